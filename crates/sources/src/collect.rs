@@ -1,0 +1,631 @@
+//! Where readers put what they read: one growing table per event type, column by column.
+//!
+//! A reader asks for the table of an event type once ([`Collector::table`]), begins a row ([`Collector::begin`]) and
+//! pushes values into columns ([`Collector::push`]). What the run does not need is counted and not stored
+//! ([`Demand`]); a record that was read before from another file is counted and dropped (same host, channel, record
+//! number and time).
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::Arc;
+
+use arrow_array::{ArrayRef, Int64Array, ListArray, RecordBatch, StringArray, UInt32Array, UInt64Array};
+use arrow_buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
+use arrow_schema::{ArrowError, DataType, Field, Schema};
+
+/// Name of the column with the time of the event: microseconds since 1970-01-01 UTC, `Int64`.
+pub const TIME: &str = "_time";
+/// Name of the column with the machine that wrote the event, as the event names it, `Utf8`.
+pub const HOST: &str = "host";
+/// Name of the column with the index of the source the event was read from, `UInt32`.
+pub const SOURCE: &str = "_source";
+/// Name of the column with the record number inside its source, `UInt64`.
+pub const RECORD: &str = "_record";
+
+/// Which columns of an event type a run needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Columns {
+    /// Only that such events exist: they are counted, not stored.
+    None,
+    /// Those with these names.
+    Named(Arc<BTreeSet<String>>),
+    /// All.
+    All,
+}
+
+/// What a run needs of the logs. Asked once for each event type and reader thread.
+pub trait Demand: Send + Sync {
+    /// The columns that are needed of events of `channel` (compared without regard to case) with this id.
+    fn columns(&self, channel: &str, event_id: u32) -> Columns;
+}
+
+/// A demand for everything.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Everything;
+
+impl Demand for Everything {
+    fn columns(&self, _: &str, _: u32) -> Columns {
+        Columns::All
+    }
+}
+
+/// Handle of an event type's table in one [`Collector`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TableId(u32);
+
+/// Handle of a column in one table of one [`Collector`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ColumnId(u32);
+
+/// What every event has.
+#[derive(Debug, Clone, Copy)]
+pub struct Head<'a> {
+    /// Microseconds since 1970-01-01 UTC.
+    pub time: i64,
+    /// The machine that wrote the event, as the event names it.
+    pub host: &'a str,
+    /// Index of the source (file, archive member) it was read from.
+    pub source: u32,
+    /// Record number: the event's own where it has one, else its ordinal in the source, from 1.
+    pub record: u64,
+    /// Whether `record` is the event's own number, so that copies of the event in other files can be recognised.
+    pub numbered: bool,
+}
+
+/// What became of a row that was begun.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Begun {
+    /// Push its values now.
+    Row,
+    /// It was counted; nobody needs its values.
+    Counted,
+    /// The same record was read before.
+    Duplicate,
+}
+
+/// How much a log channel of a host covers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Coverage {
+    /// The machine, as its events name it.
+    pub host: String,
+    /// The log.
+    pub channel: String,
+    /// Time of the earliest event, microseconds since 1970-01-01 UTC.
+    pub first: i64,
+    /// Time of the latest event, microseconds since 1970-01-01 UTC.
+    pub last: i64,
+    /// Number of distinct events.
+    pub records: u64,
+    /// When the log was cleared (Security 1102, System 104), microseconds since 1970-01-01 UTC.
+    pub cleared: Vec<i64>,
+}
+
+/// All events of one type that a run keeps.
+#[derive(Debug, Clone)]
+pub struct EventTable {
+    /// The log channel, or the kind of log of another source (`zeek:conn`).
+    pub channel: String,
+    /// Event id; 0 where the source has none.
+    pub event_id: u32,
+    /// Names of all fields that such events had, stored or not.
+    pub fields_seen: BTreeSet<String>,
+    /// Schema of all batches: `_time`, `host`, `_source`, `_record`, then fields as `Utf8`, or as `List<Utf8>` where
+    /// an event has the field more than once.
+    pub schema: Arc<Schema>,
+    /// The events, in the order of reading.
+    pub batches: Vec<RecordBatch>,
+}
+
+/// Everything that was read.
+#[derive(Debug, Clone, Default)]
+pub struct Collected {
+    /// The events, by type, sorted by channel and id.
+    pub tables: Vec<EventTable>,
+    /// What each log of each host covers, sorted by host and channel.
+    pub coverage: Vec<Coverage>,
+    /// Records that were dropped since they had been read from another file before.
+    pub duplicates: u64,
+}
+
+/// Passes a 64-bit key on as its hash: the keys here are hashes already.
+#[derive(Default)]
+struct Through(u64);
+
+impl Hasher for Through {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = xxhash_rust::xxh3::xxh3_64(bytes);
+    }
+    fn write_u64(&mut self, key: u64) {
+        self.0 = key;
+    }
+}
+
+type Seen = HashMap<u64, u32, BuildHasherDefault<Through>>;
+
+#[derive(Debug, Default)]
+struct Column {
+    name: String,
+    data: Vec<u8>,
+    /// End of each value in `data`.
+    ends: Vec<u32>,
+    /// Row of each value; rises, and repeats where a row has several values.
+    rows: Vec<u32>,
+}
+
+#[derive(Debug)]
+struct Table {
+    channel: String,
+    event_id: u32,
+    wanted: Columns,
+    fields_seen: BTreeSet<String>,
+    columns: Vec<Column>,
+    by_name: HashMap<String, Option<ColumnId>>,
+    times: Vec<i64>,
+    hosts: Column,
+    sources: Vec<u32>,
+    records: Vec<u64>,
+    keys: Vec<u64>,
+    bytes: usize,
+    done: Vec<(RecordBatch, Vec<u64>)>,
+}
+
+/// Rows after which a table's columns are turned into a batch, and bytes likewise.
+const BATCH_ROWS: usize = 1 << 17;
+const BATCH_BYTES: usize = 64 << 20;
+
+/// Collects the events that one thread reads. See the module's documentation.
+pub struct Collector<'d> {
+    demand: &'d dyn Demand,
+    tables: Vec<Table>,
+    by_type: HashMap<(String, u32), TableId>,
+    coverage: Vec<Coverage>,
+    coverage_index: HashMap<(String, String), u32>,
+    last_coverage: Option<u32>,
+    /// Key of each numbered record that was read, with its place in `coverage`.
+    seen: Seen,
+    duplicates: u64,
+    current: Option<u64>,
+    scratch: String,
+}
+
+impl<'d> Collector<'d> {
+    /// An empty collector for a run that needs `demand`.
+    pub fn new(demand: &'d dyn Demand) -> Self {
+        Self {
+            demand,
+            tables: Vec::new(),
+            by_type: HashMap::new(),
+            coverage: Vec::new(),
+            coverage_index: HashMap::new(),
+            last_coverage: None,
+            seen: Seen::default(),
+            duplicates: 0,
+            current: None,
+            scratch: String::new(),
+        }
+    }
+
+    /// The table of an event type. The channel is compared without regard to case.
+    pub fn table(&mut self, channel: &str, event_id: u32) -> TableId {
+        let key = (channel.to_lowercase(), event_id);
+        if let Some(id) = self.by_type.get(&key) {
+            return *id;
+        }
+        let id = TableId(u32::try_from(self.tables.len()).unwrap_or(u32::MAX));
+        self.tables.push(Table {
+            channel: channel.to_owned(),
+            event_id,
+            wanted: self.demand.columns(channel, event_id),
+            fields_seen: BTreeSet::new(),
+            columns: Vec::new(),
+            by_name: HashMap::new(),
+            times: Vec::new(),
+            hosts: Column { name: HOST.to_owned(), ..Column::default() },
+            sources: Vec::new(),
+            records: Vec::new(),
+            keys: Vec::new(),
+            bytes: 0,
+            done: Vec::new(),
+        });
+        self.by_type.insert(key, id);
+        id
+    }
+
+    /// The column of a field, or `None` where the run does not need it. Either way the field is known to exist.
+    pub fn column(&mut self, table: TableId, name: &str) -> Option<ColumnId> {
+        let table = &mut self.tables[table.0 as usize];
+        if let Some(known) = table.by_name.get(name) {
+            return *known;
+        }
+        table.fields_seen.insert(name.to_owned());
+        let reserved = matches!(name, TIME | HOST | SOURCE | RECORD);
+        let needed = match &table.wanted {
+            Columns::None => false,
+            Columns::All => !reserved,
+            Columns::Named(names) => !reserved && names.contains(name),
+        };
+        let id = needed.then(|| {
+            table.columns.push(Column { name: name.to_owned(), ..Column::default() });
+            ColumnId(u32::try_from(table.columns.len() - 1).unwrap_or(u32::MAX))
+        });
+        table.by_name.insert(name.to_owned(), id);
+        id
+    }
+
+    /// Whether the run needs any column of this table.
+    pub fn wants(&self, table: TableId) -> bool {
+        self.tables[table.0 as usize].wanted != Columns::None
+    }
+
+    /// Counts an event and begins its row. Push its values only if the answer is [`Begun::Row`].
+    pub fn begin(&mut self, table: TableId, head: &Head<'_>) -> Begun {
+        let index = table.0 as usize;
+        let coverage = self.coverage_of(index, head);
+        let mut key = 0;
+        if head.numbered {
+            let table = &self.tables[index];
+            key = record_key(head, &table.channel, table.event_id);
+            match self.seen.entry(key) {
+                std::collections::hash_map::Entry::Occupied(_) => {
+                    self.duplicates += 1;
+                    self.current = None;
+                    return Begun::Duplicate;
+                }
+                std::collections::hash_map::Entry::Vacant(place) => {
+                    place.insert(coverage);
+                }
+            }
+            self.current = Some(key);
+        } else {
+            self.current = None;
+        }
+        let covered = &mut self.coverage[coverage as usize];
+        covered.records += 1;
+        covered.first = covered.first.min(head.time);
+        covered.last = covered.last.max(head.time);
+        let table = &mut self.tables[index];
+        if matches!(table.event_id, 1102 | 104) && is_clearing(&table.channel, table.event_id) {
+            covered.cleared.push(head.time);
+        }
+        if table.wanted == Columns::None {
+            return Begun::Counted;
+        }
+        if table.times.len() >= BATCH_ROWS || table.bytes >= BATCH_BYTES {
+            table.flush();
+        }
+        table.times.push(head.time);
+        let row = table.row();
+        table.hosts.push(row, head.host);
+        table.sources.push(head.source);
+        table.records.push(head.record);
+        table.keys.push(key);
+        table.bytes += 32 + head.host.len();
+        Begun::Row
+    }
+
+    /// Appends a value to a column of the row begun last in this table. Repeated pushes make the field multivalued.
+    pub fn push(&mut self, table: TableId, column: ColumnId, value: &str) {
+        let table = &mut self.tables[table.0 as usize];
+        let row = table.row();
+        table.bytes += value.len() + 8;
+        table.columns[column.0 as usize].push(row, value);
+    }
+
+    /// As [`push`](Self::push), where the reader writes the value's text into the (empty) string.
+    pub fn push_with(&mut self, table: TableId, column: ColumnId, write: impl FnOnce(&mut String)) {
+        let table = &mut self.tables[table.0 as usize];
+        let row = table.row();
+        let mut text = std::mem::take(&mut self.scratch);
+        text.clear();
+        write(&mut text);
+        table.bytes += text.len() + 8;
+        table.columns[column.0 as usize].push(row, &text);
+        self.scratch = text;
+    }
+
+    /// Takes back the row begun last in this table, since its record proved unreadable.
+    pub fn abort(&mut self, table: TableId) {
+        let table = &mut self.tables[table.0 as usize];
+        if table.times.is_empty() {
+            return;
+        }
+        let row = table.row();
+        for column in table.columns.iter_mut().chain([&mut table.hosts]) {
+            while column.rows.last() == Some(&row) {
+                column.rows.pop();
+                column.ends.pop();
+                column.data.truncate(column.ends.last().copied().unwrap_or(0) as usize);
+            }
+        }
+        table.times.pop();
+        table.sources.pop();
+        table.records.pop();
+        table.keys.pop();
+        if let Some(key) = self.current.take()
+            && let Some(coverage) = self.seen.remove(&key)
+        {
+            self.coverage[coverage as usize].records -= 1;
+        }
+    }
+
+    fn coverage_of(&mut self, table: usize, head: &Head<'_>) -> u32 {
+        let channel = &self.tables[table].channel;
+        if let Some(last) = self.last_coverage {
+            let covered = &self.coverage[last as usize];
+            if covered.host == head.host && covered.channel.eq_ignore_ascii_case(channel) {
+                return last;
+            }
+        }
+        let key = (head.host.to_owned(), channel.to_lowercase());
+        let index = *self.coverage_index.entry(key).or_insert_with(|| {
+            self.coverage.push(Coverage {
+                host: head.host.to_owned(),
+                channel: channel.clone(),
+                first: head.time,
+                last: head.time,
+                records: 0,
+                cleared: Vec::new(),
+            });
+            u32::try_from(self.coverage.len() - 1).unwrap_or(u32::MAX)
+        });
+        self.last_coverage = Some(index);
+        index
+    }
+
+    /// Joins what several threads collected, in this order: of copies of a record the first one stays.
+    ///
+    /// # Errors
+    /// An Arrow error where a column cannot be built (a value over 2 GiB).
+    pub fn merge(parts: Vec<Collector<'_>>) -> Result<Collected, ArrowError> {
+        let mut tables: BTreeMap<(String, u32), (String, BTreeSet<String>, Vec<RecordBatch>)> = BTreeMap::new();
+        let mut coverage: BTreeMap<(String, String), Coverage> = BTreeMap::new();
+        let mut duplicates = 0;
+        let mut seen_before: Vec<Seen> = Vec::new();
+        for mut part in parts {
+            duplicates += part.duplicates;
+            let mut copies: BTreeSet<u64> = BTreeSet::new();
+            for (key, place) in &part.seen {
+                if seen_before.iter().any(|seen| seen.contains_key(key)) {
+                    copies.insert(*key);
+                    part.coverage[*place as usize].records -= 1;
+                }
+            }
+            duplicates += copies.len() as u64;
+            for covered in part.coverage {
+                coverage
+                    .entry((covered.host.clone(), covered.channel.to_lowercase()))
+                    .and_modify(|all| {
+                        all.first = all.first.min(covered.first);
+                        all.last = all.last.max(covered.last);
+                        all.records += covered.records;
+                        all.cleared.extend(&covered.cleared);
+                    })
+                    .or_insert(covered);
+            }
+            for mut table in part.tables {
+                table.flush();
+                let entry = tables
+                    .entry((table.channel.to_lowercase(), table.event_id))
+                    .or_insert_with(|| (table.channel.clone(), BTreeSet::new(), Vec::new()));
+                entry.1.append(&mut table.fields_seen);
+                for (batch, keys) in table.done {
+                    entry.2.push(without_copies(batch, &keys, &copies)?);
+                }
+            }
+            seen_before.push(part.seen);
+        }
+        let mut collected = Collected { duplicates, ..Collected::default() };
+        for ((_, event_id), (channel, fields_seen, batches)) in tables {
+            let (schema, batches) = same_schema(batches)?;
+            collected.tables.push(EventTable { channel, event_id, fields_seen, schema, batches });
+        }
+        collected.coverage = coverage.into_values().collect();
+        for covered in &mut collected.coverage {
+            covered.cleared.sort_unstable();
+            covered.cleared.dedup();
+        }
+        Ok(collected)
+    }
+}
+
+/// Security 1102 (audit log cleared) and System 104 (another log cleared).
+fn is_clearing(channel: &str, event_id: u32) -> bool {
+    (event_id == 1102 && channel.eq_ignore_ascii_case("Security"))
+        || (event_id == 104 && channel.eq_ignore_ascii_case("System"))
+}
+
+/// Identity of a record wherever it was copied to. 64 bits: among ten million records a chance match has odds of
+/// about 1 in 370,000.
+fn record_key(head: &Head<'_>, channel: &str, event_id: u32) -> u64 {
+    let mut hasher = xxhash_rust::xxh3::Xxh3Default::new();
+    let mut lower = [0_u8; 256];
+    for text in [head.host, channel] {
+        for part in text.as_bytes().chunks(lower.len()) {
+            let lower = &mut lower[..part.len()];
+            lower.copy_from_slice(part);
+            lower.make_ascii_lowercase();
+            hasher.update(lower);
+        }
+        hasher.update(&[0]);
+    }
+    hasher.update(&head.record.to_le_bytes());
+    hasher.update(&head.time.to_le_bytes());
+    hasher.update(&event_id.to_le_bytes());
+    hasher.digest()
+}
+
+impl Table {
+    /// Index of the row begun last.
+    fn row(&self) -> u32 {
+        u32::try_from(self.times.len().saturating_sub(1)).unwrap_or(u32::MAX)
+    }
+
+    fn flush(&mut self) {
+        let rows = self.times.len();
+        if rows == 0 {
+            return;
+        }
+        let mut fields = vec![
+            Field::new(TIME, DataType::Int64, false),
+            Field::new(HOST, DataType::Utf8, true),
+            Field::new(SOURCE, DataType::UInt32, false),
+            Field::new(RECORD, DataType::UInt64, false),
+        ];
+        let mut arrays: Vec<ArrayRef> = vec![
+            Arc::new(Int64Array::from(std::mem::take(&mut self.times))),
+            self.hosts.finish(rows),
+            Arc::new(UInt32Array::from(std::mem::take(&mut self.sources))),
+            Arc::new(UInt64Array::from(std::mem::take(&mut self.records))),
+        ];
+        for column in &mut self.columns {
+            if column.rows.is_empty() {
+                continue;
+            }
+            let array = column.finish(rows);
+            fields.push(Field::new(column.name.clone(), array.data_type().clone(), true));
+            arrays.push(array);
+        }
+        // All arrays have `rows` rows by construction, so this cannot fail; an empty batch would be the only loss.
+        if let Ok(batch) = RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays) {
+            self.done.push((batch, std::mem::take(&mut self.keys)));
+        }
+        self.bytes = 0;
+    }
+}
+
+impl Column {
+    fn push(&mut self, row: u32, value: &str) {
+        // A column of one batch stays far below 4 GiB (see BATCH_BYTES); a larger single value is cut.
+        let room = (u32::MAX as usize / 2).saturating_sub(self.data.len());
+        let mut end = value.len().min(room);
+        while !value.is_char_boundary(end) {
+            end -= 1;
+        }
+        self.data.extend_from_slice(&value.as_bytes()[..end]);
+        self.ends.push(u32::try_from(self.data.len()).unwrap_or(u32::MAX));
+        self.rows.push(row);
+    }
+
+    /// Turns the values into an array of `rows` rows, and empties the column.
+    fn finish(&mut self, rows: usize) -> ArrayRef {
+        let values = self.ends.len();
+        let multivalued = self.rows.windows(2).any(|pair| pair[0] == pair[1]);
+        let ends = self.ends.iter().map(|end| i32::try_from(*end).unwrap_or(i32::MAX));
+        let data = Buffer::from_vec(std::mem::take(&mut self.data));
+        let array: ArrayRef = if multivalued {
+            let offsets: Vec<i32> = std::iter::once(0).chain(ends).collect();
+            let items = string_array(offsets, data, None);
+            let mut list_offsets = Vec::with_capacity(rows + 1);
+            let mut valid = Vec::with_capacity(rows);
+            list_offsets.push(0_i32);
+            let mut at = 0;
+            for row in 0..rows {
+                let start = at;
+                while at < values && self.rows[at] as usize == row {
+                    at += 1;
+                }
+                list_offsets.push(i32::try_from(at).unwrap_or(i32::MAX));
+                valid.push(at > start);
+            }
+            Arc::new(ListArray::new(
+                Arc::new(Field::new("item", DataType::Utf8, true)),
+                OffsetBuffer::new(ScalarBuffer::from(list_offsets)),
+                Arc::new(items),
+                Some(NullBuffer::from(valid)),
+            ))
+        } else if values == rows {
+            let offsets: Vec<i32> = std::iter::once(0).chain(ends).collect();
+            Arc::new(string_array(offsets, data, None))
+        } else {
+            let mut offsets = Vec::with_capacity(rows + 1);
+            let mut valid = Vec::with_capacity(rows);
+            offsets.push(0_i32);
+            let mut at = 0;
+            let mut end = 0;
+            for row in 0..rows {
+                let here = at < values && self.rows[at] as usize == row;
+                if here {
+                    end = i32::try_from(self.ends[at]).unwrap_or(i32::MAX);
+                    at += 1;
+                }
+                offsets.push(end);
+                valid.push(here);
+            }
+            Arc::new(string_array(offsets, data, Some(NullBuffer::from(valid))))
+        };
+        self.ends.clear();
+        self.rows.clear();
+        array
+    }
+}
+
+fn string_array(offsets: Vec<i32>, data: Buffer, nulls: Option<NullBuffer>) -> StringArray {
+    StringArray::new(OffsetBuffer::new(ScalarBuffer::from(offsets)), data, nulls)
+}
+
+fn without_copies(batch: RecordBatch, keys: &[u64], copies: &BTreeSet<u64>) -> Result<RecordBatch, ArrowError> {
+    if copies.is_empty() || !keys.iter().any(|key| copies.contains(key)) {
+        return Ok(batch);
+    }
+    let keep: arrow_array::BooleanArray =
+        keys.iter().map(|key| Some(*key == 0 || !copies.contains(key))).collect();
+    arrow_select::filter::filter_record_batch(&batch, &keep)
+}
+
+/// Gives all batches the union of their columns, a column being a list where it is one in any of them.
+fn same_schema(batches: Vec<RecordBatch>) -> Result<(Arc<Schema>, Vec<RecordBatch>), ArrowError> {
+    let mut fields: Vec<Field> = Vec::new();
+    let mut by_name: HashMap<String, usize> = HashMap::new();
+    for batch in &batches {
+        for field in batch.schema().fields() {
+            match by_name.get(field.name()) {
+                Some(at) if matches!(field.data_type(), DataType::List(_)) => fields[*at] = field.as_ref().clone(),
+                Some(_) => {}
+                None => {
+                    by_name.insert(field.name().clone(), fields.len());
+                    fields.push(field.as_ref().clone());
+                }
+            }
+        }
+    }
+    let schema = Arc::new(Schema::new(fields));
+    let batches = batches
+        .into_iter()
+        .filter(|batch| batch.num_rows() > 0)
+        .map(|batch| {
+            let columns = schema
+                .fields()
+                .iter()
+                .map(|field| match batch.column_by_name(field.name()) {
+                    None => Ok(arrow_array::new_null_array(field.data_type(), batch.num_rows())),
+                    Some(column) if column.data_type() == field.data_type() => Ok(Arc::clone(column)),
+                    Some(column) => as_list(column),
+                })
+                .collect::<Result<Vec<_>, ArrowError>>()?;
+            RecordBatch::try_new(Arc::clone(&schema), columns)
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    Ok((schema, batches))
+}
+
+/// A column of single values as one of lists with one value each.
+fn as_list(column: &ArrayRef) -> Result<ArrayRef, ArrowError> {
+    let rows = column.len();
+    let mut offsets = Vec::with_capacity(rows + 1);
+    let mut at = 0_i32;
+    offsets.push(at);
+    for row in 0..rows {
+        at += i32::from(column.is_valid(row));
+        offsets.push(at);
+    }
+    let values = arrow_select::filter::filter(column, &arrow_array::BooleanArray::from_iter((0..rows).map(|row| Some(column.is_valid(row)))))?;
+    Ok(Arc::new(ListArray::try_new(
+        Arc::new(Field::new("item", DataType::Utf8, true)),
+        OffsetBuffer::new(ScalarBuffer::from(offsets)),
+        values,
+        column.nulls().cloned(),
+    )?))
+}

@@ -1,0 +1,4 @@
+//! Readers: EVTX, event XML, JSON, Zeek, classic text; archives. One bad record never loses a file.
+
+pub mod collect;
+pub mod report;

@@ -1,0 +1,101 @@
+//! What was read, and what could not be.
+
+use std::fmt;
+
+/// The kind of a source, recognised by its content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum SourceKind {
+    /// Windows event log file, MS-EVEN6 BinXML in 64 KiB chunks.
+    Evtx,
+    /// Event XML, as wevtutil and Event Viewer write it.
+    Xml,
+    /// JSON: lines or an array, in one of the known shapes.
+    Json,
+    /// Zeek log, tab-separated or JSON.
+    Zeek,
+    /// Classic text of Splunk's `WinEventLog` input.
+    WindowsText,
+    /// A zip, tar or gzip file; what it holds are sources of their own.
+    Archive,
+    /// Nothing that Crabwalk reads.
+    Unknown,
+}
+
+impl SourceKind {
+    /// The name used in `case.json`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Evtx => "evtx",
+            Self::Xml => "xml",
+            Self::Json => "json",
+            Self::Zeek => "zeek",
+            Self::WindowsText => "windows-text",
+            Self::Archive => "archive",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+impl fmt::Display for SourceKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Something in a source that could not be read, or not be trusted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// Byte offset in the (unpacked) source, where known.
+    pub offset: Option<u64>,
+    /// Record number or line, where known.
+    pub record: Option<u64>,
+    /// What is wrong, and what was done about it.
+    pub message: String,
+    /// Whether data was lost by it. A warning (such as a checksum that does not fit while all records read well) is no loss.
+    pub loss: bool,
+}
+
+/// One file, archive member or standard input, and how reading it went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceReport {
+    /// Index used by [`crate::collect::SOURCE`].
+    pub id: u32,
+    /// Path as given or found; members of archives as `archive.zip!/member`.
+    pub path: String,
+    /// Recognised kind.
+    pub kind: SourceKind,
+    /// Unpacked size in bytes, as far as it was read.
+    pub bytes: u64,
+    /// Records read, copies of records in other files included.
+    pub records: u64,
+    /// Records known to be there that could not be read.
+    pub skipped: u64,
+    /// The first problems, at most [`SourceReport::MOST_PROBLEMS`].
+    pub problems: Vec<Problem>,
+    /// Problems beyond those listed.
+    pub more_problems: u64,
+}
+
+impl SourceReport {
+    /// Problems that are kept one by one for a source; more are only counted.
+    pub const MOST_PROBLEMS: usize = 100;
+
+    /// A report of a source of which nothing has been read yet.
+    pub fn new(id: u32, path: String, kind: SourceKind) -> Self {
+        Self { id, path, kind, bytes: 0, records: 0, skipped: 0, problems: Vec::new(), more_problems: 0 }
+    }
+
+    /// Notes a problem.
+    pub fn problem(&mut self, problem: Problem) {
+        if self.problems.len() < Self::MOST_PROBLEMS {
+            self.problems.push(problem);
+        } else {
+            self.more_problems += 1;
+        }
+    }
+
+    /// Whether part of the source could not be read.
+    pub fn is_lossy(&self) -> bool {
+        self.skipped > 0 || self.more_problems > 0 || self.problems.iter().any(|problem| problem.loss)
+    }
+}

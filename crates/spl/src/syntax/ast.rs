@@ -1,0 +1,548 @@
+//! The syntax tree of SPL.
+
+use std::fmt;
+
+/// Where something stands in the text of a search: byte offsets, end exclusive.
+///
+/// Text that a macro brought in has the span of the macro's call in the text that the user wrote.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Span {
+    /// First byte.
+    pub start: u32,
+    /// Byte behind the last.
+    pub end: u32,
+}
+
+impl Span {
+    /// The smallest span that holds both.
+    #[must_use]
+    pub fn to(self, other: Self) -> Self {
+        Self { start: self.start.min(other.start), end: self.end.max(other.end) }
+    }
+}
+
+/// A name with its place.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Name {
+    /// The name without its quotes. In lists of fields it may hold `*`.
+    pub text: String,
+    /// Where it stands.
+    pub span: Span,
+}
+
+/// A search: commands joined by `|`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pipeline {
+    /// At least one command.
+    pub commands: Vec<Command>,
+    /// All of it.
+    pub span: Span,
+}
+
+/// One command.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Command {
+    /// Its name, lower case; `search` for the implicit one.
+    pub name: String,
+    /// The whole command.
+    pub span: Span,
+    /// What it does.
+    pub kind: CommandKind,
+}
+
+/// The commands with their arguments.
+#[derive(Debug, Clone, PartialEq)]
+pub enum CommandKind {
+    /// `search`, written or implied.
+    Search(SearchExpr),
+    /// `tstats`.
+    Tstats(Tstats),
+    /// `stats`.
+    Stats(Stats),
+    /// `eventstats`.
+    Eventstats(Stats),
+    /// `streamstats`.
+    Streamstats(Streamstats),
+    /// `where`.
+    Where(Expr),
+    /// `eval`: assignments from left to right.
+    Eval(Vec<(Name, Expr)>),
+    /// `rename`: (from, to), either may hold `*`.
+    Rename(Vec<(Name, Name)>),
+    /// `convert`.
+    Convert(Convert),
+    /// `table`; names may hold `*`.
+    Table(Vec<Name>),
+    /// `fields [+|-]`; names may hold `*`.
+    Fields {
+        /// Keep these (`+` or no sign) or drop them (`-`).
+        keep: bool,
+        /// Which.
+        fields: Vec<Name>,
+    },
+    /// `bin` / `bucket`.
+    Bin(Bin),
+    /// `fillnull`; no fields means all.
+    Fillnull {
+        /// Default `0`.
+        value: String,
+        /// Which; empty for all.
+        fields: Vec<Name>,
+    },
+    /// `lookup`.
+    Lookup(Lookup),
+    /// `inputlookup`.
+    Inputlookup {
+        /// Add to the results before instead of replacing them.
+        append: bool,
+        /// Name of the lookup or CSV file.
+        lookup: Name,
+        /// `where` clause.
+        filter: Option<SearchExpr>,
+        /// `max=`, if given.
+        max: Option<u64>,
+    },
+    /// `rex`.
+    Rex(Rex),
+    /// `regex [field] (=|!=) "pattern"`.
+    Regex {
+        /// Default `_raw`.
+        field: Name,
+        /// `!=`.
+        negated: bool,
+        /// The pattern, unescaped.
+        pattern: Name,
+    },
+    /// `sort`.
+    Sort {
+        /// 0 for no limit; SPL's default is 10,000.
+        limit: u64,
+        /// Keys in order.
+        keys: Vec<SortKey>,
+    },
+    /// `dedup`.
+    Dedup {
+        /// Rows kept of each group.
+        count: u64,
+        /// By which fields.
+        fields: Vec<Name>,
+        /// `keepevents=true`.
+        keep_events: bool,
+        /// `keepempty=true`: rows without one of the fields stay.
+        keep_empty: bool,
+        /// `consecutive=true`.
+        consecutive: bool,
+        /// `sortby` keys.
+        sort: Vec<SortKey>,
+    },
+    /// `head`: the first rows.
+    Head(u64),
+    /// `tail`: the last rows.
+    Tail(u64),
+    /// `reverse`.
+    Reverse,
+    /// `from datamodel:A.B` / `from datamodel A.B` / `from lookup:x`.
+    From {
+        /// `datamodel`, `lookup`, …, lower case.
+        kind: String,
+        /// What is named.
+        name: Name,
+    },
+    /// `join`.
+    Join(Join),
+    /// `append [ … ]`.
+    Append(Pipeline),
+    /// `appendpipe [ … ]`.
+    Appendpipe(Pipeline),
+    /// `mvexpand field [limit=n]`.
+    Mvexpand {
+        /// Which field.
+        field: Name,
+        /// 0 for none.
+        limit: u64,
+    },
+    /// A command that this version does not run.
+    Unsupported {
+        /// Its arguments as text.
+        arguments: String,
+    },
+}
+
+/// Search clauses: `OR` binds tighter than `AND`, and `AND` may be left out.
+#[derive(Debug, Clone, PartialEq)]
+pub enum SearchExpr {
+    /// All hold. Empty: everything.
+    And(Vec<SearchExpr>),
+    /// One holds.
+    Or(Vec<SearchExpr>),
+    /// It does not hold.
+    Not(Box<SearchExpr>),
+    /// `field op value`.
+    Compare {
+        /// Left side.
+        field: Name,
+        /// Operator.
+        op: CompareOp,
+        /// Right side.
+        value: SearchValue,
+    },
+    /// `field IN (values)`.
+    In {
+        /// Left side.
+        field: Name,
+        /// Right side.
+        values: Vec<SearchValue>,
+    },
+    /// A word or phrase of the raw event; may hold `*`. `*` alone holds always.
+    Term(SearchValue),
+    /// `[ … ]`: its rows become an OR of ANDs.
+    Subsearch(Box<Pipeline>),
+}
+
+/// A value in a search clause.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct SearchValue {
+    /// Unescaped text; `*` is a wildcard, quoted or not.
+    pub text: String,
+    /// Whether it stood in double quotes.
+    pub quoted: bool,
+    /// Where it stands.
+    pub span: Span,
+}
+
+/// Comparison operators.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum CompareOp {
+    /// `=` or `==`
+    Eq,
+    /// `!=`
+    Ne,
+    /// `<`
+    Lt,
+    /// `<=`
+    Le,
+    /// `>`
+    Gt,
+    /// `>=`
+    Ge,
+}
+
+/// An eval expression.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Expr {
+    /// What it is.
+    pub kind: ExprKind,
+    /// Where it stands.
+    pub span: Span,
+}
+
+/// Kinds of eval expressions.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ExprKind {
+    /// `null` as a bare word, or `null()`.
+    Null,
+    /// `true`, `false`, bare or with `()`.
+    Bool(bool),
+    /// A number as written.
+    Number(f64),
+    /// A double-quoted string, unescaped.
+    Text(String),
+    /// A field: bare, or in single quotes.
+    Field(String),
+    /// `-x` or `+x`.
+    Negate(Box<Expr>),
+    /// `NOT x` or `!x`.
+    Not(Box<Expr>),
+    /// `a op b`.
+    Binary {
+        /// Operator.
+        op: BinaryOp,
+        /// Left.
+        left: Box<Expr>,
+        /// Right.
+        right: Box<Expr>,
+    },
+    /// `x IN (a, b)`; also the function form `in(x, a, b)`.
+    In {
+        /// What is looked for.
+        value: Box<Expr>,
+        /// Among these.
+        list: Vec<Expr>,
+    },
+    /// `f(a, b)`; infix `LIKE` becomes `like(a, b)`. The name is lower case.
+    Call {
+        /// Lower case.
+        name: String,
+        /// Where the name stands.
+        name_span: Span,
+        /// Arguments.
+        args: Vec<Expr>,
+    },
+}
+
+/// Binary operators of eval, in the order of binding: the later binds tighter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum BinaryOp {
+    /// `OR`
+    Or,
+    /// `XOR`
+    Xor,
+    /// `AND`
+    And,
+    /// A comparison.
+    Compare(CompareOp),
+    /// `.`: concatenation.
+    Concat,
+    /// `+`: addition, or concatenation if both sides are text.
+    Add,
+    /// `-`
+    Subtract,
+    /// `*`
+    Multiply,
+    /// `/`
+    Divide,
+    /// `%`
+    Modulo,
+}
+
+/// An aggregation such as `count(eval(x=1)) as n`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Aggregation {
+    /// Function name, lower case, as written otherwise (`p95`, `perc95`, `distinct_count`).
+    pub function: String,
+    /// Where the function's name stands.
+    pub span: Span,
+    /// The argument; `None` for `count` or `count()`.
+    pub argument: Option<AggregationArgument>,
+    /// Output name: the alias, else the call as SPL names it (`count`, `values(x)`, `dc(x)`); may hold `*`.
+    pub output: Name,
+}
+
+/// What an aggregation is over.
+#[derive(Debug, Clone, PartialEq)]
+pub enum AggregationArgument {
+    /// A field; may hold `*`.
+    Field(Name),
+    /// `eval(…)`.
+    Eval(Expr),
+}
+
+/// A field of a `by` clause, with its `span=` where the command knows one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ByField {
+    /// The field.
+    pub field: Name,
+    /// `span=` after it (tstats: after `_time`).
+    pub span: Option<BinSpan>,
+}
+
+/// `tstats`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tstats {
+    /// `prestats=`, `summariesonly=`, … as written, names lower case.
+    pub options: Vec<(Name, String)>,
+    /// The aggregations.
+    pub aggregations: Vec<Aggregation>,
+    /// The data model and node (`Endpoint.Processes`), `None` when over indexed fields.
+    pub datamodel: Option<Name>,
+    /// `nodename=` is part of `filter`.
+    pub filter: Option<SearchExpr>,
+    /// The groups.
+    pub by: Vec<ByField>,
+}
+
+impl Tstats {
+    /// `fillnull_value=`, if given.
+    pub fn fillnull_value(&self) -> Option<&str> {
+        self.options.iter().find(|(name, _)| name.text == "fillnull_value").map(|(_, value)| value.as_str())
+    }
+}
+
+/// `stats` and `eventstats`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stats {
+    /// `allnum=`, `delim=` … as written, names lower case.
+    pub options: Vec<(Name, String)>,
+    /// The aggregations.
+    pub aggregations: Vec<Aggregation>,
+    /// The groups.
+    pub by: Vec<ByField>,
+}
+
+/// `streamstats`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Streamstats {
+    /// Aggregations and groups.
+    pub stats: Stats,
+    /// `current=`, default true.
+    pub current: bool,
+    /// `window=`, 0 for all before.
+    pub window: u64,
+    /// `global=`, default true.
+    pub global: bool,
+}
+
+/// `convert`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Convert {
+    /// strftime format; default `%m/%d/%Y %H:%M:%S`.
+    pub time_format: Option<String>,
+    /// Conversions.
+    pub conversions: Vec<Conversion>,
+}
+
+/// One conversion of `convert`, such as `ctime(firstTime) as first`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Conversion {
+    /// `ctime`, `mktime`, `num`, `auto`, `none`, `rmcomma`, `rmunit`, `memk`, `dur2sec`, `mstime`: lower case.
+    pub function: Name,
+    /// May hold `*`.
+    pub field: Name,
+    /// Output name, if given.
+    pub output: Option<Name>,
+}
+
+/// `bin`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Bin {
+    /// The field that is put into bins.
+    pub field: Name,
+    /// `span=`.
+    pub span: Option<BinSpan>,
+    /// `bins=`.
+    pub bins: Option<u64>,
+    /// `as`.
+    pub output: Option<Name>,
+}
+
+/// Width of a bin.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum BinSpan {
+    /// Of time.
+    Time(TimeSpan),
+    /// Of numbers.
+    Number(f64),
+}
+
+/// A length of time with its unit: `5m`, `1h`, `30d`, `1mon`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct TimeSpan {
+    /// How many.
+    pub amount: u64,
+    /// Of what.
+    pub unit: TimeUnit,
+}
+
+/// Units of time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum TimeUnit {
+    Microsecond,
+    Millisecond,
+    Centisecond,
+    Decisecond,
+    Second,
+    Minute,
+    Hour,
+    Day,
+    Week,
+    Month,
+    Quarter,
+    Year,
+}
+
+/// `lookup`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Lookup {
+    /// Name of the lookup definition or CSV file.
+    pub table: Name,
+    /// (column of the lookup, field of the event).
+    pub keys: Vec<(Name, Name)>,
+    /// What is added.
+    pub output: LookupOutput,
+}
+
+/// What a lookup adds.
+#[derive(Debug, Clone, PartialEq)]
+pub enum LookupOutput {
+    /// All other columns (no OUTPUT clause).
+    All,
+    /// `OUTPUT`: (column, field); fields that exist are overwritten.
+    Overwrite(Vec<(Name, Name)>),
+    /// `OUTPUTNEW`: (column, field); fields that have a value keep it.
+    KeepExisting(Vec<(Name, Name)>),
+}
+
+/// `rex`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rex {
+    /// Default `_raw`.
+    pub field: Name,
+    /// `max_match=`, default 1; 0 for no limit.
+    pub max_match: u64,
+    /// `offset_field=`.
+    pub offset_field: Option<Name>,
+    /// What to do.
+    pub action: RexAction,
+}
+
+/// Extraction or replacement.
+#[derive(Debug, Clone, PartialEq)]
+pub enum RexAction {
+    /// Named groups become fields. The pattern is unescaped.
+    Extract(Name),
+    /// `mode=sed`: the sed expression, unescaped.
+    Sed(Name),
+}
+
+/// A key of `sort`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SortKey {
+    /// The field.
+    pub field: Name,
+    /// `-`.
+    pub descending: bool,
+    /// How values compare.
+    pub order: SortOrder,
+}
+
+/// How `sort` compares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum SortOrder {
+    /// Numbers before text, each in its own order.
+    Auto,
+    /// `num(f)`.
+    Number,
+    /// `str(f)`.
+    Text,
+    /// `ip(f)`.
+    Address,
+}
+
+/// `join`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Join {
+    /// `left`/`outer` keeps rows without a partner.
+    pub outer: bool,
+    /// Partners of a row: default 1, 0 for no limit.
+    pub max: u64,
+    /// `overwrite=`, default true: fields of the subsearch win.
+    pub overwrite: bool,
+    /// By which fields; empty for all in common.
+    pub fields: Vec<Name>,
+    /// The other side.
+    pub subsearch: Pipeline,
+}
+
+impl fmt::Display for CompareOp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Eq => "=",
+            Self::Ne => "!=",
+            Self::Lt => "<",
+            Self::Le => "<=",
+            Self::Gt => ">",
+            Self::Ge => ">=",
+        })
+    }
+}
