@@ -5,7 +5,7 @@ use datafusion::logical_expr::Expr;
 
 use super::{Planner, Result, Rows, at, diagnostic};
 use crate::expr::{Fields, Typed};
-use crate::functions::bins;
+use crate::ops::bins;
 use crate::syntax::ast::{Bin, BinSpan, Span};
 
 /// How many bins `bin field` makes at most if it says nothing else.

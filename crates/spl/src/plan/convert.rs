@@ -42,19 +42,11 @@ impl Planner<'_> {
         Ok(Some(match function {
             "ctime" => call("strftime", vec![value, literal(format)])?,
             "mktime" => call("strptime", vec![value, literal(format)])?,
-            // `auto` and `num` make numbers of what are numbers; values here are numbers on demand, so only text that is
-            // none matters: `num` drops it, `auto` leaves it.
-            "num" => call("tonumber", vec![value])?,
+            // Values are numbers on demand: `auto` leaves what is none.
             "auto" => value,
             "none" => return Ok(None),
             "rmcomma" => call("replace", vec![value, literal(","), literal("")])?,
-            "rmunit" => {
-                let number = call("replace", vec![value, literal(r"^\s*([-+]?[0-9.]+(?:[eE][-+]?[0-9]+)?).*$"), literal(r"\1")])?;
-                call("tonumber", vec![number])?
-            }
-            "memk" => call("memory_kilobytes", vec![value])?,
-            "dur2sec" => call("duration_to_seconds", vec![value])?,
-            "mstime" => call("minutes_to_seconds", vec![value])?,
+            "num" | "rmunit" | "memk" | "dur2sec" | "mstime" => return Ok(crate::ops::units::convert(function, value)),
             other => {
                 return Err(diagnostic(
                     span,

@@ -34,6 +34,7 @@ use crate::knowledge::Knowledge;
 use crate::syntax::Diagnostic;
 use crate::syntax::ast::{self, Command, CommandKind, Pipeline, Span};
 use needs::Needs;
+pub(crate) use rex::group_names;
 
 /// Hidden copy of the event's time.
 pub(crate) const ORDER: &str = "__time";
@@ -136,6 +137,11 @@ impl Fields for Rows {
         let field = schema.fields().iter().find(|field| field.name() == name)?;
         Some(Typed { expr: column(name), data_type: field.data_type().clone() })
     }
+}
+
+/// Whether a name is a field of the header of Windows events.
+pub(crate) fn is_system_field(name: &str) -> bool {
+    events::SYSTEM_FIELDS.contains(&name)
 }
 
 /// A column by its exact name.

@@ -13,7 +13,7 @@ impl Planner<'_> {
         let rows = if limit == 0 {
             rows
         } else {
-            at(span, rows.set(vec![(field.text.clone(), crate::expr::first_values(typed, limit))]))?
+            at(span, rows.set(vec![(field.text.clone(), crate::ops::extract::first_values(typed, limit).expr)]))?
         };
         let plan = LogicalPlanBuilder::from(rows.plan.clone()).unnest_column(Column::from_name(&field.text));
         let plan = at(span, plan.and_then(LogicalPlanBuilder::build))?;

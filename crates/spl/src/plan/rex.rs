@@ -2,7 +2,7 @@
 
 use super::{Planner, Result, Rows, at, cast_to, common_type, diagnostic};
 use crate::expr::{Fields, plan_call};
-use crate::functions::extract;
+use crate::ops::extract;
 use crate::functions::regex::compile_regex;
 use crate::syntax::ast::{Name, Rex, RexAction, Span};
 

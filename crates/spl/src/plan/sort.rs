@@ -4,7 +4,7 @@ use datafusion::logical_expr::SortExpr;
 
 use super::{Order, Planner, Result, Rows, at, cast_to};
 use crate::expr::Fields;
-use crate::functions::order;
+use crate::ops::order;
 use crate::syntax::ast::{SortKey, SortOrder, Span};
 
 impl Planner<'_> {
