@@ -1,1 +1,3 @@
-//! Crabwalk: spl.
+//! The Splunk Processing Language: syntax, and planning onto DataFusion.
+
+pub mod syntax;
