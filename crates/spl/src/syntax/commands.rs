@@ -656,16 +656,7 @@ impl Parser<'_> {
                 break;
             }
             match self.option_name() {
-                Some(option) if option.text == "value" => {
-                    self.skip_space();
-                    // An empty string is a value here.
-                    value = Some(if self.text[self.pos..].starts_with("\"\"") {
-                        self.pos += 2;
-                        String::new()
-                    } else {
-                        self.value("value")?.text
-                    });
-                }
+                Some(option) if option.text == "value" => value = Some(self.value("value")?.text),
                 Some(option) => return Err(self.unknown_option("fillnull", &option)),
                 None => fields.push(self.column("a field")?),
             }

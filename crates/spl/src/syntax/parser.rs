@@ -334,9 +334,18 @@ impl<'t> Parser<'t> {
         None
     }
 
-    /// A value of an option: bare or quoted.
+    /// A value of an option: bare, or quoted and then perhaps empty.
     pub(super) fn value(&mut self, option: &str) -> Parsed<Name> {
-        self.name(&format!("a value for `{option}`"))
+        self.skip_space();
+        if self.peek() != Some(b'"') {
+            return self.name(&format!("a value for `{option}`"));
+        }
+        let start = self.pos;
+        let text = self.string(b'"')?;
+        Ok(Name {
+            text,
+            span: self.span_from(start),
+        })
     }
 
     pub(super) fn bool_value(&mut self, option: &str) -> Parsed<bool> {
