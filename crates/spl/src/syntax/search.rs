@@ -12,7 +12,10 @@ impl Parser<'_> {
         let mut operator: Option<usize> = None;
         loop {
             self.skip_separators();
-            if self.at_end() || self.peek() == Some(b')') || ends_at_by && self.at_by() {
+            if self.at_end()
+                || matches!(self.peek(), Some(b')' | b']'))
+                || ends_at_by && self.at_by()
+            {
                 break;
             }
             if self.at_operator("AND") {
