@@ -78,7 +78,11 @@ impl SearchError {
 
     /// For people, with the text and carets.
     pub fn render(&self, color: bool) -> String {
-        syntax::render(&self.diagnostics, &self.text, &self.name, color)
+        if color {
+            syntax::render_coloured(&self.diagnostics, &self.text, &self.name)
+        } else {
+            syntax::render(&self.diagnostics, &self.text, &self.name)
+        }
     }
 }
 

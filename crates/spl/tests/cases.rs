@@ -34,7 +34,6 @@ use std::sync::Arc;
 
 use crabwalk_events::{Catalog, LookupDefinition, LookupTable};
 use crabwalk_sources::collect::{Collector, Everything, Head};
-use crabwalk_spl::syntax::MacroDefinition;
 use crabwalk_spl::{Engine, EngineOptions, Knowledge, Results, Search};
 
 /// What `now()` answers in cases: 2023-11-15T00:00:00Z.
@@ -93,9 +92,8 @@ fn run_file(file: &str, text: &str, ran: &mut usize, failures: &mut String) {
                 let mut words = rest.split_whitespace();
                 let name = words.next().unwrap_or_default();
                 let name = name.split('(').next().unwrap_or_default();
-                let definition =
-                    MacroDefinition { arguments: words.map(str::to_owned).collect(), definition: block.join("\n") };
-                world.knowledge.macros.insert(name, definition);
+                let arguments: Vec<&str> = words.collect();
+                world.knowledge.macros.insert(name, &arguments, &block.join("\n"));
             }
             "mapping" => world.knowledge.mappings.add_yaml(&block.join("\n")).unwrap_or_else(|error| panic!("{file}:{number}: {error}")),
             "model" => world.knowledge.models.add_yaml(&block.join("\n")).unwrap_or_else(|error| panic!("{file}:{number}: {error}")),
