@@ -47,7 +47,7 @@ impl Planner<'_> {
             let emptied = fields
                 .iter()
                 .filter_map(|field| Some((field.text.clone(), rows.field(&field.text)?)))
-                .map(|(name, typed)| (name, crate::expr::null_if(lose.clone(), typed)))
+                .map(|(name, typed)| (name, super::null_if(lose.clone(), typed)))
                 .collect();
             at(span, rows.set(emptied))?
         } else if *keep_empty {

@@ -395,7 +395,7 @@ fn time_limit(name: &str, value: &SearchValue, scope: &dyn Scope, context: &crat
 }
 
 fn or_false(condition: Expr) -> Expr {
-    crate::expr::null_is_false(condition)
+    super::null_is_false(condition)
 }
 
 impl Planner<'_> {

@@ -40,7 +40,7 @@ impl Planner<'_> {
             windows.push(window.alias(name.clone()));
             let value = Typed { expr: column(&name), data_type: typed.data_type };
             let value = match &complete {
-                Some(complete) => crate::expr::null_if(Expr::Not(Box::new(complete.clone())), value),
+                Some(complete) => super::null_if(Expr::Not(Box::new(complete.clone())), value),
                 None => value.expr,
             };
             outputs.push((output, value));

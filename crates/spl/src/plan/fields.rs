@@ -81,13 +81,13 @@ impl Planner<'_> {
                         // A number stays a number if the filling is one.
                         let number = value.trim().parse::<f64>().ok();
                         match (&typed.data_type, number) {
-                            (DataType::Float64, Some(number)) => crate::expr::coalesce(vec![typed.expr, lit(number)]),
+                            (DataType::Float64, Some(number)) => super::coalesce(vec![typed.expr, lit(number)]),
                             (DataType::Int64, Some(number)) => {
-                                crate::expr::coalesce(vec![cast_to(typed, &DataType::Float64), lit(number)])
+                                super::coalesce(vec![cast_to(typed, &DataType::Float64), lit(number)])
                             }
                             _ => {
                                 let data_type = common_type(&typed.data_type, &DataType::Utf8);
-                                crate::expr::coalesce(vec![cast_to(typed, &data_type), cast_to(fill.clone(), &data_type)])
+                                super::coalesce(vec![cast_to(typed, &data_type), cast_to(fill.clone(), &data_type)])
                             }
                         }
                     }

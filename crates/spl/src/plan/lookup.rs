@@ -72,7 +72,7 @@ impl Planner<'_> {
             let expr = match rows.field(&field.text) {
                 Some(existing) if keep => {
                     let data_type = common_type(&existing.data_type, &found.data_type);
-                    crate::expr::coalesce(vec![cast_to(existing, &data_type), cast_to(found, &data_type)])
+                    super::coalesce(vec![cast_to(existing, &data_type), cast_to(found, &data_type)])
                 }
                 _ => found.expr,
             };

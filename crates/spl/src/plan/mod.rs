@@ -144,6 +144,22 @@ pub(crate) fn is_system_field(name: &str) -> bool {
     events::SYSTEM_FIELDS.contains(&name)
 }
 
+/// A condition that is false where it is NULL.
+pub(crate) fn null_is_false(condition: Expr) -> Expr {
+    Expr::IsTrue(Box::new(condition))
+}
+
+/// The first value that is not NULL; all are of one type.
+pub(crate) fn coalesce(values: Vec<Expr>) -> Expr {
+    datafusion::functions::core::expr_fn::coalesce(values)
+}
+
+/// NULL where a condition holds, else the value.
+pub(crate) fn null_if(condition: Expr, value: Typed) -> Expr {
+    let kept = Expr::Not(Box::new(null_is_false(condition)));
+    Expr::Case(datafusion::logical_expr::Case::new(None, vec![(Box::new(kept), Box::new(value.expr))], None))
+}
+
 /// A column by its exact name.
 pub(crate) fn column(name: &str) -> Expr {
     Expr::Column(Column::from_name(name))

@@ -37,7 +37,7 @@ impl Fields for NodeView<'_, '_, '_> {
                 let unknown = Typed { expr: text("unknown"), data_type: DataType::Utf8 };
                 let data_type = super::common_type(&typed.data_type, &DataType::Utf8);
                 let (value, unknown) = (cast_to(typed, &data_type), cast_to(unknown, &data_type));
-                Typed { expr: crate::expr::coalesce(vec![value, unknown]), data_type }
+                Typed { expr: super::coalesce(vec![value, unknown]), data_type }
             }
         })
     }

@@ -35,7 +35,7 @@ impl Planner<'_> {
                         None => found.expr,
                         Some(existing) => {
                             let data_type = common_type(&existing.data_type, &found.data_type);
-                            crate::expr::coalesce(vec![cast_to(found, &data_type), cast_to(existing, &data_type)])
+                            super::coalesce(vec![cast_to(found, &data_type), cast_to(existing, &data_type)])
                         }
                     };
                     assignments.push((group, expr));
@@ -55,7 +55,7 @@ impl Planner<'_> {
             return if negated { Ok(rows) } else { at(span, rows.filter(datafusion::logical_expr::lit(false))) };
         };
         let literal = crate::expr::Typed { expr: super::text(&pattern.text), data_type: datafusion::arrow::datatypes::DataType::Utf8 };
-        let matches = crate::expr::null_is_false(plan_call("match", vec![value, literal], pattern.span, &self.context)?.expr);
+        let matches = super::null_is_false(plan_call("match", vec![value, literal], pattern.span, &self.context)?.expr);
         at(span, rows.filter(if negated { datafusion::logical_expr::not(matches) } else { matches }))
     }
 }

@@ -8,11 +8,14 @@ use super::model::{field_of, find_node, without_nodename};
 use super::needs::{Needs, visit_fields};
 use super::{Planner, Result, Rows, at, cast_to, diagnostic, text};
 use crate::expr::{Fields, Typed};
-use crate::syntax::ast::{AggregationArgument, BinSpan, SearchExpr, Span, TimeSpan, TimeUnit, Tstats};
+use crate::syntax::ast::{AggregationArgument, BinSpan, Name, SearchExpr, Span, TimeSpan, TimeUnit, Tstats};
 
 /// Splunk chooses the span of a bare `by _time` from the time range of the search. Here it is always this one, so that
 /// the same events give the same rows.
 const DEFAULT_SPAN: BinSpan = BinSpan::Time(TimeSpan { amount: 1, unit: TimeUnit::Second });
+
+/// The group's time, until the aggregation is done.
+const GROUP_TIME: &str = "__group_time";
 
 impl Planner<'_> {
     pub(super) fn tstats(&mut self, tstats: &Tstats, span: Span) -> Result<Rows> {
@@ -40,7 +43,10 @@ impl Planner<'_> {
                 let width = field.span.unwrap_or(DEFAULT_SPAN);
                 let time = rows.field("_time").ok_or_else(|| diagnostic(field.field.span, "the events have no time"))?;
                 let binned = super::bin::time_bin(time, width, field.field.span)?;
-                rows = at(span, rows.set(vec![("_time".to_owned(), binned)]))?;
+                // The aggregations still see the events' own times.
+                rows = at(span, rows.set(vec![(GROUP_TIME.to_owned(), binned)]))?;
+                by.push(GROUP_TIME.to_owned());
+                continue;
             } else if field.span.is_some() {
                 return Err(diagnostic(field.field.span, "`span=` goes with `_time`"));
             } else {
@@ -49,7 +55,7 @@ impl Planner<'_> {
                     Some(value) => {
                         let data_type = super::common_type(&typed.data_type, &DataType::Utf8);
                         let fill = cast_to(Typed { expr: text(value), data_type: DataType::Utf8 }, &data_type);
-                        crate::expr::coalesce(vec![cast_to(typed, &data_type), fill])
+                        super::coalesce(vec![cast_to(typed, &data_type), fill])
                     }
                     None => {
                         rows = at(span, rows.filter(typed.expr.clone().is_not_null()))?;
@@ -60,7 +66,9 @@ impl Planner<'_> {
             }
             by.push(name.clone());
         }
-        self.aggregate(rows, &tstats.aggregations, &by, span)
+        let rows = self.aggregate(rows, &tstats.aggregations, &by, span)?;
+        let name = |text: &str| Name { text: text.to_owned(), span };
+        self.rename(rows, &[(name(GROUP_TIME), name("_time"))], span)
     }
 }
 
