@@ -183,6 +183,28 @@ const OTHER_COMMANDS: &[&str] = &[
     "xyseries",
 ];
 
+const TSTATS_OPTIONS: &[&str] = &[
+    "allow_old_summaries",
+    "append",
+    "chunk_size",
+    "fillnull_value",
+    "include_reduced_buckets",
+    "local",
+    "prestats",
+    "summariesonly",
+];
+const STATS_OPTIONS: &[&str] = &["allnum", "dedup_splitvals", "delim", "partitions"];
+const STREAMSTATS_OPTIONS: &[&str] = &[
+    "allnum",
+    "current",
+    "global",
+    "reset_after",
+    "reset_before",
+    "reset_on_change",
+    "time_window",
+    "window",
+];
+
 const CONVERSIONS: &[&str] = &[
     "auto", "ctime", "dur2sec", "memk", "mktime", "mstime", "none", "num", "rmcomma", "rmunit",
 ];
@@ -203,8 +225,8 @@ impl Parser<'_> {
         Ok(match name {
             "search" => CommandKind::Search(self.search_clause(false)?),
             "tstats" => CommandKind::Tstats(self.tstats()?),
-            "stats" => CommandKind::Stats(self.stats()?),
-            "eventstats" => CommandKind::Eventstats(self.stats()?),
+            "stats" => CommandKind::Stats(self.stats(name, STATS_OPTIONS)?),
+            "eventstats" => CommandKind::Eventstats(self.stats(name, STATS_OPTIONS)?),
             "streamstats" => CommandKind::Streamstats(self.streamstats()?),
             "where" => CommandKind::Where(self.expr()?),
             "eval" => self.eval()?,
@@ -262,6 +284,17 @@ impl Parser<'_> {
         }
     }
 
+    fn known_option(&self, command: &str, option: &Name, known: &[&str]) -> Parsed<()> {
+        if known.contains(&option.text.as_str()) {
+            return Ok(());
+        }
+        let diagnostic = self.unknown_option(command, option);
+        Err(match closest(&option.text, known.iter().copied()) {
+            Some(other) => diagnostic.with_help(format!("did you mean `{other}`?")),
+            None => diagnostic,
+        })
+    }
+
     fn unknown_option(&self, command: &str, option: &Name) -> Diagnostic {
         Diagnostic::new(
             format!("`{command}` has no option `{}`", option.text),
@@ -292,10 +325,11 @@ impl Parser<'_> {
     fn tstats(&mut self) -> Parsed<Tstats> {
         let mut options = Vec::new();
         while let Some(option) = self.option_name() {
+            self.known_option("tstats", &option, TSTATS_OPTIONS)?;
             let value = self.value(&option.text)?;
             options.push((option, value.text));
         }
-        let aggregations = self.aggregations(&mut options)?;
+        let aggregations = self.aggregations("tstats", TSTATS_OPTIONS, &mut options)?;
         let mut datamodel = None;
         if self.eat_keyword("from") {
             self.skip_space();
@@ -311,7 +345,7 @@ impl Parser<'_> {
         if self.eat_keyword("where") {
             filter = Some(self.search_clause(true)?);
         }
-        let by = self.by_clause(&mut options)?;
+        let by = self.by_clause("tstats", TSTATS_OPTIONS, &mut options)?;
         Ok(Tstats {
             options,
             aggregations,
@@ -330,10 +364,10 @@ impl Parser<'_> {
         there
     }
 
-    fn stats(&mut self) -> Parsed<Stats> {
+    fn stats(&mut self, command: &str, known: &[&str]) -> Parsed<Stats> {
         let mut options = Vec::new();
-        let aggregations = self.aggregations(&mut options)?;
-        let by = self.by_clause(&mut options)?;
+        let aggregations = self.aggregations(command, known, &mut options)?;
+        let by = self.by_clause(command, known, &mut options)?;
         Ok(Stats {
             options,
             aggregations,
@@ -342,7 +376,7 @@ impl Parser<'_> {
     }
 
     fn streamstats(&mut self) -> Parsed<Streamstats> {
-        let mut stats = self.stats()?;
+        let mut stats = self.stats("streamstats", STREAMSTATS_OPTIONS)?;
         let (mut current, mut window, mut global) = (true, 0, true);
         let mut rest = Vec::new();
         for (name, value) in stats.options {
@@ -378,7 +412,12 @@ impl Parser<'_> {
     }
 
     /// Aggregations with commas or spaces between them; options may stand among them.
-    fn aggregations(&mut self, options: &mut Vec<(Name, String)>) -> Parsed<Vec<Aggregation>> {
+    fn aggregations(
+        &mut self,
+        command: &str,
+        known: &[&str],
+        options: &mut Vec<(Name, String)>,
+    ) -> Parsed<Vec<Aggregation>> {
         let mut aggregations = Vec::new();
         loop {
             self.skip_separators();
@@ -387,6 +426,7 @@ impl Parser<'_> {
                 break;
             }
             if let Some(option) = self.option_name() {
+                self.known_option(command, &option, known)?;
                 let value = if self.eat(b'(') {
                     let inner = self.pos;
                     self.skip_parentheses(inner)?;
@@ -496,7 +536,12 @@ impl Parser<'_> {
     }
 
     /// `by a, b span=5m c`, if it is there.
-    fn by_clause(&mut self, options: &mut Vec<(Name, String)>) -> Parsed<Vec<ByField>> {
+    fn by_clause(
+        &mut self,
+        command: &str,
+        known: &[&str],
+        options: &mut Vec<(Name, String)>,
+    ) -> Parsed<Vec<ByField>> {
         let mut by: Vec<ByField> = Vec::new();
         if !self.eat_keyword("by") && !self.eat_keyword("groupby") {
             return Ok(by);
@@ -512,6 +557,7 @@ impl Parser<'_> {
                 continue;
             };
             if option.text != "span" {
+                self.known_option(command, &option, known)?;
                 let value = self.value(&option.text)?;
                 options.push((option, value.text));
                 continue;
@@ -1170,6 +1216,15 @@ impl Parser<'_> {
             name = self.name(&format!("the name of a {kind}"))?;
         } else {
             name.text = rest;
+        }
+        // "Model"."Node"
+        while self.peek() == Some(b'.') && self.peek_at(1) == Some(b'"') {
+            self.pos += 1;
+            let node = self.name("the name of a node")?;
+            name = Name {
+                text: format!("{}.{}", name.text, node.text),
+                span: name.span.to(node.span),
+            };
         }
         Ok(CommandKind::From { kind, name })
     }

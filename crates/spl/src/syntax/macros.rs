@@ -37,24 +37,31 @@ pub struct MacroTable(BTreeMap<String, BTreeMap<usize, MacroDefinition>>);
 impl MacroTable {
     /// Adds a macro; one of the same name and number of arguments is replaced.
     ///
-    /// A name as Splunk's `macros.conf` writes it, with the number of arguments in parentheses (`add(2)`), works too.
+    /// The name may stand as in Splunk's `macros.conf`, with the number of arguments in parentheses: `add(2)`.
     pub fn insert(&mut self, name: &str, arguments: &[&str], definition: &str) {
-        let name = match name.split_once('(') {
-            Some((name, arity))
-                if arity.trim_end_matches(')').parse::<usize>() == Ok(arguments.len()) =>
-            {
-                name
-            }
-            _ => name,
-        };
-        let definition = MacroDefinition {
-            arguments: arguments.iter().map(|name| (*name).to_owned()).collect(),
-            definition: definition.to_owned(),
-        };
+        let arguments = arguments.iter().map(|name| (*name).to_owned()).collect();
+        self.insert_definition(
+            name,
+            MacroDefinition {
+                arguments,
+                definition: definition.to_owned(),
+            },
+        );
+    }
+
+    /// As [`Self::insert`].
+    pub fn insert_definition(&mut self, name: &str, definition: MacroDefinition) {
+        let name = name.split_once('(').map_or(name, |(name, _)| name).trim();
         self.0
-            .entry(name.trim().to_owned())
+            .entry(name.to_owned())
             .or_default()
-            .insert(arguments.len(), definition);
+            .insert(definition.arguments.len(), definition);
+    }
+
+    /// Whether there are no macros.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 }
 
