@@ -3,6 +3,8 @@
 //! Most tables compare with the printed form of what was parsed: it has every default written out, parentheses around
 //! every operand that needs them, and names in quotes.
 
+#![allow(clippy::expect_used, reason = "a test that does not parse has failed")]
+
 use crabwalk_spl::syntax::ast::{CommandKind, ExprKind, LookupOutput, Pipeline, SearchExpr, Span};
 use crabwalk_spl::syntax::{
     MacroTable, parse, parse_expr, parse_search, parse_search_with_macros, parse_without_macros,
@@ -618,6 +620,7 @@ table!(messages, message,
     "| convert ctme(x)" => "`ctme` is not a conversion",
     "| from index:main" => "`from` does not know a source of kind `index`",
     "| tstats count from index" => "expected `datamodel=` after `from`, found `index`",
+    "| where “a”=1" => "expected an expression, found `“a”`",
     "`" => "this macro call is never closed",
     "a ```b" => "this comment is never closed",
     "`a(b`" => "`a(b` is not a call of a macro",
@@ -863,9 +866,14 @@ fn long_searches_take_time_in_proportion() {
         "| rex x= ",
         "| foo [",
         "x(",
+        "| statz ",
+        "long",
+        "[search \"",
+        "| stats c(x) z=1 ",
+        "| where x=\"",
         "| table a(",
     ] {
-        let text = piece.repeat((1 << 18) / piece.len());
+        let text = format!("| {}", piece.repeat((1 << 18) / piece.len()));
         let start = std::time::Instant::now();
         let _ = parse_without_macros(&text);
         assert!(

@@ -77,6 +77,10 @@ impl Macros for MacroTable {
 
 /// The name most like `word` among `names`, if one is like it.
 pub(super) fn closest<'n>(word: &str, names: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
+    // Likeness costs the product of the lengths, and no name is that long.
+    if word.len() > 80 {
+        return None;
+    }
     let word = word.to_lowercase();
     names
         .into_iter()
@@ -126,7 +130,7 @@ impl Expanded {
     }
 
     /// Whether a byte of the expanded text was brought in by a macro.
-    pub(super) fn from_macro(&self, offset: usize) -> bool {
+    pub(super) fn is_from_macro(&self, offset: usize) -> bool {
         let index = self.parts.partition_point(|part| part.start <= offset);
         index
             .checked_sub(1)
@@ -370,7 +374,7 @@ impl Expander<'_> {
             None if arguments.is_empty() && name.ends_with("_filter") => {
                 let definition = MacroDefinition {
                     arguments: Vec::new(),
-                    definition: "search *".to_owned(),
+                    definition: if self.command_next { "search *" } else { "*" }.to_owned(),
                 };
                 self.enter(name.to_owned(), &arguments, &definition, at, end, false);
             }

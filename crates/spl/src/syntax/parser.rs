@@ -83,6 +83,11 @@ impl<'t> Parser<'t> {
         let end = self.thing_end();
         let found = self.found(end);
         let message = format!("expected {what}, found {found}");
+        if found.contains(['“', '”', '„', '‘', '’']) {
+            return self
+                .error(message, self.pos, end)
+                .with_help("quotes in SPL are straight: \" and '");
+        }
         if end == self.pos {
             // At the end, point behind the last thing there is.
             let last = self.text[..self.pos].trim_end().len();
@@ -90,6 +95,19 @@ impl<'t> Parser<'t> {
             return Diagnostic::new(message, Span { start: at, end: at });
         }
         self.error(message, self.pos, end)
+    }
+
+    /// The name most like `word`. Suggestions cost time, and nobody reads the hundredth.
+    pub(super) fn closest<'n>(
+        &self,
+        word: &str,
+        names: impl IntoIterator<Item = &'n str>,
+    ) -> Option<&'n str> {
+        if self.diagnostics.len() < 20 {
+            macros::closest(word, names)
+        } else {
+            None
+        }
     }
 
     fn found(&self, end: usize) -> String {
@@ -492,7 +510,7 @@ impl<'t> Parser<'t> {
     fn command(&mut self) -> Option<Command> {
         self.skip_space();
         // A macro's definition may begin with `|` although its call stands behind one.
-        if self.peek() == Some(b'|') && self.source.from_macro(self.pos) {
+        if self.peek() == Some(b'|') && self.source.is_from_macro(self.pos) {
             self.pos += 1;
             self.skip_space();
         }

@@ -107,7 +107,7 @@ impl Parser<'_> {
             && !left.quoted
             && self.peek() == Some(b'(')
         {
-            return Ok(SearchExpr::Term(self.in_parentheses(left)?));
+            return Ok(SearchExpr::Term(self.in_parentheses(&left)?));
         }
         self.skip_space();
         let op = match (self.peek(), self.peek_at(1)) {
@@ -144,7 +144,7 @@ impl Parser<'_> {
                 && !value.quoted
                 && self.peek() == Some(b'(')
             {
-                self.in_parentheses(value)?
+                self.in_parentheses(&value)?
             } else {
                 value
             };
@@ -222,7 +222,7 @@ impl Parser<'_> {
     }
 
     /// `(text)` behind `TERM` or `CASE`.
-    fn in_parentheses(&mut self, word: SearchValue) -> Parsed<SearchValue> {
+    fn in_parentheses(&mut self, word: &SearchValue) -> Parsed<SearchValue> {
         let open = self.pos;
         self.pos += 1;
         self.skip_space();
