@@ -138,6 +138,20 @@ impl Expanded {
             .is_some_and(|part| !part.copied)
     }
 
+    /// What the call that brought in the byte at `offset` stands for.
+    pub(super) fn macro_text(&self, offset: usize) -> Option<&str> {
+        let next = self.parts.partition_point(|part| part.start <= offset);
+        let part = self
+            .parts
+            .get(next.checked_sub(1)?)
+            .filter(|part| !part.copied)?;
+        let end = self
+            .parts
+            .get(next)
+            .map_or(self.text.len(), |part| part.start);
+        Some(self.text[part.start..end].trim()).filter(|text| !text.is_empty())
+    }
+
     fn locate(&self, offset: usize) -> Span {
         let index = self.parts.partition_point(|part| part.start <= offset);
         match index.checked_sub(1).and_then(|index| self.parts.get(index)) {

@@ -74,7 +74,19 @@ impl<'t> Parser<'t> {
     }
 
     pub(super) fn error(&self, message: impl Into<String>, start: usize, end: usize) -> Diagnostic {
-        Diagnostic::new(message, self.span(start, end))
+        self.noted(Diagnostic::new(message, self.span(start, end)), start)
+    }
+
+    /// With what the macro stands for that brought in the text at `offset`, as the user does not see it.
+    fn noted(&self, diagnostic: Diagnostic, offset: usize) -> Diagnostic {
+        match self.source.macro_text(offset) {
+            Some(text) => {
+                let short: String = text.chars().take(200).collect();
+                let dots = if short.len() < text.len() { "…" } else { "" };
+                diagnostic.with_note(format!("the macro stands for: {short}{dots}"))
+            }
+            None => diagnostic,
+        }
     }
 
     /// `expected …, found …` at the cursor.
@@ -92,7 +104,8 @@ impl<'t> Parser<'t> {
             // At the end, point behind the last thing there is.
             let last = self.text[..self.pos].trim_end().len();
             let at = self.span(last.saturating_sub(1), last).end;
-            return Diagnostic::new(message, Span { start: at, end: at });
+            let diagnostic = Diagnostic::new(message, Span { start: at, end: at });
+            return self.noted(diagnostic, last.saturating_sub(1));
         }
         self.error(message, self.pos, end)
     }

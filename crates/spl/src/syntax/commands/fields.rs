@@ -20,6 +20,12 @@ impl Parser<'_> {
             }
             assignments.push((target, self.expr()?));
             if !self.eat(b',') {
+                let start = self.pos;
+                if self.option_name().is_some() {
+                    self.pos = start;
+                    let diagnostic = self.expected("`,` or the end of the command");
+                    return Err(diagnostic.with_help("separate assignments with commas"));
+                }
                 break;
             }
             // A comma behind the last one does no harm.
