@@ -3,6 +3,8 @@
 //! Most tables compare with the printed form of what was parsed: it has every default written out, parentheses around
 //! every operand that needs them, and names in quotes.
 
+#![allow(clippy::expect_used, reason = "a test that does not parse has failed")]
+
 use crabwalk_spl::syntax::ast::{CommandKind, ExprKind, LookupOutput, Pipeline, SearchExpr, Span};
 use crabwalk_spl::syntax::{
     MacroTable, parse, parse_expr, parse_search, parse_search_with_macros, parse_without_macros,
@@ -129,6 +131,8 @@ table!(shape_05_search_values, search,
     "a=1, b=2" => r#""a"=1 "b"=2"#,
     "earliest=-24h@h latest=now" => r#""earliest"=-24h@h "latest"=now"#,
     "tag::host=dc x::y" => r#""tag::host"=dc x::y"#,
+    "a=(x OR \"y z\") b=(c NOT d)" => r#"("a"=x OR "a"="y z") ("b"=c NOT "b"=d)"#,
+    "latest=now() b=1" => r#""latest"=now() "b"=1"#,
     "a=TERM(10.0.0.1)" => r#""a"="10.0.0.1""#,
 );
 
@@ -434,6 +438,7 @@ table!(shape_26_other, printed,
         "| dedup 1 \"a\", \"b\" | dedup 3 \"a\", \"b\" keepevents=true keepempty=true consecutive=true sortby -\"x\", +\"y\"",
     "| head | head 5 | head limit=6 | tail | tail 7 | reverse" =>
         "| head 10 | head 5 | head 6 | tail 10 | tail 7 | reverse",
+    "| from datamodel:\"E\".\"F\"" => r#"| from datamodel:"E.F""#,
     "| from datamodel Risk.All_Risk | from datamodel:A.B | from datamodel:\"C.D\" | from lookup:x" =>
         r#"| from datamodel:"Risk.All_Risk" | from datamodel:"A.B" | from datamodel:"C.D" | from lookup:"x""#,
     "| inputlookup append=t max=5 x where a=1 OR b=2 c=3" =>
@@ -536,6 +541,8 @@ fn errors_point_into_the_text() {
       |
     3 | | `loop_a` | `broken`
       |                      ^
+      |
+      = note: the macro stands for: stats count by
     "##);
     assert_snapshot!(errors("| tstats count from datamodel=Web where a==1 by x"), @r##"
     error: `==` does not compare in a search clause
@@ -585,17 +592,21 @@ table!(messages, message,
     "a=1 ] b" => "this `]` closes nothing",
     "a=1 [search b" => "this bracket is never closed",
     "a IN (1, 2" => "this list is never closed",
+    "a=(b=1)" => "the parentheses after `a=` may hold only values",
+    "a>(b)" => "expected a value, found `(`",
     "a IN ()" => "expected a value, found `)`",
     "| where a IN ()" => "this list is empty",
     "| where f(1" => "this parenthesis is never closed",
     "| where" => "expected an expression, found the end of the search",
     "| where a b" => "expected `|` or the end of the command, found `b`",
     "| eval x" => "expected `=` after `x`, found the end of the search",
-    "| eval x=1 y=2" => "expected `|` or the end of the command, found `y`",
+    "| eval x=1 y=2" => "expected `,` or the end of the command, found `y`",
     "| eval x=\"a" => "this string is never closed",
     "| eval x='a" => "this field name is never closed",
     "| eval x=1e999" => "this number is too large",
     "| stats sparkline(count)" => "`sparkline` is not supported",
+    "| tstats sumariesonly=t count" => "`tstats` has no option `sumariesonly`",
+    "| stats count x=1 by y" => "`stats` has no option `x`",
     "| stats by x" => "expected an aggregation such as `count`, found `by`",
     "| stats count by" => "expected a field after `by`, found the end of the search",
     "| stats sum(a*b+1 c)" => "expected `)`, found `c`",
@@ -611,6 +622,7 @@ table!(messages, message,
     "| convert ctme(x)" => "`ctme` is not a conversion",
     "| from index:main" => "`from` does not know a source of kind `index`",
     "| tstats count from index" => "expected `datamodel=` after `from`, found `index`",
+    "| where “a”=1" => "expected an expression, found `“a”`",
     "`" => "this macro call is never closed",
     "a ```b" => "this comment is never closed",
     "`a(b`" => "`a(b` is not a call of a macro",
@@ -752,6 +764,12 @@ const VALID: &[&str] = &[
 fn check(text: &str) -> Result<(), TestCaseError> {
     match parse(text, &macros()) {
         Ok(pipeline) => {
+            prop_assert!(!spans(&pipeline).is_empty());
+            for span in spans(&pipeline) {
+                prop_assert!(span.start <= span.end, "{span:?}");
+                let part = text.get(span.start as usize..span.end as usize);
+                prop_assert!(part.is_some(), "{span:?} in {text}");
+            }
             let printed = pipeline.to_string();
             let again = match parse_without_macros(&printed) {
                 Ok(again) => again,
@@ -797,6 +815,26 @@ fn check(text: &str) -> Result<(), TestCaseError> {
         );
     }
     Ok(())
+}
+
+/// All spans of a tree.
+fn spans(tree: &impl std::fmt::Debug) -> Vec<Span> {
+    let text = format!("{tree:?}");
+    let number = |text: &str| {
+        text.split([',', ' '])
+            .next()
+            .and_then(|digits| digits.parse().ok())
+    };
+    text.split("Span { start: ")
+        .skip(1)
+        .filter_map(|part| {
+            let (start, end) = part.split_once(", end: ")?;
+            Some(Span {
+                start: number(start)?,
+                end: number(end)?,
+            })
+        })
+        .collect()
 }
 
 /// The tree as text, with its spans taken out.
@@ -856,15 +894,19 @@ fn long_searches_take_time_in_proportion() {
         "| rex x= ",
         "| foo [",
         "x(",
+        "| statz ",
+        "long",
+        "[search \"",
+        "| stats c(x) z=1 ",
+        "| where x=\"",
         "| table a(",
     ] {
-        let text = piece.repeat((1 << 18) / piece.len());
-        let start = std::time::Instant::now();
-        let _ = parse_without_macros(&text);
-        assert!(
-            start.elapsed().as_secs() < 5,
-            "{piece:?} took {:?}",
-            start.elapsed()
-        );
+        for start in ["", "| "] {
+            let text = format!("{start}{}", piece.repeat((1 << 18) / piece.len()));
+            let started = std::time::Instant::now();
+            let _ = parse_without_macros(&text);
+            let took = started.elapsed();
+            assert!(took.as_secs() < 5, "{piece:?} took {took:?}");
+        }
     }
 }

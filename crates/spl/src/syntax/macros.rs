@@ -37,24 +37,31 @@ pub struct MacroTable(BTreeMap<String, BTreeMap<usize, MacroDefinition>>);
 impl MacroTable {
     /// Adds a macro; one of the same name and number of arguments is replaced.
     ///
-    /// A name as Splunk's `macros.conf` writes it, with the number of arguments in parentheses (`add(2)`), works too.
+    /// The name may stand as in Splunk's `macros.conf`, with the number of arguments in parentheses: `add(2)`.
     pub fn insert(&mut self, name: &str, arguments: &[&str], definition: &str) {
-        let name = match name.split_once('(') {
-            Some((name, arity))
-                if arity.trim_end_matches(')').parse::<usize>() == Ok(arguments.len()) =>
-            {
-                name
-            }
-            _ => name,
-        };
-        let definition = MacroDefinition {
-            arguments: arguments.iter().map(|name| (*name).to_owned()).collect(),
-            definition: definition.to_owned(),
-        };
+        let arguments = arguments.iter().map(|name| (*name).to_owned()).collect();
+        self.insert_definition(
+            name,
+            MacroDefinition {
+                arguments,
+                definition: definition.to_owned(),
+            },
+        );
+    }
+
+    /// As [`Self::insert`].
+    pub fn insert_definition(&mut self, name: &str, definition: MacroDefinition) {
+        let name = name.split_once('(').map_or(name, |(name, _)| name).trim();
         self.0
-            .entry(name.trim().to_owned())
+            .entry(name.to_owned())
             .or_default()
-            .insert(arguments.len(), definition);
+            .insert(definition.arguments.len(), definition);
+    }
+
+    /// Whether there are no macros.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 }
 
@@ -70,6 +77,10 @@ impl Macros for MacroTable {
 
 /// The name most like `word` among `names`, if one is like it.
 pub(super) fn closest<'n>(word: &str, names: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
+    // Likeness costs the product of the lengths, and no name is that long.
+    if word.len() > 80 {
+        return None;
+    }
     let word = word.to_lowercase();
     names
         .into_iter()
@@ -119,12 +130,26 @@ impl Expanded {
     }
 
     /// Whether a byte of the expanded text was brought in by a macro.
-    pub(super) fn from_macro(&self, offset: usize) -> bool {
+    pub(super) fn is_from_macro(&self, offset: usize) -> bool {
         let index = self.parts.partition_point(|part| part.start <= offset);
         index
             .checked_sub(1)
             .and_then(|index| self.parts.get(index))
             .is_some_and(|part| !part.copied)
+    }
+
+    /// What the call that brought in the byte at `offset` stands for.
+    pub(super) fn macro_text(&self, offset: usize) -> Option<&str> {
+        let next = self.parts.partition_point(|part| part.start <= offset);
+        let part = self
+            .parts
+            .get(next.checked_sub(1)?)
+            .filter(|part| !part.copied)?;
+        let end = self
+            .parts
+            .get(next)
+            .map_or(self.text.len(), |part| part.start);
+        Some(self.text[part.start..end].trim()).filter(|text| !text.is_empty())
     }
 
     fn locate(&self, offset: usize) -> Span {
@@ -363,7 +388,7 @@ impl Expander<'_> {
             None if arguments.is_empty() && name.ends_with("_filter") => {
                 let definition = MacroDefinition {
                     arguments: Vec::new(),
-                    definition: "search *".to_owned(),
+                    definition: if self.command_next { "search *" } else { "*" }.to_owned(),
                 };
                 self.enter(name.to_owned(), &arguments, &definition, at, end, false);
             }

@@ -17,6 +17,8 @@ mod search;
 pub use diagnostic::{Diagnostic, Position, position, render, render_coloured};
 pub use macros::{MacroDefinition, MacroTable, Macros};
 
+pub use ast::Span;
+
 use ast::{Expr, Pipeline, SearchExpr};
 
 /// Parses a whole search, with its macros expanded.

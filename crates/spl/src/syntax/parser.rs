@@ -74,7 +74,19 @@ impl<'t> Parser<'t> {
     }
 
     pub(super) fn error(&self, message: impl Into<String>, start: usize, end: usize) -> Diagnostic {
-        Diagnostic::new(message, self.span(start, end))
+        self.noted(Diagnostic::new(message, self.span(start, end)), start)
+    }
+
+    /// With what the macro stands for that brought in the text at `offset`, as the user does not see it.
+    fn noted(&self, diagnostic: Diagnostic, offset: usize) -> Diagnostic {
+        match self.source.macro_text(offset) {
+            Some(text) => {
+                let short: String = text.chars().take(200).collect();
+                let dots = if short.len() < text.len() { "…" } else { "" };
+                diagnostic.with_note(format!("the macro stands for: {short}{dots}"))
+            }
+            None => diagnostic,
+        }
     }
 
     /// `expected …, found …` at the cursor.
@@ -83,13 +95,32 @@ impl<'t> Parser<'t> {
         let end = self.thing_end();
         let found = self.found(end);
         let message = format!("expected {what}, found {found}");
+        if found.contains(['“', '”', '„', '‘', '’']) {
+            return self
+                .error(message, self.pos, end)
+                .with_help("quotes in SPL are straight: \" and '");
+        }
         if end == self.pos {
             // At the end, point behind the last thing there is.
             let last = self.text[..self.pos].trim_end().len();
             let at = self.span(last.saturating_sub(1), last).end;
-            return Diagnostic::new(message, Span { start: at, end: at });
+            let diagnostic = Diagnostic::new(message, Span { start: at, end: at });
+            return self.noted(diagnostic, last.saturating_sub(1));
         }
         self.error(message, self.pos, end)
+    }
+
+    /// The name most like `word`. Suggestions cost time, and nobody reads the hundredth.
+    pub(super) fn closest<'n>(
+        &self,
+        word: &str,
+        names: impl IntoIterator<Item = &'n str>,
+    ) -> Option<&'n str> {
+        if self.diagnostics.len() < 20 {
+            macros::closest(word, names)
+        } else {
+            None
+        }
     }
 
     fn found(&self, end: usize) -> String {
@@ -492,7 +523,7 @@ impl<'t> Parser<'t> {
     fn command(&mut self) -> Option<Command> {
         self.skip_space();
         // A macro's definition may begin with `|` although its call stands behind one.
-        if self.peek() == Some(b'|') && self.source.from_macro(self.pos) {
+        if self.peek() == Some(b'|') && self.source.is_from_macro(self.pos) {
             self.pos += 1;
             self.skip_space();
         }

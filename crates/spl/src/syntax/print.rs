@@ -374,7 +374,15 @@ fn operand(f: &mut Formatter<'_>, expr: &SearchExpr) -> fmt::Result {
             f.write_str("NOT ")?;
             operand(f, inner)
         }
-        SearchExpr::Compare { field, op, value } => write!(f, "{}{op}{value}", quoted(&field.text)),
+        SearchExpr::Compare { field, op, value } => {
+            // A value that begins with `=` must not become part of the operator.
+            let space = if !value.quoted && value.text.starts_with('=') {
+                " "
+            } else {
+                ""
+            };
+            write!(f, "{}{op}{space}{value}", quoted(&field.text))
+        }
         SearchExpr::In { field, values } => {
             write!(f, "{} IN (", quoted(&field.text))?;
             for (index, value) in values.iter().enumerate() {

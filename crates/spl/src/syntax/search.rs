@@ -48,7 +48,7 @@ impl Parser<'_> {
         self.text[self.pos..].starts_with(word)
             && self
                 .peek_at(word.len())
-                .is_none_or(|byte| is_delimiter(byte) && byte != b'=' && byte != b',')
+                .is_none_or(|byte| is_delimiter(byte) && byte != b'=')
     }
 
     fn search_or(&mut self) -> Parsed<SearchExpr> {
@@ -67,7 +67,7 @@ impl Parser<'_> {
     }
 
     fn search_not(&mut self) -> Parsed<SearchExpr> {
-        self.skip_space();
+        self.skip_separators();
         if self.at_operator("NOT") {
             self.pos += 3;
             self.descend()?;
@@ -107,7 +107,7 @@ impl Parser<'_> {
             && !left.quoted
             && self.peek() == Some(b'(')
         {
-            return Ok(SearchExpr::Term(self.in_parentheses(left)?));
+            return Ok(SearchExpr::Term(self.in_parentheses(&left)?));
         }
         self.skip_space();
         let op = match (self.peek(), self.peek_at(1)) {
@@ -135,12 +135,16 @@ impl Parser<'_> {
                 text: left.text,
                 span: left.span,
             };
+            if op == CompareOp::Eq && self.peek() == Some(b'(') {
+                let values = self.condition()?;
+                return self.distribute(&field, values);
+            }
             let value = self.search_value(Side::Right)?;
             let value = if matches!(value.text.as_str(), "TERM" | "CASE")
                 && !value.quoted
                 && self.peek() == Some(b'(')
             {
-                self.in_parentheses(value)?
+                self.in_parentheses(&value)?
             } else {
                 value
             };
@@ -167,6 +171,35 @@ impl Parser<'_> {
         Ok(SearchExpr::Term(left))
     }
 
+    /// `field=(a OR b)`: what stands in the parentheses are values of the field.
+    fn distribute(&self, field: &Name, values: SearchExpr) -> Parsed<SearchExpr> {
+        let all = |parser: &Self, values: Vec<SearchExpr>| {
+            values
+                .into_iter()
+                .map(|value| parser.distribute(field, value))
+                .collect::<Parsed<Vec<_>>>()
+        };
+        Ok(match values {
+            SearchExpr::Term(value) => SearchExpr::Compare {
+                field: field.clone(),
+                op: CompareOp::Eq,
+                value,
+            },
+            SearchExpr::Or(values) => SearchExpr::Or(all(self, values)?),
+            SearchExpr::And(values) if !values.is_empty() => SearchExpr::And(all(self, values)?),
+            SearchExpr::Not(value) => SearchExpr::Not(Box::new(self.distribute(field, *value)?)),
+            _ => {
+                return Err(super::Diagnostic::new(
+                    format!(
+                        "the parentheses after `{}=` may hold only values",
+                        field.text
+                    ),
+                    field.span,
+                ));
+            }
+        })
+    }
+
     /// The values behind `IN (`. Commas may be left out.
     fn in_list(&mut self, start: usize) -> Parsed<Vec<SearchValue>> {
         let mut values = Vec::new();
@@ -189,21 +222,29 @@ impl Parser<'_> {
     }
 
     /// `(text)` behind `TERM` or `CASE`.
-    fn in_parentheses(&mut self, word: SearchValue) -> Parsed<SearchValue> {
-        let start = self.pos;
-        let Some(length) = self.text[start..].find(')') else {
-            return Err(self.error("this parenthesis is never closed", start, start + 1));
+    fn in_parentheses(&mut self, word: &SearchValue) -> Parsed<SearchValue> {
+        let open = self.pos;
+        self.pos += 1;
+        self.skip_space();
+        let text = if self.peek() == Some(b'"') {
+            self.string(b'"')?
+        } else {
+            let start = self.pos;
+            while self
+                .peek()
+                .is_some_and(|byte| !matches!(byte, b')' | b'"' | b'|'))
+            {
+                self.pos += 1;
+            }
+            self.text[start..self.pos].trim_end().to_owned()
         };
-        let inner = self.text[start + 1..start + length].trim();
-        let inner = inner
-            .strip_prefix('"')
-            .and_then(|rest| rest.strip_suffix('"'))
-            .unwrap_or(inner);
-        self.pos = start + length + 1;
+        if !self.eat(b')') {
+            return Err(self.error("this parenthesis is never closed", open, open + 1));
+        }
         Ok(SearchValue {
-            text: inner.to_owned(),
+            text,
             quoted: true,
-            span: word.span.to(self.span_from(start)),
+            span: word.span.to(self.span_from(open)),
         })
     }
 
@@ -244,6 +285,14 @@ impl Parser<'_> {
                         || self
                             .peek_at(1)
                             .is_none_or(|next| is_delimiter(next) && next != b'=')
+                }
+                // A function of time: latest=now()
+                b'(' if side == Side::Right
+                    && self.pos > start
+                    && self.peek_at(1) == Some(b')') =>
+                {
+                    self.pos += 2;
+                    continue;
                 }
                 byte => is_delimiter(byte),
             };
