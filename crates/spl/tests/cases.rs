@@ -221,7 +221,8 @@ fn run(world: &World, name: &str, text: &str) -> String {
         Err(error) => return failure(&error),
     };
     let engine = Engine::new(catalog, knowledge, EngineOptions { now: NOW, threads: 1 });
-    match futures::executor::block_on(engine.run(&search)) {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    match runtime.block_on(engine.run(&search)) {
         Ok(results) => shown(&results),
         Err(error) => failure(&error),
     }
@@ -246,6 +247,7 @@ fn shown(results: &Results) -> String {
         let mut cells = Vec::new();
         for column in &results.columns {
             let values: Vec<String> = row.values(column).iter().map(|value| quoted(value)).collect();
+            let column = quoted(column);
             match values.as_slice() {
                 [] => {}
                 [one] => cells.push(format!("{column}={one}")),

@@ -4,7 +4,7 @@ use datafusion::arrow::datatypes::DataType;
 use datafusion::logical_expr::Expr;
 use jiff::Timestamp;
 use jiff::civil::{Date, DateTime};
-use jiff::tz::TimeZone;
+use jiff::tz::Offset;
 
 use super::{Answer, call};
 use crate::expr::Typed;
@@ -73,7 +73,7 @@ fn seconds(span: TimeSpan) -> Option<f64> {
 
 fn calendar_start(time: f64, span: TimeSpan) -> Option<f64> {
     #[expect(clippy::cast_possible_truncation, reason = "whole seconds of a time that a log can have")]
-    let date = Timestamp::from_second(time.floor() as i64).ok()?.to_zoned(TimeZone::UTC).date();
+    let date = Offset::UTC.to_datetime(Timestamp::from_second(time.floor() as i64).ok()?).date();
     let months = i64::try_from(span.amount).ok()?.checked_mul(match span.unit {
         TimeUnit::Quarter => 3,
         TimeUnit::Year => 12,
@@ -83,7 +83,7 @@ fn calendar_start(time: f64, span: TimeSpan) -> Option<f64> {
     let start = since_zero.div_euclid(months) * months;
     let (year, month) = (start.div_euclid(12), start.rem_euclid(12) + 1);
     let start = Date::new(i16::try_from(year).ok()?, i8::try_from(month).ok()?, 1).ok()?;
-    let start = DateTime::from(start).to_zoned(TimeZone::UTC).ok()?.timestamp().as_second();
+    let start = Offset::UTC.to_timestamp(DateTime::from(start)).ok()?.as_second();
     #[expect(clippy::cast_precision_loss, reason = "seconds of a date")]
     Some(start as f64)
 }

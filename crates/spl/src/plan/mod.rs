@@ -90,6 +90,7 @@ impl Rows {
     pub fn ordered(mut self) -> Result<Self, DataFusionError> {
         let keys = match std::mem::replace(&mut self.order, Order::AsIs) {
             Order::AsIs => return Ok(self),
+            Order::Keys(keys) if keys.is_empty() => return Ok(self),
             Order::Keys(keys) => keys,
             Order::Newest if self.has(ORDER) => {
                 let mut keys = vec![SortExpr::new(column(ORDER), false, false)];
@@ -221,7 +222,7 @@ pub(crate) struct Planner<'a> {
 }
 
 /// An error of planning a command.
-pub(crate) type Result<T> = std::result::Result<T, Diagnostic>;
+pub(crate) type Result<T, E = Diagnostic> = std::result::Result<T, E>;
 
 /// Turns DataFusion's errors into diagnostics of the command that is planned.
 pub(crate) fn at<T>(span: Span, result: std::result::Result<T, DataFusionError>) -> Result<T> {

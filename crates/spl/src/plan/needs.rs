@@ -34,7 +34,12 @@ impl Needs {
         needs
     }
 
-    /// Whether some field is needed by name.
+    /// Needs just these fields, where the events have them.
+    pub fn of_names(names: &[String]) -> Self {
+        Self { named: names.iter().map(|name| (name.clone(), None)).collect(), ..Self::default() }
+    }
+
+    /// Names of the fields that are needed.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.named.iter().map(|(name, _)| name.as_str())
     }
@@ -100,7 +105,11 @@ impl Needs {
             }
             CommandKind::Fillnull { fields, .. } => {
                 for field in fields {
-                    self.field(field);
+                    if field.text.contains('*') {
+                        self.field(field);
+                    } else {
+                        self.optional(&field.text);
+                    }
                 }
             }
             CommandKind::Lookup(lookup) => {

@@ -2,6 +2,7 @@
 
 use crabwalk_events::catalog::REF;
 use datafusion::arrow::datatypes::DataType;
+use datafusion::common::Column;
 use datafusion::logical_expr::{Expr, LogicalPlanBuilder, SortExpr};
 
 use super::{ORDER, Order, Planner, Result, Rows, as_value, at, column, diagnostic, is_hidden, is_list};
@@ -46,7 +47,7 @@ impl Planner<'_> {
         // A row with several values of a field belongs to several groups.
         for name in by {
             if rows.field(name).is_some_and(|typed| is_list(&typed.data_type)) {
-                let plan = at(span, LogicalPlanBuilder::from(rows.plan.clone()).unnest_column(name.as_str()))?;
+                let plan = at(span, LogicalPlanBuilder::from(rows.plan.clone()).unnest_column(Column::from_name(name)))?;
                 let plan = at(span, plan.build())?;
                 rows = at(span, rows.with(plan).filter(column(name).is_not_null()))?;
             }
@@ -83,8 +84,9 @@ impl Planner<'_> {
             columns.push((name.clone(), column(&format!("__{index}"))));
         }
         let keys = by.iter().map(|name| SortExpr::new(column(name), true, true)).collect();
+        let order = if by.is_empty() { Order::AsIs } else { Order::Keys(keys) };
         let empty = rows.empty && !by.is_empty();
-        let rows = Rows { plan, order: Order::Keys(keys), empty, open: false };
+        let rows = Rows { plan, order, empty, open: false };
         at(span, rows.project(columns))
     }
 }

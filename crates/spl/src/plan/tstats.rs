@@ -32,7 +32,7 @@ impl Planner<'_> {
                 self.node_rows(&node, &filter, &fields, span)?
             }
             None => {
-                let needs = Needs { named: fields.iter().map(|name| (name.clone(), None)).collect(), ..Needs::default() };
+                let needs = Needs::of_names(&fields);
                 self.raw_search(filter, &needs, span)?
             }
         };
