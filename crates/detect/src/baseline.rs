@@ -1,0 +1,1 @@
+//! Assets learned by baselines.
