@@ -91,7 +91,7 @@ pub struct Hunt {
 }
 
 /// What a hunt found.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Outcome {
     /// Findings by time.
     pub findings: Vec<Finding>,
@@ -109,6 +109,8 @@ pub struct Outcome {
     pub events: u64,
     /// Copies of events that were left out.
     pub duplicates: u64,
+    /// What was known, with assets and identities.
+    pub knowledge: Arc<Knowledge>,
 }
 
 impl Hunt {
@@ -186,6 +188,7 @@ impl Hunt {
             detections: self.searches.len(),
             events: catalog.coverage().iter().map(|covered| covered.records).sum(),
             duplicates,
+            knowledge: Arc::clone(&self.knowledge),
             ..Outcome::default()
         };
         for ((detection, search), result) in self.detections.iter().zip(&self.searches).zip(done) {

@@ -6,8 +6,8 @@ use crabwalk_events::Catalog;
 use crabwalk_sources::collect::{Collected, Demand};
 use crabwalk_spl::{Diagnostic, Engine, EngineOptions, Knowledge, Search};
 
-use crate::content::Content;
-use crate::hunt::{Failure, HuntError, HuntOptions, keep_times, run_all};
+use crate::content::{Content, ContentProblem, Origin};
+use crate::hunt::{Failure, HuntError, HuntOptions, keep_times, run_all, search_problem};
 
 /// A search, ready to run.
 pub struct Query {
@@ -40,6 +40,17 @@ impl Query {
             .collect::<Result<Vec<_>, _>>()?;
         let demand = crabwalk_spl::demand(&searches, &knowledge);
         Ok(Self { knowledge, searches, demand })
+    }
+
+    /// What is wrong with searches, given as name, text and place.
+    pub fn check(searches: &[(&str, &str, &Origin)], content: &Content) -> Vec<ContentProblem> {
+        searches
+            .iter()
+            .filter_map(|(name, text, origin)| {
+                let error = Search::parse(name, text, &content.knowledge).err()?;
+                Some(search_problem(origin, text, &error))
+            })
+            .collect()
     }
 
     /// What the readers must decode.

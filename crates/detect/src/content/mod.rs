@@ -81,7 +81,7 @@ impl fmt::Display for ContentProblem {
 }
 
 /// All that is known: what is to be looked for, and what helps to read logs.
-#[derive(Debug, Clone, Default)]
+#[derive(Default)]
 pub struct Content {
     /// Detections, by name.
     pub detections: Vec<Arc<Detection>>,
