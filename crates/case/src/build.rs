@@ -35,7 +35,9 @@ pub struct Input<'a> {
 
 /// RFC 3339 in UTC with as many decimals as needed.
 pub(crate) fn time(micros: i64) -> Option<String> {
-    jiff::Timestamp::from_microsecond(micros).ok().map(|time| time.to_string())
+    jiff::Timestamp::from_microsecond(micros)
+        .ok()
+        .map(|time| time.to_string())
 }
 
 impl Case {
@@ -58,14 +60,19 @@ impl Case {
             for name in finding.hosts() {
                 hosts.add(&name);
             }
-            for name in ["src", "dest", "src_ip", "dest_ip"].iter().flat_map(|name| finding.values(name)) {
+            for name in ["src", "dest", "src_ip", "dest_ip"]
+                .iter()
+                .flat_map(|name| finding.values(name))
+            {
                 hosts.add(name);
             }
         }
         for (event_type, writers) in &outcome.hosts_by_type {
             let kerberos = ["security/4768", "security/4769"];
             if kerberos.contains(&event_type.to_lowercase().as_str()) {
-                writers.iter().for_each(|host| hosts.set_role(host, "domain-controller"));
+                writers
+                    .iter()
+                    .for_each(|host| hosts.set_role(host, "domain-controller"));
             }
         }
         let risk = risk(&outcome.findings);
@@ -77,7 +84,11 @@ impl Case {
                 _ => {}
             }
         }
-        for object in outcome.findings.iter().flat_map(|finding| &finding.risk_objects) {
+        for object in outcome
+            .findings
+            .iter()
+            .flat_map(|finding| &finding.risk_objects)
+        {
             if object.kind == RiskObjectKind::User {
                 accounts.add(&object.value, 0);
             }
@@ -241,7 +252,10 @@ fn risk(findings: &[Finding]) -> Vec<RiskInfo> {
         detections: BTreeSet<String>,
     }
     let mut sums: BTreeMap<(RiskObjectKind, String), Sum> = BTreeMap::new();
-    for finding in findings.iter().filter(|finding| finding.detection.kind.adds_risk()) {
+    for finding in findings
+        .iter()
+        .filter(|finding| finding.detection.kind.adds_risk())
+    {
         for object in &finding.risk_objects {
             let key = match object.kind {
                 RiskObjectKind::System => host_key(&object.value),
@@ -272,20 +286,36 @@ fn risk(findings: &[Finding]) -> Vec<RiskInfo> {
 }
 
 fn stats(input: &Input<'_>, findings: &[FindingInfo], risk: Vec<RiskInfo>) -> Stats {
-    let mut findings_by_severity: BTreeMap<String, u64> =
-        Severity::ALL.iter().map(|severity| (severity.name().to_owned(), 0)).collect();
+    let mut findings_by_severity: BTreeMap<String, u64> = Severity::ALL
+        .iter()
+        .map(|severity| (severity.name().to_owned(), 0))
+        .collect();
     let mut findings_by_detection = BTreeMap::new();
     for finding in findings {
-        *findings_by_severity.entry(finding.severity.clone()).or_default() += 1;
-        *findings_by_detection.entry(finding.detection.clone()).or_default() += 1;
+        *findings_by_severity
+            .entry(finding.severity.clone())
+            .or_default() += 1;
+        *findings_by_detection
+            .entry(finding.detection.clone())
+            .or_default() += 1;
     }
-    let covered = || input.outcome.coverage.iter().filter(|covered| covered.records > 0);
+    let covered = || {
+        input
+            .outcome
+            .coverage
+            .iter()
+            .filter(|covered| covered.records > 0)
+    };
     Stats {
         events: input.outcome.events,
         bytes: input.sources.iter().map(|source| source.bytes).sum(),
         seconds: (input.seconds * 1e6).round() / 1e6,
         sources: input.sources.len() as u64,
-        sources_damaged: input.sources.iter().filter(|source| source.is_lossy()).count() as u64,
+        sources_damaged: input
+            .sources
+            .iter()
+            .filter(|source| source.is_lossy())
+            .count() as u64,
         skipped: input.sources.iter().map(|source| source.skipped).sum(),
         duplicates: input.outcome.duplicates,
         detections: input.outcome.detections as u64,
@@ -321,7 +351,18 @@ impl<'a> Hosts<'a> {
     fn key(&self, name: &str) -> Option<String> {
         let name = name.trim();
         let name = name.strip_prefix("::ffff:").unwrap_or(name);
-        if matches!(name.to_lowercase().as_str(), "" | "-" | "null" | "unknown" | "local" | "localhost" | "127.0.0.1" | "::1" | "0.0.0.0" | "::") {
+        if matches!(
+            name.to_lowercase().as_str(),
+            "" | "-"
+                | "null"
+                | "unknown"
+                | "local"
+                | "localhost"
+                | "127.0.0.1"
+                | "::1"
+                | "0.0.0.0"
+                | "::"
+        ) {
             return None;
         }
         if is_address(name)
@@ -365,7 +406,11 @@ impl<'a> Hosts<'a> {
         });
         let name = name.trim();
         let name = name.strip_prefix("::ffff:").unwrap_or(name);
-        let list = if is_address(name) { &mut host.ips } else { &mut host.names };
+        let list = if is_address(name) {
+            &mut host.ips
+        } else {
+            &mut host.names
+        };
         if !list.iter().any(|own| own.eq_ignore_ascii_case(name)) {
             list.push(name.to_owned());
         }
@@ -419,7 +464,13 @@ impl Accounts {
         let plain = id.rsplit('\\').next().unwrap_or(&id);
         let kind = if plain.ends_with('$') {
             "machine"
-        } else if ["system", "local service", "network service", "anonymous logon"].contains(&plain)
+        } else if [
+            "system",
+            "local service",
+            "network service",
+            "anonymous logon",
+        ]
+        .contains(&plain)
             || ["s-1-5-18", "s-1-5-19", "s-1-5-20", "s-1-5-7"].contains(&plain)
         {
             "system"

@@ -17,7 +17,12 @@ pub fn defuse(cell: &str) -> Cow<'_, str> {
     let mut start = true;
     let mut changed = false;
     for c in cell.chars() {
-        if start && matches!(c, '=' | '+' | '-' | '@' | '|' | '%' | '＝' | '＋' | '－' | '＠' | '\t' | '\r') {
+        if start
+            && matches!(
+                c,
+                '=' | '+' | '-' | '@' | '|' | '%' | '＝' | '＋' | '－' | '＠' | '\t' | '\r'
+            )
+        {
             // A dash alone is how Windows writes "nothing".
             if !(c == '-' && cell == "-") {
                 out.push('\'');
@@ -37,7 +42,11 @@ pub fn defuse(cell: &str) -> Cow<'_, str> {
             out.push(c);
         }
     }
-    if changed { Cow::Owned(out) } else { Cow::Borrowed(cell) }
+    if changed {
+        Cow::Owned(out)
+    } else {
+        Cow::Borrowed(cell)
+    }
 }
 
 /// A CSV writer that quotes every cell, so that no cell ends early.
@@ -65,15 +74,38 @@ pub fn findings_csv(case: &Case, out: impl Write) -> io::Result<()> {
     row(
         &mut writer,
         &[
-            "first", "last", "severity", "risk_score", "type", "notable", "detection", "hosts", "message", "techniques",
-            "story", "risk_objects", "threat_objects", "events", "first_event", "fields", "id", "detection_id",
+            "first",
+            "last",
+            "severity",
+            "risk_score",
+            "type",
+            "notable",
+            "detection",
+            "hosts",
+            "message",
+            "techniques",
+            "story",
+            "risk_objects",
+            "threat_objects",
+            "events",
+            "first_event",
+            "fields",
+            "id",
+            "detection_id",
         ],
     )?;
     for finding in &case.findings {
         let pairs = |pairs: &mut dyn Iterator<Item = (&String, &String)>| {
-            pairs.map(|(kind, value)| format!("{kind} {value}")).collect::<Vec<_>>().join(", ")
+            pairs
+                .map(|(kind, value)| format!("{kind} {value}"))
+                .collect::<Vec<_>>()
+                .join(", ")
         };
-        let first_event = finding.events.first().map(|event| place(case, event)).unwrap_or_default();
+        let first_event = finding
+            .events
+            .first()
+            .map(|event| place(case, event))
+            .unwrap_or_default();
         let mut fields = Vec::new();
         crate::json::to_json_line(&finding.fields, &mut fields)?;
         row(
@@ -90,8 +122,18 @@ pub fn findings_csv(case: &Case, out: impl Write) -> io::Result<()> {
                 &finding.message,
                 &finding.techniques.join(", "),
                 &finding.story.join(", "),
-                &pairs(&mut finding.risk_objects.iter().map(|object| (&object.kind, &object.value))),
-                &pairs(&mut finding.threat_objects.iter().map(|object| (&object.kind, &object.value))),
+                &pairs(
+                    &mut finding
+                        .risk_objects
+                        .iter()
+                        .map(|object| (&object.kind, &object.value)),
+                ),
+                &pairs(
+                    &mut finding
+                        .threat_objects
+                        .iter()
+                        .map(|object| (&object.kind, &object.value)),
+                ),
                 &finding.event_count.to_string(),
                 &first_event,
                 String::from_utf8_lossy(&fields).trim_end(),
@@ -110,7 +152,10 @@ fn place(case: &Case, event: &crate::document::Reference) -> String {
         .iter()
         .find(|source| source.id == event.source)
         .map_or("", |source| source.path.as_str());
-    format!("{}/{} record {} of {path}", event.channel, event.event_id, event.record)
+    format!(
+        "{}/{} record {} of {path}",
+        event.channel, event.event_id, event.record
+    )
 }
 
 /// Writes what happened in the order of time: events behind findings, and the clearing of logs.
@@ -130,8 +175,11 @@ pub fn timeline_csv(case: &Case, out: impl Write) -> io::Result<()> {
         source: &'a str,
         finding: &'a str,
     }
-    let paths: std::collections::BTreeMap<u32, &str> =
-        case.sources.iter().map(|source| (source.id, source.path.as_str())).collect();
+    let paths: std::collections::BTreeMap<u32, &str> = case
+        .sources
+        .iter()
+        .map(|source| (source.id, source.path.as_str()))
+        .collect();
     let mut lines = Vec::new();
     for finding in &case.findings {
         for event in &finding.events {
@@ -170,7 +218,10 @@ pub fn timeline_csv(case: &Case, out: impl Write) -> io::Result<()> {
                 host: &covered.host,
                 what: "log cleared",
                 severity: "",
-                message: format!("the {} log of {} was cleared", covered.channel, covered.host),
+                message: format!(
+                    "the {} log of {} was cleared",
+                    covered.channel, covered.host
+                ),
                 channel: &covered.channel,
                 event_id: String::new(),
                 record: String::new(),
@@ -182,19 +233,36 @@ pub fn timeline_csv(case: &Case, out: impl Write) -> io::Result<()> {
     // Times differ in the number of decimals, so they are compared as times.
     let key = |line: &Line<'_>| line.time.parse::<jiff::Timestamp>().ok();
     lines.sort_by(|a, b| {
-        (key(a), a.host, a.what, a.finding, &a.record).cmp(&(key(b), b.host, b.what, b.finding, &b.record))
+        (key(a), a.host, a.what, a.finding, &a.record).cmp(&(
+            key(b),
+            b.host,
+            b.what,
+            b.finding,
+            &b.record,
+        ))
     });
     let mut writer = writer(out);
     row(
         &mut writer,
-        &["time", "host", "what", "severity", "message", "channel", "event_id", "record", "source", "finding"],
+        &[
+            "time", "host", "what", "severity", "message", "channel", "event_id", "record",
+            "source", "finding",
+        ],
     )?;
     for line in lines {
         row(
             &mut writer,
             &[
-                line.time, line.host, line.what, line.severity, &line.message, line.channel, &line.event_id, &line.record,
-                line.source, line.finding,
+                line.time,
+                line.host,
+                line.what,
+                line.severity,
+                &line.message,
+                line.channel,
+                &line.event_id,
+                &line.record,
+                line.source,
+                line.finding,
             ],
         )?;
     }

@@ -12,7 +12,8 @@ use serde_json::ser::{CompactFormatter, Formatter, PrettyFormatter, Serializer};
 /// What writing gives.
 pub fn to_json(value: &impl Serialize, out: impl Write) -> io::Result<()> {
     let mut out = out;
-    let mut serializer = Serializer::with_formatter(&mut out, Safe(PrettyFormatter::with_indent(b"  ")));
+    let mut serializer =
+        Serializer::with_formatter(&mut out, Safe(PrettyFormatter::with_indent(b"  ")));
     value.serialize(&mut serializer).map_err(io::Error::from)?;
     out.write_all(b"\n")
 }
@@ -47,7 +48,11 @@ macro_rules! forward {
 }
 
 impl<F: Formatter> Formatter for Safe<F> {
-    fn write_string_fragment<W: ?Sized + Write>(&mut self, out: &mut W, fragment: &str) -> io::Result<()> {
+    fn write_string_fragment<W: ?Sized + Write>(
+        &mut self,
+        out: &mut W,
+        fragment: &str,
+    ) -> io::Result<()> {
         let mut start = 0;
         for (at, c) in fragment.char_indices().filter(|(_, c)| is_acted_on(*c)) {
             out.write_all(&fragment.as_bytes()[start..at])?;
@@ -80,7 +85,8 @@ mod tests {
 
     #[test]
     fn hostile_text_is_escaped_and_stays_the_same() {
-        let hostile = "\u{1b}[31m \u{9b}2J \u{202e}exe.txt \u{2066}\u{200b} tab\t nul\0 \u{e0041} ok é 日本";
+        let hostile =
+            "\u{1b}[31m \u{9b}2J \u{202e}exe.txt \u{2066}\u{200b} tab\t nul\0 \u{e0041} ok é 日本";
         for text in [
             {
                 let mut out = Vec::new();
@@ -94,9 +100,13 @@ mod tests {
             },
         ] {
             let text = String::from_utf8(text).unwrap_or_else(|error| panic!("{error}"));
-            assert!(!text.trim_end().chars().any(|c| c != '\n' && is_acted_on(c)), "{text:?}");
+            assert!(
+                !text.trim_end().chars().any(|c| c != '\n' && is_acted_on(c)),
+                "{text:?}"
+            );
             assert!(text.contains("日本"));
-            let back: serde_json::Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}"));
+            let back: serde_json::Value =
+                serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}"));
             let back = back.get(0).unwrap_or(&back);
             assert_eq!(back.as_str(), Some(hostile));
         }

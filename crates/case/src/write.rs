@@ -23,12 +23,19 @@ pub struct WriteError {
 /// # Errors
 /// Which file could not be written, and why.
 pub fn write_to(case: &Case, directory: &Path) -> Result<Vec<PathBuf>, WriteError> {
-    fs::create_dir_all(directory).map_err(|source| WriteError { path: directory.to_owned(), source })?;
+    fs::create_dir_all(directory).map_err(|source| WriteError {
+        path: directory.to_owned(),
+        source,
+    })?;
     type Write<'a> = &'a dyn Fn(&Case, &mut dyn io::Write) -> io::Result<()>;
     let files: [(&str, Write<'_>); 3] = [
         ("case.json", &|case, out| crate::json::to_json(case, out)),
-        ("findings.csv", &|case, out| crate::csv::findings_csv(case, out)),
-        ("timeline.csv", &|case, out| crate::csv::timeline_csv(case, out)),
+        ("findings.csv", &|case, out| {
+            crate::csv::findings_csv(case, out)
+        }),
+        ("timeline.csv", &|case, out| {
+            crate::csv::timeline_csv(case, out)
+        }),
     ];
     let mut written = Vec::new();
     for (name, write) in files {
@@ -38,7 +45,9 @@ pub fn write_to(case: &Case, directory: &Path) -> Result<Vec<PathBuf>, WriteErro
             let mut out = BufWriter::new(File::create(&part)?);
             write(case, &mut out)?;
             out.flush()?;
-            out.into_inner().map_err(|error| error.into_error())?.sync_all()?;
+            out.into_inner()
+                .map_err(|error| error.into_error())?
+                .sync_all()?;
             fs::rename(&part, &path)
         };
         if let Err(source) = whole() {

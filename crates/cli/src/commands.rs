@@ -42,7 +42,9 @@ impl From<io::Error> for Failure {
 impl From<crabwalk_detect::hunt::HuntError> for Failure {
     fn from(error: crabwalk_detect::hunt::HuntError) -> Self {
         match error {
-            crabwalk_detect::hunt::HuntError::Search(error) => Self::Message(error.render(term::stderr_colour())),
+            crabwalk_detect::hunt::HuntError::Search(error) => {
+                Self::Message(error.render(term::stderr_colour()))
+            }
             error => Self::Message(error.to_string()),
         }
     }
@@ -70,7 +72,9 @@ pub fn run(args: Args) -> ExitCode {
         Ok(Done::InPart) => ExitCode::from(3),
         Ok(Done::Wrong) => ExitCode::from(1),
         // Whoever read the output has enough of it (`… | head`).
-        Err(Failure::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(Failure::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
+            ExitCode::SUCCESS
+        }
         Err(failure) => {
             let text = failure.to_string();
             if text.starts_with("error") || text.starts_with('\u{1b}') {

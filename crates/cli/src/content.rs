@@ -31,8 +31,18 @@ fn list(content: &Content, format: Format) -> Result<Done, Failure> {
     for problem in &content.problems {
         note("warning", &problem.to_string());
     }
-    let headers: Vec<String> =
-        ["name", "type", "status", "risk", "techniques", "story", "from"].iter().map(|name| (*name).to_owned()).collect();
+    let headers: Vec<String> = [
+        "name",
+        "type",
+        "status",
+        "risk",
+        "techniques",
+        "story",
+        "from",
+    ]
+    .iter()
+    .map(|name| (*name).to_owned())
+    .collect();
     let rows: Vec<Vec<String>> = content
         .detections
         .iter()
@@ -44,18 +54,35 @@ fn list(content: &Content, format: Format) -> Result<Done, Failure> {
                 one.risk_score.to_string(),
                 one.techniques.join(", "),
                 one.stories.join(", "),
-                if one.origin.is_builtin() { "built-in".to_owned() } else { one.origin.path.clone() },
+                if one.origin.is_builtin() {
+                    "built-in".to_owned()
+                } else {
+                    one.origin.path.clone()
+                },
             ]
         })
         .collect();
     if format != Format::Table {
-        let rows = rows.into_iter().map(|row| row.into_iter().map(|cell| vec![cell]).collect()).collect();
-        let answer = crabwalk_detect::query::Answer { columns: headers, rows, warnings: Vec::new() };
+        let rows = rows
+            .into_iter()
+            .map(|row| row.into_iter().map(|cell| vec![cell]).collect())
+            .collect();
+        let answer = crabwalk_detect::query::Answer {
+            columns: headers,
+            rows,
+            warnings: Vec::new(),
+        };
         crate::search::print(&answer, format, true)?;
         return Ok(Done::Whole);
     }
-    let safe: Vec<Vec<String>> =
-        rows.iter().map(|row| row.iter().map(|cell| term::safe(cell).into_owned()).collect()).collect();
+    let safe: Vec<Vec<String>> = rows
+        .iter()
+        .map(|row| {
+            row.iter()
+                .map(|cell| term::safe(cell).into_owned())
+                .collect()
+        })
+        .collect();
     let mut text = term::table(&headers, &safe, &Look::stdout());
     let _ = writeln!(
         text,
@@ -77,13 +104,25 @@ fn show(content: &Content, name: &str) -> Result<Done, Failure> {
     let look = Look::stdout();
     let mut text = String::new();
     let fits = |own: &str, id: &str| matches_pattern(name, own) || matches_pattern(name, id);
-    for one in content.detections.iter().filter(|one| fits(&one.name, &one.id)) {
+    for one in content
+        .detections
+        .iter()
+        .filter(|one| fits(&one.name, &one.id))
+    {
         detection(&mut text, one, &look);
     }
-    for one in content.baselines.iter().filter(|one| fits(&one.name, &one.id)) {
+    for one in content
+        .baselines
+        .iter()
+        .filter(|one| fits(&one.name, &one.id))
+    {
         baseline(&mut text, one, &look);
     }
-    for one in content.stories.iter().filter(|one| fits(&one.name, &one.id)) {
+    for one in content
+        .stories
+        .iter()
+        .filter(|one| fits(&one.name, &one.id))
+    {
         story(&mut text, one, content, &look);
     }
     if text.is_empty() {
@@ -93,7 +132,9 @@ fn show(content: &Content, name: &str) -> Result<Done, Failure> {
             .map(|one| one.name.as_str())
             .chain(content.baselines.iter().map(|one| one.name.as_str()))
             .chain(content.stories.iter().map(|one| one.name.as_str()));
-        let hint = most_alike(name, names).map(|name| format!("; did you mean `{name}`?")).unwrap_or_default();
+        let hint = most_alike(name, names)
+            .map(|name| format!("; did you mean `{name}`?"))
+            .unwrap_or_default();
         return Err(Failure::new(format!("nothing is called `{name}`{hint}")));
     }
     print(&text)?;
@@ -126,16 +167,28 @@ fn detection(out: &mut String, one: &Detection, look: &Look) {
     field(out, "id", &one.id, look);
     field(out, "version", &one.version, look);
     field(out, "type", &format!("{}, {}", one.kind, one.status), look);
-    field(out, "risk score", &format!("{} ({})", one.risk_score, one.severity()), look);
+    field(
+        out,
+        "risk score",
+        &format!("{} ({})", one.risk_score, one.severity()),
+        look,
+    );
     field(out, "techniques", &one.techniques.join(", "), look);
     field(out, "stories", &one.stories.join(", "), look);
     field(out, "from", &one.origin.path, look);
     field(out, "description", &one.description, look);
     field(out, "message", &one.message, look);
-    let objects: Vec<String> =
-        one.risk_fields.iter().map(|field| format!("{} ({}, {})", field.field, field.kind, field.score)).collect();
+    let objects: Vec<String> = one
+        .risk_fields
+        .iter()
+        .map(|field| format!("{} ({}, {})", field.field, field.kind, field.score))
+        .collect();
     field(out, "risk objects", &objects.join(", "), look);
-    let objects: Vec<String> = one.threat_fields.iter().map(|field| format!("{} ({})", field.field, field.kind)).collect();
+    let objects: Vec<String> = one
+        .threat_fields
+        .iter()
+        .map(|field| format!("{} ({})", field.field, field.kind))
+        .collect();
     field(out, "threat objects", &objects.join(", "), look);
     field(out, "data sources", &one.data_sources.join(", "), look);
     field(out, "data needed", &one.how_to_implement, look);
@@ -150,7 +203,12 @@ fn baseline(out: &mut String, one: &Baseline, look: &Look) {
     title(out, &one.name, look);
     field(out, "id", &one.id, look);
     field(out, "type", "Baseline", look);
-    field(out, "asset category", one.asset_category.as_deref().unwrap_or_default(), look);
+    field(
+        out,
+        "asset category",
+        one.asset_category.as_deref().unwrap_or_default(),
+        look,
+    );
     field(out, "from", &one.origin.path, look);
     field(out, "description", &one.description, look);
     field(out, "helps", &one.detections.join(", "), look);
@@ -167,7 +225,11 @@ fn story(out: &mut String, one: &Story, content: &Content, look: &Look) {
     for reference in &one.references {
         field(out, "reference", reference, look);
     }
-    for detection in content.detections.iter().filter(|detection| detection.stories.contains(&one.name)) {
+    for detection in content
+        .detections
+        .iter()
+        .filter(|detection| detection.stories.contains(&one.name))
+    {
         field(out, "detection", &detection.name, look);
     }
 }
@@ -179,7 +241,10 @@ fn check(known: &args::Known) -> Result<Done, Failure> {
     let mut problems: Vec<String> = content.problems.iter().map(ToString::to_string).collect();
     for one in &detections {
         for story in &one.stories {
-            if !stories.is_empty() && !stories.iter().any(|known| known.name == *story) && one.origin.is_builtin() {
+            if !stories.is_empty()
+                && !stories.iter().any(|known| known.name == *story)
+                && one.origin.is_builtin()
+            {
                 problems.push(format!("{}: no story is called `{story}`", one.origin));
             }
         }
@@ -187,10 +252,16 @@ fn check(known: &args::Known) -> Result<Done, Failure> {
     let searches: Vec<(&str, &str, &crabwalk_detect::Origin)> = detections
         .iter()
         .map(|one| (one.name.as_str(), one.search.as_str(), &one.origin))
-        .chain(baselines.iter().map(|one| (one.name.as_str(), one.search.as_str(), &one.origin)))
+        .chain(
+            baselines
+                .iter()
+                .map(|one| (one.name.as_str(), one.search.as_str(), &one.origin)),
+        )
         .collect();
     problems.extend(
-        Query::check(&searches, &content).into_iter().map(|problem| problem.to_string()),
+        Query::check(&searches, &content)
+            .into_iter()
+            .map(|problem| problem.to_string()),
     );
     for problem in &problems {
         note("problem", problem);
@@ -201,8 +272,16 @@ fn check(known: &args::Known) -> Result<Done, Failure> {
         pluralised_stories(stories.len()),
         term::count(baselines.len() as u64, "baseline"),
         term::count(content.macros.len() as u64, "macro"),
-        if problems.is_empty() { "no problem".to_owned() } else { term::count(problems.len() as u64, "problem") },
+        if problems.is_empty() {
+            "no problem".to_owned()
+        } else {
+            term::count(problems.len() as u64, "problem")
+        },
     );
     print(&text)?;
-    Ok(if problems.is_empty() { Done::Whole } else { Done::Wrong })
+    Ok(if problems.is_empty() {
+        Done::Whole
+    } else {
+        Done::Wrong
+    })
 }

@@ -21,7 +21,12 @@ pub struct Hunted {
 }
 
 /// Reads logs and runs detections over them.
-pub fn hunt(content: Content, logs: &Logs, detections: &[String], quiet: bool) -> Result<Hunted, Failure> {
+pub fn hunt(
+    content: Content,
+    logs: &Logs,
+    detections: &[String],
+    quiet: bool,
+) -> Result<Hunted, Failure> {
     let began = Instant::now();
     let bar = Bar::new(quiet);
     let options = HuntOptions {
@@ -49,7 +54,10 @@ pub fn hunt(content: Content, logs: &Logs, detections: &[String], quiet: bool) -
     if input::nothing_was_read(&read.sources) {
         return Err(Failure::new(nothing(&case, &logs.paths)));
     }
-    let in_part = read.sources.iter().any(crabwalk_sources::report::SourceReport::is_lossy)
+    let in_part = read
+        .sources
+        .iter()
+        .any(crabwalk_sources::report::SourceReport::is_lossy)
         || outcome.problems.iter().any(|problem| problem.fatal);
     Ok(Hunted {
         case,
@@ -64,7 +72,12 @@ fn nothing(case: &Case, paths: &[PathBuf]) -> String {
         .iter()
         .take(5)
         .map(|source| {
-            let why = source.problems.first().map_or("nothing in it could be read", |problem| problem.message.as_str());
+            let why = source
+                .problems
+                .first()
+                .map_or("nothing in it could be read", |problem| {
+                    problem.message.as_str()
+                });
             format!("{}: {why}", source.path)
         })
         .collect();
@@ -105,21 +118,41 @@ fn notes(case: &Case) {
     let damaged: Vec<_> = case
         .sources
         .iter()
-        .filter(|source| source.skipped > 0 || source.more_problems > 0 || source.problems.iter().any(|one| one.loss))
+        .filter(|source| {
+            source.skipped > 0
+                || source.more_problems > 0
+                || source.problems.iter().any(|one| one.loss)
+        })
         .collect();
     for source in damaged.iter().take(MOST) {
-        let why = source.problems.iter().find(|problem| problem.loss).map_or("damaged", |problem| problem.message.as_str());
+        let why = source
+            .problems
+            .iter()
+            .find(|problem| problem.loss)
+            .map_or("damaged", |problem| problem.message.as_str());
         note("warning", &format!("{}: {why}", source.path));
     }
     if damaged.len() > MOST {
-        note("warning", &format!("{} more with problems, see `sources` in the case", term::count((damaged.len() - MOST) as u64, "file")));
+        note(
+            "warning",
+            &format!(
+                "{} more with problems, see `sources` in the case",
+                term::count((damaged.len() - MOST) as u64, "file")
+            ),
+        );
     }
     for problem in case.content_problems.iter().take(MOST) {
         note("warning", &summary::content_problem(problem));
     }
     if case.content_problems.len() > MOST {
         let more = (case.content_problems.len() - MOST) as u64;
-        note("warning", &format!("{} more with content; `crabwalk content check` lists them", term::count(more, "problem")));
+        note(
+            "warning",
+            &format!(
+                "{} more with content; `crabwalk content check` lists them",
+                term::count(more, "problem")
+            ),
+        );
     }
 }
 
@@ -128,9 +161,8 @@ pub fn run(args: &args::Hunt) -> Result<Done, Failure> {
     let content = input::content(&args.known)?;
     let Hunted { case, done } = hunt(content, &args.logs, &args.detection, args.quiet)?;
     let written = match &args.out {
-        Some(directory) => {
-            crabwalk_case::write_to(&case, directory).map_err(|error| Failure::new(error.to_string()))?
-        }
+        Some(directory) => crabwalk_case::write_to(&case, directory)
+            .map_err(|error| Failure::new(error.to_string()))?,
         None => Vec::new(),
     };
     if args.format != Format::Table && !args.quiet {

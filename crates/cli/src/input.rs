@@ -14,12 +14,16 @@ use crate::progress::Bar;
 pub fn content(known: &Known) -> Result<Content, Failure> {
     for path in &known.content {
         if let Err(error) = std::fs::metadata(path) {
-            return Err(Failure::new(format!("--content {}: {error}", path.display())));
+            return Err(Failure::new(format!(
+                "--content {}: {error}",
+                path.display()
+            )));
         }
     }
     let mut content = Content::load(!known.no_builtin, &known.content);
     let read = |option: &str, path: &Path| {
-        std::fs::read(path).map_err(|error| Failure::new(format!("{option} {}: {error}", path.display())))
+        std::fs::read(path)
+            .map_err(|error| Failure::new(format!("{option} {}: {error}", path.display())))
     };
     for path in &known.assets {
         content
@@ -44,7 +48,10 @@ pub fn threads(logs: &Logs) -> usize {
 
 /// Seconds since 1970-01-01 UTC.
 pub fn now() -> f64 {
-    #[expect(clippy::cast_precision_loss, reason = "microseconds until the year 2255 fit the 53 bits exactly")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "microseconds until the year 2255 fit the 53 bits exactly"
+    )]
     let seconds = jiff::Timestamp::now().as_microsecond() as f64 / 1e6;
     seconds
 }
@@ -67,5 +74,7 @@ pub fn read(paths: &[PathBuf], demand: &dyn crabwalk_sources::collect::Demand, b
 
 /// Whether nothing at all could be read: then the run failed.
 pub fn nothing_was_read(sources: &[SourceReport]) -> bool {
-    sources.iter().all(|source| source.is_lossy() && source.records == 0)
+    sources
+        .iter()
+        .all(|source| source.is_lossy() && source.records == 0)
 }

@@ -58,11 +58,21 @@ pub fn source_notes(sources: &[SourceReport]) {
     const MOST: usize = 10;
     let damaged: Vec<_> = sources.iter().filter(|source| source.is_lossy()).collect();
     for source in damaged.iter().take(MOST) {
-        let why = source.problems.iter().find(|problem| problem.loss).map_or("damaged", |problem| problem.message.as_str());
+        let why = source
+            .problems
+            .iter()
+            .find(|problem| problem.loss)
+            .map_or("damaged", |problem| problem.message.as_str());
         note("warning", &format!("{}: {why}", source.path));
     }
     if damaged.len() > MOST {
-        note("warning", &format!("{} more with problems", term::count((damaged.len() - MOST) as u64, "file")));
+        note(
+            "warning",
+            &format!(
+                "{} more with problems",
+                term::count((damaged.len() - MOST) as u64, "file")
+            ),
+        );
     }
 }
 
@@ -110,12 +120,16 @@ pub fn print(answer: &Answer, format: Format, quiet: bool) -> Result<(), Failure
         }
         Format::Csv => {
             let mut line = |cells: &mut dyn Iterator<Item = String>| -> io::Result<()> {
-                let mut writer = csv::WriterBuilder::new().quote_style(csv::QuoteStyle::Necessary).from_writer(Vec::new());
+                let mut writer = csv::WriterBuilder::new()
+                    .quote_style(csv::QuoteStyle::Necessary)
+                    .from_writer(Vec::new());
                 for cell in cells {
                     writer.write_field(crabwalk_case::defuse(&cell).as_bytes())?;
                 }
                 writer.write_record(None::<&[u8]>)?;
-                let text = writer.into_inner().map_err(|error| io::Error::other(error.to_string()))?;
+                let text = writer
+                    .into_inner()
+                    .map_err(|error| io::Error::other(error.to_string()))?;
                 out.write_all(&text)
             };
             line(&mut answer.columns.iter().cloned())?;

@@ -49,7 +49,11 @@ fn heading(out: &mut String, look: &Look, text: &str, rest: &str) {
     if !out.is_empty() {
         out.push('\n');
     }
-    let rest = if rest.is_empty() { String::new() } else { format!("  {rest}") };
+    let rest = if rest.is_empty() {
+        String::new()
+    } else {
+        format!("  {rest}")
+    };
     let _ = writeln!(out, "{}{rest}", look.paint(Ink::Bold, text));
 }
 
@@ -57,7 +61,10 @@ fn heading(out: &mut String, look: &Look, text: &str, rest: &str) {
 fn more(out: &mut String, left: usize, one: &str, many: &str, look: &Look) {
     if left > 0 {
         let what = if left == 1 { one } else { many };
-        let text = format!("  … and {} more {what} (all with --verbose)", number(left as u64));
+        let text = format!(
+            "  … and {} more {what} (all with --verbose)",
+            number(left as u64)
+        );
         let _ = writeln!(out, "{}", look.paint(Ink::Dim, &text));
     }
 }
@@ -72,9 +79,13 @@ fn when(time: Option<&str>) -> String {
 
 /// How long from one time to another, in its two largest units.
 fn how_long(first: &str, last: &str) -> Option<String> {
-    let seconds = last.parse::<jiff::Timestamp>().ok()?.as_second() - first.parse::<jiff::Timestamp>().ok()?.as_second();
+    let seconds = last.parse::<jiff::Timestamp>().ok()?.as_second()
+        - first.parse::<jiff::Timestamp>().ok()?.as_second();
     let units = [("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1)];
-    let at = units.iter().position(|(_, length)| seconds >= *length).unwrap_or(3);
+    let at = units
+        .iter()
+        .position(|(_, length)| seconds >= *length)
+        .unwrap_or(3);
     let (name, length) = units[at];
     let mut text = format!("{} {name}", seconds / length);
     if let Some((name, smaller)) = units.get(at + 1) {
@@ -90,15 +101,35 @@ fn what_was_read(out: &mut String, case: &Case, options: &Summary<'_>) {
     let look = &options.look;
     let stats = &case.stats;
     heading(out, look, "READ", "");
-    let mut line = format!("{} from {}", count(stats.events, "event"), count(stats.sources, "file"));
-    let _ = write!(line, " ({}, {})", term::bytes(stats.bytes), term::duration(stats.seconds));
+    let mut line = format!(
+        "{} from {}",
+        count(stats.events, "event"),
+        count(stats.sources, "file")
+    );
+    let _ = write!(
+        line,
+        " ({}, {})",
+        term::bytes(stats.bytes),
+        term::duration(stats.seconds)
+    );
     if stats.duplicates > 0 {
-        let _ = write!(line, "; {} of events left out", count(stats.duplicates, "copy"));
+        let _ = write!(
+            line,
+            "; {} of events left out",
+            count(stats.duplicates, "copy")
+        );
     }
     paragraph(out, "  ", &line, look.page());
     if let (Some(first), Some(last)) = (&stats.first, &stats.last) {
-        let long = how_long(first, last).map(|long| format!(" ({long})")).unwrap_or_default();
-        paragraph(out, "  ", &format!("{} to {} UTC{long}", when(Some(first)), when(Some(last))), look.page());
+        let long = how_long(first, last)
+            .map(|long| format!(" ({long})"))
+            .unwrap_or_default();
+        paragraph(
+            out,
+            "  ",
+            &format!("{} to {} UTC{long}", when(Some(first)), when(Some(last))),
+            look.page(),
+        );
     }
     let mut channels: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     let mut keys: BTreeMap<String, &str> = BTreeMap::new();
@@ -113,26 +144,53 @@ fn what_was_read(out: &mut String, case: &Case, options: &Summary<'_>) {
     if channels.is_empty() {
         return;
     }
-    paragraph(out, "  ", &count(channels.len() as u64, "host"), look.page());
+    paragraph(
+        out,
+        "  ",
+        &count(channels.len() as u64, "host"),
+        look.page(),
+    );
     // Hosts with the same logs share a line.
     let mut by_logs: BTreeMap<Vec<&str>, Vec<&str>> = BTreeMap::new();
     for (host, own) in &channels {
-        by_logs.entry(own.clone()).or_default().push(if host.is_empty() { "(no host named)" } else { host });
+        by_logs
+            .entry(own.clone())
+            .or_default()
+            .push(if host.is_empty() {
+                "(no host named)"
+            } else {
+                host
+            });
     }
     let mut groups: Vec<(Vec<&str>, Vec<&str>)> = by_logs.into_iter().collect();
     groups.sort_by_key(|(_, hosts)| hosts.first().map(|host| host.to_lowercase()));
-    let most = if options.verbose { usize::MAX } else { MOST_LINES };
+    let most = if options.verbose {
+        usize::MAX
+    } else {
+        MOST_LINES
+    };
     for (logs, hosts) in groups.iter().take(most) {
         let logs: Vec<String> = logs.iter().map(|log| short_channel(log)).collect();
         let text = format!("{}: {}", names(hosts, options), names_of(&logs, options));
         paragraph(out, "    ", &safe(&text), look.page());
     }
-    more(out, groups.len().saturating_sub(most), "group of hosts", "groups of hosts", look);
+    more(
+        out,
+        groups.len().saturating_sub(most),
+        "group of hosts",
+        "groups of hosts",
+        look,
+    );
 }
 
 fn names(all: &[&str], options: &Summary<'_>) -> String {
     let most = if options.verbose { usize::MAX } else { 8 };
-    let mut text = all.iter().take(most).copied().collect::<Vec<_>>().join(", ");
+    let mut text = all
+        .iter()
+        .take(most)
+        .copied()
+        .collect::<Vec<_>>()
+        .join(", ");
     if all.len() > most {
         let _ = write!(text, " and {} more", all.len() - most);
     }
@@ -146,29 +204,43 @@ fn names_of(all: &[String], options: &Summary<'_>) -> String {
 
 /// A channel without the words that all have.
 fn short_channel(channel: &str) -> String {
-    let name = channel.strip_prefix("Microsoft-Windows-").unwrap_or(channel);
+    let name = channel
+        .strip_prefix("Microsoft-Windows-")
+        .unwrap_or(channel);
     name.strip_suffix("/Operational").unwrap_or(name).to_owned()
 }
 
 fn is_damaged(source: &Source) -> bool {
-    source.skipped > 0 || source.more_problems > 0 || source.problems.iter().any(|problem| problem.loss)
+    source.skipped > 0
+        || source.more_problems > 0
+        || source.problems.iter().any(|problem| problem.loss)
 }
 
 fn unreadable(out: &mut String, case: &Case, options: &Summary<'_>) {
     let look = &options.look;
-    let with_problems: Vec<&Source> =
-        case.sources.iter().filter(|source| is_damaged(source) || !source.problems.is_empty()).collect();
+    let with_problems: Vec<&Source> = case
+        .sources
+        .iter()
+        .filter(|source| is_damaged(source) || !source.problems.is_empty())
+        .collect();
     if with_problems.is_empty() {
         return;
     }
-    let damaged = with_problems.iter().filter(|source| is_damaged(source)).count() as u64;
+    let damaged = with_problems
+        .iter()
+        .filter(|source| is_damaged(source))
+        .count() as u64;
     let rest = if damaged > 0 {
         format!("{} could not be read in whole", count(damaged, "file"))
     } else {
         "warnings only, nothing was lost".to_owned()
     };
     heading(out, look, "PROBLEMS", &rest);
-    let (files, lines) = if options.verbose { (usize::MAX, usize::MAX) } else { (MOST_LINES, 3) };
+    let (files, lines) = if options.verbose {
+        (usize::MAX, usize::MAX)
+    } else {
+        (MOST_LINES, 3)
+    };
     for source in with_problems.iter().take(files) {
         let mut text = safe(&source.path).into_owned();
         let _ = write!(text, ": {} read", count(source.records, "record"));
@@ -184,27 +256,63 @@ fn unreadable(out: &mut String, case: &Case, options: &Summary<'_>) {
             if let Some(record) = problem.record {
                 place.push(format!("record {record}"));
             }
-            let place = if place.is_empty() { String::new() } else { format!("{}: ", place.join(", ")) };
+            let place = if place.is_empty() {
+                String::new()
+            } else {
+                format!("{}: ", place.join(", "))
+            };
             let kind = if problem.loss { "" } else { "warning: " };
-            paragraph(out, "    ", &safe(&format!("{kind}{place}{}", problem.message)), look.page());
+            paragraph(
+                out,
+                "    ",
+                &safe(&format!("{kind}{place}{}", problem.message)),
+                look.page(),
+            );
         }
         let left = (source.problems.len().saturating_sub(lines)) as u64 + source.more_problems;
         if left > 0 {
-            let _ = writeln!(out, "    {}", look.paint(Ink::Dim, &format!("… and {}", count(left, "more problem"))));
+            let _ = writeln!(
+                out,
+                "    {}",
+                look.paint(Ink::Dim, &format!("… and {}", count(left, "more problem")))
+            );
         }
     }
-    more(out, with_problems.len().saturating_sub(files), "file", "files", look);
+    more(
+        out,
+        with_problems.len().saturating_sub(files),
+        "file",
+        "files",
+        look,
+    );
 }
 
 fn cleared(out: &mut String, case: &Case, options: &Summary<'_>) {
-    let all: Vec<_> = case.coverage.iter().filter(|covered| !covered.cleared.is_empty()).collect();
+    let all: Vec<_> = case
+        .coverage
+        .iter()
+        .filter(|covered| !covered.cleared.is_empty())
+        .collect();
     if all.is_empty() {
         return;
     }
-    heading(out, &options.look, "CLEARED LOGS", "what was in them before is not here");
-    let most = if options.verbose { usize::MAX } else { MOST_LINES };
+    heading(
+        out,
+        &options.look,
+        "CLEARED LOGS",
+        "what was in them before is not here",
+    );
+    let most = if options.verbose {
+        usize::MAX
+    } else {
+        MOST_LINES
+    };
     for covered in all.iter().take(most) {
-        let times: Vec<String> = covered.cleared.iter().map(|time| when(Some(time))).collect();
+        let times: Vec<String> = covered
+            .cleared
+            .iter()
+            .map(|time| when(Some(time)))
+            .collect();
         let text = format!(
             "{}: {} log cleared at {}",
             covered.host,
@@ -213,29 +321,62 @@ fn cleared(out: &mut String, case: &Case, options: &Summary<'_>) {
         );
         paragraph(out, "  ", &safe(&text), options.look.page());
     }
-    more(out, all.len().saturating_sub(most), "log", "logs", &options.look);
+    more(
+        out,
+        all.len().saturating_sub(most),
+        "log",
+        "logs",
+        &options.look,
+    );
 }
 
 fn not_there(out: &mut String, case: &Case, options: &Summary<'_>) {
     if case.gaps.is_empty() {
         return;
     }
-    heading(out, &options.look, "NOT SEEN", "what these logs cannot show");
-    let most = if options.verbose { usize::MAX } else { MOST_LINES };
+    heading(
+        out,
+        &options.look,
+        "NOT SEEN",
+        "what these logs cannot show",
+    );
+    let most = if options.verbose {
+        usize::MAX
+    } else {
+        MOST_LINES
+    };
     for gap in case.gaps.iter().take(most) {
         paragraph(out, "  - ", &safe(&gap.message), options.look.page());
-        let advice: Vec<&str> =
-            gap.advice.iter().take(if options.verbose { usize::MAX } else { 3 }).map(String::as_str).collect();
+        let advice: Vec<&str> = gap
+            .advice
+            .iter()
+            .take(if options.verbose { usize::MAX } else { 3 })
+            .map(String::as_str)
+            .collect();
         if !advice.is_empty() {
-            paragraph(out, "      to see it: ", &safe(&advice.join("; or ")), options.look.page());
+            paragraph(
+                out,
+                "      to see it: ",
+                &safe(&advice.join("; or ")),
+                options.look.page(),
+            );
         }
     }
-    more(out, case.gaps.len().saturating_sub(most), "statement", "statements", &options.look);
+    more(
+        out,
+        case.gaps.len().saturating_sub(most),
+        "statement",
+        "statements",
+        &options.look,
+    );
 }
 
 /// A problem of content on one line or more.
 pub fn content_problem(problem: &ContentProblemInfo) -> String {
-    let line = problem.line.map(|line| format!(":{line}")).unwrap_or_default();
+    let line = problem
+        .line
+        .map(|line| format!(":{line}"))
+        .unwrap_or_default();
     format!("{}{line}: {}", problem.path, problem.message)
 }
 
@@ -243,9 +384,16 @@ fn content(out: &mut String, case: &Case, options: &Summary<'_>) {
     if case.content_problems.is_empty() {
         return;
     }
-    let fatal = case.content_problems.iter().filter(|problem| problem.fatal).count() as u64;
+    let fatal = case
+        .content_problems
+        .iter()
+        .filter(|problem| problem.fatal)
+        .count() as u64;
     let rest = if fatal > 0 {
-        format!("{} left out", term::counted(fatal, "file or search", "files or searches"))
+        format!(
+            "{} left out",
+            term::counted(fatal, "file or search", "files or searches")
+        )
     } else {
         "warnings".to_owned()
     };
@@ -257,7 +405,13 @@ fn content(out: &mut String, case: &Case, options: &Summary<'_>) {
             let _ = writeln!(out, "{indent}{}", safe(line));
         }
     }
-    more(out, case.content_problems.len().saturating_sub(most), "problem", "problems", &options.look);
+    more(
+        out,
+        case.content_problems.len().saturating_sub(most),
+        "problem",
+        "problems",
+        &options.look,
+    );
 }
 
 fn ink(severity: &str) -> Ink {
@@ -285,7 +439,10 @@ fn findings(out: &mut String, case: &Case, options: &Summary<'_>) {
     if case.findings.is_empty() {
         if !options.quiet {
             heading(out, look, "FINDINGS", "none");
-            let text = format!("{} ran and matched nothing.", count(case.stats.detections, "detection"));
+            let text = format!(
+                "{} ran and matched nothing.",
+                count(case.stats.detections, "detection")
+            );
             paragraph(out, "  ", &text, look.page());
         }
         return;
@@ -293,30 +450,61 @@ fn findings(out: &mut String, case: &Case, options: &Summary<'_>) {
     if !options.quiet {
         let mut parts = Vec::new();
         for severity in ["critical", "high", "medium", "low", "informational"] {
-            let number = case.stats.findings_by_severity.get(severity).copied().unwrap_or(0);
+            let number = case
+                .stats
+                .findings_by_severity
+                .get(severity)
+                .copied()
+                .unwrap_or(0);
             if number > 0 {
                 parts.push(look.paint(ink(severity), &format!("{number} {severity}")));
             }
         }
-        heading(out, look, "FINDINGS", &format!("{}: {}", case.stats.findings, parts.join(", ")));
+        heading(
+            out,
+            look,
+            "FINDINGS",
+            &format!("{}: {}", case.stats.findings, parts.join(", ")),
+        );
     }
     let mut groups: BTreeMap<&str, Vec<&FindingInfo>> = BTreeMap::new();
     for finding in &case.findings {
-        groups.entry(finding.hosts.first().map_or("", String::as_str)).or_default().push(finding);
+        groups
+            .entry(finding.hosts.first().map_or("", String::as_str))
+            .or_default()
+            .push(finding);
     }
-    let risk_of = |id: &str| case.hosts.iter().find(|host| host.id == id).map_or(0, |host| host.risk);
+    let risk_of = |id: &str| {
+        case.hosts
+            .iter()
+            .find(|host| host.id == id)
+            .map_or(0, |host| host.risk)
+    };
     let mut groups: Vec<(&str, Vec<&FindingInfo>)> = groups.into_iter().collect();
     groups.sort_by_key(|(host, findings)| {
         let worst = findings.iter().map(|finding| rank(&finding.severity)).max();
-        std::cmp::Reverse((worst, risk_of(host), findings.len(), std::cmp::Reverse(*host)))
+        std::cmp::Reverse((
+            worst,
+            risk_of(host),
+            findings.len(),
+            std::cmp::Reverse(*host),
+        ))
     });
     for (host, mut findings) in groups {
         if !out.is_empty() {
             out.push('\n');
         }
         let risk = risk_of(host);
-        let rest = if risk > 0 { format!("  risk {risk}") } else { String::new() };
-        let _ = writeln!(out, "{}{rest}", look.paint(Ink::Bold, &safe(&host_name(case, host))));
+        let rest = if risk > 0 {
+            format!("  risk {risk}")
+        } else {
+            String::new()
+        };
+        let _ = writeln!(
+            out,
+            "{}{rest}",
+            look.paint(Ink::Bold, &safe(&host_name(case, host)))
+        );
         findings.sort_by(|a, b| {
             (rank(&b.severity), b.risk_score, &a.detection, &a.first).cmp(&(
                 rank(&a.severity),
@@ -326,16 +514,26 @@ fn findings(out: &mut String, case: &Case, options: &Summary<'_>) {
             ))
         });
         let mut alike: BTreeMap<&str, usize> = BTreeMap::new();
-        let most = if options.verbose { usize::MAX } else { MOST_ALIKE };
+        let most = if options.verbose {
+            usize::MAX
+        } else {
+            MOST_ALIKE
+        };
         for (index, finding) in findings.iter().enumerate() {
             let seen = alike.entry(&finding.detection).or_default();
             *seen += 1;
             if *seen <= most {
                 one(out, case, finding, options);
             }
-            let last = findings.get(index + 1).is_none_or(|next| next.detection != finding.detection);
+            let last = findings
+                .get(index + 1)
+                .is_none_or(|next| next.detection != finding.detection);
             if last && *seen > most {
-                let text = format!("  … and {} of {}", count((*seen - most) as u64, "more finding"), safe(&finding.detection));
+                let text = format!(
+                    "  … and {} of {}",
+                    count((*seen - most) as u64, "more finding"),
+                    safe(&finding.detection)
+                );
                 let _ = writeln!(out, "{}", look.paint(Ink::Dim, &text));
             }
         }
@@ -349,7 +547,11 @@ fn host_name(case: &Case, id: &str) -> String {
     }
     let host = case.hosts.iter().find(|host| host.id == id);
     host.and_then(|host| {
-        let short = host.names.iter().filter(|name| !name.contains('.')).min_by_key(|name| name.len());
+        let short = host
+            .names
+            .iter()
+            .filter(|name| !name.contains('.'))
+            .min_by_key(|name| name.len());
         short.or(host.names.first()).or(host.ips.first())
     })
     .map_or_else(|| id.to_owned(), Clone::clone)
@@ -361,7 +563,10 @@ fn one(out: &mut String, case: &Case, finding: &FindingInfo, options: &Summary<'
     let techniques = if finding.techniques.is_empty() {
         String::new()
     } else {
-        format!("  {}", look.paint(Ink::Dim, &safe(&finding.techniques.join(" "))))
+        format!(
+            "  {}",
+            look.paint(Ink::Dim, &safe(&finding.techniques.join(" ")))
+        )
     };
     let _ = writeln!(
         out,
@@ -391,18 +596,41 @@ fn place(case: &Case, event: &Reference) -> String {
         .iter()
         .find(|source| source.id == event.source)
         .map_or("?", |source| source.path.as_str());
-    let id = if event.event_id == 0 { String::new() } else { format!(" {}", event.event_id) };
-    format!("{}{id}, record {} in {path}", short_channel(&event.channel), event.record)
+    let id = if event.event_id == 0 {
+        String::new()
+    } else {
+        format!(" {}", event.event_id)
+    };
+    format!(
+        "{}{id}, record {} in {path}",
+        short_channel(&event.channel),
+        event.record
+    )
 }
 
 fn risk(out: &mut String, case: &Case, options: &Summary<'_>) {
-    let all: Vec<_> = case.stats.risk.iter().filter(|risk| risk.score > 0).collect();
+    let all: Vec<_> = case
+        .stats
+        .risk
+        .iter()
+        .filter(|risk| risk.score > 0)
+        .collect();
     if all.is_empty() {
         return;
     }
     heading(out, &options.look, "RISK", "");
-    let most = if options.verbose { usize::MAX } else { MOST_LINES };
-    let widest = all.iter().take(most).map(|risk| term::width(&safe(&risk.value))).max().unwrap_or(0).min(40);
+    let most = if options.verbose {
+        usize::MAX
+    } else {
+        MOST_LINES
+    };
+    let widest = all
+        .iter()
+        .take(most)
+        .map(|risk| term::width(&safe(&risk.value)))
+        .max()
+        .unwrap_or(0)
+        .min(40);
     for risk in all.iter().take(most) {
         let value = safe(&risk.value);
         let _ = writeln!(
@@ -415,7 +643,13 @@ fn risk(out: &mut String, case: &Case, options: &Summary<'_>) {
             count(risk.detections, "detection"),
         );
     }
-    more(out, all.len().saturating_sub(most), "user or system", "users and systems", &options.look);
+    more(
+        out,
+        all.len().saturating_sub(most),
+        "user or system",
+        "users and systems",
+        &options.look,
+    );
 }
 
 fn next(out: &mut String, case: &Case, options: &Summary<'_>) {
@@ -428,10 +662,22 @@ fn next(out: &mut String, case: &Case, options: &Summary<'_>) {
         if options.written.is_empty() {
             steps.push("add `--out DIR` for case.json, findings.csv and timeline.csv".to_owned());
         }
-        if let Some(worst) = case.findings.iter().max_by_key(|finding| (rank(&finding.severity), finding.risk_score)) {
-            steps.push(format!("`crabwalk content show '{}'` says what a finding means and what else may cause it", worst.detection));
+        if let Some(worst) = case
+            .findings
+            .iter()
+            .max_by_key(|finding| (rank(&finding.severity), finding.risk_score))
+        {
+            steps.push(format!(
+                "`crabwalk content show '{}'` says what a finding means and what else may cause it",
+                worst.detection
+            ));
         }
-        let rdp = case.findings.iter().any(|finding| finding.techniques.iter().any(|technique| technique == "T1021.001"));
+        let rdp = case.findings.iter().any(|finding| {
+            finding
+                .techniques
+                .iter()
+                .any(|technique| technique == "T1021.001")
+        });
         if rdp && !options.assets_given {
             steps.push(
                 "remote desktop that is normal here: `crabwalk baseline rdp PATH --write-assets assets.csv` on quiet days, then `--assets assets.csv`"
@@ -439,7 +685,9 @@ fn next(out: &mut String, case: &Case, options: &Summary<'_>) {
             );
         }
     } else if !case.gaps.is_empty() {
-        steps.push("no finding means little where the logs cannot show it: see NOT SEEN above".to_owned());
+        steps.push(
+            "no finding means little where the logs cannot show it: see NOT SEEN above".to_owned(),
+        );
     }
     if steps.is_empty() {
         return;

@@ -108,7 +108,10 @@ fn is_acted_on(c: char) -> bool {
 
 /// As [`safe`], with the line breaks kept: for messages of our own that quote text.
 pub fn safe_lines(text: &str) -> String {
-    text.lines().map(|line| safe(line).into_owned()).collect::<Vec<_>>().join("\n")
+    text.lines()
+        .map(|line| safe(line).into_owned())
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 /// Columns that text takes.
@@ -179,7 +182,10 @@ pub fn wrap(text: &str, columns: usize) -> Vec<String> {
 /// Adds wrapped text: `first` before the first line, spaces of the same width before the others.
 pub fn paragraph(out: &mut String, first: &str, text: &str, columns: usize) {
     let indent = width(first);
-    for (index, line) in wrap(text, columns.saturating_sub(indent)).iter().enumerate() {
+    for (index, line) in wrap(text, columns.saturating_sub(indent))
+        .iter()
+        .enumerate()
+    {
         if index == 0 {
             out.push_str(first);
         } else {
@@ -216,7 +222,11 @@ pub fn count(value: u64, one: &str) -> String {
 
 /// As [`count`], for words with a plural of their own.
 pub fn counted(value: u64, one: &str, many: &str) -> String {
-    if value == 1 { format!("1 {one}") } else { format!("{} {many}", number(value)) }
+    if value == 1 {
+        format!("1 {one}")
+    } else {
+        format!("{} {many}", number(value))
+    }
 }
 
 /// Bytes in a unit that people read.
@@ -229,7 +239,11 @@ pub fn bytes(value: u64) -> String {
         size /= 1000.0;
         unit += 1;
     }
-    if unit == 0 { format!("{value} bytes") } else { format!("{size:.1} {}", units[unit]) }
+    if unit == 0 {
+        format!("{value} bytes")
+    } else {
+        format!("{size:.1} {}", units[unit])
+    }
 }
 
 /// A duration in a unit that people read.
@@ -256,22 +270,39 @@ pub fn table(headers: &[String], rows: &[Vec<String>], look: &Look) -> String {
         let gaps = 2 * columns.saturating_sub(1);
         // The widest column gives way until the table fits, or all are narrow.
         while widths.iter().sum::<usize>() + gaps > total {
-            let Some(widest) = widths.iter().enumerate().max_by_key(|(_, width)| **width).map(|(index, _)| index) else {
+            let Some(widest) = widths
+                .iter()
+                .enumerate()
+                .max_by_key(|(_, width)| **width)
+                .map(|(index, _)| index)
+            else {
                 break;
             };
             if widths[widest] <= 8 {
                 break;
             }
-            let second = widths.iter().enumerate().filter(|(index, _)| *index != widest).map(|(_, width)| *width).max();
+            let second = widths
+                .iter()
+                .enumerate()
+                .filter(|(index, _)| *index != widest)
+                .map(|(_, width)| *width)
+                .max();
             let over = widths.iter().sum::<usize>() + gaps - total;
-            let step = over.min(widths[widest].saturating_sub(second.unwrap_or(8).max(8)).max(1));
+            let step = over.min(
+                widths[widest]
+                    .saturating_sub(second.unwrap_or(8).max(8))
+                    .max(1),
+            );
             widths[widest] -= step;
         }
     }
     let numeric: Vec<bool> = (0..columns)
         .map(|column| {
             !rows.is_empty()
-                && rows.iter().all(|row| row.get(column).is_none_or(|cell| cell.is_empty() || cell.parse::<f64>().is_ok()))
+                && rows.iter().all(|row| {
+                    row.get(column)
+                        .is_none_or(|cell| cell.is_empty() || cell.parse::<f64>().is_ok())
+                })
         })
         .collect();
     let mut out = String::new();
@@ -348,10 +379,19 @@ mod tests {
     #[test]
     fn tables_fit_the_terminal() {
         let headers = ["a".to_owned(), "b".to_owned(), "n".to_owned()];
-        let rows = vec![vec!["x".repeat(50), "y".repeat(30), "5".to_owned()], vec!["x".into(), "y".into(), "12".into()]];
-        let look = Look { width: Some(40), colour: false };
+        let rows = vec![
+            vec!["x".repeat(50), "y".repeat(30), "5".to_owned()],
+            vec!["x".into(), "y".into(), "12".into()],
+        ];
+        let look = Look {
+            width: Some(40),
+            colour: false,
+        };
         let text = table(&headers, &rows, &look);
         assert!(text.lines().all(|line| width(line) <= 40), "{text}");
-        assert!(text.lines().nth(1).is_some_and(|line| line.ends_with(" 5")), "{text}");
+        assert!(
+            text.lines().nth(1).is_some_and(|line| line.ends_with(" 5")),
+            "{text}"
+        );
     }
 }

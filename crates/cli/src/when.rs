@@ -23,14 +23,20 @@ fn parse(text: &str, now: Timestamp) -> Result<i64, String> {
             "h" => 3_600,
             "d" => 86_400,
             "w" => 7 * 86_400,
-            _ => return Err(format!("`{text}` has no unit that is known: write such as -30m, -24h, -7d or -2w")),
+            _ => {
+                return Err(format!(
+                    "`{text}` has no unit that is known: write such as -30m, -24h, -7d or -2w"
+                ));
+            }
         };
         let micros = number
             .parse::<i64>()
             .ok()
             .and_then(|number| number.checked_mul(seconds * 1_000_000))
             .and_then(|back| now.as_microsecond().checked_sub(back));
-        return micros.ok_or_else(|| format!("`{text}` is not a time: write such as -30m, -24h, -7d or -2w"));
+        return micros.ok_or_else(|| {
+            format!("`{text}` is not a time: write such as -30m, -24h, -7d or -2w")
+        });
     }
     if let Ok(time) = text.parse::<Timestamp>() {
         return Ok(time.as_microsecond());
@@ -65,7 +71,10 @@ mod tests {
             ("2023-11-14T23:13:20+01:00", Some(at)),
             ("2023-11-14T22:13:20", Some(at)),
             ("2023-11-14 22:13:20", Some(at)),
-            ("2023-11-14", Some(at - (22 * 3600 + 13 * 60 + 20) * 1_000_000)),
+            (
+                "2023-11-14",
+                Some(at - (22 * 3600 + 13 * 60 + 20) * 1_000_000),
+            ),
             ("-7", None),
             ("-d", None),
             ("-99999999999999999d", None),

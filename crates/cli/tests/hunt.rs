@@ -35,7 +35,11 @@ fn text(bytes: &[u8]) -> String {
 /// What the program said, if it ended with this status.
 fn said(output: &Output, status: i32) -> String {
     let (out, err) = (text(&output.stdout), text(&output.stderr));
-    assert_eq!(output.status.code(), Some(status), "stdout: {out}\nstderr: {err}");
+    assert_eq!(
+        output.status.code(),
+        Some(status),
+        "stdout: {out}\nstderr: {err}"
+    );
     out
 }
 
@@ -62,7 +66,10 @@ tags:
 ";
 
 fn logons() -> TempDir {
-    directory(&[("logs/a.jsonl", LOGONS.as_bytes()), ("content/d.yml", DETECTION.as_bytes())])
+    directory(&[
+        ("logs/a.jsonl", LOGONS.as_bytes()),
+        ("content/d.yml", DETECTION.as_bytes()),
+    ])
 }
 
 const OWN: [&str; 3] = ["--no-builtin", "--content", "content"];
@@ -78,7 +85,11 @@ fn summary_for_people() {
     insta::with_settings!({filters => vec![(r"\d+(\.\d+)? m?s\)", "[time])"), (r"\(\d+ bytes", "([bytes]")]}, {
         insta::assert_snapshot!(out);
     });
-    assert!(!out.chars().any(|c| c != '\n' && (c.is_control() || c == '\u{202e}')), "{out:?}");
+    assert!(
+        !out.chars()
+            .any(|c| c != '\n' && (c.is_control() || c == '\u{202e}')),
+        "{out:?}"
+    );
 }
 
 #[test]
@@ -91,7 +102,8 @@ fn case_document_has_all_keys_and_is_deterministic() {
     };
     let mut case = run();
     for key in [
-        "schema", "created", "tool", "sources", "coverage", "hosts", "accounts", "findings", "hops", "paths", "stats",
+        "schema", "created", "tool", "sources", "coverage", "hosts", "accounts", "findings",
+        "hops", "paths", "stats",
     ] {
         assert!(case.get(key).is_some(), "{key}");
     }
@@ -103,7 +115,10 @@ fn case_document_has_all_keys_and_is_deterministic() {
         ("/type", "TTP"),
         ("/severity", "high"),
         ("/first", "2024-03-01T09:00:00.123Z"),
-        ("/message", "b\u{1b}[31m\u{202e}ob logged on to WS1, note \u{7}\u{9b}2J\r\nnext, unknown"),
+        (
+            "/message",
+            "b\u{1b}[31m\u{202e}ob logged on to WS1, note \u{7}\u{9b}2J\r\nnext, unknown",
+        ),
         ("/risk_objects/0/value", "WS1"),
         ("/risk_objects/1/type", "user"),
         ("/fields/TargetUserName", "b\u{1b}[31m\u{202e}ob"),
@@ -112,9 +127,19 @@ fn case_document_has_all_keys_and_is_deterministic() {
         ("/techniques/0", "T1550.002"),
         ("/story/0", "Test"),
     ] {
-        assert_eq!(finding.pointer(pointer).and_then(serde_json::Value::as_str), Some(value), "{pointer}");
+        assert_eq!(
+            finding.pointer(pointer).and_then(serde_json::Value::as_str),
+            Some(value),
+            "{pointer}"
+        );
     }
-    assert_eq!((&finding["events"][0]["record"], &finding["events"][0]["event_id"]), (&2.into(), &4624.into()));
+    assert_eq!(
+        (
+            &finding["events"][0]["record"],
+            &finding["events"][0]["event_id"]
+        ),
+        (&2.into(), &4624.into())
+    );
     assert_eq!(case["stats"]["risk"][0]["score"], 128);
     let mut again = run();
     for case in [&mut case, &mut again] {
@@ -129,22 +154,41 @@ fn lines_and_cells() {
     let at = logons();
     let out = said(&hunt(at.path(), &["logs/a.jsonl", "--format", "jsonl"]), 0);
     assert_eq!(out.lines().count(), 2);
-    assert!(out.lines().all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok()));
-    said(&hunt(at.path(), &["logs/a.jsonl", "--out", "case/of/today", "--quiet"]), 0);
+    assert!(
+        out.lines()
+            .all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok())
+    );
+    said(
+        &hunt(
+            at.path(),
+            &["logs/a.jsonl", "--out", "case/of/today", "--quiet"],
+        ),
+        0,
+    );
     for name in ["findings.csv", "timeline.csv"] {
         let path = at.path().join("case/of/today").join(name);
         let mut reader = csv::Reader::from_path(path).unwrap_or_else(|error| panic!("{error}"));
-        let rows: Vec<csv::StringRecord> =
-            reader.records().collect::<Result<_, _>>().unwrap_or_else(|error| panic!("{error}"));
+        let rows: Vec<csv::StringRecord> = reader
+            .records()
+            .collect::<Result<_, _>>()
+            .unwrap_or_else(|error| panic!("{error}"));
         assert_eq!(rows.len(), 2, "{name}");
         for cell in rows.iter().flatten() {
             assert!(!cell.starts_with(['=', '+', '@', '\t']), "{name}: {cell}");
-            assert!(!cell.chars().any(|c| c.is_control() && c != '\n' && c != '\r'), "{name}: {cell:?}");
+            assert!(
+                !cell
+                    .chars()
+                    .any(|c| c.is_control() && c != '\n' && c != '\r'),
+                "{name}: {cell:?}"
+            );
         }
     }
-    let case = fs::read_to_string(at.path().join("case/of/today/case.json")).unwrap_or_else(|error| panic!("{error}"));
+    let case = fs::read_to_string(at.path().join("case/of/today/case.json"))
+        .unwrap_or_else(|error| panic!("{error}"));
     assert!(serde_json::from_str::<serde_json::Value>(&case).is_ok());
-    let names = fs::read_dir(at.path().join("case/of/today")).map(Iterator::count).unwrap_or_default();
+    let names = fs::read_dir(at.path().join("case/of/today"))
+        .map(Iterator::count)
+        .unwrap_or_default();
     assert_eq!(names, 3, "no other file may be left");
 }
 
@@ -152,12 +196,27 @@ fn lines_and_cells() {
 fn results_of_searches_are_defused_in_csv() {
     let at = logons();
     let search = "EventCode=4624 | table TargetUserName Note";
-    let out = said(&crabwalk(at.path(), &["search", search, "logs/a.jsonl", "--format", "csv"]), 0);
+    let out = said(
+        &crabwalk(
+            at.path(),
+            &["search", search, "logs/a.jsonl", "--format", "csv"],
+        ),
+        0,
+    );
     assert!(out.contains("'=cmd|"), "{out}");
-    let out = said(&crabwalk(at.path(), &["search", search, "logs/a.jsonl", "--format", "jsonl"]), 0);
+    let out = said(
+        &crabwalk(
+            at.path(),
+            &["search", search, "logs/a.jsonl", "--format", "jsonl"],
+        ),
+        0,
+    );
     assert!(out.lines().any(|line| line.contains("\"=cmd|")), "{out}");
     let out = said(&crabwalk(at.path(), &["search", search, "logs/a.jsonl"]), 0);
-    assert!(out.contains("\\x1b[31m\\u{202e}ob") && !out.contains('\u{1b}'), "{out}");
+    assert!(
+        out.contains("\\x1b[31m\\u{202e}ob") && !out.contains('\u{1b}'),
+        "{out}"
+    );
 }
 
 #[test]
@@ -170,7 +229,13 @@ fn times_choose_events() {
         (vec!["--since", "-7d"], 0),
         (vec!["--until", "2024-02-01"], 0),
     ] {
-        let out = said(&hunt(at.path(), &[&["logs/a.jsonl", "--format", "jsonl"], options.as_slice()].concat()), 0);
+        let out = said(
+            &hunt(
+                at.path(),
+                &[&["logs/a.jsonl", "--format", "jsonl"], options.as_slice()].concat(),
+            ),
+            0,
+        );
         assert_eq!(out.lines().count(), findings, "{options:?}");
     }
 }
@@ -178,17 +243,36 @@ fn times_choose_events() {
 #[test]
 fn exit_status() {
     let at = logons();
-    fs::write(at.path().join("logs/damaged.jsonl"), format!("{LOGONS}{{\"EventID\":\n"))
-        .unwrap_or_else(|error| panic!("{error}"));
+    fs::write(
+        at.path().join("logs/damaged.jsonl"),
+        format!("{LOGONS}{{\"EventID\":\n"),
+    )
+    .unwrap_or_else(|error| panic!("{error}"));
     for (arguments, status, words) in [
         (vec!["hunt", "logs/a.jsonl"], 0, ""),
         (vec!["hunt", "logs/damaged.jsonl"], 3, ""),
         (vec!["hunt", "logs/a.jsonl", "nowhere"], 3, ""),
         (vec!["hunt", "nowhere"], 1, "nowhere"),
-        (vec!["hunt", "logs/a.jsonl", "--assets", "nowhere.csv"], 1, "nowhere.csv"),
-        (vec!["hunt", "logs/a.jsonl", "--content", "nowhere"], 1, "nowhere"),
-        (vec!["hunt", "logs/a.jsonl", "--detection", "Logon of test"], 1, "did you mean `Logons of test`?"),
-        (vec!["hunt", "logs/a.jsonl", "--since", "yesterday"], 2, "yesterday"),
+        (
+            vec!["hunt", "logs/a.jsonl", "--assets", "nowhere.csv"],
+            1,
+            "nowhere.csv",
+        ),
+        (
+            vec!["hunt", "logs/a.jsonl", "--content", "nowhere"],
+            1,
+            "nowhere",
+        ),
+        (
+            vec!["hunt", "logs/a.jsonl", "--detection", "Logon of test"],
+            1,
+            "did you mean `Logons of test`?",
+        ),
+        (
+            vec!["hunt", "logs/a.jsonl", "--since", "yesterday"],
+            2,
+            "yesterday",
+        ),
         (vec!["hunt"], 2, "PATH"),
         (vec!["nonsense"], 2, "nonsense"),
         (vec!["search", "| nonsense", "logs/a.jsonl"], 1, "nonsense"),
@@ -196,7 +280,11 @@ fn exit_status() {
         (vec!["content", "check"], 0, ""),
     ] {
         let known = !["nonsense"].contains(&arguments[0]) && arguments.len() > 1;
-        let arguments = if known { [arguments.as_slice(), &OWN].concat() } else { arguments };
+        let arguments = if known {
+            [arguments.as_slice(), &OWN].concat()
+        } else {
+            arguments
+        };
         let output = crabwalk(at.path(), &arguments);
         let err = text(&output.stderr);
         assert_eq!(output.status.code(), Some(status), "{arguments:?}: {err}");
@@ -207,15 +295,28 @@ fn exit_status() {
 #[test]
 fn broken_content_is_named_and_the_rest_runs() {
     let at = logons();
-    fs::write(at.path().join("content/broken.yml"), "name: x\nsearch: [\n").unwrap_or_else(|error| panic!("{error}"));
-    let search = DETECTION.replace("11111111", "22222222").replace("Logons of test", "Broken").replace("EventCode=4624 |", "| nonsense |");
-    fs::write(at.path().join("content/search.yml"), search).unwrap_or_else(|error| panic!("{error}"));
+    fs::write(at.path().join("content/broken.yml"), "name: x\nsearch: [\n")
+        .unwrap_or_else(|error| panic!("{error}"));
+    let search = DETECTION
+        .replace("11111111", "22222222")
+        .replace("Logons of test", "Broken")
+        .replace("EventCode=4624 |", "| nonsense |");
+    fs::write(at.path().join("content/search.yml"), search)
+        .unwrap_or_else(|error| panic!("{error}"));
     let output = hunt(at.path(), &["logs/a.jsonl"]);
     let out = said(&output, 3);
-    for words in ["content/broken.yml:2", "content/search.yml:7", "nonsense", "FINDINGS  2"] {
+    for words in [
+        "content/broken.yml:2",
+        "content/search.yml:7",
+        "nonsense",
+        "FINDINGS  2",
+    ] {
         assert!(out.contains(words), "{words}: {out}");
     }
-    let output = crabwalk(at.path(), &["content", "check", "--no-builtin", "--content", "content"]);
+    let output = crabwalk(
+        at.path(),
+        &["content", "check", "--no-builtin", "--content", "content"],
+    );
     said(&output, 1);
 }
 
@@ -233,10 +334,17 @@ fn readers_that_stop_early_are_no_error() {
         .unwrap_or_else(|error| panic!("{error}"));
     drop(child.stdout.take());
     if let Some(mut input) = child.stdin.take() {
-        input.write_all(LOGONS.as_bytes()).unwrap_or_else(|error| panic!("{error}"));
+        input
+            .write_all(LOGONS.as_bytes())
+            .unwrap_or_else(|error| panic!("{error}"));
     }
-    let output = child.wait_with_output().unwrap_or_else(|error| panic!("{error}"));
-    assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), String::new()));
+    let output = child
+        .wait_with_output()
+        .unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(
+        (output.status.code(), text(&output.stderr)),
+        (Some(0), String::new())
+    );
 }
 
 #[test]

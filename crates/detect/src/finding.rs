@@ -104,13 +104,22 @@ fn present(values: &[String]) -> Vec<String> {
 }
 
 /// Makes the findings of a detection's results, in the order of the rows.
-pub(crate) fn findings(detection: &Arc<Detection>, results: &Results, catalog: &Catalog) -> Vec<Finding> {
+pub(crate) fn findings(
+    detection: &Arc<Detection>,
+    results: &Results,
+    catalog: &Catalog,
+) -> Vec<Finding> {
     (0..results.len())
         .map(|index| finding(detection, &results.columns, &results.row(index), catalog))
         .collect()
 }
 
-fn finding(detection: &Arc<Detection>, columns: &[String], row: &Row<'_>, catalog: &Catalog) -> Finding {
+fn finding(
+    detection: &Arc<Detection>,
+    columns: &[String],
+    row: &Row<'_>,
+    catalog: &Catalog,
+) -> Finding {
     let fields: Vec<(String, Vec<String>)> = columns
         .iter()
         .filter(|name| !name.starts_with('_') || matches!(name.as_str(), "_time" | "_raw"))
@@ -131,7 +140,11 @@ fn finding(detection: &Arc<Detection>, columns: &[String], row: &Row<'_>, catalo
             let object = RiskObject {
                 kind: field.kind,
                 value,
-                score: if detection.kind.adds_risk() { field.score } else { 0 },
+                score: if detection.kind.adds_risk() {
+                    field.score
+                } else {
+                    0
+                },
             };
             if !risk_objects.contains(&object) {
                 risk_objects.push(object);
@@ -141,7 +154,10 @@ fn finding(detection: &Arc<Detection>, columns: &[String], row: &Row<'_>, catalo
     let mut threat_objects = Vec::new();
     for field in &detection.threat_fields {
         for value in present(&values(&field.field)) {
-            let object = ThreatObject { kind: field.kind.clone(), value };
+            let object = ThreatObject {
+                kind: field.kind.clone(),
+                value,
+            };
             if !threat_objects.contains(&object) {
                 threat_objects.push(object);
             }
@@ -172,7 +188,9 @@ fn finding(detection: &Arc<Detection>, columns: &[String], row: &Row<'_>, catalo
 fn events(refs: Vec<u64>, catalog: &Catalog) -> (Vec<EventRef>, u64) {
     let count = refs.len() as u64;
     let mut events: Vec<EventRef> = if refs.len() <= MOST_EVENTS {
-        refs.into_iter().filter_map(|one| catalog.resolve(one)).collect()
+        refs.into_iter()
+            .filter_map(|one| catalog.resolve(one))
+            .collect()
     } else {
         let mut by_time: Vec<(i64, u64)> = refs
             .into_iter()
@@ -276,7 +294,12 @@ fn id(finding: &Finding) -> String {
 /// Sorts by time, detection and content, and tells findings with equal ids apart.
 pub(crate) fn put_in_order(findings: &mut [Finding]) {
     findings.sort_by(|a, b| {
-        (a.first, &a.detection.name, &a.id, &a.fields).cmp(&(b.first, &b.detection.name, &b.id, &b.fields))
+        (a.first, &a.detection.name, &a.id, &a.fields).cmp(&(
+            b.first,
+            &b.detection.name,
+            &b.id,
+            &b.fields,
+        ))
     });
     let mut seen: BTreeMap<String, u32> = BTreeMap::new();
     for finding in findings {
@@ -331,7 +354,10 @@ mod tests {
             }
         };
         let both = (Some(events[0].time), Some(events[1].time));
-        assert_eq!(times(&say("1700000000", "2023-11-14T22:15:00"), &events), both);
+        assert_eq!(
+            times(&say("1700000000", "2023-11-14T22:15:00"), &events),
+            both
+        );
         assert_eq!(times(&say("", "x"), &events), both);
         assert_eq!(
             times(&say("1600000000", "1800000000"), &events),

@@ -165,13 +165,20 @@ impl Gap {
         if self.hosts.is_empty() {
             format!("no {} at all: {blind} cannot be seen", self.missing)
         } else {
-            let place = if self.hosts.len() == 1 { "on it" } else { "on them" };
+            let place = if self.hosts.len() == 1 {
+                "on it"
+            } else {
+                "on them"
+            };
             let hosts = if self.hosts.len() == self.of_hosts && self.of_hosts > MOST_NAMES {
                 format!("any of {} hosts", self.of_hosts)
             } else {
                 list(&self.hosts, MOST_NAMES)
             };
-            format!("no {} from {hosts}: {blind} cannot be seen {place}", self.missing)
+            format!(
+                "no {} from {hosts}: {blind} cannot be seen {place}",
+                self.missing
+            )
         }
     }
 }
@@ -185,7 +192,11 @@ fn list(names: &[String], most: usize) -> String {
             let (last, rest) = all.split_last().unwrap_or((&all[0], &[]));
             format!("{} and {last}", rest.join(", "))
         }
-        all => format!("{} and {} more", all[..most - 1].join(", "), all.len() - most + 1),
+        all => format!(
+            "{} and {} more",
+            all[..most - 1].join(", "),
+            all.len() - most + 1
+        ),
     }
 }
 
@@ -195,7 +206,10 @@ pub(crate) fn hosts_by_type(collected: &Collected) -> BTreeMap<EventType, BTreeS
     for table in &collected.tables {
         let mut hosts: BTreeSet<String> = BTreeSet::new();
         for batch in &table.batches {
-            let Some(column) = batch.column_by_name(HOST).and_then(|column| column.as_string_opt::<i32>()) else {
+            let Some(column) = batch
+                .column_by_name(HOST)
+                .and_then(|column| column.as_string_opt::<i32>())
+            else {
                 continue;
             };
             let mut last = None;
@@ -247,7 +261,8 @@ fn short_channel(channel: &str) -> &str {
 
 fn fact(event_type: &EventType) -> Option<&'static Fact> {
     FACTS.iter().find(|fact| {
-        fact.event_id == event_type.event_id && fact.channel.eq_ignore_ascii_case(&event_type.channel)
+        fact.event_id == event_type.event_id
+            && fact.channel.eq_ignore_ascii_case(&event_type.channel)
     })
 }
 
@@ -255,7 +270,11 @@ fn short_type(event_type: &EventType) -> String {
     if event_type.event_id == 0 {
         short_channel(&event_type.channel).to_owned()
     } else {
-        format!("{}/{}", short_channel(&event_type.channel), event_type.event_id)
+        format!(
+            "{}/{}",
+            short_channel(&event_type.channel),
+            event_type.event_id
+        )
     }
 }
 
@@ -343,7 +362,10 @@ fn statements(
     };
     let mut writers: BTreeMap<EventType, BTreeSet<String>> = BTreeMap::new();
     for (event_type, hosts) in hosts_by_type {
-        writers.entry(lower(event_type)).or_default().extend(hosts.iter().map(|host| host_key(host)));
+        writers
+            .entry(lower(event_type))
+            .or_default()
+            .extend(hosts.iter().map(|host| host_key(host)));
     }
     let mut channels: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     let mut shown: BTreeMap<String, &str> = BTreeMap::new();
@@ -353,7 +375,10 @@ fn statements(
             continue;
         }
         let key = host_key(&covered.host);
-        channels.entry(key.clone()).or_default().insert(covered.channel.to_lowercase());
+        channels
+            .entry(key.clone())
+            .or_default()
+            .insert(covered.channel.to_lowercase());
         shown.entry(key).or_insert(&covered.host);
     }
     // (what is missing, whether everywhere) → (advice, hosts, detections)
@@ -361,13 +386,21 @@ fn statements(
     let mut everywhere: BTreeMap<String, Group> = BTreeMap::new();
     let mut by_host: BTreeMap<(String, String), Group> = BTreeMap::new();
     for (name, needed) in detections {
-        let present = |event_type: &EventType| writers.get(&lower(event_type)).is_some_and(|hosts| !hosts.is_empty());
+        let present = |event_type: &EventType| {
+            writers
+                .get(&lower(event_type))
+                .is_some_and(|hosts| !hosts.is_empty())
+        };
         let telling: BTreeSet<EventType> = needed
             .iter()
             .filter(|one| fact(one).is_some_and(|fact| fact.scope != Scope::Some))
             .cloned()
             .collect();
-        let telling = if telling.is_empty() { (*needed).clone() } else { telling };
+        let telling = if telling.is_empty() {
+            (*needed).clone()
+        } else {
+            telling
+        };
         if !needed.iter().any(present) {
             let entry = everywhere.entry(describe(&telling)).or_default();
             entry.0 = advice(&telling);
@@ -386,9 +419,11 @@ fn statements(
             continue;
         }
         for (host, own) in &channels {
-            let sees = needed
-                .iter()
-                .any(|one| writers.get(&lower(one)).is_some_and(|hosts| hosts.contains(host)));
+            let sees = needed.iter().any(|one| {
+                writers
+                    .get(&lower(one))
+                    .is_some_and(|hosts| hosts.contains(host))
+            });
             if sees {
                 continue;
             }
@@ -403,7 +438,10 @@ fn statements(
                 .filter(|one| own.contains(&one.channel.to_lowercase()))
                 .cloned()
                 .collect();
-            let mut missing: Vec<String> = absent.iter().map(|channel| format!("{channel} log")).collect();
+            let mut missing: Vec<String> = absent
+                .iter()
+                .map(|channel| format!("{channel} log"))
+                .collect();
             if !silent.is_empty() {
                 missing.push(describe(&silent));
             }
@@ -415,30 +453,39 @@ fn statements(
                     entry.0.push(one);
                 }
             }
-            entry.1.insert(shown.get(host).map_or_else(|| host.clone(), |name| (*name).to_owned()));
+            entry.1.insert(
+                shown
+                    .get(host)
+                    .map_or_else(|| host.clone(), |name| (*name).to_owned()),
+            );
             entry.2.insert((*name).to_owned());
         }
     }
-    let mut merged: BTreeMap<(String, BTreeSet<String>), (Vec<String>, BTreeSet<String>)> = BTreeMap::new();
+    let mut merged: BTreeMap<(String, BTreeSet<String>), (Vec<String>, BTreeSet<String>)> =
+        BTreeMap::new();
     for ((missing, _), (advice, hosts, names)) in by_host {
         let entry = merged.entry((missing, names)).or_default();
         entry.0 = advice;
         entry.1.extend(hosts);
     }
-    let everywhere = everywhere.into_iter().map(|(missing, (advice, _, names))| Gap {
-        hosts: Vec::new(),
-        of_hosts: channels.len(),
-        missing,
-        detections: names.into_iter().collect(),
-        advice,
-    });
-    let by_host = merged.into_iter().map(|((missing, names), (advice, hosts))| Gap {
-        hosts: hosts.into_iter().collect(),
-        of_hosts: channels.len(),
-        missing,
-        detections: names.into_iter().collect(),
-        advice,
-    });
+    let everywhere = everywhere
+        .into_iter()
+        .map(|(missing, (advice, _, names))| Gap {
+            hosts: Vec::new(),
+            of_hosts: channels.len(),
+            missing,
+            detections: names.into_iter().collect(),
+            advice,
+        });
+    let by_host = merged
+        .into_iter()
+        .map(|((missing, names), (advice, hosts))| Gap {
+            hosts: hosts.into_iter().collect(),
+            of_hosts: channels.len(),
+            missing,
+            detections: names.into_iter().collect(),
+            advice,
+        });
     everywhere.chain(by_host).collect()
 }
 
@@ -447,7 +494,10 @@ mod tests {
     use super::*;
 
     fn kind(channel: &str, event_id: u32) -> EventType {
-        EventType { channel: channel.to_owned(), event_id }
+        EventType {
+            channel: channel.to_owned(),
+            event_id,
+        }
     }
 
     fn covered(host: &str, channel: &str) -> Coverage {
@@ -465,7 +515,11 @@ mod tests {
         let processes = BTreeSet::from([kind(SYSMON, 1), kind("Security", 4688)]);
         let logons = BTreeSet::from([kind("Security", 4624)]);
         let tickets = BTreeSet::from([kind("Security", 4769)]);
-        let traffic = BTreeSet::from([kind(SYSMON, 3), kind("Security", 5156), kind("zeek:conn", 0)]);
+        let traffic = BTreeSet::from([
+            kind(SYSMON, 3),
+            kind("Security", 5156),
+            kind("zeek:conn", 0),
+        ]);
         let detections = [
             ("PsExec", &processes),
             ("Schtasks", &processes),
@@ -475,9 +529,17 @@ mod tests {
         ];
         let hosts = seen
             .iter()
-            .map(|(kind, hosts)| (kind.clone(), hosts.iter().map(|host| (*host).to_owned()).collect()))
+            .map(|(kind, hosts)| {
+                (
+                    kind.clone(),
+                    hosts.iter().map(|host| (*host).to_owned()).collect(),
+                )
+            })
             .collect();
-        statements(&detections, coverage, &hosts).iter().map(Gap::text).collect()
+        statements(&detections, coverage, &hosts)
+            .iter()
+            .map(Gap::text)
+            .collect()
     }
 
     #[test]

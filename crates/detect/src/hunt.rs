@@ -59,7 +59,9 @@ pub enum HuntError {
         similar: Option<String>,
     },
     /// There is no detection to run.
-    #[error("there is no detection to run: give content with `--content DIR`, or leave out `--no-builtin`")]
+    #[error(
+        "there is no detection to run: give content with `--content DIR`, or leave out `--no-builtin`"
+    )]
     NoDetections,
     /// What was read does not fit together.
     #[error("the events that were read do not fit together: {0}")]
@@ -119,7 +121,12 @@ impl Hunt {
     /// # Errors
     /// If a detection that was asked for does not exist, or there is none at all.
     pub fn new(content: Content, options: HuntOptions) -> Result<Self, HuntError> {
-        let Content { detections, knowledge, mut problems, .. } = content;
+        let Content {
+            detections,
+            knowledge,
+            mut problems,
+            ..
+        } = content;
         let chosen = choose(&detections, &options.detections)?;
         if chosen.is_empty() && problems.is_empty() {
             return Err(HuntError::NoDetections);
@@ -133,7 +140,9 @@ impl Hunt {
                     searches.push(search);
                     runnable.push(detection);
                 }
-                Err(error) => problems.push(search_problem(&detection.origin, &detection.search, &error)),
+                Err(error) => {
+                    problems.push(search_problem(&detection.origin, &detection.search, &error))
+                }
             }
         }
         let demand = crabwalk_spl::demand(&searches, &knowledge);
@@ -175,7 +184,10 @@ impl Hunt {
         let engine = Engine::new(
             Arc::clone(&catalog),
             Arc::clone(&self.knowledge),
-            EngineOptions { now: self.options.now, threads: 1 },
+            EngineOptions {
+                now: self.options.now,
+                threads: 1,
+            },
         )?;
         let make = |index: usize, results: Results| {
             let found = finding::findings(&self.detections[index], &results, &catalog);
@@ -186,7 +198,11 @@ impl Hunt {
             problems: self.problems,
             coverage: catalog.coverage().to_vec(),
             detections: self.searches.len(),
-            events: catalog.coverage().iter().map(|covered| covered.records).sum(),
+            events: catalog
+                .coverage()
+                .iter()
+                .map(|covered| covered.records)
+                .sum(),
             duplicates,
             knowledge: Arc::clone(&self.knowledge),
             ..Outcome::default()
@@ -201,7 +217,9 @@ impl Hunt {
                             line: line_of(&detection.origin, search.text(), warning.span.start),
                             column: None,
                             message: match &warning.help {
-                                Some(help) => format!("{}: {}; {help}", detection.name, warning.message),
+                                Some(help) => {
+                                    format!("{}: {}; {help}", detection.name, warning.message)
+                                }
                                 None => format!("{}: {}", detection.name, warning.message),
                             },
                             fatal: false,
@@ -209,13 +227,18 @@ impl Hunt {
                     }
                 }
                 Err(Failure::Search(error)) => {
-                    outcome.problems.push(search_problem(&detection.origin, search.text(), &error));
+                    outcome
+                        .problems
+                        .push(search_problem(&detection.origin, search.text(), &error));
                 }
                 Err(Failure::Panic(message)) => outcome.problems.push(ContentProblem {
                     path: detection.origin.path.clone(),
                     line: detection.origin.search_line,
                     column: None,
-                    message: format!("{}: internal error, please report it: {message}", detection.name),
+                    message: format!(
+                        "{}: internal error, please report it: {message}",
+                        detection.name
+                    ),
                     fatal: true,
                 }),
             }
@@ -298,7 +321,10 @@ pub fn most_alike<'n>(wanted: &str, names: impl Iterator<Item = &'n str>) -> Opt
     names
         .map(|name| {
             let own = words(name);
-            let shared = wanted.iter().filter(|word| own.iter().any(|other| other.contains(word.as_str()))).count();
+            let shared = wanted
+                .iter()
+                .filter(|word| own.iter().any(|other| other.contains(word.as_str())))
+                .count();
             (shared, std::cmp::Reverse(own.len()), name)
         })
         .filter(|(shared, ..)| *shared > 0)
@@ -311,7 +337,9 @@ pub(crate) fn search_problem(origin: &Origin, text: &str, error: &SearchError) -
     let at = error.diagnostics().first().map(|one| one.span.start);
     ContentProblem {
         path: origin.path.clone(),
-        line: at.and_then(|at| line_of(origin, text, at)).or(origin.search_line),
+        line: at
+            .and_then(|at| line_of(origin, text, at))
+            .or(origin.search_line),
         column: None,
         message: error.to_string(),
         fatal: true,
@@ -344,7 +372,8 @@ pub(crate) fn run_all<T: Send>(
     make: &(dyn Fn(usize, Results) -> T + Sync),
 ) -> Result<Vec<Result<T, Failure>>, HuntError> {
     let next = AtomicUsize::new(0);
-    let done: Mutex<Vec<(usize, Result<T, Failure>)>> = Mutex::new(Vec::with_capacity(searches.len()));
+    let done: Mutex<Vec<(usize, Result<T, Failure>)>> =
+        Mutex::new(Vec::with_capacity(searches.len()));
     let work = || -> Result<(), std::io::Error> {
         let runtime = tokio::runtime::Builder::new_current_thread().build()?;
         loop {
@@ -352,7 +381,11 @@ pub(crate) fn run_all<T: Send>(
             let Some(search) = searches.get(index) else {
                 return Ok(());
             };
-            let run = || runtime.block_on(engine.run(search)).map(|results| make(index, results));
+            let run = || {
+                runtime
+                    .block_on(engine.run(search))
+                    .map(|results| make(index, results))
+            };
             let result = match catch_unwind(AssertUnwindSafe(run)) {
                 Ok(Ok(made)) => Ok(made),
                 Ok(Err(error)) => Err(Failure::Search(error)),
@@ -365,16 +398,24 @@ pub(crate) fn run_all<T: Send>(
                         .to_owned(),
                 )),
             };
-            done.lock().unwrap_or_else(PoisonError::into_inner).push((index, result));
+            done.lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push((index, result));
         }
     };
     std::thread::scope(|scope| -> Result<(), std::io::Error> {
         let mut started = Vec::new();
         for _ in 0..threads.min(searches.len()) {
-            started.push(std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, work)?);
+            started.push(
+                std::thread::Builder::new()
+                    .stack_size(STACK)
+                    .spawn_scoped(scope, work)?,
+            );
         }
         for thread in started {
-            thread.join().unwrap_or_else(|_| Err(std::io::Error::other("a thread ended early")))?;
+            thread
+                .join()
+                .unwrap_or_else(|_| Err(std::io::Error::other("a thread ended early")))?;
         }
         Ok(())
     })?;

@@ -39,7 +39,11 @@ impl Query {
             .map(|(name, text)| Search::parse(name, text, &knowledge))
             .collect::<Result<Vec<_>, _>>()?;
         let demand = crabwalk_spl::demand(&searches, &knowledge);
-        Ok(Self { knowledge, searches, demand })
+        Ok(Self {
+            knowledge,
+            searches,
+            demand,
+        })
     }
 
     /// What is wrong with searches, given as name, text and place.
@@ -62,15 +66,26 @@ impl Query {
     ///
     /// # Errors
     /// What went wrong with a search, pointing into its text.
-    pub fn run(self, mut collected: Collected, options: &HuntOptions) -> Result<Vec<Answer>, HuntError> {
+    pub fn run(
+        self,
+        mut collected: Collected,
+        options: &HuntOptions,
+    ) -> Result<Vec<Answer>, HuntError> {
         keep_times(&mut collected, options.since, options.until)?;
         let catalog = Arc::new(Catalog::new(collected)?);
         // A search alone may use all threads; several run side by side.
-        let alone = if self.searches.len() == 1 { options.threads.max(1) } else { 1 };
+        let alone = if self.searches.len() == 1 {
+            options.threads.max(1)
+        } else {
+            1
+        };
         let engine = Engine::new(
             catalog,
             self.knowledge,
-            EngineOptions { now: options.now, threads: alone },
+            EngineOptions {
+                now: options.now,
+                threads: alone,
+            },
         )?;
         let make = |_: usize, results: crabwalk_spl::Results| {
             let columns: Vec<String> = results.columns.clone();
@@ -80,7 +95,11 @@ impl Query {
                     columns.iter().map(|column| row.values(column)).collect()
                 })
                 .collect();
-            Answer { columns, rows, warnings: results.warnings }
+            Answer {
+                columns,
+                rows,
+                warnings: results.warnings,
+            }
         };
         run_all(&engine, &self.searches, options.threads, &make)?
             .into_iter()

@@ -39,7 +39,12 @@ pub fn read(inputs: &[Input], demand: &dyn Demand, _: &Limits, _: &dyn Progress)
             Input::Stdin => ("-".to_owned(), std::io::read_to_string(std::io::stdin())),
         };
         let mut report = SourceReport::new(id, path, SourceKind::Json);
-        let problem = |record, message| Problem { offset: None, record, message, loss: true };
+        let problem = |record, message| Problem {
+            offset: None,
+            record,
+            message,
+            loss: true,
+        };
         match text {
             Err(error) => report.problem(problem(None, error.to_string())),
             Ok(text) => {
@@ -51,7 +56,8 @@ pub fn read(inputs: &[Input], demand: &dyn Demand, _: &Limits, _: &dyn Progress)
                         continue;
                     };
                     report.records += 1;
-                    let text = |name: &str| row.get(name).and_then(|v| v.as_str()).unwrap_or_default();
+                    let text =
+                        |name: &str| row.get(name).and_then(|v| v.as_str()).unwrap_or_default();
                     let event_id = row.get("EventID").and_then(|v| v.as_u64()).unwrap_or(0);
                     let time: jiff::Timestamp = text("@timestamp").parse().unwrap_or_default();
                     let table = collector.table(text("Channel"), event_id as u32);
@@ -69,7 +75,10 @@ pub fn read(inputs: &[Input], demand: &dyn Demand, _: &Limits, _: &dyn Progress)
                     for (name, value) in &row {
                         if let Some(column) = collector.column(table, name) {
                             match value {
-                                serde_json::Value::Array(all) => all.iter().filter_map(|v| v.as_str()).for_each(|v| collector.push(table, column, v)),
+                                serde_json::Value::Array(all) => all
+                                    .iter()
+                                    .filter_map(|v| v.as_str())
+                                    .for_each(|v| collector.push(table, column, v)),
                                 serde_json::Value::String(v) => collector.push(table, column, v),
                                 v => collector.push(table, column, &v.to_string()),
                             }
@@ -80,5 +89,8 @@ pub fn read(inputs: &[Input], demand: &dyn Demand, _: &Limits, _: &dyn Progress)
         }
         sources.push(report);
     }
-    Read { sources, collected: Collector::merge(vec![collector]).unwrap_or_default() }
+    Read {
+        sources,
+        collected: Collector::merge(vec![collector]).unwrap_or_default(),
+    }
 }

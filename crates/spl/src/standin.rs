@@ -72,7 +72,11 @@ pub struct SearchError {
 impl std::error::Error for SearchError {}
 impl std::fmt::Display for SearchError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "error: {}\n --> {}", self.diagnostics[0].message, self.name)
+        write!(
+            f,
+            "error: {}\n --> {}",
+            self.diagnostics[0].message, self.name
+        )
     }
 }
 impl SearchError {
@@ -92,12 +96,18 @@ impl Search {
     /// # Errors
     /// Wrong.
     pub fn parse(name: &str, text: &str, _: &Knowledge) -> Result<Self, SearchError> {
-        let code = text
-            .split("EventCode=")
-            .nth(1)
-            .and_then(|rest| rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok());
+        let code = text.split("EventCode=").nth(1).and_then(|rest| {
+            rest.split(|c: char| !c.is_ascii_digit())
+                .next()?
+                .parse()
+                .ok()
+        });
         match code {
-            Some(code) => Ok(Self { name: name.to_owned(), text: text.to_owned(), code }),
+            Some(code) => Ok(Self {
+                name: name.to_owned(),
+                text: text.to_owned(),
+                code,
+            }),
             None => Err(SearchError {
                 name: name.to_owned(),
                 diagnostics: vec![Diagnostic {
@@ -121,7 +131,11 @@ impl Search {
 struct Codes(BTreeSet<u32>);
 impl Demand for Codes {
     fn columns(&self, _: &str, id: u32) -> Columns {
-        if self.0.contains(&id) { Columns::All } else { Columns::None }
+        if self.0.contains(&id) {
+            Columns::All
+        } else {
+            Columns::None
+        }
     }
 }
 
@@ -164,7 +178,11 @@ impl Engine {
     ///
     /// # Errors
     /// None.
-    pub fn new(catalog: Arc<Catalog>, _: Arc<Knowledge>, _: EngineOptions) -> Result<Self, SearchError> {
+    pub fn new(
+        catalog: Arc<Catalog>,
+        _: Arc<Knowledge>,
+        _: EngineOptions,
+    ) -> Result<Self, SearchError> {
         Ok(Self { catalog })
     }
     /// Run.
@@ -177,7 +195,9 @@ impl Engine {
                 }
                 results.event_types.push(table.event_type.clone());
                 let context = datafusion::prelude::SessionContext::new();
-                let frame = context.read_table(table.provider()).unwrap_or_else(|_| panic!());
+                let frame = context
+                    .read_table(table.provider())
+                    .unwrap_or_else(|_| panic!());
                 let mut stream = frame.execute_stream().await.unwrap_or_else(|_| panic!());
                 while let Some(Ok(batch)) = stream.next().await {
                     for field in batch.schema().fields() {
@@ -217,14 +237,24 @@ impl Results {
 impl Row<'_> {
     /// Values.
     pub fn values(&self, column: &str) -> Vec<String> {
-        let Some(array) = self.0.column_by_name(column) else { return Vec::new() };
+        let Some(array) = self.0.column_by_name(column) else {
+            return Vec::new();
+        };
         if array.is_null(self.1) {
             return Vec::new();
         }
         if let Some(list) = array.as_list_opt::<i32>() {
-            return list.value(self.1).as_string::<i32>().iter().flatten().map(str::to_owned).collect();
+            return list
+                .value(self.1)
+                .as_string::<i32>()
+                .iter()
+                .flatten()
+                .map(str::to_owned)
+                .collect();
         }
-        datafusion::arrow::util::display::array_value_to_string(array, self.1).into_iter().collect()
+        datafusion::arrow::util::display::array_value_to_string(array, self.1)
+            .into_iter()
+            .collect()
     }
     /// Refs.
     pub fn refs(&self) -> Vec<u64> {

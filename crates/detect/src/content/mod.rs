@@ -169,8 +169,8 @@ impl Content {
             Err(error) => return self.problem(shown, None, format!("cannot be read: {error}")),
         };
         if about.is_dir() {
-            let entries = std::fs::read_dir(path)
-                .and_then(|entries| entries.collect::<Result<Vec<_>, _>>());
+            let entries =
+                std::fs::read_dir(path).and_then(|entries| entries.collect::<Result<Vec<_>, _>>());
             let mut entries = match entries {
                 Ok(entries) => entries,
                 Err(error) => return self.problem(shown, None, format!("cannot be read: {error}")),
@@ -183,7 +183,8 @@ impl Content {
                 // Links are not followed below the directory that was given: they may lead in circles.
                 let link = entry.file_type().is_ok_and(|kind| kind.is_symlink());
                 let directory = entry.file_type().is_ok_and(|kind| kind.is_dir());
-                let skipped = directory && (raw::IGNORED_FOLDERS.contains(&name.as_ref()) || depth >= MAX_DEPTH);
+                let skipped = directory
+                    && (raw::IGNORED_FOLDERS.contains(&name.as_ref()) || depth >= MAX_DEPTH);
                 if hidden || link || skipped || !(directory || raw::is_content_name(&name)) {
                     continue;
                 }
@@ -192,7 +193,11 @@ impl Content {
             return;
         }
         if about.len() > MAX_FILE {
-            return self.problem(shown, None, format!("larger than {MAX_FILE} bytes: left out"));
+            return self.problem(
+                shown,
+                None,
+                format!("larger than {MAX_FILE} bytes: left out"),
+            );
         }
         match std::fs::read(path) {
             Ok(text) => files.push(File { path: shown, text }),
@@ -205,7 +210,12 @@ impl Content {
         let mut tables: HashMap<String, File> = HashMap::new();
         let mut documents = Vec::new();
         for file in files {
-            let name = file.path.rsplit(['/', '\\']).next().unwrap_or(&file.path).to_lowercase();
+            let name = file
+                .path
+                .rsplit(['/', '\\'])
+                .next()
+                .unwrap_or(&file.path)
+                .to_lowercase();
             if name.ends_with(".csv") {
                 tables.insert(name, file);
             } else {
@@ -217,7 +227,11 @@ impl Content {
                 Ok(text) => text,
                 Err(error) => {
                     let at = error.utf8_error().valid_up_to();
-                    let line = error.as_bytes()[..at].iter().filter(|byte| **byte == b'\n').count() + 1;
+                    let line = error.as_bytes()[..at]
+                        .iter()
+                        .filter(|byte| **byte == b'\n')
+                        .count()
+                        + 1;
                     self.problem(file.path, Some((line, 1)), "not UTF-8 text".to_owned());
                     continue;
                 }
@@ -227,9 +241,12 @@ impl Content {
                 self.problems.push(problem);
             }
         }
-        self.detections.sort_by(|a, b| (&a.name, &a.id).cmp(&(&b.name, &b.id)));
-        self.stories.sort_by(|a, b| (&a.name, &a.id).cmp(&(&b.name, &b.id)));
-        self.baselines.sort_by(|a, b| (&a.name, &a.id).cmp(&(&b.name, &b.id)));
+        self.detections
+            .sort_by(|a, b| (&a.name, &a.id).cmp(&(&b.name, &b.id)));
+        self.stories
+            .sort_by(|a, b| (&a.name, &a.id).cmp(&(&b.name, &b.id)));
+        self.baselines
+            .sort_by(|a, b| (&a.name, &a.id).cmp(&(&b.name, &b.id)));
     }
 
     fn add_document(
@@ -258,16 +275,28 @@ impl Content {
             Kind::Model => self.knowledge.models.add_yaml(text).map_err(plain)?,
             Kind::Macro => {
                 let one = raw::parse::<raw::Macro>(path, text)?;
-                let name = one.name.split('(').next().unwrap_or(&one.name).trim().to_owned();
+                let name = one
+                    .name
+                    .split('(')
+                    .next()
+                    .unwrap_or(&one.name)
+                    .trim()
+                    .to_owned();
                 let arguments: Vec<&str> = one.arguments.iter().map(String::as_str).collect();
-                self.knowledge.macros.insert(&name, &arguments, one.definition.trim());
+                self.knowledge
+                    .macros
+                    .insert(&name, &arguments, one.definition.trim());
                 self.macros.insert(name, arguments.len());
             }
             Kind::Lookup => {
                 let yaml = LookupYaml::parse(text).map_err(plain)?;
                 let table = match (&yaml.filename, &yaml.collection) {
                     (Some(file), _) if file.to_lowercase().ends_with(".csv") => {
-                        let key = file.rsplit(['/', '\\']).next().unwrap_or(file).to_lowercase();
+                        let key = file
+                            .rsplit(['/', '\\'])
+                            .next()
+                            .unwrap_or(file)
+                            .to_lowercase();
                         let rows = tables.get(&key).ok_or_else(|| {
                             plain(format!("the lookup's file `{file}` is not there"))
                         })?;
@@ -293,17 +322,23 @@ impl Content {
             }
             Kind::Story => {
                 let story = raw::parse::<raw::Story>(path, text)?.story(path);
-                replace(&mut self.stories, Arc::new(story), |one| (&one.id, &one.name));
+                replace(&mut self.stories, Arc::new(story), |one| {
+                    (&one.id, &one.name)
+                });
             }
             Kind::Baseline => {
                 let baseline = raw::parse::<raw::Search>(path, text)?.baseline(path, text);
-                replace(&mut self.baselines, Arc::new(baseline), |one| (&one.id, &one.name));
+                replace(&mut self.baselines, Arc::new(baseline), |one| {
+                    (&one.id, &one.name)
+                });
             }
             Kind::Detection => {
                 let detection = raw::parse::<raw::Search>(path, text)?
                     .detection(path, text)
                     .map_err(plain)?;
-                replace(&mut self.detections, Arc::new(detection), |one| (&one.id, &one.name));
+                replace(&mut self.detections, Arc::new(detection), |one| {
+                    (&one.id, &one.name)
+                });
             }
         }
         Ok(())
@@ -323,7 +358,9 @@ impl Content {
                 },
                 ..table.as_ref().clone()
             };
-            self.knowledge.lookups.insert(file.to_owned(), Arc::new(named));
+            self.knowledge
+                .lookups
+                .insert(file.to_owned(), Arc::new(named));
         }
         self.knowledge.lookups.insert(name.to_owned(), table);
     }

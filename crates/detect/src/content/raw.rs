@@ -42,7 +42,9 @@ pub(super) enum Kind {
 /// Whether a file in a directory may hold content.
 pub(super) fn is_content_name(name: &str) -> bool {
     let name = name.to_lowercase();
-    [".yml", ".yaml", ".csv"].iter().any(|end| name.ends_with(end))
+    [".yml", ".yaml", ".csv"]
+        .iter()
+        .any(|end| name.ends_with(end))
 }
 
 /// Finds out what a file holds from its keys at the left margin, without parsing it.
@@ -69,7 +71,11 @@ pub(super) fn kind(path: &str, text: &str) -> Kind {
             .unwrap_or_default()
     };
     if list && keys.is_empty() {
-        return if text.contains("event_types") { Kind::Fields } else { Kind::Unknown };
+        return if text.contains("event_types") {
+            Kind::Fields
+        } else {
+            Kind::Unknown
+        };
     }
     if has("search") {
         return match value("type").to_lowercase().as_str() {
@@ -92,7 +98,10 @@ pub(super) fn kind(path: &str, text: &str) -> Kind {
         || has("playbook")
         || has("app")
         || has("automation_data_source")
-        || keys.is_empty() && text.lines().all(|line| line.trim().is_empty() || line.starts_with('#'))
+        || keys.is_empty()
+            && text
+                .lines()
+                .all(|line| line.trim().is_empty() || line.starts_with('#'))
     {
         Kind::Ignored
     } else {
@@ -163,7 +172,10 @@ impl List {
             Self::Many(all) => all,
             Self::One(one) => vec![one],
         };
-        all.into_iter().map(Loose::text).filter(|text| !text.trim().is_empty()).collect()
+        all.into_iter()
+            .map(Loose::text)
+            .filter(|text| !text.trim().is_empty())
+            .collect()
     }
 }
 
@@ -172,7 +184,9 @@ fn texts(list: Option<List>) -> Vec<String> {
 }
 
 fn text(loose: Option<Loose>) -> String {
-    loose.map(|loose| loose.text().trim().to_owned()).unwrap_or_default()
+    loose
+        .map(|loose| loose.text().trim().to_owned())
+        .unwrap_or_default()
 }
 
 #[derive(Debug, Deserialize)]
@@ -368,10 +382,17 @@ impl Search {
                     _ => RiskObjectKind::Other,
                 };
                 let score = one.score.and_then(Loose::number).or(given).unwrap_or(0);
-                risk_fields.push(RiskField { field: one.field, kind, score });
+                risk_fields.push(RiskField {
+                    field: one.field,
+                    kind,
+                    score,
+                });
             }
             for one in rba.threat_objects.unwrap_or_default() {
-                threat_fields.push(ThreatField { field: one.field, kind: one.kind });
+                threat_fields.push(ThreatField {
+                    field: one.field,
+                    kind: one.kind,
+                });
             }
         } else {
             for one in self.tags.observable.unwrap_or_default() {
@@ -384,7 +405,11 @@ impl Search {
                         "device" | "endpoint" | "hostname" | "ip address" => RiskObjectKind::System,
                         _ => RiskObjectKind::Other,
                     };
-                    risk_fields.push(RiskField { field: one.name, kind, score: given.unwrap_or(0) });
+                    risk_fields.push(RiskField {
+                        field: one.name,
+                        kind,
+                        score: given.unwrap_or(0),
+                    });
                 } else if is("attacker") {
                     let kind = match kind.as_str() {
                         "process" | "process name" => "process".to_owned(),
@@ -393,7 +418,10 @@ impl Search {
                         file if file.starts_with("file") => "file_name".to_owned(),
                         _ => kind,
                     };
-                    threat_fields.push(ThreatField { field: one.name, kind });
+                    threat_fields.push(ThreatField {
+                        field: one.name,
+                        kind,
+                    });
                 }
             }
         }

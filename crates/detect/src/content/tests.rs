@@ -72,58 +72,156 @@ tags:
 
 #[test]
 fn both_forms_of_detections_are_read() {
-    let content = load(&[("detections/endpoint/new.yml", NEW), ("detections/deprecated/old.yml", OLD)]);
+    let content = load(&[
+        ("detections/endpoint/new.yml", NEW),
+        ("detections/deprecated/old.yml", OLD),
+    ]);
     assert_eq!(content.problems, []);
     let [new, old] = content.detections.as_slice() else {
         panic!("two detections expected");
     };
-    assert_eq!((new.name.as_str(), new.kind, new.status), ("New form", DetectionType::Ttp, Status::Production));
-    assert_eq!((new.version.as_str(), new.risk_score, new.severity().name()), ("3", 49, "medium"));
-    let fields: Vec<_> = new.risk_fields.iter().map(|one| (one.field.as_str(), one.kind, one.score)).collect();
-    assert_eq!(fields, [("dest", RiskObjectKind::System, 49), ("user", RiskObjectKind::User, 25)]);
-    assert_eq!((new.message.as_str(), new.origin.search_line), ("Seen on $dest$", Some(11)));
-
-    assert_eq!((old.name.as_str(), old.kind, old.status), ("Old form", DetectionType::Anomaly, Status::Deprecated));
-    assert_eq!((old.risk_score, old.severity().name(), old.origin.search_line), (72, "high", Some(6)));
-    let fields: Vec<_> = old.risk_fields.iter().map(|one| (one.field.as_str(), one.kind, one.score)).collect();
+    assert_eq!(
+        (new.name.as_str(), new.kind, new.status),
+        ("New form", DetectionType::Ttp, Status::Production)
+    );
+    assert_eq!(
+        (new.version.as_str(), new.risk_score, new.severity().name()),
+        ("3", 49, "medium")
+    );
+    let fields: Vec<_> = new
+        .risk_fields
+        .iter()
+        .map(|one| (one.field.as_str(), one.kind, one.score))
+        .collect();
     assert_eq!(
         fields,
-        [("dest", RiskObjectKind::System, 72), ("user", RiskObjectKind::User, 72), ("thing", RiskObjectKind::Other, 72)]
+        [
+            ("dest", RiskObjectKind::System, 49),
+            ("user", RiskObjectKind::User, 25)
+        ]
     );
-    let threats: Vec<_> = old.threat_fields.iter().map(|one| (one.field.as_str(), one.kind.as_str())).collect();
-    assert_eq!(threats, [("process_name", "process"), ("file_name", "file_name"), ("src_ip", "ip_address")]);
-    assert_eq!((old.techniques.len(), old.stories.as_slice()), (2, ["Lateral Movement".to_owned()].as_slice()));
+    assert_eq!(
+        (new.message.as_str(), new.origin.search_line),
+        ("Seen on $dest$", Some(11))
+    );
+
+    assert_eq!(
+        (old.name.as_str(), old.kind, old.status),
+        ("Old form", DetectionType::Anomaly, Status::Deprecated)
+    );
+    assert_eq!(
+        (
+            old.risk_score,
+            old.severity().name(),
+            old.origin.search_line
+        ),
+        (72, "high", Some(6))
+    );
+    let fields: Vec<_> = old
+        .risk_fields
+        .iter()
+        .map(|one| (one.field.as_str(), one.kind, one.score))
+        .collect();
+    assert_eq!(
+        fields,
+        [
+            ("dest", RiskObjectKind::System, 72),
+            ("user", RiskObjectKind::User, 72),
+            ("thing", RiskObjectKind::Other, 72)
+        ]
+    );
+    let threats: Vec<_> = old
+        .threat_fields
+        .iter()
+        .map(|one| (one.field.as_str(), one.kind.as_str()))
+        .collect();
+    assert_eq!(
+        threats,
+        [
+            ("process_name", "process"),
+            ("file_name", "file_name"),
+            ("src_ip", "ip_address")
+        ]
+    );
+    assert_eq!(
+        (old.techniques.len(), old.stories.as_slice()),
+        (2, ["Lateral Movement".to_owned()].as_slice())
+    );
 }
 
 #[test]
 fn files_are_recognised_by_their_keys_wherever_they_are() {
     let content = load(&[
         ("flat.yml", NEW),
-        ("story.yml", "name: S\nid: s\nnarrative: long\ndescription: short\nreferences: []\n"),
-        ("macro.yml", "name: add(2)\ndefinition: $a$ + $b$\narguments: [a, b]\ndescription: adds\n"),
-        ("lookup.yml", "name: known\nfilename: known.csv\ndescription: x\n"),
+        (
+            "story.yml",
+            "name: S\nid: s\nnarrative: long\ndescription: short\nreferences: []\n",
+        ),
+        (
+            "macro.yml",
+            "name: add(2)\ndefinition: $a$ + $b$\narguments: [a, b]\ndescription: adds\n",
+        ),
+        (
+            "lookup.yml",
+            "name: known\nfilename: known.csv\ndescription: x\n",
+        ),
         ("rows/known.csv", "a,b\n1,2\n"),
-        ("kv.yml", "name: kv\ncollection: kv\nfields_list: _key, a, b\n"),
-        ("base.yml", "name: B\nid: b\ntype: Baseline\nsearch: EventCode=1\ntags:\n  detections: [D]\n  asset_category: c\n"),
-        ("investigation.yml", "name: I\ntype: Investigation\nsearch: x\n"),
-        ("data.yml", "name: Sysmon 1\nsource: a\nsourcetype: b\nfields: [x]\n"),
+        (
+            "kv.yml",
+            "name: kv\ncollection: kv\nfields_list: _key, a, b\n",
+        ),
+        (
+            "base.yml",
+            "name: B\nid: b\ntype: Baseline\nsearch: EventCode=1\ntags:\n  detections: [D]\n  asset_category: c\n",
+        ),
+        (
+            "investigation.yml",
+            "name: I\ntype: Investigation\nsearch: x\n",
+        ),
+        (
+            "data.yml",
+            "name: Sysmon 1\nsource: a\nsourcetype: b\nfields: [x]\n",
+        ),
         ("data_sources/other.yml", "nonsense"),
-        ("fields.yml", "# comment\n- event_types: ['Security/4624']\n  aliases: {user: TargetUserName}\n"),
-        ("model.yml", "model: M\nnodes:\n  N: {events: [], fields: []}\n"),
+        (
+            "fields.yml",
+            "# comment\n- event_types: ['Security/4624']\n  aliases: {user: TargetUserName}\n",
+        ),
+        (
+            "model.yml",
+            "model: M\nnodes:\n  N: {events: [], fields: []}\n",
+        ),
         ("comment.yml", "# nothing\n"),
         ("README.md", "no content"),
         (".hidden.yml", "nonsense"),
     ]);
     assert_eq!(content.problems, []);
     assert_eq!(
-        (content.detections.len(), content.stories.len(), content.baselines.len(), content.macros.get("add")),
+        (
+            content.detections.len(),
+            content.stories.len(),
+            content.baselines.len(),
+            content.macros.get("add")
+        ),
         (1, 1, 1, Some(&2))
     );
     assert_eq!(content.baselines[0].asset_category.as_deref(), Some("c"));
-    let lookups: Vec<_> = content.knowledge.lookups.iter().map(|(name, table)| (name.as_str(), table.rows.len())).collect();
+    let lookups: Vec<_> = content
+        .knowledge
+        .lookups
+        .iter()
+        .map(|(name, table)| (name.as_str(), table.rows.len()))
+        .collect();
     assert_eq!(lookups, [("known", 1), ("known.csv", 1), ("kv", 0)]);
     assert!(content.knowledge.models.node("M.N").is_some());
-    assert!(content.knowledge.mappings.of("Security", 4624).aliases.contains_key("user"));
+    assert!(
+        content
+            .knowledge
+            .mappings
+            .of("Security", 4624)
+            .aliases
+            .contains_key("user")
+    );
 }
 
 #[test]
@@ -139,7 +237,18 @@ fn broken_files_are_named_and_the_rest_is_loaded() {
     let problems: Vec<(String, Option<usize>, String)> = content
         .problems
         .iter()
-        .map(|problem| (problem.path.rsplit('/').next().unwrap_or_default().to_owned(), problem.line, problem.message.clone()))
+        .map(|problem| {
+            (
+                problem
+                    .path
+                    .rsplit('/')
+                    .next()
+                    .unwrap_or_default()
+                    .to_owned(),
+                problem.line,
+                problem.message.clone(),
+            )
+        })
         .collect();
     for (file, line, words) in [
         ("a.yml", Some(2), "expected"),
@@ -149,7 +258,9 @@ fn broken_files_are_named_and_the_rest_is_loaded() {
         ("e.yml", None, "Security/4624"),
     ] {
         assert!(
-            problems.iter().any(|problem| problem.0 == file && problem.1 == line && problem.2.contains(words)),
+            problems
+                .iter()
+                .any(|problem| problem.0 == file && problem.1 == line && problem.2.contains(words)),
             "{file}: {problems:#?}"
         );
     }
@@ -159,9 +270,17 @@ fn broken_files_are_named_and_the_rest_is_loaded() {
 #[test]
 fn binary_files_and_missing_directories_are_named() {
     let directory = tempfile::tempdir().unwrap_or_else(|error| panic!("{error}"));
-    fs::write(directory.path().join("x.yml"), b"name: a\n\xff\xfe").unwrap_or_else(|error| panic!("{error}"));
-    let content = Content::load(false, &[directory.path().to_owned(), directory.path().join("none")]);
-    let lines: Vec<_> = content.problems.iter().map(|problem| (problem.line, problem.message.as_str())).collect();
+    fs::write(directory.path().join("x.yml"), b"name: a\n\xff\xfe")
+        .unwrap_or_else(|error| panic!("{error}"));
+    let content = Content::load(
+        false,
+        &[directory.path().to_owned(), directory.path().join("none")],
+    );
+    let lines: Vec<_> = content
+        .problems
+        .iter()
+        .map(|problem| (problem.line, problem.message.as_str()))
+        .collect();
     assert_eq!(lines.len(), 2, "{lines:?}");
     assert_eq!(lines[0], (Some(2), "not UTF-8 text"));
     assert!(lines[1].1.contains("cannot be read"), "{lines:?}");
@@ -177,8 +296,17 @@ fn later_directories_replace_by_name_or_id() {
     write(&first, "a.yml", NEW);
     write(&first, "b.yml", OLD);
     write(&second, "a.yml", &NEW.replace("New form", "Renamed"));
-    write(&second, "b.yml", &OLD.replace("22222222", "33333333").replace("version: 2", "version: 9"));
+    write(
+        &second,
+        "b.yml",
+        &OLD.replace("22222222", "33333333")
+            .replace("version: 2", "version: 9"),
+    );
     let content = Content::load(false, &[first.path().to_owned(), second.path().to_owned()]);
-    let all: Vec<_> = content.detections.iter().map(|one| (one.name.as_str(), one.version.as_str())).collect();
+    let all: Vec<_> = content
+        .detections
+        .iter()
+        .map(|one| (one.name.as_str(), one.version.as_str()))
+        .collect();
     assert_eq!(all, [("Old form", "9"), ("Renamed", "3")]);
 }

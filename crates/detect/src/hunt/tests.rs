@@ -5,7 +5,11 @@ fn patterns() {
     for (pattern, text, fits) in [
         ("Kerberoasting*", "kerberoasting spn request", true),
         ("*spn*", "kerberoasting spn request", true),
-        ("kerberoasting SPN request", "Kerberoasting spn request", true),
+        (
+            "kerberoasting SPN request",
+            "Kerberoasting spn request",
+            true,
+        ),
         ("spn", "kerberoasting spn request", false),
         ("a*a", "a", false),
         ("a*a", "aa", true),
@@ -20,12 +24,20 @@ fn patterns() {
 
 #[test]
 fn names_alike_are_suggested() {
-    let names = ["Detect Pass the Hash", "Kerberoasting spn request", "Remote Desktop Process"];
+    let names = [
+        "Detect Pass the Hash",
+        "Kerberoasting spn request",
+        "Remote Desktop Process",
+    ];
     for (wanted, found) in [
         ("kerberoasting", Some("Kerberoasting spn request")),
         ("pass-the-hash", Some("Detect Pass the Hash")),
         ("zzz", None),
     ] {
-        assert_eq!(most_alike(wanted, names.into_iter()).as_deref(), found, "{wanted}");
+        assert_eq!(
+            most_alike(wanted, names.into_iter()).as_deref(),
+            found,
+            "{wanted}"
+        );
     }
 }
