@@ -109,8 +109,9 @@ pub(crate) fn findings(
     results: &Results,
     catalog: &Catalog,
 ) -> Vec<Finding> {
-    (0..results.len())
-        .map(|index| finding(detection, &results.columns, &results.row(index), catalog))
+    results
+        .rows()
+        .map(|row| finding(detection, &results.columns, &row, catalog))
         .collect()
 }
 

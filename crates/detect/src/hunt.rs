@@ -188,7 +188,7 @@ impl Hunt {
                 now: self.options.now,
                 threads: 1,
             },
-        )?;
+        );
         let make = |index: usize, results: Results| {
             let found = finding::findings(&self.detections[index], &results, &catalog);
             (found, results.warnings)

@@ -86,14 +86,12 @@ impl Query {
                 now: options.now,
                 threads: alone,
             },
-        )?;
+        );
         let make = |_: usize, results: crabwalk_spl::Results| {
             let columns: Vec<String> = results.columns.clone();
-            let rows = (0..results.len())
-                .map(|index| {
-                    let row = results.row(index);
-                    columns.iter().map(|column| row.values(column)).collect()
-                })
+            let rows = results
+                .rows()
+                .map(|row| columns.iter().map(|column| row.values(column)).collect())
                 .collect();
             Answer {
                 columns,

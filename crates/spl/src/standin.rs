@@ -176,14 +176,8 @@ pub struct Row<'a>(&'a RecordBatch, usize);
 impl Engine {
     /// New.
     ///
-    /// # Errors
-    /// None.
-    pub fn new(
-        catalog: Arc<Catalog>,
-        _: Arc<Knowledge>,
-        _: EngineOptions,
-    ) -> Result<Self, SearchError> {
-        Ok(Self { catalog })
+    pub fn new(catalog: Arc<Catalog>, _: Arc<Knowledge>, _: EngineOptions) -> Self {
+        Self { catalog }
     }
     /// Run.
     pub fn run<'a>(&'a self, search: &'a Search) -> BoxFuture<'a, Result<Results, SearchError>> {
@@ -222,15 +216,11 @@ impl Results {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
-    /// Row.
-    pub fn row(&self, mut at: usize) -> Row<'_> {
-        for batch in &self.batches {
-            if at < batch.num_rows() {
-                return Row(batch, at);
-            }
-            at -= batch.num_rows();
-        }
-        panic!("no row")
+    /// Rows.
+    pub fn rows(&self) -> impl Iterator<Item = Row<'_>> {
+        self.batches
+            .iter()
+            .flat_map(|batch| (0..batch.num_rows()).map(move |row| Row(batch, row)))
     }
 }
 
