@@ -305,11 +305,13 @@ mod tests {
             ("ip", "11.0.0.1", vec![]),
             ("name", "SHELL", vec![0]),
         ] {
-            let finder = table
-                .finder(&[key])
-                .unwrap_or_else(|| panic!("no column {key}"));
-            assert_eq!(finder.find(&[value]), rows, "{key}={value}");
+            let keys = [key.to_owned()];
+            let found = match table.exact_index(&keys) {
+                Some(index) => table.find_exact(&index, &[value]),
+                None => table.scan(&keys, &[value]),
+            };
+            assert_eq!(found, rows, "{key}={value}");
         }
-        assert!(table.finder(&["nothing"]).is_none());
+        assert!(table.scan(&["nothing".to_owned()], &["x"]).is_empty());
     }
 }

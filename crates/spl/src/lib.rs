@@ -21,3 +21,4 @@ pub use demand::demand;
 pub use engine::{Engine, EngineOptions, Results, Row};
 pub use knowledge::Knowledge;
 pub use search::{Search, SearchError};
+pub use syntax::Diagnostic;

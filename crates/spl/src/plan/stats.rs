@@ -5,7 +5,7 @@ use datafusion::arrow::datatypes::DataType;
 use datafusion::common::Column;
 use datafusion::logical_expr::{Expr, LogicalPlanBuilder, SortExpr};
 
-use super::{ORDER, Order, Planner, Result, Rows, as_value, at, column, diagnostic, is_hidden, is_list};
+use super::{ORDER, Order, Planner, Result, Rows, at, column, diagnostic, is_hidden, is_list};
 use crate::expr::{Fields, Typed, plan_aggregate, plan_expr};
 use crate::syntax::ast::{Aggregation, AggregationArgument, Name, Span, Stats};
 
@@ -161,11 +161,6 @@ pub(super) fn wildcard_parts<'n>(pattern: &str, name: &'n str) -> Option<Vec<&'n
         rest = &rest[at + piece.len()..];
     }
     rest.is_empty().then_some(parts)
-}
-
-/// An expression as a result column.
-pub(super) fn value_of(typed: Typed) -> Expr {
-    as_value(typed).expr
 }
 
 #[cfg(test)]
