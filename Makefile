@@ -55,7 +55,7 @@ typos: ## spelling
 .PHONY: deny
 deny: ## licences, sources and duplicates of dependencies
 	@.ci/need cargo cc cargo-deny
-	cargo deny --workspace check bans licenses sources
+	cargo deny $(CARGO_FLAGS) --workspace check bans licenses sources
 
 .PHONY: clippy
 clippy: ## lints of Rust, warnings are errors
@@ -70,7 +70,7 @@ docs: ## does the documentation of the code build, with all its links?
 .PHONY: audit
 audit: ## known vulnerabilities of dependencies (fetches the advisory database from GitHub)
 	@.ci/need cargo cc cargo-deny
-	cargo deny --workspace check advisories
+	cargo deny $(CARGO_FLAGS) --workspace check advisories
 
 .PHONY: bench
 bench: ## speed and memory, release build (LOGS='files or folders')
