@@ -21,10 +21,13 @@ LOGS ?=
 
 ##@ Use
 
+# `--examples` makes cargo choose the features of dependencies as it does for the tests. Without it, `make test` after
+# `make demo` compiles DataFusion a second time.
 .PHONY: demo
 demo: ## make a small world with an intrusion in it, hunt it, say what was found and where the files are
 	@.ci/need cargo cc
-	cargo run $(CARGO_FLAGS) -p crabwalk -- demo $(DEMO)
+	cargo build $(CARGO_FLAGS) --workspace --bins --examples
+	$(CARGO_TARGET_DIR)/debug/crabwalk demo $(DEMO)
 
 .PHONY: release
 release: ## build the program with full optimisation
