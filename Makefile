@@ -21,14 +21,17 @@ LOGS ?=
 
 ##@ Use
 
+# `--examples` makes cargo choose the features of dependencies as it does for the tests. Without it, `make test` after
+# `make demo` compiles DataFusion a second time.
 .PHONY: demo
 demo: ## make a small world with an intrusion in it, hunt it, say what was found and where the files are
-	@.ci/need cc
-	cargo run $(CARGO_FLAGS) -p crabwalk -- demo $(DEMO)
+	@.ci/need cargo cc
+	cargo build $(CARGO_FLAGS) --workspace --bins --examples
+	$(CARGO_TARGET_DIR)/debug/crabwalk demo $(DEMO)
 
 .PHONY: release
 release: ## build the program with full optimisation
-	@.ci/need cc
+	@.ci/need cargo cc
 	cargo build $(CARGO_FLAGS) --release -p crabwalk
 	@echo "built: $(CARGO_TARGET_DIR)/release/crabwalk"
 
@@ -36,7 +39,7 @@ release: ## build the program with full optimisation
 
 .PHONY: test
 test: ## install what the tests need, and run all tests (TEST=name for some)
-	@.ci/need cc evtxexport
+	@.ci/need cargo cc evtxexport
 	CRABWALK_REQUIRE_TOOLS=1 cargo test $(CARGO_FLAGS) --workspace $(TEST)
 
 .PHONY: lint
@@ -44,6 +47,7 @@ lint: fmt typos deny clippy docs ## all of the following five
 
 .PHONY: fmt
 fmt: ## is the code formatted? (`cargo fmt` formats it)
+	@.ci/need cargo
 	cargo fmt --all --check
 
 .PHONY: typos
@@ -53,27 +57,27 @@ typos: ## spelling
 
 .PHONY: deny
 deny: ## licences, sources and duplicates of dependencies
-	@.ci/need cc cargo-deny
-	cargo deny --workspace check bans licenses sources
+	@.ci/need cargo cc cargo-deny
+	cargo deny $(CARGO_FLAGS) --workspace check bans licenses sources
 
 .PHONY: clippy
 clippy: ## lints of Rust, warnings are errors
-	@.ci/need cc
+	@.ci/need cargo cc
 	cargo clippy $(CARGO_FLAGS) --workspace --all-targets -- -D warnings
 
 .PHONY: docs
 docs: ## does the documentation of the code build, with all its links?
-	@.ci/need cc
+	@.ci/need cargo cc
 	RUSTDOCFLAGS=-Dwarnings cargo doc $(CARGO_FLAGS) --workspace --no-deps
 
 .PHONY: audit
 audit: ## known vulnerabilities of dependencies (fetches the advisory database from GitHub)
-	@.ci/need cc cargo-deny
-	cargo deny --workspace check advisories
+	@.ci/need cargo cc cargo-deny
+	cargo deny $(CARGO_FLAGS) --workspace check advisories
 
 .PHONY: bench
 bench: ## speed and memory, release build (LOGS='files or folders')
-	@.ci/need cc
+	@.ci/need cargo cc
 	cargo bench $(CARGO_FLAGS) -p crabwalk --bench hunt -- $(abspath $(LOGS))
 
 ##@ Other
