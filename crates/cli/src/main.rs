@@ -1,1 +1,25 @@
-fn main() {}
+//! The `crabwalk` program.
+
+mod args;
+mod baseline;
+mod commands;
+mod content;
+mod hunt;
+mod input;
+mod progress;
+mod search;
+mod summary;
+mod term;
+mod when;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let args = args::Args::parse();
+    commands::run(args)
+}

@@ -1,1 +1,23 @@
-//! Crabwalk: detect.
+//! Content (stories, detections, macros, lookups, field mappings, data models), running it over events, findings and risk.
+//!
+//! The way through this room: [`Content`] loads what is known, [`Hunt`] parses the detections' searches and says which
+//! columns of which events they need, and runs them over what was read. The result is an [`Outcome`]: findings, and
+//! [`gaps`](gap::Gap) that say which detections could not see which hosts, and why.
+
+pub mod baseline;
+pub mod content;
+pub mod detection;
+pub mod finding;
+pub mod gap;
+pub mod hunt;
+mod message;
+pub mod query;
+pub mod severity;
+
+pub use content::{Content, ContentProblem, Origin};
+pub use detection::{Baseline, Detection, DetectionType, RiskObjectKind, Status, Story};
+pub use finding::{Finding, RiskObject, ThreatObject};
+pub use gap::Gap;
+pub use hunt::{Hunt, HuntOptions, Outcome};
+pub use query::Query;
+pub use severity::Severity;

@@ -1,1 +1,16 @@
-//! Crabwalk: events.
+//! Event types as Arrow tables, field names and aliases, CIM data models, assets and identities.
+//!
+//! This room knows what logs hold and how their fields are called. It does not know SPL's syntax: the expressions of
+//! field mappings and the constraints of data models are kept as text and planned by the room to the right.
+
+pub mod assets;
+pub mod catalog;
+pub mod lookup;
+pub mod mapping;
+pub mod model;
+
+pub use assets::{Assets, Entities};
+pub use catalog::{Catalog, EventRef, Table};
+pub use lookup::{LookupDefinition, LookupTable, MatchType};
+pub use mapping::{EventType, FieldMappings, TypePattern};
+pub use model::{DataModels, Node};

@@ -2,3 +2,6 @@
 
 pub mod collect;
 pub mod report;
+
+mod standin;
+pub use standin::*;

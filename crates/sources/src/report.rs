@@ -82,7 +82,16 @@ impl SourceReport {
 
     /// A report of a source of which nothing has been read yet.
     pub fn new(id: u32, path: String, kind: SourceKind) -> Self {
-        Self { id, path, kind, bytes: 0, records: 0, skipped: 0, problems: Vec::new(), more_problems: 0 }
+        Self {
+            id,
+            path,
+            kind,
+            bytes: 0,
+            records: 0,
+            skipped: 0,
+            problems: Vec::new(),
+            more_problems: 0,
+        }
     }
 
     /// Notes a problem.
@@ -96,6 +105,8 @@ impl SourceReport {
 
     /// Whether part of the source could not be read.
     pub fn is_lossy(&self) -> bool {
-        self.skipped > 0 || self.more_problems > 0 || self.problems.iter().any(|problem| problem.loss)
+        self.skipped > 0
+            || self.more_problems > 0
+            || self.problems.iter().any(|problem| problem.loss)
     }
 }

@@ -1,0 +1,500 @@
+//! Making the case document of what a hunt found.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crabwalk_detect::gap::host_key;
+use crabwalk_detect::{Finding, Outcome, RiskObjectKind, Severity};
+use crabwalk_events::{Assets, EventRef};
+use crabwalk_sources::report::SourceReport;
+
+use crate::document::*;
+
+/// What made the case.
+#[derive(Debug, Clone, Copy)]
+pub struct Tool<'a> {
+    /// Name of the program.
+    pub name: &'a str,
+    /// Version of the program.
+    pub version: &'a str,
+}
+
+/// What a case is made of.
+#[derive(Clone, Copy)]
+pub struct Input<'a> {
+    /// What made it.
+    pub tool: Tool<'a>,
+    /// When, microseconds since 1970-01-01 UTC.
+    pub created: i64,
+    /// How long it took, seconds.
+    pub seconds: f64,
+    /// What was read.
+    pub sources: &'a [SourceReport],
+    /// What was found.
+    pub outcome: &'a Outcome,
+}
+
+/// RFC 3339 in UTC with as many decimals as needed.
+pub(crate) fn time(micros: i64) -> Option<String> {
+    jiff::Timestamp::from_microsecond(micros)
+        .ok()
+        .map(|time| time.to_string())
+}
+
+impl Case {
+    /// Makes the document. The same input gives the same document.
+    pub fn new(input: &Input<'_>) -> Self {
+        let outcome = input.outcome;
+        let assets = &outcome.knowledge.assets;
+        let mut hosts = Hosts::new(assets);
+        for covered in &outcome.coverage {
+            if !covered.channel.contains(':') {
+                hosts.add(&covered.host);
+            }
+        }
+        for finding in &outcome.findings {
+            for event in &finding.events {
+                if !event.channel.contains(':') {
+                    hosts.add(&event.host);
+                }
+            }
+            for name in finding.hosts() {
+                hosts.add(&name);
+            }
+            for name in ["src", "dest", "src_ip", "dest_ip"]
+                .iter()
+                .flat_map(|name| finding.values(name))
+            {
+                hosts.add(name);
+            }
+        }
+        for (event_type, writers) in &outcome.hosts_by_type {
+            let kerberos = ["security/4768", "security/4769"];
+            if kerberos.contains(&event_type.to_lowercase().as_str()) {
+                writers
+                    .iter()
+                    .for_each(|host| hosts.set_role(host, "domain-controller"));
+            }
+        }
+        let risk = risk(&outcome.findings);
+        let mut accounts = Accounts::default();
+        for one in &risk {
+            match one.kind.as_str() {
+                "user" => accounts.add(&one.value, one.score),
+                "system" => hosts.add_risk(&one.value, one.score),
+                _ => {}
+            }
+        }
+        for object in outcome
+            .findings
+            .iter()
+            .flat_map(|finding| &finding.risk_objects)
+        {
+            if object.kind == RiskObjectKind::User {
+                accounts.add(&object.value, 0);
+            }
+        }
+        let findings: Vec<FindingInfo> = outcome
+            .findings
+            .iter()
+            .map(|finding| finding_info(finding, &hosts))
+            .collect();
+        Self {
+            schema: SCHEMA.to_owned(),
+            created: time(input.created).unwrap_or_default(),
+            tool: ToolInfo {
+                name: input.tool.name.to_owned(),
+                version: input.tool.version.to_owned(),
+            },
+            sources: input.sources.iter().map(source).collect(),
+            coverage: outcome
+                .coverage
+                .iter()
+                .map(|covered| Covered {
+                    host: covered.host.clone(),
+                    channel: covered.channel.clone(),
+                    first: time(covered.first),
+                    last: time(covered.last),
+                    records: covered.records,
+                    cleared: covered.cleared.iter().filter_map(|at| time(*at)).collect(),
+                })
+                .collect(),
+            gaps: outcome
+                .gaps
+                .iter()
+                .map(|gap| GapInfo {
+                    message: gap.text(),
+                    missing: gap.missing.clone(),
+                    hosts: gap.hosts.clone(),
+                    detections: gap.detections.clone(),
+                    advice: gap.advice.clone(),
+                })
+                .collect(),
+            stats: stats(input, &findings, risk),
+            hosts: hosts.finish(),
+            accounts: accounts.finish(),
+            findings,
+            hops: Vec::new(),
+            paths: Vec::new(),
+            content_problems: outcome
+                .problems
+                .iter()
+                .map(|problem| ContentProblemInfo {
+                    path: problem.path.clone(),
+                    line: problem.line,
+                    message: problem.message.clone(),
+                    fatal: problem.fatal,
+                })
+                .collect(),
+        }
+    }
+}
+
+fn source(report: &SourceReport) -> Source {
+    Source {
+        id: report.id,
+        path: report.path.clone(),
+        kind: report.kind.name().to_owned(),
+        bytes: report.bytes,
+        records: report.records,
+        skipped: report.skipped,
+        problems: report
+            .problems
+            .iter()
+            .map(|problem| SourceProblem {
+                offset: problem.offset,
+                record: problem.record,
+                message: problem.message.clone(),
+                loss: problem.loss,
+            })
+            .collect(),
+        more_problems: report.more_problems,
+    }
+}
+
+fn reference(event: &EventRef) -> Reference {
+    Reference {
+        source: event.source,
+        record: event.record,
+        time: time(event.time),
+        channel: event.channel.clone(),
+        event_id: event.event_id,
+        host: event.host.clone(),
+    }
+}
+
+fn finding_info(finding: &Finding, hosts: &Hosts<'_>) -> FindingInfo {
+    let detection = &finding.detection;
+    let mut fields = serde_json::Map::new();
+    for (name, values) in &finding.fields {
+        let value = match values.as_slice() {
+            [] => serde_json::Value::Null,
+            [one] => one.as_str().into(),
+            many => many.to_vec().into(),
+        };
+        fields.insert(name.clone(), value);
+    }
+    let mut about: Vec<String> = Vec::new();
+    for host in finding.hosts() {
+        if let Some(id) = hosts.id(&host)
+            && !about.contains(&id)
+        {
+            about.push(id);
+        }
+    }
+    FindingInfo {
+        id: finding.id.clone(),
+        detection: detection.name.clone(),
+        detection_id: detection.id.clone(),
+        kind: detection.kind.name().to_owned(),
+        severity: finding.severity().name().to_owned(),
+        risk_score: detection.risk_score,
+        techniques: detection.techniques.clone(),
+        story: detection.stories.clone(),
+        first: finding.first.and_then(time),
+        last: finding.last.and_then(time),
+        message: finding.message.clone(),
+        notable: detection.kind.is_notable(),
+        risk_objects: finding
+            .risk_objects
+            .iter()
+            .map(|object| RiskObjectInfo {
+                kind: object.kind.name().to_owned(),
+                value: object.value.clone(),
+                score: object.score,
+            })
+            .collect(),
+        threat_objects: finding
+            .threat_objects
+            .iter()
+            .map(|object| ThreatObjectInfo {
+                kind: object.kind.clone(),
+                value: object.value.clone(),
+            })
+            .collect(),
+        hosts: about,
+        fields,
+        events: finding.events.iter().map(reference).collect(),
+        event_count: finding.event_count,
+        description: detection.description.clone(),
+        known_false_positives: detection.known_false_positives.clone(),
+        references: detection.references.clone(),
+    }
+}
+
+/// Sums the risk that findings add, by object. Names of machines and accounts are compared without regard to case, and of
+/// machines without their domain.
+fn risk(findings: &[Finding]) -> Vec<RiskInfo> {
+    #[derive(Default)]
+    struct Sum {
+        value: String,
+        score: u64,
+        findings: u64,
+        detections: BTreeSet<String>,
+    }
+    let mut sums: BTreeMap<(RiskObjectKind, String), Sum> = BTreeMap::new();
+    for finding in findings
+        .iter()
+        .filter(|finding| finding.detection.kind.adds_risk())
+    {
+        for object in &finding.risk_objects {
+            let key = match object.kind {
+                RiskObjectKind::System => host_key(&object.value),
+                RiskObjectKind::User => object.value.to_lowercase(),
+                RiskObjectKind::Other => object.value.clone(),
+            };
+            let sum = sums.entry((object.kind, key)).or_default();
+            if sum.value.is_empty() {
+                sum.value.clone_from(&object.value);
+            }
+            sum.score += u64::from(object.score);
+            sum.findings += 1;
+            sum.detections.insert(finding.detection.id.clone());
+        }
+    }
+    let mut all: Vec<RiskInfo> = sums
+        .into_iter()
+        .map(|((kind, _), sum)| RiskInfo {
+            kind: kind.name().to_owned(),
+            value: sum.value,
+            score: sum.score,
+            findings: sum.findings,
+            detections: sum.detections.len() as u64,
+        })
+        .collect();
+    all.sort_by(|a, b| (b.score, &a.kind, &a.value).cmp(&(a.score, &b.kind, &b.value)));
+    all
+}
+
+fn stats(input: &Input<'_>, findings: &[FindingInfo], risk: Vec<RiskInfo>) -> Stats {
+    let mut findings_by_severity: BTreeMap<String, u64> = Severity::ALL
+        .iter()
+        .map(|severity| (severity.name().to_owned(), 0))
+        .collect();
+    let mut findings_by_detection = BTreeMap::new();
+    for finding in findings {
+        *findings_by_severity
+            .entry(finding.severity.clone())
+            .or_default() += 1;
+        *findings_by_detection
+            .entry(finding.detection.clone())
+            .or_default() += 1;
+    }
+    let covered = || {
+        input
+            .outcome
+            .coverage
+            .iter()
+            .filter(|covered| covered.records > 0)
+    };
+    Stats {
+        events: input.outcome.events,
+        bytes: input.sources.iter().map(|source| source.bytes).sum(),
+        seconds: (input.seconds * 1e6).round() / 1e6,
+        sources: input.sources.len() as u64,
+        sources_damaged: input
+            .sources
+            .iter()
+            .filter(|source| source.is_lossy())
+            .count() as u64,
+        skipped: input.sources.iter().map(|source| source.skipped).sum(),
+        duplicates: input.outcome.duplicates,
+        detections: input.outcome.detections as u64,
+        findings: findings.len() as u64,
+        notables: findings.iter().filter(|finding| finding.notable).count() as u64,
+        findings_by_severity,
+        findings_by_detection,
+        risk,
+        first: covered().map(|covered| covered.first).min().and_then(time),
+        last: covered().map(|covered| covered.last).max().and_then(time),
+    }
+}
+
+/// Machines by name, with what assets know of them.
+struct Hosts<'a> {
+    assets: &'a Assets,
+    all: BTreeMap<String, Host>,
+}
+
+fn is_address(name: &str) -> bool {
+    name.parse::<std::net::IpAddr>().is_ok()
+}
+
+impl<'a> Hosts<'a> {
+    fn new(assets: &'a Assets) -> Self {
+        Self {
+            assets,
+            all: BTreeMap::new(),
+        }
+    }
+
+    /// The key of a machine: its short name; an address that assets give a name is that machine.
+    fn key(&self, name: &str) -> Option<String> {
+        let name = name.trim();
+        let name = name.strip_prefix("::ffff:").unwrap_or(name);
+        if matches!(
+            name.to_lowercase().as_str(),
+            "" | "-"
+                | "null"
+                | "unknown"
+                | "local"
+                | "localhost"
+                | "127.0.0.1"
+                | "::1"
+                | "0.0.0.0"
+                | "::"
+        ) {
+            return None;
+        }
+        if is_address(name)
+            && let Some(row) = self.assets.assets.find(name)
+            && let Some(own) = ["nt_host", "dns"].iter().find_map(|column| row.get(*column)?.first())
+            // A network's row names no single machine.
+            && row.get("ip").is_some_and(|ips| ips.iter().any(|ip| ip.eq_ignore_ascii_case(name)))
+        {
+            return Some(host_key(own));
+        }
+        Some(host_key(name))
+    }
+
+    fn add(&mut self, name: &str) {
+        let Some(key) = self.key(name) else {
+            return;
+        };
+        let assets = self.assets;
+        let host = self.all.entry(key.clone()).or_insert_with(|| {
+            let mut host = Host {
+                id: key,
+                names: Vec::new(),
+                ips: Vec::new(),
+                category: Vec::new(),
+                priority: None,
+                role: None,
+                risk: 0,
+            };
+            if let Some(row) = assets.assets.find(name) {
+                let column = |name: &str| row.get(name).cloned().unwrap_or_default();
+                let single = column("ip").iter().all(|ip| is_address(ip));
+                if single {
+                    host.names.extend(column("nt_host"));
+                    host.names.extend(column("dns"));
+                    host.ips.extend(column("ip"));
+                }
+                host.category = column("category");
+                host.priority = column("priority").into_iter().next();
+            }
+            host
+        });
+        let name = name.trim();
+        let name = name.strip_prefix("::ffff:").unwrap_or(name);
+        let list = if is_address(name) {
+            &mut host.ips
+        } else {
+            &mut host.names
+        };
+        if !list.iter().any(|own| own.eq_ignore_ascii_case(name)) {
+            list.push(name.to_owned());
+        }
+    }
+
+    fn id(&self, name: &str) -> Option<String> {
+        let key = self.key(name)?;
+        self.all.contains_key(&key).then_some(key)
+    }
+
+    fn set_role(&mut self, name: &str, role: &str) {
+        self.add(name);
+        if let Some(key) = self.key(name)
+            && let Some(host) = self.all.get_mut(&key)
+        {
+            host.role = Some(role.to_owned());
+        }
+    }
+
+    fn add_risk(&mut self, name: &str, score: u64) {
+        self.add(name);
+        if let Some(key) = self.key(name)
+            && let Some(host) = self.all.get_mut(&key)
+        {
+            host.risk += score;
+        }
+    }
+
+    fn finish(self) -> Vec<Host> {
+        let mut all: Vec<Host> = self.all.into_values().collect();
+        for host in &mut all {
+            host.names.sort();
+            host.names.dedup();
+            host.ips.sort();
+            host.ips.dedup();
+        }
+        all
+    }
+}
+
+#[derive(Default)]
+struct Accounts(BTreeMap<String, Account>);
+
+impl Accounts {
+    fn add(&mut self, name: &str, risk: u64) {
+        let id = name.trim().to_lowercase();
+        if matches!(id.as_str(), "" | "-" | "null" | "unknown") {
+            return;
+        }
+        let sid = id.starts_with("s-1-").then(|| name.trim().to_uppercase());
+        let plain = id.rsplit('\\').next().unwrap_or(&id);
+        let kind = if plain.ends_with('$') {
+            "machine"
+        } else if [
+            "system",
+            "local service",
+            "network service",
+            "anonymous logon",
+        ]
+        .contains(&plain)
+            || ["s-1-5-18", "s-1-5-19", "s-1-5-20", "s-1-5-7"].contains(&plain)
+        {
+            "system"
+        } else {
+            "user"
+        };
+        let account = self.0.entry(id.clone()).or_insert_with(|| Account {
+            id,
+            names: Vec::new(),
+            sid,
+            kind: kind.to_owned(),
+            risk: 0,
+        });
+        account.risk += risk;
+        if account.sid.is_none() && !account.names.iter().any(|own| own == name) {
+            account.names.push(name.to_owned());
+        }
+    }
+
+    fn finish(self) -> Vec<Account> {
+        let mut all: Vec<Account> = self.0.into_values().collect();
+        for account in &mut all {
+            account.names.sort();
+        }
+        all
+    }
+}

@@ -1,0 +1,302 @@
+//! CSV for spreadsheets, with cells that a spreadsheet would run defused.
+
+use std::borrow::Cow;
+use std::io::{self, Write};
+
+use crate::document::Case;
+
+/// Makes a cell harmless: where a spreadsheet would take (part of) it for a formula, an apostrophe is put before it.
+///
+/// That is at its beginning, and behind characters that some spreadsheet takes for the end of a cell or line (a semicolon
+/// in many countries, tab, line ends). Numbers stay as they are. The exact text is in `case.json`.
+pub fn defuse(cell: &str) -> Cow<'_, str> {
+    if cell.parse::<f64>().is_ok_and(f64::is_finite) {
+        return Cow::Borrowed(cell);
+    }
+    let mut out = String::new();
+    let mut start = true;
+    let mut changed = false;
+    for c in cell.chars() {
+        if start
+            && matches!(
+                c,
+                '=' | '+' | '-' | '@' | '|' | '%' | '＝' | '＋' | '－' | '＠' | '\t' | '\r'
+            )
+        {
+            // A dash alone is how Windows writes "nothing".
+            if !(c == '-' && cell == "-") {
+                out.push('\'');
+                changed = true;
+            }
+            start = matches!(c, '\t' | '\r');
+        } else if matches!(c, ';' | '\t' | '\r' | '\n') {
+            start = true;
+        } else if c != ' ' && c != '"' {
+            start = false;
+        }
+        if c != '\n' && c != '\t' && c != '\r' && crate::json::is_acted_on(c) {
+            // Other control characters make the file unreadable for some programs.
+            out.push('\u{fffd}');
+            changed = true;
+        } else {
+            out.push(c);
+        }
+    }
+    if changed {
+        Cow::Owned(out)
+    } else {
+        Cow::Borrowed(cell)
+    }
+}
+
+/// A CSV writer that quotes every cell, so that no cell ends early.
+fn writer<W: Write>(out: W) -> csv::Writer<W> {
+    csv::WriterBuilder::new()
+        .quote_style(csv::QuoteStyle::Always)
+        .terminator(csv::Terminator::CRLF)
+        .from_writer(out)
+}
+
+fn row<W: Write>(writer: &mut csv::Writer<W>, cells: &[&str]) -> io::Result<()> {
+    for cell in cells {
+        writer.write_field(defuse(cell).as_bytes())?;
+    }
+    writer.write_record(None::<&[u8]>)?;
+    Ok(())
+}
+
+/// Writes the findings, one a line.
+///
+/// # Errors
+/// What writing gives.
+pub fn findings_csv(case: &Case, out: impl Write) -> io::Result<()> {
+    let mut writer = writer(out);
+    row(
+        &mut writer,
+        &[
+            "first",
+            "last",
+            "severity",
+            "risk_score",
+            "type",
+            "notable",
+            "detection",
+            "hosts",
+            "message",
+            "techniques",
+            "story",
+            "risk_objects",
+            "threat_objects",
+            "events",
+            "first_event",
+            "fields",
+            "id",
+            "detection_id",
+        ],
+    )?;
+    for finding in &case.findings {
+        let pairs = |pairs: &mut dyn Iterator<Item = (&String, &String)>| {
+            pairs
+                .map(|(kind, value)| format!("{kind} {value}"))
+                .collect::<Vec<_>>()
+                .join(", ")
+        };
+        let first_event = finding
+            .events
+            .first()
+            .map(|event| place(case, event))
+            .unwrap_or_default();
+        let mut fields = Vec::new();
+        crate::json::to_json_line(&finding.fields, &mut fields)?;
+        row(
+            &mut writer,
+            &[
+                finding.first.as_deref().unwrap_or_default(),
+                finding.last.as_deref().unwrap_or_default(),
+                &finding.severity,
+                &finding.risk_score.to_string(),
+                &finding.kind,
+                if finding.notable { "yes" } else { "no" },
+                &finding.detection,
+                &finding.hosts.join(", "),
+                &finding.message,
+                &finding.techniques.join(", "),
+                &finding.story.join(", "),
+                &pairs(
+                    &mut finding
+                        .risk_objects
+                        .iter()
+                        .map(|object| (&object.kind, &object.value)),
+                ),
+                &pairs(
+                    &mut finding
+                        .threat_objects
+                        .iter()
+                        .map(|object| (&object.kind, &object.value)),
+                ),
+                &finding.event_count.to_string(),
+                &first_event,
+                String::from_utf8_lossy(&fields).trim_end(),
+                &finding.id,
+                &finding.detection_id,
+            ],
+        )?;
+    }
+    writer.flush()
+}
+
+/// `Security/4624, record 17 of dir/Security.evtx`.
+fn place(case: &Case, event: &crate::document::Reference) -> String {
+    let path = case
+        .sources
+        .iter()
+        .find(|source| source.id == event.source)
+        .map_or("", |source| source.path.as_str());
+    format!(
+        "{}/{} record {} of {path}",
+        event.channel, event.event_id, event.record
+    )
+}
+
+/// Writes what happened in the order of time: events behind findings, and the clearing of logs.
+///
+/// # Errors
+/// What writing gives.
+pub fn timeline_csv(case: &Case, out: impl Write) -> io::Result<()> {
+    struct Line<'a> {
+        time: &'a str,
+        host: &'a str,
+        what: &'a str,
+        severity: &'a str,
+        message: String,
+        channel: &'a str,
+        event_id: String,
+        record: String,
+        source: &'a str,
+        finding: &'a str,
+    }
+    let paths: std::collections::BTreeMap<u32, &str> = case
+        .sources
+        .iter()
+        .map(|source| (source.id, source.path.as_str()))
+        .collect();
+    let mut lines = Vec::new();
+    for finding in &case.findings {
+        for event in &finding.events {
+            lines.push(Line {
+                time: event.time.as_deref().unwrap_or_default(),
+                host: &event.host,
+                what: &finding.detection,
+                severity: &finding.severity,
+                message: finding.message.clone(),
+                channel: &event.channel,
+                event_id: event.event_id.to_string(),
+                record: event.record.to_string(),
+                source: paths.get(&event.source).copied().unwrap_or_default(),
+                finding: &finding.id,
+            });
+        }
+        if finding.events.is_empty() {
+            lines.push(Line {
+                time: finding.first.as_deref().unwrap_or_default(),
+                host: finding.hosts.first().map_or("", String::as_str),
+                what: &finding.detection,
+                severity: &finding.severity,
+                message: finding.message.clone(),
+                channel: "",
+                event_id: String::new(),
+                record: String::new(),
+                source: "",
+                finding: &finding.id,
+            });
+        }
+    }
+    for covered in &case.coverage {
+        for at in &covered.cleared {
+            lines.push(Line {
+                time: at,
+                host: &covered.host,
+                what: "log cleared",
+                severity: "",
+                message: format!(
+                    "the {} log of {} was cleared",
+                    covered.channel, covered.host
+                ),
+                channel: &covered.channel,
+                event_id: String::new(),
+                record: String::new(),
+                source: "",
+                finding: "",
+            });
+        }
+    }
+    // Times differ in the number of decimals, so they are compared as times.
+    let key = |line: &Line<'_>| line.time.parse::<jiff::Timestamp>().ok();
+    lines.sort_by(|a, b| {
+        (key(a), a.host, a.what, a.finding, &a.record).cmp(&(
+            key(b),
+            b.host,
+            b.what,
+            b.finding,
+            &b.record,
+        ))
+    });
+    let mut writer = writer(out);
+    row(
+        &mut writer,
+        &[
+            "time", "host", "what", "severity", "message", "channel", "event_id", "record",
+            "source", "finding",
+        ],
+    )?;
+    for line in lines {
+        row(
+            &mut writer,
+            &[
+                line.time,
+                line.host,
+                line.what,
+                line.severity,
+                &line.message,
+                line.channel,
+                &line.event_id,
+                &line.record,
+                line.source,
+                line.finding,
+            ],
+        )?;
+    }
+    writer.flush()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn formulas_are_defused() {
+        for (cell, safe) in [
+            ("plain", "plain"),
+            ("", ""),
+            ("-", "-"),
+            ("-5", "-5"),
+            ("1e5", "1e5"),
+            ("=cmd|' /C calc'!A0", "'=cmd|' /C calc'!A0"),
+            ("+1+1", "'+1+1"),
+            ("-x", "'-x"),
+            ("@SUM(A1)", "'@SUM(A1)"),
+            ("  =1+1", "  '=1+1"),
+            ("\"=1+1", "\"'=1+1"),
+            ("\t=1", "'\t'=1"),
+            ("＝1", "'＝1"),
+            ("a;=1", "a;'=1"),
+            ("a\n=1", "a\n'=1"),
+            ("a\r\n@x", "a\r\n'@x"),
+            ("a=b -c", "a=b -c"),
+            ("x\u{1b}[2J", "x\u{fffd}[2J"),
+            ("-inf", "'-inf"),
+        ] {
+            assert_eq!(defuse(cell), safe, "{cell:?}");
+        }
+    }
+}

@@ -1,0 +1,301 @@
+//! The shape of `case.json`, schema `crabwalk.case/1`.
+//!
+//! Times are RFC 3339 in UTC. Arrays may be empty; keys are always there.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// Name of the schema.
+pub const SCHEMA: &str = "crabwalk.case/1";
+
+/// Everything that one hunt concluded.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Case {
+    /// [`SCHEMA`].
+    pub schema: String,
+    /// When the hunt was done.
+    pub created: String,
+    /// What did it.
+    pub tool: ToolInfo,
+    /// What was read.
+    pub sources: Vec<Source>,
+    /// What each log of each host covers.
+    pub coverage: Vec<Covered>,
+    /// What could not be seen, and why.
+    pub gaps: Vec<GapInfo>,
+    /// Machines.
+    pub hosts: Vec<Host>,
+    /// Accounts.
+    pub accounts: Vec<Account>,
+    /// Result rows of detections, by time.
+    pub findings: Vec<FindingInfo>,
+    /// Movements from host to host.
+    pub hops: Vec<serde_json::Value>,
+    /// Movements joined to ways.
+    pub paths: Vec<serde_json::Value>,
+    /// What is wrong with the content that was used.
+    pub content_problems: Vec<ContentProblemInfo>,
+    /// Numbers about the run.
+    pub stats: Stats,
+}
+
+/// The program.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ToolInfo {
+    /// Name.
+    pub name: String,
+    /// Version.
+    pub version: String,
+}
+
+/// A file, archive member or standard input.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Source {
+    /// Number that references use.
+    pub id: u32,
+    /// Path as given or found; members of archives as `archive.zip!/member`.
+    pub path: String,
+    /// What it is: `evtx`, `xml`, `json`, `zeek`, `windows-text`, `archive`, `unknown`.
+    pub kind: String,
+    /// Unpacked size in bytes, as far as it was read.
+    pub bytes: u64,
+    /// Records read, copies included.
+    pub records: u64,
+    /// Records known to be there that could not be read.
+    pub skipped: u64,
+    /// The first problems.
+    pub problems: Vec<SourceProblem>,
+    /// Problems beyond those listed.
+    pub more_problems: u64,
+}
+
+/// Something in a source that could not be read, or not be trusted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceProblem {
+    /// Byte offset in the unpacked source, where known.
+    pub offset: Option<u64>,
+    /// Record number or line, where known.
+    pub record: Option<u64>,
+    /// What is wrong.
+    pub message: String,
+    /// Whether data was lost by it; otherwise it is a warning.
+    pub loss: bool,
+}
+
+/// How much a log of a host covers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Covered {
+    /// The machine, as its events name it.
+    pub host: String,
+    /// The log.
+    pub channel: String,
+    /// Time of the first event.
+    pub first: Option<String>,
+    /// Time of the last event.
+    pub last: Option<String>,
+    /// Number of distinct events.
+    pub records: u64,
+    /// When it was cleared.
+    pub cleared: Vec<String>,
+}
+
+/// Detections that could not see some hosts, or anything.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GapInfo {
+    /// The statement, for people.
+    pub message: String,
+    /// What is missing.
+    pub missing: String,
+    /// The hosts that cannot be seen; empty if it is so everywhere.
+    pub hosts: Vec<String>,
+    /// The detections that are blind there.
+    pub detections: Vec<String>,
+    /// How to have what is missing.
+    pub advice: Vec<String>,
+}
+
+/// A machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Host {
+    /// Identifier in this case.
+    pub id: String,
+    /// Names by which events and assets call it.
+    pub names: Vec<String>,
+    /// Addresses.
+    pub ips: Vec<String>,
+    /// Categories from the assets.
+    pub category: Vec<String>,
+    /// Priority from the assets.
+    pub priority: Option<String>,
+    /// `domain-controller`, where its events show it.
+    pub role: Option<String>,
+    /// Risk that findings add to it.
+    pub risk: u64,
+}
+
+/// An account.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Account {
+    /// Identifier in this case.
+    pub id: String,
+    /// Names by which events call it.
+    pub names: Vec<String>,
+    /// Security identifier.
+    pub sid: Option<String>,
+    /// `user`, `machine` or `system`.
+    pub kind: String,
+    /// Risk that findings add to it.
+    pub risk: u64,
+}
+
+/// One result row of one detection.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FindingInfo {
+    /// Identifier, stable over runs.
+    pub id: String,
+    /// Name of the detection.
+    pub detection: String,
+    /// Id of the detection.
+    pub detection_id: String,
+    /// `TTP`, `Anomaly`, `Hunting` or `Correlation`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// `informational`, `low`, `medium`, `high` or `critical`.
+    pub severity: String,
+    /// 0 to 100.
+    pub risk_score: u32,
+    /// ATT&CK technique ids.
+    pub techniques: Vec<String>,
+    /// Names of stories.
+    pub story: Vec<String>,
+    /// Time of the first event.
+    pub first: Option<String>,
+    /// Time of the last event.
+    pub last: Option<String>,
+    /// What was found, for people.
+    pub message: String,
+    /// Whether somebody should look at it.
+    pub notable: bool,
+    /// What carries risk.
+    pub risk_objects: Vec<RiskObjectInfo>,
+    /// What threatens.
+    pub threat_objects: Vec<ThreatObjectInfo>,
+    /// Machines that it is about, as ids of `hosts`.
+    pub hosts: Vec<String>,
+    /// Columns of the row: a text, a list of texts, or null.
+    pub fields: serde_json::Map<String, serde_json::Value>,
+    /// The events that it comes from, by time; of very many, the earliest and the latest.
+    pub events: Vec<Reference>,
+    /// Number of all events that it comes from.
+    pub event_count: u64,
+    /// What the detection looks for.
+    pub description: String,
+    /// What else may look like it.
+    pub known_false_positives: String,
+    /// Links to read.
+    pub references: Vec<String>,
+}
+
+/// Something that carries risk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RiskObjectInfo {
+    /// `user`, `system` or `other`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Name.
+    pub value: String,
+    /// Risk that the finding adds to it.
+    pub score: u32,
+}
+
+/// Something that threatens.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ThreatObjectInfo {
+    /// What it is, such as `process_name`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Name.
+    pub value: String,
+}
+
+/// Leads to one event.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reference {
+    /// Id of the source.
+    pub source: u32,
+    /// Record number in the source.
+    pub record: u64,
+    /// Time of the event.
+    pub time: Option<String>,
+    /// The log.
+    pub channel: String,
+    /// Event id, 0 where there is none.
+    pub event_id: u32,
+    /// The machine, as the event names it.
+    pub host: String,
+}
+
+/// Content that could not be used, or looks wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContentProblemInfo {
+    /// Path of the file.
+    pub path: String,
+    /// Line.
+    pub line: Option<usize>,
+    /// What is wrong.
+    pub message: String,
+    /// Whether something was left out because of it.
+    pub fatal: bool,
+}
+
+/// Numbers about the run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Stats {
+    /// Distinct events read.
+    pub events: u64,
+    /// Bytes read, unpacked.
+    pub bytes: u64,
+    /// How long it took.
+    pub seconds: f64,
+    /// Sources read.
+    pub sources: u64,
+    /// Sources of which part could not be read.
+    pub sources_damaged: u64,
+    /// Records that could not be read.
+    pub skipped: u64,
+    /// Copies of events that were left out.
+    pub duplicates: u64,
+    /// Detections that ran.
+    pub detections: u64,
+    /// Findings in all.
+    pub findings: u64,
+    /// Findings that somebody should look at.
+    pub notables: u64,
+    /// Findings by severity.
+    pub findings_by_severity: BTreeMap<String, u64>,
+    /// Findings by detection.
+    pub findings_by_detection: BTreeMap<String, u64>,
+    /// Who carries how much risk, the most first.
+    pub risk: Vec<RiskInfo>,
+    /// Time of the first event.
+    pub first: Option<String>,
+    /// Time of the last event.
+    pub last: Option<String>,
+}
+
+/// Risk of one object.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RiskInfo {
+    /// `user`, `system` or `other`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Name.
+    pub value: String,
+    /// Sum of what findings add.
+    pub score: u64,
+    /// Number of findings that add.
+    pub findings: u64,
+    /// Number of different detections that add.
+    pub detections: u64,
+}

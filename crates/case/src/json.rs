@@ -1,0 +1,114 @@
+//! JSON that is also safe to look at: characters that a terminal or an editor would act on are written as escapes, which
+//! stand for the same text.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+use serde_json::ser::{CompactFormatter, Formatter, PrettyFormatter, Serializer};
+
+/// Writes a value, indented.
+///
+/// # Errors
+/// What writing gives.
+pub fn to_json(value: &impl Serialize, out: impl Write) -> io::Result<()> {
+    let mut out = out;
+    let mut serializer =
+        Serializer::with_formatter(&mut out, Safe(PrettyFormatter::with_indent(b"  ")));
+    value.serialize(&mut serializer).map_err(io::Error::from)?;
+    out.write_all(b"\n")
+}
+
+/// Writes a value on one line.
+///
+/// # Errors
+/// What writing gives.
+pub fn to_json_line(value: &impl Serialize, out: impl Write) -> io::Result<()> {
+    let mut out = out;
+    let mut serializer = Serializer::with_formatter(&mut out, Safe(CompactFormatter));
+    value.serialize(&mut serializer).map_err(io::Error::from)?;
+    out.write_all(b"\n")
+}
+
+struct Safe<F>(F);
+
+/// Control characters, and characters that change the direction of text or hide it.
+pub(crate) fn is_acted_on(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{61c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+            | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+macro_rules! forward {
+    ($($name:ident($($argument:ident: $kind:ty),*);)*) => {
+        $(fn $name<W: ?Sized + Write>(&mut self, out: &mut W $(, $argument: $kind)*) -> io::Result<()> {
+            self.0.$name(out $(, $argument)*)
+        })*
+    };
+}
+
+impl<F: Formatter> Formatter for Safe<F> {
+    fn write_string_fragment<W: ?Sized + Write>(
+        &mut self,
+        out: &mut W,
+        fragment: &str,
+    ) -> io::Result<()> {
+        let mut start = 0;
+        for (at, c) in fragment.char_indices().filter(|(_, c)| is_acted_on(*c)) {
+            out.write_all(&fragment.as_bytes()[start..at])?;
+            let mut units = [0; 2];
+            for unit in c.encode_utf16(&mut units) {
+                write!(out, "\\u{unit:04x}")?;
+            }
+            start = at + c.len_utf8();
+        }
+        out.write_all(&fragment.as_bytes()[start..])
+    }
+
+    forward! {
+        begin_array();
+        end_array();
+        begin_array_value(first: bool);
+        end_array_value();
+        begin_object();
+        end_object();
+        begin_object_key(first: bool);
+        end_object_key();
+        begin_object_value();
+        end_object_value();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hostile_text_is_escaped_and_stays_the_same() {
+        let hostile =
+            "\u{1b}[31m \u{9b}2J \u{202e}exe.txt \u{2066}\u{200b} tab\t nul\0 \u{e0041} ok é 日本";
+        for text in [
+            {
+                let mut out = Vec::new();
+                to_json_line(&hostile, &mut out).unwrap_or_else(|error| panic!("{error}"));
+                out
+            },
+            {
+                let mut out = Vec::new();
+                to_json(&vec![hostile], &mut out).unwrap_or_else(|error| panic!("{error}"));
+                out
+            },
+        ] {
+            let text = String::from_utf8(text).unwrap_or_else(|error| panic!("{error}"));
+            assert!(
+                !text.trim_end().chars().any(|c| c != '\n' && is_acted_on(c)),
+                "{text:?}"
+            );
+            assert!(text.contains("日本"));
+            let back: serde_json::Value =
+                serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}"));
+            let back = back.get(0).unwrap_or(&back);
+            assert_eq!(back.as_str(), Some(hostile));
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+
+/// Finds, proves and explains lateral movement in logs.
+#[derive(Debug, Parser)]
+#[command(
+    name = "crabwalk",
+    version,
+    max_term_width = 110,
+    after_help = "Examples:\n  \
+      crabwalk demo                              a made world with an intrusion in it, and what Crabwalk finds there\n  \
+      crabwalk hunt evidence/                    all logs below a folder, also in zip and tar.gz files\n  \
+      crabwalk hunt evidence.zip --out case      the same, with case.json, findings.csv and timeline.csv\n  \
+      crabwalk search 'EventCode=4624 Logon_Type=10 | stats count by user, src, dest' evidence/\n\n\
+      Exit status: 0 done, 1 failed, 2 wrong usage, 3 done but part of the input could not be read."
+)]
+pub struct Args {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the detections over logs, and say what they found.
+    Hunt(Hunt),
+    /// Run one SPL search over logs.
+    Search(Search),
+    /// Show and check detections, stories and macros.
+    Content(Content),
+    /// Learn from logs what is normal, such as which machines make and receive remote desktop connections.
+    Baseline(Baseline),
+}
+
+/// Where logs are, and what of them counts.
+#[derive(Debug, ClapArgs)]
+pub struct Logs {
+    /// Files, folders (with all below), zip, tar.gz and gz archives; `-` is standard input.
+    ///
+    /// What a file is, is found out from its content: EVTX, event XML, JSON, Zeek conn logs, text of Splunk's WinEventLog.
+    #[arg(required = true, value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// Leave out events before this: RFC 3339 (`2024-03-01T08:00:00Z`), a date, or relative to now (`-7d`; s, m, h, d, w).
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = crate::when::parse_now)]
+    pub since: Option<i64>,
+    /// Leave out events after this; as --since.
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = crate::when::parse_now)]
+    pub until: Option<i64>,
+    /// Threads to use; by default as many as the machine has.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub threads: Option<u16>,
+}
+
+/// What is known besides the logs.
+#[derive(Debug, ClapArgs)]
+pub struct Known {
+    /// Load detections, macros, lookups and more from a directory; may be repeated.
+    ///
+    /// Files are recognised by their keys, so a checkout of public content in ESCU's format works as it is. What is loaded
+    /// later replaces what has the same id or name.
+    #[arg(long, value_name = "DIR")]
+    pub content: Vec<PathBuf>,
+    /// Do not use the detections that Crabwalk brings along.
+    #[arg(long)]
+    pub no_builtin: bool,
+    /// Machines: a CSV file with Splunk ES headers (ip,mac,nt_host,dns,owner,priority,category …); may be repeated.
+    #[arg(long, value_name = "FILE")]
+    pub assets: Vec<PathBuf>,
+    /// Accounts: a CSV file with Splunk ES headers (identity,priority,category …); may be repeated.
+    #[arg(long, value_name = "FILE")]
+    pub identities: Vec<PathBuf>,
+}
+
+/// Form of output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    Table,
+    /// One JSON document; for `hunt` the case.
+    Json,
+    /// One JSON document a line; for `hunt` the findings.
+    Jsonl,
+    /// For spreadsheets, with cells that a spreadsheet would run defused; for `hunt` the findings.
+    Csv,
+}
+
+/// Arguments of `hunt`.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Examples:\n  \
+    crabwalk hunt evidence/\n  \
+    crabwalk hunt DC01.zip WS01.evtx --assets assets.csv --out case\n  \
+    crabwalk hunt logs/ --since 2024-03-01 --format jsonl | jq .message\n  \
+    crabwalk hunt logs/ --detection 'Kerberoasting*'\n  \
+    crabwalk hunt logs/ --content security_content/\n\n\
+    Exit status: 0 done (findings or none), 1 failed, 2 wrong usage, 3 done but part of the input (or of the content) could not be read.")]
+pub struct Hunt {
+    #[command(flatten)]
+    pub logs: Logs,
+    #[command(flatten)]
+    pub known: Known,
+    /// Form of what is printed.
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub format: Format,
+    /// Write case.json, findings.csv and timeline.csv into this directory.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Run only this detection (name or id, any case, `*` for any text); may be repeated.
+    #[arg(long, value_name = "NAME")]
+    pub detection: Vec<String>,
+    /// Print nothing but the findings.
+    #[arg(long, short)]
+    pub quiet: bool,
+    /// Print every finding, problem and gap; without it, many alike are counted.
+    #[arg(long, short, conflicts_with = "quiet")]
+    pub verbose: bool,
+}
+
+/// Arguments of `search`.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Examples:\n  \
+    crabwalk search 'EventCode=4624 Logon_Type=3 | stats count by user, src, dest' logs/\n  \
+    crabwalk search '| tstats count from datamodel=Endpoint.Processes by Processes.dest Processes.process_name' logs/ --format csv\n  \
+    crabwalk search 'sourcetype=zeek:conn dest_port=445' conn.log --format jsonl")]
+pub struct Search {
+    /// The search, in SPL.
+    #[arg(value_name = "SPL", allow_hyphen_values = true)]
+    pub search: String,
+    #[command(flatten)]
+    pub logs: Logs,
+    #[command(flatten)]
+    pub known: Known,
+    /// Form of what is printed.
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub format: Format,
+    /// Print nothing but the results.
+    #[arg(long, short)]
+    pub quiet: bool,
+}
+
+/// Arguments of `content`.
+#[derive(Debug, ClapArgs)]
+pub struct Content {
+    #[command(subcommand)]
+    pub command: ContentCommand,
+}
+
+/// What to do with content.
+#[derive(Debug, Subcommand)]
+pub enum ContentCommand {
+    /// List detections and stories.
+    List {
+        #[command(flatten)]
+        known: Known,
+        /// Form of what is printed.
+        #[arg(long, value_enum, default_value_t = Format::Table)]
+        format: Format,
+    },
+    /// Show all of a detection, baseline or story.
+    Show {
+        /// Name or id, any case, `*` for any text.
+        name: String,
+        #[command(flatten)]
+        known: Known,
+    },
+    /// Check that every file can be loaded and every search be understood. Exit status 1 if not.
+    Check {
+        #[command(flatten)]
+        known: Known,
+    },
+}
+
+/// Arguments of `baseline`.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Examples:\n  \
+    crabwalk baseline rdp logs/                              which machines make and receive remote desktop connections\n  \
+    crabwalk baseline rdp logs/ --write-assets assets.csv    the same as a file for `crabwalk hunt --assets`\n\n\
+    Use logs of a time without an intrusion, and look through the file before you use it: what is in it is taken for normal.")]
+pub struct Baseline {
+    /// Which baselines: a part of the name or of the asset category, such as `rdp`.
+    pub name: String,
+    #[command(flatten)]
+    pub logs: Logs,
+    #[command(flatten)]
+    pub known: Known,
+    /// Write the machines found, with their categories, as a CSV file with Splunk ES headers.
+    #[arg(long, value_name = "FILE")]
+    pub write_assets: Option<PathBuf>,
+    /// Form of what is printed.
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub format: Format,
+}

@@ -1,0 +1,180 @@
+//! `crabwalk hunt`.
+
+use std::io::{self, BufWriter, Write};
+use std::path::PathBuf;
+use std::time::Instant;
+
+use crabwalk_case::{Case, Input, Tool};
+use crabwalk_detect::{Content, Hunt, HuntOptions};
+
+use crate::args::{self, Format, Logs};
+use crate::commands::{Done, Failure, note};
+use crate::input;
+use crate::progress::Bar;
+use crate::summary::{self, Summary};
+use crate::term::{self, Look};
+
+/// A hunt, and how it ended.
+pub struct Hunted {
+    pub case: Case,
+    pub done: Done,
+}
+
+/// Reads logs and runs detections over them.
+pub fn hunt(
+    content: Content,
+    logs: &Logs,
+    detections: &[String],
+    quiet: bool,
+) -> Result<Hunted, Failure> {
+    let began = Instant::now();
+    let bar = Bar::new(quiet);
+    let options = HuntOptions {
+        threads: input::threads(logs),
+        now: input::now(),
+        detections: detections.to_vec(),
+        since: logs.since,
+        until: logs.until,
+    };
+    let hunt = Hunt::new(content, options)?;
+    let read = input::read(&logs.paths, hunt.demand(), &bar);
+    bar.step("running detections");
+    let outcome = hunt.run(read.collected)?;
+    bar.finish();
+    let case = Case::new(&Input {
+        tool: Tool {
+            name: env!("CARGO_PKG_NAME"),
+            version: env!("CARGO_PKG_VERSION"),
+        },
+        created: jiff::Timestamp::now().as_microsecond(),
+        seconds: began.elapsed().as_secs_f64(),
+        sources: &read.sources,
+        outcome: &outcome,
+    });
+    if input::nothing_was_read(&read.sources) {
+        return Err(Failure::new(nothing(&case, &logs.paths)));
+    }
+    let in_part = read
+        .sources
+        .iter()
+        .any(crabwalk_sources::report::SourceReport::is_lossy)
+        || outcome.problems.iter().any(|problem| problem.fatal);
+    Ok(Hunted {
+        case,
+        done: if in_part { Done::InPart } else { Done::Whole },
+    })
+}
+
+/// Why nothing could be read.
+fn nothing(case: &Case, paths: &[PathBuf]) -> String {
+    let mut reasons: Vec<String> = case
+        .sources
+        .iter()
+        .take(5)
+        .map(|source| {
+            let why = source
+                .problems
+                .first()
+                .map_or("nothing in it could be read", |problem| {
+                    problem.message.as_str()
+                });
+            format!("{}: {why}", source.path)
+        })
+        .collect();
+    match (reasons.len(), paths) {
+        (0, [one]) => format!("{}: no file in it", one.display()),
+        (0, _) => "no file in any of the paths".to_owned(),
+        (1, _) => reasons.remove(0),
+        _ => {
+            let more = case.sources.len() - reasons.len();
+            if more > 0 {
+                reasons.push(format!("and {more} more"));
+            }
+            format!("nothing could be read:\n  {}", reasons.join("\n  "))
+        }
+    }
+}
+
+/// Prints a case.
+pub fn print(case: &Case, format: Format, options: &Summary<'_>) -> Result<(), Failure> {
+    let mut out = BufWriter::new(io::stdout().lock());
+    match format {
+        Format::Table => out.write_all(summary::render(case, options).as_bytes())?,
+        Format::Json => crabwalk_case::to_json(case, &mut out)?,
+        Format::Jsonl => {
+            for finding in &case.findings {
+                crabwalk_case::to_json_line(finding, &mut out)?;
+            }
+        }
+        Format::Csv => crabwalk_case::findings_csv(case, &mut out)?,
+    }
+    out.flush()?;
+    Ok(())
+}
+
+/// Says on standard error what the summary for people would say on standard output.
+fn notes(case: &Case) {
+    const MOST: usize = 5;
+    let damaged: Vec<_> = case
+        .sources
+        .iter()
+        .filter(|source| {
+            source.skipped > 0
+                || source.more_problems > 0
+                || source.problems.iter().any(|one| one.loss)
+        })
+        .collect();
+    for source in damaged.iter().take(MOST) {
+        let why = source
+            .problems
+            .iter()
+            .find(|problem| problem.loss)
+            .map_or("damaged", |problem| problem.message.as_str());
+        note("warning", &format!("{}: {why}", source.path));
+    }
+    if damaged.len() > MOST {
+        note(
+            "warning",
+            &format!(
+                "{} more with problems, see `sources` in the case",
+                term::count((damaged.len() - MOST) as u64, "file")
+            ),
+        );
+    }
+    for problem in case.content_problems.iter().take(MOST) {
+        note("warning", &summary::content_problem(problem));
+    }
+    if case.content_problems.len() > MOST {
+        let more = (case.content_problems.len() - MOST) as u64;
+        note(
+            "warning",
+            &format!(
+                "{} more with content; `crabwalk content check` lists them",
+                term::count(more, "problem")
+            ),
+        );
+    }
+}
+
+/// Runs the command.
+pub fn run(args: &args::Hunt) -> Result<Done, Failure> {
+    let content = input::content(&args.known)?;
+    let Hunted { case, done } = hunt(content, &args.logs, &args.detection, args.quiet)?;
+    let written = match &args.out {
+        Some(directory) => crabwalk_case::write_to(&case, directory)
+            .map_err(|error| Failure::new(error.to_string()))?,
+        None => Vec::new(),
+    };
+    if args.format != Format::Table && !args.quiet {
+        notes(&case);
+    }
+    let options = Summary {
+        look: Look::stdout(),
+        quiet: args.quiet,
+        verbose: args.verbose,
+        written: &written,
+        assets_given: !args.known.assets.is_empty(),
+    };
+    print(&case, args.format, &options)?;
+    Ok(done)
+}

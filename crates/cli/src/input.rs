@@ -1,0 +1,80 @@
+//! What all commands that read logs have in common.
+
+use std::path::{Path, PathBuf};
+
+use crabwalk_detect::Content;
+use crabwalk_sources::report::SourceReport;
+use crabwalk_sources::{Input, Limits, Read};
+
+use crate::args::{Known, Logs};
+use crate::commands::Failure;
+use crate::progress::Bar;
+
+/// Loads what is known. Problems with single files of content are in the content; a path that does not exist is an error.
+pub fn content(known: &Known) -> Result<Content, Failure> {
+    for path in &known.content {
+        if let Err(error) = std::fs::metadata(path) {
+            return Err(Failure::new(format!(
+                "--content {}: {error}",
+                path.display()
+            )));
+        }
+    }
+    let mut content = Content::load(!known.no_builtin, &known.content);
+    let read = |option: &str, path: &Path| {
+        std::fs::read(path)
+            .map_err(|error| Failure::new(format!("{option} {}: {error}", path.display())))
+    };
+    for path in &known.assets {
+        content
+            .add_assets(&read("--assets", path)?)
+            .map_err(|error| Failure::new(format!("--assets {}: {error}", path.display())))?;
+    }
+    for path in &known.identities {
+        content
+            .add_identities(&read("--identities", path)?)
+            .map_err(|error| Failure::new(format!("--identities {}: {error}", path.display())))?;
+    }
+    Ok(content)
+}
+
+/// The threads to use.
+pub fn threads(logs: &Logs) -> usize {
+    logs.threads
+        .map(usize::from)
+        .or_else(|| std::thread::available_parallelism().ok().map(usize::from))
+        .unwrap_or(1)
+}
+
+/// Seconds since 1970-01-01 UTC.
+pub fn now() -> f64 {
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "microseconds until the year 2255 fit the 53 bits exactly"
+    )]
+    let seconds = jiff::Timestamp::now().as_microsecond() as f64 / 1e6;
+    seconds
+}
+
+/// Reads logs.
+pub fn read(paths: &[PathBuf], demand: &dyn crabwalk_sources::collect::Demand, bar: &Bar) -> Read {
+    let inputs: Vec<Input> = paths
+        .iter()
+        .map(|path| {
+            if path.as_os_str() == "-" {
+                Input::Stdin
+            } else {
+                Input::Path(path.clone())
+            }
+        })
+        .collect();
+    bar.step("reading");
+    crabwalk_sources::read(&inputs, demand, &Limits::default(), bar)
+}
+
+/// Whether nothing at all could be read: then the run failed.
+pub fn nothing_was_read(sources: &[SourceReport]) -> bool {
+    sources
+        .iter()
+        .all(|source| source.is_lossy() && source.records == 0)
+}

@@ -1,0 +1,143 @@
+//! `crabwalk search`.
+
+use std::io::{self, BufWriter, Write};
+
+use crabwalk_detect::query::Answer;
+use crabwalk_detect::{HuntOptions, Query};
+use crabwalk_sources::report::SourceReport;
+
+use crate::args::{self, Format};
+use crate::commands::{Done, Failure, note};
+use crate::input;
+use crate::progress::Bar;
+use crate::term::{self, Look};
+
+/// Runs the command.
+pub fn run(args: &args::Search) -> Result<Done, Failure> {
+    let content = input::content(&args.known)?;
+    let bar = Bar::new(args.quiet);
+    for problem in &content.problems {
+        note("warning", &problem.to_string());
+    }
+    let query = Query::new(&[("search", &args.search)], content)?;
+    let read = input::read(&args.logs.paths, query.demand(), &bar);
+    bar.step("searching");
+    let options = HuntOptions {
+        threads: input::threads(&args.logs),
+        now: input::now(),
+        since: args.logs.since,
+        until: args.logs.until,
+        ..HuntOptions::default()
+    };
+    let answers = query.run(read.collected, &options)?;
+    bar.finish();
+    if input::nothing_was_read(&read.sources) {
+        source_notes(&read.sources);
+        return Err(Failure::new("nothing could be read"));
+    }
+    if !args.quiet {
+        source_notes(&read.sources);
+    }
+    for answer in &answers {
+        if !args.quiet {
+            for warning in &answer.warnings {
+                note("warning", &warning.message);
+                if let Some(help) = &warning.help {
+                    note("  help", help);
+                }
+            }
+        }
+        print(answer, args.format, args.quiet)?;
+    }
+    let lossy = read.sources.iter().any(SourceReport::is_lossy);
+    Ok(if lossy { Done::InPart } else { Done::Whole })
+}
+
+/// Names damaged sources on standard error.
+pub fn source_notes(sources: &[SourceReport]) {
+    const MOST: usize = 10;
+    let damaged: Vec<_> = sources.iter().filter(|source| source.is_lossy()).collect();
+    for source in damaged.iter().take(MOST) {
+        let why = source
+            .problems
+            .iter()
+            .find(|problem| problem.loss)
+            .map_or("damaged", |problem| problem.message.as_str());
+        note("warning", &format!("{}: {why}", source.path));
+    }
+    if damaged.len() > MOST {
+        note(
+            "warning",
+            &format!(
+                "{} more with problems",
+                term::count((damaged.len() - MOST) as u64, "file")
+            ),
+        );
+    }
+}
+
+/// Prints results.
+pub fn print(answer: &Answer, format: Format, quiet: bool) -> Result<(), Failure> {
+    let mut out = BufWriter::new(io::stdout().lock());
+    let object = |row: &[Vec<String>]| {
+        let mut object = serde_json::Map::new();
+        for (column, values) in answer.columns.iter().zip(row) {
+            let value = match values.as_slice() {
+                [] => continue,
+                [one] => one.as_str().into(),
+                many => many.to_vec().into(),
+            };
+            object.insert(column.clone(), value);
+        }
+        serde_json::Value::Object(object)
+    };
+    match format {
+        Format::Table => {
+            let shown = |text: &str| term::safe(text).into_owned();
+            let headers: Vec<String> = answer.columns.iter().map(|column| shown(column)).collect();
+            let rows: Vec<Vec<String>> = answer
+                .rows
+                .iter()
+                .map(|row| row.iter().map(|values| shown(&values.join(", "))).collect())
+                .collect();
+            let look = Look::stdout();
+            if !headers.is_empty() {
+                out.write_all(term::table(&headers, &rows, &look).as_bytes())?;
+            }
+            out.flush()?;
+            if !quiet {
+                note("found", &term::count(rows.len() as u64, "row"));
+            }
+        }
+        Format::Json => {
+            let all: Vec<serde_json::Value> = answer.rows.iter().map(|row| object(row)).collect();
+            crabwalk_case::to_json(&all, &mut out)?;
+        }
+        Format::Jsonl => {
+            for row in &answer.rows {
+                crabwalk_case::to_json_line(&object(row), &mut out)?;
+            }
+        }
+        Format::Csv => {
+            let mut line = |cells: &mut dyn Iterator<Item = String>| -> io::Result<()> {
+                let mut writer = csv::WriterBuilder::new()
+                    .quote_style(csv::QuoteStyle::Necessary)
+                    .from_writer(Vec::new());
+                for cell in cells {
+                    writer.write_field(crabwalk_case::defuse(&cell).as_bytes())?;
+                }
+                writer.write_record(None::<&[u8]>)?;
+                let text = writer
+                    .into_inner()
+                    .map_err(|error| io::Error::other(error.to_string()))?;
+                out.write_all(&text)
+            };
+            line(&mut answer.columns.iter().cloned())?;
+            for row in &answer.rows {
+                line(&mut row.iter().map(|values| values.join("\n")))?;
+            }
+        }
+    }
+    out.flush()?;
+    Ok(())
+}

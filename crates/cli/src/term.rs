@@ -1,0 +1,397 @@
+//! Text for terminals: harmless, of the right width, coloured where it can be seen.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+use std::io::IsTerminal;
+
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+/// How to print.
+#[derive(Debug, Clone, Copy)]
+pub struct Look {
+    /// Columns to fill; `None` where lines may be as long as they are.
+    pub width: Option<usize>,
+    /// Whether to use colours.
+    pub colour: bool,
+}
+
+/// Colours and weights, as ANSI SGR codes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ink {
+    Bold,
+    Dim,
+    Red,
+    BrightRed,
+    Yellow,
+    Cyan,
+}
+
+impl Look {
+    /// How to print on standard output.
+    pub fn stdout() -> Self {
+        let terminal = std::io::stdout().is_terminal();
+        Self {
+            width: terminal.then(|| {
+                terminal_size::terminal_size_of(std::io::stdout())
+                    .map_or(100, |(width, _)| usize::from(width.0))
+                    .clamp(40, 160)
+            }),
+            colour: terminal && colours_wanted(),
+        }
+    }
+
+    /// Width for text that is wrapped: the terminal's, or that of a page.
+    pub fn page(&self) -> usize {
+        self.width.unwrap_or(110)
+    }
+
+    /// `text` in a colour. The text must be harmless already.
+    pub fn paint(&self, ink: Ink, text: &str) -> String {
+        if !self.colour {
+            return text.to_owned();
+        }
+        let code = match ink {
+            Ink::Bold => "1",
+            Ink::Dim => "2",
+            Ink::Red => "31",
+            Ink::BrightRed => "1;31",
+            Ink::Yellow => "33",
+            Ink::Cyan => "36",
+        };
+        format!("\u{1b}[{code}m{text}\u{1b}[0m")
+    }
+}
+
+/// Whether standard error may be coloured.
+pub fn stderr_colour() -> bool {
+    std::io::stderr().is_terminal() && colours_wanted()
+}
+
+fn colours_wanted() -> bool {
+    let unset = |name: &str| std::env::var_os(name).is_none_or(|value| value.is_empty());
+    unset("NO_COLOR") && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+}
+
+/// Makes text from logs harmless: what a terminal would act on, and what changes the direction of text or is invisible, is
+/// shown as an escape.
+pub fn safe(text: &str) -> Cow<'_, str> {
+    if !text.chars().any(is_acted_on) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        match c {
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            c if is_acted_on(c) => {
+                let _ = if u32::from(c) < 0x100 {
+                    write!(out, "\\x{:02x}", u32::from(c))
+                } else {
+                    write!(out, "\\u{{{:x}}}", u32::from(c))
+                };
+            }
+            c => out.push(c),
+        }
+    }
+    Cow::Owned(out)
+}
+
+/// Control characters (C0, DEL, C1), marks of direction, invisible characters, line separators, tags.
+fn is_acted_on(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{180e}' | '\u{200b}' | '\u{200e}' | '\u{200f}'
+            | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{feff}' | '\u{ffa0}'
+            | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+/// As [`safe`], with the line breaks kept: for messages of our own that quote text.
+pub fn safe_lines(text: &str) -> String {
+    text.lines()
+        .map(|line| safe(line).into_owned())
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+/// Columns that text takes.
+pub fn width(text: &str) -> usize {
+    text.width()
+}
+
+/// `text` with spaces behind it up to `columns`.
+pub fn pad(text: &str, columns: usize) -> String {
+    format!("{text}{}", " ".repeat(columns.saturating_sub(width(text))))
+}
+
+/// `text` cut to `columns`, with `…` where something was cut off.
+pub fn cut(text: &str, columns: usize) -> Cow<'_, str> {
+    if width(text) <= columns {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::new();
+    let mut used = 0;
+    for c in text.chars() {
+        let own = c.width().unwrap_or(0);
+        if used + own + 1 > columns {
+            break;
+        }
+        used += own;
+        out.push(c);
+    }
+    out.push('…');
+    Cow::Owned(out)
+}
+
+/// Breaks harmless text into lines of at most `columns`, at spaces where there are any.
+pub fn wrap(text: &str, columns: usize) -> Vec<String> {
+    let columns = columns.max(10);
+    let mut lines = Vec::new();
+    let mut line = String::new();
+    let mut used = 0;
+    for word in text.split(' ') {
+        let own = width(word);
+        if used > 0 && used + 1 + own > columns {
+            lines.push(std::mem::take(&mut line));
+            used = 0;
+        } else if used > 0 {
+            line.push(' ');
+            used += 1;
+        }
+        if own <= columns {
+            line.push_str(word);
+            used += own;
+            continue;
+        }
+        for c in word.chars() {
+            let own = c.width().unwrap_or(0);
+            if used + own > columns {
+                lines.push(std::mem::take(&mut line));
+                used = 0;
+            }
+            line.push(c);
+            used += own;
+        }
+    }
+    if !line.is_empty() || lines.is_empty() {
+        lines.push(line);
+    }
+    lines
+}
+
+/// Adds wrapped text: `first` before the first line, spaces of the same width before the others.
+pub fn paragraph(out: &mut String, first: &str, text: &str, columns: usize) {
+    let indent = width(first);
+    for (index, line) in wrap(text, columns.saturating_sub(indent))
+        .iter()
+        .enumerate()
+    {
+        if index == 0 {
+            out.push_str(first);
+        } else {
+            out.push_str(&" ".repeat(indent));
+        }
+        out.push_str(line);
+        out.push('\n');
+    }
+}
+
+/// `1 234 567` as `1,234,567`.
+pub fn number(value: u64) -> String {
+    let digits = value.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// `3 events`, `1 event`.
+pub fn count(value: u64, one: &str) -> String {
+    if value == 1 {
+        return format!("1 {one}");
+    }
+    match one.strip_suffix('y') {
+        Some(stem) => counted(value, one, &format!("{stem}ies")),
+        None => counted(value, one, &format!("{one}s")),
+    }
+}
+
+/// As [`count`], for words with a plural of their own.
+pub fn counted(value: u64, one: &str, many: &str) -> String {
+    if value == 1 {
+        format!("1 {one}")
+    } else {
+        format!("{} {many}", number(value))
+    }
+}
+
+/// Bytes in a unit that people read.
+pub fn bytes(value: u64) -> String {
+    let units = ["bytes", "KB", "MB", "GB", "TB"];
+    #[expect(clippy::cast_precision_loss, reason = "one decimal is shown")]
+    let mut size = value as f64;
+    let mut unit = 0;
+    while size >= 1000.0 && unit + 1 < units.len() {
+        size /= 1000.0;
+        unit += 1;
+    }
+    if unit == 0 {
+        format!("{value} bytes")
+    } else {
+        format!("{size:.1} {}", units[unit])
+    }
+}
+
+/// A duration in a unit that people read.
+pub fn duration(seconds: f64) -> String {
+    if seconds < 0.9995 {
+        format!("{:.0} ms", seconds * 1000.0)
+    } else if seconds < 100.0 {
+        format!("{seconds:.1} s")
+    } else {
+        format!("{:.0} s", seconds)
+    }
+}
+
+/// A table with aligned columns. Cells must be harmless.
+pub fn table(headers: &[String], rows: &[Vec<String>], look: &Look) -> String {
+    let columns = headers.len();
+    let mut widths: Vec<usize> = headers.iter().map(|header| width(header)).collect();
+    for row in rows {
+        for (own, cell) in widths.iter_mut().zip(row) {
+            *own = (*own).max(width(cell));
+        }
+    }
+    if let Some(total) = look.width {
+        let gaps = 2 * columns.saturating_sub(1);
+        // The widest column gives way until the table fits, or all are narrow.
+        while widths.iter().sum::<usize>() + gaps > total {
+            let Some(widest) = widths
+                .iter()
+                .enumerate()
+                .max_by_key(|(_, width)| **width)
+                .map(|(index, _)| index)
+            else {
+                break;
+            };
+            if widths[widest] <= 8 {
+                break;
+            }
+            let second = widths
+                .iter()
+                .enumerate()
+                .filter(|(index, _)| *index != widest)
+                .map(|(_, width)| *width)
+                .max();
+            let over = widths.iter().sum::<usize>() + gaps - total;
+            let step = over.min(
+                widths[widest]
+                    .saturating_sub(second.unwrap_or(8).max(8))
+                    .max(1),
+            );
+            widths[widest] -= step;
+        }
+    }
+    let numeric: Vec<bool> = (0..columns)
+        .map(|column| {
+            !rows.is_empty()
+                && rows.iter().all(|row| {
+                    row.get(column)
+                        .is_none_or(|cell| cell.is_empty() || cell.parse::<f64>().is_ok())
+                })
+        })
+        .collect();
+    let mut out = String::new();
+    let mut line = |cells: &[String], ink: Option<Ink>| {
+        let mut text = String::new();
+        for (column, cell) in cells.iter().enumerate() {
+            let cell = cut(cell, widths[column]);
+            let space = " ".repeat(widths[column].saturating_sub(width(&cell)));
+            let shown = ink.map_or_else(|| cell.to_string(), |ink| look.paint(ink, &cell));
+            let last = column + 1 == cells.len();
+            if numeric[column] {
+                text.push_str(&space);
+                text.push_str(&shown);
+            } else {
+                text.push_str(&shown);
+                if !last {
+                    text.push_str(&space);
+                }
+            }
+            if !last {
+                text.push_str("  ");
+            }
+        }
+        out.push_str(text.trim_end_matches(' '));
+        out.push('\n');
+    };
+    line(headers, Some(Ink::Bold));
+    for row in rows {
+        line(row, None);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hostile_text_is_shown_not_obeyed() {
+        for (text, shown) in [
+            ("plain é 日本", "plain é 日本"),
+            ("\u{1b}[31mred\u{7}", "\\x1b[31mred\\x07"),
+            ("\u{9b}2J", "\\x9b2J"),
+            ("a\r\nb\tc", "a\\r\\nb\\tc"),
+            ("invoice\u{202e}fdp.exe", "invoice\\u{202e}fdp.exe"),
+            ("a\u{200b}b\u{feff}", "a\\u{200b}b\\u{feff}"),
+            ("\u{2028}", "\\u{2028}"),
+            ("\u{e0041}", "\\u{e0041}"),
+        ] {
+            assert_eq!(safe(text), shown);
+        }
+    }
+
+    #[test]
+    fn text_is_wrapped() {
+        assert_eq!(wrap("aaa bbb ccc", 10), ["aaa bbb", "ccc"]);
+        assert_eq!(wrap("aaaaaaaaaaaaaaa b", 10), ["aaaaaaaaaa", "aaaaa b"]);
+        assert_eq!(wrap("", 10), [""]);
+        assert_eq!(wrap("日本日本日本 x", 10), ["日本日本日", "本 x"]);
+    }
+
+    #[test]
+    fn quantities() {
+        assert_eq!(number(1_234_567), "1,234,567");
+        assert_eq!(number(12), "12");
+        assert_eq!(count(1, "event"), "1 event");
+        assert_eq!(count(2, "copy"), "2 copies");
+        assert_eq!(bytes(999), "999 bytes");
+        assert_eq!(bytes(1_234_567), "1.2 MB");
+        assert_eq!(duration(0.0314), "31 ms");
+        assert_eq!(duration(3.14), "3.1 s");
+    }
+
+    #[test]
+    fn tables_fit_the_terminal() {
+        let headers = ["a".to_owned(), "b".to_owned(), "n".to_owned()];
+        let rows = vec![
+            vec!["x".repeat(50), "y".repeat(30), "5".to_owned()],
+            vec!["x".into(), "y".into(), "12".into()],
+        ];
+        let look = Look {
+            width: Some(40),
+            colour: false,
+        };
+        let text = table(&headers, &rows, &look);
+        assert!(text.lines().all(|line| width(line) <= 40), "{text}");
+        assert!(
+            text.lines().nth(1).is_some_and(|line| line.ends_with(" 5")),
+            "{text}"
+        );
+    }
+}

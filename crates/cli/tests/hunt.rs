@@ -1,0 +1,355 @@
+//! Runs the program as users do.
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use tempfile::TempDir;
+
+fn directory(files: &[(&str, &[u8])]) -> TempDir {
+    let directory = tempfile::tempdir().unwrap_or_else(|error| panic!("{error}"));
+    for (name, bytes) in files {
+        let path = directory.path().join(name);
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent).unwrap_or_else(|error| panic!("{error}"));
+        }
+        fs::write(path, bytes).unwrap_or_else(|error| panic!("{error}"));
+    }
+    directory
+}
+
+fn crabwalk(at: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_crabwalk"))
+        .current_dir(at)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// What the program said, if it ended with this status.
+fn said(output: &Output, status: i32) -> String {
+    let (out, err) = (text(&output.stdout), text(&output.stderr));
+    assert_eq!(
+        output.status.code(),
+        Some(status),
+        "stdout: {out}\nstderr: {err}"
+    );
+    out
+}
+
+const LOGONS: &str = r#"{"@timestamp":"2024-03-01T08:00:00Z","Hostname":"WS1","Channel":"Security","EventID":4624,"RecordNumber":1,"LogonType":"3","TargetUserName":"ann","Note":"=cmd|' /C calc'!A0"}
+{"@timestamp":"2024-03-01T09:00:00.123Z","Hostname":"WS1","Channel":"Security","EventID":4624,"RecordNumber":2,"LogonType":"9","TargetUserName":"b\u001b[31m\u202eob","Note":"\u0007\u009b2J\r\nnext"}
+{"@timestamp":"2024-03-01T08:00:00Z","Hostname":"WS2","Channel":"System","EventID":7036,"RecordNumber":1,"param1":"x"}
+"#;
+
+const DETECTION: &str = "name: Logons of test
+id: 11111111-aaaa-bbbb-cccc-111111111111
+version: 1
+type: TTP
+status: production
+description: Finds logons
+search: EventCode=4624 | table _time host TargetUserName Note
+rba:
+  message: $TargetUserName$ logged on to $host$, note $Note$, $nothing$
+  risk_objects:
+    - {field: host, type: system, score: 64}
+    - {field: TargetUserName, type: user, score: 32}
+tags:
+  analytic_story: [Test]
+  mitre_attack_id: [T1550.002]
+";
+
+fn logons() -> TempDir {
+    directory(&[
+        ("logs/a.jsonl", LOGONS.as_bytes()),
+        ("content/d.yml", DETECTION.as_bytes()),
+    ])
+}
+
+const OWN: [&str; 3] = ["--no-builtin", "--content", "content"];
+
+fn hunt(at: &Path, more: &[&str]) -> Output {
+    crabwalk(at, &[&["hunt"], more, &OWN].concat())
+}
+
+#[test]
+fn summary_for_people() {
+    let at = logons();
+    let out = said(&hunt(at.path(), &["logs/a.jsonl"]), 0);
+    insta::with_settings!({filters => vec![(r"\d+(\.\d+)? m?s\)", "[time])"), (r"\(\d+ bytes", "([bytes]")]}, {
+        insta::assert_snapshot!(out);
+    });
+    assert!(
+        !out.chars()
+            .any(|c| c != '\n' && (c.is_control() || c == '\u{202e}')),
+        "{out:?}"
+    );
+}
+
+#[test]
+fn case_document_has_all_keys_and_is_deterministic() {
+    let at = logons();
+    let run = || -> serde_json::Value {
+        let out = said(&hunt(at.path(), &["logs/a.jsonl", "--format", "json"]), 0);
+        assert!(!out.contains('\u{9b}') && !out.contains('\u{202e}') && !out.contains('\u{1b}'));
+        serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}: {out}"))
+    };
+    let mut case = run();
+    for key in [
+        "schema", "created", "tool", "sources", "coverage", "hosts", "accounts", "findings",
+        "hops", "paths", "stats",
+    ] {
+        assert!(case.get(key).is_some(), "{key}");
+    }
+    assert_eq!(case["schema"], "crabwalk.case/1");
+    let finding = &case["findings"][1];
+    for (pointer, value) in [
+        ("/detection", "Logons of test"),
+        ("/detection_id", "11111111-aaaa-bbbb-cccc-111111111111"),
+        ("/type", "TTP"),
+        ("/severity", "high"),
+        ("/first", "2024-03-01T09:00:00.123Z"),
+        (
+            "/message",
+            "b\u{1b}[31m\u{202e}ob logged on to WS1, note \u{7}\u{9b}2J\r\nnext, unknown",
+        ),
+        ("/risk_objects/0/value", "WS1"),
+        ("/risk_objects/1/type", "user"),
+        ("/fields/TargetUserName", "b\u{1b}[31m\u{202e}ob"),
+        ("/events/0/channel", "Security"),
+        ("/events/0/host", "WS1"),
+        ("/techniques/0", "T1550.002"),
+        ("/story/0", "Test"),
+    ] {
+        assert_eq!(
+            finding.pointer(pointer).and_then(serde_json::Value::as_str),
+            Some(value),
+            "{pointer}"
+        );
+    }
+    assert_eq!(
+        (
+            &finding["events"][0]["record"],
+            &finding["events"][0]["event_id"]
+        ),
+        (&2.into(), &4624.into())
+    );
+    assert_eq!(case["stats"]["risk"][0]["score"], 128);
+    let mut again = run();
+    for case in [&mut case, &mut again] {
+        case["created"] = "".into();
+        case["stats"]["seconds"] = 0.into();
+    }
+    assert_eq!(case, again);
+}
+
+#[test]
+fn lines_and_cells() {
+    let at = logons();
+    let out = said(&hunt(at.path(), &["logs/a.jsonl", "--format", "jsonl"]), 0);
+    assert_eq!(out.lines().count(), 2);
+    assert!(
+        out.lines()
+            .all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok())
+    );
+    said(
+        &hunt(
+            at.path(),
+            &["logs/a.jsonl", "--out", "case/of/today", "--quiet"],
+        ),
+        0,
+    );
+    for name in ["findings.csv", "timeline.csv"] {
+        let path = at.path().join("case/of/today").join(name);
+        let mut reader = csv::Reader::from_path(path).unwrap_or_else(|error| panic!("{error}"));
+        let rows: Vec<csv::StringRecord> = reader
+            .records()
+            .collect::<Result<_, _>>()
+            .unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(rows.len(), 2, "{name}");
+        for cell in rows.iter().flatten() {
+            assert!(!cell.starts_with(['=', '+', '@', '\t']), "{name}: {cell}");
+            assert!(
+                !cell
+                    .chars()
+                    .any(|c| c.is_control() && c != '\n' && c != '\r'),
+                "{name}: {cell:?}"
+            );
+        }
+    }
+    let case = fs::read_to_string(at.path().join("case/of/today/case.json"))
+        .unwrap_or_else(|error| panic!("{error}"));
+    assert!(serde_json::from_str::<serde_json::Value>(&case).is_ok());
+    let names = fs::read_dir(at.path().join("case/of/today"))
+        .map(Iterator::count)
+        .unwrap_or_default();
+    assert_eq!(names, 3, "no other file may be left");
+}
+
+#[test]
+fn results_of_searches_are_defused_in_csv() {
+    let at = logons();
+    let search = "EventCode=4624 | table TargetUserName Note";
+    let out = said(
+        &crabwalk(
+            at.path(),
+            &["search", search, "logs/a.jsonl", "--format", "csv"],
+        ),
+        0,
+    );
+    assert!(out.contains("'=cmd|"), "{out}");
+    let out = said(
+        &crabwalk(
+            at.path(),
+            &["search", search, "logs/a.jsonl", "--format", "jsonl"],
+        ),
+        0,
+    );
+    assert!(out.lines().any(|line| line.contains("\"=cmd|")), "{out}");
+    let out = said(&crabwalk(at.path(), &["search", search, "logs/a.jsonl"]), 0);
+    assert!(
+        out.contains("\\x1b[31m\\u{202e}ob") && !out.contains('\u{1b}'),
+        "{out}"
+    );
+}
+
+#[test]
+fn times_choose_events() {
+    let at = logons();
+    for (options, findings) in [
+        (vec!["--since", "2024-03-01T08:30:00Z"], 1),
+        (vec!["--until", "2024-03-01T08:30:00Z"], 1),
+        (vec!["--since", "2024-03-01"], 2),
+        (vec!["--since", "-7d"], 0),
+        (vec!["--until", "2024-02-01"], 0),
+    ] {
+        let out = said(
+            &hunt(
+                at.path(),
+                &[&["logs/a.jsonl", "--format", "jsonl"], options.as_slice()].concat(),
+            ),
+            0,
+        );
+        assert_eq!(out.lines().count(), findings, "{options:?}");
+    }
+}
+
+#[test]
+fn exit_status() {
+    let at = logons();
+    fs::write(
+        at.path().join("logs/damaged.jsonl"),
+        format!("{LOGONS}{{\"EventID\":\n"),
+    )
+    .unwrap_or_else(|error| panic!("{error}"));
+    for (arguments, status, words) in [
+        (vec!["hunt", "logs/a.jsonl"], 0, ""),
+        (vec!["hunt", "logs/damaged.jsonl"], 3, ""),
+        (vec!["hunt", "logs/a.jsonl", "nowhere"], 3, ""),
+        (vec!["hunt", "nowhere"], 1, "nowhere"),
+        (
+            vec!["hunt", "logs/a.jsonl", "--assets", "nowhere.csv"],
+            1,
+            "nowhere.csv",
+        ),
+        (
+            vec!["hunt", "logs/a.jsonl", "--content", "nowhere"],
+            1,
+            "nowhere",
+        ),
+        (
+            vec!["hunt", "logs/a.jsonl", "--detection", "Logon of test"],
+            1,
+            "did you mean `Logons of test`?",
+        ),
+        (
+            vec!["hunt", "logs/a.jsonl", "--since", "yesterday"],
+            2,
+            "yesterday",
+        ),
+        (vec!["hunt"], 2, "PATH"),
+        (vec!["nonsense"], 2, "nonsense"),
+        (vec!["search", "| nonsense", "logs/a.jsonl"], 1, "nonsense"),
+        (vec!["content", "show", "Logon"], 1, "Logon"),
+        (vec!["content", "check"], 0, ""),
+    ] {
+        let known = !["nonsense"].contains(&arguments[0]) && arguments.len() > 1;
+        let arguments = if known {
+            [arguments.as_slice(), &OWN].concat()
+        } else {
+            arguments
+        };
+        let output = crabwalk(at.path(), &arguments);
+        let err = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(status), "{arguments:?}: {err}");
+        assert!(err.contains(words), "{arguments:?}: {err}");
+    }
+}
+
+#[test]
+fn broken_content_is_named_and_the_rest_runs() {
+    let at = logons();
+    fs::write(at.path().join("content/broken.yml"), "name: x\nsearch: [\n")
+        .unwrap_or_else(|error| panic!("{error}"));
+    let search = DETECTION
+        .replace("11111111", "22222222")
+        .replace("Logons of test", "Broken")
+        .replace("EventCode=4624 |", "| nonsense |");
+    fs::write(at.path().join("content/search.yml"), search)
+        .unwrap_or_else(|error| panic!("{error}"));
+    let output = hunt(at.path(), &["logs/a.jsonl"]);
+    let out = said(&output, 3);
+    for words in [
+        "content/broken.yml:2",
+        "content/search.yml:7",
+        "nonsense",
+        "FINDINGS  2",
+    ] {
+        assert!(out.contains(words), "{words}: {out}");
+    }
+    let output = crabwalk(
+        at.path(),
+        &["content", "check", "--no-builtin", "--content", "content"],
+    );
+    said(&output, 1);
+}
+
+#[test]
+fn readers_that_stop_early_are_no_error() {
+    let at = logons();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_crabwalk"))
+        .current_dir(at.path())
+        .args(["hunt", "-", "--format", "json"])
+        .args(OWN)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap_or_else(|error| panic!("{error}"));
+    drop(child.stdout.take());
+    if let Some(mut input) = child.stdin.take() {
+        input
+            .write_all(LOGONS.as_bytes())
+            .unwrap_or_else(|error| panic!("{error}"));
+    }
+    let output = child
+        .wait_with_output()
+        .unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(
+        (output.status.code(), text(&output.stderr)),
+        (Some(0), String::new())
+    );
+}
+
+#[test]
+fn colours_are_only_for_terminals() {
+    let at = logons();
+    let out = said(&hunt(at.path(), &["logs/a.jsonl"]), 0);
+    assert!(!out.contains('\u{1b}'));
+}

@@ -1,0 +1,380 @@
+//! Loading content: what is built in, and directories laid out as public content is, or flat.
+//!
+//! Files are recognised by their keys, so that the layout of a directory does not matter. A broken file is reported and
+//! the rest is loaded. What is loaded later replaces what has the same id or name.
+
+mod raw;
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crabwalk_events::lookup::{LookupDefinition, LookupTable, LookupYaml};
+use crabwalk_spl::Knowledge;
+use rust_embed::RustEmbed;
+
+use crate::detection::{Baseline, Detection, Story};
+use raw::Kind;
+
+/// What Crabwalk ships.
+#[derive(RustEmbed)]
+#[folder = "../../content/"]
+#[allow_missing = true]
+struct Shipped;
+
+/// Files larger than this are not content (16 MiB; the largest public lookup has 8 MB).
+const MAX_FILE: u64 = 16 << 20;
+/// How deep directories are followed.
+const MAX_DEPTH: usize = 16;
+
+/// Where a piece of content was loaded from.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Origin {
+    /// Path of the file; `built-in:…` for what Crabwalk ships.
+    pub path: String,
+    /// Line on which the search begins, from 1, where there is a search.
+    pub search_line: Option<usize>,
+}
+
+impl Origin {
+    /// Whether it is shipped with Crabwalk.
+    pub fn is_builtin(&self) -> bool {
+        self.path.starts_with(BUILT_IN)
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.path)
+    }
+}
+
+const BUILT_IN: &str = "built-in:";
+
+/// A file of content, or a search in it, that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContentProblem {
+    /// Path of the file.
+    pub path: String,
+    /// Line, from 1, where known.
+    pub line: Option<usize>,
+    /// Column, from 1, where known.
+    pub column: Option<usize>,
+    /// What is wrong; may have several lines, with the text in question and a caret below it.
+    pub message: String,
+    /// Whether something was left out because of it. Otherwise it is a warning.
+    pub fatal: bool,
+}
+
+impl fmt::Display for ContentProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.path)?;
+        if let Some(line) = self.line {
+            write!(f, ":{line}")?;
+            if let Some(column) = self.column {
+                write!(f, ":{column}")?;
+            }
+        }
+        write!(f, ": {}", self.message)
+    }
+}
+
+/// All that is known: what is to be looked for, and what helps to read logs.
+#[derive(Default)]
+pub struct Content {
+    /// Detections, by name.
+    pub detections: Vec<Arc<Detection>>,
+    /// Stories, by name.
+    pub stories: Vec<Arc<Story>>,
+    /// Baselines, by name.
+    pub baselines: Vec<Arc<Baseline>>,
+    /// Macros, field mappings, data models, lookups; assets are added by [`Content::add_assets`].
+    pub knowledge: Knowledge,
+    /// What could not be loaded.
+    pub problems: Vec<ContentProblem>,
+    /// Macros by name with the number of arguments.
+    pub macros: BTreeMap<String, usize>,
+}
+
+/// A file of content in memory.
+struct File {
+    path: String,
+    text: Vec<u8>,
+}
+
+impl Content {
+    /// Loads what is built in (if asked for), then the directories or single files, in this order.
+    pub fn load(builtin: bool, paths: &[PathBuf]) -> Self {
+        let mut content = Self::default();
+        if builtin {
+            let files = Shipped::iter()
+                .filter(|name| raw::is_content_name(name))
+                .filter_map(|name| {
+                    let file = Shipped::get(&name)?;
+                    Some(File {
+                        path: format!("{BUILT_IN}{name}"),
+                        text: file.data.into_owned(),
+                    })
+                })
+                .collect();
+            content.add(files);
+        }
+        for path in paths {
+            let mut files = Vec::new();
+            content.collect(path, 0, &mut files);
+            if files.is_empty() && content.problems.iter().all(|p| Path::new(&p.path) != path) {
+                content.problem(
+                    path.display().to_string(),
+                    None,
+                    "no content here: expected YAML files (*.yml) of detections, stories, macros, lookups, fields or models".to_owned(),
+                );
+            }
+            content.add(files);
+        }
+        content
+    }
+
+    /// Reads an assets CSV with Splunk ES headers.
+    ///
+    /// # Errors
+    /// What is wrong with the file.
+    pub fn add_assets(&mut self, csv: &[u8]) -> Result<(), String> {
+        self.knowledge.assets.add_assets(csv)
+    }
+
+    /// Reads an identities CSV with Splunk ES headers.
+    ///
+    /// # Errors
+    /// What is wrong with the file.
+    pub fn add_identities(&mut self, csv: &[u8]) -> Result<(), String> {
+        self.knowledge.assets.add_identities(csv)
+    }
+
+    fn problem(&mut self, path: String, place: Option<(usize, usize)>, message: String) {
+        self.problems.push(ContentProblem {
+            path,
+            line: place.map(|(line, _)| line),
+            column: place.map(|(_, column)| column),
+            message,
+            fatal: true,
+        });
+    }
+
+    /// Finds the files of a directory, sorted, so that runs are alike.
+    fn collect(&mut self, path: &Path, depth: usize, files: &mut Vec<File>) {
+        let shown = path.display().to_string();
+        let about = match std::fs::metadata(path) {
+            Ok(about) => about,
+            Err(error) => return self.problem(shown, None, format!("cannot be read: {error}")),
+        };
+        if about.is_dir() {
+            let entries =
+                std::fs::read_dir(path).and_then(|entries| entries.collect::<Result<Vec<_>, _>>());
+            let mut entries = match entries {
+                Ok(entries) => entries,
+                Err(error) => return self.problem(shown, None, format!("cannot be read: {error}")),
+            };
+            entries.sort_by_key(std::fs::DirEntry::file_name);
+            for entry in entries {
+                let name = entry.file_name();
+                let name = name.to_string_lossy();
+                let hidden = name.starts_with('.');
+                // Links are not followed below the directory that was given: they may lead in circles.
+                let link = entry.file_type().is_ok_and(|kind| kind.is_symlink());
+                let directory = entry.file_type().is_ok_and(|kind| kind.is_dir());
+                let skipped = directory
+                    && (raw::IGNORED_FOLDERS.contains(&name.as_ref()) || depth >= MAX_DEPTH);
+                if hidden || link || skipped || !(directory || raw::is_content_name(&name)) {
+                    continue;
+                }
+                self.collect(&entry.path(), depth + 1, files);
+            }
+            return;
+        }
+        if about.len() > MAX_FILE {
+            return self.problem(
+                shown,
+                None,
+                format!("larger than {MAX_FILE} bytes: left out"),
+            );
+        }
+        match std::fs::read(path) {
+            Ok(text) => files.push(File { path: shown, text }),
+            Err(error) => self.problem(shown, None, format!("cannot be read: {error}")),
+        }
+    }
+
+    fn add(&mut self, files: Vec<File>) {
+        // Lookup rows come in CSV files beside the definitions, or in another folder of the same directory.
+        let mut tables: HashMap<String, File> = HashMap::new();
+        let mut documents = Vec::new();
+        for file in files {
+            let name = file
+                .path
+                .rsplit(['/', '\\'])
+                .next()
+                .unwrap_or(&file.path)
+                .to_lowercase();
+            if name.ends_with(".csv") {
+                tables.insert(name, file);
+            } else {
+                documents.push(file);
+            }
+        }
+        for file in documents {
+            let text = match String::from_utf8(file.text) {
+                Ok(text) => text,
+                Err(error) => {
+                    let at = error.utf8_error().valid_up_to();
+                    let line = error.as_bytes()[..at]
+                        .iter()
+                        .filter(|byte| **byte == b'\n')
+                        .count()
+                        + 1;
+                    self.problem(file.path, Some((line, 1)), "not UTF-8 text".to_owned());
+                    continue;
+                }
+            };
+            let text = text.trim_start_matches('\u{feff}');
+            if let Err(problem) = self.add_document(&file.path, text, &tables) {
+                self.problems.push(problem);
+            }
+        }
+        self.detections
+            .sort_by(|a, b| (&a.name, &a.id).cmp(&(&b.name, &b.id)));
+        self.stories
+            .sort_by(|a, b| (&a.name, &a.id).cmp(&(&b.name, &b.id)));
+        self.baselines
+            .sort_by(|a, b| (&a.name, &a.id).cmp(&(&b.name, &b.id)));
+    }
+
+    fn add_document(
+        &mut self,
+        path: &str,
+        text: &str,
+        tables: &HashMap<String, File>,
+    ) -> Result<(), ContentProblem> {
+        let plain = |message: String| ContentProblem {
+            path: path.to_owned(),
+            line: None,
+            column: None,
+            message,
+            fatal: true,
+        };
+        match raw::kind(path, text) {
+            Kind::Ignored => {}
+            Kind::Unknown => {
+                return Err(plain(
+                    "no content that Crabwalk knows: a detection has the keys `name` and `search`, a story `name` and `narrative`, \
+                     a macro `name` and `definition`, a lookup `name` and `filename`"
+                        .to_owned(),
+                ));
+            }
+            Kind::Fields => self.knowledge.mappings.add_yaml(text).map_err(plain)?,
+            Kind::Model => self.knowledge.models.add_yaml(text).map_err(plain)?,
+            Kind::Macro => {
+                let one = raw::parse::<raw::Macro>(path, text)?;
+                let name = one
+                    .name
+                    .split('(')
+                    .next()
+                    .unwrap_or(&one.name)
+                    .trim()
+                    .to_owned();
+                let arguments: Vec<&str> = one.arguments.iter().map(String::as_str).collect();
+                self.knowledge
+                    .macros
+                    .insert(&name, &arguments, one.definition.trim());
+                self.macros.insert(name, arguments.len());
+            }
+            Kind::Lookup => {
+                let yaml = LookupYaml::parse(text).map_err(plain)?;
+                let table = match (&yaml.filename, &yaml.collection) {
+                    (Some(file), _) if file.to_lowercase().ends_with(".csv") => {
+                        let key = file
+                            .rsplit(['/', '\\'])
+                            .next()
+                            .unwrap_or(file)
+                            .to_lowercase();
+                        let rows = tables.get(&key).ok_or_else(|| {
+                            plain(format!("the lookup's file `{file}` is not there"))
+                        })?;
+                        LookupTable::from_csv(yaml.definition(), &rows.text)
+                            .map_err(|error| plain(format!("{}: {error}", rows.path)))?
+                    }
+                    (Some(_), _) => return Ok(()), // a model of machine learning: nothing that Crabwalk runs
+                    // A collection is empty until a search fills it.
+                    _ => LookupTable {
+                        definition: yaml.definition(),
+                        columns: yaml
+                            .fields_list
+                            .as_deref()
+                            .unwrap_or_default()
+                            .split(',')
+                            .map(|name| name.trim().to_owned())
+                            .filter(|name| !name.is_empty())
+                            .collect(),
+                        rows: Vec::new(),
+                    },
+                };
+                self.add_lookup(&yaml.name, table, yaml.filename.as_deref());
+            }
+            Kind::Story => {
+                let story = raw::parse::<raw::Story>(path, text)?.story(path);
+                replace(&mut self.stories, Arc::new(story), |one| {
+                    (&one.id, &one.name)
+                });
+            }
+            Kind::Baseline => {
+                let baseline = raw::parse::<raw::Search>(path, text)?.baseline(path, text);
+                replace(&mut self.baselines, Arc::new(baseline), |one| {
+                    (&one.id, &one.name)
+                });
+            }
+            Kind::Detection => {
+                let detection = raw::parse::<raw::Search>(path, text)?
+                    .detection(path, text)
+                    .map_err(plain)?;
+                replace(&mut self.detections, Arc::new(detection), |one| {
+                    (&one.id, &one.name)
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn add_lookup(&mut self, name: &str, table: LookupTable, file: Option<&str>) {
+        let table = Arc::new(table);
+        // `inputlookup` may name the file too.
+        if let Some(file) = file
+            && let Some(file) = file.rsplit(['/', '\\']).next()
+            && file != name
+        {
+            let named = LookupTable {
+                definition: LookupDefinition {
+                    name: file.to_owned(),
+                    ..table.definition.clone()
+                },
+                ..table.as_ref().clone()
+            };
+            self.knowledge
+                .lookups
+                .insert(file.to_owned(), Arc::new(named));
+        }
+        self.knowledge.lookups.insert(name.to_owned(), table);
+    }
+}
+
+/// Adds `one`, in place of what has its id or its name.
+fn replace<T>(all: &mut Vec<Arc<T>>, one: Arc<T>, keys: impl Fn(&T) -> (&String, &String)) {
+    let same = |old: &Arc<T>| {
+        let ((id, name), (own_id, own_name)) = (keys(old), keys(&one));
+        id.eq_ignore_ascii_case(own_id) || name.eq_ignore_ascii_case(own_name)
+    };
+    all.retain(|old| !same(old));
+    all.push(one);
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,453 @@
+//! The YAML of content, as its files give it.
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use super::{ContentProblem, Origin};
+use crate::detection::{self, DetectionType, RiskField, RiskObjectKind, Status, ThreatField};
+
+/// Folders of public content that hold nothing for Crabwalk.
+pub(super) const IGNORED_FOLDERS: [&str; 14] = [
+    "data_sources",
+    "deployments",
+    "investigations",
+    "playbooks",
+    "dashboards",
+    "workbooks",
+    "response_templates",
+    "app_template",
+    "docs",
+    "dist",
+    "tests",
+    "bin",
+    "notebooks",
+    "removed",
+];
+
+/// What a file holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Detection,
+    Story,
+    Baseline,
+    Macro,
+    Lookup,
+    Fields,
+    Model,
+    /// Known, and nothing to load: data sources, investigations, deployments, configuration.
+    Ignored,
+    Unknown,
+}
+
+/// Whether a file in a directory may hold content.
+pub(super) fn is_content_name(name: &str) -> bool {
+    let name = name.to_lowercase();
+    [".yml", ".yaml", ".csv"]
+        .iter()
+        .any(|end| name.ends_with(end))
+}
+
+/// Finds out what a file holds from its keys at the left margin, without parsing it.
+pub(super) fn kind(path: &str, text: &str) -> Kind {
+    let mut keys = Vec::new();
+    let mut list = false;
+    for line in text.lines() {
+        if line.starts_with("- ") || line.trim_end() == "-" {
+            list = true;
+            break;
+        }
+        if line.starts_with([' ', '\t', '#', '\r']) || line.is_empty() {
+            continue;
+        }
+        if let Some((key, _)) = line.split_once(':') {
+            keys.push(key.trim().trim_matches(['"', '\'']));
+        }
+    }
+    let has = |key: &str| keys.contains(&key);
+    let value = |key: &str| {
+        text.lines()
+            .find_map(|line| line.strip_prefix(key)?.strip_prefix(':'))
+            .map(|value| value.trim().trim_matches(['"', '\'']))
+            .unwrap_or_default()
+    };
+    if list && keys.is_empty() {
+        return if text.contains("event_types") {
+            Kind::Fields
+        } else {
+            Kind::Unknown
+        };
+    }
+    if has("search") {
+        return match value("type").to_lowercase().as_str() {
+            "baseline" => Kind::Baseline,
+            "investigation" => Kind::Ignored,
+            _ if path.split(['/', '\\']).any(|part| part == "baselines") => Kind::Baseline,
+            _ => Kind::Detection,
+        };
+    }
+    if has("model") && has("nodes") {
+        Kind::Model
+    } else if has("definition") && has("name") {
+        Kind::Macro
+    } else if has("narrative") {
+        Kind::Story
+    } else if has("filename") || has("collection") || has("fields_list") || has("lookup_type") {
+        Kind::Lookup
+    } else if has("source") && has("sourcetype")
+        || has("scheduling")
+        || has("playbook")
+        || has("app")
+        || has("automation_data_source")
+        || keys.is_empty()
+            && text
+                .lines()
+                .all(|line| line.trim().is_empty() || line.starts_with('#'))
+    {
+        Kind::Ignored
+    } else {
+        Kind::Unknown
+    }
+}
+
+/// Parses one document.
+pub(super) fn parse<T: DeserializeOwned>(path: &str, text: &str) -> Result<T, ContentProblem> {
+    serde_saphyr::from_str(text).map_err(|error| {
+        let place = error.location().map(|place| {
+            let number = |value: u64| usize::try_from(value).unwrap_or(usize::MAX);
+            (number(place.line()), number(place.column()))
+        });
+        ContentProblem {
+            path: path.to_owned(),
+            line: place.map(|(line, _)| line),
+            column: place.map(|(_, column)| column),
+            message: error.to_string(),
+            fatal: true,
+        }
+    })
+}
+
+/// Text that public content also writes as number, boolean or nothing.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged)]
+enum Loose {
+    Text(String),
+    Number(f64),
+    Bool(bool),
+    Nothing(()),
+}
+
+impl Loose {
+    fn text(self) -> String {
+        match self {
+            Self::Text(text) => text,
+            Self::Number(number) => number.to_string(),
+            Self::Bool(value) => value.to_string(),
+            Self::Nothing(()) => String::new(),
+        }
+    }
+
+    fn number(self) -> Option<u32> {
+        let number: f64 = self.text().trim().parse().ok()?;
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "clamped just before"
+        )]
+        let whole = number.round().clamp(0.0, 100.0) as u32;
+        Some(whole)
+    }
+}
+
+/// A list that public content also writes as one value or nothing.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged)]
+enum List {
+    Many(Vec<Loose>),
+    One(Loose),
+}
+
+impl List {
+    fn texts(self) -> Vec<String> {
+        let all = match self {
+            Self::Many(all) => all,
+            Self::One(one) => vec![one],
+        };
+        all.into_iter()
+            .map(Loose::text)
+            .filter(|text| !text.trim().is_empty())
+            .collect()
+    }
+}
+
+fn texts(list: Option<List>) -> Vec<String> {
+    list.map(List::texts).unwrap_or_default()
+}
+
+fn text(loose: Option<Loose>) -> String {
+    loose
+        .map(|loose| loose.text().trim().to_owned())
+        .unwrap_or_default()
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Macro {
+    pub(super) name: String,
+    pub(super) definition: String,
+    #[serde(default)]
+    pub(super) arguments: Vec<String>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Story {
+    name: String,
+    #[serde(default)]
+    id: Option<Loose>,
+    #[serde(default)]
+    description: Option<Loose>,
+    #[serde(default)]
+    narrative: Option<Loose>,
+    #[serde(default)]
+    references: Option<List>,
+}
+
+impl Story {
+    pub(super) fn story(self, path: &str) -> detection::Story {
+        let name = self.name.trim().to_owned();
+        detection::Story {
+            id: or_name(text(self.id), &name),
+            name,
+            description: text(self.description),
+            narrative: text(self.narrative),
+            references: texts(self.references),
+            origin: Origin {
+                path: path.to_owned(),
+                search_line: None,
+            },
+        }
+    }
+}
+
+/// A detection or a baseline.
+#[derive(Debug, Deserialize)]
+pub(super) struct Search {
+    name: String,
+    #[serde(default)]
+    id: Option<Loose>,
+    #[serde(default)]
+    version: Option<Loose>,
+    #[serde(default, rename = "type")]
+    kind: Option<Loose>,
+    #[serde(default)]
+    status: Option<Loose>,
+    #[serde(default)]
+    description: Option<Loose>,
+    search: String,
+    #[serde(default)]
+    data_source: Option<List>,
+    #[serde(default)]
+    references: Option<List>,
+    #[serde(default)]
+    how_to_implement: Option<Loose>,
+    #[serde(default)]
+    known_false_positives: Option<Loose>,
+    #[serde(default)]
+    rba: Option<Rba>,
+    #[serde(default)]
+    tags: Tags,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Tags {
+    analytic_story: Option<List>,
+    detections: Option<List>,
+    mitre_attack_id: Option<List>,
+    confidence: Option<Loose>,
+    impact: Option<Loose>,
+    risk_score: Option<Loose>,
+    message: Option<Loose>,
+    observable: Option<Vec<Observable>>,
+    asset_category: Option<Loose>,
+    asset_field: Option<Loose>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Observable {
+    name: String,
+    #[serde(default, rename = "type")]
+    kind: Option<Loose>,
+    #[serde(default)]
+    role: Option<List>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Rba {
+    #[serde(default)]
+    message: Option<Loose>,
+    #[serde(default)]
+    risk_objects: Option<Vec<RbaRisk>>,
+    #[serde(default)]
+    threat_objects: Option<Vec<RbaThreat>>,
+}
+
+#[derive(Debug, Deserialize)]
+struct RbaRisk {
+    field: String,
+    #[serde(rename = "type")]
+    kind: String,
+    #[serde(default)]
+    score: Option<Loose>,
+}
+
+#[derive(Debug, Deserialize)]
+struct RbaThreat {
+    field: String,
+    #[serde(rename = "type")]
+    kind: String,
+}
+
+fn or_name(id: String, name: &str) -> String {
+    if id.is_empty() { name.to_owned() } else { id }
+}
+
+/// The line on which the search of a file begins.
+fn search_line(text: &str) -> Option<usize> {
+    let at = text.lines().position(|line| line.starts_with("search:"))?;
+    let rest = text.lines().nth(at)?.strip_prefix("search:")?.trim();
+    // A block (`search: |`) begins on the next line.
+    let block = rest.is_empty() || rest.starts_with(['|', '>']) && rest.len() <= 3;
+    Some(at + 1 + usize::from(block))
+}
+
+impl Search {
+    pub(super) fn baseline(self, path: &str, whole: &str) -> detection::Baseline {
+        let name = self.name.trim().to_owned();
+        let optional = |value: Option<Loose>| Some(text(value)).filter(|value| !value.is_empty());
+        detection::Baseline {
+            id: or_name(text(self.id), &name),
+            name,
+            description: text(self.description),
+            search: self.search,
+            stories: texts(self.tags.analytic_story),
+            detections: texts(self.tags.detections),
+            asset_category: optional(self.tags.asset_category),
+            asset_field: optional(self.tags.asset_field),
+            origin: Origin {
+                path: path.to_owned(),
+                search_line: search_line(whole),
+            },
+        }
+    }
+
+    pub(super) fn detection(self, path: &str, whole: &str) -> Result<detection::Detection, String> {
+        let name = self.name.trim().to_owned();
+        let kind = text(self.kind);
+        let kind = DetectionType::parse(&kind).ok_or_else(|| {
+            format!("`type: {kind}` is none of TTP, Anomaly, Hunting, Correlation, Baseline")
+        })?;
+        let status = text(self.status);
+        let status = if status.is_empty() {
+            // Older content says it by the folder alone.
+            let folder = |name: &str| path.split(['/', '\\']).any(|part| part == name);
+            match (folder("deprecated"), folder("experimental")) {
+                (true, _) => Status::Deprecated,
+                (_, true) => Status::Experimental,
+                _ => Status::Production,
+            }
+        } else {
+            Status::parse(&status).ok_or_else(|| {
+                format!("`status: {status}` is none of production, experimental, deprecated, validation, removed")
+            })?
+        };
+        let product = match (self.tags.confidence, self.tags.impact) {
+            (Some(confidence), Some(impact)) => confidence
+                .number()
+                .zip(impact.number())
+                .map(|(confidence, impact)| (confidence * impact + 50) / 100),
+            _ => None,
+        };
+        let given = self.tags.risk_score.and_then(Loose::number).or(product);
+        let mut risk_fields = Vec::new();
+        let mut threat_fields = Vec::new();
+        let mut message = text(self.tags.message);
+        if let Some(rba) = self.rba {
+            let own = text(rba.message);
+            if !own.is_empty() {
+                message = own;
+            }
+            for one in rba.risk_objects.unwrap_or_default() {
+                let kind = match one.kind.trim().to_lowercase().as_str() {
+                    "user" => RiskObjectKind::User,
+                    "system" => RiskObjectKind::System,
+                    _ => RiskObjectKind::Other,
+                };
+                let score = one.score.and_then(Loose::number).or(given).unwrap_or(0);
+                risk_fields.push(RiskField {
+                    field: one.field,
+                    kind,
+                    score,
+                });
+            }
+            for one in rba.threat_objects.unwrap_or_default() {
+                threat_fields.push(ThreatField {
+                    field: one.field,
+                    kind: one.kind,
+                });
+            }
+        } else {
+            for one in self.tags.observable.unwrap_or_default() {
+                let kind = text(one.kind).to_lowercase();
+                let roles = texts(one.role);
+                let is = |role: &str| roles.iter().any(|own| own.eq_ignore_ascii_case(role));
+                if is("victim") {
+                    let kind = match kind.as_str() {
+                        "user" | "username" | "user name" | "email address" => RiskObjectKind::User,
+                        "device" | "endpoint" | "hostname" | "ip address" => RiskObjectKind::System,
+                        _ => RiskObjectKind::Other,
+                    };
+                    risk_fields.push(RiskField {
+                        field: one.name,
+                        kind,
+                        score: given.unwrap_or(0),
+                    });
+                } else if is("attacker") {
+                    let kind = match kind.as_str() {
+                        "process" | "process name" => "process".to_owned(),
+                        "ip address" => "ip_address".to_owned(),
+                        "url" | "url string" => "url".to_owned(),
+                        file if file.starts_with("file") => "file_name".to_owned(),
+                        _ => kind,
+                    };
+                    threat_fields.push(ThreatField {
+                        field: one.name,
+                        kind,
+                    });
+                }
+            }
+        }
+        let highest = risk_fields.iter().map(|field| field.score).max();
+        Ok(detection::Detection {
+            id: or_name(text(self.id), &name),
+            version: text(self.version),
+            kind,
+            status,
+            description: text(self.description),
+            search: self.search,
+            stories: texts(self.tags.analytic_story),
+            techniques: texts(self.tags.mitre_attack_id),
+            message,
+            risk_score: given.or(highest).unwrap_or(0),
+            risk_fields,
+            threat_fields,
+            data_sources: texts(self.data_source),
+            references: texts(self.references),
+            how_to_implement: text(self.how_to_implement),
+            known_false_positives: text(self.known_false_positives),
+            origin: Origin {
+                path: path.to_owned(),
+                search_line: search_line(whole),
+            },
+            name,
+        })
+    }
+}

@@ -1,0 +1,312 @@
+use std::fs;
+
+use super::*;
+use crate::detection::{DetectionType, RiskObjectKind, Status};
+
+fn load(files: &[(&str, &str)]) -> Content {
+    let directory = tempfile::tempdir().unwrap_or_else(|error| panic!("{error}"));
+    for (name, text) in files {
+        let path = directory.path().join(name);
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent).unwrap_or_else(|error| panic!("{error}"));
+        }
+        fs::write(path, text).unwrap_or_else(|error| panic!("{error}"));
+    }
+    Content::load(false, &[directory.path().to_owned()])
+}
+
+const NEW: &str = "name: New form
+id: 11111111-1111-1111-1111-111111111111
+version: 3
+date: '2024-01-01'
+author: somebody
+status: production
+type: TTP
+description: What it looks for
+data_source:
+  - Sysmon EventID 1
+search: '| tstats count from datamodel=Endpoint.Processes by Processes.dest'
+how_to_implement: Collect
+known_false_positives: None
+references: []
+rba:
+  message: Seen on $dest$
+  risk_objects:
+    - field: dest
+      type: system
+      score: 49
+    - field: user
+      type: user
+      score: 25
+  threat_objects:
+    - field: process
+      type: process
+tags:
+  analytic_story:
+    - Lateral Movement
+  mitre_attack_id:
+    - T1021.002
+";
+
+const OLD: &str = "name: Old form
+id: 22222222-2222-2222-2222-222222222222
+version: 2
+type: Anomaly
+search: |-
+  `sysmon` EventID=1
+  | stats count by dest
+tags:
+  analytic_story: Lateral Movement
+  confidence: 90
+  impact: 80
+  message: Seen on $dest$
+  mitre_attack_id: [T1021, T1047]
+  observable:
+    - {name: dest, type: Hostname, role: [Victim]}
+    - {name: user, type: User, role: [Victim]}
+    - {name: thing, type: Other, role: [Victim]}
+    - {name: process_name, type: Process Name, role: [Attacker]}
+    - {name: file_name, type: File Name, role: [Attacker]}
+    - {name: src_ip, type: IP Address, role: [Attacker]}
+";
+
+#[test]
+fn both_forms_of_detections_are_read() {
+    let content = load(&[
+        ("detections/endpoint/new.yml", NEW),
+        ("detections/deprecated/old.yml", OLD),
+    ]);
+    assert_eq!(content.problems, []);
+    let [new, old] = content.detections.as_slice() else {
+        panic!("two detections expected");
+    };
+    assert_eq!(
+        (new.name.as_str(), new.kind, new.status),
+        ("New form", DetectionType::Ttp, Status::Production)
+    );
+    assert_eq!(
+        (new.version.as_str(), new.risk_score, new.severity().name()),
+        ("3", 49, "medium")
+    );
+    let fields: Vec<_> = new
+        .risk_fields
+        .iter()
+        .map(|one| (one.field.as_str(), one.kind, one.score))
+        .collect();
+    assert_eq!(
+        fields,
+        [
+            ("dest", RiskObjectKind::System, 49),
+            ("user", RiskObjectKind::User, 25)
+        ]
+    );
+    assert_eq!(
+        (new.message.as_str(), new.origin.search_line),
+        ("Seen on $dest$", Some(11))
+    );
+
+    assert_eq!(
+        (old.name.as_str(), old.kind, old.status),
+        ("Old form", DetectionType::Anomaly, Status::Deprecated)
+    );
+    assert_eq!(
+        (
+            old.risk_score,
+            old.severity().name(),
+            old.origin.search_line
+        ),
+        (72, "high", Some(6))
+    );
+    let fields: Vec<_> = old
+        .risk_fields
+        .iter()
+        .map(|one| (one.field.as_str(), one.kind, one.score))
+        .collect();
+    assert_eq!(
+        fields,
+        [
+            ("dest", RiskObjectKind::System, 72),
+            ("user", RiskObjectKind::User, 72),
+            ("thing", RiskObjectKind::Other, 72)
+        ]
+    );
+    let threats: Vec<_> = old
+        .threat_fields
+        .iter()
+        .map(|one| (one.field.as_str(), one.kind.as_str()))
+        .collect();
+    assert_eq!(
+        threats,
+        [
+            ("process_name", "process"),
+            ("file_name", "file_name"),
+            ("src_ip", "ip_address")
+        ]
+    );
+    assert_eq!(
+        (old.techniques.len(), old.stories.as_slice()),
+        (2, ["Lateral Movement".to_owned()].as_slice())
+    );
+}
+
+#[test]
+fn files_are_recognised_by_their_keys_wherever_they_are() {
+    let content = load(&[
+        ("flat.yml", NEW),
+        (
+            "story.yml",
+            "name: S\nid: s\nnarrative: long\ndescription: short\nreferences: []\n",
+        ),
+        (
+            "macro.yml",
+            "name: add(2)\ndefinition: $a$ + $b$\narguments: [a, b]\ndescription: adds\n",
+        ),
+        (
+            "lookup.yml",
+            "name: known\nfilename: known.csv\ndescription: x\n",
+        ),
+        ("rows/known.csv", "a,b\n1,2\n"),
+        (
+            "kv.yml",
+            "name: kv\ncollection: kv\nfields_list: _key, a, b\n",
+        ),
+        (
+            "base.yml",
+            "name: B\nid: b\ntype: Baseline\nsearch: EventCode=1\ntags:\n  detections: [D]\n  asset_category: c\n",
+        ),
+        (
+            "investigation.yml",
+            "name: I\ntype: Investigation\nsearch: x\n",
+        ),
+        (
+            "data.yml",
+            "name: Sysmon 1\nsource: a\nsourcetype: b\nfields: [x]\n",
+        ),
+        ("data_sources/other.yml", "nonsense"),
+        (
+            "fields.yml",
+            "# comment\n- event_types: ['Security/4624']\n  aliases: {user: TargetUserName}\n",
+        ),
+        (
+            "model.yml",
+            "model: M\nnodes:\n  N: {events: [], fields: []}\n",
+        ),
+        ("comment.yml", "# nothing\n"),
+        ("README.md", "no content"),
+        (".hidden.yml", "nonsense"),
+    ]);
+    assert_eq!(content.problems, []);
+    assert_eq!(
+        (
+            content.detections.len(),
+            content.stories.len(),
+            content.baselines.len(),
+            content.macros.get("add")
+        ),
+        (1, 1, 1, Some(&2))
+    );
+    assert_eq!(content.baselines[0].asset_category.as_deref(), Some("c"));
+    let lookups: Vec<_> = content
+        .knowledge
+        .lookups
+        .iter()
+        .map(|(name, table)| (name.as_str(), table.rows.len()))
+        .collect();
+    assert_eq!(lookups, [("known", 1), ("known.csv", 1), ("kv", 0)]);
+    assert!(content.knowledge.models.node("M.N").is_some());
+    assert!(
+        content
+            .knowledge
+            .mappings
+            .of("Security", 4624)
+            .aliases
+            .contains_key("user")
+    );
+}
+
+#[test]
+fn broken_files_are_named_and_the_rest_is_loaded() {
+    let content = load(&[
+        ("a.yml", "name: x\nsearch: [\n"),
+        ("b.yml", "name: x\nsearch: y\ntype: Nonsense\n"),
+        ("c.yml", "foo: bar\n"),
+        ("d.yml", "name: l\nfilename: missing.csv\n"),
+        ("e.yml", "- event_types: ['Security']\n"),
+        ("f.yml", NEW),
+    ]);
+    let problems: Vec<(String, Option<usize>, String)> = content
+        .problems
+        .iter()
+        .map(|problem| {
+            (
+                problem
+                    .path
+                    .rsplit('/')
+                    .next()
+                    .unwrap_or_default()
+                    .to_owned(),
+                problem.line,
+                problem.message.clone(),
+            )
+        })
+        .collect();
+    for (file, line, words) in [
+        ("a.yml", Some(2), "expected"),
+        ("b.yml", None, "`type: Nonsense`"),
+        ("c.yml", None, "no content that Crabwalk knows"),
+        ("d.yml", None, "missing.csv"),
+        ("e.yml", None, "Security/4624"),
+    ] {
+        assert!(
+            problems
+                .iter()
+                .any(|problem| problem.0 == file && problem.1 == line && problem.2.contains(words)),
+            "{file}: {problems:#?}"
+        );
+    }
+    assert_eq!((problems.len(), content.detections.len()), (5, 1));
+}
+
+#[test]
+fn binary_files_and_missing_directories_are_named() {
+    let directory = tempfile::tempdir().unwrap_or_else(|error| panic!("{error}"));
+    fs::write(directory.path().join("x.yml"), b"name: a\n\xff\xfe")
+        .unwrap_or_else(|error| panic!("{error}"));
+    let content = Content::load(
+        false,
+        &[directory.path().to_owned(), directory.path().join("none")],
+    );
+    let lines: Vec<_> = content
+        .problems
+        .iter()
+        .map(|problem| (problem.line, problem.message.as_str()))
+        .collect();
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    assert_eq!(lines[0], (Some(2), "not UTF-8 text"));
+    assert!(lines[1].1.contains("cannot be read"), "{lines:?}");
+}
+
+#[test]
+fn later_directories_replace_by_name_or_id() {
+    let first = tempfile::tempdir().unwrap_or_else(|error| panic!("{error}"));
+    let second = tempfile::tempdir().unwrap_or_else(|error| panic!("{error}"));
+    let write = |directory: &tempfile::TempDir, name: &str, text: &str| {
+        fs::write(directory.path().join(name), text).unwrap_or_else(|error| panic!("{error}"));
+    };
+    write(&first, "a.yml", NEW);
+    write(&first, "b.yml", OLD);
+    write(&second, "a.yml", &NEW.replace("New form", "Renamed"));
+    write(
+        &second,
+        "b.yml",
+        &OLD.replace("22222222", "33333333")
+            .replace("version: 2", "version: 9"),
+    );
+    let content = Content::load(false, &[first.path().to_owned(), second.path().to_owned()]);
+    let all: Vec<_> = content
+        .detections
+        .iter()
+        .map(|one| (one.name.as_str(), one.version.as_str()))
+        .collect();
+    assert_eq!(all, [("Old form", "9"), ("Renamed", "3")]);
+}

@@ -1,0 +1,243 @@
+//! What content consists of: detections, stories, baselines.
+
+use std::fmt;
+
+use crate::content::Origin;
+use crate::severity::Severity;
+
+/// What a detection's results mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum DetectionType {
+    /// Tactics, techniques, procedures: a result is a notable and adds risk.
+    Ttp,
+    /// Unusual, not proof: a result adds risk.
+    Anomaly,
+    /// A starting point for people: neither notable nor risk.
+    Hunting,
+    /// Reads risk and makes a notable.
+    Correlation,
+}
+
+impl DetectionType {
+    /// The name that content uses.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ttp => "TTP",
+            Self::Anomaly => "Anomaly",
+            Self::Hunting => "Hunting",
+            Self::Correlation => "Correlation",
+        }
+    }
+
+    /// Reads the name that content uses, in any case.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Ttp, Self::Anomaly, Self::Hunting, Self::Correlation]
+            .into_iter()
+            .find(|kind| kind.name().eq_ignore_ascii_case(text.trim()))
+    }
+
+    /// Whether a finding of this type is a notable.
+    pub fn is_notable(self) -> bool {
+        matches!(self, Self::Ttp | Self::Correlation)
+    }
+
+    /// Whether a finding of this type adds to the risk of its risk objects.
+    pub fn adds_risk(self) -> bool {
+        matches!(self, Self::Ttp | Self::Anomaly)
+    }
+}
+
+impl fmt::Display for DetectionType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// How far a detection is trusted by those who wrote it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum Status {
+    /// Ready for use.
+    #[default]
+    Production,
+    /// Being tried.
+    Experimental,
+    /// Kept for those who rely on it; something better replaces it.
+    Deprecated,
+    /// Awaits validation.
+    Validation,
+    /// No longer to be used.
+    Removed,
+}
+
+impl Status {
+    /// The name that content uses.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Production => "production",
+            Self::Experimental => "experimental",
+            Self::Deprecated => "deprecated",
+            Self::Validation => "validation",
+            Self::Removed => "removed",
+        }
+    }
+
+    /// Reads the name that content uses, in any case.
+    pub fn parse(text: &str) -> Option<Self> {
+        [
+            Self::Production,
+            Self::Experimental,
+            Self::Deprecated,
+            Self::Validation,
+            Self::Removed,
+        ]
+        .into_iter()
+        .find(|status| status.name().eq_ignore_ascii_case(text.trim()))
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// What kind of thing carries risk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RiskObjectKind {
+    /// An account.
+    User,
+    /// A machine.
+    System,
+    /// Anything else.
+    Other,
+}
+
+impl RiskObjectKind {
+    /// The name used in content and in the case document.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::System => "system",
+            Self::Other => "other",
+        }
+    }
+}
+
+impl fmt::Display for RiskObjectKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// A field of the results whose values carry risk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RiskField {
+    /// Name of the field.
+    pub field: String,
+    /// What its values are.
+    pub kind: RiskObjectKind,
+    /// Risk that one result adds to each value, 0 to 100.
+    pub score: u32,
+}
+
+/// A field of the results whose values are what threatens: a process, a file, an address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ThreatField {
+    /// Name of the field.
+    pub field: String,
+    /// What its values are, such as `process_name` or `ip_address`.
+    pub kind: String,
+}
+
+/// A search with metadata, as in ESCU's YAML.
+#[derive(Debug, Clone)]
+pub struct Detection {
+    /// UUID, or the name where content gives none.
+    pub id: String,
+    /// Name.
+    pub name: String,
+    /// Version as the file gives it.
+    pub version: String,
+    /// What its results mean.
+    pub kind: DetectionType,
+    /// How far it is trusted.
+    pub status: Status,
+    /// What it looks for.
+    pub description: String,
+    /// The search, in SPL.
+    pub search: String,
+    /// Names of the stories it belongs to.
+    pub stories: Vec<String>,
+    /// ATT&CK technique ids.
+    pub techniques: Vec<String>,
+    /// Message of a finding; `$field$` stands for a field's value. Empty where content gives none.
+    pub message: String,
+    /// Fields whose values carry risk.
+    pub risk_fields: Vec<RiskField>,
+    /// Fields whose values are what threatens.
+    pub threat_fields: Vec<ThreatField>,
+    /// Risk score of a finding, 0 to 100: what content gives, else the highest of its risk objects.
+    pub risk_score: u32,
+    /// Names of data sources it reads.
+    pub data_sources: Vec<String>,
+    /// Links to read.
+    pub references: Vec<String>,
+    /// How to get the data it needs.
+    pub how_to_implement: String,
+    /// What else may look like it.
+    pub known_false_positives: String,
+    /// Where it was loaded from.
+    pub origin: Origin,
+}
+
+impl Detection {
+    /// Severity of its findings.
+    pub fn severity(&self) -> Severity {
+        Severity::of(self.risk_score)
+    }
+
+    /// Whether it runs unless it is asked for by name: it does unless it was removed.
+    pub fn is_enabled(&self) -> bool {
+        self.status != Status::Removed
+    }
+}
+
+/// A named set of detections.
+#[derive(Debug, Clone)]
+pub struct Story {
+    /// UUID, or the name where content gives none.
+    pub id: String,
+    /// Name; detections name it.
+    pub name: String,
+    /// What it is about.
+    pub description: String,
+    /// The longer text.
+    pub narrative: String,
+    /// Links to read.
+    pub references: Vec<String>,
+    /// Where it was loaded from.
+    pub origin: Origin,
+}
+
+/// A search that learns what is normal.
+#[derive(Debug, Clone)]
+pub struct Baseline {
+    /// UUID, or the name where content gives none.
+    pub id: String,
+    /// Name.
+    pub name: String,
+    /// What it lists.
+    pub description: String,
+    /// The search, in SPL.
+    pub search: String,
+    /// Names of the stories it belongs to.
+    pub stories: Vec<String>,
+    /// Names of the detections that it helps.
+    pub detections: Vec<String>,
+    /// The asset category that its results belong to, where content says so (`tags.asset_category`).
+    pub asset_category: Option<String>,
+    /// The field of its results that names the asset (`tags.asset_field`), else found by name.
+    pub asset_field: Option<String>,
+    /// Where it was loaded from.
+    pub origin: Origin,
+}

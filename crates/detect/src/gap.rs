@@ -1,0 +1,595 @@
+//! What was not there: which detections could not see which hosts, because their events were not collected or never
+//! written.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crabwalk_events::EventType;
+use crabwalk_sources::collect::{Collected, Columns, Coverage, HOST};
+use crabwalk_spl::{Knowledge, Search};
+use datafusion::arrow::array::AsArray;
+
+use crate::detection::Detection;
+
+/// Where events of a type are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Scope {
+    /// By every Windows machine, once it is switched on there.
+    Host,
+    /// By domain controllers only.
+    DomainController,
+    /// By a sensor in the network.
+    Network,
+    /// By whoever has the thing in question; that a host has none says nothing.
+    Some,
+}
+
+/// What is known of an event type that detections need.
+struct Fact {
+    channel: &'static str,
+    event_id: u32,
+    /// What its events tell.
+    what: &'static str,
+    scope: Scope,
+    /// How to have them written.
+    advice: &'static str,
+}
+
+const SYSMON: &str = "Microsoft-Windows-Sysmon/Operational";
+
+/// Event types whose absence says something. Sources: Microsoft's documentation of the audit policy subcategories and of
+/// Sysmon's events.
+const FACTS: [Fact; 14] = [
+    Fact {
+        channel: "Security",
+        event_id: 4624,
+        what: "logons",
+        scope: Scope::Host,
+        advice: "collect the Security log; audit policy \"Logon\": success",
+    },
+    Fact {
+        channel: "Security",
+        event_id: 4625,
+        what: "failed logons",
+        scope: Scope::Some,
+        advice: "audit policy \"Logon\": failure",
+    },
+    Fact {
+        channel: "Security",
+        event_id: 4688,
+        what: "process creation",
+        scope: Scope::Host,
+        advice: "audit policy \"Process Creation\": success, and include command lines in process creation events",
+    },
+    Fact {
+        channel: SYSMON,
+        event_id: 1,
+        what: "process creation",
+        scope: Scope::Host,
+        advice: "install Sysmon and collect its Operational log",
+    },
+    Fact {
+        channel: SYSMON,
+        event_id: 3,
+        what: "network connections",
+        scope: Scope::Host,
+        advice: "let Sysmon log network connections",
+    },
+    Fact {
+        channel: "Security",
+        event_id: 5156,
+        what: "network connections",
+        scope: Scope::Host,
+        advice: "audit policy \"Filtering Platform Connection\": success",
+    },
+    Fact {
+        channel: "Security",
+        event_id: 5157,
+        what: "blocked network connections",
+        scope: Scope::Some,
+        advice: "audit policy \"Filtering Platform Connection\": failure",
+    },
+    Fact {
+        channel: "zeek:conn",
+        event_id: 0,
+        what: "network connections",
+        scope: Scope::Network,
+        advice: "add the conn logs of Zeek",
+    },
+    Fact {
+        channel: "Security",
+        event_id: 4768,
+        what: "Kerberos tickets",
+        scope: Scope::DomainController,
+        advice: "collect the Security log of the domain controllers; audit policy \"Kerberos Authentication Service\": success",
+    },
+    Fact {
+        channel: "Security",
+        event_id: 4769,
+        what: "Kerberos service tickets",
+        scope: Scope::DomainController,
+        advice: "collect the Security log of the domain controllers; audit policy \"Kerberos Service Ticket Operations\": success",
+    },
+    Fact {
+        channel: "Security",
+        event_id: 4776,
+        what: "NTLM validation",
+        scope: Scope::DomainController,
+        advice: "collect the Security log of the domain controllers; audit policy \"Credential Validation\": success",
+    },
+    Fact {
+        channel: "Security",
+        event_id: 4697,
+        what: "services installed",
+        scope: Scope::Some,
+        advice: "audit policy \"Security System Extension\": success",
+    },
+    Fact {
+        channel: "System",
+        event_id: 7045,
+        what: "services installed",
+        scope: Scope::Some,
+        advice: "collect the System log",
+    },
+    Fact {
+        channel: "Security",
+        event_id: 4698,
+        what: "scheduled tasks created",
+        scope: Scope::Some,
+        advice: "audit policy \"Other Object Access Events\": success",
+    },
+];
+
+/// Detections that could not see some hosts, or anything at all.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Gap {
+    /// The hosts that cannot be seen. Empty if it is so everywhere.
+    pub hosts: Vec<String>,
+    /// Number of hosts that wrote any Windows log.
+    pub of_hosts: usize,
+    /// What is missing, such as `Security log` or `process creation events (Sysmon/1, Security/4688)`.
+    pub missing: String,
+    /// Names of the detections that are blind there.
+    pub detections: Vec<String>,
+    /// How to have what is missing.
+    pub advice: Vec<String>,
+}
+
+/// Hosts or detections named in a sentence; more are counted.
+const MOST_NAMES: usize = 4;
+
+impl Gap {
+    /// The statement, for people: what is missing, where, and what cannot be seen because of it.
+    pub fn text(&self) -> String {
+        let blind = list(&self.detections, MOST_NAMES);
+        if self.hosts.is_empty() {
+            format!("no {} at all: {blind} cannot be seen", self.missing)
+        } else {
+            let place = if self.hosts.len() == 1 {
+                "on it"
+            } else {
+                "on them"
+            };
+            let hosts = if self.hosts.len() == self.of_hosts && self.of_hosts > MOST_NAMES {
+                format!("any of {} hosts", self.of_hosts)
+            } else {
+                list(&self.hosts, MOST_NAMES)
+            };
+            format!(
+                "no {} from {hosts}: {blind} cannot be seen {place}",
+                self.missing
+            )
+        }
+    }
+}
+
+/// `a, b and 3 more`.
+fn list(names: &[String], most: usize) -> String {
+    match names {
+        [] => String::new(),
+        [one] => one.clone(),
+        all if all.len() <= most => {
+            let (last, rest) = all.split_last().unwrap_or((&all[0], &[]));
+            format!("{} and {last}", rest.join(", "))
+        }
+        all => format!(
+            "{} and {} more",
+            all[..most - 1].join(", "),
+            all.len() - most + 1
+        ),
+    }
+}
+
+/// Hosts that wrote events of each type, as the events name them.
+pub(crate) fn hosts_by_type(collected: &Collected) -> BTreeMap<EventType, BTreeSet<String>> {
+    let mut all = BTreeMap::new();
+    for table in &collected.tables {
+        let mut hosts: BTreeSet<String> = BTreeSet::new();
+        for batch in &table.batches {
+            let Some(column) = batch
+                .column_by_name(HOST)
+                .and_then(|column| column.as_string_opt::<i32>())
+            else {
+                continue;
+            };
+            let mut last = None;
+            for host in column.iter().flatten() {
+                if last != Some(host) {
+                    if !hosts.contains(host) {
+                        hosts.insert(host.to_owned());
+                    }
+                    last = Some(host);
+                }
+            }
+        }
+        if !hosts.is_empty() {
+            let event_type = EventType {
+                channel: table.channel.clone(),
+                event_id: table.event_id,
+            };
+            all.insert(event_type, hosts);
+        }
+    }
+    all
+}
+
+/// One name for a machine that events call `WS1`, `ws1` and `ws1.example.org`.
+pub fn host_key(name: &str) -> String {
+    let name = name.trim().trim_end_matches('.').to_lowercase();
+    if name.parse::<std::net::IpAddr>().is_ok() {
+        return name;
+    }
+    match name.split_once('.') {
+        Some((short, _)) if !short.is_empty() => short.to_owned(),
+        _ => name,
+    }
+}
+
+/// A channel as people call it.
+fn short_channel(channel: &str) -> &str {
+    let lower = channel.to_lowercase();
+    if lower.contains("sysmon") {
+        return "Sysmon";
+    }
+    match lower.as_str() {
+        "security" => "Security",
+        "system" => "System",
+        "zeek:conn" => "Zeek conn",
+        _ => channel,
+    }
+}
+
+fn fact(event_type: &EventType) -> Option<&'static Fact> {
+    FACTS.iter().find(|fact| {
+        fact.event_id == event_type.event_id
+            && fact.channel.eq_ignore_ascii_case(&event_type.channel)
+    })
+}
+
+fn short_type(event_type: &EventType) -> String {
+    if event_type.event_id == 0 {
+        short_channel(&event_type.channel).to_owned()
+    } else {
+        format!(
+            "{}/{}",
+            short_channel(&event_type.channel),
+            event_type.event_id
+        )
+    }
+}
+
+/// Text for `types`: what they tell, and which they are.
+fn describe(types: &BTreeSet<EventType>) -> String {
+    let mut what: Vec<&str> = Vec::new();
+    for event_type in types {
+        if let Some(fact) = fact(event_type)
+            && !what.contains(&fact.what)
+        {
+            what.push(fact.what);
+        }
+    }
+    let names: Vec<String> = types.iter().map(short_type).collect();
+    let names = list(&names, MOST_NAMES);
+    if what.is_empty() {
+        format!("events of {names}")
+    } else {
+        format!("events of {} ({names})", what.join(" or "))
+    }
+}
+
+fn advice(types: &BTreeSet<EventType>) -> Vec<String> {
+    let mut all: Vec<String> = Vec::new();
+    for fact in types.iter().filter_map(fact) {
+        if !all.iter().any(|one| one == fact.advice) {
+            all.push(fact.advice.to_owned());
+        }
+    }
+    all
+}
+
+/// The statements about a run.
+pub(crate) fn gaps(
+    detections: &[Arc<Detection>],
+    searches: &[Search],
+    knowledge: &Arc<Knowledge>,
+    coverage: &[Coverage],
+    hosts_by_type: &BTreeMap<EventType, BTreeSet<String>>,
+) -> Vec<Gap> {
+    let needs = needs(searches, knowledge);
+    let blind: Vec<(&str, &BTreeSet<EventType>)> = detections
+        .iter()
+        .map(|detection| detection.name.as_str())
+        .zip(&needs)
+        .filter(|(_, needed)| !needed.is_empty())
+        .collect();
+    statements(&blind, coverage, hosts_by_type)
+}
+
+/// The event types that each search reads, of those that content knows.
+fn needs(searches: &[Search], knowledge: &Arc<Knowledge>) -> Vec<BTreeSet<EventType>> {
+    let mut candidates: BTreeSet<EventType> = knowledge
+        .mappings
+        .known_types()
+        .into_iter()
+        .filter(|known| fact(known).is_none())
+        .collect();
+    candidates.extend(FACTS.iter().map(|fact| EventType {
+        channel: fact.channel.to_owned(),
+        event_id: fact.event_id,
+    }));
+    searches
+        .iter()
+        .map(|search| {
+            let demand = crabwalk_spl::demand(std::slice::from_ref(search), knowledge);
+            candidates
+                .iter()
+                .filter(|one| demand.columns(&one.channel, one.event_id) != Columns::None)
+                .cloned()
+                .collect()
+        })
+        .collect()
+}
+
+fn statements(
+    detections: &[(&str, &BTreeSet<EventType>)],
+    coverage: &[Coverage],
+    hosts_by_type: &BTreeMap<EventType, BTreeSet<String>>,
+) -> Vec<Gap> {
+    // What each machine has, under one name a machine.
+    let lower = |event_type: &EventType| EventType {
+        channel: event_type.channel.to_lowercase(),
+        event_id: event_type.event_id,
+    };
+    let mut writers: BTreeMap<EventType, BTreeSet<String>> = BTreeMap::new();
+    for (event_type, hosts) in hosts_by_type {
+        writers
+            .entry(lower(event_type))
+            .or_default()
+            .extend(hosts.iter().map(|host| host_key(host)));
+    }
+    let mut channels: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let mut shown: BTreeMap<String, &str> = BTreeMap::new();
+    for covered in coverage {
+        let windows = !covered.channel.contains(':') && !covered.host.is_empty();
+        if !windows || covered.records == 0 {
+            continue;
+        }
+        let key = host_key(&covered.host);
+        channels
+            .entry(key.clone())
+            .or_default()
+            .insert(covered.channel.to_lowercase());
+        shown.entry(key).or_insert(&covered.host);
+    }
+    // (what is missing, whether everywhere) → (advice, hosts, detections)
+    type Group = (Vec<String>, BTreeSet<String>, BTreeSet<String>);
+    let mut everywhere: BTreeMap<String, Group> = BTreeMap::new();
+    let mut by_host: BTreeMap<(String, String), Group> = BTreeMap::new();
+    for (name, needed) in detections {
+        let present = |event_type: &EventType| {
+            writers
+                .get(&lower(event_type))
+                .is_some_and(|hosts| !hosts.is_empty())
+        };
+        let telling: BTreeSet<EventType> = needed
+            .iter()
+            .filter(|one| fact(one).is_some_and(|fact| fact.scope != Scope::Some))
+            .cloned()
+            .collect();
+        let telling = if telling.is_empty() {
+            (*needed).clone()
+        } else {
+            telling
+        };
+        if !needed.iter().any(present) {
+            let entry = everywhere.entry(describe(&telling)).or_default();
+            entry.0 = advice(&telling);
+            entry.2.insert((*name).to_owned());
+            continue;
+        }
+        let seen_in_network = needed
+            .iter()
+            .any(|one| fact(one).is_some_and(|fact| fact.scope == Scope::Network) && present(one));
+        let local: BTreeSet<EventType> = needed
+            .iter()
+            .filter(|one| fact(one).is_some_and(|fact| fact.scope == Scope::Host))
+            .cloned()
+            .collect();
+        if local.is_empty() || seen_in_network {
+            continue;
+        }
+        for (host, own) in &channels {
+            let sees = needed.iter().any(|one| {
+                writers
+                    .get(&lower(one))
+                    .is_some_and(|hosts| hosts.contains(host))
+            });
+            if sees {
+                continue;
+            }
+            // A log that is not there explains more than an event that is not in it.
+            let absent: BTreeSet<&str> = local
+                .iter()
+                .filter(|one| !own.contains(&one.channel.to_lowercase()))
+                .map(|one| short_channel(&one.channel))
+                .collect();
+            let silent: BTreeSet<EventType> = local
+                .iter()
+                .filter(|one| own.contains(&one.channel.to_lowercase()))
+                .cloned()
+                .collect();
+            let mut missing: Vec<String> = absent
+                .iter()
+                .map(|channel| format!("{channel} log"))
+                .collect();
+            if !silent.is_empty() {
+                missing.push(describe(&silent));
+            }
+            let missing = missing.join(" and no ");
+            // Grouped by what is missing and which detections are blind, so that many hosts make one line.
+            let entry = by_host.entry((missing, host.clone())).or_default();
+            for one in advice(&local) {
+                if !entry.0.contains(&one) {
+                    entry.0.push(one);
+                }
+            }
+            entry.1.insert(
+                shown
+                    .get(host)
+                    .map_or_else(|| host.clone(), |name| (*name).to_owned()),
+            );
+            entry.2.insert((*name).to_owned());
+        }
+    }
+    let mut merged: BTreeMap<(String, BTreeSet<String>), (Vec<String>, BTreeSet<String>)> =
+        BTreeMap::new();
+    for ((missing, _), (advice, hosts, names)) in by_host {
+        let entry = merged.entry((missing, names)).or_default();
+        entry.0 = advice;
+        entry.1.extend(hosts);
+    }
+    let everywhere = everywhere
+        .into_iter()
+        .map(|(missing, (advice, _, names))| Gap {
+            hosts: Vec::new(),
+            of_hosts: channels.len(),
+            missing,
+            detections: names.into_iter().collect(),
+            advice,
+        });
+    let by_host = merged
+        .into_iter()
+        .map(|((missing, names), (advice, hosts))| Gap {
+            hosts: hosts.into_iter().collect(),
+            of_hosts: channels.len(),
+            missing,
+            detections: names.into_iter().collect(),
+            advice,
+        });
+    everywhere.chain(by_host).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kind(channel: &str, event_id: u32) -> EventType {
+        EventType {
+            channel: channel.to_owned(),
+            event_id,
+        }
+    }
+
+    fn covered(host: &str, channel: &str) -> Coverage {
+        Coverage {
+            host: host.to_owned(),
+            channel: channel.to_owned(),
+            first: 0,
+            last: 1,
+            records: 5,
+            cleared: Vec::new(),
+        }
+    }
+
+    fn texts(coverage: &[Coverage], seen: &[(EventType, &[&str])]) -> Vec<String> {
+        let processes = BTreeSet::from([kind(SYSMON, 1), kind("Security", 4688)]);
+        let logons = BTreeSet::from([kind("Security", 4624)]);
+        let tickets = BTreeSet::from([kind("Security", 4769)]);
+        let traffic = BTreeSet::from([
+            kind(SYSMON, 3),
+            kind("Security", 5156),
+            kind("zeek:conn", 0),
+        ]);
+        let detections = [
+            ("PsExec", &processes),
+            ("Schtasks", &processes),
+            ("Pass the hash", &logons),
+            ("Kerberoasting", &tickets),
+            ("RDP traffic", &traffic),
+        ];
+        let hosts = seen
+            .iter()
+            .map(|(kind, hosts)| {
+                (
+                    kind.clone(),
+                    hosts.iter().map(|host| (*host).to_owned()).collect(),
+                )
+            })
+            .collect();
+        statements(&detections, coverage, &hosts)
+            .iter()
+            .map(Gap::text)
+            .collect()
+    }
+
+    #[test]
+    fn what_was_not_there_is_said() {
+        let all = texts(
+            &[
+                covered("DC1", "Security"),
+                covered("WS1", "Security"),
+                covered("WS2", SYSMON),
+                covered("ws2.example.org", SYSMON),
+                covered("sensor", "zeek:conn"),
+            ],
+            &[
+                (kind("Security", 4624), &["DC1", "WS1"]),
+                (kind("Security", 4688), &["WS1"]),
+                (kind(SYSMON, 1), &["WS2.example.org"]),
+                (kind("zeek:conn", 0), &["sensor"]),
+            ],
+        );
+        assert_eq!(
+            all,
+            [
+                "no events of Kerberos service tickets (Security/4769) at all: Kerberoasting cannot be seen",
+                "no Security log from WS2: Pass the hash cannot be seen on it",
+                "no Sysmon log and no events of process creation (Security/4688) from DC1: PsExec and Schtasks cannot be seen on it",
+            ]
+        );
+    }
+
+    #[test]
+    fn many_hosts_make_one_line() {
+        let mut coverage = vec![covered("DC1", "Security")];
+        coverage.extend((0..50).map(|index| covered(&format!("WS{index:02}"), "System")));
+        let all = texts(&coverage, &[(kind("Security", 4624), &["DC1"])]);
+        assert!(all.contains(
+            &"no Security log from WS00, WS01, WS02 and 47 more: Pass the hash cannot be seen on them".to_owned()
+        ));
+        assert_eq!(all.len(), 4, "{all:#?}");
+    }
+
+    #[test]
+    fn a_machine_has_one_name() {
+        for (name, key) in [
+            ("WS1", "ws1"),
+            ("ws1.example.org.", "ws1"),
+            ("10.0.0.1", "10.0.0.1"),
+            ("fe80::1", "fe80::1"),
+            (".odd", ".odd"),
+        ] {
+            assert_eq!(host_key(name), key, "{name}");
+        }
+    }
+}

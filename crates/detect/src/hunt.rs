@@ -1,0 +1,457 @@
+//! Running detections over events.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crabwalk_events::Catalog;
+use crabwalk_sources::collect::{Collected, Coverage, Demand, TIME};
+use crabwalk_spl::{Engine, EngineOptions, Knowledge, Results, Search, SearchError};
+use datafusion::arrow::array::{AsArray, BooleanArray};
+use datafusion::arrow::compute::filter_record_batch;
+use datafusion::arrow::datatypes::Int64Type;
+
+use crate::content::{Content, ContentProblem, Origin};
+use crate::detection::Detection;
+use crate::finding::{self, Finding};
+use crate::gap::{self, Gap};
+
+/// Stack of the threads that plan and run searches: plans nest as deep as searches do.
+const STACK: usize = 16 << 20;
+
+/// What to run, and how.
+#[derive(Debug, Clone)]
+pub struct HuntOptions {
+    /// Threads, at least 1.
+    pub threads: usize,
+    /// What `now()` means, seconds since 1970-01-01 UTC.
+    pub now: f64,
+    /// Run only detections with these names or ids (any case; `*` stands for any text). Empty: all that are enabled.
+    pub detections: Vec<String>,
+    /// Leave out events before this, microseconds since 1970-01-01 UTC.
+    pub since: Option<i64>,
+    /// Leave out events after this, microseconds since 1970-01-01 UTC.
+    pub until: Option<i64>,
+}
+
+impl Default for HuntOptions {
+    fn default() -> Self {
+        Self {
+            threads: 1,
+            now: 0.0,
+            detections: Vec::new(),
+            since: None,
+            until: None,
+        }
+    }
+}
+
+/// Why a hunt cannot be done at all.
+#[derive(Debug, thiserror::Error)]
+pub enum HuntError {
+    /// No detection has such a name.
+    #[error("no detection is called `{name}`; `crabwalk content list` shows the names{}", did_you_mean(.similar))]
+    NoSuchDetection {
+        /// What was asked for.
+        name: String,
+        /// A name like it.
+        similar: Option<String>,
+    },
+    /// There is no detection to run.
+    #[error(
+        "there is no detection to run: give content with `--content DIR`, or leave out `--no-builtin`"
+    )]
+    NoDetections,
+    /// What was read does not fit together.
+    #[error("the events that were read do not fit together: {0}")]
+    Events(#[from] datafusion::arrow::error::ArrowError),
+    /// The engine could not be set up, or a search of the user failed.
+    #[error("{0}")]
+    Search(#[from] SearchError),
+    /// The machine gave no thread or runtime.
+    #[error("no thread could be started: {0}")]
+    Thread(#[from] std::io::Error),
+}
+
+fn did_you_mean(similar: &Option<String>) -> String {
+    similar
+        .as_ref()
+        .map(|name| format!("; did you mean `{name}`?"))
+        .unwrap_or_default()
+}
+
+/// Detections, ready to run.
+pub struct Hunt {
+    knowledge: Arc<Knowledge>,
+    searches: Vec<Search>,
+    /// The detection of each search.
+    detections: Vec<Arc<Detection>>,
+    problems: Vec<ContentProblem>,
+    options: HuntOptions,
+    demand: Box<dyn Demand>,
+}
+
+/// What a hunt found.
+#[derive(Default)]
+pub struct Outcome {
+    /// Findings by time.
+    pub findings: Vec<Finding>,
+    /// What could not be seen, and why.
+    pub gaps: Vec<Gap>,
+    /// What was wrong with content.
+    pub problems: Vec<ContentProblem>,
+    /// What each log of each host covers.
+    pub coverage: Vec<Coverage>,
+    /// Machines that wrote events of each type that some detection reads; types as `channel/id`.
+    pub hosts_by_type: BTreeMap<String, Vec<String>>,
+    /// Number of detections that ran.
+    pub detections: usize,
+    /// Distinct events read.
+    pub events: u64,
+    /// Copies of events that were left out.
+    pub duplicates: u64,
+    /// What was known, with assets and identities.
+    pub knowledge: Arc<Knowledge>,
+}
+
+impl Hunt {
+    /// Chooses the detections and parses their searches. A search that cannot be parsed becomes a problem of the content.
+    ///
+    /// # Errors
+    /// If a detection that was asked for does not exist, or there is none at all.
+    pub fn new(content: Content, options: HuntOptions) -> Result<Self, HuntError> {
+        let Content {
+            detections,
+            knowledge,
+            mut problems,
+            ..
+        } = content;
+        let chosen = choose(&detections, &options.detections)?;
+        if chosen.is_empty() && problems.is_empty() {
+            return Err(HuntError::NoDetections);
+        }
+        let knowledge = Arc::new(knowledge);
+        let mut searches = Vec::new();
+        let mut runnable = Vec::new();
+        for detection in chosen {
+            match Search::parse(&detection.name, &detection.search, &knowledge) {
+                Ok(search) => {
+                    searches.push(search);
+                    runnable.push(detection);
+                }
+                Err(error) => {
+                    problems.push(search_problem(&detection.origin, &detection.search, &error))
+                }
+            }
+        }
+        let demand = crabwalk_spl::demand(&searches, &knowledge);
+        Ok(Self {
+            knowledge,
+            searches,
+            detections: runnable,
+            problems,
+            options,
+            demand,
+        })
+    }
+
+    /// What the readers must decode.
+    pub fn demand(&self) -> &dyn Demand {
+        self.demand.as_ref()
+    }
+
+    /// The detections that will run.
+    pub fn detections(&self) -> &[Arc<Detection>] {
+        &self.detections
+    }
+
+    /// What was wrong with content so far.
+    pub fn problems(&self) -> &[ContentProblem] {
+        &self.problems
+    }
+
+    /// Runs the detections over what was read.
+    ///
+    /// # Errors
+    /// If no engine can be set up. A detection that fails is a problem of the content; the others run.
+    pub fn run(self, mut collected: Collected) -> Result<Outcome, HuntError> {
+        let hosts_by_type = gap::hosts_by_type(&collected);
+        keep_times(&mut collected, self.options.since, self.options.until)?;
+        let duplicates = collected.duplicates;
+        let catalog = Arc::new(Catalog::new(collected)?);
+        let threads = workers(&catalog, self.options.threads);
+        let engine = Engine::new(
+            Arc::clone(&catalog),
+            Arc::clone(&self.knowledge),
+            EngineOptions {
+                now: self.options.now,
+                threads: 1,
+            },
+        );
+        let make = |index: usize, results: Results| {
+            let found = finding::findings(&self.detections[index], &results, &catalog);
+            (found, results.warnings)
+        };
+        let done = run_all(&engine, &self.searches, threads, &make)?;
+        let mut outcome = Outcome {
+            problems: self.problems,
+            coverage: catalog.coverage().to_vec(),
+            detections: self.searches.len(),
+            events: catalog
+                .coverage()
+                .iter()
+                .map(|covered| covered.records)
+                .sum(),
+            duplicates,
+            knowledge: Arc::clone(&self.knowledge),
+            ..Outcome::default()
+        };
+        for ((detection, search), result) in self.detections.iter().zip(&self.searches).zip(done) {
+            match result {
+                Ok((found, warnings)) => {
+                    outcome.findings.extend(found);
+                    for warning in warnings {
+                        outcome.problems.push(ContentProblem {
+                            path: detection.origin.path.clone(),
+                            line: line_of(&detection.origin, search.text(), warning.span.start),
+                            column: None,
+                            message: match &warning.help {
+                                Some(help) => {
+                                    format!("{}: {}; {help}", detection.name, warning.message)
+                                }
+                                None => format!("{}: {}", detection.name, warning.message),
+                            },
+                            fatal: false,
+                        });
+                    }
+                }
+                Err(Failure::Search(error)) => {
+                    outcome
+                        .problems
+                        .push(search_problem(&detection.origin, search.text(), &error));
+                }
+                Err(Failure::Panic(message)) => outcome.problems.push(ContentProblem {
+                    path: detection.origin.path.clone(),
+                    line: detection.origin.search_line,
+                    column: None,
+                    message: format!(
+                        "{}: internal error, please report it: {message}",
+                        detection.name
+                    ),
+                    fatal: true,
+                }),
+            }
+        }
+        finding::put_in_order(&mut outcome.findings);
+        outcome.gaps = gap::gaps(
+            &self.detections,
+            &self.searches,
+            &self.knowledge,
+            &outcome.coverage,
+            &hosts_by_type,
+        );
+        outcome.hosts_by_type = hosts_by_type
+            .into_iter()
+            .map(|(event_type, hosts)| (event_type.to_string(), hosts.into_iter().collect()))
+            .collect();
+        Ok(outcome)
+    }
+}
+
+/// The detections that are meant by the filters; all that are enabled if there is no filter.
+fn choose(all: &[Arc<Detection>], filters: &[String]) -> Result<Vec<Arc<Detection>>, HuntError> {
+    if filters.is_empty() {
+        return Ok(all.iter().filter(|one| one.is_enabled()).cloned().collect());
+    }
+    let mut chosen: Vec<Arc<Detection>> = Vec::new();
+    for filter in filters {
+        let before = chosen.len();
+        let mut already = false;
+        for one in all {
+            if matches_pattern(filter, &one.name) || matches_pattern(filter, &one.id) {
+                if chosen.iter().any(|other| Arc::ptr_eq(other, one)) {
+                    already = true;
+                } else {
+                    chosen.push(Arc::clone(one));
+                }
+            }
+        }
+        if chosen.len() == before && !already {
+            return Err(HuntError::NoSuchDetection {
+                name: filter.clone(),
+                similar: most_alike(filter, all.iter().map(|one| one.name.as_str())),
+            });
+        }
+    }
+    Ok(chosen)
+}
+
+/// Whether `text` fits `pattern`, where `*` stands for any text, without regard to case.
+pub fn matches_pattern(pattern: &str, text: &str) -> bool {
+    let (pattern, text) = (pattern.trim().to_lowercase(), text.to_lowercase());
+    let mut parts = pattern.split('*');
+    let first = parts.next().unwrap_or_default();
+    let Some(mut rest) = text.strip_prefix(first) else {
+        return false;
+    };
+    let parts: Vec<&str> = parts.collect();
+    let Some((last, middle)) = parts.split_last() else {
+        return rest.is_empty();
+    };
+    for part in middle {
+        match rest.find(part) {
+            Some(at) => rest = &rest[at + part.len()..],
+            None => return false,
+        }
+    }
+    rest.ends_with(last)
+}
+
+/// The name that shares most words with `wanted`, if any does.
+pub fn most_alike<'n>(wanted: &str, names: impl Iterator<Item = &'n str>) -> Option<String> {
+    let words = |text: &str| -> Vec<String> {
+        text.to_lowercase()
+            .split(|c: char| !c.is_alphanumeric())
+            .filter(|word| word.len() > 2)
+            .map(str::to_owned)
+            .collect()
+    };
+    let wanted = words(wanted);
+    names
+        .map(|name| {
+            let own = words(name);
+            let shared = wanted
+                .iter()
+                .filter(|word| own.iter().any(|other| other.contains(word.as_str())))
+                .count();
+            (shared, std::cmp::Reverse(own.len()), name)
+        })
+        .filter(|(shared, ..)| *shared > 0)
+        .max()
+        .map(|(.., name)| name.to_owned())
+}
+
+/// A search's error as a problem of the file it is in.
+pub(crate) fn search_problem(origin: &Origin, text: &str, error: &SearchError) -> ContentProblem {
+    let at = error.diagnostics().first().map(|one| one.span.start);
+    ContentProblem {
+        path: origin.path.clone(),
+        line: at
+            .and_then(|at| line_of(origin, text, at))
+            .or(origin.search_line),
+        column: None,
+        message: error.to_string(),
+        fatal: true,
+    }
+}
+
+/// The line of the file on which an offset of the search stands.
+fn line_of(origin: &Origin, text: &str, offset: u32) -> Option<usize> {
+    let before = text.as_bytes().get(..offset as usize)?;
+    let lines = before.iter().filter(|byte| **byte == b'\n').count();
+    origin.search_line.map(|first| first + lines)
+}
+
+/// One thread for every few thousand events: starting more costs more than it gains.
+fn workers(catalog: &Catalog, threads: usize) -> usize {
+    let rows: usize = catalog.tables().iter().map(|table| table.rows()).sum();
+    threads.clamp(1, 64).min(1 + rows / 5_000)
+}
+
+pub(crate) enum Failure {
+    Search(SearchError),
+    Panic(String),
+}
+
+/// Runs searches on some threads; what `make` makes of their results is returned in the order of the searches.
+pub(crate) fn run_all<T: Send>(
+    engine: &Engine,
+    searches: &[Search],
+    threads: usize,
+    make: &(dyn Fn(usize, Results) -> T + Sync),
+) -> Result<Vec<Result<T, Failure>>, HuntError> {
+    let next = AtomicUsize::new(0);
+    let done: Mutex<Vec<(usize, Result<T, Failure>)>> =
+        Mutex::new(Vec::with_capacity(searches.len()));
+    let work = || -> Result<(), std::io::Error> {
+        let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            let Some(search) = searches.get(index) else {
+                return Ok(());
+            };
+            let run = || {
+                runtime
+                    .block_on(engine.run(search))
+                    .map(|results| make(index, results))
+            };
+            let result = match catch_unwind(AssertUnwindSafe(run)) {
+                Ok(Ok(made)) => Ok(made),
+                Ok(Err(error)) => Err(Failure::Search(error)),
+                Err(panic) => Err(Failure::Panic(
+                    panic
+                        .downcast_ref::<String>()
+                        .map(String::as_str)
+                        .or_else(|| panic.downcast_ref::<&str>().copied())
+                        .unwrap_or("no message")
+                        .to_owned(),
+                )),
+            };
+            done.lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push((index, result));
+        }
+    };
+    std::thread::scope(|scope| -> Result<(), std::io::Error> {
+        let mut started = Vec::new();
+        for _ in 0..threads.min(searches.len()) {
+            started.push(
+                std::thread::Builder::new()
+                    .stack_size(STACK)
+                    .spawn_scoped(scope, work)?,
+            );
+        }
+        for thread in started {
+            thread
+                .join()
+                .unwrap_or_else(|_| Err(std::io::Error::other("a thread ended early")))?;
+        }
+        Ok(())
+    })?;
+    let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+    done.sort_by_key(|(index, _)| *index);
+    Ok(done.into_iter().map(|(_, result)| result).collect())
+}
+
+/// Leaves out events outside a span of time, given in microseconds, both ends included.
+pub(crate) fn keep_times(
+    collected: &mut Collected,
+    since: Option<i64>,
+    until: Option<i64>,
+) -> Result<(), datafusion::arrow::error::ArrowError> {
+    if since.is_none() && until.is_none() {
+        return Ok(());
+    }
+    let range = since.unwrap_or(i64::MIN)..=until.unwrap_or(i64::MAX);
+    for table in &mut collected.tables {
+        for batch in &mut table.batches {
+            let Some(times) = batch.column_by_name(TIME) else {
+                continue;
+            };
+            let keep: BooleanArray = times
+                .as_primitive::<Int64Type>()
+                .iter()
+                .map(|time| Some(time.is_some_and(|time| range.contains(&time))))
+                .collect();
+            if keep.true_count() < batch.num_rows() {
+                *batch = filter_record_batch(batch, &keep)?;
+            }
+        }
+        table.batches.retain(|batch| batch.num_rows() > 0);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

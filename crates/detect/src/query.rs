@@ -1,0 +1,112 @@
+//! One search of the user.
+
+use std::sync::Arc;
+
+use crabwalk_events::Catalog;
+use crabwalk_sources::collect::{Collected, Demand};
+use crabwalk_spl::{Diagnostic, Engine, EngineOptions, Knowledge, Search};
+
+use crate::content::{Content, ContentProblem, Origin};
+use crate::hunt::{Failure, HuntError, HuntOptions, keep_times, run_all, search_problem};
+
+/// A search, ready to run.
+pub struct Query {
+    knowledge: Arc<Knowledge>,
+    searches: Vec<Search>,
+    demand: Box<dyn Demand>,
+}
+
+/// What a search gave.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// Names of the visible columns.
+    pub columns: Vec<String>,
+    /// Rows: the values of each column; none where there is no value.
+    pub rows: Vec<Vec<Vec<String>>>,
+    /// What looks wrong with the search, such as a field that no event has.
+    pub warnings: Vec<Diagnostic>,
+}
+
+impl Query {
+    /// Parses searches; `name` is what errors call each.
+    ///
+    /// # Errors
+    /// What is wrong with a search, pointing into its text.
+    pub fn new(searches: &[(&str, &str)], content: Content) -> Result<Self, HuntError> {
+        let knowledge = Arc::new(content.knowledge);
+        let searches = searches
+            .iter()
+            .map(|(name, text)| Search::parse(name, text, &knowledge))
+            .collect::<Result<Vec<_>, _>>()?;
+        let demand = crabwalk_spl::demand(&searches, &knowledge);
+        Ok(Self {
+            knowledge,
+            searches,
+            demand,
+        })
+    }
+
+    /// What is wrong with searches, given as name, text and place.
+    pub fn check(searches: &[(&str, &str, &Origin)], content: &Content) -> Vec<ContentProblem> {
+        searches
+            .iter()
+            .filter_map(|(name, text, origin)| {
+                let error = Search::parse(name, text, &content.knowledge).err()?;
+                Some(search_problem(origin, text, &error))
+            })
+            .collect()
+    }
+
+    /// What the readers must decode.
+    pub fn demand(&self) -> &dyn Demand {
+        self.demand.as_ref()
+    }
+
+    /// Runs the searches over what was read; one answer each, in their order.
+    ///
+    /// # Errors
+    /// What went wrong with a search, pointing into its text.
+    pub fn run(
+        self,
+        mut collected: Collected,
+        options: &HuntOptions,
+    ) -> Result<Vec<Answer>, HuntError> {
+        keep_times(&mut collected, options.since, options.until)?;
+        let catalog = Arc::new(Catalog::new(collected)?);
+        // A search alone may use all threads; several run side by side.
+        let alone = if self.searches.len() == 1 {
+            options.threads.max(1)
+        } else {
+            1
+        };
+        let engine = Engine::new(
+            catalog,
+            self.knowledge,
+            EngineOptions {
+                now: options.now,
+                threads: alone,
+            },
+        );
+        let make = |_: usize, results: crabwalk_spl::Results| {
+            let columns: Vec<String> = results.columns.clone();
+            let rows = results
+                .rows()
+                .map(|row| columns.iter().map(|column| row.values(column)).collect())
+                .collect();
+            Answer {
+                columns,
+                rows,
+                warnings: results.warnings,
+            }
+        };
+        run_all(&engine, &self.searches, options.threads, &make)?
+            .into_iter()
+            .map(|result| {
+                result.map_err(|failure| match failure {
+                    Failure::Search(error) => HuntError::Search(error),
+                    Failure::Panic(message) => HuntError::Thread(std::io::Error::other(message)),
+                })
+            })
+            .collect()
+    }
+}

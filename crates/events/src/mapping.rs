@@ -1,0 +1,241 @@
+//! Field mappings: how the fields of an event type are called in Splunk's and CIM's vocabularies.
+//!
+//! Mappings are content (`fields/*.yml`), a list of entries per file:
+//!
+//! ```yaml
+//! - event_types: ["Security/4624"]
+//!   event_data: [TargetUserName, LogonType]
+//!   aliases:
+//!     user: TargetUserName
+//! ```
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use serde::Deserialize;
+
+/// A kind of event: the channel of a Windows log with the event id, or the kind of log of another source with id 0.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EventType {
+    /// Channel as its events name it, or a kind of log such as `zeek:conn`.
+    pub channel: String,
+    /// Event id, 0 where the source has none.
+    pub event_id: u32,
+}
+
+impl EventType {
+    /// Whether events of this type come from a Windows event log.
+    pub fn is_windows(&self) -> bool {
+        self.event_id != 0
+    }
+}
+
+impl fmt::Display for EventType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.channel, self.event_id)
+    }
+}
+
+/// A pattern of event types: `Security/4624`, `Security/*`, `zeek:conn/0`, `*/*` (every Windows event).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TypePattern {
+    /// Lower case; `None` for every Windows channel.
+    channel: Option<String>,
+    event_id: Option<u32>,
+}
+
+impl TypePattern {
+    /// Reads a pattern.
+    ///
+    /// # Errors
+    /// A sentence that says what is wrong with it.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let (channel, id) = text.rsplit_once('/').ok_or_else(|| {
+            format!("`{text}` is no event type: write `channel/event id`, such as `Security/4624`")
+        })?;
+        let event_id =
+            if id == "*" {
+                None
+            } else {
+                Some(id.parse().map_err(|_| {
+                    format!("`{id}` in `{text}` is no event id: write a number or `*`")
+                })?)
+            };
+        Ok(Self {
+            channel: (channel != "*").then(|| channel.to_lowercase()),
+            event_id,
+        })
+    }
+
+    /// Whether an event type fits.
+    pub fn matches(&self, channel: &str, event_id: u32) -> bool {
+        let same_channel = match &self.channel {
+            Some(own) => own.eq_ignore_ascii_case(channel) || *own == channel.to_lowercase(),
+            None => event_id != 0,
+        };
+        same_channel && self.event_id.is_none_or(|own| own == event_id)
+    }
+
+    /// How narrow the pattern is: of two that fit, the one with more wins.
+    fn weight(&self) -> u8 {
+        2 * u8::from(self.channel.is_some()) + u8::from(self.event_id.is_some())
+    }
+
+    /// The channel and id of a pattern without wildcards.
+    pub fn exact(&self) -> Option<(&str, u32)> {
+        Some((self.channel.as_deref()?, self.event_id?))
+    }
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawEntry {
+    event_types: Vec<String>,
+    #[serde(default)]
+    event_data: Vec<String>,
+    #[serde(default)]
+    aliases: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Clone)]
+struct Entry {
+    patterns: Vec<TypePattern>,
+    event_data: BTreeSet<String>,
+    aliases: BTreeMap<String, String>,
+}
+
+/// All field mappings of a run.
+#[derive(Debug, Clone, Default)]
+pub struct FieldMappings {
+    entries: Vec<Entry>,
+}
+
+/// The mappings of one event type.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TypeMapping {
+    /// Name of an alias → SPL eval expression.
+    pub aliases: BTreeMap<String, String>,
+    /// Names of the fields that such events can have, where the content knows them.
+    pub event_data: BTreeSet<String>,
+}
+
+impl FieldMappings {
+    /// Adds the entries of one YAML text. Later entries win over earlier ones that are equally narrow.
+    ///
+    /// # Errors
+    /// What is wrong with the text, with line and column where it is YAML's form.
+    pub fn add_yaml(&mut self, text: &str) -> Result<(), String> {
+        let raw: Vec<RawEntry> = serde_saphyr::from_str(text).map_err(|error| error.to_string())?;
+        for entry in raw {
+            let patterns = entry
+                .event_types
+                .iter()
+                .map(|text| TypePattern::parse(text))
+                .collect::<Result<_, _>>()?;
+            self.entries.push(Entry {
+                patterns,
+                event_data: entry.event_data.into_iter().collect(),
+                aliases: entry.aliases,
+            });
+        }
+        Ok(())
+    }
+
+    /// What is known of an event type.
+    pub fn of(&self, channel: &str, event_id: u32) -> TypeMapping {
+        let mut fitting: Vec<(u8, &Entry)> = self
+            .entries
+            .iter()
+            .filter_map(|entry| {
+                let weight = entry
+                    .patterns
+                    .iter()
+                    .filter(|p| p.matches(channel, event_id))
+                    .map(TypePattern::weight)
+                    .max()?;
+                Some((weight, entry))
+            })
+            .collect();
+        fitting.sort_by_key(|(weight, _)| *weight);
+        let mut mapping = TypeMapping::default();
+        for (_, entry) in fitting {
+            mapping.event_data.extend(entry.event_data.iter().cloned());
+            for (name, expression) in &entry.aliases {
+                mapping.aliases.insert(name.clone(), expression.clone());
+            }
+        }
+        mapping
+    }
+
+    /// The event types that some entry names without wildcards, channels in lower case.
+    pub fn known_types(&self) -> BTreeSet<EventType> {
+        self.entries
+            .iter()
+            .flat_map(|entry| &entry.patterns)
+            .filter_map(TypePattern::exact)
+            .map(|(channel, event_id)| EventType {
+                channel: channel.to_owned(),
+                event_id,
+            })
+            .collect()
+    }
+
+    /// Every alias with the expressions that some event type gives it.
+    pub fn expressions(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.entries.iter().flat_map(|entry| {
+            entry
+                .aliases
+                .iter()
+                .map(|(name, text)| (name.as_str(), text.as_str()))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn narrower_entries_win() {
+        let mut mappings = FieldMappings::default();
+        mappings
+            .add_yaml(
+                "- event_types: ['Security/4624']\n  aliases: {user: TargetUserName}\n  event_data: [TargetUserName]\n\
+                 - event_types: ['*/*']\n  aliases: {user: UserID, dest: host}\n\
+                 - event_types: ['security/*']\n  aliases: {user: SubjectUserName}\n",
+            )
+            .unwrap_or_else(|error| panic!("{error}"));
+        for (channel, id, user) in [
+            ("Security", 4624, Some("TargetUserName")),
+            ("SECURITY", 4625, Some("SubjectUserName")),
+            ("System", 7045, Some("UserID")),
+            ("zeek:conn", 0, None),
+        ] {
+            let mapping = mappings.of(channel, id);
+            assert_eq!(
+                mapping.aliases.get("user").map(String::as_str),
+                user,
+                "{channel}/{id}"
+            );
+        }
+        assert!(
+            mappings
+                .of("Security", 4624)
+                .event_data
+                .contains("TargetUserName")
+        );
+    }
+
+    #[test]
+    fn patterns_say_what_is_wrong() {
+        for text in ["Security", "Security/x"] {
+            assert!(TypePattern::parse(text).is_err_and(|message| message.contains(text)));
+        }
+        assert_eq!(
+            TypePattern::parse("Microsoft-Windows-Sysmon/Operational/1")
+                .ok()
+                .and_then(|p| p.exact().map(|(c, i)| (c.to_owned(), i))),
+            Some(("microsoft-windows-sysmon/operational".to_owned(), 1))
+        );
+    }
+}
