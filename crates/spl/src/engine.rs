@@ -45,7 +45,6 @@ impl Engine {
             .with_information_schema(false)
             .with_create_default_catalog_and_schema(false);
         let session = SessionContext::new_with_config(config);
-        crate::expr::register(&session);
         Self { catalog, knowledge, context: EvalContext { now: options.now }, session }
     }
 
