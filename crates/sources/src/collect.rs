@@ -9,7 +9,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, Int64Array, ListArray, RecordBatch, StringArray, UInt32Array, UInt64Array};
+use arrow_array::{
+    ArrayRef, Int64Array, ListArray, RecordBatch, StringArray, UInt32Array, UInt64Array,
+};
 use arrow_buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow_schema::{ArrowError, DataType, Field, Schema};
 
@@ -223,7 +225,10 @@ impl<'d> Collector<'d> {
             columns: Vec::new(),
             by_name: HashMap::new(),
             times: Vec::new(),
-            hosts: Column { name: HOST.to_owned(), ..Column::default() },
+            hosts: Column {
+                name: HOST.to_owned(),
+                ..Column::default()
+            },
             sources: Vec::new(),
             records: Vec::new(),
             keys: Vec::new(),
@@ -248,7 +253,10 @@ impl<'d> Collector<'d> {
             Columns::Named(names) => !reserved && names.contains(name),
         };
         let id = needed.then(|| {
-            table.columns.push(Column { name: name.to_owned(), ..Column::default() });
+            table.columns.push(Column {
+                name: name.to_owned(),
+                ..Column::default()
+            });
             ColumnId(u32::try_from(table.columns.len() - 1).unwrap_or(u32::MAX))
         });
         table.by_name.insert(name.to_owned(), id);
@@ -337,7 +345,9 @@ impl<'d> Collector<'d> {
             while column.rows.last() == Some(&row) {
                 column.rows.pop();
                 column.ends.pop();
-                column.data.truncate(column.ends.last().copied().unwrap_or(0) as usize);
+                column
+                    .data
+                    .truncate(column.ends.last().copied().unwrap_or(0) as usize);
             }
         }
         table.times.pop();
@@ -380,7 +390,8 @@ impl<'d> Collector<'d> {
     /// # Errors
     /// An Arrow error where a column cannot be built (a value over 2 GiB).
     pub fn merge(parts: Vec<Collector<'_>>) -> Result<Collected, ArrowError> {
-        let mut tables: BTreeMap<(String, u32), (String, BTreeSet<String>, Vec<RecordBatch>)> = BTreeMap::new();
+        let mut tables: BTreeMap<(String, u32), (String, BTreeSet<String>, Vec<RecordBatch>)> =
+            BTreeMap::new();
         let mut coverage: BTreeMap<(String, String), Coverage> = BTreeMap::new();
         let mut duplicates = 0;
         let mut seen_before: Vec<Seen> = Vec::new();
@@ -417,10 +428,19 @@ impl<'d> Collector<'d> {
             }
             seen_before.push(part.seen);
         }
-        let mut collected = Collected { duplicates, ..Collected::default() };
+        let mut collected = Collected {
+            duplicates,
+            ..Collected::default()
+        };
         for ((_, event_id), (channel, fields_seen, batches)) in tables {
             let (schema, batches) = same_schema(batches)?;
-            collected.tables.push(EventTable { channel, event_id, fields_seen, schema, batches });
+            collected.tables.push(EventTable {
+                channel,
+                event_id,
+                fields_seen,
+                schema,
+                batches,
+            });
         }
         collected.coverage = coverage.into_values().collect();
         for covered in &mut collected.coverage {
@@ -485,7 +505,11 @@ impl Table {
                 continue;
             }
             let array = column.finish(rows);
-            fields.push(Field::new(column.name.clone(), array.data_type().clone(), true));
+            fields.push(Field::new(
+                column.name.clone(),
+                array.data_type().clone(),
+                true,
+            ));
             arrays.push(array);
         }
         // All arrays have `rows` rows by construction, so this cannot fail; an empty batch would be the only loss.
@@ -505,7 +529,8 @@ impl Column {
             end -= 1;
         }
         self.data.extend_from_slice(&value.as_bytes()[..end]);
-        self.ends.push(u32::try_from(self.data.len()).unwrap_or(u32::MAX));
+        self.ends
+            .push(u32::try_from(self.data.len()).unwrap_or(u32::MAX));
         self.rows.push(row);
     }
 
@@ -513,7 +538,10 @@ impl Column {
     fn finish(&mut self, rows: usize) -> ArrayRef {
         let values = self.ends.len();
         let multivalued = self.rows.windows(2).any(|pair| pair[0] == pair[1]);
-        let ends = self.ends.iter().map(|end| i32::try_from(*end).unwrap_or(i32::MAX));
+        let ends = self
+            .ends
+            .iter()
+            .map(|end| i32::try_from(*end).unwrap_or(i32::MAX));
         let data = Buffer::from_vec(std::mem::take(&mut self.data));
         let array: ArrayRef = if multivalued {
             let offsets: Vec<i32> = std::iter::once(0).chain(ends).collect();
@@ -566,12 +594,18 @@ fn string_array(offsets: Vec<i32>, data: Buffer, nulls: Option<NullBuffer>) -> S
     StringArray::new(OffsetBuffer::new(ScalarBuffer::from(offsets)), data, nulls)
 }
 
-fn without_copies(batch: RecordBatch, keys: &[u64], copies: &BTreeSet<u64>) -> Result<RecordBatch, ArrowError> {
+fn without_copies(
+    batch: RecordBatch,
+    keys: &[u64],
+    copies: &BTreeSet<u64>,
+) -> Result<RecordBatch, ArrowError> {
     if copies.is_empty() || !keys.iter().any(|key| copies.contains(key)) {
         return Ok(batch);
     }
-    let keep: arrow_array::BooleanArray =
-        keys.iter().map(|key| Some(*key == 0 || !copies.contains(key))).collect();
+    let keep: arrow_array::BooleanArray = keys
+        .iter()
+        .map(|key| Some(*key == 0 || !copies.contains(key)))
+        .collect();
     arrow_select::filter::filter_record_batch(&batch, &keep)
 }
 
@@ -582,7 +616,9 @@ fn same_schema(batches: Vec<RecordBatch>) -> Result<(Arc<Schema>, Vec<RecordBatc
     for batch in &batches {
         for field in batch.schema().fields() {
             match by_name.get(field.name()) {
-                Some(at) if matches!(field.data_type(), DataType::List(_)) => fields[*at] = field.as_ref().clone(),
+                Some(at) if matches!(field.data_type(), DataType::List(_)) => {
+                    fields[*at] = field.as_ref().clone()
+                }
                 Some(_) => {}
                 None => {
                     by_name.insert(field.name().clone(), fields.len());
@@ -600,8 +636,13 @@ fn same_schema(batches: Vec<RecordBatch>) -> Result<(Arc<Schema>, Vec<RecordBatc
                 .fields()
                 .iter()
                 .map(|field| match batch.column_by_name(field.name()) {
-                    None => Ok(arrow_array::new_null_array(field.data_type(), batch.num_rows())),
-                    Some(column) if column.data_type() == field.data_type() => Ok(Arc::clone(column)),
+                    None => Ok(arrow_array::new_null_array(
+                        field.data_type(),
+                        batch.num_rows(),
+                    )),
+                    Some(column) if column.data_type() == field.data_type() => {
+                        Ok(Arc::clone(column))
+                    }
                     Some(column) => as_list(column),
                 })
                 .collect::<Result<Vec<_>, ArrowError>>()?;
@@ -621,7 +662,10 @@ fn as_list(column: &ArrayRef) -> Result<ArrayRef, ArrowError> {
         at += i32::from(column.is_valid(row));
         offsets.push(at);
     }
-    let values = arrow_select::filter::filter(column, &arrow_array::BooleanArray::from_iter((0..rows).map(|row| Some(column.is_valid(row)))))?;
+    let values = arrow_select::filter::filter(
+        column,
+        &arrow_array::BooleanArray::from_iter((0..rows).map(|row| Some(column.is_valid(row)))),
+    )?;
     Ok(Arc::new(ListArray::try_new(
         Arc::new(Field::new("item", DataType::Utf8, true)),
         OffsetBuffer::new(ScalarBuffer::from(offsets)),
