@@ -122,15 +122,15 @@ fn parse(xml: &str) -> Element {
     let mut stack = vec![Element::default()];
     let start = |tag: &quick_xml::events::BytesStart<'_>| {
         let mut element = Element {
-            name: String::from_utf8_lossy(tag.name().as_ref().as_ref()).into_owned(),
+            name: String::from(tag.name().as_ref()),
             ..Element::default()
         };
         for attribute in tag.attributes().with_checks(false) {
             let attribute = attribute.unwrap();
-            let value = String::from_utf8_lossy(attribute.value.as_ref()).into_owned();
+            let value = String::from(attribute.value.as_ref());
             let value = quick_xml::escape::unescape(&value).unwrap().into_owned();
             element.attributes.push((
-                String::from_utf8_lossy(attribute.key.as_ref()).into_owned(),
+                String::from(attribute.key.as_ref()),
                 value,
             ));
         }
@@ -151,14 +151,14 @@ fn parse(xml: &str) -> Element {
                 .last_mut()
                 .unwrap()
                 .text
-                .push_str(&String::from_utf8_lossy(text.as_ref())),
+                .push_str(text.as_ref()),
             Event::CData(text) => stack
                 .last_mut()
                 .unwrap()
                 .text
-                .push_str(&String::from_utf8_lossy(text.as_ref())),
+                .push_str(text.as_ref()),
             Event::GeneralRef(name) => {
-                let name = format!("&{};", String::from_utf8_lossy(name.as_ref()));
+                let name = format!("&{};", String::from(name.as_ref()));
                 stack
                     .last_mut()
                     .unwrap()
@@ -224,6 +224,7 @@ fn values_agree_with_another_reader() {
         let bytes = std::fs::read(path).unwrap();
         let (collected, report) = read(&bytes);
         let ours = records_of(&collected);
+        let ours: BTreeMap<_, _> = ours.iter().map(|(key, fields)| ((key.0.to_lowercase(), key.1, key.2.clone(), key.3), fields)).collect();
         let Ok(mut parser) = evtx::EvtxParser::from_buffer(bytes) else {
             continue;
         };
@@ -269,13 +270,7 @@ fn values_agree_with_another_reader() {
                     expected.push((name.to_owned(), child(system, name)));
                 }
             }
-            let Some(fields) = ours.iter().find_map(|(key, fields)| {
-                (key.1 == id
-                    && key.3 == record.event_record_id
-                    && key.2 == host
-                    && key.0.eq_ignore_ascii_case(&channel))
-                .then_some(fields)
-            }) else {
+            let Some(fields) = ours.get(&(channel.to_lowercase(), id, host.clone(), record.event_record_id)).copied() else {
                 different += 1;
                 if examples.len() < 30 {
                     examples.push(format!(
