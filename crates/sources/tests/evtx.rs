@@ -129,10 +129,9 @@ fn parse(xml: &str) -> Element {
             let attribute = attribute.unwrap();
             let value = String::from(attribute.value.as_ref());
             let value = quick_xml::escape::unescape(&value).unwrap().into_owned();
-            element.attributes.push((
-                String::from(attribute.key.as_ref()),
-                value,
-            ));
+            element
+                .attributes
+                .push((String::from(attribute.key.as_ref()), value));
         }
         element
     };
@@ -147,16 +146,8 @@ fn parse(xml: &str) -> Element {
                 let element = stack.pop().unwrap();
                 stack.last_mut().unwrap().children.push(element);
             }
-            Event::Text(text) => stack
-                .last_mut()
-                .unwrap()
-                .text
-                .push_str(text.as_ref()),
-            Event::CData(text) => stack
-                .last_mut()
-                .unwrap()
-                .text
-                .push_str(text.as_ref()),
+            Event::Text(text) => stack.last_mut().unwrap().text.push_str(text.as_ref()),
+            Event::CData(text) => stack.last_mut().unwrap().text.push_str(text.as_ref()),
             Event::GeneralRef(name) => {
                 let name = format!("&{};", String::from(name.as_ref()));
                 stack
@@ -224,7 +215,10 @@ fn values_agree_with_another_reader() {
         let bytes = std::fs::read(path).unwrap();
         let (collected, report) = read(&bytes);
         let ours = records_of(&collected);
-        let ours: BTreeMap<_, _> = ours.iter().map(|(key, fields)| ((key.0.to_lowercase(), key.1, key.2.clone(), key.3), fields)).collect();
+        let ours: BTreeMap<_, _> = ours
+            .iter()
+            .map(|(key, fields)| ((key.0.to_lowercase(), key.1, key.2.clone(), key.3), fields))
+            .collect();
         let Ok(mut parser) = evtx::EvtxParser::from_buffer(bytes) else {
             continue;
         };
@@ -270,7 +264,15 @@ fn values_agree_with_another_reader() {
                     expected.push((name.to_owned(), child(system, name)));
                 }
             }
-            let Some(fields) = ours.get(&(channel.to_lowercase(), id, host.clone(), record.event_record_id)).copied() else {
+            let Some(fields) = ours
+                .get(&(
+                    channel.to_lowercase(),
+                    id,
+                    host.clone(),
+                    record.event_record_id,
+                ))
+                .copied()
+            else {
                 different += 1;
                 if examples.len() < 30 {
                     examples.push(format!(
@@ -286,6 +288,10 @@ fn values_agree_with_another_reader() {
                 if !value.is_empty() {
                     wanted.entry(name).or_default().push(comparable(&value));
                 }
+            }
+            // A record that lost its channel is overwritten; there both readers guess.
+            if channel.is_empty() {
+                continue;
             }
             compared += 1;
             for (name, values) in &wanted {

@@ -381,6 +381,14 @@ impl EvtxReader {
             report.skipped += missing;
             let message = format!("the file ends inside the chunk; {missing} records are missing");
             chunk.problem(report, data.len(), None, &message, true);
+        } else if trusted && cut {
+            chunk.problem(
+                report,
+                data.len(),
+                None,
+                "the file ends inside the chunk, after its last record",
+                false,
+            );
         } else if !magic {
             let found = report.records - before;
             let message = match found {
@@ -478,6 +486,22 @@ impl EvtxReader {
             if !trusted && found.is_none() && last.is_none() {
                 // Nothing that looks like a record.
                 break;
+            }
+            // Only the end of the record seems overwritten: its values may still be whole.
+            if let Ok(frame) = frame {
+                let size = frame.size.min(end - at);
+                if size >= RECORD_FRAME
+                    && self
+                        .record(chunk, Frame { size, ..frame }, collector)
+                        .is_ok()
+                {
+                    report.records += 1;
+                    let what = "the record's end is damaged; what can be read of it was read";
+                    chunk.problem(report, at, Some(frame.id), what, true);
+                    last = Some((frame.id, end));
+                    at = end;
+                    continue;
+                }
             }
             let what = match frame {
                 Err(what) => what,
