@@ -147,6 +147,9 @@ impl Hasher for Through {
 
 type Seen = HashMap<u64, u32, BuildHasherDefault<Through>>;
 
+/// A table's channel, fields seen and batches while parts are joined.
+type Joined = (String, BTreeSet<String>, Vec<RecordBatch>);
+
 #[derive(Debug, Default)]
 struct Column {
     name: String,
@@ -395,8 +398,7 @@ impl<'d> Collector<'d> {
     /// # Errors
     /// An Arrow error where a column cannot be built (a value over 2 GiB).
     pub fn merge(parts: Vec<Collector<'_>>) -> Result<Collected, ArrowError> {
-        let mut tables: BTreeMap<(String, u32), (String, BTreeSet<String>, Vec<RecordBatch>)> =
-            BTreeMap::new();
+        let mut tables: BTreeMap<(String, u32), Joined> = BTreeMap::new();
         let mut coverage: BTreeMap<(String, String), Coverage> = BTreeMap::new();
         let mut duplicates = 0;
         let mut seen_before: Vec<Seen> = Vec::new();

@@ -163,7 +163,7 @@ fn parse(xml: &str) -> Element {
 }
 
 /// Fields below `EventData` and `UserData` as the reference has them; empty values are left out.
-fn data_fields(element: &Element, top: bool, fields: &mut Vec<(String, String)>) {
+fn data_fields(element: &Element, fields: &mut Vec<(String, String)>) {
     for child in &element.children {
         let data = matches!(child.name.as_str(), "Data" | "ComplexData");
         let mut name = if data {
@@ -183,10 +183,9 @@ fn data_fields(element: &Element, top: bool, fields: &mut Vec<(String, String)>)
         if child.children.is_empty() {
             fields.push((name, child.text.clone()));
         } else {
-            data_fields(child, false, fields);
+            data_fields(child, fields);
         }
     }
-    let _ = top;
 }
 
 /// Control characters and what is not UTF-16 are written differently by both readers.
@@ -246,7 +245,7 @@ fn values_agree_with_another_reader() {
                     part.name.as_str(),
                     "EventData" | "UserData" | "ProcessingErrorData" | "DebugData"
                 ) {
-                    data_fields(part, true, &mut expected);
+                    data_fields(part, &mut expected);
                 }
             }
             let provider = system
@@ -479,7 +478,7 @@ fn made() -> Vec<u8> {
         for (_, bytes) in &values {
             maker.chunk.extend(bytes);
         }
-        while (maker.chunk.len() + 4 - start) % 8 != 0 {
+        while !(maker.chunk.len() + 4 - start).is_multiple_of(8) {
             maker.chunk.push(0);
         }
         let size = (maker.chunk.len() + 4 - start) as u32;
