@@ -34,6 +34,8 @@ const RECORD_FRAME: usize = 28;
 const FILE_MAGIC: &[u8] = b"ElfFile\0";
 const CHUNK_MAGIC: &[u8] = b"ElfChnk\0";
 const RECORD_MAGIC: &[u8] = &[0x2a, 0x2a, 0, 0];
+/// Bytes of values that are stored of one record, which itself is less than 64 KiB.
+const MOST_VALUES: usize = 1 << 20;
 /// Compiled templates after which the caches start anew.
 const MOST_LAYOUTS: usize = 1 << 16;
 
@@ -791,6 +793,7 @@ impl EvtxReader {
                 }
             }
         };
+        let mut room = MOST_VALUES;
         for step in steps {
             let instance = self.instances[step.instance as usize];
             let Ok(layout) = layout_of(&self.templates, &self.own, instance.layout) else {
@@ -800,6 +803,16 @@ impl EvtxReader {
             let slots = &self.slots[instance.first..instance.first + instance.count];
             if left_out(field, slots) {
                 continue;
+            }
+            // A template may name a slot many times: what an intact record holds never comes near the limit.
+            for piece in &field.pieces {
+                if let Piece::Slot { index, .. } = piece {
+                    let len = slots.get(usize::from(*index)).map_or(0, |slot| slot.len);
+                    room = room.saturating_sub(usize::from(len));
+                }
+            }
+            if room == 0 {
+                break;
             }
             let column = step.column.or_else(|| {
                 self.text.clear();

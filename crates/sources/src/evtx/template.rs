@@ -46,7 +46,7 @@ pub(super) type Fast<K, V> = HashMap<K, V, BuildHasherDefault<Spread>>;
 /// Bytes of template definitions that are compiled for one chunk: an intact chunk holds less than 64 KiB of them.
 const COMPILED_PER_CHUNK: usize = 1 << 20;
 /// Instances inside elements that are expanded for one chunk.
-const EXPANDED_PER_CHUNK: usize = 1 << 14;
+const EXPANDED_PER_CHUNK: usize = 1 << 12;
 /// Marks a definition that proved unreadable.
 const UNREADABLE: u32 = u32::MAX;
 
