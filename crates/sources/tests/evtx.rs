@@ -316,6 +316,15 @@ fn values_agree_with_another_reader() {
                 }
             }
         }
+        if report.records > theirs {
+            println!(
+                "{}: {} records, {} more than the other reader; {:?}",
+                path.display(),
+                report.records,
+                report.records - theirs,
+                report.problems.first()
+            );
+        }
         if report.records < theirs {
             fewer += 1;
             examples.push(format!(
