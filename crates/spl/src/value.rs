@@ -13,7 +13,7 @@ pub fn format_number(number: f64) -> String {
     if number.fract() == 0.0 && number.abs() < 1e15 {
         return format!("{number:.0}");
     }
-    let text = format!("{number:.15e}");
+    let text = format!("{number:.14e}");
     text.parse::<f64>().map_or(text, |number| format!("{number}"))
 }
 

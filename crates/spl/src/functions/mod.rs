@@ -131,6 +131,12 @@ pub(crate) fn call_function(name: &str, args: Vec<Typed>, context: &EvalContext)
         };
         return Err(CallError::Arguments(format!("`{name}` takes {wanted}, not {}", args.len())));
     }
+    if matches!(name, "now" | "time") {
+        return Ok(Typed { expr: datafusion::logical_expr::lit(context.now), data_type: DataType::Float64 });
+    }
+    if name == "pi" {
+        return Ok(Typed { expr: datafusion::logical_expr::lit(std::f64::consts::PI), data_type: DataType::Float64 });
+    }
     let function = function(name, &args, *context)?;
     let key = format!("{name} {:?}", args.iter().map(constant).collect::<Vec<_>>());
     let exprs = args.into_iter().map(|typed| typed.expr).collect();
@@ -143,8 +149,6 @@ fn function(name: &str, args: &[Typed], context: EvalContext) -> Result<Function
     let multivalued = args.first().is_some_and(|typed| crate::plan::is_list(&typed.data_type));
     let now = context.now;
     Ok(match name {
-        "now" | "time" => number(move |_| Some(now)),
-        "pi" => number(|_| Some(std::f64::consts::PI)),
         "abs" => number(|args| args.number(0).map(f64::abs)),
         "ceil" | "ceiling" => number(|args| args.number(0).map(f64::ceil)),
         "floor" => number(|args| args.number(0).map(f64::floor)),
