@@ -262,11 +262,21 @@ impl JsonReader {
             time::parse(std::str::from_utf8(text).ok()?).map(|written| written.micros)
         };
         for line in window.split(|byte| *byte == b'\n') {
-            let network = [&b"\"EventID\":3,"[..], b"\"EventID\":22,", b"\"EventID\":3}", b"\"EventID\":22}"];
-            if memmem::find(line, b"\"EventTime\"").is_some() || network.iter().any(|id| memmem::find(line, id).is_some()) {
+            let network = [
+                &b"\"EventID\":3,"[..],
+                b"\"EventID\":22,",
+                b"\"EventID\":3}",
+                b"\"EventID\":22}",
+            ];
+            if memmem::find(line, b"\"EventTime\"").is_some()
+                || network.iter().any(|id| memmem::find(line, id).is_some())
+            {
                 continue;
             }
-            if let (Some(created), Some(utc)) = (value(line, b"\"TimeCreated\":\""), value(line, b"\"UtcTime\":\"")) {
+            if let (Some(created), Some(utc)) = (
+                value(line, b"\"TimeCreated\":\""),
+                value(line, b"\"UtcTime\":\""),
+            ) {
                 self.zones.insert(String::new(), time::zone(created, utc));
                 return;
             }
@@ -330,7 +340,11 @@ impl JsonReader {
             .or_else(|| self.flat.below(prefix, "time"))
             .and_then(time::parse)
             .map(|written| written.micros);
-        let host = self.flat.below(prefix, "host").unwrap_or_default().to_owned();
+        let host = self
+            .flat
+            .below(prefix, "host")
+            .unwrap_or_default()
+            .to_owned();
         let labels: Vec<(&str, String)> = ["source", "sourcetype"]
             .iter()
             .filter_map(|name| Some((*name, self.flat.below(prefix, name)?.to_owned())))
@@ -569,33 +583,57 @@ fn shape_of(flat: &Flat) -> Shape {
             return Shape::Zeek(prefix);
         }
     }
-    let cim = PREFIXES.iter().find(|prefix| flat.below(prefix, "sourcetype").is_some());
+    let cim = PREFIXES
+        .iter()
+        .find(|prefix| flat.below(prefix, "sourcetype").is_some());
     if let Some(prefix) = cim {
         return Shape::Cim(prefix);
     }
-    let named = |prefix: &&&str| IDS.iter().any(|id| *id != "Id" && flat.below(prefix, id).and_then(number).is_some());
-    PREFIXES.iter().find(named).map_or(Shape::Unknown, |prefix| Shape::Flat(prefix))
+    let named = |prefix: &&&str| {
+        IDS.iter()
+            .any(|id| *id != "Id" && flat.below(prefix, id).and_then(number).is_some())
+    };
+    PREFIXES
+        .iter()
+        .find(named)
+        .map_or(Shape::Unknown, |prefix| Shape::Flat(prefix))
 }
 
 /// The event as text, in an export of Splunk (`_raw`), in what is sent to its HTTP collector (`event`), or in a line
 /// that a shipper wrapped (`message`).
 fn raw_text<'f>(flat: &'f Flat, prefix: &str) -> Option<&'f str> {
     flat.below(prefix, "_raw")
-        .or_else(|| flat.below(prefix, "event").filter(|_| flat.below(prefix, "sourcetype").is_some()))
-        .or_else(|| flat.below(prefix, "message").filter(|text| text.trim_start().starts_with("<Event")))
+        .or_else(|| {
+            flat.below(prefix, "event")
+                .filter(|_| flat.below(prefix, "sourcetype").is_some())
+        })
+        .or_else(|| {
+            flat.below(prefix, "message")
+                .filter(|text| text.trim_start().starts_with("<Event"))
+        })
 }
 
 /// The log of a flat record: as it says, or as its provider, Splunk source or id tell.
 fn flat_channel<'f>(flat: &'f Flat, prefix: &str) -> &'f str {
     let first = |names: &[&str]| names.iter().find_map(|name| flat.below(prefix, name));
-    if let Some(channel) = first(&["Channel", "LogName", "log_name", "channel", "EventLog", "Logfile"]) {
+    if let Some(channel) = first(&[
+        "Channel", "LogName", "log_name", "channel", "EventLog", "Logfile",
+    ]) {
         return channel;
     }
-    if let Some(provider) = first(&["SourceName", "ProviderName", "Provider", "provider", "source_name"]) {
+    if let Some(provider) = first(&[
+        "SourceName",
+        "ProviderName",
+        "Provider",
+        "provider",
+        "source_name",
+    ]) {
         return xml::channel_of_provider(provider);
     }
     for label in ["source", "sourcetype"] {
-        let log = flat.below(prefix, label).and_then(|label| label.split_once("WinEventLog:"));
+        let log = flat
+            .below(prefix, label)
+            .and_then(|label| label.split_once("WinEventLog:"));
         if let Some((_, log)) = log {
             return log;
         }
@@ -603,14 +641,15 @@ fn flat_channel<'f>(flat: &'f Flat, prefix: &str) -> &'f str {
     match flat_event_id(flat, prefix) {
         Some(4608..=6424 | 1102) => "Security",
         Some(7034..=7036 | 7040 | 7045) => "System",
-        Some(1..=29) if flat.below(prefix, "UtcTime").is_some() => "Microsoft-Windows-Sysmon/Operational",
+        Some(1..=29) if flat.below(prefix, "UtcTime").is_some() => {
+            "Microsoft-Windows-Sysmon/Operational"
+        }
         _ => "",
     }
 }
 
 fn flat_event_id(flat: &Flat, prefix: &str) -> Option<u32> {
-    IDS.iter()
-        .find_map(|id| number(flat.below(prefix, id)?))
+    IDS.iter().find_map(|id| number(flat.below(prefix, id)?))
 }
 
 /// An event id, also with the qualifiers in its upper half as WMI gives it.
@@ -624,7 +663,7 @@ fn number(text: &str) -> Option<u32> {
     .ok()
 }
 
-/// Windows shows GUIDs in braces; evtx_dump leaves them out.
+/// Windows shows GUIDs in braces and small letters; evtx_dump does not.
 fn braced(name: &str, value: &str) -> Option<String> {
     let is_guid = value.len() == 36
         && value.bytes().enumerate().all(|(at, byte)| match at {
@@ -632,7 +671,7 @@ fn braced(name: &str, value: &str) -> Option<String> {
             _ => byte.is_ascii_hexdigit(),
         });
     (is_guid && name.len() >= 4 && name.as_bytes()[name.len() - 4..].eq_ignore_ascii_case(b"guid"))
-        .then(|| format!("{{{value}}}"))
+        .then(|| format!("{{{}}}", value.to_ascii_lowercase()))
 }
 
 fn put(record: &mut Record, name: &str, value: &str) {
@@ -820,11 +859,7 @@ const SHIPPER: &[&str] = &[
 /// NXLog, Mordor, Get-WinEvent, Hayabusa, Splunk's extracted fields: one level of keys.
 fn flat_record(flat: &Flat, prefix: &str, record: &mut Record, zones: &mut HashMap<String, i64>) {
     record.event_id = flat_event_id(flat, prefix).unwrap_or(0);
-    let names = |names: &[&str]| {
-        names
-            .iter()
-            .find_map(|name| flat.below(prefix, name))
-    };
+    let names = |names: &[&str]| names.iter().find_map(|name| flat.below(prefix, name));
     record.channel = flat_channel(flat, prefix).to_owned();
     if record.channel.is_empty() {
         record.channel.push_str("unknown");
@@ -955,7 +990,14 @@ fn flat_time(
             zones.insert(record.host.clone(), zone);
             return Some(utc);
         }
-        return Some(created.micros + zones.get(&record.host).or_else(|| zones.get("")).copied().unwrap_or(0));
+        return Some(
+            created.micros
+                + zones
+                    .get(&record.host)
+                    .or_else(|| zones.get(""))
+                    .copied()
+                    .unwrap_or(0),
+        );
     }
     let other = stamp
         .or_else(|| of("TimeGenerated"))

@@ -1,4 +1,5 @@
 //! Folders, archives and bad input: each is told plainly, and the rest is read.
+#![allow(clippy::expect_used)]
 
 mod common;
 
@@ -375,7 +376,7 @@ fn links_and_special_files_neither_hang_nor_vanish() {
     if path("sub").metadata().is_ok() {
         // Root reads everything; others are told of what they must not read.
         use std::os::unix::fs::PermissionsExt;
-        std::fs::set_permissions(path("sub"), std::fs::Permissions::from_mode(0))
+        std::fs::set_permissions(path("sub"), std::fs::Permissions::from_mode(0o000))
             .expect("permissions");
         let forbidden = std::fs::read_dir(path("sub")).is_err();
         let all = read_path(folder.path());

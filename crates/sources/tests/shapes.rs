@@ -1,4 +1,5 @@
 //! The same logon in every shape that logs come in gives the same row.
+#![allow(clippy::expect_used)]
 
 mod common;
 
