@@ -184,12 +184,11 @@ struct Group {
 
 impl Group {
     fn is_for(&self, channel: &str, id: u32) -> bool {
-        let tail = channel
-            .len()
-            .checked_sub(self.log.len())
-            .and_then(|at| channel.get(at..));
-        tail.is_some_and(|tail| tail.eq_ignore_ascii_case(self.log))
-            && (self.ids.is_empty() || self.ids.contains(&id))
+        let log = match channel.split_at_checked("Microsoft-Windows-".len()) {
+            Some((head, tail)) if head.eq_ignore_ascii_case("Microsoft-Windows-") => tail,
+            _ => channel,
+        };
+        log.eq_ignore_ascii_case(self.log) && (self.ids.is_empty() || self.ids.contains(&id))
     }
 }
 
@@ -365,11 +364,15 @@ pub(crate) fn message_fields(message: &str, record: &mut Record, fill: bool) {
             continue;
         }
         let meaning = |text: &str| {
-            groups
-                .iter()
-                .rev()
-                .find_map(|group| group.values.get(&(name.as_str(), text.trim())))
-                .copied()
+            let text = text.trim();
+            let of = |group: &&Group| {
+                group
+                    .values
+                    .get(&(name.as_str(), text))
+                    .or_else(|| group.values.get(&("*", text)))
+                    .copied()
+            };
+            groups.iter().rev().find_map(of)
         };
         // A list, such as that of accesses, line by line.
         let meant = value

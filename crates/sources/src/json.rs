@@ -934,7 +934,7 @@ fn flat_record(flat: &Flat, prefix: &str, record: &mut Record, zones: &mut HashM
                 let name = name.unwrap_or(path);
                 let name = name.rsplit('.').next().unwrap_or(name);
                 // What EventData calls `ProcessID` NXLog gives another name, since it is one of its own.
-                let name = if name == "ProcessId" && nxlog && matches!(record.event_id, 5150..=5159)
+                let name = if name == "ProcessId" && nxlog && matches!(record.event_id, 5156 | 5157)
                 {
                     "ProcessID"
                 } else {
