@@ -37,7 +37,7 @@ pub fn hunt(
         until: logs.until,
     };
     let hunt = Hunt::new(content, options)?;
-    let read = input::read(&logs.paths, hunt.demand(), &bar);
+    let read = input::read(logs, hunt.demand(), &bar);
     bar.step("running detections");
     let outcome = hunt.run(read.collected)?;
     bar.finish();

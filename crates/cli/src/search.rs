@@ -20,7 +20,7 @@ pub fn run(args: &args::Search) -> Result<Done, Failure> {
         note("warning", &problem.to_string());
     }
     let query = Query::new(&[("search", &args.search)], content)?;
-    let read = input::read(&args.logs.paths, query.demand(), &bar);
+    let read = input::read(&args.logs, query.demand(), &bar);
     bar.step("searching");
     let options = HuntOptions {
         threads: input::threads(&args.logs),

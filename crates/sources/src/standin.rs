@@ -15,12 +15,17 @@ pub enum Input {
 }
 /// Limits.
 #[derive(Debug, Clone, Default)]
-pub struct Limits {}
+pub struct Limits {
+    /// Threads.
+    pub threads: usize,
+}
 /// Progress.
-pub trait Progress: Sync {}
-/// None.
-pub struct NoProgress;
-impl Progress for NoProgress {}
+pub trait Progress: Send + Sync {
+    /// Total.
+    fn total(&self, bytes: u64);
+    /// Advance.
+    fn advance(&self, bytes: u64, path: &str);
+}
 /// Read.
 pub struct Read {
     /// Sources.
