@@ -1,7 +1,18 @@
 //! Readers: EVTX, event XML, JSON, Zeek, classic text; archives. One bad record never loses a file.
 
 pub mod collect;
+pub mod evtx;
 pub mod report;
 
-mod standin;
-pub use standin::*;
+mod archive;
+mod classic;
+mod json;
+mod read;
+mod recognise;
+mod record;
+mod text;
+mod time;
+mod xml;
+mod zeek;
+
+pub use read::{Input, Limits, Progress, Quiet, Read, read};

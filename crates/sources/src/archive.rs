@@ -1,0 +1,587 @@
+//! One source after another: telling what it is, unpacking archives in bounds, and handing it to its reader.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::ops::Range;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use flate2::read::MultiGzDecoder;
+use zip::ZipArchive;
+
+use crate::collect::Collector;
+use crate::evtx::EvtxReader;
+use crate::read::{Entry, Limits, Order, Progress};
+use crate::recognise::{self, Found};
+use crate::record::Sink;
+use crate::report::{Problem, SourceKind, SourceReport};
+use crate::text::{self, Transcode};
+
+/// What a file that was named or found has unpacked to so far, over all its levels.
+#[derive(Debug)]
+pub(crate) struct Budget {
+    packed: u64,
+    unpacked: AtomicU64,
+    members: AtomicU64,
+}
+
+impl Budget {
+    pub fn new(packed: u64) -> Self {
+        Self {
+            packed,
+            unpacked: AtomicU64::new(0),
+            members: AtomicU64::new(0),
+        }
+    }
+}
+
+/// A source about to be read.
+#[derive(Debug, Clone)]
+pub(crate) struct Source {
+    pub order: Order,
+    pub id: u32,
+    pub path: String,
+    /// Archives around it.
+    pub depth: u32,
+    /// Whether it is a loss if it is no log.
+    pub strict: bool,
+}
+
+/// Fills the buffer as far as the stream goes.
+pub(crate) fn fill(input: &mut (impl Read + ?Sized), buffer: &mut [u8]) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match input.read(&mut buffer[filled..]) {
+            Ok(0) => break,
+            Ok(count) => filled += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(_) if filled > 0 => break,
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
+}
+
+/// Unpacked sizes of a zip's members.
+pub(crate) fn zip_sizes(file: File) -> zip::result::ZipResult<Vec<u64>> {
+    let mut archive = ZipArchive::new(io::BufReader::new(file))?;
+    Ok((0..archive.len())
+        .map(|at| archive.by_index_raw(at).map_or(1, |member| member.size()))
+        .collect())
+}
+
+/// Counts what is read, and tells the progress.
+struct Counted<'p, R> {
+    inner: R,
+    count: u64,
+    told: u64,
+    path: &'p str,
+    progress: Option<&'p dyn Progress>,
+}
+
+impl<'p, R> Counted<'p, R> {
+    fn new(inner: R, path: &'p str, progress: Option<&'p dyn Progress>) -> Self {
+        Self {
+            inner,
+            count: 0,
+            told: 0,
+            path,
+            progress,
+        }
+    }
+
+    fn tell(&mut self) {
+        if let Some(progress) = self.progress {
+            progress.advance(self.count - self.told, self.path);
+            self.told = self.count;
+        }
+    }
+}
+
+impl<R: Read> Read for Counted<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        self.count += count as u64;
+        if self.count - self.told >= 1 << 20 {
+            self.tell();
+        }
+        Ok(count)
+    }
+}
+
+/// Stops unpacking that goes beyond the limits.
+struct Metered<'m, R> {
+    inner: R,
+    budget: &'m Budget,
+    limits: &'m Limits,
+    /// Bytes that this member takes up packed, where known.
+    packed: Option<u64>,
+    unpacked: u64,
+    tripped: Option<String>,
+}
+
+impl<'m, R> Metered<'m, R> {
+    fn new(inner: R, budget: &'m Budget, limits: &'m Limits, packed: Option<u64>) -> Self {
+        Self {
+            inner,
+            budget,
+            limits,
+            packed,
+            unpacked: 0,
+            tripped: None,
+        }
+    }
+
+    fn check(&self, all: u64) -> Option<String> {
+        let limits = self.limits;
+        if all > limits.archive_bytes {
+            return Some(format!(
+                "the archive unpacks to more than {} bytes",
+                limits.archive_bytes
+            ));
+        }
+        let allowed = |packed: u64| {
+            limits
+                .archive_free_bytes
+                .saturating_add(packed.saturating_mul(limits.archive_ratio))
+        };
+        if self
+            .packed
+            .is_some_and(|packed| self.unpacked > allowed(packed))
+        {
+            let ratio = limits.archive_ratio;
+            return Some(format!(
+                "it unpacks to more than {ratio} times its packed size, as only an archive bomb does"
+            ));
+        }
+        // All levels together may unpack to twice that: an inner archive counts, and what is in it.
+        if self.budget.packed > 0 && all / 2 > allowed(self.budget.packed) {
+            let ratio = limits.archive_ratio;
+            return Some(format!(
+                "the archive unpacks to more than {ratio} times its size, as only an archive bomb does"
+            ));
+        }
+        None
+    }
+}
+
+impl<R: Read> Read for Metered<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if let Some(message) = &self.tripped {
+            return Err(io::Error::other(message.clone()));
+        }
+        let count = self.inner.read(buffer)?;
+        self.unpacked += count as u64;
+        let all = self
+            .budget
+            .unpacked
+            .fetch_add(count as u64, Ordering::Relaxed)
+            + count as u64;
+        if let Some(message) = self.check(all) {
+            self.tripped = Some(message.clone());
+            return Err(io::Error::other(message));
+        }
+        Ok(count)
+    }
+}
+
+/// Reads sources, one after another, into one collector.
+pub(crate) struct Worker<'w, 'd> {
+    collector: Collector<'d>,
+    evtx: EvtxReader,
+    entries: Vec<Entry>,
+    limits: &'w Limits,
+    progress: &'w dyn Progress,
+    ids: &'w AtomicU32,
+}
+
+impl<'w, 'd> Worker<'w, 'd> {
+    pub fn new(
+        collector: Collector<'d>,
+        limits: &'w Limits,
+        progress: &'w dyn Progress,
+        ids: &'w AtomicU32,
+    ) -> Self {
+        Self {
+            collector,
+            evtx: EvtxReader::new(),
+            entries: Vec::new(),
+            limits,
+            progress,
+            ids,
+        }
+    }
+
+    pub fn finish(self) -> (Collector<'d>, Vec<Entry>) {
+        (self.collector, self.entries)
+    }
+
+    pub fn entry(&mut self, entry: Entry) {
+        self.entries.push(entry);
+    }
+
+    /// Reads a file from its beginning.
+    pub fn file(&mut self, source: Source, mut file: File, budget: &Budget) {
+        let mut magic = [0_u8; 4];
+        let count = fill(&mut file, &mut magic).unwrap_or(0);
+        let _ = file.seek(SeekFrom::Start(0));
+        if recognise::recognise(&magic[..count]) == Found::Zip {
+            let length = file.metadata().map_or(0, |meta| meta.len());
+            let path = source.path.clone();
+            self.zip(source, io::BufReader::new(file), None, budget);
+            self.progress.advance(length, &path);
+            return;
+        }
+        let path = source.path.clone();
+        let progress = self.progress;
+        let mut counted = Counted::new(file, &path, Some(progress));
+        self.stream(source, &mut counted, budget);
+        counted.tell();
+    }
+
+    /// Reads some chunks of an EVTX file.
+    pub fn chunks(&mut self, source: Source, file: &File, range: Range<u64>) {
+        let mut report = SourceReport::new(source.id, source.path.clone(), SourceKind::Evtx);
+        let bytes = (range.end - range.start) * (64 << 10);
+        self.evtx
+            .read_file_range(file, range, source.id, &mut self.collector, &mut report);
+        self.progress.advance(bytes, &source.path);
+        self.entry(Entry {
+            order: source.order,
+            report,
+            readable: None,
+            strict: source.strict,
+        });
+    }
+
+    /// Reads some members of a zip file.
+    pub fn zip_members(
+        &mut self,
+        source: Source,
+        file: File,
+        range: Range<usize>,
+        budget: &Budget,
+    ) {
+        self.zip(source, io::BufReader::new(file), Some(range), budget);
+    }
+
+    /// Reads a source from a stream. Says whether it was a log, or an archive with one in it.
+    pub fn stream(&mut self, source: Source, input: &mut dyn Read, budget: &Budget) -> bool {
+        let mut prefix = vec![0; recognise::PREFIX];
+        let mut report = SourceReport::new(source.id, source.path.clone(), SourceKind::Unknown);
+        match fill(input, &mut prefix) {
+            Ok(count) => prefix.truncate(count),
+            Err(error) => {
+                report.problem(Problem {
+                    offset: Some(0),
+                    record: None,
+                    message: format!("cannot be read: {error}"),
+                    loss: true,
+                });
+                self.entry(Entry {
+                    order: source.order,
+                    report,
+                    readable: None,
+                    strict: source.strict,
+                });
+                return false;
+            }
+        }
+        let mut found = recognise::recognise(&prefix);
+        let evtx_name = source.path.to_ascii_lowercase().ends_with(".evtx");
+        let strict = source.strict || evtx_name;
+        if evtx_name && found == Found::Binary {
+            // Its reader looks for chunks behind a header that is damaged.
+            found = Found::Evtx;
+        }
+        let no_log = |report: &mut SourceReport, what: String| {
+            report.problem(Problem {
+                offset: None,
+                record: None,
+                message: what,
+                loss: strict,
+            });
+        };
+        match found {
+            Found::Zip => {
+                let mut spool = tempfile::SpooledTempFile::new(32 << 20);
+                let copied = io::copy(&mut io::Cursor::new(&prefix).chain(&mut *input), &mut spool);
+                if let Err(error) = copied.and_then(|_| spool.seek(SeekFrom::Start(0))) {
+                    report.kind = SourceKind::Archive;
+                    let message = format!("the archive cannot be unpacked: {error}");
+                    report.problem(Problem {
+                        offset: None,
+                        record: None,
+                        message,
+                        loss: true,
+                    });
+                    self.entry(Entry {
+                        order: source.order,
+                        report,
+                        readable: None,
+                        strict,
+                    });
+                    return false;
+                }
+                drop(prefix);
+                return self.zip(source, spool, None, budget);
+            }
+            Found::Gzip => {
+                if source.depth >= self.limits.archive_depth {
+                    return self.too_deep(source);
+                }
+                let path = source.path.clone();
+                let limits = self.limits;
+                let decoder = MultiGzDecoder::new(io::Cursor::new(prefix).chain(input));
+                let mut metered = Metered::new(
+                    decoder,
+                    budget,
+                    limits,
+                    (budget.packed > 0).then_some(budget.packed),
+                );
+                let inner = Source {
+                    depth: source.depth + 1,
+                    path,
+                    ..source
+                };
+                return self.stream(inner, &mut metered, budget);
+            }
+            Found::Tar => {
+                if source.depth >= self.limits.archive_depth {
+                    return self.too_deep(source);
+                }
+                return self.tar(source, io::Cursor::new(prefix).chain(input), budget);
+            }
+            Found::Evtx => {
+                report.kind = SourceKind::Evtx;
+                let mut counted = Counted::new(io::Cursor::new(prefix).chain(input), "", None);
+                self.evtx
+                    .read(&mut counted, source.id, &mut self.collector, &mut report);
+                report.bytes = report.bytes.max(counted.count);
+            }
+            Found::Text(encoding) => {
+                let mut counted = Counted::new(io::Cursor::new(prefix).chain(input), "", None);
+                let mut sink = Sink::new(&mut self.collector, &mut report);
+                sink.strict = strict;
+                if encoding == encoding_rs::UTF_8 {
+                    text::read_text(&mut counted, self.limits, &mut sink);
+                } else {
+                    text::read_text(
+                        Transcode::new(&mut counted, encoding),
+                        self.limits,
+                        &mut sink,
+                    );
+                }
+                report.bytes = counted.count;
+                if report.kind == SourceKind::Unknown && report.problems.is_empty() {
+                    no_log(&mut report, "is text, but no log that Crabwalk reads (event XML, JSON, Zeek, classic Windows text)".to_owned());
+                }
+            }
+            Found::Empty => no_log(&mut report, "is empty".to_owned()),
+            Found::Other(what) => no_log(
+                &mut report,
+                format!("is {what}, not a log that Crabwalk reads"),
+            ),
+            Found::Binary => no_log(
+                &mut report,
+                "is binary data, not a log that Crabwalk reads".to_owned(),
+            ),
+        }
+        let readable = report.kind != SourceKind::Unknown;
+        self.entry(Entry {
+            order: source.order,
+            report,
+            readable: None,
+            strict,
+        });
+        readable
+    }
+
+    fn too_deep(&mut self, source: Source) -> bool {
+        let mut report = SourceReport::new(source.id, source.path, SourceKind::Archive);
+        let message = format!(
+            "is an archive inside of {} others, which is the limit, and was not unpacked",
+            source.depth
+        );
+        report.problem(Problem {
+            offset: None,
+            record: None,
+            message,
+            loss: true,
+        });
+        self.entry(Entry {
+            order: source.order,
+            report,
+            readable: None,
+            strict: source.strict,
+        });
+        false
+    }
+
+    /// The source of an archive's member.
+    fn member(&self, archive: &Source, at: usize, name: &str) -> Source {
+        let mut order = archive.order.clone();
+        order.push(u32::try_from(at).unwrap_or(u32::MAX));
+        Source {
+            order,
+            id: self.ids.fetch_add(1, Ordering::Relaxed),
+            path: format!("{}!/{name}", archive.path),
+            depth: archive.depth + 1,
+            strict: false,
+        }
+    }
+
+    /// Reads members of a zip, all or those in the range.
+    fn zip(
+        &mut self,
+        source: Source,
+        input: impl Read + Seek,
+        range: Option<Range<usize>>,
+        budget: &Budget,
+    ) -> bool {
+        if source.depth >= self.limits.archive_depth {
+            return self.too_deep(source);
+        }
+        let mut report = SourceReport::new(source.id, source.path.clone(), SourceKind::Archive);
+        let mut readable = 0;
+        let limits = self.limits;
+        let loss = |message: String| Problem {
+            offset: None,
+            record: None,
+            message,
+            loss: true,
+        };
+        let tell = range.is_some();
+        match ZipArchive::new(input) {
+            Err(error) => report.problem(loss(format!("the zip archive cannot be read: {error}"))),
+            Ok(mut archive) => {
+                for at in range.unwrap_or(0..archive.len()) {
+                    if budget.members.fetch_add(1, Ordering::Relaxed) >= limits.archive_members {
+                        report.problem(loss(format!(
+                            "it has more than {} members; the rest was not read",
+                            limits.archive_members
+                        )));
+                        break;
+                    }
+                    let (name, packed, size, encrypted, folder) = match archive.by_index_raw(at) {
+                        Ok(member) => {
+                            let name = member
+                                .name()
+                                .map_or_else(|_| format!("#{at}"), std::borrow::Cow::into_owned);
+                            (
+                                name,
+                                member.compressed_size(),
+                                member.size(),
+                                member.encrypted(),
+                                member.is_dir(),
+                            )
+                        }
+                        Err(error) => {
+                            report.problem(loss(format!("member {at} cannot be read: {error}")));
+                            continue;
+                        }
+                    };
+                    if folder {
+                        continue;
+                    }
+                    if encrypted {
+                        report.problem(loss(format!(
+                            "member {name:?} is encrypted; unpack it with its password first"
+                        )));
+                        continue;
+                    }
+                    // What the directory claims cannot be more than the file holds.
+                    let packed = if budget.packed > 0 {
+                        packed.min(budget.packed)
+                    } else {
+                        packed
+                    };
+                    if size > limits.archive_free_bytes
+                        && size / limits.archive_ratio.max(1) > packed
+                    {
+                        report.problem(loss(format!(
+                            "member {name:?} unpacks from {packed} to {size} bytes, more than {} times, as only an archive bomb does; it was not unpacked",
+                            limits.archive_ratio
+                        )));
+                        continue;
+                    }
+                    let inner = self.member(&source, at, &name);
+                    let path = inner.path.clone();
+                    match archive.by_index(at) {
+                        Ok(member) => {
+                            let mut metered = Metered::new(member, budget, limits, Some(packed));
+                            readable += u64::from(self.stream(inner, &mut metered, budget));
+                            if let Some(message) = metered.tripped {
+                                report.problem(loss(format!(
+                                    "member {name:?}: {message}; the rest of it was not read"
+                                )));
+                            }
+                        }
+                        Err(error) => report
+                            .problem(loss(format!("member {name:?} cannot be unpacked: {error}"))),
+                    }
+                    if tell {
+                        self.progress.advance(packed, &path);
+                    }
+                }
+            }
+        }
+        self.entry(Entry {
+            order: source.order,
+            report,
+            readable: Some(readable),
+            strict: source.strict,
+        });
+        readable > 0
+    }
+
+    /// Reads the members of a tar.
+    fn tar(&mut self, source: Source, input: impl Read, budget: &Budget) -> bool {
+        let mut report = SourceReport::new(source.id, source.path.clone(), SourceKind::Archive);
+        let mut readable = 0;
+        let limits = self.limits;
+        let loss = |message: String| Problem {
+            offset: None,
+            record: None,
+            message,
+            loss: true,
+        };
+        let mut archive = tar::Archive::new(input);
+        match archive.entries() {
+            Err(error) => report.problem(loss(format!("the tar archive cannot be read: {error}"))),
+            Ok(entries) => {
+                for (at, entry) in entries.enumerate() {
+                    if budget.members.fetch_add(1, Ordering::Relaxed) >= limits.archive_members {
+                        report.problem(loss(format!(
+                            "it has more than {} members; the rest was not read",
+                            limits.archive_members
+                        )));
+                        break;
+                    }
+                    let mut entry = match entry {
+                        Ok(entry) => entry,
+                        Err(error) => {
+                            // Where one header is unreadable the next cannot be found.
+                            report.problem(loss(format!(
+                                "the archive breaks off after {at} members: {error}"
+                            )));
+                            break;
+                        }
+                    };
+                    if !entry.header().entry_type().is_file() {
+                        continue;
+                    }
+                    let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+                    let inner = self.member(&source, at, &name);
+                    readable += u64::from(self.stream(inner, &mut entry, budget));
+                }
+            }
+        }
+        self.entry(Entry {
+            order: source.order,
+            report,
+            readable: Some(readable),
+            strict: source.strict,
+        });
+        readable > 0
+    }
+}

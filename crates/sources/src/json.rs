@@ -1,0 +1,1006 @@
+//! JSON records in the shapes that people really have.
+//!
+//! A record is flattened into (path, value) pairs as it is parsed; nested and dotted keys then look alike
+//! (`winlog.event_data.Image`). What the paths are tells the shape.
+//!
+//! # Which time counts
+//! - evtx_dump, event XML turned into JSON, Get-WinEvent: `TimeCreated`. Winlogbeat: `@timestamp`, which it takes from there.
+//! - NXLog: `EventTime` is local time without a zone, `@timestamp` is the time of receipt. The zone is what lies, in
+//!   quarters of an hour, between `EventReceivedTime` (local) and `@timestamp` (UTC); `EventTime` is moved by it.
+//!   Where Sysmon's `UtcTime` lies within two minutes of that it is used, being finer; the `UtcTime` of network events can be hours off.
+//! - Flat records with only a `TimeCreated` write local time as if it were UTC, often on a 12-hour clock. There Sysmon's
+//!   `UtcTime` counts (but for network events), and the other records are moved by what the last such pair of the same host shows.
+//! - Zeek: `ts`. Splunk: the time in the raw event, else `_time`.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+
+use crate::classic;
+use crate::record::{Record, Sink};
+use crate::report::{Problem, SourceKind};
+use crate::text::Piece;
+use crate::time;
+use crate::xml::{self, XmlError};
+use crate::zeek;
+
+/// The end of the JSON object that opens here. An object cannot hold another one except behind a colon or in an
+/// array, nor a string hold a line break: there it breaks off.
+pub(crate) fn find_object_end(bytes: &[u8], _: bool) -> Piece {
+    // Of each open bracket, whether it is that of an object.
+    let mut objects: Vec<bool> = Vec::with_capacity(16);
+    let mut at = 0;
+    let mut last = b':';
+    while let Some(byte) = bytes.get(at).copied() {
+        match byte {
+            b'"' => {
+                let mut from = at + 1;
+                loop {
+                    let Some(found) = memchr::memchr3(b'"', b'\\', b'\n', &bytes[from..]) else {
+                        return Piece::Open;
+                    };
+                    let found = from + found;
+                    match bytes[found] {
+                        b'"' => {
+                            at = found;
+                            break;
+                        }
+                        b'\\' => from = found + 2,
+                        _ => return Piece::Broken(found + 1),
+                    }
+                    if from > bytes.len() {
+                        return Piece::Open;
+                    }
+                }
+            }
+            b'{' | b'[' => {
+                if objects.last() == Some(&true) && last != b':' {
+                    return Piece::Broken(at);
+                }
+                if objects.len() > 1000 {
+                    return Piece::Broken(at);
+                }
+                objects.push(byte == b'{');
+            }
+            b'}' | b']' => {
+                if objects.pop() != Some(byte == b'}') {
+                    return Piece::Broken(at + 1);
+                }
+                if objects.is_empty() {
+                    return Piece::Whole(at + 1);
+                }
+            }
+            _ => {}
+        }
+        if !byte.is_ascii_whitespace() {
+            last = byte;
+        }
+        at += 1;
+    }
+    Piece::Open
+}
+
+/// One leaf of a record.
+#[derive(Debug)]
+struct Leaf {
+    path: (usize, usize),
+    value: (usize, usize),
+    /// Which object in an array it belongs to; 0 for none.
+    element: u32,
+}
+
+/// A record as leaves.
+#[derive(Debug, Default)]
+struct Flat {
+    text: String,
+    leaves: Vec<Leaf>,
+    path: String,
+    element: u32,
+    elements: u32,
+}
+
+impl Flat {
+    fn parse(&mut self, text: &str) -> Result<(), serde_json::Error> {
+        self.text.clear();
+        self.leaves.clear();
+        self.path.clear();
+        self.element = 0;
+        self.elements = 0;
+        let mut deserializer = serde_json::Deserializer::from_str(text);
+        deserializer.deserialize_any(Flatten(self))?;
+        deserializer.end()
+    }
+
+    fn leaf(&mut self, value: &str) {
+        let start = self.text.len();
+        self.text.push_str(&self.path);
+        let middle = self.text.len();
+        self.text.push_str(value);
+        let element = self.element;
+        self.leaves.push(Leaf {
+            path: (start, middle),
+            value: (middle, self.text.len()),
+            element,
+        });
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (&str, &str, u32)> {
+        self.leaves.iter().map(|leaf| {
+            (
+                &self.text[leaf.path.0..leaf.path.1],
+                &self.text[leaf.value.0..leaf.value.1],
+                leaf.element,
+            )
+        })
+    }
+
+    fn get(&self, path: &str) -> Option<&str> {
+        self.iter()
+            .find(|(name, value, _)| *name == path && !value.is_empty())
+            .map(|(_, value, _)| value)
+    }
+
+    fn first(&self, paths: &[&str]) -> Option<&str> {
+        paths.iter().find_map(|path| self.get(path))
+    }
+}
+
+struct Flatten<'f>(&'f mut Flat);
+
+impl<'de> DeserializeSeed<'de> for Flatten<'_> {
+    type Value = ();
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+/// A key, appended to the path.
+struct Key<'f>(&'f mut String);
+
+impl<'de> DeserializeSeed<'de> for Key<'_> {
+    type Value = ();
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for Key<'_> {
+    type Value = ();
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a key")
+    }
+    fn visit_str<E>(self, key: &str) -> Result<(), E> {
+        if !self.0.is_empty() {
+            self.0.push('.');
+        }
+        self.0.push_str(key);
+        Ok(())
+    }
+}
+
+impl<'de> Visitor<'de> for Flatten<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+    fn visit_bool<E>(self, value: bool) -> Result<(), E> {
+        self.0.leaf(if value { "true" } else { "false" });
+        Ok(())
+    }
+    fn visit_i64<E>(self, value: i64) -> Result<(), E> {
+        self.0.leaf(&value.to_string());
+        Ok(())
+    }
+    fn visit_u64<E>(self, value: u64) -> Result<(), E> {
+        self.0.leaf(&value.to_string());
+        Ok(())
+    }
+    fn visit_f64<E>(self, value: f64) -> Result<(), E> {
+        self.0.leaf(&value.to_string());
+        Ok(())
+    }
+    fn visit_str<E>(self, value: &str) -> Result<(), E> {
+        self.0.leaf(value);
+        Ok(())
+    }
+    fn visit_unit<E>(self) -> Result<(), E> {
+        self.0.leaf("");
+        Ok(())
+    }
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+        let outer = self.0.element;
+        loop {
+            self.0.elements += 1;
+            self.0.element = self.0.elements;
+            if items.next_element_seed(Flatten(&mut *self.0))?.is_none() {
+                break;
+            }
+        }
+        self.0.element = outer;
+        Ok(())
+    }
+    fn visit_map<A: MapAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+        let length = self.0.path.len();
+        while items.next_key_seed(Key(&mut self.0.path))?.is_some() {
+            // Keys of a deep record repeat in every path below them; a hostile one must not square its size.
+            if self.0.path.len() > 4096 || self.0.text.len() > 1 << 30 {
+                return Err(A::Error::custom("its keys are too long"));
+            }
+            items.next_value_seed(Flatten(&mut *self.0))?;
+            self.0.path.truncate(length);
+        }
+        Ok(())
+    }
+}
+
+/// Reads JSON records; one for each source, since some shapes need to remember.
+#[derive(Debug, Default)]
+pub(crate) struct JsonReader {
+    flat: Flat,
+    records: u64,
+    unknown: u64,
+    keys: BTreeMap<String, u64>,
+    /// Of each host, what Sysmon's `UtcTime` is ahead of a `TimeCreated` that calls itself UTC and is not.
+    zones: HashMap<String, i64>,
+}
+
+/// The shapes that are understood, for the message about one that is not.
+const SHAPES: &str = "evtx_dump (Event.System.EventID), NXLog and other flat records (EventID, Channel), Winlogbeat (winlog.event_id), \
+     Splunk export (result._raw), Get-WinEvent (Id, LogName), Zeek (ts, uid), and CIM records (sourcetype)";
+
+impl JsonReader {
+    /// Reads the record in `text` into the sink. Says whether it was Zeek or other JSON.
+    pub fn read(
+        &mut self,
+        text: &str,
+        sink: &mut Sink<'_, '_>,
+    ) -> Result<SourceKind, serde_json::Error> {
+        self.read_at(text, sink, 0)
+    }
+
+    fn read_at(
+        &mut self,
+        text: &str,
+        sink: &mut Sink<'_, '_>,
+        depth: u32,
+    ) -> Result<SourceKind, serde_json::Error> {
+        self.flat.parse(text)?;
+        self.records += 1;
+        let shape = shape_of(&self.flat);
+        sink.record.clear();
+        match shape {
+            Shape::EventTree(prefix) => event_tree(&self.flat, prefix, &mut sink.record),
+            Shape::Winlogbeat(prefix) => winlogbeat(&self.flat, prefix, &mut sink.record),
+            Shape::Flat(prefix) => {
+                flat_record(&self.flat, prefix, &mut sink.record, &mut self.zones)
+            }
+            Shape::Zeek(prefix) => {
+                zeek_record(&self.flat, prefix, &mut sink.record);
+                sink.emit();
+                return Ok(SourceKind::Zeek);
+            }
+            Shape::Raw(prefix) => return self.raw(prefix, sink, depth),
+            Shape::Cim(prefix) => cim(&self.flat, prefix, &mut sink.record),
+            Shape::Unknown => {
+                self.unknown(text, sink, depth);
+                return Ok(SourceKind::Json);
+            }
+        }
+        fill_from_message(&mut sink.record);
+        sink.emit();
+        Ok(SourceKind::Json)
+    }
+
+    /// An event as text inside of a JSON record.
+    fn raw(
+        &mut self,
+        prefix: &'static str,
+        sink: &mut Sink<'_, '_>,
+        depth: u32,
+    ) -> Result<SourceKind, serde_json::Error> {
+        let path = |name: &str| format!("{prefix}{name}");
+        let raw = self.flat.get(&path("_raw")).unwrap_or_default().to_owned();
+        let start = raw.trim_start();
+        let time = self
+            .flat
+            .get(&path("_time"))
+            .and_then(time::parse)
+            .map(|written| written.micros);
+        let host = self.flat.get(&path("host")).unwrap_or_default().to_owned();
+        let labels: Vec<(&str, String)> = ["source", "sourcetype"]
+            .iter()
+            .filter_map(|name| Some((*name, self.flat.get(&path(name))?.to_owned())))
+            .collect();
+        let read = if start.starts_with('<') && start.contains("Event") {
+            let inner = start.find("<Event").map_or(start, |at| &start[at..]);
+            match xml::read_event(inner, &mut sink.record) {
+                Ok(()) => true,
+                Err(XmlError::NoEventId) => false,
+                Err(error) => {
+                    // Splunk cuts long events: a warning with what is there.
+                    let record = Some(sink.report.records + 1);
+                    sink.report.problem(Problem {
+                        offset: None,
+                        record,
+                        message: error.to_string(),
+                        loss: true,
+                    });
+                    true
+                }
+            }
+        } else if classic::starts_block(start.as_bytes()) {
+            classic::read_block(start, &mut sink.record) == classic::Block::Event
+        } else if start.starts_with('{') && depth < 3 {
+            // What the raw event says counts, not what Splunk extracted from it.
+            self.records -= 1;
+            return self.read_at(start, sink, depth + 1);
+        } else {
+            false
+        };
+        if !read {
+            // No raw event that can be read; the extracted fields may still say it.
+            if self
+                .flat
+                .first(&[&path("EventCode"), &path("EventID")])
+                .is_some()
+            {
+                sink.record.clear();
+                flat_record(&self.flat, prefix, &mut sink.record, &mut self.zones);
+            } else if self.flat.get(&path("sourcetype")).is_some() {
+                sink.record.clear();
+                cim(&self.flat, prefix, &mut sink.record);
+            } else {
+                self.note_unknown();
+                return Ok(SourceKind::Json);
+            }
+        }
+        // Classic text has no zone: `_time` has, where it lies a whole zone away.
+        match (sink.record.time, time) {
+            (Some(written), Some(known)) if !start.starts_with('<') => {
+                let moved = written + time::zone(written, known);
+                sink.record.time = Some(if (moved - known).abs() < 2_000_000 {
+                    known
+                } else {
+                    moved
+                });
+            }
+            (None, Some(known)) => sink.record.time = Some(known),
+            _ => {}
+        }
+        if sink.record.host.is_empty() {
+            sink.record.host = host;
+        }
+        for (name, value) in labels {
+            sink.record.envelope(name, &value);
+        }
+        sink.emit();
+        Ok(SourceKind::Json)
+    }
+
+    /// A record of no known shape: perhaps a wrapper around an array of records.
+    fn unknown(&mut self, text: &str, sink: &mut Sink<'_, '_>, depth: u32) {
+        if depth < 3
+            && let Ok(value) = serde_json::from_str::<serde_json::Value>(text)
+            && let Some(inner) = wrapped(&value, 0)
+        {
+            self.records -= 1;
+            for item in inner {
+                // What was a value a moment ago is JSON again.
+                if self.read_at(&item.to_string(), sink, depth + 1).is_err() {
+                    sink.lost(
+                        0,
+                        "a record inside of an array could not be read".to_owned(),
+                    );
+                }
+            }
+            return;
+        }
+        self.note_unknown();
+    }
+
+    fn note_unknown(&mut self) {
+        self.unknown += 1;
+        for (path, _, _) in self.flat.iter().take(200) {
+            if self.keys.contains_key(path) || self.keys.len() < 64 {
+                *self
+                    .keys
+                    .entry(path.chars().take(60).collect())
+                    .or_default() += 1;
+            }
+        }
+    }
+
+    /// Says at the end of the source which records had no shape that is understood.
+    pub fn finish(&self, sink: &mut Sink<'_, '_>) {
+        if self.unknown == 0 {
+            return;
+        }
+        let mut keys: Vec<(&String, &u64)> = self.keys.iter().collect();
+        keys.sort_by_key(|(name, count)| (std::cmp::Reverse(**count), *name));
+        let keys: Vec<&str> = keys
+            .iter()
+            .take(20)
+            .map(|(name, _)| name.as_str())
+            .collect();
+        let message = format!(
+            "{} of {} records had an event id; keys seen: {}; the shapes understood are {SHAPES}",
+            grouped(self.records - self.unknown),
+            grouped(self.records),
+            if keys.is_empty() {
+                "none".to_owned()
+            } else {
+                keys.join(", ")
+            },
+        );
+        // A JSON file of another kind that merely lies in the folder is no loss; records of which only some are understood are.
+        let loss = sink.strict || self.unknown < self.records;
+        if loss {
+            sink.report.skipped += self.unknown;
+        }
+        sink.report.problem(Problem {
+            offset: None,
+            record: None,
+            message,
+            loss,
+        });
+    }
+}
+
+/// A number with blanks between thousands.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// The first array of objects in a value that is not itself a record.
+fn wrapped(value: &serde_json::Value, depth: u32) -> Option<&Vec<serde_json::Value>> {
+    if depth > 3 {
+        return None;
+    }
+    match value {
+        serde_json::Value::Array(items) if items.iter().any(serde_json::Value::is_object) => {
+            Some(items)
+        }
+        serde_json::Value::Object(map) => map.values().find_map(|inner| wrapped(inner, depth + 1)),
+        _ => None,
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shape {
+    /// `Event.System…`, or `System…` alone.
+    EventTree(&'static str),
+    Winlogbeat(&'static str),
+    Flat(&'static str),
+    Zeek(&'static str),
+    /// The event stands as text in `_raw`.
+    Raw(&'static str),
+    Cim(&'static str),
+    Unknown,
+}
+
+/// Wrappers around the record proper: Splunk export, Elasticsearch export, and shippers.
+const PREFIXES: &[&str] = &["", "result.", "_source.", "event."];
+
+/// Names of the event id in flat records, most telling first.
+const IDS: &[&str] = &[
+    "EventID",
+    "EventId",
+    "EventCode",
+    "event_id",
+    "eventid",
+    "EventIdentifier",
+    "Id",
+];
+
+fn shape_of(flat: &Flat) -> Shape {
+    for prefix in PREFIXES {
+        let has = |name: &str| {
+            flat.iter()
+                .any(|(path, _, _)| path.strip_prefix(prefix) == Some(name))
+        };
+        let under = |name: &str| {
+            flat.iter().any(|(path, _, _)| {
+                path.strip_prefix(prefix)
+                    .is_some_and(|path| path.starts_with(name))
+            })
+        };
+        if !prefix.is_empty() && !under("") {
+            continue;
+        }
+        if under("Event.System.EventID") {
+            return Shape::EventTree(match *prefix {
+                "" => "Event.",
+                "result." => "result.Event.",
+                "_source." => "_source.Event.",
+                _ => "event.Event.",
+            });
+        }
+        if under("System.EventID") {
+            return Shape::EventTree(prefix);
+        }
+        if under("winlog.") && (has("winlog.event_id") || has("event.code")) {
+            return Shape::Winlogbeat(prefix);
+        }
+        if has("event_id") && (has("log_name") || under("event_data.")) {
+            return Shape::Winlogbeat(prefix);
+        }
+        if has("_raw") {
+            return Shape::Raw(prefix);
+        }
+        if IDS.iter().any(|id| has(id)) && flat_event_id(flat, prefix).is_some() {
+            return Shape::Flat(prefix);
+        }
+        if has("ts")
+            && (has("uid")
+                || has("_path")
+                || has("@stream")
+                || has("id.orig_h")
+                || has("id_orig_h")
+                || has("fuid"))
+        {
+            return Shape::Zeek(prefix);
+        }
+        if has("sourcetype") {
+            return Shape::Cim(prefix);
+        }
+    }
+    Shape::Unknown
+}
+
+fn flat_event_id(flat: &Flat, prefix: &str) -> Option<u32> {
+    IDS.iter()
+        .find_map(|id| number(flat.get(&format!("{prefix}{id}"))?))
+}
+
+/// An event id, also with the qualifiers in its upper half as WMI gives it.
+fn number(text: &str) -> Option<u32> {
+    let number: u64 = text.trim().parse().ok()?;
+    u32::try_from(if number > 0xffff {
+        number & 0xffff
+    } else {
+        number
+    })
+    .ok()
+}
+
+/// Windows shows GUIDs in braces; evtx_dump leaves them out.
+fn braced(name: &str, value: &str) -> Option<String> {
+    let is_guid = value.len() == 36
+        && value.bytes().enumerate().all(|(at, byte)| match at {
+            8 | 13 | 18 | 23 => byte == b'-',
+            _ => byte.is_ascii_hexdigit(),
+        });
+    (is_guid && name.len() >= 4 && name.as_bytes()[name.len() - 4..].eq_ignore_ascii_case(b"guid"))
+        .then(|| format!("{{{value}}}"))
+}
+
+fn put(record: &mut Record, name: &str, value: &str) {
+    match braced(name, value) {
+        Some(value) => record.data(name, &value),
+        None => record.data(name, value),
+    }
+}
+
+/// The event XML as a tree: evtx_dump, xmltodict and the like.
+fn event_tree(flat: &Flat, prefix: &str, record: &mut Record) {
+    let mut element_names: HashMap<u32, String> = HashMap::new();
+    let mut message = String::new();
+    for (path, value, element) in flat.iter() {
+        let Some(path) = path.strip_prefix(prefix) else {
+            continue;
+        };
+        // Attributes: `X.#attributes.Y`, `X_attributes.Y`, `X.@Y` all become `X.Y`.
+        let is_attribute =
+            path.contains("#attributes") || path.contains("_attributes.") || path.contains("@");
+        let path = path
+            .replace(".#attributes", "")
+            .replace("_attributes.", ".")
+            .replace('@', "");
+        let path = path
+            .strip_suffix(".#text")
+            .or_else(|| path.strip_suffix("._text"))
+            .unwrap_or(&path);
+        if let Some(name) = path.strip_prefix("System.") {
+            match name {
+                "EventID" => record.event_id = number(value).unwrap_or(0),
+                "Channel" => record.channel = value.to_owned(),
+                "Computer" => record.host = value.to_owned(),
+                "EventRecordID" => record.number = value.trim().parse().ok(),
+                "TimeCreated.SystemTime" | "TimeCreated" => {
+                    record.time = time::parse(value).map(|written| written.micros)
+                }
+                "Provider.Name" => {
+                    record.provider = value.to_owned();
+                    record.envelope("Provider", value);
+                }
+                "EventID.Qualifiers" => record.envelope("Qualifiers", value),
+                "Correlation.ActivityID" => record.envelope(
+                    "ActivityID",
+                    &braced("guid", value).unwrap_or_else(|| value.to_owned()),
+                ),
+                "Correlation.RelatedActivityID" => record.envelope(
+                    "RelatedActivityID",
+                    &braced("guid", value).unwrap_or_else(|| value.to_owned()),
+                ),
+                "Execution.ProcessID" => record.envelope("ExecutionProcessID", value),
+                "Execution.ThreadID" => record.envelope("ExecutionThreadID", value),
+                "Security.UserID" => record.envelope("UserID", value),
+                "Version" | "Level" | "Task" | "Opcode" | "Keywords" => {
+                    record.envelope(name, value)
+                }
+                _ => {}
+            }
+        } else if let Some(name) = path.strip_prefix("EventData.") {
+            match name {
+                "Data.Name" => {
+                    element_names.insert(element, value.to_owned());
+                }
+                "Data" => match element_names.get(&element) {
+                    Some(name) => put(record, name, value),
+                    None => record.data("Data", value),
+                },
+                "xmlns" | "Name" if is_attribute => {}
+                _ => put(record, name.rsplit('.').next().unwrap_or(name), value),
+            }
+        } else if path.starts_with("UserData.") && !is_attribute {
+            let leaf = path.rsplit('.').next().unwrap_or(path);
+            put(record, leaf, value);
+        } else if path == "RenderingInfo.Message" {
+            message = value.to_owned();
+        }
+    }
+    if record.channel.is_empty() {
+        record.channel = xml::channel_of_provider(&record.provider).to_owned();
+    }
+    record.envelope("Message", &message);
+}
+
+/// Winlogbeat of version 7 and later (`winlog.…`) and before (`event_data.…` at the top).
+fn winlogbeat(flat: &Flat, prefix: &str, record: &mut Record) {
+    let mut id = None;
+    let mut code = None;
+    let mut other_host = "";
+    let mut time_created = None;
+    for (path, value, _) in flat.iter() {
+        let Some(path) = path.strip_prefix(prefix) else {
+            continue;
+        };
+        let inner = path.strip_prefix("winlog.");
+        match inner.unwrap_or(path) {
+            "event_id" => id = number(value).or(id),
+            "channel" | "log_name" => record.channel = value.to_owned(),
+            "computer_name" => record.host = value.to_owned(),
+            "record_id" | "record_number" => record.number = value.trim().parse().ok(),
+            "provider_name" | "source_name" => record.provider = value.to_owned(),
+            "version" => record.envelope("Version", value),
+            "task" => record.envelope("Task", value),
+            "opcode" => record.envelope("Opcode", value),
+            "keywords" => record.envelope("Keywords", value),
+            "activity_id" => record.envelope("ActivityID", value),
+            "related_activity_id" => record.envelope("RelatedActivityID", value),
+            "process.pid" | "process_id" if inner.is_some() || path == "process_id" => {
+                record.envelope("ExecutionProcessID", value)
+            }
+            "process.thread.id" | "thread_id" if inner.is_some() || path == "thread_id" => {
+                record.envelope("ExecutionThreadID", value);
+            }
+            "user.identifier" => record.envelope("UserID", value),
+            "time_created" => time_created = time::parse(value),
+            "event.code" => code = number(value),
+            "@timestamp" => {
+                record.time = time::parse(value)
+                    .map(|written| written.micros)
+                    .or(record.time)
+            }
+            "message" => record.envelope("Message", value),
+            "host.name" | "host.hostname" if other_host.is_empty() => other_host = value,
+            name => {
+                if let Some(name) = name.strip_prefix("event_data.") {
+                    put(record, name, value);
+                } else if let Some(name) = name.strip_prefix("user_data.") {
+                    let leaf = name.rsplit('.').next().unwrap_or(name);
+                    if !matches!(leaf, "xml_name" | "xmlns") {
+                        put(record, leaf, value);
+                    }
+                }
+            }
+        }
+    }
+    record.event_id = id.or(code).unwrap_or(0);
+    record.time = record.time.or(time_created.map(|written| written.micros));
+    if record.host.is_empty() {
+        record.host = other_host.to_owned();
+    }
+    if record.channel.is_empty() {
+        record.channel = xml::channel_of_provider(&record.provider).to_owned();
+    }
+    let provider = std::mem::take(&mut record.provider);
+    record.envelope("Provider", &provider);
+    record.provider = provider;
+}
+
+/// What shippers add to a flat record that is not of the event.
+const SHIPPER: &[&str] = &[
+    "@version",
+    "tags",
+    "host",
+    "port",
+    "type",
+    "SourceModuleName",
+    "SourceModuleType",
+    "EventTypeOrignal",
+    "EventReceivedTime",
+    "_time",
+    "_raw",
+    "_indextime",
+    "_cd",
+    "_bkt",
+    "_si",
+    "_serial",
+    "_sourcetype",
+    "punct",
+    "linecount",
+    "splunk_server",
+    "index",
+    "timestartpos",
+    "timeendpos",
+    "_index",
+    "_type",
+    "_id",
+    "_score",
+    "preview",
+    "offset",
+    "lastrow",
+    "eventtype",
+    "tag",
+    "tag::eventtype",
+];
+
+/// NXLog, Mordor, Get-WinEvent, Hayabusa, Splunk's extracted fields: one level of keys.
+fn flat_record(flat: &Flat, prefix: &str, record: &mut Record, zones: &mut HashMap<String, i64>) {
+    record.event_id = flat_event_id(flat, prefix).unwrap_or(0);
+    let names = |names: &[&str]| {
+        names
+            .iter()
+            .find_map(|name| flat.get(&format!("{prefix}{name}")))
+    };
+    record.channel = names(&[
+        "Channel", "LogName", "log_name", "channel", "EventLog", "Logfile",
+    ])
+    .unwrap_or_default()
+    .to_owned();
+    record.host = names(&[
+        "Hostname",
+        "Computer",
+        "ComputerName",
+        "MachineName",
+        "computer_name",
+        "computer",
+        "host",
+        "dest",
+        "host.name",
+    ])
+    .unwrap_or_default()
+    .to_owned();
+    record.provider = names(&[
+        "SourceName",
+        "ProviderName",
+        "Provider",
+        "provider",
+        "Source",
+    ])
+    .unwrap_or_default()
+    .to_owned();
+    if record.channel.is_empty() {
+        record.channel = xml::channel_of_provider(&record.provider).to_owned();
+    }
+    let nxlog = names(&["SourceModuleType", "EventReceivedTime"]).is_some();
+    record.number = names(&[
+        "RecordNumber",
+        "EventRecordID",
+        "RecordID",
+        "RecordId",
+        "record_id",
+    ])
+    .and_then(|text| text.trim().parse().ok());
+    let provider = std::mem::take(&mut record.provider);
+    record.envelope("Provider", &provider);
+    record.provider = provider;
+    for (path, value, _) in flat.iter() {
+        let Some(path) = path.strip_prefix(prefix) else {
+            continue;
+        };
+        match path {
+            "EventID" | "EventId" | "EventCode" | "event_id" | "eventid" | "EventIdentifier"
+            | "Channel" | "LogName" | "log_name" | "channel" | "EventLog" | "Logfile"
+            | "Hostname" | "Computer" | "ComputerName" | "MachineName" | "computer_name"
+            | "SourceName" | "ProviderName" | "provider" | "RecordNumber" | "EventRecordID"
+            | "RecordID" | "RecordId" | "record_id" | "@timestamp" | "EventTime"
+            | "TimeCreated" | "TimeGenerated" | "Timestamp" => {}
+            "Provider" => {}
+            "Version" | "Level" | "Task" | "Opcode" | "UserID" | "ActivityID"
+            | "RelatedActivityID" | "ExecutionProcessID" | "ExecutionThreadID" | "Qualifiers"
+            | "ProviderGuid" | "Severity" | "SeverityValue" | "Category" | "EventType"
+            | "OpcodeValue" | "AccountType" | "source" | "sourcetype" | "Message" => {
+                record.envelope(path, value)
+            }
+            "message" => record.envelope("Message", value),
+            "ThreadID" if nxlog => record.envelope("ExecutionThreadID", value),
+            "ProcessID" if nxlog => record.envelope("ExecutionProcessID", value),
+            // NXLog puts the account that wrote the event there.
+            "AccountName" | "Domain" if nxlog => record.envelope(path, value),
+            "Keywords" => match value.parse::<i64>() {
+                Ok(bits) => record.envelope(path, &format!("{bits:#x}")),
+                Err(_) => record.envelope(path, value),
+            },
+            _ if SHIPPER.contains(&path) || path.starts_with("date_") => {}
+            _ => {
+                let name = path
+                    .strip_prefix("EventData.")
+                    .or_else(|| path.strip_prefix("Details."))
+                    .or_else(|| path.strip_prefix("event_data."));
+                let name = name.unwrap_or(path);
+                let name = name.rsplit('.').next().unwrap_or(name);
+                put(record, name, value);
+            }
+        }
+    }
+    record.time = flat_time(flat, prefix, record, zones);
+}
+
+/// See the module's documentation.
+fn flat_time(
+    flat: &Flat,
+    prefix: &str,
+    record: &Record,
+    zones: &mut HashMap<String, i64>,
+) -> Option<i64> {
+    const MINUTE: i64 = 60_000_000;
+    let of = |name: &str| flat.get(&format!("{prefix}{name}")).and_then(time::parse);
+    let stamp = of("@timestamp");
+    let received = of("EventReceivedTime");
+    let event_time = of("EventTime");
+    let is_network = matches!(record.event_id, 3 | 22);
+    let utc = record
+        .channel
+        .to_ascii_lowercase()
+        .contains("sysmon")
+        .then(|| record.get("UtcTime").and_then(time::parse))
+        .flatten()
+        .map(|written| written.micros);
+    if let Some(event_time) = event_time {
+        let local = match (event_time.zoned, stamp, received) {
+            (true, _, _) => event_time.micros,
+            // Receipt in local time against the same receipt in UTC tells the zone.
+            (false, Some(stamp), Some(received)) => {
+                event_time.micros + time::zone(received.micros, stamp.micros)
+            }
+            (false, Some(stamp), None) => {
+                event_time.micros + time::zone(event_time.micros, stamp.micros)
+            }
+            (false, None, _) => event_time.micros,
+        };
+        return Some(match utc {
+            Some(utc) if (utc - local).abs() <= 2 * MINUTE => utc,
+            _ => local,
+        });
+    }
+    if let Some(created) = of("TimeCreated") {
+        // Only where it stands in for `@timestamp` as well, or alone, is it known to be local time in disguise.
+        let disguised = stamp.is_none_or(|stamp| stamp.micros == created.micros);
+        if !disguised {
+            return Some(created.micros);
+        }
+        if let Some(utc) = utc
+            && !is_network
+        {
+            let zone = time::zone(created.micros, utc);
+            zones.insert(record.host.clone(), zone);
+            return Some(utc);
+        }
+        return Some(created.micros + zones.get(&record.host).copied().unwrap_or(0));
+    }
+    let other = stamp
+        .or_else(|| of("TimeGenerated"))
+        .or_else(|| of("Timestamp"))
+        .or_else(|| of("timestamp"))
+        .or_else(|| of("_time"));
+    other.map(|written| written.micros).or(utc)
+}
+
+/// A Zeek log as JSON.
+fn zeek_record(flat: &Flat, prefix: &str, record: &mut Record) {
+    let of = |name: &str| flat.get(&format!("{prefix}{name}"));
+    let has = |name: &str| {
+        flat.iter()
+            .any(|(path, _, _)| path.strip_prefix(prefix) == Some(name))
+    };
+    let kind = of("_path")
+        .or_else(|| of("@stream"))
+        .unwrap_or_else(|| zeek::log_kind(has));
+    record.channel.push_str("zeek:");
+    record.channel.push_str(kind);
+    record.host = of("_system_name")
+        .or_else(|| of("@system"))
+        .unwrap_or_default()
+        .to_owned();
+    for (path, value, _) in flat.iter() {
+        let Some(path) = path.strip_prefix(prefix) else {
+            continue;
+        };
+        let name = match path {
+            "ts" => {
+                record.time = time::parse(value).map(|written| written.micros);
+                "ts"
+            }
+            "_path" | "@stream" | "@system" | "@proc" | "_system_name" => continue,
+            // Where dots were not allowed.
+            "id_orig_h" => "id.orig_h",
+            "id_orig_p" => "id.orig_p",
+            "id_resp_h" => "id.resp_h",
+            "id_resp_p" => "id.resp_p",
+            other => other,
+        };
+        record.data(name, value);
+    }
+}
+
+/// A record with names of the Common Information Model.
+fn cim(flat: &Flat, prefix: &str, record: &mut Record) {
+    let of = |name: &str| flat.get(&format!("{prefix}{name}"));
+    record.channel = of("sourcetype").unwrap_or_default().to_owned();
+    record.host = of("host")
+        .or_else(|| of("dvc"))
+        .or_else(|| of("dest"))
+        .unwrap_or_default()
+        .to_owned();
+    let written = of("_time")
+        .or_else(|| of("time"))
+        .or_else(|| of("timestamp"))
+        .or_else(|| of("@timestamp"))
+        .and_then(time::parse);
+    record.time = written.map(|written| written.micros);
+    for (path, value, _) in flat.iter() {
+        let Some(path) = path.strip_prefix(prefix) else {
+            continue;
+        };
+        match path {
+            "_time" | "host" | "time" => {}
+            "source" | "sourcetype" => record.envelope(path, value),
+            _ if path.starts_with('_') => {}
+            _ => record.data(
+                path.strip_prefix("fields.")
+                    .or_else(|| path.strip_prefix("event."))
+                    .unwrap_or(path),
+                value,
+            ),
+        }
+    }
+}
+
+/// Takes the event's data from its rendered text where the shipper kept only that.
+fn fill_from_message(record: &mut Record) {
+    let sysmon = record
+        .channel
+        .eq_ignore_ascii_case("Microsoft-Windows-Sysmon/Operational");
+    let wanted = !record.has_data()
+        || (sysmon && !record.has("UtcTime"))
+        // NXLog overwrites the account of the service with the one that wrote the event.
+        || (record.event_id == 7045 && !record.has("AccountName"));
+    if !wanted {
+        return;
+    }
+    if let Some(message) = record.get("Message").map(ToOwned::to_owned) {
+        classic::message_fields(&message, record, true);
+    }
+}

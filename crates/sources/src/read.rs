@@ -1,0 +1,594 @@
+//! Reading everything that was named, on several threads.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
+use std::io;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+
+use arrow_array::{Array, ArrayRef, RecordBatch, UInt32Array};
+
+use crate::archive::{self, Budget, Worker};
+use crate::collect::{Collected, Collector, Demand, SOURCE};
+use crate::report::{Problem, SourceKind, SourceReport};
+
+/// What to read.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Input {
+    /// A file, an archive, or a folder with all that is in it.
+    Path(PathBuf),
+    /// Standard input, to its end.
+    Stdin,
+}
+
+/// How far reading goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Threads that read; at least 1.
+    pub threads: usize,
+    /// How deep archives may stand in archives.
+    pub archive_depth: u32,
+    /// Most bytes that one file may unpack to, all levels together.
+    pub archive_bytes: u64,
+    /// Most bytes that an archive or member may unpack to for each byte of it, beyond [`archive_free_bytes`](Self::archive_free_bytes).
+    pub archive_ratio: u64,
+    /// Bytes that an archive or member may unpack to whatever its ratio.
+    pub archive_free_bytes: u64,
+    /// Most members that one file may hold, all levels together.
+    pub archive_members: u64,
+    /// Most bytes of one event of XML or classic text.
+    pub event_bytes: usize,
+    /// Most bytes of one JSON record or line.
+    pub line_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            threads: std::thread::available_parallelism().map_or(1, usize::from),
+            archive_depth: 4,
+            archive_bytes: 256 << 30,
+            archive_ratio: 200,
+            archive_free_bytes: 64 << 20,
+            archive_members: 1_000_000,
+            event_bytes: 16 << 20,
+            line_bytes: 64 << 20,
+        }
+    }
+}
+
+/// Told now and then how far reading is. Called from several threads.
+pub trait Progress: Send + Sync {
+    /// How many bytes (on disk) there are to read. Called once, before anything is read.
+    fn total(&self, bytes: u64);
+    /// So many more bytes (on disk) were read, of this source.
+    fn advance(&self, bytes: u64, path: &str);
+}
+
+/// Progress that nobody looks at.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Quiet;
+
+impl Progress for Quiet {
+    fn total(&self, _: u64) {}
+    fn advance(&self, _: u64, _: &str) {}
+}
+
+/// What was read.
+#[derive(Debug, Clone, Default)]
+pub struct Read {
+    /// Every file and archive member, in the order of their paths; the place of each is its id.
+    pub sources: Vec<SourceReport>,
+    /// The events.
+    pub collected: Collected,
+}
+
+/// Place of a source among all: the file, then the member of the archive, and so on.
+pub(crate) type Order = Vec<u32>;
+
+/// A source that was read, or part of one.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub order: Order,
+    pub report: SourceReport,
+    /// Of an archive: how many members were logs.
+    pub readable: Option<u64>,
+    /// Whether it is a loss if it is no log.
+    pub strict: bool,
+}
+
+/// A file that was named or found.
+#[derive(Debug)]
+struct Item {
+    path: PathBuf,
+    name: String,
+    length: u64,
+    /// Named by the user, rather than found in a folder.
+    explicit: bool,
+    state: State,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum State {
+    File,
+    Stdin,
+    /// Why it cannot be read, and whether that is a loss.
+    Refused(String, bool),
+}
+
+#[derive(Debug, Clone)]
+enum Part {
+    Whole,
+    Chunks(Range<u64>),
+    Members(Range<usize>),
+}
+
+#[derive(Debug)]
+struct Task {
+    item: usize,
+    weight: u64,
+    part: Part,
+    budget: Arc<Budget>,
+}
+
+/// EVTX files above this many bytes are shared among threads.
+const SPLIT_BYTES: u64 = 8 << 20;
+/// Bytes of an EVTX chunk.
+const CHUNK: u64 = 64 << 10;
+
+/// Reads all inputs: folders with all that is in them, archives with all their members. What cannot be read is told
+/// in [`Read::sources`]; nothing that an input holds makes this fail, hang or panic.
+pub fn read(
+    inputs: &[Input],
+    demand: &dyn Demand,
+    limits: &Limits,
+    progress: &dyn Progress,
+) -> Read {
+    let items = find(inputs);
+    progress.total(items.iter().map(|item| item.length).sum());
+    let mut entries: Vec<Entry> = Vec::new();
+    let mut tasks: Vec<Task> = Vec::new();
+    for (index, item) in items.iter().enumerate() {
+        match &item.state {
+            State::Refused(message, loss) => {
+                let id = u32::try_from(index).unwrap_or(u32::MAX);
+                let mut report = SourceReport::new(id, item.name.clone(), SourceKind::Unknown);
+                report.problem(Problem {
+                    offset: None,
+                    record: None,
+                    message: message.clone(),
+                    loss: *loss,
+                });
+                entries.push(Entry {
+                    order: vec![id],
+                    report,
+                    readable: None,
+                    strict: *loss,
+                });
+            }
+            _ => plan(index, item, limits, &mut tasks),
+        }
+    }
+    let segments = segments(tasks, limits.threads.max(1));
+    let ids = AtomicU32::new(u32::try_from(items.len()).unwrap_or(u32::MAX));
+    let mut collectors = Vec::new();
+    let run = |tasks: &[Task]| {
+        let mut worker = Worker::new(Collector::new(demand), limits, progress, &ids);
+        for task in tasks {
+            work(&mut worker, task, &items[task.item]);
+        }
+        worker.finish()
+    };
+    let done: Vec<_> = if segments.len() == 1 {
+        segments.iter().map(|tasks| Some(run(tasks))).collect()
+    } else {
+        std::thread::scope(|scope| {
+            let threads: Vec<_> = segments
+                .iter()
+                .map(|tasks| scope.spawn(|| run(tasks)))
+                .collect();
+            threads
+                .into_iter()
+                .map(|thread| thread.join().ok())
+                .collect()
+        })
+    };
+    for (part, tasks) in done.into_iter().zip(&segments) {
+        match part {
+            Some((collector, mut part)) => {
+                collectors.push(collector);
+                entries.append(&mut part);
+            }
+            // A reader never panics on purpose; if one does, that must not be silent.
+            None => {
+                for task in tasks {
+                    let id = u32::try_from(task.item).unwrap_or(u32::MAX);
+                    let mut report =
+                        SourceReport::new(id, items[task.item].name.clone(), SourceKind::Unknown);
+                    let message = "an error in Crabwalk ended the reading of this and neighbouring files; please report it";
+                    report.problem(Problem {
+                        offset: None,
+                        record: None,
+                        message: message.to_owned(),
+                        loss: true,
+                    });
+                    entries.push(Entry {
+                        order: vec![id],
+                        report,
+                        readable: None,
+                        strict: true,
+                    });
+                }
+            }
+        }
+    }
+    assemble(entries, collectors)
+}
+
+/// Joins what the threads brought, and gives the sources their final ids.
+fn assemble(entries: Vec<Entry>, collectors: Vec<Collector<'_>>) -> Read {
+    let mut by_order: BTreeMap<Order, Entry> = BTreeMap::new();
+    for entry in entries {
+        match by_order.entry(entry.order.clone()) {
+            std::collections::btree_map::Entry::Vacant(place) => {
+                place.insert(entry);
+            }
+            std::collections::btree_map::Entry::Occupied(mut place) => join(place.get_mut(), entry),
+        }
+    }
+    let mut finals: BTreeMap<u32, u32> = BTreeMap::new();
+    let mut sources: Vec<SourceReport> = Vec::new();
+    for mut entry in by_order.into_values() {
+        if let Some(readable) = entry.readable {
+            if readable > 0 && entry.report.problems.is_empty() {
+                continue;
+            }
+            if readable == 0 && entry.report.problems.is_empty() {
+                let message = "the archive holds nothing that Crabwalk reads".to_owned();
+                entry.report.problem(Problem {
+                    offset: None,
+                    record: None,
+                    message,
+                    loss: entry.strict,
+                });
+            }
+        }
+        let id = u32::try_from(sources.len()).unwrap_or(u32::MAX);
+        finals.insert(entry.report.id, id);
+        entry.report.id = id;
+        sources.push(entry.report);
+    }
+    let collected = match Collector::merge(collectors) {
+        Ok(mut collected) => {
+            for table in &mut collected.tables {
+                for batch in &mut table.batches {
+                    if let Some(renumbered) = renumber(batch, &finals) {
+                        *batch = renumbered;
+                    }
+                }
+            }
+            collected
+        }
+        Err(error) => {
+            let message =
+                format!("the events that were read could not be put into tables: {error}");
+            for report in &mut sources {
+                report.problem(Problem {
+                    offset: None,
+                    record: None,
+                    message: message.clone(),
+                    loss: true,
+                });
+            }
+            Collected::default()
+        }
+    };
+    Read { sources, collected }
+}
+
+/// Adds what another thread read of the same source.
+fn join(entry: &mut Entry, other: Entry) {
+    let (report, more) = (&mut entry.report, other.report);
+    report.bytes += more.bytes;
+    report.records += more.records;
+    report.skipped += more.skipped;
+    report.more_problems += more.more_problems;
+    if report.kind == SourceKind::Unknown {
+        report.kind = more.kind;
+    }
+    for problem in more.problems {
+        // Each part of a damaged header's file may say the same of it.
+        if !report.problems.contains(&problem) {
+            report.problem(problem);
+        }
+    }
+    entry.readable = match (entry.readable, other.readable) {
+        (None, None) => None,
+        (one, other) => Some(one.unwrap_or(0) + other.unwrap_or(0)),
+    };
+}
+
+fn renumber(batch: &RecordBatch, finals: &BTreeMap<u32, u32>) -> Option<RecordBatch> {
+    let (at, _) = batch.schema().column_with_name(SOURCE)?;
+    let old = batch
+        .column(at)
+        .as_any()
+        .downcast_ref::<UInt32Array>()?
+        .clone();
+    let new: UInt32Array = old
+        .values()
+        .iter()
+        .map(|id| Some(finals.get(id).copied().unwrap_or(u32::MAX)))
+        .collect();
+    let mut columns: Vec<ArrayRef> = batch.columns().to_vec();
+    *columns.get_mut(at)? = Arc::new(new);
+    RecordBatch::try_new(batch.schema(), columns).ok()
+}
+
+/// Finds the files, sorted by path and each one once.
+fn find(inputs: &[Input]) -> Vec<Item> {
+    let mut finder = Finder {
+        items: Vec::new(),
+        folders: BTreeSet::new(),
+    };
+    for input in inputs {
+        match input {
+            Input::Path(path) => finder.visit(path, true, 0),
+            Input::Stdin => finder.items.push(Item {
+                path: PathBuf::from("-"),
+                name: "-".to_owned(),
+                length: 0,
+                explicit: true,
+                state: State::Stdin,
+            }),
+        }
+    }
+    let mut items = finder.items;
+    items.sort_by(|a, b| a.path.cmp(&b.path).then(b.explicit.cmp(&a.explicit)));
+    // The same file twice, by a link or by being named twice, is read once.
+    let mut seen = BTreeSet::new();
+    items.retain(|item| match item.state {
+        State::File => {
+            seen.insert(fs::canonicalize(&item.path).unwrap_or_else(|_| item.path.clone()))
+        }
+        _ => seen.insert(item.path.clone()),
+    });
+    items
+}
+
+struct Finder {
+    items: Vec<Item>,
+    folders: BTreeSet<PathBuf>,
+}
+
+impl Finder {
+    fn refuse(&mut self, path: &Path, explicit: bool, message: String, loss: bool) {
+        let state = State::Refused(message, loss);
+        self.items.push(Item {
+            path: path.to_owned(),
+            name: path.display().to_string(),
+            length: 0,
+            explicit,
+            state,
+        });
+    }
+
+    fn visit(&mut self, path: &Path, explicit: bool, depth: u32) {
+        // Follows links: a loop of them is an error here, and a folder met again is passed over below.
+        let meta = match fs::metadata(path) {
+            Ok(meta) => meta,
+            Err(error) => {
+                let dangling = fs::symlink_metadata(path).is_ok_and(|meta| meta.is_symlink());
+                let message = match error.kind() {
+                    io::ErrorKind::NotFound if dangling => {
+                        "is a link to something that is not there".to_owned()
+                    }
+                    io::ErrorKind::NotFound => "there is no such file or folder".to_owned(),
+                    io::ErrorKind::PermissionDenied => {
+                        "must not be read: permission denied (run as a user who may read it)"
+                            .to_owned()
+                    }
+                    _ => format!("cannot be read: {error}"),
+                };
+                return self.refuse(path, explicit, message, true);
+            }
+        };
+        if meta.is_file() {
+            let name = path.display().to_string();
+            self.items.push(Item {
+                path: path.to_owned(),
+                name,
+                length: meta.len(),
+                explicit,
+                state: State::File,
+            });
+        } else if meta.is_dir() {
+            let real = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+            if depth > 200 || !self.folders.insert(real) {
+                return;
+            }
+            match fs::read_dir(path) {
+                Ok(entries) => {
+                    let mut paths = Vec::new();
+                    for entry in entries {
+                        match entry {
+                            Ok(entry) => paths.push(entry.path()),
+                            Err(error) => self.refuse(
+                                path,
+                                explicit,
+                                format!("part of the folder cannot be listed: {error}"),
+                                true,
+                            ),
+                        }
+                    }
+                    paths.sort();
+                    for path in paths {
+                        self.visit(&path, false, depth + 1);
+                    }
+                }
+                Err(error) => {
+                    let message =
+                        format!("the folder cannot be listed: {error}; nothing in it was read");
+                    self.refuse(path, explicit, message, true);
+                }
+            }
+        } else {
+            let what = special_file(&meta);
+            let message = format!(
+                "is {what}, which could block, and is passed over; give its content through standard input with `-`"
+            );
+            self.refuse(path, explicit, message, explicit);
+        }
+    }
+}
+
+#[cfg(unix)]
+fn special_file(meta: &fs::Metadata) -> &'static str {
+    use std::os::unix::fs::FileTypeExt;
+    let kind = meta.file_type();
+    if kind.is_fifo() {
+        "a FIFO"
+    } else if kind.is_socket() {
+        "a socket"
+    } else {
+        "a device"
+    }
+}
+
+#[cfg(not(unix))]
+fn special_file(_: &fs::Metadata) -> &'static str {
+    "neither a file nor a folder"
+}
+
+/// Divides a file into tasks.
+fn plan(index: usize, item: &Item, limits: &Limits, tasks: &mut Vec<Task>) {
+    let budget = Arc::new(Budget::new(item.length));
+    let whole = |weight: u64| Task {
+        item: index,
+        weight: weight.max(1),
+        part: Part::Whole,
+        budget: Arc::clone(&budget),
+    };
+    if item.state == State::Stdin {
+        tasks.push(whole(1));
+        return;
+    }
+    let mut prefix = [0_u8; 8192];
+    let count = File::open(&item.path)
+        .and_then(|mut file| archive::fill(&mut file, &mut prefix))
+        .unwrap_or(0);
+    let prefix = &prefix[..count];
+    if item.length > SPLIT_BYTES && limits.threads > 1 && crate::evtx::is_evtx(prefix) {
+        let chunks = crate::evtx::chunk_count(item.length);
+        let parts = (item.length / SPLIT_BYTES + 1).min(chunks.max(1));
+        for part in 0..parts {
+            let range = chunks * part / parts..chunks * (part + 1) / parts;
+            if !range.is_empty() {
+                let weight = (range.end - range.start) * CHUNK;
+                tasks.push(Task {
+                    item: index,
+                    weight,
+                    part: Part::Chunks(range),
+                    budget: Arc::clone(&budget),
+                });
+            }
+        }
+        return;
+    }
+    if prefix.starts_with(b"PK") && limits.threads > 1 {
+        // Members of a zip are read by several threads, if there is enough of them.
+        let sizes = File::open(&item.path)
+            .map_err(|_| ())
+            .and_then(|file| archive::zip_sizes(file).map_err(|_| ()));
+        if let Ok(sizes) = sizes {
+            let mut start = 0;
+            let mut weight = 0;
+            for (at, size) in sizes.iter().enumerate() {
+                weight += size;
+                if weight >= SPLIT_BYTES || at + 1 == sizes.len() {
+                    tasks.push(Task {
+                        item: index,
+                        weight: weight.max(1),
+                        part: Part::Members(start..at + 1),
+                        budget: Arc::clone(&budget),
+                    });
+                    start = at + 1;
+                    weight = 0;
+                }
+            }
+            if !sizes.is_empty() {
+                return;
+            }
+        }
+    }
+    // Compressed logs grow about tenfold.
+    tasks.push(whole(if prefix.starts_with(b"\x1f\x8b") {
+        item.length * 10
+    } else {
+        item.length
+    }));
+}
+
+/// Divides the tasks into runs of about equal weight, in order.
+fn segments(tasks: Vec<Task>, threads: usize) -> Vec<Vec<Task>> {
+    let total: u128 = tasks
+        .iter()
+        .map(|task| u128::from(task.weight))
+        .sum::<u128>()
+        .max(1);
+    let mut segments: Vec<Vec<Task>> = (0..threads).map(|_| Vec::new()).collect();
+    let mut before = 0_u128;
+    for task in tasks {
+        let middle = before + u128::from(task.weight) / 2;
+        before += u128::from(task.weight);
+        let at = usize::try_from(middle * threads as u128 / total)
+            .unwrap_or(0)
+            .min(threads - 1);
+        segments[at].push(task);
+    }
+    segments.retain(|segment| !segment.is_empty());
+    segments
+}
+
+/// Does one task.
+fn work(worker: &mut Worker<'_, '_>, task: &Task, item: &Item) {
+    let id = u32::try_from(task.item).unwrap_or(u32::MAX);
+    let order = vec![id];
+    let source = archive::Source {
+        order,
+        id,
+        path: item.name.clone(),
+        depth: 0,
+        strict: item.explicit,
+    };
+    if item.state == State::Stdin {
+        let mut input = io::stdin().lock();
+        worker.stream(source, &mut input, &task.budget);
+        return;
+    }
+    match File::open(&item.path) {
+        Ok(file) => match &task.part {
+            Part::Whole => worker.file(source, file, &task.budget),
+            Part::Chunks(range) => worker.chunks(source, &file, range.clone()),
+            Part::Members(range) => worker.zip_members(source, file, range.clone(), &task.budget),
+        },
+        Err(error) => {
+            let mut report = SourceReport::new(id, item.name.clone(), SourceKind::Unknown);
+            let message = format!("cannot be opened: {error}");
+            report.problem(Problem {
+                offset: None,
+                record: None,
+                message,
+                loss: true,
+            });
+            worker.entry(Entry {
+                order: source.order,
+                report,
+                readable: None,
+                strict: item.explicit,
+            });
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! One event on its way from a text reader to the collector.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use crate::collect::{Begun, Collector, Head, TableId};
+use crate::report::{Problem, SourceReport};
+
+#[derive(Debug, Clone)]
+struct Field {
+    name: Range<usize>,
+    value: Range<usize>,
+    envelope: bool,
+}
+
+/// The parts of one event. Reused, so that reading does not allocate for each event.
+#[derive(Debug, Default)]
+pub(crate) struct Record {
+    pub channel: String,
+    pub event_id: u32,
+    pub host: String,
+    pub provider: String,
+    pub time: Option<i64>,
+    pub number: Option<u64>,
+    text: String,
+    fields: Vec<Field>,
+}
+
+impl Record {
+    pub fn clear(&mut self) {
+        self.channel.clear();
+        self.event_id = 0;
+        self.host.clear();
+        self.provider.clear();
+        self.time = None;
+        self.number = None;
+        self.text.clear();
+        self.fields.clear();
+    }
+
+    fn add(&mut self, name: &str, value: &str, envelope: bool) {
+        if value.is_empty() || name.is_empty() {
+            return;
+        }
+        let start = self.text.len();
+        self.text.push_str(name);
+        let middle = self.text.len();
+        self.text.push_str(value);
+        self.fields.push(Field {
+            name: start..middle,
+            value: middle..self.text.len(),
+            envelope,
+        });
+    }
+
+    /// A field of the event's own data.
+    pub fn data(&mut self, name: &str, value: &str) {
+        self.add(name, value, false);
+    }
+
+    /// A field of the envelope, which gives way to data of the same name.
+    pub fn envelope(&mut self, name: &str, value: &str) {
+        self.add(name, value, true);
+    }
+
+    fn name(&self, field: &Field) -> &str {
+        &self.text[field.name.clone()]
+    }
+
+    fn value(&self, field: &Field) -> &str {
+        &self.text[field.value.clone()]
+    }
+
+    /// The first value of a field; that of the data where both have it.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        let of = |envelope| {
+            self.fields
+                .iter()
+                .find(|field| field.envelope == envelope && self.name(field) == name)
+        };
+        of(false)
+            .or_else(|| of(true))
+            .map(|field| self.value(field))
+    }
+
+    /// Whether the event has any data of its own.
+    pub fn has_data(&self) -> bool {
+        self.fields.iter().any(|field| !field.envelope)
+    }
+
+    /// Whether the event's data have this field.
+    pub fn has(&self, name: &str) -> bool {
+        self.fields
+            .iter()
+            .any(|field| !field.envelope && self.name(field) == name)
+    }
+}
+
+/// Writes records of one source into a collector.
+pub(crate) struct Sink<'c, 'd> {
+    pub collector: &'c mut Collector<'d>,
+    pub report: &'c mut SourceReport,
+    pub record: Record,
+    tables: HashMap<u32, Vec<(String, TableId)>>,
+    undated: u64,
+    /// Whether it is a loss if the source holds no events.
+    pub strict: bool,
+}
+
+impl<'c, 'd> Sink<'c, 'd> {
+    pub fn new(collector: &'c mut Collector<'d>, report: &'c mut SourceReport) -> Self {
+        Self {
+            collector,
+            report,
+            record: Record::default(),
+            tables: HashMap::new(),
+            undated: 0,
+            strict: true,
+        }
+    }
+
+    /// Stores the record, and counts it.
+    pub fn emit(&mut self) {
+        self.report.records += 1;
+        let record = &self.record;
+        let id = record.event_id;
+        let known = self.tables.entry(id).or_default();
+        let table = match known.iter().find(|(channel, _)| *channel == record.channel) {
+            Some((_, table)) => *table,
+            None => {
+                let table = self.collector.table(&record.channel, id);
+                known.push((record.channel.clone(), table));
+                table
+            }
+        };
+        let time = record.time.unwrap_or_else(|| {
+            self.undated += 1;
+            0
+        });
+        let head = Head {
+            time,
+            host: &record.host,
+            source: self.report.id,
+            record: record.number.unwrap_or(self.report.records),
+            // Without a time the number alone would take distinct records for copies.
+            numbered: record.number.is_some() && record.time.is_some(),
+        };
+        if self.collector.begin(table, &head) != Begun::Row {
+            return;
+        }
+        for field in &record.fields {
+            let name = record.name(field);
+            if field.envelope && record.has(name) {
+                continue;
+            }
+            if let Some(column) = self.collector.column(table, name) {
+                self.collector.push(table, column, record.value(field));
+            }
+        }
+    }
+
+    /// Notes that a record could not be read.
+    pub fn lost(&mut self, offset: u64, message: String) {
+        self.report.skipped += 1;
+        let record = Some(self.report.records + self.report.skipped);
+        self.report.problem(Problem {
+            offset: Some(offset),
+            record,
+            message,
+            loss: true,
+        });
+    }
+
+    /// Notes something that is no loss.
+    pub fn warn(&mut self, offset: Option<u64>, message: String) {
+        self.report.problem(Problem {
+            offset,
+            record: None,
+            message,
+            loss: false,
+        });
+    }
+
+    /// Says at the end what held for many records.
+    pub fn finish(&mut self) {
+        if self.undated > 0 {
+            let message = format!(
+                "{} of {} records have no time that could be read; they are dated 1970-01-01",
+                self.undated, self.report.records
+            );
+            self.warn(None, message);
+        }
+    }
+}

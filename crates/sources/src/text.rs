@@ -1,0 +1,588 @@
+//! Splitting a stream of text into records, whatever they are: event XML, JSON, Zeek, classic Windows text, also mixed.
+//!
+//! The stream is held in a window that grows to the size of one record, never to that of the file. A record that is
+//! damaged is left out; the reader takes up again at the next thing that looks like a record.
+
+use std::io::{self, Read};
+
+use encoding_rs::{CoderResult, Decoder, Encoding};
+use memchr::memmem;
+
+use crate::Limits;
+use crate::classic::{self, Block};
+use crate::json::{self, JsonReader};
+use crate::record::Sink;
+use crate::report::SourceKind;
+use crate::xml::{self, XmlError};
+use crate::zeek::Zeek;
+
+/// Turns text of another encoding into UTF-8.
+pub(crate) struct Transcode<R> {
+    inner: R,
+    decoder: Decoder,
+    raw: Vec<u8>,
+    out: Vec<u8>,
+    at: usize,
+    end: bool,
+}
+
+impl<R: Read> Transcode<R> {
+    pub fn new(inner: R, encoding: &'static Encoding) -> Self {
+        Self {
+            inner,
+            decoder: encoding.new_decoder(),
+            raw: vec![0; 32 << 10],
+            out: Vec::new(),
+            at: 0,
+            end: false,
+        }
+    }
+}
+
+impl<R: Read> Read for Transcode<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.at == self.out.len() && !self.end {
+            let count = self.inner.read(&mut self.raw)?;
+            self.end = count == 0;
+            let room = self
+                .decoder
+                .max_utf8_buffer_length(count)
+                .unwrap_or(4 * count + 16);
+            self.out.resize(room, 0);
+            let (result, _, written, _) =
+                self.decoder
+                    .decode_to_utf8(&self.raw[..count], &mut self.out, self.end);
+            debug_assert_eq!(result, CoderResult::InputEmpty);
+            self.out.truncate(written);
+            self.at = 0;
+        }
+        let count = buffer.len().min(self.out.len() - self.at);
+        buffer[..count].copy_from_slice(&self.out[self.at..self.at + count]);
+        self.at += count;
+        Ok(count)
+    }
+}
+
+/// The part of a stream that is being looked at.
+struct Window<R> {
+    inner: R,
+    buffer: Vec<u8>,
+    start: usize,
+    /// Offset of `start` in the stream.
+    offset: u64,
+    end: bool,
+    error: Option<io::Error>,
+}
+
+impl<R: Read> Window<R> {
+    fn new(inner: R) -> Self {
+        Self {
+            inner,
+            buffer: Vec::new(),
+            start: 0,
+            offset: 0,
+            end: false,
+            error: None,
+        }
+    }
+
+    fn bytes(&self) -> &[u8] {
+        &self.buffer[self.start..]
+    }
+
+    fn skip(&mut self, count: usize) {
+        let count = count.min(self.buffer.len() - self.start);
+        self.start += count;
+        self.offset += count as u64;
+    }
+
+    /// Reads on, at least as much as is held already, so that looking at a long record again costs little.
+    fn more(&mut self) -> bool {
+        if self.end {
+            return false;
+        }
+        self.buffer.drain(..self.start);
+        self.start = 0;
+        let held = self.buffer.len();
+        let want = held.max(256 << 10);
+        self.buffer.resize(held + want, 0);
+        let mut filled = held;
+        while filled < held + want {
+            match self.inner.read(&mut self.buffer[filled..]) {
+                Ok(0) => {
+                    self.end = true;
+                    break;
+                }
+                Ok(count) => filled += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    self.error = Some(error);
+                    self.end = true;
+                    break;
+                }
+            }
+        }
+        self.buffer.truncate(filled);
+        filled > held
+    }
+}
+
+/// What was found at the start of the window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Piece {
+    /// It is this long.
+    Whole(usize),
+    /// It goes on beyond the window.
+    Open,
+    /// It breaks off: the next thing begins so many bytes on.
+    Broken(usize),
+}
+
+/// Reads a text source to its end.
+pub(crate) fn read_text(input: impl Read, limits: &Limits, sink: &mut Sink<'_, '_>) {
+    Splitter {
+        window: Window::new(input),
+        limits,
+        json: JsonReader::default(),
+        zeek: Zeek::default(),
+        kinds: [0; 4],
+        junk: 0,
+        first_junk: None,
+        lossy: 0,
+    }
+    .run(sink);
+    sink.finish();
+}
+
+struct Splitter<'l, R> {
+    window: Window<R>,
+    limits: &'l Limits,
+    json: JsonReader,
+    zeek: Zeek,
+    /// Records seen of XML, JSON, Zeek, classic text.
+    kinds: [u64; 4],
+    junk: u64,
+    first_junk: Option<(u64, String)>,
+    lossy: u64,
+}
+
+const KINDS: [SourceKind; 4] = [
+    SourceKind::Xml,
+    SourceKind::Json,
+    SourceKind::Zeek,
+    SourceKind::WindowsText,
+];
+
+impl<R: Read> Splitter<'_, R> {
+    fn run(mut self, sink: &mut Sink<'_, '_>) {
+        loop {
+            let skip = self
+                .window
+                .bytes()
+                .iter()
+                .take_while(|byte| is_between(**byte))
+                .count();
+            self.window.skip(skip);
+            let Some(first) = self.window.bytes().first().copied() else {
+                if self.window.more() {
+                    continue;
+                }
+                break;
+            };
+            // What comes first decides with a few hundred bytes at most.
+            if self.window.bytes().len() < 512 && self.window.more() {
+                continue;
+            }
+            match first {
+                b'<' => self.markup(sink),
+                b'{' => self.object(sink),
+                b'[' if opens_array(self.window.bytes()) => self.window.skip(1),
+                // A byte-order mark, at the start or where files were joined.
+                0xef if self.window.bytes().starts_with(b"\xef\xbb\xbf") => self.window.skip(3),
+                b'&' if starts_escaped_event(self.window.bytes()) => self.escaped(sink),
+                _ => self.line(sink),
+            }
+        }
+        self.close(sink);
+    }
+
+    fn close(mut self, sink: &mut Sink<'_, '_>) {
+        sink.report.bytes = sink.report.bytes.max(self.window.offset);
+        let most = (0..KINDS.len()).rev().max_by_key(|at| self.kinds[*at]);
+        if let Some(at) = most
+            && self.kinds[at] > 0
+        {
+            sink.report.kind = KINDS[at];
+        }
+        self.json.finish(sink);
+        if let Some(error) = self.window.error.take() {
+            let offset = self.window.offset;
+            sink.lost(
+                offset,
+                format!("reading stopped here: {error}; what came before is kept"),
+            );
+        }
+        if self.lossy > 0 {
+            let message = format!(
+                "{} records held bytes that are not UTF-8; each such byte is shown as U+FFFD",
+                self.lossy
+            );
+            sink.warn(None, message);
+        }
+        if let Some((offset, sample)) = self.first_junk.take()
+            && (self.kinds.iter().any(|count| *count > 0))
+        {
+            let message = format!(
+                "{} lines are no events and were passed over; the first begins {sample:?}",
+                self.junk
+            );
+            sink.warn(Some(offset), message);
+        }
+    }
+
+    /// The end of the record at the start of the window, as `find` sees it; reads on as needed.
+    fn piece(&mut self, most: usize, find: impl Fn(&[u8], bool) -> Piece) -> Piece {
+        loop {
+            match find(self.window.bytes(), self.window.end) {
+                Piece::Open => {
+                    let held = self.window.bytes().len();
+                    if held > most {
+                        return Piece::Broken(next_line(self.window.bytes()).unwrap_or(held));
+                    }
+                    if !self.window.more() {
+                        // The stream may have ended only now, which `find` is to know.
+                        return match find(self.window.bytes(), true) {
+                            Piece::Open => Piece::Broken(self.window.bytes().len()),
+                            other => other,
+                        };
+                    }
+                }
+                other => return other,
+            }
+        }
+    }
+
+    /// The text of a record, mended where it is not UTF-8.
+    fn text(bytes: &[u8], lossy: &mut u64) -> String {
+        match String::from_utf8_lossy(bytes) {
+            std::borrow::Cow::Borrowed(text) => text.to_owned(),
+            std::borrow::Cow::Owned(text) => {
+                *lossy += 1;
+                text
+            }
+        }
+    }
+
+    fn markup(&mut self, sink: &mut Sink<'_, '_>) {
+        let bytes = self.window.bytes();
+        let offset = self.window.offset;
+        if let Some(close) = event_close(bytes) {
+            match self.piece(self.limits.event_bytes, |bytes, _| {
+                find_event_end(bytes, &close)
+            }) {
+                Piece::Whole(length) => {
+                    let text = Self::text(&self.window.bytes()[..length], &mut self.lossy);
+                    self.event(&text, offset, sink);
+                    self.window.skip(length);
+                }
+                Piece::Broken(length) => {
+                    let held = self.window.bytes().len();
+                    let why = if held > self.limits.event_bytes {
+                        format!("is longer than {} bytes", self.limits.event_bytes)
+                    } else {
+                        "has no end".to_owned()
+                    };
+                    // What stands before the break may still be an event that lacks only its last tag.
+                    let text = Self::text(
+                        &self.window.bytes()[..length.min(self.limits.event_bytes)],
+                        &mut self.lossy,
+                    );
+                    self.kinds[0] += 1;
+                    if matches!(
+                        xml::read_event(&text, &mut sink.record),
+                        Ok(()) | Err(XmlError::Damaged(_))
+                    ) && !sink.record.channel.is_empty()
+                        && sink.record.time.is_some()
+                    {
+                        sink.emit();
+                        let message = format!("an event {why}; what it holds up to there is kept");
+                        sink.report.problem(crate::report::Problem {
+                            offset: Some(offset),
+                            record: Some(sink.report.records),
+                            message,
+                            loss: true,
+                        });
+                    } else {
+                        sink.lost(
+                            offset,
+                            format!("an event {why} and is left out; reading goes on at the next"),
+                        );
+                    }
+                    self.window.skip(length.max(1));
+                }
+                Piece::Open => self.window.skip(1),
+            }
+            return;
+        }
+        if bytes.starts_with(b"<!DOCTYPE") {
+            let message = "the document type is ignored: entities are not expanded".to_owned();
+            sink.warn(Some(offset), message);
+        }
+        match self.piece(64 << 10, find_tag_end) {
+            Piece::Whole(length) | Piece::Broken(length) => self.window.skip(length.max(1)),
+            _ => self.window.skip(1),
+        }
+    }
+
+    /// Reads one event of XML.
+    fn event(&mut self, text: &str, offset: u64, sink: &mut Sink<'_, '_>) {
+        self.kinds[0] += 1;
+        match xml::read_event(text, &mut sink.record) {
+            Ok(()) => sink.emit(),
+            Err(XmlError::NoEventId) => sink.lost(offset, XmlError::NoEventId.to_string()),
+            Err(error) => {
+                sink.emit();
+                let record = Some(sink.report.records);
+                sink.report.problem(crate::report::Problem {
+                    offset: Some(offset),
+                    record,
+                    message: error.to_string(),
+                    loss: true,
+                });
+            }
+        }
+    }
+
+    /// An event whose markup is escaped, as in an HTML page or inside another document.
+    fn escaped(&mut self, sink: &mut Sink<'_, '_>) {
+        let offset = self.window.offset;
+        let find = |bytes: &[u8], _| match memmem::find(bytes, b"&lt;/Event&gt;") {
+            Some(at) => Piece::Whole(at + b"&lt;/Event&gt;".len()),
+            None => Piece::Open,
+        };
+        match self.piece(self.limits.event_bytes, find) {
+            Piece::Whole(length) => {
+                let text = Self::text(&self.window.bytes()[..length], &mut self.lossy);
+                self.event(&xml::resolve(&text), offset, sink);
+                self.window.skip(length);
+            }
+            _ => {
+                sink.lost(
+                    offset,
+                    "an escaped event has no end and is left out".to_owned(),
+                );
+                let next = next_line(self.window.bytes()).unwrap_or(self.window.bytes().len());
+                self.window.skip(next.max(1));
+            }
+        }
+    }
+
+    fn object(&mut self, sink: &mut Sink<'_, '_>) {
+        let offset = self.window.offset;
+        match self.piece(self.limits.line_bytes, json::find_object_end) {
+            Piece::Whole(length) => {
+                let text = Self::text(&self.window.bytes()[..length], &mut self.lossy);
+                match self.json.read(&text, sink) {
+                    Ok(kind) => {
+                        let at = if kind == SourceKind::Zeek { 2 } else { 1 };
+                        self.kinds[at] += 1;
+                    }
+                    Err(error) => {
+                        self.kinds[1] += 1;
+                        sink.lost(
+                            offset,
+                            format!("this is not JSON ({error}) and is left out"),
+                        );
+                    }
+                }
+                self.window.skip(length);
+            }
+            Piece::Broken(length) => {
+                let held = self.window.bytes().len();
+                let message = if held > self.limits.line_bytes && length >= self.limits.line_bytes {
+                    format!(
+                        "a JSON record is longer than {} bytes and is left out",
+                        self.limits.line_bytes
+                    )
+                } else {
+                    "a JSON record breaks off and is left out; reading goes on at the next"
+                        .to_owned()
+                };
+                self.kinds[1] += 1;
+                sink.lost(offset, message);
+                self.window.skip(length.max(1));
+            }
+            Piece::Open => self.window.skip(1),
+        }
+    }
+
+    /// A line that opens with none of the characters above.
+    fn line(&mut self, sink: &mut Sink<'_, '_>) {
+        let offset = self.window.offset;
+        if classic::starts_block(self.window.bytes()) {
+            let length = match self.piece(self.limits.event_bytes, classic::find_block_end) {
+                Piece::Whole(length) | Piece::Broken(length) => length,
+                _ => self.window.bytes().len(),
+            };
+            let text = Self::text(&self.window.bytes()[..length], &mut self.lossy);
+            self.kinds[3] += 1;
+            match classic::read_block(&text, &mut sink.record) {
+                Block::Event => sink.emit(),
+                Block::NoEventCode => {
+                    sink.lost(
+                        offset,
+                        "a block of text has no EventCode and is left out".to_owned(),
+                    );
+                }
+            }
+            self.window.skip(length.max(1));
+            return;
+        }
+        let find = |bytes: &[u8], end: bool| match memchr::memchr(b'\n', bytes) {
+            Some(at) => Piece::Whole(at + 1),
+            None if end => Piece::Whole(bytes.len()),
+            None => Piece::Open,
+        };
+        let length = match self.piece(self.limits.line_bytes, find) {
+            Piece::Whole(length) | Piece::Broken(length) => length,
+            _ => 1,
+        };
+        let bytes = &self.window.bytes()[..length];
+        if self.zeek.is_header(bytes) || self.zeek.is_open() {
+            let text = Self::text(bytes, &mut self.lossy);
+            if self
+                .zeek
+                .line(text.trim_end_matches(['\n', '\r']), offset, sink)
+            {
+                self.kinds[2] += 1;
+            }
+            self.window.skip(length);
+            return;
+        }
+        // A record may stand behind a prefix, such as that of syslog or the quote of a CSV cell.
+        let inner = [&b"<Event"[..], b"&lt;Event", b"{\""]
+            .iter()
+            .filter_map(|start| memmem::find(bytes, start))
+            .filter(|at| bytes[*at] != b'<' || event_close(&bytes[*at..]).is_some())
+            .min();
+        if let Some(at) = inner.filter(|at| *at > 0) {
+            self.window.skip(at);
+            return;
+        }
+        self.junk += 1;
+        if self.first_junk.is_none() {
+            let sample = String::from_utf8_lossy(&bytes[..bytes.len().min(60)])
+                .trim()
+                .to_owned();
+            self.first_junk = Some((offset, sample));
+        }
+        self.window.skip(length.max(1));
+    }
+}
+
+/// Bytes that stand between records.
+fn is_between(byte: u8) -> bool {
+    byte.is_ascii_whitespace() || matches!(byte, 0 | b',' | b']' | 0x1e | 0x1a)
+}
+
+fn next_line(bytes: &[u8]) -> Option<usize> {
+    memchr::memchr(b'\n', bytes).map(|at| at + 1)
+}
+
+/// Whether a `[` opens an array of records, not a line such as `[INFO] …`.
+fn opens_array(bytes: &[u8]) -> bool {
+    let next = bytes
+        .iter()
+        .skip(1)
+        .find(|byte| !byte.is_ascii_whitespace());
+    next.is_none_or(|byte| matches!(byte, b'{' | b'[' | b']'))
+}
+
+fn starts_escaped_event(bytes: &[u8]) -> bool {
+    bytes
+        .strip_prefix(b"&lt;Event")
+        .is_some_and(|rest| rest.starts_with(b" ") || rest.starts_with(b"&gt;"))
+}
+
+/// If an element named `Event` (with any prefix) opens here, its closing tag without the bracket.
+fn event_close(bytes: &[u8]) -> Option<Vec<u8>> {
+    let name = bytes.strip_prefix(b"<")?;
+    let end = name
+        .iter()
+        .take(64)
+        .position(|byte| byte.is_ascii_whitespace() || matches!(byte, b'>' | b'/'))?;
+    let name = &name[..end];
+    let local = name.rsplit(|byte| *byte == b':').next()?;
+    (local == b"Event").then(|| [b"</", name].concat())
+}
+
+/// The end of the event that opens here; broken where another one opens first.
+fn find_event_end(bytes: &[u8], close: &[u8]) -> Piece {
+    let open = [b"<", &close[2..]].concat();
+    let opened = |from: usize| {
+        memmem::find_iter(&bytes[from..], &open)
+            .map(|at| at + from)
+            .find(|at| {
+                bytes
+                    .get(at + open.len())
+                    .is_some_and(|byte| byte.is_ascii_whitespace() || *byte == b'>')
+            })
+    };
+    let another = opened(open.len());
+    let mut from = 0;
+    while let Some(at) = memmem::find(&bytes[from..], close).map(|at| at + from) {
+        let tail = &bytes[at + close.len()..];
+        match tail.iter().position(|byte| !byte.is_ascii_whitespace()) {
+            Some(blank) if tail[blank] == b'>' => {
+                if let Some(another) = another
+                    && another < at
+                {
+                    return Piece::Broken(another);
+                }
+                return Piece::Whole(at + close.len() + blank + 1);
+            }
+            Some(_) => from = at + close.len(),
+            None => return Piece::Open,
+        }
+    }
+    match another {
+        Some(at) => Piece::Broken(at),
+        None => Piece::Open,
+    }
+}
+
+/// The end of a tag, comment, declaration or document type.
+fn find_tag_end(bytes: &[u8], _: bool) -> Piece {
+    let after = |end: &[u8]| match memmem::find(bytes, end) {
+        Some(at) => Piece::Whole(at + end.len()),
+        None => Piece::Open,
+    };
+    if bytes.starts_with(b"<!--") {
+        return after(b"-->");
+    }
+    if bytes.starts_with(b"<?") {
+        return after(b"?>");
+    }
+    if bytes.starts_with(b"<!DOCTYPE") {
+        let (bracket, close) = (memchr::memchr(b'[', bytes), memchr::memchr(b'>', bytes));
+        return match (bracket, close) {
+            (Some(open), Some(close)) if open < close => match memchr::memchr(b']', bytes) {
+                Some(inner) => match memchr::memchr(b'>', &bytes[inner..]) {
+                    Some(at) => Piece::Whole(inner + at + 1),
+                    None => Piece::Open,
+                },
+                None => Piece::Open,
+            },
+            (_, Some(close)) => Piece::Whole(close + 1),
+            _ => Piece::Open,
+        };
+    }
+    // A tag ends on its line or soon after; a stray `<` must not eat an event.
+    let next = memchr::memchr(b'<', &bytes[1..]).map(|at| at + 1);
+    match (memchr::memchr(b'>', bytes), next) {
+        (Some(close), Some(next)) if next < close => Piece::Broken(next),
+        (Some(close), _) => Piece::Whole(close + 1),
+        (None, Some(next)) => Piece::Broken(next),
+        (None, None) => Piece::Open,
+    }
+}

@@ -1,0 +1,245 @@
+//! Reading the many ways in which logs write a time.
+
+/// Microseconds since 1970-01-01 of a civil date and time taken as UTC.
+pub(crate) fn civil(
+    year: i64,
+    month: u32,
+    day: u32,
+    hour: u32,
+    minute: u32,
+    second: u32,
+    micros: i64,
+) -> Option<i64> {
+    if !(1..=12).contains(&month)
+        || !(1..=31).contains(&day)
+        || hour > 23
+        || minute > 59
+        || second > 60
+    {
+        return None;
+    }
+    if !(1000..=9999).contains(&year) {
+        return None;
+    }
+    // Days from civil, after Howard Hinnant's public-domain algorithm: years start in March, so leap days come last.
+    let y = if month <= 2 { year - 1 } else { year };
+    let era = y.div_euclid(400);
+    let of_era = y.rem_euclid(400);
+    let of_year =
+        (153 * (i64::from(month) + if month > 2 { -3 } else { 9 }) + 2) / 5 + i64::from(day) - 1;
+    let days = era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468;
+    let seconds =
+        days * 86_400 + i64::from(hour) * 3600 + i64::from(minute) * 60 + i64::from(second);
+    Some(seconds * 1_000_000 + micros)
+}
+
+/// A time as it was written: microseconds since 1970-01-01 of its digits, and whether it says that they are UTC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Written {
+    /// Microseconds since 1970-01-01, moved to UTC where the text names an offset.
+    pub micros: i64,
+    /// Whether the text names a zone.
+    pub zoned: bool,
+}
+
+fn number(text: &[u8], at: &mut usize, most: usize) -> Option<u32> {
+    let start = *at;
+    let mut value = 0_u32;
+    while *at < text.len() && *at - start < most && text[*at].is_ascii_digit() {
+        value = value * 10 + u32::from(text[*at] - b'0');
+        *at += 1;
+    }
+    (*at > start).then_some(value)
+}
+
+fn expect(text: &[u8], at: &mut usize, set: &[u8]) -> Option<u8> {
+    let byte = *text.get(*at)?;
+    set.contains(&byte).then(|| {
+        *at += 1;
+        byte
+    })
+}
+
+fn spaces(text: &[u8], at: &mut usize) {
+    while text.get(*at).is_some_and(u8::is_ascii_whitespace) {
+        *at += 1;
+    }
+}
+
+/// Reads ISO 8601 (`2024-03-04T06:00:00.123Z`, with a blank for the `T`, an offset or none), US dates
+/// (`03/04/2024 06:00:00.123 PM -0500`), .NET (`/Date(1709532000000)/`), and Unix seconds, milliseconds,
+/// microseconds or nanoseconds.
+pub(crate) fn parse(text: &str) -> Option<Written> {
+    let text = text.trim();
+    let bytes = text.as_bytes();
+    if let Some(rest) = text.strip_prefix("/Date(") {
+        let digits: String = rest
+            .chars()
+            .take_while(|c| c.is_ascii_digit() || *c == '-')
+            .collect();
+        return Some(Written {
+            micros: digits.parse::<i64>().ok()?.checked_mul(1000)?,
+            zoned: true,
+        });
+    }
+    let mut at = 0;
+    let first = number(bytes, &mut at, 4)?;
+    let separator = match bytes.get(at) {
+        Some(b'-') if at == 4 => b'-',
+        Some(b'/') => b'/',
+        _ => return epoch(text),
+    };
+    at += 1;
+    let second = number(bytes, &mut at, 2)?;
+    expect(bytes, &mut at, &[separator])?;
+    let year_first = at > 0 && first > 31;
+    let (year, month, day) = if year_first {
+        (first, second, number(bytes, &mut at, 2)?)
+    } else {
+        let year = number(bytes, &mut at, 4)?;
+        // Day first only where the other reading is impossible.
+        if first > 12 {
+            (year, second, first)
+        } else {
+            (year, first, second)
+        }
+    };
+    let (mut hour, mut minute, mut sec, mut micros) = (0, 0, 0, 0_i64);
+    if expect(bytes, &mut at, b"Tt ").is_some() {
+        spaces(bytes, &mut at);
+        hour = number(bytes, &mut at, 2)?;
+        expect(bytes, &mut at, b":")?;
+        minute = number(bytes, &mut at, 2)?;
+        if expect(bytes, &mut at, b":").is_some() {
+            sec = number(bytes, &mut at, 2)?;
+            if expect(bytes, &mut at, b".,").is_some() {
+                let mut scale = 100_000;
+                while let Some(digit) = bytes.get(at).filter(|byte| byte.is_ascii_digit()) {
+                    micros += i64::from(digit - b'0') * scale;
+                    scale /= 10;
+                    at += 1;
+                }
+            }
+        }
+    }
+    spaces(bytes, &mut at);
+    match bytes.get(at..at + 2) {
+        Some([b'P' | b'p', b'M' | b'm']) => {
+            hour = if hour < 12 { hour + 12 } else { hour };
+            at += 2;
+        }
+        Some([b'A' | b'a', b'M' | b'm']) => {
+            hour = if hour == 12 { 0 } else { hour };
+            at += 2;
+        }
+        _ => {}
+    }
+    spaces(bytes, &mut at);
+    let mut zoned = false;
+    let mut offset = 0_i64;
+    match bytes.get(at) {
+        Some(b'Z' | b'z') => zoned = true,
+        Some(sign @ (b'+' | b'-')) => {
+            at += 1;
+            let hours = number(bytes, &mut at, 2)?;
+            let _ = expect(bytes, &mut at, b":");
+            let minutes = number(bytes, &mut at, 2).unwrap_or(0);
+            offset = i64::from(hours * 60 + minutes) * 60_000_000;
+            if *sign == b'-' {
+                offset = -offset;
+            }
+            zoned = true;
+        }
+        _ if text[at.min(text.len())..].starts_with("UTC")
+            || text[at.min(text.len())..].starts_with("GMT") =>
+        {
+            zoned = true
+        }
+        _ => {}
+    }
+    let micros = civil(i64::from(year), month, day, hour, minute, sec, micros)?;
+    Some(Written {
+        micros: micros - offset,
+        zoned,
+    })
+}
+
+/// Unix time as a decimal number; its size tells the unit.
+fn epoch(text: &str) -> Option<Written> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let value: i64 = whole.parse().ok()?;
+    let micros = match value.unsigned_abs() {
+        0..100_000_000_000 => {
+            let mut micros = 0;
+            let mut scale = 100_000;
+            for digit in fraction.bytes().take(6) {
+                if !digit.is_ascii_digit() {
+                    return None;
+                }
+                micros += i64::from(digit - b'0') * scale;
+                scale /= 10;
+            }
+            value * 1_000_000 + micros
+        }
+        100_000_000_000..100_000_000_000_000 => value * 1000,
+        100_000_000_000_000..100_000_000_000_000_000 => value,
+        _ => value / 1000,
+    };
+    Some(Written {
+        micros,
+        zoned: true,
+    })
+}
+
+/// Microseconds to add to `local` so that it fits `utc`, as a multiple of a quarter of an hour: the zone of a clock
+/// that writes local time, told from a time of (nearly) the same moment in UTC.
+pub(crate) fn zone(local: i64, utc: i64) -> i64 {
+    const QUARTER: i64 = 15 * 60 * 1_000_000;
+    (utc - local + QUARTER / 2).div_euclid(QUARTER) * QUARTER
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{parse, zone};
+
+    #[test]
+    fn reads_the_ways_logs_write_a_time() {
+        let noon = 1_709_553_600_000_000; // 2024-03-04T12:00:00Z
+        for (text, micros, zoned) in [
+            ("2024-03-04T12:00:00Z", noon, true),
+            ("2024-03-04T12:00:00.1234567Z", noon + 123_456, true),
+            ("2024-03-04 12:00:00.5", noon + 500_000, false),
+            ("2024-03-04T07:00:00-05:00", noon, true),
+            ("2024-03-04T17:30:00+0530", noon, true),
+            ("03/04/2024 12:00:00 PM", noon, false),
+            ("03/04/2024 12:00:00 AM", noon - 43_200_000_000, false),
+            ("3/4/2024 01:00:00.250 PM", noon + 3_600_250_000, false),
+            ("03/04/2024 07:00:00 AM -0500", noon, true),
+            ("/Date(1709553600000)/", noon, true),
+            ("1709553600", noon, true),
+            ("1709553600.824370", noon + 824_370, true),
+            ("1709553600000", noon, true),
+            ("2024-03-04", noon - 43_200_000_000, false),
+        ] {
+            let read = parse(text).map(|read| (read.micros, read.zoned));
+            assert_eq!(read, Some((micros, zoned)), "{text}");
+        }
+        for text in [
+            "",
+            "-",
+            "yesterday",
+            "2024-13-01T00:00:00Z",
+            "2024-03-04T25:00:00Z",
+            "99:99",
+        ] {
+            assert_eq!(parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn tells_the_zone_from_a_late_receipt() {
+        let hour = 3_600_000_000;
+        assert_eq!(zone(0, 4 * hour + 5_000_000), 4 * hour);
+        assert_eq!(zone(10 * hour, 3 * hour + 2_000_000), -7 * hour);
+    }
+}

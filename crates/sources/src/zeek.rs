@@ -1,0 +1,223 @@
+//! Zeek logs as tab-separated text. (JSON logs are read by [`crate::json`].)
+
+use crate::record::Sink;
+use crate::time;
+
+/// What the header of a Zeek log said.
+#[derive(Debug)]
+pub(crate) struct Zeek {
+    separator: String,
+    set_separator: String,
+    empty: String,
+    unset: String,
+    path: String,
+    fields: Vec<String>,
+    types: Vec<String>,
+    open: bool,
+}
+
+impl Default for Zeek {
+    fn default() -> Self {
+        Self {
+            separator: "\t".to_owned(),
+            set_separator: ",".to_owned(),
+            empty: "(empty)".to_owned(),
+            unset: "-".to_owned(),
+            path: String::new(),
+            fields: Vec::new(),
+            types: Vec::new(),
+            open: false,
+        }
+    }
+}
+
+impl Zeek {
+    /// Whether the line begins a Zeek log.
+    pub fn is_header(&self, line: &[u8]) -> bool {
+        line.starts_with(b"#separator ")
+            || line.starts_with(b"#fields\t")
+            || line.starts_with(b"#path\t")
+    }
+
+    /// Whether the lines that follow are rows of a log.
+    pub fn is_open(&self) -> bool {
+        self.open
+    }
+
+    /// Takes a line; says whether it was a row.
+    pub fn line(&mut self, line: &str, offset: u64, sink: &mut Sink<'_, '_>) -> bool {
+        if let Some(header) = line.strip_prefix('#') {
+            self.header(header);
+            return false;
+        }
+        if line.is_empty() {
+            return false;
+        }
+        let cells = line.split(self.separator.as_str());
+        if self.fields.is_empty() {
+            sink.lost(
+                offset,
+                "a row of a Zeek log stands before any #fields line and is left out".to_owned(),
+            );
+            return true;
+        }
+        if self.path.is_empty() {
+            self.path = log_kind(|name| self.fields.iter().any(|field| field == name)).to_owned();
+        }
+        let record = &mut sink.record;
+        record.clear();
+        record.channel.push_str("zeek:");
+        record.channel.push_str(&self.path);
+        let mut count = 0;
+        for (at, cell) in cells.enumerate() {
+            count = at + 1;
+            let Some(name) = self.fields.get(at) else {
+                continue;
+            };
+            if cell == self.unset || cell.is_empty() || cell == self.empty {
+                continue;
+            }
+            if name == "ts" {
+                record.time = time::parse(cell).map(|written| written.micros);
+            }
+            if name == "_system_name" {
+                record.host = cell.to_owned();
+            }
+            let many = self
+                .types
+                .get(at)
+                .is_some_and(|kind| kind.starts_with("set[") || kind.starts_with("vector["));
+            if many {
+                for value in cell.split(self.set_separator.as_str()) {
+                    record.data(name, &unescape(value));
+                }
+            } else {
+                record.data(name, &unescape(cell));
+            }
+        }
+        sink.emit();
+        if count != self.fields.len() {
+            let message = format!(
+                "a row has {count} cells for {} fields; those that are there are kept",
+                self.fields.len()
+            );
+            let record = Some(sink.report.records);
+            let loss = count < self.fields.len();
+            sink.report.problem(crate::report::Problem {
+                offset: Some(offset),
+                record,
+                message,
+                loss,
+            });
+        }
+        true
+    }
+
+    fn header(&mut self, header: &str) {
+        if let Some(separator) = header.strip_prefix("separator ") {
+            *self = Self::default();
+            self.separator = unescape(separator.trim());
+            if self.separator.is_empty() {
+                "\t".clone_into(&mut self.separator);
+            }
+            self.open = true;
+            return;
+        }
+        let mut parts = header.split(self.separator.as_str());
+        let key = parts.next().unwrap_or_default();
+        let rest: Vec<&str> = parts.collect();
+        let first = || rest.first().copied().unwrap_or_default().to_owned();
+        match key {
+            "set_separator" if !first().is_empty() => self.set_separator = unescape(&first()),
+            "empty_field" => self.empty = first(),
+            "unset_field" => self.unset = first(),
+            "path" => {
+                self.open = true;
+                self.path = first();
+            }
+            "fields" => {
+                self.open = true;
+                self.fields = rest.iter().map(|name| (*name).to_owned()).collect();
+                self.types.clear();
+            }
+            "types" => self.types = rest.iter().map(|name| (*name).to_owned()).collect(),
+            _ => {}
+        }
+    }
+}
+
+/// Resolves Zeek's `\x09`.
+fn unescape(text: &str) -> String {
+    if !text.contains("\\x") {
+        return text.to_owned();
+    }
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, tail)) = rest.split_first() {
+        let code = rest
+            .strip_prefix(b"\\x")
+            .and_then(|rest| rest.get(..2))
+            .and_then(|hex| std::str::from_utf8(hex).ok())
+            .and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        match code {
+            Some(code) => {
+                bytes.push(code);
+                rest = &rest[4..];
+            }
+            None => {
+                bytes.push(*first);
+                rest = tail;
+            }
+        }
+    }
+    String::from_utf8(bytes)
+        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+}
+
+/// The kind of a Zeek log that does not say its kind, from the fields it has.
+pub(crate) fn log_kind(has: impl Fn(&str) -> bool) -> &'static str {
+    const KINDS: &[(&str, &[&str])] = &[
+        ("conn", &["conn_state"]),
+        ("dce_rpc", &["endpoint", "operation"]),
+        ("smb_files", &["action", "path", "name"]),
+        ("smb_files", &["action", "times.modified"]),
+        ("smb_mapping", &["share_type"]),
+        ("kerberos", &["request_type", "service"]),
+        ("ntlm", &["server_nb_computer_name"]),
+        ("ntlm", &["hostname", "domainname"]),
+        ("rdp", &["cookie", "security_protocol"]),
+        ("rdp", &["cookie", "result"]),
+        ("ssh", &["auth_attempts"]),
+        ("http", &["method", "uri"]),
+        ("http", &["status_code", "request_body_len"]),
+        ("dns", &["query", "qtype"]),
+        ("dns", &["trans_id", "rcode"]),
+        ("dns", &["AA", "TC", "RD", "RA"]),
+        ("ssl", &["cipher", "curve"]),
+        ("ssl", &["resumed", "established"]),
+        ("x509", &["certificate.version"]),
+        ("files", &["fuid", "mime_type"]),
+        ("files", &["fuid", "seen_bytes"]),
+        ("dhcp", &["lease_time"]),
+        ("dhcp", &["msg_types"]),
+        ("notice", &["note", "msg"]),
+        ("weird", &["name", "notice", "peer"]),
+        ("software", &["software_type"]),
+        ("pe", &["machine", "subsystem"]),
+        ("smtp", &["mailfrom"]),
+        ("ftp", &["command", "reply_code"]),
+        ("snmp", &["community"]),
+        ("tunnel", &["tunnel_type"]),
+        ("known_services", &["port_num", "port_proto"]),
+        ("known_hosts", &["host"]),
+        ("ntp", &["stratum"]),
+        ("ocsp", &["hashAlgorithm"]),
+        ("socks", &["bound.host"]),
+        ("stats", &["pkts_proc"]),
+        ("capture_loss", &["percent_lost"]),
+    ];
+    KINDS
+        .iter()
+        .find(|(_, fields)| fields.iter().all(|field| has(field)))
+        .map_or("unknown", |(kind, _)| kind)
+}
