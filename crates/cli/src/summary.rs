@@ -23,7 +23,7 @@ pub struct Summary<'a> {
 }
 
 /// Findings of one detection that are printed for one host; more are counted.
-const MOST_ALIKE: usize = 5;
+const MOST_ALIKE: usize = 3;
 /// Other lines of a section that are printed; more are counted.
 const MOST_LINES: usize = 10;
 
@@ -226,7 +226,9 @@ fn short_channel(channel: &str) -> String {
 
 /// A file that was found in a folder and is nothing that is read.
 fn is_no_log(source: &Source) -> bool {
-    source.kind == "unknown" && source.records == 0 && !is_damaged(source)
+    ["unknown", "archive"].contains(&source.kind.as_str())
+        && source.records == 0
+        && !is_damaged(source)
 }
 
 fn file_name(path: &str) -> &str {
@@ -241,7 +243,7 @@ fn is_damaged(source: &Source) -> bool {
 
 fn unreadable(out: &mut String, case: &Case, options: &Summary<'_>) {
     let look = &options.look;
-    let with_problems: Vec<&Source> = case
+    let mut with_problems: Vec<&Source> = case
         .sources
         .iter()
         .filter(|source| !is_no_log(source) && (is_damaged(source) || !source.problems.is_empty()))
@@ -259,6 +261,8 @@ fn unreadable(out: &mut String, case: &Case, options: &Summary<'_>) {
         "warnings only, nothing was lost".to_owned()
     };
     heading(out, look, "PROBLEMS", &rest);
+    // What was lost matters more than warnings.
+    with_problems.sort_by_key(|source| !is_damaged(source));
     let (files, lines) = if options.verbose {
         (usize::MAX, usize::MAX)
     } else {
