@@ -193,84 +193,56 @@ impl LookupTable {
         })
     }
 
-    /// Prepares finding rows by these columns.
-    ///
-    /// Returns `None` if the lookup has no such column.
-    pub fn finder(&self, keys: &[&str]) -> Option<Finder<'_>> {
-        let keys = keys
-            .iter()
+    /// The rows by their values in these columns, where all of them are compared for equality.
+    pub fn exact_index(&self, keys: &[String]) -> Option<HashMap<Vec<String>, Vec<usize>>> {
+        let columns = self.key_columns(keys)?;
+        if columns.iter().any(|(_, kind)| *kind != MatchType::Exact) {
+            return None;
+        }
+        let mut index = HashMap::new();
+        for (row, cells) in self.rows.iter().enumerate() {
+            let key: Vec<String> = columns.iter().map(|(column, _)| self.fold(&cells[*column])).collect();
+            index.entry(key).or_insert_with(Vec::new).push(row);
+        }
+        Some(index)
+    }
+
+    /// Indexes of the rows with these values, in the order of the file, at most `max_matches`.
+    pub fn find_exact(&self, index: &HashMap<Vec<String>, Vec<usize>>, values: &[&str]) -> Vec<usize> {
+        let key: Vec<String> = values.iter().map(|value| self.fold(value)).collect();
+        index.get(&key).map(|rows| rows.iter().copied().take(self.definition.max_matches).collect()).unwrap_or_default()
+    }
+
+    /// As [`find_exact`](Self::find_exact) by comparing every row, for columns with patterns and networks too. None
+    /// fits if the lookup has no such column.
+    pub fn scan(&self, keys: &[String], values: &[&str]) -> Vec<usize> {
+        let Some(columns) = self.key_columns(keys) else { return Vec::new() };
+        let folded: Vec<String> = values.iter().map(|value| self.fold(value)).collect();
+        let fits = |cells: &[String]| {
+            columns.iter().zip(&folded).all(|((column, kind), value)| {
+                let cell = self.fold(&cells[*column]);
+                match kind {
+                    MatchType::Exact => cell == *value,
+                    MatchType::Wildcard => wildcard(&cell, value),
+                    MatchType::Cidr => in_network(&cell, value),
+                }
+            })
+        };
+        let fitting = self.rows.iter().enumerate().filter(|(_, cells)| fits(cells)).map(|(row, _)| row);
+        fitting.take(self.definition.max_matches).collect()
+    }
+
+    fn key_columns(&self, keys: &[String]) -> Option<Vec<(usize, MatchType)>> {
+        keys.iter()
             .map(|key| {
                 let column = self.columns.iter().position(|name| name == key)?;
                 Some((column, self.definition.match_type(key)))
             })
-            .collect::<Option<Vec<_>>>()?;
-        let mut exact = HashMap::new();
-        let all_exact = keys.iter().all(|(_, kind)| *kind == MatchType::Exact);
-        if all_exact {
-            for (row, cells) in self.rows.iter().enumerate() {
-                let key: Vec<String> = keys
-                    .iter()
-                    .map(|(column, _)| self.fold(&cells[*column]))
-                    .collect();
-                exact.entry(key).or_insert_with(Vec::new).push(row);
-            }
-        }
-        Some(Finder {
-            table: self,
-            keys,
-            exact: all_exact.then_some(exact),
-        })
+            .collect()
     }
 
     fn fold(&self, text: &str) -> String {
-        if self.definition.case_sensitive {
-            text.to_owned()
-        } else {
-            text.to_lowercase()
-        }
-    }
-}
-
-/// Finds the rows of a lookup that fit an event.
-#[derive(Debug)]
-pub struct Finder<'a> {
-    table: &'a LookupTable,
-    keys: Vec<(usize, MatchType)>,
-    exact: Option<HashMap<Vec<String>, Vec<usize>>>,
-}
-
-impl Finder<'_> {
-    /// Indexes of the rows that fit, in the order of the file, at most `max_matches`.
-    pub fn find(&self, values: &[&str]) -> Vec<usize> {
-        let most = self.table.definition.max_matches;
-        let folded: Vec<String> = values.iter().map(|value| self.table.fold(value)).collect();
-        if let Some(exact) = &self.exact {
-            return exact
-                .get(&folded)
-                .map(|rows| rows.iter().copied().take(most).collect())
-                .unwrap_or_default();
-        }
-        let fits = |cells: &[String]| {
-            self.keys
-                .iter()
-                .zip(&folded)
-                .all(|((column, kind), value)| {
-                    let cell = self.table.fold(&cells[*column]);
-                    match kind {
-                        MatchType::Exact => cell == *value,
-                        MatchType::Wildcard => wildcard(&cell, value),
-                        MatchType::Cidr => in_network(&cell, value),
-                    }
-                })
-        };
-        self.table
-            .rows
-            .iter()
-            .enumerate()
-            .filter(|(_, cells)| fits(cells))
-            .map(|(row, _)| row)
-            .take(most)
-            .collect()
+        if self.definition.case_sensitive { text.to_owned() } else { text.to_lowercase() }
     }
 }
 
@@ -333,11 +305,13 @@ mod tests {
             ("ip", "11.0.0.1", vec![]),
             ("name", "SHELL", vec![0]),
         ] {
-            let finder = table
-                .finder(&[key])
-                .unwrap_or_else(|| panic!("no column {key}"));
-            assert_eq!(finder.find(&[value]), rows, "{key}={value}");
+            let keys = [key.to_owned()];
+            let found = match table.exact_index(&keys) {
+                Some(index) => table.find_exact(&index, &[value]),
+                None => table.scan(&keys, &[value]),
+            };
+            assert_eq!(found, rows, "{key}={value}");
         }
-        assert!(table.finder(&["nothing"]).is_none());
+        assert!(table.scan(&["nothing".to_owned()], &["x"]).is_empty());
     }
 }

@@ -1,4 +1,24 @@
-//! Crabwalk: spl.
+//! SPL: lexer, parser with spans, and the planner that turns a search into a DataFusion plan.
+//!
+//! A [`Search`] is parsed once; [`demand`] tells the readers what a set of searches needs of the logs; an [`Engine`]
+//! plans and runs searches over a [`crabwalk_events::Catalog`].
 
-mod standin;
-pub use standin::*;
+pub mod aggregates;
+mod demand;
+mod engine;
+mod enrich;
+pub mod expr;
+pub mod functions;
+mod knowledge;
+mod ops;
+mod plan;
+mod raw;
+mod search;
+pub mod syntax;
+pub mod value;
+
+pub use demand::demand;
+pub use engine::{Engine, EngineOptions, Results, Row};
+pub use knowledge::Knowledge;
+pub use search::{Search, SearchError};
+pub use syntax::Diagnostic;

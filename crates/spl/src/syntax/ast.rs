@@ -17,7 +17,10 @@ impl Span {
     /// The smallest span that holds both.
     #[must_use]
     pub fn to(self, other: Self) -> Self {
-        Self { start: self.start.min(other.start), end: self.end.max(other.end) }
+        Self {
+            start: self.start.min(other.start),
+            end: self.end.max(other.end),
+        }
     }
 }
 
@@ -354,7 +357,10 @@ pub struct Tstats {
 impl Tstats {
     /// `fillnull_value=`, if given.
     pub fn fillnull_value(&self) -> Option<&str> {
-        self.options.iter().find(|(name, _)| name.text == "fillnull_value").map(|(_, value)| value.as_str())
+        self.options
+            .iter()
+            .find(|(name, _)| name.text == "fillnull_value")
+            .map(|(_, value)| value.as_str())
     }
 }
 

@@ -1,0 +1,93 @@
+# All commands of the project. `make` lists them.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+# Clones share what they build. Set CARGO_TARGET_DIR to build elsewhere.
+export CARGO_TARGET_DIR ?= $(HOME)/.cache/crabwalk/target
+# Where `.ci/need` puts tools that are not on the machine.
+export CRABWALK_TOOLS ?= $(HOME)/.cache/crabwalk/tools
+export PATH := $(CRABWALK_TOOLS)/bin:$(PATH)
+
+# Flags for cargo, such as --locked or --offline.
+CARGO_FLAGS ?=
+# Arguments of `crabwalk demo`.
+DEMO ?=
+# Arguments of `cargo test`, such as the name of a test.
+TEST ?=
+# Logs for `make bench`: files or folders.
+LOGS ?=
+
+##@ Use
+
+# `--examples` makes cargo choose the features of dependencies as it does for the tests. Without it, `make test` after
+# `make demo` compiles DataFusion a second time.
+.PHONY: demo
+demo: ## make a small world with an intrusion in it, hunt it, say what was found and where the files are
+	@.ci/need cargo cc
+	cargo build $(CARGO_FLAGS) --workspace --bins --examples
+	$(CARGO_TARGET_DIR)/debug/crabwalk demo $(DEMO)
+
+.PHONY: release
+release: ## build the program with full optimisation
+	@.ci/need cargo cc
+	cargo build $(CARGO_FLAGS) --release -p crabwalk
+	@echo "built: $(CARGO_TARGET_DIR)/release/crabwalk"
+
+##@ Check
+
+.PHONY: test
+test: ## install what the tests need, and run all tests (TEST=name for some)
+	@.ci/need cargo cc evtxexport
+	CRABWALK_REQUIRE_TOOLS=1 cargo test $(CARGO_FLAGS) --workspace $(TEST)
+
+.PHONY: lint
+lint: fmt typos deny clippy docs ## all of the following five
+
+.PHONY: fmt
+fmt: ## is the code formatted? (`cargo fmt` formats it)
+	@.ci/need cargo
+	cargo fmt --all --check
+
+.PHONY: typos
+typos: ## spelling
+	@.ci/need typos
+	typos
+
+.PHONY: deny
+deny: ## licences, sources and duplicates of dependencies
+	@.ci/need cargo cc cargo-deny
+	cargo deny $(CARGO_FLAGS) --workspace check bans licenses sources
+
+.PHONY: clippy
+clippy: ## lints of Rust, warnings are errors
+	@.ci/need cargo cc
+	cargo clippy $(CARGO_FLAGS) --workspace --all-targets -- -D warnings
+
+.PHONY: docs
+docs: ## does the documentation of the code build, with all its links?
+	@.ci/need cargo cc
+	RUSTDOCFLAGS=-Dwarnings cargo doc $(CARGO_FLAGS) --workspace --no-deps
+
+.PHONY: audit
+audit: ## known vulnerabilities of dependencies (fetches the advisory database from GitHub)
+	@.ci/need cargo cc cargo-deny
+	cargo deny $(CARGO_FLAGS) --workspace check advisories
+
+.PHONY: bench
+bench: ## speed and memory, release build (LOGS='files or folders')
+	@.ci/need cargo cc
+	cargo bench $(CARGO_FLAGS) -p crabwalk --bench hunt -- $(abspath $(LOGS))
+
+##@ Other
+
+.PHONY: clean
+clean: ## delete what was built, for all clones that share it
+	cargo clean
+
+.PHONY: help
+help: ## this list
+	@awk 'BEGIN { FS = ":.*## " } \
+		/^##@/ { printf "\n%s\n", substr($$0, 5) } \
+		/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

@@ -1,0 +1,215 @@
+//! Runs searches.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crabwalk_events::catalog::REF;
+use crabwalk_events::{Catalog, EventType};
+use datafusion::arrow::array::{Array, AsArray, RecordBatch};
+use datafusion::arrow::datatypes::{DataType, UInt64Type};
+use datafusion::execution::context::SessionContext;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::prelude::SessionConfig;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+
+use crate::expr::EvalContext;
+use crate::knowledge::Knowledge;
+use crate::plan::{Planner, is_hidden};
+use crate::search::{Search, SearchError};
+use crate::syntax::Diagnostic;
+use crate::value::display_values;
+
+/// How searches are run.
+#[derive(Debug, Clone, Copy)]
+pub struct EngineOptions {
+    /// What `now()` answers: seconds since 1970-01-01 UTC.
+    pub now: f64,
+    /// Partitions in which DataFusion works, at least 1.
+    pub threads: usize,
+}
+
+/// Plans and runs searches over the events of a run.
+pub struct Engine {
+    catalog: Arc<Catalog>,
+    knowledge: Arc<Knowledge>,
+    context: EvalContext,
+    session: SessionContext,
+}
+
+impl Engine {
+    /// An engine over these events.
+    pub fn new(catalog: Arc<Catalog>, knowledge: Arc<Knowledge>, options: EngineOptions) -> Self {
+        let config = SessionConfig::new()
+            .with_target_partitions(options.threads.max(1))
+            .with_information_schema(false)
+            .with_create_default_catalog_and_schema(false);
+        let session = SessionContext::new_with_config(config);
+        crate::expr::register(&session);
+        Self { catalog, knowledge, context: EvalContext { now: options.now }, session }
+    }
+
+    /// The events.
+    pub fn catalog(&self) -> &Arc<Catalog> {
+        &self.catalog
+    }
+
+    /// The plan of a search as DataFusion shows it.
+    ///
+    /// # Errors
+    /// What is wrong with the search.
+    pub fn explain(&self, search: &Search) -> Result<String, SearchError> {
+        let planned = self.plan(search)?;
+        Ok(planned.plan().display_indent().to_string())
+    }
+
+    /// Plans a search without running it.
+    ///
+    /// # Errors
+    /// What is wrong with the search.
+    pub fn check(&self, search: &Search) -> Result<Vec<Diagnostic>, SearchError> {
+        self.plan(search).map(|planned| planned.warnings)
+    }
+
+    fn plan(&self, search: &Search) -> Result<crate::plan::Planned, SearchError> {
+        Planner::new(&self.catalog, &self.knowledge, self.context)
+            .plan(search.pipeline())
+            .map_err(|diagnostic| search.error(vec![diagnostic]))
+    }
+
+    /// Runs a search.
+    ///
+    /// # Errors
+    /// What is wrong with the search, or why it failed.
+    pub fn run<'a>(&'a self, search: &'a Search) -> BoxFuture<'a, Result<Results, SearchError>> {
+        async move {
+            let planned = self.plan(search)?;
+            let batches = if planned.rows.empty {
+                Vec::new()
+            } else {
+                self.collect(planned.plan().clone())
+                    .await
+                    .map_err(|error| search.failure(format!("the search failed: {}", error.strip_backtrace())))?
+            };
+            let columns = visible_columns(&planned, &batches);
+            Ok(Results::new(columns, batches, planned.warnings, planned.event_types))
+        }
+        .boxed()
+    }
+
+    async fn collect(&self, plan: LogicalPlan) -> datafusion::error::Result<Vec<RecordBatch>> {
+        let frame = self.session.execute_logical_plan(plan).await?;
+        frame.collect().await
+    }
+}
+
+/// The columns to show, in order. Of a search that shows all fields, those that have a value in some row.
+fn visible_columns(planned: &crate::plan::Planned, batches: &[RecordBatch]) -> Vec<String> {
+    let mut columns = planned.rows.names();
+    if planned.rows.open {
+        columns.retain(|name| {
+            batches.iter().any(|batch| batch.column_by_name(name).is_some_and(|column| column.null_count() < column.len()))
+        });
+    }
+    columns
+}
+
+/// The results of a search.
+#[derive(Debug, Clone)]
+pub struct Results {
+    /// Names of the columns, in order.
+    pub columns: Vec<String>,
+    /// What looks wrong with the search although it ran.
+    pub warnings: Vec<Diagnostic>,
+    /// The event types that it read, as far as the run has such events.
+    pub event_types: Vec<EventType>,
+    batches: Vec<RecordBatch>,
+    index: BTreeMap<String, usize>,
+    rows: usize,
+}
+
+impl Results {
+    fn new(columns: Vec<String>, batches: Vec<RecordBatch>, warnings: Vec<Diagnostic>, event_types: Vec<EventType>) -> Self {
+        let rows = batches.iter().map(RecordBatch::num_rows).sum();
+        let index = batches
+            .first()
+            .map(|batch| batch.schema().fields().iter().enumerate().map(|(at, field)| (field.name().clone(), at)).collect())
+            .unwrap_or_default();
+        Self { columns, warnings, event_types, batches, index, rows }
+    }
+
+    /// Number of rows.
+    pub fn len(&self) -> usize {
+        self.rows
+    }
+
+    /// Whether there is no row.
+    pub fn is_empty(&self) -> bool {
+        self.rows == 0
+    }
+
+    /// The rows in order.
+    pub fn rows(&self) -> impl Iterator<Item = Row<'_>> {
+        self.batches
+            .iter()
+            .flat_map(move |batch| (0..batch.num_rows()).map(move |row| Row { results: self, batch, row }))
+    }
+
+    /// A row by its index.
+    pub fn row(&self, index: usize) -> Option<Row<'_>> {
+        let mut left = index;
+        for batch in &self.batches {
+            if left < batch.num_rows() {
+                return Some(Row { results: self, batch, row: left });
+            }
+            left -= batch.num_rows();
+        }
+        None
+    }
+}
+
+/// One row of the results.
+#[derive(Debug, Clone, Copy)]
+pub struct Row<'a> {
+    results: &'a Results,
+    batch: &'a RecordBatch,
+    row: usize,
+}
+
+impl Row<'_> {
+    /// The values of a field: none where the row does not have it, several where it is multivalued. Numbers are written
+    /// as SPL shows them.
+    pub fn values(&self, column: &str) -> Vec<String> {
+        let Some(at) = self.results.index.get(column) else { return Vec::new() };
+        display_values(self.batch.column(*at), self.row)
+    }
+
+    /// The field as a number, where it is a single one.
+    pub fn number(&self, column: &str) -> Option<f64> {
+        let mut values = self.values(column).into_iter();
+        let first = values.next()?;
+        values.next().is_none().then(|| first.trim().parse().ok()).flatten()
+    }
+
+    /// The events from which the row was made, as references for [`Catalog::resolve`]. At most the first thousand.
+    pub fn refs(&self) -> Vec<u64> {
+        let Some(at) = self.results.index.get(REF) else { return Vec::new() };
+        let column = self.batch.column(*at);
+        if column.is_null(self.row) {
+            return Vec::new();
+        }
+        match column.data_type() {
+            DataType::UInt64 => vec![column.as_primitive::<UInt64Type>().value(self.row)],
+            DataType::List(_) => {
+                let values = column.as_list::<i32>().value(self.row);
+                values.as_primitive_opt::<UInt64Type>().map(|values| values.values().to_vec()).unwrap_or_default()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// Whether a name is a column of the engine's own.
+    pub fn is_hidden(name: &str) -> bool {
+        is_hidden(name)
+    }
+}

@@ -1,0 +1,210 @@
+//! Functions that commands need besides those of eval: bins, extraction, sort keys.
+
+pub(crate) mod bins;
+pub(crate) mod extract;
+pub(crate) mod order;
+pub(crate) mod units;
+
+use std::borrow::Cow;
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, Float64Builder, ListBuilder, StringBuilder};
+use datafusion::arrow::datatypes::{DataType, Field};
+use datafusion::error::{DataFusionError, Result};
+use datafusion::logical_expr::{
+    ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+};
+
+use crate::expr::Typed;
+use crate::value::{display_value, number_of};
+
+/// The arguments of one row.
+pub(crate) struct Args<'a> {
+    arrays: &'a [ArrayRef],
+    row: usize,
+}
+
+impl<'a> Args<'a> {
+    /// The values of an argument: none if it is NULL, several if it is multivalued.
+    pub fn values(&self, argument: usize) -> Vec<Cow<'a, str>> {
+        let Some(array) = self.arrays.get(argument) else { return Vec::new() };
+        if array.is_null(self.row) {
+            return Vec::new();
+        }
+        match array.data_type() {
+            DataType::Utf8 => vec![Cow::Borrowed(array.as_string::<i32>().value(self.row))],
+            DataType::List(_) => {
+                let list = array.as_list::<i32>();
+                let offsets = list.value_offsets();
+                let (start, end) = (offsets[self.row], offsets[self.row + 1]);
+                let items = list.values();
+                (start..end)
+                    .filter_map(|at| usize::try_from(at).ok())
+                    .filter(|at| items.is_valid(*at))
+                    .map(|at| match items.data_type() {
+                        DataType::Utf8 => Cow::Borrowed(items.as_string::<i32>().value(at)),
+                        _ => Cow::Owned(display_value(items, at).unwrap_or_default()),
+                    })
+                    .collect()
+            }
+            _ => display_value(array, self.row).map(Cow::Owned).into_iter().collect(),
+        }
+    }
+
+    /// The first value of an argument.
+    pub fn text(&self, argument: usize) -> Option<Cow<'a, str>> {
+        let array = self.arrays.get(argument)?;
+        if *array.data_type() == DataType::Utf8 {
+            return array.is_valid(self.row).then(|| Cow::Borrowed(array.as_string::<i32>().value(self.row)));
+        }
+        self.values(argument).into_iter().next()
+    }
+
+    /// The first value of an argument as a number.
+    pub fn number(&self, argument: usize) -> Option<f64> {
+        let array = self.arrays.get(argument)?;
+        if *array.data_type() == DataType::Float64 {
+            return array.is_valid(self.row).then(|| array.as_primitive::<datafusion::arrow::datatypes::Float64Type>().value(self.row));
+        }
+        number_of(&self.text(argument)?)
+    }
+}
+
+/// What a row function answers.
+pub(crate) enum Answer {
+    /// Nothing.
+    Null,
+    /// One text.
+    Text(String),
+    /// Several.
+    List(Vec<String>),
+    /// A number.
+    Number(f64),
+}
+
+type Body = Arc<dyn Fn(&Args<'_>) -> Answer + Send + Sync>;
+
+/// A function of one row's values, with what it needs besides fixed when the search is planned.
+#[derive(Clone)]
+struct RowFunction {
+    name: &'static str,
+    /// Tells functions of the same name with other fixed parts apart.
+    key: String,
+    output: DataType,
+    signature: Signature,
+    body: Body,
+}
+
+impl fmt::Debug for RowFunction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}[{}]", self.name, self.key)
+    }
+}
+
+impl PartialEq for RowFunction {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name && self.key == other.key && self.output == other.output
+    }
+}
+
+impl Eq for RowFunction {}
+
+impl Hash for RowFunction {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.name.hash(state);
+        self.key.hash(state);
+    }
+}
+
+impl ScalarUDFImpl for RowFunction {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
+        Ok(self.output.clone())
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let arrays = args
+            .args
+            .iter()
+            .map(|arg| arg.to_array(args.number_rows))
+            .collect::<Result<Vec<_>>>()?;
+        let answers = (0..args.number_rows).map(|row| (self.body)(&Args { arrays: &arrays, row }));
+        Ok(ColumnarValue::Array(collect(answers, &self.output)?))
+    }
+}
+
+fn collect(answers: impl Iterator<Item = Answer>, output: &DataType) -> Result<ArrayRef> {
+    Ok(match output {
+        DataType::Utf8 => {
+            let mut builder = StringBuilder::new();
+            for answer in answers {
+                match answer {
+                    Answer::Text(text) => builder.append_value(text),
+                    Answer::List(values) if !values.is_empty() => builder.append_value(values.join("\n")),
+                    Answer::Number(number) => builder.append_value(crate::value::format_number(number)),
+                    Answer::Null | Answer::List(_) => builder.append_null(),
+                }
+            }
+            Arc::new(builder.finish())
+        }
+        DataType::Float64 => {
+            let mut builder = Float64Builder::new();
+            for answer in answers {
+                match answer {
+                    Answer::Number(number) => builder.append_value(number),
+                    _ => builder.append_null(),
+                }
+            }
+            Arc::new(builder.finish())
+        }
+        DataType::List(_) => {
+            let mut builder = ListBuilder::new(StringBuilder::new()).with_field(Arc::new(Field::new("item", DataType::Utf8, true)));
+            for answer in answers {
+                match answer {
+                    Answer::List(values) if !values.is_empty() => {
+                        values.into_iter().for_each(|value| builder.values().append_value(value));
+                        builder.append(true);
+                    }
+                    Answer::Text(text) => {
+                        builder.values().append_value(text);
+                        builder.append(true);
+                    }
+                    Answer::Number(number) => {
+                        builder.values().append_value(crate::value::format_number(number));
+                        builder.append(true);
+                    }
+                    Answer::Null | Answer::List(_) => builder.append(false),
+                }
+            }
+            Arc::new(builder.finish())
+        }
+        other => return Err(DataFusionError::Internal(format!("no row function gives {other}"))),
+    })
+}
+
+/// Calls a row function. `key` must differ where `body` does.
+pub(crate) fn call(
+    name: &'static str,
+    key: String,
+    output: DataType,
+    args: Vec<Expr>,
+    body: impl Fn(&Args<'_>) -> Answer + Send + Sync + 'static,
+) -> Typed {
+    let function = RowFunction {
+        name,
+        key,
+        output: output.clone(),
+        signature: Signature::variadic_any(Volatility::Immutable),
+        body: Arc::new(body),
+    };
+    Typed { expr: ScalarUDF::new_from_impl(function).call(args), data_type: output }
+}

@@ -1,0 +1,65 @@
+//! The conversions of `convert` that eval has no function for.
+
+use datafusion::arrow::datatypes::DataType;
+
+use super::{Answer, call};
+use crate::expr::Typed;
+use crate::value::number_of;
+
+/// A conversion of `convert`, or `None` where there is none of that name.
+pub(crate) fn convert(function: &str, value: Typed) -> Option<Typed> {
+    let body: fn(&str) -> Option<f64> = match function {
+        "num" => |text| number_of(text),
+        "rmunit" => leading_number,
+        "memk" => kilobytes,
+        "dur2sec" => duration,
+        "mstime" => minutes,
+        _ => return None,
+    };
+    let key = function.to_owned();
+    Some(call("spl_convert", key, DataType::Float64, vec![value.expr], move |args| {
+        args.text(0).and_then(|text| body(text.trim())).map_or(Answer::Null, Answer::Number)
+    }))
+}
+
+fn leading_number(text: &str) -> Option<f64> {
+    let end = text.find(|char: char| !(char.is_ascii_digit() || matches!(char, '.' | '-' | '+'))).unwrap_or(text.len());
+    number_of(&text[..end])
+}
+
+/// `10m` → kilobytes; the unit is `k`, `m` or `g`, kilobytes if there is none.
+fn kilobytes(text: &str) -> Option<f64> {
+    let factor = match text.chars().last()?.to_ascii_lowercase() {
+        'm' => 1024.0,
+        'g' => 1024.0 * 1024.0,
+        _ => 1.0,
+    };
+    Some(leading_number(text)? * factor)
+}
+
+/// `[D+]HH:MM:SS` → seconds.
+fn duration(text: &str) -> Option<f64> {
+    let (days, clock) = text.split_once('+').unwrap_or(("0", text));
+    let clock = clock.split(':').try_fold(0.0, |sum, part| Some(sum * 60.0 + number_of(part)?))?;
+    Some(number_of(days)? * 86_400.0 + clock)
+}
+
+/// `[MM:]SS.SSS` → seconds.
+fn minutes(text: &str) -> Option<f64> {
+    text.split(':').try_fold(0.0, |sum, part| Some(sum * 60.0 + number_of(part)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn units_become_numbers() {
+        assert_eq!(kilobytes("2m"), Some(2048.0));
+        assert_eq!(kilobytes("7"), Some(7.0));
+        assert_eq!(duration("1+01:00:02"), Some(90_002.0));
+        assert_eq!(minutes("02:03.5"), Some(123.5));
+        assert_eq!(leading_number("12.5 MB"), Some(12.5));
+        assert_eq!(duration("soon"), None);
+    }
+}

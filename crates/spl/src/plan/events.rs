@@ -1,0 +1,608 @@
+//! The first command: which event types a search reads, and which of their events.
+//!
+//! A search clause is specialised for each event type: the channel, the event id and what follows from them are known,
+//! so that comparisons with them are decided here, and a type that cannot fit is not read at all. A field that a type
+//! does not have is NULL.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crabwalk_events::catalog::REF;
+use crabwalk_events::mapping::TypeMapping;
+use crabwalk_events::{Assets, EventType, Table};
+use datafusion::arrow::datatypes::{DataType, Field};
+use datafusion::common::DFSchema;
+use datafusion::datasource::provider_as_source;
+use datafusion::error::DataFusionError;
+use datafusion::logical_expr::{EmptyRelation, Expr, LogicalPlan, LogicalPlanBuilder, Union, lit};
+
+use super::needs::{Needs, visit_fields};
+use super::{ORDER, Order, Planner, Result, Rows, at, cast_to, column, common_type, diagnostic, text};
+use crate::expr::{Fields, Typed, plan_expr, search_compare, search_equals, search_matches_literal};
+use crate::knowledge::Knowledge;
+use crate::syntax::ast::{self, CompareOp, Name, SearchExpr, SearchValue, Span};
+use crate::syntax::{Diagnostic, parse_expr};
+
+/// What is known of an event type, whether or not the run has such events.
+#[derive(Debug)]
+pub(crate) struct TypeInfo {
+    pub event_type: EventType,
+    pub mapping: TypeMapping,
+    expressions: RefCell<BTreeMap<String, Option<ast::Expr>>>,
+}
+
+impl TypeInfo {
+    pub fn new(event_type: EventType, knowledge: &Knowledge) -> Self {
+        let mapping = knowledge.mappings.of(&event_type.channel, event_type.event_id);
+        Self { event_type, mapping, expressions: RefCell::default() }
+    }
+
+    /// The expression of an alias. A mapping that cannot be read is reported when content is loaded, and is no alias.
+    pub fn alias(&self, name: &str) -> Option<ast::Expr> {
+        if let Some(known) = self.expressions.borrow().get(name) {
+            return known.clone();
+        }
+        let parsed = self.mapping.aliases.get(name).and_then(|text| parse_expr(text).ok());
+        self.expressions.borrow_mut().insert(name.to_owned(), parsed.clone());
+        parsed
+    }
+
+    /// The values that a field has in every event of this type: the first is the one shown, a search may ask for any.
+    pub fn constants(&self, name: &str) -> Option<Vec<String>> {
+        let EventType { channel, event_id } = &self.event_type;
+        let windows = self.event_type.is_windows();
+        Some(match name {
+            "Channel" | "LogName" if windows => vec![channel.clone()],
+            "EventID" | "EventCode" if windows => vec![event_id.to_string()],
+            "source" if windows => {
+                vec![format!("XmlWinEventLog:{channel}"), format!("WinEventLog:{channel}"), channel.clone()]
+            }
+            "sourcetype" if windows => vec![
+                "XmlWinEventLog".to_owned(),
+                "WinEventLog".to_owned(),
+                format!("XmlWinEventLog:{channel}"),
+                format!("WinEventLog:{channel}"),
+            ],
+            "source" if channel.starts_with("zeek:") => vec![channel.clone()],
+            "sourcetype" => match channel.strip_prefix("zeek:") {
+                Some(log) => vec![channel.clone(), format!("zeek:{log}:json"), format!("bro:{log}"), format!("bro:{log}:json")],
+                None => vec![channel.clone()],
+            },
+            _ => return None,
+        })
+    }
+
+    /// Whether any event of this type can have the field.
+    pub fn can_have(&self, name: &str, knowledge: &Knowledge) -> bool {
+        matches!(name, "_time" | "_raw" | "host" | "index" | "linecount" | "punct" | "splunk_server" | "timestamp")
+            || (self.event_type.is_windows() && matches!(name, "Computer" | "ComputerName"))
+            || self.constants(name).is_some()
+            || self.mapping.event_data.contains(name)
+            || self.mapping.aliases.contains_key(name)
+            || SYSTEM_FIELDS.contains(&name)
+            || Assets::split_field(name).is_some_and(|(entity, ..)| self.can_have(entity, knowledge))
+    }
+
+    /// Every name that [`can_have`](Self::can_have) agrees to, for suggestions.
+    fn names(&self) -> impl Iterator<Item = &str> {
+        self.mapping.event_data.iter().chain(self.mapping.aliases.keys()).map(String::as_str)
+    }
+
+    /// The columns that are read when `names` are asked for.
+    pub fn columns_behind<'n>(&self, names: impl Iterator<Item = &'n str>) -> BTreeSet<String> {
+        let mut columns = BTreeSet::new();
+        let mut waiting: Vec<String> = names.map(str::to_owned).collect();
+        while let Some(name) = waiting.pop() {
+            if columns.contains(&name) {
+                continue;
+            }
+            if let Some((entity, ..)) = Assets::split_field(&name) {
+                waiting.push(entity.to_owned());
+            }
+            if let Some(expr) = self.alias(&name) {
+                visit_fields(&expr, &mut |field, _| waiting.push(field.to_owned()));
+            }
+            columns.insert(name);
+        }
+        columns
+    }
+}
+
+/// Fields of the event's header.
+pub(crate) const SYSTEM_FIELDS: [&str; 13] = [
+    "Provider",
+    "EventSourceName",
+    "Version",
+    "Level",
+    "Task",
+    "Opcode",
+    "Keywords",
+    "UserID",
+    "ActivityID",
+    "RelatedActivityID",
+    "ExecutionProcessID",
+    "ExecutionThreadID",
+    "Qualifiers",
+];
+
+/// The fields of one table under all their names.
+pub(crate) struct TypeView<'a, 'p> {
+    planner: &'a Planner<'p>,
+    info: &'a TypeInfo,
+    table: &'a Table,
+    /// Aliases that are being resolved, against circles.
+    resolving: RefCell<Vec<String>>,
+    cache: RefCell<BTreeMap<String, Option<Typed>>>,
+}
+
+impl<'a, 'p> TypeView<'a, 'p> {
+    pub fn new(planner: &'a Planner<'p>, info: &'a TypeInfo, table: &'a Table) -> Self {
+        Self { planner, info, table, resolving: RefCell::default(), cache: RefCell::default() }
+    }
+
+    fn physical(&self, name: &str) -> Option<Typed> {
+        let field = self.table.schema().field_with_name(name).ok()?;
+        (name != REF).then(|| Typed { expr: column(name), data_type: field.data_type().clone() })
+    }
+
+    fn resolve(&self, name: &str) -> Option<Typed> {
+        if let Some(found) = self.physical(name) {
+            return Some(found);
+        }
+        if self.info.event_type.is_windows() && matches!(name, "Computer" | "ComputerName") {
+            return self.physical("host");
+        }
+        if let Some(values) = self.info.constants(name) {
+            return values.into_iter().next().map(|value| Typed { expr: text(value), data_type: DataType::Utf8 });
+        }
+        if name == "_raw" {
+            return Some(self.raw());
+        }
+        if !self.resolving.borrow().iter().any(|busy| busy == name)
+            && let Some(expr) = self.info.alias(name)
+        {
+            self.resolving.borrow_mut().push(name.to_owned());
+            let planned = plan_expr(&expr, self, &self.planner.context);
+            self.resolving.borrow_mut().pop();
+            if let Ok(typed) = planned
+                && typed.data_type != DataType::Null
+            {
+                return Some(super::as_value(typed));
+            }
+        }
+        let (entity, identity, attribute) = Assets::split_field(name)?;
+        let assets = &self.planner.knowledge.assets;
+        let entities = if identity { &assets.identities } else { &assets.assets };
+        if entities.is_empty() {
+            return None;
+        }
+        let entity = self.field(entity)?;
+        Some(crate::enrich::enrich(self.planner.knowledge, entity, identity, attribute))
+    }
+
+    /// The event as text, made from its columns.
+    fn raw(&self) -> Typed {
+        let names: Vec<String> =
+            self.table.schema().fields().iter().map(|field| field.name().clone()).filter(|name| name != REF).collect();
+        crate::raw::raw(&self.info.event_type, names.iter().map(|name| (name.clone(), column(name))).collect())
+    }
+}
+
+impl Fields for TypeView<'_, '_> {
+    fn field(&self, name: &str) -> Option<Typed> {
+        if let Some(known) = self.cache.borrow().get(name) {
+            return known.clone();
+        }
+        let found = self.resolve(name);
+        // While an alias is being resolved its own name means something else.
+        if self.resolving.borrow().is_empty() {
+            self.cache.borrow_mut().insert(name.to_owned(), found.clone());
+        }
+        found
+    }
+}
+
+/// A search clause that was specialised.
+#[derive(Debug, Clone)]
+pub(crate) enum Folded {
+    Known(bool),
+    Open(Expr),
+}
+
+impl Folded {
+    pub fn not(self) -> Self {
+        match self {
+            Self::Known(value) => Self::Known(!value),
+            Self::Open(expr) => Self::Open(Expr::Not(Box::new(expr))),
+        }
+    }
+
+    pub fn all(parts: impl IntoIterator<Item = Result<Self>>) -> Result<Self> {
+        Self::join(parts, false)
+    }
+
+    pub fn any(parts: impl IntoIterator<Item = Result<Self>>) -> Result<Self> {
+        Self::join(parts, true)
+    }
+
+    /// Joins with OR if `decisive` is true, with AND if it is false.
+    fn join(parts: impl IntoIterator<Item = Result<Self>>, decisive: bool) -> Result<Self> {
+        let mut open: Option<Expr> = None;
+        for part in parts {
+            match part? {
+                Self::Known(value) if value == decisive => return Ok(Self::Known(decisive)),
+                Self::Known(_) => {}
+                Self::Open(expr) => {
+                    open = Some(match open {
+                        None => expr,
+                        Some(before) if decisive => before.or(expr),
+                        Some(before) => before.and(expr),
+                    });
+                }
+            }
+        }
+        Ok(open.map_or(Self::Known(!decisive), Self::Open))
+    }
+}
+
+/// What a search clause is specialised for.
+pub(crate) trait Scope {
+    /// The field's values where they are the same in all rows.
+    fn constants(&self, name: &str) -> Option<Vec<String>>;
+    /// The field.
+    fn value(&self, name: &str) -> Option<Typed>;
+    /// The columns in which words are looked for.
+    fn texts(&self) -> Vec<Typed>;
+    /// Whether `!=` holds where the field is missing, as in `tstats … where`.
+    fn unequal_when_missing(&self) -> bool {
+        false
+    }
+}
+
+impl Scope for TypeView<'_, '_> {
+    fn constants(&self, name: &str) -> Option<Vec<String>> {
+        if self.physical(name).is_some() {
+            return None;
+        }
+        if let Some(values) = self.info.constants(name) {
+            return Some(values);
+        }
+        // An alias that is a constant of the type, such as `action: "success"`.
+        match self.field(name)?.expr {
+            Expr::Literal(value, _) => value.try_as_str().flatten().map(|value| vec![value.to_owned()]),
+            _ => None,
+        }
+    }
+
+    fn value(&self, name: &str) -> Option<Typed> {
+        self.field(name)
+    }
+
+    fn texts(&self) -> Vec<Typed> {
+        let fields = self.table.schema().fields();
+        fields.iter().map(|field| field.name().as_str()).filter_map(|name| self.physical(name)).collect()
+    }
+}
+
+impl Scope for Rows {
+    fn constants(&self, _: &str) -> Option<Vec<String>> {
+        None
+    }
+
+    fn value(&self, name: &str) -> Option<Typed> {
+        self.field(name)
+    }
+
+    fn texts(&self) -> Vec<Typed> {
+        self.names().iter().filter_map(|name| self.field(name)).collect()
+    }
+}
+
+/// What is known of an event type without reading its events: every field may have any value.
+pub(crate) struct StaticScope<'a>(pub &'a TypeInfo);
+
+impl Scope for StaticScope<'_> {
+    fn constants(&self, name: &str) -> Option<Vec<String>> {
+        self.0.constants(name)
+    }
+
+    fn value(&self, name: &str) -> Option<Typed> {
+        // A name stands for itself; nobody runs this expression.
+        Some(Typed { expr: column(name), data_type: DataType::Utf8 })
+    }
+
+    fn texts(&self) -> Vec<Typed> {
+        vec![Typed { expr: column("_raw"), data_type: DataType::Utf8 }]
+    }
+}
+
+/// Specialises a search clause.
+pub(crate) fn fold(expr: &SearchExpr, scope: &dyn Scope, context: &crate::expr::EvalContext) -> Result<Folded> {
+    match expr {
+        SearchExpr::And(all) => Folded::all(all.iter().map(|expr| fold(expr, scope, context))),
+        SearchExpr::Or(any) => Folded::any(any.iter().map(|expr| fold(expr, scope, context))),
+        SearchExpr::Not(inner) => Ok(fold(inner, scope, context)?.not()),
+        SearchExpr::Compare { field, op, value } => compare(field, *op, value, scope, context),
+        SearchExpr::In { field, values } => equals(field, values, scope),
+        SearchExpr::Term(term) => Ok(word(term, scope)),
+        SearchExpr::Subsearch(pipeline) => {
+            Err(diagnostic(pipeline.span, "a subsearch inside a search clause is not run by this version of Crabwalk"))
+        }
+    }
+}
+
+fn compare(
+    field: &Name,
+    op: CompareOp,
+    value: &SearchValue,
+    scope: &dyn Scope,
+    context: &crate::expr::EvalContext,
+) -> Result<Folded> {
+    match (field.text.as_str(), op) {
+        ("earliest" | "latest", CompareOp::Eq) => return time_limit(&field.text, value, scope, context),
+        // Everything that was read is in every index.
+        ("index", CompareOp::Eq) if scope.value("index").is_none() => return Ok(Folded::Known(true)),
+        _ => {}
+    }
+    match op {
+        CompareOp::Eq => equals(field, std::slice::from_ref(value), scope),
+        CompareOp::Ne => {
+            let equal = equals(field, std::slice::from_ref(value), scope)?;
+            if scope.constants(&field.text).is_some() || scope.unequal_when_missing() {
+                return Ok(equal.not());
+            }
+            let Some(present) = scope.value(&field.text) else { return Ok(Folded::Known(false)) };
+            Folded::all([Ok(Folded::Open(present.expr.is_not_null())), Ok(equal.not())])
+        }
+        CompareOp::Lt | CompareOp::Le | CompareOp::Gt | CompareOp::Ge => {
+            let Some(typed) = scope.value(&field.text) else { return Ok(Folded::Known(false)) };
+            Ok(Folded::Open(or_false(search_compare(typed, op, &value.text))))
+        }
+    }
+}
+
+fn equals(field: &Name, values: &[SearchValue], scope: &dyn Scope) -> Result<Folded> {
+    if let Some(constants) = scope.constants(&field.text) {
+        let fits = constants.iter().any(|own| values.iter().any(|value| search_matches_literal(own, &value.text)));
+        return Ok(Folded::Known(fits));
+    }
+    let Some(typed) = scope.value(&field.text) else { return Ok(Folded::Known(false)) };
+    if values.iter().any(|value| value.text == "*") {
+        return Ok(Folded::Open(typed.expr.is_not_null()));
+    }
+    let patterns: Vec<String> = values.iter().map(|value| value.text.clone()).collect();
+    Ok(Folded::Open(or_false(search_equals(typed, &patterns))))
+}
+
+/// A word may stand in any text of the event.
+fn word(term: &SearchValue, scope: &dyn Scope) -> Folded {
+    if term.text == "*" {
+        return Folded::Known(true);
+    }
+    let pattern = vec![format!("*{}*", term.text)];
+    let found = scope.texts().into_iter().map(|typed| or_false(search_equals(typed, &pattern)));
+    found.reduce(Expr::or).map_or(Folded::Known(false), Folded::Open)
+}
+
+/// `earliest=` (inclusive) and `latest=` (exclusive): epoch seconds, a relative modifier, or `now`.
+fn time_limit(name: &str, value: &SearchValue, scope: &dyn Scope, context: &crate::expr::EvalContext) -> Result<Folded> {
+    let limit = crate::expr::time_modifier(&value.text, context).ok_or_else(|| {
+        diagnostic(value.span, format!("`{}` is no time: write `-24h@h`, seconds since 1970, `%m/%d/%Y:%H:%M:%S` or `now`", value.text))
+    })?;
+    let Some(time) = scope.value("_time") else { return Ok(Folded::Known(true)) };
+    Ok(Folded::Open(if name == "earliest" { time.expr.gt_eq(lit(limit)) } else { time.expr.lt(lit(limit)) }))
+}
+
+fn or_false(condition: Expr) -> Expr {
+    super::null_is_false(condition)
+}
+
+impl Planner<'_> {
+    /// The condition of a `search` command further down, `None` where it always holds.
+    pub(super) fn search_condition(&mut self, expr: &SearchExpr, rows: &Rows) -> Result<Option<Expr>> {
+        Ok(match fold(expr, rows, &self.context)? {
+            Folded::Known(true) => None,
+            Folded::Known(false) => Some(lit(false)),
+            Folded::Open(condition) => Some(condition),
+        })
+    }
+
+    /// `search` as the first command.
+    pub(super) fn raw_search(&mut self, expr: &SearchExpr, needs: &Needs, span: Span) -> Result<Rows> {
+        let mut members = Vec::new();
+        let infos: Vec<(Arc<Table>, TypeInfo)> = self
+            .catalog
+            .tables()
+            .iter()
+            .map(|table| (Arc::clone(table), TypeInfo::new(table.event_type.clone(), self.knowledge)))
+            .collect();
+        for (table, info) in &infos {
+            match fold(expr, &StaticScope(info), &self.context)? {
+                Folded::Known(false) => continue,
+                Folded::Known(true) | Folded::Open(_) => members.push((table, info)),
+            }
+        }
+        self.event_types.extend(members.iter().map(|(table, _)| table.event_type.clone()));
+        self.warn_of_unknown_fields(expr, needs, &members);
+
+        let mut parts = Vec::new();
+        for (table, info) in members {
+            if table.rows() == 0 {
+                continue;
+            }
+            let view = TypeView::new(self, info, table);
+            let filter = match fold(expr, &view, &self.context)? {
+                Folded::Known(false) => continue,
+                Folded::Known(true) => None,
+                Folded::Open(filter) => Some(filter),
+            };
+            let mut names: Vec<String> =
+                needs.names().filter(|name| !name.starts_with('_') || *name == "_raw").map(str::to_owned).collect();
+            if needs.all_columns {
+                for name in ["host", "source", "sourcetype", "Channel", "EventCode"] {
+                    names.push(name.to_owned());
+                }
+                names.extend(table.schema().fields().iter().map(|field| field.name().clone()).filter(|name| !name.starts_with('_')));
+            }
+            if needs.all_names {
+                names.extend(info.mapping.aliases.keys().cloned());
+            }
+            let mut fields: Vec<(String, Typed)> = Vec::new();
+            for name in names {
+                if !fields.iter().any(|(known, _)| *known == name)
+                    && let Some(typed) = view.field(&name)
+                {
+                    fields.push((name, typed));
+                }
+            }
+            parts.push(Part { table: Arc::clone(table), filter, fields });
+        }
+        // Columns in the order in which the search names them, then the rest by name.
+        let mut names: Vec<String> = needs.names().filter(|name| !matches!(*name, "_time" | REF)).map(str::to_owned).collect();
+        let mut more: BTreeSet<String> = parts.iter().flat_map(|part| part.fields.iter().map(|(name, _)| name.clone())).collect();
+        if needs.all_columns {
+            let first = ["host", "source", "sourcetype", "Channel", "EventCode"].map(str::to_owned);
+            names.retain(|name| !first.contains(name));
+            names.splice(0..0, first);
+        }
+        names.iter().for_each(|name| {
+            more.remove(name);
+        });
+        names.extend(more);
+        let mut rows = self.union(parts, &names, span)?;
+        rows.open = needs.all_columns;
+        Ok(rows)
+    }
+
+    /// All parts below one another, with these columns.
+    pub(super) fn union(&self, parts: Vec<Part>, names: &[String], span: Span) -> Result<Rows> {
+        let types: Vec<DataType> = names
+            .iter()
+            .map(|name| {
+                parts
+                    .iter()
+                    .filter_map(|part| part.field(name))
+                    .map(|typed| typed.data_type.clone())
+                    .reduce(|a, b| common_type(&a, &b))
+                    .unwrap_or(DataType::Utf8)
+            })
+            .collect();
+        let empty = parts.is_empty();
+        let plans = parts
+            .into_iter()
+            .map(|part| part.plan(names, &types))
+            .collect::<std::result::Result<Vec<_>, _>>();
+        let mut plans = at(span, plans)?;
+        let plan = if empty {
+            at(span, nothing(names, &types))?
+        } else if plans.len() == 1 {
+            plans.remove(0)
+        } else {
+            LogicalPlan::Union(at(span, Union::try_new(plans.into_iter().map(Arc::new).collect()))?)
+        };
+        Ok(Rows { plan, order: Order::Newest, empty, open: false })
+    }
+
+    /// Warns of fields that no event of the search can have: most often they are mistyped.
+    fn warn_of_unknown_fields(&mut self, expr: &SearchExpr, needs: &Needs, members: &[(&Arc<Table>, &TypeInfo)]) {
+        let unknown: Vec<(&str, Span)> = needs
+            .named
+            .iter()
+            .filter_map(|(name, span)| Some((name.as_str(), (*span)?)))
+            .filter(|(name, _)| {
+                !members.iter().any(|(table, info)| table.fields_seen.contains(*name) || info.can_have(name, self.knowledge))
+            })
+            .collect();
+        if unknown.is_empty() {
+            return;
+        }
+        // The run may lack the events that have the field: ask what the content knows of event types.
+        let known: Vec<TypeInfo> = self
+            .knowledge
+            .mappings
+            .known_types()
+            .into_iter()
+            .map(|event_type| TypeInfo::new(event_type, self.knowledge))
+            .filter(|info| matches!(fold(expr, &StaticScope(info), &self.context), Ok(Folded::Known(true) | Folded::Open(_))))
+            .collect();
+        if known.is_empty() && members.is_empty() {
+            return;
+        }
+        let mut warnings = Vec::new();
+        for (name, span) in unknown {
+            if known.iter().any(|info| info.can_have(name, self.knowledge)) {
+                continue;
+            }
+            let names = known
+                .iter()
+                .flat_map(TypeInfo::names)
+                .chain(members.iter().flat_map(|(table, info)| info.names().chain(table.fields_seen.iter().map(String::as_str))))
+                .chain(["EventCode", "source", "sourcetype", "host", "Channel"]);
+            let mut warning = diagnostic(span, format!("no event type of this search has a field `{name}`"));
+            warning.help = did_you_mean(name, names);
+            warnings.push(warning);
+        }
+        self.warnings.extend(warnings);
+    }
+}
+
+/// `did you mean …` for a name that is close to a known one.
+pub(crate) fn did_you_mean<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> Option<String> {
+    let lower = name.to_lowercase();
+    let (score, best) = known
+        .map(|candidate| (strsim::jaro_winkler(&lower, &candidate.to_lowercase()), candidate))
+        .max_by(|a, b| a.0.total_cmp(&b.0).then_with(|| b.1.cmp(a.1)))?;
+    (score > 0.85).then(|| format!("did you mean `{best}`?"))
+}
+
+/// The events of one type with the fields that a search needs.
+pub(crate) struct Part {
+    pub table: Arc<Table>,
+    pub filter: Option<Expr>,
+    pub fields: Vec<(String, Typed)>,
+}
+
+impl Part {
+    fn field(&self, name: &str) -> Option<&Typed> {
+        self.fields.iter().find(|(own, _)| own == name).map(|(_, typed)| typed)
+    }
+
+    fn plan(self, names: &[String], types: &[DataType]) -> std::result::Result<LogicalPlan, DataFusionError> {
+        let mut builder = LogicalPlanBuilder::scan("event", provider_as_source(self.table.provider()), None)?;
+        if let Some(filter) = &self.filter {
+            builder = builder.filter(filter.clone())?;
+        }
+        let mut columns = vec![
+            column(REF).alias(REF),
+            column("_time").alias(ORDER),
+            column("_time").alias("_time"),
+        ];
+        for (name, data_type) in names.iter().zip(types) {
+            let expr = match self.field(name) {
+                Some(typed) => cast_to(typed.clone(), data_type),
+                None => lit(datafusion::scalar::ScalarValue::try_from(data_type)?),
+            };
+            columns.push(expr.alias(name));
+        }
+        builder.project(columns)?.build()
+    }
+}
+
+/// No rows, with the columns of a search.
+fn nothing(names: &[String], types: &[DataType]) -> std::result::Result<LogicalPlan, DataFusionError> {
+    let mut fields = vec![
+        Field::new(REF, DataType::UInt64, false),
+        Field::new(ORDER, DataType::Float64, false),
+        Field::new("_time", DataType::Float64, false),
+    ];
+    fields.extend(names.iter().zip(types).map(|(name, data_type)| Field::new(name, data_type.clone(), true)));
+    let fields = fields.into_iter().map(|field| (None, Arc::new(field))).collect();
+    let schema = DFSchema::new_with_metadata(fields, std::collections::HashMap::new())?;
+    Ok(LogicalPlan::EmptyRelation(EmptyRelation { produce_one_row: false, schema: Arc::new(schema) }))
+}
+
+/// Whether the search clause of a first command can fit events of this type.
+pub(crate) fn may_read(expr: &SearchExpr, info: &TypeInfo, context: &crate::expr::EvalContext) -> std::result::Result<bool, Diagnostic> {
+    Ok(!matches!(fold(expr, &StaticScope(info), context)?, Folded::Known(false)))
+}

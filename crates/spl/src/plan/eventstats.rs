@@ -1,0 +1,90 @@
+//! `eventstats`: aggregates beside each row instead of in place of the rows.
+
+use datafusion::logical_expr::expr::{WindowFunction, WindowFunctionParams};
+use datafusion::logical_expr::{Expr, LogicalPlanBuilder, WindowFrame, WindowFunctionDefinition};
+
+use super::stats::{Argument, expand};
+use super::{ORDER, Planner, Result, Rows, at, column, diagnostic};
+use crate::expr::{Fields, Typed, plan_aggregate, plan_expr};
+use crate::syntax::ast::{Span, Stats};
+
+impl Planner<'_> {
+    pub(super) fn eventstats(&mut self, rows: Rows, stats: &Stats, span: Span) -> Result<Rows> {
+        let by: Vec<String> = stats.by.iter().map(|by| by.field.text.clone()).collect();
+        let time = [ORDER, "_time"].into_iter().find(|name| rows.has(name)).map(column);
+        // A row without one of the fields belongs to no group: it stays, and gets no aggregates.
+        let mut grouped = Vec::new();
+        for name in &by {
+            match rows.field(name) {
+                Some(typed) => grouped.push(typed.expr),
+                None => return self.no_eventstats(rows, stats, &by, span),
+            }
+        }
+        let complete = grouped.iter().map(|expr| expr.clone().is_not_null()).reduce(Expr::and);
+        let mut windows = Vec::new();
+        let mut outputs = Vec::new();
+        for (index, (aggregation, argument, output)) in expand(&stats.aggregations, &rows, &by).into_iter().enumerate() {
+            let argument = match argument {
+                None => None,
+                Some(Argument::Field(name)) => Some(rows.field(&name).unwrap_or(Typed {
+                    expr: super::null_text(),
+                    data_type: datafusion::arrow::datatypes::DataType::Utf8,
+                })),
+                Some(Argument::Eval(expr)) => Some(plan_expr(expr, &rows, &self.context)?),
+            };
+            let typed = plan_aggregate(&aggregation.function, aggregation.span, argument, time.clone())?;
+            let Some(window) = as_window(typed.expr, &grouped) else {
+                return Err(diagnostic(aggregation.span, format!("`{}` cannot be used with `eventstats`", aggregation.function)));
+            };
+            let name = format!("__window{index}");
+            windows.push(window.alias(name.clone()));
+            let value = Typed { expr: column(&name), data_type: typed.data_type };
+            let value = match &complete {
+                Some(complete) => super::null_if(Expr::Not(Box::new(complete.clone())), value),
+                None => value.expr,
+            };
+            outputs.push((output, value));
+        }
+        let names = rows.all_names();
+        let plan = LogicalPlanBuilder::from(rows.plan.clone()).window(windows);
+        let plan = at(span, plan.and_then(LogicalPlanBuilder::build))?;
+        let mut columns: Vec<(String, Expr)> = names.into_iter().map(|name| (name.clone(), column(&name))).collect();
+        for (name, value) in outputs {
+            match columns.iter_mut().find(|(old, _)| *old == name) {
+                Some(place) => place.1 = value,
+                None => columns.push((name, value)),
+            }
+        }
+        at(span, rows.with(plan).project(columns))
+    }
+
+    fn no_eventstats(&self, rows: Rows, stats: &Stats, by: &[String], span: Span) -> Result<Rows> {
+        let outputs = expand(&stats.aggregations, &rows, by);
+        let columns = outputs.into_iter().filter(|(_, _, name)| !rows.has(name)).map(|(_, _, name)| (name, super::null_text())).collect();
+        at(span, rows.set(columns))
+    }
+}
+
+/// An aggregate call as a window over all rows of the group. The call may stand inside other expressions.
+fn as_window(expr: Expr, partition_by: &[Expr]) -> Option<Expr> {
+    use datafusion::common::tree_node::{Transformed, TreeNode};
+    expr.transform(|expr| {
+        Ok(match expr {
+            Expr::AggregateFunction(call) => Transformed::yes(Expr::WindowFunction(Box::new(WindowFunction {
+                fun: WindowFunctionDefinition::AggregateUDF(call.func),
+                params: WindowFunctionParams {
+                    args: call.params.args,
+                    partition_by: partition_by.to_vec(),
+                    order_by: Vec::new(),
+                    window_frame: WindowFrame::new(None),
+                    filter: call.params.filter,
+                    null_treatment: call.params.null_treatment,
+                    distinct: call.params.distinct,
+                },
+            }))),
+            other => Transformed::no(other),
+        })
+    })
+    .ok()
+    .map(|transformed| transformed.data)
+}

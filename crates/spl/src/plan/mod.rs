@@ -1,0 +1,436 @@
+//! From the syntax tree to DataFusion's logical plan.
+//!
+//! One file per command. A command takes [`Rows`] and gives [`Rows`]. Hidden columns travel along: `_ref` says which
+//! events a row comes from, `__time` keeps the time of the event for the order of results when `_time` is gone.
+
+mod bin;
+mod convert;
+mod dedup;
+mod events;
+mod eventstats;
+mod fields;
+mod lookup;
+mod model;
+mod mvexpand;
+pub(crate) mod needs;
+mod rename;
+mod rex;
+mod sort;
+mod stats;
+mod tstats;
+
+use std::sync::Arc;
+
+use crabwalk_events::catalog::REF;
+use crabwalk_events::{Catalog, EventType};
+use datafusion::arrow::datatypes::DataType;
+use datafusion::common::Column;
+use datafusion::error::DataFusionError;
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, SortExpr, lit};
+use datafusion::scalar::ScalarValue;
+
+use crate::expr::{EvalContext, ExprError, Fields, Typed, plan_expr, plan_predicate};
+use crate::knowledge::Knowledge;
+use crate::syntax::Diagnostic;
+use crate::syntax::ast::{self, Command, CommandKind, Pipeline, Span};
+use needs::Needs;
+pub(crate) use rex::group_names;
+
+/// Hidden copy of the event's time.
+pub(crate) const ORDER: &str = "__time";
+
+/// Whether a column is for the engine and not for the user.
+pub(crate) fn is_hidden(name: &str) -> bool {
+    name == REF || name.starts_with("__")
+}
+
+/// The order in which a search's results stand.
+#[derive(Debug, Clone)]
+pub(crate) enum Order {
+    /// Events: the newest first.
+    Newest,
+    /// By these keys.
+    Keys(Vec<SortExpr>),
+    /// As the plan gives them.
+    AsIs,
+}
+
+/// The results of a pipeline up to some command.
+#[derive(Debug, Clone)]
+pub(crate) struct Rows {
+    pub plan: LogicalPlan,
+    pub order: Order,
+    /// It is known that there are none.
+    pub empty: bool,
+    /// The columns are all that the events have, so those without any value are left out of the results.
+    pub open: bool,
+}
+
+impl Rows {
+    /// Names of the visible columns, in order.
+    pub fn names(&self) -> Vec<String> {
+        self.plan.schema().fields().iter().map(|field| field.name().clone()).filter(|name| !is_hidden(name)).collect()
+    }
+
+    /// All columns, hidden ones too.
+    pub fn all_names(&self) -> Vec<String> {
+        self.plan.schema().fields().iter().map(|field| field.name().clone()).collect()
+    }
+
+    pub fn has(&self, name: &str) -> bool {
+        self.plan.schema().fields().iter().any(|field| field.name() == name)
+    }
+
+    /// The same rows with another plan.
+    pub fn with(self, plan: LogicalPlan) -> Self {
+        Self { plan, ..self }
+    }
+
+    /// Puts the rows into their order.
+    pub fn ordered(mut self) -> Result<Self, DataFusionError> {
+        let keys = match std::mem::replace(&mut self.order, Order::AsIs) {
+            Order::AsIs => return Ok(self),
+            Order::Keys(keys) if keys.is_empty() => return Ok(self),
+            Order::Keys(keys) => keys,
+            Order::Newest if self.has(ORDER) => {
+                let mut keys = vec![SortExpr::new(column(ORDER), false, false)];
+                if self.has(REF) {
+                    keys.push(SortExpr::new(column(REF), true, false));
+                }
+                keys
+            }
+            Order::Newest => return Ok(self),
+        };
+        let plan = LogicalPlanBuilder::from(self.plan).sort(keys)?.build()?;
+        Ok(Self { plan, ..self })
+    }
+
+    /// Sets columns: existing ones in their place, new ones at the end.
+    pub fn set(self, assignments: Vec<(String, Expr)>) -> Result<Self, DataFusionError> {
+        let mut exprs: Vec<(String, Expr)> =
+            self.all_names().into_iter().map(|name| (name.clone(), column(&name))).collect();
+        for (name, expr) in assignments {
+            match exprs.iter_mut().find(|(old, _)| *old == name) {
+                Some(place) => place.1 = expr,
+                None => exprs.push((name, expr)),
+            }
+        }
+        self.project(exprs)
+    }
+
+    /// Keeps just these columns.
+    pub fn project(self, columns: Vec<(String, Expr)>) -> Result<Self, DataFusionError> {
+        let exprs = columns.into_iter().map(|(name, expr)| expr.alias(name));
+        let plan = LogicalPlanBuilder::from(self.plan.clone()).project(exprs)?.build()?;
+        Ok(self.with(plan))
+    }
+
+    /// Keeps the rows for which a condition holds.
+    pub fn filter(self, condition: Expr) -> Result<Self, DataFusionError> {
+        let plan = LogicalPlanBuilder::from(self.plan.clone()).filter(condition)?.build()?;
+        Ok(self.with(plan))
+    }
+}
+
+impl Fields for Rows {
+    fn field(&self, name: &str) -> Option<Typed> {
+        let schema = self.plan.schema();
+        let field = schema.fields().iter().find(|field| field.name() == name)?;
+        Some(Typed { expr: column(name), data_type: field.data_type().clone() })
+    }
+}
+
+/// Whether a name is a field of the header of Windows events.
+pub(crate) fn is_system_field(name: &str) -> bool {
+    events::SYSTEM_FIELDS.contains(&name)
+}
+
+/// A condition that is false where it is NULL.
+pub(crate) fn null_is_false(condition: Expr) -> Expr {
+    Expr::IsTrue(Box::new(condition))
+}
+
+/// The first value that is not NULL; all are of one type.
+pub(crate) fn coalesce(values: Vec<Expr>) -> Expr {
+    datafusion::functions::core::expr_fn::coalesce(values)
+}
+
+/// NULL where a condition holds, else the value.
+pub(crate) fn null_if(condition: Expr, value: Typed) -> Expr {
+    let kept = Expr::Not(Box::new(null_is_false(condition)));
+    Expr::Case(datafusion::logical_expr::Case::new(None, vec![(Box::new(kept), Box::new(value.expr))], None))
+}
+
+/// A column by its exact name.
+pub(crate) fn column(name: &str) -> Expr {
+    Expr::Column(Column::from_name(name))
+}
+
+/// A text constant.
+pub(crate) fn text(value: impl Into<String>) -> Expr {
+    lit(ScalarValue::Utf8(Some(value.into())))
+}
+
+/// NULL as text.
+pub(crate) fn null_text() -> Expr {
+    lit(ScalarValue::Utf8(None))
+}
+
+/// The type of a multivalue column.
+pub(crate) fn list_type() -> DataType {
+    DataType::List(Arc::new(datafusion::arrow::datatypes::Field::new("item", DataType::Utf8, true)))
+}
+
+pub(crate) fn is_list(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::List(_))
+}
+
+/// A diagnostic at a place.
+pub(crate) fn diagnostic(span: Span, message: impl Into<String>) -> Diagnostic {
+    Diagnostic::new(message, span)
+}
+
+impl From<ExprError> for Diagnostic {
+    fn from(error: ExprError) -> Self {
+        let mut diagnostic = Self::new(error.message, error.span);
+        diagnostic.help = error.help;
+        diagnostic
+    }
+}
+
+/// What a planned search is.
+#[derive(Debug, Clone)]
+pub(crate) struct Planned {
+    pub rows: Rows,
+    pub warnings: Vec<Diagnostic>,
+    pub event_types: Vec<EventType>,
+}
+
+impl Planned {
+    pub fn plan(&self) -> &LogicalPlan {
+        &self.rows.plan
+    }
+}
+
+/// Plans one search.
+pub(crate) struct Planner<'a> {
+    pub catalog: &'a Catalog,
+    pub knowledge: &'a Arc<Knowledge>,
+    pub context: EvalContext,
+    pub warnings: Vec<Diagnostic>,
+    pub event_types: Vec<EventType>,
+}
+
+/// An error of planning a command.
+pub(crate) type Result<T, E = Diagnostic> = std::result::Result<T, E>;
+
+/// Turns DataFusion's errors into diagnostics of the command that is planned.
+pub(crate) fn at<T>(span: Span, result: std::result::Result<T, DataFusionError>) -> Result<T> {
+    result.map_err(|error| diagnostic(span, format!("this cannot be planned: {}", error.strip_backtrace())))
+}
+
+impl<'a> Planner<'a> {
+    pub fn new(catalog: &'a Catalog, knowledge: &'a Arc<Knowledge>, context: EvalContext) -> Self {
+        Self { catalog, knowledge, context, warnings: Vec::new(), event_types: Vec::new() }
+    }
+
+    /// Plans a whole search.
+    pub fn plan(mut self, pipeline: &Pipeline) -> Result<Planned> {
+        let rows = self.pipeline(pipeline)?;
+        let span = pipeline.span;
+        let rows = at(span, rows.ordered())?;
+        self.event_types.sort();
+        self.event_types.dedup();
+        Ok(Planned { rows, warnings: self.warnings, event_types: self.event_types })
+    }
+
+    fn pipeline(&mut self, pipeline: &Pipeline) -> Result<Rows> {
+        let needs = Needs::of(pipeline, self.knowledge);
+        let mut commands = pipeline.commands.iter();
+        let first = commands.next().ok_or_else(|| diagnostic(pipeline.span, "the search is empty"))?;
+        let mut rows = match &first.kind {
+            CommandKind::Search(expr) => self.raw_search(expr, &needs, first.span)?,
+            CommandKind::Tstats(tstats) => self.tstats(tstats, first.span)?,
+            CommandKind::From { kind, name } => self.from(kind, name, &needs)?,
+            CommandKind::Inputlookup { lookup, filter, max, .. } => {
+                self.inputlookup(lookup, filter.as_ref(), *max, first.span)?
+            }
+            _ => {
+                return Err(diagnostic(
+                    first.span,
+                    format!("`{}` cannot stand first: a search begins with `search`, `tstats`, `from` or `inputlookup`", first.name),
+                ));
+            }
+        };
+        for command in commands {
+            rows = self.command(rows, command)?;
+        }
+        Ok(rows)
+    }
+
+    fn command(&mut self, rows: Rows, command: &Command) -> Result<Rows> {
+        let span = command.span;
+        match &command.kind {
+            CommandKind::Search(expr) => {
+                let condition = self.search_condition(expr, &rows)?;
+                match condition {
+                    None => Ok(rows),
+                    Some(condition) => at(span, rows.filter(condition)),
+                }
+            }
+            CommandKind::Where(expr) => {
+                let condition = plan_predicate(expr, &rows, &self.context)?;
+                at(span, rows.filter(condition))
+            }
+            CommandKind::Eval(assignments) => self.eval(rows, assignments, span),
+            CommandKind::Stats(stats) => self.stats(rows, stats, span),
+            CommandKind::Eventstats(stats) => self.eventstats(rows, stats, span),
+            CommandKind::Rename(pairs) => self.rename(rows, pairs, span),
+            CommandKind::Convert(convert) => self.convert(rows, convert, span),
+            CommandKind::Table(names) => self.table(rows, names, span),
+            CommandKind::Fields { keep, fields } => self.fields(rows, *keep, fields, span),
+            CommandKind::Bin(bin) => self.bin(rows, bin, span),
+            CommandKind::Fillnull { value, fields } => self.fillnull(rows, value, fields, span),
+            CommandKind::Lookup(lookup) => self.lookup(rows, lookup, span),
+            CommandKind::Rex(rex) => self.rex(rows, rex, span),
+            CommandKind::Regex { field, negated, pattern } => self.regex(rows, field, *negated, pattern, span),
+            CommandKind::Sort { limit, keys } => self.sort(rows, *limit, keys, span),
+            CommandKind::Dedup { .. } => self.dedup(rows, &command.kind, span),
+            CommandKind::Head(count) => self.head(rows, *count, span),
+            CommandKind::Tail(count) => self.tail(rows, *count, span),
+            CommandKind::Reverse => self.reverse(rows, span),
+            CommandKind::Mvexpand { field, limit } => self.mvexpand(rows, field, *limit, span),
+            CommandKind::Tstats(_) | CommandKind::From { .. } => Err(diagnostic(
+                span,
+                format!("`{}` makes results of its own: it must stand first in a search", command.name),
+            )),
+            CommandKind::Inputlookup { .. }
+            | CommandKind::Streamstats(_)
+            | CommandKind::Join(_)
+            | CommandKind::Append(_)
+            | CommandKind::Appendpipe(_)
+            | CommandKind::Unsupported { .. } => {
+                Err(diagnostic(span, format!("the command `{}` is not run by this version of Crabwalk", command.name)))
+            }
+        }
+    }
+
+    fn eval(&mut self, mut rows: Rows, assignments: &[(ast::Name, ast::Expr)], span: Span) -> Result<Rows> {
+        for (name, expr) in assignments {
+            let value = plan_expr(expr, &rows, &self.context)?;
+            let value = as_value(value);
+            rows = at(span, rows.set(vec![(name.text.clone(), value.expr)]))?;
+        }
+        Ok(rows)
+    }
+}
+
+/// Conditions are no values in SPL, and a column of nothing is text.
+pub(crate) fn as_value(value: Typed) -> Typed {
+    match value.data_type {
+        DataType::Boolean => Typed { expr: crate::value::to_text(value), data_type: DataType::Utf8 },
+        DataType::Null => Typed { expr: null_text(), data_type: DataType::Utf8 },
+        _ => value,
+    }
+}
+
+/// Gives a value one of the types that columns have in SPL plans.
+pub(crate) fn cast_to(value: Typed, data_type: &DataType) -> Expr {
+    if value.data_type == *data_type {
+        return value.expr;
+    }
+    match data_type {
+        DataType::List(_) => crate::value::to_list(value),
+        DataType::Float64 => crate::value::to_number(value),
+        _ => crate::value::to_text(value),
+    }
+}
+
+/// The type that can hold the values of both.
+pub(crate) fn common_type(a: &DataType, b: &DataType) -> DataType {
+    match (a, b) {
+        (a, b) if a == b && *a != DataType::Boolean => a.clone(),
+        (DataType::Null, other) | (other, DataType::Null) if *other != DataType::Boolean => other.clone(),
+        (a, b) if is_list(a) || is_list(b) => list_type(),
+        (DataType::Int64 | DataType::Float64, DataType::Int64 | DataType::Float64) => DataType::Float64,
+        _ => DataType::Utf8,
+    }
+}
+
+/// What a search reads of an event type.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Reads {
+    /// Its first command rules the type out.
+    Nothing,
+    /// These columns.
+    Columns(std::collections::BTreeSet<String>),
+    /// All columns.
+    Everything,
+}
+
+/// What a search reads of an event type, going by what is known of the type without its events.
+pub(crate) fn reads(
+    pipeline: &Pipeline,
+    needs: &Needs,
+    event_type: &EventType,
+    knowledge: &Knowledge,
+    context: &EvalContext,
+) -> Reads {
+    let info = events::TypeInfo::new(event_type.clone(), knowledge);
+    let columns = |names: Vec<String>| Reads::Columns(info.columns_behind(names.iter().map(String::as_str)));
+    let Some(first) = pipeline.commands.first() else { return Reads::Nothing };
+    // What cannot be decided is read: the planner reports the error.
+    match &first.kind {
+        CommandKind::Search(expr) => {
+            if !events::may_read(expr, &info, context).unwrap_or(true) {
+                return Reads::Nothing;
+            }
+            if needs.all_columns || needs.names().any(|name| name == "_raw") {
+                return Reads::Everything;
+            }
+            columns(needs.names().map(str::to_owned).collect())
+        }
+        CommandKind::Tstats(stats) => {
+            let node = stats.datamodel.as_ref().and_then(|name| knowledge.models.node(&name.text));
+            match (node, &stats.datamodel) {
+                (Some(node), _) => {
+                    if !model::may_read(node, &info, context).unwrap_or(true) {
+                        return Reads::Nothing;
+                    }
+                    let mut names = tstats::fields_read(stats, Some(node));
+                    names.extend(condition_fields(node));
+                    columns(names)
+                }
+                (None, Some(_)) => Reads::Nothing,
+                (None, None) => columns(tstats::fields_read(stats, None)),
+            }
+        }
+        CommandKind::From { kind, name } if kind == "datamodel" => {
+            let Some(node) = knowledge.models.node(&name.text) else { return Reads::Nothing };
+            if !model::may_read(node, &info, context).unwrap_or(true) {
+                return Reads::Nothing;
+            }
+            let mut names: Vec<String> = needs.names().map(str::to_owned).collect();
+            if needs.all_columns || needs.all_names {
+                names.extend(node.fields.iter().cloned());
+            }
+            names.extend(condition_fields(node));
+            columns(names)
+        }
+        _ => Reads::Nothing,
+    }
+}
+
+/// The fields that the conditions of a node's members and children read.
+fn condition_fields(node: &crabwalk_events::Node) -> Vec<String> {
+    let mut names: Vec<String> = node.cim_requires.iter().flatten().cloned().collect();
+    let clauses = node.members.iter().filter_map(|member| member.filter.as_ref()).chain(node.children.values());
+    for clause in clauses {
+        if let Ok(expr) = crate::syntax::parse_search(clause) {
+            let mut needs = Needs::default();
+            needs.search_clause(&expr);
+            names.extend(needs.names().map(str::to_owned));
+        }
+    }
+    names
+}

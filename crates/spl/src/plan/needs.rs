@@ -1,0 +1,232 @@
+//! Which fields of the events a search needs.
+
+use std::collections::BTreeSet;
+
+use crate::knowledge::Knowledge;
+use crate::syntax::ast::{
+    Aggregation, AggregationArgument, CommandKind, Expr, ExprKind, LookupOutput, Name, Pipeline, RexAction, SearchExpr, Span,
+};
+
+/// The fields of the events that a search reads.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Needs {
+    /// Fields that are named, with the place where they are named first; none where the search does not mind if they
+    /// do not exist.
+    pub named: Vec<(String, Option<Span>)>,
+    /// All fields that the events have as columns: the search shows them.
+    pub all_columns: bool,
+    /// All names, aliases too: a wildcard may mean any of them.
+    pub all_names: bool,
+    seen: BTreeSet<String>,
+    made: BTreeSet<String>,
+}
+
+impl Needs {
+    /// Reads a search up to the command that no field of the events passes.
+    pub fn of(pipeline: &Pipeline, knowledge: &Knowledge) -> Self {
+        let mut needs = Self::default();
+        for command in &pipeline.commands {
+            if needs.command(&command.kind, knowledge) {
+                return needs;
+            }
+        }
+        needs.all_columns = true;
+        needs
+    }
+
+    /// Needs just these fields, where the events have them.
+    pub fn of_names(names: &[String]) -> Self {
+        Self { named: names.iter().map(|name| (name.clone(), None)).collect(), ..Self::default() }
+    }
+
+    /// Names of the fields that are needed.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.named.iter().map(|(name, _)| name.as_str())
+    }
+
+    fn field(&mut self, name: &Name) {
+        self.text(&name.text, name.span);
+    }
+
+    fn text(&mut self, name: &str, span: Span) {
+        if name.contains('*') {
+            self.all_names = true;
+            self.all_columns = true;
+        } else if !self.made.contains(name) && self.seen.insert(name.to_owned()) {
+            self.named.push((name.to_owned(), Some(span)));
+        }
+    }
+
+    fn make(&mut self, name: &str) {
+        self.made.insert(name.to_owned());
+    }
+
+    /// Notes what a command needs and makes. Answers whether no field of the events passes it.
+    fn command(&mut self, kind: &CommandKind, knowledge: &Knowledge) -> bool {
+        match kind {
+            CommandKind::Search(expr) => self.search(expr),
+            CommandKind::Where(expr) => self.expr(expr),
+            CommandKind::Eval(assignments) => {
+                for (name, expr) in assignments {
+                    self.expr(expr);
+                    self.make(&name.text);
+                }
+            }
+            CommandKind::Stats(stats) => {
+                self.aggregations(&stats.aggregations);
+                stats.by.iter().for_each(|by| self.field(&by.field));
+                return true;
+            }
+            CommandKind::Eventstats(stats) => self.extra(stats),
+            CommandKind::Streamstats(streamstats) => self.extra(&streamstats.stats),
+            CommandKind::Rename(pairs) => {
+                for (from, to) in pairs {
+                    self.field(from);
+                    self.make(&to.text);
+                }
+            }
+            CommandKind::Convert(convert) => {
+                for conversion in &convert.conversions {
+                    self.field(&conversion.field);
+                    if let Some(output) = &conversion.output {
+                        self.make(&output.text);
+                    }
+                }
+            }
+            CommandKind::Table(names) | CommandKind::Fields { keep: true, fields: names } => {
+                names.iter().for_each(|name| self.field(name));
+                return true;
+            }
+            CommandKind::Bin(bin) => {
+                self.field(&bin.field);
+                if let Some(output) = &bin.output {
+                    self.make(&output.text);
+                }
+            }
+            CommandKind::Fillnull { fields, .. } => {
+                for field in fields {
+                    if field.text.contains('*') {
+                        self.field(field);
+                    } else {
+                        self.optional(&field.text);
+                    }
+                }
+            }
+            CommandKind::Lookup(lookup) => {
+                lookup.keys.iter().for_each(|(_, field)| self.field(field));
+                match &lookup.output {
+                    LookupOutput::All => {
+                        if let Some(table) = knowledge.lookups.get(&lookup.table.text) {
+                            table.columns.iter().for_each(|column| self.make(column));
+                        }
+                    }
+                    LookupOutput::Overwrite(pairs) => pairs.iter().for_each(|(_, field)| self.make(&field.text)),
+                    LookupOutput::KeepExisting(pairs) => {
+                        for (_, field) in pairs {
+                            self.optional(&field.text);
+                        }
+                    }
+                }
+            }
+            CommandKind::Rex(rex) => {
+                self.field(&rex.field);
+                if let RexAction::Extract(pattern) = &rex.action {
+                    for group in super::rex::group_names(&pattern.text) {
+                        self.optional(&group);
+                    }
+                }
+                if let Some(offsets) = &rex.offset_field {
+                    self.make(&offsets.text);
+                }
+            }
+            CommandKind::Regex { field, .. } | CommandKind::Mvexpand { field, .. } => self.field(field),
+            CommandKind::Sort { keys, .. } => keys.iter().for_each(|key| self.field(&key.field)),
+            CommandKind::Dedup { fields, sort, .. } => {
+                fields.iter().for_each(|name| self.field(name));
+                sort.iter().for_each(|key| self.field(&key.field));
+            }
+            CommandKind::Join(join) => join.fields.iter().for_each(|name| self.field(name)),
+            CommandKind::Tstats(_)
+            | CommandKind::From { .. }
+            | CommandKind::Inputlookup { .. }
+            | CommandKind::Fields { keep: false, .. }
+            | CommandKind::Head(_)
+            | CommandKind::Tail(_)
+            | CommandKind::Reverse
+            | CommandKind::Append(_)
+            | CommandKind::Appendpipe(_)
+            | CommandKind::Unsupported { .. } => {}
+        }
+        false
+    }
+
+    /// A field that is kept if the events have it, and made if not: nobody need be warned.
+    fn optional(&mut self, name: &str) {
+        if !self.made.contains(name) && self.seen.insert(name.to_owned()) {
+            self.named.push((name.to_owned(), None));
+        }
+        self.make(name);
+    }
+
+    fn extra(&mut self, stats: &crate::syntax::ast::Stats) {
+        self.aggregations(&stats.aggregations);
+        stats.by.iter().for_each(|by| self.field(&by.field));
+        stats.aggregations.iter().for_each(|aggregation| self.make(&aggregation.output.text));
+    }
+
+    fn aggregations(&mut self, aggregations: &[Aggregation]) {
+        for aggregation in aggregations {
+            match &aggregation.argument {
+                None => {}
+                Some(AggregationArgument::Field(name)) => self.field(name),
+                Some(AggregationArgument::Eval(expr)) => self.expr(expr),
+            }
+        }
+    }
+
+    /// Notes the fields of a search clause.
+    pub fn search_clause(&mut self, expr: &SearchExpr) {
+        self.search(expr);
+    }
+
+    fn search(&mut self, expr: &SearchExpr) {
+        match expr {
+            SearchExpr::And(all) | SearchExpr::Or(all) => all.iter().for_each(|expr| self.search(expr)),
+            SearchExpr::Not(inner) => self.search(inner),
+            SearchExpr::Compare { field, .. } | SearchExpr::In { field, .. } => {
+                // `*=x` and the time modifiers are no fields.
+                if !matches!(field.text.as_str(), "earliest" | "latest") {
+                    self.field(field);
+                }
+            }
+            SearchExpr::Term(term) => {
+                if term.text != "*" {
+                    self.all_columns = true;
+                }
+            }
+            SearchExpr::Subsearch(_) => {}
+        }
+    }
+
+    fn expr(&mut self, expr: &Expr) {
+        visit_fields(expr, &mut |name, span| self.text(name, span));
+    }
+}
+
+/// Calls `visit` with every field that an expression reads.
+pub(crate) fn visit_fields(expr: &Expr, visit: &mut dyn FnMut(&str, Span)) {
+    match &expr.kind {
+        ExprKind::Field(name) => visit(name, expr.span),
+        ExprKind::Null | ExprKind::Bool(_) | ExprKind::Number(_) | ExprKind::Text(_) => {}
+        ExprKind::Negate(inner) | ExprKind::Not(inner) => visit_fields(inner, visit),
+        ExprKind::Binary { left, right, .. } => {
+            visit_fields(left, visit);
+            visit_fields(right, visit);
+        }
+        ExprKind::In { value, list } => {
+            visit_fields(value, visit);
+            list.iter().for_each(|item| visit_fields(item, visit));
+        }
+        ExprKind::Call { args, .. } => args.iter().for_each(|arg| visit_fields(arg, visit)),
+    }
+}

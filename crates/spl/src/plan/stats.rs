@@ -1,0 +1,185 @@
+//! `stats`, and the grouping that `tstats` shares.
+
+use crabwalk_events::catalog::REF;
+use datafusion::arrow::datatypes::DataType;
+use datafusion::common::Column;
+use datafusion::logical_expr::{Expr, LogicalPlanBuilder, SortExpr};
+
+use super::{ORDER, Order, Planner, Result, Rows, at, column, diagnostic, is_hidden, is_list};
+use crate::expr::{Fields, Typed, plan_aggregate, plan_expr};
+use crate::syntax::ast::{Aggregation, AggregationArgument, Name, Span, Stats};
+
+impl Planner<'_> {
+    pub(super) fn stats(&mut self, rows: Rows, stats: &Stats, span: Span) -> Result<Rows> {
+        let by: Vec<String> = stats.by.iter().map(|by| by.field.text.clone()).collect();
+        let mut rows = rows;
+        for field in &stats.by {
+            if field.span.is_some() {
+                return Err(diagnostic(field.field.span, "`span=` stands in `bin`, not in `stats … by`"));
+            }
+        }
+        // A group needs a value of each field.
+        for name in &by {
+            let Some(typed) = rows.field(name) else {
+                return self.no_groups(rows, &stats.aggregations, &by, span);
+            };
+            rows = at(span, rows.filter(typed.expr.is_not_null()))?;
+        }
+        self.aggregate(rows, &stats.aggregations, &by, span)
+    }
+
+    /// The result of grouping by a field that no row has.
+    fn no_groups(&mut self, rows: Rows, aggregations: &[Aggregation], by: &[String], span: Span) -> Result<Rows> {
+        let missing: Vec<(String, Expr)> = by
+            .iter()
+            .filter(|name| !rows.has(name))
+            .map(|name| (name.clone(), super::null_text()))
+            .collect();
+        let rows = at(span, rows.set(missing))?;
+        let mut rows = at(span, rows.filter(datafusion::logical_expr::lit(false)))?;
+        rows.empty = true;
+        self.aggregate(rows, aggregations, by, span)
+    }
+
+    /// Groups rows by fields that all of them have, and aggregates.
+    pub(super) fn aggregate(&mut self, rows: Rows, aggregations: &[Aggregation], by: &[String], span: Span) -> Result<Rows> {
+        let mut rows = rows;
+        // A row with several values of a field belongs to several groups.
+        for name in by {
+            if rows.field(name).is_some_and(|typed| is_list(&typed.data_type)) {
+                let plan = at(span, LogicalPlanBuilder::from(rows.plan.clone()).unnest_column(Column::from_name(name)))?;
+                let plan = at(span, plan.build())?;
+                rows = at(span, rows.with(plan).filter(column(name).is_not_null()))?;
+            }
+        }
+        let expanded = expand(aggregations, &rows, by);
+        let time = [ORDER, "_time"].into_iter().find(|name| rows.has(name)).map(column);
+        let mut outputs: Vec<(String, Expr)> = Vec::new();
+        for (aggregation, argument, output) in &expanded {
+            let argument = match argument {
+                None => None,
+                Some(Argument::Field(name)) => Some(rows.field(name).unwrap_or(Typed {
+                    expr: super::null_text(),
+                    data_type: DataType::Utf8,
+                })),
+                Some(Argument::Eval(expr)) => Some(plan_expr(expr, &rows, &self.context)?),
+            };
+            let typed = plan_aggregate(&aggregation.function, aggregation.span, argument, time.clone())?;
+            if outputs.iter().any(|(name, _)| name == output) || by.contains(output) {
+                return Err(diagnostic(aggregation.output.span, format!("the result `{output}` is there twice: give one of them another name with `as`")));
+            }
+            outputs.push((output.clone(), typed.expr));
+        }
+        let refs = rows.field(REF);
+        if let Some(refs) = refs {
+            outputs.push((REF.to_owned(), crate::expr::collect_refs(refs)));
+        }
+        let groups: Vec<Expr> = by.iter().map(|name| column(name)).collect();
+        // Aliases keep the result's names apart from DataFusion's own.
+        let calls = outputs.iter().enumerate().map(|(index, (_, expr))| expr.clone().alias(format!("__{index}")));
+        let plan = at(span, LogicalPlanBuilder::from(rows.plan).aggregate(groups, calls))?;
+        let plan = at(span, plan.build())?;
+        let mut columns: Vec<(String, Expr)> = by.iter().map(|name| (name.clone(), column(name))).collect();
+        for (index, (name, _)) in outputs.iter().enumerate() {
+            columns.push((name.clone(), column(&format!("__{index}"))));
+        }
+        let keys = by.iter().map(|name| SortExpr::new(column(name), true, true)).collect();
+        let order = if by.is_empty() { Order::AsIs } else { Order::Keys(keys) };
+        let empty = rows.empty && !by.is_empty();
+        let rows = Rows { plan, order, empty, open: false };
+        at(span, rows.project(columns))
+    }
+}
+
+pub(super) enum Argument<'a> {
+    Field(String),
+    Eval(&'a crate::syntax::ast::Expr),
+}
+
+/// Writes out wildcards: `values(*) as *` is one aggregation for each field.
+pub(super) fn expand<'a>(
+    aggregations: &'a [Aggregation],
+    rows: &Rows,
+    by: &[String],
+) -> Vec<(&'a Aggregation, Option<Argument<'a>>, String)> {
+    let mut expanded = Vec::new();
+    for aggregation in aggregations {
+        match &aggregation.argument {
+            None => expanded.push((aggregation, None, aggregation.output.text.clone())),
+            Some(AggregationArgument::Eval(expr)) => {
+                expanded.push((aggregation, Some(Argument::Eval(expr)), aggregation.output.text.clone()));
+            }
+            Some(AggregationArgument::Field(field)) if field.text.contains('*') => {
+                for name in rows.names() {
+                    if by.contains(&name) || name.starts_with('_') || is_hidden(&name) {
+                        continue;
+                    }
+                    if let Some(output) = renamed(&name, field, &aggregation.output) {
+                        expanded.push((aggregation, Some(Argument::Field(name)), output));
+                    }
+                }
+            }
+            Some(AggregationArgument::Field(field)) => {
+                expanded.push((aggregation, Some(Argument::Field(field.text.clone())), aggregation.output.text.clone()));
+            }
+        }
+    }
+    expanded
+}
+
+/// The new name of a field under `from as to`, `None` if it does not fit `from`.
+pub(super) fn renamed(name: &str, from: &Name, to: &Name) -> Option<String> {
+    let parts = wildcard_parts(&from.text, name)?;
+    let mut parts = parts.into_iter();
+    let mut output = String::new();
+    for piece in to.text.split_inclusive('*') {
+        match piece.strip_suffix('*') {
+            Some(fixed) => {
+                output.push_str(fixed);
+                output.push_str(parts.next().unwrap_or(""));
+            }
+            None => output.push_str(piece),
+        }
+    }
+    Some(output)
+}
+
+/// What each `*` of a pattern stands for in a name, the first ones as short as they can be.
+pub(super) fn wildcard_parts<'n>(pattern: &str, name: &'n str) -> Option<Vec<&'n str>> {
+    let mut pieces = pattern.split('*');
+    let first = pieces.next().unwrap_or("");
+    let mut rest = name.strip_prefix(first)?;
+    let mut parts = Vec::new();
+    let mut pieces = pieces.peekable();
+    while let Some(piece) = pieces.next() {
+        let at = if pieces.peek().is_none() {
+            rest.len().checked_sub(piece.len()).filter(|at| rest.is_char_boundary(*at) && rest.ends_with(piece))?
+        } else {
+            rest.find(piece)?
+        };
+        parts.push(&rest[..at]);
+        rest = &rest[at + piece.len()..];
+    }
+    rest.is_empty().then_some(parts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wildcards_rename() {
+        let name = |text: &str| Name { text: text.to_owned(), span: Span::default() };
+        for (field, from, to, expected) in [
+            ("Processes.dest", "Processes.*", "*", Some("dest")),
+            ("process_id", "process*", "parent_process*", Some("parent_process_id")),
+            ("a_b_c", "*_*_c", "*-*", Some("a-b")),
+            ("abc", "abc", "x", Some("x")),
+            ("abd", "abc", "x", None),
+            ("x", "values(*)", "*", None),
+            ("aXa", "a*a*", "*", None),
+        ] {
+            assert_eq!(renamed(field, &name(from), &name(to)).as_deref(), expected, "{field} {from} {to}");
+        }
+    }
+}

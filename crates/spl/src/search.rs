@@ -1,0 +1,95 @@
+//! A parsed search, and what can be wrong with one.
+
+use std::fmt;
+
+use crate::knowledge::Knowledge;
+use crate::syntax::ast::{Pipeline, Span};
+use crate::syntax::{self, Diagnostic};
+
+/// A search that was parsed.
+#[derive(Debug, Clone)]
+pub struct Search {
+    name: String,
+    text: String,
+    pipeline: Pipeline,
+}
+
+impl Search {
+    /// Parses a search. `name` is shown in errors: that of the detection, or where the text comes from.
+    ///
+    /// # Errors
+    /// All that is wrong with the text.
+    pub fn parse(name: &str, text: &str, knowledge: &Knowledge) -> Result<Self, SearchError> {
+        match syntax::parse(text, &knowledge.macros) {
+            Ok(pipeline) => Ok(Self { name: name.to_owned(), text: text.to_owned(), pipeline }),
+            Err(diagnostics) => Err(SearchError::new(name, text, diagnostics)),
+        }
+    }
+
+    /// The name given to [`parse`](Self::parse).
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The text as the user wrote it.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The syntax tree.
+    pub fn pipeline(&self) -> &Pipeline {
+        &self.pipeline
+    }
+
+    /// Errors of this search.
+    pub(crate) fn error(&self, diagnostics: Vec<Diagnostic>) -> SearchError {
+        SearchError::new(&self.name, &self.text, diagnostics)
+    }
+
+    /// An error that belongs to no place in the text.
+    pub(crate) fn failure(&self, message: String) -> SearchError {
+        let end = u32::try_from(self.text.len()).unwrap_or(u32::MAX);
+        self.error(vec![Diagnostic::new(message, Span { start: 0, end })])
+    }
+}
+
+/// Why a search cannot be parsed, planned or run. Its `Display` shows the text with carets.
+#[derive(Debug, Clone)]
+pub struct SearchError {
+    name: String,
+    text: String,
+    diagnostics: Vec<Diagnostic>,
+}
+
+impl SearchError {
+    pub(crate) fn new(name: &str, text: &str, diagnostics: Vec<Diagnostic>) -> Self {
+        Self { name: name.to_owned(), text: text.to_owned(), diagnostics }
+    }
+
+    /// What is wrong, with places in the text.
+    pub fn diagnostics(&self) -> &[Diagnostic] {
+        &self.diagnostics
+    }
+
+    /// Name of the search.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// For people, with the text and carets.
+    pub fn render(&self, color: bool) -> String {
+        if color {
+            syntax::render_coloured(&self.diagnostics, &self.text, &self.name)
+        } else {
+            syntax::render(&self.diagnostics, &self.text, &self.name)
+        }
+    }
+}
+
+impl fmt::Display for SearchError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.render(false).trim_end())
+    }
+}
+
+impl std::error::Error for SearchError {}

@@ -1,0 +1,261 @@
+//! Commands that make, name and choose fields.
+
+use crate::syntax::ast::{
+    Bin, BinSpan, CommandKind, Conversion, Convert, Name, TimeSpan, TimeUnit,
+};
+use crate::syntax::diagnostic::Diagnostic;
+use crate::syntax::parser::{Parsed, Parser};
+
+const CONVERSIONS: &[&str] = &[
+    "auto", "ctime", "dur2sec", "memk", "mktime", "mstime", "none", "num", "rmcomma", "rmunit",
+];
+
+impl Parser<'_> {
+    pub(super) fn eval(&mut self) -> Parsed<CommandKind> {
+        let mut assignments = Vec::new();
+        loop {
+            let target = self.name("a field to assign to")?;
+            if !self.eat(b'=') {
+                return Err(self.expected(&format!("`=` after `{}`", target.text)));
+            }
+            assignments.push((target, self.expr()?));
+            if !self.eat(b',') {
+                let start = self.pos;
+                if self.option_name().is_some() {
+                    self.pos = start;
+                    let diagnostic = self.expected("`,` or the end of the command");
+                    return Err(diagnostic.with_help("separate assignments with commas"));
+                }
+                break;
+            }
+            // A comma behind the last one does no harm.
+            if self.at_end() {
+                break;
+            }
+        }
+        Ok(CommandKind::Eval(assignments))
+    }
+
+    pub(super) fn rename(&mut self) -> Parsed<CommandKind> {
+        let mut renames = Vec::new();
+        self.skip_separators();
+        while !self.at_end() {
+            let from = self.column("a field")?;
+            if !self.eat_keyword("as") {
+                return Err(self.expected(&format!("`as` after `{}`", from.text)));
+            }
+            renames.push((from, self.column("a new name after `as`")?));
+            self.skip_separators();
+        }
+        if renames.is_empty() {
+            return Err(self.expected("a field"));
+        }
+        Ok(CommandKind::Rename(renames))
+    }
+
+    pub(super) fn convert(&mut self) -> Parsed<Convert> {
+        let mut time_format = None;
+        let mut conversions = Vec::new();
+        loop {
+            self.skip_separators();
+            if self.at_end() {
+                break;
+            }
+            if let Some(option) = self.option_name() {
+                if option.text != "timeformat" {
+                    return Err(self.unknown_option("convert", &option));
+                }
+                time_format = Some(self.value("timeformat")?.text);
+                continue;
+            }
+            let start = self.pos;
+            let word = self.word().to_lowercase();
+            let function = Name {
+                text: word,
+                span: self.span_from(start),
+            };
+            if !CONVERSIONS.contains(&function.text.as_str()) {
+                if function.text.is_empty() {
+                    return Err(self.expected("a conversion such as `ctime(_time)`"));
+                }
+                let diagnostic = Diagnostic::new(
+                    format!("`{}` is not a conversion", function.text),
+                    function.span,
+                );
+                return Err(
+                    match self.closest(&function.text, CONVERSIONS.iter().copied()) {
+                        Some(other) => diagnostic.with_help(format!("did you mean `{other}`?")),
+                        None => {
+                            diagnostic.with_help(format!("there are {}", CONVERSIONS.join(", ")))
+                        }
+                    },
+                );
+            }
+            if !self.eat(b'(') {
+                return Err(self.expected("`(`"));
+            }
+            let field = self.name("a field")?;
+            if !self.eat(b')') {
+                return Err(self.expected("`)`"));
+            }
+            let output = if self.eat_keyword("as") {
+                Some(self.name("a name after `as`")?)
+            } else {
+                None
+            };
+            conversions.push(Conversion {
+                function,
+                field,
+                output,
+            });
+        }
+        if conversions.is_empty() {
+            return Err(self.expected("a conversion such as `ctime(_time)`"));
+        }
+        Ok(Convert {
+            time_format,
+            conversions,
+        })
+    }
+
+    pub(super) fn fields(&mut self) -> Parsed<CommandKind> {
+        self.skip_space();
+        let keep = self.peek() != Some(b'-');
+        if matches!(self.peek(), Some(b'-' | b'+')) {
+            self.pos += 1;
+        }
+        Ok(CommandKind::Fields {
+            keep,
+            fields: self.some_names("a field", |_| false)?,
+        })
+    }
+
+    pub(super) fn fillnull(&mut self) -> Parsed<CommandKind> {
+        let mut value = None;
+        let mut fields = Vec::new();
+        loop {
+            self.skip_separators();
+            if self.at_end() {
+                break;
+            }
+            match self.option_name() {
+                Some(option) if option.text == "value" => value = Some(self.value("value")?.text),
+                Some(option) => return Err(self.unknown_option("fillnull", &option)),
+                None => fields.push(self.column("a field")?),
+            }
+        }
+        Ok(CommandKind::Fillnull {
+            value: value.unwrap_or_else(|| "0".to_owned()),
+            fields,
+        })
+    }
+
+    pub(super) fn mvexpand(&mut self) -> Parsed<CommandKind> {
+        let field = self.name("a field")?;
+        let mut limit = 0;
+        while let Some(option) = self.option_name() {
+            if option.text != "limit" {
+                return Err(self.unknown_option("mvexpand", &option));
+            }
+            limit = self.count_value("limit")?;
+        }
+        Ok(CommandKind::Mvexpand { field, limit })
+    }
+
+    pub(super) fn bin(&mut self) -> Parsed<Bin> {
+        let (mut field, mut span, mut bins, mut output) = (None, None, None, None);
+        loop {
+            self.skip_separators();
+            if self.at_end() {
+                break;
+            }
+            if let Some(option) = self.option_name() {
+                match option.text.as_str() {
+                    "span" => span = Some(self.bin_span()?),
+                    "bins" => bins = Some(self.count_value("bins")?),
+                    "minspan" | "start" | "end" | "aligntime" => {
+                        return Err(self.not_run(&format!("`{}=` of `bin`", option.text), &option));
+                    }
+                    _ => return Err(self.unknown_option("bin", &option)),
+                }
+            } else if field.is_some() && output.is_none() && self.eat_keyword("as") {
+                output = Some(self.name("a name after `as`")?);
+            } else if field.is_none() {
+                field = Some(self.name("a field")?);
+            } else {
+                return Err(self.expected("the end of the command, as `bin` takes one field"));
+            }
+        }
+        match field {
+            Some(field) => Ok(Bin {
+                field,
+                span,
+                bins,
+                output,
+            }),
+            None => Err(self.expected("a field")),
+        }
+    }
+
+    pub(super) fn bin_span(&mut self) -> Parsed<BinSpan> {
+        let value = self.value("span")?;
+        let bad = |what: &str| Diagnostic::new(format!("`{}` {what}", value.text), value.span);
+        let help = "write a number, or a number and a unit such as 30s, 5m, 1h, 1d, 1w, 1mon";
+        // `1d@d` is aligned as `1d` is anyway.
+        let (length, snap) = match value.text.split_once('@') {
+            Some((length, snap)) => (length, Some(snap)),
+            None => (value.text.as_str(), None),
+        };
+        let digits = length
+            .find(|c: char| !c.is_ascii_digit() && c != '.')
+            .unwrap_or(length.len());
+        let (amount, unit) = length.split_at(digits);
+        if unit.is_empty() {
+            return match amount.parse::<f64>() {
+                Ok(number) if number.is_finite() && number > 0.0 && snap.is_none() => {
+                    Ok(BinSpan::Number(number))
+                }
+                _ => Err(bad("is not a span").with_help(help)),
+            };
+        }
+        let Some(unit) = time_unit(unit) else {
+            if unit.to_lowercase().starts_with("log") {
+                return Err(bad("is a logarithmic span, which is not supported"));
+            }
+            return Err(bad("is not a span").with_help(help));
+        };
+        if snap.is_some_and(|snap| time_unit(snap) != Some(unit)) {
+            return Err(bad(
+                "is aligned to another unit than its own, which is not supported",
+            ));
+        }
+        let amount = if amount.is_empty() {
+            Ok(1)
+        } else {
+            amount.parse::<u64>()
+        };
+        match amount {
+            Ok(amount) if amount > 0 => Ok(BinSpan::Time(TimeSpan { amount, unit })),
+            _ => Err(bad("is not a span").with_help(help)),
+        }
+    }
+}
+
+/// The unit of time that a word of SPL names.
+fn time_unit(word: &str) -> Option<TimeUnit> {
+    Some(match word.to_lowercase().as_str() {
+        "us" => TimeUnit::Microsecond,
+        "ms" => TimeUnit::Millisecond,
+        "cs" => TimeUnit::Centisecond,
+        "ds" => TimeUnit::Decisecond,
+        "s" | "sec" | "secs" | "second" | "seconds" => TimeUnit::Second,
+        "m" | "min" | "mins" | "minute" | "minutes" => TimeUnit::Minute,
+        "h" | "hr" | "hrs" | "hour" | "hours" => TimeUnit::Hour,
+        "d" | "day" | "days" => TimeUnit::Day,
+        "w" | "week" | "weeks" => TimeUnit::Week,
+        "mon" | "month" | "months" => TimeUnit::Month,
+        "q" | "qtr" | "qtrs" | "quarter" | "quarters" => TimeUnit::Quarter,
+        "y" | "yr" | "yrs" | "year" | "years" => TimeUnit::Year,
+        _ => return None,
+    })
+}

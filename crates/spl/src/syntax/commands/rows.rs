@@ -1,0 +1,166 @@
+//! Commands about the order and number of rows.
+
+use crate::syntax::ast::{CommandKind, SortKey, SortOrder};
+use crate::syntax::parser::{Parsed, Parser};
+
+impl Parser<'_> {
+    pub(super) fn sort(&mut self) -> Parsed<CommandKind> {
+        let mut limit = 10_000;
+        self.skip_space();
+        let start = self.pos;
+        match self.option_name() {
+            Some(option) if option.text == "limit" => limit = self.count_value("limit")?,
+            Some(option) => return Err(self.unknown_option("sort", &option)),
+            None => {
+                let word = self.word();
+                match word.parse() {
+                    Ok(number) if word.bytes().all(|byte| byte.is_ascii_digit()) => limit = number,
+                    _ => self.pos = start,
+                }
+            }
+        }
+        let mut keys = self.sort_keys(|parser| {
+            let start = parser.pos;
+            let last = (parser.eat_keyword("d") || parser.eat_keyword("desc")) && parser.at_end();
+            parser.pos = start;
+            last
+        })?;
+        if keys.is_empty() {
+            return Err(self.expected("a field to sort by"));
+        }
+        if !self.at_end() {
+            self.word();
+            for key in &mut keys {
+                key.descending = !key.descending;
+            }
+        }
+        Ok(CommandKind::Sort { limit, keys })
+    }
+
+    pub(super) fn sort_keys(
+        &mut self,
+        mut stop: impl FnMut(&mut Self) -> bool,
+    ) -> Parsed<Vec<SortKey>> {
+        let mut keys = Vec::new();
+        loop {
+            self.skip_separators();
+            if self.at_end() || !keys.is_empty() && stop(self) {
+                return Ok(keys);
+            }
+            let descending = self.peek() == Some(b'-');
+            if matches!(self.peek(), Some(b'-' | b'+')) {
+                self.pos += 1;
+                self.skip_space();
+            }
+            let start = self.pos;
+            let word = self.word().to_ascii_lowercase();
+            let order = match word.as_str() {
+                "auto" => Some(SortOrder::Auto),
+                "num" => Some(SortOrder::Number),
+                "str" => Some(SortOrder::Text),
+                "ip" => Some(SortOrder::Address),
+                _ => None,
+            };
+            match order.filter(|_| self.peek() == Some(b'(')) {
+                Some(order) => {
+                    self.pos += 1;
+                    let field = self.name("a field")?;
+                    if !self.eat(b')') {
+                        return Err(self.expected("`)`"));
+                    }
+                    keys.push(SortKey {
+                        field,
+                        descending,
+                        order,
+                    });
+                }
+                None => {
+                    self.pos = start;
+                    keys.push(SortKey {
+                        field: self.column("a field")?,
+                        descending,
+                        order: SortOrder::Auto,
+                    });
+                }
+            }
+        }
+    }
+
+    pub(super) fn dedup(&mut self) -> Parsed<CommandKind> {
+        let mut count = 1;
+        self.skip_space();
+        let start = self.pos;
+        let word = self.word();
+        match word.parse() {
+            Ok(number) if word.bytes().all(|byte| byte.is_ascii_digit()) => count = number,
+            _ => self.pos = start,
+        }
+        let (mut keep_events, mut keep_empty, mut consecutive) = (false, false, false);
+        let (mut fields, mut sort) = (Vec::new(), Vec::new());
+        loop {
+            self.skip_separators();
+            if self.at_end() {
+                break;
+            }
+            if let Some(option) = self.option_name() {
+                let value = self.bool_value(&option.text)?;
+                match option.text.as_str() {
+                    "keepevents" => keep_events = value,
+                    "keepempty" => keep_empty = value,
+                    "consecutive" => consecutive = value,
+                    _ => return Err(self.unknown_option("dedup", &option)),
+                }
+            } else if !fields.is_empty() && self.eat_keyword("sortby") {
+                sort = self.sort_keys(|_| false)?;
+                if sort.is_empty() {
+                    return Err(self.expected("a field to sort by"));
+                }
+            } else {
+                fields.push(self.column("a field")?);
+            }
+        }
+        if fields.is_empty() {
+            return Err(self.expected("a field"));
+        }
+        if count == 0 {
+            return Err(self.error(
+                "`dedup` keeps at least one row of each group",
+                start,
+                start + 1,
+            ));
+        }
+        Ok(CommandKind::Dedup {
+            count,
+            fields,
+            keep_events,
+            keep_empty,
+            consecutive,
+            sort,
+        })
+    }
+
+    pub(super) fn row_count(&mut self, command: &str) -> Parsed<u64> {
+        if self.at_end() {
+            return Ok(10);
+        }
+        let start = self.pos;
+        match self.option_name() {
+            Some(option) if option.text == "limit" && command == "head" => {
+                return self.count_value("limit");
+            }
+            Some(_) => {}
+            None => {
+                let word = self.word();
+                if let Ok(number) = word.parse()
+                    && word.bytes().all(|byte| byte.is_ascii_digit())
+                {
+                    return Ok(number);
+                }
+            }
+        }
+        self.pos = start;
+        Err(self
+            .expected("a number of rows")
+            .with_note(format!("conditions in `{command}` are not supported")))
+    }
+}

@@ -1,0 +1,291 @@
+//! `tstats`, `stats` and its kin.
+
+use crate::syntax::ast::{
+    Aggregation, AggregationArgument, ByField, Name, Stats, Streamstats, Tstats,
+};
+use crate::syntax::diagnostic::Diagnostic;
+use crate::syntax::parser::{Parsed, Parser};
+
+const TSTATS_OPTIONS: &[&str] = &[
+    "allow_old_summaries",
+    "append",
+    "chunk_size",
+    "fillnull_value",
+    "include_reduced_buckets",
+    "local",
+    "prestats",
+    "summariesonly",
+];
+pub(super) const STATS_OPTIONS: &[&str] = &["allnum", "dedup_splitvals", "delim", "partitions"];
+const STREAMSTATS_OPTIONS: &[&str] = &[
+    "allnum",
+    "current",
+    "global",
+    "reset_after",
+    "reset_before",
+    "reset_on_change",
+    "time_window",
+    "window",
+];
+
+impl Parser<'_> {
+    pub(super) fn tstats(&mut self) -> Parsed<Tstats> {
+        let mut options = Vec::new();
+        while let Some(option) = self.option_name() {
+            self.known_option("tstats", &option, TSTATS_OPTIONS)?;
+            let value = self.value(&option.text)?;
+            options.push((option, value.text));
+        }
+        let aggregations = self.aggregations("tstats", TSTATS_OPTIONS, &mut options)?;
+        let mut datamodel = None;
+        if self.eat_keyword("from") {
+            self.skip_space();
+            if !self.eat_keyword("datamodel") && !self.eat_prefix("datamodel:") {
+                return Err(self.expected("`datamodel=` after `from`"));
+            }
+            if !self.eat(b'=') {
+                self.eat(b':');
+            }
+            datamodel = Some(self.name("the name of a data model")?);
+        }
+        let mut filter = None;
+        if self.eat_keyword("where") {
+            filter = Some(self.search_clause(true)?);
+        }
+        let by = self.by_clause("tstats", TSTATS_OPTIONS, &mut options)?;
+        Ok(Tstats {
+            options,
+            aggregations,
+            datamodel,
+            filter,
+            by,
+        })
+    }
+
+    pub(super) fn eat_prefix(&mut self, prefix: &str) -> bool {
+        let there = self.text.as_bytes().get(self.pos..self.pos + prefix.len());
+        let there = there.is_some_and(|bytes| bytes.eq_ignore_ascii_case(prefix.as_bytes()));
+        if there {
+            self.pos += prefix.len();
+        }
+        there
+    }
+
+    pub(super) fn stats(&mut self, command: &str, known: &[&str]) -> Parsed<Stats> {
+        let mut options = Vec::new();
+        let aggregations = self.aggregations(command, known, &mut options)?;
+        let by = self.by_clause(command, known, &mut options)?;
+        Ok(Stats {
+            options,
+            aggregations,
+            by,
+        })
+    }
+
+    pub(super) fn streamstats(&mut self) -> Parsed<Streamstats> {
+        let mut stats = self.stats("streamstats", STREAMSTATS_OPTIONS)?;
+        let (mut current, mut window, mut global) = (true, 0, true);
+        let mut rest = Vec::new();
+        for (name, value) in stats.options {
+            let boolean = || match value.to_lowercase().as_str() {
+                "t" | "true" | "1" => Ok(true),
+                "f" | "false" | "0" => Ok(false),
+                _ => Err(Diagnostic::new(
+                    format!("`{}` is true or false, not `{value}`", name.text),
+                    name.span,
+                )),
+            };
+            match name.text.as_str() {
+                "current" => current = boolean()?,
+                "global" => global = boolean()?,
+                "window" => {
+                    window = value.parse().map_err(|_| {
+                        Diagnostic::new(
+                            format!("`window` is a whole number, not `{value}`"),
+                            name.span,
+                        )
+                    })?;
+                }
+                _ => rest.push((name, value)),
+            }
+        }
+        stats.options = rest;
+        Ok(Streamstats {
+            stats,
+            current,
+            window,
+            global,
+        })
+    }
+
+    /// Aggregations with commas or spaces between them; options may stand among them.
+    pub(super) fn aggregations(
+        &mut self,
+        command: &str,
+        known: &[&str],
+        options: &mut Vec<(Name, String)>,
+    ) -> Parsed<Vec<Aggregation>> {
+        let mut aggregations = Vec::new();
+        loop {
+            self.skip_separators();
+            if self.at_end() || self.at_by() || self.at_keyword("from") || self.at_keyword("where")
+            {
+                break;
+            }
+            if let Some(option) = self.option_name() {
+                self.known_option(command, &option, known)?;
+                let value = if self.eat(b'(') {
+                    let inner = self.pos;
+                    self.skip_parentheses(inner)?;
+                    self.text[inner..self.pos - 1]
+                        .trim()
+                        .trim_matches('"')
+                        .to_owned()
+                } else {
+                    self.value(&option.text)?.text
+                };
+                options.push((option, value));
+                continue;
+            }
+            aggregations.push(self.aggregation()?);
+        }
+        if aggregations.is_empty() {
+            return Err(self.expected("an aggregation such as `count`"));
+        }
+        Ok(aggregations)
+    }
+
+    pub(super) fn skip_parentheses(&mut self, inner: usize) -> Parsed<()> {
+        let mut depth = 1_usize;
+        while let Some(byte) = self.peek() {
+            match byte {
+                b'"' => {
+                    self.string(b'"')?;
+                    continue;
+                }
+                b'(' => depth += 1,
+                b')' => depth -= 1,
+                _ => {}
+            }
+            self.pos += 1;
+            if depth == 0 {
+                return Ok(());
+            }
+        }
+        Err(self.error("this parenthesis is never closed", inner - 1, inner))
+    }
+
+    pub(super) fn aggregation(&mut self) -> Parsed<Aggregation> {
+        self.skip_space();
+        let start = self.pos;
+        let word = self.word();
+        let mut chars = word.chars();
+        let valid = chars.next().is_some_and(char::is_alphabetic)
+            && chars.all(|c| c.is_alphanumeric() || c == '_' || c == '.');
+        if !valid {
+            self.pos = start;
+            return Err(self.expected("an aggregation such as `count` or `values(user)`"));
+        }
+        let span = self.span_from(start);
+        let function = word.to_lowercase();
+        if function == "sparkline" {
+            return Err(Diagnostic::new("`sparkline` is not supported", span)
+                .with_help("remove it; it draws and does not change the other columns"));
+        }
+        let mut end = self.pos;
+        let mut argument = None;
+        let mut output = function.clone();
+        if self.eat(b'(') {
+            let open = self.pos - 1;
+            self.skip_space();
+            let inner = self.pos;
+            if self.at_keyword("eval") && {
+                self.pos += 4;
+                self.eat(b'(')
+            } {
+                let expr = self.expr()?;
+                if !self.eat(b')') {
+                    return Err(self.expected("`)` or an operator"));
+                }
+                output = format!("{function}({})", &self.text[inner..self.pos]);
+                argument = Some(AggregationArgument::Eval(expr));
+            } else {
+                self.pos = inner;
+                if self.peek() != Some(b')') {
+                    let field = self.name("a field")?;
+                    output = format!("{function}({})", field.text);
+                    argument = Some(AggregationArgument::Field(field));
+                }
+            }
+            if !self.eat(b')') {
+                if self.at_end() {
+                    return Err(self.error("this parenthesis is never closed", open, open + 1));
+                }
+                return Err(self.expected("`)`").with_help(format!(
+                    "to aggregate an expression, write {function}(eval(…))"
+                )));
+            }
+            end = self.pos;
+        }
+        let mut output = Name {
+            text: output,
+            span: self.span(start, end),
+        };
+        if self.eat_keyword("as") {
+            output = self.name("a name after `as`")?;
+        }
+        Ok(Aggregation {
+            function,
+            span,
+            argument,
+            output,
+        })
+    }
+
+    /// `by a, b span=5m c`, if it is there.
+    pub(super) fn by_clause(
+        &mut self,
+        command: &str,
+        known: &[&str],
+        options: &mut Vec<(Name, String)>,
+    ) -> Parsed<Vec<ByField>> {
+        let mut by: Vec<ByField> = Vec::new();
+        if !self.eat_keyword("by") && !self.eat_keyword("groupby") {
+            return Ok(by);
+        }
+        loop {
+            self.skip_separators();
+            if self.at_end() {
+                break;
+            }
+            let Some(option) = self.option_name() else {
+                let field = self.column("a field")?;
+                by.push(ByField { field, span: None });
+                continue;
+            };
+            if option.text != "span" {
+                self.known_option(command, &option, known)?;
+                let value = self.value(&option.text)?;
+                options.push((option, value.text));
+                continue;
+            }
+            let span = self.bin_span()?;
+            // A span is of the time wherever it stands.
+            let last = by.len().checked_sub(1);
+            let target = by.iter().position(|by| by.field.text == "_time").or(last);
+            match target.and_then(|index| by.get_mut(index)) {
+                Some(target) => target.span = Some(span),
+                None => {
+                    return Err(Diagnostic::new(
+                        "`span=` stands behind a field",
+                        option.span,
+                    ));
+                }
+            }
+        }
+        if by.is_empty() {
+            return Err(self.expected("a field after `by`"));
+        }
+        Ok(by)
+    }
+}

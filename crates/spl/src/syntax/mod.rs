@@ -1,0 +1,70 @@
+//! SPL as text: lexing, macros, parsing, printing and errors that point into the search.
+//!
+//! Parsing takes two steps. First macros and comments are resolved on the text, as Splunk does it, with a map from the
+//! resulting text back to what the user wrote. Then a recursive-descent parser reads the result; what a word means depends
+//! on the command it stands in (`-` is part of a value in a search clause and an operator in `eval`), so there is no
+//! token stream that all commands share.
+
+pub mod ast;
+mod commands;
+mod diagnostic;
+mod expr;
+mod macros;
+mod parser;
+mod print;
+mod search;
+
+pub use diagnostic::{Diagnostic, Position, position, render, render_coloured};
+pub use macros::{MacroDefinition, MacroTable, Macros};
+
+pub use ast::Span;
+
+use ast::{Expr, Pipeline, SearchExpr};
+
+/// Parses a whole search, with its macros expanded.
+///
+/// # Errors
+///
+/// All that is wrong with the search, in the order of the text. Spans point into `text`, also for what macros brought in.
+pub fn parse(text: &str, macros: &dyn Macros) -> Result<Pipeline, Vec<Diagnostic>> {
+    parser::with_parser(text, macros, |parser| Ok(parser.whole_pipeline()))
+}
+
+/// Parses a search that calls no macros, except for undefined `…_filter` macros, which let everything pass.
+///
+/// # Errors
+///
+/// As [`parse`].
+pub fn parse_without_macros(text: &str) -> Result<Pipeline, Vec<Diagnostic>> {
+    parse(text, &MacroTable::default())
+}
+
+/// Parses one eval expression, such as `lower(user) . "@" . domain`.
+///
+/// # Errors
+///
+/// As [`parse`].
+pub fn parse_expr(text: &str) -> Result<Expr, Vec<Diagnostic>> {
+    parser::with_parser(text, &MacroTable::default(), |parser| parser.whole_expr())
+}
+
+/// Parses one search clause, such as `EventCode=4624 Logon_Type IN (3, 10)`.
+///
+/// # Errors
+///
+/// As [`parse`].
+pub fn parse_search(text: &str) -> Result<SearchExpr, Vec<Diagnostic>> {
+    parse_search_with_macros(text, &MacroTable::default())
+}
+
+/// Parses one search clause that may call macros.
+///
+/// # Errors
+///
+/// As [`parse`].
+pub fn parse_search_with_macros(
+    text: &str,
+    macros: &dyn Macros,
+) -> Result<SearchExpr, Vec<Diagnostic>> {
+    parser::with_parser(text, macros, |parser| parser.whole_search())
+}

@@ -1,0 +1,500 @@
+//! The syntax tree as text again, in a form that parses to the same tree.
+
+use std::fmt::{self, Display, Formatter, Write as _};
+
+use super::ast::BinaryOp;
+use super::ast::{
+    Aggregation, AggregationArgument, Bin, BinSpan, ByField, Command, CommandKind, CompareOp,
+    Convert, Expr, ExprKind, Join, Lookup, LookupOutput, Name, Pipeline, Rex, RexAction,
+    SearchExpr, SearchValue, SortKey, SortOrder, Stats, Streamstats, TimeSpan, TimeUnit, Tstats,
+};
+
+impl Display for Pipeline {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        for (index, command) in self.commands.iter().enumerate() {
+            f.write_str(if index == 0 { "| " } else { " | " })?;
+            command.fmt(f)?;
+        }
+        Ok(())
+    }
+}
+
+impl Display for Command {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)?;
+        match &self.kind {
+            CommandKind::Search(search) => write!(f, " {search}"),
+            CommandKind::Tstats(tstats) => tstats.fmt(f),
+            CommandKind::Stats(stats) | CommandKind::Eventstats(stats) => stats.fmt(f),
+            CommandKind::Streamstats(streamstats) => streamstats.fmt(f),
+            CommandKind::Where(expr) => write!(f, " {expr}"),
+            CommandKind::Eval(assignments) => list(f, assignments, |f, (target, expr)| {
+                write!(f, "{} = {expr}", quoted(&target.text))
+            }),
+            CommandKind::Rename(renames) => list(f, renames, |f, (from, to)| {
+                write!(f, "{} AS {}", quoted(&from.text), quoted(&to.text))
+            }),
+            CommandKind::Convert(convert) => convert.fmt(f),
+            CommandKind::Table(fields) => names(f, fields),
+            CommandKind::Fields { keep, fields } => {
+                f.write_str(if *keep { " +" } else { " -" })?;
+                names(f, fields)
+            }
+            CommandKind::Bin(bin) => bin.fmt(f),
+            CommandKind::Fillnull { value, fields } => {
+                write!(f, " value={}", quoted(value))?;
+                names(f, fields)
+            }
+            CommandKind::Lookup(lookup) => lookup.fmt(f),
+            CommandKind::Inputlookup {
+                append,
+                lookup,
+                filter,
+                max,
+            } => {
+                write!(f, " append={append}")?;
+                if let Some(max) = max {
+                    write!(f, " max={max}")?;
+                }
+                write!(f, " {}", quoted(&lookup.text))?;
+                filter
+                    .as_ref()
+                    .map_or(Ok(()), |filter| write!(f, " where {filter}"))
+            }
+            CommandKind::Rex(rex) => rex.fmt(f),
+            CommandKind::Regex {
+                field,
+                negated,
+                pattern,
+            } => {
+                let op = if *negated { "!=" } else { "=" };
+                write!(f, " {}{op}{}", quoted(&field.text), quoted(&pattern.text))
+            }
+            CommandKind::Sort { limit, keys } => {
+                write!(f, " limit={limit}")?;
+                sort_keys(f, keys)
+            }
+            CommandKind::Dedup {
+                count,
+                fields,
+                keep_events,
+                keep_empty,
+                consecutive,
+                sort,
+            } => {
+                write!(f, " {count}")?;
+                names(f, fields)?;
+                for (name, value) in [
+                    ("keepevents", keep_events),
+                    ("keepempty", keep_empty),
+                    ("consecutive", consecutive),
+                ] {
+                    if *value {
+                        write!(f, " {name}=true")?;
+                    }
+                }
+                if !sort.is_empty() {
+                    f.write_str(" sortby")?;
+                    sort_keys(f, sort)?;
+                }
+                Ok(())
+            }
+            CommandKind::Head(count) | CommandKind::Tail(count) => write!(f, " {count}"),
+            CommandKind::Reverse => Ok(()),
+            CommandKind::From { kind, name } => write!(f, " {kind}:{}", quoted(&name.text)),
+            CommandKind::Join(join) => join.fmt(f),
+            CommandKind::Append(pipeline) | CommandKind::Appendpipe(pipeline) => {
+                write!(f, " [{pipeline}]")
+            }
+            CommandKind::Mvexpand { field, limit } => {
+                write!(f, " {} limit={limit}", quoted(&field.text))
+            }
+            CommandKind::Unsupported { arguments } => write!(f, " {arguments}"),
+        }
+    }
+}
+
+/// In double quotes, with backslashes before what would end the string.
+fn quoted(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 2);
+    out.push('"');
+    for c in text.chars() {
+        if matches!(c, '"' | '\\') {
+            out.push('\\');
+        }
+        out.push(c);
+    }
+    out.push('"');
+    out
+}
+
+fn list<T>(
+    f: &mut Formatter<'_>,
+    items: &[T],
+    mut item: impl FnMut(&mut Formatter<'_>, &T) -> fmt::Result,
+) -> fmt::Result {
+    for (index, value) in items.iter().enumerate() {
+        f.write_str(if index == 0 { " " } else { ", " })?;
+        item(f, value)?;
+    }
+    Ok(())
+}
+
+fn names(f: &mut Formatter<'_>, fields: &[Name]) -> fmt::Result {
+    list(f, fields, |f, name| f.write_str(&quoted(&name.text)))
+}
+
+fn sort_keys(f: &mut Formatter<'_>, keys: &[SortKey]) -> fmt::Result {
+    list(f, keys, |f, key| {
+        f.write_char(if key.descending { '-' } else { '+' })?;
+        let field = quoted(&key.field.text);
+        match key.order {
+            SortOrder::Auto => f.write_str(&field),
+            SortOrder::Number => write!(f, "num({field})"),
+            SortOrder::Text => write!(f, "str({field})"),
+            SortOrder::Address => write!(f, "ip({field})"),
+        }
+    })
+}
+
+fn options(f: &mut Formatter<'_>, options: &[(Name, String)]) -> fmt::Result {
+    options
+        .iter()
+        .try_for_each(|(name, value)| write!(f, " {}={}", name.text, quoted(value)))
+}
+
+fn by_clause(f: &mut Formatter<'_>, by: &[ByField]) -> fmt::Result {
+    if by.is_empty() {
+        return Ok(());
+    }
+    f.write_str(" by")?;
+    list(f, by, |f, by| {
+        f.write_str(&quoted(&by.field.text))?;
+        by.span.map_or(Ok(()), |span| write!(f, " span={span}"))
+    })
+}
+
+impl Display for Aggregation {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.function)?;
+        match &self.argument {
+            None => {}
+            Some(AggregationArgument::Field(field)) => write!(f, "({})", quoted(&field.text))?,
+            Some(AggregationArgument::Eval(expr)) => write!(f, "(eval({expr}))")?,
+        }
+        write!(f, " AS {}", quoted(&self.output.text))
+    }
+}
+
+impl Display for Tstats {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        options(f, &self.options)?;
+        list(f, &self.aggregations, |f, aggregation| aggregation.fmt(f))?;
+        if let Some(datamodel) = &self.datamodel {
+            write!(f, " from datamodel={}", quoted(&datamodel.text))?;
+        }
+        if let Some(filter) = &self.filter {
+            write!(f, " where {filter}")?;
+        }
+        by_clause(f, &self.by)
+    }
+}
+
+impl Display for Stats {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        options(f, &self.options)?;
+        list(f, &self.aggregations, |f, aggregation| aggregation.fmt(f))?;
+        by_clause(f, &self.by)
+    }
+}
+
+impl Display for Streamstats {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            " current={} window={} global={}",
+            self.current, self.window, self.global
+        )?;
+        self.stats.fmt(f)
+    }
+}
+
+impl Display for Convert {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        if let Some(format) = &self.time_format {
+            write!(f, " timeformat={}", quoted(format))?;
+        }
+        list(f, &self.conversions, |f, conversion| {
+            write!(
+                f,
+                "{}({})",
+                conversion.function.text,
+                quoted(&conversion.field.text)
+            )?;
+            conversion
+                .output
+                .as_ref()
+                .map_or(Ok(()), |output| write!(f, " AS {}", quoted(&output.text)))
+        })
+    }
+}
+
+impl Display for Bin {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        if let Some(span) = self.span {
+            write!(f, " span={span}")?;
+        }
+        if let Some(bins) = self.bins {
+            write!(f, " bins={bins}")?;
+        }
+        write!(f, " {}", quoted(&self.field.text))?;
+        self.output
+            .as_ref()
+            .map_or(Ok(()), |output| write!(f, " AS {}", quoted(&output.text)))
+    }
+}
+
+impl Display for BinSpan {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Time(span) => span.fmt(f),
+            Self::Number(number) => number.fmt(f),
+        }
+    }
+}
+
+impl Display for TimeSpan {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let unit = match self.unit {
+            TimeUnit::Microsecond => "us",
+            TimeUnit::Millisecond => "ms",
+            TimeUnit::Centisecond => "cs",
+            TimeUnit::Decisecond => "ds",
+            TimeUnit::Second => "s",
+            TimeUnit::Minute => "m",
+            TimeUnit::Hour => "h",
+            TimeUnit::Day => "d",
+            TimeUnit::Week => "w",
+            TimeUnit::Month => "mon",
+            TimeUnit::Quarter => "q",
+            TimeUnit::Year => "y",
+        };
+        write!(f, "{}{unit}", self.amount)
+    }
+}
+
+impl Display for Lookup {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let pairs = |f: &mut Formatter<'_>, pairs: &[(Name, Name)]| {
+            list(f, pairs, |f, (column, field)| {
+                write!(f, "{} AS {}", quoted(&column.text), quoted(&field.text))
+            })
+        };
+        write!(f, " {}", quoted(&self.table.text))?;
+        pairs(f, &self.keys)?;
+        match &self.output {
+            LookupOutput::All => Ok(()),
+            LookupOutput::Overwrite(output) => {
+                f.write_str(" OUTPUT")?;
+                pairs(f, output)
+            }
+            LookupOutput::KeepExisting(output) => {
+                f.write_str(" OUTPUTNEW")?;
+                pairs(f, output)
+            }
+        }
+    }
+}
+
+impl Display for Rex {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            " field={} max_match={}",
+            quoted(&self.field.text),
+            self.max_match
+        )?;
+        if let Some(field) = &self.offset_field {
+            write!(f, " offset_field={}", quoted(&field.text))?;
+        }
+        match &self.action {
+            RexAction::Extract(pattern) => write!(f, " {}", quoted(&pattern.text)),
+            RexAction::Sed(pattern) => write!(f, " mode=sed {}", quoted(&pattern.text)),
+        }
+    }
+}
+
+impl Display for Join {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let kind = if self.outer { "outer" } else { "inner" };
+        write!(
+            f,
+            " type={kind} max={} overwrite={}",
+            self.max, self.overwrite
+        )?;
+        names(f, &self.fields)?;
+        write!(f, " [{}]", self.subsearch)
+    }
+}
+
+// Search clauses.
+
+impl Display for SearchExpr {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::And(all) if !all.is_empty() => {
+                for (index, one) in all.iter().enumerate() {
+                    if index > 0 {
+                        f.write_char(' ')?;
+                    }
+                    operand(f, one)?;
+                }
+                Ok(())
+            }
+            Self::Or(one) => {
+                for (index, one) in one.iter().enumerate() {
+                    if index > 0 {
+                        f.write_str(" OR ")?;
+                    }
+                    operand(f, one)?;
+                }
+                Ok(())
+            }
+            _ => operand(f, self),
+        }
+    }
+}
+
+/// What stands beside an operator: in parentheses unless it binds tighter than any.
+fn operand(f: &mut Formatter<'_>, expr: &SearchExpr) -> fmt::Result {
+    match expr {
+        SearchExpr::And(all) if all.is_empty() => f.write_str("()"),
+        SearchExpr::And(_) | SearchExpr::Or(_) => write!(f, "({expr})"),
+        SearchExpr::Not(inner) => {
+            f.write_str("NOT ")?;
+            operand(f, inner)
+        }
+        SearchExpr::Compare { field, op, value } => {
+            // A value that begins with `=` must not become part of the operator.
+            let space = if !value.quoted && value.text.starts_with('=') {
+                " "
+            } else {
+                ""
+            };
+            write!(f, "{}{op}{space}{value}", quoted(&field.text))
+        }
+        SearchExpr::In { field, values } => {
+            write!(f, "{} IN (", quoted(&field.text))?;
+            for (index, value) in values.iter().enumerate() {
+                write!(f, "{}{value}", if index == 0 { "" } else { ", " })?;
+            }
+            f.write_char(')')
+        }
+        // These would be read as part of the grammar beside other conditions.
+        SearchExpr::Term(value) if !value.quoted && is_keyword(&value.text) => {
+            write!(f, "({value})")
+        }
+        SearchExpr::Term(value) => value.fmt(f),
+        SearchExpr::Subsearch(pipeline) => write!(f, "[{pipeline}]"),
+    }
+}
+
+fn is_keyword(word: &str) -> bool {
+    ["in", "not", "by", "groupby", "and", "or"]
+        .iter()
+        .any(|keyword| word.eq_ignore_ascii_case(keyword))
+}
+
+impl Display for SearchValue {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        if self.quoted {
+            return f.write_str(&quoted(&self.text));
+        }
+        for c in self.text.chars() {
+            if matches!(c, '"' | '\\') {
+                f.write_char('\\')?;
+            }
+            f.write_char(c)?;
+        }
+        Ok(())
+    }
+}
+
+// Eval expressions.
+
+impl Display for Expr {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match &self.kind {
+            ExprKind::Null => f.write_str("null()"),
+            ExprKind::Bool(value) => write!(f, "{value}()"),
+            ExprKind::Number(number) => number.fmt(f),
+            ExprKind::Text(text) => f.write_str(&quoted(text)),
+            ExprKind::Field(name) => {
+                f.write_char('\'')?;
+                for c in name.chars() {
+                    if matches!(c, '\'' | '\\') {
+                        f.write_char('\\')?;
+                    }
+                    f.write_char(c)?;
+                }
+                f.write_char('\'')
+            }
+            ExprKind::Negate(inner) => {
+                f.write_char('-')?;
+                operand_expr(f, inner)
+            }
+            ExprKind::Not(inner) => {
+                f.write_str("NOT ")?;
+                operand_expr(f, inner)
+            }
+            ExprKind::Binary { op, left, right } => {
+                operand_expr(f, left)?;
+                write!(f, " {op} ")?;
+                operand_expr(f, right)
+            }
+            ExprKind::In { value, list } => {
+                operand_expr(f, value)?;
+                f.write_str(" IN (")?;
+                arguments(f, list)
+            }
+            ExprKind::Call { name, args, .. } => {
+                write!(f, "{name}(")?;
+                arguments(f, args)
+            }
+        }
+    }
+}
+
+fn arguments(f: &mut Formatter<'_>, args: &[Expr]) -> fmt::Result {
+    for (index, arg) in args.iter().enumerate() {
+        write!(f, "{}{arg}", if index == 0 { "" } else { ", " })?;
+    }
+    f.write_char(')')
+}
+
+fn operand_expr(f: &mut Formatter<'_>, expr: &Expr) -> fmt::Result {
+    match &expr.kind {
+        ExprKind::Negate(_) | ExprKind::Not(_) | ExprKind::Binary { .. } | ExprKind::In { .. } => {
+            write!(f, "({expr})")
+        }
+        _ => expr.fmt(f),
+    }
+}
+
+impl Display for BinaryOp {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Or => "OR",
+            Self::Xor => "XOR",
+            Self::And => "AND",
+            Self::Compare(CompareOp::Eq) => "=",
+            Self::Compare(op) => return op.fmt(f),
+            Self::Concat => ".",
+            Self::Add => "+",
+            Self::Subtract => "-",
+            Self::Multiply => "*",
+            Self::Divide => "/",
+            Self::Modulo => "%",
+        })
+    }
+}

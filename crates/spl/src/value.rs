@@ -1,0 +1,75 @@
+//! How values are written, read as numbers and turned into one another.
+
+use datafusion::arrow::array::{Array, ArrayRef, AsArray};
+use datafusion::arrow::datatypes::{DataType, Float64Type, Int64Type, UInt64Type};
+use datafusion::logical_expr::Expr;
+
+use crate::expr::Typed;
+use crate::ops::{Answer, call};
+use crate::plan::list_type;
+
+/// A number as SPL shows it.
+pub fn format_number(number: f64) -> String {
+    if number.fract() == 0.0 && number.abs() < 1e15 {
+        return format!("{number:.0}");
+    }
+    let text = format!("{number:.15e}");
+    text.parse::<f64>().map_or(text, |number| format!("{number}"))
+}
+
+/// Text as a number.
+pub fn number_of(text: &str) -> Option<f64> {
+    let text = text.trim();
+    if text.is_empty() || text.ends_with(|c: char| c.is_ascii_alphabetic()) {
+        return None;
+    }
+    text.parse().ok()
+}
+
+/// A cell as text.
+pub fn display_value(array: &ArrayRef, row: usize) -> Option<String> {
+    if array.is_null(row) {
+        return None;
+    }
+    Some(match array.data_type() {
+        DataType::Utf8 => array.as_string::<i32>().value(row).to_owned(),
+        DataType::Utf8View => array.as_string_view().value(row).to_owned(),
+        DataType::Float64 => format_number(array.as_primitive::<Float64Type>().value(row)),
+        DataType::Int64 => array.as_primitive::<Int64Type>().value(row).to_string(),
+        DataType::UInt64 => array.as_primitive::<UInt64Type>().value(row).to_string(),
+        DataType::Boolean => array.as_boolean().value(row).to_string(),
+        _ => return None,
+    })
+}
+
+/// A cell as texts.
+pub fn display_values(array: &ArrayRef, row: usize) -> Vec<String> {
+    match array.data_type() {
+        DataType::List(_) if array.is_valid(row) => {
+            let values = array.as_list::<i32>().value(row);
+            (0..values.len()).filter_map(|at| display_value(&values, at)).collect()
+        }
+        _ => display_value(array, row).into_iter().collect(),
+    }
+}
+
+pub(crate) fn to_text(value: Typed) -> Expr {
+    call("spl_to_text", String::new(), DataType::Utf8, vec![value.expr], |args| {
+        args.text(0).map_or(Answer::Null, |text| Answer::Text(text.into_owned()))
+    })
+    .expr
+}
+
+pub(crate) fn to_list(value: Typed) -> Expr {
+    call("spl_to_list", String::new(), list_type(), vec![value.expr], |args| {
+        Answer::List(args.values(0).into_iter().map(std::borrow::Cow::into_owned).collect())
+    })
+    .expr
+}
+
+pub(crate) fn to_number(value: Typed) -> Expr {
+    call("spl_to_number", String::new(), DataType::Float64, vec![value.expr], |args| {
+        args.number(0).map_or(Answer::Null, Answer::Number)
+    })
+    .expr
+}
