@@ -161,7 +161,7 @@ const MOST_NAMES: usize = 4;
 impl Gap {
     /// The statement, for people: what is missing, where, and what cannot be seen because of it.
     pub fn text(&self) -> String {
-        let blind = list(&self.detections, MOST_NAMES);
+        let blind = list(&self.detections, MOST_NAMES, "and");
         if self.hosts.is_empty() {
             format!("no {} at all: {blind} cannot be seen", self.missing)
         } else {
@@ -173,7 +173,7 @@ impl Gap {
             let hosts = if self.hosts.len() == self.of_hosts && self.of_hosts > MOST_NAMES {
                 format!("any of {} hosts", self.of_hosts)
             } else {
-                list(&self.hosts, MOST_NAMES)
+                list(&self.hosts, MOST_NAMES, "and")
             };
             format!(
                 "no {} from {hosts}: {blind} cannot be seen {place}",
@@ -183,14 +183,14 @@ impl Gap {
     }
 }
 
-/// `a, b and 3 more`.
-fn list(names: &[String], most: usize) -> String {
+/// `a, b and c`; of very many `a, b and 3 more`.
+fn list(names: &[String], most: usize, joint: &str) -> String {
     match names {
         [] => String::new(),
         [one] => one.clone(),
         all if all.len() <= most => {
             let (last, rest) = all.split_last().unwrap_or((&all[0], &[]));
-            format!("{} and {last}", rest.join(", "))
+            format!("{} {joint} {last}", rest.join(", "))
         }
         all => format!(
             "{} and {} more",
@@ -289,7 +289,7 @@ fn describe(types: &BTreeSet<EventType>) -> String {
         }
     }
     let names: Vec<String> = types.iter().map(short_type).collect();
-    let names = list(&names, MOST_NAMES);
+    let names = list(&names, MOST_NAMES, "or");
     if what.is_empty() {
         format!("events of {names}")
     } else {
