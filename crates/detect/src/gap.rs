@@ -323,7 +323,7 @@ pub(crate) fn gaps(
     coverage: &[Coverage],
     hosts_by_type: &BTreeMap<EventType, BTreeSet<String>>,
 ) -> Vec<Gap> {
-    let needs = needs(searches, knowledge);
+    let needs = needs(searches, knowledge, hosts_by_type);
     let blind: Vec<(&str, &BTreeSet<EventType>)> = detections
         .iter()
         .map(|detection| detection.name.as_str())
@@ -334,26 +334,41 @@ pub(crate) fn gaps(
 }
 
 /// The event types that each search reads, of those that content knows.
-fn needs(searches: &[Search], knowledge: &Arc<Knowledge>) -> Vec<BTreeSet<EventType>> {
-    let mut candidates: BTreeSet<EventType> = knowledge
-        .mappings
-        .known_types()
-        .into_iter()
-        .filter(|known| fact(known).is_none())
-        .collect();
-    candidates.extend(FACTS.iter().map(|fact| EventType {
+///
+/// Asking a search about an event type costs planning, so most are asked only about types that tell something and types
+/// that were read; those that need none of these, about all that content knows.
+fn needs(
+    searches: &[Search],
+    knowledge: &Arc<Knowledge>,
+    hosts_by_type: &BTreeMap<EventType, BTreeSet<String>>,
+) -> Vec<BTreeSet<EventType>> {
+    let telling = FACTS.iter().map(|fact| EventType {
         channel: fact.channel.to_owned(),
         event_id: fact.event_id,
-    }));
+    });
+    let read = hosts_by_type
+        .keys()
+        .filter(|read| fact(read).is_none())
+        .cloned();
+    let likely: BTreeSet<EventType> = telling.chain(read).collect();
+    let mut known = None;
     searches
         .iter()
         .map(|search| {
             let demand = crabwalk_spl::demand(std::slice::from_ref(search), knowledge);
-            candidates
-                .iter()
-                .filter(|one| demand.columns(&one.channel, one.event_id) != Columns::None)
-                .cloned()
-                .collect()
+            let needed = |candidates: &BTreeSet<EventType>| -> BTreeSet<EventType> {
+                candidates
+                    .iter()
+                    .filter(|one| demand.columns(&one.channel, one.event_id) != Columns::None)
+                    .cloned()
+                    .collect()
+            };
+            let found = needed(&likely);
+            if found.is_empty() {
+                needed(known.get_or_insert_with(|| knowledge.mappings.known_types()))
+            } else {
+                found
+            }
         })
         .collect()
 }
