@@ -61,6 +61,18 @@ pub(crate) fn fill(input: &mut (impl Read + ?Sized), buffer: &mut [u8]) -> io::R
     Ok(filled)
 }
 
+/// Notes that the stream of a source gave out: the disk, an archive that breaks off, or a limit.
+fn stopped(report: &mut SourceReport, error: &io::Error) {
+    let message = format!("reading stopped here: {error}; what came before is kept");
+    let offset = Some(report.bytes);
+    report.problem(Problem {
+        offset,
+        record: None,
+        message,
+        loss: true,
+    });
+}
+
 /// Unpacked sizes of a zip's members.
 pub(crate) fn zip_sizes(file: File) -> zip::result::ZipResult<Vec<u64>> {
     let mut archive = ZipArchive::new(io::BufReader::new(file))?;
@@ -242,8 +254,12 @@ impl<'w, 'd> Worker<'w, 'd> {
     pub fn chunks(&mut self, source: Source, file: &File, range: Range<u64>) {
         let mut report = SourceReport::new(source.id, source.path.clone(), SourceKind::Evtx);
         let bytes = (range.end - range.start) * (64 << 10);
-        self.evtx
-            .read_file_range(file, range, source.id, &mut self.collector, &mut report);
+        if let Err(error) =
+            self.evtx
+                .read_file_range(file, range, source.id, &mut self.collector, &mut report)
+        {
+            stopped(&mut report, &error);
+        }
         self.progress.advance(bytes, &source.path);
         self.entry(Entry {
             order: source.order,
@@ -354,8 +370,12 @@ impl<'w, 'd> Worker<'w, 'd> {
             Found::Evtx => {
                 report.kind = SourceKind::Evtx;
                 let mut counted = Counted::new(io::Cursor::new(prefix).chain(input), "", None);
-                self.evtx
-                    .read(&mut counted, source.id, &mut self.collector, &mut report);
+                if let Err(error) =
+                    self.evtx
+                        .read(&mut counted, source.id, &mut self.collector, &mut report)
+                {
+                    stopped(&mut report, &error);
+                }
                 report.bytes = report.bytes.max(counted.count);
             }
             Found::Text(encoding) => {

@@ -15,6 +15,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
+use memchr::memmem;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 
 use crate::classic;
@@ -135,14 +136,11 @@ impl Flat {
         })
     }
 
-    fn get(&self, path: &str) -> Option<&str> {
+    /// The first value of the key below the prefix.
+    fn below(&self, prefix: &str, key: &str) -> Option<&str> {
         self.iter()
-            .find(|(name, value, _)| *name == path && !value.is_empty())
+            .find(|(name, value, _)| !value.is_empty() && name.strip_prefix(prefix) == Some(key))
             .map(|(_, value, _)| value)
-    }
-
-    fn first(&self, paths: &[&str]) -> Option<&str> {
-        paths.iter().find_map(|path| self.get(path))
     }
 }
 
@@ -244,6 +242,7 @@ pub(crate) struct JsonReader {
     keys: BTreeMap<String, u64>,
     /// Of each host, what Sysmon's `UtcTime` is ahead of a `TimeCreated` that calls itself UTC and is not.
     zones: HashMap<String, i64>,
+    hinted: bool,
 }
 
 /// The shapes that are understood, for the message about one that is not.
@@ -251,6 +250,39 @@ const SHAPES: &str = "evtx_dump (Event.System.EventID), NXLog and other flat rec
      Splunk export (result._raw), Get-WinEvent (Id, LogName), Zeek (ts, uid), and CIM records (sourcetype)";
 
 impl JsonReader {
+    /// Looks ahead, once, for the first Sysmon event of records that write local time as if it were UTC, so that the
+    /// records before it are dated right too.
+    pub fn look_ahead(&mut self, window: &[u8]) {
+        if std::mem::replace(&mut self.hinted, true) {
+            return;
+        }
+        let value = |line: &[u8], key: &[u8]| -> Option<i64> {
+            let rest = &line[memmem::find(line, key)? + key.len()..];
+            let text = &rest[..memchr::memchr(b'"', rest)?];
+            time::parse(std::str::from_utf8(text).ok()?).map(|written| written.micros)
+        };
+        for line in window.split(|byte| *byte == b'\n') {
+            let network = [
+                &b"\"EventID\":3,"[..],
+                b"\"EventID\":22,",
+                b"\"EventID\":3}",
+                b"\"EventID\":22}",
+            ];
+            if memmem::find(line, b"\"EventTime\"").is_some()
+                || network.iter().any(|id| memmem::find(line, id).is_some())
+            {
+                continue;
+            }
+            if let (Some(created), Some(utc)) = (
+                value(line, b"\"TimeCreated\":\""),
+                value(line, b"\"UtcTime\":\""),
+            ) {
+                self.zones.insert(String::new(), time::zone(created, utc));
+                return;
+            }
+        }
+    }
+
     /// Reads the record in `text` into the sink. Says whether it was Zeek or other JSON.
     pub fn read(
         &mut self,
@@ -300,18 +332,22 @@ impl JsonReader {
         sink: &mut Sink<'_, '_>,
         depth: u32,
     ) -> Result<SourceKind, serde_json::Error> {
-        let path = |name: &str| format!("{prefix}{name}");
-        let raw = self.flat.get(&path("_raw")).unwrap_or_default().to_owned();
+        let raw = raw_text(&self.flat, prefix).unwrap_or_default().to_owned();
         let start = raw.trim_start();
         let time = self
             .flat
-            .get(&path("_time"))
+            .below(prefix, "_time")
+            .or_else(|| self.flat.below(prefix, "time"))
             .and_then(time::parse)
             .map(|written| written.micros);
-        let host = self.flat.get(&path("host")).unwrap_or_default().to_owned();
+        let host = self
+            .flat
+            .below(prefix, "host")
+            .unwrap_or_default()
+            .to_owned();
         let labels: Vec<(&str, String)> = ["source", "sourcetype"]
             .iter()
-            .filter_map(|name| Some((*name, self.flat.get(&path(name))?.to_owned())))
+            .filter_map(|name| Some((*name, self.flat.below(prefix, name)?.to_owned())))
             .collect();
         let read = if start.starts_with('<') && start.contains("Event") {
             let inner = start.find("<Event").map_or(start, |at| &start[at..]);
@@ -341,14 +377,10 @@ impl JsonReader {
         };
         if !read {
             // No raw event that can be read; the extracted fields may still say it.
-            if self
-                .flat
-                .first(&[&path("EventCode"), &path("EventID")])
-                .is_some()
-            {
+            if flat_event_id(&self.flat, prefix).is_some() {
                 sink.record.clear();
                 flat_record(&self.flat, prefix, &mut sink.record, &mut self.zones);
-            } else if self.flat.get(&path("sourcetype")).is_some() {
+            } else if self.flat.below(prefix, "sourcetype").is_some() {
                 sink.record.clear();
                 cim(&self.flat, prefix, &mut sink.record);
             } else {
@@ -534,10 +566,10 @@ fn shape_of(flat: &Flat) -> Shape {
         if has("event_id") && (has("log_name") || under("event_data.")) {
             return Shape::Winlogbeat(prefix);
         }
-        if has("_raw") {
+        if raw_text(flat, prefix).is_some() {
             return Shape::Raw(prefix);
         }
-        if IDS.iter().any(|id| has(id)) && flat_event_id(flat, prefix).is_some() {
+        if flat_event_id(flat, prefix).is_some() && !flat_channel(flat, prefix).is_empty() {
             return Shape::Flat(prefix);
         }
         if has("ts")
@@ -550,16 +582,74 @@ fn shape_of(flat: &Flat) -> Shape {
         {
             return Shape::Zeek(prefix);
         }
-        if has("sourcetype") {
-            return Shape::Cim(prefix);
+    }
+    let cim = PREFIXES
+        .iter()
+        .find(|prefix| flat.below(prefix, "sourcetype").is_some());
+    if let Some(prefix) = cim {
+        return Shape::Cim(prefix);
+    }
+    let named = |prefix: &&&str| {
+        IDS.iter()
+            .any(|id| *id != "Id" && flat.below(prefix, id).and_then(number).is_some())
+    };
+    PREFIXES
+        .iter()
+        .find(named)
+        .map_or(Shape::Unknown, |prefix| Shape::Flat(prefix))
+}
+
+/// The event as text, in an export of Splunk (`_raw`), in what is sent to its HTTP collector (`event`), or in a line
+/// that a shipper wrapped (`message`).
+fn raw_text<'f>(flat: &'f Flat, prefix: &str) -> Option<&'f str> {
+    flat.below(prefix, "_raw")
+        .or_else(|| {
+            flat.below(prefix, "event")
+                .filter(|_| flat.below(prefix, "sourcetype").is_some())
+        })
+        .or_else(|| {
+            flat.below(prefix, "message")
+                .filter(|text| text.trim_start().starts_with("<Event"))
+        })
+}
+
+/// The log of a flat record: as it says, or as its provider, Splunk source or id tell.
+fn flat_channel<'f>(flat: &'f Flat, prefix: &str) -> &'f str {
+    let first = |names: &[&str]| names.iter().find_map(|name| flat.below(prefix, name));
+    if let Some(channel) = first(&[
+        "Channel", "LogName", "log_name", "channel", "EventLog", "Logfile",
+    ]) {
+        return channel;
+    }
+    if let Some(provider) = first(&[
+        "SourceName",
+        "ProviderName",
+        "Provider",
+        "provider",
+        "source_name",
+    ]) {
+        return xml::channel_of_provider(provider);
+    }
+    for label in ["source", "sourcetype"] {
+        let log = flat
+            .below(prefix, label)
+            .and_then(|label| label.split_once("WinEventLog:"));
+        if let Some((_, log)) = log {
+            return log;
         }
     }
-    Shape::Unknown
+    match flat_event_id(flat, prefix) {
+        Some(4608..=6424 | 1102) => "Security",
+        Some(7034..=7036 | 7040 | 7045) => "System",
+        Some(1..=29) if flat.below(prefix, "UtcTime").is_some() => {
+            "Microsoft-Windows-Sysmon/Operational"
+        }
+        _ => "",
+    }
 }
 
 fn flat_event_id(flat: &Flat, prefix: &str) -> Option<u32> {
-    IDS.iter()
-        .find_map(|id| number(flat.get(&format!("{prefix}{id}"))?))
+    IDS.iter().find_map(|id| number(flat.below(prefix, id)?))
 }
 
 /// An event id, also with the qualifiers in its upper half as WMI gives it.
@@ -573,7 +663,7 @@ fn number(text: &str) -> Option<u32> {
     .ok()
 }
 
-/// Windows shows GUIDs in braces; evtx_dump leaves them out.
+/// Windows shows GUIDs in braces and small letters; evtx_dump does not.
 fn braced(name: &str, value: &str) -> Option<String> {
     let is_guid = value.len() == 36
         && value.bytes().enumerate().all(|(at, byte)| match at {
@@ -581,7 +671,7 @@ fn braced(name: &str, value: &str) -> Option<String> {
             _ => byte.is_ascii_hexdigit(),
         });
     (is_guid && name.len() >= 4 && name.as_bytes()[name.len() - 4..].eq_ignore_ascii_case(b"guid"))
-        .then(|| format!("{{{value}}}"))
+        .then(|| format!("{{{}}}", value.to_ascii_lowercase()))
 }
 
 fn put(record: &mut Record, name: &str, value: &str) {
@@ -769,16 +859,11 @@ const SHIPPER: &[&str] = &[
 /// NXLog, Mordor, Get-WinEvent, Hayabusa, Splunk's extracted fields: one level of keys.
 fn flat_record(flat: &Flat, prefix: &str, record: &mut Record, zones: &mut HashMap<String, i64>) {
     record.event_id = flat_event_id(flat, prefix).unwrap_or(0);
-    let names = |names: &[&str]| {
-        names
-            .iter()
-            .find_map(|name| flat.get(&format!("{prefix}{name}")))
-    };
-    record.channel = names(&[
-        "Channel", "LogName", "log_name", "channel", "EventLog", "Logfile",
-    ])
-    .unwrap_or_default()
-    .to_owned();
+    let names = |names: &[&str]| names.iter().find_map(|name| flat.below(prefix, name));
+    record.channel = flat_channel(flat, prefix).to_owned();
+    if record.channel.is_empty() {
+        record.channel.push_str("unknown");
+    }
     record.host = names(&[
         "Hostname",
         "Computer",
@@ -801,9 +886,6 @@ fn flat_record(flat: &Flat, prefix: &str, record: &mut Record, zones: &mut HashM
     ])
     .unwrap_or_default()
     .to_owned();
-    if record.channel.is_empty() {
-        record.channel = xml::channel_of_provider(&record.provider).to_owned();
-    }
     let nxlog = names(&["SourceModuleType", "EventReceivedTime"]).is_some();
     record.number = names(&[
         "RecordNumber",
@@ -866,7 +948,7 @@ fn flat_time(
     zones: &mut HashMap<String, i64>,
 ) -> Option<i64> {
     const MINUTE: i64 = 60_000_000;
-    let of = |name: &str| flat.get(&format!("{prefix}{name}")).and_then(time::parse);
+    let of = |name: &str| flat.below(prefix, name).and_then(time::parse);
     let stamp = of("@timestamp");
     let received = of("EventReceivedTime");
     let event_time = of("EventTime");
@@ -908,7 +990,14 @@ fn flat_time(
             zones.insert(record.host.clone(), zone);
             return Some(utc);
         }
-        return Some(created.micros + zones.get(&record.host).copied().unwrap_or(0));
+        return Some(
+            created.micros
+                + zones
+                    .get(&record.host)
+                    .or_else(|| zones.get(""))
+                    .copied()
+                    .unwrap_or(0),
+        );
     }
     let other = stamp
         .or_else(|| of("TimeGenerated"))
@@ -920,7 +1009,7 @@ fn flat_time(
 
 /// A Zeek log as JSON.
 fn zeek_record(flat: &Flat, prefix: &str, record: &mut Record) {
-    let of = |name: &str| flat.get(&format!("{prefix}{name}"));
+    let of = |name: &str| flat.below(prefix, name);
     let has = |name: &str| {
         flat.iter()
             .any(|(path, _, _)| path.strip_prefix(prefix) == Some(name))
@@ -957,7 +1046,7 @@ fn zeek_record(flat: &Flat, prefix: &str, record: &mut Record) {
 
 /// A record with names of the Common Information Model.
 fn cim(flat: &Flat, prefix: &str, record: &mut Record) {
-    let of = |name: &str| flat.get(&format!("{prefix}{name}"));
+    let of = |name: &str| flat.below(prefix, name);
     record.channel = of("sourcetype").unwrap_or_default().to_owned();
     record.host = of("host")
         .or_else(|| of("dvc"))

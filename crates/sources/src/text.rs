@@ -379,6 +379,7 @@ impl<R: Read> Splitter<'_, R> {
 
     fn object(&mut self, sink: &mut Sink<'_, '_>) {
         let offset = self.window.offset;
+        self.json.look_ahead(self.window.bytes());
         match self.piece(self.limits.line_bytes, json::find_object_end) {
             Piece::Whole(length) => {
                 let text = Self::text(&self.window.bytes()[..length], &mut self.lossy);

@@ -1,7 +1,7 @@
 //! Windows event log files (MS-EVEN6 BinXML).
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 use std::ops::Range;
 
 use crate::collect::Collector;
@@ -31,23 +31,30 @@ impl EvtxReader {
     }
 
     /// Reads a whole log from a stream.
+    ///
+    /// # Errors
+    /// Where the input cannot be read.
     pub fn read(
         &mut self,
         mut input: impl Read,
         _source: u32,
         _collector: &mut Collector<'_>,
         report: &mut SourceReport,
-    ) {
-        let _ = std::io::copy(&mut input, &mut std::io::sink());
+    ) -> io::Result<()> {
+        io::copy(&mut input, &mut io::sink())?;
         report.problem(Problem {
             offset: None,
             record: None,
             message: "EVTX is read by another module".to_owned(),
             loss: true,
         });
+        Ok(())
     }
 
     /// Reads some chunks of a log.
+    ///
+    /// # Errors
+    /// Where the file cannot be read.
     pub fn read_file_range(
         &mut self,
         _file: &File,
@@ -55,12 +62,13 @@ impl EvtxReader {
         _source: u32,
         _collector: &mut Collector<'_>,
         report: &mut SourceReport,
-    ) {
+    ) -> io::Result<()> {
         report.problem(Problem {
             offset: None,
             record: None,
             message: "EVTX is read by another module".to_owned(),
             loss: true,
         });
+        Ok(())
     }
 }

@@ -1,0 +1,674 @@
+//! The same logon in every shape that logs come in gives the same row.
+#![allow(clippy::expect_used)]
+
+mod common;
+
+use common::{check, one, read_bytes, row, rows};
+use crabwalk_sources::report::SourceKind;
+
+const NOON: &str = "1709553600500000"; // 2024-03-04T12:00:00.5Z
+
+const XML: &str = r#"<Event xmlns="http://schemas.microsoft.com/win/2004/08/events/event"><System><Provider Name="Microsoft-Windows-Security-Auditing" Guid="{54849625-5478-4994-a5ba-3e3b0328c30d}"/><EventID>4624</EventID><Version>2</Version><Level>0</Level><Task>12544</Task><Opcode>0</Opcode><Keywords>0x8020000000000000</Keywords><TimeCreated SystemTime="2024-03-04T12:00:00.5000000Z"/><EventRecordID>77</EventRecordID><Correlation ActivityID="{11111111-2222-3333-4444-555555555555}"/><Execution ProcessID="712" ThreadID="828"/><Channel>Security</Channel><Computer>SRV-A.example.test</Computer><Security/></System><EventData><Data Name="TargetUserName">o'neil &amp; "co" &#x263a;</Data><Data Name="LogonType">3</Data><Data Name="IpAddress">10.0.0.7</Data><Data Name="WorkstationName"></Data></EventData></Event>"#;
+
+fn logon(what: &str, row: &common::Row) {
+    check(
+        what,
+        row,
+        &[
+            ("_time", NOON),
+            ("_record", "77"),
+            ("host", "SRV-A.example.test"),
+            ("TargetUserName", "o'neil & \"co\" \u{263a}"),
+            ("LogonType", "3"),
+            ("IpAddress", "10.0.0.7"),
+        ],
+    );
+    assert!(
+        !row.contains_key("WorkstationName"),
+        "{what}: an empty value is none"
+    );
+}
+
+#[test]
+fn a_logon_reads_alike_from_every_shape() {
+    let user = r#"o'neil & \"co\" \u263a"#;
+    let utf16 = |text: &str, big: bool, mark: bool| -> Vec<u8> {
+        let text = if mark {
+            format!("\u{feff}{text}")
+        } else {
+            text.to_owned()
+        };
+        text.encode_utf16()
+            .flat_map(|unit| {
+                if big {
+                    unit.to_be_bytes()
+                } else {
+                    unit.to_le_bytes()
+                }
+            })
+            .collect()
+    };
+    let evtx_dump = format!(
+        r##"{{"Event":{{"#attributes":{{"xmlns":"http://schemas.microsoft.com/win/2004/08/events/event"}},"System":{{"Provider":{{"#attributes":{{"Name":"Microsoft-Windows-Security-Auditing"}}}},"EventID":4624,"TimeCreated":{{"#attributes":{{"SystemTime":"2024-03-04T12:00:00.500000Z"}}}},"EventRecordID":77,"Correlation":null,"Channel":"Security","Computer":"SRV-A.example.test"}},"EventData":{{"TargetUserName":"{user}","LogonType":3,"IpAddress":"10.0.0.7","WorkstationName":""}}}}}}"##
+    );
+    let separate = format!(
+        r#"{{"Event":{{"System":{{"Provider_attributes":{{"Name":"Microsoft-Windows-Security-Auditing"}},"EventID":{{"_text":4624}},"TimeCreated_attributes":{{"SystemTime":"2024-03-04T12:00:00.500000Z"}},"EventRecordID":77,"Channel":"Security","Computer":"SRV-A.example.test"}},"EventData":{{"TargetUserName":"{user}","LogonType":3,"IpAddress":"10.0.0.7"}}}}}}"#
+    );
+    let data_array = format!(
+        r##"{{"Event":{{"System":{{"EventID":{{"#attributes":{{"Qualifiers":0}},"#text":4624}},"TimeCreated":{{"#attributes":{{"SystemTime":"2024-03-04T12:00:00.500000Z"}}}},"EventRecordID":77,"Channel":"Security","Computer":"SRV-A.example.test"}},"EventData":{{"Data":[{{"#attributes":{{"Name":"TargetUserName"}},"#text":"{user}"}},{{"#attributes":{{"Name":"LogonType"}},"#text":"3"}},{{"#attributes":{{"Name":"IpAddress"}},"#text":"10.0.0.7"}}]}}}}}}"##
+    );
+    let winlogbeat = format!(
+        r#"{{"@timestamp":"2024-03-04T12:00:00.500Z","winlog":{{"channel":"Security","event_id":4624,"record_id":77,"computer_name":"SRV-A.example.test","event_data":{{"TargetUserName":"{user}","LogonType":"3","IpAddress":"10.0.0.7"}}}},"host":{{"name":"other"}}}}"#
+    );
+    let dotted = format!(
+        r#"{{"@timestamp":"2024-03-04T12:00:00.500Z","winlog.channel":"Security","event.code":"4624","winlog.record_id":"77","winlog.computer_name":"SRV-A.example.test","winlog.event_data.TargetUserName":"{user}","winlog.event_data.LogonType":"3","winlog.event_data.IpAddress":"10.0.0.7"}}"#
+    );
+    let old_beat = format!(
+        r#"{{"@timestamp":"2024-03-04T12:00:00.500Z","log_name":"Security","event_id":4624,"record_number":"77","computer_name":"SRV-A.example.test","event_data":{{"TargetUserName":"{user}","LogonType":"3","IpAddress":"10.0.0.7"}}}}"#
+    );
+    let flat = format!(
+        r#"{{"EventID":4624,"Channel":"Security","Hostname":"SRV-A.example.test","RecordNumber":77,"@timestamp":"2024-03-04T12:00:00.500Z","TargetUserName":"{user}","LogonType":"3","IpAddress":"10.0.0.7"}}"#
+    );
+    let elastic = format!(r#"{{"_index":"x","_source":{winlogbeat}}}"#);
+    let in_xml_raw = format!(
+        r#"{{"preview":false,"result":{{"_raw":{},"host":"forwarder","sourcetype":"XmlWinEventLog"}}}}"#,
+        serde_json::Value::String(XML.to_owned())
+    );
+    let shipped = format!(
+        r#"{{"message":{},"agent":"x"}}"#,
+        serde_json::Value::String(XML.to_owned())
+    );
+    let wrapped = format!(r#"{{"hits":{{"total":1,"hits":[{elastic}]}}}}"#);
+    let pretty = serde_json::to_string_pretty(
+        &serde_json::from_str::<serde_json::Value>(&evtx_dump).expect("JSON"),
+    )
+    .expect("JSON");
+    let csv = format!("_raw\n\"{XML}\"\n");
+    let escaped = XML
+        .replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;");
+    let prefixed = XML
+        .replace("<", "<e:")
+        .replace("<e:/", "</e:")
+        .replace("xmlns=", "xmlns:e=");
+    let two_lines = XML.replace("><", ">\r\n<");
+    let cases: Vec<(&str, Vec<u8>, SourceKind)> = vec![
+        ("XML", XML.into(), SourceKind::Xml),
+        (
+            "XML with a mark",
+            format!("\u{feff}{XML}").into(),
+            SourceKind::Xml,
+        ),
+        (
+            "XML in <Events>",
+            format!("<?xml version=\"1.0\"?>\n<Events>\n{XML}\n</Events>").into(),
+            SourceKind::Xml,
+        ),
+        ("XML, pretty", two_lines.into(), SourceKind::Xml),
+        ("XML, escaped", escaped.into(), SourceKind::Xml),
+        ("XML with a prefix", prefixed.into(), SourceKind::Xml),
+        (
+            "XML after syslog",
+            format!("<13>Mar  4 12:00:00 srv {XML}\n").into(),
+            SourceKind::Xml,
+        ),
+        ("XML in CSV", csv.into(), SourceKind::Xml),
+        ("XML, UTF-16LE", utf16(XML, false, true), SourceKind::Xml),
+        ("XML, UTF-16BE", utf16(XML, true, true), SourceKind::Xml),
+        (
+            "XML, UTF-16LE without a mark",
+            utf16(XML, false, false),
+            SourceKind::Xml,
+        ),
+        ("evtx_dump", evtx_dump.clone().into(), SourceKind::Json),
+        (
+            "evtx_dump, separate attributes",
+            separate.into(),
+            SourceKind::Json,
+        ),
+        ("evtx_dump, Data array", data_array.into(), SourceKind::Json),
+        ("evtx_dump, pretty", pretty.into(), SourceKind::Json),
+        (
+            "evtx_dump in an array",
+            format!("[\n{evtx_dump}\n]").into(),
+            SourceKind::Json,
+        ),
+        (
+            "evtx_dump, UTF-16",
+            utf16(&evtx_dump, false, true),
+            SourceKind::Json,
+        ),
+        ("Winlogbeat", winlogbeat.into(), SourceKind::Json),
+        ("Winlogbeat, dotted", dotted.into(), SourceKind::Json),
+        ("Winlogbeat 6", old_beat.into(), SourceKind::Json),
+        ("flat", flat.clone().into(), SourceKind::Json),
+        (
+            "flat after NUL bytes",
+            format!("\0\0{flat}").into(),
+            SourceKind::Json,
+        ),
+        ("Elasticsearch export", elastic.into(), SourceKind::Json),
+        ("Elasticsearch answer", wrapped.into(), SourceKind::Json),
+        ("Splunk export", in_xml_raw.into(), SourceKind::Json),
+        (
+            "XML in a shipper's message",
+            shipped.into(),
+            SourceKind::Json,
+        ),
+    ];
+    for (what, bytes, kind) in cases {
+        // The name says nothing: the content does.
+        let all = read_bytes("noname", &bytes);
+        logon(what, &row(&all, "Security", 4624));
+        assert_eq!(all.sources.len(), 1, "{what}");
+        assert_eq!(
+            (all.sources[0].kind, all.sources[0].records),
+            (kind, 1),
+            "{what}"
+        );
+        assert!(
+            !all.sources[0].is_lossy(),
+            "{what}: {:?}",
+            all.sources[0].problems
+        );
+    }
+}
+
+#[test]
+fn system_columns_unnamed_data_user_data_and_rendered_text_of_xml() {
+    let text = r#"<Event><System><Provider Name="Service Control Manager"/><EventID Qualifiers="16384">7036</EventID><Keywords>0x80</Keywords><TimeCreated SystemTime="2024-03-04T12:00:00Z"/><Execution ProcessID="1" ThreadID="2"/><Channel>System</Channel><Computer>A</Computer><Security UserID="S-1-5-18"/></System><EventData><Data>first</Data><Data>second</Data><Data/><Binary>00FF</Binary></EventData></Event>
+<Event><System><EventID>1149</EventID><TimeCreated SystemTime="2024-03-04T12:00:01Z"/><Channel>Microsoft-Windows-TerminalServices-RemoteConnectionManager/Operational</Channel><Computer>A</Computer></System><UserData><EventXML xmlns="Event_NS"><Param1>joe</Param1><Param2/><Param3>10.0.0.9</Param3></EventXML></UserData></Event>
+<Event><System><EventID>7045</EventID><TimeCreated SystemTime="2024-03-04T12:00:02Z"/><Channel>System</Channel><Computer>A</Computer></System><RenderingInfo Culture="en-US"><Message>A service was installed in the system.
+
+Service Name:  tool
+Service File Name:  C:\tool.exe
+Service Account:  LocalSystem</Message><Level>Information</Level></RenderingInfo></Event>"#;
+    let all = read_bytes("x", text.as_bytes());
+    let service = row(&all, "System", 7036);
+    assert_eq!(service["Data"], ["first", "second"]);
+    check(
+        "7036",
+        &service,
+        &[
+            ("Binary", "00FF"),
+            ("Qualifiers", "16384"),
+            ("UserID", "S-1-5-18"),
+            ("ExecutionThreadID", "2"),
+            ("_record", "1"),
+        ],
+    );
+    let logon = row(
+        &all,
+        "Microsoft-Windows-TerminalServices-RemoteConnectionManager/Operational",
+        1149,
+    );
+    check("1149", &logon, &[("Param1", "joe"), ("Param3", "10.0.0.9")]);
+    assert!(!logon.contains_key("EventXML"));
+    check(
+        "7045",
+        &row(&all, "System", 7045),
+        &[
+            ("ServiceName", "tool"),
+            ("ImagePath", r"C:\tool.exe"),
+            ("AccountName", "LocalSystem"),
+        ],
+    );
+    assert!(one(&row(&all, "System", 7045), "Message").starts_with("A service was installed"));
+}
+
+#[test]
+fn entities_are_not_expanded() {
+    let bomb = r#"<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a "aaaaaaaa"><!ENTITY b "&a;&a;&a;"> <!ENTITY f SYSTEM "file:///etc/passwd">]><Events>EVENT</Events>"#;
+    let event = XML.replace("10.0.0.7", "&b;&f;");
+    let all = read_bytes("x.xml", bomb.replace("EVENT", &event).as_bytes());
+    check(
+        "bomb",
+        &row(&all, "Security", 4624),
+        &[("IpAddress", "&b;&f;")],
+    );
+    assert!(
+        all.sources[0]
+            .problems
+            .iter()
+            .any(|problem| problem.message.contains("document type") && !problem.loss)
+    );
+}
+
+#[test]
+fn one_bad_record_does_not_lose_the_rest() {
+    let json = |id: u32| {
+        format!(
+            r#"{{"EventID":{id},"Channel":"Security","Hostname":"A","@timestamp":"2024-03-04T12:00:00Z"}}"#
+        )
+    };
+    let event = |record: u32| XML.replace(">77<", &format!(">{record}<"));
+    let cut = &XML[..XML.len() - 200];
+    let cases: Vec<(&str, String, u64)> = vec![
+        (
+            "JSON cut in a string",
+            format!(
+                "{}\n{{\"EventID\":4624,\"Chan\n{}\n",
+                json(4624),
+                json(4624)
+            ),
+            2,
+        ),
+        (
+            "JSON cut outside of one",
+            format!("{}\n{{\"EventID\":4624,\n{}\n", json(4624), json(4624)),
+            2,
+        ),
+        (
+            "JSON of a lone brace",
+            format!("{{{}\n{}", json(4624), json(4624)),
+            2,
+        ),
+        (
+            "JSON with a bad value",
+            format!("{}\n{{\"EventID\":nul}}\n{}", json(4624), json(4624)),
+            2,
+        ),
+        (
+            "JSON cut at the end",
+            format!("{}\n{}\n{{\"EventID\":46", json(4624), json(4624)),
+            2,
+        ),
+        (
+            "JSON with prose between",
+            format!("{}\nhello world\n{}", json(4624), json(4624)),
+            2,
+        ),
+        (
+            "XML cut in the middle",
+            format!("{}\n{}\n{}", event(1), cut, event(2)),
+            2,
+        ),
+        (
+            "XML without an id",
+            format!("{}\n<Event><System/></Event>\n{}", event(1), event(2)),
+            2,
+        ),
+        (
+            "XML cut at the end",
+            format!("{}\n{}\n{}", event(1), event(2), &XML[..300]),
+            2,
+        ),
+        (
+            "XML with a stray bracket",
+            format!("{} < {}", event(1), event(2)),
+            2,
+        ),
+    ];
+    for (what, text, records) in cases {
+        let all = read_bytes("x", text.as_bytes());
+        let source = &all.sources[0];
+        assert!(source.records >= records, "{what}: {source:?}");
+        let harmless = what.contains("prose") || what.contains("stray");
+        assert_eq!(source.is_lossy(), !harmless, "{what}: {source:?}");
+        assert!(
+            !source.problems.is_empty() || what.contains("stray"),
+            "{what}"
+        );
+    }
+}
+
+#[test]
+fn times_of_nxlog_and_of_local_times_in_disguise() {
+    let nxlog = |id: u32, channel: &str, more: &str| {
+        format!(
+            r#"{{"EventID":{id},"Channel":"{channel}","Hostname":"A","SourceModuleType":"im_msvistalog","EventTime":"2024-03-04 08:00:00","EventReceivedTime":"2024-03-04 08:00:04","@timestamp":"2024-03-04T12:00:05.1Z","AccountName":"SYSTEM","Keywords":-9214364837600034816{more}}}"#
+        )
+    };
+    let sysmon = "Microsoft-Windows-Sysmon/Operational";
+    let message = r#","Message":"A service was installed in the system.\r\n\r\nService Name:  x\r\nService Account:  LocalSystem","ServiceName":"x""#;
+    let text = [
+        nxlog(4624, "Security", ""),
+        nxlog(1, sysmon, r#","UtcTime":"2024-03-04 11:59:59.750""#),
+        nxlog(3, sysmon, r#","UtcTime":"2024-03-04 09:00:00.000""#),
+        nxlog(7045, "System", message),
+        r#"{"EventID":1149,"Channel":"Microsoft-Windows-TerminalServices-RemoteConnectionManager/Operational","Hostname":"A","@timestamp":"2024-03-04T12:00:00Z","Message":"Remote Desktop Services: User authentication succeeded:\r\n\r\nUser: joe\r\nDomain: CORP\r\nSource Network Address: 10.0.0.9"}"#.to_owned(),
+    ]
+    .join("\n");
+    let all = read_bytes("x", text.as_bytes());
+    check(
+        "local time moved by the zone of the receipt",
+        &row(&all, "Security", 4624),
+        &[
+            ("_time", "1709553600000000"),
+            ("Keywords", "0x8020000000000000"),
+        ],
+    );
+    check(
+        "Sysmon's own",
+        &row(&all, sysmon, 1),
+        &[("_time", "1709553599750000")],
+    );
+    check(
+        "not Sysmon's where it is hours off",
+        &row(&all, sysmon, 3),
+        &[("_time", "1709553600000000")],
+    );
+    check(
+        "the service's account, not NXLog's",
+        &row(&all, "System", 7045),
+        &[("AccountName", "LocalSystem")],
+    );
+    let channel = "Microsoft-Windows-TerminalServices-RemoteConnectionManager/Operational";
+    check(
+        "user data from the message",
+        &row(&all, channel, 1149),
+        &[
+            ("Param1", "joe"),
+            ("Param2", "CORP"),
+            ("Param3", "10.0.0.9"),
+        ],
+    );
+
+    // Local time that calls itself UTC, on a 12-hour clock: 12:00 UTC is 2 PM there.
+    let flat = |id: u32, channel: &str, time: &str, more: &str| {
+        format!(
+            r#"{{"EventID":{id},"Channel":"{channel}","Hostname":"B","TimeCreated":"{time}","@timestamp":"{time}"{more}}}"#
+        )
+    };
+    let text = [
+        flat(4624, "Security", "2024-03-04T02:00:00.000Z", ""),
+        flat(
+            1,
+            sysmon,
+            "2024-03-04T02:00:01.000Z",
+            r#","UtcTime":"2024-03-04 12:00:00.900""#,
+        ),
+        flat(4634, "Security", "2024-03-04T02:00:02.000Z", ""),
+    ]
+    .join("\r\n");
+    let all = read_bytes("x", text.as_bytes());
+    check(
+        "before the first Sysmon event",
+        &row(&all, "Security", 4624),
+        &[("_time", "1709553600000000")],
+    );
+    check(
+        "Sysmon",
+        &row(&all, sysmon, 1),
+        &[("_time", "1709553600900000")],
+    );
+    check(
+        "after it",
+        &row(&all, "Security", 4634),
+        &[("_time", "1709553602000000")],
+    );
+}
+
+#[test]
+fn unknown_shapes_are_not_silence() {
+    let text: String = (0..1204)
+        .map(|number| format!("{{\"ticket\":{number},\"owner\":\"x\"}}\n"))
+        .collect();
+    let all = read_bytes("x.json", text.as_bytes());
+    let source = &all.sources[0];
+    let message = &source.problems[0].message;
+    assert!(message.starts_with("0 of 1,204 records had an event id; keys seen: owner, ticket; the shapes understood are "), "{message}");
+    assert!(source.is_lossy());
+    // In a folder it is merely another file.
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("x.json"), &text).expect("a file");
+    let all = common::read_path(folder.path());
+    assert!(!all.sources[0].is_lossy() && !all.sources[0].problems.is_empty());
+}
+
+#[test]
+fn cim_records_and_splunk_fields() {
+    let text = r#"{"sourcetype":"stream:ldap","_time":"1709553600.5","host":"A","user":["x","y"],"dest":"B"}
+{"result":{"sourcetype":"WinEventLog:Security","EventCode":"4624","ComputerName":"A","_time":"2024-03-04T12:00:00.500+00:00","Logon_Type":"3","Account_Name":["-","joe"]}}
+{"time":1709553600.5,"host":"A","sourcetype":"custom","event":{"user":"z"}}"#;
+    let all = read_bytes("x", text.as_bytes());
+    let cim = row(&all, "stream:ldap", 0);
+    check(
+        "CIM",
+        &cim,
+        &[
+            ("_time", NOON),
+            ("host", "A"),
+            ("dest", "B"),
+            ("sourcetype", "stream:ldap"),
+        ],
+    );
+    assert_eq!(cim["user"], ["x", "y"]);
+    let logon = row(&all, "Security", 4624);
+    check(
+        "Splunk fields",
+        &logon,
+        &[("_time", NOON), ("host", "A"), ("Logon_Type", "3")],
+    );
+    assert_eq!(logon["Account_Name"], ["-", "joe"]);
+    check(
+        "HEC",
+        &row(&all, "custom", 0),
+        &[("user", "z"), ("_time", NOON)],
+    );
+}
+
+const CLASSIC: &str = "03/04/2024 12:00:00.500 PM
+LogName=Security
+EventCode=4624
+EventType=0
+ComputerName=SRV-A.example.test
+SourceName=Microsoft Windows security auditing.
+Type=Information
+RecordNumber=77
+Keywords=Audit Success
+TaskCategory=Logon
+OpCode=Info
+Message=An account was successfully logged on.
+
+Subject:
+\tSecurity ID:\t\tNULL SID
+\tAccount Name:\t\t-
+\tAccount Domain:\t\t-
+\tLogon ID:\t\t0x0
+
+Logon Information:
+\tLogon Type:\t\t3
+\tElevated Token:\t\tYes
+
+Impersonation Level:\t\tImpersonation
+
+New Logon:
+\tSecurity ID:\t\tCORP\\joe
+\tAccount Name:\t\tjoe
+\tAccount Domain:\t\tCORP
+\tLogon ID:\t\t0x4B0AD12
+\tLogon GUID:\t\t{00000000-0000-0000-0000-000000000000}
+
+Process Information:
+\tProcess ID:\t\t0x0
+\tProcess Name:\t\t-
+
+Network Information:
+\tWorkstation Name:\tWS-B
+\tSource Network Address:\t10.0.0.7
+\tSource Port:\t\t50123
+
+Detailed Authentication Information:
+\tLogon Process:\t\tNtLmSsp 
+\tAuthentication Package:\tNTLM
+\tPackage Name (NTLM only):\tNTLM V2
+\tKey Length:\t\t128
+
+This event is generated when a logon session is created. It is generated on the computer that was accessed.
+
+The logon type field indicates the kind of logon that occurred: 2 is interactive.
+\t- Transited services indicate which intermediate services have participated in this logon request.
+";
+
+#[test]
+fn classic_text_has_the_names_of_event_data() {
+    let service = "03/04/2024 12:00:01 PM
+LogName=System
+EventCode=7036
+ComputerName=A
+RecordNumber=78
+Message=The Tool Box service entered the running state.
+";
+    let privileges = "03/04/2024 12:00:02 PM
+LogName=Security
+EventCode=4672
+ComputerName=A
+RecordNumber=79
+Message=Special privileges assigned to new logon.
+
+Subject:
+\tAccount Name:\t\tjoe
+
+Privileges:\t\tSeSecurityPrivilege
+\t\t\tSeBackupPrivilege
+";
+    let other = "03/04/2024 12:00:03 PM
+LogName=Application
+EventCode=1
+ComputerName=A
+RecordNumber=80
+Message=Something happened.
+
+Account Name:\tone
+Account Name:\ttwo
+";
+    let sysmon = "03/04/2024 12:00:04 PM
+LogName=Microsoft-Windows-Sysmon/Operational
+EventCode=1
+ComputerName=A
+RecordNumber=81
+Message=Process Create:
+RuleName: -
+UtcTime: 2024-03-04 12:00:04.000
+Image: C:\\Windows\\System32\\cmd.exe
+CommandLine: cmd /c \"echo a: b\"
+";
+    let text = format!("{CLASSIC}\n{service}\n{privileges}{other}{sysmon}").replace('\n', "\r\n");
+    for (what, bytes) in [
+        ("one", text.clone().into_bytes()),
+        ("LF", text.replace('\r', "").into_bytes()),
+    ] {
+        let all = read_bytes("x.txt", &bytes);
+        assert_eq!(
+            (all.sources[0].kind, all.sources[0].records),
+            (SourceKind::WindowsText, 5),
+            "{what}"
+        );
+        let logon = row(&all, "Security", 4624);
+        check(
+            what,
+            &logon,
+            &[
+                ("_time", NOON),
+                ("_record", "77"),
+                ("host", "SRV-A.example.test"),
+                ("SubjectUserName", "-"),
+                ("TargetUserName", "joe"),
+                ("TargetDomainName", "CORP"),
+                ("TargetLogonId", "0x4b0ad12"),
+                ("LogonType", "3"),
+                ("ElevatedToken", "%%1842"),
+                ("ImpersonationLevel", "%%1833"),
+                ("IpAddress", "10.0.0.7"),
+                ("IpPort", "50123"),
+                ("WorkstationName", "WS-B"),
+                ("LogonProcessName", "NtLmSsp"),
+                ("AuthenticationPackageName", "NTLM"),
+                ("LmPackageName", "NTLM V2"),
+                ("KeyLength", "128"),
+                ("ProcessId", "0x0"),
+                ("Keywords", "Audit Success"),
+            ],
+        );
+        assert!(!logon.contains_key("Account_Name"), "{what}");
+        check(
+            what,
+            &row(&all, "System", 7036),
+            &[("param1", "Tool Box"), ("param2", "running")],
+        );
+        check(
+            what,
+            &row(&all, "Security", 4672),
+            &[(
+                "PrivilegeList",
+                "SeSecurityPrivilege\n\t\t\tSeBackupPrivilege",
+            )],
+        );
+        assert_eq!(
+            row(&all, "Application", 1)["Account_Name"],
+            ["one", "two"],
+            "{what}"
+        );
+        let process = row(&all, "Microsoft-Windows-Sysmon/Operational", 1);
+        check(
+            what,
+            &process,
+            &[
+                ("Image", r"C:\Windows\System32\cmd.exe"),
+                ("CommandLine", "cmd /c \"echo a: b\""),
+                ("RuleName", "-"),
+            ],
+        );
+    }
+    // In a Splunk export `_time` tells the zone.
+    let export = format!(
+        r#"{{"result":{{"_raw":{},"_time":"2024-03-04T17:00:00.500+00:00","source":"WinEventLog:Security"}}}}"#,
+        serde_json::Value::String(CLASSIC.to_owned())
+    );
+    let all = read_bytes("x.json", export.as_bytes());
+    check(
+        "zone",
+        &row(&all, "Security", 4624),
+        &[
+            ("_time", "1709571600500000"),
+            ("TargetUserName", "joe"),
+            ("source", "WinEventLog:Security"),
+        ],
+    );
+}
+
+#[test]
+fn zeek_as_text_and_as_json() {
+    let text = "#separator \\x09\n#set_separator\t,\n#empty_field\t(empty)\n#unset_field\t-\n#path\tconn\n#open\t2024-03-04-12-00-00\n#fields\tts\tuid\tid.orig_h\tid.orig_p\tservice\ttunnel_parents\n#types\ttime\tstring\taddr\tport\tstring\tset[string]\n1709553600.500000\tCabc\t10.0.0.7\t50123\t-\tC1,C2\n1709553601.000000\tCabd\t10.0.0.7\t50124\tsmb\\x2cgssapi\t(empty)\n#close\t2024-03-04-13-00-00\n";
+    let all = read_bytes("conn.log", text.as_bytes());
+    assert_eq!(
+        (all.sources[0].kind, all.sources[0].records),
+        (SourceKind::Zeek, 2)
+    );
+    let rows = rows(&all, "zeek:conn", 0);
+    check(
+        "TSV",
+        &rows[0],
+        &[
+            ("_time", NOON),
+            ("uid", "Cabc"),
+            ("id.orig_h", "10.0.0.7"),
+            ("host", ""),
+        ],
+    );
+    assert_eq!(rows[0]["tunnel_parents"], ["C1", "C2"]);
+    assert!(!rows[0].contains_key("service") && !rows[1].contains_key("tunnel_parents"));
+    check("escapes", &rows[1], &[("service", "smb,gssapi")]);
+    let json = r#"{"ts":1709553600.5,"uid":"C1","id.orig_h":"10.0.0.7","id.resp_p":445,"conn_state":"SF"}
+{"_path":"dce_rpc","_system_name":"sensor","ts":"2024-03-04T12:00:00.500000Z","uid":"C2","id.orig_h":"10.0.0.7","endpoint":"svcctl","operation":"CreateServiceW"}
+{"@stream":"ntlm","@system":"bro","ts":1709553600.5,"uid":"C3","id_orig_h":"10.0.0.7"}"#;
+    let all = read_bytes("x", json.as_bytes());
+    assert_eq!(all.sources[0].kind, SourceKind::Zeek);
+    check(
+        "conn",
+        &row(&all, "zeek:conn", 0),
+        &[("_time", NOON), ("id.resp_p", "445")],
+    );
+    check(
+        "dce_rpc",
+        &row(&all, "zeek:dce_rpc", 0),
+        &[("_time", NOON), ("host", "sensor"), ("endpoint", "svcctl")],
+    );
+    check(
+        "ntlm",
+        &row(&all, "zeek:ntlm", 0),
+        &[("host", "bro"), ("id.orig_h", "10.0.0.7")],
+    );
+}
