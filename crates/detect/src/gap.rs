@@ -155,13 +155,15 @@ pub struct Gap {
     pub advice: Vec<String>,
 }
 
-/// Hosts or detections named in a sentence; more are counted.
+/// Hosts named in a sentence; more are counted.
 const MOST_NAMES: usize = 4;
+/// Detections named in a sentence; their names are long.
+const MOST_DETECTIONS: usize = 3;
 
 impl Gap {
     /// The statement, for people: what is missing, where, and what cannot be seen because of it.
     pub fn text(&self) -> String {
-        let blind = list(&self.detections, MOST_NAMES, "and");
+        let blind = list(&self.detections, MOST_DETECTIONS, "and");
         if self.hosts.is_empty() {
             format!("no {} at all: {blind} cannot be seen", self.missing)
         } else {
