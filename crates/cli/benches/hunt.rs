@@ -1,7 +1,11 @@
 //! CPU time and memory of `crabwalk hunt`, beside bare iteration over the records with the `evtx` crate.
 //!
 //! `cargo bench -p crabwalk --bench hunt -- [PATH…]`; without a path, the corpus named by `CRABWALK_CORPUS`.
-#![expect(clippy::print_stdout, clippy::expect_used, reason = "a program for people who measure")]
+#![expect(
+    clippy::print_stdout,
+    clippy::expect_used,
+    reason = "a program for people who measure"
+)]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -13,8 +17,11 @@ use nix::sys::resource::{Usage, UsageWho, getrusage};
 const RUNS: usize = 5;
 
 fn main() {
-    let mut roots: Vec<PathBuf> =
-        std::env::args().skip(1).filter(|arg| !arg.starts_with("--")).map(PathBuf::from).collect();
+    let mut roots: Vec<PathBuf> = std::env::args()
+        .skip(1)
+        .filter(|arg| !arg.starts_with("--"))
+        .map(PathBuf::from)
+        .collect();
     if roots.is_empty() {
         let corpus = std::env::var_os("CRABWALK_CORPUS").map_or_else(
             || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpus/files"),
@@ -29,7 +36,11 @@ fn main() {
         println!("no .evtx files under {roots:?}: give a folder, or set CRABWALK_CORPUS");
         return;
     }
-    let bytes: u64 = files.iter().filter_map(|file| file.metadata().ok()).map(|data| data.len()).sum();
+    let bytes: u64 = files
+        .iter()
+        .filter_map(|file| file.metadata().ok())
+        .map(|data| data.len())
+        .sum();
     println!("{} files, {:.1} MB", files.len(), megabytes(bytes));
 
     let mut records = 0;
@@ -59,7 +70,9 @@ fn main() {
     );
     println!("hunt / iteration: {:.2}", hunt / iteration);
 
-    let smallest = files.iter().min_by_key(|file| file.metadata().map_or(u64::MAX, |data| data.len()));
+    let smallest = files
+        .iter()
+        .min_by_key(|file| file.metadata().map_or(u64::MAX, |data| data.len()));
     if let Some(file) = smallest {
         let mut wall = f64::MAX;
         for _ in 0..RUNS {
@@ -79,12 +92,17 @@ fn run(files: &[PathBuf]) {
         .stderr(Stdio::null())
         .status()
         .expect("the binary runs");
-    assert!(matches!(status.code(), Some(0 | 3)), "crabwalk hunt: {status}");
+    assert!(
+        matches!(status.code(), Some(0 | 3)),
+        "crabwalk hunt: {status}"
+    );
 }
 
 /// Number of records; each is parsed and validated, none is rendered.
 fn iterate(file: &Path) -> usize {
-    let Ok(mut parser) = evtx::EvtxParser::from_path(file) else { return 0 };
+    let Ok(mut parser) = evtx::EvtxParser::from_path(file) else {
+        return 0;
+    };
     let settings = std::sync::Arc::new(evtx::ParserSettings::default());
     let mut records = 0;
     for chunk in parser.chunks().flatten() {
@@ -98,7 +116,10 @@ fn iterate(file: &Path) -> usize {
 
 fn evtx_files(path: &Path, files: &mut Vec<PathBuf>) {
     if path.is_file() {
-        if path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("evtx")) {
+        if path
+            .extension()
+            .is_some_and(|ending| ending.eq_ignore_ascii_case("evtx"))
+        {
             files.push(path.to_owned());
         }
         return;

@@ -111,6 +111,9 @@ pub struct Hunt {
     /// Run only this detection (name or id, any case, `*` for any text); may be repeated.
     #[arg(long, value_name = "NAME")]
     pub detection: Vec<String>,
+    /// Run only the detections of this story (name, any case, `*` for any text); may be repeated.
+    #[arg(long, value_name = "NAME")]
+    pub story: Vec<String>,
     /// Print nothing but the findings.
     #[arg(long, short)]
     pub quiet: bool,

@@ -63,7 +63,7 @@ pub fn run(args: &args::Baseline) -> Result<Done, Failure> {
         .map(|one| (one.name.as_str(), one.search.as_str()))
         .collect();
     let query = Query::new(&searches, content)?;
-    let read = input::read(&args.logs.paths, query.demand(), &bar);
+    let read = input::read(&args.logs, query.demand(), &bar);
     bar.step("searching");
     let options = HuntOptions {
         threads: input::threads(&args.logs),

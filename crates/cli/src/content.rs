@@ -259,7 +259,7 @@ fn check(known: &args::Known) -> Result<Done, Failure> {
         )
         .collect();
     problems.extend(
-        Query::check(&searches, &content)
+        Query::check(&searches, &content)?
             .into_iter()
             .map(|problem| problem.to_string()),
     );

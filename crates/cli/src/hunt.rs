@@ -25,6 +25,7 @@ pub fn hunt(
     content: Content,
     logs: &Logs,
     detections: &[String],
+    stories: &[String],
     quiet: bool,
 ) -> Result<Hunted, Failure> {
     let began = Instant::now();
@@ -33,11 +34,12 @@ pub fn hunt(
         threads: input::threads(logs),
         now: input::now(),
         detections: detections.to_vec(),
+        stories: stories.to_vec(),
         since: logs.since,
         until: logs.until,
     };
     let hunt = Hunt::new(content, options)?;
-    let read = input::read(&logs.paths, hunt.demand(), &bar);
+    let read = input::read(logs, hunt.demand(), &bar);
     bar.step("running detections");
     let outcome = hunt.run(read.collected)?;
     bar.finish();
@@ -159,7 +161,13 @@ fn notes(case: &Case) {
 /// Runs the command.
 pub fn run(args: &args::Hunt) -> Result<Done, Failure> {
     let content = input::content(&args.known)?;
-    let Hunted { case, done } = hunt(content, &args.logs, &args.detection, args.quiet)?;
+    let Hunted { case, done } = hunt(
+        content,
+        &args.logs,
+        &args.detection,
+        &args.story,
+        args.quiet,
+    )?;
     let written = match &args.out {
         Some(directory) => crabwalk_case::write_to(&case, directory)
             .map_err(|error| Failure::new(error.to_string()))?,

@@ -1,6 +1,6 @@
 //! What all commands that read logs have in common.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crabwalk_detect::Content;
 use crabwalk_sources::report::SourceReport;
@@ -57,8 +57,9 @@ pub fn now() -> f64 {
 }
 
 /// Reads logs.
-pub fn read(paths: &[PathBuf], demand: &dyn crabwalk_sources::collect::Demand, bar: &Bar) -> Read {
-    let inputs: Vec<Input> = paths
+pub fn read(logs: &Logs, demand: &dyn crabwalk_sources::collect::Demand, bar: &Bar) -> Read {
+    let inputs: Vec<Input> = logs
+        .paths
         .iter()
         .map(|path| {
             if path.as_os_str() == "-" {
@@ -69,7 +70,11 @@ pub fn read(paths: &[PathBuf], demand: &dyn crabwalk_sources::collect::Demand, b
         })
         .collect();
     bar.step("reading");
-    crabwalk_sources::read(&inputs, demand, &Limits::default(), bar)
+    let limits = Limits {
+        threads: threads(logs),
+        ..Limits::default()
+    };
+    crabwalk_sources::read(&inputs, demand, &limits, bar)
 }
 
 /// Whether nothing at all could be read: then the run failed.

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::term;
+
 /// Shows what is being done.
 pub struct Bar {
     bar: ProgressBar,
@@ -15,19 +17,22 @@ impl Bar {
         let bar = if quiet {
             ProgressBar::hidden()
         } else {
-            // `ProgressDrawTarget::stderr` draws nothing where standard error is no terminal.
+            // Such a target draws nothing where standard error is no terminal.
             ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(8))
         };
-        if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {bytes} {elapsed}") {
-            bar.set_style(style);
-        }
         Self { bar }
     }
 
     /// Says what is being done from now on.
     pub fn step(&self, what: &'static str) {
+        if self.bar.is_hidden() {
+            return;
+        }
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {elapsed}") {
+            self.bar.set_style(style);
+        }
         self.bar.set_message(what);
-        self.bar.enable_steady_tick(Duration::from_millis(200));
+        self.bar.enable_steady_tick(Duration::from_millis(250));
     }
 
     /// Removes the bar.
@@ -36,4 +41,25 @@ impl Bar {
     }
 }
 
-impl crabwalk_sources::Progress for Bar {}
+impl crabwalk_sources::Progress for Bar {
+    fn total(&self, bytes: u64) {
+        if self.bar.is_hidden() || bytes == 0 {
+            return;
+        }
+        let template = "{spinner} reading {bar:24} {bytes}/{total_bytes} {eta} {wide_msg}";
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            self.bar.set_style(style);
+        }
+        self.bar.set_message("");
+        self.bar.set_length(bytes);
+    }
+
+    fn advance(&self, bytes: u64, path: &str) {
+        if self.bar.is_hidden() {
+            return;
+        }
+        self.bar.inc(bytes);
+        let name = path.rsplit('/').next().unwrap_or(path);
+        self.bar.set_message(term::safe(name).into_owned());
+    }
+}

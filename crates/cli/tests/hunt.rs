@@ -353,3 +353,128 @@ fn colours_are_only_for_terminals() {
     let out = said(&hunt(at.path(), &["logs/a.jsonl"]), 0);
     assert!(!out.contains('\u{1b}'));
 }
+
+#[test]
+fn bad_input_is_named_and_the_rest_is_read() {
+    let at = logons();
+    let logs = at.path().join("logs");
+    let write = |name: &str, bytes: &[u8]| {
+        fs::write(logs.join(name), bytes).unwrap_or_else(|error| panic!("{error}"))
+    };
+    write("picture.evtx", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR");
+    write("empty.evtx", b"");
+    write("notes.txt", b"nothing of interest");
+    write("torn.jsonl", b"{\"@timestamp\":\"2024-03-01T08:00:00Z\",\"Hostname\":\"WS1\",\"Channel\":\"Security\",\"EventID\":1,\"x\":\"\xff\xfe\"}\n{\"Event");
+    write("broken.zip", b"PK\x03\x04 not really");
+    // All at once: what can be read is read, and what cannot is named.
+    let output = hunt(at.path(), &["logs", "--verbose"]);
+    let out = said(&output, 3);
+    for words in ["FINDINGS  2", "broken.zip", "torn.jsonl", "notes.txt"] {
+        assert!(out.contains(words), "{words}: {out}");
+    }
+    // Alone, and named by the user: nothing could be read.
+    for name in ["picture.evtx", "broken.zip", "notes.txt"] {
+        let output = hunt(at.path(), &[&format!("logs/{name}")]);
+        assert_eq!(output.status.code(), Some(1), "{name}: {output:?}");
+        assert!(text(&output.stderr).contains(name), "{name}: {output:?}");
+    }
+    #[cfg(unix)]
+    {
+        let made = Command::new("mkfifo").arg(logs.join("fifo")).status();
+        if made.is_ok_and(|status| status.success()) {
+            let out = said(&hunt(at.path(), &["logs/a.jsonl", "logs/fifo"]), 3);
+            assert!(out.contains("FIFO"), "{out}");
+        }
+    }
+}
+
+#[test]
+fn an_empty_folder_is_an_error() {
+    let at = logons();
+    fs::create_dir(at.path().join("void")).unwrap_or_else(|error| panic!("{error}"));
+    let output = hunt(at.path(), &["void"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        text(&output.stderr).contains("void: no file in it"),
+        "{output:?}"
+    );
+}
+
+#[test]
+fn a_story_can_be_chosen() {
+    let at = logons();
+    let out = said(
+        &hunt(
+            at.path(),
+            &["logs/a.jsonl", "--story", "test", "--format", "jsonl"],
+        ),
+        0,
+    );
+    assert_eq!(out.lines().count(), 2);
+    let output = hunt(at.path(), &["logs/a.jsonl", "--story", "other"]);
+    assert_eq!(output.status.code(), Some(1));
+}
+
+#[test]
+fn content_can_be_listed_and_shown() {
+    let at = logons();
+    let out = said(
+        &crabwalk(at.path(), &[&["content", "list"], OWN.as_slice()].concat()),
+        0,
+    );
+    assert!(
+        out.contains("Logons of test  TTP") && out.contains("1 detection, 0 stories"),
+        "{out}"
+    );
+    let out = said(
+        &crabwalk(
+            at.path(),
+            &[&["content", "list", "--format", "json"], OWN.as_slice()].concat(),
+        ),
+        0,
+    );
+    assert!(
+        serde_json::from_str::<serde_json::Value>(&out).is_ok_and(|all| all[0]["risk"] == "64"),
+        "{out}"
+    );
+    let out = said(
+        &crabwalk(
+            at.path(),
+            &[&["content", "show", "logons*"], OWN.as_slice()].concat(),
+        ),
+        0,
+    );
+    assert!(
+        out.contains("EventCode=4624 | table") && out.contains("64 (high)"),
+        "{out}"
+    );
+}
+
+#[test]
+fn baselines_become_assets() {
+    let at = logons();
+    let baseline = "name: Test makers\nid: b\ntype: Baseline\nsearch: EventCode=4624 | table host TargetUserName\n\
+                    tags:\n  asset_category: common_test\n  asset_field: host\n";
+    fs::write(at.path().join("content/b.yml"), baseline).unwrap_or_else(|error| panic!("{error}"));
+    let run = |more: &[&str]| crabwalk(at.path(), &[&["baseline"], more, OWN.as_slice()].concat());
+    let out = said(
+        &run(&["test", "logs/a.jsonl", "--write-assets", "assets.csv"]),
+        0,
+    );
+    assert!(out.contains("WS1"), "{out}");
+    let csv =
+        fs::read_to_string(at.path().join("assets.csv")).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(csv.lines().nth(1), Some(",,WS1,,,,,,,,,common_test,,,,,"));
+    // What was written can be used.
+    let out = said(
+        &hunt(
+            at.path(),
+            &["logs/a.jsonl", "--assets", "assets.csv", "--format", "json"],
+        ),
+        0,
+    );
+    let case: serde_json::Value =
+        serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(case["hosts"][0]["category"][0], "common_test");
+    assert_eq!(run(&["nonsense", "logs/a.jsonl"]).status.code(), Some(1));
+}

@@ -155,13 +155,15 @@ pub struct Gap {
     pub advice: Vec<String>,
 }
 
-/// Hosts or detections named in a sentence; more are counted.
+/// Hosts named in a sentence; more are counted.
 const MOST_NAMES: usize = 4;
+/// Detections named in a sentence; their names are long.
+const MOST_DETECTIONS: usize = 3;
 
 impl Gap {
     /// The statement, for people: what is missing, where, and what cannot be seen because of it.
     pub fn text(&self) -> String {
-        let blind = list(&self.detections, MOST_NAMES);
+        let blind = list(&self.detections, MOST_DETECTIONS, "and");
         if self.hosts.is_empty() {
             format!("no {} at all: {blind} cannot be seen", self.missing)
         } else {
@@ -173,7 +175,7 @@ impl Gap {
             let hosts = if self.hosts.len() == self.of_hosts && self.of_hosts > MOST_NAMES {
                 format!("any of {} hosts", self.of_hosts)
             } else {
-                list(&self.hosts, MOST_NAMES)
+                list(&self.hosts, MOST_NAMES, "and")
             };
             format!(
                 "no {} from {hosts}: {blind} cannot be seen {place}",
@@ -183,14 +185,14 @@ impl Gap {
     }
 }
 
-/// `a, b and 3 more`.
-fn list(names: &[String], most: usize) -> String {
+/// `a, b and c`; of very many `a, b and 3 more`.
+fn list(names: &[String], most: usize, joint: &str) -> String {
     match names {
         [] => String::new(),
         [one] => one.clone(),
         all if all.len() <= most => {
             let (last, rest) = all.split_last().unwrap_or((&all[0], &[]));
-            format!("{} and {last}", rest.join(", "))
+            format!("{} {joint} {last}", rest.join(", "))
         }
         all => format!(
             "{} and {} more",
@@ -289,7 +291,7 @@ fn describe(types: &BTreeSet<EventType>) -> String {
         }
     }
     let names: Vec<String> = types.iter().map(short_type).collect();
-    let names = list(&names, MOST_NAMES);
+    let names = list(&names, MOST_NAMES, "or");
     if what.is_empty() {
         format!("events of {names}")
     } else {
@@ -297,14 +299,22 @@ fn describe(types: &BTreeSet<EventType>) -> String {
     }
 }
 
-fn advice(types: &BTreeSet<EventType>) -> Vec<String> {
-    let mut all: Vec<String> = Vec::new();
-    for fact in types.iter().filter_map(fact) {
-        if !all.iter().any(|one| one == fact.advice) {
-            all.push(fact.advice.to_owned());
+/// Who cannot see whom.
+#[derive(Default)]
+struct Blind {
+    advice: Vec<String>,
+    hosts: BTreeSet<String>,
+    detections: BTreeSet<String>,
+}
+
+impl Blind {
+    fn advise(&mut self, types: &BTreeSet<EventType>) {
+        for one in types.iter().filter_map(fact).map(|fact| fact.advice) {
+            if !self.advice.iter().any(|own| own == one) {
+                self.advice.push(one.to_owned());
+            }
         }
     }
-    all
 }
 
 /// The statements about a run.
@@ -315,7 +325,7 @@ pub(crate) fn gaps(
     coverage: &[Coverage],
     hosts_by_type: &BTreeMap<EventType, BTreeSet<String>>,
 ) -> Vec<Gap> {
-    let needs = needs(searches, knowledge);
+    let needs = needs(searches, knowledge, hosts_by_type);
     let blind: Vec<(&str, &BTreeSet<EventType>)> = detections
         .iter()
         .map(|detection| detection.name.as_str())
@@ -326,26 +336,41 @@ pub(crate) fn gaps(
 }
 
 /// The event types that each search reads, of those that content knows.
-fn needs(searches: &[Search], knowledge: &Arc<Knowledge>) -> Vec<BTreeSet<EventType>> {
-    let mut candidates: BTreeSet<EventType> = knowledge
-        .mappings
-        .known_types()
-        .into_iter()
-        .filter(|known| fact(known).is_none())
-        .collect();
-    candidates.extend(FACTS.iter().map(|fact| EventType {
+///
+/// Asking a search about an event type costs planning, so most are asked only about types that tell something and types
+/// that were read; those that need none of these, about all that content knows.
+fn needs(
+    searches: &[Search],
+    knowledge: &Arc<Knowledge>,
+    hosts_by_type: &BTreeMap<EventType, BTreeSet<String>>,
+) -> Vec<BTreeSet<EventType>> {
+    let telling = FACTS.iter().map(|fact| EventType {
         channel: fact.channel.to_owned(),
         event_id: fact.event_id,
-    }));
+    });
+    let read = hosts_by_type
+        .keys()
+        .filter(|read| fact(read).is_none())
+        .cloned();
+    let likely: BTreeSet<EventType> = telling.chain(read).collect();
+    let mut known = None;
     searches
         .iter()
         .map(|search| {
             let demand = crabwalk_spl::demand(std::slice::from_ref(search), knowledge);
-            candidates
-                .iter()
-                .filter(|one| demand.columns(&one.channel, one.event_id) != Columns::None)
-                .cloned()
-                .collect()
+            let needed = |candidates: &BTreeSet<EventType>| -> BTreeSet<EventType> {
+                candidates
+                    .iter()
+                    .filter(|one| demand.columns(&one.channel, one.event_id) != Columns::None)
+                    .cloned()
+                    .collect()
+            };
+            let found = needed(&likely);
+            if found.is_empty() {
+                needed(known.get_or_insert_with(|| knowledge.mappings.known_types()))
+            } else {
+                found
+            }
         })
         .collect()
 }
@@ -381,62 +406,52 @@ fn statements(
             .insert(covered.channel.to_lowercase());
         shown.entry(key).or_insert(&covered.host);
     }
-    // (what is missing, whether everywhere) → (advice, hosts, detections)
-    type Group = (Vec<String>, BTreeSet<String>, BTreeSet<String>);
-    let mut everywhere: BTreeMap<String, Group> = BTreeMap::new();
-    let mut by_host: BTreeMap<(String, String), Group> = BTreeMap::new();
+    let mut everywhere: BTreeMap<String, Blind> = BTreeMap::new();
+    let mut by_host: BTreeMap<(String, String), Blind> = BTreeMap::new();
     for (name, needed) in detections {
-        let present = |event_type: &EventType| {
-            writers
-                .get(&lower(event_type))
-                .is_some_and(|hosts| !hosts.is_empty())
-        };
-        let telling: BTreeSet<EventType> = needed
-            .iter()
-            .filter(|one| fact(one).is_some_and(|fact| fact.scope != Scope::Some))
-            .cloned()
-            .collect();
-        let telling = if telling.is_empty() {
-            (*needed).clone()
-        } else {
-            telling
-        };
+        let writers_of = |one: &EventType| writers.get(&lower(one));
+        let present = |one: &EventType| writers_of(one).is_some_and(|hosts| !hosts.is_empty());
+        let scope = |one: &EventType| fact(one).map_or(Scope::Some, |fact| fact.scope);
         if !needed.iter().any(present) {
+            let mut telling: BTreeSet<EventType> = needed
+                .iter()
+                .filter(|one| scope(one) != Scope::Some)
+                .cloned()
+                .collect();
+            if telling.is_empty() {
+                telling.clone_from(needed);
+            }
             let entry = everywhere.entry(describe(&telling)).or_default();
-            entry.0 = advice(&telling);
-            entry.2.insert((*name).to_owned());
+            entry.advise(&telling);
+            entry.detections.insert((*name).to_owned());
             continue;
         }
-        let seen_in_network = needed
+        let in_network = needed
             .iter()
-            .any(|one| fact(one).is_some_and(|fact| fact.scope == Scope::Network) && present(one));
+            .any(|one| scope(one) == Scope::Network && present(one));
         let local: BTreeSet<EventType> = needed
             .iter()
-            .filter(|one| fact(one).is_some_and(|fact| fact.scope == Scope::Host))
+            .filter(|one| scope(one) == Scope::Host)
             .cloned()
             .collect();
-        if local.is_empty() || seen_in_network {
+        if local.is_empty() || in_network {
             continue;
         }
         for (host, own) in &channels {
-            let sees = needed.iter().any(|one| {
-                writers
-                    .get(&lower(one))
-                    .is_some_and(|hosts| hosts.contains(host))
-            });
-            if sees {
+            if needed
+                .iter()
+                .any(|one| writers_of(one).is_some_and(|hosts| hosts.contains(host)))
+            {
                 continue;
             }
             // A log that is not there explains more than an event that is not in it.
-            let absent: BTreeSet<&str> = local
+            let (silent, absent): (BTreeSet<EventType>, BTreeSet<EventType>) = local
                 .iter()
-                .filter(|one| !own.contains(&one.channel.to_lowercase()))
-                .map(|one| short_channel(&one.channel))
-                .collect();
-            let silent: BTreeSet<EventType> = local
-                .iter()
-                .filter(|one| own.contains(&one.channel.to_lowercase()))
                 .cloned()
+                .partition(|one| own.contains(&one.channel.to_lowercase()));
+            let absent: BTreeSet<&str> = absent
+                .iter()
+                .map(|one| short_channel(&one.channel))
                 .collect();
             let mut missing: Vec<String> = absent
                 .iter()
@@ -445,48 +460,45 @@ fn statements(
             if !silent.is_empty() {
                 missing.push(describe(&silent));
             }
-            let missing = missing.join(" and no ");
-            // Grouped by what is missing and which detections are blind, so that many hosts make one line.
-            let entry = by_host.entry((missing, host.clone())).or_default();
-            for one in advice(&local) {
-                if !entry.0.contains(&one) {
-                    entry.0.push(one);
-                }
-            }
-            entry.1.insert(
+            let entry = by_host
+                .entry((missing.join(" and no "), host.clone()))
+                .or_default();
+            entry.advise(&local);
+            entry.hosts.insert(
                 shown
                     .get(host)
                     .map_or_else(|| host.clone(), |name| (*name).to_owned()),
             );
-            entry.2.insert((*name).to_owned());
+            entry.detections.insert((*name).to_owned());
         }
     }
-    let mut merged: BTreeMap<(String, BTreeSet<String>), (Vec<String>, BTreeSet<String>)> =
-        BTreeMap::new();
-    for ((missing, _), (advice, hosts, names)) in by_host {
-        let entry = merged.entry((missing, names)).or_default();
-        entry.0 = advice;
-        entry.1.extend(hosts);
+    // Hosts that lack the same and hide the same share a statement, so that many hosts make one line.
+    let mut merged: BTreeMap<(String, BTreeSet<String>), Blind> = BTreeMap::new();
+    for ((missing, _), blind) in by_host {
+        let entry = merged.entry((missing, blind.detections)).or_default();
+        entry.advice = blind.advice;
+        entry.hosts.extend(blind.hosts);
     }
-    let everywhere = everywhere
+    let by_host = merged.into_iter().map(|((missing, detections), blind)| {
+        (
+            missing,
+            Blind {
+                detections,
+                ..blind
+            },
+        )
+    });
+    everywhere
         .into_iter()
-        .map(|(missing, (advice, _, names))| Gap {
-            hosts: Vec::new(),
+        .chain(by_host)
+        .map(|(missing, blind)| Gap {
+            hosts: blind.hosts.into_iter().collect(),
             of_hosts: channels.len(),
             missing,
-            detections: names.into_iter().collect(),
-            advice,
-        });
-    let by_host = merged
-        .into_iter()
-        .map(|((missing, names), (advice, hosts))| Gap {
-            hosts: hosts.into_iter().collect(),
-            of_hosts: channels.len(),
-            missing,
-            detections: names.into_iter().collect(),
-            advice,
-        });
-    everywhere.chain(by_host).collect()
+            detections: blind.detections.into_iter().collect(),
+            advice: blind.advice,
+        })
+        .collect()
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use crate::finding::{self, Finding};
 use crate::gap::{self, Gap};
 
 /// Stack of the threads that plan and run searches: plans nest as deep as searches do.
-const STACK: usize = 16 << 20;
+pub(crate) const STACK: usize = 16 << 20;
 
 /// What to run, and how.
 #[derive(Debug, Clone)]
@@ -29,6 +29,8 @@ pub struct HuntOptions {
     pub now: f64,
     /// Run only detections with these names or ids (any case; `*` stands for any text). Empty: all that are enabled.
     pub detections: Vec<String>,
+    /// Run only detections of stories with these names, likewise. Empty: of all.
+    pub stories: Vec<String>,
     /// Leave out events before this, microseconds since 1970-01-01 UTC.
     pub since: Option<i64>,
     /// Leave out events after this, microseconds since 1970-01-01 UTC.
@@ -41,6 +43,7 @@ impl Default for HuntOptions {
             threads: 1,
             now: 0.0,
             detections: Vec::new(),
+            stories: Vec::new(),
             since: None,
             until: None,
         }
@@ -53,6 +56,14 @@ pub enum HuntError {
     /// No detection has such a name.
     #[error("no detection is called `{name}`; `crabwalk content list` shows the names{}", did_you_mean(.similar))]
     NoSuchDetection {
+        /// What was asked for.
+        name: String,
+        /// A name like it.
+        similar: Option<String>,
+    },
+    /// No story has such a name.
+    #[error("no detection belongs to a story called `{name}`{}", did_you_mean(.similar))]
+    NoSuchStory {
         /// What was asked for.
         name: String,
         /// A name like it.
@@ -127,7 +138,32 @@ impl Hunt {
             mut problems,
             ..
         } = content;
-        let chosen = choose(&detections, &options.detections)?;
+        let mut chosen = choose(&detections, &options.detections)?;
+        for story in &options.stories {
+            let belongs =
+                |one: &&Arc<Detection>| one.stories.iter().any(|own| matches_pattern(story, own));
+            if !detections.iter().any(|one| belongs(&one)) {
+                let names = detections
+                    .iter()
+                    .flat_map(|one| &one.stories)
+                    .map(String::as_str);
+                return Err(HuntError::NoSuchStory {
+                    name: story.clone(),
+                    similar: most_alike(story, names),
+                });
+            }
+        }
+        if !options.stories.is_empty() {
+            chosen.retain(|one| {
+                let meant = |own: &String| {
+                    options
+                        .stories
+                        .iter()
+                        .any(|story| matches_pattern(story, own))
+                };
+                one.stories.iter().any(meant)
+            });
+        }
         if chosen.is_empty() && problems.is_empty() {
             return Err(HuntError::NoDetections);
         }

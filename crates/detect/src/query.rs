@@ -7,7 +7,7 @@ use crabwalk_sources::collect::{Collected, Demand};
 use crabwalk_spl::{Diagnostic, Engine, EngineOptions, Knowledge, Search};
 
 use crate::content::{Content, ContentProblem, Origin};
-use crate::hunt::{Failure, HuntError, HuntOptions, keep_times, run_all, search_problem};
+use crate::hunt::{Failure, HuntError, HuntOptions, STACK, keep_times, run_all, search_problem};
 
 /// A search, ready to run.
 pub struct Query {
@@ -46,15 +46,40 @@ impl Query {
         })
     }
 
-    /// What is wrong with searches, given as name, text and place.
-    pub fn check(searches: &[(&str, &str, &Origin)], content: &Content) -> Vec<ContentProblem> {
-        searches
-            .iter()
-            .filter_map(|(name, text, origin)| {
-                let error = Search::parse(name, text, &content.knowledge).err()?;
-                Some(search_problem(origin, text, &error))
-            })
-            .collect()
+    /// What is wrong with searches, given as name, text and place: whether each can be parsed and planned.
+    pub fn check(
+        searches: &[(&str, &str, &Origin)],
+        content: &Content,
+    ) -> Result<Vec<ContentProblem>, HuntError> {
+        let knowledge = Arc::new(content.knowledge.clone());
+        let engine = Engine::new(
+            Arc::new(Catalog::default()),
+            Arc::clone(&knowledge),
+            EngineOptions {
+                now: 0.0,
+                threads: 1,
+            },
+        );
+        // Plans nest as deep as searches do, so they are made on a thread with a large stack.
+        let check = || {
+            searches
+                .iter()
+                .filter_map(|(name, text, origin)| {
+                    let error = Search::parse(name, text, &knowledge)
+                        .and_then(|search| engine.check(&search))
+                        .err()?;
+                    Some(search_problem(origin, text, &error))
+                })
+                .collect()
+        };
+        std::thread::scope(|scope| {
+            let thread = std::thread::Builder::new()
+                .stack_size(STACK)
+                .spawn_scoped(scope, check)?;
+            thread
+                .join()
+                .map_err(|_| HuntError::Thread(std::io::Error::other("a thread ended early")))
+        })
     }
 
     /// What the readers must decode.

@@ -201,22 +201,39 @@ impl LookupTable {
         }
         let mut index = HashMap::new();
         for (row, cells) in self.rows.iter().enumerate() {
-            let key: Vec<String> = columns.iter().map(|(column, _)| self.fold(&cells[*column])).collect();
+            let key: Vec<String> = columns
+                .iter()
+                .map(|(column, _)| self.fold(&cells[*column]))
+                .collect();
             index.entry(key).or_insert_with(Vec::new).push(row);
         }
         Some(index)
     }
 
     /// Indexes of the rows with these values, in the order of the file, at most `max_matches`.
-    pub fn find_exact(&self, index: &HashMap<Vec<String>, Vec<usize>>, values: &[&str]) -> Vec<usize> {
+    pub fn find_exact(
+        &self,
+        index: &HashMap<Vec<String>, Vec<usize>>,
+        values: &[&str],
+    ) -> Vec<usize> {
         let key: Vec<String> = values.iter().map(|value| self.fold(value)).collect();
-        index.get(&key).map(|rows| rows.iter().copied().take(self.definition.max_matches).collect()).unwrap_or_default()
+        index
+            .get(&key)
+            .map(|rows| {
+                rows.iter()
+                    .copied()
+                    .take(self.definition.max_matches)
+                    .collect()
+            })
+            .unwrap_or_default()
     }
 
     /// As [`find_exact`](Self::find_exact) by comparing every row, for columns with patterns and networks too. None
     /// fits if the lookup has no such column.
     pub fn scan(&self, keys: &[String], values: &[&str]) -> Vec<usize> {
-        let Some(columns) = self.key_columns(keys) else { return Vec::new() };
+        let Some(columns) = self.key_columns(keys) else {
+            return Vec::new();
+        };
         let folded: Vec<String> = values.iter().map(|value| self.fold(value)).collect();
         let fits = |cells: &[String]| {
             columns.iter().zip(&folded).all(|((column, kind), value)| {
@@ -228,7 +245,12 @@ impl LookupTable {
                 }
             })
         };
-        let fitting = self.rows.iter().enumerate().filter(|(_, cells)| fits(cells)).map(|(row, _)| row);
+        let fitting = self
+            .rows
+            .iter()
+            .enumerate()
+            .filter(|(_, cells)| fits(cells))
+            .map(|(row, _)| row);
         fitting.take(self.definition.max_matches).collect()
     }
 
@@ -242,7 +264,11 @@ impl LookupTable {
     }
 
     fn fold(&self, text: &str) -> String {
-        if self.definition.case_sensitive { text.to_owned() } else { text.to_lowercase() }
+        if self.definition.case_sensitive {
+            text.to_owned()
+        } else {
+            text.to_lowercase()
+        }
     }
 }
 

@@ -20,9 +20,16 @@ pub fn demand(searches: &[Search], knowledge: &Arc<Knowledge>) -> Box<dyn Demand
     let context = EvalContext { now: 0.0 };
     let wants = searches
         .iter()
-        .map(|search| Want { needs: Needs::of(search.pipeline(), knowledge), search: search.clone() })
+        .map(|search| Want {
+            needs: Needs::of(search.pipeline(), knowledge),
+            search: search.clone(),
+        })
         .collect();
-    Box::new(SearchDemand { wants, knowledge: Arc::clone(knowledge), context })
+    Box::new(SearchDemand {
+        wants,
+        knowledge: Arc::clone(knowledge),
+        context,
+    })
 }
 
 struct Want {
@@ -38,11 +45,20 @@ struct SearchDemand {
 
 impl Demand for SearchDemand {
     fn columns(&self, channel: &str, event_id: u32) -> Columns {
-        let event_type = EventType { channel: channel.to_owned(), event_id };
+        let event_type = EventType {
+            channel: channel.to_owned(),
+            event_id,
+        };
         let mut columns = BTreeSet::new();
         let mut any = false;
         for want in &self.wants {
-            match reads(want.search.pipeline(), &want.needs, &event_type, &self.knowledge, &self.context) {
+            match reads(
+                want.search.pipeline(),
+                &want.needs,
+                &event_type,
+                &self.knowledge,
+                &self.context,
+            ) {
                 Reads::Nothing => {}
                 Reads::Everything => return Columns::All,
                 Reads::Columns(some) => {
@@ -51,6 +67,10 @@ impl Demand for SearchDemand {
                 }
             }
         }
-        if any { Columns::Named(Arc::new(columns)) } else { Columns::None }
+        if any {
+            Columns::Named(Arc::new(columns))
+        } else {
+            Columns::None
+        }
     }
 }

@@ -13,29 +13,62 @@ use crate::ops::{Answer, call};
 use crate::plan::list_type;
 
 /// What is known of the entity that a field names. Categories may be several.
-pub(crate) fn enrich(knowledge: &Arc<Knowledge>, entity: Typed, identity: bool, attribute: &str) -> Typed {
-    let many = matches!(attribute, "category" | "watchlist" | "ip" | "mac" | "nt_host" | "dns" | "asset_tag" | "identity");
+pub(crate) fn enrich(
+    knowledge: &Arc<Knowledge>,
+    entity: Typed,
+    identity: bool,
+    attribute: &str,
+) -> Typed {
+    let many = matches!(
+        attribute,
+        "category" | "watchlist" | "ip" | "mac" | "nt_host" | "dns" | "asset_tag" | "identity"
+    );
     let output = if many { list_type() } else { DataType::Utf8 };
     let knowledge = Arc::clone(knowledge);
     let attribute = attribute.to_owned();
-    let key = format!("{} {attribute}", if identity { "identity" } else { "asset" });
+    let key = format!(
+        "{} {attribute}",
+        if identity { "identity" } else { "asset" }
+    );
     call("spl_enrich", key, output, vec![entity.expr], move |args| {
-        let entities = if identity { &knowledge.assets.identities } else { &knowledge.assets.assets };
+        let entities = if identity {
+            &knowledge.assets.identities
+        } else {
+            &knowledge.assets.assets
+        };
         let mut found: Vec<String> = Vec::new();
         for name in args.values(0) {
-            for value in entities.find(&name).and_then(|row| row.get(&attribute)).into_iter().flatten() {
+            for value in entities
+                .find(&name)
+                .and_then(|row| row.get(&attribute))
+                .into_iter()
+                .flatten()
+            {
                 if !found.contains(value) {
                     found.push(value.clone());
                 }
             }
         }
-        if found.is_empty() { Answer::Null } else { Answer::List(found) }
+        if found.is_empty() {
+            Answer::Null
+        } else {
+            Answer::List(found)
+        }
     })
 }
 
 /// A column of the rows of a lookup that fit the event.
-pub(crate) fn lookup(table: &Arc<LookupTable>, keys: &[String], values: Vec<Typed>, output: &str) -> Typed {
-    let data_type = if table.definition.max_matches == 1 { DataType::Utf8 } else { list_type() };
+pub(crate) fn lookup(
+    table: &Arc<LookupTable>,
+    keys: &[String],
+    values: Vec<Typed>,
+    output: &str,
+) -> Typed {
+    let data_type = if table.definition.max_matches == 1 {
+        DataType::Utf8
+    } else {
+        list_type()
+    };
     let key = format!("{} {} {output}", table.definition.name, keys.join(","));
     let column = table.columns.iter().position(|name| name == output);
     let index = Arc::new(Index::new(Arc::clone(table), keys.to_vec()));
@@ -49,8 +82,12 @@ pub(crate) fn lookup(table: &Arc<LookupTable>, keys: &[String], values: Vec<Type
             // A multivalued field is looked up value by value; of several keys only the first may be multivalued.
             let width = values.iter().map(Vec::len).max().unwrap_or(0);
             for at in 0..width {
-                let one: Vec<&str> =
-                    values.iter().filter_map(|values| values.get(at).or_else(|| values.first()).map(AsRef::as_ref)).collect();
+                let one: Vec<&str> = values
+                    .iter()
+                    .filter_map(|values| {
+                        values.get(at).or_else(|| values.first()).map(AsRef::as_ref)
+                    })
+                    .collect();
                 for row in index.find(&one) {
                     let cell = column.and_then(|column| table.rows.get(row)?.get(column));
                     found.extend(cell.filter(|cell| !cell.is_empty()).cloned());
@@ -69,8 +106,15 @@ pub(crate) fn lookup(table: &Arc<LookupTable>, keys: &[String], values: Vec<Type
 
 /// What a lookup gives where the event lacks a key.
 pub(crate) fn unmatched(table: &LookupTable) -> Typed {
-    let value = table.definition.default_match.clone().filter(|_| table.definition.min_matches > 0);
-    Typed { expr: lit(ScalarValue::Utf8(value)), data_type: DataType::Utf8 }
+    let value = table
+        .definition
+        .default_match
+        .clone()
+        .filter(|_| table.definition.min_matches > 0);
+    Typed {
+        expr: lit(ScalarValue::Utf8(value)),
+        data_type: DataType::Utf8,
+    }
 }
 
 /// A lookup's rows by exact keys, or one by one where a key is a pattern.

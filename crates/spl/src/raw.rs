@@ -15,7 +15,10 @@ pub(crate) fn raw(event_type: &EventType, columns: Vec<(String, Expr)>) -> Typed
     let (names, exprs): (Vec<String>, Vec<Expr>) = columns.into_iter().unzip();
     let key = event_type.to_string();
     call("spl_raw", key, DataType::Utf8, exprs, move |args| {
-        let fields = names.iter().enumerate().map(|(at, name)| (name.as_str(), args.values(at)));
+        let fields = names
+            .iter()
+            .enumerate()
+            .map(|(at, name)| (name.as_str(), args.values(at)));
         let mut text = String::new();
         if event_type.is_windows() {
             let mut system = String::new();
@@ -24,11 +27,17 @@ pub(crate) fn raw(event_type: &EventType, columns: Vec<(String, Expr)>) -> Typed
                 for value in &values {
                     let value = escape(value);
                     let _ = match name {
-                        "_time" => write!(system, "<TimeCreated SystemTime='{}'/>", crate::functions::time::iso(&value)),
+                        "_time" => write!(
+                            system,
+                            "<TimeCreated SystemTime='{}'/>",
+                            crate::functions::time::iso(&value)
+                        ),
                         "host" => write!(system, "<Computer>{value}</Computer>"),
                         "Provider" => write!(system, "<Provider Name='{value}'/>"),
                         "UserID" => write!(system, "<Security UserID='{value}'/>"),
-                        name if crate::plan::is_system_field(name) => write!(system, "<{name}>{value}</{name}>"),
+                        name if crate::plan::is_system_field(name) => {
+                            write!(system, "<{name}>{value}</{name}>")
+                        }
                         name => write!(data, "<Data Name='{}'>{value}</Data>", escape(name)),
                     };
                 }
@@ -52,5 +61,8 @@ pub(crate) fn raw(event_type: &EventType, columns: Vec<(String, Expr)>) -> Typed
 }
 
 fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('\'', "&apos;")
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('\'', "&apos;")
 }

@@ -21,7 +21,11 @@ impl Search {
     /// All that is wrong with the text.
     pub fn parse(name: &str, text: &str, knowledge: &Knowledge) -> Result<Self, SearchError> {
         match syntax::parse(text, &knowledge.macros) {
-            Ok(pipeline) => Ok(Self { name: name.to_owned(), text: text.to_owned(), pipeline }),
+            Ok(pipeline) => Ok(Self {
+                name: name.to_owned(),
+                text: text.to_owned(),
+                pipeline,
+            }),
             Err(diagnostics) => Err(SearchError::new(name, text, diagnostics)),
         }
     }
@@ -63,7 +67,11 @@ pub struct SearchError {
 
 impl SearchError {
     pub(crate) fn new(name: &str, text: &str, diagnostics: Vec<Diagnostic>) -> Self {
-        Self { name: name.to_owned(), text: text.to_owned(), diagnostics }
+        Self {
+            name: name.to_owned(),
+            text: text.to_owned(),
+            diagnostics,
+        }
     }
 
     /// What is wrong, with places in the text.

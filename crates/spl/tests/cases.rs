@@ -48,13 +48,23 @@ struct World {
 #[test]
 fn all_cases() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
-    let mut files: Vec<_> = std::fs::read_dir(&folder).expect("the folder of cases").map(|entry| entry.expect("entry").path()).collect();
+    let mut files: Vec<_> = std::fs::read_dir(&folder)
+        .expect("the folder of cases")
+        .map(|entry| entry.expect("entry").path())
+        .collect();
     files.sort();
     let mut ran = 0;
     let mut failures = String::new();
-    for file in files.iter().filter(|file| file.extension().is_some_and(|ending| ending == "txt")) {
+    for file in files
+        .iter()
+        .filter(|file| file.extension().is_some_and(|ending| ending == "txt"))
+    {
         let text = std::fs::read_to_string(file).expect("a file of cases");
-        let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let name = file
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
         run_file(&name, &text, &mut ran, &mut failures);
     }
     println!("{ran} cases");
@@ -93,24 +103,58 @@ fn run_file(file: &str, text: &str, ran: &mut usize, failures: &mut String) {
                 let name = words.next().unwrap_or_default();
                 let name = name.split('(').next().unwrap_or_default();
                 let arguments: Vec<&str> = words.collect();
-                world.knowledge.macros.insert(name, &arguments, &block.join("\n"));
+                world
+                    .knowledge
+                    .macros
+                    .insert(name, &arguments, &block.join("\n"));
             }
-            "mapping" => world.knowledge.mappings.add_yaml(&block.join("\n")).unwrap_or_else(|error| panic!("{file}:{number}: {error}")),
-            "model" => world.knowledge.models.add_yaml(&block.join("\n")).unwrap_or_else(|error| panic!("{file}:{number}: {error}")),
-            "assets" => world.knowledge.assets.add_assets(block.join("\n").as_bytes()).unwrap_or_else(|error| panic!("{file}:{number}: {error}")),
-            "identities" => world.knowledge.assets.add_identities(block.join("\n").as_bytes()).unwrap_or_else(|error| panic!("{file}:{number}: {error}")),
+            "mapping" => world
+                .knowledge
+                .mappings
+                .add_yaml(&block.join("\n"))
+                .unwrap_or_else(|error| panic!("{file}:{number}: {error}")),
+            "model" => world
+                .knowledge
+                .models
+                .add_yaml(&block.join("\n"))
+                .unwrap_or_else(|error| panic!("{file}:{number}: {error}")),
+            "assets" => world
+                .knowledge
+                .assets
+                .add_assets(block.join("\n").as_bytes())
+                .unwrap_or_else(|error| panic!("{file}:{number}: {error}")),
+            "identities" => world
+                .knowledge
+                .assets
+                .add_identities(block.join("\n").as_bytes())
+                .unwrap_or_else(|error| panic!("{file}:{number}: {error}")),
             "case" => {
                 *ran += 1;
-                let split = block.iter().position(|line| line == "----").unwrap_or(block.len());
+                let split = block
+                    .iter()
+                    .position(|line| line == "----")
+                    .unwrap_or(block.len());
                 let search = block[..split].join("\n");
                 let expected = block.get(split + 1..).unwrap_or_default().join("\n");
                 let got = run(&world, rest, &search);
-                let fine = match expected.strip_prefix("error: ").or_else(|| expected.strip_prefix("warning: ")) {
-                    Some(part) => got.lines().next().is_some_and(|line| line.contains(part) && (line.starts_with("error") || line.starts_with("warning"))),
+                let fine = match expected
+                    .strip_prefix("error: ")
+                    .or_else(|| expected.strip_prefix("warning: "))
+                {
+                    Some(part) => got.lines().next().is_some_and(|line| {
+                        line.contains(part)
+                            && (line.starts_with("error") || line.starts_with("warning"))
+                    }),
                     None => got == expected,
                 };
                 if !fine {
-                    let _ = write!(failures, "\n{file}:{}: {rest}\n{search}\n  expected:\n{}\n  got:\n{}\n", number + 1, indent(&expected), indent(&got));
+                    let _ = write!(
+                        failures,
+                        "\n{file}:{}: {rest}\n{search}\n  expected:\n{}\n  got:\n{}\n",
+                        number + 1,
+                        indent(&expected),
+                        indent(&got)
+                    );
                 }
             }
             other => panic!("{file}:{}: `{other}` is no block", number + 1),
@@ -119,18 +163,29 @@ fn run_file(file: &str, text: &str, ran: &mut usize, failures: &mut String) {
 }
 
 fn indent(text: &str) -> String {
-    text.lines().map(|line| format!("    {line}")).collect::<Vec<_>>().join("\n")
+    text.lines()
+        .map(|line| format!("    {line}"))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 fn add_lookup(world: &mut World, rest: &str, block: &[String]) {
     let mut words = rest.split_whitespace();
-    let name = words.next().unwrap_or_default().trim_end_matches(".csv").to_owned();
+    let name = words
+        .next()
+        .unwrap_or_default()
+        .trim_end_matches(".csv")
+        .to_owned();
     let mut definition = LookupDefinition::new(&name);
     for word in words {
         match word.split_once('=') {
             Some(("case_sensitive_match", value)) => definition.case_sensitive = value != "false",
-            Some(("min_matches", value)) => definition.min_matches = value.parse().expect("a number"),
-            Some(("max_matches", value)) => definition.max_matches = value.parse().expect("a number"),
+            Some(("min_matches", value)) => {
+                definition.min_matches = value.parse().expect("a number")
+            }
+            Some(("max_matches", value)) => {
+                definition.max_matches = value.parse().expect("a number")
+            }
             Some(("default_match", value)) => definition.default_match = Some(value.to_owned()),
             _ => definition.add_match_types(word),
         }
@@ -193,7 +248,13 @@ fn single<'t>(text: &'t str, ends: &[char]) -> (String, &'t str) {
 fn run(world: &World, name: &str, text: &str) -> String {
     let mut collector = Collector::new(&Everything);
     for (index, event) in world.events.iter().enumerate() {
-        let one = |name: &str| event.iter().find(|(own, _)| own == name).and_then(|(_, values)| values.first()).cloned();
+        let one = |name: &str| {
+            event
+                .iter()
+                .find(|(own, _)| own == name)
+                .and_then(|(_, values)| values.first())
+                .cloned()
+        };
         let event_type = one("type").unwrap_or_else(|| "Test/1".to_owned());
         let (channel, id) = event_type.rsplit_once('/').expect("channel/id");
         let time: f64 = one("_time").map_or(1_700_000_000.0, |time| time.parse().expect("seconds"));
@@ -207,9 +268,14 @@ fn run(world: &World, name: &str, text: &str) -> String {
         };
         let table = collector.table(channel, id.parse().expect("a number"));
         collector.begin(table, &head);
-        for (name, values) in event.iter().filter(|(name, _)| !matches!(name.as_str(), "type" | "_time" | "host")) {
+        for (name, values) in event
+            .iter()
+            .filter(|(name, _)| !matches!(name.as_str(), "type" | "_time" | "host"))
+        {
             if let Some(column) = collector.column(table, name) {
-                values.iter().for_each(|value| collector.push(table, column, value));
+                values
+                    .iter()
+                    .for_each(|value| collector.push(table, column, value));
             }
         }
     }
@@ -220,8 +286,17 @@ fn run(world: &World, name: &str, text: &str) -> String {
         Ok(search) => search,
         Err(error) => return failure(&error),
     };
-    let engine = Engine::new(catalog, knowledge, EngineOptions { now: NOW, threads: 1 });
-    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let engine = Engine::new(
+        catalog,
+        knowledge,
+        EngineOptions {
+            now: NOW,
+            threads: 1,
+        },
+    );
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .expect("a runtime");
     match runtime.block_on(engine.run(&search)) {
         Ok(results) => shown(&results),
         Err(error) => failure(&error),
@@ -232,7 +307,13 @@ fn failure(error: &crabwalk_spl::SearchError) -> String {
     let messages: Vec<String> = error
         .diagnostics()
         .iter()
-        .map(|diagnostic| format!("{} {}", diagnostic.message, diagnostic.help.as_deref().unwrap_or_default()))
+        .map(|diagnostic| {
+            format!(
+                "{} {}",
+                diagnostic.message,
+                diagnostic.help.as_deref().unwrap_or_default()
+            )
+        })
         .collect();
     format!("error: {}", messages.join("; "))
 }
@@ -241,12 +322,24 @@ fn shown(results: &Results) -> String {
     let mut out: Vec<String> = results
         .warnings
         .iter()
-        .map(|warning| format!("warning: {} {}", warning.message, warning.help.as_deref().unwrap_or_default()).trim_end().to_owned())
+        .map(|warning| {
+            format!(
+                "warning: {} {}",
+                warning.message,
+                warning.help.as_deref().unwrap_or_default()
+            )
+            .trim_end()
+            .to_owned()
+        })
         .collect();
     for row in results.rows() {
         let mut cells = Vec::new();
         for column in &results.columns {
-            let values: Vec<String> = row.values(column).iter().map(|value| quoted(value)).collect();
+            let values: Vec<String> = row
+                .values(column)
+                .iter()
+                .map(|value| quoted(value))
+                .collect();
             let column = quoted(column);
             match values.as_slice() {
                 [] => {}
@@ -254,7 +347,11 @@ fn shown(results: &Results) -> String {
                 many => cells.push(format!("{column}=[{}]", many.join(","))),
             }
         }
-        out.push(if cells.is_empty() { "(empty row)".to_owned() } else { cells.join(" ") });
+        out.push(if cells.is_empty() {
+            "(empty row)".to_owned()
+        } else {
+            cells.join(" ")
+        });
     }
     if results.is_empty() {
         out.push("(none)".to_owned());
@@ -264,5 +361,16 @@ fn shown(results: &Results) -> String {
 
 fn quoted(value: &str) -> String {
     let plain = !value.is_empty() && !value.contains([' ', ',', '"', '[', ']', '=', '\n', '\t']);
-    if plain { value.to_owned() } else { format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n").replace('\t', "\\t")) }
+    if plain {
+        value.to_owned()
+    } else {
+        format!(
+            "\"{}\"",
+            value
+                .replace('\\', "\\\\")
+                .replace('"', "\\\"")
+                .replace('\n', "\\n")
+                .replace('\t', "\\t")
+        )
+    }
 }

@@ -11,33 +11,49 @@ use crate::value::number_of;
 
 /// Sorts numbers before text, each in its own order.
 pub(crate) fn sort_key(value: Typed) -> Expr {
-    call("spl_sort_key", String::new(), DataType::Utf8, vec![value.expr], |args| match args.text(0) {
-        None => Answer::Null,
-        Some(text) => Answer::Text(match number_of(&text) {
-            Some(number) => format!("0{:016x}", ordered_bits(number)),
-            None => format!("1{text}"),
-        }),
-    })
+    call(
+        "spl_sort_key",
+        String::new(),
+        DataType::Utf8,
+        vec![value.expr],
+        |args| match args.text(0) {
+            None => Answer::Null,
+            Some(text) => Answer::Text(match number_of(&text) {
+                Some(number) => format!("0{:016x}", ordered_bits(number)),
+                None => format!("1{text}"),
+            }),
+        },
+    )
     .expr
 }
 
 /// Sorts IP addresses by their value, before what is none.
 pub(crate) fn address_key(value: Typed) -> Expr {
-    call("spl_address_key", String::new(), DataType::Utf8, vec![value.expr], |args| match args.text(0) {
-        None => Answer::Null,
-        Some(text) => Answer::Text(match text.trim().parse::<IpAddr>() {
-            Ok(IpAddr::V4(address)) => format!("0{:032x}", u32::from(address)),
-            Ok(IpAddr::V6(address)) => format!("1{:032x}", u128::from(address)),
-            Err(_) => format!("2{text}"),
-        }),
-    })
+    call(
+        "spl_address_key",
+        String::new(),
+        DataType::Utf8,
+        vec![value.expr],
+        |args| match args.text(0) {
+            None => Answer::Null,
+            Some(text) => Answer::Text(match text.trim().parse::<IpAddr>() {
+                Ok(IpAddr::V4(address)) => format!("0{:032x}", u32::from(address)),
+                Ok(IpAddr::V6(address)) => format!("1{:032x}", u128::from(address)),
+                Err(_) => format!("2{text}"),
+            }),
+        },
+    )
     .expr
 }
 
 /// Bits that compare as the numbers do.
 fn ordered_bits(number: f64) -> u64 {
     let bits = number.to_bits();
-    if bits >> 63 == 0 { bits | (1 << 63) } else { !bits }
+    if bits >> 63 == 0 {
+        bits | (1 << 63)
+    } else {
+        !bits
+    }
 }
 
 #[cfg(test)]
@@ -47,6 +63,10 @@ mod tests {
     #[test]
     fn bits_compare_as_numbers() {
         let numbers = [f64::MIN, -10.5, -1.0, 0.0, 0.25, 2.0, 10.0, f64::MAX];
-        assert!(numbers.windows(2).all(|pair| ordered_bits(pair[0]) < ordered_bits(pair[1])));
+        assert!(
+            numbers
+                .windows(2)
+                .all(|pair| ordered_bits(pair[0]) < ordered_bits(pair[1]))
+        );
     }
 }

@@ -17,13 +17,23 @@ pub(crate) fn convert(function: &str, value: Typed) -> Option<Typed> {
         _ => return None,
     };
     let key = function.to_owned();
-    Some(call("spl_convert", key, DataType::Float64, vec![value.expr], move |args| {
-        args.text(0).and_then(|text| body(text.trim())).map_or(Answer::Null, Answer::Number)
-    }))
+    Some(call(
+        "spl_convert",
+        key,
+        DataType::Float64,
+        vec![value.expr],
+        move |args| {
+            args.text(0)
+                .and_then(|text| body(text.trim()))
+                .map_or(Answer::Null, Answer::Number)
+        },
+    ))
 }
 
 fn leading_number(text: &str) -> Option<f64> {
-    let end = text.find(|char: char| !(char.is_ascii_digit() || matches!(char, '.' | '-' | '+'))).unwrap_or(text.len());
+    let end = text
+        .find(|char: char| !(char.is_ascii_digit() || matches!(char, '.' | '-' | '+')))
+        .unwrap_or(text.len());
     number_of(&text[..end])
 }
 
@@ -40,13 +50,16 @@ fn kilobytes(text: &str) -> Option<f64> {
 /// `[D+]HH:MM:SS` → seconds.
 fn duration(text: &str) -> Option<f64> {
     let (days, clock) = text.split_once('+').unwrap_or(("0", text));
-    let clock = clock.split(':').try_fold(0.0, |sum, part| Some(sum * 60.0 + number_of(part)?))?;
+    let clock = clock
+        .split(':')
+        .try_fold(0.0, |sum, part| Some(sum * 60.0 + number_of(part)?))?;
     Some(number_of(days)? * 86_400.0 + clock)
 }
 
 /// `[MM:]SS.SSS` → seconds.
 fn minutes(text: &str) -> Option<f64> {
-    text.split(':').try_fold(0.0, |sum, part| Some(sum * 60.0 + number_of(part)?))
+    text.split(':')
+        .try_fold(0.0, |sum, part| Some(sum * 60.0 + number_of(part)?))
 }
 
 #[cfg(test)]

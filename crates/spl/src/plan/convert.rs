@@ -14,21 +14,28 @@ impl Planner<'_> {
         for conversion in &convert.conversions {
             let names: Vec<String> = if conversion.field.text.contains('*') {
                 let fits = |name: &String| {
-                    !is_hidden(name) && super::stats::wildcard_parts(&conversion.field.text, name).is_some()
+                    !is_hidden(name)
+                        && super::stats::wildcard_parts(&conversion.field.text, name).is_some()
                 };
                 rows.names().into_iter().filter(fits).collect()
             } else {
                 vec![conversion.field.text.clone()]
             };
             for name in names {
-                let Some(value) = rows.field(&name) else { continue };
+                let Some(value) = rows.field(&name) else {
+                    continue;
+                };
                 let output = match &conversion.output {
-                    Some(output) => {
-                        super::stats::renamed(&name, &conversion.field, output).unwrap_or_else(|| output.text.clone())
-                    }
+                    Some(output) => super::stats::renamed(&name, &conversion.field, output)
+                        .unwrap_or_else(|| output.text.clone()),
                     None => name.clone(),
                 };
-                if let Some(converted) = self.conversion(&conversion.function.text, value, format, conversion.function.span)? {
+                if let Some(converted) = self.conversion(
+                    &conversion.function.text,
+                    value,
+                    format,
+                    conversion.function.span,
+                )? {
                     assignments.push((output, as_value(converted).expr));
                 }
             }
@@ -36,8 +43,17 @@ impl Planner<'_> {
         at(span, rows.set(assignments))
     }
 
-    fn conversion(&self, function: &str, value: Typed, format: &str, span: Span) -> Result<Option<Typed>> {
-        let literal = |value: &str| Typed { expr: super::text(value), data_type: datafusion::arrow::datatypes::DataType::Utf8 };
+    fn conversion(
+        &self,
+        function: &str,
+        value: Typed,
+        format: &str,
+        span: Span,
+    ) -> Result<Option<Typed>> {
+        let literal = |value: &str| Typed {
+            expr: super::text(value),
+            data_type: datafusion::arrow::datatypes::DataType::Utf8,
+        };
         let call = |name: &str, args: Vec<Typed>| plan_call(name, args, span, &self.context);
         Ok(Some(match function {
             "ctime" => call("strftime", vec![value, literal(format)])?,
@@ -46,11 +62,15 @@ impl Planner<'_> {
             "auto" => value,
             "none" => return Ok(None),
             "rmcomma" => call("replace", vec![value, literal(","), literal("")])?,
-            "num" | "rmunit" | "memk" | "dur2sec" | "mstime" => return Ok(crate::ops::units::convert(function, value)),
+            "num" | "rmunit" | "memk" | "dur2sec" | "mstime" => {
+                return Ok(crate::ops::units::convert(function, value));
+            }
             other => {
                 return Err(diagnostic(
                     span,
-                    format!("`convert` knows no function `{other}`: there are auto, ctime, dur2sec, memk, mktime, mstime, none, num, rmcomma, rmunit"),
+                    format!(
+                        "`convert` knows no function `{other}`: there are auto, ctime, dur2sec, memk, mktime, mstime, none, num, rmcomma, rmunit"
+                    ),
                 ));
             }
         }))

@@ -2,7 +2,9 @@
 
 use datafusion::functions_window::row_number::row_number_udwf;
 use datafusion::logical_expr::expr::{WindowFunction, WindowFunctionParams};
-use datafusion::logical_expr::{Expr, LogicalPlanBuilder, SortExpr, WindowFrame, WindowFunctionDefinition, lit};
+use datafusion::logical_expr::{
+    Expr, LogicalPlanBuilder, SortExpr, WindowFrame, WindowFunctionDefinition, lit,
+};
 
 use super::{Order, Planner, Result, Rows, at, column, diagnostic};
 use crate::expr::Fields;
@@ -15,13 +17,28 @@ const RANK: &str = "__rank";
 
 impl Planner<'_> {
     pub(super) fn dedup(&mut self, rows: Rows, command: &CommandKind, span: Span) -> Result<Rows> {
-        let CommandKind::Dedup { count, fields, keep_events, keep_empty, consecutive, sort } = command else {
+        let CommandKind::Dedup {
+            count,
+            fields,
+            keep_events,
+            keep_empty,
+            consecutive,
+            sort,
+        } = command
+        else {
             return Ok(rows);
         };
         if *consecutive {
-            return Err(diagnostic(span, "`dedup consecutive=true` is not run by this version of Crabwalk"));
+            return Err(diagnostic(
+                span,
+                "`dedup consecutive=true` is not run by this version of Crabwalk",
+            ));
         }
-        let rows = if sort.is_empty() { rows } else { self.sort(rows, 0, sort, span)? };
+        let rows = if sort.is_empty() {
+            rows
+        } else {
+            self.sort(rows, 0, sort, span)?
+        };
         let before = rows.clone();
         let rows = at(span, numbered(rows))?;
         let mut present = Vec::new();
@@ -35,7 +52,10 @@ impl Planner<'_> {
                 None => present.push(lit(false)),
             }
         }
-        let complete = present.into_iter().reduce(Expr::and).unwrap_or_else(|| lit(true));
+        let complete = present
+            .into_iter()
+            .reduce(Expr::and)
+            .unwrap_or_else(|| lit(true));
         let rank = row_number(groups, vec![SortExpr::new(column(PLACE), true, false)]);
         let plan = LogicalPlanBuilder::from(rows.plan.clone()).window(vec![rank.alias(RANK)]);
         let plan = at(span, plan.and_then(LogicalPlanBuilder::build))?;
@@ -57,31 +77,50 @@ impl Planner<'_> {
         };
         let order = Order::Keys(vec![SortExpr::new(column(PLACE), true, false)]);
         let mut kept = at(span, Rows { order, ..kept }.ordered())?;
-        let columns = before.all_names().into_iter().map(|name| (name.clone(), column(&name))).collect();
+        let columns = before
+            .all_names()
+            .into_iter()
+            .map(|name| (name.clone(), column(&name)))
+            .collect();
         kept = at(span, kept.project(columns))?;
-        Ok(Rows { order: before.order, ..kept })
+        Ok(Rows {
+            order: before.order,
+            ..kept
+        })
     }
 }
 
 /// Adds the place of each row in the order of results.
-pub(super) fn numbered(rows: Rows) -> std::result::Result<Rows, datafusion::error::DataFusionError> {
+pub(super) fn numbered(
+    rows: Rows,
+) -> std::result::Result<Rows, datafusion::error::DataFusionError> {
     let keys = match &rows.order {
         Order::Keys(keys) => keys.clone(),
         Order::Newest if rows.has(super::ORDER) => {
             let mut keys = vec![SortExpr::new(column(super::ORDER), false, false)];
             if rows.has(crabwalk_events::catalog::REF) {
-                keys.push(SortExpr::new(column(crabwalk_events::catalog::REF), true, false));
+                keys.push(SortExpr::new(
+                    column(crabwalk_events::catalog::REF),
+                    true,
+                    false,
+                ));
             }
             keys
         }
         Order::Newest | Order::AsIs => Vec::new(),
     };
-    let plan = LogicalPlanBuilder::from(rows.plan.clone()).window(vec![row_number(Vec::new(), keys).alias(PLACE)])?.build()?;
+    let plan = LogicalPlanBuilder::from(rows.plan.clone())
+        .window(vec![row_number(Vec::new(), keys).alias(PLACE)])?
+        .build()?;
     Ok(rows.with(plan))
 }
 
 fn row_number(partition_by: Vec<Expr>, order_by: Vec<SortExpr>) -> Expr {
-    let frame = WindowFrame::new(if order_by.is_empty() { None } else { Some(false) });
+    let frame = WindowFrame::new(if order_by.is_empty() {
+        None
+    } else {
+        Some(false)
+    });
     Expr::WindowFunction(Box::new(WindowFunction {
         fun: WindowFunctionDefinition::WindowUDF(row_number_udwf()),
         params: WindowFunctionParams {

@@ -18,8 +18,12 @@ use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{EmptyRelation, Expr, LogicalPlan, LogicalPlanBuilder, Union, lit};
 
 use super::needs::{Needs, visit_fields};
-use super::{ORDER, Order, Planner, Result, Rows, at, cast_to, column, common_type, diagnostic, text};
-use crate::expr::{Fields, Typed, plan_expr, search_compare, search_equals, search_matches_literal};
+use super::{
+    ORDER, Order, Planner, Result, Rows, at, cast_to, column, common_type, diagnostic, text,
+};
+use crate::expr::{
+    Fields, Typed, plan_expr, search_compare, search_equals, search_matches_literal,
+};
 use crate::knowledge::Knowledge;
 use crate::syntax::ast::{self, CompareOp, Name, SearchExpr, SearchValue, Span};
 use crate::syntax::{Diagnostic, parse_expr};
@@ -34,8 +38,14 @@ pub(crate) struct TypeInfo {
 
 impl TypeInfo {
     pub fn new(event_type: EventType, knowledge: &Knowledge) -> Self {
-        let mapping = knowledge.mappings.of(&event_type.channel, event_type.event_id);
-        Self { event_type, mapping, expressions: RefCell::default() }
+        let mapping = knowledge
+            .mappings
+            .of(&event_type.channel, event_type.event_id);
+        Self {
+            event_type,
+            mapping,
+            expressions: RefCell::default(),
+        }
     }
 
     /// The expression of an alias. A mapping that cannot be read is reported when content is loaded, and is no alias.
@@ -43,8 +53,14 @@ impl TypeInfo {
         if let Some(known) = self.expressions.borrow().get(name) {
             return known.clone();
         }
-        let parsed = self.mapping.aliases.get(name).and_then(|text| parse_expr(text).ok());
-        self.expressions.borrow_mut().insert(name.to_owned(), parsed.clone());
+        let parsed = self
+            .mapping
+            .aliases
+            .get(name)
+            .and_then(|text| parse_expr(text).ok());
+        self.expressions
+            .borrow_mut()
+            .insert(name.to_owned(), parsed.clone());
         parsed
     }
 
@@ -56,7 +72,11 @@ impl TypeInfo {
             "Channel" | "LogName" if windows => vec![channel.clone()],
             "EventID" | "EventCode" if windows => vec![event_id.to_string()],
             "source" if windows => {
-                vec![format!("XmlWinEventLog:{channel}"), format!("WinEventLog:{channel}"), channel.clone()]
+                vec![
+                    format!("XmlWinEventLog:{channel}"),
+                    format!("WinEventLog:{channel}"),
+                    channel.clone(),
+                ]
             }
             "sourcetype" if windows => vec![
                 "XmlWinEventLog".to_owned(),
@@ -66,7 +86,12 @@ impl TypeInfo {
             ],
             "source" if channel.starts_with("zeek:") => vec![channel.clone()],
             "sourcetype" => match channel.strip_prefix("zeek:") {
-                Some(log) => vec![channel.clone(), format!("zeek:{log}:json"), format!("bro:{log}"), format!("bro:{log}:json")],
+                Some(log) => vec![
+                    channel.clone(),
+                    format!("zeek:{log}:json"),
+                    format!("bro:{log}"),
+                    format!("bro:{log}:json"),
+                ],
                 None => vec![channel.clone()],
             },
             _ => return None,
@@ -75,18 +100,32 @@ impl TypeInfo {
 
     /// Whether any event of this type can have the field.
     pub fn can_have(&self, name: &str, knowledge: &Knowledge) -> bool {
-        matches!(name, "_time" | "_raw" | "host" | "index" | "linecount" | "punct" | "splunk_server" | "timestamp")
-            || (self.event_type.is_windows() && matches!(name, "Computer" | "ComputerName"))
+        matches!(
+            name,
+            "_time"
+                | "_raw"
+                | "host"
+                | "index"
+                | "linecount"
+                | "punct"
+                | "splunk_server"
+                | "timestamp"
+        ) || (self.event_type.is_windows() && matches!(name, "Computer" | "ComputerName"))
             || self.constants(name).is_some()
             || self.mapping.event_data.contains(name)
             || self.mapping.aliases.contains_key(name)
             || SYSTEM_FIELDS.contains(&name)
-            || Assets::split_field(name).is_some_and(|(entity, ..)| self.can_have(entity, knowledge))
+            || Assets::split_field(name)
+                .is_some_and(|(entity, ..)| self.can_have(entity, knowledge))
     }
 
     /// Every name that [`can_have`](Self::can_have) agrees to, for suggestions.
     fn names(&self) -> impl Iterator<Item = &str> {
-        self.mapping.event_data.iter().chain(self.mapping.aliases.keys()).map(String::as_str)
+        self.mapping
+            .event_data
+            .iter()
+            .chain(self.mapping.aliases.keys())
+            .map(String::as_str)
     }
 
     /// The columns that are read when `names` are asked for.
@@ -138,12 +177,21 @@ pub(crate) struct TypeView<'a, 'p> {
 
 impl<'a, 'p> TypeView<'a, 'p> {
     pub fn new(planner: &'a Planner<'p>, info: &'a TypeInfo, table: &'a Table) -> Self {
-        Self { planner, info, table, resolving: RefCell::default(), cache: RefCell::default() }
+        Self {
+            planner,
+            info,
+            table,
+            resolving: RefCell::default(),
+            cache: RefCell::default(),
+        }
     }
 
     fn physical(&self, name: &str) -> Option<Typed> {
         let field = self.table.schema().field_with_name(name).ok()?;
-        (name != REF).then(|| Typed { expr: column(name), data_type: field.data_type().clone() })
+        (name != REF).then(|| Typed {
+            expr: column(name),
+            data_type: field.data_type().clone(),
+        })
     }
 
     fn resolve(&self, name: &str) -> Option<Typed> {
@@ -154,7 +202,10 @@ impl<'a, 'p> TypeView<'a, 'p> {
             return self.physical("host");
         }
         if let Some(values) = self.info.constants(name) {
-            return values.into_iter().next().map(|value| Typed { expr: text(value), data_type: DataType::Utf8 });
+            return values.into_iter().next().map(|value| Typed {
+                expr: text(value),
+                data_type: DataType::Utf8,
+            });
         }
         if name == "_raw" {
             return Some(self.raw());
@@ -173,19 +224,40 @@ impl<'a, 'p> TypeView<'a, 'p> {
         }
         let (entity, identity, attribute) = Assets::split_field(name)?;
         let assets = &self.planner.knowledge.assets;
-        let entities = if identity { &assets.identities } else { &assets.assets };
+        let entities = if identity {
+            &assets.identities
+        } else {
+            &assets.assets
+        };
         if entities.is_empty() {
             return None;
         }
         let entity = self.field(entity)?;
-        Some(crate::enrich::enrich(self.planner.knowledge, entity, identity, attribute))
+        Some(crate::enrich::enrich(
+            self.planner.knowledge,
+            entity,
+            identity,
+            attribute,
+        ))
     }
 
     /// The event as text, made from its columns.
     fn raw(&self) -> Typed {
-        let names: Vec<String> =
-            self.table.schema().fields().iter().map(|field| field.name().clone()).filter(|name| name != REF).collect();
-        crate::raw::raw(&self.info.event_type, names.iter().map(|name| (name.clone(), column(name))).collect())
+        let names: Vec<String> = self
+            .table
+            .schema()
+            .fields()
+            .iter()
+            .map(|field| field.name().clone())
+            .filter(|name| name != REF)
+            .collect();
+        crate::raw::raw(
+            &self.info.event_type,
+            names
+                .iter()
+                .map(|name| (name.clone(), column(name)))
+                .collect(),
+        )
     }
 }
 
@@ -197,7 +269,9 @@ impl Fields for TypeView<'_, '_> {
         let found = self.resolve(name);
         // While an alias is being resolved its own name means something else.
         if self.resolving.borrow().is_empty() {
-            self.cache.borrow_mut().insert(name.to_owned(), found.clone());
+            self.cache
+                .borrow_mut()
+                .insert(name.to_owned(), found.clone());
         }
         found
     }
@@ -270,7 +344,10 @@ impl Scope for TypeView<'_, '_> {
         }
         // An alias that is a constant of the type, such as `action: "success"`.
         match self.field(name)?.expr {
-            Expr::Literal(value, _) => value.try_as_str().flatten().map(|value| vec![value.to_owned()]),
+            Expr::Literal(value, _) => value
+                .try_as_str()
+                .flatten()
+                .map(|value| vec![value.to_owned()]),
             _ => None,
         }
     }
@@ -281,7 +358,11 @@ impl Scope for TypeView<'_, '_> {
 
     fn texts(&self) -> Vec<Typed> {
         let fields = self.table.schema().fields();
-        fields.iter().map(|field| field.name().as_str()).filter_map(|name| self.physical(name)).collect()
+        fields
+            .iter()
+            .map(|field| field.name().as_str())
+            .filter_map(|name| self.physical(name))
+            .collect()
     }
 }
 
@@ -295,7 +376,10 @@ impl Scope for Rows {
     }
 
     fn texts(&self) -> Vec<Typed> {
-        self.names().iter().filter_map(|name| self.field(name)).collect()
+        self.names()
+            .iter()
+            .filter_map(|name| self.field(name))
+            .collect()
     }
 }
 
@@ -309,11 +393,17 @@ impl Scope for StaticScope<'_> {
 
     fn value(&self, name: &str) -> Option<Typed> {
         // A name stands for itself; nobody runs this expression.
-        Some(Typed { expr: column(name), data_type: DataType::Utf8 })
+        Some(Typed {
+            expr: column(name),
+            data_type: DataType::Utf8,
+        })
     }
 
     fn texts(&self) -> Vec<Typed> {
-        vec![Typed { expr: column("_raw"), data_type: DataType::Utf8 }]
+        vec![Typed {
+            expr: column("_raw"),
+            data_type: DataType::Utf8,
+        }]
     }
 }
 
@@ -335,7 +425,11 @@ impl Scope for FieldScope<'_> {
 }
 
 /// Specialises a search clause.
-pub(crate) fn fold(expr: &SearchExpr, scope: &dyn Scope, context: &crate::expr::EvalContext) -> Result<Folded> {
+pub(crate) fn fold(
+    expr: &SearchExpr,
+    scope: &dyn Scope,
+    context: &crate::expr::EvalContext,
+) -> Result<Folded> {
     match expr {
         SearchExpr::And(all) => Folded::all(all.iter().map(|expr| fold(expr, scope, context))),
         SearchExpr::Or(any) => Folded::any(any.iter().map(|expr| fold(expr, scope, context))),
@@ -343,9 +437,10 @@ pub(crate) fn fold(expr: &SearchExpr, scope: &dyn Scope, context: &crate::expr::
         SearchExpr::Compare { field, op, value } => compare(field, *op, value, scope, context),
         SearchExpr::In { field, values } => equals(field, values, scope),
         SearchExpr::Term(term) => Ok(word(term, scope)),
-        SearchExpr::Subsearch(pipeline) => {
-            Err(diagnostic(pipeline.span, "a subsearch inside a search clause is not run by this version of Crabwalk"))
-        }
+        SearchExpr::Subsearch(pipeline) => Err(diagnostic(
+            pipeline.span,
+            "a subsearch inside a search clause is not run by this version of Crabwalk",
+        )),
     }
 }
 
@@ -357,9 +452,13 @@ fn compare(
     context: &crate::expr::EvalContext,
 ) -> Result<Folded> {
     match (field.text.as_str(), op) {
-        ("earliest" | "latest", CompareOp::Eq) => return time_limit(&field.text, value, scope, context),
+        ("earliest" | "latest", CompareOp::Eq) => {
+            return time_limit(&field.text, value, scope, context);
+        }
         // Everything that was read is in every index.
-        ("index", CompareOp::Eq) if scope.value("index").is_none() => return Ok(Folded::Known(true)),
+        ("index", CompareOp::Eq) if scope.value("index").is_none() => {
+            return Ok(Folded::Known(true));
+        }
         _ => {}
     }
     match op {
@@ -369,22 +468,39 @@ fn compare(
             if scope.constants(&field.text).is_some() || scope.unequal_when_missing() {
                 return Ok(equal.not());
             }
-            let Some(present) = scope.value(&field.text) else { return Ok(Folded::Known(false)) };
-            Folded::all([Ok(Folded::Open(present.expr.is_not_null())), Ok(equal.not())])
+            let Some(present) = scope.value(&field.text) else {
+                return Ok(Folded::Known(false));
+            };
+            Folded::all([
+                Ok(Folded::Open(present.expr.is_not_null())),
+                Ok(equal.not()),
+            ])
         }
         CompareOp::Lt | CompareOp::Le | CompareOp::Gt | CompareOp::Ge => {
-            let Some(typed) = scope.value(&field.text) else { return Ok(Folded::Known(false)) };
-            Ok(Folded::Open(or_false(search_compare(typed, op, &value.text))))
+            let Some(typed) = scope.value(&field.text) else {
+                return Ok(Folded::Known(false));
+            };
+            Ok(Folded::Open(or_false(search_compare(
+                typed,
+                op,
+                &value.text,
+            ))))
         }
     }
 }
 
 fn equals(field: &Name, values: &[SearchValue], scope: &dyn Scope) -> Result<Folded> {
     if let Some(constants) = scope.constants(&field.text) {
-        let fits = constants.iter().any(|own| values.iter().any(|value| search_matches_literal(own, &value.text)));
+        let fits = constants.iter().any(|own| {
+            values
+                .iter()
+                .any(|value| search_matches_literal(own, &value.text))
+        });
         return Ok(Folded::Known(fits));
     }
-    let Some(typed) = scope.value(&field.text) else { return Ok(Folded::Known(false)) };
+    let Some(typed) = scope.value(&field.text) else {
+        return Ok(Folded::Known(false));
+    };
     if values.iter().any(|value| value.text == "*") {
         return Ok(Folded::Open(typed.expr.is_not_null()));
     }
@@ -398,17 +514,39 @@ fn word(term: &SearchValue, scope: &dyn Scope) -> Folded {
         return Folded::Known(true);
     }
     let pattern = vec![format!("*{}*", term.text)];
-    let found = scope.texts().into_iter().map(|typed| or_false(search_equals(typed, &pattern)));
-    found.reduce(Expr::or).map_or(Folded::Known(false), Folded::Open)
+    let found = scope
+        .texts()
+        .into_iter()
+        .map(|typed| or_false(search_equals(typed, &pattern)));
+    found
+        .reduce(Expr::or)
+        .map_or(Folded::Known(false), Folded::Open)
 }
 
 /// `earliest=` (inclusive) and `latest=` (exclusive): epoch seconds, a relative modifier, or `now`.
-fn time_limit(name: &str, value: &SearchValue, scope: &dyn Scope, context: &crate::expr::EvalContext) -> Result<Folded> {
+fn time_limit(
+    name: &str,
+    value: &SearchValue,
+    scope: &dyn Scope,
+    context: &crate::expr::EvalContext,
+) -> Result<Folded> {
     let limit = crate::expr::time_modifier(&value.text, context).ok_or_else(|| {
-        diagnostic(value.span, format!("`{}` is no time: write `-24h@h`, seconds since 1970, `%m/%d/%Y:%H:%M:%S` or `now`", value.text))
+        diagnostic(
+            value.span,
+            format!(
+                "`{}` is no time: write `-24h@h`, seconds since 1970, `%m/%d/%Y:%H:%M:%S` or `now`",
+                value.text
+            ),
+        )
     })?;
-    let Some(time) = scope.value("_time") else { return Ok(Folded::Known(true)) };
-    Ok(Folded::Open(if name == "earliest" { time.expr.gt_eq(lit(limit)) } else { time.expr.lt(lit(limit)) }))
+    let Some(time) = scope.value("_time") else {
+        return Ok(Folded::Known(true));
+    };
+    Ok(Folded::Open(if name == "earliest" {
+        time.expr.gt_eq(lit(limit))
+    } else {
+        time.expr.lt(lit(limit))
+    }))
 }
 
 fn or_false(condition: Expr) -> Expr {
@@ -417,7 +555,11 @@ fn or_false(condition: Expr) -> Expr {
 
 impl Planner<'_> {
     /// The condition of a `search` command further down, `None` where it always holds.
-    pub(super) fn search_condition(&mut self, expr: &SearchExpr, rows: &Rows) -> Result<Option<Expr>> {
+    pub(super) fn search_condition(
+        &mut self,
+        expr: &SearchExpr,
+        rows: &Rows,
+    ) -> Result<Option<Expr>> {
         Ok(match fold(expr, rows, &self.context)? {
             Folded::Known(true) => None,
             Folded::Known(false) => Some(lit(false)),
@@ -426,13 +568,23 @@ impl Planner<'_> {
     }
 
     /// `search` as the first command.
-    pub(super) fn raw_search(&mut self, expr: &SearchExpr, needs: &Needs, span: Span) -> Result<Rows> {
+    pub(super) fn raw_search(
+        &mut self,
+        expr: &SearchExpr,
+        needs: &Needs,
+        span: Span,
+    ) -> Result<Rows> {
         let mut members = Vec::new();
         let infos: Vec<(Arc<Table>, TypeInfo)> = self
             .catalog
             .tables()
             .iter()
-            .map(|table| (Arc::clone(table), TypeInfo::new(table.event_type.clone(), self.knowledge)))
+            .map(|table| {
+                (
+                    Arc::clone(table),
+                    TypeInfo::new(table.event_type.clone(), self.knowledge),
+                )
+            })
             .collect();
         for (table, info) in &infos {
             match fold(expr, &StaticScope(info), &self.context)? {
@@ -440,7 +592,8 @@ impl Planner<'_> {
                 Folded::Known(true) | Folded::Open(_) => members.push((table, info)),
             }
         }
-        self.event_types.extend(members.iter().map(|(table, _)| table.event_type.clone()));
+        self.event_types
+            .extend(members.iter().map(|(table, _)| table.event_type.clone()));
         self.warn_of_unknown_fields(expr, needs, &members);
 
         let mut parts = Vec::new();
@@ -454,13 +607,23 @@ impl Planner<'_> {
                 Folded::Known(true) => None,
                 Folded::Open(filter) => Some(filter),
             };
-            let mut names: Vec<String> =
-                needs.names().filter(|name| !name.starts_with('_') || *name == "_raw").map(str::to_owned).collect();
+            let mut names: Vec<String> = needs
+                .names()
+                .filter(|name| !name.starts_with('_') || *name == "_raw")
+                .map(str::to_owned)
+                .collect();
             if needs.all_columns {
                 for name in ["host", "source", "sourcetype", "Channel", "EventCode"] {
                     names.push(name.to_owned());
                 }
-                names.extend(table.schema().fields().iter().map(|field| field.name().clone()).filter(|name| !name.starts_with('_')));
+                names.extend(
+                    table
+                        .schema()
+                        .fields()
+                        .iter()
+                        .map(|field| field.name().clone())
+                        .filter(|name| !name.starts_with('_')),
+                );
             }
             if needs.all_names {
                 names.extend(info.mapping.aliases.keys().cloned());
@@ -473,11 +636,22 @@ impl Planner<'_> {
                     fields.push((name, typed));
                 }
             }
-            parts.push(Part { table: Arc::clone(table), filter, fields });
+            parts.push(Part {
+                table: Arc::clone(table),
+                filter,
+                fields,
+            });
         }
         // Columns in the order in which the search names them, then the rest by name.
-        let mut names: Vec<String> = needs.names().filter(|name| !matches!(*name, "_time" | REF)).map(str::to_owned).collect();
-        let mut more: BTreeSet<String> = parts.iter().flat_map(|part| part.fields.iter().map(|(name, _)| name.clone())).collect();
+        let mut names: Vec<String> = needs
+            .names()
+            .filter(|name| !matches!(*name, "_time" | REF))
+            .map(str::to_owned)
+            .collect();
+        let mut more: BTreeSet<String> = parts
+            .iter()
+            .flat_map(|part| part.fields.iter().map(|(name, _)| name.clone()))
+            .collect();
         if needs.all_columns {
             let first = ["host", "source", "sourcetype", "Channel", "EventCode"].map(str::to_owned);
             names.retain(|name| !first.contains(name));
@@ -516,19 +690,34 @@ impl Planner<'_> {
         } else if plans.len() == 1 {
             plans.remove(0)
         } else {
-            LogicalPlan::Union(at(span, Union::try_new(plans.into_iter().map(Arc::new).collect()))?)
+            LogicalPlan::Union(at(
+                span,
+                Union::try_new(plans.into_iter().map(Arc::new).collect()),
+            )?)
         };
-        Ok(Rows { plan, order: Order::Newest, empty, open: false })
+        Ok(Rows {
+            plan,
+            order: Order::Newest,
+            empty,
+            open: false,
+        })
     }
 
     /// Warns of fields that no event of the search can have: most often they are mistyped.
-    fn warn_of_unknown_fields(&mut self, expr: &SearchExpr, needs: &Needs, members: &[(&Arc<Table>, &TypeInfo)]) {
+    fn warn_of_unknown_fields(
+        &mut self,
+        expr: &SearchExpr,
+        needs: &Needs,
+        members: &[(&Arc<Table>, &TypeInfo)],
+    ) {
         let unknown: Vec<(&str, Span)> = needs
             .named
             .iter()
             .filter_map(|(name, span)| Some((name.as_str(), (*span)?)))
             .filter(|(name, _)| {
-                !members.iter().any(|(table, info)| table.fields_seen.contains(*name) || info.can_have(name, self.knowledge))
+                !members.iter().any(|(table, info)| {
+                    table.fields_seen.contains(*name) || info.can_have(name, self.knowledge)
+                })
             })
             .collect();
         if unknown.is_empty() {
@@ -541,7 +730,12 @@ impl Planner<'_> {
             .known_types()
             .into_iter()
             .map(|event_type| TypeInfo::new(event_type, self.knowledge))
-            .filter(|info| matches!(fold(expr, &StaticScope(info), &self.context), Ok(Folded::Known(true) | Folded::Open(_))))
+            .filter(|info| {
+                matches!(
+                    fold(expr, &StaticScope(info), &self.context),
+                    Ok(Folded::Known(true) | Folded::Open(_))
+                )
+            })
             .collect();
         if known.is_empty() && members.is_empty() {
             return;
@@ -554,9 +748,15 @@ impl Planner<'_> {
             let names = known
                 .iter()
                 .flat_map(TypeInfo::names)
-                .chain(members.iter().flat_map(|(table, info)| info.names().chain(table.fields_seen.iter().map(String::as_str))))
+                .chain(members.iter().flat_map(|(table, info)| {
+                    info.names()
+                        .chain(table.fields_seen.iter().map(String::as_str))
+                }))
                 .chain(["EventCode", "source", "sourcetype", "host", "Channel"]);
-            let mut warning = diagnostic(span, format!("no event type of this search has a field `{name}`"));
+            let mut warning = diagnostic(
+                span,
+                format!("no event type of this search has a field `{name}`"),
+            );
             warning.help = did_you_mean(name, names);
             warnings.push(warning);
         }
@@ -568,7 +768,12 @@ impl Planner<'_> {
 pub(crate) fn did_you_mean<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> Option<String> {
     let lower = name.to_lowercase();
     let (score, best) = known
-        .map(|candidate| (strsim::jaro_winkler(&lower, &candidate.to_lowercase()), candidate))
+        .map(|candidate| {
+            (
+                strsim::jaro_winkler(&lower, &candidate.to_lowercase()),
+                candidate,
+            )
+        })
         .max_by(|a, b| a.0.total_cmp(&b.0).then_with(|| b.1.cmp(a.1)))?;
     (score > 0.85).then(|| format!("did you mean `{best}`?"))
 }
@@ -582,11 +787,19 @@ pub(crate) struct Part {
 
 impl Part {
     fn field(&self, name: &str) -> Option<&Typed> {
-        self.fields.iter().find(|(own, _)| own == name).map(|(_, typed)| typed)
+        self.fields
+            .iter()
+            .find(|(own, _)| own == name)
+            .map(|(_, typed)| typed)
     }
 
-    fn plan(self, names: &[String], types: &[DataType]) -> std::result::Result<LogicalPlan, DataFusionError> {
-        let mut builder = LogicalPlanBuilder::scan("event", provider_as_source(self.table.provider()), None)?;
+    fn plan(
+        self,
+        names: &[String],
+        types: &[DataType],
+    ) -> std::result::Result<LogicalPlan, DataFusionError> {
+        let mut builder =
+            LogicalPlanBuilder::scan("event", provider_as_source(self.table.provider()), None)?;
         if let Some(filter) = &self.filter {
             builder = builder.filter(filter.clone())?;
         }
@@ -607,19 +820,40 @@ impl Part {
 }
 
 /// No rows, with the columns of a search.
-fn nothing(names: &[String], types: &[DataType]) -> std::result::Result<LogicalPlan, DataFusionError> {
+fn nothing(
+    names: &[String],
+    types: &[DataType],
+) -> std::result::Result<LogicalPlan, DataFusionError> {
     let mut fields = vec![
         Field::new(REF, DataType::UInt64, false),
         Field::new(ORDER, DataType::Float64, false),
         Field::new("_time", DataType::Float64, false),
     ];
-    fields.extend(names.iter().zip(types).map(|(name, data_type)| Field::new(name, data_type.clone(), true)));
-    let fields = fields.into_iter().map(|field| (None, Arc::new(field))).collect();
+    fields.extend(
+        names
+            .iter()
+            .zip(types)
+            .map(|(name, data_type)| Field::new(name, data_type.clone(), true)),
+    );
+    let fields = fields
+        .into_iter()
+        .map(|field| (None, Arc::new(field)))
+        .collect();
     let schema = DFSchema::new_with_metadata(fields, std::collections::HashMap::new())?;
-    Ok(LogicalPlan::EmptyRelation(EmptyRelation { produce_one_row: false, schema: Arc::new(schema) }))
+    Ok(LogicalPlan::EmptyRelation(EmptyRelation {
+        produce_one_row: false,
+        schema: Arc::new(schema),
+    }))
 }
 
 /// Whether the search clause of a first command can fit events of this type.
-pub(crate) fn may_read(expr: &SearchExpr, info: &TypeInfo, context: &crate::expr::EvalContext) -> std::result::Result<bool, Diagnostic> {
-    Ok(!matches!(fold(expr, &StaticScope(info), context)?, Folded::Known(false)))
+pub(crate) fn may_read(
+    expr: &SearchExpr,
+    info: &TypeInfo,
+    context: &crate::expr::EvalContext,
+) -> std::result::Result<bool, Diagnostic> {
+    Ok(!matches!(
+        fold(expr, &StaticScope(info), context)?,
+        Folded::Known(false)
+    ))
 }

@@ -11,7 +11,10 @@ use crate::syntax::ast::{Span, Stats};
 impl Planner<'_> {
     pub(super) fn eventstats(&mut self, rows: Rows, stats: &Stats, span: Span) -> Result<Rows> {
         let by: Vec<String> = stats.by.iter().map(|by| by.field.text.clone()).collect();
-        let time = [ORDER, "_time"].into_iter().find(|name| rows.has(name)).map(column);
+        let time = [ORDER, "_time"]
+            .into_iter()
+            .find(|name| rows.has(name))
+            .map(column);
         // A row without one of the fields belongs to no group: it stays, and gets no aggregates.
         let mut grouped = Vec::new();
         for name in &by {
@@ -20,10 +23,16 @@ impl Planner<'_> {
                 None => return self.no_eventstats(rows, stats, &by, span),
             }
         }
-        let complete = grouped.iter().map(|expr| expr.clone().is_not_null()).reduce(Expr::and);
+        let complete = grouped
+            .iter()
+            .map(|expr| expr.clone().is_not_null())
+            .reduce(Expr::and);
         let mut windows = Vec::new();
         let mut outputs = Vec::new();
-        for (index, (aggregation, argument, output)) in expand(&stats.aggregations, &rows, &by).into_iter().enumerate() {
+        for (index, (aggregation, argument, output)) in expand(&stats.aggregations, &rows, &by)
+            .into_iter()
+            .enumerate()
+        {
             let argument = match argument {
                 None => None,
                 Some(Argument::Field(name)) => Some(rows.field(&name).unwrap_or(Typed {
@@ -32,13 +41,27 @@ impl Planner<'_> {
                 })),
                 Some(Argument::Eval(expr)) => Some(plan_expr(expr, &rows, &self.context)?),
             };
-            let typed = plan_aggregate(&aggregation.function, aggregation.span, argument, time.clone())?;
+            let typed = plan_aggregate(
+                &aggregation.function,
+                aggregation.span,
+                argument,
+                time.clone(),
+            )?;
             let Some(window) = as_window(typed.expr, &grouped) else {
-                return Err(diagnostic(aggregation.span, format!("`{}` cannot be used with `eventstats`", aggregation.function)));
+                return Err(diagnostic(
+                    aggregation.span,
+                    format!(
+                        "`{}` cannot be used with `eventstats`",
+                        aggregation.function
+                    ),
+                ));
             };
             let name = format!("__window{index}");
             windows.push(window.alias(name.clone()));
-            let value = Typed { expr: column(&name), data_type: typed.data_type };
+            let value = Typed {
+                expr: column(&name),
+                data_type: typed.data_type,
+            };
             let value = match &complete {
                 Some(complete) => super::null_if(Expr::Not(Box::new(complete.clone())), value),
                 None => value.expr,
@@ -48,7 +71,10 @@ impl Planner<'_> {
         let names = rows.all_names();
         let plan = LogicalPlanBuilder::from(rows.plan.clone()).window(windows);
         let plan = at(span, plan.and_then(LogicalPlanBuilder::build))?;
-        let mut columns: Vec<(String, Expr)> = names.into_iter().map(|name| (name.clone(), column(&name))).collect();
+        let mut columns: Vec<(String, Expr)> = names
+            .into_iter()
+            .map(|name| (name.clone(), column(&name)))
+            .collect();
         for (name, value) in outputs {
             match columns.iter_mut().find(|(old, _)| *old == name) {
                 Some(place) => place.1 = value,
@@ -60,7 +86,11 @@ impl Planner<'_> {
 
     fn no_eventstats(&self, rows: Rows, stats: &Stats, by: &[String], span: Span) -> Result<Rows> {
         let outputs = expand(&stats.aggregations, &rows, by);
-        let columns = outputs.into_iter().filter(|(_, _, name)| !rows.has(name)).map(|(_, _, name)| (name, super::null_text())).collect();
+        let columns = outputs
+            .into_iter()
+            .filter(|(_, _, name)| !rows.has(name))
+            .map(|(_, _, name)| (name, super::null_text()))
+            .collect();
         at(span, rows.set(columns))
     }
 }
@@ -70,18 +100,20 @@ fn as_window(expr: Expr, partition_by: &[Expr]) -> Option<Expr> {
     use datafusion::common::tree_node::{Transformed, TreeNode};
     expr.transform(|expr| {
         Ok(match expr {
-            Expr::AggregateFunction(call) => Transformed::yes(Expr::WindowFunction(Box::new(WindowFunction {
-                fun: WindowFunctionDefinition::AggregateUDF(call.func),
-                params: WindowFunctionParams {
-                    args: call.params.args,
-                    partition_by: partition_by.to_vec(),
-                    order_by: Vec::new(),
-                    window_frame: WindowFrame::new(None),
-                    filter: call.params.filter,
-                    null_treatment: call.params.null_treatment,
-                    distinct: call.params.distinct,
-                },
-            }))),
+            Expr::AggregateFunction(call) => {
+                Transformed::yes(Expr::WindowFunction(Box::new(WindowFunction {
+                    fun: WindowFunctionDefinition::AggregateUDF(call.func),
+                    params: WindowFunctionParams {
+                        args: call.params.args,
+                        partition_by: partition_by.to_vec(),
+                        order_by: Vec::new(),
+                        window_frame: WindowFrame::new(None),
+                        filter: call.params.filter,
+                        null_treatment: call.params.null_treatment,
+                        distinct: call.params.distinct,
+                    },
+                })))
+            }
             other => Transformed::no(other),
         })
     })

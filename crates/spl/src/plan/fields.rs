@@ -6,7 +6,9 @@ use datafusion::logical_expr::{Expr, LogicalPlanBuilder, SortExpr, lit};
 
 use super::dedup::numbered;
 use super::stats::wildcard_parts;
-use super::{Order, Planner, Result, Rows, at, cast_to, column, common_type, is_hidden, null_text, text};
+use super::{
+    Order, Planner, Result, Rows, at, cast_to, column, common_type, is_hidden, null_text, text,
+};
 use crate::expr::{Fields, Typed};
 use crate::syntax::ast::{Name, Span};
 
@@ -15,31 +17,58 @@ impl Planner<'_> {
         let mut columns: Vec<(String, Expr)> = Vec::new();
         for name in names {
             if name.text.contains('*') {
-                for own in rows.names().into_iter().filter(|own| wildcard_parts(&name.text, own).is_some()) {
+                for own in rows
+                    .names()
+                    .into_iter()
+                    .filter(|own| wildcard_parts(&name.text, own).is_some())
+                {
                     if !columns.iter().any(|(known, _)| *known == own) {
                         columns.push((own.clone(), column(&own)));
                     }
                 }
             } else if !columns.iter().any(|(known, _)| *known == name.text) {
                 // `table` shows a column for a field that no row has.
-                columns.push((name.text.clone(), if rows.has(&name.text) { column(&name.text) } else { null_text() }));
+                columns.push((
+                    name.text.clone(),
+                    if rows.has(&name.text) {
+                        column(&name.text)
+                    } else {
+                        null_text()
+                    },
+                ));
             }
         }
         columns.extend(hidden(&rows));
         let rows = at(span, rows.project(columns))?;
-        Ok(Rows { open: false, ..rows })
+        Ok(Rows {
+            open: false,
+            ..rows
+        })
     }
 
-    pub(super) fn fields(&mut self, rows: Rows, keep: bool, names: &[Name], span: Span) -> Result<Rows> {
+    pub(super) fn fields(
+        &mut self,
+        rows: Rows,
+        keep: bool,
+        names: &[Name],
+        span: Span,
+    ) -> Result<Rows> {
         let named = |own: &str| {
-            names.iter().any(|name| if name.text.contains('*') { wildcard_parts(&name.text, own).is_some() } else { name.text == own })
+            names.iter().any(|name| {
+                if name.text.contains('*') {
+                    wildcard_parts(&name.text, own).is_some()
+                } else {
+                    name.text == own
+                }
+            })
         };
         let mut kept: Vec<String> = Vec::new();
         if keep {
             // In the order in which they are asked for; `_time` stays unless it is dropped by name.
             for name in names {
                 for own in rows.names() {
-                    let fits = own == name.text || (name.text.contains('*') && wildcard_parts(&name.text, &own).is_some());
+                    let fits = own == name.text
+                        || (name.text.contains('*') && wildcard_parts(&name.text, &own).is_some());
                     if fits && !kept.contains(&own) {
                         kept.push(own);
                     }
@@ -51,12 +80,21 @@ impl Planner<'_> {
         } else {
             kept = rows.names().into_iter().filter(|own| !named(own)).collect();
         }
-        let mut columns: Vec<(String, Expr)> = kept.into_iter().map(|name| (name.clone(), column(&name))).collect();
+        let mut columns: Vec<(String, Expr)> = kept
+            .into_iter()
+            .map(|name| (name.clone(), column(&name)))
+            .collect();
         columns.extend(hidden(&rows));
         at(span, rows.project(columns))
     }
 
-    pub(super) fn fillnull(&mut self, rows: Rows, value: &str, names: &[Name], span: Span) -> Result<Rows> {
+    pub(super) fn fillnull(
+        &mut self,
+        rows: Rows,
+        value: &str,
+        names: &[Name],
+        span: Span,
+    ) -> Result<Rows> {
         let targets: Vec<String> = if names.is_empty() {
             rows.names()
         } else {
@@ -64,14 +102,20 @@ impl Planner<'_> {
                 .iter()
                 .flat_map(|name| {
                     if name.text.contains('*') {
-                        rows.names().into_iter().filter(|own| wildcard_parts(&name.text, own).is_some()).collect()
+                        rows.names()
+                            .into_iter()
+                            .filter(|own| wildcard_parts(&name.text, own).is_some())
+                            .collect()
                     } else {
                         vec![name.text.clone()]
                     }
                 })
                 .collect()
         };
-        let fill = Typed { expr: text(value), data_type: DataType::Utf8 };
+        let fill = Typed {
+            expr: text(value),
+            data_type: DataType::Utf8,
+        };
         let filled = targets
             .into_iter()
             .map(|name| {
@@ -81,13 +125,19 @@ impl Planner<'_> {
                         // A number stays a number if the filling is one.
                         let number = value.trim().parse::<f64>().ok();
                         match (&typed.data_type, number) {
-                            (DataType::Float64, Some(number)) => super::coalesce(vec![typed.expr, lit(number)]),
-                            (DataType::Int64, Some(number)) => {
-                                super::coalesce(vec![cast_to(typed, &DataType::Float64), lit(number)])
+                            (DataType::Float64, Some(number)) => {
+                                super::coalesce(vec![typed.expr, lit(number)])
                             }
+                            (DataType::Int64, Some(number)) => super::coalesce(vec![
+                                cast_to(typed, &DataType::Float64),
+                                lit(number),
+                            ]),
                             _ => {
                                 let data_type = common_type(&typed.data_type, &DataType::Utf8);
-                                super::coalesce(vec![cast_to(typed, &data_type), cast_to(fill.clone(), &data_type)])
+                                super::coalesce(vec![
+                                    cast_to(typed, &data_type),
+                                    cast_to(fill.clone(), &data_type),
+                                ])
                             }
                         }
                     }
@@ -104,7 +154,10 @@ impl Planner<'_> {
         let most = usize::try_from(count).unwrap_or(usize::MAX);
         let plan = LogicalPlanBuilder::from(rows.plan.clone()).limit(0, Some(most));
         let plan = at(span, plan.and_then(LogicalPlanBuilder::build))?;
-        Ok(Rows { order, ..rows.with(plan) })
+        Ok(Rows {
+            order,
+            ..rows.with(plan)
+        })
     }
 
     /// The last rows, which Splunk gives in reverse order.
@@ -119,15 +172,29 @@ impl Planner<'_> {
     pub(super) fn reverse(&mut self, rows: Rows, span: Span) -> Result<Rows> {
         let names = rows.all_names();
         let rows = at(span, numbered(rows))?;
-        let plan = LogicalPlanBuilder::from(rows.plan.clone()).sort(vec![SortExpr::new(column("__place"), false, false)]);
+        let plan = LogicalPlanBuilder::from(rows.plan.clone()).sort(vec![SortExpr::new(
+            column("__place"),
+            false,
+            false,
+        )]);
         let plan = at(span, plan.and_then(LogicalPlanBuilder::build))?;
-        let columns = names.into_iter().map(|name| (name.clone(), column(&name))).collect();
+        let columns = names
+            .into_iter()
+            .map(|name| (name.clone(), column(&name)))
+            .collect();
         let rows = at(span, rows.with(plan).project(columns))?;
-        Ok(Rows { order: Order::AsIs, ..rows })
+        Ok(Rows {
+            order: Order::AsIs,
+            ..rows
+        })
     }
 }
 
 /// The hidden columns, to be carried along.
 pub(super) fn hidden(rows: &Rows) -> Vec<(String, Expr)> {
-    rows.all_names().into_iter().filter(|name| is_hidden(name) || name == REF).map(|name| (name.clone(), column(&name))).collect()
+    rows.all_names()
+        .into_iter()
+        .filter(|name| is_hidden(name) || name == REF)
+        .map(|name| (name.clone(), column(&name)))
+        .collect()
 }

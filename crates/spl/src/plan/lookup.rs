@@ -17,19 +17,29 @@ impl Planner<'_> {
     fn lookup_table(&self, name: &Name) -> Result<Arc<LookupTable>> {
         let lookups = &self.knowledge.lookups;
         let without_ending = name.text.strip_suffix(".csv").unwrap_or(&name.text);
-        if let Some(table) = lookups.get(&name.text).or_else(|| lookups.get(without_ending)) {
+        if let Some(table) = lookups
+            .get(&name.text)
+            .or_else(|| lookups.get(without_ending))
+        {
             return Ok(Arc::clone(table));
         }
         let mut missing = diagnostic(name.span, format!("there is no lookup `{}`", name.text));
-        missing.help = did_you_mean(&name.text, lookups.keys().map(String::as_str))
-            .or_else(|| Some("give the folder that has its definition and CSV file with `--content`".to_owned()));
+        missing.help = did_you_mean(&name.text, lookups.keys().map(String::as_str)).or_else(|| {
+            Some("give the folder that has its definition and CSV file with `--content`".to_owned())
+        });
         Err(missing)
     }
 
     pub(super) fn lookup(&mut self, rows: Rows, lookup: &Lookup, span: Span) -> Result<Rows> {
         let table = self.lookup_table(&lookup.table)?;
         let no_column = |name: &Name| {
-            let mut missing = diagnostic(name.span, format!("the lookup `{}` has no column `{}`", lookup.table.text, name.text));
+            let mut missing = diagnostic(
+                name.span,
+                format!(
+                    "the lookup `{}` has no column `{}`",
+                    lookup.table.text, name.text
+                ),
+            );
             missing.help = Some(format!("its columns are {}", table.columns.join(", ")));
             missing
         };
@@ -53,9 +63,18 @@ impl Planner<'_> {
             LookupOutput::Overwrite(outputs) => (outputs, false),
             LookupOutput::KeepExisting(outputs) => (outputs, true),
             LookupOutput::All => {
-                let named = |column: &&String| !lookup.keys.iter().any(|(key, _)| key.text == **column);
-                let name = |text: &String| Name { text: text.clone(), span: lookup.table.span };
-                all = table.columns.iter().filter(named).map(|column| (name(column), name(column))).collect();
+                let named =
+                    |column: &&String| !lookup.keys.iter().any(|(key, _)| key.text == **column);
+                let name = |text: &String| Name {
+                    text: text.clone(),
+                    span: lookup.table.span,
+                };
+                all = table
+                    .columns
+                    .iter()
+                    .filter(named)
+                    .map(|column| (name(column), name(column)))
+                    .collect();
                 (&all, false)
             }
         };
@@ -72,7 +91,10 @@ impl Planner<'_> {
             let expr = match rows.field(&field.text) {
                 Some(existing) if keep => {
                     let data_type = common_type(&existing.data_type, &found.data_type);
-                    super::coalesce(vec![cast_to(existing, &data_type), cast_to(found, &data_type)])
+                    super::coalesce(vec![
+                        cast_to(existing, &data_type),
+                        cast_to(found, &data_type),
+                    ])
                 }
                 _ => found.expr,
             };
@@ -81,26 +103,60 @@ impl Planner<'_> {
         at(span, rows.set(assignments))
     }
 
-    pub(super) fn inputlookup(&mut self, name: &Name, filter: Option<&SearchExpr>, max: Option<u64>, span: Span) -> Result<Rows> {
+    pub(super) fn inputlookup(
+        &mut self,
+        name: &Name,
+        filter: Option<&SearchExpr>,
+        max: Option<u64>,
+        span: Span,
+    ) -> Result<Rows> {
         let table = self.lookup_table(name)?;
-        let fields: Vec<Field> = table.columns.iter().map(|name| Field::new(name, DataType::Utf8, true)).collect();
+        let fields: Vec<Field> = table
+            .columns
+            .iter()
+            .map(|name| Field::new(name, DataType::Utf8, true))
+            .collect();
         let schema = Arc::new(Schema::new(fields));
         let columns: Vec<ArrayRef> = (0..table.columns.len())
             .map(|at| {
-                let cells = table.rows.iter().map(|row| row.get(at).map(String::as_str).filter(|cell| !cell.is_empty()));
+                let cells = table.rows.iter().map(|row| {
+                    row.get(at)
+                        .map(String::as_str)
+                        .filter(|cell| !cell.is_empty())
+                });
                 Arc::new(cells.collect::<StringArray>()) as ArrayRef
             })
             .collect();
-        let batch = at(span, RecordBatch::try_new(Arc::clone(&schema), columns).map_err(Into::into))?;
+        let batch = at(
+            span,
+            RecordBatch::try_new(Arc::clone(&schema), columns).map_err(Into::into),
+        )?;
         let provider = at(span, MemTable::try_new(schema, vec![vec![batch]]))?;
-        let plan = at(span, LogicalPlanBuilder::scan("lookup", provider_as_source(Arc::new(provider)), None))?;
-        let names: Vec<_> = table.columns.iter().map(|name| column(name).alias(name)).collect();
-        let plan = at(span, plan.project(names).and_then(LogicalPlanBuilder::build))?;
-        let mut rows = Rows { plan, order: Order::AsIs, empty: table.rows.is_empty(), open: false };
+        let plan = at(
+            span,
+            LogicalPlanBuilder::scan("lookup", provider_as_source(Arc::new(provider)), None),
+        )?;
+        let names: Vec<_> = table
+            .columns
+            .iter()
+            .map(|name| column(name).alias(name))
+            .collect();
+        let plan = at(
+            span,
+            plan.project(names).and_then(LogicalPlanBuilder::build),
+        )?;
+        let mut rows = Rows {
+            plan,
+            order: Order::AsIs,
+            empty: table.rows.is_empty(),
+            open: false,
+        };
         if let Some(filter) = filter {
             match fold(filter, &rows, &self.context)? {
                 Folded::Known(true) => {}
-                Folded::Known(false) => rows = at(span, rows.filter(datafusion::logical_expr::lit(false)))?,
+                Folded::Known(false) => {
+                    rows = at(span, rows.filter(datafusion::logical_expr::lit(false)))?
+                }
                 Folded::Open(condition) => rows = at(span, rows.filter(condition))?,
             }
         }

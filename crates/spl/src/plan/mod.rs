@@ -70,16 +70,31 @@ pub(crate) struct Rows {
 impl Rows {
     /// Names of the visible columns, in order.
     pub fn names(&self) -> Vec<String> {
-        self.plan.schema().fields().iter().map(|field| field.name().clone()).filter(|name| !is_hidden(name)).collect()
+        self.plan
+            .schema()
+            .fields()
+            .iter()
+            .map(|field| field.name().clone())
+            .filter(|name| !is_hidden(name))
+            .collect()
     }
 
     /// All columns, hidden ones too.
     pub fn all_names(&self) -> Vec<String> {
-        self.plan.schema().fields().iter().map(|field| field.name().clone()).collect()
+        self.plan
+            .schema()
+            .fields()
+            .iter()
+            .map(|field| field.name().clone())
+            .collect()
     }
 
     pub fn has(&self, name: &str) -> bool {
-        self.plan.schema().fields().iter().any(|field| field.name() == name)
+        self.plan
+            .schema()
+            .fields()
+            .iter()
+            .any(|field| field.name() == name)
     }
 
     /// The same rows with another plan.
@@ -108,8 +123,11 @@ impl Rows {
 
     /// Sets columns: existing ones in their place, new ones at the end.
     pub fn set(self, assignments: Vec<(String, Expr)>) -> Result<Self, DataFusionError> {
-        let mut exprs: Vec<(String, Expr)> =
-            self.all_names().into_iter().map(|name| (name.clone(), column(&name))).collect();
+        let mut exprs: Vec<(String, Expr)> = self
+            .all_names()
+            .into_iter()
+            .map(|name| (name.clone(), column(&name)))
+            .collect();
         for (name, expr) in assignments {
             match exprs.iter_mut().find(|(old, _)| *old == name) {
                 Some(place) => place.1 = expr,
@@ -122,13 +140,17 @@ impl Rows {
     /// Keeps just these columns.
     pub fn project(self, columns: Vec<(String, Expr)>) -> Result<Self, DataFusionError> {
         let exprs = columns.into_iter().map(|(name, expr)| expr.alias(name));
-        let plan = LogicalPlanBuilder::from(self.plan.clone()).project(exprs)?.build()?;
+        let plan = LogicalPlanBuilder::from(self.plan.clone())
+            .project(exprs)?
+            .build()?;
         Ok(self.with(plan))
     }
 
     /// Keeps the rows for which a condition holds.
     pub fn filter(self, condition: Expr) -> Result<Self, DataFusionError> {
-        let plan = LogicalPlanBuilder::from(self.plan.clone()).filter(condition)?.build()?;
+        let plan = LogicalPlanBuilder::from(self.plan.clone())
+            .filter(condition)?
+            .build()?;
         Ok(self.with(plan))
     }
 }
@@ -137,7 +159,10 @@ impl Fields for Rows {
     fn field(&self, name: &str) -> Option<Typed> {
         let schema = self.plan.schema();
         let field = schema.fields().iter().find(|field| field.name() == name)?;
-        Some(Typed { expr: column(name), data_type: field.data_type().clone() })
+        Some(Typed {
+            expr: column(name),
+            data_type: field.data_type().clone(),
+        })
     }
 }
 
@@ -159,7 +184,11 @@ pub(crate) fn coalesce(values: Vec<Expr>) -> Expr {
 /// NULL where a condition holds, else the value.
 pub(crate) fn null_if(condition: Expr, value: Typed) -> Expr {
     let kept = Expr::Not(Box::new(null_is_false(condition)));
-    Expr::Case(datafusion::logical_expr::Case::new(None, vec![(Box::new(kept), Box::new(value.expr))], None))
+    Expr::Case(datafusion::logical_expr::Case::new(
+        None,
+        vec![(Box::new(kept), Box::new(value.expr))],
+        None,
+    ))
 }
 
 /// A column by its exact name.
@@ -179,7 +208,11 @@ pub(crate) fn null_text() -> Expr {
 
 /// The type of a multivalue column.
 pub(crate) fn list_type() -> DataType {
-    DataType::List(Arc::new(datafusion::arrow::datatypes::Field::new("item", DataType::Utf8, true)))
+    DataType::List(Arc::new(datafusion::arrow::datatypes::Field::new(
+        "item",
+        DataType::Utf8,
+        true,
+    )))
 }
 
 pub(crate) fn is_list(data_type: &DataType) -> bool {
@@ -227,12 +260,23 @@ pub(crate) type Result<T, E = Diagnostic> = std::result::Result<T, E>;
 
 /// Turns DataFusion's errors into diagnostics of the command that is planned.
 pub(crate) fn at<T>(span: Span, result: std::result::Result<T, DataFusionError>) -> Result<T> {
-    result.map_err(|error| diagnostic(span, format!("this cannot be planned: {}", error.strip_backtrace())))
+    result.map_err(|error| {
+        diagnostic(
+            span,
+            format!("this cannot be planned: {}", error.strip_backtrace()),
+        )
+    })
 }
 
 impl<'a> Planner<'a> {
     pub fn new(catalog: &'a Catalog, knowledge: &'a Arc<Knowledge>, context: EvalContext) -> Self {
-        Self { catalog, knowledge, context, warnings: Vec::new(), event_types: Vec::new() }
+        Self {
+            catalog,
+            knowledge,
+            context,
+            warnings: Vec::new(),
+            event_types: Vec::new(),
+        }
     }
 
     /// Plans a whole search.
@@ -242,24 +286,36 @@ impl<'a> Planner<'a> {
         let rows = at(span, rows.ordered())?;
         self.event_types.sort();
         self.event_types.dedup();
-        Ok(Planned { rows, warnings: self.warnings, event_types: self.event_types })
+        Ok(Planned {
+            rows,
+            warnings: self.warnings,
+            event_types: self.event_types,
+        })
     }
 
     fn pipeline(&mut self, pipeline: &Pipeline) -> Result<Rows> {
         let needs = Needs::of(pipeline, self.knowledge);
         let mut commands = pipeline.commands.iter();
-        let first = commands.next().ok_or_else(|| diagnostic(pipeline.span, "the search is empty"))?;
+        let first = commands
+            .next()
+            .ok_or_else(|| diagnostic(pipeline.span, "the search is empty"))?;
         let mut rows = match &first.kind {
             CommandKind::Search(expr) => self.raw_search(expr, &needs, first.span)?,
             CommandKind::Tstats(tstats) => self.tstats(tstats, first.span)?,
             CommandKind::From { kind, name } => self.from(kind, name, &needs)?,
-            CommandKind::Inputlookup { lookup, filter, max, .. } => {
-                self.inputlookup(lookup, filter.as_ref(), *max, first.span)?
-            }
+            CommandKind::Inputlookup {
+                lookup,
+                filter,
+                max,
+                ..
+            } => self.inputlookup(lookup, filter.as_ref(), *max, first.span)?,
             _ => {
                 return Err(diagnostic(
                     first.span,
-                    format!("`{}` cannot stand first: a search begins with `search`, `tstats`, `from` or `inputlookup`", first.name),
+                    format!(
+                        "`{}` cannot stand first: a search begins with `search`, `tstats`, `from` or `inputlookup`",
+                        first.name
+                    ),
                 ));
             }
         };
@@ -294,7 +350,11 @@ impl<'a> Planner<'a> {
             CommandKind::Fillnull { value, fields } => self.fillnull(rows, value, fields, span),
             CommandKind::Lookup(lookup) => self.lookup(rows, lookup, span),
             CommandKind::Rex(rex) => self.rex(rows, rex, span),
-            CommandKind::Regex { field, negated, pattern } => self.regex(rows, field, *negated, pattern, span),
+            CommandKind::Regex {
+                field,
+                negated,
+                pattern,
+            } => self.regex(rows, field, *negated, pattern, span),
             CommandKind::Sort { limit, keys } => self.sort(rows, *limit, keys, span),
             CommandKind::Dedup { .. } => self.dedup(rows, &command.kind, span),
             CommandKind::Head(count) => self.head(rows, *count, span),
@@ -303,20 +363,32 @@ impl<'a> Planner<'a> {
             CommandKind::Mvexpand { field, limit } => self.mvexpand(rows, field, *limit, span),
             CommandKind::Tstats(_) | CommandKind::From { .. } => Err(diagnostic(
                 span,
-                format!("`{}` makes results of its own: it must stand first in a search", command.name),
+                format!(
+                    "`{}` makes results of its own: it must stand first in a search",
+                    command.name
+                ),
             )),
             CommandKind::Inputlookup { .. }
             | CommandKind::Streamstats(_)
             | CommandKind::Join(_)
             | CommandKind::Append(_)
             | CommandKind::Appendpipe(_)
-            | CommandKind::Unsupported { .. } => {
-                Err(diagnostic(span, format!("the command `{}` is not run by this version of Crabwalk", command.name)))
-            }
+            | CommandKind::Unsupported { .. } => Err(diagnostic(
+                span,
+                format!(
+                    "the command `{}` is not run by this version of Crabwalk",
+                    command.name
+                ),
+            )),
         }
     }
 
-    fn eval(&mut self, mut rows: Rows, assignments: &[(ast::Name, ast::Expr)], span: Span) -> Result<Rows> {
+    fn eval(
+        &mut self,
+        mut rows: Rows,
+        assignments: &[(ast::Name, ast::Expr)],
+        span: Span,
+    ) -> Result<Rows> {
         for (name, expr) in assignments {
             let value = plan_expr(expr, &rows, &self.context)?;
             let value = as_value(value);
@@ -329,8 +401,14 @@ impl<'a> Planner<'a> {
 /// Conditions are no values in SPL, and a column of nothing is text.
 pub(crate) fn as_value(value: Typed) -> Typed {
     match value.data_type {
-        DataType::Boolean => Typed { expr: crate::value::to_text(value), data_type: DataType::Utf8 },
-        DataType::Null => Typed { expr: null_text(), data_type: DataType::Utf8 },
+        DataType::Boolean => Typed {
+            expr: crate::value::to_text(value),
+            data_type: DataType::Utf8,
+        },
+        DataType::Null => Typed {
+            expr: null_text(),
+            data_type: DataType::Utf8,
+        },
         _ => value,
     }
 }
@@ -351,9 +429,13 @@ pub(crate) fn cast_to(value: Typed, data_type: &DataType) -> Expr {
 pub(crate) fn common_type(a: &DataType, b: &DataType) -> DataType {
     match (a, b) {
         (a, b) if a == b && *a != DataType::Boolean => a.clone(),
-        (DataType::Null, other) | (other, DataType::Null) if *other != DataType::Boolean => other.clone(),
+        (DataType::Null, other) | (other, DataType::Null) if *other != DataType::Boolean => {
+            other.clone()
+        }
         (a, b) if is_list(a) || is_list(b) => list_type(),
-        (DataType::Int64 | DataType::Float64, DataType::Int64 | DataType::Float64) => DataType::Float64,
+        (DataType::Int64 | DataType::Float64, DataType::Int64 | DataType::Float64) => {
+            DataType::Float64
+        }
         _ => DataType::Utf8,
     }
 }
@@ -386,8 +468,11 @@ pub(crate) fn reads(
     context: &EvalContext,
 ) -> Reads {
     let info = events::TypeInfo::new(event_type.clone(), knowledge);
-    let columns = |names: Vec<String>| Reads::Columns(info.columns_behind(names.iter().map(String::as_str)));
-    let Some(first) = pipeline.commands.first() else { return Reads::Nothing };
+    let columns =
+        |names: Vec<String>| Reads::Columns(info.columns_behind(names.iter().map(String::as_str)));
+    let Some(first) = pipeline.commands.first() else {
+        return Reads::Nothing;
+    };
     // What cannot be decided is read: the planner reports the error.
     match &first.kind {
         CommandKind::Search(expr) => {
@@ -400,7 +485,10 @@ pub(crate) fn reads(
             columns(needs.names().map(str::to_owned).collect())
         }
         CommandKind::Tstats(stats) => {
-            let node = stats.datamodel.as_ref().and_then(|name| knowledge.models.node(&name.text));
+            let node = stats
+                .datamodel
+                .as_ref()
+                .and_then(|name| knowledge.models.node(&name.text));
             match (node, &stats.datamodel) {
                 (Some(node), _) => {
                     if !model::may_read(node, &info, context).unwrap_or(true) {
@@ -415,7 +503,9 @@ pub(crate) fn reads(
             }
         }
         CommandKind::From { kind, name } if kind == "datamodel" => {
-            let Some(node) = knowledge.models.node(&name.text) else { return Reads::Nothing };
+            let Some(node) = knowledge.models.node(&name.text) else {
+                return Reads::Nothing;
+            };
             if !model::may_read(node, &info, context).unwrap_or(true) {
                 return Reads::Nothing;
             }
@@ -433,7 +523,11 @@ pub(crate) fn reads(
 /// The fields that the conditions of a node's members and children read.
 fn condition_fields(node: &crabwalk_events::Node) -> Vec<String> {
     let mut names: Vec<String> = node.cim_requires.iter().flatten().cloned().collect();
-    let clauses = node.members.iter().filter_map(|member| member.filter.as_ref()).chain(node.children.values());
+    let clauses = node
+        .members
+        .iter()
+        .filter_map(|member| member.filter.as_ref())
+        .chain(node.children.values());
     for clause in clauses {
         if let Ok(expr) = crate::syntax::parse_search(clause) {
             let mut needs = Needs::default();

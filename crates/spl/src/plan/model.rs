@@ -32,12 +32,21 @@ impl Fields for NodeView<'_, '_, '_> {
             return found;
         }
         Some(match found {
-            None => Typed { expr: text("unknown"), data_type: DataType::Utf8 },
+            None => Typed {
+                expr: text("unknown"),
+                data_type: DataType::Utf8,
+            },
             Some(typed) => {
-                let unknown = Typed { expr: text("unknown"), data_type: DataType::Utf8 };
+                let unknown = Typed {
+                    expr: text("unknown"),
+                    data_type: DataType::Utf8,
+                };
                 let data_type = super::common_type(&typed.data_type, &DataType::Utf8);
                 let (value, unknown) = (cast_to(typed, &data_type), cast_to(unknown, &data_type));
-                Typed { expr: super::coalesce(vec![value, unknown]), data_type }
+                Typed {
+                    expr: super::coalesce(vec![value, unknown]),
+                    data_type,
+                }
             }
         })
     }
@@ -80,7 +89,10 @@ pub(crate) fn find_node<'k>(knowledge: &'k Knowledge, name: &Name) -> Result<&'k
     if let Some(node) = knowledge.models.node(&name.text) {
         return Ok(node);
     }
-    let mut unknown = diagnostic(name.span, format!("there is no data model node `{}`", name.text));
+    let mut unknown = diagnostic(
+        name.span,
+        format!("there is no data model node `{}`", name.text),
+    );
     let names = knowledge.models.names();
     unknown.help = did_you_mean(&name.text, names.iter().map(String::as_str))
         .or_else(|| Some(format!("the nodes are {}", names.join(", "))));
@@ -88,9 +100,18 @@ pub(crate) fn find_node<'k>(knowledge: &'k Knowledge, name: &Name) -> Result<&'k
 }
 
 /// Whether events of a type can belong to a node, and under which condition.
-pub(crate) fn membership<'n>(node: &'n Node, info: &TypeInfo, fields_seen: &BTreeSet<String>) -> Option<Option<&'n str>> {
+pub(crate) fn membership<'n>(
+    node: &'n Node,
+    info: &TypeInfo,
+    fields_seen: &BTreeSet<String>,
+) -> Option<Option<&'n str>> {
     let event_type = &info.event_type;
-    let fits = |member: &&Member| member.types.iter().any(|pattern| pattern.matches(&event_type.channel, event_type.event_id));
+    let fits = |member: &&Member| {
+        member
+            .types
+            .iter()
+            .any(|pattern| pattern.matches(&event_type.channel, event_type.event_id))
+    };
     if let Some(member) = node.members.iter().find(fits) {
         return Some(member.filter.as_deref());
     }
@@ -103,16 +124,31 @@ pub(crate) fn membership<'n>(node: &'n Node, info: &TypeInfo, fields_seen: &BTre
 /// Replaces `nodename=…` by the condition of that child node.
 pub(crate) fn without_nodename(expr: &SearchExpr, node: &Node) -> Result<SearchExpr> {
     Ok(match expr {
-        SearchExpr::And(all) => SearchExpr::And(all.iter().map(|expr| without_nodename(expr, node)).collect::<Result<_>>()?),
-        SearchExpr::Or(any) => SearchExpr::Or(any.iter().map(|expr| without_nodename(expr, node)).collect::<Result<_>>()?),
+        SearchExpr::And(all) => SearchExpr::And(
+            all.iter()
+                .map(|expr| without_nodename(expr, node))
+                .collect::<Result<_>>()?,
+        ),
+        SearchExpr::Or(any) => SearchExpr::Or(
+            any.iter()
+                .map(|expr| without_nodename(expr, node))
+                .collect::<Result<_>>()?,
+        ),
         SearchExpr::Not(inner) => SearchExpr::Not(Box::new(without_nodename(inner, node)?)),
-        SearchExpr::Compare { field, op: CompareOp::Eq, value } if field.text == "nodename" => {
+        SearchExpr::Compare {
+            field,
+            op: CompareOp::Eq,
+            value,
+        } if field.text == "nodename" => {
             let name = value.text.rsplit('.').next().unwrap_or(&value.text);
             match node.children.get(name) {
                 Some(clause) => parsed_clause(clause, value.span)?,
                 None if name == node.name || name == node.model => SearchExpr::And(Vec::new()),
                 None => {
-                    let mut unknown = diagnostic(value.span, format!("{}.{} has no child node `{name}`", node.model, node.name));
+                    let mut unknown = diagnostic(
+                        value.span,
+                        format!("{}.{} has no child node `{name}`", node.model, node.name),
+                    );
                     unknown.help = did_you_mean(name, node.children.keys().map(String::as_str));
                     return Err(unknown);
                 }
@@ -125,8 +161,15 @@ pub(crate) fn without_nodename(expr: &SearchExpr, node: &Node) -> Result<SearchE
 /// A search clause of the content.
 fn parsed_clause(clause: &str, span: Span) -> Result<SearchExpr> {
     parse_search(clause).map_err(|errors| {
-        let why = errors.into_iter().map(|error| error.message).collect::<Vec<_>>().join("; ");
-        diagnostic(span, format!("the data model's condition `{clause}` cannot be read: {why}"))
+        let why = errors
+            .into_iter()
+            .map(|error| error.message)
+            .collect::<Vec<_>>()
+            .join("; ");
+        diagnostic(
+            span,
+            format!("the data model's condition `{clause}` cannot be read: {why}"),
+        )
     })
 }
 
@@ -136,12 +179,26 @@ impl Planner<'_> {
         match kind {
             "datamodel" => {}
             "lookup" | "inputlookup" => return self.inputlookup(name, None, None, name.span),
-            _ => return Err(diagnostic(name.span, format!("`from {kind}` is not known: write `from datamodel:Model.Node` or `from lookup:name`"))),
+            _ => {
+                return Err(diagnostic(
+                    name.span,
+                    format!(
+                        "`from {kind}` is not known: write `from datamodel:Model.Node` or `from lookup:name`"
+                    ),
+                ));
+            }
         }
         let node = find_node(self.knowledge, name)?;
-        let mut fields: Vec<String> =
-            needs.names().filter(|name| !matches!(*name, "_time")).map(str::to_owned).collect();
-        for (field, span) in needs.named.iter().filter_map(|(name, span)| Some((name, (*span)?))) {
+        let mut fields: Vec<String> = needs
+            .names()
+            .filter(|name| !matches!(*name, "_time"))
+            .map(str::to_owned)
+            .collect();
+        for (field, span) in needs
+            .named
+            .iter()
+            .filter_map(|(name, span)| Some((name, (*span)?)))
+        {
             self.warn_of_unknown_node_field(node, field, span);
         }
         if needs.all_columns || needs.all_names {
@@ -157,12 +214,20 @@ impl Planner<'_> {
     }
 
     /// The events of a node that fit a clause, with these fields, named as the search names them.
-    pub(super) fn node_rows(&mut self, node: &Node, filter: &SearchExpr, fields: &[String], span: Span) -> Result<Rows> {
+    pub(super) fn node_rows(
+        &mut self,
+        node: &Node,
+        filter: &SearchExpr,
+        fields: &[String],
+        span: Span,
+    ) -> Result<Rows> {
         let mut parts = Vec::new();
         let tables: Vec<Arc<Table>> = self.catalog.tables().to_vec();
         for table in tables {
             let info = TypeInfo::new(table.event_type.clone(), self.knowledge);
-            let Some(condition) = membership(node, &info, &table.fields_seen) else { continue };
+            let Some(condition) = membership(node, &info, &table.fields_seen) else {
+                continue;
+            };
             self.event_types.push(table.event_type.clone());
             if table.rows() == 0 {
                 continue;
@@ -183,16 +248,25 @@ impl Planner<'_> {
                 .filter(|name| *name != "_time")
                 .filter_map(|name| Some((name.clone(), node_view.field(name)?)))
                 .collect();
-            parts.push(Part { table: Arc::clone(&table), filter, fields });
+            parts.push(Part {
+                table: Arc::clone(&table),
+                filter,
+                fields,
+            });
         }
-        let names: Vec<String> = fields.iter().filter(|name| *name != "_time").cloned().collect();
+        let names: Vec<String> = fields
+            .iter()
+            .filter(|name| *name != "_time")
+            .cloned()
+            .collect();
         self.union(parts, &names, span)
     }
 
     /// Warns of a field that the node does not have.
     pub(super) fn warn_of_unknown_node_field(&mut self, node: &Node, name: &str, span: Span) {
         let own = field_of(node, name);
-        let known = |field: &str| COMMON.contains(&field) || node.fields.iter().any(|known| known == field);
+        let known =
+            |field: &str| COMMON.contains(&field) || node.fields.iter().any(|known| known == field);
         if own.contains('*')
             || own == "nodename"
             || known(own)
@@ -200,7 +274,10 @@ impl Planner<'_> {
         {
             return;
         }
-        let mut warning = diagnostic(span, format!("{}.{} has no field `{own}`", node.model, node.name));
+        let mut warning = diagnostic(
+            span,
+            format!("{}.{} has no field `{own}`", node.model, node.name),
+        );
         warning.help = did_you_mean(own, node.fields.iter().map(String::as_str));
         if !self.warnings.contains(&warning) {
             self.warnings.push(warning);
@@ -216,11 +293,19 @@ pub(crate) fn may_read(
 ) -> std::result::Result<bool, Diagnostic> {
     let cim = !info.event_type.is_windows() && !info.event_type.channel.starts_with("zeek:");
     let seen: BTreeSet<String> = node.cim_requires.iter().flatten().cloned().collect();
-    let Some(condition) = membership(node, info, if cim { &seen } else { &info.mapping.event_data }) else {
+    let Some(condition) = membership(
+        node,
+        info,
+        if cim { &seen } else { &info.mapping.event_data },
+    ) else {
         return Ok(false);
     };
     let member = match condition {
-        Some(clause) => fold(&parsed_clause(clause, Span::default())?, &StaticScope(info), context)?,
+        Some(clause) => fold(
+            &parsed_clause(clause, Span::default())?,
+            &StaticScope(info),
+            context,
+        )?,
         None => Folded::Known(true),
     };
     Ok(!matches!(member, Folded::Known(false)))

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use crate::knowledge::Knowledge;
 use crate::syntax::ast::{
-    Aggregation, AggregationArgument, CommandKind, Expr, ExprKind, LookupOutput, Name, Pipeline, RexAction, SearchExpr, Span,
+    Aggregation, AggregationArgument, CommandKind, Expr, ExprKind, LookupOutput, Name, Pipeline,
+    RexAction, SearchExpr, Span,
 };
 
 /// The fields of the events that a search reads.
@@ -36,7 +37,10 @@ impl Needs {
 
     /// Needs just these fields, where the events have them.
     pub fn of_names(names: &[String]) -> Self {
-        Self { named: names.iter().map(|name| (name.clone(), None)).collect(), ..Self::default() }
+        Self {
+            named: names.iter().map(|name| (name.clone(), None)).collect(),
+            ..Self::default()
+        }
     }
 
     /// Names of the fields that are needed.
@@ -93,7 +97,11 @@ impl Needs {
                     }
                 }
             }
-            CommandKind::Table(names) | CommandKind::Fields { keep: true, fields: names } => {
+            CommandKind::Table(names)
+            | CommandKind::Fields {
+                keep: true,
+                fields: names,
+            } => {
                 names.iter().for_each(|name| self.field(name));
                 return true;
             }
@@ -120,7 +128,9 @@ impl Needs {
                             table.columns.iter().for_each(|column| self.make(column));
                         }
                     }
-                    LookupOutput::Overwrite(pairs) => pairs.iter().for_each(|(_, field)| self.make(&field.text)),
+                    LookupOutput::Overwrite(pairs) => {
+                        pairs.iter().for_each(|(_, field)| self.make(&field.text))
+                    }
                     LookupOutput::KeepExisting(pairs) => {
                         for (_, field) in pairs {
                             self.optional(&field.text);
@@ -139,7 +149,9 @@ impl Needs {
                     self.make(&offsets.text);
                 }
             }
-            CommandKind::Regex { field, .. } | CommandKind::Mvexpand { field, .. } => self.field(field),
+            CommandKind::Regex { field, .. } | CommandKind::Mvexpand { field, .. } => {
+                self.field(field)
+            }
             CommandKind::Sort { keys, .. } => keys.iter().for_each(|key| self.field(&key.field)),
             CommandKind::Dedup { fields, sort, .. } => {
                 fields.iter().for_each(|name| self.field(name));
@@ -171,7 +183,10 @@ impl Needs {
     fn extra(&mut self, stats: &crate::syntax::ast::Stats) {
         self.aggregations(&stats.aggregations);
         stats.by.iter().for_each(|by| self.field(&by.field));
-        stats.aggregations.iter().for_each(|aggregation| self.make(&aggregation.output.text));
+        stats
+            .aggregations
+            .iter()
+            .for_each(|aggregation| self.make(&aggregation.output.text));
     }
 
     fn aggregations(&mut self, aggregations: &[Aggregation]) {
@@ -191,7 +206,9 @@ impl Needs {
 
     fn search(&mut self, expr: &SearchExpr) {
         match expr {
-            SearchExpr::And(all) | SearchExpr::Or(all) => all.iter().for_each(|expr| self.search(expr)),
+            SearchExpr::And(all) | SearchExpr::Or(all) => {
+                all.iter().for_each(|expr| self.search(expr))
+            }
             SearchExpr::Not(inner) => self.search(inner),
             SearchExpr::Compare { field, .. } | SearchExpr::In { field, .. } => {
                 // `*=x` and the time modifiers are no fields.

@@ -7,9 +7,18 @@ use super::{Order, Planner, Result, Rows, at, column, is_hidden, null_text};
 use crate::syntax::ast::{Name, Span};
 
 impl Planner<'_> {
-    pub(super) fn rename(&mut self, rows: Rows, pairs: &[(Name, Name)], span: Span) -> Result<Rows> {
+    pub(super) fn rename(
+        &mut self,
+        rows: Rows,
+        pairs: &[(Name, Name)],
+        span: Span,
+    ) -> Result<Rows> {
         // (name now, name before), in order; a later pair sees what an earlier one made.
-        let mut names: Vec<(String, Option<String>)> = rows.all_names().into_iter().map(|name| (name.clone(), Some(name))).collect();
+        let mut names: Vec<(String, Option<String>)> = rows
+            .all_names()
+            .into_iter()
+            .map(|name| (name.clone(), Some(name)))
+            .collect();
         for (from, to) in pairs {
             if from.text.contains('*') {
                 for at in 0..names.len() {
@@ -30,7 +39,11 @@ impl Planner<'_> {
         }
         names.retain(|(now, _)| !now.is_empty());
         let order = match &rows.order {
-            Order::Keys(keys) => Order::Keys(keys.iter().filter_map(|key| renamed_key(key, &names)).collect()),
+            Order::Keys(keys) => Order::Keys(
+                keys.iter()
+                    .filter_map(|key| renamed_key(key, &names))
+                    .collect(),
+            ),
             other => other.clone(),
         };
         let columns: Vec<(String, Expr)> = names
@@ -61,7 +74,10 @@ fn renamed_key(key: &SortExpr, names: &[(String, Option<String>)]) -> Option<Sor
         .clone()
         .transform(|expr| {
             Ok(match &expr {
-                Expr::Column(old) => match names.iter().find(|(_, before)| before.as_deref() == Some(&old.name)) {
+                Expr::Column(old) => match names
+                    .iter()
+                    .find(|(_, before)| before.as_deref() == Some(&old.name))
+                {
                     Some((now, _)) => Transformed::yes(column(now)),
                     None => {
                         lost = true;

@@ -8,16 +8,28 @@ use crate::ops::order;
 use crate::syntax::ast::{SortKey, SortOrder, Span};
 
 impl Planner<'_> {
-    pub(super) fn sort(&mut self, rows: Rows, limit: u64, keys: &[SortKey], span: Span) -> Result<Rows> {
+    pub(super) fn sort(
+        &mut self,
+        rows: Rows,
+        limit: u64,
+        keys: &[SortKey],
+        span: Span,
+    ) -> Result<Rows> {
         let mut exprs = Vec::new();
         for key in keys {
-            let Some(typed) = rows.field(&key.field.text) else { continue };
+            let Some(typed) = rows.field(&key.field.text) else {
+                continue;
+            };
             let ascending = !key.descending;
             // Rows without the field come last either way.
             let by = |expr| SortExpr::new(expr, ascending, false);
             let number = datafusion::arrow::datatypes::DataType::Float64;
             let text = datafusion::arrow::datatypes::DataType::Utf8;
-            let numeric = matches!(typed.data_type, datafusion::arrow::datatypes::DataType::Float64 | datafusion::arrow::datatypes::DataType::Int64);
+            let numeric = matches!(
+                typed.data_type,
+                datafusion::arrow::datatypes::DataType::Float64
+                    | datafusion::arrow::datatypes::DataType::Int64
+            );
             match key.order {
                 _ if numeric => exprs.push(by(typed.expr)),
                 SortOrder::Number => exprs.push(by(cast_to(typed, &number))),
@@ -32,11 +44,23 @@ impl Planner<'_> {
         } else if matches!(rows.order, Order::Newest) && rows.has(super::ORDER) {
             exprs.push(SortExpr::new(super::column(super::ORDER), false, false));
         }
-        let rows = Rows { order: Order::Keys(exprs), ..rows };
+        let rows = Rows {
+            order: Order::Keys(exprs),
+            ..rows
+        };
         if limit == 0 {
-            return at(span, rows.ordered().map(|rows| Rows { order: Order::AsIs, ..rows }));
+            return at(
+                span,
+                rows.ordered().map(|rows| Rows {
+                    order: Order::AsIs,
+                    ..rows
+                }),
+            );
         }
         let rows = self.head(rows, limit, span)?;
-        Ok(Rows { order: Order::AsIs, ..rows })
+        Ok(Rows {
+            order: Order::AsIs,
+            ..rows
+        })
     }
 }

@@ -15,7 +15,10 @@ impl Planner<'_> {
         let mut rows = rows;
         for field in &stats.by {
             if field.span.is_some() {
-                return Err(diagnostic(field.field.span, "`span=` stands in `bin`, not in `stats … by`"));
+                return Err(diagnostic(
+                    field.field.span,
+                    "`span=` stands in `bin`, not in `stats … by`",
+                ));
             }
         }
         // A group needs a value of each field.
@@ -29,7 +32,13 @@ impl Planner<'_> {
     }
 
     /// The result of grouping by a field that no row has.
-    fn no_groups(&mut self, rows: Rows, aggregations: &[Aggregation], by: &[String], span: Span) -> Result<Rows> {
+    fn no_groups(
+        &mut self,
+        rows: Rows,
+        aggregations: &[Aggregation],
+        by: &[String],
+        span: Span,
+    ) -> Result<Rows> {
         let missing: Vec<(String, Expr)> = by
             .iter()
             .filter(|name| !rows.has(name))
@@ -42,18 +51,34 @@ impl Planner<'_> {
     }
 
     /// Groups rows by fields that all of them have, and aggregates.
-    pub(super) fn aggregate(&mut self, rows: Rows, aggregations: &[Aggregation], by: &[String], span: Span) -> Result<Rows> {
+    pub(super) fn aggregate(
+        &mut self,
+        rows: Rows,
+        aggregations: &[Aggregation],
+        by: &[String],
+        span: Span,
+    ) -> Result<Rows> {
         let mut rows = rows;
         // A row with several values of a field belongs to several groups.
         for name in by {
-            if rows.field(name).is_some_and(|typed| is_list(&typed.data_type)) {
-                let plan = at(span, LogicalPlanBuilder::from(rows.plan.clone()).unnest_column(Column::from_name(name)))?;
+            if rows
+                .field(name)
+                .is_some_and(|typed| is_list(&typed.data_type))
+            {
+                let plan = at(
+                    span,
+                    LogicalPlanBuilder::from(rows.plan.clone())
+                        .unnest_column(Column::from_name(name)),
+                )?;
                 let plan = at(span, plan.build())?;
                 rows = at(span, rows.with(plan).filter(column(name).is_not_null()))?;
             }
         }
         let expanded = expand(aggregations, &rows, by);
-        let time = [ORDER, "_time"].into_iter().find(|name| rows.has(name)).map(column);
+        let time = [ORDER, "_time"]
+            .into_iter()
+            .find(|name| rows.has(name))
+            .map(column);
         let mut outputs: Vec<(String, Expr)> = Vec::new();
         for (aggregation, argument, output) in &expanded {
             let argument = match argument {
@@ -64,9 +89,19 @@ impl Planner<'_> {
                 })),
                 Some(Argument::Eval(expr)) => Some(plan_expr(expr, &rows, &self.context)?),
             };
-            let typed = plan_aggregate(&aggregation.function, aggregation.span, argument, time.clone())?;
+            let typed = plan_aggregate(
+                &aggregation.function,
+                aggregation.span,
+                argument,
+                time.clone(),
+            )?;
             if outputs.iter().any(|(name, _)| name == output) || by.contains(output) {
-                return Err(diagnostic(aggregation.output.span, format!("the result `{output}` is there twice: give one of them another name with `as`")));
+                return Err(diagnostic(
+                    aggregation.output.span,
+                    format!(
+                        "the result `{output}` is there twice: give one of them another name with `as`"
+                    ),
+                ));
             }
             outputs.push((output.clone(), typed.expr));
         }
@@ -76,17 +111,36 @@ impl Planner<'_> {
         }
         let groups: Vec<Expr> = by.iter().map(|name| column(name)).collect();
         // Aliases keep the result's names apart from DataFusion's own.
-        let calls = outputs.iter().enumerate().map(|(index, (_, expr))| expr.clone().alias(format!("__{index}")));
-        let plan = at(span, LogicalPlanBuilder::from(rows.plan).aggregate(groups, calls))?;
+        let calls = outputs
+            .iter()
+            .enumerate()
+            .map(|(index, (_, expr))| expr.clone().alias(format!("__{index}")));
+        let plan = at(
+            span,
+            LogicalPlanBuilder::from(rows.plan).aggregate(groups, calls),
+        )?;
         let plan = at(span, plan.build())?;
-        let mut columns: Vec<(String, Expr)> = by.iter().map(|name| (name.clone(), column(name))).collect();
+        let mut columns: Vec<(String, Expr)> =
+            by.iter().map(|name| (name.clone(), column(name))).collect();
         for (index, (name, _)) in outputs.iter().enumerate() {
             columns.push((name.clone(), column(&format!("__{index}"))));
         }
-        let keys = by.iter().map(|name| SortExpr::new(column(name), true, true)).collect();
-        let order = if by.is_empty() { Order::AsIs } else { Order::Keys(keys) };
+        let keys = by
+            .iter()
+            .map(|name| SortExpr::new(column(name), true, true))
+            .collect();
+        let order = if by.is_empty() {
+            Order::AsIs
+        } else {
+            Order::Keys(keys)
+        };
         let empty = rows.empty && !by.is_empty();
-        let rows = Rows { plan, order, empty, open: false };
+        let rows = Rows {
+            plan,
+            order,
+            empty,
+            open: false,
+        };
         at(span, rows.project(columns))
     }
 }
@@ -107,7 +161,11 @@ pub(super) fn expand<'a>(
         match &aggregation.argument {
             None => expanded.push((aggregation, None, aggregation.output.text.clone())),
             Some(AggregationArgument::Eval(expr)) => {
-                expanded.push((aggregation, Some(Argument::Eval(expr)), aggregation.output.text.clone()));
+                expanded.push((
+                    aggregation,
+                    Some(Argument::Eval(expr)),
+                    aggregation.output.text.clone(),
+                ));
             }
             Some(AggregationArgument::Field(field)) if field.text.contains('*') => {
                 for name in rows.names() {
@@ -120,7 +178,11 @@ pub(super) fn expand<'a>(
                 }
             }
             Some(AggregationArgument::Field(field)) => {
-                expanded.push((aggregation, Some(Argument::Field(field.text.clone())), aggregation.output.text.clone()));
+                expanded.push((
+                    aggregation,
+                    Some(Argument::Field(field.text.clone())),
+                    aggregation.output.text.clone(),
+                ));
             }
         }
     }
@@ -153,7 +215,9 @@ pub(super) fn wildcard_parts<'n>(pattern: &str, name: &'n str) -> Option<Vec<&'n
     let mut pieces = pieces.peekable();
     while let Some(piece) = pieces.next() {
         let at = if pieces.peek().is_none() {
-            rest.len().checked_sub(piece.len()).filter(|at| rest.is_char_boundary(*at) && rest.ends_with(piece))?
+            rest.len()
+                .checked_sub(piece.len())
+                .filter(|at| rest.is_char_boundary(*at) && rest.ends_with(piece))?
         } else {
             rest.find(piece)?
         };
@@ -169,17 +233,29 @@ mod tests {
 
     #[test]
     fn wildcards_rename() {
-        let name = |text: &str| Name { text: text.to_owned(), span: Span::default() };
+        let name = |text: &str| Name {
+            text: text.to_owned(),
+            span: Span::default(),
+        };
         for (field, from, to, expected) in [
             ("Processes.dest", "Processes.*", "*", Some("dest")),
-            ("process_id", "process*", "parent_process*", Some("parent_process_id")),
+            (
+                "process_id",
+                "process*",
+                "parent_process*",
+                Some("parent_process_id"),
+            ),
             ("a_b_c", "*_*_c", "*-*", Some("a-b")),
             ("abc", "abc", "x", Some("x")),
             ("abd", "abc", "x", None),
             ("x", "values(*)", "*", None),
             ("aXa", "a*a*", "*", Some("X")),
         ] {
-            assert_eq!(renamed(field, &name(from), &name(to)).as_deref(), expected, "{field} {from} {to}");
+            assert_eq!(
+                renamed(field, &name(from), &name(to)).as_deref(),
+                expected,
+                "{field} {from} {to}"
+            );
         }
     }
 }

@@ -8,11 +8,16 @@ use super::model::{field_of, find_node, without_nodename};
 use super::needs::{Needs, visit_fields};
 use super::{Planner, Result, Rows, at, cast_to, diagnostic, text};
 use crate::expr::{Fields, Typed};
-use crate::syntax::ast::{AggregationArgument, BinSpan, Name, SearchExpr, Span, TimeSpan, TimeUnit, Tstats};
+use crate::syntax::ast::{
+    AggregationArgument, BinSpan, Name, SearchExpr, Span, TimeSpan, TimeUnit, Tstats,
+};
 
 /// Splunk chooses the span of a bare `by _time` from the time range of the search. Here it is always this one, so that
 /// the same events give the same rows.
-const DEFAULT_SPAN: BinSpan = BinSpan::Time(TimeSpan { amount: 1, unit: TimeUnit::Second });
+const DEFAULT_SPAN: BinSpan = BinSpan::Time(TimeSpan {
+    amount: 1,
+    unit: TimeUnit::Second,
+});
 
 /// The group's time, until the aggregation is done.
 const GROUP_TIME: &str = "__group_time";
@@ -41,7 +46,9 @@ impl Planner<'_> {
             let name = &field.field.text;
             if name == "_time" {
                 let width = field.span.unwrap_or(DEFAULT_SPAN);
-                let time = rows.field("_time").ok_or_else(|| diagnostic(field.field.span, "the events have no time"))?;
+                let time = rows
+                    .field("_time")
+                    .ok_or_else(|| diagnostic(field.field.span, "the events have no time"))?;
                 let binned = super::bin::time_bin(time, width, field.field.span)?;
                 // The aggregations still see the events' own times.
                 rows = at(span, rows.set(vec![(GROUP_TIME.to_owned(), binned)]))?;
@@ -50,11 +57,20 @@ impl Planner<'_> {
             } else if field.span.is_some() {
                 return Err(diagnostic(field.field.span, "`span=` goes with `_time`"));
             } else {
-                let typed = rows.field(name).unwrap_or(Typed { expr: super::null_text(), data_type: DataType::Utf8 });
+                let typed = rows.field(name).unwrap_or(Typed {
+                    expr: super::null_text(),
+                    data_type: DataType::Utf8,
+                });
                 let filled = match tstats.fillnull_value() {
                     Some(value) => {
                         let data_type = super::common_type(&typed.data_type, &DataType::Utf8);
-                        let fill = cast_to(Typed { expr: text(value), data_type: DataType::Utf8 }, &data_type);
+                        let fill = cast_to(
+                            Typed {
+                                expr: text(value),
+                                data_type: DataType::Utf8,
+                            },
+                            &data_type,
+                        );
                         super::coalesce(vec![cast_to(typed, &data_type), fill])
                     }
                     None => {
@@ -67,7 +83,10 @@ impl Planner<'_> {
             by.push(name.clone());
         }
         let rows = self.aggregate(rows, &tstats.aggregations, &by, span)?;
-        let name = |text: &str| Name { text: text.to_owned(), span };
+        let name = |text: &str| Name {
+            text: text.to_owned(),
+            span,
+        };
         self.rename(rows, &[(name(GROUP_TIME), name("_time"))], span)
     }
 }
@@ -87,16 +106,26 @@ fn named(tstats: &Tstats) -> Vec<(String, Span)> {
     if let Some(filter) = &tstats.filter {
         filter_fields(filter, &mut named);
     }
-    named.extend(tstats.by.iter().map(|by| (by.field.text.clone(), by.field.span)));
+    named.extend(
+        tstats
+            .by
+            .iter()
+            .map(|by| (by.field.text.clone(), by.field.span)),
+    );
     named
 }
 
 fn filter_fields(expr: &SearchExpr, named: &mut Vec<(String, Span)>) {
     match expr {
-        SearchExpr::And(parts) | SearchExpr::Or(parts) => parts.iter().for_each(|part| filter_fields(part, named)),
+        SearchExpr::And(parts) | SearchExpr::Or(parts) => {
+            parts.iter().for_each(|part| filter_fields(part, named))
+        }
         SearchExpr::Not(inner) => filter_fields(inner, named),
         SearchExpr::Compare { field, .. } | SearchExpr::In { field, .. } => {
-            if !matches!(field.text.as_str(), "earliest" | "latest" | "nodename" | "index") {
+            if !matches!(
+                field.text.as_str(),
+                "earliest" | "latest" | "nodename" | "index"
+            ) {
                 named.push((field.text.clone(), field.span));
             }
         }
@@ -107,8 +136,15 @@ fn filter_fields(expr: &SearchExpr, named: &mut Vec<(String, Span)>) {
 /// The fields whose values a `tstats` passes on: those of its groups and aggregations.
 pub(crate) fn fields(tstats: &Tstats) -> Vec<String> {
     let mut seen = BTreeSet::new();
-    let unfiltered = Tstats { filter: None, ..tstats.clone() };
-    named(&unfiltered).into_iter().map(|(name, _)| name).filter(|name| seen.insert(name.clone())).collect()
+    let unfiltered = Tstats {
+        filter: None,
+        ..tstats.clone()
+    };
+    named(&unfiltered)
+        .into_iter()
+        .map(|(name, _)| name)
+        .filter(|name| seen.insert(name.clone()))
+        .collect()
 }
 
 /// Every field of the node that a `tstats` reads, without the node's name.

@@ -1,0 +1,311 @@
+//! The case document made of what a hunt found.
+
+use std::sync::Arc;
+
+use crabwalk_case::{Case, Input, Tool, findings_csv, timeline_csv, to_json, write_to};
+use crabwalk_detect::detection::{RiskField, ThreatField};
+use crabwalk_detect::{
+    Detection, DetectionType, Finding, Origin, Outcome, RiskObject, RiskObjectKind, Status,
+    ThreatObject,
+};
+use crabwalk_events::EventRef;
+use crabwalk_sources::collect::Coverage;
+use crabwalk_sources::report::{Problem, SourceKind, SourceReport};
+use crabwalk_spl::Knowledge;
+
+const AT: i64 = 1_709_280_000_000_000;
+
+fn detection(name: &str, kind: DetectionType, risk_score: u32) -> Arc<Detection> {
+    Arc::new(Detection {
+        id: format!("id of {name}"),
+        name: name.to_owned(),
+        version: "1".to_owned(),
+        kind,
+        status: Status::Production,
+        description: "what it looks for".to_owned(),
+        search: String::new(),
+        stories: vec!["Lateral Movement".to_owned()],
+        techniques: vec!["T1021.002".to_owned()],
+        message: String::new(),
+        risk_fields: Vec::<RiskField>::new(),
+        threat_fields: Vec::<ThreatField>::new(),
+        risk_score,
+        data_sources: Vec::new(),
+        references: vec!["https://example.org/".to_owned()],
+        how_to_implement: String::new(),
+        known_false_positives: String::new(),
+        origin: Origin {
+            path: "x.yml".to_owned(),
+            search_line: None,
+        },
+    })
+}
+
+fn finding(
+    detection: &Arc<Detection>,
+    id: &str,
+    objects: &[(RiskObjectKind, &str, u32)],
+) -> Finding {
+    Finding {
+        id: id.to_owned(),
+        detection: Arc::clone(detection),
+        first: Some(AT),
+        last: Some(AT + 1_500_000),
+        message: "=message\u{1b}[31m".to_owned(),
+        risk_objects: objects
+            .iter()
+            .map(|(kind, value, score)| RiskObject {
+                kind: *kind,
+                value: (*value).to_owned(),
+                score: *score,
+            })
+            .collect(),
+        threat_objects: vec![ThreatObject {
+            kind: "process".to_owned(),
+            value: "@x".to_owned(),
+        }],
+        fields: vec![
+            ("dest".to_owned(), vec!["WS1".to_owned()]),
+            ("src".to_owned(), vec!["10.0.0.7".to_owned()]),
+            ("many".to_owned(), vec!["a".to_owned(), "b".to_owned()]),
+            ("none".to_owned(), Vec::new()),
+        ],
+        events: vec![EventRef {
+            time: AT,
+            host: "WS1.example.org".to_owned(),
+            channel: "Security".to_owned(),
+            event_id: 4624,
+            source: 0,
+            record: 9,
+        }],
+        event_count: 1,
+    }
+}
+
+fn outcome() -> Outcome {
+    use RiskObjectKind::{System, User};
+    let (ttp, anomaly, hunting) = (
+        detection("A", DetectionType::Ttp, 72),
+        detection("B", DetectionType::Anomaly, 25),
+        detection("C", DetectionType::Hunting, 90),
+    );
+    let mut knowledge = Knowledge::default();
+    knowledge
+        .assets
+        .add_assets(b"ip,nt_host,dns,priority,category\n10.0.0.7,ADMIN,admin.example.org,high,jump|admin\n10.9.0.0/16,,,low,branch\n")
+        .unwrap_or_else(|error| panic!("{error}"));
+    Outcome {
+        findings: vec![
+            finding(
+                &ttp,
+                "f-1",
+                &[(System, "WS1", 72), (User, "EXAMPLE\\ann", 72)],
+            ),
+            finding(
+                &anomaly,
+                "f-2",
+                &[(System, "ws1.example.org", 25), (User, "WS1$", 25)],
+            ),
+            finding(&hunting, "f-3", &[(System, "WS1", 0)]),
+        ],
+        coverage: vec![
+            Coverage {
+                host: "WS1.example.org".to_owned(),
+                channel: "Security".to_owned(),
+                first: AT,
+                last: AT + 5_000_000,
+                records: 10,
+                cleared: vec![AT + 4_000_000],
+            },
+            Coverage {
+                host: "sensor".to_owned(),
+                channel: "zeek:conn".to_owned(),
+                first: AT - 1,
+                last: AT,
+                records: 3,
+                cleared: Vec::new(),
+            },
+        ],
+        hosts_by_type: [("Security/4769".to_owned(), vec!["DC1".to_owned()])].into(),
+        detections: 3,
+        events: 13,
+        duplicates: 2,
+        knowledge: Arc::new(knowledge),
+        ..Outcome::default()
+    }
+}
+
+fn case() -> Case {
+    let mut source = SourceReport::new(0, "dir/a.evtx".to_owned(), SourceKind::Evtx);
+    source.bytes = 1000;
+    source.records = 13;
+    source.skipped = 1;
+    source.problem(Problem {
+        offset: Some(512),
+        record: None,
+        message: "bad".to_owned(),
+        loss: true,
+    });
+    Case::new(&Input {
+        tool: Tool {
+            name: "crabwalk",
+            version: "0",
+        },
+        created: AT,
+        seconds: 0.25,
+        sources: &[source],
+        outcome: &outcome(),
+    })
+}
+
+#[test]
+fn hosts_and_accounts_are_named_once() {
+    let case = case();
+    let hosts: Vec<String> = case
+        .hosts
+        .iter()
+        .map(|host| {
+            format!(
+                "{} {:?} {:?} {:?} {:?} {:?} {}",
+                host.id, host.names, host.ips, host.category, host.priority, host.role, host.risk
+            )
+        })
+        .collect();
+    assert_eq!(
+        hosts,
+        [
+            r#"admin ["ADMIN", "admin.example.org"] ["10.0.0.7"] ["jump", "admin"] Some("high") None 0"#,
+            r#"dc1 ["DC1"] [] [] None Some("domain-controller") 0"#,
+            r#"ws1 ["WS1", "WS1.example.org"] [] [] None None 97"#,
+        ]
+    );
+    let accounts: Vec<_> = case
+        .accounts
+        .iter()
+        .map(|account| (account.id.as_str(), account.kind.as_str(), account.risk))
+        .collect();
+    assert_eq!(
+        accounts,
+        [("example\\ann", "user", 72), ("ws1$", "machine", 25)]
+    );
+    assert!(case.findings.iter().all(|finding| finding.hosts == ["ws1"]));
+}
+
+#[test]
+fn only_types_that_add_risk_add_risk() {
+    let case = case();
+    let risk: Vec<_> = case
+        .stats
+        .risk
+        .iter()
+        .map(|risk| {
+            (
+                risk.kind.as_str(),
+                risk.value.as_str(),
+                risk.score,
+                risk.findings,
+                risk.detections,
+            )
+        })
+        .collect();
+    assert_eq!(
+        risk,
+        [
+            ("system", "WS1", 97, 2, 2),
+            ("user", "EXAMPLE\\ann", 72, 1, 1),
+            ("user", "WS1$", 25, 1, 1)
+        ]
+    );
+    let notable: Vec<_> = case
+        .findings
+        .iter()
+        .map(|finding| (finding.notable, finding.severity.as_str()))
+        .collect();
+    assert_eq!(
+        notable,
+        [(true, "high"), (false, "low"), (false, "critical")]
+    );
+    assert_eq!(
+        (case.stats.notables, case.stats.findings_by_severity["low"]),
+        (1, 1)
+    );
+    assert_eq!(
+        (case.stats.first.as_deref(), case.stats.sources_damaged),
+        (Some("2024-03-01T07:59:59.999999Z"), 1)
+    );
+}
+
+#[test]
+fn the_document_reads_back() {
+    let case = case();
+    let mut text = Vec::new();
+    to_json(&case, &mut text).unwrap_or_else(|error| panic!("{error}"));
+    let back: Case = serde_json::from_slice(&text).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(back, case);
+    let value: serde_json::Value =
+        serde_json::from_slice(&text).unwrap_or_else(|error| panic!("{error}"));
+    for (pointer, expected) in [
+        ("/findings/0/fields/dest", serde_json::json!("WS1")),
+        ("/findings/0/fields/many", serde_json::json!(["a", "b"])),
+        ("/findings/0/fields/none", serde_json::Value::Null),
+        (
+            "/findings/0/last",
+            serde_json::json!("2024-03-01T08:00:01.5Z"),
+        ),
+        (
+            "/findings/0/risk_objects/0/type",
+            serde_json::json!("system"),
+        ),
+        ("/sources/0/problems/0/offset", serde_json::json!(512)),
+        (
+            "/coverage/0/cleared/0",
+            serde_json::json!("2024-03-01T08:00:04Z"),
+        ),
+        ("/hops", serde_json::json!([])),
+        ("/paths", serde_json::json!([])),
+    ] {
+        assert_eq!(value.pointer(pointer), Some(&expected), "{pointer}");
+    }
+}
+
+#[test]
+fn tables_have_a_line_for_each_thing() {
+    let case = case();
+    let (mut findings, mut timeline) = (Vec::new(), Vec::new());
+    findings_csv(&case, &mut findings).unwrap_or_else(|error| panic!("{error}"));
+    timeline_csv(&case, &mut timeline).unwrap_or_else(|error| panic!("{error}"));
+    let rows = |text: &[u8]| -> Vec<csv::StringRecord> {
+        csv::Reader::from_reader(text)
+            .records()
+            .collect::<Result<_, _>>()
+            .unwrap_or_else(|error| panic!("{error}"))
+    };
+    let (findings, timeline) = (rows(&findings), rows(&timeline));
+    assert_eq!((findings.len(), timeline.len()), (3, 4));
+    assert_eq!(findings[0].get(8), Some("'=message\u{fffd}[31m"));
+    assert_eq!(
+        findings[0].get(14),
+        Some("Security/4624 record 9 of dir/a.evtx")
+    );
+    assert_eq!(timeline[3].get(2), Some("log cleared"));
+}
+
+#[test]
+fn errors_of_writing_name_the_file() {
+    let directory = tempfile::tempdir().unwrap_or_else(|error| panic!("{error}"));
+    let taken = directory.path().join("file");
+    std::fs::write(&taken, "x").unwrap_or_else(|error| panic!("{error}"));
+    let error = write_to(&case(), &taken)
+        .map(|_| ())
+        .map_err(|error| error.to_string());
+    assert!(
+        error
+            .as_ref()
+            .is_err_and(|text| text.contains("file cannot be written")),
+        "{error:?}"
+    );
+    let paths =
+        write_to(&case(), &directory.path().join("a/b")).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(paths.len(), 3);
+    assert!(paths.iter().all(|path| path.is_file()));
+}
