@@ -1,5 +1,6 @@
 //! Eval expressions and aggregations as expressions of DataFusion.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::DataType;
@@ -123,11 +124,26 @@ fn compare_texts(left: &str, op: CompareOp, right: &str) -> bool {
     if left == right {
         return holds(std::cmp::Ordering::Equal, op);
     }
-    let ordering = match (number_of(left), number_of(right)) {
-        (Some(left), Some(right)) => left.total_cmp(&right),
-        _ => left.cmp(right),
+    let ordering = match number_of(right).zip(number_of(left)) {
+        Some((right, left)) => compare_numbers(left, right),
+        None => left.cmp(right),
     };
     holds(ordering, op)
+}
+
+/// As [`compare_texts`] with a right side that is known to be no number.
+fn compare_with_text(left: &str, op: CompareOp, right: &str) -> bool {
+    holds(left.cmp(right), op)
+}
+
+/// Both zeros are equal; there is no NaN among the numbers that text gives.
+fn compare_numbers(left: f64, right: f64) -> std::cmp::Ordering {
+    left.partial_cmp(&right)
+        .unwrap_or_else(|| left.total_cmp(&right))
+}
+
+fn same_number(left: f64, right: f64) -> bool {
+    compare_numbers(left, right).is_eq()
 }
 
 /// Plans an expression as a condition.
@@ -215,10 +231,16 @@ pub fn plan_expr(expr: &ast::Expr, fields: &dyn Fields, context: &EvalContext) -
 /// Whether a value equals one of several constants.
 fn among(value: Typed, constants: Vec<String>) -> Expr {
     let key = format!("{constants:?}");
+    let numbers: Vec<f64> = constants
+        .iter()
+        .filter_map(|text| number_of(text))
+        .collect();
+    let texts: HashSet<String> = constants.into_iter().collect();
     text_condition("spl_in", key, value.expr, move |value| {
-        constants
-            .iter()
-            .any(|constant| compare_texts(value, CompareOp::Eq, constant))
+        texts.contains(value)
+            || !numbers.is_empty()
+                && number_of(value)
+                    .is_some_and(|number| numbers.iter().any(|own| same_number(*own, number)))
     })
 }
 
@@ -237,6 +259,12 @@ fn compare(op: CompareOp, left: Typed, right: Typed) -> Expr {
     }
     if let Some(constant) = constant(&right) {
         let key = format!("{op} {constant}");
+        // Most constants are no numbers: then no value needs to be read as one.
+        if number_of(&constant).is_none() {
+            return text_condition("spl_compare", key, left.expr, move |value| {
+                compare_with_text(value, op, &constant)
+            });
+        }
         return text_condition("spl_compare", key, left.expr, move |value| {
             compare_texts(value, op, &constant)
         });

@@ -24,7 +24,8 @@ pub fn number_of(text: &str) -> Option<f64> {
     if text.is_empty() || text.ends_with(|c: char| c.is_ascii_alphabetic()) {
         return None;
     }
-    text.parse().ok()
+    // `1e999` is no number that could be reckoned with.
+    text.parse().ok().filter(|number: &f64| number.is_finite())
 }
 
 /// A cell as text.
@@ -35,6 +36,7 @@ pub fn display_value(array: &ArrayRef, row: usize) -> Option<String> {
     Some(match array.data_type() {
         DataType::Utf8 => array.as_string::<i32>().value(row).to_owned(),
         DataType::Utf8View => array.as_string_view().value(row).to_owned(),
+        DataType::LargeUtf8 => array.as_string::<i64>().value(row).to_owned(),
         DataType::Float64 => format_number(array.as_primitive::<Float64Type>().value(row)),
         DataType::Int64 => array.as_primitive::<Int64Type>().value(row).to_string(),
         DataType::UInt64 => array.as_primitive::<UInt64Type>().value(row).to_string(),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use datafusion::arrow::array::{
     Array, ArrayRef, AsArray, ListBuilder, StringBuilder, UInt64Builder,
 };
-use datafusion::arrow::datatypes::{DataType, Field, FieldRef, UInt64Type};
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Float64Type, UInt64Type};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::{
@@ -21,6 +21,8 @@ use crate::value::{display_value, display_values, format_number, number_of};
 const MOST_REFS: usize = 1000;
 /// Most values that `list` gives, as in Splunk.
 const MOST_LISTED: usize = 100;
+/// Values beyond those that `list` holds before it drops the ones it will not give.
+const LISTED_SLACK: usize = 1000;
 
 /// What is aggregated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -150,9 +152,17 @@ impl AggregateUDFImpl for Aggregate {
     }
 }
 
-/// All values of a column, row by row.
-fn each_value(array: &ArrayRef, mut visit: impl FnMut(usize, &str)) {
+/// All values of a column, row by row. Numbers are written as SPL shows them, or `exact`, so that none of their digits
+/// is lost when they are read again.
+fn each_value(array: &ArrayRef, exact: bool, mut visit: impl FnMut(usize, &str)) {
     match array.data_type() {
+        DataType::Float64 if exact => {
+            for (row, value) in array.as_primitive::<Float64Type>().iter().enumerate() {
+                if let Some(value) = value {
+                    visit(row, &value.to_string());
+                }
+            }
+        }
         DataType::Utf8 => {
             for (row, value) in array.as_string::<i32>().iter().enumerate() {
                 if let Some(value) = value {
@@ -174,6 +184,19 @@ fn each_value(array: &ArrayRef, mut visit: impl FnMut(usize, &str)) {
                 }
             }
         }
+    }
+}
+
+/// The time of a row, in seconds since 1970; 0 where it has none.
+fn time_of(times: Option<&ArrayRef>, row: usize) -> f64 {
+    let Some(times) = times else { return 0.0 };
+    match times.as_primitive_opt::<Float64Type>() {
+        // Read as it is: text would round the microseconds away.
+        Some(numbers) if numbers.is_valid(row) => numbers.value(row),
+        Some(_) => 0.0,
+        None => display_value(times, row)
+            .and_then(|time| number_of(&time))
+            .unwrap_or(0.0),
     }
 }
 
@@ -227,7 +250,7 @@ impl Distinct {
 
 impl Accumulator for Distinct {
     fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
-        each_value(first(values)?, |_, value| self.add(value));
+        each_value(first(values)?, false, |_, value| self.add(value));
         Ok(())
     }
 
@@ -269,6 +292,11 @@ struct Extreme {
 
 impl Extreme {
     fn add(&mut self, value: &str) {
+        let number = number_of(value);
+        self.add_best(number.is_none(), number, value);
+    }
+
+    fn add_best(&mut self, any_text: bool, number: Option<f64>, text: &str) {
         let better = |ordering: std::cmp::Ordering| {
             if self.largest {
                 ordering.is_gt()
@@ -276,23 +304,20 @@ impl Extreme {
                 ordering.is_lt()
             }
         };
-        match number_of(value) {
-            Some(number) => {
-                if self
-                    .number
-                    .is_none_or(|best| better(number.total_cmp(&best)))
-                {
-                    self.number = Some(number);
-                }
-            }
-            None => self.any_text = true,
+        self.any_text |= any_text;
+        if let Some(number) = number
+            && self
+                .number
+                .is_none_or(|best| better(number.total_cmp(&best)))
+        {
+            self.number = Some(number);
         }
         if self
             .text
             .as_deref()
-            .is_none_or(|best| better(value.cmp(best)))
+            .is_none_or(|best| better(text.cmp(best)))
         {
-            self.text = Some(value.to_owned());
+            self.text = Some(text.to_owned());
         }
     }
 
@@ -307,13 +332,18 @@ impl Extreme {
 
 impl Accumulator for Extreme {
     fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
-        each_value(first(values)?, |_, value| self.add(value));
+        each_value(first(values)?, false, |_, value| self.add(value));
         Ok(())
     }
 
     fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
-        // A state holds the best number, the best text, and something that is no number if there was any.
-        self.update_batch(states)
+        let states = first(states)?;
+        for row in 0..states.len() {
+            if let [any_text, number, text] = display_values(states, row).as_slice() {
+                self.add_best(any_text == "text", number_of(number), text);
+            }
+        }
+        Ok(())
     }
 
     fn evaluate(&mut self) -> Result<ScalarValue> {
@@ -324,12 +354,16 @@ impl Accumulator for Extreme {
     }
 
     fn state(&mut self) -> Result<Vec<ScalarValue>> {
-        let number = self.number.map(format_number);
-        let text = self
-            .text
-            .clone()
-            .filter(|_| self.any_text || self.number.is_none());
-        Ok(vec![texts(number.iter().chain(&text).map(String::as_str))])
+        // The best text is kept beside the best number: another state may hold what is no number, and then all compare
+        // as text.
+        let Some(text) = &self.text else {
+            return Ok(vec![texts(std::iter::empty())]);
+        };
+        let number = self
+            .number
+            .map_or_else(String::new, |number| number.to_string());
+        let any_text = if self.any_text { "text" } else { "" };
+        Ok(vec![texts([any_text, number.as_str(), text].into_iter())])
     }
 
     fn size(&self) -> usize {
@@ -364,11 +398,8 @@ impl AtTime {
 impl Accumulator for AtTime {
     fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
         let times = values.get(1);
-        each_value(first(values)?, |row, value| {
-            let time = times
-                .and_then(|times| display_value(times, row))
-                .and_then(|time| number_of(&time));
-            self.add(time.unwrap_or(0.0), value);
+        each_value(first(values)?, self.number_result, |row, value| {
+            self.add(time_of(times, row), value);
         });
         Ok(())
     }
@@ -413,6 +444,17 @@ struct Bag {
 }
 
 impl Bag {
+    /// Of a list only the first values count, so that a large group does not hold them all.
+    fn keep_listed(&mut self, slack: usize) {
+        if self.kind != Kind::List || self.values.len() <= MOST_LISTED + slack {
+            return;
+        }
+        // A stable sort: without times the order of arrival stays.
+        self.values.sort_by(|a, b| b.0.total_cmp(&a.0));
+        self.values.truncate(MOST_LISTED);
+        self.bytes = self.values.iter().map(|(_, value)| value.len() + 24).sum();
+    }
+
     fn numbers(&self) -> Vec<f64> {
         self.values
             .iter()
@@ -423,15 +465,13 @@ impl Bag {
 
 impl Accumulator for Bag {
     fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
-        let times = values.get(1).cloned();
-        each_value(first(values)?, |row, value| {
-            let time = times
-                .as_ref()
-                .and_then(|times| display_value(times, row))
-                .and_then(|time| number_of(&time));
+        let times = values.get(1);
+        let exact = self.kind != Kind::List;
+        each_value(first(values)?, exact, |row, value| {
             self.bytes += value.len() + 24;
-            self.values.push((time.unwrap_or(0.0), value.into()));
+            self.values.push((time_of(times, row), value.into()));
         });
+        self.keep_listed(LISTED_SLACK);
         Ok(())
     }
 
@@ -444,6 +484,7 @@ impl Accumulator for Bag {
                 self.values.push((time, pair[1].as_str().into()));
             }
         }
+        self.keep_listed(LISTED_SLACK);
         Ok(())
     }
 
@@ -521,6 +562,7 @@ impl Accumulator for Bag {
     }
 
     fn state(&mut self) -> Result<Vec<ScalarValue>> {
+        self.keep_listed(0);
         let flat: Vec<String> = self
             .values
             .iter()

@@ -223,6 +223,12 @@ pub(crate) fn call_function(
         "mvindex" | "substr" | "mvzip" | "mvrange" => (2, 3),
         "replace" => (3, 3),
         "max" | "min" | "mvappend" | "printf" => (1, usize::MAX),
+        "random" => {
+            return Err(CallError::Arguments(
+                "`random` is not run: a search gives the same results each time. Use a field that differs between rows"
+                    .to_owned(),
+            ));
+        }
         _ => return Err(CallError::Unknown),
     };
     if args.len() < counts.0 || args.len() > counts.1 {

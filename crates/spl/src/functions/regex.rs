@@ -78,75 +78,82 @@ fn compile(pattern: &str) -> Result<Compiled, String> {
 /// a `{` that begins no repetition is literal.
 fn translate(pattern: &str) -> String {
     let mut out = String::with_capacity(pattern.len() + 8);
-    let mut chars = pattern.char_indices().peekable();
+    let mut rest = pattern;
     let mut in_class = false;
-    while let Some((at, char)) = chars.next() {
+    while let Some(char) = rest.chars().next() {
+        let after = &rest[char.len_utf8()..];
+        // How much of `rest` this turn reads.
+        let mut length = char.len_utf8();
         match char {
-            '\\' => match chars.next() {
-                Some((_, '<')) => out.push('<'),
-                Some((_, '>')) => out.push('>'),
-                Some((_, '/')) => out.push('/'),
-                Some((_, '"')) => out.push('"'),
-                Some((_, '\'')) => out.push('\''),
-                Some((_, ',')) => out.push(','),
-                Some((_, ':')) => out.push(':'),
-                Some((_, ';')) => out.push(';'),
-                Some((_, '=')) => out.push('='),
-                Some((_, '@')) => out.push('@'),
-                Some((_, '%')) => out.push('%'),
-                Some((_, '!')) => out.push('!'),
-                Some((_, '`')) => out.push('`'),
-                Some((_, '_')) => out.push('_'),
-                Some((_, ' ')) => out.push(' '),
-                Some((_, 'h')) if !in_class => out.push_str("[ \\t]"),
-                Some((_, 'h')) => out.push_str(" \\t"),
-                Some((_, 'Z')) => out.push_str("(?:\\n?\\z)"),
-                Some((_, other)) => {
-                    out.push('\\');
-                    out.push(other);
-                }
-                None => out.push_str("\\\\"),
-            },
-            '[' if in_class => {
-                // A bracket inside a class is literal, unless it opens `[:alpha:]`.
-                if pattern[at..].starts_with("[:") {
-                    out.push('[')
-                } else {
-                    out.push_str("\\[")
+            '\\' => {
+                let escaped = after.chars().next();
+                length += escaped.map_or(0, char::len_utf8);
+                match escaped {
+                    Some(
+                        '<' | '>' | '/' | '"' | '\'' | ',' | ':' | ';' | '=' | '@' | '%' | '!'
+                        | '`' | '_' | ' ',
+                    ) => out.push_str(&after[..1]),
+                    Some('h') if !in_class => out.push_str("[ \\t]"),
+                    Some('h') => out.push_str(" \\t"),
+                    Some('Z') => out.push_str("(?:\\n?\\z)"),
+                    Some(_) => {
+                        // `\x{202E}` and `\p{Lu}`: the brace belongs to the escape.
+                        if rest[1..].starts_with(['x', 'p', 'P', 'k', 'g', 'u', 'o'])
+                            && rest[2..].starts_with('{')
+                            && let Some(end) = rest.find('}')
+                        {
+                            length = end + 1;
+                        }
+                        out.push_str(&rest[..length]);
+                    }
+                    None => out.push_str("\\\\"),
                 }
             }
+            '[' if in_class => match posix_class(rest) {
+                Some(class) => {
+                    length = class.len();
+                    out.push_str(class);
+                }
+                // Any other bracket inside a class is literal.
+                None => out.push_str("\\["),
+            },
             '[' => {
                 in_class = true;
                 out.push('[');
-                if let Some((_, '^')) = chars.peek() {
+                if after.starts_with('^') {
                     out.push('^');
-                    chars.next();
+                    length += 1;
                 }
                 // A bracket right at the start of a class is literal.
-                if let Some((_, ']')) = chars.peek() {
+                if rest[length..].starts_with(']') {
                     out.push_str("\\]");
-                    chars.next();
+                    length += 1;
                 }
             }
-            ']' if in_class && !pattern[..at].ends_with(':') => {
+            ']' if in_class => {
                 in_class = false;
                 out.push(']');
             }
             // Set operations of Rust's syntax are literal in Perl's.
-            '&' | '~' | '-' if in_class && chars.peek().is_some_and(|(_, next)| *next == char) => {
+            '&' | '~' | '-' if in_class && after.starts_with(char) => {
                 out.push('\\');
                 out.push(char);
             }
-            '{' if !in_class
-                && !is_repetition(&pattern[at..])
-                && !pattern[..at].ends_with("\\x") =>
-            {
-                out.push_str("\\{")
-            }
+            '{' if !in_class && !is_repetition(rest) => out.push_str("\\{"),
             other => out.push(other),
         }
+        rest = &rest[length..];
     }
     out
+}
+
+/// The `[:alpha:]` or `[:^alpha:]` that text begins with.
+fn posix_class(text: &str) -> Option<&str> {
+    let name = text.strip_prefix("[:")?;
+    let name = name.strip_prefix('^').unwrap_or(name);
+    let end = name.find(|char: char| !char.is_ascii_lowercase())?;
+    let behind = name.get(end..)?.strip_prefix(":]")?;
+    text.get(..text.len() - behind.len())
 }
 
 /// Whether text begins with `{n}`, `{n,}` or `{n,m}`.
@@ -330,6 +337,14 @@ mod tests {
             (r"[\w.-]+\\[[]", r"ab\[", true),
             (r"[]x]", "]", true),
             (r"\x{41}", "A", true),
+            (r"^\\x{202E}$", r"\x{202E}", true),
+            (r"^\p{Lu}+$", "ÄÖ", true),
+            // A class that ends in a colon, and one behind it.
+            (r"^[^:]+:[a-z]$", "ab:c", true),
+            (r"^[/:][a-c]+$", "/abc", true),
+            (r"^[[:^digit:]]+$", "abc", true),
+            (r"^[[:]+$", "[:", true),
+            (r"^[a&&b]+$", "a&b", true),
             (r"[[:digit:]]+z", "12z", true),
             (r"\/path", "/path", true),
         ] {
