@@ -587,9 +587,10 @@ enum Part<'a> {
 }
 
 impl Part<'_> {
-    /// A null has no type of its own; Windows declares such fields as text.
+    /// A null has no type of its own: it needs the optional substitution, which leaves the element empty.
     fn of(index: usize, kind: u8) -> Self {
-        Self::Normal(u16::try_from(index).unwrap_or(u16::MAX), if kind == 0 { 1 } else { kind })
+        let index = u16::try_from(index).unwrap_or(u16::MAX);
+        if kind == 0 { Self::Optional(index, 1) } else { Self::Normal(index, kind) }
     }
 }
 
@@ -654,7 +655,7 @@ fn system_template() -> Element<'static> {
 /// A template's GUID: the same for the same names and types, whatever the file.
 fn template_identifier(element: &str, namespace: &str, fields: &[(String, Value)]) -> u128 {
     let mut parts: Vec<&[u8]> = vec![element.as_bytes(), namespace.as_bytes()];
-    let kinds: Vec<u8> = fields.iter().map(|(_, value)| if value.kind() == 0 { 1 } else { value.kind() }).collect();
+    let kinds: Vec<u8> = fields.iter().map(|(_, value)| value.kind()).collect();
     for (name, _) in fields {
         parts.push(name.as_bytes());
     }
