@@ -93,14 +93,23 @@ impl Value {
 
 /// The value of a SID's text in its binary form.
 fn sid_bytes(text: &str) -> Result<Vec<u8>, LabError> {
-    let wrong = || LabError::BadValue { what: "SID", text: text.to_owned() };
+    let wrong = || LabError::BadValue {
+        what: "SID",
+        text: text.to_owned(),
+    };
     let mut parts = text.strip_prefix("S-1-").ok_or_else(wrong)?.split('-');
-    let authority: u64 = parts.next().and_then(|part| part.parse().ok()).ok_or_else(wrong)?;
+    let authority: u64 = parts
+        .next()
+        .and_then(|part| part.parse().ok())
+        .ok_or_else(wrong)?;
     let mut subs = Vec::new();
     for part in parts {
         subs.push(part.parse::<u32>().map_err(|_| wrong())?);
     }
-    let count = u8::try_from(subs.len()).ok().filter(|count| *count <= 15).ok_or_else(wrong)?;
+    let count = u8::try_from(subs.len())
+        .ok()
+        .filter(|count| *count <= 15)
+        .ok_or_else(wrong)?;
     let mut out = vec![1, count];
     out.extend_from_slice(&authority.to_be_bytes()[2..]);
     for sub in subs {
@@ -171,7 +180,9 @@ pub struct Event {
 /// FILETIME (100 ns since 1601 UTC) of µs since 1970 UTC.
 #[must_use]
 pub fn filetime(micros: i64) -> u64 {
-    u64::try_from(micros.saturating_add(11_644_473_600_000_000)).unwrap_or(0).saturating_mul(10)
+    u64::try_from(micros.saturating_add(11_644_473_600_000_000))
+        .unwrap_or(0)
+        .saturating_mul(10)
 }
 
 /// Reads a GUID's text, with or without braces, into its memory layout.
@@ -179,11 +190,17 @@ pub fn filetime(micros: i64) -> u64 {
 /// # Errors
 /// When the text is no GUID.
 pub fn guid(text: &str) -> Result<[u8; 16], LabError> {
-    let digits: String = text.chars().filter(|c| !matches!(c, '{' | '}' | '-')).collect();
+    let digits: String = text
+        .chars()
+        .filter(|c| !matches!(c, '{' | '}' | '-'))
+        .collect();
     let number = u128::from_str_radix(&digits, 16)
         .ok()
         .filter(|_| digits.len() == 32)
-        .ok_or_else(|| LabError::BadValue { what: "GUID", text: text.to_owned() })?;
+        .ok_or_else(|| LabError::BadValue {
+            what: "GUID",
+            text: text.to_owned(),
+        })?;
     let mut bytes = number.to_be_bytes();
     bytes[0..4].reverse();
     bytes[4..6].reverse();
@@ -215,7 +232,8 @@ impl EvtxWriter {
     /// When the file cannot be made.
     pub fn create(path: &Path) -> Result<Self, LabError> {
         let mut file = File::create(path).map_err(|error| LabError::io("create", path, error))?;
-        file.write_all(&[0; FILE_HEADER]).map_err(|error| LabError::io("write", path, error))?;
+        file.write_all(&[0; FILE_HEADER])
+            .map_err(|error| LabError::io("write", path, error))?;
         Ok(Self {
             path: path.to_owned(),
             chunk: vec![0; CHUNK_HEADER],
@@ -254,7 +272,10 @@ impl EvtxWriter {
         if !self.try_write(event)? {
             self.flush_chunk()?;
             if !self.try_write(event)? {
-                return Err(LabError::EventTooLarge { event_id: event.event_id, path: self.path.clone() });
+                return Err(LabError::EventTooLarge {
+                    event_id: event.event_id,
+                    path: self.path.clone(),
+                });
             }
         }
         Ok(())
@@ -274,7 +295,11 @@ impl EvtxWriter {
         put16(&mut header, 36, 1);
         put16(&mut header, 38, 3);
         put16(&mut header, 40, 4096);
-        put16(&mut header, 42, u16::try_from(self.chunks).unwrap_or(u16::MAX));
+        put16(
+            &mut header,
+            42,
+            u16::try_from(self.chunks).unwrap_or(u16::MAX),
+        );
         let sum = crc32fast::hash(&header[..120]);
         put32(&mut header, 124, sum);
         self.at(0, &header)
@@ -294,7 +319,9 @@ impl EvtxWriter {
             return Ok(());
         }
         if self.chunks >= MAX_CHUNKS {
-            return Err(LabError::FileFull { path: self.path.clone() });
+            return Err(LabError::FileFull {
+                path: self.path.clone(),
+            });
         }
         let free = self.chunk.len();
         let data_sum = crc32fast::hash(&self.chunk[CHUNK_HEADER..]);
@@ -320,7 +347,10 @@ impl EvtxWriter {
         sum.update(&chunk[128..CHUNK_HEADER]);
         put32(chunk, 124, sum.finalize());
         chunk.resize(CHUNK_SIZE, 0);
-        self.at(FILE_HEADER as u64 + self.chunks * CHUNK_SIZE as u64, &self.chunk)?;
+        self.at(
+            FILE_HEADER as u64 + self.chunks * CHUNK_SIZE as u64,
+            &self.chunk,
+        )?;
         self.chunks += 1;
         self.chunk.clear();
         self.chunk.resize(CHUNK_HEADER, 0);
@@ -337,7 +367,8 @@ impl EvtxWriter {
         let start = self.chunk.len();
         let tables = (self.string_table, self.template_table);
         self.record(event)?;
-        if self.chunk.len() > CHUNK_SIZE {
+        // A record that ends exactly with the chunk is not seen by libevtx; leave room for the end of the chunk's data.
+        if self.chunk.len() >= CHUNK_SIZE {
             self.chunk.truncate(start);
             let keep = self.position_of(start);
             self.names.retain(|_, offset| *offset < keep);
@@ -376,7 +407,8 @@ impl EvtxWriter {
         self.chunk.extend_from_slice(b"**\0\0");
         self.u32(0);
         self.chunk.extend_from_slice(&event.record_id.to_le_bytes());
-        self.chunk.extend_from_slice(&filetime(event.time).to_le_bytes());
+        self.chunk
+            .extend_from_slice(&filetime(event.time).to_le_bytes());
         self.chunk.extend_from_slice(&[0x0f, 1, 1, 0]);
         let optional = |text: &Option<String>| text.clone().map_or(Value::Null, Value::Str);
         let values = [
@@ -425,17 +457,27 @@ impl EvtxWriter {
                 let mut root = Element::new("EventData");
                 for (index, (name, value)) in fields.iter().enumerate() {
                     root = root.child(
-                        Element::new("Data").attribute("Name", Part::Text(name)).content(Part::of(index, value.kind())),
+                        Element::new("Data")
+                            .attribute("Name", Part::Text(name))
+                            .content(Part::of(index, value.kind())),
                     );
                 }
                 (fields, root, template_identifier("EventData", "", fields))
             }
-            Body::UserData { element, namespace, fields } => {
+            Body::UserData {
+                element,
+                namespace,
+                fields,
+            } => {
                 let mut inner = Element::new(element).attribute("xmlns", Part::Text(namespace));
                 for (index, (name, value)) in fields.iter().enumerate() {
                     inner = inner.child(Element::new(name).content(Part::of(index, value.kind())));
                 }
-                (fields, Element::new("UserData").child(inner), template_identifier(element, namespace, fields))
+                (
+                    fields,
+                    Element::new("UserData").child(inner),
+                    template_identifier(element, namespace, fields),
+                )
             }
         };
         self.chunk.extend_from_slice(&[0x0f, 1, 1, 0]);
@@ -456,9 +498,18 @@ impl EvtxWriter {
         self.descriptor(descriptor, start, value.kind(), event)
     }
 
-    fn descriptor(&mut self, at: usize, start: usize, kind: u8, event: &Event) -> Result<(), LabError> {
-        let size = u16::try_from(self.chunk.len() - start)
-            .map_err(|_| LabError::EventTooLarge { event_id: event.event_id, path: self.path.clone() })?;
+    fn descriptor(
+        &mut self,
+        at: usize,
+        start: usize,
+        kind: u8,
+        event: &Event,
+    ) -> Result<(), LabError> {
+        let size =
+            u16::try_from(self.chunk.len() - start).map_err(|_| LabError::EventTooLarge {
+                event_id: event.event_id,
+                path: self.path.clone(),
+            })?;
         put16(&mut self.chunk, at, size);
         self.chunk[at + 2] = kind;
         Ok(())
@@ -495,7 +546,11 @@ impl EvtxWriter {
     }
 
     fn element(&mut self, element: &Element<'_>) {
-        self.chunk.push(if element.attributes.is_empty() { 0x01 } else { 0x41 });
+        self.chunk.push(if element.attributes.is_empty() {
+            0x01
+        } else {
+            0x41
+        });
         self.u16(0xffff);
         let size_at = self.chunk.len();
         self.u32(0);
@@ -504,7 +559,11 @@ impl EvtxWriter {
             let list_at = self.chunk.len();
             self.u32(0);
             for (index, (name, part)) in element.attributes.iter().enumerate() {
-                self.chunk.push(if index + 1 < element.attributes.len() { 0x46 } else { 0x06 });
+                self.chunk.push(if index + 1 < element.attributes.len() {
+                    0x46
+                } else {
+                    0x06
+                });
                 self.name(name);
                 self.part(part);
             }
@@ -576,7 +635,9 @@ impl EvtxWriter {
 
 /// Hash of a name as the chunk's string table uses it: the low 16 bits.
 fn name_hash(units: &[u16]) -> u16 {
-    let hash = units.iter().fold(0u32, |hash, unit| hash.wrapping_mul(65_599).wrapping_add(u32::from(*unit)));
+    let hash = units.iter().fold(0u32, |hash, unit| {
+        hash.wrapping_mul(65_599).wrapping_add(u32::from(*unit))
+    });
     (hash & 0xffff) as u16
 }
 
@@ -590,7 +651,11 @@ impl Part<'_> {
     /// A null has no type of its own: it needs the optional substitution, which leaves the element empty.
     fn of(index: usize, kind: u8) -> Self {
         let index = u16::try_from(index).unwrap_or(u16::MAX);
-        if kind == 0 { Self::Optional(index, 1) } else { Self::Normal(index, kind) }
+        if kind == 0 {
+            Self::Optional(index, 1)
+        } else {
+            Self::Normal(index, kind)
+        }
     }
 }
 
@@ -604,7 +669,13 @@ struct Element<'a> {
 
 impl<'a> Element<'a> {
     fn new(name: &'a str) -> Self {
-        Self { name, attributes: Vec::new(), content: None, children: Vec::new(), tail: None }
+        Self {
+            name,
+            attributes: Vec::new(),
+            content: None,
+            children: Vec::new(),
+            tail: None,
+        }
     }
 
     fn attribute(mut self, name: &'a str, part: Part<'a>) -> Self {
@@ -632,7 +703,11 @@ fn system_template() -> Element<'static> {
                 .attribute("Guid", Optional(14, 0x0f))
                 .attribute("EventSourceName", Optional(15, 0x01)),
         )
-        .child(Element::new("EventID").attribute("Qualifiers", Optional(4, 0x06)).content(Normal(3, 0x06)))
+        .child(
+            Element::new("EventID")
+                .attribute("Qualifiers", Optional(4, 0x06))
+                .content(Normal(3, 0x06)),
+        )
         .child(Element::new("Version").content(Optional(11, 0x04)))
         .child(Element::new("Level").content(Optional(0, 0x04)))
         .child(Element::new("Task").content(Optional(2, 0x06)))
@@ -642,12 +717,16 @@ fn system_template() -> Element<'static> {
         .child(Element::new("EventRecordID").content(Optional(10, 0x0a)))
         .child(Element::new("Correlation").attribute("ActivityID", Optional(7, 0x0f)))
         .child(
-            Element::new("Execution").attribute("ProcessID", Optional(8, 0x08)).attribute("ThreadID", Optional(9, 0x08)),
+            Element::new("Execution")
+                .attribute("ProcessID", Optional(8, 0x08))
+                .attribute("ThreadID", Optional(9, 0x08)),
         )
         .child(Element::new("Channel").content(Optional(16, 0x01)))
         .child(Element::new("Computer").content(Optional(17, 0x01)))
         .child(Element::new("Security").attribute("UserID", Optional(12, 0x13)));
-    let mut event = Element::new("Event").attribute("xmlns", Part::Text(NAMESPACE)).child(system);
+    let mut event = Element::new("Event")
+        .attribute("xmlns", Part::Text(NAMESPACE))
+        .child(system);
     event.tail = Some(Optional(18, 0x21));
     event
 }

@@ -56,6 +56,10 @@ pub enum LabError {
 
 impl LabError {
     pub(crate) fn io(action: &'static str, path: &Path, error: std::io::Error) -> Self {
-        Self::Io { action, path: path.to_owned(), error }
+        Self::Io {
+            action,
+            path: path.to_owned(),
+            error,
+        }
     }
 }

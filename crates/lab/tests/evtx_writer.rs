@@ -8,7 +8,12 @@ use serde_json::Value as Json;
 
 fn event(id: u64) -> Event {
     let text = format!("Zeile {id} <&\"'> Ω 🦀");
-    let fields = |pairs: &[(&str, Value)]| pairs.iter().map(|(n, v)| ((*n).to_owned(), v.clone())).collect::<Vec<_>>();
+    let fields = |pairs: &[(&str, Value)]| {
+        pairs
+            .iter()
+            .map(|(n, v)| ((*n).to_owned(), v.clone()))
+            .collect::<Vec<_>>()
+    };
     let pairs = fields(&[
         ("Text", Value::Str(text)),
         ("Empty", Value::Str(String::new())),
@@ -18,14 +23,21 @@ fn event(id: u64) -> Event {
         ("Number", Value::U32(4_000_000_000)),
         ("Long", Value::U64(u64::MAX)),
         ("Flag", Value::Bool(id.is_multiple_of(2))),
-        ("Id", Value::Guid(guid("54849625-5478-4994-a5ba-3e3b0328c30d").unwrap())),
+        (
+            "Id",
+            Value::Guid(guid("54849625-5478-4994-a5ba-3e3b0328c30d").unwrap()),
+        ),
         ("Time", Value::FileTime(132_000_000_000_000_000)),
         ("Sid", Value::Sid("S-1-5-21-1-2-4294967295-500".into())),
         ("Hex", Value::Hex32(0x1f)),
         ("LongHex", Value::Hex64(0x8020_0000_0000_0000)),
     ]);
     let body = match id % 3 {
-        0 => Body::UserData { element: "EventXML".into(), namespace: "Event_NS".into(), fields: pairs },
+        0 => Body::UserData {
+            element: "EventXML".into(),
+            namespace: "Event_NS".into(),
+            fields: pairs,
+        },
         1 => Body::EventData(pairs),
         _ => Body::EventData(vec![(format!("Rare{}", id % 97), Value::U64(id))]),
     };
@@ -66,7 +78,9 @@ fn the_evtx_crate_reads_every_record_and_value() {
     let path = dir.path().join("Test.evtx");
     write(&path, 1000..2500);
     let settings = evtx::ParserSettings::new().validate_checksums(true);
-    let mut parser = evtx::EvtxParser::from_path(&path).unwrap().with_configuration(settings);
+    let mut parser = evtx::EvtxParser::from_path(&path)
+        .unwrap()
+        .with_configuration(settings);
     let mut expected = 1000;
     for record in parser.records_json_value() {
         let record = record.unwrap();
@@ -84,13 +98,17 @@ fn the_evtx_crate_reads_every_record_and_value() {
         assert_eq!(system["Keywords"], "0x8020000000000000");
         let (data, pairs) = match &wanted.body {
             Body::EventData(pairs) => (&json["EventData"], pairs),
-            Body::UserData { element, fields, .. } => (&json["UserData"][element.as_str()], fields),
+            Body::UserData {
+                element, fields, ..
+            } => (&json["UserData"][element.as_str()], fields),
         };
         for (name, value) in pairs {
             let read = &data[name.as_str()];
             match value {
                 Value::Null => assert!(read.is_null() || *read == "", "{read}"),
-                Value::Str(text) if text.is_empty() => assert!(read.is_null() || *read == "", "{read}"),
+                Value::Str(text) if text.is_empty() => {
+                    assert!(read.is_null() || *read == "", "{read}")
+                }
                 Value::Str(text) | Value::Sid(text) => assert_eq!(read, text),
                 Value::U8(number) => assert_eq!(read, number),
                 Value::U16(number) => assert_eq!(read, number),
@@ -98,7 +116,10 @@ fn the_evtx_crate_reads_every_record_and_value() {
                 Value::U64(number) => assert_eq!(read, number),
                 Value::Bool(flag) => assert_eq!(read, flag),
                 Value::Guid(_) => assert_eq!(read, "{54849625-5478-4994-a5ba-3e3b0328c30d}"),
-                Value::FileTime(_) => assert!(read.as_str().unwrap().starts_with("2019-04-17T18:40:00"), "{read}"),
+                Value::FileTime(_) => assert!(
+                    read.as_str().unwrap().starts_with("2019-04-17T18:40:00"),
+                    "{read}"
+                ),
                 Value::Hex32(number) => assert_eq!(read, &Json::from(format!("0x{number:x}"))),
                 Value::Hex64(number) => assert_eq!(read, &Json::from(format!("0x{number:x}"))),
             }
@@ -111,24 +132,40 @@ fn the_evtx_crate_reads_every_record_and_value() {
 #[test]
 fn evtxexport_reads_every_record_and_value() {
     if Command::new("evtxexport").arg("-V").output().is_err() {
-        assert!(std::env::var_os("CRABWALK_REQUIRE_TOOLS").is_none(), "evtxexport (Debian: libevtx-utils) is missing");
+        assert!(
+            std::env::var_os("CRABWALK_REQUIRE_TOOLS").is_none(),
+            "evtxexport (Debian: libevtx-utils) is missing"
+        );
         eprintln!("skipped: evtxexport (Debian: libevtx-utils) is not installed");
         return;
     }
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("Test.evtx");
     write(&path, 1..600);
-    let output = Command::new("evtxexport").args(["-f", "xml", "-m", "all"]).arg(&path).output().unwrap();
+    let output = Command::new("evtxexport")
+        .args(["-f", "xml", "-m", "all"])
+        .arg(&path)
+        .output()
+        .unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success() && errors.trim().is_empty(), "{errors}");
+    assert!(
+        output.status.success() && errors.trim().is_empty(),
+        "{errors}"
+    );
     let events: Vec<&str> = text.split("<Event ").skip(1).collect();
-    assert_eq!(events.len(), 599, "{}", &text[..text.len().min(2000)]);
+    assert_eq!(events.len(), 599);
     assert!(!text.to_lowercase().contains("corrupt") && !text.to_lowercase().contains("recovered"));
     for (xml, id) in events.iter().zip(1..) {
-        assert!(xml.contains(&format!("<EventRecordID>{id}</EventRecordID>")), "{xml}");
+        assert!(
+            xml.contains(&format!("<EventRecordID>{id}</EventRecordID>")),
+            "{xml}"
+        );
         match id % 3 {
-            2 => assert!(xml.contains(&format!("<Data Name=\"Rare{}\">{id}</Data>", id % 97)), "{xml}"),
+            2 => assert!(
+                xml.contains(&format!("<Data Name=\"Rare{}\">{id}</Data>", id % 97)),
+                "{xml}"
+            ),
             rest => {
                 let number = |name: &str, value: &str| match rest {
                     1 => xml.contains(&format!("<Data Name=\"{name}\">{value}</Data>")),
