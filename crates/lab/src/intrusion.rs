@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use crate::evtx_writer::{Body, Value};
 use crate::sim::{Logon, MINUTE, Package, PsExec, Remote, SECOND, Share, Sim};
-use crate::world::{DC, Plan, SQL, Seat, rfc3339};
+use crate::world::{Plan, SQL, Seat, rfc3339};
 use crate::{Hop, Planted, Truth};
 
 /// Names of the detections, as the analytic story has them.
@@ -63,6 +64,34 @@ impl Story<'_> {
         self.acts.push(Act::Detection(which, mark, planted));
     }
 
+    /// Zeek's uids of the connections that Sysmon reports in the range.
+    fn uids(&self, range: &Range<usize>) -> Vec<String> {
+        let mut flows = Vec::new();
+        for pending in &self.sim.pending[range.clone()] {
+            let Body::EventData(fields) = &pending.event.body else {
+                continue;
+            };
+            let value = |name: &str| {
+                fields
+                    .iter()
+                    .find(|(field, _)| field == name)
+                    .map(|(_, value)| value)
+            };
+            if let (Some(Value::Str(ip)), Some(Value::U16(port))) =
+                (value("SourceIp"), value("SourcePort"))
+            {
+                flows.push((ip.as_str(), *port));
+            }
+        }
+        let seen = |conn: &&crate::sim::Conn| flows.contains(&(conn.src.as_str(), conn.src_port));
+        self.sim
+            .conns
+            .iter()
+            .filter(seen)
+            .map(|conn| conn.uid.clone())
+            .collect()
+    }
+
     fn hop(
         &mut self,
         range: Range<usize>,
@@ -71,7 +100,8 @@ impl Story<'_> {
         technique: (&str, &str),
         time: i64,
     ) {
-        let mark = self.mark(&[range]);
+        let zeek_uids = self.uids(&range);
+        let mark = self.mark(std::slice::from_ref(&range));
         let hop = Hop {
             src: self.sim.hosts[ends.0].name.clone(),
             dst: self.sim.hosts[ends.1].name.clone(),
@@ -82,6 +112,7 @@ impl Story<'_> {
             attack_id: technique.1.into(),
             time: rfc3339(time),
             evidence: Vec::new(),
+            zeek_uids,
         };
         self.acts.push(Act::Hop(mark, hop));
     }
@@ -129,12 +160,12 @@ pub(crate) fn run(sim: &mut Sim, plan: Plan, midnight: i64, seats: &[Seat]) -> V
         .spawn(at(3), &shell, &session, tool, "-", "hullscan.exe tickets");
 
     // Kerberoasting.
-    let index = story
+    let roasted = story
         .sim
         .ticket(at(4), &scan, &victim, (&service.name, &service.sid), 0x17);
     story.detection(
         4,
-        &[index..index + 1],
+        std::slice::from_ref(&(roasted..roasted + 1)),
         &[],
         &[
             ("ServiceName", &service.name),
@@ -263,7 +294,7 @@ pub(crate) fn run(sim: &mut Sim, plan: Plan, midnight: i64, seats: &[Seat]) -> V
                 ("user", user.as_str()),
             ];
             let one = index..index + 1;
-            story.detection(which, &[one], &[], &fields);
+            story.detection(which, std::slice::from_ref(&one), &[], &fields);
         }
     }
 
@@ -384,7 +415,7 @@ pub(crate) fn run(sim: &mut Sim, plan: Plan, midnight: i64, seats: &[Seat]) -> V
     story.hop(range, (b, c), who, ("PsExec, renamed", "T1569.002"), at(55));
     story.detection(
         3,
-        &[started],
+        std::slice::from_ref(&started),
         &[],
         &[
             ("process_name", "tidemon.exe"),
@@ -456,7 +487,6 @@ pub(crate) fn run(sim: &mut Sim, plan: Plan, midnight: i64, seats: &[Seat]) -> V
     story.sim.exit(at(151), &pass, &session);
     story.sim.exit(at(152), &shell, &session);
     story.sim.exit(at(153), &document, &session);
-    let _ = DC;
     story.acts
 }
 

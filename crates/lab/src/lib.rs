@@ -101,6 +101,8 @@ pub struct Hop {
     pub time: String,
     /// All records that belong to it, in the order of time.
     pub evidence: Vec<Evidence>,
+    /// Connections in Zeek's log that belong to it.
+    pub zeek_uids: Vec<String>,
 }
 
 /// A host of the world.

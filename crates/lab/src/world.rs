@@ -55,6 +55,15 @@ const PROGRAMS: [(&str, &str, &str); 6] = [
     ("C:\\Windows\\System32\\calc.exe", "CALC.EXE", ""),
 ];
 
+const CHORES: [(&str, &str); 3] = [
+    (
+        "C:\\Windows\\System32\\backgroundTaskHost.exe",
+        "backgroundTaskHost.exe",
+    ),
+    ("C:\\Windows\\System32\\wbem\\WmiPrvSE.exe", "Wmiprvse.exe"),
+    ("C:\\Windows\\System32\\dllhost.exe", "dllhost.exe"),
+];
+
 pub(crate) const DC: usize = 0;
 pub(crate) const FILES: usize = 1;
 pub(crate) const SQL: usize = 2;
@@ -241,7 +250,7 @@ fn local(host: &str, kind: u32) -> Logon<'static> {
 pub(crate) fn working_day(sim: &mut Sim, plan: Plan, midnight: i64, number: usize) -> Vec<Seat> {
     sim.new_day();
     for host in 0..sim.hosts.len() {
-        machine_day(sim, plan, host, midnight, number);
+        machine_day(sim, host, midnight, number);
     }
     let seats: Vec<Seat> = (0..plan.workstations)
         .map(|index| user_day(sim, plan, index, midnight))
@@ -252,7 +261,7 @@ pub(crate) fn working_day(sim: &mut Sim, plan: Plan, midnight: i64, number: usiz
 }
 
 /// What a machine does by itself: tickets and policy from the DC, services, tasks.
-fn machine_day(sim: &mut Sim, plan: Plan, host: usize, midnight: i64, number: usize) {
+fn machine_day(sim: &mut Sim, host: usize, midnight: i64, number: usize) {
     let account = sim.machine_account(host);
     let lsass = sim.hosts[host].lsass.clone();
     let system_account = Account {
@@ -274,6 +283,33 @@ fn machine_day(sim: &mut Sim, plan: Plan, host: usize, midnight: i64, number: us
         ]);
         sim.service_state(time + SECOND, host, service, "running");
         sim.service_state(time + 4 * MINUTE, host, service, "stopped");
+        let system = sim.system_session(host);
+        let parent = sim.hosts[host].svchost.clone();
+        for chore in 0..6 {
+            let at = midnight + hour * HOUR + chore * 10 * MINUTE + sim.random.span(9 * MINUTE);
+            let (image, original) = *sim.random.pick(&CHORES);
+            let process = sim.spawn(
+                at,
+                &parent,
+                &system,
+                image,
+                original,
+                &format!("{image} -Embedding"),
+            );
+            let file = format!(
+                "C:\\Windows\\Temp\\qs{:06x}.log",
+                sim.random.below(0xff_ffff)
+            );
+            sim.file(at + SECOND, &process, &file);
+            sim.registry(
+                at + SECOND,
+                &process,
+                "HKLM\\SOFTWARE\\Quayside\\Agent\\LastRun",
+                &file,
+            );
+            let life = 10 * SECOND + sim.random.span(90 * SECOND);
+            sim.exit(at + life, &process, &system);
+        }
         if hour % 6 == 0 {
             let data = vec![
                 ("param1", s("Background Intelligent Transfer Service")),
@@ -327,7 +363,6 @@ fn machine_day(sim: &mut Sim, plan: Plan, host: usize, midnight: i64, number: us
         sim.install_service(time, &session, "QuaysideUpdate", path, "auto start");
         sim.service_state(time + 2 * SECOND, host, "Quayside Update", "running");
     }
-    let _ = plan;
 }
 
 fn user_day(sim: &mut Sim, plan: Plan, index: usize, midnight: i64) -> Seat {

@@ -349,7 +349,12 @@ fn sessions_processes_and_connections_fit_together() {
         hops,
         BTreeSet::from([("PIER-WS01", "PIER-WS02"), ("PIER-WS02", "TIDE-SQL01")])
     );
-    assert!(truth.hops.iter().all(|hop| hop.evidence.len() > 3));
+    assert!(
+        truth
+            .hops
+            .iter()
+            .all(|hop| hop.evidence.len() > 3 && !hop.zeek_uids.is_empty())
+    );
 }
 
 #[test]
