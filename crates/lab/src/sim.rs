@@ -390,6 +390,11 @@ impl Sim {
         }
     }
 
+    /// Sysmon's GUID of a process that was started before the logs show it.
+    pub(crate) fn process_guid(&self, host: usize, time: i64, pid: u32) -> [u8; 16] {
+        sysmon_guid(self.hosts[host].machine, time, u64::from(pid) << 20)
+    }
+
     /// Ports and process ids may be used again on a new day.
     pub(crate) fn new_day(&mut self) {
         for host in &mut self.hosts {
@@ -1494,11 +1499,34 @@ impl Sim {
             outbound: "-",
             subject: None,
         };
+        let machine = self.system_session(dst);
+        let svchost = self.hosts[dst].svchost.clone();
+        self.log(
+            dst,
+            Channel::Security,
+            at + 890_000,
+            (4648, 0, 12_544),
+            vec![
+                ("SubjectUserSid", sid(&machine.sid)),
+                ("SubjectUserName", s(machine.name.clone())),
+                ("SubjectDomainName", s(machine.domain.clone())),
+                ("SubjectLogonId", luid(machine.luid)),
+                ("LogonGuid", Value::Guid([0; 16])),
+                ("TargetUserName", s(account.name.clone())),
+                ("TargetDomainName", s(DOMAIN)),
+                ("TargetLogonGuid", Value::Guid([0; 16])),
+                ("TargetServerName", s("localhost")),
+                ("TargetInfo", s("localhost")),
+                ("ProcessId", Value::Hex64(u64::from(svchost.pid))),
+                ("ProcessName", s(svchost.image.clone())),
+                ("IpAddress", s(source.clone())),
+                ("IpPort", s("0")),
+            ],
+        );
         let (session, _) = self.logon(at + 900_000, dst, account, &how);
         for (id, later) in [(21, 1_200_000), (22, 1_600_000)] {
             self.lsm(at + later, &session, id, &source);
         }
-        let svchost = self.hosts[dst].svchost.clone();
         let user_init = "C:\\Windows\\System32\\userinit.exe";
         let init = self.spawn(
             at + 2 * SECOND,

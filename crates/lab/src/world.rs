@@ -384,10 +384,27 @@ fn user_day(sim: &mut Sim, plan: Plan, index: usize, midnight: i64) -> Seat {
     sim.lsm(start + SECOND, &session, 21, "LOCAL");
     sim.lsm(start + 2 * SECOND, &session, 22, "LOCAL");
     let services = sim.hosts[host].services.clone();
+    let path = "C:\\Windows\\System32\\userinit.exe";
+    let winlogon = Process {
+        image: "C:\\Windows\\System32\\winlogon.exe".into(),
+        command: "winlogon.exe".into(),
+        pid: services.pid + 60,
+        guid: sim.process_guid(host, start - 30 * SECOND, services.pid + 60),
+        ..services
+    };
+    let init = sim.spawn(
+        start + SECOND,
+        &winlogon,
+        &session,
+        path,
+        "USERINIT.EXE",
+        path,
+    );
+    sim.exit(start + 25 * SECOND, &init, &session);
     let path = "C:\\Windows\\explorer.exe";
     let explorer = sim.spawn(
         start + 2 * SECOND,
-        &services,
+        &init,
         &session,
         path,
         "EXPLORER.EXE",

@@ -1,5 +1,7 @@
 //! Logs written by the writer, read back by two foreign readers.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)] // A test may panic.
+
 use std::path::Path;
 use std::process::Command;
 
@@ -44,9 +46,9 @@ fn event(id: u64) -> Event {
     Event {
         provider: "Crabwalk-Test".into(),
         provider_guid: guid("{12345678-1234-5678-9abc-def012345678}").unwrap(),
-        event_source: (id % 5 == 0).then(|| "Source".into()),
+        event_source: id.is_multiple_of(5).then(|| "Source".into()),
         event_id: (id % 6000) as u16,
-        qualifiers: (id % 7 == 0).then_some(16_384),
+        qualifiers: id.is_multiple_of(7).then_some(16_384),
         version: 2,
         level: 4,
         task: 12_544,
@@ -54,12 +56,12 @@ fn event(id: u64) -> Event {
         keywords: 0x8020_0000_0000_0000,
         time: 1_780_000_000_000_000 + id as i64 * 1_000_001,
         record_id: id,
-        activity_id: (id % 4 == 0).then_some([9; 16]),
+        activity_id: id.is_multiple_of(4).then_some([9; 16]),
         process_id: 4,
         thread_id: 88,
         channel: "Security".into(),
         computer: "ws.example".into(),
-        user_sid: (id % 2 == 0).then(|| "S-1-5-18".into()),
+        user_sid: id.is_multiple_of(2).then(|| "S-1-5-18".into()),
         body,
     }
 }

@@ -1,5 +1,7 @@
 //! A whole world: the same from the same seed, read back record for record, and with no act that was not planted.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)] // A test may panic.
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -152,7 +154,7 @@ fn each_detection_finds_its_planted_acts_and_nothing_else() {
         .iter()
         .map(|name| (*name, BTreeSet::new()))
         .collect();
-    let mut groups: BTreeMap<(String, String, String), Vec<(&Record, bool)>> = BTreeMap::new();
+    let mut groups: BTreeMap<[String; 3], Vec<(&Record, bool)>> = BTreeMap::new();
     for record in &records {
         let key = (record.host.clone(), record.channel.clone(), record.id);
         let mut hit = |which: usize| {
@@ -171,7 +173,7 @@ fn each_detection_finds_its_planted_acts_and_nothing_else() {
                 }
                 if process == "ntlmssp" || process == "kerberos" {
                     let day = record.time[..10].to_owned();
-                    let group = (record.text("TargetUserSid"), record.host.clone(), day);
+                    let group = [record.text("TargetUserSid"), record.host.clone(), day];
                     groups
                         .entry(group)
                         .or_default()
