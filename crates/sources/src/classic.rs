@@ -184,12 +184,11 @@ struct Group {
 
 impl Group {
     fn is_for(&self, channel: &str, id: u32) -> bool {
-        let tail = channel
-            .len()
-            .checked_sub(self.log.len())
-            .and_then(|at| channel.get(at..));
-        tail.is_some_and(|tail| tail.eq_ignore_ascii_case(self.log))
-            && (self.ids.is_empty() || self.ids.contains(&id))
+        let log = match channel.split_at_checked("Microsoft-Windows-".len()) {
+            Some((head, tail)) if head.eq_ignore_ascii_case("Microsoft-Windows-") => tail,
+            _ => channel,
+        };
+        log.eq_ignore_ascii_case(self.log) && (self.ids.is_empty() || self.ids.contains(&id))
     }
 }
 
@@ -244,7 +243,8 @@ fn line(text: &str) -> Line<'_> {
     let Some(colon) = trimmed.find(':') else {
         return Line::Other(trimmed, indented);
     };
-    let (label, value) = (&trimmed[..colon], &trimmed[colon + 1..]);
+    // Some headings are written `Subject :`.
+    let (label, value) = (trimmed[..colon].trim_end(), &trimmed[colon + 1..]);
     // Prose and paths have colons too: a label is short, is no sentence, and blanks follow its colon.
     let is_label = label.len() <= 48
         && !label.is_empty()
@@ -286,21 +286,35 @@ pub(crate) fn message_fields(message: &str, record: &mut Record, fill: bool) {
             .copied()
     };
     let mut section = "";
+    let mut past = 0;
     let mut indented_section = false;
     let mut open = false;
-    for (number, text) in message.lines().enumerate() {
-        // The first line says what happened.
-        if number == 0 {
+    // Whether what follows is a list below its heading: its lines are values, whatever they look like.
+    let mut list = false;
+    let mut end = 0;
+    for (number, whole) in message.split_inclusive('\n').enumerate() {
+        let begin = end;
+        end += whole.len();
+        // The first line says what happened; the lines of a document were taken already.
+        if number == 0 || begin < past {
             continue;
         }
-        match line(text) {
+        let text = whole.trim_end_matches(['\r', '\n']);
+        let kind = match line(text) {
+            Line::Label(..) if list && text.starts_with(['\t', ' ']) => {
+                Line::Other(text.trim(), true)
+            }
+            kind => kind,
+        };
+        match kind {
             Line::Blank => open = false,
             Line::Heading(name) => {
                 // `Path:` with nothing behind it is a label without a value, or heads a list.
                 section = name;
                 indented_section = true;
-                open = name_of(name, "").is_some();
-                if open {
+                list = name_of(name, "").is_some();
+                open = list;
+                if list {
                     found.push((
                         name_of(name, "").unwrap_or_default().to_owned(),
                         String::new(),
@@ -311,11 +325,24 @@ pub(crate) fn message_fields(message: &str, record: &mut Record, fill: bool) {
                 if !indented {
                     section = "";
                     indented_section = false;
+                    list = false;
                 }
                 let known = name_of(if indented_section { section } else { "" }, label)
                     .or_else(|| name_of("", label).filter(|_| !indented || section.is_empty()));
                 let name = known.map_or_else(|| label.replace(' ', "_"), ToOwned::to_owned);
-                found.push((name, value.to_owned()));
+                let document = known
+                    .filter(|name| name.starts_with("TaskContent"))
+                    .and_then(|_| {
+                        let start = begin + whole.find(value)?;
+                        Some(start..start + message[start..].find("</Task>")? + "</Task>".len())
+                    });
+                match document {
+                    Some(range) => {
+                        past = range.end;
+                        found.push((name, message[range].to_owned()));
+                    }
+                    None => found.push((name, value.to_owned())),
+                }
                 open = true;
             }
             Line::Other(text, indented) => {
@@ -336,12 +363,24 @@ pub(crate) fn message_fields(message: &str, record: &mut Record, fill: bool) {
         if value.is_empty() || (fill && record.has(&name)) {
             continue;
         }
-        let meant = groups
-            .iter()
-            .rev()
-            .find_map(|group| group.values.get(&(name.as_str(), value.as_str())))
-            .copied();
-        let value = meant.unwrap_or(&value);
+        let meaning = |text: &str| {
+            let text = text.trim();
+            let of = |group: &&Group| {
+                group
+                    .values
+                    .get(&(name.as_str(), text))
+                    .or_else(|| group.values.get(&("*", text)))
+                    .copied()
+            };
+            groups.iter().rev().find_map(of)
+        };
+        // A list, such as that of accesses, line by line.
+        let meant = value
+            .lines()
+            .map(meaning)
+            .collect::<Option<Vec<_>>>()
+            .map(|codes| codes.join("\n\t\t\t\t"));
+        let value = meant.as_deref().unwrap_or(&value);
         // EventData has LogonIds in small letters, messages in capitals.
         if value.starts_with("0x") && value.bytes().any(|byte| byte.is_ascii_uppercase()) {
             record.data(&name, &value.to_ascii_lowercase());

@@ -147,6 +147,9 @@ impl Hasher for Through {
 
 type Seen = HashMap<u64, u32, BuildHasherDefault<Through>>;
 
+/// A table's channel, fields seen and batches while parts are joined.
+type Joined = (String, BTreeSet<String>, Vec<RecordBatch>);
+
 #[derive(Debug, Default)]
 struct Column {
     name: String,
@@ -189,7 +192,8 @@ pub struct Collector<'d> {
     /// Key of each numbered record that was read, with its place in `coverage`.
     seen: Seen,
     duplicates: u64,
-    current: Option<u64>,
+    /// Key, if numbered, and place in `coverage` of the record begun last.
+    current: Option<(Option<u64>, u32)>,
     scratch: String,
 }
 
@@ -286,9 +290,9 @@ impl<'d> Collector<'d> {
                     place.insert(coverage);
                 }
             }
-            self.current = Some(key);
+            self.current = Some((Some(key), coverage));
         } else {
-            self.current = None;
+            self.current = Some((None, coverage));
         }
         let covered = &mut self.coverage[coverage as usize];
         covered.records += 1;
@@ -336,8 +340,17 @@ impl<'d> Collector<'d> {
 
     /// Takes back the row begun last in this table, since its record proved unreadable.
     pub fn abort(&mut self, table: TableId) {
+        // Nothing was begun since the last call, or it was a copy.
+        let Some((key, coverage)) = self.current.take() else {
+            return;
+        };
+        if let Some(key) = key {
+            self.seen.remove(&key);
+        }
+        let covered = &mut self.coverage[coverage as usize];
+        covered.records = covered.records.saturating_sub(1);
         let table = &mut self.tables[table.0 as usize];
-        if table.times.is_empty() {
+        if table.wanted == Columns::None || table.times.is_empty() {
             return;
         }
         let row = table.row();
@@ -354,11 +367,6 @@ impl<'d> Collector<'d> {
         table.sources.pop();
         table.records.pop();
         table.keys.pop();
-        if let Some(key) = self.current.take()
-            && let Some(coverage) = self.seen.remove(&key)
-        {
-            self.coverage[coverage as usize].records -= 1;
-        }
     }
 
     fn coverage_of(&mut self, table: usize, head: &Head<'_>) -> u32 {
@@ -390,8 +398,7 @@ impl<'d> Collector<'d> {
     /// # Errors
     /// An Arrow error where a column cannot be built (a value over 2 GiB).
     pub fn merge(parts: Vec<Collector<'_>>) -> Result<Collected, ArrowError> {
-        let mut tables: BTreeMap<(String, u32), (String, BTreeSet<String>, Vec<RecordBatch>)> =
-            BTreeMap::new();
+        let mut tables: BTreeMap<(String, u32), Joined> = BTreeMap::new();
         let mut coverage: BTreeMap<(String, String), Coverage> = BTreeMap::new();
         let mut duplicates = 0;
         let mut seen_before: Vec<Seen> = Vec::new();
@@ -442,7 +449,10 @@ impl<'d> Collector<'d> {
                 batches,
             });
         }
-        collected.coverage = coverage.into_values().collect();
+        collected.coverage = coverage
+            .into_values()
+            .filter(|covered| covered.records > 0)
+            .collect();
         for covered in &mut collected.coverage {
             covered.cleared.sort_unstable();
             covered.cleared.dedup();

@@ -933,7 +933,19 @@ fn flat_record(flat: &Flat, prefix: &str, record: &mut Record, zones: &mut HashM
                     .or_else(|| path.strip_prefix("event_data."));
                 let name = name.unwrap_or(path);
                 let name = name.rsplit('.').next().unwrap_or(name);
-                put(record, name, value);
+                // What EventData calls `ProcessID` NXLog gives another name, since it is one of its own.
+                let name = if name == "ProcessId" && nxlog && matches!(record.event_id, 5156 | 5157)
+                {
+                    "ProcessID"
+                } else {
+                    name
+                };
+                if nxlog && value.contains('&') {
+                    // NXLog passes the values on as they are escaped in the XML.
+                    put(record, name, &xml::resolve(value));
+                } else {
+                    put(record, name, value);
+                }
             }
         }
     }

@@ -356,9 +356,15 @@ impl<R: Read> Splitter<'_, R> {
     /// An event whose markup is escaped, as in an HTML page or inside another document.
     fn escaped(&mut self, sink: &mut Sink<'_, '_>) {
         let offset = self.window.offset;
-        let find = |bytes: &[u8], _| match memmem::find(bytes, b"&lt;/Event&gt;") {
-            Some(at) => Piece::Whole(at + b"&lt;/Event&gt;".len()),
-            None => Piece::Open,
+        const START: &[u8] = b"&lt;Event ";
+        const END: &[u8] = b"&lt;/Event&gt;";
+        let find = |bytes: &[u8], _| {
+            let another = memmem::find(&bytes[START.len().min(bytes.len())..], START)
+                .map(|at| at + START.len());
+            match memmem::find(&bytes[..another.unwrap_or(bytes.len())], END) {
+                Some(at) => Piece::Whole(at + END.len()),
+                None => another.map_or(Piece::Open, Piece::Broken),
+            }
         };
         match self.piece(self.limits.event_bytes, find) {
             Piece::Whole(length) => {
@@ -366,14 +372,14 @@ impl<R: Read> Splitter<'_, R> {
                 self.event(&xml::resolve(&text), offset, sink);
                 self.window.skip(length);
             }
-            _ => {
+            Piece::Broken(length) => {
                 sink.lost(
                     offset,
                     "an escaped event has no end and is left out".to_owned(),
                 );
-                let next = next_line(self.window.bytes()).unwrap_or(self.window.bytes().len());
-                self.window.skip(next.max(1));
+                self.window.skip(length.max(1));
             }
+            Piece::Open => self.window.skip(1),
         }
     }
 
@@ -529,27 +535,21 @@ fn find_event_end(bytes: &[u8], close: &[u8]) -> Piece {
                     .is_some_and(|byte| byte.is_ascii_whitespace() || *byte == b'>')
             })
     };
+    // Looked for only up to the next event, so that many events without an end cost no more than their length.
     let another = opened(open.len());
+    let reach = &bytes[..another.unwrap_or(bytes.len())];
     let mut from = 0;
-    while let Some(at) = memmem::find(&bytes[from..], close).map(|at| at + from) {
+    while let Some(at) = memmem::find(&reach[from..], close).map(|at| at + from) {
         let tail = &bytes[at + close.len()..];
         match tail.iter().position(|byte| !byte.is_ascii_whitespace()) {
             Some(blank) if tail[blank] == b'>' => {
-                if let Some(another) = another
-                    && another < at
-                {
-                    return Piece::Broken(another);
-                }
                 return Piece::Whole(at + close.len() + blank + 1);
             }
             Some(_) => from = at + close.len(),
             None => return Piece::Open,
         }
     }
-    match another {
-        Some(at) => Piece::Broken(at),
-        None => Piece::Open,
-    }
+    another.map_or(Piece::Open, Piece::Broken)
 }
 
 /// The end of a tag, comment, declaration or document type.
@@ -580,8 +580,10 @@ fn find_tag_end(bytes: &[u8], _: bool) -> Piece {
     }
     // A tag ends on its line or soon after; a stray `<` must not eat an event.
     let next = memchr::memchr(b'<', &bytes[1..]).map(|at| at + 1);
-    match (memchr::memchr(b'>', bytes), next) {
-        (Some(close), Some(next)) if next < close => Piece::Broken(next),
+    match (
+        memchr::memchr(b'>', &bytes[..next.unwrap_or(bytes.len())]),
+        next,
+    ) {
         (Some(close), _) => Piece::Whole(close + 1),
         (None, Some(next)) => Piece::Broken(next),
         (None, None) => Piece::Open,

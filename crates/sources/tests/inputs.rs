@@ -437,8 +437,51 @@ fn long_lines_bad_utf8_and_nul_bytes() {
     );
 }
 
+#[test]
+fn hostile_repetition_takes_no_more_than_its_length() {
+    for piece in [
+        "<a",
+        "<Event ",
+        "<Event>",
+        "</Event>",
+        "&lt;Event ",
+        "{\"",
+        "{[",
+        "[",
+        "{\"a\":[",
+        "{\"a\":1,\n",
+        "<!--",
+        "<!DOCTYPE [",
+        "\\\"",
+        "LogName=\n",
+        "03/04/2024 12:00:00 PM\nEventCode=1\n",
+        "03/04/2024 12:00:00 PM\n",
+        "#fields\ta\n",
+        "Message=\n",
+        "x<Event",
+        "x{\"",
+    ] {
+        let started = std::time::Instant::now();
+        let all = read_bytes("x", piece.repeat((2 << 20) / piece.len()).as_bytes());
+        assert_eq!(all.sources.len(), 1, "{piece}");
+        assert!(
+            all.sources[0].problems.len() <= SourceReport::MOST_PROBLEMS,
+            "{piece}"
+        );
+        assert!(
+            started.elapsed().as_secs() < 10,
+            "{piece}: {:?}",
+            started.elapsed()
+        );
+        if std::env::var_os("CRABWALK_TEST_TIMES").is_some() {
+            println!("{piece:?} {:?}", started.elapsed());
+        }
+    }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 200,
+        failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn no_bytes_make_reading_panic(bytes in proptest::collection::vec(any::<u8>(), 0..600), start in 0..9_usize) {

@@ -10,9 +10,7 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use datafusion::arrow::array::{
-    Array, ArrayRef, AsArray, Float64Builder, ListBuilder, StringBuilder,
-};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Float64Builder, ListBuilder, StringBuilder};
 use datafusion::arrow::datatypes::{DataType, Field};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::{
@@ -31,9 +29,7 @@ pub(crate) struct Args<'a> {
 impl<'a> Args<'a> {
     /// The values of an argument: none if it is NULL, several if it is multivalued.
     pub fn values(&self, argument: usize) -> Vec<Cow<'a, str>> {
-        let Some(array) = self.arrays.get(argument) else {
-            return Vec::new();
-        };
+        let Some(array) = self.arrays.get(argument) else { return Vec::new() };
         if array.is_null(self.row) {
             return Vec::new();
         }
@@ -53,10 +49,7 @@ impl<'a> Args<'a> {
                     })
                     .collect()
             }
-            _ => display_value(array, self.row)
-                .map(Cow::Owned)
-                .into_iter()
-                .collect(),
+            _ => display_value(array, self.row).map(Cow::Owned).into_iter().collect(),
         }
     }
 
@@ -64,9 +57,7 @@ impl<'a> Args<'a> {
     pub fn text(&self, argument: usize) -> Option<Cow<'a, str>> {
         let array = self.arrays.get(argument)?;
         if *array.data_type() == DataType::Utf8 {
-            return array
-                .is_valid(self.row)
-                .then(|| Cow::Borrowed(array.as_string::<i32>().value(self.row)));
+            return array.is_valid(self.row).then(|| Cow::Borrowed(array.as_string::<i32>().value(self.row)));
         }
         self.values(argument).into_iter().next()
     }
@@ -75,11 +66,7 @@ impl<'a> Args<'a> {
     pub fn number(&self, argument: usize) -> Option<f64> {
         let array = self.arrays.get(argument)?;
         if *array.data_type() == DataType::Float64 {
-            return array.is_valid(self.row).then(|| {
-                array
-                    .as_primitive::<datafusion::arrow::datatypes::Float64Type>()
-                    .value(self.row)
-            });
+            return array.is_valid(self.row).then(|| array.as_primitive::<datafusion::arrow::datatypes::Float64Type>().value(self.row));
         }
         number_of(&self.text(argument)?)
     }
@@ -95,6 +82,25 @@ pub(crate) enum Answer {
     List(Vec<String>),
     /// A number.
     Number(f64),
+    /// A truth value.
+    Bool(bool),
+}
+
+impl Answer {
+    /// NULL for nothing.
+    pub fn number(number: Option<f64>) -> Self {
+        number.map_or(Self::Null, Self::Number)
+    }
+
+    /// NULL for nothing.
+    pub fn text(text: Option<String>) -> Self {
+        text.map_or(Self::Null, Self::Text)
+    }
+
+    /// NULL for nothing.
+    pub fn bool(value: Option<bool>) -> Self {
+        value.map_or(Self::Null, Self::Bool)
+    }
 }
 
 type Body = Arc<dyn Fn(&Args<'_>) -> Answer + Send + Sync>;
@@ -150,12 +156,7 @@ impl ScalarUDFImpl for RowFunction {
             .iter()
             .map(|arg| arg.to_array(args.number_rows))
             .collect::<Result<Vec<_>>>()?;
-        let answers = (0..args.number_rows).map(|row| {
-            (self.body)(&Args {
-                arrays: &arrays,
-                row,
-            })
-        });
+        let answers = (0..args.number_rows).map(|row| (self.body)(&Args { arrays: &arrays, row }));
         Ok(ColumnarValue::Array(collect(answers, &self.output)?))
     }
 }
@@ -167,16 +168,20 @@ fn collect(answers: impl Iterator<Item = Answer>, output: &DataType) -> Result<A
             for answer in answers {
                 match answer {
                     Answer::Text(text) => builder.append_value(text),
-                    Answer::List(values) if !values.is_empty() => {
-                        builder.append_value(values.join("\n"))
-                    }
-                    Answer::Number(number) => {
-                        builder.append_value(crate::value::format_number(number))
-                    }
+                    Answer::List(values) if !values.is_empty() => builder.append_value(values.join("\n")),
+                    Answer::Number(number) => builder.append_value(crate::value::format_number(number)),
+                    Answer::Bool(value) => builder.append_value(if value { "true" } else { "false" }),
                     Answer::Null | Answer::List(_) => builder.append_null(),
                 }
             }
             Arc::new(builder.finish())
+        }
+        DataType::Boolean => {
+            let answers = answers.map(|answer| match answer {
+                Answer::Bool(value) => Some(value),
+                _ => None,
+            });
+            Arc::new(answers.collect::<BooleanArray>())
         }
         DataType::Float64 => {
             let mut builder = Float64Builder::new();
@@ -189,14 +194,11 @@ fn collect(answers: impl Iterator<Item = Answer>, output: &DataType) -> Result<A
             Arc::new(builder.finish())
         }
         DataType::List(_) => {
-            let mut builder = ListBuilder::new(StringBuilder::new())
-                .with_field(Arc::new(Field::new("item", DataType::Utf8, true)));
+            let mut builder = ListBuilder::new(StringBuilder::new()).with_field(Arc::new(Field::new("item", DataType::Utf8, true)));
             for answer in answers {
                 match answer {
                     Answer::List(values) if !values.is_empty() => {
-                        values
-                            .into_iter()
-                            .for_each(|value| builder.values().append_value(value));
+                        values.into_iter().for_each(|value| builder.values().append_value(value));
                         builder.append(true);
                     }
                     Answer::Text(text) => {
@@ -204,21 +206,15 @@ fn collect(answers: impl Iterator<Item = Answer>, output: &DataType) -> Result<A
                         builder.append(true);
                     }
                     Answer::Number(number) => {
-                        builder
-                            .values()
-                            .append_value(crate::value::format_number(number));
+                        builder.values().append_value(crate::value::format_number(number));
                         builder.append(true);
                     }
-                    Answer::Null | Answer::List(_) => builder.append(false),
+                    Answer::Null | Answer::List(_) | Answer::Bool(_) => builder.append(false),
                 }
             }
             Arc::new(builder.finish())
         }
-        other => {
-            return Err(DataFusionError::Internal(format!(
-                "no row function gives {other}"
-            )));
-        }
+        other => return Err(DataFusionError::Internal(format!("no row function gives {other}"))),
     })
 }
 
@@ -237,8 +233,81 @@ pub(crate) fn call(
         signature: Signature::variadic_any(Volatility::Immutable),
         body: Arc::new(body),
     };
-    Typed {
-        expr: ScalarUDF::new_from_impl(function).call(args),
-        data_type: output,
+    Typed { expr: ScalarUDF::new_from_impl(function).call(args), data_type: output }
+}
+
+type TextBody = Arc<dyn Fn(&str) -> bool + Send + Sync>;
+
+/// A condition on a text, true if it holds for any value of a multivalued field, NULL where there is none.
+#[derive(Clone)]
+struct TextCondition {
+    name: &'static str,
+    key: String,
+    signature: Signature,
+    body: TextBody,
+}
+
+impl fmt::Debug for TextCondition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}[{}]", self.name, self.key)
     }
+}
+
+impl PartialEq for TextCondition {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name && self.key == other.key
+    }
+}
+
+impl Eq for TextCondition {}
+
+impl Hash for TextCondition {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.name.hash(state);
+        self.key.hash(state);
+    }
+}
+
+impl ScalarUDFImpl for TextCondition {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
+        Ok(DataType::Boolean)
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let Some(arg) = args.args.first() else {
+            return Err(DataFusionError::Internal(format!("{} takes one argument", self.name)));
+        };
+        let array = arg.to_array(args.number_rows)?;
+        let result: BooleanArray = if *array.data_type() == DataType::Utf8 {
+            array.as_string::<i32>().iter().map(|value| value.map(|value| (self.body)(value))).collect()
+        } else {
+            let arrays = [array];
+            (0..args.number_rows)
+                .map(|row| {
+                    let values = Args { arrays: &arrays, row }.values(0);
+                    (!values.is_empty()).then(|| values.iter().any(|value| (self.body)(value)))
+                })
+                .collect()
+        };
+        Ok(ColumnarValue::Array(Arc::new(result)))
+    }
+}
+
+/// A condition on a text. `key` must differ where `body` does.
+pub(crate) fn text_condition(
+    name: &'static str,
+    key: String,
+    value: Expr,
+    body: impl Fn(&str) -> bool + Send + Sync + 'static,
+) -> Expr {
+    let signature = Signature::any(1, Volatility::Immutable);
+    ScalarUDF::new_from_impl(TextCondition { name, key, signature, body: Arc::new(body) }).call(vec![value])
 }

@@ -407,6 +407,23 @@ impl Scope for StaticScope<'_> {
     }
 }
 
+/// Fields of which nothing more is known.
+pub(crate) struct FieldScope<'a>(pub &'a dyn Fields);
+
+impl Scope for FieldScope<'_> {
+    fn constants(&self, _: &str) -> Option<Vec<String>> {
+        None
+    }
+
+    fn value(&self, name: &str) -> Option<Typed> {
+        self.0.field(name)
+    }
+
+    fn texts(&self) -> Vec<Typed> {
+        self.0.field("_raw").into_iter().collect()
+    }
+}
+
 /// Specialises a search clause.
 pub(crate) fn fold(
     expr: &SearchExpr,

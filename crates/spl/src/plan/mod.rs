@@ -34,6 +34,7 @@ use crate::knowledge::Knowledge;
 use crate::syntax::Diagnostic;
 use crate::syntax::ast::{self, Command, CommandKind, Pipeline, Span};
 use needs::Needs;
+pub(crate) use events::did_you_mean;
 pub(crate) use rex::group_names;
 
 /// Hidden copy of the event's time.
@@ -437,6 +438,14 @@ pub(crate) fn common_type(a: &DataType, b: &DataType) -> DataType {
         }
         _ => DataType::Utf8,
     }
+}
+
+/// The condition of `searchmatch`.
+pub(crate) fn search_match(expr: &ast::SearchExpr, fields: &dyn Fields, context: &EvalContext) -> Result<Expr> {
+    Ok(match events::fold(expr, &events::FieldScope(fields), context)? {
+        events::Folded::Known(value) => lit(value),
+        events::Folded::Open(condition) => condition,
+    })
 }
 
 /// What a search reads of an event type.

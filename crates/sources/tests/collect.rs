@@ -1,0 +1,132 @@
+//! The collector: what is kept, counted and dropped.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use arrow_array::{Array, ListArray, StringArray};
+use crabwalk_sources::collect::{Begun, Collector, Columns, Demand, Everything, Head};
+
+fn head(record: u64, time: i64, numbered: bool) -> Head<'static> {
+    Head {
+        time,
+        host: "HOST",
+        source: 0,
+        record,
+        numbered,
+    }
+}
+
+#[test]
+fn an_aborted_row_leaves_no_trace() {
+    for numbered in [true, false] {
+        let mut collector = Collector::new(&Everything);
+        let table = collector.table("Security", 4624);
+        let column = collector.column(table, "A").unwrap();
+        assert_eq!(collector.begin(table, &head(1, 10, numbered)), Begun::Row);
+        collector.push(table, column, "first");
+        assert_eq!(collector.begin(table, &head(2, 20, numbered)), Begun::Row);
+        collector.push(table, column, "lost");
+        collector.push(table, column, "lost too");
+        collector.abort(table);
+        collector.abort(table);
+        assert_eq!(collector.begin(table, &head(2, 20, numbered)), Begun::Row);
+        collector.push(table, column, "second");
+        let collected = Collector::merge(vec![collector]).unwrap();
+        assert_eq!(collected.coverage[0].records, 2);
+        let batch = &collected.tables[0].batches[0];
+        let texts = batch
+            .column_by_name("A")
+            .unwrap()
+            .as_any()
+            .downcast_ref::<StringArray>()
+            .unwrap();
+        assert_eq!(
+            texts.iter().flatten().collect::<Vec<_>>(),
+            ["first", "second"]
+        );
+    }
+}
+
+struct Nothing;
+impl Demand for Nothing {
+    fn columns(&self, _: &str, _: u32) -> Columns {
+        Columns::None
+    }
+}
+
+#[test]
+fn an_aborted_count_is_taken_back() {
+    let mut collector = Collector::new(&Nothing);
+    let table = collector.table("Security", 1);
+    assert_eq!(collector.begin(table, &head(1, 1, true)), Begun::Counted);
+    collector.abort(table);
+    assert_eq!(collector.begin(table, &head(1, 1, true)), Begun::Counted);
+    assert_eq!(collector.begin(table, &head(1, 1, true)), Begun::Duplicate);
+    let collected = Collector::merge(vec![collector]).unwrap();
+    assert_eq!(
+        (collected.coverage[0].records, collected.duplicates),
+        (1, 1)
+    );
+}
+
+struct Named;
+impl Demand for Named {
+    fn columns(&self, _: &str, _: u32) -> Columns {
+        Columns::Named(Arc::new(BTreeSet::from(["A".to_owned()])))
+    }
+}
+
+#[test]
+fn threads_join_with_copies_dropped_and_columns_widened() {
+    let part = |records: &[(u64, &[&str])]| {
+        let mut collector = Collector::new(&Named);
+        let table = collector.table("Security", 4624);
+        let column = collector.column(table, "A").unwrap();
+        assert_eq!(collector.column(table, "B"), None);
+        for (record, values) in records {
+            collector.begin(table, &head(*record, i64::try_from(*record).unwrap(), true));
+            for value in *values {
+                collector.push(table, column, value);
+            }
+        }
+        collector
+    };
+    let parts = vec![
+        part(&[(1, &["one"]), (2, &[])]),
+        part(&[(2, &["copy"]), (3, &["x", "", "y"])]),
+    ];
+    let collected = Collector::merge(parts).unwrap();
+    assert_eq!(collected.duplicates, 1);
+    assert_eq!(collected.coverage[0].records, 3);
+    let table = &collected.tables[0];
+    assert_eq!(
+        table.fields_seen,
+        BTreeSet::from(["A".to_owned(), "B".to_owned()])
+    );
+    let mut values: Vec<Option<Vec<String>>> = Vec::new();
+    for batch in &table.batches {
+        let list = batch
+            .column_by_name("A")
+            .unwrap()
+            .as_any()
+            .downcast_ref::<ListArray>()
+            .unwrap();
+        for row in 0..list.len() {
+            values.push(list.is_valid(row).then(|| {
+                let texts = list.value(row);
+                let texts = texts.as_any().downcast_ref::<StringArray>().unwrap();
+                texts.iter().flatten().map(str::to_owned).collect()
+            }));
+        }
+    }
+    let texts = |texts: &[&str]| {
+        Some(
+            texts
+                .iter()
+                .map(|text| (*text).to_owned())
+                .collect::<Vec<_>>(),
+        )
+    };
+    assert_eq!(values, [texts(&["one"]), None, texts(&["x", "", "y"])]);
+}

@@ -1,0 +1,518 @@
+//! SPL's aggregations that DataFusion has none for: over text that may be numbers, over multivalued fields, by time.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::Arc;
+
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, ListBuilder, StringBuilder, UInt64Builder};
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef, UInt64Type};
+use datafusion::error::{DataFusionError, Result};
+use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
+use datafusion::logical_expr::{Accumulator, AggregateUDF, AggregateUDFImpl, Expr, Signature, Volatility};
+use datafusion::scalar::ScalarValue;
+
+use crate::plan::list_type;
+use crate::value::{display_value, display_values, format_number, number_of};
+
+/// Most references that a row keeps.
+const MOST_REFS: usize = 1000;
+/// Most values that `list` gives, as in Splunk.
+const MOST_LISTED: usize = 100;
+
+/// What is aggregated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Kind {
+    /// Distinct values in lexicographic order.
+    Values,
+    /// Number of distinct values.
+    DistinctCount,
+    /// Number of values.
+    Count,
+    /// Values, the newest first.
+    List,
+    /// Least value.
+    Min,
+    /// Greatest value.
+    Max,
+    /// Value of the latest event.
+    Latest,
+    /// Value of the earliest event.
+    Earliest,
+    /// Most frequent value.
+    Mode,
+    /// Sum of the numbers.
+    Sum,
+    /// Sum of their squares.
+    SumOfSquares,
+    /// Mean.
+    Mean,
+    /// Sample standard deviation.
+    SampleDeviation,
+    /// Population standard deviation.
+    Deviation,
+    /// Sample variance.
+    SampleVariance,
+    /// Population variance.
+    Variance,
+    /// Greatest less least.
+    Range,
+    /// The number below which so many thousandths of a percent of the numbers are.
+    Percentile(u32),
+    /// References of events.
+    Refs,
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Aggregate {
+    kind: Kind,
+    /// Whether the values are numbers, so that the result is one.
+    number: bool,
+    signature: Signature,
+}
+
+/// Calls an aggregation. [`Kind::List`], [`Kind::Latest`] and [`Kind::Earliest`] take the value and its time.
+pub(crate) fn aggregate(kind: Kind, number: bool, args: Vec<Expr>) -> (Expr, DataType) {
+    let function = Aggregate { kind, number, signature: Signature::variadic_any(Volatility::Immutable) };
+    let output = function.output();
+    (AggregateUDF::new_from_impl(function).call(args), output)
+}
+
+impl Aggregate {
+    fn output(&self) -> DataType {
+        match self.kind {
+            Kind::Values | Kind::List => list_type(),
+            Kind::DistinctCount | Kind::Count => DataType::Int64,
+            Kind::Min | Kind::Max | Kind::Latest | Kind::Earliest | Kind::Mode if self.number => DataType::Float64,
+            Kind::Min | Kind::Max | Kind::Latest | Kind::Earliest | Kind::Mode => DataType::Utf8,
+            Kind::Refs => DataType::List(Arc::new(Field::new("item", DataType::UInt64, true))),
+            _ => DataType::Float64,
+        }
+    }
+}
+
+impl AggregateUDFImpl for Aggregate {
+    fn name(&self) -> &str {
+        "spl_aggregate"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
+        Ok(self.output())
+    }
+
+    fn accumulator(&self, _: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
+        Ok(match self.kind {
+            Kind::Refs => Box::new(Refs::default()),
+            Kind::Values | Kind::DistinctCount => Box::new(Distinct { kind: self.kind, seen: HashSet::new(), bytes: 0 }),
+            Kind::Min | Kind::Max => Box::new(Extreme { largest: self.kind == Kind::Max, number_result: self.number, ..Extreme::default() }),
+            Kind::Latest | Kind::Earliest => {
+                Box::new(AtTime { latest: self.kind == Kind::Latest, number_result: self.number, found: None })
+            }
+            kind => Box::new(Bag { kind, number_result: self.number, values: Vec::new(), bytes: 0 }),
+        })
+    }
+
+    fn state_fields(&self, _: StateFieldsArgs) -> Result<Vec<FieldRef>> {
+        let item = if self.kind == Kind::Refs { DataType::UInt64 } else { DataType::Utf8 };
+        let list = DataType::List(Arc::new(Field::new("item", item, true)));
+        Ok(vec![Arc::new(Field::new("state", list, true))])
+    }
+}
+
+/// All values of a column, row by row.
+fn each_value(array: &ArrayRef, mut visit: impl FnMut(usize, &str)) {
+    match array.data_type() {
+        DataType::Utf8 => {
+            for (row, value) in array.as_string::<i32>().iter().enumerate() {
+                if let Some(value) = value {
+                    visit(row, value);
+                }
+            }
+        }
+        DataType::List(_) => {
+            for row in 0..array.len() {
+                display_values(array, row).iter().for_each(|value| visit(row, value));
+            }
+        }
+        _ => {
+            for row in 0..array.len() {
+                if let Some(value) = display_value(array, row) {
+                    visit(row, &value);
+                }
+            }
+        }
+    }
+}
+
+fn first<'a>(values: &'a [ArrayRef]) -> Result<&'a ArrayRef> {
+    values.first().ok_or_else(|| DataFusionError::Internal("an aggregation without an argument".to_owned()))
+}
+
+/// A state of texts as a list.
+fn texts<'t>(values: impl Iterator<Item = &'t str>) -> ScalarValue {
+    let mut builder = ListBuilder::new(StringBuilder::new()).with_field(Arc::new(Field::new("item", DataType::Utf8, true)));
+    values.for_each(|value| builder.values().append_value(value));
+    builder.append(true);
+    ScalarValue::List(Arc::new(builder.finish()))
+}
+
+fn null_list() -> Result<ScalarValue> {
+    ScalarValue::try_from(&list_type())
+}
+
+/// A value as the result type wants it.
+fn answer(value: Option<&str>, number: bool) -> ScalarValue {
+    if number {
+        ScalarValue::Float64(value.and_then(number_of))
+    } else {
+        ScalarValue::Utf8(value.map(str::to_owned))
+    }
+}
+
+/// Distinct values.
+#[derive(Debug)]
+struct Distinct {
+    kind: Kind,
+    seen: HashSet<Box<str>>,
+    bytes: usize,
+}
+
+impl Distinct {
+    fn add(&mut self, value: &str) {
+        if !self.seen.contains(value) {
+            self.bytes += value.len() + 32;
+            self.seen.insert(value.into());
+        }
+    }
+}
+
+impl Accumulator for Distinct {
+    fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
+        each_value(first(values)?, |_, value| self.add(value));
+        Ok(())
+    }
+
+    fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
+        self.update_batch(states)
+    }
+
+    fn evaluate(&mut self) -> Result<ScalarValue> {
+        if self.kind == Kind::DistinctCount {
+            return Ok(ScalarValue::Int64(Some(i64::try_from(self.seen.len()).unwrap_or(i64::MAX))));
+        }
+        if self.seen.is_empty() {
+            return null_list();
+        }
+        let sorted: BTreeSet<&str> = self.seen.iter().map(AsRef::as_ref).collect();
+        Ok(texts(sorted.into_iter()))
+    }
+
+    fn state(&mut self) -> Result<Vec<ScalarValue>> {
+        Ok(vec![texts(self.seen.iter().map(AsRef::as_ref))])
+    }
+
+    fn size(&self) -> usize {
+        size_of_val(self) + self.bytes
+    }
+}
+
+/// Least or greatest value: as numbers if all are numbers, else as text.
+#[derive(Debug, Default)]
+struct Extreme {
+    largest: bool,
+    number_result: bool,
+    number: Option<f64>,
+    text: Option<String>,
+    any_text: bool,
+}
+
+impl Extreme {
+    fn add(&mut self, value: &str) {
+        let better = |ordering: std::cmp::Ordering| if self.largest { ordering.is_gt() } else { ordering.is_lt() };
+        match number_of(value) {
+            Some(number) => {
+                if self.number.is_none_or(|best| better(number.total_cmp(&best))) {
+                    self.number = Some(number);
+                }
+            }
+            None => self.any_text = true,
+        }
+        if self.text.as_deref().is_none_or(|best| better(value.cmp(best))) {
+            self.text = Some(value.to_owned());
+        }
+    }
+
+    fn best(&self) -> Option<String> {
+        if self.any_text { self.text.clone() } else { self.number.map(format_number) }
+    }
+}
+
+impl Accumulator for Extreme {
+    fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
+        each_value(first(values)?, |_, value| self.add(value));
+        Ok(())
+    }
+
+    fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
+        // A state holds the best number, the best text, and something that is no number if there was any.
+        self.update_batch(states)
+    }
+
+    fn evaluate(&mut self) -> Result<ScalarValue> {
+        if self.number_result {
+            return Ok(ScalarValue::Float64(self.number));
+        }
+        Ok(ScalarValue::Utf8(self.best()))
+    }
+
+    fn state(&mut self) -> Result<Vec<ScalarValue>> {
+        let number = self.number.map(format_number);
+        let text = self.text.clone().filter(|_| self.any_text || self.number.is_none());
+        Ok(vec![texts(number.iter().chain(&text).map(String::as_str))])
+    }
+
+    fn size(&self) -> usize {
+        size_of_val(self) + self.text.as_ref().map_or(0, String::len)
+    }
+}
+
+/// The value of the earliest or latest event that has one.
+#[derive(Debug)]
+struct AtTime {
+    latest: bool,
+    number_result: bool,
+    found: Option<(f64, String)>,
+}
+
+impl AtTime {
+    fn add(&mut self, time: f64, value: &str) {
+        let better = match &self.found {
+            None => true,
+            // Of events of one time the lesser value, so that the order of reading does not matter.
+            Some((best, held)) => match time.total_cmp(best) {
+                std::cmp::Ordering::Equal => value < held.as_str(),
+                ordering => ordering.is_gt() == self.latest,
+            },
+        };
+        if better {
+            self.found = Some((time, value.to_owned()));
+        }
+    }
+}
+
+impl Accumulator for AtTime {
+    fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
+        let times = values.get(1);
+        each_value(first(values)?, |row, value| {
+            let time = times.and_then(|times| display_value(times, row)).and_then(|time| number_of(&time));
+            self.add(time.unwrap_or(0.0), value);
+        });
+        Ok(())
+    }
+
+    fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
+        let states = first(states)?;
+        for row in 0..states.len() {
+            if let [time, value] = display_values(states, row).as_slice() {
+                self.add(number_of(time).unwrap_or(0.0), value);
+            }
+        }
+        Ok(())
+    }
+
+    fn evaluate(&mut self) -> Result<ScalarValue> {
+        Ok(answer(self.found.as_ref().map(|(_, value)| value.as_str()), self.number_result))
+    }
+
+    fn state(&mut self) -> Result<Vec<ScalarValue>> {
+        Ok(vec![match &self.found {
+            None => texts(std::iter::empty()),
+            Some((time, value)) => texts([format!("{time:?}").as_str(), value].into_iter()),
+        }])
+    }
+
+    fn size(&self) -> usize {
+        size_of_val(self) + self.found.as_ref().map_or(0, |(_, value)| value.len())
+    }
+}
+
+/// All values, for what needs them all.
+#[derive(Debug)]
+struct Bag {
+    kind: Kind,
+    number_result: bool,
+    /// With the time as a key of order where the kind asks for it.
+    values: Vec<(f64, Box<str>)>,
+    bytes: usize,
+}
+
+impl Bag {
+    fn numbers(&self) -> Vec<f64> {
+        self.values.iter().filter_map(|(_, value)| number_of(value)).collect()
+    }
+}
+
+impl Accumulator for Bag {
+    fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
+        let times = values.get(1).cloned();
+        each_value(first(values)?, |row, value| {
+            let time = times.as_ref().and_then(|times| display_value(times, row)).and_then(|time| number_of(&time));
+            self.bytes += value.len() + 24;
+            self.values.push((time.unwrap_or(0.0), value.into()));
+        });
+        Ok(())
+    }
+
+    fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
+        let states = first(states)?;
+        for row in 0..states.len() {
+            for pair in display_values(states, row).chunks_exact(2) {
+                let time = number_of(&pair[0]).unwrap_or(0.0);
+                self.bytes += pair[1].len() + 24;
+                self.values.push((time, pair[1].as_str().into()));
+            }
+        }
+        Ok(())
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "counts")]
+    fn evaluate(&mut self) -> Result<ScalarValue> {
+        match self.kind {
+            Kind::List => {
+                if self.values.is_empty() {
+                    return null_list();
+                }
+                // A stable sort: without times the order of arrival stays.
+                self.values.sort_by(|a, b| b.0.total_cmp(&a.0));
+                return Ok(texts(self.values.iter().take(MOST_LISTED).map(|(_, value)| value.as_ref())));
+            }
+            Kind::Count => return Ok(ScalarValue::Int64(Some(i64::try_from(self.values.len()).unwrap_or(i64::MAX)))),
+            Kind::Mode => {
+                let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+                self.values.iter().for_each(|(_, value)| *counts.entry(value).or_default() += 1);
+                let best = counts.into_iter().max_by(|a, b| a.1.cmp(&b.1).then_with(|| b.0.cmp(a.0)));
+                return Ok(answer(best.map(|(value, _)| value), self.number_result));
+            }
+            _ => {}
+        }
+        let mut numbers = self.numbers();
+        // Sums of floating-point numbers depend on their order.
+        numbers.sort_unstable_by(f64::total_cmp);
+        let count = numbers.len() as f64;
+        if numbers.is_empty() {
+            return Ok(ScalarValue::Float64(None));
+        }
+        let sum: f64 = numbers.iter().sum();
+        let mean = sum / count;
+        let squares: f64 = numbers.iter().map(|number| (number - mean).powi(2)).sum();
+        let sample = if count > 1.0 { squares / (count - 1.0) } else { 0.0 };
+        let result = match self.kind {
+            Kind::Sum => sum,
+            Kind::SumOfSquares => numbers.iter().map(|number| number * number).sum(),
+            Kind::Mean => mean,
+            Kind::SampleVariance => sample,
+            Kind::SampleDeviation => sample.sqrt(),
+            Kind::Variance => squares / count,
+            Kind::Deviation => (squares / count).sqrt(),
+            Kind::Range => numbers.last().zip(numbers.first()).map_or(0.0, |(last, first)| last - first),
+            Kind::Percentile(thousandths) => percentile(&numbers, f64::from(thousandths) / 100_000.0),
+            _ => return Err(DataFusionError::Internal(format!("{:?} is no aggregation of numbers", self.kind))),
+        };
+        Ok(ScalarValue::Float64(Some(result)))
+    }
+
+    fn state(&mut self) -> Result<Vec<ScalarValue>> {
+        let flat: Vec<String> =
+            self.values.iter().flat_map(|(time, value)| [format!("{time:?}"), value.to_string()]).collect();
+        Ok(vec![texts(flat.iter().map(String::as_str))])
+    }
+
+    fn size(&self) -> usize {
+        size_of_val(self) + self.bytes
+    }
+}
+
+/// Interpolated percentile of sorted numbers.
+#[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an index within the numbers")]
+fn percentile(sorted: &[f64], part: f64) -> f64 {
+    let Some(last) = sorted.len().checked_sub(1) else { return f64::NAN };
+    let at = part.clamp(0.0, 1.0) * last as f64;
+    let (low, high) = (at.floor() as usize, at.ceil() as usize);
+    match (sorted.get(low), sorted.get(high)) {
+        (Some(low_value), Some(high_value)) => low_value + (high_value - low_value) * (at - low as f64),
+        _ => f64::NAN,
+    }
+}
+
+/// References of events: the smallest thousand.
+#[derive(Debug, Default)]
+struct Refs {
+    refs: Vec<u64>,
+    sorted: usize,
+}
+
+impl Refs {
+    fn shrink(&mut self) {
+        self.refs.sort_unstable();
+        self.refs.dedup();
+        self.refs.truncate(MOST_REFS);
+        self.sorted = self.refs.len();
+    }
+}
+
+impl Accumulator for Refs {
+    fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
+        let array = first(values)?;
+        match array.data_type() {
+            DataType::UInt64 => self.refs.extend(array.as_primitive::<UInt64Type>().iter().flatten()),
+            DataType::List(_) => {
+                for list in array.as_list::<i32>().iter().flatten() {
+                    if let Some(refs) = list.as_primitive_opt::<UInt64Type>() {
+                        self.refs.extend(refs.iter().flatten());
+                    }
+                }
+            }
+            other => return Err(DataFusionError::Internal(format!("references cannot be {other}"))),
+        }
+        if self.refs.len() > 2 * MOST_REFS {
+            self.shrink();
+        }
+        Ok(())
+    }
+
+    fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
+        self.update_batch(states)
+    }
+
+    fn evaluate(&mut self) -> Result<ScalarValue> {
+        self.shrink();
+        let mut builder =
+            ListBuilder::new(UInt64Builder::new()).with_field(Arc::new(Field::new("item", DataType::UInt64, true)));
+        builder.values().append_slice(&self.refs);
+        builder.append(true);
+        Ok(ScalarValue::List(Arc::new(builder.finish())))
+    }
+
+    fn state(&mut self) -> Result<Vec<ScalarValue>> {
+        Ok(vec![self.evaluate()?])
+    }
+
+    fn size(&self) -> usize {
+        size_of_val(self) + self.refs.capacity() * 8
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_interpolate() {
+        let numbers = [1.0, 2.0, 3.0, 4.0];
+        for (part, expected) in [(0.0, 1.0), (0.5, 2.5), (1.0, 4.0), (0.25, 1.75)] {
+            assert!((percentile(&numbers, part) - expected).abs() < 1e-12, "{part}");
+        }
+    }
+}

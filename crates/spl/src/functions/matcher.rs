@@ -1,0 +1,154 @@
+//! How search clauses compare values: without regard to case, with `*`, networks, and numbers by value.
+
+use std::collections::HashSet;
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use crate::value::number_of;
+
+/// The patterns of `field IN (…)`, or the one of `field=…`.
+#[derive(Debug, Clone)]
+pub(crate) struct Matcher {
+    /// Lower-case texts without wildcards.
+    exact: HashSet<String>,
+    /// The longest of them, in bytes, after folding.
+    numbers: Vec<f64>,
+    networks: Vec<IpNet>,
+    wildcards: Vec<Wildcard>,
+}
+
+#[derive(Debug, Clone)]
+struct Wildcard {
+    /// Lower-case pieces between the stars.
+    pieces: Vec<String>,
+    starts: bool,
+    ends: bool,
+}
+
+impl Matcher {
+    pub fn new(patterns: &[String]) -> Self {
+        let mut matcher = Self { exact: HashSet::new(), numbers: Vec::new(), networks: Vec::new(), wildcards: Vec::new() };
+        for pattern in patterns {
+            if pattern.contains('*') {
+                let lower = pattern.to_lowercase();
+                matcher.wildcards.push(Wildcard {
+                    starts: !lower.starts_with('*'),
+                    ends: !lower.ends_with('*'),
+                    pieces: lower.split('*').filter(|piece| !piece.is_empty()).map(str::to_owned).collect(),
+                });
+                continue;
+            }
+            if pattern.contains('/')
+                && let Ok(network) = pattern.parse::<IpNet>()
+            {
+                matcher.networks.push(network);
+            }
+            // `1.0` equals `1`; the common case of equal text is found below without parsing.
+            if let Some(number) = number_of(pattern) {
+                matcher.numbers.push(number);
+            }
+            matcher.exact.insert(pattern.to_lowercase());
+        }
+        matcher
+    }
+
+    pub fn matches(&self, value: &str) -> bool {
+        let mut buffer = [0_u8; 256];
+        if value.is_ascii() && value.len() <= buffer.len() {
+            let lower = &mut buffer[..value.len()];
+            lower.copy_from_slice(value.as_bytes());
+            lower.make_ascii_lowercase();
+            if let Ok(lower) = std::str::from_utf8(lower) {
+                return self.matches_lower(value, lower);
+            }
+        }
+        self.matches_lower(value, &value.to_lowercase())
+    }
+
+    fn matches_lower(&self, value: &str, lower: &str) -> bool {
+        if self.exact.contains(lower) || self.wildcards.iter().any(|wildcard| wildcard.matches(lower)) {
+            return true;
+        }
+        let starts_number = value.trim_start().starts_with(|char: char| char.is_ascii_digit() || matches!(char, '-' | '+' | '.'));
+        if !self.numbers.is_empty()
+            && starts_number
+            && number_of(value).is_some_and(|number| self.numbers.iter().any(|own| own.total_cmp(&number).is_eq()))
+        {
+            return true;
+        }
+        !self.networks.is_empty() && address(value).is_some_and(|address| self.networks.iter().any(|net| net.contains(&address)))
+    }
+}
+
+impl Wildcard {
+    /// Pieces are found from left to right, each as early as it can be: no backtracking is needed.
+    fn matches(&self, text: &str) -> bool {
+        let mut rest = text;
+        let mut pieces = self.pieces.iter().map(String::as_str).peekable();
+        if self.starts
+            && let Some(first) = pieces.next()
+        {
+            match rest.strip_prefix(first) {
+                Some(after) => rest = after,
+                None => return false,
+            }
+        }
+        while let Some(piece) = pieces.next() {
+            if self.ends && pieces.peek().is_none() {
+                return rest.ends_with(piece);
+            }
+            match memchr::memmem::find(rest.as_bytes(), piece.as_bytes()) {
+                Some(at) => rest = rest.get(at + piece.len()..).unwrap_or(""),
+                None => return false,
+            }
+        }
+        true
+    }
+}
+
+/// A text as an IP address, mapped IPv6 addresses as IPv4.
+pub(crate) fn address(text: &str) -> Option<IpAddr> {
+    text.trim().parse::<IpAddr>().ok().map(|address| address.to_canonical())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn naive(pattern: &[u8], text: &[u8]) -> bool {
+        match (pattern.first(), text.first()) {
+            (None, None) => true,
+            (Some(b'*'), _) => naive(&pattern[1..], text) || (!text.is_empty() && naive(pattern, &text[1..])),
+            (Some(a), Some(b)) if a == b => naive(&pattern[1..], &text[1..]),
+            _ => false,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn wildcards_agree_with_the_definition(pattern in "[ab*]{0,8}", text in "[ab]{0,10}") {
+            prop_assert_eq!(Matcher::new(&[pattern.clone()]).matches(&text), naive(pattern.as_bytes(), text.as_bytes()));
+        }
+    }
+
+    #[test]
+    fn values_match_as_searches_compare() {
+        for (pattern, value, fits) in [
+            ("Cmd.EXE", "cmd.exe", true),
+            ("ÄRGER*", "ärgerlich", true),
+            ("4624", "4624.0", true),
+            ("0x17", "23", false),
+            ("10.0.0.0/8", "10.1.2.3", true),
+            ("10.0.0.0/8", "::ffff:10.1.2.3", true),
+            ("10.0.0.0/8", "11.1.2.3", false),
+            ("?at", "cat", false),
+            ("*\\temp\\*.js*", "c:\\TEMP\\a.jse", true),
+            ("a*a", "a", false),
+        ] {
+            assert_eq!(Matcher::new(&[pattern.to_owned()]).matches(value), fits, "{pattern} on {value}");
+        }
+    }
+}

@@ -1,0 +1,308 @@
+//! Regular expressions as content writes them: Perl's syntax, run in linear time where possible.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::sync::{Arc, LazyLock, Mutex};
+
+/// Steps after which a pattern that needs backtracking gives up on a text: it then does not match.
+const BACKTRACK_LIMIT: usize = 200_000;
+/// Bytes that a compiled pattern may take.
+const SIZE_LIMIT: usize = 16 << 20;
+/// Compiled patterns that are kept.
+const CACHE: usize = 512;
+
+/// A compiled pattern.
+#[derive(Debug, Clone)]
+pub struct Compiled {
+    engine: Engine,
+}
+
+#[derive(Debug, Clone)]
+enum Engine {
+    Linear(regex::Regex),
+    Backtracking(fancy_regex::Regex),
+}
+
+/// A match: byte offsets of the whole and of each group.
+type Groups = Vec<Option<(usize, usize)>>;
+
+/// Compiles a pattern of Perl's syntax.
+///
+/// # Errors
+/// A sentence that says what is wrong with the pattern.
+pub fn compile_regex(pattern: &str) -> Result<Compiled, String> {
+    static KNOWN: LazyLock<Mutex<HashMap<String, Arc<Compiled>>>> = LazyLock::new(Mutex::default);
+    if let Ok(known) = KNOWN.lock()
+        && let Some(compiled) = known.get(pattern)
+    {
+        return Ok(compiled.as_ref().clone());
+    }
+    let compiled = compile(pattern)?;
+    if let Ok(mut known) = KNOWN.lock() {
+        if known.len() >= CACHE {
+            known.clear();
+        }
+        known.insert(pattern.to_owned(), Arc::new(compiled.clone()));
+    }
+    Ok(compiled)
+}
+
+fn compile(pattern: &str) -> Result<Compiled, String> {
+    let translated = translate(pattern);
+    let linear = regex::RegexBuilder::new(&translated).size_limit(SIZE_LIMIT).build();
+    let why = match linear {
+        Ok(regex) => return Ok(Compiled { engine: Engine::Linear(regex) }),
+        Err(error) => error,
+    };
+    if matches!(why, regex::Error::CompiledTooBig(_)) {
+        return Err(format!("the pattern `{pattern}` is too large"));
+    }
+    fancy_regex::RegexBuilder::new(&translated)
+        .backtrack_limit(BACKTRACK_LIMIT)
+        .delegate_size_limit(SIZE_LIMIT)
+        .build()
+        .map(|regex| Compiled { engine: Engine::Backtracking(regex) })
+        .map_err(|error| format!("the pattern `{pattern}` cannot be read: {error}"))
+}
+
+/// What Perl reads otherwise than the engines here do: `\<` and `\>` are literal, `\h` is a blank, `\Z` the end,
+/// a `{` that begins no repetition is literal.
+fn translate(pattern: &str) -> String {
+    let mut out = String::with_capacity(pattern.len() + 8);
+    let mut chars = pattern.char_indices().peekable();
+    let mut in_class = false;
+    while let Some((at, char)) = chars.next() {
+        match char {
+            '\\' => match chars.next() {
+                Some((_, '<')) => out.push('<'),
+                Some((_, '>')) => out.push('>'),
+                Some((_, '/')) => out.push('/'),
+                Some((_, '"')) => out.push('"'),
+                Some((_, '\'')) => out.push('\''),
+                Some((_, ',')) => out.push(','),
+                Some((_, ':')) => out.push(':'),
+                Some((_, ';')) => out.push(';'),
+                Some((_, '=')) => out.push('='),
+                Some((_, '@')) => out.push('@'),
+                Some((_, '%')) => out.push('%'),
+                Some((_, '!')) => out.push('!'),
+                Some((_, '`')) => out.push('`'),
+                Some((_, '_')) => out.push('_'),
+                Some((_, ' ')) => out.push(' '),
+                Some((_, 'h')) if !in_class => out.push_str("[ \\t]"),
+                Some((_, 'h')) => out.push_str(" \\t"),
+                Some((_, 'Z')) => out.push_str("(?:\\n?\\z)"),
+                Some((_, other)) => {
+                    out.push('\\');
+                    out.push(other);
+                }
+                None => out.push_str("\\\\"),
+            },
+            '[' if in_class => {
+                // A bracket inside a class is literal, unless it opens `[:alpha:]`.
+                if pattern[at..].starts_with("[:") { out.push('[') } else { out.push_str("\\[") }
+            }
+            '[' => {
+                in_class = true;
+                out.push('[');
+                if let Some((_, '^')) = chars.peek() {
+                    out.push('^');
+                    chars.next();
+                }
+                // A bracket right at the start of a class is literal.
+                if let Some((_, ']')) = chars.peek() {
+                    out.push_str("\\]");
+                    chars.next();
+                }
+            }
+            ']' if in_class && !pattern[..at].ends_with(':') => {
+                in_class = false;
+                out.push(']');
+            }
+            // Set operations of Rust's syntax are literal in Perl's.
+            '&' | '~' | '-' if in_class && chars.peek().is_some_and(|(_, next)| *next == char) => {
+                out.push('\\');
+                out.push(char);
+            }
+            '{' if !in_class && !is_repetition(&pattern[at..]) && !pattern[..at].ends_with("\\x") => out.push_str("\\{"),
+            other => out.push(other),
+        }
+    }
+    out
+}
+
+/// Whether text begins with `{n}`, `{n,}` or `{n,m}`.
+fn is_repetition(text: &str) -> bool {
+    let Some((inner, _)) = text.strip_prefix('{').and_then(|rest| rest.split_once('}')) else { return false };
+    let (low, high) = inner.split_once(',').unwrap_or((inner, ""));
+    !low.is_empty() && low.bytes().all(|byte| byte.is_ascii_digit()) && high.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+impl Compiled {
+    /// Whether the pattern fits anywhere in the text.
+    pub fn is_match(&self, text: &str) -> bool {
+        match &self.engine {
+            Engine::Linear(regex) => regex.is_match(text),
+            Engine::Backtracking(regex) => regex.is_match(text).unwrap_or(false),
+        }
+    }
+
+    fn group_index(&self, name: &str) -> Vec<usize> {
+        let find = |(at, own): (usize, Option<&str>)| (own == Some(name)).then_some(at);
+        match &self.engine {
+            Engine::Linear(regex) => regex.capture_names().enumerate().filter_map(find).collect(),
+            Engine::Backtracking(regex) => regex.capture_names().enumerate().filter_map(find).collect(),
+        }
+    }
+
+    /// Calls `visit` with each match until it answers false.
+    fn each_match(&self, text: &str, mut visit: impl FnMut(&Groups) -> bool) {
+        match &self.engine {
+            Engine::Linear(regex) => {
+                for captures in regex.captures_iter(text) {
+                    let groups = captures.iter().map(|group| group.map(|group| (group.start(), group.end()))).collect();
+                    if !visit(&groups) {
+                        return;
+                    }
+                }
+            }
+            Engine::Backtracking(regex) => {
+                for captures in regex.captures_iter(text).flatten() {
+                    let groups = captures.iter().map(|group| group.map(|group| (group.start(), group.end()))).collect();
+                    if !visit(&groups) {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    /// What a named group matched, at most `most` times, added to `found`.
+    pub fn named_captures(&self, text: &str, name: &str, most: usize, found: &mut Vec<String>) {
+        let indexes = self.group_index(name);
+        let mut left = most;
+        if left == 0 {
+            return;
+        }
+        self.each_match(text, |groups| {
+            if let Some((start, end)) = indexes.iter().find_map(|at| groups.get(*at).copied().flatten()) {
+                found.push(text[start..end].to_owned());
+            }
+            left -= 1;
+            left > 0
+        });
+    }
+
+    /// Where named groups matched: `name=first-last`, offsets in bytes, both inclusive.
+    pub fn group_offsets(&self, text: &str, names: &[String], most: usize) -> Vec<String> {
+        let indexes: Vec<(&String, Vec<usize>)> = names.iter().map(|name| (name, self.group_index(name))).collect();
+        let mut places = Vec::new();
+        let mut left = most;
+        self.each_match(text, |groups| {
+            for (name, indexes) in &indexes {
+                if let Some((start, end)) = indexes.iter().find_map(|at| groups.get(*at).copied().flatten()) {
+                    places.push(format!("{name}={start}-{}", end.saturating_sub(1)));
+                }
+            }
+            left = left.saturating_sub(1);
+            left > 0
+        });
+        places
+    }
+
+    /// Replaces every match. `\1` and `$1` stand for groups.
+    pub fn replace_all<'t>(&self, text: &'t str, replacement: &str) -> Cow<'t, str> {
+        if self.is_match(text) { Cow::Owned(self.replace_nth(text, replacement, None)) } else { Cow::Borrowed(text) }
+    }
+
+    /// Replaces the matches from the first number (from 0) up to before the second; all if there are no numbers.
+    pub fn replace_nth(&self, text: &str, replacement: &str, range: Option<(usize, usize)>) -> String {
+        let mut out = String::with_capacity(text.len());
+        let mut last = 0;
+        let mut number = 0;
+        self.each_match(text, |groups| {
+            let Some((start, end)) = groups.first().copied().flatten() else { return true };
+            if range.is_none_or(|(from, to)| number >= from && number < to) {
+                out.push_str(&text[last..start]);
+                expand(replacement, text, groups, &mut out);
+                last = end;
+            }
+            number += 1;
+            range.is_none_or(|(_, to)| number < to)
+        });
+        out.push_str(&text[last..]);
+        out
+    }
+}
+
+fn expand(replacement: &str, text: &str, groups: &Groups, out: &mut String) {
+    let mut chars = replacement.chars().peekable();
+    while let Some(char) = chars.next() {
+        match (char, chars.peek().copied()) {
+            ('\\' | '$', Some(digit)) if digit.is_ascii_digit() => {
+                chars.next();
+                let group = groups.get(digit as usize - '0' as usize).copied().flatten();
+                if let Some((start, end)) = group {
+                    let _ = write!(out, "{}", &text[start..end]);
+                }
+            }
+            ('\\', Some('\\')) => {
+                chars.next();
+                out.push('\\');
+            }
+            ('\\', Some('n')) => {
+                chars.next();
+                out.push('\n');
+            }
+            _ => out.push(char),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn compiled(pattern: &str) -> Compiled {
+        compile_regex(pattern).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    #[test]
+    fn patterns_mean_what_perl_means() {
+        for (pattern, text, fits) in [
+            (r"\<(?<user>.+)\>", "<ann>", true),
+            (r"\<(?<user>.+)\>", "ann", false),
+            (r"(?i)CMD\.exe$", "x\\cmd.EXE", true),
+            (r"{.+}", "a{b}c", true),
+            (r"^.{3}$", "abc", true),
+            (r"(?<!x)abc", "xabc", false),
+            (r"a\hb", "a\tb", true),
+            (r"[\w.-]+\\[[]", r"ab\[", true),
+            (r"[]x]", "]", true),
+            (r"\x{41}", "A", true),
+            (r"[[:digit:]]+z", "12z", true),
+            (r"\/path", "/path", true),
+        ] {
+            assert_eq!(compiled(pattern).is_match(text), fits, "{pattern} on {text}");
+        }
+        assert!(compile_regex("(").is_err());
+    }
+
+    #[test]
+    fn groups_are_taken_and_replaced() {
+        let mut found = Vec::new();
+        compiled(r"(?<k>\w)=(\d)").named_captures("a=1 b=2 c=3", "k", 2, &mut found);
+        assert_eq!(found, ["a", "b"]);
+        let date = compiled(r"^(\d{1,2})/(\d{1,2})/");
+        assert_eq!(date.replace_all("1/14/2023", r"\2/\1/"), "14/1/2023");
+        assert_eq!(date.replace_all("1/14/2023", "$2/$1/"), "14/1/2023");
+        assert_eq!(compiled("a").replace_nth("aaa", "b", Some((1, 2))), "aba");
+    }
+
+    #[test]
+    fn backtracking_gives_up() {
+        let text = "a".repeat(64);
+        assert!(!compiled(r"(?=(a+)+$)(a+)+b\1").is_match(&text));
+    }
+}

@@ -1,0 +1,448 @@
+//! Times as text and back, and relative time modifiers. All in UTC.
+
+use std::fmt::Write as _;
+
+use jiff::Timestamp;
+use jiff::civil::{Date, DateTime, Time, Weekday};
+use jiff::tz::Offset;
+use jiff::{Span, ToSpan};
+
+use crate::value::number_of;
+
+/// An epoch in seconds as a timestamp, to the microsecond.
+fn timestamp(seconds: f64) -> Option<Timestamp> {
+    if !seconds.is_finite() || seconds.abs() > 2.5e11 {
+        return None;
+    }
+    #[expect(clippy::cast_possible_truncation, reason = "bounded above")]
+    Timestamp::from_microsecond((seconds * 1e6).round() as i64).ok()
+}
+
+#[expect(clippy::cast_precision_loss, reason = "microseconds fit 53 bits until the year 2255")]
+fn seconds(timestamp: Timestamp) -> f64 {
+    timestamp.as_microsecond() as f64 / 1e6
+}
+
+/// A time in seconds since 1970 as RFC 3339 text; other text stays.
+pub fn iso(text: &str) -> String {
+    number_of(text).and_then(timestamp).map_or_else(|| text.to_owned(), |time| time.to_string())
+}
+
+/// `strftime`: Splunk's codes. `None` where the time is out of range.
+pub fn strftime(time: f64, format: &str) -> Option<String> {
+    let stamp = timestamp(time)?;
+    let date_time = Offset::UTC.to_datetime(stamp);
+    let (date, clock) = (date_time.date(), date_time.time());
+    let mut out = String::new();
+    let mut chars = format.chars();
+    while let Some(char) = chars.next() {
+        if char != '%' {
+            out.push(char);
+            continue;
+        }
+        let mut code = chars.next()?;
+        let mut digits = 0;
+        if code.is_ascii_digit() {
+            digits = code as usize - '0' as usize;
+            code = chars.next()?;
+        } else if matches!(code, 'E' | 'O' | '-') {
+            code = chars.next()?;
+        }
+        let hour12 = if clock.hour() % 12 == 0 { 12 } else { clock.hour() % 12 };
+        let weekday = date.weekday();
+        let result = match code {
+            '%' => write!(out, "%"),
+            'Y' => write!(out, "{:04}", date.year()),
+            'y' => write!(out, "{:02}", date.year().rem_euclid(100)),
+            'C' => write!(out, "{:02}", date.year().div_euclid(100)),
+            'm' => write!(out, "{:02}", date.month()),
+            'd' => write!(out, "{:02}", date.day()),
+            'e' => write!(out, "{:2}", date.day()),
+            'H' => write!(out, "{:02}", clock.hour()),
+            'k' => write!(out, "{:2}", clock.hour()),
+            'I' => write!(out, "{hour12:02}"),
+            'l' => write!(out, "{hour12:2}"),
+            'M' => write!(out, "{:02}", clock.minute()),
+            'S' => write!(out, "{:02}", clock.second()),
+            'p' => write!(out, "{}", if clock.hour() < 12 { "AM" } else { "PM" }),
+            'N' | 'Q' | 'f' => {
+                let width = match (digits, code) {
+                    (0, 'N') => 9,
+                    (0, 'f') => 6,
+                    (0, _) => 3,
+                    (digits, _) => digits.min(9),
+                };
+                write!(out, "{}", &format!("{:09}", clock.subsec_nanosecond())[..width])
+            }
+            's' => write!(out, "{}", stamp.as_second()),
+            'F' => write!(out, "{:04}-{:02}-{:02}", date.year(), date.month(), date.day()),
+            'D' | 'x' => write!(out, "{:02}/{:02}/{:02}", date.month(), date.day(), date.year().rem_euclid(100)),
+            'T' | 'X' => write!(out, "{:02}:{:02}:{:02}", clock.hour(), clock.minute(), clock.second()),
+            'R' => write!(out, "{:02}:{:02}", clock.hour(), clock.minute()),
+            'c' => write!(
+                out,
+                "{} {} {:2} {:02}:{:02}:{:02} {:04}",
+                &day_name(weekday)[..3],
+                &month_name(date.month())[..3],
+                date.day(),
+                clock.hour(),
+                clock.minute(),
+                clock.second(),
+                date.year()
+            ),
+            '+' => write!(
+                out,
+                "{} {} {:2} {:02}:{:02}:{:02} UTC {:04}",
+                &day_name(weekday)[..3],
+                &month_name(date.month())[..3],
+                date.day(),
+                clock.hour(),
+                clock.minute(),
+                clock.second(),
+                date.year()
+            ),
+            'a' => write!(out, "{}", &day_name(weekday)[..3]),
+            'A' => write!(out, "{}", day_name(weekday)),
+            'b' | 'h' => write!(out, "{}", &month_name(date.month())[..3]),
+            'B' => write!(out, "{}", month_name(date.month())),
+            'w' => write!(out, "{}", weekday.to_sunday_zero_offset()),
+            'u' => write!(out, "{}", weekday.to_monday_one_offset()),
+            'j' => write!(out, "{:03}", date.day_of_year()),
+            'U' => write!(out, "{:02}", (date.day_of_year() + 6 - i16::from(weekday.to_sunday_zero_offset())) / 7),
+            'W' => write!(out, "{:02}", (date.day_of_year() + 6 - i16::from(weekday.to_monday_zero_offset())) / 7),
+            'V' => write!(out, "{:02}", date.iso_week_date().week()),
+            'G' => write!(out, "{:04}", date.iso_week_date().year()),
+            'z' if digits == 1 || digits == 2 => write!(out, "+00:00"),
+            'z' => write!(out, "+0000"),
+            'Z' => write!(out, "UTC"),
+            'n' => write!(out, "\n"),
+            't' => write!(out, "\t"),
+            other => write!(out, "%{other}"),
+        };
+        result.ok()?;
+    }
+    Some(out)
+}
+
+fn day_name(day: Weekday) -> &'static str {
+    const NAMES: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
+    usize::try_from(day.to_monday_zero_offset()).ok().and_then(|at| NAMES.get(at)).copied().unwrap_or("Monday")
+}
+
+const MONTHS: [&str; 12] = [
+    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December",
+];
+
+fn month_name(month: i8) -> &'static str {
+    usize::try_from(month - 1).ok().and_then(|at| MONTHS.get(at)).copied().unwrap_or("January")
+}
+
+/// Reads text in a format of Splunk's codes; `None` where it does not fit.
+struct TextReader<'t> {
+    rest: &'t str,
+}
+
+impl TextReader<'_> {
+    fn number(&mut self, most: usize) -> Option<i64> {
+        let trimmed = self.rest.trim_start();
+        let length = trimmed.bytes().take(most).take_while(u8::is_ascii_digit).count();
+        let (digits, rest) = trimmed.split_at(length);
+        self.rest = rest;
+        digits.parse().ok()
+    }
+
+    fn word<'n>(&mut self, names: impl Iterator<Item = &'n str>) -> Option<usize> {
+        for (at, name) in names.enumerate() {
+            for length in [name.len(), 3] {
+                if let Some(start) = self.rest.get(..length)
+                    && name.get(..length).is_some_and(|name| name.eq_ignore_ascii_case(start))
+                {
+                    self.rest = self.rest.get(length..)?;
+                    return Some(at);
+                }
+            }
+        }
+        None
+    }
+}
+
+/// `strptime`: seconds since 1970 of a text in a format. Text without a zone is UTC; without a date it is of the day
+/// of `now`.
+pub fn strptime(text: &str, format: &str, now: f64) -> Option<f64> {
+    let mut reader = TextReader { rest: text.trim_start() };
+    let today = Offset::UTC.to_datetime(timestamp(now)?).date();
+    let (mut year, mut month, mut day) = (None, None, None);
+    let (mut hour, mut minute, mut second, mut nanosecond) = (0_i64, 0_i64, 0_i64, 0_i64);
+    let (mut afternoon, mut offset, mut day_of_year) = (None, 0_i64, None);
+    let mut format: Vec<char> = format.chars().collect();
+    // Composite codes are written out.
+    let mut at = 0;
+    while at + 1 < format.len() {
+        let replacement = match (format[at], format[at + 1]) {
+            ('%', 'T' | 'X') => "%H:%M:%S",
+            ('%', 'F') => "%Y-%m-%d",
+            ('%', 'D' | 'x') => "%m/%d/%y",
+            ('%', 'R') => "%H:%M",
+            ('%', 'c') => "%a %b %d %H:%M:%S %Y",
+            ('%', '+') => "%a %b %d %H:%M:%S %Z %Y",
+            ('%', _) => {
+                at += 2;
+                continue;
+            }
+            _ => {
+                at += 1;
+                continue;
+            }
+        };
+        format.splice(at..at + 2, replacement.chars());
+    }
+    let mut chars = format.into_iter().peekable();
+    while let Some(char) = chars.next() {
+        if char.is_whitespace() {
+            reader.rest = reader.rest.trim_start();
+            continue;
+        }
+        if char != '%' {
+            reader.rest = reader.rest.strip_prefix(char)?;
+            continue;
+        }
+        let mut code = chars.next()?;
+        if code.is_ascii_digit() || matches!(code, 'E' | 'O' | '-') {
+            code = chars.next()?;
+        }
+        match code {
+            '%' => reader.rest = reader.rest.strip_prefix('%')?,
+            'Y' => year = Some(reader.number(4)?),
+            'y' => year = Some(reader.number(2).map(|year| if year < 69 { 2000 + year } else { 1900 + year })?),
+            'm' => month = Some(reader.number(2)?),
+            'd' | 'e' => day = Some(reader.number(2)?),
+            'j' => day_of_year = Some(reader.number(3)?),
+            'H' | 'k' | 'I' | 'l' => hour = reader.number(2)?,
+            'M' => minute = reader.number(2)?,
+            'S' => second = reader.number(2)?,
+            'N' | 'Q' | 'f' => {
+                let before = reader.rest.len();
+                let number = reader.number(9)?;
+                let digits = u32::try_from(before - reader.rest.len()).ok()?;
+                nanosecond = number.checked_mul(10_i64.checked_pow(9_u32.checked_sub(digits)?)?)?;
+            }
+            'p' => afternoon = Some(reader.word(["am", "pm"].into_iter().map(|name| name)).map(|at| at == 1)?),
+            's' => {
+                let negative = reader.rest.starts_with('-');
+                reader.rest = reader.rest.trim_start_matches('-');
+                let number = reader.number(18)?;
+                #[expect(clippy::cast_precision_loss, reason = "seconds")]
+                return Some(if negative { -(number as f64) } else { number as f64 });
+            }
+            'b' | 'B' | 'h' => month = Some(i64::try_from(reader.word(MONTHS.into_iter())?).ok()? + 1),
+            'a' | 'A' => {
+                let days = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
+                reader.word(days.into_iter())?;
+            }
+            'w' | 'u' => {
+                reader.number(1)?;
+            }
+            'U' | 'V' | 'W' => {
+                reader.number(2)?;
+            }
+            'z' | 'Z' => offset = zone(&mut reader)?,
+            'n' | 't' => reader.rest = reader.rest.trim_start(),
+            _ => return None,
+        }
+    }
+    if let Some(afternoon) = afternoon {
+        hour = hour % 12 + if afternoon { 12 } else { 0 };
+    }
+    let any_date = year.is_some() || month.is_some() || day.is_some();
+    let year = i16::try_from(year.unwrap_or_else(|| i64::from(today.year()))).ok()?;
+    let default = |own: Option<i64>, today: i8| own.unwrap_or(if any_date { 1 } else { i64::from(today) });
+    let month = i8::try_from(default(month, today.month())).ok()?;
+    let day = i8::try_from(default(day, today.day())).ok()?;
+    let mut date = Date::new(year, month, day).ok()?;
+    if let Some(number) = day_of_year {
+        date = Date::new(year, 1, 1).ok()?.checked_add((number - 1).days()).ok()?;
+    }
+    let leap = second == 60;
+    let time = Time::new(
+        i8::try_from(hour).ok()?,
+        i8::try_from(minute).ok()?,
+        i8::try_from(if leap { 59 } else { second }).ok()?,
+        i32::try_from(nanosecond).ok()?,
+    )
+    .ok()?;
+    let stamp = Offset::UTC.to_timestamp(DateTime::from_parts(date, time)).ok()?;
+    #[expect(clippy::cast_precision_loss, reason = "an offset of hours")]
+    Some(seconds(stamp) - offset as f64 + if leap { 1.0 } else { 0.0 })
+}
+
+/// `Z`, `UTC`, `GMT`, `+0200`, `+02:00`: seconds east of UTC.
+fn zone(reader: &mut TextReader<'_>) -> Option<i64> {
+    for name in ["UTC", "GMT", "Z"] {
+        if let Some(rest) = reader.rest.strip_prefix(name) {
+            reader.rest = rest;
+            return Some(0);
+        }
+    }
+    let sign = match reader.rest.chars().next()? {
+        '+' => 1,
+        '-' => -1,
+        _ => return None,
+    };
+    reader.rest = reader.rest.get(1..)?;
+    let hours = reader.number(2)?;
+    reader.rest = reader.rest.strip_prefix(':').unwrap_or(reader.rest);
+    let minutes = reader.number(2).unwrap_or(0);
+    Some(sign * (hours * 3600 + minutes * 60))
+}
+
+/// A time of a search's time range: `now`, seconds since 1970, `-24h@h`, or `%m/%d/%Y:%H:%M:%S`.
+pub fn time_modifier(text: &str, now: f64) -> Option<f64> {
+    let text = text.trim();
+    if matches!(text, "now" | "now()") {
+        return Some(now);
+    }
+    // `0`, and any number too large to be one of a day: an epoch.
+    if let Some(number) = number_of(text)
+        && !text.starts_with(['-', '+'])
+    {
+        return Some(number);
+    }
+    relative_time(now, text).or_else(|| strptime(text, "%m/%d/%Y:%H:%M:%S", now)).or_else(|| {
+        text.parse::<Timestamp>().ok().map(seconds)
+    })
+}
+
+/// `relative_time`: a time moved by a modifier such as `-1d@d`, `@w1`, `+1mon`, `-1h@h+5m`.
+pub fn relative_time(time: f64, modifier: &str) -> Option<f64> {
+    let stamp = timestamp(time)?;
+    let mut moved = Offset::UTC.to_datetime(stamp);
+    let mut rest = modifier.trim();
+    rest = rest.strip_prefix("now").unwrap_or(rest);
+    if rest.is_empty() {
+        return None;
+    }
+    while !rest.is_empty() {
+        let sign = rest.chars().next()?;
+        rest = rest.get(sign.len_utf8()..)?;
+        if sign == '@' {
+            let end = rest.find(['+', '-', '@']).unwrap_or(rest.len());
+            let (unit, after) = rest.split_at(end);
+            moved = snap(moved, unit)?;
+            rest = after;
+            continue;
+        }
+        if !matches!(sign, '+' | '-') {
+            return None;
+        }
+        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+        let amount: i64 = if digits == 0 { 1 } else { rest.get(..digits)?.parse().ok()? };
+        rest = rest.get(digits..)?;
+        let end = rest.find(['+', '-', '@']).unwrap_or(rest.len());
+        let (unit, after) = rest.split_at(end);
+        rest = after;
+        let amount = if sign == '-' { amount.checked_neg()? } else { amount };
+        moved = moved.checked_add(span(unit, amount)?).ok()?;
+    }
+    Some(seconds(Offset::UTC.to_timestamp(moved).ok()?))
+}
+
+fn span(unit: &str, amount: i64) -> Option<Span> {
+    let new = Span::new();
+    match unit {
+        "" | "s" | "sec" | "secs" | "second" | "seconds" => new.try_seconds(amount),
+        "m" | "min" | "mins" | "minute" | "minutes" => new.try_minutes(amount),
+        "h" | "hr" | "hrs" | "hour" | "hours" => new.try_hours(amount),
+        "d" | "day" | "days" => new.try_days(amount),
+        "w" | "week" | "weeks" => new.try_weeks(amount),
+        "mon" | "month" | "months" => new.try_months(amount),
+        "q" | "qtr" | "qtrs" | "quarter" | "quarters" => new.try_months(amount.checked_mul(3)?),
+        "y" | "yr" | "yrs" | "year" | "years" => new.try_years(amount),
+        _ => return None,
+    }
+    .ok()
+}
+
+fn snap(time: DateTime, unit: &str) -> Option<DateTime> {
+    let date = time.date();
+    let (hour, minute, second) = (time.hour(), time.minute(), time.second());
+    let at = |hour, minute, second| Time::new(hour, minute, second, 0).ok().map(|clock| DateTime::from_parts(date, clock));
+    let day = |date: Date| DateTime::from_parts(date, Time::midnight());
+    Some(match unit {
+        "s" | "sec" | "secs" | "second" | "seconds" => at(hour, minute, second)?,
+        "m" | "min" | "mins" | "minute" | "minutes" => at(hour, minute, 0)?,
+        "h" | "hr" | "hrs" | "hour" | "hours" => at(hour, 0, 0)?,
+        "d" | "day" | "days" => day(date),
+        "mon" | "month" | "months" => day(Date::new(date.year(), date.month(), 1).ok()?),
+        "q" | "qtr" | "qtrs" | "quarter" | "quarters" => {
+            day(Date::new(date.year(), (date.month() - 1) / 3 * 3 + 1, 1).ok()?)
+        }
+        "y" | "yr" | "yrs" | "year" | "years" => day(Date::new(date.year(), 1, 1).ok()?),
+        week => {
+            // `w` and `w0` and `w7` are Sunday, `w1` Monday.
+            let number = match week.strip_prefix("week").or_else(|| week.strip_prefix('w'))? {
+                "" => 0,
+                digit => digit.parse::<i8>().ok().filter(|number| (0..=7).contains(number))? % 7,
+            };
+            let back = (date.weekday().to_sunday_zero_offset() - number).rem_euclid(7);
+            day(date.checked_sub(i64::from(back).days()).ok()?)
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 2023-11-14T22:13:20.123456Z, a Tuesday.
+    const TIME: f64 = 1_700_000_000.123_456;
+
+    #[test]
+    fn times_are_written() {
+        for (format, text) in [
+            ("%Y-%m-%dT%H:%M:%S", "2023-11-14T22:13:20"),
+            ("%m/%d/%y %I:%M:%S %p", "11/14/23 10:13:20 PM"),
+            ("%A %w %j %U %V", "Tuesday 2 318 46 46"),
+            ("%H.%3N %6N %Q %s %%", "22.123 123456 123 1700000000 %"),
+            ("%c", "Tue Nov 14 22:13:20 2023"),
+            ("%F %T %z", "2023-11-14 22:13:20 +0000"),
+        ] {
+            assert_eq!(strftime(TIME, format).as_deref(), Some(text), "{format}");
+        }
+        assert_eq!(strftime(1e300, "%Y"), None);
+    }
+
+    #[test]
+    fn times_are_read() {
+        for (text, format, time) in [
+            ("2023-11-14T22:13:20", "%Y-%m-%dT%H:%M:%S", Some(1_700_000_000.0)),
+            ("11/14/23 10:13:20 PM", "%m/%d/%y %I:%M:%S %p", Some(1_700_000_000.0)),
+            ("2023-11-14 23:13:20 +0100", "%F %T %z", Some(1_700_000_000.0)),
+            ("14 Nov 2023 22:13:20.5", "%d %b %Y %H:%M:%S.%N", Some(1_700_000_000.5)),
+            ("1700000000", "%s", Some(1_700_000_000.0)),
+            ("yesterday", "%F", None),
+            ("2023-13-01", "%F", None),
+        ] {
+            assert_eq!(strptime(text, format, TIME), time, "{text}");
+        }
+    }
+
+    #[test]
+    fn modifiers_move_times() {
+        for (modifier, time) in [
+            ("-1d@d", Some(1_699_833_600.0)),
+            ("@d", Some(1_699_920_000.0)),
+            ("-24h@h", Some(1_699_912_800.0)),
+            ("@w1", Some(1_699_833_600.0)),
+            ("@w0", Some(1_699_747_200.0)),
+            ("+1mon@mon", Some(1_701_388_800.0)),
+            ("-1h@h+5m", Some(1_699_995_900.0)),
+            ("-70m@m", Some(1_699_995_780.0)),
+            ("x", None),
+            ("-9999999999999999y", None),
+        ] {
+            assert_eq!(relative_time(TIME, modifier), time, "{modifier}");
+        }
+        assert_eq!(time_modifier("11/14/2023:22:13:20", TIME), Some(1_700_000_000.0));
+        assert_eq!(time_modifier("0", TIME), Some(0.0));
+    }
+}
