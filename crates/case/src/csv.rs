@@ -148,9 +148,7 @@ pub fn findings_csv(case: &Case, out: impl Write) -> io::Result<()> {
 /// `Security/4624, record 17 of dir/Security.evtx`.
 fn place(case: &Case, event: &crate::document::Reference) -> String {
     let path = case
-        .sources
-        .iter()
-        .find(|source| source.id == event.source)
+        .source(event.source)
         .map_or("", |source| source.path.as_str());
     format!(
         "{}/{} record {} of {path}",
@@ -175,11 +173,6 @@ pub fn timeline_csv(case: &Case, out: impl Write) -> io::Result<()> {
         source: &'a str,
         finding: &'a str,
     }
-    let paths: std::collections::BTreeMap<u32, &str> = case
-        .sources
-        .iter()
-        .map(|source| (source.id, source.path.as_str()))
-        .collect();
     let mut lines = Vec::new();
     for finding in &case.findings {
         for event in &finding.events {
@@ -192,7 +185,9 @@ pub fn timeline_csv(case: &Case, out: impl Write) -> io::Result<()> {
                 channel: &event.channel,
                 event_id: event.event_id.to_string(),
                 record: event.record.to_string(),
-                source: paths.get(&event.source).copied().unwrap_or_default(),
+                source: case
+                    .source(event.source)
+                    .map_or("", |source| source.path.as_str()),
                 finding: &finding.id,
             });
         }

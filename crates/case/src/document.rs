@@ -40,6 +40,18 @@ pub struct Case {
     pub stats: Stats,
 }
 
+impl Case {
+    /// The source with this id.
+    pub fn source(&self, id: u32) -> Option<&Source> {
+        let likely = usize::try_from(id)
+            .ok()
+            .and_then(|index| self.sources.get(index));
+        likely
+            .filter(|source| source.id == id)
+            .or_else(|| self.sources.iter().find(|source| source.id == id))
+    }
+}
+
 /// The program.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ToolInfo {

@@ -11,7 +11,7 @@ use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
     version,
     max_term_width = 110,
     after_help = "Examples:\n  \
-      crabwalk demo                              a made world with an intrusion in it, and what Crabwalk finds there\n  \
+      crabwalk demo                              made logs with an intrusion in them, and what is found\n  \
       crabwalk hunt evidence/                    all logs below a folder, also in zip and tar.gz files\n  \
       crabwalk hunt evidence.zip --out case      the same, with case.json, findings.csv and timeline.csv\n  \
       crabwalk search 'EventCode=4624 Logon_Type=10 | stats count by user, src, dest' evidence/\n\n\
@@ -179,8 +179,8 @@ pub enum ContentCommand {
 /// Arguments of `baseline`.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "Examples:\n  \
-    crabwalk baseline rdp logs/                              which machines make and receive remote desktop connections\n  \
-    crabwalk baseline rdp logs/ --write-assets assets.csv    the same as a file for `crabwalk hunt --assets`\n\n\
+    crabwalk baseline rdp logs/                           machines that make and receive RDP\n  \
+    crabwalk baseline rdp logs/ --write-assets rdp.csv    the same, as a file for `hunt --assets`\n\n\
     Use logs of a time without an intrusion, and look through the file before you use it: what is in it is taken for normal.")]
 pub struct Baseline {
     /// Which baselines: a part of the name or of the asset category, such as `rdp`.

@@ -619,9 +619,7 @@ fn one(out: &mut String, case: &Case, finding: &FindingInfo, options: &Summary<'
 /// Which record of which file an event is.
 fn place(case: &Case, event: &Reference) -> String {
     let path = case
-        .sources
-        .iter()
-        .find(|source| source.id == event.source)
+        .source(event.source)
         .map_or("?", |source| source.path.as_str());
     let id = if event.event_id == 0 {
         String::new()
