@@ -406,7 +406,7 @@ fn special(
             ))
         }
         "case" | "validate" => {
-            if args.is_empty() || args.len() % 2 != 0 {
+            if args.is_empty() || !args.len().is_multiple_of(2) {
                 return Err(usage("with pairs of a condition and a value"));
             }
             let mut branches = Vec::new();

@@ -200,7 +200,7 @@ fn time_of(times: Option<&ArrayRef>, row: usize) -> f64 {
     }
 }
 
-fn first<'a>(values: &'a [ArrayRef]) -> Result<&'a ArrayRef> {
+fn first(values: &[ArrayRef]) -> Result<&ArrayRef> {
     values
         .first()
         .ok_or_else(|| DataFusionError::Internal("an aggregation without an argument".to_owned()))

@@ -617,10 +617,10 @@ fn function(name: &str, args: &[Typed], context: EvalContext) -> Result<Function
         "strptime" => number(move |args| time::strptime(&args.text(0)?, &args.text(1)?, now)),
         "relative_time" => number(|args| time::relative_time(args.number(0)?, &args.text(1)?)),
         "urldecode" => text(|args| args.text(0).map(|value| url_decoded(&value))),
-        "md5" => each(multivalued, |value| digest::<md5::Md5>(value)),
-        "sha1" => each(multivalued, |value| digest::<sha1::Sha1>(value)),
-        "sha256" => each(multivalued, |value| digest::<sha2::Sha256>(value)),
-        "sha512" => each(multivalued, |value| digest::<sha2::Sha512>(value)),
+        "md5" => each(multivalued, digest::<md5::Md5>),
+        "sha1" => each(multivalued, digest::<sha1::Sha1>),
+        "sha256" => each(multivalued, digest::<sha2::Sha256>),
+        "sha512" => each(multivalued, digest::<sha2::Sha512>),
         "printf" => {
             let width = args.len();
             text(move |args| {

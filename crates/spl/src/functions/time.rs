@@ -154,7 +154,7 @@ pub fn strftime(time: f64, format: &str) -> Option<String> {
             'z' if digits == 1 || digits == 2 => write!(out, "+00:00"),
             'z' => write!(out, "+0000"),
             'Z' => write!(out, "UTC"),
-            'n' => write!(out, "\n"),
+            'n' => writeln!(out),
             't' => write!(out, "\t"),
             other => write!(out, "%{other}"),
         };
@@ -306,13 +306,7 @@ pub fn strptime(text: &str, format: &str, now: f64) -> Option<f64> {
                 let digits = u32::try_from(before - reader.rest.len()).ok()?;
                 nanosecond = number.checked_mul(10_i64.checked_pow(9_u32.checked_sub(digits)?)?)?;
             }
-            'p' => {
-                afternoon = Some(
-                    reader
-                        .word(["am", "pm"].into_iter().map(|name| name))
-                        .map(|at| at == 1)?,
-                )
-            }
+            'p' => afternoon = Some(reader.word(["am", "pm"].into_iter()).map(|at| at == 1)?),
             's' => {
                 let negative = reader.rest.starts_with('-');
                 reader.rest = reader.rest.trim_start_matches('-');
