@@ -1,6 +1,11 @@
 //! Aggregations against plain reckoning. The rows are spread over partitions, so that partial results are merged: no
 //! result may depend on how.
 
+#![expect(
+    clippy::expect_used,
+    reason = "a test stops where its own tables cannot be made"
+)]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
