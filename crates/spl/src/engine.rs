@@ -45,7 +45,12 @@ impl Engine {
             .with_information_schema(false)
             .with_create_default_catalog_and_schema(false);
         let session = SessionContext::new_with_config(config);
-        Self { catalog, knowledge, context: EvalContext { now: options.now }, session }
+        Self {
+            catalog,
+            knowledge,
+            context: EvalContext { now: options.now },
+            session,
+        }
     }
 
     /// The events.
@@ -88,10 +93,17 @@ impl Engine {
             } else {
                 self.collect(planned.plan().clone())
                     .await
-                    .map_err(|error| search.failure(format!("the search failed: {}", error.strip_backtrace())))?
+                    .map_err(|error| {
+                        search.failure(format!("the search failed: {}", error.strip_backtrace()))
+                    })?
             };
             let columns = visible_columns(&planned, &batches);
-            Ok(Results::new(columns, batches, planned.warnings, planned.event_types))
+            Ok(Results::new(
+                columns,
+                batches,
+                planned.warnings,
+                planned.event_types,
+            ))
         }
         .boxed()
     }
@@ -107,7 +119,11 @@ fn visible_columns(planned: &crate::plan::Planned, batches: &[RecordBatch]) -> V
     let mut columns = planned.rows.names();
     if planned.rows.open {
         columns.retain(|name| {
-            batches.iter().any(|batch| batch.column_by_name(name).is_some_and(|column| column.null_count() < column.len()))
+            batches.iter().any(|batch| {
+                batch
+                    .column_by_name(name)
+                    .is_some_and(|column| column.null_count() < column.len())
+            })
         });
     }
     columns
@@ -128,13 +144,33 @@ pub struct Results {
 }
 
 impl Results {
-    fn new(columns: Vec<String>, batches: Vec<RecordBatch>, warnings: Vec<Diagnostic>, event_types: Vec<EventType>) -> Self {
+    fn new(
+        columns: Vec<String>,
+        batches: Vec<RecordBatch>,
+        warnings: Vec<Diagnostic>,
+        event_types: Vec<EventType>,
+    ) -> Self {
         let rows = batches.iter().map(RecordBatch::num_rows).sum();
         let index = batches
             .first()
-            .map(|batch| batch.schema().fields().iter().enumerate().map(|(at, field)| (field.name().clone(), at)).collect())
+            .map(|batch| {
+                batch
+                    .schema()
+                    .fields()
+                    .iter()
+                    .enumerate()
+                    .map(|(at, field)| (field.name().clone(), at))
+                    .collect()
+            })
             .unwrap_or_default();
-        Self { columns, warnings, event_types, batches, index, rows }
+        Self {
+            columns,
+            warnings,
+            event_types,
+            batches,
+            index,
+            rows,
+        }
     }
 
     /// Number of rows.
@@ -149,9 +185,13 @@ impl Results {
 
     /// The rows in order.
     pub fn rows(&self) -> impl Iterator<Item = Row<'_>> {
-        self.batches
-            .iter()
-            .flat_map(move |batch| (0..batch.num_rows()).map(move |row| Row { results: self, batch, row }))
+        self.batches.iter().flat_map(move |batch| {
+            (0..batch.num_rows()).map(move |row| Row {
+                results: self,
+                batch,
+                row,
+            })
+        })
     }
 
     /// A row by its index.
@@ -159,7 +199,11 @@ impl Results {
         let mut left = index;
         for batch in &self.batches {
             if left < batch.num_rows() {
-                return Some(Row { results: self, batch, row: left });
+                return Some(Row {
+                    results: self,
+                    batch,
+                    row: left,
+                });
             }
             left -= batch.num_rows();
         }
@@ -179,7 +223,9 @@ impl Row<'_> {
     /// The values of a field: none where the row does not have it, several where it is multivalued. Numbers are written
     /// as SPL shows them.
     pub fn values(&self, column: &str) -> Vec<String> {
-        let Some(at) = self.results.index.get(column) else { return Vec::new() };
+        let Some(at) = self.results.index.get(column) else {
+            return Vec::new();
+        };
         display_values(self.batch.column(*at), self.row)
     }
 
@@ -187,12 +233,18 @@ impl Row<'_> {
     pub fn number(&self, column: &str) -> Option<f64> {
         let mut values = self.values(column).into_iter();
         let first = values.next()?;
-        values.next().is_none().then(|| first.trim().parse().ok()).flatten()
+        values
+            .next()
+            .is_none()
+            .then(|| first.trim().parse().ok())
+            .flatten()
     }
 
     /// The events from which the row was made, as references for [`Catalog::resolve`]. At most the first thousand.
     pub fn refs(&self) -> Vec<u64> {
-        let Some(at) = self.results.index.get(REF) else { return Vec::new() };
+        let Some(at) = self.results.index.get(REF) else {
+            return Vec::new();
+        };
         let column = self.batch.column(*at);
         if column.is_null(self.row) {
             return Vec::new();
@@ -201,7 +253,10 @@ impl Row<'_> {
             DataType::UInt64 => vec![column.as_primitive::<UInt64Type>().value(self.row)],
             DataType::List(_) => {
                 let values = column.as_list::<i32>().value(self.row);
-                values.as_primitive_opt::<UInt64Type>().map(|values| values.values().to_vec()).unwrap_or_default()
+                values
+                    .as_primitive_opt::<UInt64Type>()
+                    .map(|values| values.values().to_vec())
+                    .unwrap_or_default()
             }
             _ => Vec::new(),
         }

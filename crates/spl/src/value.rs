@@ -14,7 +14,8 @@ pub fn format_number(number: f64) -> String {
         return format!("{number:.0}");
     }
     let text = format!("{number:.14e}");
-    text.parse::<f64>().map_or(text, |number| format!("{number}"))
+    text.parse::<f64>()
+        .map_or(text, |number| format!("{number}"))
 }
 
 /// Text as a number.
@@ -47,29 +48,53 @@ pub fn display_values(array: &ArrayRef, row: usize) -> Vec<String> {
     match array.data_type() {
         DataType::List(_) if array.is_valid(row) => {
             let values = array.as_list::<i32>().value(row);
-            (0..values.len()).filter_map(|at| display_value(&values, at)).collect()
+            (0..values.len())
+                .filter_map(|at| display_value(&values, at))
+                .collect()
         }
         _ => display_value(array, row).into_iter().collect(),
     }
 }
 
 pub(crate) fn to_text(value: Typed) -> Expr {
-    call("spl_to_text", String::new(), DataType::Utf8, vec![value.expr], |args| {
-        args.text(0).map_or(Answer::Null, |text| Answer::Text(text.into_owned()))
-    })
+    call(
+        "spl_to_text",
+        String::new(),
+        DataType::Utf8,
+        vec![value.expr],
+        |args| {
+            args.text(0)
+                .map_or(Answer::Null, |text| Answer::Text(text.into_owned()))
+        },
+    )
     .expr
 }
 
 pub(crate) fn to_list(value: Typed) -> Expr {
-    call("spl_to_list", String::new(), list_type(), vec![value.expr], |args| {
-        Answer::List(args.values(0).into_iter().map(std::borrow::Cow::into_owned).collect())
-    })
+    call(
+        "spl_to_list",
+        String::new(),
+        list_type(),
+        vec![value.expr],
+        |args| {
+            Answer::List(
+                args.values(0)
+                    .into_iter()
+                    .map(std::borrow::Cow::into_owned)
+                    .collect(),
+            )
+        },
+    )
     .expr
 }
 
 pub(crate) fn to_number(value: Typed) -> Expr {
-    call("spl_to_number", String::new(), DataType::Float64, vec![value.expr], |args| {
-        args.number(0).map_or(Answer::Null, Answer::Number)
-    })
+    call(
+        "spl_to_number",
+        String::new(),
+        DataType::Float64,
+        vec![value.expr],
+        |args| args.number(0).map_or(Answer::Null, Answer::Number),
+    )
     .expr
 }

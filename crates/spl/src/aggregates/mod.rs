@@ -3,11 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, ListBuilder, StringBuilder, UInt64Builder};
+use datafusion::arrow::array::{
+    Array, ArrayRef, AsArray, ListBuilder, StringBuilder, UInt64Builder,
+};
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, UInt64Type};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
-use datafusion::logical_expr::{Accumulator, AggregateUDF, AggregateUDFImpl, Expr, Signature, Volatility};
+use datafusion::logical_expr::{
+    Accumulator, AggregateUDF, AggregateUDFImpl, Expr, Signature, Volatility,
+};
 use datafusion::scalar::ScalarValue;
 
 use crate::plan::list_type;
@@ -71,7 +75,11 @@ struct Aggregate {
 
 /// Calls an aggregation. [`Kind::List`], [`Kind::Latest`] and [`Kind::Earliest`] take the value and its time.
 pub(crate) fn aggregate(kind: Kind, number: bool, args: Vec<Expr>) -> (Expr, DataType) {
-    let function = Aggregate { kind, number, signature: Signature::variadic_any(Volatility::Immutable) };
+    let function = Aggregate {
+        kind,
+        number,
+        signature: Signature::variadic_any(Volatility::Immutable),
+    };
     let output = function.output();
     (AggregateUDF::new_from_impl(function).call(args), output)
 }
@@ -81,7 +89,9 @@ impl Aggregate {
         match self.kind {
             Kind::Values | Kind::List => list_type(),
             Kind::DistinctCount | Kind::Count => DataType::Int64,
-            Kind::Min | Kind::Max | Kind::Latest | Kind::Earliest | Kind::Mode if self.number => DataType::Float64,
+            Kind::Min | Kind::Max | Kind::Latest | Kind::Earliest | Kind::Mode if self.number => {
+                DataType::Float64
+            }
             Kind::Min | Kind::Max | Kind::Latest | Kind::Earliest | Kind::Mode => DataType::Utf8,
             Kind::Refs => DataType::List(Arc::new(Field::new("item", DataType::UInt64, true))),
             _ => DataType::Float64,
@@ -105,17 +115,36 @@ impl AggregateUDFImpl for Aggregate {
     fn accumulator(&self, _: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
         Ok(match self.kind {
             Kind::Refs => Box::new(Refs::default()),
-            Kind::Values | Kind::DistinctCount => Box::new(Distinct { kind: self.kind, seen: HashSet::new(), bytes: 0 }),
-            Kind::Min | Kind::Max => Box::new(Extreme { largest: self.kind == Kind::Max, number_result: self.number, ..Extreme::default() }),
-            Kind::Latest | Kind::Earliest => {
-                Box::new(AtTime { latest: self.kind == Kind::Latest, number_result: self.number, found: None })
-            }
-            kind => Box::new(Bag { kind, number_result: self.number, values: Vec::new(), bytes: 0 }),
+            Kind::Values | Kind::DistinctCount => Box::new(Distinct {
+                kind: self.kind,
+                seen: HashSet::new(),
+                bytes: 0,
+            }),
+            Kind::Min | Kind::Max => Box::new(Extreme {
+                largest: self.kind == Kind::Max,
+                number_result: self.number,
+                ..Extreme::default()
+            }),
+            Kind::Latest | Kind::Earliest => Box::new(AtTime {
+                latest: self.kind == Kind::Latest,
+                number_result: self.number,
+                found: None,
+            }),
+            kind => Box::new(Bag {
+                kind,
+                number_result: self.number,
+                values: Vec::new(),
+                bytes: 0,
+            }),
         })
     }
 
     fn state_fields(&self, _: StateFieldsArgs) -> Result<Vec<FieldRef>> {
-        let item = if self.kind == Kind::Refs { DataType::UInt64 } else { DataType::Utf8 };
+        let item = if self.kind == Kind::Refs {
+            DataType::UInt64
+        } else {
+            DataType::Utf8
+        };
         let list = DataType::List(Arc::new(Field::new("item", item, true)));
         Ok(vec![Arc::new(Field::new("state", list, true))])
     }
@@ -133,7 +162,9 @@ fn each_value(array: &ArrayRef, mut visit: impl FnMut(usize, &str)) {
         }
         DataType::List(_) => {
             for row in 0..array.len() {
-                display_values(array, row).iter().for_each(|value| visit(row, value));
+                display_values(array, row)
+                    .iter()
+                    .for_each(|value| visit(row, value));
             }
         }
         _ => {
@@ -147,12 +178,18 @@ fn each_value(array: &ArrayRef, mut visit: impl FnMut(usize, &str)) {
 }
 
 fn first<'a>(values: &'a [ArrayRef]) -> Result<&'a ArrayRef> {
-    values.first().ok_or_else(|| DataFusionError::Internal("an aggregation without an argument".to_owned()))
+    values
+        .first()
+        .ok_or_else(|| DataFusionError::Internal("an aggregation without an argument".to_owned()))
 }
 
 /// A state of texts as a list.
 fn texts<'t>(values: impl Iterator<Item = &'t str>) -> ScalarValue {
-    let mut builder = ListBuilder::new(StringBuilder::new()).with_field(Arc::new(Field::new("item", DataType::Utf8, true)));
+    let mut builder = ListBuilder::new(StringBuilder::new()).with_field(Arc::new(Field::new(
+        "item",
+        DataType::Utf8,
+        true,
+    )));
     values.for_each(|value| builder.values().append_value(value));
     builder.append(true);
     ScalarValue::List(Arc::new(builder.finish()))
@@ -200,7 +237,9 @@ impl Accumulator for Distinct {
 
     fn evaluate(&mut self) -> Result<ScalarValue> {
         if self.kind == Kind::DistinctCount {
-            return Ok(ScalarValue::Int64(Some(i64::try_from(self.seen.len()).unwrap_or(i64::MAX))));
+            return Ok(ScalarValue::Int64(Some(
+                i64::try_from(self.seen.len()).unwrap_or(i64::MAX),
+            )));
         }
         if self.seen.is_empty() {
             return null_list();
@@ -230,22 +269,39 @@ struct Extreme {
 
 impl Extreme {
     fn add(&mut self, value: &str) {
-        let better = |ordering: std::cmp::Ordering| if self.largest { ordering.is_gt() } else { ordering.is_lt() };
+        let better = |ordering: std::cmp::Ordering| {
+            if self.largest {
+                ordering.is_gt()
+            } else {
+                ordering.is_lt()
+            }
+        };
         match number_of(value) {
             Some(number) => {
-                if self.number.is_none_or(|best| better(number.total_cmp(&best))) {
+                if self
+                    .number
+                    .is_none_or(|best| better(number.total_cmp(&best)))
+                {
                     self.number = Some(number);
                 }
             }
             None => self.any_text = true,
         }
-        if self.text.as_deref().is_none_or(|best| better(value.cmp(best))) {
+        if self
+            .text
+            .as_deref()
+            .is_none_or(|best| better(value.cmp(best)))
+        {
             self.text = Some(value.to_owned());
         }
     }
 
     fn best(&self) -> Option<String> {
-        if self.any_text { self.text.clone() } else { self.number.map(format_number) }
+        if self.any_text {
+            self.text.clone()
+        } else {
+            self.number.map(format_number)
+        }
     }
 }
 
@@ -269,7 +325,10 @@ impl Accumulator for Extreme {
 
     fn state(&mut self) -> Result<Vec<ScalarValue>> {
         let number = self.number.map(format_number);
-        let text = self.text.clone().filter(|_| self.any_text || self.number.is_none());
+        let text = self
+            .text
+            .clone()
+            .filter(|_| self.any_text || self.number.is_none());
         Ok(vec![texts(number.iter().chain(&text).map(String::as_str))])
     }
 
@@ -306,7 +365,9 @@ impl Accumulator for AtTime {
     fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
         let times = values.get(1);
         each_value(first(values)?, |row, value| {
-            let time = times.and_then(|times| display_value(times, row)).and_then(|time| number_of(&time));
+            let time = times
+                .and_then(|times| display_value(times, row))
+                .and_then(|time| number_of(&time));
             self.add(time.unwrap_or(0.0), value);
         });
         Ok(())
@@ -323,7 +384,10 @@ impl Accumulator for AtTime {
     }
 
     fn evaluate(&mut self) -> Result<ScalarValue> {
-        Ok(answer(self.found.as_ref().map(|(_, value)| value.as_str()), self.number_result))
+        Ok(answer(
+            self.found.as_ref().map(|(_, value)| value.as_str()),
+            self.number_result,
+        ))
     }
 
     fn state(&mut self) -> Result<Vec<ScalarValue>> {
@@ -350,7 +414,10 @@ struct Bag {
 
 impl Bag {
     fn numbers(&self) -> Vec<f64> {
-        self.values.iter().filter_map(|(_, value)| number_of(value)).collect()
+        self.values
+            .iter()
+            .filter_map(|(_, value)| number_of(value))
+            .collect()
     }
 }
 
@@ -358,7 +425,10 @@ impl Accumulator for Bag {
     fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
         let times = values.get(1).cloned();
         each_value(first(values)?, |row, value| {
-            let time = times.as_ref().and_then(|times| display_value(times, row)).and_then(|time| number_of(&time));
+            let time = times
+                .as_ref()
+                .and_then(|times| display_value(times, row))
+                .and_then(|time| number_of(&time));
             self.bytes += value.len() + 24;
             self.values.push((time.unwrap_or(0.0), value.into()));
         });
@@ -386,13 +456,26 @@ impl Accumulator for Bag {
                 }
                 // A stable sort: without times the order of arrival stays.
                 self.values.sort_by(|a, b| b.0.total_cmp(&a.0));
-                return Ok(texts(self.values.iter().take(MOST_LISTED).map(|(_, value)| value.as_ref())));
+                return Ok(texts(
+                    self.values
+                        .iter()
+                        .take(MOST_LISTED)
+                        .map(|(_, value)| value.as_ref()),
+                ));
             }
-            Kind::Count => return Ok(ScalarValue::Int64(Some(i64::try_from(self.values.len()).unwrap_or(i64::MAX)))),
+            Kind::Count => {
+                return Ok(ScalarValue::Int64(Some(
+                    i64::try_from(self.values.len()).unwrap_or(i64::MAX),
+                )));
+            }
             Kind::Mode => {
                 let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-                self.values.iter().for_each(|(_, value)| *counts.entry(value).or_default() += 1);
-                let best = counts.into_iter().max_by(|a, b| a.1.cmp(&b.1).then_with(|| b.0.cmp(a.0)));
+                self.values
+                    .iter()
+                    .for_each(|(_, value)| *counts.entry(value).or_default() += 1);
+                let best = counts
+                    .into_iter()
+                    .max_by(|a, b| a.1.cmp(&b.1).then_with(|| b.0.cmp(a.0)));
                 return Ok(answer(best.map(|(value, _)| value), self.number_result));
             }
             _ => {}
@@ -407,7 +490,11 @@ impl Accumulator for Bag {
         let sum: f64 = numbers.iter().sum();
         let mean = sum / count;
         let squares: f64 = numbers.iter().map(|number| (number - mean).powi(2)).sum();
-        let sample = if count > 1.0 { squares / (count - 1.0) } else { 0.0 };
+        let sample = if count > 1.0 {
+            squares / (count - 1.0)
+        } else {
+            0.0
+        };
         let result = match self.kind {
             Kind::Sum => sum,
             Kind::SumOfSquares => numbers.iter().map(|number| number * number).sum(),
@@ -416,16 +503,29 @@ impl Accumulator for Bag {
             Kind::SampleDeviation => sample.sqrt(),
             Kind::Variance => squares / count,
             Kind::Deviation => (squares / count).sqrt(),
-            Kind::Range => numbers.last().zip(numbers.first()).map_or(0.0, |(last, first)| last - first),
-            Kind::Percentile(thousandths) => percentile(&numbers, f64::from(thousandths) / 100_000.0),
-            _ => return Err(DataFusionError::Internal(format!("{:?} is no aggregation of numbers", self.kind))),
+            Kind::Range => numbers
+                .last()
+                .zip(numbers.first())
+                .map_or(0.0, |(last, first)| last - first),
+            Kind::Percentile(thousandths) => {
+                percentile(&numbers, f64::from(thousandths) / 100_000.0)
+            }
+            _ => {
+                return Err(DataFusionError::Internal(format!(
+                    "{:?} is no aggregation of numbers",
+                    self.kind
+                )));
+            }
         };
         Ok(ScalarValue::Float64(Some(result)))
     }
 
     fn state(&mut self) -> Result<Vec<ScalarValue>> {
-        let flat: Vec<String> =
-            self.values.iter().flat_map(|(time, value)| [format!("{time:?}"), value.to_string()]).collect();
+        let flat: Vec<String> = self
+            .values
+            .iter()
+            .flat_map(|(time, value)| [format!("{time:?}"), value.to_string()])
+            .collect();
         Ok(vec![texts(flat.iter().map(String::as_str))])
     }
 
@@ -435,13 +535,22 @@ impl Accumulator for Bag {
 }
 
 /// Interpolated percentile of sorted numbers.
-#[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an index within the numbers")]
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "an index within the numbers"
+)]
 fn percentile(sorted: &[f64], part: f64) -> f64 {
-    let Some(last) = sorted.len().checked_sub(1) else { return f64::NAN };
+    let Some(last) = sorted.len().checked_sub(1) else {
+        return f64::NAN;
+    };
     let at = part.clamp(0.0, 1.0) * last as f64;
     let (low, high) = (at.floor() as usize, at.ceil() as usize);
     match (sorted.get(low), sorted.get(high)) {
-        (Some(low_value), Some(high_value)) => low_value + (high_value - low_value) * (at - low as f64),
+        (Some(low_value), Some(high_value)) => {
+            low_value + (high_value - low_value) * (at - low as f64)
+        }
         _ => f64::NAN,
     }
 }
@@ -466,7 +575,9 @@ impl Accumulator for Refs {
     fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
         let array = first(values)?;
         match array.data_type() {
-            DataType::UInt64 => self.refs.extend(array.as_primitive::<UInt64Type>().iter().flatten()),
+            DataType::UInt64 => self
+                .refs
+                .extend(array.as_primitive::<UInt64Type>().iter().flatten()),
             DataType::List(_) => {
                 for list in array.as_list::<i32>().iter().flatten() {
                     if let Some(refs) = list.as_primitive_opt::<UInt64Type>() {
@@ -474,7 +585,11 @@ impl Accumulator for Refs {
                     }
                 }
             }
-            other => return Err(DataFusionError::Internal(format!("references cannot be {other}"))),
+            other => {
+                return Err(DataFusionError::Internal(format!(
+                    "references cannot be {other}"
+                )));
+            }
         }
         if self.refs.len() > 2 * MOST_REFS {
             self.shrink();
@@ -488,8 +603,11 @@ impl Accumulator for Refs {
 
     fn evaluate(&mut self) -> Result<ScalarValue> {
         self.shrink();
-        let mut builder =
-            ListBuilder::new(UInt64Builder::new()).with_field(Arc::new(Field::new("item", DataType::UInt64, true)));
+        let mut builder = ListBuilder::new(UInt64Builder::new()).with_field(Arc::new(Field::new(
+            "item",
+            DataType::UInt64,
+            true,
+        )));
         builder.values().append_slice(&self.refs);
         builder.append(true);
         Ok(ScalarValue::List(Arc::new(builder.finish())))
@@ -512,7 +630,10 @@ mod tests {
     fn percentiles_interpolate() {
         let numbers = [1.0, 2.0, 3.0, 4.0];
         for (part, expected) in [(0.0, 1.0), (0.5, 2.5), (1.0, 4.0), (0.25, 1.75)] {
-            assert!((percentile(&numbers, part) - expected).abs() < 1e-12, "{part}");
+            assert!(
+                (percentile(&numbers, part) - expected).abs() < 1e-12,
+                "{part}"
+            );
         }
     }
 }

@@ -28,14 +28,23 @@ struct Wildcard {
 
 impl Matcher {
     pub fn new(patterns: &[String]) -> Self {
-        let mut matcher = Self { exact: HashSet::new(), numbers: Vec::new(), networks: Vec::new(), wildcards: Vec::new() };
+        let mut matcher = Self {
+            exact: HashSet::new(),
+            numbers: Vec::new(),
+            networks: Vec::new(),
+            wildcards: Vec::new(),
+        };
         for pattern in patterns {
             if pattern.contains('*') {
                 let lower = pattern.to_lowercase();
                 matcher.wildcards.push(Wildcard {
                     starts: !lower.starts_with('*'),
                     ends: !lower.ends_with('*'),
-                    pieces: lower.split('*').filter(|piece| !piece.is_empty()).map(str::to_owned).collect(),
+                    pieces: lower
+                        .split('*')
+                        .filter(|piece| !piece.is_empty())
+                        .map(str::to_owned)
+                        .collect(),
                 });
                 continue;
             }
@@ -67,17 +76,30 @@ impl Matcher {
     }
 
     fn matches_lower(&self, value: &str, lower: &str) -> bool {
-        if self.exact.contains(lower) || self.wildcards.iter().any(|wildcard| wildcard.matches(lower)) {
-            return true;
-        }
-        let starts_number = value.trim_start().starts_with(|char: char| char.is_ascii_digit() || matches!(char, '-' | '+' | '.'));
-        if !self.numbers.is_empty()
-            && starts_number
-            && number_of(value).is_some_and(|number| self.numbers.iter().any(|own| own.total_cmp(&number).is_eq()))
+        if self.exact.contains(lower)
+            || self
+                .wildcards
+                .iter()
+                .any(|wildcard| wildcard.matches(lower))
         {
             return true;
         }
-        !self.networks.is_empty() && address(value).is_some_and(|address| self.networks.iter().any(|net| net.contains(&address)))
+        let starts_number = value
+            .trim_start()
+            .starts_with(|char: char| char.is_ascii_digit() || matches!(char, '-' | '+' | '.'));
+        if !self.numbers.is_empty()
+            && starts_number
+            && number_of(value).is_some_and(|number| {
+                self.numbers
+                    .iter()
+                    .any(|own| own.total_cmp(&number).is_eq())
+            })
+        {
+            return true;
+        }
+        !self.networks.is_empty()
+            && address(value)
+                .is_some_and(|address| self.networks.iter().any(|net| net.contains(&address)))
     }
 }
 
@@ -109,7 +131,10 @@ impl Wildcard {
 
 /// A text as an IP address, mapped IPv6 addresses as IPv4.
 pub(crate) fn address(text: &str) -> Option<IpAddr> {
-    text.trim().parse::<IpAddr>().ok().map(|address| address.to_canonical())
+    text.trim()
+        .parse::<IpAddr>()
+        .ok()
+        .map(|address| address.to_canonical())
 }
 
 #[cfg(test)]
@@ -121,7 +146,9 @@ mod tests {
     fn naive(pattern: &[u8], text: &[u8]) -> bool {
         match (pattern.first(), text.first()) {
             (None, None) => true,
-            (Some(b'*'), _) => naive(&pattern[1..], text) || (!text.is_empty() && naive(pattern, &text[1..])),
+            (Some(b'*'), _) => {
+                naive(&pattern[1..], text) || (!text.is_empty() && naive(pattern, &text[1..]))
+            }
             (Some(a), Some(b)) if a == b => naive(&pattern[1..], &text[1..]),
             _ => false,
         }
@@ -148,7 +175,11 @@ mod tests {
             ("*\\temp\\*.js*", "c:\\TEMP\\a.jse", true),
             ("a*a", "a", false),
         ] {
-            assert_eq!(Matcher::new(&[pattern.to_owned()]).matches(value), fits, "{pattern} on {value}");
+            assert_eq!(
+                Matcher::new(&[pattern.to_owned()]).matches(value),
+                fits,
+                "{pattern} on {value}"
+            );
         }
     }
 }

@@ -39,29 +39,112 @@ struct Function {
 
 /// Names of all functions, for suggestions.
 pub(crate) const NAMES: &[&str] = &[
-    "abs", "acos", "asin", "atan", "basename", "case", "ceil", "ceiling", "cidrmatch", "coalesce", "commands", "cos",
-    "dash_to_null", "dirname", "exact", "exp", "false", "floor", "hex_to_number", "if", "in", "ip_normalise", "isbool",
-    "isint", "isnotnull", "isnull", "isnum", "isstr", "len", "like", "ln", "log", "lower", "ltrim", "match", "max", "md5",
-    "min", "mvappend", "mvcount", "mvdedup", "mvfilter", "mvfind", "mvindex", "mvjoin", "mvmap", "mvrange", "mvsort",
-    "mvzip", "now", "null", "nullif", "pi", "pow", "printf", "relative_time", "replace", "round", "rtrim", "sha1",
-    "sha256", "sha512", "sin", "split", "sqrt", "strftime", "strptime", "substr", "tan", "time", "tonumber", "tostring",
-    "trim", "true", "typeof", "upper", "urldecode", "validate",
+    "abs",
+    "acos",
+    "asin",
+    "atan",
+    "basename",
+    "case",
+    "ceil",
+    "ceiling",
+    "cidrmatch",
+    "coalesce",
+    "commands",
+    "cos",
+    "dash_to_null",
+    "dirname",
+    "exact",
+    "exp",
+    "false",
+    "floor",
+    "hex_to_number",
+    "if",
+    "in",
+    "ip_normalise",
+    "isbool",
+    "isint",
+    "isnotnull",
+    "isnull",
+    "isnum",
+    "isstr",
+    "len",
+    "like",
+    "ln",
+    "log",
+    "lower",
+    "ltrim",
+    "match",
+    "max",
+    "md5",
+    "min",
+    "mvappend",
+    "mvcount",
+    "mvdedup",
+    "mvfilter",
+    "mvfind",
+    "mvindex",
+    "mvjoin",
+    "mvmap",
+    "mvrange",
+    "mvsort",
+    "mvzip",
+    "now",
+    "null",
+    "nullif",
+    "pi",
+    "pow",
+    "printf",
+    "relative_time",
+    "replace",
+    "round",
+    "rtrim",
+    "sha1",
+    "sha256",
+    "sha512",
+    "sin",
+    "split",
+    "sqrt",
+    "strftime",
+    "strptime",
+    "substr",
+    "tan",
+    "time",
+    "tonumber",
+    "tostring",
+    "trim",
+    "true",
+    "typeof",
+    "upper",
+    "urldecode",
+    "validate",
 ];
 
 fn number(body: impl Fn(&Args<'_>) -> Option<f64> + Send + Sync + 'static) -> Function {
-    Function { output: DataType::Float64, body: Arc::new(move |args| Answer::number(body(args))) }
+    Function {
+        output: DataType::Float64,
+        body: Arc::new(move |args| Answer::number(body(args))),
+    }
 }
 
 fn text(body: impl Fn(&Args<'_>) -> Option<String> + Send + Sync + 'static) -> Function {
-    Function { output: DataType::Utf8, body: Arc::new(move |args| Answer::text(body(args))) }
+    Function {
+        output: DataType::Utf8,
+        body: Arc::new(move |args| Answer::text(body(args))),
+    }
 }
 
 fn condition(body: impl Fn(&Args<'_>) -> Option<bool> + Send + Sync + 'static) -> Function {
-    Function { output: DataType::Boolean, body: Arc::new(move |args| Answer::bool(body(args))) }
+    Function {
+        output: DataType::Boolean,
+        body: Arc::new(move |args| Answer::bool(body(args))),
+    }
 }
 
 fn list(body: impl Fn(&Args<'_>) -> Vec<String> + Send + Sync + 'static) -> Function {
-    Function { output: list_type(), body: Arc::new(move |args| Answer::List(body(args))) }
+    Function {
+        output: list_type(),
+        body: Arc::new(move |args| Answer::List(body(args))),
+    }
 }
 
 /// A text function that maps each value of a multivalued field.
@@ -86,36 +169,57 @@ pub(crate) fn constant(typed: &Typed) -> Option<String> {
             datafusion::scalar::ScalarValue::Int64(Some(number)) => Some(number.to_string()),
             _ => None,
         },
-        Expr::Alias(alias) => constant(&Typed { expr: *alias.expr.clone(), data_type: typed.data_type.clone() }),
-        Expr::Cast(cast) => constant(&Typed { expr: *cast.expr.clone(), data_type: typed.data_type.clone() }),
+        Expr::Alias(alias) => constant(&Typed {
+            expr: *alias.expr.clone(),
+            data_type: typed.data_type.clone(),
+        }),
+        Expr::Cast(cast) => constant(&Typed {
+            expr: *cast.expr.clone(),
+            data_type: typed.data_type.clone(),
+        }),
         _ => None,
     }
 }
 
 /// A pattern: compiled now if it is constant, else for each row.
 fn pattern(typed: Option<&Typed>) -> Result<Option<Compiled>, CallError> {
-    typed.and_then(constant).map(|text| compile_regex(&text).map_err(CallError::Arguments)).transpose()
+    typed
+        .and_then(constant)
+        .map(|text| compile_regex(&text).map_err(CallError::Arguments))
+        .transpose()
 }
 
-fn with_pattern<T>(fixed: Option<&Compiled>, args: &Args<'_>, at: usize, run: impl FnOnce(&Compiled) -> T) -> Option<T> {
+fn with_pattern<T>(
+    fixed: Option<&Compiled>,
+    args: &Args<'_>,
+    at: usize,
+    run: impl FnOnce(&Compiled) -> T,
+) -> Option<T> {
     match fixed {
         Some(compiled) => Some(run(compiled)),
-        None => compile_regex(&args.text(at)?).ok().map(|compiled| run(&compiled)),
+        None => compile_regex(&args.text(at)?)
+            .ok()
+            .map(|compiled| run(&compiled)),
     }
 }
 
 /// Calls a function by its name, which is lower case. Functions whose arguments are not all evaluated (`if`, `case`,
 /// `coalesce`, `mvmap`, …) are planned by [`crate::expr`].
-pub(crate) fn call_function(name: &str, args: Vec<Typed>, context: &EvalContext) -> Result<Typed, CallError> {
+pub(crate) fn call_function(
+    name: &str,
+    args: Vec<Typed>,
+    context: &EvalContext,
+) -> Result<Typed, CallError> {
     let counts: (usize, usize) = match name {
         "now" | "time" | "pi" => (0, 0),
-        "abs" | "ceil" | "ceiling" | "floor" | "exp" | "ln" | "sqrt" | "sin" | "cos" | "tan" | "asin" | "acos" | "atan"
-        | "exact" | "len" | "lower" | "upper" | "md5" | "sha1" | "sha256" | "sha512" | "mvcount" | "mvdedup" | "mvsort"
-        | "typeof" | "urldecode" | "isbool" | "isint" | "isnum" | "isstr" | "basename" | "dirname" | "ip_normalise"
+        "abs" | "ceil" | "ceiling" | "floor" | "exp" | "ln" | "sqrt" | "sin" | "cos" | "tan"
+        | "asin" | "acos" | "atan" | "exact" | "len" | "lower" | "upper" | "md5" | "sha1"
+        | "sha256" | "sha512" | "mvcount" | "mvdedup" | "mvsort" | "typeof" | "urldecode"
+        | "isbool" | "isint" | "isnum" | "isstr" | "basename" | "dirname" | "ip_normalise"
         | "dash_to_null" | "hex_to_number" | "commands" => (1, 1),
         "round" | "log" | "ltrim" | "rtrim" | "trim" | "tonumber" | "tostring" => (1, 2),
-        "pow" | "like" | "match" | "cidrmatch" | "mvfind" | "mvjoin" | "nullif" | "relative_time" | "split" | "strftime"
-        | "strptime" => (2, 2),
+        "pow" | "like" | "match" | "cidrmatch" | "mvfind" | "mvjoin" | "nullif"
+        | "relative_time" | "split" | "strftime" | "strptime" => (2, 2),
         "mvindex" | "substr" | "mvzip" | "mvrange" => (2, 3),
         "replace" => (3, 3),
         "max" | "min" | "mvappend" | "printf" => (1, usize::MAX),
@@ -129,24 +233,40 @@ pub(crate) fn call_function(name: &str, args: Vec<Typed>, context: &EvalContext)
             (low, usize::MAX) => format!("at least {low} argument"),
             (low, high) => format!("{low} to {high} arguments"),
         };
-        return Err(CallError::Arguments(format!("`{name}` takes {wanted}, not {}", args.len())));
+        return Err(CallError::Arguments(format!(
+            "`{name}` takes {wanted}, not {}",
+            args.len()
+        )));
     }
     if matches!(name, "now" | "time") {
-        return Ok(Typed { expr: datafusion::logical_expr::lit(context.now), data_type: DataType::Float64 });
+        return Ok(Typed {
+            expr: datafusion::logical_expr::lit(context.now),
+            data_type: DataType::Float64,
+        });
     }
     if name == "pi" {
-        return Ok(Typed { expr: datafusion::logical_expr::lit(std::f64::consts::PI), data_type: DataType::Float64 });
+        return Ok(Typed {
+            expr: datafusion::logical_expr::lit(std::f64::consts::PI),
+            data_type: DataType::Float64,
+        });
     }
     let function = function(name, &args, *context)?;
     let key = format!("{name} {:?}", args.iter().map(constant).collect::<Vec<_>>());
     let exprs = args.into_iter().map(|typed| typed.expr).collect();
     let body = function.body;
-    Ok(call("spl_eval", key, function.output, exprs, move |args| body(args)))
+    Ok(call("spl_eval", key, function.output, exprs, move |args| {
+        body(args)
+    }))
 }
 
-#[expect(clippy::too_many_lines, reason = "one arm for each function of the language")]
+#[expect(
+    clippy::too_many_lines,
+    reason = "one arm for each function of the language"
+)]
 fn function(name: &str, args: &[Typed], context: EvalContext) -> Result<Function, CallError> {
-    let multivalued = args.first().is_some_and(|typed| crate::plan::is_list(&typed.data_type));
+    let multivalued = args
+        .first()
+        .is_some_and(|typed| crate::plan::is_list(&typed.data_type));
     let now = context.now;
     Ok(match name {
         "abs" => number(|args| args.number(0).map(f64::abs)),
@@ -182,7 +302,11 @@ fn function(name: &str, args: &[Typed], context: EvalContext) -> Result<Function
             let largest = name == "max";
             let width = args.len();
             Function {
-                output: if args.iter().all(|typed| is_number(&typed.data_type)) { DataType::Float64 } else { DataType::Utf8 },
+                output: if args.iter().all(|typed| is_number(&typed.data_type)) {
+                    DataType::Float64
+                } else {
+                    DataType::Utf8
+                },
                 body: Arc::new(move |args| extreme(args, width, largest)),
             }
         }
@@ -194,7 +318,11 @@ fn function(name: &str, args: &[Typed], context: EvalContext) -> Result<Function
             let blanks = args.len() == 1;
             text(move |args| {
                 let value = args.text(0)?;
-                let chars = if blanks { Cow::Borrowed(" \t\n\r") } else { args.text(1)? };
+                let chars = if blanks {
+                    Cow::Borrowed(" \t\n\r")
+                } else {
+                    args.text(1)?
+                };
                 let mut trimmed: &str = &value;
                 if left {
                     trimmed = trimmed.trim_start_matches(|char| chars.contains(char));
@@ -210,25 +338,42 @@ fn function(name: &str, args: &[Typed], context: EvalContext) -> Result<Function
             text(move |args| {
                 let chars: Vec<char> = args.text(0)?.chars().collect();
                 let start = args.number(1)?;
-                let start = if start < 0.0 { (count(chars.len()) + start).max(0.0) } else { (start - 1.0).max(0.0) };
+                let start = if start < 0.0 {
+                    (count(chars.len()) + start).max(0.0)
+                } else {
+                    (start - 1.0).max(0.0)
+                };
                 let length = if to_end { f64::MAX } else { args.number(2)? };
-                Some(chars.into_iter().skip(index(start)).take(index(length)).collect())
+                Some(
+                    chars
+                        .into_iter()
+                        .skip(index(start))
+                        .take(index(length))
+                        .collect(),
+                )
             })
         }
         "replace" => {
             let fixed = pattern(args.get(1))?;
             if multivalued {
                 list(move |args| {
-                    let Some(to) = args.text(2) else { return Vec::new() };
+                    let Some(to) = args.text(2) else {
+                        return Vec::new();
+                    };
                     let replace = |compiled: &Compiled| {
-                        args.values(0).iter().map(|value| compiled.replace_all(value, &to).into_owned()).collect()
+                        args.values(0)
+                            .iter()
+                            .map(|value| compiled.replace_all(value, &to).into_owned())
+                            .collect()
                     };
                     with_pattern(fixed.as_ref(), args, 1, replace).unwrap_or_default()
                 })
             } else {
                 text(move |args| {
                     let (value, to) = (args.text(0)?, args.text(2)?);
-                    with_pattern(fixed.as_ref(), args, 1, |compiled| compiled.replace_all(&value, &to).into_owned())
+                    with_pattern(fixed.as_ref(), args, 1, |compiled| {
+                        compiled.replace_all(&value, &to).into_owned()
+                    })
                 })
             }
         }
@@ -239,11 +384,17 @@ fn function(name: &str, args: &[Typed], context: EvalContext) -> Result<Function
                 if values.is_empty() {
                     return None;
                 }
-                with_pattern(fixed.as_ref(), args, 1, |compiled| values.iter().any(|value| compiled.is_match(value)))
+                with_pattern(fixed.as_ref(), args, 1, |compiled| {
+                    values.iter().any(|value| compiled.is_match(value))
+                })
             })
         }
         "like" => {
-            let fixed = args.get(1).and_then(constant).map(|text| like_pattern(&text)).transpose()?;
+            let fixed = args
+                .get(1)
+                .and_then(constant)
+                .map(|text| like_pattern(&text))
+                .transpose()?;
             condition(move |args| {
                 let values = args.values(0);
                 let compiled = match &fixed {
@@ -257,16 +408,24 @@ fn function(name: &str, args: &[Typed], context: EvalContext) -> Result<Function
             let network: IpNet = args.text(0)?.trim().parse().ok()?;
             let values = args.values(1);
             (!values.is_empty()).then(|| {
-                values.iter().any(|value| matcher::address(value).is_some_and(|address| network.contains(&address)))
+                values.iter().any(|value| {
+                    matcher::address(value).is_some_and(|address| network.contains(&address))
+                })
             })
         }),
         "isbool" => condition(|_| Some(false)),
-        "isint" => condition(|args| Some(args.number(0).is_some_and(|number| number.fract() == 0.0))),
+        "isint" => {
+            condition(|args| Some(args.number(0).is_some_and(|number| number.fract() == 0.0)))
+        }
         "isnum" => condition(|args| Some(args.number(0).is_some())),
         "isstr" => condition(|args| Some(args.text(0).is_some() && args.number(0).is_none())),
         "typeof" => {
-            let boolean = args.first().is_some_and(|typed| typed.data_type == DataType::Boolean);
-            let number = args.first().is_some_and(|typed| is_number(&typed.data_type));
+            let boolean = args
+                .first()
+                .is_some_and(|typed| typed.data_type == DataType::Boolean);
+            let number = args
+                .first()
+                .is_some_and(|typed| is_number(&typed.data_type));
             text(move |args| {
                 Some(
                     match args.text(0) {
@@ -290,7 +449,10 @@ fn function(name: &str, args: &[Typed], context: EvalContext) -> Result<Function
         }
         "mvdedup" => list(|args| {
             let mut seen = std::collections::HashSet::new();
-            owned(args.values(0)).into_iter().filter(|value| seen.insert(value.clone())).collect()
+            owned(args.values(0))
+                .into_iter()
+                .filter(|value| seen.insert(value.clone()))
+                .collect()
         }),
         "mvsort" => list(|args| {
             let mut values = owned(args.values(0));
@@ -301,7 +463,10 @@ fn function(name: &str, args: &[Typed], context: EvalContext) -> Result<Function
             let fixed = pattern(args.get(1))?;
             number(move |args| {
                 with_pattern(fixed.as_ref(), args, 1, |compiled| {
-                    args.values(0).iter().position(|value| compiled.is_match(value)).map(count)
+                    args.values(0)
+                        .iter()
+                        .position(|value| compiled.is_match(value))
+                        .map(count)
                 })?
             })
         }
@@ -318,13 +483,20 @@ fn function(name: &str, args: &[Typed], context: EvalContext) -> Result<Function
                     let values = args.values(0);
                     let range = args.number(1).zip(args.number(2)).and_then(|(from, to)| {
                         let from = place(from, values.len())?;
-                        let to = if to >= count(values.len()) { values.len().checked_sub(1) } else { place(to, values.len()) }?;
+                        let to = if to >= count(values.len()) {
+                            values.len().checked_sub(1)
+                        } else {
+                            place(to, values.len())
+                        }?;
                         Some((from, to))
                     });
                     match range {
-                        Some((from, to)) if from <= to => {
-                            values.into_iter().skip(from).take(to - from + 1).map(Cow::into_owned).collect()
-                        }
+                        Some((from, to)) if from <= to => values
+                            .into_iter()
+                            .skip(from)
+                            .take(to - from + 1)
+                            .map(Cow::into_owned)
+                            .collect(),
                         _ => Vec::new(),
                     }
                 })
@@ -338,15 +510,26 @@ fn function(name: &str, args: &[Typed], context: EvalContext) -> Result<Function
         "mvzip" => {
             let comma = args.len() == 2;
             list(move |args| {
-                let delimiter = if comma { Cow::Borrowed(",") } else { args.text(2).unwrap_or(Cow::Borrowed(",")) };
-                args.values(0).iter().zip(args.values(1)).map(|(left, right)| format!("{left}{delimiter}{right}")).collect()
+                let delimiter = if comma {
+                    Cow::Borrowed(",")
+                } else {
+                    args.text(2).unwrap_or(Cow::Borrowed(","))
+                };
+                args.values(0)
+                    .iter()
+                    .zip(args.values(1))
+                    .map(|(left, right)| format!("{left}{delimiter}{right}"))
+                    .collect()
             })
         }
         "mvrange" => {
             let one = args.len() == 2;
             list(move |args| {
                 let step = if one { Some(1.0) } else { args.number(2) };
-                let (Some(mut at), Some(end), Some(step)) = (args.number(0), args.number(1), step) else { return Vec::new() };
+                let (Some(mut at), Some(end), Some(step)) = (args.number(0), args.number(1), step)
+                else {
+                    return Vec::new();
+                };
                 let mut values = Vec::new();
                 // A range is bounded: it is made by the search and not by data.
                 while step > 0.0 && at < end && values.len() < 10_000 {
@@ -357,7 +540,9 @@ fn function(name: &str, args: &[Typed], context: EvalContext) -> Result<Function
             })
         }
         "split" => list(|args| {
-            let (Some(value), Some(delimiter)) = (args.text(0), args.text(1)) else { return Vec::new() };
+            let (Some(value), Some(delimiter)) = (args.text(0), args.text(1)) else {
+                return Vec::new();
+            };
             if delimiter.is_empty() {
                 value.chars().map(String::from).collect()
             } else {
@@ -376,15 +561,28 @@ fn function(name: &str, args: &[Typed], context: EvalContext) -> Result<Function
                 }
                 let value = args.text(0)?;
                 let digits = value.trim();
-                let digits = if base == 16.0 { digits.trim_start_matches("0x").trim_start_matches("0X") } else { digits };
-                #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "2 to 36")]
-                i64::from_str_radix(digits, base as u32).ok().map(|number| number as f64)
+                let digits = if base == 16.0 {
+                    digits.trim_start_matches("0x").trim_start_matches("0X")
+                } else {
+                    digits
+                };
+                #[expect(
+                    clippy::cast_possible_truncation,
+                    clippy::cast_sign_loss,
+                    clippy::cast_precision_loss,
+                    reason = "2 to 36"
+                )]
+                i64::from_str_radix(digits, base as u32)
+                    .ok()
+                    .map(|number| number as f64)
             })
         }
         "hex_to_number" => number(|args| hexadecimal(&args.text(0)?)),
         "tostring" => {
             let plain = args.len() == 1;
-            let boolean = args.first().is_some_and(|typed| typed.data_type == DataType::Boolean);
+            let boolean = args
+                .first()
+                .is_some_and(|typed| typed.data_type == DataType::Boolean);
             text(move |args| {
                 let value = args.text(0)?;
                 if boolean {
@@ -397,7 +595,11 @@ fn function(name: &str, args: &[Typed], context: EvalContext) -> Result<Function
                     "hex" => {
                         #[expect(clippy::cast_possible_truncation, reason = "cut to whole numbers")]
                         let number = args.number(0)? as i64;
-                        Some(if number < 0 { format!("-0x{:X}", number.unsigned_abs()) } else { format!("0x{number:X}") })
+                        Some(if number < 0 {
+                            format!("-0x{:X}", number.unsigned_abs())
+                        } else {
+                            format!("0x{number:X}")
+                        })
                     }
                     "commas" => Some(commas(args.number(0)?)),
                     "duration" => Some(duration(args.number(0)?)),
@@ -415,12 +617,25 @@ fn function(name: &str, args: &[Typed], context: EvalContext) -> Result<Function
         "sha512" => each(multivalued, |value| digest::<sha2::Sha512>(value)),
         "printf" => {
             let width = args.len();
-            text(move |args| printf(&args.text(0)?, (1..width).map(|at| args.text(at).unwrap_or(Cow::Borrowed(""))).collect()))
+            text(move |args| {
+                printf(
+                    &args.text(0)?,
+                    (1..width)
+                        .map(|at| args.text(at).unwrap_or(Cow::Borrowed("")))
+                        .collect(),
+                )
+            })
         }
         "commands" => list(|args| {
-            let Some(value) = args.text(0) else { return Vec::new() };
+            let Some(value) = args.text(0) else {
+                return Vec::new();
+            };
             match crate::syntax::parse_without_macros(&value) {
-                Ok(pipeline) => pipeline.commands.into_iter().map(|command| command.name).collect(),
+                Ok(pipeline) => pipeline
+                    .commands
+                    .into_iter()
+                    .map(|command| command.name)
+                    .collect(),
                 Err(_) => Vec::new(),
             }
         }),
@@ -428,7 +643,9 @@ fn function(name: &str, args: &[Typed], context: EvalContext) -> Result<Function
         "dirname" => text(|args| {
             let path = args.text(0)?;
             let name = basename(&path);
-            path.strip_suffix(name).map(|folder| folder.trim_end_matches(['\\', '/']).to_owned()).filter(|folder| !folder.is_empty())
+            path.strip_suffix(name)
+                .map(|folder| folder.trim_end_matches(['\\', '/']).to_owned())
+                .filter(|folder| !folder.is_empty())
         }),
         "ip_normalise" => text(|args| args.text(0).and_then(|value| ip_normalised(&value))),
         "dash_to_null" => text(|args| {
@@ -440,7 +657,10 @@ fn function(name: &str, args: &[Typed], context: EvalContext) -> Result<Function
 }
 
 pub(crate) fn is_number(data_type: &DataType) -> bool {
-    matches!(data_type, DataType::Float64 | DataType::Int64 | DataType::UInt64)
+    matches!(
+        data_type,
+        DataType::Float64 | DataType::Int64 | DataType::UInt64
+    )
 }
 
 fn finite(number: f64) -> Option<f64> {
@@ -452,7 +672,11 @@ fn count(number: usize) -> f64 {
     number as f64
 }
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "not negative; `as` saturates")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "not negative; `as` saturates"
+)]
 fn index(number: f64) -> usize {
     number.max(0.0) as usize
 }
@@ -469,9 +693,19 @@ fn extreme(args: &Args<'_>, width: usize, largest: bool) -> Answer {
     let values = (0..width).flat_map(|at| owned(args.values(at)));
     let compare = |a: &String, b: &String| {
         let ((a_text, a_number), (b_text, b_number)) = (key(a), key(b));
-        a_text.cmp(&b_text).then_with(|| if a_text { a.cmp(b) } else { a_number.total_cmp(&b_number) })
+        a_text.cmp(&b_text).then_with(|| {
+            if a_text {
+                a.cmp(b)
+            } else {
+                a_number.total_cmp(&b_number)
+            }
+        })
     };
-    let best = if largest { values.max_by(compare) } else { values.min_by(compare) };
+    let best = if largest {
+        values.max_by(compare)
+    } else {
+        values.min_by(compare)
+    };
     match best {
         None => Answer::Null,
         Some(value) => match number_of(&value) {
@@ -504,15 +738,31 @@ fn like_pattern(text: &str) -> Result<Compiled, CallError> {
 /// `0x1f` or `1f`.
 fn hexadecimal(text: &str) -> Option<f64> {
     let digits = text.trim();
-    let digits = digits.strip_prefix("0x").or_else(|| digits.strip_prefix("0X")).unwrap_or(digits);
-    #[expect(clippy::cast_precision_loss, reason = "identifiers of processes and the like are small")]
-    u64::from_str_radix(digits, 16).ok().map(|number| number as f64)
+    let digits = digits
+        .strip_prefix("0x")
+        .or_else(|| digits.strip_prefix("0X"))
+        .unwrap_or(digits);
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "identifiers of processes and the like are small"
+    )]
+    u64::from_str_radix(digits, 16)
+        .ok()
+        .map(|number| number as f64)
 }
 
 fn commas(number: f64) -> String {
-    let text = if number.fract() == 0.0 { format!("{number:.0}") } else { format!("{number:.2}") };
-    let (sign, digits) = text.strip_prefix('-').map_or(("", text.as_str()), |digits| ("-", digits));
-    let (whole, fraction) = digits.split_once('.').map_or((digits, None), |(whole, fraction)| (whole, Some(fraction)));
+    let text = if number.fract() == 0.0 {
+        format!("{number:.0}")
+    } else {
+        format!("{number:.2}")
+    };
+    let (sign, digits) = text
+        .strip_prefix('-')
+        .map_or(("", text.as_str()), |digits| ("-", digits));
+    let (whole, fraction) = digits
+        .split_once('.')
+        .map_or((digits, None), |(whole, fraction)| (whole, Some(fraction)));
     let mut out = String::new();
     for (at, digit) in whole.chars().enumerate() {
         if at > 0 && (whole.len() - at).is_multiple_of(3) {
@@ -529,11 +779,19 @@ fn commas(number: f64) -> String {
 /// `[D+]HH:MM:SS`
 fn duration(seconds: f64) -> String {
     let sign = if seconds < 0.0 { "-" } else { "" };
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "not negative; `as` saturates")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "not negative; `as` saturates"
+    )]
     let total = seconds.abs() as u64;
     let (days, rest) = (total / 86_400, total % 86_400);
     let clock = format!("{:02}:{:02}:{:02}", rest / 3600, rest / 60 % 60, rest % 60);
-    if days > 0 { format!("{sign}{days}+{clock}") } else { format!("{sign}{clock}") }
+    if days > 0 {
+        format!("{sign}{days}+{clock}")
+    } else {
+        format!("{sign}{clock}")
+    }
 }
 
 fn url_decoded(text: &str) -> String {
@@ -580,7 +838,9 @@ fn printf(format: &str, args: Vec<Cow<'_, str>>) -> Option<String> {
             continue;
         }
         let (mut left, mut zero, mut plus) = (false, false, false);
-        while let Some(flag) = chars.next_if(|char| matches!(char, '-' | '0' | '+' | ' ' | '#' | '\'')) {
+        while let Some(flag) =
+            chars.next_if(|char| matches!(char, '-' | '0' | '+' | ' ' | '#' | '\''))
+        {
             match flag {
                 '-' => left = true,
                 '0' => zero = true,
@@ -591,7 +851,10 @@ fn printf(format: &str, args: Vec<Cow<'_, str>>) -> Option<String> {
         let digits = |chars: &mut std::iter::Peekable<std::str::Chars<'_>>| {
             let mut number = 0_usize;
             while let Some(digit) = chars.next_if(char::is_ascii_digit) {
-                number = number.saturating_mul(10).saturating_add(digit as usize - '0' as usize).min(1000);
+                number = number
+                    .saturating_mul(10)
+                    .saturating_add(digit as usize - '0' as usize)
+                    .min(1000);
             }
             number
         };
@@ -608,7 +871,10 @@ fn printf(format: &str, args: Vec<Cow<'_, str>>) -> Option<String> {
         let whole = as_number.map_or(0, |number| number as i64);
         let number = as_number.unwrap_or(0.0);
         let mut text = match code {
-            's' => value.chars().take(precision.unwrap_or(usize::MAX)).collect(),
+            's' => value
+                .chars()
+                .take(precision.unwrap_or(usize::MAX))
+                .collect(),
             'c' => value.chars().take(1).collect(),
             'd' | 'i' | 'u' => whole.to_string(),
             'f' | 'F' => format!("{number:.*}", precision.unwrap_or(6)),
@@ -647,13 +913,18 @@ fn basename(path: &str) -> &str {
 /// that is no address.
 pub(crate) fn ip_normalised(text: &str) -> Option<String> {
     let trimmed = text.trim();
-    let bracketed = trimmed.strip_prefix('[').and_then(|rest| rest.split_once(']')).map(|(inner, _)| inner);
+    let bracketed = trimmed
+        .strip_prefix('[')
+        .and_then(|rest| rest.split_once(']'))
+        .map(|(inner, _)| inner);
     let bare = bracketed.unwrap_or(trimmed);
     let bare = bare.split_once('%').map_or(bare, |(address, _)| address);
     let address = matcher::address(bare).or_else(|| {
         // `10.0.0.1:5985`; an IPv6 address has more than one colon.
         let (address, port) = bare.split_once(':')?;
-        (port.parse::<u16>().is_ok()).then(|| matcher::address(address)).flatten()
+        (port.parse::<u16>().is_ok())
+            .then(|| matcher::address(address))
+            .flatten()
     })?;
     Some(address.to_string())
 }
@@ -680,8 +951,16 @@ mod tests {
 
     #[test]
     fn numbers_and_texts_are_formatted() {
-        let args = |values: &[&'static str]| values.iter().map(|value| Cow::Borrowed(*value)).collect();
-        assert_eq!(printf("%-5s|%05d|%.2f|%x|%%", args(&["ab", "-42", "3.14159", "255"])).as_deref(), Some("ab   |-0042|3.14|ff|%"));
+        let args =
+            |values: &[&'static str]| values.iter().map(|value| Cow::Borrowed(*value)).collect();
+        assert_eq!(
+            printf(
+                "%-5s|%05d|%.2f|%x|%%",
+                args(&["ab", "-42", "3.14159", "255"])
+            )
+            .as_deref(),
+            Some("ab   |-0042|3.14|ff|%")
+        );
         assert_eq!(commas(1_234_567.0), "1,234,567");
         assert_eq!(duration(90_061.0), "1+01:01:01");
         assert_eq!(url_decoded("a%20b+c%zz"), "a b c%zz");

@@ -50,9 +50,15 @@ pub fn compile_regex(pattern: &str) -> Result<Compiled, String> {
 
 fn compile(pattern: &str) -> Result<Compiled, String> {
     let translated = translate(pattern);
-    let linear = regex::RegexBuilder::new(&translated).size_limit(SIZE_LIMIT).build();
+    let linear = regex::RegexBuilder::new(&translated)
+        .size_limit(SIZE_LIMIT)
+        .build();
     let why = match linear {
-        Ok(regex) => return Ok(Compiled { engine: Engine::Linear(regex) }),
+        Ok(regex) => {
+            return Ok(Compiled {
+                engine: Engine::Linear(regex),
+            });
+        }
         Err(error) => error,
     };
     if matches!(why, regex::Error::CompiledTooBig(_)) {
@@ -62,7 +68,9 @@ fn compile(pattern: &str) -> Result<Compiled, String> {
         .backtrack_limit(BACKTRACK_LIMIT)
         .delegate_size_limit(SIZE_LIMIT)
         .build()
-        .map(|regex| Compiled { engine: Engine::Backtracking(regex) })
+        .map(|regex| Compiled {
+            engine: Engine::Backtracking(regex),
+        })
         .map_err(|error| format!("the pattern `{pattern}` cannot be read: {error}"))
 }
 
@@ -101,7 +109,11 @@ fn translate(pattern: &str) -> String {
             },
             '[' if in_class => {
                 // A bracket inside a class is literal, unless it opens `[:alpha:]`.
-                if pattern[at..].starts_with("[:") { out.push('[') } else { out.push_str("\\[") }
+                if pattern[at..].starts_with("[:") {
+                    out.push('[')
+                } else {
+                    out.push_str("\\[")
+                }
             }
             '[' => {
                 in_class = true;
@@ -125,7 +137,12 @@ fn translate(pattern: &str) -> String {
                 out.push('\\');
                 out.push(char);
             }
-            '{' if !in_class && !is_repetition(&pattern[at..]) && !pattern[..at].ends_with("\\x") => out.push_str("\\{"),
+            '{' if !in_class
+                && !is_repetition(&pattern[at..])
+                && !pattern[..at].ends_with("\\x") =>
+            {
+                out.push_str("\\{")
+            }
             other => out.push(other),
         }
     }
@@ -134,9 +151,13 @@ fn translate(pattern: &str) -> String {
 
 /// Whether text begins with `{n}`, `{n,}` or `{n,m}`.
 fn is_repetition(text: &str) -> bool {
-    let Some((inner, _)) = text.strip_prefix('{').and_then(|rest| rest.split_once('}')) else { return false };
+    let Some((inner, _)) = text.strip_prefix('{').and_then(|rest| rest.split_once('}')) else {
+        return false;
+    };
     let (low, high) = inner.split_once(',').unwrap_or((inner, ""));
-    !low.is_empty() && low.bytes().all(|byte| byte.is_ascii_digit()) && high.bytes().all(|byte| byte.is_ascii_digit())
+    !low.is_empty()
+        && low.bytes().all(|byte| byte.is_ascii_digit())
+        && high.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 impl Compiled {
@@ -152,7 +173,9 @@ impl Compiled {
         let find = |(at, own): (usize, Option<&str>)| (own == Some(name)).then_some(at);
         match &self.engine {
             Engine::Linear(regex) => regex.capture_names().enumerate().filter_map(find).collect(),
-            Engine::Backtracking(regex) => regex.capture_names().enumerate().filter_map(find).collect(),
+            Engine::Backtracking(regex) => {
+                regex.capture_names().enumerate().filter_map(find).collect()
+            }
         }
     }
 
@@ -161,7 +184,10 @@ impl Compiled {
         match &self.engine {
             Engine::Linear(regex) => {
                 for captures in regex.captures_iter(text) {
-                    let groups = captures.iter().map(|group| group.map(|group| (group.start(), group.end()))).collect();
+                    let groups = captures
+                        .iter()
+                        .map(|group| group.map(|group| (group.start(), group.end())))
+                        .collect();
                     if !visit(&groups) {
                         return;
                     }
@@ -169,7 +195,10 @@ impl Compiled {
             }
             Engine::Backtracking(regex) => {
                 for captures in regex.captures_iter(text).flatten() {
-                    let groups = captures.iter().map(|group| group.map(|group| (group.start(), group.end()))).collect();
+                    let groups = captures
+                        .iter()
+                        .map(|group| group.map(|group| (group.start(), group.end())))
+                        .collect();
                     if !visit(&groups) {
                         return;
                     }
@@ -186,7 +215,10 @@ impl Compiled {
             return;
         }
         self.each_match(text, |groups| {
-            if let Some((start, end)) = indexes.iter().find_map(|at| groups.get(*at).copied().flatten()) {
+            if let Some((start, end)) = indexes
+                .iter()
+                .find_map(|at| groups.get(*at).copied().flatten())
+            {
                 found.push(text[start..end].to_owned());
             }
             left -= 1;
@@ -196,12 +228,18 @@ impl Compiled {
 
     /// Where named groups matched: `name=first-last`, offsets in bytes, both inclusive.
     pub fn group_offsets(&self, text: &str, names: &[String], most: usize) -> Vec<String> {
-        let indexes: Vec<(&String, Vec<usize>)> = names.iter().map(|name| (name, self.group_index(name))).collect();
+        let indexes: Vec<(&String, Vec<usize>)> = names
+            .iter()
+            .map(|name| (name, self.group_index(name)))
+            .collect();
         let mut places = Vec::new();
         let mut left = most;
         self.each_match(text, |groups| {
             for (name, indexes) in &indexes {
-                if let Some((start, end)) = indexes.iter().find_map(|at| groups.get(*at).copied().flatten()) {
+                if let Some((start, end)) = indexes
+                    .iter()
+                    .find_map(|at| groups.get(*at).copied().flatten())
+                {
                     places.push(format!("{name}={start}-{}", end.saturating_sub(1)));
                 }
             }
@@ -213,16 +251,27 @@ impl Compiled {
 
     /// Replaces every match. `\1` and `$1` stand for groups.
     pub fn replace_all<'t>(&self, text: &'t str, replacement: &str) -> Cow<'t, str> {
-        if self.is_match(text) { Cow::Owned(self.replace_nth(text, replacement, None)) } else { Cow::Borrowed(text) }
+        if self.is_match(text) {
+            Cow::Owned(self.replace_nth(text, replacement, None))
+        } else {
+            Cow::Borrowed(text)
+        }
     }
 
     /// Replaces the matches from the first number (from 0) up to before the second; all if there are no numbers.
-    pub fn replace_nth(&self, text: &str, replacement: &str, range: Option<(usize, usize)>) -> String {
+    pub fn replace_nth(
+        &self,
+        text: &str,
+        replacement: &str,
+        range: Option<(usize, usize)>,
+    ) -> String {
         let mut out = String::with_capacity(text.len());
         let mut last = 0;
         let mut number = 0;
         self.each_match(text, |groups| {
-            let Some((start, end)) = groups.first().copied().flatten() else { return true };
+            let Some((start, end)) = groups.first().copied().flatten() else {
+                return true;
+            };
             if range.is_none_or(|(from, to)| number >= from && number < to) {
                 out.push_str(&text[last..start]);
                 expand(replacement, text, groups, &mut out);
@@ -284,7 +333,11 @@ mod tests {
             (r"[[:digit:]]+z", "12z", true),
             (r"\/path", "/path", true),
         ] {
-            assert_eq!(compiled(pattern).is_match(text), fits, "{pattern} on {text}");
+            assert_eq!(
+                compiled(pattern).is_match(text),
+                fits,
+                "{pattern} on {text}"
+            );
         }
         assert!(compile_regex("(").is_err());
     }

@@ -18,14 +18,19 @@ fn timestamp(seconds: f64) -> Option<Timestamp> {
     Timestamp::from_microsecond((seconds * 1e6).round() as i64).ok()
 }
 
-#[expect(clippy::cast_precision_loss, reason = "microseconds fit 53 bits until the year 2255")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "microseconds fit 53 bits until the year 2255"
+)]
 fn seconds(timestamp: Timestamp) -> f64 {
     timestamp.as_microsecond() as f64 / 1e6
 }
 
 /// A time in seconds since 1970 as RFC 3339 text; other text stays.
 pub fn iso(text: &str) -> String {
-    number_of(text).and_then(timestamp).map_or_else(|| text.to_owned(), |time| time.to_string())
+    number_of(text)
+        .and_then(timestamp)
+        .map_or_else(|| text.to_owned(), |time| time.to_string())
 }
 
 /// `strftime`: Splunk's codes. `None` where the time is out of range.
@@ -48,7 +53,11 @@ pub fn strftime(time: f64, format: &str) -> Option<String> {
         } else if matches!(code, 'E' | 'O' | '-') {
             code = chars.next()?;
         }
-        let hour12 = if clock.hour() % 12 == 0 { 12 } else { clock.hour() % 12 };
+        let hour12 = if clock.hour() % 12 == 0 {
+            12
+        } else {
+            clock.hour() % 12
+        };
         let weekday = date.weekday();
         let result = match code {
             '%' => write!(out, "%"),
@@ -72,12 +81,34 @@ pub fn strftime(time: f64, format: &str) -> Option<String> {
                     (0, _) => 3,
                     (digits, _) => digits.min(9),
                 };
-                write!(out, "{}", &format!("{:09}", clock.subsec_nanosecond())[..width])
+                write!(
+                    out,
+                    "{}",
+                    &format!("{:09}", clock.subsec_nanosecond())[..width]
+                )
             }
             's' => write!(out, "{}", stamp.as_second()),
-            'F' => write!(out, "{:04}-{:02}-{:02}", date.year(), date.month(), date.day()),
-            'D' | 'x' => write!(out, "{:02}/{:02}/{:02}", date.month(), date.day(), date.year().rem_euclid(100)),
-            'T' | 'X' => write!(out, "{:02}:{:02}:{:02}", clock.hour(), clock.minute(), clock.second()),
+            'F' => write!(
+                out,
+                "{:04}-{:02}-{:02}",
+                date.year(),
+                date.month(),
+                date.day()
+            ),
+            'D' | 'x' => write!(
+                out,
+                "{:02}/{:02}/{:02}",
+                date.month(),
+                date.day(),
+                date.year().rem_euclid(100)
+            ),
+            'T' | 'X' => write!(
+                out,
+                "{:02}:{:02}:{:02}",
+                clock.hour(),
+                clock.minute(),
+                clock.second()
+            ),
             'R' => write!(out, "{:02}:{:02}", clock.hour(), clock.minute()),
             'c' => write!(
                 out,
@@ -108,8 +139,16 @@ pub fn strftime(time: f64, format: &str) -> Option<String> {
             'w' => write!(out, "{}", weekday.to_sunday_zero_offset()),
             'u' => write!(out, "{}", weekday.to_monday_one_offset()),
             'j' => write!(out, "{:03}", date.day_of_year()),
-            'U' => write!(out, "{:02}", (date.day_of_year() + 6 - i16::from(weekday.to_sunday_zero_offset())) / 7),
-            'W' => write!(out, "{:02}", (date.day_of_year() + 6 - i16::from(weekday.to_monday_zero_offset())) / 7),
+            'U' => write!(
+                out,
+                "{:02}",
+                (date.day_of_year() + 6 - i16::from(weekday.to_sunday_zero_offset())) / 7
+            ),
+            'W' => write!(
+                out,
+                "{:02}",
+                (date.day_of_year() + 6 - i16::from(weekday.to_monday_zero_offset())) / 7
+            ),
             'V' => write!(out, "{:02}", date.iso_week_date().week()),
             'G' => write!(out, "{:04}", date.iso_week_date().year()),
             'z' if digits == 1 || digits == 2 => write!(out, "+00:00"),
@@ -125,16 +164,43 @@ pub fn strftime(time: f64, format: &str) -> Option<String> {
 }
 
 fn day_name(day: Weekday) -> &'static str {
-    const NAMES: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
-    usize::try_from(day.to_monday_zero_offset()).ok().and_then(|at| NAMES.get(at)).copied().unwrap_or("Monday")
+    const NAMES: [&str; 7] = [
+        "Monday",
+        "Tuesday",
+        "Wednesday",
+        "Thursday",
+        "Friday",
+        "Saturday",
+        "Sunday",
+    ];
+    usize::try_from(day.to_monday_zero_offset())
+        .ok()
+        .and_then(|at| NAMES.get(at))
+        .copied()
+        .unwrap_or("Monday")
 }
 
 const MONTHS: [&str; 12] = [
-    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December",
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
 ];
 
 fn month_name(month: i8) -> &'static str {
-    usize::try_from(month - 1).ok().and_then(|at| MONTHS.get(at)).copied().unwrap_or("January")
+    usize::try_from(month - 1)
+        .ok()
+        .and_then(|at| MONTHS.get(at))
+        .copied()
+        .unwrap_or("January")
 }
 
 /// Reads text in a format of Splunk's codes; `None` where it does not fit.
@@ -145,7 +211,11 @@ struct TextReader<'t> {
 impl TextReader<'_> {
     fn number(&mut self, most: usize) -> Option<i64> {
         let trimmed = self.rest.trim_start();
-        let length = trimmed.bytes().take(most).take_while(u8::is_ascii_digit).count();
+        let length = trimmed
+            .bytes()
+            .take(most)
+            .take_while(u8::is_ascii_digit)
+            .count();
         let (digits, rest) = trimmed.split_at(length);
         self.rest = rest;
         digits.parse().ok()
@@ -155,7 +225,9 @@ impl TextReader<'_> {
         for (at, name) in names.enumerate() {
             for length in [name.len(), 3] {
                 if let Some(start) = self.rest.get(..length)
-                    && name.get(..length).is_some_and(|name| name.eq_ignore_ascii_case(start))
+                    && name
+                        .get(..length)
+                        .is_some_and(|name| name.eq_ignore_ascii_case(start))
                 {
                     self.rest = self.rest.get(length..)?;
                     return Some(at);
@@ -169,7 +241,9 @@ impl TextReader<'_> {
 /// `strptime`: seconds since 1970 of a text in a format. Text without a zone is UTC; without a date it is of the day
 /// of `now`.
 pub fn strptime(text: &str, format: &str, now: f64) -> Option<f64> {
-    let mut reader = TextReader { rest: text.trim_start() };
+    let mut reader = TextReader {
+        rest: text.trim_start(),
+    };
     let today = Offset::UTC.to_datetime(timestamp(now)?).date();
     let (mut year, mut month, mut day) = (None, None, None);
     let (mut hour, mut minute, mut second, mut nanosecond) = (0_i64, 0_i64, 0_i64, 0_i64);
@@ -213,7 +287,13 @@ pub fn strptime(text: &str, format: &str, now: f64) -> Option<f64> {
         match code {
             '%' => reader.rest = reader.rest.strip_prefix('%')?,
             'Y' => year = Some(reader.number(4)?),
-            'y' => year = Some(reader.number(2).map(|year| if year < 69 { 2000 + year } else { 1900 + year })?),
+            'y' => {
+                year = Some(
+                    reader
+                        .number(2)
+                        .map(|year| if year < 69 { 2000 + year } else { 1900 + year })?,
+                )
+            }
             'm' => month = Some(reader.number(2)?),
             'd' | 'e' => day = Some(reader.number(2)?),
             'j' => day_of_year = Some(reader.number(3)?),
@@ -226,17 +306,37 @@ pub fn strptime(text: &str, format: &str, now: f64) -> Option<f64> {
                 let digits = u32::try_from(before - reader.rest.len()).ok()?;
                 nanosecond = number.checked_mul(10_i64.checked_pow(9_u32.checked_sub(digits)?)?)?;
             }
-            'p' => afternoon = Some(reader.word(["am", "pm"].into_iter().map(|name| name)).map(|at| at == 1)?),
+            'p' => {
+                afternoon = Some(
+                    reader
+                        .word(["am", "pm"].into_iter().map(|name| name))
+                        .map(|at| at == 1)?,
+                )
+            }
             's' => {
                 let negative = reader.rest.starts_with('-');
                 reader.rest = reader.rest.trim_start_matches('-');
                 let number = reader.number(18)?;
                 #[expect(clippy::cast_precision_loss, reason = "seconds")]
-                return Some(if negative { -(number as f64) } else { number as f64 });
+                return Some(if negative {
+                    -(number as f64)
+                } else {
+                    number as f64
+                });
             }
-            'b' | 'B' | 'h' => month = Some(i64::try_from(reader.word(MONTHS.into_iter())?).ok()? + 1),
+            'b' | 'B' | 'h' => {
+                month = Some(i64::try_from(reader.word(MONTHS.into_iter())?).ok()? + 1)
+            }
             'a' | 'A' => {
-                let days = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
+                let days = [
+                    "Monday",
+                    "Tuesday",
+                    "Wednesday",
+                    "Thursday",
+                    "Friday",
+                    "Saturday",
+                    "Sunday",
+                ];
                 reader.word(days.into_iter())?;
             }
             'w' | 'u' => {
@@ -255,12 +355,16 @@ pub fn strptime(text: &str, format: &str, now: f64) -> Option<f64> {
     }
     let any_date = year.is_some() || month.is_some() || day.is_some();
     let year = i16::try_from(year.unwrap_or_else(|| i64::from(today.year()))).ok()?;
-    let default = |own: Option<i64>, today: i8| own.unwrap_or(if any_date { 1 } else { i64::from(today) });
+    let default =
+        |own: Option<i64>, today: i8| own.unwrap_or(if any_date { 1 } else { i64::from(today) });
     let month = i8::try_from(default(month, today.month())).ok()?;
     let day = i8::try_from(default(day, today.day())).ok()?;
     let mut date = Date::new(year, month, day).ok()?;
     if let Some(number) = day_of_year {
-        date = Date::new(year, 1, 1).ok()?.checked_add((number - 1).days()).ok()?;
+        date = Date::new(year, 1, 1)
+            .ok()?
+            .checked_add((number - 1).days())
+            .ok()?;
     }
     let leap = second == 60;
     let time = Time::new(
@@ -270,7 +374,9 @@ pub fn strptime(text: &str, format: &str, now: f64) -> Option<f64> {
         i32::try_from(nanosecond).ok()?,
     )
     .ok()?;
-    let stamp = Offset::UTC.to_timestamp(DateTime::from_parts(date, time)).ok()?;
+    let stamp = Offset::UTC
+        .to_timestamp(DateTime::from_parts(date, time))
+        .ok()?;
     #[expect(clippy::cast_precision_loss, reason = "an offset of hours")]
     Some(seconds(stamp) - offset as f64 + if leap { 1.0 } else { 0.0 })
 }
@@ -307,9 +413,9 @@ pub fn time_modifier(text: &str, now: f64) -> Option<f64> {
     {
         return Some(number);
     }
-    relative_time(now, text).or_else(|| strptime(text, "%m/%d/%Y:%H:%M:%S", now)).or_else(|| {
-        text.parse::<Timestamp>().ok().map(seconds)
-    })
+    relative_time(now, text)
+        .or_else(|| strptime(text, "%m/%d/%Y:%H:%M:%S", now))
+        .or_else(|| text.parse::<Timestamp>().ok().map(seconds))
 }
 
 /// `relative_time`: a time moved by a modifier such as `-1d@d`, `@w1`, `+1mon`, `-1h@h+5m`.
@@ -335,12 +441,20 @@ pub fn relative_time(time: f64, modifier: &str) -> Option<f64> {
             return None;
         }
         let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
-        let amount: i64 = if digits == 0 { 1 } else { rest.get(..digits)?.parse().ok()? };
+        let amount: i64 = if digits == 0 {
+            1
+        } else {
+            rest.get(..digits)?.parse().ok()?
+        };
         rest = rest.get(digits..)?;
         let end = rest.find(['+', '-', '@']).unwrap_or(rest.len());
         let (unit, after) = rest.split_at(end);
         rest = after;
-        let amount = if sign == '-' { amount.checked_neg()? } else { amount };
+        let amount = if sign == '-' {
+            amount.checked_neg()?
+        } else {
+            amount
+        };
         moved = moved.checked_add(span(unit, amount)?).ok()?;
     }
     Some(seconds(Offset::UTC.to_timestamp(moved).ok()?))
@@ -365,7 +479,11 @@ fn span(unit: &str, amount: i64) -> Option<Span> {
 fn snap(time: DateTime, unit: &str) -> Option<DateTime> {
     let date = time.date();
     let (hour, minute, second) = (time.hour(), time.minute(), time.second());
-    let at = |hour, minute, second| Time::new(hour, minute, second, 0).ok().map(|clock| DateTime::from_parts(date, clock));
+    let at = |hour, minute, second| {
+        Time::new(hour, minute, second, 0)
+            .ok()
+            .map(|clock| DateTime::from_parts(date, clock))
+    };
     let day = |date: Date| DateTime::from_parts(date, Time::midnight());
     Some(match unit {
         "s" | "sec" | "secs" | "second" | "seconds" => at(hour, minute, second)?,
@@ -379,9 +497,18 @@ fn snap(time: DateTime, unit: &str) -> Option<DateTime> {
         "y" | "yr" | "yrs" | "year" | "years" => day(Date::new(date.year(), 1, 1).ok()?),
         week => {
             // `w` and `w0` and `w7` are Sunday, `w1` Monday.
-            let number = match week.strip_prefix("week").or_else(|| week.strip_prefix('w'))? {
+            let number = match week
+                .strip_prefix("week")
+                .or_else(|| week.strip_prefix('w'))?
+            {
                 "" => 0,
-                digit => digit.parse::<i8>().ok().filter(|number| (0..=7).contains(number))? % 7,
+                digit => {
+                    digit
+                        .parse::<i8>()
+                        .ok()
+                        .filter(|number| (0..=7).contains(number))?
+                        % 7
+                }
             };
             let back = (date.weekday().to_sunday_zero_offset() - number).rem_euclid(7);
             day(date.checked_sub(i64::from(back).days()).ok()?)
@@ -414,10 +541,26 @@ mod tests {
     #[test]
     fn times_are_read() {
         for (text, format, time) in [
-            ("2023-11-14T22:13:20", "%Y-%m-%dT%H:%M:%S", Some(1_700_000_000.0)),
-            ("11/14/23 10:13:20 PM", "%m/%d/%y %I:%M:%S %p", Some(1_700_000_000.0)),
-            ("2023-11-14 23:13:20 +0100", "%F %T %z", Some(1_700_000_000.0)),
-            ("14 Nov 2023 22:13:20.5", "%d %b %Y %H:%M:%S.%N", Some(1_700_000_000.5)),
+            (
+                "2023-11-14T22:13:20",
+                "%Y-%m-%dT%H:%M:%S",
+                Some(1_700_000_000.0),
+            ),
+            (
+                "11/14/23 10:13:20 PM",
+                "%m/%d/%y %I:%M:%S %p",
+                Some(1_700_000_000.0),
+            ),
+            (
+                "2023-11-14 23:13:20 +0100",
+                "%F %T %z",
+                Some(1_700_000_000.0),
+            ),
+            (
+                "14 Nov 2023 22:13:20.5",
+                "%d %b %Y %H:%M:%S.%N",
+                Some(1_700_000_000.5),
+            ),
             ("1700000000", "%s", Some(1_700_000_000.0)),
             ("yesterday", "%F", None),
             ("2023-13-01", "%F", None),
@@ -442,7 +585,10 @@ mod tests {
         ] {
             assert_eq!(relative_time(TIME, modifier), time, "{modifier}");
         }
-        assert_eq!(time_modifier("11/14/2023:22:13:20", TIME), Some(1_700_000_000.0));
+        assert_eq!(
+            time_modifier("11/14/2023:22:13:20", TIME),
+            Some(1_700_000_000.0)
+        );
         assert_eq!(time_modifier("0", TIME), Some(0.0));
     }
 }

@@ -10,7 +10,9 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Float64Builder, ListBuilder, StringBuilder};
+use datafusion::arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, Float64Builder, ListBuilder, StringBuilder,
+};
 use datafusion::arrow::datatypes::{DataType, Field};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::{
@@ -29,7 +31,9 @@ pub(crate) struct Args<'a> {
 impl<'a> Args<'a> {
     /// The values of an argument: none if it is NULL, several if it is multivalued.
     pub fn values(&self, argument: usize) -> Vec<Cow<'a, str>> {
-        let Some(array) = self.arrays.get(argument) else { return Vec::new() };
+        let Some(array) = self.arrays.get(argument) else {
+            return Vec::new();
+        };
         if array.is_null(self.row) {
             return Vec::new();
         }
@@ -49,7 +53,10 @@ impl<'a> Args<'a> {
                     })
                     .collect()
             }
-            _ => display_value(array, self.row).map(Cow::Owned).into_iter().collect(),
+            _ => display_value(array, self.row)
+                .map(Cow::Owned)
+                .into_iter()
+                .collect(),
         }
     }
 
@@ -57,7 +64,9 @@ impl<'a> Args<'a> {
     pub fn text(&self, argument: usize) -> Option<Cow<'a, str>> {
         let array = self.arrays.get(argument)?;
         if *array.data_type() == DataType::Utf8 {
-            return array.is_valid(self.row).then(|| Cow::Borrowed(array.as_string::<i32>().value(self.row)));
+            return array
+                .is_valid(self.row)
+                .then(|| Cow::Borrowed(array.as_string::<i32>().value(self.row)));
         }
         self.values(argument).into_iter().next()
     }
@@ -66,7 +75,11 @@ impl<'a> Args<'a> {
     pub fn number(&self, argument: usize) -> Option<f64> {
         let array = self.arrays.get(argument)?;
         if *array.data_type() == DataType::Float64 {
-            return array.is_valid(self.row).then(|| array.as_primitive::<datafusion::arrow::datatypes::Float64Type>().value(self.row));
+            return array.is_valid(self.row).then(|| {
+                array
+                    .as_primitive::<datafusion::arrow::datatypes::Float64Type>()
+                    .value(self.row)
+            });
         }
         number_of(&self.text(argument)?)
     }
@@ -156,7 +169,12 @@ impl ScalarUDFImpl for RowFunction {
             .iter()
             .map(|arg| arg.to_array(args.number_rows))
             .collect::<Result<Vec<_>>>()?;
-        let answers = (0..args.number_rows).map(|row| (self.body)(&Args { arrays: &arrays, row }));
+        let answers = (0..args.number_rows).map(|row| {
+            (self.body)(&Args {
+                arrays: &arrays,
+                row,
+            })
+        });
         Ok(ColumnarValue::Array(collect(answers, &self.output)?))
     }
 }
@@ -168,9 +186,15 @@ fn collect(answers: impl Iterator<Item = Answer>, output: &DataType) -> Result<A
             for answer in answers {
                 match answer {
                     Answer::Text(text) => builder.append_value(text),
-                    Answer::List(values) if !values.is_empty() => builder.append_value(values.join("\n")),
-                    Answer::Number(number) => builder.append_value(crate::value::format_number(number)),
-                    Answer::Bool(value) => builder.append_value(if value { "true" } else { "false" }),
+                    Answer::List(values) if !values.is_empty() => {
+                        builder.append_value(values.join("\n"))
+                    }
+                    Answer::Number(number) => {
+                        builder.append_value(crate::value::format_number(number))
+                    }
+                    Answer::Bool(value) => {
+                        builder.append_value(if value { "true" } else { "false" })
+                    }
                     Answer::Null | Answer::List(_) => builder.append_null(),
                 }
             }
@@ -194,11 +218,14 @@ fn collect(answers: impl Iterator<Item = Answer>, output: &DataType) -> Result<A
             Arc::new(builder.finish())
         }
         DataType::List(_) => {
-            let mut builder = ListBuilder::new(StringBuilder::new()).with_field(Arc::new(Field::new("item", DataType::Utf8, true)));
+            let mut builder = ListBuilder::new(StringBuilder::new())
+                .with_field(Arc::new(Field::new("item", DataType::Utf8, true)));
             for answer in answers {
                 match answer {
                     Answer::List(values) if !values.is_empty() => {
-                        values.into_iter().for_each(|value| builder.values().append_value(value));
+                        values
+                            .into_iter()
+                            .for_each(|value| builder.values().append_value(value));
                         builder.append(true);
                     }
                     Answer::Text(text) => {
@@ -206,7 +233,9 @@ fn collect(answers: impl Iterator<Item = Answer>, output: &DataType) -> Result<A
                         builder.append(true);
                     }
                     Answer::Number(number) => {
-                        builder.values().append_value(crate::value::format_number(number));
+                        builder
+                            .values()
+                            .append_value(crate::value::format_number(number));
                         builder.append(true);
                     }
                     Answer::Null | Answer::List(_) | Answer::Bool(_) => builder.append(false),
@@ -214,7 +243,11 @@ fn collect(answers: impl Iterator<Item = Answer>, output: &DataType) -> Result<A
             }
             Arc::new(builder.finish())
         }
-        other => return Err(DataFusionError::Internal(format!("no row function gives {other}"))),
+        other => {
+            return Err(DataFusionError::Internal(format!(
+                "no row function gives {other}"
+            )));
+        }
     })
 }
 
@@ -233,7 +266,10 @@ pub(crate) fn call(
         signature: Signature::variadic_any(Volatility::Immutable),
         body: Arc::new(body),
     };
-    Typed { expr: ScalarUDF::new_from_impl(function).call(args), data_type: output }
+    Typed {
+        expr: ScalarUDF::new_from_impl(function).call(args),
+        data_type: output,
+    }
 }
 
 type TextBody = Arc<dyn Fn(&str) -> bool + Send + Sync>;
@@ -283,16 +319,27 @@ impl ScalarUDFImpl for TextCondition {
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let Some(arg) = args.args.first() else {
-            return Err(DataFusionError::Internal(format!("{} takes one argument", self.name)));
+            return Err(DataFusionError::Internal(format!(
+                "{} takes one argument",
+                self.name
+            )));
         };
         let array = arg.to_array(args.number_rows)?;
         let result: BooleanArray = if *array.data_type() == DataType::Utf8 {
-            array.as_string::<i32>().iter().map(|value| value.map(|value| (self.body)(value))).collect()
+            array
+                .as_string::<i32>()
+                .iter()
+                .map(|value| value.map(|value| (self.body)(value)))
+                .collect()
         } else {
             let arrays = [array];
             (0..args.number_rows)
                 .map(|row| {
-                    let values = Args { arrays: &arrays, row }.values(0);
+                    let values = Args {
+                        arrays: &arrays,
+                        row,
+                    }
+                    .values(0);
                     (!values.is_empty()).then(|| values.iter().any(|value| (self.body)(value)))
                 })
                 .collect()
@@ -309,5 +356,11 @@ pub(crate) fn text_condition(
     body: impl Fn(&str) -> bool + Send + Sync + 'static,
 ) -> Expr {
     let signature = Signature::any(1, Volatility::Immutable);
-    ScalarUDF::new_from_impl(TextCondition { name, key, signature, body: Arc::new(body) }).call(vec![value])
+    ScalarUDF::new_from_impl(TextCondition {
+        name,
+        key,
+        signature,
+        body: Arc::new(body),
+    })
+    .call(vec![value])
 }

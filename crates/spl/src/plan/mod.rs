@@ -33,8 +33,8 @@ use crate::expr::{EvalContext, ExprError, Fields, Typed, plan_expr, plan_predica
 use crate::knowledge::Knowledge;
 use crate::syntax::Diagnostic;
 use crate::syntax::ast::{self, Command, CommandKind, Pipeline, Span};
-use needs::Needs;
 pub(crate) use events::did_you_mean;
+use needs::Needs;
 pub(crate) use rex::group_names;
 
 /// Hidden copy of the event's time.
@@ -441,11 +441,17 @@ pub(crate) fn common_type(a: &DataType, b: &DataType) -> DataType {
 }
 
 /// The condition of `searchmatch`.
-pub(crate) fn search_match(expr: &ast::SearchExpr, fields: &dyn Fields, context: &EvalContext) -> Result<Expr> {
-    Ok(match events::fold(expr, &events::FieldScope(fields), context)? {
-        events::Folded::Known(value) => lit(value),
-        events::Folded::Open(condition) => condition,
-    })
+pub(crate) fn search_match(
+    expr: &ast::SearchExpr,
+    fields: &dyn Fields,
+    context: &EvalContext,
+) -> Result<Expr> {
+    Ok(
+        match events::fold(expr, &events::FieldScope(fields), context)? {
+            events::Folded::Known(value) => lit(value),
+            events::Folded::Open(condition) => condition,
+        },
+    )
 }
 
 /// What a search reads of an event type.
