@@ -535,6 +535,19 @@ const IDS: &[&str] = &[
 ];
 
 fn shape_of(flat: &Flat) -> Shape {
+    // The commonest shape by far is told in one pass.
+    let (mut id, mut channel, mut raw) = (false, false, false);
+    for (path, value, _) in flat.iter() {
+        match path {
+            "EventID" => id = number(value).is_some(),
+            "Channel" => channel = !value.is_empty(),
+            "_raw" => raw = true,
+            _ => {}
+        }
+    }
+    if id && channel && !raw {
+        return Shape::Flat("");
+    }
     for prefix in PREFIXES {
         let has = |name: &str| {
             flat.iter()

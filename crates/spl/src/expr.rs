@@ -595,6 +595,9 @@ pub fn plan_aggregate(
         });
     }
     let Some(argument) = argument else {
+        if !is_aggregation(function) {
+            return Err(unknown_aggregation(function, span));
+        }
         return Err(ExprError::new(
             span,
             format!("`{function}` needs a field: write `{function}(field)`"),
@@ -672,38 +675,51 @@ pub fn plan_aggregate(
         "median" => plain(Kind::Percentile(50_000)),
         other => match percentile_of(other) {
             Some(thousandths) => plain(Kind::Percentile(thousandths)),
-            None => {
-                const KNOWN: [&str; 22] = [
-                    "avg",
-                    "count",
-                    "dc",
-                    "distinct_count",
-                    "earliest",
-                    "earliest_time",
-                    "estdc",
-                    "first",
-                    "last",
-                    "latest",
-                    "latest_time",
-                    "list",
-                    "max",
-                    "mean",
-                    "median",
-                    "min",
-                    "mode",
-                    "range",
-                    "stdev",
-                    "sum",
-                    "values",
-                    "var",
-                ];
-                return Err(ExprError {
-                    help: crate::plan::did_you_mean(other, KNOWN.into_iter()),
-                    ..ExprError::new(span, format!("there is no aggregation `{other}`"))
-                });
-            }
+            None => return Err(unknown_aggregation(other, span)),
         },
     })
+}
+
+/// Names of the aggregations besides percentiles.
+const AGGREGATIONS: [&str; 27] = [
+    "avg",
+    "c",
+    "count",
+    "dc",
+    "distinct_count",
+    "earliest",
+    "earliest_time",
+    "estdc",
+    "first",
+    "last",
+    "latest",
+    "latest_time",
+    "list",
+    "max",
+    "mean",
+    "median",
+    "min",
+    "mode",
+    "range",
+    "stdev",
+    "stdevp",
+    "sum",
+    "sumsq",
+    "values",
+    "var",
+    "varp",
+    "p95",
+];
+
+fn is_aggregation(name: &str) -> bool {
+    AGGREGATIONS.contains(&name) || percentile_of(name).is_some()
+}
+
+fn unknown_aggregation(name: &str, span: Span) -> ExprError {
+    ExprError {
+        help: crate::plan::did_you_mean(name, AGGREGATIONS.into_iter()),
+        ..ExprError::new(span, format!("there is no aggregation `{name}`"))
+    }
 }
 
 /// `p95`, `perc95`, `exactperc99.5`, `upperperc90` → thousandths of a percent.

@@ -110,7 +110,7 @@ impl TypeInfo {
                 | "punct"
                 | "splunk_server"
                 | "timestamp"
-        ) || (self.event_type.is_windows() && matches!(name, "Computer" | "ComputerName"))
+        ) || (self.event_type.is_windows() && matches!(name, "Computer" | "ComputerName" | "dvc"))
             || self.constants(name).is_some()
             || self.mapping.event_data.contains(name)
             || self.mapping.aliases.contains_key(name)
@@ -198,7 +198,8 @@ impl<'a, 'p> TypeView<'a, 'p> {
         if let Some(found) = self.physical(name) {
             return Some(found);
         }
-        if self.info.event_type.is_windows() && matches!(name, "Computer" | "ComputerName") {
+        if self.info.event_type.is_windows() && matches!(name, "Computer" | "ComputerName" | "dvc")
+        {
             return self.physical("host");
         }
         if let Some(values) = self.info.constants(name) {
