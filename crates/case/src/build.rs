@@ -75,7 +75,7 @@ impl Case {
                     .for_each(|host| hosts.set_role(host, "domain-controller"));
             }
         }
-        let risk = risk(&outcome.findings);
+        let risk = risk(&outcome.findings, &hosts);
         let mut accounts = Accounts::default();
         for one in &risk {
             match one.kind.as_str() {
@@ -242,8 +242,8 @@ fn finding_info(finding: &Finding, hosts: &Hosts<'_>) -> FindingInfo {
 }
 
 /// Sums the risk that findings add, by object. Names of machines and accounts are compared without regard to case, and of
-/// machines without their domain.
-fn risk(findings: &[Finding]) -> Vec<RiskInfo> {
+/// machines without their domain; an address that assets give a name is that machine.
+fn risk(findings: &[Finding], hosts: &Hosts<'_>) -> Vec<RiskInfo> {
     #[derive(Default)]
     struct Sum {
         value: String,
@@ -258,7 +258,9 @@ fn risk(findings: &[Finding]) -> Vec<RiskInfo> {
     {
         for object in &finding.risk_objects {
             let key = match object.kind {
-                RiskObjectKind::System => host_key(&object.value),
+                RiskObjectKind::System => hosts
+                    .key(&object.value)
+                    .unwrap_or_else(|| host_key(&object.value)),
                 RiskObjectKind::User => object.value.to_lowercase(),
                 RiskObjectKind::Other => object.value.clone(),
             };

@@ -34,6 +34,59 @@ pub enum Command {
     Content(Content),
     /// Learn from logs what is normal, such as which machines make and receive remote desktop connections.
     Baseline(Baseline),
+    /// Make the logs of a small company with an intrusion in them, hunt them, and compare with the truth.
+    Demo(Demo),
+    /// Make logs of a simulated company, for tests and measurements.
+    Lab(Lab),
+}
+
+/// Arguments of `demo`.
+#[derive(Debug, ClapArgs)]
+pub struct Demo {
+    /// Where the logs and the case go; made if it is not there.
+    #[arg(long, value_name = "DIR", default_value = "crabwalk-demo")]
+    pub out: PathBuf,
+    /// The same seed makes the same logs.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// Print every finding, problem and gap.
+    #[arg(long, short)]
+    pub verbose: bool,
+}
+
+/// Arguments of `lab`.
+#[derive(Debug, ClapArgs)]
+pub struct Lab {
+    #[command(subcommand)]
+    pub command: LabCommand,
+}
+
+/// What to do with the lab.
+#[derive(Debug, Subcommand)]
+pub enum LabCommand {
+    /// Write EVTX files, Zeek conn logs, assets.csv, identities.csv and truth.json into a directory.
+    Build {
+        /// The directory; made if it is not there.
+        directory: PathBuf,
+        /// The same seed makes the same logs.
+        #[arg(long, value_name = "N", default_value_t = 1)]
+        seed: u64,
+        /// Size of the EVTX files to reach at least, such as 500MB or 1GB.
+        #[arg(long, value_name = "SIZE", value_parser = crate::demo::parse_size)]
+        bytes: Option<u64>,
+        /// Working days.
+        #[arg(long, value_name = "N")]
+        days: Option<usize>,
+        /// Workstations, at least 3.
+        #[arg(long, value_name = "N")]
+        workstations: Option<usize>,
+        /// Servers besides the domain controller, at least 3.
+        #[arg(long, value_name = "N")]
+        servers: Option<usize>,
+        /// Make ordinary days only.
+        #[arg(long)]
+        no_intrusion: bool,
+    },
 }
 
 /// Where logs are, and what of them counts.

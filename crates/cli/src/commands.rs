@@ -66,6 +66,8 @@ pub fn run(args: Args) -> ExitCode {
         Command::Search(args) => crate::search::run(&args),
         Command::Content(args) => crate::content::run(&args),
         Command::Baseline(args) => crate::baseline::run(&args),
+        Command::Demo(args) => crate::demo::run(&args),
+        Command::Lab(args) => crate::demo::lab(&args),
     };
     match result {
         Ok(Done::Whole) => ExitCode::SUCCESS,

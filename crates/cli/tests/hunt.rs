@@ -478,3 +478,34 @@ fn baselines_become_assets() {
     assert_eq!(case["hosts"][0]["category"][0], "common_test");
     assert_eq!(run(&["nonsense", "logs/a.jsonl"]).status.code(), Some(1));
 }
+
+#[test]
+fn the_demo_finds_what_was_planted_and_nothing_else() {
+    let at = tempfile::tempdir().unwrap_or_else(|error| panic!("{error}"));
+    let out = said(&crabwalk(at.path(), &["demo", "--seed", "7"]), 0);
+    assert!(
+        out.contains("All that was planted was found, and nothing else."),
+        "{out}"
+    );
+    for name in [
+        "truth.json",
+        "assets.csv",
+        "identities.csv",
+        "case/case.json",
+        "case/timeline.csv",
+    ] {
+        assert!(
+            at.path().join("crabwalk-demo").join(name).is_file(),
+            "{name}"
+        );
+    }
+    // What is not a world is left alone.
+    fs::create_dir(at.path().join("mine")).unwrap_or_else(|error| panic!("{error}"));
+    fs::write(at.path().join("mine/file"), "x").unwrap_or_else(|error| panic!("{error}"));
+    let output = crabwalk(at.path(), &["demo", "--out", "mine"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        text(&output.stderr).contains("mine is not empty"),
+        "{output:?}"
+    );
+}

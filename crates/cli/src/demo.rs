@@ -1,0 +1,275 @@
+//! `crabwalk demo` and `crabwalk lab`.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use crabwalk_case::{Case, FindingInfo};
+use crabwalk_lab::{Options, Planted, Truth};
+
+use crate::args::{self, Format, Known, LabCommand, Logs};
+use crate::commands::{Done, Failure, note};
+use crate::hunt;
+use crate::input;
+use crate::summary::Summary;
+use crate::term::{self, Ink, Look};
+
+/// Reads a size in bytes, such as `500MB`.
+pub fn parse_size(text: &str) -> Result<u64, String> {
+    let text = text.trim();
+    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let (number, unit) = text.split_at(digits);
+    let factor = match unit.trim().to_ascii_uppercase().as_str() {
+        "" | "B" => 1,
+        "K" | "KB" => 1_000,
+        "M" | "MB" => 1_000_000,
+        "G" | "GB" => 1_000_000_000,
+        "T" | "TB" => 1_000_000_000_000,
+        _ => {
+            return Err(format!(
+                "`{text}` has no unit that is known: write such as 500MB or 1GB"
+            ));
+        }
+    };
+    number
+        .parse::<u64>()
+        .ok()
+        .and_then(|number| number.checked_mul(factor))
+        .ok_or_else(|| format!("`{text}` is no size: write such as 500MB or 1GB"))
+}
+
+fn build(options: &Options, directory: &Path) -> Result<Truth, Failure> {
+    // A directory with something else in it is left alone.
+    let used = std::fs::read_dir(directory).is_ok_and(|mut entries| entries.next().is_some());
+    if used && !directory.join("truth.json").exists() {
+        return Err(Failure::new(format!(
+            "{} is not empty and no world made before: name another directory",
+            directory.display()
+        )));
+    }
+    crabwalk_lab::build(options, directory).map_err(|error| Failure::new(error.to_string()))
+}
+
+/// Runs `lab`.
+pub fn lab(args: &args::Lab) -> Result<Done, Failure> {
+    let LabCommand::Build {
+        directory,
+        seed,
+        bytes,
+        days,
+        workstations,
+        servers,
+        no_intrusion,
+    } = &args.command;
+    let usual = Options::default();
+    let options = Options {
+        seed: *seed,
+        target_bytes: *bytes,
+        days: days.unwrap_or(usual.days),
+        workstations: workstations.unwrap_or(usual.workstations),
+        servers: servers.unwrap_or(usual.servers),
+        intrusion: !no_intrusion,
+        ..usual
+    };
+    let truth = build(&options, directory)?;
+    let text = format!(
+        "{} from {} in {} ({} of EVTX)\n",
+        term::count(truth.events, "record"),
+        term::count(truth.hosts.len() as u64, "host"),
+        directory.display(),
+        term::bytes(truth.evtx_bytes)
+    );
+    io::stdout().lock().write_all(text.as_bytes())?;
+    Ok(Done::Whole)
+}
+
+/// Runs `demo`.
+pub fn run(args: &args::Demo) -> Result<Done, Failure> {
+    let look = Look::stdout();
+    note("making", &format!("a world in {}", args.out.display()));
+    let truth = build(
+        &Options {
+            seed: args.seed,
+            ..Options::default()
+        },
+        &args.out,
+    )?;
+    let known = Known {
+        content: Vec::new(),
+        no_builtin: false,
+        assets: vec![args.out.join("assets.csv")],
+        identities: vec![args.out.join("identities.csv")],
+    };
+    let logs = Logs {
+        paths: folders(&args.out)?,
+        since: None,
+        until: None,
+        threads: None,
+    };
+    let hunted = hunt::hunt(input::content(&known)?, &logs, &[], &[], false)?;
+    let directory = args.out.join("case");
+    let written = crabwalk_case::write_to(&hunted.case, &directory)
+        .map_err(|error| Failure::new(error.to_string()))?;
+    let summary = Summary {
+        look,
+        quiet: false,
+        verbose: args.verbose,
+        written: &written,
+        assets_given: true,
+    };
+    hunt::print(&hunted.case, Format::Table, &summary)?;
+    let (text, right) = compare(&truth, &hunted.case, &args.out, &look);
+    io::stdout().lock().write_all(text.as_bytes())?;
+    Ok(if right { hunted.done } else { Done::Wrong })
+}
+
+/// The folders with logs: one a host, and the network's.
+fn folders(directory: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let entries =
+        std::fs::read_dir(directory).and_then(|entries| entries.collect::<Result<Vec<_>, _>>());
+    let entries =
+        entries.map_err(|error| Failure::new(format!("{}: {error}", directory.display())))?;
+    let mut folders: Vec<PathBuf> = entries
+        .into_iter()
+        .map(|entry| entry.path())
+        .filter(|path| path.is_dir() && path.file_name().is_some_and(|name| name != "case"))
+        .collect();
+    folders.sort();
+    Ok(folders)
+}
+
+/// Whether a finding rests on what was planted.
+fn is_meant(finding: &FindingInfo, planted: &Planted) -> bool {
+    let time = |text: &str| text.parse::<jiff::Timestamp>().ok();
+    let (start, end) = (time(&planted.start), time(&planted.end));
+    finding.events.iter().any(|event| {
+        if event.event_id == 0 {
+            let at = event.time.as_deref().and_then(time);
+            return !planted.zeek_uids.is_empty() && at.is_some() && start <= at && at <= end;
+        }
+        planted.evidence.iter().any(|own| {
+            own.record_id == event.record
+                && u32::from(own.event_id) == event.event_id
+                && own.channel.eq_ignore_ascii_case(&event.channel)
+                && crabwalk_detect::gap::host_key(&own.host)
+                    == crabwalk_detect::gap::host_key(&event.host)
+        })
+    })
+}
+
+/// What was planted beside what was found, and whether they agree.
+fn compare(truth: &Truth, case: &Case, directory: &Path, look: &Look) -> (String, bool) {
+    let mut out = String::new();
+    let mut right = true;
+    let _ = writeln!(
+        out,
+        "\n{}  what the intruder did, from truth.json",
+        look.paint(Ink::Bold, "TRUTH")
+    );
+    for hop in &truth.hops {
+        let at = hop
+            .time
+            .parse::<jiff::Timestamp>()
+            .map(|at| at.strftime("%Y-%m-%d %H:%M:%S").to_string());
+        let line = format!(
+            "{}  {} → {}  as {}: {} ({})",
+            at.unwrap_or_default(),
+            hop.src,
+            hop.dst,
+            hop.used,
+            hop.technique,
+            hop.attack_id
+        );
+        term::paragraph(&mut out, "  ", &term::safe(&line), look.page());
+    }
+    let headers: Vec<String> = ["detection", "planted", "found", "other findings"]
+        .map(str::to_owned)
+        .into();
+    let names: BTreeSet<&str> = truth
+        .detections
+        .keys()
+        .map(String::as_str)
+        .chain(
+            case.findings
+                .iter()
+                .map(|finding| finding.detection.as_str()),
+        )
+        .collect();
+    let mut rows = Vec::new();
+    for name in names {
+        let planted = truth.detections.get(name).map_or(&[][..], Vec::as_slice);
+        let findings: Vec<&FindingInfo> = case
+            .findings
+            .iter()
+            .filter(|finding| finding.detection == name)
+            .collect();
+        let found = planted
+            .iter()
+            .filter(|act| findings.iter().any(|finding| is_meant(finding, act)))
+            .count();
+        let other = findings
+            .iter()
+            .filter(|finding| !planted.iter().any(|act| is_meant(finding, act)))
+            .count();
+        right &= found == planted.len() && other == 0;
+        rows.push(vec![
+            name.to_owned(),
+            planted.len().to_string(),
+            found.to_string(),
+            other.to_string(),
+        ]);
+    }
+    out.push('\n');
+    for line in term::table(&headers, &rows, look).lines() {
+        let _ = writeln!(out, "  {line}");
+    }
+    let verdict = if right {
+        "All that was planted was found, and nothing else."
+    } else {
+        "What was found is not what was planted."
+    };
+    let _ = writeln!(out, "\n  {}", look.paint(Ink::Bold, verdict));
+    let _ = writeln!(out, "\n{}", look.paint(Ink::Bold, "FILES"));
+    for (name, what) in [
+        (
+            "",
+            "a folder of EVTX files for each host, zeek/ with the network's log",
+        ),
+        ("assets.csv", "what is known of the machines"),
+        ("identities.csv", "what is known of the accounts"),
+        ("truth.json", "what really happened"),
+        (
+            "case/case.json",
+            "what Crabwalk concluded; findings.csv and timeline.csv beside it",
+        ),
+    ] {
+        let _ = writeln!(
+            out,
+            "  {}  {what}",
+            term::pad(&directory.join(name).display().to_string(), 30)
+        );
+    }
+    (out, right)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_read() {
+        for (text, size) in [
+            ("12", Some(12)),
+            ("500MB", Some(500_000_000)),
+            ("1 gb", Some(1_000_000_000)),
+            ("1TB", Some(1_000_000_000_000)),
+            ("99999999999TB", None),
+            ("1XB", None),
+            ("GB", None),
+            ("", None),
+        ] {
+            assert_eq!(parse_size(text).ok(), size, "{text}");
+        }
+    }
+}
