@@ -9,8 +9,9 @@
 //!     user: TargetUserName
 //! ```
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
+use std::sync::Arc;
 
 use serde::Deserialize;
 
@@ -35,6 +36,9 @@ impl fmt::Display for EventType {
         write!(f, "{}/{}", self.channel, self.event_id)
     }
 }
+
+/// Weight of a pattern without wildcards.
+const EXACT_WEIGHT: u8 = 3;
 
 /// A pattern of event types: `Security/4624`, `Security/*`, `zeek:conn/0`, `*/*` (every Windows event).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -69,11 +73,16 @@ impl TypePattern {
 
     /// Whether an event type fits.
     pub fn matches(&self, channel: &str, event_id: u32) -> bool {
-        let same_channel = match &self.channel {
-            Some(own) => own.eq_ignore_ascii_case(channel) || *own == channel.to_lowercase(),
+        if self.event_id.is_some_and(|own| own != event_id) {
+            return false;
+        }
+        match &self.channel {
+            Some(own) => {
+                own.eq_ignore_ascii_case(channel)
+                    || (!channel.is_ascii() && *own == channel.to_lowercase())
+            }
             None => event_id != 0,
-        };
-        same_channel && self.event_id.is_none_or(|own| own == event_id)
+        }
     }
 
     /// How narrow the pattern is: of two that fit, the one with more wins.
@@ -107,16 +116,51 @@ struct Entry {
 /// All field mappings of a run.
 #[derive(Debug, Clone, Default)]
 pub struct FieldMappings {
-    entries: Vec<Entry>,
+    entries: Vec<Arc<Entry>>,
+    /// The entries that name an event type without wildcards, by channel in lower case and id.
+    exact: HashMap<(String, u32), Vec<usize>>,
+    /// The entries that have a pattern with a wildcard.
+    wild: Vec<usize>,
 }
 
 /// The mappings of one event type.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub struct TypeMapping {
-    /// Name of an alias → SPL eval expression.
-    pub aliases: BTreeMap<String, String>,
+    /// The entries that fit, the narrowest first, of equally narrow ones the latest.
+    entries: Vec<Arc<Entry>>,
+}
+
+impl TypeMapping {
+    /// The SPL eval expression of an alias.
+    pub fn alias(&self, name: &str) -> Option<&str> {
+        self.entries
+            .iter()
+            .find_map(|entry| entry.aliases.get(name))
+            .map(String::as_str)
+    }
+
+    /// Names of all aliases; a name may come more than once.
+    pub fn alias_names(&self) -> impl Iterator<Item = &str> {
+        self.entries
+            .iter()
+            .flat_map(|entry| entry.aliases.keys())
+            .map(String::as_str)
+    }
+
+    /// Whether the content knows that such events can have the field.
+    pub fn has_event_data(&self, name: &str) -> bool {
+        self.entries
+            .iter()
+            .any(|entry| entry.event_data.contains(name))
+    }
+
     /// Names of the fields that such events can have, where the content knows them.
-    pub event_data: BTreeSet<String>,
+    pub fn event_data(&self) -> impl Iterator<Item = &str> {
+        self.entries
+            .iter()
+            .flat_map(|entry| &entry.event_data)
+            .map(String::as_str)
+    }
 }
 
 impl FieldMappings {
@@ -127,44 +171,57 @@ impl FieldMappings {
     pub fn add_yaml(&mut self, text: &str) -> Result<(), String> {
         let raw: Vec<RawEntry> = serde_saphyr::from_str(text).map_err(|error| error.to_string())?;
         for entry in raw {
-            let patterns = entry
+            let patterns: Vec<TypePattern> = entry
                 .event_types
                 .iter()
                 .map(|text| TypePattern::parse(text))
                 .collect::<Result<_, _>>()?;
-            self.entries.push(Entry {
+            let index = self.entries.len();
+            for pattern in &patterns {
+                match pattern.exact() {
+                    Some((channel, event_id)) => {
+                        let place = (channel.to_owned(), event_id);
+                        self.exact.entry(place).or_default().push(index);
+                    }
+                    None if self.wild.last() != Some(&index) => self.wild.push(index),
+                    None => {}
+                }
+            }
+            self.entries.push(Arc::new(Entry {
                 patterns,
                 event_data: entry.event_data.into_iter().collect(),
                 aliases: entry.aliases,
-            });
+            }));
         }
         Ok(())
     }
 
     /// What is known of an event type.
     pub fn of(&self, channel: &str, event_id: u32) -> TypeMapping {
-        let mut fitting: Vec<(u8, &Entry)> = self
-            .entries
-            .iter()
-            .filter_map(|entry| {
-                let weight = entry
-                    .patterns
-                    .iter()
-                    .filter(|p| p.matches(channel, event_id))
-                    .map(TypePattern::weight)
-                    .max()?;
-                Some((weight, entry))
-            })
+        let exact = self.exact.get(&(channel.to_lowercase(), event_id));
+        let mut fitting: Vec<(u8, usize)> = exact
+            .into_iter()
+            .flatten()
+            .map(|index| (EXACT_WEIGHT, *index))
             .collect();
-        fitting.sort_by_key(|(weight, _)| *weight);
-        let mut mapping = TypeMapping::default();
-        for (_, entry) in fitting {
-            mapping.event_data.extend(entry.event_data.iter().cloned());
-            for (name, expression) in &entry.aliases {
-                mapping.aliases.insert(name.clone(), expression.clone());
-            }
+        for index in &self.wild {
+            let weight = self.entries.get(*index).and_then(|entry| {
+                let patterns = entry.patterns.iter();
+                patterns
+                    .filter(|pattern| pattern.matches(channel, event_id))
+                    .map(TypePattern::weight)
+                    .max()
+            });
+            fitting.extend(weight.map(|weight| (weight, *index)));
         }
-        mapping
+        fitting.sort_unstable_by(|a, b| b.cmp(a));
+        fitting.dedup_by_key(|(_, index)| *index);
+        TypeMapping {
+            entries: fitting
+                .into_iter()
+                .filter_map(|(_, index)| self.entries.get(index).cloned())
+                .collect(),
+        }
     }
 
     /// The event types that some entry names without wildcards, channels in lower case.
@@ -212,17 +269,12 @@ mod tests {
             ("zeek:conn", 0, None),
         ] {
             let mapping = mappings.of(channel, id);
-            assert_eq!(
-                mapping.aliases.get("user").map(String::as_str),
-                user,
-                "{channel}/{id}"
-            );
+            assert_eq!(mapping.alias("user"), user, "{channel}/{id}");
         }
         assert!(
             mappings
                 .of("Security", 4624)
-                .event_data
-                .contains("TargetUserName")
+                .has_event_data("TargetUserName")
         );
     }
 

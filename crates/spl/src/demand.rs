@@ -9,7 +9,7 @@ use crabwalk_sources::collect::{Columns, Demand};
 use crate::expr::EvalContext;
 use crate::knowledge::Knowledge;
 use crate::plan::needs::Needs;
-use crate::plan::{Reads, reads};
+use crate::plan::{Reads, TypeInfos, reads};
 use crate::search::Search;
 
 /// What the readers must decode so that these searches can run.
@@ -28,6 +28,7 @@ pub fn demand(searches: &[Search], knowledge: &Arc<Knowledge>) -> Box<dyn Demand
     Box::new(SearchDemand {
         wants,
         knowledge: Arc::clone(knowledge),
+        types: TypeInfos::default(),
         context,
     })
 }
@@ -40,6 +41,7 @@ struct Want {
 struct SearchDemand {
     wants: Vec<Want>,
     knowledge: Arc<Knowledge>,
+    types: TypeInfos,
     context: EvalContext,
 }
 
@@ -49,13 +51,14 @@ impl Demand for SearchDemand {
             channel: channel.to_owned(),
             event_id,
         };
+        let info = self.types.of(&event_type, &self.knowledge);
         let mut columns = BTreeSet::new();
         let mut any = false;
         for want in &self.wants {
             match reads(
                 want.search.pipeline(),
                 &want.needs,
-                &event_type,
+                &info,
                 &self.knowledge,
                 &self.context,
             ) {

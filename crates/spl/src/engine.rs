@@ -15,7 +15,7 @@ use futures::future::BoxFuture;
 
 use crate::expr::EvalContext;
 use crate::knowledge::Knowledge;
-use crate::plan::{Planner, is_hidden};
+use crate::plan::{Planner, TypeInfos, is_hidden};
 use crate::search::{Search, SearchError};
 use crate::syntax::Diagnostic;
 use crate::value::display_values;
@@ -33,6 +33,7 @@ pub struct EngineOptions {
 pub struct Engine {
     catalog: Arc<Catalog>,
     knowledge: Arc<Knowledge>,
+    types: TypeInfos,
     context: EvalContext,
     session: SessionContext,
 }
@@ -48,6 +49,7 @@ impl Engine {
         Self {
             catalog,
             knowledge,
+            types: TypeInfos::default(),
             context: EvalContext { now: options.now },
             session,
         }
@@ -76,7 +78,7 @@ impl Engine {
     }
 
     fn plan(&self, search: &Search) -> Result<crate::plan::Planned, SearchError> {
-        Planner::new(&self.catalog, &self.knowledge, self.context)
+        Planner::new(&self.catalog, &self.knowledge, &self.types, self.context)
             .plan(search.pipeline())
             .map_err(|diagnostic| search.error(vec![diagnostic]))
     }

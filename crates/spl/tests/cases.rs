@@ -27,6 +27,10 @@
 //! A block ends at the next empty line. `events`, `lookup`, `macro`, `mapping` and `model` hold for the cases behind them in
 //! the file. Rows are written as `column=value`, a field without a value is left out, several values stand in brackets. Behind `----` may stand
 //! `error: …` or `warning: …` with a part of the message, and `(none)` for no rows.
+#![expect(
+    clippy::expect_used,
+    reason = "a case that cannot be set up is a failed test"
+)]
 
 use std::fmt::Write as _;
 use std::path::Path;

@@ -219,8 +219,8 @@ fn files_are_recognised_by_their_keys_wherever_they_are() {
             .knowledge
             .mappings
             .of("Security", 4624)
-            .aliases
-            .contains_key("user")
+            .alias("user")
+            .is_some()
     );
 }
 

@@ -5,8 +5,8 @@
 //! does not have is NULL.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crabwalk_events::catalog::REF;
 use crabwalk_events::mapping::TypeMapping;
@@ -33,7 +33,25 @@ use crate::syntax::{Diagnostic, parse_expr};
 pub(crate) struct TypeInfo {
     pub event_type: EventType,
     pub mapping: TypeMapping,
-    expressions: RefCell<BTreeMap<String, Option<ast::Expr>>>,
+    expressions: Mutex<BTreeMap<String, Option<Arc<ast::Expr>>>>,
+}
+
+/// What is known of event types, worked out once for each.
+#[derive(Debug, Default)]
+pub(crate) struct TypeInfos {
+    known: Mutex<HashMap<EventType, Arc<TypeInfo>>>,
+}
+
+impl TypeInfos {
+    pub fn of(&self, event_type: &EventType, knowledge: &Knowledge) -> Arc<TypeInfo> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(info) = known.get(event_type) {
+            return Arc::clone(info);
+        }
+        let info = Arc::new(TypeInfo::new(event_type.clone(), knowledge));
+        known.insert(event_type.clone(), Arc::clone(&info));
+        info
+    }
 }
 
 impl TypeInfo {
@@ -44,23 +62,22 @@ impl TypeInfo {
         Self {
             event_type,
             mapping,
-            expressions: RefCell::default(),
+            expressions: Mutex::default(),
         }
     }
 
     /// The expression of an alias. A mapping that cannot be read is reported when content is loaded, and is no alias.
-    pub fn alias(&self, name: &str) -> Option<ast::Expr> {
-        if let Some(known) = self.expressions.borrow().get(name) {
+    pub fn alias(&self, name: &str) -> Option<Arc<ast::Expr>> {
+        let mut expressions = self
+            .expressions
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = expressions.get(name) {
             return known.clone();
         }
-        let parsed = self
-            .mapping
-            .aliases
-            .get(name)
-            .and_then(|text| parse_expr(text).ok());
-        self.expressions
-            .borrow_mut()
-            .insert(name.to_owned(), parsed.clone());
+        let text = self.mapping.alias(name);
+        let parsed = text.and_then(|text| parse_expr(text).ok()).map(Arc::new);
+        expressions.insert(name.to_owned(), parsed.clone());
         parsed
     }
 
@@ -99,7 +116,7 @@ impl TypeInfo {
     }
 
     /// Whether any event of this type can have the field.
-    pub fn can_have(&self, name: &str, knowledge: &Knowledge) -> bool {
+    pub fn can_have(&self, name: &str) -> bool {
         matches!(
             name,
             "_time"
@@ -112,20 +129,15 @@ impl TypeInfo {
                 | "timestamp"
         ) || (self.event_type.is_windows() && matches!(name, "Computer" | "ComputerName" | "dvc"))
             || self.constants(name).is_some()
-            || self.mapping.event_data.contains(name)
-            || self.mapping.aliases.contains_key(name)
+            || self.mapping.has_event_data(name)
+            || self.mapping.alias(name).is_some()
             || SYSTEM_FIELDS.contains(&name)
-            || Assets::split_field(name)
-                .is_some_and(|(entity, ..)| self.can_have(entity, knowledge))
+            || Assets::split_field(name).is_some_and(|(entity, ..)| self.can_have(entity))
     }
 
     /// Every name that [`can_have`](Self::can_have) agrees to, for suggestions.
     fn names(&self) -> impl Iterator<Item = &str> {
-        self.mapping
-            .event_data
-            .iter()
-            .chain(self.mapping.aliases.keys())
-            .map(String::as_str)
+        self.mapping.event_data().chain(self.mapping.alias_names())
     }
 
     /// The columns that are read when `names` are asked for.
@@ -576,21 +588,21 @@ impl Planner<'_> {
         span: Span,
     ) -> Result<Rows> {
         let mut members = Vec::new();
-        let infos: Vec<(Arc<Table>, TypeInfo)> = self
+        let infos: Vec<(Arc<Table>, Arc<TypeInfo>)> = self
             .catalog
             .tables()
             .iter()
             .map(|table| {
                 (
                     Arc::clone(table),
-                    TypeInfo::new(table.event_type.clone(), self.knowledge),
+                    self.types.of(&table.event_type, self.knowledge),
                 )
             })
             .collect();
         for (table, info) in &infos {
             match fold(expr, &StaticScope(info), &self.context)? {
                 Folded::Known(false) => continue,
-                Folded::Known(true) | Folded::Open(_) => members.push((table, info)),
+                Folded::Known(true) | Folded::Open(_) => members.push((table, info.as_ref())),
             }
         }
         self.event_types
@@ -627,7 +639,7 @@ impl Planner<'_> {
                 );
             }
             if needs.all_names {
-                names.extend(info.mapping.aliases.keys().cloned());
+                names.extend(info.mapping.alias_names().map(str::to_owned));
             }
             let mut fields: Vec<(String, Typed)> = Vec::new();
             for name in names {
@@ -716,21 +728,21 @@ impl Planner<'_> {
             .iter()
             .filter_map(|(name, span)| Some((name.as_str(), (*span)?)))
             .filter(|(name, _)| {
-                !members.iter().any(|(table, info)| {
-                    table.fields_seen.contains(*name) || info.can_have(name, self.knowledge)
-                })
+                !members
+                    .iter()
+                    .any(|(table, info)| table.fields_seen.contains(*name) || info.can_have(name))
             })
             .collect();
         if unknown.is_empty() {
             return;
         }
         // The run may lack the events that have the field: ask what the content knows of event types.
-        let known: Vec<TypeInfo> = self
+        let known: Vec<Arc<TypeInfo>> = self
             .knowledge
             .mappings
             .known_types()
             .into_iter()
-            .map(|event_type| TypeInfo::new(event_type, self.knowledge))
+            .map(|event_type| self.types.of(&event_type, self.knowledge))
             .filter(|info| {
                 matches!(
                     fold(expr, &StaticScope(info), &self.context),
@@ -743,12 +755,12 @@ impl Planner<'_> {
         }
         let mut warnings = Vec::new();
         for (name, span) in unknown {
-            if known.iter().any(|info| info.can_have(name, self.knowledge)) {
+            if known.iter().any(|info| info.can_have(name)) {
                 continue;
             }
             let names = known
                 .iter()
-                .flat_map(TypeInfo::names)
+                .flat_map(|info| info.names())
                 .chain(members.iter().flat_map(|(table, info)| {
                     info.names()
                         .chain(table.fields_seen.iter().map(String::as_str))
@@ -840,7 +852,7 @@ fn nothing(
         .into_iter()
         .map(|field| (None, Arc::new(field)))
         .collect();
-    let schema = DFSchema::new_with_metadata(fields, std::collections::HashMap::new())?;
+    let schema = DFSchema::new_with_metadata(fields, HashMap::new())?;
     Ok(LogicalPlan::EmptyRelation(EmptyRelation {
         produce_one_row: false,
         schema: Arc::new(schema),

@@ -33,7 +33,7 @@ use crate::expr::{EvalContext, ExprError, Fields, Typed, plan_expr, plan_predica
 use crate::knowledge::Knowledge;
 use crate::syntax::Diagnostic;
 use crate::syntax::ast::{self, Command, CommandKind, Pipeline, Span};
-pub(crate) use events::did_you_mean;
+pub(crate) use events::{TypeInfo, TypeInfos, did_you_mean};
 use needs::Needs;
 pub(crate) use rex::group_names;
 
@@ -250,6 +250,7 @@ impl Planned {
 pub(crate) struct Planner<'a> {
     pub catalog: &'a Catalog,
     pub knowledge: &'a Arc<Knowledge>,
+    pub types: &'a TypeInfos,
     pub context: EvalContext,
     pub warnings: Vec<Diagnostic>,
     pub event_types: Vec<EventType>,
@@ -269,10 +270,16 @@ pub(crate) fn at<T>(span: Span, result: std::result::Result<T, DataFusionError>)
 }
 
 impl<'a> Planner<'a> {
-    pub fn new(catalog: &'a Catalog, knowledge: &'a Arc<Knowledge>, context: EvalContext) -> Self {
+    pub fn new(
+        catalog: &'a Catalog,
+        knowledge: &'a Arc<Knowledge>,
+        types: &'a TypeInfos,
+        context: EvalContext,
+    ) -> Self {
         Self {
             catalog,
             knowledge,
+            types,
             context,
             warnings: Vec::new(),
             event_types: Vec::new(),
@@ -469,11 +476,10 @@ pub(crate) enum Reads {
 pub(crate) fn reads(
     pipeline: &Pipeline,
     needs: &Needs,
-    event_type: &EventType,
+    info: &TypeInfo,
     knowledge: &Knowledge,
     context: &EvalContext,
 ) -> Reads {
-    let info = events::TypeInfo::new(event_type.clone(), knowledge);
     let columns =
         |names: Vec<String>| Reads::Columns(info.columns_behind(names.iter().map(String::as_str)));
     let Some(first) = pipeline.commands.first() else {
@@ -482,7 +488,7 @@ pub(crate) fn reads(
     // What cannot be decided is read: the planner reports the error.
     match &first.kind {
         CommandKind::Search(expr) => {
-            if !events::may_read(expr, &info, context).unwrap_or(true) {
+            if !events::may_read(expr, info, context).unwrap_or(true) {
                 return Reads::Nothing;
             }
             if needs.all_columns || needs.names().any(|name| name == "_raw") {
@@ -497,7 +503,7 @@ pub(crate) fn reads(
                 .and_then(|name| knowledge.models.node(&name.text));
             match (node, &stats.datamodel) {
                 (Some(node), _) => {
-                    if !model::may_read(node, &info, context).unwrap_or(true) {
+                    if !model::may_read(node, info, context).unwrap_or(true) {
                         return Reads::Nothing;
                     }
                     let mut names = tstats::fields_read(stats, Some(node));
@@ -512,7 +518,7 @@ pub(crate) fn reads(
             let Some(node) = knowledge.models.node(&name.text) else {
                 return Reads::Nothing;
             };
-            if !model::may_read(node, &info, context).unwrap_or(true) {
+            if !model::may_read(node, info, context).unwrap_or(true) {
                 return Reads::Nothing;
             }
             let mut names: Vec<String> = needs.names().map(str::to_owned).collect();

@@ -224,7 +224,7 @@ impl Planner<'_> {
         let mut parts = Vec::new();
         let tables: Vec<Arc<Table>> = self.catalog.tables().to_vec();
         for table in tables {
-            let info = TypeInfo::new(table.event_type.clone(), self.knowledge);
+            let info = self.types.of(&table.event_type, self.knowledge);
             let Some(condition) = membership(node, &info, &table.fields_seen) else {
                 continue;
             };
@@ -291,13 +291,9 @@ pub(crate) fn may_read(
     info: &TypeInfo,
     context: &EvalContext,
 ) -> std::result::Result<bool, Diagnostic> {
-    let cim = !info.event_type.is_windows() && !info.event_type.channel.starts_with("zeek:");
     let seen: BTreeSet<String> = node.cim_requires.iter().flatten().cloned().collect();
-    let Some(condition) = membership(
-        node,
-        info,
-        if cim { &seen } else { &info.mapping.event_data },
-    ) else {
+    // Only of events with CIM names does it matter which fields they have; suppose the best.
+    let Some(condition) = membership(node, info, &seen) else {
         return Ok(false);
     };
     let member = match condition {
