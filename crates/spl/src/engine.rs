@@ -8,6 +8,7 @@ use crabwalk_events::{Catalog, EventType};
 use datafusion::arrow::array::{Array, AsArray, RecordBatch};
 use datafusion::arrow::datatypes::{DataType, UInt64Type};
 use datafusion::execution::context::SessionContext;
+use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionConfig;
 use futures::FutureExt;
@@ -45,7 +46,9 @@ impl Engine {
             .with_target_partitions(options.threads.max(1))
             .with_information_schema(false)
             .with_create_default_catalog_and_schema(false);
-        let session = SessionContext::new_with_config(config);
+        // Plans carry their functions with them: there is nothing to look up by name.
+        let state = SessionStateBuilder::new().with_config(config).build();
+        let session = SessionContext::new_with_state(state);
         Self {
             catalog,
             knowledge,
