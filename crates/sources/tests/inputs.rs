@@ -235,6 +235,11 @@ fn what_is_no_log_is_told_by_name() {
             b"# Notes\nnothing here\n",
             "is text, but no log",
         ),
+        (
+            "findings.csv",
+            b"\"first\",\"fields\"\n\"2024\",\"{\"\"a\"\":\"\"b\"\"}\"\n",
+            "is text, but no log",
+        ),
         ("zeros", &[0; 5000], "is nothing but zero bytes"),
         (
             "noise",
