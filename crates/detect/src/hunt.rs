@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crabwalk_events::Catalog;
 use crabwalk_sources::collect::{Collected, Coverage, Demand, TIME};
-use crabwalk_spl::{Engine, EngineOptions, Knowledge, Results, Search, SearchError};
+use crabwalk_spl::{Diagnostic, Engine, EngineOptions, Knowledge, Results, Search, SearchError};
 use datafusion::arrow::array::{AsArray, BooleanArray};
 use datafusion::arrow::compute::filter_record_batch;
 use datafusion::arrow::datatypes::Int64Type;
@@ -248,18 +248,12 @@ impl Hunt {
                 Ok((found, warnings)) => {
                     outcome.findings.extend(found);
                     for warning in warnings {
-                        outcome.problems.push(ContentProblem {
-                            path: detection.origin.path.clone(),
-                            line: line_of(&detection.origin, search.text(), warning.span.start),
-                            column: None,
-                            message: match &warning.help {
-                                Some(help) => {
-                                    format!("{}: {}; {help}", detection.name, warning.message)
-                                }
-                                None => format!("{}: {}", detection.name, warning.message),
-                            },
-                            fatal: false,
-                        });
+                        outcome.problems.push(search_warning(
+                            &detection.name,
+                            &detection.origin,
+                            search.text(),
+                            &warning,
+                        ));
                     }
                 }
                 Err(Failure::Search(error)) => {
@@ -379,6 +373,25 @@ pub(crate) fn search_problem(origin: &Origin, text: &str, error: &SearchError) -
         column: None,
         message: error.to_string(),
         fatal: true,
+    }
+}
+
+/// What looks wrong with a search, as a warning about the file it is in.
+pub(crate) fn search_warning(
+    name: &str,
+    origin: &Origin,
+    text: &str,
+    warning: &Diagnostic,
+) -> ContentProblem {
+    ContentProblem {
+        path: origin.path.clone(),
+        line: line_of(origin, text, warning.span.start),
+        column: None,
+        message: match &warning.help {
+            Some(help) => format!("{name}: {}; {help}", warning.message),
+            None => format!("{name}: {}", warning.message),
+        },
+        fatal: false,
     }
 }
 
