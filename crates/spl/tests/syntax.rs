@@ -910,3 +910,19 @@ fn long_searches_take_time_in_proportion() {
         }
     }
 }
+
+#[test]
+fn long_searches_are_refused_before_they_are_planned() {
+    for (text, many, words) in [
+        ("x=1 ", "| eval a=1 ", "more than 100 commands"),
+        ("x=1 ", "OR x=2 ", "more than 1000 conditions"),
+        ("x=1 ", "AND NOT x=2 ", "more than 1000 conditions"),
+    ] {
+        let fits = format!("{text}{}", many.repeat(99));
+        assert!(parse(&fits).is_ok(), "{many}");
+        assert!(
+            errors(&format!("{text}{}", many.repeat(100_000))).contains(words),
+            "{many}"
+        );
+    }
+}
