@@ -128,19 +128,36 @@ impl DataModels {
         Ok(())
     }
 
-    /// The node that `datamodel=name` means: `Endpoint.Processes`, or the model alone where it has a root node
-    /// (`Authentication`, `Network_Traffic`).
+    /// The node that `datamodel=name` means: `Endpoint.Processes`, the model alone where it has one node
+    /// (`Authentication`, `Network_Traffic`), or a child node (`Authentication.Failed_Authentication`), of which
+    /// [`child_condition`](Self::child_condition) says what narrows it.
     pub fn node(&self, name: &str) -> Option<&Node> {
-        let (model, node) = name
-            .split_once('.')
-            .map_or((name, None), |(model, node)| (model, Some(node)));
-        let mut candidates = self.nodes.iter().filter(|n| n.model == model);
-        match node {
-            Some(node) => candidates.find(|n| n.name == node),
-            None => {
-                let first = candidates.next()?;
-                candidates.next().is_none().then_some(first)
-            }
+        self.find(name).map(|(node, _)| node)
+    }
+
+    /// The search clause that narrows a node to the child that `datamodel=name` means; `None` where it means the
+    /// whole node.
+    pub fn child_condition(&self, name: &str) -> Option<&str> {
+        self.find(name).and_then(|(_, condition)| condition)
+    }
+
+    fn find(&self, name: &str) -> Option<(&Node, Option<&str>)> {
+        let mut parts = name.split('.');
+        let model = parts.next()?;
+        let of_model = || self.nodes.iter().filter(move |node| node.model == model);
+        let Some(second) = parts.next() else {
+            let mut nodes = of_model();
+            let only = nodes.next()?;
+            return nodes.next().is_none().then_some((only, None));
+        };
+        let child = |node: &'_ Node, name: &str| node.children.contains_key(name);
+        let (node, last) = match of_model().find(|node| node.name == second) {
+            Some(node) => (node, parts.next()),
+            None => (of_model().find(|node| child(node, second))?, Some(second)),
+        };
+        match last {
+            None => Some((node, None)),
+            Some(last) => Some((node, Some(node.children.get(last)?.as_str()))),
         }
     }
 
@@ -167,7 +184,7 @@ mod tests {
         let mut models = DataModels::default();
         for text in [
             "model: Endpoint\nnodes:\n  Processes: {events: [{types: ['Security/4688']}], fields: [dest]}\n  Ports: {events: [], fields: []}\n",
-            "model: Authentication\nnodes:\n  Authentication: {events: [], fields: [user]}\n",
+            "model: Authentication\nnodes:\n  Authentication: {events: [], fields: [user], children: {Failed: 'action=failure'}}\n",
         ] {
             models
                 .add_yaml(text)
@@ -178,6 +195,12 @@ mod tests {
             ("Endpoint", None),
             ("Authentication", Some("Authentication")),
             ("Authentication.Authentication", Some("Authentication")),
+            ("Authentication.Failed", Some("Authentication")),
+            (
+                "Authentication.Authentication.Failed",
+                Some("Authentication"),
+            ),
+            ("Authentication.Authentication.Lost", None),
             ("Endpoint.Nothing", None),
         ] {
             assert_eq!(
@@ -186,5 +209,10 @@ mod tests {
                 "{name}"
             );
         }
+        assert_eq!(
+            models.child_condition("Authentication.Failed"),
+            Some("action=failure")
+        );
+        assert_eq!(models.child_condition("Authentication"), None);
     }
 }

@@ -16,7 +16,21 @@ use crate::syntax::ast::{CompareOp, Name, SearchExpr, Span};
 use crate::syntax::{Diagnostic, parse_search};
 
 /// Fields that every event has besides those of its node.
-const COMMON: [&str; 6] = ["_time", "host", "source", "sourcetype", "index", "_raw"];
+const COMMON: [&str; 13] = [
+    "EventCode",
+    "EventID",
+    "Channel",
+    "LogName",
+    "Computer",
+    "ComputerName",
+    "dvc",
+    "_time",
+    "host",
+    "source",
+    "sourcetype",
+    "index",
+    "_raw",
+];
 
 /// One event type as a member of a node.
 pub(crate) struct NodeView<'a, 'v, 'p> {
@@ -207,10 +221,18 @@ impl Planner<'_> {
         }
         let mut unique = BTreeSet::new();
         fields.retain(|field| unique.insert(field.clone()));
-        let everything = SearchExpr::And(Vec::new());
-        let mut rows = self.node_rows(node, &everything, &fields, name.span)?;
+        let filter = self.child_filter(name)?;
+        let mut rows = self.node_rows(node, &filter, &fields, name.span)?;
         rows.open = needs.all_columns;
         Ok(rows)
+    }
+
+    /// The condition of the child node that a search names; one that always holds where it names a whole node.
+    pub(super) fn child_filter(&self, name: &Name) -> Result<SearchExpr> {
+        match self.knowledge.models.child_condition(&name.text) {
+            Some(clause) => parsed_clause(clause, name.span),
+            None => Ok(SearchExpr::And(Vec::new())),
+        }
     }
 
     /// The events of a node that fit a clause, with these fields, named as the search names them.

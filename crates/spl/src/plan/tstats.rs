@@ -30,7 +30,10 @@ impl Planner<'_> {
         let mut rows = match &tstats.datamodel {
             Some(name) => {
                 let node = find_node(self.knowledge, name)?.clone();
-                let filter = without_nodename(filter, &node)?;
+                let filter = SearchExpr::And(vec![
+                    self.child_filter(name)?,
+                    without_nodename(filter, &node)?,
+                ]);
                 for (field, place) in named(tstats) {
                     self.warn_of_unknown_node_field(&node, &field, place);
                 }
