@@ -3,6 +3,7 @@
 pub(crate) mod bins;
 pub(crate) mod extract;
 pub(crate) mod order;
+pub(crate) mod refs;
 pub(crate) mod units;
 
 use std::borrow::Cow;

@@ -4,6 +4,7 @@
 //! events a row comes from, `__time` keeps the time of the event for the order of results when `_time` is gone.
 
 mod bin;
+mod combine;
 mod convert;
 mod dedup;
 mod events;
@@ -16,13 +17,16 @@ pub(crate) mod needs;
 mod rename;
 mod rex;
 mod sort;
+mod stage;
 mod stats;
+mod streamstats;
 mod tstats;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crabwalk_events::catalog::REF;
-use crabwalk_events::{Catalog, EventType};
+use crabwalk_events::{Catalog, EventType, LookupTable};
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::Column;
 use datafusion::error::DataFusionError;
@@ -36,6 +40,7 @@ use crate::syntax::ast::{self, Command, CommandKind, Pipeline, Span};
 pub(crate) use events::{TypeInfo, TypeInfos, did_you_mean};
 use needs::Needs;
 pub(crate) use rex::group_names;
+pub(crate) use stage::{Pending, Staged, StoredLookups, lookup_name};
 
 /// Hidden copy of the event's time.
 pub(crate) const ORDER: &str = "__time";
@@ -252,8 +257,27 @@ pub(crate) struct Planner<'a> {
     pub knowledge: &'a Arc<Knowledge>,
     pub types: &'a TypeInfos,
     pub context: EvalContext,
+    pub stored: &'a StoredLookups,
+    /// Answers to what the planner asked for before.
+    pub staged: &'a [Arc<Staged>],
+    /// The search is only checked: nothing is run for it.
+    pub dry: bool,
+    pub next_stage: usize,
+    pub pending: Option<Pending>,
+    /// Lookups that a search that is only checked would write.
+    pub made_lookups: BTreeMap<String, Arc<LookupTable>>,
+    pub names_given: usize,
     pub warnings: Vec<Diagnostic>,
     pub event_types: Vec<EventType>,
+}
+
+/// What planning came to.
+#[derive(Debug)]
+pub(crate) enum Step {
+    /// These rows must be run first.
+    First(Box<Pending>),
+    /// The plan.
+    Done(Box<Planned>),
 }
 
 /// An error of planning a command.
@@ -275,29 +299,58 @@ impl<'a> Planner<'a> {
         knowledge: &'a Arc<Knowledge>,
         types: &'a TypeInfos,
         context: EvalContext,
+        stored: &'a StoredLookups,
     ) -> Self {
         Self {
             catalog,
             knowledge,
             types,
             context,
+            stored,
+            staged: &[],
+            dry: true,
+            next_stage: 0,
+            pending: None,
+            made_lookups: BTreeMap::new(),
+            names_given: 0,
             warnings: Vec::new(),
             event_types: Vec::new(),
         }
     }
 
+    /// For a search that is run, with the rows that were run for it so far.
+    pub fn with_stages(mut self, staged: &'a [Arc<Staged>]) -> Self {
+        self.staged = staged;
+        self.dry = false;
+        self
+    }
+
     /// Plans a whole search.
-    pub fn plan(mut self, pipeline: &Pipeline) -> Result<Planned> {
-        let rows = self.pipeline(pipeline)?;
+    pub fn plan(mut self, pipeline: &Pipeline) -> Result<Step> {
+        let rows = match self.pipeline(pipeline) {
+            Ok(rows) => rows,
+            Err(error) => {
+                return match self.pending.take() {
+                    Some(pending) => Ok(Step::First(Box::new(pending))),
+                    None => Err(error),
+                };
+            }
+        };
         let span = pipeline.span;
         let rows = at(span, rows.ordered())?;
         self.event_types.sort();
         self.event_types.dedup();
-        Ok(Planned {
+        Ok(Step::Done(Box::new(Planned {
             rows,
             warnings: self.warnings,
             event_types: self.event_types,
-        })
+        })))
+    }
+
+    /// A number that no other call gets, for the names of hidden columns.
+    pub fn fresh(&mut self) -> usize {
+        self.names_given += 1;
+        self.names_given
     }
 
     fn pipeline(&mut self, pipeline: &Pipeline) -> Result<Rows> {
@@ -326,6 +379,12 @@ impl<'a> Planner<'a> {
                 ));
             }
         };
+        rows = self.commands(rows, commands.as_slice())?;
+        Ok(rows)
+    }
+
+    /// Passes rows through commands.
+    fn commands(&mut self, mut rows: Rows, commands: &[Command]) -> Result<Rows> {
         for command in commands {
             rows = self.command(rows, command)?;
         }
@@ -375,12 +434,25 @@ impl<'a> Planner<'a> {
                     command.name
                 ),
             )),
-            CommandKind::Inputlookup { .. }
-            | CommandKind::Streamstats(_)
-            | CommandKind::Join(_)
-            | CommandKind::Append(_)
-            | CommandKind::Appendpipe(_)
-            | CommandKind::Unsupported { .. } => Err(diagnostic(
+            CommandKind::Inputlookup {
+                append: true,
+                lookup,
+                filter,
+                max,
+            } => {
+                let more = self.inputlookup(lookup, filter.as_ref(), *max, span)?;
+                self.below(rows, more, span)
+            }
+            CommandKind::Inputlookup { .. } => Err(diagnostic(
+                span,
+                "`inputlookup` makes results of its own: it must stand first in a search, or have `append=true`",
+            )),
+            CommandKind::Streamstats(streamstats) => self.streamstats(rows, streamstats, span),
+            CommandKind::Join(join) => self.join(rows, join, span),
+            CommandKind::Append(subsearch) => self.append(rows, subsearch, span),
+            CommandKind::Appendpipe(subpipeline) => self.appendpipe(rows, subpipeline, span),
+            CommandKind::Outputlookup(output) => self.outputlookup(rows, output, span),
+            CommandKind::Unsupported { .. } => Err(diagnostic(
                 span,
                 format!(
                     "the command `{}` is not run by this version of Crabwalk",

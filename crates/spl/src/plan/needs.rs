@@ -20,6 +20,8 @@ pub(crate) struct Needs {
     pub all_names: bool,
     seen: BTreeSet<String>,
     made: BTreeSet<String>,
+    /// A command before may have made any field.
+    lenient: bool,
 }
 
 impl Needs {
@@ -57,7 +59,8 @@ impl Needs {
             self.all_names = true;
             self.all_columns = true;
         } else if !self.made.contains(name) && self.seen.insert(name.to_owned()) {
-            self.named.push((name.to_owned(), Some(span)));
+            let place = (!self.lenient).then_some(span);
+            self.named.push((name.to_owned(), place));
         }
     }
 
@@ -157,16 +160,37 @@ impl Needs {
                 fields.iter().for_each(|name| self.field(name));
                 sort.iter().for_each(|key| self.field(&key.field));
             }
-            CommandKind::Join(join) => join.fields.iter().for_each(|name| self.field(name)),
+            CommandKind::Join(join) => {
+                if join.fields.is_empty() {
+                    // Any field may be one that both sides have.
+                    self.all_columns = true;
+                    self.all_names = true;
+                }
+                join.fields.iter().for_each(|name| self.field(name));
+                self.lenient = true;
+            }
+            CommandKind::Appendpipe(subpipeline) => {
+                let mut inner = self.clone();
+                for command in &subpipeline.commands {
+                    if inner.command(&command.kind, knowledge) {
+                        break;
+                    }
+                }
+                // What it makes is not there in the other rows.
+                self.named = inner.named;
+                self.seen = inner.seen;
+                self.all_columns |= inner.all_columns;
+                self.all_names |= inner.all_names;
+                self.lenient = true;
+            }
+            CommandKind::Append(_) | CommandKind::Inputlookup { .. } => self.lenient = true,
             CommandKind::Tstats(_)
             | CommandKind::From { .. }
-            | CommandKind::Inputlookup { .. }
             | CommandKind::Fields { keep: false, .. }
             | CommandKind::Head(_)
             | CommandKind::Tail(_)
             | CommandKind::Reverse
-            | CommandKind::Append(_)
-            | CommandKind::Appendpipe(_)
+            | CommandKind::Outputlookup(_)
             | CommandKind::Unsupported { .. } => {}
         }
         false
@@ -227,6 +251,56 @@ impl Needs {
 
     fn expr(&mut self, expr: &Expr) {
         visit_fields(expr, &mut |name, span| self.text(name, span));
+    }
+}
+
+/// Every pipeline of a search that reads events or lookups, the outer one first, with what each needs of its events.
+pub(crate) fn sources(pipeline: &Pipeline, knowledge: &Knowledge) -> Vec<(Pipeline, Needs)> {
+    let mut found = Vec::new();
+    add_sources(pipeline, knowledge, &mut found);
+    found
+}
+
+fn add_sources(pipeline: &Pipeline, knowledge: &Knowledge, found: &mut Vec<(Pipeline, Needs)>) {
+    found.push((pipeline.clone(), Needs::of(pipeline, knowledge)));
+    add_inner_sources(pipeline, knowledge, found);
+}
+
+fn add_inner_sources(
+    pipeline: &Pipeline,
+    knowledge: &Knowledge,
+    found: &mut Vec<(Pipeline, Needs)>,
+) {
+    for command in &pipeline.commands {
+        match &command.kind {
+            CommandKind::Search(expr) => clause_sources(expr, knowledge, found),
+            CommandKind::Tstats(tstats) => {
+                if let Some(filter) = &tstats.filter {
+                    clause_sources(filter, knowledge, found);
+                }
+            }
+            CommandKind::Inputlookup {
+                filter: Some(filter),
+                ..
+            } => clause_sources(filter, knowledge, found),
+            CommandKind::Join(join) => add_sources(&join.subsearch, knowledge, found),
+            CommandKind::Append(subsearch) => add_sources(subsearch, knowledge, found),
+            // It reads the rows before it; only what stands in it may read more.
+            CommandKind::Appendpipe(inner) => add_inner_sources(inner, knowledge, found),
+            _ => {}
+        }
+    }
+}
+
+fn clause_sources(expr: &SearchExpr, knowledge: &Knowledge, found: &mut Vec<(Pipeline, Needs)>) {
+    match expr {
+        SearchExpr::And(all) | SearchExpr::Or(all) => {
+            all.iter()
+                .for_each(|expr| clause_sources(expr, knowledge, found));
+        }
+        SearchExpr::Not(inner) => clause_sources(inner, knowledge, found),
+        SearchExpr::Subsearch(pipeline) => add_sources(pipeline, knowledge, found),
+        SearchExpr::Compare { .. } | SearchExpr::In { .. } | SearchExpr::Term(_) => {}
     }
 }
 

@@ -105,6 +105,8 @@ pub enum CommandKind {
         /// `max=`, if given.
         max: Option<u64>,
     },
+    /// `outputlookup`.
+    Outputlookup(Outputlookup),
     /// `rex`.
     Rex(Rex),
     /// `regex [field] (=|!=) "pattern"`.
@@ -477,6 +479,21 @@ pub enum LookupOutput {
     Overwrite(Vec<(Name, Name)>),
     /// `OUTPUTNEW`: (column, field); fields that have a value keep it.
     KeepExisting(Vec<(Name, Name)>),
+}
+
+/// `outputlookup`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outputlookup {
+    /// Name of the lookup or CSV file.
+    pub lookup: Name,
+    /// `append=`: keep the rows that are there.
+    pub append: bool,
+    /// `override_if_empty=`, default true: no rows empty the lookup.
+    pub override_if_empty: bool,
+    /// `key_field=`: a row with a key that is there replaces that row.
+    pub key_field: Option<Name>,
+    /// `max=`, if given.
+    pub max: Option<u64>,
 }
 
 /// `rex`.

@@ -61,6 +61,20 @@ impl Display for Command {
                     .as_ref()
                     .map_or(Ok(()), |filter| write!(f, " where {filter}"))
             }
+            CommandKind::Outputlookup(output) => {
+                write!(
+                    f,
+                    " append={} override_if_empty={}",
+                    output.append, output.override_if_empty
+                )?;
+                if let Some(key) = &output.key_field {
+                    write!(f, " key_field={}", quoted(&key.text))?;
+                }
+                if let Some(max) = output.max {
+                    write!(f, " max={max}")?;
+                }
+                write!(f, " {}", quoted(&output.lookup.text))
+            }
             CommandKind::Rex(rex) => rex.fmt(f),
             CommandKind::Regex {
                 field,
