@@ -1,6 +1,7 @@
 //! Functions that commands need besides those of eval: bins, extraction, sort keys.
 
 pub(crate) mod bins;
+pub(crate) mod documents;
 pub(crate) mod extract;
 pub(crate) mod order;
 pub(crate) mod refs;

@@ -27,7 +27,7 @@ impl Planner<'_> {
         let added: Vec<String> = right
             .names()
             .into_iter()
-            .filter(|name| !keys.contains(name) && !(name.starts_with('_') && left.has(name)))
+            .filter(|name| !(keys.contains(name) || name.starts_with('_') && left.has(name)))
             .collect();
         let unmatched = keys.is_empty() || keys.iter().any(|key| !left.has(key) || !right.has(key));
         if unmatched {

@@ -159,6 +159,7 @@ impl Planner<'_> {
             open: false,
         };
         if let Some(filter) = filter {
+            let filter = &self.resolve_clause(filter)?;
             match fold(filter, &rows, &self.context)? {
                 Folded::Known(true) => {}
                 Folded::Known(false) => {

@@ -4,22 +4,28 @@
 //! events a row comes from, `__time` keeps the time of the event for the order of results when `_time` is gone.
 
 mod bin;
+mod chart;
 mod combine;
 mod convert;
 mod dedup;
+mod documents;
 mod events;
 mod eventstats;
 mod fields;
 mod lookup;
 mod model;
+mod multivalue;
 mod mvexpand;
 pub(crate) mod needs;
 mod rename;
+mod repeat;
 mod rex;
 mod sort;
 mod stage;
 mod stats;
 mod streamstats;
+mod subsearch;
+mod transaction;
 mod tstats;
 
 use std::collections::BTreeMap;
@@ -36,7 +42,7 @@ use datafusion::scalar::ScalarValue;
 use crate::expr::{EvalContext, ExprError, Fields, Typed, plan_expr, plan_predicate};
 use crate::knowledge::Knowledge;
 use crate::syntax::Diagnostic;
-use crate::syntax::ast::{self, Command, CommandKind, Pipeline, Span};
+use crate::syntax::ast::{self, Arguments, Command, CommandKind, Pipeline, Simple, Span};
 pub(crate) use events::{TypeInfo, TypeInfos, did_you_mean};
 use needs::Needs;
 pub(crate) use rex::group_names;
@@ -267,6 +273,8 @@ pub(crate) struct Planner<'a> {
     /// Lookups that a search that is only checked would write.
     pub made_lookups: BTreeMap<String, Arc<LookupTable>>,
     pub names_given: usize,
+    /// What the commands behind the one that is planned need.
+    pub later: Needs,
     pub warnings: Vec<Diagnostic>,
     pub event_types: Vec<EventType>,
 }
@@ -313,6 +321,7 @@ impl<'a> Planner<'a> {
             pending: None,
             made_lookups: BTreeMap::new(),
             names_given: 0,
+            later: Needs::default(),
             warnings: Vec::new(),
             event_types: Vec::new(),
         }
@@ -369,6 +378,10 @@ impl<'a> Planner<'a> {
                 max,
                 ..
             } => self.inputlookup(lookup, filter.as_ref(), *max, first.span)?,
+            CommandKind::Simple(Simple::Makeresults, arguments) => {
+                self.makeresults(arguments, first.span)?
+            }
+            CommandKind::Union(all) => self.union_all(all, first.span)?,
             _ => {
                 return Err(diagnostic(
                     first.span,
@@ -385,7 +398,10 @@ impl<'a> Planner<'a> {
 
     /// Passes rows through commands.
     fn commands(&mut self, mut rows: Rows, commands: &[Command]) -> Result<Rows> {
-        for command in commands {
+        for (index, command) in commands.iter().enumerate() {
+            if matches!(command.kind, CommandKind::Simple(..)) {
+                self.later = Needs::of_commands(&commands[index + 1..], self.knowledge);
+            }
             rows = self.command(rows, command)?;
         }
         Ok(rows)
@@ -452,7 +468,67 @@ impl<'a> Planner<'a> {
             CommandKind::Append(subsearch) => self.append(rows, subsearch, span),
             CommandKind::Appendpipe(subpipeline) => self.appendpipe(rows, subpipeline, span),
             CommandKind::Outputlookup(output) => self.outputlookup(rows, output, span),
+            CommandKind::Simple(simple, arguments) => {
+                self.simple(rows, command, *simple, arguments)
+            }
+            CommandKind::Return(given) => self.return_rows(rows, given, span),
+            CommandKind::Foreach(foreach) => self.foreach(rows, foreach, span),
+            CommandKind::Replace(replace) => self.replace(rows, replace, span),
+            CommandKind::Map(map) => self.map(rows, map, span),
+            CommandKind::Transaction(transaction) => self.transaction(rows, transaction, span),
+            CommandKind::Chart(chart) => self.chart(rows, chart, span),
+            CommandKind::Union(all) => {
+                let more = self.union_all(all, span)?;
+                self.below(rows, more, span)
+            }
             CommandKind::Unsupported { .. } => Err(diagnostic(
+                span,
+                format!(
+                    "the command `{}` is not run by this version of Crabwalk",
+                    command.name
+                ),
+            )),
+        }
+    }
+
+    fn simple(
+        &mut self,
+        rows: Rows,
+        command: &Command,
+        simple: Simple,
+        arguments: &Arguments,
+    ) -> Result<Rows> {
+        use crate::ops::documents::Format as Form;
+        let span = command.span;
+        let first = arguments.fields.first().map(|name| name.text.as_str());
+        match simple {
+            Simple::Addtotals => self.addtotals(rows, arguments, span),
+            Simple::Extract => {
+                let form = Form::Pairs {
+                    pair: arguments.option("pairdelim").map(str::to_owned),
+                    key: arguments.option("kvdelim").map(str::to_owned),
+                };
+                self.document(rows, "_raw", &form, "", span)
+            }
+            Simple::Format => self.format(rows, span),
+            Simple::Fromjson => {
+                let prefix = arguments.option("prefix").unwrap_or("").to_owned();
+                self.document(rows, first.unwrap_or("_raw"), &Form::Members, &prefix, span)
+            }
+            Simple::Makemv => self.makemv(rows, arguments, span),
+            Simple::Mvcombine => self.mvcombine(rows, arguments, span),
+            Simple::Nomv => self.nomv(rows, arguments, span),
+            Simple::Rare => self.top(rows, arguments, true, span),
+            Simple::Spath => self.spath(rows, arguments, span),
+            Simple::Top => self.top(rows, arguments, false, span),
+            Simple::Xmlkv => {
+                self.document(rows, first.unwrap_or("_raw"), &Form::Elements, "", span)
+            }
+            Simple::Makeresults => Err(diagnostic(
+                span,
+                "`makeresults` makes results of its own: it must stand first in a search",
+            )),
+            Simple::Iplocation | Simple::Multikv => Err(diagnostic(
                 span,
                 format!(
                     "the command `{}` is not run by this version of Crabwalk",

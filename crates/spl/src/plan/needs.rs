@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use crate::knowledge::Knowledge;
 use crate::syntax::ast::{
-    Aggregation, AggregationArgument, CommandKind, Expr, ExprKind, LookupOutput, Name, Pipeline,
-    RexAction, SearchExpr, Span,
+    Aggregation, AggregationArgument, Arguments, Command, CommandKind, Expr, ExprKind,
+    LookupOutput, Name, Pipeline, RexAction, SearchExpr, Simple, Span,
 };
 
 /// The fields of the events that a search reads.
@@ -27,8 +27,13 @@ pub(crate) struct Needs {
 impl Needs {
     /// Reads a search up to the command that no field of the events passes.
     pub fn of(pipeline: &Pipeline, knowledge: &Knowledge) -> Self {
+        Self::of_commands(&pipeline.commands, knowledge)
+    }
+
+    /// Reads some commands of a search.
+    pub fn of_commands(commands: &[Command], knowledge: &Knowledge) -> Self {
         let mut needs = Self::default();
-        for command in &pipeline.commands {
+        for command in commands {
             if needs.command(&command.kind, knowledge) {
                 return needs;
             }
@@ -59,7 +64,7 @@ impl Needs {
             self.all_names = true;
             self.all_columns = true;
         } else if !self.made.contains(name) && self.seen.insert(name.to_owned()) {
-            let place = (!self.lenient).then_some(span);
+            let place = (!self.lenient && span != Span::default()).then_some(span);
             self.named.push((name.to_owned(), place));
         }
     }
@@ -183,6 +188,58 @@ impl Needs {
                 self.all_names |= inner.all_names;
                 self.lenient = true;
             }
+            CommandKind::Simple(simple, arguments) => return self.simple(*simple, arguments),
+            CommandKind::Return(given) => {
+                given
+                    .fields
+                    .iter()
+                    .for_each(|(_, field, _)| self.field(field));
+                return true;
+            }
+            CommandKind::Foreach(foreach) => {
+                foreach.fields.iter().for_each(|name| self.field(name));
+                // The template with the first name, to see what else it reads and makes.
+                let name = foreach.fields.first().map_or("", |name| &name.text);
+                let template =
+                    super::repeat::expand(&foreach.template.text, &name.replace('*', "_"), &[]);
+                self.lenient = true;
+                let template = format!("| {}", template.trim_start_matches('|'));
+                if let Ok(pipeline) = crate::syntax::parse_without_macros(&template) {
+                    for command in &pipeline.commands {
+                        self.command(&command.kind, knowledge);
+                    }
+                }
+            }
+            CommandKind::Replace(replace) => {
+                replace.fields.iter().for_each(|name| self.field(name));
+            }
+            CommandKind::Map(map) => {
+                let mut rest = map.search.text.as_str();
+                while let Some((_, after)) = rest.split_once('$') {
+                    rest = after;
+                    if let Some((name, behind)) = after.split_once('$')
+                        && !name.is_empty()
+                        && !name.contains(char::is_whitespace)
+                    {
+                        self.text(name, map.search.span);
+                        rest = behind;
+                    }
+                }
+                return true;
+            }
+            CommandKind::Transaction(transaction) => {
+                transaction.fields.iter().for_each(|name| self.field(name));
+                let clauses = transaction.starts.iter().chain(&transaction.ends);
+                clauses.for_each(|clause| self.search(clause));
+                self.make("duration");
+                self.make("eventcount");
+            }
+            CommandKind::Chart(chart) => {
+                self.aggregations(&chart.aggregations);
+                chart.by.iter().for_each(|name| self.field(name));
+                return true;
+            }
+            CommandKind::Union(_) => self.lenient = true,
             CommandKind::Append(_) | CommandKind::Inputlookup { .. } => self.lenient = true,
             CommandKind::Tstats(_)
             | CommandKind::From { .. }
@@ -192,6 +249,60 @@ impl Needs {
             | CommandKind::Reverse
             | CommandKind::Outputlookup(_)
             | CommandKind::Unsupported { .. } => {}
+        }
+        false
+    }
+
+    fn simple(&mut self, simple: Simple, arguments: &Arguments) -> bool {
+        let first = arguments.fields.first().map_or("_raw", |name| &name.text);
+        match simple {
+            Simple::Spath => {
+                self.text(arguments.option("input").unwrap_or("_raw"), Span::default());
+                let path = arguments
+                    .option("path")
+                    .or_else(|| arguments.fields.first().map(|name| name.text.as_str()));
+                match path {
+                    Some(path) => self.make(arguments.option("output").unwrap_or(path)),
+                    None => self.lenient = true,
+                }
+            }
+            Simple::Fromjson | Simple::Xmlkv => {
+                self.text(first, Span::default());
+                self.lenient = true;
+            }
+            Simple::Extract | Simple::Multikv => {
+                self.text("_raw", Span::default());
+                self.lenient = true;
+            }
+            Simple::Iplocation => {
+                arguments.fields.iter().for_each(|name| self.field(name));
+                let prefix = arguments.option("prefix").unwrap_or("");
+                for name in ["City", "Country", "Region", "lat", "lon"] {
+                    self.make(&format!("{prefix}{name}"));
+                }
+                self.lenient = true;
+            }
+            Simple::Makemv | Simple::Nomv => {
+                arguments.fields.iter().for_each(|name| self.field(name));
+            }
+            Simple::Mvcombine => {
+                // Rows are compared by all their fields.
+                self.all_columns = true;
+            }
+            Simple::Addtotals => {
+                if arguments.fields.is_empty() {
+                    self.all_columns = true;
+                }
+                arguments.fields.iter().for_each(|name| self.field(name));
+                self.make(arguments.option("fieldname").unwrap_or("Total"));
+            }
+            Simple::Top | Simple::Rare => {
+                let fields = arguments.fields.iter().chain(&arguments.by);
+                fields.for_each(|name| self.field(name));
+                return true;
+            }
+            Simple::Format => self.all_columns = true,
+            Simple::Makeresults => {}
         }
         false
     }
@@ -285,6 +396,21 @@ fn add_inner_sources(
             } => clause_sources(filter, knowledge, found),
             CommandKind::Join(join) => add_sources(&join.subsearch, knowledge, found),
             CommandKind::Append(subsearch) => add_sources(subsearch, knowledge, found),
+            CommandKind::Union(all) => {
+                all.iter()
+                    .for_each(|one| add_sources(one, knowledge, found));
+            }
+            CommandKind::Map(map) => {
+                // Whatever is put in the places of `$field$`.
+                let text = super::repeat::fill(&map.search.text, |_| Some("*".to_owned()));
+                if let Ok(pipeline) = crate::syntax::parse(&text, &knowledge.macros) {
+                    add_sources(&pipeline, knowledge, found);
+                }
+            }
+            CommandKind::Transaction(transaction) => {
+                let clauses = transaction.starts.iter().chain(&transaction.ends);
+                clauses.for_each(|clause| clause_sources(clause, knowledge, found));
+            }
             // It reads the rows before it; only what stands in it may read more.
             CommandKind::Appendpipe(inner) => add_inner_sources(inner, knowledge, found),
             _ => {}

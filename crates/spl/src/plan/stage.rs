@@ -17,7 +17,7 @@ use datafusion::logical_expr::{LogicalPlanBuilder, SortExpr};
 
 use super::{Order, Planner, Result, Rows, at, column, diagnostic, is_hidden};
 use crate::syntax::ast::{Outputlookup, Span};
-use crate::value::{display_value, display_values};
+use crate::value::display_values;
 
 /// Lookups that searches of a run have written, by name without `.csv`.
 pub(crate) type StoredLookups = Mutex<BTreeMap<String, Arc<LookupTable>>>;
@@ -114,6 +114,29 @@ impl Staged {
         })
     }
 
+    /// The rows with one more column.
+    pub fn rows_with(
+        &self,
+        name: &str,
+        values: ArrayRef,
+    ) -> std::result::Result<Rows, DataFusionError> {
+        let schema = self.batch.schema();
+        let mut fields: Vec<Field> = schema
+            .fields()
+            .iter()
+            .map(|field| field.as_ref().clone())
+            .collect();
+        fields.push(Field::new(name, values.data_type().clone(), true));
+        let mut columns: Vec<ArrayRef> = self.batch.columns().to_vec();
+        columns.push(values);
+        let more = Self {
+            batch: RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?,
+            open: self.open,
+            place: self.place.clone(),
+        };
+        more.rows()
+    }
+
     /// Writes the rows as a lookup.
     pub fn store(&self, output: &Outputlookup, before: Option<&LookupTable>) -> LookupTable {
         let name = lookup_name(&output.lookup.text);
@@ -161,18 +184,6 @@ impl Staged {
             columns,
             rows: all,
         }
-    }
-
-    /// The number of rows with a value, for each column.
-    pub fn filled(&self, name: &str) -> usize {
-        self.batch.column_by_name(name).map_or(0, |column| {
-            (0..column.len())
-                .filter(|row| {
-                    display_value(column, *row).is_some()
-                        || !display_values(column, *row).is_empty()
-                })
-                .count()
-        })
     }
 }
 
