@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::knowledge::Knowledge;
 use crate::syntax::ast::{
-    Aggregation, AggregationArgument, Arguments, Command, CommandKind, Expr, ExprKind,
+    Aggregation, AggregationArgument, Arguments, ByField, Command, CommandKind, Expr, ExprKind,
     LookupOutput, Name, Pipeline, RexAction, SearchExpr, Simple, Span,
 };
 
@@ -356,13 +356,82 @@ impl Needs {
                     self.all_columns = true;
                 }
             }
-            SearchExpr::Subsearch(_) => {}
+            // Its rows are compared with fields of these names.
+            SearchExpr::Subsearch(pipeline) => match outputs(pipeline) {
+                Some(names) => names
+                    .iter()
+                    .for_each(|name| self.text(name, Span::default())),
+                None => self.all_columns = true,
+            },
         }
     }
 
     fn expr(&mut self, expr: &Expr) {
         visit_fields(expr, &mut |name, span| self.text(name, span));
     }
+}
+
+/// The names of a search's columns, if its text tells.
+pub(crate) fn outputs(pipeline: &Pipeline) -> Option<Vec<String>> {
+    let mut known: Option<Vec<String>> = None;
+    for command in &pipeline.commands {
+        let texts = |names: &[Name]| {
+            let exact = names.iter().all(|name| !name.text.contains('*'));
+            exact.then(|| names.iter().map(|name| name.text.clone()).collect())
+        };
+        let grouped = |by: &[ByField], aggregations: &[Aggregation]| {
+            let names: Vec<Name> = by
+                .iter()
+                .map(|by| by.field.clone())
+                .chain(aggregations.iter().map(|one| one.output.clone()))
+                .collect();
+            texts(&names)
+        };
+        match &command.kind {
+            CommandKind::Table(names)
+            | CommandKind::Fields {
+                keep: true,
+                fields: names,
+            } => known = texts(names),
+            CommandKind::Stats(stats) => known = grouped(&stats.by, &stats.aggregations),
+            CommandKind::Tstats(tstats) => known = grouped(&tstats.by, &tstats.aggregations),
+            CommandKind::Return(given) => {
+                let bare = given.fields.iter().any(|(_, _, bare)| *bare);
+                let names: Vec<Name> = given.fields.iter().map(|(name, ..)| name.clone()).collect();
+                known = if bare { None } else { texts(&names) };
+            }
+            CommandKind::Rename(pairs) => {
+                for (from, to) in pairs {
+                    for name in known.iter_mut().flatten() {
+                        if let Some(new) = super::stats::renamed(name, from, to) {
+                            *name = new;
+                        }
+                    }
+                }
+            }
+            CommandKind::Eval(assignments) => {
+                if let Some(known) = &mut known {
+                    known.extend(assignments.iter().map(|(name, _)| name.text.clone()));
+                }
+            }
+            CommandKind::Search(_)
+            | CommandKind::Where(_)
+            | CommandKind::Sort { .. }
+            | CommandKind::Dedup { .. }
+            | CommandKind::Head(_)
+            | CommandKind::Tail(_)
+            | CommandKind::Reverse
+            | CommandKind::Regex { .. }
+            | CommandKind::Mvexpand { .. }
+            | CommandKind::Fields { keep: false, .. } => {}
+            _ => known = None,
+        }
+    }
+    known.filter(|names| {
+        !names
+            .iter()
+            .any(|name| matches!(name.as_str(), "search" | "query"))
+    })
 }
 
 /// Every pipeline of a search that reads events or lookups, the outer one first, with what each needs of its events.

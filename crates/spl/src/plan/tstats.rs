@@ -129,7 +129,11 @@ fn filter_fields(expr: &SearchExpr, named: &mut Vec<(String, Span)>) {
                 named.push((field.text.clone(), field.span));
             }
         }
-        SearchExpr::Term(_) | SearchExpr::Subsearch(_) => {}
+        SearchExpr::Subsearch(pipeline) => {
+            let names = super::needs::outputs(pipeline).unwrap_or_default();
+            named.extend(names.into_iter().map(|name| (name, pipeline.span)));
+        }
+        SearchExpr::Term(_) => {}
     }
 }
 
