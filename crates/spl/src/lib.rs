@@ -19,6 +19,6 @@ pub mod value;
 
 pub use demand::demand;
 pub use engine::{Engine, EngineOptions, Results, Row};
-pub use knowledge::Knowledge;
+pub use knowledge::{Knowledge, Locations};
 pub use search::{Search, SearchError};
 pub use syntax::Diagnostic;

@@ -622,7 +622,7 @@ impl Planner<'_> {
             };
             let mut names: Vec<String> = needs
                 .names()
-                .filter(|name| !name.starts_with('_') || *name == "_raw")
+                .filter(|name| !name.starts_with('_') || matches!(*name, "_raw" | "_value"))
                 .map(str::to_owned)
                 .collect();
             if needs.all_columns {

@@ -12,8 +12,10 @@ mod documents;
 mod events;
 mod eventstats;
 mod fields;
+mod iplocation;
 mod lookup;
 mod model;
+mod mstats;
 mod multivalue;
 mod mvexpand;
 pub(crate) mod needs;
@@ -371,6 +373,7 @@ impl<'a> Planner<'a> {
         let mut rows = match &first.kind {
             CommandKind::Search(expr) => self.raw_search(expr, &needs, first.span)?,
             CommandKind::Tstats(tstats) => self.tstats(tstats, first.span)?,
+            CommandKind::Mstats(mstats) => self.mstats(mstats, first.span)?,
             CommandKind::From { kind, name } => self.from(kind, name, &needs)?,
             CommandKind::Inputlookup {
                 lookup,
@@ -443,13 +446,15 @@ impl<'a> Planner<'a> {
             CommandKind::Tail(count) => self.tail(rows, *count, span),
             CommandKind::Reverse => self.reverse(rows, span),
             CommandKind::Mvexpand { field, limit } => self.mvexpand(rows, field, *limit, span),
-            CommandKind::Tstats(_) | CommandKind::From { .. } => Err(diagnostic(
-                span,
-                format!(
-                    "`{}` makes results of its own: it must stand first in a search",
-                    command.name
-                ),
-            )),
+            CommandKind::Tstats(_) | CommandKind::Mstats(_) | CommandKind::From { .. } => {
+                Err(diagnostic(
+                    span,
+                    format!(
+                        "`{}` makes results of its own: it must stand first in a search",
+                        command.name
+                    ),
+                ))
+            }
             CommandKind::Inputlookup {
                 append: true,
                 lookup,
@@ -528,7 +533,8 @@ impl<'a> Planner<'a> {
                 span,
                 "`makeresults` makes results of its own: it must stand first in a search",
             )),
-            Simple::Iplocation | Simple::Multikv => Err(diagnostic(
+            Simple::Iplocation => self.iplocation(rows, arguments, span),
+            Simple::Multikv => Err(diagnostic(
                 span,
                 format!(
                     "the command `{}` is not run by this version of Crabwalk",
@@ -661,6 +667,13 @@ pub(crate) fn reads(
                 (None, Some(_)) => Reads::Nothing,
                 (None, None) => columns(tstats::fields_read(stats, None)),
             }
+        }
+        CommandKind::Mstats(mstats) => {
+            // Only what has metrics is read.
+            if info.event_type.is_windows() && !info.can_have("metric_name") {
+                return Reads::Nothing;
+            }
+            columns(mstats::fields_read(mstats))
         }
         CommandKind::From { kind, name } if kind == "datamodel" => {
             let Some(node) = knowledge.models.node(&name.text) else {

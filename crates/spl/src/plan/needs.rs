@@ -242,6 +242,7 @@ impl Needs {
             CommandKind::Union(_) => self.lenient = true,
             CommandKind::Append(_) | CommandKind::Inputlookup { .. } => self.lenient = true,
             CommandKind::Tstats(_)
+            | CommandKind::Mstats(_)
             | CommandKind::From { .. }
             | CommandKind::Fields { keep: false, .. }
             | CommandKind::Head(_)
@@ -395,6 +396,9 @@ pub(crate) fn outputs(pipeline: &Pipeline) -> Option<Vec<String>> {
             } => known = texts(names),
             CommandKind::Stats(stats) => known = grouped(&stats.by, &stats.aggregations),
             CommandKind::Tstats(tstats) => known = grouped(&tstats.by, &tstats.aggregations),
+            CommandKind::Mstats(mstats) => {
+                known = grouped(&mstats.stats.by, &mstats.stats.aggregations);
+            }
             CommandKind::Return(given) => {
                 let bare = given.fields.iter().any(|(_, _, bare)| *bare);
                 let names: Vec<Name> = given.fields.iter().map(|(name, ..)| name.clone()).collect();
@@ -456,6 +460,11 @@ fn add_inner_sources(
             CommandKind::Search(expr) => clause_sources(expr, knowledge, found),
             CommandKind::Tstats(tstats) => {
                 if let Some(filter) = &tstats.filter {
+                    clause_sources(filter, knowledge, found);
+                }
+            }
+            CommandKind::Mstats(mstats) => {
+                if let Some(filter) = &mstats.stats.filter {
                     clause_sources(filter, knowledge, found);
                 }
             }

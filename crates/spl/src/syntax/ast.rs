@@ -60,6 +60,8 @@ pub enum CommandKind {
     Search(SearchExpr),
     /// `tstats`.
     Tstats(Tstats),
+    /// `mstats`.
+    Mstats(Mstats),
     /// `stats`.
     Stats(Stats),
     /// `eventstats`.
@@ -380,6 +382,15 @@ impl Tstats {
             .find(|(name, _)| name.text == "fillnull_value")
             .map(|(_, value)| value.as_str())
     }
+}
+
+/// `mstats`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Mstats {
+    /// Options, aggregations, filter and groups; it has no data model.
+    pub stats: Tstats,
+    /// `span=`: with it, results are by time.
+    pub span: Option<BinSpan>,
 }
 
 /// `stats` and `eventstats`.

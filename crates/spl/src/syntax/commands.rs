@@ -40,6 +40,7 @@ const COMMANDS: &[&str] = &[
     "makeresults",
     "map",
     "multikv",
+    "mstats",
     "multisearch",
     "mvcombine",
     "mvexpand",
@@ -133,7 +134,6 @@ const OTHER_COMMANDS: &[&str] = &[
     "meventcollect",
     "mpreview",
     "msearch",
-    "mstats",
     "mvreverse",
     "outlier",
     "outputcsv",
@@ -201,6 +201,7 @@ impl Parser<'_> {
         Ok(match name {
             "search" => CommandKind::Search(self.search_clause(false)?),
             "tstats" => CommandKind::Tstats(self.tstats()?),
+            "mstats" => CommandKind::Mstats(self.mstats()?),
             "stats" => CommandKind::Stats(self.stats(name, statistics::STATS_OPTIONS)?),
             "eventstats" => CommandKind::Eventstats(self.stats(name, statistics::STATS_OPTIONS)?),
             "streamstats" => CommandKind::Streamstats(self.streamstats()?),

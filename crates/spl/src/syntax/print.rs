@@ -26,6 +26,12 @@ impl Display for Command {
         match &self.kind {
             CommandKind::Search(search) => write!(f, " {search}"),
             CommandKind::Tstats(tstats) => tstats.fmt(f),
+            CommandKind::Mstats(mstats) => {
+                if let Some(span) = mstats.span {
+                    write!(f, " span={span}")?;
+                }
+                mstats.stats.fmt(f)
+            }
             CommandKind::Stats(stats) | CommandKind::Eventstats(stats) => stats.fmt(f),
             CommandKind::Streamstats(streamstats) => streamstats.fmt(f),
             CommandKind::Where(expr) => write!(f, " {expr}"),
