@@ -8,9 +8,10 @@ use crabwalk_sources::collect::{Columns, Demand};
 
 use crate::expr::EvalContext;
 use crate::knowledge::Knowledge;
-use crate::plan::needs::Needs;
+use crate::plan::needs::{Needs, sources};
 use crate::plan::{Reads, TypeInfos, reads};
 use crate::search::Search;
+use crate::syntax::ast::Pipeline;
 
 /// What the readers must decode so that these searches can run.
 ///
@@ -20,10 +21,8 @@ pub fn demand(searches: &[Search], knowledge: &Arc<Knowledge>) -> Box<dyn Demand
     let context = EvalContext { now: 0.0 };
     let wants = searches
         .iter()
-        .map(|search| Want {
-            needs: Needs::of(search.pipeline(), knowledge),
-            search: search.clone(),
-        })
+        .flat_map(|search| sources(search.pipeline(), knowledge))
+        .map(|(pipeline, needs)| Want { pipeline, needs })
         .collect();
     Box::new(SearchDemand {
         wants,
@@ -34,7 +33,7 @@ pub fn demand(searches: &[Search], knowledge: &Arc<Knowledge>) -> Box<dyn Demand
 }
 
 struct Want {
-    search: Search,
+    pipeline: Pipeline,
     needs: Needs,
 }
 
@@ -56,7 +55,7 @@ impl Demand for SearchDemand {
         let mut any = false;
         for want in &self.wants {
             match reads(
-                want.search.pipeline(),
+                &want.pipeline,
                 &want.needs,
                 &info,
                 &self.knowledge,

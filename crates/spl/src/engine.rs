@@ -1,10 +1,10 @@
 //! Runs searches.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use crabwalk_events::catalog::REF;
-use crabwalk_events::{Catalog, EventType};
+use crabwalk_events::{Catalog, EventType, LookupTable};
 use datafusion::arrow::array::{Array, AsArray, RecordBatch};
 use datafusion::arrow::datatypes::{DataType, UInt64Type};
 use datafusion::execution::context::SessionContext;
@@ -16,7 +16,9 @@ use futures::future::BoxFuture;
 
 use crate::expr::EvalContext;
 use crate::knowledge::Knowledge;
-use crate::plan::{Planner, TypeInfos, is_hidden};
+use crate::plan::{
+    Planned, Planner, Staged, Step, StoredLookups, TypeInfos, is_hidden, lookup_name,
+};
 use crate::search::{Search, SearchError};
 use crate::syntax::Diagnostic;
 use crate::value::display_values;
@@ -36,6 +38,7 @@ pub struct Engine {
     knowledge: Arc<Knowledge>,
     types: TypeInfos,
     context: EvalContext,
+    stored: StoredLookups,
     session: SessionContext,
 }
 
@@ -54,6 +57,7 @@ impl Engine {
             knowledge,
             types: TypeInfos::default(),
             context: EvalContext { now: options.now },
+            stored: StoredLookups::default(),
             session,
         }
     }
@@ -63,12 +67,31 @@ impl Engine {
         &self.catalog
     }
 
-    /// The plan of a search as DataFusion shows it.
+    /// The lookups that searches of this engine have written with `outputlookup`, by name without `.csv`. Later searches
+    /// of the same engine see them; nothing is written to disk.
+    pub fn stored_lookups(&self) -> BTreeMap<String, Arc<LookupTable>> {
+        self.stored
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Sets a lookup as `outputlookup` does, such as one that an earlier run has written.
+    pub fn store_lookup(&self, table: Arc<LookupTable>) {
+        let name = lookup_name(&table.definition.name).to_owned();
+        self.stored
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(name, table);
+    }
+
+    /// The plan of a search as DataFusion shows it. What would be run first (subsearches in search clauses, the rows for
+    /// `map`, …) is left open.
     ///
     /// # Errors
     /// What is wrong with the search.
     pub fn explain(&self, search: &Search) -> Result<String, SearchError> {
-        let planned = self.plan(search)?;
+        let planned = self.plan_unrun(search)?;
         Ok(planned.plan().display_indent().to_string())
     }
 
@@ -77,13 +100,66 @@ impl Engine {
     /// # Errors
     /// What is wrong with the search.
     pub fn check(&self, search: &Search) -> Result<Vec<Diagnostic>, SearchError> {
-        self.plan(search).map(|planned| planned.warnings)
+        self.plan_unrun(search).map(|planned| planned.warnings)
     }
 
-    fn plan(&self, search: &Search) -> Result<crate::plan::Planned, SearchError> {
-        Planner::new(&self.catalog, &self.knowledge, &self.types, self.context)
-            .plan(search.pipeline())
-            .map_err(|diagnostic| search.error(vec![diagnostic]))
+    fn planner(&self) -> Planner<'_> {
+        Planner::new(
+            &self.catalog,
+            &self.knowledge,
+            &self.types,
+            self.context,
+            &self.stored,
+        )
+    }
+
+    fn plan_unrun(&self, search: &Search) -> Result<Planned, SearchError> {
+        match self.planner().plan(search.pipeline()) {
+            Ok(Step::Done(planned)) => Ok(*planned),
+            Ok(Step::First(_)) => {
+                Err(search.failure("rows were asked for although nothing is run".to_owned()))
+            }
+            Err(diagnostic) => Err(search.error(vec![diagnostic])),
+        }
+    }
+
+    /// Plans a search; what has to be run first is run.
+    async fn plan(&self, search: &Search) -> Result<Planned, SearchError> {
+        let failed = |error: datafusion::error::DataFusionError| {
+            search.failure(format!("the search failed: {}", error.strip_backtrace()))
+        };
+        let mut staged: Vec<Arc<Staged>> = Vec::new();
+        loop {
+            let step = self
+                .planner()
+                .with_stages(&staged)
+                .plan(search.pipeline())
+                .map_err(|diagnostic| search.error(vec![diagnostic]))?;
+            let pending = match step {
+                Step::Done(planned) => return Ok(*planned),
+                Step::First(pending) => pending,
+            };
+            let batches = if pending.rows.empty {
+                Vec::new()
+            } else {
+                self.collect(pending.rows.plan.clone())
+                    .await
+                    .map_err(failed)?
+            };
+            let stage = Staged::new(&pending.rows, &batches, staged.len()).map_err(failed)?;
+            if let Some(output) = &pending.output {
+                let name = lookup_name(&output.lookup.text);
+                let mut stored = self.stored.lock().unwrap_or_else(PoisonError::into_inner);
+                let before = stored
+                    .get(name)
+                    .or_else(|| self.knowledge.lookups.get(name))
+                    .or_else(|| self.knowledge.lookups.get(&output.lookup.text))
+                    .cloned();
+                let table = stage.store(output, before.as_deref());
+                stored.insert(name.to_owned(), Arc::new(table));
+            }
+            staged.push(Arc::new(stage));
+        }
     }
 
     /// Runs a search.
@@ -92,7 +168,7 @@ impl Engine {
     /// What is wrong with the search, or why it failed.
     pub fn run<'a>(&'a self, search: &'a Search) -> BoxFuture<'a, Result<Results, SearchError>> {
         async move {
-            let planned = self.plan(search)?;
+            let planned = self.plan(search).await?;
             let batches = if planned.rows.empty {
                 Vec::new()
             } else {
@@ -120,7 +196,7 @@ impl Engine {
 }
 
 /// The columns to show, in order. Of a search that shows all fields, those that have a value in some row.
-fn visible_columns(planned: &crate::plan::Planned, batches: &[RecordBatch]) -> Vec<String> {
+fn visible_columns(planned: &Planned, batches: &[RecordBatch]) -> Vec<String> {
     let mut columns = planned.rows.names();
     if planned.rows.open {
         columns.retain(|name| {

@@ -1,6 +1,8 @@
 //! What a search may refer to besides events: macros, field mappings, data models, lookups, assets and identities.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use crabwalk_events::{Assets, DataModels, FieldMappings, LookupTable};
@@ -20,4 +22,13 @@ pub struct Knowledge {
     pub lookups: BTreeMap<String, Arc<LookupTable>>,
     /// Assets and identities.
     pub assets: Assets,
+    /// Where addresses are, for `iplocation`; without it that command gives empty fields and a warning.
+    pub locations: Option<Arc<dyn Locations>>,
+}
+
+/// A database of where IP addresses are.
+pub trait Locations: fmt::Debug + Send + Sync {
+    /// A field of `iplocation` for an address: `City`, `Country`, `Region`, `lat`, `lon` (degrees), `Continent`,
+    /// `MetroCode` or `Timezone`. `None` where the database does not say.
+    fn find(&self, address: IpAddr, field: &str) -> Option<String>;
 }

@@ -10,6 +10,7 @@ mod enrich;
 pub mod expr;
 pub mod functions;
 mod knowledge;
+mod locations;
 mod ops;
 mod plan;
 mod raw;
@@ -19,6 +20,7 @@ pub mod value;
 
 pub use demand::demand;
 pub use engine::{Engine, EngineOptions, Results, Row};
-pub use knowledge::Knowledge;
+pub use knowledge::{Knowledge, Locations};
+pub use locations::{LocationFile, LocationFileError};
 pub use search::{Search, SearchError};
 pub use syntax::Diagnostic;

@@ -304,12 +304,13 @@ fn shape_13_macros_in_map_wait_for_map() {
         r#"| map maxsearches=9 search="| tstats `summaries` count | search x=\"$y$\"" | head 1"#;
     let parsed = pipeline(text);
     assert_eq!(parsed.commands.len(), 2);
-    let CommandKind::Unsupported { arguments } = &parsed.commands[0].kind else {
-        panic!("map runs now?")
+    let CommandKind::Map(map) = &parsed.commands[0].kind else {
+        panic!("map has a form of its own")
     };
+    assert_eq!(map.max, 9);
     assert_eq!(
-        arguments,
-        r#"maxsearches=9 search="| tstats `summaries` count | search x=\"$y$\"""#
+        map.search.text,
+        r#"| tstats `summaries` count | search x="$y$""#
     );
 }
 
@@ -349,34 +350,25 @@ table!(shape_15_and_16_join_append, printed,
         r#"| search "a"=1 | append [| search "b"=2] | appendpipe [| stats count AS "count"]"#,
 );
 
-#[test]
-fn shapes_17_21_22_26_other_commands_are_known_and_skipped() {
-    for (command, arguments) in [
-        (
-            "transaction",
-            "user startswith=(a=1) endswith=\"b | c\" maxspan=180m",
-        ),
-        ("spath", "input=x output=y path=a{}.b"),
-        (
-            "foreach",
-            "a* [eval y=if(x=\"]|\", 1, '<<FIELD>>') | head 1]",
-        ),
-        ("makemv", "delim=\"|\" f"),
-        ("replace", "\"x*\" with * in f"),
-        ("iplocation", "prefix=p_ f"),
-        ("timechart", "limit=0 span=5m count"),
-        ("outputlookup", "append=t x"),
-    ] {
-        let parsed = pipeline(&format!("a=1 | {command} {arguments} | head 1"));
-        assert_eq!(parsed.commands.len(), 3, "{command}");
-        assert_eq!(
-            parsed.commands[1].kind,
-            CommandKind::Unsupported {
-                arguments: arguments.to_owned()
-            }
-        );
-    }
-}
+table!(shapes_17_21_22_26_other_commands, printed,
+    r#"| transaction user startswith=(a=1) endswith="b | c" MaxSpan=180m connected=f"# =>
+        "| transaction \"user\" startswith=(\"a\"=1) endswith=(\"b | c\") maxspan=10800 connected=false keepevicted=false",
+    "| spath input=x output=y path=a{}.b | spath \"c{}\"" =>
+        "| spath input=\"x\" output=\"y\" path=\"a{}.b\" | spath \"c{}\"",
+    r#"| foreach a* [eval y=if(x="]|", 1, '<<FIELD>>') | head 1] | head 2"# =>
+        r#"| foreach "a*" [eval y=if(x="]|", 1, '<<FIELD>>') | head 1] | head 2"#,
+    r#"| makemv delim="|" f | replace "x*" with * in f"# =>
+        "| makemv delim=\"|\" \"f\" | replace \"x*\" with \"*\" in \"f\"",
+    "| iplocation prefix=p_ f" => "| iplocation prefix=\"p_\" \"f\"",
+    "| timechart limit=0 span=5m count by x" =>
+        "| timechart limit=\"0\" span=5m count AS \"count\" by \"x\"",
+    "| chart count over a by b" => "| chart count AS \"count\" by \"a\", \"b\"",
+    "| outputlookup append=t x" => "| outputlookup append=true override_if_empty=true \"x\"",
+    "| top limit=3 a, b by c" => "| top limit=\"3\" \"a\", \"b\" by \"c\"",
+    "| return 3 a=b $c d" => "| return 3 \"a\"=\"b\", $\"c\"=\"c\", \"d\"=\"d\"",
+    "| union [search a=1] [| inputlookup x]" =>
+        "| union [| search \"a\"=1] [| inputlookup append=false \"x\"]",
+);
 
 table!(shape_18_aggregations, printed,
     r#"| stats count, min(_time) as first max(_time) AS "last seen" values(a.b) as annotations.x dc(user), c by host, src"# =>
@@ -757,6 +749,7 @@ const VALID: &[&str] = &[
     "`security` EventCode=4624 NOT user IN (\"*$\" a, b*) | bucket span=5m _time | stats dc(Computer) AS n by _time, IpAddress | where n > 30",
     "| tstats `summaries` count from datamodel=Endpoint.Processes where Processes.process=\"*\\\\\\\\*\" by Processes.dest _time span=1h | `strip(Processes)`",
     "a=1 | join type=outer a, b [| inputlookup x where y=1 | table f] | eval q=if(a=\"x\", 1, 'b.c') . \"z\", r=-2 | sort - n, a",
+    "| makeresults count=2 | spath input=x output=y path=a{}.b | foreach a* b [eval '<<FIELD>>'=1 | where x=\"]\"] | replace \"x*\" with y, in with z in f | map maxsearches=3 search=\"search a=$b$\" | transaction a startswith=(x=1 OR y) maxspan=5m | timechart limit=3 span=1h count by x | top 3 limit=2 a by b | return 2 a b=c $d | union [search a] [search b] | outputlookup append=t key_field=k x.csv",
     "| from datamodel:A.B | rex field=x \"(?<y>\\d+)\" | lookup t a as b OUTPUT c as d | dedup 2 c sortby -d | convert ctime(e) | fields - f*",
 ];
 

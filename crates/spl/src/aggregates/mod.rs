@@ -1,6 +1,6 @@
 //! SPL's aggregations that DataFusion has none for: over text that may be numbers, over multivalued fields, by time.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::sync::Arc;
 
 use datafusion::arrow::array::{
@@ -67,7 +67,7 @@ pub(crate) enum Kind {
     Refs,
 }
 
-#[derive(Debug, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Aggregate {
     kind: Kind,
     /// Whether the values are numbers, so that the result is one.
@@ -87,6 +87,33 @@ pub(crate) fn aggregate(kind: Kind, number: bool, args: Vec<Expr>) -> (Expr, Dat
 }
 
 impl Aggregate {
+    fn start(&self) -> Box<dyn Accumulator> {
+        match self.kind {
+            Kind::Refs => Box::new(Refs::default()),
+            Kind::Values | Kind::DistinctCount => Box::new(Distinct {
+                kind: self.kind,
+                seen: HashSet::new(),
+                bytes: 0,
+            }),
+            Kind::Min | Kind::Max => Box::new(Extreme {
+                largest: self.kind == Kind::Max,
+                number_result: self.number,
+                ..Extreme::default()
+            }),
+            Kind::Latest | Kind::Earliest => Box::new(AtTime {
+                latest: self.kind == Kind::Latest,
+                number_result: self.number,
+                found: None,
+            }),
+            kind => Box::new(Bag {
+                kind,
+                number_result: self.number,
+                values: Vec::new(),
+                bytes: 0,
+            }),
+        }
+    }
+
     fn output(&self) -> DataType {
         match self.kind {
             Kind::Values | Kind::List => list_type(),
@@ -115,30 +142,14 @@ impl AggregateUDFImpl for Aggregate {
     }
 
     fn accumulator(&self, _: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
-        Ok(match self.kind {
-            Kind::Refs => Box::new(Refs::default()),
-            Kind::Values | Kind::DistinctCount => Box::new(Distinct {
-                kind: self.kind,
-                seen: HashSet::new(),
-                bytes: 0,
-            }),
-            Kind::Min | Kind::Max => Box::new(Extreme {
-                largest: self.kind == Kind::Max,
-                number_result: self.number,
-                ..Extreme::default()
-            }),
-            Kind::Latest | Kind::Earliest => Box::new(AtTime {
-                latest: self.kind == Kind::Latest,
-                number_result: self.number,
-                found: None,
-            }),
-            kind => Box::new(Bag {
-                kind,
-                number_result: self.number,
-                values: Vec::new(),
-                bytes: 0,
-            }),
-        })
+        Ok(self.start())
+    }
+
+    fn create_sliding_accumulator(&self, _: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
+        Ok(Box::new(Sliding {
+            aggregate: self.clone(),
+            rows: VecDeque::new(),
+        }))
     }
 
     fn state_fields(&self, _: StateFieldsArgs) -> Result<Vec<FieldRef>> {
@@ -149,6 +160,58 @@ impl AggregateUDFImpl for Aggregate {
         };
         let list = DataType::List(Arc::new(Field::new("item", item, true)));
         Ok(vec![Arc::new(Field::new("state", list, true))])
+    }
+}
+
+/// An aggregation over a window that rows leave again: it keeps the rows and begins anew for each answer.
+#[derive(Debug)]
+struct Sliding {
+    aggregate: Aggregate,
+    /// The arguments of each row in the window.
+    rows: VecDeque<Vec<ArrayRef>>,
+}
+
+impl Accumulator for Sliding {
+    fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
+        for row in 0..first(values)?.len() {
+            let cells = values.iter().map(|array| array.slice(row, 1)).collect();
+            self.rows.push_back(cells);
+        }
+        Ok(())
+    }
+
+    fn retract_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
+        let gone = first(values)?.len().min(self.rows.len());
+        self.rows.drain(..gone);
+        Ok(())
+    }
+
+    fn supports_retract_batch(&self) -> bool {
+        true
+    }
+
+    fn merge_batch(&mut self, _: &[ArrayRef]) -> Result<()> {
+        Err(DataFusionError::Internal(
+            "windows are not merged".to_owned(),
+        ))
+    }
+
+    fn evaluate(&mut self) -> Result<ScalarValue> {
+        let mut inner = self.aggregate.start();
+        for cells in &self.rows {
+            inner.update_batch(cells)?;
+        }
+        inner.evaluate()
+    }
+
+    fn state(&mut self) -> Result<Vec<ScalarValue>> {
+        Err(DataFusionError::Internal(
+            "windows are not merged".to_owned(),
+        ))
+    }
+
+    fn size(&self) -> usize {
+        size_of_val(self) + self.rows.len() * 64
     }
 }
 

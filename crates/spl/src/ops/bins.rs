@@ -76,7 +76,7 @@ pub(crate) fn number_bin(value: Typed, width: f64) -> Expr {
 }
 
 /// Length in seconds; `None` for spans of the calendar.
-fn seconds(span: TimeSpan) -> Option<f64> {
+pub(crate) fn seconds(span: TimeSpan) -> Option<f64> {
     let unit = match span.unit {
         TimeUnit::Microsecond => 1e-6,
         TimeUnit::Millisecond => 1e-3,

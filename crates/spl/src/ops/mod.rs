@@ -1,8 +1,10 @@
 //! Functions that commands need besides those of eval: bins, extraction, sort keys.
 
 pub(crate) mod bins;
+pub(crate) mod documents;
 pub(crate) mod extract;
 pub(crate) mod order;
+pub(crate) mod refs;
 pub(crate) mod units;
 
 use std::borrow::Cow;

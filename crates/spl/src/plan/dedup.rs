@@ -11,7 +11,7 @@ use crate::expr::Fields;
 use crate::syntax::ast::{CommandKind, Span};
 
 /// Column with the row's place in the order of results.
-const PLACE: &str = "__place";
+pub(super) const PLACE: &str = "__place";
 /// Column with the row's place in its group.
 const RANK: &str = "__rank";
 
@@ -115,7 +115,7 @@ pub(super) fn numbered(
     Ok(rows.with(plan))
 }
 
-fn row_number(partition_by: Vec<Expr>, order_by: Vec<SortExpr>) -> Expr {
+pub(super) fn row_number(partition_by: Vec<Expr>, order_by: Vec<SortExpr>) -> Expr {
     let frame = WindowFrame::new(if order_by.is_empty() {
         None
     } else {

@@ -450,10 +450,8 @@ pub(crate) fn fold(
         SearchExpr::Compare { field, op, value } => compare(field, *op, value, scope, context),
         SearchExpr::In { field, values } => equals(field, values, scope),
         SearchExpr::Term(term) => Ok(word(term, scope)),
-        SearchExpr::Subsearch(pipeline) => Err(diagnostic(
-            pipeline.span,
-            "a subsearch inside a search clause is not run by this version of Crabwalk",
-        )),
+        // Only where nothing is run: its rows may fit or not.
+        SearchExpr::Subsearch(_) => Ok(Folded::Open(lit(true))),
     }
 }
 
@@ -573,6 +571,7 @@ impl Planner<'_> {
         expr: &SearchExpr,
         rows: &Rows,
     ) -> Result<Option<Expr>> {
+        let expr = &self.resolve_clause(expr)?;
         Ok(match fold(expr, rows, &self.context)? {
             Folded::Known(true) => None,
             Folded::Known(false) => Some(lit(false)),
@@ -587,6 +586,7 @@ impl Planner<'_> {
         needs: &Needs,
         span: Span,
     ) -> Result<Rows> {
+        let expr = &self.resolve_clause(expr)?;
         let mut members = Vec::new();
         let infos: Vec<(Arc<Table>, Arc<TypeInfo>)> = self
             .catalog
@@ -622,7 +622,7 @@ impl Planner<'_> {
             };
             let mut names: Vec<String> = needs
                 .names()
-                .filter(|name| !name.starts_with('_') || *name == "_raw")
+                .filter(|name| !name.starts_with('_') || matches!(*name, "_raw" | "_value"))
                 .map(str::to_owned)
                 .collect();
             if needs.all_columns {

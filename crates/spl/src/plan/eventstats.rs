@@ -1,16 +1,23 @@
 //! `eventstats`: aggregates beside each row instead of in place of the rows.
 
 use datafusion::logical_expr::expr::{WindowFunction, WindowFunctionParams};
-use datafusion::logical_expr::{Expr, LogicalPlanBuilder, WindowFrame, WindowFunctionDefinition};
+use datafusion::logical_expr::{
+    Expr, LogicalPlanBuilder, SortExpr, WindowFrame, WindowFunctionDefinition,
+};
 
 use super::stats::{Argument, expand};
-use super::{ORDER, Planner, Result, Rows, at, column, diagnostic};
+use super::{ORDER, Order, Planner, Result, Rows, at, column, diagnostic};
 use crate::expr::{Fields, Typed, plan_aggregate, plan_expr};
 use crate::syntax::ast::{Span, Stats};
 
 impl Planner<'_> {
     pub(super) fn eventstats(&mut self, rows: Rows, stats: &Stats, span: Span) -> Result<Rows> {
         let by: Vec<String> = stats.by.iter().map(|by| by.field.text.clone()).collect();
+        // Grouping moves rows; an order that no column holds has to be kept in one.
+        let rows = match rows.order {
+            Order::AsIs if !by.is_empty() => self.placed(rows, span)?.0,
+            _ => rows,
+        };
         let time = [ORDER, "_time"]
             .into_iter()
             .find(|name| rows.has(name))
@@ -47,7 +54,8 @@ impl Planner<'_> {
                 argument,
                 time.clone(),
             )?;
-            let Some(window) = as_window(typed.expr, &grouped) else {
+            let frame = WindowFrame::new(None);
+            let Some(window) = as_window(typed.expr, &grouped, &[], &frame) else {
                 return Err(diagnostic(
                     aggregation.span,
                     format!(
@@ -95,8 +103,13 @@ impl Planner<'_> {
     }
 }
 
-/// An aggregate call as a window over all rows of the group. The call may stand inside other expressions.
-fn as_window(expr: Expr, partition_by: &[Expr]) -> Option<Expr> {
+/// An aggregate call as a window over rows of the group. The call may stand inside other expressions.
+pub(super) fn as_window(
+    expr: Expr,
+    partition_by: &[Expr],
+    order_by: &[SortExpr],
+    frame: &WindowFrame,
+) -> Option<Expr> {
     use datafusion::common::tree_node::{Transformed, TreeNode};
     expr.transform(|expr| {
         Ok(match expr {
@@ -106,8 +119,8 @@ fn as_window(expr: Expr, partition_by: &[Expr]) -> Option<Expr> {
                     params: WindowFunctionParams {
                         args: call.params.args,
                         partition_by: partition_by.to_vec(),
-                        order_by: Vec::new(),
-                        window_frame: WindowFrame::new(None),
+                        order_by: order_by.to_vec(),
+                        window_frame: frame.clone(),
                         filter: call.params.filter,
                         null_treatment: call.params.null_treatment,
                         distinct: call.params.distinct,

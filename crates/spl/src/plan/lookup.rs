@@ -15,6 +15,13 @@ use crate::syntax::ast::{Lookup, LookupOutput, Name, SearchExpr, Span};
 
 impl Planner<'_> {
     fn lookup_table(&self, name: &Name) -> Result<Arc<LookupTable>> {
+        if let Some(table) = self.stored_lookup(&name.text).or_else(|| {
+            self.made_lookups
+                .get(super::lookup_name(&name.text))
+                .cloned()
+        }) {
+            return Ok(table);
+        }
         let lookups = &self.knowledge.lookups;
         let without_ending = name.text.strip_suffix(".csv").unwrap_or(&name.text);
         if let Some(table) = lookups
@@ -152,6 +159,7 @@ impl Planner<'_> {
             open: false,
         };
         if let Some(filter) = filter {
+            let filter = &self.resolve_clause(filter)?;
             match fold(filter, &rows, &self.context)? {
                 Folded::Known(true) => {}
                 Folded::Known(false) => {

@@ -4,25 +4,37 @@
 //! events a row comes from, `__time` keeps the time of the event for the order of results when `_time` is gone.
 
 mod bin;
+mod chart;
+mod combine;
 mod convert;
 mod dedup;
+mod documents;
 mod events;
 mod eventstats;
 mod fields;
+mod iplocation;
 mod lookup;
 mod model;
+mod mstats;
+mod multivalue;
 mod mvexpand;
 pub(crate) mod needs;
 mod rename;
+mod repeat;
 mod rex;
 mod sort;
+mod stage;
 mod stats;
+mod streamstats;
+mod subsearch;
+mod transaction;
 mod tstats;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crabwalk_events::catalog::REF;
-use crabwalk_events::{Catalog, EventType};
+use crabwalk_events::{Catalog, EventType, LookupTable};
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::Column;
 use datafusion::error::DataFusionError;
@@ -32,10 +44,11 @@ use datafusion::scalar::ScalarValue;
 use crate::expr::{EvalContext, ExprError, Fields, Typed, plan_expr, plan_predicate};
 use crate::knowledge::Knowledge;
 use crate::syntax::Diagnostic;
-use crate::syntax::ast::{self, Command, CommandKind, Pipeline, Span};
+use crate::syntax::ast::{self, Arguments, Command, CommandKind, Pipeline, Simple, Span};
 pub(crate) use events::{TypeInfo, TypeInfos, did_you_mean};
 use needs::Needs;
 pub(crate) use rex::group_names;
+pub(crate) use stage::{Pending, Staged, StoredLookups, lookup_name};
 
 /// Hidden copy of the event's time.
 pub(crate) const ORDER: &str = "__time";
@@ -252,8 +265,29 @@ pub(crate) struct Planner<'a> {
     pub knowledge: &'a Arc<Knowledge>,
     pub types: &'a TypeInfos,
     pub context: EvalContext,
+    pub stored: &'a StoredLookups,
+    /// Answers to what the planner asked for before.
+    pub staged: &'a [Arc<Staged>],
+    /// The search is only checked: nothing is run for it.
+    pub dry: bool,
+    pub next_stage: usize,
+    pub pending: Option<Pending>,
+    /// Lookups that a search that is only checked would write.
+    pub made_lookups: BTreeMap<String, Arc<LookupTable>>,
+    pub names_given: usize,
+    /// What the commands behind the one that is planned need.
+    pub later: Needs,
     pub warnings: Vec<Diagnostic>,
     pub event_types: Vec<EventType>,
+}
+
+/// What planning came to.
+#[derive(Debug)]
+pub(crate) enum Step {
+    /// These rows must be run first.
+    First(Box<Pending>),
+    /// The plan.
+    Done(Box<Planned>),
 }
 
 /// An error of planning a command.
@@ -275,29 +309,59 @@ impl<'a> Planner<'a> {
         knowledge: &'a Arc<Knowledge>,
         types: &'a TypeInfos,
         context: EvalContext,
+        stored: &'a StoredLookups,
     ) -> Self {
         Self {
             catalog,
             knowledge,
             types,
             context,
+            stored,
+            staged: &[],
+            dry: true,
+            next_stage: 0,
+            pending: None,
+            made_lookups: BTreeMap::new(),
+            names_given: 0,
+            later: Needs::default(),
             warnings: Vec::new(),
             event_types: Vec::new(),
         }
     }
 
+    /// For a search that is run, with the rows that were run for it so far.
+    pub fn with_stages(mut self, staged: &'a [Arc<Staged>]) -> Self {
+        self.staged = staged;
+        self.dry = false;
+        self
+    }
+
     /// Plans a whole search.
-    pub fn plan(mut self, pipeline: &Pipeline) -> Result<Planned> {
-        let rows = self.pipeline(pipeline)?;
+    pub fn plan(mut self, pipeline: &Pipeline) -> Result<Step> {
+        let rows = match self.pipeline(pipeline) {
+            Ok(rows) => rows,
+            Err(error) => {
+                return match self.pending.take() {
+                    Some(pending) => Ok(Step::First(Box::new(pending))),
+                    None => Err(error),
+                };
+            }
+        };
         let span = pipeline.span;
         let rows = at(span, rows.ordered())?;
         self.event_types.sort();
         self.event_types.dedup();
-        Ok(Planned {
+        Ok(Step::Done(Box::new(Planned {
             rows,
             warnings: self.warnings,
             event_types: self.event_types,
-        })
+        })))
+    }
+
+    /// A number that no other call gets, for the names of hidden columns.
+    pub fn fresh(&mut self) -> usize {
+        self.names_given += 1;
+        self.names_given
     }
 
     fn pipeline(&mut self, pipeline: &Pipeline) -> Result<Rows> {
@@ -309,6 +373,7 @@ impl<'a> Planner<'a> {
         let mut rows = match &first.kind {
             CommandKind::Search(expr) => self.raw_search(expr, &needs, first.span)?,
             CommandKind::Tstats(tstats) => self.tstats(tstats, first.span)?,
+            CommandKind::Mstats(mstats) => self.mstats(mstats, first.span)?,
             CommandKind::From { kind, name } => self.from(kind, name, &needs)?,
             CommandKind::Inputlookup {
                 lookup,
@@ -316,6 +381,10 @@ impl<'a> Planner<'a> {
                 max,
                 ..
             } => self.inputlookup(lookup, filter.as_ref(), *max, first.span)?,
+            CommandKind::Simple(Simple::Makeresults, arguments) => {
+                self.makeresults(arguments, first.span)?
+            }
+            CommandKind::Union(all) => self.union_all(all, first.span)?,
             _ => {
                 return Err(diagnostic(
                     first.span,
@@ -326,7 +395,16 @@ impl<'a> Planner<'a> {
                 ));
             }
         };
-        for command in commands {
+        rows = self.commands(rows, commands.as_slice())?;
+        Ok(rows)
+    }
+
+    /// Passes rows through commands.
+    fn commands(&mut self, mut rows: Rows, commands: &[Command]) -> Result<Rows> {
+        for (index, command) in commands.iter().enumerate() {
+            if matches!(command.kind, CommandKind::Simple(..)) {
+                self.later = Needs::of_commands(&commands[index + 1..], self.knowledge);
+            }
             rows = self.command(rows, command)?;
         }
         Ok(rows)
@@ -368,19 +446,95 @@ impl<'a> Planner<'a> {
             CommandKind::Tail(count) => self.tail(rows, *count, span),
             CommandKind::Reverse => self.reverse(rows, span),
             CommandKind::Mvexpand { field, limit } => self.mvexpand(rows, field, *limit, span),
-            CommandKind::Tstats(_) | CommandKind::From { .. } => Err(diagnostic(
+            CommandKind::Tstats(_) | CommandKind::Mstats(_) | CommandKind::From { .. } => {
+                Err(diagnostic(
+                    span,
+                    format!(
+                        "`{}` makes results of its own: it must stand first in a search",
+                        command.name
+                    ),
+                ))
+            }
+            CommandKind::Inputlookup {
+                append: true,
+                lookup,
+                filter,
+                max,
+            } => {
+                let more = self.inputlookup(lookup, filter.as_ref(), *max, span)?;
+                self.below(rows, more, span)
+            }
+            CommandKind::Inputlookup { .. } => Err(diagnostic(
+                span,
+                "`inputlookup` makes results of its own: it must stand first in a search, or have `append=true`",
+            )),
+            CommandKind::Streamstats(streamstats) => self.streamstats(rows, streamstats, span),
+            CommandKind::Join(join) => self.join(rows, join, span),
+            CommandKind::Append(subsearch) => self.append(rows, subsearch, span),
+            CommandKind::Appendpipe(subpipeline) => self.appendpipe(rows, subpipeline, span),
+            CommandKind::Outputlookup(output) => self.outputlookup(rows, output, span),
+            CommandKind::Simple(simple, arguments) => {
+                self.simple(rows, command, *simple, arguments)
+            }
+            CommandKind::Return(given) => self.return_rows(rows, given, span),
+            CommandKind::Foreach(foreach) => self.foreach(rows, foreach, span),
+            CommandKind::Replace(replace) => self.replace(rows, replace, span),
+            CommandKind::Map(map) => self.map(rows, map, span),
+            CommandKind::Transaction(transaction) => self.transaction(rows, transaction, span),
+            CommandKind::Chart(chart) => self.chart(rows, chart, span),
+            CommandKind::Union(all) => {
+                let more = self.union_all(all, span)?;
+                self.below(rows, more, span)
+            }
+            CommandKind::Unsupported { .. } => Err(diagnostic(
                 span,
                 format!(
-                    "`{}` makes results of its own: it must stand first in a search",
+                    "the command `{}` is not run by this version of Crabwalk",
                     command.name
                 ),
             )),
-            CommandKind::Inputlookup { .. }
-            | CommandKind::Streamstats(_)
-            | CommandKind::Join(_)
-            | CommandKind::Append(_)
-            | CommandKind::Appendpipe(_)
-            | CommandKind::Unsupported { .. } => Err(diagnostic(
+        }
+    }
+
+    fn simple(
+        &mut self,
+        rows: Rows,
+        command: &Command,
+        simple: Simple,
+        arguments: &Arguments,
+    ) -> Result<Rows> {
+        use crate::ops::documents::Format as Form;
+        let span = command.span;
+        let first = arguments.fields.first().map(|name| name.text.as_str());
+        match simple {
+            Simple::Addtotals => self.addtotals(rows, arguments, span),
+            Simple::Extract => {
+                let form = Form::Pairs {
+                    pair: arguments.option("pairdelim").map(str::to_owned),
+                    key: arguments.option("kvdelim").map(str::to_owned),
+                };
+                self.document(rows, "_raw", &form, "", span)
+            }
+            Simple::Format => self.format(rows, span),
+            Simple::Fromjson => {
+                let prefix = arguments.option("prefix").unwrap_or("").to_owned();
+                self.document(rows, first.unwrap_or("_raw"), &Form::Members, &prefix, span)
+            }
+            Simple::Makemv => self.makemv(rows, arguments, span),
+            Simple::Mvcombine => self.mvcombine(rows, arguments, span),
+            Simple::Nomv => self.nomv(rows, arguments, span),
+            Simple::Rare => self.top(rows, arguments, true, span),
+            Simple::Spath => self.spath(rows, arguments, span),
+            Simple::Top => self.top(rows, arguments, false, span),
+            Simple::Xmlkv => {
+                self.document(rows, first.unwrap_or("_raw"), &Form::Elements, "", span)
+            }
+            Simple::Makeresults => Err(diagnostic(
+                span,
+                "`makeresults` makes results of its own: it must stand first in a search",
+            )),
+            Simple::Iplocation => self.iplocation(rows, arguments, span),
+            Simple::Multikv => Err(diagnostic(
                 span,
                 format!(
                     "the command `{}` is not run by this version of Crabwalk",
@@ -513,6 +667,13 @@ pub(crate) fn reads(
                 (None, Some(_)) => Reads::Nothing,
                 (None, None) => columns(tstats::fields_read(stats, None)),
             }
+        }
+        CommandKind::Mstats(mstats) => {
+            // Only what has metrics is read.
+            if info.event_type.is_windows() && !info.can_have("metric_name") {
+                return Reads::Nothing;
+            }
+            columns(mstats::fields_read(mstats))
         }
         CommandKind::From { kind, name } if kind == "datamodel" => {
             let Some(node) = knowledge.models.node(&name.text) else {

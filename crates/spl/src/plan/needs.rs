@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use crate::knowledge::Knowledge;
 use crate::syntax::ast::{
-    Aggregation, AggregationArgument, CommandKind, Expr, ExprKind, LookupOutput, Name, Pipeline,
-    RexAction, SearchExpr, Span,
+    Aggregation, AggregationArgument, Arguments, ByField, Command, CommandKind, Expr, ExprKind,
+    LookupOutput, Name, Pipeline, RexAction, SearchExpr, Simple, Span,
 };
 
 /// The fields of the events that a search reads.
@@ -20,13 +20,20 @@ pub(crate) struct Needs {
     pub all_names: bool,
     seen: BTreeSet<String>,
     made: BTreeSet<String>,
+    /// A command before may have made any field.
+    lenient: bool,
 }
 
 impl Needs {
     /// Reads a search up to the command that no field of the events passes.
     pub fn of(pipeline: &Pipeline, knowledge: &Knowledge) -> Self {
+        Self::of_commands(&pipeline.commands, knowledge)
+    }
+
+    /// Reads some commands of a search.
+    pub fn of_commands(commands: &[Command], knowledge: &Knowledge) -> Self {
         let mut needs = Self::default();
-        for command in &pipeline.commands {
+        for command in commands {
             if needs.command(&command.kind, knowledge) {
                 return needs;
             }
@@ -57,7 +64,8 @@ impl Needs {
             self.all_names = true;
             self.all_columns = true;
         } else if !self.made.contains(name) && self.seen.insert(name.to_owned()) {
-            self.named.push((name.to_owned(), Some(span)));
+            let place = (!self.lenient && span != Span::default()).then_some(span);
+            self.named.push((name.to_owned(), place));
         }
     }
 
@@ -157,17 +165,145 @@ impl Needs {
                 fields.iter().for_each(|name| self.field(name));
                 sort.iter().for_each(|key| self.field(&key.field));
             }
-            CommandKind::Join(join) => join.fields.iter().for_each(|name| self.field(name)),
+            CommandKind::Join(join) => {
+                if join.fields.is_empty() {
+                    // Any field may be one that both sides have.
+                    self.all_columns = true;
+                    self.all_names = true;
+                }
+                join.fields.iter().for_each(|name| self.field(name));
+                self.lenient = true;
+            }
+            CommandKind::Appendpipe(subpipeline) => {
+                let mut inner = self.clone();
+                for command in &subpipeline.commands {
+                    if inner.command(&command.kind, knowledge) {
+                        break;
+                    }
+                }
+                // What it makes is not there in the other rows.
+                self.named = inner.named;
+                self.seen = inner.seen;
+                self.all_columns |= inner.all_columns;
+                self.all_names |= inner.all_names;
+                self.lenient = true;
+            }
+            CommandKind::Simple(simple, arguments) => return self.simple(*simple, arguments),
+            CommandKind::Return(given) => {
+                given
+                    .fields
+                    .iter()
+                    .for_each(|(_, field, _)| self.field(field));
+                return true;
+            }
+            CommandKind::Foreach(foreach) => {
+                foreach.fields.iter().for_each(|name| self.field(name));
+                // The template with the first name, to see what else it reads and makes.
+                let name = foreach.fields.first().map_or("", |name| &name.text);
+                let template =
+                    super::repeat::expand(&foreach.template.text, &name.replace('*', "_"), &[]);
+                self.lenient = true;
+                let template = format!("| {}", template.trim_start_matches('|'));
+                if let Ok(pipeline) = crate::syntax::parse_without_macros(&template) {
+                    for command in &pipeline.commands {
+                        self.command(&command.kind, knowledge);
+                    }
+                }
+            }
+            CommandKind::Replace(replace) => {
+                replace.fields.iter().for_each(|name| self.field(name));
+            }
+            CommandKind::Map(map) => {
+                let mut rest = map.search.text.as_str();
+                while let Some((_, after)) = rest.split_once('$') {
+                    rest = after;
+                    if let Some((name, behind)) = after.split_once('$')
+                        && !name.is_empty()
+                        && !name.contains(char::is_whitespace)
+                    {
+                        self.text(name, map.search.span);
+                        rest = behind;
+                    }
+                }
+                return true;
+            }
+            CommandKind::Transaction(transaction) => {
+                transaction.fields.iter().for_each(|name| self.field(name));
+                let clauses = transaction.starts.iter().chain(&transaction.ends);
+                clauses.for_each(|clause| self.search(clause));
+                self.make("duration");
+                self.make("eventcount");
+            }
+            CommandKind::Chart(chart) => {
+                self.aggregations(&chart.aggregations);
+                chart.by.iter().for_each(|name| self.field(name));
+                return true;
+            }
+            CommandKind::Union(_) => self.lenient = true,
+            CommandKind::Append(_) | CommandKind::Inputlookup { .. } => self.lenient = true,
             CommandKind::Tstats(_)
+            | CommandKind::Mstats(_)
             | CommandKind::From { .. }
-            | CommandKind::Inputlookup { .. }
             | CommandKind::Fields { keep: false, .. }
             | CommandKind::Head(_)
             | CommandKind::Tail(_)
             | CommandKind::Reverse
-            | CommandKind::Append(_)
-            | CommandKind::Appendpipe(_)
+            | CommandKind::Outputlookup(_)
             | CommandKind::Unsupported { .. } => {}
+        }
+        false
+    }
+
+    fn simple(&mut self, simple: Simple, arguments: &Arguments) -> bool {
+        let first = arguments.fields.first().map_or("_raw", |name| &name.text);
+        match simple {
+            Simple::Spath => {
+                self.text(arguments.option("input").unwrap_or("_raw"), Span::default());
+                let path = arguments
+                    .option("path")
+                    .or_else(|| arguments.fields.first().map(|name| name.text.as_str()));
+                match path {
+                    Some(path) => self.make(arguments.option("output").unwrap_or(path)),
+                    None => self.lenient = true,
+                }
+            }
+            Simple::Fromjson | Simple::Xmlkv => {
+                self.text(first, Span::default());
+                self.lenient = true;
+            }
+            Simple::Extract | Simple::Multikv => {
+                self.text("_raw", Span::default());
+                self.lenient = true;
+            }
+            Simple::Iplocation => {
+                arguments.fields.iter().for_each(|name| self.field(name));
+                let prefix = arguments.option("prefix").unwrap_or("");
+                for name in ["City", "Country", "Region", "lat", "lon"] {
+                    self.make(&format!("{prefix}{name}"));
+                }
+                self.lenient = true;
+            }
+            Simple::Makemv | Simple::Nomv => {
+                arguments.fields.iter().for_each(|name| self.field(name));
+            }
+            Simple::Mvcombine => {
+                // Rows are compared by all their fields.
+                self.all_columns = true;
+            }
+            Simple::Addtotals => {
+                if arguments.fields.is_empty() {
+                    self.all_columns = true;
+                }
+                arguments.fields.iter().for_each(|name| self.field(name));
+                self.make(arguments.option("fieldname").unwrap_or("Total"));
+            }
+            Simple::Top | Simple::Rare => {
+                let fields = arguments.fields.iter().chain(&arguments.by);
+                fields.for_each(|name| self.field(name));
+                return true;
+            }
+            Simple::Format => self.all_columns = true,
+            Simple::Makeresults => {}
         }
         false
     }
@@ -221,12 +357,154 @@ impl Needs {
                     self.all_columns = true;
                 }
             }
-            SearchExpr::Subsearch(_) => {}
+            // Its rows are compared with fields of these names.
+            SearchExpr::Subsearch(pipeline) => match outputs(pipeline) {
+                Some(names) => names
+                    .iter()
+                    .for_each(|name| self.text(name, Span::default())),
+                None => self.all_columns = true,
+            },
         }
     }
 
     fn expr(&mut self, expr: &Expr) {
         visit_fields(expr, &mut |name, span| self.text(name, span));
+    }
+}
+
+/// The names of a search's columns, if its text tells.
+pub(crate) fn outputs(pipeline: &Pipeline) -> Option<Vec<String>> {
+    let mut known: Option<Vec<String>> = None;
+    for command in &pipeline.commands {
+        let texts = |names: &[Name]| {
+            let exact = names.iter().all(|name| !name.text.contains('*'));
+            exact.then(|| names.iter().map(|name| name.text.clone()).collect())
+        };
+        let grouped = |by: &[ByField], aggregations: &[Aggregation]| {
+            let names: Vec<Name> = by
+                .iter()
+                .map(|by| by.field.clone())
+                .chain(aggregations.iter().map(|one| one.output.clone()))
+                .collect();
+            texts(&names)
+        };
+        match &command.kind {
+            CommandKind::Table(names)
+            | CommandKind::Fields {
+                keep: true,
+                fields: names,
+            } => known = texts(names),
+            CommandKind::Stats(stats) => known = grouped(&stats.by, &stats.aggregations),
+            CommandKind::Tstats(tstats) => known = grouped(&tstats.by, &tstats.aggregations),
+            CommandKind::Mstats(mstats) => {
+                known = grouped(&mstats.stats.by, &mstats.stats.aggregations);
+            }
+            CommandKind::Return(given) => {
+                let bare = given.fields.iter().any(|(_, _, bare)| *bare);
+                let names: Vec<Name> = given.fields.iter().map(|(name, ..)| name.clone()).collect();
+                known = if bare { None } else { texts(&names) };
+            }
+            CommandKind::Rename(pairs) => {
+                for (from, to) in pairs {
+                    for name in known.iter_mut().flatten() {
+                        if let Some(new) = super::stats::renamed(name, from, to) {
+                            *name = new;
+                        }
+                    }
+                }
+            }
+            CommandKind::Eval(assignments) => {
+                if let Some(known) = &mut known {
+                    known.extend(assignments.iter().map(|(name, _)| name.text.clone()));
+                }
+            }
+            CommandKind::Search(_)
+            | CommandKind::Where(_)
+            | CommandKind::Sort { .. }
+            | CommandKind::Dedup { .. }
+            | CommandKind::Head(_)
+            | CommandKind::Tail(_)
+            | CommandKind::Reverse
+            | CommandKind::Regex { .. }
+            | CommandKind::Mvexpand { .. }
+            | CommandKind::Fields { keep: false, .. } => {}
+            _ => known = None,
+        }
+    }
+    known.filter(|names| {
+        !names
+            .iter()
+            .any(|name| matches!(name.as_str(), "search" | "query"))
+    })
+}
+
+/// Every pipeline of a search that reads events or lookups, the outer one first, with what each needs of its events.
+pub(crate) fn sources(pipeline: &Pipeline, knowledge: &Knowledge) -> Vec<(Pipeline, Needs)> {
+    let mut found = Vec::new();
+    add_sources(pipeline, knowledge, &mut found);
+    found
+}
+
+fn add_sources(pipeline: &Pipeline, knowledge: &Knowledge, found: &mut Vec<(Pipeline, Needs)>) {
+    found.push((pipeline.clone(), Needs::of(pipeline, knowledge)));
+    add_inner_sources(pipeline, knowledge, found);
+}
+
+fn add_inner_sources(
+    pipeline: &Pipeline,
+    knowledge: &Knowledge,
+    found: &mut Vec<(Pipeline, Needs)>,
+) {
+    for command in &pipeline.commands {
+        match &command.kind {
+            CommandKind::Search(expr) => clause_sources(expr, knowledge, found),
+            CommandKind::Tstats(tstats) => {
+                if let Some(filter) = &tstats.filter {
+                    clause_sources(filter, knowledge, found);
+                }
+            }
+            CommandKind::Mstats(mstats) => {
+                if let Some(filter) = &mstats.stats.filter {
+                    clause_sources(filter, knowledge, found);
+                }
+            }
+            CommandKind::Inputlookup {
+                filter: Some(filter),
+                ..
+            } => clause_sources(filter, knowledge, found),
+            CommandKind::Join(join) => add_sources(&join.subsearch, knowledge, found),
+            CommandKind::Append(subsearch) => add_sources(subsearch, knowledge, found),
+            CommandKind::Union(all) => {
+                all.iter()
+                    .for_each(|one| add_sources(one, knowledge, found));
+            }
+            CommandKind::Map(map) => {
+                // Whatever is put in the places of `$field$`.
+                let text = super::repeat::fill(&map.search.text, |_| Some("*".to_owned()));
+                if let Ok(pipeline) = crate::syntax::parse(&text, &knowledge.macros) {
+                    add_sources(&pipeline, knowledge, found);
+                }
+            }
+            CommandKind::Transaction(transaction) => {
+                let clauses = transaction.starts.iter().chain(&transaction.ends);
+                clauses.for_each(|clause| clause_sources(clause, knowledge, found));
+            }
+            // It reads the rows before it; only what stands in it may read more.
+            CommandKind::Appendpipe(inner) => add_inner_sources(inner, knowledge, found),
+            _ => {}
+        }
+    }
+}
+
+fn clause_sources(expr: &SearchExpr, knowledge: &Knowledge, found: &mut Vec<(Pipeline, Needs)>) {
+    match expr {
+        SearchExpr::And(all) | SearchExpr::Or(all) => {
+            all.iter()
+                .for_each(|expr| clause_sources(expr, knowledge, found));
+        }
+        SearchExpr::Not(inner) => clause_sources(inner, knowledge, found),
+        SearchExpr::Subsearch(pipeline) => add_sources(pipeline, knowledge, found),
+        SearchExpr::Compare { .. } | SearchExpr::In { .. } | SearchExpr::Term(_) => {}
     }
 }
 

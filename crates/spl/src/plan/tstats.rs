@@ -25,7 +25,7 @@ const GROUP_TIME: &str = "__group_time";
 impl Planner<'_> {
     pub(super) fn tstats(&mut self, tstats: &Tstats, span: Span) -> Result<Rows> {
         let everything = SearchExpr::And(Vec::new());
-        let filter = tstats.filter.as_ref().unwrap_or(&everything);
+        let filter = &self.resolve_clause(tstats.filter.as_ref().unwrap_or(&everything))?;
         let fields = fields(tstats);
         let mut rows = match &tstats.datamodel {
             Some(name) => {
@@ -132,7 +132,11 @@ fn filter_fields(expr: &SearchExpr, named: &mut Vec<(String, Span)>) {
                 named.push((field.text.clone(), field.span));
             }
         }
-        SearchExpr::Term(_) | SearchExpr::Subsearch(_) => {}
+        SearchExpr::Subsearch(pipeline) => {
+            let names = super::needs::outputs(pipeline).unwrap_or_default();
+            named.extend(names.into_iter().map(|name| (name, pipeline.span)));
+        }
+        SearchExpr::Term(_) => {}
     }
 }
 

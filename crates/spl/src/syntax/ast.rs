@@ -60,6 +60,8 @@ pub enum CommandKind {
     Search(SearchExpr),
     /// `tstats`.
     Tstats(Tstats),
+    /// `mstats`.
+    Mstats(Mstats),
     /// `stats`.
     Stats(Stats),
     /// `eventstats`.
@@ -105,6 +107,8 @@ pub enum CommandKind {
         /// `max=`, if given.
         max: Option<u64>,
     },
+    /// `outputlookup`.
+    Outputlookup(Outputlookup),
     /// `rex`.
     Rex(Rex),
     /// `regex [field] (=|!=) "pattern"`.
@@ -164,6 +168,22 @@ pub enum CommandKind {
         /// 0 for none.
         limit: u64,
     },
+    /// A command that consists of options and fields.
+    Simple(Simple, Arguments),
+    /// `return`.
+    Return(Return),
+    /// `foreach`.
+    Foreach(Foreach),
+    /// `replace`.
+    Replace(Replace),
+    /// `map`.
+    Map(Map),
+    /// `transaction`.
+    Transaction(Transaction),
+    /// `timechart` and `chart`.
+    Chart(Chart),
+    /// `union` and `multisearch`.
+    Union(Vec<Pipeline>),
     /// A command that this version does not run.
     Unsupported {
         /// Its arguments as text.
@@ -364,6 +384,15 @@ impl Tstats {
     }
 }
 
+/// `mstats`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Mstats {
+    /// Options, aggregations, filter and groups; it has no data model.
+    pub stats: Tstats,
+    /// `span=`: with it, results are by time.
+    pub span: Option<BinSpan>,
+}
+
 /// `stats` and `eventstats`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Stats {
@@ -477,6 +506,142 @@ pub enum LookupOutput {
     Overwrite(Vec<(Name, Name)>),
     /// `OUTPUTNEW`: (column, field); fields that have a value keep it.
     KeepExisting(Vec<(Name, Name)>),
+}
+
+/// The commands that consist of options and fields.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "they are SPL's own names")]
+pub enum Simple {
+    Addtotals,
+    Extract,
+    Format,
+    Fromjson,
+    Iplocation,
+    Makemv,
+    Makeresults,
+    Multikv,
+    Mvcombine,
+    Nomv,
+    Rare,
+    Spath,
+    Top,
+    Xmlkv,
+}
+
+/// Options and fields.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Arguments {
+    /// As written, names lower case.
+    pub options: Vec<(Name, String)>,
+    /// Names may hold `*`.
+    pub fields: Vec<Name>,
+    /// `by` fields of `top` and `rare`.
+    pub by: Vec<Name>,
+}
+
+impl Arguments {
+    /// An option's value; of several the last.
+    pub fn option(&self, name: &str) -> Option<&str> {
+        self.options
+            .iter()
+            .rev()
+            .find(|(own, _)| own.text == name)
+            .map(|(_, value)| value.as_str())
+    }
+
+    /// Whether an option is on.
+    pub fn flag(&self, name: &str, default: bool) -> bool {
+        self.option(name).map_or(default, |value| {
+            matches!(value.to_lowercase().as_str(), "t" | "true" | "1" | "yes")
+        })
+    }
+}
+
+/// `return`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Return {
+    /// Most rows.
+    pub count: u64,
+    /// (name in the result, field, whether only the value is given).
+    pub fields: Vec<(Name, Name, bool)>,
+}
+
+/// `foreach`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Foreach {
+    /// Names may hold `*`.
+    pub fields: Vec<Name>,
+    /// The text in the brackets.
+    pub template: Name,
+}
+
+/// `replace`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Replace {
+    /// (pattern, replacement), both may hold `*`.
+    pub pairs: Vec<(Name, Name)>,
+    /// In which fields; empty for all.
+    pub fields: Vec<Name>,
+}
+
+/// `map`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Map {
+    /// `maxsearches=`, default 10.
+    pub max: u64,
+    /// The search with `$field$` in it; its macros are expanded when it is run.
+    pub search: Name,
+}
+
+/// `transaction`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Transaction {
+    /// Events of a transaction have the same values of these.
+    pub fields: Vec<Name>,
+    /// `startswith=`.
+    pub starts: Option<SearchExpr>,
+    /// `endswith=`.
+    pub ends: Option<SearchExpr>,
+    /// `maxspan=` in seconds.
+    pub max_span: Option<f64>,
+    /// `maxpause=` in seconds.
+    pub max_pause: Option<f64>,
+    /// `maxevents=`.
+    pub max_events: Option<u64>,
+    /// `connected=`.
+    pub connected: bool,
+    /// `keepevicted=`.
+    pub keep_evicted: bool,
+}
+
+/// `timechart` and `chart`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Chart {
+    /// Over time: `timechart`.
+    pub time: bool,
+    /// `limit=`, `useother=`, … as written, names lower case.
+    pub options: Vec<(Name, String)>,
+    /// `span=`.
+    pub span: Option<BinSpan>,
+    /// The aggregations.
+    pub aggregations: Vec<Aggregation>,
+    /// `timechart`: the field of the series. `chart`: that of the rows, then that of the series.
+    pub by: Vec<Name>,
+}
+
+/// `outputlookup`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outputlookup {
+    /// Name of the lookup or CSV file.
+    pub lookup: Name,
+    /// `append=`: keep the rows that are there.
+    pub append: bool,
+    /// `override_if_empty=`, default true: no rows empty the lookup.
+    pub override_if_empty: bool,
+    /// `key_field=`: a row with a key that is there replaces that row.
+    pub key_field: Option<Name>,
+    /// `max=`, if given.
+    pub max: Option<u64>,
 }
 
 /// `rex`.

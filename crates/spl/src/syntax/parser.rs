@@ -583,6 +583,28 @@ impl<'t> Parser<'t> {
         }
     }
 
+    /// Marks that a closing bracket ends what follows. Answers what to give to [`Self::leave_brackets`].
+    pub(super) fn enter_brackets(&mut self) -> u32 {
+        let outside = self.brackets;
+        self.brackets += 1;
+        outside
+    }
+
+    pub(super) fn leave_brackets(&mut self, outside: u32) {
+        self.brackets = outside;
+    }
+
+    /// Skips the commands up to the closing bracket.
+    pub(super) fn skip_pipeline(&mut self) {
+        loop {
+            self.skip_arguments();
+            if self.peek() != Some(b'|') {
+                break;
+            }
+            self.pos += 1;
+        }
+    }
+
     /// Skips to the end of the command, past strings and brackets.
     pub(super) fn skip_arguments(&mut self) {
         let bytes = self.text.as_bytes();

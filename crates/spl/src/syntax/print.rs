@@ -4,9 +4,10 @@ use std::fmt::{self, Display, Formatter, Write as _};
 
 use super::ast::BinaryOp;
 use super::ast::{
-    Aggregation, AggregationArgument, Bin, BinSpan, ByField, Command, CommandKind, CompareOp,
-    Convert, Expr, ExprKind, Join, Lookup, LookupOutput, Name, Pipeline, Rex, RexAction,
-    SearchExpr, SearchValue, SortKey, SortOrder, Stats, Streamstats, TimeSpan, TimeUnit, Tstats,
+    Aggregation, AggregationArgument, Bin, BinSpan, ByField, Chart, Command, CommandKind,
+    CompareOp, Convert, Expr, ExprKind, Join, Lookup, LookupOutput, Name, Pipeline, Rex, RexAction,
+    SearchExpr, SearchValue, SortKey, SortOrder, Stats, Streamstats, TimeSpan, TimeUnit,
+    Transaction, Tstats,
 };
 
 impl Display for Pipeline {
@@ -25,6 +26,12 @@ impl Display for Command {
         match &self.kind {
             CommandKind::Search(search) => write!(f, " {search}"),
             CommandKind::Tstats(tstats) => tstats.fmt(f),
+            CommandKind::Mstats(mstats) => {
+                if let Some(span) = mstats.span {
+                    write!(f, " span={span}")?;
+                }
+                mstats.stats.fmt(f)
+            }
             CommandKind::Stats(stats) | CommandKind::Eventstats(stats) => stats.fmt(f),
             CommandKind::Streamstats(streamstats) => streamstats.fmt(f),
             CommandKind::Where(expr) => write!(f, " {expr}"),
@@ -60,6 +67,20 @@ impl Display for Command {
                 filter
                     .as_ref()
                     .map_or(Ok(()), |filter| write!(f, " where {filter}"))
+            }
+            CommandKind::Outputlookup(output) => {
+                write!(
+                    f,
+                    " append={} override_if_empty={}",
+                    output.append, output.override_if_empty
+                )?;
+                if let Some(key) = &output.key_field {
+                    write!(f, " key_field={}", quoted(&key.text))?;
+                }
+                if let Some(max) = output.max {
+                    write!(f, " max={max}")?;
+                }
+                write!(f, " {}", quoted(&output.lookup.text))
             }
             CommandKind::Rex(rex) => rex.fmt(f),
             CommandKind::Regex {
@@ -109,6 +130,47 @@ impl Display for Command {
             CommandKind::Mvexpand { field, limit } => {
                 write!(f, " {} limit={limit}", quoted(&field.text))
             }
+            CommandKind::Simple(_, arguments) => {
+                options(f, &arguments.options)?;
+                names(f, &arguments.fields)?;
+                if !arguments.by.is_empty() {
+                    f.write_str(" by")?;
+                    names(f, &arguments.by)?;
+                }
+                Ok(())
+            }
+            CommandKind::Return(given) => {
+                write!(f, " {}", given.count)?;
+                list(f, &given.fields, |f, (name, field, only_value)| {
+                    let sign = if *only_value { "$" } else { "" };
+                    write!(f, "{sign}{}={}", quoted(&name.text), quoted(&field.text))
+                })
+            }
+            CommandKind::Foreach(foreach) => {
+                names(f, &foreach.fields)?;
+                write!(f, " [{}]", foreach.template.text)
+            }
+            CommandKind::Replace(replace) => {
+                list(f, &replace.pairs, |f, (from, to)| {
+                    write!(f, "{} with {}", quoted(&from.text), quoted(&to.text))
+                })?;
+                if !replace.fields.is_empty() {
+                    f.write_str(" in")?;
+                    names(f, &replace.fields)?;
+                }
+                Ok(())
+            }
+            CommandKind::Map(map) => write!(
+                f,
+                " maxsearches={} search={}",
+                map.max,
+                quoted(&map.search.text)
+            ),
+            CommandKind::Transaction(transaction) => transaction.fmt(f),
+            CommandKind::Chart(chart) => chart.fmt(f),
+            CommandKind::Union(all) => all
+                .iter()
+                .try_for_each(|pipeline| write!(f, " [{pipeline}]")),
             CommandKind::Unsupported { arguments } => write!(f, " {arguments}"),
         }
     }
@@ -216,6 +278,45 @@ impl Display for Streamstats {
             self.current, self.window, self.global
         )?;
         self.stats.fmt(f)
+    }
+}
+
+impl Display for Transaction {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        names(f, &self.fields)?;
+        for (name, clause) in [("startswith", &self.starts), ("endswith", &self.ends)] {
+            if let Some(clause) = clause {
+                write!(f, " {name}=({clause})")?;
+            }
+        }
+        for (name, seconds) in [("maxspan", self.max_span), ("maxpause", self.max_pause)] {
+            if let Some(seconds) = seconds {
+                write!(f, " {name}={seconds}")?;
+            }
+        }
+        if let Some(most) = self.max_events {
+            write!(f, " maxevents={most}")?;
+        }
+        write!(
+            f,
+            " connected={} keepevicted={}",
+            self.connected, self.keep_evicted
+        )
+    }
+}
+
+impl Display for Chart {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        options(f, &self.options)?;
+        if let Some(span) = self.span {
+            write!(f, " span={span}")?;
+        }
+        list(f, &self.aggregations, |f, aggregation| aggregation.fmt(f))?;
+        if !self.by.is_empty() {
+            f.write_str(" by")?;
+            names(f, &self.by)?;
+        }
+        Ok(())
     }
 }
 

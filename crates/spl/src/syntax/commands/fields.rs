@@ -199,45 +199,50 @@ impl Parser<'_> {
 
     pub(super) fn bin_span(&mut self) -> Parsed<BinSpan> {
         let value = self.value("span")?;
-        let bad = |what: &str| Diagnostic::new(format!("`{}` {what}", value.text), value.span);
-        let help = "write a number, or a number and a unit such as 30s, 5m, 1h, 1d, 1w, 1mon";
-        // `1d@d` is aligned as `1d` is anyway.
-        let (length, snap) = match value.text.split_once('@') {
-            Some((length, snap)) => (length, Some(snap)),
-            None => (value.text.as_str(), None),
-        };
-        let digits = length
-            .find(|c: char| !c.is_ascii_digit() && c != '.')
-            .unwrap_or(length.len());
-        let (amount, unit) = length.split_at(digits);
-        if unit.is_empty() {
-            return match amount.parse::<f64>() {
-                Ok(number) if number.is_finite() && number > 0.0 && snap.is_none() => {
-                    Ok(BinSpan::Number(number))
-                }
-                _ => Err(bad("is not a span").with_help(help)),
-            };
-        }
-        let Some(unit) = time_unit(unit) else {
-            if unit.to_lowercase().starts_with("log") {
-                return Err(bad("is a logarithmic span, which is not supported"));
+        parse_span(&value)
+    }
+}
+
+/// A width such as `5m` or `100`.
+pub(super) fn parse_span(value: &Name) -> Parsed<BinSpan> {
+    let bad = |what: &str| Diagnostic::new(format!("`{}` {what}", value.text), value.span);
+    let help = "write a number, or a number and a unit such as 30s, 5m, 1h, 1d, 1w, 1mon";
+    // `1d@d` is aligned as `1d` is anyway.
+    let (length, snap) = match value.text.split_once('@') {
+        Some((length, snap)) => (length, Some(snap)),
+        None => (value.text.as_str(), None),
+    };
+    let digits = length
+        .find(|c: char| !c.is_ascii_digit() && c != '.')
+        .unwrap_or(length.len());
+    let (amount, unit) = length.split_at(digits);
+    if unit.is_empty() {
+        return match amount.parse::<f64>() {
+            Ok(number) if number.is_finite() && number > 0.0 && snap.is_none() => {
+                Ok(BinSpan::Number(number))
             }
-            return Err(bad("is not a span").with_help(help));
-        };
-        if snap.is_some_and(|snap| time_unit(snap) != Some(unit)) {
-            return Err(bad(
-                "is aligned to another unit than its own, which is not supported",
-            ));
-        }
-        let amount = if amount.is_empty() {
-            Ok(1)
-        } else {
-            amount.parse::<u64>()
-        };
-        match amount {
-            Ok(amount) if amount > 0 => Ok(BinSpan::Time(TimeSpan { amount, unit })),
             _ => Err(bad("is not a span").with_help(help)),
+        };
+    }
+    let Some(unit) = time_unit(unit) else {
+        if unit.to_lowercase().starts_with("log") {
+            return Err(bad("is a logarithmic span, which is not supported"));
         }
+        return Err(bad("is not a span").with_help(help));
+    };
+    if snap.is_some_and(|snap| time_unit(snap) != Some(unit)) {
+        return Err(bad(
+            "is aligned to another unit than its own, which is not supported",
+        ));
+    }
+    let amount = if amount.is_empty() {
+        Ok(1)
+    } else {
+        amount.parse::<u64>()
+    };
+    match amount {
+        Ok(amount) if amount > 0 => Ok(BinSpan::Time(TimeSpan { amount, unit })),
+        _ => Err(bad("is not a span").with_help(help)),
     }
 }
 

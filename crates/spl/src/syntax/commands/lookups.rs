@@ -1,6 +1,6 @@
 //! `lookup`, `inputlookup`, and other sources of rows: `from`, `join`.
 
-use crate::syntax::ast::{CommandKind, Join, Lookup, LookupOutput, Name};
+use crate::syntax::ast::{CommandKind, Join, Lookup, LookupOutput, Name, Outputlookup};
 use crate::syntax::diagnostic::Diagnostic;
 use crate::syntax::parser::{Parsed, Parser};
 
@@ -97,6 +97,42 @@ impl Parser<'_> {
                 append,
                 lookup,
                 filter,
+                max,
+            }),
+            None => Err(self.expected("the name of a lookup")),
+        }
+    }
+
+    pub(super) fn outputlookup(&mut self) -> Parsed<Outputlookup> {
+        let (mut append, mut override_if_empty, mut key_field, mut max, mut lookup) =
+            (false, true, None, None, None);
+        while !self.at_end() {
+            if let Some(option) = self.option_name() {
+                match option.text.as_str() {
+                    "append" => append = self.bool_value("append")?,
+                    "override_if_empty" => {
+                        override_if_empty = self.bool_value("override_if_empty")?;
+                    }
+                    "key_field" => key_field = Some(self.value("key_field")?),
+                    "max" => max = Some(self.count_value("max")?),
+                    // Where Splunk writes the file; here it is a table of the run.
+                    "create_empty" | "createinapp" | "create_context" | "output_format" => {
+                        self.value(&option.text)?;
+                    }
+                    _ => return Err(self.unknown_option("outputlookup", &option)),
+                }
+            } else if lookup.is_none() {
+                lookup = Some(self.name("the name of a lookup")?);
+            } else {
+                return Err(self.expected("the end of the command"));
+            }
+        }
+        match lookup {
+            Some(lookup) => Ok(Outputlookup {
+                lookup,
+                append,
+                override_if_empty,
+                key_field,
                 max,
             }),
             None => Err(self.expected("the name of a lookup")),

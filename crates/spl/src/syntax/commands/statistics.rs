@@ -1,7 +1,8 @@
 //! `tstats`, `stats` and its kin.
 
 use crate::syntax::ast::{
-    Aggregation, AggregationArgument, ByField, Name, Stats, Streamstats, Tstats,
+    Aggregation, AggregationArgument, BinSpan, ByField, CompareOp, Mstats, Name, SearchExpr, Stats,
+    Streamstats, Tstats,
 };
 use crate::syntax::diagnostic::Diagnostic;
 use crate::syntax::parser::{Parsed, Parser};
@@ -28,7 +29,99 @@ const STREAMSTATS_OPTIONS: &[&str] = &[
     "window",
 ];
 
+const MSTATS_OPTIONS: &[&str] = &[
+    "append",
+    "backfill",
+    "chunk_size",
+    "fillnull_value",
+    "prestats",
+    "update_period",
+];
+
 impl Parser<'_> {
+    pub(super) fn mstats(&mut self) -> Parsed<Mstats> {
+        let (mut options, mut span) = (Vec::new(), None);
+        while let Some(option) = self.option_name() {
+            if option.text == "span" {
+                span = Some(self.bin_span()?);
+                continue;
+            }
+            self.known_option("mstats", &option, MSTATS_OPTIONS)?;
+            let value = self.value(&option.text)?;
+            options.push((option, value.text));
+        }
+        let aggregations = self.aggregations("mstats", MSTATS_OPTIONS, &mut options)?;
+        let mut filter = None;
+        if self.eat_keyword("where") {
+            let clause = self.search_clause(true)?;
+            filter = match self.without_span(clause, &mut span)? {
+                SearchExpr::And(all) if all.is_empty() => None,
+                clause => Some(clause),
+            };
+        }
+        let mut by = Vec::new();
+        if self.at_by() {
+            by = self.by_clause("mstats", MSTATS_OPTIONS, &mut options)?;
+            for field in &mut by {
+                span = field.span.take().or(span);
+            }
+        } else if let Some(option) = self.option_name() {
+            if option.text != "span" {
+                return Err(self.unknown_option("mstats", &option));
+            }
+            span = Some(self.bin_span()?);
+        }
+        Ok(Mstats {
+            stats: Tstats {
+                options,
+                aggregations,
+                datamodel: None,
+                filter,
+                by,
+            },
+            span,
+        })
+    }
+
+    /// Takes `span=` out of a clause that it stands behind.
+    fn without_span(
+        &mut self,
+        clause: SearchExpr,
+        span: &mut Option<BinSpan>,
+    ) -> Parsed<SearchExpr> {
+        Ok(match clause {
+            SearchExpr::And(all) => {
+                let mut kept = Vec::new();
+                for one in all {
+                    match one {
+                        SearchExpr::Compare { .. } => match self.without_span(one, span)? {
+                            SearchExpr::And(none) if none.is_empty() => {}
+                            one => kept.push(one),
+                        },
+                        one => kept.push(one),
+                    }
+                }
+                if kept.len() == 1 {
+                    kept.swap_remove(0)
+                } else {
+                    SearchExpr::And(kept)
+                }
+            }
+            SearchExpr::Compare {
+                field,
+                op: CompareOp::Eq,
+                value,
+            } if field.text.eq_ignore_ascii_case("span") => {
+                *span = Some(super::fields::parse_span(&Name {
+                    text: value.text,
+                    span: value.span,
+                })?);
+                SearchExpr::And(Vec::new())
+            }
+            other => other,
+        })
+    }
+
     pub(super) fn tstats(&mut self) -> Parsed<Tstats> {
         let mut options = Vec::new();
         while let Some(option) = self.option_name() {

@@ -1,0 +1,60 @@
+//! Databases in MaxMind's format for `iplocation`.
+
+use std::net::IpAddr;
+
+use maxminddb::{PathElement, Reader};
+
+use crate::knowledge::Locations;
+
+/// A database in MaxMind's format (`.mmdb`) with the records of GeoLite2-City or GeoLite2-Country. Names are English.
+#[derive(Debug)]
+pub struct LocationFile {
+    reader: Reader<Vec<u8>>,
+}
+
+/// Why a file is no such database.
+#[derive(Debug, thiserror::Error)]
+#[error("this is no database in MaxMind's format: {0}")]
+pub struct LocationFileError(String);
+
+impl LocationFile {
+    /// Reads the bytes of a file.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub fn from_bytes(bytes: Vec<u8>) -> Result<Self, LocationFileError> {
+        match Reader::from_source(bytes) {
+            Ok(reader) => Ok(Self { reader }),
+            Err(error) => Err(LocationFileError(error.to_string())),
+        }
+    }
+}
+
+impl Locations for LocationFile {
+    fn find(&self, address: IpAddr, field: &str) -> Option<String> {
+        use PathElement::{Index, Key};
+        let found = self.reader.lookup(address).ok()?;
+        let text = |path: &[PathElement<'_>]| found.decode_path::<String>(path).ok().flatten();
+        let number = |path: &[PathElement<'_>]| {
+            let number: Option<f64> = found.decode_path(path).ok().flatten();
+            number.map(crate::value::format_number)
+        };
+        match field {
+            "City" => text(&[Key("city"), Key("names"), Key("en")]),
+            "Country" => text(&[Key("country"), Key("names"), Key("en")]),
+            "Region" => text(&[Key("subdivisions"), Index(0), Key("names"), Key("en")]),
+            "Continent" => text(&[Key("continent"), Key("names"), Key("en")]),
+            "Timezone" => text(&[Key("location"), Key("time_zone")]),
+            "MetroCode" => {
+                let code: Option<u16> = found
+                    .decode_path(&[Key("location"), Key("metro_code")])
+                    .ok()
+                    .flatten();
+                code.map(|code| code.to_string())
+            }
+            "lat" => number(&[Key("location"), Key("latitude")]),
+            "lon" => number(&[Key("location"), Key("longitude")]),
+            _ => None,
+        }
+    }
+}

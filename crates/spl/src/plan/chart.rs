@@ -1,0 +1,450 @@
+//! `top`, `rare`, `chart`, `timechart`.
+//!
+//! The columns of a chart split by a field are that field's values, so its groups are run first.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use datafusion::arrow::array::{ArrayRef, Float64Array, RecordBatch, StringArray};
+use datafusion::arrow::datatypes::{DataType, Field, Schema};
+use datafusion::logical_expr::{Expr, LogicalPlanBuilder, SortExpr, WindowFrame, lit};
+
+use super::dedup::row_number;
+use super::eventstats::as_window;
+use super::stage::Staged;
+use super::{Order, Planner, Result, Rows, at, cast_to, coalesce, column, diagnostic, text};
+use crate::expr::{Fields, Typed, plan_aggregate};
+use crate::ops::{Answer, bins, call};
+use crate::syntax::ast::{Aggregation, Arguments, BinSpan, Chart, Name, Span, TimeSpan, TimeUnit};
+use crate::value::{format_number, number_of};
+
+/// More buckets of time than these are not made.
+const MOST_BUCKETS: usize = 50_000;
+
+impl Planner<'_> {
+    pub(super) fn top(
+        &mut self,
+        rows: Rows,
+        arguments: &Arguments,
+        rare: bool,
+        span: Span,
+    ) -> Result<Rows> {
+        let names = |names: &[Name]| {
+            names
+                .iter()
+                .map(|name| name.text.clone())
+                .collect::<Vec<_>>()
+        };
+        let (fields, by) = (names(&arguments.fields), names(&arguments.by));
+        let all: Vec<String> = by.iter().chain(&fields).cloned().collect();
+        let mut rows = rows;
+        for name in &all {
+            match rows.field(name) {
+                Some(typed) => rows = at(span, rows.filter(typed.expr.is_not_null()))?,
+                None => {
+                    rows = at(span, rows.set(vec![(name.clone(), super::null_text())]))?;
+                    rows = at(span, rows.filter(lit(false)))?;
+                }
+            }
+        }
+        let count = Aggregation {
+            function: "count".to_owned(),
+            span,
+            argument: None,
+            output: Name {
+                text: "__count".to_owned(),
+                span,
+            },
+        };
+        let rows = self.aggregate(rows, &[count], &all, span)?;
+        let groups: Vec<Expr> = by.iter().map(|name| column(name)).collect();
+        let number = Typed {
+            expr: column("__count"),
+            data_type: DataType::Int64,
+        };
+        let total = plan_aggregate("sum", span, Some(number), None)?;
+        let total = as_window(total.expr, &groups, &[], &WindowFrame::new(None))
+            .ok_or_else(|| diagnostic(span, "the counts cannot be summed"))?;
+        let mut keys = vec![SortExpr::new(column("__count"), rare, false)];
+        keys.extend(
+            fields
+                .iter()
+                .map(|name| SortExpr::new(column(name), true, false)),
+        );
+        let rank = row_number(groups, keys.clone());
+        let plan = LogicalPlanBuilder::from(rows.plan.clone())
+            .window(vec![total.alias("__total")])
+            .and_then(|plan| plan.window(vec![rank.alias("__rank")]));
+        let mut rows = rows.with(at(span, plan.and_then(LogicalPlanBuilder::build))?);
+        let limit: u64 = match arguments.option("limit") {
+            None => 10,
+            Some(limit) => limit
+                .parse()
+                .map_err(|_| diagnostic(span, format!("`limit={limit}` is no number")))?,
+        };
+        if limit > 0 {
+            rows = at(span, rows.filter(column("__rank").lt_eq(lit(limit))))?;
+        }
+        let own = self.fresh();
+        let place = format!("__top{own}");
+        let mut columns: Vec<(String, Expr)> = all
+            .iter()
+            .map(|name| (name.clone(), column(name)))
+            .collect();
+        if arguments.flag("showcount", true) {
+            let name = arguments.option("countfield").unwrap_or("count");
+            columns.push((name.to_owned(), column("__count")));
+        }
+        if arguments.flag("showperc", true) {
+            let name = arguments.option("percentfield").unwrap_or("percent");
+            let percent = call(
+                "spl_percent",
+                String::new(),
+                DataType::Utf8,
+                vec![column("__count"), column("__total")],
+                |args| match (args.number(0), args.number(1)) {
+                    (Some(part), Some(all)) if all > 0.0 => {
+                        Answer::Text(format!("{:.6}", part / all * 100.0))
+                    }
+                    _ => Answer::Null,
+                },
+            );
+            columns.push((name.to_owned(), percent.expr));
+        }
+        columns.extend(
+            super::fields::hidden(&rows)
+                .into_iter()
+                .filter(|(name, _)| name == crabwalk_events::catalog::REF),
+        );
+        columns.push((place.clone(), column("__rank")));
+        let mut order: Vec<SortExpr> = by
+            .iter()
+            .map(|name| SortExpr::new(column(name), true, false))
+            .collect();
+        order.push(SortExpr::new(column(&place), true, false));
+        let rows = at(span, rows.project(columns))?;
+        Ok(Rows {
+            order: Order::Keys(order),
+            open: false,
+            ..rows
+        })
+    }
+
+    pub(super) fn chart(&mut self, rows: Rows, chart: &Chart, span: Span) -> Result<Rows> {
+        let option = |name: &str| {
+            chart
+                .options
+                .iter()
+                .rev()
+                .find(|(own, _)| own.text == name)
+                .map(|(_, value)| value.as_str())
+        };
+        let on = |name: &str, default: bool| {
+            option(name).map_or(default, |value| {
+                matches!(value.to_lowercase().as_str(), "t" | "true" | "1")
+            })
+        };
+        let mut rows = rows;
+        let mut by: Vec<String> = chart.by.iter().map(|name| name.text.clone()).collect();
+        let mut width = chart.span;
+        if chart.time {
+            by.insert(0, "_time".to_owned());
+            let Some(time) = rows.field("_time") else {
+                return Err(diagnostic(
+                    span,
+                    "`timechart` needs `_time`, which the rows do not have",
+                ));
+            };
+            if width.is_none() {
+                width = Some(self.time_width(&rows, span)?);
+            }
+            let binned = super::bin::time_bin(time, width.unwrap_or(BinSpan::Number(60.0)), span)?;
+            rows = at(span, rows.set(vec![("_time".to_owned(), binned)]))?;
+        } else if let (Some(width), Some(first)) = (width, by.first()) {
+            let name = first.clone();
+            if let Some(value) = rows.field(&name) {
+                let binned = match width {
+                    BinSpan::Number(width) if name != "_time" => bins::number_bin(value, width),
+                    width => super::bin::time_bin(value, width, span)?,
+                };
+                rows = at(span, rows.set(vec![(name, binned)]))?;
+            }
+        }
+        for (index, name) in by.iter().enumerate() {
+            let value = rows.field(name).unwrap_or(Typed {
+                expr: super::null_text(),
+                data_type: DataType::Utf8,
+            });
+            if index == 0 {
+                rows = at(span, rows.set(vec![(name.clone(), value.expr.clone())]))?;
+                rows = at(span, rows.filter(value.expr.is_not_null()))?;
+            } else {
+                let null = text(option("nullstr").unwrap_or("NULL"));
+                let value = cast_to(value, &DataType::Utf8);
+                let value = if on("usenull", true) {
+                    coalesce(vec![value, null])
+                } else {
+                    rows = at(span, rows.filter(value.clone().is_not_null()))?;
+                    value
+                };
+                rows = at(span, rows.set(vec![(name.clone(), value)]))?;
+            }
+        }
+        let rows = self.aggregate(rows, &chart.aggregations, &by, span)?;
+        if by.len() < 2 && !chart.time {
+            return Ok(rows);
+        }
+        let Some(staged) = self.stage(rows.clone(), None, span)? else {
+            return Ok(rows);
+        };
+        let limit = match option("limit").map(|limit| limit.trim_start_matches("top").trim()) {
+            None => 10,
+            Some(limit) => limit
+                .parse()
+                .map_err(|_| diagnostic(span, format!("`limit={limit}` is no number")))?,
+        };
+        let table = Pivot {
+            staged: &staged,
+            key: &by[0],
+            series: by.get(1).map(String::as_str),
+            aggregations: &chart.aggregations,
+            limit,
+            other: on("useother", true).then(|| option("otherstr").unwrap_or("OTHER")),
+        };
+        let buckets = if chart.time && on("cont", true) {
+            width
+        } else {
+            None
+        };
+        let batch = at(span, table.batch(buckets, chart.time))?;
+        let names: Vec<String> = batch
+            .schema()
+            .fields()
+            .iter()
+            .map(|field| field.name().clone())
+            .collect();
+        let provider = at(
+            span,
+            datafusion::datasource::MemTable::try_new(batch.schema(), vec![vec![batch]]),
+        )?;
+        let source = datafusion::datasource::provider_as_source(Arc::new(provider));
+        let plan = LogicalPlanBuilder::scan("chart", source, None).and_then(|plan| {
+            plan.project(names.iter().map(|name| column(name).alias(name)))?
+                .build()
+        });
+        Ok(Rows {
+            plan: at(span, plan)?,
+            order: Order::Keys(vec![SortExpr::new(column("__row"), true, false)]),
+            empty: false,
+            open: false,
+        })
+    }
+
+    /// The span that gives at most a hundred buckets.
+    fn time_width(&mut self, rows: &Rows, span: Span) -> Result<BinSpan> {
+        use datafusion::functions_aggregate::expr_fn::{max, min};
+        let time = column("_time");
+        let plan = LogicalPlanBuilder::from(rows.plan.clone()).aggregate(
+            Vec::<Expr>::new(),
+            vec![min(time.clone()).alias("first"), max(time).alias("last")],
+        );
+        let range = Rows {
+            plan: at(span, plan.and_then(LogicalPlanBuilder::build))?,
+            order: Order::AsIs,
+            empty: false,
+            open: false,
+        };
+        let range = self.stage(range, None, span)?;
+        let number = |name: &str| {
+            range
+                .as_ref()
+                .and_then(|range| range.text(name, 0))
+                .and_then(|text| number_of(&text))
+                .unwrap_or(0.0)
+        };
+        let length = number("last") - number("first");
+        let spans: [(u64, TimeUnit, f64); 10] = [
+            (1, TimeUnit::Second, 1.0),
+            (5, TimeUnit::Second, 5.0),
+            (10, TimeUnit::Second, 10.0),
+            (30, TimeUnit::Second, 30.0),
+            (1, TimeUnit::Minute, 60.0),
+            (5, TimeUnit::Minute, 300.0),
+            (10, TimeUnit::Minute, 600.0),
+            (30, TimeUnit::Minute, 1800.0),
+            (1, TimeUnit::Hour, 3600.0),
+            (1, TimeUnit::Day, 86_400.0),
+        ];
+        let (amount, unit) = spans
+            .into_iter()
+            .find(|(_, _, seconds)| length / seconds < 100.0)
+            .map_or((1, TimeUnit::Month), |(amount, unit, _)| (amount, unit));
+        Ok(BinSpan::Time(TimeSpan { amount, unit }))
+    }
+}
+
+/// Groups that become a table.
+struct Pivot<'a> {
+    staged: &'a Staged,
+    key: &'a str,
+    series: Option<&'a str>,
+    aggregations: &'a [Aggregation],
+    limit: usize,
+    other: Option<&'a str>,
+}
+
+impl Pivot<'_> {
+    fn batch(
+        &self,
+        buckets: Option<BinSpan>,
+        time: bool,
+    ) -> std::result::Result<RecordBatch, datafusion::error::DataFusionError> {
+        let rows = self.staged.len();
+        // The series with the greatest sums have columns of their own.
+        let mut sums: BTreeMap<String, f64> = BTreeMap::new();
+        if let Some(series) = self.series {
+            for row in 0..rows {
+                let name = self.staged.text(series, row).unwrap_or_default();
+                let sum = self.aggregations.iter().filter_map(|aggregation| {
+                    number_of(&self.staged.text(&aggregation.output.text, row)?)
+                });
+                *sums.entry(name).or_default() += sum.sum::<f64>();
+            }
+        }
+        let mut ranked: Vec<(&String, f64)> = sums.iter().map(|(name, sum)| (name, *sum)).collect();
+        ranked.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(b.0)));
+        let kept: BTreeSet<&str> = ranked
+            .iter()
+            .take(if self.limit == 0 {
+                usize::MAX
+            } else {
+                self.limit
+            })
+            .map(|(name, _)| name.as_str())
+            .collect();
+        let mut columns: Vec<String> = Vec::new();
+        let one = self.aggregations.len() == 1;
+        let column_of = |aggregation: &Aggregation, series: &str| {
+            if self.series.is_none() {
+                aggregation.output.text.clone()
+            } else if one {
+                series.to_owned()
+            } else {
+                format!("{}: {series}", aggregation.output.text)
+            }
+        };
+        let mut groups: Vec<&str> = kept.iter().copied().collect();
+        if self.series.is_none() {
+            groups.push("");
+        } else if let Some(other) = self.other.filter(|_| kept.len() < sums.len()) {
+            groups.push(other);
+        }
+        for aggregation in self.aggregations {
+            columns.extend(groups.iter().map(|series| column_of(aggregation, series)));
+        }
+        let mut keys: Vec<String> = Vec::new();
+        let mut cells: BTreeMap<(String, String), Vec<String>> = BTreeMap::new();
+        for row in 0..rows {
+            let Some(key) = self.staged.text(self.key, row) else {
+                continue;
+            };
+            if keys.last() != Some(&key) && !keys.contains(&key) {
+                keys.push(key.clone());
+            }
+            let series = match self.series {
+                None => String::new(),
+                Some(field) => self.staged.text(field, row).unwrap_or_default(),
+            };
+            let own = self.series.is_none() || kept.contains(series.as_str());
+            let Some(series) = (if own {
+                Some(series.as_str())
+            } else {
+                self.other
+            }) else {
+                continue;
+            };
+            for aggregation in self.aggregations {
+                let values = self.staged.values(&aggregation.output.text, row);
+                let cell = (key.clone(), column_of(aggregation, series));
+                match cells.get_mut(&cell) {
+                    None => {
+                        cells.insert(cell, values);
+                    }
+                    // What is not in a column of its own is added up.
+                    Some(before) => {
+                        let both = before
+                            .first()
+                            .and_then(|text| number_of(text))
+                            .zip(values.first().and_then(|text| number_of(text)));
+                        if let Some((a, b)) = both {
+                            *before = vec![format_number(a + b)];
+                        }
+                    }
+                }
+            }
+        }
+        if let Some(width) = buckets {
+            keys = all_buckets(&keys, width);
+        }
+        let counted: BTreeSet<String> = self
+            .aggregations
+            .iter()
+            .filter(|aggregation| matches!(aggregation.function.as_str(), "count" | "c"))
+            .flat_map(|aggregation| groups.iter().map(|series| column_of(aggregation, series)))
+            .collect();
+        let key: ArrayRef = if time {
+            Arc::new(
+                keys.iter()
+                    .map(|key| number_of(key))
+                    .collect::<Float64Array>(),
+            )
+        } else {
+            Arc::new(keys.iter().map(Some).collect::<StringArray>())
+        };
+        let mut fields = vec![Field::new(self.key, key.data_type().clone(), true)];
+        let mut arrays = vec![key];
+        for name in &columns {
+            let values = keys
+                .iter()
+                .map(|key| match cells.get(&(key.clone(), name.clone())) {
+                    Some(values) if !values.is_empty() => Some(values.join("\n")),
+                    _ if counted.contains(name) => Some("0".to_owned()),
+                    _ => None,
+                });
+            fields.push(Field::new(name, DataType::Utf8, true));
+            arrays.push(Arc::new(values.collect::<StringArray>()));
+        }
+        fields.push(Field::new("__row", DataType::UInt64, true));
+        arrays.push(Arc::new(
+            (0..keys.len() as u64).collect::<datafusion::arrow::array::UInt64Array>(),
+        ));
+        Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays)?)
+    }
+}
+
+/// The buckets between the first and the last, where they are of one length.
+fn all_buckets(keys: &[String], width: BinSpan) -> Vec<String> {
+    let seconds = match width {
+        BinSpan::Number(seconds) => Some(seconds),
+        BinSpan::Time(span) => bins::seconds(span),
+    };
+    let times: Vec<f64> = keys.iter().filter_map(|key| number_of(key)).collect();
+    let first = times.iter().copied().reduce(f64::min);
+    let last = times.iter().copied().reduce(f64::max);
+    let (Some(seconds), Some(first), Some(last)) = (seconds, first, last) else {
+        return keys.to_vec();
+    };
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "compared with the most that there may be"
+    )]
+    let steps = ((last - first) / seconds).round() as usize;
+    if steps > MOST_BUCKETS {
+        return keys.to_vec();
+    }
+    #[expect(clippy::cast_precision_loss, reason = "few steps")]
+    (0..=steps)
+        .map(|step| format_number(first + step as f64 * seconds))
+        .collect()
+}

@@ -1,0 +1,122 @@
+//! Commands that take fields out of text: `spath`, `fromjson`, `xmlkv`, `extract`.
+//!
+//! Which fields come out is not known before the text is read, and a plan has fixed columns. So these come out: the
+//! fields that later commands name; and where the search shows all fields in the end, those that the texts have, for
+//! which the rows before are run first. A field that is there already keeps its value where the text has none.
+
+use datafusion::arrow::datatypes::DataType;
+
+use super::{Planner, Result, Rows, at, cast_to, coalesce, common_type, list_type};
+use crate::expr::{Fields, Typed};
+use crate::ops::documents::{Format, found_names, pick};
+use crate::ops::{Answer, call};
+use crate::syntax::ast::{Arguments, Span};
+
+/// More fields than these do not come out of texts at once.
+const MOST_FIELDS: usize = 1_000;
+
+impl Planner<'_> {
+    /// `spath [input=f] [output=g] [path=p | p]`; without a path the whole document.
+    pub(super) fn spath(&mut self, rows: Rows, arguments: &Arguments, span: Span) -> Result<Rows> {
+        let input = arguments.option("input").unwrap_or("_raw");
+        let path = arguments
+            .option("path")
+            .or_else(|| arguments.fields.first().map(|name| name.text.as_str()));
+        let Some(path) = path else {
+            return self.document(rows, input, &Format::Json, "", span);
+        };
+        let output = arguments.option("output").unwrap_or(path).to_owned();
+        let Some(value) = rows.field(input) else {
+            return if rows.has(&output) {
+                Ok(rows)
+            } else {
+                at(span, rows.set(vec![(output, super::null_text())]))
+            };
+        };
+        let found = out_of(value, &Format::Json, path);
+        at(span, rows.set(vec![(output, found.expr)]))
+    }
+
+    /// The fields of a document.
+    pub(super) fn document(
+        &mut self,
+        rows: Rows,
+        input: &str,
+        format: &Format,
+        prefix: &str,
+        span: Span,
+    ) -> Result<Rows> {
+        let Some(value) = rows.field(input) else {
+            return Ok(rows);
+        };
+        let mut names: Vec<String> = self
+            .later
+            .names()
+            .filter(|name| !name.starts_with('_') && *name != input && !name.contains('*'))
+            .map(str::to_owned)
+            .collect();
+        if self.later.all_columns || self.later.all_names {
+            let texts = at(
+                span,
+                rows.clone().project(vec![(
+                    "text".to_owned(),
+                    cast_to(value.clone(), &DataType::Utf8),
+                )]),
+            )?;
+            let texts = Rows {
+                order: super::Order::AsIs,
+                ..texts
+            };
+            if let Some(staged) = self.stage(texts, None, span)? {
+                for row in 0..staged.len() {
+                    let Some(text) = staged.text("text", row) else {
+                        continue;
+                    };
+                    for name in found_names(&text, format) {
+                        let name = format!("{prefix}{name}");
+                        if names.len() < MOST_FIELDS && !names.contains(&name) {
+                            names.push(name);
+                        }
+                    }
+                }
+            }
+        }
+        let mut assignments = Vec::new();
+        for name in names {
+            let Some(inner) = name.strip_prefix(prefix).filter(|inner| !inner.is_empty()) else {
+                continue;
+            };
+            let found = out_of(value.clone(), format, inner);
+            let expr = match rows.field(&name) {
+                None => found.expr,
+                Some(before) => {
+                    let data_type = common_type(&found.data_type, &before.data_type);
+                    coalesce(vec![
+                        cast_to(found, &data_type),
+                        cast_to(before, &data_type),
+                    ])
+                }
+            };
+            assignments.push((name, expr));
+        }
+        at(span, rows.set(assignments))
+    }
+}
+
+/// What a document has at a path.
+fn out_of(value: Typed, format: &Format, path: &str) -> Typed {
+    let (format, path) = (format.clone(), path.to_owned());
+    call(
+        "spl_document",
+        format!("{format:?} {path}"),
+        list_type(),
+        vec![value.expr],
+        move |args| {
+            let mut found = Vec::new();
+            for text in args.values(0) {
+                found.extend(pick(&text, &format, &path));
+            }
+            Answer::List(found)
+        },
+    )
+}

@@ -1,0 +1,248 @@
+//! Rows that must be there before the rest of a search can be planned.
+//!
+//! A subsearch in a search clause, `map`, `outputlookup` and commands whose columns come from the data need rows while
+//! the plan is made. The planner asks for them, the engine runs what is asked for, and the search is planned again with
+//! the answer. What is asked for comes in the same order each time.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crabwalk_events::{LookupDefinition, LookupTable};
+use datafusion::arrow::array::{ArrayRef, RecordBatch, UInt64Array};
+use datafusion::arrow::compute::concat_batches;
+use datafusion::arrow::datatypes::{DataType, Field, Schema};
+use datafusion::datasource::{MemTable, provider_as_source};
+use datafusion::error::DataFusionError;
+use datafusion::logical_expr::{LogicalPlanBuilder, SortExpr};
+
+use super::{Order, Planner, Result, Rows, at, column, diagnostic, is_hidden};
+use crate::syntax::ast::{Outputlookup, Span};
+use crate::value::display_values;
+
+/// Lookups that searches of a run have written, by name without `.csv`.
+pub(crate) type StoredLookups = Mutex<BTreeMap<String, Arc<LookupTable>>>;
+
+/// What must be run before planning can go on.
+#[derive(Debug)]
+pub(crate) struct Pending {
+    pub rows: Rows,
+    /// Where the rows are written to.
+    pub output: Option<Outputlookup>,
+}
+
+/// Rows that were run.
+#[derive(Debug)]
+pub(crate) struct Staged {
+    batch: RecordBatch,
+    open: bool,
+    place: String,
+}
+
+impl Staged {
+    /// Keeps the answer of the `index`th question.
+    pub fn new(
+        rows: &Rows,
+        batches: &[RecordBatch],
+        index: usize,
+    ) -> std::result::Result<Self, DataFusionError> {
+        let schema = match batches.first() {
+            Some(batch) => batch.schema(),
+            None => Arc::new(rows.plan.schema().as_arrow().clone()),
+        };
+        let batch = concat_batches(&schema, batches)?;
+        let place = format!("__stage{index}");
+        let mut fields: Vec<Field> = schema
+            .fields()
+            .iter()
+            .map(|field| field.as_ref().clone().with_nullable(true))
+            .collect();
+        fields.push(Field::new(&place, DataType::UInt64, true));
+        let mut columns: Vec<ArrayRef> = batch.columns().to_vec();
+        let places: UInt64Array = (0..batch.num_rows() as u64).collect();
+        columns.push(Arc::new(places));
+        let batch = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?;
+        Ok(Self {
+            batch,
+            open: rows.open,
+            place,
+        })
+    }
+
+    /// Number of rows.
+    pub fn len(&self) -> usize {
+        self.batch.num_rows()
+    }
+
+    /// Names of the visible columns.
+    pub fn names(&self) -> Vec<String> {
+        let schema = self.batch.schema();
+        let names = schema.fields().iter().map(|field| field.name().clone());
+        names.filter(|name| !is_hidden(name)).collect()
+    }
+
+    /// The values of a cell.
+    pub fn values(&self, name: &str, row: usize) -> Vec<String> {
+        self.batch
+            .column_by_name(name)
+            .map(|column| display_values(column, row))
+            .unwrap_or_default()
+    }
+
+    /// The first value of a cell.
+    pub fn text(&self, name: &str, row: usize) -> Option<String> {
+        self.values(name, row).into_iter().next()
+    }
+
+    /// The rows as the start of a plan.
+    pub fn rows(&self) -> std::result::Result<Rows, DataFusionError> {
+        let schema = self.batch.schema();
+        let provider = MemTable::try_new(Arc::clone(&schema), vec![vec![self.batch.clone()]])?;
+        let names: Vec<_> = schema
+            .fields()
+            .iter()
+            .map(|field| column(field.name()).alias(field.name()))
+            .collect();
+        let plan =
+            LogicalPlanBuilder::scan("staged", provider_as_source(Arc::new(provider)), None)?
+                .project(names)?
+                .build()?;
+        Ok(Rows {
+            plan,
+            order: Order::Keys(vec![SortExpr::new(column(&self.place), true, false)]),
+            empty: self.batch.num_rows() == 0,
+            open: self.open,
+        })
+    }
+
+    /// The rows with one more column.
+    pub fn rows_with(
+        &self,
+        name: &str,
+        values: ArrayRef,
+    ) -> std::result::Result<Rows, DataFusionError> {
+        let schema = self.batch.schema();
+        let mut fields: Vec<Field> = schema
+            .fields()
+            .iter()
+            .map(|field| field.as_ref().clone())
+            .collect();
+        fields.push(Field::new(name, values.data_type().clone(), true));
+        let mut columns: Vec<ArrayRef> = self.batch.columns().to_vec();
+        columns.push(values);
+        let more = Self {
+            batch: RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?,
+            open: self.open,
+            place: self.place.clone(),
+        };
+        more.rows()
+    }
+
+    /// Writes the rows as a lookup.
+    pub fn store(&self, output: &Outputlookup, before: Option<&LookupTable>) -> LookupTable {
+        let name = lookup_name(&output.lookup.text);
+        let definition = before.map_or_else(
+            || LookupDefinition::new(name),
+            |table| table.definition.clone(),
+        );
+        let limit = output
+            .max
+            .map_or(usize::MAX, |max| usize::try_from(max).unwrap_or(usize::MAX));
+        let own: Vec<String> = self
+            .names()
+            .into_iter()
+            .filter(|name| !name.starts_with('_') || name == "_key" || name == "_time")
+            .collect();
+        // A lookup that is defined keeps its columns; others of the rows are not written.
+        let columns = match before {
+            Some(table) if !table.columns.is_empty() => table.columns.clone(),
+            _ => own,
+        };
+        let rows = (0..self.len().min(limit)).map(|row| {
+            columns
+                .iter()
+                .map(|name| self.values(name, row).join("\n"))
+                .collect::<Vec<_>>()
+        });
+        let mut all: Vec<Vec<String>> = match before {
+            Some(table) if output.append || output.key_field.is_some() => table.rows.clone(),
+            Some(table) if self.len() == 0 && !output.override_if_empty => table.rows.clone(),
+            _ => Vec::new(),
+        };
+        let key = output
+            .key_field
+            .as_ref()
+            .and_then(|key| columns.iter().position(|name| *name == key.text));
+        for row in rows {
+            let same = key.and_then(|key| all.iter_mut().find(|old| old.get(key) == row.get(key)));
+            match same {
+                Some(old) => *old = row,
+                None => all.push(row),
+            }
+        }
+        LookupTable {
+            definition,
+            columns,
+            rows: all,
+        }
+    }
+}
+
+/// The name of a lookup without the ending of its file.
+pub(crate) fn lookup_name(name: &str) -> &str {
+    name.strip_suffix(".csv").unwrap_or(name)
+}
+
+impl Planner<'_> {
+    /// The rows as they come out, or an error that makes the engine run them and plan again. `None` where nothing is
+    /// run because the search is only checked.
+    pub(super) fn stage(
+        &mut self,
+        rows: Rows,
+        output: Option<&Outputlookup>,
+        span: Span,
+    ) -> Result<Option<Arc<Staged>>> {
+        if self.dry {
+            return Ok(None);
+        }
+        let index = self.next_stage;
+        self.next_stage += 1;
+        if let Some(staged) = self.staged.get(index) {
+            return Ok(Some(Arc::clone(staged)));
+        }
+        let rows = at(span, rows.ordered())?;
+        self.pending = Some(Pending {
+            rows,
+            output: output.cloned(),
+        });
+        Err(diagnostic(span, "these rows are run first"))
+    }
+
+    /// `outputlookup`: writes a lookup of the run and passes the rows on.
+    pub(super) fn outputlookup(
+        &mut self,
+        rows: Rows,
+        output: &Outputlookup,
+        span: Span,
+    ) -> Result<Rows> {
+        match self.stage(rows.clone(), Some(output), span)? {
+            Some(staged) => at(span, staged.rows()),
+            None => {
+                let name = lookup_name(&output.lookup.text);
+                let table = LookupTable {
+                    definition: LookupDefinition::new(name),
+                    columns: rows.names(),
+                    rows: Vec::new(),
+                };
+                self.made_lookups.insert(name.to_owned(), Arc::new(table));
+                Ok(rows)
+            }
+        }
+    }
+
+    /// A lookup that a search of the run has written.
+    pub(super) fn stored_lookup(&self, name: &str) -> Option<Arc<LookupTable>> {
+        let name = lookup_name(name);
+        let stored = self.stored.lock().unwrap_or_else(PoisonError::into_inner);
+        stored.get(name).cloned()
+    }
+}
