@@ -120,6 +120,12 @@ pub struct Known {
     /// Do not use the detections that Crabwalk brings along.
     #[arg(long)]
     pub no_builtin: bool,
+    /// Load Sigma rules from a directory or file; may be repeated.
+    ///
+    /// A rule of level high or critical is taken as a TTP, of medium or low as an anomaly, of informational as hunting.
+    /// Correlations and filters work too. Rules for logs that Crabwalk does not read are counted.
+    #[arg(long, value_name = "DIR")]
+    pub sigma: Vec<PathBuf>,
     /// Machines: a CSV file with Splunk ES headers (ip,mac,nt_host,dns,owner,priority,category …); may be repeated.
     #[arg(long, value_name = "FILE")]
     pub assets: Vec<PathBuf>,

@@ -263,11 +263,18 @@ fn check(known: &args::Known) -> Result<Done, Failure> {
             .into_iter()
             .map(|problem| problem.to_string()),
     );
+    problems.extend(content.sigma.check().iter().map(ToString::to_string));
     for problem in &problems {
         note("problem", problem);
     }
+    let rules = content.sigma.detections().count() as u64;
+    let rules = if rules > 0 {
+        format!(", {}", term::count(rules, "Sigma rule"))
+    } else {
+        String::new()
+    };
     let text = format!(
-        "{}, {}, {}, {} checked: {}\n",
+        "{}{rules}, {}, {}, {} checked: {}\n",
         term::count(detections.len() as u64, "detection"),
         pluralised_stories(stories.len()),
         term::count(baselines.len() as u64, "baseline"),

@@ -98,6 +98,7 @@ pub fn run(args: &args::Demo) -> Result<Done, Failure> {
     let known = Known {
         content: Vec::new(),
         no_builtin: false,
+        sigma: Vec::new(),
         assets: vec![args.out.join("assets.csv")],
         identities: vec![args.out.join("identities.csv")],
     };

@@ -12,15 +12,17 @@ use crate::progress::Bar;
 
 /// Loads what is known. Problems with single files of content are in the content; a path that does not exist is an error.
 pub fn content(known: &Known) -> Result<Content, Failure> {
-    for path in &known.content {
-        if let Err(error) = std::fs::metadata(path) {
-            return Err(Failure::new(format!(
-                "--content {}: {error}",
-                path.display()
-            )));
+    for (option, paths) in [("--content", &known.content), ("--sigma", &known.sigma)] {
+        for path in paths {
+            if let Err(error) = std::fs::metadata(path) {
+                return Err(Failure::new(format!("{option} {}: {error}", path.display())));
+            }
         }
     }
     let mut content = Content::load(!known.no_builtin, &known.content);
+    if !known.sigma.is_empty() {
+        content.add_sigma(&known.sigma);
+    }
     let read = |option: &str, path: &Path| {
         std::fs::read(path)
             .map_err(|error| Failure::new(format!("{option} {}: {error}", path.display())))

@@ -254,7 +254,8 @@ pub(crate) fn parse_time(text: &str) -> Option<i64> {
     Some(time.as_microsecond())
 }
 
-fn id(finding: &Finding) -> String {
+/// The id of a finding, from what is in it.
+pub(crate) fn id(finding: &Finding) -> String {
     let mut hasher = xxhash_rust::xxh3::Xxh3Default::new();
     let mut part = |text: &str| {
         hasher.update(text.as_bytes());

@@ -1,12 +1,12 @@
 //! Running detections over events.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crabwalk_events::Catalog;
-use crabwalk_sources::collect::{Collected, Coverage, Demand, TIME};
+use crabwalk_sources::collect::{Collected, Columns, Coverage, Demand, TIME};
 use crabwalk_spl::{Engine, EngineOptions, Knowledge, Results, Search, SearchError};
 use datafusion::arrow::array::{AsArray, BooleanArray};
 use datafusion::arrow::compute::filter_record_batch;
@@ -16,6 +16,7 @@ use crate::content::{Content, ContentProblem, Origin};
 use crate::detection::Detection;
 use crate::finding::{self, Finding};
 use crate::gap::{self, Gap};
+use crate::sigma::SigmaRules;
 
 /// Stack of the threads that plan and run searches: plans nest as deep as searches do.
 pub(crate) const STACK: usize = 16 << 20;
@@ -98,9 +99,29 @@ pub struct Hunt {
     searches: Vec<Search>,
     /// The detection of each search.
     detections: Vec<Arc<Detection>>,
+    sigma: SigmaRules,
     problems: Vec<ContentProblem>,
     options: HuntOptions,
     demand: Box<dyn Demand>,
+}
+
+/// What searches need, and what Sigma rules need.
+struct Both {
+    searches: Box<dyn Demand>,
+    sigma: Box<dyn Demand>,
+}
+
+impl Demand for Both {
+    fn columns(&self, channel: &str, event_id: u32) -> Columns {
+        let searches = self.searches.columns(channel, event_id);
+        match (searches, self.sigma.columns(channel, event_id)) {
+            (Columns::All, _) | (_, Columns::All) => Columns::All,
+            (Columns::None, other) | (other, Columns::None) => other,
+            (Columns::Named(one), Columns::Named(other)) => {
+                Columns::Named(Arc::new(one.union(&other).cloned().collect()))
+            }
+        }
+    }
 }
 
 /// What a hunt found.
@@ -136,14 +157,20 @@ impl Hunt {
             detections,
             knowledge,
             mut problems,
+            mut sigma,
             ..
         } = content;
-        let mut chosen = choose(&detections, &options.detections)?;
+        let all: Vec<Arc<Detection>> = detections
+            .iter()
+            .chain(sigma.detections())
+            .cloned()
+            .collect();
+        let mut chosen = choose(&all, &options.detections)?;
         for story in &options.stories {
             let belongs =
                 |one: &&Arc<Detection>| one.stories.iter().any(|own| matches_pattern(story, own));
-            if !detections.iter().any(|one| belongs(&one)) {
-                let names = detections
+            if !all.iter().any(|one| belongs(&one)) {
+                let names = all
                     .iter()
                     .flat_map(|one| &one.stories)
                     .map(String::as_str);
@@ -167,6 +194,9 @@ impl Hunt {
         if chosen.is_empty() && problems.is_empty() {
             return Err(HuntError::NoDetections);
         }
+        sigma.retain(|one| chosen.iter().any(|other| Arc::ptr_eq(one, other)));
+        let sigma_rules: HashSet<*const Detection> = sigma.detections().map(Arc::as_ptr).collect();
+        chosen.retain(|one| !sigma_rules.contains(&Arc::as_ptr(one)));
         let knowledge = Arc::new(knowledge);
         let mut searches = Vec::new();
         let mut runnable = Vec::new();
@@ -181,11 +211,15 @@ impl Hunt {
                 }
             }
         }
-        let demand = crabwalk_spl::demand(&searches, &knowledge);
+        let demand = Box::new(Both {
+            searches: crabwalk_spl::demand(&searches, &knowledge),
+            sigma: sigma.demand(),
+        });
         Ok(Self {
             knowledge,
             searches,
             detections: runnable,
+            sigma,
             problems,
             options,
             demand,
@@ -233,7 +267,7 @@ impl Hunt {
         let mut outcome = Outcome {
             problems: self.problems,
             coverage: catalog.coverage().to_vec(),
-            detections: self.searches.len(),
+            detections: self.searches.len() + self.sigma.detections().count(),
             events: catalog
                 .coverage()
                 .iter()
@@ -279,6 +313,9 @@ impl Hunt {
                 }),
             }
         }
+        let (found, problems) = self.sigma.run(&catalog, threads)?;
+        outcome.findings.extend(found);
+        outcome.problems.extend(problems);
         finding::put_in_order(&mut outcome.findings);
         outcome.gaps = gap::gaps(
             &self.detections,

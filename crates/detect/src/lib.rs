@@ -13,6 +13,7 @@ pub mod hunt;
 mod message;
 pub mod query;
 pub mod severity;
+pub mod sigma;
 
 pub use content::{Content, ContentProblem, Origin};
 pub use detection::{Baseline, Detection, DetectionType, RiskObjectKind, Status, Story};
@@ -21,3 +22,4 @@ pub use gap::Gap;
 pub use hunt::{Hunt, HuntOptions, Outcome};
 pub use query::Query;
 pub use severity::Severity;
+pub use sigma::SigmaRules;

@@ -15,6 +15,7 @@ use crabwalk_spl::Knowledge;
 use rust_embed::RustEmbed;
 
 use crate::detection::{Baseline, Detection, Story};
+use crate::sigma::{LogSources, SigmaRules};
 use raw::Kind;
 
 /// What Crabwalk ships.
@@ -93,6 +94,10 @@ pub struct Content {
     pub knowledge: Knowledge,
     /// What could not be loaded.
     pub problems: Vec<ContentProblem>,
+    /// What Sigma's log sources mean.
+    pub log_sources: LogSources,
+    /// Sigma rules; see [`Content::add_sigma`].
+    pub sigma: SigmaRules,
     /// Macros by name with the number of arguments.
     pub macros: BTreeMap<String, usize>,
 }
@@ -133,6 +138,13 @@ impl Content {
             content.add(files);
         }
         content
+    }
+
+    /// Loads Sigma rules from directories or single files. Content must have been loaded: it says what log sources mean.
+    pub fn add_sigma(&mut self, paths: &[PathBuf]) {
+        let (rules, problems) = SigmaRules::load(paths, &self.log_sources);
+        self.sigma = rules;
+        self.problems.extend(problems);
     }
 
     /// Reads an assets CSV with Splunk ES headers.
@@ -272,6 +284,7 @@ impl Content {
                 ));
             }
             Kind::Fields => self.knowledge.mappings.add_yaml(text).map_err(plain)?,
+            Kind::LogSources => self.log_sources.add_yaml(text).map_err(plain)?,
             Kind::Model => self.knowledge.models.add_yaml(text).map_err(plain)?,
             Kind::Macro => {
                 let one = raw::parse::<raw::Macro>(path, text)?;

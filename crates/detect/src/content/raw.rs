@@ -34,6 +34,8 @@ pub(super) enum Kind {
     Lookup,
     Fields,
     Model,
+    /// What Sigma's log sources mean.
+    LogSources,
     /// Known, and nothing to load: data sources, investigations, deployments, configuration.
     Ignored,
     Unknown,
@@ -85,7 +87,9 @@ pub(super) fn kind(path: &str, text: &str) -> Kind {
             _ => Kind::Detection,
         };
     }
-    if has("model") && has("nodes") {
+    if has("sigma_logsources") {
+        Kind::LogSources
+    } else if has("model") && has("nodes") {
         Kind::Model
     } else if has("definition") && has("name") {
         Kind::Macro
