@@ -58,6 +58,7 @@ fn finding(
                 kind: *kind,
                 value: (*value).to_owned(),
                 score: *score,
+                calculated: *score,
             })
             .collect(),
         threat_objects: vec![ThreatObject {

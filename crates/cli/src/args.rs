@@ -170,6 +170,11 @@ pub struct Hunt {
     /// Run only this detection (name or id, any case, `*` for any text); may be repeated.
     #[arg(long, value_name = "NAME")]
     pub detection: Vec<String>,
+    /// Findings that are not to be shown, with who decided it, why and until when: a YAML file; may be repeated.
+    ///
+    /// They stay in case.json, marked, and are counted.
+    #[arg(long, value_name = "FILE")]
+    pub exceptions: Vec<PathBuf>,
     /// Run only the detections of this story (name, any case, `*` for any text); may be repeated.
     #[arg(long, value_name = "NAME")]
     pub story: Vec<String>,

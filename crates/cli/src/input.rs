@@ -1,8 +1,8 @@
 //! What all commands that read logs have in common.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use crabwalk_detect::Content;
+use crabwalk_detect::{Content, Exception};
 use crabwalk_sources::report::SourceReport;
 use crabwalk_sources::{Input, Limits, Read};
 
@@ -38,6 +38,18 @@ pub fn content(known: &Known) -> Result<Content, Failure> {
             .map_err(|error| Failure::new(format!("--identities {}: {error}", path.display())))?;
     }
     Ok(content)
+}
+
+/// Reads files of exceptions.
+pub fn exceptions(paths: &[PathBuf]) -> Result<Vec<Exception>, Failure> {
+    let mut all = Vec::new();
+    for path in paths {
+        let failed =
+            |error: String| Failure::new(format!("--exceptions {}: {error}", path.display()));
+        let text = std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
+        all.extend(crabwalk_detect::risk::parse_exceptions(&text).map_err(failed)?);
+    }
+    Ok(all)
 }
 
 /// The threads to use.

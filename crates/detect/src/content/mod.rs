@@ -15,6 +15,7 @@ use crabwalk_spl::Knowledge;
 use rust_embed::RustEmbed;
 
 use crate::detection::{Baseline, Detection, Story};
+use crate::risk::{Attack, RiskFactors};
 use crate::sigma::{LogSources, SigmaRules};
 use raw::Kind;
 
@@ -96,6 +97,10 @@ pub struct Content {
     pub problems: Vec<ContentProblem>,
     /// What Sigma's log sources mean.
     pub log_sources: LogSources,
+    /// What changes the risk of machines and accounts.
+    pub risk_factors: RiskFactors,
+    /// Tactics of ATT&CK techniques.
+    pub attack: Attack,
     /// Sigma rules; see [`Content::add_sigma`].
     pub sigma: SigmaRules,
     /// Macros by name with the number of arguments.
@@ -112,9 +117,11 @@ impl Content {
     /// Loads what is built in (if asked for), then the directories or single files, in this order.
     pub fn load(builtin: bool, paths: &[PathBuf]) -> Self {
         let mut content = Self::default();
-        if builtin {
+        {
+            // What names mean is needed whatever the detections are.
             let files = Shipped::iter()
                 .filter(|name| raw::is_content_name(name))
+                .filter(|name| builtin || name.starts_with("sigma/") || name.starts_with("risk/"))
                 .filter_map(|name| {
                     let file = Shipped::get(&name)?;
                     Some(File {
@@ -285,6 +292,8 @@ impl Content {
             }
             Kind::Fields => self.knowledge.mappings.add_yaml(text).map_err(plain)?,
             Kind::LogSources => self.log_sources.add_yaml(text).map_err(plain)?,
+            Kind::RiskFactors => self.risk_factors.add_yaml(text).map_err(plain)?,
+            Kind::Attack => self.attack.add_yaml(text).map_err(plain)?,
             Kind::Model => self.knowledge.models.add_yaml(text).map_err(plain)?,
             Kind::Macro => {
                 let one = raw::parse::<raw::Macro>(path, text)?;

@@ -694,6 +694,7 @@ fn make(
                 kind,
                 value: value.clone(),
                 score,
+                calculated: score,
             })
             .collect()
     };
@@ -733,6 +734,7 @@ fn make(
         fields: shown,
         events,
         event_count,
+        suppressed: None,
     };
     finding.id = finding::id(&finding);
     finding
@@ -811,6 +813,8 @@ fn describe(about: Metadata<'_>, path: &str, data_sources: Vec<String>, of: Dete
         },
         stories: Vec::new(),
         techniques: techniques(about.tags),
+        tactics: tactics(about.tags),
+        throttling: None,
         message: String::new(),
         risk_fields: vec![
             risk_field("user", RiskObjectKind::User),
@@ -844,6 +848,15 @@ fn techniques(tags: &[String]) -> Vec<String> {
         }
     }
     all
+}
+
+/// Tactics of tags such as `attack.lateral-movement` or `attack.lateral_movement`.
+fn tactics(tags: &[String]) -> Vec<String> {
+    tags.iter()
+        .filter_map(|tag| Some(tag.to_lowercase().strip_prefix("attack.")?.replace('_', "-")))
+        // `t1021.002`, `g0016`, `s0002` are techniques, groups and software.
+        .filter(|name| !name.chars().any(|c| c.is_ascii_digit()))
+        .collect()
 }
 
 struct SigmaDemand {
