@@ -299,7 +299,10 @@ fn stats(input: &Input<'_>, findings: &[FindingInfo], risk: Vec<RiskInfo>) -> St
         .map(|severity| (severity.name().to_owned(), 0))
         .collect();
     let mut findings_by_detection = BTreeMap::new();
-    for finding in findings.iter().filter(|finding| finding.suppressed.is_none()) {
+    for finding in findings
+        .iter()
+        .filter(|finding| finding.suppressed.is_none())
+    {
         *findings_by_severity
             .entry(finding.severity.clone())
             .or_default() += 1;
@@ -327,8 +330,14 @@ fn stats(input: &Input<'_>, findings: &[FindingInfo], risk: Vec<RiskInfo>) -> St
         skipped: input.sources.iter().map(|source| source.skipped).sum(),
         duplicates: input.outcome.duplicates,
         detections: input.outcome.detections as u64,
-        findings: findings.iter().filter(|finding| finding.suppressed.is_none()).count() as u64,
-        suppressed: findings.iter().filter(|finding| finding.suppressed.is_some()).count() as u64,
+        findings: findings
+            .iter()
+            .filter(|finding| finding.suppressed.is_none())
+            .count() as u64,
+        suppressed: findings
+            .iter()
+            .filter(|finding| finding.suppressed.is_some())
+            .count() as u64,
         notables: findings.iter().filter(|finding| finding.notable).count() as u64,
         findings_by_severity,
         findings_by_detection,

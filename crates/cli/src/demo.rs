@@ -108,7 +108,7 @@ pub fn run(args: &args::Demo) -> Result<Done, Failure> {
         until: None,
         threads: None,
     };
-    let hunted = hunt::hunt(input::content(&known)?, &logs, &[], &[], false)?;
+    let hunted = hunt::hunt(input::content(&known)?, &logs, &[], &[], Vec::new(), false)?;
     let directory = args.out.join("case");
     let written = crabwalk_case::write_to(&hunted.case, &directory)
         .map_err(|error| Failure::new(error.to_string()))?;

@@ -15,7 +15,10 @@ pub fn content(known: &Known) -> Result<Content, Failure> {
     for (option, paths) in [("--content", &known.content), ("--sigma", &known.sigma)] {
         for path in paths {
             if let Err(error) = std::fs::metadata(path) {
-                return Err(Failure::new(format!("{option} {}: {error}", path.display())));
+                return Err(Failure::new(format!(
+                    "{option} {}: {error}",
+                    path.display()
+                )));
             }
         }
     }

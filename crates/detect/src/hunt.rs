@@ -178,10 +178,7 @@ impl Hunt {
             let belongs =
                 |one: &&Arc<Detection>| one.stories.iter().any(|own| matches_pattern(story, own));
             if !all.iter().any(|one| belongs(&one)) {
-                let names = all
-                    .iter()
-                    .flat_map(|one| &one.stories)
-                    .map(String::as_str);
+                let names = all.iter().flat_map(|one| &one.stories).map(String::as_str);
                 return Err(HuntError::NoSuchStory {
                     name: story.clone(),
                     similar: most_alike(story, names),

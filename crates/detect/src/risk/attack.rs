@@ -39,7 +39,10 @@ impl Attack {
         let mut all: BTreeSet<&String> = detection.tactics.iter().collect();
         for technique in &detection.techniques {
             let whole = technique.split('.').next().unwrap_or(technique);
-            let known = self.techniques.get(technique).or_else(|| self.techniques.get(whole));
+            let known = self
+                .techniques
+                .get(technique)
+                .or_else(|| self.techniques.get(whole));
             all.extend(known.into_iter().flatten());
         }
         all.into_iter().cloned().collect()

@@ -121,8 +121,16 @@ fn put(
     push_all("annotations.mitre_attack.mitre_tactic", &tactics);
     push_all("annotations.mitre_attack.mitre_tactic_id", &ids);
     push_all("annotations._all", &every);
-    let threats: Vec<String> = finding.threat_objects.iter().map(|one| one.value.clone()).collect();
-    let kinds: Vec<String> = finding.threat_objects.iter().map(|one| one.kind.clone()).collect();
+    let threats: Vec<String> = finding
+        .threat_objects
+        .iter()
+        .map(|one| one.value.clone())
+        .collect();
+    let kinds: Vec<String> = finding
+        .threat_objects
+        .iter()
+        .map(|one| one.kind.clone())
+        .collect();
     push_all("threat_object", &threats);
     push_all("threat_object_type", &kinds);
     if channel == NOTABLE {
@@ -140,7 +148,10 @@ pub(crate) fn follow(finding: &mut Finding, findings: &[Finding]) {
         .iter()
         .filter_map(|event| usize::try_from(event.record.checked_sub(FIRST_RECORD)?).ok())
         .collect();
-    let behind: Vec<&Finding> = behind.into_iter().filter_map(|index| findings.get(index)).collect();
+    let behind: Vec<&Finding> = behind
+        .into_iter()
+        .filter_map(|index| findings.get(index))
+        .collect();
     let mut events: BTreeSet<EventRef> = BTreeSet::new();
     let mut count = 0;
     for one in &behind {
@@ -171,5 +182,7 @@ pub(crate) fn follow(finding: &mut Finding, findings: &[Finding]) {
             };
         }
     }
-    finding.fields.push(("contributing_findings".to_owned(), ids));
+    finding
+        .fields
+        .push(("contributing_findings".to_owned(), ids));
 }

@@ -72,7 +72,9 @@ pub fn parse(text: &str) -> Result<Vec<Exception>, String> {
         .map(|(at, one)| {
             let wrong = |what: &str| format!("exception {}: {what}", at + 1);
             if one.detection.is_none() && one.fields.is_empty() {
-                return Err(wrong("it would silence everything; name a `detection` or `fields`"));
+                return Err(wrong(
+                    "it would silence everything; name a `detection` or `fields`",
+                ));
             }
             if one.reason.trim().is_empty() || one.by.trim().is_empty() {
                 return Err(wrong("`reason` and `by` must say something"));
@@ -111,7 +113,10 @@ fn end(text: &str) -> Option<i64> {
     if let Ok(date) = text.parse::<jiff::civil::Date>()
         && text.len() == 10
     {
-        let next = date.tomorrow().ok()?.to_datetime(jiff::civil::Time::midnight());
+        let next = date
+            .tomorrow()
+            .ok()?
+            .to_datetime(jiff::civil::Time::midnight());
         let time = jiff::tz::TimeZone::UTC.to_timestamp(next).ok()?;
         return Some(time.as_microsecond() - 1);
     }
@@ -134,9 +139,11 @@ impl Exception {
                 values = finding.hosts();
             }
             !values.is_empty()
-                && values
-                    .iter()
-                    .all(|value| patterns.iter().any(|pattern| matches_pattern(pattern, value)))
+                && values.iter().all(|value| {
+                    patterns
+                        .iter()
+                        .any(|pattern| matches_pattern(pattern, value))
+                })
         })
     }
 }
@@ -159,12 +166,18 @@ pub(super) fn apply(
                 path: "exceptions".to_owned(),
                 line: None,
                 column: None,
-                message: format!("the exception of {} (`{}`) ended on {}", one.by, one.reason, one.until),
+                message: format!(
+                    "the exception of {} (`{}`) ended on {}",
+                    one.by, one.reason, one.until
+                ),
                 fatal: false,
             });
             continue;
         }
-        for finding in findings.iter_mut().filter(|finding| finding.suppressed.is_none()) {
+        for finding in findings
+            .iter_mut()
+            .filter(|finding| finding.suppressed.is_none())
+        {
             if one.covers(finding) {
                 finding.suppressed = Some(Suppressed {
                     by: one.by.clone(),

@@ -73,7 +73,11 @@ impl RiskFactors {
                 name: one.name,
                 kind,
                 field: one.field,
-                values: one.values.iter().map(|value| value.to_lowercase()).collect(),
+                values: one
+                    .values
+                    .iter()
+                    .map(|value| value.to_lowercase())
+                    .collect(),
                 multiply: one.multiply,
                 add: one.add,
             });

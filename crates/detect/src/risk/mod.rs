@@ -35,7 +35,9 @@ impl Throttling {
     /// # Errors
     /// What is wrong with the period.
     pub fn new(fields: Vec<String>, period: &str) -> Result<Self, String> {
-        let wrong = || format!("`period: {period}` is no time: write a number and s, m, h or d, such as `24h`");
+        let wrong = || {
+            format!("`period: {period}` is no time: write a number and s, m, h or d, such as `24h`")
+        };
         let text = period.trim();
         let split = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
         let number: i64 = text[..split].parse().map_err(|_| wrong())?;
@@ -73,7 +75,13 @@ pub(crate) fn silence(
         let values = throttling
             .fields
             .iter()
-            .map(|field| finding.values(field).iter().map(|value| value.to_lowercase()).collect())
+            .map(|field| {
+                finding
+                    .values(field)
+                    .iter()
+                    .map(|value| value.to_lowercase())
+                    .collect()
+            })
             .collect();
         let key = (finding.detection.id.clone(), values);
         match last.get(&key) {

@@ -123,7 +123,9 @@ pub(super) fn compile(
         let meant = |rule: &SigmaRule| match &filter.rules {
             FilterRuleTarget::Any => true,
             FilterRuleTarget::Specific(names) => names.iter().any(|name| {
-                rule.id.as_ref() == Some(name) || rule.name.as_ref() == Some(name) || rule.title == *name
+                rule.id.as_ref() == Some(name)
+                    || rule.name.as_ref() == Some(name)
+                    || rule.title == *name
             }),
         };
         if rules.iter().any(|(_, rule)| meant(rule))

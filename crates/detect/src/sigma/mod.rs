@@ -34,8 +34,8 @@ use crate::content::{ContentProblem, Origin};
 use crate::detection::{Detection, DetectionType, RiskField, RiskObjectKind, Status};
 use crate::finding::{self, Finding, MOST_EVENTS, RiskObject, ThreatObject};
 use crate::hunt::{HuntError, STACK};
-use engine::{Matcher, Named};
 pub use engine::{Correlated, Correlator, Matcher as RuleMatcher};
+use engine::{Matcher, Named};
 use logsource::Entities;
 pub use logsource::{FieldRule, LogSourceKey, LogSources, Piece, View};
 use row::{EventRow, Layout, Rows};
@@ -129,7 +129,8 @@ impl SigmaRules {
             if !any {
                 problems.push(problem(
                     path.display().to_string(),
-                    "no Sigma rule here: expected YAML files with `logsource` and `detection`".to_owned(),
+                    "no Sigma rule here: expected YAML files with `logsource` and `detection`"
+                        .to_owned(),
                 ));
             }
         }
@@ -138,7 +139,11 @@ impl SigmaRules {
                 .first()
                 .map(|path| path.display().to_string())
                 .unwrap_or_default();
-            let (verb, rules) = if titles.len() == 1 { ("needs", "rule") } else { ("need", "rules") };
+            let (verb, rules) = if titles.len() == 1 {
+                ("needs", "rule")
+            } else {
+                ("need", "rules")
+            };
             let first = titles.first().map(String::as_str).unwrap_or_default();
             problems.push(ContentProblem {
                 fatal: false,
@@ -170,7 +175,10 @@ impl SigmaRules {
                 return true;
             }
             Err(_) => {
-                problems.push(problem(path.to_owned(), "no rule can be read from it".to_owned()));
+                problems.push(problem(
+                    path.to_owned(),
+                    "no rule can be read from it".to_owned(),
+                ));
                 return true;
             }
         };
@@ -304,7 +312,11 @@ impl SigmaRules {
         let mut shown: BTreeSet<String> = BTreeSet::new();
         let mut hidden: BTreeSet<String> = BTreeSet::new();
         for one in &self.correlations {
-            let list = if one.sigma.generate { &mut shown } else { &mut hidden };
+            let list = if one.sigma.generate {
+                &mut shown
+            } else {
+                &mut hidden
+            };
             list.extend(
                 engine::rests_on(&one.sigma)
                     .iter()
@@ -445,7 +457,11 @@ impl SigmaRules {
             .iter()
             .flat_map(|one| engine::rests_on(&one.sigma))
             .collect();
-        let correlated: Vec<bool> = self.rules.iter().map(|rule| is_named(rule, &needed)).collect();
+        let correlated: Vec<bool> = self
+            .rules
+            .iter()
+            .map(|rule| is_named(rule, &needed))
+            .collect();
         let mut corr_fields = Named::default();
         for one in &self.correlations {
             corr_fields.correlation(&one.sigma);
@@ -463,7 +479,9 @@ impl SigmaRules {
                 &self.sources,
                 groups[group].named.fields.iter().map(String::as_str),
             ));
-            let entities = self.sources.entities(&event_type.channel, event_type.event_id);
+            let entities = self
+                .sources
+                .entities(&event_type.channel, event_type.event_id);
             for batch in table.batches() {
                 tasks.push((matcher, Arc::clone(&layout), Arc::clone(&entities), batch));
             }
@@ -478,7 +496,14 @@ impl SigmaRules {
                     continue;
                 }
                 for rule in matcher.matches(&row) {
-                    self.note(rule, &row, entities, correlated[rule], &corr_fields, &mut found);
+                    self.note(
+                        rule,
+                        &row,
+                        entities,
+                        correlated[rule],
+                        &corr_fields,
+                        &mut found,
+                    );
                 }
             }
             found
@@ -566,12 +591,8 @@ impl SigmaRules {
                 .or_else(|| row.column(HOST))
                 .map(str::to_owned),
             user: user.map(str::to_owned),
-            src: first(&entities.src).map(|value| {
-                value
-                    .strip_prefix("::ffff:")
-                    .unwrap_or(value)
-                    .to_owned()
-            }),
+            src: first(&entities.src)
+                .map(|value| value.strip_prefix("::ffff:").unwrap_or(value).to_owned()),
         }
     }
 
@@ -595,8 +616,11 @@ impl SigmaRules {
             .into_iter()
             .map(|rule| (rule, &self.rules[rule].sigma))
             .collect();
-        let correlations: Vec<CorrelationRule> =
-            self.correlations.iter().map(|one| one.sigma.clone()).collect();
+        let correlations: Vec<CorrelationRule> = self
+            .correlations
+            .iter()
+            .map(|one| one.sigma.clone())
+            .collect();
         let mut correlator = match engine::correlate(&rules, &correlations) {
             Ok(correlator) => correlator,
             Err(message) => {
@@ -605,8 +629,10 @@ impl SigmaRules {
             }
         };
         wanted.sort_by_key(|one| (one.seconds, one.reference, one.rule));
-        let by_reference: HashMap<u64, &About> =
-            wanted.iter().map(|one| (one.reference, &one.about)).collect();
+        let by_reference: HashMap<u64, &About> = wanted
+            .iter()
+            .map(|one| (one.reference, &one.about))
+            .collect();
         let mut findings = Vec::new();
         for one in &wanted {
             for done in correlator.take(one.rule, one, one.seconds) {
@@ -670,7 +696,10 @@ fn make(
     refs.sort_unstable();
     refs.dedup();
     let event_count = refs.len() as u64;
-    let mut events: Vec<EventRef> = refs.into_iter().filter_map(|one| catalog.resolve(one)).collect();
+    let mut events: Vec<EventRef> = refs
+        .into_iter()
+        .filter_map(|one| catalog.resolve(one))
+        .collect();
     events.sort();
     let (first, last) = (
         events.first().map(|event| event.time),
@@ -686,7 +715,11 @@ fn make(
     let dest = all(|about| about.dest.as_ref());
     let user = all(|about| about.user.as_ref());
     let src = all(|about| about.src.as_ref());
-    let score = if detection.kind.adds_risk() { detection.risk_score } else { 0 };
+    let score = if detection.kind.adds_risk() {
+        detection.risk_score
+    } else {
+        0
+    };
     let objects = |kind: RiskObjectKind, values: &[String]| -> Vec<RiskObject> {
         values
             .iter()
@@ -713,7 +746,11 @@ fn make(
     for (word, values) in [("on", &dest), ("by", &user), ("from", &src)] {
         if !values.is_empty() {
             let few: Vec<&str> = values.iter().take(3).map(String::as_str).collect();
-            let more = if values.len() > few.len() { " and others" } else { "" };
+            let more = if values.len() > few.len() {
+                " and others"
+            } else {
+                ""
+            };
             message.push_str(&format!(" {word} {}{more}", few.join(", ")));
         }
     }
@@ -742,7 +779,11 @@ fn make(
 
 fn is_named(rule: &Rule, names: &BTreeSet<String>) -> bool {
     names.contains(&rule.detection.id)
-        || rule.sigma.name.as_ref().is_some_and(|name| names.contains(name))
+        || rule
+            .sigma
+            .name
+            .as_ref()
+            .is_some_and(|name| names.contains(name))
 }
 
 fn problem(path: String, message: String) -> ContentProblem {
@@ -781,7 +822,12 @@ enum DetectionOf {
     Correlation,
 }
 
-fn describe(about: Metadata<'_>, path: &str, data_sources: Vec<String>, of: DetectionOf) -> Detection {
+fn describe(
+    about: Metadata<'_>,
+    path: &str,
+    data_sources: Vec<String>,
+    of: DetectionOf,
+) -> Detection {
     let (kind, risk_score) = match about.level {
         Some(Level::Critical) => (DetectionType::Ttp, 90),
         Some(Level::High) => (DetectionType::Ttp, 70),
@@ -791,7 +837,9 @@ fn describe(about: Metadata<'_>, path: &str, data_sources: Vec<String>, of: Dete
     };
     let status = match about.status {
         Some(rsigma_parser::Status::Experimental) => Status::Experimental,
-        Some(rsigma_parser::Status::Deprecated | rsigma_parser::Status::Unsupported) => Status::Deprecated,
+        Some(rsigma_parser::Status::Deprecated | rsigma_parser::Status::Unsupported) => {
+            Status::Deprecated
+        }
         _ => Status::Production,
     };
     let score = if kind.adds_risk() { risk_score } else { 0 };
@@ -837,7 +885,11 @@ fn describe(about: Metadata<'_>, path: &str, data_sources: Vec<String>, of: Dete
 fn techniques(tags: &[String]) -> Vec<String> {
     let mut all: Vec<String> = Vec::new();
     for tag in tags {
-        let Some(id) = tag.to_lowercase().strip_prefix("attack.t").map(|id| format!("T{id}")) else {
+        let Some(id) = tag
+            .to_lowercase()
+            .strip_prefix("attack.t")
+            .map(|id| format!("T{id}"))
+        else {
             continue;
         };
         let digits = id.trim_start_matches('T');
@@ -853,7 +905,13 @@ fn techniques(tags: &[String]) -> Vec<String> {
 /// Tactics of tags such as `attack.lateral-movement` or `attack.lateral_movement`.
 fn tactics(tags: &[String]) -> Vec<String> {
     tags.iter()
-        .filter_map(|tag| Some(tag.to_lowercase().strip_prefix("attack.")?.replace('_', "-")))
+        .filter_map(|tag| {
+            Some(
+                tag.to_lowercase()
+                    .strip_prefix("attack.")?
+                    .replace('_', "-"),
+            )
+        })
         // `t1021.002`, `g0016`, `s0002` are techniques, groups and software.
         .filter(|name| !name.chars().any(|c| c.is_ascii_digit()))
         .collect()
@@ -869,7 +927,11 @@ impl Demand for SigmaDemand {
         let mut columns: BTreeSet<String> = BTreeSet::new();
         let mut any = false;
         for group in &self.groups {
-            let Some(view) = group.views.iter().find(|view| view.matches(channel, event_id)) else {
+            let Some(view) = group
+                .views
+                .iter()
+                .find(|view| view.matches(channel, event_id))
+            else {
                 continue;
             };
             if group.named.anywhere {
@@ -949,7 +1011,10 @@ fn collect(
     };
     if !about.is_dir() {
         if about.len() > MAX_FILE {
-            return problems.push(problem(shown, format!("larger than {MAX_FILE} bytes: left out")));
+            return problems.push(problem(
+                shown,
+                format!("larger than {MAX_FILE} bytes: left out"),
+            ));
         }
         match std::fs::read(path) {
             Ok(bytes) => match String::from_utf8(bytes) {
@@ -961,7 +1026,8 @@ fn collect(
         }
         return;
     }
-    let entries = std::fs::read_dir(path).and_then(|entries| entries.collect::<Result<Vec<_>, _>>());
+    let entries =
+        std::fs::read_dir(path).and_then(|entries| entries.collect::<Result<Vec<_>, _>>());
     let mut entries = match entries {
         Ok(entries) => entries,
         Err(error) => return problems.push(failed(error)),

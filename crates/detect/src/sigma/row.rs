@@ -249,11 +249,12 @@ impl Fields for EventRow<'_> {
     }
 
     fn any_text(&self, visit: &mut dyn FnMut(&str) -> bool) -> bool {
-        self.rows
-            .layout
-            .texts
-            .iter()
-            .any(|column| self.rows.texts(*column, self.row).into_iter().any(&mut *visit))
+        self.rows.layout.texts.iter().any(|column| {
+            self.rows
+                .texts(*column, self.row)
+                .into_iter()
+                .any(&mut *visit)
+        })
     }
 
     fn reference(&self) -> u64 {
