@@ -8,8 +8,9 @@ use rsigma_eval::{
     EvaluationResult, Event, EventValue, ResultBody, RuleHeader,
 };
 use rsigma_parser::{
-    ConditionExpr, CorrelationCondition, CorrelationRule, Detection, DetectionItem, Detections,
-    FilterRule, FilterRuleTarget, Modifier, SigmaRule, SigmaValue,
+    ConditionExpr, ConditionOperator, CorrelationCondition, CorrelationRule, CorrelationType,
+    Detection, DetectionItem, Detections, FilterRule, FilterRuleTarget, Modifier, SigmaRule,
+    SigmaValue,
 };
 
 use super::row::{Fields, Value};
@@ -180,6 +181,17 @@ pub(super) fn correlate(
     }
     for one in correlations {
         let mut one = one.clone();
+        // Without a condition all rules must have matched. The library takes one of them for enough.
+        if one.correlation_type == CorrelationType::Temporal
+            && let CorrelationCondition::Threshold {
+                predicates,
+                field: None,
+                ..
+            } = &mut one.condition
+            && *predicates == [(ConditionOperator::Gte, 1)]
+        {
+            *predicates = vec![(ConditionOperator::Gte, one.rules.len() as u64)];
+        }
         // One finding for each stretch of time, not one for each further event.
         one.custom_attributes
             .entry("rsigma.suppress".to_owned())
