@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::io::{self, Write};
 
 use crabwalk_detect::hunt::{matches_pattern, most_alike};
-use crabwalk_detect::{Baseline, Content, Detection, Query, Story};
+use crabwalk_detect::{Baseline, Content, ContentProblem, Detection, Query, Story};
 
 use crate::args::{self, ContentCommand, Format};
 use crate::commands::{Done, Failure, note};
@@ -238,14 +238,20 @@ fn check(known: &args::Known) -> Result<Done, Failure> {
     let content = input::content(known)?;
     let (detections, baselines) = (content.detections.clone(), content.baselines.clone());
     let stories = content.stories.clone();
-    let mut problems: Vec<String> = content.problems.iter().map(ToString::to_string).collect();
+    let mut found = content.problems.clone();
     for one in &detections {
         for story in &one.stories {
             if !stories.is_empty()
                 && !stories.iter().any(|known| known.name == *story)
                 && one.origin.is_builtin()
             {
-                problems.push(format!("{}: no story is called `{story}`", one.origin));
+                found.push(ContentProblem {
+                    path: one.origin.path.clone(),
+                    line: None,
+                    column: None,
+                    message: format!("no story is called `{story}`"),
+                    fatal: true,
+                });
             }
         }
     }
@@ -258,14 +264,13 @@ fn check(known: &args::Known) -> Result<Done, Failure> {
                 .map(|one| (one.name.as_str(), one.search.as_str(), &one.origin)),
         )
         .collect();
-    problems.extend(
-        Query::check(&searches, &content)?
-            .into_iter()
-            .map(|problem| problem.to_string()),
-    );
-    problems.extend(content.sigma.check().iter().map(ToString::to_string));
-    for problem in &problems {
-        note("problem", problem);
+    found.extend(content.sigma.check());
+    found.extend(Query::check(&searches, &content)?);
+    let (problems, warnings): (Vec<_>, Vec<_>) = found.iter().partition(|problem| problem.fatal);
+    for (kind, notes) in [("problem", &problems), ("warning", &warnings)] {
+        for one in notes {
+            note(kind, &one.to_string());
+        }
     }
     let rules = content.sigma.detections().count() as u64;
     let rules = if rules > 0 {
@@ -274,7 +279,7 @@ fn check(known: &args::Known) -> Result<Done, Failure> {
         String::new()
     };
     let text = format!(
-        "{}{rules}, {}, {}, {} checked: {}\n",
+        "{}{rules}, {}, {}, {} checked: {}{}\n",
         term::count(detections.len() as u64, "detection"),
         pluralised_stories(stories.len()),
         term::count(baselines.len() as u64, "baseline"),
@@ -283,6 +288,11 @@ fn check(known: &args::Known) -> Result<Done, Failure> {
             "no problem".to_owned()
         } else {
             term::count(problems.len() as u64, "problem")
+        },
+        if warnings.is_empty() {
+            String::new()
+        } else {
+            format!(", {}", term::count(warnings.len() as u64, "warning"))
         },
     );
     print(&text)?;

@@ -187,22 +187,24 @@ fn compare(truth: &Truth, case: &Case, directory: &Path, look: &Look) -> (String
     let headers: Vec<String> = ["detection", "planted", "found", "other findings"]
         .map(str::to_owned)
         .into();
+    // Correlations say something about the findings that are compared here.
+    let compared: Vec<&FindingInfo> = case
+        .findings
+        .iter()
+        .filter(|finding| finding.kind != "Correlation")
+        .collect();
     let names: BTreeSet<&str> = truth
         .detections
         .keys()
         .map(String::as_str)
-        .chain(
-            case.findings
-                .iter()
-                .map(|finding| finding.detection.as_str()),
-        )
+        .chain(compared.iter().map(|finding| finding.detection.as_str()))
         .collect();
     let mut rows = Vec::new();
     for name in names {
         let planted = truth.detections.get(name).map_or(&[][..], Vec::as_slice);
-        let findings: Vec<&FindingInfo> = case
-            .findings
+        let findings: Vec<&FindingInfo> = compared
             .iter()
+            .copied()
             .filter(|finding| finding.detection == name)
             .collect();
         let found = planted

@@ -380,18 +380,12 @@ impl Hunt {
         match result {
             Ok((found, warnings)) => {
                 for warning in warnings {
-                    problems.push(ContentProblem {
-                        path: detection.origin.path.clone(),
-                        line: line_of(&detection.origin, search.text(), warning.span.start),
-                        column: None,
-                        message: match &warning.help {
-                            Some(help) => {
-                                format!("{}: {}; {help}", detection.name, warning.message)
-                            }
-                            None => format!("{}: {}", detection.name, warning.message),
-                        },
-                        fatal: false,
-                    });
+                    problems.push(search_warning(
+                        &detection.name,
+                        &detection.origin,
+                        search.text(),
+                        &warning,
+                    ));
                 }
                 return found;
             }
@@ -497,6 +491,25 @@ pub(crate) fn search_problem(origin: &Origin, text: &str, error: &SearchError) -
         column: None,
         message: error.to_string(),
         fatal: true,
+    }
+}
+
+/// What looks wrong with a search, as a warning about the file it is in.
+pub(crate) fn search_warning(
+    name: &str,
+    origin: &Origin,
+    text: &str,
+    warning: &Diagnostic,
+) -> ContentProblem {
+    ContentProblem {
+        path: origin.path.clone(),
+        line: line_of(origin, text, warning.span.start),
+        column: None,
+        message: match &warning.help {
+            Some(help) => format!("{name}: {}; {help}", warning.message),
+            None => format!("{name}: {}", warning.message),
+        },
+        fatal: false,
     }
 }
 

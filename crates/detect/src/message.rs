@@ -1,6 +1,7 @@
 //! Messages of findings.
 
-/// Fills `$field$` with the field's values, joined by `, `; a field without a value becomes `unknown`.
+/// Fills `$field$` with the field's values, joined by `, ` and without the blanks around them that Windows writes into
+/// some (`NtLmSsp `); a field without a value becomes `unknown`.
 ///
 /// A `$` that does not enclose a field's name stays as it is.
 pub(crate) fn fill(template: &str, values: impl Fn(&str) -> Vec<String>) -> String {
@@ -13,6 +14,7 @@ pub(crate) fn fill(template: &str, values: impl Fn(&str) -> Vec<String>) -> Stri
             Some(end) if is_name(&after[..end]) => {
                 let found: Vec<String> = values(&after[..end])
                     .into_iter()
+                    .map(|value| value.trim().to_owned())
                     .filter(|value| !value.is_empty() && value != "null")
                     .collect();
                 if found.is_empty() {
@@ -50,6 +52,7 @@ mod tests {
             "user" => vec!["ann".to_owned(), "bob".to_owned()],
             "nothing" => vec!["null".to_owned()],
             "odd" => vec!["$dest$".to_owned()],
+            "padded" => vec!["NtLmSsp ".to_owned(), " ".to_owned()],
             _ => Vec::new(),
         };
         for (template, filled) in [
@@ -58,6 +61,7 @@ mod tests {
             ("C$ and ADMIN$ on $dest$", "C$ and ADMIN$ on WS1"),
             ("costs $5, $dest$", "costs $5, WS1"),
             ("$odd$", "$dest$"),
+            ("by $padded$, twice", "by NtLmSsp, twice"),
             ("$", "$"),
             ("$$", "$$"),
             ("", ""),

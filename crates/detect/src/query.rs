@@ -7,7 +7,9 @@ use crabwalk_sources::collect::{Collected, Demand};
 use crabwalk_spl::{Diagnostic, Engine, EngineOptions, Knowledge, Search};
 
 use crate::content::{Content, ContentProblem, Origin};
-use crate::hunt::{Failure, HuntError, HuntOptions, STACK, keep_times, run_all, search_problem};
+use crate::hunt::{
+    Failure, HuntError, HuntOptions, STACK, keep_times, run_all, search_problem, search_warning,
+};
 
 /// A search, ready to run.
 pub struct Query {
@@ -46,7 +48,8 @@ impl Query {
         })
     }
 
-    /// What is wrong with searches, given as name, text and place: whether each can be parsed and planned.
+    /// What is wrong with searches, given as name, text and place: whether each can be parsed and planned. What only
+    /// looks wrong, such as a field that no known event type has, is not fatal.
     pub fn check(
         searches: &[(&str, &str, &Origin)],
         content: &Content,
@@ -64,11 +67,16 @@ impl Query {
         let check = || {
             searches
                 .iter()
-                .filter_map(|(name, text, origin)| {
-                    let error = Search::parse(name, text, &knowledge)
+                .flat_map(|(name, text, origin)| {
+                    match Search::parse(name, text, &knowledge)
                         .and_then(|search| engine.check(&search))
-                        .err()?;
-                    Some(search_problem(origin, text, &error))
+                    {
+                        Ok(warnings) => warnings
+                            .iter()
+                            .map(|warning| search_warning(name, origin, text, warning))
+                            .collect(),
+                        Err(error) => vec![search_problem(origin, text, &error)],
+                    }
                 })
                 .collect()
         };

@@ -42,6 +42,8 @@ pub(crate) struct Source {
     pub path: String,
     /// Archives around it.
     pub depth: u32,
+    /// Whether the innermost of them is a gzip, which makes one archive with a tar in it.
+    pub gzipped: bool,
     /// Whether it is a loss if it is no log.
     pub strict: bool,
 }
@@ -356,12 +358,18 @@ impl<'w, 'd> Worker<'w, 'd> {
                 );
                 let inner = Source {
                     depth: source.depth + 1,
+                    gzipped: true,
                     path,
                     ..source
                 };
                 return self.stream(inner, &mut metered, budget);
             }
             Found::Tar => {
+                let source = Source {
+                    depth: source.depth - u32::from(source.gzipped),
+                    gzipped: false,
+                    ..source
+                };
                 if source.depth >= self.limits.archive_depth {
                     return self.too_deep(source);
                 }
@@ -446,6 +454,7 @@ impl<'w, 'd> Worker<'w, 'd> {
             id: self.ids.fetch_add(1, Ordering::Relaxed),
             path: format!("{}!/{name}", archive.path),
             depth: archive.depth + 1,
+            gzipped: false,
             strict: false,
         }
     }

@@ -3,7 +3,7 @@
 //! A block begins with a line that is a date and time, has `Key=Value` lines, and ends with `Message=` and what follows.
 //! Its times are local and name no zone; they are taken as UTC.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::OnceLock;
 
 use crate::record::Record;
@@ -179,6 +179,8 @@ struct Group {
     /// Empty for all.
     ids: Vec<u32>,
     labels: HashMap<(&'static str, &'static str), &'static str>,
+    /// The keys of `labels` in their order.
+    order: Vec<(&'static str, &'static str)>,
     values: HashMap<(&'static str, &'static str), &'static str>,
 }
 
@@ -216,7 +218,10 @@ fn groups() -> &'static [Group] {
             };
             match first.strip_prefix('=') {
                 Some(field) => group.values.insert((field, second), third),
-                None => group.labels.insert((first, second), third),
+                None => {
+                    group.order.push((first, second));
+                    group.labels.insert((first, second), third)
+                }
             };
         }
         groups
@@ -388,6 +393,81 @@ pub(crate) fn message_fields(message: &str, record: &mut Record, fill: bool) {
             record.data(&name, value);
         }
     }
+}
+
+/// Gives an event whose data have the names that Splunk extracts from messages, such as `Logon_Type`, those of EventData
+/// too. A name that stands below several headings has a value for each, in their order: `Account_Name` of a logon is
+/// first the one who asked for it, then the one who logged on. Where the values are fewer than the headings, it cannot
+/// be said which they are, and nothing is added.
+pub(crate) fn extracted_fields(record: &mut Record) {
+    let groups: Vec<&Group> = groups()
+        .iter()
+        .filter(|group| group.is_for(&record.channel, record.event_id))
+        .collect();
+    // The same as the heading that it is put for.
+    const OTHER_HEADINGS: [&str; 2] = ["Creator Subject", "*"];
+    let mut fields: BTreeMap<String, Vec<&'static str>> = BTreeMap::new();
+    let mut seen: Vec<(&str, &str)> = Vec::new();
+    // Events about tickets have this heading in place of the subject.
+    let without_subject = groups.iter().any(|group| {
+        group
+            .labels
+            .keys()
+            .any(|(section, _)| *section == "Account Information")
+    });
+    for group in &groups {
+        for (section, label) in &group.order {
+            if label.is_empty()
+                || OTHER_HEADINGS.contains(section)
+                || (without_subject && *section == "Subject")
+                || seen.contains(&(section, label))
+            {
+                continue;
+            }
+            seen.push((section, label));
+            let Some(field) = groups
+                .iter()
+                .rev()
+                .find_map(|group| group.labels.get(&(*section, *label)))
+            else {
+                continue;
+            };
+            let known = fields.entry(extracted_name(label)).or_default();
+            if !known.contains(field) {
+                known.push(field);
+            }
+        }
+    }
+    let mut found: Vec<(&str, String)> = Vec::new();
+    for (name, targets) in &fields {
+        let values: Vec<&str> = record.values(name).collect();
+        if values.len() != targets.len() {
+            continue;
+        }
+        for (target, value) in targets.iter().zip(values) {
+            if *target == name || record.has(target) {
+                continue;
+            }
+            let meant = groups
+                .iter()
+                .rev()
+                .find_map(|group| group.values.get(&(*target, value.trim())));
+            found.push((target, (*meant.unwrap_or(&value)).to_owned()));
+        }
+    }
+    for (target, value) in found {
+        if !record.has(target) {
+            record.data(target, &value);
+        }
+    }
+}
+
+/// A label as Splunk makes a field's name of it.
+fn extracted_name(label: &str) -> String {
+    label
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c } else { '_' })
+        .collect()
 }
 
 /// Messages that are sentences or scripts.

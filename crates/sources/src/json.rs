@@ -306,7 +306,10 @@ impl JsonReader {
             Shape::EventTree(prefix) => event_tree(&self.flat, prefix, &mut sink.record),
             Shape::Winlogbeat(prefix) => winlogbeat(&self.flat, prefix, &mut sink.record),
             Shape::Flat(prefix) => {
-                flat_record(&self.flat, prefix, &mut sink.record, &mut self.zones)
+                flat_record(&self.flat, prefix, &mut sink.record, &mut self.zones);
+                if self.flat.below(prefix, "sourcetype").is_some() {
+                    classic::extracted_fields(&mut sink.record);
+                }
             }
             Shape::Zeek(prefix) => {
                 zeek_record(&self.flat, prefix, &mut sink.record);
@@ -380,6 +383,7 @@ impl JsonReader {
             if flat_event_id(&self.flat, prefix).is_some() {
                 sink.record.clear();
                 flat_record(&self.flat, prefix, &mut sink.record, &mut self.zones);
+                classic::extracted_fields(&mut sink.record);
             } else if self.flat.below(prefix, "sourcetype").is_some() {
                 sink.record.clear();
                 cim(&self.flat, prefix, &mut sink.record);

@@ -561,6 +561,7 @@ fn work(worker: &mut Worker<'_, '_>, task: &Task, item: &Item) {
         id,
         path: item.name.clone(),
         depth: 0,
+        gzipped: false,
         strict: item.explicit,
     };
     if item.state == State::Stdin {

@@ -83,6 +83,14 @@ impl Record {
             .map(|field| self.value(field))
     }
 
+    /// The values of a field of the event's own data.
+    pub fn values<'r>(&'r self, name: &'r str) -> impl Iterator<Item = &'r str> {
+        self.fields
+            .iter()
+            .filter(move |field| !field.envelope && self.name(field) == name)
+            .map(|field| self.value(field))
+    }
+
     /// Whether the event has any data of its own.
     pub fn has_data(&self) -> bool {
         self.fields.iter().any(|field| !field.envelope)

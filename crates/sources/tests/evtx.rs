@@ -705,6 +705,57 @@ fn damage_costs_no_more_than_it_must() {
 }
 
 #[test]
+fn wiped_chunks_are_named_and_unused_space_is_not() {
+    let in_use = |file: &mut Vec<u8>, chunks: u8| {
+        file[42] = chunks;
+        let crc = crc32fast::hash(&file[..120]);
+        file[124..128].copy_from_slice(&crc.to_le_bytes());
+    };
+    let zeros = [0; 65536];
+    let mut before = made();
+    before.splice(4096..4096, [zeros, zeros].concat());
+    let mut only = made();
+    only[4096..].fill(0);
+    in_use(&mut only, 1);
+    let mut last = made();
+    last.extend(zeros);
+    last.extend(zeros);
+    in_use(&mut last, 2);
+    let mut unused = made();
+    unused.extend(zeros);
+    in_use(&mut unused, 1);
+    for (name, file, records, offset, words) in [
+        (
+            "before another",
+            before,
+            MADE,
+            4096,
+            "chunks 0 to 1 hold nothing but zero bytes",
+        ),
+        ("the only one", only, 0, 4096, "chunk 0, offset 0x0"),
+        (
+            "in use by the header",
+            last,
+            MADE,
+            4096 + 65536,
+            "chunk 1, offset 0x0",
+        ),
+        ("unused", unused, MADE, 0, ""),
+    ] {
+        let (_, report) = read(&file);
+        assert_eq!(report.records, records, "{name}");
+        let named = report
+            .problems
+            .iter()
+            .filter(|problem| problem.loss && problem.offset == Some(offset))
+            .filter(|problem| problem.message.contains(words))
+            .count();
+        assert_eq!(named, usize::from(!words.is_empty()), "{name}: {report:?}");
+        assert_eq!(report.problems.len(), named, "{name}: {report:?}");
+    }
+}
+
+#[test]
 fn old_records_behind_the_live_ones_are_not_read() {
     let mut file = made();
     let at = starts(&file);

@@ -129,6 +129,22 @@ fn limits_of_archives_are_named_and_the_rest_is_read() {
     for _ in 0..6 {
         deep = zip_of(&[("in.zip", &deep), ("ok.json", line(2).as_bytes())]);
     }
+    // A tar in a gzip is one archive, as people count.
+    let mut tar = tar::Builder::new(Vec::new());
+    let inner = zip_of(&[("a.json", line(1).as_bytes())]);
+    let mut header = tar::Header::new_gnu();
+    header.set_size(inner.len() as u64);
+    header.set_cksum();
+    tar.append_data(&mut header, "in.zip", inner.as_slice())
+        .expect("a member");
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    packed
+        .write_all(&tar.into_inner().expect("a tar"))
+        .expect("a tar");
+    let packed = packed.finish().expect("a gzip");
+    let twice = zip_of(&[("a.zip", &zip_of(&[("a.tar.gz", &packed)]))]);
+    let all = read_path(&write("tar.zip", &twice));
+    assert_eq!(rows(&all, "Security", 4624).len(), 1, "{:?}", all.sources);
     let all = read_path(&write("deep.zip", &deep));
     let limit = all
         .sources
@@ -233,6 +249,11 @@ fn what_is_no_log_is_told_by_name() {
         (
             "notes.md",
             b"# Notes\nnothing here\n",
+            "is text, but no log",
+        ),
+        (
+            "findings.csv",
+            b"\"first\",\"fields\"\n\"2024\",\"{\"\"a\"\":\"\"b\"\"}\"\n",
             "is text, but no log",
         ),
         ("zeros", &[0; 5000], "is nothing but zero bytes"),

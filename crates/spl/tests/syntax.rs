@@ -660,7 +660,7 @@ fn hostile_nesting_is_refused_without_running_out_of_stack() {
     }
     let wide = format!("| where x IN ({})", vec!["1"; deep].join(","));
     assert!(parse_without_macros(&wide).is_ok());
-    let wide = vec!["a=1"; deep].join(" OR ");
+    let wide = vec!["a=1"; 1000].join(" OR ");
     assert!(parse_without_macros(&wide).is_ok());
 }
 
@@ -908,5 +908,21 @@ fn long_searches_take_time_in_proportion() {
             let took = started.elapsed();
             assert!(took.as_secs() < 5, "{piece:?} took {took:?}");
         }
+    }
+}
+
+#[test]
+fn long_searches_are_refused_before_they_are_planned() {
+    for (text, many, words) in [
+        ("x=1 ", "| eval a=1 ", "more than 100 commands"),
+        ("x=1 ", "OR x=2 ", "more than 1000 conditions"),
+        ("x=1 ", "AND NOT x=2 ", "more than 1000 conditions"),
+    ] {
+        let fits = format!("{text}{}", many.repeat(99));
+        assert!(parse(&fits, &macros()).is_ok(), "{many}");
+        assert!(
+            errors(&format!("{text}{}", many.repeat(100_000))).contains(words),
+            "{many}"
+        );
     }
 }

@@ -284,6 +284,8 @@ impl Content {
         match raw::kind(path, text) {
             Kind::Ignored => {}
             Kind::Unknown => {
+                // What is no YAML at all has no keys to know it by.
+                raw::parse::<serde::de::IgnoredAny>(path, text)?;
                 return Err(plain(
                     "no content that Crabwalk knows: a detection has the keys `name` and `search`, a story `name` and `narrative`, \
                      a macro `name` and `definition`, a lookup `name` and `filename`"

@@ -233,6 +233,7 @@ fn broken_files_are_named_and_the_rest_is_loaded() {
         ("d.yml", "name: l\nfilename: missing.csv\n"),
         ("e.yml", "- event_types: ['Security']\n"),
         ("f.yml", NEW),
+        ("g.yml", "name: x\nid: [\n  y: {\n"),
     ]);
     let problems: Vec<(String, Option<usize>, String)> = content
         .problems
@@ -256,6 +257,7 @@ fn broken_files_are_named_and_the_rest_is_loaded() {
         ("c.yml", None, "no content that Crabwalk knows"),
         ("d.yml", None, "missing.csv"),
         ("e.yml", None, "Security/4624"),
+        ("g.yml", Some(3), "unclosed bracket"),
     ] {
         assert!(
             problems
@@ -264,7 +266,7 @@ fn broken_files_are_named_and_the_rest_is_loaded() {
             "{file}: {problems:#?}"
         );
     }
-    assert_eq!((problems.len(), content.detections.len()), (5, 1));
+    assert_eq!((problems.len(), content.detections.len()), (6, 1));
 }
 
 #[test]

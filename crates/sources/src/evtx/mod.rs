@@ -220,9 +220,12 @@ impl EvtxReader {
         if !headless {
             file_header(&buffer[..filled], report);
             offset = filled as u64;
-            filled = 0;
         } else {
             no_header(report);
+        }
+        let mut zeroed = Zeroed::new(&buffer[..filled]);
+        if !headless {
+            filled = 0;
         }
         let mut number = 0;
         loop {
@@ -233,16 +236,15 @@ impl EvtxReader {
             if len == 0 {
                 return Ok(());
             }
-            self.chunk(
-                &Chunk {
-                    data: &buffer[..len],
-                    offset,
-                    number,
-                    source,
-                },
-                collector,
-                report,
-            );
+            let chunk = Chunk {
+                data: &buffer[..len],
+                offset,
+                number,
+                source,
+            };
+            if !zeroed.note(&chunk, report) {
+                self.chunk(&chunk, collector, report);
+            }
             offset += len as u64;
             number += 1;
             if len < CHUNK {
@@ -278,6 +280,7 @@ impl EvtxReader {
                     file_header(&buffer[..filled], report);
                 }
             }
+            let mut zeroed = Zeroed::new(&buffer[..filled]);
             let base = if headless { 0 } else { FILE_HEADER as u64 };
             let mut offset = base + chunks.start.saturating_mul(CHUNK as u64);
             file.seek(SeekFrom::Start(offset))?;
@@ -287,16 +290,15 @@ impl EvtxReader {
                 if len == 0 {
                     break;
                 }
-                self.chunk(
-                    &Chunk {
-                        data: &buffer[..len],
-                        offset,
-                        number,
-                        source: source_id,
-                    },
-                    collector,
-                    report,
-                );
+                let chunk = Chunk {
+                    data: &buffer[..len],
+                    offset,
+                    number,
+                    source: source_id,
+                };
+                if !zeroed.note(&chunk, report) {
+                    self.chunk(&chunk, collector, report);
+                }
                 offset += len as u64;
             }
             Ok(())
@@ -314,10 +316,6 @@ impl EvtxReader {
     ) {
         let data = chunk.data;
         let magic = data.starts_with(CHUNK_MAGIC);
-        if !magic && data.iter().all(|byte| *byte == 0) {
-            // Space that was allocated and never used.
-            return;
-        }
         if self.templates.layouts.len() > MOST_LAYOUTS {
             *self = Self {
                 buffer: std::mem::take(&mut self.buffer),
@@ -940,6 +938,62 @@ fn plan_of(
         });
     }
     steps
+}
+
+/// Chunks that hold nothing but zero bytes: at the end of a file, space that was allocated and never used; elsewhere,
+/// chunks that were wiped.
+struct Zeroed {
+    /// How many chunks the file's header says there are, 0 where it cannot be trusted.
+    used: u64,
+    /// Zeroed chunks in a row before the next one: the first one's number and offset, and how many.
+    run: Option<(u64, u64, u64)>,
+}
+
+impl Zeroed {
+    fn new(header: &[u8]) -> Self {
+        let trusted = header.len() >= FILE_HEADER
+            && header.starts_with(FILE_MAGIC)
+            && crc32fast::hash(&header[..120]) == u32_at(header, 124).unwrap_or(0);
+        let used = match header.get(42..44) {
+            Some(&[low, high]) if trusted => u64::from(u16::from_le_bytes([low, high])),
+            _ => 0,
+        };
+        Self { used, run: None }
+    }
+
+    /// Whether the chunk is zeroed; reports those that should not be, once it is known.
+    fn note(&mut self, chunk: &Chunk<'_>, report: &mut SourceReport) -> bool {
+        let zeroed = chunk.data.iter().all(|byte| *byte == 0);
+        if zeroed && chunk.number >= self.used {
+            let (_, _, count) = self.run.get_or_insert((chunk.number, chunk.offset, 0));
+            *count += 1;
+            return true;
+        }
+        if let Some((number, offset, count)) = self.run.take() {
+            let which = match count {
+                1 => format!("chunk {number} holds"),
+                _ => format!("chunks {number} to {} hold", number + count - 1),
+            };
+            report.problem(Problem {
+                offset: Some(offset),
+                record: None,
+                message: format!(
+                    "{which} nothing but zero bytes, though chunks follow; their records are lost"
+                ),
+                loss: true,
+            });
+        }
+        if zeroed {
+            chunk.problem(
+                report,
+                0,
+                None,
+                "the chunk holds nothing but zero bytes, though it is in use by the file's header; its records are lost",
+                true,
+            );
+        }
+        zeroed
+    }
 }
 
 /// Fills the buffer as far as the input goes.

@@ -1,6 +1,6 @@
 //! SPL's eval functions as functions of DataFusion.
 //!
-//! A function sees the values of one row ([`Args`]) and answers one. NULL in gives NULL out unless a function says
+//! A function sees the values of one row (`Args`) and answers one. NULL in gives NULL out unless a function says
 //! otherwise. Constant patterns and formats are prepared once, when the search is planned.
 
 pub(crate) mod matcher;

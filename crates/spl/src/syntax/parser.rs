@@ -7,6 +7,9 @@ use super::macros::{self, Expanded, Macros};
 
 /// How deep brackets, parentheses and prefixes may nest. Nothing a person writes comes near.
 const MAX_DEPTH: u32 = 150;
+/// Most commands of a pipeline, macros expanded. Each wraps the plan of those before it, and planning takes longer with
+/// each; public content stays below 40.
+const MAX_COMMANDS: usize = 100;
 /// More errors than this in one search help nobody.
 const MAX_DIAGNOSTICS: usize = 50;
 
@@ -489,6 +492,16 @@ impl<'t> Parser<'t> {
             self.skip_space();
             match self.peek() {
                 Some(b'|') => {
+                    if commands.len() >= MAX_COMMANDS {
+                        let error = self.error(
+                            format!("this search has more than {MAX_COMMANDS} commands"),
+                            self.pos,
+                            self.pos + 1,
+                        );
+                        self.diagnostics.push(error);
+                        self.pos = self.text.len();
+                        break;
+                    }
                     self.pos += 1;
                     commands.extend(self.command());
                 }

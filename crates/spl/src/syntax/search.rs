@@ -3,7 +3,23 @@
 use super::ast::{CompareOp, Name, SearchExpr, SearchValue};
 use super::parser::{Parsed, Parser, is_delimiter};
 
+/// Most conditions in a row: each becomes one level of the plan.
+const MAX_CONDITIONS: usize = 1000;
+
 impl Parser<'_> {
+    fn too_many(&self, count: usize) -> Parsed<()> {
+        if count < MAX_CONDITIONS {
+            return Ok(());
+        }
+        Err(self
+            .error(
+                format!("more than {MAX_CONDITIONS} conditions in a row"),
+                self.pos,
+                self.pos + 1,
+            )
+            .with_help("use IN (…) or a lookup"))
+    }
+
     /// Conditions until the command ends, or at `by` if it ends the clause.
     ///
     /// `NOT` binds tighter than `OR`, which binds tighter than `AND` and than no word at all.
@@ -27,6 +43,7 @@ impl Parser<'_> {
                 continue;
             }
             operator = None;
+            self.too_many(all.len())?;
             all.push(self.search_or()?);
         }
         if operator.is_some() {
@@ -59,6 +76,7 @@ impl Parser<'_> {
         }
         let mut one = vec![first];
         while self.at_operator("OR") {
+            self.too_many(one.len())?;
             self.pos += 2;
             one.push(self.search_not()?);
             self.skip_space();
