@@ -213,7 +213,12 @@ fn finding_info(finding: &Finding, hosts: &Hosts<'_>) -> FindingInfo {
         first: finding.first.and_then(time),
         last: finding.last.and_then(time),
         message: finding.message.clone(),
-        notable: detection.kind.is_notable(),
+        notable: detection.kind.is_notable() && finding.suppressed.is_none(),
+        suppressed: finding.suppressed.as_ref().map(|one| SuppressedInfo {
+            by: one.by.clone(),
+            reason: one.reason.clone(),
+            until: one.until.clone(),
+        }),
         risk_objects: finding
             .risk_objects
             .iter()
@@ -221,6 +226,7 @@ fn finding_info(finding: &Finding, hosts: &Hosts<'_>) -> FindingInfo {
                 kind: object.kind.name().to_owned(),
                 value: object.value.clone(),
                 score: object.score,
+                calculated_score: object.calculated,
             })
             .collect(),
         threat_objects: finding
@@ -254,7 +260,7 @@ fn risk(findings: &[Finding], hosts: &Hosts<'_>) -> Vec<RiskInfo> {
     let mut sums: BTreeMap<(RiskObjectKind, String), Sum> = BTreeMap::new();
     for finding in findings
         .iter()
-        .filter(|finding| finding.detection.kind.adds_risk())
+        .filter(|finding| finding.detection.kind.adds_risk() && finding.suppressed.is_none())
     {
         for object in &finding.risk_objects {
             let key = match object.kind {
@@ -268,7 +274,7 @@ fn risk(findings: &[Finding], hosts: &Hosts<'_>) -> Vec<RiskInfo> {
             if sum.value.is_empty() {
                 sum.value.clone_from(&object.value);
             }
-            sum.score += u64::from(object.score);
+            sum.score += u64::from(object.calculated);
             sum.findings += 1;
             sum.detections.insert(finding.detection.id.clone());
         }
@@ -293,7 +299,10 @@ fn stats(input: &Input<'_>, findings: &[FindingInfo], risk: Vec<RiskInfo>) -> St
         .map(|severity| (severity.name().to_owned(), 0))
         .collect();
     let mut findings_by_detection = BTreeMap::new();
-    for finding in findings {
+    for finding in findings
+        .iter()
+        .filter(|finding| finding.suppressed.is_none())
+    {
         *findings_by_severity
             .entry(finding.severity.clone())
             .or_default() += 1;
@@ -321,7 +330,14 @@ fn stats(input: &Input<'_>, findings: &[FindingInfo], risk: Vec<RiskInfo>) -> St
         skipped: input.sources.iter().map(|source| source.skipped).sum(),
         duplicates: input.outcome.duplicates,
         detections: input.outcome.detections as u64,
-        findings: findings.len() as u64,
+        findings: findings
+            .iter()
+            .filter(|finding| finding.suppressed.is_none())
+            .count() as u64,
+        suppressed: findings
+            .iter()
+            .filter(|finding| finding.suppressed.is_some())
+            .count() as u64,
         notables: findings.iter().filter(|finding| finding.notable).count() as u64,
         findings_by_severity,
         findings_by_detection,

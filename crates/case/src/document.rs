@@ -189,6 +189,9 @@ pub struct FindingInfo {
     pub message: String,
     /// Whether somebody should look at it.
     pub notable: bool,
+    /// Why it is not shown and adds no risk, where that is so; else null.
+    #[serde(default)]
+    pub suppressed: Option<SuppressedInfo>,
     /// What carries risk.
     pub risk_objects: Vec<RiskObjectInfo>,
     /// What threatens.
@@ -209,6 +212,17 @@ pub struct FindingInfo {
     pub references: Vec<String>,
 }
 
+/// Why a finding is not shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SuppressedInfo {
+    /// Who decided it; `throttling` where it is alike to another.
+    pub by: String,
+    /// Why.
+    pub reason: String,
+    /// Until when.
+    pub until: Option<String>,
+}
+
 /// Something that carries risk.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RiskObjectInfo {
@@ -217,8 +231,11 @@ pub struct RiskObjectInfo {
     pub kind: String,
     /// Name.
     pub value: String,
-    /// Risk that the finding adds to it.
+    /// Risk that the finding adds to it by the detection's measure.
     pub score: u32,
+    /// The same with what assets and identities say taken into account.
+    #[serde(default)]
+    pub calculated_score: u32,
 }
 
 /// Something that threatens.
@@ -284,6 +301,9 @@ pub struct Stats {
     pub findings: u64,
     /// Findings that somebody should look at.
     pub notables: u64,
+    /// Findings that are not shown because of an exception or of throttling. They are in no other number.
+    #[serde(default)]
+    pub suppressed: u64,
     /// Findings by severity.
     pub findings_by_severity: BTreeMap<String, u64>,
     /// Findings by detection.

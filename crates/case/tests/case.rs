@@ -26,6 +26,8 @@ fn detection(name: &str, kind: DetectionType, risk_score: u32) -> Arc<Detection>
         search: String::new(),
         stories: vec!["Lateral Movement".to_owned()],
         techniques: vec!["T1021.002".to_owned()],
+        tactics: Vec::new(),
+        throttling: None,
         message: String::new(),
         risk_fields: Vec::<RiskField>::new(),
         threat_fields: Vec::<ThreatField>::new(),
@@ -58,6 +60,7 @@ fn finding(
                 kind: *kind,
                 value: (*value).to_owned(),
                 score: *score,
+                calculated: *score,
             })
             .collect(),
         threat_objects: vec![ThreatObject {
@@ -79,6 +82,7 @@ fn finding(
             record: 9,
         }],
         event_count: 1,
+        suppressed: None,
     }
 }
 

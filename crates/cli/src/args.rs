@@ -120,6 +120,12 @@ pub struct Known {
     /// Do not use the detections that Crabwalk brings along.
     #[arg(long)]
     pub no_builtin: bool,
+    /// Load Sigma rules from a directory or file; may be repeated.
+    ///
+    /// A rule of level high or critical is taken as a TTP, of medium or low as an anomaly, of informational as hunting.
+    /// Correlations and filters work too. Rules for logs that Crabwalk does not read are counted.
+    #[arg(long, value_name = "DIR")]
+    pub sigma: Vec<PathBuf>,
     /// Machines: a CSV file with Splunk ES headers (ip,mac,nt_host,dns,owner,priority,category …); may be repeated.
     #[arg(long, value_name = "FILE")]
     pub assets: Vec<PathBuf>,
@@ -164,6 +170,11 @@ pub struct Hunt {
     /// Run only this detection (name or id, any case, `*` for any text); may be repeated.
     #[arg(long, value_name = "NAME")]
     pub detection: Vec<String>,
+    /// Findings that are not to be shown, with who decided it, why and until when: a YAML file; may be repeated.
+    ///
+    /// They stay in case.json, marked, and are counted.
+    #[arg(long, value_name = "FILE")]
+    pub exceptions: Vec<PathBuf>,
     /// Run only the detections of this story (name, any case, `*` for any text); may be repeated.
     #[arg(long, value_name = "NAME")]
     pub story: Vec<String>,

@@ -264,6 +264,7 @@ fn check(known: &args::Known) -> Result<Done, Failure> {
                 .map(|one| (one.name.as_str(), one.search.as_str(), &one.origin)),
         )
         .collect();
+    found.extend(content.sigma.check());
     found.extend(Query::check(&searches, &content)?);
     let (problems, warnings): (Vec<_>, Vec<_>) = found.iter().partition(|problem| problem.fatal);
     for (kind, notes) in [("problem", &problems), ("warning", &warnings)] {
@@ -271,8 +272,14 @@ fn check(known: &args::Known) -> Result<Done, Failure> {
             note(kind, &one.to_string());
         }
     }
+    let rules = content.sigma.detections().count() as u64;
+    let rules = if rules > 0 {
+        format!(", {}", term::count(rules, "Sigma rule"))
+    } else {
+        String::new()
+    };
     let text = format!(
-        "{}, {}, {}, {} checked: {}{}\n",
+        "{}{rules}, {}, {}, {} checked: {}{}\n",
         term::count(detections.len() as u64, "detection"),
         pluralised_stories(stories.len()),
         term::count(baselines.len() as u64, "baseline"),

@@ -98,6 +98,7 @@ pub fn run(args: &args::Demo) -> Result<Done, Failure> {
     let known = Known {
         content: Vec::new(),
         no_builtin: false,
+        sigma: Vec::new(),
         assets: vec![args.out.join("assets.csv")],
         identities: vec![args.out.join("identities.csv")],
     };
@@ -107,7 +108,7 @@ pub fn run(args: &args::Demo) -> Result<Done, Failure> {
         until: None,
         threads: None,
     };
-    let hunted = hunt::hunt(input::content(&known)?, &logs, &[], &[], false)?;
+    let hunted = hunt::hunt(input::content(&known)?, &logs, &[], &[], Vec::new(), false)?;
     let directory = args.out.join("case");
     let written = crabwalk_case::write_to(&hunted.case, &directory)
         .map_err(|error| Failure::new(error.to_string()))?;
@@ -186,22 +187,24 @@ fn compare(truth: &Truth, case: &Case, directory: &Path, look: &Look) -> (String
     let headers: Vec<String> = ["detection", "planted", "found", "other findings"]
         .map(str::to_owned)
         .into();
+    // Correlations say something about the findings that are compared here.
+    let compared: Vec<&FindingInfo> = case
+        .findings
+        .iter()
+        .filter(|finding| finding.kind != "Correlation")
+        .collect();
     let names: BTreeSet<&str> = truth
         .detections
         .keys()
         .map(String::as_str)
-        .chain(
-            case.findings
-                .iter()
-                .map(|finding| finding.detection.as_str()),
-        )
+        .chain(compared.iter().map(|finding| finding.detection.as_str()))
         .collect();
     let mut rows = Vec::new();
     for name in names {
         let planted = truth.detections.get(name).map_or(&[][..], Vec::as_slice);
-        let findings: Vec<&FindingInfo> = case
-            .findings
+        let findings: Vec<&FindingInfo> = compared
             .iter()
+            .copied()
             .filter(|finding| finding.detection == name)
             .collect();
         let found = planted

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use crabwalk_case::{Case, Input, Tool};
-use crabwalk_detect::{Content, Hunt, HuntOptions};
+use crabwalk_detect::{Content, Exception, Hunt, HuntOptions};
 
 use crate::args::{self, Format, Logs};
 use crate::commands::{Done, Failure, note};
@@ -26,6 +26,7 @@ pub fn hunt(
     logs: &Logs,
     detections: &[String],
     stories: &[String],
+    exceptions: Vec<Exception>,
     quiet: bool,
 ) -> Result<Hunted, Failure> {
     let began = Instant::now();
@@ -37,6 +38,7 @@ pub fn hunt(
         stories: stories.to_vec(),
         since: logs.since,
         until: logs.until,
+        exceptions,
     };
     let hunt = Hunt::new(content, options)?;
     let read = input::read(logs, hunt.demand(), &bar);
@@ -166,6 +168,7 @@ pub fn run(args: &args::Hunt) -> Result<Done, Failure> {
         &args.logs,
         &args.detection,
         &args.story,
+        input::exceptions(&args.exceptions)?,
         args.quiet,
     )?;
     let written = match &args.out {

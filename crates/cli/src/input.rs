@@ -1,8 +1,8 @@
 //! What all commands that read logs have in common.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use crabwalk_detect::Content;
+use crabwalk_detect::{Content, Exception};
 use crabwalk_sources::report::SourceReport;
 use crabwalk_sources::{Input, Limits, Read};
 
@@ -12,15 +12,20 @@ use crate::progress::Bar;
 
 /// Loads what is known. Problems with single files of content are in the content; a path that does not exist is an error.
 pub fn content(known: &Known) -> Result<Content, Failure> {
-    for path in &known.content {
-        if let Err(error) = std::fs::metadata(path) {
-            return Err(Failure::new(format!(
-                "--content {}: {error}",
-                path.display()
-            )));
+    for (option, paths) in [("--content", &known.content), ("--sigma", &known.sigma)] {
+        for path in paths {
+            if let Err(error) = std::fs::metadata(path) {
+                return Err(Failure::new(format!(
+                    "{option} {}: {error}",
+                    path.display()
+                )));
+            }
         }
     }
     let mut content = Content::load(!known.no_builtin, &known.content);
+    if !known.sigma.is_empty() {
+        content.add_sigma(&known.sigma);
+    }
     let read = |option: &str, path: &Path| {
         std::fs::read(path)
             .map_err(|error| Failure::new(format!("{option} {}: {error}", path.display())))
@@ -36,6 +41,18 @@ pub fn content(known: &Known) -> Result<Content, Failure> {
             .map_err(|error| Failure::new(format!("--identities {}: {error}", path.display())))?;
     }
     Ok(content)
+}
+
+/// Reads files of exceptions.
+pub fn exceptions(paths: &[PathBuf]) -> Result<Vec<Exception>, Failure> {
+    let mut all = Vec::new();
+    for path in paths {
+        let failed =
+            |error: String| Failure::new(format!("--exceptions {}: {error}", path.display()));
+        let text = std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
+        all.extend(crabwalk_detect::risk::parse_exceptions(&text).map_err(failed)?);
+    }
+    Ok(all)
 }
 
 /// The threads to use.

@@ -463,7 +463,7 @@ fn rank(severity: &str) -> u8 {
 
 fn findings(out: &mut String, case: &Case, options: &Summary<'_>) {
     let look = &options.look;
-    if case.findings.is_empty() {
+    if case.stats.findings == 0 && case.stats.suppressed == 0 {
         if !options.quiet {
             heading(out, look, "FINDINGS", "none");
             let text = format!(
@@ -491,11 +491,22 @@ fn findings(out: &mut String, case: &Case, options: &Summary<'_>) {
             out,
             look,
             "FINDINGS",
-            &format!("{}: {}", case.stats.findings, parts.join(", ")),
+            &match case.stats.findings {
+                0 => "none".to_owned(),
+                number => format!("{number}: {}", parts.join(", ")),
+            },
         );
+        if case.stats.suppressed > 0 {
+            let text = format!(
+                "{} not shown because of exceptions or throttling (marked in case.json, shown with --verbose)",
+                count(case.stats.suppressed, "finding"),
+            );
+            paragraph(out, "  ", &text, look.page());
+        }
     }
     let mut groups: BTreeMap<&str, Vec<&FindingInfo>> = BTreeMap::new();
-    for finding in &case.findings {
+    let shown = |finding: &&FindingInfo| finding.suppressed.is_none() || options.verbose;
+    for finding in case.findings.iter().filter(shown) {
         groups
             .entry(finding.hosts.first().map_or("", String::as_str))
             .or_default()
@@ -604,6 +615,15 @@ fn one(out: &mut String, case: &Case, finding: &FindingInfo, options: &Summary<'
     );
     let indent = " ".repeat(16);
     paragraph(out, &indent, &safe(&finding.message), look.page());
+    if let Some(why) = &finding.suppressed {
+        let until = why
+            .until
+            .as_ref()
+            .map(|until| format!(" until {until}"))
+            .unwrap_or_default();
+        let text = format!("suppressed by {}{until}: {}", why.by, why.reason);
+        paragraph(out, &indent, &safe(&text), look.page());
+    }
     if let Some(event) = finding.events.first() {
         let mut text = String::new();
         let _ = write!(text, "{}", place(case, event));

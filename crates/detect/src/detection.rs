@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::content::Origin;
+use crate::risk::Throttling;
 use crate::severity::Severity;
 
 /// What a detection's results mean.
@@ -170,6 +171,10 @@ pub struct Detection {
     pub stories: Vec<String>,
     /// ATT&CK technique ids.
     pub techniques: Vec<String>,
+    /// ATT&CK tactics that content names itself, such as `lateral-movement`; techniques have theirs besides.
+    pub tactics: Vec<String>,
+    /// How long findings that are alike are silenced after the first; never, where content does not say.
+    pub throttling: Option<Throttling>,
     /// Message of a finding; `$field$` stands for a field's value. Empty where content gives none.
     pub message: String,
     /// Fields whose values carry risk.

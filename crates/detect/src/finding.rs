@@ -21,8 +21,21 @@ pub struct RiskObject {
     pub kind: RiskObjectKind,
     /// Its name, as the events give it.
     pub value: String,
-    /// Risk that the finding adds to it. 0 if findings of this type add none.
+    /// Risk that the finding adds to it by the detection's measure. 0 if findings of this type add none.
     pub score: u32,
+    /// The same with what is known of the object taken into account, see [`RiskFactors`](crate::risk::RiskFactors).
+    pub calculated: u32,
+}
+
+/// Why a finding is not shown.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Suppressed {
+    /// Who decided it; `throttling` where it is alike to another.
+    pub by: String,
+    /// Why.
+    pub reason: String,
+    /// Until when, as the exception says it.
+    pub until: Option<String>,
 }
 
 /// Something that threatens.
@@ -57,6 +70,8 @@ pub struct Finding {
     pub events: Vec<EventRef>,
     /// Number of all events that the row comes from.
     pub event_count: u64,
+    /// Why it is not shown and adds no risk, where that is so.
+    pub suppressed: Option<Suppressed>,
 }
 
 impl Finding {
@@ -146,6 +161,11 @@ fn finding(
                 } else {
                     0
                 },
+                calculated: if detection.kind.adds_risk() {
+                    field.score
+                } else {
+                    0
+                },
             };
             if !risk_objects.contains(&object) {
                 risk_objects.push(object);
@@ -180,6 +200,7 @@ fn finding(
         fields,
         events,
         event_count,
+        suppressed: None,
     };
     finding.id = id(&finding);
     finding
@@ -254,7 +275,8 @@ pub(crate) fn parse_time(text: &str) -> Option<i64> {
     Some(time.as_microsecond())
 }
 
-fn id(finding: &Finding) -> String {
+/// The id of a finding, from what is in it.
+pub(crate) fn id(finding: &Finding) -> String {
     let mut hasher = xxhash_rust::xxh3::Xxh3Default::new();
     let mut part = |text: &str| {
         hasher.update(text.as_bytes());

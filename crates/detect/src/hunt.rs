@@ -1,21 +1,23 @@
 //! Running detections over events.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crabwalk_events::Catalog;
-use crabwalk_sources::collect::{Collected, Coverage, Demand, TIME};
+use crabwalk_sources::collect::{Collected, Columns, Coverage, Demand, TIME};
 use crabwalk_spl::{Diagnostic, Engine, EngineOptions, Knowledge, Results, Search, SearchError};
 use datafusion::arrow::array::{AsArray, BooleanArray};
 use datafusion::arrow::compute::filter_record_batch;
 use datafusion::arrow::datatypes::Int64Type;
 
 use crate::content::{Content, ContentProblem, Origin};
-use crate::detection::Detection;
+use crate::detection::{Detection, DetectionType};
 use crate::finding::{self, Finding};
 use crate::gap::{self, Gap};
+use crate::risk::{self, Attack, Exception, RiskFactors};
+use crate::sigma::SigmaRules;
 
 /// Stack of the threads that plan and run searches: plans nest as deep as searches do.
 pub(crate) const STACK: usize = 16 << 20;
@@ -35,6 +37,8 @@ pub struct HuntOptions {
     pub since: Option<i64>,
     /// Leave out events after this, microseconds since 1970-01-01 UTC.
     pub until: Option<i64>,
+    /// Findings that are not to be shown.
+    pub exceptions: Vec<Exception>,
 }
 
 impl Default for HuntOptions {
@@ -46,6 +50,7 @@ impl Default for HuntOptions {
             stories: Vec::new(),
             since: None,
             until: None,
+            exceptions: Vec::new(),
         }
     }
 }
@@ -98,9 +103,31 @@ pub struct Hunt {
     searches: Vec<Search>,
     /// The detection of each search.
     detections: Vec<Arc<Detection>>,
+    sigma: SigmaRules,
+    risk_factors: RiskFactors,
+    attack: Attack,
     problems: Vec<ContentProblem>,
     options: HuntOptions,
     demand: Box<dyn Demand>,
+}
+
+/// What searches need, and what Sigma rules need.
+struct Both {
+    searches: Box<dyn Demand>,
+    sigma: Box<dyn Demand>,
+}
+
+impl Demand for Both {
+    fn columns(&self, channel: &str, event_id: u32) -> Columns {
+        let searches = self.searches.columns(channel, event_id);
+        match (searches, self.sigma.columns(channel, event_id)) {
+            (Columns::All, _) | (_, Columns::All) => Columns::All,
+            (Columns::None, other) | (other, Columns::None) => other,
+            (Columns::Named(one), Columns::Named(other)) => {
+                Columns::Named(Arc::new(one.union(&other).cloned().collect()))
+            }
+        }
+    }
 }
 
 /// What a hunt found.
@@ -136,17 +163,22 @@ impl Hunt {
             detections,
             knowledge,
             mut problems,
+            mut sigma,
+            risk_factors,
+            attack,
             ..
         } = content;
-        let mut chosen = choose(&detections, &options.detections)?;
+        let all: Vec<Arc<Detection>> = detections
+            .iter()
+            .chain(sigma.detections())
+            .cloned()
+            .collect();
+        let mut chosen = choose(&all, &options.detections)?;
         for story in &options.stories {
             let belongs =
                 |one: &&Arc<Detection>| one.stories.iter().any(|own| matches_pattern(story, own));
-            if !detections.iter().any(|one| belongs(&one)) {
-                let names = detections
-                    .iter()
-                    .flat_map(|one| &one.stories)
-                    .map(String::as_str);
+            if !all.iter().any(|one| belongs(&one)) {
+                let names = all.iter().flat_map(|one| &one.stories).map(String::as_str);
                 return Err(HuntError::NoSuchStory {
                     name: story.clone(),
                     similar: most_alike(story, names),
@@ -167,6 +199,9 @@ impl Hunt {
         if chosen.is_empty() && problems.is_empty() {
             return Err(HuntError::NoDetections);
         }
+        sigma.retain(|one| chosen.iter().any(|other| Arc::ptr_eq(one, other)));
+        let sigma_rules: HashSet<*const Detection> = sigma.detections().map(Arc::as_ptr).collect();
+        chosen.retain(|one| !sigma_rules.contains(&Arc::as_ptr(one)));
         let knowledge = Arc::new(knowledge);
         let mut searches = Vec::new();
         let mut runnable = Vec::new();
@@ -181,11 +216,17 @@ impl Hunt {
                 }
             }
         }
-        let demand = crabwalk_spl::demand(&searches, &knowledge);
+        let demand = Box::new(Both {
+            searches: crabwalk_spl::demand(&searches, &knowledge),
+            sigma: sigma.demand(),
+        });
         Ok(Self {
             knowledge,
             searches,
             detections: runnable,
+            sigma,
+            risk_factors,
+            attack,
             problems,
             options,
             demand,
@@ -225,15 +266,24 @@ impl Hunt {
                 threads: 1,
             },
         );
-        let make = |index: usize, results: Results| {
-            let found = finding::findings(&self.detections[index], &results, &catalog);
-            (found, results.warnings)
+        let (late, early): (Vec<usize>, Vec<usize>) =
+            (0..self.searches.len()).partition(|index| self.reads_risk(*index));
+        let run = |engine: &Engine, catalog: &Catalog, which: &[usize], threads: usize| {
+            let searches: Vec<Search> = which
+                .iter()
+                .map(|index| self.searches[*index].clone())
+                .collect();
+            let make = |at: usize, results: Results| {
+                let found = finding::findings(&self.detections[which[at]], &results, catalog);
+                (found, results.warnings)
+            };
+            run_all(engine, &searches, threads, &make)
         };
-        let done = run_all(&engine, &self.searches, threads, &make)?;
+        let done = run(&engine, &catalog, &early, threads)?;
         let mut outcome = Outcome {
-            problems: self.problems,
+            problems: self.problems.clone(),
             coverage: catalog.coverage().to_vec(),
-            detections: self.searches.len(),
+            detections: self.searches.len() + self.sigma.detections().count(),
             events: catalog
                 .coverage()
                 .iter()
@@ -243,37 +293,56 @@ impl Hunt {
             knowledge: Arc::clone(&self.knowledge),
             ..Outcome::default()
         };
-        for ((detection, search), result) in self.detections.iter().zip(&self.searches).zip(done) {
-            match result {
-                Ok((found, warnings)) => {
-                    outcome.findings.extend(found);
-                    for warning in warnings {
-                        outcome.problems.push(search_warning(
-                            &detection.name,
-                            &detection.origin,
-                            search.text(),
-                            &warning,
-                        ));
-                    }
-                }
-                Err(Failure::Search(error)) => {
-                    outcome
-                        .problems
-                        .push(search_problem(&detection.origin, search.text(), &error));
-                }
-                Err(Failure::Panic(message)) => outcome.problems.push(ContentProblem {
-                    path: detection.origin.path.clone(),
-                    line: detection.origin.search_line,
-                    column: None,
-                    message: format!(
-                        "{}: internal error, please report it: {message}",
-                        detection.name
-                    ),
-                    fatal: true,
-                }),
-            }
+        for (index, result) in early.into_iter().zip(done) {
+            let found = self.absorb(index, result, &mut outcome.problems);
+            outcome.findings.extend(found);
         }
+        let (found, problems) = self.sigma.run(&catalog, threads)?;
+        outcome.findings.extend(found);
+        outcome.problems.extend(problems);
         finding::put_in_order(&mut outcome.findings);
+        outcome.problems.extend(risk::silence(
+            &mut outcome.findings,
+            &self.options.exceptions,
+            self.options.now,
+        ));
+        for object in outcome
+            .findings
+            .iter_mut()
+            .flat_map(|finding| &mut finding.risk_objects)
+        {
+            object.calculated = self.risk_factors.calculate(
+                object.kind,
+                &object.value,
+                object.score,
+                &self.knowledge.assets,
+            );
+        }
+        if !late.is_empty() && outcome.findings.iter().any(|one| one.suppressed.is_none()) {
+            let catalog = Arc::new(risk::catalog(&outcome.findings, &self.attack)?);
+            let engine = Engine::new(
+                Arc::clone(&catalog),
+                Arc::clone(&self.knowledge),
+                EngineOptions {
+                    now: self.options.now,
+                    threads: 1,
+                },
+            );
+            let threads = workers(&catalog, self.options.threads);
+            let done = run(&engine, &catalog, &late, threads)?;
+            let mut concluded = Vec::new();
+            for (index, result) in late.into_iter().zip(done) {
+                concluded.extend(self.absorb(index, result, &mut outcome.problems));
+            }
+            for finding in &mut concluded {
+                risk::follow(finding, &outcome.findings);
+            }
+            finding::put_in_order(&mut concluded);
+            // Exceptions that have ended were told already.
+            risk::silence(&mut concluded, &self.options.exceptions, self.options.now);
+            outcome.findings.extend(concluded);
+            finding::put_in_order(&mut outcome.findings);
+        }
         outcome.gaps = gap::gaps(
             &self.detections,
             &self.searches,
@@ -286,6 +355,55 @@ impl Hunt {
             .map(|(event_type, hosts)| (event_type.to_string(), hosts.into_iter().collect()))
             .collect();
         Ok(outcome)
+    }
+
+    /// Whether a detection adds up what others found, and so runs after them.
+    fn reads_risk(&self, index: usize) -> bool {
+        if self.detections[index].kind != DetectionType::Correlation {
+            return false;
+        }
+        let search = std::slice::from_ref(&self.searches[index]);
+        let demand = crabwalk_spl::demand(search, &self.knowledge);
+        risk::EVENTS
+            .iter()
+            .any(|channel| demand.columns(channel, 0) != Columns::None)
+    }
+
+    /// The findings of a search; what went wrong with it becomes problems.
+    fn absorb(
+        &self,
+        index: usize,
+        result: Result<(Vec<Finding>, Vec<Diagnostic>), Failure>,
+        problems: &mut Vec<ContentProblem>,
+    ) -> Vec<Finding> {
+        let (detection, search) = (&self.detections[index], &self.searches[index]);
+        match result {
+            Ok((found, warnings)) => {
+                for warning in warnings {
+                    problems.push(search_warning(
+                        &detection.name,
+                        &detection.origin,
+                        search.text(),
+                        &warning,
+                    ));
+                }
+                return found;
+            }
+            Err(Failure::Search(error)) => {
+                problems.push(search_problem(&detection.origin, search.text(), &error));
+            }
+            Err(Failure::Panic(message)) => problems.push(ContentProblem {
+                path: detection.origin.path.clone(),
+                line: detection.origin.search_line,
+                column: None,
+                message: format!(
+                    "{}: internal error, please report it: {message}",
+                    detection.name
+                ),
+                fatal: true,
+            }),
+        }
+        Vec::new()
     }
 }
 

@@ -12,12 +12,16 @@ pub mod gap;
 pub mod hunt;
 mod message;
 pub mod query;
+pub mod risk;
 pub mod severity;
+pub mod sigma;
 
 pub use content::{Content, ContentProblem, Origin};
 pub use detection::{Baseline, Detection, DetectionType, RiskObjectKind, Status, Story};
-pub use finding::{Finding, RiskObject, ThreatObject};
+pub use finding::{Finding, RiskObject, Suppressed, ThreatObject};
 pub use gap::Gap;
 pub use hunt::{Hunt, HuntOptions, Outcome};
 pub use query::Query;
+pub use risk::Exception;
 pub use severity::Severity;
+pub use sigma::SigmaRules;

@@ -33,6 +33,7 @@ pub struct Table {
     schema: SchemaRef,
     provider: Arc<MemTable>,
     rows: usize,
+    batches: Vec<RecordBatch>,
     /// First row of each batch, and the columns from which references are answered.
     origins: Vec<(usize, RecordBatch)>,
 }
@@ -46,6 +47,11 @@ impl Table {
     /// The table for DataFusion.
     pub fn provider(&self) -> Arc<dyn TableProvider> {
         Arc::clone(&self.provider) as Arc<dyn TableProvider>
+    }
+
+    /// The events, for what goes over them without a plan.
+    pub fn batches(&self) -> &[RecordBatch] {
+        &self.batches
     }
 
     /// Number of events.
@@ -181,7 +187,7 @@ fn build(index: u64, table: EventTable) -> Result<Table, ArrowError> {
         origins.push((rows, origin));
         rows += count;
     }
-    let provider = MemTable::try_new(Arc::clone(&schema), vec![batches])
+    let provider = MemTable::try_new(Arc::clone(&schema), vec![batches.clone()])
         .map_err(|error| ArrowError::SchemaError(error.to_string()))?;
     Ok(Table {
         event_type: EventType {
@@ -192,6 +198,7 @@ fn build(index: u64, table: EventTable) -> Result<Table, ArrowError> {
         schema,
         provider: Arc::new(provider),
         rows,
+        batches,
         origins,
     })
 }

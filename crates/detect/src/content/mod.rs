@@ -15,6 +15,8 @@ use crabwalk_spl::Knowledge;
 use rust_embed::RustEmbed;
 
 use crate::detection::{Baseline, Detection, Story};
+use crate::risk::{Attack, RiskFactors};
+use crate::sigma::{LogSources, SigmaRules};
 use raw::Kind;
 
 /// What Crabwalk ships.
@@ -93,6 +95,14 @@ pub struct Content {
     pub knowledge: Knowledge,
     /// What could not be loaded.
     pub problems: Vec<ContentProblem>,
+    /// What Sigma's log sources mean.
+    pub log_sources: LogSources,
+    /// What changes the risk of machines and accounts.
+    pub risk_factors: RiskFactors,
+    /// Tactics of ATT&CK techniques.
+    pub attack: Attack,
+    /// Sigma rules; see [`Content::add_sigma`].
+    pub sigma: SigmaRules,
     /// Macros by name with the number of arguments.
     pub macros: BTreeMap<String, usize>,
 }
@@ -107,9 +117,11 @@ impl Content {
     /// Loads what is built in (if asked for), then the directories or single files, in this order.
     pub fn load(builtin: bool, paths: &[PathBuf]) -> Self {
         let mut content = Self::default();
-        if builtin {
+        {
+            // What names mean is needed whatever the detections are.
             let files = Shipped::iter()
                 .filter(|name| raw::is_content_name(name))
+                .filter(|name| builtin || name.starts_with("sigma/") || name.starts_with("risk/"))
                 .filter_map(|name| {
                     let file = Shipped::get(&name)?;
                     Some(File {
@@ -133,6 +145,13 @@ impl Content {
             content.add(files);
         }
         content
+    }
+
+    /// Loads Sigma rules from directories or single files. Content must have been loaded: it says what log sources mean.
+    pub fn add_sigma(&mut self, paths: &[PathBuf]) {
+        let (rules, problems) = SigmaRules::load(paths, &self.log_sources);
+        self.sigma = rules;
+        self.problems.extend(problems);
     }
 
     /// Reads an assets CSV with Splunk ES headers.
@@ -274,6 +293,9 @@ impl Content {
                 ));
             }
             Kind::Fields => self.knowledge.mappings.add_yaml(text).map_err(plain)?,
+            Kind::LogSources => self.log_sources.add_yaml(text).map_err(plain)?,
+            Kind::RiskFactors => self.risk_factors.add_yaml(text).map_err(plain)?,
+            Kind::Attack => self.attack.add_yaml(text).map_err(plain)?,
             Kind::Model => self.knowledge.models.add_yaml(text).map_err(plain)?,
             Kind::Macro => {
                 let one = raw::parse::<raw::Macro>(path, text)?;

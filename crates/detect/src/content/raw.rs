@@ -5,6 +5,7 @@ use serde::de::DeserializeOwned;
 
 use super::{ContentProblem, Origin};
 use crate::detection::{self, DetectionType, RiskField, RiskObjectKind, Status, ThreatField};
+use crate::risk::Throttling;
 
 /// Folders of public content that hold nothing for Crabwalk.
 pub(super) const IGNORED_FOLDERS: [&str; 14] = [
@@ -34,6 +35,12 @@ pub(super) enum Kind {
     Lookup,
     Fields,
     Model,
+    /// What Sigma's log sources mean.
+    LogSources,
+    /// What changes risk.
+    RiskFactors,
+    /// Tactics of techniques.
+    Attack,
     /// Known, and nothing to load: data sources, investigations, deployments, configuration.
     Ignored,
     Unknown,
@@ -85,7 +92,13 @@ pub(super) fn kind(path: &str, text: &str) -> Kind {
             _ => Kind::Detection,
         };
     }
-    if has("model") && has("nodes") {
+    if has("sigma_logsources") {
+        Kind::LogSources
+    } else if has("risk_factors") {
+        Kind::RiskFactors
+    } else if has("attack_techniques") {
+        Kind::Attack
+    } else if has("model") && has("nodes") {
         Kind::Model
     } else if has("definition") && has("name") {
         Kind::Macro
@@ -269,6 +282,15 @@ struct Tags {
     observable: Option<Vec<Observable>>,
     asset_category: Option<Loose>,
     asset_field: Option<Loose>,
+    throttling: Option<RawThrottling>,
+}
+
+#[derive(Debug, Deserialize)]
+struct RawThrottling {
+    #[serde(default)]
+    fields: Option<List>,
+    #[serde(default)]
+    period: Option<Loose>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -425,6 +447,11 @@ impl Search {
                 }
             }
         }
+        let throttling = self
+            .tags
+            .throttling
+            .map(|one| Throttling::new(texts(one.fields), &text(one.period)))
+            .transpose()?;
         let highest = risk_fields.iter().map(|field| field.score).max();
         Ok(detection::Detection {
             id: or_name(text(self.id), &name),
@@ -435,6 +462,8 @@ impl Search {
             search: self.search,
             stories: texts(self.tags.analytic_story),
             techniques: texts(self.tags.mitre_attack_id),
+            tactics: Vec::new(),
+            throttling,
             message,
             risk_score: given.or(highest).unwrap_or(0),
             risk_fields,

@@ -1,0 +1,97 @@
+//! Sigma rules and exceptions, as users give them.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+const LOG: &str = r#"{"@timestamp":"2024-03-01T08:00:00Z","Hostname":"WS1","Channel":"Security","EventID":4688,"RecordNumber":1,"NewProcessName":"C:\\odd.exe","CommandLine":"odd","SubjectUserName":"ann","SubjectDomainName":"CORP"}
+{"@timestamp":"2024-03-01T08:01:00Z","Hostname":"WS1","Channel":"Security","EventID":4688,"RecordNumber":2,"NewProcessName":"C:\\fine.exe","CommandLine":"fine","SubjectUserName":"ann","SubjectDomainName":"CORP"}
+"#;
+const RULES: &str = "title: Odd process of test
+id: 22222222-aaaa-bbbb-cccc-222222222222
+level: high
+tags: [attack.t1059]
+logsource: {product: windows, category: process_creation}
+detection:
+  selection: {Image|endswith: '\\odd.exe'}
+  condition: selection
+---
+title: Of another system
+level: high
+logsource: {product: linux, service: auditd}
+detection:
+  selection: {type: EXECVE}
+  condition: selection
+";
+
+fn run(at: &Path, arguments: &[&str]) -> (String, String, Option<i32>) {
+    let output = Command::new(env!("CARGO_BIN_EXE_crabwalk"))
+        .current_dir(at)
+        .args(arguments)
+        .output()
+        .unwrap_or_else(|error| panic!("{error}"));
+    (
+        String::from_utf8_lossy(&output.stdout).into_owned(),
+        String::from_utf8_lossy(&output.stderr).into_owned(),
+        output.status.code(),
+    )
+}
+
+#[test]
+fn rules_find_and_exceptions_silence() {
+    let directory = tempfile::tempdir().unwrap_or_else(|error| panic!("{error}"));
+    let at = directory.path();
+    for (name, text) in [
+        ("log.json", LOG),
+        ("rules.yml", RULES),
+        (
+            "exceptions.yml",
+            "exceptions: [{detection: Odd*, fields: {user: ann}, reason: known, by: bob, until: 2999-12-31}]\n",
+        ),
+        (
+            "bad.yml",
+            "exceptions: [{detection: Odd*, reason: known, by: bob}]\n",
+        ),
+    ] {
+        fs::write(at.join(name), text).unwrap_or_else(|error| panic!("{error}"));
+    }
+    let hunt = ["hunt", "log.json", "--no-builtin", "--sigma", "rules.yml"];
+    let (out, err, status) = run(at, &[&hunt[..], &["--format", "json"]].concat());
+    assert_eq!(status, Some(0), "{err}");
+    let case: serde_json::Value =
+        serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}"));
+    let finding = &case["findings"][0];
+    assert_eq!(finding["detection"], "Odd process of test");
+    assert_eq!(finding["type"], "TTP");
+    assert_eq!(finding["techniques"][0], "T1059");
+    assert_eq!(finding["fields"]["Image"], "C:\\odd.exe");
+    assert_eq!(finding["events"][0]["record"], 1);
+    assert!(finding["suppressed"].is_null());
+    assert_eq!(case["stats"]["findings"], 1);
+    let problems = case["content_problems"].to_string();
+    assert!(problems.contains("service auditd"), "{problems}");
+
+    let silenced = [&hunt[..], &["--exceptions", "exceptions.yml"]].concat();
+    let (out, _, status) = run(at, &[&silenced[..], &["--format", "json"]].concat());
+    assert_eq!(status, Some(0));
+    let case: serde_json::Value =
+        serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(case["findings"][0]["suppressed"]["reason"], "known");
+    assert_eq!(case["stats"]["findings"], 0);
+    assert_eq!(case["stats"]["suppressed"], 1);
+    assert_eq!(case["stats"]["risk"], serde_json::json!([]));
+    let (out, _, _) = run(at, &silenced);
+    assert!(out.contains("1 finding not shown"), "{out}");
+    assert!(!out.contains("Odd process of test"), "{out}");
+
+    for (arguments, part) in [
+        (["--exceptions", "bad.yml"], "until"),
+        (["--sigma", "nowhere"], "--sigma nowhere"),
+    ] {
+        let (_, err, status) = run(at, &[&hunt[..], &arguments[..]].concat());
+        assert_eq!(status, Some(1));
+        assert!(err.contains(part), "{err}");
+    }
+    let (out, _, _) = run(at, &["content", "check", "--sigma", "rules.yml"]);
+    assert!(out.contains("1 Sigma rule,"), "{out}");
+}

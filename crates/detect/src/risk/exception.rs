@@ -1,0 +1,191 @@
+//! Exceptions: findings that somebody looked at and does not want to see again until a day.
+//!
+//! ```yaml
+//! exceptions:
+//!   - detection: Detect PsExec*        # name or id, any case, `*` for any text; left out: every detection
+//!     fields: {user: [svc_deploy], dest: [SRV*]}
+//!     reason: software is installed with PsExec
+//!     by: Ann
+//!     until: 2027-03-31
+//! ```
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use crate::content::ContentProblem;
+use crate::finding::{Finding, Suppressed};
+use crate::hunt::matches_pattern;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawDocument {
+    exceptions: Vec<RawException>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawException {
+    #[serde(default)]
+    detection: Option<String>,
+    #[serde(default)]
+    fields: BTreeMap<String, Values>,
+    reason: String,
+    by: String,
+    until: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Values {
+    Many(Vec<String>),
+    One(String),
+}
+
+/// Findings that are not to be shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exception {
+    /// Name or id of the detections, `*` for any text; `None` for all.
+    pub detection: Option<String>,
+    /// Field of a finding → patterns, one of which every value of the field must fit. `host` also means the machines that
+    /// the finding is about.
+    pub fields: BTreeMap<String, Vec<String>>,
+    /// Why.
+    pub reason: String,
+    /// Who decided it.
+    pub by: String,
+    /// Until when, as the file says it.
+    pub until: String,
+    /// The same, microseconds since 1970-01-01 UTC; of a date, the end of that day.
+    pub ends: i64,
+}
+
+/// Reads a file of exceptions.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn parse(text: &str) -> Result<Vec<Exception>, String> {
+    let raw: RawDocument = serde_saphyr::from_str(text).map_err(|error| error.to_string())?;
+    raw.exceptions
+        .into_iter()
+        .enumerate()
+        .map(|(at, one)| {
+            let wrong = |what: &str| format!("exception {}: {what}", at + 1);
+            if one.detection.is_none() && one.fields.is_empty() {
+                return Err(wrong(
+                    "it would silence everything; name a `detection` or `fields`",
+                ));
+            }
+            if one.reason.trim().is_empty() || one.by.trim().is_empty() {
+                return Err(wrong("`reason` and `by` must say something"));
+            }
+            let ends = end(&one.until).ok_or_else(|| {
+                wrong(&format!(
+                    "`until: {}` is neither a date (2027-03-31) nor a time (2027-03-31T12:00:00Z)",
+                    one.until
+                ))
+            })?;
+            let fields = one
+                .fields
+                .into_iter()
+                .map(|(name, values)| {
+                    let values = match values {
+                        Values::Many(values) => values,
+                        Values::One(value) => vec![value],
+                    };
+                    (name, values)
+                })
+                .collect();
+            Ok(Exception {
+                detection: one.detection,
+                fields,
+                reason: one.reason,
+                by: one.by,
+                until: one.until,
+                ends,
+            })
+        })
+        .collect()
+}
+
+fn end(text: &str) -> Option<i64> {
+    let text = text.trim();
+    if let Ok(date) = text.parse::<jiff::civil::Date>()
+        && text.len() == 10
+    {
+        let next = date
+            .tomorrow()
+            .ok()?
+            .to_datetime(jiff::civil::Time::midnight());
+        let time = jiff::tz::TimeZone::UTC.to_timestamp(next).ok()?;
+        return Some(time.as_microsecond() - 1);
+    }
+    crate::finding::parse_time(text)
+}
+
+impl Exception {
+    /// Whether a finding is meant.
+    pub fn covers(&self, finding: &Finding) -> bool {
+        let detection = &finding.detection;
+        if let Some(pattern) = &self.detection
+            && !matches_pattern(pattern, &detection.name)
+            && !matches_pattern(pattern, &detection.id)
+        {
+            return false;
+        }
+        self.fields.iter().all(|(name, patterns)| {
+            let mut values = finding.values(name).to_vec();
+            if values.is_empty() && name == "host" {
+                values = finding.hosts();
+            }
+            !values.is_empty()
+                && values.iter().all(|value| {
+                    patterns
+                        .iter()
+                        .any(|pattern| matches_pattern(pattern, value))
+                })
+        })
+    }
+}
+
+/// Marks the findings that exceptions cover. Exceptions that have ended, and those that cover nothing, are told.
+pub(super) fn apply(
+    findings: &mut [Finding],
+    exceptions: &[Exception],
+    now: f64,
+) -> Vec<ContentProblem> {
+    let mut problems = Vec::new();
+    for one in exceptions {
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "microseconds until the year 2255 fit the 53 bits exactly"
+        )]
+        let ended = one.ends as f64 / 1e6 < now;
+        if ended {
+            problems.push(ContentProblem {
+                path: "exceptions".to_owned(),
+                line: None,
+                column: None,
+                message: format!(
+                    "the exception of {} (`{}`) ended on {}",
+                    one.by, one.reason, one.until
+                ),
+                fatal: false,
+            });
+            continue;
+        }
+        for finding in findings
+            .iter_mut()
+            .filter(|finding| finding.suppressed.is_none())
+        {
+            if one.covers(finding) {
+                finding.suppressed = Some(Suppressed {
+                    by: one.by.clone(),
+                    reason: one.reason.clone(),
+                    until: Some(one.until.clone()),
+                });
+            }
+        }
+    }
+    problems
+}

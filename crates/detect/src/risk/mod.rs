@@ -1,0 +1,104 @@
+//! Risk: what findings add to accounts and machines, what changes it, what silences it, and the events that are made of
+//! it so that searches can add it up.
+//!
+//! Once all detections but the correlations have run: exceptions and throttling silence findings, risk factors turn
+//! scores into calculated scores, each risk object of each finding that is not silenced becomes a risk event
+//! (`stash:risk`), each notable an event of its own (`stash:notable`). Correlations run over these.
+
+mod attack;
+mod events;
+mod exception;
+mod factor;
+
+pub use attack::Attack;
+pub(crate) use events::{EVENTS, catalog, follow};
+pub use exception::{Exception, parse as parse_exceptions};
+pub use factor::RiskFactors;
+
+use std::collections::HashMap;
+
+use crate::content::ContentProblem;
+use crate::finding::{Finding, Suppressed};
+
+/// Alike findings within this time are silenced after the first (`tags.throttling`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Throttling {
+    /// The fields that findings must agree in; none: all findings of the detection are alike.
+    pub fields: Vec<String>,
+    /// How long, microseconds.
+    pub period: i64,
+}
+
+impl Throttling {
+    /// Reads fields and a period such as `60m`, `24h`, `86400s`, `7d`.
+    ///
+    /// # Errors
+    /// What is wrong with the period.
+    pub fn new(fields: Vec<String>, period: &str) -> Result<Self, String> {
+        let wrong = || {
+            format!("`period: {period}` is no time: write a number and s, m, h or d, such as `24h`")
+        };
+        let text = period.trim();
+        let split = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
+        let number: i64 = text[..split].parse().map_err(|_| wrong())?;
+        let seconds = match &text[split..] {
+            "s" => 1,
+            "m" => 60,
+            "h" => 3_600,
+            "d" => 86_400,
+            _ => return Err(wrong()),
+        };
+        let period = number.checked_mul(seconds * 1_000_000).ok_or_else(wrong)?;
+        Ok(Self { fields, period })
+    }
+}
+
+/// Silences findings: by exceptions first, then by throttling. Findings must be in order of time. `now` is in seconds since
+/// 1970-01-01 UTC.
+pub(crate) fn silence(
+    findings: &mut [Finding],
+    exceptions: &[Exception],
+    now: f64,
+) -> Vec<ContentProblem> {
+    let problems = exception::apply(findings, exceptions, now);
+    let mut last: HashMap<(String, Vec<Vec<String>>), (i64, String)> = HashMap::new();
+    for finding in findings {
+        let Some(throttling) = finding.detection.throttling.clone() else {
+            continue;
+        };
+        let Some(first) = finding.first else {
+            continue;
+        };
+        if finding.suppressed.is_some() {
+            continue;
+        }
+        let values = throttling
+            .fields
+            .iter()
+            .map(|field| {
+                finding
+                    .values(field)
+                    .iter()
+                    .map(|value| value.to_lowercase())
+                    .collect()
+            })
+            .collect();
+        let key = (finding.detection.id.clone(), values);
+        match last.get(&key) {
+            Some((since, id)) if first - since < throttling.period => {
+                finding.suppressed = Some(Suppressed {
+                    by: "throttling".to_owned(),
+                    reason: format!("alike and soon after {id}"),
+                    until: None,
+                });
+            }
+            _ => {
+                last.insert(key, (first, finding.id.clone()));
+            }
+        }
+    }
+    problems
+}
+
+#[cfg(test)]
+mod tests;

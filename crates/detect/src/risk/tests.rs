@@ -1,0 +1,289 @@
+use std::path::Path;
+
+use crabwalk_sources::collect::{Begun, Collector, Head};
+
+use super::*;
+use crate::content::Content;
+use crate::hunt::{Hunt, HuntOptions, Outcome};
+
+const SYSMON: &str = "Microsoft-Windows-Sysmon/Operational";
+/// 2026-01-05 10:00:00 UTC.
+const AT: i64 = 1_767_607_200;
+
+/// A detection of processes by file name.
+fn detection(name: &str, technique: &str, tags: &str) -> String {
+    format!(
+        "name: Test {name}\nid: test-{name}\ntype: TTP\nsearch: >-\n  EventCode=1 Image=\"*\\\\{name}.exe\"\n  \
+         | table _time, dest, user, Image\nrba:\n  message: $Image$ on $dest$\n  risk_objects:\n    \
+         - {{field: dest, type: system, score: 40}}\n    - {{field: user, type: user, score: 40}}\n  threat_objects: []\n\
+         tags:\n  analytic_story: [Lateral Movement]\n  mitre_attack_id: [{technique}]\n{tags}"
+    )
+}
+
+fn hunt(
+    directory: &Path,
+    events: &[(i64, &str, &str)],
+    change: impl Fn(&mut HuntOptions),
+) -> Outcome {
+    let mut content = Content::load(true, &[directory.to_owned()]);
+    assert_eq!(content.problems, []);
+    content
+        .add_assets(b"nt_host,priority,category\nDC1,critical,\n")
+        .unwrap_or_else(|error| panic!("{error}"));
+    let wanted = [
+        "Test *",
+        "Lateral Movement Identified",
+        "Risk Score*",
+        "Several*",
+    ];
+    let mut options = HuntOptions {
+        detections: wanted.map(str::to_owned).to_vec(),
+        now: 1_767_700_000.0,
+        ..HuntOptions::default()
+    };
+    change(&mut options);
+    let hunt = Hunt::new(content, options).unwrap_or_else(|error| panic!("{error}"));
+    let mut collector = Collector::new(hunt.demand());
+    for (number, (seconds, host, name)) in events.iter().enumerate() {
+        let table = collector.table(SYSMON, 1);
+        let head = Head {
+            time: (AT + seconds) * 1_000_000,
+            host,
+            source: 0,
+            record: number as u64 + 1,
+            numbered: true,
+        };
+        assert_eq!(collector.begin(table, &head), Begun::Row);
+        for (field, value) in [
+            ("Image", format!("C:\\{name}.exe")),
+            ("User", "CORP\\ann".to_owned()),
+        ] {
+            if let Some(column) = collector.column(table, field) {
+                collector.push(table, column, &value);
+            }
+        }
+    }
+    let collected = Collector::merge(vec![collector]).unwrap_or_else(|error| panic!("{error}"));
+    let outcome = hunt
+        .run(collected)
+        .unwrap_or_else(|error| panic!("{error}"));
+    let fatal: Vec<_> = outcome.problems.iter().filter(|one| one.fatal).collect();
+    assert!(fatal.is_empty(), "{fatal:?}");
+    outcome
+}
+
+fn four(tags: &str) -> tempfile::TempDir {
+    let directory = tempfile::tempdir().unwrap_or_else(|error| panic!("{error}"));
+    for (name, technique) in [
+        ("aa", "T1021.002"),
+        ("bb", "T1543.003"),
+        ("cc", "T1558.003"),
+        ("dd", "T1021"),
+    ] {
+        let path = directory.path().join(format!("{name}.yml"));
+        std::fs::write(path, detection(name, technique, tags))
+            .unwrap_or_else(|error| panic!("{error}"));
+    }
+    directory
+}
+
+fn names(outcome: &Outcome) -> Vec<(&str, Vec<u64>)> {
+    outcome
+        .findings
+        .iter()
+        .filter(|one| one.detection.kind == crate::DetectionType::Correlation)
+        .map(|one| {
+            let records = one.events.iter().map(|event| event.record).collect();
+            (one.detection.name.as_str(), records)
+        })
+        .collect()
+}
+
+#[test]
+fn correlations_add_up_what_others_found() {
+    let directory = four("");
+    let all = [
+        (0, "WS1", "aa"),
+        (60, "WS1", "bb"),
+        (120, "WS1", "cc"),
+        (180, "WS1", "dd"),
+    ];
+    let outcome = hunt(directory.path(), &all, |_| {});
+    let mut found = names(&outcome);
+    found.sort();
+    let every = vec![1, 2, 3, 4];
+    assert_eq!(
+        found,
+        [
+            ("Lateral Movement Identified", every.clone()),
+            ("Risk Score Over Threshold In One Day", every.clone()),
+            ("Risk Score Over Threshold In One Day", every.clone()),
+            ("Several Tactics And Sources In One Week", every.clone()),
+            ("Several Tactics And Sources In One Week", every),
+        ]
+    );
+    let one = outcome
+        .findings
+        .iter()
+        .find(|one| one.detection.name.starts_with("Lateral"))
+        .unwrap_or_else(|| panic!("no finding"));
+    assert_eq!(one.hosts(), ["WS1"]);
+    assert_eq!(one.values("contributing_findings").len(), 4);
+    assert_eq!(
+        (one.first, one.last),
+        (Some(AT * 1_000_000), Some((AT + 180) * 1_000_000))
+    );
+    // Each kind of thing is what the risk events say it is.
+    let users = outcome
+        .findings
+        .iter()
+        .filter(|one| one.detection.name.starts_with("Risk Score"))
+        .flat_map(|one| &one.risk_objects)
+        .filter(|one| one.kind == crate::RiskObjectKind::User && one.value == "ann");
+    assert_eq!(users.count(), 1);
+}
+
+#[test]
+fn less_is_not_enough() {
+    let directory = four("");
+    for all in [
+        &[(0, "WS1", "aa"), (60, "WS1", "bb")][..],
+        // On different machines, by one account: only the account has too much.
+        &[(0, "WS1", "aa"), (60, "WS2", "bb")],
+        &[],
+    ] {
+        assert_eq!(names(&hunt(directory.path(), all, |_| {})), []);
+    }
+}
+
+#[test]
+fn factors_change_the_score() {
+    let directory = four("");
+    let outcome = hunt(
+        directory.path(),
+        &[(0, "DC1", "aa"), (1, "WS1", "aa")],
+        |_| {},
+    );
+    let scores: Vec<(&str, u32, u32)> = outcome
+        .findings
+        .iter()
+        .flat_map(|one| &one.risk_objects)
+        .filter(|one| one.kind == crate::RiskObjectKind::System)
+        .map(|one| (one.value.as_str(), one.score, one.calculated))
+        .collect();
+    assert_eq!(scores, [("DC1", 40, 60), ("WS1", 40, 40)]);
+}
+
+#[test]
+fn exceptions_silence_until_they_end() {
+    let directory = four("");
+    let all = [
+        (0, "WS1", "aa"),
+        (60, "WS1", "bb"),
+        (120, "WS1", "cc"),
+        (180, "WS1", "dd"),
+    ];
+    for (text, silent, told) in [
+        (
+            "detection: Test a*, reason: r, by: ann, until: 2026-03-31",
+            1,
+            0,
+        ),
+        (
+            "fields: {dest: WS*}, reason: r, by: ann, until: 2026-03-31",
+            4,
+            0,
+        ),
+        (
+            "fields: {host: ws1, user: bob}, reason: r, by: ann, until: 2026-03-31",
+            0,
+            0,
+        ),
+        (
+            "detection: test-bb, reason: r, by: ann, until: 2026-01-01",
+            0,
+            1,
+        ),
+    ] {
+        let exceptions = parse_exceptions(&format!("exceptions: [{{{text}}}]"))
+            .unwrap_or_else(|error| panic!("{error}"));
+        let outcome = hunt(directory.path(), &all, |options| {
+            options.exceptions = exceptions.clone()
+        });
+        let own = outcome
+            .findings
+            .iter()
+            .filter(|one| one.suppressed.is_some());
+        assert_eq!(own.count(), silent, "{text}");
+        assert_eq!(
+            outcome.problems.len(),
+            told,
+            "{text}: {:?}",
+            outcome.problems
+        );
+        let identified = names(&outcome)
+            .iter()
+            .any(|(name, _)| name.starts_with("Lateral"));
+        assert_eq!(identified, silent == 0, "{text}");
+    }
+}
+
+#[test]
+fn bad_exceptions_are_refused() {
+    for (text, part) in [
+        (
+            "exceptions: [{reason: r, by: a, until: 2026-01-01}]",
+            "everything",
+        ),
+        (
+            "exceptions: [{detection: x, reason: '', by: a, until: 2026-01-01}]",
+            "reason",
+        ),
+        (
+            "exceptions: [{detection: x, reason: r, by: a, until: someday}]",
+            "someday",
+        ),
+        ("exceptions: [{detection: x, reason: r, by: a}]", "until"),
+        ("[]", ""),
+    ] {
+        let error = parse_exceptions(text)
+            .err()
+            .unwrap_or_else(|| panic!("{text}"));
+        assert!(error.contains(part), "{error}");
+    }
+}
+
+#[test]
+fn throttling_keeps_the_first() {
+    let directory = four("  throttling: {fields: [dest], period: 10m}\n");
+    let all = [
+        (0, "WS1", "aa"),
+        (60, "WS1", "aa"),
+        (61, "WS2", "aa"),
+        (601, "WS1", "aa"),
+    ];
+    let outcome = hunt(directory.path(), &all, |_| {});
+    let silent: Vec<bool> = outcome
+        .findings
+        .iter()
+        .map(|one| one.suppressed.is_some())
+        .collect();
+    assert_eq!(silent, [false, true, false, false]);
+}
+
+#[test]
+fn periods() {
+    for (text, seconds) in [
+        ("60m", Some(3_600)),
+        ("24h", Some(86_400)),
+        ("90s", Some(90)),
+        ("7d", Some(604_800)),
+        ("7", None),
+        ("h", None),
+        ("1w", None),
+        ("99999999999999999h", None),
+    ] {
+        let period = Throttling::new(Vec::new(), text).ok().map(|one| one.period);
+        assert_eq!(period, seconds.map(|one: i64| one * 1_000_000), "{text}");
+    }
+}

@@ -1,0 +1,1060 @@
+//! Sigma rules: loading them, what they need of the logs, running them over events.
+//!
+//! Rules are grouped by log source. Content says which event types a log source means ([`LogSources`]); a group's rules
+//! are compiled together, with an index over what each of them looks for, when there are events for them. So a run costs
+//! what its event types cost, and not the number of rules times the number of events.
+//!
+//! What a rule finds has the form of an SPL detection's findings:
+//!
+//! | level of the rule | type | risk score |
+//! | --- | --- | --- |
+//! | critical | TTP | 90 |
+//! | high | TTP | 70 |
+//! | medium | Anomaly | 50 |
+//! | low, or none given | Anomaly | 30 |
+//! | informational | Hunting | 10 (adds no risk) |
+//!
+//! Matches of a rule that agree in all fields that the rule names, in machine and account, are one finding.
+
+mod engine;
+mod logsource;
+mod row;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crabwalk_events::{Catalog, EventRef, Table};
+use crabwalk_sources::collect::{Columns, Demand, HOST};
+use rsigma_parser::{CorrelationRule, FilterRule, FilterRuleTarget, Level, SigmaRule};
+
+use crate::content::{ContentProblem, Origin};
+use crate::detection::{Detection, DetectionType, RiskField, RiskObjectKind, Status};
+use crate::finding::{self, Finding, MOST_EVENTS, RiskObject, ThreatObject};
+use crate::hunt::{HuntError, STACK};
+pub use engine::{Correlated, Correlator, Matcher as RuleMatcher};
+use engine::{Matcher, Named};
+use logsource::Entities;
+pub use logsource::{FieldRule, LogSourceKey, LogSources, Piece, View};
+use row::{EventRow, Layout, Rows};
+pub use row::{Fields, Value};
+
+/// Files larger than this are no rules (4 MiB).
+const MAX_FILE: u64 = 4 << 20;
+/// How deep directories are followed.
+const MAX_DEPTH: usize = 16;
+
+/// One rule.
+struct Rule {
+    sigma: SigmaRule,
+    detection: Arc<Detection>,
+    key: LogSourceKey,
+    named: Named,
+    /// Only correlations want its matches.
+    hidden: bool,
+}
+
+struct Correlation {
+    sigma: CorrelationRule,
+    detection: Arc<Detection>,
+}
+
+/// Sigma rules, correlations and filters.
+#[derive(Default)]
+pub struct SigmaRules {
+    rules: Vec<Rule>,
+    correlations: Vec<Correlation>,
+    filters: Vec<FilterRule>,
+    sources: Arc<LogSources>,
+}
+
+/// Rules of one log source.
+struct Group {
+    views: Vec<Arc<View>>,
+    rules: Vec<usize>,
+    named: Named,
+}
+
+/// What is known of a machine and an account in an event.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct About {
+    dest: Option<String>,
+    user: Option<String>,
+    src: Option<String>,
+}
+
+/// What one finding is made of, besides its events.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct Key {
+    rule: usize,
+    about: About,
+    fields: Vec<(String, Vec<String>)>,
+}
+
+/// A match that a correlation wants.
+struct Wanted {
+    seconds: i64,
+    reference: u64,
+    rule: usize,
+    about: About,
+    fields: BTreeMap<String, Vec<String>>,
+}
+
+#[derive(Default)]
+struct Found {
+    by_key: HashMap<Key, Vec<u64>>,
+    wanted: Vec<Wanted>,
+}
+
+impl SigmaRules {
+    /// Loads all rules below the directories, or single files. Rules that come later replace those with the same id.
+    ///
+    /// Problems say which rules are left out: broken ones one by one, those whose logs Crabwalk does not read by log source.
+    pub fn load(paths: &[PathBuf], sources: &LogSources) -> (Self, Vec<ContentProblem>) {
+        let mut rules = Self {
+            sources: Arc::new(sources.clone()),
+            ..Self::default()
+        };
+        let mut problems = Vec::new();
+        let mut unmapped: BTreeMap<LogSourceKey, Vec<String>> = BTreeMap::new();
+        for path in paths {
+            let mut files = Vec::new();
+            collect(path, 0, &mut files, &mut problems);
+            let mut any = false;
+            for (path, text) in files {
+                any |= rules.add(&path, &text, &mut unmapped, &mut problems);
+            }
+            if !any {
+                problems.push(problem(
+                    path.display().to_string(),
+                    "no Sigma rule here: expected YAML files with `logsource` and `detection`"
+                        .to_owned(),
+                ));
+            }
+        }
+        for (key, titles) in unmapped {
+            let path = paths
+                .first()
+                .map(|path| path.display().to_string())
+                .unwrap_or_default();
+            let (verb, rules) = if titles.len() == 1 {
+                ("needs", "rule")
+            } else {
+                ("need", "rules")
+            };
+            let first = titles.first().map(String::as_str).unwrap_or_default();
+            problems.push(ContentProblem {
+                fatal: false,
+                ..problem(
+                    path,
+                    format!(
+                        "{} Sigma {rules} {verb} events that are read from no log ({key}), such as `{first}`",
+                        titles.len()
+                    ),
+                )
+            });
+        }
+        rules.settle(&mut problems);
+        (rules, problems)
+    }
+
+    fn add(
+        &mut self,
+        path: &str,
+        text: &str,
+        unmapped: &mut BTreeMap<LogSourceKey, Vec<String>>,
+        problems: &mut Vec<ContentProblem>,
+    ) -> bool {
+        let parsed = catch_unwind(AssertUnwindSafe(|| rsigma_parser::parse_sigma_yaml(text)));
+        let collection = match parsed {
+            Ok(Ok(collection)) => collection,
+            Ok(Err(error)) => {
+                problems.push(problem(path.to_owned(), error.to_string()));
+                return true;
+            }
+            Err(_) => {
+                problems.push(problem(
+                    path.to_owned(),
+                    "no rule can be read from it".to_owned(),
+                ));
+                return true;
+            }
+        };
+        problems.extend(
+            collection
+                .errors
+                .into_iter()
+                .map(|error| problem(path.to_owned(), error)),
+        );
+        for mut sigma in collection.rules {
+            let key = LogSourceKey::new(
+                sigma.logsource.product.as_deref(),
+                sigma.logsource.category.as_deref(),
+                sigma.logsource.service.as_deref(),
+            );
+            if self.sources.views(&key).is_empty() {
+                unmapped.entry(key).or_default().push(sigma.title.clone());
+                continue;
+            }
+            let id = sigma.id.get_or_insert_with(|| sigma.title.clone()).clone();
+            let mut named = Named::default();
+            named.detections(&sigma.detection);
+            let detection = Arc::new(describe(
+                Metadata {
+                    id: &id,
+                    title: &sigma.title,
+                    level: sigma.level,
+                    status: sigma.status,
+                    description: sigma.description.as_deref(),
+                    tags: &sigma.tags,
+                    references: &sigma.references,
+                    falsepositives: &sigma.falsepositives,
+                    date: sigma.modified.as_deref().or(sigma.date.as_deref()),
+                },
+                path,
+                vec![key.to_string()],
+                DetectionOf::Rule,
+            ));
+            self.rules.retain(|old| old.detection.id != id);
+            self.rules.push(Rule {
+                sigma,
+                detection,
+                key,
+                named,
+                hidden: false,
+            });
+        }
+        for mut sigma in collection.correlations {
+            let id = sigma.id.get_or_insert_with(|| sigma.title.clone()).clone();
+            let detection = Arc::new(describe(
+                Metadata {
+                    id: &id,
+                    title: &sigma.title,
+                    level: sigma.level,
+                    status: sigma.status,
+                    description: sigma.description.as_deref(),
+                    tags: &sigma.tags,
+                    references: &sigma.references,
+                    falsepositives: &sigma.falsepositives,
+                    date: sigma.modified.as_deref().or(sigma.date.as_deref()),
+                },
+                path,
+                Vec::new(),
+                DetectionOf::Correlation,
+            ));
+            self.correlations.retain(|old| old.detection.id != id);
+            self.correlations.push(Correlation { sigma, detection });
+        }
+        self.filters.extend(collection.filters);
+        true
+    }
+
+    /// Resolves names between rules once all are there.
+    fn settle(&mut self, problems: &mut Vec<ContentProblem>) {
+        let mut ids: HashMap<String, String> = HashMap::new();
+        for rule in &self.rules {
+            let id = &rule.detection.id;
+            for name in [Some(&rule.sigma.title), rule.sigma.name.as_ref(), Some(id)]
+                .into_iter()
+                .flatten()
+            {
+                ids.insert(name.clone(), id.clone());
+            }
+        }
+        // The library knows the rules of a filter by id.
+        for filter in &mut self.filters {
+            if let FilterRuleTarget::Specific(names) = &mut filter.rules {
+                for name in names {
+                    if let Some(id) = ids.get(name) {
+                        name.clone_from(id);
+                    }
+                }
+            }
+        }
+        // A correlation without one of its rules can never come true as it was meant.
+        loop {
+            let known: BTreeSet<String> = self
+                .correlations
+                .iter()
+                .flat_map(|one| {
+                    [Some(one.detection.id.clone()), one.sigma.name.clone()]
+                        .into_iter()
+                        .flatten()
+                })
+                .collect();
+            let before = self.correlations.len();
+            self.correlations.retain(|one| {
+                let missing: Vec<String> = engine::rests_on(&one.sigma)
+                    .into_iter()
+                    .filter(|name| !ids.contains_key(name) && !known.contains(name))
+                    .collect();
+                if !missing.is_empty() {
+                    problems.push(ContentProblem {
+                        fatal: false,
+                        ..problem(
+                            one.detection.origin.path.clone(),
+                            format!(
+                                "`{}` rests on rules that are not there: {}",
+                                one.detection.name,
+                                missing.join(", ")
+                            ),
+                        )
+                    });
+                }
+                missing.is_empty()
+            });
+            if self.correlations.len() == before {
+                break;
+            }
+        }
+        let mut shown: BTreeSet<String> = BTreeSet::new();
+        let mut hidden: BTreeSet<String> = BTreeSet::new();
+        for one in &self.correlations {
+            let list = if one.sigma.generate {
+                &mut shown
+            } else {
+                &mut hidden
+            };
+            list.extend(
+                engine::rests_on(&one.sigma)
+                    .iter()
+                    .filter_map(|name| ids.get(name).cloned()),
+            );
+        }
+        for rule in &mut self.rules {
+            let id = &rule.detection.id;
+            rule.hidden = hidden.contains(id) && !shown.contains(id);
+        }
+    }
+
+    /// Whether there is no rule.
+    pub fn is_empty(&self) -> bool {
+        self.rules.is_empty()
+    }
+
+    /// Rules and correlations as detections.
+    pub fn detections(&self) -> impl Iterator<Item = &Arc<Detection>> {
+        self.rules
+            .iter()
+            .map(|rule| &rule.detection)
+            .chain(self.correlations.iter().map(|one| &one.detection))
+    }
+
+    /// Keeps the rules that are wanted. Those that a wanted correlation rests on stay, without findings of their own.
+    pub fn retain(&mut self, wanted: impl Fn(&Arc<Detection>) -> bool) {
+        self.correlations.retain(|one| wanted(&one.detection));
+        let needed: BTreeSet<String> = self
+            .correlations
+            .iter()
+            .flat_map(|one| engine::rests_on(&one.sigma))
+            .collect();
+        self.rules.retain_mut(|rule| {
+            let is_wanted = wanted(&rule.detection);
+            rule.hidden |= !is_wanted;
+            is_wanted || is_named(rule, &needed)
+        });
+    }
+
+    /// The rules that cannot be compiled, and why.
+    pub fn check(&self) -> Vec<ContentProblem> {
+        self.rules
+            .iter()
+            .filter_map(|rule| {
+                let error = engine::check(&rule.sigma).err()?;
+                Some(broken(rule, &error))
+            })
+            .collect()
+    }
+
+    fn groups(&self) -> Vec<Group> {
+        let mut by_key: BTreeMap<&LogSourceKey, Vec<usize>> = BTreeMap::new();
+        for (index, rule) in self.rules.iter().enumerate() {
+            by_key.entry(&rule.key).or_default().push(index);
+        }
+        let mut common = Named::default();
+        for filter in &self.filters {
+            common.detections(&filter.detection);
+        }
+        for one in &self.correlations {
+            common.correlation(&one.sigma);
+        }
+        by_key
+            .into_iter()
+            .map(|(key, rules)| {
+                let mut named = common.clone();
+                for rule in &rules {
+                    let own = &self.rules[*rule].named;
+                    named.fields.extend(own.fields.iter().cloned());
+                    named.anywhere |= own.anywhere;
+                }
+                Group {
+                    views: self.sources.views(key),
+                    rules,
+                    named,
+                }
+            })
+            .collect()
+    }
+
+    /// What the readers must decode for these rules.
+    pub fn demand(&self) -> Box<dyn Demand> {
+        Box::new(SigmaDemand {
+            groups: self.groups(),
+            sources: Arc::clone(&self.sources),
+        })
+    }
+
+    /// Runs the rules over events. What is returned besides findings are rules that could not be compiled.
+    ///
+    /// # Errors
+    /// If no thread can be started.
+    pub fn run(
+        &self,
+        catalog: &Catalog,
+        threads: usize,
+    ) -> Result<(Vec<Finding>, Vec<ContentProblem>), HuntError> {
+        let mut problems = Vec::new();
+        let groups = self.groups();
+        let mut work: Vec<(usize, &Arc<View>, &Arc<Table>)> = Vec::new();
+        for (index, group) in groups.iter().enumerate() {
+            for table in catalog.tables().iter().filter(|table| table.rows() > 0) {
+                let event_type = &table.event_type;
+                if let Some(view) = group
+                    .views
+                    .iter()
+                    .find(|view| view.matches(&event_type.channel, event_type.event_id))
+                {
+                    work.push((index, view, table));
+                }
+            }
+        }
+        let used: BTreeSet<usize> = work.iter().map(|(group, ..)| *group).collect();
+        let used: Vec<usize> = used.into_iter().collect();
+        let compiled = spread(threads, used.len(), &|at| {
+            let rules: Vec<(usize, &SigmaRule)> = groups[used[at]]
+                .rules
+                .iter()
+                .map(|rule| (*rule, &self.rules[*rule].sigma))
+                .collect();
+            engine::compile(&rules, &self.filters)
+        })?;
+        let mut matchers: BTreeMap<usize, Box<dyn Matcher>> = BTreeMap::new();
+        for (group, result) in used.iter().zip(compiled) {
+            match result {
+                Ok((matcher, errors)) => {
+                    for (rule, error) in errors {
+                        problems.push(broken(&self.rules[rule], &error));
+                    }
+                    matchers.insert(*group, matcher);
+                }
+                Err(message) => problems.push(problem(String::new(), message)),
+            }
+        }
+        let needed: BTreeSet<String> = self
+            .correlations
+            .iter()
+            .flat_map(|one| engine::rests_on(&one.sigma))
+            .collect();
+        let correlated: Vec<bool> = self
+            .rules
+            .iter()
+            .map(|rule| is_named(rule, &needed))
+            .collect();
+        let mut corr_fields = Named::default();
+        for one in &self.correlations {
+            corr_fields.correlation(&one.sigma);
+        }
+        let mut tasks = Vec::new();
+        for (group, view, table) in work {
+            let Some(matcher) = matchers.get(&group) else {
+                continue;
+            };
+            let event_type = &table.event_type;
+            let layout = Arc::new(Layout::new(
+                table.schema(),
+                event_type,
+                view,
+                &self.sources,
+                groups[group].named.fields.iter().map(String::as_str),
+            ));
+            let entities = self
+                .sources
+                .entities(&event_type.channel, event_type.event_id);
+            for batch in table.batches() {
+                tasks.push((matcher, Arc::clone(&layout), Arc::clone(&entities), batch));
+            }
+        }
+        let done = spread(threads, tasks.len(), &|at| {
+            let (matcher, layout, entities, batch) = &tasks[at];
+            let rows = Rows::new(Arc::clone(layout), batch);
+            let mut found = Found::default();
+            for row in 0..batch.num_rows() {
+                let row = rows.row(row);
+                if !row.belongs() {
+                    continue;
+                }
+                for rule in matcher.matches(&row) {
+                    self.note(
+                        rule,
+                        &row,
+                        entities,
+                        correlated[rule],
+                        &corr_fields,
+                        &mut found,
+                    );
+                }
+            }
+            found
+        })?;
+        let mut by_key: BTreeMap<Key, Vec<u64>> = BTreeMap::new();
+        let mut wanted = Vec::new();
+        for result in done {
+            match result {
+                Ok(found) => {
+                    for (key, mut refs) in found.by_key {
+                        by_key.entry(key).or_default().append(&mut refs);
+                    }
+                    wanted.extend(found.wanted);
+                }
+                Err(message) => problems.push(problem(String::new(), message)),
+            }
+        }
+        let mut findings: Vec<Finding> = by_key
+            .into_iter()
+            .map(|(key, refs)| self.finding(key, refs, catalog))
+            .collect();
+        findings.extend(self.correlate(wanted, catalog, &mut problems));
+        Ok((findings, problems))
+    }
+
+    fn note(
+        &self,
+        index: usize,
+        row: &EventRow<'_>,
+        entities: &Entities,
+        correlated: bool,
+        corr_fields: &Named,
+        found: &mut Found,
+    ) {
+        let rule = &self.rules[index];
+        let about = self.about(row, entities);
+        if correlated {
+            found.wanted.push(Wanted {
+                seconds: row.seconds(),
+                reference: row.reference(),
+                rule: index,
+                about: about.clone(),
+                fields: corr_fields
+                    .fields
+                    .iter()
+                    .map(|name| (name.clone(), row.values(name)))
+                    .filter(|(_, values)| !values.is_empty())
+                    .collect(),
+            });
+        }
+        if rule.hidden {
+            return;
+        }
+        let fields = rule
+            .named
+            .fields
+            .iter()
+            .map(|name| (name.clone(), row.values(name)))
+            .filter(|(_, values)| !values.is_empty())
+            .collect();
+        let key = Key {
+            rule: index,
+            about,
+            fields,
+        };
+        found.by_key.entry(key).or_default().push(row.reference());
+    }
+
+    fn about(&self, row: &EventRow<'_>, entities: &Entities) -> About {
+        let first = |columns: &[String]| {
+            columns
+                .iter()
+                .filter_map(|column| row.column(column))
+                .map(str::trim)
+                .find(|value| !matches!(*value, "" | "-"))
+        };
+        let user = entities
+            .user
+            .iter()
+            .filter_map(|column| row.column(column))
+            .map(|value| value.rsplit('\\').next().unwrap_or(value).trim())
+            .find(|value| !matches!(*value, "" | "-") && self.sources.is_account(value));
+        About {
+            dest: first(&entities.dest)
+                .or_else(|| row.column(HOST))
+                .map(str::to_owned),
+            user: user.map(str::to_owned),
+            src: first(&entities.src)
+                .map(|value| value.strip_prefix("::ffff:").unwrap_or(value).to_owned()),
+        }
+    }
+
+    fn finding(&self, key: Key, refs: Vec<u64>, catalog: &Catalog) -> Finding {
+        let detection = Arc::clone(&self.rules[key.rule].detection);
+        let about = [key.about];
+        make(detection, &about, key.fields, refs, catalog)
+    }
+
+    fn correlate(
+        &self,
+        mut wanted: Vec<Wanted>,
+        catalog: &Catalog,
+        problems: &mut Vec<ContentProblem>,
+    ) -> Vec<Finding> {
+        if wanted.is_empty() {
+            return Vec::new();
+        }
+        let rules: BTreeSet<usize> = wanted.iter().map(|one| one.rule).collect();
+        let rules: Vec<(usize, &SigmaRule)> = rules
+            .into_iter()
+            .map(|rule| (rule, &self.rules[rule].sigma))
+            .collect();
+        let correlations: Vec<CorrelationRule> = self
+            .correlations
+            .iter()
+            .map(|one| one.sigma.clone())
+            .collect();
+        let mut correlator = match engine::correlate(&rules, &correlations) {
+            Ok(correlator) => correlator,
+            Err(message) => {
+                problems.push(problem("Sigma correlations".to_owned(), message));
+                return Vec::new();
+            }
+        };
+        wanted.sort_by_key(|one| (one.seconds, one.reference, one.rule));
+        let by_reference: HashMap<u64, &About> = wanted
+            .iter()
+            .map(|one| (one.reference, &one.about))
+            .collect();
+        let mut findings = Vec::new();
+        for one in &wanted {
+            for done in correlator.take(one.rule, one, one.seconds) {
+                let Some(correlation) = self
+                    .correlations
+                    .iter()
+                    .find(|own| own.detection.id == done.id)
+                else {
+                    continue;
+                };
+                let mut refs = done.events;
+                if refs.is_empty() {
+                    refs.push(one.reference);
+                }
+                let about: BTreeSet<About> = refs
+                    .iter()
+                    .filter_map(|reference| by_reference.get(reference))
+                    .map(|about| (*about).clone())
+                    .collect();
+                let about: Vec<About> = about.into_iter().collect();
+                let mut fields: Vec<(String, Vec<String>)> = done
+                    .group
+                    .into_iter()
+                    .map(|(name, value)| (name, vec![value]))
+                    .collect();
+                fields.push(("count".to_owned(), vec![done.value]));
+                let detection = Arc::clone(&correlation.detection);
+                findings.push(make(detection, &about, fields, refs, catalog));
+            }
+        }
+        findings
+    }
+}
+
+/// What a correlation sees of a match.
+impl Fields for Wanted {
+    fn field(&self, name: &str) -> Option<Value<'_>> {
+        match self.fields.get(name)?.as_slice() {
+            [] => None,
+            [one] => Some(Value::One(one.into())),
+            many => Some(Value::Many(many.iter().map(String::as_str).collect())),
+        }
+    }
+
+    fn any_text(&self, visit: &mut dyn FnMut(&str) -> bool) -> bool {
+        self.fields.values().flatten().any(|text| visit(text))
+    }
+
+    fn reference(&self) -> u64 {
+        self.reference
+    }
+}
+
+fn make(
+    detection: Arc<Detection>,
+    about: &[About],
+    fields: Vec<(String, Vec<String>)>,
+    mut refs: Vec<u64>,
+    catalog: &Catalog,
+) -> Finding {
+    refs.sort_unstable();
+    refs.dedup();
+    let event_count = refs.len() as u64;
+    let mut events: Vec<EventRef> = refs
+        .into_iter()
+        .filter_map(|one| catalog.resolve(one))
+        .collect();
+    events.sort();
+    let (first, last) = (
+        events.first().map(|event| event.time),
+        events.last().map(|event| event.time),
+    );
+    if events.len() > MOST_EVENTS {
+        events.drain(MOST_EVENTS / 2..events.len() - MOST_EVENTS / 2);
+    }
+    let all = |get: fn(&About) -> Option<&String>| {
+        let values: BTreeSet<&String> = about.iter().filter_map(get).collect();
+        values.into_iter().cloned().collect::<Vec<String>>()
+    };
+    let dest = all(|about| about.dest.as_ref());
+    let user = all(|about| about.user.as_ref());
+    let src = all(|about| about.src.as_ref());
+    let score = if detection.kind.adds_risk() {
+        detection.risk_score
+    } else {
+        0
+    };
+    let objects = |kind: RiskObjectKind, values: &[String]| -> Vec<RiskObject> {
+        values
+            .iter()
+            .map(|value| RiskObject {
+                kind,
+                value: value.clone(),
+                score,
+                calculated: score,
+            })
+            .collect()
+    };
+    let mut risk_objects = objects(RiskObjectKind::User, &user);
+    risk_objects.extend(objects(RiskObjectKind::System, &dest));
+    let threat_objects = fields
+        .iter()
+        .filter(|(name, _)| name == "Image")
+        .flat_map(|(_, values)| values)
+        .map(|value| ThreatObject {
+            kind: "process_name".to_owned(),
+            value: value.rsplit('\\').next().unwrap_or(value).to_owned(),
+        })
+        .collect();
+    let mut message = detection.name.clone();
+    for (word, values) in [("on", &dest), ("by", &user), ("from", &src)] {
+        if !values.is_empty() {
+            let few: Vec<&str> = values.iter().take(3).map(String::as_str).collect();
+            let more = if values.len() > few.len() {
+                " and others"
+            } else {
+                ""
+            };
+            message.push_str(&format!(" {word} {}{more}", few.join(", ")));
+        }
+    }
+    let mut shown: Vec<(String, Vec<String>)> = [("dest", dest), ("user", user), ("src", src)]
+        .into_iter()
+        .filter(|(name, values)| !values.is_empty() && fields.iter().all(|(own, _)| own != name))
+        .map(|(name, values)| (name.to_owned(), values))
+        .collect();
+    shown.extend(fields);
+    let mut finding = Finding {
+        id: String::new(),
+        detection,
+        first,
+        last,
+        message,
+        risk_objects,
+        threat_objects,
+        fields: shown,
+        events,
+        event_count,
+        suppressed: None,
+    };
+    finding.id = finding::id(&finding);
+    finding
+}
+
+fn is_named(rule: &Rule, names: &BTreeSet<String>) -> bool {
+    names.contains(&rule.detection.id)
+        || rule
+            .sigma
+            .name
+            .as_ref()
+            .is_some_and(|name| names.contains(name))
+}
+
+fn problem(path: String, message: String) -> ContentProblem {
+    ContentProblem {
+        path,
+        line: None,
+        column: None,
+        message,
+        fatal: true,
+    }
+}
+
+fn broken(rule: &Rule, error: &str) -> ContentProblem {
+    problem(
+        rule.detection.origin.path.clone(),
+        format!("`{}` cannot be used: {error}", rule.detection.name),
+    )
+}
+
+/// What rules and correlations have in common.
+struct Metadata<'a> {
+    id: &'a str,
+    title: &'a str,
+    level: Option<Level>,
+    status: Option<rsigma_parser::Status>,
+    description: Option<&'a str>,
+    tags: &'a [String],
+    references: &'a [String],
+    falsepositives: &'a [String],
+    date: Option<&'a str>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum DetectionOf {
+    Rule,
+    Correlation,
+}
+
+fn describe(
+    about: Metadata<'_>,
+    path: &str,
+    data_sources: Vec<String>,
+    of: DetectionOf,
+) -> Detection {
+    let (kind, risk_score) = match about.level {
+        Some(Level::Critical) => (DetectionType::Ttp, 90),
+        Some(Level::High) => (DetectionType::Ttp, 70),
+        Some(Level::Medium) => (DetectionType::Anomaly, 50),
+        Some(Level::Low) | None => (DetectionType::Anomaly, 30),
+        Some(Level::Informational) => (DetectionType::Hunting, 10),
+    };
+    let status = match about.status {
+        Some(rsigma_parser::Status::Experimental) => Status::Experimental,
+        Some(rsigma_parser::Status::Deprecated | rsigma_parser::Status::Unsupported) => {
+            Status::Deprecated
+        }
+        _ => Status::Production,
+    };
+    let score = if kind.adds_risk() { risk_score } else { 0 };
+    let risk_field = |field: &str, kind| RiskField {
+        field: field.to_owned(),
+        kind,
+        score,
+    };
+    Detection {
+        id: about.id.to_owned(),
+        name: about.title.trim().to_owned(),
+        version: about.date.unwrap_or_default().to_owned(),
+        kind,
+        status,
+        description: about.description.unwrap_or_default().trim().to_owned(),
+        search: match of {
+            DetectionOf::Rule => String::from("(Sigma rule)"),
+            DetectionOf::Correlation => String::from("(Sigma correlation)"),
+        },
+        stories: Vec::new(),
+        techniques: techniques(about.tags),
+        tactics: tactics(about.tags),
+        throttling: None,
+        message: String::new(),
+        risk_fields: vec![
+            risk_field("user", RiskObjectKind::User),
+            risk_field("dest", RiskObjectKind::System),
+        ],
+        threat_fields: Vec::new(),
+        risk_score,
+        data_sources,
+        references: about.references.to_vec(),
+        how_to_implement: String::new(),
+        known_false_positives: about.falsepositives.join("; "),
+        origin: Origin {
+            path: path.to_owned(),
+            search_line: None,
+        },
+    }
+}
+
+/// ATT&CK techniques of tags such as `attack.t1021.002`.
+fn techniques(tags: &[String]) -> Vec<String> {
+    let mut all: Vec<String> = Vec::new();
+    for tag in tags {
+        let Some(id) = tag
+            .to_lowercase()
+            .strip_prefix("attack.t")
+            .map(|id| format!("T{id}"))
+        else {
+            continue;
+        };
+        let digits = id.trim_start_matches('T');
+        let is_id = digits.starts_with(|c: char| c.is_ascii_digit())
+            && digits.chars().all(|c| c.is_ascii_digit() || c == '.');
+        if is_id && !all.contains(&id) {
+            all.push(id);
+        }
+    }
+    all
+}
+
+/// Tactics of tags such as `attack.lateral-movement` or `attack.lateral_movement`.
+fn tactics(tags: &[String]) -> Vec<String> {
+    tags.iter()
+        .filter_map(|tag| {
+            Some(
+                tag.to_lowercase()
+                    .strip_prefix("attack.")?
+                    .replace('_', "-"),
+            )
+        })
+        // `t1021.002`, `g0016`, `s0002` are techniques, groups and software.
+        .filter(|name| !name.chars().any(|c| c.is_ascii_digit()))
+        .collect()
+}
+
+struct SigmaDemand {
+    groups: Vec<Group>,
+    sources: Arc<LogSources>,
+}
+
+impl Demand for SigmaDemand {
+    fn columns(&self, channel: &str, event_id: u32) -> Columns {
+        let mut columns: BTreeSet<String> = BTreeSet::new();
+        let mut any = false;
+        for group in &self.groups {
+            let Some(view) = group
+                .views
+                .iter()
+                .find(|view| view.matches(channel, event_id))
+            else {
+                continue;
+            };
+            if group.named.anywhere {
+                return Columns::All;
+            }
+            any = true;
+            for name in &group.named.fields {
+                match view.fields.get(name) {
+                    Some(rule) => columns.extend(rule.columns().into_iter().map(str::to_owned)),
+                    None => {
+                        columns.insert(name.clone());
+                        if let Some(rule) = self.sources.field(name) {
+                            columns.extend(rule.columns().into_iter().map(str::to_owned));
+                        }
+                    }
+                }
+            }
+            columns.extend(view.filter.iter().map(|(column, _)| column.clone()));
+        }
+        if !any {
+            return Columns::None;
+        }
+        let entities = self.sources.entities(channel, event_id);
+        for list in [&entities.user, &entities.src, &entities.dest] {
+            columns.extend(list.iter().cloned());
+        }
+        Columns::Named(Arc::new(columns))
+    }
+}
+
+/// Runs `work` for the numbers up to `count` on some threads. A panic is told as text; results keep their order.
+fn spread<T: Send>(
+    threads: usize,
+    count: usize,
+    work: &(dyn Fn(usize) -> T + Sync),
+) -> Result<Vec<Result<T, String>>, HuntError> {
+    let next = AtomicUsize::new(0);
+    let done: Mutex<Vec<(usize, Result<T, String>)>> = Mutex::new(Vec::with_capacity(count));
+    let run = || {
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            if index >= count {
+                return;
+            }
+            let result = catch_unwind(AssertUnwindSafe(|| work(index)))
+                .map_err(|_| "internal error in a Sigma rule, please report it".to_owned());
+            done.lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push((index, result));
+        }
+    };
+    std::thread::scope(|scope| -> Result<(), std::io::Error> {
+        for _ in 0..threads.max(1).min(count) {
+            std::thread::Builder::new()
+                .stack_size(STACK)
+                .spawn_scoped(scope, run)?;
+        }
+        Ok(())
+    })?;
+    let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+    done.sort_by_key(|(index, _)| *index);
+    Ok(done.into_iter().map(|(_, result)| result).collect())
+}
+
+/// Finds rule files, sorted, so that runs are alike.
+fn collect(
+    path: &Path,
+    depth: usize,
+    files: &mut Vec<(String, String)>,
+    problems: &mut Vec<ContentProblem>,
+) {
+    let shown = path.display().to_string();
+    let failed = |error: std::io::Error| problem(shown.clone(), format!("cannot be read: {error}"));
+    let about = match std::fs::metadata(path) {
+        Ok(about) => about,
+        Err(error) => return problems.push(failed(error)),
+    };
+    if !about.is_dir() {
+        if about.len() > MAX_FILE {
+            return problems.push(problem(
+                shown,
+                format!("larger than {MAX_FILE} bytes: left out"),
+            ));
+        }
+        match std::fs::read(path) {
+            Ok(bytes) => match String::from_utf8(bytes) {
+                Ok(text) if depth == 0 || is_rule(&text) => files.push((shown, text)),
+                Ok(_) => {}
+                Err(_) => problems.push(problem(shown, "not UTF-8 text".to_owned())),
+            },
+            Err(error) => problems.push(failed(error)),
+        }
+        return;
+    }
+    let entries =
+        std::fs::read_dir(path).and_then(|entries| entries.collect::<Result<Vec<_>, _>>());
+    let mut entries = match entries {
+        Ok(entries) => entries,
+        Err(error) => return problems.push(failed(error)),
+    };
+    entries.sort_by_key(std::fs::DirEntry::file_name);
+    for entry in entries {
+        let name = entry.file_name().to_string_lossy().to_lowercase();
+        let kind = entry.file_type();
+        // Links are not followed below the directory that was given: they may lead in circles.
+        let link = kind.as_ref().is_ok_and(std::fs::FileType::is_symlink);
+        let directory = kind.is_ok_and(|kind| kind.is_dir());
+        if name.starts_with('.')
+            || link
+            || directory && depth >= MAX_DEPTH
+            || !directory && !(name.ends_with(".yml") || name.ends_with(".yaml"))
+        {
+            continue;
+        }
+        collect(&entry.path(), depth + 1, files, problems);
+    }
+}
+
+/// Whether a YAML text is a rule, a correlation or a filter: checkouts hold other YAML files as well.
+fn is_rule(text: &str) -> bool {
+    let has = |key: &str| text.lines().any(|line| line.starts_with(key));
+    has("detection:") || has("correlation:") || has("filter:")
+}
+
+#[cfg(test)]
+mod tests;

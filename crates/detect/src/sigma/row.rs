@@ -1,0 +1,266 @@
+//! One event as a rule sees it: a row of a table, with the names of its log source.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crabwalk_events::EventType;
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, ListArray, RecordBatch, StringArray};
+use datafusion::arrow::datatypes::{DataType, Float64Type, Schema, UInt64Type};
+
+use super::logsource::{FieldRule, LogSources, View};
+
+/// Value of a field of an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Value<'a> {
+    /// One text.
+    One(Cow<'a, str>),
+    /// Several.
+    Many(Vec<&'a str>),
+}
+
+/// An event as rules see it.
+pub trait Fields {
+    /// A field by the name that rules use. `None` where the event does not have it.
+    fn field(&self, name: &str) -> Option<Value<'_>>;
+    /// Calls `visit` with every text of the event, until it answers true. Whether it did.
+    fn any_text(&self, visit: &mut dyn FnMut(&str) -> bool) -> bool;
+    /// Identity of the event in its run.
+    fn reference(&self) -> u64;
+}
+
+/// Where a field of the rules comes from, for one table.
+enum Origin {
+    Constant(String),
+    Column(usize),
+    Made(FieldRule),
+}
+
+/// The names of a log source, laid over the columns of one table.
+pub(super) struct Layout {
+    origins: HashMap<String, Origin>,
+    columns: HashMap<String, usize>,
+    filter: Vec<(Option<usize>, Vec<String>)>,
+    /// Columns with text of the event, for rules that look everywhere.
+    texts: Vec<usize>,
+}
+
+impl Layout {
+    /// Lays `names` over a table.
+    pub(super) fn new<'n>(
+        schema: &Schema,
+        event_type: &EventType,
+        view: &View,
+        sources: &LogSources,
+        names: impl Iterator<Item = &'n str>,
+    ) -> Self {
+        let columns: HashMap<String, usize> = schema
+            .fields()
+            .iter()
+            .enumerate()
+            .map(|(at, field)| (field.name().clone(), at))
+            .collect();
+        let made = |rule: &FieldRule| match rule {
+            FieldRule::Column(name) => columns.get(name).map(|at| Origin::Column(*at)),
+            rule => Some(Origin::Made(rule.clone())),
+        };
+        let mut origins = HashMap::new();
+        for name in names {
+            let origin = match view.fields.get(name) {
+                Some(rule) => made(rule),
+                None => match name {
+                    "EventID" | "EventCode" if event_type.is_windows() => {
+                        Some(Origin::Constant(event_type.event_id.to_string()))
+                    }
+                    "Channel" => Some(Origin::Constant(event_type.channel.clone())),
+                    _ => columns
+                        .get(name)
+                        .map(|at| Origin::Column(*at))
+                        .or_else(|| made(sources.field(name)?))
+                        .or_else(|| {
+                            // Some providers write a name differently from version to version.
+                            columns
+                                .iter()
+                                .find(|(own, _)| own.eq_ignore_ascii_case(name))
+                                .map(|(_, at)| Origin::Column(*at))
+                        }),
+                },
+            };
+            if let Some(origin) = origin {
+                origins.insert(name.to_owned(), origin);
+            }
+        }
+        let filter = view
+            .filter
+            .iter()
+            .map(|(column, values)| (columns.get(column).copied(), values.clone()))
+            .collect();
+        let texts = schema
+            .fields()
+            .iter()
+            .enumerate()
+            .filter(|(_, field)| !field.name().starts_with('_'))
+            .map(|(at, _)| at)
+            .collect();
+        Self {
+            origins,
+            columns,
+            filter,
+            texts,
+        }
+    }
+}
+
+/// A column of texts, once or many times a row.
+enum Texts {
+    One(StringArray),
+    Many(ListArray, StringArray),
+    Other,
+}
+
+/// A batch of events under the names of a log source.
+pub(super) struct Rows {
+    layout: Arc<Layout>,
+    columns: Vec<Texts>,
+    references: ArrayRef,
+    times: ArrayRef,
+}
+
+impl Rows {
+    pub(super) fn new(layout: Arc<Layout>, batch: &RecordBatch) -> Self {
+        let columns = batch
+            .columns()
+            .iter()
+            .map(|column| match column.data_type() {
+                DataType::Utf8 => Texts::One(column.as_string::<i32>().clone()),
+                DataType::List(item) if item.data_type() == &DataType::Utf8 => {
+                    let lists = column.as_list::<i32>().clone();
+                    let values = lists.values().as_string::<i32>().clone();
+                    Texts::Many(lists, values)
+                }
+                _ => Texts::Other,
+            })
+            .collect();
+        // Every table begins with references and times.
+        let references = Arc::clone(batch.column(0));
+        let times = Arc::clone(batch.column(1));
+        Self {
+            layout,
+            columns,
+            references,
+            times,
+        }
+    }
+
+    pub(super) fn row(&self, row: usize) -> EventRow<'_> {
+        EventRow { rows: self, row }
+    }
+
+    fn texts(&self, column: usize, row: usize) -> Vec<&str> {
+        match self.columns.get(column) {
+            Some(Texts::One(texts)) if texts.is_valid(row) => vec![texts.value(row)],
+            Some(Texts::Many(lists, values)) if lists.is_valid(row) => {
+                let offsets = lists.value_offsets();
+                let bound = |at: usize| usize::try_from(offsets[at]).unwrap_or(0);
+                (bound(row)..bound(row + 1))
+                    .filter(|at| values.is_valid(*at))
+                    .map(|at| values.value(at))
+                    .collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn first(&self, column: usize, row: usize) -> Option<&str> {
+        match self.columns.get(column) {
+            Some(Texts::One(texts)) => texts.is_valid(row).then(|| texts.value(row)),
+            _ => self.texts(column, row).first().copied(),
+        }
+    }
+}
+
+/// One row of a batch.
+#[derive(Clone, Copy)]
+pub(super) struct EventRow<'a> {
+    rows: &'a Rows,
+    row: usize,
+}
+
+impl EventRow<'_> {
+    /// Whether the event belongs to the log source.
+    pub(super) fn belongs(&self) -> bool {
+        self.rows.layout.filter.iter().all(|(column, values)| {
+            column.is_some_and(|column| {
+                self.rows
+                    .first(column, self.row)
+                    .is_some_and(|own| values.iter().any(|value| value.eq_ignore_ascii_case(own)))
+            })
+        })
+    }
+
+    /// The first value of a column of the table, whatever rules call it.
+    pub(super) fn column(&self, name: &str) -> Option<&str> {
+        let column = self.rows.layout.columns.get(name)?;
+        self.rows.first(*column, self.row)
+    }
+
+    /// Time of the event, whole seconds since 1970-01-01 UTC.
+    pub(super) fn seconds(&self) -> i64 {
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "times of events are far from the limits"
+        )]
+        self.rows
+            .times
+            .as_primitive_opt::<Float64Type>()
+            .map_or(0, |times| times.value(self.row).floor() as i64)
+    }
+
+    /// The values of a field as texts.
+    pub(super) fn values(&self, name: &str) -> Vec<String> {
+        match self.field(name) {
+            None => Vec::new(),
+            Some(Value::One(text)) => vec![text.into_owned()],
+            Some(Value::Many(texts)) => texts.into_iter().map(str::to_owned).collect(),
+        }
+    }
+}
+
+impl Fields for EventRow<'_> {
+    fn field(&self, name: &str) -> Option<Value<'_>> {
+        let rows = self.rows;
+        match rows.layout.origins.get(name)? {
+            Origin::Constant(text) => Some(Value::One(Cow::Borrowed(text))),
+            Origin::Column(column) => match rows.columns.get(*column)? {
+                Texts::One(texts) => texts
+                    .is_valid(self.row)
+                    .then(|| Value::One(Cow::Borrowed(texts.value(self.row)))),
+                Texts::Many(..) => match rows.texts(*column, self.row).as_slice() {
+                    [] => None,
+                    [one] => Some(Value::One(Cow::Borrowed(one))),
+                    many => Some(Value::Many(many.to_vec())),
+                },
+                Texts::Other => None,
+            },
+            Origin::Made(rule) => rule
+                .value(|column| rows.first(*rows.layout.columns.get(column)?, self.row))
+                .map(Value::One),
+        }
+    }
+
+    fn any_text(&self, visit: &mut dyn FnMut(&str) -> bool) -> bool {
+        self.rows.layout.texts.iter().any(|column| {
+            self.rows
+                .texts(*column, self.row)
+                .into_iter()
+                .any(&mut *visit)
+        })
+    }
+
+    fn reference(&self) -> u64 {
+        self.rows
+            .references
+            .as_primitive_opt::<UInt64Type>()
+            .map_or(0, |references| references.value(self.row))
+    }
+}
