@@ -39,9 +39,17 @@ pub fn hunt(
         until: logs.until,
     };
     let hunt = Hunt::new(content, options)?;
-    let read = input::read(logs, hunt.demand(), &bar);
+    let demand = crabwalk_movement::Both(hunt.demand(), crabwalk_movement::demand());
+    let read = input::read(logs, &demand, &bar);
     bar.step("running detections");
     let outcome = hunt.run(read.collected)?;
+    bar.step("following movements");
+    let events: Vec<_> = outcome
+        .findings
+        .iter()
+        .map(|finding| finding.events.as_slice())
+        .collect();
+    let movement = crabwalk_movement::analyse(&outcome.catalog, &events);
     bar.finish();
     let case = Case::new(&Input {
         tool: Tool {
@@ -52,6 +60,7 @@ pub fn hunt(
         seconds: began.elapsed().as_secs_f64(),
         sources: &read.sources,
         outcome: &outcome,
+        movement: &movement,
     });
     if input::nothing_was_read(&read.sources) {
         return Err(Failure::new(nothing(&case, &logs.paths)));

@@ -124,6 +124,8 @@ pub struct Outcome {
     pub duplicates: u64,
     /// What was known, with assets and identities.
     pub knowledge: Arc<Knowledge>,
+    /// The events that were read.
+    pub catalog: Arc<Catalog>,
 }
 
 impl Hunt {
@@ -241,6 +243,7 @@ impl Hunt {
                 .sum(),
             duplicates,
             knowledge: Arc::clone(&self.knowledge),
+            catalog: Arc::clone(&catalog),
             ..Outcome::default()
         };
         for ((detection, search), result) in self.detections.iter().zip(&self.searches).zip(done) {

@@ -32,6 +32,7 @@ pub struct Table {
     pub fields_seen: BTreeSet<String>,
     schema: SchemaRef,
     provider: Arc<MemTable>,
+    batches: Vec<RecordBatch>,
     rows: usize,
     /// First row of each batch, and the columns from which references are answered.
     origins: Vec<(usize, RecordBatch)>,
@@ -46,6 +47,11 @@ impl Table {
     /// The table for DataFusion.
     pub fn provider(&self) -> Arc<dyn TableProvider> {
         Arc::clone(&self.provider) as Arc<dyn TableProvider>
+    }
+
+    /// The events, in the order of reading, for those who read columns directly.
+    pub fn batches(&self) -> &[RecordBatch] {
+        &self.batches
     }
 
     /// Number of events.
@@ -181,7 +187,7 @@ fn build(index: u64, table: EventTable) -> Result<Table, ArrowError> {
         origins.push((rows, origin));
         rows += count;
     }
-    let provider = MemTable::try_new(Arc::clone(&schema), vec![batches])
+    let provider = MemTable::try_new(Arc::clone(&schema), vec![batches.clone()])
         .map_err(|error| ArrowError::SchemaError(error.to_string()))?;
     Ok(Table {
         event_type: EventType {
@@ -191,6 +197,7 @@ fn build(index: u64, table: EventTable) -> Result<Table, ArrowError> {
         fields_seen: table.fields_seen,
         schema,
         provider: Arc::new(provider),
+        batches,
         rows,
         origins,
     })
