@@ -74,6 +74,7 @@ impl Draft {
         self.tunnel |= evidence.tunnel;
         if let Place::Host(src) = evidence.src
             && self.src.is_none()
+            && src != self.dst
         {
             self.src = Some(src);
         }
@@ -215,8 +216,19 @@ fn find_source(world: &World<'_>, one: &mut Evidence, standing: &dyn Fn(AccountI
                 candidates.insert((src, session.account.map(standing)), at);
             }
         }
-        if candidates.len() == 1
-            && let Some(((src, account), at)) = candidates.pop_first()
+        let sources: BTreeSet<HostId> = candidates.keys().map(|(src, _)| *src).collect();
+        // Of several accounts from there, the one who logged on last.
+        let last = candidates
+            .into_iter()
+            .filter(|(_, at)| {
+                world
+                    .sessions
+                    .get(*at)
+                    .is_some_and(|session| session.time <= one.time)
+            })
+            .max_by_key(|(_, at)| *at);
+        if sources.len() == 1
+            && let Some(((src, account), at)) = last
         {
             one.src = Place::Host(src);
             one.used = account;
@@ -252,7 +264,12 @@ fn find_source(world: &World<'_>, one: &mut Evidence, standing: &dyn Fn(AccountI
 pub(crate) fn drafts(world: &World<'_>, all: Vec<Evidence>, canonical: &[AccountId]) -> Vec<Draft> {
     let prepared = prepare(world, all, canonical);
     let mut by_dst: BTreeMap<HostId, Vec<Evidence>> = BTreeMap::new();
+    let mut sightings: HashMap<HostId, Vec<Evidence>> = HashMap::new();
     for one in prepared {
+        if one.class == SIGHTING {
+            sightings.entry(one.dst).or_default().push(one);
+            continue;
+        }
         by_dst.entry(one.dst).or_default().push(one);
     }
     let mut finished = Vec::new();
@@ -320,6 +337,9 @@ pub(crate) fn drafts(world: &World<'_>, all: Vec<Evidence>, canonical: &[Account
     }
     let mut finished = same_act(finished);
     for hop in &mut finished {
+        name_account(hop, &sightings);
+    }
+    for hop in &mut finished {
         hop.confidence = confidence(hop);
     }
     finished.sort_by(|a, b| {
@@ -371,6 +391,32 @@ fn same_act(all: Vec<Draft>) -> Vec<Draft> {
         }
     }
     kept
+}
+
+/// Class of observations that only say that an account was at a host.
+pub(crate) const SIGHTING: &str = "sighting";
+
+/// Where nothing says who moved, but only one account was seen at either end within the hour.
+fn name_account(hop: &mut Draft, sightings: &HashMap<HostId, Vec<Evidence>>) {
+    const HOUR: i64 = 3600 * SECOND;
+    if hop.used.is_some() || !hop.evidence.iter().all(|one| one.kind == Kind::Network) {
+        return;
+    }
+    let near: Vec<&Evidence> = [Some(hop.dst), hop.src]
+        .into_iter()
+        .flatten()
+        .filter_map(|host| sightings.get(&host))
+        .flatten()
+        .filter(|one| hop.distance(one.time) <= HOUR)
+        .collect();
+    let accounts: BTreeSet<AccountId> = near.iter().filter_map(|one| one.used).collect();
+    if accounts.len() == 1
+        && let Some(one) = near
+            .iter()
+            .min_by_key(|one| (hop.distance(one.time), one.time))
+    {
+        hop.take((*one).clone());
+    }
 }
 
 /// Finds the logon, the connection at both ends and the program at the source.
@@ -431,7 +477,7 @@ fn witness_connections(world: &World<'_>, hop: &mut Draft, canonical: &[AccountI
         added.push(logon);
         let Some(ip) = session.ip else { continue };
         for (_, one) in world.connections_from(ip, session.port, session.time, 120 * SECOND) {
-            if one.dst != Place::Host(hop.dst) {
+            if one.dst != Place::Host(hop.dst) || one.src == one.dst {
                 continue;
             }
             added.push(connection_witness(world, hop, one, true));

@@ -1,6 +1,6 @@
 //! What the logs say of sessions, connections and processes, before any question of movement.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
 
 use crabwalk_events::Catalog;
@@ -90,6 +90,10 @@ pub(crate) struct Process<'a> {
     pub original_name: &'a str,
     pub user: Option<AccountId>,
     pub logon_id: u64,
+    /// LogonId of the session of its creator, where the log tells it apart.
+    pub creator_logon: u64,
+    /// Whether `logon_id` is surely its own session: older Windows names only the creator's.
+    pub own_session: bool,
     /// When its session began, from Sysmon's LogonGuid.
     pub logon_time: Option<i64>,
     pub sysmon: bool,
@@ -112,6 +116,88 @@ pub(crate) struct World<'a> {
     by_guid: HashMap<&'a str, usize>,
     by_pid: HashMap<(HostId, u64), Vec<usize>>,
     boots: HashMap<HostId, Vec<i64>>,
+    /// Addresses that hosts' own connection logs show to be theirs.
+    own_addresses: HashSet<(HostId, IpAddr)>,
+}
+
+/// An address with a port.
+type End = (IpAddr, u16);
+
+/// Calls `each` with writer, whether it opened the connection, both ends and the time of each connection that hosts
+/// logged.
+fn each_end(
+    catalog: &Catalog,
+    hosts: &mut Hosts,
+    mut each: impl FnMut(&mut Hosts, HostId, bool, End, End, i64),
+) {
+    for (channel, id, names) in [
+        (
+            SYSMON,
+            3,
+            ["SourceIp", "SourcePort", "DestinationIp", "DestinationPort"],
+        ),
+        (
+            SECURITY,
+            5156,
+            ["SourceAddress", "SourcePort", "DestAddress", "DestPort"],
+        ),
+    ] {
+        for_each(catalog, channel, id, |row| {
+            if let Some((initiated, source, destination)) = logged_ends(row, names) {
+                let writer = hosts.writer(row.host);
+                each(hosts, writer, initiated, source, destination, row.time);
+            }
+        });
+    }
+}
+
+fn logged_ends(row: &Row<'_, '_>, names: [&str; 4]) -> Option<(bool, End, End)> {
+    let [source, source_port, destination, destination_port] = names;
+    let port = |name: &str| row.get(name).parse().unwrap_or(0);
+    let source = (address(row.get(source))?, port(source_port));
+    let destination = (address(row.get(destination))?, port(destination_port));
+    let direction = row.get("Direction");
+    let initiated = if direction.is_empty() {
+        row.get("Initiated").eq_ignore_ascii_case("true")
+    } else {
+        !matches!(direction, "%%14592" | "Inbound")
+    };
+    (!source.0.is_multicast() && !destination.0.is_multicast()).then_some((
+        initiated,
+        source,
+        destination,
+    ))
+}
+
+/// Ports on which servers listen, as far as movement and its surroundings need.
+fn is_service_port(port: u16) -> bool {
+    port < 1024 || matches!(port, 1433 | 3306 | 3389 | 5357 | 5985 | 5986 | 8080 | 47001)
+}
+
+/// The server's and the client's end of a connection that a host accepted. Its log has the ends in either order: some
+/// releases put the local, some the remote side first.
+fn oriented(
+    own: &HashSet<(HostId, IpAddr)>,
+    writer: HostId,
+    source: End,
+    destination: End,
+) -> (End, End) {
+    let mine = |end: End| own.contains(&(writer, end.0));
+    let source_serves = match (mine(source), mine(destination)) {
+        (true, false) => true,
+        (false, true) => false,
+        _ => match (is_service_port(source.1), is_service_port(destination.1)) {
+            (true, false) => true,
+            (false, true) => false,
+            // Of two dynamic ports the server's is the older, lower one.
+            _ => source.1 < destination.1,
+        },
+    };
+    if source_serves {
+        (source, destination)
+    } else {
+        (destination, source)
+    }
 }
 
 /// Decimal or `0x…`.
@@ -159,6 +245,7 @@ impl<'a> World<'a> {
             by_guid: HashMap::new(),
             by_pid: HashMap::new(),
             boots: HashMap::new(),
+            own_addresses: HashSet::new(),
         };
         for covered in catalog.coverage() {
             if !covered.channel.contains(':') && !covered.host.is_empty() {
@@ -180,33 +267,47 @@ impl<'a> World<'a> {
 
     fn learn_addresses(&mut self) {
         let (catalog, hosts) = (self.catalog, &mut self.hosts);
-        for_each(catalog, SYSMON, 3, |row| {
-            let writer = hosts.writer(row.host);
-            let (source, destination) = (
-                address(row.get("SourceIp")),
-                address(row.get("DestinationIp")),
-            );
-            let own = if row.get("Initiated").eq_ignore_ascii_case("true") {
-                source
-            } else {
-                destination
-            };
-            if let Some(ip) = own {
-                hosts.holds(writer, ip, row.time);
-            }
-            if source == destination
-                && let Some(ip) = source
-            {
-                hosts.holds(writer, ip, row.time);
-            }
-        });
-        for_each(catalog, SECURITY, 5156, |row| {
-            let writer = hosts.writer(row.host);
-            // The source is the local side, whichever side opened the connection.
-            if let Some(ip) = address(row.get("SourceAddress")) {
-                hosts.holds(writer, ip, row.time);
-            }
-        });
+        let seen = &mut self.own_addresses;
+        each_end(
+            catalog,
+            hosts,
+            |hosts, writer, initiated, source, destination, time| {
+                let own = if initiated {
+                    Some(source.0)
+                } else {
+                    match (is_service_port(source.1), is_service_port(destination.1)) {
+                        (true, false) => Some(source.0),
+                        (false, true) => Some(destination.0),
+                        _ => None,
+                    }
+                };
+                let own = own.or((source.0 == destination.0).then_some(source.0));
+                if let Some(ip) = own
+                    && !ip.is_loopback()
+                {
+                    seen.insert((writer, ip));
+                    hosts.holds(writer, ip, time);
+                }
+            },
+        );
+        // What the ports did not say, the addresses known by now do.
+        let known = seen.clone();
+        each_end(
+            catalog,
+            hosts,
+            |hosts, writer, initiated, source, destination, time| {
+                if !initiated
+                    && !known.contains(&(writer, source.0))
+                    && !known.contains(&(writer, destination.0))
+                {
+                    let (own, _) = oriented(&known, writer, source, destination);
+                    if !own.0.is_loopback() {
+                        seen.insert((writer, own.0));
+                        hosts.holds(writer, own.0, time);
+                    }
+                }
+            },
+        );
         // A machine account's Kerberos logon or ticket proves who is at an address.
         for (id, name, ip) in [
             (4768, "TargetUserName", "IpAddress"),
@@ -413,62 +514,51 @@ impl<'a> World<'a> {
         let catalog = self.catalog;
         let (hosts, accounts, connections) =
             (&mut self.hosts, &mut self.accounts, &mut self.connections);
-        for_each(catalog, SYSMON, 3, |row| {
-            let (Some(src_ip), Some(dst_ip)) = (
-                address(row.get("SourceIp")),
-                address(row.get("DestinationIp")),
-            ) else {
-                return;
-            };
-            let writer = hosts.writer(row.host);
-            connections.push(Connection {
-                time: row.time,
-                src: Place::Unknown,
-                src_ip,
-                src_port: row.get("SourcePort").parse().unwrap_or(0),
-                dst: Place::Unknown,
-                dst_ip,
-                dst_port: row.get("DestinationPort").parse().unwrap_or(0),
-                observer: Some(writer),
-                inbound: !row.get("Initiated").eq_ignore_ascii_case("true"),
-                image: row.get("Image"),
-                user: accounts.of_text(row.get("User")),
-                process_guid: row.get("ProcessGuid"),
-                reference: row.reference,
+        let own = &self.own_addresses;
+        for (channel, id, names) in [
+            (
+                SYSMON,
+                3_u32,
+                ["SourceIp", "SourcePort", "DestinationIp", "DestinationPort"],
+            ),
+            (
+                SECURITY,
+                5156,
+                ["SourceAddress", "SourcePort", "DestAddress", "DestPort"],
+            ),
+        ] {
+            for_each(catalog, channel, id, |row| {
+                let Some((initiated, source, destination)) = logged_ends(row, names) else {
+                    return;
+                };
+                let writer = hosts.writer(row.host);
+                let (server, client) = if initiated {
+                    (destination, source)
+                } else {
+                    oriented(own, writer, source, destination)
+                };
+                let image = if id == 3 {
+                    row.get("Image")
+                } else {
+                    row.get("Application")
+                };
+                connections.push(Connection {
+                    time: row.time,
+                    src: Place::Unknown,
+                    src_ip: client.0,
+                    src_port: client.1,
+                    dst: Place::Unknown,
+                    dst_ip: server.0,
+                    dst_port: server.1,
+                    observer: Some(writer),
+                    inbound: !initiated,
+                    image,
+                    user: accounts.of_text(row.get("User")),
+                    process_guid: row.get("ProcessGuid"),
+                    reference: row.reference,
+                });
             });
-        });
-        for_each(catalog, SECURITY, 5156, |row| {
-            let (Some(local), Some(remote)) = (
-                address(row.get("SourceAddress")),
-                address(row.get("DestAddress")),
-            ) else {
-                return;
-            };
-            let port = |name: &str| row.get(name).parse().unwrap_or(0);
-            let local = (local, port("SourcePort"));
-            let remote = (remote, port("DestPort"));
-            let inbound = matches!(row.get("Direction"), "%%14592" | "Inbound");
-            let (client, server) = if inbound {
-                (remote, local)
-            } else {
-                (local, remote)
-            };
-            connections.push(Connection {
-                time: row.time,
-                src: Place::Unknown,
-                src_ip: client.0,
-                src_port: client.1,
-                dst: Place::Unknown,
-                dst_ip: server.0,
-                dst_port: server.1,
-                observer: Some(hosts.writer(row.host)),
-                inbound,
-                image: row.get("Application"),
-                user: None,
-                process_guid: "",
-                reference: row.reference,
-            });
-        });
+        }
         for_each(catalog, "zeek:conn", 0, |row| {
             let (Some(src_ip), Some(dst_ip)) =
                 (address(row.get("id.orig_h")), address(row.get("id.resp_h")))
@@ -545,6 +635,8 @@ impl<'a> World<'a> {
                 user: accounts.of_text(row.get("User")),
                 logon_id: number(row.get("LogonId")),
                 logon_time: logon_time(row.get("LogonGuid")),
+                creator_logon: 0,
+                own_session: true,
                 sysmon: true,
                 reference: row.reference,
             });
@@ -580,6 +672,8 @@ impl<'a> World<'a> {
                 user,
                 logon_id: if target != 0 { target } else { subject },
                 logon_time: None,
+                creator_logon: subject,
+                own_session: !row.get("TargetLogonId").is_empty() || !is_service_logon(subject),
                 sysmon: false,
                 reference: row.reference,
             });

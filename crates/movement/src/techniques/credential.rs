@@ -33,7 +33,17 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
             .filter_map(|id: &AccountId| world.accounts.info(*id))
             .map(|account| account.key.rsplit('\\').next().unwrap_or(&account.key))
             .collect();
-        if sams.len() < 2
+        // The built-in administrator of a domain under a name that no translation of Windows gives it.
+        let odd = sams.len() == 1
+            && sid.starts_with("S-1-5-21-")
+            && sid.ends_with("-500")
+            && sams.first().is_some_and(|name| {
+                !name.starts_with("admin")
+                    && !name.starts_with("järjes")
+                    && !name.starts_with("rendszergazda")
+                    && !name.starts_with("správce")
+            });
+        if (sams.len() < 2 && !odd)
             || !matches!(session.source, Place::Host(_))
             || session.package != "Kerberos"
         {
@@ -42,7 +52,7 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
         let mut evidence = Evidence::new(
             Kind::DestinationLogon,
             Family::Credential,
-            Act::Strong,
+            if odd { Act::Weak } else { Act::Strong },
             session.host,
             session.time,
             session.reference,

@@ -85,7 +85,7 @@ pub(crate) fn ran(
         what,
     )
     .technique(techniques)
-    .effective(process.user)
+    .effective(process.user.filter(|_| process.own_session))
     .in_session(world, process.logon_id);
     evidence.weight = 0.15;
     evidence.class = "execution";

@@ -86,7 +86,13 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
                 .trim_end_matches(']')
                 .trim();
             let src = world.hosts.place(client, host, row.time);
-            let user = world.accounts.of_text(row.nth("Data", 0));
+            // 18454 is a login that SQL Server itself keeps, no account of Windows.
+            let name = row.nth("Data", 0);
+            let user = if id == 18454 {
+                world.accounts.of_text(&format!("sql:{name}"))
+            } else {
+                world.accounts.of_text(name)
+            };
             if matches!(src, Place::Host(_)) {
                 out.push(
                     Evidence::new(

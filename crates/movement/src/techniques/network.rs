@@ -1,10 +1,16 @@
 //! What a network sensor saw (Zeek), and what domain controllers issued.
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::assemble::SIGHTING;
 use crate::demand::channel::*;
 use crate::evidence::{Act, Evidence, Family, Kind, Sink};
-use crate::identity::{AccountId, HostId, Place, address};
+use crate::identity::{AccountId, AccountKind, HostId, Place, address};
 use crate::row::{Row, for_each};
 use crate::world::World;
+
+/// An edge that is used more often is how these hosts usually work.
+const USUAL: usize = 64;
 
 /// What a remote procedure call does.
 fn call(endpoint: &str, operation: &str) -> Option<(Family, Act, &'static [&'static str])> {
@@ -309,6 +315,122 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
             );
         }
     });
+    let mut controllers: BTreeSet<HostId> = BTreeSet::new();
+    for_each(catalog, "zeek:kerberos", 0, |row| {
+        let (Some(client), Some(controller)) =
+            (address(row.get("id.orig_h")), address(row.get("id.resp_h")))
+        else {
+            return;
+        };
+        controllers.insert(world.hosts.at(controller, row.time));
+        let mut parts = row.get("client").split('/');
+        let (name, realm) = (
+            parts.next().unwrap_or_default(),
+            parts.next().unwrap_or_default(),
+        );
+        if name.is_empty() || row.get("success") == "F" {
+            return;
+        }
+        let user = world
+            .accounts
+            .get("", realm, name)
+            .filter(|id| world.accounts.is_user(*id));
+        let host = world.hosts.at(client, row.time);
+        if user.is_some() {
+            out.push(
+                Evidence::new(
+                    Kind::DomainController,
+                    Family::Any,
+                    Act::None,
+                    host,
+                    row.time,
+                    row.reference,
+                    format!("the only account seen at either end: {name}"),
+                )
+                .used(user)
+                .weighs(SIGHTING, 0.05),
+            );
+        }
+    });
+    // Where the sensor cannot look into SMB, an unusual connection is all there is.
+    let mut edges: BTreeMap<(HostId, HostId), Vec<usize>> = BTreeMap::new();
+    for (at, one) in world.connections.iter().enumerate() {
+        if one.observer.is_none()
+            && one.dst_port == 445
+            && let (Place::Host(src), Place::Host(dst)) = (one.src, one.dst)
+            && src != dst
+            && !controllers.contains(&dst)
+        {
+            edges.entry((src, dst)).or_default().push(at);
+        }
+    }
+    for ((_, dst), connections) in edges {
+        if connections.len() > USUAL {
+            continue;
+        }
+        for at in connections {
+            let Some(one) = world.connections.get(at) else {
+                continue;
+            };
+            out.push(
+                Evidence::new(
+                    Kind::Network,
+                    Family::Smb,
+                    Act::Weak,
+                    dst,
+                    one.time,
+                    one.reference,
+                    "connection to port 445",
+                )
+                .technique(&["T1021.002"])
+                .from(one.src)
+                .weighs("network-connection", 0.2),
+            );
+        }
+    }
+    // Network logons of accounts that hardly ever come from there.
+    let mut logons: BTreeMap<(HostId, HostId, AccountId), Vec<usize>> = BTreeMap::new();
+    for (at, session) in world.sessions.iter().enumerate() {
+        if session.logon_type == 3
+            && session.kind == AccountKind::User
+            && session.package.eq_ignore_ascii_case("NTLM")
+            && let (Place::Host(src), Some(account)) = (session.source, session.account)
+            && !world
+                .hosts
+                .get(session.host)
+                .is_some_and(|host| host.domain_controller)
+        {
+            logons
+                .entry((src, session.host, account))
+                .or_default()
+                .push(at);
+        }
+    }
+    for ((src, dst, account), sessions) in logons {
+        if sessions.len() > USUAL {
+            continue;
+        }
+        for at in sessions {
+            let Some(session) = world.sessions.get(at) else {
+                continue;
+            };
+            let mut evidence = Evidence::new(
+                Kind::DestinationLogon,
+                Family::Smb,
+                Act::Weak,
+                dst,
+                session.time,
+                session.reference,
+                "network logon by NTLM",
+            )
+            .technique(&["T1021.002"])
+            .from(Place::Host(src))
+            .used(Some(account))
+            .weighs("logon", 0.2);
+            evidence.session = Some(at);
+            out.push(evidence);
+        }
+    }
     for_each(catalog, SECURITY, 4769, |row| {
         let service = row.get("ServiceName");
         let client = row.get("TargetUserName");

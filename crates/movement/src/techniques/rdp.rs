@@ -3,13 +3,37 @@
 use super::{Started, brief};
 use crate::demand::channel::*;
 use crate::evidence::{Act, Evidence, Family, Kind, Sink};
-use crate::identity::{AccountKind, Place, address, kind_of};
+use crate::identity::{AccountKind, Place, address};
 use crate::row::for_each;
 use crate::world::{SECOND, World, base_name};
 
 const TECHNIQUES: &[&str] = &["T1021.001"];
 
 pub(crate) fn process(world: &mut World<'_>, started: &Started, out: &mut Sink) {
+    if let Some(process) = world.processes.get(started.at)
+        && process.image.to_lowercase().starts_with("\\\\tsclient\\")
+    {
+        let what = format!(
+            "ran from the remote desktop client's drive: {}",
+            brief(process.image)
+        );
+        let mut evidence = Evidence::new(
+            Kind::DestinationExecution,
+            Family::Rdp,
+            Act::Strong,
+            process.host,
+            process.time,
+            process.reference,
+            what,
+        )
+        .technique(TECHNIQUES)
+        .used(process.user)
+        .effective(process.user)
+        .weighs("execution", 0.2);
+        evidence.process = Some(started.at);
+        out.push(evidence);
+        return;
+    }
     if started.image != "tscon.exe" || !started.command.contains("/dest:") {
         return;
     }
@@ -32,6 +56,37 @@ pub(crate) fn process(world: &mut World<'_>, started: &Started, out: &mut Sink) 
     out.push(evidence);
 }
 
+/// The machine to which the program that holds the near end of a tunnel is connected.
+fn tunnel_end(world: &World<'_>, evidence: &mut Evidence) {
+    let near = |time: i64| (time - evidence.time).abs() <= 120 * SECOND;
+    let (mut client, mut far) = (None, Vec::new());
+    for one in &world.connections {
+        if one.observer != Some(evidence.dst) || one.inbound {
+            continue;
+        }
+        if one.dst_port == 3389 && one.dst == Place::Host(evidence.dst) && near(one.time) {
+            client = Some(one);
+        } else if matches!(one.dst, Place::Host(host) if host != evidence.dst) {
+            far.push(one);
+        }
+    }
+    let Some(client) = client else { return };
+    let mut ends = far.into_iter().filter(|one| {
+        if client.process_guid.is_empty() {
+            one.image == client.image
+        } else {
+            one.process_guid == client.process_guid
+        }
+    });
+    if let Some(end) = ends.next() {
+        evidence.refs.extend([client.reference, end.reference]);
+        evidence
+            .what
+            .push_str(&format!(" through {}", base_name(client.image)));
+        evidence.src = end.dst;
+    }
+}
+
 /// A remote desktop logon as some log of the destination tells it.
 fn logon(world: &mut World<'_>, out: &mut Sink, seen: Evidence, client: &str) {
     let mut evidence = seen;
@@ -44,6 +99,7 @@ fn logon(world: &mut World<'_>, out: &mut Sink, seen: Evidence, client: &str) {
         // The client ends in a forwarded port of this machine.
         evidence.src = Place::Unknown;
         evidence.tunnel = true;
+        tunnel_end(world, &mut evidence);
         evidence.techniques.push("T1572");
     }
     out.push(evidence);
@@ -343,6 +399,45 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
         {
             return;
         }
-        let _ = kind_of(row.get("User"), "");
+        let Some(at) = world.process_of_guid(row.get("ProcessGuid")) else {
+            return;
+        };
+        let Some(process) = world.processes.get(at) else {
+            return;
+        };
+        let (host, command, actor, logon) = (
+            process.host,
+            process.command,
+            process.user,
+            process.logon_id,
+        );
+        let Some(target) = super::source::named_value(command, "computername") else {
+            return;
+        };
+        let Place::Host(dst) = world.hosts.place(&target, host, row.time) else {
+            return;
+        };
+        let used = super::source::named_value(command, "username")
+            .and_then(|name| world.accounts.of_text(&name));
+        let mut evidence = Evidence::new(
+            Kind::Source,
+            Family::Rdp,
+            Act::Weak,
+            dst,
+            row.time,
+            row.reference,
+            format!(
+                "remote desktop client library in {}",
+                base_name(row.get("Image"))
+            ),
+        )
+        .technique(TECHNIQUES)
+        .from(Place::Host(host))
+        .actor(actor)
+        .used(used)
+        .weighs("client", 0.15);
+        evidence.source_process = Some(at);
+        evidence.source_logon = Some(logon);
+        out.push(evidence);
     });
 }

@@ -144,6 +144,27 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
 
 /// Children of services.exe that look like what remote execution tools start.
 pub(crate) fn process(world: &mut World<'_>, started: &Started, out: &mut Sink) {
+    let Some(process) = world.processes.get(started.at) else {
+        return;
+    };
+    let parent_command = process.parent_command.to_lowercase();
+    // smbexec has each command write its output to a share of the machine itself.
+    let output = [&started.command, &parent_command]
+        .iter()
+        .any(|command| command.contains("\\\\127.0.0.1\\") && command.contains("\\__output"));
+    // A service that passes itself the system's token through a pipe.
+    let echo = started.image == "cmd.exe"
+        && started.command.contains("echo ")
+        && started.command.contains("\\\\.\\pipe\\");
+    if output || echo {
+        let what = format!("a service's shell ran {}", brief(process.command));
+        let act = if output { Act::Strong } else { Act::Weak };
+        if let Some(mut evidence) = ran(world, started.at, Family::Service, act, TECHNIQUES, what) {
+            evidence.class = "service-process";
+            out.push(evidence);
+        }
+        return;
+    }
     if started.parent != "services.exe" {
         return;
     }

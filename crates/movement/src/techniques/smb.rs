@@ -2,7 +2,7 @@
 
 use crate::demand::channel::*;
 use crate::evidence::{Act, Evidence, Family, Kind, Sink};
-use crate::identity::{AccountKind, Place, kind_of};
+use crate::identity::{AccountKind, Place, kind_of, short};
 use crate::row::for_each;
 use crate::world::{World, base_name, number};
 
@@ -139,11 +139,36 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
             }
             let (sid, name) = (row.get("SubjectUserSid"), row.get("SubjectUserName"));
             let kind = kind_of(name, sid);
-            if matches!(kind, AccountKind::Machine | AccountKind::System) {
+            let host = world.writer(row);
+            // The machine's own account at another address: somebody there acts with this machine's system token.
+            let own = (sid == "S-1-5-18" || short(name) == world.hosts.key(host))
+                && (admin || target.eq_ignore_ascii_case("svcctl"));
+            if matches!(kind, AccountKind::Machine | AccountKind::System) && !own {
                 return;
             }
-            let host = world.writer(row);
             let src = world.hosts.place(row.get("IpAddress"), host, row.time);
+            if own {
+                if matches!(src, Place::Host(_)) {
+                    out.push(
+                        Evidence::new(
+                            Kind::DestinationExecution,
+                            Family::Exploit,
+                            Act::Strong,
+                            host,
+                            row.time,
+                            row.reference,
+                            format!(
+                                "the machine's own account came from {} to {share} {target}",
+                                row.get("IpAddress")
+                            ),
+                        )
+                        .technique(&["T1210", "T1021.002"])
+                        .from(src)
+                        .weighs("own-account", 0.3),
+                    );
+                }
+                return;
+            }
             if src == Place::Local {
                 return;
             }

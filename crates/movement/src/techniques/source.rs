@@ -88,6 +88,20 @@ fn parameter(text: &str, name: &str) -> Option<String> {
     (!value.is_empty() && !value.starts_with('$') && !value.starts_with('-')).then_some(value)
 }
 
+/// The value of `name=value`, `name:value` or `-name value` in a command line.
+pub(crate) fn named_value(command: &str, name: &str) -> Option<String> {
+    words(command)
+        .iter()
+        .find_map(|word| {
+            let lower = word.to_lowercase();
+            let rest = lower.trim_start_matches(['/', '-']).strip_prefix(name)?;
+            rest.starts_with(['=', ':']).then_some(())?;
+            word.get(word.len() - rest.len() + 1..).map(str::to_owned)
+        })
+        .filter(|value| !value.is_empty())
+        .or_else(|| parameter(command, &format!("-{name}")))
+}
+
 /// What a PowerShell text moves to.
 pub(crate) fn in_script(text: &str) -> Option<Target> {
     let lower = text.to_lowercase();

@@ -7,14 +7,25 @@ use crate::identity::Place;
 use crate::row::for_each;
 use crate::world::{World, is_service_logon};
 
+/// LogonId of NETWORK SERVICE.
+const NETWORK_SERVICE: u64 = 0x3e4;
+
 /// Children of the WMI provider host run in the caller's session.
 pub(crate) fn process(world: &mut World<'_>, started: &Started, out: &mut Sink) {
-    if started.parent != "wmiprvse.exe" && started.parent != "scrcons.exe" {
-        return;
-    }
     let Some(process) = world.processes.get(started.at) else {
         return;
     };
+    // The provider host runs as NETWORK SERVICE and starts programs in the session of its remote caller.
+    let unnamed = started.parent.is_empty()
+        && process.creator_logon == NETWORK_SERVICE
+        && world
+            .session(process.host, process.logon_id, process.time)
+            .and_then(|at| world.sessions.get(at))
+            .is_some_and(|session| session.is_remote());
+    if started.parent != "wmiprvse.exe" && started.parent != "scrcons.exe" && !unnamed {
+        return;
+    }
+
     let own = started.image == "wmiprvse.exe" || started.image == "werfault.exe";
     if own {
         return;
@@ -29,7 +40,7 @@ pub(crate) fn process(world: &mut World<'_>, started: &Started, out: &mut Sink) 
             process.command
         })
     );
-    let system = is_service_logon(process.logon_id);
+    let system = is_service_logon(process.logon_id) && process.own_session;
     let Some(mut evidence) = ran(
         world,
         started.at,
