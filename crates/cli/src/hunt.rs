@@ -170,13 +170,16 @@ fn notes(case: &Case) {
 /// Runs the command.
 pub fn run(args: &args::Hunt) -> Result<Done, Failure> {
     let content = input::content(&args.known)?;
-    let Hunted { case, done } = hunt(
+    let Hunted { mut case, done } = hunt(
         content,
         &args.logs,
         &args.detection,
         &args.story,
         args.quiet,
     )?;
+    if args.host.is_some() || args.account.is_some() {
+        crate::paths::narrow(&mut case, args.host.as_deref(), args.account.as_deref());
+    }
     let written = match &args.out {
         Some(directory) => crabwalk_case::write_to(&case, directory)
             .map_err(|error| Failure::new(error.to_string()))?,

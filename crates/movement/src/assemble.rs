@@ -338,6 +338,10 @@ pub(crate) fn drafts(world: &World<'_>, all: Vec<Evidence>, canonical: &[Account
     let mut finished = same_act(finished);
     for hop in &mut finished {
         name_account(hop, &sightings);
+        // Nobody logged the account at the destination: it is the one who acted, as no other was given.
+        if hop.used.is_none() {
+            hop.used = hop.actor.filter(|id| world.accounts.is_user(*id));
+        }
     }
     for hop in &mut finished {
         hop.confidence = confidence(hop);

@@ -67,7 +67,7 @@ impl Family {
         match self {
             Self::Service | Self::Task | Self::Registry => &[445, 135, 139],
             Self::Smb | Self::Pipe => &[445, 139],
-            Self::Wmi | Self::Dcom => &[135],
+            Self::Wmi | Self::Dcom => &[135, 445],
             Self::WinRm => &[5985, 5986],
             Self::Rdp => &[3389],
             Self::Ssh => &[22],

@@ -10,6 +10,9 @@ use crate::world::{SECOND, World};
 /// How long a hop can lead to another when nothing but time says so.
 const DAY: i64 = 24 * 3600 * SECOND;
 
+/// Hops below this are possible, not proven.
+const ASSERTED: f64 = 0.3;
+
 /// Why one hop follows from another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum LinkKind {
@@ -102,6 +105,12 @@ pub(crate) fn links(world: &World<'_>, hops: &[Draft]) -> Vec<Link> {
                 let share = 1.0 / candidates.len() as f64;
                 (LinkKind::TimePossible, share)
             };
+            // Time alone joins nothing that is itself only possible.
+            if kind == LinkKind::TimePossible
+                && (hop.confidence < ASSERTED || one.confidence < ASSERTED)
+            {
+                continue;
+            }
             let link = Link {
                 from: *from,
                 to,
@@ -170,7 +179,9 @@ pub(crate) fn routes(
     for (at, hop) in hops.iter().enumerate() {
         if let Some(link) = link_into.get(&at) {
             group[at] = group.get(link.from).copied().unwrap_or(at);
-        } else if let Some(src) = hop.src {
+        } else if let Some(src) = hop.src
+            && hop.confidence >= ASSERTED
+        {
             let entry = begun.entry((src, hop.used)).or_insert((at, hop.first));
             if hop.first - entry.1 <= DAY {
                 entry.1 = hop.last;

@@ -296,7 +296,9 @@ impl<'a> World<'a> {
             catalog,
             hosts,
             |hosts, writer, initiated, source, destination, time| {
+                // Equal ports are datagrams between equals, or to all.
                 if !initiated
+                    && source.1 != destination.1
                     && !known.contains(&(writer, source.0))
                     && !known.contains(&(writer, destination.0))
                 {

@@ -7,10 +7,18 @@ use crate::demand::channel::*;
 use crate::evidence::{Act, Evidence, Family, Kind, Sink};
 use crate::identity::{AccountId, AccountKind, HostId, Place, address};
 use crate::row::{Row, for_each};
-use crate::world::World;
+use crate::world::{SECOND, World};
 
-/// An edge that is used more often is how these hosts usually work.
+/// An edge that is used more often, or over a longer time, is how these hosts usually work.
 const USUAL: usize = 64;
+/// See [`USUAL`]; microseconds.
+const USUAL_SPAN: i64 = 3600 * SECOND;
+
+/// Whether what was seen at these times, in order, is how hosts usually work.
+fn is_usual(times: &[i64]) -> bool {
+    times.len() > USUAL
+        || matches!((times.first(), times.last()), (Some(first), Some(last)) if last - first > USUAL_SPAN)
+}
 
 /// What a remote procedure call does.
 fn call(endpoint: &str, operation: &str) -> Option<(Family, Act, &'static [&'static str])> {
@@ -360,12 +368,20 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
             && let (Place::Host(src), Place::Host(dst)) = (one.src, one.dst)
             && src != dst
             && !controllers.contains(&dst)
+            && !world
+                .hosts
+                .get(dst)
+                .is_some_and(|host| host.domain_controller)
         {
             edges.entry((src, dst)).or_default().push(at);
         }
     }
     for ((_, dst), connections) in edges {
-        if connections.len() > USUAL {
+        let times: Vec<i64> = connections
+            .iter()
+            .filter_map(|at| Some(world.connections.get(*at)?.time))
+            .collect();
+        if is_usual(&times) {
             continue;
         }
         for at in connections {
@@ -407,7 +423,11 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
         }
     }
     for ((src, dst, account), sessions) in logons {
-        if sessions.len() > USUAL {
+        let times: Vec<i64> = sessions
+            .iter()
+            .filter_map(|at| Some(world.sessions.get(*at)?.time))
+            .collect();
+        if is_usual(&times) {
             continue;
         }
         for at in sessions {

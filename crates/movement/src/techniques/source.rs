@@ -280,8 +280,7 @@ pub(crate) fn process(world: &mut World<'_>, started: &Started, out: &mut Sink) 
     let used = target
         .user
         .as_deref()
-        .and_then(|name| world.accounts.of_text(name))
-        .or(user.filter(|id| world.accounts.is_user(*id)));
+        .and_then(|name| world.accounts.of_text(name));
     let mut evidence = Evidence::new(
         Kind::Source,
         target.family,
