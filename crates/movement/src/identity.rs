@@ -73,13 +73,6 @@ pub(crate) fn address(text: &str) -> Option<IpAddr> {
     parsed.map(|ip| ip.to_canonical())
 }
 
-/// Port of `10.0.0.1:5000` or `[::1]:5000`.
-pub(crate) fn port_of(text: &str) -> Option<u16> {
-    let (front, port) = text.trim().rsplit_once(':')?;
-    (front.ends_with(']') || !front.contains(':')).then_some(())?;
-    port.parse().ok()
-}
-
 fn is_nothing(text: &str) -> bool {
     matches!(
         text,
@@ -247,11 +240,6 @@ impl Hosts {
 
     pub fn key(&self, id: HostId) -> &str {
         self.get(id).map_or("", |host| host.key.as_str())
-    }
-
-    /// Whether an address was ever this host's.
-    pub fn owns(&self, host: HostId, ip: IpAddr) -> bool {
-        self.get(host).is_some_and(|host| host.ips.contains(&ip))
     }
 }
 
@@ -509,8 +497,6 @@ mod tests {
                 "{text}"
             );
         }
-        assert_eq!(port_of("[10.0.2.16]:59407"), Some(59407));
-        assert_eq!(port_of("fe80::1"), None);
     }
 
     #[test]

@@ -103,6 +103,12 @@ pub(crate) fn links(world: &World<'_>, hops: &[Draft]) -> Vec<Link> {
             } else {
                 #[expect(clippy::cast_precision_loss, reason = "at most 64")]
                 let share = 1.0 / candidates.len() as f64;
+                // Another account went on: less likely the same person.
+                let share = if [hop.used, hop.actor].contains(&one.used) {
+                    share
+                } else {
+                    share * 0.5
+                };
                 (LinkKind::TimePossible, share)
             };
             // Time alone joins nothing that is itself only possible.

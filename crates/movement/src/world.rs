@@ -26,11 +26,7 @@ pub(crate) struct Session<'a> {
     /// The address in the event.
     pub ip: Option<IpAddr>,
     pub port: u16,
-    pub workstation: &'a str,
-    pub logon_process: &'a str,
     pub package: &'a str,
-    pub guid: &'a str,
-    pub process: &'a str,
     pub elevated: bool,
     pub reference: u64,
 }
@@ -431,11 +427,7 @@ impl<'a> World<'a> {
                 source,
                 ip,
                 port: row.get("IpPort").parse().unwrap_or(0),
-                workstation,
-                logon_process,
                 package: row.get("AuthenticationPackageName"),
-                guid: row.get("LogonGuid"),
-                process: row.get("ProcessName"),
                 elevated: false,
                 reference: row.reference,
             });

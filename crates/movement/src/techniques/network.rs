@@ -436,7 +436,7 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
             };
             let mut evidence = Evidence::new(
                 Kind::DestinationLogon,
-                Family::Smb,
+                Family::Any,
                 Act::Weak,
                 dst,
                 session.time,
