@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crabwalk_detect::gap::host_key;
 use crabwalk_detect::{Finding, Outcome, RiskObjectKind, Severity};
 use crabwalk_events::{Assets, EventRef};
+use crabwalk_movement::Movement;
 use crabwalk_sources::report::SourceReport;
 
 use crate::document::*;
@@ -31,6 +32,8 @@ pub struct Input<'a> {
     pub sources: &'a [SourceReport],
     /// What was found.
     pub outcome: &'a Outcome,
+    /// Which movements were found.
+    pub movement: &'a Movement,
 }
 
 /// RFC 3339 in UTC with as many decimals as needed.
@@ -45,7 +48,7 @@ impl Case {
     pub fn new(input: &Input<'_>) -> Self {
         let outcome = input.outcome;
         let assets = &outcome.knowledge.assets;
-        let mut hosts = Hosts::new(assets);
+        let mut hosts = Hosts::new(assets, input.movement);
         for covered in &outcome.coverage {
             if !covered.channel.contains(':') {
                 hosts.add(&covered.host);
@@ -76,7 +79,7 @@ impl Case {
             }
         }
         let risk = risk(&outcome.findings, &hosts);
-        let mut accounts = Accounts::default();
+        let mut accounts = Accounts::new(input.movement);
         for one in &risk {
             match one.kind.as_str() {
                 "user" => accounts.add(&one.value, one.score),
@@ -133,8 +136,23 @@ impl Case {
             hosts: hosts.finish(),
             accounts: accounts.finish(),
             findings,
-            hops: Vec::new(),
-            paths: Vec::new(),
+            hops: hops(input, &findings_of(outcome)),
+            paths: input.movement.paths.iter().map(path).collect(),
+            skew: input
+                .movement
+                .skew
+                .iter()
+                .map(|skew| SkewInfo {
+                    src: skew.src.clone(),
+                    dst: skew.dst.clone(),
+                    #[expect(
+                        clippy::cast_precision_loss,
+                        reason = "differences of clocks are far below 2^53 microseconds"
+                    )]
+                    seconds: skew.median as f64 / 1e6,
+                    connections: skew.connections as u64,
+                })
+                .collect(),
             content_problems: outcome
                 .problems
                 .iter()
@@ -146,6 +164,83 @@ impl Case {
                 })
                 .collect(),
         }
+    }
+}
+
+fn findings_of(outcome: &Outcome) -> Vec<String> {
+    outcome
+        .findings
+        .iter()
+        .map(|finding| finding.id.clone())
+        .collect()
+}
+
+fn hops(input: &Input<'_>, finding_ids: &[String]) -> Vec<HopInfo> {
+    let catalog = &input.outcome.catalog;
+    input
+        .movement
+        .hops
+        .iter()
+        .map(|hop| HopInfo {
+            id: hop.id.clone(),
+            src: hop.src.clone(),
+            dst: hop.dst.clone(),
+            actor: hop.actor.clone(),
+            used: hop.used.clone(),
+            effective: hop.effective.clone(),
+            techniques: hop.techniques.clone(),
+            first: time(hop.first),
+            last: time(hop.last),
+            confidence: hop.confidence,
+            attempted: hop.attempted,
+            witnesses: hop
+                .witnesses
+                .iter()
+                .map(|witness| WitnessInfo {
+                    kind: witness.kind.name().to_owned(),
+                    what: witness.what.clone(),
+                    time: time(witness.time),
+                    events: witness
+                        .events
+                        .iter()
+                        .filter_map(|event| catalog.resolve(*event))
+                        .map(|event| reference(&event))
+                        .collect(),
+                })
+                .collect(),
+            missing: hop
+                .missing
+                .iter()
+                .map(|missing| MissingInfo {
+                    kind: missing.kind.name().to_owned(),
+                    why: missing.why.clone(),
+                })
+                .collect(),
+            findings: hop
+                .findings
+                .iter()
+                .filter_map(|at| finding_ids.get(*at).cloned())
+                .collect(),
+        })
+        .collect()
+}
+
+fn path(path: &crabwalk_movement::Path) -> PathInfo {
+    PathInfo {
+        id: path.id.clone(),
+        score: path.score,
+        why: path.why.clone(),
+        hops: path.hops.clone(),
+        links: path
+            .links
+            .iter()
+            .map(|link| LinkInfo {
+                from: link.from.clone(),
+                to: link.to.clone(),
+                kind: link.kind.name().to_owned(),
+                certainty: link.certainty,
+            })
+            .collect(),
     }
 }
 
@@ -351,6 +446,8 @@ fn stats(input: &Input<'_>, findings: &[FindingInfo], risk: Vec<RiskInfo>) -> St
 struct Hosts<'a> {
     assets: &'a Assets,
     all: BTreeMap<String, Host>,
+    /// Which machine had an address, where only one had it.
+    by_ip: BTreeMap<&'a str, &'a str>,
 }
 
 fn is_address(name: &str) -> bool {
@@ -358,11 +455,56 @@ fn is_address(name: &str) -> bool {
 }
 
 impl<'a> Hosts<'a> {
-    fn new(assets: &'a Assets) -> Self {
-        Self {
+    fn new(assets: &'a Assets, movement: &'a Movement) -> Self {
+        let mut owners: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+        for host in &movement.hosts {
+            for ip in &host.ips {
+                owners.entry(ip).or_default().insert(&host.id);
+            }
+        }
+        let mut hosts = Self {
             assets,
             all: BTreeMap::new(),
+            by_ip: owners
+                .into_iter()
+                .filter(|(_, hosts)| hosts.len() == 1)
+                .filter_map(|(ip, hosts)| Some((ip, hosts.into_iter().next()?)))
+                .collect(),
+        };
+        for host in &movement.hosts {
+            hosts.add_known(host);
         }
+        hosts
+    }
+
+    fn add_known(&mut self, known: &crabwalk_movement::HostInfo) {
+        let mut host = Host {
+            id: known.id.clone(),
+            names: known.names.clone(),
+            ips: known.ips.clone(),
+            category: Vec::new(),
+            priority: None,
+            role: known
+                .domain_controller
+                .then(|| "domain-controller".to_owned()),
+            risk: 0,
+        };
+        let row = known
+            .names
+            .iter()
+            .chain([&known.id])
+            .find_map(|name| self.assets.assets.find(name));
+        if let Some(row) = row {
+            let column = |name: &str| row.get(name).cloned().unwrap_or_default();
+            if column("ip").iter().all(|ip| is_address(ip)) {
+                host.names.extend(column("nt_host"));
+                host.names.extend(column("dns"));
+                host.ips.extend(column("ip"));
+            }
+            host.category = column("category");
+            host.priority = column("priority").into_iter().next();
+        }
+        self.all.insert(known.id.clone(), host);
     }
 
     /// The key of a machine: its short name; an address that assets give a name is that machine.
@@ -390,6 +532,9 @@ impl<'a> Hosts<'a> {
             && row.get("ip").is_some_and(|ips| ips.iter().any(|ip| ip.eq_ignore_ascii_case(name)))
         {
             return Some(host_key(own));
+        }
+        if let Some(host) = self.by_ip.get(name) {
+            return Some((*host).to_owned());
         }
         Some(host_key(name))
     }
@@ -470,11 +615,39 @@ impl<'a> Hosts<'a> {
 }
 
 #[derive(Default)]
-struct Accounts(BTreeMap<String, Account>);
+struct Accounts {
+    all: BTreeMap<String, Account>,
+    /// Ids of accounts that take part in movements, by names and SIDs in lower case.
+    known: BTreeMap<String, String>,
+}
 
 impl Accounts {
+    fn new(movement: &Movement) -> Self {
+        let mut accounts = Self::default();
+        for account in &movement.accounts {
+            let names = account.names.iter().chain(&account.sid);
+            for name in names {
+                accounts
+                    .known
+                    .insert(name.to_lowercase(), account.id.clone());
+            }
+            accounts.all.insert(
+                account.id.clone(),
+                Account {
+                    id: account.id.clone(),
+                    names: account.names.clone(),
+                    sid: account.sid.clone(),
+                    kind: account.kind.to_owned(),
+                    risk: 0,
+                },
+            );
+        }
+        accounts
+    }
+
     fn add(&mut self, name: &str, risk: u64) {
         let id = name.trim().to_lowercase();
+        let id = self.known.get(&id).cloned().unwrap_or(id);
         if matches!(id.as_str(), "" | "-" | "null" | "unknown") {
             return;
         }
@@ -495,7 +668,7 @@ impl Accounts {
         } else {
             "user"
         };
-        let account = self.0.entry(id.clone()).or_insert_with(|| Account {
+        let account = self.all.entry(id.clone()).or_insert_with(|| Account {
             id,
             names: Vec::new(),
             sid,
@@ -509,7 +682,7 @@ impl Accounts {
     }
 
     fn finish(self) -> Vec<Account> {
-        let mut all: Vec<Account> = self.0.into_values().collect();
+        let mut all: Vec<Account> = self.all.into_values().collect();
         for account in &mut all {
             account.names.sort();
         }

@@ -31,9 +31,11 @@ pub struct Case {
     /// Result rows of detections, by time.
     pub findings: Vec<FindingInfo>,
     /// Movements from host to host.
-    pub hops: Vec<serde_json::Value>,
+    pub hops: Vec<HopInfo>,
     /// Movements joined to ways.
-    pub paths: Vec<serde_json::Value>,
+    pub paths: Vec<PathInfo>,
+    /// Clocks that differ.
+    pub skew: Vec<SkewInfo>,
     /// What is wrong with the content that was used.
     pub content_problems: Vec<ContentProblemInfo>,
     /// Numbers about the run.
@@ -263,6 +265,102 @@ pub struct Reference {
     pub event_id: u32,
     /// The machine, as the event names it.
     pub host: String,
+}
+
+/// A movement from host to host.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct HopInfo {
+    /// Identifier in this case.
+    pub id: String,
+    /// Id of the source host, or null where nothing names it.
+    pub src: Option<String>,
+    /// Id of the destination host.
+    pub dst: String,
+    /// Id of the account that acted on the source.
+    pub actor: Option<String>,
+    /// Id of the account that logged on to the destination.
+    pub used: Option<String>,
+    /// Id of the account as which the payload ran.
+    pub effective: Option<String>,
+    /// ATT&CK technique ids, the surest first.
+    pub techniques: Vec<String>,
+    /// Time of its first act.
+    pub first: Option<String>,
+    /// Time of its last act.
+    pub last: Option<String>,
+    /// 0 to 1.
+    pub confidence: f64,
+    /// Whether it was tried and refused.
+    pub attempted: bool,
+    /// What was seen.
+    pub witnesses: Vec<WitnessInfo>,
+    /// What was not seen.
+    pub missing: Vec<MissingInfo>,
+    /// Ids of findings about it.
+    pub findings: Vec<String>,
+}
+
+/// One thing that was seen of a movement.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct WitnessInfo {
+    /// `source`, `destination-logon`, `destination-execution`, `domain-controller` or `network`.
+    pub kind: String,
+    /// What was seen.
+    pub what: String,
+    /// When.
+    pub time: Option<String>,
+    /// The events.
+    pub events: Vec<Reference>,
+}
+
+/// A kind of witness that a movement does not have.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MissingInfo {
+    /// As in [`WitnessInfo`].
+    pub kind: String,
+    /// Why, for people.
+    pub why: String,
+}
+
+/// Movements that follow from each other.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PathInfo {
+    /// Identifier in this case.
+    pub id: String,
+    /// The higher, the sooner somebody should look.
+    pub score: f64,
+    /// What makes the score.
+    pub why: Vec<String>,
+    /// Ids of hops, by time.
+    pub hops: Vec<String>,
+    /// What joins them.
+    pub links: Vec<LinkInfo>,
+}
+
+/// Why one hop follows from another.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LinkInfo {
+    /// Id of the first hop.
+    pub from: String,
+    /// Id of the second hop.
+    pub to: String,
+    /// `process-causal`, `session-causal` or `time-possible`.
+    pub kind: String,
+    /// 0 to 1.
+    pub certainty: f64,
+}
+
+/// How far the clocks of two hosts differ.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SkewInfo {
+    /// Id of the host that opened connections.
+    pub src: String,
+    /// Id of the host that accepted them.
+    pub dst: String,
+    /// Median of the destination's time less the source's.
+    pub seconds: f64,
+    /// Connections that both logged.
+    pub connections: u64,
 }
 
 /// Content that could not be used, or looks wrong.

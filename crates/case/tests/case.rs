@@ -159,6 +159,7 @@ fn case() -> Case {
         seconds: 0.25,
         sources: &[source],
         outcome: &outcome(),
+        movement: &crabwalk_movement::Movement::default(),
     })
 }
 

@@ -178,6 +178,12 @@ pub struct Hunt {
     /// Run only the detections of this story (name, any case, `*` for any text); may be repeated.
     #[arg(long, value_name = "NAME")]
     pub story: Vec<String>,
+    /// Show only what touches this host (name or address).
+    #[arg(long, value_name = "HOST")]
+    pub host: Option<String>,
+    /// Show only what touches this account (name, `DOMAIN\name` or SID).
+    #[arg(long, value_name = "ACCOUNT")]
+    pub account: Option<String>,
     /// Print nothing but the findings.
     #[arg(long, short)]
     pub quiet: bool,

@@ -41,9 +41,17 @@ pub fn hunt(
         exceptions,
     };
     let hunt = Hunt::new(content, options)?;
-    let read = input::read(logs, hunt.demand(), &bar);
+    let demand = crabwalk_movement::Both(hunt.demand(), crabwalk_movement::demand());
+    let read = input::read(logs, &demand, &bar);
     bar.step("running detections");
     let outcome = hunt.run(read.collected)?;
+    bar.step("following movements");
+    let events: Vec<_> = outcome
+        .findings
+        .iter()
+        .map(|finding| finding.events.as_slice())
+        .collect();
+    let movement = crabwalk_movement::analyse(&outcome.catalog, &events);
     bar.finish();
     let case = Case::new(&Input {
         tool: Tool {
@@ -54,6 +62,7 @@ pub fn hunt(
         seconds: began.elapsed().as_secs_f64(),
         sources: &read.sources,
         outcome: &outcome,
+        movement: &movement,
     });
     if input::nothing_was_read(&read.sources) {
         return Err(Failure::new(nothing(&case, &logs.paths)));
@@ -163,7 +172,7 @@ fn notes(case: &Case) {
 /// Runs the command.
 pub fn run(args: &args::Hunt) -> Result<Done, Failure> {
     let content = input::content(&args.known)?;
-    let Hunted { case, done } = hunt(
+    let Hunted { mut case, done } = hunt(
         content,
         &args.logs,
         &args.detection,
@@ -171,6 +180,9 @@ pub fn run(args: &args::Hunt) -> Result<Done, Failure> {
         input::exceptions(&args.exceptions)?,
         args.quiet,
     )?;
+    if args.host.is_some() || args.account.is_some() {
+        crate::paths::narrow(&mut case, args.host.as_deref(), args.account.as_deref());
+    }
     let written = match &args.out {
         Some(directory) => crabwalk_case::write_to(&case, directory)
             .map_err(|error| Failure::new(error.to_string()))?,

@@ -7,6 +7,7 @@ mod content;
 mod demo;
 mod hunt;
 mod input;
+mod paths;
 mod progress;
 mod search;
 mod summary;

@@ -37,6 +37,9 @@ pub fn render(case: &Case, options: &Summary<'_>) -> String {
         not_there(&mut out, case, options);
         content(&mut out, case, options);
     }
+    if !options.quiet {
+        crate::paths::paths(&mut out, case, options);
+    }
     findings(&mut out, case, options);
     if !options.quiet {
         risk(&mut out, case, options);
@@ -45,7 +48,7 @@ pub fn render(case: &Case, options: &Summary<'_>) -> String {
     out
 }
 
-fn heading(out: &mut String, look: &Look, text: &str, rest: &str) {
+pub(crate) fn heading(out: &mut String, look: &Look, text: &str, rest: &str) {
     if !out.is_empty() {
         out.push('\n');
     }
@@ -58,7 +61,7 @@ fn heading(out: &mut String, look: &Look, text: &str, rest: &str) {
 }
 
 /// Says that lines were left out.
-fn more(out: &mut String, left: usize, one: &str, many: &str, look: &Look) {
+pub(crate) fn more(out: &mut String, left: usize, one: &str, many: &str, look: &Look) {
     if left > 0 {
         let what = if left == 1 { one } else { many };
         let text = format!(
@@ -70,7 +73,7 @@ fn more(out: &mut String, left: usize, one: &str, many: &str, look: &Look) {
 }
 
 /// A time as people read it, in whole seconds, UTC.
-fn when(time: Option<&str>) -> String {
+pub(crate) fn when(time: Option<&str>) -> String {
     match time.and_then(|time| time.parse::<jiff::Timestamp>().ok()) {
         Some(time) => time.strftime("%Y-%m-%d %H:%M:%S").to_string(),
         None => "time unknown".to_owned(),
@@ -579,7 +582,7 @@ fn findings(out: &mut String, case: &Case, options: &Summary<'_>) {
 }
 
 /// The name to show for a host.
-fn host_name(case: &Case, id: &str) -> String {
+pub(crate) fn host_name(case: &Case, id: &str) -> String {
     if id.is_empty() {
         return "(no host named)".to_owned();
     }

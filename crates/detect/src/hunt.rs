@@ -151,6 +151,8 @@ pub struct Outcome {
     pub duplicates: u64,
     /// What was known, with assets and identities.
     pub knowledge: Arc<Knowledge>,
+    /// The events that were read.
+    pub catalog: Arc<Catalog>,
 }
 
 impl Hunt {
@@ -291,6 +293,7 @@ impl Hunt {
                 .sum(),
             duplicates,
             knowledge: Arc::clone(&self.knowledge),
+            catalog: Arc::clone(&catalog),
             ..Outcome::default()
         };
         for (index, result) in early.into_iter().zip(done) {

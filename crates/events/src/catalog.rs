@@ -32,8 +32,8 @@ pub struct Table {
     pub fields_seen: BTreeSet<String>,
     schema: SchemaRef,
     provider: Arc<MemTable>,
-    rows: usize,
     batches: Vec<RecordBatch>,
+    rows: usize,
     /// First row of each batch, and the columns from which references are answered.
     origins: Vec<(usize, RecordBatch)>,
 }
@@ -49,7 +49,7 @@ impl Table {
         Arc::clone(&self.provider) as Arc<dyn TableProvider>
     }
 
-    /// The events, for what goes over them without a plan.
+    /// The events, in the order of reading, for those who read columns directly.
     pub fn batches(&self) -> &[RecordBatch] {
         &self.batches
     }
@@ -197,8 +197,8 @@ fn build(index: u64, table: EventTable) -> Result<Table, ArrowError> {
         fields_seen: table.fields_seen,
         schema,
         provider: Arc::new(provider),
-        rows,
         batches,
+        rows,
         origins,
     })
 }

@@ -1,0 +1,274 @@
+//! The movements of a case, for people: paths first, one line a hop.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use crabwalk_case::{Case, HopInfo, PathInfo};
+
+use crate::summary::{Summary, heading, host_name, more, when};
+use crate::term::{Ink, Look, count, safe};
+
+/// Hops below this are possible, not proven.
+const ASSERTED: f64 = 0.3;
+/// Paths that are printed; more are counted.
+const MOST_PATHS: usize = 8;
+/// Hops of a path that are printed; more are counted.
+const MOST_HOPS: usize = 12;
+/// Kinds of witnesses that there are.
+const KINDS: usize = 5;
+
+/// Prints paths with their hops.
+pub fn paths(out: &mut String, case: &Case, options: &Summary<'_>) {
+    let look = &options.look;
+    if case.hops.is_empty() {
+        if !options.quiet {
+            heading(
+                out,
+                look,
+                "PATHS",
+                "none: no event shows a movement between hosts",
+            );
+        }
+        return;
+    }
+    let by_id: BTreeMap<&str, &HopInfo> =
+        case.hops.iter().map(|hop| (hop.id.as_str(), hop)).collect();
+    let sure = |hop: &&&HopInfo| options.verbose || hop.confidence >= ASSERTED;
+    let shown: Vec<(&PathInfo, Vec<&HopInfo>)> = case
+        .paths
+        .iter()
+        .map(|path| {
+            let hops: Vec<&HopInfo> = path
+                .hops
+                .iter()
+                .filter_map(|id| by_id.get(id.as_str()))
+                .filter(sure)
+                .copied()
+                .collect();
+            (path, hops)
+        })
+        .filter(|(_, hops)| !hops.is_empty())
+        .collect();
+    let proven: usize = shown.iter().map(|(_, hops)| hops.len()).sum();
+    let possible = case.hops.len() - proven.min(case.hops.len());
+    heading(
+        out,
+        look,
+        "PATHS",
+        &format!("{}: {}", shown.len(), count(proven as u64, "movement")),
+    );
+    let most = if options.verbose {
+        usize::MAX
+    } else {
+        MOST_PATHS
+    };
+    for (path, hops) in shown.iter().take(most) {
+        let chain = chain(case, hops);
+        let _ = writeln!(
+            out,
+            "  {}  {}",
+            look.paint(Ink::Bold, &safe(&chain)),
+            look.paint(
+                Ink::Dim,
+                &safe(&format!("score {}: {}", path.score, path.why.join(", ")))
+            )
+        );
+        let most = if options.verbose {
+            usize::MAX
+        } else {
+            MOST_HOPS
+        };
+        for hop in hops.iter().take(most) {
+            line(out, case, hop, look);
+        }
+        if hops.len() > most {
+            more(out, hops.len() - most, "movement", "movements", look);
+        }
+    }
+    if shown.len() > most {
+        more(out, shown.len() - most, "path", "paths", look);
+    }
+    if possible > 0 {
+        let text = format!(
+            "  … and {} of less than 30 % (all with --verbose)",
+            count(possible as u64, "possible movement")
+        );
+        let _ = writeln!(out, "{}", look.paint(Ink::Dim, &text));
+    }
+}
+
+/// The hosts of a path in the order of reaching them.
+fn chain(case: &Case, hops: &[&HopInfo]) -> String {
+    const MOST: usize = 6;
+    let mut seen = BTreeSet::new();
+    let mut names = Vec::new();
+    for hop in hops {
+        for id in [hop.src.as_deref().unwrap_or("?"), hop.dst.as_str()] {
+            if seen.insert(id) {
+                names.push(if id == "?" {
+                    "?".to_owned()
+                } else {
+                    host_name(case, id)
+                });
+            }
+        }
+    }
+    let left = names.len().saturating_sub(MOST);
+    names.truncate(MOST);
+    let mut text = names.join(" → ");
+    if left > 0 {
+        let _ = write!(text, " … {left} more");
+    }
+    text
+}
+
+/// An account as people know it.
+fn account<'a>(case: &'a Case, id: &'a str) -> &'a str {
+    case.accounts
+        .iter()
+        .find(|account| account.id == id)
+        .and_then(|account| account.names.iter().min_by_key(|name| name.len()))
+        .map_or(id, String::as_str)
+}
+
+/// Who acted, whose account was used, and as whom it ran, each once.
+fn accounts(case: &Case, hop: &HopInfo) -> String {
+    let mut names: Vec<&str> = Vec::new();
+    for id in [&hop.actor, &hop.used, &hop.effective]
+        .into_iter()
+        .flatten()
+    {
+        let name = account(case, id);
+        if names.last().is_none_or(|last| *last != name) {
+            names.push(name);
+        }
+    }
+    if names.is_empty() {
+        "account unknown".to_owned()
+    } else {
+        names.join(" ⇒ ")
+    }
+}
+
+/// Ten blocks for a confidence.
+fn bar(confidence: f64) -> String {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "between 0 and 10"
+    )]
+    let full = (confidence.clamp(0.0, 1.0) * 10.0).round() as usize;
+    format!("{}{}", "█".repeat(full), "░".repeat(10 - full))
+}
+
+fn line(out: &mut String, case: &Case, hop: &HopInfo, look: &Look) {
+    let src = hop
+        .src
+        .as_deref()
+        .map_or_else(|| "?".to_owned(), |id| host_name(case, id));
+    let kinds: BTreeSet<&str> = hop
+        .witnesses
+        .iter()
+        .map(|witness| witness.kind.as_str())
+        .collect();
+    let missing: Vec<String> = hop
+        .missing
+        .iter()
+        .map(|missing| missing.why.clone())
+        .collect();
+    let technique = hop.techniques.first().map_or("", String::as_str);
+    let verb = if hop.attempted { " (refused)" } else { "" };
+    let text = format!(
+        "    {}  {} → {}  {}  {technique}{verb}  {} {:.2}  {} of {KINDS} witnesses",
+        when(hop.first.as_deref()),
+        src,
+        host_name(case, &hop.dst),
+        accounts(case, hop),
+        bar(hop.confidence),
+        hop.confidence,
+        kinds.len(),
+    );
+    let _ = write!(out, "{}", safe(&text));
+    if missing.is_empty() {
+        out.push('\n');
+    } else {
+        let _ = writeln!(
+            out,
+            "  {}",
+            look.paint(Ink::Dim, &safe(&format!("({})", missing.join("; "))))
+        );
+    }
+}
+
+/// Leaves in a case only what touches a host or an account. Both are compared without regard to case, hosts also by their
+/// names and addresses, accounts also without their domain.
+pub fn narrow(case: &mut Case, host: Option<&str>, account: Option<&str>) {
+    let same = |own: &str, wanted: &str| own.eq_ignore_ascii_case(wanted);
+    let hosts: Option<BTreeSet<String>> = host.map(|wanted| {
+        case.hosts
+            .iter()
+            .filter(|one| {
+                same(&one.id, wanted)
+                    || one.names.iter().chain(&one.ips).any(|own| {
+                        same(own, wanted)
+                            || own.split('.').next().is_some_and(|own| same(own, wanted))
+                    })
+            })
+            .map(|one| one.id.clone())
+            .collect()
+    });
+    let accounts: Option<BTreeSet<String>> = account.map(|wanted| {
+        let plain = |text: &str| text.rsplit('\\').next().unwrap_or(text).to_lowercase();
+        case.accounts
+            .iter()
+            .filter(|one| {
+                same(&one.id, wanted)
+                    || one.sid.as_deref().is_some_and(|own| same(own, wanted))
+                    || one.names.iter().chain([&one.id]).any(|own| {
+                        same(own, wanted) || (!wanted.contains('\\') && plain(own) == plain(wanted))
+                    })
+            })
+            .map(|one| one.id.clone())
+            .collect()
+    });
+    case.hops.retain(|hop| {
+        hosts.as_ref().is_none_or(|hosts| {
+            hosts.contains(&hop.dst) || hop.src.as_ref().is_some_and(|src| hosts.contains(src))
+        }) && accounts.as_ref().is_none_or(|accounts| {
+            [&hop.actor, &hop.used, &hop.effective]
+                .into_iter()
+                .flatten()
+                .any(|id| accounts.contains(id))
+        })
+    });
+    let kept: BTreeSet<String> = case.hops.iter().map(|hop| hop.id.clone()).collect();
+    for path in &mut case.paths {
+        path.hops.retain(|id| kept.contains(id));
+        path.links
+            .retain(|link| kept.contains(&link.from) && kept.contains(&link.to));
+    }
+    case.paths.retain(|path| !path.hops.is_empty());
+    let attached: BTreeSet<String> = case
+        .hops
+        .iter()
+        .flat_map(|hop| hop.findings.clone())
+        .collect();
+    case.findings.retain(|finding| {
+        let touches = hosts
+            .as_ref()
+            .is_none_or(|hosts| finding.hosts.iter().any(|id| hosts.contains(id)));
+        let names = accounts.as_ref().is_none_or(|_| {
+            account.is_some_and(|wanted| {
+                finding.risk_objects.iter().any(|object| {
+                    same(&object.value, wanted)
+                        || object
+                            .value
+                            .rsplit('\\')
+                            .next()
+                            .is_some_and(|own| same(own, wanted))
+                })
+            })
+        });
+        attached.contains(&finding.id) || (touches && names)
+    });
+}

@@ -1,0 +1,644 @@
+//! Putting observations together to hops. Nothing here knows a technique.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use crate::evidence::{Act, Evidence, Family, Kind};
+use crate::identity::{AccountId, AccountKind, HostId, Place};
+use crate::world::{SECOND, World, base_name};
+
+/// Observations of one act are no further apart than this.
+const GAP: i64 = 300 * SECOND;
+/// The same without a common source: time is then all that joins them.
+const LOOSE_GAP: i64 = 60 * SECOND;
+/// How long before an execution its client connects, where nothing but time says so.
+const CONNECT: i64 = 60 * SECOND;
+/// Events kept of one witness.
+const MOST_EVENTS: usize = 32;
+/// Witnesses kept of one kind.
+const MOST_WITNESSES: usize = 12;
+
+/// A movement while it is put together.
+#[derive(Debug)]
+pub(crate) struct Draft {
+    pub family: Family,
+    pub src: Option<HostId>,
+    pub dst: HostId,
+    pub used: Option<AccountId>,
+    pub actor: Option<AccountId>,
+    pub effective: Option<AccountId>,
+    pub first: i64,
+    pub last: i64,
+    pub act: Act,
+    pub attempt: bool,
+    pub tunnel: bool,
+    pub evidence: Vec<Evidence>,
+    pub sessions: BTreeSet<usize>,
+    pub processes: BTreeSet<usize>,
+    pub source_processes: BTreeSet<usize>,
+    pub source_logons: BTreeSet<u64>,
+    pub confidence: f64,
+}
+
+impl Draft {
+    fn new(evidence: Evidence) -> Self {
+        let mut draft = Self {
+            family: evidence.family,
+            src: None,
+            dst: evidence.dst,
+            used: None,
+            actor: None,
+            effective: None,
+            first: evidence.time,
+            last: evidence.time,
+            act: Act::None,
+            attempt: true,
+            tunnel: false,
+            evidence: Vec::new(),
+            sessions: BTreeSet::new(),
+            processes: BTreeSet::new(),
+            source_processes: BTreeSet::new(),
+            source_logons: BTreeSet::new(),
+            confidence: 0.0,
+        };
+        draft.take(evidence);
+        draft
+    }
+
+    fn take(&mut self, evidence: Evidence) {
+        if evidence.act != Act::None {
+            self.first = self.first.min(evidence.time);
+            self.last = self.last.max(evidence.time);
+            self.attempt &= evidence.attempt;
+        }
+        self.act = self.act.max(evidence.act);
+        self.tunnel |= evidence.tunnel;
+        if let Place::Host(src) = evidence.src
+            && self.src.is_none()
+            && src != self.dst
+        {
+            self.src = Some(src);
+        }
+        self.used = self.used.or(evidence.used);
+        self.actor = self.actor.or(evidence.actor);
+        self.effective = self.effective.or(evidence.effective);
+        self.sessions.extend(evidence.session);
+        self.processes.extend(evidence.process);
+        self.source_processes.extend(evidence.source_process);
+        self.source_logons.extend(evidence.source_logon);
+        self.evidence.push(evidence);
+    }
+
+    /// Microseconds between the draft and a time.
+    fn distance(&self, time: i64) -> i64 {
+        if time < self.first {
+            self.first - time
+        } else {
+            (time - self.last).max(0)
+        }
+    }
+
+    fn agrees(&self, evidence: &Evidence) -> bool {
+        let source = match (self.src, evidence.src) {
+            (Some(own), Place::Host(other)) => own == other,
+            _ => true,
+        };
+        let account = match (self.used, evidence.used) {
+            (Some(own), Some(other)) => own == other,
+            _ => true,
+        };
+        source && account
+    }
+
+    /// How well an observation fits: smaller is better, `None` is not at all.
+    fn fit(&self, evidence: &Evidence, families: bool) -> Option<i64> {
+        if !families && self.family != evidence.family
+            || families && !self.family.serves(evidence.family)
+        {
+            return None;
+        }
+        if !self.agrees(evidence) {
+            return None;
+        }
+        let distance = self.distance(evidence.time);
+        let same_session = evidence
+            .session
+            .is_some_and(|session| self.sessions.contains(&session));
+        let same_source =
+            matches!((self.src, evidence.src), (Some(own), Place::Host(other)) if own == other);
+        let most = if same_session {
+            2 * GAP
+        } else if same_source || (self.src.is_none() && evidence.src == Place::Unknown) {
+            GAP
+        } else {
+            LOOSE_GAP
+        };
+        (distance <= most).then_some(distance)
+    }
+}
+
+/// Order of families when drafts are made: what is executed before what serves it.
+fn rank(family: Family) -> u8 {
+    match family {
+        Family::Smb => 2,
+        Family::Pipe => 1,
+        Family::Any => 3,
+        _ => 0,
+    }
+}
+
+/// Makes accounts the ones that stand for them, and finds sources that the observations do not name themselves.
+fn prepare(world: &World<'_>, all: Vec<Evidence>, canonical: &[AccountId]) -> Vec<Evidence> {
+    let standing = |id: AccountId| canonical.get(id.0 as usize).copied().unwrap_or(id);
+    let mut kept = Vec::with_capacity(all.len());
+    for mut one in all {
+        one.used = one.used.map(standing);
+        one.actor = one.actor.map(standing);
+        one.effective = one.effective.map(standing);
+        if let Some(used) = one.used {
+            match world.accounts.kind(used) {
+                AccountKind::User => {}
+                AccountKind::Anonymous if one.family == Family::Exploit => {}
+                // A machine's or the system's logon is how Windows works. It may be how an act was done, but not who.
+                _ if one.kind == Kind::DestinationExecution && one.session.is_none() => {
+                    one.used = None
+                }
+                _ => continue,
+            }
+        }
+        if one.src == Place::Local || one.src == Place::Host(one.dst) {
+            continue;
+        }
+        if one.src == Place::Unknown && one.kind != Kind::Source && !one.tunnel {
+            find_source(world, &mut one, &standing);
+            if one.src == Place::Local || one.src == Place::Host(one.dst) {
+                continue;
+            }
+        }
+        kept.push(one);
+    }
+    kept.sort_by(|a, b| {
+        order(a)
+            .cmp(&order(b))
+            .then_with(|| a.what.cmp(&b.what))
+            .then_with(|| a.refs.cmp(&b.refs))
+    });
+    kept
+}
+
+type Order = (i64, HostId, Family, Kind, &'static str, Option<AccountId>);
+
+fn order(one: &Evidence) -> Order {
+    (one.time, one.dst, one.family, one.kind, one.class, one.used)
+}
+
+fn find_source(world: &World<'_>, one: &mut Evidence, standing: &dyn Fn(AccountId) -> AccountId) {
+    // An event without a LogonId names the caller: his session is the one he has open.
+    if one.session.is_none()
+        && let Some(used) = one.used
+        && let Some(at) = world.open_remote_session(one.dst, used, standing, one.time)
+        && let Some(session) = world.sessions.get(at)
+    {
+        one.session = Some(at);
+        one.src = session.source;
+    }
+    if one.src != Place::Unknown {
+        return;
+    }
+    if one.session.is_none() && one.used.is_none() && one.act != Act::None {
+        // Nobody is named: the only one who logged on from elsewhere just before.
+        let mut candidates: BTreeMap<(HostId, Option<AccountId>), usize> = BTreeMap::new();
+        for (at, session) in
+            world.sessions_between(one.dst, one.time - CONNECT, one.time + 2 * SECOND)
+        {
+            if let (Place::Host(src), AccountKind::User, true) =
+                (session.source, session.kind, session.is_remote())
+            {
+                candidates.insert((src, session.account.map(standing)), at);
+            }
+        }
+        let sources: BTreeSet<HostId> = candidates.keys().map(|(src, _)| *src).collect();
+        // Of several accounts from there, the one who logged on last.
+        let last = candidates
+            .into_iter()
+            .filter(|(_, at)| {
+                world
+                    .sessions
+                    .get(*at)
+                    .is_some_and(|session| session.time <= one.time)
+            })
+            .max_by_key(|(_, at)| *at);
+        if sources.len() == 1
+            && let Some(((src, account), at)) = last
+        {
+            one.src = Place::Host(src);
+            one.used = account;
+            one.session = Some(at);
+            return;
+        }
+    }
+    let ports = one.family.ports();
+    let begun = one
+        .session
+        .and_then(|at| world.sessions.get(at))
+        .map(|session| session.time)
+        .or(one.connected)
+        .unwrap_or(one.time);
+    for (before, after) in [(5 * SECOND, 2 * SECOND), (CONNECT, 2 * SECOND)] {
+        let clients = world.clients_between(one.dst, ports, begun - before, begun + after);
+        if clients.len() == 1 {
+            if let Some((src, connection)) = clients.into_iter().next() {
+                one.src = Place::Host(src);
+                if let Some(connection) = world.connections.get(connection) {
+                    one.refs.push(connection.reference);
+                }
+            }
+            return;
+        }
+        if clients.len() > 1 {
+            return;
+        }
+    }
+}
+
+/// Puts observations together.
+pub(crate) fn drafts(world: &World<'_>, all: Vec<Evidence>, canonical: &[AccountId]) -> Vec<Draft> {
+    let prepared = prepare(world, all, canonical);
+    let mut by_dst: BTreeMap<HostId, Vec<Evidence>> = BTreeMap::new();
+    let mut sightings: HashMap<HostId, Vec<Evidence>> = HashMap::new();
+    for one in prepared {
+        if one.class == SIGHTING {
+            sightings.entry(one.dst).or_default().push(one);
+            continue;
+        }
+        by_dst.entry(one.dst).or_default().push(one);
+    }
+    let mut finished = Vec::new();
+    for (_, observations) in by_dst {
+        let mut hops: Vec<Draft> = Vec::new();
+        let mut supports = Vec::new();
+        let mut acts = Vec::new();
+        for one in observations {
+            if one.act == Act::None {
+                supports.push(one)
+            } else {
+                acts.push(one)
+            }
+        }
+        // What names its source and is sure decides first, then the rest joins.
+        acts.sort_by_key(|one| {
+            (
+                rank(one.family),
+                !matches!(one.src, Place::Host(_)),
+                one.act != Act::Strong,
+                one.time,
+            )
+        });
+        // Hops of each family, so that a busy server costs no more than its own families.
+        let mut recent: HashMap<Family, Vec<usize>> = HashMap::new();
+        for one in acts {
+            let serving = rank(one.family) > 0;
+            let best = |families: bool, recent: &HashMap<Family, Vec<usize>>, hops: &[Draft]| {
+                let lists: Vec<&Vec<usize>> = if families {
+                    recent.values().collect()
+                } else {
+                    recent.get(&one.family).into_iter().collect()
+                };
+                lists
+                    .into_iter()
+                    .flat_map(|list| list.iter().rev().take(256))
+                    .filter_map(|at| Some((hops.get(*at)?.fit(&one, families)?, *at)))
+                    .min()
+            };
+            let found = best(false, &recent, &hops).or_else(|| {
+                if serving {
+                    best(true, &recent, &hops)
+                } else {
+                    None
+                }
+            });
+            match found {
+                Some((_, at)) => {
+                    if let Some(hop) = hops.get_mut(at) {
+                        hop.take(one);
+                    }
+                }
+                None => {
+                    recent.entry(one.family).or_default().push(hops.len());
+                    hops.push(Draft::new(one));
+                }
+            }
+        }
+        hops.sort_by_key(|hop| (hop.first, hop.family));
+        support(&mut hops, supports);
+        finished.extend(hops);
+    }
+    for hop in &mut finished {
+        witness_connections(world, hop, canonical);
+    }
+    let mut finished = same_act(finished);
+    for hop in &mut finished {
+        name_account(hop, &sightings);
+        // Nobody logged the account at the destination: it is the one who acted, as no other was given.
+        if hop.used.is_none() {
+            hop.used = hop.actor.filter(|id| world.accounts.is_user(*id));
+        }
+    }
+    for hop in &mut finished {
+        hop.confidence = confidence(hop);
+    }
+    finished.sort_by(|a, b| {
+        let key = |hop: &Draft| (hop.first, hop.last, hop.dst, hop.src, hop.family, hop.used);
+        key(a).cmp(&key(b))
+    });
+    finished
+}
+
+/// Adds to hops what supports them.
+fn support(hops: &mut [Draft], supports: Vec<Evidence>) {
+    for one in supports {
+        let from = hops.partition_point(|hop| hop.first < one.time - 24 * 3600 * SECOND);
+        let to = hops.partition_point(|hop| hop.first <= one.time + LOOSE_GAP);
+        for hop in hops.get_mut(from..to).unwrap_or_default() {
+            if hop.family.serves(one.family)
+                && hop.agrees(&one)
+                && hop.distance(one.time) <= LOOSE_GAP
+            {
+                let strict =
+                    hop.src.is_some() || one.src == Place::Unknown || one.family == hop.family;
+                if strict {
+                    hop.take(one.clone());
+                }
+            }
+        }
+    }
+}
+
+/// Hops of which one was seen without its source or account, beside the same with them, are one.
+fn same_act(all: Vec<Draft>) -> Vec<Draft> {
+    let mut kept: Vec<Draft> = Vec::with_capacity(all.len());
+    let (known, unknown): (Vec<Draft>, Vec<Draft>) =
+        all.into_iter().partition(|hop| hop.src.is_some());
+    kept.extend(known);
+    for hop in unknown {
+        let twin = kept
+            .iter_mut()
+            .filter(|other| other.dst == hop.dst && other.family.serves(hop.family))
+            .filter(|other| other.used.is_none() || hop.used.is_none() || other.used == hop.used)
+            .find(|other| other.distance(hop.first).min(other.distance(hop.last)) <= LOOSE_GAP);
+        match twin {
+            Some(other) => {
+                for one in hop.evidence {
+                    other.take(one);
+                }
+            }
+            None => kept.push(hop),
+        }
+    }
+    kept
+}
+
+/// Class of observations that only say that an account was at a host.
+pub(crate) const SIGHTING: &str = "sighting";
+
+/// Where nothing says who moved, but only one account was seen at either end within the hour.
+fn name_account(hop: &mut Draft, sightings: &HashMap<HostId, Vec<Evidence>>) {
+    const HOUR: i64 = 3600 * SECOND;
+    if hop.used.is_some() || !hop.evidence.iter().all(|one| one.kind == Kind::Network) {
+        return;
+    }
+    let near: Vec<&Evidence> = [Some(hop.dst), hop.src]
+        .into_iter()
+        .flatten()
+        .filter_map(|host| sightings.get(&host))
+        .flatten()
+        .filter(|one| hop.distance(one.time) <= HOUR)
+        .collect();
+    let accounts: BTreeSet<AccountId> = near.iter().filter_map(|one| one.used).collect();
+    if accounts.len() == 1
+        && let Some(one) = near
+            .iter()
+            .min_by_key(|one| (hop.distance(one.time), one.time))
+    {
+        hop.take((*one).clone());
+    }
+}
+
+/// Finds the logon, the connection at both ends and the program at the source.
+fn witness_connections(world: &World<'_>, hop: &mut Draft, canonical: &[AccountId]) {
+    let standing = |id: AccountId| canonical.get(id.0 as usize).copied().unwrap_or(id);
+    // Logons of the same client and account about the time.
+    if let Some(src) = hop.src {
+        let found: Vec<usize> = world
+            .sessions_between(hop.dst, hop.first - 30 * SECOND, hop.last + 5 * SECOND)
+            .filter(|(_, session)| {
+                session.is_remote()
+                    && session.kind == AccountKind::User
+                    && session.from().is_none_or(|from| from == src)
+                    && (session.from().is_some() || hop.family == Family::WinRm)
+                    && match (hop.used, session.account.map(standing)) {
+                        (Some(own), Some(other)) => own == other,
+                        _ => true,
+                    }
+            })
+            .map(|(at, _)| at)
+            .take(16)
+            .collect();
+        hop.sessions.extend(found);
+    }
+    let sessions: Vec<usize> = hop.sessions.iter().copied().take(32).collect();
+    let mut added = Vec::new();
+    for at in sessions {
+        let Some(session) = world.sessions.get(at) else {
+            continue;
+        };
+        if hop.used.is_none() {
+            hop.used = session.account.map(standing);
+        }
+        let mut what = format!(
+            "logon type {} by {}",
+            session.logon_type,
+            if session.package.is_empty() {
+                "?"
+            } else {
+                session.package
+            }
+        );
+        if session.elevated {
+            what.push_str(" with administrative rights");
+        }
+        let mut logon = Evidence::new(
+            Kind::DestinationLogon,
+            hop.family,
+            Act::None,
+            hop.dst,
+            session.time,
+            session.reference,
+            what,
+        )
+        .from(session.source)
+        .weighs("logon", if session.from().is_some() { 0.35 } else { 0.2 });
+        logon.used = session.account.map(standing);
+        added.push(logon);
+        let Some(ip) = session.ip else { continue };
+        for (_, one) in world.connections_from(ip, session.port, session.time, 120 * SECOND) {
+            if one.dst != Place::Host(hop.dst) || one.src == one.dst {
+                continue;
+            }
+            added.push(connection_witness(world, hop, one, true));
+        }
+    }
+    // Without a port only time and the service's port join: at most one connection at each end counts.
+    if let Some(src) = hop.src
+        && !added.iter().any(|one| one.class == "tuple")
+    {
+        let near: Vec<usize> = world
+            .inbound_between(hop.dst, hop.first - 30 * SECOND, hop.first + 5 * SECOND)
+            .filter(|(_, one)| {
+                one.src == Place::Host(src) && hop.family.ports().contains(&one.dst_port)
+            })
+            .map(|(at, _)| at)
+            .take(4)
+            .collect();
+        for at in near {
+            if let Some(one) = world.connections.get(at) {
+                added.push(connection_witness(world, hop, one, false));
+            }
+        }
+    }
+    for one in added {
+        hop.take(one);
+    }
+}
+
+fn connection_witness(
+    world: &World<'_>,
+    hop: &Draft,
+    one: &crate::world::Connection<'_>,
+    exact: bool,
+) -> Evidence {
+    let image = base_name(one.image);
+    let outbound = one.observer.is_some() && !one.inbound;
+    let what = match (one.observer, one.inbound) {
+        (None, _) => format!("connection to port {}", one.dst_port),
+        (_, true) => format!("{image} accepted the connection on port {}", one.dst_port),
+        (_, false) => format!("{image} connected to port {}", one.dst_port),
+    };
+    let (class, weight) = match (exact, outbound) {
+        (true, true) => ("tuple", 0.45),
+        (true, false) => ("connection", 0.15),
+        _ => ("connection", 0.1),
+    };
+    let mut evidence = Evidence::new(
+        if outbound {
+            Kind::Source
+        } else {
+            Kind::Network
+        },
+        hop.family,
+        Act::None,
+        hop.dst,
+        one.time,
+        one.reference,
+        what,
+    )
+    .from(one.src)
+    .weighs(class, weight);
+    if outbound {
+        evidence.actor = one.user.filter(|id| world.accounts.is_user(*id));
+        evidence.source_process = world.process_of_guid(one.process_guid);
+    }
+    evidence
+}
+
+/// Techniques §1.9: each class of observation adds once.
+fn confidence(hop: &Draft) -> f64 {
+    let mut classes: BTreeMap<&str, f64> = BTreeMap::new();
+    for one in &hop.evidence {
+        let weight = classes.entry(one.class).or_default();
+        *weight = weight.max(one.weight);
+    }
+    let mut sum: f64 = classes.values().sum();
+    let joined = hop
+        .evidence
+        .iter()
+        .any(|one| one.act == Act::Strong && one.session.is_some());
+    if hop.act < Act::Strong {
+        sum = sum.min(0.29);
+    }
+    if hop.src.is_none() && !hop.tunnel {
+        sum = sum.min(if joined { 0.4 } else { 0.29 });
+    }
+    (sum.clamp(0.05, 0.99) * 100.0).round() / 100.0
+}
+
+/// What was seen, for people.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Witness {
+    /// From where.
+    pub kind: Kind,
+    /// What was seen.
+    pub what: String,
+    /// Microseconds since 1970-01-01 UTC.
+    pub time: i64,
+    /// References of the events ([`crabwalk_events::Catalog::resolve`]).
+    pub events: Vec<u64>,
+}
+
+/// The witnesses of a hop, by kind and time; the same said again is one.
+pub(crate) fn witnesses(hop: &Draft) -> Vec<Witness> {
+    let mut all: BTreeMap<(Kind, &str), Witness> = BTreeMap::new();
+    let mut evidence: Vec<&Evidence> = hop.evidence.iter().collect();
+    evidence.sort_by(|a, b| {
+        (a.time, a.kind, &a.what, &a.refs).cmp(&(b.time, b.kind, &b.what, &b.refs))
+    });
+    for one in evidence {
+        let witness = all
+            .entry((one.kind, one.what.as_str()))
+            .or_insert_with(|| Witness {
+                kind: one.kind,
+                what: one.what.clone(),
+                time: one.time,
+                events: Vec::new(),
+            });
+        for reference in &one.refs {
+            if witness.events.len() < MOST_EVENTS && !witness.events.contains(reference) {
+                witness.events.push(*reference);
+            }
+        }
+    }
+    let mut all: Vec<Witness> = all.into_values().collect();
+    all.sort_by(|a, b| (a.kind, a.time, &a.what).cmp(&(b.kind, b.time, &b.what)));
+    let mut counts: HashMap<Kind, usize> = HashMap::new();
+    all.retain(|one| {
+        let count = counts.entry(one.kind).or_default();
+        *count += 1;
+        *count <= MOST_WITNESSES
+    });
+    all
+}
+
+/// Techniques of a hop, those of the surest acts first.
+pub(crate) fn techniques(hop: &Draft) -> Vec<&'static str> {
+    let mut evidence: Vec<&Evidence> = hop
+        .evidence
+        .iter()
+        .filter(|one| !one.techniques.is_empty())
+        .collect();
+    evidence.sort_by(|a, b| {
+        (b.act, rank(a.family), a.time, &a.techniques).cmp(&(
+            a.act,
+            rank(b.family),
+            b.time,
+            &b.techniques,
+        ))
+    });
+    let mut all: Vec<&'static str> = Vec::new();
+    for one in evidence {
+        for id in &one.techniques {
+            if !all.contains(id) {
+                all.push(id);
+            }
+        }
+    }
+    all
+}

@@ -1,0 +1,242 @@
+//! One observation that speaks for a movement.
+
+use crate::identity::{AccountId, HostId, Place};
+use crate::world::{Session, World};
+
+/// From where a movement was witnessed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// Logs of the source host.
+    Source,
+    /// The logon on the destination.
+    DestinationLogon,
+    /// What ran or was written on the destination.
+    DestinationExecution,
+    /// A domain controller's tickets and validations.
+    DomainController,
+    /// A network sensor, or an end's log of the connection.
+    Network,
+}
+
+impl Kind {
+    /// All kinds.
+    pub const ALL: [Self; 5] = [
+        Self::Source,
+        Self::DestinationLogon,
+        Self::DestinationExecution,
+        Self::DomainController,
+        Self::Network,
+    ];
+
+    /// Name in the case document.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Source => "source",
+            Self::DestinationLogon => "destination-logon",
+            Self::DestinationExecution => "destination-execution",
+            Self::DomainController => "domain-controller",
+            Self::Network => "network",
+        }
+    }
+}
+
+/// Which way of moving an observation belongs to. Observations of one family, hosts, account and time are one hop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Family {
+    Service,
+    Task,
+    Wmi,
+    Dcom,
+    WinRm,
+    Rdp,
+    Ssh,
+    Registry,
+    Mssql,
+    Exploit,
+    DirectoryReplication,
+    Credential,
+    Pipe,
+    Smb,
+    /// Says nothing of the way.
+    Any,
+}
+
+impl Family {
+    /// Ports on which the destination listens for it.
+    pub fn ports(self) -> &'static [u16] {
+        match self {
+            Self::Service | Self::Task | Self::Registry => &[445, 135, 139],
+            Self::Smb | Self::Pipe => &[445, 139],
+            Self::Wmi | Self::Dcom => &[135, 445],
+            Self::WinRm => &[5985, 5986],
+            Self::Rdp => &[3389],
+            Self::Ssh => &[22],
+            Self::Mssql => &[1433],
+            Self::Exploit => &[445, 135],
+            Self::DirectoryReplication | Self::Credential | Self::Any => &[],
+        }
+    }
+
+    /// Whether observations of both families may belong to one act: files and pipes serve what is then executed.
+    pub fn serves(self, other: Self) -> bool {
+        self == other
+            || self == Self::Any
+            || other == Self::Any
+            || (matches!(self, Self::Smb | Self::Pipe)
+                && matches!(
+                    other,
+                    Self::Service
+                        | Self::Task
+                        | Self::Wmi
+                        | Self::Pipe
+                        | Self::Exploit
+                        | Self::Credential
+                        | Self::Smb
+                ))
+            || (matches!(other, Self::Smb | Self::Pipe)
+                && matches!(
+                    self,
+                    Self::Service
+                        | Self::Task
+                        | Self::Wmi
+                        | Self::Pipe
+                        | Self::Exploit
+                        | Self::Credential
+                        | Self::Smb
+                ))
+    }
+}
+
+/// How much an observation alone says that somebody moved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Act {
+    /// It only supports what others say.
+    None,
+    /// It may be ordinary administration, or an intention.
+    Weak,
+    /// It is a movement.
+    Strong,
+}
+
+/// One observation.
+#[derive(Debug, Clone)]
+pub(crate) struct Evidence {
+    pub kind: Kind,
+    pub family: Family,
+    pub act: Act,
+    /// Observations of one class add to the confidence once.
+    pub class: &'static str,
+    /// What the class adds to the confidence.
+    pub weight: f64,
+    pub techniques: Vec<&'static str>,
+    pub what: String,
+    pub time: i64,
+    pub refs: Vec<u64>,
+    pub dst: HostId,
+    pub src: Place,
+    pub actor: Option<AccountId>,
+    pub used: Option<AccountId>,
+    pub effective: Option<AccountId>,
+    pub session: Option<usize>,
+    /// LogonId of the session on the source in which it was done.
+    pub source_logon: Option<u64>,
+    pub source_process: Option<usize>,
+    pub process: Option<usize>,
+    /// When the client must have connected, if that is not about when it was logged.
+    pub connected: Option<i64>,
+    /// It was tried and refused.
+    pub attempt: bool,
+    /// The address seen is the near end of a tunnel.
+    pub tunnel: bool,
+}
+
+impl Evidence {
+    pub fn new(
+        kind: Kind,
+        family: Family,
+        act: Act,
+        dst: HostId,
+        time: i64,
+        reference: u64,
+        what: impl Into<String>,
+    ) -> Self {
+        Self {
+            kind,
+            family,
+            act,
+            class: "",
+            weight: 0.0,
+            techniques: Vec::new(),
+            what: what.into(),
+            time,
+            refs: vec![reference],
+            dst,
+            src: Place::Unknown,
+            actor: None,
+            used: None,
+            effective: None,
+            session: None,
+            source_logon: None,
+            source_process: None,
+            process: None,
+            connected: None,
+            attempt: false,
+            tunnel: false,
+        }
+    }
+
+    pub fn weighs(mut self, class: &'static str, weight: f64) -> Self {
+        self.class = class;
+        self.weight = weight;
+        self
+    }
+
+    pub fn technique(mut self, ids: &[&'static str]) -> Self {
+        self.techniques.extend_from_slice(ids);
+        self
+    }
+
+    pub fn from(mut self, src: Place) -> Self {
+        self.src = src;
+        self
+    }
+
+    pub fn used(mut self, account: Option<AccountId>) -> Self {
+        self.used = account;
+        self
+    }
+
+    pub fn actor(mut self, account: Option<AccountId>) -> Self {
+        self.actor = account;
+        self
+    }
+
+    pub fn effective(mut self, account: Option<AccountId>) -> Self {
+        self.effective = account;
+        self
+    }
+
+    /// Joins the session that a LogonId means.
+    pub fn in_session(mut self, world: &World<'_>, logon_id: u64) -> Self {
+        self.session = world.session(self.dst, logon_id, self.time);
+        if let Some(session) = self.session.and_then(|at| world.sessions.get(at)) {
+            self.take_session(session);
+        }
+        self
+    }
+
+    pub fn take_session(&mut self, session: &Session<'_>) {
+        match (self.src, session.source) {
+            (Place::Unknown, source) if source != Place::Unknown => self.src = source,
+            // Nobody came from elsewhere into a session that was opened here.
+            (Place::Unknown, Place::Unknown) if !session.is_remote() => self.src = Place::Local,
+            _ => {}
+        }
+        if self.used.is_none() {
+            self.used = session.account;
+        }
+    }
+}
+
+/// Where techniques put what they see.
+pub(crate) type Sink = Vec<Evidence>;

@@ -1,0 +1,538 @@
+//! Which names and addresses mean the same host, and which names and SIDs the same account.
+//!
+//! Facts come from logs that the machine itself wrote (its own addresses in Sysmon 3 and 5156) or that the domain
+//! proved (a machine account's Kerberos ticket). What a client claims of itself never joins identities.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::IpAddr;
+
+/// A host, by its place in [`Hosts::all`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct HostId(pub u32);
+
+/// An account, by its place in [`Accounts`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct AccountId(pub u32);
+
+/// What a host field of an event means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// Nothing: empty, `-`, `NULL`.
+    Unknown,
+    /// The machine that wrote the event.
+    Local,
+    /// A machine.
+    Host(HostId),
+}
+
+/// A machine.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Host {
+    /// Short name in lower case, or an address.
+    pub key: String,
+    pub names: BTreeSet<String>,
+    pub ips: BTreeSet<IpAddr>,
+    /// Whether it wrote events that were read.
+    pub logged: bool,
+    pub domain_controller: bool,
+}
+
+/// When an address belonged to a host: microseconds since 1970-01-01 UTC.
+#[derive(Debug, Clone, Copy)]
+struct Held {
+    host: HostId,
+    first: i64,
+    last: i64,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Hosts {
+    pub all: Vec<Host>,
+    by_key: HashMap<String, HostId>,
+    by_text: HashMap<String, HostId>,
+    held: HashMap<IpAddr, Vec<Held>>,
+}
+
+/// Address in any of the forms that events use: `::ffff:10.0.0.1`, `fe80::1%12`, `[10.0.0.1]:5000`, `10.0.0.1:5000`,
+/// ` [CLIENT: 10.0.0.1]`.
+pub(crate) fn address(text: &str) -> Option<IpAddr> {
+    let text = text.trim();
+    let text = text
+        .strip_prefix("[CLIENT:")
+        .map_or(text, |rest| rest.trim_end_matches(']').trim());
+    let text = match text.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or(rest),
+        None => text,
+    };
+    let text = text.split('%').next().unwrap_or(text);
+    let parsed: Option<IpAddr> = text.parse().ok().or_else(|| {
+        let (front, port) = text.rsplit_once(':')?;
+        port.parse::<u16>().ok()?;
+        front.parse().ok()
+    });
+    parsed.map(|ip| ip.to_canonical())
+}
+
+fn is_nothing(text: &str) -> bool {
+    matches!(
+        text,
+        "" | "-" | "null" | "unknown" | "0.0.0.0" | "::" | "(null)" | "n/a"
+    )
+}
+
+fn is_local_word(text: &str) -> bool {
+    matches!(text, "localhost" | "local" | "." | "localhost (using lrpc)")
+        || text.starts_with("localhost.")
+}
+
+/// Short name in lower case without a leading `\\` and without the domain.
+pub(crate) fn short(name: &str) -> String {
+    let name = name
+        .trim()
+        .trim_start_matches('\\')
+        .trim_end_matches('.')
+        .trim_end_matches('$');
+    name.split('.').next().unwrap_or(name).to_lowercase()
+}
+
+impl Hosts {
+    fn intern(&mut self, key: &str) -> HostId {
+        if let Some(id) = self.by_key.get(key) {
+            return *id;
+        }
+        let id = HostId(u32::try_from(self.all.len()).unwrap_or(u32::MAX));
+        self.all.push(Host {
+            key: key.to_owned(),
+            ..Host::default()
+        });
+        self.by_key.insert(key.to_owned(), id);
+        id
+    }
+
+    /// The host of this name.
+    fn named(&mut self, name: &str) -> HostId {
+        if let Some(id) = self.by_text.get(name) {
+            return *id;
+        }
+        let key = short(name);
+        // NetBIOS cuts names to 15 characters.
+        let id = match self.by_key.get(&key) {
+            Some(id) => *id,
+            None => {
+                let cut = |text: &str| text.chars().take(15).collect::<String>();
+                let same = self.all.iter().position(|host| {
+                    (key.chars().count() == 15 && cut(&host.key) == key)
+                        || (host.key.chars().count() == 15 && cut(&key) == host.key)
+                });
+                match same.and_then(|at| u32::try_from(at).ok()) {
+                    Some(at) => HostId(at),
+                    None => self.intern(&key),
+                }
+            }
+        };
+        let clean = name
+            .trim()
+            .trim_start_matches('\\')
+            .trim_end_matches('$')
+            .to_owned();
+        if let Some(host) = self.all.get_mut(id.0 as usize) {
+            host.names.insert(clean);
+        }
+        self.by_text.insert(name.to_owned(), id);
+        id
+    }
+
+    /// The host that wrote events under this name.
+    pub fn writer(&mut self, name: &str) -> HostId {
+        let id = match address(name) {
+            Some(ip) => self.at(ip, 0),
+            None => self.named(name),
+        };
+        if let Some(host) = self.all.get_mut(id.0 as usize) {
+            host.logged = true;
+        }
+        id
+    }
+
+    /// States that a host had an address at a time.
+    pub fn holds(&mut self, host: HostId, ip: IpAddr, time: i64) {
+        if ip.is_loopback() || ip.is_unspecified() || ip.is_multicast() {
+            return;
+        }
+        let held = self.held.entry(ip).or_default();
+        match held.iter_mut().find(|one| one.host == host) {
+            Some(one) => {
+                one.first = one.first.min(time);
+                one.last = one.last.max(time);
+            }
+            None => held.push(Held {
+                host,
+                first: time,
+                last: time,
+            }),
+        }
+        if let Some(host) = self.all.get_mut(host.0 as usize) {
+            host.ips.insert(ip);
+        }
+    }
+
+    /// The host that had an address at a time; one that only has this address where no event says.
+    pub fn at(&mut self, ip: IpAddr, time: i64) -> HostId {
+        let distance = |one: &Held| {
+            if time < one.first {
+                one.first - time
+            } else {
+                (time - one.last).max(0)
+            }
+        };
+        if let Some(one) = self.held.get(&ip).and_then(|held| {
+            held.iter().min_by_key(|one| {
+                (
+                    distance(one),
+                    self.all.get(one.host.0 as usize).map(|host| &host.key),
+                )
+            })
+        }) {
+            return one.host;
+        }
+        let id = self.intern(&ip.to_string());
+        if let Some(host) = self.all.get_mut(id.0 as usize) {
+            host.ips.insert(ip);
+        }
+        id
+    }
+
+    /// What a host field means in an event that `writer` wrote.
+    pub fn place(&mut self, text: &str, writer: HostId, time: i64) -> Place {
+        let text = text.trim().trim_start_matches('\\');
+        let lower = text.to_lowercase();
+        if is_nothing(&lower) {
+            return Place::Unknown;
+        }
+        if is_local_word(&lower) {
+            return Place::Local;
+        }
+        let host = match address(text) {
+            Some(ip) if ip.is_loopback() => return Place::Local,
+            Some(ip) if ip.is_unspecified() || ip.is_multicast() => return Place::Unknown,
+            Some(ip) => self.at(ip, time),
+            None => {
+                // A name with characters that no host name has is no name.
+                let valid = lower
+                    .chars()
+                    .all(|c| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | '$'));
+                if !valid {
+                    return Place::Unknown;
+                }
+                self.named(text)
+            }
+        };
+        if host == writer {
+            Place::Local
+        } else {
+            Place::Host(host)
+        }
+    }
+
+    pub fn get(&self, id: HostId) -> Option<&Host> {
+        self.all.get(id.0 as usize)
+    }
+
+    pub fn key(&self, id: HostId) -> &str {
+        self.get(id).map_or("", |host| host.key.as_str())
+    }
+}
+
+/// What is known of an account.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Account {
+    /// `domain\name` in lower case with the domain's NetBIOS-like label, `name` alone, or a SID.
+    pub key: String,
+    pub names: BTreeSet<String>,
+    pub sids: BTreeSet<String>,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Accounts {
+    pub all: Vec<Account>,
+    by_key: HashMap<String, AccountId>,
+    by_text: HashMap<(String, String, String), Option<AccountId>>,
+    names_of_sid: BTreeMap<String, BTreeSet<AccountId>>,
+}
+
+/// Kinds of accounts that matter to movement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum AccountKind {
+    User,
+    Machine,
+    System,
+    Anonymous,
+}
+
+impl AccountKind {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Machine => "machine",
+            Self::System | Self::Anonymous => "system",
+        }
+    }
+}
+
+/// What kind of account a name or SID is. Names of system accounts are translated by Windows, SIDs are not.
+pub(crate) fn kind_of(name: &str, sid: &str) -> AccountKind {
+    match sid {
+        "S-1-5-7" => return AccountKind::Anonymous,
+        "S-1-5-18" | "S-1-5-19" | "S-1-5-20" => return AccountKind::System,
+        _ => {}
+    }
+    if sid.starts_with("S-1-5-90-")
+        || sid.starts_with("S-1-5-96-")
+        || sid.starts_with("S-1-5-80-")
+        || sid.starts_with("S-1-5-82-")
+    {
+        return AccountKind::System;
+    }
+    let sam = name.rsplit('\\').next().unwrap_or(name).to_uppercase();
+    if sam == "ANONYMOUS LOGON" {
+        AccountKind::Anonymous
+    } else if sam.ends_with('$') {
+        AccountKind::Machine
+    } else if matches!(
+        sam.as_str(),
+        "SYSTEM"
+            | "LOCAL SERVICE"
+            | "NETWORK SERVICE"
+            | "SYSTEMET"
+            | "SYSTÈME"
+            | "LOKALER DIENST"
+            | "NETZWERKDIENST"
+    ) || sam.starts_with("DWM-")
+        || sam.starts_with("UMFD-")
+    {
+        AccountKind::System
+    } else {
+        AccountKind::User
+    }
+}
+
+impl Accounts {
+    /// The account that an event names. Empty parts may be missing.
+    pub fn get(&mut self, sid: &str, domain: &str, name: &str) -> Option<AccountId> {
+        let given = (sid.to_owned(), domain.to_owned(), name.to_owned());
+        if let Some(known) = self.by_text.get(&given) {
+            return *known;
+        }
+        let id = self.find(sid, domain, name);
+        self.by_text.insert(given, id);
+        id
+    }
+
+    /// The account of `DOMAIN\name`, `name@REALM`, `name` or a SID.
+    pub fn of_text(&mut self, text: &str) -> Option<AccountId> {
+        let text = text.trim();
+        if text.starts_with("S-1-") {
+            return self.get(text, "", "");
+        }
+        match text.rsplit_once('\\') {
+            Some((domain, name)) => self.get("", domain, name),
+            None => match text.split_once('@') {
+                Some((name, realm)) => self.get("", realm, name),
+                None => self.get("", "", text),
+            },
+        }
+    }
+
+    fn find(&mut self, sid: &str, domain: &str, name: &str) -> Option<AccountId> {
+        let sid = if sid.starts_with("S-1-") && sid != "S-1-0-0" {
+            sid
+        } else {
+            ""
+        };
+        let (mut name, mut domain) = (name.trim(), domain.trim());
+        if let Some((front, realm)) = name.split_once('@') {
+            name = front;
+            if domain.is_empty() || domain == "-" {
+                domain = realm;
+            }
+        }
+        if let Some((front, back)) = name.rsplit_once('\\') {
+            domain = front;
+            name = back;
+        }
+        if matches!(name, "-" | "null" | "NULL" | "(null)") {
+            name = "";
+        }
+        if matches!(domain, "-" | "." | "null" | "NULL" | "(null)") {
+            domain = "";
+        }
+        if name.is_empty() && sid.is_empty() {
+            return None;
+        }
+        let label = domain.split('.').next().unwrap_or(domain).to_lowercase();
+        let key = if name.is_empty() {
+            sid.to_lowercase()
+        } else if label.is_empty() {
+            name.to_lowercase()
+        } else {
+            format!("{label}\\{}", name.to_lowercase())
+        };
+        let id = match self.by_key.get(&key) {
+            Some(id) => *id,
+            None => {
+                let id = AccountId(u32::try_from(self.all.len()).unwrap_or(u32::MAX));
+                self.all.push(Account {
+                    key: key.clone(),
+                    ..Account::default()
+                });
+                self.by_key.insert(key, id);
+                id
+            }
+        };
+        if let Some(account) = self.all.get_mut(id.0 as usize) {
+            if !name.is_empty() {
+                account.names.insert(if domain.is_empty() {
+                    name.to_owned()
+                } else {
+                    format!("{domain}\\{name}")
+                });
+            }
+            if !sid.is_empty() {
+                account.sids.insert(sid.to_owned());
+                if !name.is_empty() {
+                    self.names_of_sid
+                        .entry(sid.to_owned())
+                        .or_default()
+                        .insert(id);
+                }
+            }
+        }
+        Some(id)
+    }
+
+    pub fn info(&self, id: AccountId) -> Option<&Account> {
+        self.all.get(id.0 as usize)
+    }
+
+    pub fn kind(&self, id: AccountId) -> AccountKind {
+        self.info(id).map_or(AccountKind::User, |account| {
+            kind_of(
+                account
+                    .names
+                    .iter()
+                    .next()
+                    .map_or(account.key.as_str(), String::as_str),
+                account.sids.iter().next().map_or("", String::as_str),
+            )
+        })
+    }
+
+    /// Whether the account is a person's or a program's, neither a machine's nor the system's.
+    pub fn is_user(&self, id: AccountId) -> bool {
+        self.kind(id) == AccountKind::User
+    }
+
+    /// Names under which a SID was seen.
+    pub fn names_of_sid(&self, sid: &str) -> Option<&BTreeSet<AccountId>> {
+        self.names_of_sid.get(sid)
+    }
+
+    /// For every account, the one that stands for it: a SID alone is the account it was seen with, a name without a
+    /// domain is the only account of that name.
+    pub fn canonical(&self) -> Vec<AccountId> {
+        let mut by_sam: HashMap<&str, BTreeSet<AccountId>> = HashMap::new();
+        for (at, account) in self.all.iter().enumerate() {
+            if let Some((_, sam)) = account.key.rsplit_once('\\') {
+                let id = AccountId(u32::try_from(at).unwrap_or(u32::MAX));
+                by_sam.entry(sam).or_default().insert(id);
+            }
+        }
+        (0..self.all.len())
+            .map(|at| {
+                let own = AccountId(u32::try_from(at).unwrap_or(u32::MAX));
+                let Some(account) = self.all.get(at) else {
+                    return own;
+                };
+                let mut found = own;
+                if account.names.is_empty() {
+                    let same = account
+                        .sids
+                        .iter()
+                        .find_map(|sid| self.names_of_sid.get(sid));
+                    if let Some(same) = same.filter(|same| same.len() == 1) {
+                        found = same.iter().next().copied().unwrap_or(own);
+                    }
+                } else if !account.key.contains('\\')
+                    && let Some(same) = by_sam
+                        .get(account.key.as_str())
+                        .filter(|same| same.len() == 1)
+                {
+                    found = same.iter().next().copied().unwrap_or(own);
+                }
+                found
+            })
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_in_all_their_forms() {
+        for (text, expected) in [
+            ("::ffff:10.0.0.5", Some("10.0.0.5")),
+            ("fe80::1%12", Some("fe80::1")),
+            ("[10.0.2.16]:59407", Some("10.0.2.16")),
+            ("10.0.2.16:52202", Some("10.0.2.16")),
+            (" [CLIENT: 10.0.2.17]", Some("10.0.2.17")),
+            ("2001::1002", Some("2001::1002")),
+            ("WS1", None),
+            ("-", None),
+        ] {
+            assert_eq!(
+                address(text).map(|ip| ip.to_string()).as_deref(),
+                expected,
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn places() {
+        let mut hosts = Hosts::default();
+        let own = hosts.writer("WS1.corp.example");
+        let ip: IpAddr = IpAddr::from([10, 0, 0, 1]);
+        hosts.holds(own, ip, 5);
+        for (text, local) in [
+            ("10.0.0.1", true),
+            ("::1", true),
+            ("ws1", true),
+            ("LOCAL", true),
+            ("2001::1002", false),
+            ("::ffff:10.0.0.1", true),
+        ] {
+            assert_eq!(hosts.place(text, own, 7) == Place::Local, local, "{text}");
+        }
+        for text in ["", "-", "NULL", "0.0.0.0", "no name"] {
+            assert_eq!(hosts.place(text, own, 7), Place::Unknown, "{text}");
+        }
+    }
+
+    #[test]
+    fn accounts_are_one_under_all_names() {
+        let mut accounts = Accounts::default();
+        let full = accounts.get("S-1-5-21-1-2-3-1104", "CORP", "anna");
+        assert_eq!(full, accounts.get("", "CORP.EXAMPLE", "Anna"));
+        assert_eq!(full, accounts.of_text("anna@corp.example"));
+        let (sid, plain) = (
+            accounts.of_text("S-1-5-21-1-2-3-1104"),
+            accounts.of_text("ANNA"),
+        );
+        let canonical = accounts.canonical();
+        for id in [full, sid, plain].into_iter().flatten() {
+            assert_eq!(canonical.get(id.0 as usize).copied(), full);
+        }
+    }
+}

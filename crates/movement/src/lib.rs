@@ -1,0 +1,319 @@
+//! Lateral movement: who moved from which host to which, with whose account, how, and on what evidence.
+//!
+//! [`demand`] says what must be decoded, [`analyse`] reads it: identities ([`HostInfo`], [`AccountInfo`]), sessions,
+//! witnesses of each technique, hops ([`Hop`]) and paths ([`Path`]). Nothing depends on the order of files or records.
+
+mod assemble;
+mod demand;
+mod evidence;
+mod identity;
+mod missing;
+mod path;
+mod row;
+mod skew;
+mod techniques;
+mod world;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use crabwalk_events::{Catalog, EventRef};
+
+pub use assemble::Witness;
+pub use demand::{Both, demand};
+pub use evidence::Kind;
+pub use missing::Missing;
+pub use path::LinkKind;
+pub use skew::Skew;
+
+use identity::AccountId;
+use world::World;
+
+/// A machine under all its names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostInfo {
+    /// Short name in lower case; an address where no name is known.
+    pub id: String,
+    /// Names by which events call it.
+    pub names: Vec<String>,
+    /// Its addresses.
+    pub ips: Vec<String>,
+    /// Whether its events show that it is a domain controller.
+    pub domain_controller: bool,
+}
+
+/// An account under all its names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccountInfo {
+    /// `domain\name` in lower case, the name alone, or a SID.
+    pub id: String,
+    /// Names by which events call it.
+    pub names: Vec<String>,
+    /// Security identifier.
+    pub sid: Option<String>,
+    /// `user`, `machine` or `system`.
+    pub kind: &'static str,
+}
+
+/// One movement.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Hop {
+    /// Identifier in this run.
+    pub id: String,
+    /// Id of the source host; `None` where nothing names it.
+    pub src: Option<String>,
+    /// Id of the destination host.
+    pub dst: String,
+    /// Who acted on the source.
+    pub actor: Option<String>,
+    /// Who logged on to the destination.
+    pub used: Option<String>,
+    /// As whom the payload ran.
+    pub effective: Option<String>,
+    /// ATT&CK technique ids, the surest first.
+    pub techniques: Vec<String>,
+    /// Microseconds since 1970-01-01 UTC.
+    pub first: i64,
+    /// Microseconds since 1970-01-01 UTC.
+    pub last: i64,
+    /// 0 to 1.
+    pub confidence: f64,
+    /// Whether it was only tried.
+    pub attempted: bool,
+    /// What was seen.
+    pub witnesses: Vec<Witness>,
+    /// Which kinds of witnesses there are not, and why.
+    pub missing: Vec<Missing>,
+    /// Findings about it, by their place in what was given.
+    pub findings: Vec<usize>,
+}
+
+/// Why one hop of a path follows from another.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Link {
+    /// Id of the first hop.
+    pub from: String,
+    /// Id of the second hop.
+    pub to: String,
+    /// What joins them.
+    pub kind: LinkKind,
+    /// 0 to 1.
+    pub certainty: f64,
+}
+
+/// Hops that follow from each other.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Path {
+    /// Identifier in this run.
+    pub id: String,
+    /// The higher, the sooner somebody should look.
+    pub score: f64,
+    /// What makes the score, in words.
+    pub why: Vec<String>,
+    /// Ids of its hops, by time.
+    pub hops: Vec<String>,
+    /// What joins them.
+    pub links: Vec<Link>,
+}
+
+/// Everything that is known of movement.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Movement {
+    /// Machines that wrote events or take part in hops.
+    pub hosts: Vec<HostInfo>,
+    /// Accounts that take part in hops.
+    pub accounts: Vec<AccountInfo>,
+    /// Movements by time.
+    pub hops: Vec<Hop>,
+    /// Paths, the most telling first.
+    pub paths: Vec<Path>,
+    /// How far the clocks of pairs of hosts differ.
+    pub skew: Vec<Skew>,
+}
+
+/// Finds movements in what was read for [`demand`]. `findings` are the events of each finding; a hop names those that
+/// share an event with it, or were seen on one of its hosts about its time.
+pub fn analyse(catalog: &Catalog, findings: &[&[EventRef]]) -> Movement {
+    let mut world = World::new(catalog);
+    let evidence = techniques::collect(&mut world);
+    let canonical = world.accounts.canonical();
+    let drafts = assemble::drafts(&world, evidence, &canonical);
+    let witnesses: Vec<Vec<Witness>> = drafts.iter().map(assemble::witnesses).collect();
+    let found = attach(&mut world, &drafts, &witnesses, findings);
+    let counts: Vec<usize> = found.iter().map(Vec::len).collect();
+    let links = path::links(&world, &drafts);
+    let routes = path::routes(&world, &drafts, &links, &counts);
+    let skew = skew::estimate(&world);
+    let explain = missing::Explain::new(&mut world);
+    let hop_id = |at: usize| format!("hop-{}", at + 1);
+    let account_key = |id: Option<AccountId>| {
+        id.and_then(|id| world.accounts.info(id))
+            .map(|account| account.key.clone())
+    };
+    let mut accounts: BTreeSet<AccountId> = BTreeSet::new();
+    let mut hosts = BTreeSet::new();
+    let mut hops = Vec::with_capacity(drafts.len());
+    for (at, ((draft, witnesses), findings)) in drafts.iter().zip(witnesses).zip(found).enumerate()
+    {
+        accounts.extend(
+            [draft.actor, draft.used, draft.effective]
+                .into_iter()
+                .flatten(),
+        );
+        hosts.insert(draft.dst);
+        hosts.extend(draft.src);
+        hops.push(Hop {
+            id: hop_id(at),
+            src: draft.src.map(|id| world.hosts.key(id).to_owned()),
+            dst: world.hosts.key(draft.dst).to_owned(),
+            actor: account_key(draft.actor),
+            used: account_key(draft.used),
+            effective: account_key(draft.effective),
+            techniques: assemble::techniques(draft)
+                .into_iter()
+                .map(str::to_owned)
+                .collect(),
+            first: draft.first,
+            last: draft.last,
+            confidence: draft.confidence,
+            attempted: draft.attempt,
+            missing: explain.missing(&world, draft, &witnesses),
+            witnesses,
+            findings,
+        });
+    }
+    let paths = routes
+        .into_iter()
+        .enumerate()
+        .map(|(at, route)| Path {
+            id: format!("path-{}", at + 1),
+            score: route.score,
+            why: route.why,
+            hops: route.hops.into_iter().map(hop_id).collect(),
+            links: route
+                .links
+                .into_iter()
+                .map(|link| Link {
+                    from: hop_id(link.from),
+                    to: hop_id(link.to),
+                    kind: link.kind,
+                    certainty: link.certainty,
+                })
+                .collect(),
+        })
+        .collect();
+    let hosts = world
+        .hosts
+        .all
+        .iter()
+        .enumerate()
+        .filter(|(at, host)| {
+            host.logged || u32::try_from(*at).is_ok_and(|at| hosts.contains(&identity::HostId(at)))
+        })
+        .map(|(_, host)| HostInfo {
+            id: host.key.clone(),
+            names: host.names.iter().cloned().collect(),
+            ips: host.ips.iter().map(ToString::to_string).collect(),
+            domain_controller: host.domain_controller,
+        })
+        .collect();
+    let mut merged: BTreeMap<AccountId, AccountInfo> = BTreeMap::new();
+    for (at, account) in world.accounts.all.iter().enumerate() {
+        let Some(standing) = canonical.get(at) else {
+            continue;
+        };
+        if !accounts.contains(standing) {
+            continue;
+        }
+        let Some(main) = world.accounts.info(*standing) else {
+            continue;
+        };
+        let entry = merged.entry(*standing).or_insert_with(|| AccountInfo {
+            id: main.key.clone(),
+            names: Vec::new(),
+            sid: None,
+            kind: world.accounts.kind(*standing).name(),
+        });
+        entry.names.extend(account.names.iter().cloned());
+        if entry.sid.is_none() {
+            entry.sid = account.sids.iter().next().cloned();
+        }
+    }
+    let mut accounts: Vec<AccountInfo> = merged.into_values().collect();
+    for account in &mut accounts {
+        account.names.sort();
+        account.names.dedup();
+    }
+    accounts.sort_by(|a, b| a.id.cmp(&b.id));
+    let mut movement = Movement {
+        hosts,
+        accounts,
+        hops,
+        paths,
+        skew,
+    };
+    movement.hosts.sort_by(|a, b| a.id.cmp(&b.id));
+    movement
+}
+
+/// Findings of each hop.
+fn attach(
+    world: &mut World<'_>,
+    drafts: &[assemble::Draft],
+    witnesses: &[Vec<Witness>],
+    findings: &[&[EventRef]],
+) -> Vec<Vec<usize>> {
+    /// How far from a hop a finding on its hosts may be.
+    const NEAR: i64 = 120 * world::SECOND;
+    let mut by_event: HashMap<(u32, u64), Vec<usize>> = HashMap::new();
+    let mut by_host: HashMap<identity::HostId, Vec<(i64, usize)>> = HashMap::new();
+    for (at, events) in findings.iter().enumerate() {
+        for event in *events {
+            by_event
+                .entry((event.source, event.record))
+                .or_default()
+                .push(at);
+            if event.event_id != 0 && !event.host.is_empty() {
+                by_host
+                    .entry(world.hosts.writer(&event.host))
+                    .or_default()
+                    .push((event.time, at));
+            }
+        }
+    }
+    for times in by_host.values_mut() {
+        times.sort_unstable();
+    }
+    drafts
+        .iter()
+        .zip(witnesses)
+        .map(|(draft, witnesses)| {
+            let mut found = BTreeSet::new();
+            if findings.is_empty() {
+                return Vec::new();
+            }
+            for event in witnesses.iter().flat_map(|one| &one.events) {
+                if let Some(event) = world.catalog.resolve(*event) {
+                    found.extend(
+                        by_event
+                            .get(&(event.source, event.record))
+                            .into_iter()
+                            .flatten(),
+                    );
+                }
+            }
+            for host in [Some(draft.dst), draft.src].into_iter().flatten() {
+                let times = by_host.get(&host).map_or(&[][..], Vec::as_slice);
+                let start = times.partition_point(|(time, _)| *time < draft.first - NEAR);
+                found.extend(
+                    times
+                        .get(start..)
+                        .unwrap_or_default()
+                        .iter()
+                        .take_while(|(time, _)| *time <= draft.last + NEAR)
+                        .map(|(_, at)| *at),
+                );
+            }
+            found.into_iter().collect()
+        })
+        .collect()
+}

@@ -1,0 +1,116 @@
+//! Which witnesses a hop does not have, and why.
+
+use std::collections::HashMap;
+
+use crate::assemble::{Draft, Witness};
+use crate::evidence::Kind;
+use crate::identity::HostId;
+use crate::world::World;
+
+/// A witness that a hop does not have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Missing {
+    /// Which kind.
+    pub kind: Kind,
+    /// Why, for people.
+    pub why: String,
+}
+
+/// What the logs cover.
+pub(crate) struct Explain {
+    /// Channel in lower case and span of each log of each host.
+    logs: HashMap<HostId, Vec<(String, i64, i64)>>,
+    controllers: Vec<(i64, i64)>,
+    network: Vec<(i64, i64)>,
+}
+
+impl Explain {
+    pub fn new(world: &mut World<'_>) -> Self {
+        let mut all = Self {
+            logs: HashMap::new(),
+            controllers: Vec::new(),
+            network: Vec::new(),
+        };
+        for covered in world.catalog.coverage() {
+            let channel = covered.channel.to_lowercase();
+            if channel.starts_with("zeek:") {
+                all.network.push((covered.first, covered.last));
+                continue;
+            }
+            if channel.contains(':') || covered.host.is_empty() {
+                continue;
+            }
+            let host = world.hosts.writer(&covered.host);
+            if channel == "security"
+                && world
+                    .hosts
+                    .get(host)
+                    .is_some_and(|host| host.domain_controller)
+            {
+                all.controllers.push((covered.first, covered.last));
+            }
+            all.logs
+                .entry(host)
+                .or_default()
+                .push((channel, covered.first, covered.last));
+        }
+        all
+    }
+
+    fn log(&self, world: &World<'_>, host: HostId, channels: &[&str], time: i64) -> String {
+        let name = world.hosts.key(host);
+        let logs = self.logs.get(&host);
+        let Some(logs) = logs.filter(|logs| !logs.is_empty()) else {
+            return format!("no log of {name} was read");
+        };
+        let fitting: Vec<&(String, i64, i64)> = logs
+            .iter()
+            .filter(|(channel, ..)| channels.contains(&channel.as_str()))
+            .collect();
+        if fitting.is_empty() {
+            return format!(
+                "the {} log of {name} was not read",
+                if channels.first() == Some(&"security") {
+                    "Security"
+                } else {
+                    "Sysmon"
+                }
+            );
+        }
+        // The first and last records only bound what the log held.
+        if !fitting
+            .iter()
+            .any(|(_, first, last)| (*first..=*last).contains(&time))
+        {
+            return format!("the logs of {name} do not reach that time");
+        }
+        format!("the logs of {name} hold no such event: not audited, or removed")
+    }
+
+    pub fn missing(&self, world: &World<'_>, hop: &Draft, witnesses: &[Witness]) -> Vec<Missing> {
+        const SYSMON: &str = "microsoft-windows-sysmon/operational";
+        Kind::ALL
+            .into_iter()
+            .filter(|kind| !witnesses.iter().any(|one| one.kind == *kind))
+            .map(|kind| {
+                let within = |spans: &[(i64, i64)]| spans.iter().any(|(first, last)| (*first..=*last).contains(&hop.first));
+                let why = match kind {
+                    Kind::Source => match hop.src {
+                        None => "nothing names the source".to_owned(),
+                        Some(src) => self.log(world, src, &["security", SYSMON], hop.first),
+                    },
+                    Kind::DestinationLogon => self.log(world, hop.dst, &["security"], hop.first),
+                    Kind::DestinationExecution if hop.attempt => "it was refused".to_owned(),
+                    Kind::DestinationExecution => self.log(world, hop.dst, &[SYSMON, "security"], hop.first),
+                    Kind::DomainController if self.controllers.is_empty() => "no log of a domain controller was read".to_owned(),
+                    Kind::DomainController if within(&self.controllers) => "the domain controllers' logs hold no fitting ticket: one was cached, or the account is local".to_owned(),
+                    Kind::DomainController => "the domain controllers' logs do not reach that time".to_owned(),
+                    Kind::Network if self.network.is_empty() => "no log of a network sensor was read".to_owned(),
+                    Kind::Network if within(&self.network) => "the network sensor logged no such connection".to_owned(),
+                    Kind::Network => "the network sensor's logs do not reach that time".to_owned(),
+                };
+                Missing { kind, why }
+            })
+            .collect()
+    }
+}

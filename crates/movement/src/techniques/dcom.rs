@@ -1,0 +1,159 @@
+//! Distributed COM: MMC20.Application, ShellWindows, Excel, mshta, Internet Explorer (T1021.003).
+
+use super::{Started, brief, ran};
+use crate::demand::channel::*;
+use crate::evidence::{Act, Evidence, Family, Kind, Sink};
+use crate::identity::Place;
+use crate::row::for_each;
+use crate::world::{World, base_name, is_service_logon};
+
+const TECHNIQUES: &[&str] = &["T1021.003"];
+
+/// Programs that serve objects which run commands for the caller.
+fn is_server(image: &str) -> bool {
+    matches!(
+        image,
+        "mmc.exe"
+            | "excel.exe"
+            | "winword.exe"
+            | "powerpnt.exe"
+            | "outlook.exe"
+            | "visio.exe"
+            | "mshta.exe"
+            | "iexplore.exe"
+            | "explorer.exe"
+            | "ieproxy.exe"
+    )
+}
+
+pub(crate) fn process(world: &mut World<'_>, started: &Started, out: &mut Sink) {
+    let embedding =
+        started.command.contains("-embedding") || started.command.contains("/automation");
+    let Some(process) = world.processes.get(started.at) else {
+        return;
+    };
+    let object = is_server(&started.image) && embedding && started.image != "explorer.exe";
+    // What the object was told to start.
+    let child =
+        started.parent == "mmc.exe" && process.parent_command.to_lowercase().contains("-embedding");
+    if !object && !child {
+        return;
+    }
+    let what = format!(
+        "{} {}",
+        if child {
+            "the COM object started"
+        } else {
+            "COM object server"
+        },
+        brief(if process.command.is_empty() {
+            process.image
+        } else {
+            process.command
+        })
+    );
+    let system = is_service_logon(process.logon_id);
+    let Some(mut evidence) = ran(
+        world,
+        started.at,
+        Family::Dcom,
+        Act::Strong,
+        TECHNIQUES,
+        what,
+    ) else {
+        return;
+    };
+    let remote = evidence
+        .session
+        .and_then(|at| world.sessions.get(at))
+        .is_some_and(|session| session.is_remote());
+    if system {
+        evidence.act = Act::None;
+    } else if !remote {
+        evidence.act = if child || started.image == "mshta.exe" {
+            Act::Weak
+        } else {
+            Act::None
+        };
+    }
+    out.push(evidence);
+}
+
+pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
+    // A remote connection to an object server that otherwise listens to nobody.
+    for at in 0..world.connections.len() {
+        let Some(one) = world.connections.get(at) else {
+            continue;
+        };
+        if !one.inbound
+            || one.dst_port < 1024
+            || one.src_port < 1024
+            || !is_server(&base_name(one.image).to_lowercase())
+        {
+            continue;
+        }
+        let (Place::Host(src), Place::Host(dst)) = (one.src, one.dst) else {
+            continue;
+        };
+        if src == dst {
+            continue;
+        }
+        let image = base_name(one.image).to_owned();
+        let process = world.process_of_guid(one.process_guid);
+        let mut evidence = Evidence::new(
+            Kind::DestinationExecution,
+            Family::Dcom,
+            Act::Strong,
+            dst,
+            one.time,
+            one.reference,
+            format!("{image} accepted a connection to port {}", one.dst_port),
+        )
+        .technique(TECHNIQUES)
+        .from(one.src)
+        .effective(one.user)
+        .weighs("object-connection", 0.3);
+        evidence.process = process;
+        // The network logon of that very connection says who.
+        let session = world
+            .sessions_between(dst, one.time - 120_000_000, one.time + 120_000_000)
+            .find(|(_, session)| {
+                session.port != 0 && session.port == one.src_port && session.ip == Some(one.src_ip)
+            })
+            .map(|(at, _)| at);
+        if let Some(session) = session {
+            evidence.session = Some(session);
+            evidence.used = world
+                .sessions
+                .get(session)
+                .and_then(|session| session.account);
+        }
+        out.push(evidence);
+    }
+    let catalog = world.catalog;
+    for_each(catalog, SYSTEM, 10016, |row| {
+        let host = world.writer(row);
+        let src = world.hosts.place(row.get("param9"), host, row.time);
+        if !matches!(src, Place::Host(_)) {
+            return;
+        }
+        let user = world
+            .accounts
+            .get(row.get("param8"), row.get("param6"), row.get("param7"));
+        let mut evidence = Evidence::new(
+            Kind::DestinationLogon,
+            Family::Dcom,
+            Act::Strong,
+            host,
+            row.time,
+            row.reference,
+            format!("launch of COM object {} refused", row.get("param4")),
+        )
+        .technique(TECHNIQUES)
+        .from(src)
+        .used(user)
+        .weighs("refused", 0.35);
+        evidence.attempt = true;
+        out.push(evidence);
+    });
+}

@@ -1,0 +1,115 @@
+//! SQL Server: xp_cmdshell and its kin (T1505.001).
+
+use super::{Started, brief, ran};
+use crate::demand::channel::*;
+use crate::evidence::{Act, Evidence, Family, Kind, Sink};
+use crate::identity::Place;
+use crate::row::for_each;
+use crate::world::World;
+
+const TECHNIQUES: &[&str] = &["T1505.001"];
+
+pub(crate) fn process(world: &mut World<'_>, started: &Started, out: &mut Sink) {
+    if started.parent != "sqlservr.exe"
+        || !matches!(
+            started.image.as_str(),
+            "cmd.exe" | "powershell.exe" | "pwsh.exe"
+        )
+    {
+        return;
+    }
+    let Some(process) = world.processes.get(started.at) else {
+        return;
+    };
+    let what = format!("SQL Server started {}", brief(process.command));
+    if let Some(mut evidence) = ran(
+        world,
+        started.at,
+        Family::Mssql,
+        Act::Weak,
+        TECHNIQUES,
+        what,
+    ) {
+        evidence.src = Place::Unknown;
+        evidence.session = None;
+        evidence.used = None;
+        out.push(evidence);
+    }
+}
+
+pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
+    let catalog = world.catalog;
+    for_each(catalog, APPLICATION, 15457, |row| {
+        let (option, after) = (row.nth("Data", 0).to_lowercase(), row.nth("Data", 2));
+        let enables = row.nth("Data", 1) == "0" && after == "1" || row.nth("Data", 1) != after;
+        if !row.get("Provider").to_uppercase().contains("MSSQL")
+            || !enables && option != "xp_cmdshell"
+            || !matches!(
+                option.as_str(),
+                "xp_cmdshell" | "clr enabled" | "ole automation procedures"
+            )
+        {
+            return;
+        }
+        let host = world.writer(row);
+        out.push(
+            Evidence::new(
+                Kind::DestinationExecution,
+                Family::Mssql,
+                Act::Weak,
+                host,
+                row.time,
+                row.reference,
+                format!(
+                    "SQL Server option {option} changed from {} to {after}",
+                    row.nth("Data", 1)
+                ),
+            )
+            .technique(TECHNIQUES)
+            .weighs("option", 0.15),
+        );
+    });
+    for id in [18453_u32, 18454] {
+        for_each(catalog, APPLICATION, id, |row| {
+            if !row.get("Provider").to_uppercase().contains("MSSQL") {
+                return;
+            }
+            let host = world.writer(row);
+            let client = (0..4)
+                .map(|n| row.nth("Data", n))
+                .find(|text| text.contains("[CLIENT:"))
+                .unwrap_or_default();
+            let client = client
+                .split("[CLIENT:")
+                .nth(1)
+                .unwrap_or_default()
+                .trim_end_matches(']')
+                .trim();
+            let src = world.hosts.place(client, host, row.time);
+            // 18454 is a login that SQL Server itself keeps, no account of Windows.
+            let name = row.nth("Data", 0);
+            let user = if id == 18454 {
+                world.accounts.of_text(&format!("sql:{name}"))
+            } else {
+                world.accounts.of_text(name)
+            };
+            if matches!(src, Place::Host(_)) {
+                out.push(
+                    Evidence::new(
+                        Kind::DestinationLogon,
+                        Family::Mssql,
+                        Act::None,
+                        host,
+                        row.time,
+                        row.reference,
+                        format!("SQL Server login of {}", row.nth("Data", 0)),
+                    )
+                    .technique(TECHNIQUES)
+                    .from(src)
+                    .used(user)
+                    .weighs("logon", 0.35),
+                );
+            }
+        });
+    }
+}

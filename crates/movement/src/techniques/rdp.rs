@@ -1,0 +1,443 @@
+//! Remote desktop: logons, reconnects, tunnels, gateways, session hijacking (T1021.001, T1563.002, T1572).
+
+use super::{Started, brief};
+use crate::demand::channel::*;
+use crate::evidence::{Act, Evidence, Family, Kind, Sink};
+use crate::identity::{AccountKind, Place, address};
+use crate::row::for_each;
+use crate::world::{SECOND, World, base_name};
+
+const TECHNIQUES: &[&str] = &["T1021.001"];
+
+pub(crate) fn process(world: &mut World<'_>, started: &Started, out: &mut Sink) {
+    if let Some(process) = world.processes.get(started.at)
+        && process.image.to_lowercase().starts_with("\\\\tsclient\\")
+    {
+        let what = format!(
+            "ran from the remote desktop client's drive: {}",
+            brief(process.image)
+        );
+        let mut evidence = Evidence::new(
+            Kind::DestinationExecution,
+            Family::Rdp,
+            Act::Strong,
+            process.host,
+            process.time,
+            process.reference,
+            what,
+        )
+        .technique(TECHNIQUES)
+        .used(process.user)
+        .effective(process.user)
+        .weighs("execution", 0.2);
+        evidence.process = Some(started.at);
+        out.push(evidence);
+        return;
+    }
+    if started.image != "tscon.exe" || !started.command.contains("/dest:") {
+        return;
+    }
+    let Some(process) = world.processes.get(started.at) else {
+        return;
+    };
+    // Taking over a session as the system needs no password; the one who sat at the other end gets it.
+    let mut evidence = Evidence::new(
+        Kind::DestinationExecution,
+        Family::Rdp,
+        Act::None,
+        process.host,
+        process.time,
+        process.reference,
+        brief(process.command),
+    )
+    .technique(&["T1563.002"])
+    .weighs("takeover", 0.15);
+    evidence.process = Some(started.at);
+    out.push(evidence);
+}
+
+/// The machine to which the program that holds the near end of a tunnel is connected.
+fn tunnel_end(world: &World<'_>, evidence: &mut Evidence) {
+    let near = |time: i64| (time - evidence.time).abs() <= 120 * SECOND;
+    let (mut client, mut far) = (None, Vec::new());
+    for one in &world.connections {
+        if one.observer != Some(evidence.dst) || one.inbound {
+            continue;
+        }
+        if one.dst_port == 3389 && one.dst == Place::Host(evidence.dst) && near(one.time) {
+            client = Some(one);
+        } else if matches!(one.dst, Place::Host(host) if host != evidence.dst) {
+            far.push(one);
+        }
+    }
+    let Some(client) = client else { return };
+    let mut ends = far.into_iter().filter(|one| {
+        if client.process_guid.is_empty() {
+            one.image == client.image
+        } else {
+            one.process_guid == client.process_guid
+        }
+    });
+    if let Some(end) = ends.next() {
+        evidence.refs.extend([client.reference, end.reference]);
+        evidence
+            .what
+            .push_str(&format!(" through {}", base_name(client.image)));
+        evidence.src = end.dst;
+    }
+}
+
+/// A remote desktop logon as some log of the destination tells it.
+fn logon(world: &mut World<'_>, out: &mut Sink, seen: Evidence, client: &str) {
+    let mut evidence = seen;
+    let ip = address(client);
+    evidence.src = world.hosts.place(client, evidence.dst, evidence.time);
+    if evidence.src == Place::Local {
+        if !ip.is_some_and(|ip| ip.is_loopback()) {
+            return;
+        }
+        // The client ends in a forwarded port of this machine.
+        evidence.src = Place::Unknown;
+        evidence.tunnel = true;
+        tunnel_end(world, &mut evidence);
+        evidence.techniques.push("T1572");
+    }
+    out.push(evidence);
+}
+
+pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
+    let catalog = world.catalog;
+    for at in 0..world.sessions.len() {
+        let Some(session) = world.sessions.get(at) else {
+            continue;
+        };
+        let interactive = session.logon_type == 10
+            || (session.logon_type == 7 && matches!(session.source, Place::Host(_)));
+        if !interactive || session.kind != AccountKind::User {
+            continue;
+        }
+        let what = if session.logon_type == 7 {
+            "remote desktop reconnect (logon type 7)"
+        } else {
+            "remote desktop logon (logon type 10)"
+        };
+        let mut evidence = Evidence::new(
+            Kind::DestinationLogon,
+            Family::Rdp,
+            Act::Strong,
+            session.host,
+            session.time,
+            session.reference,
+            what,
+        )
+        .technique(TECHNIQUES)
+        .used(session.account)
+        .weighs("logon", 0.45);
+        evidence.session = Some(at);
+        let client = session.ip.map(|ip| ip.to_string()).unwrap_or_default();
+        logon(world, out, evidence, &client);
+    }
+    for_each(catalog, RCM, 1149, |row| {
+        let host = world.writer(row);
+        let user = world.accounts.get("", row.get("Param2"), row.get("Param1"));
+        let evidence = Evidence::new(
+            Kind::DestinationLogon,
+            Family::Rdp,
+            Act::Strong,
+            host,
+            row.time,
+            row.reference,
+            "remote desktop authenticated",
+        )
+        .technique(TECHNIQUES)
+        .used(user)
+        .weighs("rdp-authentication", 0.4);
+        logon(world, out, evidence, row.get("Param3"));
+    });
+    for id in [21_u32, 25] {
+        for_each(catalog, LSM, id, |row| {
+            let client = row.get("Address");
+            if client.is_empty() || client.eq_ignore_ascii_case("LOCAL") {
+                return;
+            }
+            let host = world.writer(row);
+            let user = world.accounts.of_text(row.get("User"));
+            let what = if id == 21 {
+                "remote desktop session began"
+            } else {
+                "remote desktop session resumed"
+            };
+            let evidence = Evidence::new(
+                Kind::DestinationLogon,
+                Family::Rdp,
+                Act::Strong,
+                host,
+                row.time,
+                row.reference,
+                what,
+            )
+            .technique(TECHNIQUES)
+            .used(user)
+            .weighs("rdp-session", 0.4);
+            logon(world, out, evidence, client);
+        });
+    }
+    let mut reconnects: Vec<(
+        i64,
+        crate::identity::HostId,
+        &str,
+        Option<crate::identity::AccountId>,
+        &str,
+        &str,
+        u64,
+        bool,
+    )> = Vec::new();
+    for (id, arrives) in [(4778_u32, true), (4779, false)] {
+        for_each(catalog, SECURITY, id, |row| {
+            let host = world.writer(row);
+            let user = world
+                .accounts
+                .get("", row.get("AccountDomain"), row.get("AccountName"));
+            reconnects.push((
+                row.time,
+                host,
+                row.get("SessionName"),
+                user,
+                row.get("ClientAddress"),
+                row.get("ClientName"),
+                row.reference,
+                arrives,
+            ));
+        });
+    }
+    reconnects.sort_by(|a, b| (a.0, a.1, a.2, a.7).cmp(&(b.0, b.1, b.2, b.7)));
+    for (at, one) in reconnects.iter().enumerate() {
+        let (time, host, session, user, client, name, reference, arrives) = *one;
+        if !arrives || !session.to_lowercase().starts_with("rdp") {
+            continue;
+        }
+        // The same client under the same connection name, another account, no new logon: the session was taken over.
+        let taken = reconnects
+            .get(at.saturating_sub(16)..at)
+            .unwrap_or_default()
+            .iter()
+            .rev()
+            .find(|before| {
+                !before.7
+                    && before.1 == host
+                    && before.2 == session
+                    && before.3 != user
+                    && before.4 == client
+                    && time - before.0 <= 2 * SECOND
+            });
+        let mut evidence = Evidence::new(
+            Kind::DestinationLogon,
+            Family::Rdp,
+            Act::Strong,
+            host,
+            time,
+            reference,
+            format!("{session} connected from {client} ({name})"),
+        )
+        .technique(if taken.is_some() {
+            &["T1563.002"]
+        } else {
+            TECHNIQUES
+        })
+        .used(user)
+        .weighs("rdp-connect", 0.4);
+        if let Some(before) = taken {
+            evidence.actor = before.3;
+            evidence.effective = user;
+            evidence.refs.push(before.6);
+            evidence.what = format!("session of another account taken over from {client} ({name})");
+        }
+        let client = if address(client).is_some() {
+            client
+        } else {
+            name
+        };
+        logon(world, out, evidence, client);
+    }
+    for_each(catalog, SECURITY, 4825, |row| {
+        let host = world.writer(row);
+        let user = world
+            .accounts
+            .get("", row.get("AccountDomain"), row.get("AccountName"));
+        let mut evidence = Evidence::new(
+            Kind::DestinationLogon,
+            Family::Rdp,
+            Act::Strong,
+            host,
+            row.time,
+            row.reference,
+            "remote desktop access refused",
+        )
+        .technique(TECHNIQUES)
+        .used(user)
+        .weighs("refused", 0.4);
+        evidence.attempt = true;
+        logon(world, out, evidence, row.get("ClientAddress"));
+    });
+    for_each(catalog, RDP_GATEWAY, 302, |row| {
+        let host = world.writer(row);
+        let src = world.hosts.place(row.get("IpAddress"), host, row.time);
+        let dst = match world.hosts.place(row.get("Resource"), host, row.time) {
+            Place::Host(dst) => dst,
+            Place::Local => host,
+            Place::Unknown => return,
+        };
+        let user = world.accounts.of_text(row.get("Username"));
+        out.push(
+            Evidence::new(
+                Kind::Network,
+                Family::Rdp,
+                Act::Strong,
+                dst,
+                row.time,
+                row.reference,
+                "remote desktop gateway connected the client",
+            )
+            .technique(TECHNIQUES)
+            .from(src)
+            .used(user)
+            .weighs("gateway", 0.45),
+        );
+    });
+    for_each(catalog, RDP_CORE, 131, |row| {
+        let host = world.writer(row);
+        let src = world.hosts.place(row.get("ClientIP"), host, row.time);
+        if matches!(src, Place::Host(_)) {
+            out.push(
+                Evidence::new(
+                    Kind::Network,
+                    Family::Rdp,
+                    Act::None,
+                    host,
+                    row.time,
+                    row.reference,
+                    format!("remote desktop connection from {}", row.get("ClientIP")),
+                )
+                .technique(TECHNIQUES)
+                .from(src)
+                .weighs("connection", 0.1),
+            );
+        }
+    });
+    for id in [1024_u32, 1102] {
+        for_each(catalog, RDP_CLIENT, id, |row| {
+            let host = world.writer(row);
+            let Place::Host(dst) = world.hosts.place(row.get("Value"), host, row.time) else {
+                return;
+            };
+            let actor = world.accounts.of_text(row.get("UserID"));
+            out.push(
+                Evidence::new(
+                    Kind::Source,
+                    Family::Rdp,
+                    Act::Weak,
+                    dst,
+                    row.time,
+                    row.reference,
+                    format!("remote desktop client connected to {}", row.get("Value")),
+                )
+                .technique(TECHNIQUES)
+                .from(Place::Host(host))
+                .actor(actor)
+                .weighs("client", 0.2),
+            );
+        });
+    }
+    // Connections to the remote desktop port that an end logged.
+    for at in 0..world.connections.len() {
+        let Some(one) = world.connections.get(at) else {
+            continue;
+        };
+        if one.dst_port != 3389 || one.observer.is_none() {
+            continue;
+        }
+        let (Place::Host(src), Place::Host(dst)) = (one.src, one.dst) else {
+            continue;
+        };
+        if src == dst {
+            continue;
+        }
+        let image = base_name(one.image);
+        let mut evidence = Evidence::new(
+            if one.inbound {
+                Kind::Network
+            } else {
+                Kind::Source
+            },
+            Family::Rdp,
+            Act::Weak,
+            dst,
+            one.time,
+            one.reference,
+            format!(
+                "{image} {} port 3389",
+                if one.inbound {
+                    "accepted a connection to"
+                } else {
+                    "connected to"
+                }
+            ),
+        )
+        .technique(TECHNIQUES)
+        .from(one.src)
+        .weighs("connection", 0.1);
+        if !one.inbound {
+            evidence.actor = one.user.filter(|id| world.accounts.is_user(*id));
+            evidence.source_process = world.process_of_guid(one.process_guid);
+        }
+        out.push(evidence);
+    }
+    // The client's library in a program that is not the client: a remote desktop without a person.
+    for_each(catalog, SYSMON, 7, |row| {
+        if !base_name(row.get("ImageLoaded")).eq_ignore_ascii_case("mstscax.dll")
+            || base_name(row.get("Image")).eq_ignore_ascii_case("mstsc.exe")
+        {
+            return;
+        }
+        let Some(at) = world.process_of_guid(row.get("ProcessGuid")) else {
+            return;
+        };
+        let Some(process) = world.processes.get(at) else {
+            return;
+        };
+        let (host, command, actor, logon) = (
+            process.host,
+            process.command,
+            process.user,
+            process.logon_id,
+        );
+        let Some(target) = super::source::named_value(command, "computername") else {
+            return;
+        };
+        let Place::Host(dst) = world.hosts.place(&target, host, row.time) else {
+            return;
+        };
+        let used = super::source::named_value(command, "username")
+            .and_then(|name| world.accounts.of_text(&name));
+        let mut evidence = Evidence::new(
+            Kind::Source,
+            Family::Rdp,
+            Act::Weak,
+            dst,
+            row.time,
+            row.reference,
+            format!(
+                "remote desktop client library in {}",
+                base_name(row.get("Image"))
+            ),
+        )
+        .technique(TECHNIQUES)
+        .from(Place::Host(host))
+        .actor(actor)
+        .used(used)
+        .weighs("client", 0.15);
+        evidence.source_process = Some(at);
+        evidence.source_logon = Some(logon);
+        out.push(evidence);
+    });
+}

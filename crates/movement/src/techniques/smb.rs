@@ -1,0 +1,361 @@
+//! Files over administrative shares, and pipes (T1021.002, T1570, T1574).
+
+use crate::demand::channel::*;
+use crate::evidence::{Act, Evidence, Family, Kind, Sink};
+use crate::identity::{AccountKind, Place, kind_of, short};
+use crate::row::for_each;
+use crate::world::{World, base_name, number};
+
+/// Access rights with which a file is changed: write, append, and the generic ones.
+const WRITES: u64 = 0x2 | 0x4 | 0x4000_0000 | 0x1000_0000;
+/// Failure keyword of the Security log.
+const FAILURE: u64 = 0x0010_0000_0000_0000;
+
+/// `ADMIN$` and drive shares such as `C$`.
+pub(crate) fn is_admin_share(share: &str) -> bool {
+    let name = share
+        .trim_end_matches('\\')
+        .rsplit('\\')
+        .next()
+        .unwrap_or(share);
+    let name = name.to_uppercase();
+    name == "ADMIN$"
+        || (name.len() == 2
+            && name.ends_with('$')
+            && name.starts_with(|c: char| c.is_ascii_alphabetic()))
+}
+
+pub(crate) fn is_pipe_share(share: &str) -> bool {
+    share
+        .trim_end_matches('\\')
+        .to_uppercase()
+        .ends_with("IPC$")
+}
+
+/// What opening a pipe over the network means.
+pub(crate) struct Pipe {
+    pub family: Family,
+    pub act: Act,
+    pub techniques: &'static [&'static str],
+    /// Machine that the pipe's name claims to come from.
+    pub claims: Option<String>,
+}
+
+/// Pipes that Windows itself serves, of which nothing follows.
+const ORDINARY: &[&str] = &[
+    "lsarpc",
+    "samr",
+    "netlogon",
+    "srvsvc",
+    "wkssvc",
+    "spoolss",
+    "eventlog",
+    "ntsvcs",
+    "epmapper",
+    "browser",
+    "efsrpc",
+    "netdfs",
+    "lsass",
+    "protected_storage",
+    "initshutdown",
+    "trkwks",
+    "w32time_alt",
+    "router",
+    "dnsserver",
+    "fssagentrpc",
+    "tapsrv",
+    "mssqlserver",
+    "sql\\query",
+    "wmsgkeysvc",
+    "scerpc",
+    "plugplay",
+    "keysvc",
+    "dhcpcsvc",
+    "lltdsvc",
+    "dav rpc service",
+    "catalogchangelistener",
+];
+
+/// What a pipe's name says, for a pipe that was opened from another machine.
+pub(crate) fn pipe(name: &str) -> Option<Pipe> {
+    let lower = name.trim_start_matches('\\').to_lowercase();
+    let lower = lower.as_str();
+    let is = |family, act, techniques| {
+        Some(Pipe {
+            family,
+            act,
+            techniques,
+            claims: None,
+        })
+    };
+    if let Some(stem) = ["-stdin", "-stdout", "-stderr"]
+        .iter()
+        .find_map(|end| lower.strip_suffix(end))
+    {
+        // `name-CLIENT-pid`, whatever the service was renamed to.
+        let claims = stem.rsplit_once('-').and_then(|(front, pid)| {
+            pid.parse::<u32>().ok()?;
+            front.split_once('-').map(|(_, client)| client.to_owned())
+        });
+        return Some(Pipe {
+            family: Family::Service,
+            act: Act::Strong,
+            techniques: &["T1569.002", "T1021.002"],
+            claims,
+        });
+    }
+    let service: &[&str] = &["psexesvc", "remcom_", "remcom-", "paexec", "csexec"];
+    if service.iter().any(|start| lower.starts_with(start)) {
+        return is(Family::Service, Act::Strong, &["T1569.002", "T1021.002"]);
+    }
+    let command: &[&str] = &["msagent_", "msse-", "postex_", "status_", "meterpreter"];
+    if command.iter().any(|start| lower.starts_with(start)) {
+        return is(Family::Pipe, Act::Strong, &["T1021.002", "T1570"]);
+    }
+    match lower {
+        "svcctl" => is(Family::Service, Act::Weak, &["T1569.002", "T1021.002"]),
+        "atsvc" => is(Family::Task, Act::Weak, &["T1053.005", "T1021.002"]),
+        "winreg" => is(Family::Registry, Act::Weak, &["T1112", "T1021.002"]),
+        "" => None,
+        _ if ORDINARY.iter().any(|own| lower.starts_with(own))
+            || lower.starts_with("rpc_")
+            || lower.starts_with("mojo.") =>
+        {
+            None
+        }
+        _ => is(Family::Pipe, Act::Weak, &["T1021.002"]),
+    }
+}
+
+pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
+    let catalog = world.catalog;
+    for id in [5140_u32, 5145] {
+        for_each(catalog, SECURITY, id, |row| {
+            let share = row.get("ShareName");
+            let target = row.get("RelativeTargetName");
+            let (admin, pipes) = (is_admin_share(share), is_pipe_share(share));
+            if !admin && !(pipes && id == 5145) {
+                return;
+            }
+            let (sid, name) = (row.get("SubjectUserSid"), row.get("SubjectUserName"));
+            let kind = kind_of(name, sid);
+            let host = world.writer(row);
+            // The machine's own account at another address: somebody there acts with this machine's system token.
+            let own = (sid == "S-1-5-18" || short(name) == world.hosts.key(host))
+                && (admin || target.eq_ignore_ascii_case("svcctl"));
+            if matches!(kind, AccountKind::Machine | AccountKind::System) && !own {
+                return;
+            }
+            let src = world.hosts.place(row.get("IpAddress"), host, row.time);
+            if own {
+                if matches!(src, Place::Host(_)) {
+                    out.push(
+                        Evidence::new(
+                            Kind::DestinationExecution,
+                            Family::Exploit,
+                            Act::Strong,
+                            host,
+                            row.time,
+                            row.reference,
+                            format!(
+                                "the machine's own account came from {} to {share} {target}",
+                                row.get("IpAddress")
+                            ),
+                        )
+                        .technique(&["T1210", "T1021.002"])
+                        .from(src)
+                        .weighs("own-account", 0.3),
+                    );
+                }
+                return;
+            }
+            if src == Place::Local {
+                return;
+            }
+            let attempt = number(row.get("Keywords")) & FAILURE != 0
+                || row.get("Keywords").eq_ignore_ascii_case("Audit Failure");
+            let user = world.accounts.get(sid, row.get("SubjectDomainName"), name);
+            let mask = number(row.get("AccessMask"));
+            let (family, act, techniques, class, weight, claims): (_, _, &[&'static str], _, _, _) =
+                if pipes {
+                    let Some(pipe) = pipe(target) else { return };
+                    if kind == AccountKind::Anonymous && pipe.act != Act::Strong {
+                        return;
+                    }
+                    (
+                        pipe.family,
+                        pipe.act,
+                        pipe.techniques,
+                        "pipe",
+                        0.15,
+                        pipe.claims,
+                    )
+                } else if kind == AccountKind::Anonymous {
+                    return;
+                } else if id == 5145 && mask & WRITES != 0 && base_name(target).contains('.') {
+                    let file = base_name(target).to_lowercase();
+                    // Impacket's wmiexec collects output in `__<epoch>`; its service and task kin in `__output` and `*.tmp`.
+                    let output = file
+                        .strip_prefix("__")
+                        .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+                    if output {
+                        (
+                            Family::Wmi,
+                            Act::Strong,
+                            &["T1047", "T1021.002"],
+                            "file",
+                            0.15,
+                            None,
+                        )
+                    } else {
+                        (
+                            Family::Smb,
+                            Act::Strong,
+                            &["T1021.002", "T1570"],
+                            "file",
+                            0.15,
+                            None,
+                        )
+                    }
+                } else {
+                    (Family::Smb, Act::Weak, &["T1021.002"], "share", 0.05, None)
+                };
+            let what = match (attempt, pipes, id) {
+                (true, ..) => format!("was refused {share}"),
+                (_, true, _) => format!("opened pipe {target}"),
+                (_, _, 5140) => format!("opened share {share}"),
+                _ if act == Act::Strong => format!("wrote {target} on {share}"),
+                _ => format!("accessed {target} on {share}"),
+            };
+            let execution = act == Act::Strong;
+            let mut evidence = Evidence::new(
+                if execution {
+                    Kind::DestinationExecution
+                } else {
+                    Kind::DestinationLogon
+                },
+                family,
+                if attempt { Act::Weak } else { act },
+                host,
+                row.time,
+                row.reference,
+                what,
+            )
+            .technique(techniques)
+            .from(src)
+            .used(user)
+            .weighs(class, weight)
+            .in_session(world, number(row.get("SubjectLogonId")));
+            evidence.attempt = attempt;
+            if src == Place::Unknown
+                && let Some(claimed) = claims
+            {
+                evidence.src = world.hosts.place(&claimed, host, row.time);
+            }
+            // The event itself names the authenticated client.
+            if let Place::Host(_) = src {
+                let mut named = Evidence::new(
+                    Kind::DestinationLogon,
+                    family,
+                    Act::None,
+                    host,
+                    row.time,
+                    row.reference,
+                    format!("{name} came from {}", row.get("IpAddress")),
+                )
+                .from(src)
+                .used(user)
+                .weighs("logon", 0.35);
+                named.session = evidence.session;
+                if out.last().is_none_or(|last| {
+                    last.class != "logon"
+                        || last.src != src
+                        || last.dst != host
+                        || last.family != family
+                        || row.time - last.time > 1_000_000
+                }) {
+                    out.push(named);
+                }
+            }
+            out.push(evidence);
+        });
+    }
+    // A pipe of a remote execution tool that the kernel's SMB server opened for a client.
+    for id in [17_u32, 18] {
+        for_each(catalog, SYSMON, id, |row| {
+            let name = row.get("PipeName");
+            let by_system = row.get("Image").eq_ignore_ascii_case("System");
+            let Some(pipe) = pipe(name) else { return };
+            if (id == 18 && !by_system)
+                || (pipe.act != Act::Strong && id == 17)
+                || pipe.family == Family::Task
+                || (pipe.act != Act::Strong && pipe.family != Family::Pipe)
+            {
+                return;
+            }
+            let host = world.writer(row);
+            let src = pipe.claims.as_deref().map_or(Place::Unknown, |claimed| {
+                world.hosts.place(claimed, host, row.time)
+            });
+            if src == Place::Local {
+                return;
+            }
+            let mut evidence = Evidence::new(
+                Kind::DestinationExecution,
+                pipe.family,
+                if pipe.claims.is_none() && pipe.act == Act::Strong && id == 17 {
+                    Act::None
+                } else {
+                    pipe.act
+                },
+                host,
+                row.time,
+                row.reference,
+                format!(
+                    "{} pipe {name}",
+                    if id == 17 {
+                        "served"
+                    } else {
+                        "a client opened"
+                    }
+                ),
+            )
+            .technique(pipe.techniques)
+            .from(src)
+            .weighs("pipe", 0.15);
+            evidence.process = world
+                .process_of_guid(row.get("ProcessGuid"))
+                .filter(|_| !by_system);
+            out.push(evidence);
+        });
+    }
+    // Programs that the SMB server wrote for a client.
+    for_each(catalog, SYSMON, 11, |row| {
+        if !row.get("Image").eq_ignore_ascii_case("System") {
+            return;
+        }
+        let path = row.get("TargetFilename");
+        let lower = path.to_lowercase();
+        let ends = [
+            ".exe", ".dll", ".bat", ".cmd", ".ps1", ".vbs", ".js", ".hta", ".scr", ".lnk", ".sys",
+            ".msi",
+        ];
+        if !ends.iter().any(|end| lower.ends_with(end)) {
+            return;
+        }
+        let host = world.writer(row);
+        out.push(
+            Evidence::new(
+                Kind::DestinationExecution,
+                Family::Smb,
+                Act::Weak,
+                host,
+                row.time,
+                row.reference,
+                format!("a client wrote {path}"),
+            )
+            .technique(&["T1021.002", "T1570"])
+            .weighs("file", 0.15),
+        );
+    });
+}

@@ -1,0 +1,59 @@
+//! SSH (T1021.004).
+
+use crate::demand::channel::*;
+use crate::evidence::{Act, Evidence, Family, Kind, Sink};
+use crate::row::for_each;
+use crate::world::World;
+
+/// Account, client and method of sshd's `Accepted <method> for <user> from <ip> port <port>`.
+pub(crate) fn accepted(line: &str) -> Option<(&str, &str, &str)> {
+    let rest = line.split("Accepted ").nth(1)?;
+    let (method, rest) = rest.split_once(" for ")?;
+    let (user, rest) = rest.split_once(" from ")?;
+    let client = rest.split_whitespace().next()?;
+    Some((user, client, method))
+}
+
+pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
+    let catalog = world.catalog;
+    for_each(catalog, OPENSSH, 4, |row| {
+        let Some((user, client, method)) = accepted(row.get("payload")) else {
+            return;
+        };
+        let host = world.writer(row);
+        let src = world.hosts.place(client, host, row.time);
+        let account = world.accounts.of_text(user);
+        out.push(
+            Evidence::new(
+                Kind::DestinationLogon,
+                Family::Ssh,
+                Act::Strong,
+                host,
+                row.time,
+                row.reference,
+                format!("sshd accepted {method} of {user} from {client}"),
+            )
+            .technique(&["T1021.004"])
+            .from(src)
+            .used(account)
+            .weighs("logon", 0.45),
+        );
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::accepted;
+
+    #[test]
+    fn sshd_lines() {
+        assert_eq!(
+            accepted("Accepted publickey for eva from 10.0.0.7 port 50022 ssh2: ED25519 SHA256:x"),
+            Some(("eva", "10.0.0.7", "publickey"))
+        );
+        assert_eq!(
+            accepted("Failed password for eva from 10.0.0.7 port 50022 ssh2"),
+            None
+        );
+    }
+}

@@ -1,0 +1,96 @@
+//! Remote scheduled tasks (T1053.005).
+
+use super::brief;
+use crate::demand::channel::*;
+use crate::evidence::{Act, Evidence, Family, Kind, Sink};
+use crate::identity::{AccountKind, Place, kind_of};
+use crate::row::for_each;
+use crate::world::{World, number};
+
+/// The command in a task's XML.
+fn command(content: &str) -> &str {
+    content
+        .split("<Command>")
+        .nth(1)
+        .and_then(|rest| rest.split("</Command>").next())
+        .unwrap_or("")
+        .trim()
+}
+
+pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
+    let catalog = world.catalog;
+    for (id, content, verb) in [
+        (4698_u32, "TaskContent", "registered"),
+        (4702, "TaskContentNew", "changed"),
+    ] {
+        for_each(catalog, SECURITY, id, |row| {
+            let (sid, name) = (row.get("SubjectUserSid"), row.get("SubjectUserName"));
+            if kind_of(name, sid) != AccountKind::User {
+                return;
+            }
+            let host = world.writer(row);
+            let locality = row.get("RpcCallClientLocality");
+            let remote = locality == "0" && number(row.get("ClientProcessId")) == 0;
+            if !locality.is_empty() && !remote && number(row.get("ClientProcessId")) != 0 {
+                return;
+            }
+            let user = world.accounts.get(sid, row.get("SubjectDomainName"), name);
+            let text = row.get(content);
+            // atexec writes its output to a temporary file named as the task.
+            let lower = text.to_lowercase();
+            let tool = lower.contains("%windir%\\temp\\") && lower.contains(".tmp 2&gt;&amp;1");
+            let mut evidence = Evidence::new(
+                Kind::DestinationExecution,
+                Family::Task,
+                Act::Strong,
+                host,
+                row.time,
+                row.reference,
+                format!(
+                    "task {} {verb}: {}",
+                    row.get("TaskName"),
+                    brief(command(text))
+                ),
+            )
+            .technique(&["T1053.005"])
+            .used(user)
+            .weighs("task", if remote || tool { 0.3 } else { 0.15 })
+            .in_session(world, number(row.get("SubjectLogonId")));
+            let session_is_remote = evidence
+                .session
+                .and_then(|at| world.sessions.get(at))
+                .is_some_and(|session| session.is_remote());
+            if !remote && !tool && !session_is_remote {
+                evidence.act = Act::Weak;
+            }
+            if remote && evidence.src == Place::Local {
+                evidence.src = Place::Unknown;
+            }
+            out.push(evidence);
+        });
+    }
+    for (id, user) in [(106_u32, "UserContext"), (140, "UserName")] {
+        for_each(catalog, TASKS, id, |row| {
+            let host = world.writer(row);
+            let name = row.get(user);
+            if name.is_empty() || kind_of(name, name) != AccountKind::User {
+                return;
+            }
+            let account = world.accounts.of_text(name);
+            out.push(
+                Evidence::new(
+                    Kind::DestinationExecution,
+                    Family::Task,
+                    Act::None,
+                    host,
+                    row.time,
+                    row.reference,
+                    format!("task {} registered", row.get("TaskName")),
+                )
+                .technique(&["T1053.005"])
+                .used(account)
+                .weighs("task", 0.15),
+            );
+        });
+    }
+}

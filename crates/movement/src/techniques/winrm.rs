@@ -1,0 +1,126 @@
+//! Windows Remote Management: PowerShell remoting and winrs (T1021.006).
+
+use super::{Started, brief, ran};
+use crate::demand::channel::*;
+use crate::evidence::{Act, Evidence, Family, Kind, Sink};
+use crate::identity::{AccountKind, Place, kind_of};
+use crate::row::for_each;
+use crate::world::World;
+
+const TECHNIQUES: &[&str] = &["T1021.006"];
+
+pub(crate) fn process(world: &mut World<'_>, started: &Started, out: &mut Sink) {
+    let host_process = matches!(started.image.as_str(), "wsmprovhost.exe" | "winrshost.exe");
+    let child = matches!(started.parent.as_str(), "wsmprovhost.exe" | "winrshost.exe");
+    if !host_process && !child {
+        return;
+    }
+    let Some(process) = world.processes.get(started.at) else {
+        return;
+    };
+    let what = format!(
+        "WinRM started {}",
+        brief(if process.command.is_empty() {
+            process.image
+        } else {
+            process.command
+        })
+    );
+    if let Some(mut evidence) = ran(
+        world,
+        started.at,
+        Family::WinRm,
+        Act::Strong,
+        TECHNIQUES,
+        what,
+    ) {
+        if evidence.used.is_none() {
+            evidence.used = process.user;
+        }
+        out.push(evidence);
+    }
+}
+
+pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
+    let catalog = world.catalog;
+    for_each(catalog, WINRM, 91, |row| {
+        let uri = row.get("resourceUri");
+        // Event forwarding asks for subscriptions, not for shells. The payload is UTF-16 in hex.
+        if uri.contains("EventCollector")
+            || uri.contains("Subscription")
+            || row.get("EventPayload").contains("4500760065006E007400")
+        {
+            return;
+        }
+        let host = world.writer(row);
+        let sid = row.get("UserID");
+        if kind_of("", sid) != AccountKind::User {
+            return;
+        }
+        let user = world.accounts.of_text(sid);
+        out.push(
+            Evidence::new(
+                Kind::DestinationExecution,
+                Family::WinRm,
+                Act::Strong,
+                host,
+                row.time,
+                row.reference,
+                format!("WSMan shell created {uri}").trim().to_owned(),
+            )
+            .technique(TECHNIQUES)
+            .used(user)
+            .weighs("shell", 0.15),
+        );
+    });
+    for_each(catalog, WINRM, 169, |row| {
+        let name = row.get("username");
+        if kind_of(name, "") != AccountKind::User {
+            return;
+        }
+        let host = world.writer(row);
+        let user = world.accounts.of_text(name);
+        out.push(
+            Evidence::new(
+                Kind::DestinationLogon,
+                Family::WinRm,
+                Act::Weak,
+                host,
+                row.time,
+                row.reference,
+                format!(
+                    "WinRM authenticated {name} by {}",
+                    row.get("authenticationMechanism")
+                ),
+            )
+            .technique(TECHNIQUES)
+            .used(user)
+            .weighs("winrm-logon", 0.15),
+        );
+    });
+    for_each(catalog, WINRM, 6, |row| {
+        let host = world.writer(row);
+        let connection = row.get("connection");
+        let target = connection.split('/').next().unwrap_or(connection);
+        let target = target.split(':').next().unwrap_or(target);
+        let Place::Host(dst) = world.hosts.place(target, host, row.time) else {
+            return;
+        };
+        let actor = world.accounts.of_text(row.get("UserID"));
+        out.push(
+            Evidence::new(
+                Kind::Source,
+                Family::WinRm,
+                Act::Weak,
+                dst,
+                row.time,
+                row.reference,
+                format!("WSMan session to {target} created"),
+            )
+            .technique(TECHNIQUES)
+            .from(Place::Host(host))
+            .actor(actor)
+            .weighs("client", 0.1),
+        );
+    });
+}

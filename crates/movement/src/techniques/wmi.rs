@@ -1,0 +1,124 @@
+//! Windows Management Instrumentation (T1047, T1546.003).
+
+use super::{Started, brief, ran};
+use crate::demand::channel::*;
+use crate::evidence::{Act, Evidence, Family, Kind, Sink};
+use crate::identity::Place;
+use crate::row::for_each;
+use crate::world::{World, is_service_logon};
+
+/// LogonId of NETWORK SERVICE.
+const NETWORK_SERVICE: u64 = 0x3e4;
+
+/// Children of the WMI provider host run in the caller's session.
+pub(crate) fn process(world: &mut World<'_>, started: &Started, out: &mut Sink) {
+    let Some(process) = world.processes.get(started.at) else {
+        return;
+    };
+    // The provider host runs as NETWORK SERVICE and starts programs in the session of its remote caller.
+    let unnamed = started.parent.is_empty()
+        && process.creator_logon == NETWORK_SERVICE
+        && world
+            .session(process.host, process.logon_id, process.time)
+            .and_then(|at| world.sessions.get(at))
+            .is_some_and(|session| session.is_remote());
+    if started.parent != "wmiprvse.exe" && started.parent != "scrcons.exe" && !unnamed {
+        return;
+    }
+
+    let own = started.image == "wmiprvse.exe" || started.image == "werfault.exe";
+    if own {
+        return;
+    }
+    let loopback = started.command.contains("\\\\127.0.0.1\\admin$\\__")
+        || started.command.contains("\\\\127.0.0.1\\c$\\__");
+    let what = format!(
+        "WMI started {}",
+        brief(if process.command.is_empty() {
+            process.image
+        } else {
+            process.command
+        })
+    );
+    let system = is_service_logon(process.logon_id) && process.own_session;
+    let Some(mut evidence) = ran(
+        world,
+        started.at,
+        Family::Wmi,
+        Act::Strong,
+        &["T1047"],
+        what,
+    ) else {
+        return;
+    };
+    if started.parent == "scrcons.exe" {
+        evidence.techniques.push("T1546.003");
+    }
+    let remote = evidence
+        .session
+        .and_then(|at| world.sessions.get(at))
+        .is_some_and(|session| session.is_remote());
+    if system && !loopback {
+        // Management agents and local subscriptions run as the system.
+        evidence.act = Act::None;
+    } else if !remote && !loopback {
+        evidence.act = Act::Weak;
+    }
+    if loopback {
+        evidence.weight = 0.2;
+    }
+    out.push(evidence);
+}
+
+pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
+    let catalog = world.catalog;
+    for_each(catalog, WMI, 5858, |row| {
+        let host = world.writer(row);
+        let src = world.hosts.place(row.get("ClientMachine"), host, row.time);
+        if !matches!(src, Place::Host(_)) {
+            return;
+        }
+        let user = world.accounts.of_text(row.get("User"));
+        out.push(
+            Evidence::new(
+                Kind::DestinationExecution,
+                Family::Wmi,
+                Act::Weak,
+                host,
+                row.time,
+                row.reference,
+                format!(
+                    "WMI operation from {}: {}",
+                    row.get("ClientMachine"),
+                    brief(row.get("Operation"))
+                ),
+            )
+            .technique(&["T1047"])
+            .from(src)
+            .used(user)
+            .weighs("wmi-operation", 0.1),
+        );
+    });
+    for_each(catalog, SYSMON, 20, |row| {
+        let host = world.writer(row);
+        let user = world.accounts.of_text(row.get("User"));
+        out.push(
+            Evidence::new(
+                Kind::DestinationExecution,
+                Family::Wmi,
+                Act::Weak,
+                host,
+                row.time,
+                row.reference,
+                format!(
+                    "WMI event consumer {} {}",
+                    row.get("Name"),
+                    row.get("Operation").to_lowercase()
+                ),
+            )
+            .technique(&["T1047", "T1546.003"])
+            .used(user)
+            .weighs("wmi-subscription", 0.15),
+        );
+    });
+}

@@ -1,0 +1,912 @@
+//! What the logs say of sessions, connections and processes, before any question of movement.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::net::IpAddr;
+
+use crabwalk_events::Catalog;
+
+use crate::demand::channel::*;
+use crate::identity::{AccountId, AccountKind, Accounts, HostId, Hosts, Place, address, kind_of};
+use crate::row::{Row, for_each};
+
+/// A second in microseconds.
+pub(crate) const SECOND: i64 = 1_000_000;
+
+/// One logon on one host.
+#[derive(Debug, Clone)]
+pub(crate) struct Session<'a> {
+    pub host: HostId,
+    pub logon_id: u64,
+    pub time: i64,
+    pub end: Option<i64>,
+    pub logon_type: u8,
+    pub account: Option<AccountId>,
+    pub kind: AccountKind,
+    pub source: Place,
+    /// The address in the event.
+    pub ip: Option<IpAddr>,
+    pub port: u16,
+    pub package: &'a str,
+    pub elevated: bool,
+    pub reference: u64,
+}
+
+impl Session<'_> {
+    /// Whether somebody on another machine opened it.
+    pub fn is_remote(&self) -> bool {
+        match self.source {
+            Place::Local => false,
+            Place::Host(_) => matches!(self.logon_type, 3 | 7 | 8 | 10 | 12 | 13),
+            Place::Unknown => matches!(self.logon_type, 3 | 8 | 10 | 12),
+        }
+    }
+
+    /// Where it was opened, if that is another machine.
+    pub fn from(&self) -> Option<HostId> {
+        match self.source {
+            Place::Host(host) => Some(host),
+            _ => None,
+        }
+    }
+}
+
+/// One end's view of a network connection.
+#[derive(Debug, Clone)]
+pub(crate) struct Connection<'a> {
+    pub time: i64,
+    pub src: Place,
+    pub src_ip: IpAddr,
+    pub src_port: u16,
+    pub dst: Place,
+    pub dst_ip: IpAddr,
+    pub dst_port: u16,
+    /// The machine that saw it; `None` for a network sensor.
+    pub observer: Option<HostId>,
+    /// Whether the observer is the destination.
+    pub inbound: bool,
+    pub image: &'a str,
+    pub user: Option<AccountId>,
+    pub process_guid: &'a str,
+    pub reference: u64,
+}
+
+/// A process that was started.
+#[derive(Debug, Clone)]
+pub(crate) struct Process<'a> {
+    pub host: HostId,
+    pub time: i64,
+    pub guid: &'a str,
+    pub pid: u64,
+    pub parent_guid: &'a str,
+    pub parent_pid: u64,
+    pub image: &'a str,
+    pub command: &'a str,
+    pub parent_image: &'a str,
+    pub parent_command: &'a str,
+    pub original_name: &'a str,
+    pub user: Option<AccountId>,
+    pub logon_id: u64,
+    /// LogonId of the session of its creator, where the log tells it apart.
+    pub creator_logon: u64,
+    /// Whether `logon_id` is surely its own session: older Windows names only the creator's.
+    pub own_session: bool,
+    /// When its session began, from Sysmon's LogonGuid.
+    pub logon_time: Option<i64>,
+    pub sysmon: bool,
+    pub reference: u64,
+}
+
+/// Everything that techniques and the assembly ask.
+pub(crate) struct World<'a> {
+    pub catalog: &'a Catalog,
+    pub hosts: Hosts,
+    pub accounts: Accounts,
+    pub sessions: Vec<Session<'a>>,
+    sessions_by_id: HashMap<(HostId, u64), Vec<usize>>,
+    /// Sessions of each host by time.
+    sessions_of_host: HashMap<HostId, Vec<usize>>,
+    pub connections: Vec<Connection<'a>>,
+    by_client: HashMap<(IpAddr, u16), Vec<usize>>,
+    inbound: HashMap<HostId, Vec<usize>>,
+    pub processes: Vec<Process<'a>>,
+    by_guid: HashMap<&'a str, usize>,
+    by_pid: HashMap<(HostId, u64), Vec<usize>>,
+    boots: HashMap<HostId, Vec<i64>>,
+    /// Addresses that hosts' own connection logs show to be theirs.
+    own_addresses: HashSet<(HostId, IpAddr)>,
+}
+
+/// An address with a port.
+type End = (IpAddr, u16);
+
+/// Calls `each` with writer, whether it opened the connection, both ends and the time of each connection that hosts
+/// logged.
+fn each_end(
+    catalog: &Catalog,
+    hosts: &mut Hosts,
+    mut each: impl FnMut(&mut Hosts, HostId, bool, End, End, i64),
+) {
+    for (channel, id, names) in [
+        (
+            SYSMON,
+            3,
+            ["SourceIp", "SourcePort", "DestinationIp", "DestinationPort"],
+        ),
+        (
+            SECURITY,
+            5156,
+            ["SourceAddress", "SourcePort", "DestAddress", "DestPort"],
+        ),
+    ] {
+        for_each(catalog, channel, id, |row| {
+            if let Some((initiated, source, destination)) = logged_ends(row, names) {
+                let writer = hosts.writer(row.host);
+                each(hosts, writer, initiated, source, destination, row.time);
+            }
+        });
+    }
+}
+
+fn logged_ends(row: &Row<'_, '_>, names: [&str; 4]) -> Option<(bool, End, End)> {
+    let [source, source_port, destination, destination_port] = names;
+    let port = |name: &str| row.get(name).parse().unwrap_or(0);
+    let source = (address(row.get(source))?, port(source_port));
+    let destination = (address(row.get(destination))?, port(destination_port));
+    let direction = row.get("Direction");
+    let initiated = if direction.is_empty() {
+        row.get("Initiated").eq_ignore_ascii_case("true")
+    } else {
+        !matches!(direction, "%%14592" | "Inbound")
+    };
+    (!source.0.is_multicast() && !destination.0.is_multicast()).then_some((
+        initiated,
+        source,
+        destination,
+    ))
+}
+
+/// Ports on which servers listen, as far as movement and its surroundings need.
+fn is_service_port(port: u16) -> bool {
+    port < 1024 || matches!(port, 1433 | 3306 | 3389 | 5357 | 5985 | 5986 | 8080 | 47001)
+}
+
+/// The server's and the client's end of a connection that a host accepted. Its log has the ends in either order: some
+/// releases put the local, some the remote side first.
+fn oriented(
+    own: &HashSet<(HostId, IpAddr)>,
+    writer: HostId,
+    source: End,
+    destination: End,
+) -> (End, End) {
+    let mine = |end: End| own.contains(&(writer, end.0));
+    let source_serves = match (mine(source), mine(destination)) {
+        (true, false) => true,
+        (false, true) => false,
+        _ => match (is_service_port(source.1), is_service_port(destination.1)) {
+            (true, false) => true,
+            (false, true) => false,
+            // Of two dynamic ports the server's is the older, lower one.
+            _ => source.1 < destination.1,
+        },
+    };
+    if source_serves {
+        (source, destination)
+    } else {
+        (destination, source)
+    }
+}
+
+/// Decimal or `0x…`.
+pub(crate) fn number(text: &str) -> u64 {
+    match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
+        Some(hex) => u64::from_str_radix(hex, 16).unwrap_or(0),
+        None => text.parse().unwrap_or(0),
+    }
+}
+
+/// File name of a path with either separator.
+pub(crate) fn base_name(path: &str) -> &str {
+    path.rsplit(['\\', '/']).next().unwrap_or(path)
+}
+
+/// LogonIds of the system's own accounts, through which nothing may be joined.
+pub(crate) fn is_service_logon(id: u64) -> bool {
+    matches!(id, 0 | 0x3e4 | 0x3e5 | 0x3e6 | 0x3e7)
+}
+
+/// When a session began, from a Sysmon LogonGuid: the second group holds the low, the third the high half of a Unix time.
+pub(crate) fn logon_time(guid: &str) -> Option<i64> {
+    let mut groups = guid.trim_matches(['{', '}']).split('-');
+    let (low, high) = (groups.nth(1)?, groups.next()?);
+    let seconds =
+        (i64::from_str_radix(high, 16).ok()? << 16) | i64::from_str_radix(low, 16).ok()?;
+    // A zero is no time, and nothing was logged before Sysmon existed.
+    (seconds > 1_300_000_000).then_some(seconds * SECOND)
+}
+
+impl<'a> World<'a> {
+    /// Reads what the logs hold.
+    pub fn new(catalog: &'a Catalog) -> Self {
+        let mut world = Self {
+            catalog,
+            hosts: Hosts::default(),
+            accounts: Accounts::default(),
+            sessions: Vec::new(),
+            sessions_by_id: HashMap::new(),
+            sessions_of_host: HashMap::new(),
+            connections: Vec::new(),
+            by_client: HashMap::new(),
+            inbound: HashMap::new(),
+            processes: Vec::new(),
+            by_guid: HashMap::new(),
+            by_pid: HashMap::new(),
+            boots: HashMap::new(),
+            own_addresses: HashSet::new(),
+        };
+        for covered in catalog.coverage() {
+            if !covered.channel.contains(':') && !covered.host.is_empty() {
+                world.hosts.writer(&covered.host);
+            }
+        }
+        world.learn_addresses();
+        world.read_boots();
+        world.read_sessions();
+        world.read_connections();
+        world.read_processes();
+        world
+    }
+
+    /// The host that wrote an event.
+    pub fn writer(&mut self, row: &Row<'a, '_>) -> HostId {
+        self.hosts.writer(row.host)
+    }
+
+    fn learn_addresses(&mut self) {
+        let (catalog, hosts) = (self.catalog, &mut self.hosts);
+        let seen = &mut self.own_addresses;
+        each_end(
+            catalog,
+            hosts,
+            |hosts, writer, initiated, source, destination, time| {
+                let own = if initiated {
+                    Some(source.0)
+                } else {
+                    match (is_service_port(source.1), is_service_port(destination.1)) {
+                        (true, false) => Some(source.0),
+                        (false, true) => Some(destination.0),
+                        _ => None,
+                    }
+                };
+                let own = own.or((source.0 == destination.0).then_some(source.0));
+                if let Some(ip) = own
+                    && !ip.is_loopback()
+                {
+                    seen.insert((writer, ip));
+                    hosts.holds(writer, ip, time);
+                }
+            },
+        );
+        // What the ports did not say, the addresses known by now do.
+        let known = seen.clone();
+        each_end(
+            catalog,
+            hosts,
+            |hosts, writer, initiated, source, destination, time| {
+                // Equal ports are datagrams between equals, or to all.
+                if !initiated
+                    && source.1 != destination.1
+                    && !known.contains(&(writer, source.0))
+                    && !known.contains(&(writer, destination.0))
+                {
+                    let (own, _) = oriented(&known, writer, source, destination);
+                    if !own.0.is_loopback() {
+                        seen.insert((writer, own.0));
+                        hosts.holds(writer, own.0, time);
+                    }
+                }
+            },
+        );
+        // A machine account's Kerberos logon or ticket proves who is at an address.
+        for (id, name, ip) in [
+            (4768, "TargetUserName", "IpAddress"),
+            (4769, "TargetUserName", "IpAddress"),
+            (4624, "TargetUserName", "IpAddress"),
+        ] {
+            for_each(catalog, SECURITY, id, |row| {
+                let user = row.get(name);
+                let sam = user.split('@').next().unwrap_or(user);
+                if !sam.ends_with('$') || sam.len() < 2 {
+                    return;
+                }
+                if id == 4624
+                    && !(row.get("AuthenticationPackageName") == "Kerberos"
+                        && row.get("LogonType") == "3")
+                {
+                    return;
+                }
+                let writer = hosts.writer(row.host);
+                match address(row.get(ip)) {
+                    Some(ip) if !ip.is_loopback() => {
+                        if let Place::Host(host) = hosts.place(sam, HostId(u32::MAX), row.time) {
+                            hosts.holds(host, ip, row.time);
+                        }
+                    }
+                    _ => {}
+                }
+                if id != 4624
+                    && let Some(host) = hosts.all.get_mut(writer.0 as usize)
+                {
+                    host.domain_controller = true;
+                }
+            });
+        }
+        for id in [4768, 4769] {
+            for_each(catalog, SECURITY, id, |row| {
+                let writer = hosts.writer(row.host);
+                if let Some(host) = hosts.all.get_mut(writer.0 as usize) {
+                    host.domain_controller = true;
+                }
+            });
+        }
+        for_each(catalog, "zeek:ntlm", 0, |row| {
+            if let Some(ip) = address(row.get("id.resp_h"))
+                && let Place::Host(host) = hosts.place(
+                    row.get("server_nb_computer_name"),
+                    HostId(u32::MAX),
+                    row.time,
+                )
+            {
+                hosts.holds(host, ip, row.time);
+            }
+        });
+        for_each(catalog, "zeek:kerberos", 0, |row| {
+            let client = row.get("client");
+            let sam = client.split('/').next().unwrap_or(client);
+            if sam.ends_with('$')
+                && row.get("success") != "F"
+                && let Some(ip) = address(row.get("id.orig_h"))
+                && let Place::Host(host) = hosts.place(sam, HostId(u32::MAX), row.time)
+            {
+                hosts.holds(host, ip, row.time);
+            }
+        });
+    }
+
+    fn read_boots(&mut self) {
+        let (catalog, hosts, boots) = (self.catalog, &mut self.hosts, &mut self.boots);
+        for (channel, id) in [(SYSTEM, 12), (SYSTEM, 6005), (SECURITY, 4608)] {
+            for_each(catalog, channel, id, |row| {
+                boots
+                    .entry(hosts.writer(row.host))
+                    .or_default()
+                    .push(row.time);
+            });
+        }
+        for times in boots.values_mut() {
+            times.sort_unstable();
+        }
+    }
+
+    fn read_sessions(&mut self) {
+        let catalog = self.catalog;
+        let (hosts, accounts, sessions) = (&mut self.hosts, &mut self.accounts, &mut self.sessions);
+        for_each(catalog, SECURITY, 4624, |row| {
+            let logon_type: u8 = row.get("LogonType").parse().unwrap_or(0);
+            let logon_process = row.get("LogonProcessName");
+            let (sid, name) = (row.get("TargetUserSid"), row.get("TargetUserName"));
+            let account = accounts.get(sid, row.get("TargetDomainName"), name);
+            // Authz asks what an account may do; nobody logs on.
+            if logon_type == 0 || logon_process.eq_ignore_ascii_case("Authz") {
+                return;
+            }
+            let host = hosts.writer(row.host);
+            let workstation = row.get("WorkstationName");
+            let ip = address(row.get("IpAddress"));
+            let mut source = hosts.place(row.get("IpAddress"), host, row.time);
+            if let (Place::Host(_), Some(IpAddr::V6(v6))) = (source, ip)
+                && v6.is_unicast_link_local()
+                && hosts.place(workstation, host, row.time) == Place::Local
+            {
+                source = Place::Local;
+            }
+            if source == Place::Unknown
+                && logon_type == 3
+                && !workstation.is_empty()
+                && hosts.place(workstation, host, row.time) == Place::Local
+            {
+                source = Place::Local;
+            }
+            sessions.push(Session {
+                host,
+                logon_id: number(row.get("TargetLogonId")),
+                time: row.time,
+                end: None,
+                logon_type,
+                account,
+                kind: kind_of(name, sid),
+                source,
+                ip,
+                port: row.get("IpPort").parse().unwrap_or(0),
+                package: row.get("AuthenticationPackageName"),
+                elevated: false,
+                reference: row.reference,
+            });
+        });
+        sessions.sort_by(|a, b| {
+            (a.time, a.host, a.logon_id, a.logon_type, a.port).cmp(&(
+                b.time,
+                b.host,
+                b.logon_id,
+                b.logon_type,
+                b.port,
+            ))
+        });
+        for (at, session) in sessions.iter().enumerate() {
+            if !is_service_logon(session.logon_id) {
+                self.sessions_by_id
+                    .entry((session.host, session.logon_id))
+                    .or_default()
+                    .push(at);
+            }
+            self.sessions_of_host
+                .entry(session.host)
+                .or_default()
+                .push(at);
+        }
+        let mut ends: Vec<(HostId, u64, i64)> = Vec::new();
+        for id in [4634, 4647] {
+            for_each(catalog, SECURITY, id, |row| {
+                ends.push((
+                    hosts.writer(row.host),
+                    number(row.get("TargetLogonId")),
+                    row.time,
+                ));
+            });
+        }
+        for (host, id, time) in ends {
+            if let Some(at) = find_session(
+                &self.sessions_by_id,
+                &self.sessions,
+                &self.boots,
+                host,
+                id,
+                time,
+            ) && let Some(session) = self.sessions.get_mut(at)
+            {
+                session.end = Some(session.end.map_or(time, |end| end.min(time)));
+            }
+        }
+        let mut elevated: Vec<(HostId, u64, i64)> = Vec::new();
+        for_each(catalog, SECURITY, 4672, |row| {
+            self.accounts.get(
+                row.get("SubjectUserSid"),
+                row.get("SubjectDomainName"),
+                row.get("SubjectUserName"),
+            );
+            elevated.push((
+                self.hosts.writer(row.host),
+                number(row.get("SubjectLogonId")),
+                row.time,
+            ));
+        });
+        for (host, id, time) in elevated {
+            if let Some(at) = find_session(
+                &self.sessions_by_id,
+                &self.sessions,
+                &self.boots,
+                host,
+                id,
+                time,
+            ) && let Some(session) = self.sessions.get_mut(at)
+            {
+                session.elevated = true;
+            }
+        }
+    }
+
+    fn read_connections(&mut self) {
+        let catalog = self.catalog;
+        let (hosts, accounts, connections) =
+            (&mut self.hosts, &mut self.accounts, &mut self.connections);
+        let own = &self.own_addresses;
+        for (channel, id, names) in [
+            (
+                SYSMON,
+                3_u32,
+                ["SourceIp", "SourcePort", "DestinationIp", "DestinationPort"],
+            ),
+            (
+                SECURITY,
+                5156,
+                ["SourceAddress", "SourcePort", "DestAddress", "DestPort"],
+            ),
+        ] {
+            for_each(catalog, channel, id, |row| {
+                let Some((initiated, source, destination)) = logged_ends(row, names) else {
+                    return;
+                };
+                let writer = hosts.writer(row.host);
+                let (server, client) = if initiated {
+                    (destination, source)
+                } else {
+                    oriented(own, writer, source, destination)
+                };
+                let image = if id == 3 {
+                    row.get("Image")
+                } else {
+                    row.get("Application")
+                };
+                connections.push(Connection {
+                    time: row.time,
+                    src: Place::Unknown,
+                    src_ip: client.0,
+                    src_port: client.1,
+                    dst: Place::Unknown,
+                    dst_ip: server.0,
+                    dst_port: server.1,
+                    observer: Some(writer),
+                    inbound: !initiated,
+                    image,
+                    user: accounts.of_text(row.get("User")),
+                    process_guid: row.get("ProcessGuid"),
+                    reference: row.reference,
+                });
+            });
+        }
+        for_each(catalog, "zeek:conn", 0, |row| {
+            let (Some(src_ip), Some(dst_ip)) =
+                (address(row.get("id.orig_h")), address(row.get("id.resp_h")))
+            else {
+                return;
+            };
+            connections.push(Connection {
+                time: row.time,
+                src: Place::Unknown,
+                src_ip,
+                src_port: row.get("id.orig_p").parse().unwrap_or(0),
+                dst: Place::Unknown,
+                dst_ip,
+                dst_port: row.get("id.resp_p").parse().unwrap_or(0),
+                observer: None,
+                inbound: false,
+                image: "",
+                user: None,
+                process_guid: "",
+                reference: row.reference,
+            });
+        });
+        let nobody = HostId(u32::MAX);
+        connections.retain(|one| !one.dst_ip.is_multicast() && !one.src_ip.is_multicast());
+        for one in connections.iter_mut() {
+            let own = one.observer.unwrap_or(nobody);
+            let side = |hosts: &mut Hosts, ip: IpAddr, observed: bool| match one.observer {
+                Some(observer) if observed => Place::Host(observer),
+                _ if ip.is_loopback() => Place::Host(own),
+                _ if ip.is_unspecified() => Place::Unknown,
+                _ => Place::Host(hosts.at(ip, one.time)),
+            };
+            one.src = side(hosts, one.src_ip, !one.inbound && one.observer.is_some());
+            one.dst = side(hosts, one.dst_ip, one.inbound);
+        }
+        connections.sort_by(|a, b| {
+            (
+                a.time, a.src_ip, a.src_port, a.dst_ip, a.dst_port, a.observer, a.inbound,
+            )
+                .cmp(&(
+                    b.time, b.src_ip, b.src_port, b.dst_ip, b.dst_port, b.observer, b.inbound,
+                ))
+        });
+        for (at, one) in connections.iter().enumerate() {
+            self.by_client
+                .entry((one.src_ip, one.src_port))
+                .or_default()
+                .push(at);
+            if let Place::Host(host) = one.dst
+                && one.src != one.dst
+            {
+                self.inbound.entry(host).or_default().push(at);
+            }
+        }
+    }
+
+    fn read_processes(&mut self) {
+        let catalog = self.catalog;
+        let (hosts, accounts, processes) =
+            (&mut self.hosts, &mut self.accounts, &mut self.processes);
+        for_each(catalog, SYSMON, 1, |row| {
+            processes.push(Process {
+                host: hosts.writer(row.host),
+                time: row.time,
+                guid: row.get("ProcessGuid"),
+                pid: number(row.get("ProcessId")),
+                parent_guid: row.get("ParentProcessGuid"),
+                parent_pid: number(row.get("ParentProcessId")),
+                image: row.get("Image"),
+                command: row.get("CommandLine"),
+                parent_image: row.get("ParentImage"),
+                parent_command: row.get("ParentCommandLine"),
+                original_name: row.get("OriginalFileName"),
+                user: accounts.of_text(row.get("User")),
+                logon_id: number(row.get("LogonId")),
+                logon_time: logon_time(row.get("LogonGuid")),
+                creator_logon: 0,
+                own_session: true,
+                sysmon: true,
+                reference: row.reference,
+            });
+        });
+        for_each(catalog, SECURITY, 4688, |row| {
+            let target = number(row.get("TargetLogonId"));
+            let subject = number(row.get("SubjectLogonId"));
+            let user = if target != 0 {
+                accounts.get(
+                    row.get("TargetUserSid"),
+                    row.get("TargetDomainName"),
+                    row.get("TargetUserName"),
+                )
+            } else {
+                accounts.get(
+                    row.get("SubjectUserSid"),
+                    row.get("SubjectDomainName"),
+                    row.get("SubjectUserName"),
+                )
+            };
+            processes.push(Process {
+                host: hosts.writer(row.host),
+                time: row.time,
+                guid: "",
+                pid: number(row.get("NewProcessId")),
+                parent_guid: "",
+                parent_pid: number(row.get("ProcessId")),
+                image: row.get("NewProcessName"),
+                command: row.get("CommandLine"),
+                parent_image: row.get("ParentProcessName"),
+                parent_command: "",
+                original_name: "",
+                user,
+                logon_id: if target != 0 { target } else { subject },
+                logon_time: None,
+                creator_logon: subject,
+                own_session: !row.get("TargetLogonId").is_empty() || !is_service_logon(subject),
+                sysmon: false,
+                reference: row.reference,
+            });
+        });
+        processes.sort_by(|a, b| {
+            (a.time, a.host, a.pid, a.sysmon, a.image)
+                .cmp(&(b.time, b.host, b.pid, b.sysmon, b.image))
+        });
+        for (at, one) in processes.iter().enumerate() {
+            if !one.guid.is_empty() {
+                self.by_guid.entry(one.guid).or_insert(at);
+            }
+            self.by_pid.entry((one.host, one.pid)).or_default().push(at);
+        }
+        // Older Windows does not name the parent: its last start under that number does.
+        for at in 0..self.processes.len() {
+            let Some(one) = self.processes.get(at) else {
+                continue;
+            };
+            if one.parent_image.is_empty()
+                && let Some(parent) = self.parent(at)
+                && let Some(image) = self.processes.get(parent).map(|parent| parent.image)
+                && let Some(one) = self.processes.get_mut(at)
+            {
+                one.parent_image = image;
+            }
+        }
+    }
+
+    /// The process that started a process, where its start was logged.
+    pub fn parent(&self, at: usize) -> Option<usize> {
+        let one = self.processes.get(at)?;
+        if !one.parent_guid.is_empty()
+            && let Some(parent) = self.by_guid.get(one.parent_guid)
+        {
+            return Some(*parent).filter(|parent| *parent != at);
+        }
+        let same = self.by_pid.get(&(one.host, one.parent_pid))?;
+        same.iter()
+            .rev()
+            .find(|parent| {
+                **parent != at
+                    && self.processes.get(**parent).is_some_and(|parent| {
+                        parent.time <= one.time && parent.sysmon == one.sysmon
+                    })
+            })
+            .copied()
+    }
+
+    /// The process with this Sysmon ProcessGuid.
+    pub fn process_of_guid(&self, guid: &str) -> Option<usize> {
+        if guid.is_empty() {
+            None
+        } else {
+            self.by_guid.get(guid).copied()
+        }
+    }
+
+    /// The process that had this number at a time.
+    pub fn process_of_pid(&self, host: HostId, pid: u64, time: i64) -> Option<usize> {
+        let same = self.by_pid.get(&(host, pid))?;
+        same.iter()
+            .rev()
+            .find(|at| {
+                self.processes
+                    .get(**at)
+                    .is_some_and(|one| one.time <= time + SECOND)
+            })
+            .copied()
+    }
+
+    /// The session that a LogonId means on a host at a time.
+    pub fn session(&self, host: HostId, logon_id: u64, time: i64) -> Option<usize> {
+        find_session(
+            &self.sessions_by_id,
+            &self.sessions,
+            &self.boots,
+            host,
+            logon_id,
+            time,
+        )
+    }
+
+    /// Sessions of a host, by time.
+    pub fn sessions_of(
+        &self,
+        host: HostId,
+    ) -> impl DoubleEndedIterator<Item = (usize, &Session<'a>)> {
+        self.sessions_of_host
+            .get(&host)
+            .into_iter()
+            .flatten()
+            .filter_map(|at| self.sessions.get(*at).map(|session| (*at, session)))
+    }
+
+    /// Sessions of a host that began in a span of time.
+    pub fn sessions_between(
+        &self,
+        host: HostId,
+        from: i64,
+        to: i64,
+    ) -> impl Iterator<Item = (usize, &Session<'a>)> {
+        let all = self
+            .sessions_of_host
+            .get(&host)
+            .map_or(&[][..], Vec::as_slice);
+        let start =
+            all.partition_point(|at| self.sessions.get(*at).is_some_and(|one| one.time < from));
+        all.get(start..)
+            .unwrap_or_default()
+            .iter()
+            .filter_map(|at| self.sessions.get(*at).map(|session| (*at, session)))
+            .take_while(move |(_, session)| session.time <= to)
+    }
+
+    /// The open remote session of an account on a host that began last before a time.
+    pub fn open_remote_session(
+        &self,
+        host: HostId,
+        account: AccountId,
+        canonical: impl Fn(AccountId) -> AccountId,
+        time: i64,
+    ) -> Option<usize> {
+        self.sessions_of(host)
+            .rev()
+            .filter(|(_, one)| {
+                one.time <= time + 2 * SECOND && one.time >= time - 24 * 3600 * SECOND
+            })
+            .take(4096)
+            .find(|(_, one)| {
+                one.is_remote()
+                    && one.account.is_some_and(|own| canonical(own) == account)
+                    && one.end.is_none_or(|end| end + 2 * SECOND >= time)
+            })
+            .map(|(at, _)| at)
+    }
+
+    /// What the ends and the network saw of a connection from an address and port around a time.
+    pub fn connections_from(
+        &self,
+        ip: IpAddr,
+        port: u16,
+        time: i64,
+        span: i64,
+    ) -> impl Iterator<Item = (usize, &Connection<'a>)> {
+        self.by_client
+            .get(&(ip, port))
+            .into_iter()
+            .flatten()
+            .filter_map(|at| self.connections.get(*at).map(|one| (*at, one)))
+            .filter(move |(_, one)| port != 0 && (one.time - time).abs() <= span)
+    }
+
+    /// Connections that came to a host from others in a span of time.
+    pub fn inbound_between(
+        &self,
+        host: HostId,
+        from: i64,
+        to: i64,
+    ) -> impl Iterator<Item = (usize, &Connection<'a>)> {
+        let all = self.inbound.get(&host).map_or(&[][..], Vec::as_slice);
+        let start =
+            all.partition_point(|at| self.connections.get(*at).is_some_and(|one| one.time < from));
+        all.get(start..)
+            .unwrap_or_default()
+            .iter()
+            .filter_map(|at| self.connections.get(*at).map(|one| (*at, one)))
+            .take_while(move |(_, one)| one.time <= to)
+    }
+
+    /// Machines from which connections came to some port of a host in a span of time.
+    pub fn clients_between(
+        &self,
+        host: HostId,
+        ports: &[u16],
+        from: i64,
+        to: i64,
+    ) -> BTreeMap<HostId, usize> {
+        let mut clients = BTreeMap::new();
+        for (at, one) in self.inbound_between(host, from, to) {
+            if ports.contains(&one.dst_port)
+                && let Place::Host(src) = one.src
+                && src != host
+            {
+                clients.entry(src).or_insert(at);
+            }
+        }
+        clients
+    }
+}
+
+fn find_session(
+    by_id: &HashMap<(HostId, u64), Vec<usize>>,
+    sessions: &[Session<'_>],
+    boots: &HashMap<HostId, Vec<i64>>,
+    host: HostId,
+    logon_id: u64,
+    time: i64,
+) -> Option<usize> {
+    if is_service_logon(logon_id) {
+        return None;
+    }
+    let same = by_id.get(&(host, logon_id))?;
+    // A logon may be logged a little after what is done in it.
+    let at = same
+        .iter()
+        .rev()
+        .find(|at| {
+            sessions
+                .get(**at)
+                .is_some_and(|one| one.time <= time + 5 * SECOND)
+        })
+        .copied()?;
+    let begun = sessions.get(at)?.time;
+    let boots = boots.get(&host).map_or(&[][..], Vec::as_slice);
+    let rebooted = boots
+        .get(boots.partition_point(|boot| *boot <= begun))
+        .is_some_and(|boot| *boot <= time);
+    (!rebooted).then_some(at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sysmon_guids_hold_the_logon_time() {
+        for (guid, expected) in [
+            ("{11111111-2826-5f2c-341f-120100000000}", Some(0x5f2c_2826)),
+            ("{11111111-0000-0000-0000-000000000000}", None),
+            ("", None),
+        ] {
+            assert_eq!(
+                logon_time(guid),
+                expected.map(|seconds: i64| seconds * SECOND),
+                "{guid}"
+            );
+        }
+        assert_eq!(number("0x2990d17"), 0x299_0d17);
+        assert_eq!(number("1280"), 1280);
+    }
+}
