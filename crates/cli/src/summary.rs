@@ -713,6 +713,7 @@ fn next(out: &mut String, case: &Case, options: &Summary<'_>) {
         if let Some(worst) = case
             .findings
             .iter()
+            .filter(|finding| finding.suppressed.is_none())
             .max_by_key(|finding| (rank(&finding.severity), finding.risk_score))
         {
             steps.push(format!(

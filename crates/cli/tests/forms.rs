@@ -691,9 +691,10 @@ fn hunt(path: &Path) -> BTreeSet<(String, String)> {
     );
     assert_eq!(output.status.code(), Some(0), "{}: {err}", path.display());
     out.lines()
-        .map(|line| {
-            let finding: Value =
-                serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
+        // Correlations speak of the findings of others, here of several acts on one host.
+        .filter(|finding: &Value| finding["type"] != "Correlation")
+        .map(|finding| {
             let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
             let host = text(&finding["events"][0]["host"]);
             (

@@ -53,6 +53,9 @@ impl Throttling {
     }
 }
 
+/// What alike findings have in common: the detection's id, and the values of its fields.
+type Alike = (String, Vec<Vec<String>>);
+
 /// Silences findings: by exceptions first, then by throttling. Findings must be in order of time. `now` is in seconds since
 /// 1970-01-01 UTC.
 pub(crate) fn silence(
@@ -61,7 +64,7 @@ pub(crate) fn silence(
     now: f64,
 ) -> Vec<ContentProblem> {
     let problems = exception::apply(findings, exceptions, now);
-    let mut last: HashMap<(String, Vec<Vec<String>>), (i64, String)> = HashMap::new();
+    let mut last: HashMap<Alike, (i64, String)> = HashMap::new();
     for finding in findings {
         let Some(throttling) = finding.detection.throttling.clone() else {
             continue;

@@ -804,6 +804,7 @@ fn broken(rule: &Rule, error: &str) -> ContentProblem {
 }
 
 /// What rules and correlations have in common.
+#[derive(Clone, Copy)]
 struct Metadata<'a> {
     id: &'a str,
     title: &'a str,
@@ -1042,7 +1043,7 @@ fn collect(
         if name.starts_with('.')
             || link
             || directory && depth >= MAX_DEPTH
-            || !directory && !(name.ends_with(".yml") || name.ends_with(".yaml"))
+            || !(directory || name.ends_with(".yml") || name.ends_with(".yaml"))
         {
             continue;
         }
