@@ -295,7 +295,7 @@ fn run(world: &World, name: &str, text: &str) -> String {
         knowledge,
         EngineOptions {
             now: NOW,
-            threads: 1,
+            threads: 3,
         },
     );
     let runtime = tokio::runtime::Builder::new_current_thread()
