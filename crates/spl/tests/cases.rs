@@ -295,14 +295,18 @@ fn run(world: &World, name: &str, text: &str) -> String {
         knowledge,
         EngineOptions {
             now: NOW,
-            threads: 1,
+            threads: 3,
         },
     );
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
         .expect("a runtime");
     match runtime.block_on(engine.run(&search)) {
-        Ok(results) => shown(&results),
+        // What runs must also pass a check in which nothing is run.
+        Ok(results) => match engine.check(&search) {
+            Ok(_) => shown(&results),
+            Err(error) => format!("error: when only checked: {}", failure(&error)),
+        },
         Err(error) => failure(&error),
     }
 }

@@ -480,7 +480,7 @@ fn add_inner_sources(
             }
             CommandKind::Map(map) => {
                 // Whatever is put in the places of `$field$`.
-                let text = super::repeat::fill(&map.search.text, |_| Some("*".to_owned()));
+                let text = super::repeat::any_values(&map.search.text);
                 if let Ok(pipeline) = crate::syntax::parse(&text, &knowledge.macros) {
                     add_sources(&pipeline, knowledge, found);
                 }

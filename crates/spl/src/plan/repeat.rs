@@ -50,9 +50,8 @@ impl Planner<'_> {
 
     /// `map`: a search for each row, the results below one another.
     pub(super) fn map(&mut self, rows: Rows, map: &Map, span: Span) -> Result<Rows> {
-        let open = |text: &str| fill(text, |_| Some("*".to_owned()));
         let Some(staged) = self.stage(rows, None, span)? else {
-            return self.mapped(&open(&map.search.text), map, span);
+            return self.mapped(&any_values(&map.search.text), map, span);
         };
         let most = usize::try_from(map.max).unwrap_or(usize::MAX);
         let mut all: Option<Rows> = None;
@@ -79,7 +78,7 @@ impl Planner<'_> {
         match all {
             Some(rows) => Ok(rows),
             None => {
-                let rows = self.mapped(&open(&map.search.text), map, span)?;
+                let rows = self.mapped(&any_values(&map.search.text), map, span)?;
                 at(span, rows.filter(lit(false)))
             }
         }
@@ -167,6 +166,22 @@ pub(super) fn expand(template: &str, name: &str, parts: &[&str]) -> String {
         text = text.replace(&format!("<<MATCHSEG{}>>", index + 1), part);
     }
     text
+}
+
+/// The search of `map` before any values are known: any value in search clauses, some number in expressions.
+pub(super) fn any_values(text: &str) -> String {
+    let parts: Vec<String> = text
+        .split('|')
+        .map(|part| {
+            let word = part.split_whitespace().next().unwrap_or("");
+            let expression = ["eval", "where", "foreach"]
+                .iter()
+                .any(|command| word.eq_ignore_ascii_case(command));
+            let value = if expression { "1" } else { "*" };
+            fill(part, |_| Some(value.to_owned()))
+        })
+        .collect();
+    parts.join("|")
 }
 
 /// Puts values in the places of `$name$`.
