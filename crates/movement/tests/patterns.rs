@@ -58,6 +58,10 @@ impl Logs {
     }
 
     /// A network logon.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "one for each field that patterns differ in"
+    )]
     fn logon(
         self,
         host: &'static str,
@@ -96,6 +100,10 @@ impl Logs {
         )
     }
 
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "one for each field that patterns differ in"
+    )]
     fn connection(
         self,
         host: &'static str,
@@ -124,6 +132,10 @@ impl Logs {
         )
     }
 
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "one for each field that patterns differ in"
+    )]
     fn process(
         self,
         host: &'static str,

@@ -3,7 +3,7 @@
 use super::{Started, brief};
 use crate::demand::channel::*;
 use crate::evidence::{Act, Evidence, Family, Kind, Sink};
-use crate::identity::{AccountKind, Place, address};
+use crate::identity::{AccountId, AccountKind, HostId, Place, address};
 use crate::row::for_each;
 use crate::world::{SECOND, World, base_name};
 
@@ -105,6 +105,18 @@ fn logon(world: &mut World<'_>, out: &mut Sink, seen: Evidence, client: &str) {
     out.push(evidence);
 }
 
+/// Time, host, connection name, account, client's address and name, reference, and whether it connects (or leaves).
+type Reconnect<'a> = (
+    i64,
+    HostId,
+    &'a str,
+    Option<AccountId>,
+    &'a str,
+    &'a str,
+    u64,
+    bool,
+);
+
 pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
     let catalog = world.catalog;
     for at in 0..world.sessions.len() {
@@ -182,16 +194,7 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
             logon(world, out, evidence, client);
         });
     }
-    let mut reconnects: Vec<(
-        i64,
-        crate::identity::HostId,
-        &str,
-        Option<crate::identity::AccountId>,
-        &str,
-        &str,
-        u64,
-        bool,
-    )> = Vec::new();
+    let mut reconnects: Vec<Reconnect<'_>> = Vec::new();
     for (id, arrives) in [(4778_u32, true), (4779, false)] {
         for_each(catalog, SECURITY, id, |row| {
             let host = world.writer(row);

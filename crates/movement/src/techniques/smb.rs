@@ -134,7 +134,8 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
             let share = row.get("ShareName");
             let target = row.get("RelativeTargetName");
             let (admin, pipes) = (is_admin_share(share), is_pipe_share(share));
-            if !admin && !(pipes && id == 5145) {
+            let relevant = admin || (pipes && id == 5145);
+            if !relevant {
                 return;
             }
             let (sid, name) = (row.get("SubjectUserSid"), row.get("SubjectUserName"));
