@@ -476,7 +476,7 @@ sigma_logsources:
     fn mistakes_are_told() {
         for text in [
             "sigma_logsources: [{logsource: {}, events: [{types: ['Security']}]}]",
-            "sigma_logsources: [{logsource: {produkt: x}, events: []}]",
+            "sigma_logsources: [{logsource: {produkt: x}, events: []}]", // spelling:ignore
             "sigma_logsources: []\nfields: {a: '{b'}",
         ] {
             assert!(LogSources::default().add_yaml(text).is_err(), "{text}");
