@@ -279,6 +279,17 @@ impl AccountKind {
     }
 }
 
+/// The name of a well-known SID, in English (Microsoft, "Well-known SIDs").
+fn well_known(sid: &str) -> Option<&'static str> {
+    Some(match sid {
+        "S-1-5-7" => "NT AUTHORITY\\ANONYMOUS LOGON",
+        "S-1-5-18" => "NT AUTHORITY\\SYSTEM",
+        "S-1-5-19" => "NT AUTHORITY\\LOCAL SERVICE",
+        "S-1-5-20" => "NT AUTHORITY\\NETWORK SERVICE",
+        _ => return None,
+    })
+}
+
 /// What kind of account a name or SID is. Names of system accounts are translated by Windows, SIDs are not.
 pub(crate) fn kind_of(name: &str, sid: &str) -> AccountKind {
     match sid {
@@ -396,6 +407,11 @@ impl Accounts {
                 } else {
                     format!("{domain}\\{name}")
                 });
+            }
+            if name.is_empty()
+                && let Some(known) = well_known(sid)
+            {
+                account.names.insert(known.to_owned());
             }
             if !sid.is_empty() {
                 account.sids.insert(sid.to_owned());
