@@ -94,9 +94,10 @@ pub fn read(logs: &Logs, demand: &dyn crabwalk_sources::collect::Demand, bar: &B
     crabwalk_sources::read(&inputs, demand, &limits, bar)
 }
 
-/// Whether nothing at all could be read: then the run failed.
+/// Whether there was nothing to read: then the run failed. A file that is there and holds nothing readable is a result:
+/// the case says what is wrong with it.
 pub fn nothing_was_read(sources: &[SourceReport]) -> bool {
-    sources
-        .iter()
-        .all(|source| source.is_lossy() && source.records == 0)
+    sources.iter().all(|source| {
+        source.is_lossy() && source.records == 0 && !Path::new(&source.path).is_file()
+    })
 }
