@@ -3,6 +3,7 @@
 //! This room knows what logs hold and how their fields are called. It does not know SPL's syntax: the expressions of
 //! field mappings and the constraints of data models are kept as text and planned by the room to the right.
 
+pub mod address;
 pub mod assets;
 pub mod catalog;
 pub mod lookup;

@@ -6,6 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 
+pub(crate) use crabwalk_events::address::address;
+
 /// A host, by its place in [`Hosts::all`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct HostId(pub u32);
@@ -51,26 +53,6 @@ pub(crate) struct Hosts {
     by_key: HashMap<String, HostId>,
     by_text: HashMap<String, HostId>,
     held: HashMap<IpAddr, Vec<Held>>,
-}
-
-/// Address in any of the forms that events use: `::ffff:10.0.0.1`, `fe80::1%12`, `[10.0.0.1]:5000`, `10.0.0.1:5000`,
-/// ` [CLIENT: 10.0.0.1]`.
-pub(crate) fn address(text: &str) -> Option<IpAddr> {
-    let text = text.trim();
-    let text = text
-        .strip_prefix("[CLIENT:")
-        .map_or(text, |rest| rest.trim_end_matches(']').trim());
-    let text = match text.strip_prefix('[') {
-        Some(rest) => rest.split(']').next().unwrap_or(rest),
-        None => text,
-    };
-    let text = text.split('%').next().unwrap_or(text);
-    let parsed: Option<IpAddr> = text.parse().ok().or_else(|| {
-        let (front, port) = text.rsplit_once(':')?;
-        port.parse::<u16>().ok()?;
-        front.parse().ok()
-    });
-    parsed.map(|ip| ip.to_canonical())
 }
 
 fn is_nothing(text: &str) -> bool {

@@ -918,21 +918,7 @@ fn basename(path: &str) -> &str {
 /// An address as its canonical text: without `::ffff:`, scope, brackets and port. `None` for `-`, `LOCAL` and all else
 /// that is no address.
 pub(crate) fn ip_normalised(text: &str) -> Option<String> {
-    let trimmed = text.trim();
-    let bracketed = trimmed
-        .strip_prefix('[')
-        .and_then(|rest| rest.split_once(']'))
-        .map(|(inner, _)| inner);
-    let bare = bracketed.unwrap_or(trimmed);
-    let bare = bare.split_once('%').map_or(bare, |(address, _)| address);
-    let address = matcher::address(bare).or_else(|| {
-        // `10.0.0.1:5985`; an IPv6 address has more than one colon.
-        let (address, port) = bare.split_once(':')?;
-        (port.parse::<u16>().is_ok())
-            .then(|| matcher::address(address))
-            .flatten()
-    })?;
-    Some(address.to_string())
+    crabwalk_events::address::address(text).map(|address| address.to_string())
 }
 
 #[cfg(test)]
@@ -948,6 +934,7 @@ mod tests {
             ("10.0.2.16:52202", Some("10.0.2.16")),
             ("2001::1002", Some("2001::1002")),
             ("-", None),
+            (" [CLIENT: 10.0.2.17]", Some("10.0.2.17")),
             ("LOCAL", None),
             ("", None),
         ] {

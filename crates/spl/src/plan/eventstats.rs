@@ -5,9 +5,9 @@ use datafusion::logical_expr::{
     Expr, LogicalPlanBuilder, SortExpr, WindowFrame, WindowFunctionDefinition,
 };
 
-use super::stats::{Argument, expand};
+use super::stats::expand;
 use super::{ORDER, Order, Planner, Result, Rows, at, column, diagnostic};
-use crate::expr::{Fields, Typed, plan_aggregate, plan_expr};
+use crate::expr::{Fields, Typed, plan_aggregate};
 use crate::syntax::ast::{Span, Stats};
 
 impl Planner<'_> {
@@ -40,14 +40,7 @@ impl Planner<'_> {
             .into_iter()
             .enumerate()
         {
-            let argument = match argument {
-                None => None,
-                Some(Argument::Field(name)) => Some(rows.field(&name).unwrap_or(Typed {
-                    expr: super::null_text(),
-                    data_type: datafusion::arrow::datatypes::DataType::Utf8,
-                })),
-                Some(Argument::Eval(expr)) => Some(plan_expr(expr, &rows, &self.context)?),
-            };
+            let argument = self.argument(argument.as_ref(), &rows)?;
             let typed = plan_aggregate(
                 &aggregation.function,
                 aggregation.span,
@@ -77,13 +70,25 @@ impl Planner<'_> {
             outputs.push((output, value));
         }
         let names = rows.all_names();
+        self.beside(rows, windows, &names, outputs, span)
+    }
+
+    /// Adds windows to rows and shows these columns of them, with the windows' values set.
+    pub(super) fn beside(
+        &self,
+        rows: Rows,
+        windows: Vec<Expr>,
+        names: &[String],
+        values: Vec<(String, Expr)>,
+        span: Span,
+    ) -> Result<Rows> {
         let plan = LogicalPlanBuilder::from(rows.plan.clone()).window(windows);
         let plan = at(span, plan.and_then(LogicalPlanBuilder::build))?;
         let mut columns: Vec<(String, Expr)> = names
-            .into_iter()
-            .map(|name| (name.clone(), column(&name)))
+            .iter()
+            .map(|name| (name.clone(), column(name)))
             .collect();
-        for (name, value) in outputs {
+        for (name, value) in values {
             match columns.iter_mut().find(|(old, _)| *old == name) {
                 Some(place) => place.1 = value,
                 None => columns.push((name, value)),

@@ -50,6 +50,22 @@ impl Planner<'_> {
         self.aggregate(rows, aggregations, by, span)
     }
 
+    /// What an aggregation is over; a field that no row has is NULL.
+    pub(super) fn argument(
+        &self,
+        argument: Option<&Argument<'_>>,
+        rows: &Rows,
+    ) -> Result<Option<Typed>> {
+        Ok(match argument {
+            None => None,
+            Some(Argument::Field(name)) => Some(rows.field(name).unwrap_or(Typed {
+                expr: super::null_text(),
+                data_type: DataType::Utf8,
+            })),
+            Some(Argument::Eval(expr)) => Some(plan_expr(expr, rows, &self.context)?),
+        })
+    }
+
     /// Groups rows by fields that all of them have, and aggregates.
     pub(super) fn aggregate(
         &mut self,
@@ -81,14 +97,7 @@ impl Planner<'_> {
             .map(column);
         let mut outputs: Vec<(String, Expr)> = Vec::new();
         for (aggregation, argument, output) in &expanded {
-            let argument = match argument {
-                None => None,
-                Some(Argument::Field(name)) => Some(rows.field(name).unwrap_or(Typed {
-                    expr: super::null_text(),
-                    data_type: DataType::Utf8,
-                })),
-                Some(Argument::Eval(expr)) => Some(plan_expr(expr, &rows, &self.context)?),
-            };
+            let argument = self.argument(argument.as_ref(), &rows)?;
             let typed = plan_aggregate(
                 &aggregation.function,
                 aggregation.span,

@@ -1,15 +1,13 @@
 //! `streamstats`: aggregates of the rows up to each row.
 
 use datafusion::arrow::datatypes::DataType;
-use datafusion::logical_expr::{
-    Expr, LogicalPlanBuilder, SortExpr, WindowFrame, WindowFrameBound, WindowFrameUnits,
-};
+use datafusion::logical_expr::{Expr, SortExpr, WindowFrame, WindowFrameBound, WindowFrameUnits};
 use datafusion::scalar::ScalarValue;
 
 use super::eventstats::as_window;
-use super::stats::{Argument, expand};
+use super::stats::expand;
 use super::{ORDER, Planner, Result, Rows, at, column, diagnostic, is_list};
-use crate::expr::{Fields, Typed, plan_aggregate, plan_expr};
+use crate::expr::{Fields, Typed, plan_aggregate};
 use crate::syntax::ast::{Span, Streamstats};
 
 impl Planner<'_> {
@@ -66,14 +64,7 @@ impl Planner<'_> {
         let mut windows = Vec::new();
         let mut values = Vec::new();
         for (index, (aggregation, argument, output)) in outputs.into_iter().enumerate() {
-            let argument = match argument {
-                None => None,
-                Some(Argument::Field(name)) => Some(rows.field(&name).unwrap_or(Typed {
-                    expr: super::null_text(),
-                    data_type: DataType::Utf8,
-                })),
-                Some(Argument::Eval(expr)) => Some(plan_expr(expr, &rows, &self.context)?),
-            };
+            let argument = self.argument(argument.as_ref(), &rows)?;
             // Only our own aggregations can forget rows that have left the window.
             let argument = argument.map(|typed| {
                 if !sliding || is_list(&typed.data_type) || typed.data_type == DataType::Boolean {
@@ -112,19 +103,7 @@ impl Planner<'_> {
             };
             values.push((output, value));
         }
-        let plan = LogicalPlanBuilder::from(rows.plan.clone()).window(windows);
-        let plan = at(span, plan.and_then(LogicalPlanBuilder::build))?;
-        let mut columns: Vec<(String, Expr)> = names
-            .into_iter()
-            .map(|name| (name.clone(), column(&name)))
-            .collect();
-        for (name, value) in values {
-            match columns.iter_mut().find(|(old, _)| *old == name) {
-                Some(place) => place.1 = value,
-                None => columns.push((name, value)),
-            }
-        }
-        at(span, rows.with(plan).project(columns))
+        self.beside(rows, windows, &names, values, span)
     }
 }
 

@@ -1,0 +1,24 @@
+//! IP addresses as events write them.
+
+use std::net::IpAddr;
+
+/// Address in any of the forms that events use: `::ffff:10.0.0.1`, `fe80::1%12`, `[10.0.0.1]:5000`, `10.0.0.1:5000`,
+/// ` [CLIENT: 10.0.0.1]`. IPv4 addresses that are mapped into IPv6 become IPv4 (RFC 4291, 2.5.5.2). `None` for `-`,
+/// `LOCAL` and all else that is no address.
+pub fn address(text: &str) -> Option<IpAddr> {
+    let text = text.trim();
+    let text = text
+        .strip_prefix("[CLIENT:")
+        .map_or(text, |rest| rest.trim_end_matches(']').trim());
+    let text = match text.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or(rest),
+        None => text,
+    };
+    let text = text.split('%').next().unwrap_or(text);
+    let parsed: Option<IpAddr> = text.parse().ok().or_else(|| {
+        let (front, port) = text.rsplit_once(':')?;
+        port.parse::<u16>().ok()?;
+        front.parse().ok()
+    });
+    parsed.map(|ip| ip.to_canonical())
+}
