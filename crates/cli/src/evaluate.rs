@@ -62,6 +62,7 @@ struct Hops {
     /// All that the case asserts.
     asserted: usize,
     /// Asserted and not made by an intruder.
+    #[serde(rename = "false")]
     false_: usize,
     /// Of the false ones, those that are daily work.
     daily_work: usize,
@@ -77,8 +78,11 @@ struct Paths {
     /// Intrusions with at least one hop found whose path is among as many first paths as there are intrusions.
     on_top: usize,
     /// Paths with no hop of an intruder.
+    #[serde(rename = "false")]
     false_: usize,
     false_per_day: f64,
+    /// Paths with no hop of an intruder that stand before the last intrusion that was found.
+    false_before_last: usize,
 }
 
 #[derive(Debug, Default, Serialize)]
@@ -600,6 +604,21 @@ fn paths(
             path_hops_of_it: path.map_or(0, |hops| hops.iter().filter(is_its).count()),
         });
     }
+    let last = score
+        .found_intrusions
+        .iter()
+        .filter_map(|one| one.rank)
+        .max()
+        .unwrap_or(0);
+    score.paths.false_before_last = shown
+        .iter()
+        .take(last)
+        .filter(|hops| {
+            !hops
+                .iter()
+                .any(|id| exact.contains_key(id) || scene.contains_key(id))
+        })
+        .count();
 }
 
 fn describe(hop: &HopInfo) -> String {
@@ -669,7 +688,7 @@ pub fn run(args: &LabEvaluate) -> Result<Done, Failure> {
                 "{} in {} and {}, with {}",
                 directory.display(),
                 term::count(args.hosts as u64, "host"),
-                term::count(args.days as u64, "day"),
+                term::counted(args.days as u64, "day", "days"),
                 term::count(*intrusions as u64, "intrusion")
             ),
         );
@@ -775,6 +794,7 @@ fn rows(scores: &[Score]) -> (Vec<String>, Vec<Vec<String>>) {
         "whole",
         "whole on top",
         "false paths/day",
+        "false before last",
         "s",
         "peak MB",
     ]
@@ -797,6 +817,7 @@ fn rows(scores: &[Score]) -> (Vec<String>, Vec<Vec<String>>) {
                 score.paths.whole.to_string(),
                 score.paths.whole_on_top.to_string(),
                 format!("{:.2}", score.paths.false_per_day),
+                score.paths.false_before_last.to_string(),
                 format!("{:.1}", score.seconds),
                 score
                     .peak_bytes

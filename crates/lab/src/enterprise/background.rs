@@ -97,7 +97,7 @@ fn machine(world: &mut World, host: usize, day: Day) {
         world.sim.tgt(start, host, &account);
         let system = world.sim.hosts[host].system.clone();
         let session = world.sim.system_session(host);
-        let times = world.some(2.5).max(1);
+        let times = world.some(4.0).max(1);
         for number in 0..times {
             let time = within(world, day, 2 * HOUR, 24 * HOUR);
             let entered = world.sim.smb(&Approach {
@@ -127,7 +127,7 @@ fn machine(world: &mut World, host: usize, day: Day) {
         }
     }
     let session = world.sim.system_session(host);
-    for _ in 0..world.some(1.5) {
+    for _ in 0..world.some(3.0) {
         let time = within(world, day, 0, 24 * HOUR);
         let system = Account {
             name: "SYSTEM".into(),
@@ -146,7 +146,7 @@ fn machine(world: &mut World, host: usize, day: Day) {
             .sim
             .service_state(time + 5 * MINUTE, host, "Windows Update", "stopped");
     }
-    for _ in 0..world.some(4.0) {
+    for _ in 0..world.some(10.0) {
         let time = within(world, day, 0, 24 * HOUR);
         let (image, original) = *world.sim.random.pick(&CHORES);
         let parent = world.sim.part(host, Part::DcomLaunch);
@@ -207,7 +207,7 @@ fn person(world: &mut World, host: usize, day: Day) -> Desktop {
         world.sim.mistyped(start - 12 * SECOND, host, &account);
     }
     let seat = world.sim.sit_down(start, host, &account);
-    for _ in 0..world.some(5.0) {
+    for _ in 0..world.some(9.0) {
         let time = start + 5 * MINUTE + world.sim.random.span(end - start - 30 * MINUTE);
         let (image, original) = *world.sim.random.pick(&PROGRAMS);
         let process = world.sim.spawn(
@@ -227,7 +227,7 @@ fn person(world: &mut World, host: usize, day: Day) -> Desktop {
     // Files: mostly on the site's server.
     let site = world.sites[host];
     let servers = world.of(Role::Files);
-    for _ in 0..world.some(2.0) {
+    for _ in 0..world.some(5.0) {
         let time = start + 5 * MINUTE + world.sim.random.span(end - start - 40 * MINUTE);
         let own = world.at(Role::Files, site).unwrap_or(0);
         let dst = if world.chance(1, 10) {
