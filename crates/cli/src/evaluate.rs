@@ -329,8 +329,8 @@ fn score(truth: &Truth, case: &Case) -> Score {
         ..Score::default()
     };
     // Of each hop of the case, the intrusions that it belongs to: exactly, and as another act of the same scene.
-    let mut exact: BTreeMap<&str, BTreeSet<usize>> = BTreeMap::new();
-    let mut scene: BTreeMap<&str, BTreeSet<usize>> = BTreeMap::new();
+    let mut exact = Belongs::new();
+    let mut scene = Belongs::new();
     let mut hits: Vec<Vec<BTreeSet<&str>>> = Vec::new();
     for (at, intrusion) in truth.intrusions.iter().enumerate() {
         let mut of_hops = Vec::new();
@@ -448,6 +448,9 @@ fn score(truth: &Truth, case: &Case) -> Score {
     score
 }
 
+/// Of a hop of the case, the intrusions that it belongs to.
+type Belongs<'c> = BTreeMap<&'c str, BTreeSet<usize>>;
+
 const NOTHING: &str = "nothing: nobody went there";
 
 /// Daily remote access, by hosts.
@@ -516,10 +519,7 @@ fn paths(
     case: &Case,
     seen: &[Seen<'_>],
     hits: &[Vec<BTreeSet<&str>>],
-    (exact, scene): (
-        &BTreeMap<&str, BTreeSet<usize>>,
-        &BTreeMap<&str, BTreeSet<usize>>,
-    ),
+    (exact, scene): (&Belongs<'_>, &Belongs<'_>),
     kinds: &BTreeMap<&str, String>,
 ) {
     let asserted: BTreeSet<&str> = seen

@@ -425,7 +425,7 @@ fn credentials(step: &Step, foothold: &Foothold) -> Credentials {
     match step.method {
         Method::Ssh | Method::Desktop => Credentials::Password,
         method if method.foreign() => {
-            if step.draw % 3 == 0 {
+            if step.draw.is_multiple_of(3) {
                 Credentials::Password
             } else {
                 Credentials::HashInTool

@@ -397,8 +397,8 @@ fn accounts(world: &mut World, sites: usize) {
         let account = add(world, name, (first, last), false);
         world.owners.insert(host, account);
     }
-    for site in 0..sites {
-        let code = SITES[site].to_lowercase();
+    for (site, code) in SITES.iter().enumerate().take(sites) {
+        let code = code.to_lowercase();
         let help = add(world, format!("hd.{code}"), ("Help", "Desk"), true);
         world.help_desk.push(help);
         let admin = add(world, format!("adm.{code}"), ("Site", "Admin"), true);
