@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crabwalk_events::EventType;
-use crabwalk_sources::collect::{Collected, Columns, Coverage, HOST};
-use crabwalk_spl::{Knowledge, Search};
+use crabwalk_sources::collect::{Collected, Coverage, HOST};
+use crabwalk_spl::{Knowledge, Readers, Search};
 use datafusion::arrow::array::AsArray;
 
 use crate::detection::Detection;
@@ -354,14 +354,15 @@ fn needs(
         .cloned();
     let likely: BTreeSet<EventType> = telling.chain(read).collect();
     let mut known = None;
+    let readers = Readers::new(knowledge);
     searches
         .iter()
         .map(|search| {
-            let demand = crabwalk_spl::demand(std::slice::from_ref(search), knowledge);
+            let reader = readers.of(search);
             let needed = |candidates: &BTreeSet<EventType>| -> BTreeSet<EventType> {
                 candidates
                     .iter()
-                    .filter(|one| demand.columns(&one.channel, one.event_id) != Columns::None)
+                    .filter(|one| reader.reads(one))
                     .cloned()
                     .collect()
             };
