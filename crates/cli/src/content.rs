@@ -280,11 +280,7 @@ pub fn is_below(path: &str, paths: &[PathBuf]) -> bool {
     paths.is_empty() || paths.iter().any(|one| Path::new(path).starts_with(one))
 }
 
-fn check(
-    known: &args::Known,
-    paths: &[PathBuf],
-    format: ReportFormat,
-) -> Result<Done, Failure> {
+fn check(known: &args::Known, paths: &[PathBuf], format: ReportFormat) -> Result<Done, Failure> {
     let content = with_paths(known, paths)?;
     let mut found: Vec<ContentProblem> = content
         .problems
@@ -316,9 +312,8 @@ fn check(
         .collect();
     found.extend(content.sigma.check());
     found.extend(Query::check(&baselines, &content)?);
-    let checked = crabwalk_detect::check::check(&content, &|one| {
-        is_below(&one.origin.path, paths)
-    })?;
+    let checked =
+        crabwalk_detect::check::check(&content, &|one| is_below(&one.origin.path, paths))?;
     let (problems, warnings): (Vec<_>, Vec<_>) = found.iter().partition(|problem| problem.fatal);
     let wrong = !problems.is_empty()
         || checked
@@ -365,9 +360,7 @@ const RESULTS: [CheckResult; 3] = [
 ];
 
 fn report_json(checked: &[Checked], files: &[ContentProblem]) -> Result<(), Failure> {
-    let reason = |one: &Reason| {
-        serde_json::json!({"message": one.message, "line": one.line, "column": one.column})
-    };
+    let reason = |one: &Reason| serde_json::json!({"message": one.message, "line": one.line, "column": one.column});
     let detections: Vec<serde_json::Value> = checked
         .iter()
         .map(|one| {

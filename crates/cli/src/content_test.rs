@@ -29,12 +29,11 @@ pub struct Options<'a> {
 /// Runs the command.
 pub fn run(options: &Options<'_>) -> Result<Done, Failure> {
     let content = options.content;
-    let failed =
-        |path: &Path, why: String| Failure::new(format!("{}: {why}", path.display()));
+    let failed = |path: &Path, why: String| Failure::new(format!("{}: {why}", path.display()));
     let data = match options.data_map {
         Some(path) => {
-            let text = std::fs::read_to_string(path)
-                .map_err(|error| failed(path, error.to_string()))?;
+            let text =
+                std::fs::read_to_string(path).map_err(|error| failed(path, error.to_string()))?;
             let directory = path.parent().unwrap_or(Path::new(""));
             DataMap::parse(&text, directory).map_err(|why| failed(path, why))?
         }
@@ -65,9 +64,9 @@ pub fn run(options: &Options<'_>) -> Result<Done, Failure> {
     );
     problems.sort_by(|a, b| (&a.path, &a.message).cmp(&(&b.path, &b.message)));
     problems.dedup();
-    let threads = options.threads.unwrap_or_else(|| {
-        std::thread::available_parallelism().map_or(1, usize::from)
-    });
+    let threads = options
+        .threads
+        .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
     let wanted = |one: &crabwalk_detect::Detection| {
         // What is only used is not tested, but a file of cases may be about it.
         (crate::content::is_below(&one.origin.path, options.paths)
@@ -129,7 +128,12 @@ fn text(results: &[TestResult], verbose: bool) -> String {
             Verdict::Passed(findings) => {
                 passed += 1;
                 if verbose {
-                    let _ = writeln!(text, "{} ({})", head("passed"), term::count(*findings as u64, "finding"));
+                    let _ = writeln!(
+                        text,
+                        "{} ({})",
+                        head("passed"),
+                        term::count(*findings as u64, "finding")
+                    );
                 }
             }
             Verdict::Failed(why) => {
@@ -146,7 +150,14 @@ fn text(results: &[TestResult], verbose: bool) -> String {
                     let _ = writeln!(text, "{}: {}", head("skipped"), term::safe(why));
                 } else {
                     let short = why.split("://").next().unwrap_or(why);
-                    *reasons.entry(short.trim_end_matches("https").trim_end_matches("http").trim_end()).or_default() += 1;
+                    *reasons
+                        .entry(
+                            short
+                                .trim_end_matches("https")
+                                .trim_end_matches("http")
+                                .trim_end(),
+                        )
+                        .or_default() += 1;
                 }
             }
         }

@@ -105,7 +105,10 @@ fn checked() -> TempDir {
 #[test]
 fn check_says_of_each_detection_whether_it_runs() {
     let at = checked();
-    let (status, out, _) = crabwalk(at.path(), &["content", "check", "rules", "--format", "json"]);
+    let (status, out, _) = crabwalk(
+        at.path(),
+        &["content", "check", "rules", "--format", "json"],
+    );
     assert_eq!(status, 1);
     let report: serde_json::Value =
         serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}: {out}"));
@@ -120,7 +123,14 @@ fn check_says_of_each_detection_whether_it_runs() {
     for one in report["detections"].as_array().into_iter().flatten() {
         assert_eq!(
             keys(one),
-            ["name", "id", "path", "status_in_content", "result", "reasons"]
+            [
+                "name",
+                "id",
+                "path",
+                "status_in_content",
+                "result",
+                "reasons"
+            ]
         );
         assert_eq!(one["status_in_content"], "production");
         let reasons: Vec<String> = one["reasons"]
@@ -143,7 +153,12 @@ fn check_says_of_each_detection_whether_it_runs() {
     insta::assert_snapshot!(found.join("\n"));
     let summary = &report["summary"];
     assert_eq!(
-        (&summary["detections"], &summary["runs"], &summary["runs-with-missing-fields"], &summary["cannot-run"]),
+        (
+            &summary["detections"],
+            &summary["runs"],
+            &summary["runs-with-missing-fields"],
+            &summary["cannot-run"]
+        ),
         (&6.into(), &1.into(), &4.into(), &1.into())
     );
     let lints: Vec<&str> = summary["lints"]
@@ -215,7 +230,10 @@ fn tests_run_over_made_events_and_recorded_attacks() {
         ("rules/tests/fine.yml", CASES),
         ("data/logon.jsonl", LOGON),
         ("copies/T1021/logon.jsonl", LOGON),
-        ("map.yml", "'https://media.example.org/attack_data/': copies\n'https://media.example.org/': copies\n"),
+        (
+            "map.yml",
+            "'https://media.example.org/attack_data/': copies\n'https://media.example.org/': copies\n",
+        ),
     ]);
     let run = |more: &[&str]| {
         crabwalk(
@@ -238,7 +256,10 @@ fn tests_run_over_made_events_and_recorded_attacks() {
     // What does not hold fails, and says why.
     let cases = CASES
         .replace("user: ann,", "user: bob,")
-        .replace("Security/4634, TargetUserName: ann", "Security/4624, TargetUserName: eve, IpAddress: 10.9.9.9")
+        .replace(
+            "Security/4634, TargetUserName: ann",
+            "Security/4624, TargetUserName: eve, IpAddress: 10.9.9.9",
+        )
         .replace("rows: 3", "rows: 4");
     fs::write(at.path().join("rules/tests/fine.yml"), cases)
         .unwrap_or_else(|error| panic!("{error}"));
@@ -283,11 +304,31 @@ fn recorded_attacks_need_the_objects_that_carry_risk() {
 #[test]
 fn what_is_wrong_with_tests_is_said() {
     for (cases, status, words) in [
-        (CASES.replace("detection: Fine", "detection: Other"), 1, "no detection is called `Other`"),
-        (CASES.replace("rows: 1", "rows: some"), 1, "rules/tests/fine.yml:"),
-        (CASES.replace("event: Security/4634", "event: Security"), 1, "event 1: `Security` is no event type"),
-        (CASES.replace("every: 2m", "every: soon"), 1, "event 1: `every: soon` is no time"),
-        (CASES.replace("repeat: 3", "repeat: 100001"), 1, "event 1: `repeat: 100001` is no number up to 100000"),
+        (
+            CASES.replace("detection: Fine", "detection: Other"),
+            1,
+            "no detection is called `Other`",
+        ),
+        (
+            CASES.replace("rows: 1", "rows: some"),
+            1,
+            "rules/tests/fine.yml:",
+        ),
+        (
+            CASES.replace("event: Security/4634", "event: Security"),
+            1,
+            "event 1: `Security` is no event type",
+        ),
+        (
+            CASES.replace("every: 2m", "every: soon"),
+            1,
+            "event 1: `every: soon` is no time",
+        ),
+        (
+            CASES.replace("repeat: 3", "repeat: 100001"),
+            1,
+            "event 1: `repeat: 100001` is no number up to 100000",
+        ),
         (CASES.replace("    rows: 1\n", "    rowz: 1\n"), 1, "rowz"),
         (CASES.to_owned(), 0, "3 passed, 0 failed"),
     ] {
@@ -300,10 +341,16 @@ fn what_is_wrong_with_tests_is_said() {
         assert!(format!("{out}{err}").contains(words), "{words}: {out}{err}");
     }
     let at = directory(&[("rules/fine.yml", &detection("Fine", 1, SEARCH, ""))]);
-    let (status, _, err) = crabwalk(at.path(), &["content", "test", "rules", "--detection", "Fone"]);
+    let (status, _, err) = crabwalk(
+        at.path(),
+        &["content", "test", "rules", "--detection", "Fone"],
+    );
     assert_eq!(status, 1);
     assert!(err.contains("no detection is called `Fone`"), "{err}");
     let (status, out, err) = crabwalk(at.path(), &["content", "test", "rules"]);
-    assert_eq!((status, out.as_str()), (0, "0 tests: 0 passed, 0 failed, 0 skipped\n"));
+    assert_eq!(
+        (status, out.as_str()),
+        (0, "0 tests: 0 passed, 0 failed, 0 skipped\n")
+    );
     assert!(err.contains("no tests here"), "{err}");
 }

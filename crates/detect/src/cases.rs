@@ -172,11 +172,17 @@ fn collect(defaults: &Fields, events: &[Fields]) -> Result<Collected, String> {
         let (channel, id) = kind
             .rsplit_once('/')
             .and_then(|(channel, id)| Some((channel, id.parse::<u32>().ok()?)))
-            .ok_or_else(|| wrong(format!("`{kind}` is no event type: write `channel/event id`")))?;
+            .ok_or_else(|| {
+                wrong(format!(
+                    "`{kind}` is no event type: write `channel/event id`"
+                ))
+            })?;
         let host = text("host").unwrap_or_default();
         let seconds = |name: &str| -> Result<Option<i64>, String> {
             text(name)
-                .map(|text| span(&text).ok_or_else(|| wrong(format!("`{name}: {text}` is no time"))))
+                .map(|text| {
+                    span(&text).ok_or_else(|| wrong(format!("`{name}: {text}` is no time")))
+                })
                 .transpose()
         };
         let every = seconds("every")?.unwrap_or(1_000_000);
@@ -195,7 +201,9 @@ fn collect(defaults: &Fields, events: &[Fields]) -> Result<Collected, String> {
                 .parse::<usize>()
                 .ok()
                 .filter(|count| *count <= MOST_EVENTS)
-                .ok_or_else(|| wrong(format!("`repeat: {text}` is no number up to {MOST_EVENTS}")))?,
+                .ok_or_else(|| {
+                    wrong(format!("`repeat: {text}` is no number up to {MOST_EVENTS}"))
+                })?,
             None => 1,
         };
         let table = collector.table(channel, id);
@@ -219,7 +227,10 @@ fn collect(defaults: &Fields, events: &[Fields]) -> Result<Collected, String> {
             let names: std::collections::BTreeSet<&String> =
                 own.keys().chain(defaults.keys()).collect();
             for name in names {
-                if matches!(name.as_str(), "event" | "host" | "time" | "repeat" | "every") {
+                if matches!(
+                    name.as_str(),
+                    "event" | "host" | "time" | "repeat" | "every"
+                ) {
                     continue;
                 }
                 let values = field(name).map(Value::texts).unwrap_or_default();
@@ -252,7 +263,9 @@ fn span(text: &str) -> Option<i64> {
         reason = "a span of years fits; more saturates"
     )]
     let micros = (number * unit * 1e6).round() as i64;
-    (0..=315_360_000_000_000).contains(&micros).then_some(micros)
+    (0..=315_360_000_000_000)
+        .contains(&micros)
+        .then_some(micros)
 }
 
 /// What kind of test it is.
@@ -340,9 +353,7 @@ impl DataMap {
             }
         }
         if data.contains("://") {
-            return Err(format!(
-                "no local copy of {data}: name one with --data-map"
-            ));
+            return Err(format!("no local copy of {data}: name one with --data-map"));
         }
         let relative = Path::new(data).is_relative() && inside(data);
         beside
@@ -393,11 +404,7 @@ impl<'a> Runner<'a> {
 
     /// Runs all tests of the detections for which `wanted` holds: the cases of the files, and the recorded attacks that the
     /// detections name. In the order of the detections' names.
-    pub fn run(
-        &self,
-        files: &[CaseFile],
-        wanted: &dyn Fn(&Detection) -> bool,
-    ) -> Vec<TestResult> {
+    pub fn run(&self, files: &[CaseFile], wanted: &dyn Fn(&Detection) -> bool) -> Vec<TestResult> {
         let mut tasks = Vec::new();
         for file in files {
             let detection = self
@@ -656,7 +663,10 @@ fn judge(detection: &Detection, case: &Case, kind: TestKind, findings: &[Finding
         if let Some(rows) = case.rows
             && rows != findings.len()
         {
-            wrong.push(format!("{rows} findings expected, {} found", findings.len()));
+            wrong.push(format!(
+                "{rows} findings expected, {} found",
+                findings.len()
+            ));
         }
         let wanted: Vec<(&String, Vec<String>)> = case
             .has
@@ -678,9 +688,12 @@ fn judge(detection: &Detection, case: &Case, kind: TestKind, findings: &[Finding
         }
         wrong.extend(objects_missing(detection, findings));
         if !wrong.is_empty() {
-            wrong.extend(findings.iter().take(MOST).map(|one| {
-                format!("found: {} | {}", shown(one), one.message)
-            }));
+            wrong.extend(
+                findings
+                    .iter()
+                    .take(MOST)
+                    .map(|one| format!("found: {} | {}", shown(one), one.message)),
+            );
         }
     }
     if wrong.is_empty() {

@@ -240,7 +240,13 @@ fn fields_in_vain(tstats: &Tstats, known: &[EventType], knowledge: &Knowledge) -
         .map(|(name, span)| (own(&name), span))
         .filter(|(field, _)| {
             const ALWAYS: [&str; 7] = [
-                "_time", "host", "source", "sourcetype", "nodename", "index", "tag",
+                "_time",
+                "host",
+                "source",
+                "sourcetype",
+                "nodename",
+                "index",
+                "tag",
             ];
             !field.contains('*')
                 && !ALWAYS.contains(&field.as_str())

@@ -111,11 +111,7 @@ pub(crate) fn pipelines(pipeline: &Pipeline) -> Vec<&Pipeline> {
 }
 
 /// What is to be said of a search that reads these event types, of those that are known.
-pub(crate) fn lint(
-    search: &Search,
-    read: &[&EventType],
-    knowledge: &Knowledge,
-) -> Vec<Diagnostic> {
+pub(crate) fn lint(search: &Search, read: &[&EventType], knowledge: &Knowledge) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     null_groups(search, read, knowledge, &mut found);
     for pipeline in pipelines(search.pipeline()) {
@@ -211,8 +207,18 @@ fn groups(
     found: &mut Vec<Diagnostic>,
 ) {
     const ALWAYS: [&str; 12] = [
-        "_time", "host", "source", "sourcetype", "index", "EventCode", "EventID", "Channel",
-        "Computer", "ComputerName", "dest", "signature_id",
+        "_time",
+        "host",
+        "source",
+        "sourcetype",
+        "index",
+        "EventCode",
+        "EventID",
+        "Channel",
+        "Computer",
+        "ComputerName",
+        "dest",
+        "signature_id",
     ];
     for by in &stats.by {
         let name = by.field.text.as_str();
@@ -256,7 +262,11 @@ fn list(names: &[String]) -> String {
     if names.len() <= MOST {
         names.join(", ")
     } else {
-        format!("{} and {} more", names[..MOST].join(", "), names.len() - MOST)
+        format!(
+            "{} and {} more",
+            names[..MOST].join(", "),
+            names.len() - MOST
+        )
     }
 }
 
@@ -359,10 +369,9 @@ fn fields_of(expr: &Expr, names: &mut BTreeSet<String>) {
 /// The text that a clause covers, from its first to its last word.
 fn clause_span(expr: &SearchExpr) -> Option<Span> {
     match expr {
-        SearchExpr::And(all) | SearchExpr::Or(all) => all
-            .iter()
-            .filter_map(clause_span)
-            .reduce(|a, b| a.to(b)),
+        SearchExpr::And(all) | SearchExpr::Or(all) => {
+            all.iter().filter_map(clause_span).reduce(|a, b| a.to(b))
+        }
         SearchExpr::Not(one) => clause_span(one),
         SearchExpr::Compare { field, value, .. } => Some(field.span.to(value.span)),
         SearchExpr::In { field, values } => Some(
@@ -551,8 +560,7 @@ fn compared_by_case(expr: &Expr, made: &BTreeSet<&str>, found: &mut Vec<Diagnost
                 _ => None,
             };
             if let Some(name) = name {
-                let help =
-                    format!("compare `lower({name})` with small letters, or use `search`");
+                let help = format!("compare `lower({name})` with small letters, or use `search`");
                 tell(&name, expr.span, help);
             }
         }
@@ -560,10 +568,18 @@ fn compared_by_case(expr: &Expr, made: &BTreeSet<&str>, found: &mut Vec<Diagnost
             if let Some(name) = varying(value)
                 && list.iter().any(|one| text(one).is_some())
             {
-                tell(&name, value.span, format!("write `lower({name}) IN (…)` with small letters, or use `search`"));
+                tell(
+                    &name,
+                    value.span,
+                    format!("write `lower({name}) IN (…)` with small letters, or use `search`"),
+                );
             }
         }
-        ExprKind::Call { name: function, args, .. } if function == "match" || function == "like" => {
+        ExprKind::Call {
+            name: function,
+            args,
+            ..
+        } if function == "match" || function == "like" => {
             if let [value, pattern] = args.as_slice()
                 && let (Some(name), Some(pattern)) = (varying(value), text(pattern))
                 && !pattern.starts_with("(?i")

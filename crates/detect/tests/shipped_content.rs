@@ -58,7 +58,12 @@ fn every_detection_runs_and_names_only_what_there_is() {
             .chain(&one.lints)
             .map(|reason| reason.message.as_str())
             .collect();
-        assert_eq!(one.result, CheckResult::Runs, "{}: {said:?}", one.detection.name);
+        assert_eq!(
+            one.result,
+            CheckResult::Runs,
+            "{}: {said:?}",
+            one.detection.name
+        );
         assert_eq!(said, Vec::<&str>::new(), "{}", one.detection.name);
     }
 }
@@ -93,7 +98,10 @@ fn every_detection_says_what_it_means() {
             let tactics = content.attack.tactics(&alone);
             assert!(!tactics.is_empty(), "{name}: {technique} has no tactic");
             for tactic in tactics {
-                assert!(content.attack.tactic_id(&tactic).is_some(), "{name}: {tactic}");
+                assert!(
+                    content.attack.tactic_id(&tactic).is_some(),
+                    "{name}: {tactic}"
+                );
             }
         }
         // A field in the message that no row has would read `unknown`.

@@ -71,7 +71,10 @@ impl Origin {
         let block = start.starts_with(['|', '>']) && {
             // `|` of a block stands alone on its line; that of a search does not.
             let first = start.lines().next().unwrap_or_default();
-            first[1..].trim_end().chars().all(|c| matches!(c, '-' | '+') || c.is_ascii_digit())
+            first[1..]
+                .trim_end()
+                .chars()
+                .all(|c| matches!(c, '-' | '+') || c.is_ascii_digit())
         };
         let (mut line, mut column) = (written.line, written.column);
         let mut head = true;
@@ -185,7 +188,10 @@ pub struct Content {
 }
 
 /// The YAML files below a path with their text, those in folders of tests too.
-pub(crate) fn files_below(path: &Path, problems: &mut Vec<ContentProblem>) -> Vec<(String, Vec<u8>)> {
+pub(crate) fn files_below(
+    path: &Path,
+    problems: &mut Vec<ContentProblem>,
+) -> Vec<(String, Vec<u8>)> {
     let mut files = Vec::new();
     collect(path, 0, false, &mut files, problems);
     files

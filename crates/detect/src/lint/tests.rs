@@ -8,8 +8,7 @@ use crabwalk_spl::Readers;
 fn said(text: &str) -> Vec<String> {
     let content = Content::load(true, &[]);
     let knowledge = Arc::new(content.knowledge);
-    let search =
-        Search::parse("test", text, &knowledge).unwrap_or_else(|error| panic!("{error}"));
+    let search = Search::parse("test", text, &knowledge).unwrap_or_else(|error| panic!("{error}"));
     let readers = Readers::new(&knowledge);
     let reader = readers.of(&search);
     let known: Vec<EventType> = knowledge
@@ -41,10 +40,16 @@ fn what_bites_is_told_and_nothing_else() {
         ("src=* | stats count by src", vec![]),
         ("NOT src=10.0.0.1 | stats count by src", vec!["`stats` src"]),
         ("| where isnotnull(src) | stats count by src", vec![]),
-        ("| eval src=coalesce(src, \"x\") | stats count by src", vec![]),
+        (
+            "| eval src=coalesce(src, \"x\") | stats count by src",
+            vec![],
+        ),
         // OR and AND.
         ("LogonType=3 OR LogonType=10 user=x*", vec![]),
-        ("LogonType=3 OR IpPort=0 user=x*", vec!["OR LogonType=3 OR IpPort=0"]),
+        (
+            "LogonType=3 OR IpPort=0 user=x*",
+            vec!["OR LogonType=3 OR IpPort=0"],
+        ),
         ("(LogonType=3 OR IpPort=0) user=x*", vec![]),
         ("((LogonType=3 IpPort=0) OR LogonType=9)", vec![]),
         (
@@ -60,12 +65,24 @@ fn what_bites_is_told_and_nothing_else() {
         ("| where lower(user)=\"ann\"", vec![]),
         ("| where LogonType=\"3\" AND IpPort=\"x\"", vec![]),
         ("| where user IN (\"Ann\", \"1\")", vec!["this user"]),
-        ("| where match(ProcessName, \"cmd\\.exe$\")", vec!["this match(ProcessName, \"cmd\\.exe$\")"]),
+        (
+            "| where match(ProcessName, \"cmd\\.exe$\")",
+            vec!["this match(ProcessName, \"cmd\\.exe$\")"],
+        ),
         ("| where match(ProcessName, \"(?i)cmd\\.exe$\")", vec![]),
-        ("| where match(user, \"\\$$\") OR match(user, \"^[A-Z]+\\d\")", vec![]),
-        ("| where like(user, \"adm%\")", vec!["this like(user, \"adm%\")"]),
+        (
+            "| where match(user, \"\\$$\") OR match(user, \"^[A-Z]+\\d\")",
+            vec![],
+        ),
+        (
+            "| where like(user, \"adm%\")",
+            vec!["this like(user, \"adm%\")"],
+        ),
         ("| eval user=lower(user) | where user=\"ann\"", vec![]),
-        ("| eval u=lower(user) | rename u as dest | where dest=\"ws1\"", vec![]),
+        (
+            "| eval u=lower(user) | rename u as dest | where dest=\"ws1\"",
+            vec![],
+        ),
     ] {
         assert_eq!(said(&format!("{security} {search}")), expected, "{search}");
     }
@@ -76,7 +93,9 @@ fn what_bites_is_told_and_nothing_else() {
     );
     // Macros are units.
     assert_eq!(
-        said("| tstats count from datamodel=Endpoint.Processes where `process_psexec` Processes.process=*x* by Processes.dest"),
+        said(
+            "| tstats count from datamodel=Endpoint.Processes where `process_psexec` Processes.process=*x* by Processes.dest"
+        ),
         Vec::<String>::new()
     );
 }
