@@ -36,10 +36,8 @@ fn detection(name: &str, kind: DetectionType, risk_score: u32) -> Arc<Detection>
         references: vec!["https://example.org/".to_owned()],
         how_to_implement: String::new(),
         known_false_positives: String::new(),
-        origin: Origin {
-            path: "x.yml".to_owned(),
-            search_line: None,
-        },
+        recorded_attacks: Vec::new(),
+        origin: Origin::file("x.yml"),
     })
 }
 

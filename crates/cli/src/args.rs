@@ -184,7 +184,7 @@ pub struct Logs {
 }
 
 /// What is known besides the logs.
-#[derive(Debug, ClapArgs)]
+#[derive(Debug, Clone, ClapArgs)]
 pub struct Known {
     /// Load detections, macros, lookups and more from a directory; may be repeated.
     ///
@@ -314,11 +314,57 @@ pub enum ContentCommand {
         #[command(flatten)]
         known: Known,
     },
-    /// Check that every file can be loaded and every search be understood. Exit status 1 if not.
+    /// Check that every file can be loaded and every search be run. Exit status 1 if not.
+    ///
+    /// A detection runs, or runs but names a field that no known event type gives, or cannot run. What in a search most
+    /// likely is not meant as it stands there is told as a warning.
     Check {
+        /// Check the detections of these directories or files only; what Crabwalk ships and what --content names is there to
+        /// be used by them.
+        #[arg(value_name = "DIR")]
+        paths: Vec<PathBuf>,
         #[command(flatten)]
         known: Known,
+        /// Form of what is printed.
+        #[arg(long, value_enum, default_value_t = ReportFormat::Table)]
+        format: ReportFormat,
     },
+    /// Run the tests of detections. Exit status 1 if one fails.
+    ///
+    /// Files of cases (keys `detection`, `fires`, `quiet`) hold made events over which a detection must fire or must not.
+    /// `tests:` of a detection names recorded attacks over which it must fire; where a local copy is missing, the test is
+    /// skipped.
+    Test {
+        /// Directories or files with detections, files of cases, or both.
+        #[arg(required = true, value_name = "DIR")]
+        paths: Vec<PathBuf>,
+        #[command(flatten)]
+        known: Known,
+        /// Where recorded attacks lie: a YAML file of `URL or its beginning: local path`.
+        #[arg(long, value_name = "FILE")]
+        data_map: Option<PathBuf>,
+        /// Test only this detection (name or id, any case, `*` for any text); may be repeated.
+        #[arg(long, value_name = "NAME")]
+        detection: Vec<String>,
+        /// Write the results as JUnit XML.
+        #[arg(long, value_name = "FILE")]
+        junit: Option<PathBuf>,
+        /// Threads to use; by default as many as the machine has.
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+        threads: Option<u16>,
+        /// Name the tests that passed, too.
+        #[arg(long, short)]
+        verbose: bool,
+    },
+}
+
+/// Forms of reports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ReportFormat {
+    /// For people.
+    Table,
+    /// One JSON document.
+    Json,
 }
 
 /// Arguments of `baseline`.

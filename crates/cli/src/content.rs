@@ -1,12 +1,17 @@
 //! `crabwalk content`.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 
+use crabwalk_detect::check::Reason;
 use crabwalk_detect::hunt::{matches_pattern, most_alike};
-use crabwalk_detect::{Baseline, Content, ContentProblem, Detection, Query, Story};
+use crabwalk_detect::{
+    Baseline, CheckResult, Checked, Content, ContentProblem, Detection, Query, Story,
+};
 
-use crate::args::{self, ContentCommand, Format};
+use crate::args::{self, ContentCommand, Format, ReportFormat};
 use crate::commands::{Done, Failure, note};
 use crate::input;
 use crate::term::{self, Ink, Look, paragraph};
@@ -16,7 +21,31 @@ pub fn run(args: &args::Content) -> Result<Done, Failure> {
     match &args.command {
         ContentCommand::List { known, format } => list(&input::content(known)?, *format),
         ContentCommand::Show { name, known } => show(&input::content(known)?, name),
-        ContentCommand::Check { known } => check(known),
+        ContentCommand::Check {
+            paths,
+            known,
+            format,
+        } => check(known, paths, *format),
+        ContentCommand::Test {
+            paths,
+            known,
+            data_map,
+            detection,
+            junit,
+            threads,
+            verbose,
+        } => {
+            let content = with_paths(known, paths)?;
+            crate::content_test::run(&crate::content_test::Options {
+                content: &content,
+                paths,
+                data_map: data_map.as_deref(),
+                detections: detection,
+                junit: junit.as_deref(),
+                threads: threads.map(usize::from),
+                verbose: *verbose,
+            })
+        }
     }
 }
 
@@ -234,15 +263,35 @@ fn story(out: &mut String, one: &Story, content: &Content, look: &Look) {
     }
 }
 
-fn check(known: &args::Known) -> Result<Done, Failure> {
-    let content = input::content(known)?;
-    let (detections, baselines) = (content.detections.clone(), content.baselines.clone());
-    let stories = content.stories.clone();
-    let mut found = content.problems.clone();
-    for one in &detections {
+/// Loads content, with directories that are looked at besides those that are only used. The latter come first.
+fn with_paths(known: &args::Known, paths: &[PathBuf]) -> Result<Content, Failure> {
+    for path in paths {
+        if let Err(error) = std::fs::metadata(path) {
+            return Err(Failure::new(format!("{}: {error}", path.display())));
+        }
+    }
+    let mut all = known.clone();
+    all.content.extend(paths.iter().cloned());
+    input::content(&all)
+}
+
+/// Whether a file is in one of the directories; of none, all are.
+pub fn is_below(path: &str, paths: &[PathBuf]) -> bool {
+    paths.is_empty() || paths.iter().any(|one| Path::new(path).starts_with(one))
+}
+
+fn check(known: &args::Known, paths: &[PathBuf], format: ReportFormat) -> Result<Done, Failure> {
+    let content = with_paths(known, paths)?;
+    let mut found: Vec<ContentProblem> = content
+        .problems
+        .iter()
+        .filter(|one| is_below(&one.path, paths))
+        .cloned()
+        .collect();
+    for one in &content.detections {
         for story in &one.stories {
-            if !stories.is_empty()
-                && !stories.iter().any(|known| known.name == *story)
+            if !content.stories.is_empty()
+                && !content.stories.iter().any(|known| known.name == *story)
                 && one.origin.is_builtin()
             {
                 found.push(ContentProblem {
@@ -255,50 +304,221 @@ fn check(known: &args::Known) -> Result<Done, Failure> {
             }
         }
     }
-    let searches: Vec<(&str, &str, &crabwalk_detect::Origin)> = detections
+    let baselines: Vec<_> = content
+        .baselines
         .iter()
+        .filter(|one| is_below(&one.origin.path, paths))
         .map(|one| (one.name.as_str(), one.search.as_str(), &one.origin))
-        .chain(
-            baselines
-                .iter()
-                .map(|one| (one.name.as_str(), one.search.as_str(), &one.origin)),
-        )
         .collect();
     found.extend(content.sigma.check());
-    found.extend(Query::check(&searches, &content)?);
+    found.extend(Query::check(&baselines, &content)?);
+    let checked =
+        crabwalk_detect::check::check(&content, &|one| is_below(&one.origin.path, paths))?;
     let (problems, warnings): (Vec<_>, Vec<_>) = found.iter().partition(|problem| problem.fatal);
-    for (kind, notes) in [("problem", &problems), ("warning", &warnings)] {
-        for one in notes {
-            note(kind, &one.to_string());
+    let wrong = !problems.is_empty()
+        || checked
+            .iter()
+            .any(|one| one.result == CheckResult::CannotRun);
+    if format == ReportFormat::Json {
+        report_json(&checked, &found)?;
+    } else {
+        for (kind, notes) in [("problem", &problems), ("warning", &warnings)] {
+            for one in notes {
+                note(kind, &one.to_string());
+            }
+        }
+        report_text(&content, &checked, baselines.len(), problems.len())?;
+    }
+    Ok(if wrong { Done::Wrong } else { Done::Whole })
+}
+
+/// How many detections have each reason, the most frequent first.
+fn by_reason(checked: &[Checked], result: CheckResult) -> Vec<(String, usize)> {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for one in checked.iter().filter(|one| one.result == result) {
+        let messages: BTreeSet<&str> = one
+            .reasons
+            .iter()
+            .map(|reason| reason.message.as_str())
+            .collect();
+        for message in messages {
+            *counts.entry(message).or_default() += 1;
         }
     }
+    let mut all: Vec<(String, usize)> = counts
+        .into_iter()
+        .map(|(message, count)| (message.to_owned(), count))
+        .collect();
+    all.sort_by(|a, b| (b.1, &a.0).cmp(&(a.1, &b.0)));
+    all
+}
+
+const RESULTS: [CheckResult; 3] = [
+    CheckResult::Runs,
+    CheckResult::RunsWithMissingFields,
+    CheckResult::CannotRun,
+];
+
+fn report_json(checked: &[Checked], files: &[ContentProblem]) -> Result<(), Failure> {
+    let reason = |one: &Reason| serde_json::json!({"message": one.message, "line": one.line, "column": one.column});
+    let detections: Vec<serde_json::Value> = checked
+        .iter()
+        .map(|one| {
+            serde_json::json!({
+                "name": one.detection.name,
+                "id": one.detection.id,
+                "path": one.detection.origin.path,
+                "status_in_content": one.detection.status.name(),
+                "result": one.result.name(),
+                "reasons": one.reasons.iter().map(reason).collect::<Vec<_>>(),
+            })
+        })
+        .collect();
+    let mut summary = serde_json::Map::new();
+    summary.insert("detections".to_owned(), checked.len().into());
+    for result in RESULTS {
+        let count = checked.iter().filter(|one| one.result == result).count();
+        summary.insert(result.name().to_owned(), count.into());
+    }
+    let reasons: Vec<serde_json::Value> = RESULTS[1..]
+        .iter()
+        .flat_map(|result| {
+            by_reason(checked, *result).into_iter().map(|(message, count)| {
+                serde_json::json!({"result": result.name(), "message": message, "detections": count})
+            })
+        })
+        .collect();
+    summary.insert("reasons".to_owned(), reasons.into());
+    let lints: Vec<serde_json::Value> = checked
+        .iter()
+        .flat_map(|one| {
+            one.lints.iter().map(|lint| {
+                serde_json::json!({
+                    "detection": one.detection.name,
+                    "path": one.detection.origin.path,
+                    "message": lint.message,
+                    "line": lint.line,
+                    "column": lint.column,
+                })
+            })
+        })
+        .collect();
+    summary.insert("lints".to_owned(), lints.into());
+    let files: Vec<serde_json::Value> = files
+        .iter()
+        .map(|one| {
+            serde_json::json!({
+                "path": one.path,
+                "message": one.message,
+                "line": one.line,
+                "column": one.column,
+                "fatal": one.fatal,
+            })
+        })
+        .collect();
+    summary.insert("files".to_owned(), files.into());
+    let report = serde_json::json!({"detections": detections, "summary": summary});
+    let mut out = io::stdout().lock();
+    crabwalk_case::to_json(&report, &mut out)?;
+    out.flush()?;
+    Ok(())
+}
+
+fn report_text(
+    content: &Content,
+    checked: &[Checked],
+    baselines: usize,
+    problems: usize,
+) -> Result<(), Failure> {
+    /// Reasons that are shown of each kind.
+    const MOST: usize = 20;
+    let place = |one: &Checked, reason: &Reason| {
+        let mut text = one.detection.origin.path.clone();
+        if let Some(line) = reason.line {
+            let _ = write!(text, ":{line}");
+            if let Some(column) = reason.column {
+                let _ = write!(text, ":{column}");
+            }
+        }
+        text
+    };
+    for one in checked {
+        let name = &one.detection.name;
+        for reason in &one.reasons {
+            let place = place(one, reason);
+            if one.result == CheckResult::CannotRun {
+                note("problem", &format!("{place}: {name}: {}", reason.shown));
+            } else {
+                note("warning", &format!("{place}: {name}: {}", reason.message));
+            }
+        }
+        for lint in &one.lints {
+            note(
+                "warning",
+                &format!("{}: {name}: {}", place(one, lint), lint.message),
+            );
+        }
+    }
+    let look = Look::stdout();
+    let mut text = String::new();
     let rules = content.sigma.detections().count() as u64;
     let rules = if rules > 0 {
         format!(", {}", term::count(rules, "Sigma rule"))
     } else {
         String::new()
     };
-    let text = format!(
-        "{}{rules}, {}, {}, {} checked: {}{}\n",
-        term::count(detections.len() as u64, "detection"),
-        pluralised_stories(stories.len()),
-        term::count(baselines.len() as u64, "baseline"),
+    let lints: usize = checked.iter().map(|one| one.lints.len()).sum();
+    let with = |result: CheckResult| checked.iter().filter(|one| one.result == result).count();
+    let _ = writeln!(
+        text,
+        "{}{rules}, {}, {}, {} checked: {}{}",
+        term::count(checked.len() as u64, "detection"),
+        pluralised_stories(content.stories.len()),
+        term::count(baselines as u64, "baseline"),
         term::count(content.macros.len() as u64, "macro"),
-        if problems.is_empty() {
-            "no problem".to_owned()
+        if problems == 0 {
+            "no problem with files".to_owned()
         } else {
-            term::count(problems.len() as u64, "problem")
+            format!("{} with files", term::count(problems as u64, "problem"))
         },
-        if warnings.is_empty() {
+        if lints == 0 {
             String::new()
         } else {
-            format!(", {}", term::count(warnings.len() as u64, "warning"))
+            format!(", {}", term::count(lints as u64, "warning"))
         },
     );
-    print(&text)?;
-    Ok(if problems.is_empty() {
-        Done::Whole
-    } else {
-        Done::Wrong
-    })
+    for (result, words) in [
+        (CheckResult::Runs, "run"),
+        (
+            CheckResult::RunsWithMissingFields,
+            "run, but name what no known event type gives",
+        ),
+        (CheckResult::CannotRun, "cannot run"),
+    ] {
+        if with(result) == 0 && result != CheckResult::Runs {
+            continue;
+        }
+        let _ = writeln!(text, "{:>7}  {words}", with(result));
+        if result == CheckResult::Runs {
+            continue;
+        }
+        let reasons = by_reason(checked, result);
+        for (message, count) in reasons.iter().take(MOST) {
+            let message = message.split_whitespace().collect::<Vec<_>>().join(" ");
+            paragraph(
+                &mut text,
+                &format!("{:>13} × ", term::number(*count as u64)),
+                &term::safe(&message),
+                look.page(),
+            );
+        }
+        if reasons.len() > MOST {
+            let _ = writeln!(
+                text,
+                "                and {} more",
+                term::count((reasons.len() - MOST) as u64, "reason")
+            );
+        }
+    }
+    print(&text)
 }

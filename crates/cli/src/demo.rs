@@ -1,6 +1,6 @@
 //! `crabwalk demo`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -96,7 +96,63 @@ fn is_meant(finding: &FindingInfo, planted: &Planted) -> bool {
     })
 }
 
-/// What was planted beside what was found, and whether they agree.
+/// When the intruder was at work, and on which machines.
+struct Intrusion {
+    start: Option<jiff::Timestamp>,
+    end: Option<jiff::Timestamp>,
+    hosts: BTreeSet<String>,
+}
+
+impl Intrusion {
+    fn of(truth: &Truth) -> Self {
+        let planted = || truth.detections.values().flatten();
+        let times: Vec<jiff::Timestamp> = planted()
+            .flat_map(|act| [&act.start, &act.end])
+            .chain(truth.hops.iter().map(|hop| &hop.time))
+            .chain(
+                truth
+                    .hops
+                    .iter()
+                    .flat_map(|hop| hop.evidence.iter().map(|one| &one.time)),
+            )
+            .filter_map(|text| text.parse().ok())
+            .collect();
+        let key = crabwalk_detect::gap::host_key;
+        Self {
+            start: times.iter().min().copied(),
+            end: times.iter().max().copied(),
+            hosts: truth
+                .hops
+                .iter()
+                .flat_map(|hop| [key(&hop.src), key(&hop.dst)])
+                .chain(
+                    planted()
+                        .flat_map(|act| &act.evidence)
+                        .map(|one| key(&one.host)),
+                )
+                .collect(),
+        }
+    }
+
+    /// Whether a finding is about what the intruder did: an event of it is of that time, on one of those machines.
+    fn holds(&self, finding: &FindingInfo) -> bool {
+        finding.events.iter().any(|event| {
+            let at = event
+                .time
+                .as_deref()
+                .and_then(|text| text.parse::<jiff::Timestamp>().ok());
+            at.is_some()
+                && self.start <= at
+                && at <= self.end
+                && self
+                    .hosts
+                    .contains(&crabwalk_detect::gap::host_key(&event.host))
+        })
+    }
+}
+
+/// What was planted beside what was found, and whether they agree. A detection for which no act was planted may find what
+/// the intruder did besides; a hunt lists normal work as well.
 fn compare(truth: &Truth, case: &Case, directory: &Path, look: &Look) -> (String, bool) {
     let mut out = String::new();
     let mut right = true;
@@ -136,9 +192,22 @@ fn compare(truth: &Truth, case: &Case, directory: &Path, look: &Look) -> (String
         .map(String::as_str)
         .chain(compared.iter().map(|finding| finding.detection.as_str()))
         .collect();
+    let intrusion = Intrusion::of(truth);
+    let mut besides: BTreeMap<&str, usize> = BTreeMap::new();
     let mut rows = Vec::new();
     for name in names {
         let planted = truth.detections.get(name).map_or(&[][..], Vec::as_slice);
+        if planted.is_empty() {
+            let (about, other): (Vec<&FindingInfo>, Vec<&FindingInfo>) = compared
+                .iter()
+                .copied()
+                .filter(|finding| finding.detection == name)
+                .partition(|finding| finding.kind == "Hunting" || intrusion.holds(finding));
+            if other.is_empty() {
+                besides.insert(name, about.len());
+                continue;
+            }
+        }
         let findings: Vec<&FindingInfo> = compared
             .iter()
             .copied()
@@ -163,6 +232,22 @@ fn compare(truth: &Truth, case: &Case, directory: &Path, look: &Look) -> (String
     out.push('\n');
     for line in term::table(&headers, &rows, look).lines() {
         let _ = writeln!(out, "  {line}");
+    }
+    if !besides.is_empty() {
+        let names: Vec<String> = besides
+            .iter()
+            .map(|(name, count)| format!("{name} ({count})"))
+            .collect();
+        out.push('\n');
+        term::paragraph(
+            &mut out,
+            "  ",
+            &term::safe(&format!(
+                "Nothing was planted for other detections. What they found is the intruder's work too, or, of hunts, normal work: {}.",
+                names.join(", ")
+            )),
+            look.page(),
+        );
     }
     let verdict = if right {
         "All that was planted was found, and nothing else."

@@ -4,6 +4,7 @@ mod args;
 mod baseline;
 mod commands;
 mod content;
+mod content_test;
 mod demo;
 mod evaluate;
 mod hunt;

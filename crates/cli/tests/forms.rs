@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 
 const SYSMON: &str = "Microsoft-Windows-Sysmon/Operational";
 const SID: &str = "S-1-5-21-1000-2000-3000-1105";
+const BOB: &str = "S-1-5-21-1000-2000-3000-1106";
 /// 2024-03-04T09:00:00Z
 const START: i64 = 1_709_542_800;
 
@@ -92,7 +93,7 @@ fn scene() -> (Vec<Event>, BTreeSet<(String, String)>) {
             ("SubjectUserName", "-"),
             ("SubjectDomainName", "-"),
             ("SubjectLogonId", "0x0"),
-            ("TargetUserSid", SID),
+            ("TargetUserSid", if user == "bob" { BOB } else { SID }),
             ("TargetUserName", user),
             ("TargetDomainName", "CORP"),
             ("TargetLogonId", "0x4b0ad"),

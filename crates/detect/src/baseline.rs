@@ -157,10 +157,7 @@ mod tests {
             detections: Vec::new(),
             asset_category: Some(category.to_owned()),
             asset_field: field.map(str::to_owned),
-            origin: Origin {
-                path: String::new(),
-                search_line: None,
-            },
+            origin: Origin::file(""),
         }
     }
 

@@ -150,6 +150,17 @@ pub struct ThreatField {
     pub kind: String,
 }
 
+/// A recorded attack over which a detection must fire.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordedAttack {
+    /// Name of the test.
+    pub name: String,
+    /// URLs or paths of its logs.
+    pub data: Vec<String>,
+    /// Why it can only be tested by hand, where content says so.
+    pub manual: Option<String>,
+}
+
 /// A search with metadata, as in ESCU's YAML.
 #[derive(Debug, Clone)]
 pub struct Detection {
@@ -191,6 +202,8 @@ pub struct Detection {
     pub how_to_implement: String,
     /// What else may look like it.
     pub known_false_positives: String,
+    /// Recorded attacks that content names as its tests.
+    pub recorded_attacks: Vec<RecordedAttack>,
     /// Where it was loaded from.
     pub origin: Origin,
 }

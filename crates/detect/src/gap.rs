@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crabwalk_events::EventType;
-use crabwalk_sources::collect::{Collected, Columns, Coverage, HOST};
+use crabwalk_sources::collect::{Collected, Coverage, HOST};
 use crabwalk_sources::pack::Texts;
-use crabwalk_spl::{Knowledge, Search};
+use crabwalk_spl::{Knowledge, Readers, Search};
 
 use crate::detection::Detection;
 
@@ -256,6 +256,7 @@ fn short_channel(channel: &str) -> &str {
     match lower.as_str() {
         "security" => "Security",
         "system" => "System",
+        "application" => "Application",
         "zeek:conn" => "Zeek conn",
         _ => channel,
     }
@@ -292,7 +293,8 @@ fn describe(types: &BTreeSet<EventType>) -> String {
     }
     let names: Vec<String> = types.iter().map(short_type).collect();
     let names = list(&names, MOST_NAMES, "or");
-    if what.is_empty() {
+    // Of many types the names say more than what some of them tell.
+    if what.is_empty() || types.len() > MOST_NAMES {
         format!("events of {names}")
     } else {
         format!("events of {} ({names})", what.join(" or "))
@@ -354,14 +356,16 @@ fn needs(
         .cloned();
     let likely: BTreeSet<EventType> = telling.chain(read).collect();
     let mut known = None;
+    let readers = Readers::new(knowledge);
     searches
         .iter()
         .map(|search| {
-            let demand = crabwalk_spl::demand(std::slice::from_ref(search), knowledge);
+            let reader = readers.of(search);
+            // Only correlations see what findings become; what those rest on has statements of its own.
             let needed = |candidates: &BTreeSet<EventType>| -> BTreeSet<EventType> {
                 candidates
                     .iter()
-                    .filter(|one| demand.columns(&one.channel, one.event_id) != Columns::None)
+                    .filter(|one| !one.channel.starts_with("stash:") && reader.reads(one))
                     .cloned()
                     .collect()
             };
@@ -408,18 +412,22 @@ fn statements(
     }
     let mut everywhere: BTreeMap<String, Blind> = BTreeMap::new();
     let mut by_host: BTreeMap<(String, String), Blind> = BTreeMap::new();
+    let mut special: (BTreeSet<EventType>, BTreeSet<String>) = Default::default();
     for (name, needed) in detections {
         let writers_of = |one: &EventType| writers.get(&lower(one));
         let present = |one: &EventType| writers_of(one).is_some_and(|hosts| !hosts.is_empty());
         let scope = |one: &EventType| fact(one).map_or(Scope::Some, |fact| fact.scope);
         if !needed.iter().any(present) {
-            let mut telling: BTreeSet<EventType> = needed
+            let telling: BTreeSet<EventType> = needed
                 .iter()
                 .filter(|one| scope(one) != Scope::Some)
                 .cloned()
                 .collect();
             if telling.is_empty() {
-                telling.clone_from(needed);
+                // Their absence says little: one statement for all of these is enough.
+                special.0.extend(needed.iter().cloned());
+                special.1.insert((*name).to_owned());
+                continue;
             }
             let entry = everywhere.entry(describe(&telling)).or_default();
             entry.advise(&telling);
@@ -471,6 +479,12 @@ fn statements(
             );
             entry.detections.insert((*name).to_owned());
         }
+    }
+    let (types, detections) = special;
+    if !detections.is_empty() {
+        let entry = everywhere.entry(describe(&types)).or_default();
+        entry.advise(&types);
+        entry.detections.extend(detections);
     }
     // Hosts that lack the same and hide the same share a statement, so that many hosts make one line.
     let mut merged: BTreeMap<(String, BTreeSet<String>), Blind> = BTreeMap::new();

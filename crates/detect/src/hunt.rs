@@ -7,7 +7,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crabwalk_events::Catalog;
 use crabwalk_sources::collect::{Collected, Columns, Coverage, Demand, TIME};
-use crabwalk_spl::{Diagnostic, Engine, EngineOptions, Knowledge, Results, Search, SearchError};
+use crabwalk_spl::{
+    Diagnostic, Engine, EngineOptions, Knowledge, Readers, Results, Search, SearchError,
+};
 use datafusion::arrow::array::{AsArray, BooleanArray};
 use datafusion::arrow::compute::filter_record_batch;
 use datafusion::arrow::datatypes::Int64Type;
@@ -270,6 +272,12 @@ impl Hunt {
         );
         let (late, early): (Vec<usize>, Vec<usize>) =
             (0..self.searches.len()).partition(|index| self.reads_risk(*index));
+        // Planning costs more than most searches do; of a small input most detections see nothing.
+        let readers = Readers::new(&self.knowledge);
+        let early: Vec<usize> = early
+            .into_iter()
+            .filter(|index| sees_events(&readers, &self.searches[*index], &catalog))
+            .collect();
         let run = |engine: &Engine, catalog: &Catalog, which: &[usize], threads: usize| {
             let searches: Vec<Search> = which
                 .iter()
@@ -424,6 +432,16 @@ impl Hunt {
     }
 }
 
+/// Whether a search can give rows: it reads events of a type that is there, or needs none.
+pub(crate) fn sees_events(readers: &Readers, search: &Search, catalog: &Catalog) -> bool {
+    let reader = readers.of(search);
+    !reader.needs_events()
+        || catalog
+            .tables()
+            .iter()
+            .any(|table| reader.reads(&table.event_type))
+}
+
 /// The detections that are meant by the filters; all that are enabled if there is no filter.
 fn choose(all: &[Arc<Detection>], filters: &[String]) -> Result<Vec<Arc<Detection>>, HuntError> {
     if filters.is_empty() {
@@ -500,12 +518,11 @@ pub fn most_alike<'n>(wanted: &str, names: impl Iterator<Item = &'n str>) -> Opt
 /// A search's error as a problem of the file it is in.
 pub(crate) fn search_problem(origin: &Origin, text: &str, error: &SearchError) -> ContentProblem {
     let at = error.diagnostics().first().map(|one| one.span.start);
+    let place = at.and_then(|at| origin.place(text, at as usize));
     ContentProblem {
         path: origin.path.clone(),
-        line: at
-            .and_then(|at| line_of(origin, text, at))
-            .or(origin.search_line),
-        column: None,
+        line: place.map(|(line, _)| line).or(origin.search_line),
+        column: place.map(|(_, column)| column),
         message: error.to_string(),
         fatal: true,
     }
@@ -518,23 +535,17 @@ pub(crate) fn search_warning(
     text: &str,
     warning: &Diagnostic,
 ) -> ContentProblem {
+    let place = origin.place(text, warning.span.start as usize);
     ContentProblem {
         path: origin.path.clone(),
-        line: line_of(origin, text, warning.span.start),
-        column: None,
+        line: place.map(|(line, _)| line).or(origin.search_line),
+        column: place.map(|(_, column)| column),
         message: match &warning.help {
             Some(help) => format!("{name}: {}; {help}", warning.message),
             None => format!("{name}: {}", warning.message),
         },
         fatal: false,
     }
-}
-
-/// The line of the file on which an offset of the search stands.
-fn line_of(origin: &Origin, text: &str, offset: u32) -> Option<usize> {
-    let before = text.as_bytes().get(..offset as usize)?;
-    let lines = before.iter().filter(|byte| **byte == b'\n').count();
-    origin.search_line.map(|first| first + lines)
 }
 
 /// One thread for every few thousand events: starting more costs more than it gains.

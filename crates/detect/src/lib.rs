@@ -5,17 +5,21 @@
 //! [`gaps`](gap::Gap) that say which detections could not see which hosts, and why.
 
 pub mod baseline;
+pub mod cases;
+pub mod check;
 pub mod content;
 pub mod detection;
 pub mod finding;
 pub mod gap;
 pub mod hunt;
+mod lint;
 mod message;
 pub mod query;
 pub mod risk;
 pub mod severity;
 pub mod sigma;
 
+pub use check::{CheckResult, Checked};
 pub use content::{Content, ContentProblem, Origin};
 pub use detection::{Baseline, Detection, DetectionType, RiskObjectKind, Status, Story};
 pub use finding::{Finding, RiskObject, Suppressed, ThreatObject};

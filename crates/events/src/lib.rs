@@ -13,5 +13,5 @@ pub mod model;
 pub use assets::{Assets, Entities};
 pub use catalog::{Catalog, EventRef, Table};
 pub use lookup::{LookupDefinition, LookupTable, MatchType};
-pub use mapping::{EventType, FieldMappings, TypePattern};
+pub use mapping::{EventType, FieldMappings, TypeMapping, TypePattern};
 pub use model::{DataModels, Node};

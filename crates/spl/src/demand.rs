@@ -11,7 +11,7 @@ use crate::knowledge::Knowledge;
 use crate::plan::needs::{Needs, sources};
 use crate::plan::{Reads, TypeInfos, reads};
 use crate::search::Search;
-use crate::syntax::ast::Pipeline;
+use crate::syntax::ast::{CommandKind, Pipeline, Simple};
 
 /// What the readers must decode so that these searches can run.
 ///
@@ -21,8 +21,7 @@ pub fn demand(searches: &[Search], knowledge: &Arc<Knowledge>) -> Box<dyn Demand
     let context = EvalContext { now: 0.0 };
     let wants = searches
         .iter()
-        .flat_map(|search| sources(search.pipeline(), knowledge))
-        .map(|(pipeline, needs)| Want { pipeline, needs })
+        .flat_map(|search| wants(search, knowledge))
         .collect();
     Box::new(SearchDemand {
         wants,
@@ -30,6 +29,117 @@ pub fn demand(searches: &[Search], knowledge: &Arc<Knowledge>) -> Box<dyn Demand
         types: TypeInfos::default(),
         context,
     })
+}
+
+/// Says which event types searches read. What is known of an event type is worked out once for all of them.
+pub struct Readers {
+    knowledge: Arc<Knowledge>,
+    types: TypeInfos,
+}
+
+impl Readers {
+    /// For searches that are run with this knowledge.
+    pub fn new(knowledge: &Arc<Knowledge>) -> Self {
+        Self {
+            knowledge: Arc::clone(knowledge),
+            types: TypeInfos::default(),
+        }
+    }
+
+    /// Looks into one search.
+    pub fn of(&self, search: &Search) -> Reader<'_> {
+        Reader {
+            wants: wants(search, &self.knowledge),
+            no_rows_from_nothing: no_rows_from_nothing(search.pipeline()),
+            readers: self,
+        }
+    }
+}
+
+/// Says which event types one search reads.
+pub struct Reader<'r> {
+    wants: Vec<Want>,
+    no_rows_from_nothing: bool,
+    readers: &'r Readers,
+}
+
+impl Reader<'_> {
+    /// Whether the search reads events of a type, going by its text and by what content knows of the type.
+    pub fn reads(&self, event_type: &EventType) -> bool {
+        let Readers { knowledge, types } = self.readers;
+        let info = types.of(event_type, knowledge);
+        let context = EvalContext { now: 0.0 };
+        self.wants.iter().any(|want| {
+            reads(&want.pipeline, &want.needs, &info, knowledge, &context) != Reads::Nothing
+        })
+    }
+
+    /// Whether the search surely gives no row where there is no event that it reads. `stats count` without `by` gives one
+    /// all the same, and so do rows from lookups.
+    pub fn needs_events(&self) -> bool {
+        self.no_rows_from_nothing
+    }
+}
+
+fn no_rows_from_nothing(pipeline: &Pipeline) -> bool {
+    let mut commands = pipeline.commands.iter();
+    let first = match commands.next().map(|command| &command.kind) {
+        Some(CommandKind::Search(_)) => true,
+        Some(CommandKind::Tstats(tstats)) => !tstats.by.is_empty(),
+        Some(CommandKind::From { kind, .. }) => kind == "datamodel",
+        _ => false,
+    };
+    first
+        && commands.all(|command| match &command.kind {
+            CommandKind::Stats(stats) => !stats.by.is_empty(),
+            CommandKind::Simple(simple, _) => matches!(
+                simple,
+                Simple::Extract
+                    | Simple::Fromjson
+                    | Simple::Iplocation
+                    | Simple::Makemv
+                    | Simple::Mvcombine
+                    | Simple::Nomv
+                    | Simple::Rare
+                    | Simple::Spath
+                    | Simple::Top
+                    | Simple::Xmlkv
+            ),
+            CommandKind::Bin(_)
+            | CommandKind::Convert(_)
+            | CommandKind::Dedup { .. }
+            | CommandKind::Eval(_)
+            | CommandKind::Eventstats(_)
+            | CommandKind::Fields { .. }
+            | CommandKind::Fillnull { .. }
+            | CommandKind::Foreach(_)
+            | CommandKind::Head(_)
+            | CommandKind::Join(_)
+            | CommandKind::Lookup(_)
+            | CommandKind::Map(_)
+            | CommandKind::Mvexpand { .. }
+            | CommandKind::Regex { .. }
+            | CommandKind::Rename(_)
+            | CommandKind::Replace(_)
+            | CommandKind::Reverse
+            | CommandKind::Rex(_)
+            | CommandKind::Search(_)
+            | CommandKind::Sort { .. }
+            | CommandKind::Streamstats(_)
+            | CommandKind::Table(_)
+            | CommandKind::Tail(_)
+            | CommandKind::Transaction(_)
+            | CommandKind::Where(_) => true,
+            // The rest adds rows of its own, writes a lookup, or is an error that is to be told.
+            _ => false,
+        })
+}
+
+fn wants(search: &Search, knowledge: &Knowledge) -> Vec<Want> {
+    sources(search.pipeline(), knowledge)
+        .into_iter()
+        .map(|(pipeline, needs)| Want { pipeline, needs })
+        .collect()
 }
 
 struct Want {

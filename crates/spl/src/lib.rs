@@ -18,7 +18,7 @@ mod search;
 pub mod syntax;
 pub mod value;
 
-pub use demand::demand;
+pub use demand::{Reader, Readers, demand};
 pub use engine::{Engine, EngineOptions, Results, Row};
 pub use knowledge::{Knowledge, Locations};
 pub use locations::{LocationFile, LocationFileError};

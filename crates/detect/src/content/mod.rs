@@ -22,6 +22,7 @@ use raw::Kind;
 /// What Crabwalk ships.
 #[derive(RustEmbed)]
 #[folder = "../../content/"]
+#[exclude = "tests/*"]
 #[allow_missing = true]
 struct Shipped;
 
@@ -37,9 +38,88 @@ pub struct Origin {
     pub path: String,
     /// Line on which the search begins, from 1, where there is a search.
     pub search_line: Option<usize>,
+    /// The search as the file writes it, from the first character behind its key, with the place of that character.
+    pub(crate) written: Option<Arc<Written>>,
+}
+
+/// A search as a file writes it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Written {
+    pub text: String,
+    pub line: usize,
+    pub column: usize,
 }
 
 impl Origin {
+    /// A place that has no search.
+    pub fn file(path: &str) -> Self {
+        Self {
+            path: path.to_owned(),
+            search_line: None,
+            written: None,
+        }
+    }
+
+    /// Line and column of the file, from 1, at which a byte of the search stands. YAML indents, folds and quotes what it
+    /// holds, but keeps every other character and its order: they are counted.
+    pub fn place(&self, search: &str, offset: usize) -> Option<(usize, usize)> {
+        let written = self.written.as_deref()?;
+        let before = search.get(..offset)?;
+        let mut left = before.chars().filter(|c| !c.is_whitespace()).count();
+        let start = written.text.trim_start();
+        let quote = start.chars().next().filter(|c| matches!(c, '\'' | '"'));
+        let block = start.starts_with(['|', '>']) && {
+            // `|` of a block stands alone on its line; that of a search does not.
+            let first = start.lines().next().unwrap_or_default();
+            first[1..]
+                .trim_end()
+                .chars()
+                .all(|c| matches!(c, '-' | '+') || c.is_ascii_digit())
+        };
+        let (mut line, mut column) = (written.line, written.column);
+        let mut head = true;
+        let mut characters = written.text.chars().peekable();
+        while let Some(c) = characters.next() {
+            let place = (line, column);
+            if c == '\n' {
+                line += 1;
+                column = 1;
+                if block {
+                    head = false;
+                }
+            } else {
+                column += 1;
+            }
+            if c.is_whitespace() || block && head {
+                continue;
+            }
+            if quote.is_some() && head {
+                head = false;
+                continue;
+            }
+            let doubled = quote == Some('\'') && c == '\'' && characters.peek() == Some(&'\'');
+            let escaped = quote == Some('"') && c == '\\';
+            if left == 0 {
+                return Some(place);
+            }
+            if escaped && matches!(characters.peek(), Some('n' | 't' | ' ' | '\n' | 'r')) {
+                if characters.next() == Some('\n') {
+                    line += 1;
+                    column = 1;
+                } else {
+                    column += 1;
+                }
+                continue;
+            }
+            if doubled || escaped {
+                characters.next();
+                column += 1;
+            }
+            left -= 1;
+        }
+        None
+    }
+
     /// Whether it is shipped with Crabwalk.
     pub fn is_builtin(&self) -> bool {
         self.path.starts_with(BUILT_IN)
@@ -107,6 +187,77 @@ pub struct Content {
     pub macros: BTreeMap<String, usize>,
 }
 
+/// The YAML files below a path with their text, those in folders of tests too.
+pub(crate) fn files_below(
+    path: &Path,
+    problems: &mut Vec<ContentProblem>,
+) -> Vec<(String, Vec<u8>)> {
+    let mut files = Vec::new();
+    collect(path, 0, false, &mut files, problems);
+    files
+        .into_iter()
+        .filter(|file| !file.path.to_lowercase().ends_with(".csv"))
+        .map(|file| (file.path, file.text))
+        .collect()
+}
+
+pub(crate) use raw::parse as parse_yaml;
+
+/// Finds the files of a directory, sorted, so that runs are alike. `content`: leave out folders that hold none.
+fn collect(
+    path: &Path,
+    depth: usize,
+    content: bool,
+    files: &mut Vec<File>,
+    problems: &mut Vec<ContentProblem>,
+) {
+    let shown = path.display().to_string();
+    let mut problem = |message: String| {
+        problems.push(ContentProblem {
+            path: shown.clone(),
+            line: None,
+            column: None,
+            message,
+            fatal: true,
+        });
+    };
+    let about = match std::fs::metadata(path) {
+        Ok(about) => about,
+        Err(error) => return problem(format!("cannot be read: {error}")),
+    };
+    if about.is_dir() {
+        let entries =
+            std::fs::read_dir(path).and_then(|entries| entries.collect::<Result<Vec<_>, _>>());
+        let mut entries = match entries {
+            Ok(entries) => entries,
+            Err(error) => return problem(format!("cannot be read: {error}")),
+        };
+        entries.sort_by_key(std::fs::DirEntry::file_name);
+        for entry in entries {
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            let hidden = name.starts_with('.');
+            // Links are not followed below the directory that was given: they may lead in circles.
+            let link = entry.file_type().is_ok_and(|kind| kind.is_symlink());
+            let directory = entry.file_type().is_ok_and(|kind| kind.is_dir());
+            let none = content && raw::IGNORED_FOLDERS.contains(&name.as_ref());
+            let skipped = directory && (none || depth >= MAX_DEPTH);
+            if hidden || link || skipped || !(directory || raw::is_content_name(&name)) {
+                continue;
+            }
+            collect(&entry.path(), depth + 1, content, files, problems);
+        }
+        return;
+    }
+    if about.len() > MAX_FILE {
+        return problem(format!("larger than {MAX_FILE} bytes: left out"));
+    }
+    match std::fs::read(path) {
+        Ok(text) => files.push(File { path: shown, text }),
+        Err(error) => problem(format!("cannot be read: {error}")),
+    }
+}
+
 /// A file of content in memory.
 struct File {
     path: String,
@@ -134,7 +285,7 @@ impl Content {
         }
         for path in paths {
             let mut files = Vec::new();
-            content.collect(path, 0, &mut files);
+            collect(path, 0, true, &mut files, &mut content.problems);
             if files.is_empty() && content.problems.iter().all(|p| Path::new(&p.path) != path) {
                 content.problem(
                     path.display().to_string(),
@@ -178,50 +329,6 @@ impl Content {
             message,
             fatal: true,
         });
-    }
-
-    /// Finds the files of a directory, sorted, so that runs are alike.
-    fn collect(&mut self, path: &Path, depth: usize, files: &mut Vec<File>) {
-        let shown = path.display().to_string();
-        let about = match std::fs::metadata(path) {
-            Ok(about) => about,
-            Err(error) => return self.problem(shown, None, format!("cannot be read: {error}")),
-        };
-        if about.is_dir() {
-            let entries =
-                std::fs::read_dir(path).and_then(|entries| entries.collect::<Result<Vec<_>, _>>());
-            let mut entries = match entries {
-                Ok(entries) => entries,
-                Err(error) => return self.problem(shown, None, format!("cannot be read: {error}")),
-            };
-            entries.sort_by_key(std::fs::DirEntry::file_name);
-            for entry in entries {
-                let name = entry.file_name();
-                let name = name.to_string_lossy();
-                let hidden = name.starts_with('.');
-                // Links are not followed below the directory that was given: they may lead in circles.
-                let link = entry.file_type().is_ok_and(|kind| kind.is_symlink());
-                let directory = entry.file_type().is_ok_and(|kind| kind.is_dir());
-                let skipped = directory
-                    && (raw::IGNORED_FOLDERS.contains(&name.as_ref()) || depth >= MAX_DEPTH);
-                if hidden || link || skipped || !(directory || raw::is_content_name(&name)) {
-                    continue;
-                }
-                self.collect(&entry.path(), depth + 1, files);
-            }
-            return;
-        }
-        if about.len() > MAX_FILE {
-            return self.problem(
-                shown,
-                None,
-                format!("larger than {MAX_FILE} bytes: left out"),
-            );
-        }
-        match std::fs::read(path) {
-            Ok(text) => files.push(File { path: shown, text }),
-            Err(error) => self.problem(shown, None, format!("cannot be read: {error}")),
-        }
     }
 
     fn add(&mut self, files: Vec<File>) {
@@ -282,7 +389,7 @@ impl Content {
             fatal: true,
         };
         match raw::kind(path, text) {
-            Kind::Ignored => {}
+            Kind::Ignored | Kind::Cases => {}
             Kind::Unknown => {
                 // What is no YAML at all has no keys to know it by.
                 raw::parse::<serde::de::IgnoredAny>(path, text)?;

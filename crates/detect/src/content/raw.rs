@@ -1,10 +1,14 @@
 //! The YAML of content, as its files give it.
 
+use std::sync::Arc;
+
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::{ContentProblem, Origin};
-use crate::detection::{self, DetectionType, RiskField, RiskObjectKind, Status, ThreatField};
+use super::{ContentProblem, Origin, Written};
+use crate::detection::{
+    self, DetectionType, RecordedAttack, RiskField, RiskObjectKind, Status, ThreatField,
+};
 use crate::risk::Throttling;
 
 /// Folders of public content that hold nothing for Crabwalk.
@@ -41,6 +45,8 @@ pub(super) enum Kind {
     RiskFactors,
     /// Tactics of techniques.
     Attack,
+    /// Tests of a detection, see [`crate::cases`].
+    Cases,
     /// Known, and nothing to load: data sources, investigations, deployments, configuration.
     Ignored,
     Unknown,
@@ -92,7 +98,9 @@ pub(super) fn kind(path: &str, text: &str) -> Kind {
             _ => Kind::Detection,
         };
     }
-    if has("sigma_logsources") {
+    if has("detection") && (has("fires") || has("quiet")) {
+        Kind::Cases
+    } else if has("sigma_logsources") {
         Kind::LogSources
     } else if has("risk_factors") {
         Kind::RiskFactors
@@ -123,7 +131,7 @@ pub(super) fn kind(path: &str, text: &str) -> Kind {
 }
 
 /// Parses one document.
-pub(super) fn parse<T: DeserializeOwned>(path: &str, text: &str) -> Result<T, ContentProblem> {
+pub(crate) fn parse<T: DeserializeOwned>(path: &str, text: &str) -> Result<T, ContentProblem> {
     serde_saphyr::from_str(text).map_err(|error| {
         let place = error.location().map(|place| {
             let number = |value: u64| usize::try_from(value).unwrap_or(usize::MAX);
@@ -232,10 +240,7 @@ impl Story {
             description: text(self.description),
             narrative: text(self.narrative),
             references: texts(self.references),
-            origin: Origin {
-                path: path.to_owned(),
-                search_line: None,
-            },
+            origin: Origin::file(path),
         }
     }
 }
@@ -267,6 +272,23 @@ pub(super) struct Search {
     rba: Option<Rba>,
     #[serde(default)]
     tags: Tags,
+    #[serde(default)]
+    tests: Option<Vec<Test>>,
+}
+
+/// A test as public content has it.
+#[derive(Debug, Deserialize)]
+struct Test {
+    #[serde(default)]
+    name: Option<Loose>,
+    #[serde(default)]
+    attack_data: Option<Vec<AttackData>>,
+}
+
+#[derive(Debug, Deserialize)]
+struct AttackData {
+    #[serde(default)]
+    data: Option<Loose>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -282,6 +304,7 @@ struct Tags {
     observable: Option<Vec<Observable>>,
     asset_category: Option<Loose>,
     asset_field: Option<Loose>,
+    manual_test: Option<Loose>,
     throttling: Option<RawThrottling>,
 }
 
@@ -341,6 +364,42 @@ fn search_line(text: &str) -> Option<usize> {
     Some(at + 1 + usize::from(block))
 }
 
+/// The search as the file writes it, up to the next key.
+fn written(text: &str) -> Option<Written> {
+    let mut line = 1;
+    let mut at = 0;
+    for one in text.split_inclusive('\n') {
+        if let Some(rest) = one.strip_prefix("search:") {
+            let start = at + one.len() - rest.len();
+            let behind = &text[start..];
+            let mut end = rest.len();
+            for next in behind[rest.len()..].split_inclusive('\n') {
+                // What stands at the left margin belongs to the next key.
+                if !next.starts_with([' ', '\t', '\n', '\r']) {
+                    break;
+                }
+                end += next.len();
+            }
+            return Some(Written {
+                text: behind[..end].to_owned(),
+                line,
+                column: "search:".len() + 1,
+            });
+        }
+        at += one.len();
+        line += 1;
+    }
+    None
+}
+
+fn origin(path: &str, whole: &str) -> Origin {
+    Origin {
+        path: path.to_owned(),
+        search_line: search_line(whole),
+        written: written(whole).map(Arc::new),
+    }
+}
+
 impl Search {
     pub(super) fn baseline(self, path: &str, whole: &str) -> detection::Baseline {
         let name = self.name.trim().to_owned();
@@ -354,10 +413,7 @@ impl Search {
             detections: texts(self.tags.detections),
             asset_category: optional(self.tags.asset_category),
             asset_field: optional(self.tags.asset_field),
-            origin: Origin {
-                path: path.to_owned(),
-                search_line: search_line(whole),
-            },
+            origin: origin(path, whole),
         }
     }
 
@@ -452,6 +508,23 @@ impl Search {
             .throttling
             .map(|one| Throttling::new(texts(one.fields), &text(one.period)))
             .transpose()?;
+        let manual = Some(text(self.tags.manual_test)).filter(|why| !why.is_empty());
+        let recorded_attacks = self
+            .tests
+            .unwrap_or_default()
+            .into_iter()
+            .map(|test| RecordedAttack {
+                name: text(test.name),
+                data: test
+                    .attack_data
+                    .unwrap_or_default()
+                    .into_iter()
+                    .map(|one| text(one.data))
+                    .filter(|data| !data.is_empty())
+                    .collect(),
+                manual: manual.clone(),
+            })
+            .collect();
         let highest = risk_fields.iter().map(|field| field.score).max();
         Ok(detection::Detection {
             id: or_name(text(self.id), &name),
@@ -468,14 +541,12 @@ impl Search {
             risk_score: given.or(highest).unwrap_or(0),
             risk_fields,
             threat_fields,
+            recorded_attacks,
             data_sources: texts(self.data_source),
             references: texts(self.references),
             how_to_implement: text(self.how_to_implement),
             known_false_positives: text(self.known_false_positives),
-            origin: Origin {
-                path: path.to_owned(),
-                search_line: search_line(whole),
-            },
+            origin: origin(path, whole),
             name,
         })
     }

@@ -884,10 +884,8 @@ fn describe(
         references: about.references.to_vec(),
         how_to_implement: String::new(),
         known_false_positives: about.falsepositives.join("; "),
-        origin: Origin {
-            path: path.to_owned(),
-            search_line: None,
-        },
+        recorded_attacks: Vec::new(),
+        origin: Origin::file(path),
     }
 }
 

@@ -1,0 +1,280 @@
+//! Whether detections can run: what is wrong with their searches, which fields they name in vain, and what in them most
+//! likely does not mean what its author meant.
+
+use std::sync::Arc;
+
+use crabwalk_events::{Assets, Catalog, EventType};
+use crabwalk_spl::syntax::ast::{AggregationArgument, CommandKind, SearchExpr, Span, Tstats};
+use crabwalk_spl::{Diagnostic, Engine, EngineOptions, Knowledge, Readers, Search};
+
+use crate::content::Content;
+use crate::detection::Detection;
+use crate::hunt::{HuntError, STACK};
+use crate::lint;
+
+/// What became of a detection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum CheckResult {
+    /// It runs.
+    Runs,
+    /// It runs, but it names a field that no known event type gives, or no known event type fits it.
+    RunsWithMissingFields,
+    /// It cannot run.
+    CannotRun,
+}
+
+impl CheckResult {
+    /// The name in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Runs => "runs",
+            Self::RunsWithMissingFields => "runs-with-missing-fields",
+            Self::CannotRun => "cannot-run",
+        }
+    }
+}
+
+/// One thing to say about a search.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reason {
+    /// What.
+    pub message: String,
+    /// Line of the file, from 1, where known.
+    pub line: Option<usize>,
+    /// Column of the file in characters, from 1, where known.
+    pub column: Option<usize>,
+    /// The same for people: the text of the search with a caret below the place.
+    pub shown: String,
+}
+
+/// A detection and what there is to say about it.
+#[derive(Debug, Clone)]
+pub struct Checked {
+    /// The detection.
+    pub detection: Arc<Detection>,
+    /// Whether it runs.
+    pub result: CheckResult,
+    /// Why it does not run, or which fields it names in vain.
+    pub reasons: Vec<Reason>,
+    /// What in it most likely is not meant so.
+    pub lints: Vec<Reason>,
+}
+
+/// Looks at the detections for which `wanted` holds, in the order of their names.
+///
+/// # Errors
+/// If the machine gives no thread.
+pub fn check(
+    content: &Content,
+    wanted: &dyn Fn(&Detection) -> bool,
+) -> Result<Vec<Checked>, HuntError> {
+    let knowledge = Arc::new(content.knowledge.clone());
+    let chosen: Vec<Arc<Detection>> = content
+        .detections
+        .iter()
+        .filter(|one| wanted(one))
+        .cloned()
+        .collect();
+    // Plans nest as deep as searches do, so they are made on a thread with a large stack.
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new()
+            .stack_size(STACK)
+            .spawn_scoped(scope, || check_all(chosen, &knowledge))?;
+        thread
+            .join()
+            .map_err(|_| HuntError::Thread(std::io::Error::other("a thread ended early")))
+    })
+}
+
+fn check_all(detections: Vec<Arc<Detection>>, knowledge: &Arc<Knowledge>) -> Vec<Checked> {
+    let engine = Engine::new(
+        Arc::new(Catalog::default()),
+        Arc::clone(knowledge),
+        EngineOptions {
+            now: 0.0,
+            threads: 1,
+        },
+    );
+    let readers = Readers::new(knowledge);
+    let known: Vec<EventType> = knowledge.mappings.known_types().into_iter().collect();
+    detections
+        .into_iter()
+        .map(|detection| check_one(detection, &engine, &readers, &known, knowledge))
+        .collect()
+}
+
+fn check_one(
+    detection: Arc<Detection>,
+    engine: &Engine,
+    readers: &Readers,
+    known: &[EventType],
+    knowledge: &Knowledge,
+) -> Checked {
+    let reason = |one: &Diagnostic| reason(&detection, one);
+    let planned = Search::parse(&detection.name, &detection.search, knowledge)
+        .and_then(|search| engine.check(&search).map(|warnings| (search, warnings)));
+    let (search, warnings) = match planned {
+        Ok(planned) => planned,
+        Err(error) => {
+            let reasons = error.diagnostics().iter().map(reason).collect();
+            return Checked {
+                detection: Arc::clone(&detection),
+                result: CheckResult::CannotRun,
+                reasons,
+                lints: Vec::new(),
+            };
+        }
+    };
+    let (mut missing, mut lints): (Vec<Diagnostic>, Vec<Diagnostic>) =
+        warnings.into_iter().partition(names_missing_field);
+    let reader = readers.of(&search);
+    let read: Vec<&EventType> = known.iter().filter(|one| reader.reads(one)).collect();
+    if read.is_empty() && reader.needs_events() {
+        let span = search.pipeline().commands[0].span;
+        missing.insert(
+            0,
+            Diagnostic::new("no event type that is known fits this search", span),
+        );
+    }
+    for pipeline in lint::pipelines(search.pipeline()) {
+        for command in &pipeline.commands {
+            if let CommandKind::Tstats(tstats) = &command.kind {
+                missing.extend(fields_in_vain(tstats, known, knowledge));
+            }
+        }
+    }
+    missing.sort_by_key(|one| (one.span.start, one.message.clone()));
+    missing.dedup_by(|a, b| a.message == b.message);
+    // Only correlations see what findings become, whatever else the text would fit.
+    let of_logs: Vec<&EventType> = read
+        .into_iter()
+        .filter(|one| !one.channel.starts_with("stash:"))
+        .collect();
+    lints.extend(lint::lint(&search, &of_logs, knowledge));
+    lints.sort_by_key(|one| one.span.start);
+    Checked {
+        result: if missing.is_empty() {
+            CheckResult::Runs
+        } else {
+            CheckResult::RunsWithMissingFields
+        },
+        reasons: missing.iter().map(reason).collect(),
+        lints: lints.iter().map(reason).collect(),
+        detection: Arc::clone(&detection),
+    }
+}
+
+/// Whether a warning of the planner is about a field that no event has.
+fn names_missing_field(warning: &Diagnostic) -> bool {
+    warning.message.contains("has a field `") || warning.message.contains("has no field `")
+}
+
+fn reason(detection: &Detection, one: &Diagnostic) -> Reason {
+    let place = detection
+        .origin
+        .place(&detection.search, one.span.start as usize);
+    Reason {
+        message: match &one.help {
+            Some(help) => format!("{}; {help}", one.message),
+            None => one.message.clone(),
+        },
+        line: place.map(|(line, _)| line).or(detection.origin.search_line),
+        column: place.map(|(_, column)| column),
+        shown: crabwalk_spl::syntax::render(
+            std::slice::from_ref(one),
+            &detection.search,
+            &detection.origin.path,
+        ),
+    }
+}
+
+/// The fields of a node that a search names and that no event type of the node gives.
+fn fields_in_vain(tstats: &Tstats, known: &[EventType], knowledge: &Knowledge) -> Vec<Diagnostic> {
+    let Some(node) = tstats
+        .datamodel
+        .as_ref()
+        .and_then(|name| knowledge.models.node(&name.text))
+    else {
+        return Vec::new();
+    };
+    let members: Vec<_> = known
+        .iter()
+        .filter(|one| {
+            node.members
+                .iter()
+                .flat_map(|member| &member.types)
+                .any(|pattern| pattern.matches(&one.channel, one.event_id))
+        })
+        .map(|one| knowledge.mappings.of(&one.channel, one.event_id))
+        .collect();
+    if members.is_empty() {
+        return Vec::new();
+    }
+    let own = |name: &str| -> String {
+        match name.split_once('.') {
+            Some((first, rest)) if first == node.name || node.children.contains_key(first) => {
+                rest.to_owned()
+            }
+            _ => name.to_owned(),
+        }
+    };
+    let gives = |field: &str| {
+        members
+            .iter()
+            .any(|mapping| mapping.alias(field).is_some() || mapping.has_event_data(field))
+    };
+    let mut named: Vec<(String, Span)> = Vec::new();
+    if let Some(filter) = &tstats.filter {
+        filter_fields(filter, &mut named);
+    }
+    for field in &tstats.by {
+        named.push((field.field.text.clone(), field.field.span));
+    }
+    for aggregation in &tstats.aggregations {
+        if let Some(AggregationArgument::Field(name)) = &aggregation.argument {
+            named.push((name.text.clone(), name.span));
+        }
+    }
+    named
+        .into_iter()
+        .map(|(name, span)| (own(&name), span))
+        .filter(|(field, _)| {
+            const ALWAYS: [&str; 7] = [
+                "_time",
+                "host",
+                "source",
+                "sourcetype",
+                "nodename",
+                "index",
+                "tag",
+            ];
+            !field.contains('*')
+                && !ALWAYS.contains(&field.as_str())
+                && node.fields.contains(field)
+                && Assets::split_field(field).is_none()
+                && !gives(field)
+        })
+        .map(|(field, span)| {
+            Diagnostic::new(
+                format!(
+                    "no event type of {}.{} that is known gives the field `{field}`",
+                    node.model, node.name
+                ),
+                span,
+            )
+        })
+        .collect()
+}
+
+fn filter_fields(expr: &SearchExpr, named: &mut Vec<(String, Span)>) {
+    match expr {
+        SearchExpr::And(all) | SearchExpr::Or(all) => {
+            all.iter().for_each(|one| filter_fields(one, named));
+        }
+        SearchExpr::Not(one) => filter_fields(one, named),
+        SearchExpr::Compare { field, .. } | SearchExpr::In { field, .. } => {
+            named.push((field.text.clone(), field.span));
+        }
+        SearchExpr::Term(_) | SearchExpr::Subsearch(_) => {}
+    }
+}

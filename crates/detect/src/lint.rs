@@ -1,0 +1,633 @@
+//! What in a search most likely does not mean what its author meant. Only what bites is told: each lint names the rows that are
+//! lost or found by mistake.
+
+use std::collections::BTreeSet;
+
+use crabwalk_events::{EventType, TypeMapping};
+use crabwalk_spl::syntax::ast::{
+    BinaryOp, CommandKind, CompareOp, Expr, ExprKind, Pipeline, SearchExpr, Span, Stats,
+};
+use crabwalk_spl::syntax::parse_expr;
+use crabwalk_spl::{Diagnostic, Knowledge, Search};
+
+/// Fields whose values come in upper and lower case, as whoever typed them or as the version of Windows has it.
+const VARYING_CASE: [&str; 62] = [
+    "AccountName",
+    "ClientName",
+    "CommandLine",
+    "Computer",
+    "ComputerName",
+    "Details",
+    "Image",
+    "ImageLoaded",
+    "ImagePath",
+    "NewProcessName",
+    "OriginalFileName",
+    "ParentCommandLine",
+    "ParentImage",
+    "ParentProcessName",
+    "PipeName",
+    "Process_Command_Line",
+    "ProcessName",
+    "QueryName",
+    "RelativeTargetName",
+    "ScriptBlockText",
+    "ServiceFileName",
+    "ServiceName",
+    "ShareName",
+    "SubjectDomainName",
+    "SubjectUserName",
+    "TargetDomainName",
+    "TargetFilename",
+    "TargetObject",
+    "TargetServerName",
+    "TargetUserName",
+    "TaskContent",
+    "TaskName",
+    "WorkstationName",
+    "dest",
+    "dest_nt_host",
+    "dvc",
+    "file_name",
+    "file_path",
+    "host",
+    "original_file_name",
+    "parent_process",
+    "parent_process_name",
+    "parent_process_path",
+    "pipe_name",
+    "process",
+    "process_name",
+    "process_path",
+    "query",
+    "registry_key_name",
+    "registry_path",
+    "registry_value_data",
+    "registry_value_name",
+    "service",
+    "service_name",
+    "service_path",
+    "share",
+    "share_name",
+    "src",
+    "src_nt_host",
+    "src_user",
+    "user",
+    "user_nt_domain",
+];
+
+/// The pipelines of a search: itself and its subsearches.
+pub(crate) fn pipelines(pipeline: &Pipeline) -> Vec<&Pipeline> {
+    fn clause<'p>(expr: &'p SearchExpr, found: &mut Vec<&'p Pipeline>) {
+        match expr {
+            SearchExpr::And(all) | SearchExpr::Or(all) => {
+                all.iter().for_each(|one| clause(one, found));
+            }
+            SearchExpr::Not(one) => clause(one, found),
+            SearchExpr::Subsearch(inner) => add(inner, found),
+            _ => {}
+        }
+    }
+    fn add<'p>(pipeline: &'p Pipeline, found: &mut Vec<&'p Pipeline>) {
+        found.push(pipeline);
+        for command in &pipeline.commands {
+            match &command.kind {
+                CommandKind::Search(expr) => clause(expr, found),
+                CommandKind::Tstats(tstats) => {
+                    if let Some(filter) = &tstats.filter {
+                        clause(filter, found);
+                    }
+                }
+                CommandKind::Join(join) => add(&join.subsearch, found),
+                CommandKind::Append(inner) | CommandKind::Appendpipe(inner) => add(inner, found),
+                CommandKind::Union(all) => all.iter().for_each(|one| add(one, found)),
+                _ => {}
+            }
+        }
+    }
+    let mut found = Vec::new();
+    add(pipeline, &mut found);
+    found
+}
+
+/// What is to be said of a search that reads these event types, of those that are known.
+pub(crate) fn lint(search: &Search, read: &[&EventType], knowledge: &Knowledge) -> Vec<Diagnostic> {
+    let mut found = Vec::new();
+    null_groups(search, read, knowledge, &mut found);
+    for pipeline in pipelines(search.pipeline()) {
+        let mut made: BTreeSet<&str> = BTreeSet::new();
+        for command in &pipeline.commands {
+            match &command.kind {
+                CommandKind::Search(expr) => precedence_in_clause(expr, search.text(), &mut found),
+                CommandKind::Tstats(tstats) => {
+                    if let Some(filter) = &tstats.filter {
+                        precedence_in_clause(filter, search.text(), &mut found);
+                    }
+                }
+                CommandKind::Where(expr) => {
+                    precedence_in_where(expr, search.text(), &mut found);
+                    compared_by_case(expr, &made, &mut found);
+                }
+                CommandKind::Eval(assignments) => {
+                    made.extend(assignments.iter().map(|(name, _)| name.text.as_str()));
+                }
+                CommandKind::Rename(pairs) => {
+                    made.extend(
+                        pairs
+                            .iter()
+                            .filter(|(from, _)| made.contains(from.text.as_str()))
+                            .map(|(_, to)| to.text.as_str())
+                            .collect::<Vec<_>>(),
+                    );
+                }
+                _ => {}
+            }
+        }
+    }
+    found.dedup_by(|a, b| a.span == b.span && a.message == b.message);
+    found
+}
+
+// ---- Groups that may be null ----------------------------------------------------------------------------------------
+
+/// `stats … by field` drops the rows without that field.
+fn null_groups(
+    search: &Search,
+    read: &[&EventType],
+    knowledge: &Knowledge,
+    found: &mut Vec<Diagnostic>,
+) {
+    let mut commands = search.pipeline().commands.iter();
+    let Some(CommandKind::Search(first)) = commands.next().map(|one| &one.kind) else {
+        return;
+    };
+    // Fields that have a value here, or of which nothing is known any more.
+    let mut present: BTreeSet<String> = BTreeSet::new();
+    asked_for(first, &mut present);
+    for command in commands {
+        match &command.kind {
+            CommandKind::Search(expr) => asked_for(expr, &mut present),
+            CommandKind::Where(expr) => fields_of(expr, &mut present),
+            CommandKind::Eval(assignments) => {
+                present.extend(assignments.iter().map(|(name, _)| name.text.clone()));
+            }
+            CommandKind::Rename(pairs) => {
+                present.extend(pairs.iter().map(|(_, to)| to.text.clone()));
+            }
+            CommandKind::Fillnull { fields, .. } if fields.is_empty() => return,
+            CommandKind::Fillnull { fields, .. } => {
+                present.extend(fields.iter().map(|name| name.text.clone()));
+            }
+            CommandKind::Bin(bin) => {
+                present.extend(bin.output.iter().map(|name| name.text.clone()));
+            }
+            CommandKind::Convert(_)
+            | CommandKind::Fields { .. }
+            | CommandKind::Table(_)
+            | CommandKind::Sort { .. }
+            | CommandKind::Dedup { .. }
+            | CommandKind::Eventstats(_)
+            | CommandKind::Streamstats(_)
+            | CommandKind::Regex { .. } => {}
+            CommandKind::Stats(stats) => {
+                groups(stats, &present, read, knowledge, found);
+                return;
+            }
+            // Fields may come from anywhere.
+            _ => return,
+        }
+    }
+}
+
+fn groups(
+    stats: &Stats,
+    present: &BTreeSet<String>,
+    read: &[&EventType],
+    knowledge: &Knowledge,
+    found: &mut Vec<Diagnostic>,
+) {
+    const ALWAYS: [&str; 12] = [
+        "_time",
+        "host",
+        "source",
+        "sourcetype",
+        "index",
+        "EventCode",
+        "EventID",
+        "Channel",
+        "Computer",
+        "ComputerName",
+        "dest",
+        "signature_id",
+    ];
+    for by in &stats.by {
+        let name = by.field.text.as_str();
+        if name.contains('*') || ALWAYS.contains(&name) || present.contains(name) {
+            continue;
+        }
+        let (mut without, mut sometimes, mut with) = (Vec::new(), Vec::new(), 0);
+        for event_type in read {
+            let mapping = knowledge
+                .mappings
+                .of(&event_type.channel, event_type.event_id);
+            match gives(&mapping, name, 0) {
+                Gives::Never => without.push(event_type.to_string()),
+                Gives::Sometimes => sometimes.push(event_type.to_string()),
+                Gives::Always => with += 1,
+            }
+        }
+        // A field that none has is told as such.
+        if with + sometimes.len() == 0 || without.len() + sometimes.len() == 0 {
+            continue;
+        }
+        let mut why = Vec::new();
+        if !without.is_empty() {
+            why.push(format!("events of {} have no such field", list(&without)));
+        }
+        if !sometimes.is_empty() {
+            why.push(format!("it may be empty in {}", list(&sometimes)));
+        }
+        found.push(
+            Diagnostic::new(
+                format!("`stats` drops rows without `{name}`: {}", why.join("; ")),
+                by.field.span,
+            )
+            .with_help(format!("put `fillnull value=\"unknown\" {name}` before it")),
+        );
+    }
+}
+
+fn list(names: &[String]) -> String {
+    const MOST: usize = 3;
+    if names.len() <= MOST {
+        names.join(", ")
+    } else {
+        format!(
+            "{} and {} more",
+            names[..MOST].join(", "),
+            names.len() - MOST
+        )
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Gives {
+    Never,
+    Sometimes,
+    Always,
+}
+
+/// Whether events of a type have a field, by their mapping.
+fn gives(mapping: &TypeMapping, name: &str, depth: usize) -> Gives {
+    if mapping.has_event_data(name) {
+        return Gives::Always;
+    }
+    let Some(expr) = mapping.alias(name).and_then(|text| parse_expr(text).ok()) else {
+        return Gives::Never;
+    };
+    if depth < 8 && may_be_null(&expr, mapping, depth) {
+        Gives::Sometimes
+    } else {
+        Gives::Always
+    }
+}
+
+fn may_be_null(expr: &Expr, mapping: &TypeMapping, depth: usize) -> bool {
+    let null = |expr: &Expr| may_be_null(expr, mapping, depth + 1);
+    match &expr.kind {
+        ExprKind::Null => true,
+        ExprKind::Field(name) => {
+            !mapping.has_event_data(name)
+                && mapping.alias(name).is_some()
+                && gives(mapping, name, depth + 1) == Gives::Sometimes
+        }
+        ExprKind::Call { name, args, .. } => match name.as_str() {
+            "dash_to_null" | "ip_normalise" => true,
+            "coalesce" => args.iter().all(null),
+            "if" => args.iter().skip(1).any(null),
+            "case" => {
+                let complete = args.chunks(2).any(|pair| {
+                    matches!(
+                        pair.first().map(|one| &one.kind),
+                        Some(ExprKind::Bool(true))
+                    ) || matches!(pair.first().map(|one| &one.kind),
+                        Some(ExprKind::Call { name, .. }) if name == "true")
+                });
+                !complete || args.iter().skip(1).step_by(2).any(null)
+            }
+            _ => args.iter().any(null),
+        },
+        _ => false,
+    }
+}
+
+/// The fields that events must have to pass a search clause.
+fn asked_for(expr: &SearchExpr, present: &mut BTreeSet<String>) {
+    match expr {
+        SearchExpr::And(all) => all.iter().for_each(|one| asked_for(one, present)),
+        SearchExpr::Or(all) => {
+            // What every alternative asks for.
+            let mut common: Option<BTreeSet<String>> = None;
+            for one in all {
+                let mut own = BTreeSet::new();
+                asked_for(one, &mut own);
+                common = Some(match common {
+                    None => own,
+                    Some(common) => common.intersection(&own).cloned().collect(),
+                });
+            }
+            present.extend(common.unwrap_or_default());
+        }
+        SearchExpr::Compare { field, .. } | SearchExpr::In { field, .. } => {
+            present.insert(field.text.clone());
+        }
+        SearchExpr::Not(_) | SearchExpr::Term(_) | SearchExpr::Subsearch(_) => {}
+    }
+}
+
+fn fields_of(expr: &Expr, names: &mut BTreeSet<String>) {
+    match &expr.kind {
+        ExprKind::Field(name) => {
+            names.insert(name.clone());
+        }
+        ExprKind::Negate(one) | ExprKind::Not(one) => fields_of(one, names),
+        ExprKind::Binary { left, right, .. } => {
+            fields_of(left, names);
+            fields_of(right, names);
+        }
+        ExprKind::In { value, list } => {
+            fields_of(value, names);
+            list.iter().for_each(|one| fields_of(one, names));
+        }
+        ExprKind::Call { args, .. } => args.iter().for_each(|one| fields_of(one, names)),
+        _ => {}
+    }
+}
+
+// ---- OR and AND --------------------------------------------------------------------------------------------------------
+
+/// The text that a clause covers, from its first to its last word.
+fn clause_span(expr: &SearchExpr) -> Option<Span> {
+    match expr {
+        SearchExpr::And(all) | SearchExpr::Or(all) => {
+            all.iter().filter_map(clause_span).reduce(|a, b| a.to(b))
+        }
+        SearchExpr::Not(one) => clause_span(one),
+        SearchExpr::Compare { field, value, .. } => Some(field.span.to(value.span)),
+        SearchExpr::In { field, values } => Some(
+            values
+                .iter()
+                .fold(field.span, |span, value| span.to(value.span)),
+        ),
+        SearchExpr::Term(value) => Some(value.span),
+        SearchExpr::Subsearch(inner) => Some(inner.span),
+    }
+}
+
+/// Whether a span stands alone in its brackets.
+fn bracketed(text: &str, span: Span) -> bool {
+    let before = text.get(..span.start as usize).unwrap_or_default();
+    let after = text.get(span.end as usize..).unwrap_or_default();
+    before.trim_end().ends_with('(') && after.trim_start().starts_with([')', '"'])
+}
+
+/// In search clauses OR binds tighter than AND: `a=1 b=2 OR c=3` is `a=1 (b=2 OR c=3)`, which surprises those who know other
+/// languages. Where all alternatives are about one field the meaning is plain.
+fn precedence_in_clause(expr: &SearchExpr, text: &str, found: &mut Vec<Diagnostic>) {
+    match expr {
+        SearchExpr::And(all) => {
+            for one in all {
+                if let SearchExpr::Or(alternatives) = one
+                    && let Some(span) = clause_span(one)
+                    // What a macro brings is a unit in its author's eyes.
+                    && text.get(span.start as usize..).is_some_and(|rest| !rest.starts_with('`'))
+                    && text.get(span.start as usize..span.end as usize).is_some_and(|own| {
+                        own.to_uppercase().contains(" OR ") || own.to_uppercase().contains("\nOR ")
+                    })
+                    && !bracketed(text, span)
+                    && !same_field(alternatives)
+                {
+                    found.push(
+                        Diagnostic::new(
+                            "OR binds tighter than AND here: only these alternatives are joined, and what stands beside them must hold as well",
+                            span,
+                        )
+                        .with_help("put brackets around what belongs together"),
+                    );
+                }
+                precedence_in_clause(one, text, found);
+            }
+        }
+        SearchExpr::Or(all) => all
+            .iter()
+            .for_each(|one| precedence_in_clause(one, text, found)),
+        SearchExpr::Not(one) => precedence_in_clause(one, text, found),
+        _ => {}
+    }
+}
+
+fn same_field(alternatives: &[SearchExpr]) -> bool {
+    fn name(expr: &SearchExpr) -> Option<&str> {
+        match expr {
+            SearchExpr::Compare { field, .. } | SearchExpr::In { field, .. } => Some(&field.text),
+            SearchExpr::Not(one) => name(one),
+            SearchExpr::Term(_) => Some(""),
+            SearchExpr::Or(all) => {
+                let first = name(all.first()?)?;
+                same_field(all).then_some(first)
+            }
+            _ => None,
+        }
+    }
+    let Some(first) = alternatives.first().and_then(name) else {
+        return false;
+    };
+    alternatives.iter().all(|one| name(one) == Some(first))
+}
+
+/// In `where`, AND binds tighter than OR, unlike in search clauses. `x=1 OR x=2 AND y=3` accepts every `x=1`: alternatives of one
+/// field with a condition behind the last are most often meant to share it.
+fn precedence_in_where(expr: &Expr, text: &str, found: &mut Vec<Diagnostic>) {
+    match &expr.kind {
+        ExprKind::Binary {
+            op: BinaryOp::Or,
+            left,
+            right,
+        } => {
+            for (alone, joined, end) in [(left, right, false), (right, left, true)] {
+                if let ExprKind::Binary {
+                    op: BinaryOp::And,
+                    left: first,
+                    right: last,
+                } = &joined.kind
+                {
+                    let near = if end { last } else { first };
+                    if compared_field(last_or(alone)).is_some()
+                        && compared_field(last_or(alone)) == compared_field(near)
+                        && !bracketed(text, joined.span)
+                    {
+                        found.push(
+                            Diagnostic::new(
+                                "AND binds tighter than OR in `where`: the condition joined by AND holds for one alternative only",
+                                joined.span,
+                            )
+                            .with_help("put brackets around the alternatives, or around the AND if it is meant so"),
+                        );
+                    }
+                }
+                precedence_in_where(alone, text, found);
+            }
+        }
+        ExprKind::Binary { left, right, .. } => {
+            precedence_in_where(left, text, found);
+            precedence_in_where(right, text, found);
+        }
+        ExprKind::Not(one) => precedence_in_where(one, text, found),
+        _ => {}
+    }
+}
+
+/// Of `a OR b` the part nearest to what follows.
+fn last_or(expr: &Expr) -> &Expr {
+    match &expr.kind {
+        ExprKind::Binary {
+            op: BinaryOp::Or,
+            right,
+            ..
+        } => last_or(right),
+        _ => expr,
+    }
+}
+
+fn compared_field(expr: &Expr) -> Option<&str> {
+    match &expr.kind {
+        ExprKind::Binary {
+            op: BinaryOp::Compare(CompareOp::Eq),
+            left,
+            ..
+        } => match &left.kind {
+            ExprKind::Field(name) => Some(name),
+            _ => None,
+        },
+        ExprKind::Call { name, args, .. } if name == "like" || name == "match" => {
+            match &args.first()?.kind {
+                ExprKind::Field(name) => Some(name),
+                _ => None,
+            }
+        }
+        _ => None,
+    }
+}
+
+// ---- Case -----------------------------------------------------------------------------------------------------------------
+
+/// `where` compares text exactly. `made` are the fields that the search itself has made: their case is known.
+fn compared_by_case(expr: &Expr, made: &BTreeSet<&str>, found: &mut Vec<Diagnostic>) {
+    let varying = |expr: &Expr| match &expr.kind {
+        ExprKind::Field(name)
+            if VARYING_CASE.contains(&name.as_str()) && !made.contains(name.as_str()) =>
+        {
+            Some(name.clone())
+        }
+        _ => None,
+    };
+    let letters = |text: &str| text.chars().any(char::is_alphabetic);
+    let text = |expr: &Expr| match &expr.kind {
+        // What searches write themselves is no text of events.
+        ExprKind::Text(text) if letters(text) && !matches!(text.as_str(), "unknown" | "null") => {
+            Some(text.clone())
+        }
+        _ => None,
+    };
+    let mut tell = |name: &str, span: Span, help: String| {
+        found.push(
+            Diagnostic::new(
+                format!("this compares `{name}` exactly, but its case varies from event to event"),
+                span,
+            )
+            .with_help(help),
+        );
+    };
+    match &expr.kind {
+        ExprKind::Binary {
+            op: BinaryOp::Compare(CompareOp::Eq | CompareOp::Ne),
+            left,
+            right,
+        } => {
+            let name = match (varying(left), varying(right)) {
+                (Some(name), _) if text(right).is_some() => Some(name),
+                (_, Some(name)) if text(left).is_some() => Some(name),
+                _ => None,
+            };
+            if let Some(name) = name {
+                let help = format!("compare `lower({name})` with small letters, or use `search`");
+                tell(&name, expr.span, help);
+            }
+        }
+        ExprKind::In { value, list } => {
+            if let Some(name) = varying(value)
+                && list.iter().any(|one| text(one).is_some())
+            {
+                tell(
+                    &name,
+                    value.span,
+                    format!("write `lower({name}) IN (…)` with small letters, or use `search`"),
+                );
+            }
+        }
+        ExprKind::Call {
+            name: function,
+            args,
+            ..
+        } if function == "match" || function == "like" => {
+            if let [value, pattern] = args.as_slice()
+                && let (Some(name), Some(pattern)) = (varying(value), text(pattern))
+                && !pattern.starts_with("(?i")
+                && fixed_letters(&pattern, function == "match")
+            {
+                let help = if function == "match" {
+                    "begin the pattern with (?i)".to_owned()
+                } else {
+                    format!("write `like(lower({name}), …)` with small letters")
+                };
+                tell(&name, expr.span, help);
+            }
+        }
+        ExprKind::Call { args, .. } => {
+            for one in args {
+                compared_by_case(one, made, found);
+            }
+        }
+        ExprKind::Binary { left, right, .. } => {
+            compared_by_case(left, made, found);
+            compared_by_case(right, made, found);
+        }
+        ExprKind::Not(one) | ExprKind::Negate(one) => compared_by_case(one, made, found),
+        _ => {}
+    }
+}
+
+/// Whether a pattern names letters: not only classes such as `\d`, `\w` and `[a-zA-Z]`.
+fn fixed_letters(pattern: &str, regex: bool) -> bool {
+    if !regex {
+        return true;
+    }
+    let mut characters = pattern.chars();
+    let mut class = false;
+    while let Some(c) = characters.next() {
+        match c {
+            '\\' => {
+                // An escape; of `\x41` and the like nothing is claimed.
+                characters.next();
+            }
+            '[' => class = true,
+            ']' => class = false,
+            c if c.is_alphabetic() && !class => return true,
+            _ => {}
+        }
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests;
