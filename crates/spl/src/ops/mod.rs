@@ -5,6 +5,7 @@ pub(crate) mod documents;
 pub(crate) mod extract;
 pub(crate) mod order;
 pub(crate) mod refs;
+pub(crate) mod tables;
 pub(crate) mod units;
 
 use std::borrow::Cow;

@@ -15,7 +15,7 @@ use super::stage::Staged;
 use super::{Order, Planner, Result, Rows, at, cast_to, coalesce, column, diagnostic, text};
 use crate::expr::{Fields, Typed, plan_aggregate};
 use crate::ops::{Answer, bins, call};
-use crate::syntax::ast::{Aggregation, Arguments, BinSpan, Chart, Name, Span, TimeSpan, TimeUnit};
+use crate::syntax::ast::{Aggregation, Arguments, BinSpan, Chart, Name, Span};
 use crate::value::{format_number, number_of};
 
 /// More buckets of time than these are not made.
@@ -165,6 +165,9 @@ impl Planner<'_> {
             if let Some(value) = rows.field(&name) {
                 let binned = match width {
                     BinSpan::Number(width) if name != "_time" => bins::number_bin(value, width),
+                    BinSpan::Log { coefficient, base } if name != "_time" => {
+                        bins::log_bin(value, coefficient, base)
+                    }
                     width => super::bin::time_bin(value, width, span)?,
                 };
                 rows = at(span, rows.set(vec![(name, binned)]))?;
@@ -263,23 +266,7 @@ impl Planner<'_> {
                 .unwrap_or(0.0)
         };
         let length = number("last") - number("first");
-        let spans: [(u64, TimeUnit, f64); 10] = [
-            (1, TimeUnit::Second, 1.0),
-            (5, TimeUnit::Second, 5.0),
-            (10, TimeUnit::Second, 10.0),
-            (30, TimeUnit::Second, 30.0),
-            (1, TimeUnit::Minute, 60.0),
-            (5, TimeUnit::Minute, 300.0),
-            (10, TimeUnit::Minute, 600.0),
-            (30, TimeUnit::Minute, 1800.0),
-            (1, TimeUnit::Hour, 3600.0),
-            (1, TimeUnit::Day, 86_400.0),
-        ];
-        let (amount, unit) = spans
-            .into_iter()
-            .find(|(_, _, seconds)| length / seconds < 100.0)
-            .map_or((1, TimeUnit::Month), |(amount, unit, _)| (amount, unit));
-        Ok(BinSpan::Time(TimeSpan { amount, unit }))
+        Ok(BinSpan::Time(bins::time_width(length, 100, 0.0)))
     }
 }
 
@@ -426,6 +413,7 @@ impl Pivot<'_> {
 fn all_buckets(keys: &[String], width: BinSpan) -> Vec<String> {
     let seconds = match width {
         BinSpan::Number(seconds) => Some(seconds),
+        BinSpan::Log { .. } => None,
         BinSpan::Time(span) => bins::seconds(span),
     };
     let times: Vec<f64> = keys.iter().filter_map(|key| number_of(key)).collect();

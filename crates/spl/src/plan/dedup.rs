@@ -6,7 +6,8 @@ use datafusion::logical_expr::{
     Expr, LogicalPlanBuilder, SortExpr, WindowFrame, WindowFunctionDefinition, lit,
 };
 
-use super::{Order, Planner, Result, Rows, at, column, diagnostic};
+use super::running::numbered_runs;
+use super::{Order, Planner, Result, Rows, at, column};
 use crate::expr::Fields;
 use crate::syntax::ast::{CommandKind, Span};
 
@@ -14,6 +15,8 @@ use crate::syntax::ast::{CommandKind, Span};
 pub(super) const PLACE: &str = "__place";
 /// Column with the row's place in its group.
 const RANK: &str = "__rank";
+/// Column with the number of the run of equal rows that a row belongs to.
+const RUN: &str = "__run";
 
 impl Planner<'_> {
     pub(super) fn dedup(&mut self, rows: Rows, command: &CommandKind, span: Span) -> Result<Rows> {
@@ -28,12 +31,6 @@ impl Planner<'_> {
         else {
             return Ok(rows);
         };
-        if *consecutive {
-            return Err(diagnostic(
-                span,
-                "`dedup consecutive=true` is not run by this version of Crabwalk",
-            ));
-        }
         let rows = if sort.is_empty() {
             rows
         } else {
@@ -56,6 +53,22 @@ impl Planner<'_> {
             .into_iter()
             .reduce(Expr::and)
             .unwrap_or_else(|| lit(true));
+        // Of equal rows in a row the first stay; rows that lack a field are gone before the others are compared.
+        let (rows, groups) = if *consecutive {
+            let rows = if *keep_events || *keep_empty {
+                rows
+            } else {
+                at(span, rows.filter(complete.clone()))?
+            };
+            let values = fields
+                .iter()
+                .filter_map(|field| rows.field(&field.text))
+                .collect();
+            let rows = at(span, numbered_runs(rows, values, PLACE, RUN))?;
+            (rows, vec![column(RUN)])
+        } else {
+            (rows, groups)
+        };
         let rank = row_number(groups, vec![SortExpr::new(column(PLACE), true, false)]);
         let plan = LogicalPlanBuilder::from(rows.plan.clone()).window(vec![rank.alias(RANK)]);
         let plan = at(span, plan.and_then(LogicalPlanBuilder::build))?;

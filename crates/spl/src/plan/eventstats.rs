@@ -6,7 +6,7 @@ use datafusion::logical_expr::{
 };
 
 use super::stats::expand;
-use super::{ORDER, Order, Planner, Result, Rows, at, column, diagnostic};
+use super::{Order, Planner, Result, Rows, at, column, diagnostic};
 use crate::expr::{Fields, Typed, plan_aggregate};
 use crate::syntax::ast::{Span, Stats};
 
@@ -18,10 +18,7 @@ impl Planner<'_> {
             Order::AsIs if !by.is_empty() => self.placed(rows, span)?.0,
             _ => rows,
         };
-        let time = [ORDER, "_time"]
-            .into_iter()
-            .find(|name| rows.has(name))
-            .map(column);
+        let (rows, when) = self.whens(rows, &stats.aggregations, span)?;
         // A row without one of the fields belongs to no group: it stays, and gets no aggregates.
         let mut grouped = Vec::new();
         for name in &by {
@@ -45,7 +42,7 @@ impl Planner<'_> {
                 &aggregation.function,
                 aggregation.span,
                 argument,
-                time.clone(),
+                when.of(&aggregation.function),
             )?;
             let frame = WindowFrame::new(None);
             let Some(window) = as_window(typed.expr, &grouped, &[], &frame) else {

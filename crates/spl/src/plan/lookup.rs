@@ -169,7 +169,7 @@ impl Planner<'_> {
             }
         }
         match max {
-            Some(max) => self.head(rows, max, span),
+            Some(max) => self.first(rows, max, span),
             None => Ok(rows),
         }
     }

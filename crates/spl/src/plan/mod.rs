@@ -16,12 +16,14 @@ mod iplocation;
 mod lookup;
 mod model;
 mod mstats;
+mod multikv;
 mod multivalue;
 mod mvexpand;
 pub(crate) mod needs;
 mod rename;
 mod repeat;
 mod rex;
+mod running;
 mod sort;
 mod stage;
 mod stats;
@@ -442,7 +444,7 @@ impl<'a> Planner<'a> {
             } => self.regex(rows, field, *negated, pattern, span),
             CommandKind::Sort { limit, keys } => self.sort(rows, *limit, keys, span),
             CommandKind::Dedup { .. } => self.dedup(rows, &command.kind, span),
-            CommandKind::Head(count) => self.head(rows, *count, span),
+            CommandKind::Head(head) => self.head(rows, head, span),
             CommandKind::Tail(count) => self.tail(rows, *count, span),
             CommandKind::Reverse => self.reverse(rows, span),
             CommandKind::Mvexpand { field, limit } => self.mvexpand(rows, field, *limit, span),
@@ -534,13 +536,7 @@ impl<'a> Planner<'a> {
                 "`makeresults` makes results of its own: it must stand first in a search",
             )),
             Simple::Iplocation => self.iplocation(rows, arguments, span),
-            Simple::Multikv => Err(diagnostic(
-                span,
-                format!(
-                    "the command `{}` is not run by this version of Crabwalk",
-                    command.name
-                ),
-            )),
+            Simple::Multikv => self.multikv(rows, arguments, span),
         }
     }
 

@@ -90,7 +90,14 @@ impl Needs {
                 return true;
             }
             CommandKind::Eventstats(stats) => self.extra(stats),
-            CommandKind::Streamstats(streamstats) => self.extra(&streamstats.stats),
+            CommandKind::Streamstats(streamstats) => {
+                let resets = [&streamstats.reset_before, &streamstats.reset_after];
+                resets
+                    .into_iter()
+                    .flatten()
+                    .for_each(|condition| self.expr(condition));
+                self.extra(&streamstats.stats);
+            }
             CommandKind::Rename(pairs) => {
                 for (from, to) in pairs {
                     self.field(from);
@@ -240,12 +247,16 @@ impl Needs {
                 return true;
             }
             CommandKind::Union(_) => self.lenient = true,
+            CommandKind::Head(head) => {
+                if let Some(condition) = &head.condition {
+                    self.expr(condition);
+                }
+            }
             CommandKind::Append(_) | CommandKind::Inputlookup { .. } => self.lenient = true,
             CommandKind::Tstats(_)
             | CommandKind::Mstats(_)
             | CommandKind::From { .. }
             | CommandKind::Fields { keep: false, .. }
-            | CommandKind::Head(_)
             | CommandKind::Tail(_)
             | CommandKind::Reverse
             | CommandKind::Outputlookup(_)
