@@ -11,11 +11,12 @@ use datafusion::logical_expr::{Expr, LogicalPlanBuilder, SortExpr, WindowFrame, 
 
 use super::dedup::row_number;
 use super::eventstats::as_window;
+use super::nodes;
 use super::stage::Staged;
 use super::{Order, Planner, Result, Rows, at, cast_to, coalesce, column, diagnostic, text};
 use crate::expr::{Fields, Typed, plan_aggregate};
 use crate::ops::{Answer, bins, call};
-use crate::syntax::ast::{Aggregation, Arguments, BinSpan, Chart, Name, Span};
+use crate::syntax::ast::{Aggregation, AggregationArgument, Arguments, BinSpan, Chart, Name, Span};
 use crate::value::{format_number, number_of};
 
 /// More buckets of time than these are not made.
@@ -72,10 +73,9 @@ impl Planner<'_> {
                 .map(|name| SortExpr::new(column(name), true, false)),
         );
         let rank = row_number(groups, keys.clone());
-        let plan = LogicalPlanBuilder::from(rows.plan.clone())
-            .window(vec![total.alias("__total")])
-            .and_then(|plan| plan.window(vec![rank.alias("__rank")]));
-        let mut rows = rows.with(at(span, plan.and_then(LogicalPlanBuilder::build))?);
+        let plan = nodes::window(rows.plan.clone(), vec![total.alias("__total")])
+            .and_then(|plan| nodes::window(plan, vec![rank.alias("__rank")]));
+        let mut rows = rows.with(at(span, plan)?);
         let limit: u64 = match arguments.option("limit") {
             None => 10,
             Some(limit) => limit
@@ -243,16 +243,46 @@ impl Planner<'_> {
         })
     }
 
+    /// `xyseries x y data`: the cells of a table from rows that name their row and column.
+    pub(super) fn xyseries(
+        &mut self,
+        rows: Rows,
+        arguments: &Arguments,
+        span: Span,
+    ) -> Result<Rows> {
+        let [row, column, data] = arguments.fields.as_slice() else {
+            return Err(diagnostic(span, "`xyseries` takes three fields"));
+        };
+        let all = Name {
+            text: "limit".to_owned(),
+            span,
+        };
+        let chart = Chart {
+            time: false,
+            options: vec![(all, "0".to_owned())],
+            span: None,
+            aggregations: vec![Aggregation {
+                function: "first".to_owned(),
+                span,
+                argument: Some(AggregationArgument::Field(data.clone())),
+                output: data.clone(),
+            }],
+            by: vec![row.clone(), column.clone()],
+        };
+        self.chart(rows, &chart, span)
+    }
+
     /// The span that gives at most a hundred buckets.
     fn time_width(&mut self, rows: &Rows, span: Span) -> Result<BinSpan> {
         use datafusion::functions_aggregate::expr_fn::{max, min};
         let time = column("_time");
-        let plan = LogicalPlanBuilder::from(rows.plan.clone()).aggregate(
-            Vec::<Expr>::new(),
+        let plan = nodes::aggregate(
+            rows.plan.clone(),
+            Vec::new(),
             vec![min(time.clone()).alias("first"), max(time).alias("last")],
         );
         let range = Rows {
-            plan: at(span, plan.and_then(LogicalPlanBuilder::build))?,
+            plan: at(span, plan)?,
             order: Order::AsIs,
             empty: false,
             open: false,

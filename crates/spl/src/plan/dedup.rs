@@ -2,10 +2,9 @@
 
 use datafusion::functions_window::row_number::row_number_udwf;
 use datafusion::logical_expr::expr::{WindowFunction, WindowFunctionParams};
-use datafusion::logical_expr::{
-    Expr, LogicalPlanBuilder, SortExpr, WindowFrame, WindowFunctionDefinition, lit,
-};
+use datafusion::logical_expr::{Expr, SortExpr, WindowFrame, WindowFunctionDefinition, lit};
 
+use super::nodes;
 use super::running::numbered_runs;
 use super::{Order, Planner, Result, Rows, at, column};
 use crate::expr::Fields;
@@ -70,8 +69,10 @@ impl Planner<'_> {
             (rows, groups)
         };
         let rank = row_number(groups, vec![SortExpr::new(column(PLACE), true, false)]);
-        let plan = LogicalPlanBuilder::from(rows.plan.clone()).window(vec![rank.alias(RANK)]);
-        let plan = at(span, plan.and_then(LogicalPlanBuilder::build))?;
+        let plan = at(
+            span,
+            nodes::window(rows.plan.clone(), vec![rank.alias(RANK)]),
+        )?;
         let rows = rows.with(plan);
         let first = column(RANK).lt_eq(lit(*count));
         let kept = if *keep_events {
@@ -122,9 +123,10 @@ pub(super) fn numbered(
         }
         Order::Newest | Order::AsIs => Vec::new(),
     };
-    let plan = LogicalPlanBuilder::from(rows.plan.clone())
-        .window(vec![row_number(Vec::new(), keys).alias(PLACE)])?
-        .build()?;
+    let plan = nodes::window(
+        rows.plan.clone(),
+        vec![row_number(Vec::new(), keys).alias(PLACE)],
+    )?;
     Ok(rows.with(plan))
 }
 

@@ -466,6 +466,9 @@ fn compare(
         ("earliest" | "latest", CompareOp::Eq) => {
             return time_limit(&field.text, value, scope, context);
         }
+        (unit, CompareOp::Eq) if ago(unit).is_some() && scope.value(unit).is_none() => {
+            return time_ago(unit, value, scope, context);
+        }
         // Everything that was read is in every index.
         ("index", CompareOp::Eq) if scope.value("index").is_none() => {
             return Ok(Folded::Known(true));
@@ -557,6 +560,46 @@ fn time_limit(
         time.expr.gt_eq(lit(limit))
     } else {
         time.expr.lt(lit(limit))
+    }))
+}
+
+/// What `starthoursago=24` and its like count in, in seconds, and whether they are the start of the range.
+pub(super) fn ago(name: &str) -> Option<(bool, f64)> {
+    let (start, unit) = match name.strip_prefix("start") {
+        Some(unit) => (true, unit),
+        None => (false, name.strip_prefix("end")?),
+    };
+    let seconds = match unit.strip_suffix("ago")? {
+        "minutes" => 60.0,
+        "hours" => 3600.0,
+        "days" => 86_400.0,
+        "months" => 30.0 * 86_400.0,
+        _ => return None,
+    };
+    Some((start, seconds))
+}
+
+/// `starthoursago=24`, `enddaysago=1` and their like: so long before now.
+fn time_ago(
+    name: &str,
+    value: &SearchValue,
+    scope: &dyn Scope,
+    context: &crate::expr::EvalContext,
+) -> Result<Folded> {
+    let amount = crate::value::number_of(&value.text).ok_or_else(|| {
+        diagnostic(
+            value.span,
+            format!("`{name}` is a number, not `{}`", value.text),
+        )
+    })?;
+    let (Some((start, seconds)), Some(time)) = (ago(name), scope.value("_time")) else {
+        return Ok(Folded::Known(true));
+    };
+    let limit = lit(context.now - amount * seconds);
+    Ok(Folded::Open(if start {
+        time.expr.gt_eq(limit)
+    } else {
+        time.expr.lt(limit)
     }))
 }
 

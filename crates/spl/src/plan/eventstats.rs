@@ -1,10 +1,9 @@
 //! `eventstats`: aggregates beside each row instead of in place of the rows.
 
 use datafusion::logical_expr::expr::{WindowFunction, WindowFunctionParams};
-use datafusion::logical_expr::{
-    Expr, LogicalPlanBuilder, SortExpr, WindowFrame, WindowFunctionDefinition,
-};
+use datafusion::logical_expr::{Expr, SortExpr, WindowFrame, WindowFunctionDefinition};
 
+use super::nodes;
 use super::stats::expand;
 use super::{Order, Planner, Result, Rows, at, column, diagnostic};
 use crate::expr::{Fields, Typed, plan_aggregate};
@@ -79,8 +78,7 @@ impl Planner<'_> {
         values: Vec<(String, Expr)>,
         span: Span,
     ) -> Result<Rows> {
-        let plan = LogicalPlanBuilder::from(rows.plan.clone()).window(windows);
-        let plan = at(span, plan.and_then(LogicalPlanBuilder::build))?;
+        let plan = at(span, nodes::window(rows.plan.clone(), windows))?;
         let mut columns: Vec<(String, Expr)> = names
             .iter()
             .map(|name| (name.clone(), column(name)))

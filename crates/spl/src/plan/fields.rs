@@ -4,6 +4,7 @@ use crabwalk_events::catalog::REF;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::logical_expr::{Expr, LogicalPlanBuilder, SortExpr, lit};
 
+use super::nodes;
 use super::running::times_so_far;
 use super::stats::wildcard_parts;
 use super::{
@@ -178,8 +179,10 @@ impl Planner<'_> {
         };
         // With `keeplast`, the row that ends them is one of those before which it always held.
         let failed = times_so_far(Expr::Not(Box::new(holds)), &place, !head.keep_last);
-        let plan = LogicalPlanBuilder::from(rows.plan.clone()).window(vec![failed.alias(FAILED)]);
-        let plan = at(span, plan.and_then(LogicalPlanBuilder::build))?;
+        let plan = at(
+            span,
+            nodes::window(rows.plan.clone(), vec![failed.alias(FAILED)]),
+        )?;
         let none = coalesce(vec![column(FAILED), lit(0_i64)]).eq(lit(0_i64));
         let rows = at(span, rows.with(plan).filter(none))?;
         let kept = names

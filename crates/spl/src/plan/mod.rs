@@ -20,6 +20,7 @@ mod multikv;
 mod multivalue;
 mod mvexpand;
 pub(crate) mod needs;
+mod nodes;
 mod rename;
 mod repeat;
 mod rex;
@@ -40,7 +41,7 @@ use crabwalk_events::{Catalog, EventType, LookupTable};
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::Column;
 use datafusion::error::DataFusionError;
-use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, SortExpr, lit};
+use datafusion::logical_expr::{Expr, LogicalPlan, SortExpr, lit};
 use datafusion::scalar::ScalarValue;
 
 use crate::expr::{EvalContext, ExprError, Fields, Typed, plan_expr, plan_predicate};
@@ -132,7 +133,7 @@ impl Rows {
             }
             Order::Newest => return Ok(self),
         };
-        let plan = LogicalPlanBuilder::from(self.plan).sort(keys)?.build()?;
+        let plan = nodes::sort(self.plan, keys)?;
         Ok(Self { plan, ..self })
     }
 
@@ -154,18 +155,13 @@ impl Rows {
 
     /// Keeps just these columns.
     pub fn project(self, columns: Vec<(String, Expr)>) -> Result<Self, DataFusionError> {
-        let exprs = columns.into_iter().map(|(name, expr)| expr.alias(name));
-        let plan = LogicalPlanBuilder::from(self.plan.clone())
-            .project(exprs)?
-            .build()?;
+        let plan = nodes::project(self.plan.clone(), columns)?;
         Ok(self.with(plan))
     }
 
     /// Keeps the rows for which a condition holds.
     pub fn filter(self, condition: Expr) -> Result<Self, DataFusionError> {
-        let plan = LogicalPlanBuilder::from(self.plan.clone())
-            .filter(condition)?
-            .build()?;
+        let plan = nodes::filter(self.plan.clone(), condition)?;
         Ok(self.with(plan))
     }
 }
@@ -537,6 +533,7 @@ impl<'a> Planner<'a> {
             )),
             Simple::Iplocation => self.iplocation(rows, arguments, span),
             Simple::Multikv => self.multikv(rows, arguments, span),
+            Simple::Xyseries => self.xyseries(rows, arguments, span),
         }
     }
 
@@ -546,12 +543,20 @@ impl<'a> Planner<'a> {
         assignments: &[(ast::Name, ast::Expr)],
         span: Span,
     ) -> Result<Rows> {
+        // Assignments that do not read one another are made at once: fewer nodes to plan.
+        let mut together: Vec<(String, Expr)> = Vec::new();
         for (name, expr) in assignments {
-            let value = plan_expr(expr, &rows, &self.context)?;
-            let value = as_value(value);
-            rows = at(span, rows.set(vec![(name.text.clone(), value.expr)]))?;
+            let mut reads = together.iter().any(|(own, _)| *own == name.text);
+            needs::visit_fields(expr, &mut |field, _| {
+                reads |= together.iter().any(|(own, _)| own == field);
+            });
+            if reads {
+                rows = at(span, rows.set(std::mem::take(&mut together)))?;
+            }
+            let value = as_value(plan_expr(expr, &rows, &self.context)?);
+            together.push((name.text.clone(), value.expr));
         }
-        Ok(rows)
+        at(span, rows.set(together))
     }
 }
 

@@ -7,11 +7,11 @@ use datafusion::functions_aggregate::sum::sum_udaf;
 use datafusion::functions_window::lead_lag::lag_udwf;
 use datafusion::logical_expr::expr::{WindowFunction, WindowFunctionParams};
 use datafusion::logical_expr::{
-    Case, Expr, LogicalPlanBuilder, Operator, SortExpr, WindowFrame, WindowFrameBound,
-    WindowFrameUnits, WindowFunctionDefinition, binary_expr, lit,
+    Case, Expr, Operator, SortExpr, WindowFrame, WindowFrameBound, WindowFrameUnits,
+    WindowFunctionDefinition, binary_expr, lit,
 };
 
-use super::{Rows, column};
+use super::{Rows, column, nodes};
 use crate::expr::Typed;
 use crate::ops::{Answer, call};
 
@@ -86,18 +86,14 @@ pub(super) fn numbered_runs(
         .iter()
         .enumerate()
         .map(|(index, value)| before(value.clone(), place).alias(name(index)));
-    let plan = LogicalPlanBuilder::from(rows.plan.clone())
-        .window(lags.collect::<Vec<_>>())?
-        .build()?;
+    let plan = nodes::window(rows.plan.clone(), lags.collect())?;
     let changed = values
         .into_iter()
         .enumerate()
         .map(|(index, value)| binary_expr(value, Operator::IsDistinctFrom, column(&name(index))))
         .reduce(Expr::or)
         .unwrap_or_else(|| lit(false));
-    let plan = LogicalPlanBuilder::from(plan)
-        .window(vec![times_so_far(changed, place, true).alias(output)])?
-        .build()?;
+    let plan = nodes::window(plan, vec![times_so_far(changed, place, true).alias(output)])?;
     Ok(rows.with(plan))
 }
 

@@ -5,7 +5,9 @@ use datafusion::arrow::datatypes::DataType;
 use datafusion::common::Column;
 use datafusion::logical_expr::{Expr, LogicalPlanBuilder, SortExpr};
 
-use super::{ORDER, Order, Planner, Result, Rows, at, column, diagnostic, is_hidden, is_list};
+use super::{
+    ORDER, Order, Planner, Result, Rows, at, column, diagnostic, is_hidden, is_list, nodes,
+};
 use crate::expr::{Fields, Typed, plan_aggregate, plan_expr};
 use crate::syntax::ast::{Aggregation, AggregationArgument, Name, Span, Stats};
 
@@ -121,11 +123,7 @@ impl Planner<'_> {
             .iter()
             .enumerate()
             .map(|(index, (_, expr))| expr.clone().alias(format!("__{index}")));
-        let plan = at(
-            span,
-            LogicalPlanBuilder::from(rows.plan).aggregate(groups, calls),
-        )?;
-        let plan = at(span, plan.build())?;
+        let plan = at(span, nodes::aggregate(rows.plan, groups, calls.collect()))?;
         let mut columns: Vec<(String, Expr)> =
             by.iter().map(|name| (name.clone(), column(name))).collect();
         for (index, (name, _)) in outputs.iter().enumerate() {

@@ -4,7 +4,7 @@ use datafusion::arrow::datatypes::DataType;
 use datafusion::functions_window::nth_value::{first_value_udwf, last_value_udwf};
 use datafusion::logical_expr::expr::{WindowFunction, WindowFunctionParams};
 use datafusion::logical_expr::{
-    Case, Expr, LogicalPlanBuilder, SortExpr, WindowFrame, WindowFrameBound, WindowFrameUnits,
+    Case, Expr, SortExpr, WindowFrame, WindowFrameBound, WindowFrameUnits,
     WindowFunctionDefinition, lit,
 };
 use datafusion::scalar::ScalarValue;
@@ -13,7 +13,7 @@ use super::eventstats::as_window;
 use super::needs::visit_fields;
 use super::running::{numbered_runs, times_so_far};
 use super::stats::{When, expand};
-use super::{Planner, Result, Rows, at, coalesce, column, diagnostic, is_list};
+use super::{Planner, Result, Rows, at, coalesce, column, diagnostic, is_list, nodes};
 use crate::expr::{Fields, Typed, plan_aggregate, plan_condition};
 use crate::ops::bins;
 use crate::syntax::ast::{Span, Streamstats};
@@ -151,8 +151,8 @@ impl Planner<'_> {
             }
             let condition = plan_condition(condition, &rows, &self.context)?;
             let so_far = times_so_far(condition, place, current);
-            let plan = LogicalPlanBuilder::from(rows.plan.clone()).window(vec![so_far.alias(name)]);
-            rows = rows.with(at(span, plan.and_then(LogicalPlanBuilder::build))?);
+            let plan = nodes::window(rows.plan.clone(), vec![so_far.alias(name)]);
+            rows = rows.with(at(span, plan)?);
             let so_far = coalesce(vec![column(name), lit(0_i64)]);
             rows = at(span, rows.set(vec![(name.to_owned(), so_far)]))?;
             columns.push(column(name));
@@ -247,9 +247,11 @@ fn time_frame(
         }))
         .alias(name)
     };
-    let plan = LogicalPlanBuilder::from(rows.plan.clone())
-        .window(vec![end("__first_time"), end("__last_time")]);
-    let rows = rows.with(at(span, plan.and_then(LogicalPlanBuilder::build))?);
+    let plan = nodes::window(
+        rows.plan.clone(),
+        vec![end("__first_time"), end("__last_time")],
+    );
+    let rows = rows.with(at(span, plan)?);
     let downwards = column("__last_time").lt(column("__first_time"));
     let along = Expr::Case(Case::new(
         None,

@@ -591,6 +591,7 @@ pub enum Simple {
     Spath,
     Top,
     Xmlkv,
+    Xyseries,
 }
 
 /// Options and fields.

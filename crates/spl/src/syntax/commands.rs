@@ -67,6 +67,7 @@ const COMMANDS: &[&str] = &[
     "union",
     "where",
     "xmlkv",
+    "xyseries",
 ];
 
 /// Other commands of Splunk and of apps that public content uses.
@@ -182,7 +183,6 @@ const OTHER_COMMANDS: &[&str] = &[
     "xmlunescape",
     "xpath",
     "xsdetails",
-    "xyseries",
 ];
 
 /// Whether a word names a command.

@@ -81,6 +81,7 @@ pub(super) const SIMPLE: &[(&str, Simple, &[&str])] = &[
     ("spath", Simple::Spath, &["input", "output", "path"]),
     ("top", Simple::Top, TOP_OPTIONS),
     ("xmlkv", Simple::Xmlkv, &["maxinputs"]),
+    ("xyseries", Simple::Xyseries, &["grouped", "sep", "format"]),
 ];
 
 const TOP_OPTIONS: &[&str] = &[
@@ -166,6 +167,11 @@ impl Parser<'_> {
             return Err(self.expected(&format!(
                 "the end of the command, as `{command}` takes one field"
             )));
+        }
+        if simple == Simple::Xyseries && arguments.fields.len() != 3 {
+            return Err(self.expected(
+                "three fields: that of the rows, that of the columns, and that of the cells",
+            ));
         }
         Ok(CommandKind::Simple(simple, arguments))
     }
