@@ -132,6 +132,14 @@ pub struct Known {
     /// Accounts: a CSV file with Splunk ES headers (identity,priority,category …); may be repeated.
     #[arg(long, value_name = "FILE")]
     pub identities: Vec<PathBuf>,
+    /// Keep lookups that searches fill (`outputlookup`) in this directory, and read those that are there.
+    ///
+    /// So a baseline of public content fills a lookup, and later hunts read it. Each is a CSV file with the lookup's name.
+    #[arg(long, value_name = "DIR")]
+    pub lookups: Option<PathBuf>,
+    /// Where addresses are, for `iplocation`: a database in MaxMind's format, such as GeoLite2-City.mmdb.
+    #[arg(long, value_name = "FILE")]
+    pub geoip: Option<PathBuf>,
 }
 
 /// Form of output.

@@ -29,8 +29,9 @@ pub fn run(args: &args::Search) -> Result<Done, Failure> {
         until: args.logs.until,
         ..HuntOptions::default()
     };
-    let answers = query.run(read.collected, &options)?;
+    let (answers, lookups) = query.run_storing(read.collected, &options)?;
     bar.finish();
+    input::keep_lookups(&args.known, &lookups, args.quiet)?;
     if input::nothing_was_read(&read.sources) {
         source_notes(&read.sources);
         return Err(Failure::new("nothing could be read"));

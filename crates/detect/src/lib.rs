@@ -15,6 +15,7 @@ pub mod query;
 pub mod risk;
 pub mod severity;
 pub mod sigma;
+pub mod store;
 
 pub use content::{Content, ContentProblem, Origin};
 pub use detection::{Baseline, Detection, DetectionType, RiskObjectKind, Status, Story};

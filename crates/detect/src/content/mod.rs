@@ -154,6 +154,17 @@ impl Content {
         self.problems.extend(problems);
     }
 
+    /// Sets the database in MaxMind's format in which `iplocation` looks addresses up.
+    ///
+    /// # Errors
+    /// If this is no such database.
+    pub fn set_locations(&mut self, database: Vec<u8>) -> Result<(), String> {
+        let file =
+            crabwalk_spl::LocationFile::from_bytes(database).map_err(|error| error.to_string())?;
+        self.knowledge.locations = Some(Arc::new(file));
+        Ok(())
+    }
+
     /// Reads an assets CSV with Splunk ES headers.
     ///
     /// # Errors
