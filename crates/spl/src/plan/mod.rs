@@ -189,7 +189,7 @@ pub(crate) fn null_is_false(condition: Expr) -> Expr {
 
 /// The first value that is not NULL; all are of one type.
 pub(crate) fn coalesce(values: Vec<Expr>) -> Expr {
-    datafusion::functions::core::expr_fn::coalesce(values)
+    crate::ops::first_present(values)
 }
 
 /// NULL where a condition holds, else the value.
@@ -268,6 +268,8 @@ pub(crate) struct Planner<'a> {
     pub staged: &'a [Arc<Staged>],
     /// The search is only checked: nothing is run for it.
     pub dry: bool,
+    /// Look into the tables for events that fit before a plan over them is made.
+    pub look_first: bool,
     pub next_stage: usize,
     pub pending: Option<Pending>,
     /// Lookups that a search that is only checked would write.
@@ -317,6 +319,7 @@ impl<'a> Planner<'a> {
             stored,
             staged: &[],
             dry: true,
+            look_first: false,
             next_stage: 0,
             pending: None,
             made_lookups: BTreeMap::new(),
@@ -331,6 +334,12 @@ impl<'a> Planner<'a> {
     pub fn with_stages(mut self, staged: &'a [Arc<Staged>]) -> Self {
         self.staged = staged;
         self.dry = false;
+        self
+    }
+
+    /// Leaves out tables in which no event fits: worth it where many searches run, of which few find anything.
+    pub fn looking_first(mut self, look_first: bool) -> Self {
+        self.look_first = look_first;
         self
     }
 
