@@ -67,7 +67,7 @@ pub fn run(args: Args) -> ExitCode {
         Command::Content(args) => crate::content::run(&args),
         Command::Baseline(args) => crate::baseline::run(&args),
         Command::Demo(args) => crate::demo::run(&args),
-        Command::Lab(args) => crate::demo::lab(&args),
+        Command::Lab(args) => crate::lab::run(&args),
     };
     match result {
         Ok(Done::Whole) => ExitCode::SUCCESS,
