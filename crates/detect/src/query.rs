@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crabwalk_events::Catalog;
-use crabwalk_sources::collect::{Collected, Demand};
+use crabwalk_sources::collect::{Collected, Columns, Demand};
 use crabwalk_spl::{Diagnostic, Engine, EngineOptions, Knowledge, Search};
 
 use crate::content::{Content, ContentProblem, Origin};
@@ -94,6 +94,15 @@ impl Query {
     /// What the readers must decode.
     pub fn demand(&self) -> &dyn Demand {
         self.demand.as_ref()
+    }
+
+    /// Whether the searches are over risk events and notables, which are made from findings, and over no log.
+    pub fn is_of_findings(&self) -> bool {
+        let reads = |channel: &str, id: u32| self.demand.columns(channel, id) != Columns::None;
+        crate::risk::EVENTS.iter().any(|channel| reads(channel, 0))
+            && ![("Security", 4624), ("System", 7045), ("zeek:conn", 0)]
+                .iter()
+                .any(|(channel, id)| reads(channel, *id))
     }
 
     /// Runs the searches over what was read; one answer each, in their order.

@@ -349,9 +349,29 @@ pub(crate) trait Scope {
     fn unequal_when_missing(&self) -> bool {
         false
     }
+    /// The index in which all events are, where that is known.
+    fn index(&self) -> Option<&str> {
+        None
+    }
+}
+
+/// The index of events of a type: logs that are read are in none by name, what is made of findings is.
+fn index_of(event_type: &EventType) -> Option<&str> {
+    match event_type.channel.strip_prefix("stash:") {
+        Some(made) => Some(made),
+        None if event_type.is_windows() || event_type.channel.starts_with("zeek:") => Some(""),
+        None => None,
+    }
 }
 
 impl Scope for TypeView<'_, '_> {
+    fn index(&self) -> Option<&str> {
+        match self.physical("index") {
+            Some(_) => None,
+            None => index_of(&self.info.event_type),
+        }
+    }
+
     fn constants(&self, name: &str) -> Option<Vec<String>> {
         if self.physical(name).is_some() {
             return None;
@@ -404,6 +424,10 @@ impl Scope for Rows {
 pub(crate) struct StaticScope<'a>(pub &'a TypeInfo);
 
 impl Scope for StaticScope<'_> {
+    fn index(&self) -> Option<&str> {
+        index_of(&self.0.event_type)
+    }
+
     fn constants(&self, name: &str) -> Option<Vec<String>> {
         self.0.constants(name)
     }
@@ -473,9 +497,19 @@ fn compare(
         (unit, CompareOp::Eq) if ago(unit).is_some() && scope.value(unit).is_none() => {
             return time_ago(unit, value, scope, context);
         }
-        // Everything that was read is in every index.
-        ("index", CompareOp::Eq) if scope.value("index").is_none() => {
-            return Ok(Folded::Known(true));
+        // Everything that was read is in every index, but for those that are made of findings.
+        ("index", CompareOp::Eq) => {
+            let made = ["risk", "notable"];
+            let text = value.text.to_lowercase();
+            let is_made = made.contains(&text.as_str());
+            match scope.index() {
+                Some(index) if is_made || made.contains(&index) => {
+                    return Ok(Folded::Known(search_matches_literal(index, &value.text)));
+                }
+                Some(_) => return Ok(Folded::Known(true)),
+                None if scope.value("index").is_none() => return Ok(Folded::Known(!is_made)),
+                None => {}
+            }
         }
         _ => {}
     }
