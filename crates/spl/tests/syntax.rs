@@ -384,7 +384,7 @@ table!(shape_18_aggregations, printed,
     "| streamstats current=f window=5 count as rank by a b reset_on_change=t" =>
         r#"| streamstats current=false window=5 global=true reset_on_change=true count AS "rank" by "a", "b""#,
     "| streamstats time_window=5m reset_before=(x > 1) reset_after=\"(y==\\\"a\\\")\" sum(n)" =>
-        r#"| streamstats current=true window=0 global=true time_window=5m reset_before=((x > 1)) reset_after=((y = "a")) sum("n")"#,
+        r#"| streamstats current=true window=0 global=true time_window=5m reset_before=('x' > 1) reset_after=('y' = "a") sum("n") AS "sum(n)""#,
     "| stats count by _time span=1h user" => r#"| stats count AS "count" by "_time" span=1h, "user""#,
 );
 
@@ -438,7 +438,7 @@ table!(shape_26_other, printed,
     "| head | head 5 | head limit=6 | tail | tail 7 | reverse" =>
         "| head 10 | head 5 | head 6 | tail 10 | tail 7 | reverse",
     "| head x<5 | head (1==1) limit=3 keeplast=t null=true" =>
-        "| head ((x < 5)) | head ((1 = 1)) limit=3 null=true keeplast=true",
+        "| head ('x' < 5) | head (1 = 1) limit=3 null=true keeplast=true",
     "| from datamodel:\"E\".\"F\"" => r#"| from datamodel:"E.F""#,
     "| from datamodel Risk.All_Risk | from datamodel:A.B | from datamodel:\"C.D\" | from lookup:x" =>
         r#"| from datamodel:"Risk.All_Risk" | from datamodel:"A.B" | from datamodel:"C.D" | from lookup:"x""#,
@@ -619,7 +619,7 @@ table!(messages, message,
     "| dedup keepempty=maybe a" => "`keepempty` is true or false, not `maybe`",
     "| join type=cross a [search b]" => "`cross` is not a type of join",
     "| join a" => "expected a subsearch in brackets, found the end of the search",
-    "| head x>5" => "expected a number of rows, found `x>5`",
+    "| head x>5 y" => "expected the end of the command, or an option of `head`, found `y`",
     "| convert ctme(x)" => "`ctme` is not a conversion",
     "| from index:main" => "`from` does not know a source of kind `index`",
     "| tstats count from index" => "expected `datamodel=` after `from`, found `index`",

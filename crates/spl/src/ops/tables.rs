@@ -187,12 +187,13 @@ mod tests {
                 let Value::Object(members) = value else {
                     return String::new();
                 };
-                members
+                let mut cells: Vec<String> = members
                     .iter()
                     .filter(|(name, _)| !name.starts_with('_'))
                     .map(|(name, value)| format!("{name}={}", value.as_str().unwrap_or("")))
-                    .collect::<Vec<_>>()
-                    .join(" ")
+                    .collect();
+                cells.sort();
+                cells.join(" ")
             })
             .collect()
     }
