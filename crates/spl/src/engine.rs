@@ -18,7 +18,7 @@ use futures::future::BoxFuture;
 use crate::expr::EvalContext;
 use crate::knowledge::Knowledge;
 use crate::plan::{
-    Planned, Planner, Staged, Step, StoredLookups, TypeInfos, is_hidden, lookup_name,
+    Glances, Planned, Planner, Staged, Step, StoredLookups, TypeInfos, is_hidden, lookup_name,
 };
 use crate::search::{Search, SearchError};
 use crate::syntax::Diagnostic;
@@ -41,8 +41,8 @@ pub struct Engine {
     context: EvalContext,
     stored: StoredLookups,
     session: SessionContext,
-    /// Searches run side by side, each on one thread.
-    many: bool,
+    /// Where searches run side by side, each on one thread: what they have asked of the tables.
+    glances: Option<Glances>,
 }
 
 impl Engine {
@@ -65,7 +65,7 @@ impl Engine {
             context: EvalContext { now: options.now },
             stored: StoredLookups::default(),
             session,
-            many: options.threads <= 1,
+            glances: (options.threads <= 1).then(Glances::default),
         }
     }
 
@@ -140,7 +140,7 @@ impl Engine {
             let step = self
                 .planner()
                 .with_stages(&staged)
-                .looking_first(self.many)
+                .looking_first(self.glances.as_ref())
                 .plan(search.pipeline())
                 .map_err(|diagnostic| search.error(vec![diagnostic]))?;
             let pending = match step {

@@ -402,6 +402,14 @@ impl ScalarUDFImpl for TextCondition {
     }
 }
 
+/// The condition on each text of the argument, if this function is one that [`text_condition`] made.
+pub(crate) fn as_text_condition(
+    function: &ScalarUDF,
+) -> Option<&(dyn Fn(&str) -> bool + Send + Sync)> {
+    let condition = function.inner().downcast_ref::<TextCondition>()?;
+    Some(condition.body.as_ref())
+}
+
 /// A condition on a text. `key` must differ where `body` does.
 pub(crate) fn text_condition(
     name: &'static str,

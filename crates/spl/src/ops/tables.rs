@@ -78,15 +78,20 @@ fn table(block: &[&str], layout: &Layout, found: &mut Vec<String>) {
                 .any(|char| !matches!(char, '-' | '=' | '+' | ' ' | '\t'))
         })
         .collect();
-    let cells: Box<dyn Fn(&str) -> Vec<String>> = if block.iter().any(|line| line.contains('\t')) {
-        Box::new(|line| {
+    let tabs = block.iter().any(|line| line.contains('\t'));
+    let columns = if tabs {
+        Vec::new()
+    } else {
+        columns(header, &rows)
+    };
+    let cells = |line: &str| -> Vec<String> {
+        if tabs {
             line.split('\t')
                 .map(|cell| cell.trim().to_owned())
                 .collect()
-        })
-    } else {
-        let columns = columns(header, &rows);
-        Box::new(move |line| cut(line, &columns))
+        } else {
+            cut(line, &columns)
+        }
     };
     let names: Vec<String> = match header {
         Some(header) => cells(header).iter().map(|name| clean(name)).collect(),

@@ -11,16 +11,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crabwalk_events::catalog::REF;
 use crabwalk_events::mapping::TypeMapping;
 use crabwalk_events::{Assets, EventType, Table};
-use datafusion::arrow::array::AsArray;
 use datafusion::arrow::datatypes::{DataType, Field};
 use datafusion::common::DFSchema;
 use datafusion::datasource::provider_as_source;
 use datafusion::error::DataFusionError;
-use datafusion::execution::context::ExecutionProps;
-use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
 use datafusion::logical_expr::{EmptyRelation, Expr, LogicalPlan, LogicalPlanBuilder, Union, lit};
-use datafusion::physical_expr::create_physical_expr;
 
+use super::glance::Glances;
 use super::needs::{Needs, visit_fields};
 use super::{
     ORDER, Order, Planner, Result, Rows, at, cast_to, column, common_type, diagnostic, text,
@@ -762,8 +759,8 @@ impl Planner<'_> {
 
     /// All parts below one another, with these columns.
     pub(super) fn union(&self, mut parts: Vec<Part>, names: &[String], span: Span) -> Result<Rows> {
-        if self.look_first {
-            parts.retain(Part::may_have_rows);
+        if let Some(glances) = self.glances {
+            parts.retain(|part| part.may_have_rows(glances));
         }
         let types: Vec<DataType> = names
             .iter()
@@ -887,34 +884,11 @@ impl Part {
     ///
     /// Most detections find nothing in most logs. This answers it in a fraction of the time that making and running a plan
     /// takes, and it ends at the first events that fit.
-    fn may_have_rows(&self) -> bool {
-        let Some(filter) = &self.filter else {
-            return true;
-        };
-        let condition =
-            DFSchema::try_from(self.table.schema().as_ref().clone()).and_then(|schema| {
-                let properties = ExecutionProps::new();
-                create_physical_expr(
-                    filter,
-                    &schema,
-                    &properties,
-                    &PhysicalPlanningContext::default(),
-                )
-            });
-        let Ok(condition) = condition else {
-            return true;
-        };
-        self.table.batches().iter().any(|batch| {
-            let fits = condition
-                .evaluate(batch)
-                .and_then(|value| value.into_array(batch.num_rows()));
-            match fits {
-                Ok(fits) => fits
-                    .as_boolean_opt()
-                    .is_none_or(|fits| fits.true_count() > 0),
-                Err(_) => true,
-            }
-        })
+    fn may_have_rows(&self, glances: &Glances) -> bool {
+        match &self.filter {
+            Some(filter) => glances.some_fits(&self.table, filter),
+            None => true,
+        }
     }
 
     fn field(&self, name: &str) -> Option<&Typed> {

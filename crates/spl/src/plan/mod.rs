@@ -12,6 +12,7 @@ mod documents;
 mod events;
 mod eventstats;
 mod fields;
+mod glance;
 mod iplocation;
 mod lookup;
 mod model;
@@ -49,6 +50,7 @@ use crate::knowledge::Knowledge;
 use crate::syntax::Diagnostic;
 use crate::syntax::ast::{self, Arguments, Command, CommandKind, Pipeline, Simple, Span};
 pub(crate) use events::{TypeInfo, TypeInfos, did_you_mean};
+pub(crate) use glance::Glances;
 use needs::Needs;
 pub(crate) use rex::group_names;
 pub(crate) use stage::{Pending, Staged, StoredLookups, lookup_name};
@@ -268,8 +270,8 @@ pub(crate) struct Planner<'a> {
     pub staged: &'a [Arc<Staged>],
     /// The search is only checked: nothing is run for it.
     pub dry: bool,
-    /// Look into the tables for events that fit before a plan over them is made.
-    pub look_first: bool,
+    /// With it, tables are looked into for events that fit before a plan over them is made.
+    pub glances: Option<&'a Glances>,
     pub next_stage: usize,
     pub pending: Option<Pending>,
     /// Lookups that a search that is only checked would write.
@@ -319,7 +321,7 @@ impl<'a> Planner<'a> {
             stored,
             staged: &[],
             dry: true,
-            look_first: false,
+            glances: None,
             next_stage: 0,
             pending: None,
             made_lookups: BTreeMap::new(),
@@ -338,8 +340,8 @@ impl<'a> Planner<'a> {
     }
 
     /// Leaves out tables in which no event fits: worth it where many searches run, of which few find anything.
-    pub fn looking_first(mut self, look_first: bool) -> Self {
-        self.look_first = look_first;
+    pub fn looking_first(mut self, glances: Option<&'a Glances>) -> Self {
+        self.glances = glances;
         self
     }
 
