@@ -391,8 +391,9 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
         if is_usual(&times) {
             continue;
         }
+        // What is asked of the endpoint mapper may be objects, WMI, tasks or services.
         let (family, techniques): (_, &[&'static str]) = if port == 135 {
-            (Family::Dcom, &["T1021.003"])
+            (Family::Any, &["T1021.003"])
         } else {
             (Family::Smb, &["T1021.002"])
         };
@@ -492,8 +493,9 @@ fn logons(world: &World<'_>, out: &mut Sink) {
                 .hosts
                 .get(session.host)
                 .is_some_and(|host| host.domain_controller)
-            && (session.package.eq_ignore_ascii_case("NTLM")
-                || session.elevated
+            // Where the logs are long, who comes by NTLM every week is no news.
+            && (session.package.eq_ignore_ascii_case("NTLM") && !world.history.is_long()
+                || (session.package.eq_ignore_ascii_case("NTLM") || session.elevated)
                     && world
                         .history
                         .is_new_from(src, standing(account), session.time))
