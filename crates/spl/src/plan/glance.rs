@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crabwalk_events::Table;
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, StringArray};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, StringArray};
 use datafusion::arrow::compute::kernels::boolean::{
     and_kleene, is_not_null, is_null, not, or_kleene,
 };
@@ -26,6 +26,8 @@ use crate::ops::as_text_condition;
 const NOTHING: u32 = u32::MAX;
 /// Distinct values are kept where they are at most one for so many events.
 const REPEATS: usize = 2;
+/// Bytes of values that hardly repeat and are kept all the same.
+const MOST_KEPT: usize = 16 << 20;
 
 /// Values of a field in a batch.
 #[derive(Debug)]
@@ -45,16 +47,11 @@ pub(crate) struct Glances {
 impl Glances {
     /// Whether some event fits a condition over the table's columns; true where that cannot be told.
     pub fn some_fits(&self, table: &Arc<Table>, condition: &Expr) -> bool {
-        let Ok(schema) = DFSchema::try_from(table.schema().as_ref().clone()) else {
-            return true;
-        };
-        table.batches().iter().enumerate().any(|(at, batch)| {
+        (0..table.batch_count()).any(|at| {
             let glance = Glance {
                 all: self,
-                table: Arc::as_ptr(table) as usize,
+                table,
                 at,
-                batch,
-                schema: &schema,
             };
             glance
                 .condition(condition)
@@ -66,10 +63,8 @@ impl Glances {
 /// One batch of a table.
 struct Glance<'a> {
     all: &'a Glances,
-    table: usize,
+    table: &'a Arc<Table>,
     at: usize,
-    batch: &'a RecordBatch,
-    schema: &'a DFSchema,
 }
 
 impl Glance<'_> {
@@ -114,20 +109,15 @@ impl Glance<'_> {
                 };
                 match self.values(argument)?.as_ref() {
                     Values::Distinct(texts, keys) => {
-                        let decided: Vec<bool> = texts
-                            .iter()
-                            .map(|text| text.is_some_and(|text| holds(text)))
-                            .collect();
+                        let decided: Vec<bool> =
+                            texts.iter().map(|text| text.is_some_and(holds)).collect();
                         Ok(keys
                             .iter()
                             .map(|key| decided.get(*key as usize).copied())
                             .collect())
                     }
                     Values::Plain(array) => match array.as_string_opt::<i32>() {
-                        Some(texts) => Ok(texts
-                            .iter()
-                            .map(|text| text.map(|text| holds(text)))
-                            .collect()),
+                        Some(texts) => Ok(texts.iter().map(|text| text.map(holds)).collect()),
                         None => self.evaluated(expr).map(|array| as_booleans(&array)),
                     },
                 }
@@ -144,21 +134,38 @@ impl Glance<'_> {
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
         };
-        let key = (self.table, self.at, expr.clone());
+        let key = (Arc::as_ptr(self.table) as usize, self.at, expr.clone());
         if let Some(known) = lock().get(&key) {
             return Ok(Arc::clone(known));
         }
         let values = Arc::new(distinct(self.evaluated(expr)?));
-        lock().insert(key, Arc::clone(&values));
+        // Texts that hardly repeat are large: of large tables they are made again for each who asks.
+        let keep = match values.as_ref() {
+            Values::Distinct(..) => true,
+            Values::Plain(array) => array.get_array_memory_size() <= MOST_KEPT,
+        };
+        if keep {
+            lock().insert(key, Arc::clone(&values));
+        }
         Ok(values)
     }
 
     fn evaluated(&self, expr: &Expr) -> Result<ArrayRef> {
+        let schema = self.table.schema();
+        let mut columns: Vec<usize> = expr
+            .column_refs()
+            .into_iter()
+            .filter_map(|column| schema.index_of(&column.name).ok())
+            .collect();
+        columns.sort_unstable();
+        columns.dedup();
+        let batch = self.table.batch_of(self.at, &columns)?;
+        let schema = DFSchema::try_from(batch.schema().as_ref().clone())?;
         let properties = ExecutionProps::new();
         let planning = PhysicalPlanningContext::default();
-        create_physical_expr(expr, self.schema, &properties, &planning)?
-            .evaluate(self.batch)?
-            .into_array(self.batch.num_rows())
+        create_physical_expr(expr, &schema, &properties, &planning)?
+            .evaluate(&batch)?
+            .into_array(batch.num_rows())
     }
 }
 
