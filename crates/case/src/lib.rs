@@ -1,6 +1,7 @@
 //! The case document: everything that one hunt concluded, and its exports.
 
 mod build;
+mod concluded;
 mod csv;
 mod document;
 mod json;

@@ -207,6 +207,14 @@ pub struct Known {
     /// Accounts: a CSV file with Splunk ES headers (identity,priority,category …); may be repeated.
     #[arg(long, value_name = "FILE")]
     pub identities: Vec<PathBuf>,
+    /// Keep lookups that searches fill (`outputlookup`) in this directory, and read those that are there.
+    ///
+    /// So a baseline of public content fills a lookup, and later hunts read it. Each is a CSV file with the lookup's name.
+    #[arg(long, value_name = "DIR")]
+    pub lookups: Option<PathBuf>,
+    /// Where addresses are, for `iplocation`: a database in MaxMind's format, such as GeoLite2-City.mmdb.
+    #[arg(long, value_name = "FILE")]
+    pub geoip: Option<PathBuf>,
 }
 
 /// Form of output.
@@ -272,9 +280,14 @@ pub struct Hunt {
 #[command(after_help = "Examples:\n  \
     crabwalk search 'EventCode=4624 Logon_Type=3 | stats count by user, src, dest' logs/\n  \
     crabwalk search '| tstats count from datamodel=Endpoint.Processes by Processes.dest Processes.process_name' logs/ --format csv\n  \
-    crabwalk search 'sourcetype=zeek:conn dest_port=445' conn.log --format jsonl")]
+    crabwalk search 'sourcetype=zeek:conn dest_port=445' conn.log --format jsonl\n  \
+    crabwalk search '`notable` | stats count by rule_name, dest' logs/            what the detections find in them\n  \
+    crabwalk search '| tstats sum(All_Risk.risk_score) from datamodel=Risk.All_Risk by All_Risk.risk_object' case/case.json")]
 pub struct Search {
     /// The search, in SPL.
+    ///
+    /// A search over `datamodel=Risk.All_Risk`, `index=risk` or the macro `notable` is over what the detections find in the
+    /// logs: they are run first. Where PATH is the case.json of an earlier hunt, its findings are searched.
     #[arg(value_name = "SPL", allow_hyphen_values = true)]
     pub search: String,
     #[command(flatten)]

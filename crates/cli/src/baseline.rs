@@ -72,12 +72,13 @@ pub fn run(args: &args::Baseline) -> Result<Done, Failure> {
         until: args.logs.until,
         ..HuntOptions::default()
     };
-    let answers = query.run(read.collected, &options)?;
+    let (answers, lookups) = query.run_storing(read.collected, &options)?;
     bar.finish();
     search::source_notes(&read.sources);
     if input::nothing_was_read(&read.sources) {
         return Err(Failure::new("nothing could be read"));
     }
+    input::keep_lookups(&args.known, &lookups, false)?;
     for (baseline, answer) in chosen.iter().zip(&answers) {
         if args.format == Format::Table {
             note("baseline", &baseline.name);

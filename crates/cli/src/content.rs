@@ -75,6 +75,7 @@ fn list(content: &Content, format: Format) -> Result<Done, Failure> {
     let rows: Vec<Vec<String>> = content
         .detections
         .iter()
+        .chain(content.sigma.detections())
         .map(|one| {
             vec![
                 one.name.clone(),
@@ -116,11 +117,18 @@ fn list(content: &Content, format: Format) -> Result<Done, Failure> {
     let _ = writeln!(
         text,
         "\n{}, {}, {}, {}",
-        term::count(content.detections.len() as u64, "detection"),
+        term::count(
+            (content.detections.len() + content.sigma.detections().count()) as u64,
+            "detection"
+        ),
         pluralised_stories(content.stories.len()),
         term::count(content.baselines.len() as u64, "baseline"),
         term::count(content.macros.len() as u64, "macro"),
     );
+    let rules = content.sigma.detections().count() as u64;
+    if rules > 0 {
+        let _ = writeln!(text, "{} among them", term::count(rules, "Sigma rule"));
+    }
     print(&text)?;
     Ok(Done::Whole)
 }
@@ -136,6 +144,7 @@ fn show(content: &Content, name: &str) -> Result<Done, Failure> {
     for one in content
         .detections
         .iter()
+        .chain(content.sigma.detections())
         .filter(|one| fits(&one.name, &one.id))
     {
         detection(&mut text, one, &look);
@@ -158,6 +167,7 @@ fn show(content: &Content, name: &str) -> Result<Done, Failure> {
         let names = content
             .detections
             .iter()
+            .chain(content.sigma.detections())
             .map(|one| one.name.as_str())
             .chain(content.baselines.iter().map(|one| one.name.as_str()))
             .chain(content.stories.iter().map(|one| one.name.as_str()));
@@ -225,7 +235,29 @@ fn detection(out: &mut String, one: &Detection, look: &Look) {
     for reference in &one.references {
         field(out, "reference", reference, look);
     }
-    search(out, &one.search);
+    if one.search.starts_with("(Sigma") {
+        // What a rule says is its file.
+        rule(out, &one.origin.path, &one.id);
+    } else {
+        search(out, &one.search);
+    }
+}
+
+/// The text of a Sigma rule; of a file with several, the part that has its id.
+fn rule(out: &mut String, path: &str, id: &str) {
+    let Ok(text) = std::fs::read_to_string(path) else {
+        return;
+    };
+    let mut documents = text.split("\n---");
+    let first = documents.next().unwrap_or_default();
+    let own = std::iter::once(first)
+        .chain(documents)
+        .find(|one| one.contains(id))
+        .unwrap_or(first);
+    out.push_str("rule\n");
+    for line in own.trim_matches(['\n', '\r']).lines() {
+        let _ = writeln!(out, "    {}", term::safe(line));
+    }
 }
 
 fn baseline(out: &mut String, one: &Baseline, look: &Look) {

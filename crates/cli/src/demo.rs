@@ -38,6 +38,8 @@ pub fn run(args: &args::Demo) -> Result<Done, Failure> {
         sigma: Vec::new(),
         assets: vec![args.out.join("assets.csv")],
         identities: vec![args.out.join("identities.csv")],
+        lookups: None,
+        geoip: None,
     };
     let logs = Logs {
         paths: folders(&args.out)?,

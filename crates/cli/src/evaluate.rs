@@ -708,6 +708,8 @@ pub fn run(args: &LabEvaluate) -> Result<Done, Failure> {
             sigma: Vec::new(),
             assets: Vec::new(),
             identities: Vec::new(),
+            lookups: None,
+            geoip: None,
         };
         let content = input::content(&known)?;
         forget_peak();

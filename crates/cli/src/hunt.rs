@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use crabwalk_case::{Case, Input, Tool};
+use crabwalk_detect::store::Lookups;
 use crabwalk_detect::{Content, Exception, Hunt, HuntOptions};
 
 use crate::args::{self, Format, Logs};
@@ -18,6 +19,8 @@ use crate::term::{self, Look};
 pub struct Hunted {
     pub case: Case,
     pub done: Done,
+    /// Lookups that detections have written.
+    pub lookups: Lookups,
 }
 
 /// Reads logs and runs detections over them.
@@ -75,6 +78,7 @@ pub fn hunt(
     Ok(Hunted {
         case,
         done: if in_part { Done::InPart } else { Done::Whole },
+        lookups: outcome.lookups,
     })
 }
 
@@ -172,7 +176,11 @@ fn notes(case: &Case) {
 /// Runs the command.
 pub fn run(args: &args::Hunt) -> Result<Done, Failure> {
     let content = input::content(&args.known)?;
-    let Hunted { mut case, done } = hunt(
+    let Hunted {
+        mut case,
+        done,
+        lookups,
+    } = hunt(
         content,
         &args.logs,
         &args.detection,
@@ -180,6 +188,7 @@ pub fn run(args: &args::Hunt) -> Result<Done, Failure> {
         input::exceptions(&args.exceptions)?,
         args.quiet,
     )?;
+    input::keep_lookups(&args.known, &lookups, args.quiet)?;
     if args.host.is_some() || args.account.is_some() {
         crate::paths::narrow(&mut case, args.host.as_deref(), args.account.as_deref());
     }

@@ -2,12 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
+use crabwalk_detect::store::{LookupStore, Lookups};
 use crabwalk_detect::{Content, Exception};
 use crabwalk_sources::report::SourceReport;
 use crabwalk_sources::{Input, Limits, Read};
 
 use crate::args::{Known, Logs};
-use crate::commands::Failure;
+use crate::commands::{Failure, note};
 use crate::progress::Bar;
 
 /// Loads what is known. Problems with single files of content are in the content; a path that does not exist is an error.
@@ -40,7 +41,43 @@ pub fn content(known: &Known) -> Result<Content, Failure> {
             .add_identities(&read("--identities", path)?)
             .map_err(|error| Failure::new(format!("--identities {}: {error}", path.display())))?;
     }
+    if let Some(path) = &known.geoip {
+        content
+            .set_locations(read("--geoip", path)?)
+            .map_err(|error| Failure::new(format!("--geoip {}: {error}", path.display())))?;
+    }
+    if let Some(directory) = &known.lookups {
+        LookupStore::new(directory)
+            .load(&mut content)
+            .map_err(|error| Failure::new(format!("--lookups {error}")))?;
+    }
     Ok(content)
+}
+
+/// Keeps the lookups that searches have written, if a directory for them was given, and says so.
+pub fn keep_lookups(known: &Known, lookups: &Lookups, quiet: bool) -> Result<(), Failure> {
+    let Some(directory) = &known.lookups else {
+        if !lookups.is_empty() && !quiet {
+            let names: Vec<&str> = lookups.keys().map(String::as_str).collect();
+            note(
+                "not kept",
+                &format!(
+                    "lookups that were written: {}; keep them with `--lookups DIR`",
+                    names.join(", ")
+                ),
+            );
+        }
+        return Ok(());
+    };
+    let written = LookupStore::new(directory)
+        .save(lookups)
+        .map_err(|error| Failure::new(format!("--lookups {error}")))?;
+    if !quiet {
+        for path in written {
+            note("written", &path.display().to_string());
+        }
+    }
+    Ok(())
 }
 
 /// Reads files of exceptions.

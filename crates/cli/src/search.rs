@@ -1,8 +1,12 @@
 //! `crabwalk search`.
 
-use std::io::{self, BufWriter, Write};
+use std::fs::File;
+use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::path::Path;
 
+use crabwalk_case::Case;
 use crabwalk_detect::query::Answer;
+use crabwalk_detect::risk::{self, Attack};
 use crabwalk_detect::{HuntOptions, Query};
 use crabwalk_sources::report::SourceReport;
 
@@ -19,7 +23,12 @@ pub fn run(args: &args::Search) -> Result<Done, Failure> {
     for problem in &content.problems {
         note("warning", &problem.to_string());
     }
+    let attack = content.attack.clone();
     let query = Query::new(&[("search", &args.search)], content)?;
+    if query.is_of_findings() {
+        bar.finish();
+        return of_findings(args, query, &attack);
+    }
     let read = input::read(&args.logs, query.demand(), &bar);
     bar.step("searching");
     let options = HuntOptions {
@@ -29,8 +38,9 @@ pub fn run(args: &args::Search) -> Result<Done, Failure> {
         until: args.logs.until,
         ..HuntOptions::default()
     };
-    let answers = query.run(read.collected, &options)?;
+    let (answers, lookups) = query.run_storing(read.collected, &options)?;
     bar.finish();
+    input::keep_lookups(&args.known, &lookups, args.quiet)?;
     if input::nothing_was_read(&read.sources) {
         source_notes(&read.sources);
         return Err(Failure::new("nothing could be read"));
@@ -38,7 +48,13 @@ pub fn run(args: &args::Search) -> Result<Done, Failure> {
     if !args.quiet {
         source_notes(&read.sources);
     }
-    for answer in &answers {
+    show(args, &answers)?;
+    let lossy = read.sources.iter().any(SourceReport::is_lossy);
+    Ok(if lossy { Done::InPart } else { Done::Whole })
+}
+
+fn show(args: &args::Search, answers: &[Answer]) -> Result<(), Failure> {
+    for answer in answers {
         if !args.quiet {
             for warning in &answer.warnings {
                 note("warning", &warning.message);
@@ -49,8 +65,58 @@ pub fn run(args: &args::Search) -> Result<Done, Failure> {
         }
         print(answer, args.format, args.quiet)?;
     }
-    let lossy = read.sources.iter().any(SourceReport::is_lossy);
-    Ok(if lossy { Done::InPart } else { Done::Whole })
+    Ok(())
+}
+
+/// A search over what detections found: in an earlier hunt, or in these logs.
+fn of_findings(args: &args::Search, query: Query, attack: &Attack) -> Result<Done, Failure> {
+    let (case, done) = match args.logs.paths.as_slice() {
+        [path] if let Some(case) = earlier_case(path) => (case?, Done::Whole),
+        _ => {
+            let content = input::content(&args.known)?;
+            let hunted = crate::hunt::hunt(content, &args.logs, &[], &[], Vec::new(), args.quiet)?;
+            (hunted.case, hunted.done)
+        }
+    };
+    let events = risk::events(case.concluded(), attack)
+        .map_err(|error| Failure::new(format!("the findings cannot be searched: {error}")))?;
+    let options = HuntOptions {
+        threads: input::threads(&args.logs),
+        now: input::now(),
+        since: args.logs.since,
+        until: args.logs.until,
+        ..HuntOptions::default()
+    };
+    let (answers, lookups) = query.run_storing(events, &options)?;
+    input::keep_lookups(&args.known, &lookups, args.quiet)?;
+    show(args, &answers)?;
+    Ok(done)
+}
+
+/// The case that a file holds; none if it holds something else.
+fn earlier_case(path: &Path) -> Option<Result<Case, Failure>> {
+    const START: &[u8] = b"\"schema\"";
+    let mut start = [0; 256];
+    let read = File::open(path)
+        .and_then(|mut file| file.read(&mut start))
+        .ok()?;
+    let start = start.get(..read)?;
+    let schema = start.windows(START.len()).position(|part| part == START)?;
+    let text = String::from_utf8_lossy(&start[schema..]).into_owned();
+    if !text.contains("crabwalk.case/") {
+        return None;
+    }
+    let case = File::open(path)
+        .map_err(|error| Failure::new(format!("{}: {error}", path.display())))
+        .and_then(|file| {
+            serde_json::from_reader(BufReader::new(file)).map_err(|error| {
+                Failure::new(format!(
+                    "{}: no case that this version reads: {error}",
+                    path.display()
+                ))
+            })
+        });
+    Some(case)
 }
 
 /// Names damaged sources on standard error.

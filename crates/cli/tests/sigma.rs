@@ -95,3 +95,39 @@ fn rules_find_and_exceptions_silence() {
     let (out, _, _) = run(at, &["content", "check", "--sigma", "rules.yml"]);
     assert!(out.contains("1 Sigma rule,"), "{out}");
 }
+
+#[test]
+fn rules_are_listed_and_shown() {
+    let directory = tempfile::tempdir().unwrap_or_else(|error| panic!("{error}"));
+    let at = directory.path();
+    fs::write(at.join("rules.yml"), RULES).unwrap_or_else(|error| panic!("{error}"));
+    let (out, err, status) = run(
+        at,
+        &["content", "list", "--no-builtin", "--sigma", "rules.yml"],
+    );
+    assert_eq!(status, Some(0), "{err}");
+    assert!(out.contains("Odd process of test"), "{out}");
+    assert!(out.contains("1 Sigma rule among them"), "{out}");
+    assert!(err.contains("service auditd"), "{err}");
+    let (out, _, status) = run(
+        at,
+        &[
+            "content",
+            "show",
+            "odd*",
+            "--no-builtin",
+            "--sigma",
+            "rules.yml",
+        ],
+    );
+    assert_eq!(status, Some(0));
+    for part in [
+        "T1059",
+        "windows",
+        "process_creation",
+        "condition: selection",
+    ] {
+        assert!(out.contains(part), "{part}: {out}");
+    }
+    assert!(!out.contains("auditd"), "{out}");
+}

@@ -20,6 +20,7 @@ use crate::finding::{self, Finding};
 use crate::gap::{self, Gap};
 use crate::risk::{self, Attack, Exception, RiskFactors};
 use crate::sigma::SigmaRules;
+use crate::store::Lookups;
 
 /// Stack of the threads that plan and run searches: plans nest as deep as searches do.
 pub(crate) const STACK: usize = 16 << 20;
@@ -155,6 +156,8 @@ pub struct Outcome {
     pub knowledge: Arc<Knowledge>,
     /// The events that were read.
     pub catalog: Arc<Catalog>,
+    /// Lookups that detections have written.
+    pub lookups: Lookups,
 }
 
 impl Hunt {
@@ -290,7 +293,15 @@ impl Hunt {
             };
             run_all(engine, &searches, threads, &make)
         };
-        let done = run(&engine, &catalog, &early, threads)?;
+        // What writes lookups runs by itself behind the others: whether they see it must not depend on threads.
+        let (writing, reading): (Vec<usize>, Vec<usize>) = early
+            .into_iter()
+            .partition(|index| self.searches[*index].writes_lookups());
+        let mut done: Vec<_> = Vec::new();
+        for (which, threads) in [(&reading, threads), (&writing, 1)] {
+            let results = run(&engine, &catalog, which, threads)?;
+            done.extend(which.iter().copied().zip(results));
+        }
         let mut outcome = Outcome {
             problems: self.problems.clone(),
             coverage: catalog.coverage().to_vec(),
@@ -305,7 +316,8 @@ impl Hunt {
             catalog: Arc::clone(&catalog),
             ..Outcome::default()
         };
-        for (index, result) in early.into_iter().zip(done) {
+        outcome.lookups = engine.stored_lookups();
+        for (index, result) in done {
             let found = self.absorb(index, result, &mut outcome.problems);
             outcome.findings.extend(found);
         }

@@ -18,6 +18,7 @@ pub mod query;
 pub mod risk;
 pub mod severity;
 pub mod sigma;
+pub mod store;
 
 pub use check::{CheckResult, Checked};
 pub use content::{Content, ContentProblem, Origin};

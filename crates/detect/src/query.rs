@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use crabwalk_events::Catalog;
-use crabwalk_sources::collect::{Collected, Demand};
+use crabwalk_sources::collect::{Collected, Columns, Demand};
 use crabwalk_spl::{Diagnostic, Engine, EngineOptions, Knowledge, Search};
 
 use crate::content::{Content, ContentProblem, Origin};
 use crate::hunt::{
     Failure, HuntError, HuntOptions, STACK, keep_times, run_all, search_problem, search_warning,
 };
+use crate::store::Lookups;
 
 /// A search, ready to run.
 pub struct Query {
@@ -95,15 +96,38 @@ impl Query {
         self.demand.as_ref()
     }
 
+    /// Whether the searches are over risk events and notables, which are made from findings, and over no log.
+    pub fn is_of_findings(&self) -> bool {
+        let reads = |channel: &str, id: u32| self.demand.columns(channel, id) != Columns::None;
+        crate::risk::EVENTS.iter().any(|channel| reads(channel, 0))
+            && ![("Security", 4624), ("System", 7045), ("zeek:conn", 0)]
+                .iter()
+                .any(|(channel, id)| reads(channel, *id))
+    }
+
     /// Runs the searches over what was read; one answer each, in their order.
     ///
     /// # Errors
     /// What went wrong with a search, pointing into its text.
     pub fn run(
         self,
-        mut collected: Collected,
+        collected: Collected,
         options: &HuntOptions,
     ) -> Result<Vec<Answer>, HuntError> {
+        self.run_storing(collected, options)
+            .map(|(answers, _)| answers)
+    }
+
+    /// As [`run`](Self::run), with the lookups that the searches have written. Searches that write some run one after
+    /// another, in their order, so that the later see what the earlier wrote.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub fn run_storing(
+        self,
+        mut collected: Collected,
+        options: &HuntOptions,
+    ) -> Result<(Vec<Answer>, Lookups), HuntError> {
         keep_times(&mut collected, options.since, options.until)?;
         let catalog = Arc::new(Catalog::new(collected)?);
         // A search alone may use all threads; several run side by side.
@@ -132,7 +156,12 @@ impl Query {
                 warnings: results.warnings,
             }
         };
-        run_all(&engine, &self.searches, options.threads, &make)?
+        let threads = if self.searches.iter().any(Search::writes_lookups) {
+            1
+        } else {
+            options.threads
+        };
+        let answers = run_all(&engine, &self.searches, threads, &make)?
             .into_iter()
             .map(|result| {
                 result.map_err(|failure| match failure {
@@ -140,6 +169,7 @@ impl Query {
                     Failure::Panic(message) => HuntError::Thread(std::io::Error::other(message)),
                 })
             })
-            .collect()
+            .collect::<Result<Vec<_>, _>>()?;
+        Ok((answers, engine.stored_lookups()))
     }
 }

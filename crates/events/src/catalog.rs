@@ -169,6 +169,19 @@ impl Table {
         self.stored.plain(&all, &self.stored.schema, *first, batch)
     }
 
+    /// The events of a batch with some columns of the table, given by their places in its schema.
+    ///
+    /// # Errors
+    /// As [`batch`](Self::batch), or if there is no such column.
+    pub fn batch_of(&self, at: usize, columns: &[usize]) -> Result<RecordBatch, ArrowError> {
+        let (first, batch) =
+            self.stored.batches.get(at).ok_or_else(|| {
+                ArrowError::InvalidArgumentError(format!("there is no batch {at}"))
+            })?;
+        let schema = Arc::new(self.stored.schema.project(columns)?);
+        self.stored.plain(columns, &schema, *first, batch)
+    }
+
     /// Number of events.
     pub fn rows(&self) -> usize {
         self.stored.rows

@@ -84,6 +84,12 @@ pub struct LookupYaml {
     /// Columns of a KV store lookup, separated by commas.
     #[serde(default)]
     pub fields_list: Option<String>,
+    /// The same as a list, in newer content.
+    #[serde(default)]
+    fields: Option<OneOrMany>,
+    /// `csv`, `kvstore` or `mlmodel`, in newer content; a CSV file is then called as the definition is.
+    #[serde(default)]
+    pub lookup_type: Option<String>,
     #[serde(default)]
     match_type: Option<OneOrMany>,
     #[serde(default)]
@@ -129,6 +135,28 @@ impl LookupYaml {
     /// What is wrong with the text.
     pub fn parse(text: &str) -> Result<Self, String> {
         serde_saphyr::from_str(text).map_err(|error| error.to_string())
+    }
+
+    /// Columns of a KV store lookup.
+    pub fn columns(&self) -> Vec<String> {
+        let list: Vec<&str> = match (&self.fields, &self.fields_list) {
+            (Some(OneOrMany::Many(fields)), _) => fields.iter().map(String::as_str).collect(),
+            (Some(OneOrMany::One(text)), _) | (None, Some(text)) => text.split(',').collect(),
+            (None, None) => Vec::new(),
+        };
+        list.into_iter()
+            .map(|name| name.trim().to_owned())
+            .filter(|name| !name.is_empty())
+            .collect()
+    }
+
+    /// Whether it is a model of machine learning.
+    pub fn is_model(&self) -> bool {
+        self.lookup_type.as_deref() == Some("mlmodel")
+            || self
+                .filename
+                .as_deref()
+                .is_some_and(|file| file.to_lowercase().ends_with(".mlmodel"))
     }
 
     /// The matching rules.

@@ -10,6 +10,7 @@ use datafusion::arrow::datatypes::{DataType, UInt64Type};
 use datafusion::execution::context::SessionContext;
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::logical_expr::LogicalPlan;
+use datafusion::optimizer::OptimizerRule;
 use datafusion::prelude::SessionConfig;
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -17,7 +18,7 @@ use futures::future::BoxFuture;
 use crate::expr::EvalContext;
 use crate::knowledge::Knowledge;
 use crate::plan::{
-    Planned, Planner, Staged, Step, StoredLookups, TypeInfos, is_hidden, lookup_name,
+    Glances, Planned, Planner, Staged, Step, StoredLookups, TypeInfos, is_hidden, lookup_name,
 };
 use crate::search::{Search, SearchError};
 use crate::syntax::Diagnostic;
@@ -40,6 +41,8 @@ pub struct Engine {
     context: EvalContext,
     stored: StoredLookups,
     session: SessionContext,
+    /// Where searches run side by side, each on one thread: what they have asked of the tables.
+    glances: Option<Glances>,
 }
 
 impl Engine {
@@ -50,7 +53,10 @@ impl Engine {
             .with_information_schema(false)
             .with_create_default_catalog_and_schema(false);
         // Plans carry their functions with them: there is nothing to look up by name.
-        let state = SessionStateBuilder::new().with_config(config).build();
+        let state = SessionStateBuilder::new()
+            .with_config(config)
+            .with_optimizer_rules(optimizer_rules())
+            .build();
         let session = SessionContext::new_with_state(state);
         Self {
             catalog,
@@ -59,6 +65,7 @@ impl Engine {
             context: EvalContext { now: options.now },
             stored: StoredLookups::default(),
             session,
+            glances: (options.threads <= 1).then(Glances::default),
         }
     }
 
@@ -133,6 +140,7 @@ impl Engine {
             let step = self
                 .planner()
                 .with_stages(&staged)
+                .looking_first(self.glances.as_ref())
                 .plan(search.pipeline())
                 .map_err(|diagnostic| search.error(vec![diagnostic]))?;
             let pending = match step {
@@ -193,6 +201,23 @@ impl Engine {
         let frame = self.session.execute_logical_plan(plan).await?;
         frame.collect().await
     }
+}
+
+/// DataFusion's rules without those for what SPL plans never have: correlated subqueries, `DISTINCT`, cross joins, leaf
+/// functions of nested data. Each rule costs a walk over every plan.
+fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
+    use datafusion::optimizer as rules;
+    vec![
+        Arc::new(rules::optimize_unions::OptimizeUnions::new()),
+        Arc::new(rules::simplify_expressions::SimplifyExpressions::new()),
+        Arc::new(rules::eliminate_filter::EliminateFilter::new()),
+        Arc::new(rules::eliminate_limit::EliminateLimit::new()),
+        Arc::new(rules::propagate_empty_relation::PropagateEmptyRelation::new()),
+        Arc::new(rules::push_down_limit::PushDownLimit::new()),
+        Arc::new(rules::push_down_filter::PushDownFilter::new()),
+        Arc::new(rules::common_subexpr_eliminate::CommonSubexprEliminate::new()),
+        Arc::new(rules::optimize_projections::OptimizeProjections::new()),
+    ]
 }
 
 /// The columns to show, in order. Of a search that shows all fields, those that have a value in some row.

@@ -160,6 +160,18 @@ pub fn plan_predicate(
     )?)))
 }
 
+/// As [`plan_predicate`], but NULL where the condition is.
+///
+/// # Errors
+/// What is wrong with the expression.
+pub fn plan_condition(
+    expr: &ast::Expr,
+    fields: &dyn Fields,
+    context: &EvalContext,
+) -> Result<Expr> {
+    Ok(as_condition(plan_expr(expr, fields, context)?))
+}
+
 /// A value as a condition: `true` and numbers other than 0 hold.
 fn as_condition(typed: Typed) -> Expr {
     if typed.data_type == DataType::Boolean {

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::knowledge::Knowledge;
-use crate::syntax::ast::{Pipeline, Span};
+use crate::syntax::ast::{CommandKind, Pipeline, Span};
 use crate::syntax::{self, Diagnostic};
 
 /// A search that was parsed.
@@ -45,6 +45,11 @@ impl Search {
         &self.pipeline
     }
 
+    /// Whether it writes a lookup (`outputlookup`).
+    pub fn writes_lookups(&self) -> bool {
+        writes_lookups(&self.pipeline)
+    }
+
     /// Errors of this search.
     pub(crate) fn error(&self, diagnostics: Vec<Diagnostic>) -> SearchError {
         SearchError::new(&self.name, &self.text, diagnostics)
@@ -55,6 +60,17 @@ impl Search {
         let end = u32::try_from(self.text.len()).unwrap_or(u32::MAX);
         self.error(vec![Diagnostic::new(message, Span { start: 0, end })])
     }
+}
+
+fn writes_lookups(pipeline: &Pipeline) -> bool {
+    pipeline.commands.iter().any(|command| match &command.kind {
+        CommandKind::Outputlookup(_) => true,
+        CommandKind::Join(join) => writes_lookups(&join.subsearch),
+        CommandKind::Append(inner) | CommandKind::Appendpipe(inner) => writes_lookups(inner),
+        CommandKind::Union(all) => all.iter().any(writes_lookups),
+        CommandKind::Map(map) => map.search.text.contains("outputlookup"),
+        _ => false,
+    })
 }
 
 /// Why a search cannot be parsed, planned or run. Its `Display` shows the text with carets.

@@ -382,7 +382,9 @@ table!(shape_18_aggregations, printed,
     "| eventstats allnum=t avg(n) as mean, stdev(n) as sd" =>
         r#"| eventstats allnum="t" avg("n") AS "mean", stdev("n") AS "sd""#,
     "| streamstats current=f window=5 count as rank by a b reset_on_change=t" =>
-        r#"| streamstats current=false window=5 global=true reset_on_change="t" count AS "rank" by "a", "b""#,
+        r#"| streamstats current=false window=5 global=true reset_on_change=true count AS "rank" by "a", "b""#,
+    "| streamstats time_window=5m reset_before=(x > 1) reset_after=\"(y==\\\"a\\\")\" sum(n)" =>
+        r#"| streamstats current=true window=0 global=true time_window=5m reset_before=('x' > 1) reset_after=('y' = "a") sum("n") AS "sum(n)""#,
     "| stats count by _time span=1h user" => r#"| stats count AS "count" by "_time" span=1h, "user""#,
 );
 
@@ -428,8 +430,15 @@ table!(shape_26_other, printed,
         r#"| table "a", "b c", "d*", "values(x)" | fields - "p*", "q" | fields + "f" | fields + "g", "h""#,
     "| dedup a,b | dedup 3 a b keepempty=t keepevents=true consecutive=1 sortby -x +y" =>
         "| dedup 1 \"a\", \"b\" | dedup 3 \"a\", \"b\" keepevents=true keepempty=true consecutive=true sortby -\"x\", +\"y\"",
+    "| bin n minspan=5 start=1 end=9.5 | bin _time span=1h aligntime=@d+3h | bin n span=2log10 | bin n span=log2" =>
+        "| bin minspan=5 start=1 end=9.5 \"n\" | bin span=1h aligntime=\"@d+3h\" \"_time\" | bin span=2log10 \"n\" | bin span=1log2 \"n\"",
+    "| multikv forceheader=2 fields a, b filter \"x y\" z | xyseries a b c" =>
+        "| multikv forceheader=\"2\" fields \"a\", \"b\" filter \"x y\", \"z\" | xyseries \"a\", \"b\", \"c\"",
+    "| eval x=if($a.b{}$=\"y\", 1, 0)" => r#"| eval "x" = if('a.b{}' = "y", 1, 0)"#,
     "| head | head 5 | head limit=6 | tail | tail 7 | reverse" =>
         "| head 10 | head 5 | head 6 | tail 10 | tail 7 | reverse",
+    "| head x<5 | head (1==1) limit=3 keeplast=t null=true" =>
+        "| head ('x' < 5) | head (1 = 1) limit=3 null=true keeplast=true",
     "| from datamodel:\"E\".\"F\"" => r#"| from datamodel:"E.F""#,
     "| from datamodel Risk.All_Risk | from datamodel:A.B | from datamodel:\"C.D\" | from lookup:x" =>
         r#"| from datamodel:"Risk.All_Risk" | from datamodel:"A.B" | from datamodel:"C.D" | from lookup:"x""#,
@@ -603,14 +612,14 @@ table!(messages, message,
     "| stats count by" => "expected a field after `by`, found the end of the search",
     "| stats sum(a*b+1 c)" => "expected `)`, found `c`",
     "| rename a b" => "expected `as` after `a`, found `b`",
-    "| bin span=2log10 x" => "`2log10` is a logarithmic span, which is not supported",
+    "| bin span=12log10 x" => "`12log10` is not a logarithmic span",
     "| bin span=0m x" => "`0m` is not a span",
     "| bin span=5m" => "expected a field, found the end of the search",
     "| sort limt=5 a" => "`sort` has no option `limt`",
     "| dedup keepempty=maybe a" => "`keepempty` is true or false, not `maybe`",
     "| join type=cross a [search b]" => "`cross` is not a type of join",
     "| join a" => "expected a subsearch in brackets, found the end of the search",
-    "| head x>5" => "expected a number of rows, found `x>5`",
+    "| head x>5 y" => "expected the end of the command, or an option of `head`, found `y`",
     "| convert ctme(x)" => "`ctme` is not a conversion",
     "| from index:main" => "`from` does not know a source of kind `index`",
     "| tstats count from index" => "expected `datamodel=` after `from`, found `index`",

@@ -305,6 +305,17 @@ impl Content {
         self.problems.extend(problems);
     }
 
+    /// Sets the database in MaxMind's format in which `iplocation` looks addresses up.
+    ///
+    /// # Errors
+    /// If this is no such database.
+    pub fn set_locations(&mut self, database: Vec<u8>) -> Result<(), String> {
+        let file =
+            crabwalk_spl::LocationFile::from_bytes(database).map_err(|error| error.to_string())?;
+        self.knowledge.locations = Some(Arc::new(file));
+        Ok(())
+    }
+
     /// Reads an assets CSV with Splunk ES headers.
     ///
     /// # Errors
@@ -421,8 +432,21 @@ impl Content {
             }
             Kind::Lookup => {
                 let yaml = LookupYaml::parse(text).map_err(plain)?;
-                let table = match (&yaml.filename, &yaml.collection) {
-                    (Some(file), _) if file.to_lowercase().ends_with(".csv") => {
+                if yaml.is_model() {
+                    return Ok(()); // nothing that Crabwalk runs
+                }
+                let filename = match (&yaml.filename, yaml.lookup_type.as_deref()) {
+                    (Some(file), _) => Some(file.clone()),
+                    // Newer content gives the file the name of the definition.
+                    (None, Some("csv")) => path
+                        .rsplit(['/', '\\'])
+                        .next()
+                        .and_then(|name| name.rsplit_once('.'))
+                        .map(|(stem, _)| format!("{stem}.csv")),
+                    (None, _) => None,
+                };
+                let table = match &filename {
+                    Some(file) if file.to_lowercase().ends_with(".csv") => {
                         let key = file
                             .rsplit(['/', '\\'])
                             .next()
@@ -434,22 +458,15 @@ impl Content {
                         LookupTable::from_csv(yaml.definition(), &rows.text)
                             .map_err(|error| plain(format!("{}: {error}", rows.path)))?
                     }
-                    (Some(_), _) => return Ok(()), // a model of machine learning: nothing that Crabwalk runs
+                    Some(_) => return Ok(()), // a script, or another kind that Crabwalk does not run
                     // A collection is empty until a search fills it.
-                    _ => LookupTable {
+                    None => LookupTable {
                         definition: yaml.definition(),
-                        columns: yaml
-                            .fields_list
-                            .as_deref()
-                            .unwrap_or_default()
-                            .split(',')
-                            .map(|name| name.trim().to_owned())
-                            .filter(|name| !name.is_empty())
-                            .collect(),
+                        columns: yaml.columns(),
                         rows: Vec::new(),
                     },
                 };
-                self.add_lookup(&yaml.name, table, yaml.filename.as_deref());
+                self.add_lookup(&yaml.name, table, filename.as_deref());
             }
             Kind::Story => {
                 let story = raw::parse::<raw::Story>(path, text)?.story(path);

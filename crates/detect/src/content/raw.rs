@@ -204,6 +204,16 @@ fn texts(list: Option<List>) -> Vec<String> {
     list.map(List::texts).unwrap_or_default()
 }
 
+/// The first of two lists that has something in it.
+fn either(first: Option<List>, second: Option<List>) -> Vec<String> {
+    let first = texts(first);
+    if first.is_empty() {
+        texts(second)
+    } else {
+        first
+    }
+}
+
 fn text(loose: Option<Loose>) -> String {
     loose
         .map(|loose| loose.text().trim().to_owned())
@@ -271,9 +281,108 @@ pub(super) struct Search {
     #[serde(default)]
     rba: Option<Rba>,
     #[serde(default)]
+    finding: Option<FindingForm>,
+    #[serde(default)]
+    intermediate_findings: Option<FindingForm>,
+    #[serde(default)]
+    threat_objects: Option<Vec<RbaThreat>>,
+    #[serde(default)]
     tags: Tags,
     #[serde(default)]
     tests: Option<Vec<Test>>,
+    // The newest public content has these beside `tags` instead of in it.
+    #[serde(default)]
+    analytic_story: Option<List>,
+    #[serde(default)]
+    mitre_attack_id: Option<List>,
+    #[serde(default)]
+    throttling: Option<RawThrottling>,
+}
+
+/// What a row adds to accounts and machines, as the newest public content writes it: `intermediate_findings` give risk,
+/// a `finding` is what somebody has to look at.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct FindingForm {
+    title: Option<Loose>,
+    message: Option<Loose>,
+    entity: Option<Entities>,
+    entities: Option<Entities>,
+    threat_objects: Option<Vec<RbaThreat>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Entities {
+    Many(Vec<Entity>),
+    One(Entity),
+}
+
+#[derive(Debug, Deserialize)]
+struct Entity {
+    field: String,
+    #[serde(default, rename = "type")]
+    kind: Option<Loose>,
+    #[serde(default)]
+    score: Option<Loose>,
+    #[serde(default)]
+    message: Option<Loose>,
+}
+
+impl FindingForm {
+    /// The entities, and the message: its own, else that of the first entity.
+    fn split(self) -> (Vec<RbaRisk>, String, Vec<RbaThreat>) {
+        let all = [self.entity, self.entities].into_iter().flatten();
+        let entities = all.flat_map(|entities| match entities {
+            Entities::Many(all) => all,
+            Entities::One(one) => vec![one],
+        });
+        let mut message = text(self.message);
+        if message.is_empty() {
+            message = text(self.title);
+        }
+        let mut risks = Vec::new();
+        for entity in entities {
+            let own = text(entity.message);
+            if message.is_empty() {
+                message = own;
+            }
+            risks.push(RbaRisk {
+                field: entity.field,
+                kind: text(entity.kind),
+                score: entity.score,
+            });
+        }
+        (risks, message, self.threat_objects.unwrap_or_default())
+    }
+}
+
+/// The risk objects of both forms as one, in the older form of `rba:`.
+fn joined(findings: [Option<FindingForm>; 2], threats: Option<Vec<RbaThreat>>) -> Option<Rba> {
+    if findings.iter().all(Option::is_none) && threats.is_none() {
+        return None;
+    }
+    let mut risks: Vec<RbaRisk> = Vec::new();
+    let mut message = String::new();
+    let mut all_threats = threats.unwrap_or_default();
+    for (own, own_message, own_threats) in findings.into_iter().flatten().map(FindingForm::split) {
+        if message.is_empty() {
+            message = own_message;
+        }
+        all_threats.extend(own_threats);
+        for risk in own {
+            match risks.iter_mut().find(|known| known.field == risk.field) {
+                Some(known) if known.score.is_none() => known.score = risk.score,
+                Some(_) => {}
+                None => risks.push(risk),
+            }
+        }
+    }
+    Some(Rba {
+        message: Some(Loose::Text(message)),
+        risk_objects: Some(risks),
+        threat_objects: Some(all_threats),
+    })
 }
 
 /// A test as public content has it.
@@ -409,7 +518,7 @@ impl Search {
             name,
             description: text(self.description),
             search: self.search,
-            stories: texts(self.tags.analytic_story),
+            stories: either(self.tags.analytic_story, self.analytic_story),
             detections: texts(self.tags.detections),
             asset_category: optional(self.tags.asset_category),
             asset_field: optional(self.tags.asset_field),
@@ -448,7 +557,14 @@ impl Search {
         let mut risk_fields = Vec::new();
         let mut threat_fields = Vec::new();
         let mut message = text(self.tags.message);
-        if let Some(rba) = self.rba {
+        // A finding's own words come before those of what led to it.
+        let rba = self.rba.or_else(|| {
+            joined(
+                [self.finding, self.intermediate_findings],
+                self.threat_objects,
+            )
+        });
+        if let Some(rba) = rba {
             let own = text(rba.message);
             if !own.is_empty() {
                 message = own;
@@ -506,6 +622,7 @@ impl Search {
         let throttling = self
             .tags
             .throttling
+            .or(self.throttling)
             .map(|one| Throttling::new(texts(one.fields), &text(one.period)))
             .transpose()?;
         let manual = Some(text(self.tags.manual_test)).filter(|why| !why.is_empty());
@@ -533,8 +650,8 @@ impl Search {
             status,
             description: text(self.description),
             search: self.search,
-            stories: texts(self.tags.analytic_story),
-            techniques: texts(self.tags.mitre_attack_id),
+            stories: either(self.tags.analytic_story, self.analytic_story),
+            techniques: either(self.tags.mitre_attack_id, self.mitre_attack_id),
             tactics: Vec::new(),
             throttling,
             message,

@@ -36,8 +36,13 @@ impl Attack {
     /// The tactics of a detection: what it says itself, and those of its techniques. A technique that is not known by
     /// itself has the tactics of the one it is part of.
     pub fn tactics(&self, detection: &Detection) -> Vec<String> {
-        let mut all: BTreeSet<&String> = detection.tactics.iter().collect();
-        for technique in &detection.techniques {
+        self.tactics_of(&detection.tactics, &detection.techniques)
+    }
+
+    /// As [`tactics`](Self::tactics), of the tactics that are known already and of techniques.
+    pub(crate) fn tactics_of(&self, known: &[String], techniques: &[String]) -> Vec<String> {
+        let mut all: BTreeSet<&String> = known.iter().collect();
+        for technique in techniques {
             let whole = technique.split('.').next().unwrap_or(technique);
             let known = self
                 .techniques

@@ -20,64 +20,146 @@ pub(crate) const EVENTS: [&str; 2] = [RISK, NOTABLE];
 /// Records of risk events are numbered from this.
 const FIRST_RECORD: u64 = 1;
 
+/// What a finding adds to the risk of things, and what somebody should look at: of a hunt, or of a case written earlier.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Concluded {
+    /// Identifier of the finding.
+    pub finding: String,
+    /// Number of the record that events of it get; it leads back to the finding.
+    pub record: u64,
+    /// Time of the last event, microseconds since 1970-01-01 UTC; 0 where it has none.
+    pub time: i64,
+    /// The machine that it is about; empty where there is none.
+    pub host: String,
+    /// Name of the detection.
+    pub detection: String,
+    /// `TTP`, `Anomaly`, …
+    pub kind: String,
+    /// `low`, `high`, …
+    pub severity: String,
+    /// What was found, for people.
+    pub message: String,
+    /// Names of stories.
+    pub stories: Vec<String>,
+    /// ATT&CK techniques.
+    pub techniques: Vec<String>,
+    /// ATT&CK tactics that the detection names itself.
+    pub tactics: Vec<String>,
+    /// What gets risk: type, value, score, and the score with risk factors. Empty where it adds none.
+    pub risk: Vec<(String, String, u32, u32)>,
+    /// What threatens: type and value.
+    pub threats: Vec<(String, String)>,
+    /// Whether somebody should look at it.
+    pub notable: bool,
+    /// Values of `dest`, `src` and `user`.
+    pub fields: Vec<(String, Vec<String>)>,
+}
+
+/// Fields of a finding that its notable has too.
+const NOTABLE_FIELDS: [&str; 3] = ["dest", "src", "user"];
+
+impl Concluded {
+    fn of(finding: &Finding, index: usize) -> Self {
+        let detection = &finding.detection;
+        let risk = |object: &crate::finding::RiskObject| {
+            let kind = object.kind.name().to_owned();
+            (kind, object.value.clone(), object.score, object.calculated)
+        };
+        Self {
+            finding: finding.id.clone(),
+            record: index as u64 + FIRST_RECORD,
+            time: finding.last.or(finding.first).unwrap_or(0),
+            host: finding.hosts().into_iter().next().unwrap_or_default(),
+            detection: detection.name.clone(),
+            kind: detection.kind.name().to_owned(),
+            severity: finding.severity().name().to_owned(),
+            message: finding.message.clone(),
+            stories: detection.stories.clone(),
+            techniques: detection.techniques.clone(),
+            tactics: detection.tactics.clone(),
+            risk: if detection.kind.adds_risk() {
+                finding.risk_objects.iter().map(risk).collect()
+            } else {
+                Vec::new()
+            },
+            threats: finding
+                .threat_objects
+                .iter()
+                .map(|one| (one.kind.clone(), one.value.clone()))
+                .collect(),
+            notable: detection.kind.is_notable(),
+            fields: NOTABLE_FIELDS
+                .iter()
+                .map(|name| ((*name).to_owned(), finding.values(name).to_vec()))
+                .collect(),
+        }
+    }
+}
+
 /// Makes the events of findings that are not silenced. The record number of an event is the finding's index,
 /// from 1.
 pub(crate) fn catalog(findings: &[Finding], attack: &Attack) -> Result<Catalog, ArrowError> {
+    let concluded = findings
+        .iter()
+        .enumerate()
+        .filter(|(_, finding)| finding.suppressed.is_none())
+        .map(|(index, finding)| Concluded::of(finding, index));
+    events(concluded, attack).and_then(Catalog::new)
+}
+
+/// Makes risk events and notables.
+///
+/// # Errors
+/// If the tables cannot be made.
+pub fn events(
+    concluded: impl Iterator<Item = Concluded>,
+    attack: &Attack,
+) -> Result<Collected, ArrowError> {
     let mut collector = Collector::new(&Everything);
-    for (index, finding) in findings.iter().enumerate() {
-        if finding.suppressed.is_some() {
-            continue;
-        }
-        let record = index as u64 + FIRST_RECORD;
-        if finding.detection.kind.adds_risk() {
-            for object in &finding.risk_objects {
-                let normal = match object.kind {
-                    RiskObjectKind::System => host_key(&object.value),
-                    RiskObjectKind::User => object.value.to_lowercase(),
-                    RiskObjectKind::Other => object.value.clone(),
-                };
-                let own = [
-                    ("risk_object", object.value.clone()),
-                    ("risk_object_type", object.kind.name().to_owned()),
-                    ("normalized_risk_object", normal),
-                    ("risk_score", object.score.to_string()),
-                    ("calculated_risk_score", object.calculated.to_string()),
-                    ("risk_message", finding.message.clone()),
-                    ("index", "risk".to_owned()),
-                ];
-                put(&mut collector, RISK, record, finding, attack, &own);
-            }
-        }
-        if finding.detection.kind.is_notable() {
+    for one in concluded {
+        for (kind, value, score, calculated) in &one.risk {
+            let normal = match kind.as_str() {
+                "system" => host_key(value),
+                "user" => value.to_lowercase(),
+                _ => value.clone(),
+            };
             let own = [
-                ("rule_name", finding.detection.name.clone()),
-                ("rule_title", finding.detection.name.clone()),
-                ("rule_description", finding.message.clone()),
+                ("risk_object", value.clone()),
+                ("risk_object_type", kind.clone()),
+                ("normalized_risk_object", normal),
+                ("risk_score", score.to_string()),
+                ("calculated_risk_score", calculated.to_string()),
+                ("risk_message", one.message.clone()),
+                ("index", "risk".to_owned()),
+            ];
+            put(&mut collector, RISK, &one, attack, &own);
+        }
+        if one.notable {
+            let own = [
+                ("rule_name", one.detection.clone()),
+                ("rule_title", one.detection.clone()),
+                ("rule_description", one.message.clone()),
                 ("index", "notable".to_owned()),
             ];
-            put(&mut collector, NOTABLE, record, finding, attack, &own);
+            put(&mut collector, NOTABLE, &one, attack, &own);
         }
     }
-    let collected: Collected = Collector::merge(vec![collector])?;
-    Catalog::new(collected)
+    Collector::merge(vec![collector])
 }
 
 fn put(
     collector: &mut Collector<'_>,
     channel: &str,
-    record: u64,
-    finding: &Finding,
+    concluded: &Concluded,
     attack: &Attack,
     own: &[(&str, String)],
 ) {
-    let detection = &finding.detection;
     let table = collector.table(channel, 0);
-    let host = finding.hosts().into_iter().next().unwrap_or_default();
     let head = Head {
-        time: finding.last.or(finding.first).unwrap_or(0),
-        host: &host,
+        time: concluded.time,
+        host: &concluded.host,
         source: 0,
-        record,
+        record: concluded.record,
         numbered: false,
     };
     if collector.begin(table, &head) != Begun::Row {
@@ -93,11 +175,11 @@ fn put(
     for (name, value) in own {
         push(name, &[value]);
     }
-    push("source", &[&detection.name]);
-    push("search_name", &[&detection.name]);
-    push("severity", &[finding.severity().name()]);
-    push("detection_type", &[detection.kind.name()]);
-    push("finding_id", &[&finding.id]);
+    push("source", &[&concluded.detection]);
+    push("search_name", &[&concluded.detection]);
+    push("severity", &[&concluded.severity]);
+    push("detection_type", &[&concluded.kind]);
+    push("finding_id", &[&concluded.finding]);
     let texts = |list: &[String]| -> Vec<String> {
         let unique: BTreeSet<&String> = list.iter().collect();
         unique.into_iter().cloned().collect()
@@ -106,36 +188,27 @@ fn put(
         let values: Vec<&str> = values.iter().map(String::as_str).collect();
         push(name, &values);
     };
-    let techniques = texts(&detection.techniques);
-    let tactics = attack.tactics(detection);
+    let techniques = texts(&concluded.techniques);
+    let tactics = attack.tactics_of(&concluded.tactics, &concluded.techniques);
     let ids: Vec<String> = tactics
         .iter()
         .filter_map(|tactic| attack.tactic_id(tactic))
         .map(str::to_owned)
         .collect();
-    let mut every = detection.stories.clone();
+    let mut every = concluded.stories.clone();
     every.extend(techniques.iter().cloned());
-    push_all("analyticstories", &detection.stories);
+    push_all("analyticstories", &concluded.stories);
     push_all("annotations.mitre_attack", &techniques);
     push_all("annotations.mitre_attack.mitre_technique_id", &techniques);
     push_all("annotations.mitre_attack.mitre_tactic", &tactics);
     push_all("annotations.mitre_attack.mitre_tactic_id", &ids);
     push_all("annotations._all", &every);
-    let threats: Vec<String> = finding
-        .threat_objects
-        .iter()
-        .map(|one| one.value.clone())
-        .collect();
-    let kinds: Vec<String> = finding
-        .threat_objects
-        .iter()
-        .map(|one| one.kind.clone())
-        .collect();
+    let (kinds, threats): (Vec<String>, Vec<String>) = concluded.threats.iter().cloned().unzip();
     push_all("threat_object", &threats);
     push_all("threat_object_type", &kinds);
     if channel == NOTABLE {
-        for name in ["dest", "src", "user"] {
-            push_all(name, finding.values(name));
+        for (name, values) in &concluded.fields {
+            push_all(name, values);
         }
     }
 }

@@ -11,6 +11,7 @@ mod exception;
 mod factor;
 
 pub use attack::Attack;
+pub use events::{Concluded, events};
 pub(crate) use events::{EVENTS, catalog, follow};
 pub use exception::{Exception, parse as parse_exceptions};
 pub use factor::RiskFactors;

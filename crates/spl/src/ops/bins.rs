@@ -62,17 +62,161 @@ pub(crate) fn number_bin(value: Typed, width: f64) -> Expr {
             match args.number(0) {
                 Some(number) => {
                     let start = (number / width).floor() * width;
-                    Answer::Text(format!(
-                        "{}-{}",
-                        format_number(start),
-                        format_number(start + width)
-                    ))
+                    Answer::Text(range(start, start + width))
                 }
                 None => Answer::Text(text.into_owned()),
             }
         },
     )
     .expr
+}
+
+/// The range of a growing width in which a number lies, such as `20-200` for the span `2log10`. What is no number stays as
+/// it is, as do numbers that are not above 0, for which there is no logarithm.
+pub(crate) fn log_bin(value: Typed, coefficient: f64, base: f64) -> Expr {
+    call(
+        "spl_log_bin",
+        format!("{coefficient} {base}"),
+        DataType::Utf8,
+        vec![value.expr],
+        move |args| {
+            let Some(text) = args.text(0) else {
+                return Answer::Null;
+            };
+            match args.number(0).filter(|number| *number > 0.0) {
+                Some(number) => {
+                    let mut power = (number / coefficient).log(base).floor();
+                    // The logarithm of a power of the base may come out a little too small.
+                    if coefficient * base.powf(power + 1.0) <= number {
+                        power += 1.0;
+                    }
+                    let start = coefficient * base.powf(power);
+                    Answer::Text(range(start, start * base))
+                }
+                None => Answer::Text(text.into_owned()),
+            }
+        },
+    )
+    .expr
+}
+
+/// The range in which a number lies, of a width that cuts all numbers between the second and the third argument into at
+/// most so many ranges: 1, 2 or 5 times a power of ten.
+pub(crate) fn number_bins(value: Typed, least: Expr, most: Expr, bins: u64, width: f64) -> Expr {
+    call(
+        "spl_number_bins",
+        format!("{bins} {width}"),
+        DataType::Utf8,
+        vec![value.expr, least, most],
+        move |args| {
+            let Some(text) = args.text(0) else {
+                return Answer::Null;
+            };
+            let (Some(number), Some(least), Some(most)) =
+                (args.number(0), args.number(1), args.number(2))
+            else {
+                return Answer::Text(text.into_owned());
+            };
+            let width = number_width(least, most, bins).max(width);
+            let start = (number / width).floor() * width;
+            Answer::Text(range(start, start + width))
+        },
+    )
+    .expr
+}
+
+/// The start of the time range in which a time lies, of a length that cuts the time between the second and the third
+/// argument into at most so many ranges.
+pub(crate) fn time_bins(value: Typed, least: Expr, most: Expr, bins: u64, width: f64) -> Expr {
+    call(
+        "spl_time_bins",
+        format!("{bins} {width}"),
+        DataType::Float64,
+        vec![value.expr, least, most],
+        move |args| {
+            let (Some(time), Some(least), Some(most)) =
+                (args.number(0), args.number(1), args.number(2))
+            else {
+                return Answer::Null;
+            };
+            let span = time_width(most - least, bins, width);
+            let start = match seconds(span) {
+                Some(width) => Some((time / width).floor() * width),
+                None => calendar_start(time, span),
+            };
+            Answer::number(start)
+        },
+    )
+    .expr
+}
+
+/// The start of the range of a fixed length in which a time lies, where ranges begin at the second argument.
+pub(crate) fn aligned_bin(value: Typed, origin: Expr, width: f64) -> Expr {
+    call(
+        "spl_aligned_bin",
+        format_number(width),
+        DataType::Float64,
+        vec![value.expr, origin],
+        move |args| match (args.number(0), args.number(1)) {
+            (Some(time), Some(origin)) => {
+                Answer::Number(((time - origin) / width).floor() * width + origin)
+            }
+            _ => Answer::Null,
+        },
+    )
+    .expr
+}
+
+fn range(start: f64, end: f64) -> String {
+    // Sums of widths such as 0.1 are a little off.
+    let tidy = |number: f64| format_number((number * 1e9).round() / 1e9);
+    format!("{}-{}", tidy(start), tidy(end))
+}
+
+fn number_width(least: f64, most: f64, bins: u64) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "a number of ranges")]
+    let bins = bins.max(1) as f64;
+    let length = most - least;
+    if !(length > 0.0 && length.is_finite()) {
+        return 1.0;
+    }
+    let ranges = |width: f64| (most / width).floor() - (least / width).floor() + 1.0;
+    let mut power = 10_f64.powf((length / bins).log10().floor());
+    // Two steps do: a width of ten times the length needs two ranges at most, and one range may not be to be had.
+    for _ in 0..3 {
+        for factor in [1.0, 2.0, 5.0] {
+            if ranges(factor * power) <= bins {
+                return factor * power;
+            }
+        }
+        power *= 10.0;
+    }
+    power
+}
+
+/// The span of time that cuts a length of time (in seconds) into at most so many ranges and is not shorter than `least`
+/// (in seconds). The steps are those of Splunk's time charts.
+pub(crate) fn time_width(length: f64, bins: u64, least: f64) -> TimeSpan {
+    const STEPS: [(u64, TimeUnit, f64); 11] = [
+        (1, TimeUnit::Second, 1.0),
+        (5, TimeUnit::Second, 5.0),
+        (10, TimeUnit::Second, 10.0),
+        (30, TimeUnit::Second, 30.0),
+        (1, TimeUnit::Minute, 60.0),
+        (5, TimeUnit::Minute, 300.0),
+        (10, TimeUnit::Minute, 600.0),
+        (30, TimeUnit::Minute, 1800.0),
+        (1, TimeUnit::Hour, 3600.0),
+        (1, TimeUnit::Day, 86_400.0),
+        (1, TimeUnit::Month, 2_678_400.0),
+    ];
+    #[expect(clippy::cast_precision_loss, reason = "a number of ranges")]
+    let bins = bins.max(1) as f64;
+    let (amount, unit) = STEPS
+        .into_iter()
+        .find(|(_, _, seconds)| length / seconds < bins && *seconds >= least)
+        .map_or((1, TimeUnit::Year), |(amount, unit, _)| (amount, unit));
+    TimeSpan { amount, unit }
 }
 
 /// Length in seconds; `None` for spans of the calendar.
@@ -123,6 +267,39 @@ fn calendar_start(time: f64, span: TimeSpan) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_width_of_ranges_follows_the_data() {
+        for (least, most, bins, width) in [
+            (1.0, 100.0, 100, 1.0),
+            (0.0, 100.0, 100, 2.0),
+            (0.0, 95.0, 10, 10.0),
+            (0.0, 0.95, 10, 0.1),
+            (-3.0, 3.0, 2, 5.0),
+            (7.0, 7.0, 10, 1.0),
+            (0.0, 1e6, 1, 2e6),
+        ] {
+            let found = number_width(least, most, bins);
+            assert!(
+                (found - width).abs() < 1e-9,
+                "{least} to {most} in {bins}: {found}"
+            );
+        }
+        for (length, bins, amount, unit) in [
+            (900.0, 100, 10, TimeUnit::Second),
+            (3600.0, 100, 1, TimeUnit::Minute),
+            (86_400.0, 100, 30, TimeUnit::Minute),
+            (604_800.0, 100, 1, TimeUnit::Day),
+            (3600.0, 4, 30, TimeUnit::Minute),
+            (40_000_000.0, 3, 1, TimeUnit::Year),
+        ] {
+            assert_eq!(
+                time_width(length, bins, 0.0),
+                TimeSpan { amount, unit },
+                "{length} in {bins}"
+            );
+        }
+    }
 
     #[test]
     fn calendar_ranges_start_where_the_calendar_says() {

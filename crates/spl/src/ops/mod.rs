@@ -5,6 +5,7 @@ pub(crate) mod documents;
 pub(crate) mod extract;
 pub(crate) mod order;
 pub(crate) mod refs;
+pub(crate) mod tables;
 pub(crate) mod units;
 
 use std::borrow::Cow;
@@ -15,6 +16,8 @@ use std::sync::Arc;
 use datafusion::arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, Float64Builder, ListBuilder, StringBuilder,
 };
+use datafusion::arrow::compute::is_not_null;
+use datafusion::arrow::compute::kernels::zip::zip;
 use datafusion::arrow::datatypes::{DataType, Field};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::{
@@ -274,6 +277,55 @@ pub(crate) fn call(
     }
 }
 
+/// The first value that is not NULL. DataFusion's own `coalesce` becomes a `CASE` that evaluates its arguments twice.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct FirstPresent {
+    signature: Signature,
+}
+
+impl ScalarUDFImpl for FirstPresent {
+    fn name(&self) -> &str {
+        "spl_coalesce"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
+        let first = types.iter().find(|one| **one != DataType::Null);
+        Ok(first.cloned().unwrap_or(DataType::Utf8))
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let data_type = args.return_field.data_type().clone();
+        let mut result: Option<ArrayRef> = None;
+        for arg in args.args {
+            let next = arg.to_array(args.number_rows)?;
+            if *next.data_type() != data_type {
+                continue; // nothing but NULL
+            }
+            result = Some(match result {
+                None => next,
+                Some(before) => zip(&is_not_null(&before)?, &before, &next)?,
+            });
+            if result.as_ref().is_some_and(|found| found.null_count() == 0) {
+                break;
+            }
+        }
+        Ok(ColumnarValue::Array(match result {
+            Some(result) => result,
+            None => datafusion::arrow::array::new_null_array(&data_type, args.number_rows),
+        }))
+    }
+}
+
+/// The first value that is not NULL; all are of one type.
+pub(crate) fn first_present(values: Vec<Expr>) -> Expr {
+    let signature = Signature::variadic_any(Volatility::Immutable);
+    ScalarUDF::new_from_impl(FirstPresent { signature }).call(values)
+}
+
 type TextBody = Arc<dyn Fn(&str) -> bool + Send + Sync>;
 
 /// A condition on a text, true if it holds for any value of a multivalued field, NULL where there is none.
@@ -348,6 +400,14 @@ impl ScalarUDFImpl for TextCondition {
         };
         Ok(ColumnarValue::Array(Arc::new(result)))
     }
+}
+
+/// The condition on each text of the argument, if this function is one that [`text_condition`] made.
+pub(crate) fn as_text_condition(
+    function: &ScalarUDF,
+) -> Option<&(dyn Fn(&str) -> bool + Send + Sync)> {
+    let condition = function.inner().downcast_ref::<TextCondition>()?;
+    Some(condition.body.as_ref())
 }
 
 /// A condition on a text. `key` must differ where `body` does.

@@ -11,11 +11,12 @@ use datafusion::logical_expr::{Expr, LogicalPlanBuilder, SortExpr, WindowFrame, 
 
 use super::dedup::row_number;
 use super::eventstats::as_window;
+use super::nodes;
 use super::stage::Staged;
 use super::{Order, Planner, Result, Rows, at, cast_to, coalesce, column, diagnostic, text};
 use crate::expr::{Fields, Typed, plan_aggregate};
 use crate::ops::{Answer, bins, call};
-use crate::syntax::ast::{Aggregation, Arguments, BinSpan, Chart, Name, Span, TimeSpan, TimeUnit};
+use crate::syntax::ast::{Aggregation, AggregationArgument, Arguments, BinSpan, Chart, Name, Span};
 use crate::value::{format_number, number_of};
 
 /// More buckets of time than these are not made.
@@ -72,10 +73,9 @@ impl Planner<'_> {
                 .map(|name| SortExpr::new(column(name), true, false)),
         );
         let rank = row_number(groups, keys.clone());
-        let plan = LogicalPlanBuilder::from(rows.plan.clone())
-            .window(vec![total.alias("__total")])
-            .and_then(|plan| plan.window(vec![rank.alias("__rank")]));
-        let mut rows = rows.with(at(span, plan.and_then(LogicalPlanBuilder::build))?);
+        let plan = nodes::window(rows.plan.clone(), vec![total.alias("__total")])
+            .and_then(|plan| nodes::window(plan, vec![rank.alias("__rank")]));
+        let mut rows = rows.with(at(span, plan)?);
         let limit: u64 = match arguments.option("limit") {
             None => 10,
             Some(limit) => limit
@@ -165,6 +165,9 @@ impl Planner<'_> {
             if let Some(value) = rows.field(&name) {
                 let binned = match width {
                     BinSpan::Number(width) if name != "_time" => bins::number_bin(value, width),
+                    BinSpan::Log { coefficient, base } if name != "_time" => {
+                        bins::log_bin(value, coefficient, base)
+                    }
                     width => super::bin::time_bin(value, width, span)?,
                 };
                 rows = at(span, rows.set(vec![(name, binned)]))?;
@@ -240,16 +243,46 @@ impl Planner<'_> {
         })
     }
 
+    /// `xyseries x y data`: the cells of a table from rows that name their row and column.
+    pub(super) fn xyseries(
+        &mut self,
+        rows: Rows,
+        arguments: &Arguments,
+        span: Span,
+    ) -> Result<Rows> {
+        let [row, column, data] = arguments.fields.as_slice() else {
+            return Err(diagnostic(span, "`xyseries` takes three fields"));
+        };
+        let all = Name {
+            text: "limit".to_owned(),
+            span,
+        };
+        let chart = Chart {
+            time: false,
+            options: vec![(all, "0".to_owned())],
+            span: None,
+            aggregations: vec![Aggregation {
+                function: "first".to_owned(),
+                span,
+                argument: Some(AggregationArgument::Field(data.clone())),
+                output: data.clone(),
+            }],
+            by: vec![row.clone(), column.clone()],
+        };
+        self.chart(rows, &chart, span)
+    }
+
     /// The span that gives at most a hundred buckets.
     fn time_width(&mut self, rows: &Rows, span: Span) -> Result<BinSpan> {
         use datafusion::functions_aggregate::expr_fn::{max, min};
         let time = column("_time");
-        let plan = LogicalPlanBuilder::from(rows.plan.clone()).aggregate(
-            Vec::<Expr>::new(),
+        let plan = nodes::aggregate(
+            rows.plan.clone(),
+            Vec::new(),
             vec![min(time.clone()).alias("first"), max(time).alias("last")],
         );
         let range = Rows {
-            plan: at(span, plan.and_then(LogicalPlanBuilder::build))?,
+            plan: at(span, plan)?,
             order: Order::AsIs,
             empty: false,
             open: false,
@@ -263,23 +296,7 @@ impl Planner<'_> {
                 .unwrap_or(0.0)
         };
         let length = number("last") - number("first");
-        let spans: [(u64, TimeUnit, f64); 10] = [
-            (1, TimeUnit::Second, 1.0),
-            (5, TimeUnit::Second, 5.0),
-            (10, TimeUnit::Second, 10.0),
-            (30, TimeUnit::Second, 30.0),
-            (1, TimeUnit::Minute, 60.0),
-            (5, TimeUnit::Minute, 300.0),
-            (10, TimeUnit::Minute, 600.0),
-            (30, TimeUnit::Minute, 1800.0),
-            (1, TimeUnit::Hour, 3600.0),
-            (1, TimeUnit::Day, 86_400.0),
-        ];
-        let (amount, unit) = spans
-            .into_iter()
-            .find(|(_, _, seconds)| length / seconds < 100.0)
-            .map_or((1, TimeUnit::Month), |(amount, unit, _)| (amount, unit));
-        Ok(BinSpan::Time(TimeSpan { amount, unit }))
+        Ok(BinSpan::Time(bins::time_width(length, 100, 0.0)))
     }
 }
 
@@ -426,6 +443,7 @@ impl Pivot<'_> {
 fn all_buckets(keys: &[String], width: BinSpan) -> Vec<String> {
     let seconds = match width {
         BinSpan::Number(seconds) => Some(seconds),
+        BinSpan::Log { .. } => None,
         BinSpan::Time(span) => bins::seconds(span),
     };
     let times: Vec<f64> = keys.iter().filter_map(|key| number_of(key)).collect();

@@ -6,6 +6,7 @@ use datafusion::common::{Column, JoinType};
 use datafusion::logical_expr::{Expr, LogicalPlanBuilder, SortExpr, lit};
 
 use super::dedup::{PLACE, numbered, row_number};
+use super::nodes;
 use super::{ORDER, Order, Planner, Result, Rows, at, cast_to, coalesce, column, common_type};
 use crate::expr::{Fields, Typed};
 use crate::ops::refs::{merge_refs, refs_type};
@@ -81,9 +82,10 @@ impl Planner<'_> {
                 right_keys.iter().map(|key| column(key)).collect(),
                 vec![SortExpr::new(column(&right_place), true, false)],
             );
-            let plan =
-                LogicalPlanBuilder::from(right.plan.clone()).window(vec![window.alias(&rank)]);
-            let plan = at(span, plan.and_then(LogicalPlanBuilder::build))?;
+            let plan = at(
+                span,
+                nodes::window(right.plan.clone(), vec![window.alias(&rank)]),
+            )?;
             right = at(
                 span,
                 right.with(plan).filter(column(&rank).lt_eq(lit(join.max))),

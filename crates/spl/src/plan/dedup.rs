@@ -2,11 +2,11 @@
 
 use datafusion::functions_window::row_number::row_number_udwf;
 use datafusion::logical_expr::expr::{WindowFunction, WindowFunctionParams};
-use datafusion::logical_expr::{
-    Expr, LogicalPlanBuilder, SortExpr, WindowFrame, WindowFunctionDefinition, lit,
-};
+use datafusion::logical_expr::{Expr, SortExpr, WindowFrame, WindowFunctionDefinition, lit};
 
-use super::{Order, Planner, Result, Rows, at, column, diagnostic};
+use super::nodes;
+use super::running::numbered_runs;
+use super::{Order, Planner, Result, Rows, at, column};
 use crate::expr::Fields;
 use crate::syntax::ast::{CommandKind, Span};
 
@@ -14,6 +14,8 @@ use crate::syntax::ast::{CommandKind, Span};
 pub(super) const PLACE: &str = "__place";
 /// Column with the row's place in its group.
 const RANK: &str = "__rank";
+/// Column with the number of the run of equal rows that a row belongs to.
+const RUN: &str = "__run";
 
 impl Planner<'_> {
     pub(super) fn dedup(&mut self, rows: Rows, command: &CommandKind, span: Span) -> Result<Rows> {
@@ -28,12 +30,6 @@ impl Planner<'_> {
         else {
             return Ok(rows);
         };
-        if *consecutive {
-            return Err(diagnostic(
-                span,
-                "`dedup consecutive=true` is not run by this version of Crabwalk",
-            ));
-        }
         let rows = if sort.is_empty() {
             rows
         } else {
@@ -56,9 +52,27 @@ impl Planner<'_> {
             .into_iter()
             .reduce(Expr::and)
             .unwrap_or_else(|| lit(true));
+        // Of equal rows in a row the first stay; rows that lack a field are gone before the others are compared.
+        let (rows, groups) = if *consecutive {
+            let rows = if *keep_events || *keep_empty {
+                rows
+            } else {
+                at(span, rows.filter(complete.clone()))?
+            };
+            let values = fields
+                .iter()
+                .filter_map(|field| rows.field(&field.text))
+                .collect();
+            let rows = at(span, numbered_runs(rows, values, PLACE, RUN))?;
+            (rows, vec![column(RUN)])
+        } else {
+            (rows, groups)
+        };
         let rank = row_number(groups, vec![SortExpr::new(column(PLACE), true, false)]);
-        let plan = LogicalPlanBuilder::from(rows.plan.clone()).window(vec![rank.alias(RANK)]);
-        let plan = at(span, plan.and_then(LogicalPlanBuilder::build))?;
+        let plan = at(
+            span,
+            nodes::window(rows.plan.clone(), vec![rank.alias(RANK)]),
+        )?;
         let rows = rows.with(plan);
         let first = column(RANK).lt_eq(lit(*count));
         let kept = if *keep_events {
@@ -109,9 +123,10 @@ pub(super) fn numbered(
         }
         Order::Newest | Order::AsIs => Vec::new(),
     };
-    let plan = LogicalPlanBuilder::from(rows.plan.clone())
-        .window(vec![row_number(Vec::new(), keys).alias(PLACE)])?
-        .build()?;
+    let plan = nodes::window(
+        rows.plan.clone(),
+        vec![row_number(Vec::new(), keys).alias(PLACE)],
+    )?;
     Ok(rows.with(plan))
 }
 

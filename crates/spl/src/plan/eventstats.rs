@@ -1,12 +1,11 @@
 //! `eventstats`: aggregates beside each row instead of in place of the rows.
 
 use datafusion::logical_expr::expr::{WindowFunction, WindowFunctionParams};
-use datafusion::logical_expr::{
-    Expr, LogicalPlanBuilder, SortExpr, WindowFrame, WindowFunctionDefinition,
-};
+use datafusion::logical_expr::{Expr, SortExpr, WindowFrame, WindowFunctionDefinition};
 
+use super::nodes;
 use super::stats::expand;
-use super::{ORDER, Order, Planner, Result, Rows, at, column, diagnostic};
+use super::{Order, Planner, Result, Rows, at, column, diagnostic};
 use crate::expr::{Fields, Typed, plan_aggregate};
 use crate::syntax::ast::{Span, Stats};
 
@@ -18,10 +17,7 @@ impl Planner<'_> {
             Order::AsIs if !by.is_empty() => self.placed(rows, span)?.0,
             _ => rows,
         };
-        let time = [ORDER, "_time"]
-            .into_iter()
-            .find(|name| rows.has(name))
-            .map(column);
+        let (rows, when) = self.whens(rows, &stats.aggregations, span)?;
         // A row without one of the fields belongs to no group: it stays, and gets no aggregates.
         let mut grouped = Vec::new();
         for name in &by {
@@ -45,7 +41,7 @@ impl Planner<'_> {
                 &aggregation.function,
                 aggregation.span,
                 argument,
-                time.clone(),
+                when.of(&aggregation.function),
             )?;
             let frame = WindowFrame::new(None);
             let Some(window) = as_window(typed.expr, &grouped, &[], &frame) else {
@@ -82,8 +78,7 @@ impl Planner<'_> {
         values: Vec<(String, Expr)>,
         span: Span,
     ) -> Result<Rows> {
-        let plan = LogicalPlanBuilder::from(rows.plan.clone()).window(windows);
-        let plan = at(span, plan.and_then(LogicalPlanBuilder::build))?;
+        let plan = at(span, nodes::window(rows.plan.clone(), windows))?;
         let mut columns: Vec<(String, Expr)> = names
             .iter()
             .map(|name| (name.clone(), column(name)))

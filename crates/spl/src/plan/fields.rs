@@ -4,13 +4,15 @@ use crabwalk_events::catalog::REF;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::logical_expr::{Expr, LogicalPlanBuilder, SortExpr, lit};
 
-use super::dedup::numbered;
+use super::nodes;
+use super::running::times_so_far;
 use super::stats::wildcard_parts;
 use super::{
-    Order, Planner, Result, Rows, at, cast_to, column, common_type, is_hidden, null_text, text,
+    Order, Planner, Result, Rows, at, cast_to, coalesce, column, common_type, is_hidden, null_text,
+    text,
 };
-use crate::expr::{Fields, Typed};
-use crate::syntax::ast::{Name, Span};
+use crate::expr::{Fields, Typed, plan_condition};
+use crate::syntax::ast::{self, Head, Name, Span};
 
 impl Planner<'_> {
     pub(super) fn table(&mut self, rows: Rows, names: &[Name], span: Span) -> Result<Rows> {
@@ -126,15 +128,14 @@ impl Planner<'_> {
                         let number = value.trim().parse::<f64>().ok();
                         match (&typed.data_type, number) {
                             (DataType::Float64, Some(number)) => {
-                                super::coalesce(vec![typed.expr, lit(number)])
+                                coalesce(vec![typed.expr, lit(number)])
                             }
-                            (DataType::Int64, Some(number)) => super::coalesce(vec![
-                                cast_to(typed, &DataType::Float64),
-                                lit(number),
-                            ]),
+                            (DataType::Int64, Some(number)) => {
+                                coalesce(vec![cast_to(typed, &DataType::Float64), lit(number)])
+                            }
                             _ => {
                                 let data_type = common_type(&typed.data_type, &DataType::Utf8);
-                                super::coalesce(vec![
+                                coalesce(vec![
                                     cast_to(typed, &data_type),
                                     cast_to(fill.clone(), &data_type),
                                 ])
@@ -148,7 +149,52 @@ impl Planner<'_> {
         at(span, rows.set(filled))
     }
 
-    pub(super) fn head(&mut self, rows: Rows, count: u64, span: Span) -> Result<Rows> {
+    /// `head`: the first rows, or those before the first for which a condition does not hold.
+    pub(super) fn head(&mut self, rows: Rows, head: &Head, span: Span) -> Result<Rows> {
+        let rows = match &head.condition {
+            Some(condition) => self.head_while(rows, condition, head, span)?,
+            None => rows,
+        };
+        match head.count {
+            Some(count) => self.first(rows, count, span),
+            None => Ok(rows),
+        }
+    }
+
+    fn head_while(
+        &mut self,
+        rows: Rows,
+        condition: &ast::Expr,
+        head: &Head,
+        span: Span,
+    ) -> Result<Rows> {
+        const FAILED: &str = "__failed";
+        let names = rows.all_names();
+        let (rows, place) = self.placed(rows, span)?;
+        let holds = plan_condition(condition, &rows, &self.context)?;
+        let holds = if head.null {
+            Expr::IsNotFalse(Box::new(holds))
+        } else {
+            super::null_is_false(holds)
+        };
+        // With `keeplast`, the row that ends them is one of those before which it always held.
+        let failed = times_so_far(Expr::Not(Box::new(holds)), &place, !head.keep_last);
+        let plan = at(
+            span,
+            nodes::window(rows.plan.clone(), vec![failed.alias(FAILED)]),
+        )?;
+        let none = coalesce(vec![column(FAILED), lit(0_i64)]).eq(lit(0_i64));
+        let rows = at(span, rows.with(plan).filter(none))?;
+        let kept = names
+            .into_iter()
+            .chain([place])
+            .map(|name| (name.clone(), column(&name)))
+            .collect();
+        at(span, rows.project(kept))
+    }
+
+    /// The first rows.
+    pub(super) fn first(&mut self, rows: Rows, count: u64, span: Span) -> Result<Rows> {
         let order = rows.order.clone();
         let rows = at(span, rows.ordered())?;
         let most = usize::try_from(count).unwrap_or(usize::MAX);
@@ -163,30 +209,13 @@ impl Planner<'_> {
     /// The last rows, which Splunk gives in reverse order.
     pub(super) fn tail(&mut self, rows: Rows, count: u64, span: Span) -> Result<Rows> {
         let rows = self.reverse(rows, span)?;
-        let most = usize::try_from(count).unwrap_or(usize::MAX);
-        let plan = LogicalPlanBuilder::from(rows.plan.clone()).limit(0, Some(most));
-        let plan = at(span, plan.and_then(LogicalPlanBuilder::build))?;
-        Ok(rows.with(plan))
+        self.first(rows, count, span)
     }
 
     pub(super) fn reverse(&mut self, rows: Rows, span: Span) -> Result<Rows> {
-        let names = rows.all_names();
-        let rows = at(span, numbered(rows))?;
-        let plan = LogicalPlanBuilder::from(rows.plan.clone()).sort(vec![SortExpr::new(
-            column("__place"),
-            false,
-            false,
-        )]);
-        let plan = at(span, plan.and_then(LogicalPlanBuilder::build))?;
-        let columns = names
-            .into_iter()
-            .map(|name| (name.clone(), column(&name)))
-            .collect();
-        let rows = at(span, rows.with(plan).project(columns))?;
-        Ok(Rows {
-            order: Order::AsIs,
-            ..rows
-        })
+        let (rows, place) = self.placed(rows, span)?;
+        let order = Order::Keys(vec![SortExpr::new(column(&place), false, false)]);
+        Ok(Rows { order, ..rows })
     }
 }
 

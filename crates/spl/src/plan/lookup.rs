@@ -2,16 +2,157 @@
 
 use std::sync::Arc;
 
-use crabwalk_events::LookupTable;
+use crabwalk_events::{Assets, LookupDefinition, LookupTable};
 use datafusion::arrow::array::{ArrayRef, RecordBatch, StringArray};
 use datafusion::arrow::datatypes::{DataType, Field, Schema};
 use datafusion::datasource::{MemTable, provider_as_source};
-use datafusion::logical_expr::LogicalPlanBuilder;
+use datafusion::logical_expr::{Expr, LogicalPlanBuilder};
 
 use super::events::{Folded, did_you_mean, fold};
 use super::{Order, Planner, Result, Rows, at, cast_to, column, common_type, diagnostic};
 use crate::expr::Fields;
+use crate::ops::{Answer, call};
 use crate::syntax::ast::{Lookup, LookupOutput, Name, SearchExpr, Span};
+
+/// The lookups in which Splunk Enterprise Security keeps assets and identities.
+fn known_entities(assets: &Assets, name: &str) -> Option<LookupTable> {
+    let (entities, keys, columns): (_, &[&str], &[&str]) = match name {
+        "asset_lookup_by_str" | "asset_lookup_by_cidr" => (
+            &assets.assets,
+            &["ip", "mac", "nt_host", "dns"],
+            &[
+                "key",
+                "asset",
+                "asset_id",
+                "asset_tag",
+                "bunit",
+                "category",
+                "city",
+                "country",
+                "dns",
+                "ip",
+                "is_expected",
+                "lat",
+                "long",
+                "mac",
+                "nt_host",
+                "owner",
+                "pci_domain",
+                "priority",
+                "requires_av",
+                "should_timesync",
+                "should_update",
+            ],
+        ),
+        "identity_lookup_expanded" => (
+            &assets.identities,
+            &["identity"],
+            &[
+                "_key",
+                "identity",
+                "identity_id",
+                "identity_tag",
+                "bunit",
+                "category",
+                "downLevelDomainName",
+                "email",
+                "endDate",
+                "first",
+                "last",
+                "managedBy",
+                "nick",
+                "objectGUID",
+                "objectSid",
+                "phone",
+                "prefix",
+                "priority",
+                "startDate",
+                "suffix",
+                "watchlist",
+                "work_city",
+                "work_country",
+            ],
+        ),
+        _ => return None,
+    };
+    let networks = name == "asset_lookup_by_cidr";
+    let mut definition = LookupDefinition::new(name);
+    definition.case_sensitive = false;
+    definition.max_matches = 1;
+    if networks {
+        definition.add_match_types("CIDR(key), CIDR(asset), CIDR(ip)");
+    }
+    let mut rows = Vec::new();
+    for entity in entities.rows() {
+        for key in keys {
+            for value in entity.get(*key).into_iter().flatten() {
+                if (*key == "ip" && value.contains('/')) != networks {
+                    continue;
+                }
+                let cells = columns.iter().map(|column| match *column {
+                    "key" | "asset" | "_key" => value.clone(),
+                    column if column == *key => value.clone(),
+                    column => entity
+                        .get(column)
+                        .map(|all| all.join("\n"))
+                        .unwrap_or_default(),
+                });
+                rows.push(cells.collect());
+            }
+        }
+    }
+    Some(LookupTable {
+        definition,
+        columns: columns.iter().map(|name| (*name).to_owned()).collect(),
+        rows,
+    })
+}
+
+/// Lookups that are programs on a Splunk server, such as those of URL Toolbox, and that can be worked out here.
+fn computed(lookup: &Lookup, rows: &Rows) -> Option<Vec<(String, Expr)>> {
+    if lookup.table.text != "ut_shannon_lookup" {
+        return None;
+    }
+    let (_, field) = lookup.keys.iter().find(|(key, _)| key.text == "word")?;
+    let output = match &lookup.output {
+        LookupOutput::All => "ut_shannon".to_owned(),
+        LookupOutput::Overwrite(outputs) | LookupOutput::KeepExisting(outputs) => outputs
+            .iter()
+            .find(|(column, _)| column.text == "ut_shannon")
+            .map(|(_, field)| field.text.clone())?,
+    };
+    let value = match rows.field(&field.text) {
+        Some(typed) => {
+            call(
+                "spl_entropy",
+                String::new(),
+                DataType::Float64,
+                vec![typed.expr],
+                |args| Answer::number(args.text(0).map(|text| entropy(&text))),
+            )
+            .expr
+        }
+        None => super::null_text(),
+    };
+    Some(vec![(output, value)])
+}
+
+/// Shannon's entropy of the characters of a text, in bits.
+fn entropy(text: &str) -> f64 {
+    let mut counts = std::collections::BTreeMap::new();
+    for char in text.chars() {
+        *counts.entry(char).or_insert(0_u32) += 1;
+    }
+    let all = f64::from(counts.values().sum::<u32>().max(1));
+    counts
+        .values()
+        .map(|count| {
+            let share = f64::from(*count) / all;
+            -share * share.log2()
+        })
+        .sum::<f64>()
+        .max(0.0)
+}
 
 impl Planner<'_> {
     fn lookup_table(&self, name: &Name) -> Result<Arc<LookupTable>> {
@@ -30,6 +171,9 @@ impl Planner<'_> {
         {
             return Ok(Arc::clone(table));
         }
+        if let Some(table) = known_entities(&self.knowledge.assets, without_ending) {
+            return Ok(Arc::new(table));
+        }
         let mut missing = diagnostic(name.span, format!("there is no lookup `{}`", name.text));
         missing.help = did_you_mean(&name.text, lookups.keys().map(String::as_str)).or_else(|| {
             Some("give the folder that has its definition and CSV file with `--content`".to_owned())
@@ -38,7 +182,16 @@ impl Planner<'_> {
     }
 
     pub(super) fn lookup(&mut self, rows: Rows, lookup: &Lookup, span: Span) -> Result<Rows> {
-        let table = self.lookup_table(&lookup.table)?;
+        let table = match self.lookup_table(&lookup.table) {
+            Ok(table) => table,
+            Err(missing) => {
+                let computed = computed(lookup, &rows);
+                return match computed {
+                    Some(columns) => at(span, rows.set(columns)),
+                    None => Err(missing),
+                };
+            }
+        };
         let no_column = |name: &Name| {
             let mut missing = diagnostic(
                 name.span,
@@ -169,7 +322,7 @@ impl Planner<'_> {
             }
         }
         match max {
-            Some(max) => self.head(rows, max, span),
+            Some(max) => self.first(rows, max, span),
             None => Ok(rows),
         }
     }

@@ -12,16 +12,20 @@ mod documents;
 mod events;
 mod eventstats;
 mod fields;
+mod glance;
 mod iplocation;
 mod lookup;
 mod model;
 mod mstats;
+mod multikv;
 mod multivalue;
 mod mvexpand;
 pub(crate) mod needs;
+mod nodes;
 mod rename;
 mod repeat;
 mod rex;
+mod running;
 mod sort;
 mod stage;
 mod stats;
@@ -38,7 +42,7 @@ use crabwalk_events::{Catalog, EventType, LookupTable};
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::Column;
 use datafusion::error::DataFusionError;
-use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, SortExpr, lit};
+use datafusion::logical_expr::{Expr, LogicalPlan, SortExpr, lit};
 use datafusion::scalar::ScalarValue;
 
 use crate::expr::{EvalContext, ExprError, Fields, Typed, plan_expr, plan_predicate};
@@ -46,6 +50,7 @@ use crate::knowledge::Knowledge;
 use crate::syntax::Diagnostic;
 use crate::syntax::ast::{self, Arguments, Command, CommandKind, Pipeline, Simple, Span};
 pub(crate) use events::{TypeInfo, TypeInfos, did_you_mean};
+pub(crate) use glance::Glances;
 use needs::Needs;
 pub(crate) use rex::group_names;
 pub(crate) use stage::{Pending, Staged, StoredLookups, lookup_name};
@@ -130,7 +135,7 @@ impl Rows {
             }
             Order::Newest => return Ok(self),
         };
-        let plan = LogicalPlanBuilder::from(self.plan).sort(keys)?.build()?;
+        let plan = nodes::sort(self.plan, keys)?;
         Ok(Self { plan, ..self })
     }
 
@@ -152,18 +157,13 @@ impl Rows {
 
     /// Keeps just these columns.
     pub fn project(self, columns: Vec<(String, Expr)>) -> Result<Self, DataFusionError> {
-        let exprs = columns.into_iter().map(|(name, expr)| expr.alias(name));
-        let plan = LogicalPlanBuilder::from(self.plan.clone())
-            .project(exprs)?
-            .build()?;
+        let plan = nodes::project(self.plan.clone(), columns)?;
         Ok(self.with(plan))
     }
 
     /// Keeps the rows for which a condition holds.
     pub fn filter(self, condition: Expr) -> Result<Self, DataFusionError> {
-        let plan = LogicalPlanBuilder::from(self.plan.clone())
-            .filter(condition)?
-            .build()?;
+        let plan = nodes::filter(self.plan.clone(), condition)?;
         Ok(self.with(plan))
     }
 }
@@ -191,7 +191,7 @@ pub(crate) fn null_is_false(condition: Expr) -> Expr {
 
 /// The first value that is not NULL; all are of one type.
 pub(crate) fn coalesce(values: Vec<Expr>) -> Expr {
-    datafusion::functions::core::expr_fn::coalesce(values)
+    crate::ops::first_present(values)
 }
 
 /// NULL where a condition holds, else the value.
@@ -270,6 +270,8 @@ pub(crate) struct Planner<'a> {
     pub staged: &'a [Arc<Staged>],
     /// The search is only checked: nothing is run for it.
     pub dry: bool,
+    /// With it, tables are looked into for events that fit before a plan over them is made.
+    pub glances: Option<&'a Glances>,
     pub next_stage: usize,
     pub pending: Option<Pending>,
     /// Lookups that a search that is only checked would write.
@@ -319,6 +321,7 @@ impl<'a> Planner<'a> {
             stored,
             staged: &[],
             dry: true,
+            glances: None,
             next_stage: 0,
             pending: None,
             made_lookups: BTreeMap::new(),
@@ -333,6 +336,12 @@ impl<'a> Planner<'a> {
     pub fn with_stages(mut self, staged: &'a [Arc<Staged>]) -> Self {
         self.staged = staged;
         self.dry = false;
+        self
+    }
+
+    /// Leaves out tables in which no event fits: worth it where many searches run, of which few find anything.
+    pub fn looking_first(mut self, glances: Option<&'a Glances>) -> Self {
+        self.glances = glances;
         self
     }
 
@@ -442,7 +451,7 @@ impl<'a> Planner<'a> {
             } => self.regex(rows, field, *negated, pattern, span),
             CommandKind::Sort { limit, keys } => self.sort(rows, *limit, keys, span),
             CommandKind::Dedup { .. } => self.dedup(rows, &command.kind, span),
-            CommandKind::Head(count) => self.head(rows, *count, span),
+            CommandKind::Head(head) => self.head(rows, head, span),
             CommandKind::Tail(count) => self.tail(rows, *count, span),
             CommandKind::Reverse => self.reverse(rows, span),
             CommandKind::Mvexpand { field, limit } => self.mvexpand(rows, field, *limit, span),
@@ -534,13 +543,8 @@ impl<'a> Planner<'a> {
                 "`makeresults` makes results of its own: it must stand first in a search",
             )),
             Simple::Iplocation => self.iplocation(rows, arguments, span),
-            Simple::Multikv => Err(diagnostic(
-                span,
-                format!(
-                    "the command `{}` is not run by this version of Crabwalk",
-                    command.name
-                ),
-            )),
+            Simple::Multikv => self.multikv(rows, arguments, span),
+            Simple::Xyseries => self.xyseries(rows, arguments, span),
         }
     }
 
@@ -550,12 +554,20 @@ impl<'a> Planner<'a> {
         assignments: &[(ast::Name, ast::Expr)],
         span: Span,
     ) -> Result<Rows> {
+        // Assignments that do not read one another are made at once: fewer nodes to plan.
+        let mut together: Vec<(String, Expr)> = Vec::new();
         for (name, expr) in assignments {
-            let value = plan_expr(expr, &rows, &self.context)?;
-            let value = as_value(value);
-            rows = at(span, rows.set(vec![(name.text.clone(), value.expr)]))?;
+            let mut reads = together.iter().any(|(own, _)| *own == name.text);
+            needs::visit_fields(expr, &mut |field, _| {
+                reads |= together.iter().any(|(own, _)| own == field);
+            });
+            if reads {
+                rows = at(span, rows.set(std::mem::take(&mut together)))?;
+            }
+            let value = as_value(plan_expr(expr, &rows, &self.context)?);
+            together.push((name.text.clone(), value.expr));
         }
-        Ok(rows)
+        at(span, rows.set(together))
     }
 }
 

@@ -67,6 +67,10 @@ impl Fields for NodeView<'_, '_, '_> {
 }
 
 impl Scope for NodeView<'_, '_, '_> {
+    fn index(&self) -> Option<&str> {
+        self.view.index()
+    }
+
     fn constants(&self, name: &str) -> Option<Vec<String>> {
         self.view.constants(field_of(self.node, name))
     }

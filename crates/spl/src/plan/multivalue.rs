@@ -2,10 +2,11 @@
 
 use crabwalk_events::catalog::REF;
 use datafusion::arrow::datatypes::DataType;
-use datafusion::logical_expr::{Expr, LogicalPlanBuilder, SortExpr};
+use datafusion::logical_expr::{Expr, SortExpr};
 use regex::Regex;
 
 use super::dedup::{PLACE, numbered};
+use super::nodes;
 use super::stats::{renamed, wildcard_parts};
 use super::{ORDER, Order, Planner, Result, Rows, at, column, diagnostic, list_type};
 use crate::expr::{Fields, Typed, plan_aggregate};
@@ -127,8 +128,7 @@ impl Planner<'_> {
             calls.push(crate::expr::collect_refs(refs).alias(&refs_name));
         }
         let (has_time, has_refs) = (rows.has(ORDER), refs.is_some());
-        let plan = LogicalPlanBuilder::from(rows.plan.clone()).aggregate(others, calls);
-        let plan = at(span, plan.and_then(LogicalPlanBuilder::build))?;
+        let plan = at(span, nodes::aggregate(rows.plan.clone(), others, calls))?;
         let mut columns: Vec<(String, Expr)> = names
             .iter()
             .map(|own| {
@@ -260,9 +260,7 @@ impl Planner<'_> {
                 columns.retain(|(name, _)| name != field);
                 columns.push((field.to_owned(), super::text(label)));
             }
-            let plan =
-                LogicalPlanBuilder::from(rows.plan.clone()).aggregate(Vec::<Expr>::new(), calls);
-            let plan = at(span, plan.and_then(LogicalPlanBuilder::build))?;
+            let plan = at(span, nodes::aggregate(rows.plan.clone(), Vec::new(), calls))?;
             let total = Rows {
                 plan,
                 order: Order::AsIs,

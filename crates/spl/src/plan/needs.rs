@@ -90,7 +90,14 @@ impl Needs {
                 return true;
             }
             CommandKind::Eventstats(stats) => self.extra(stats),
-            CommandKind::Streamstats(streamstats) => self.extra(&streamstats.stats),
+            CommandKind::Streamstats(streamstats) => {
+                let resets = [&streamstats.reset_before, &streamstats.reset_after];
+                resets
+                    .into_iter()
+                    .flatten()
+                    .for_each(|condition| self.expr(condition));
+                self.extra(&streamstats.stats);
+            }
             CommandKind::Rename(pairs) => {
                 for (from, to) in pairs {
                     self.field(from);
@@ -131,11 +138,10 @@ impl Needs {
             CommandKind::Lookup(lookup) => {
                 lookup.keys.iter().for_each(|(_, field)| self.field(field));
                 match &lookup.output {
-                    LookupOutput::All => {
-                        if let Some(table) = knowledge.lookups.get(&lookup.table.text) {
-                            table.columns.iter().for_each(|column| self.make(column));
-                        }
-                    }
+                    LookupOutput::All => match knowledge.lookups.get(&lookup.table.text) {
+                        Some(table) => table.columns.iter().for_each(|column| self.make(column)),
+                        None => self.lenient = true,
+                    },
                     LookupOutput::Overwrite(pairs) => {
                         pairs.iter().for_each(|(_, field)| self.make(&field.text))
                     }
@@ -240,12 +246,16 @@ impl Needs {
                 return true;
             }
             CommandKind::Union(_) => self.lenient = true,
+            CommandKind::Head(head) => {
+                if let Some(condition) = &head.condition {
+                    self.expr(condition);
+                }
+            }
             CommandKind::Append(_) | CommandKind::Inputlookup { .. } => self.lenient = true,
             CommandKind::Tstats(_)
             | CommandKind::Mstats(_)
             | CommandKind::From { .. }
             | CommandKind::Fields { keep: false, .. }
-            | CommandKind::Head(_)
             | CommandKind::Tail(_)
             | CommandKind::Reverse
             | CommandKind::Outputlookup(_)
@@ -302,6 +312,10 @@ impl Needs {
                 fields.for_each(|name| self.field(name));
                 return true;
             }
+            Simple::Xyseries => {
+                arguments.fields.iter().for_each(|name| self.field(name));
+                return true;
+            }
             Simple::Format => self.all_columns = true,
             Simple::Makeresults => {}
         }
@@ -314,6 +328,13 @@ impl Needs {
             self.named.push((name.to_owned(), None));
         }
         self.make(name);
+    }
+
+    /// A field that is read if the events have it; nobody need be warned.
+    fn optional_read(&mut self, name: &str) {
+        if !self.made.contains(name) && self.seen.insert(name.to_owned()) {
+            self.named.push((name.to_owned(), None));
+        }
     }
 
     fn extra(&mut self, stats: &crate::syntax::ast::Stats) {
@@ -348,7 +369,13 @@ impl Needs {
             SearchExpr::Not(inner) => self.search(inner),
             SearchExpr::Compare { field, .. } | SearchExpr::In { field, .. } => {
                 // `*=x` and the time modifiers are no fields.
-                if !matches!(field.text.as_str(), "earliest" | "latest") {
+                if matches!(field.text.as_str(), "earliest" | "latest") {
+                    return;
+                }
+                if super::events::ago(&field.text).is_some() {
+                    // A field of this name would be a field.
+                    self.optional_read(&field.text);
+                } else {
                     self.field(field);
                 }
             }

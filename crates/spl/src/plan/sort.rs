@@ -2,7 +2,7 @@
 
 use datafusion::logical_expr::SortExpr;
 
-use super::{Order, Planner, Result, Rows, at, cast_to};
+use super::{Order, Planner, Result, Rows, cast_to};
 use crate::expr::Fields;
 use crate::ops::order;
 use crate::syntax::ast::{SortKey, SortOrder, Span};
@@ -48,19 +48,12 @@ impl Planner<'_> {
             order: Order::Keys(exprs),
             ..rows
         };
-        if limit == 0 {
-            return at(
-                span,
-                rows.ordered().map(|rows| Rows {
-                    order: Order::AsIs,
-                    ..rows
-                }),
-            );
-        }
-        let rows = self.head(rows, limit, span)?;
-        Ok(Rows {
-            order: Order::AsIs,
-            ..rows
-        })
+        let rows = if limit == 0 {
+            rows
+        } else {
+            self.first(rows, limit, span)?
+        };
+        // The keys may be dropped or changed further down: from now on the place counts.
+        Ok(self.placed(rows, span)?.0)
     }
 }

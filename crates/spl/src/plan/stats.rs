@@ -5,7 +5,9 @@ use datafusion::arrow::datatypes::DataType;
 use datafusion::common::Column;
 use datafusion::logical_expr::{Expr, LogicalPlanBuilder, SortExpr};
 
-use super::{ORDER, Order, Planner, Result, Rows, at, column, diagnostic, is_hidden, is_list};
+use super::{
+    ORDER, Order, Planner, Result, Rows, at, column, diagnostic, is_hidden, is_list, nodes,
+};
 use crate::expr::{Fields, Typed, plan_aggregate, plan_expr};
 use crate::syntax::ast::{Aggregation, AggregationArgument, Name, Span, Stats};
 
@@ -90,11 +92,8 @@ impl Planner<'_> {
                 rows = at(span, rows.with(plan).filter(column(name).is_not_null()))?;
             }
         }
+        let (rows, when) = self.whens(rows, aggregations, span)?;
         let expanded = expand(aggregations, &rows, by);
-        let time = [ORDER, "_time"]
-            .into_iter()
-            .find(|name| rows.has(name))
-            .map(column);
         let mut outputs: Vec<(String, Expr)> = Vec::new();
         for (aggregation, argument, output) in &expanded {
             let argument = self.argument(argument.as_ref(), &rows)?;
@@ -102,7 +101,7 @@ impl Planner<'_> {
                 &aggregation.function,
                 aggregation.span,
                 argument,
-                time.clone(),
+                when.of(&aggregation.function),
             )?;
             if outputs.iter().any(|(name, _)| name == output) || by.contains(output) {
                 return Err(diagnostic(
@@ -124,11 +123,7 @@ impl Planner<'_> {
             .iter()
             .enumerate()
             .map(|(index, (_, expr))| expr.clone().alias(format!("__{index}")));
-        let plan = at(
-            span,
-            LogicalPlanBuilder::from(rows.plan).aggregate(groups, calls),
-        )?;
-        let plan = at(span, plan.build())?;
+        let plan = at(span, nodes::aggregate(rows.plan, groups, calls.collect()))?;
         let mut columns: Vec<(String, Expr)> =
             by.iter().map(|name| (name.clone(), column(name))).collect();
         for (index, (name, _)) in outputs.iter().enumerate() {
@@ -151,6 +146,70 @@ impl Planner<'_> {
             open: false,
         };
         at(span, rows.project(columns))
+    }
+}
+
+/// What aggregations go by that ask which value comes before which.
+pub(super) struct When {
+    /// The events' time.
+    time: Option<Expr>,
+    /// The order of the rows, growing as time does where events stand with the newest first.
+    order: Option<Expr>,
+}
+
+impl When {
+    /// What an aggregation goes by: `list`, `first` and `last` by the order of the rows, others by time.
+    pub fn of(&self, function: &str) -> Option<Expr> {
+        let by_order = follows_rows(function);
+        if by_order { &self.order } else { &self.time }.clone()
+    }
+}
+
+fn follows_rows(function: &str) -> bool {
+    matches!(function, "list" | "first" | "last")
+}
+
+impl Planner<'_> {
+    /// What aggregations go by, and the rows with a column for it where one is needed.
+    pub(super) fn whens(
+        &mut self,
+        rows: Rows,
+        aggregations: &[Aggregation],
+        span: Span,
+    ) -> Result<(Rows, When)> {
+        let time = [ORDER, "_time"]
+            .into_iter()
+            .find(|name| rows.has(name))
+            .map(column);
+        let follows = aggregations
+            .iter()
+            .any(|aggregation| follows_rows(&aggregation.function));
+        if !follows || matches!(rows.order, Order::Newest) && time.is_some() {
+            let order = time.clone();
+            return Ok((rows, When { time, order }));
+        }
+        let (rows, place) = self.placed(rows, span)?;
+        let order = When::from_place(&place);
+        Ok((rows, When { time, order }))
+    }
+}
+
+impl When {
+    fn from_place(place: &str) -> Option<Expr> {
+        let place = datafusion::logical_expr::cast(column(place), DataType::Float64);
+        Some(Expr::Negative(Box::new(place)))
+    }
+
+    /// For rows that have a column of their places.
+    pub fn placed(rows: &Rows, place: &str) -> Self {
+        let time = [ORDER, "_time"]
+            .into_iter()
+            .find(|name| rows.has(name))
+            .map(column);
+        Self {
+            time,
+            order: Self::from_place(place),
+        }
     }
 }
 

@@ -41,7 +41,7 @@ impl Planner<'_> {
 
     /// `return [n] a alias=b $c`.
     pub(super) fn return_rows(&mut self, rows: Rows, given: &Return, span: Span) -> Result<Rows> {
-        let rows = self.head(rows, given.count, span)?;
+        let rows = self.first(rows, given.count, span)?;
         let mut columns = Vec::new();
         let mut bare = Vec::new();
         for (name, field, only_value) in &given.fields {

@@ -143,7 +143,7 @@ pub enum CommandKind {
         sort: Vec<SortKey>,
     },
     /// `head`: the first rows.
-    Head(u64),
+    Head(Head),
     /// `tail`: the last rows.
     Tail(u64),
     /// `reverse`.
@@ -257,6 +257,35 @@ pub struct Expr {
     pub kind: ExprKind,
     /// Where it stands.
     pub span: Span,
+}
+
+impl Expr {
+    /// The same expression with every part of it at one place: for text that was cut out of a search.
+    #[must_use]
+    pub fn at(self, span: Span) -> Self {
+        let boxed = |inner: Box<Self>| Box::new(inner.at(span));
+        let all = |list: Vec<Self>| list.into_iter().map(|one| one.at(span)).collect();
+        let kind = match self.kind {
+            ExprKind::Negate(inner) => ExprKind::Negate(boxed(inner)),
+            ExprKind::Not(inner) => ExprKind::Not(boxed(inner)),
+            ExprKind::Binary { op, left, right } => ExprKind::Binary {
+                op,
+                left: boxed(left),
+                right: boxed(right),
+            },
+            ExprKind::In { value, list } => ExprKind::In {
+                value: boxed(value),
+                list: all(list),
+            },
+            ExprKind::Call { name, args, .. } => ExprKind::Call {
+                name,
+                name_span: span,
+                args: all(args),
+            },
+            other => other,
+        };
+        Self { kind, span }
+    }
 }
 
 /// Kinds of eval expressions.
@@ -404,6 +433,19 @@ pub struct Stats {
     pub by: Vec<ByField>,
 }
 
+/// `head`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Head {
+    /// Most rows; none where a condition alone ends them.
+    pub count: Option<u64>,
+    /// Rows are passed on until it does not hold.
+    pub condition: Option<Expr>,
+    /// `null=true`: a condition that is NULL counts as one that holds.
+    pub null: bool,
+    /// `keeplast=true`: the row for which the condition did not hold is passed on too.
+    pub keep_last: bool,
+}
+
 /// `streamstats`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Streamstats {
@@ -413,8 +455,16 @@ pub struct Streamstats {
     pub current: bool,
     /// `window=`, 0 for all before.
     pub window: u64,
-    /// `global=`, default true.
+    /// `global=`, default true: the window is over all rows, not over those of each group.
     pub global: bool,
+    /// `time_window=`: the window is as long as this instead of so many rows.
+    pub time_window: Option<TimeSpan>,
+    /// `reset_before=`: the statistics begin anew with a row for which it holds.
+    pub reset_before: Option<Expr>,
+    /// `reset_after=`: they begin anew behind such a row.
+    pub reset_after: Option<Expr>,
+    /// `reset_on_change=`: they begin anew where the group is another than that of the row before.
+    pub reset_on_change: bool,
 }
 
 /// `convert`.
@@ -444,8 +494,16 @@ pub struct Bin {
     pub field: Name,
     /// `span=`.
     pub span: Option<BinSpan>,
-    /// `bins=`.
+    /// `bins=`: most ranges where there is no span.
     pub bins: Option<u64>,
+    /// `minspan=`: the span that the data gives is at least as wide.
+    pub min_span: Option<BinSpan>,
+    /// `start=`: values below are left out.
+    pub start: Option<f64>,
+    /// `end=`: values above are left out.
+    pub end: Option<f64>,
+    /// `aligntime=`: ranges of time begin here; `earliest`, `latest`, or a time.
+    pub align: Option<Name>,
     /// `as`.
     pub output: Option<Name>,
 }
@@ -457,6 +515,13 @@ pub enum BinSpan {
     Time(TimeSpan),
     /// Of numbers.
     Number(f64),
+    /// Ranges that grow by a factor: `2log10` is 2 times the powers of 10.
+    Log {
+        /// From 1 up to the base.
+        coefficient: f64,
+        /// More than 1.
+        base: f64,
+    },
 }
 
 /// A length of time with its unit: `5m`, `1h`, `30d`, `1mon`.
@@ -526,6 +591,7 @@ pub enum Simple {
     Spath,
     Top,
     Xmlkv,
+    Xyseries,
 }
 
 /// Options and fields.
@@ -535,7 +601,7 @@ pub struct Arguments {
     pub options: Vec<(Name, String)>,
     /// Names may hold `*`.
     pub fields: Vec<Name>,
-    /// `by` fields of `top` and `rare`.
+    /// `by` fields of `top` and `rare`; words behind `filter` of `multikv`.
     pub by: Vec<Name>,
 }
 

@@ -67,6 +67,7 @@ const COMMANDS: &[&str] = &[
     "union",
     "where",
     "xmlkv",
+    "xyseries",
 ];
 
 /// Other commands of Splunk and of apps that public content uses.
@@ -182,7 +183,6 @@ const OTHER_COMMANDS: &[&str] = &[
     "xmlunescape",
     "xpath",
     "xsdetails",
-    "xyseries",
 ];
 
 /// Whether a word names a command.
@@ -220,8 +220,8 @@ impl Parser<'_> {
             "regex" => self.regex()?,
             "sort" => self.sort()?,
             "dedup" => self.dedup()?,
-            "head" => CommandKind::Head(self.row_count("head")?),
-            "tail" => CommandKind::Tail(self.row_count("tail")?),
+            "head" => self.head()?,
+            "tail" => self.tail()?,
             "reverse" => CommandKind::Reverse,
             "from" => self.from()?,
             "join" => CommandKind::Join(self.join()?),

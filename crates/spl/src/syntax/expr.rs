@@ -80,6 +80,14 @@ impl Parser<'_> {
         match first {
             '"' => return self.string(b'"').map(Token::Text),
             '\'' => return self.string(b'\'').map(Token::Quoted),
+            // `$a.b$` is a field, too.
+            '$' if let Some((inner, _)) = rest[1..].split_once('$')
+                && !inner.is_empty()
+                && !inner.contains(|c: char| c.is_whitespace() || "\"'()".contains(c)) =>
+            {
+                self.pos += inner.len() + 2;
+                return Ok(Token::Quoted(inner.to_owned()));
+            }
             '0'..='9' => return self.number(),
             '.' if rest.as_bytes().get(1).is_some_and(u8::is_ascii_digit) => {
                 // A number such as .5 where a value is expected; behind a value it is a concatenation.

@@ -5,9 +5,9 @@ use std::fmt::{self, Display, Formatter, Write as _};
 use super::ast::BinaryOp;
 use super::ast::{
     Aggregation, AggregationArgument, Bin, BinSpan, ByField, Chart, Command, CommandKind,
-    CompareOp, Convert, Expr, ExprKind, Join, Lookup, LookupOutput, Name, Pipeline, Rex, RexAction,
-    SearchExpr, SearchValue, SortKey, SortOrder, Stats, Streamstats, TimeSpan, TimeUnit,
-    Transaction, Tstats,
+    CompareOp, Convert, Expr, ExprKind, Head, Join, Lookup, LookupOutput, Name, Pipeline, Rex,
+    RexAction, SearchExpr, SearchValue, Simple, SortKey, SortOrder, Stats, Streamstats, TimeSpan,
+    TimeUnit, Transaction, Tstats,
 };
 
 impl Display for Pipeline {
@@ -120,7 +120,8 @@ impl Display for Command {
                 }
                 Ok(())
             }
-            CommandKind::Head(count) | CommandKind::Tail(count) => write!(f, " {count}"),
+            CommandKind::Head(head) => head.fmt(f),
+            CommandKind::Tail(count) => write!(f, " {count}"),
             CommandKind::Reverse => Ok(()),
             CommandKind::From { kind, name } => write!(f, " {kind}:{}", quoted(&name.text)),
             CommandKind::Join(join) => join.fmt(f),
@@ -129,6 +130,16 @@ impl Display for Command {
             }
             CommandKind::Mvexpand { field, limit } => {
                 write!(f, " {} limit={limit}", quoted(&field.text))
+            }
+            CommandKind::Simple(Simple::Multikv, arguments) => {
+                options(f, &arguments.options)?;
+                for (word, list) in [("fields", &arguments.fields), ("filter", &arguments.by)] {
+                    if !list.is_empty() {
+                        write!(f, " {word}")?;
+                        names(f, list)?;
+                    }
+                }
+                Ok(())
             }
             CommandKind::Simple(_, arguments) => {
                 options(f, &arguments.options)?;
@@ -270,6 +281,28 @@ impl Display for Stats {
     }
 }
 
+impl Display for Head {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match (&self.condition, self.count) {
+            (None, Some(count)) => write!(f, " {count}")?,
+            (condition, count) => {
+                if let Some(condition) = condition {
+                    write!(f, " ({condition})")?;
+                }
+                if let Some(count) = count {
+                    write!(f, " limit={count}")?;
+                }
+            }
+        }
+        for (name, value) in [("null", self.null), ("keeplast", self.keep_last)] {
+            if value {
+                write!(f, " {name}=true")?;
+            }
+        }
+        Ok(())
+    }
+}
+
 impl Display for Streamstats {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         write!(
@@ -277,6 +310,20 @@ impl Display for Streamstats {
             " current={} window={} global={}",
             self.current, self.window, self.global
         )?;
+        if let Some(span) = self.time_window {
+            write!(f, " time_window={span}")?;
+        }
+        for (name, condition) in [
+            ("reset_before", &self.reset_before),
+            ("reset_after", &self.reset_after),
+        ] {
+            if let Some(condition) = condition {
+                write!(f, " {name}=({condition})")?;
+            }
+        }
+        if self.reset_on_change {
+            f.write_str(" reset_on_change=true")?;
+        }
         self.stats.fmt(f)
     }
 }
@@ -348,6 +395,17 @@ impl Display for Bin {
         if let Some(bins) = self.bins {
             write!(f, " bins={bins}")?;
         }
+        if let Some(span) = self.min_span {
+            write!(f, " minspan={span}")?;
+        }
+        for (name, limit) in [("start", self.start), ("end", self.end)] {
+            if let Some(limit) = limit {
+                write!(f, " {name}={limit}")?;
+            }
+        }
+        if let Some(align) = &self.align {
+            write!(f, " aligntime={}", quoted(&align.text))?;
+        }
         write!(f, " {}", quoted(&self.field.text))?;
         self.output
             .as_ref()
@@ -360,6 +418,7 @@ impl Display for BinSpan {
         match self {
             Self::Time(span) => span.fmt(f),
             Self::Number(number) => number.fmt(f),
+            Self::Log { coefficient, base } => write!(f, "{coefficient}log{base}"),
         }
     }
 }

@@ -163,7 +163,9 @@ impl Parser<'_> {
     }
 
     pub(super) fn bin(&mut self) -> Parsed<Bin> {
-        let (mut field, mut span, mut bins, mut output) = (None, None, None, None);
+        let (mut field, mut output) = (None, None);
+        let (mut span, mut bins, mut min_span) = (None, None, None);
+        let (mut start, mut end, mut align) = (None, None, None);
         loop {
             self.skip_separators();
             if self.at_end() {
@@ -173,9 +175,10 @@ impl Parser<'_> {
                 match option.text.as_str() {
                     "span" => span = Some(self.bin_span()?),
                     "bins" => bins = Some(self.count_value("bins")?),
-                    "minspan" | "start" | "end" | "aligntime" => {
-                        return Err(self.not_run(&format!("`{}=` of `bin`", option.text), &option));
-                    }
+                    "minspan" => min_span = Some(self.bin_span()?),
+                    "start" => start = Some(self.number_value("start")?),
+                    "end" => end = Some(self.number_value("end")?),
+                    "aligntime" => align = Some(self.value("aligntime")?),
                     _ => return Err(self.unknown_option("bin", &option)),
                 }
             } else if field.is_some() && output.is_none() && self.eat_keyword("as") {
@@ -191,9 +194,24 @@ impl Parser<'_> {
                 field,
                 span,
                 bins,
+                min_span,
+                start,
+                end,
+                align,
                 output,
             }),
             None => Err(self.expected("a field")),
+        }
+    }
+
+    fn number_value(&mut self, option: &str) -> Parsed<f64> {
+        let value = self.value(option)?;
+        match value.text.parse::<f64>() {
+            Ok(number) if number.is_finite() => Ok(number),
+            _ => Err(Diagnostic::new(
+                format!("`{option}` is a number, not `{}`", value.text),
+                value.span,
+            )),
         }
     }
 
@@ -225,10 +243,26 @@ pub(super) fn parse_span(value: &Name) -> Parsed<BinSpan> {
         };
     }
     let Some(unit) = time_unit(unit) else {
-        if unit.to_lowercase().starts_with("log") {
-            return Err(bad("is a logarithmic span, which is not supported"));
-        }
-        return Err(bad("is not a span").with_help(help));
+        let Some(base) = unit.to_lowercase().strip_prefix("log").map(str::to_owned) else {
+            return Err(bad("is not a span").with_help(help));
+        };
+        let number = |text: &str, default: f64| {
+            if text.is_empty() {
+                Some(default)
+            } else {
+                text.parse::<f64>().ok()
+            }
+        };
+        return match (number(amount, 1.0), number(&base, 10.0)) {
+            (Some(coefficient), Some(base))
+                if base > 1.0 && coefficient >= 1.0 && coefficient < base && snap.is_none() =>
+            {
+                Ok(BinSpan::Log { coefficient, base })
+            }
+            _ => Err(bad("is not a logarithmic span").with_help(
+                "write `log10`, or `2log10`: a factor from 1 up to the base, and a base above 1",
+            )),
+        };
     };
     if snap.is_some_and(|snap| time_unit(snap) != Some(unit)) {
         return Err(bad(

@@ -1,6 +1,6 @@
 //! Commands about the order and number of rows.
 
-use crate::syntax::ast::{CommandKind, SortKey, SortOrder};
+use crate::syntax::ast::{CommandKind, Head, SortKey, SortOrder};
 use crate::syntax::parser::{Parsed, Parser};
 
 impl Parser<'_> {
@@ -139,28 +139,79 @@ impl Parser<'_> {
         })
     }
 
-    pub(super) fn row_count(&mut self, command: &str) -> Parsed<u64> {
-        if self.at_end() {
-            return Ok(10);
-        }
-        let start = self.pos;
-        match self.option_name() {
-            Some(option) if option.text == "limit" && command == "head" => {
-                return self.count_value("limit");
+    /// `head [n | condition] [limit=n] [null=bool] [keeplast=bool]`.
+    pub(super) fn head(&mut self) -> Parsed<CommandKind> {
+        let mut head = Head::default();
+        loop {
+            self.skip_separators();
+            if self.at_end() {
+                break;
             }
-            Some(_) => {}
-            None => {
-                let word = self.word();
-                if let Ok(number) = word.parse()
-                    && word.bytes().all(|byte| byte.is_ascii_digit())
-                {
-                    return Ok(number);
+            let start = self.pos;
+            if let Some(option) = self.option_name() {
+                match option.text.as_str() {
+                    "limit" => head.count = Some(self.count_value("limit")?),
+                    "null" => head.null = self.bool_value("null")?,
+                    "keeplast" => head.keep_last = self.bool_value("keeplast")?,
+                    _ => self.pos = start,
+                }
+                if self.pos > start {
+                    continue;
                 }
             }
+            if head.count.is_none() && head.condition.is_none() {
+                match self.count() {
+                    Some(count) => {
+                        head.count = Some(count);
+                        continue;
+                    }
+                    None => self.pos = start,
+                }
+            }
+            if head.condition.is_some() {
+                return Err(self.expected("the end of the command, or an option of `head`"));
+            }
+            head.condition = Some(self.expr()?);
         }
-        self.pos = start;
-        Err(self
-            .expected("a number of rows")
-            .with_note(format!("conditions in `{command}` are not supported")))
+        if head.count.is_none() && head.condition.is_none() {
+            head.count = Some(10);
+        }
+        Ok(CommandKind::Head(head))
+    }
+
+    pub(super) fn tail(&mut self) -> Parsed<CommandKind> {
+        if self.at_end() {
+            return Ok(CommandKind::Tail(10));
+        }
+        let start = self.pos;
+        match self.count() {
+            Some(count) => Ok(CommandKind::Tail(count)),
+            None => {
+                self.pos = start;
+                Err(self.expected("a number of rows"))
+            }
+        }
+    }
+
+    /// A whole number that is all of an argument.
+    fn count(&mut self) -> Option<u64> {
+        let start = self.pos;
+        let word = self.word();
+        let count = word
+            .parse()
+            .ok()
+            .filter(|_| word.bytes().all(|byte| byte.is_ascii_digit()));
+        // `1==1` and `5 > x` are conditions.
+        self.skip_space();
+        if count.is_none()
+            || !self.at_end()
+                && self
+                    .peek()
+                    .is_some_and(|next| b"=<>!+-*/%.".contains(&next))
+        {
+            self.pos = start;
+            return None;
+        }
+        count
     }
 }

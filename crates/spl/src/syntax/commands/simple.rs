@@ -72,6 +72,7 @@ pub(super) const SIMPLE: &[(&str, Simple, &[&str])] = &[
             "noheader",
             "rmorig",
             "copyattrs",
+            "conf",
         ],
     ),
     ("mvcombine", Simple::Mvcombine, &["delim"]),
@@ -80,6 +81,7 @@ pub(super) const SIMPLE: &[(&str, Simple, &[&str])] = &[
     ("spath", Simple::Spath, &["input", "output", "path"]),
     ("top", Simple::Top, TOP_OPTIONS),
     ("xmlkv", Simple::Xmlkv, &["maxinputs"]),
+    ("xyseries", Simple::Xyseries, &["grouped", "sep", "format"]),
 ];
 
 const TOP_OPTIONS: &[&str] = &[
@@ -117,6 +119,8 @@ impl Parser<'_> {
     ) -> Parsed<CommandKind> {
         let mut arguments = Arguments::default();
         let mut by = false;
+        // `multikv` names its fields behind `fields`, and words of the lines to keep behind `filter`.
+        let (mut named, mut filtered) = (false, false);
         loop {
             self.skip_separators();
             if self.at_end() {
@@ -129,6 +133,18 @@ impl Parser<'_> {
             } else if !by && matches!(simple, Simple::Top | Simple::Rare) && self.eat_keyword("by")
             {
                 by = true;
+            } else if simple == Simple::Multikv {
+                if !filtered && self.eat_keyword("filter") {
+                    filtered = true;
+                } else if !named && self.eat_keyword("fields") {
+                    named = true;
+                } else if filtered {
+                    arguments.by.push(self.value("filter")?);
+                } else if named {
+                    arguments.fields.push(self.column("a field")?);
+                } else {
+                    return Err(self.expected("`fields`, `filter` or an option of `multikv`"));
+                }
             } else if by {
                 arguments.by.push(self.column("a field")?);
             } else {
@@ -151,6 +167,11 @@ impl Parser<'_> {
             return Err(self.expected(&format!(
                 "the end of the command, as `{command}` takes one field"
             )));
+        }
+        if simple == Simple::Xyseries && arguments.fields.len() != 3 {
+            return Err(self.expected(
+                "three fields: that of the rows, that of the columns, and that of the cells",
+            ));
         }
         Ok(CommandKind::Simple(simple, arguments))
     }
@@ -375,6 +396,9 @@ impl Parser<'_> {
         Ok(match self.bin_span()? {
             crate::syntax::ast::BinSpan::Number(seconds) => Some(seconds),
             crate::syntax::ast::BinSpan::Time(span) => crate::ops::bins::seconds(span),
+            crate::syntax::ast::BinSpan::Log { .. } => {
+                return Err(self.expected("a length of time"));
+            }
         })
     }
 

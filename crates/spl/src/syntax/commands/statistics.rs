@@ -1,8 +1,8 @@
 //! `tstats`, `stats` and its kin.
 
 use crate::syntax::ast::{
-    Aggregation, AggregationArgument, BinSpan, ByField, CompareOp, Mstats, Name, SearchExpr, Stats,
-    Streamstats, Tstats,
+    Aggregation, AggregationArgument, BinSpan, ByField, CompareOp, Expr, Mstats, Name, SearchExpr,
+    Span, Stats, Streamstats, Tstats,
 };
 use crate::syntax::diagnostic::Diagnostic;
 use crate::syntax::parser::{Parsed, Parser};
@@ -37,6 +37,23 @@ const MSTATS_OPTIONS: &[&str] = &[
     "prestats",
     "update_period",
 ];
+
+/// The condition of an option such as `reset_before=(x=1)`.
+fn condition(text: &str, place: Span) -> Parsed<Expr> {
+    match crate::syntax::parse_expr(text) {
+        Ok(expr) => Ok(expr.at(place)),
+        Err(diagnostics) => {
+            let why = diagnostics
+                .into_iter()
+                .next()
+                .map_or_else(|| "it cannot be read".to_owned(), |first| first.message);
+            Err(Diagnostic::new(
+                format!("`{text}` is no condition: {why}"),
+                place,
+            ))
+        }
+    }
+}
 
 impl Parser<'_> {
     pub(super) fn mstats(&mut self) -> Parsed<Mstats> {
@@ -178,6 +195,8 @@ impl Parser<'_> {
     pub(super) fn streamstats(&mut self) -> Parsed<Streamstats> {
         let mut stats = self.stats("streamstats", STREAMSTATS_OPTIONS)?;
         let (mut current, mut window, mut global) = (true, 0, true);
+        let (mut time_window, mut reset_on_change) = (None, false);
+        let (mut reset_before, mut reset_after) = (None, None);
         let mut rest = Vec::new();
         for (name, value) in stats.options {
             let boolean = || match value.to_lowercase().as_str() {
@@ -199,6 +218,24 @@ impl Parser<'_> {
                         )
                     })?;
                 }
+                "reset_on_change" => reset_on_change = boolean()?,
+                "time_window" => {
+                    let text = Name {
+                        text: value,
+                        span: name.span,
+                    };
+                    match super::fields::parse_span(&text)? {
+                        BinSpan::Time(span) => time_window = Some(span),
+                        _ => {
+                            return Err(Diagnostic::new(
+                                "`time_window` is a length of time such as 30s, 5m or 1h",
+                                name.span,
+                            ));
+                        }
+                    }
+                }
+                "reset_before" => reset_before = Some(condition(&value, name.span)?),
+                "reset_after" => reset_after = Some(condition(&value, name.span)?),
                 _ => rest.push((name, value)),
             }
         }
@@ -208,6 +245,10 @@ impl Parser<'_> {
             current,
             window,
             global,
+            time_window,
+            reset_before,
+            reset_after,
+            reset_on_change,
         })
     }
 
@@ -230,10 +271,7 @@ impl Parser<'_> {
                 let value = if self.eat(b'(') {
                     let inner = self.pos;
                     self.skip_parentheses(inner)?;
-                    self.text[inner..self.pos - 1]
-                        .trim()
-                        .trim_matches('"')
-                        .to_owned()
+                    self.text[inner..self.pos - 1].trim().to_owned()
                 } else {
                     self.value(&option.text)?.text
                 };

@@ -1,0 +1,78 @@
+//! A case as risk events and notables, so that searches can be made over it.
+
+use crabwalk_detect::DetectionType;
+use crabwalk_detect::risk::Concluded;
+use serde_json::Value;
+
+use crate::document::{Case, FindingInfo};
+
+impl Case {
+    /// What the findings add to the risk of things, and what somebody should look at. Findings that are silenced are left
+    /// out.
+    pub fn concluded(&self) -> impl Iterator<Item = Concluded> {
+        self.findings
+            .iter()
+            .zip(1..)
+            .filter(|(finding, _)| finding.suppressed.is_none())
+            .map(|(finding, record)| concluded(finding, record))
+    }
+}
+
+fn concluded(finding: &FindingInfo, record: u64) -> Concluded {
+    let time = [&finding.last, &finding.first]
+        .into_iter()
+        .flatten()
+        .find_map(|text| text.parse::<jiff::Timestamp>().ok())
+        .map_or(0, jiff::Timestamp::as_microsecond);
+    let values = |name: &str| -> Vec<String> {
+        match finding.fields.get(name) {
+            Some(Value::String(text)) => vec![text.clone()],
+            Some(Value::Array(all)) => all
+                .iter()
+                .filter_map(|one| one.as_str().map(str::to_owned))
+                .collect(),
+            _ => Vec::new(),
+        }
+    };
+    let adds_risk = DetectionType::parse(&finding.kind).is_some_and(DetectionType::adds_risk);
+    let system = finding.risk_objects.iter().find(|one| one.kind == "system");
+    Concluded {
+        finding: finding.id.clone(),
+        record,
+        time,
+        host: system
+            .map(|one| one.value.clone())
+            .or_else(|| values("dest").into_iter().next())
+            .unwrap_or_default(),
+        detection: finding.detection.clone(),
+        kind: finding.kind.clone(),
+        severity: finding.severity.clone(),
+        message: finding.message.clone(),
+        stories: finding.story.clone(),
+        techniques: finding.techniques.clone(),
+        tactics: Vec::new(),
+        risk: finding
+            .risk_objects
+            .iter()
+            .filter(|_| adds_risk)
+            .map(|one| {
+                (
+                    one.kind.clone(),
+                    one.value.clone(),
+                    one.score,
+                    one.calculated_score,
+                )
+            })
+            .collect(),
+        threats: finding
+            .threat_objects
+            .iter()
+            .map(|one| (one.kind.clone(), one.value.clone()))
+            .collect(),
+        notable: finding.notable,
+        fields: ["dest", "src", "user"]
+            .into_iter()
+            .map(|name| (name.to_owned(), values(name)))
+            .collect(),
+    }
+}

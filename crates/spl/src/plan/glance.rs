@@ -1,0 +1,204 @@
+//! Whether some event of a table fits a condition, found out without a plan.
+//!
+//! In a hunt many searches ask the same columns of the same tables for many values. So each column, and each field that an
+//! alias makes of columns, is worked out once for all of them, and where its values repeat, a condition is decided
+//! once for each distinct value.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crabwalk_events::Table;
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, StringArray};
+use datafusion::arrow::compute::kernels::boolean::{
+    and_kleene, is_not_null, is_null, not, or_kleene,
+};
+use datafusion::arrow::datatypes::DataType;
+use datafusion::common::DFSchema;
+use datafusion::error::Result;
+use datafusion::execution::context::ExecutionProps;
+use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
+use datafusion::logical_expr::{Expr, Operator};
+use datafusion::physical_expr::create_physical_expr;
+
+use crate::ops::as_text_condition;
+
+/// The key of an event that has no value.
+const NOTHING: u32 = u32::MAX;
+/// Distinct values are kept where they are at most one for so many events.
+const REPEATS: usize = 2;
+/// Bytes of values that hardly repeat and are kept all the same.
+const MOST_KEPT: usize = 16 << 20;
+
+/// Values of a field in a batch.
+#[derive(Debug)]
+enum Values {
+    /// Distinct texts, and which of them each event has.
+    Distinct(StringArray, Vec<u32>),
+    /// One by one.
+    Plain(ArrayRef),
+}
+
+/// Fields that were worked out, by table, batch and expression.
+#[derive(Debug, Default)]
+pub(crate) struct Glances {
+    values: Mutex<HashMap<(usize, usize, Expr), Arc<Values>>>,
+}
+
+impl Glances {
+    /// Whether some event fits a condition over the table's columns; true where that cannot be told.
+    pub fn some_fits(&self, table: &Arc<Table>, condition: &Expr) -> bool {
+        (0..table.batch_count()).any(|at| {
+            let glance = Glance {
+                all: self,
+                table,
+                at,
+            };
+            glance
+                .condition(condition)
+                .map_or(true, |fits| fits.true_count() > 0)
+        })
+    }
+}
+
+/// One batch of a table.
+struct Glance<'a> {
+    all: &'a Glances,
+    table: &'a Arc<Table>,
+    at: usize,
+}
+
+impl Glance<'_> {
+    fn condition(&self, expr: &Expr) -> Result<BooleanArray> {
+        match expr {
+            Expr::BinaryExpr(binary) if binary.op == Operator::And => {
+                let left = self.condition(&binary.left)?;
+                if left.true_count() == 0 && left.null_count() == 0 {
+                    return Ok(left);
+                }
+                Ok(and_kleene(&left, &self.condition(&binary.right)?)?)
+            }
+            Expr::BinaryExpr(binary) if binary.op == Operator::Or => {
+                let left = self.condition(&binary.left)?;
+                Ok(or_kleene(&left, &self.condition(&binary.right)?)?)
+            }
+            Expr::Not(inner) => Ok(not(&self.condition(inner)?)?),
+            Expr::IsTrue(inner) => {
+                let inner = self.condition(inner)?;
+                Ok(inner
+                    .iter()
+                    .map(|holds| Some(holds == Some(true)))
+                    .collect())
+            }
+            Expr::IsNotNull(inner) => match self.values(inner)?.as_ref() {
+                Values::Plain(array) => Ok(is_not_null(array)?),
+                Values::Distinct(_, keys) => {
+                    Ok(keys.iter().map(|key| Some(*key != NOTHING)).collect())
+                }
+            },
+            Expr::IsNull(inner) => match self.values(inner)?.as_ref() {
+                Values::Plain(array) => Ok(is_null(array)?),
+                Values::Distinct(_, keys) => {
+                    Ok(keys.iter().map(|key| Some(*key == NOTHING)).collect())
+                }
+            },
+            Expr::ScalarFunction(call) => {
+                let Some((holds, [argument])) =
+                    as_text_condition(&call.func).zip(call.args.first_chunk::<1>())
+                else {
+                    return self.evaluated(expr).map(|array| as_booleans(&array));
+                };
+                match self.values(argument)?.as_ref() {
+                    Values::Distinct(texts, keys) => {
+                        let decided: Vec<bool> =
+                            texts.iter().map(|text| text.is_some_and(holds)).collect();
+                        Ok(keys
+                            .iter()
+                            .map(|key| decided.get(*key as usize).copied())
+                            .collect())
+                    }
+                    Values::Plain(array) => match array.as_string_opt::<i32>() {
+                        Some(texts) => Ok(texts.iter().map(|text| text.map(holds)).collect()),
+                        None => self.evaluated(expr).map(|array| as_booleans(&array)),
+                    },
+                }
+            }
+            other => self.evaluated(other).map(|array| as_booleans(&array)),
+        }
+    }
+
+    /// The values of an expression, worked out once for all who ask.
+    fn values(&self, expr: &Expr) -> Result<Arc<Values>> {
+        let lock = || {
+            self.all
+                .values
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+        };
+        let key = (Arc::as_ptr(self.table) as usize, self.at, expr.clone());
+        if let Some(known) = lock().get(&key) {
+            return Ok(Arc::clone(known));
+        }
+        let values = Arc::new(distinct(self.evaluated(expr)?));
+        // Texts that hardly repeat are large: of large tables they are made again for each who asks.
+        let keep = match values.as_ref() {
+            Values::Distinct(..) => true,
+            Values::Plain(array) => array.get_array_memory_size() <= MOST_KEPT,
+        };
+        if keep {
+            lock().insert(key, Arc::clone(&values));
+        }
+        Ok(values)
+    }
+
+    fn evaluated(&self, expr: &Expr) -> Result<ArrayRef> {
+        let schema = self.table.schema();
+        let mut columns: Vec<usize> = expr
+            .column_refs()
+            .into_iter()
+            .filter_map(|column| schema.index_of(&column.name).ok())
+            .collect();
+        columns.sort_unstable();
+        columns.dedup();
+        let batch = self.table.batch_of(self.at, &columns)?;
+        let schema = DFSchema::try_from(batch.schema().as_ref().clone())?;
+        let properties = ExecutionProps::new();
+        let planning = PhysicalPlanningContext::default();
+        create_physical_expr(expr, &schema, &properties, &planning)?
+            .evaluate(&batch)?
+            .into_array(batch.num_rows())
+    }
+}
+
+/// What is no condition holds for nobody can tell whom: NULL would say that nobody fits, so all do.
+fn as_booleans(array: &ArrayRef) -> BooleanArray {
+    match array.as_boolean_opt() {
+        Some(array) => array.clone(),
+        None => BooleanArray::from(vec![true; array.len()]),
+    }
+}
+
+fn distinct(array: ArrayRef) -> Values {
+    if *array.data_type() != DataType::Utf8 {
+        return Values::Plain(array);
+    }
+    let texts = array.as_string::<i32>();
+    let most = texts.len() / REPEATS;
+    let mut index: HashMap<&str, u32> = HashMap::new();
+    let mut keys = Vec::with_capacity(texts.len());
+    for text in texts {
+        let Some(text) = text else {
+            keys.push(NOTHING);
+            continue;
+        };
+        let next = u32::try_from(index.len()).unwrap_or(NOTHING);
+        let key = *index.entry(text).or_insert(next);
+        if index.len() > most.max(16) {
+            return Values::Plain(array);
+        }
+        keys.push(key);
+    }
+    let mut ordered: Vec<(&str, u32)> = index.into_iter().collect();
+    ordered.sort_by_key(|(_, key)| *key);
+    let values = StringArray::from_iter_values(ordered.into_iter().map(|(text, _)| text));
+    Values::Distinct(values, keys)
+}

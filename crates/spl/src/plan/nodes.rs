@@ -1,0 +1,74 @@
+//! Nodes of a plan.
+//!
+//! DataFusion's builder asks for each column of each node whether some `JOIN … USING` of the whole plan below made it, so
+//! that the time to plan grows with more than the square of the number of commands. Columns of these plans have
+//! no qualifiers, and a name has one meaning in a schema: nothing needs to be resolved. Where a schema has qualifiers (what
+//! stands directly on a table), the builder does it.
+
+use std::sync::Arc;
+
+use datafusion::error::Result;
+use datafusion::logical_expr::{
+    Aggregate, Expr, Filter, LogicalPlan, LogicalPlanBuilder, Projection, Sort, SortExpr, Window,
+};
+
+fn is_plain(plan: &LogicalPlan) -> bool {
+    plan.schema()
+        .iter()
+        .all(|(qualifier, _)| qualifier.is_none())
+}
+
+/// These columns of the rows.
+pub(super) fn project(plan: LogicalPlan, columns: Vec<(String, Expr)>) -> Result<LogicalPlan> {
+    let exprs = columns.into_iter().map(|(name, expr)| match &expr {
+        Expr::Column(own) if own.relation.is_none() && own.name == name => expr,
+        _ => expr.alias(name),
+    });
+    if is_plain(&plan) {
+        let exprs = exprs.collect();
+        return Projection::try_new(exprs, Arc::new(plan)).map(LogicalPlan::Projection);
+    }
+    LogicalPlanBuilder::from(plan).project(exprs)?.build()
+}
+
+/// The rows for which a condition holds.
+pub(super) fn filter(plan: LogicalPlan, condition: Expr) -> Result<LogicalPlan> {
+    if is_plain(&plan) {
+        return Filter::try_new(condition, Arc::new(plan)).map(LogicalPlan::Filter);
+    }
+    LogicalPlanBuilder::from(plan).filter(condition)?.build()
+}
+
+/// The rows in the order of these keys.
+pub(super) fn sort(plan: LogicalPlan, keys: Vec<SortExpr>) -> Result<LogicalPlan> {
+    if is_plain(&plan) {
+        return Ok(LogicalPlan::Sort(Sort {
+            expr: keys,
+            input: Arc::new(plan),
+            fetch: None,
+        }));
+    }
+    LogicalPlanBuilder::from(plan).sort(keys)?.build()
+}
+
+/// The rows with windows beside them.
+pub(super) fn window(plan: LogicalPlan, windows: Vec<Expr>) -> Result<LogicalPlan> {
+    if is_plain(&plan) {
+        return Window::try_new(windows, Arc::new(plan)).map(LogicalPlan::Window);
+    }
+    LogicalPlanBuilder::from(plan).window(windows)?.build()
+}
+
+/// A row for each group.
+pub(super) fn aggregate(
+    plan: LogicalPlan,
+    groups: Vec<Expr>,
+    calls: Vec<Expr>,
+) -> Result<LogicalPlan> {
+    if is_plain(&plan) {
+        return Aggregate::try_new(Arc::new(plan), groups, calls).map(LogicalPlan::Aggregate);
+    }
+    LogicalPlanBuilder::from(plan)
+        .aggregate(groups, calls)?
+        .build()
+}

@@ -1,0 +1,135 @@
+//! What runs along the rows in their order: the row before, how often a condition held so far, runs of equal rows.
+
+use datafusion::arrow::datatypes::DataType;
+use datafusion::common::ScalarValue;
+use datafusion::error::DataFusionError;
+use datafusion::functions_aggregate::sum::sum_udaf;
+use datafusion::functions_window::lead_lag::lag_udwf;
+use datafusion::logical_expr::expr::{WindowFunction, WindowFunctionParams};
+use datafusion::logical_expr::{
+    Case, Expr, Operator, SortExpr, WindowFrame, WindowFrameBound, WindowFrameUnits,
+    WindowFunctionDefinition, binary_expr, lit,
+};
+
+use super::{Rows, column, nodes};
+use crate::expr::Typed;
+use crate::ops::{Answer, call};
+
+/// In how many of the rows up to this one a condition held; without `current`, of the rows before it.
+pub(super) fn times_so_far(condition: Expr, place: &str, current: bool) -> Expr {
+    let one = Expr::Case(Case::new(
+        None,
+        vec![(
+            Box::new(super::null_is_false(condition)),
+            Box::new(lit(1_i64)),
+        )],
+        Some(Box::new(lit(0_i64))),
+    ));
+    let end = if current {
+        WindowFrameBound::CurrentRow
+    } else {
+        WindowFrameBound::Preceding(ScalarValue::UInt64(Some(1)))
+    };
+    let frame = WindowFrame::new_bounds(
+        WindowFrameUnits::Rows,
+        WindowFrameBound::Preceding(ScalarValue::UInt64(None)),
+        end,
+    );
+    window(
+        WindowFunctionDefinition::AggregateUDF(sum_udaf()),
+        vec![one],
+        Vec::new(),
+        place,
+        frame,
+    )
+}
+
+/// The value of the row before.
+pub(super) fn before(value: Expr, place: &str) -> Expr {
+    window(
+        WindowFunctionDefinition::WindowUDF(lag_udwf()),
+        vec![value],
+        Vec::new(),
+        place,
+        WindowFrame::new(Some(false)),
+    )
+}
+
+/// All values of a field as one text, to tell whether two rows have the same; NULL where there is none.
+pub(super) fn whole(value: Typed) -> Expr {
+    if value.data_type == DataType::Utf8 {
+        return value.expr;
+    }
+    call(
+        "spl_whole",
+        String::new(),
+        DataType::Utf8,
+        vec![value.expr],
+        |args| {
+            let values = args.values(0);
+            Answer::text((!values.is_empty()).then(|| values.join("\n")))
+        },
+    )
+    .expr
+}
+
+/// Adds a column that numbers the runs of rows with the same values, in the order of the places.
+pub(super) fn numbered_runs(
+    rows: Rows,
+    values: Vec<Typed>,
+    place: &str,
+    output: &str,
+) -> Result<Rows, DataFusionError> {
+    let values: Vec<Expr> = values.into_iter().map(whole).collect();
+    let name = |index: usize| format!("{output}_before{index}");
+    let lags = values
+        .iter()
+        .enumerate()
+        .map(|(index, value)| before(value.clone(), place).alias(name(index)));
+    let plan = nodes::window(rows.plan.clone(), lags.collect())?;
+    let changed = values
+        .into_iter()
+        .enumerate()
+        .map(|(index, value)| binary_expr(value, Operator::IsDistinctFrom, column(&name(index))))
+        .reduce(Expr::or)
+        .unwrap_or_else(|| lit(false));
+    let plan = nodes::window(plan, vec![times_so_far(changed, place, true).alias(output)])?;
+    Ok(rows.with(plan))
+}
+
+fn window(
+    fun: WindowFunctionDefinition,
+    args: Vec<Expr>,
+    partition_by: Vec<Expr>,
+    place: &str,
+    window_frame: WindowFrame,
+) -> Expr {
+    Expr::WindowFunction(Box::new(WindowFunction {
+        fun,
+        params: WindowFunctionParams {
+            args,
+            partition_by,
+            order_by: vec![SortExpr::new(column(place), true, false)],
+            window_frame,
+            filter: None,
+            null_treatment: None,
+            distinct: false,
+        },
+    }))
+}
+
+/// A function over all rows, the same for each.
+pub(super) fn over_all(fun: WindowFunctionDefinition, value: Expr) -> Expr {
+    Expr::WindowFunction(Box::new(WindowFunction {
+        fun,
+        params: WindowFunctionParams {
+            args: vec![value],
+            partition_by: Vec::new(),
+            order_by: Vec::new(),
+            window_frame: WindowFrame::new(None),
+            filter: None,
+            null_treatment: None,
+            distinct: false,
+        },
+    }))
+}
