@@ -1,0 +1,36 @@
+import { defineConfig } from "vitest/config";
+
+// One script and one style sheet, which the program puts into report.html. They hold no URL: a report fetches nothing.
+export default defineConfig({
+  oxc: { jsx: { runtime: "automatic", importSource: "preact" } },
+  build: {
+    target: "es2022",
+    outDir: "dist",
+    emptyOutDir: true,
+    cssCodeSplit: false,
+    license: { fileName: "THIRD-PARTY.md" },
+    lib: {
+      entry: "src/main.tsx",
+      formats: ["iife"],
+      name: "crabwalk",
+      fileName: () => "report.js",
+      cssFileName: "report",
+    },
+  },
+  test: {
+    projects: [
+      { extends: true, test: { name: "unit", include: ["tests/unit/**/*.test.ts"], environment: "node" } },
+      {
+        extends: true,
+        test: {
+          name: "browser",
+          include: ["tests/browser/**/*.test.ts"],
+          environment: "node",
+          testTimeout: 120_000,
+          hookTimeout: 300_000,
+          fileParallelism: false,
+        },
+      },
+    ],
+  },
+});
