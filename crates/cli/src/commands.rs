@@ -65,6 +65,7 @@ pub fn run(args: Args) -> ExitCode {
         Command::Hunt(args) => crate::hunt::run(&args),
         Command::Search(args) => crate::search::run(&args),
         Command::Content(args) => crate::content::run(&args),
+        Command::Export(args) => crate::export::run(&args),
         Command::Baseline(args) => crate::baseline::run(&args),
         Command::Demo(args) => crate::demo::run(&args),
         Command::Lab(args) => crate::demo::lab(&args),

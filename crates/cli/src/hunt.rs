@@ -1,11 +1,13 @@
 //! `crabwalk hunt`.
 
 use std::io::{self, BufWriter, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 
-use crabwalk_case::{Case, Input, Tool};
+use crabwalk_case::{Case, Input, Report, Tool, WITHOUT_FRONT_END};
 use crabwalk_detect::{Content, Exception, Hunt, HuntOptions};
+use crabwalk_events::Catalog;
 
 use crate::args::{self, Format, Logs};
 use crate::commands::{Done, Failure, note};
@@ -17,6 +19,8 @@ use crate::term::{self, Look};
 /// A hunt, and how it ended.
 pub struct Hunted {
     pub case: Case,
+    /// What was read of the logs.
+    pub catalog: Arc<Catalog>,
     pub done: Done,
 }
 
@@ -74,6 +78,7 @@ pub fn hunt(
         || outcome.problems.iter().any(|problem| problem.fatal);
     Ok(Hunted {
         case,
+        catalog: outcome.catalog,
         done: if in_part { Done::InPart } else { Done::Whole },
     })
 }
@@ -106,6 +111,37 @@ fn nothing(case: &Case, paths: &[PathBuf]) -> String {
             format!("nothing could be read:\n  {}", reasons.join("\n  "))
         }
     }
+}
+
+/// Writes the files of a case into a directory, and answers which. The logs are read a second time for the raw records of
+/// what was found.
+pub fn write(
+    case: &mut Case,
+    logs: &Logs,
+    catalog: &Catalog,
+    directory: &Path,
+    quiet: bool,
+) -> Result<Vec<PathBuf>, Failure> {
+    let mut report = None;
+    if crabwalk_case::front_end().is_some() {
+        let bar = Bar::new(quiet);
+        bar.step("reading raw records for the report");
+        let made = Report::new(case).and_then(|mut report| {
+            report.read_records(
+                case,
+                &input::inputs(logs),
+                input::threads(logs),
+                Some(catalog),
+            )?;
+            Ok(report)
+        });
+        bar.finish();
+        report = Some(made.map_err(|error| Failure::new(format!("report.html: {error}")))?);
+    } else {
+        note("note", WITHOUT_FRONT_END);
+    }
+    crabwalk_case::write_to(case, report.as_ref(), directory)
+        .map_err(|error| Failure::new(error.to_string()))
 }
 
 /// Prints a case.
@@ -172,7 +208,11 @@ fn notes(case: &Case) {
 /// Runs the command.
 pub fn run(args: &args::Hunt) -> Result<Done, Failure> {
     let content = input::content(&args.known)?;
-    let Hunted { mut case, done } = hunt(
+    let Hunted {
+        mut case,
+        catalog,
+        done,
+    } = hunt(
         content,
         &args.logs,
         &args.detection,
@@ -184,8 +224,7 @@ pub fn run(args: &args::Hunt) -> Result<Done, Failure> {
         crate::paths::narrow(&mut case, args.host.as_deref(), args.account.as_deref());
     }
     let written = match &args.out {
-        Some(directory) => crabwalk_case::write_to(&case, directory)
-            .map_err(|error| Failure::new(error.to_string()))?,
+        Some(directory) => write(&mut case, &args.logs, &catalog, directory, args.quiet)?,
         None => Vec::new(),
     };
     if args.format != Format::Table && !args.quiet {

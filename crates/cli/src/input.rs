@@ -73,10 +73,9 @@ pub fn now() -> f64 {
     seconds
 }
 
-/// Reads logs.
-pub fn read(logs: &Logs, demand: &dyn crabwalk_sources::collect::Demand, bar: &Bar) -> Read {
-    let inputs: Vec<Input> = logs
-        .paths
+/// What was named on the command line.
+pub fn inputs(logs: &Logs) -> Vec<Input> {
+    logs.paths
         .iter()
         .map(|path| {
             if path.as_os_str() == "-" {
@@ -85,7 +84,12 @@ pub fn read(logs: &Logs, demand: &dyn crabwalk_sources::collect::Demand, bar: &B
                 Input::Path(path.clone())
             }
         })
-        .collect();
+        .collect()
+}
+
+/// Reads logs.
+pub fn read(logs: &Logs, demand: &dyn crabwalk_sources::collect::Demand, bar: &Bar) -> Read {
+    let inputs = inputs(logs);
     bar.step("reading");
     let limits = Limits {
         threads: threads(logs),

@@ -5,6 +5,7 @@ mod baseline;
 mod commands;
 mod content;
 mod demo;
+mod export;
 mod hunt;
 mod input;
 mod paths;

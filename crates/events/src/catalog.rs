@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crabwalk_sources::collect::{Collected, Coverage, EventTable, HOST, RECORD, SOURCE, TIME};
-use datafusion::arrow::array::{ArrayRef, AsArray, Float64Array, RecordBatch, UInt64Array};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, Float64Array, RecordBatch, UInt64Array};
 use datafusion::arrow::datatypes::{
     DataType, Field, Int64Type, Schema, SchemaRef, UInt32Type, UInt64Type,
 };
@@ -111,6 +111,37 @@ impl Catalog {
         &self.coverage
     }
 
+    /// Passes on the events that are wanted by time (microseconds since 1970-01-01 UTC) and record number, with the values of
+    /// all fields that are stored of them, in the order of the tables.
+    pub fn for_each_event(
+        &self,
+        wanted: &dyn Fn(i64, u64) -> bool,
+        take: &mut dyn FnMut(EventRef, Vec<(String, Vec<String>)>),
+    ) {
+        for table in &self.tables {
+            for (batch, (_, origin)) in table.batches.iter().zip(&table.origins) {
+                let times = origin.column(0).as_primitive::<Int64Type>();
+                let hosts = origin.column(1).as_string::<i32>();
+                let sources = origin.column(2).as_primitive::<UInt32Type>();
+                let records = origin.column(3).as_primitive::<UInt64Type>();
+                for row in 0..origin.num_rows() {
+                    if !wanted(times.value(row), records.value(row)) {
+                        continue;
+                    }
+                    let event = EventRef {
+                        time: times.value(row),
+                        host: hosts.value(row).to_owned(),
+                        channel: table.event_type.channel.clone(),
+                        event_id: table.event_type.event_id,
+                        source: sources.value(row),
+                        record: records.value(row),
+                    };
+                    take(event, stored_fields(batch, row));
+                }
+            }
+        }
+    }
+
     /// Where the event behind a reference was read.
     pub fn resolve(&self, reference: u64) -> Option<EventRef> {
         let table = self
@@ -132,6 +163,30 @@ impl Catalog {
             record: batch.column(3).as_primitive::<UInt64Type>().value(row),
         })
     }
+}
+
+/// Names and values of the fields that a row has, without the columns that every table has.
+fn stored_fields(batch: &RecordBatch, row: usize) -> Vec<(String, Vec<String>)> {
+    let schema = batch.schema();
+    let mut fields = Vec::new();
+    for (field, column) in schema.fields().iter().zip(batch.columns()).skip(3) {
+        if column.is_null(row) {
+            continue;
+        }
+        let values: Vec<String> = match column.data_type() {
+            DataType::List(_) => {
+                let items = column.as_list::<i32>().value(row);
+                let texts = items.as_string::<i32>();
+                texts
+                    .iter()
+                    .map(|text| text.unwrap_or_default().to_owned())
+                    .collect()
+            }
+            _ => vec![column.as_string::<i32>().value(row).to_owned()],
+        };
+        fields.push((field.name().clone(), values));
+    }
+    fields
 }
 
 fn build(index: u64, table: EventTable) -> Result<Table, ArrowError> {
@@ -245,6 +300,12 @@ mod tests {
             (found.record, found.channel.as_str(), found.source),
             (9, "System", 3)
         );
+        let mut read = Vec::new();
+        catalog.for_each_event(&|_, record| record != 7, &mut |event, fields| {
+            read.push((event.record, fields));
+        });
+        let field = |value: &str| vec![("LogonType".to_owned(), vec![value.to_owned()])];
+        assert_eq!(read, [(8, field("3")), (9, field("3"))]);
         assert_eq!(catalog.resolve(2), None);
         assert_eq!(catalog.resolve(9 << ROW_BITS), None);
     }
