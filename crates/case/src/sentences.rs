@@ -154,12 +154,13 @@ pub(crate) fn summary(case: &Case) -> Vec<String> {
     let told = best.as_ref().map_or(0, Vec::len);
     if proven > told {
         said.push(format!(
-            "{} more in {} less conspicuous.",
-            count(proven - told, "movement"),
+            "{} with {} {} less conspicuous.",
             match case.paths.len().saturating_sub(1) {
-                1 => "another path is".to_owned(),
-                more => format!("{more} other paths are"),
-            }
+                1 => "Another path".to_owned(),
+                more => format!("{more} other paths"),
+            },
+            count(proven - told, "movement"),
+            if case.paths.len() == 2 { "is" } else { "are" }
         ));
     }
     if case.stats.notables > 0 {

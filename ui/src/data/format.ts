@@ -1,3 +1,4 @@
+import { describeEvent, shortChannel } from "./eventnames";
 import type { EventRow, Time } from "./types";
 
 /** `2026-03-04 13:12:00`, always UTC. */
@@ -56,7 +57,9 @@ export const linkName: Record<string, string> = {
 };
 
 export function eventName(event: EventRow): string {
-  return event.eventId === 0 ? event.channel : `${event.channel} ${event.eventId}`;
+  if (event.eventId === 0) return event.channel;
+  const what = describeEvent(event.channel, event.eventId);
+  return `${shortChannel(event.channel)} ${event.eventId}${what ? `: ${what}` : ""}`;
 }
 
 const escapes: Record<string, string> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", "'": "&apos;", '"': "&quot;" };

@@ -32,7 +32,7 @@ export interface MapLayout {
 }
 
 const EDGE = 34;
-const LEAST_STEP = 72;
+const LEAST_STEP = 98;
 
 /** Puts hops, in the order of time, on lanes and places. Even steps let every hop be read, however far apart they are in time. */
 export function layoutMap(hops: readonly Hop[], links: readonly Link[], spacing: Spacing, room: number): MapLayout {

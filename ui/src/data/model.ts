@@ -159,6 +159,11 @@ export class Model {
     return found;
   }
 
+  /** Where the intruder came in, or where the first path begins. */
+  entryHost(): string | null {
+    return this.core.scope?.entry?.host ?? this.hopsOf(this.core.paths[0] ?? null)[0]?.src ?? null;
+  }
+
   /** The hops of a path by time. */
   hopsOf(path: Path | null): Hop[] {
     const hops = path ? path.hops.flatMap((id) => this.hops.get(id) ?? []) : this.core.hops;

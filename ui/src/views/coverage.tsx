@@ -1,5 +1,6 @@
 import { useMemo } from "preact/hooks";
 import { bytes, count, number, when } from "../data/format";
+import { shortChannel } from "../data/eventnames";
 import { micros } from "../data/model";
 import type { Covered, Source } from "../data/types";
 import { CopyButton, Empty, HostByName, HostLink, useModel } from "../widgets/basics";
@@ -150,10 +151,10 @@ export function Span({ of, span }: { of: Covered; span: [number, number] }) {
 
 export const coveredColumns = (span: [number, number]): Column<Covered>[] => [
   { id: "host", title: "Host", width: "minmax(8rem,1fr)", cell: (one) => <HostByName name={one.host} />, key: (one) => one.host },
-  { id: "channel", title: "Log", width: "minmax(12rem,2fr)", cell: (one) => one.channel, key: (one) => one.channel },
+  { id: "channel", title: "Log", width: "minmax(12rem,2fr)", cell: (one) => <span title={one.channel}>{shortChannel(one.channel)}</span>, key: (one) => one.channel },
   { id: "span", title: "When", width: "minmax(8rem,2fr)", cell: (one) => <Span of={one} span={span} /> },
-  { id: "first", title: "First (UTC)", width: "10.5rem", cell: (one) => <span class="mono">{when(one.first)}</span>, key: (one) => micros(one.first) },
-  { id: "last", title: "Last (UTC)", width: "10.5rem", cell: (one) => <span class="mono">{when(one.last)}</span>, key: (one) => micros(one.last) },
+  { id: "first", title: "First (UTC)", width: "11.5rem", cell: (one) => <span class="mono">{when(one.first)}</span>, key: (one) => micros(one.first) },
+  { id: "last", title: "Last (UTC)", width: "11.5rem", cell: (one) => <span class="mono">{when(one.last)}</span>, key: (one) => micros(one.last) },
   { id: "records", title: "Events", width: "6rem", cell: (one) => number(one.records), key: (one) => one.records, numeric: true },
   {
     id: "cleared",

@@ -20,7 +20,7 @@ function openRow(row: { hop?: string | null; events?: EventIndex[] }): void {
 const dated = <Row extends { time: string | null }>(): Column<Row> => ({
   id: "time",
   title: "Time (UTC)",
-  width: "10.5rem",
+  width: "11.5rem",
   cell: (row) => <span class="mono">{when(row.time)}</span>,
   key: (row) => micros(row.time),
 });
@@ -349,7 +349,7 @@ function ProcessTree({ processes }: { processes: Process[] }) {
   const rows = useMemo(() => treeRows(kept, closed), [kept, closed]);
   const columns = useMemo(
     (): Column<TreeRow>[] => [
-      { id: "time", title: "Time (UTC)", width: "10.5rem", cell: (row) => <span class="mono">{when(row.process.time)}</span> },
+      { id: "time", title: "Time (UTC)", width: "11.5rem", cell: (row) => <span class="mono">{when(row.process.time)}</span> },
       {
         id: "process",
         title: "Process",
@@ -484,8 +484,8 @@ function AccountPage({ id, route }: { id: string; route: Route }) {
 type NumberedLogons = NonNullable<AccountDossier["logons"]>[number] & { at: number };
 
 const LOGONS: Column<NumberedLogons>[] = [
-  { id: "first", title: "First (UTC)", width: "10.5rem", cell: (one) => <span class="mono">{when(one.first)}</span>, key: (one) => micros(one.first) },
-  { id: "last", title: "Last (UTC)", width: "10.5rem", cell: (one) => <span class="mono">{when(one.last)}</span>, key: (one) => micros(one.last) },
+  { id: "first", title: "First (UTC)", width: "11.5rem", cell: (one) => <span class="mono">{when(one.first)}</span>, key: (one) => micros(one.first) },
+  { id: "last", title: "Last (UTC)", width: "11.5rem", cell: (one) => <span class="mono">{when(one.last)}</span>, key: (one) => micros(one.last) },
   { id: "host", title: "On", width: "minmax(7rem,1fr)", cell: (one) => <HostLink id={one.host} />, key: (one) => one.host },
   { id: "from", title: "From", width: "minmax(7rem,1fr)", cell: (one) => (one.from ? <HostLink id={one.from} /> : (one.address ?? "")), key: (one) => one.from ?? one.address ?? "" },
   { id: "types", title: "Logon", width: "minmax(8rem,1fr)", cell: (one) => (one.types ?? []).map((type) => `${type} ${LOGON_TYPES[type] ?? ""}`).join(", "), key: (one) => (one.types ?? []).join() },

@@ -63,7 +63,9 @@ export function EventLine({ index }: { index: EventIndex }) {
     <li>
       <a class="event-line" href={to(null, { event: String(index) })}>
         <span class="mono">{when(event.time).slice(11)}</span>
-        <span class="event-name">{eventName(event)}</span>
+        <span class="event-name" title={event.channel}>
+          {eventName(event)}
+        </span>
         <span class="quiet">on {event.host}</span>
         <span class="quiet mono">record {event.record}</span>
       </a>
@@ -100,16 +102,18 @@ export function HopAccounts({ hop }: { hop: Hop }) {
     <ol class="accounts-row" aria-label="Accounts of the hop">
       {(
         [
-          ["acted on the source", hop.actor],
-          ["logged on to the destination", hop.used],
-          ["ran the payload", hop.effective],
+          ["Actor", "acted on the source", hop.actor],
+          ["Used", "logged on to the destination", hop.used],
+          ["Effective", "as whom the payload ran", hop.effective],
         ] as const
-      ).map(([role, id], at, all) => {
-        const before = all.slice(0, at).findLast(([, one]) => one !== null)?.[1] ?? null;
+      ).map(([role, what, id], at, all) => {
+        const before = all.slice(0, at).findLast(([, , one]) => one !== null)?.[2] ?? null;
         const changed = id !== null && before !== null && id !== before;
         return (
           <li key={role} class={changed ? "changed" : ""}>
-            <span class="quiet">{role}</span>
+            <span>
+              <strong>{role}</strong> <span class="quiet">{what}</span>
+            </span>
             <AccountLink id={id} />
             {changed && <span class="badge credential">credential switch</span>}
           </li>
@@ -347,6 +351,7 @@ function EventPanel({ index }: { index: EventIndex }) {
       <Facts
         of={[
           ["Time", <When time={event.time} exact />],
+          ["Log", event.channel],
           ["Host", <HostByName name={event.host} />],
           ["File", <span class="mono wrap">{model.sources.get(event.source) ?? `source ${event.source}`}</span>],
           ["Record", <span class="mono">{event.record}</span>],

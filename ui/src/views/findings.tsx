@@ -179,7 +179,7 @@ export function FindingTable({ findings, selected, height }: { findings: readonl
   const model = useModel();
   const columns = useMemo(
     (): Column<Finding>[] => [
-      { id: "first", title: "Time (UTC)", width: "10.5rem", cell: (one) => <span class="mono">{when(one.first)}</span>, key: (one) => micros(one.first) },
+      { id: "first", title: "Time (UTC)", width: "11.5rem", cell: (one) => <span class="mono">{when(one.first)}</span>, key: (one) => micros(one.first) },
       { id: "severity", title: "Severity", width: "7.5rem", cell: (one) => <Severity name={one.severity} />, key: (one) => RANK.get(one.severity) ?? 0, numeric: false },
       { id: "type", title: "Type", width: "6.5rem", cell: (one) => one.type, key: (one) => one.type },
       { id: "host", title: "Host", width: "minmax(7rem,1fr)", cell: (one) => (one.hosts[0] ? <HostLink id={one.hosts[0]} /> : ""), key: (one) => model.hostName(one.hosts[0] ?? "") },

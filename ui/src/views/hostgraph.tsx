@@ -90,7 +90,7 @@ export function HostGraph({ hops, selected, height, paper = false }: { hops: Hop
   const by = (factor: number) => {
     if (svg.current && behaviour.current) select(svg.current).call(behaviour.current.scaleBy, factor);
   };
-  const entry = model.core.scope?.entry?.host ?? hops[0]?.src ?? null;
+  const entry = model.entryHost();
   const arrow = paper ? "arrow-paper" : "arrow";
   return (
     <div class="hostgraph">
@@ -169,7 +169,7 @@ export function HostGraph({ hops, selected, height, paper = false }: { hops: Hop
             {drawn.nodes.map((node) => {
               const host = model.hosts.get(node.id);
               const name = node.id === UNKNOWN ? "unknown source" : model.hostName(node.id);
-              const under = host?.role?.replaceAll("-", " ") ?? host?.category[0]?.replaceAll("_", " ") ?? host?.ips[0] ?? "";
+              const under = host?.role?.replaceAll("-", " ") ?? host?.ips[0] ?? "";
               const body = (
                 <g
                   transform={`translate(${node.x - NODE.width / 2},${node.y - NODE.height / 2})`}

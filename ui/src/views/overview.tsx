@@ -88,7 +88,7 @@ export function HopTable({ hops, selected, height }: { hops: Hop[]; selected: st
   const model = useModel();
   const columns = useMemo(
     (): Column<Hop>[] => [
-      { id: "first", title: "Time (UTC)", width: "10.5rem", cell: (hop) => <span class="mono">{when(hop.first)}</span>, key: (hop) => micros(hop.first) },
+      { id: "first", title: "Time (UTC)", width: "11.5rem", cell: (hop) => <span class="mono">{when(hop.first)}</span>, key: (hop) => micros(hop.first) },
       { id: "src", title: "From", width: "minmax(7rem,1fr)", cell: (hop) => <HostLink id={hop.src} />, key: (hop) => model.hostName(hop.src) },
       { id: "dst", title: "To", width: "minmax(7rem,1fr)", cell: (hop) => <HostLink id={hop.dst} />, key: (hop) => model.hostName(hop.dst) },
       {
@@ -153,7 +153,7 @@ const seenKinds = (hop: Hop): number => WITNESS_KINDS.filter((kind) => hop.witne
 function SummaryCard({ hops }: { hops: Hop[] }) {
   const model = useModel();
   const { core } = model;
-  const entry = core.scope?.entry?.host ?? hops[0]?.src ?? null;
+  const entry = model.entryHost();
   const reached = [...new Set(hops.filter((hop) => !hop.attempted && hop.confidence >= 0.3).map((hop) => hop.dst))];
   const accounts = [...new Set(hops.flatMap((hop) => [hop.actor, hop.used]).filter((id): id is string => id !== null))];
   const first = hops[0]?.first ?? core.stats.first;

@@ -99,6 +99,7 @@ export function PathMap({ hops, links, selected, printWidth }: Props) {
   const measured = useWidth(box, 860);
   const width = printWidth ?? measured;
   const room = width - GUTTER;
+  const paper = printWidth !== undefined;
   const [spacing, setSpacing] = useState<Spacing>("steps");
   const [transform, setTransform] = useState<ZoomTransform>(zoomIdentity);
   const behaviour = useRef<ZoomBehavior<SVGSVGElement, unknown> | null>(null);
@@ -147,6 +148,15 @@ export function PathMap({ hops, links, selected, printWidth }: Props) {
     select(svg.current).call(behaviour.current.transform, zoomIdentity.scale(k));
   };
 
+  // What is opened, here or elsewhere, is in sight.
+  useEffect(() => {
+    const one = layout.hops[selectedAt];
+    if (!one || paper) return;
+    setActive(selectedAt);
+    const now = x(one.x);
+    if (now < 10 || now > room - 100) panBy(room / 3 - now);
+  }, [selected, layout]);
+
   const focusHop = (next: number) => {
     const at = Math.max(0, Math.min(layout.hops.length - 1, next));
     const one = layout.hops[at];
@@ -175,8 +185,8 @@ export function PathMap({ hops, links, selected, printWidth }: Props) {
     }
   };
 
-  const paper = printWidth !== undefined;
-  const entryHost = model.core.scope?.entry?.host ?? hops[0]?.src ?? null;
+  const entryHost = model.entryHost();
+  const startHost = hops[0]?.src ?? null;
   return (
     <div class="pathmap" ref={box}>
       {!paper && (
@@ -242,7 +252,7 @@ export function PathMap({ hops, links, selected, printWidth }: Props) {
                 step={spacing === "steps" ? step : gap(layout.hops, one.at, x)}
                 laneHeight={laneHeight}
                 selected={one.hop.id === selected}
-                focusable={!paper && one.at === (selectedAt >= 0 && active === 0 ? selectedAt : active)}
+                focusable={!paper && one.at === Math.min(active, layout.hops.length - 1)}
                 before={layout.hops[one.at - 1]?.hop ?? null}
                 onFocus={() => setActive(one.at)}
                 paper={paper}
@@ -254,21 +264,21 @@ export function PathMap({ hops, links, selected, printWidth }: Props) {
           const host = model.hosts.get(id);
           const name = id === UNKNOWN ? "unknown source" : model.hostName(id);
           const under = id === UNKNOWN ? "no log names it" : (host?.role?.replaceAll("-", " ") ?? host?.ips[0] ?? "");
-          const entry = id !== UNKNOWN && id === entryHost;
+          const mark = id === UNKNOWN ? "" : id === entryHost ? "ENTRY" : id === startHost ? "START" : "";
           const label = (
             <>
               <rect class="lane-label" x={4} y={y(lane) - 18} width={GUTTER - 12} height={36} rx={5} fill={id === UNKNOWN ? "url(#hatch)" : undefined} />
               <text class="lane-name" x={12} y={y(lane) - 2}>
-                {clip(name, GUTTER - (entry ? 62 : 28), 7.2)}
+                {clip(name, GUTTER - (mark ? 62 : 28), 7.2)}
               </text>
               <text class="lane-under" x={12} y={y(lane) + 12}>
                 {clip(under, GUTTER - 28)}
               </text>
-              {entry && (
-                <g class="entry" transform={`translate(${GUTTER - 50},${y(lane) - 13})`}>
+              {mark && (
+                <g class={mark === "ENTRY" ? "entry" : "entry is-start"} transform={`translate(${GUTTER - 50},${y(lane) - 13})`}>
                   <rect width="38" height="13" rx="3" />
                   <text x="19" y="10" text-anchor="middle">
-                    ENTRY
+                    {mark}
                   </text>
                 </g>
               )}
@@ -278,7 +288,7 @@ export function PathMap({ hops, links, selected, printWidth }: Props) {
           return id === UNKNOWN || paper ? (
             <g key={id}>{label}</g>
           ) : (
-            <a key={id} href={to("hosts", { id })} aria-label={`Host ${name}${entry ? ", where the path begins" : ""}: dossier`}>
+            <a key={id} href={to("hosts", { id })} aria-label={`Host ${name}${mark === "ENTRY" ? ", the entry" : mark ? ", where the path begins" : ""}: dossier`}>
               {label}
             </a>
           );
@@ -455,12 +465,13 @@ function Arrow({ one, x, y, step, laneHeight, selected, focusable, before, onFoc
         />
       )}
       {show && (
-        <g>
+        // The name of the button says all of it, and in full.
+        <g aria-hidden="true">
           <text class="hop-technique" x={12} y={top}>
-            {clip(label, room)}
+            {clip(label, room, 7.6)}
           </text>
           <text class="hop-account" x={12} y={top + 13}>
-            {clip(account, room)}
+            {clip(account, room, 6.6)}
           </text>
           <WitnessCells hop={hop} x={12} y={top + 18} />
         </g>

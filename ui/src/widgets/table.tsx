@@ -107,10 +107,12 @@ export function VirtualTable<Row>(props: Props<Row>) {
     }
   };
 
+  // Where there is less room than the columns need at least, the table scrolls sideways.
+  const least = `${columns.reduce((sum, column) => sum + Number(/([\d.]+)rem/.exec(column.width)?.[1] ?? 6) + 0.75, 2)}rem`;
   const template = { gridTemplateColumns: columns.map((column) => column.width).join(" ") };
   return (
     <div class="table" role="table" aria-label={label} aria-rowcount={sorted.length + 1} aria-colcount={columns.length}>
-      <div role="rowgroup" class="table-head">
+      <div role="rowgroup" class="table-head" style={{ minWidth: least }}>
         <div role="row" class="table-row" style={template} aria-rowindex={1}>
           {columns.map((column) => (
             <div
@@ -139,7 +141,7 @@ export function VirtualTable<Row>(props: Props<Row>) {
         ref={scroller}
         role="rowgroup"
         class="table-body"
-        style={{ maxHeight: props.height ?? "60vh" }}
+        style={{ maxHeight: props.height ?? "60vh", minWidth: least }}
         onKeyDown={keys}
       >
         {sorted.length === 0 && (
