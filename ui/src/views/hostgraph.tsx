@@ -104,7 +104,7 @@ export function HostGraph({ hops, selected, height, paper = false }: { hops: Hop
           </button>
           <button
             type="button"
-            aria-label="Show all of the graph"
+            aria-label="Fit the graph"
             onClick={() => svg.current && behaviour.current && select(svg.current).call(behaviour.current.transform, zoomIdentity)}
           >
             Fit
@@ -144,7 +144,6 @@ export function HostGraph({ hops, selected, height, paper = false }: { hops: Hop
                     : {
                         role: "button",
                         tabIndex: 0,
-                        "aria-label": text,
                         onClick: open,
                         onKeyDown: (event: KeyboardEvent) => {
                           if (event.key === "Enter" || event.key === " ") {
@@ -157,7 +156,7 @@ export function HostGraph({ hops, selected, height, paper = false }: { hops: Hop
                   <title>{text}</title>
                   <path class="edge-target" d={smooth(edge.points) ?? ""} />
                   <path class="edge-line" d={smooth(edge.points) ?? ""} marker-end={`url(#${arrow})`} />
-                  <g transform={`translate(${middle.x},${middle.y})`}>
+                  <g aria-hidden="true" transform={`translate(${middle.x},${middle.y})`}>
                     <rect class="edge-label" x={-12} y={-9} width={24} height={18} rx={9} />
                     <text class="edge-count" text-anchor="middle" y={4}>
                       {edge.hops.length}
@@ -175,7 +174,6 @@ export function HostGraph({ hops, selected, height, paper = false }: { hops: Hop
                   transform={`translate(${node.x - NODE.width / 2},${node.y - NODE.height / 2})`}
                   class={`node${node.id === entry ? " is-entry" : ""}${node.id === UNKNOWN ? " is-unknown" : ""}`}
                 >
-                  <title>{[name, under, ...(host?.ips ?? [])].filter(Boolean).join(" · ")}</title>
                   <rect {...NODE} rx={6} />
                   <text class="node-name" x={NODE.width / 2} y={17} text-anchor="middle">
                     {cut(name, 15)}
@@ -188,8 +186,9 @@ export function HostGraph({ hops, selected, height, paper = false }: { hops: Hop
               return node.id === UNKNOWN || paper ? (
                 <g key={node.id}>{body}</g>
               ) : (
-                <a key={node.id} href={to("hosts", { id: node.id })} aria-label={`Host ${name}: dossier`}>
-                  {body}
+                <a key={node.id} href={to("hosts", { id: node.id })}>
+                  <title>{`Host ${[name, under, ...(host?.ips ?? [])].filter(Boolean).join(", ")}: dossier`}</title>
+                  <g aria-hidden="true">{body}</g>
                 </a>
               );
             })}

@@ -76,7 +76,7 @@ export function Hatch() {
 
 function Key({ x, y, title }: { x: number; y: number; title: string }) {
   return (
-    <g transform={`translate(${x},${y})`} class="key">
+    <g transform={`translate(${x},${y})`} class="key" aria-hidden="true">
       <title>{title}</title>
       <circle r="9" />
       <path d="M-4.5 0a2.5 2.5 0 1 0 5 0a2.5 2.5 0 1 0 -5 0M.5 0H5.5M3.6 0v2.4M5.5 0v2" />
@@ -205,7 +205,7 @@ export function PathMap({ hops, links, selected, printWidth }: Props) {
           <button type="button" aria-label="Zoom out" title="Zoom out (−)" onClick={() => zoomBy(1 / 1.4)}>
             −
           </button>
-          <button type="button" title="Show all (0)" onClick={() => fit(true)}>
+          <button type="button" aria-label="Fit all hops" title="Show all (0)" onClick={() => fit(true)}>
             Fit
           </button>
         </div>
@@ -282,14 +282,14 @@ export function PathMap({ hops, links, selected, printWidth }: Props) {
                   </text>
                 </g>
               )}
-              <title>{[name, ...(host?.ips ?? []), under].join(" · ")}</title>
             </>
           );
           return id === UNKNOWN || paper ? (
             <g key={id}>{label}</g>
           ) : (
-            <a key={id} href={to("hosts", { id })} aria-label={`Host ${name}${mark === "ENTRY" ? ", the entry" : mark ? ", where the path begins" : ""}: dossier`}>
-              {label}
+            <a key={id} href={to("hosts", { id })}>
+              <title>{`Host ${[name, ...(host?.ips ?? []), under].filter(Boolean).join(", ")}${mark === "ENTRY" ? ", the entry" : mark ? ", where the path begins" : ""}: dossier`}</title>
+              <g aria-hidden="true">{label}</g>
             </a>
           );
         })}
@@ -418,7 +418,6 @@ function Arrow({ one, x, y, step, laneHeight, selected, focusable, before, onFoc
             role: "button",
             tabIndex: focusable ? 0 : -1,
             "data-hop": one.at,
-            "aria-label": `Hop ${one.at + 1}: ${description}`,
             "aria-pressed": selected,
             onFocus,
             onClick: () => go(null, { hop: hop.id, finding: null, event: null }),
@@ -430,7 +429,8 @@ function Arrow({ one, x, y, step, laneHeight, selected, focusable, before, onFoc
             },
           })}
     >
-      <title>{description}</title>
+      {/* The title is the name of the button too. */}
+      <title>{`Hop ${one.at + 1}: ${description}`}</title>
       <rect
         class="hop-target"
         x={-10}

@@ -89,7 +89,7 @@ export function CopyButton({ text, what }: { text: string; what: string }) {
     <button
       type="button"
       class="small"
-      aria-label={`copy ${what}`}
+      aria-label={`Copy ${what}`}
       onClick={() => {
         void navigator.clipboard?.writeText(text).then(() => {
           set(true);
