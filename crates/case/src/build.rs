@@ -216,6 +216,18 @@ fn hops(input: &Input<'_>, finding_ids: &[String]) -> Vec<HopInfo> {
                     why: missing.why.clone(),
                 })
                 .collect(),
+            processes: hop
+                .processes
+                .iter()
+                .map(|ran| RanInfo {
+                    time: time(ran.time),
+                    image: ran.image.clone(),
+                    command_line: ran.command.clone(),
+                    account: ran.account.clone(),
+                    depth: ran.depth as u64,
+                    events: catalog.resolve(ran.event).iter().map(reference).collect(),
+                })
+                .collect(),
             findings: hop
                 .findings
                 .iter()

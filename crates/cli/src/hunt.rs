@@ -55,7 +55,7 @@ pub fn hunt(
         .iter()
         .map(|finding| finding.events.as_slice())
         .collect();
-    let movement = crabwalk_movement::analyse(&outcome.catalog, &events);
+    let movement = crabwalk_movement::analyse(&outcome.catalog, &events, &outcome.knowledge.assets);
     bar.finish();
     let case = Case::new(&Input {
         tool: Tool {

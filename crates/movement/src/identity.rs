@@ -52,6 +52,8 @@ pub(crate) struct Hosts {
     pub all: Vec<Host>,
     by_key: HashMap<String, HostId>,
     by_text: HashMap<String, HostId>,
+    /// Names under which hosts wrote events.
+    writers: HashMap<String, HostId>,
     held: HashMap<IpAddr, Vec<Held>>,
 }
 
@@ -126,14 +128,45 @@ impl Hosts {
 
     /// The host that wrote events under this name.
     pub fn writer(&mut self, name: &str) -> HostId {
+        if let Some(id) = self.writers.get(name) {
+            return *id;
+        }
         let id = match address(name) {
             Some(ip) => self.at(ip, 0),
             None => self.named(name),
         };
+        self.writers.insert(name.to_owned(), id);
         if let Some(host) = self.all.get_mut(id.0 as usize) {
             host.logged = true;
         }
         id
+    }
+
+    /// The host that wrote events under this name, if any did.
+    pub fn known(&self, name: &str) -> Option<HostId> {
+        self.writers.get(name).copied()
+    }
+
+    /// Whether a machine that wrote events has this short name, in lower case.
+    pub fn is_name(&self, short: &str) -> bool {
+        self.by_key
+            .get(short)
+            .and_then(|id| self.get(*id))
+            .is_some_and(|host| host.logged)
+    }
+
+    /// The names under which a host wrote events.
+    pub fn writers_of(&self, id: HostId) -> Vec<String> {
+        self.writers
+            .iter()
+            .filter(|(_, own)| **own == id)
+            .map(|(name, _)| name.clone())
+            .collect()
+    }
+
+    /// Whether some host is known to have had this address.
+    pub fn is_held(&self, ip: IpAddr) -> bool {
+        self.held.contains_key(&ip)
     }
 
     /// States that a host had an address at a time.
@@ -238,7 +271,10 @@ pub(crate) struct Account {
 pub(crate) struct Accounts {
     pub all: Vec<Account>,
     by_key: HashMap<String, AccountId>,
-    by_text: HashMap<(String, String, String), Option<AccountId>>,
+    /// By SID, domain and name as events give them, with a null character between them.
+    by_text: HashMap<String, Option<AccountId>>,
+    /// Where such a key is put together.
+    scratch: String,
     names_of_sid: BTreeMap<String, BTreeSet<AccountId>>,
 }
 
@@ -312,12 +348,18 @@ pub(crate) fn kind_of(name: &str, sid: &str) -> AccountKind {
 impl Accounts {
     /// The account that an event names. Empty parts may be missing.
     pub fn get(&mut self, sid: &str, domain: &str, name: &str) -> Option<AccountId> {
-        let given = (sid.to_owned(), domain.to_owned(), name.to_owned());
-        if let Some(known) = self.by_text.get(&given) {
+        self.scratch.clear();
+        for (at, part) in [sid, domain, name].into_iter().enumerate() {
+            if at > 0 {
+                self.scratch.push('\0');
+            }
+            self.scratch.push_str(part);
+        }
+        if let Some(known) = self.by_text.get(&self.scratch) {
             return *known;
         }
         let id = self.find(sid, domain, name);
-        self.by_text.insert(given, id);
+        self.by_text.insert(self.scratch.clone(), id);
         id
     }
 

@@ -31,10 +31,12 @@ impl Explain {
             controllers: Vec::new(),
             network: Vec::new(),
         };
-        for covered in world.catalog.coverage() {
+        for covered in world.catalog.catalog.coverage() {
             let channel = covered.channel.to_lowercase();
+            let first = world.catalog.common(&covered.host, covered.first);
+            let last = world.catalog.common(&covered.host, covered.last);
             if channel.starts_with("zeek:") {
-                all.network.push((covered.first, covered.last));
+                all.network.push((first, last));
                 continue;
             }
             if channel.contains(':') || covered.host.is_empty() {
@@ -47,12 +49,12 @@ impl Explain {
                     .get(host)
                     .is_some_and(|host| host.domain_controller)
             {
-                all.controllers.push((covered.first, covered.last));
+                all.controllers.push((first, last));
             }
             all.logs
                 .entry(host)
                 .or_default()
-                .push((channel, covered.first, covered.last));
+                .push((channel, first, last));
         }
         all
     }

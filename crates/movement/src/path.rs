@@ -1,6 +1,8 @@
 //! Linking hops, and chaining them into paths.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use crabwalk_events::assets::Assets;
 
 use crate::assemble::Draft;
 use crate::evidence::Act;
@@ -9,6 +11,9 @@ use crate::world::{SECOND, World};
 
 /// How long a hop can lead to another when nothing but time says so.
 const DAY: i64 = 24 * 3600 * SECOND;
+
+/// Hops from one host with different accounts this close to each other are one beginning.
+const SOON: i64 = 1800 * SECOND;
 
 /// Hops below this are possible, not proven.
 const ASSERTED: f64 = 0.3;
@@ -89,7 +94,9 @@ pub(crate) fn links(world: &World<'_>, hops: &[Draft]) -> Vec<Link> {
             let logons: BTreeSet<u64> = one
                 .sessions
                 .iter()
-                .filter_map(|at| world.sessions.get(*at).map(|session| session.logon_id))
+                .filter_map(|at| world.sessions.get(*at))
+                .flat_map(|session| [session.logon_id, session.linked])
+                .filter(|id| !crate::world::is_service_logon(*id))
                 .collect();
             let by_session = hop
                 .source_logons
@@ -159,6 +166,145 @@ fn ancestors(world: &World<'_>, hop: &Draft) -> BTreeSet<usize> {
     all
 }
 
+/// What the organisation says of its hosts and accounts, and how often they meet.
+pub(crate) struct Worth {
+    /// Points of hosts that matter most, and what makes them matter.
+    hosts: HashMap<HostId, (f64, String)>,
+    /// The same of accounts.
+    accounts: HashMap<AccountId, (f64, String)>,
+    /// Days on which an account logged on from one host to another, in order.
+    days: HashMap<(HostId, HostId, AccountId), Vec<i64>>,
+}
+
+/// What a usual hop counts of one that is not.
+const USUAL_SHARE: f64 = 0.3;
+/// Days on which the same account does the same elsewhere in the data, from which on it is how they work.
+const USUAL_DAYS: usize = 3;
+
+fn day(time: i64) -> i64 {
+    time.div_euclid(DAY)
+}
+
+impl Worth {
+    pub fn new(world: &World<'_>, assets: &Assets) -> Self {
+        let points = |row: &BTreeMap<String, Vec<String>>| {
+            let words = |column: &str| -> Vec<String> {
+                row.get(column)
+                    .into_iter()
+                    .flatten()
+                    .map(|value| value.to_lowercase())
+                    .collect()
+            };
+            // Priorities of Splunk ES.
+            let mut best: Option<(f64, String)> = None;
+            for value in words("priority") {
+                let points = match value.as_str() {
+                    "critical" => 20.0,
+                    "high" => 10.0,
+                    _ => continue,
+                };
+                if best.as_ref().is_none_or(|(own, _)| *own < points) {
+                    best = Some((points, format!("of {value} priority")));
+                }
+            }
+            for value in words("category") {
+                let crown = [
+                    "crown",
+                    "domain_controller",
+                    "domain controller",
+                    "privileged",
+                    "pci",
+                    "certificate",
+                ]
+                .iter()
+                .any(|word| value.contains(word));
+                if crown && best.as_ref().is_none_or(|(own, _)| *own < 15.0) {
+                    best = Some((15.0, format!("in category {value}")));
+                }
+            }
+            best
+        };
+        let mut hosts = HashMap::new();
+        if !assets.assets.is_empty() {
+            for (at, host) in world.hosts.all.iter().enumerate() {
+                let row = host
+                    .names
+                    .iter()
+                    .map(String::as_str)
+                    .chain([host.key.as_str()])
+                    .find_map(|name| assets.assets.find(name))
+                    .or_else(|| {
+                        host.ips
+                            .iter()
+                            .find_map(|ip| assets.assets.find(&ip.to_string()))
+                    });
+                if let (Some(points), Ok(at)) = (row.and_then(points), u32::try_from(at)) {
+                    hosts.insert(HostId(at), points);
+                }
+            }
+        }
+        let mut accounts = HashMap::new();
+        if !assets.identities.is_empty() {
+            for (at, account) in world.accounts.all.iter().enumerate() {
+                let row = account
+                    .names
+                    .iter()
+                    .flat_map(|name| [name.as_str(), name.rsplit('\\').next().unwrap_or(name)])
+                    .find_map(|name| assets.identities.find(name));
+                if let (Some(points), Ok(at)) = (row.and_then(points), u32::try_from(at)) {
+                    accounts.insert(AccountId(at), points);
+                }
+            }
+        }
+        Self {
+            hosts,
+            accounts,
+            days: HashMap::new(),
+        }
+    }
+
+    /// Counts the days of those who take part in hops.
+    fn count(&mut self, world: &World<'_>, hops: &[Draft], canonical: &[AccountId]) {
+        for hop in hops {
+            if let (Some(src), Some(used)) = (hop.src, hop.used) {
+                self.days
+                    .entry((src, hop.dst, used))
+                    .or_default()
+                    .push(day(hop.first));
+            }
+        }
+        for session in &world.sessions {
+            if let (true, Some(src), Some(account)) =
+                (session.is_remote(), session.from(), session.account)
+            {
+                let account = canonical
+                    .get(account.0 as usize)
+                    .copied()
+                    .unwrap_or(account);
+                if let Some(days) = self.days.get_mut(&(src, session.host, account))
+                    && days.last() != Some(&day(session.time))
+                {
+                    days.push(day(session.time));
+                }
+            }
+        }
+        for days in self.days.values_mut() {
+            days.sort_unstable();
+            days.dedup();
+        }
+    }
+
+    /// On how many other days the account of a hop went the same way.
+    fn other_days(&self, hop: &Draft) -> usize {
+        let (Some(src), Some(used)) = (hop.src, hop.used) else {
+            return 0;
+        };
+        self.days.get(&(src, hop.dst, used)).map_or(0, |days| {
+            days.iter().filter(|own| **own != day(hop.first)).count()
+        })
+    }
+}
+
 /// Hops that belong together.
 #[derive(Debug, Clone)]
 pub(crate) struct Route {
@@ -174,27 +320,38 @@ pub(crate) fn routes(
     hops: &[Draft],
     links: &[Link],
     findings: &[usize],
+    canonical: &[AccountId],
+    worth: Worth,
 ) -> Vec<Route> {
+    let mut worth = worth;
+    worth.count(world, hops, canonical);
     let mut link_into: BTreeMap<usize, &Link> = BTreeMap::new();
     for link in links {
         link_into.insert(link.to, link);
     }
-    // Hops of one beginning: the same first host and account within a day.
+    // Hops of one beginning: the same first host and account within a day, or soon after with another account.
     let mut group: Vec<usize> = (0..hops.len()).collect();
     let mut begun: BTreeMap<(HostId, Option<AccountId>), (usize, i64)> = BTreeMap::new();
+    let mut latest: BTreeMap<HostId, (usize, i64)> = BTreeMap::new();
     for (at, hop) in hops.iter().enumerate() {
         if let Some(link) = link_into.get(&at) {
             group[at] = group.get(link.from).copied().unwrap_or(at);
         } else if let Some(src) = hop.src
             && hop.confidence >= ASSERTED
         {
-            let entry = begun.entry((src, hop.used)).or_insert((at, hop.first));
+            let near = latest
+                .get(&src)
+                .filter(|(_, last)| hop.first - last <= SOON)
+                .map_or(at, |(first, _)| group.get(*first).copied().unwrap_or(at));
+            let entry = begun.entry((src, hop.used)).or_insert((near, hop.first));
             if hop.first - entry.1 <= DAY {
                 entry.1 = hop.last;
                 group[at] = group.get(entry.0).copied().unwrap_or(at);
             } else {
-                *entry = (at, hop.last);
+                *entry = (near, hop.last);
+                group[at] = near;
             }
+            latest.insert(src, (at, hop.last));
         }
     }
     // A link may lead from a hop that comes later in the list.
@@ -225,7 +382,7 @@ pub(crate) fn routes(
                 .filter(|link| members.binary_search(&link.to).is_ok())
                 .cloned()
                 .collect();
-            let (score, why) = score(world, hops, &members, &own, findings, &edges);
+            let (score, why) = score(world, hops, &members, &own, findings, &edges, &worth);
             Route {
                 hops: members,
                 links: own,
@@ -244,7 +401,8 @@ pub(crate) fn routes(
 
 /// The score of a path: 40 for each step of its longest sure chain, weighed by confidence and the certainty of links;
 /// 10 for a change of credentials, 10 for each technique after the first up to three, 5 for each finding up to four, 15
-/// if it reaches a domain controller, 5 if an edge of it was used only once.
+/// if it reaches a domain controller, up to 20 for the most valuable host or account that assets and identities name, 5 if
+/// an edge of it was used only once. A hop that its account also makes on three other days counts a third.
 fn score(
     world: &World<'_>,
     hops: &[Draft],
@@ -252,6 +410,7 @@ fn score(
     links: &[Link],
     findings: &[usize],
     edges: &BTreeMap<(Option<HostId>, HostId), usize>,
+    worth: &Worth,
 ) -> (f64, Vec<String>) {
     let mut why = Vec::new();
     let mut reach: BTreeMap<usize, f64> = BTreeMap::new();
@@ -259,11 +418,14 @@ fn score(
     for at in members {
         let Some(hop) = hops.get(*at) else { continue };
         let before = links.iter().find(|link| link.to == *at);
-        let weight = if hop.act == Act::Strong {
+        let mut weight = if hop.act == Act::Strong {
             hop.confidence
         } else {
             hop.confidence * 0.5
         };
+        if worth.other_days(hop) >= USUAL_DAYS {
+            weight *= USUAL_SHARE;
+        }
         let sum = before.map_or(0.0, |link| {
             reach.get(&link.from).copied().unwrap_or(0.0) * link.certainty
         }) + 40.0 * weight;
@@ -339,6 +501,34 @@ fn score(
     }) {
         score += 15.0;
         why.push("it reaches a domain controller".to_owned());
+    }
+    let valued = targets
+        .iter()
+        .filter_map(|host| Some((worth.hosts.get(host)?, world.hosts.key(*host))))
+        .chain(accounts.iter().filter_map(|id| {
+            Some((
+                worth.accounts.get(id)?,
+                world.accounts.info(*id)?.key.as_str(),
+            ))
+        }))
+        .max_by(|((a, _), a_name), ((b, _), b_name)| {
+            a.total_cmp(b).then_with(|| b_name.cmp(a_name))
+        });
+    if let Some(((points, because), name)) = valued {
+        score += points;
+        why.push(format!("{name} is {because}"));
+    }
+    let usual = members
+        .iter()
+        .filter_map(|at| hops.get(*at))
+        .filter(|hop| worth.other_days(hop) >= USUAL_DAYS)
+        .count();
+    if usual > 0 {
+        why.push(if usual == members.len() {
+            "its account makes these movements on other days too".to_owned()
+        } else {
+            format!("{usual} of its movements are made on other days too")
+        });
     }
     if members
         .iter()

@@ -7,7 +7,7 @@ use crate::demand::channel::*;
 use crate::evidence::{Act, Evidence, Family, Kind, Sink};
 use crate::identity::{AccountId, AccountKind, HostId, Place, address};
 use crate::row::{Row, for_each};
-use crate::world::{SECOND, World};
+use crate::world::{SECOND, World, base_name};
 
 /// An edge that is used more often, or over a longer time, is how these hosts usually work.
 const USUAL: usize = 64;
@@ -360,11 +360,18 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
             );
         }
     });
-    // Where the sensor cannot look into SMB, an unusual connection is all there is.
-    let mut edges: BTreeMap<(HostId, HostId), Vec<usize>> = BTreeMap::new();
+    // Where nobody looks into SMB and RPC, an unusual connection is all there is.
+    let mut edges: BTreeMap<(HostId, HostId, u16), Vec<usize>> = BTreeMap::new();
     for (at, one) in world.connections.iter().enumerate() {
-        if one.observer.is_none()
-            && one.dst_port == 445
+        let image = base_name(one.image);
+        // The kernel speaks SMB for all, the service host asks the endpoint mapper for all who call objects.
+        let seen = match (one.observer, one.dst_port) {
+            (None, 445) => true,
+            (Some(_), 445) => !one.inbound && image.eq_ignore_ascii_case("System"),
+            (Some(_), 135) => !one.inbound && image.eq_ignore_ascii_case("svchost.exe"),
+            _ => false,
+        };
+        if seen
             && let (Place::Host(src), Place::Host(dst)) = (one.src, one.dst)
             && src != dst
             && !controllers.contains(&dst)
@@ -373,10 +380,10 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
                 .get(dst)
                 .is_some_and(|host| host.domain_controller)
         {
-            edges.entry((src, dst)).or_default().push(at);
+            edges.entry((src, dst, one.dst_port)).or_default().push(at);
         }
     }
-    for ((_, dst), connections) in edges {
+    for ((_, dst, port), connections) in edges {
         let times: Vec<i64> = connections
             .iter()
             .filter_map(|at| Some(world.connections.get(*at)?.time))
@@ -384,24 +391,40 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
         if is_usual(&times) {
             continue;
         }
+        let (family, techniques): (_, &[&'static str]) = if port == 135 {
+            (Family::Dcom, &["T1021.003"])
+        } else {
+            (Family::Smb, &["T1021.002"])
+        };
         for at in connections {
             let Some(one) = world.connections.get(at) else {
                 continue;
             };
-            out.push(
-                Evidence::new(
-                    Kind::Network,
-                    Family::Smb,
-                    Act::Weak,
-                    dst,
-                    one.time,
-                    one.reference,
-                    "connection to port 445",
-                )
-                .technique(&["T1021.002"])
-                .from(one.src)
-                .weighs("network-connection", 0.2),
+            let mut evidence = Evidence::new(
+                if one.observer.is_some() {
+                    Kind::Source
+                } else {
+                    Kind::Network
+                },
+                family,
+                Act::Weak,
+                dst,
+                one.time,
+                one.reference,
+                format!("connection to port {port}"),
+            )
+            .technique(techniques)
+            .from(one.src)
+            .weighs(
+                if one.observer.is_some() {
+                    "connection"
+                } else {
+                    "network-connection"
+                },
+                if one.observer.is_some() { 0.1 } else { 0.2 },
             );
+            evidence.actor = one.user.filter(|id| world.accounts.is_user(*id));
+            out.push(evidence);
         }
     }
     // Network logons of accounts that hardly ever come from there.
