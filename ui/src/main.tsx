@@ -2,7 +2,7 @@ import { render } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { EmbeddedSource } from "./data/source";
 import { FindingIndex, Model } from "./data/model";
-import { when } from "./data/format";
+import { number, when } from "./data/format";
 import { to, useRoute, type View } from "./state";
 import { ModelContext } from "./widgets/basics";
 import { Accounts, Hosts } from "./views/dossiers";
@@ -78,7 +78,7 @@ function App({ model }: { model: Model }) {
           {(Object.keys(TITLES) as View[]).map((view) => (
             <a key={view} href={to(view, { event: null, finding: null, hop: null })} aria-current={route.view === view ? "page" : undefined}>
               {TITLES[view]}
-              {counts[view] !== undefined && <span class="count">{counts[view]}</span>}
+              {counts[view] !== undefined && <span class="count">{number(counts[view])}</span>}
             </a>
           ))}
         </nav>

@@ -297,6 +297,7 @@ pub struct HopInfo {
     /// What was not seen.
     pub missing: Vec<MissingInfo>,
     /// What it ran on the destination, and what came of that.
+    #[serde(default)]
     pub processes: Vec<RanInfo>,
     /// Ids of findings about it.
     pub findings: Vec<String>,

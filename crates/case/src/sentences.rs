@@ -260,12 +260,14 @@ fn path_sentences(hops: &[&HopInfo], names: &Names<'_>, said: &mut Vec<String>) 
             has("source") && (has("destination-logon") || has("destination-execution"))
         })
         .count();
-    said.push(if both == hops.len() {
-        "Source and destination both show every one of these movements.".to_owned()
-    } else {
-        format!(
-            "Source and destination both show {both} of these {}; of the others one side is missing.",
-            count(hops.len(), "movement")
-        )
+    said.push(match (both, hops.len()) {
+        (0, _) => "Only one side shows it: the logs of the other are missing or say nothing.".to_owned(),
+        (1, 1) => "Source and destination both show it.".to_owned(),
+        (both, all) if both == all => {
+            "Source and destination both show every one of these movements.".to_owned()
+        }
+        (both, all) => format!(
+            "Source and destination both show {both} of these {all} movements, and one side the others."
+        ),
     });
 }

@@ -73,6 +73,7 @@ export async function searchAll(model: Model, text: string, tell: (state: Search
       ...hop.techniques.map((id) => `${id} ${model.technique(id)}`),
       ...hop.witnesses.map((one) => one.what),
       ...hop.missing.map((one) => one.why),
+      ...hop.processes.map((one) => `${one.image} ${one.command_line}`),
       when(hop.first),
     ].join("\n");
     if (has(all.toLowerCase())) {

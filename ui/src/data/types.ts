@@ -69,6 +69,17 @@ export interface Witness {
   events: EventIndex[];
 }
 
+/** A program that ran because of a hop. */
+export interface Ran {
+  time: Time;
+  image: string;
+  command_line: string;
+  account: string | null;
+  /** Steps below the program that the hop itself started, which is 0. */
+  depth: number;
+  events: EventIndex[];
+}
+
 export interface Hop {
   id: string;
   src: string | null;
@@ -83,6 +94,7 @@ export interface Hop {
   attempted: boolean;
   witnesses: Witness[];
   missing: { kind: string; why: string }[];
+  processes: Ran[];
   findings: string[];
 }
 

@@ -240,20 +240,20 @@ type NumberedLogon = Authentication & { at: number };
 
 const AUTHENTICATION: Column<NumberedLogon>[] = [
   dated(),
-  { id: "direction", title: "", width: "3rem", cell: (one) => one.direction, key: (one) => one.direction },
+  { id: "direction", title: "Way", width: "3.5rem", cell: (one) => one.direction, key: (one) => one.direction },
   { id: "account", title: "Account", width: "minmax(8rem,1.5fr)", cell: (one) => (one.account ? <AccountLink id={one.account} /> : (one.name ?? "")), key: (one) => one.name ?? one.account ?? "" },
-  { id: "type", title: "Logon", width: "9rem", cell: (one) => (one.logon_type === null ? "" : `${one.logon_type} ${LOGON_TYPES[one.logon_type] ?? ""}`), key: (one) => one.logon_type ?? -1 },
+  { id: "type", title: "Logon", width: "8rem", cell: (one) => (one.logon_type === null ? "" : `${one.logon_type} ${LOGON_TYPES[one.logon_type] ?? ""}`), key: (one) => one.logon_type ?? -1 },
   {
     id: "peer",
     title: "Peer",
-    width: "minmax(7rem,1fr)",
+    width: "minmax(6rem,1fr)",
     cell: (one) => (one.peer?.host ? <HostLink id={one.peer.host} /> : (one.peer?.name ?? one.peer?.address ?? "")),
     key: (one) => one.peer?.host ?? one.peer?.name ?? one.peer?.address ?? "",
   },
   {
     id: "result",
     title: "Result",
-    width: "8rem",
+    width: "9.5rem",
     cell: (one) => (one.result === "failure" ? <span class="badge severity-medium">failure {one.status ?? ""}</span> : one.result),
     key: (one) => one.result,
   },

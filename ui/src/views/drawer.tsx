@@ -160,7 +160,9 @@ function HopPanel({ id }: { id: string }) {
               {!witnesses.length && <p class="quiet">{missing?.why ?? "nothing says why"}</p>}
               {witnesses.map((one, at) => (
                 <div key={at} class="witness-what">
-                  <p>{one.what}</p>
+                  <p>
+                    <LongText text={one.what} most={300} />
+                  </p>
                   <EventList events={one.events} />
                 </div>
               ))}
@@ -172,11 +174,40 @@ function HopPanel({ id }: { id: string }) {
           .map((one, at) => (
             <div key={at} class="witness">
               <h4>{one.kind}</h4>
-              <p>{one.what}</p>
+              <p>
+                <LongText text={one.what} most={300} />
+              </p>
               <EventList events={one.events} />
             </div>
           ))}
       </Section>
+      {hop.processes.length > 0 && (
+        <Section title={`What ran because of it (${number(hop.processes.length)})`}>
+          <ul class="plain ran">
+            {hop.processes.slice(0, 200).map((one, at) => (
+              <li key={at} style={{ paddingLeft: `${Math.min(one.depth, 10) * 14}px` }}>
+                <span class="mono quiet">{when(one.time).slice(11)}</span>{" "}
+                {one.events[0] === undefined ? (
+                  <strong>{one.image.split("\\").at(-1)}</strong>
+                ) : (
+                  <a href={to(null, { event: String(one.events[0]) })}>{one.image.split("\\").at(-1)}</a>
+                )}{" "}
+                {one.account !== null && (
+                  <span class="quiet">
+                    as <AccountLink id={one.account} />
+                  </span>
+                )}
+                {one.command_line && (
+                  <p class="mono">
+                    <LongText text={one.command_line} most={300} />
+                  </p>
+                )}
+              </li>
+            ))}
+          </ul>
+          {hop.processes.length > 200 && <p class="quiet">and {count(hop.processes.length - 200, "more program")}</p>}
+        </Section>
+      )}
       {(before.length > 0 || after.length > 0) && (
         <Section title="Why it belongs to the path">
           <ul>

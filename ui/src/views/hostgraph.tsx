@@ -9,6 +9,7 @@ import type { Model } from "../data/model";
 import type { Hop } from "../data/types";
 import { go, to } from "../state";
 import { useModel } from "../widgets/basics";
+import { useWidth } from "../widgets/size";
 
 /** Hosts beyond which a graph shows nothing any more. */
 const MOST_HOSTS = 150;
@@ -69,32 +70,50 @@ const smooth = line<Point>()
 const spoken = (model: Model, from: string, end: string, hops: Hop[]) =>
   `${count(hops.length, "hop")} from ${model.hostName(from === UNKNOWN ? null : from)} to ${model.hostName(end)}: ${[...new Set(hops.flatMap((hop) => hop.techniques.slice(0, 1)))].join(", ")}`;
 
-export function HostGraph({ hops, selected, height, paper = false }: { hops: Hop[]; selected: string | null; height: number; paper?: boolean }) {
+/** Text below this scale cannot be read; above the other it shouts. */
+const LEAST_SCALE = 0.72;
+const MOST_SCALE = 1.1;
+const MOST_HEIGHT = 640;
+
+export function HostGraph({ hops, selected }: { hops: Hop[]; selected: string | null }) {
   const model = useModel();
   const drawn = useMemo(() => layoutGraph(hops), [hops]);
+  const box = useRef<HTMLDivElement>(null);
+  const width = useWidth(box, 254);
+  const scale = Math.min(MOST_SCALE, Math.max(LEAST_SCALE, width / drawn.width));
+  const height = Math.min(MOST_HEIGHT, drawn.height * scale + 4);
   const svg = useRef<SVGSVGElement>(null);
   const behaviour = useRef<ZoomBehavior<SVGSVGElement, unknown> | null>(null);
   const [transform, setTransform] = useState<ZoomTransform>(zoomIdentity);
   useEffect(() => {
     const node = svg.current;
-    if (!node || paper) return;
+    if (!node) return;
     behaviour.current = zoom<SVGSVGElement, unknown>()
-      .scaleExtent([0.5, 20])
+      .scaleExtent([0.1, 8])
+      .extent([
+        [0, 0],
+        [width, height],
+      ])
       .filter((event: MouseEvent) => (event.type === "wheel" ? event.ctrlKey || event.metaKey : !event.button && event.type !== "dblclick"))
       .on("zoom", (event: { transform: ZoomTransform }) => setTransform(event.transform));
-    select(node).call(behaviour.current).call(behaviour.current.transform, zoomIdentity);
+    select(node).call(behaviour.current);
+    show(scale);
     return () => {
       select(node).on(".zoom", null);
     };
-  }, [drawn]);
+  }, [drawn, width, height]);
+  /** Puts the graph at this scale, its top in the middle. */
+  const show = (k: number) => {
+    if (!svg.current || !behaviour.current) return;
+    const left = Math.max(0, (width - drawn.width * k) / 2);
+    select(svg.current).call(behaviour.current.transform, zoomIdentity.translate(left, 0).scale(k));
+  };
   const by = (factor: number) => {
     if (svg.current && behaviour.current) select(svg.current).call(behaviour.current.scaleBy, factor);
   };
   const entry = model.entryHost();
-  const arrow = paper ? "arrow-paper" : "arrow";
   return (
-    <div class="hostgraph">
-      {!paper && (
+    <div class="hostgraph" ref={box}>
         <div class="toolbar" role="toolbar" aria-label="Host graph">
           <button type="button" aria-label="Zoom into the graph" onClick={() => by(1.4)}>
             +
@@ -105,28 +124,24 @@ export function HostGraph({ hops, selected, height, paper = false }: { hops: Hop
           <button
             type="button"
             aria-label="Fit the graph"
-            onClick={() => svg.current && behaviour.current && select(svg.current).call(behaviour.current.transform, zoomIdentity)}
+            onClick={() => show(Math.min(MOST_SCALE, width / drawn.width, height / drawn.height))}
           >
             Fit
           </button>
         </div>
-      )}
       <svg
         ref={svg}
-        width="100%"
+        width={width}
         height={height}
-        viewBox={`0 0 ${Math.max(drawn.width, 300)} ${Math.max(drawn.height, 150)}`}
-        preserveAspectRatio="xMidYMin meet"
         role="group"
         aria-label={`Host graph: ${count(drawn.nodes.length, "host")}, ${count(drawn.edges.length, "connection")}`}
       >
         <defs>
-          <marker id={arrow} viewBox="0 0 10 10" refX="9" refY="5" markerWidth="7" markerHeight="7" orient="auto-start-reverse">
+          <marker id="arrow" viewBox="0 0 10 10" refX="9" refY="5" markerWidth="7" markerHeight="7" orient="auto-start-reverse">
             <path d="M0 0L10 5L0 10z" class="edge-tip" />
           </marker>
         </defs>
-        <g transform={`translate(${(Math.max(drawn.width, 300) - drawn.width) / 2},0)`}>
-          <g transform={transform.toString()}>
+        <g transform={transform.toString()}>
             {drawn.edges.map((edge) => {
               const middle = edge.points[Math.floor(edge.points.length / 2)];
               const chosen = edge.hops.some((hop) => hop.id === selected);
@@ -139,23 +154,19 @@ export function HostGraph({ hops, selected, height, paper = false }: { hops: Hop
                 <g
                   key={`${edge.from} ${edge.to}`}
                   class={`edge${chosen ? " selected" : ""}${possible ? " possible" : ""}`}
-                  {...(paper
-                    ? {}
-                    : {
-                        role: "button",
-                        tabIndex: 0,
-                        onClick: open,
-                        onKeyDown: (event: KeyboardEvent) => {
-                          if (event.key === "Enter" || event.key === " ") {
-                            event.preventDefault();
-                            open();
-                          }
-                        },
-                      })}
+                  role="button"
+                  tabIndex={0}
+                  onClick={open}
+                  onKeyDown={(event: KeyboardEvent) => {
+                    if (event.key === "Enter" || event.key === " ") {
+                      event.preventDefault();
+                      open();
+                    }
+                  }}
                 >
                   <title>{text}</title>
                   <path class="edge-target" d={smooth(edge.points) ?? ""} />
-                  <path class="edge-line" d={smooth(edge.points) ?? ""} marker-end={`url(#${arrow})`} />
+                  <path class="edge-line" d={smooth(edge.points) ?? ""} marker-end="url(#arrow)" />
                   <g aria-hidden="true" transform={`translate(${middle.x},${middle.y})`}>
                     <rect class="edge-label" x={-12} y={-9} width={24} height={18} rx={9} />
                     <text class="edge-count" text-anchor="middle" y={4}>
@@ -183,7 +194,7 @@ export function HostGraph({ hops, selected, height, paper = false }: { hops: Hop
                   </text>
                 </g>
               );
-              return node.id === UNKNOWN || paper ? (
+              return node.id === UNKNOWN ? (
                 <g key={node.id}>{body}</g>
               ) : (
                 <a key={node.id} href={to("hosts", { id: node.id })}>
@@ -192,7 +203,6 @@ export function HostGraph({ hops, selected, height, paper = false }: { hops: Hop
                 </a>
               );
             })}
-          </g>
         </g>
       </svg>
       {drawn.left > 0 && <p class="quiet">{count(drawn.left, "more host")} with fewer hops; choose a path to see them.</p>}

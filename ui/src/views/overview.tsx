@@ -10,6 +10,8 @@ import { PathMap, WitnessCells } from "./pathmap";
 
 /** Hops beyond which a map would only be a wall of arrows; the table has all. */
 export const MOST_HOPS = 400;
+/** Sentences above the map, which is to be in sight too. */
+const SENTENCES = 5;
 
 /** `A → B → C`: the hosts of hops in the order in which they are first met. */
 export function chainOf(model: Model, hops: Hop[]): string {
@@ -72,7 +74,7 @@ export function Overview({ route }: { route: Route }) {
           </div>
           <div class="map-side">
             <h3 class="visually-hidden">Host graph</h3>
-            <HostGraph hops={hops} selected={selected} height={Math.min(460, Math.max(230, new Set(hops.flatMap((hop) => [hop.src, hop.dst])).size * 74 + 20))} />
+            <HostGraph hops={hops} selected={selected} />
           </div>
         </div>
       </section>
@@ -89,12 +91,12 @@ export function HopTable({ hops, selected, height }: { hops: Hop[]; selected: st
   const columns = useMemo(
     (): Column<Hop>[] => [
       { id: "first", title: "Time (UTC)", width: "11.5rem", cell: (hop) => <span class="mono">{when(hop.first)}</span>, key: (hop) => micros(hop.first) },
-      { id: "src", title: "From", width: "minmax(7rem,1fr)", cell: (hop) => <HostLink id={hop.src} />, key: (hop) => model.hostName(hop.src) },
-      { id: "dst", title: "To", width: "minmax(7rem,1fr)", cell: (hop) => <HostLink id={hop.dst} />, key: (hop) => model.hostName(hop.dst) },
+      { id: "src", title: "From", width: "minmax(6.5rem,1fr)", cell: (hop) => <HostLink id={hop.src} />, key: (hop) => model.hostName(hop.src) },
+      { id: "dst", title: "To", width: "minmax(6.5rem,1fr)", cell: (hop) => <HostLink id={hop.dst} />, key: (hop) => model.hostName(hop.dst) },
       {
         id: "technique",
         title: "Technique",
-        width: "minmax(10rem,2fr)",
+        width: "minmax(8rem,2fr)",
         cell: (hop) => (
           <>
             {hop.attempted && <span class="badge severity-medium">refused</span>} {hop.techniques[0] ? <TechniqueTag id={hop.techniques[0]} /> : "unknown"}
@@ -105,7 +107,7 @@ export function HopTable({ hops, selected, height }: { hops: Hop[]; selected: st
       {
         id: "account",
         title: "Accounts",
-        width: "minmax(11rem,2fr)",
+        width: "minmax(9rem,2fr)",
         cell: (hop) =>
           [hop.actor, hop.used, hop.effective]
             .filter((id, at, all) => id !== null && id !== all[at - 1] && all.indexOf(id) === at)
@@ -129,8 +131,8 @@ export function HopTable({ hops, selected, height }: { hops: Hop[]; selected: st
         key: seenKinds,
         numeric: true,
       },
-      { id: "confidence", title: "Confidence", width: "8rem", cell: (hop) => <Confidence value={hop.confidence} />, key: (hop) => hop.confidence, numeric: true },
-      { id: "findings", title: "Findings", width: "5.5rem", cell: (hop) => number(hop.findings.length), key: (hop) => hop.findings.length, numeric: true },
+      { id: "confidence", title: "Confidence", width: "7rem", cell: (hop) => <Confidence value={hop.confidence} />, key: (hop) => hop.confidence, numeric: true },
+      { id: "findings", title: "Findings", width: "4.5rem", cell: (hop) => number(hop.findings.length), key: (hop) => hop.findings.length, numeric: true },
     ],
     [model],
   );
@@ -173,9 +175,17 @@ function SummaryCard({ hops }: { hops: Hop[] }) {
     <section class="summary card" aria-labelledby="summary-title">
       <div class="summary-text">
         <h1 id="summary-title">What happened</h1>
-        {core.summary.slice(0, 8).map((sentence, at) => (
+        {core.summary.slice(0, SENTENCES).map((sentence, at) => (
           <p key={at}>{sentence}</p>
         ))}
+        {core.summary.length > SENTENCES && (
+          <details>
+            <summary>{count(core.summary.length - SENTENCES, "more sentence")}</summary>
+            {core.summary.slice(SENTENCES).map((sentence, at) => (
+              <p key={at}>{sentence}</p>
+            ))}
+          </details>
+        )}
       </div>
       <dl class="tiles">
         {hops.length > 0 && (

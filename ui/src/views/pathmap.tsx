@@ -90,9 +90,10 @@ interface Props {
   selected: string | null;
   /** A map on paper: of this width, with nothing to touch. */
   printWidth?: number;
+  legend?: boolean;
 }
 
-export function PathMap({ hops, links, selected, printWidth }: Props) {
+export function PathMap({ hops, links, selected, printWidth, legend = true }: Props) {
   const model = useModel();
   const box = useRef<HTMLDivElement>(null);
   const svg = useRef<SVGSVGElement>(null);
@@ -107,7 +108,7 @@ export function PathMap({ hops, links, selected, printWidth }: Props) {
   const selectedAt = layout.hops.findIndex((one) => one.hop.id === selected);
   const [active, setActive] = useState(0);
 
-  const laneHeight = layout.lanes.length > 9 ? 58 : 66;
+  const laneHeight = layout.lanes.length > 8 ? 56 : 66;
   const height = AXIS + layout.lanes.length * laneHeight + 6;
   const y = (lane: number) => AXIS + laneHeight * lane + laneHeight / 2 - 8;
   const x = (value: number) => transform.applyX(value);
@@ -269,7 +270,7 @@ export function PathMap({ hops, links, selected, printWidth }: Props) {
             <>
               <rect class="lane-label" x={4} y={y(lane) - 18} width={GUTTER - 12} height={36} rx={5} fill={id === UNKNOWN ? "url(#hatch)" : undefined} />
               <text class="lane-name" x={12} y={y(lane) - 2}>
-                {clip(name, GUTTER - (mark ? 62 : 28), 7.2)}
+                {clip(name, GUTTER - (mark ? 62 : 28), mark ? 7.4 : 8.2)}
               </text>
               <text class="lane-under" x={12} y={y(lane) + 12}>
                 {clip(under, GUTTER - 28)}
@@ -294,7 +295,7 @@ export function PathMap({ hops, links, selected, printWidth }: Props) {
           );
         })}
       </svg>
-      <Legend />
+      {legend && <Legend />}
     </div>
   );
 }

@@ -1,14 +1,21 @@
-import { count, number, when, witnessName } from "../data/format";
+import { count, cut, number, when, witnessName } from "../data/format";
 import type { FindingIndex, Model } from "../data/model";
-import { WITNESS_KINDS } from "../data/types";
+import { WITNESS_KINDS, type Hop } from "../data/types";
 import { ModelContext } from "../widgets/basics";
-import { HostGraph } from "./hostgraph";
 import { chainOf } from "./overview";
 import { PathMap } from "./pathmap";
 
 const MOST_PATHS = 5;
 const MOST_HOPS = 40;
 const MOST_FINDINGS = 200;
+/** Hops that stand beside each other on a map that can still be read. */
+const HOPS_IN_A_ROW = 7;
+
+const accountsOf = (model: Model, hop: Hop): string =>
+  [hop.actor, hop.used, hop.effective]
+    .filter((id, place, ids) => id !== null && id !== ids[place - 1])
+    .map((id) => model.accountName(id))
+    .join(" ⇒ ") || "unknown";
 
 /** The report on paper: what happened, each path with its map and the evidence of each hop, findings, what could not be seen. */
 export function PrintView({ model, findings }: { model: Model; findings: FindingIndex | null }) {
@@ -40,10 +47,31 @@ export function PrintView({ model, findings }: { model: Model; findings: Finding
               <p>
                 Score {path.score.toFixed(1)}: {path.why.join("; ")}.
               </p>
-              {at === 0 && hops.length <= 14 && <PathMap hops={hops} links={path.links} selected={null} printWidth={680} />}
-              {at === 0 && <HostGraph hops={hops} selected={null} height={220} paper />}
+              {at === 0 &&
+                Array.from({ length: Math.ceil(hops.length / HOPS_IN_A_ROW) }, (_, row) => hops.slice(row * HOPS_IN_A_ROW, (row + 1) * HOPS_IN_A_ROW)).map((part, row, rows) => (
+                  <PathMap key={row} hops={part} links={path.links} selected={null} printWidth={Math.max(700, 220 + part.length * 98)} legend={row + 1 === rows.length} />
+                ))}
+              {at > 0 && (
+                <table>
+                  <tbody>
+                    {hops.map((hop) => (
+                      <tr key={hop.id}>
+                        <td class="mono">{when(hop.first)}</td>
+                        <td>
+                          {model.hostName(hop.src)} → {model.hostName(hop.dst)}
+                          {hop.attempted && " (refused)"}
+                        </td>
+                        <td>{hop.techniques[0] ? `${hop.techniques[0]} ${model.technique(hop.techniques[0])}` : "no technique known"}</td>
+                        <td>{accountsOf(model, hop)}</td>
+                        <td>{hop.confidence.toFixed(2)}</td>
+                        <td>{count(WITNESS_KINDS.filter((kind) => hop.witnesses.some((one) => one.kind === kind)).length, "witness", "witnesses")}</td>
+                      </tr>
+                    ))}
+                  </tbody>
+                </table>
+              )}
               <ol class="paper-hops">
-                {hops.map((hop) => (
+                {(at === 0 ? hops : []).map((hop) => (
                   <li key={hop.id}>
                     <h3>
                       {when(hop.first)} {model.hostName(hop.src)} → {model.hostName(hop.dst)}
@@ -51,11 +79,7 @@ export function PrintView({ model, findings }: { model: Model; findings: Finding
                     </h3>
                     <p>
                       {hop.techniques.map((id) => `${id} ${model.technique(id)}`.trim()).join(", ") || "no technique known"}. Accounts:{" "}
-                      {[hop.actor, hop.used, hop.effective]
-                        .filter((id, place, ids) => id !== null && id !== ids[place - 1])
-                        .map((id) => model.accountName(id))
-                        .join(" ⇒ ") || "unknown"}
-                      . Confidence {hop.confidence.toFixed(2)}.
+                      {accountsOf(model, hop)}. Confidence {hop.confidence.toFixed(2)}.
                     </p>
                     <table>
                       <tbody>
@@ -86,6 +110,19 @@ export function PrintView({ model, findings }: { model: Model; findings: Finding
                             </tr>
                           );
                         })}
+                        {hop.processes.length > 0 && (
+                          <tr>
+                            <th scope="row">What ran</th>
+                            <td>
+                              {hop.processes.slice(0, 12).map((one, place) => (
+                                <div key={place} class="mono">
+                                  {cut(one.command_line || one.image, 300)}
+                                </div>
+                              ))}
+                              {hop.processes.length > 12 && `and ${count(hop.processes.length - 12, "more program")}`}
+                            </td>
+                          </tr>
+                        )}
                       </tbody>
                     </table>
                   </li>

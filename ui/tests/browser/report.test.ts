@@ -2,7 +2,7 @@ import { existsSync, readFileSync, statSync } from "node:fs";
 import type { BrowserContext } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { executable, launch, open, violations, type Watched } from "./browser";
-import { HOSTILE, corpus, crabwalk, demo, find, folder, hostile, large, program, required } from "./worlds";
+import { HOSTILE, corpus, crabwalk, demo, dossiers, find, folder, hostile, large, program, required } from "./worlds";
 
 const ready = existsSync(executable) && existsSync(program);
 if (!ready) {
@@ -251,6 +251,61 @@ describe.skipIf(!ready)("the demo's report", () => {
     });
     expect(["refused", "did not run"]).toContain(ran);
     expect(await page.evaluate(() => fetch("https://example.org/").then(() => "fetched", () => "refused"))).toBe("refused");
+    await page.close();
+  });
+});
+
+describe.skipIf(!ready)("dossiers", () => {
+  let report = "";
+  beforeAll(() => {
+    report = dossiers(demo());
+  });
+
+  test("of a host show its logons, its process tree with marks, and what was put there", async () => {
+    const watched = await open(context, report, "#/hosts?id=pier-ws02");
+    const { page } = watched;
+    await page.getByRole("heading", { name: "Processes (5,005)" }).waitFor();
+    const text = await page.locator(".dossier").innerText();
+    for (const word of ["certain (0.99): a service ran there", "Authentication (3,000)", "Services (1)", "Scheduled tasks (1)", "WMI subscriptions (1)", "Run keys (1)", "Files (1)", "Connections (1)", "Account changes (1)"]) {
+      expect(text).toContain(word);
+    }
+    const tree = page.getByRole("table", { name: "Process tree" });
+    expect(await tree.getAttribute("aria-rowcount")).toBe("5006");
+    expect(await tree.innerText()).toContain("user-writable");
+    await tree.getByRole("button", { name: "children of PSEXESVC.exe" }).click();
+    await expect.poll(() => tree.getAttribute("aria-rowcount")).toBe("5005");
+    await page.getByLabel(/only what is marked/).check();
+    await expect.poll(() => tree.getAttribute("aria-rowcount")).toBe("3");
+    expect(await violations(page)).toEqual([]);
+    await tree.locator("[data-row]").last().click();
+    await page.locator(".drawer .fields").first().waitFor();
+    quiet(watched);
+    await page.close();
+  });
+
+  test("of an account show its logons, exposure and changes", async () => {
+    const watched = await open(context, report, `#/accounts?id=${encodeURIComponent("harbor\\adm.reiter")}`);
+    const { page } = watched;
+    await page.getByRole("heading", { name: "Where its credentials were exposed" }).waitFor();
+    const text = await page.locator(".dossier").innerText();
+    for (const word of ["To be reset", "never logged on", "3 network, 10 remote interactive", "password reset"]) expect(text).toContain(word);
+    expect(await violations(page)).toEqual([]);
+    quiet(watched);
+    await page.close();
+  });
+
+  test("scope, silenced findings and what to collect are told", async () => {
+    const watched = await open(context, report, "#/silenced");
+    const { page } = watched;
+    await expect.poll(() => page.locator("main").innerText()).toContain("exceptions.yml:3");
+    await page.goto(`file://${report}#/coverage`);
+    await expect.poll(() => page.locator("main").innerText()).toContain("wevtutil epl Security");
+    await page.goto(`file://${report}#/overview`);
+    await expect.poll(() => page.locator(".summary").innerText()).toContain("The intruder came in on PIER-WS01");
+    await page.getByLabel(/Search everything/).fill("\\updater");
+    await page.locator(".search-results").getByRole("heading", { name: "Dossiers" }).waitFor();
+    expect(await page.evaluate(() => (window as unknown as { pwned?: number }).pwned ?? 0)).toBe(0);
+    quiet(watched);
     await page.close();
   });
 });

@@ -1,7 +1,8 @@
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { gunzipSync, gzipSync } from "node:zlib";
 
 /** The program, as `make` builds it. */
 export const program = process.env["CRABWALK_BIN"] ?? join(process.env["HOME"] ?? "", ".cache/crabwalk/target/debug/crabwalk");
@@ -200,4 +201,91 @@ export function find(directory: string, ...words: string[]): string[] {
   return readdirSync(directory, { recursive: true, encoding: "utf8" })
     .filter((path) => words.every((word) => path.toLowerCase().includes(word)))
     .map((path) => join(directory, path));
+}
+
+/** A copy of a report in which parts of its data are others. */
+export function changed(report: string, change: (part: string, value: unknown) => unknown): string {
+  const html = readFileSync(report, "utf8").replace(
+    /(<script type="application\/octet-stream" data-part="([a-z]+)">)([^<]*)(?=<)/g,
+    (_, head: string, part: string, data: string) => {
+      const value: unknown = JSON.parse(gunzipSync(Buffer.from(data, "base64")).toString("utf8"));
+      return head + gzipSync(JSON.stringify(change(part, value))).toString("base64");
+    },
+  );
+  const path = join(folder(), "report.html");
+  writeFileSync(path, html);
+  return path;
+}
+
+/** The demo's report with dossiers, a scope and silenced findings as a later hunt writes them, with hostile texts among them. */
+export function dossiers(report: string): string {
+  const time = (second: number) => new Date(Date.UTC(2026, 2, 4, 13) + second * 1000).toISOString();
+  const text = HOSTILE[1];
+  const process = (id: number, parent: number | null, image: string, more: object = {}) => ({
+    id, parent, session: "0x1", time: time(id), ended: null, image, command_line: `${image} --number ${id} ${text}`, account: "harbor\\adm.reiter", pid: 4000 + id,
+    original_name: null, hashes: {}, signature: null, seen: "here-before", marks: [], reasons: [], hop: null, events: [id % 40], ...more,
+  });
+  const processes = [
+    process(1, null, "C:\\Windows\\System32\\services.exe"),
+    process(2, 1, "C:\\Windows\\PSEXESVC.exe", { marks: ["user-writable", "renamed"], seen: "first-anywhere", reasons: ["was never seen on any host"], hop: "hop-9" }),
+    process(3, 2, "C:\\Windows\\System32\\cmd.exe", { hop: "hop-9" }),
+    // Parents that go round in a ring, as damaged logs can have them.
+    process(4, 5, "C:\\a.exe"),
+    process(5, 4, "C:\\b.exe"),
+    ...Array.from({ length: 5000 }, (_, at) => process(at + 10, 1, "C:\\Windows\\System32\\svchost.exe")),
+  ];
+  const dated = { time: time(5), hop: "hop-9", events: [3] };
+  return changed(report, (part, value) => {
+    if (part === "dossiers") {
+      return {
+        hosts: [
+          {
+            host: "pier-ws02",
+            window: { first: time(0), last: time(900) },
+            authentication: Array.from({ length: 3000 }, (_, at) => ({
+              time: time(at), direction: at % 2 ? "in" : "out", account: "harbor\\adm.reiter", name: "HARBOR\\adm.reiter", logon_type: 3,
+              peer: { host: "pier-ws01", address: "10.40.1.20", name: null }, result: at % 5 ? "success" : "failure", status: at % 5 ? null : "0xc000006d",
+              session: "0x1", ended: null, seconds: 12, privileged: at % 2 === 0, did: ["started cmd.exe"], hop: at === 0 ? "hop-9" : null, events: [at % 40],
+            })),
+            processes,
+            services: [{ ...dated, name: "PSEXESVC", image: `%SystemRoot%\\${text}`, account: "LocalSystem", by: "harbor\\adm.reiter" }],
+            tasks: [{ ...dated, name: "\\Updater", command: "cmd.exe", by: "harbor\\adm.reiter" }],
+            wmi_subscriptions: [{ ...dated, name: "x", what: "y", by: null }],
+            run_keys: [{ ...dated, key: "HKLM\\Run", value: text, by: null }],
+            files: [{ ...dated, path: "C:\\Windows\\PSEXESVC.exe", share: "ADMIN$", by: null, from: "pier-ws01" }],
+            connections: [{ ...dated, direction: "in", local: "10.40.1.21", remote: "10.40.1.20", port: 445, image: "System", account: null }],
+            account_changes: [{ ...dated, what: "added to Administrators", account: "harbor\\adm.reiter", by: "harbor\\i.vollmer" }],
+          },
+        ],
+        accounts: [
+          {
+            account: "harbor\\adm.reiter",
+            logons: [{ host: "pier-ws02", from: "pier-ws01", address: null, types: [3, 10], first: time(0), last: time(9), count: 4, failures: 1, new: true }],
+            new: ["It never logged on to PIER-WS02 from PIER-WS01 before."],
+            exposed: [{ host: "pier-ws02", first: time(0), last: time(900), how: "an interactive session", to: ["SYSTEM"] }],
+            changes: [{ time: time(1), what: "password reset", by: "harbor\\i.vollmer", events: [1] }],
+            reset: true,
+          },
+        ],
+      };
+    }
+    if (part === "core") {
+      const core = value as Record<string, unknown>;
+      return {
+        ...core,
+        summary: [`The intruder came in on PIER-WS01. ${text}`],
+        scope: {
+          hosts: [{ host: "pier-ws02", certainty: "certain", confidence: 0.99, why: ["a service ran there"] }],
+          accounts: [{ account: "harbor\\adm.reiter", why: ["its hash was used"] }],
+          blind: [{ host: "pier-ws03", why: ["no Security log"] }],
+          entry: { host: "pier-ws01", time: time(0), how: ["the first hop begins there"] },
+          collect: [{ host: "PIER-WS03", channel: "Security", why: "it is not there", commands: [{ tool: "wevtutil", command: "wevtutil epl Security Security.evtx" }] }],
+        },
+      };
+    }
+    if (part === "findings") {
+      return (value as Record<string, unknown>[]).map((one, at) => (at === 0 ? { ...one, suppressed: { by: "ann", reason: `a test, exceptions.yml:3 ${text}`, until: "2027-01-01" } } : one));
+    }
+    return value;
+  });
 }
