@@ -74,7 +74,7 @@ pub(crate) fn hops_of<'c>(case: &'c Case, path: &PathInfo) -> Vec<&'c HopInfo> {
 }
 
 /// Who acted, whose account was used, and as whom it ran, each once.
-pub(crate) fn accounts<'c>(hop: &'c HopInfo) -> Vec<&'c str> {
+pub(crate) fn accounts(hop: &HopInfo) -> Vec<&str> {
     distinct(
         [&hop.actor, &hop.used, &hop.effective]
             .into_iter()

@@ -71,7 +71,7 @@ const spoken = (model: Model, from: string, end: string, hops: Hop[]) =>
   `${count(hops.length, "hop")} from ${model.hostName(from === UNKNOWN ? null : from)} to ${model.hostName(end)}: ${[...new Set(hops.flatMap((hop) => hop.techniques.slice(0, 1)))].join(", ")}`;
 
 /** Text below this scale cannot be read; above the other it shouts. */
-const LEAST_SCALE = 0.72;
+const LEAST_SCALE = 0.6;
 const MOST_SCALE = 1.1;
 const MOST_HEIGHT = 640;
 

@@ -1,4 +1,4 @@
-import { count, cut, number, when, witnessName } from "../data/format";
+import { count, cut, eventName, number, when, witnessName } from "../data/format";
 import type { FindingIndex, Model } from "../data/model";
 import { WITNESS_KINDS, type Hop } from "../data/types";
 import { ModelContext } from "../widgets/basics";
@@ -99,7 +99,7 @@ export function PrintView({ model, findings }: { model: Model; findings: Finding
                                           {event && (
                                             <span class="quiet">
                                               {" "}
-                                              ({event.channel} {event.eventId || ""}, {event.host}, record {event.record}
+                                              ({[eventName(event), event.host].filter(Boolean).join(", ")}, record {event.record}
                                               {one.events.length > 1 ? ` and ${one.events.length - 1} more` : ""})
                                             </span>
                                           )}

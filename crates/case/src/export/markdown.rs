@@ -25,7 +25,7 @@ fn plain(text: &str) -> String {
             '>' => out.push_str("&gt;"),
             '&' => out.push_str("&amp;"),
             '@' => out.push_str("&#64;"),
-            '\\' | '`' | '*' | '_' | '[' | ']' | '(' | ')' | '{' | '}' | '#' | '|' | '~' | '!' => {
+            '\\' | '`' | '*' | '_' | '[' | ']' | '#' | '|' | '~' => {
                 out.push('\\');
                 out.push(c);
             }
@@ -145,10 +145,7 @@ mod tests {
             ("plain", "plain"),
             ("a|b\n# c", "a\\|b \\# c"),
             ("<img src=x>", "&lt;img src=x&gt;"),
-            (
-                "![x](http://e.example/)",
-                "\\!\\[x\\]\\(http[:]//e.example/\\)",
-            ),
+            ("![x](http://e.example/)", "!\\[x\\](http[:]//e.example/)"),
             ("@team `id`", "&#64;team \\`id\\`"),
             ("x\u{202e}y\u{1b}[2J", "x\u{fffd}y\u{fffd}\\[2J"),
         ] {

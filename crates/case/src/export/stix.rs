@@ -496,15 +496,32 @@ mod tests {
             version_5(dns, "www.example.com").to_string(),
             "2ed6657d-e927-568b-95e1-2665a8aea6a2"
         );
-        let mut own = Map::new();
-        own.insert("value".to_owned(), "198.51.100.3".into());
-        // Given in STIX 2.1, section 6.9.
-        assert_eq!(
-            observable("ipv4-addr", own)
-                .get("id")
-                .and_then(Value::as_str),
-            Some("ipv4-addr--ff26c055-6336-5bc5-b98d-13d6226742dd")
-        );
+        // As OASIS' own library makes them.
+        let object = |pairs: &[(&str, &str)]| -> Map<String, Value> {
+            pairs
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).into()))
+                .collect()
+        };
+        for (kind, own, id) in [
+            (
+                "ipv4-addr",
+                object(&[("value", "198.51.100.3")]),
+                "ipv4-addr--28bb3599-77cd-5a82-a950-b5bc3caf07c4",
+            ),
+            (
+                "user-account",
+                object(&[
+                    ("account_login", "ann"),
+                    ("account_type", "windows-domain"),
+                    ("user_id", "S-1-5-21-1"),
+                ]),
+                "user-account--11113b50-a4c7-5912-81f9-7f2ed5395497",
+            ),
+        ] {
+            let made = observable(kind, own);
+            assert_eq!(made.get("id").and_then(Value::as_str), Some(id));
+        }
     }
 
     #[test]
