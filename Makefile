@@ -18,6 +18,8 @@ DEMO ?=
 TEST ?=
 # Logs for `make bench`: files or folders.
 LOGS ?=
+# Worlds for `make growth`: numbers of logon events.
+LOGONS ?= 1M 3M 10M
 
 ##@ Use
 
@@ -106,6 +108,11 @@ audit: ## known vulnerabilities of dependencies (fetches the advisory database f
 bench: ## speed and memory, release build (LOGS='files or folders')
 	@.ci/need cargo cc
 	cargo bench $(CARGO_FLAGS) -p crabwalk --bench hunt -- $(abspath $(LOGS))
+
+.PHONY: growth
+growth: ## time and memory of hunts over 1, 3 and 10 million logon events, release build (needs 10 GB of disk)
+	@.ci/need cargo cc
+	cargo bench $(CARGO_FLAGS) -p crabwalk --bench growth -- $(LOGONS)
 
 ##@ Other
 

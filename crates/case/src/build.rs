@@ -193,6 +193,7 @@ fn hops(input: &Input<'_>, finding_ids: &[String]) -> Vec<HopInfo> {
             last: time(hop.last),
             confidence: hop.confidence,
             attempted: hop.attempted,
+            usual: hop.usual,
             witnesses: hop
                 .witnesses
                 .iter()

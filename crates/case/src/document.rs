@@ -292,6 +292,8 @@ pub struct HopInfo {
     pub confidence: f64,
     /// Whether it was tried and refused.
     pub attempted: bool,
+    /// Whether its account does so on other days too: daily work, as far as the logs can tell.
+    pub usual: bool,
     /// What was seen.
     pub witnesses: Vec<WitnessInfo>,
     /// What was not seen.

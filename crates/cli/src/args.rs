@@ -66,29 +66,104 @@ pub struct Lab {
 /// What to do with the lab.
 #[derive(Debug, Subcommand)]
 pub enum LabCommand {
-    /// Write EVTX files, Zeek conn logs, assets.csv, identities.csv and truth.json into a directory.
-    Build {
-        /// The directory; made if it is not there.
+    /// Write EVTX files and truth.json into a directory: a small company, an enterprise, or logon events alone.
+    ///
+    /// Without --hosts and --logons it is a small company with one intrusion, with Zeek conn logs, assets.csv and
+    /// identities.csv. With --hosts it is an enterprise of several sites with any number of intrusions. With --logons it
+    /// is that many logon events, for measuring.
+    Build(LabBuild),
+    /// Make enterprises, hunt them, and compare the movements that were found with those that were planted.
+    Evaluate(LabEvaluate),
+    /// Compare a case with the truth of an enterprise that was made before.
+    Score {
+        /// The directory with truth.json.
         directory: PathBuf,
-        /// The same seed makes the same logs.
-        #[arg(long, value_name = "N", default_value_t = 1)]
-        seed: u64,
-        /// Size of the EVTX files to reach at least, such as 500MB or 1GB.
-        #[arg(long, value_name = "SIZE", value_parser = crate::demo::parse_size)]
-        bytes: Option<u64>,
-        /// Working days.
-        #[arg(long, value_name = "N")]
-        days: Option<usize>,
-        /// Workstations, at least 3.
-        #[arg(long, value_name = "N")]
-        workstations: Option<usize>,
-        /// Servers besides the domain controller, at least 3.
-        #[arg(long, value_name = "N")]
-        servers: Option<usize>,
-        /// Make ordinary days only.
-        #[arg(long)]
-        no_intrusion: bool,
+        /// The case.json that `hunt --out` wrote, or what `hunt --format json` printed.
+        case: PathBuf,
+        /// Form of what is printed.
+        #[arg(long, value_enum, default_value_t = Format::Table)]
+        format: Format,
+        /// Name each hop that was missed, and each false one.
+        #[arg(long, short)]
+        verbose: bool,
     },
+}
+
+/// Arguments of `lab build`.
+#[derive(Debug, ClapArgs)]
+pub struct LabBuild {
+    /// The directory; made if it is not there.
+    pub directory: PathBuf,
+    /// The same seed makes the same logs.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// Size of the EVTX files to reach at least, such as 500MB or 1GB.
+    #[arg(long, value_name = "SIZE", value_parser = crate::lab::parse_size, conflicts_with_all = ["hosts", "logons"])]
+    pub bytes: Option<u64>,
+    /// Working days of a small company (3); days of an enterprise (30).
+    #[arg(long, value_name = "N")]
+    pub days: Option<usize>,
+    /// Workstations of a small company, at least 3.
+    #[arg(long, value_name = "N", conflicts_with_all = ["hosts", "logons"])]
+    pub workstations: Option<usize>,
+    /// Servers of a small company besides the domain controller, at least 3.
+    #[arg(long, value_name = "N", conflicts_with_all = ["hosts", "logons"])]
+    pub servers: Option<usize>,
+    /// Make ordinary days only.
+    #[arg(long)]
+    pub no_intrusion: bool,
+    /// Make an enterprise of so many hosts, from 12.
+    #[arg(long, value_name = "N")]
+    pub hosts: Option<usize>,
+    /// Intrusions in the enterprise.
+    #[arg(
+        long,
+        value_name = "N",
+        requires = "hosts",
+        conflicts_with = "no_intrusion",
+        default_value_t = 10
+    )]
+    pub intrusions: usize,
+    /// How much goes on in the enterprise besides the intrusions, 1 being usual.
+    #[arg(long, value_name = "X", requires = "hosts", default_value_t = 1.0)]
+    pub volume: f64,
+    /// Make so many logon events and nothing else, such as 1M or 500K.
+    #[arg(long, value_name = "N", value_parser = crate::lab::parse_count)]
+    pub logons: Option<u64>,
+}
+
+/// Arguments of `lab evaluate`.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Examples:\n  \
+    crabwalk lab evaluate                                          1, 10 and 50 intrusions among 500 hosts in 30 days\n  \
+    crabwalk lab evaluate --hosts 60 --days 5 --intrusions 3 -v    a small one, with each hop that was missed\n\n\
+    A hop counts as found if a hop of the case has its source, destination, account, kind of technique and time.\n\
+    Asserted are hops of a confidence of at least 0.3. False are those among them that no intruder made.")]
+pub struct LabEvaluate {
+    /// Intrusions, one enterprise for each number.
+    #[arg(long, value_name = "N,…", value_delimiter = ',', default_values_t = [1, 10, 50])]
+    pub intrusions: Vec<usize>,
+    /// Hosts, from 12.
+    #[arg(long, value_name = "N", default_value_t = 500)]
+    pub hosts: usize,
+    /// Days, at least 2.
+    #[arg(long, value_name = "N", default_value_t = 30)]
+    pub days: usize,
+    /// The same seed makes the same logs.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// How much goes on besides the intrusions, 1 being usual.
+    #[arg(long, value_name = "X", default_value_t = 1.0)]
+    pub volume: f64,
+    /// Make the enterprises below this directory and leave them there; else they are made in a temporary one.
+    #[arg(long, value_name = "DIR")]
+    pub keep: Option<PathBuf>,
+    /// Form of what is printed.
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub format: Format,
+    /// Name each hop that was missed, and each false one.
+    #[arg(long, short)]
+    pub verbose: bool,
 }
 
 /// Where logs are, and what of them counts.

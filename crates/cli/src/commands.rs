@@ -68,7 +68,7 @@ pub fn run(args: Args) -> ExitCode {
         Command::Export(args) => crate::export::run(&args),
         Command::Baseline(args) => crate::baseline::run(&args),
         Command::Demo(args) => crate::demo::run(&args),
-        Command::Lab(args) => crate::demo::lab(&args),
+        Command::Lab(args) => crate::lab::run(&args),
     };
     match result {
         Ok(Done::Whole) => ExitCode::SUCCESS,

@@ -1,4 +1,4 @@
-//! `crabwalk demo` and `crabwalk lab`.
+//! `crabwalk demo`.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -8,80 +8,17 @@ use std::path::{Path, PathBuf};
 use crabwalk_case::{Case, FindingInfo};
 use crabwalk_lab::{Options, Planted, Truth};
 
-use crate::args::{self, Format, Known, LabCommand, Logs};
+use crate::args::{self, Format, Known, Logs};
 use crate::commands::{Done, Failure, note};
 use crate::hunt;
 use crate::input;
 use crate::summary::Summary;
 use crate::term::{self, Ink, Look};
 
-/// Reads a size in bytes, such as `500MB`.
-pub fn parse_size(text: &str) -> Result<u64, String> {
-    let text = text.trim();
-    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
-    let (number, unit) = text.split_at(digits);
-    let factor = match unit.trim().to_ascii_uppercase().as_str() {
-        "" | "B" => 1,
-        "K" | "KB" => 1_000,
-        "M" | "MB" => 1_000_000,
-        "G" | "GB" => 1_000_000_000,
-        "T" | "TB" => 1_000_000_000_000,
-        _ => {
-            return Err(format!(
-                "`{text}` has no unit that is known: write such as 500MB or 1GB"
-            ));
-        }
-    };
-    number
-        .parse::<u64>()
-        .ok()
-        .and_then(|number| number.checked_mul(factor))
-        .ok_or_else(|| format!("`{text}` is no size: write such as 500MB or 1GB"))
-}
-
-fn build(options: &Options, directory: &Path) -> Result<Truth, Failure> {
-    // A directory with something else in it is left alone.
-    let used = std::fs::read_dir(directory).is_ok_and(|mut entries| entries.next().is_some());
-    if used && !directory.join("truth.json").exists() {
-        return Err(Failure::new(format!(
-            "{} is not empty and no world made before: name another directory",
-            directory.display()
-        )));
-    }
+/// Makes a small company, unless something else is in the directory.
+pub fn build(options: &Options, directory: &Path) -> Result<Truth, Failure> {
+    crate::lab::may_use(directory)?;
     crabwalk_lab::build(options, directory).map_err(|error| Failure::new(error.to_string()))
-}
-
-/// Runs `lab`.
-pub fn lab(args: &args::Lab) -> Result<Done, Failure> {
-    let LabCommand::Build {
-        directory,
-        seed,
-        bytes,
-        days,
-        workstations,
-        servers,
-        no_intrusion,
-    } = &args.command;
-    let usual = Options::default();
-    let options = Options {
-        seed: *seed,
-        target_bytes: *bytes,
-        days: days.unwrap_or(usual.days),
-        workstations: workstations.unwrap_or(usual.workstations),
-        servers: servers.unwrap_or(usual.servers),
-        intrusion: !no_intrusion,
-        ..usual
-    };
-    let truth = build(&options, directory)?;
-    let text = format!(
-        "{} from {} in {} ({} of EVTX)\n",
-        term::count(truth.events, "record"),
-        term::count(truth.hosts.len() as u64, "host"),
-        directory.display(),
-        term::bytes(truth.evtx_bytes)
-    );
-    io::stdout().lock().write_all(text.as_bytes())?;
-    Ok(Done::Whole)
 }
 
 /// Runs `demo`.
@@ -260,25 +197,4 @@ fn compare(truth: &Truth, case: &Case, directory: &Path, look: &Look) -> (String
         );
     }
     (out, right)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sizes_are_read() {
-        for (text, size) in [
-            ("12", Some(12)),
-            ("500MB", Some(500_000_000)),
-            ("1 gb", Some(1_000_000_000)),
-            ("1TB", Some(1_000_000_000_000)),
-            ("99999999999TB", None),
-            ("1XB", None),
-            ("GB", None),
-            ("", None),
-        ] {
-            assert_eq!(parse_size(text).ok(), size, "{text}");
-        }
-    }
 }

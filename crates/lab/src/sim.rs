@@ -10,7 +10,7 @@ pub(crate) const REALM: &str = "HARBOR.EXAMPLE";
 pub(crate) const DNS: &str = "harbor.example";
 pub(crate) const SECOND: i64 = 1_000_000;
 pub(crate) const MINUTE: i64 = 60 * SECOND;
-const SYSTEM_SID: &str = "S-1-5-18";
+pub(crate) const SYSTEM_SID: &str = "S-1-5-18";
 
 /// SplitMix64: small, fast, and the same everywhere.
 #[derive(Debug, Clone)]
@@ -59,6 +59,8 @@ pub(crate) enum Channel {
     RdpClient,
     Tasks,
     WinRm,
+    RdpCore,
+    OpenSsh,
 }
 
 impl Channel {
@@ -74,6 +76,8 @@ impl Channel {
             Self::RdpClient => "Microsoft-Windows-TerminalServices-RDPClient/Operational",
             Self::Tasks => "Microsoft-Windows-TaskScheduler/Operational",
             Self::WinRm => "Microsoft-Windows-WinRM/Operational",
+            Self::RdpCore => "Microsoft-Windows-RemoteDesktopServices-RdpCoreTS/Operational",
+            Self::OpenSsh => "OpenSSH/Operational",
         }
     }
 
@@ -111,6 +115,11 @@ impl Channel {
                 "Microsoft-Windows-WinRM",
                 "a7975c8f-ac13-49f1-87da-5a984a4ab417",
             ),
+            Self::RdpCore => (
+                "Microsoft-Windows-RemoteDesktopServices-RdpCoreTS",
+                "1139c61b-b549-4251-8ed3-27250a1edec8",
+            ),
+            Self::OpenSsh => ("OpenSSH", "c4b57d35-0636-4bc3-a262-370f249f9802"),
         }
     }
 }
@@ -136,8 +145,12 @@ pub(crate) struct Host {
     /// Whether Security writes 4688 and 4689.
     pub(crate) process_audit: bool,
     pub(crate) sid: String,
-    machine: u32,
-    boot: i64,
+    /// The domain controller that it asks.
+    pub(crate) controller: usize,
+    /// How far its clock is ahead, µs.
+    pub(crate) skew: i64,
+    pub(crate) machine: u32,
+    pub(crate) boot: i64,
     system_logon: [u8; 16],
     pub(crate) system: Process,
     pub(crate) services: Process,
@@ -147,7 +160,7 @@ pub(crate) struct Host {
     luids: BTreeSet<u64>,
     ports: BTreeSet<u16>,
     pids: BTreeSet<u32>,
-    windows_session: u32,
+    pub(crate) windows_session: u32,
 }
 
 impl Host {
@@ -259,10 +272,10 @@ pub(crate) struct Sim {
 pub(crate) fn s(text: impl Into<String>) -> Value {
     Value::Str(text.into())
 }
-fn sid(text: &str) -> Value {
+pub(crate) fn sid(text: &str) -> Value {
     Value::Sid(text.to_owned())
 }
-fn luid(value: u64) -> Value {
+pub(crate) fn luid(value: u64) -> Value {
     Value::Hex64(value)
 }
 
@@ -292,7 +305,7 @@ pub(crate) fn utc(time: i64) -> String {
 }
 
 /// Sysmon's GUID: machine, Unix seconds, and eight bytes of its own, all little-endian.
-fn sysmon_guid(machine: u32, time: i64, last: u64) -> [u8; 16] {
+pub(crate) fn sysmon_guid(machine: u32, time: i64, last: u64) -> [u8; 16] {
     let mut out = [0; 16];
     out[..4].copy_from_slice(&machine.to_le_bytes());
     let seconds = u32::try_from(time.div_euclid(SECOND)).unwrap_or(0);
@@ -336,6 +349,8 @@ impl Sim {
             sysmon: sources.0,
             process_audit: sources.1,
             sid: format!("{}-{}", self.domain_sid, 1000 + index),
+            controller: 0,
+            skew: 0,
             machine,
             boot,
             system_logon: sysmon_guid(machine, boot, 0x3e7),
@@ -379,6 +394,11 @@ impl Sim {
         }
     }
 
+    /// A time as the clock of the host shows it.
+    pub(crate) fn clock(&self, host: usize, time: i64) -> i64 {
+        time + self.hosts[host].skew
+    }
+
     pub(crate) fn machine_account(&self, host: usize) -> Account {
         Account {
             name: format!("{}$", self.hosts[host].name),
@@ -392,6 +412,7 @@ impl Sim {
 
     /// Sysmon's GUID of a process that was started before the logs show it.
     pub(crate) fn process_guid(&self, host: usize, time: i64, pid: u32) -> [u8; 16] {
+        let time = self.clock(host, time);
         sysmon_guid(self.hosts[host].machine, time, u64::from(pid) << 20)
     }
 
@@ -428,7 +449,7 @@ impl Sim {
         port
     }
 
-    fn new_pid(&mut self, host: usize) -> u32 {
+    pub(crate) fn new_pid(&mut self, host: usize) -> u32 {
         loop {
             let pid = 1_200 + 4 * (self.random.below(3_500) as u32);
             let host = &mut self.hosts[host];
@@ -449,7 +470,7 @@ impl Sim {
         }
     }
 
-    fn push(
+    pub(crate) fn push(
         &mut self,
         host: usize,
         channel: Channel,
@@ -476,7 +497,7 @@ impl Sim {
                 (4, 0, 0x1000_0000_0000_0000, machine.svchost.pid, system)
             }
             Channel::Tasks => (4, 0, 0x8000_0000_0000_0000, machine.schedule.pid, system),
-            Channel::RdpClient | Channel::WinRm => {
+            Channel::RdpClient | Channel::WinRm | Channel::RdpCore | Channel::OpenSsh => {
                 (4, 0, 0x4000_0000_0000_0000, machine.svchost.pid, system)
             }
         };
@@ -495,7 +516,7 @@ impl Sim {
             task,
             opcode,
             keywords,
-            time,
+            time: time + machine.skew,
             record_id: 0,
             activity_id: None,
             process_id: process,
@@ -529,7 +550,7 @@ impl Sim {
         self.push(host, channel, time, head, Body::EventData(fields))
     }
 
-    fn user_data(
+    pub(crate) fn user_data(
         &mut self,
         host: usize,
         channel: Channel,
@@ -553,7 +574,7 @@ impl Sim {
         self.pending[index].event.keywords = 0x8010_0000_0000_0000;
     }
 
-    fn sysmon(
+    pub(crate) fn sysmon(
         &mut self,
         host: usize,
         time: i64,
@@ -564,7 +585,10 @@ impl Sim {
         if !self.hosts[host].sysmon {
             return None;
         }
-        let mut fields = vec![("RuleName", s("-")), ("UtcTime", s(utc(time)))];
+        let mut fields = vec![
+            ("RuleName", s("-")),
+            ("UtcTime", s(utc(self.clock(host, time)))),
+        ];
         fields.extend(data);
         Some(self.log(host, Channel::Sysmon, time, (id, version, id), fields))
     }
@@ -583,7 +607,7 @@ impl Sim {
         let pid = self.new_pid(host);
         let guid = sysmon_guid(
             self.hosts[host].machine,
-            time,
+            self.clock(host, time),
             u64::from(pid) << 20 | self.random.below(0xffff),
         );
         let process = Process {
@@ -736,7 +760,7 @@ impl Sim {
                 ("ProcessId", Value::U32(process.pid)),
                 ("Image", s(process.image.clone())),
                 ("TargetFilename", s(path)),
-                ("CreationUtcTime", s(utc(time))),
+                ("CreationUtcTime", s(utc(self.clock(process.host, time)))),
                 ("User", s(process.user.clone())),
             ],
         );
@@ -746,7 +770,7 @@ impl Sim {
         let fields = vec![
             ("RuleName", s("-")),
             ("EventType", s("SetValue")),
-            ("UtcTime", s(utc(time))),
+            ("UtcTime", s(utc(self.clock(process.host, time)))),
             ("ProcessGuid", Value::Guid(process.guid)),
             ("ProcessId", Value::U32(process.pid)),
             ("Image", s(process.image.clone())),
@@ -759,7 +783,7 @@ impl Sim {
         }
     }
 
-    fn pipe(&mut self, time: i64, process: &Process, name: &str, connect: bool) {
+    pub(crate) fn pipe(&mut self, time: i64, process: &Process, name: &str, connect: bool) {
         let id = if connect { 18 } else { 17 };
         let fields = vec![
             ("RuleName", s("-")),
@@ -767,7 +791,7 @@ impl Sim {
                 "EventType",
                 s(if connect { "ConnectPipe" } else { "CreatePipe" }),
             ),
-            ("UtcTime", s(utc(time))),
+            ("UtcTime", s(utc(self.clock(process.host, time)))),
             ("ProcessGuid", Value::Guid(process.guid)),
             ("ProcessId", Value::U32(process.pid)),
             ("PipeName", s(name)),
@@ -890,14 +914,18 @@ impl Sim {
     /// A ticket-granting ticket for an account: 4768 on the DC.
     pub(crate) fn tgt(&mut self, time: i64, src: usize, account: &Account) {
         let port = self.new_port(src, time);
-        let (client, server) = (self.hosts[src].lsass.clone(), self.hosts[0].lsass.clone());
-        if src != 0 {
+        let controller = self.hosts[src].controller;
+        let (client, server) = (
+            self.hosts[src].lsass.clone(),
+            self.hosts[controller].lsass.clone(),
+        );
+        if src != controller {
             self.connect(time, &client, &server, (port, 88), "krb_tcp", 20_000);
         }
         let krbtgt = format!("{}-502", self.domain_sid);
         let ip = self.hosts[src].ip.clone();
         self.log(
-            0,
+            controller,
             Channel::Security,
             time + 5_000,
             (4768, 0, 14_339),
@@ -931,14 +959,15 @@ impl Sim {
     ) -> usize {
         let src = client.host;
         let port = self.new_port(src, time);
-        let server = self.hosts[0].lsass.clone();
-        if src != 0 {
+        let controller = self.hosts[src].controller;
+        let server = self.hosts[controller].lsass.clone();
+        if src != controller {
             self.connect(time, client, &server, (port, 88), "krb_tcp", 20_000);
         }
         let ip = self.hosts[src].ip.clone();
         let logon = self.random.guid();
         self.log(
-            0,
+            controller,
             Channel::Security,
             time + 5_000,
             (4769, 0, 14_337),
@@ -991,7 +1020,10 @@ impl Sim {
         let (identity, value) = if system {
             (0x3e7, machine.system_logon)
         } else {
-            (luid_value, sysmon_guid(machine.machine, time, luid_value))
+            (
+                luid_value,
+                sysmon_guid(machine.machine, time + machine.skew, luid_value),
+            )
         };
         let kerberos = how.package == "Kerberos";
         let logon_guid = if kerberos {
@@ -1140,8 +1172,9 @@ impl Sim {
             }
             Package::Ntlm => {
                 let workstation = self.hosts[src].name.clone();
+                let controller = self.hosts[dst].controller;
                 self.log(
-                    0,
+                    controller,
                     Channel::Security,
                     time + 15_000,
                     (4776, 0, 14_336),
@@ -1741,8 +1774,9 @@ impl Sim {
         );
         self.failure(index);
         let port = self.new_port(host, time);
+        let controller = self.hosts[host].controller;
         let index = self.log(
-            0,
+            controller,
             Channel::Security,
             time - 10_000,
             (4771, 0, 14_339),

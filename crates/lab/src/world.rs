@@ -1,6 +1,6 @@
 //! The domain, its working days, and the files of the world.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
@@ -220,7 +220,7 @@ pub(crate) struct Seat {
     pub(crate) explorer: Process,
 }
 
-fn local(host: &str, kind: u32) -> Logon<'static> {
+pub(crate) fn local(host: &str, kind: u32) -> Logon<'static> {
     let (process, package) = if kind == 5 {
         ("Advapi  ", "Negotiate")
     } else {
@@ -619,16 +619,21 @@ pub(crate) struct Output<'a> {
     directory: &'a Path,
     writers: BTreeMap<(usize, Channel), (EvtxWriter, u64)>,
     pub(crate) last_zeek: Option<String>,
+    /// Logs that nobody collected.
+    pub(crate) left_out: BTreeSet<(usize, Channel)>,
+    /// Logs that were cleared, and when: what is older is gone.
+    pub(crate) cleared: BTreeMap<(usize, Channel), i64>,
 }
 
 impl<'a> Output<'a> {
     pub(crate) fn new(directory: &'a Path) -> Result<Self, LabError> {
-        let zeek = directory.join("zeek");
-        fs::create_dir_all(&zeek).map_err(|error| LabError::io("create", &zeek, error))?;
+        fs::create_dir_all(directory).map_err(|error| LabError::io("create", directory, error))?;
         Ok(Self {
             directory,
             writers: BTreeMap::new(),
             last_zeek: None,
+            left_out: BTreeSet::new(),
+            cleared: BTreeMap::new(),
         })
     }
 
@@ -654,6 +659,13 @@ impl<'a> Output<'a> {
         sim.pending = pending.split_off(later);
         for mut entry in pending {
             let key = (entry.host, entry.channel);
+            let gone = self
+                .cleared
+                .get(&key)
+                .is_some_and(|at| entry.event.time < *at);
+            if gone || self.left_out.contains(&key) {
+                continue;
+            }
             if !self.writers.contains_key(&key) {
                 let directory = self.directory.join(&sim.hosts[entry.host].name);
                 fs::create_dir_all(&directory)
@@ -689,7 +701,9 @@ impl<'a> Output<'a> {
         let mut conns = std::mem::take(&mut sim.conns);
         conns.sort_by_key(|conn| conn.time);
         let name = format!("conn.{date}.log");
-        let path = self.directory.join("zeek").join(&name);
+        let zeek = self.directory.join("zeek");
+        fs::create_dir_all(&zeek).map_err(|error| LabError::io("create", &zeek, error))?;
+        let path = zeek.join(&name);
         let text = conn_log(&conns, date);
         fs::write(&path, text).map_err(|error| LabError::io("write", &path, error))?;
         self.last_zeek = Some(name);

@@ -21,6 +21,8 @@ pub(crate) mod channel {
     pub const RDP_CLIENT: &str = "microsoft-windows-terminalservices-rdpclient/operational";
     pub const RDP_GATEWAY: &str = "microsoft-windows-terminalservices-gateway/operational";
     pub const OPENSSH: &str = "openssh/operational";
+    /// Lines of OpenSSH's server in syslog or journald.
+    pub const SSHD: &str = "syslog:sshd";
 }
 use channel::*;
 
@@ -327,6 +329,18 @@ pub(crate) const WANTED: &[Wanted] = &[
     (RDP_CLIENT, 1102, &["Value", "UserID"]),
     (RDP_GATEWAY, 302, &["Username", "IpAddress", "Resource"]),
     (OPENSSH, 4, &["process", "payload"]),
+    (
+        SSHD,
+        0,
+        &[
+            "action",
+            "auth_method",
+            "user",
+            "src_ip",
+            "src_port",
+            "fingerprint",
+        ],
+    ),
     (
         "zeek:conn",
         0,

@@ -6,6 +6,7 @@
 mod assemble;
 mod demand;
 mod evidence;
+mod history;
 mod identity;
 mod missing;
 mod origin;
@@ -99,6 +100,8 @@ pub struct Hop {
     pub confidence: f64,
     /// Whether it was only tried.
     pub attempted: bool,
+    /// Whether its account does so on other days too, in the same way or to the same host.
+    pub usual: bool,
     /// What was seen.
     pub witnesses: Vec<Witness>,
     /// Which kinds of witnesses there are not, and why.
@@ -178,12 +181,17 @@ pub fn analyse(catalog: &Catalog, findings: &[&[EventRef]], assets: &Assets) -> 
     let mut drafts = assemble::drafts(&world, evidence, &canonical);
     origin::credentials(&mut world, &mut drafts, &canonical);
     assemble::weigh(&world, &mut drafts);
+    world.history.add(&drafts);
     let witnesses: Vec<Vec<Witness>> = drafts.iter().map(assemble::witnesses).collect();
     let found = attach(&mut world, &drafts, &witnesses, findings);
     let counts: Vec<usize> = found.iter().map(Vec::len).collect();
-    let links = path::links(&world, &drafts);
+    let usual: Vec<bool> = drafts
+        .iter()
+        .map(|hop| path::is_usual(&world, hop))
+        .collect();
+    let links = path::links(&world, &mut drafts, &usual);
     let worth = path::Worth::new(&world, assets);
-    let routes = path::routes(&world, &drafts, &links, &counts, &canonical, worth);
+    let routes = path::routes(&world, &drafts, &links, &counts, &usual, &worth);
     let explain = missing::Explain::new(&mut world);
     let hop_id = |at: usize| format!("hop-{}", at + 1);
     let account_key = |id: Option<AccountId>| {
@@ -217,6 +225,7 @@ pub fn analyse(catalog: &Catalog, findings: &[&[EventRef]], assets: &Assets) -> 
             last: draft.last,
             confidence: draft.confidence,
             attempted: draft.attempt,
+            usual: usual.get(at).copied().unwrap_or(false),
             missing: explain.missing(&world, draft, &witnesses),
             processes: programs(&world, draft, &canonical),
             witnesses,

@@ -39,7 +39,8 @@ impl Explain {
                 all.network.push((first, last));
                 continue;
             }
-            if channel.contains(':') || covered.host.is_empty() {
+            if (channel.contains(':') && !channel.starts_with("syslog:")) || covered.host.is_empty()
+            {
                 continue;
             }
             let host = world.hosts.writer(&covered.host);
@@ -101,7 +102,7 @@ impl Explain {
                         None => "nothing names the source".to_owned(),
                         Some(src) => self.log(world, src, &["security", SYSMON], hop.first),
                     },
-                    Kind::DestinationLogon => self.log(world, hop.dst, &["security"], hop.first),
+                    Kind::DestinationLogon => self.log(world, hop.dst, &["security", "syslog:sshd"], hop.first),
                     Kind::DestinationExecution if hop.attempt => "it was refused".to_owned(),
                     Kind::DestinationExecution => self.log(world, hop.dst, &[SYSMON, "security"], hop.first),
                     Kind::DomainController if self.controllers.is_empty() => "no log of a domain controller was read".to_owned(),

@@ -12,6 +12,9 @@ use crate::world::{SECOND, World};
 /// How long a hop can lead to another when nothing but time says so.
 const DAY: i64 = 24 * 3600 * SECOND;
 
+/// What a possible hop becomes that explains another.
+const EXPLAINING: f64 = 0.35;
+
 /// Hops from one host with different accounts this close to each other are one beginning.
 const SOON: i64 = 1800 * SECOND;
 
@@ -49,8 +52,73 @@ pub(crate) struct Link {
     pub certainty: f64,
 }
 
-/// The best link into each hop.
-pub(crate) fn links(world: &World<'_>, hops: &[Draft]) -> Vec<Link> {
+/// Whether a hop is daily work: its account does so on other days too. What shows that credentials were taken is none.
+pub(crate) fn is_usual(world: &World<'_>, hop: &Draft) -> bool {
+    world.history.is_habit(hop)
+        && !crate::assemble::techniques(hop)
+            .iter()
+            .any(|id| id.starts_with("T1550") || id.starts_with("T1563"))
+}
+
+/// The best link into each hop. A hop that is only possible, but without which another begins at a host that nobody came
+/// to, is likelier than it is by itself, and becomes so.
+pub(crate) fn links(world: &World<'_>, hops: &mut [Draft], usual: &[bool]) -> Vec<Link> {
+    let mut links = sure_links(world, hops, usual);
+    let explained = explaining(hops, usual, &links);
+    if explained.is_empty() {
+        return links;
+    }
+    for at in explained {
+        if let Some(hop) = hops.get_mut(at) {
+            hop.confidence = EXPLAINING;
+        }
+    }
+    links = sure_links(world, hops, usual);
+    links
+}
+
+/// Possible hops, not habits, that lead from a host that was reached to one from which a hop begins unexplained.
+fn explaining(hops: &[Draft], usual: &[bool], links: &[Link]) -> Vec<usize> {
+    /// From the possible hop to the one that it explains.
+    const SOON: i64 = 2 * 3600 * SECOND;
+    let is_usual = |at: usize| usual.get(at).copied().unwrap_or(false);
+    let linked: BTreeSet<usize> = links.iter().map(|link| link.to).collect();
+    let mut reached: BTreeMap<HostId, Vec<usize>> = BTreeMap::new();
+    let mut begins: BTreeMap<HostId, Vec<usize>> = BTreeMap::new();
+    for (at, hop) in hops.iter().enumerate() {
+        if hop.confidence < ASSERTED || hop.attempt || is_usual(at) {
+            continue;
+        }
+        reached.entry(hop.dst).or_default().push(at);
+        if let Some(src) = hop.src
+            && !linked.contains(&at)
+        {
+            begins.entry(src).or_default().push(at);
+        }
+    }
+    hops.iter()
+        .enumerate()
+        .filter(|(at, hop)| {
+            hop.confidence < ASSERTED && hop.confidence >= 0.15 && !hop.attempt && !is_usual(*at)
+        })
+        .filter(|(_, hop)| {
+            let Some(src) = hop.src else { return false };
+            let before = reached.get(&src).into_iter().flatten().any(|at| {
+                hops.get(*at)
+                    .is_some_and(|one| one.first <= hop.first && hop.first - one.first <= DAY)
+            });
+            let after = begins.get(&hop.dst).into_iter().flatten().any(|at| {
+                hops.get(*at)
+                    .is_some_and(|one| one.first >= hop.first && one.first - hop.first <= SOON)
+            });
+            before && after
+        })
+        .map(|(at, _)| at)
+        .collect()
+}
+
+fn sure_links(world: &World<'_>, hops: &[Draft], usual: &[bool]) -> Vec<Link> {
+    let is_usual = |at: usize| usual.get(at).copied().unwrap_or(false);
     let mut into: BTreeMap<HostId, Vec<usize>> = BTreeMap::new();
     for (at, hop) in hops.iter().enumerate() {
         into.entry(hop.dst).or_default().push(at);
@@ -120,7 +188,10 @@ pub(crate) fn links(world: &World<'_>, hops: &[Draft]) -> Vec<Link> {
             };
             // Time alone joins nothing that is itself only possible.
             if kind == LinkKind::TimePossible
-                && (hop.confidence < ASSERTED || one.confidence < ASSERTED)
+                && (hop.confidence < ASSERTED
+                    || one.confidence < ASSERTED
+                    || is_usual(to)
+                    || is_usual(*from))
             {
                 continue;
             }
@@ -166,23 +237,12 @@ fn ancestors(world: &World<'_>, hop: &Draft) -> BTreeSet<usize> {
     all
 }
 
-/// What the organisation says of its hosts and accounts, and how often they meet.
+/// What the organisation says of its hosts and accounts.
 pub(crate) struct Worth {
     /// Points of hosts that matter most, and what makes them matter.
     hosts: HashMap<HostId, (f64, String)>,
     /// The same of accounts.
     accounts: HashMap<AccountId, (f64, String)>,
-    /// Days on which an account logged on from one host to another, in order.
-    days: HashMap<(HostId, HostId, AccountId), Vec<i64>>,
-}
-
-/// What a usual hop counts of one that is not.
-const USUAL_SHARE: f64 = 0.3;
-/// Days on which the same account does the same elsewhere in the data, from which on it is how they work.
-const USUAL_DAYS: usize = 3;
-
-fn day(time: i64) -> i64 {
-    time.div_euclid(DAY)
 }
 
 impl Worth {
@@ -256,52 +316,7 @@ impl Worth {
                 }
             }
         }
-        Self {
-            hosts,
-            accounts,
-            days: HashMap::new(),
-        }
-    }
-
-    /// Counts the days of those who take part in hops.
-    fn count(&mut self, world: &World<'_>, hops: &[Draft], canonical: &[AccountId]) {
-        for hop in hops {
-            if let (Some(src), Some(used)) = (hop.src, hop.used) {
-                self.days
-                    .entry((src, hop.dst, used))
-                    .or_default()
-                    .push(day(hop.first));
-            }
-        }
-        for session in &world.sessions {
-            if let (true, Some(src), Some(account)) =
-                (session.is_remote(), session.from(), session.account)
-            {
-                let account = canonical
-                    .get(account.0 as usize)
-                    .copied()
-                    .unwrap_or(account);
-                if let Some(days) = self.days.get_mut(&(src, session.host, account))
-                    && days.last() != Some(&day(session.time))
-                {
-                    days.push(day(session.time));
-                }
-            }
-        }
-        for days in self.days.values_mut() {
-            days.sort_unstable();
-            days.dedup();
-        }
-    }
-
-    /// On how many other days the account of a hop went the same way.
-    fn other_days(&self, hop: &Draft) -> usize {
-        let (Some(src), Some(used)) = (hop.src, hop.used) else {
-            return 0;
-        };
-        self.days.get(&(src, hop.dst, used)).map_or(0, |days| {
-            days.iter().filter(|own| **own != day(hop.first)).count()
-        })
+        Self { hosts, accounts }
     }
 }
 
@@ -320,11 +335,10 @@ pub(crate) fn routes(
     hops: &[Draft],
     links: &[Link],
     findings: &[usize],
-    canonical: &[AccountId],
-    worth: Worth,
+    usual: &[bool],
+    worth: &Worth,
 ) -> Vec<Route> {
-    let mut worth = worth;
-    worth.count(world, hops, canonical);
+    let is_usual = |at: usize| usual.get(at).copied().unwrap_or(false);
     let mut link_into: BTreeMap<usize, &Link> = BTreeMap::new();
     for link in links {
         link_into.insert(link.to, link);
@@ -338,6 +352,7 @@ pub(crate) fn routes(
             group[at] = group.get(link.from).copied().unwrap_or(at);
         } else if let Some(src) = hop.src
             && hop.confidence >= ASSERTED
+            && !is_usual(at)
         {
             let near = latest
                 .get(&src)
@@ -376,13 +391,15 @@ pub(crate) fn routes(
     }
     let mut all: Vec<Route> = members
         .into_values()
+        // What all is done every other day is work.
+        .filter(|members| !members.iter().all(|at| is_usual(*at)))
         .map(|members| {
             let own: Vec<Link> = links
                 .iter()
                 .filter(|link| members.binary_search(&link.to).is_ok())
                 .cloned()
                 .collect();
-            let (score, why) = score(world, hops, &members, &own, findings, &edges, &worth);
+            let (score, why) = score(world, hops, &members, &own, findings, &edges, usual, worth);
             Route {
                 hops: members,
                 links: own,
@@ -402,7 +419,8 @@ pub(crate) fn routes(
 /// The score of a path: 40 for each step of its longest sure chain, weighed by confidence and the certainty of links;
 /// 10 for a change of credentials, 10 for each technique after the first up to three, 5 for each finding up to four, 15
 /// if it reaches a domain controller, up to 20 for the most valuable host or account that assets and identities name, 5 if
-/// an edge of it was used only once. A hop that its account also makes on three other days counts a third.
+/// an edge of it was used only once, 10 if an account comes from a host where it is on no other day of the logs. A hop that
+/// its account also makes on three other days counts a third, and for nothing else.
 fn score(
     world: &World<'_>,
     hops: &[Draft],
@@ -410,8 +428,12 @@ fn score(
     links: &[Link],
     findings: &[usize],
     edges: &BTreeMap<(Option<HostId>, HostId), usize>,
+    usual: &[bool],
     worth: &Worth,
 ) -> (f64, Vec<String>) {
+    /// What a usual hop counts of one that is not.
+    const USUAL_SHARE: f64 = 0.3;
+    let is_usual = |at: usize| usual.get(at).copied().unwrap_or(false);
     let mut why = Vec::new();
     let mut reach: BTreeMap<usize, f64> = BTreeMap::new();
     let mut depth: BTreeMap<usize, usize> = BTreeMap::new();
@@ -423,7 +445,7 @@ fn score(
         } else {
             hop.confidence * 0.5
         };
-        if worth.other_days(hop) >= USUAL_DAYS {
+        if is_usual(*at) {
             weight *= USUAL_SHARE;
         }
         let sum = before.map_or(0.0, |link| {
@@ -440,6 +462,7 @@ fn score(
     }
     let targets: BTreeSet<HostId> = members
         .iter()
+        .filter(|at| !is_usual(**at))
         .filter_map(|at| hops.get(*at))
         .map(|hop| hop.dst)
         .collect();
@@ -450,7 +473,9 @@ fn score(
             score += 2.0 * (targets.len() - 1).min(10) as f64;
         }
     }
-    let sure = |at: &&usize| hops.get(**at).is_some_and(|hop| hop.confidence >= 0.3);
+    let sure = |at: &&usize| {
+        !is_usual(**at) && hops.get(**at).is_some_and(|hop| hop.confidence >= ASSERTED)
+    };
     let accounts: BTreeSet<AccountId> = members
         .iter()
         .filter(sure)
@@ -518,17 +543,22 @@ fn score(
         score += points;
         why.push(format!("{name} is {because}"));
     }
-    let usual = members
+    let new = members
         .iter()
+        .filter(sure)
         .filter_map(|at| hops.get(*at))
-        .filter(|hop| worth.other_days(hop) >= USUAL_DAYS)
-        .count();
-    if usual > 0 {
-        why.push(if usual == members.len() {
-            "its account makes these movements on other days too".to_owned()
-        } else {
-            format!("{usual} of its movements are made on other days too")
+        .any(|hop| {
+            matches!((hop.src, hop.used), (Some(src), Some(used)) if world.history.is_new_from(src, used, hop.first))
         });
+    if new {
+        score += 10.0;
+        why.push("an account comes from where it never was on another day".to_owned());
+    }
+    let habits = members.iter().filter(|at| is_usual(**at)).count();
+    if habits > 0 {
+        why.push(format!(
+            "{habits} of its movements are made on other days too"
+        ));
     }
     if members
         .iter()

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
 
 use crate::demand::channel::*;
+use crate::history::History;
 use crate::identity::{AccountId, AccountKind, Accounts, HostId, Hosts, Place, address, kind_of};
 use crate::row::{Log, Row, for_each};
 
@@ -125,6 +126,7 @@ pub(crate) struct World<'a> {
     /// Processes of each host by time.
     processes_of_host: HashMap<HostId, Vec<usize>>,
     boots: HashMap<HostId, Vec<i64>>,
+    pub history: History,
     /// Addresses that hosts' own connection logs show to be theirs.
     own_addresses: HashSet<(HostId, IpAddr)>,
 }
@@ -265,21 +267,30 @@ impl<'a> World<'a> {
             children: HashMap::new(),
             processes_of_host: HashMap::new(),
             boots: HashMap::new(),
+            history: History::default(),
             own_addresses: HashSet::new(),
         };
         for covered in catalog.catalog.coverage() {
-            if !covered.channel.contains(':') && !covered.host.is_empty() {
+            if (!covered.channel.contains(':') || covered.channel.starts_with("syslog:"))
+                && !covered.host.is_empty()
+            {
                 world.hosts.writer(&covered.host);
             }
         }
+        // Each way of learning asks what the surer ones before it found.
         world.learn_addresses();
+        world.hosts.settle();
+        world.learn_served_addresses();
+        world.hosts.settle();
         world.learn_joined_addresses();
+        world.hosts.settle();
         world.read_boots();
         world.read_accounts();
         world.read_sessions();
         world.read_connections();
         world.read_processes();
         world.add_unlogged_sessions();
+        world.history = History::new(&mut world);
         world
     }
 
@@ -413,6 +424,74 @@ impl<'a> World<'a> {
                 hosts.holds(host, ip, row.time);
             }
         });
+    }
+
+    /// The server of a connection is who logged the client's very address and port, wherever the connection itself was
+    /// seen.
+    fn learn_served_addresses(&mut self) {
+        /// The clocks of two hosts differ no more, as far as this can tell.
+        const APART: i64 = 600 * SECOND;
+        let (catalog, hosts) = (self.catalog, &mut self.hosts);
+        let mut seen: HashMap<End, Vec<(i64, IpAddr)>> = HashMap::new();
+        for_each(catalog, "zeek:conn", 0, |row| {
+            if let (Some(src), Some(dst)) =
+                (address(row.get("id.orig_h")), address(row.get("id.resp_h")))
+                && !hosts.is_held(dst)
+            {
+                let port = row.get("id.orig_p").parse().unwrap_or(0);
+                seen.entry((src, port)).or_default().push((row.time, dst));
+            }
+        });
+        each_end(
+            catalog,
+            hosts,
+            |hosts, _, initiated, source, destination, time| {
+                if initiated && !destination.0.is_loopback() && !hosts.is_held(destination.0) {
+                    seen.entry(source).or_default().push((time, destination.0));
+                }
+            },
+        );
+        seen.remove(&(IpAddr::from([0, 0, 0, 0]), 0));
+        if seen.is_empty() {
+            return;
+        }
+        let mut facts: BTreeMap<IpAddr, BTreeMap<HostId, (i64, i64)>> = BTreeMap::new();
+        let mut served = |hosts: &mut Hosts, row: &Row<'a, '_>, ip: &str, port: &str| {
+            let (Some(ip), Ok(port)) = (address(ip), port.parse::<u16>()) else {
+                return;
+            };
+            let Some(all) = seen.get(&(ip, port)).filter(|_| port != 0) else {
+                return;
+            };
+            let near: BTreeSet<IpAddr> = all
+                .iter()
+                .filter(|(time, _)| (time - row.time).abs() <= APART)
+                .map(|(_, ip)| *ip)
+                .collect();
+            if let (1, Some(dst)) = (near.len(), near.first()) {
+                let host = hosts.writer(row.host);
+                let span = facts
+                    .entry(*dst)
+                    .or_default()
+                    .entry(host)
+                    .or_insert((row.time, row.time));
+                *span = (span.0.min(row.time), span.1.max(row.time));
+            }
+        };
+        for_each(catalog, SECURITY, 4624, |row| {
+            if matches!(row.get("LogonType"), "3" | "8" | "10") {
+                served(hosts, row, row.get("IpAddress"), row.get("IpPort"));
+            }
+        });
+        for_each(catalog, SSHD, 0, |row| {
+            served(hosts, row, row.get("src_ip"), row.get("src_port"));
+        });
+        for (ip, claims) in facts {
+            for (host, (first, last)) in claims {
+                hosts.holds(host, ip, first);
+                hosts.holds(host, ip, last);
+            }
+        }
     }
 
     /// Joins names and addresses that two logs give for one act: what somebody asked for on one host, and what came of

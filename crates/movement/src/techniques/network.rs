@@ -427,53 +427,9 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
             out.push(evidence);
         }
     }
-    // Network logons of accounts that hardly ever come from there.
-    let mut logons: BTreeMap<(HostId, HostId, AccountId), Vec<usize>> = BTreeMap::new();
-    for (at, session) in world.sessions.iter().enumerate() {
-        if session.logon_type == 3
-            && session.kind == AccountKind::User
-            && session.package.eq_ignore_ascii_case("NTLM")
-            && let (Place::Host(src), Some(account)) = (session.source, session.account)
-            && !world
-                .hosts
-                .get(session.host)
-                .is_some_and(|host| host.domain_controller)
-        {
-            logons
-                .entry((src, session.host, account))
-                .or_default()
-                .push(at);
-        }
-    }
-    for ((src, dst, account), sessions) in logons {
-        let times: Vec<i64> = sessions
-            .iter()
-            .filter_map(|at| Some(world.sessions.get(*at)?.time))
-            .collect();
-        if is_usual(&times) {
-            continue;
-        }
-        for at in sessions {
-            let Some(session) = world.sessions.get(at) else {
-                continue;
-            };
-            let mut evidence = Evidence::new(
-                Kind::DestinationLogon,
-                Family::Any,
-                Act::Weak,
-                dst,
-                session.time,
-                session.reference,
-                "network logon by NTLM",
-            )
-            .technique(&["T1021.002"])
-            .from(Place::Host(src))
-            .used(Some(account))
-            .weighs("logon", 0.2);
-            evidence.session = Some(at);
-            out.push(evidence);
-        }
-    }
+    logons(world, out);
+    let canonical = world.accounts.canonical();
+    let standing = |id: AccountId| canonical.get(id.0 as usize).copied().unwrap_or(id);
     for_each(catalog, SECURITY, 4769, |row| {
         let service = row.get("ServiceName");
         let client = row.get("TargetUserName");
@@ -503,11 +459,13 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
             return;
         }
         let user = world.accounts.get("", row.get("TargetDomainName"), client);
+        // Where the account never is, a ticket for another machine may be all that is seen of a movement.
+        let new = matches!((src, user), (Place::Host(src), Some(user)) if world.history.is_new_from(src, standing(user), row.time));
         out.push(
             Evidence::new(
                 Kind::DomainController,
                 Family::Any,
-                Act::None,
+                if new { Act::Weak } else { Act::None },
                 dst,
                 row.time,
                 row.reference,
@@ -518,4 +476,69 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
             .weighs("ticket", 0.1),
         );
     });
+}
+
+/// Network logons that say nothing of the way: by NTLM of accounts that hardly ever come from there, and of administrators
+/// from where they never are.
+fn logons(world: &World<'_>, out: &mut Sink) {
+    let canonical = world.accounts.canonical();
+    let standing = |id: AccountId| canonical.get(id.0 as usize).copied().unwrap_or(id);
+    let mut logons: BTreeMap<(HostId, HostId, AccountId), Vec<usize>> = BTreeMap::new();
+    for (at, session) in world.sessions.iter().enumerate() {
+        if session.logon_type == 3
+            && session.kind == AccountKind::User
+            && let (Place::Host(src), Some(account)) = (session.source, session.account)
+            && !world
+                .hosts
+                .get(session.host)
+                .is_some_and(|host| host.domain_controller)
+            && (session.package.eq_ignore_ascii_case("NTLM")
+                || session.elevated
+                    && world
+                        .history
+                        .is_new_from(src, standing(account), session.time))
+        {
+            logons
+                .entry((src, session.host, account))
+                .or_default()
+                .push(at);
+        }
+    }
+    for ((src, dst, account), sessions) in logons {
+        let times: Vec<i64> = sessions
+            .iter()
+            .filter_map(|at| Some(world.sessions.get(*at)?.time))
+            .collect();
+        if is_usual(&times) {
+            continue;
+        }
+        for at in sessions {
+            let Some(session) = world.sessions.get(at) else {
+                continue;
+            };
+            let new = session.elevated
+                && world
+                    .history
+                    .is_new_from(src, standing(account), session.time);
+            let mut evidence = Evidence::new(
+                Kind::DestinationLogon,
+                Family::Any,
+                if new { Act::Strong } else { Act::Weak },
+                dst,
+                session.time,
+                session.reference,
+                if new {
+                    "network logon with administrative rights, from where the account never was on another day"
+                } else {
+                    "network logon by NTLM"
+                },
+            )
+            .technique(&["T1021.002"])
+            .from(Place::Host(src))
+            .used(Some(account))
+            .weighs("logon", 0.2);
+            evidence.session = Some(at);
+            out.push(evidence);
+        }
+    }
 }

@@ -1,0 +1,137 @@
+//! `crabwalk lab`: worlds are made, hunted and compared with what was planted.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)] // A test may panic.
+
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+fn crabwalk(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_crabwalk"))
+        .args(args)
+        .output()
+        .unwrap()
+}
+
+fn text(output: &Output) -> String {
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+#[test]
+fn a_small_enterprise_is_evaluated() {
+    let directory = tempfile::tempdir().unwrap();
+    let keep = directory.path().to_str().unwrap();
+    let output = crabwalk(&[
+        "lab",
+        "evaluate",
+        "--hosts",
+        "20",
+        "--days",
+        "2",
+        "--intrusions",
+        "0,2",
+        "--volume",
+        "0.5",
+        "--keep",
+        keep,
+        "--format",
+        "json",
+    ]);
+    let scores: Value = serde_json::from_str(&text(&output)).unwrap();
+    let [quiet, two] = scores.as_array().unwrap().as_slice() else {
+        panic!("two enterprises: {scores}");
+    };
+    assert_eq!(quiet["hops"]["planted"], 0);
+    assert_eq!(two["intrusions"], 2);
+    let number = |path: &str| two.pointer(path).unwrap().as_f64().unwrap();
+    assert!(number("/hops/planted") >= 4.0, "{two}");
+    assert!(number("/recall") >= 0.75, "{two}");
+    // What is asserted may be daily work, but it happened.
+    assert!(number("/movement_precision") > 0.95, "{two}");
+    assert_eq!(two["found_intrusions"].as_array().unwrap().len(), 2);
+    assert!(number("/events") > 1000.0 && number("/seconds") > 0.0);
+
+    // The same from the files that were kept.
+    let world = directory.path().join("2-intrusions");
+    let world = world.to_str().unwrap();
+    let case = directory.path().join("case");
+    let hunted = crabwalk(&["hunt", world, "--quiet", "--out", case.to_str().unwrap()]);
+    text(&hunted);
+    let case = case.join("case.json");
+    let case = case.to_str().unwrap();
+    let again: Value = serde_json::from_str(&text(&crabwalk(&[
+        "lab", "score", world, case, "--format", "json",
+    ])))
+    .unwrap();
+    for field in ["hops", "paths", "recall", "precision", "missed"] {
+        assert_eq!(again[0][field], two[field], "{field}");
+    }
+    let table = text(&crabwalk(&["lab", "score", world, case, "--verbose"]));
+    assert!(table.starts_with("intrusions"), "{table}");
+    assert!(table.contains("intrusion-2: "), "{table}");
+}
+
+#[test]
+fn a_case_that_knows_nothing_scores_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let world = directory.path().join("world");
+    let world = world.to_str().unwrap();
+    text(&crabwalk(&[
+        "lab",
+        "build",
+        world,
+        "--hosts",
+        "20",
+        "--days",
+        "2",
+        "--intrusions",
+        "2",
+        "--volume",
+        "0",
+    ]));
+    // Of one host that takes no part in anything there is nothing to be known.
+    let output = crabwalk(&[
+        "hunt",
+        &format!(
+            "{world}/KEL-ADM01/Microsoft-Windows-TerminalServices-LocalSessionManager%4Operational.evtx"
+        ),
+        "--format",
+        "json",
+    ]);
+    let case = directory.path().join("case.json");
+    std::fs::write(&case, text(&output)).unwrap();
+    let score: Value = serde_json::from_str(&text(&crabwalk(&[
+        "lab",
+        "score",
+        world,
+        case.to_str().unwrap(),
+        "--format",
+        "json",
+    ])))
+    .unwrap();
+    assert_eq!(score[0]["hops"]["found"], 0);
+    assert_eq!(score[0]["recall"], 0.0);
+    assert_eq!(score[0]["paths"]["whole"], 0);
+}
+
+#[test]
+fn what_makes_no_world_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().to_str().unwrap();
+    for args in [
+        vec!["lab", "build", path, "--logons", "many"],
+        vec!["lab", "build", path, "--hosts", "20", "--bytes", "1GB"],
+        vec!["lab", "build", path, "--intrusions", "2"],
+        vec!["lab", "evaluate", "--hosts", "3"],
+        vec!["lab", "score", path, path],
+    ] {
+        let output = crabwalk(&args);
+        assert!(!output.status.success(), "{args:?}");
+        assert!(!output.stderr.is_empty(), "{args:?}");
+    }
+}

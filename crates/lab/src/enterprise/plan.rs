@@ -1,0 +1,421 @@
+//! The sites, hosts, accounts and logs of an enterprise.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::LabError;
+use crate::sim::{Account, Channel, MINUTE, Random, SECOND, Sim};
+use crate::world::micros;
+
+use super::EnterpriseOptions;
+
+/// No clock is further off than this.
+pub(crate) const MOST_SKEW: i64 = 4 * MINUTE;
+
+/// All channels that the enterprise writes.
+pub(crate) const CHANNELS: [Channel; 10] = [
+    Channel::Security,
+    Channel::System,
+    Channel::Sysmon,
+    Channel::Sessions,
+    Channel::Connections,
+    Channel::RdpClient,
+    Channel::Tasks,
+    Channel::WinRm,
+    Channel::RdpCore,
+    Channel::OpenSsh,
+];
+
+const FIRST: [&str; 32] = [
+    "Ada", "Bela", "Carl", "Dina", "Emil", "Fina", "Gero", "Hana", "Ivo", "Jana", "Karl", "Lena",
+    "Milo", "Nele", "Olaf", "Pia", "Quin", "Rosa", "Sven", "Tara", "Udo", "Vera", "Wim", "Xenia",
+    "Yara", "Zeno", "Amir", "Bibi", "Cleo", "Dov", "Ebba", "Finn",
+];
+const LAST: [&str; 32] = [
+    "Abel", "Bruns", "Coster", "Dahl", "Eklund", "Falk", "Grau", "Holm", "Iversen", "Jansen",
+    "Kranz", "Lorenz", "Moser", "Nagel", "Ortega", "Paulsen", "Quast", "Richter", "Sommer",
+    "Thoma", "Ulrich", "Vogel", "Winter", "Yilmaz", "Zander", "Arnold", "Becker", "Conrad",
+    "Dietz", "Engel", "Franke", "Geiger",
+];
+const SITES: [&str; 4] = ["KEL", "TID", "MOR", "PIL"];
+
+/// What a host is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Role {
+    Controller,
+    Files,
+    Database,
+    Application,
+    /// Many users work on it by remote desktop.
+    Terminal,
+    Backup,
+    Deployment,
+    Monitoring,
+    Scanner,
+    /// Copies accounts to a cloud directory.
+    Sync,
+    /// From here administrators work.
+    AdminStation,
+    Workstation,
+}
+
+impl Role {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Controller => "domain controller",
+            Self::Files => "file server",
+            Self::Database => "database server",
+            Self::Application => "application server",
+            Self::Terminal => "terminal server",
+            Self::Backup => "backup server",
+            Self::Deployment => "software deployment",
+            Self::Monitoring => "monitoring",
+            Self::Scanner => "vulnerability scanner",
+            Self::Sync => "directory synchronisation",
+            Self::AdminStation => "admin workstation",
+            Self::Workstation => "workstation",
+        }
+    }
+
+    pub(crate) fn is_server(self) -> bool {
+        !matches!(self, Self::AdminStation | Self::Workstation)
+    }
+}
+
+/// The enterprise while it is simulated.
+pub(crate) struct World {
+    pub(crate) sim: Sim,
+    /// Of each host.
+    pub(crate) roles: Vec<Role>,
+    /// Site of each host.
+    pub(crate) sites: Vec<usize>,
+    /// Whose each workstation is: index of the account.
+    pub(crate) owners: BTreeMap<usize, usize>,
+    /// Administrators of workstations, by site.
+    pub(crate) help_desk: Vec<usize>,
+    /// Administrators of servers, by site.
+    pub(crate) administrators: Vec<usize>,
+    pub(crate) domain_administrators: Vec<usize>,
+    pub(crate) backup: usize,
+    pub(crate) deployment: usize,
+    pub(crate) scanner: usize,
+    pub(crate) monitoring: usize,
+    pub(crate) sync: usize,
+    /// Accounts of services with names that tickets are asked for, by site; they administer the database servers.
+    pub(crate) services: Vec<usize>,
+    /// Hosts that have OpenSSH's server.
+    pub(crate) ssh: BTreeSet<usize>,
+    pub(crate) left_out: BTreeSet<(usize, Channel)>,
+    /// Who certainly comes to work: day and host.
+    pub(crate) present: BTreeSet<(usize, usize)>,
+    /// Remote access of daily work.
+    pub(crate) daily: BTreeMap<(usize, usize, String), BTreeMap<&'static str, u64>>,
+    /// Tickets that are still in a client's cache: source, destination, account.
+    pub(crate) tickets: BTreeSet<(usize, usize, usize)>,
+    pub(crate) volume: f64,
+}
+
+impl World {
+    pub(crate) fn of(&self, role: Role) -> Vec<usize> {
+        (0..self.roles.len())
+            .filter(|host| self.roles[*host] == role)
+            .collect()
+    }
+
+    pub(crate) fn at(&self, role: Role, site: usize) -> Option<usize> {
+        (0..self.roles.len()).find(|host| self.roles[*host] == role && self.sites[*host] == site)
+    }
+
+    pub(crate) fn workstations(&self) -> impl Iterator<Item = usize> + '_ {
+        (0..self.roles.len()).filter(|host| self.roles[*host] == Role::Workstation)
+    }
+
+    pub(crate) fn servers(&self) -> Vec<usize> {
+        (0..self.roles.len())
+            .filter(|host| self.roles[*host].is_server())
+            .collect()
+    }
+
+    /// Notes remote access that is daily work.
+    pub(crate) fn note(&mut self, src: usize, dst: usize, account: &str, kind: &'static str) {
+        *self
+            .daily
+            .entry((src, dst, account.to_owned()))
+            .or_default()
+            .entry(kind)
+            .or_default() += 1;
+    }
+
+    /// Whether a new ticket is needed; it is in the cache for the day then.
+    pub(crate) fn needs_ticket(&mut self, src: usize, dst: usize, account: usize) -> bool {
+        self.tickets.insert((src, dst, account))
+    }
+
+    /// True with a chance of `part` in `whole`.
+    pub(crate) fn chance(&mut self, part: u64, whole: u64) -> bool {
+        self.sim.random.below(whole) < part
+    }
+
+    /// A number about `usual`, as the volume has it.
+    pub(crate) fn some(&mut self, usual: f64) -> u64 {
+        let wanted = usual * self.volume;
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "small and not negative"
+        )]
+        let thousandths = (wanted * 1000.0) as u64;
+        let spread = thousandths / 2 + self.sim.random.below(thousandths.max(1));
+        spread / 1000 + u64::from(self.sim.random.below(1000) < spread % 1000)
+    }
+
+    pub(crate) fn not_collected(&self, host: usize) -> Vec<String> {
+        let missing: Vec<Channel> = CHANNELS
+            .into_iter()
+            .filter(|channel| self.left_out.contains(&(host, *channel)))
+            .collect();
+        if missing.len() == CHANNELS.len() {
+            return vec!["*".into()];
+        }
+        missing
+            .into_iter()
+            .map(|channel| channel.name().to_owned())
+            .collect()
+    }
+
+    /// A twelfth of the workstations get another address by DHCP; what is free may be one that another had before.
+    pub(crate) fn new_addresses(&mut self, day: usize) {
+        self.tickets.clear();
+        self.sim.new_day();
+        if day == 0 {
+            return;
+        }
+        for host in self.workstations().collect::<Vec<_>>() {
+            if !self.chance(1, 12) {
+                continue;
+            }
+            let Some((net, _)) = self.sim.hosts[host].ip.rsplit_once('.') else {
+                continue;
+            };
+            let net = net.to_owned();
+            let taken: BTreeSet<String> =
+                self.sim.hosts.iter().map(|host| host.ip.clone()).collect();
+            for _ in 0..20 {
+                let ip = format!("{net}.{}", 20 + self.sim.random.below(230));
+                if !taken.contains(&ip) {
+                    self.sim.hosts[host].ip = ip;
+                    break;
+                }
+            }
+        }
+    }
+}
+
+/// Makes sites, hosts and accounts, and decides which logs there are.
+pub(crate) fn populate(options: &EnterpriseOptions) -> Result<World, LabError> {
+    let mut random = Random(options.seed ^ 0x656e_7465_7270);
+    let part = |random: &mut Random| 1_000_000_000 + random.below(3_000_000_000);
+    let domain_sid = format!(
+        "S-1-5-21-{}-{}-{}",
+        part(&mut random),
+        part(&mut random),
+        part(&mut random)
+    );
+    let first_day = micros(options.start)?;
+    let mut world = World {
+        sim: Sim {
+            random,
+            hosts: Vec::new(),
+            accounts: Vec::new(),
+            domain_sid,
+            pending: Vec::new(),
+            conns: Vec::new(),
+            marks: Vec::new(),
+        },
+        roles: Vec::new(),
+        sites: Vec::new(),
+        owners: BTreeMap::new(),
+        help_desk: Vec::new(),
+        administrators: Vec::new(),
+        domain_administrators: Vec::new(),
+        backup: 0,
+        deployment: 0,
+        scanner: 0,
+        monitoring: 0,
+        sync: 0,
+        services: Vec::new(),
+        ssh: BTreeSet::new(),
+        left_out: BTreeSet::new(),
+        present: BTreeSet::new(),
+        daily: BTreeMap::new(),
+        tickets: BTreeSet::new(),
+        volume: options.volume,
+    };
+    let sites = (options.hosts / 60).clamp(1, SITES.len());
+    let servers = (options.hosts / 5).max(6);
+    let mut wanted: Vec<(Role, usize)> = (0..sites).map(|site| (Role::Controller, site)).collect();
+    wanted.extend((0..sites).map(|site| (Role::Files, site)));
+    wanted.extend((0..sites).map(|site| (Role::Database, site)));
+    wanted.extend(
+        [
+            Role::Backup,
+            Role::Deployment,
+            Role::Monitoring,
+            Role::Scanner,
+            Role::Sync,
+            Role::Terminal,
+        ]
+        .map(|role| (role, 0)),
+    );
+    // Small enterprises do without the last of them.
+    wanted.truncate(servers.max(sites * 3 + 1));
+    let mut more = 0;
+    while wanted.len() < servers {
+        wanted.push((Role::Application, more % sites));
+        more += 1;
+    }
+    wanted.extend((0..sites).map(|site| (Role::AdminStation, site)));
+    let mut at = 0;
+    while wanted.len() < options.hosts {
+        wanted.push((Role::Workstation, at % sites));
+        at += 1;
+    }
+    let mut counts: BTreeMap<(Role, usize), usize> = BTreeMap::new();
+    let mut in_subnet: BTreeMap<u8, u8> = BTreeMap::new();
+    for (role, site) in wanted {
+        let count = counts.entry((role, site)).or_default();
+        *count += 1;
+        let count = *count;
+        let code = match role {
+            Role::Controller => "DC",
+            Role::Files => "FS",
+            Role::Database => "SQL",
+            Role::Application => "APP",
+            Role::Terminal => "RDS",
+            Role::Backup => "BKP",
+            Role::Deployment => "SWD",
+            Role::Monitoring => "MON",
+            Role::Scanner => "SCN",
+            Role::Sync => "SYN",
+            Role::AdminStation => "ADM",
+            Role::Workstation => "WS",
+        };
+        let name = if role == Role::Workstation {
+            format!("{}-{code}{count:04}", SITES[site])
+        } else {
+            format!("{}-{code}{count:02}", SITES[site])
+        };
+        let base = u8::try_from(site * 32).unwrap_or(0);
+        let net = if role.is_server() {
+            base
+        } else {
+            base + 1 + u8::try_from(count / 180).unwrap_or(30).min(30)
+        };
+        let last = in_subnet.entry(net).or_insert(20);
+        *last = last.saturating_add(1);
+        let last = *last;
+        let (sysmon, audit) = match role {
+            Role::Controller => (world.sim.random.below(2) == 0, true),
+            Role::Workstation => (
+                world.sim.random.below(3) != 0,
+                world.sim.random.below(4) == 0,
+            ),
+            _ => (
+                world.sim.random.below(3) != 0,
+                world.sim.random.below(2) == 0,
+            ),
+        };
+        let up = i64::try_from(world.sim.random.below(40)).unwrap_or(0) + 2;
+        let boot = first_day - up * 24 * 60 * MINUTE + world.sim.random.span(600 * MINUTE);
+        world
+            .sim
+            .add_host(name, (net, last), role.name(), "", boot, (sysmon, audit));
+        let host = world.roles.len();
+        world.roles.push(role);
+        world.sites.push(site);
+        // The controllers come first, one for each site.
+        world.sim.hosts[host].controller = site;
+        if role != Role::Controller && world.sim.random.below(33) == 0 {
+            let off = 5 * SECOND + world.sim.random.span(MOST_SKEW - 10 * SECOND);
+            let ahead = world.sim.random.below(2) == 0;
+            world.sim.hosts[host].skew = if ahead { off } else { -off };
+        }
+        if role.is_server() && role != Role::Controller && world.sim.random.below(8) == 0 {
+            world.ssh.insert(host);
+        }
+        let left_out: &[Channel] = match world.sim.random.below(100) {
+            0..3 if role == Role::Workstation => &CHANNELS,
+            3..8 if role != Role::Controller => &[Channel::Security],
+            8..12 => &[Channel::System],
+            12..20 => &CHANNELS[3..],
+            _ => &[],
+        };
+        world
+            .left_out
+            .extend(left_out.iter().map(|channel| (host, *channel)));
+    }
+    if sites > 2 {
+        // Nobody has the logs of the last site's controller.
+        world
+            .left_out
+            .extend(CHANNELS.map(|channel| (sites - 1, channel)));
+    }
+    accounts(&mut world, sites);
+    Ok(world)
+}
+
+fn accounts(world: &mut World, sites: usize) {
+    fn add(world: &mut World, name: String, people: (&str, &str), admin: bool) -> usize {
+        let sid = format!(
+            "{}-{}",
+            world.sim.domain_sid,
+            10_001 + world.sim.accounts.len()
+        );
+        world.sim.accounts.push(Account {
+            name,
+            first: people.0.into(),
+            last: people.1.into(),
+            sid,
+            admin,
+            category: if admin { "privileged" } else { "normal" },
+        });
+        world.sim.accounts.len() - 1
+    }
+    let hosts: Vec<usize> = world.workstations().collect();
+    for (number, host) in hosts.into_iter().enumerate() {
+        let first = FIRST[number % FIRST.len()];
+        let last = LAST[(number / FIRST.len() + number * 7) % LAST.len()];
+        let round = number / (FIRST.len() * LAST.len());
+        let mut name = format!("{first}.{last}").to_lowercase();
+        if world
+            .sim
+            .accounts
+            .iter()
+            .any(|account| account.name == name)
+        {
+            name = format!("{name}{}", round + 2 + number / FIRST.len());
+        }
+        let account = add(world, name, (first, last), false);
+        world.owners.insert(host, account);
+    }
+    for (site, code) in SITES.iter().enumerate().take(sites) {
+        let code = code.to_lowercase();
+        let help = add(world, format!("hd.{code}"), ("Help", "Desk"), true);
+        world.help_desk.push(help);
+        let admin = add(world, format!("adm.{code}"), ("Site", "Admin"), true);
+        world.administrators.push(admin);
+        let service = add(world, format!("svc_sql_{code}"), ("", ""), true);
+        world.services.push(service);
+        if let Some(station) = world.at(Role::AdminStation, site) {
+            world.owners.insert(station, admin);
+        }
+    }
+    for name in ["da.lindgren", "da.okafor"] {
+        let one = add(world, name.into(), ("Domain", "Admin"), true);
+        world.domain_administrators.push(one);
+    }
+    world.backup = add(world, "svc_backup".into(), ("", ""), true);
+    world.deployment = add(world, "svc_deploy".into(), ("", ""), true);
+    world.scanner = add(world, "svc_vulnscan".into(), ("", ""), true);
+    world.monitoring = add(world, "svc_monitor".into(), ("", ""), true);
+    world.sync = add(world, "MSOL_4f1d2a7c9b3e".into(), ("", ""), false);
+}

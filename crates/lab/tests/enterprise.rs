@@ -1,0 +1,267 @@
+//! An enterprise: the same from the same seed, whole logs, and a truth that its records bear out.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)] // A test may panic.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crabwalk_lab::enterprise::{EnterpriseOptions, LogonOptions, Truth, build, build_logons};
+use serde_json::Value as Json;
+
+fn small(seed: u64) -> EnterpriseOptions {
+    EnterpriseOptions {
+        seed,
+        hosts: 24,
+        days: 4,
+        intrusions: 4,
+        volume: 0.3,
+        ..EnterpriseOptions::default()
+    }
+}
+
+fn files(directory: &Path) -> Vec<PathBuf> {
+    let mut out = Vec::new();
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            out.extend(files(&path));
+        } else {
+            out.push(path);
+        }
+    }
+    out.sort();
+    out
+}
+
+/// Of each host, channel and event id the records, by the events' own words.
+fn records(directory: &Path) -> BTreeMap<(String, String, u64), Vec<Json>> {
+    let mut out: BTreeMap<_, Vec<Json>> = BTreeMap::new();
+    for path in files(directory) {
+        if path.extension().is_none_or(|end| end != "evtx") {
+            continue;
+        }
+        let settings = evtx::ParserSettings::new().validate_checksums(true);
+        let mut parser = evtx::EvtxParser::from_path(&path)
+            .unwrap()
+            .with_configuration(settings);
+        for record in parser.records_json_value() {
+            let event = &record.unwrap().data["Event"];
+            let system = &event["System"];
+            let id = match &system["EventID"] {
+                Json::Object(parts) => parts["#text"].as_u64().unwrap(),
+                id => id.as_u64().unwrap(),
+            };
+            let text = |name: &str| system[name].as_str().unwrap().to_owned();
+            let computer = text("Computer");
+            let host = computer.split('.').next().unwrap().to_owned();
+            out.entry((host, text("Channel"), id))
+                .or_default()
+                .push(event.clone());
+        }
+    }
+    out
+}
+
+#[test]
+fn the_same_seed_makes_the_same_files_and_another_seed_others() {
+    let contents = |seed| {
+        let directory = tempfile::tempdir().unwrap();
+        build(&small(seed), directory.path()).unwrap();
+        files(directory.path())
+            .into_iter()
+            .map(|path| {
+                let name = path.strip_prefix(directory.path()).unwrap().to_owned();
+                (name, fs::read(&path).unwrap())
+            })
+            .collect::<BTreeMap<_, _>>()
+    };
+    let first = contents(3);
+    assert!(first == contents(3));
+    assert!(first != contents(4));
+}
+
+#[test]
+fn the_truth_is_borne_out_by_the_records() {
+    let directory = tempfile::tempdir().unwrap();
+    let truth = build(&small(1), directory.path()).unwrap();
+    let written = fs::read_to_string(directory.path().join("truth.json")).unwrap();
+    assert_eq!(serde_json::from_str::<Truth>(&written).unwrap(), truth);
+    let records = records(directory.path());
+    let count: usize = records.values().map(Vec::len).sum();
+    assert_eq!(count as u64, truth.events);
+    assert_eq!(truth.hosts.len(), 24);
+    assert_eq!(truth.intrusions.len(), 4);
+    for host in &truth.hosts {
+        for channel in &host.not_collected {
+            let left = records
+                .keys()
+                .any(|(own, log, _)| *own == host.name && (channel == "*" || log == channel));
+            assert!(!left, "{} {channel}", host.name);
+        }
+        let sysmon = records
+            .keys()
+            .any(|(own, log, _)| *own == host.name && log.contains("Sysmon"));
+        assert!(host.sysmon || !sysmon, "{}", host.name);
+    }
+    let names: BTreeSet<&str> = truth.hosts.iter().map(|host| host.name.as_str()).collect();
+    for intrusion in &truth.intrusions {
+        assert!(!intrusion.hops.is_empty());
+        let mut reached = BTreeSet::from([intrusion.entry.as_str()]);
+        let mut before = "";
+        for hop in &intrusion.hops {
+            assert!(names.contains(hop.dst.as_str()));
+            assert!(reached.contains(hop.src.as_str()), "{hop:?}");
+            assert!(before < hop.time.as_str());
+            reached.insert(&hop.dst);
+            before = &hop.time;
+            for (what, count) in &hop.records {
+                let mut parts = what.splitn(2, ' ');
+                let host = parts.next().unwrap().to_owned();
+                let (channel, id) = parts.next().unwrap().rsplit_once(' ').unwrap();
+                let key = (host, channel.to_owned(), id.parse().unwrap());
+                let there = records.get(&key).map_or(0, Vec::len) as u64;
+                assert!(there >= *count, "{what}: {there} of {count}");
+            }
+        }
+        if let Some(host) = &intrusion.cleared {
+            let key = (host.clone(), "Security".to_owned(), 1102);
+            let collected = records
+                .keys()
+                .any(|(own, log, _)| own == host && log == "Security");
+            assert!(!collected || records.contains_key(&key), "{host}");
+        }
+    }
+}
+
+#[test]
+fn sessions_end_and_refer_to_what_began_them() {
+    let directory = tempfile::tempdir().unwrap();
+    build(&small(2), directory.path()).unwrap();
+    let records = records(directory.path());
+    let ids = |id: u64, field: &str| -> BTreeSet<(String, String)> {
+        records
+            .iter()
+            .filter(|((_, channel, own), _)| channel == "Security" && *own == id)
+            .flat_map(|((host, ..), events)| {
+                events.iter().map(|event| {
+                    let id = event["EventData"][field].as_str().unwrap().to_owned();
+                    (host.clone(), id)
+                })
+            })
+            .collect()
+    };
+    let begun = ids(4624, "TargetLogonId");
+    assert!(begun.len() > 100);
+    // SYSTEM has no beginning in the log; of a log that was cleared the beginnings are gone.
+    let cleared: BTreeSet<&String> = records
+        .keys()
+        .filter(|(_, channel, id)| channel == "Security" && *id == 1102)
+        .map(|(host, ..)| host)
+        .collect();
+    for (id, field) in [
+        (4634, "TargetLogonId"),
+        (4672, "SubjectLogonId"),
+        (5145, "SubjectLogonId"),
+        (4778, "LogonID"),
+        (4697, "SubjectLogonId"),
+        (4662, "SubjectLogonId"),
+    ] {
+        let known = ids(id, field);
+        for (host, logon) in &known {
+            let exempt = logon == "0x3e7" || cleared.contains(host);
+            assert!(
+                exempt || begun.contains(&(host.clone(), logon.clone())),
+                "{id} on {host}: {logon}"
+            );
+        }
+    }
+}
+
+#[test]
+fn workstations_change_their_addresses() {
+    let directory = tempfile::tempdir().unwrap();
+    let truth = build(
+        &EnterpriseOptions {
+            days: 12,
+            intrusions: 0,
+            volume: 0.0,
+            ..small(5)
+        },
+        directory.path(),
+    )
+    .unwrap();
+    let moved = |role: &str| {
+        truth
+            .hosts
+            .iter()
+            .filter(|host| host.role == role && host.ips.len() > 1)
+            .count()
+    };
+    assert!(moved("workstation") > 3);
+    assert_eq!(moved("file server"), 0);
+}
+
+#[test]
+fn logon_events_come_in_the_number_that_is_asked_for() {
+    let directory = tempfile::tempdir().unwrap();
+    let made = build_logons(
+        &LogonOptions {
+            seed: 1,
+            events: 20_000,
+            hosts: 30,
+            days: 3,
+        },
+        directory.path(),
+    )
+    .unwrap();
+    assert!((20_000..21_000).contains(&made.events), "{}", made.events);
+    let records = records(directory.path());
+    assert_eq!(
+        records.values().map(Vec::len).sum::<usize>() as u64,
+        made.events
+    );
+    let ids: BTreeSet<u64> = records.keys().map(|(.., id)| *id).collect();
+    assert_eq!(
+        ids,
+        BTreeSet::from([4624, 4634, 4648, 4672, 4768, 4769, 4776])
+    );
+}
+
+#[test]
+fn options_that_make_no_enterprise_are_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    for (options, option) in [
+        (
+            EnterpriseOptions {
+                hosts: 3,
+                ..small(1)
+            },
+            "hosts",
+        ),
+        (
+            EnterpriseOptions {
+                days: 1,
+                ..small(1)
+            },
+            "days",
+        ),
+        (
+            EnterpriseOptions {
+                intrusions: 40,
+                ..small(1)
+            },
+            "intrusions",
+        ),
+        (
+            EnterpriseOptions {
+                volume: f64::NAN,
+                ..small(1)
+            },
+            "volume",
+        ),
+    ] {
+        let error = build(&options, directory.path()).unwrap_err().to_string();
+        assert!(error.contains(&format!("`{option}`")), "{error}");
+    }
+}
