@@ -3,6 +3,7 @@
 mod build;
 mod csv;
 mod document;
+pub mod dossier;
 mod json;
 mod write;
 

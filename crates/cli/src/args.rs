@@ -30,6 +30,8 @@ pub enum Command {
     Hunt(Hunt),
     /// Run one SPL search over logs.
     Search(Search),
+    /// Show what happened on a host or with an account: logons, programs, services, files, what is new.
+    Dossier(Dossier),
     /// Show and check detections, stories and macros.
     Content(Content),
     /// Learn from logs what is normal, such as which machines make and receive remote desktop connections.
@@ -264,6 +266,40 @@ pub struct Hunt {
     pub quiet: bool,
     /// Print every finding, problem and gap; without it, many alike are counted.
     #[arg(long, short, conflicts_with = "quiet")]
+    pub verbose: bool,
+}
+
+/// Form of a dossier.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum DossierFormat {
+    /// For people.
+    Table,
+    /// One JSON document, as `dossiers` in case.json.
+    Json,
+}
+
+/// Arguments of `dossier`.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Examples:\n  \
+    crabwalk dossier WS01 evidence/                    the host: logons, process tree, services, tasks, files, connections\n  \
+    crabwalk dossier 'CORP\\adm.ann' evidence/         the account: where it logged on, what is new, where it was exposed\n  \
+    crabwalk dossier WS01 evidence/ --format json")]
+pub struct Dossier {
+    /// A host (name or address) or an account (name, `DOMAIN\name` or SID).
+    #[arg(value_name = "HOST|ACCOUNT")]
+    pub name: String,
+    #[command(flatten)]
+    pub logs: Logs,
+    #[command(flatten)]
+    pub known: Known,
+    /// Findings that are not to be shown: a YAML file; may be repeated.
+    #[arg(long, value_name = "FILE")]
+    pub exceptions: Vec<PathBuf>,
+    /// Form of what is printed.
+    #[arg(long, value_enum, default_value_t = DossierFormat::Table)]
+    pub format: DossierFormat,
+    /// Print every entry; without it, many are counted.
+    #[arg(long, short)]
     pub verbose: bool,
 }
 

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use crabwalk_case::dossier::Asked;
 use crabwalk_case::{Case, FindingInfo};
 use crabwalk_lab::{Options, Planted, Truth};
 
@@ -45,7 +46,15 @@ pub fn run(args: &args::Demo) -> Result<Done, Failure> {
         until: None,
         threads: None,
     };
-    let hunted = hunt::hunt(input::content(&known)?, &logs, &[], &[], Vec::new(), false)?;
+    let hunted = hunt::hunt(
+        input::content(&known)?,
+        &logs,
+        &[],
+        &[],
+        Vec::new(),
+        &Asked::default(),
+        false,
+    )?;
     let directory = args.out.join("case");
     let written = crabwalk_case::write_to(&hunted.case, &directory)
         .map_err(|error| Failure::new(error.to_string()))?;

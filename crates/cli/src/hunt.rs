@@ -4,6 +4,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 use std::time::Instant;
 
+use crabwalk_case::dossier::Asked;
 use crabwalk_case::{Case, Input, Tool};
 use crabwalk_detect::{Content, Exception, Hunt, HuntOptions};
 
@@ -27,6 +28,7 @@ pub fn hunt(
     detections: &[String],
     stories: &[String],
     exceptions: Vec<Exception>,
+    asked: &Asked,
     quiet: bool,
 ) -> Result<Hunted, Failure> {
     let began = Instant::now();
@@ -41,7 +43,8 @@ pub fn hunt(
         exceptions,
     };
     let hunt = Hunt::new(content, options)?;
-    let demand = crabwalk_movement::Both(hunt.demand(), crabwalk_movement::demand());
+    let movement = crabwalk_movement::Both(hunt.demand(), crabwalk_movement::demand());
+    let demand = crabwalk_movement::Both(&movement, crabwalk_case::dossier::demand());
     let read = input::read(logs, &demand, &bar);
     bar.step("running detections");
     let outcome = hunt.run(read.collected)?;
@@ -52,8 +55,7 @@ pub fn hunt(
         .map(|finding| finding.events.as_slice())
         .collect();
     let movement = crabwalk_movement::analyse(&outcome.catalog, &events);
-    bar.finish();
-    let case = Case::new(&Input {
+    let mut case = Case::new(&Input {
         tool: Tool {
             name: env!("CARGO_PKG_NAME"),
             version: env!("CARGO_PKG_VERSION"),
@@ -64,6 +66,11 @@ pub fn hunt(
         outcome: &outcome,
         movement: &movement,
     });
+    bar.step("writing dossiers");
+    case.add_dossiers(&outcome.catalog, asked)
+        .map_err(|error| Failure::new(error.to_string()))?;
+    case.stats.seconds = began.elapsed().as_secs_f64();
+    bar.finish();
     if input::nothing_was_read(&read.sources) {
         return Err(Failure::new(nothing(&case, &logs.paths)));
     }
@@ -178,6 +185,10 @@ pub fn run(args: &args::Hunt) -> Result<Done, Failure> {
         &args.detection,
         &args.story,
         input::exceptions(&args.exceptions)?,
+        &Asked {
+            hosts: args.host.iter().cloned().collect(),
+            accounts: args.account.iter().cloned().collect(),
+        },
         args.quiet,
     )?;
     if args.host.is_some() || args.account.is_some() {
