@@ -4,6 +4,7 @@ mod attack;
 mod build;
 mod csv;
 mod document;
+pub mod dossier;
 mod export;
 mod json;
 mod names;

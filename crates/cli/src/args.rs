@@ -30,6 +30,8 @@ pub enum Command {
     Hunt(Hunt),
     /// Run one SPL search over logs.
     Search(Search),
+    /// Show what happened on a host or with an account: logons, programs, services, files, what is new.
+    Dossier(Dossier),
     /// Show and check detections, stories and macros.
     Content(Content),
     /// Write a case in the format of another tool, or as an HTML report.
@@ -311,6 +313,40 @@ pub struct Export {
     /// For html: the logs that were hunted, for the raw records; may be repeated.
     #[arg(long, value_name = "PATH")]
     pub logs: Vec<PathBuf>,
+}
+
+/// Form of a dossier.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum DossierFormat {
+    /// For people.
+    Table,
+    /// One JSON document, as `dossiers` in case.json.
+    Json,
+}
+
+/// Arguments of `dossier`.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Examples:\n  \
+    crabwalk dossier WS01 evidence/                    the host: logons, process tree, services, tasks, files, connections\n  \
+    crabwalk dossier 'CORP\\adm.ann' evidence/         the account: where it logged on, what is new, where it was exposed\n  \
+    crabwalk dossier WS01 evidence/ --format json")]
+pub struct Dossier {
+    /// A host (name or address) or an account (name, `DOMAIN\name` or SID).
+    #[arg(value_name = "HOST|ACCOUNT")]
+    pub name: String,
+    #[command(flatten)]
+    pub logs: Logs,
+    #[command(flatten)]
+    pub known: Known,
+    /// Findings that are not to be shown: a YAML file; may be repeated.
+    #[arg(long, value_name = "FILE")]
+    pub exceptions: Vec<PathBuf>,
+    /// Form of what is printed.
+    #[arg(long, value_enum, default_value_t = DossierFormat::Table)]
+    pub format: DossierFormat,
+    /// Print every entry; without it, many are counted.
+    #[arg(long, short)]
+    pub verbose: bool,
 }
 
 /// Arguments of `search`.

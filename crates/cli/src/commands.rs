@@ -63,6 +63,7 @@ impl fmt::Display for Failure {
 pub fn run(args: Args) -> ExitCode {
     let result = match args.command {
         Command::Hunt(args) => crate::hunt::run(&args),
+        Command::Dossier(args) => crate::dossier::run(&args),
         Command::Search(args) => crate::search::run(&args),
         Command::Content(args) => crate::content::run(&args),
         Command::Export(args) => crate::export::run(&args),

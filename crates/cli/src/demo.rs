@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use crabwalk_case::dossier::Asked;
 use crabwalk_case::{Case, FindingInfo};
 use crabwalk_lab::{Options, Planted, Truth};
 
@@ -45,7 +46,15 @@ pub fn run(args: &args::Demo) -> Result<Done, Failure> {
         until: None,
         threads: None,
     };
-    let mut hunted = hunt::hunt(input::content(&known)?, &logs, &[], &[], Vec::new(), false)?;
+    let mut hunted = hunt::hunt(
+        input::content(&known)?,
+        &logs,
+        &[],
+        &[],
+        Vec::new(),
+        &Asked::default(),
+        false,
+    )?;
     let directory = args.out.join("case");
     let written = hunt::write(&mut hunted.case, &logs, &hunted.catalog, &directory, false)?;
     let summary = Summary {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
+use crabwalk_case::dossier::Asked;
 use crabwalk_case::{Case, Input, Report, Tool, WITHOUT_FRONT_END};
 use crabwalk_detect::{Content, Exception, Hunt, HuntOptions};
 use crabwalk_events::Catalog;
@@ -31,6 +32,7 @@ pub fn hunt(
     detections: &[String],
     stories: &[String],
     exceptions: Vec<Exception>,
+    asked: &Asked,
     quiet: bool,
 ) -> Result<Hunted, Failure> {
     let began = Instant::now();
@@ -45,7 +47,8 @@ pub fn hunt(
         exceptions,
     };
     let hunt = Hunt::new(content, options)?;
-    let demand = crabwalk_movement::Both(hunt.demand(), crabwalk_movement::demand());
+    let movement = crabwalk_movement::Both(hunt.demand(), crabwalk_movement::demand());
+    let demand = crabwalk_movement::Both(&movement, crabwalk_case::dossier::demand());
     let read = input::read(logs, &demand, &bar);
     bar.step("running detections");
     let outcome = hunt.run(read.collected)?;
@@ -56,8 +59,7 @@ pub fn hunt(
         .map(|finding| finding.events.as_slice())
         .collect();
     let movement = crabwalk_movement::analyse(&outcome.catalog, &events, &outcome.knowledge.assets);
-    bar.finish();
-    let case = Case::new(&Input {
+    let mut case = Case::new(&Input {
         tool: Tool {
             name: env!("CARGO_PKG_NAME"),
             version: env!("CARGO_PKG_VERSION"),
@@ -68,6 +70,11 @@ pub fn hunt(
         outcome: &outcome,
         movement: &movement,
     });
+    bar.step("writing dossiers");
+    case.add_dossiers(&outcome.catalog, asked)
+        .map_err(|error| Failure::new(error.to_string()))?;
+    case.stats.seconds = began.elapsed().as_secs_f64();
+    bar.finish();
     if input::nothing_was_read(&read.sources) {
         return Err(Failure::new(nothing(&case, &logs.paths)));
     }
@@ -218,6 +225,10 @@ pub fn run(args: &args::Hunt) -> Result<Done, Failure> {
         &args.detection,
         &args.story,
         input::exceptions(&args.exceptions)?,
+        &Asked {
+            hosts: args.host.iter().cloned().collect(),
+            accounts: args.account.iter().cloned().collect(),
+        },
         args.quiet,
     )?;
     if args.host.is_some() || args.account.is_some() {

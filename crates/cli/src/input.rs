@@ -50,7 +50,11 @@ pub fn exceptions(paths: &[PathBuf]) -> Result<Vec<Exception>, Failure> {
         let failed =
             |error: String| Failure::new(format!("--exceptions {}: {error}", path.display()));
         let text = std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
-        all.extend(crabwalk_detect::risk::parse_exceptions(&text).map_err(failed)?);
+        let parsed = crabwalk_detect::risk::parse_exceptions(&text).map_err(failed)?;
+        all.extend(parsed.into_iter().map(|mut one| {
+            one.file = Some(path.display().to_string());
+            one
+        }));
     }
     Ok(all)
 }

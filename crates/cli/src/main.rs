@@ -5,6 +5,7 @@ mod baseline;
 mod commands;
 mod content;
 mod demo;
+mod dossier;
 mod evaluate;
 mod export;
 mod hunt;
