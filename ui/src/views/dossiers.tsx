@@ -173,10 +173,14 @@ function Plain({ name, value }: { name: string; value: unknown }) {
   return <span class="mono">{cut(text)}</span>;
 }
 
+const LIST_NAMES: Record<string, string> = { authentication: "logons", processes: "processes", ...Object.fromEntries(LISTS.map(([key, title]) => [key, title.toLowerCase()])) };
+
 function HostTimelines({ dossier }: { dossier: HostDossier | null }) {
   if (!dossier) return null;
+  const left = Object.entries(dossier.left_out ?? {}).filter(([, number]) => number > 0);
   return (
     <>
+      {left.length > 0 && <p class="note">Left out since they are many: {left.map(([name, many]) => `${number(many)} ${LIST_NAMES[name] ?? name}`).join(", ")}.</p>}
       {dossier.authentication && dossier.authentication.length > 0 && (
         <section class="card">
           <h2>Authentication ({number(dossier.authentication.length)})</h2>
@@ -495,9 +499,11 @@ const LOGONS: Column<NumberedLogons>[] = [
 ];
 
 function AccountTimelines({ dossier }: { dossier: AccountDossier | null }) {
+  const model = useModel();
   if (!dossier) return null;
   return (
     <>
+      {(dossier.left_out ?? 0) > 0 && <p class="note">{count(dossier.left_out ?? 0, "row")} of logons left out since they are many.</p>}
       {dossier.new && dossier.new.length > 0 && (
         <section class="card">
           <h2>New for this account</h2>
@@ -515,7 +521,7 @@ function AccountTimelines({ dossier }: { dossier: AccountDossier | null }) {
             {dossier.exposed.slice(0, 200).map((one, at) => (
               <li key={at}>
                 <HostLink id={one.host} />, <When time={one.first} /> to <When time={one.last} />: {one.how}
-                {one.to.length > 0 && ` (to ${one.to.map((id) => id).join(", ")})`}
+                {one.to.length > 0 && ` (to ${one.to.map((id) => (model.hosts.has(id) ? model.hostName(id) : id)).join(", ")})`}
               </li>
             ))}
           </ul>
