@@ -336,16 +336,19 @@ const SEEN: Record<string, string> = {
   "here-before": "seen before",
 };
 
+/** Whether somebody should look at a process. */
+const isMarked = (one: Process): boolean => one.marks.length > 0 || one.hop !== null || one.seen === "first-anywhere";
+
 function ProcessTree({ processes }: { processes: Process[] }) {
   const [closed, setClosed] = useState<ReadonlySet<number>>(new Set());
-  const [onlyMarked, setOnlyMarked] = useState(false);
+  const [onlyMarked, setOnlyMarked] = useState(() => processes.some(isMarked));
   const kept = useMemo(() => {
     if (!onlyMarked) return processes;
     // With the ancestors of what is marked, so that the tree stays one.
     const byId = new Map(processes.map((one) => [one.id, one]));
     const wanted = new Set<number>();
     for (const one of processes) {
-      if (one.marks.length === 0 && !one.hop && one.seen !== "first-anywhere") continue;
+      if (!isMarked(one)) continue;
       for (let up: Process | undefined = one; up && !wanted.has(up.id); up = up.parent === null ? undefined : byId.get(up.parent)) wanted.add(up.id);
     }
     return processes.filter((one) => wanted.has(one.id));
