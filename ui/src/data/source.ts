@@ -11,6 +11,8 @@ export interface CaseSource {
   /** Numbers of the parts with raw records. */
   recordChunks(): number[];
   records(chunk: number): Promise<RecordChunk>;
+  /** Licences of what the front end is made of. */
+  licences(): Promise<string>;
 }
 
 function bytesOf(base64: string): Uint8Array<ArrayBuffer> {
@@ -56,6 +58,7 @@ export class EmbeddedSource implements CaseSource {
   findings = () => this.#part<Finding[]>("findings");
   fields = () => this.#part<Fields[]>("fields");
   dossiers = () => this.#part<Dossiers>("dossiers");
+  licences = () => this.#part<string>("licences");
   // Raw records may be large, and are needed one at a time: the browser may forget them.
   records = (chunk: number) => this.#part<RecordChunk>(`records-${chunk}`, false);
 

@@ -299,6 +299,8 @@ export interface Process extends Dated {
 export interface HostDossier {
   host: string;
   window?: { first: Time; last: Time };
+  /** Entries of a list that were left out, by the list's name. */
+  left_out?: Record<string, number>;
   authentication?: Authentication[];
   processes?: Process[];
   services?: Dated[];
@@ -327,6 +329,7 @@ export interface AccountDossier {
   exposed?: { host: string; first: Time; last: Time; how: string; to: string[] }[];
   changes?: Dated[];
   reset?: boolean;
+  left_out?: number;
 }
 
 export interface Dossiers {

@@ -1,9 +1,10 @@
-import { useMemo } from "preact/hooks";
+import { useMemo, useState } from "preact/hooks";
 import { bytes, count, number, when } from "../data/format";
 import { shortChannel } from "../data/eventnames";
 import { micros } from "../data/model";
 import type { Covered, Source } from "../data/types";
-import { CopyButton, Empty, HostByName, HostLink, useModel } from "../widgets/basics";
+import { useLoaded } from "../state";
+import { Await, CopyButton, Empty, HostByName, HostLink, useModel } from "../widgets/basics";
 import { VirtualTable, type Column } from "../widgets/table";
 
 export function Coverage() {
@@ -127,7 +128,35 @@ export function Coverage() {
           </ul>
         </section>
       )}
+      <About />
     </div>
+  );
+}
+
+/** What made the report, and the licences of what is in it. */
+function About() {
+  const model = useModel();
+  const { core } = model;
+  const [open, setOpen] = useState(false);
+  const licences = useLoaded(() => (open ? model.source.licences() : Promise.resolve("")), [open]);
+  return (
+    <section class="card">
+      <h2>About this report</h2>
+      <p>
+        Made {when(core.created)} UTC by {core.tool.name} {core.tool.version}, in {core.stats.seconds.toFixed(1)} s.{" "}
+        {core.records.note ?? `It holds all ${count(core.records.kept, "raw record")} that it refers to.`}
+      </p>
+      <details onToggle={(event) => setOpen(event.currentTarget.open)}>
+        <summary>Licences of the parts of this page</summary>
+        <Await of={licences}>
+          {(text) => (
+            <pre class="raw" tabIndex={0} aria-label="Licences">
+              {text}
+            </pre>
+          )}
+        </Await>
+      </details>
+    </section>
   );
 }
 

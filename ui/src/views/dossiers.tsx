@@ -173,10 +173,14 @@ function Plain({ name, value }: { name: string; value: unknown }) {
   return <span class="mono">{cut(text)}</span>;
 }
 
+const LIST_NAMES: Record<string, string> = { authentication: "logons", processes: "processes", ...Object.fromEntries(LISTS.map(([key, title]) => [key, title.toLowerCase()])) };
+
 function HostTimelines({ dossier }: { dossier: HostDossier | null }) {
   if (!dossier) return null;
+  const left = Object.entries(dossier.left_out ?? {}).filter(([, number]) => number > 0);
   return (
     <>
+      {left.length > 0 && <p class="note">Left out since they are many: {left.map(([name, many]) => `${number(many)} ${LIST_NAMES[name] ?? name}`).join(", ")}.</p>}
       {dossier.authentication && dossier.authentication.length > 0 && (
         <section class="card">
           <h2>Authentication ({number(dossier.authentication.length)})</h2>
@@ -332,16 +336,19 @@ const SEEN: Record<string, string> = {
   "here-before": "seen before",
 };
 
+/** Whether somebody should look at a process. */
+const isMarked = (one: Process): boolean => one.marks.length > 0 || one.hop !== null || one.seen === "first-anywhere";
+
 function ProcessTree({ processes }: { processes: Process[] }) {
   const [closed, setClosed] = useState<ReadonlySet<number>>(new Set());
-  const [onlyMarked, setOnlyMarked] = useState(false);
+  const [onlyMarked, setOnlyMarked] = useState(() => processes.some(isMarked));
   const kept = useMemo(() => {
     if (!onlyMarked) return processes;
     // With the ancestors of what is marked, so that the tree stays one.
     const byId = new Map(processes.map((one) => [one.id, one]));
     const wanted = new Set<number>();
     for (const one of processes) {
-      if (one.marks.length === 0 && !one.hop && one.seen !== "first-anywhere") continue;
+      if (!isMarked(one)) continue;
       for (let up: Process | undefined = one; up && !wanted.has(up.id); up = up.parent === null ? undefined : byId.get(up.parent)) wanted.add(up.id);
     }
     return processes.filter((one) => wanted.has(one.id));
@@ -495,9 +502,11 @@ const LOGONS: Column<NumberedLogons>[] = [
 ];
 
 function AccountTimelines({ dossier }: { dossier: AccountDossier | null }) {
+  const model = useModel();
   if (!dossier) return null;
   return (
     <>
+      {(dossier.left_out ?? 0) > 0 && <p class="note">{count(dossier.left_out ?? 0, "row")} of logons left out since they are many.</p>}
       {dossier.new && dossier.new.length > 0 && (
         <section class="card">
           <h2>New for this account</h2>
@@ -515,7 +524,7 @@ function AccountTimelines({ dossier }: { dossier: AccountDossier | null }) {
             {dossier.exposed.slice(0, 200).map((one, at) => (
               <li key={at}>
                 <HostLink id={one.host} />, <When time={one.first} /> to <When time={one.last} />: {one.how}
-                {one.to.length > 0 && ` (to ${one.to.map((id) => id).join(", ")})`}
+                {one.to.length > 0 && ` (to ${one.to.map((id) => (model.hosts.has(id) ? model.hostName(id) : id)).join(", ")})`}
               </li>
             ))}
           </ul>

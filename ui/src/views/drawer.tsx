@@ -1,4 +1,4 @@
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import type { ComponentChildren } from "preact";
 import { count, cut, duration, eventName, isWindows, linkName, number, rendered, when, witnessName } from "../data/format";
 import { micros } from "../data/model";
@@ -26,6 +26,14 @@ export function Drawer({ route }: { route: Route }) {
   const panel = useRef<HTMLElement>(null);
   const key = [hop, finding, event].join("|");
   const open = Boolean(hop || finding || event);
+  // Whoever closes the panel goes on where it was opened.
+  useLayoutEffect(() => {
+    if (!open) return;
+    const from = document.activeElement;
+    return () => {
+      if (from instanceof HTMLElement || from instanceof SVGElement) if (from.isConnected) from.focus({ preventScroll: true });
+    };
+  }, [open]);
   useEffect(() => {
     if (!open) return;
     panel.current?.focus({ preventScroll: true });

@@ -187,7 +187,7 @@ export function HostGraph({ hops, selected }: { hops: Hop[]; selected: string | 
                 >
                   <rect {...NODE} rx={6} />
                   <text class="node-name" x={NODE.width / 2} y={17} text-anchor="middle">
-                    {cut(name, 15)}
+                    {cut(name, 13)}
                   </text>
                   <text class="node-under" x={NODE.width / 2} y={31} text-anchor="middle">
                     {cut(node.id === entry ? "entry" : under, 18)}

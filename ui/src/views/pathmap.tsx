@@ -9,7 +9,7 @@ import { go, to } from "../state";
 import { useModel } from "../widgets/basics";
 import { useWidth } from "../widgets/size";
 
-const GUTTER = 138;
+const GUTTER = 150;
 const AXIS = 40;
 const BAND = 6;
 
@@ -270,7 +270,7 @@ export function PathMap({ hops, links, selected, printWidth, legend = true }: Pr
             <>
               <rect class="lane-label" x={4} y={y(lane) - 18} width={GUTTER - 12} height={36} rx={5} fill={id === UNKNOWN ? "url(#hatch)" : undefined} />
               <text class="lane-name" x={12} y={y(lane) - 2}>
-                {clip(name, GUTTER - (mark ? 62 : 28), mark ? 7.4 : 8.2)}
+                {clip(name, GUTTER - (mark ? 62 : 28), 8.2)}
               </text>
               <text class="lane-under" x={12} y={y(lane) + 12}>
                 {clip(under, GUTTER - 28)}
@@ -387,7 +387,8 @@ function Arrow({ one, x, y, step, laneHeight, selected, focusable, before, onFoc
   const atStart = switches.find((one) => one.where !== "destination");
   const atEnd = switches.find((one) => one.where === "destination");
   const technique = hop.techniques[0];
-  const label = technique ? (step > 150 ? `${technique} ${model.technique(technique)}` : technique) : "unknown";
+  // High lanes have room for the name of the technique below its id.
+  const named = laneHeight >= 64 && technique !== undefined;
   const used = model.accountShort(hop.used ?? hop.actor ?? hop.effective);
   const account =
     step > 150 && hop.actor !== null && hop.used !== null && hop.actor !== hop.used
@@ -437,7 +438,7 @@ function Arrow({ one, x, y, step, laneHeight, selected, focusable, before, onFoc
         x={-10}
         y={Math.min(start, end, top - 12) - 6}
         width={show ? Math.min(step, room + 24) : Math.max(12, Math.min(step, 20))}
-        height={Math.max(start, end, top + 30) - Math.min(start, end, top - 12) + 12}
+        height={Math.max(start, end, top + (named ? 43 : 30)) - Math.min(start, end, top - 12) + 12}
         rx={6}
       />
       {self ? (
@@ -469,12 +470,17 @@ function Arrow({ one, x, y, step, laneHeight, selected, focusable, before, onFoc
         // The name of the button says all of it, and in full.
         <g aria-hidden="true">
           <text class="hop-technique" x={12} y={top}>
-            {clip(label, room, 7.6)}
+            {technique ?? "unknown"}
           </text>
-          <text class="hop-account" x={12} y={top + 13}>
-            {clip(account, room, 6.6)}
+          {named && (
+            <text class="hop-name" x={12} y={top + 13}>
+              {clip(model.technique(technique), room, 6.9)}
+            </text>
+          )}
+          <text class="hop-account" x={12} y={top + (named ? 26 : 13)}>
+            {clip(account, room, 6.9)}
           </text>
-          <WitnessCells hop={hop} x={12} y={top + 18} />
+          <WitnessCells hop={hop} x={12} y={top + (named ? 31 : 18)} />
         </g>
       )}
     </g>

@@ -49,7 +49,7 @@ export function PrintView({ model, findings }: { model: Model; findings: Finding
               </p>
               {at === 0 &&
                 Array.from({ length: Math.ceil(hops.length / HOPS_IN_A_ROW) }, (_, row) => hops.slice(row * HOPS_IN_A_ROW, (row + 1) * HOPS_IN_A_ROW)).map((part, row, rows) => (
-                  <PathMap key={row} hops={part} links={path.links} selected={null} printWidth={Math.max(700, 220 + part.length * 98)} legend={row + 1 === rows.length} />
+                  <PathMap key={row} hops={part} links={path.links} selected={null} printWidth={Math.max(700, 240 + part.length * 98)} legend={row + 1 === rows.length} />
                 ))}
               {at > 0 && (
                 <table>

@@ -43,6 +43,7 @@ const source = (one: Core, findings: Finding[] = []): CaseSource => ({
   findings: async () => findings,
   fields: async () => findings.map(() => ({})),
   dossiers: async () => ({ hosts: [], accounts: [] }),
+  licences: async () => "",
   recordChunks: () => [0],
   records: async () => [{ event: 0, fields: [["TargetUserName", "ann"], ["Note", ["one", "needle two"]]] }],
 });
