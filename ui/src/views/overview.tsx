@@ -10,8 +10,15 @@ import { PathMap, WitnessCells } from "./pathmap";
 
 /** Hops beyond which a map would only be a wall of arrows; the table has all. */
 export const MOST_HOPS = 400;
-/** Sentences above the map, which is to be in sight too. */
-const SENTENCES = 5;
+/** Characters of sentences above the map, which is to be in sight too. */
+const MOST_TEXT = 430;
+
+/** How many sentences are shown at once. */
+export function shownSentences(sentences: readonly string[]): number {
+  let characters = 0;
+  const fit = sentences.findIndex((sentence) => (characters += sentence.length) > MOST_TEXT);
+  return fit < 0 ? sentences.length : Math.max(1, fit);
+}
 
 /** `A → B → C`: the hosts of hops in the order in which they are first met. */
 export function chainOf(model: Model, hops: Hop[]): string {
@@ -156,6 +163,7 @@ function SummaryCard({ hops }: { hops: Hop[] }) {
   const model = useModel();
   const { core } = model;
   const entry = model.entryHost();
+  const shown = shownSentences(core.summary);
   const reached = [...new Set(hops.filter((hop) => !hop.attempted && hop.confidence >= 0.3).map((hop) => hop.dst))];
   const accounts = [...new Set(hops.flatMap((hop) => [hop.actor, hop.used]).filter((id): id is string => id !== null))];
   const first = hops[0]?.first ?? core.stats.first;
@@ -175,13 +183,13 @@ function SummaryCard({ hops }: { hops: Hop[] }) {
     <section class="summary card" aria-labelledby="summary-title">
       <div class="summary-text">
         <h1 id="summary-title">What happened</h1>
-        {core.summary.slice(0, SENTENCES).map((sentence, at) => (
+        {core.summary.slice(0, shown).map((sentence, at) => (
           <p key={at}>{sentence}</p>
         ))}
-        {core.summary.length > SENTENCES && (
+        {core.summary.length > shown && (
           <details>
-            <summary>{count(core.summary.length - SENTENCES, "more sentence")}</summary>
-            {core.summary.slice(SENTENCES).map((sentence, at) => (
+            <summary>{count(core.summary.length - shown, "more sentence")}</summary>
+            {core.summary.slice(shown).map((sentence, at) => (
               <p key={at}>{sentence}</p>
             ))}
           </details>
