@@ -106,7 +106,13 @@ export function HopTable({ hops, selected, height }: { hops: Hop[]; selected: st
         width: "minmax(8rem,2fr)",
         cell: (hop) => (
           <>
-            {hop.attempted && <span class="badge severity-medium">refused</span>} {hop.techniques[0] ? <TechniqueTag id={hop.techniques[0]} /> : "unknown"}
+            {hop.attempted && <span class="badge severity-medium">refused</span>}
+            {hop.usual && (
+              <span class="badge" title="Its account does so on other days too, as far as the logs can tell">
+                daily work
+              </span>
+            )}{" "}
+            {hop.techniques[0] ? <TechniqueTag id={hop.techniques[0]} /> : "unknown"}
           </>
         ),
         key: (hop) => hop.techniques[0] ?? "",

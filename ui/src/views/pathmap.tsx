@@ -28,6 +28,7 @@ export function spokenHop(model: Model, hop: Hop, switches: CredentialSwitch[]):
   return [
     `${when(hop.first)} ${model.hostName(hop.src)} to ${model.hostName(hop.dst)}`,
     hop.attempted ? "tried and refused" : "",
+    hop.usual ? "daily work of its account" : "",
     technique ? `${technique} ${model.technique(technique)}`.trim() : "no technique known",
     `account ${model.accountName(model.usedAccount(hop))}`,
     ...switches.map((one) => `credential switch from ${model.accountName(one.from)} to ${model.accountName(one.to)}`),
@@ -407,7 +408,7 @@ function Arrow({ one, x, y, step, laneHeight, selected, focusable, before, onFoc
       height={Math.abs(to - from)}
     />
   );
-  const classes = ["hop", hop.attempted ? "attempted" : "", hop.confidence < 0.3 ? "possible" : "", selected ? "selected" : ""];
+  const classes = ["hop", hop.attempted ? "attempted" : "", hop.confidence < 0.3 || hop.usual ? "possible" : "", selected ? "selected" : ""];
   const show = step > 26;
   const description = spokenHop(model, hop, switches);
   return (
