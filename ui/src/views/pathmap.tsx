@@ -269,9 +269,9 @@ export function PathMap({ hops, links, selected, printWidth, legend = true }: Pr
           const mark = id === UNKNOWN ? "" : id === entryHost ? "ENTRY" : id === startHost ? "START" : "";
           const label = (
             <>
-              <rect class="lane-label" x={4} y={y(lane) - 18} width={GUTTER - 12} height={36} rx={5} fill={id === UNKNOWN ? "url(#hatch)" : undefined} />
+              <rect class={id === UNKNOWN ? "lane-label is-unknown" : "lane-label"} x={4} y={y(lane) - 18} width={GUTTER - 12} height={36} rx={5} />
               <text class="lane-name" x={12} y={y(lane) - 2}>
-                {clip(name, GUTTER - (mark ? 62 : 28), 8.2)}
+                {clip(name, GUTTER - (mark ? 64 : 28), 8.4)}
               </text>
               <text class="lane-under" x={12} y={y(lane) + 12}>
                 {clip(under, GUTTER - 28)}
@@ -401,7 +401,6 @@ function Arrow({ one, x, y, step, laneHeight, selected, focusable, before, onFoc
   const band = (from: number, to: number, ok: boolean) => (
     <rect
       class={ok ? "band" : "band missing"}
-      fill={ok ? undefined : "url(#hatch)"}
       x={-BAND / 2}
       width={BAND}
       y={Math.min(from, to)}

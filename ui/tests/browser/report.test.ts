@@ -329,6 +329,11 @@ describe.skipIf(!ready)("a log full of hostile text", () => {
     const watched = await open(context, world.report);
     const { page } = watched;
     expect(await page.locator(".pathmap .hop").count()).toBeGreaterThan(0);
+    // Half of an arrow that nothing shows is hatched.
+    await page.goto(`file://${world.report}#/overview?path=all`);
+    const missing = page.locator(".pathmap .band.missing").first();
+    await missing.waitFor();
+    expect(await missing.evaluate((band) => getComputedStyle(band).fill)).toContain("#hatch");
     for (const view of ["findings", "attack", "hosts", "accounts", "coverage", "silenced", "overview"]) {
       await page.goto(`file://${world.report}#/${view}`);
       await page.waitForTimeout(200);
