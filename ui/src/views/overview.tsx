@@ -174,15 +174,15 @@ function SummaryCard({ hops }: { hops: Hop[] }) {
   const accounts = [...new Set(hops.flatMap((hop) => [hop.actor, hop.used]).filter((id): id is string => id !== null))];
   const first = hops[0]?.first ?? core.stats.first;
   const last = hops.reduce((latest, hop) => (hop.last && micros(hop.last) > micros(latest) ? hop.last : latest), hops[0]?.last ?? core.stats.last);
-  const list = (ids: string[], item: (id: string) => preact.ComponentChildren, more: string) => (
+  const list = (ids: string[], item: (id: string) => preact.ComponentChildren) => (
     <>
-      {ids.slice(0, 4).map((id, at) => (
+      {ids.slice(0, 3).map((id, at) => (
         <>
           {at > 0 && ", "}
           {item(id)}
         </>
       ))}
-      {ids.length > 4 && ` and ${count(ids.length - 4, more)}`}
+      {ids.length > 3 && ` and ${number(ids.length - 3)} more`}
     </>
   );
   return (
@@ -212,11 +212,11 @@ function SummaryCard({ hops }: { hops: Hop[] }) {
             </div>
             <div>
               <dt>{reached.length === 1 ? "Host reached" : "Hosts reached"}</dt>
-              <dd>{reached.length ? list(reached, (id) => <HostLink id={id} />, "host") : "none for certain"}</dd>
+              <dd>{reached.length ? list(reached, (id) => <HostLink id={id} />) : "none for certain"}</dd>
             </div>
             <div>
               <dt>{accounts.length === 1 ? "Account" : "Accounts"}</dt>
-              <dd>{accounts.length ? list(accounts, (id) => <AccountLink id={id} />, "account") : "unknown"}</dd>
+              <dd>{accounts.length ? list(accounts, (id) => <AccountLink id={id} />) : "unknown"}</dd>
             </div>
             <div>
               <dt>When (UTC)</dt>

@@ -2,7 +2,7 @@ import { select } from "d3-selection";
 import { zoom, zoomIdentity, type ZoomBehavior, type ZoomTransform } from "d3-zoom";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { clock, count, cut, day, duration, linkName, when, witnessName } from "../data/format";
-import { UNKNOWN, layoutMap, type MapHop, type Spacing } from "../data/map";
+import { UNKNOWN, layoutMap, predecessors, type MapHop, type Spacing } from "../data/map";
 import type { CredentialSwitch, Model } from "../data/model";
 import { WITNESS_KINDS, type Hop, type Link } from "../data/types";
 import { go, to } from "../state";
@@ -106,6 +106,7 @@ export function PathMap({ hops, links, selected, printWidth, legend = true }: Pr
   const [transform, setTransform] = useState<ZoomTransform>(zoomIdentity);
   const behaviour = useRef<ZoomBehavior<SVGSVGElement, unknown> | null>(null);
   const layout = useMemo(() => layoutMap(hops, links, spacing, room), [hops, links, spacing, room]);
+  const before = useMemo(() => predecessors(hops, links), [hops, links]);
   const selectedAt = layout.hops.findIndex((one) => one.hop.id === selected);
   const [active, setActive] = useState(0);
 
@@ -255,7 +256,7 @@ export function PathMap({ hops, links, selected, printWidth, legend = true }: Pr
                 laneHeight={laneHeight}
                 selected={one.hop.id === selected}
                 focusable={!paper && one.at === Math.min(active, layout.hops.length - 1)}
-                before={layout.hops[one.at - 1]?.hop ?? null}
+                before={before.get(one.hop.id) ?? null}
                 onFocus={() => setActive(one.at)}
                 paper={paper}
               />
