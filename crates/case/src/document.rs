@@ -310,6 +310,7 @@ pub struct HopInfo {
     /// Whether it was tried and refused.
     pub attempted: bool,
     /// Whether its account does so on other days too: daily work, as far as the logs can tell.
+    #[serde(default)]
     pub usual: bool,
     /// What was seen.
     pub witnesses: Vec<WitnessInfo>,

@@ -261,7 +261,10 @@ fn path_sentences(hops: &[&HopInfo], names: &Names<'_>, said: &mut Vec<String>) 
         })
         .count();
     said.push(match (both, hops.len()) {
-        (0, _) => "Only one side shows it: the logs of the other are missing or say nothing.".to_owned(),
+        (0, all) => format!(
+            "Only one side shows {}: the logs of the other are missing or say nothing.",
+            if all == 1 { "it" } else { "these movements" }
+        ),
         (1, 1) => "Source and destination both show it.".to_owned(),
         (both, all) if both == all => {
             "Source and destination both show every one of these movements.".to_owned()

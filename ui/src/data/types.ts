@@ -92,6 +92,8 @@ export interface Hop {
   last: Time;
   confidence: number;
   attempted: boolean;
+  /** Whether its account does so on other days too: daily work, as far as the logs can tell. */
+  usual: boolean;
   witnesses: Witness[];
   missing: { kind: string; why: string }[];
   processes: Ran[];

@@ -147,6 +147,12 @@ function HopPanel({ id }: { id: string }) {
       </h2>
       <p>
         <When time={hop.first} /> UTC{lasted >= 1 ? `, for ${duration(lasted)}` : ""}
+        {hop.usual && (
+          <span class="badge" title="Its account does so on other days too, as far as the logs can tell">
+            {" "}
+            daily work
+          </span>
+        )}
         {hop.attempted && <strong class="badge severity-medium"> tried and refused</strong>}
       </p>
       <p class="tags">{hop.techniques.length ? hop.techniques.map((one) => <TechniqueTag key={one} id={one} />) : "no technique known"}</p>

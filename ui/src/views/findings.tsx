@@ -220,6 +220,7 @@ export function FindingTable({ findings, selected, height }: { findings: readonl
       id={(one) => one.id}
       open={(one) => go(null, { finding: one.id, event: null })}
       selected={selected}
+      sort={{ id: "severity", down: true }}
       height={height ?? "24rem"}
       empty="No finding fits."
     />

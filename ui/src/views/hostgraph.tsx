@@ -178,7 +178,7 @@ export function HostGraph({ hops, selected }: { hops: Hop[]; selected: string | 
             })}
             {drawn.nodes.map((node) => {
               const host = model.hosts.get(node.id);
-              const name = node.id === UNKNOWN ? "unknown source" : model.hostName(node.id);
+              const name = node.id === UNKNOWN ? "unknown" : model.hostName(node.id);
               const under = host?.role?.replaceAll("-", " ") ?? host?.ips[0] ?? "";
               const body = (
                 <g

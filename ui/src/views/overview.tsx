@@ -10,8 +10,15 @@ import { PathMap, WitnessCells } from "./pathmap";
 
 /** Hops beyond which a map would only be a wall of arrows; the table has all. */
 export const MOST_HOPS = 400;
-/** Sentences above the map, which is to be in sight too. */
-const SENTENCES = 5;
+/** Characters of sentences above the map, which is to be in sight too. */
+const MOST_TEXT = 430;
+
+/** How many sentences are shown at once. */
+export function shownSentences(sentences: readonly string[]): number {
+  let characters = 0;
+  const fit = sentences.findIndex((sentence) => (characters += sentence.length) > MOST_TEXT);
+  return fit < 0 ? sentences.length : Math.max(1, fit);
+}
 
 /** `A → B → C`: the hosts of hops in the order in which they are first met. */
 export function chainOf(model: Model, hops: Hop[]): string {
@@ -99,7 +106,13 @@ export function HopTable({ hops, selected, height }: { hops: Hop[]; selected: st
         width: "minmax(8rem,2fr)",
         cell: (hop) => (
           <>
-            {hop.attempted && <span class="badge severity-medium">refused</span>} {hop.techniques[0] ? <TechniqueTag id={hop.techniques[0]} /> : "unknown"}
+            {hop.attempted && <span class="badge severity-medium">refused</span>}
+            {hop.usual && (
+              <span class="badge" title="Its account does so on other days too, as far as the logs can tell">
+                daily work
+              </span>
+            )}{" "}
+            {hop.techniques[0] ? <TechniqueTag id={hop.techniques[0]} /> : "unknown"}
           </>
         ),
         key: (hop) => hop.techniques[0] ?? "",
@@ -156,32 +169,33 @@ function SummaryCard({ hops }: { hops: Hop[] }) {
   const model = useModel();
   const { core } = model;
   const entry = model.entryHost();
+  const shown = shownSentences(core.summary);
   const reached = [...new Set(hops.filter((hop) => !hop.attempted && hop.confidence >= 0.3).map((hop) => hop.dst))];
   const accounts = [...new Set(hops.flatMap((hop) => [hop.actor, hop.used]).filter((id): id is string => id !== null))];
   const first = hops[0]?.first ?? core.stats.first;
   const last = hops.reduce((latest, hop) => (hop.last && micros(hop.last) > micros(latest) ? hop.last : latest), hops[0]?.last ?? core.stats.last);
-  const list = (ids: string[], item: (id: string) => preact.ComponentChildren, more: string) => (
+  const list = (ids: string[], item: (id: string) => preact.ComponentChildren) => (
     <>
-      {ids.slice(0, 4).map((id, at) => (
+      {ids.slice(0, 3).map((id, at) => (
         <>
           {at > 0 && ", "}
           {item(id)}
         </>
       ))}
-      {ids.length > 4 && ` and ${count(ids.length - 4, more)}`}
+      {ids.length > 3 && ` and ${number(ids.length - 3)} more`}
     </>
   );
   return (
     <section class="summary card" aria-labelledby="summary-title">
       <div class="summary-text">
         <h1 id="summary-title">What happened</h1>
-        {core.summary.slice(0, SENTENCES).map((sentence, at) => (
+        {core.summary.slice(0, shown).map((sentence, at) => (
           <p key={at}>{sentence}</p>
         ))}
-        {core.summary.length > SENTENCES && (
+        {core.summary.length > shown && (
           <details>
-            <summary>{count(core.summary.length - SENTENCES, "more sentence")}</summary>
-            {core.summary.slice(SENTENCES).map((sentence, at) => (
+            <summary>{count(core.summary.length - shown, "more sentence")}</summary>
+            {core.summary.slice(shown).map((sentence, at) => (
               <p key={at}>{sentence}</p>
             ))}
           </details>
@@ -198,11 +212,11 @@ function SummaryCard({ hops }: { hops: Hop[] }) {
             </div>
             <div>
               <dt>{reached.length === 1 ? "Host reached" : "Hosts reached"}</dt>
-              <dd>{reached.length ? list(reached, (id) => <HostLink id={id} />, "host") : "none for certain"}</dd>
+              <dd>{reached.length ? list(reached, (id) => <HostLink id={id} />) : "none for certain"}</dd>
             </div>
             <div>
               <dt>{accounts.length === 1 ? "Account" : "Accounts"}</dt>
-              <dd>{accounts.length ? list(accounts, (id) => <AccountLink id={id} />, "account") : "unknown"}</dd>
+              <dd>{accounts.length ? list(accounts, (id) => <AccountLink id={id} />) : "unknown"}</dd>
             </div>
             <div>
               <dt>When (UTC)</dt>

@@ -2,7 +2,7 @@ import { select } from "d3-selection";
 import { zoom, zoomIdentity, type ZoomBehavior, type ZoomTransform } from "d3-zoom";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { clock, count, cut, day, duration, linkName, when, witnessName } from "../data/format";
-import { UNKNOWN, layoutMap, type MapHop, type Spacing } from "../data/map";
+import { UNKNOWN, layoutMap, predecessors, type MapHop, type Spacing } from "../data/map";
 import type { CredentialSwitch, Model } from "../data/model";
 import { WITNESS_KINDS, type Hop, type Link } from "../data/types";
 import { go, to } from "../state";
@@ -28,6 +28,7 @@ export function spokenHop(model: Model, hop: Hop, switches: CredentialSwitch[]):
   return [
     `${when(hop.first)} ${model.hostName(hop.src)} to ${model.hostName(hop.dst)}`,
     hop.attempted ? "tried and refused" : "",
+    hop.usual ? "daily work of its account" : "",
     technique ? `${technique} ${model.technique(technique)}`.trim() : "no technique known",
     `account ${model.accountName(model.usedAccount(hop))}`,
     ...switches.map((one) => `credential switch from ${model.accountName(one.from)} to ${model.accountName(one.to)}`),
@@ -105,6 +106,7 @@ export function PathMap({ hops, links, selected, printWidth, legend = true }: Pr
   const [transform, setTransform] = useState<ZoomTransform>(zoomIdentity);
   const behaviour = useRef<ZoomBehavior<SVGSVGElement, unknown> | null>(null);
   const layout = useMemo(() => layoutMap(hops, links, spacing, room), [hops, links, spacing, room]);
+  const before = useMemo(() => predecessors(hops, links), [hops, links]);
   const selectedAt = layout.hops.findIndex((one) => one.hop.id === selected);
   const [active, setActive] = useState(0);
 
@@ -254,7 +256,7 @@ export function PathMap({ hops, links, selected, printWidth, legend = true }: Pr
                 laneHeight={laneHeight}
                 selected={one.hop.id === selected}
                 focusable={!paper && one.at === Math.min(active, layout.hops.length - 1)}
-                before={layout.hops[one.at - 1]?.hop ?? null}
+                before={before.get(one.hop.id) ?? null}
                 onFocus={() => setActive(one.at)}
                 paper={paper}
               />
@@ -268,9 +270,9 @@ export function PathMap({ hops, links, selected, printWidth, legend = true }: Pr
           const mark = id === UNKNOWN ? "" : id === entryHost ? "ENTRY" : id === startHost ? "START" : "";
           const label = (
             <>
-              <rect class="lane-label" x={4} y={y(lane) - 18} width={GUTTER - 12} height={36} rx={5} fill={id === UNKNOWN ? "url(#hatch)" : undefined} />
+              <rect class={id === UNKNOWN ? "lane-label is-unknown" : "lane-label"} x={4} y={y(lane) - 18} width={GUTTER - 12} height={36} rx={5} />
               <text class="lane-name" x={12} y={y(lane) - 2}>
-                {clip(name, GUTTER - (mark ? 62 : 28), 8.2)}
+                {clip(name, GUTTER - (mark ? 64 : 28), 8.4)}
               </text>
               <text class="lane-under" x={12} y={y(lane) + 12}>
                 {clip(under, GUTTER - 28)}
@@ -400,14 +402,13 @@ function Arrow({ one, x, y, step, laneHeight, selected, focusable, before, onFoc
   const band = (from: number, to: number, ok: boolean) => (
     <rect
       class={ok ? "band" : "band missing"}
-      fill={ok ? undefined : "url(#hatch)"}
       x={-BAND / 2}
       width={BAND}
       y={Math.min(from, to)}
       height={Math.abs(to - from)}
     />
   );
-  const classes = ["hop", hop.attempted ? "attempted" : "", hop.confidence < 0.3 ? "possible" : "", selected ? "selected" : ""];
+  const classes = ["hop", hop.attempted ? "attempted" : "", hop.confidence < 0.3 || hop.usual ? "possible" : "", selected ? "selected" : ""];
   const show = step > 26;
   const description = spokenHop(model, hop, switches);
   return (

@@ -108,7 +108,7 @@ export function VirtualTable<Row>(props: Props<Row>) {
   };
 
   // Where there is less room than the columns need at least, the table scrolls sideways.
-  const least = `${columns.reduce((sum, column) => sum + Number(/([\d.]+)rem/.exec(column.width)?.[1] ?? 6) + 0.75, 2)}rem`;
+  const least = `${columns.reduce((sum, column) => sum + Number(/([\d.]+)rem/.exec(column.width)?.[1] ?? 6) + 0.75, 1.6)}rem`;
   const template = { gridTemplateColumns: columns.map((column) => column.width).join(" ") };
   return (
     <div class="table" role="table" aria-label={label} aria-rowcount={sorted.length + 1} aria-colcount={columns.length}>

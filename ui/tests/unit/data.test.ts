@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { duration, rendered, when, whenExactly, bytes, eventName } from "../../src/data/format";
-import { layoutMap, UNKNOWN } from "../../src/data/map";
+import { layoutMap, predecessors, UNKNOWN } from "../../src/data/map";
 import { isoOf, micros, Model } from "../../src/data/model";
 import { excerpt, searchAll, type SearchState } from "../../src/data/search";
 import type { CaseSource } from "../../src/data/source";
@@ -11,7 +11,7 @@ import { treeRows } from "../../src/views/dossiers";
 import { formatRoute, parseRoute } from "../../src/state";
 
 const hop = (id: string, src: string | null, dst: string, first: string | null, more: Partial<Hop> = {}): Hop => ({
-  id, src, dst, actor: null, used: null, effective: null, techniques: ["T1021.002"], first, last: first, confidence: 0.9, attempted: false, witnesses: [], missing: [], processes: [], findings: [], ...more,
+  id, src, dst, actor: null, used: null, effective: null, techniques: ["T1021.002"], first, last: first, confidence: 0.9, attempted: false, usual: false, witnesses: [], missing: [], processes: [], findings: [], ...more,
 });
 
 const finding = (id: string, more: Partial<Finding> = {}): Finding => ({
@@ -128,6 +128,12 @@ describe("the map", () => {
     const [first, second, third] = map.hops.map((one) => one.x);
     expect((second ?? 0) - (first ?? 0)).toBeLessThan(1);
     expect((third ?? 0) - (second ?? 0)).toBeGreaterThan(700);
+  });
+
+  test("each hop follows one that reached its source", () => {
+    const found = predecessors(hops, [{ from: "1", to: "3", kind: "process-causal", certainty: 1 }]);
+    // By link before anything else; else by place; the fourth from where the first went.
+    expect([...found].map(([id, before]) => [id, before.id]).sort()).toEqual([["2", "1"], ["3", "1"], ["4", "1"]]);
   });
 
   test("nothing and what has no time are no trouble", () => {

@@ -26,7 +26,7 @@ include!(concat!(env!("OUT_DIR"), "/front_end.rs"));
 
 /// Why there is no HTML report, where [`front_end`] gives none.
 pub const WITHOUT_FRONT_END: &str = "this crabwalk was built without its front end, so it writes no HTML report: \
-    build it with Node 20 or newer (`make demo` or `make release`), or run `make ui` first";
+    build it with Node 20.19 or newer (`make demo` or `make release`), or run `make ui` first";
 
 /// The front end, or `None` where the program was built without it.
 pub fn front_end() -> Option<&'static FrontEnd> {
