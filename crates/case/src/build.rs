@@ -198,6 +198,7 @@ fn hops(input: &Input<'_>, finding_ids: &[String]) -> Vec<HopInfo> {
             last: time(hop.last),
             confidence: hop.confidence,
             attempted: hop.attempted,
+            usual: hop.usual,
             witnesses: hop
                 .witnesses
                 .iter()
@@ -219,6 +220,18 @@ fn hops(input: &Input<'_>, finding_ids: &[String]) -> Vec<HopInfo> {
                 .map(|missing| MissingInfo {
                     kind: missing.kind.name().to_owned(),
                     why: missing.why.clone(),
+                })
+                .collect(),
+            processes: hop
+                .processes
+                .iter()
+                .map(|ran| RanInfo {
+                    time: time(ran.time),
+                    image: ran.image.clone(),
+                    command_line: ran.command.clone(),
+                    account: ran.account.clone(),
+                    depth: ran.depth as u64,
+                    events: catalog.resolve(ran.event).iter().map(reference).collect(),
                 })
                 .collect(),
             findings: hop

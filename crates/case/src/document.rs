@@ -309,12 +309,33 @@ pub struct HopInfo {
     pub confidence: f64,
     /// Whether it was tried and refused.
     pub attempted: bool,
+    /// Whether its account does so on other days too: daily work, as far as the logs can tell.
+    pub usual: bool,
     /// What was seen.
     pub witnesses: Vec<WitnessInfo>,
     /// What was not seen.
     pub missing: Vec<MissingInfo>,
+    /// What it ran on the destination, and what came of that.
+    pub processes: Vec<RanInfo>,
     /// Ids of findings about it.
     pub findings: Vec<String>,
+}
+
+/// A program that ran because of a movement.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RanInfo {
+    /// When it was started.
+    pub time: Option<String>,
+    /// Path of the program.
+    pub image: String,
+    /// Its command line, empty where it was not logged.
+    pub command_line: String,
+    /// Id of the account as which it ran.
+    pub account: Option<String>,
+    /// Steps below the program that the movement itself started, which is 0.
+    pub depth: u64,
+    /// The event.
+    pub events: Vec<Reference>,
 }
 
 /// One thing that was seen of a movement.

@@ -54,7 +54,7 @@ pub fn hunt(
         .iter()
         .map(|finding| finding.events.as_slice())
         .collect();
-    let movement = crabwalk_movement::analyse(&outcome.catalog, &events);
+    let movement = crabwalk_movement::analyse(&outcome.catalog, &events, &outcome.knowledge.assets);
     let mut case = Case::new(&Input {
         tool: Tool {
             name: env!("CARGO_PKG_NAME"),

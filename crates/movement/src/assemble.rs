@@ -64,7 +64,7 @@ impl Draft {
         draft
     }
 
-    fn take(&mut self, evidence: Evidence) {
+    pub fn take(&mut self, evidence: Evidence) {
         if evidence.act != Act::None {
             self.first = self.first.min(evidence.time);
             self.last = self.last.max(evidence.time);
@@ -193,7 +193,11 @@ fn order(one: &Evidence) -> Order {
 
 fn find_source(world: &World<'_>, one: &mut Evidence, standing: &dyn Fn(AccountId) -> AccountId) {
     // An event without a LogonId names the caller: his session is the one he has open.
-    if one.session.is_none()
+    let unlogged = one
+        .session
+        .and_then(|at| world.sessions.get(at))
+        .is_none_or(|session| session.logon_type == 0);
+    if unlogged
         && let Some(used) = one.used
         && let Some(at) = world.open_remote_session(one.dst, used, standing, one.time)
         && let Some(session) = world.sessions.get(at)
@@ -338,19 +342,24 @@ pub(crate) fn drafts(world: &World<'_>, all: Vec<Evidence>, canonical: &[Account
     let mut finished = same_act(finished);
     for hop in &mut finished {
         name_account(hop, &sightings);
+        name_actor(world, hop, canonical);
         // Nobody logged the account at the destination: it is the one who acted, as no other was given.
         if hop.used.is_none() {
             hop.used = hop.actor.filter(|id| world.accounts.is_user(*id));
         }
-    }
-    for hop in &mut finished {
-        hop.confidence = confidence(hop);
     }
     finished.sort_by(|a, b| {
         let key = |hop: &Draft| (hop.first, hop.last, hop.dst, hop.src, hop.family, hop.used);
         key(a).cmp(&key(b))
     });
     finished
+}
+
+/// Says how sure each hop is, when all that speaks for it is known.
+pub(crate) fn weigh(world: &World<'_>, hops: &mut [Draft]) {
+    for hop in hops {
+        hop.confidence = confidence(world, hop);
+    }
 }
 
 /// Adds to hops what supports them.
@@ -420,6 +429,44 @@ fn name_account(hop: &mut Draft, sightings: &HashMap<HostId, Vec<Evidence>>) {
             .min_by_key(|one| (hop.distance(one.time), one.time))
     {
         hop.take((*one).clone());
+    }
+}
+
+/// Where nothing says who acted: the only person who ran anything on the source about then.
+fn name_actor(world: &World<'_>, hop: &mut Draft, canonical: &[AccountId]) {
+    const BEFORE: i64 = 600 * SECOND;
+    const AFTER: i64 = 60 * SECOND;
+    let (Some(src), None, None) = (hop.src, hop.used, hop.actor) else {
+        return;
+    };
+    let standing = |id: AccountId| canonical.get(id.0 as usize).copied().unwrap_or(id);
+    let mut people: BTreeMap<AccountId, usize> = BTreeMap::new();
+    for (at, process) in world.processes_between(src, hop.first - BEFORE, hop.last + AFTER) {
+        if let Some(user) = process
+            .user
+            .map(standing)
+            .filter(|id| world.accounts.is_user(*id))
+        {
+            people.insert(user, at);
+        }
+    }
+    if let (1, Some((user, at))) = (people.len(), people.into_iter().next())
+        && let Some(process) = world.processes.get(at)
+    {
+        let what = "the only person who ran anything on the source about then".to_owned();
+        let mut evidence = Evidence::new(
+            Kind::Source,
+            hop.family,
+            Act::None,
+            hop.dst,
+            process.time,
+            process.reference,
+            what,
+        )
+        .actor(Some(user))
+        .weighs(SIGHTING, 0.05);
+        evidence.src = Place::Host(src);
+        hop.take(evidence);
     }
 }
 
@@ -551,7 +598,7 @@ fn connection_witness(
 }
 
 /// Techniques §1.9: each class of observation adds once.
-fn confidence(hop: &Draft) -> f64 {
+fn confidence(world: &World<'_>, hop: &Draft) -> f64 {
     let mut classes: BTreeMap<&str, f64> = BTreeMap::new();
     for one in &hop.evidence {
         let weight = classes.entry(one.class).or_default();
@@ -561,7 +608,9 @@ fn confidence(hop: &Draft) -> f64 {
     let joined = hop
         .evidence
         .iter()
-        .any(|one| one.act == Act::Strong && one.session.is_some());
+        .filter(|one| one.act == Act::Strong)
+        .filter_map(|one| world.sessions.get(one.session?))
+        .any(|session| session.logon_type != 0);
     if hop.act < Act::Strong {
         sum = sum.min(0.29);
     }
@@ -632,8 +681,15 @@ pub(crate) fn techniques(hop: &Draft) -> Vec<&'static str> {
             &b.techniques,
         ))
     });
+    // What says nothing of the way names the likeliest, unless something else names the one that it was.
+    let told = evidence
+        .iter()
+        .any(|one| one.family != Family::Any && one.act != Act::None);
     let mut all: Vec<&'static str> = Vec::new();
     for one in evidence {
+        if told && one.family == Family::Any && one.act != Act::None {
+            continue;
+        }
         for id in &one.techniques {
             if !all.contains(id) {
                 all.push(id);

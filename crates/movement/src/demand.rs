@@ -21,6 +21,8 @@ pub(crate) mod channel {
     pub const RDP_CLIENT: &str = "microsoft-windows-terminalservices-rdpclient/operational";
     pub const RDP_GATEWAY: &str = "microsoft-windows-terminalservices-gateway/operational";
     pub const OPENSSH: &str = "openssh/operational";
+    /// Lines of OpenSSH's server in syslog or journald.
+    pub const SSHD: &str = "syslog:sshd";
 }
 use channel::*;
 
@@ -56,6 +58,7 @@ pub(crate) const WANTED: &[Wanted] = &[
             "SubjectUserName",
             "SubjectDomainName",
             "TargetLinkedLogonId",
+            "RestrictedAdminMode",
             "TargetOutboundUserName",
             "TargetOutboundDomainName",
         ],
@@ -64,12 +67,11 @@ pub(crate) const WANTED: &[Wanted] = &[
         SECURITY,
         4625,
         &[
+            "TargetUserSid",
             "TargetUserName",
             "TargetDomainName",
             "LogonType",
-            "WorkstationName",
             "IpAddress",
-            "IpPort",
             "Status",
             "SubStatus",
         ],
@@ -145,8 +147,10 @@ pub(crate) const WANTED: &[Wanted] = &[
             "TargetDomainName",
             "TargetSid",
             "IpAddress",
+            "IpPort",
             "Status",
             "TicketEncryptionType",
+            "PreAuthType",
         ],
     ),
     (
@@ -157,8 +161,10 @@ pub(crate) const WANTED: &[Wanted] = &[
             "TargetDomainName",
             "ServiceName",
             "IpAddress",
+            "IpPort",
             "Status",
-            "LogonGuid",
+            "TicketEncryptionType",
+            "TicketOptions",
         ],
     ),
     (SECURITY, 4776, &["TargetUserName", "Workstation", "Status"]),
@@ -203,6 +209,7 @@ pub(crate) const WANTED: &[Wanted] = &[
             "IpAddress",
             "IpPort",
             "ShareName",
+            "ShareLocalPath",
             "RelativeTargetName",
             "AccessMask",
             "Keywords"
@@ -224,6 +231,7 @@ pub(crate) const WANTED: &[Wanted] = &[
     ),
     (SYSTEM, 12, &[]),
     (SYSTEM, 6005, &[]),
+    (SYSTEM, 6009, &[]),
     (
         SYSTEM,
         7045,
@@ -317,9 +325,22 @@ pub(crate) const WANTED: &[Wanted] = &[
     (LSM, 25, &["User", "SessionID", "Address"]),
     (RDP_CORE, 131, &["ConnType", "ClientIP"]),
     (RDP_CLIENT, 1024, &["Value", "UserID"]),
+    (RDP_CLIENT, 1029, &["TraceMessage", "Value", "UserID"]),
     (RDP_CLIENT, 1102, &["Value", "UserID"]),
     (RDP_GATEWAY, 302, &["Username", "IpAddress", "Resource"]),
     (OPENSSH, 4, &["process", "payload"]),
+    (
+        SSHD,
+        0,
+        &[
+            "action",
+            "auth_method",
+            "user",
+            "src_ip",
+            "src_port",
+            "fingerprint",
+        ],
+    ),
     (
         "zeek:conn",
         0,

@@ -56,6 +56,8 @@ pub(crate) enum Family {
     DirectoryReplication,
     Credential,
     Pipe,
+    /// A host that passes connections on.
+    Tunnel,
     Smb,
     /// Says nothing of the way.
     Any,
@@ -73,7 +75,7 @@ impl Family {
             Self::Ssh => &[22],
             Self::Mssql => &[1433],
             Self::Exploit => &[445, 135],
-            Self::DirectoryReplication | Self::Credential | Self::Any => &[],
+            Self::DirectoryReplication | Self::Credential | Self::Tunnel | Self::Any => &[],
         }
     }
 
@@ -229,7 +231,9 @@ impl Evidence {
         match (self.src, session.source) {
             (Place::Unknown, source) if source != Place::Unknown => self.src = source,
             // Nobody came from elsewhere into a session that was opened here.
-            (Place::Unknown, Place::Unknown) if !session.is_remote() => self.src = Place::Local,
+            (Place::Unknown, Place::Unknown) if !session.is_remote() && session.logon_type != 0 => {
+                self.src = Place::Local;
+            }
             _ => {}
         }
         if self.used.is_none() {

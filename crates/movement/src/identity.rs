@@ -43,16 +43,42 @@ pub(crate) struct Host {
 #[derive(Debug, Clone, Copy)]
 struct Held {
     host: HostId,
+    /// Seen from here to there.
     first: i64,
     last: i64,
+    /// Not before: until then it was seen at another address.
+    since: i64,
+    /// Not after: from then on it is seen at another address.
+    until: i64,
 }
+
+/// Runs of one address of a host from which on it has several addresses, rather than one that changes.
+const SEVERAL: usize = 3;
+/// An hour in microseconds.
+const HOUR: i64 = 3_600_000_000;
 
 #[derive(Debug, Default)]
 pub(crate) struct Hosts {
     pub all: Vec<Host>,
     by_key: HashMap<String, HostId>,
     by_text: HashMap<String, HostId>,
+    /// Names under which hosts wrote events.
+    writers: HashMap<String, HostId>,
+    /// First and last sighting of a host at an address in each hour.
+    sightings: HashMap<(HostId, IpAddr), BTreeMap<i64, (i64, i64)>>,
+    /// What follows from the sightings: see [`Hosts::settle`].
     held: HashMap<IpAddr, Vec<Held>>,
+}
+
+/// Whether two addresses may be of one network, of which a host with one address changes to another.
+fn same_network(a: IpAddr, b: IpAddr) -> bool {
+    match (a, b) {
+        (IpAddr::V4(a), IpAddr::V4(b)) => {
+            a.octets().first_chunk::<2>() == b.octets().first_chunk::<2>()
+        }
+        // Hosts have many addresses of version 6 at once.
+        _ => false,
+    }
 }
 
 fn is_nothing(text: &str) -> bool {
@@ -126,14 +152,45 @@ impl Hosts {
 
     /// The host that wrote events under this name.
     pub fn writer(&mut self, name: &str) -> HostId {
+        if let Some(id) = self.writers.get(name) {
+            return *id;
+        }
         let id = match address(name) {
             Some(ip) => self.at(ip, 0),
             None => self.named(name),
         };
+        self.writers.insert(name.to_owned(), id);
         if let Some(host) = self.all.get_mut(id.0 as usize) {
             host.logged = true;
         }
         id
+    }
+
+    /// The host that wrote events under this name, if any did.
+    pub fn known(&self, name: &str) -> Option<HostId> {
+        self.writers.get(name).copied()
+    }
+
+    /// Whether a machine that wrote events has this short name, in lower case.
+    pub fn is_name(&self, short: &str) -> bool {
+        self.by_key
+            .get(short)
+            .and_then(|id| self.get(*id))
+            .is_some_and(|host| host.logged)
+    }
+
+    /// The names under which a host wrote events.
+    pub fn writers_of(&self, id: HostId) -> Vec<String> {
+        self.writers
+            .iter()
+            .filter(|(_, own)| **own == id)
+            .map(|(name, _)| name.clone())
+            .collect()
+    }
+
+    /// Whether some host is known to have had this address.
+    pub fn is_held(&self, ip: IpAddr) -> bool {
+        self.held.contains_key(&ip)
     }
 
     /// States that a host had an address at a time.
@@ -141,20 +198,68 @@ impl Hosts {
         if ip.is_loopback() || ip.is_unspecified() || ip.is_multicast() {
             return;
         }
-        let held = self.held.entry(ip).or_default();
-        match held.iter_mut().find(|one| one.host == host) {
-            Some(one) => {
-                one.first = one.first.min(time);
-                one.last = one.last.max(time);
-            }
-            None => held.push(Held {
-                host,
-                first: time,
-                last: time,
-            }),
-        }
+        let seen = self
+            .sightings
+            .entry((host, ip))
+            .or_default()
+            .entry(time.div_euclid(HOUR))
+            .or_insert((time, time));
+        *seen = (seen.0.min(time), seen.1.max(time));
         if let Some(host) = self.all.get_mut(host.0 as usize) {
             host.ips.insert(ip);
+        }
+    }
+
+    /// Concludes from all sightings when which host had which address. A host that is seen at another address of the same
+    /// network has left the one before, unless it goes to and fro between them.
+    pub fn settle(&mut self) {
+        let mut hosts: BTreeMap<HostId, Vec<(i64, i64, IpAddr)>> = BTreeMap::new();
+        for ((host, ip), seen) in &self.sightings {
+            hosts
+                .entry(*host)
+                .or_default()
+                .extend(seen.values().map(|(first, last)| (*first, *last, *ip)));
+        }
+        self.held.clear();
+        for (host, mut seen) in hosts {
+            seen.sort_unstable();
+            let mut runs: Vec<(IpAddr, i64, i64)> = Vec::new();
+            for (first, last, ip) in seen {
+                match runs.last_mut() {
+                    Some(run) if run.0 == ip => run.2 = run.2.max(last),
+                    _ => runs.push((ip, first, last)),
+                }
+            }
+            let mut counts: HashMap<IpAddr, usize> = HashMap::new();
+            for (ip, ..) in &runs {
+                *counts.entry(*ip).or_default() += 1;
+            }
+            let stays = |ip: &IpAddr| counts.get(ip).is_some_and(|count| *count >= SEVERAL);
+            let moved = |from: &IpAddr, to: &IpAddr| {
+                from != to && !stays(from) && !stays(to) && same_network(*from, *to)
+            };
+            for (at, (ip, first, last)) in runs.iter().enumerate() {
+                let since = runs
+                    .get(..at)
+                    .unwrap_or_default()
+                    .iter()
+                    .rev()
+                    .find(|(other, ..)| moved(other, ip))
+                    .map_or(i64::MIN, |(_, _, last)| *last);
+                let until = runs
+                    .get(at + 1..)
+                    .unwrap_or_default()
+                    .iter()
+                    .find(|(other, ..)| moved(ip, other))
+                    .map_or(i64::MAX, |(_, first, _)| *first);
+                self.held.entry(*ip).or_default().push(Held {
+                    host,
+                    first: *first,
+                    last: *last,
+                    since,
+                    until,
+                });
+            }
         }
     }
 
@@ -168,12 +273,17 @@ impl Hosts {
             }
         };
         if let Some(one) = self.held.get(&ip).and_then(|held| {
-            held.iter().min_by_key(|one| {
-                (
-                    distance(one),
-                    self.all.get(one.host.0 as usize).map(|host| &host.key),
-                )
-            })
+            held.iter()
+                // Within what was seen nothing else can be; two hosts may clash there for a moment.
+                .filter(|one| {
+                    (one.first..=one.last).contains(&time) || (one.since < time && time < one.until)
+                })
+                .min_by_key(|one| {
+                    (
+                        distance(one),
+                        self.all.get(one.host.0 as usize).map(|host| &host.key),
+                    )
+                })
         }) {
             return one.host;
         }
@@ -238,7 +348,10 @@ pub(crate) struct Account {
 pub(crate) struct Accounts {
     pub all: Vec<Account>,
     by_key: HashMap<String, AccountId>,
-    by_text: HashMap<(String, String, String), Option<AccountId>>,
+    /// By SID, domain and name as events give them, with a null character between them.
+    by_text: HashMap<String, Option<AccountId>>,
+    /// Where such a key is put together.
+    scratch: String,
     names_of_sid: BTreeMap<String, BTreeSet<AccountId>>,
 }
 
@@ -312,12 +425,18 @@ pub(crate) fn kind_of(name: &str, sid: &str) -> AccountKind {
 impl Accounts {
     /// The account that an event names. Empty parts may be missing.
     pub fn get(&mut self, sid: &str, domain: &str, name: &str) -> Option<AccountId> {
-        let given = (sid.to_owned(), domain.to_owned(), name.to_owned());
-        if let Some(known) = self.by_text.get(&given) {
+        self.scratch.clear();
+        for (at, part) in [sid, domain, name].into_iter().enumerate() {
+            if at > 0 {
+                self.scratch.push('\0');
+            }
+            self.scratch.push_str(part);
+        }
+        if let Some(known) = self.by_text.get(&self.scratch) {
             return *known;
         }
         let id = self.find(sid, domain, name);
-        self.by_text.insert(given, id);
+        self.by_text.insert(self.scratch.clone(), id);
         id
     }
 
@@ -503,6 +622,7 @@ mod tests {
         let own = hosts.writer("WS1.corp.example");
         let ip: IpAddr = IpAddr::from([10, 0, 0, 1]);
         hosts.holds(own, ip, 5);
+        hosts.settle();
         for (text, local) in [
             ("10.0.0.1", true),
             ("::1", true),
@@ -516,6 +636,55 @@ mod tests {
         for text in ["", "-", "NULL", "0.0.0.0", "no name"] {
             assert_eq!(hosts.place(text, own, 7), Place::Unknown, "{text}");
         }
+    }
+
+    #[test]
+    fn addresses_change() {
+        let mut hosts = Hosts::default();
+        let (moving, other, fixed) = (
+            hosts.writer("WS1"),
+            hosts.writer("WS2"),
+            hosts.writer("SRV1"),
+        );
+        let ip = |last| IpAddr::from([10, 0, 0, last]);
+        let day = 24 * HOUR;
+        for (host, address, days) in [
+            (moving, 1, 1..4),
+            (moving, 2, 6..9),
+            (other, 1, 12..13),
+            (fixed, 7, 5..6),
+            // Two cards.
+            (fixed, 8, 6..7),
+            (fixed, 7, 7..8),
+            (fixed, 8, 8..9),
+            (fixed, 7, 9..10),
+            (fixed, 8, 10..11),
+        ] {
+            for at in days {
+                hosts.holds(host, ip(address), at * day);
+            }
+        }
+        hosts.settle();
+        for (address, at, expected) in [
+            (1, 0, Some(moving)),
+            (1, 2, Some(moving)),
+            (1, 12, Some(other)),
+            (1, 40, Some(other)),
+            (2, 5, Some(moving)),
+            (2, 30, Some(moving)),
+            (7, 30, Some(fixed)),
+            (8, 0, Some(fixed)),
+            (9, 1, None),
+        ] {
+            let found = Some(hosts.at(ip(address), at * day))
+                .filter(|id| [moving, other, fixed].contains(id));
+            assert_eq!(found, expected, "10.0.0.{address} on day {at}");
+        }
+        // Left by the one, not yet taken by the other.
+        hosts.sightings.remove(&(other, ip(1)));
+        hosts.settle();
+        let nobody = hosts.at(ip(1), 12 * day);
+        assert_eq!(hosts.key(nobody), "10.0.0.1");
     }
 
     #[test]

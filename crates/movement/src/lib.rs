@@ -6,8 +6,10 @@
 mod assemble;
 mod demand;
 mod evidence;
+mod history;
 mod identity;
 mod missing;
+mod origin;
 mod path;
 mod row;
 mod skew;
@@ -16,6 +18,7 @@ mod world;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use crabwalk_events::assets::Assets;
 use crabwalk_events::{Catalog, EventRef};
 
 pub use assemble::Witness;
@@ -25,7 +28,8 @@ pub use missing::Missing;
 pub use path::LinkKind;
 pub use skew::Skew;
 
-use identity::AccountId;
+use identity::{AccountId, AccountKind};
+use row::{Clocks, Log};
 use world::World;
 
 /// A machine under all its names.
@@ -50,8 +54,25 @@ pub struct AccountInfo {
     pub names: Vec<String>,
     /// Security identifier.
     pub sid: Option<String>,
-    /// `user`, `machine` or `system`.
+    /// `user`, `local` (of one host only), `service` (programs log on with it), `machine` or `system`.
     pub kind: &'static str,
+}
+
+/// A program that ran because of a movement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ran {
+    /// Microseconds since 1970-01-01 UTC.
+    pub time: i64,
+    /// Path of the program.
+    pub image: String,
+    /// Its command line, empty where it was not logged.
+    pub command: String,
+    /// Id of the account as which it ran.
+    pub account: Option<String>,
+    /// Steps below the program that the movement itself started, which is 0.
+    pub depth: usize,
+    /// Reference of its event ([`Catalog::resolve`]).
+    pub event: u64,
 }
 
 /// One movement.
@@ -79,10 +100,14 @@ pub struct Hop {
     pub confidence: f64,
     /// Whether it was only tried.
     pub attempted: bool,
+    /// Whether its account does so on other days too, in the same way or to the same host.
+    pub usual: bool,
     /// What was seen.
     pub witnesses: Vec<Witness>,
     /// Which kinds of witnesses there are not, and why.
     pub missing: Vec<Missing>,
+    /// What it ran on the destination, and all that came of it, by time. At most [`MOST_PROCESSES`].
+    pub processes: Vec<Ran>,
     /// Findings about it, by their place in what was given.
     pub findings: Vec<usize>,
 }
@@ -115,6 +140,9 @@ pub struct Path {
     pub links: Vec<Link>,
 }
 
+/// Programs of one hop that are told.
+pub const MOST_PROCESSES: usize = 256;
+
 /// Everything that is known of movement.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Movement {
@@ -131,18 +159,39 @@ pub struct Movement {
 }
 
 /// Finds movements in what was read for [`demand`]. `findings` are the events of each finding; a hop names those that
-/// share an event with it, or were seen on one of its hosts about its time.
-pub fn analyse(catalog: &Catalog, findings: &[&[EventRef]]) -> Movement {
-    let mut world = World::new(catalog);
+/// share an event with it, or were seen on one of its hosts about its time. `assets` say which hosts and accounts matter
+/// most.
+pub fn analyse(catalog: &Catalog, findings: &[&[EventRef]], assets: &Assets) -> Movement {
+    let as_logged = Clocks::new();
+    let world = World::new(Log {
+        catalog,
+        clocks: &as_logged,
+    });
+    let (skew, clocks) = skew::estimate(&world);
+    let mut world = if clocks.is_empty() {
+        world
+    } else {
+        World::new(Log {
+            catalog,
+            clocks: &clocks,
+        })
+    };
     let evidence = techniques::collect(&mut world);
     let canonical = world.accounts.canonical();
-    let drafts = assemble::drafts(&world, evidence, &canonical);
+    let mut drafts = assemble::drafts(&world, evidence, &canonical);
+    origin::credentials(&mut world, &mut drafts, &canonical);
+    assemble::weigh(&world, &mut drafts);
+    world.history.add(&drafts);
     let witnesses: Vec<Vec<Witness>> = drafts.iter().map(assemble::witnesses).collect();
     let found = attach(&mut world, &drafts, &witnesses, findings);
     let counts: Vec<usize> = found.iter().map(Vec::len).collect();
-    let links = path::links(&world, &drafts);
-    let routes = path::routes(&world, &drafts, &links, &counts);
-    let skew = skew::estimate(&world);
+    let usual: Vec<bool> = drafts
+        .iter()
+        .map(|hop| path::is_usual(&world, hop))
+        .collect();
+    let links = path::links(&world, &mut drafts, &usual);
+    let worth = path::Worth::new(&world, assets);
+    let routes = path::routes(&world, &drafts, &links, &counts, &usual, &worth);
     let explain = missing::Explain::new(&mut world);
     let hop_id = |at: usize| format!("hop-{}", at + 1);
     let account_key = |id: Option<AccountId>| {
@@ -176,7 +225,9 @@ pub fn analyse(catalog: &Catalog, findings: &[&[EventRef]]) -> Movement {
             last: draft.last,
             confidence: draft.confidence,
             attempted: draft.attempt,
+            usual: usual.get(at).copied().unwrap_or(false),
             missing: explain.missing(&world, draft, &witnesses),
+            processes: programs(&world, draft, &canonical),
             witnesses,
             findings,
         });
@@ -216,6 +267,7 @@ pub fn analyse(catalog: &Catalog, findings: &[&[EventRef]]) -> Movement {
             domain_controller: host.domain_controller,
         })
         .collect();
+    let services = world.service_accounts(&canonical);
     let mut merged: BTreeMap<AccountId, AccountInfo> = BTreeMap::new();
     for (at, account) in world.accounts.all.iter().enumerate() {
         let Some(standing) = canonical.get(at) else {
@@ -231,7 +283,11 @@ pub fn analyse(catalog: &Catalog, findings: &[&[EventRef]]) -> Movement {
             id: main.key.clone(),
             names: Vec::new(),
             sid: None,
-            kind: world.accounts.kind(*standing).name(),
+            kind: match world.accounts.kind(*standing) {
+                AccountKind::User if services.contains(standing) => "service",
+                AccountKind::User if world.is_local(&main.key) => "local",
+                kind => kind.name(),
+            },
         });
         entry.names.extend(account.names.iter().cloned());
         if entry.sid.is_none() {
@@ -255,6 +311,40 @@ pub fn analyse(catalog: &Catalog, findings: &[&[EventRef]]) -> Movement {
     movement
 }
 
+/// What a hop ran, and what that ran.
+fn programs(world: &World<'_>, hop: &assemble::Draft, canonical: &[AccountId]) -> Vec<Ran> {
+    // By place: in the order of time.
+    let mut all: BTreeMap<usize, usize> = BTreeMap::new();
+    for start in &hop.processes {
+        all.insert(*start, 0);
+    }
+    for start in &hop.processes {
+        for (at, depth) in world.descendants(*start, MOST_PROCESSES) {
+            let known = all.entry(at).or_insert(depth);
+            *known = (*known).min(depth);
+        }
+    }
+    all.into_iter()
+        .take(MOST_PROCESSES)
+        .filter_map(|(at, depth)| {
+            let process = world.processes.get(at)?;
+            let account = process
+                .user
+                .map(|id| canonical.get(id.0 as usize).copied().unwrap_or(id))
+                .and_then(|id| world.accounts.info(id))
+                .map(|account| account.key.clone());
+            Some(Ran {
+                time: process.time,
+                image: process.image.to_owned(),
+                command: process.command.to_owned(),
+                account,
+                depth,
+                event: process.reference,
+            })
+        })
+        .collect()
+}
+
 /// Findings of each hop.
 fn attach(
     world: &mut World<'_>,
@@ -276,7 +366,7 @@ fn attach(
                 by_host
                     .entry(world.hosts.writer(&event.host))
                     .or_default()
-                    .push((event.time, at));
+                    .push((world.catalog.common(&event.host, event.time), at));
             }
         }
     }

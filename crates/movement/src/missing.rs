@@ -31,13 +31,16 @@ impl Explain {
             controllers: Vec::new(),
             network: Vec::new(),
         };
-        for covered in world.catalog.coverage() {
+        for covered in world.catalog.catalog.coverage() {
             let channel = covered.channel.to_lowercase();
+            let first = world.catalog.common(&covered.host, covered.first);
+            let last = world.catalog.common(&covered.host, covered.last);
             if channel.starts_with("zeek:") {
-                all.network.push((covered.first, covered.last));
+                all.network.push((first, last));
                 continue;
             }
-            if channel.contains(':') || covered.host.is_empty() {
+            if (channel.contains(':') && !channel.starts_with("syslog:")) || covered.host.is_empty()
+            {
                 continue;
             }
             let host = world.hosts.writer(&covered.host);
@@ -47,12 +50,12 @@ impl Explain {
                     .get(host)
                     .is_some_and(|host| host.domain_controller)
             {
-                all.controllers.push((covered.first, covered.last));
+                all.controllers.push((first, last));
             }
             all.logs
                 .entry(host)
                 .or_default()
-                .push((channel, covered.first, covered.last));
+                .push((channel, first, last));
         }
         all
     }
@@ -99,7 +102,7 @@ impl Explain {
                         None => "nothing names the source".to_owned(),
                         Some(src) => self.log(world, src, &["security", SYSMON], hop.first),
                     },
-                    Kind::DestinationLogon => self.log(world, hop.dst, &["security"], hop.first),
+                    Kind::DestinationLogon => self.log(world, hop.dst, &["security", "syslog:sshd"], hop.first),
                     Kind::DestinationExecution if hop.attempt => "it was refused".to_owned(),
                     Kind::DestinationExecution => self.log(world, hop.dst, &[SYSMON, "security"], hop.first),
                     Kind::DomainController if self.controllers.is_empty() => "no log of a domain controller was read".to_owned(),

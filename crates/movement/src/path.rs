@@ -1,6 +1,8 @@
 //! Linking hops, and chaining them into paths.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use crabwalk_events::assets::Assets;
 
 use crate::assemble::Draft;
 use crate::evidence::Act;
@@ -9,6 +11,12 @@ use crate::world::{SECOND, World};
 
 /// How long a hop can lead to another when nothing but time says so.
 const DAY: i64 = 24 * 3600 * SECOND;
+
+/// What a possible hop becomes that explains another.
+const EXPLAINING: f64 = 0.35;
+
+/// Hops from one host with different accounts this close to each other are one beginning.
+const SOON: i64 = 1800 * SECOND;
 
 /// Hops below this are possible, not proven.
 const ASSERTED: f64 = 0.3;
@@ -44,8 +52,73 @@ pub(crate) struct Link {
     pub certainty: f64,
 }
 
-/// The best link into each hop.
-pub(crate) fn links(world: &World<'_>, hops: &[Draft]) -> Vec<Link> {
+/// Whether a hop is daily work: its account does so on other days too. What shows that credentials were taken is none.
+pub(crate) fn is_usual(world: &World<'_>, hop: &Draft) -> bool {
+    world.history.is_habit(hop)
+        && !crate::assemble::techniques(hop)
+            .iter()
+            .any(|id| id.starts_with("T1550") || id.starts_with("T1563"))
+}
+
+/// The best link into each hop. A hop that is only possible, but without which another begins at a host that nobody came
+/// to, is likelier than it is by itself, and becomes so.
+pub(crate) fn links(world: &World<'_>, hops: &mut [Draft], usual: &[bool]) -> Vec<Link> {
+    let mut links = sure_links(world, hops, usual);
+    let explained = explaining(hops, usual, &links);
+    if explained.is_empty() {
+        return links;
+    }
+    for at in explained {
+        if let Some(hop) = hops.get_mut(at) {
+            hop.confidence = EXPLAINING;
+        }
+    }
+    links = sure_links(world, hops, usual);
+    links
+}
+
+/// Possible hops, not habits, that lead from a host that was reached to one from which a hop begins unexplained.
+fn explaining(hops: &[Draft], usual: &[bool], links: &[Link]) -> Vec<usize> {
+    /// From the possible hop to the one that it explains.
+    const SOON: i64 = 2 * 3600 * SECOND;
+    let is_usual = |at: usize| usual.get(at).copied().unwrap_or(false);
+    let linked: BTreeSet<usize> = links.iter().map(|link| link.to).collect();
+    let mut reached: BTreeMap<HostId, Vec<usize>> = BTreeMap::new();
+    let mut begins: BTreeMap<HostId, Vec<usize>> = BTreeMap::new();
+    for (at, hop) in hops.iter().enumerate() {
+        if hop.confidence < ASSERTED || hop.attempt || is_usual(at) {
+            continue;
+        }
+        reached.entry(hop.dst).or_default().push(at);
+        if let Some(src) = hop.src
+            && !linked.contains(&at)
+        {
+            begins.entry(src).or_default().push(at);
+        }
+    }
+    hops.iter()
+        .enumerate()
+        .filter(|(at, hop)| {
+            hop.confidence < ASSERTED && hop.confidence >= 0.15 && !hop.attempt && !is_usual(*at)
+        })
+        .filter(|(_, hop)| {
+            let Some(src) = hop.src else { return false };
+            let before = reached.get(&src).into_iter().flatten().any(|at| {
+                hops.get(*at)
+                    .is_some_and(|one| one.first <= hop.first && hop.first - one.first <= DAY)
+            });
+            let after = begins.get(&hop.dst).into_iter().flatten().any(|at| {
+                hops.get(*at)
+                    .is_some_and(|one| one.first >= hop.first && one.first - hop.first <= SOON)
+            });
+            before && after
+        })
+        .map(|(at, _)| at)
+        .collect()
+}
+
+fn sure_links(world: &World<'_>, hops: &[Draft], usual: &[bool]) -> Vec<Link> {
+    let is_usual = |at: usize| usual.get(at).copied().unwrap_or(false);
     let mut into: BTreeMap<HostId, Vec<usize>> = BTreeMap::new();
     for (at, hop) in hops.iter().enumerate() {
         into.entry(hop.dst).or_default().push(at);
@@ -89,7 +162,9 @@ pub(crate) fn links(world: &World<'_>, hops: &[Draft]) -> Vec<Link> {
             let logons: BTreeSet<u64> = one
                 .sessions
                 .iter()
-                .filter_map(|at| world.sessions.get(*at).map(|session| session.logon_id))
+                .filter_map(|at| world.sessions.get(*at))
+                .flat_map(|session| [session.logon_id, session.linked])
+                .filter(|id| !crate::world::is_service_logon(*id))
                 .collect();
             let by_session = hop
                 .source_logons
@@ -113,7 +188,10 @@ pub(crate) fn links(world: &World<'_>, hops: &[Draft]) -> Vec<Link> {
             };
             // Time alone joins nothing that is itself only possible.
             if kind == LinkKind::TimePossible
-                && (hop.confidence < ASSERTED || one.confidence < ASSERTED)
+                && (hop.confidence < ASSERTED
+                    || one.confidence < ASSERTED
+                    || is_usual(to)
+                    || is_usual(*from))
             {
                 continue;
             }
@@ -159,6 +237,89 @@ fn ancestors(world: &World<'_>, hop: &Draft) -> BTreeSet<usize> {
     all
 }
 
+/// What the organisation says of its hosts and accounts.
+pub(crate) struct Worth {
+    /// Points of hosts that matter most, and what makes them matter.
+    hosts: HashMap<HostId, (f64, String)>,
+    /// The same of accounts.
+    accounts: HashMap<AccountId, (f64, String)>,
+}
+
+impl Worth {
+    pub fn new(world: &World<'_>, assets: &Assets) -> Self {
+        let points = |row: &BTreeMap<String, Vec<String>>| {
+            let words = |column: &str| -> Vec<String> {
+                row.get(column)
+                    .into_iter()
+                    .flatten()
+                    .map(|value| value.to_lowercase())
+                    .collect()
+            };
+            // Priorities of Splunk ES.
+            let mut best: Option<(f64, String)> = None;
+            for value in words("priority") {
+                let points = match value.as_str() {
+                    "critical" => 20.0,
+                    "high" => 10.0,
+                    _ => continue,
+                };
+                if best.as_ref().is_none_or(|(own, _)| *own < points) {
+                    best = Some((points, format!("of {value} priority")));
+                }
+            }
+            for value in words("category") {
+                let crown = [
+                    "crown",
+                    "domain_controller",
+                    "domain controller",
+                    "privileged",
+                    "pci",
+                    "certificate",
+                ]
+                .iter()
+                .any(|word| value.contains(word));
+                if crown && best.as_ref().is_none_or(|(own, _)| *own < 15.0) {
+                    best = Some((15.0, format!("in category {value}")));
+                }
+            }
+            best
+        };
+        let mut hosts = HashMap::new();
+        if !assets.assets.is_empty() {
+            for (at, host) in world.hosts.all.iter().enumerate() {
+                let row = host
+                    .names
+                    .iter()
+                    .map(String::as_str)
+                    .chain([host.key.as_str()])
+                    .find_map(|name| assets.assets.find(name))
+                    .or_else(|| {
+                        host.ips
+                            .iter()
+                            .find_map(|ip| assets.assets.find(&ip.to_string()))
+                    });
+                if let (Some(points), Ok(at)) = (row.and_then(points), u32::try_from(at)) {
+                    hosts.insert(HostId(at), points);
+                }
+            }
+        }
+        let mut accounts = HashMap::new();
+        if !assets.identities.is_empty() {
+            for (at, account) in world.accounts.all.iter().enumerate() {
+                let row = account
+                    .names
+                    .iter()
+                    .flat_map(|name| [name.as_str(), name.rsplit('\\').next().unwrap_or(name)])
+                    .find_map(|name| assets.identities.find(name));
+                if let (Some(points), Ok(at)) = (row.and_then(points), u32::try_from(at)) {
+                    accounts.insert(AccountId(at), points);
+                }
+            }
+        }
+        Self { hosts, accounts }
+    }
+}
+
 /// Hops that belong together.
 #[derive(Debug, Clone)]
 pub(crate) struct Route {
@@ -174,27 +335,38 @@ pub(crate) fn routes(
     hops: &[Draft],
     links: &[Link],
     findings: &[usize],
+    usual: &[bool],
+    worth: &Worth,
 ) -> Vec<Route> {
+    let is_usual = |at: usize| usual.get(at).copied().unwrap_or(false);
     let mut link_into: BTreeMap<usize, &Link> = BTreeMap::new();
     for link in links {
         link_into.insert(link.to, link);
     }
-    // Hops of one beginning: the same first host and account within a day.
+    // Hops of one beginning: the same first host and account within a day, or soon after with another account.
     let mut group: Vec<usize> = (0..hops.len()).collect();
     let mut begun: BTreeMap<(HostId, Option<AccountId>), (usize, i64)> = BTreeMap::new();
+    let mut latest: BTreeMap<HostId, (usize, i64)> = BTreeMap::new();
     for (at, hop) in hops.iter().enumerate() {
         if let Some(link) = link_into.get(&at) {
             group[at] = group.get(link.from).copied().unwrap_or(at);
         } else if let Some(src) = hop.src
             && hop.confidence >= ASSERTED
+            && !is_usual(at)
         {
-            let entry = begun.entry((src, hop.used)).or_insert((at, hop.first));
+            let near = latest
+                .get(&src)
+                .filter(|(_, last)| hop.first - last <= SOON)
+                .map_or(at, |(first, _)| group.get(*first).copied().unwrap_or(at));
+            let entry = begun.entry((src, hop.used)).or_insert((near, hop.first));
             if hop.first - entry.1 <= DAY {
                 entry.1 = hop.last;
                 group[at] = group.get(entry.0).copied().unwrap_or(at);
             } else {
-                *entry = (at, hop.last);
+                *entry = (near, hop.last);
+                group[at] = near;
             }
+            latest.insert(src, (at, hop.last));
         }
     }
     // A link may lead from a hop that comes later in the list.
@@ -219,13 +391,15 @@ pub(crate) fn routes(
     }
     let mut all: Vec<Route> = members
         .into_values()
+        // What all is done every other day is work.
+        .filter(|members| !members.iter().all(|at| is_usual(*at)))
         .map(|members| {
             let own: Vec<Link> = links
                 .iter()
                 .filter(|link| members.binary_search(&link.to).is_ok())
                 .cloned()
                 .collect();
-            let (score, why) = score(world, hops, &members, &own, findings, &edges);
+            let (score, why) = score(world, hops, &members, &own, findings, &edges, usual, worth);
             Route {
                 hops: members,
                 links: own,
@@ -244,7 +418,9 @@ pub(crate) fn routes(
 
 /// The score of a path: 40 for each step of its longest sure chain, weighed by confidence and the certainty of links;
 /// 10 for a change of credentials, 10 for each technique after the first up to three, 5 for each finding up to four, 15
-/// if it reaches a domain controller, 5 if an edge of it was used only once.
+/// if it reaches a domain controller, up to 20 for the most valuable host or account that assets and identities name, 5 if
+/// an edge of it was used only once, 10 if an account comes from a host where it is on no other day of the logs. A hop that
+/// its account also makes on three other days counts a third, and for nothing else.
 fn score(
     world: &World<'_>,
     hops: &[Draft],
@@ -252,18 +428,26 @@ fn score(
     links: &[Link],
     findings: &[usize],
     edges: &BTreeMap<(Option<HostId>, HostId), usize>,
+    usual: &[bool],
+    worth: &Worth,
 ) -> (f64, Vec<String>) {
+    /// What a usual hop counts of one that is not.
+    const USUAL_SHARE: f64 = 0.3;
+    let is_usual = |at: usize| usual.get(at).copied().unwrap_or(false);
     let mut why = Vec::new();
     let mut reach: BTreeMap<usize, f64> = BTreeMap::new();
     let mut depth: BTreeMap<usize, usize> = BTreeMap::new();
     for at in members {
         let Some(hop) = hops.get(*at) else { continue };
         let before = links.iter().find(|link| link.to == *at);
-        let weight = if hop.act == Act::Strong {
+        let mut weight = if hop.act == Act::Strong {
             hop.confidence
         } else {
             hop.confidence * 0.5
         };
+        if is_usual(*at) {
+            weight *= USUAL_SHARE;
+        }
         let sum = before.map_or(0.0, |link| {
             reach.get(&link.from).copied().unwrap_or(0.0) * link.certainty
         }) + 40.0 * weight;
@@ -278,6 +462,7 @@ fn score(
     }
     let targets: BTreeSet<HostId> = members
         .iter()
+        .filter(|at| !is_usual(**at))
         .filter_map(|at| hops.get(*at))
         .map(|hop| hop.dst)
         .collect();
@@ -288,7 +473,9 @@ fn score(
             score += 2.0 * (targets.len() - 1).min(10) as f64;
         }
     }
-    let sure = |at: &&usize| hops.get(**at).is_some_and(|hop| hop.confidence >= 0.3);
+    let sure = |at: &&usize| {
+        !is_usual(**at) && hops.get(**at).is_some_and(|hop| hop.confidence >= ASSERTED)
+    };
     let accounts: BTreeSet<AccountId> = members
         .iter()
         .filter(sure)
@@ -339,6 +526,39 @@ fn score(
     }) {
         score += 15.0;
         why.push("it reaches a domain controller".to_owned());
+    }
+    let valued = targets
+        .iter()
+        .filter_map(|host| Some((worth.hosts.get(host)?, world.hosts.key(*host))))
+        .chain(accounts.iter().filter_map(|id| {
+            Some((
+                worth.accounts.get(id)?,
+                world.accounts.info(*id)?.key.as_str(),
+            ))
+        }))
+        .max_by(|((a, _), a_name), ((b, _), b_name)| {
+            a.total_cmp(b).then_with(|| b_name.cmp(a_name))
+        });
+    if let Some(((points, because), name)) = valued {
+        score += points;
+        why.push(format!("{name} is {because}"));
+    }
+    let new = members
+        .iter()
+        .filter(sure)
+        .filter_map(|at| hops.get(*at))
+        .any(|hop| {
+            matches!((hop.src, hop.used), (Some(src), Some(used)) if world.history.is_new_from(src, used, hop.first))
+        });
+    if new {
+        score += 10.0;
+        why.push("an account comes from where it never was on another day".to_owned());
+    }
+    let habits = members.iter().filter(|at| is_usual(**at)).count();
+    if habits > 0 {
+        why.push(format!(
+            "{habits} of its movements are made on other days too"
+        ));
     }
     if members
         .iter()

@@ -1,10 +1,42 @@
 //! Reading event tables row by row.
 
+use std::collections::HashMap;
+use std::ops::Deref;
+
 use crabwalk_events::Catalog;
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, ListArray, StringArray};
 use datafusion::arrow::datatypes::{DataType, Float64Type, UInt64Type};
 
 use crate::demand::wanted;
+
+/// How far the clocks of hosts are ahead of the common one: microseconds by the host's name in events.
+pub(crate) type Clocks = HashMap<String, i64>;
+
+/// The events, with clocks set right.
+#[derive(Clone, Copy)]
+pub(crate) struct Log<'a> {
+    pub catalog: &'a Catalog,
+    pub clocks: &'a Clocks,
+}
+
+impl Log<'_> {
+    /// When something happened by the common clock that a host logged at `time`.
+    pub fn common(&self, host: &str, time: i64) -> i64 {
+        if self.clocks.is_empty() {
+            time
+        } else {
+            time - self.clocks.get(host).copied().unwrap_or(0)
+        }
+    }
+}
+
+impl Deref for Log<'_> {
+    type Target = Catalog;
+
+    fn deref(&self) -> &Catalog {
+        self.catalog
+    }
+}
 
 #[derive(Clone, Copy)]
 enum Column<'a> {
@@ -26,7 +58,7 @@ fn column(array: &ArrayRef) -> Column<'_> {
 pub(crate) struct Row<'a, 'c> {
     columns: &'c [(&'static str, Column<'a>)],
     row: usize,
-    /// Microseconds since 1970-01-01 UTC.
+    /// Microseconds since 1970-01-01 UTC, by the common clock.
     pub time: i64,
     /// Leads to the event ([`Catalog::resolve`]).
     pub reference: u64,
@@ -73,7 +105,7 @@ impl<'a> Row<'a, '_> {
 
 /// Calls `each` for every event of a type.
 pub(crate) fn for_each<'a>(
-    catalog: &'a Catalog,
+    log: Log<'a>,
     channel: &str,
     event_id: u32,
     mut each: impl FnMut(&Row<'a, '_>),
@@ -81,7 +113,7 @@ pub(crate) fn for_each<'a>(
     let Some(names) = wanted(channel, event_id) else {
         return;
     };
-    for table in catalog.tables() {
+    for table in log.catalog.tables() {
         let event_type = &table.event_type;
         if event_type.event_id != event_id || !event_type.channel.eq_ignore_ascii_case(channel) {
             continue;
@@ -106,16 +138,17 @@ pub(crate) fn for_each<'a>(
             for row in 0..batch.num_rows() {
                 #[expect(clippy::cast_possible_truncation, reason = "times fit by construction")]
                 let time = (times.value(row) * 1e6).round() as i64;
+                let host = if hosts.is_valid(row) {
+                    hosts.value(row)
+                } else {
+                    ""
+                };
                 each(&Row {
                     columns: &columns,
                     row,
-                    time,
+                    time: log.common(host, time),
                     reference: refs.value(row),
-                    host: if hosts.is_valid(row) {
-                        hosts.value(row)
-                    } else {
-                        ""
-                    },
+                    host,
                 });
             }
         }

@@ -1,66 +1,235 @@
-//! How far clocks differ, from connections that both ends logged.
+//! How far clocks differ, from connections that both ends (or an end and a network sensor) logged.
+//!
+//! Only exact matches of the client's address and port count: the connection as either host or a sensor saw it, the
+//! network logon that came through it, and the tickets that a domain controller gave over it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 
-use crate::identity::Place;
+use crate::demand::channel::SECURITY;
+use crate::identity::{HostId, Place, address};
+use crate::row::{Clocks, for_each};
 use crate::world::{SECOND, World};
 
 /// How far the clocks of two hosts differ.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Skew {
-    /// Id of the host that opened connections.
+    /// Id of the host that opened connections; `network` for a sensor.
     pub src: String,
     /// Id of the host that accepted them.
     pub dst: String,
-    /// Median of the destination's time less the source's, microseconds.
+    /// Median of the destination's time less the source's, microseconds, as logged.
     pub median: i64,
     /// Connections that both logged.
     pub connections: usize,
 }
 
-/// Differences beyond this are another connection with the same ports.
-const MOST: i64 = 600 * SECOND;
-/// Smaller differences are not worth telling.
+/// Differences beyond this are another connection with the same ports: no clock is further off than a wrong zone.
+const MOST: i64 = 26 * 3600 * SECOND;
+/// Beyond this, more connections must agree: ports are used again.
+const PLAIN: i64 = 600 * SECOND;
+/// Smaller differences are delays of logging.
 const LEAST: i64 = 5 * SECOND;
+/// Half of the differences of a pair lie this close to their median, if a clock is the reason.
+const SPREAD: i64 = 5 * SECOND;
+/// Sightings of one client's port that are compared.
+const COMPARED: usize = 64;
 
-type Tuple = (IpAddr, u16, IpAddr, u16);
+/// The network sensor among the hosts.
+const SENSOR: HostId = HostId(u32::MAX);
 
-pub(crate) fn estimate(world: &World<'_>) -> Vec<Skew> {
-    let mut outbound: BTreeMap<Tuple, i64> = BTreeMap::new();
-    for one in world
-        .connections
-        .iter()
-        .filter(|one| one.observer.is_some() && !one.inbound)
-    {
-        outbound
-            .entry((one.src_ip, one.src_port, one.dst_ip, one.dst_port))
-            .or_insert(one.time);
-    }
-    let mut pairs: BTreeMap<(crate::identity::HostId, crate::identity::HostId), Vec<i64>> =
-        BTreeMap::new();
-    for one in world.connections.iter().filter(|one| one.inbound) {
-        let (Place::Host(src), Place::Host(dst)) = (one.src, one.dst) else {
+/// One end's view of a connection from a client's address and port to a host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Sighting {
+    time: i64,
+    observer: HostId,
+    /// 0 the client, 1 a sensor, 2 the server.
+    end: u8,
+}
+
+type Key = (IpAddr, u16, HostId);
+
+fn sightings(world: &World<'_>) -> HashMap<Key, Vec<Sighting>> {
+    let mut all: HashMap<Key, Vec<Sighting>> = HashMap::new();
+    for one in &world.connections {
+        let (Place::Host(dst), true) = (one.dst, one.src != one.dst && one.src_port != 0) else {
             continue;
         };
-        if src != dst
-            && let Some(sent) = outbound.get(&(one.src_ip, one.src_port, one.dst_ip, one.dst_port))
-            && (one.time - sent).abs() <= MOST
+        let (observer, end) = match one.observer {
+            None => (SENSOR, 1),
+            Some(observer) => (observer, if one.inbound { 2 } else { 0 }),
+        };
+        all.entry((one.src_ip, one.src_port, dst))
+            .or_default()
+            .push(Sighting {
+                time: one.time,
+                observer,
+                end,
+            });
+    }
+    if all.is_empty() {
+        return all;
+    }
+    // What the server logged of it counts only where somebody else saw the connection.
+    let mut served = |ip: Option<IpAddr>, port: u16, host: HostId, time: i64| {
+        if let Some(ip) = ip.filter(|ip| !ip.is_loopback())
+            && port != 0
+            && let Some(seen) = all.get_mut(&(ip, port, host))
         {
-            pairs.entry((src, dst)).or_default().push(one.time - sent);
+            seen.push(Sighting {
+                time,
+                observer: host,
+                end: 2,
+            });
+        }
+    };
+    for session in &world.sessions {
+        served(session.ip, session.port, session.host, session.time);
+    }
+    for id in [4768, 4769] {
+        for_each(world.catalog, SECURITY, id, |row| {
+            if let Some(host) = world.hosts.known(row.host) {
+                let port = row.get("IpPort").parse().unwrap_or(0);
+                served(address(row.get("IpAddress")), port, host, row.time);
+            }
+        });
+    }
+    all
+}
+
+/// Median and whether half of the values lie close to it.
+fn middle(values: &mut [i64]) -> Option<(i64, bool)> {
+    values.sort_unstable();
+    let median = values.get(values.len() / 2).copied()?;
+    let mut away: Vec<i64> = values.iter().map(|value| (value - median).abs()).collect();
+    away.sort_unstable();
+    let close = away.get(away.len() / 2).is_some_and(|away| *away <= SPREAD);
+    Some((median, close))
+}
+
+/// Pairs of clocks that differ, and by how much each host's clock is ahead of the common one: that of the domain
+/// controllers, else of most hosts.
+pub(crate) fn estimate(world: &World<'_>) -> (Vec<Skew>, Clocks) {
+    let mut differences: BTreeMap<(HostId, HostId), Vec<i64>> = BTreeMap::new();
+    for mut seen in sightings(world).into_values() {
+        seen.sort_unstable();
+        seen.dedup();
+        for (at, one) in seen.iter().enumerate() {
+            // The nearest sighting of the other end: ports are used again.
+            let other = seen
+                .iter()
+                .enumerate()
+                .skip(at.saturating_sub(COMPARED))
+                .take(2 * COMPARED)
+                .filter(|(_, other)| other.end > one.end && other.observer != one.observer)
+                .map(|(_, other)| other)
+                .min_by_key(|other| ((other.time - one.time).abs(), other.observer));
+            if let Some(other) = other
+                && (other.time - one.time).abs() <= MOST
+            {
+                differences
+                    .entry((one.observer, other.observer))
+                    .or_default()
+                    .push(other.time - one.time);
+            }
         }
     }
-    pairs
-        .into_iter()
-        .filter_map(|((src, dst), mut differences)| {
-            differences.sort_unstable();
-            let median = differences.get(differences.len() / 2).copied()?;
-            (median.abs() > LEAST).then(|| Skew {
-                src: world.hosts.key(src).to_owned(),
-                dst: world.hosts.key(dst).to_owned(),
+    let name = |id: HostId| {
+        if id == SENSOR {
+            "network"
+        } else {
+            world.hosts.key(id)
+        }
+    };
+    let mut skews = Vec::new();
+    // Every pair that was measured ties two clocks, equal or not.
+    let mut ties: BTreeMap<HostId, Vec<(usize, HostId, i64)>> = BTreeMap::new();
+    for ((src, dst), mut values) in differences {
+        let Some((median, close)) = middle(&mut values) else {
+            continue;
+        };
+        let enough = if median.abs() > PLAIN { 3 } else { 2 };
+        if values.len() < enough || !close {
+            continue;
+        }
+        ties.entry(src)
+            .or_default()
+            .push((values.len(), dst, median));
+        ties.entry(dst)
+            .or_default()
+            .push((values.len(), src, -median));
+        if median.abs() > LEAST {
+            skews.push(Skew {
+                src: name(src).to_owned(),
+                dst: name(dst).to_owned(),
                 median,
-                connections: differences.len(),
-            })
-        })
-        .collect()
+                connections: values.len(),
+            });
+        }
+    }
+    skews.sort_by(|a, b| (&a.src, &a.dst).cmp(&(&b.src, &b.dst)));
+    if skews.is_empty() {
+        return (skews, Clocks::new());
+    }
+    (skews, clocks(world, &ties))
+}
+
+/// Sets each group of tied clocks against its common one.
+fn clocks(world: &World<'_>, ties: &BTreeMap<HostId, Vec<(usize, HostId, i64)>>) -> Clocks {
+    let mut clocks = Clocks::new();
+    let mut done: BTreeSet<HostId> = BTreeSet::new();
+    for start in ties.keys() {
+        if !done.insert(*start) {
+            continue;
+        }
+        // From host to host over the tie with most connections.
+        let mut ahead: BTreeMap<HostId, i64> = BTreeMap::from([(*start, 0)]);
+        let mut edge: BTreeSet<(usize, HostId, HostId, i64)> = BTreeSet::new();
+        let widen = |from: HostId, edge: &mut BTreeSet<(usize, HostId, HostId, i64)>| {
+            for (count, to, difference) in ties.get(&from).into_iter().flatten() {
+                edge.insert((*count, from, *to, *difference));
+            }
+        };
+        widen(*start, &mut edge);
+        while let Some((_, from, to, difference)) = edge.pop_last() {
+            let Some(base) = ahead.get(&from).copied() else {
+                continue;
+            };
+            if ahead.contains_key(&to) {
+                continue;
+            }
+            ahead.insert(to, base + difference);
+            done.insert(to);
+            widen(to, &mut edge);
+        }
+        let controller = |id: &HostId| {
+            world
+                .hosts
+                .get(*id)
+                .is_some_and(|host| host.domain_controller)
+        };
+        let mut common: Vec<i64> = ahead
+            .iter()
+            .filter(|(id, _)| controller(id))
+            .map(|(_, ahead)| *ahead)
+            .collect();
+        if common.is_empty() {
+            common = ahead.values().copied().collect();
+        }
+        common.sort_unstable();
+        // Of an even number of clocks the lower middle: of two, which one is wrong nobody can say.
+        let common = common
+            .get(common.len().saturating_sub(1) / 2)
+            .copied()
+            .unwrap_or(0);
+        for (id, own) in ahead {
+            let off = own - common;
+            if off.abs() > LEAST {
+                for text in world.hosts.writers_of(id) {
+                    clocks.insert(text, off);
+                }
+            }
+        }
+    }
+    clocks
 }

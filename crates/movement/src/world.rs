@@ -1,13 +1,12 @@
 //! What the logs say of sessions, connections and processes, before any question of movement.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
 
-use crabwalk_events::Catalog;
-
 use crate::demand::channel::*;
+use crate::history::History;
 use crate::identity::{AccountId, AccountKind, Accounts, HostId, Hosts, Place, address, kind_of};
-use crate::row::{Row, for_each};
+use crate::row::{Log, Row, for_each};
 
 /// A second in microseconds.
 pub(crate) const SECOND: i64 = 1_000_000;
@@ -17,8 +16,11 @@ pub(crate) const SECOND: i64 = 1_000_000;
 pub(crate) struct Session<'a> {
     pub host: HostId,
     pub logon_id: u64,
+    /// LogonId of the other half of a split token, 0 where there is none.
+    pub linked: u64,
     pub time: i64,
     pub end: Option<i64>,
+    /// 0 where the logon itself was not logged, only what ran in it.
     pub logon_type: u8,
     pub account: Option<AccountId>,
     pub kind: AccountKind,
@@ -27,7 +29,13 @@ pub(crate) struct Session<'a> {
     pub ip: Option<IpAddr>,
     pub port: u16,
     pub package: &'a str,
+    /// Name of the logon process, such as `NtLmSsp` or `seclogo`.
+    pub process: &'a str,
+    /// Account that the session uses towards others (logon type 9).
+    pub outbound: Option<AccountId>,
     pub elevated: bool,
+    /// Remote desktop without sending a password or ticket to the host.
+    pub restricted: bool,
     pub reference: u64,
 }
 
@@ -98,7 +106,7 @@ pub(crate) struct Process<'a> {
 
 /// Everything that techniques and the assembly ask.
 pub(crate) struct World<'a> {
-    pub catalog: &'a Catalog,
+    pub catalog: Log<'a>,
     pub hosts: Hosts,
     pub accounts: Accounts,
     pub sessions: Vec<Session<'a>>,
@@ -108,10 +116,17 @@ pub(crate) struct World<'a> {
     pub connections: Vec<Connection<'a>>,
     by_client: HashMap<(IpAddr, u16), Vec<usize>>,
     inbound: HashMap<HostId, Vec<usize>>,
+    /// Connections of each process of the remote desktop client.
+    by_process: HashMap<&'a str, Vec<usize>>,
     pub processes: Vec<Process<'a>>,
     by_guid: HashMap<&'a str, usize>,
     by_pid: HashMap<(HostId, u64), Vec<usize>>,
+    /// What each process started.
+    children: HashMap<usize, Vec<usize>>,
+    /// Processes of each host by time.
+    processes_of_host: HashMap<HostId, Vec<usize>>,
     boots: HashMap<HostId, Vec<i64>>,
+    pub history: History,
     /// Addresses that hosts' own connection logs show to be theirs.
     own_addresses: HashSet<(HostId, IpAddr)>,
 }
@@ -122,7 +137,7 @@ type End = (IpAddr, u16);
 /// Calls `each` with writer, whether it opened the connection, both ends and the time of each connection that hosts
 /// logged.
 fn each_end(
-    catalog: &Catalog,
+    catalog: Log<'_>,
     hosts: &mut Hosts,
     mut each: impl FnMut(&mut Hosts, HostId, bool, End, End, i64),
 ) {
@@ -209,6 +224,14 @@ pub(crate) fn base_name(path: &str) -> &str {
     path.rsplit(['\\', '/']).next().unwrap_or(path)
 }
 
+/// Whether an address is of a network of one's own (RFC 1918, RFC 4193).
+fn is_private(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(v4) => v4.is_private(),
+        IpAddr::V6(v6) => v6.is_unique_local(),
+    }
+}
+
 /// LogonIds of the system's own accounts, through which nothing may be joined.
 pub(crate) fn is_service_logon(id: u64) -> bool {
     matches!(id, 0 | 0x3e4 | 0x3e5 | 0x3e6 | 0x3e7)
@@ -226,7 +249,7 @@ pub(crate) fn logon_time(guid: &str) -> Option<i64> {
 
 impl<'a> World<'a> {
     /// Reads what the logs hold.
-    pub fn new(catalog: &'a Catalog) -> Self {
+    pub fn new(catalog: Log<'a>) -> Self {
         let mut world = Self {
             catalog,
             hosts: Hosts::default(),
@@ -237,23 +260,54 @@ impl<'a> World<'a> {
             connections: Vec::new(),
             by_client: HashMap::new(),
             inbound: HashMap::new(),
+            by_process: HashMap::new(),
             processes: Vec::new(),
             by_guid: HashMap::new(),
             by_pid: HashMap::new(),
+            children: HashMap::new(),
+            processes_of_host: HashMap::new(),
             boots: HashMap::new(),
+            history: History::default(),
             own_addresses: HashSet::new(),
         };
-        for covered in catalog.coverage() {
-            if !covered.channel.contains(':') && !covered.host.is_empty() {
+        for covered in catalog.catalog.coverage() {
+            if (!covered.channel.contains(':') || covered.channel.starts_with("syslog:"))
+                && !covered.host.is_empty()
+            {
                 world.hosts.writer(&covered.host);
             }
         }
+        // Each way of learning asks what the surer ones before it found.
         world.learn_addresses();
+        world.hosts.settle();
+        world.learn_served_addresses();
+        world.hosts.settle();
+        world.learn_joined_addresses();
+        world.hosts.settle();
         world.read_boots();
+        world.read_accounts();
         world.read_sessions();
         world.read_connections();
         world.read_processes();
+        world.add_unlogged_sessions();
+        world.history = History::new(&mut world);
         world
+    }
+
+    /// Meets accounts that only domain controllers name, before any account is taken for another.
+    fn read_accounts(&mut self) {
+        for id in [4768_u32, 4769] {
+            for_each(self.catalog, SECURITY, id, |row| {
+                self.accounts.get(
+                    row.get("TargetSid"),
+                    row.get("TargetDomainName"),
+                    row.get("TargetUserName"),
+                );
+            });
+        }
+        for_each(self.catalog, SECURITY, 4776, |row| {
+            self.accounts.of_text(row.get("TargetUserName"));
+        });
     }
 
     /// The host that wrote an event.
@@ -372,9 +426,204 @@ impl<'a> World<'a> {
         });
     }
 
+    /// The server of a connection is who logged the client's very address and port, wherever the connection itself was
+    /// seen.
+    fn learn_served_addresses(&mut self) {
+        /// The clocks of two hosts differ no more, as far as this can tell.
+        const APART: i64 = 600 * SECOND;
+        let (catalog, hosts) = (self.catalog, &mut self.hosts);
+        let mut seen: HashMap<End, Vec<(i64, IpAddr)>> = HashMap::new();
+        for_each(catalog, "zeek:conn", 0, |row| {
+            if let (Some(src), Some(dst)) =
+                (address(row.get("id.orig_h")), address(row.get("id.resp_h")))
+                && !hosts.is_held(dst)
+            {
+                let port = row.get("id.orig_p").parse().unwrap_or(0);
+                seen.entry((src, port)).or_default().push((row.time, dst));
+            }
+        });
+        each_end(
+            catalog,
+            hosts,
+            |hosts, _, initiated, source, destination, time| {
+                if initiated && !destination.0.is_loopback() && !hosts.is_held(destination.0) {
+                    seen.entry(source).or_default().push((time, destination.0));
+                }
+            },
+        );
+        seen.remove(&(IpAddr::from([0, 0, 0, 0]), 0));
+        if seen.is_empty() {
+            return;
+        }
+        let mut facts: BTreeMap<IpAddr, BTreeMap<HostId, (i64, i64)>> = BTreeMap::new();
+        let mut served = |hosts: &mut Hosts, row: &Row<'a, '_>, ip: &str, port: &str| {
+            let (Some(ip), Ok(port)) = (address(ip), port.parse::<u16>()) else {
+                return;
+            };
+            let Some(all) = seen.get(&(ip, port)).filter(|_| port != 0) else {
+                return;
+            };
+            let near: BTreeSet<IpAddr> = all
+                .iter()
+                .filter(|(time, _)| (time - row.time).abs() <= APART)
+                .map(|(_, ip)| *ip)
+                .collect();
+            if let (1, Some(dst)) = (near.len(), near.first()) {
+                let host = hosts.writer(row.host);
+                let span = facts
+                    .entry(*dst)
+                    .or_default()
+                    .entry(host)
+                    .or_insert((row.time, row.time));
+                *span = (span.0.min(row.time), span.1.max(row.time));
+            }
+        };
+        for_each(catalog, SECURITY, 4624, |row| {
+            if matches!(row.get("LogonType"), "3" | "8" | "10") {
+                served(hosts, row, row.get("IpAddress"), row.get("IpPort"));
+            }
+        });
+        for_each(catalog, SSHD, 0, |row| {
+            served(hosts, row, row.get("src_ip"), row.get("src_port"));
+        });
+        for (ip, claims) in facts {
+            for (host, (first, last)) in claims {
+                hosts.holds(host, ip, first);
+                hosts.holds(host, ip, last);
+            }
+        }
+    }
+
+    /// Joins names and addresses that two logs give for one act: what somebody asked for on one host, and what came of
+    /// it on the other. Only for addresses of which no machine's own log tells.
+    fn learn_joined_addresses(&mut self) {
+        let (catalog, hosts) = (self.catalog, &mut self.hosts);
+        let nobody = HostId(u32::MAX);
+        let sam = |name: &str| {
+            let name = name.rsplit('\\').next().unwrap_or(name);
+            name.split('@').next().unwrap_or(name).to_lowercase()
+        };
+        let mut facts: BTreeMap<IpAddr, BTreeMap<HostId, (i64, i64)>> = BTreeMap::new();
+        let mut state = |ip: IpAddr, host: HostId, time: i64| {
+            let span = facts
+                .entry(ip)
+                .or_default()
+                .entry(host)
+                .or_insert((time, time));
+            *span = (span.0.min(time), span.1.max(time));
+        };
+        // Explicit credentials for a host (4648), and the only logon with them there in the next seconds.
+        let mut asked: BTreeMap<(HostId, String), Vec<(i64, HostId)>> = BTreeMap::new();
+        for_each(catalog, SECURITY, 4648, |row| {
+            let src = hosts.writer(row.host);
+            if let Place::Host(dst) = hosts.place(row.get("TargetServerName"), src, row.time)
+                && kind_of(row.get("TargetUserName"), "") == AccountKind::User
+            {
+                asked
+                    .entry((dst, sam(row.get("TargetUserName"))))
+                    .or_default()
+                    .push((row.time, src));
+            }
+        });
+        if !asked.is_empty() {
+            let mut came: BTreeMap<(HostId, String), Vec<(i64, IpAddr)>> = BTreeMap::new();
+            for_each(catalog, SECURITY, 4624, |row| {
+                let host = hosts.writer(row.host);
+                if let Some(ip) = address(row.get("IpAddress"))
+                    && !ip.is_loopback()
+                    && !ip.is_unspecified()
+                    && matches!(row.get("LogonType"), "3" | "8" | "10")
+                {
+                    let key = (host, sam(row.get("TargetUserName")));
+                    if asked.contains_key(&key) {
+                        came.entry(key).or_default().push((row.time, ip));
+                    }
+                }
+            });
+            for (key, asked) in &asked {
+                let Some(came) = came.get_mut(key) else {
+                    continue;
+                };
+                came.sort_unstable();
+                for (time, src) in asked {
+                    let start = came.partition_point(|(own, _)| *own < time - 2 * SECOND);
+                    let ips: BTreeSet<IpAddr> = came
+                        .get(start..)
+                        .unwrap_or_default()
+                        .iter()
+                        .take_while(|(own, _)| *own <= time + 5 * SECOND)
+                        .map(|(_, ip)| *ip)
+                        .collect();
+                    if ips.len() == 1
+                        && let Some(ip) = ips.first()
+                    {
+                        state(*ip, *src, *time);
+                    }
+                }
+            }
+        }
+        // The remote desktop client logs the name it was given (1024), then the address that it found (1102).
+        let mut named: Vec<(HostId, i64, Option<HostId>, Option<IpAddr>)> = Vec::new();
+        for id in [1024_u32, 1102] {
+            for_each(catalog, RDP_CLIENT, id, |row| {
+                let writer = hosts.writer(row.host);
+                let value = row.get("Value");
+                match (id, address(value)) {
+                    (1102, Some(ip)) => named.push((writer, row.time, None, Some(ip))),
+                    (1024, None) => {
+                        if let Place::Host(host) = hosts.place(value, writer, row.time) {
+                            named.push((writer, row.time, Some(host), None));
+                        }
+                    }
+                    _ => {}
+                }
+            });
+        }
+        named.sort_unstable();
+        for pair in named.windows(2) {
+            if let [(writer, asked, Some(host), _), (same, found, _, Some(ip))] = pair
+                && writer == same
+                && found - asked <= 15 * SECOND
+            {
+                state(*ip, *host, *found);
+            }
+        }
+        // Sysmon looks up the names of both ends.
+        for_each(catalog, SYSMON, 3, |row| {
+            for (name, ip) in [
+                ("SourceHostname", "SourceIp"),
+                ("DestinationHostname", "DestinationIp"),
+            ] {
+                let name = row.get(name);
+                if let Some(ip) = address(row.get(ip))
+                    && is_private(ip)
+                    && address(name).is_none()
+                    && let Place::Host(host) = hosts.place(name, nobody, row.time)
+                {
+                    state(ip, host, row.time);
+                }
+            }
+        });
+        for (ip, claims) in facts {
+            // Two machines at one address contradict each other: then nobody has it.
+            if claims.len() == 1
+                && !hosts.is_held(ip)
+                && let Some((host, (first, last))) = claims.into_iter().next()
+            {
+                hosts.holds(host, ip, first);
+                hosts.holds(host, ip, last);
+            }
+        }
+    }
+
     fn read_boots(&mut self) {
         let (catalog, hosts, boots) = (self.catalog, &mut self.hosts, &mut self.boots);
-        for (channel, id) in [(SYSTEM, 12), (SYSTEM, 6005), (SECURITY, 4608)] {
+        for (channel, id) in [
+            (SYSTEM, 12),
+            (SYSTEM, 6005),
+            (SYSTEM, 6009),
+            (SECURITY, 4608),
+        ] {
             for_each(catalog, channel, id, |row| {
                 boots
                     .entry(hosts.writer(row.host))
@@ -419,6 +668,7 @@ impl<'a> World<'a> {
             sessions.push(Session {
                 host,
                 logon_id: number(row.get("TargetLogonId")),
+                linked: number(row.get("TargetLinkedLogonId")),
                 time: row.time,
                 end: None,
                 logon_type,
@@ -428,31 +678,24 @@ impl<'a> World<'a> {
                 ip,
                 port: row.get("IpPort").parse().unwrap_or(0),
                 package: row.get("AuthenticationPackageName"),
+                process: logon_process,
+                outbound: if logon_type == 9 {
+                    accounts.get(
+                        "",
+                        row.get("TargetOutboundDomainName"),
+                        row.get("TargetOutboundUserName"),
+                    )
+                } else {
+                    None
+                },
                 elevated: false,
+                // %%1842 is yes (Microsoft, event 4624).
+                restricted: matches!(row.get("RestrictedAdminMode"), "%%1842" | "Yes"),
                 reference: row.reference,
             });
         });
-        sessions.sort_by(|a, b| {
-            (a.time, a.host, a.logon_id, a.logon_type, a.port).cmp(&(
-                b.time,
-                b.host,
-                b.logon_id,
-                b.logon_type,
-                b.port,
-            ))
-        });
-        for (at, session) in sessions.iter().enumerate() {
-            if !is_service_logon(session.logon_id) {
-                self.sessions_by_id
-                    .entry((session.host, session.logon_id))
-                    .or_default()
-                    .push(at);
-            }
-            self.sessions_of_host
-                .entry(session.host)
-                .or_default()
-                .push(at);
-        }
+        self.index_sessions();
+        let hosts = &mut self.hosts;
         let mut ends: Vec<(HostId, u64, i64)> = Vec::new();
         for id in [4634, 4647] {
             for_each(catalog, SECURITY, id, |row| {
@@ -501,6 +744,83 @@ impl<'a> World<'a> {
             {
                 session.elevated = true;
             }
+        }
+    }
+
+    fn index_sessions(&mut self) {
+        type Key<'s> = (i64, HostId, u64, u8, u16, Option<AccountId>, &'s str);
+        fn key<'s>(one: &'s Session<'_>) -> Key<'s> {
+            (
+                one.time,
+                one.host,
+                one.logon_id,
+                one.logon_type,
+                one.port,
+                one.account,
+                one.package,
+            )
+        }
+        self.sessions.sort_by(|a, b| key(a).cmp(&key(b)));
+        self.sessions_by_id.clear();
+        self.sessions_of_host.clear();
+        for (at, session) in self.sessions.iter().enumerate() {
+            if !is_service_logon(session.logon_id) {
+                self.sessions_by_id
+                    .entry((session.host, session.logon_id))
+                    .or_default()
+                    .push(at);
+            }
+            self.sessions_of_host
+                .entry(session.host)
+                .or_default()
+                .push(at);
+        }
+    }
+
+    /// Sessions of which only processes are left, because the Security log was not kept, cleared, or does not reach
+    /// back so far: Sysmon says whose they are and when they began (techniques §1.4 of its LogonGuid).
+    fn add_unlogged_sessions(&mut self) {
+        let mut found: BTreeMap<(HostId, u64, i64), Session<'a>> = BTreeMap::new();
+        for process in &self.processes {
+            let Some(begun) = process.logon_time else {
+                continue;
+            };
+            let kind = process
+                .user
+                .map_or(AccountKind::System, |id| self.accounts.kind(id));
+            if is_service_logon(process.logon_id)
+                || kind != AccountKind::User
+                || self
+                    .session(process.host, process.logon_id, process.time)
+                    .is_some()
+            {
+                continue;
+            }
+            found
+                .entry((process.host, process.logon_id, begun))
+                .or_insert(Session {
+                    host: process.host,
+                    logon_id: process.logon_id,
+                    linked: 0,
+                    time: begun,
+                    end: None,
+                    logon_type: 0,
+                    account: process.user,
+                    kind,
+                    source: Place::Unknown,
+                    ip: None,
+                    port: 0,
+                    package: "",
+                    process: "",
+                    outbound: None,
+                    elevated: false,
+                    restricted: false,
+                    reference: process.reference,
+                });
+        }
+        if !found.is_empty() {
+            self.sessions.extend(found.into_values());
+            self.index_sessions();
         }
     }
 
@@ -601,6 +921,12 @@ impl<'a> World<'a> {
                 .entry((one.src_ip, one.src_port))
                 .or_default()
                 .push(at);
+            if one.dst_port == 3389 && !one.process_guid.is_empty() {
+                self.by_process
+                    .entry(one.process_guid)
+                    .or_default()
+                    .push(at);
+            }
             if let Place::Host(host) = one.dst
                 && one.src != one.dst
             {
@@ -681,6 +1007,12 @@ impl<'a> World<'a> {
                 self.by_guid.entry(one.guid).or_insert(at);
             }
             self.by_pid.entry((one.host, one.pid)).or_default().push(at);
+            self.processes_of_host.entry(one.host).or_default().push(at);
+        }
+        for at in 0..self.processes.len() {
+            if let Some(parent) = self.parent(at) {
+                self.children.entry(parent).or_default().push(at);
+            }
         }
         // Older Windows does not name the parent: its last start under that number does.
         for at in 0..self.processes.len() {
@@ -715,6 +1047,61 @@ impl<'a> World<'a> {
                     })
             })
             .copied()
+    }
+
+    /// Processes that were started on a host in a span of time.
+    pub fn processes_between(
+        &self,
+        host: HostId,
+        from: i64,
+        to: i64,
+    ) -> impl Iterator<Item = (usize, &Process<'a>)> {
+        let all = self
+            .processes_of_host
+            .get(&host)
+            .map_or(&[][..], Vec::as_slice);
+        let start =
+            all.partition_point(|at| self.processes.get(*at).is_some_and(|one| one.time < from));
+        all.get(start..)
+            .unwrap_or_default()
+            .iter()
+            .filter_map(|at| self.processes.get(*at).map(|one| (*at, one)))
+            .take_while(move |(_, one)| one.time <= to)
+    }
+
+    /// What a process started, and what that started, with the steps from it; at most `most` of them.
+    pub fn descendants(&self, start: usize, most: usize) -> Vec<(usize, usize)> {
+        let mut all: Vec<(usize, usize)> = Vec::new();
+        let mut seen: HashSet<usize> = HashSet::from([start]);
+        // The list is its own queue: nearer ones first.
+        let mut next = Some((start, 0));
+        let mut done = 0;
+        while let Some((at, depth)) = next {
+            for child in self.children.get(&at).into_iter().flatten() {
+                if all.len() < most && seen.insert(*child) {
+                    all.push((*child, depth + 1));
+                }
+            }
+            next = all.get(done).copied();
+            done += 1;
+        }
+        all
+    }
+
+    /// Accounts with which programs, not people, log on: services do by logon type 5.
+    pub fn service_accounts(&self, canonical: &[AccountId]) -> HashSet<AccountId> {
+        self.sessions
+            .iter()
+            .filter(|session| session.logon_type == 5 && session.kind == AccountKind::User)
+            .filter_map(|session| session.account)
+            .map(|id| canonical.get(id.0 as usize).copied().unwrap_or(id))
+            .collect()
+    }
+
+    /// Whether the account `domain\\name` is of one machine only: its domain is the machine's name.
+    pub fn is_local(&self, key: &str) -> bool {
+        key.split_once('\\')
+            .is_some_and(|(domain, _)| self.hosts.is_name(domain))
     }
 
     /// The process with this Sysmon ProcessGuid.
@@ -819,6 +1206,16 @@ impl<'a> World<'a> {
             .flatten()
             .filter_map(|at| self.connections.get(*at).map(|one| (*at, one)))
             .filter(move |(_, one)| port != 0 && (one.time - time).abs() <= span)
+    }
+
+    /// Connections to remote desktops that a process opened, by its Sysmon ProcessGuid.
+    pub fn outbound_of(&self, guid: &str) -> impl Iterator<Item = &Connection<'a>> {
+        self.by_process
+            .get(guid)
+            .into_iter()
+            .flatten()
+            .filter_map(|at| self.connections.get(*at))
+            .filter(|one| !one.inbound)
     }
 
     /// Connections that came to a host from others in a span of time.

@@ -195,7 +195,7 @@ impl Logs {
         }
         let collected = Collector::merge(collectors).unwrap_or_else(|error| panic!("{error}"));
         let catalog = Catalog::new(collected).unwrap_or_else(|error| panic!("{error}"));
-        analyse(&catalog, &[])
+        analyse(&catalog, &[], &crabwalk_events::assets::Assets::default())
     }
 }
 
@@ -897,6 +897,9 @@ fn conclusions(mut movement: Movement) -> Movement {
     for witness in movement.hops.iter_mut().flat_map(|hop| &mut hop.witnesses) {
         // References depend on the order of reading; how many there are does not.
         witness.events.iter_mut().for_each(|event| *event = 0);
+    }
+    for ran in movement.hops.iter_mut().flat_map(|hop| &mut hop.processes) {
+        ran.event = 0;
     }
     movement
 }

@@ -21,6 +21,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess,
 use crate::classic;
 use crate::record::{Record, Sink};
 use crate::report::{Problem, SourceKind};
+use crate::syslog;
 use crate::text::Piece;
 use crate::time;
 use crate::xml::{self, XmlError};
@@ -316,6 +317,12 @@ impl JsonReader {
                 sink.emit();
                 return Ok(SourceKind::Zeek);
             }
+            Shape::Journal(prefix) => {
+                let flat = &self.flat;
+                syslog::journal(&mut sink.record, |name| flat.below(prefix, name));
+                sink.emit();
+                return Ok(SourceKind::Json);
+            }
             Shape::Raw(prefix) => return self.raw(prefix, sink, depth),
             Shape::Cim(prefix) => cim(&self.flat, prefix, &mut sink.record),
             Shape::Unknown => {
@@ -518,6 +525,8 @@ enum Shape {
     Winlogbeat(&'static str),
     Flat(&'static str),
     Zeek(&'static str),
+    /// An entry of journald.
+    Journal(&'static str),
     /// The event stands as text in `_raw`.
     Raw(&'static str),
     Cim(&'static str),
@@ -588,6 +597,9 @@ fn shape_of(flat: &Flat) -> Shape {
         }
         if flat_event_id(flat, prefix).is_some() && !flat_channel(flat, prefix).is_empty() {
             return Shape::Flat(prefix);
+        }
+        if has("MESSAGE") && (has("__REALTIME_TIMESTAMP") || has("_SOURCE_REALTIME_TIMESTAMP")) {
+            return Shape::Journal(prefix);
         }
         if has("ts")
             && (has("uid")

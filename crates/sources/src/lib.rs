@@ -10,6 +10,7 @@ mod json;
 mod read;
 mod recognise;
 mod record;
+mod syslog;
 mod text;
 mod time;
 mod xml;

@@ -15,6 +15,8 @@ pub enum SourceKind {
     Zeek,
     /// Classic text of Splunk's `WinEventLog` input.
     WindowsText,
+    /// Lines of syslog, such as Linux's `auth.log`.
+    Syslog,
     /// A zip, tar or gzip file; what it holds are sources of their own.
     Archive,
     /// Nothing that Crabwalk reads.
@@ -30,6 +32,7 @@ impl SourceKind {
             Self::Json => "json",
             Self::Zeek => "zeek",
             Self::WindowsText => "windows-text",
+            Self::Syslog => "syslog",
             Self::Archive => "archive",
             Self::Unknown => "unknown",
         }

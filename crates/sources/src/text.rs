@@ -13,6 +13,7 @@ use crate::classic::{self, Block};
 use crate::json::{self, JsonReader};
 use crate::record::Sink;
 use crate::report::SourceKind;
+use crate::syslog;
 use crate::xml::{self, XmlError};
 use crate::zeek::Zeek;
 
@@ -145,7 +146,9 @@ pub(crate) fn read_text(input: impl Read, limits: &Limits, sink: &mut Sink<'_, '
         limits,
         json: JsonReader::default(),
         zeek: Zeek::default(),
-        kinds: [0; 4],
+        kinds: [0; 5],
+        now: None,
+        assumed_year: 0,
         junk: 0,
         first_junk: None,
         lossy: 0,
@@ -159,18 +162,23 @@ struct Splitter<'l, R> {
     limits: &'l Limits,
     json: JsonReader,
     zeek: Zeek,
-    /// Records seen of XML, JSON, Zeek, classic text.
-    kinds: [u64; 4],
+    /// Records seen of XML, JSON, Zeek, classic text, syslog.
+    kinds: [u64; 5],
+    /// When the source was written, which gives lines without a year theirs.
+    now: Option<i64>,
+    /// Lines whose year was not written.
+    assumed_year: u64,
     junk: u64,
     first_junk: Option<(u64, String)>,
     lossy: u64,
 }
 
-const KINDS: [SourceKind; 4] = [
+const KINDS: [SourceKind; 5] = [
     SourceKind::Xml,
     SourceKind::Json,
     SourceKind::Zeek,
     SourceKind::WindowsText,
+    SourceKind::Syslog,
 ];
 
 impl<R: Read> Splitter<'_, R> {
@@ -194,7 +202,7 @@ impl<R: Read> Splitter<'_, R> {
                 continue;
             }
             match first {
-                b'<' => self.markup(sink),
+                b'<' if !syslog::looks_like(self.window.bytes()) => self.markup(sink),
                 b'{' => self.object(sink),
                 b'[' if opens_array(self.window.bytes()) => self.window.skip(1),
                 // A byte-order mark, at the start or where files were joined.
@@ -221,6 +229,13 @@ impl<R: Read> Splitter<'_, R> {
                 offset,
                 format!("reading stopped here: {error}; what came before is kept"),
             );
+        }
+        if self.assumed_year > 0 {
+            let message = format!(
+                "{} lines name no year and no zone; they are dated to the last year that fits the time of the file, in UTC",
+                self.assumed_year
+            );
+            sink.warn(None, message);
         }
         if self.lossy > 0 {
             let message = format!(
@@ -466,6 +481,23 @@ impl<R: Read> Splitter<'_, R> {
             self.window.skip(length);
             return;
         }
+        if syslog::looks_like(bytes) {
+            let text = Self::text(bytes, &mut self.lossy);
+            let now = *self
+                .now
+                .get_or_insert_with(|| written_at(&sink.report.path));
+            if let Some(line) = syslog::line(&text, now)
+                // Events that syslog carries are read as what they are.
+                && (syslog::is_known(line.program) || !["<Event", "{\""].iter().any(|start| text.contains(start)))
+            {
+                self.kinds[4] += 1;
+                self.assumed_year += u64::from(line.assumed_year);
+                syslog::fill(&mut sink.record, &line);
+                sink.emit();
+                self.window.skip(length);
+                return;
+            }
+        }
         // A record may stand behind a prefix, such as that of syslog or the quote of a CSV cell.
         let inner = [&b"<Event"[..], b"&lt;Event", b"{\""]
             .iter()
@@ -487,6 +519,19 @@ impl<R: Read> Splitter<'_, R> {
         }
         self.window.skip(length.max(1));
     }
+}
+
+/// When a file was last written, in microseconds since 1970-01-01 UTC; now where that cannot be said.
+fn written_at(path: &str) -> i64 {
+    // A member of an archive is as old as the archive, as far as can be seen from here.
+    let path = path.split("!/").next().unwrap_or(path);
+    let time = std::fs::metadata(path)
+        .and_then(|meta| meta.modified())
+        .unwrap_or_else(|_| std::time::SystemTime::now());
+    time.duration_since(std::time::UNIX_EPOCH)
+        .ok()
+        .and_then(|since| i64::try_from(since.as_micros()).ok())
+        .unwrap_or_default()
 }
 
 /// Bytes that stand between records.

@@ -3,11 +3,14 @@
 
 pub(crate) mod credential;
 pub(crate) mod dcom;
+pub(crate) mod dropped;
 pub(crate) mod exploit;
 pub(crate) mod mssql;
 pub(crate) mod network;
 pub(crate) mod rdp;
+pub(crate) mod refused;
 pub(crate) mod registry;
+pub(crate) mod relay;
 pub(crate) mod service;
 pub(crate) mod smb;
 pub(crate) mod source;
@@ -46,10 +49,12 @@ pub(crate) fn collect(world: &mut World<'_>) -> Sink {
         winrm::process(world, &started, &mut out);
         rdp::process(world, &started, &mut out);
         mssql::process(world, &started, &mut out);
+        relay::process(world, &started, &mut out);
         source::process(world, &started, &mut out);
     }
     service::events(world, &mut out);
     smb::events(world, &mut out);
+    dropped::events(world, &mut out);
     task::events(world, &mut out);
     wmi::events(world, &mut out);
     dcom::events(world, &mut out);
@@ -58,6 +63,8 @@ pub(crate) fn collect(world: &mut World<'_>) -> Sink {
     mssql::events(world, &mut out);
     ssh::events(world, &mut out);
     registry::events(world, &mut out);
+    refused::events(world, &mut out);
+    relay::events(world, &mut out);
     exploit::events(world, &mut out);
     credential::events(world, &mut out);
     source::events(world, &mut out);

@@ -7,7 +7,7 @@ use crate::demand::channel::*;
 use crate::evidence::{Act, Evidence, Family, Kind, Sink};
 use crate::identity::{AccountId, AccountKind, HostId, Place, address};
 use crate::row::{Row, for_each};
-use crate::world::{SECOND, World};
+use crate::world::{SECOND, World, base_name};
 
 /// An edge that is used more often, or over a longer time, is how these hosts usually work.
 const USUAL: usize = 64;
@@ -360,11 +360,18 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
             );
         }
     });
-    // Where the sensor cannot look into SMB, an unusual connection is all there is.
-    let mut edges: BTreeMap<(HostId, HostId), Vec<usize>> = BTreeMap::new();
+    // Where nobody looks into SMB and RPC, an unusual connection is all there is.
+    let mut edges: BTreeMap<(HostId, HostId, u16), Vec<usize>> = BTreeMap::new();
     for (at, one) in world.connections.iter().enumerate() {
-        if one.observer.is_none()
-            && one.dst_port == 445
+        let image = base_name(one.image);
+        // The kernel speaks SMB for all, the service host asks the endpoint mapper for all who call objects.
+        let seen = match (one.observer, one.dst_port) {
+            (None, 445) => true,
+            (Some(_), 445) => !one.inbound && image.eq_ignore_ascii_case("System"),
+            (Some(_), 135) => !one.inbound && image.eq_ignore_ascii_case("svchost.exe"),
+            _ => false,
+        };
+        if seen
             && let (Place::Host(src), Place::Host(dst)) = (one.src, one.dst)
             && src != dst
             && !controllers.contains(&dst)
@@ -373,10 +380,10 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
                 .get(dst)
                 .is_some_and(|host| host.domain_controller)
         {
-            edges.entry((src, dst)).or_default().push(at);
+            edges.entry((src, dst, one.dst_port)).or_default().push(at);
         }
     }
-    for ((_, dst), connections) in edges {
+    for ((_, dst, port), connections) in edges {
         let times: Vec<i64> = connections
             .iter()
             .filter_map(|at| Some(world.connections.get(*at)?.time))
@@ -384,73 +391,46 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
         if is_usual(&times) {
             continue;
         }
+        // What is asked of the endpoint mapper may be objects, WMI, tasks or services.
+        let (family, techniques): (_, &[&'static str]) = if port == 135 {
+            (Family::Any, &["T1021.003"])
+        } else {
+            (Family::Smb, &["T1021.002"])
+        };
         for at in connections {
             let Some(one) = world.connections.get(at) else {
                 continue;
             };
-            out.push(
-                Evidence::new(
-                    Kind::Network,
-                    Family::Smb,
-                    Act::Weak,
-                    dst,
-                    one.time,
-                    one.reference,
-                    "connection to port 445",
-                )
-                .technique(&["T1021.002"])
-                .from(one.src)
-                .weighs("network-connection", 0.2),
-            );
-        }
-    }
-    // Network logons of accounts that hardly ever come from there.
-    let mut logons: BTreeMap<(HostId, HostId, AccountId), Vec<usize>> = BTreeMap::new();
-    for (at, session) in world.sessions.iter().enumerate() {
-        if session.logon_type == 3
-            && session.kind == AccountKind::User
-            && session.package.eq_ignore_ascii_case("NTLM")
-            && let (Place::Host(src), Some(account)) = (session.source, session.account)
-            && !world
-                .hosts
-                .get(session.host)
-                .is_some_and(|host| host.domain_controller)
-        {
-            logons
-                .entry((src, session.host, account))
-                .or_default()
-                .push(at);
-        }
-    }
-    for ((src, dst, account), sessions) in logons {
-        let times: Vec<i64> = sessions
-            .iter()
-            .filter_map(|at| Some(world.sessions.get(*at)?.time))
-            .collect();
-        if is_usual(&times) {
-            continue;
-        }
-        for at in sessions {
-            let Some(session) = world.sessions.get(at) else {
-                continue;
-            };
             let mut evidence = Evidence::new(
-                Kind::DestinationLogon,
-                Family::Any,
+                if one.observer.is_some() {
+                    Kind::Source
+                } else {
+                    Kind::Network
+                },
+                family,
                 Act::Weak,
                 dst,
-                session.time,
-                session.reference,
-                "network logon by NTLM",
+                one.time,
+                one.reference,
+                format!("connection to port {port}"),
             )
-            .technique(&["T1021.002"])
-            .from(Place::Host(src))
-            .used(Some(account))
-            .weighs("logon", 0.2);
-            evidence.session = Some(at);
+            .technique(techniques)
+            .from(one.src)
+            .weighs(
+                if one.observer.is_some() {
+                    "connection"
+                } else {
+                    "network-connection"
+                },
+                if one.observer.is_some() { 0.1 } else { 0.2 },
+            );
+            evidence.actor = one.user.filter(|id| world.accounts.is_user(*id));
             out.push(evidence);
         }
     }
+    logons(world, out);
+    let canonical = world.accounts.canonical();
+    let standing = |id: AccountId| canonical.get(id.0 as usize).copied().unwrap_or(id);
     for_each(catalog, SECURITY, 4769, |row| {
         let service = row.get("ServiceName");
         let client = row.get("TargetUserName");
@@ -480,11 +460,13 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
             return;
         }
         let user = world.accounts.get("", row.get("TargetDomainName"), client);
+        // Where the account never is, a ticket for another machine may be all that is seen of a movement.
+        let new = matches!((src, user), (Place::Host(src), Some(user)) if world.history.is_new_from(src, standing(user), row.time));
         out.push(
             Evidence::new(
                 Kind::DomainController,
                 Family::Any,
-                Act::None,
+                if new { Act::Weak } else { Act::None },
                 dst,
                 row.time,
                 row.reference,
@@ -495,4 +477,69 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
             .weighs("ticket", 0.1),
         );
     });
+}
+
+/// Network logons that say nothing of the way: by NTLM of accounts that hardly ever come from there, and of administrators
+/// from where they never are.
+fn logons(world: &World<'_>, out: &mut Sink) {
+    let canonical = world.accounts.canonical();
+    let standing = |id: AccountId| canonical.get(id.0 as usize).copied().unwrap_or(id);
+    let mut logons: BTreeMap<(HostId, HostId, AccountId), Vec<usize>> = BTreeMap::new();
+    for (at, session) in world.sessions.iter().enumerate() {
+        if session.logon_type == 3
+            && session.kind == AccountKind::User
+            && let (Place::Host(src), Some(account)) = (session.source, session.account)
+            && !world
+                .hosts
+                .get(session.host)
+                .is_some_and(|host| host.domain_controller)
+            && (session.package.eq_ignore_ascii_case("NTLM")
+                || session.elevated
+                    && world
+                        .history
+                        .is_new_from(src, standing(account), session.time))
+        {
+            logons
+                .entry((src, session.host, account))
+                .or_default()
+                .push(at);
+        }
+    }
+    for ((src, dst, account), sessions) in logons {
+        let times: Vec<i64> = sessions
+            .iter()
+            .filter_map(|at| Some(world.sessions.get(*at)?.time))
+            .collect();
+        if is_usual(&times) {
+            continue;
+        }
+        for at in sessions {
+            let Some(session) = world.sessions.get(at) else {
+                continue;
+            };
+            let new = session.elevated
+                && world
+                    .history
+                    .is_new_from(src, standing(account), session.time);
+            let mut evidence = Evidence::new(
+                Kind::DestinationLogon,
+                Family::Any,
+                if new { Act::Strong } else { Act::Weak },
+                dst,
+                session.time,
+                session.reference,
+                if new {
+                    "network logon with administrative rights, from where the account never was on another day"
+                } else {
+                    "network logon by NTLM"
+                },
+            )
+            .technique(&["T1021.002"])
+            .from(Place::Host(src))
+            .used(Some(account))
+            .weighs("logon", 0.2);
+            evidence.session = Some(at);
+            out.push(evidence);
+        }
+    }
 }

@@ -1,5 +1,11 @@
 //! Remote desktop: logons, reconnects, tunnels, gateways, session hijacking (T1021.001, T1563.002, T1572).
 
+use std::collections::{BTreeMap, HashMap};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use sha2::{Digest as _, Sha256};
+
 use super::{Started, brief};
 use crate::demand::channel::*;
 use crate::evidence::{Act, Evidence, Family, Kind, Sink};
@@ -34,6 +40,10 @@ pub(crate) fn process(world: &mut World<'_>, started: &Started, out: &mut Sink) 
         out.push(evidence);
         return;
     }
+    if started.image == "mstsc.exe" && started.command.contains("/shadow") {
+        shadow(world, started, out);
+        return;
+    }
     if started.image != "tscon.exe" || !started.command.contains("/dest:") {
         return;
     }
@@ -53,6 +63,43 @@ pub(crate) fn process(world: &mut World<'_>, started: &Started, out: &mut Sink) 
     .technique(&["T1563.002"])
     .weighs("takeover", 0.15);
     evidence.process = Some(started.at);
+    out.push(evidence);
+}
+
+/// Watching, or steering, another's session on another host.
+fn shadow(world: &mut World<'_>, started: &Started, out: &mut Sink) {
+    let Some(process) = world.processes.get(started.at) else {
+        return;
+    };
+    let (host, time, reference, user, logon, command) = (
+        process.host,
+        process.time,
+        process.reference,
+        process.user,
+        process.logon_id,
+        process.command,
+    );
+    let Some(target) = super::source::in_command("mstsc.exe", "", command) else {
+        return;
+    };
+    let Place::Host(dst) = world.hosts.place(&target.host, host, time) else {
+        return;
+    };
+    let mut evidence = Evidence::new(
+        Kind::Source,
+        Family::Rdp,
+        Act::Weak,
+        dst,
+        time,
+        reference,
+        format!("asked to shadow a session: {}", brief(command)),
+    )
+    .technique(&["T1563.002", "T1021.001"])
+    .from(Place::Host(host))
+    .actor(user)
+    .weighs("shadow", 0.15);
+    evidence.source_process = Some(started.at);
+    evidence.source_logon = Some(logon);
     out.push(evidence);
 }
 
@@ -105,6 +152,93 @@ fn logon(world: &mut World<'_>, out: &mut Sink, seen: Evidence, client: &str) {
     out.push(evidence);
 }
 
+/// The client logs the hash of the name it was given (1029), after the host it connects to (1024, 1102): which of the
+/// accounts that the logs know has that hash.
+fn client_users(world: &mut World<'_>, out: &mut Sink) {
+    /// From the target to the name.
+    const SOON: i64 = 60 * SECOND;
+    let catalog = world.catalog;
+    let mut targets: BTreeMap<HostId, Vec<(i64, HostId)>> = BTreeMap::new();
+    for id in [1024_u32, 1102] {
+        for_each(catalog, RDP_CLIENT, id, |row| {
+            let host = world.writer(row);
+            if let Place::Host(dst) = world.hosts.place(row.get("Value"), host, row.time) {
+                targets.entry(host).or_default().push((row.time, dst));
+            }
+        });
+    }
+    if targets.is_empty() {
+        return;
+    }
+    for times in targets.values_mut() {
+        times.sort_unstable();
+    }
+    let mut names: Option<HashMap<String, AccountId>> = None;
+    for_each(catalog, RDP_CLIENT, 1029, |row| {
+        let text = match row.get("TraceMessage") {
+            "" => row.get("Value"),
+            text => text,
+        };
+        let host = world.writer(row);
+        let Some((_, dst)) = targets.get(&host).and_then(|times| {
+            times
+                .iter()
+                .rev()
+                .find(|(time, _)| *time <= row.time + SECOND && row.time - time <= SOON)
+        }) else {
+            return;
+        };
+        let names = names.get_or_insert_with(|| hashed_names(world));
+        // Base64 has no hyphen; the client writes the hashes of name and domain with hyphens between.
+        let used = text
+            .split(['-', ' '])
+            .find_map(|hash| names.get(hash))
+            .copied();
+        if used.is_none() {
+            return;
+        }
+        let actor = world.accounts.of_text(row.get("UserID"));
+        out.push(
+            Evidence::new(
+                Kind::Source,
+                Family::Rdp,
+                Act::Weak,
+                *dst,
+                row.time,
+                row.reference,
+                "the remote desktop client was given the account's name (its hash fits)",
+            )
+            .technique(TECHNIQUES)
+            .from(Place::Host(host))
+            .actor(actor)
+            .used(used)
+            .weighs("client-user", 0.1),
+        );
+    });
+}
+
+/// Base64 of the SHA-256 of the names of all accounts, in UTF-16, as they may have been typed.
+fn hashed_names(world: &World<'_>) -> HashMap<String, AccountId> {
+    let mut all = HashMap::new();
+    for (at, account) in world.accounts.all.iter().enumerate() {
+        let id = AccountId(u32::try_from(at).unwrap_or(u32::MAX));
+        if !world.accounts.is_user(id) {
+            continue;
+        }
+        for name in &account.names {
+            let sam = name.rsplit('\\').next().unwrap_or(name);
+            for typed in [name.as_str(), sam] {
+                for typed in [typed.to_owned(), typed.to_lowercase(), typed.to_uppercase()] {
+                    let bytes: Vec<u8> = typed.encode_utf16().flat_map(u16::to_le_bytes).collect();
+                    let hash = BASE64.encode(Sha256::digest(&bytes));
+                    all.entry(hash).or_insert(id);
+                }
+            }
+        }
+    }
+    all
+}
+
 /// Time, host, connection name, account, client's address and name, reference, and whether it connects (or leaves).
 type Reconnect<'a> = (
     i64,
@@ -128,10 +262,11 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
         if !interactive || session.kind != AccountKind::User {
             continue;
         }
-        let what = if session.logon_type == 7 {
-            "remote desktop reconnect (logon type 7)"
-        } else {
-            "remote desktop logon (logon type 10)"
+        let what = match (session.logon_type, session.restricted) {
+            (7, _) => "remote desktop reconnect (logon type 7)",
+            // No password is sent, so a hash or ticket is enough.
+            (_, true) => "remote desktop logon in restricted admin mode (logon type 10)",
+            _ => "remote desktop logon (logon type 10)",
         };
         let mut evidence = Evidence::new(
             Kind::DestinationLogon,
@@ -145,6 +280,9 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
         .technique(TECHNIQUES)
         .used(session.account)
         .weighs("logon", 0.45);
+        if session.restricted {
+            evidence.techniques.push("T1550.002");
+        }
         evidence.session = Some(at);
         let client = session.ip.map(|ip| ip.to_string()).unwrap_or_default();
         logon(world, out, evidence, &client);
@@ -351,6 +489,7 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
             );
         });
     }
+    client_users(world, out);
     // Connections to the remote desktop port that an end logged.
     for at in 0..world.connections.len() {
         let Some(one) = world.connections.get(at) else {

@@ -15,6 +15,7 @@ pub(crate) fn accepted(line: &str) -> Option<(&str, &str, &str)> {
 }
 
 pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
+    syslog(world, out);
     let catalog = world.catalog;
     for_each(catalog, OPENSSH, 4, |row| {
         let Some((user, client, method)) = accepted(row.get("payload")) else {
@@ -38,6 +39,54 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
             .used(account)
             .weighs("logon", 0.45),
         );
+    });
+}
+
+/// Logins that a Linux (or other) server of OpenSSH wrote to syslog.
+fn syslog(world: &mut World<'_>, out: &mut Sink) {
+    let catalog = world.catalog;
+    for_each(catalog, SSHD, 0, |row| {
+        let (action, user, client) = (row.get("action"), row.get("user"), row.get("src_ip"));
+        if !matches!(action, "success" | "failure") || user.is_empty() {
+            return;
+        }
+        let host = world.writer(row);
+        let src = world.hosts.place(client, host, row.time);
+        if src == crate::identity::Place::Local {
+            return;
+        }
+        let account = world.accounts.of_text(user);
+        let refused = action == "failure";
+        let method = row.get("auth_method");
+        let mut evidence = Evidence::new(
+            Kind::DestinationLogon,
+            Family::Ssh,
+            // The whole internet knocks at a server; only who comes in has moved.
+            if refused { Act::None } else { Act::Strong },
+            host,
+            row.time,
+            row.reference,
+            if refused {
+                format!("sshd refused {method} of {user}")
+            } else {
+                let key = row.get("fingerprint");
+                let with = if key.is_empty() {
+                    String::new()
+                } else {
+                    format!(" with key {key}")
+                };
+                format!("sshd accepted {method} of {user} from {client}{with}")
+            },
+        )
+        .technique(&["T1021.004"])
+        .from(src)
+        .used(account)
+        .weighs(
+            if refused { "refused" } else { "logon" },
+            if refused { 0.0 } else { 0.45 },
+        );
+        evidence.attempt = refused;
+        out.push(evidence);
     });
 }
 

@@ -1,0 +1,183 @@
+//! How hosts and accounts usually work, by the days on which they do the same.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::assemble::Draft;
+use crate::demand::channel::SECURITY;
+use crate::evidence::Family;
+use crate::identity::{AccountId, AccountKind, HostId, Place, kind_of};
+use crate::row::for_each;
+use crate::world::{SECOND, World};
+
+/// Who does the same on as many other days does it by habit.
+pub(crate) const HABIT: usize = 3;
+/// In a shorter time nothing can be called new.
+const LEAST_DAYS: i64 = 3;
+
+/// Number of a day since 1970-01-01 UTC.
+pub(crate) fn day(time: i64) -> i64 {
+    time.div_euclid(24 * 3600 * SECOND)
+}
+
+/// A set of days, in order.
+#[derive(Debug, Default)]
+struct Days(Vec<i64>);
+
+impl Days {
+    fn add(&mut self, day: i64) {
+        if let Err(at) = self.0.binary_search(&day) {
+            self.0.insert(at, day);
+        }
+    }
+
+    fn others(&self, day: i64) -> usize {
+        self.0.len() - usize::from(self.0.binary_search(&day).is_ok())
+    }
+}
+
+/// On which days who came from where.
+#[derive(Debug, Default)]
+pub(crate) struct History {
+    /// Remote logons of an account from a host, to any.
+    from: HashMap<(HostId, AccountId), Days>,
+    /// Remote logons of an account from a host to another.
+    edges: HashMap<(HostId, HostId, AccountId), Days>,
+    /// Days on which an account was seen anywhere.
+    accounts: HashMap<AccountId, Days>,
+    /// Accounts that sat at a host.
+    at_home: HashSet<(HostId, AccountId)>,
+    /// Ways in which an account moves from a host.
+    ways: HashMap<(HostId, AccountId, Family), Days>,
+    first: i64,
+    last: i64,
+}
+
+impl History {
+    /// What the logons tell.
+    pub fn new(world: &mut World<'_>) -> Self {
+        let canonical = world.accounts.canonical();
+        let mut all = Self {
+            first: i64::MAX,
+            last: i64::MIN,
+            ..Self::default()
+        };
+        for session in &world.sessions {
+            let Some(account) = session
+                .account
+                .filter(|_| session.kind == AccountKind::User)
+            else {
+                continue;
+            };
+            let account = canonical
+                .get(account.0 as usize)
+                .copied()
+                .unwrap_or(account);
+            let today = day(session.time);
+            all.first = all.first.min(today);
+            all.last = all.last.max(today);
+            all.accounts.entry(account).or_default().add(today);
+            match session.from() {
+                Some(src) if session.is_remote() => {
+                    all.from.entry((src, account)).or_default().add(today);
+                    all.edges
+                        .entry((src, session.host, account))
+                        .or_default()
+                        .add(today);
+                }
+                _ => {}
+            }
+            // At the keyboard, from cached credentials, unlocking.
+            if matches!(session.logon_type, 2 | 7 | 11) && session.from().is_none() {
+                all.at_home.insert((session.host, account));
+            }
+        }
+        // Whoever asks for tickets at a host is there, whatever the host's own logs say.
+        let catalog = world.catalog;
+        for id in [4768_u32, 4769] {
+            for_each(catalog, SECURITY, id, |row| {
+                let name = row.get("TargetUserName");
+                let sam = name.split('@').next().unwrap_or(name);
+                if kind_of(sam, "") != AccountKind::User
+                    || !matches!(row.get("Status"), "0x0" | "0" | "")
+                {
+                    return;
+                }
+                let Place::Host(src) =
+                    world
+                        .hosts
+                        .place(row.get("IpAddress"), HostId(u32::MAX), row.time)
+                else {
+                    return;
+                };
+                let Some(account) =
+                    world
+                        .accounts
+                        .get(row.get("TargetSid"), row.get("TargetDomainName"), name)
+                else {
+                    return;
+                };
+                let account = canonical
+                    .get(account.0 as usize)
+                    .copied()
+                    .unwrap_or(account);
+                let today = day(row.time);
+                all.first = all.first.min(today);
+                all.last = all.last.max(today);
+                all.accounts.entry(account).or_default().add(today);
+                all.from.entry((src, account)).or_default().add(today);
+            });
+        }
+        all
+    }
+
+    /// Adds what the hops tell: some logs have no logons.
+    pub fn add(&mut self, hops: &[Draft]) {
+        for hop in hops {
+            let (Some(src), Some(used)) = (hop.src, hop.used) else {
+                continue;
+            };
+            let today = day(hop.first);
+            self.first = self.first.min(today);
+            self.last = self.last.max(today);
+            self.edges
+                .entry((src, hop.dst, used))
+                .or_default()
+                .add(today);
+            self.ways
+                .entry((src, used, hop.family))
+                .or_default()
+                .add(today);
+        }
+    }
+
+    /// Whether the logs are long enough to tell what is new.
+    pub fn is_long(&self) -> bool {
+        self.last - self.first >= LEAST_DAYS
+    }
+
+    /// Whether the account makes such a hop on other days too: to the same host, or in the same way to others.
+    pub fn is_habit(&self, hop: &Draft) -> bool {
+        let (Some(src), Some(used)) = (hop.src, hop.used) else {
+            return false;
+        };
+        let today = day(hop.first);
+        let often = |days: Option<&Days>| days.is_some_and(|days| days.others(today) >= HABIT);
+        often(self.ways.get(&(src, used, hop.family)))
+            || often(self.edges.get(&(src, hop.dst, used)))
+    }
+
+    /// Whether an account was never before (nor after) this day at or from a host, while it was elsewhere.
+    pub fn is_new_from(&self, src: HostId, account: AccountId, time: i64) -> bool {
+        let today = day(time);
+        self.is_long()
+            && !self.at_home.contains(&(src, account))
+            && self
+                .from
+                .get(&(src, account))
+                .is_none_or(|days| days.others(today) == 0)
+            && self
+                .accounts
+                .get(&account)
+                .is_some_and(|days| days.others(today) > 0)
+    }
+}

@@ -1,0 +1,422 @@
+//! Files that a client wrote over a share (or a remote desktop's drive) and what became of them: programs that were then
+//! run (T1570), libraries that another program then loaded (T1574.001), programs in startup folders (T1547.001), and
+//! policies that a domain controller then hands to all (T1484.001).
+
+use std::collections::HashMap;
+
+use super::brief;
+use crate::demand::channel::*;
+use crate::evidence::{Act, Evidence, Family, Kind, Sink};
+use crate::identity::{AccountId, AccountKind, HostId, Place, kind_of};
+use crate::row::for_each;
+use crate::world::{SECOND, World, base_name, number};
+
+/// How long after it was written a file's use still tells of the one who wrote it.
+const USED_WITHIN: i64 = 30 * 24 * 3600 * SECOND;
+/// Written files of one host that are followed.
+const MOST: usize = 10_000;
+/// Uses of one file that are told.
+const MOST_USES: usize = 8;
+
+/// One file that came from elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Written {
+    time: i64,
+    /// Lower case.
+    path: String,
+    reference: u64,
+    from: Option<HostId>,
+    by: Option<AccountId>,
+    logon_id: u64,
+    through: &'static str,
+    uses: usize,
+}
+
+/// File names that hold what can be run.
+fn is_runnable(path: &str) -> bool {
+    [
+        ".exe", ".dll", ".bat", ".cmd", ".ps1", ".vbs", ".vbe", ".js", ".jse", ".wsf", ".hta",
+        ".scr", ".com", ".msi", ".lnk", ".cpl", ".ocx", ".sys", ".xll",
+    ]
+    .iter()
+    .any(|end| path.ends_with(end))
+}
+
+/// The local path, in lower case, of a file that 5145 names by its share.
+fn local_path(share: &str, local: &str, relative: &str) -> Option<String> {
+    let relative = relative.trim_start_matches('\\');
+    let local = local.trim_start_matches("\\??\\").trim_end_matches('\\');
+    let base = if local.len() >= 2 {
+        local.to_owned()
+    } else {
+        let name = share
+            .trim_end_matches('\\')
+            .rsplit('\\')
+            .next()?
+            .to_uppercase();
+        match name.strip_suffix('$') {
+            Some(drive) if drive.len() == 1 => format!("{drive}:"),
+            // Where Windows lies nearly always.
+            Some("ADMIN") => "c:\\windows".to_owned(),
+            _ => return None,
+        }
+    };
+    Some(format!("{base}\\{relative}").to_lowercase())
+}
+
+fn is_startup(path: &str) -> bool {
+    path.contains("\\start menu\\programs\\startup\\")
+}
+
+/// Files of group policies that make every member run something.
+fn is_policy(share: &str, relative: &str) -> bool {
+    let relative = relative.to_lowercase();
+    share
+        .trim_end_matches('\\')
+        .to_lowercase()
+        .ends_with("\\sysvol")
+        && relative.contains("\\policies\\")
+        && ([
+            "scheduledtasks.xml",
+            "scripts.ini",
+            "psscripts.ini",
+            "groups.xml",
+            "services.xml",
+            "registry.pol",
+        ]
+        .contains(&base_name(&relative))
+            || relative.contains("\\scripts\\") && is_runnable(&relative))
+}
+
+/// Access rights with which a file is changed.
+const WRITES: u64 = 0x2 | 0x4 | 0x4000_0000 | 0x1000_0000;
+
+pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
+    let mut files: HashMap<HostId, Vec<Written>> = HashMap::new();
+    let catalog = world.catalog;
+    for_each(catalog, SECURITY, 5145, |row| {
+        let (share, relative) = (row.get("ShareName"), row.get("RelativeTargetName"));
+        if number(row.get("AccessMask")) & WRITES == 0 {
+            return;
+        }
+        let (sid, name) = (row.get("SubjectUserSid"), row.get("SubjectUserName"));
+        if kind_of(name, sid) != AccountKind::User {
+            return;
+        }
+        let host = world.writer(row);
+        let src = world.hosts.place(row.get("IpAddress"), host, row.time);
+        if src == Place::Local {
+            return;
+        }
+        let by = world.accounts.get(sid, row.get("SubjectDomainName"), name);
+        if is_policy(share, relative) {
+            let logon = number(row.get("SubjectLogonId"));
+            out.push(
+                Evidence::new(
+                    Kind::DestinationExecution,
+                    Family::Smb,
+                    Act::Weak,
+                    host,
+                    row.time,
+                    row.reference,
+                    format!("changed the group policy file {}", brief(relative)),
+                )
+                .technique(&["T1484.001"])
+                .from(src)
+                .used(by)
+                .weighs("file", 0.15)
+                .in_session(world, logon),
+            );
+            return;
+        }
+        let Some(path) = local_path(share, row.get("ShareLocalPath"), relative) else {
+            return;
+        };
+        if !is_runnable(&path) {
+            return;
+        }
+        let written = files.entry(host).or_default();
+        if written.len() < MOST {
+            written.push(Written {
+                time: row.time,
+                path,
+                reference: row.reference,
+                from: match src {
+                    Place::Host(host) => Some(host),
+                    _ => None,
+                },
+                by,
+                logon_id: number(row.get("SubjectLogonId")),
+                through: "a share",
+                uses: 0,
+            });
+        }
+    });
+    for_each(catalog, SYSMON, 11, |row| {
+        let image = base_name(row.get("Image")).to_lowercase();
+        // The kernel serves shares; the remote desktop client writes for the server it is connected to.
+        let through = match image.as_str() {
+            "system" => "a share",
+            "mstsc.exe" => "the remote desktop client's drive",
+            _ => return,
+        };
+        let path = row.get("TargetFilename").to_lowercase();
+        if !is_runnable(&path) {
+            return;
+        }
+        let host = world.writer(row);
+        let mut from = None;
+        if image == "mstsc.exe" {
+            // The one end of the client's connection to a remote desktop.
+            from = world
+                .outbound_of(row.get("ProcessGuid"))
+                .filter(|one| one.dst_port == 3389 && one.time <= row.time)
+                .filter_map(|one| match one.dst {
+                    Place::Host(server) if server != host => Some((one.time, server)),
+                    _ => None,
+                })
+                .max()
+                .map(|(_, server)| server);
+            out.push(
+                Evidence::new(
+                    Kind::DestinationExecution,
+                    Family::Rdp,
+                    Act::Weak,
+                    host,
+                    row.time,
+                    row.reference,
+                    format!("the remote desktop's server wrote {}", brief(&path)),
+                )
+                .technique(if is_startup(&path) {
+                    &["T1570", "T1547.001"]
+                } else {
+                    &["T1570"]
+                })
+                .from(from.map_or(Place::Unknown, Place::Host))
+                .weighs("file", 0.15),
+            );
+        }
+        let written = files.entry(host).or_default();
+        if written.len() < MOST {
+            written.push(Written {
+                time: row.time,
+                path,
+                reference: row.reference,
+                from,
+                by: None,
+                logon_id: 0,
+                through,
+                uses: 0,
+            });
+        }
+    });
+    if files.is_empty() {
+        return;
+    }
+    // The share's event and the file's are the same writing: the one that names the client stands for both.
+    let mut by_path: HashMap<(HostId, String), Vec<Written>> = HashMap::new();
+    for (host, written) in files {
+        for one in written {
+            by_path
+                .entry((host, one.path.clone()))
+                .or_default()
+                .push(one);
+        }
+    }
+    for written in by_path.values_mut() {
+        written.sort_unstable_by(|a, b| {
+            (a.time, a.from.is_none(), a.by, a.logon_id).cmp(&(
+                b.time,
+                b.from.is_none(),
+                b.by,
+                b.logon_id,
+            ))
+        });
+        let named: Vec<i64> = written
+            .iter()
+            .filter(|one| one.from.is_some() || one.by.is_some())
+            .map(|one| one.time)
+            .collect();
+        written.retain(|one| {
+            one.from.is_some()
+                || one.by.is_some()
+                || !named
+                    .iter()
+                    .any(|time| (time - one.time).abs() <= 10 * SECOND)
+        });
+    }
+    startup(world, &by_path, out);
+    executed(world, &mut by_path, out);
+    loaded(world, &mut by_path, out);
+}
+
+type Files = HashMap<(HostId, String), Vec<Written>>;
+
+/// The writing that a use of a file follows from.
+fn last_before(files: &mut Files, host: HostId, path: &str, time: i64) -> Option<Written> {
+    let written = files.get_mut(&(host, path.to_owned()))?;
+    let one = written
+        .iter_mut()
+        .rev()
+        .find(|one| one.time <= time + SECOND && time - one.time <= USED_WITHIN)?;
+    one.uses += 1;
+    (one.uses <= MOST_USES).then(|| one.clone())
+}
+
+/// What a use of a file says of the one who wrote it, at the time of the writing.
+fn used(
+    world: &World<'_>,
+    host: HostId,
+    written: &Written,
+    reference: u64,
+    what: String,
+) -> Evidence {
+    let mut evidence = Evidence::new(
+        Kind::DestinationExecution,
+        Family::Smb,
+        Act::Strong,
+        host,
+        written.time,
+        written.reference,
+        what,
+    )
+    .from(written.from.map_or(Place::Unknown, Place::Host))
+    .used(written.by)
+    .weighs("used-file", 0.2);
+    if written.logon_id != 0 {
+        evidence = evidence.in_session(world, written.logon_id);
+    }
+    evidence.refs.push(reference);
+    evidence
+}
+
+fn later(microseconds: i64) -> String {
+    let seconds = microseconds.max(0) / SECOND;
+    match seconds {
+        0..=119 => format!("{seconds} s later"),
+        120..=7199 => format!("{} min later", seconds / 60),
+        7200..=172_799 => format!("{} h later", seconds / 3600),
+        _ => format!("{} days later", seconds / 86_400),
+    }
+}
+
+/// Programs and scripts that run from what was written.
+fn executed(world: &World<'_>, files: &mut Files, out: &mut Sink) {
+    let hosts: std::collections::HashSet<HostId> = files.keys().map(|(host, _)| *host).collect();
+    for at in 0..world.processes.len() {
+        let Some(process) = world.processes.get(at) else {
+            continue;
+        };
+        if !hosts.contains(&process.host) {
+            continue;
+        }
+        let image = process.image.to_lowercase();
+        let mut found = last_before(files, process.host, &image, process.time);
+        if found.is_none() {
+            // A script, or a library that rundll32 runs, stands in the command line.
+            let command = process.command.to_lowercase();
+            found = super::source::words(&command)
+                .iter()
+                .flat_map(|word| word.split(','))
+                .map(|word| word.trim_matches(['\'', '"', ';', '&', '(', ')']))
+                .filter(|word| word.get(1..3) == Some(":\\") && is_runnable(word))
+                .find_map(|word| last_before(files, process.host, word, process.time));
+        }
+        let Some(written) = found else { continue };
+        let what = format!(
+            "{} came through {}, and was run {}",
+            brief(if process.command.is_empty() {
+                process.image
+            } else {
+                process.command
+            }),
+            written.through,
+            later(process.time - written.time)
+        );
+        let mut evidence = used(world, process.host, &written, process.reference, what)
+            .technique(&["T1021.002", "T1570"])
+            .effective(process.user.filter(|_| process.own_session));
+        evidence.process = Some(at);
+        out.push(evidence);
+    }
+}
+
+/// Libraries that a program loads from what was written.
+fn loaded(world: &mut World<'_>, files: &mut Files, out: &mut Sink) {
+    let catalog = world.catalog;
+    for_each(catalog, SYSMON, 7, |row| {
+        let path = row.get("ImageLoaded").to_lowercase();
+        // A program is an image that it loads itself.
+        if path.ends_with(".exe") {
+            return;
+        }
+        let host = world.writer(row);
+        let Some(written) = last_before(files, host, &path, row.time) else {
+            return;
+        };
+        let what = format!(
+            "{} loaded {}, which had come through {}, {}",
+            base_name(row.get("Image")),
+            brief(row.get("ImageLoaded")),
+            written.through,
+            later(row.time - written.time)
+        );
+        let user = world.accounts.of_text(row.get("User"));
+        let mut evidence = used(world, host, &written, row.reference, what)
+            .technique(&["T1021.002", "T1574.001"])
+            .effective(user);
+        evidence.process = world.process_of_guid(row.get("ProcessGuid"));
+        out.push(evidence);
+    });
+}
+
+/// Programs in a startup folder wait for the next logon.
+fn startup(world: &World<'_>, files: &Files, out: &mut Sink) {
+    for ((host, path), written) in files {
+        let Some(first) = written.first().filter(|_| is_startup(path)) else {
+            continue;
+        };
+        let mut evidence = used(
+            world,
+            *host,
+            first,
+            first.reference,
+            format!("{} was put into a startup folder", brief(path)),
+        )
+        .technique(&["T1021.002", "T1547.001"]);
+        evidence.refs.dedup();
+        out.push(evidence);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn local_paths_of_shares() {
+        for (share, local, relative, expected) in [
+            (r"\\*\C$", r"\??\C:\", r"Temp\a.exe", Some(r"c:\temp\a.exe")),
+            (
+                r"\\*\ADMIN$",
+                r"\??\C:\Windows",
+                r"\a.exe",
+                Some(r"c:\windows\a.exe"),
+            ),
+            (r"\\*\D$", "", "a.dll", Some(r"d:\a.dll")),
+            (
+                r"\\*\tools",
+                r"\??\E:\Shares\tools",
+                "x.ps1",
+                Some(r"e:\shares\tools\x.ps1"),
+            ),
+            (r"\\*\tools", "", "x.ps1", None),
+        ] {
+            assert_eq!(
+                local_path(share, local, relative).as_deref(),
+                expected,
+                "{share}"
+            );
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! Logons from other hosts that were refused (4625): movement that was tried.
+
+use std::collections::BTreeMap;
+
+use crate::demand::channel::*;
+use crate::evidence::{Act, Evidence, Family, Kind, Sink};
+use crate::identity::{AccountId, AccountKind, HostId, Place, kind_of};
+use crate::row::for_each;
+use crate::world::{SECOND, World};
+
+/// Refusals of one account between two hosts within this time are one attempt.
+const TOGETHER: i64 = 60 * SECOND;
+/// Who is refused on more days than this between two hosts has an old password somewhere.
+const USUAL_DAYS: usize = 2;
+
+/// What a status says, for people (Microsoft, event 4625).
+fn reason(status: &str, sub_status: &str) -> &'static str {
+    let code = if matches!(sub_status, "" | "-" | "0x0" | "0x00000000") {
+        status
+    } else {
+        sub_status
+    };
+    match code.to_lowercase().as_str() {
+        "0xc0000064" => "no such account",
+        "0xc000006a" => "wrong password",
+        "0xc000006d" => "wrong name or password",
+        "0xc000006e" | "0xc0000413" => "not allowed here",
+        "0xc0000070" => "not allowed from there",
+        "0xc000006f" => "not at this hour",
+        "0xc0000071" | "0xc0000224" => "the password must be changed",
+        "0xc0000072" => "the account is disabled",
+        "0xc000015b" => "this kind of logon is not granted",
+        "0xc0000193" => "the account has expired",
+        "0xc0000234" => "the account is locked",
+        "0xc00002ee" => "an error in the logon",
+        _ => "refused",
+    }
+}
+
+struct Refused {
+    time: i64,
+    reference: u64,
+    logon_type: u8,
+    reason: &'static str,
+}
+
+pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
+    let mut all: BTreeMap<(HostId, HostId, Option<AccountId>), Vec<Refused>> = BTreeMap::new();
+    let catalog = world.catalog;
+    for_each(catalog, SECURITY, 4625, |row| {
+        let name = row.get("TargetUserName");
+        let logon_type: u8 = row.get("LogonType").parse().unwrap_or(0);
+        if kind_of(name, row.get("TargetUserSid")) != AccountKind::User
+            || !matches!(logon_type, 3 | 8 | 10)
+        {
+            return;
+        }
+        let host = world.writer(row);
+        let Place::Host(src) = world.hosts.place(row.get("IpAddress"), host, row.time) else {
+            return;
+        };
+        let account =
+            world
+                .accounts
+                .get(row.get("TargetUserSid"), row.get("TargetDomainName"), name);
+        all.entry((src, host, account)).or_default().push(Refused {
+            time: row.time,
+            reference: row.reference,
+            logon_type,
+            reason: reason(row.get("Status"), row.get("SubStatus")),
+        });
+    });
+    for ((src, dst, account), mut refused) in all {
+        refused.sort_by_key(|one| (one.time, one.reference));
+        let mut days: Vec<i64> = refused
+            .iter()
+            .map(|one| one.time.div_euclid(86_400 * SECOND))
+            .collect();
+        days.dedup();
+        if days.len() > USUAL_DAYS {
+            continue;
+        }
+        let mut rest = refused.as_slice();
+        while let Some(first) = rest.first() {
+            let count = rest
+                .iter()
+                .zip(rest.iter().skip(1))
+                .take_while(|(one, next)| next.time - one.time <= TOGETHER)
+                .count()
+                + 1;
+            let (these, others) = rest.split_at(count.min(rest.len()));
+            rest = others;
+            let desktop = these.iter().any(|one| one.logon_type == 10);
+            let times = if count == 1 {
+                String::new()
+            } else {
+                format!(" {count} times")
+            };
+            let mut evidence = Evidence::new(
+                Kind::DestinationLogon,
+                if desktop { Family::Rdp } else { Family::Any },
+                Act::Weak,
+                dst,
+                first.time,
+                first.reference,
+                format!(
+                    "logon type {} refused{times}: {}",
+                    first.logon_type, first.reason
+                ),
+            )
+            .technique(if desktop { &["T1021.001"] } else { &["T1021"] })
+            .from(Place::Host(src))
+            .used(account)
+            .weighs("refused", 0.2);
+            evidence.refs = these.iter().map(|one| one.reference).collect();
+            evidence.attempt = true;
+            out.push(evidence);
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! Hosts that pass connections on: port proxies (T1090.001), SSH and other tunnels (T1572). The destination sees the
+//! relay as its source, while the one who acts sits elsewhere.
+
+use std::collections::HashMap;
+
+use super::{Started, brief};
+use crate::demand::channel::*;
+use crate::evidence::{Act, Evidence, Family, Kind, Sink};
+use crate::identity::{HostId, Place};
+use crate::row::for_each;
+use crate::world::{SECOND, World, base_name};
+
+/// A client connects to a relay this long before the relay connects on, at most.
+const PASSED_ON: i64 = 10 * SECOND;
+
+/// Ports of services for working on another machine.
+fn is_administrative(port: u16) -> bool {
+    matches!(port, 22 | 135 | 139 | 445 | 1433 | 3389 | 5985 | 5986)
+}
+
+/// Programs that accept connections and make others without passing anything on.
+fn is_ordinary(image: &str) -> bool {
+    matches!(
+        image,
+        "" | "-"
+            | "system"
+            | "lsass.exe"
+            | "<unknown process>"
+            | "services.exe"
+            | "dns.exe"
+            | "w3wp.exe"
+            | "sqlservr.exe"
+    )
+}
+
+pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
+    // Connections that one process accepted, then opened to a service for working on other machines.
+    let mut accepted: HashMap<(HostId, &str), Vec<usize>> = HashMap::new();
+    for (at, one) in world.connections.iter().enumerate() {
+        if let (true, Some(observer), false) =
+            (one.inbound, one.observer, one.process_guid.is_empty())
+            && one.src != one.dst
+            && matches!(one.src, Place::Host(_))
+            && !is_ordinary(&base_name(one.image).to_lowercase())
+        {
+            accepted
+                .entry((observer, one.process_guid))
+                .or_default()
+                .push(at);
+        }
+    }
+    if !accepted.is_empty() {
+        for one in &world.connections {
+            let (false, Some(observer)) = (one.inbound, one.observer) else {
+                continue;
+            };
+            if one.src == one.dst || !is_administrative(one.dst_port) {
+                continue;
+            }
+            let Some(before) = accepted.get(&(observer, one.process_guid)) else {
+                continue;
+            };
+            let image = base_name(one.image);
+            // The service host of RPC accepts much, and connects to the endpoint mapper itself.
+            if image.eq_ignore_ascii_case("svchost.exe") && matches!(one.dst_port, 135 | 139 | 445)
+            {
+                continue;
+            }
+            let client = before
+                .iter()
+                .filter_map(|at| world.connections.get(*at))
+                .filter(|client| {
+                    client.time <= one.time + SECOND
+                        && one.time - client.time <= PASSED_ON
+                        && client.src != one.dst
+                })
+                .max_by_key(|client| (client.time, client.src_port));
+            let (Some(client), Place::Host(far)) = (client, one.dst) else {
+                continue;
+            };
+            let mut evidence = Evidence::new(
+                Kind::DestinationExecution,
+                Family::Tunnel,
+                Act::Strong,
+                observer,
+                client.time,
+                client.reference,
+                format!(
+                    "{image} accepted the connection on port {} and went on to {} port {}",
+                    client.dst_port,
+                    world.hosts.key(far),
+                    one.dst_port
+                ),
+            )
+            .technique(&["T1090.001", "T1572"])
+            .from(client.src)
+            .used(client.user.filter(|id| world.accounts.is_user(*id)))
+            .weighs("relay", 0.4);
+            evidence.refs.push(one.reference);
+            evidence.process = world.process_of_guid(one.process_guid);
+            out.push(evidence);
+        }
+    }
+    // A port proxy as the registry keeps it: `…\PortProxy\v4tov4\tcp\<listen>` = `<host>/<port>`.
+    let catalog = world.catalog;
+    for_each(catalog, SYSMON, 13, |row| {
+        let target = row.get("TargetObject");
+        if !target.to_lowercase().contains("\\portproxy\\v") {
+            return;
+        }
+        let host = world.writer(row);
+        let details = row.get("Details");
+        let (far, port) = details.split_once('/').unwrap_or((details, ""));
+        let actor = world.accounts.of_text(row.get("User"));
+        proxy(
+            world,
+            host,
+            far,
+            port,
+            row.time,
+            row.reference,
+            actor,
+            None,
+            out,
+        );
+    });
+}
+
+/// The value of `name=value` in a command line of netsh.
+fn value<'t>(words: &'t [String], name: &str) -> Option<&'t str> {
+    words.iter().find_map(|word| {
+        let (own, value) = word.split_once('=')?;
+        own.eq_ignore_ascii_case(name).then_some(value)
+    })
+}
+
+pub(crate) fn process(world: &mut World<'_>, started: &Started, out: &mut Sink) {
+    if started.image != "netsh.exe" || !started.command.contains("portproxy") {
+        return;
+    }
+    let Some(process) = world.processes.get(started.at) else {
+        return;
+    };
+    let words = super::source::words(process.command);
+    if !words
+        .iter()
+        .any(|word| word.eq_ignore_ascii_case("add") || word.eq_ignore_ascii_case("set"))
+    {
+        return;
+    }
+    let (host, time, reference, user) =
+        (process.host, process.time, process.reference, process.user);
+    let (Some(far), port) = (
+        value(&words, "connectaddress").map(str::to_owned),
+        value(&words, "connectport").unwrap_or_default().to_owned(),
+    ) else {
+        return;
+    };
+    proxy(
+        world,
+        host,
+        &far,
+        &port,
+        time,
+        reference,
+        user,
+        Some(started.at),
+        out,
+    );
+}
+
+/// That a host now passes connections on to another: it is about to be reached from here.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "what the two events have in common"
+)]
+fn proxy(
+    world: &mut World<'_>,
+    host: HostId,
+    far: &str,
+    port: &str,
+    time: i64,
+    reference: u64,
+    actor: Option<crate::identity::AccountId>,
+    process: Option<usize>,
+    out: &mut Sink,
+) {
+    let Place::Host(dst) = world.hosts.place(far, host, time) else {
+        return;
+    };
+    let mut evidence = Evidence::new(
+        Kind::Source,
+        Family::Tunnel,
+        Act::Weak,
+        dst,
+        time,
+        reference,
+        format!(
+            "a port proxy was set up to {}",
+            brief(&if port.is_empty() {
+                far.to_owned()
+            } else {
+                format!("{far} port {port}")
+            })
+        ),
+    )
+    .technique(&["T1090.001"])
+    .from(Place::Host(host))
+    .actor(actor)
+    .weighs("proxy", 0.2);
+    evidence.source_process = process;
+    out.push(evidence);
+}
