@@ -90,6 +90,7 @@ fn unknown(case: &Case, name: &str, host: Option<&str>) -> String {
         .coverage
         .iter()
         .map(|covered| covered.host.as_str())
+        .filter(|host| !host.is_empty())
         .collect();
     let names: Vec<&str> = wrote.iter().take(8).copied().collect();
     format!(

@@ -628,3 +628,29 @@ pub(super) fn sentences(case: &Case, suspects: &Suspects) -> Vec<String> {
     }
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_mean_more_than_a_name_go_into_no_command() {
+        for (name, fit) in [
+            ("WS01", true),
+            ("ws01.corp.example", true),
+            ("10.0.0.5", true),
+            ("", false),
+            ("-r:evil", false),
+            ("WS01 & calc", false),
+            ("WS01\"|whoami", false),
+            ("$(id)", false),
+            ("..\\..\\x", false),
+            ("WS\n01", false),
+            ("wörk", false),
+        ] {
+            let one = request(name, SECURITY, "a test");
+            assert_eq!(one.commands.is_empty(), !fit, "{name:?}");
+            assert_eq!(one.host, name);
+        }
+    }
+}
