@@ -17,6 +17,8 @@ use crate::{hunt, input};
 
 /// Lines of one section that are printed; more are counted.
 const MOST: usize = 40;
+/// Ports over which somebody may come in.
+const WAYS: [u16; 7] = [22, 135, 139, 445, 3389, 5985, 5986];
 
 /// Runs the command.
 pub fn run(args: &args::Dossier) -> Result<Done, Failure> {
@@ -88,6 +90,7 @@ fn unknown(case: &Case, name: &str, host: Option<&str>) -> String {
         .coverage
         .iter()
         .map(|covered| covered.host.as_str())
+        .filter(|host| !host.is_empty())
         .collect();
     let names: Vec<&str> = wrote.iter().take(8).copied().collect();
     format!(
@@ -189,7 +192,7 @@ fn host(out: &mut String, case: &Case, dossier: &HostDossier, verbose: bool, loo
     }
     rest(out, telling.len().min(most), logons.len(), look);
     processes(out, &dossier.processes, verbose, look);
-    for (title, lines) in lists(dossier) {
+    for (title, lines) in lists(dossier, verbose) {
         if lines.is_empty() {
             continue;
         }
@@ -321,7 +324,7 @@ fn processes(out: &mut String, all: &[Process], verbose: bool, look: &Look) {
     rest(out, done.len(), all.len(), look);
 }
 
-fn lists(dossier: &HostDossier) -> Vec<(&'static str, Vec<String>)> {
+fn lists(dossier: &HostDossier, verbose: bool) -> Vec<(&'static str, Vec<String>)> {
     let by = |by: &Option<String>| {
         by.as_deref()
             .map_or_else(String::new, |by| format!("  by {by}"))
@@ -423,6 +426,13 @@ fn lists(dossier: &HostDossier) -> Vec<(&'static str, Vec<String>)> {
             dossier
                 .connections
                 .iter()
+                .filter(|one| {
+                    verbose
+                        || one.hop.is_some()
+                        || one
+                            .port
+                            .is_some_and(|port| WAYS.contains(&port) && one.direction == "in")
+                })
                 .map(|one| {
                     let arrow = if one.direction == "in" { "←" } else { "→" };
                     format!(

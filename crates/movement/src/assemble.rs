@@ -681,8 +681,15 @@ pub(crate) fn techniques(hop: &Draft) -> Vec<&'static str> {
             &b.techniques,
         ))
     });
+    // What says nothing of the way names the likeliest, unless something else names the one that it was.
+    let told = evidence
+        .iter()
+        .any(|one| one.family != Family::Any && one.act != Act::None);
     let mut all: Vec<&'static str> = Vec::new();
     for one in evidence {
+        if told && one.family == Family::Any && one.act != Act::None {
+            continue;
+        }
         for id in &one.techniques {
             if !all.contains(id) {
                 all.push(id);

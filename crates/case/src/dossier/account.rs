@@ -8,6 +8,7 @@ use super::demand::{CHANGES, SECURITY};
 use super::document::*;
 use super::host::{change, micros};
 use super::index::{Index, address, events};
+use super::scope::Suspects;
 use super::tables::{DossierError, Row, Tables, Which};
 use crate::build::time;
 use crate::document::Case;
@@ -230,7 +231,7 @@ pub(super) fn logon_type(kind: u32) -> &'static str {
 pub(super) fn exposures(
     case: &Case,
     hosts: &[HostDossier],
-    scope: &Scope,
+    suspects: &Suspects,
 ) -> Vec<(String, Exposed)> {
     /// Types of logon that leave credentials in memory.
     const KEEPS: [u32; 9] = [2, 4, 7, 8, 9, 10, 11, 12, 13];
@@ -244,9 +245,6 @@ pub(super) fn exposures(
         .collect();
     let mut all = Vec::new();
     for dossier in hosts {
-        if !scope.hosts.iter().any(|one| one.host == dossier.host) {
-            continue;
-        }
         let privileged = |id: &str| {
             dossier
                 .authentication
@@ -259,7 +257,7 @@ pub(super) fn exposures(
             .filter(|hop| {
                 hop.dst == dossier.host && !hop.attempted && hop.confidence >= super::ASSERTED
             })
-            .filter(|hop| scope.is_of(&hop.id, case))
+            .filter(|hop| suspects.has(&hop.id))
             .filter(|hop| {
                 hop.effective
                     .as_deref()

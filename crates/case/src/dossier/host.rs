@@ -351,10 +351,11 @@ fn shown(logon: u64) -> Option<String> {
 }
 
 /// Accounts that Windows uses by itself, and their sessions.
-fn is_windows_own(name: &str) -> bool {
+pub(super) fn is_windows_own(name: &str) -> bool {
     let own = plain(name).to_lowercase();
     [
         "system",
+        "localsystem",
         "local service",
         "network service",
         "anonymous logon",

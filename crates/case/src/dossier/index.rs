@@ -40,7 +40,18 @@ impl Index {
     pub fn new(case: &Case) -> Self {
         let mut accounts: HashMap<String, String> = HashMap::new();
         let mut short: HashMap<String, Option<String>> = HashMap::new();
-        for account in &case.accounts {
+        // A name without a domain means the account that has it with one, if only one has.
+        let with_domain: std::collections::HashSet<String> = case
+            .accounts
+            .iter()
+            .filter(|account| account.id.contains('\\') || account.sid.is_some())
+            .flat_map(|account| account.names.iter().chain([&account.id]))
+            .map(|name| plain(name).to_lowercase())
+            .collect();
+        let bare = |account: &&crate::document::Account| {
+            account.sid.is_none() && !account.id.contains('\\') && with_domain.contains(&account.id)
+        };
+        for account in case.accounts.iter().filter(|account| !bare(account)) {
             let names = std::iter::once(&account.id)
                 .chain(&account.names)
                 .chain(&account.sid);
@@ -62,6 +73,12 @@ impl Index {
             if let Some(id) = id {
                 accounts.entry(name).or_insert(id);
             }
+        }
+        for account in &case.accounts {
+            // Of several with a domain it means none of them.
+            accounts
+                .entry(account.id.to_lowercase())
+                .or_insert_with(|| account.id.clone());
         }
         let mut hosts = HashMap::new();
         let mut ips: HashMap<IpAddr, Option<String>> = HashMap::new();

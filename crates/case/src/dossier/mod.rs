@@ -24,6 +24,7 @@ pub use tables::DossierError;
 use crate::document::{Account, Case, Host};
 use host::micros;
 use index::Index;
+use scope::Suspects;
 use tables::Tables;
 
 /// Hops below this are possible, not proven.
@@ -65,21 +66,21 @@ impl Case {
             .iter()
             .filter_map(|name| index.account(name))
             .collect();
-        let paths: Vec<crate::document::PathInfo> =
-            scope::suspect(self).into_iter().cloned().collect();
-        let paths: Vec<&crate::document::PathInfo> = paths.iter().collect();
-        let mut scope = scope::touched(self, &scope::hops(self, &paths));
-        let begin = scope::hops(self, &paths)
+        let suspects = Suspects::new(self);
+        let mut scope = scope::touched(self, &suspects);
+        let begin = suspects
+            .of_first(self)
             .iter()
             .filter_map(|hop| micros(hop.first.as_deref()?))
             .min();
 
-        let wanted = self.windows(&index, &scope, &asked_hosts);
+        let wanted = self.windows(&index, &scope, &suspects, &asked_hosts);
         let hosts = host::dossiers(&tables, self, &index, &wanted)?;
-        scope::blind(self, &index, &scope::hops(self, &paths), &hosts, &mut scope);
-        scope.entry = scope::entry(self, &paths, &hosts);
+        let hops = suspects.proven(self);
+        scope::blind(self, &index, &hops, &hosts, &mut scope);
+        scope.entry = scope::entry(self, &suspects, &hosts);
 
-        let exposures = account::exposures(self, &hosts, &scope);
+        let exposures = account::exposures(self, &hosts, &suspects);
         for (id, exposed) in &exposures {
             self.know_account(id);
             let why = format!(
@@ -122,7 +123,7 @@ impl Case {
         self.dossiers = Dossiers { hosts, accounts };
         self.scope = scope;
         self.silenced = self.silenced_findings();
-        self.summary = scope::sentences(self, &paths);
+        self.summary = scope::sentences(self, &suspects);
         Ok(())
     }
 
@@ -151,7 +152,13 @@ impl Case {
     }
 
     /// The hosts to look at, and the time.
-    fn windows(&self, index: &Index, scope: &Scope, asked: &[String]) -> Vec<(String, (i64, i64))> {
+    fn windows(
+        &self,
+        index: &Index,
+        scope: &Scope,
+        suspects: &Suspects,
+        asked: &[String],
+    ) -> Vec<(String, (i64, i64))> {
         let mut spans: BTreeMap<&str, (i64, i64)> = BTreeMap::new();
         for hop in &self.hops {
             let (Some(first), Some(last)) = (
@@ -160,7 +167,7 @@ impl Case {
             ) else {
                 continue;
             };
-            if hop.confidence < ASSERTED || !scope.is_of(&hop.id, self) {
+            if hop.confidence < ASSERTED || !suspects.has(&hop.id) {
                 continue;
             }
             for id in [Some(hop.dst.as_str()), hop.src.as_deref()]

@@ -12,6 +12,8 @@ use crate::document::{Case, HopInfo, PathInfo};
 /// Paths that are taken for the intruder's: not more, and none that is much less telling than the first.
 const MOST_PATHS: usize = 8;
 const LEAST_SHARE: f64 = 0.5;
+/// Paths of at least so much of the first one's score are as good as it; what others touch is possible at most.
+const FIRM_SHARE: f64 = 0.75;
 /// Reasons for one host or account.
 const MOST_WHY: usize = 4;
 /// Names in one sentence.
@@ -20,53 +22,81 @@ const MOST_NAMES: usize = 6;
 const SECURITY: &str = "Security";
 const SYSMON: &str = "Microsoft-Windows-Sysmon/Operational";
 
-/// The paths that are taken for the intruder's.
-pub(super) fn suspect(case: &Case) -> Vec<&PathInfo> {
-    let by_id: BTreeMap<&str, &HopInfo> =
-        case.hops.iter().map(|hop| (hop.id.as_str(), hop)).collect();
-    let proven = |path: &&PathInfo| {
-        path.hops.iter().any(|id| {
-            by_id
-                .get(id.as_str())
-                .is_some_and(|hop| hop.confidence >= ASSERTED && !hop.attempted)
-        })
-    };
-    let best = case
-        .paths
-        .iter()
-        .filter(proven)
-        .map(|path| path.score)
-        .fold(0.0, f64::max);
-    case.paths
-        .iter()
-        .filter(proven)
-        .filter(|path| path.score >= best * LEAST_SHARE)
-        .take(MOST_PATHS)
-        .collect()
+/// What is taken for the intruder's.
+pub(super) struct Suspects {
+    /// Paths, the most telling first.
+    pub paths: Vec<PathInfo>,
+    /// Ids of their hops → how telling the most telling path with it is beside the first one (0 to 1), and its place.
+    hops: BTreeMap<String, (f64, usize)>,
 }
 
-/// The proven hops of paths, by time.
-pub(super) fn hops<'c>(case: &'c Case, paths: &[&PathInfo]) -> Vec<&'c HopInfo> {
-    let ids: BTreeSet<&str> = paths
-        .iter()
-        .flat_map(|path| path.hops.iter().map(String::as_str))
-        .collect();
+impl Suspects {
+    pub fn new(case: &Case) -> Self {
+        let by_id: BTreeMap<&str, &HopInfo> =
+            case.hops.iter().map(|hop| (hop.id.as_str(), hop)).collect();
+        let proven = |path: &&PathInfo| {
+            path.hops.iter().any(|id| {
+                by_id
+                    .get(id.as_str())
+                    .is_some_and(|hop| hop.confidence >= ASSERTED && !hop.attempted)
+            })
+        };
+        let best = case
+            .paths
+            .iter()
+            .filter(proven)
+            .map(|path| path.score)
+            .fold(0.0, f64::max);
+        let paths: Vec<PathInfo> = case
+            .paths
+            .iter()
+            .filter(proven)
+            .filter(|path| path.score >= best * LEAST_SHARE)
+            .take(MOST_PATHS)
+            .cloned()
+            .collect();
+        let mut hops: BTreeMap<String, (f64, usize)> = BTreeMap::new();
+        for (place, path) in paths.iter().enumerate() {
+            let share = if best > 0.0 { path.score / best } else { 1.0 };
+            for id in &path.hops {
+                let own = hops.entry(id.clone()).or_insert((share, place));
+                own.0 = own.0.max(share);
+            }
+        }
+        Self { paths, hops }
+    }
+
+    /// Whether a hop is taken for the intruder's.
+    pub fn has(&self, id: &str) -> bool {
+        self.hops.contains_key(id)
+    }
+
+    /// The proven hops of all its paths, by time.
+    pub fn proven<'c>(&self, case: &'c Case) -> Vec<&'c HopInfo> {
+        proven(case, |id| self.has(id))
+    }
+
+    /// The proven hops of its first path, by time.
+    pub fn of_first<'c>(&self, case: &'c Case) -> Vec<&'c HopInfo> {
+        let ids: BTreeSet<&str> = self
+            .paths
+            .first()
+            .into_iter()
+            .flat_map(|path| path.hops.iter().map(String::as_str))
+            .collect();
+        proven(case, |id| ids.contains(id))
+    }
+}
+
+/// The proven hops that are meant, by time.
+fn proven(case: &Case, meant: impl Fn(&str) -> bool) -> Vec<&HopInfo> {
     let mut hops: Vec<&HopInfo> = case
         .hops
         .iter()
-        .filter(|hop| ids.contains(hop.id.as_str()) && hop.confidence >= ASSERTED && !hop.attempted)
+        .filter(|hop| hop.confidence >= ASSERTED && !hop.attempted && meant(&hop.id))
         .collect();
     hops.sort_by(|a, b| (&a.first, &a.id).cmp(&(&b.first, &b.id)));
     hops
-}
-
-impl Scope {
-    /// Whether a hop is taken for the intruder's.
-    pub(super) fn is_of(&self, id: &str, case: &Case) -> bool {
-        suspect(case)
-            .iter()
-            .any(|path| path.hops.iter().any(|own| own == id))
-    }
 }
 
 fn at(time: Option<&str>) -> String {
@@ -115,13 +145,23 @@ fn is_user(case: &Case, id: &str) -> bool {
     case.accounts
         .iter()
         .any(|account| account.id == id && account.kind == "user")
+        && !super::host::is_windows_own(id)
 }
 
 /// Hosts and accounts that the intruder's hops touch.
-pub(super) fn touched(case: &Case, hops: &[&HopInfo]) -> Scope {
-    let mut hosts: BTreeMap<&str, (f64, Vec<String>)> = BTreeMap::new();
+pub(super) fn touched(case: &Case, suspects: &Suspects) -> Scope {
+    let hops = suspects.proven(case);
+    // Of each host the confidence, the place of its most telling path, and why.
+    let mut hosts: BTreeMap<&str, (f64, usize, Vec<String>)> = BTreeMap::new();
     let mut accounts: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-    for hop in hops {
+    for hop in &hops {
+        let (share, place) = suspects.hops.get(&hop.id).copied().unwrap_or((1.0, 0));
+        let firm = share >= FIRM_SHARE;
+        let confidence = if firm {
+            hop.confidence
+        } else {
+            hop.confidence * share
+        };
         let source = hop
             .src
             .as_deref()
@@ -132,14 +172,20 @@ pub(super) fn touched(case: &Case, hops: &[&HopInfo]) -> Scope {
             .map_or_else(String::new, |id| format!(" as {}", account_name(case, id)));
         let when = at(hop.first.as_deref());
         let way = techniques(hop);
-        let own = hosts.entry(hop.dst.as_str()).or_default();
-        own.0 = own.0.max(hop.confidence);
-        own.1
+        let own = hosts
+            .entry(hop.dst.as_str())
+            .or_insert((0.0, place, Vec::new()));
+        own.0 = own.0.max(confidence);
+        own.1 = own.1.min(place);
+        own.2
             .push(format!("{when} reached from {source}{used}{way}"));
         if let Some(src) = &hop.src {
-            let own = hosts.entry(src.as_str()).or_default();
-            own.0 = own.0.max(hop.confidence);
-            own.1.push(format!(
+            let own = hosts
+                .entry(src.as_str())
+                .or_insert((0.0, place, Vec::new()));
+            own.0 = own.0.max(confidence);
+            own.1 = own.1.min(place);
+            own.2.push(format!(
                 "{when} left for {}{used}{way}",
                 host_name(case, &hop.dst)
             ));
@@ -149,7 +195,7 @@ pub(super) fn touched(case: &Case, hops: &[&HopInfo]) -> Scope {
             (&hop.actor, "acted"),
             (&hop.effective, "ran the payload"),
         ] {
-            let Some(id) = id.as_deref().filter(|id| is_user(case, id)) else {
+            let Some(id) = id.as_deref().filter(|id| firm && is_user(case, id)) else {
                 continue;
             };
             let why = format!(
@@ -170,10 +216,15 @@ pub(super) fn touched(case: &Case, hops: &[&HopInfo]) -> Scope {
         }
         why
     };
-    let mut scope = Scope {
+    let mut hosts: Vec<_> = hosts.into_iter().collect();
+    // Those of the most telling path first.
+    hosts.sort_by(|(a, (sure, place, _)), (b, (other, there, _))| {
+        place.cmp(there).then(other.total_cmp(sure)).then(a.cmp(b))
+    });
+    Scope {
         hosts: hosts
             .into_iter()
-            .map(|(host, (confidence, why))| ScopeHost {
+            .map(|(host, (confidence, _, why))| ScopeHost {
                 host: host.to_owned(),
                 certainty: certainty(confidence).to_owned(),
                 confidence,
@@ -188,13 +239,7 @@ pub(super) fn touched(case: &Case, hops: &[&HopInfo]) -> Scope {
             })
             .collect(),
         ..Scope::default()
-    };
-    scope.hosts.sort_by(|a, b| {
-        b.confidence
-            .total_cmp(&a.confidence)
-            .then(a.host.cmp(&b.host))
-    });
-    scope
+    }
 }
 
 /// What of the logs of touched hosts is missing, and how to get it.
@@ -346,9 +391,8 @@ fn request(host: &str, channel: &str, why: &str) -> Collect {
 }
 
 /// Where it began: the host from which the first hop went, and what ran there.
-pub(super) fn entry(case: &Case, paths: &[&PathInfo], dossiers: &[HostDossier]) -> Option<Entry> {
-    let path = paths.first()?;
-    let own = hops(case, std::slice::from_ref(path));
+pub(super) fn entry(case: &Case, suspects: &Suspects, dossiers: &[HostDossier]) -> Option<Entry> {
+    let own = suspects.of_first(case);
     let first = own.first()?;
     let when = at(first.first.as_deref());
     let Some(src) = first.src.as_deref() else {
@@ -473,10 +517,11 @@ pub fn chain(case: &Case, hops: &[&HopInfo]) -> Vec<String> {
 }
 
 /// The case in a few sentences.
-pub(super) fn sentences(case: &Case, paths: &[&PathInfo]) -> Vec<String> {
-    let all = hops(case, paths);
+pub(super) fn sentences(case: &Case, suspects: &Suspects) -> Vec<String> {
+    let all = suspects.proven(case);
+    let paths = &suspects.paths;
     let mut out = Vec::new();
-    let Some(path) = paths.first() else {
+    if paths.is_empty() {
         out.push("No movement from host to host is proven by these logs.".to_owned());
         let notable = case
             .findings
@@ -490,8 +535,8 @@ pub(super) fn sentences(case: &Case, paths: &[&PathInfo]) -> Vec<String> {
             ));
         }
         return out;
-    };
-    let own = hops(case, std::slice::from_ref(path));
+    }
+    let own = suspects.of_first(case);
     let chain = chain(case, &own);
     let first = own.first().and_then(|hop| hop.first.as_deref());
     let last = own
@@ -582,4 +627,30 @@ pub(super) fn sentences(case: &Case, paths: &[&PathInfo]) -> Vec<String> {
         ));
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_mean_more_than_a_name_go_into_no_command() {
+        for (name, fit) in [
+            ("WS01", true),
+            ("ws01.corp.example", true),
+            ("10.0.0.5", true),
+            ("", false),
+            ("-r:evil", false),
+            ("WS01 & calc", false),
+            ("WS01\"|whoami", false),
+            ("$(id)", false),
+            ("..\\..\\x", false),
+            ("WS\n01", false),
+            ("wörk", false),
+        ] {
+            let one = request(name, SECURITY, "a test");
+            assert_eq!(one.commands.is_empty(), !fit, "{name:?}");
+            assert_eq!(one.host, name);
+        }
+    }
 }

@@ -391,8 +391,9 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
         if is_usual(&times) {
             continue;
         }
+        // What is asked of the endpoint mapper may be objects, WMI, tasks or services.
         let (family, techniques): (_, &[&'static str]) = if port == 135 {
-            (Family::Dcom, &["T1021.003"])
+            (Family::Any, &["T1021.003"])
         } else {
             (Family::Smb, &["T1021.002"])
         };
