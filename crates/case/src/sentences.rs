@@ -121,8 +121,12 @@ pub(crate) fn witnesses(hop: &HopInfo) -> usize {
         .count()
 }
 
-/// What the case concludes: the first path, its accounts and techniques, its evidence, and what else there is.
+/// What the case concludes: what it says itself, or, of a case without a summary, the first path, its accounts and techniques,
+/// its evidence, and what else there is.
 pub(crate) fn summary(case: &Case) -> Vec<String> {
+    if !case.summary.is_empty() {
+        return case.summary.clone();
+    }
     let names = Names::new(case);
     let mut said = Vec::new();
     let best = case.paths.iter().find_map(|path| {

@@ -776,7 +776,7 @@ fn next(out: &mut String, case: &Case, options: &Summary<'_>) {
     }
     if !case.findings.is_empty() {
         if options.written.is_empty() {
-            steps.push("add `--out DIR` for case.json, findings.csv and timeline.csv".to_owned());
+            steps.push("add `--out DIR` for report.html, case.json and tables".to_owned());
         }
         if let Some(worst) = case
             .findings

@@ -261,7 +261,7 @@ fn the_ticket_tells_the_first_path() {
     let first = markdown.split("\n## Path 2").next().unwrap_or_default();
     assert!(first.starts_with("# Lateral movement\n"), "{first}");
     for said in [
-        "begins at PIER-WS01 and reaches PIER-WS02 and TIDE-SQL01",
+        "PIER-WS01 → PIER-WS02 → TIDE-SQL01",
         "HARBOR\\\\adm.reiter",
         "\n## Path 1 (score ",
         " | PIER-WS01 | PIER-WS02 | Service Execution (T1569.002) | HARBOR\\\\i.vollmer ⇒ HARBOR\\\\adm.reiter ⇒ LocalSystem | 0.9",
@@ -269,6 +269,7 @@ fn the_ticket_tells_the_first_path() {
     ] {
         assert!(first.contains(said), "{said} is not in {first}");
     }
+    assert!(markdown.contains("\n## Accounts to reset\n"), "{markdown}");
     // Each row of a table has as many cells as its head.
     for row in markdown.lines().filter(|line| line.starts_with('|')) {
         assert_eq!(row.replace("\\|", "").matches('|').count(), 8, "{row}");

@@ -102,6 +102,7 @@ pub fn markdown(case: &Case, mut out: impl Write) -> io::Result<()> {
     if case.paths.len() > MOST_PATHS {
         writeln!(out, "\nand {} more paths", case.paths.len() - MOST_PATHS)?;
     }
+    to_do(case, &names, &mut out)?;
     let notable: Vec<_> = case
         .findings
         .iter()
@@ -133,6 +134,45 @@ pub fn markdown(case: &Case, mut out: impl Write) -> io::Result<()> {
         }
     }
     out.flush()
+}
+
+/// Accounts to reset, and logs to collect.
+fn to_do(case: &Case, names: &Names<'_>, out: &mut impl Write) -> io::Result<()> {
+    if !case.scope.accounts.is_empty() {
+        writeln!(out, "\n## Accounts to reset\n")?;
+        for one in case.scope.accounts.iter().take(MOST_FINDINGS) {
+            let why = one.why.first().map_or("", String::as_str);
+            writeln!(
+                out,
+                "- {}: {}",
+                plain(names.account(&one.account)),
+                plain(why)
+            )?;
+        }
+        if case.scope.accounts.len() > MOST_FINDINGS {
+            writeln!(
+                out,
+                "- and {} more",
+                case.scope.accounts.len() - MOST_FINDINGS
+            )?;
+        }
+    }
+    if !case.scope.collect.is_empty() {
+        writeln!(out, "\n## Logs to collect\n")?;
+        for one in case.scope.collect.iter().take(MOST_GAPS) {
+            writeln!(
+                out,
+                "- {} {}: {}",
+                plain(&one.host),
+                plain(&one.channel),
+                plain(&one.why)
+            )?;
+        }
+        if case.scope.collect.len() > MOST_GAPS {
+            writeln!(out, "- and {} more", case.scope.collect.len() - MOST_GAPS)?;
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
