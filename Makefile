@@ -23,16 +23,34 @@ LOGONS ?= 1M 3M 10M
 
 ##@ Use
 
+ui_sources := ui/package-lock.json ui/vite.config.ts ui/tsconfig.json $(shell find ui/src -type f)
+
+# The front end of the HTML report. It is built when its sources change, so that the program is not linked anew without need.
+ui/dist/report.js: $(ui_sources)
+	@.ci/need node npm
+	@[ ui/node_modules/.package-lock.json -nt ui/package-lock.json ] || npm --prefix ui ci --no-audit --no-fund
+	npm --prefix ui run --silent build
+	@touch $@
+
+# Without Node, the program is built without the HTML report, and says so.
+.PHONY: ui-if-node
+ui-if-node:
+	@if command -v node >/dev/null && command -v npm >/dev/null; then $(MAKE) --no-print-directory ui/dist/report.js; \
+	else echo "Node is not installed: building without the HTML report"; fi
+
 # `--examples` makes cargo choose the features of dependencies as it does for the tests. Without it, `make test` after
 # `make demo` compiles DataFusion a second time.
 .PHONY: demo
-demo: ## make a small world with an intrusion in it, hunt it, say what was found and where the files are
+demo: ui-if-node ## make a small world with an intrusion in it, hunt it, say what was found and where the files are
 	@.ci/need cargo cc
 	cargo build $(CARGO_FLAGS) --workspace --bins --examples
 	$(CARGO_TARGET_DIR)/debug/crabwalk demo $(DEMO)
 
+.PHONY: ui
+ui: ui/dist/report.js ## build the front end of the HTML report (needs Node)
+
 .PHONY: release
-release: ## build the program with full optimisation
+release: ui-if-node ## build the program with full optimisation
 	@.ci/need cargo cc
 	cargo build $(CARGO_FLAGS) --release -p crabwalk
 	@echo "built: $(CARGO_TARGET_DIR)/release/crabwalk"
@@ -40,9 +58,18 @@ release: ## build the program with full optimisation
 ##@ Check
 
 .PHONY: test
-test: ## install what the tests need, and run all tests (TEST=name for some)
-	@.ci/need cargo cc evtxexport
+test: ui/dist/report.js ## install what the tests need, and run all tests (TEST=name for some)
+	@.ci/need cargo cc evtxexport stix2_validator
 	CRABWALK_REQUIRE_TOOLS=1 cargo test $(CARGO_FLAGS) --workspace $(TEST)
+	$(if $(TEST),,@$(MAKE) --no-print-directory browser)
+
+.PHONY: browser
+browser: ui/dist/report.js ## only the tests of the front end: types, units, and the report in a browser
+	@.ci/need cargo cc chromium
+	cargo build $(CARGO_FLAGS) --workspace --bins --examples
+	npm --prefix ui run --silent check
+	npm --prefix ui run --silent test
+	CRABWALK_REQUIRE_TOOLS=1 CRABWALK_BIN=$(CARGO_TARGET_DIR)/debug/crabwalk npm --prefix ui run --silent test:browser
 
 .PHONY: lint
 lint: fmt typos deny clippy docs ## all of the following five

@@ -9,6 +9,7 @@ use crabwalk_movement::Movement;
 use crabwalk_sources::report::SourceReport;
 
 use crate::document::*;
+use crate::dossier::{Dossiers, Scope};
 
 /// What made the case.
 #[derive(Debug, Clone, Copy)]
@@ -163,6 +164,10 @@ impl Case {
                     fatal: problem.fatal,
                 })
                 .collect(),
+            summary: Vec::new(),
+            scope: Scope::default(),
+            silenced: Vec::new(),
+            dossiers: Dossiers::default(),
         }
     }
 }
@@ -279,7 +284,7 @@ fn source(report: &SourceReport) -> Source {
     }
 }
 
-fn reference(event: &EventRef) -> Reference {
+pub(crate) fn reference(event: &EventRef) -> Reference {
     Reference {
         source: event.source,
         record: event.record,
@@ -326,6 +331,7 @@ fn finding_info(finding: &Finding, hosts: &Hosts<'_>) -> FindingInfo {
             by: one.by.clone(),
             reason: one.reason.clone(),
             until: one.until.clone(),
+            exception: one.exception.clone(),
         }),
         risk_objects: finding
             .risk_objects

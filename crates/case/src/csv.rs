@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::io::{self, Write};
 
 use crate::document::Case;
+use crate::names::Names;
 
 /// Makes a cell harmless: where a spreadsheet would take (part of) it for a formula, an apostrophe is put before it.
 ///
@@ -156,7 +157,7 @@ fn place(case: &Case, event: &crate::document::Reference) -> String {
     )
 }
 
-/// Writes what happened in the order of time: events behind findings, and the clearing of logs.
+/// Writes what happened in the order of time: events behind movements and findings, and the clearing of logs.
 ///
 /// # Errors
 /// What writing gives.
@@ -172,8 +173,36 @@ pub fn timeline_csv(case: &Case, out: impl Write) -> io::Result<()> {
         record: String,
         source: &'a str,
         finding: &'a str,
+        hop: &'a str,
     }
     let mut lines = Vec::new();
+    let names = Names::new(case);
+    for hop in &case.hops {
+        for witness in &hop.witnesses {
+            for event in &witness.events {
+                lines.push(Line {
+                    time: event.time.as_deref().unwrap_or_default(),
+                    host: &event.host,
+                    what: "movement",
+                    severity: "",
+                    message: format!(
+                        "{} → {}: {}",
+                        names.source(hop.src.as_deref()),
+                        names.host(&hop.dst),
+                        witness.what
+                    ),
+                    channel: &event.channel,
+                    event_id: event.event_id.to_string(),
+                    record: event.record.to_string(),
+                    source: case
+                        .source(event.source)
+                        .map_or("", |source| source.path.as_str()),
+                    finding: "",
+                    hop: &hop.id,
+                });
+            }
+        }
+    }
     for finding in &case.findings {
         for event in &finding.events {
             lines.push(Line {
@@ -189,6 +218,7 @@ pub fn timeline_csv(case: &Case, out: impl Write) -> io::Result<()> {
                     .source(event.source)
                     .map_or("", |source| source.path.as_str()),
                 finding: &finding.id,
+                hop: "",
             });
         }
         if finding.events.is_empty() {
@@ -203,6 +233,7 @@ pub fn timeline_csv(case: &Case, out: impl Write) -> io::Result<()> {
                 record: String::new(),
                 source: "",
                 finding: &finding.id,
+                hop: "",
             });
         }
     }
@@ -222,17 +253,19 @@ pub fn timeline_csv(case: &Case, out: impl Write) -> io::Result<()> {
                 record: String::new(),
                 source: "",
                 finding: "",
+                hop: "",
             });
         }
     }
     // Times differ in the number of decimals, so they are compared as times.
     let key = |line: &Line<'_>| line.time.parse::<jiff::Timestamp>().ok();
     lines.sort_by(|a, b| {
-        (key(a), a.host, a.what, a.finding, &a.record).cmp(&(
+        (key(a), a.host, a.what, a.finding, a.hop, &a.record).cmp(&(
             key(b),
             b.host,
             b.what,
             b.finding,
+            b.hop,
             &b.record,
         ))
     });
@@ -241,7 +274,7 @@ pub fn timeline_csv(case: &Case, out: impl Write) -> io::Result<()> {
         &mut writer,
         &[
             "time", "host", "what", "severity", "message", "channel", "event_id", "record",
-            "source", "finding",
+            "source", "finding", "hop",
         ],
     )?;
     for line in lines {
@@ -258,6 +291,7 @@ pub fn timeline_csv(case: &Case, out: impl Write) -> io::Result<()> {
                 &line.record,
                 line.source,
                 line.finding,
+                line.hop,
             ],
         )?;
     }

@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::dossier::{Dossiers, Scope, Silenced};
+
 /// Name of the schema.
 pub const SCHEMA: &str = "crabwalk.case/1";
 
@@ -40,6 +42,18 @@ pub struct Case {
     pub content_problems: Vec<ContentProblemInfo>,
     /// Numbers about the run.
     pub stats: Stats,
+    /// The case in a few sentences.
+    #[serde(default)]
+    pub summary: Vec<String>,
+    /// What is concerned, and what is to be done.
+    #[serde(default)]
+    pub scope: Scope,
+    /// Findings that exceptions silence.
+    #[serde(default)]
+    pub silenced: Vec<Silenced>,
+    /// What happened on hosts and with accounts.
+    #[serde(default)]
+    pub dossiers: Dossiers,
 }
 
 impl Case {
@@ -223,6 +237,9 @@ pub struct SuppressedInfo {
     pub reason: String,
     /// Until when.
     pub until: Option<String>,
+    /// File and line of the exception; null for throttling.
+    #[serde(default)]
+    pub exception: Option<String>,
 }
 
 /// Something that carries risk.
@@ -293,12 +310,14 @@ pub struct HopInfo {
     /// Whether it was tried and refused.
     pub attempted: bool,
     /// Whether its account does so on other days too: daily work, as far as the logs can tell.
+    #[serde(default)]
     pub usual: bool,
     /// What was seen.
     pub witnesses: Vec<WitnessInfo>,
     /// What was not seen.
     pub missing: Vec<MissingInfo>,
     /// What it ran on the destination, and what came of that.
+    #[serde(default)]
     pub processes: Vec<RanInfo>,
     /// Ids of findings about it.
     pub findings: Vec<String>,

@@ -1,14 +1,22 @@
 //! The case document: everything that one hunt concluded, and its exports.
 
+mod attack;
 mod build;
 mod concluded;
 mod csv;
 mod document;
+pub mod dossier;
+mod export;
 mod json;
+mod names;
+mod report;
+mod sentences;
 mod write;
 
 pub use build::{Input, Tool};
 pub use csv::{defuse, findings_csv, timeline_csv};
 pub use document::*;
+pub use export::{dot, graphml, markdown, navigator, stix, timesketch};
 pub use json::{to_json, to_json_line};
-pub use write::{WriteError, write_to};
+pub use report::{FrontEnd, Report, WITHOUT_FRONT_END, front_end};
+pub use write::{WriteError, write_file, write_to};

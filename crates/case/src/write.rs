@@ -5,6 +5,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use crate::document::Case;
+use crate::report::Report;
 
 /// A file of the case could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -16,46 +17,70 @@ pub struct WriteError {
     pub source: io::Error,
 }
 
-/// Writes `case.json`, `findings.csv` and `timeline.csv`; makes the directory if needed. Returns the paths.
+/// Writes `case.json`, `findings.csv`, `timeline.csv`, `navigator.json` and, if there is one, `report.html`; makes the
+/// directory if needed. Returns the paths.
 ///
 /// Each file is written beside its place and moved there when it is whole, so that a run that fails leaves no half file.
 ///
 /// # Errors
 /// Which file could not be written, and why.
-pub fn write_to(case: &Case, directory: &Path) -> Result<Vec<PathBuf>, WriteError> {
+pub fn write_to(
+    case: &Case,
+    report: Option<&Report>,
+    directory: &Path,
+) -> Result<Vec<PathBuf>, WriteError> {
     fs::create_dir_all(directory).map_err(|source| WriteError {
         path: directory.to_owned(),
         source,
     })?;
-    type Write<'a> = &'a dyn Fn(&Case, &mut dyn io::Write) -> io::Result<()>;
-    let files: [(&str, Write<'_>); 3] = [
-        ("case.json", &|case, out| crate::json::to_json(case, out)),
-        ("findings.csv", &|case, out| {
-            crate::csv::findings_csv(case, out)
-        }),
-        ("timeline.csv", &|case, out| {
-            crate::csv::timeline_csv(case, out)
-        }),
+    type Write<'a> = &'a dyn Fn(&mut dyn io::Write) -> io::Result<()>;
+    let html = |out: &mut dyn io::Write| report.map_or(Ok(()), |report| report.write(out));
+    let files: [(&str, Write<'_>); 5] = [
+        ("case.json", &|out| crate::json::to_json(case, out)),
+        ("findings.csv", &|out| crate::csv::findings_csv(case, out)),
+        ("timeline.csv", &|out| crate::csv::timeline_csv(case, out)),
+        ("navigator.json", &|out| crate::export::navigator(case, out)),
+        ("report.html", &html),
     ];
     let mut written = Vec::new();
     for (name, write) in files {
-        let path = directory.join(name);
-        let part = directory.join(format!(".{name}.{}.part", std::process::id()));
-        let whole = || -> io::Result<()> {
-            let mut out = BufWriter::new(File::create(&part)?);
-            write(case, &mut out)?;
-            out.flush()?;
-            out.into_inner()
-                .map_err(|error| error.into_error())?
-                .sync_all()?;
-            fs::rename(&part, &path)
-        };
-        if let Err(source) = whole() {
-            // The error that matters is the first one.
-            let _ = fs::remove_file(&part);
-            return Err(WriteError { path, source });
+        if name == "report.html" && report.is_none() {
+            continue;
         }
+        let path = directory.join(name);
+        write_file(&path, write)?;
         written.push(path);
     }
     Ok(written)
+}
+
+/// Writes one file, which is there in whole or not at all.
+///
+/// # Errors
+/// Why it could not be written.
+pub fn write_file(
+    path: &Path,
+    write: &dyn Fn(&mut dyn Write) -> io::Result<()>,
+) -> Result<(), WriteError> {
+    let name = path
+        .file_name()
+        .map_or_else(|| "out".into(), |name| name.to_string_lossy());
+    let part = path.with_file_name(format!(".{name}.{}.part", std::process::id()));
+    let whole = || -> io::Result<()> {
+        let mut out = BufWriter::new(File::create(&part)?);
+        write(&mut out)?;
+        out.flush()?;
+        out.into_inner()
+            .map_err(|error| error.into_error())?
+            .sync_all()?;
+        fs::rename(&part, path)
+    };
+    whole().map_err(|source| {
+        // The error that matters is the first one.
+        let _ = fs::remove_file(&part);
+        WriteError {
+            path: path.to_owned(),
+            source,
+        }
+    })
 }

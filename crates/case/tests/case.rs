@@ -298,7 +298,7 @@ fn errors_of_writing_name_the_file() {
     let directory = tempfile::tempdir().unwrap_or_else(|error| panic!("{error}"));
     let taken = directory.path().join("file");
     std::fs::write(&taken, "x").unwrap_or_else(|error| panic!("{error}"));
-    let error = write_to(&case(), &taken)
+    let error = write_to(&case(), None, &taken)
         .map(|_| ())
         .map_err(|error| error.to_string());
     assert!(
@@ -307,8 +307,8 @@ fn errors_of_writing_name_the_file() {
             .is_err_and(|text| text.contains("file cannot be written")),
         "{error:?}"
     );
-    let paths =
-        write_to(&case(), &directory.path().join("a/b")).unwrap_or_else(|error| panic!("{error}"));
-    assert_eq!(paths.len(), 3);
+    let paths = write_to(&case(), None, &directory.path().join("a/b"))
+        .unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(paths.len(), 4, "all but the report");
     assert!(paths.iter().all(|path| path.is_file()));
 }

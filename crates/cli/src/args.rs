@@ -13,7 +13,7 @@ use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
     after_help = "Examples:\n  \
       crabwalk demo                              made logs with an intrusion in them, and what is found\n  \
       crabwalk hunt evidence/                    all logs below a folder, also in zip and tar.gz files\n  \
-      crabwalk hunt evidence.zip --out case      the same, with case.json, findings.csv and timeline.csv\n  \
+      crabwalk hunt evidence.zip --out case      the same, with report.html, case.json and more\n  \
       crabwalk search 'EventCode=4624 Logon_Type=10 | stats count by user, src, dest' evidence/\n\n\
       Exit status: 0 done, 1 failed, 2 wrong usage, 3 done but part of the input could not be read."
 )]
@@ -30,8 +30,12 @@ pub enum Command {
     Hunt(Hunt),
     /// Run one SPL search over logs.
     Search(Search),
+    /// Show what happened on a host or with an account: logons, programs, services, files, what is new.
+    Dossier(Dossier),
     /// Show and check detections, stories and macros.
     Content(Content),
+    /// Write a case in the format of another tool, or as an HTML report.
+    Export(Export),
     /// Learn from logs what is normal, such as which machines make and receive remote desktop connections.
     Baseline(Baseline),
     /// Make the logs of a small company with an intrusion in them, hunt them, and compare with the truth.
@@ -247,7 +251,9 @@ pub struct Hunt {
     /// Form of what is printed.
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub format: Format,
-    /// Write case.json, findings.csv and timeline.csv into this directory.
+    /// Write report.html, case.json, findings.csv, timeline.csv and navigator.json into this directory.
+    ///
+    /// The logs are read a second time for the raw records that the report shows.
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// Run only this detection (name or id, any case, `*` for any text); may be repeated.
@@ -272,6 +278,82 @@ pub struct Hunt {
     pub quiet: bool,
     /// Print every finding, problem and gap; without it, many alike are counted.
     #[arg(long, short, conflicts_with = "quiet")]
+    pub verbose: bool,
+}
+
+/// What a case is written as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ExportFormat {
+    /// The HTML report, one file. Name the logs with --logs for raw records in it.
+    Html,
+    /// A layer for the ATT&CK Navigator.
+    Navigator,
+    /// A STIX 2.1 bundle.
+    Stix,
+    /// Events for Timesketch, JSON lines.
+    Timesketch,
+    /// The timeline for spreadsheets, with cells that a spreadsheet would run defused.
+    Csv,
+    /// Hosts and hops as GraphML.
+    Graphml,
+    /// Hosts and hops for Graphviz.
+    Dot,
+    /// A summary for a ticket.
+    Markdown,
+}
+
+/// Arguments of `export`.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Examples:\n  \
+    crabwalk export markdown case/case.json\n  \
+    crabwalk export stix case/case.json -o case/stix.json\n  \
+    crabwalk export html case/case.json --logs evidence/ -o report.html\n  \
+    crabwalk export dot case/case.json | dot -Tsvg > hops.svg")]
+pub struct Export {
+    /// The format.
+    #[arg(value_enum)]
+    pub format: ExportFormat,
+    /// A case.json that `hunt --out` wrote; `-` is standard input.
+    pub case: PathBuf,
+    /// Write into this file instead of to standard output.
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// For html: the logs that were hunted, for the raw records; may be repeated.
+    #[arg(long, value_name = "PATH")]
+    pub logs: Vec<PathBuf>,
+}
+
+/// Form of a dossier.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum DossierFormat {
+    /// For people.
+    Table,
+    /// One JSON document, as `dossiers` in case.json.
+    Json,
+}
+
+/// Arguments of `dossier`.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Examples:\n  \
+    crabwalk dossier WS01 evidence/                    the host: logons, process tree, services, tasks, files, connections\n  \
+    crabwalk dossier 'CORP\\adm.ann' evidence/         the account: where it logged on, what is new, where it was exposed\n  \
+    crabwalk dossier WS01 evidence/ --format json")]
+pub struct Dossier {
+    /// A host (name or address) or an account (name, `DOMAIN\name` or SID).
+    #[arg(value_name = "HOST|ACCOUNT")]
+    pub name: String,
+    #[command(flatten)]
+    pub logs: Logs,
+    #[command(flatten)]
+    pub known: Known,
+    /// Findings that are not to be shown: a YAML file; may be repeated.
+    #[arg(long, value_name = "FILE")]
+    pub exceptions: Vec<PathBuf>,
+    /// Form of what is printed.
+    #[arg(long, value_enum, default_value_t = DossierFormat::Table)]
+    pub format: DossierFormat,
+    /// Print every entry; without it, many are counted.
+    #[arg(long, short)]
     pub verbose: bool,
 }
 

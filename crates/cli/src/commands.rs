@@ -63,8 +63,10 @@ impl fmt::Display for Failure {
 pub fn run(args: Args) -> ExitCode {
     let result = match args.command {
         Command::Hunt(args) => crate::hunt::run(&args),
+        Command::Dossier(args) => crate::dossier::run(&args),
         Command::Search(args) => crate::search::run(&args),
         Command::Content(args) => crate::content::run(&args),
+        Command::Export(args) => crate::export::run(&args),
         Command::Baseline(args) => crate::baseline::run(&args),
         Command::Demo(args) => crate::demo::run(&args),
         Command::Lab(args) => crate::lab::run(&args),

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use crabwalk_case::dossier::Asked;
 use crabwalk_case::{Case, FindingInfo};
 use crabwalk_lab::{Options, Planted, Truth};
 
@@ -47,10 +48,17 @@ pub fn run(args: &args::Demo) -> Result<Done, Failure> {
         until: None,
         threads: None,
     };
-    let hunted = hunt::hunt(input::content(&known)?, &logs, &[], &[], Vec::new(), false)?;
+    let mut hunted = hunt::hunt(
+        input::content(&known)?,
+        &logs,
+        &[],
+        &[],
+        Vec::new(),
+        &Asked::default(),
+        false,
+    )?;
     let directory = args.out.join("case");
-    let written = crabwalk_case::write_to(&hunted.case, &directory)
-        .map_err(|error| Failure::new(error.to_string()))?;
+    let written = hunt::write(&mut hunted.case, &logs, &hunted.catalog, &directory, false)?;
     let summary = Summary {
         look,
         quiet: false,
@@ -268,9 +276,16 @@ fn compare(truth: &Truth, case: &Case, directory: &Path, look: &Look) -> (String
         ("truth.json", "what really happened"),
         (
             "case/case.json",
-            "what Crabwalk concluded; findings.csv and timeline.csv beside it",
+            "what Crabwalk concluded; findings.csv, timeline.csv and navigator.json beside it",
+        ),
+        (
+            "case/report.html",
+            "the same to look at: open it in a browser",
         ),
     ] {
+        if name.ends_with(".html") && crabwalk_case::front_end().is_none() {
+            continue;
+        }
         let _ = writeln!(
             out,
             "  {}  {what}",

@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::time::Instant;
 
+use crabwalk_case::dossier::Asked;
 use crabwalk_case::{Case, HopInfo};
 use crabwalk_lab::enterprise::{self, EnterpriseOptions, PlantedHop, Truth};
 use serde::Serialize;
@@ -720,6 +721,7 @@ pub fn run(args: &LabEvaluate) -> Result<Done, Failure> {
             &[],
             &[],
             Vec::new(),
+            &Asked::default(),
             args.format != Format::Table,
         )?;
         let seconds = began.elapsed().as_secs_f64();

@@ -1,12 +1,15 @@
 //! `crabwalk hunt`.
 
 use std::io::{self, BufWriter, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 
-use crabwalk_case::{Case, Input, Tool};
+use crabwalk_case::dossier::Asked;
+use crabwalk_case::{Case, Input, Report, Tool, WITHOUT_FRONT_END};
 use crabwalk_detect::store::Lookups;
 use crabwalk_detect::{Content, Exception, Hunt, HuntOptions};
+use crabwalk_events::Catalog;
 
 use crate::args::{self, Format, Logs};
 use crate::commands::{Done, Failure, note};
@@ -18,6 +21,8 @@ use crate::term::{self, Look};
 /// A hunt, and how it ended.
 pub struct Hunted {
     pub case: Case,
+    /// What was read of the logs.
+    pub catalog: Arc<Catalog>,
     pub done: Done,
     /// Lookups that detections have written.
     pub lookups: Lookups,
@@ -30,6 +35,7 @@ pub fn hunt(
     detections: &[String],
     stories: &[String],
     exceptions: Vec<Exception>,
+    asked: &Asked,
     quiet: bool,
 ) -> Result<Hunted, Failure> {
     let began = Instant::now();
@@ -44,7 +50,8 @@ pub fn hunt(
         exceptions,
     };
     let hunt = Hunt::new(content, options)?;
-    let demand = crabwalk_movement::Both(hunt.demand(), crabwalk_movement::demand());
+    let movement = crabwalk_movement::Both(hunt.demand(), crabwalk_movement::demand());
+    let demand = crabwalk_movement::Both(&movement, crabwalk_case::dossier::demand());
     let read = input::read(logs, &demand, &bar);
     bar.step("running detections");
     let outcome = hunt.run(read.collected)?;
@@ -55,8 +62,7 @@ pub fn hunt(
         .map(|finding| finding.events.as_slice())
         .collect();
     let movement = crabwalk_movement::analyse(&outcome.catalog, &events, &outcome.knowledge.assets);
-    bar.finish();
-    let case = Case::new(&Input {
+    let mut case = Case::new(&Input {
         tool: Tool {
             name: env!("CARGO_PKG_NAME"),
             version: env!("CARGO_PKG_VERSION"),
@@ -67,6 +73,11 @@ pub fn hunt(
         outcome: &outcome,
         movement: &movement,
     });
+    bar.step("writing dossiers");
+    case.add_dossiers(&outcome.catalog, asked)
+        .map_err(|error| Failure::new(error.to_string()))?;
+    case.stats.seconds = began.elapsed().as_secs_f64();
+    bar.finish();
     if input::nothing_was_read(&read.sources) {
         return Err(Failure::new(nothing(&case, &logs.paths)));
     }
@@ -77,6 +88,7 @@ pub fn hunt(
         || outcome.problems.iter().any(|problem| problem.fatal);
     Ok(Hunted {
         case,
+        catalog: outcome.catalog,
         done: if in_part { Done::InPart } else { Done::Whole },
         lookups: outcome.lookups,
     })
@@ -110,6 +122,37 @@ fn nothing(case: &Case, paths: &[PathBuf]) -> String {
             format!("nothing could be read:\n  {}", reasons.join("\n  "))
         }
     }
+}
+
+/// Writes the files of a case into a directory, and answers which. The logs are read a second time for the raw records of
+/// what was found.
+pub fn write(
+    case: &mut Case,
+    logs: &Logs,
+    catalog: &Catalog,
+    directory: &Path,
+    quiet: bool,
+) -> Result<Vec<PathBuf>, Failure> {
+    let mut report = None;
+    if crabwalk_case::front_end().is_some() {
+        let bar = Bar::new(quiet);
+        bar.step("reading raw records for the report");
+        let made = Report::new(case).and_then(|mut report| {
+            report.read_records(
+                case,
+                &input::inputs(logs),
+                input::threads(logs),
+                Some(catalog),
+            )?;
+            Ok(report)
+        });
+        bar.finish();
+        report = Some(made.map_err(|error| Failure::new(format!("report.html: {error}")))?);
+    } else {
+        note("note", WITHOUT_FRONT_END);
+    }
+    crabwalk_case::write_to(case, report.as_ref(), directory)
+        .map_err(|error| Failure::new(error.to_string()))
 }
 
 /// Prints a case.
@@ -178,6 +221,7 @@ pub fn run(args: &args::Hunt) -> Result<Done, Failure> {
     let content = input::content(&args.known)?;
     let Hunted {
         mut case,
+        catalog,
         done,
         lookups,
     } = hunt(
@@ -186,6 +230,10 @@ pub fn run(args: &args::Hunt) -> Result<Done, Failure> {
         &args.detection,
         &args.story,
         input::exceptions(&args.exceptions)?,
+        &Asked {
+            hosts: args.host.iter().cloned().collect(),
+            accounts: args.account.iter().cloned().collect(),
+        },
         args.quiet,
     )?;
     input::keep_lookups(&args.known, &lookups, args.quiet)?;
@@ -193,8 +241,7 @@ pub fn run(args: &args::Hunt) -> Result<Done, Failure> {
         crate::paths::narrow(&mut case, args.host.as_deref(), args.account.as_deref());
     }
     let written = match &args.out {
-        Some(directory) => crabwalk_case::write_to(&case, directory)
-            .map_err(|error| Failure::new(error.to_string()))?,
+        Some(directory) => write(&mut case, &args.logs, &catalog, directory, args.quiet)?,
         None => Vec::new(),
     };
     if args.format != Format::Table && !args.quiet {

@@ -87,7 +87,11 @@ pub fn exceptions(paths: &[PathBuf]) -> Result<Vec<Exception>, Failure> {
         let failed =
             |error: String| Failure::new(format!("--exceptions {}: {error}", path.display()));
         let text = std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
-        all.extend(crabwalk_detect::risk::parse_exceptions(&text).map_err(failed)?);
+        let parsed = crabwalk_detect::risk::parse_exceptions(&text).map_err(failed)?;
+        all.extend(parsed.into_iter().map(|mut one| {
+            one.file = Some(path.display().to_string());
+            one
+        }));
     }
     Ok(all)
 }
@@ -110,10 +114,9 @@ pub fn now() -> f64 {
     seconds
 }
 
-/// Reads logs.
-pub fn read(logs: &Logs, demand: &dyn crabwalk_sources::collect::Demand, bar: &Bar) -> Read {
-    let inputs: Vec<Input> = logs
-        .paths
+/// What was named on the command line.
+pub fn inputs(logs: &Logs) -> Vec<Input> {
+    logs.paths
         .iter()
         .map(|path| {
             if path.as_os_str() == "-" {
@@ -122,7 +125,12 @@ pub fn read(logs: &Logs, demand: &dyn crabwalk_sources::collect::Demand, bar: &B
                 Input::Path(path.clone())
             }
         })
-        .collect();
+        .collect()
+}
+
+/// Reads logs.
+pub fn read(logs: &Logs, demand: &dyn crabwalk_sources::collect::Demand, bar: &Bar) -> Read {
+    let inputs = inputs(logs);
     bar.step("reading");
     let limits = Limits {
         threads: threads(logs),

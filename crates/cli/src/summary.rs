@@ -43,6 +43,7 @@ pub fn render(case: &Case, options: &Summary<'_>) -> String {
     findings(&mut out, case, options);
     if !options.quiet {
         risk(&mut out, case, options);
+        in_short(&mut out, case, options);
         next(&mut out, case, options);
     }
     out
@@ -700,15 +701,82 @@ fn risk(out: &mut String, case: &Case, options: &Summary<'_>) {
     );
 }
 
+/// The case in a few sentences.
+fn in_short(out: &mut String, case: &Case, options: &Summary<'_>) {
+    let look = &options.look;
+    if case.summary.is_empty() {
+        return;
+    }
+    heading(out, look, "IN SHORT", "");
+    for sentence in &case.summary {
+        paragraph(out, "  ", &safe(sentence), look.page());
+    }
+}
+
+/// What to do about the movements: what they touch, which accounts, which logs to get.
+fn response(case: &Case) -> Vec<String> {
+    const MOST: usize = 5;
+    let mut steps = Vec::new();
+    let list = |all: Vec<String>| {
+        let more = all.len().saturating_sub(MOST);
+        let mut text = all.into_iter().take(MOST).collect::<Vec<_>>().join(", ");
+        if more > 0 {
+            let _ = write!(text, " and {more} more");
+        }
+        text
+    };
+    let scope = &case.scope;
+    let sure: Vec<String> = scope
+        .hosts
+        .iter()
+        .filter(|one| one.certainty == "certain")
+        .map(|one| host_name(case, &one.host))
+        .collect();
+    if !sure.is_empty() {
+        steps.push(format!("isolate or watch {}", list(sure)));
+    }
+    if !scope.accounts.is_empty() {
+        let names = scope
+            .accounts
+            .iter()
+            .map(|one| one.account.clone())
+            .collect();
+        steps.push(format!("reset {}", list(names)));
+    }
+    for one in scope.collect.iter().take(3) {
+        let how = one
+            .commands
+            .first()
+            .map_or_else(String::new, |command| format!(": `{}`", command.command));
+        steps.push(format!(
+            "collect {} of {} ({}){how}",
+            one.channel, one.host, one.why
+        ));
+    }
+    if scope.collect.len() > 3 {
+        steps.push(format!(
+            "{} more logs to collect: `scope.collect` in the case",
+            scope.collect.len() - 3
+        ));
+    }
+    if let Some(host) = scope.hosts.first() {
+        steps.push(format!(
+            "`crabwalk dossier {} PATH…` says what happened there",
+            host_name(case, &host.host)
+        ));
+    }
+    steps
+}
+
 fn next(out: &mut String, case: &Case, options: &Summary<'_>) {
     let look = &options.look;
-    let mut steps: Vec<String> = Vec::new();
+    let mut steps: Vec<String> = response(case);
     for path in options.written {
         steps.push(format!("written: {}", path.display()));
     }
     if !case.findings.is_empty() {
         if options.written.is_empty() {
-            steps.push("add `--out DIR` for case.json, findings.csv and timeline.csv".to_owned());
+            steps.push("add `--out DIR` for report.html, case.json and tables".to_owned());
         }
         if let Some(worst) = case
             .findings

@@ -38,6 +38,8 @@ pub struct Suppressed {
     pub reason: String,
     /// Until when, as the exception says it.
     pub until: Option<String>,
+    /// File and line of the exception; `None` for throttling.
+    pub exception: Option<String>,
 }
 
 /// Something that threatens.

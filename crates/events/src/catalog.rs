@@ -7,7 +7,8 @@ use async_trait::async_trait;
 use crabwalk_sources::collect::{Collected, Coverage, EventTable, HOST, RECORD, SOURCE, TIME};
 use crabwalk_sources::pack::{Texts, unpacked};
 use datafusion::arrow::array::{
-    ArrayRef, AsArray, Float64Array, Int64Array, RecordBatch, RecordBatchOptions, UInt64Array,
+    Array, ArrayRef, AsArray, Float64Array, Int64Array, RecordBatch, RecordBatchOptions,
+    UInt64Array,
 };
 use datafusion::arrow::datatypes::{
     DataType, Field, Int64Type, Schema, SchemaRef, UInt32Type, UInt64Type,
@@ -327,6 +328,43 @@ impl Catalog {
         &self.coverage
     }
 
+    /// Passes on the events that are wanted by time (microseconds since 1970-01-01 UTC) and record number, with the values of
+    /// all fields that are stored of them, in the order of the tables.
+    pub fn for_each_event(
+        &self,
+        wanted: &dyn Fn(i64, u64) -> bool,
+        take: &mut dyn FnMut(EventRef, Vec<(String, Vec<String>)>),
+    ) {
+        for table in &self.tables {
+            for (_, batch) in &table.stored.batches {
+                let column = |name: &str| batch.column_by_name(name);
+                let (Some(times), Some(sources), Some(records)) = (
+                    column(TIME).and_then(|column| column.as_primitive_opt::<Int64Type>()),
+                    column(SOURCE).and_then(|column| column.as_primitive_opt::<UInt32Type>()),
+                    column(RECORD).and_then(|column| column.as_primitive_opt::<UInt64Type>()),
+                ) else {
+                    continue;
+                };
+                let hosts = column(HOST).and_then(|column| Texts::new(column));
+                for row in 0..batch.num_rows() {
+                    if !wanted(times.value(row), records.value(row)) {
+                        continue;
+                    }
+                    let host = hosts.and_then(|hosts| hosts.get(row)).unwrap_or_default();
+                    let event = EventRef {
+                        time: times.value(row),
+                        host: host.to_owned(),
+                        channel: table.event_type.channel.clone(),
+                        event_id: table.event_type.event_id,
+                        source: sources.value(row),
+                        record: records.value(row),
+                    };
+                    take(event, stored_fields(batch, row));
+                }
+            }
+        }
+    }
+
     /// Where the event behind a reference was read.
     pub fn resolve(&self, reference: u64) -> Option<EventRef> {
         let table = self
@@ -367,6 +405,35 @@ impl Catalog {
                 .value(row),
         })
     }
+}
+
+/// Names and values of the fields that a row has, without the columns that every table has.
+fn stored_fields(batch: &RecordBatch, row: usize) -> Vec<(String, Vec<String>)> {
+    let schema = batch.schema();
+    let mut fields = Vec::new();
+    for (field, column) in schema.fields().iter().zip(batch.columns()) {
+        if [TIME, HOST, SOURCE, RECORD].contains(&field.name().as_str()) {
+            continue;
+        }
+        let values: Vec<String> = match column.as_list_opt::<i32>() {
+            Some(list) if list.is_null(row) => continue,
+            Some(list) => {
+                let items = list.value(row);
+                let texts = items.as_string_opt::<i32>();
+                texts
+                    .into_iter()
+                    .flatten()
+                    .map(|text| text.unwrap_or_default().to_owned())
+                    .collect()
+            }
+            None => match Texts::new(column).and_then(|texts| texts.get(row)) {
+                Some(text) => vec![text.to_owned()],
+                None => continue,
+            },
+        };
+        fields.push((field.name().clone(), values));
+    }
+    fields
 }
 
 fn build(index: u64, table: EventTable) -> Result<Table, ArrowError> {
@@ -474,7 +541,52 @@ mod tests {
             (found.record, found.channel.as_str(), found.source),
             (9, "System", 3)
         );
+        let mut read = Vec::new();
+        catalog.for_each_event(&|_, record| record != 7, &mut |event, fields| {
+            read.push((event.record, fields));
+        });
+        let field = |value: &str| vec![("LogonType".to_owned(), vec![value.to_owned()])];
+        assert_eq!(read, [(8, field("3")), (9, field("3"))]);
         assert_eq!(catalog.resolve(2), None);
         assert_eq!(catalog.resolve(9 << ROW_BITS), None);
+    }
+
+    #[test]
+    fn single_events_of_a_packed_table_are_read_back() {
+        let mut collector = Collector::new(&Everything);
+        let table = collector.table("Security", 4624);
+        let column = collector.column(table, "TargetUserName");
+        for record in 0..40_000_u64 {
+            let head = Head {
+                time: 1_700_000_000_000_000 + i64::try_from(record).unwrap_or(0),
+                host: "WS1",
+                source: 1,
+                record,
+                numbered: true,
+            };
+            assert_eq!(collector.begin(table, &head), Begun::Row);
+            if let Some(column) = column
+                && record % 3 != 0
+            {
+                collector.push(table, column, if record % 2 == 0 { "ann" } else { "bob" });
+            }
+        }
+        let collected = Collector::merge(vec![collector]).unwrap_or_else(|error| panic!("{error}"));
+        let catalog = Catalog::new(collected).unwrap_or_else(|error| panic!("{error}"));
+        let mut read = Vec::new();
+        catalog.for_each_event(
+            &|_, record| matches!(record, 3 | 4 | 39_997),
+            &mut |event, fields| read.push((event.record, event.host, fields)),
+        );
+        let field = |value: &str| vec![("TargetUserName".to_owned(), vec![value.to_owned()])];
+        let host = || "WS1".to_owned();
+        assert_eq!(
+            read,
+            [
+                (3, host(), Vec::new()),
+                (4, host(), field("ann")),
+                (39_997, host(), field("bob")),
+            ]
+        );
     }
 }

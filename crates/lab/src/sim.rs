@@ -1561,9 +1561,16 @@ impl Sim {
             self.lsm(at + later, &session, id, &source);
         }
         let user_init = "C:\\Windows\\System32\\userinit.exe";
+        let winlogon = Process {
+            image: "C:\\Windows\\System32\\winlogon.exe".into(),
+            command: "winlogon.exe".into(),
+            pid: self.new_pid(dst),
+            guid: self.process_guid(dst, at, 700 + session.terminal),
+            ..svchost.clone()
+        };
         let init = self.spawn(
             at + 2 * SECOND,
-            &svchost,
+            &winlogon,
             &session,
             user_init,
             "USERINIT.EXE",

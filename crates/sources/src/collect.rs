@@ -41,6 +41,12 @@ pub enum Columns {
 pub trait Demand: Send + Sync {
     /// The columns that are needed of events of `channel` (compared without regard to case) with this id.
     fn columns(&self, channel: &str, event_id: u32) -> Columns;
+
+    /// Whether this event of a type that is needed is itself needed; it is counted either way. Asked for each event.
+    fn keeps(&self, head: &Head<'_>) -> bool {
+        let _ = head;
+        true
+    }
 }
 
 /// A demand for everything.
@@ -194,8 +200,8 @@ pub struct Collector<'d> {
     /// Key of each numbered record that was read, with its place in `coverage`.
     seen: Seen,
     duplicates: u64,
-    /// Key, if numbered, and place in `coverage` of the record begun last.
-    current: Option<(Option<u64>, u32)>,
+    /// Key, if numbered, and place in `coverage` of the record begun last, and whether it has a row.
+    current: Option<(Option<u64>, u32, bool)>,
     scratch: String,
 }
 
@@ -274,6 +280,11 @@ impl<'d> Collector<'d> {
         self.tables[table.0 as usize].wanted != Columns::None
     }
 
+    /// Whether the run needs this event, so that readers need not look into those that it does not.
+    pub fn keeps(&self, head: &Head<'_>) -> bool {
+        self.demand.keeps(head)
+    }
+
     /// Counts an event and begins its row. Push its values only if the answer is [`Begun::Row`].
     pub fn begin(&mut self, table: TableId, head: &Head<'_>) -> Begun {
         let index = table.0 as usize;
@@ -292,9 +303,9 @@ impl<'d> Collector<'d> {
                     place.insert(coverage);
                 }
             }
-            self.current = Some((Some(key), coverage));
+            self.current = Some((Some(key), coverage, false));
         } else {
-            self.current = Some((None, coverage));
+            self.current = Some((None, coverage, false));
         }
         let covered = &mut self.coverage[coverage as usize];
         covered.records += 1;
@@ -304,8 +315,11 @@ impl<'d> Collector<'d> {
         if matches!(table.event_id, 1102 | 104) && is_clearing(&table.channel, table.event_id) {
             covered.cleared.push(head.time);
         }
-        if table.wanted == Columns::None {
+        if table.wanted == Columns::None || !self.demand.keeps(head) {
             return Begun::Counted;
+        }
+        if let Some((_, _, row)) = &mut self.current {
+            *row = true;
         }
         if table.times.len() >= BATCH_ROWS || table.bytes >= BATCH_BYTES {
             table.flush();
@@ -343,7 +357,7 @@ impl<'d> Collector<'d> {
     /// Takes back the row begun last in this table, since its record proved unreadable.
     pub fn abort(&mut self, table: TableId) {
         // Nothing was begun since the last call, or it was a copy.
-        let Some((key, coverage)) = self.current.take() else {
+        let Some((key, coverage, has_row)) = self.current.take() else {
             return;
         };
         if let Some(key) = key {
@@ -352,7 +366,7 @@ impl<'d> Collector<'d> {
         let covered = &mut self.coverage[coverage as usize];
         covered.records = covered.records.saturating_sub(1);
         let table = &mut self.tables[table.0 as usize];
-        if table.wanted == Columns::None || table.times.is_empty() {
+        if !has_row || table.times.is_empty() {
             return;
         }
         let row = table.row();

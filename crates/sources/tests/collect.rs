@@ -70,6 +70,37 @@ fn an_aborted_count_is_taken_back() {
     );
 }
 
+struct Only(u64);
+impl Demand for Only {
+    fn columns(&self, _: &str, _: u32) -> Columns {
+        Columns::All
+    }
+    fn keeps(&self, head: &Head<'_>) -> bool {
+        head.record == self.0
+    }
+}
+
+#[test]
+fn events_that_are_not_wanted_are_counted_only() {
+    let mut collector = Collector::new(&Only(2));
+    let table = collector.table("Security", 4624);
+    let column = collector.column(table, "A").unwrap();
+    assert_eq!(collector.begin(table, &head(1, 10, true)), Begun::Counted);
+    assert_eq!(collector.begin(table, &head(2, 20, true)), Begun::Row);
+    collector.push(table, column, "kept");
+    assert_eq!(collector.begin(table, &head(3, 30, true)), Begun::Counted);
+    // It has no row: the one before it stays.
+    collector.abort(table);
+    let collected = Collector::merge(vec![collector]).unwrap();
+    assert_eq!(collected.coverage[0].records, 2);
+    let rows: usize = collected.tables[0]
+        .batches
+        .iter()
+        .map(|batch| batch.num_rows())
+        .sum();
+    assert_eq!(rows, 1);
+}
+
 struct Named;
 impl Demand for Named {
     fn columns(&self, _: &str, _: u32) -> Columns {

@@ -589,6 +589,33 @@ fn only_needed_columns_are_stored_and_copies_are_dropped() {
     );
 }
 
+struct OneRecord(u64);
+impl Demand for OneRecord {
+    fn columns(&self, _: &str, _: u32) -> Columns {
+        Columns::All
+    }
+    fn keeps(&self, head: &crabwalk_sources::collect::Head<'_>) -> bool {
+        head.record == self.0
+    }
+}
+
+#[test]
+fn one_record_is_read_back_whole() {
+    let file = made();
+    let (all, _) = read(&file);
+    let demand = OneRecord(2);
+    let mut collector = Collector::new(&demand);
+    let mut report = SourceReport::new(0, "test".to_owned(), SourceKind::Evtx);
+    EvtxReader::new()
+        .read(file.as_slice(), 0, &mut collector, &mut report)
+        .unwrap();
+    assert_eq!(report.records, MADE);
+    let one = records_of(&Collector::merge(vec![collector]).unwrap());
+    let key = ("Security".to_owned(), 4624, "host.example".to_owned(), 2);
+    assert_eq!(one.keys().collect::<Vec<_>>(), [&key]);
+    assert_eq!(one[&key], records_of(&all)[&key]);
+}
+
 #[test]
 fn damage_costs_no_more_than_it_must() {
     type Change = fn(&mut Vec<u8>, &[usize]);

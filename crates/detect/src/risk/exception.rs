@@ -20,7 +20,7 @@ use crate::hunt::matches_pattern;
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawDocument {
-    exceptions: Vec<RawException>,
+    exceptions: Vec<serde_saphyr::Spanned<RawException>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -58,6 +58,10 @@ pub struct Exception {
     pub until: String,
     /// The same, microseconds since 1970-01-01 UTC; of a date, the end of that day.
     pub ends: i64,
+    /// The file it stands in, as whoever read it calls it.
+    pub file: Option<String>,
+    /// The line in it, from 1.
+    pub line: Option<u64>,
 }
 
 /// Reads a file of exceptions.
@@ -70,6 +74,8 @@ pub fn parse(text: &str) -> Result<Vec<Exception>, String> {
         .into_iter()
         .enumerate()
         .map(|(at, one)| {
+            let line = one.referenced.line();
+            let one = one.value;
             let wrong = |what: &str| format!("exception {}: {what}", at + 1);
             if one.detection.is_none() && one.fields.is_empty() {
                 return Err(wrong(
@@ -103,6 +109,8 @@ pub fn parse(text: &str) -> Result<Vec<Exception>, String> {
                 by: one.by,
                 until: one.until,
                 ends,
+                file: None,
+                line: (line > 0).then_some(line),
             })
         })
         .collect()
@@ -124,6 +132,15 @@ fn end(text: &str) -> Option<i64> {
 }
 
 impl Exception {
+    /// Where it stands: `file:line`, as far as that is known.
+    pub fn place(&self) -> String {
+        let file = self.file.as_deref().unwrap_or("exceptions");
+        match self.line {
+            Some(line) => format!("{file}:{line}"),
+            None => file.to_owned(),
+        }
+    }
+
     /// Whether a finding is meant.
     pub fn covers(&self, finding: &Finding) -> bool {
         let detection = &finding.detection;
@@ -183,6 +200,7 @@ pub(super) fn apply(
                     by: one.by.clone(),
                     reason: one.reason.clone(),
                     until: Some(one.until.clone()),
+                    exception: Some(one.place()),
                 });
             }
         }

@@ -94,6 +94,7 @@ pub(crate) fn silence(
                     by: "throttling".to_owned(),
                     reason: format!("alike and soon after {id}"),
                     until: None,
+                    exception: None,
                 });
             }
             _ => {

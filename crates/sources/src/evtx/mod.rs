@@ -675,7 +675,7 @@ impl EvtxReader {
             record: frame.id,
             numbered: true,
         };
-        if !kind.wanted {
+        if !kind.wanted || !collector.keeps(&head) {
             collector.begin(kind.table, &head);
             return Ok(());
         }

@@ -1,0 +1,320 @@
+//! What happened with accounts.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use crabwalk_detect::gap::host_key;
+
+use super::demand::{CHANGES, SECURITY};
+use super::document::*;
+use super::host::{change, micros};
+use super::index::{Index, address, events};
+use super::scope::Suspects;
+use super::tables::{DossierError, Row, Tables, Which};
+use crate::build::time;
+use crate::document::Case;
+
+/// Logons of one account that are listed by host and source; of more, the newest are kept.
+const MOST: usize = 500;
+/// Sentences about what is new.
+const MOST_NEW: usize = 20;
+const DAY: i64 = 24 * 3_600_000_000;
+
+#[derive(Default)]
+struct Group {
+    types: BTreeSet<u32>,
+    first: i64,
+    last: i64,
+    count: u64,
+    failures: u64,
+}
+
+/// Host, host from which, address.
+type Key = (String, Option<String>, Option<String>);
+
+/// Makes dossiers of accounts. `begin` is when the intrusion began, microseconds since 1970-01-01 UTC.
+pub(super) fn dossiers(
+    tables: &Tables<'_>,
+    case: &Case,
+    index: &Index,
+    wanted: &[String],
+    begin: Option<i64>,
+) -> Result<Vec<AccountDossier>, DossierError> {
+    let meant: HashMap<&str, usize> = wanted
+        .iter()
+        .enumerate()
+        .map(|(at, id)| (id.as_str(), at))
+        .collect();
+    if meant.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut groups: Vec<BTreeMap<Key, Group>> = Vec::new();
+    groups.resize_with(wanted.len(), BTreeMap::new);
+    let mut changes: Vec<Vec<(i64, Change)>> = vec![Vec::new(); wanted.len()];
+    let catalog = tables.catalog();
+    // Names are looked up once, not for each of their events.
+    let mut known: HashMap<String, Option<usize>> = HashMap::new();
+    let mut hosts: HashMap<String, String> = HashMap::new();
+    let mut logon = |row: &Row<'_>, failed: bool| {
+        let Some(name) = row.account("TargetDomainName", "TargetUserName") else {
+            return;
+        };
+        let at = *known.entry(name).or_insert_with_key(|name| {
+            index
+                .account(name)
+                .or_else(|| index.account(row.get("TargetUserSid")))
+                .and_then(|id| meant.get(id.as_str()).copied())
+        });
+        let Some(own) = at.and_then(|at| groups.get_mut(at)) else {
+            return;
+        };
+        let ip = address(row.get("IpAddress")).map(|ip| ip.to_string());
+        // Where an address was that of several hosts, the movement knows whose it was then.
+        let from = index
+            .hop(catalog, &[row.reference])
+            .and_then(|at| case.hops.get(at)?.src.clone())
+            .or_else(|| ip.as_deref().and_then(|ip| index.host(ip)));
+        let host = hosts
+            .entry(row.host().to_owned())
+            .or_insert_with_key(|name| index.host(name).unwrap_or_else(|| host_key(name)))
+            .clone();
+        let group = own.entry((host, from, ip)).or_default();
+        if group.count + group.failures == 0 {
+            (group.first, group.last) = (row.time, row.time);
+        }
+        group.first = group.first.min(row.time);
+        group.last = group.last.max(row.time);
+        group
+            .types
+            .extend(row.number("LogonType").and_then(|n| u32::try_from(n).ok()));
+        if failed {
+            group.failures += 1;
+        } else {
+            group.count += 1;
+        }
+    };
+    tables.each(SECURITY, 4624, Which::default(), |row| logon(row, false))?;
+    tables.each(SECURITY, 4625, Which::default(), |row| logon(row, true))?;
+    for (id, what) in CHANGES {
+        tables.each(SECURITY, *id, Which::default(), |row| {
+            let change = change(row, what);
+            let names = [
+                change.account.as_deref(),
+                row.some("TargetSid"),
+                row.some("MemberSid"),
+            ];
+            let Some(own) = names
+                .into_iter()
+                .flatten()
+                .filter_map(|name| index.account(name))
+                .find_map(|id| meant.get(id.as_str()).copied())
+                .and_then(|at| changes.get_mut(at))
+            else {
+                return;
+            };
+            let entry = Change {
+                time: time(row.time),
+                what: change.what,
+                by: change.by,
+                events: events(catalog, &[row.reference]),
+            };
+            own.push((row.time, entry));
+        })?;
+    }
+    // Since when the Security log of each host tells.
+    let mut since: HashMap<String, i64> = HashMap::new();
+    for covered in &case.coverage {
+        if covered.channel.eq_ignore_ascii_case(SECURITY)
+            && let Some(first) = covered.first.as_deref().and_then(micros)
+            && let Some(id) = index.host(&covered.host)
+        {
+            since
+                .entry(id)
+                .and_modify(|own| *own = (*own).min(first))
+                .or_insert(first);
+        }
+    }
+    Ok(wanted
+        .iter()
+        .zip(groups)
+        .zip(changes)
+        .map(|((id, groups), mut changes)| {
+            changes.sort_by_key(|(at, _)| *at);
+            let mut logons: Vec<(i64, Logons)> = groups
+                .into_iter()
+                .map(|((host, from, address), group)| {
+                    let new = begin.is_some_and(|begin| {
+                        group.first >= begin
+                            && since.get(&host).is_some_and(|since| *since <= begin - DAY)
+                    });
+                    let entry = Logons {
+                        host,
+                        from,
+                        address,
+                        types: group.types.into_iter().collect(),
+                        first: time(group.first),
+                        last: time(group.last),
+                        count: group.count,
+                        failures: group.failures,
+                        new,
+                    };
+                    (group.first, entry)
+                })
+                .collect();
+            logons.sort_by_key(|(first, _)| *first);
+            let left_out = logons.len().saturating_sub(MOST);
+            logons.drain(..left_out);
+            let new = news(&logons);
+            AccountDossier {
+                account: id.clone(),
+                logons: logons.into_iter().map(|(_, entry)| entry).collect(),
+                new,
+                changes: changes.into_iter().map(|(_, entry)| entry).collect(),
+                left_out: left_out as u64,
+                ..AccountDossier::default()
+            }
+        })
+        .collect())
+}
+
+fn news(logons: &[(i64, Logons)]) -> Vec<String> {
+    let all: Vec<String> = logons
+        .iter()
+        .filter(|(_, one)| one.new)
+        .map(|(_, one)| {
+            let from = one
+                .from
+                .as_deref()
+                .or(one.address.as_deref())
+                .map_or_else(String::new, |from| format!(" from {from}"));
+            let how: Vec<&str> = one.types.iter().map(|kind| logon_type(*kind)).collect();
+            let tried = if one.count == 0 {
+                "first try"
+            } else {
+                "first logon"
+            };
+            format!(
+                "{tried} to {}{from}: {} ({})",
+                one.host,
+                one.first.as_deref().unwrap_or("?"),
+                how.join(", ")
+            )
+        })
+        .collect();
+    let more = all.len().saturating_sub(MOST_NEW);
+    let mut all: Vec<String> = all.into_iter().take(MOST_NEW).collect();
+    if more > 0 {
+        all.push(format!("and {more} more"));
+    }
+    all
+}
+
+/// What Windows' number of a type of logon means.
+pub(super) fn logon_type(kind: u32) -> &'static str {
+    match kind {
+        2 => "interactive",
+        3 => "network",
+        4 => "batch",
+        5 => "service",
+        7 => "unlock or reconnect",
+        8 => "network with password",
+        9 => "new credentials",
+        10 => "remote desktop",
+        11 => "interactive, cached",
+        12 => "remote desktop, cached",
+        13 => "unlock, cached",
+        _ => "other",
+    }
+}
+
+/// Accounts whose credentials lay open to the intruder on a host: who was logged on with a session that keeps them, while
+/// the intruder had an administrator's rights there.
+pub(super) fn exposures(
+    case: &Case,
+    hosts: &[HostDossier],
+    suspects: &Suspects,
+) -> Vec<(String, Exposed)> {
+    /// Types of logon that leave credentials in memory.
+    const KEEPS: [u32; 9] = [2, 4, 7, 8, 9, 10, 11, 12, 13];
+    /// A session without an end may have ended unseen.
+    const LONGEST: i64 = DAY;
+    let system: BTreeSet<&str> = case
+        .accounts
+        .iter()
+        .filter(|account| account.kind == "system")
+        .map(|account| account.id.as_str())
+        .collect();
+    let mut all = Vec::new();
+    for dossier in hosts {
+        let privileged = |id: &str| {
+            dossier
+                .authentication
+                .iter()
+                .any(|one| one.privileged && one.hop.as_deref() == Some(id))
+        };
+        let in_scope: Vec<_> = case
+            .hops
+            .iter()
+            .filter(|hop| {
+                hop.dst == dossier.host && !hop.attempted && hop.confidence >= super::ASSERTED
+            })
+            .filter(|hop| suspects.has(&hop.id))
+            .filter(|hop| {
+                hop.effective
+                    .as_deref()
+                    .is_some_and(|id| system.contains(id))
+                    || privileged(&hop.id)
+            })
+            .collect();
+        let Some(since) = in_scope
+            .iter()
+            .filter_map(|hop| micros(hop.first.as_deref()?))
+            .min()
+        else {
+            continue;
+        };
+        let own: BTreeSet<String> = in_scope
+            .iter()
+            .flat_map(|hop| [&hop.used, &hop.actor])
+            .flatten()
+            .cloned()
+            .collect();
+        let mut seen: BTreeMap<String, Exposed> = BTreeMap::new();
+        for one in &dossier.authentication {
+            let keeps = one.logon_type.is_some_and(|kind| KEEPS.contains(&kind));
+            let Some(began) = one.time.as_deref().and_then(micros) else {
+                continue;
+            };
+            if one.direction != "in" || one.result != "success" || !keeps || one.hop.is_some() {
+                continue;
+            }
+            let ended = one.ended.as_deref().and_then(micros);
+            if ended.unwrap_or(began + LONGEST) < since {
+                continue;
+            }
+            let Some(id) = one
+                .account
+                .clone()
+                .or_else(|| one.name.as_ref().map(|name| name.to_lowercase()))
+            else {
+                continue;
+            };
+            if id.ends_with('$') || own.contains(&id) {
+                continue;
+            }
+            let first = time(began.max(since));
+            let entry = seen.entry(id).or_insert_with(|| Exposed {
+                host: dossier.host.clone(),
+                first,
+                last: None,
+                how: format!(
+                    "logged on ({}) while the intruder had an administrator's rights there",
+                    logon_type(one.logon_type.unwrap_or(0))
+                ),
+                to: own.iter().cloned().collect(),
+            });
+            entry.last = entry.last.take().max(one.ended.clone());
+        }
+        all.extend(seen);
+    }
+    all
+}

@@ -1,0 +1,434 @@
+//! The parts of the case document that answer: what is concerned, and what happened there?
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::document::Reference;
+
+/// What an intruder touched, and what is to be done about it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Scope {
+    /// Hosts that the intruder touched, the surest first.
+    pub hosts: Vec<ScopeHost>,
+    /// Accounts to reset.
+    pub accounts: Vec<ScopeAccount>,
+    /// Hosts whose logs are too few to say.
+    pub blind: Vec<BlindHost>,
+    /// Where it began, as far as the logs tell.
+    pub entry: Option<Entry>,
+    /// Logs to collect, and how.
+    pub collect: Vec<Collect>,
+}
+
+/// A host that the intruder touched.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ScopeHost {
+    /// Id of the host.
+    pub host: String,
+    /// `certain`, `likely` or `possible`.
+    pub certainty: String,
+    /// 0 to 1: that of its surest movement.
+    pub confidence: f64,
+    /// Why, for people.
+    pub why: Vec<String>,
+}
+
+/// An account to reset.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScopeAccount {
+    /// Id of the account.
+    pub account: String,
+    /// Why, for people.
+    pub why: Vec<String>,
+}
+
+/// A host whose logs are too few to say.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BlindHost {
+    /// Id of the host.
+    pub host: String,
+    /// What is missing.
+    pub why: Vec<String>,
+}
+
+/// Where it began.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Id of the host.
+    pub host: String,
+    /// When the intruder was there at the latest.
+    pub time: Option<String>,
+    /// What says so.
+    pub how: Vec<String>,
+}
+
+/// A log to collect.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Collect {
+    /// Name of the machine.
+    pub host: String,
+    /// The log.
+    pub channel: String,
+    /// What it would show.
+    pub why: String,
+    /// How to get it; empty where the machine's name is none that may stand in a command.
+    pub commands: Vec<Command>,
+}
+
+/// A command for a person to run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Command {
+    /// `wevtutil`, `KAPE` or `Velociraptor`.
+    pub tool: String,
+    /// The command.
+    pub command: String,
+}
+
+/// Findings that an exception silences.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Silenced {
+    /// File and line of the exception; `throttling` where findings are alike.
+    pub exception: String,
+    /// Who decided it.
+    pub who: Option<String>,
+    /// Why.
+    pub why: Option<String>,
+    /// Until when.
+    pub until: Option<String>,
+    /// Ids of the findings.
+    pub findings: Vec<String>,
+}
+
+/// What happened on hosts and with accounts.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Dossiers {
+    /// Of hosts.
+    pub hosts: Vec<HostDossier>,
+    /// Of accounts.
+    pub accounts: Vec<AccountDossier>,
+}
+
+/// A span of time.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Window {
+    /// Its beginning.
+    pub first: Option<String>,
+    /// Its end.
+    pub last: Option<String>,
+}
+
+/// What happened on a host.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct HostDossier {
+    /// Id of the host.
+    pub host: String,
+    /// What part of time it is about.
+    pub window: Window,
+    /// Logons to it and from it, by time.
+    pub authentication: Vec<Authentication>,
+    /// Processes, by time.
+    pub processes: Vec<Process>,
+    /// Services that were installed.
+    pub services: Vec<ServiceEntry>,
+    /// Tasks that were registered or changed.
+    pub tasks: Vec<TaskEntry>,
+    /// Parts of WMI subscriptions.
+    pub wmi_subscriptions: Vec<WmiEntry>,
+    /// Registry values that start something.
+    pub run_keys: Vec<RunKey>,
+    /// Programs and scripts that were written, and files written over the network.
+    pub files: Vec<FileEntry>,
+    /// Network connections.
+    pub connections: Vec<Connection>,
+    /// Changes of accounts and groups.
+    pub account_changes: Vec<AccountChange>,
+    /// Of each list that would be too long, how many entries were left out: those furthest from any movement.
+    #[serde(default)]
+    pub left_out: BTreeMap<String, u64>,
+}
+
+/// The other end of a logon.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Peer {
+    /// Id of the host, where it is known.
+    pub host: Option<String>,
+    /// Its address.
+    pub address: Option<String>,
+    /// The name that it gave itself, or by which it was called.
+    pub name: Option<String>,
+}
+
+/// A logon.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Authentication {
+    /// When.
+    pub time: Option<String>,
+    /// `in` or `out`.
+    pub direction: String,
+    /// Id of the account, where the case knows it.
+    pub account: Option<String>,
+    /// `DOMAIN\user` as the event has it.
+    pub name: Option<String>,
+    /// Windows' number of the type of logon.
+    pub logon_type: Option<u32>,
+    /// The other end.
+    pub peer: Peer,
+    /// `success` or `failure`.
+    pub result: String,
+    /// Status code of a failure.
+    pub status: Option<String>,
+    /// LogonId of the session.
+    pub session: Option<String>,
+    /// When the session ended.
+    pub ended: Option<String>,
+    /// How long it lasted.
+    pub seconds: Option<f64>,
+    /// Whether it had an administrator's rights.
+    pub privileged: bool,
+    /// What was done in it.
+    pub did: Vec<String>,
+    /// Id of the hop that it belongs to.
+    pub hop: Option<String>,
+    /// The events.
+    pub events: Vec<Reference>,
+}
+
+/// A process.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Process {
+    /// Number in this dossier.
+    pub id: u64,
+    /// Number of the process that started it.
+    pub parent: Option<u64>,
+    /// LogonId of its session.
+    pub session: Option<String>,
+    /// When it was started.
+    pub time: Option<String>,
+    /// When it ended.
+    pub ended: Option<String>,
+    /// Path of its program.
+    pub image: String,
+    /// Command line.
+    pub command_line: Option<String>,
+    /// `DOMAIN\user`.
+    pub account: Option<String>,
+    /// Windows' number of the process.
+    pub pid: u32,
+    /// Name that the program's version resource gives it.
+    pub original_name: Option<String>,
+    /// Hashes by algorithm.
+    pub hashes: BTreeMap<String, String>,
+    /// Who signed the program, where its load was logged.
+    pub signature: Option<String>,
+    /// `here-before`, `common`, `first-here` or `first-anywhere`.
+    pub seen: String,
+    /// `user-writable`, `renamed`, `odd-parent`, `unsigned`.
+    pub marks: Vec<String>,
+    /// What is remarkable, for people.
+    pub reasons: Vec<String>,
+    /// Id of the hop that started it or one of its ancestors.
+    pub hop: Option<String>,
+    /// The events.
+    pub events: Vec<Reference>,
+}
+
+/// A service that was installed.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct ServiceEntry {
+    /// When.
+    pub time: Option<String>,
+    /// Its name.
+    pub name: String,
+    /// What it runs.
+    pub image: String,
+    /// As whom it runs.
+    pub account: Option<String>,
+    /// Who installed it.
+    pub by: Option<String>,
+    /// Id of the hop that it belongs to.
+    pub hop: Option<String>,
+    /// The events.
+    pub events: Vec<Reference>,
+}
+
+/// A task that was registered or changed.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct TaskEntry {
+    /// When.
+    pub time: Option<String>,
+    /// Its name.
+    pub name: String,
+    /// What it runs.
+    pub command: Option<String>,
+    /// Who registered it.
+    pub by: Option<String>,
+    /// Id of the hop that it belongs to.
+    pub hop: Option<String>,
+    /// The events.
+    pub events: Vec<Reference>,
+}
+
+/// A part of a WMI subscription.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct WmiEntry {
+    /// When.
+    pub time: Option<String>,
+    /// Its name.
+    pub name: String,
+    /// What it does.
+    pub what: String,
+    /// Who made it.
+    pub by: Option<String>,
+    /// Id of the hop that it belongs to.
+    pub hop: Option<String>,
+    /// The events.
+    pub events: Vec<Reference>,
+}
+
+/// A registry value that starts something.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct RunKey {
+    /// When.
+    pub time: Option<String>,
+    /// Key and value's name.
+    pub key: String,
+    /// What is started.
+    pub value: String,
+    /// Who wrote it.
+    pub by: Option<String>,
+    /// Id of the hop that it belongs to.
+    pub hop: Option<String>,
+    /// The events.
+    pub events: Vec<Reference>,
+}
+
+/// A file that was written.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct FileEntry {
+    /// When.
+    pub time: Option<String>,
+    /// Its path, in the share where it was written over one.
+    pub path: String,
+    /// The share.
+    pub share: Option<String>,
+    /// Who wrote it: an account, else a program.
+    pub by: Option<String>,
+    /// Id or address of the host from which it came.
+    pub from: Option<String>,
+    /// Id of the hop that it belongs to.
+    pub hop: Option<String>,
+    /// The events.
+    pub events: Vec<Reference>,
+}
+
+/// A network connection.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Connection {
+    /// When.
+    pub time: Option<String>,
+    /// `in` or `out`.
+    pub direction: String,
+    /// The host's own end, `address:port`.
+    pub local: String,
+    /// The other end, `address:port`.
+    pub remote: String,
+    /// The port that was listened on.
+    pub port: Option<u16>,
+    /// The program.
+    pub image: Option<String>,
+    /// `DOMAIN\user`.
+    pub account: Option<String>,
+    /// Id of the hop that it belongs to.
+    pub hop: Option<String>,
+    /// The events.
+    pub events: Vec<Reference>,
+}
+
+/// A change of an account or group.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct AccountChange {
+    /// When.
+    pub time: Option<String>,
+    /// What was done.
+    pub what: String,
+    /// The account, as the event names it.
+    pub account: Option<String>,
+    /// Who did it.
+    pub by: Option<String>,
+    /// Id of the hop that it belongs to.
+    pub hop: Option<String>,
+    /// The events.
+    pub events: Vec<Reference>,
+}
+
+/// What happened with an account.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct AccountDossier {
+    /// Id of the account.
+    pub account: String,
+    /// Where it logged on, from where, and how.
+    pub logons: Vec<Logons>,
+    /// What it did for the first time since the intrusion began.
+    pub new: Vec<String>,
+    /// Hosts where its credentials lay open to the intruder.
+    pub exposed: Vec<Exposed>,
+    /// Changes of the account.
+    pub changes: Vec<Change>,
+    /// Whether it is to be reset.
+    pub reset: bool,
+    /// Logons left out of a list that would be too long.
+    #[serde(default)]
+    pub left_out: u64,
+}
+
+/// Logons of an account to one host from one place.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Logons {
+    /// Id of the host.
+    pub host: String,
+    /// Id of the host from which they came, where it is known.
+    pub from: Option<String>,
+    /// Its address.
+    pub address: Option<String>,
+    /// Windows' numbers of their types.
+    pub types: Vec<u32>,
+    /// The first.
+    pub first: Option<String>,
+    /// The last.
+    pub last: Option<String>,
+    /// How many succeeded.
+    pub count: u64,
+    /// How many failed.
+    pub failures: u64,
+    /// Whether there were none before the intrusion began, although the logs of the host reach back at least a day before.
+    pub new: bool,
+}
+
+/// That the credentials of an account lay open on a host.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exposed {
+    /// Id of the host.
+    pub host: String,
+    /// Since when.
+    pub first: Option<String>,
+    /// Until when.
+    pub last: Option<String>,
+    /// By what.
+    pub how: String,
+    /// Ids of the accounts that the intruder had there.
+    pub to: Vec<String>,
+}
+
+/// A change of an account.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Change {
+    /// When.
+    pub time: Option<String>,
+    /// What was done.
+    pub what: String,
+    /// Who did it.
+    pub by: Option<String>,
+    /// The events.
+    pub events: Vec<Reference>,
+}

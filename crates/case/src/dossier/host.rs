@@ -1,0 +1,1192 @@
+//! What happened on hosts.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use crabwalk_detect::gap::host_key;
+
+use super::demand::{CHANGES, SECURITY, SYSMON, SYSTEM, TASKS};
+use super::document::*;
+use super::index::{Index, address, events, plain};
+use super::program::{Rarity, base, odd_parent, renamed, user_writable};
+use super::tables::{DossierError, Row, Tables, Which, number};
+use crate::build::time;
+use crate::document::{Case, Reference};
+
+const SECOND: i64 = 1_000_000;
+/// Two logs tell of one act at times that differ by less.
+const SAME: i64 = 5 * SECOND;
+/// Entries of one list; of more, those nearest to movements are kept.
+const MOST: usize = 2_000;
+
+/// An entry, before its events are looked up.
+struct Draft<T> {
+    at: i64,
+    references: Vec<u64>,
+    hop: Option<usize>,
+    /// LogonId of the session in which it was done; 0 for none.
+    session: u64,
+    value: T,
+}
+
+impl<T> Draft<T> {
+    fn new(row: &Row<'_>, value: T) -> Self {
+        Self {
+            at: row.time,
+            references: vec![row.reference],
+            hop: None,
+            session: 0,
+            value,
+        }
+    }
+
+    fn in_session(mut self, id: u64) -> Self {
+        self.session = id;
+        self
+    }
+}
+
+/// What every entry has.
+trait Entry {
+    fn put(&mut self, at: Option<String>, hop: Option<String>, events: Vec<Reference>);
+}
+
+macro_rules! entries {
+    ($($kind:ty),*) => {
+        $(impl Entry for $kind {
+            fn put(&mut self, at: Option<String>, hop: Option<String>, events: Vec<Reference>) {
+                self.time = at;
+                self.hop = hop;
+                self.events = events;
+            }
+        })*
+    };
+}
+entries!(
+    Authentication,
+    Process,
+    ServiceEntry,
+    TaskEntry,
+    WmiEntry,
+    RunKey,
+    FileEntry,
+    Connection,
+    AccountChange
+);
+
+#[derive(Default)]
+struct Found {
+    parent_guid: String,
+    parent_pid: u64,
+    parent_image: String,
+    guid: String,
+    ended: Option<i64>,
+    unsigned: bool,
+    process: Process,
+}
+
+/// A session's end and rights.
+#[derive(Default)]
+struct Facts {
+    ends: HashMap<u64, Vec<i64>>,
+    privileged: HashMap<u64, Vec<i64>>,
+}
+
+/// What is gathered of one host.
+struct Gathered {
+    id: String,
+    window: (i64, i64),
+    authentication: Vec<Draft<Authentication>>,
+    processes: Vec<Draft<Found>>,
+    by_guid: HashMap<String, usize>,
+    by_pid: HashMap<u64, Vec<usize>>,
+    services: Vec<Draft<ServiceEntry>>,
+    tasks: Vec<Draft<TaskEntry>>,
+    wmi: Vec<Draft<WmiEntry>>,
+    run_keys: Vec<Draft<RunKey>>,
+    files: Vec<Draft<FileEntry>>,
+    connections: Vec<Draft<Connection>>,
+    changes: Vec<Draft<AccountChange>>,
+    facts: Facts,
+}
+
+/// Makes dossiers of hosts; of each its id and the time to look at.
+pub(super) fn dossiers(
+    tables: &Tables<'_>,
+    case: &Case,
+    index: &Index,
+    wanted: &[(String, (i64, i64))],
+) -> Result<Vec<HostDossier>, DossierError> {
+    let mut all: Vec<Gathered> = wanted
+        .iter()
+        .map(|(id, window)| Gathered::new(id, *window))
+        .collect();
+    if all.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut places: HashMap<String, usize> = HashMap::new();
+    let mut names: Vec<String> = Vec::new();
+    for (at, (id, _)) in wanted.iter().enumerate() {
+        for name in index.writers.get(id).into_iter().flatten() {
+            places.insert(name.clone(), at);
+            names.push(name.clone());
+        }
+    }
+    let first = wanted.iter().map(|(_, (first, _))| *first).min();
+    let last = wanted.iter().map(|(_, (_, last))| *last).max();
+    let which = Which {
+        hosts: Some(&names),
+        between: first.zip(last),
+    };
+    let mut read = |channel: &str,
+                    event_id: u32,
+                    take: &dyn Fn(&mut Gathered, &Row<'_>)|
+     -> Result<(), DossierError> {
+        tables.each(channel, event_id, which, |row| {
+            if let Some(own) = places.get(row.host()).and_then(|at| all.get_mut(*at))
+                && (own.window.0..=own.window.1).contains(&row.time)
+            {
+                take(own, row);
+            }
+        })
+    };
+    read(SECURITY, 4624, &|own, row| own.logon(row, index))?;
+    read(SECURITY, 4625, &|own, row| own.refused(row, index))?;
+    read(SECURITY, 4648, &|own, row| own.explicit(row, index))?;
+    for id in [4634, 4647] {
+        read(SECURITY, id, &|own, row| {
+            if let Some(logon) = row.number("TargetLogonId") {
+                own.facts.ends.entry(logon).or_default().push(row.time);
+            }
+        })?;
+    }
+    read(SECURITY, 4672, &|own, row| {
+        if let Some(logon) = row.number("SubjectLogonId") {
+            own.facts
+                .privileged
+                .entry(logon)
+                .or_default()
+                .push(row.time);
+        }
+    })?;
+    read(SYSMON, 1, &|own, row| own.sysmon_process(row))?;
+    read(SECURITY, 4688, &|own, row| own.security_process(row))?;
+    read(SYSMON, 5, &|own, row| {
+        if let Some(found) = own
+            .by_guid
+            .get(row.get("ProcessGuid"))
+            .and_then(|at| own.processes.get_mut(*at))
+        {
+            found.value.ended = Some(row.time);
+        }
+    })?;
+    read(SECURITY, 4689, &|own, row| own.exit(row))?;
+    read(SYSMON, 7, &|own, row| own.signature(row))?;
+    read(SYSTEM, 7045, &|own, row| {
+        let value = ServiceEntry {
+            name: row.get("ServiceName").to_owned(),
+            image: row.get("ImagePath").to_owned(),
+            account: row.some("AccountName").map(str::to_owned),
+            by: row
+                .some("UserID")
+                .map(|sid| index.account(sid).unwrap_or_else(|| sid.to_owned())),
+            ..ServiceEntry::default()
+        };
+        own.services.push(Draft::new(row, value));
+    })?;
+    read(SECURITY, 4697, &|own, row| own.service(row, index))?;
+    for (channel, id, content, by) in [
+        (SECURITY, 4698, "TaskContent", ""),
+        (SECURITY, 4702, "TaskContentNew", ""),
+        (TASKS, 106, "", "UserContext"),
+        (TASKS, 140, "", "UserName"),
+    ] {
+        read(channel, id, &|own, row| own.task(row, content, by, index))?;
+    }
+    for (id, what) in [(19, "Query"), (20, "Destination"), (21, "Filter")] {
+        read(SYSMON, id, &|own, row| own.wmi(row, id, what))?;
+    }
+    read(SYSMON, 13, &|own, row| {
+        let key = row.get("TargetObject");
+        if starts_something(key) {
+            let value = RunKey {
+                key: key.to_owned(),
+                value: row.get("Details").to_owned(),
+                by: row.some("User").or(row.some("Image")).map(str::to_owned),
+                ..RunKey::default()
+            };
+            own.run_keys.push(Draft::new(row, value));
+        }
+    })?;
+    read(SECURITY, 4657, &|own, row| {
+        let key = format!("{}\\{}", row.get("ObjectName"), row.get("ObjectValueName"));
+        if starts_something(&key) {
+            let value = RunKey {
+                key,
+                value: row.get("NewValue").to_owned(),
+                by: row.account("SubjectDomainName", "SubjectUserName"),
+                ..RunKey::default()
+            };
+            let session = row.number("SubjectLogonId").unwrap_or(0);
+            own.run_keys
+                .push(Draft::new(row, value).in_session(session));
+        }
+    })?;
+    read(SYSMON, 11, &|own, row| own.file(row))?;
+    read(SECURITY, 5145, &|own, row| own.remote_file(row, index))?;
+    read(SYSMON, 3, &|own, row| {
+        let initiated = row.get("Initiated").eq_ignore_ascii_case("true");
+        let end = |ip: &str, port: &str| format!("{}:{}", row.get(ip), row.get(port));
+        let source = end("SourceIp", "SourcePort");
+        let destination = end("DestinationIp", "DestinationPort");
+        own.connection(row, initiated, (source, destination), "Image", "User");
+    })?;
+    read(SECURITY, 5156, &|own, row| {
+        // %%14593 is outbound. The source is the host's own end in both directions.
+        let outbound = row.get("Direction").contains("14593");
+        let end = |ip: &str, port: &str| format!("{}:{}", row.get(ip), row.get(port));
+        let local = end("SourceAddress", "SourcePort");
+        let remote = end("DestAddress", "DestPort");
+        let ends = if outbound {
+            (local, remote)
+        } else {
+            (remote, local)
+        };
+        own.connection(row, outbound, ends, "Application", "");
+    })?;
+    for (id, what) in CHANGES {
+        read(SECURITY, *id, &|own, row| {
+            let value = change(row, what);
+            let session = row.number("SubjectLogonId").unwrap_or(0);
+            own.changes.push(Draft::new(row, value).in_session(session));
+        })?;
+    }
+    let rarity = Rarity::new(tables.runs()?, |name| {
+        index.host(name).unwrap_or_else(|| host_key(name))
+    });
+    Ok(all
+        .into_iter()
+        .map(|own| own.finish(tables, case, index, &rarity))
+        .collect())
+}
+
+/// A change of an account, from its event.
+pub(super) fn change(row: &Row<'_>, what: &str) -> AccountChange {
+    let member = row.some("MemberName").or(row.some("MemberSid"));
+    let target = row
+        .account("TargetDomainName", "TargetUserName")
+        .or_else(|| row.some("TargetSid").map(str::to_owned));
+    let what = match (&target, member) {
+        (Some(group), Some(_)) => format!("{what}: {group}"),
+        _ => what.to_owned(),
+    };
+    AccountChange {
+        what,
+        account: member.map(str::to_owned).or(target),
+        by: row.account("SubjectDomainName", "SubjectUserName"),
+        ..AccountChange::default()
+    }
+}
+
+/// Whether a registry value names a program that Windows starts by itself.
+fn starts_something(key: &str) -> bool {
+    const PARTS: [&str; 9] = [
+        "\\currentversion\\run\\",
+        "\\currentversion\\runonce\\",
+        "\\currentversion\\runonceex\\",
+        "\\currentversion\\policies\\explorer\\run\\",
+        "\\winlogon\\shell",
+        "\\winlogon\\userinit",
+        "\\windows\\appinit_dlls",
+        "\\silentprocessexit\\",
+        "\\command processor\\autorun",
+    ];
+    let key = key.to_lowercase();
+    PARTS.iter().any(|part| key.contains(part))
+        || (key.contains("\\image file execution options\\") && key.ends_with("\\debugger"))
+}
+
+/// The programs that a task's XML starts, with their arguments.
+fn task_commands(xml: &str) -> Option<String> {
+    let part = |text: &str, name: &str| {
+        let (_, rest) = text.split_once(&format!("<{name}>"))?;
+        let (value, _) = rest.split_once(&format!("</{name}>"))?;
+        Some(
+            value
+                .trim()
+                .replace("&lt;", "<")
+                .replace("&gt;", ">")
+                .replace("&quot;", "\"")
+                .replace("&apos;", "'")
+                .replace("&amp;", "&"),
+        )
+    };
+    let commands: Vec<String> = xml
+        .split("<Exec>")
+        .skip(1)
+        .filter_map(|exec| {
+            let exec = exec.split("</Exec>").next().unwrap_or(exec);
+            let command = part(exec, "Command")?;
+            Some(match part(exec, "Arguments") {
+                Some(arguments) => format!("{command} {arguments}"),
+                None => command,
+            })
+        })
+        .collect();
+    (!commands.is_empty()).then(|| commands.join("; "))
+}
+
+/// Whether a file is a program, script, library or archive by its name.
+fn runs(path: &str) -> bool {
+    const ENDS: [&str; 24] = [
+        "exe", "dll", "sys", "ps1", "psm1", "bat", "cmd", "vbs", "vbe", "js", "jse", "wsf", "hta",
+        "msi", "scr", "com", "cpl", "lnk", "jar", "zip", "7z", "rar", "iso", "dmp",
+    ];
+    let name = base(path);
+    name.rsplit_once('.')
+        .is_some_and(|(_, end)| ENDS.contains(&end))
+}
+
+fn shown(logon: u64) -> Option<String> {
+    (logon != 0).then(|| format!("{logon:#x}"))
+}
+
+/// Accounts that Windows uses by itself, and their sessions.
+pub(super) fn is_windows_own(name: &str) -> bool {
+    let own = plain(name).to_lowercase();
+    [
+        "system",
+        "localsystem",
+        "local service",
+        "network service",
+        "anonymous logon",
+    ]
+    .contains(&own.as_str())
+        || own.starts_with("dwm-")
+        || own.starts_with("umfd-")
+}
+
+impl Gathered {
+    fn new(id: &str, window: (i64, i64)) -> Self {
+        Self {
+            id: id.to_owned(),
+            window,
+            authentication: Vec::new(),
+            processes: Vec::new(),
+            by_guid: HashMap::new(),
+            by_pid: HashMap::new(),
+            services: Vec::new(),
+            tasks: Vec::new(),
+            wmi: Vec::new(),
+            run_keys: Vec::new(),
+            files: Vec::new(),
+            connections: Vec::new(),
+            changes: Vec::new(),
+            facts: Facts::default(),
+        }
+    }
+
+    fn logon(&mut self, row: &Row<'_>, index: &Index) {
+        let logon_type = row.number("LogonType").and_then(|n| u32::try_from(n).ok());
+        let Some(name) = row.account("TargetDomainName", "TargetUserName") else {
+            return;
+        };
+        if matches!(logon_type, Some(0 | 5)) || is_windows_own(&name) {
+            return;
+        }
+        let address = address(row.get("IpAddress")).map(|ip| ip.to_string());
+        let value = Authentication {
+            direction: "in".to_owned(),
+            account: index
+                .account(row.get("TargetUserSid"))
+                .or_else(|| index.account(&name)),
+            name: Some(name),
+            logon_type,
+            peer: Peer {
+                host: address.as_deref().and_then(|ip| index.host(ip)),
+                address,
+                name: row.some("WorkstationName").map(str::to_owned),
+            },
+            result: "success".to_owned(),
+            session: row.number("TargetLogonId").and_then(shown),
+            ..Authentication::default()
+        };
+        let session = row.number("TargetLogonId").unwrap_or(0);
+        self.authentication
+            .push(Draft::new(row, value).in_session(session));
+    }
+
+    fn refused(&mut self, row: &Row<'_>, index: &Index) {
+        let Some(name) = row.account("TargetDomainName", "TargetUserName") else {
+            return;
+        };
+        let address = address(row.get("IpAddress")).map(|ip| ip.to_string());
+        let status = row
+            .some("SubStatus")
+            .filter(|status| number(status) != Some(0))
+            .or(row.some("Status"));
+        let value = Authentication {
+            direction: "in".to_owned(),
+            account: index.account(&name),
+            name: Some(name),
+            logon_type: row.number("LogonType").and_then(|n| u32::try_from(n).ok()),
+            peer: Peer {
+                host: address.as_deref().and_then(|ip| index.host(ip)),
+                address,
+                name: row.some("WorkstationName").map(str::to_owned),
+            },
+            result: "failure".to_owned(),
+            status: status.map(str::to_owned),
+            ..Authentication::default()
+        };
+        self.authentication.push(Draft::new(row, value));
+    }
+
+    fn explicit(&mut self, row: &Row<'_>, index: &Index) {
+        let target = row.get("TargetServerName");
+        let name = row.account("TargetDomainName", "TargetUserName");
+        if target.is_empty() || target.eq_ignore_ascii_case("localhost") {
+            return;
+        }
+        let by = row.account("SubjectDomainName", "SubjectUserName");
+        let mut did = Vec::new();
+        if let Some(by) = by {
+            let with = row.some("ProcessName").map(base);
+            did.push(match with {
+                Some(with) => format!("credentials given by {by} to {with}"),
+                None => format!("credentials given by {by}"),
+            });
+        }
+        let value = Authentication {
+            direction: "out".to_owned(),
+            account: name.as_deref().and_then(|name| index.account(name)),
+            name,
+            peer: Peer {
+                host: index.host(target),
+                address: address(target).map(|ip| ip.to_string()),
+                name: Some(target.to_owned()),
+            },
+            result: "success".to_owned(),
+            did,
+            ..Authentication::default()
+        };
+        self.authentication.push(Draft::new(row, value));
+    }
+
+    fn sysmon_process(&mut self, row: &Row<'_>) {
+        let pid = row.number("ProcessId").unwrap_or(0);
+        let mut hashes = BTreeMap::new();
+        for part in row.get("Hashes").split(',') {
+            if let Some((name, value)) = part.split_once('=') {
+                hashes.insert(name.trim().to_owned(), value.trim().to_owned());
+            }
+        }
+        let found = Found {
+            parent_guid: row.get("ParentProcessGuid").to_owned(),
+            parent_pid: row.number("ParentProcessId").unwrap_or(0),
+            parent_image: row.get("ParentImage").to_owned(),
+            guid: row.get("ProcessGuid").to_owned(),
+            process: Process {
+                image: row.get("Image").to_owned(),
+                command_line: row.some("CommandLine").map(str::to_owned),
+                account: row.some("User").map(str::to_owned),
+                pid: u32::try_from(pid).unwrap_or(0),
+                original_name: row.some("OriginalFileName").map(str::to_owned),
+                hashes,
+                ..Process::default()
+            },
+            ..Found::default()
+        };
+        let guid = found.guid.clone();
+        let session = row.number("LogonId").unwrap_or(0);
+        let at = self.add(pid, Draft::new(row, found).in_session(session));
+        self.by_guid.insert(guid, at);
+    }
+
+    fn security_process(&mut self, row: &Row<'_>) {
+        let pid = row.number("NewProcessId").unwrap_or(0);
+        let image = row.get("NewProcessName");
+        // Sysmon told of it already.
+        let known = self.by_pid.get(&pid).and_then(|all| {
+            all.iter().copied().find(|at| {
+                self.processes.get(*at).is_some_and(|one| {
+                    (one.at - row.time).abs() <= SAME
+                        && base(&one.value.process.image) == base(image)
+                        && one.references.len() == 1
+                })
+            })
+        });
+        if let Some(one) = known.and_then(|at| self.processes.get_mut(at)) {
+            one.references.push(row.reference);
+            return;
+        }
+        let other = row
+            .number("TargetLogonId")
+            .filter(|id| *id != 0)
+            .filter(|_| row.some("TargetUserName").is_some());
+        let (session, account) = match other {
+            Some(id) => (id, row.account("TargetDomainName", "TargetUserName")),
+            None => (
+                row.number("SubjectLogonId").unwrap_or(0),
+                row.account("SubjectDomainName", "SubjectUserName"),
+            ),
+        };
+        let account = if session == 0x3e7 {
+            Some("NT AUTHORITY\\SYSTEM".to_owned())
+        } else {
+            account
+        };
+        let found = Found {
+            parent_pid: row.number("ProcessId").unwrap_or(0),
+            parent_image: row.get("ParentProcessName").to_owned(),
+            process: Process {
+                image: image.to_owned(),
+                command_line: row.some("CommandLine").map(str::to_owned),
+                account,
+                pid: u32::try_from(pid).unwrap_or(0),
+                ..Process::default()
+            },
+            ..Found::default()
+        };
+        self.add(pid, Draft::new(row, found).in_session(session));
+    }
+
+    fn add(&mut self, pid: u64, draft: Draft<Found>) -> usize {
+        let at = self.processes.len();
+        self.processes.push(draft);
+        self.by_pid.entry(pid).or_default().push(at);
+        at
+    }
+
+    /// The process that had a number at a time: the last one that was started with it.
+    fn with_pid(&self, pid: u64, time: i64) -> Option<usize> {
+        self.by_pid
+            .get(&pid)?
+            .iter()
+            .copied()
+            .filter_map(|at| self.processes.get(at).map(|one| (one.at, at)))
+            .filter(|(began, _)| *began <= time + SECOND)
+            .max()
+            .map(|(_, at)| at)
+    }
+
+    fn exit(&mut self, row: &Row<'_>) {
+        let Some(pid) = row.number("ProcessId") else {
+            return;
+        };
+        let Some(at) = self.with_pid(pid, row.time) else {
+            return;
+        };
+        if let Some(one) = self.processes.get_mut(at)
+            && one.value.ended.is_none()
+            && base(&one.value.process.image) == base(row.get("ProcessName"))
+        {
+            one.value.ended = Some(row.time);
+        }
+    }
+
+    fn signature(&mut self, row: &Row<'_>) {
+        if !row
+            .get("ImageLoaded")
+            .eq_ignore_ascii_case(row.get("Image"))
+        {
+            return;
+        }
+        let Some(one) = self
+            .by_guid
+            .get(row.get("ProcessGuid"))
+            .and_then(|at| self.processes.get_mut(*at))
+        else {
+            return;
+        };
+        if row.get("Signed").eq_ignore_ascii_case("false") {
+            one.value.unsigned = true;
+        } else if let Some(who) = row.some("Signature") {
+            let status = row
+                .some("SignatureStatus")
+                .filter(|status| !status.eq_ignore_ascii_case("valid"));
+            one.value.process.signature = Some(match status {
+                Some(status) => format!("{who} ({status})"),
+                None => who.to_owned(),
+            });
+        }
+    }
+
+    fn service(&mut self, row: &Row<'_>, index: &Index) {
+        let (name, image) = (row.get("ServiceName"), row.get("ServiceFileName"));
+        let by = row
+            .account("SubjectDomainName", "SubjectUserName")
+            .map(|name| index.account(&name).unwrap_or(name));
+        let session = row.number("SubjectLogonId").unwrap_or(0);
+        // System 7045 has the display name, Security 4697 the key's.
+        if let Some(one) = self.services.iter_mut().find(|one| {
+            (one.at - row.time).abs() <= SAME
+                && (one.value.name == name || one.value.image == image)
+                && one.references.len() == 1
+        }) {
+            one.references.push(row.reference);
+            one.session = session;
+            one.value.by = by.or_else(|| one.value.by.take());
+            return;
+        }
+        let value = ServiceEntry {
+            name: name.to_owned(),
+            image: image.to_owned(),
+            account: row.some("ServiceAccount").map(str::to_owned),
+            by,
+            ..ServiceEntry::default()
+        };
+        self.services
+            .push(Draft::new(row, value).in_session(session));
+    }
+
+    fn task(&mut self, row: &Row<'_>, content: &str, by: &str, index: &Index) {
+        let name = row.get("TaskName");
+        let by = if by.is_empty() {
+            row.account("SubjectDomainName", "SubjectUserName")
+        } else {
+            row.some(by).map(str::to_owned)
+        };
+        let by = by.map(|name| index.account(&name).unwrap_or(name));
+        let session = row.number("SubjectLogonId").unwrap_or(0);
+        let command = (!content.is_empty())
+            .then(|| task_commands(row.get(content)))
+            .flatten();
+        if let Some(one) = self.tasks.iter_mut().find(|one| {
+            (one.at - row.time).abs() <= SAME && one.value.name.eq_ignore_ascii_case(name)
+        }) {
+            one.references.push(row.reference);
+            one.value.command = one.value.command.take().or(command);
+            if one.session == 0 {
+                one.session = session;
+            }
+            return;
+        }
+        let value = TaskEntry {
+            name: name.to_owned(),
+            command,
+            by,
+            ..TaskEntry::default()
+        };
+        self.tasks.push(Draft::new(row, value).in_session(session));
+    }
+
+    fn wmi(&mut self, row: &Row<'_>, id: u32, what: &str) {
+        let (kind, name) = match id {
+            19 => ("filter", row.get("Name").to_owned()),
+            20 => ("consumer", row.get("Name").to_owned()),
+            _ => ("binding", row.get("Consumer").to_owned()),
+        };
+        let value = WmiEntry {
+            name,
+            what: format!(
+                "{kind} {}: {}",
+                row.get("Operation").to_lowercase(),
+                row.get(what)
+            ),
+            by: row.some("User").map(str::to_owned),
+            ..WmiEntry::default()
+        };
+        self.wmi.push(Draft::new(row, value));
+    }
+
+    fn file(&mut self, row: &Row<'_>) {
+        let path = row.get("TargetFilename");
+        let image = row.get("Image");
+        // The kernel writes what comes over the network.
+        if !runs(path) && !image.eq_ignore_ascii_case("system") {
+            return;
+        }
+        let value = FileEntry {
+            path: path.to_owned(),
+            by: row.some("User").or(row.some("Image")).map(str::to_owned),
+            ..FileEntry::default()
+        };
+        self.files.push(Draft::new(row, value));
+    }
+
+    fn remote_file(&mut self, row: &Row<'_>, index: &Index) {
+        /// Rights to write or append data.
+        const WRITE: u64 = 0x2 | 0x4;
+        let share = row.get("ShareName");
+        let mask = row.number("AccessMask").unwrap_or(0);
+        let own = base(share);
+        if mask & WRITE == 0 || ["ipc$", "sysvol", "netlogon"].contains(&own.as_str()) {
+            return;
+        }
+        let path = row.get("RelativeTargetName");
+        if path.is_empty() || path == "\\" {
+            return;
+        }
+        let ip = address(row.get("IpAddress")).map(|ip| ip.to_string());
+        let from = ip
+            .as_deref()
+            .and_then(|ip| index.host(ip))
+            .or_else(|| ip.clone());
+        let session = row.number("SubjectLogonId").unwrap_or(0);
+        let value = FileEntry {
+            path: path.to_owned(),
+            share: Some(share.to_owned()),
+            by: row.account("SubjectDomainName", "SubjectUserName"),
+            from,
+            ..FileEntry::default()
+        };
+        // Opened several times for one copy.
+        if self.files.iter().rev().take(20).any(|one| {
+            one.session == session
+                && one.value.path == value.path
+                && (one.at - row.time).abs() <= SAME
+        }) {
+            return;
+        }
+        self.files.push(Draft::new(row, value).in_session(session));
+    }
+
+    fn connection(
+        &mut self,
+        row: &Row<'_>,
+        outbound: bool,
+        (source, destination): (String, String),
+        image: &str,
+        user: &str,
+    ) {
+        let port = destination
+            .rsplit_once(':')
+            .and_then(|(_, port)| port.parse().ok());
+        let (direction, local, remote) = if outbound {
+            ("out", source, destination)
+        } else {
+            ("in", destination, source)
+        };
+        let value = Connection {
+            direction: direction.to_owned(),
+            local,
+            remote,
+            port,
+            image: row.some(image).map(str::to_owned),
+            account: row.some(user).map(str::to_owned),
+            ..Connection::default()
+        };
+        // The filtering platform and Sysmon tell of one connection.
+        if let Some(one) = self.connections.iter_mut().rev().take(200).find(|one| {
+            one.value.local == value.local
+                && one.value.remote == value.remote
+                && (one.at - row.time).abs() <= SAME
+        }) {
+            one.references.push(row.reference);
+            return;
+        }
+        self.connections.push(Draft::new(row, value));
+    }
+
+    /// The hop that opened a session, as far as the logon says so.
+    fn hop_of_session(&self, session: u64, at: i64) -> Option<usize> {
+        if matches!(session, 0 | 0x3e4 | 0x3e5 | 0x3e6 | 0x3e7) {
+            return None;
+        }
+        self.authentication
+            .iter()
+            .filter(|one| one.session == session && one.at <= at + 2 * SECOND)
+            .max_by_key(|one| one.at)
+            .and_then(|one| one.hop)
+    }
+
+    fn finish(
+        mut self,
+        tables: &Tables<'_>,
+        case: &Case,
+        index: &Index,
+        rarity: &Rarity,
+    ) -> HostDossier {
+        let catalog = tables.catalog();
+        self.sessions(tables, case, index);
+        self.trees(case, tables, index, rarity);
+        // What events or sessions say of the rest.
+        let by_session: HashMap<u64, Vec<(i64, Option<usize>)>> = {
+            let mut map: HashMap<u64, Vec<_>> = HashMap::new();
+            for one in &self.authentication {
+                map.entry(one.session).or_default().push((one.at, one.hop));
+            }
+            map
+        };
+        let hop = |references: &[u64], session: u64, at: i64| {
+            index.hop(catalog, references).or_else(|| {
+                if session == 0 || session == 0x3e7 {
+                    return None;
+                }
+                by_session
+                    .get(&session)?
+                    .iter()
+                    .filter(|(began, _)| *began <= at + 2 * SECOND)
+                    .max_by_key(|(began, _)| *began)?
+                    .1
+            })
+        };
+        macro_rules! attach {
+            ($($list:ident),*) => {
+                $(for one in &mut self.$list {
+                    one.hop = hop(&one.references, one.session, one.at);
+                })*
+            };
+        }
+        attach!(services, tasks, wmi, run_keys, files, connections, changes);
+        self.deeds();
+        let moments: BTreeSet<i64> = self.moments(case);
+        let mut left_out = BTreeMap::new();
+        let mut ship = Ship {
+            case,
+            catalog,
+            moments: &moments,
+            left_out: &mut left_out,
+        };
+        let processes = ship.processes(self.processes);
+        HostDossier {
+            host: self.id,
+            window: Window {
+                first: time(self.window.0),
+                last: time(self.window.1),
+            },
+            authentication: ship.list("authentication", self.authentication),
+            processes,
+            services: ship.list("services", self.services),
+            tasks: ship.list("tasks", self.tasks),
+            wmi_subscriptions: ship.list("wmi_subscriptions", self.wmi),
+            run_keys: ship.list("run_keys", self.run_keys),
+            files: ship.list("files", self.files),
+            connections: ship.list("connections", self.connections),
+            account_changes: ship.list("account_changes", self.changes),
+            left_out,
+        }
+    }
+
+    /// The times of the hops that touch the host.
+    fn moments(&self, case: &Case) -> BTreeSet<i64> {
+        case.hops
+            .iter()
+            .filter(|hop| hop.dst == self.id || hop.src.as_deref() == Some(&self.id))
+            .filter_map(|hop| micros(hop.first.as_deref()?))
+            .collect()
+    }
+
+    fn sessions(&mut self, tables: &Tables<'_>, case: &Case, index: &Index) {
+        for times in self
+            .facts
+            .ends
+            .values_mut()
+            .chain(self.facts.privileged.values_mut())
+        {
+            times.sort_unstable();
+        }
+        let catalog = tables.catalog();
+        for one in &mut self.authentication {
+            one.hop = index.hop(catalog, &one.references);
+            if let Some(hop) = one.hop.and_then(|at| case.hops.get(at)) {
+                let other = if one.value.direction == "in" {
+                    hop.src.clone()
+                } else {
+                    Some(hop.dst.clone())
+                };
+                if other.as_deref() != Some(&self.id) && other.is_some() {
+                    one.value.peer.host = other;
+                }
+            }
+            if one.session == 0 {
+                continue;
+            }
+            let after = |times: &Vec<i64>| times.iter().copied().find(|end| *end >= one.at);
+            if let Some(end) = self.facts.ends.get(&one.session).and_then(after) {
+                one.value.ended = time(end);
+                #[expect(clippy::cast_precision_loss, reason = "microseconds of a session")]
+                let seconds = (end - one.at) as f64 / 1e6;
+                one.value.seconds = Some(seconds);
+            }
+            one.value.privileged = self
+                .facts
+                .privileged
+                .get(&one.session)
+                .and_then(after)
+                .is_some_and(|at| at - one.at <= SAME);
+        }
+    }
+
+    /// Parents, hops, marks and rarity of processes.
+    fn trees(&mut self, case: &Case, tables: &Tables<'_>, index: &Index, rarity: &Rarity) {
+        let catalog = tables.catalog();
+        let mut order: Vec<usize> = (0..self.processes.len()).collect();
+        order.sort_by_key(|at| self.processes.get(*at).map(|one| one.at));
+        let mut parents: Vec<Option<usize>> = vec![None; self.processes.len()];
+        for at in &order {
+            let Some(one) = self.processes.get(*at) else {
+                continue;
+            };
+            let parent = self
+                .by_guid
+                .get(&one.value.parent_guid)
+                .copied()
+                .or_else(|| {
+                    let parent = self.with_pid(one.value.parent_pid, one.at)?;
+                    // A number that was used again, unless the name fits.
+                    let image = &self.processes.get(parent)?.value.process.image;
+                    let own = &one.value.parent_image;
+                    (own.is_empty() || base(own) == base(image)).then_some(parent)
+                })
+                .filter(|parent| parent != at);
+            parents[*at] = parent;
+        }
+        for at in &order {
+            let Some(one) = self.processes.get(*at) else {
+                continue;
+            };
+            let own = index
+                .hop(catalog, &one.references)
+                .filter(|hop| case.hops.get(*hop).is_some_and(|hop| hop.dst == self.id));
+            let session = self.hop_of_session(one.session, one.at);
+            let parent = parents[*at].and_then(|parent| self.processes.get(parent)?.hop);
+            let hop = own.or(parent).or(session);
+            if let Some(one) = self.processes.get_mut(*at) {
+                one.hop = hop;
+            }
+        }
+        let id = self.id.clone();
+        for (at, parent) in parents.iter().enumerate() {
+            let parent_image = parent
+                .and_then(|parent| self.processes.get(parent))
+                .map(|one| one.value.process.image.clone());
+            let Some(one) = self.processes.get_mut(at) else {
+                continue;
+            };
+            let began = one.at;
+            let found = &mut one.value;
+            let parent_image = parent_image.unwrap_or_else(|| found.parent_image.clone());
+            let process = &mut found.process;
+            process.id = at as u64;
+            process.parent = parent.map(|parent| parent as u64);
+            process.session = shown(one.session);
+            process.ended = found.ended.and_then(time);
+            let (seen, others) = rarity.seen(&process.image, &id, began);
+            process.seen = seen.to_owned();
+            match (seen, others) {
+                ("first-anywhere", _) => process
+                    .reasons
+                    .push("no log shows this program on any host before".to_owned()),
+                ("first-here", others) => process.reasons.push(format!(
+                    "first seen on this host; {others} other host(s) run it"
+                )),
+                _ => {}
+            }
+            if user_writable(&process.image) {
+                process.marks.push("user-writable".to_owned());
+                process
+                    .reasons
+                    .push("lies in a folder that users can write to".to_owned());
+            }
+            if let Some(original) = &process.original_name
+                && renamed(&process.image, original)
+            {
+                process.marks.push("renamed".to_owned());
+                process
+                    .reasons
+                    .push(format!("was called {original} when it was built"));
+            }
+            if let Some(why) = odd_parent(&parent_image, &process.image) {
+                process.marks.push("odd-parent".to_owned());
+                process.reasons.push(why);
+            }
+            if found.unsigned {
+                process.marks.push("unsigned".to_owned());
+                process.reasons.push("is not signed".to_owned());
+            }
+        }
+    }
+
+    /// What was done in each session.
+    fn deeds(&mut self) {
+        const MOST_NAMES: usize = 5;
+        let mut did: HashMap<u64, Vec<(i64, String)>> = HashMap::new();
+        let mut started: HashMap<u64, Vec<(i64, String)>> = HashMap::new();
+        for one in &self.processes {
+            started
+                .entry(one.session)
+                .or_default()
+                .push((one.at, base(&one.value.process.image)));
+        }
+        for one in &self.services {
+            let text = format!("installed service {}", one.value.name);
+            did.entry(one.session).or_default().push((one.at, text));
+        }
+        for one in &self.tasks {
+            let text = format!("registered task {}", one.value.name);
+            did.entry(one.session).or_default().push((one.at, text));
+        }
+        for one in &self.files {
+            let share = one.value.share.as_deref().unwrap_or_default();
+            let text = format!("wrote {} on {share}", one.value.path);
+            did.entry(one.session).or_default().push((one.at, text));
+        }
+        for one in &self.changes {
+            let account = one.value.account.as_deref().unwrap_or("?");
+            let text = format!("{} ({account})", one.value.what);
+            did.entry(one.session).or_default().push((one.at, text));
+        }
+        for one in &mut self.authentication {
+            if matches!(one.session, 0 | 0x3e7) {
+                continue;
+            }
+            let began = one.at - SECOND;
+            if let Some(list) = started.get(&one.session) {
+                let own: Vec<&String> = list
+                    .iter()
+                    .filter(|(at, _)| *at >= began)
+                    .map(|(_, name)| name)
+                    .collect();
+                let names: Vec<&str> = own
+                    .iter()
+                    .take(MOST_NAMES)
+                    .map(|name| name.as_str())
+                    .collect();
+                let more = own.len().saturating_sub(MOST_NAMES);
+                if !names.is_empty() {
+                    let rest = if more > 0 {
+                        format!(" and {more} more")
+                    } else {
+                        String::new()
+                    };
+                    one.value
+                        .did
+                        .push(format!("started {}{rest}", names.join(", ")));
+                }
+            }
+            if let Some(list) = did.get(&one.session) {
+                let own: Vec<&(i64, String)> = list.iter().filter(|(at, _)| *at >= began).collect();
+                one.value
+                    .did
+                    .extend(own.iter().take(MOST_NAMES).map(|(_, text)| text.clone()));
+                if own.len() > MOST_NAMES {
+                    one.value
+                        .did
+                        .push(format!("and {} more", own.len() - MOST_NAMES));
+                }
+            }
+        }
+    }
+}
+
+/// Microseconds since 1970-01-01 UTC of a time in the case.
+pub(super) fn micros(text: &str) -> Option<i64> {
+    text.parse::<jiff::Timestamp>()
+        .ok()
+        .map(jiff::Timestamp::as_microsecond)
+}
+
+/// Turns drafts into entries.
+struct Ship<'a> {
+    case: &'a Case,
+    catalog: &'a crabwalk_events::Catalog,
+    moments: &'a BTreeSet<i64>,
+    left_out: &'a mut BTreeMap<String, u64>,
+}
+
+impl Ship<'_> {
+    fn far(&self, at: i64) -> i64 {
+        let before = self.moments.range(..=at).next_back().map(|near| at - near);
+        let after = self.moments.range(at..).next().map(|near| near - at);
+        before.into_iter().chain(after).min().unwrap_or(i64::MAX)
+    }
+
+    /// The entries to keep, in the order of time.
+    fn keep<T>(&mut self, name: &str, mut drafts: Vec<Draft<T>>) -> Vec<Draft<T>> {
+        if drafts.len() > MOST {
+            drafts.sort_by_cached_key(|one| (one.hop.is_none(), self.far(one.at), one.at));
+            self.left_out
+                .insert(name.to_owned(), (drafts.len() - MOST) as u64);
+            drafts.truncate(MOST);
+        }
+        drafts.sort_by_key(|one| one.at);
+        drafts
+    }
+
+    fn hop(&self, at: Option<usize>) -> Option<String> {
+        at.and_then(|at| self.case.hops.get(at))
+            .map(|hop| hop.id.clone())
+    }
+
+    fn list<T: Entry>(&mut self, name: &str, drafts: Vec<Draft<T>>) -> Vec<T> {
+        self.keep(name, drafts)
+            .into_iter()
+            .map(|mut draft| {
+                let events = events(self.catalog, &draft.references);
+                let hop = self.hop(draft.hop);
+                draft.value.put(time(draft.at), hop, events);
+                draft.value
+            })
+            .collect()
+    }
+
+    /// Processes get numbers in the order of time; a parent that is left out is none.
+    fn processes(&mut self, drafts: Vec<Draft<Found>>) -> Vec<Process> {
+        let kept = self.keep("processes", drafts);
+        let numbers: HashMap<u64, u64> = kept
+            .iter()
+            .enumerate()
+            .map(|(number, one)| (one.value.process.id, number as u64 + 1))
+            .collect();
+        kept.into_iter()
+            .map(|mut draft| {
+                let events = events(self.catalog, &draft.references);
+                let hop = self.hop(draft.hop);
+                let mut process = std::mem::take(&mut draft.value.process);
+                process.parent = process
+                    .parent
+                    .and_then(|parent| numbers.get(&parent).copied());
+                process.id = numbers.get(&process.id).copied().unwrap_or(0);
+                process.put(time(draft.at), hop, events);
+                process
+            })
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_of_tasks() {
+        let xml = "<Task><Actions><Exec><Command>cmd.exe</Command><Arguments>/c a &amp;&amp; b</Arguments></Exec>\
+                   <Exec><Command> C:\\x.exe </Command></Exec></Actions></Task>";
+        assert_eq!(
+            task_commands(xml).as_deref(),
+            Some("cmd.exe /c a && b; C:\\x.exe")
+        );
+        assert_eq!(task_commands("<Task><Exec><Command>x</Task>"), None);
+        assert_eq!(task_commands(""), None);
+    }
+
+    #[test]
+    fn values_that_start_something() {
+        for (key, expected) in [
+            (
+                "HKLM\\SOFTWARE\\Microsoft\\Windows\\CurrentVersion\\Run\\x",
+                true,
+            ),
+            (
+                "HKU\\S-1-5-21-1\\Software\\Microsoft\\Windows\\CurrentVersion\\RunOnce\\x",
+                true,
+            ),
+            (
+                "HKLM\\SOFTWARE\\Microsoft\\Windows NT\\CurrentVersion\\Image File Execution Options\\sethc.exe\\Debugger",
+                true,
+            ),
+            (
+                "HKLM\\SOFTWARE\\Microsoft\\Windows NT\\CurrentVersion\\Winlogon\\Shell",
+                true,
+            ),
+            ("HKLM\\SOFTWARE\\Quayside\\Running\\x", false),
+            (
+                "HKLM\\System\\CurrentControlSet\\Services\\x\\ImagePath",
+                false,
+            ),
+        ] {
+            assert_eq!(starts_something(key), expected, "{key}");
+        }
+    }
+}

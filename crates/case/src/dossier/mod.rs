@@ -1,0 +1,254 @@
+//! Dossiers: what happened on a host or with an account, what is concerned, and what is to be done.
+//!
+//! [`demand`] says what must be decoded for them; [`Case::add_dossiers`] reads it with DataFusion, only of hosts and
+//! accounts that the paths of a case lead over, and of those that are asked for.
+
+mod account;
+mod demand;
+mod document;
+mod host;
+mod index;
+mod program;
+mod scope;
+mod tables;
+
+use std::collections::BTreeMap;
+
+use crabwalk_events::Catalog;
+
+pub use demand::demand;
+pub use document::*;
+pub use scope::chain;
+pub use tables::DossierError;
+
+use crate::document::{Account, Case, Host};
+use host::micros;
+use index::Index;
+use scope::Suspects;
+use tables::Tables;
+
+/// Hops below this are possible, not proven.
+pub(crate) const ASSERTED: f64 = 0.3;
+/// Dossiers of hosts and of accounts that are made without being asked for.
+const MOST_DOSSIERS: usize = 40;
+const HOUR: i64 = 3_600_000_000;
+/// What of the time around the hops a host's dossier is about.
+const BEFORE: i64 = 2 * HOUR;
+const AFTER: i64 = 24 * HOUR;
+
+/// Whose dossiers are asked for besides.
+#[derive(Debug, Clone, Default)]
+pub struct Asked {
+    /// Names or addresses of hosts: their dossiers are about the whole time.
+    pub hosts: Vec<String>,
+    /// Names or SIDs of accounts.
+    pub accounts: Vec<String>,
+}
+
+impl Case {
+    /// Adds what is concerned, dossiers, the findings that are silenced, and a summary.
+    ///
+    /// # Errors
+    /// If the events cannot be read.
+    pub fn add_dossiers(&mut self, catalog: &Catalog, asked: &Asked) -> Result<(), DossierError> {
+        let tables = Tables::new(catalog)?;
+        for name in &asked.accounts {
+            self.know_account(name);
+        }
+        let index = Index::new(self);
+        let asked_hosts: Vec<String> = asked
+            .hosts
+            .iter()
+            .filter_map(|name| index.host(name))
+            .collect();
+        let asked_accounts: Vec<String> = asked
+            .accounts
+            .iter()
+            .filter_map(|name| index.account(name))
+            .collect();
+        let suspects = Suspects::new(self);
+        let mut scope = scope::touched(self, &suspects);
+        let begin = suspects
+            .of_first(self)
+            .iter()
+            .filter_map(|hop| micros(hop.first.as_deref()?))
+            .min();
+
+        let wanted = self.windows(&index, &scope, &suspects, &asked_hosts);
+        let hosts = host::dossiers(&tables, self, &index, &wanted)?;
+        let hops = suspects.proven(self);
+        scope::blind(self, &index, &hops, &hosts, &mut scope);
+        scope.entry = scope::entry(self, &suspects, &hosts);
+
+        let exposures = account::exposures(self, &hosts, &suspects);
+        for (id, exposed) in &exposures {
+            self.know_account(id);
+            let why = format!(
+                "{} on {}",
+                exposed.how,
+                scope::host_name(self, &exposed.host)
+            );
+            match scope.accounts.iter_mut().find(|one| one.account == *id) {
+                Some(one) => one.why.push(why),
+                None => scope.accounts.push(ScopeAccount {
+                    account: id.clone(),
+                    why: vec![why],
+                }),
+            }
+        }
+        let index = Index::new(self);
+        let mut accounts: Vec<String> = scope
+            .accounts
+            .iter()
+            .map(|one| one.account.clone())
+            .take(MOST_DOSSIERS)
+            .collect();
+        for id in asked_accounts {
+            if !accounts.contains(&id) {
+                accounts.push(id);
+            }
+        }
+        let mut accounts = account::dossiers(&tables, self, &index, &accounts, begin)?;
+        for dossier in &mut accounts {
+            dossier.exposed = exposures
+                .iter()
+                .filter(|(id, _)| *id == dossier.account)
+                .map(|(_, exposed)| exposed.clone())
+                .collect();
+            dossier.reset = scope
+                .accounts
+                .iter()
+                .any(|one| one.account == dossier.account);
+        }
+        self.dossiers = Dossiers { hosts, accounts };
+        self.scope = scope;
+        self.silenced = self.silenced_findings();
+        self.summary = scope::sentences(self, &suspects);
+        Ok(())
+    }
+
+    /// Adds an account that events name and that took no part in a movement.
+    fn know_account(&mut self, name: &str) {
+        let name = name.trim();
+        if name.is_empty() || Index::new(self).account(name).is_some() {
+            return;
+        }
+        let sid = name
+            .to_uppercase()
+            .starts_with("S-1-")
+            .then(|| name.to_uppercase());
+        self.accounts.push(Account {
+            id: name.to_lowercase(),
+            names: if sid.is_some() {
+                Vec::new()
+            } else {
+                vec![name.to_owned()]
+            },
+            sid,
+            kind: "user".to_owned(),
+            risk: 0,
+        });
+        self.accounts.sort_by(|a, b| a.id.cmp(&b.id));
+    }
+
+    /// The hosts to look at, and the time.
+    fn windows(
+        &self,
+        index: &Index,
+        scope: &Scope,
+        suspects: &Suspects,
+        asked: &[String],
+    ) -> Vec<(String, (i64, i64))> {
+        let mut spans: BTreeMap<&str, (i64, i64)> = BTreeMap::new();
+        for hop in &self.hops {
+            let (Some(first), Some(last)) = (
+                hop.first.as_deref().and_then(micros),
+                hop.last.as_deref().and_then(micros),
+            ) else {
+                continue;
+            };
+            if hop.confidence < ASSERTED || !suspects.has(&hop.id) {
+                continue;
+            }
+            for id in [Some(hop.dst.as_str()), hop.src.as_deref()]
+                .into_iter()
+                .flatten()
+            {
+                let span = spans.entry(id).or_insert((first, last));
+                *span = (span.0.min(first), span.1.max(last));
+            }
+        }
+        let mut all: Vec<(String, (i64, i64))> = scope
+            .hosts
+            .iter()
+            .filter(|one| index.writers.contains_key(&one.host))
+            .filter_map(|one| {
+                let (first, last) = spans.get(one.host.as_str())?;
+                Some((one.host.clone(), (first - BEFORE, last + AFTER)))
+            })
+            .take(MOST_DOSSIERS)
+            .collect();
+        for id in asked {
+            match all.iter_mut().find(|(own, _)| own == id) {
+                Some((_, span)) => *span = (i64::MIN, i64::MAX),
+                None => all.push((id.clone(), (i64::MIN, i64::MAX))),
+            }
+        }
+        for (id, span) in &mut all {
+            let names = index.writers.get(id);
+            let own = self
+                .coverage
+                .iter()
+                .filter(|own| names.is_some_and(|names| names.contains(&own.host)));
+            let first = own
+                .clone()
+                .filter_map(|own| micros(own.first.as_deref()?))
+                .min();
+            let last = own.filter_map(|own| micros(own.last.as_deref()?)).max();
+            if let (Some(first), Some(last)) = (first, last) {
+                *span = (span.0.max(first), span.1.min(last));
+            }
+        }
+        all
+    }
+
+    fn silenced_findings(&self) -> Vec<Silenced> {
+        let mut all: Vec<Silenced> = Vec::new();
+        for finding in &self.findings {
+            let Some(by) = &finding.suppressed else {
+                continue;
+            };
+            let exception = by.exception.clone().unwrap_or_else(|| by.by.clone());
+            let who = by.exception.is_some().then(|| by.by.clone());
+            let why = Some(by.reason.clone());
+            match all.iter_mut().find(|one| {
+                one.exception == exception
+                    && one.who == who
+                    && one.why == why
+                    && one.until == by.until
+            }) {
+                Some(one) => one.findings.push(finding.id.clone()),
+                None => all.push(Silenced {
+                    exception,
+                    who,
+                    why,
+                    until: by.until.clone(),
+                    findings: vec![finding.id.clone()],
+                }),
+            }
+        }
+        all
+    }
+
+    /// The host that a name or address means.
+    pub fn find_host(&self, name: &str) -> Option<&Host> {
+        let id = Index::new(self).host(name)?;
+        self.hosts.iter().find(|host| host.id == id)
+    }
+
+    /// The account that a name or SID means.
+    pub fn find_account(&self, name: &str) -> Option<&Account> {
+        let id = Index::new(self).account(name)?;
+        self.accounts.iter().find(|account| account.id == id)
+    }
+}

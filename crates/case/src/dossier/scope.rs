@@ -1,0 +1,656 @@
+//! What is concerned, what is to be done, and the case in a few sentences.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::ASSERTED;
+use super::document::*;
+use super::host::micros;
+use super::index::Index;
+use super::program::base;
+use crate::document::{Case, HopInfo, PathInfo};
+
+/// Paths that are taken for the intruder's: not more, and none that is much less telling than the first.
+const MOST_PATHS: usize = 8;
+const LEAST_SHARE: f64 = 0.5;
+/// Paths of at least so much of the first one's score are as good as it; what others touch is possible at most.
+const FIRM_SHARE: f64 = 0.75;
+/// Reasons for one host or account.
+const MOST_WHY: usize = 4;
+/// Names in one sentence.
+const MOST_NAMES: usize = 6;
+
+const SECURITY: &str = "Security";
+const SYSMON: &str = "Microsoft-Windows-Sysmon/Operational";
+
+/// What is taken for the intruder's.
+pub(super) struct Suspects {
+    /// Paths, the most telling first.
+    pub paths: Vec<PathInfo>,
+    /// Ids of their hops → how telling the most telling path with it is beside the first one (0 to 1), and its place.
+    hops: BTreeMap<String, (f64, usize)>,
+}
+
+impl Suspects {
+    pub fn new(case: &Case) -> Self {
+        let by_id: BTreeMap<&str, &HopInfo> =
+            case.hops.iter().map(|hop| (hop.id.as_str(), hop)).collect();
+        let proven = |path: &&PathInfo| {
+            path.hops.iter().any(|id| {
+                by_id
+                    .get(id.as_str())
+                    .is_some_and(|hop| hop.confidence >= ASSERTED && !hop.attempted)
+            })
+        };
+        let best = case
+            .paths
+            .iter()
+            .filter(proven)
+            .map(|path| path.score)
+            .fold(0.0, f64::max);
+        let paths: Vec<PathInfo> = case
+            .paths
+            .iter()
+            .filter(proven)
+            .filter(|path| path.score >= best * LEAST_SHARE)
+            .take(MOST_PATHS)
+            .cloned()
+            .collect();
+        let mut hops: BTreeMap<String, (f64, usize)> = BTreeMap::new();
+        for (place, path) in paths.iter().enumerate() {
+            let share = if best > 0.0 { path.score / best } else { 1.0 };
+            for id in &path.hops {
+                let own = hops.entry(id.clone()).or_insert((share, place));
+                own.0 = own.0.max(share);
+            }
+        }
+        Self { paths, hops }
+    }
+
+    /// Whether a hop is taken for the intruder's.
+    pub fn has(&self, id: &str) -> bool {
+        self.hops.contains_key(id)
+    }
+
+    /// The proven hops of all its paths, by time.
+    pub fn proven<'c>(&self, case: &'c Case) -> Vec<&'c HopInfo> {
+        proven(case, |id| self.has(id))
+    }
+
+    /// The proven hops of its first path, by time.
+    pub fn of_first<'c>(&self, case: &'c Case) -> Vec<&'c HopInfo> {
+        let ids: BTreeSet<&str> = self
+            .paths
+            .first()
+            .into_iter()
+            .flat_map(|path| path.hops.iter().map(String::as_str))
+            .collect();
+        proven(case, |id| ids.contains(id))
+    }
+}
+
+/// The proven hops that are meant, by time.
+fn proven(case: &Case, meant: impl Fn(&str) -> bool) -> Vec<&HopInfo> {
+    let mut hops: Vec<&HopInfo> = case
+        .hops
+        .iter()
+        .filter(|hop| hop.confidence >= ASSERTED && !hop.attempted && meant(&hop.id))
+        .collect();
+    hops.sort_by(|a, b| (&a.first, &a.id).cmp(&(&b.first, &b.id)));
+    hops
+}
+
+fn at(time: Option<&str>) -> String {
+    time.and_then(|text| text.parse::<jiff::Timestamp>().ok())
+        .map_or_else(
+            || "an unknown time".to_owned(),
+            |time| time.strftime("%Y-%m-%d %H:%M:%S").to_string(),
+        )
+}
+
+fn techniques(hop: &HopInfo) -> String {
+    hop.techniques
+        .first()
+        .map_or_else(String::new, |id| format!(" ({id})"))
+}
+
+fn certainty(confidence: f64) -> &'static str {
+    if confidence >= 0.9 {
+        "certain"
+    } else if confidence >= 0.6 {
+        "likely"
+    } else {
+        "possible"
+    }
+}
+
+/// A host as people know it: its shortest name.
+pub(super) fn host_name<'c>(case: &'c Case, id: &'c str) -> &'c str {
+    case.hosts
+        .iter()
+        .find(|host| host.id == id)
+        .and_then(|host| host.names.iter().min_by_key(|name| (name.len(), *name)))
+        .map_or(id, String::as_str)
+}
+
+/// An account as people know it.
+pub(super) fn account_name<'c>(case: &'c Case, id: &'c str) -> &'c str {
+    case.accounts
+        .iter()
+        .find(|account| account.id == id)
+        .and_then(|account| account.names.iter().min_by_key(|name| (name.len(), *name)))
+        .map_or(id, String::as_str)
+}
+
+fn is_user(case: &Case, id: &str) -> bool {
+    case.accounts
+        .iter()
+        .any(|account| account.id == id && account.kind == "user")
+        && !super::host::is_windows_own(id)
+}
+
+/// Hosts and accounts that the intruder's hops touch.
+pub(super) fn touched(case: &Case, suspects: &Suspects) -> Scope {
+    let hops = suspects.proven(case);
+    // Of each host the confidence, the place of its most telling path, and why.
+    let mut hosts: BTreeMap<&str, (f64, usize, Vec<String>)> = BTreeMap::new();
+    let mut accounts: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for hop in &hops {
+        let (share, place) = suspects.hops.get(&hop.id).copied().unwrap_or((1.0, 0));
+        let firm = share >= FIRM_SHARE;
+        let confidence = if firm {
+            hop.confidence
+        } else {
+            hop.confidence * share
+        };
+        let source = hop
+            .src
+            .as_deref()
+            .map_or("an unknown host", |id| host_name(case, id));
+        let used = hop
+            .used
+            .as_deref()
+            .map_or_else(String::new, |id| format!(" as {}", account_name(case, id)));
+        let when = at(hop.first.as_deref());
+        let way = techniques(hop);
+        let own = hosts
+            .entry(hop.dst.as_str())
+            .or_insert((0.0, place, Vec::new()));
+        own.0 = own.0.max(confidence);
+        own.1 = own.1.min(place);
+        own.2
+            .push(format!("{when} reached from {source}{used}{way}"));
+        if let Some(src) = &hop.src {
+            let own = hosts
+                .entry(src.as_str())
+                .or_insert((0.0, place, Vec::new()));
+            own.0 = own.0.max(confidence);
+            own.1 = own.1.min(place);
+            own.2.push(format!(
+                "{when} left for {}{used}{way}",
+                host_name(case, &hop.dst)
+            ));
+        }
+        for (id, what) in [
+            (&hop.used, "used"),
+            (&hop.actor, "acted"),
+            (&hop.effective, "ran the payload"),
+        ] {
+            let Some(id) = id.as_deref().filter(|id| firm && is_user(case, id)) else {
+                continue;
+            };
+            let why = format!(
+                "{when} {what} from {source} to {}{way}",
+                host_name(case, &hop.dst)
+            );
+            let own = accounts.entry(id).or_default();
+            if !own.contains(&why) {
+                own.push(why);
+            }
+        }
+    }
+    let few = |mut why: Vec<String>| {
+        let more = why.len().saturating_sub(MOST_WHY);
+        why.truncate(MOST_WHY);
+        if more > 0 {
+            why.push(format!("and {more} more"));
+        }
+        why
+    };
+    let mut hosts: Vec<_> = hosts.into_iter().collect();
+    // Those of the most telling path first.
+    hosts.sort_by(|(a, (sure, place, _)), (b, (other, there, _))| {
+        place.cmp(there).then(other.total_cmp(sure)).then(a.cmp(b))
+    });
+    Scope {
+        hosts: hosts
+            .into_iter()
+            .map(|(host, (confidence, _, why))| ScopeHost {
+                host: host.to_owned(),
+                certainty: certainty(confidence).to_owned(),
+                confidence,
+                why: few(why),
+            })
+            .collect(),
+        accounts: accounts
+            .into_iter()
+            .map(|(account, why)| ScopeAccount {
+                account: account.to_owned(),
+                why: few(why),
+            })
+            .collect(),
+        ..Scope::default()
+    }
+}
+
+/// What of the logs of touched hosts is missing, and how to get it.
+pub(super) fn blind(
+    case: &Case,
+    index: &Index,
+    hops: &[&HopInfo],
+    dossiers: &[HostDossier],
+    scope: &mut Scope,
+) {
+    let mut blind = Vec::new();
+    let mut collect = Vec::new();
+    for one in &scope.hosts {
+        let times: Vec<i64> = hops
+            .iter()
+            .filter(|hop| hop.dst == one.host || hop.src.as_deref() == Some(&one.host))
+            .filter_map(|hop| micros(hop.first.as_deref()?))
+            .collect();
+        let Some(first) = times.iter().min().copied() else {
+            continue;
+        };
+        let writers = index.writers.get(&one.host);
+        let covered = |channel: &str| {
+            case.coverage
+                .iter()
+                .filter(|own| {
+                    own.channel.eq_ignore_ascii_case(channel)
+                        && writers.is_some_and(|names| names.contains(&own.host))
+                })
+                .collect::<Vec<_>>()
+        };
+        let name = host_name(case, &one.host);
+        let security = covered(SECURITY);
+        let mut why = Vec::new();
+        if writers.is_none() {
+            why.push("no log of it was read".to_owned());
+        } else if security.is_empty() {
+            why.push("its Security log was not read".to_owned());
+        }
+        for own in &security {
+            for cleared in &own.cleared {
+                why.push(format!(
+                    "its Security log was cleared at {}",
+                    at(Some(cleared))
+                ));
+            }
+            if let Some(begins) = own.first.as_deref().and_then(micros)
+                && begins > first
+            {
+                why.push(format!(
+                    "its Security log begins at {}, after the intruder was there",
+                    at(own.first.as_deref())
+                ));
+            }
+        }
+        let processes = dossiers
+            .iter()
+            .any(|dossier| dossier.host == one.host && !dossier.processes.is_empty());
+        if security.is_empty() {
+            collect.push(request(
+                name,
+                SECURITY,
+                "logons, and services and tasks that came with them",
+            ));
+        }
+        if !processes && covered(SYSMON).is_empty() {
+            let because = if writers.is_none() {
+                "programs that were started, if Sysmon runs there"
+            } else {
+                "programs that were started, if Sysmon runs there: no log that was read tells of any"
+            };
+            collect.push(request(name, SYSMON, because));
+        }
+        if covered("System").is_empty() && writers.is_some() {
+            collect.push(request(name, "System", "services that were installed"));
+        }
+        if !why.is_empty() {
+            blind.push(BlindHost {
+                host: one.host.clone(),
+                why,
+            });
+        }
+    }
+    let controllers: Vec<&crate::document::Host> = case
+        .hosts
+        .iter()
+        .filter(|host| host.role.as_deref() == Some("domain-controller"))
+        .collect();
+    for controller in controllers {
+        let there = case.coverage.iter().any(|own| {
+            own.channel.eq_ignore_ascii_case(SECURITY)
+                && index.host(&own.host).as_deref() == Some(&controller.id)
+        });
+        if !there
+            && !collect
+                .iter()
+                .any(|one| one.host == host_name(case, &controller.id))
+        {
+            collect.push(request(
+                host_name(case, &controller.id),
+                SECURITY,
+                "tickets and checks of passwords, from which hosts accounts were used",
+            ));
+        }
+    }
+    scope.blind = blind;
+    scope.collect = collect;
+}
+
+/// A log to collect. Names from logs go into commands only where they cannot mean anything else there.
+fn request(host: &str, channel: &str, why: &str) -> Collect {
+    let harmless = !host.is_empty()
+        && host.len() <= 255
+        && host.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && host
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_'));
+    let file = format!("{host}-{}", channel.replace(['/', ' '], "-"));
+    let commands = if harmless {
+        [
+            (
+                "wevtutil",
+                format!("wevtutil epl \"{channel}\" \"C:\\Windows\\Temp\\{file}.evtx\" /r:{host}"),
+            ),
+            (
+                "KAPE",
+                format!("kape.exe --tsource C: --target EventLogs --tdest C:\\Collect\\{host}"),
+            ),
+            (
+                "Velociraptor",
+                format!("velociraptor.exe artifacts collect Windows.KapeFiles.Targets --args EventLogs=Y --output {host}.zip"),
+            ),
+        ]
+        .into_iter()
+        .map(|(tool, command)| Command {
+            tool: tool.to_owned(),
+            command,
+        })
+        .collect()
+    } else {
+        Vec::new()
+    };
+    Collect {
+        host: host.to_owned(),
+        channel: channel.to_owned(),
+        why: why.to_owned(),
+        commands,
+    }
+}
+
+/// Where it began: the host from which the first hop went, and what ran there.
+pub(super) fn entry(case: &Case, suspects: &Suspects, dossiers: &[HostDossier]) -> Option<Entry> {
+    let own = suspects.of_first(case);
+    let first = own.first()?;
+    let when = at(first.first.as_deref());
+    let Some(src) = first.src.as_deref() else {
+        return Some(Entry {
+            host: first.dst.clone(),
+            time: first.first.clone(),
+            how: vec![format!(
+                "the first movement reaches it at {when}; no log names where it came from"
+            )],
+        });
+    };
+    let mut how = vec![format!(
+        "the first movement leaves it for {} at {when}{}",
+        host_name(case, &first.dst),
+        techniques(first)
+    )];
+    let outside = super::index::address(src).is_some_and(|ip| match ip {
+        std::net::IpAddr::V4(ip) => !ip.is_private() && !ip.is_link_local(),
+        std::net::IpAddr::V6(ip) => (ip.segments()[0] & 0xfe00) != 0xfc00,
+    });
+    if outside {
+        how.push("it is an address outside".to_owned());
+    }
+    if let Some(dossier) = dossiers.iter().find(|dossier| dossier.host == src) {
+        let witnesses: BTreeSet<(u32, u64)> = first
+            .witnesses
+            .iter()
+            .filter(|witness| witness.kind == "source")
+            .flat_map(|witness| &witness.events)
+            .map(|event| (event.source, event.record))
+            .collect();
+        let by_id: BTreeMap<u64, &Process> = dossier
+            .processes
+            .iter()
+            .map(|process| (process.id, process))
+            .collect();
+        let tool = dossier.processes.iter().find(|process| {
+            process
+                .events
+                .iter()
+                .any(|event| witnesses.contains(&(event.source, event.record)))
+        });
+        let mut chain = Vec::new();
+        let mut next = tool;
+        while let Some(process) = next {
+            chain.push(base(&process.image));
+            next = process
+                .parent
+                .filter(|_| chain.len() < 8)
+                .and_then(|parent| by_id.get(&parent).copied());
+        }
+        if chain.len() > 1 {
+            how.push(format!(
+                "the program that did it descends from {}",
+                chain[1..].join(", from ")
+            ));
+        }
+        let start = first.first.as_deref().and_then(micros).unwrap_or(i64::MAX);
+        let odd: Vec<String> = dossier
+            .processes
+            .iter()
+            .filter(|process| {
+                !process.marks.is_empty()
+                    && process.seen == "first-anywhere"
+                    && process
+                        .time
+                        .as_deref()
+                        .and_then(micros)
+                        .is_some_and(|at| at <= start)
+            })
+            .take(3)
+            .map(|process| {
+                format!(
+                    "{} {} was started: {}",
+                    at(process.time.as_deref()),
+                    process.image,
+                    process.reasons.join("; ")
+                )
+            })
+            .collect();
+        how.extend(odd);
+    }
+    Some(Entry {
+        host: src.to_owned(),
+        time: first.first.clone(),
+        how,
+    })
+}
+
+fn names<'a>(all: impl Iterator<Item = &'a str>) -> String {
+    let all: Vec<&str> = all.collect();
+    let more = all.len().saturating_sub(MOST_NAMES);
+    let shown = all.iter().take(MOST_NAMES).copied().collect::<Vec<_>>();
+    match (shown.as_slice(), more) {
+        ([], _) => "none".to_owned(),
+        ([one], 0) => (*one).to_owned(),
+        ([many @ .., last], 0) => format!("{} and {last}", many.join(", ")),
+        (many, more) => format!("{} and {more} more", many.join(", ")),
+    }
+}
+
+fn counted(number: usize, one: &str, many: &str) -> String {
+    if number == 1 {
+        format!("1 {one}")
+    } else {
+        format!("{number} {many}")
+    }
+}
+
+/// The hosts of hops in the order of reaching them, as people know them.
+pub fn chain(case: &Case, hops: &[&HopInfo]) -> Vec<String> {
+    let mut seen = BTreeSet::new();
+    let mut names = Vec::new();
+    for hop in hops {
+        for id in [hop.src.as_deref().unwrap_or("?"), hop.dst.as_str()] {
+            if seen.insert(id) {
+                names.push(host_name(case, id).to_owned());
+            }
+        }
+    }
+    names
+}
+
+/// The case in a few sentences.
+pub(super) fn sentences(case: &Case, suspects: &Suspects) -> Vec<String> {
+    let all = suspects.proven(case);
+    let paths = &suspects.paths;
+    let mut out = Vec::new();
+    if paths.is_empty() {
+        out.push("No movement from host to host is proven by these logs.".to_owned());
+        let notable = case
+            .findings
+            .iter()
+            .filter(|finding| finding.notable)
+            .count();
+        if notable > 0 {
+            out.push(format!(
+                "{} should be looked at all the same.",
+                counted(notable, "finding", "findings")
+            ));
+        }
+        return out;
+    }
+    let own = suspects.of_first(case);
+    let chain = chain(case, &own);
+    let first = own.first().and_then(|hop| hop.first.as_deref());
+    let last = own
+        .iter()
+        .filter_map(|hop| hop.last.as_deref())
+        .max()
+        .or(first);
+    let shown: Vec<&str> = chain.iter().take(MOST_NAMES).map(String::as_str).collect();
+    let more = chain.len().saturating_sub(MOST_NAMES);
+    let rest = if more > 0 {
+        format!(" and {more} more")
+    } else {
+        String::new()
+    };
+    out.push(format!(
+        "Somebody moved {}{rest} between {} and {} UTC.",
+        shown.join(" → "),
+        at(first),
+        at(last)
+    ));
+    let mut accounts: Vec<&str> = Vec::new();
+    for id in own.iter().flat_map(|hop| [&hop.actor, &hop.used]).flatten() {
+        if is_user(case, id) && !accounts.contains(&account_name(case, id)) {
+            accounts.push(account_name(case, id));
+        }
+    }
+    if !accounts.is_empty() {
+        out.push(format!(
+            "{} used on the way: {}.",
+            if accounts.len() == 1 {
+                "One account was"
+            } else {
+                "Accounts that were"
+            },
+            names(accounts.into_iter())
+        ));
+    }
+    if paths.len() > 1 {
+        out.push(format!(
+            "{} nearly as telling; {} in all.",
+            counted(paths.len() - 1, "other path is", "other paths are"),
+            counted(all.len(), "movement", "movements")
+        ));
+    }
+    let scope = &case.scope;
+    let of = |certainty: &str| {
+        scope
+            .hosts
+            .iter()
+            .filter(|one| one.certainty == certainty)
+            .map(|one| host_name(case, &one.host))
+            .collect::<Vec<_>>()
+    };
+    let parts: Vec<String> = ["certain", "likely", "possible"]
+        .into_iter()
+        .map(|certainty| (certainty, of(certainty)))
+        .filter(|(_, hosts)| !hosts.is_empty())
+        .map(|(certainty, hosts)| format!("{certainty}: {}", names(hosts.into_iter())))
+        .collect();
+    out.push(format!(
+        "{} touched ({}).",
+        counted(scope.hosts.len(), "host was", "hosts were"),
+        parts.join("; ")
+    ));
+    if let Some(entry) = &scope.entry {
+        out.push(format!(
+            "It began on {} as far as the logs tell: {}.",
+            host_name(case, &entry.host),
+            entry.how.join("; ")
+        ));
+    }
+    if !scope.accounts.is_empty() {
+        out.push(format!(
+            "{} to be reset: {}.",
+            counted(scope.accounts.len(), "account is", "accounts are"),
+            names(
+                scope
+                    .accounts
+                    .iter()
+                    .map(|one| account_name(case, &one.account))
+            )
+        ));
+    }
+    if !scope.blind.is_empty() {
+        out.push(format!(
+            "The logs of {} are too few to say all that happened there.",
+            names(scope.blind.iter().map(|one| host_name(case, &one.host)))
+        ));
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_mean_more_than_a_name_go_into_no_command() {
+        for (name, fit) in [
+            ("WS01", true),
+            ("ws01.corp.example", true),
+            ("10.0.0.5", true),
+            ("", false),
+            ("-r:evil", false),
+            ("WS01 & calc", false),
+            ("WS01\"|whoami", false),
+            ("$(id)", false),
+            ("..\\..\\x", false),
+            ("WS\n01", false),
+            ("wörk", false),
+        ] {
+            let one = request(name, SECURITY, "a test");
+            assert_eq!(one.commands.is_empty(), !fit, "{name:?}");
+            assert_eq!(one.host, name);
+        }
+    }
+}

@@ -1,0 +1,341 @@
+//! The HTML report: the case with its raw records and the front end, in one file that fetches nothing.
+//!
+//! The case is cut into parts, each gzip of JSON in base64, which the front end inflates when it needs them. Every event that
+//! anything refers to stands once in a table of events; the rest of the case names it by its number there.
+
+mod page;
+mod records;
+mod text;
+
+use std::collections::{BTreeMap, HashMap};
+use std::io::{self, Write};
+
+use base64::engine::general_purpose::STANDARD;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use serde_json::{Map, Value, json};
+
+use crate::attack;
+use crate::document::{Case, FindingInfo, Reference};
+
+pub use page::{FrontEnd, WITHOUT_FRONT_END, front_end};
+
+/// Events of one finding that the report lists; the case has more of them where there are more.
+const MOST_EVENTS: usize = 200;
+/// Characters of one text of the case that are shown; the case has the rest.
+const MOST_TEXT: usize = 8 << 10;
+
+/// A report of a case, ready to be written.
+pub struct Report {
+    core: Value,
+    findings: Vec<u8>,
+    fields: Vec<u8>,
+    dossiers: Value,
+    events: Events,
+    records: records::Records,
+    outline: page::Outline,
+}
+
+/// The table of events.
+#[derive(Debug, Default)]
+struct Events {
+    all: Vec<Reference>,
+    known: HashMap<(u32, u64, u32, String), u32>,
+}
+
+impl Events {
+    fn index(&mut self, event: Reference) -> u32 {
+        // One Zeek source can hold several kinds of logs, each with numbers of its own.
+        let key = (
+            event.source,
+            event.record,
+            event.event_id,
+            event.channel.clone(),
+        );
+        *self.known.entry(key).or_insert_with(|| {
+            self.all.push(event);
+            u32::try_from(self.all.len() - 1).unwrap_or(u32::MAX)
+        })
+    }
+
+    fn columns(&self, chunks: &[i64]) -> Value {
+        let mut strings: Vec<Value> = Vec::new();
+        let mut known: HashMap<String, usize> = HashMap::new();
+        let mut place = |text: &str| {
+            *known.entry(text.to_owned()).or_insert_with(|| {
+                strings.push(text::visible(text, MOST_TEXT).into());
+                strings.len() - 1
+            })
+        };
+        let channels: Vec<usize> = self.all.iter().map(|event| place(&event.channel)).collect();
+        let hosts: Vec<usize> = self.all.iter().map(|event| place(&event.host)).collect();
+        let record = |number: u64| {
+            // JavaScript's numbers are exact up to here.
+            if number < (1 << 53) {
+                Value::from(number)
+            } else {
+                Value::from(number.to_string())
+            }
+        };
+        json!({
+            "strings": strings,
+            "source": self.all.iter().map(|event| event.source).collect::<Vec<_>>(),
+            "record": self.all.iter().map(|event| record(event.record)).collect::<Vec<_>>(),
+            "time": self.all.iter().map(|event| micros(event.time.as_deref())).collect::<Vec<_>>(),
+            "channel": channels,
+            "event_id": self.all.iter().map(|event| event.event_id).collect::<Vec<_>>(),
+            "host": hosts,
+            "chunk": chunks,
+        })
+    }
+}
+
+/// Microseconds since 1970-01-01 UTC.
+fn micros(time: Option<&str>) -> Option<i64> {
+    time?
+        .parse::<jiff::Timestamp>()
+        .ok()
+        .map(jiff::Timestamp::as_microsecond)
+}
+
+/// What stands in the place of an event in `case.json`, if the object is such a reference.
+fn as_reference(object: &Map<String, Value>) -> Option<Reference> {
+    const KEYS: [&str; 6] = ["source", "record", "time", "channel", "event_id", "host"];
+    if object.len() != KEYS.len() || !KEYS.iter().all(|key| object.contains_key(*key)) {
+        return None;
+    }
+    serde_json::from_value(Value::Object(object.clone())).ok()
+}
+
+/// Puts numbers of the table in the place of events, and makes texts safe to show.
+fn prepare(value: &mut Value, events: &mut Events) {
+    match value {
+        Value::String(text) => {
+            if let Some(shown) = text::changed(text, MOST_TEXT) {
+                *text = shown;
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| prepare(item, events)),
+        Value::Object(object) => {
+            if let Some(event) = as_reference(object) {
+                *value = events.index(event).into();
+                return;
+            }
+            object.values_mut().for_each(|item| prepare(item, events));
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+/// Gzip of one JSON array, written item by item.
+struct Packed {
+    out: GzEncoder<Vec<u8>>,
+    items: usize,
+}
+
+impl Packed {
+    fn new() -> Self {
+        Self {
+            out: GzEncoder::new(Vec::new(), Compression::default()),
+            items: 0,
+        }
+    }
+
+    fn push(&mut self, value: &Value) -> io::Result<()> {
+        self.out
+            .write_all(if self.items == 0 { b"[" } else { b"," })?;
+        self.items += 1;
+        serde_json::to_writer(&mut self.out, value).map_err(io::Error::from)
+    }
+
+    fn finish(mut self) -> io::Result<Vec<u8>> {
+        self.out
+            .write_all(if self.items == 0 { b"[]" } else { b"]" })?;
+        self.out.finish()
+    }
+}
+
+fn packed(value: &Value) -> io::Result<Vec<u8>> {
+    let mut out = GzEncoder::new(Vec::new(), Compression::default());
+    serde_json::to_writer(&mut out, value).map_err(io::Error::from)?;
+    out.finish()
+}
+
+impl Report {
+    /// Prepares the report of a case, without raw records as yet. The findings are taken out of the case meanwhile, since
+    /// they may be many; afterwards it is as it was.
+    ///
+    /// # Errors
+    /// Where the case cannot be written as JSON, which no case that was read or made can cause.
+    pub fn new(case: &mut Case) -> io::Result<Self> {
+        let outline = page::Outline::new(case);
+        let findings = std::mem::take(&mut case.findings);
+        let core = serde_json::to_value(&*case);
+        case.findings = findings;
+        let mut core = core.map_err(io::Error::from)?;
+        let mut events = Events::default();
+        // The order of events is the order of what matters when not all raw records find room: hops, findings, dossiers.
+        let dossiers = core
+            .as_object_mut()
+            .and_then(|core| core.remove("dossiers"));
+        let mut dossiers = dossiers
+            .filter(Value::is_object)
+            .unwrap_or_else(|| json!({"hosts": [], "accounts": []}));
+        prepare(&mut core, &mut events);
+        let mut rows = Packed::new();
+        let mut fields = Packed::new();
+        let mut detections: BTreeMap<String, Value> = BTreeMap::new();
+        for finding in &case.findings {
+            let (row, columns) = finding_parts(finding, &mut detections, &mut events)?;
+            rows.push(&row)?;
+            fields.push(&columns)?;
+        }
+        prepare(&mut dossiers, &mut events);
+        if let Some(core) = core.as_object_mut() {
+            core.remove("findings");
+            let told = core
+                .get("summary")
+                .and_then(Value::as_array)
+                .is_some_and(|sentences| !sentences.is_empty());
+            if !told {
+                let sentences: Vec<Value> = outline
+                    .sentences
+                    .iter()
+                    .map(|text| text::visible(text, MOST_TEXT).into())
+                    .collect();
+                core.insert("summary".to_owned(), sentences.into());
+            }
+            core.entry("scope").or_insert(Value::Null);
+            core.entry("silenced").or_insert_with(|| json!([]));
+            core.insert("attack".to_owned(), techniques(case));
+            core.insert("detections".to_owned(), json!(detections));
+        }
+        Ok(Self {
+            core,
+            findings: rows.finish()?,
+            fields: fields.finish()?,
+            dossiers,
+            events,
+            records: records::Records::default(),
+            outline,
+        })
+    }
+
+    /// Writes the page.
+    ///
+    /// # Errors
+    /// What writing gives, or [`io::ErrorKind::Unsupported`] where the program was built without the front end.
+    pub fn write(&self, mut out: impl Write) -> io::Result<()> {
+        let front_end = front_end()
+            .ok_or_else(|| io::Error::new(io::ErrorKind::Unsupported, WITHOUT_FRONT_END))?;
+        let mut core = self.core.clone();
+        if let Some(core) = core.as_object_mut() {
+            core.insert(
+                "records".to_owned(),
+                self.records.info(self.events.all.len()),
+            );
+        }
+        page::head(&mut out, front_end, &self.outline)?;
+        let part = |out: &mut dyn Write, name: &str, bytes: &[u8]| {
+            write!(
+                out,
+                "<script type=\"application/octet-stream\" data-part=\"{name}\">"
+            )?;
+            let mut encoder = base64::write::EncoderWriter::new(&mut *out, &STANDARD);
+            encoder.write_all(bytes)?;
+            encoder.finish()?;
+            drop(encoder);
+            out.write_all(b"</script>\n")
+        };
+        part(&mut out, "core", &packed(&core)?)?;
+        let columns = self
+            .events
+            .columns(&self.records.chunk_of_events(self.events.all.len()));
+        part(&mut out, "events", &packed(&columns)?)?;
+        part(&mut out, "findings", &self.findings)?;
+        part(&mut out, "fields", &self.fields)?;
+        part(&mut out, "dossiers", &packed(&self.dossiers)?)?;
+        for (at, chunk) in self.records.chunks().iter().enumerate() {
+            part(&mut out, &format!("records-{at}"), chunk)?;
+        }
+        part(&mut out, "licences", &packed(&front_end.licences.into())?)?;
+        page::foot(&mut out, front_end)?;
+        out.flush()
+    }
+}
+
+/// A finding without what all findings of a detection share, and the columns of its row.
+fn finding_parts(
+    finding: &FindingInfo,
+    detections: &mut BTreeMap<String, Value>,
+    events: &mut Events,
+) -> io::Result<(Value, Value)> {
+    let listed: Vec<Value> = finding
+        .events
+        .iter()
+        .take(MOST_EVENTS)
+        .map(|event| events.index(event.clone()).into())
+        .collect();
+    let mut row = json!({
+        "id": finding.id,
+        "detection": finding.detection,
+        "detection_id": finding.detection_id,
+        "type": finding.kind,
+        "severity": finding.severity,
+        "risk_score": finding.risk_score,
+        "techniques": finding.techniques,
+        "story": finding.story,
+        "first": finding.first,
+        "last": finding.last,
+        "message": finding.message,
+        "notable": finding.notable,
+        "suppressed": serde_json::to_value(&finding.suppressed).map_err(io::Error::from)?,
+        "risk_objects": serde_json::to_value(&finding.risk_objects).map_err(io::Error::from)?,
+        "threat_objects": serde_json::to_value(&finding.threat_objects).map_err(io::Error::from)?,
+        "hosts": finding.hosts,
+        "event_count": finding.event_count,
+    });
+    prepare(&mut row, events);
+    if let Some(row) = row.as_object_mut() {
+        row.insert("events".to_owned(), listed.into());
+    }
+    let mut columns = Value::Object(finding.fields.clone());
+    prepare(&mut columns, events);
+    if !detections.contains_key(&finding.detection_id) {
+        let mut detection = json!({
+            "description": finding.description,
+            "known_false_positives": finding.known_false_positives,
+            "references": finding.references,
+        });
+        prepare(&mut detection, events);
+        detections.insert(finding.detection_id.clone(), detection);
+    }
+    Ok((row, columns))
+}
+
+/// Names and tactics of the techniques that the case names.
+fn techniques(case: &Case) -> Value {
+    let ids = case
+        .findings
+        .iter()
+        .flat_map(|finding| &finding.techniques)
+        .chain(case.hops.iter().flat_map(|hop| &hop.techniques));
+    let mut all = Map::new();
+    for id in ids {
+        if all.contains_key(id) {
+            continue;
+        }
+        if let Some(technique) = attack::technique(id) {
+            let name = if attack::is_known(id) {
+                technique.name
+            } else {
+                ""
+            };
+            all.insert(
+                id.clone(),
+                json!({"name": name, "tactics": technique.tactics}),
+            );
+        }
+    }
+    Value::Object(all)
+}

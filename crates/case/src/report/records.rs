@@ -1,0 +1,305 @@
+//! Raw records: read back from the logs after the hunt, which itself decodes only the columns that it needs.
+
+use std::collections::{HashMap, HashSet};
+use std::io;
+
+use crabwalk_events::{Catalog, EventRef};
+use crabwalk_sources::collect::{Columns, Demand, Head};
+use crabwalk_sources::{Input, Limits, Quiet};
+use serde_json::{Value, json};
+
+use super::{Packed, Report, micros, text};
+use crate::document::Case;
+
+/// Characters of one value that the report holds.
+const MOST_VALUE: usize = 64 << 10;
+/// Bytes of all values together, about; what comes later is left out.
+const MOST_BYTES: usize = 48 << 20;
+/// Records beyond which none is kept.
+const MOST_RECORDS: usize = 100_000;
+/// Bytes of values after which a new part begins.
+const CHUNK_BYTES: usize = 512 << 10;
+
+/// Raw records, compressed.
+#[derive(Debug, Default)]
+pub(super) struct Records {
+    chunks: Vec<Vec<u8>>,
+    /// Number of the part with the record of each event, or -1.
+    chunk_of: Vec<i64>,
+    kept: usize,
+    notes: Vec<String>,
+}
+
+/// What makes an event itself, in whichever file it is.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Key {
+    time: i64,
+    record: u64,
+    event_id: u32,
+    channel: String,
+    host: String,
+}
+
+impl Key {
+    fn of(event: &EventRef) -> Self {
+        Self {
+            time: event.time,
+            record: event.record,
+            event_id: event.event_id,
+            channel: event.channel.to_lowercase(),
+            host: event.host.clone(),
+        }
+    }
+}
+
+/// A demand for some records, whole.
+struct Wanted {
+    types: HashSet<(String, u32)>,
+    events: HashSet<(i64, u64)>,
+}
+
+impl Demand for Wanted {
+    fn columns(&self, channel: &str, event_id: u32) -> Columns {
+        if self.types.contains(&(channel.to_lowercase(), event_id)) {
+            Columns::All
+        } else {
+            Columns::None
+        }
+    }
+
+    fn keeps(&self, head: &Head<'_>) -> bool {
+        self.events.contains(&(head.time, head.record))
+    }
+}
+
+/// A record on its way into a part.
+struct Raw {
+    fields: Vec<(String, Vec<String>)>,
+    /// Whether only those fields are here that the hunt read.
+    partial: bool,
+}
+
+impl Records {
+    pub fn chunks(&self) -> &[Vec<u8>] {
+        &self.chunks
+    }
+
+    /// Number of the part with the record of each of so many events.
+    pub fn chunk_of_events(&self, events: usize) -> Vec<i64> {
+        let mut all = self.chunk_of.clone();
+        all.resize(events, -1);
+        all
+    }
+
+    /// What the front end says about them.
+    pub fn info(&self, events: usize) -> Value {
+        let left = events.saturating_sub(self.kept);
+        let note = if left == 0 {
+            None
+        } else if self.notes.is_empty() {
+            Some("The report was made without the logs, so it holds no raw records; the file and record number lead to them.".to_owned())
+        } else {
+            Some(self.notes.join(" "))
+        };
+        json!({"kept": self.kept, "left_out": left, "note": note})
+    }
+}
+
+impl Report {
+    /// Reads the raw records of all events that the case refers to from the logs, which are read again for them. `catalog`
+    /// is what the hunt read: it helps out with the fields it has where a log cannot be read twice, such as standard input.
+    ///
+    /// # Errors
+    /// Where records cannot be compressed, which memory alone can cause.
+    pub fn read_records(
+        &mut self,
+        case: &Case,
+        inputs: &[Input],
+        threads: usize,
+        catalog: Option<&Catalog>,
+    ) -> io::Result<()> {
+        let mut places: HashMap<Key, Vec<u32>> = HashMap::new();
+        let mut wanted = Wanted {
+            types: HashSet::new(),
+            events: HashSet::new(),
+        };
+        let mut sources: HashSet<u32> = HashSet::new();
+        for (at, event) in self.events.all.iter().enumerate().take(MOST_RECORDS) {
+            let time = micros(event.time.as_deref()).unwrap_or(0);
+            let key = Key {
+                time,
+                record: event.record,
+                event_id: event.event_id,
+                channel: event.channel.to_lowercase(),
+                host: event.host.clone(),
+            };
+            wanted.types.insert((key.channel.clone(), event.event_id));
+            wanted.events.insert((time, event.record));
+            sources.insert(event.source);
+            places
+                .entry(key)
+                .or_default()
+                .push(u32::try_from(at).unwrap_or(u32::MAX));
+        }
+        let mut found: HashMap<u32, Raw> = HashMap::new();
+        let mut take = |partial: bool, event: &EventRef, fields: Vec<(String, Vec<String>)>| {
+            for at in places.get(&Key::of(event)).into_iter().flatten() {
+                found.entry(*at).or_insert_with(|| Raw {
+                    fields: fields.clone(),
+                    partial,
+                });
+            }
+        };
+        let again = needed(case, inputs, &sources);
+        if !again.is_empty() && !wanted.events.is_empty() {
+            let limits = Limits {
+                threads: threads.max(1),
+                ..Limits::default()
+            };
+            let read = crabwalk_sources::read(&again, &wanted, &limits, &Quiet);
+            if let Ok(read) = Catalog::new(read.collected) {
+                read.for_each_event(
+                    &|time, record| wanted.events.contains(&(time, record)),
+                    &mut |event, fields| take(false, &event, fields),
+                );
+            }
+        }
+        if let Some(catalog) = catalog {
+            catalog.for_each_event(
+                &|time, record| wanted.events.contains(&(time, record)),
+                &mut |event, fields| take(true, &event, fields),
+            );
+        }
+        self.pack(found)
+    }
+
+    /// Puts records into parts, in the order of the events, as far as there is room.
+    fn pack(&mut self, mut found: HashMap<u32, Raw>) -> io::Result<()> {
+        let mut records = Records {
+            chunk_of: vec![-1; self.events.all.len()],
+            ..Records::default()
+        };
+        let mut part = Packed::new();
+        let mut part_bytes = 0;
+        let mut bytes = 0;
+        let (mut full, mut lost) = (0_usize, 0_usize);
+        for at in 0..self.events.all.len() {
+            let index = u32::try_from(at).unwrap_or(u32::MAX);
+            let Some(raw) = found.remove(&index) else {
+                lost += usize::from(at < MOST_RECORDS);
+                full += usize::from(at >= MOST_RECORDS);
+                continue;
+            };
+            if bytes >= MOST_BYTES {
+                full += 1;
+                continue;
+            }
+            let (value, size) = raw_value(index, &raw);
+            if part_bytes + size > CHUNK_BYTES && part_bytes > 0 {
+                records
+                    .chunks
+                    .push(std::mem::replace(&mut part, Packed::new()).finish()?);
+                part_bytes = 0;
+            }
+            part.push(&value)?;
+            part_bytes += size;
+            bytes += size;
+            records.kept += 1;
+            if let Some(place) = records.chunk_of.get_mut(at) {
+                *place = i64::try_from(records.chunks.len()).unwrap_or(-1);
+            }
+        }
+        if part_bytes > 0 {
+            records.chunks.push(part.finish()?);
+        }
+        if full > 0 {
+            records.notes.push(format!(
+                "The report holds {} raw records and leaves out {full} to stay small; those of hops come first, then those of findings.",
+                records.kept
+            ));
+        }
+        if lost > 0 {
+            records.notes.push(format!(
+                "{lost} raw records could not be read again from the logs."
+            ));
+        }
+        self.records = records;
+        Ok(())
+    }
+}
+
+fn raw_value(index: u32, raw: &Raw) -> (Value, usize) {
+    let mut size = 32;
+    let mut left_out = 0;
+    let mut shown = |value: &str| {
+        let count = value.len();
+        let text = text::visible(value, MOST_VALUE);
+        if count > MOST_VALUE {
+            left_out += value.chars().count().saturating_sub(MOST_VALUE);
+        }
+        size += text.len() + 8;
+        Value::from(text)
+    };
+    let fields: Vec<Value> = raw
+        .fields
+        .iter()
+        .map(|(name, values)| {
+            let name = shown(name);
+            let value = match values.as_slice() {
+                [one] => shown(one),
+                many => many.iter().map(|one| shown(one)).collect(),
+            };
+            Value::Array(vec![name, value])
+        })
+        .collect();
+    let mut value = json!({"event": index, "fields": fields});
+    if let Some(object) = value.as_object_mut() {
+        if raw.partial {
+            object.insert("partial".to_owned(), true.into());
+        }
+        if left_out > 0 {
+            object.insert("cut".to_owned(), left_out.into());
+        }
+    }
+    (value, size)
+}
+
+/// The inputs that are to be read again: of folders only the files with events that are wanted. Paths of the case are used
+/// only where they lie below what the user named, since a case may come from anywhere.
+fn needed(case: &Case, inputs: &[Input], sources: &HashSet<u32>) -> Vec<Input> {
+    let mut all: Vec<Input> = Vec::new();
+    for input in inputs {
+        let Input::Path(path) = input else {
+            // Standard input is over.
+            continue;
+        };
+        if !path.is_dir() {
+            all.push(input.clone());
+            continue;
+        }
+        let mut files: Vec<std::path::PathBuf> = case
+            .sources
+            .iter()
+            .filter(|source| sources.contains(&source.id))
+            .map(|source| {
+                std::path::PathBuf::from(source.path.split("!/").next().unwrap_or(&source.path))
+            })
+            .filter(|file| {
+                file.strip_prefix(path).is_ok_and(|below| {
+                    below
+                        .components()
+                        .all(|part| matches!(part, std::path::Component::Normal(_)))
+                }) && file.is_file()
+            })
+            .collect();
+        files.sort();
+        files.dedup();
+        if files.is_empty() {
+            // The case was made elsewhere: look at all that is there.
+            all.push(input.clone());
+        } else {
+            all.extend(files.into_iter().map(Input::Path));
+        }
+    }
+    all
+}

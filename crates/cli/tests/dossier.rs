@@ -1,0 +1,338 @@
+//! Dossiers, scope and summary of a made world, through the program.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)] // A test may panic.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::{Command, Output};
+use std::sync::OnceLock;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+fn crabwalk(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_crabwalk"))
+        .args(args)
+        .output()
+        .unwrap()
+}
+
+fn text(output: &Output) -> String {
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+/// A small company with an intrusion: PIER-WS01 → PIER-WS02 → TIDE-SQL01.
+fn world() -> &'static Path {
+    static WORLD: OnceLock<TempDir> = OnceLock::new();
+    WORLD
+        .get_or_init(|| {
+            let directory = tempfile::tempdir().unwrap();
+            let path = directory.path().to_str().unwrap();
+            text(&crabwalk(&["lab", "build", path]));
+            directory
+        })
+        .path()
+}
+
+fn case() -> &'static Value {
+    static CASE: OnceLock<Value> = OnceLock::new();
+    CASE.get_or_init(|| {
+        let output = crabwalk(&["hunt", world().to_str().unwrap(), "--format", "json"]);
+        serde_json::from_str(&text(&output)).unwrap()
+    })
+}
+
+fn dossier(name: &str) -> Value {
+    let output = crabwalk(&[
+        "dossier",
+        name,
+        world().to_str().unwrap(),
+        "--format",
+        "json",
+    ]);
+    serde_json::from_str(&text(&output)).unwrap()
+}
+
+fn list<'v>(value: &'v Value, pointer: &str) -> &'v [Value] {
+    value
+        .pointer(pointer)
+        .and_then(Value::as_array)
+        .unwrap_or_else(|| panic!("{pointer}"))
+}
+
+#[test]
+fn the_scope_is_what_the_intruder_touched() {
+    let case = case();
+    let certain: Vec<&str> = list(case, "/scope/hosts")
+        .iter()
+        .filter(|one| one["certainty"] == "certain")
+        .map(|one| one["host"].as_str().unwrap())
+        .collect();
+    for host in ["pier-ws01", "pier-ws02", "tide-sql01"] {
+        assert!(certain.contains(&host), "{certain:?}");
+    }
+    assert_eq!(case["scope"]["entry"]["host"], "pier-ws01");
+    let how = case["scope"]["entry"]["how"].to_string();
+    assert!(how.contains("writer.exe"), "{how}");
+    let accounts = case["scope"]["accounts"].to_string();
+    for account in ["adm.reiter", "i.vollmer"] {
+        assert!(accounts.contains(account), "{accounts}");
+    }
+    assert!(!accounts.contains("localsystem"), "{accounts}");
+    // Who sat at a host where the intruder had all rights is to be reset too.
+    let exposed = list(case, "/dossiers/accounts")
+        .iter()
+        .find(|one| one["account"].as_str().unwrap().ends_with("t.arden"))
+        .unwrap();
+    assert_eq!(exposed["reset"], true);
+    assert_eq!(exposed["exposed"][0]["host"], "pier-ws02");
+    let summary = case["summary"].to_string();
+    assert!(
+        summary.contains("PIER-WS01 → PIER-WS02 → TIDE-SQL01"),
+        "{summary}"
+    );
+    assert_eq!(case["silenced"], Value::Array(Vec::new()));
+}
+
+#[test]
+fn the_end_of_a_hunt_says_the_same() {
+    let shown = text(&crabwalk(&["hunt", world().to_str().unwrap()]));
+    let (_, end) = shown.split_once("IN SHORT").unwrap();
+    let flat = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    for sentence in list(case(), "/summary") {
+        let sentence = flat(sentence.as_str().unwrap());
+        assert!(flat(end).contains(&sentence), "{sentence}\n{end}");
+    }
+    assert!(end.contains("isolate or watch"), "{end}");
+    assert!(end.contains("crabwalk dossier PIER-WS01"), "{end}");
+}
+
+#[test]
+fn a_host_tells_what_the_movement_did_there() {
+    let found = dossier("pier-ws02");
+    let host = &found["hosts"][0];
+    assert_eq!(host["host"], "pier-ws02");
+    let hops: BTreeMap<&str, &Value> = list(case(), "/hops")
+        .iter()
+        .map(|hop| (hop["id"].as_str().unwrap(), hop))
+        .collect();
+
+    let service = list(host, "/services")
+        .iter()
+        .find(|one| one["name"] == "PSEXESVC")
+        .unwrap();
+    let hop = hops[service["hop"].as_str().unwrap()];
+    assert_eq!(hop["src"], "pier-ws01");
+    assert!(service["by"].as_str().unwrap().ends_with("adm.reiter"));
+    // 7045 and 4697 are one.
+    assert_eq!(list(service, "/events").len(), 2);
+
+    let processes = list(host, "/processes");
+    let by_id: BTreeMap<u64, &Value> = processes
+        .iter()
+        .map(|one| (one["id"].as_u64().unwrap(), one))
+        .collect();
+    let renamed = processes
+        .iter()
+        .find(|one| one["image"].as_str().unwrap().ends_with("tidemon.exe"))
+        .unwrap();
+    let marks = renamed["marks"].to_string();
+    assert!(marks.contains("renamed") && marks.contains("user-writable"));
+    assert_eq!(renamed["seen"], "first-anywhere");
+    assert_eq!(renamed["original_name"], "psexec.c");
+    assert!(renamed["hashes"]["SHA256"].is_string());
+    // It descends from the remote desktop's shell, and so from the hop that opened it.
+    let mut chain = vec![renamed];
+    while let Some(parent) = chain.last().unwrap()["parent"].as_u64() {
+        chain.push(by_id[&parent]);
+        assert!(chain.len() < 20);
+    }
+    let images: Vec<&str> = chain
+        .iter()
+        .map(|one| one["image"].as_str().unwrap().rsplit('\\').next().unwrap())
+        .collect();
+    assert!(
+        images.starts_with(&["tidemon.exe", "cmd.exe", "explorer.exe", "userinit.exe"]),
+        "{images:?}"
+    );
+    let hop = hops[renamed["hop"].as_str().unwrap()];
+    assert_eq!(hop["dst"], "pier-ws02");
+
+    let desktop = list(host, "/authentication")
+        .iter()
+        .find(|one| one["logon_type"] == 10)
+        .unwrap();
+    assert_eq!(desktop["direction"], "in");
+    assert_eq!(desktop["peer"]["host"], "pier-ws01");
+    assert_eq!(desktop["privileged"], true);
+    assert!(desktop["seconds"].as_f64().unwrap() > 4_000.0);
+    assert!(desktop["did"].to_string().contains("tidemon.exe"));
+    assert_eq!(renamed["session"], desktop["session"]);
+
+    let file = list(host, "/files")
+        .iter()
+        .find(|one| one["share"].is_string())
+        .unwrap();
+    assert_eq!(file["from"], "pier-ws01");
+    assert!(
+        file["path"]
+            .as_str()
+            .unwrap()
+            .eq_ignore_ascii_case("PSEXESVC.exe")
+    );
+    // Everything leads back to records, and is in the order of time.
+    for name in [
+        "authentication",
+        "processes",
+        "services",
+        "tasks",
+        "files",
+        "connections",
+    ] {
+        let all = list(host, &format!("/{name}"));
+        let times: Vec<&str> = all
+            .iter()
+            .map(|one| one["time"].as_str().unwrap())
+            .collect();
+        let times: Vec<jiff::Timestamp> = times.iter().map(|at| at.parse().unwrap()).collect();
+        assert!(times.is_sorted(), "{name}");
+        for one in all {
+            assert!(!list(one, "/events").is_empty(), "{name}: {one}");
+        }
+    }
+}
+
+#[test]
+fn a_host_without_sysmon_is_told_of_by_the_security_log() {
+    let found = dossier("TIDE-FS01.harbor.example");
+    let host = &found["hosts"][0];
+    assert_eq!(host["host"], "tide-fs01");
+    let processes = list(host, "/processes");
+    assert!(processes.len() > 100);
+    let ended = processes
+        .iter()
+        .filter(|one| one["ended"].is_string())
+        .count();
+    assert!(ended * 10 > processes.len() * 9, "{ended}");
+    assert!(
+        processes
+            .iter()
+            .all(|one| one["hashes"] == serde_json::json!({}))
+    );
+    let shell = processes
+        .iter()
+        .find(|one| one["image"].as_str().unwrap().ends_with("\\cmd.exe"))
+        .unwrap();
+    assert!(shell["parent"].is_u64(), "{shell}");
+}
+
+#[test]
+fn an_account_tells_where_it_was_and_what_is_new() {
+    for name in ["adm.reiter", "HARBOR\\adm.reiter"] {
+        let found = dossier(name);
+        let account = &found["accounts"][0];
+        assert!(account["account"].as_str().unwrap().ends_with("adm.reiter"));
+        assert_eq!(account["reset"], true);
+        let logons = list(account, "/logons");
+        let to = |host: &str, from: &str| {
+            logons
+                .iter()
+                .find(|one| one["host"] == host && one["from"] == from)
+                .unwrap_or_else(|| panic!("{from} → {host}"))
+        };
+        let stolen = to("pier-ws02", "pier-ws01");
+        assert_eq!(stolen["new"], true);
+        assert_eq!(stolen["types"], serde_json::json!([3, 10]));
+        let usual = to("tide-fs01", "pier-ws05");
+        assert_eq!(usual["new"], false);
+        assert!(usual["count"].as_u64().unwrap() > 3);
+        let new = account["new"].to_string();
+        assert!(
+            new.contains("first logon to pier-ws02 from pier-ws01"),
+            "{new}"
+        );
+    }
+}
+
+#[test]
+fn for_people_it_is_text_and_what_nobody_knows_is_an_error() {
+    let path = world().to_str().unwrap();
+    let shown = text(&crabwalk(&["dossier", "PIER-WS02", path]));
+    for part in [
+        "PIER-WS02  ",
+        "LOGONS  ",
+        "PROCESSES  ",
+        "SERVICES INSTALLED  ",
+        "PSEXESVC",
+        "(user-writable, renamed)",
+    ] {
+        assert!(shown.contains(part), "{part}\n{shown}");
+    }
+    assert!(!shown.contains('\u{1b}'));
+    let output = crabwalk(&["dossier", "no-such-name", path]);
+    assert_eq!(output.status.code(), Some(1));
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        error.contains("no-such-name") && error.contains("9 hosts"),
+        "{error}"
+    );
+}
+
+#[test]
+fn what_is_silenced_says_by_which_exception() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("known.yml");
+    std::fs::write(
+        &file,
+        "# what we know\nexceptions:\n  - detection: Detect PsExec*\n    reason: a test\n    by: Ann\n    until: 2099-01-01\n",
+    )
+    .unwrap();
+    let file = file.to_str().unwrap();
+    let output = crabwalk(&[
+        "hunt",
+        world().to_str().unwrap(),
+        "--exceptions",
+        file,
+        "--format",
+        "json",
+    ]);
+    let case: Value = serde_json::from_str(&text(&output)).unwrap();
+    let one = list(&case, "/silenced")
+        .iter()
+        .find(|one| one["who"] == "Ann")
+        .unwrap();
+    assert_eq!(one["exception"], format!("{file}:3"));
+    assert_eq!(one["why"], "a test");
+    assert_eq!(one["until"], "2099-01-01");
+    assert!(!list(one, "/findings").is_empty());
+}
+
+#[test]
+fn logs_that_are_not_there_are_asked_for() {
+    // Only the host in the middle was collected.
+    let path = world().join("PIER-WS02");
+    let output = crabwalk(&["hunt", path.to_str().unwrap(), "--format", "json"]);
+    let case: Value = serde_json::from_str(&text(&output)).unwrap();
+    let blind = case["scope"]["blind"].to_string();
+    assert!(blind.contains("no log of it was read"), "{blind}");
+    let collect = list(&case, "/scope/collect");
+    assert!(!collect.is_empty());
+    let security = collect
+        .iter()
+        .find(|one| one["channel"] == "Security")
+        .unwrap();
+    let tools: Vec<&str> = list(security, "/commands")
+        .iter()
+        .map(|one| one["tool"].as_str().unwrap())
+        .collect();
+    assert_eq!(tools, ["wevtutil", "KAPE", "Velociraptor"]);
+    for one in list(security, "/commands") {
+        let host = security["host"].as_str().unwrap();
+        assert!(one["command"].as_str().unwrap().contains(host));
+    }
+}

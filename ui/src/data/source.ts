@@ -1,0 +1,70 @@
+import type { Core, Dossiers, EventColumns, Fields, Finding, RecordChunk } from "./types";
+
+/** Where a case comes from: the parts of a report, or later a server. */
+export interface CaseSource {
+  core(): Promise<Core>;
+  events(): Promise<EventColumns>;
+  findings(): Promise<Finding[]>;
+  /** Columns of the findings' rows, in the order of the findings. */
+  fields(): Promise<Fields[]>;
+  dossiers(): Promise<Dossiers>;
+  /** Numbers of the parts with raw records. */
+  recordChunks(): number[];
+  records(chunk: number): Promise<RecordChunk>;
+  /** Licences of what the front end is made of. */
+  licences(): Promise<string>;
+}
+
+function bytesOf(base64: string): Uint8Array<ArrayBuffer> {
+  const binary = atob(base64);
+  const bytes = new Uint8Array(binary.length);
+  for (let at = 0; at < binary.length; at++) bytes[at] = binary.charCodeAt(at);
+  return bytes;
+}
+
+/** Inflates gzip. */
+export async function inflate(base64: string): Promise<string> {
+  const stream = new Blob([bytesOf(base64)]).stream().pipeThrough(new DecompressionStream("gzip"));
+  return new Response(stream).text();
+}
+
+/** The parts that a report carries in `<script type="application/octet-stream" data-part="…">`: base64 of gzip of JSON. */
+export class EmbeddedSource implements CaseSource {
+  readonly #loaded = new Map<string, Promise<unknown>>();
+  readonly #document: Document;
+
+  constructor(document: Document) {
+    this.#document = document;
+  }
+
+  #part<T>(name: string, keep = true): Promise<T> {
+    const known = this.#loaded.get(name);
+    if (known) return known as Promise<T>;
+    const element = this.#document.querySelector(`script[data-part="${name}"]`);
+    const loading = (async () => {
+      if (!element) throw new Error(`the report has no part '${name}': the file is not whole`);
+      try {
+        return JSON.parse(await inflate((element.textContent ?? "").trim())) as T;
+      } catch (error) {
+        throw new Error(`the part '${name}' of the report cannot be read: ${String(error)}`);
+      }
+    })();
+    if (keep) this.#loaded.set(name, loading);
+    return loading;
+  }
+
+  core = () => this.#part<Core>("core");
+  events = () => this.#part<EventColumns>("events");
+  findings = () => this.#part<Finding[]>("findings");
+  fields = () => this.#part<Fields[]>("fields");
+  dossiers = () => this.#part<Dossiers>("dossiers");
+  licences = () => this.#part<string>("licences");
+  // Raw records may be large, and are needed one at a time: the browser may forget them.
+  records = (chunk: number) => this.#part<RecordChunk>(`records-${chunk}`, false);
+
+  recordChunks(): number[] {
+    return [...this.#document.querySelectorAll("script[data-part^='records-']")]
+      .map((element) => Number((element as HTMLElement).dataset["part"]?.slice("records-".length)))
+      .filter(Number.isInteger);
+  }
+}
