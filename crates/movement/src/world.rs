@@ -954,7 +954,8 @@ impl<'a> World<'a> {
                 original_name: row.get("OriginalFileName"),
                 user: accounts.of_text(row.get("User")),
                 logon_id: number(row.get("LogonId")),
-                logon_time: logon_time(row.get("LogonGuid")),
+                logon_time: logon_time(row.get("LogonGuid"))
+                    .map(|time| catalog.common(row.host, time)),
                 creator_logon: 0,
                 own_session: true,
                 sysmon: true,
