@@ -47,7 +47,7 @@ fn order_copies_and_files_do_not_matter() {
         failure_persistence: None,
         // Each shrink costs as much as a case, and tells little of a thousand events.
         max_shrink_iters: 0,
-        ..Config::with_cases(128)
+        ..Config::with_cases(64)
     });
     let outcome = runner.run(&reading, |(order, twice, cuts)| {
         let mut parts: Vec<Vec<usize>> = vec![Vec::new(); cuts.len() + 1];
