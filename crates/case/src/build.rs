@@ -447,6 +447,7 @@ fn stats(input: &Input<'_>, findings: &[FindingInfo], risk: Vec<RiskInfo>) -> St
             .filter(|finding| finding.suppressed.is_some())
             .count() as u64,
         notables: findings.iter().filter(|finding| finding.notable).count() as u64,
+        usual_movements_left_out: input.movement.left_out as u64,
         findings_by_severity,
         findings_by_detection,
         risk,

@@ -423,6 +423,9 @@ pub struct Stats {
     /// Findings that are not shown because of an exception or of throttling. They are in no other number.
     #[serde(default)]
     pub suppressed: u64,
+    /// Possible movements below a confidence of 0.3 that are left out as daily work of their accounts.
+    #[serde(default)]
+    pub usual_movements_left_out: u64,
     /// Findings by severity.
     pub findings_by_severity: BTreeMap<String, u64>,
     /// Findings by detection.

@@ -243,7 +243,7 @@ impl<'a> Seen<'a> {
     }
 
     fn asserted(&self) -> bool {
-        self.hop.confidence >= ASSERTED && !self.hop.attempted
+        self.hop.confidence >= ASSERTED && !self.hop.attempted && !self.hop.usual
     }
 
     fn within(&self, time: Option<i64>, tolerance: i64) -> bool {

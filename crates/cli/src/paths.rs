@@ -50,7 +50,16 @@ pub fn paths(out: &mut String, case: &Case, options: &Summary<'_>) {
         .filter(|(_, hops)| !hops.is_empty())
         .collect();
     let proven: usize = shown.iter().map(|(_, hops)| hops.len()).sum();
-    let possible = case.hops.len() - proven.min(case.hops.len());
+    let daily = case
+        .hops
+        .iter()
+        .filter(|hop| hop.usual && hop.confidence >= ASSERTED)
+        .count();
+    let possible = case
+        .hops
+        .iter()
+        .filter(|hop| hop.confidence < ASSERTED)
+        .count();
     heading(
         out,
         look,
@@ -88,7 +97,20 @@ pub fn paths(out: &mut String, case: &Case, options: &Summary<'_>) {
     if shown.len() > most {
         more(out, shown.len() - most, "path", "paths", look);
     }
-    if possible > 0 {
+    if daily > 0 && options.verbose {
+        let _ = writeln!(out, "  {}", look.paint(Ink::Bold, "daily work"));
+        for hop in case.hops.iter().filter(|hop| hop.usual) {
+            line(out, case, hop, look);
+        }
+    }
+    if daily > 0 && !options.verbose {
+        let text = format!(
+            "  … and {} that their accounts make on other days too (all with --verbose)",
+            count(daily as u64, "movement")
+        );
+        let _ = writeln!(out, "{}", look.paint(Ink::Dim, &text));
+    }
+    if possible > 0 && !options.verbose {
         let text = format!(
             "  … and {} of less than 30 % (all with --verbose)",
             count(possible as u64, "possible movement")

@@ -13,6 +13,8 @@ use crate::severity::Severity;
 /// Events that a finding lists at most: the earliest and the latest half of these. [`Finding::event_count`] has the
 /// number of all.
 pub const MOST_EVENTS: usize = 1000;
+/// Findings that are kept of one detection. Nobody reads more, and they must not fill the memory.
+pub const MOST_FINDINGS: usize = 10_000;
 
 /// Something that carries risk.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -118,7 +120,7 @@ fn present(values: &[String]) -> Vec<String> {
         .collect()
 }
 
-/// Makes the findings of a detection's results, in the order of the rows.
+/// Makes the findings of a detection's results, in the order of the rows; at most [`MOST_FINDINGS`].
 pub(crate) fn findings(
     detection: &Arc<Detection>,
     results: &Results,
@@ -126,6 +128,7 @@ pub(crate) fn findings(
 ) -> Vec<Finding> {
     results
         .rows()
+        .take(MOST_FINDINGS)
         .map(|row| finding(detection, &results.columns, &row, catalog))
         .collect()
 }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use crabwalk_events::EventType;
 use crabwalk_sources::collect::{Collected, Columns, Coverage, HOST};
+use crabwalk_sources::pack::Texts;
 use crabwalk_spl::{Knowledge, Search};
-use datafusion::arrow::array::AsArray;
 
 use crate::detection::Detection;
 
@@ -210,12 +210,12 @@ pub(crate) fn hosts_by_type(collected: &Collected) -> BTreeMap<EventType, BTreeS
         for batch in &table.batches {
             let Some(column) = batch
                 .column_by_name(HOST)
-                .and_then(|column| column.as_string_opt::<i32>())
+                .and_then(|column| Texts::new(column))
             else {
                 continue;
             };
             let mut last = None;
-            for host in column.iter().flatten() {
+            for host in (0..batch.num_rows()).filter_map(|row| column.get(row)) {
                 if last != Some(host) {
                     if !hosts.contains(host) {
                         hosts.insert(host.to_owned());

@@ -277,7 +277,8 @@ impl Hunt {
                 .collect();
             let make = |at: usize, results: Results| {
                 let found = finding::findings(&self.detections[which[at]], &results, catalog);
-                (found, results.warnings)
+                let all = results.len();
+                (found, results.warnings, all)
             };
             run_all(engine, &searches, threads, &make)
         };
@@ -376,12 +377,25 @@ impl Hunt {
     fn absorb(
         &self,
         index: usize,
-        result: Result<(Vec<Finding>, Vec<Diagnostic>), Failure>,
+        result: Result<(Vec<Finding>, Vec<Diagnostic>, usize), Failure>,
         problems: &mut Vec<ContentProblem>,
     ) -> Vec<Finding> {
         let (detection, search) = (&self.detections[index], &self.searches[index]);
         match result {
-            Ok((found, warnings)) => {
+            Ok((found, warnings, all)) => {
+                if all > found.len() {
+                    problems.push(ContentProblem {
+                        path: detection.origin.path.clone(),
+                        line: detection.origin.search_line,
+                        column: None,
+                        message: format!(
+                            "{}: it matched {all} times, and the first {} are kept: narrow it with its filter macro",
+                            detection.name,
+                            found.len()
+                        ),
+                        fatal: false,
+                    });
+                }
                 for warning in warnings {
                     problems.push(search_warning(
                         &detection.name,

@@ -3,14 +3,26 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use crabwalk_sources::collect::{Collected, Coverage, EventTable, HOST, RECORD, SOURCE, TIME};
-use datafusion::arrow::array::{ArrayRef, AsArray, Float64Array, RecordBatch, UInt64Array};
+use crabwalk_sources::pack::{Texts, unpacked};
+use datafusion::arrow::array::{
+    ArrayRef, AsArray, Float64Array, Int64Array, RecordBatch, RecordBatchOptions, UInt64Array,
+};
 use datafusion::arrow::datatypes::{
     DataType, Field, Int64Type, Schema, SchemaRef, UInt32Type, UInt64Type,
 };
 use datafusion::arrow::error::ArrowError;
-use datafusion::catalog::TableProvider;
-use datafusion::datasource::MemTable;
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::Result as DataFusionResult;
+use datafusion::datasource::{MemTable, TableType};
+use datafusion::error::DataFusionError;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::logical_expr::Expr;
+use datafusion::physical_expr::LexOrdering;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
 
 use crate::mapping::EventType;
 
@@ -30,33 +42,224 @@ pub struct Table {
     pub event_type: EventType,
     /// Names of all fields that such events had, stored or not.
     pub fields_seen: BTreeSet<String>,
+    provider: Arc<dyn TableProvider>,
+    stored: Arc<Stored>,
+}
+
+/// The events as they are kept: as they were read, columns of texts packed in large batches.
+#[derive(Debug)]
+struct Stored {
+    /// As those who read the table see it.
     schema: SchemaRef,
-    provider: Arc<MemTable>,
-    batches: Vec<RecordBatch>,
+    /// Reference of the first event.
+    first: u64,
+    /// First row of each batch, and the batch.
+    batches: Vec<(usize, RecordBatch)>,
     rows: usize,
-    /// First row of each batch, and the columns from which references are answered.
-    origins: Vec<(usize, RecordBatch)>,
+}
+
+/// Some events of one type as they are kept, for those who read columns directly.
+#[derive(Debug, Clone, Copy)]
+pub struct StoredBatch<'a> {
+    /// Reference of the first event; those that follow have the numbers that follow.
+    pub first: u64,
+    batch: &'a RecordBatch,
+}
+
+impl<'a> StoredBatch<'a> {
+    /// Number of events.
+    pub fn rows(&self) -> usize {
+        self.batch.num_rows()
+    }
+
+    /// When each event was written: microseconds since 1970-01-01 UTC.
+    pub fn times(&self) -> Option<&'a Int64Array> {
+        self.batch
+            .column_by_name(TIME)?
+            .as_primitive_opt::<Int64Type>()
+    }
+
+    /// A column: texts, perhaps packed ([`crabwalk_sources::pack::Texts`]), or `List<Utf8>`.
+    pub fn column(&self, name: &str) -> Option<&'a ArrayRef> {
+        self.batch.column_by_name(name)
+    }
+}
+
+impl Stored {
+    /// A column of the table for some rows of a batch.
+    fn column(&self, at: usize, first: usize, batch: &RecordBatch) -> Result<ArrayRef, ArrowError> {
+        let field = self.schema.field(at);
+        let missing = || ArrowError::SchemaError(format!("column {} is missing", field.name()));
+        match field.name().as_str() {
+            REF => {
+                let start = self.first + first as u64;
+                Ok(Arc::new(UInt64Array::from_iter_values(
+                    start..start + batch.num_rows() as u64,
+                )))
+            }
+            TIME => {
+                #[expect(
+                    clippy::cast_precision_loss,
+                    reason = "microseconds until the year 2255 fit the 53 bits exactly"
+                )]
+                let seconds = |micros: i64| micros as f64 / 1e6;
+                let times = batch.column_by_name(TIME).ok_or_else(missing)?;
+                let times: Float64Array = times.as_primitive::<Int64Type>().unary(seconds);
+                Ok(Arc::new(times))
+            }
+            name => unpacked(batch.column_by_name(name).ok_or_else(missing)?),
+        }
+    }
+
+    /// Some columns of the table for some rows of a batch.
+    fn plain(
+        &self,
+        columns: &[usize],
+        schema: &SchemaRef,
+        first: usize,
+        batch: &RecordBatch,
+    ) -> Result<RecordBatch, ArrowError> {
+        let arrays = columns
+            .iter()
+            .map(|at| self.column(*at, first, batch))
+            .collect::<Result<Vec<_>, _>>()?;
+        // A scan may ask for no column at all, only for how many rows there are.
+        let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+        RecordBatch::try_new_with_options(Arc::clone(schema), arrays, &options)
+    }
 }
 
 impl Table {
     /// Columns of the table.
     pub fn schema(&self) -> &SchemaRef {
-        &self.schema
+        &self.stored.schema
     }
 
     /// The table for DataFusion.
     pub fn provider(&self) -> Arc<dyn TableProvider> {
-        Arc::clone(&self.provider) as Arc<dyn TableProvider>
+        Arc::clone(&self.provider)
     }
 
-    /// The events, in the order of reading, for those who read columns directly.
-    pub fn batches(&self) -> &[RecordBatch] {
-        &self.batches
+    /// The events as they are kept, in the order of reading.
+    pub fn stored(&self) -> impl Iterator<Item = StoredBatch<'_>> {
+        self.stored
+            .batches
+            .iter()
+            .map(|(first, batch)| StoredBatch {
+                first: self.stored.first + *first as u64,
+                batch,
+            })
+    }
+
+    /// Number of batches; see [`Table::batch`].
+    pub fn batch_count(&self) -> usize {
+        self.stored.batches.len()
+    }
+
+    /// The events of a batch with all columns of the table.
+    ///
+    /// # Errors
+    /// An Arrow error where a column would take more than 2 GiB, or there is no such batch.
+    pub fn batch(&self, at: usize) -> Result<RecordBatch, ArrowError> {
+        let (first, batch) =
+            self.stored.batches.get(at).ok_or_else(|| {
+                ArrowError::InvalidArgumentError(format!("there is no batch {at}"))
+            })?;
+        let all: Vec<usize> = (0..self.stored.schema.fields().len()).collect();
+        self.stored.plain(&all, &self.stored.schema, *first, batch)
     }
 
     /// Number of events.
     pub fn rows(&self) -> usize {
-        self.rows
+        self.stored.rows
+    }
+}
+
+/// A large table for DataFusion, unpacked as it is read.
+#[derive(Debug)]
+struct Packed(Arc<Stored>);
+
+/// Rows that are unpacked at a time.
+const UNPACKED_ROWS: usize = 1 << 14;
+
+#[async_trait]
+impl TableProvider for Packed {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.0.schema)
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    async fn scan(
+        &self,
+        _: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        _: &[Expr],
+        limit: Option<usize>,
+    ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
+        let columns = match projection {
+            Some(columns) => columns.clone(),
+            None => (0..self.0.schema.fields().len()).collect(),
+        };
+        let schema = Arc::new(self.0.schema.project(&columns)?);
+        let part = Arc::new(Unpacking {
+            stored: Arc::clone(&self.0),
+            columns,
+            schema: Arc::clone(&schema),
+        });
+        let orderings: Vec<LexOrdering> = Vec::new();
+        Ok(Arc::new(StreamingTableExec::try_new(
+            schema,
+            vec![part],
+            None,
+            orderings,
+            false,
+            limit,
+        )?))
+    }
+}
+
+#[derive(Debug)]
+struct Unpacking {
+    stored: Arc<Stored>,
+    columns: Vec<usize>,
+    schema: SchemaRef,
+}
+
+impl PartitionStream for Unpacking {
+    fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    fn execute(&self, _: Arc<TaskContext>) -> SendableRecordBatchStream {
+        let (stored, columns, schema) = (
+            Arc::clone(&self.stored),
+            self.columns.clone(),
+            Arc::clone(&self.schema),
+        );
+        let mut next = (0, 0);
+        let batches = std::iter::from_fn(move || {
+            let (at, offset) = next;
+            let (first, batch) = stored.batches.get(at)?;
+            let count = UNPACKED_ROWS.min(batch.num_rows() - offset);
+            next = if offset + count < batch.num_rows() {
+                (at, offset + count)
+            } else {
+                (at + 1, 0)
+            };
+            let part = batch.slice(offset, count);
+            Some(
+                stored
+                    .plain(&columns, &schema, first + offset, &part)
+                    .map_err(DataFusionError::from),
+            )
+        });
+        Box::pin(RecordBatchStreamAdapter::new(
+            Arc::clone(&self.schema),
+            futures::stream::iter(batches),
+        ))
     }
 }
 
@@ -118,18 +321,37 @@ impl Catalog {
             .get(usize::try_from(reference >> ROW_BITS).ok()?)?;
         let row = usize::try_from(reference & ((1 << ROW_BITS) - 1)).ok()?;
         let at = table
-            .origins
+            .stored
+            .batches
             .partition_point(|(first, _)| *first <= row)
             .checked_sub(1)?;
-        let (first, batch) = table.origins.get(at)?;
+        let (first, batch) = table.stored.batches.get(at)?;
         let row = row - first;
-        (row < batch.num_rows()).then(|| EventRef {
-            time: batch.column(0).as_primitive::<Int64Type>().value(row),
-            host: batch.column(1).as_string::<i32>().value(row).to_owned(),
+        if row >= batch.num_rows() {
+            return None;
+        }
+        let host = batch
+            .column_by_name(HOST)
+            .and_then(|column| Texts::new(column));
+        Some(EventRef {
+            time: batch
+                .column_by_name(TIME)?
+                .as_primitive_opt::<Int64Type>()?
+                .value(row),
+            host: host
+                .and_then(|host| host.get(row))
+                .unwrap_or_default()
+                .to_owned(),
             channel: table.event_type.channel.clone(),
             event_id: table.event_type.event_id,
-            source: batch.column(2).as_primitive::<UInt32Type>().value(row),
-            record: batch.column(3).as_primitive::<UInt64Type>().value(row),
+            source: batch
+                .column_by_name(SOURCE)?
+                .as_primitive_opt::<UInt32Type>()?
+                .value(row),
+            record: batch
+                .column_by_name(RECORD)?
+                .as_primitive_opt::<UInt64Type>()?
+                .value(row),
         })
     }
 }
@@ -154,52 +376,46 @@ fn build(index: u64, table: EventTable) -> Result<Table, ArrowError> {
     let schema = Arc::new(Schema::new(fields));
     let mut rows = 0;
     let mut batches = Vec::with_capacity(table.batches.len());
-    let mut origins = Vec::with_capacity(table.batches.len());
     for batch in table.batches {
-        let find = |name: &str| {
-            batch
-                .column_by_name(name)
-                .cloned()
-                .ok_or_else(|| ArrowError::SchemaError(format!("column {name} is missing")))
-        };
-        let origin = RecordBatch::try_from_iter_with_nullable([
-            (TIME, find(TIME)?, false),
-            (HOST, find(HOST)?, true),
-            (SOURCE, find(SOURCE)?, false),
-            (RECORD, find(RECORD)?, false),
-        ])?;
         let count = batch.num_rows();
-        let first = rows as u64;
-        let refs = UInt64Array::from_iter_values(
-            (0..count as u64).map(|row| (index << ROW_BITS) | (first + row)),
-        );
-        #[expect(
-            clippy::cast_precision_loss,
-            reason = "microseconds until the year 2255 fit the 53 bits exactly"
-        )]
-        let seconds = |micros: i64| micros as f64 / 1e6;
-        let times: Float64Array = find(TIME)?.as_primitive::<Int64Type>().unary(seconds);
-        let mut columns: Vec<ArrayRef> = vec![Arc::new(refs), Arc::new(times), find(HOST)?];
-        for field in schema.fields().iter().skip(3) {
-            columns.push(find(field.name())?);
-        }
-        batches.push(RecordBatch::try_new(Arc::clone(&schema), columns)?);
-        origins.push((rows, origin));
+        batches.push((rows, batch));
         rows += count;
     }
-    let provider = MemTable::try_new(Arc::clone(&schema), vec![batches.clone()])
-        .map_err(|error| ArrowError::SchemaError(error.to_string()))?;
+    let stored = Arc::new(Stored {
+        schema: Arc::clone(&schema),
+        first: index << ROW_BITS,
+        batches,
+        rows,
+    });
+    let is_packed = |batch: &RecordBatch| {
+        batch
+            .columns()
+            .iter()
+            .any(|column| matches!(column.data_type(), DataType::Dictionary(_, _)))
+    };
+    let provider: Arc<dyn TableProvider> =
+        if stored.batches.iter().any(|(_, batch)| is_packed(batch)) {
+            Arc::new(Packed(Arc::clone(&stored)))
+        } else {
+            // Small: what is not stored is made once, not at each scan.
+            let all: Vec<usize> = (0..schema.fields().len()).collect();
+            let batches = stored
+                .batches
+                .iter()
+                .map(|(first, batch)| stored.plain(&all, &schema, *first, batch))
+                .collect::<Result<Vec<_>, _>>()?;
+            let provider = MemTable::try_new(schema, vec![batches])
+                .map_err(|error| ArrowError::SchemaError(error.to_string()))?;
+            Arc::new(provider)
+        };
     Ok(Table {
         event_type: EventType {
             channel: table.channel,
             event_id: table.event_id,
         },
         fields_seen: table.fields_seen,
-        schema,
-        provider: Arc::new(provider),
-        batches,
-        rows,
-        origins,
+        provider,
+        stored,
     })
 }
 

@@ -156,6 +156,9 @@ pub struct Movement {
     pub paths: Vec<Path>,
     /// How far the clocks of pairs of hosts differ.
     pub skew: Vec<Skew>,
+    /// Number of possible movements below a confidence of 0.3 that are left out, since their accounts make such on other
+    /// days too.
+    pub left_out: usize,
 }
 
 /// Finds movements in what was read for [`demand`]. `findings` are the events of each finding; a hop names those that
@@ -182,13 +185,17 @@ pub fn analyse(catalog: &Catalog, findings: &[&[EventRef]], assets: &Assets) -> 
     origin::credentials(&mut world, &mut drafts, &canonical);
     assemble::weigh(&world, &mut drafts);
     world.history.add(&drafts);
-    let witnesses: Vec<Vec<Witness>> = drafts.iter().map(assemble::witnesses).collect();
-    let found = attach(&mut world, &drafts, &witnesses, findings);
-    let counts: Vec<usize> = found.iter().map(Vec::len).collect();
+    // Daily work that is not even sure to be a movement is counted, not told.
+    let before = drafts.len();
+    drafts.retain(|hop| hop.confidence >= path::ASSERTED || !path::is_usual(&world, hop));
+    let left_out = before - drafts.len();
     let usual: Vec<bool> = drafts
         .iter()
         .map(|hop| path::is_usual(&world, hop))
         .collect();
+    let witnesses: Vec<Vec<Witness>> = drafts.iter().map(assemble::witnesses).collect();
+    let found = attach(&mut world, &drafts, &witnesses, findings);
+    let counts: Vec<usize> = found.iter().map(Vec::len).collect();
     let links = path::links(&world, &mut drafts, &usual);
     let worth = path::Worth::new(&world, assets);
     let routes = path::routes(&world, &drafts, &links, &counts, &usual, &worth);
@@ -306,6 +313,7 @@ pub fn analyse(catalog: &Catalog, findings: &[&[EventRef]], assets: &Assets) -> 
         hops,
         paths,
         skew,
+        left_out,
     };
     movement.hosts.sort_by(|a, b| a.id.cmp(&b.id));
     movement

@@ -19,7 +19,7 @@ const EXPLAINING: f64 = 0.35;
 const SOON: i64 = 1800 * SECOND;
 
 /// Hops below this are possible, not proven.
-const ASSERTED: f64 = 0.3;
+pub(crate) const ASSERTED: f64 = 0.3;
 
 /// Why one hop follows from another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

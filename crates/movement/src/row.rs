@@ -4,8 +4,10 @@ use std::collections::HashMap;
 use std::ops::Deref;
 
 use crabwalk_events::Catalog;
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, ListArray, StringArray};
-use datafusion::arrow::datatypes::{DataType, Float64Type, UInt64Type};
+use crabwalk_sources::collect::HOST;
+use crabwalk_sources::pack::Texts;
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, ListArray};
+use datafusion::arrow::datatypes::DataType;
 
 use crate::demand::wanted;
 
@@ -40,16 +42,15 @@ impl Deref for Log<'_> {
 
 #[derive(Clone, Copy)]
 enum Column<'a> {
-    Text(&'a StringArray),
+    Text(Texts<'a>),
     List(&'a ListArray),
     Absent,
 }
 
 fn column(array: &ArrayRef) -> Column<'_> {
     match array.data_type() {
-        DataType::Utf8 => Column::Text(array.as_string::<i32>()),
         DataType::List(_) => Column::List(array.as_list::<i32>()),
-        _ => Column::Absent,
+        _ => Texts::new(array).map_or(Column::Absent, Column::Text),
     }
 }
 
@@ -78,9 +79,7 @@ impl<'a> Row<'a, '_> {
             return "";
         };
         match column {
-            Column::Text(array) if n == 0 && array.is_valid(self.row) => {
-                array.value(self.row).trim()
-            }
+            Column::Text(texts) if n == 0 => texts.get(self.row).unwrap_or_default().trim(),
             Column::List(array) if array.is_valid(self.row) => {
                 let offsets = array.value_offsets();
                 let (Some(start), Some(end)) = (offsets.get(self.row), offsets.get(self.row + 1))
@@ -118,36 +117,22 @@ pub(crate) fn for_each<'a>(
         if event_type.event_id != event_id || !event_type.channel.eq_ignore_ascii_case(channel) {
             continue;
         }
-        for batch in table.batches() {
+        for batch in table.stored() {
             let columns: Vec<(&'static str, Column<'a>)> = names
                 .iter()
-                .map(|name| {
-                    (
-                        *name,
-                        batch.column_by_name(name).map_or(Column::Absent, column),
-                    )
-                })
+                .map(|name| (*name, batch.column(name).map_or(Column::Absent, column)))
                 .collect();
-            let (Some(refs), Some(times), Some(hosts)) = (
-                batch.column(0).as_primitive_opt::<UInt64Type>(),
-                batch.column(1).as_primitive_opt::<Float64Type>(),
-                batch.column(2).as_string_opt::<i32>(),
-            ) else {
+            let Some(times) = batch.times() else {
                 continue;
             };
-            for row in 0..batch.num_rows() {
-                #[expect(clippy::cast_possible_truncation, reason = "times fit by construction")]
-                let time = (times.value(row) * 1e6).round() as i64;
-                let host = if hosts.is_valid(row) {
-                    hosts.value(row)
-                } else {
-                    ""
-                };
+            let hosts = batch.column(HOST).and_then(|column| Texts::new(column));
+            for row in 0..batch.rows() {
+                let host = hosts.and_then(|hosts| hosts.get(row)).unwrap_or_default();
                 each(&Row {
                     columns: &columns,
                     row,
-                    time: log.common(host, time),
-                    reference: refs.value(row),
+                    time: log.common(host, times.value(row)),
+                    reference: batch.first + row as u64,
                     host,
                 });
             }

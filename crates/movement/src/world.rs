@@ -110,9 +110,11 @@ pub(crate) struct World<'a> {
     pub hosts: Hosts,
     pub accounts: Accounts,
     pub sessions: Vec<Session<'a>>,
-    sessions_by_id: HashMap<(HostId, u64), Vec<usize>>,
-    /// Sessions of each host by time.
-    sessions_of_host: HashMap<HostId, Vec<usize>>,
+    /// Places in `sessions`, by host, LogonId and time.
+    sessions_by_id: Vec<u32>,
+    /// Places in `sessions`, by host and time; where each host's begin.
+    sessions_by_host: Vec<u32>,
+    sessions_of_host: HashMap<HostId, std::ops::Range<usize>>,
     pub connections: Vec<Connection<'a>>,
     by_client: HashMap<(IpAddr, u16), Vec<usize>>,
     inbound: HashMap<HostId, Vec<usize>>,
@@ -255,7 +257,8 @@ impl<'a> World<'a> {
             hosts: Hosts::default(),
             accounts: Accounts::default(),
             sessions: Vec::new(),
-            sessions_by_id: HashMap::new(),
+            sessions_by_id: Vec::new(),
+            sessions_by_host: Vec::new(),
             sessions_of_host: HashMap::new(),
             connections: Vec::new(),
             by_client: HashMap::new(),
@@ -648,6 +651,14 @@ impl<'a> World<'a> {
             if logon_type == 0 || logon_process.eq_ignore_ascii_case("Authz") {
                 return;
             }
+            // Most logons of all are those of machines and services with tickets: nobody moves by them.
+            let kind = kind_of(name, sid);
+            if matches!(kind, AccountKind::Machine | AccountKind::System)
+                && (logon_type == 5
+                    || logon_type == 3 && row.get("AuthenticationPackageName") == "Kerberos")
+            {
+                return;
+            }
             let host = hosts.writer(row.host);
             let workstation = row.get("WorkstationName");
             let ip = address(row.get("IpAddress"));
@@ -673,7 +684,7 @@ impl<'a> World<'a> {
                 end: None,
                 logon_type,
                 account,
-                kind: kind_of(name, sid),
+                kind,
                 source,
                 ip,
                 port: row.get("IpPort").parse().unwrap_or(0),
@@ -695,56 +706,41 @@ impl<'a> World<'a> {
             });
         });
         self.index_sessions();
-        let hosts = &mut self.hosts;
-        let mut ends: Vec<(HostId, u64, i64)> = Vec::new();
+        let Self {
+            hosts,
+            accounts,
+            sessions,
+            sessions_by_id,
+            boots,
+            ..
+        } = self;
         for id in [4634, 4647] {
             for_each(catalog, SECURITY, id, |row| {
-                ends.push((
-                    hosts.writer(row.host),
-                    number(row.get("TargetLogonId")),
-                    row.time,
-                ));
+                let host = hosts.writer(row.host);
+                let logon = number(row.get("TargetLogonId"));
+                if let Some(session) =
+                    find_session(sessions_by_id, sessions, boots, host, logon, row.time)
+                        .and_then(|at| sessions.get_mut(at))
+                {
+                    session.end = Some(session.end.map_or(row.time, |end| end.min(row.time)));
+                }
             });
         }
-        for (host, id, time) in ends {
-            if let Some(at) = find_session(
-                &self.sessions_by_id,
-                &self.sessions,
-                &self.boots,
-                host,
-                id,
-                time,
-            ) && let Some(session) = self.sessions.get_mut(at)
-            {
-                session.end = Some(session.end.map_or(time, |end| end.min(time)));
-            }
-        }
-        let mut elevated: Vec<(HostId, u64, i64)> = Vec::new();
         for_each(catalog, SECURITY, 4672, |row| {
-            self.accounts.get(
+            accounts.get(
                 row.get("SubjectUserSid"),
                 row.get("SubjectDomainName"),
                 row.get("SubjectUserName"),
             );
-            elevated.push((
-                self.hosts.writer(row.host),
-                number(row.get("SubjectLogonId")),
-                row.time,
-            ));
-        });
-        for (host, id, time) in elevated {
-            if let Some(at) = find_session(
-                &self.sessions_by_id,
-                &self.sessions,
-                &self.boots,
-                host,
-                id,
-                time,
-            ) && let Some(session) = self.sessions.get_mut(at)
+            let host = hosts.writer(row.host);
+            let logon = number(row.get("SubjectLogonId"));
+            if let Some(session) =
+                find_session(sessions_by_id, sessions, boots, host, logon, row.time)
+                    .and_then(|at| sessions.get_mut(at))
             {
                 session.elevated = true;
             }
-        }
+        });
     }
 
     fn index_sessions(&mut self) {
@@ -761,20 +757,35 @@ impl<'a> World<'a> {
             )
         }
         self.sessions.sort_by(|a, b| key(a).cmp(&key(b)));
-        self.sessions_by_id.clear();
+        // More sessions than numbers of 32 bits do not fit any memory.
+        let count = u32::try_from(self.sessions.len()).unwrap_or(u32::MAX);
+        let sessions = &self.sessions;
+        let of = |at: &u32| sessions.get(*at as usize);
+        self.sessions_by_id = (0..count)
+            .filter(|at| of(at).is_some_and(|one| !is_service_logon(one.logon_id)))
+            .collect();
+        self.sessions_by_id
+            .sort_unstable_by_key(|at| (of(at).map(|one| (one.host, one.logon_id)), *at));
+        self.sessions_by_host = (0..count).collect();
+        self.sessions_by_host
+            .sort_unstable_by_key(|at| (of(at).map(|one| one.host), *at));
         self.sessions_of_host.clear();
-        for (at, session) in self.sessions.iter().enumerate() {
-            if !is_service_logon(session.logon_id) {
-                self.sessions_by_id
-                    .entry((session.host, session.logon_id))
-                    .or_default()
-                    .push(at);
+        for (place, at) in self.sessions_by_host.iter().enumerate() {
+            if let Some(one) = of(at) {
+                self.sessions_of_host
+                    .entry(one.host)
+                    .or_insert(place..place)
+                    .end = place + 1;
             }
-            self.sessions_of_host
-                .entry(session.host)
-                .or_default()
-                .push(at);
         }
+    }
+
+    /// Places of a host's sessions, by time.
+    fn places_of(&self, host: HostId) -> &[u32] {
+        self.sessions_of_host
+            .get(&host)
+            .and_then(|range| self.sessions_by_host.get(range.clone()))
+            .unwrap_or_default()
     }
 
     /// Sessions of which only processes are left, because the Security log was not kept, cleared, or does not reach
@@ -1144,11 +1155,10 @@ impl<'a> World<'a> {
         &self,
         host: HostId,
     ) -> impl DoubleEndedIterator<Item = (usize, &Session<'a>)> {
-        self.sessions_of_host
-            .get(&host)
-            .into_iter()
-            .flatten()
-            .filter_map(|at| self.sessions.get(*at).map(|session| (*at, session)))
+        self.places_of(host).iter().filter_map(|at| {
+            let at = *at as usize;
+            self.sessions.get(at).map(|session| (at, session))
+        })
     }
 
     /// Sessions of a host that began in a span of time.
@@ -1158,16 +1168,19 @@ impl<'a> World<'a> {
         from: i64,
         to: i64,
     ) -> impl Iterator<Item = (usize, &Session<'a>)> {
-        let all = self
-            .sessions_of_host
-            .get(&host)
-            .map_or(&[][..], Vec::as_slice);
-        let start =
-            all.partition_point(|at| self.sessions.get(*at).is_some_and(|one| one.time < from));
+        let all = self.places_of(host);
+        let start = all.partition_point(|at| {
+            self.sessions
+                .get(*at as usize)
+                .is_some_and(|one| one.time < from)
+        });
         all.get(start..)
             .unwrap_or_default()
             .iter()
-            .filter_map(|at| self.sessions.get(*at).map(|session| (*at, session)))
+            .filter_map(|at| {
+                let at = *at as usize;
+                self.sessions.get(at).map(|session| (at, session))
+            })
             .take_while(move |(_, session)| session.time <= to)
     }
 
@@ -1259,7 +1272,7 @@ impl<'a> World<'a> {
 }
 
 fn find_session(
-    by_id: &HashMap<(HostId, u64), Vec<usize>>,
+    by_id: &[u32],
     sessions: &[Session<'_>],
     boots: &HashMap<HostId, Vec<i64>>,
     host: HostId,
@@ -1269,17 +1282,18 @@ fn find_session(
     if is_service_logon(logon_id) {
         return None;
     }
-    let same = by_id.get(&(host, logon_id))?;
     // A logon may be logged a little after what is done in it.
-    let at = same
-        .iter()
-        .rev()
-        .find(|at| {
-            sessions
-                .get(**at)
-                .is_some_and(|one| one.time <= time + 5 * SECOND)
-        })
-        .copied()?;
+    let wanted = (host, logon_id, time + 5 * SECOND);
+    let end = by_id.partition_point(|at| {
+        sessions
+            .get(*at as usize)
+            .is_some_and(|one| (one.host, one.logon_id, one.time) <= wanted)
+    });
+    let at = *by_id.get(end.checked_sub(1)?)? as usize;
+    let found = sessions.get(at)?;
+    if (found.host, found.logon_id) != (host, logon_id) {
+        return None;
+    }
     let begun = sessions.get(at)?.time;
     (!restarted(boots, host, begun, time)).then_some(at)
 }

@@ -15,6 +15,8 @@ use arrow_array::{
 use arrow_buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow_schema::{ArrowError, DataType, Field, Schema};
 
+use crate::pack;
+
 /// Name of the column with the time of the event: microseconds since 1970-01-01 UTC, `Int64`.
 pub const TIME: &str = "_time";
 /// Name of the column with the machine that wrote the event, as the event names it, `Utf8`.
@@ -111,10 +113,10 @@ pub struct EventTable {
     pub event_id: u32,
     /// Names of all fields that such events had, stored or not.
     pub fields_seen: BTreeSet<String>,
-    /// Schema of all batches: `_time`, `host`, `_source`, `_record`, then fields as `Utf8`, or as `List<Utf8>` where
+    /// Columns of all batches: `_time`, `host`, `_source`, `_record`, then fields as `Utf8`, or as `List<Utf8>` where
     /// an event has the field more than once.
     pub schema: Arc<Schema>,
-    /// The events, in the order of reading.
+    /// The events, in the order of reading. In large batches columns of texts may be packed ([`crate::pack`]).
     pub batches: Vec<RecordBatch>,
 }
 
@@ -131,7 +133,7 @@ pub struct Collected {
 
 /// Passes a 64-bit key on as its hash: the keys here are hashes already.
 #[derive(Default)]
-struct Through(u64);
+pub(crate) struct Through(u64);
 
 impl Hasher for Through {
     fn finish(&self) -> u64 {
@@ -504,9 +506,18 @@ impl Table {
             Field::new(SOURCE, DataType::UInt32, false),
             Field::new(RECORD, DataType::UInt64, false),
         ];
+        let mut hosts = self.hosts.finish(rows);
+        if rows >= pack::LEAST_ROWS
+            && let Some(packed) = pack::pack(&hosts)
+        {
+            hosts = packed;
+        }
+        if let Some(field) = fields.get_mut(1) {
+            *field = Field::new(HOST, hosts.data_type().clone(), true);
+        }
         let mut arrays: Vec<ArrayRef> = vec![
             Arc::new(Int64Array::from(std::mem::take(&mut self.times))),
-            self.hosts.finish(rows),
+            hosts,
             Arc::new(UInt32Array::from(std::mem::take(&mut self.sources))),
             Arc::new(UInt64Array::from(std::mem::take(&mut self.records))),
         ];
@@ -514,7 +525,12 @@ impl Table {
             if column.rows.is_empty() {
                 continue;
             }
-            let array = column.finish(rows);
+            let mut array = column.finish(rows);
+            if rows >= pack::LEAST_ROWS
+                && let Some(packed) = pack::pack(&array)
+            {
+                array = packed;
+            }
             fields.push(Field::new(
                 column.name.clone(),
                 array.data_type().clone(),
@@ -632,7 +648,12 @@ fn same_schema(batches: Vec<RecordBatch>) -> Result<(Arc<Schema>, Vec<RecordBatc
                 Some(_) => {}
                 None => {
                     by_name.insert(field.name().clone(), fields.len());
-                    fields.push(field.as_ref().clone());
+                    fields.push(
+                        field
+                            .as_ref()
+                            .clone()
+                            .with_data_type(pack::plain_type(field.data_type())),
+                    );
                 }
             }
         }
@@ -646,17 +667,26 @@ fn same_schema(batches: Vec<RecordBatch>) -> Result<(Arc<Schema>, Vec<RecordBatc
                 .fields()
                 .iter()
                 .map(|field| match batch.column_by_name(field.name()) {
-                    None => Ok(arrow_array::new_null_array(
-                        field.data_type(),
-                        batch.num_rows(),
-                    )),
-                    Some(column) if column.data_type() == field.data_type() => {
+                    None => Ok(pack::nothing(batch.num_rows(), field.data_type())),
+                    Some(column) if pack::plain_type(column.data_type()) == *field.data_type() => {
                         Ok(Arc::clone(column))
                     }
-                    Some(column) => as_list(column),
+                    Some(column) => as_list(&pack::unpacked(column)?),
                 })
                 .collect::<Result<Vec<_>, ArrowError>>()?;
-            RecordBatch::try_new(Arc::clone(&schema), columns)
+            // As the table's, but for columns that are packed.
+            let own: Vec<Field> = schema
+                .fields()
+                .iter()
+                .zip(&columns)
+                .map(|(field, column)| {
+                    field
+                        .as_ref()
+                        .clone()
+                        .with_data_type(column.data_type().clone())
+                })
+                .collect();
+            RecordBatch::try_new(Arc::new(Schema::new(own)), columns)
         })
         .collect::<Result<Vec<_>, _>>()?;
     Ok((schema, batches))

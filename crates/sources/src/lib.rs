@@ -2,6 +2,7 @@
 
 pub mod collect;
 pub mod evtx;
+pub mod pack;
 pub mod report;
 
 mod archive;

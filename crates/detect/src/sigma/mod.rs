@@ -28,6 +28,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crabwalk_events::{Catalog, EventRef, Table};
 use crabwalk_sources::collect::{Columns, Demand, HOST};
+use datafusion::arrow::error::ArrowError;
 use rsigma_parser::{CorrelationRule, FilterRule, FilterRuleTarget, Level, SigmaRule};
 
 use crate::content::{ContentProblem, Origin};
@@ -482,13 +483,20 @@ impl SigmaRules {
             let entities = self
                 .sources
                 .entities(&event_type.channel, event_type.event_id);
-            for batch in table.batches() {
-                tasks.push((matcher, Arc::clone(&layout), Arc::clone(&entities), batch));
+            for at in 0..table.batch_count() {
+                tasks.push((
+                    matcher,
+                    Arc::clone(&layout),
+                    Arc::clone(&entities),
+                    table,
+                    at,
+                ));
             }
         }
         let done = spread(threads, tasks.len(), &|at| {
-            let (matcher, layout, entities, batch) = &tasks[at];
-            let rows = Rows::new(Arc::clone(layout), batch);
+            let (matcher, layout, entities, table, at) = &tasks[at];
+            let batch = table.batch(*at)?;
+            let rows = Rows::new(Arc::clone(layout), &batch);
             let mut found = Found::default();
             for row in 0..batch.num_rows() {
                 let row = rows.row(row);
@@ -506,13 +514,14 @@ impl SigmaRules {
                     );
                 }
             }
-            found
+            Ok::<Found, ArrowError>(found)
         })?;
         let mut by_key: BTreeMap<Key, Vec<u64>> = BTreeMap::new();
         let mut wanted = Vec::new();
         for result in done {
             match result {
-                Ok(found) => {
+                Ok(Err(error)) => problems.push(problem(String::new(), error.to_string())),
+                Ok(Ok(found)) => {
                     for (key, mut refs) in found.by_key {
                         by_key.entry(key).or_default().append(&mut refs);
                     }

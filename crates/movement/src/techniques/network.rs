@@ -493,8 +493,9 @@ fn logons(world: &World<'_>, out: &mut Sink) {
                 .hosts
                 .get(session.host)
                 .is_some_and(|host| host.domain_controller)
-            && (session.package.eq_ignore_ascii_case("NTLM")
-                || session.elevated
+            // Where the logs are long, who comes by NTLM every week is no news.
+            && (session.package.eq_ignore_ascii_case("NTLM") && !world.history.is_long()
+                || (session.package.eq_ignore_ascii_case("NTLM") || session.elevated)
                     && world
                         .history
                         .is_new_from(src, standing(account), session.time))

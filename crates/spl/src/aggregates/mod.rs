@@ -271,11 +271,10 @@ fn first(values: &[ArrayRef]) -> Result<&ArrayRef> {
 
 /// A state of texts as a list.
 fn texts<'t>(values: impl Iterator<Item = &'t str>) -> ScalarValue {
-    let mut builder = ListBuilder::new(StringBuilder::new()).with_field(Arc::new(Field::new(
-        "item",
-        DataType::Utf8,
-        true,
-    )));
+    // There is one for each group: builders make room for a thousand values unless told otherwise.
+    let item = Arc::new(Field::new("item", DataType::Utf8, true));
+    let mut builder =
+        ListBuilder::with_capacity(StringBuilder::with_capacity(1, 0), 1).with_field(item);
     values.for_each(|value| builder.values().append_value(value));
     builder.append(true);
     ScalarValue::List(Arc::new(builder.finish()))
@@ -708,11 +707,9 @@ impl Accumulator for Refs {
 
     fn evaluate(&mut self) -> Result<ScalarValue> {
         self.shrink();
-        let mut builder = ListBuilder::new(UInt64Builder::new()).with_field(Arc::new(Field::new(
-            "item",
-            DataType::UInt64,
-            true,
-        )));
+        let item = Arc::new(Field::new("item", DataType::UInt64, true));
+        let values = UInt64Builder::with_capacity(self.refs.len());
+        let mut builder = ListBuilder::with_capacity(values, 1).with_field(item);
         builder.values().append_slice(&self.refs);
         builder.append(true);
         Ok(ScalarValue::List(Arc::new(builder.finish())))
