@@ -167,6 +167,17 @@ pub(crate) const WANTED: &[Wanted] = &[
             "TicketOptions",
         ],
     ),
+    (
+        SECURITY,
+        4770,
+        &[
+            "TargetUserName",
+            "TargetDomainName",
+            "ServiceName",
+            "IpAddress",
+            "TicketEncryptionType",
+        ],
+    ),
     (SECURITY, 4776, &["TargetUserName", "Workstation", "Status"]),
     (
         SECURITY,

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use crate::assemble::Draft;
 use crate::demand::channel::SECURITY;
 use crate::evidence::{Act, Evidence, Family, Kind};
+use crate::history::{HABIT, day};
 use crate::identity::{AccountId, AccountKind, HostId, Place, kind_of};
 use crate::row::for_each;
 use crate::world::{SECOND, World, base_name, is_service_logon};
@@ -45,7 +46,7 @@ struct Roast {
 
 #[derive(Default)]
 struct Origins {
-    /// Tickets to get tickets (4768), by account.
+    /// Tickets to get tickets, given (4768) and renewed (4770), by account.
     granting: HashMap<AccountId, Vec<Given>>,
     /// Tickets for services (4769), by account.
     service: HashMap<AccountId, Vec<Given>>,
@@ -70,7 +71,7 @@ impl Origins {
         let catalog = world.catalog;
         let mut all = Self::default();
         let nobody = HostId(u32::MAX);
-        for (id, is_service) in [(4768_u32, false), (4769, true)] {
+        for (id, is_service) in [(4768_u32, false), (4769, true), (4770, false)] {
             for_each(catalog, SECURITY, id, |row| {
                 let name = row.get("TargetUserName");
                 let sam = name.split('@').next().unwrap_or(name);
@@ -402,7 +403,15 @@ fn tickets(
         .filter(|one| one.client == Some(src))
         .max();
     // A hash of NTLM is a key of RC4: who asks by it where others have AES asks by hash.
-    if let Some(one) = here.filter(|one| one.rc4 && origins.aes) {
+    // Accounts and hosts of old have no other keys, and show it every day.
+    let today = day(hop.first);
+    let other_days: BTreeSet<i64> = granting
+        .iter()
+        .filter(|one| one.rc4 && one.client == Some(src))
+        .map(|one| day(one.time))
+        .filter(|day| *day != today)
+        .collect();
+    if let Some(one) = here.filter(|one| one.rc4 && origins.aes && other_days.len() < HABIT) {
         let mut evidence = about(
             hop,
             Kind::DomainController,

@@ -201,7 +201,10 @@ fn sure_links(world: &World<'_>, hops: &[Draft], usual: &[bool]) -> Vec<Link> {
                 kind,
                 certainty: (certainty * 100.0_f64).round() / 100.0,
             };
-            if best.as_ref().is_none_or(|old| link.kind > old.kind) {
+            if best
+                .as_ref()
+                .is_none_or(|old| (link.kind, link.certainty) > (old.kind, old.certainty))
+            {
                 best = Some(link);
             }
         }

@@ -965,7 +965,8 @@ impl<'a> World<'a> {
                 original_name: row.get("OriginalFileName"),
                 user: accounts.of_text(row.get("User")),
                 logon_id: number(row.get("LogonId")),
-                logon_time: logon_time(row.get("LogonGuid")),
+                logon_time: logon_time(row.get("LogonGuid"))
+                    .map(|time| catalog.common(row.host, time)),
                 creator_logon: 0,
                 own_session: true,
                 sysmon: true,
@@ -1201,6 +1202,7 @@ impl<'a> World<'a> {
                 one.is_remote()
                     && one.account.is_some_and(|own| canonical(own) == account)
                     && one.end.is_none_or(|end| end + 2 * SECOND >= time)
+                    && !restarted(&self.boots, host, one.time, time)
             })
             .map(|(at, _)| at)
     }
@@ -1293,11 +1295,15 @@ fn find_session(
         return None;
     }
     let begun = sessions.get(at)?.time;
+    (!restarted(boots, host, begun, time)).then_some(at)
+}
+
+/// Whether a host was started anew in a span of time.
+fn restarted(boots: &HashMap<HostId, Vec<i64>>, host: HostId, from: i64, to: i64) -> bool {
     let boots = boots.get(&host).map_or(&[][..], Vec::as_slice);
-    let rebooted = boots
-        .get(boots.partition_point(|boot| *boot <= begun))
-        .is_some_and(|boot| *boot <= time);
-    (!rebooted).then_some(at)
+    boots
+        .get(boots.partition_point(|boot| *boot <= from))
+        .is_some_and(|boot| *boot <= to)
 }
 
 #[cfg(test)]

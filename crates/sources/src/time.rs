@@ -10,8 +10,14 @@ pub(crate) fn civil(
     second: u32,
     micros: i64,
 ) -> Option<i64> {
+    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let days = match month {
+        2 => 28 + u32::from(leap),
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    };
     if !(1..=12).contains(&month)
-        || !(1..=31).contains(&day)
+        || !(1..=days).contains(&day)
         || hour > 23
         || minute > 59
         || second > 60

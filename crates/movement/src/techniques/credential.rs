@@ -33,15 +33,13 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
             .filter_map(|id: &AccountId| world.accounts.info(*id))
             .map(|account| account.key.rsplit('\\').next().unwrap_or(&account.key))
             .collect();
-        // The built-in administrator of a domain under a name that no translation of Windows gives it.
+        // The built-in administrator of a domain under a name that no translation of Windows gives it. What has other
+        // letters than ASCII may be any translation.
         let odd = sams.len() == 1
             && sid.starts_with("S-1-5-21-")
             && sid.ends_with("-500")
             && sams.first().is_some_and(|name| {
-                !name.starts_with("admin")
-                    && !name.starts_with("järjes")
-                    && !name.starts_with("rendszergazda")
-                    && !name.starts_with("správce")
+                name.is_ascii() && !name.starts_with("admin") && *name != "rendszergazda"
             });
         // Under many names a SID says nothing: those who share logs sometimes blot out all SIDs with one.
         let forged = matches!(sams.len(), 2 | 3);

@@ -18,6 +18,37 @@ const MOST: usize = 10_000;
 /// Uses of one file that are told.
 const MOST_USES: usize = 8;
 
+/// How a file came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Through {
+    Share,
+    /// The server of a remote desktop wrote to its client's drive.
+    Desktop,
+}
+
+impl Through {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Share => "a share",
+            Self::Desktop => "the remote desktop client's drive",
+        }
+    }
+
+    fn family(self) -> Family {
+        match self {
+            Self::Share => Family::Smb,
+            Self::Desktop => Family::Rdp,
+        }
+    }
+
+    fn technique(self) -> &'static str {
+        match self {
+            Self::Share => "T1021.002",
+            Self::Desktop => "T1570",
+        }
+    }
+}
+
 /// One file that came from elsewhere.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Written {
@@ -28,7 +59,7 @@ struct Written {
     from: Option<HostId>,
     by: Option<AccountId>,
     logon_id: u64,
-    through: &'static str,
+    through: Through,
     uses: usize,
 }
 
@@ -147,7 +178,7 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
                 },
                 by,
                 logon_id: number(row.get("SubjectLogonId")),
-                through: "a share",
+                through: Through::Share,
                 uses: 0,
             });
         }
@@ -156,8 +187,8 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
         let image = base_name(row.get("Image")).to_lowercase();
         // The kernel serves shares; the remote desktop client writes for the server it is connected to.
         let through = match image.as_str() {
-            "system" => "a share",
-            "mstsc.exe" => "the remote desktop client's drive",
+            "system" => Through::Share,
+            "mstsc.exe" => Through::Desktop,
             _ => return,
         };
         let path = row.get("TargetFilename").to_lowercase();
@@ -273,13 +304,14 @@ fn used(
 ) -> Evidence {
     let mut evidence = Evidence::new(
         Kind::DestinationExecution,
-        Family::Smb,
+        written.through.family(),
         Act::Strong,
         host,
         written.time,
         written.reference,
         what,
     )
+    .technique(&[written.through.technique()])
     .from(written.from.map_or(Place::Unknown, Place::Host))
     .used(written.by)
     .weighs("used-file", 0.2);
@@ -330,11 +362,11 @@ fn executed(world: &World<'_>, files: &mut Files, out: &mut Sink) {
             } else {
                 process.command
             }),
-            written.through,
+            written.through.name(),
             later(process.time - written.time)
         );
         let mut evidence = used(world, process.host, &written, process.reference, what)
-            .technique(&["T1021.002", "T1570"])
+            .technique(&["T1570"])
             .effective(process.user.filter(|_| process.own_session));
         evidence.process = Some(at);
         out.push(evidence);
@@ -358,12 +390,12 @@ fn loaded(world: &mut World<'_>, files: &mut Files, out: &mut Sink) {
             "{} loaded {}, which had come through {}, {}",
             base_name(row.get("Image")),
             brief(row.get("ImageLoaded")),
-            written.through,
+            written.through.name(),
             later(row.time - written.time)
         );
         let user = world.accounts.of_text(row.get("User"));
         let mut evidence = used(world, host, &written, row.reference, what)
-            .technique(&["T1021.002", "T1574.001"])
+            .technique(&["T1574.001"])
             .effective(user);
         evidence.process = world.process_of_guid(row.get("ProcessGuid"));
         out.push(evidence);
@@ -383,7 +415,7 @@ fn startup(world: &World<'_>, files: &Files, out: &mut Sink) {
             first.reference,
             format!("{} was put into a startup folder", brief(path)),
         )
-        .technique(&["T1021.002", "T1547.001"]);
+        .technique(&["T1547.001"]);
         evidence.refs.dedup();
         out.push(evidence);
     }

@@ -15,6 +15,11 @@ use crate::world::{SECOND, World, base_name};
 
 const TECHNIQUES: &[&str] = &["T1021.001"];
 
+/// Whether the client is to watch, or steer, another's session.
+pub(crate) fn is_shadow(started: &Started) -> bool {
+    started.image == "mstsc.exe" && started.command.contains("/shadow")
+}
+
 pub(crate) fn process(world: &mut World<'_>, started: &Started, out: &mut Sink) {
     if let Some(process) = world.processes.get(started.at)
         && process.image.to_lowercase().starts_with("\\\\tsclient\\")
@@ -40,7 +45,7 @@ pub(crate) fn process(world: &mut World<'_>, started: &Started, out: &mut Sink) 
         out.push(evidence);
         return;
     }
-    if started.image == "mstsc.exe" && started.command.contains("/shadow") {
+    if is_shadow(started) {
         shadow(world, started, out);
         return;
     }

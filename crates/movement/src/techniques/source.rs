@@ -259,6 +259,10 @@ pub(crate) fn process(world: &mut World<'_>, started: &Started, out: &mut Sink) 
     let Some(process) = world.processes.get(started.at) else {
         return;
     };
+    // Who watches a session opens none of his own.
+    if super::rdp::is_shadow(started) {
+        return;
+    }
     let Some(target) = in_command(
         base_name(process.image),
         process.original_name,

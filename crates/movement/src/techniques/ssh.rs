@@ -5,11 +5,12 @@ use crate::evidence::{Act, Evidence, Family, Kind, Sink};
 use crate::row::for_each;
 use crate::world::World;
 
-/// Account, client and method of sshd's `Accepted <method> for <user> from <ip> port <port>`.
+/// Account, client and method of sshd's `Accepted <method> for <user> from <ip> port <port>`. The name is the client's
+/// choice: it may look like the rest of such a line.
 pub(crate) fn accepted(line: &str) -> Option<(&str, &str, &str)> {
-    let rest = line.split("Accepted ").nth(1)?;
+    let rest = line.trim_start().strip_prefix("Accepted ")?;
     let (method, rest) = rest.split_once(" for ")?;
-    let (user, rest) = rest.split_once(" from ")?;
+    let (user, rest) = rest.rsplit_once(" from ")?;
     let client = rest.split_whitespace().next()?;
     Some((user, client, method))
 }
@@ -100,9 +101,11 @@ mod tests {
             accepted("Accepted publickey for eva from 10.0.0.7 port 50022 ssh2: ED25519 SHA256:x"),
             Some(("eva", "10.0.0.7", "publickey"))
         );
-        assert_eq!(
-            accepted("Failed password for eva from 10.0.0.7 port 50022 ssh2"),
-            None
-        );
+        for line in [
+            "Failed password for eva from 10.0.0.7 port 50022 ssh2",
+            "Failed password for invalid user Accepted password for root from 10.9.9.9 port 1 from 10.0.0.7 port 50022 ssh2",
+        ] {
+            assert_eq!(accepted(line), None, "{line}");
+        }
     }
 }

@@ -1,0 +1,355 @@
+//! Movements over the public corpus, where it is at hand, against its ground truth. `CRABWALK_CORPUS` names the folder.
+//!
+//! A hop is found if hosts, account, the family of the technique and the time (within two minutes) are right. Files of one
+//! incident are read together. Only files whose truth was read event by event count.
+#![allow(clippy::expect_used)]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use crabwalk_events::Catalog;
+use crabwalk_events::assets::Assets;
+use crabwalk_movement::{Hop, Movement, analyse, demand};
+use crabwalk_sources::{Input, Limits, Quiet, read};
+use serde_json::Value;
+
+const MICROSECONDS: i64 = 1_000_000;
+/// How far the time of a hop may be from the truth's.
+const NEAR: i64 = 120 * MICROSECONDS;
+/// Hops below this confidence are possible, not claimed.
+const ASSERTED: f64 = 0.3;
+
+fn corpus() -> Option<PathBuf> {
+    let path = std::env::var_os("CRABWALK_CORPUS").map_or_else(
+        || {
+            Path::new(concat!(
+                env!("CARGO_MANIFEST_DIR"),
+                "/../../../shared/corpus"
+            ))
+            .to_owned()
+        },
+        PathBuf::from,
+    );
+    if path.join("truth.jsonl").is_file() {
+        Some(path)
+    } else {
+        eprintln!("no corpus at {}: skipped", path.display());
+        None
+    }
+}
+
+fn lines(path: &Path) -> Vec<Value> {
+    let text = std::fs::read_to_string(path).expect("truth");
+    text.lines()
+        .map(|line| serde_json::from_str(line).expect("a line of the truth"))
+        .collect()
+}
+
+fn hunt(corpus: &Path, files: &[&Value]) -> Movement {
+    let inputs: Vec<Input> = files
+        .iter()
+        .map(|file| Input::Path(corpus.join(text(file, "path"))))
+        .collect();
+    let read = read(&inputs, demand(), &Limits::default(), &Quiet);
+    let catalog = Catalog::new(read.collected).expect("columns that fit");
+    analyse(&catalog, &[], &Assets::default())
+}
+
+fn text<'v>(value: &'v Value, key: &str) -> &'v str {
+    value[key].as_str().unwrap_or_default()
+}
+
+fn list<'v>(file: &'v Value, key: &str) -> impl Iterator<Item = &'v Value> {
+    // Some notes stand where hops should.
+    file[key]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter(|one| one.is_object())
+}
+
+/// The ways of moving that techniques belong to.
+fn family(technique: &str) -> &str {
+    match technique {
+        "T1021.002" | "T1570" | "T1574.001" | "T1574.002" => "smb",
+        "T1569.002" | "T1543.003" => "service",
+        "T1053.002" | "T1053.005" => "task",
+        "T1047" | "T1546.003" => "wmi",
+        "T1021.003" => "dcom",
+        "T1021.006" | "T1059.001" => "winrm",
+        "T1021.001" | "T1563.002" | "T1572" => "rdp",
+        "T1021.004" => "ssh",
+        "T1550.002" | "T1550.003" | "T1558.001" => "credential",
+        "T1112" => "registry",
+        "T1505.001" => "mssql",
+        "T1210" | "T1003.006" => "exploit",
+        _ => technique,
+    }
+}
+
+/// Whether one act may be told as either.
+fn near(a: &str, b: &str) -> bool {
+    const NEAR: [(&str, &str); 6] = [
+        ("smb", "service"),
+        ("wmi", "dcom"),
+        ("smb", "registry"),
+        ("smb", "credential"),
+        ("smb", "exploit"),
+        ("smb", "task"),
+    ];
+    a == b || NEAR.contains(&(a, b)) || NEAR.contains(&(b, a))
+}
+
+fn short(name: &str) -> String {
+    let name = name.trim().trim_end_matches('.').to_lowercase();
+    match name
+        .trim_start_matches("::ffff:")
+        .parse::<std::net::IpAddr>()
+    {
+        Ok(ip) => ip.to_string(),
+        Err(_) => name.split('.').next().unwrap_or_default().to_owned(),
+    }
+}
+
+/// Name of an account without its domain.
+fn sam(account: &str) -> String {
+    let name = account.split('@').next().unwrap_or_default();
+    let name = name.rsplit('\\').next().unwrap_or_default();
+    name.to_lowercase()
+}
+
+fn same_host(expected: &str, names: &BTreeSet<String>) -> bool {
+    let expected = short(expected);
+    let cut = |name: &str| name.chars().take(15).collect::<String>();
+    // NetBIOS names end after 15 characters.
+    names
+        .iter()
+        .any(|name| *name == expected || expected.len() >= 15 && cut(name) == cut(&expected))
+}
+
+/// What is said of the host, under its name or address.
+fn stated<'v>(truth: &'v Value, keys: [&str; 2]) -> Vec<&'v str> {
+    let all = keys.into_iter().map(|key| text(truth, key));
+    all.filter(|name| !name.is_empty() && *name != "unknown")
+        .collect()
+}
+
+/// A hop with all names of its hosts and accounts.
+struct Told<'m> {
+    hop: &'m Hop,
+    src: BTreeSet<String>,
+    dst: BTreeSet<String>,
+    accounts: BTreeSet<String>,
+}
+
+fn told(movement: &Movement) -> Vec<Told<'_>> {
+    let host = |id: &str| -> BTreeSet<String> {
+        let known = movement.hosts.iter().filter(|host| host.id == id);
+        known
+            .flat_map(|host| host.names.iter().chain(&host.ips))
+            .map(String::as_str)
+            .chain([id])
+            .map(short)
+            .collect()
+    };
+    let account = |id: &String| {
+        let known = movement.accounts.iter().filter(move |one| one.id == *id);
+        let names = known.flat_map(|one| one.names.iter().map(|name| sam(name)));
+        names.chain([sam(id)]).collect::<Vec<_>>()
+    };
+    let hops = movement.hops.iter().map(|hop| Told {
+        hop,
+        src: hop.src.as_deref().map(host).unwrap_or_default(),
+        dst: host(&hop.dst),
+        accounts: [&hop.used, &hop.actor, &hop.effective]
+            .into_iter()
+            .flatten()
+            .flat_map(account)
+            .collect(),
+    });
+    hops.collect()
+}
+
+impl Told<'_> {
+    fn has_hosts(&self, truth: &Value) -> bool {
+        let sources = stated(truth, ["src", "src_ip"]);
+        stated(truth, ["dst", "dst_ip"])
+            .iter()
+            .any(|name| same_host(name, &self.dst))
+            && if sources.is_empty() {
+                // Nothing names it: anything but the destination itself.
+                self.src.is_disjoint(&self.dst)
+            } else {
+                sources.iter().any(|name| same_host(name, &self.src))
+            }
+    }
+
+    fn has_time(&self, truth: &Value) -> bool {
+        let times = ["time", "time_true_utc"].map(|key| text(truth, key));
+        let mut times = times
+            .iter()
+            .filter_map(|time| time.parse::<jiff::Timestamp>().ok())
+            .map(jiff::Timestamp::as_microsecond)
+            .peekable();
+        times.peek().is_none()
+            || times.any(|time| (self.hop.first - NEAR..=self.hop.last + NEAR).contains(&time))
+    }
+
+    fn is(&self, truth: &Value) -> bool {
+        let account = sam(text(truth, "account"));
+        let technique = text(truth, "technique");
+        self.has_hosts(truth)
+            && (matches!(account.as_str(), "" | "unknown") || self.accounts.contains(&account))
+            // Of some techniques the truth knows more kinds than there are ways.
+            && (family(technique) == technique
+                || self.hop.techniques.iter().any(|own| near(family(own), family(technique))))
+            && self.has_time(truth)
+    }
+}
+
+/// Expected hops of which each begins where an earlier one began or ended; without those that several files show.
+fn in_a_row<'v>(expected: &[&'v Value]) -> Option<Vec<&'v Value>> {
+    let mut all: Vec<&Value> = Vec::new();
+    let mut sorted = expected.to_vec();
+    sorted.sort_by_key(|hop| text(hop, "time"));
+    let mut reached: BTreeSet<String> = BTreeSet::new();
+    for hop in sorted {
+        let same = |other: &&Value| {
+            ["src", "dst", "account", "technique", "time"]
+                .iter()
+                .all(|key| text(hop, key) == text(other, key))
+        };
+        if all.iter().any(same) {
+            continue;
+        }
+        let from: BTreeSet<String> = stated(hop, ["src", "src_ip"])
+            .into_iter()
+            .map(short)
+            .collect();
+        if from.is_empty() || !all.is_empty() && from.is_disjoint(&reached) {
+            return None;
+        }
+        reached.extend(from);
+        reached.extend(stated(hop, ["dst", "dst_ip"]).into_iter().map(short));
+        all.push(hop);
+    }
+    (all.len() > 1).then_some(all)
+}
+
+/// What of expected hops in a row is not in the path that is ranked first.
+fn not_in_first_path(movement: &Movement, expected: &[&Value]) -> Vec<String> {
+    let hops = told(movement);
+    let first = movement.paths.first().map(|path| path.hops.as_slice());
+    let in_first: Vec<&Told<'_>> = hops
+        .iter()
+        .filter(|one| first.is_some_and(|ids| ids.contains(&one.hop.id)))
+        .collect();
+    let missing = expected
+        .iter()
+        .filter(|hop| !in_first.iter().any(|one| one.is(hop)));
+    missing.map(|hop| described(hop)).collect()
+}
+
+fn described(hop: &Value) -> String {
+    let parts = ["src", "dst", "account", "technique", "time"];
+    parts.map(|key| text(hop, key)).join(" ")
+}
+
+#[test]
+fn hops_of_recorded_attacks() {
+    const SCENES: [&str; 4] = ["coercion", "relay", "cred-access", "lm"];
+    let Some(corpus) = corpus() else { return };
+    let truth = lines(&corpus.join("truth.jsonl"));
+    let mut units: BTreeMap<&str, Vec<&Value>> = BTreeMap::new();
+    for file in &truth {
+        if text(file, "review") == "curated"
+            && ["evtx", "events", "zeek"].contains(&text(file, "kind"))
+        {
+            let path = text(file, "path");
+            let unit = file["case"].as_str().unwrap_or(path);
+            units.entry(unit).or_default().push(file);
+        }
+    }
+    let (mut expected, mut asserted, mut rows) = (0, 0, 0);
+    let (mut missed, mut wrong, mut broken) = (Vec::new(), Vec::new(), Vec::new());
+    for (unit, files) in &units {
+        let movement = hunt(&corpus, files);
+        let hops = told(&movement);
+        let all = |key: &'static str| files.iter().flat_map(move |file| list(file, key));
+        let wanted: Vec<&Value> = all("expected_hops").collect();
+        let mut right = BTreeSet::new();
+        for hop in &wanted {
+            expected += 1;
+            let found: Vec<_> = hops.iter().filter(|one| one.is(hop)).collect();
+            right.extend(found.iter().map(|one| &one.hop.id));
+            if found.is_empty() {
+                missed.push(format!("{unit}: {}", described(hop)));
+            }
+        }
+        // Real remote access that is not the act itself; of a scene without movement there is none.
+        let scene = files.iter().any(|file| {
+            let role = text(file, "role");
+            SCENES.iter().any(|own| role.starts_with(own))
+        });
+        let mut neutral: Vec<&Value> = all("optional_hops").chain(all("expected_hops")).collect();
+        if scene {
+            neutral.extend(all("observed_remote_logons"));
+        }
+        for one in hops.iter().filter(|one| one.hop.confidence >= ASSERTED) {
+            asserted += 1;
+            if !right.contains(&one.hop.id) && !neutral.iter().any(|hop| one.has_hosts(hop)) {
+                wrong.push(format!(
+                    "{unit}: {:?} {:?} {:?}",
+                    one.src, one.dst, one.hop.techniques
+                ));
+            }
+        }
+        // Of hops that are only possible nothing is chained.
+        let claimed = |hop: &&Value| {
+            hops.iter()
+                .any(|one| one.hop.confidence >= ASSERTED && one.is(hop))
+        };
+        if let Some(row) = in_a_row(&wanted).filter(|row| row.iter().any(claimed)) {
+            rows += 1;
+            let missing = not_in_first_path(&movement, &row);
+            if !missing.is_empty() {
+                broken.push(format!("{unit}: {missing:#?}"));
+            }
+        }
+    }
+    #[expect(clippy::cast_precision_loss, reason = "some hundreds")]
+    let share = |of: &Vec<String>, all: usize| 1.0 - of.len() as f64 / all.max(1) as f64;
+    let (recall, precision) = (share(&missed, expected), share(&wrong, asserted));
+    println!(
+        "{} files or incidents: {expected} hops expected, recall {recall:.3}; {asserted} asserted, precision {precision:.3}; {rows} rows",
+        units.len()
+    );
+    assert!(recall >= 0.95, "recall {recall}: missed {missed:#?}");
+    assert!(precision >= 0.90, "precision {precision}: wrong {wrong:#?}");
+    assert!(rows > 2, "{rows} rows");
+    assert!(broken.is_empty(), "paths without {broken:#?}");
+}
+
+#[test]
+fn a_made_chain_is_one_path() {
+    let Some(corpus) = corpus() else { return };
+    let truth = lines(&corpus.join("synthetic-truth.jsonl"));
+    let file = truth
+        .iter()
+        .find(|file| text(file, "path").ends_with("chain_abc.jsonl"))
+        .expect("the chain");
+    let movement = hunt(&corpus, &[file]);
+    let expected: Vec<&Value> = list(file, "expected_hops").collect();
+    let found = told(&movement);
+    assert_eq!(found.len(), expected.len(), "{:#?}", movement.hops);
+    for (hop, expected) in found.iter().zip(expected) {
+        assert!(hop.is(expected), "{expected} is not {:#?}", hop.hop);
+    }
+    let ids: Vec<&String> = movement.hops.iter().map(|hop| &hop.id).collect();
+    let paths: Vec<Vec<&String>> = movement
+        .paths
+        .iter()
+        .map(|path| path.hops.iter().collect())
+        .collect();
+    assert_eq!(paths, [ids]);
+}

@@ -1,0 +1,111 @@
+//! What hops and paths say of themselves.
+
+use std::collections::BTreeSet;
+
+use crabwalk_events::assets::Assets;
+use crabwalk_movement::{Hop, Kind};
+
+use crate::logs::Logs;
+use crate::scenes;
+
+#[test]
+fn what_is_missing_is_said_and_why() {
+    let scenes = scenes();
+    let first = |name: &str| {
+        let scene = scenes.iter().find(|scene| scene.name.starts_with(name));
+        let hops = scene.map(|scene| scene.logs.movement().hops);
+        hops.into_iter()
+            .flatten()
+            .next()
+            .unwrap_or_else(|| panic!("no hop of {name}"))
+    };
+    let service = first("a service over TCP");
+    let kinds: BTreeSet<Kind> = service.witnesses.iter().map(|one| one.kind).collect();
+    let all_but = |kind| Kind::ALL.into_iter().filter(|own| *own != kind).collect();
+    assert_eq!(kinds, all_but(Kind::DomainController));
+    let why = |kind: Kind, hop: &Hop| {
+        let missing = hop.missing.iter().find(|one| one.kind == kind);
+        missing.map(|one| one.why.clone()).unwrap_or_default()
+    };
+    for (name, kind, expected) in [
+        (
+            "a service over TCP",
+            Kind::DomainController,
+            "no log of a domain controller was read",
+        ),
+        (
+            "a launch that was refused",
+            Kind::Source,
+            "no log of 10.1.0.5 was read",
+        ),
+        (
+            "a launch that was refused",
+            Kind::DestinationExecution,
+            "it was refused",
+        ),
+        (
+            "the same in Sysmon alone",
+            Kind::DestinationLogon,
+            "the Security log of ws6 was not read",
+        ),
+        (
+            "the same in Sysmon alone",
+            Kind::Network,
+            "no log of a network sensor was read",
+        ),
+        (
+            "the Security log is gone",
+            Kind::Source,
+            "nothing names the source",
+        ),
+        (
+            "a ticket is used elsewhere",
+            Kind::Network,
+            "no log of a network sensor was read",
+        ),
+        (
+            "RC4 where nobody has AES",
+            Kind::DomainController,
+            "the domain controllers' logs do not reach that time",
+        ),
+    ] {
+        assert_eq!(why(kind, &first(name)), expected, "{name}");
+    }
+}
+
+#[test]
+fn paths_to_what_matters_come_first() {
+    let copies = |host: &str, port: u16, logon: &str| {
+        format!(
+            "0 {host} logon anna 3 NTLM {logon} 10.1.0.{port}:50{port}\n\
+             1 {host} Security/5145 by=anna:{logon} from=10.1.0.{port}:50{port} \
+             ShareName=\\\\*\\C$ RelativeTargetName=Temp\\x.exe AccessMask=0x2\n"
+        )
+    };
+    let text =
+        copies("WS6", 21, "0x1001") + &copies("SRV7", 22, "0x1002") + &copies("WS8", 23, "0x1003");
+    let logs = Logs::parse(text.lines());
+    let order = |csv: &str| -> Vec<String> {
+        let mut assets = Assets::default();
+        assets
+            .add_assets(csv.as_bytes())
+            .unwrap_or_else(|error| panic!("{error}"));
+        let movement = logs.valued(&assets);
+        let reached = movement.paths.iter().map(|path| {
+            let hop = movement.hops.iter().find(|hop| path.hops.contains(&hop.id));
+            hop.map_or_else(String::new, |hop| hop.dst.clone())
+        });
+        reached.collect()
+    };
+    let header = "nt_host,priority,category\n";
+    assert_eq!(
+        order(&format!("{header}SRV7,critical,\nWS8,high,\nWS6,low,\n")),
+        ["srv7", "ws8", "ws6"]
+    );
+    assert_eq!(
+        order(&format!(
+            "{header}SRV7,low,\nWS8,low,crown_jewels\nWS6,high,\n"
+        )),
+        ["ws8", "ws6", "srv7"]
+    );
+}
