@@ -5,6 +5,7 @@ use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::Path;
 
 use crabwalk_case::Case;
+use crabwalk_case::dossier::Asked;
 use crabwalk_detect::query::Answer;
 use crabwalk_detect::risk::{self, Attack};
 use crabwalk_detect::{HuntOptions, Query};
@@ -74,7 +75,15 @@ fn of_findings(args: &args::Search, query: Query, attack: &Attack) -> Result<Don
         [path] if let Some(case) = earlier_case(path) => (case?, Done::Whole),
         _ => {
             let content = input::content(&args.known)?;
-            let hunted = crate::hunt::hunt(content, &args.logs, &[], &[], Vec::new(), args.quiet)?;
+            let hunted = crate::hunt::hunt(
+                content,
+                &args.logs,
+                &[],
+                &[],
+                Vec::new(),
+                &Asked::default(),
+                args.quiet,
+            )?;
             (hunted.case, hunted.done)
         }
     };
