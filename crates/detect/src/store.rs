@@ -31,7 +31,7 @@ pub struct LookupStoreError {
 }
 
 impl LookupStoreError {
-    fn new(path: &Path, why: impl ToString) -> Self {
+    fn new(path: &Path, why: &dyn std::fmt::Display) -> Self {
         Self {
             path: path.display().to_string(),
             why: why.to_string(),
@@ -55,11 +55,11 @@ impl LookupStore {
         let entries = match fs::read_dir(&self.directory) {
             Ok(entries) => entries,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            Err(error) => return Err(LookupStoreError::new(&self.directory, error)),
+            Err(error) => return Err(LookupStoreError::new(&self.directory, &error)),
         };
         let mut files = Vec::new();
         for entry in entries {
-            let entry = entry.map_err(|error| LookupStoreError::new(&self.directory, error))?;
+            let entry = entry.map_err(|error| LookupStoreError::new(&self.directory, &error))?;
             let path = entry.path();
             if path.extension().is_some_and(|end| end == "csv") {
                 files.push(path);
@@ -70,7 +70,7 @@ impl LookupStore {
             let Some(name) = path.file_stem().and_then(|name| name.to_str()) else {
                 continue;
             };
-            let text = fs::read(&path).map_err(|error| LookupStoreError::new(&path, error))?;
+            let text = fs::read(&path).map_err(|error| LookupStoreError::new(&path, &error))?;
             let lookups = &mut content.knowledge.lookups;
             let file = format!("{name}.csv");
             let names = [name, file.as_str()];
@@ -82,7 +82,7 @@ impl LookupStore {
                     |table| table.definition.clone(),
                 );
             let table = LookupTable::from_csv(definition, &text)
-                .map_err(|error| LookupStoreError::new(&path, error))?;
+                .map_err(|error| LookupStoreError::new(&path, &error))?;
             // A lookup is found by its name and by that of its file.
             if lookups.contains_key(&file) {
                 let mut named = table.clone();
@@ -103,23 +103,23 @@ impl LookupStore {
             return Ok(Vec::new());
         }
         fs::create_dir_all(&self.directory)
-            .map_err(|error| LookupStoreError::new(&self.directory, error))?;
+            .map_err(|error| LookupStoreError::new(&self.directory, &error))?;
         let mut written = Vec::new();
         for (name, table) in lookups {
             if !is_file_name(name) {
                 return Err(LookupStoreError::new(
                     &self.directory,
-                    format!(
+                    &format!(
                         "`{name}` is no name for a lookup: letters, digits, `_`, `-` and `.` are"
                     ),
                 ));
             }
             let path = self.directory.join(format!("{name}.csv"));
-            let text = csv_of(table).map_err(|error| LookupStoreError::new(&path, error))?;
+            let text = csv_of(table).map_err(|error| LookupStoreError::new(&path, &error))?;
             let new = self.directory.join(format!(".{name}.csv.new"));
             fs::write(&new, text)
                 .and_then(|()| fs::rename(&new, &path))
-                .map_err(|error| LookupStoreError::new(&path, error))?;
+                .map_err(|error| LookupStoreError::new(&path, &error))?;
             written.push(path);
         }
         Ok(written)
