@@ -388,6 +388,14 @@ pub(crate) fn routes(
     for hop in hops {
         *edges.entry((hop.src, hop.dst)).or_default() += 1;
     }
+    let scale = Scale {
+        world,
+        hops,
+        findings,
+        edges: &edges,
+        usual,
+        worth,
+    };
     let mut members: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
     for (at, root) in group.iter().enumerate() {
         members.entry(*root).or_default().push(at);
@@ -397,12 +405,12 @@ pub(crate) fn routes(
         // What all is done every other day is work.
         .filter(|members| !members.iter().all(|at| is_usual(*at)))
         .map(|members| {
-            let own: Vec<Link> = links
+            let own: Vec<Link> = members
                 .iter()
-                .filter(|link| members.binary_search(&link.to).is_ok())
-                .cloned()
+                .filter_map(|at| link_into.get(at))
+                .map(|link| (*link).clone())
                 .collect();
-            let (score, why) = score(world, hops, &members, &own, findings, &edges, usual, worth);
+            let (score, why) = scale.score(&members, &own);
             Route {
                 hops: members,
                 links: own,
@@ -419,161 +427,175 @@ pub(crate) fn routes(
     all
 }
 
-/// The score of a path: 40 for each step of its longest sure chain, weighed by confidence and the certainty of links;
-/// 10 for a change of credentials, 10 for each technique after the first up to three, 5 for each finding up to four, 15
-/// if it reaches a domain controller, up to 20 for the most valuable host or account that assets and identities name, 5 if
-/// an edge of it was used only once, 10 if an account comes from a host where it is on no other day of the logs. A hop that
-/// its account also makes on three other days counts a third, and for nothing else.
-fn score(
-    world: &World<'_>,
-    hops: &[Draft],
-    members: &[usize],
-    links: &[Link],
-    findings: &[usize],
-    edges: &BTreeMap<(Option<HostId>, HostId), usize>,
-    usual: &[bool],
-    worth: &Worth,
-) -> (f64, Vec<String>) {
-    /// What a usual hop counts of one that is not.
-    const USUAL_SHARE: f64 = 0.3;
-    let is_usual = |at: usize| usual.get(at).copied().unwrap_or(false);
-    let mut why = Vec::new();
-    let mut reach: BTreeMap<usize, f64> = BTreeMap::new();
-    let mut depth: BTreeMap<usize, usize> = BTreeMap::new();
-    for at in members {
-        let Some(hop) = hops.get(*at) else { continue };
-        let before = links.iter().find(|link| link.to == *at);
-        let mut weight = if hop.act == Act::Strong {
-            hop.confidence
-        } else {
-            hop.confidence * 0.5
-        };
-        if is_usual(*at) {
-            weight *= USUAL_SHARE;
-        }
-        let sum = before.map_or(0.0, |link| {
-            reach.get(&link.from).copied().unwrap_or(0.0) * link.certainty
-        }) + 40.0 * weight;
-        reach.insert(*at, sum);
-        let steps = before.map_or(0, |link| depth.get(&link.from).copied().unwrap_or(0)) + 1;
-        depth.insert(*at, steps);
-    }
-    let mut score = reach.values().copied().fold(0.0, f64::max);
-    let longest = depth.values().copied().max().unwrap_or(1);
-    if longest > 1 {
-        why.push(format!("{longest} hops in a row"));
-    }
-    let targets: BTreeSet<HostId> = members
-        .iter()
-        .filter(|at| !is_usual(**at))
-        .filter_map(|at| hops.get(*at))
-        .map(|hop| hop.dst)
-        .collect();
-    if targets.len() > longest {
-        why.push(format!("{} hosts reached", targets.len()));
-        #[expect(clippy::cast_precision_loss, reason = "a small number")]
-        {
-            score += 2.0 * (targets.len() - 1).min(10) as f64;
-        }
-    }
-    let sure = |at: &&usize| {
-        !is_usual(**at) && hops.get(**at).is_some_and(|hop| hop.confidence >= ASSERTED)
-    };
-    let accounts: BTreeSet<AccountId> = members
-        .iter()
-        .filter(sure)
-        .filter_map(|at| hops.get(*at)?.used)
-        .collect();
-    let switched = members.iter().filter(sure).filter_map(|at| hops.get(*at)).any(|hop| matches!((hop.actor, hop.used), (Some(actor), Some(used)) if actor != used && world.accounts.is_user(actor)));
-    if switched || accounts.len() > 1 {
-        score += 10.0;
-        why.push("credentials change on the way".to_owned());
-    }
-    let mut techniques: BTreeSet<&str> = BTreeSet::new();
-    for at in members.iter().filter(sure) {
-        if let Some(hop) = hops.get(*at) {
-            techniques.extend(crate::assemble::techniques(hop).first());
-        }
-    }
-    if techniques.len() > 1 {
-        #[expect(clippy::cast_precision_loss, reason = "at most 3")]
-        {
-            score += 10.0 * (techniques.len() - 1).min(3) as f64;
-        }
-        why.push(format!(
-            "{} techniques: {}",
-            techniques.len(),
-            techniques.into_iter().collect::<Vec<_>>().join(", ")
-        ));
-    }
-    let found: usize = members.iter().filter_map(|at| findings.get(*at)).sum();
-    if found > 0 {
-        #[expect(clippy::cast_precision_loss, reason = "at most 4")]
-        {
-            score += 5.0 * found.min(4) as f64;
-        }
-        why.push(format!(
-            "{found} {} about it",
-            if found == 1 {
-                "finding is"
+/// What paths are weighed by.
+struct Scale<'s, 'w> {
+    world: &'s World<'w>,
+    hops: &'s [Draft],
+    /// Number of findings about each hop.
+    findings: &'s [usize],
+    /// How often each edge is used.
+    edges: &'s BTreeMap<(Option<HostId>, HostId), usize>,
+    usual: &'s [bool],
+    worth: &'s Worth,
+}
+
+impl Scale<'_, '_> {
+    /// The score of a path: 40 for each step of its longest sure chain, weighed by confidence and the certainty of links;
+    /// 10 for a change of credentials, 10 for each technique after the first up to three, 5 for each finding up to four, 15
+    /// if it reaches a domain controller, up to 20 for the most valuable host or account that assets and identities name, 5 if
+    /// an edge of it was used only once, 10 if an account comes from a host where it is on no other day of the logs. A hop that
+    /// its account also makes on three other days counts a third, and for nothing else.
+    fn score(&self, members: &[usize], links: &[Link]) -> (f64, Vec<String>) {
+        let Self {
+            world,
+            hops,
+            findings,
+            edges,
+            usual,
+            worth,
+        } = *self;
+        /// What a usual hop counts of one that is not.
+        const USUAL_SHARE: f64 = 0.3;
+        let is_usual = |at: usize| usual.get(at).copied().unwrap_or(false);
+        let into: BTreeMap<usize, &Link> = links.iter().map(|link| (link.to, link)).collect();
+        let mut why = Vec::new();
+        let mut reach: BTreeMap<usize, f64> = BTreeMap::new();
+        let mut depth: BTreeMap<usize, usize> = BTreeMap::new();
+        for at in members {
+            let Some(hop) = hops.get(*at) else { continue };
+            let before = into.get(at).copied();
+            let mut weight = if hop.act == Act::Strong {
+                hop.confidence
             } else {
-                "findings are"
+                hop.confidence * 0.5
+            };
+            if is_usual(*at) {
+                weight *= USUAL_SHARE;
             }
-        ));
-    }
-    if targets.iter().any(|host| {
-        world
-            .hosts
-            .get(*host)
-            .is_some_and(|host| host.domain_controller)
-    }) {
-        score += 15.0;
-        why.push("it reaches a domain controller".to_owned());
-    }
-    let valued = targets
-        .iter()
-        .filter_map(|host| Some((worth.hosts.get(host)?, world.hosts.key(*host))))
-        .chain(accounts.iter().filter_map(|id| {
-            Some((
-                worth.accounts.get(id)?,
-                world.accounts.info(*id)?.key.as_str(),
-            ))
-        }))
-        .max_by(|((a, _), a_name), ((b, _), b_name)| {
-            a.total_cmp(b).then_with(|| b_name.cmp(a_name))
-        });
-    if let Some(((points, because), name)) = valued {
-        score += points;
-        why.push(format!("{name} is {because}"));
-    }
-    let new = members
+            let sum = before.map_or(0.0, |link| {
+                reach.get(&link.from).copied().unwrap_or(0.0) * link.certainty
+            }) + 40.0 * weight;
+            reach.insert(*at, sum);
+            let steps = before.map_or(0, |link| depth.get(&link.from).copied().unwrap_or(0)) + 1;
+            depth.insert(*at, steps);
+        }
+        let mut score = reach.values().copied().fold(0.0, f64::max);
+        let longest = depth.values().copied().max().unwrap_or(1);
+        if longest > 1 {
+            why.push(format!("{longest} hops in a row"));
+        }
+        let targets: BTreeSet<HostId> = members
+            .iter()
+            .filter(|at| !is_usual(**at))
+            .filter_map(|at| hops.get(*at))
+            .map(|hop| hop.dst)
+            .collect();
+        if targets.len() > longest {
+            why.push(format!("{} hosts reached", targets.len()));
+            #[expect(clippy::cast_precision_loss, reason = "a small number")]
+            {
+                score += 2.0 * (targets.len() - 1).min(10) as f64;
+            }
+        }
+        let sure = |at: &&usize| {
+            !is_usual(**at) && hops.get(**at).is_some_and(|hop| hop.confidence >= ASSERTED)
+        };
+        let accounts: BTreeSet<AccountId> = members
+            .iter()
+            .filter(sure)
+            .filter_map(|at| hops.get(*at)?.used)
+            .collect();
+        let switched = members.iter().filter(sure).filter_map(|at| hops.get(*at)).any(|hop| matches!((hop.actor, hop.used), (Some(actor), Some(used)) if actor != used && world.accounts.is_user(actor)));
+        if switched || accounts.len() > 1 {
+            score += 10.0;
+            why.push("credentials change on the way".to_owned());
+        }
+        let mut techniques: BTreeSet<&str> = BTreeSet::new();
+        for at in members.iter().filter(sure) {
+            if let Some(hop) = hops.get(*at) {
+                techniques.extend(crate::assemble::techniques(hop).first());
+            }
+        }
+        if techniques.len() > 1 {
+            #[expect(clippy::cast_precision_loss, reason = "at most 3")]
+            {
+                score += 10.0 * (techniques.len() - 1).min(3) as f64;
+            }
+            why.push(format!(
+                "{} techniques: {}",
+                techniques.len(),
+                techniques.into_iter().collect::<Vec<_>>().join(", ")
+            ));
+        }
+        let found: usize = members.iter().filter_map(|at| findings.get(*at)).sum();
+        if found > 0 {
+            #[expect(clippy::cast_precision_loss, reason = "at most 4")]
+            {
+                score += 5.0 * found.min(4) as f64;
+            }
+            why.push(format!(
+                "{found} {} about it",
+                if found == 1 {
+                    "finding is"
+                } else {
+                    "findings are"
+                }
+            ));
+        }
+        if targets.iter().any(|host| {
+            world
+                .hosts
+                .get(*host)
+                .is_some_and(|host| host.domain_controller)
+        }) {
+            score += 15.0;
+            why.push("it reaches a domain controller".to_owned());
+        }
+        let valued = targets
+            .iter()
+            .filter_map(|host| Some((worth.hosts.get(host)?, world.hosts.key(*host))))
+            .chain(accounts.iter().filter_map(|id| {
+                Some((
+                    worth.accounts.get(id)?,
+                    world.accounts.info(*id)?.key.as_str(),
+                ))
+            }))
+            .max_by(|((a, _), a_name), ((b, _), b_name)| {
+                a.total_cmp(b).then_with(|| b_name.cmp(a_name))
+            });
+        if let Some(((points, because), name)) = valued {
+            score += points;
+            why.push(format!("{name} is {because}"));
+        }
+        let new = members
         .iter()
         .filter(sure)
         .filter_map(|at| hops.get(*at))
         .any(|hop| {
             matches!((hop.src, hop.used), (Some(src), Some(used)) if world.history.is_new_from(src, used, hop.first))
         });
-    if new {
-        score += 10.0;
-        why.push("an account comes from where it never was on another day".to_owned());
+        if new {
+            score += 10.0;
+            why.push("an account comes from where it never was on another day".to_owned());
+        }
+        let habits = members.iter().filter(|at| is_usual(**at)).count();
+        if habits > 0 {
+            why.push(format!(
+                "{habits} of its movements are made on other days too"
+            ));
+        }
+        if members
+            .iter()
+            .filter(sure)
+            .filter_map(|at| hops.get(*at))
+            .any(|hop| edges.get(&(hop.src, hop.dst)) == Some(&1))
+        {
+            score += 5.0;
+            why.push("it crosses an edge that nothing else in the data uses".to_owned());
+        }
+        if why.is_empty() {
+            why.push("one hop".to_owned());
+        }
+        ((score * 10.0).round() / 10.0, why)
     }
-    let habits = members.iter().filter(|at| is_usual(**at)).count();
-    if habits > 0 {
-        why.push(format!(
-            "{habits} of its movements are made on other days too"
-        ));
-    }
-    if members
-        .iter()
-        .filter(sure)
-        .filter_map(|at| hops.get(*at))
-        .any(|hop| edges.get(&(hop.src, hop.dst)) == Some(&1))
-    {
-        score += 5.0;
-        why.push("it crosses an edge that nothing else in the data uses".to_owned());
-    }
-    if why.is_empty() {
-        why.push("one hop".to_owned());
-    }
-    ((score * 10.0).round() / 10.0, why)
 }
