@@ -79,14 +79,14 @@ pub fn check(
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new()
             .stack_size(STACK)
-            .spawn_scoped(scope, || check_all(chosen, &knowledge))?;
+            .spawn_scoped(scope, || check_all(&chosen, &knowledge))?;
         thread
             .join()
             .map_err(|_| HuntError::Thread(std::io::Error::other("a thread ended early")))
     })
 }
 
-fn check_all(detections: Vec<Arc<Detection>>, knowledge: &Arc<Knowledge>) -> Vec<Checked> {
+fn check_all(detections: &[Arc<Detection>], knowledge: &Arc<Knowledge>) -> Vec<Checked> {
     let engine = Engine::new(
         Arc::new(Catalog::default()),
         Arc::clone(knowledge),
@@ -98,19 +98,19 @@ fn check_all(detections: Vec<Arc<Detection>>, knowledge: &Arc<Knowledge>) -> Vec
     let readers = Readers::new(knowledge);
     let known: Vec<EventType> = knowledge.mappings.known_types().into_iter().collect();
     detections
-        .into_iter()
+        .iter()
         .map(|detection| check_one(detection, &engine, &readers, &known, knowledge))
         .collect()
 }
 
 fn check_one(
-    detection: Arc<Detection>,
+    detection: &Arc<Detection>,
     engine: &Engine,
     readers: &Readers,
     known: &[EventType],
     knowledge: &Knowledge,
 ) -> Checked {
-    let reason = |one: &Diagnostic| reason(&detection, one);
+    let reason = |one: &Diagnostic| reason(detection, one);
     let planned = Search::parse(&detection.name, &detection.search, knowledge)
         .and_then(|search| engine.check(&search).map(|warnings| (search, warnings)));
     let (search, warnings) = match planned {
@@ -118,7 +118,7 @@ fn check_one(
         Err(error) => {
             let reasons = error.diagnostics().iter().map(reason).collect();
             return Checked {
-                detection: Arc::clone(&detection),
+                detection: Arc::clone(detection),
                 result: CheckResult::CannotRun,
                 reasons,
                 lints: Vec::new(),
@@ -145,10 +145,12 @@ fn check_one(
     }
     missing.sort_by_key(|one| (one.span.start, one.message.clone()));
     missing.dedup_by(|a, b| a.message == b.message);
-    // Only correlations see what findings become, whatever else the text would fit.
+    // A text that fits Windows events is meant for these. Of other kinds of logs little is known beforehand, so that most
+    // texts seem to fit them; and only correlations see what findings become.
+    let windows = read.iter().any(|one| one.is_windows());
     let of_logs: Vec<&EventType> = read
         .into_iter()
-        .filter(|one| !one.channel.starts_with("stash:"))
+        .filter(|one| !one.channel.starts_with("stash:") && (one.is_windows() || !windows))
         .collect();
     lints.extend(lint::lint(&search, &of_logs, knowledge));
     lints.sort_by_key(|one| one.span.start);
@@ -160,7 +162,7 @@ fn check_one(
         },
         reasons: missing.iter().map(reason).collect(),
         lints: lints.iter().map(reason).collect(),
-        detection: Arc::clone(&detection),
+        detection: Arc::clone(detection),
     }
 }
 

@@ -475,9 +475,8 @@ fn search_line(text: &str) -> Option<usize> {
 
 /// The search as the file writes it, up to the next key.
 fn written(text: &str) -> Option<Written> {
-    let mut line = 1;
     let mut at = 0;
-    for one in text.split_inclusive('\n') {
+    for (line, one) in (1..).zip(text.split_inclusive('\n')) {
         if let Some(rest) = one.strip_prefix("search:") {
             let start = at + one.len() - rest.len();
             let behind = &text[start..];
@@ -496,7 +495,6 @@ fn written(text: &str) -> Option<Written> {
             });
         }
         at += one.len();
-        line += 1;
     }
     None
 }

@@ -15,7 +15,7 @@ fn said(text: &str) -> Vec<String> {
         .mappings
         .known_types()
         .into_iter()
-        .filter(|one| !one.channel.starts_with("stash:") && reader.reads(one))
+        .filter(|one| one.is_windows() && reader.reads(one))
         .collect();
     let read: Vec<&EventType> = known.iter().collect();
     lint(&search, &read, &knowledge)
