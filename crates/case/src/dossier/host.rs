@@ -17,6 +17,12 @@ const SECOND: i64 = 1_000_000;
 const SAME: i64 = 5 * SECOND;
 /// Entries of one list; of more, those nearest to movements are kept.
 const MOST: usize = 2_000;
+/// Entries of one list that are held while events are read.
+const MOST_HELD: usize = 40_000;
+/// Processes of a host that are held.
+const MOST_PROCESSES: usize = 200_000;
+/// How far back an entry that another log tells of too is looked for.
+const LOOK_BACK: usize = 200;
 
 /// An entry, before its events are looked up.
 struct Draft<T> {
@@ -107,6 +113,32 @@ struct Gathered {
     connections: Vec<Draft<Connection>>,
     changes: Vec<Draft<AccountChange>>,
     facts: Facts,
+    /// Times of the hops that touch the host.
+    moments: BTreeSet<i64>,
+    /// Entries that were dropped while events were read.
+    dropped: BTreeMap<&'static str, u64>,
+}
+
+/// How far a time is from the next movement.
+fn far(moments: &BTreeSet<i64>, at: i64) -> i64 {
+    let before = moments.range(..=at).next_back().map(|near| at - near);
+    let after = moments.range(at..).next().map(|near| near - at);
+    before.into_iter().chain(after).min().unwrap_or(i64::MAX)
+}
+
+/// Drops entries of a list that has grown too long: those furthest from any movement.
+fn bound<T>(
+    list: &mut Vec<Draft<T>>,
+    name: &'static str,
+    moments: &BTreeSet<i64>,
+    dropped: &mut BTreeMap<&'static str, u64>,
+) {
+    if list.len() < 2 * MOST_HELD {
+        return;
+    }
+    list.sort_by_cached_key(|one| (far(moments, one.at), one.at));
+    *dropped.entry(name).or_default() += (list.len() - MOST_HELD) as u64;
+    list.truncate(MOST_HELD);
 }
 
 /// Makes dossiers of hosts; of each its id and the time to look at.
@@ -118,7 +150,7 @@ pub(super) fn dossiers(
 ) -> Result<Vec<HostDossier>, DossierError> {
     let mut all: Vec<Gathered> = wanted
         .iter()
-        .map(|(id, window)| Gathered::new(id, *window))
+        .map(|(id, window)| Gathered::new(id, *window, case))
         .collect();
     if all.is_empty() {
         return Ok(Vec::new());
@@ -146,6 +178,7 @@ pub(super) fn dossiers(
                 && (own.window.0..=own.window.1).contains(&row.time)
             {
                 take(own, row);
+                own.bound();
             }
         })
     };
@@ -366,7 +399,7 @@ pub(super) fn is_windows_own(name: &str) -> bool {
 }
 
 impl Gathered {
-    fn new(id: &str, window: (i64, i64)) -> Self {
+    fn new(id: &str, window: (i64, i64), case: &Case) -> Self {
         Self {
             id: id.to_owned(),
             window,
@@ -382,7 +415,27 @@ impl Gathered {
             connections: Vec::new(),
             changes: Vec::new(),
             facts: Facts::default(),
+            moments: case
+                .hops
+                .iter()
+                .filter(|hop| hop.dst == id || hop.src.as_deref() == Some(id))
+                .filter_map(|hop| micros(hop.first.as_deref()?))
+                .collect(),
+            dropped: BTreeMap::new(),
         }
+    }
+
+    /// Keeps the lists at a length that memory bears.
+    fn bound(&mut self) {
+        let (moments, dropped) = (&self.moments, &mut self.dropped);
+        bound(&mut self.authentication, "authentication", moments, dropped);
+        bound(&mut self.services, "services", moments, dropped);
+        bound(&mut self.tasks, "tasks", moments, dropped);
+        bound(&mut self.wmi, "wmi_subscriptions", moments, dropped);
+        bound(&mut self.run_keys, "run_keys", moments, dropped);
+        bound(&mut self.files, "files", moments, dropped);
+        bound(&mut self.connections, "connections", moments, dropped);
+        bound(&mut self.changes, "account_changes", moments, dropped);
     }
 
     fn logon(&mut self, row: &Row<'_>, index: &Index) {
@@ -498,8 +551,9 @@ impl Gathered {
         };
         let guid = found.guid.clone();
         let session = row.number("LogonId").unwrap_or(0);
-        let at = self.add(pid, Draft::new(row, found).in_session(session));
-        self.by_guid.insert(guid, at);
+        if let Some(at) = self.add(pid, Draft::new(row, found).in_session(session)) {
+            self.by_guid.insert(guid, at);
+        }
     }
 
     fn security_process(&mut self, row: &Row<'_>) {
@@ -550,11 +604,16 @@ impl Gathered {
         self.add(pid, Draft::new(row, found).in_session(session));
     }
 
-    fn add(&mut self, pid: u64, draft: Draft<Found>) -> usize {
+    /// Adds a process, unless there are too many.
+    fn add(&mut self, pid: u64, draft: Draft<Found>) -> Option<usize> {
         let at = self.processes.len();
+        if at >= MOST_PROCESSES {
+            *self.dropped.entry("processes").or_default() += 1;
+            return None;
+        }
         self.processes.push(draft);
         self.by_pid.entry(pid).or_default().push(at);
-        at
+        Some(at)
     }
 
     /// The process that had a number at a time: the last one that was started with it.
@@ -618,7 +677,7 @@ impl Gathered {
             .map(|name| index.account(&name).unwrap_or(name));
         let session = row.number("SubjectLogonId").unwrap_or(0);
         // System 7045 has the display name, Security 4697 the key's.
-        if let Some(one) = self.services.iter_mut().find(|one| {
+        if let Some(one) = self.services.iter_mut().rev().take(LOOK_BACK).find(|one| {
             (one.at - row.time).abs() <= SAME
                 && (one.value.name == name || one.value.image == image)
                 && one.references.len() == 1
@@ -651,7 +710,7 @@ impl Gathered {
         let command = (!content.is_empty())
             .then(|| task_commands(row.get(content)))
             .flatten();
-        if let Some(one) = self.tasks.iter_mut().find(|one| {
+        if let Some(one) = self.tasks.iter_mut().rev().take(LOOK_BACK).find(|one| {
             (one.at - row.time).abs() <= SAME && one.value.name.eq_ignore_ascii_case(name)
         }) {
             one.references.push(row.reference);
@@ -767,27 +826,21 @@ impl Gathered {
             ..Connection::default()
         };
         // The filtering platform and Sysmon tell of one connection.
-        if let Some(one) = self.connections.iter_mut().rev().take(200).find(|one| {
-            one.value.local == value.local
-                && one.value.remote == value.remote
-                && (one.at - row.time).abs() <= SAME
-        }) {
+        if let Some(one) = self
+            .connections
+            .iter_mut()
+            .rev()
+            .take(LOOK_BACK)
+            .find(|one| {
+                one.value.local == value.local
+                    && one.value.remote == value.remote
+                    && (one.at - row.time).abs() <= SAME
+            })
+        {
             one.references.push(row.reference);
             return;
         }
         self.connections.push(Draft::new(row, value));
-    }
-
-    /// The hop that opened a session, as far as the logon says so.
-    fn hop_of_session(&self, session: u64, at: i64) -> Option<usize> {
-        if matches!(session, 0 | 0x3e4 | 0x3e5 | 0x3e6 | 0x3e7) {
-            return None;
-        }
-        self.authentication
-            .iter()
-            .filter(|one| one.session == session && one.at <= at + 2 * SECOND)
-            .max_by_key(|one| one.at)
-            .and_then(|one| one.hop)
     }
 
     fn finish(
@@ -801,25 +854,11 @@ impl Gathered {
         self.sessions(tables, case, index);
         self.trees(case, tables, index, rarity);
         // What events or sessions say of the rest.
-        let by_session: HashMap<u64, Vec<(i64, Option<usize>)>> = {
-            let mut map: HashMap<u64, Vec<_>> = HashMap::new();
-            for one in &self.authentication {
-                map.entry(one.session).or_default().push((one.at, one.hop));
-            }
-            map
-        };
+        let opened = Opened::new(&self.authentication);
         let hop = |references: &[u64], session: u64, at: i64| {
-            index.hop(catalog, references).or_else(|| {
-                if session == 0 || session == 0x3e7 {
-                    return None;
-                }
-                by_session
-                    .get(&session)?
-                    .iter()
-                    .filter(|(began, _)| *began <= at + 2 * SECOND)
-                    .max_by_key(|(began, _)| *began)?
-                    .1
-            })
+            index
+                .hop(catalog, references)
+                .or_else(|| opened.hop(session, at))
         };
         macro_rules! attach {
             ($($list:ident),*) => {
@@ -830,8 +869,12 @@ impl Gathered {
         }
         attach!(services, tasks, wmi, run_keys, files, connections, changes);
         self.deeds();
-        let moments: BTreeSet<i64> = self.moments(case);
-        let mut left_out = BTreeMap::new();
+        let moments = self.moments;
+        let mut left_out: BTreeMap<String, u64> = self
+            .dropped
+            .into_iter()
+            .map(|(name, number)| (name.to_owned(), number))
+            .collect();
         let mut ship = Ship {
             case,
             catalog,
@@ -856,15 +899,6 @@ impl Gathered {
             account_changes: ship.list("account_changes", self.changes),
             left_out,
         }
-    }
-
-    /// The times of the hops that touch the host.
-    fn moments(&self, case: &Case) -> BTreeSet<i64> {
-        case.hops
-            .iter()
-            .filter(|hop| hop.dst == self.id || hop.src.as_deref() == Some(&self.id))
-            .filter_map(|hop| micros(hop.first.as_deref()?))
-            .collect()
     }
 
     fn sessions(&mut self, tables: &Tables<'_>, case: &Case, index: &Index) {
@@ -911,6 +945,7 @@ impl Gathered {
     /// Parents, hops, marks and rarity of processes.
     fn trees(&mut self, case: &Case, tables: &Tables<'_>, index: &Index, rarity: &Rarity) {
         let catalog = tables.catalog();
+        let opened = Opened::new(&self.authentication);
         let mut order: Vec<usize> = (0..self.processes.len()).collect();
         order.sort_by_key(|at| self.processes.get(*at).map(|one| one.at));
         let mut parents: Vec<Option<usize>> = vec![None; self.processes.len()];
@@ -939,7 +974,7 @@ impl Gathered {
             let own = index
                 .hop(catalog, &one.references)
                 .filter(|hop| case.hops.get(*hop).is_some_and(|hop| hop.dst == self.id));
-            let session = self.hop_of_session(one.session, one.at);
+            let session = opened.hop(one.session, one.at);
             let parent = parents[*at].and_then(|parent| self.processes.get(parent)?.hop);
             let hop = own.or(parent).or(session);
             if let Some(one) = self.processes.get_mut(*at) {
@@ -1070,6 +1105,32 @@ impl Gathered {
     }
 }
 
+/// Which hop opened which session, as far as logons say so.
+struct Opened(HashMap<u64, Vec<(i64, Option<usize>)>>);
+
+impl Opened {
+    fn new(authentication: &[Draft<Authentication>]) -> Self {
+        let mut all: HashMap<u64, Vec<(i64, Option<usize>)>> = HashMap::new();
+        for one in authentication {
+            all.entry(one.session).or_default().push((one.at, one.hop));
+        }
+        for list in all.values_mut() {
+            list.sort_unstable();
+        }
+        Self(all)
+    }
+
+    /// The hop that opened the session that had this number at a time. Sessions of Windows itself are nobody's.
+    fn hop(&self, session: u64, at: i64) -> Option<usize> {
+        if matches!(session, 0 | 0x3e4 | 0x3e5 | 0x3e6 | 0x3e7) {
+            return None;
+        }
+        let list = self.0.get(&session)?;
+        let end = list.partition_point(|(began, _)| *began <= at + 2 * SECOND);
+        list.get(end.checked_sub(1)?)?.1
+    }
+}
+
 /// Microseconds since 1970-01-01 UTC of a time in the case.
 pub(super) fn micros(text: &str) -> Option<i64> {
     text.parse::<jiff::Timestamp>()
@@ -1086,18 +1147,11 @@ struct Ship<'a> {
 }
 
 impl Ship<'_> {
-    fn far(&self, at: i64) -> i64 {
-        let before = self.moments.range(..=at).next_back().map(|near| at - near);
-        let after = self.moments.range(at..).next().map(|near| near - at);
-        before.into_iter().chain(after).min().unwrap_or(i64::MAX)
-    }
-
     /// The entries to keep, in the order of time.
     fn keep<T>(&mut self, name: &str, mut drafts: Vec<Draft<T>>) -> Vec<Draft<T>> {
         if drafts.len() > MOST {
-            drafts.sort_by_cached_key(|one| (one.hop.is_none(), self.far(one.at), one.at));
-            self.left_out
-                .insert(name.to_owned(), (drafts.len() - MOST) as u64);
+            drafts.sort_by_cached_key(|one| (one.hop.is_none(), far(self.moments, one.at), one.at));
+            *self.left_out.entry(name.to_owned()).or_default() += (drafts.len() - MOST) as u64;
             drafts.truncate(MOST);
         }
         drafts.sort_by_key(|one| one.at);
