@@ -424,6 +424,7 @@ pub(crate) fn routes(
 /// if it reaches a domain controller, up to 20 for the most valuable host or account that assets and identities name, 5 if
 /// an edge of it was used only once, 10 if an account comes from a host where it is on no other day of the logs. A hop that
 /// its account also makes on three other days counts a third, and for nothing else.
+#[expect(clippy::too_many_arguments, reason = "all that makes a path telling")]
 fn score(
     world: &World<'_>,
     hops: &[Draft],

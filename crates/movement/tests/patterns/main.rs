@@ -215,7 +215,8 @@ fn wrong(movement: &Movement, expected: &[Vec<String>]) -> Vec<String> {
                 .zip(named.split(' '))
                 .all(|(found, named)| found == named || found.split(':').next() == Some(named))
     };
-    if !named.is_empty() && !(found.len() == named.len() && found.iter().zip(&named).all(same)) {
+    let all_same = found.len() == named.len() && found.iter().zip(&named).all(same);
+    if !named.is_empty() && !all_same {
         wrong.push(format!("expected {named:#?}"));
     }
     for said in all("paths") {
