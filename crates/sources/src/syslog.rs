@@ -74,11 +74,7 @@ fn without_year(text: &str, now: i64) -> Option<(i64, &str)> {
     let day: u32 = day.parse().ok()?;
     let month = u32::try_from(month).ok()? + 1;
     let this = year(now);
-    let leap = |year: i64| year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    let at = |year| {
-        let exists = (month, day) != (2, 29) || leap(year);
-        time::civil(year, month, day, hour, minute, second, 0).filter(|_| exists)
-    };
+    let at = |year| time::civil(year, month, day, hour, minute, second, 0);
     let time = match at(this) {
         Some(time) if time <= now + DAY => time,
         // Of a leap day, the year that has it.

@@ -75,37 +75,49 @@ fn what_is_missing_is_said_and_why() {
 
 #[test]
 fn paths_to_what_matters_come_first() {
-    let copies = |host: &str, port: u16, logon: &str| {
+    let copies = [
+        ("WS6", "21", "anna"),
+        ("SRV7", "22", "bert"),
+        ("WS8", "23", "cora"),
+    ];
+    let text = copies.map(|(host, client, account)| {
         format!(
-            "0 {host} logon anna 3 NTLM {logon} 10.1.0.{port}:50{port}\n\
-             1 {host} Security/5145 by=anna:{logon} from=10.1.0.{port}:50{port} \
+            "0 {host} logon {account} 3 NTLM 0x10{client} 10.1.0.{client}:50{client}\n\
+             1 {host} Security/5145 by={account}:0x10{client} from=10.1.0.{client}:50{client} \
              ShareName=\\\\*\\C$ RelativeTargetName=Temp\\x.exe AccessMask=0x2\n"
         )
-    };
-    let text =
-        copies("WS6", 21, "0x1001") + &copies("SRV7", 22, "0x1002") + &copies("WS8", 23, "0x1003");
-    let logs = Logs::parse(text.lines());
-    let order = |csv: &str| -> Vec<String> {
+    });
+    let logs = Logs::parse(text.iter().flat_map(|lines| lines.lines()));
+    for (hosts, accounts, expected) in [
+        (
+            "SRV7,critical,\nWS8,high,\nWS6,low,\n",
+            "",
+            ["srv7", "ws8", "ws6"],
+        ),
+        (
+            "SRV7,low,\nWS8,low,crown_jewels\nWS6,high,\n",
+            "",
+            ["ws8", "ws6", "srv7"],
+        ),
+        ("", "cora,high\nbert,critical\n", ["srv7", "ws8", "ws6"]),
+        ("WS6,high,\n", "cora,critical\n", ["ws8", "ws6", "srv7"]),
+    ] {
         let mut assets = Assets::default();
         assets
-            .add_assets(csv.as_bytes())
+            .add_assets(format!("nt_host,priority,category\n{hosts}").as_bytes())
+            .and_then(|()| {
+                assets.add_identities(format!("identity,priority\n{accounts}").as_bytes())
+            })
             .unwrap_or_else(|error| panic!("{error}"));
         let movement = logs.valued(&assets);
         let reached = movement.paths.iter().map(|path| {
             let hop = movement.hops.iter().find(|hop| path.hops.contains(&hop.id));
-            hop.map_or_else(String::new, |hop| hop.dst.clone())
+            hop.map_or("", |hop| hop.dst.as_str())
         });
-        reached.collect()
-    };
-    let header = "nt_host,priority,category\n";
-    assert_eq!(
-        order(&format!("{header}SRV7,critical,\nWS8,high,\nWS6,low,\n")),
-        ["srv7", "ws8", "ws6"]
-    );
-    assert_eq!(
-        order(&format!(
-            "{header}SRV7,low,\nWS8,low,crown_jewels\nWS6,high,\n"
-        )),
-        ["ws8", "ws6", "srv7"]
-    );
+        assert_eq!(
+            reached.collect::<Vec<_>>(),
+            expected,
+            "{hosts} and {accounts}"
+        );
+    }
 }

@@ -29,9 +29,12 @@
 //! - `above=…`, `below=…`: its confidence; `usual`, `unusual`
 //! - `ran=a.exe,b.exe`: the programs that it ran, by time
 //!
-//! and lines may follow of `path HOP HOP … LINK …` (a path's hops by number and the kinds of its links, also `time-possible:0.5` with its certainty; all paths in order,
-//! where there is one such line), `paths COUNT`, `skew HOST HOST SECONDS` (all of them), and
-//! `account NAME KIND`.
+//! and lines may follow of
+//!
+//! - `path HOP HOP … LINK …`: a path's hops by number and the kinds of its links, also with a certainty as in
+//!   `time-possible:0.5`; all paths in order, where there is one such line. `paths COUNT`
+//! - `skew HOST HOST SECONDS`: clocks that are off, all of them
+//! - `account NAME KIND`
 
 mod details;
 mod logs;
@@ -182,6 +185,14 @@ fn holds(hop: &Hop, said: &str) -> bool {
 /// What is not as expected.
 fn wrong(movement: &Movement, expected: &[Vec<String>]) -> Vec<String> {
     let mut wrong = Vec::new();
+    let is_known = |word: &str| {
+        word.contains('>') || ["(none)", "path", "paths", "skew", "account"].contains(&word)
+    };
+    for line in expected {
+        if !line.first().is_some_and(|word| is_known(word)) {
+            wrong.push(format!("nothing is called {}", line.join(" ")));
+        }
+    }
     let all = |word: &str| -> Vec<String> {
         expected
             .iter()
@@ -215,7 +226,8 @@ fn wrong(movement: &Movement, expected: &[Vec<String>]) -> Vec<String> {
                 .zip(named.split(' '))
                 .all(|(found, named)| found == named || found.split(':').next() == Some(named))
     };
-    if !named.is_empty() && !(found.len() == named.len() && found.iter().zip(&named).all(same)) {
+    let all_same = found.len() == named.len() && found.iter().zip(&named).all(same);
+    if !named.is_empty() && !all_same {
         wrong.push(format!("expected {named:#?}"));
     }
     for said in all("paths") {
