@@ -334,6 +334,7 @@ pub(crate) fn drafts(world: &World<'_>, all: Vec<Evidence>, canonical: &[Account
         }
         hops.sort_by_key(|hop| (hop.first, hop.family));
         support(&mut hops, supports);
+        tickets(world, &mut hops, canonical);
         finished.extend(hops);
     }
     for hop in &mut finished {
@@ -378,6 +379,52 @@ fn support(hops: &mut [Draft], supports: Vec<Evidence>) {
                     hop.take(one.clone());
                 }
             }
+        }
+    }
+}
+
+/// Adds to the hops to a host the tickets for it that a domain controller gave about then.
+fn tickets(world: &World<'_>, hops: &mut [Draft], canonical: &[AccountId]) {
+    /// More of them say no more.
+    const MOST: usize = 8;
+    let standing = |id: AccountId| canonical.get(id.0 as usize).copied().unwrap_or(id);
+    for hop in hops {
+        let Some(given) = world.tickets.get(&hop.dst) else {
+            continue;
+        };
+        let start = given.partition_point(|one| one.time < hop.first - LOOSE_GAP);
+        let found: Vec<Evidence> = given
+            .get(start..)
+            .unwrap_or_default()
+            .iter()
+            .take_while(|one| one.time <= hop.last + LOOSE_GAP)
+            .filter_map(|one| {
+                let used = one.used.map(standing);
+                let account = used.and_then(|id| world.accounts.info(id));
+                let mut evidence = Evidence::new(
+                    Kind::DomainController,
+                    Family::Any,
+                    Act::None,
+                    hop.dst,
+                    one.time,
+                    one.reference,
+                    format!(
+                        "ticket for {} issued to {}",
+                        world.hosts.key(hop.dst),
+                        account.map_or("?", |account| account.key.as_str())
+                    ),
+                )
+                .from(one.src)
+                .weighs("ticket", 0.1);
+                evidence.used = used;
+                // Whoever came from nowhere known did not come with just any ticket.
+                let known = hop.src.is_some() || one.src == Place::Unknown;
+                (known && hop.agrees(&evidence)).then_some(evidence)
+            })
+            .take(MOST)
+            .collect();
+        for one in found {
+            hop.take(one);
         }
     }
 }
@@ -504,11 +551,7 @@ fn witness_connections(world: &World<'_>, hop: &mut Draft, canonical: &[AccountI
         let mut what = format!(
             "logon type {} by {}",
             session.logon_type,
-            if session.package.is_empty() {
-                "?"
-            } else {
-                session.package
-            }
+            session.package.name()
         );
         if session.elevated {
             what.push_str(" with administrative rights");

@@ -227,7 +227,7 @@ impl Evidence {
         self
     }
 
-    pub fn take_session(&mut self, session: &Session<'_>) {
+    pub fn take_session(&mut self, session: &Session) {
         match (self.src, session.source) {
             (Place::Unknown, source) if source != Place::Unknown => self.src = source,
             // Nobody came from elsewhere into a session that was opened here.

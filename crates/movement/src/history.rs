@@ -7,7 +7,7 @@ use crate::demand::channel::SECURITY;
 use crate::evidence::Family;
 use crate::identity::{AccountId, AccountKind, HostId, Place, kind_of};
 use crate::row::for_each;
-use crate::world::{SECOND, World};
+use crate::world::{SECOND, Session, World};
 
 /// Who does the same on as many other days does it by habit.
 pub(crate) const HABIT: usize = 3;
@@ -40,7 +40,7 @@ impl Days {
 pub(crate) struct History {
     /// Remote logons of an account from a host, to any.
     from: HashMap<(HostId, AccountId), Days>,
-    /// Remote logons of an account from a host to another.
+    /// Remote logons of an account from a host to another, of those that make hops.
     edges: HashMap<(HostId, HostId, AccountId), Days>,
     /// Days on which an account was seen anywhere.
     accounts: HashMap<AccountId, Days>,
@@ -79,10 +79,6 @@ impl History {
             match session.from() {
                 Some(src) if session.is_remote() => {
                     all.from.entry((src, account)).or_default().add(today);
-                    all.edges
-                        .entry((src, session.host, account))
-                        .or_default()
-                        .add(today);
                 }
                 _ => {}
             }
@@ -130,8 +126,8 @@ impl History {
         all
     }
 
-    /// Adds what the hops tell: some logs have no logons.
-    pub fn add(&mut self, hops: &[Draft]) {
+    /// Adds what the hops tell, and on which days the same was done that they are. Some logs have no logons.
+    pub fn add(&mut self, hops: &[Draft], sessions: &[Session], canonical: &[AccountId]) {
         for hop in hops {
             let (Some(src), Some(used)) = (hop.src, hop.used) else {
                 continue;
@@ -147,6 +143,20 @@ impl History {
                 .entry((src, used, hop.family))
                 .or_default()
                 .add(today);
+        }
+        for session in sessions {
+            let (true, Some(src), Some(account)) =
+                (session.is_remote(), session.from(), session.account)
+            else {
+                continue;
+            };
+            let account = canonical
+                .get(account.0 as usize)
+                .copied()
+                .unwrap_or(account);
+            if let Some(days) = self.edges.get_mut(&(src, session.host, account)) {
+                days.add(day(session.time));
+            }
         }
     }
 

@@ -184,7 +184,10 @@ pub fn analyse(catalog: &Catalog, findings: &[&[EventRef]], assets: &Assets) -> 
     let mut drafts = assemble::drafts(&world, evidence, &canonical);
     origin::credentials(&mut world, &mut drafts, &canonical);
     assemble::weigh(&world, &mut drafts);
-    world.history.add(&drafts);
+    let World {
+        history, sessions, ..
+    } = &mut world;
+    history.add(&drafts, sessions, &canonical);
     // Daily work that is not even sure to be a movement is counted, not told.
     let before = drafts.len();
     drafts.retain(|hop| hop.confidence >= path::ASSERTED || !path::is_usual(&world, hop));

@@ -12,7 +12,7 @@ use crate::evidence::{Act, Evidence, Family, Kind};
 use crate::history::{HABIT, day};
 use crate::identity::{AccountId, AccountKind, HostId, Place, kind_of};
 use crate::row::for_each;
-use crate::world::{SECOND, World, base_name, is_service_logon};
+use crate::world::{Package, SECOND, World, base_name, is_service_logon};
 
 const HOUR: i64 = 3600 * SECOND;
 /// Who asks for a service's tickets more often uses the service.
@@ -210,7 +210,7 @@ pub(crate) fn credentials(world: &mut World<'_>, hops: &mut [Draft], canonical: 
     // Sessions opened with other credentials, by host.
     let mut switched: HashMap<HostId, Vec<usize>> = HashMap::new();
     for (at, session) in world.sessions.iter().enumerate() {
-        if session.logon_type == 9 && session.process.eq_ignore_ascii_case("seclogo") {
+        if session.logon_type == 9 && session.by_seclogo {
             switched.entry(session.host).or_default().push(at);
         }
     }
@@ -283,7 +283,7 @@ fn validations(world: &World<'_>, origins: &Origins, hop: &Draft, found: &mut Ve
         .sessions
         .iter()
         .filter_map(|at| world.sessions.get(*at))
-        .filter(|session| session.package.eq_ignore_ascii_case("NTLM"))
+        .filter(|session| session.package == Package::Ntlm)
         .map(|session| session.time)
         .take(8)
         .collect();

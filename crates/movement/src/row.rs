@@ -102,6 +102,19 @@ impl<'a> Row<'a, '_> {
     }
 }
 
+/// Number of events of a type.
+pub(crate) fn count(log: Log<'_>, channel: &str, event_id: u32) -> usize {
+    log.catalog
+        .tables()
+        .iter()
+        .filter(|table| {
+            table.event_type.event_id == event_id
+                && table.event_type.channel.eq_ignore_ascii_case(channel)
+        })
+        .map(|table| table.rows())
+        .sum()
+}
+
 /// Calls `each` for every event of a type.
 pub(crate) fn for_each<'a>(
     log: Log<'a>,

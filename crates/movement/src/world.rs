@@ -6,14 +6,61 @@ use std::net::IpAddr;
 use crate::demand::channel::*;
 use crate::history::History;
 use crate::identity::{AccountId, AccountKind, Accounts, HostId, Hosts, Place, address, kind_of};
-use crate::row::{Log, Row, for_each};
+use crate::row::{Log, Row, count, for_each};
 
 /// A second in microseconds.
 pub(crate) const SECOND: i64 = 1_000_000;
 
-/// One logon on one host.
+/// How a logon was authenticated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Package {
+    Ntlm,
+    Kerberos,
+    Negotiate,
+    Other,
+    Unknown,
+}
+
+impl Package {
+    fn of(text: &str) -> Self {
+        for (name, package) in [
+            ("NTLM", Self::Ntlm),
+            ("Kerberos", Self::Kerberos),
+            ("Negotiate", Self::Negotiate),
+            ("", Self::Unknown),
+            ("-", Self::Unknown),
+        ] {
+            if text.eq_ignore_ascii_case(name) {
+                return package;
+            }
+        }
+        Self::Other
+    }
+
+    /// Its name in events.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ntlm => "NTLM",
+            Self::Kerberos => "Kerberos",
+            Self::Negotiate => "Negotiate",
+            Self::Other => "another package",
+            Self::Unknown => "?",
+        }
+    }
+}
+
+/// A ticket for a host that a domain controller gave to a user.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ticket {
+    pub time: i64,
+    pub src: Place,
+    pub used: Option<AccountId>,
+    pub reference: u64,
+}
+
+/// One logon on one host. There may be millions: it holds no text.
 #[derive(Debug, Clone)]
-pub(crate) struct Session<'a> {
+pub(crate) struct Session {
     pub host: HostId,
     pub logon_id: u64,
     /// LogonId of the other half of a split token, 0 where there is none.
@@ -28,9 +75,9 @@ pub(crate) struct Session<'a> {
     /// The address in the event.
     pub ip: Option<IpAddr>,
     pub port: u16,
-    pub package: &'a str,
-    /// Name of the logon process, such as `NtLmSsp` or `seclogo`.
-    pub process: &'a str,
+    pub package: Package,
+    /// Opened with other credentials for the network (logon process `seclogo`).
+    pub by_seclogo: bool,
     /// Account that the session uses towards others (logon type 9).
     pub outbound: Option<AccountId>,
     pub elevated: bool,
@@ -39,7 +86,7 @@ pub(crate) struct Session<'a> {
     pub reference: u64,
 }
 
-impl Session<'_> {
+impl Session {
     /// Whether somebody on another machine opened it.
     pub fn is_remote(&self) -> bool {
         match self.source {
@@ -109,7 +156,9 @@ pub(crate) struct World<'a> {
     pub catalog: Log<'a>,
     pub hosts: Hosts,
     pub accounts: Accounts,
-    pub sessions: Vec<Session<'a>>,
+    pub sessions: Vec<Session>,
+    /// Tickets for each host, by time.
+    pub tickets: HashMap<HostId, Vec<Ticket>>,
     /// Places in `sessions`, by host, LogonId and time.
     sessions_by_id: Vec<u32>,
     /// Places in `sessions`, by host and time; where each host's begin.
@@ -257,6 +306,7 @@ impl<'a> World<'a> {
             hosts: Hosts::default(),
             accounts: Accounts::default(),
             sessions: Vec::new(),
+            tickets: HashMap::new(),
             sessions_by_id: Vec::new(),
             sessions_by_host: Vec::new(),
             sessions_of_host: HashMap::new(),
@@ -642,6 +692,8 @@ impl<'a> World<'a> {
     fn read_sessions(&mut self) {
         let catalog = self.catalog;
         let (hosts, accounts, sessions) = (&mut self.hosts, &mut self.accounts, &mut self.sessions);
+        // Room at once: a list that grows by doubling needs three times its size.
+        sessions.reserve_exact(count(catalog, SECURITY, 4624));
         for_each(catalog, SECURITY, 4624, |row| {
             let logon_type: u8 = row.get("LogonType").parse().unwrap_or(0);
             let logon_process = row.get("LogonProcessName");
@@ -688,8 +740,8 @@ impl<'a> World<'a> {
                 source,
                 ip,
                 port: row.get("IpPort").parse().unwrap_or(0),
-                package: row.get("AuthenticationPackageName"),
-                process: logon_process,
+                package: Package::of(row.get("AuthenticationPackageName")),
+                by_seclogo: logon_process.eq_ignore_ascii_case("seclogo"),
                 outbound: if logon_type == 9 {
                     accounts.get(
                         "",
@@ -744,8 +796,7 @@ impl<'a> World<'a> {
     }
 
     fn index_sessions(&mut self) {
-        type Key<'s> = (i64, HostId, u64, u8, u16, Option<AccountId>, &'s str);
-        fn key<'s>(one: &'s Session<'_>) -> Key<'s> {
+        self.sessions.sort_unstable_by_key(|one| {
             (
                 one.time,
                 one.host,
@@ -755,8 +806,7 @@ impl<'a> World<'a> {
                 one.account,
                 one.package,
             )
-        }
-        self.sessions.sort_by(|a, b| key(a).cmp(&key(b)));
+        });
         // More sessions than numbers of 32 bits do not fit any memory.
         let count = u32::try_from(self.sessions.len()).unwrap_or(u32::MAX);
         let sessions = &self.sessions;
@@ -791,7 +841,7 @@ impl<'a> World<'a> {
     /// Sessions of which only processes are left, because the Security log was not kept, cleared, or does not reach
     /// back so far: Sysmon says whose they are and when they began (techniques §1.4 of its LogonGuid).
     fn add_unlogged_sessions(&mut self) {
-        let mut found: BTreeMap<(HostId, u64, i64), Session<'a>> = BTreeMap::new();
+        let mut found: BTreeMap<(HostId, u64, i64), Session> = BTreeMap::new();
         for process in &self.processes {
             let Some(begun) = process.logon_time else {
                 continue;
@@ -821,8 +871,8 @@ impl<'a> World<'a> {
                     source: Place::Unknown,
                     ip: None,
                     port: 0,
-                    package: "",
-                    process: "",
+                    package: Package::Unknown,
+                    by_seclogo: false,
                     outbound: None,
                     elevated: false,
                     restricted: false,
@@ -1151,10 +1201,7 @@ impl<'a> World<'a> {
     }
 
     /// Sessions of a host, by time.
-    pub fn sessions_of(
-        &self,
-        host: HostId,
-    ) -> impl DoubleEndedIterator<Item = (usize, &Session<'a>)> {
+    pub fn sessions_of(&self, host: HostId) -> impl DoubleEndedIterator<Item = (usize, &Session)> {
         self.places_of(host).iter().filter_map(|at| {
             let at = *at as usize;
             self.sessions.get(at).map(|session| (at, session))
@@ -1167,7 +1214,7 @@ impl<'a> World<'a> {
         host: HostId,
         from: i64,
         to: i64,
-    ) -> impl Iterator<Item = (usize, &Session<'a>)> {
+    ) -> impl Iterator<Item = (usize, &Session)> {
         let all = self.places_of(host);
         let start = all.partition_point(|at| {
             self.sessions
@@ -1273,7 +1320,7 @@ impl<'a> World<'a> {
 
 fn find_session(
     by_id: &[u32],
-    sessions: &[Session<'_>],
+    sessions: &[Session],
     boots: &HashMap<HostId, Vec<i64>>,
     host: HostId,
     logon_id: u64,

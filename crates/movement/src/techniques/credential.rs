@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::evidence::{Act, Evidence, Family, Kind, Sink};
 use crate::identity::{AccountId, AccountKind, Place};
-use crate::world::World;
+use crate::world::{Package, World};
 
 pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
     for at in 0..world.sessions.len() {
@@ -45,7 +45,7 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
         let forged = matches!(sams.len(), 2 | 3);
         if (!forged && !odd)
             || !matches!(session.source, Place::Host(_))
-            || session.package != "Kerberos"
+            || session.package != Package::Kerberos
         {
             continue;
         }

@@ -7,7 +7,7 @@ use crate::demand::channel::*;
 use crate::evidence::{Act, Evidence, Family, Kind, Sink};
 use crate::identity::{AccountId, AccountKind, HostId, Place, address};
 use crate::row::{Row, for_each};
-use crate::world::{SECOND, World, base_name};
+use crate::world::{Package, SECOND, Ticket, World, base_name};
 
 /// An edge that is used more often, or over a longer time, is how these hosts usually work.
 const USUAL: usize = 64;
@@ -460,23 +460,40 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
             return;
         }
         let user = world.accounts.get("", row.get("TargetDomainName"), client);
+        let Some(used) = user.filter(|id| world.accounts.is_user(*id)) else {
+            return;
+        };
         // Where the account never is, a ticket for another machine may be all that is seen of a movement.
-        let new = matches!((src, user), (Place::Host(src), Some(user)) if world.history.is_new_from(src, standing(user), row.time));
-        out.push(
-            Evidence::new(
-                Kind::DomainController,
-                Family::Any,
-                if new { Act::Weak } else { Act::None },
-                dst,
-                row.time,
-                row.reference,
-                format!("ticket for {service} issued to {client}"),
-            )
-            .from(src)
-            .used(user)
-            .weighs("ticket", 0.1),
-        );
+        if matches!(src, Place::Host(src) if world.history.is_new_from(src, standing(used), row.time))
+        {
+            out.push(
+                Evidence::new(
+                    Kind::DomainController,
+                    Family::Any,
+                    Act::Weak,
+                    dst,
+                    row.time,
+                    row.reference,
+                    format!(
+                        "ticket for {service} issued to {client}, who is there on no other day"
+                    ),
+                )
+                .from(src)
+                .used(user)
+                .weighs("ticket", 0.1),
+            );
+        }
+        // There are as many as logons.
+        world.tickets.entry(dst).or_default().push(Ticket {
+            time: row.time,
+            src,
+            used: user,
+            reference: row.reference,
+        });
     });
+    for given in world.tickets.values_mut() {
+        given.sort_unstable_by_key(|one| (one.time, one.used));
+    }
 }
 
 /// Network logons that say nothing of the way: by NTLM of accounts that hardly ever come from there, and of administrators
@@ -494,8 +511,8 @@ fn logons(world: &World<'_>, out: &mut Sink) {
                 .get(session.host)
                 .is_some_and(|host| host.domain_controller)
             // Where the logs are long, who comes by NTLM every week is no news.
-            && (session.package.eq_ignore_ascii_case("NTLM") && !world.history.is_long()
-                || (session.package.eq_ignore_ascii_case("NTLM") || session.elevated)
+            && (session.package == Package::Ntlm && !world.history.is_long()
+                || (session.package == Package::Ntlm || session.elevated)
                     && world
                         .history
                         .is_new_from(src, standing(account), session.time))
