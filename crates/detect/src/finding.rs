@@ -12,7 +12,7 @@ use crate::severity::Severity;
 
 /// Events that a finding lists at most: the earliest and the latest half of these. [`Finding::event_count`] has the
 /// number of all.
-pub const MOST_EVENTS: usize = 1000;
+pub const MOST_EVENTS: usize = 100;
 /// Findings that are kept of one detection. Nobody reads more, and they must not fill the memory.
 pub const MOST_FINDINGS: usize = 10_000;
 

@@ -8,6 +8,8 @@ use crabwalk_events::{Catalog, EventType, LookupTable};
 use datafusion::arrow::array::{Array, AsArray, RecordBatch};
 use datafusion::arrow::datatypes::{DataType, UInt64Type};
 use datafusion::execution::context::SessionContext;
+use datafusion::execution::memory_pool::FairSpillPool;
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::optimizer::OptimizerRule;
@@ -45,6 +47,17 @@ pub struct Engine {
     glances: Option<Glances>,
 }
 
+/// Bytes that the groups, sorted rows and joins of all searches of an engine may take in memory.
+const MEMORY: usize = 512 << 20;
+
+/// [`MEMORY`], or what the environment says in mebibytes: for tests that want files, and machines that want none.
+fn memory() -> usize {
+    std::env::var("CRABWALK_SEARCH_MEMORY")
+        .ok()
+        .and_then(|text| text.parse::<usize>().ok())
+        .map_or(MEMORY, |mebibytes| mebibytes.saturating_mul(1 << 20))
+}
+
 impl Engine {
     /// An engine over these events.
     pub fn new(catalog: Arc<Catalog>, knowledge: Arc<Knowledge>, options: EngineOptions) -> Self {
@@ -53,7 +66,13 @@ impl Engine {
             .with_information_schema(false)
             .with_create_default_catalog_and_schema(false);
         // Plans carry their functions with them: there is nothing to look up by name.
+        // Groups and sorted rows beyond it go to temporary files.
+        let runtime = RuntimeEnvBuilder::new()
+            .with_memory_pool(Arc::new(FairSpillPool::new(memory())))
+            .build_arc()
+            .unwrap_or_default();
         let state = SessionStateBuilder::new()
+            .with_runtime_env(runtime)
             .with_config(config)
             .with_optimizer_rules(optimizer_rules())
             .build();
