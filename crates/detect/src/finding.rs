@@ -12,9 +12,9 @@ use crate::severity::Severity;
 
 /// Events that a finding lists at most: the earliest and the latest half of these. [`Finding::event_count`] has the
 /// number of all.
-pub const MOST_EVENTS: usize = 100;
+pub const MOST_EVENTS: usize = 50;
 /// Findings that are kept of one detection. Nobody reads more, and they must not fill the memory.
-pub const MOST_FINDINGS: usize = 10_000;
+pub const MOST_FINDINGS: usize = 5_000;
 
 /// Something that carries risk.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
