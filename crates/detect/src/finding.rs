@@ -13,6 +13,10 @@ use crate::severity::Severity;
 /// Events that a finding lists at most: the earliest and the latest half of these. [`Finding::event_count`] has the
 /// number of all.
 pub const MOST_EVENTS: usize = 50;
+/// Findings of one detection that list so many events; those after them list [`FEW_EVENTS`].
+const IN_FULL: usize = 1_000;
+/// See [`IN_FULL`].
+const FEW_EVENTS: usize = 10;
 /// Findings that are kept of one detection. Nobody reads more, and they must not fill the memory.
 pub const MOST_FINDINGS: usize = 5_000;
 
@@ -131,7 +135,15 @@ pub(crate) fn findings(
     results
         .rows()
         .take(MOST_FINDINGS)
-        .map(|row| finding(detection, &results.columns, &row, catalog))
+        .enumerate()
+        .map(|(at, row)| {
+            let most = if at < IN_FULL {
+                MOST_EVENTS
+            } else {
+                FEW_EVENTS
+            };
+            finding(detection, &results.columns, &row, most, catalog)
+        })
         .collect()
 }
 
@@ -139,6 +151,7 @@ fn finding(
     detection: &Arc<Detection>,
     columns: &[String],
     row: &Row<'_>,
+    most: usize,
     catalog: &Catalog,
 ) -> Finding {
     let fields: Vec<(String, Vec<String>)> = columns
@@ -153,7 +166,7 @@ fn finding(
             .map(|(_, values)| values.clone())
             .unwrap_or_default()
     };
-    let (events, event_count) = events(row.refs(), catalog);
+    let (events, event_count) = events(row.refs(), most, catalog);
     let (first, last) = times(&values, &events);
     let mut risk_objects = Vec::new();
     for field in &detection.risk_fields {
@@ -212,9 +225,9 @@ fn finding(
 }
 
 /// The events behind a row: those to list, and the number of all.
-fn events(refs: Vec<u64>, catalog: &Catalog) -> (Vec<EventRef>, u64) {
+fn events(refs: Vec<u64>, most: usize, catalog: &Catalog) -> (Vec<EventRef>, u64) {
     let count = refs.len() as u64;
-    let mut events: Vec<EventRef> = if refs.len() <= MOST_EVENTS {
+    let mut events: Vec<EventRef> = if refs.len() <= most {
         refs.into_iter()
             .filter_map(|one| catalog.resolve(one))
             .collect()
@@ -224,7 +237,7 @@ fn events(refs: Vec<u64>, catalog: &Catalog) -> (Vec<EventRef>, u64) {
             .filter_map(|one| Some((catalog.resolve(one)?.time, one)))
             .collect();
         by_time.sort_unstable();
-        let half = MOST_EVENTS / 2;
+        let half = most / 2;
         let late = by_time.len().saturating_sub(half).max(half);
         by_time
             .iter()

@@ -348,20 +348,23 @@ pub(crate) fn routes(
     }
     // Hops of one beginning: the same first host and account within a day, or soon after with another account.
     let mut group: Vec<usize> = (0..hops.len()).collect();
-    let mut begun: BTreeMap<(HostId, Option<AccountId>), (usize, i64)> = BTreeMap::new();
+    // What is only possible is kept apart, or it would hang on to what is sure.
+    let mut begun: BTreeMap<(HostId, Option<AccountId>, bool), (usize, i64)> = BTreeMap::new();
     let mut latest: BTreeMap<HostId, (usize, i64)> = BTreeMap::new();
     for (at, hop) in hops.iter().enumerate() {
         if let Some(link) = link_into.get(&at) {
             group[at] = group.get(link.from).copied().unwrap_or(at);
         } else if let Some(src) = hop.src
-            && hop.confidence >= ASSERTED
             && !is_usual(at)
         {
+            let sure = hop.confidence >= ASSERTED;
             let near = latest
                 .get(&src)
-                .filter(|(_, last)| hop.first - last <= SOON)
+                .filter(|(_, last)| sure && hop.first - last <= SOON)
                 .map_or(at, |(first, _)| group.get(*first).copied().unwrap_or(at));
-            let entry = begun.entry((src, hop.used)).or_insert((near, hop.first));
+            let entry = begun
+                .entry((src, hop.used, sure))
+                .or_insert((near, hop.first));
             if hop.first - entry.1 <= DAY {
                 entry.1 = hop.last;
                 group[at] = group.get(entry.0).copied().unwrap_or(at);
@@ -369,7 +372,9 @@ pub(crate) fn routes(
                 *entry = (near, hop.last);
                 group[at] = near;
             }
-            latest.insert(src, (at, hop.last));
+            if sure {
+                latest.insert(src, (at, hop.last));
+            }
         }
     }
     // A link may lead from a hop that comes later in the list.
