@@ -119,15 +119,12 @@ fn is_policy(share: &str, relative: &str) -> bool {
             || relative.contains("\\scripts\\") && is_runnable(&relative))
 }
 
-/// Access rights with which a file is changed.
-const WRITES: u64 = 0x2 | 0x4 | 0x4000_0000 | 0x1000_0000;
-
 pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
     let mut files: HashMap<HostId, Vec<Written>> = HashMap::new();
     let catalog = world.catalog;
     for_each(catalog, SECURITY, 5145, |row| {
         let (share, relative) = (row.get("ShareName"), row.get("RelativeTargetName"));
-        if number(row.get("AccessMask")) & WRITES == 0 {
+        if number(row.get("AccessMask")) & super::smb::WRITES == 0 {
             return;
         }
         let (sid, name) = (row.get("SubjectUserSid"), row.get("SubjectUserName"));

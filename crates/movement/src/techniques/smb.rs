@@ -7,7 +7,7 @@ use crate::row::for_each;
 use crate::world::{World, base_name, number};
 
 /// Access rights with which a file is changed: write, append, and the generic ones.
-const WRITES: u64 = 0x2 | 0x4 | 0x4000_0000 | 0x1000_0000;
+pub(crate) const WRITES: u64 = 0x2 | 0x4 | 0x4000_0000 | 0x1000_0000;
 /// Failure keyword of the Security log.
 const FAILURE: u64 = 0x0010_0000_0000_0000;
 
