@@ -261,6 +261,7 @@ pub(crate) const WANTED: &[Wanted] = &[
         10016,
         &["param2", "param4", "param6", "param7", "param8", "param9"],
     ),
+    (APPLICATION, 15281, &["Data", "Provider", "UserID"]),
     (APPLICATION, 15457, &["Data", "Provider"]),
     (APPLICATION, 18453, &["Data", "Provider"]),
     (APPLICATION, 18454, &["Data", "Provider"]),

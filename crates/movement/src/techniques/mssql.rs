@@ -3,7 +3,7 @@
 use super::{Started, brief, ran};
 use crate::demand::channel::*;
 use crate::evidence::{Act, Evidence, Family, Kind, Sink};
-use crate::identity::Place;
+use crate::identity::{AccountKind, Place};
 use crate::row::for_each;
 use crate::world::World;
 
@@ -37,7 +37,49 @@ pub(crate) fn process(world: &mut World<'_>, started: &Started, out: &mut Sink) 
     }
 }
 
+/// Procedures by which a client of SQL Server runs programs.
+const RUNNERS: &[&str] = &["xp_cmdshell", "sp_oacreate", "sp_oamethod"];
+
+/// A call that SQL Server blocked because the component is switched off (Microsoft, MSSQLSERVER_15281).
+fn refused(world: &mut World<'_>, out: &mut Sink) {
+    let catalog = world.catalog;
+    for_each(catalog, APPLICATION, 15281, |row| {
+        // SQL Server 2005 and later name the component's type first, then the procedure, with or without its schema.
+        let called = (0..6).find_map(|at| {
+            let text = row.nth("Data", at).to_lowercase();
+            RUNNERS
+                .iter()
+                .find(|runner| text.contains(*runner))
+                .copied()
+        });
+        let (true, Some(called)) = (row.get("Provider").to_uppercase().contains("MSSQL"), called)
+        else {
+            return;
+        };
+        let host = world.writer(row);
+        let user = match world.accounts.of_text(row.get("UserID")) {
+            Some(user) if world.accounts.kind(user) == AccountKind::User => Some(user),
+            _ => None,
+        };
+        let mut evidence = Evidence::new(
+            Kind::DestinationExecution,
+            Family::Mssql,
+            Act::Weak,
+            host,
+            row.time,
+            row.reference,
+            format!("SQL Server blocked a call of {called}, which is switched off"),
+        )
+        .technique(TECHNIQUES)
+        .used(user)
+        .weighs("refused", 0.2);
+        evidence.attempt = true;
+        out.push(evidence);
+    });
+}
+
 pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
+    refused(world, out);
     let catalog = world.catalog;
     for_each(catalog, APPLICATION, 15457, |row| {
         let (option, after) = (row.nth("Data", 0).to_lowercase(), row.nth("Data", 2));
