@@ -148,7 +148,7 @@ fn rank(family: Family) -> u8 {
 
 /// Makes accounts the ones that stand for them, and finds sources that the observations do not name themselves.
 fn prepare(world: &World<'_>, all: Vec<Evidence>, canonical: &[AccountId]) -> Vec<Evidence> {
-    let standing = |id: AccountId| canonical.get(id.0 as usize).copied().unwrap_or(id);
+    let standing = |id: AccountId| canonical.get(id.place()).copied().unwrap_or(id);
     let mut kept = Vec::with_capacity(all.len());
     for mut one in all {
         one.used = one.used.map(standing);
@@ -387,7 +387,7 @@ fn support(hops: &mut [Draft], supports: Vec<Evidence>) {
 fn tickets(world: &World<'_>, hops: &mut [Draft], canonical: &[AccountId]) {
     /// More of them say no more.
     const MOST: usize = 8;
-    let standing = |id: AccountId| canonical.get(id.0 as usize).copied().unwrap_or(id);
+    let standing = |id: AccountId| canonical.get(id.place()).copied().unwrap_or(id);
     for hop in hops {
         let Some(given) = world.tickets.get(&hop.dst) else {
             continue;
@@ -486,7 +486,7 @@ fn name_actor(world: &World<'_>, hop: &mut Draft, canonical: &[AccountId]) {
     let (Some(src), None, None) = (hop.src, hop.used, hop.actor) else {
         return;
     };
-    let standing = |id: AccountId| canonical.get(id.0 as usize).copied().unwrap_or(id);
+    let standing = |id: AccountId| canonical.get(id.place()).copied().unwrap_or(id);
     let mut people: BTreeMap<AccountId, usize> = BTreeMap::new();
     for (at, process) in world.processes_between(src, hop.first - BEFORE, hop.last + AFTER) {
         if let Some(user) = process
@@ -519,7 +519,7 @@ fn name_actor(world: &World<'_>, hop: &mut Draft, canonical: &[AccountId]) {
 
 /// Finds the logon, the connection at both ends and the program at the source.
 fn witness_connections(world: &World<'_>, hop: &mut Draft, canonical: &[AccountId]) {
-    let standing = |id: AccountId| canonical.get(id.0 as usize).copied().unwrap_or(id);
+    let standing = |id: AccountId| canonical.get(id.place()).copied().unwrap_or(id);
     // Logons of the same client and account about the time.
     if let Some(src) = hop.src {
         let found: Vec<usize> = world

@@ -68,10 +68,7 @@ impl History {
             else {
                 continue;
             };
-            let account = canonical
-                .get(account.0 as usize)
-                .copied()
-                .unwrap_or(account);
+            let account = canonical.get(account.place()).copied().unwrap_or(account);
             let today = day(session.time);
             all.first = all.first.min(today);
             all.last = all.last.max(today);
@@ -112,10 +109,7 @@ impl History {
                 else {
                     return;
                 };
-                let account = canonical
-                    .get(account.0 as usize)
-                    .copied()
-                    .unwrap_or(account);
+                let account = canonical.get(account.place()).copied().unwrap_or(account);
                 let today = day(row.time);
                 all.first = all.first.min(today);
                 all.last = all.last.max(today);
@@ -150,10 +144,7 @@ impl History {
             else {
                 continue;
             };
-            let account = canonical
-                .get(account.0 as usize)
-                .copied()
-                .unwrap_or(account);
+            let account = canonical.get(account.place()).copied().unwrap_or(account);
             if let Some(days) = self.edges.get_mut(&(src, session.host, account)) {
                 days.add(day(session.time));
             }

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
+use std::num::NonZeroU32;
 
 pub(crate) use crabwalk_events::address::address;
 
@@ -13,8 +14,22 @@ pub(crate) use crabwalk_events::address::address;
 pub(crate) struct HostId(pub u32);
 
 /// An account, by its place in [`Accounts`].
+///
+/// It holds the place and one, so that a perhaps missing account, of which sessions have two each, takes no more room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct AccountId(pub u32);
+pub(crate) struct AccountId(NonZeroU32);
+
+impl AccountId {
+    /// The account at a place.
+    pub fn at(place: usize) -> Self {
+        let next = u32::try_from(place).map_or(u32::MAX, |place| place.saturating_add(1));
+        Self(NonZeroU32::new(next).unwrap_or(NonZeroU32::MIN))
+    }
+
+    pub fn place(self) -> usize {
+        self.0.get() as usize - 1
+    }
+}
 
 /// What a host field of an event means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -492,7 +507,7 @@ impl Accounts {
         let id = match self.by_key.get(&key) {
             Some(id) => *id,
             None => {
-                let id = AccountId(u32::try_from(self.all.len()).unwrap_or(u32::MAX));
+                let id = AccountId::at(self.all.len());
                 self.all.push(Account {
                     key: key.clone(),
                     ..Account::default()
@@ -501,7 +516,7 @@ impl Accounts {
                 id
             }
         };
-        if let Some(account) = self.all.get_mut(id.0 as usize) {
+        if let Some(account) = self.all.get_mut(id.place()) {
             if !name.is_empty() {
                 account.names.insert(if domain.is_empty() {
                     name.to_owned()
@@ -528,7 +543,7 @@ impl Accounts {
     }
 
     pub fn info(&self, id: AccountId) -> Option<&Account> {
-        self.all.get(id.0 as usize)
+        self.all.get(id.place())
     }
 
     pub fn kind(&self, id: AccountId) -> AccountKind {
@@ -560,13 +575,13 @@ impl Accounts {
         let mut by_sam: HashMap<&str, BTreeSet<AccountId>> = HashMap::new();
         for (at, account) in self.all.iter().enumerate() {
             if let Some((_, sam)) = account.key.rsplit_once('\\') {
-                let id = AccountId(u32::try_from(at).unwrap_or(u32::MAX));
+                let id = AccountId::at(at);
                 by_sam.entry(sam).or_default().insert(id);
             }
         }
         (0..self.all.len())
             .map(|at| {
-                let own = AccountId(u32::try_from(at).unwrap_or(u32::MAX));
+                let own = AccountId::at(at);
                 let Some(account) = self.all.get(at) else {
                     return own;
                 };
@@ -699,7 +714,7 @@ mod tests {
         );
         let canonical = accounts.canonical();
         for id in [full, sid, plain].into_iter().flatten() {
-            assert_eq!(canonical.get(id.0 as usize).copied(), full);
+            assert_eq!(canonical.get(id.place()).copied(), full);
         }
     }
 }

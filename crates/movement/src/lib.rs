@@ -341,7 +341,7 @@ fn programs(world: &World<'_>, hop: &assemble::Draft, canonical: &[AccountId]) -
             let process = world.processes.get(at)?;
             let account = process
                 .user
-                .map(|id| canonical.get(id.0 as usize).copied().unwrap_or(id))
+                .map(|id| canonical.get(id.place()).copied().unwrap_or(id))
                 .and_then(|id| world.accounts.info(id))
                 .map(|account| account.key.clone());
             Some(Ran {

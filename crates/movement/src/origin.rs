@@ -45,13 +45,13 @@ struct Roast {
 }
 
 #[derive(Default)]
-struct Origins {
+struct Origins<'a> {
     /// Tickets to get tickets, given (4768) and renewed (4770), by account.
     granting: HashMap<AccountId, Vec<Given>>,
     /// Tickets for services (4769), by account.
     service: HashMap<AccountId, Vec<Given>>,
     /// NTLM validations (4776): time, writer, claimed workstation, reference.
-    validated: HashMap<AccountId, Vec<(i64, HostId, String, u64)>>,
+    validated: HashMap<AccountId, Vec<(i64, HostId, &'a str, u64)>>,
     /// By name of the service account in lower case.
     roasts: BTreeMap<String, Vec<Roast>>,
     /// Spans of the domain controllers' Security logs.
@@ -66,8 +66,8 @@ fn is_success(status: &str) -> bool {
     matches!(status, "0x0" | "0" | "")
 }
 
-impl Origins {
-    fn read(world: &mut World<'_>, standing: &dyn Fn(AccountId) -> AccountId) -> Self {
+impl<'a> Origins<'a> {
+    fn read(world: &mut World<'a>, standing: &dyn Fn(AccountId) -> AccountId) -> Self {
         let catalog = world.catalog;
         let mut all = Self::default();
         let nobody = HostId(u32::MAX);
@@ -131,7 +131,7 @@ impl Origins {
                 all.validated.entry(standing(account)).or_default().push((
                     row.time,
                     writer,
-                    row.get("Workstation").to_owned(),
+                    row.get("Workstation"),
                     row.reference,
                 ));
             }
@@ -205,7 +205,7 @@ fn span(microseconds: i64) -> String {
 
 /// Adds to finished hops where their credentials come from.
 pub(crate) fn credentials(world: &mut World<'_>, hops: &mut [Draft], canonical: &[AccountId]) {
-    let standing = |id: AccountId| canonical.get(id.0 as usize).copied().unwrap_or(id);
+    let standing = |id: AccountId| canonical.get(id.place()).copied().unwrap_or(id);
     let origins = Origins::read(world, &standing);
     // Sessions opened with other credentials, by host.
     let mut switched: HashMap<HostId, Vec<usize>> = HashMap::new();
@@ -274,7 +274,7 @@ pub(crate) fn credentials(world: &mut World<'_>, hops: &mut [Draft], canonical: 
 
 /// NTLM validations of the account at the very time (techniques §1.8): by a domain controller, or by the destination for
 /// its own accounts. They name no destination.
-fn validations(world: &World<'_>, origins: &Origins, hop: &Draft, found: &mut Vec<Evidence>) {
+fn validations(world: &World<'_>, origins: &Origins<'_>, hop: &Draft, found: &mut Vec<Evidence>) {
     const AT_ONCE: i64 = 2 * SECOND;
     let Some(given) = hop.used.and_then(|used| origins.validated.get(&used)) else {
         return;
@@ -309,7 +309,7 @@ fn validations(world: &World<'_>, origins: &Origins, hop: &Draft, found: &mut Ve
                     Kind::DomainController,
                     *time,
                     *reference,
-                    if workstation.is_empty() || workstation == "-" {
+                    if workstation.is_empty() || *workstation == "-" {
                         format!("{by} validated the password hash")
                     } else {
                         format!("{by} validated the password hash for a client that calls itself {workstation}")
@@ -353,7 +353,7 @@ fn other_credentials(
         .filter(|one| {
             one.time <= hop.last + SECOND
                 && hop.first - one.time <= 24 * HOUR
-                && one.end.is_none_or(|end| end + SECOND >= hop.first)
+                && one.end.saturating_add(SECOND) >= hop.first
         })
         .filter(|one| logons.contains(&one.logon_id) || one.outbound.map(standing) == Some(used))
         .max_by_key(|one| (logons.contains(&one.logon_id), one.time, one.logon_id));
@@ -389,7 +389,7 @@ fn other_credentials(
 /// Kerberos tickets of the account at the source that were not come by in the usual way.
 fn tickets(
     world: &World<'_>,
-    origins: &Origins,
+    origins: &Origins<'_>,
     hop: &Draft,
     src: HostId,
     used: AccountId,
@@ -493,7 +493,7 @@ fn tickets(
 /// Service tickets with RC4 for the account that is used now, asked for by another: its password may have been cracked.
 fn roasted(
     world: &World<'_>,
-    origins: &Origins,
+    origins: &Origins<'_>,
     hop: &Draft,
     used: AccountId,
     found: &mut Vec<Evidence>,

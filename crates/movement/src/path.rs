@@ -314,8 +314,8 @@ impl Worth {
                     .iter()
                     .flat_map(|name| [name.as_str(), name.rsplit('\\').next().unwrap_or(name)])
                     .find_map(|name| assets.identities.find(name));
-                if let (Some(points), Ok(at)) = (row.and_then(points), u32::try_from(at)) {
-                    accounts.insert(AccountId(at), points);
+                if let Some(points) = row.and_then(points) {
+                    accounts.insert(AccountId::at(at), points);
                 }
             }
         }

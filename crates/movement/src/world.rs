@@ -58,6 +58,9 @@ pub(crate) struct Ticket {
     pub reference: u64,
 }
 
+/// The end of a session whose logoff was not logged.
+pub(crate) const OPEN: i64 = i64::MAX;
+
 /// One logon on one host. There may be millions: it holds no text.
 #[derive(Debug, Clone)]
 pub(crate) struct Session {
@@ -66,7 +69,8 @@ pub(crate) struct Session {
     /// LogonId of the other half of a split token, 0 where there is none.
     pub linked: u64,
     pub time: i64,
-    pub end: Option<i64>,
+    /// When the logoff was logged; [`OPEN`] where none was.
+    pub end: i64,
     /// 0 where the logon itself was not logged, only what ran in it.
     pub logon_type: u8,
     pub account: Option<AccountId>,
@@ -145,6 +149,8 @@ pub(crate) struct Process<'a> {
     pub creator_logon: u64,
     /// Whether `logon_id` is surely its own session: older Windows names only the creator's.
     pub own_session: bool,
+    /// Whether it ran in session 0, where nobody sits at a desktop.
+    pub no_desktop: bool,
     /// When its session began, from Sysmon's LogonGuid.
     pub logon_time: Option<i64>,
     pub sysmon: bool,
@@ -733,7 +739,7 @@ impl<'a> World<'a> {
                 logon_id: number(row.get("TargetLogonId")),
                 linked: number(row.get("TargetLinkedLogonId")),
                 time: row.time,
-                end: None,
+                end: OPEN,
                 logon_type,
                 account,
                 kind,
@@ -774,7 +780,7 @@ impl<'a> World<'a> {
                     find_session(sessions_by_id, sessions, boots, host, logon, row.time)
                         .and_then(|at| sessions.get_mut(at))
                 {
-                    session.end = Some(session.end.map_or(row.time, |end| end.min(row.time)));
+                    session.end = session.end.min(row.time);
                 }
             });
         }
@@ -864,7 +870,7 @@ impl<'a> World<'a> {
                     logon_id: process.logon_id,
                     linked: 0,
                     time: begun,
-                    end: None,
+                    end: OPEN,
                     logon_type: 0,
                     account: process.user,
                     kind,
@@ -1019,6 +1025,7 @@ impl<'a> World<'a> {
                     .map(|time| catalog.common(row.host, time)),
                 creator_logon: 0,
                 own_session: true,
+                no_desktop: row.get("TerminalSessionId") == "0",
                 sysmon: true,
                 reference: row.reference,
             });
@@ -1056,6 +1063,7 @@ impl<'a> World<'a> {
                 logon_time: None,
                 creator_logon: subject,
                 own_session: !row.get("TargetLogonId").is_empty() || !is_service_logon(subject),
+                no_desktop: false,
                 sysmon: false,
                 reference: row.reference,
             });
@@ -1156,7 +1164,7 @@ impl<'a> World<'a> {
             .iter()
             .filter(|session| session.logon_type == 5 && session.kind == AccountKind::User)
             .filter_map(|session| session.account)
-            .map(|id| canonical.get(id.0 as usize).copied().unwrap_or(id))
+            .map(|id| canonical.get(id.place()).copied().unwrap_or(id))
             .collect()
     }
 
@@ -1248,7 +1256,7 @@ impl<'a> World<'a> {
             .find(|(_, one)| {
                 one.is_remote()
                     && one.account.is_some_and(|own| canonical(own) == account)
-                    && one.end.is_none_or(|end| end + 2 * SECOND >= time)
+                    && one.end.saturating_add(2 * SECOND) >= time
                     && !restarted(&self.boots, host, one.time, time)
             })
             .map(|(at, _)| at)

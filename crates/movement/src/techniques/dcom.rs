@@ -53,6 +53,8 @@ pub(crate) fn process(world: &mut World<'_>, started: &Started, out: &mut Sink) 
         })
     );
     let system = is_service_logon(process.logon_id);
+    // COM starts a server on the desktop of a caller on this machine; one from elsewhere has none here.
+    let no_desktop = object && started.parent == "svchost.exe" && process.no_desktop;
     let Some(mut evidence) = ran(
         world,
         started.at,
@@ -70,7 +72,7 @@ pub(crate) fn process(world: &mut World<'_>, started: &Started, out: &mut Sink) 
     if system {
         evidence.act = Act::None;
     } else if !remote {
-        evidence.act = if child || started.image == "mshta.exe" {
+        evidence.act = if child || started.image == "mshta.exe" || no_desktop {
             Act::Weak
         } else {
             Act::None

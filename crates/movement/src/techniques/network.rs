@@ -430,7 +430,7 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
     }
     logons(world, out);
     let canonical = world.accounts.canonical();
-    let standing = |id: AccountId| canonical.get(id.0 as usize).copied().unwrap_or(id);
+    let standing = |id: AccountId| canonical.get(id.place()).copied().unwrap_or(id);
     for_each(catalog, SECURITY, 4769, |row| {
         let service = row.get("ServiceName");
         let client = row.get("TargetUserName");
@@ -500,7 +500,7 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
 /// from where they never are.
 fn logons(world: &World<'_>, out: &mut Sink) {
     let canonical = world.accounts.canonical();
-    let standing = |id: AccountId| canonical.get(id.0 as usize).copied().unwrap_or(id);
+    let standing = |id: AccountId| canonical.get(id.place()).copied().unwrap_or(id);
     let mut logons: BTreeMap<(HostId, HostId, AccountId), Vec<usize>> = BTreeMap::new();
     for (at, session) in world.sessions.iter().enumerate() {
         if session.logon_type == 3

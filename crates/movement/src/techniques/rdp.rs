@@ -1,6 +1,6 @@
 //! Remote desktop: logons, reconnects, tunnels, gateways, session hijacking (T1021.001, T1563.002, T1572).
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -164,6 +164,7 @@ fn client_users(world: &mut World<'_>, out: &mut Sink) {
     const SOON: i64 = 60 * SECOND;
     let catalog = world.catalog;
     let mut targets: BTreeMap<HostId, Vec<(i64, HostId)>> = BTreeMap::new();
+    settings(world, out);
     for id in [1024_u32, 1102] {
         for_each(catalog, RDP_CLIENT, id, |row| {
             let host = world.writer(row);
@@ -226,7 +227,7 @@ fn client_users(world: &mut World<'_>, out: &mut Sink) {
 fn hashed_names(world: &World<'_>) -> HashMap<String, AccountId> {
     let mut all = HashMap::new();
     for (at, account) in world.accounts.all.iter().enumerate() {
-        let id = AccountId(u32::try_from(at).unwrap_or(u32::MAX));
+        let id = AccountId::at(at);
         if !world.accounts.is_user(id) {
             continue;
         }
@@ -255,6 +256,55 @@ type Reconnect<'a> = (
     u64,
     bool,
 );
+
+/// The client's settings follow its connection within this time.
+const SETTLES: i64 = 60 * SECOND;
+
+/// The client told its time zone (104) or, just after it connected, its resolution (168): the connection has become a
+/// session. Who tries a password in vain gets no further than the connection (131).
+fn settings(world: &mut World<'_>, out: &mut Sink) {
+    let catalog = world.catalog;
+    let mut connected: BTreeSet<(HostId, i64)> = BTreeSet::new();
+    for_each(catalog, RDP_CORE, 131, |row| {
+        connected.insert((world.writer(row), row.time));
+    });
+    let mut told: BTreeMap<(HostId, i64), u64> = BTreeMap::new();
+    for id in [104_u32, 168] {
+        for_each(catalog, RDP_CORE, id, |row| {
+            let host = world.writer(row);
+            let new = id == 104
+                || connected
+                    .range((host, row.time - SETTLES)..=(host, row.time))
+                    .next()
+                    .is_some();
+            if new {
+                let first = told.entry((host, row.time)).or_insert(row.reference);
+                *first = (*first).min(row.reference);
+            }
+        });
+    }
+    let mut last: Option<(HostId, i64)> = None;
+    for ((host, time), reference) in told {
+        let same = last.is_some_and(|(other, first)| other == host && time - first < SETTLES);
+        if same {
+            continue;
+        }
+        last = Some((host, time));
+        out.push(
+            Evidence::new(
+                Kind::DestinationLogon,
+                Family::Rdp,
+                Act::Weak,
+                host,
+                time,
+                reference,
+                "a remote desktop client told its settings",
+            )
+            .technique(TECHNIQUES)
+            .weighs("settings", 0.15),
+        );
+    }
+}
 
 pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
     let catalog = world.catalog;

@@ -1,11 +1,13 @@
 //! Remote scheduled tasks (T1053.005).
 
+use std::collections::HashMap;
+
 use super::brief;
 use crate::demand::channel::*;
 use crate::evidence::{Act, Evidence, Family, Kind, Sink};
 use crate::identity::{AccountKind, Place, kind_of};
 use crate::row::for_each;
-use crate::world::{World, number};
+use crate::world::{SECOND, World, base_name, number};
 
 /// The command in a task's XML.
 fn command(content: &str) -> &str {
@@ -17,7 +19,63 @@ fn command(content: &str) -> &str {
         .trim()
 }
 
+/// A program that loaded the client of the task scheduler asks for its endpoint within this time.
+const ASKS: i64 = 300 * SECOND;
+
+/// Programs other than schtasks that loaded the client's library and then turned to another machine's endpoint mapper.
+fn clients(world: &mut World<'_>, out: &mut Sink) {
+    let catalog = world.catalog;
+    let mut loaded: HashMap<&str, (i64, u64)> = HashMap::new();
+    for_each(catalog, SYSMON, 7, |row| {
+        let image = base_name(row.get("Image")).to_lowercase();
+        if base_name(row.get("ImageLoaded")).eq_ignore_ascii_case("taskschd.dll")
+            && !matches!(
+                image.as_str(),
+                "svchost.exe" | "taskhostw.exe" | "explorer.exe"
+            )
+        {
+            let first = loaded
+                .entry(row.get("ProcessGuid"))
+                .or_insert((row.time, row.reference));
+            *first = (*first).min((row.time, row.reference));
+        }
+    });
+    for at in 0..world.connections.len() {
+        let Some(one) = world.connections.get(at) else {
+            continue;
+        };
+        let (Some((time, reference)), Place::Host(src), Place::Host(dst)) =
+            (loaded.get(one.process_guid), one.src, one.dst)
+        else {
+            continue;
+        };
+        if one.inbound || one.dst_port != 135 || src == dst || (one.time - time).abs() > ASKS {
+            continue;
+        }
+        let mut evidence = Evidence::new(
+            Kind::Source,
+            Family::Task,
+            Act::Weak,
+            dst,
+            one.time,
+            one.reference,
+            format!(
+                "{} loaded the client of the task scheduler and asked for its endpoint",
+                base_name(one.image)
+            ),
+        )
+        .technique(&["T1053.005"])
+        .from(one.src)
+        .actor(one.user.filter(|id| world.accounts.is_user(*id)))
+        .weighs("client", 0.15);
+        evidence.refs.push(*reference);
+        evidence.source_process = world.process_of_guid(one.process_guid);
+        out.push(evidence);
+    }
+}
+
 pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
+    clients(world, out);
     let catalog = world.catalog;
     for (id, content, verb) in [
         (4698_u32, "TaskContent", "registered"),
