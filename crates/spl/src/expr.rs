@@ -591,7 +591,7 @@ pub fn plan_call(name: &str, args: Vec<Typed>, span: Span, context: &EvalContext
     call_function(name, args, context).map_err(|error| match error {
         CallError::Arguments(message) => ExprError::new(span, message),
         CallError::Unknown => ExprError {
-            help: crate::plan::did_you_mean(name, crate::functions::NAMES.iter().copied()),
+            help: crate::plan::did_you_mean(name, crate::functions::names()),
             ..ExprError::new(span, format!("there is no eval function `{name}`"))
         },
     })

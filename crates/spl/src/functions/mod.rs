@@ -3,7 +3,9 @@
 //! A function sees the values of one row (`Args`) and answers one. NULL in gives NULL out unless a function says
 //! otherwise. Constant patterns and formats are prepared once, when the search is planned.
 
+mod json;
 pub(crate) mod matcher;
+mod numbers;
 pub mod regex;
 pub mod time;
 
@@ -38,7 +40,13 @@ struct Function {
 }
 
 /// Names of all functions, for suggestions.
-pub(crate) const NAMES: &[&str] = &[
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    let tables = json::ARITIES.iter().chain(numbers::ARITIES);
+    NAMES.iter().copied().chain(tables.map(|(name, _)| *name))
+}
+
+/// Functions of this file and of [`crate::expr`].
+const NAMES: &[&str] = &[
     "abs",
     "acos",
     "asin",
@@ -229,7 +237,12 @@ pub(crate) fn call_function(
                     .to_owned(),
             ));
         }
-        _ => return Err(CallError::Unknown),
+        _ => json::ARITIES
+            .iter()
+            .chain(numbers::ARITIES)
+            .find(|(own, _)| *own == name)
+            .map(|(_, counts)| *counts)
+            .ok_or(CallError::Unknown)?,
     };
     if args.len() < counts.0 || args.len() > counts.1 {
         let wanted = match counts {
@@ -254,6 +267,12 @@ pub(crate) fn call_function(
         return Ok(Typed {
             expr: datafusion::logical_expr::lit(std::f64::consts::PI),
             data_type: DataType::Float64,
+        });
+    }
+    if args.is_empty() && matches!(name, "json_array" | "json_object") {
+        return Ok(Typed {
+            expr: datafusion::logical_expr::lit(if name == "json_array" { "[]" } else { "{}" }),
+            data_type: DataType::Utf8,
         });
     }
     let function = function(name, &args, *context)?;
@@ -658,7 +677,11 @@ fn function(name: &str, args: &[Typed], context: EvalContext) -> Result<Function
             let value = args.text(0)?;
             (!matches!(value.trim(), "" | "-")).then(|| value.into_owned())
         }),
-        _ => return Err(CallError::Unknown),
+        _ => {
+            return json::function(name, args)
+                .or_else(|| numbers::function(name, args))
+                .ok_or(CallError::Unknown);
+        }
     })
 }
 

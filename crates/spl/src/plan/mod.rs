@@ -394,13 +394,15 @@ impl<'a> Planner<'a> {
                 self.makeresults(arguments, first.span)?
             }
             CommandKind::Union(all) => self.union_all(all, first.span)?,
+            CommandKind::Unsupported { .. } => return Err(not_run(first)),
             _ => {
                 return Err(diagnostic(
                     first.span,
-                    format!(
-                        "`{}` cannot stand first: a search begins with `search`, `tstats`, `from` or `inputlookup`",
-                        first.name
-                    ),
+                    format!("`{}` cannot stand first, as it has no rows to work on", first.name),
+                )
+                .with_help(
+                    "a search begins with `search`, `tstats`, `mstats`, `from`, `datamodel`, `inputlookup`, `makeresults`, `union`, \
+                     `multisearch` or `metadata`",
                 ));
             }
         };
@@ -495,13 +497,7 @@ impl<'a> Planner<'a> {
                 let more = self.union_all(all, span)?;
                 self.below(rows, more, span)
             }
-            CommandKind::Unsupported { .. } => Err(diagnostic(
-                span,
-                format!(
-                    "the command `{}` is not run by this version of Crabwalk",
-                    command.name
-                ),
-            )),
+            CommandKind::Unsupported { .. } => Err(not_run(command)),
         }
     }
 
@@ -721,4 +717,14 @@ fn condition_fields(node: &crabwalk_events::Node) -> Vec<String> {
         }
     }
     names
+}
+
+fn not_run(command: &Command) -> Diagnostic {
+    diagnostic(
+        command.span,
+        format!(
+            "the command `{}` is not run by this version of Crabwalk",
+            command.name
+        ),
+    )
 }

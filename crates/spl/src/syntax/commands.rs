@@ -4,6 +4,7 @@ use super::ast::{CommandKind, Name};
 use super::diagnostic::Diagnostic;
 use super::parser::{Parsed, Parser};
 
+mod derived;
 mod fields;
 mod lookups;
 mod patterns;
@@ -73,19 +74,14 @@ const COMMANDS: &[&str] = &[
 /// Other commands of Splunk and of apps that public content uses.
 const OTHER_COMMANDS: &[&str] = &[
     "abstract",
-    "accum",
-    "addcoltotals",
-    "addinfo",
     "analyzefields",
     "anomalies",
     "anomalousvalue",
     "anomalydetection",
     "apply",
-    "appendcols",
     "arules",
     "associate",
     "audit",
-    "autoregress",
     "cluster",
     "cofilter",
     "collect",
@@ -94,20 +90,16 @@ const OTHER_COMMANDS: &[&str] = &[
     "correlate",
     "ctable",
     "cyberchef",
-    "datamodel",
     "dbinspect",
     "dbxquery",
     "delete",
-    "delta",
     "diff",
     "dnstwist",
     "entitymerge",
     "erex",
     "eventcount",
     "expand",
-    "fieldformat",
     "fieldsummary",
-    "filldown",
     "findtypes",
     "fit",
     "flatten",
@@ -117,7 +109,6 @@ const OTHER_COMMANDS: &[&str] = &[
     "geom",
     "geomfilter",
     "geostats",
-    "highlight",
     "history",
     "iconify",
     "inputcsv",
@@ -130,7 +121,6 @@ const OTHER_COMMANDS: &[&str] = &[
     "makecontinuous",
     "mcatalog",
     "mcollect",
-    "metadata",
     "metasearch",
     "meventcollect",
     "mpreview",
@@ -142,7 +132,6 @@ const OTHER_COMMANDS: &[&str] = &[
     "overlap",
     "pivot",
     "predict",
-    "rangemap",
     "redistribute",
     "relevancy",
     "reltime",
@@ -164,14 +153,12 @@ const OTHER_COMMANDS: &[&str] = &[
     "sistats",
     "sitimechart",
     "sitop",
-    "strcat",
     "summary",
     "tagger",
     "tags",
     "timewrap",
     "tojson",
     "transpose",
-    "trendline",
     "tscollect",
     "typeahead",
     "typelearner",
@@ -187,7 +174,7 @@ const OTHER_COMMANDS: &[&str] = &[
 
 /// Whether a word names a command.
 pub(super) fn is_known(word: &str) -> bool {
-    COMMANDS.contains(&word) || OTHER_COMMANDS.contains(&word)
+    COMMANDS.contains(&word) || derived::DERIVED.contains(&word) || OTHER_COMMANDS.contains(&word)
 }
 
 impl Parser<'_> {
@@ -256,7 +243,14 @@ impl Parser<'_> {
                 let diagnostic =
                     self.error(format!("`{name}` is not a command of SPL"), start, name_end);
                 return Err(
-                    match self.closest(name, COMMANDS.iter().chain(OTHER_COMMANDS).copied()) {
+                    match self.closest(
+                        name,
+                        COMMANDS
+                            .iter()
+                            .chain(derived::DERIVED)
+                            .chain(OTHER_COMMANDS)
+                            .copied(),
+                    ) {
                         Some(other) => diagnostic.with_help(format!("did you mean `{other}`?")),
                         None => diagnostic,
                     },

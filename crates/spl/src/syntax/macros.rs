@@ -111,6 +111,19 @@ struct Part {
 }
 
 impl Expanded {
+    /// Text that stands for something of the user's text.
+    pub(super) fn standing_for(text: String, origin: Span) -> Self {
+        Self {
+            text,
+            parts: vec![Part {
+                start: 0,
+                origin,
+                copied: false,
+            }],
+            failed: Vec::new(),
+        }
+    }
+
     /// The span in the user's text for a range of the expanded text.
     pub(super) fn span(&self, start: usize, end: usize) -> Span {
         let (first, last) = (

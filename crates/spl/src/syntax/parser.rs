@@ -533,7 +533,8 @@ impl<'t> Parser<'t> {
         })
     }
 
-    fn command(&mut self) -> Option<Command> {
+    /// The command at the cursor, or those that stand for it; none if it could not be read.
+    fn command(&mut self) -> Vec<Command> {
         self.skip_space();
         // A macro's definition may begin with `|` although its call stands behind one.
         if self.peek() == Some(b'|') && self.source.is_from_macro(self.pos) {
@@ -547,21 +548,51 @@ impl<'t> Parser<'t> {
         if name.is_empty() {
             let diagnostic = self.expected("a command");
             self.recover(start, failed, diagnostic);
-            return None;
+            return Vec::new();
         }
-        let result = self
-            .arguments(&name, start, name_end)
-            .and_then(|kind| self.command_end(kind));
-        match result {
-            Ok(kind) => Some(Command {
-                name,
-                span: self.span(start, self.trimmed(start)),
-                kind,
-            }),
-            Err(diagnostic) => {
-                self.depth = depth;
-                self.recover(name_end, failed, diagnostic);
-                None
+        let result = match self.derived(&name, start) {
+            Ok(Some(commands)) => Ok(commands),
+            Ok(None) => self
+                .arguments(&name, start, name_end)
+                .and_then(|kind| self.command_end(kind))
+                .map(|kind| {
+                    vec![Command {
+                        name,
+                        span: self.span(start, self.trimmed(start)),
+                        kind,
+                    }]
+                }),
+            Err(diagnostic) => Err(diagnostic),
+        };
+        result.unwrap_or_else(|diagnostic| {
+            self.depth = depth;
+            self.recover(name_end, failed, diagnostic);
+            Vec::new()
+        })
+    }
+
+    /// Parses commands that stand for what was read from `start` to the cursor.
+    pub(super) fn stand_in(&mut self, text: String, start: usize) -> Parsed<Vec<Command>> {
+        self.descend()?;
+        let source =
+            Expanded::standing_for(format!("| {text}"), self.span(start, self.trimmed(start)));
+        let mut parser = Parser {
+            text: &source.text,
+            pos: 0,
+            source: &source,
+            diagnostics: Vec::new(),
+            depth: self.depth,
+            brackets: 0,
+            token: None,
+        };
+        let pipeline = parser.pipeline();
+        let mut diagnostics = parser.diagnostics;
+        self.ascend();
+        match diagnostics.pop() {
+            None => Ok(pipeline.commands),
+            Some(last) => {
+                self.diagnostics.append(&mut diagnostics);
+                Err(last)
             }
         }
     }

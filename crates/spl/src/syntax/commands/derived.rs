@@ -1,0 +1,438 @@
+//! Commands that others can stand for. They are read into the text of those others, which is then parsed in their place;
+//! what is wrong with that text points to the whole command.
+
+use std::fmt::Write as _;
+
+use crate::syntax::ast::{Command, Name};
+use crate::syntax::diagnostic::Diagnostic;
+use crate::syntax::parser::{Parsed, Parser};
+
+/// The commands.
+pub(super) const DERIVED: &[&str] = &[
+    "accum",
+    "addcoltotals",
+    "addinfo",
+    "appendcols",
+    "autoregress",
+    "datamodel",
+    "delta",
+    "fieldformat",
+    "filldown",
+    "highlight",
+    "metadata",
+    "rangemap",
+    "strcat",
+    "trendline",
+];
+
+/// Most rows back that `delta` and `autoregress` look.
+const MOST_BACK: u64 = 1_000;
+
+/// A field where a command takes names.
+fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+/// A text in an expression.
+fn literal(text: &str) -> String {
+    quoted(text)
+}
+
+impl Parser<'_> {
+    /// The commands that stand for the one whose arguments are at the cursor.
+    pub(in crate::syntax) fn derived(
+        &mut self,
+        name: &str,
+        start: usize,
+    ) -> Parsed<Option<Vec<Command>>> {
+        if !DERIVED.contains(&name) {
+            return Ok(None);
+        }
+        let text = match name {
+            "accum" => self.accum()?,
+            "addcoltotals" => self.addcoltotals(),
+            // All of the data is searched, and there is no job.
+            "addinfo" => "eval info_min_time=0, info_max_time=\"+Infinity\", info_search_time=now(), info_sid=\"\""
+                .to_owned(),
+            "appendcols" => self.appendcols()?,
+            "autoregress" => self.autoregress()?,
+            "datamodel" => self.datamodel()?,
+            "delta" => self.delta()?,
+            // How a value is shown is not for the rows.
+            "fieldformat" => {
+                self.eval()?;
+                "fields *".to_owned()
+            }
+            "filldown" => self.filldown()?,
+            "highlight" => {
+                self.skip_arguments();
+                "fields *".to_owned()
+            }
+            "metadata" => self.metadata()?,
+            "rangemap" => self.rangemap()?,
+            "strcat" => self.strcat()?,
+            _ => self.trendline()?,
+        };
+        if !self.at_end() {
+            return Err(self.expected("`|` or the end of the command"));
+        }
+        self.stand_in(text, start).map(Some)
+    }
+
+    /// A field of an expression: in single quotes, which cannot be escaped.
+    fn field_of_expression(&self, name: &Name) -> Parsed<String> {
+        if name.text.contains('\'') {
+            return Err(Diagnostic::new(
+                "a field with an apostrophe in its name cannot be used here",
+                name.span,
+            )
+            .with_help("rename it before"));
+        }
+        Ok(format!("'{}'", name.text))
+    }
+
+    fn as_name(&mut self) -> Parsed<Option<Name>> {
+        if self.eat_keyword("as") {
+            self.name("a field").map(Some)
+        } else {
+            Ok(None)
+        }
+    }
+
+    fn accum(&mut self) -> Parsed<String> {
+        let field = self.name("a field")?;
+        let new = self.as_name()?;
+        Ok(format!(
+            "streamstats sum({}) as {}",
+            quoted(&field.text),
+            quoted(&new.as_ref().unwrap_or(&field).text)
+        ))
+    }
+
+    fn addcoltotals(&mut self) -> String {
+        self.skip_space();
+        let start = self.pos;
+        self.skip_arguments();
+        format!(
+            "addtotals row=f col=t {}",
+            self.text[start..self.pos].trim()
+        )
+    }
+
+    /// `p=n` or `p=n-m`.
+    fn rows_back(&mut self) -> Parsed<Option<(u64, u64)>> {
+        self.skip_space();
+        let start = self.pos;
+        let Some(option) = self.option_name() else {
+            return Ok(None);
+        };
+        if option.text != "p" {
+            self.pos = start;
+            return Ok(None);
+        }
+        let value = self.value("p")?;
+        let (first, last) = value
+            .text
+            .split_once('-')
+            .unwrap_or((&value.text, &value.text));
+        match (first.trim().parse(), last.trim().parse()) {
+            (Ok(first), Ok(last)) if 1 <= first && first <= last && last <= MOST_BACK => {
+                Ok(Some((first, last)))
+            }
+            _ => Err(Diagnostic::new(
+                format!("`p` says how many rows back to look, from 1 to {MOST_BACK}"),
+                value.span,
+            )),
+        }
+    }
+
+    fn delta(&mut self) -> Parsed<String> {
+        let field = self.name("a field")?;
+        let new = self.as_name()?;
+        let (back, _) = self.rows_back()?.unwrap_or((1, 1));
+        let name = new.map_or_else(|| format!("delta({})", field.text), |new| new.text);
+        let value = self.field_of_expression(&field)?;
+        Ok(format!(
+            "streamstats current=f window={back} first({}) as \"delta:before\" count as \"delta:rows\" \
+             | eval {}=if('delta:rows'={back}, {value}-'delta:before', null()) | fields - \"delta:before\" \"delta:rows\"",
+            quoted(&field.text),
+            quoted(&name)
+        ))
+    }
+
+    fn autoregress(&mut self) -> Parsed<String> {
+        let field = self.name("a field")?;
+        let new = self.as_name()?;
+        let (first, last) = self.rows_back()?.unwrap_or((1, 1));
+        let mut text = String::new();
+        for back in first..=last {
+            let name = match &new {
+                Some(new) if first == last => new.text.clone(),
+                Some(new) => format!("{}_p{back}", new.text),
+                None => format!("{}_p{back}", field.text),
+            };
+            let _ = write!(
+                text,
+                "{}streamstats current=f window={back} first({}) as \"auto:before\" count as \"auto:rows\" \
+                 | eval {}=if('auto:rows'={back}, 'auto:before', null()) | fields - \"auto:before\" \"auto:rows\"",
+                if text.is_empty() { "" } else { " | " },
+                quoted(&field.text),
+                quoted(&name)
+            );
+        }
+        Ok(text)
+    }
+
+    /// Rows are put beside each other by their number.
+    fn appendcols(&mut self) -> Parsed<String> {
+        let mut overwrite = false;
+        self.skip_space();
+        while let Some(option) = self.option_name() {
+            match option.text.as_str() {
+                "override" => overwrite = self.bool_value("override")?,
+                "extendtimerange" | "maxtime" | "maxout" | "timeout" => {
+                    self.value(&option.text)?;
+                }
+                _ => return Err(self.unknown_option("appendcols", &option)),
+            }
+            self.skip_space();
+        }
+        let start = self.pos;
+        if !self.eat(b'[') {
+            return Err(self.expected("a subsearch in brackets"));
+        }
+        let outside = self.enter_brackets();
+        let inner = self.pos;
+        self.skip_pipeline();
+        let end = self.pos;
+        self.leave_brackets(outside);
+        if !self.eat(b']') {
+            return Err(self
+                .error("this bracket is never closed", start, start + 1)
+                .with_help("end the subsearch with ]"));
+        }
+        Ok(format!(
+            "streamstats count as \"cols:row\" | join type=left overwrite={overwrite} \"cols:row\" \
+             [ {} | streamstats count as \"cols:row\" | fields - _time _raw ] | fields - \"cols:row\"",
+            self.text[inner..end].trim()
+        ))
+    }
+
+    fn datamodel(&mut self) -> Parsed<String> {
+        let model = self.name("a data model")?;
+        if self.at_end() {
+            return Err(self.expected("a dataset of the data model"));
+        }
+        let dataset = self.name("a dataset of the data model")?;
+        let flat = if self.eat_keyword("search") {
+            false
+        } else if self.eat_keyword("flat") {
+            true
+        } else {
+            return Err(self.expected("`search` or `flat`"));
+        };
+        while let Some(option) = self.option_name() {
+            match option.text.as_str() {
+                "strict_fields" | "summariesonly" | "allow_old_summaries" => {
+                    self.value(&option.text)?;
+                }
+                _ => return Err(self.unknown_option("datamodel", &option)),
+            }
+        }
+        let mut text = format!("from datamodel:\"{}.{}\"", model.text, dataset.text);
+        if !flat {
+            let _ = write!(
+                text,
+                " | rename * as {}",
+                quoted(&format!("{}.*", dataset.text))
+            );
+        }
+        Ok(text)
+    }
+
+    fn filldown(&mut self) -> Parsed<String> {
+        let fields = self.names("a field", |_| false)?;
+        if fields.is_empty() {
+            return Err(self
+                .expected("the fields to fill")
+                .with_help("name them: `filldown user dest`"));
+        }
+        let mut text = "streamstats".to_owned();
+        for field in fields {
+            if field.text.contains('*') {
+                return Err(
+                    Diagnostic::new("`filldown` takes no wildcards here", field.span)
+                        .with_help("name the fields"),
+                );
+            }
+            let name = quoted(&field.text);
+            let _ = write!(text, " last({name}) as {name}");
+        }
+        Ok(text)
+    }
+
+    fn metadata(&mut self) -> Parsed<String> {
+        let mut kind = None;
+        while let Some(option) = self.option_name() {
+            let value = self.value(&option.text)?;
+            match option.text.as_str() {
+                "type" => kind = Some(value),
+                "index" | "splunk_server" | "splunk_server_group" | "datatype" => {}
+                _ => return Err(self.unknown_option("metadata", &option)),
+            }
+        }
+        let Some(kind) = kind else {
+            return Err(self.expected("`type=hosts`, `type=sources` or `type=sourcetypes`"));
+        };
+        let field = match kind.text.as_str() {
+            "hosts" => "host",
+            "sources" => "source",
+            "sourcetypes" => "sourcetype",
+            _ => {
+                return Err(Diagnostic::new(
+                    "`type` is hosts, sources or sourcetypes",
+                    kind.span,
+                ));
+            }
+        };
+        Ok(format!(
+            "search * | stats min(_time) as firstTime max(_time) as lastTime count as totalCount by {field} \
+             | eval recentTime=lastTime, type=\"{}\"",
+            kind.text
+        ))
+    }
+
+    fn rangemap(&mut self) -> Parsed<String> {
+        let (mut field, mut default, mut ranges) = (None, "None".to_owned(), Vec::new());
+        while let Some(option) = self.option_name() {
+            let value = self.value(&option.text)?;
+            match option.text.as_str() {
+                "field" => field = Some(value),
+                "default" => default = value.text,
+                _ => {
+                    // A minus before a number is its own: `-5--1`.
+                    let cut = value
+                        .text
+                        .char_indices()
+                        .skip(1)
+                        .find(|(_, c)| *c == '-')
+                        .map(|(at, _)| at);
+                    let ends = cut.and_then(|at| {
+                        let (low, high) = value.text.split_at(at);
+                        Some((
+                            low.trim().parse::<f64>().ok()?,
+                            high.get(1..)?.trim().parse::<f64>().ok()?,
+                        ))
+                    });
+                    let Some(ends) = ends else {
+                        return Err(Diagnostic::new(
+                            format!("`{}` is a range of numbers, such as 1-10", option.text),
+                            value.span,
+                        ));
+                    };
+                    ranges.push((option.text, ends));
+                }
+            }
+        }
+        let Some(field) = field else {
+            return Err(self.expected("`field=` and ranges such as `low=0-10`"));
+        };
+        if ranges.is_empty() {
+            return Err(self.expected("ranges such as `low=0-10`"));
+        }
+        let value = self.field_of_expression(&field)?;
+        let all: Vec<String> = ranges
+            .iter()
+            .map(|(name, (low, high))| {
+                format!(
+                    "if(tonumber({value})>={low} AND tonumber({value})<={high}, {}, null())",
+                    literal(name)
+                )
+            })
+            .collect();
+        Ok(format!(
+            "eval range=mvappend({}) | eval range=coalesce(range, {})",
+            all.join(", "),
+            literal(&default)
+        ))
+    }
+
+    fn strcat(&mut self) -> Parsed<String> {
+        let mut required = false;
+        self.skip_space();
+        if let Some(option) = self.option_name() {
+            if option.text != "allrequired" {
+                return Err(self.unknown_option("strcat", &option));
+            }
+            required = self.bool_value("allrequired")?;
+        }
+        let mut parts = Vec::new();
+        loop {
+            self.skip_space();
+            if self.at_end() {
+                break;
+            }
+            let is_text = self.peek() == Some(b'"');
+            parts.push((is_text, self.name("a field or a text in quotes")?));
+        }
+        let Some((_, new)) = parts.pop().filter(|_| parts.len() >= 2) else {
+            return Err(self.expected("fields and texts to join, and the field to make"));
+        };
+        let mut all = Vec::new();
+        for (is_text, part) in &parts {
+            all.push(if *is_text {
+                literal(&part.text)
+            } else {
+                let field = self.field_of_expression(part)?;
+                if required {
+                    field
+                } else {
+                    format!("coalesce({field}, \"\")")
+                }
+            });
+        }
+        Ok(format!("eval {}={}", quoted(&new.text), all.join(" . ")))
+    }
+
+    /// Simple moving averages.
+    fn trendline(&mut self) -> Parsed<String> {
+        let mut text = String::new();
+        loop {
+            self.skip_separators();
+            if self.at_end() {
+                break;
+            }
+            let start = self.pos;
+            let word = self.word().to_ascii_lowercase();
+            let period = word
+                .strip_prefix("sma")
+                .and_then(|period| period.parse::<u64>().ok())
+                .filter(|period| (2..=10_000).contains(period));
+            let Some(period) = period.filter(|_| self.peek() == Some(b'(')) else {
+                return Err(self
+                    .error("a simple moving average is written `sma5(field)`", start, self.pos)
+                    .with_help("other trends (ema, wma) are not run; `streamstats window=5` has other statistics"));
+            };
+            self.pos += 1;
+            let field = self.name("a field")?;
+            if !self.eat(b')') {
+                return Err(self.expected("`)`"));
+            }
+            let name = self
+                .as_name()?
+                .map_or_else(|| format!("sma{period}({})", field.text), |new| new.text);
+            let _ = write!(
+                text,
+                "{}streamstats window={period} avg({}) as \"trend:mean\" count as \"trend:rows\" \
+                 | eval {}=if('trend:rows'={period}, 'trend:mean', null()) | fields - \"trend:mean\" \"trend:rows\"",
+                if text.is_empty() { "" } else { " | " },
+                quoted(&field.text),
+                quoted(&name)
+            );
+        }
+        if text.is_empty() {
+            return Err(self.expected("a trend such as `sma5(field)`"));
+        }
+        Ok(text)
+    }
+}
