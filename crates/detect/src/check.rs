@@ -93,6 +93,7 @@ fn check_all(detections: &[Arc<Detection>], knowledge: &Arc<Knowledge>) -> Vec<C
         EngineOptions {
             now: 0.0,
             threads: 1,
+            memory: crabwalk_spl::DEFAULT_MEMORY,
         },
     );
     let readers = Readers::new(knowledge);
@@ -152,7 +153,14 @@ fn check_one(
         .into_iter()
         .filter(|one| !one.channel.starts_with("stash:") && (one.is_windows() || !windows))
         .collect();
-    lints.extend(lint::lint(&search, &of_logs, knowledge));
+    // A clause that fits most of what there is tells nothing of where its events come from.
+    let first: Vec<&EventType> = of_logs
+        .into_iter()
+        .filter(|one| reader.reads_first(one))
+        .collect();
+    let anything = first.len() * 2 > known.len();
+    let told = if anything { &[] } else { first.as_slice() };
+    lints.extend(lint::lint(&search, told, knowledge));
     lints.sort_by_key(|one| one.span.start);
     Checked {
         result: if missing.is_empty() {

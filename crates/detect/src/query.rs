@@ -62,6 +62,7 @@ impl Query {
             EngineOptions {
                 now: 0.0,
                 threads: 1,
+                memory: crabwalk_spl::DEFAULT_MEMORY,
             },
         );
         // Plans nest as deep as searches do, so they are made on a thread with a large stack.
@@ -142,6 +143,7 @@ impl Query {
             EngineOptions {
                 now: options.now,
                 threads: alone,
+                memory: options.memory,
             },
         );
         let make = |_: usize, results: crabwalk_spl::Results| {
