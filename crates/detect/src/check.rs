@@ -132,10 +132,10 @@ fn check_one(
     let read: Vec<&EventType> = known.iter().filter(|one| reader.reads(one)).collect();
     if read.is_empty() && reader.needs_events() {
         let span = search.pipeline().commands[0].span;
-        missing.insert(
-            0,
-            Diagnostic::new("no event type that is known fits this search", span),
-        );
+        let message = "no event type that is known fits this search";
+        // The planner may have said so too, at greater length.
+        lints.retain(|one| !one.message.starts_with(message));
+        missing.insert(0, Diagnostic::new(message, span));
     }
     for pipeline in lint::pipelines(search.pipeline()) {
         for command in &pipeline.commands {

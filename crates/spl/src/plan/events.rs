@@ -384,6 +384,9 @@ pub(crate) trait Scope {
     }
 }
 
+/// The indexes that are made of findings.
+pub(crate) const MADE_INDEXES: [&str; 2] = ["risk", "notable"];
+
 /// The index of events of a type: logs that are read are in none by name, what is made of findings is.
 fn index_of(event_type: &EventType) -> Option<&str> {
     match event_type.channel.strip_prefix("stash:") {
@@ -568,11 +571,10 @@ fn compare(
         }
         // Everything that was read is in every index, but for those that are made of findings.
         ("index", CompareOp::Eq) => {
-            let made = ["risk", "notable"];
             let text = value.text.to_lowercase();
-            let is_made = made.contains(&text.as_str());
+            let is_made = MADE_INDEXES.contains(&text.as_str());
             match scope.index() {
-                Some(index) if is_made || made.contains(&index) => {
+                Some(index) if is_made || MADE_INDEXES.contains(&index) => {
                     return Ok(Folded::Known(search_matches_literal(index, &value.text)));
                 }
                 Some(_) => return Ok(Folded::Known(true)),

@@ -49,7 +49,7 @@ use crate::expr::{EvalContext, ExprError, Fields, Typed, plan_expr, plan_predica
 use crate::knowledge::Knowledge;
 use crate::syntax::Diagnostic;
 use crate::syntax::ast::{self, Arguments, Command, CommandKind, Pipeline, Simple, Span};
-pub(crate) use events::{TypeInfo, TypeInfos, did_you_mean};
+pub(crate) use events::{MADE_INDEXES, TypeInfo, TypeInfos, did_you_mean};
 pub(crate) use glance::Glances;
 use needs::Needs;
 pub(crate) use rex::group_names;
@@ -746,8 +746,9 @@ pub(crate) fn reads(
             }
         }
         CommandKind::Mstats(mstats) => {
-            // Only what has metrics is read.
-            if info.event_type.is_windows() && !info.can_have("metric_name") {
+            // Only what has metrics is read; of types that nobody has told about it is not known.
+            let known = info.event_type.is_windows() || info.mapping.event_data().next().is_some();
+            if known && !info.can_have("metric_name") {
                 return Reads::Nothing;
             }
             columns(mstats::fields_read(mstats))
