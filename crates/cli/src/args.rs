@@ -185,7 +185,19 @@ pub struct Logs {
     /// Threads to use; by default as many as the machine has.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: Option<u16>,
+    /// Memory that all searches together may take to group, sort and join, in MiB; what is beyond goes to temporary files.
+    #[arg(
+        long,
+        value_name = "MIB",
+        env = "CRABWALK_SEARCH_MEMORY",
+        default_value_t = SEARCH_MEMORY,
+        value_parser = clap::value_parser!(u32).range(1..)
+    )]
+    pub search_memory: u32,
 }
+
+/// What [`Logs::search_memory`] is where nobody says otherwise.
+pub const SEARCH_MEMORY: u32 = 512;
 
 /// What is known besides the logs.
 #[derive(Debug, Clone, ClapArgs)]
@@ -196,7 +208,7 @@ pub struct Known {
     /// later replaces what has the same id or name.
     #[arg(long, value_name = "DIR")]
     pub content: Vec<PathBuf>,
-    /// Do not use the detections that Crabwalk brings along.
+    /// Do not use the detections, stories and baselines that Crabwalk brings along.
     #[arg(long)]
     pub no_builtin: bool,
     /// Load Sigma rules from a directory or file; may be repeated.

@@ -67,6 +67,7 @@ pub fn run(args: &args::Baseline) -> Result<Done, Failure> {
     bar.step("searching");
     let options = HuntOptions {
         threads: input::threads(&args.logs),
+        memory: input::search_memory(&args.logs),
         now: input::now(),
         since: args.logs.since,
         until: args.logs.until,

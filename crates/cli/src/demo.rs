@@ -47,6 +47,7 @@ pub fn run(args: &args::Demo) -> Result<Done, Failure> {
         since: None,
         until: None,
         threads: None,
+        search_memory: args::SEARCH_MEMORY,
     };
     let mut hunted = hunt::hunt(
         input::content(&known)?,

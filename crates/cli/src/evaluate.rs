@@ -651,6 +651,7 @@ fn logs(directory: &Path) -> Result<Logs, Failure> {
         since: None,
         until: None,
         threads: None,
+        search_memory: crate::args::SEARCH_MEMORY,
     })
 }
 

@@ -42,6 +42,7 @@ pub fn hunt(
     let bar = Bar::new(quiet);
     let options = HuntOptions {
         threads: input::threads(logs),
+        memory: input::search_memory(logs),
         now: input::now(),
         detections: detections.to_vec(),
         stories: stories.to_vec(),

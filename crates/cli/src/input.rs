@@ -104,6 +104,13 @@ pub fn threads(logs: &Logs) -> usize {
         .unwrap_or(1)
 }
 
+/// Bytes that what searches group, sort and join may take in memory.
+pub fn search_memory(logs: &Logs) -> usize {
+    usize::try_from(logs.search_memory)
+        .unwrap_or(usize::MAX)
+        .saturating_mul(1 << 20)
+}
+
 /// Seconds since 1970-01-01 UTC.
 pub fn now() -> f64 {
     #[expect(

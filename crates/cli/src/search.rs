@@ -34,6 +34,7 @@ pub fn run(args: &args::Search) -> Result<Done, Failure> {
     bar.step("searching");
     let options = HuntOptions {
         threads: input::threads(&args.logs),
+        memory: input::search_memory(&args.logs),
         now: input::now(),
         since: args.logs.since,
         until: args.logs.until,
@@ -91,6 +92,7 @@ fn of_findings(args: &args::Search, query: Query, attack: &Attack) -> Result<Don
         .map_err(|error| Failure::new(format!("the findings cannot be searched: {error}")))?;
     let options = HuntOptions {
         threads: input::threads(&args.logs),
+        memory: input::search_memory(&args.logs),
         now: input::now(),
         since: args.logs.since,
         until: args.logs.until,

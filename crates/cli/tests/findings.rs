@@ -95,4 +95,23 @@ fn findings_are_searched_as_risk_and_notables() {
         ],
     );
     assert_eq!(all, "count\n2\n");
+    // A log may have any name: only an index says that findings are meant.
+    fs::write(
+        folder.join("other.json"),
+        LOG.replace("\"Security\"", "\"Microsoft-Windows-Sysmon/Operational\"")
+            .replace("4688", "10"),
+    )
+    .expect("a file");
+    let by_source = run(
+        folder,
+        &[
+            "search",
+            "`sysmon` EventCode=10 | stats count",
+            "other.json",
+            "--quiet",
+            "--format",
+            "csv",
+        ],
+    );
+    assert_eq!(by_source, "count\n2\n");
 }

@@ -623,6 +623,7 @@ impl<'a> Runner<'a> {
             EngineOptions {
                 now: NOW,
                 threads: 1,
+                memory: crabwalk_spl::DEFAULT_MEMORY,
             },
         );
         let runtime = tokio::runtime::Builder::new_current_thread()

@@ -93,6 +93,7 @@ fn check_all(detections: &[Arc<Detection>], knowledge: &Arc<Knowledge>) -> Vec<C
         EngineOptions {
             now: 0.0,
             threads: 1,
+            memory: crabwalk_spl::DEFAULT_MEMORY,
         },
     );
     let readers = Readers::new(knowledge);
@@ -131,10 +132,10 @@ fn check_one(
     let read: Vec<&EventType> = known.iter().filter(|one| reader.reads(one)).collect();
     if read.is_empty() && reader.needs_events() {
         let span = search.pipeline().commands[0].span;
-        missing.insert(
-            0,
-            Diagnostic::new("no event type that is known fits this search", span),
-        );
+        let message = "no event type that is known fits this search";
+        // The planner may have said so too, at greater length.
+        lints.retain(|one| !one.message.starts_with(message));
+        missing.insert(0, Diagnostic::new(message, span));
     }
     for pipeline in lint::pipelines(search.pipeline()) {
         for command in &pipeline.commands {
@@ -152,7 +153,14 @@ fn check_one(
         .into_iter()
         .filter(|one| !one.channel.starts_with("stash:") && (one.is_windows() || !windows))
         .collect();
-    lints.extend(lint::lint(&search, &of_logs, knowledge));
+    // A clause that fits most of what there is tells nothing of where its events come from.
+    let first: Vec<&EventType> = of_logs
+        .into_iter()
+        .filter(|one| reader.reads_first(one))
+        .collect();
+    let anything = first.len() * 2 > known.len();
+    let told = if anything { &[] } else { first.as_slice() };
+    lints.extend(lint::lint(&search, told, knowledge));
     lints.sort_by_key(|one| one.span.start);
     Checked {
         result: if missing.is_empty() {

@@ -8,7 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crabwalk_events::Catalog;
 use crabwalk_sources::collect::{Collected, Columns, Coverage, Demand, TIME};
 use crabwalk_spl::{
-    Diagnostic, Engine, EngineOptions, Knowledge, Readers, Results, Search, SearchError,
+    DEFAULT_MEMORY, Diagnostic, Engine, EngineOptions, Knowledge, Readers, Results, Search,
+    SearchError,
 };
 use datafusion::arrow::array::{AsArray, BooleanArray};
 use datafusion::arrow::compute::filter_record_batch;
@@ -30,6 +31,8 @@ pub(crate) const STACK: usize = 16 << 20;
 pub struct HuntOptions {
     /// Threads, at least 1.
     pub threads: usize,
+    /// Bytes that what searches group, sort and join may take in memory; see [`EngineOptions::memory`].
+    pub memory: usize,
     /// What `now()` means, seconds since 1970-01-01 UTC.
     pub now: f64,
     /// Run only detections with these names or ids (any case; `*` stands for any text). Empty: all that are enabled.
@@ -48,6 +51,7 @@ impl Default for HuntOptions {
     fn default() -> Self {
         Self {
             threads: 1,
+            memory: DEFAULT_MEMORY,
             now: 0.0,
             detections: Vec::new(),
             stories: Vec::new(),
@@ -271,6 +275,7 @@ impl Hunt {
             EngineOptions {
                 now: self.options.now,
                 threads: 1,
+                memory: self.options.memory,
             },
         );
         let (late, early): (Vec<usize>, Vec<usize>) =
@@ -350,6 +355,7 @@ impl Hunt {
                 EngineOptions {
                     now: self.options.now,
                     threads: 1,
+                    memory: self.options.memory,
                 },
             );
             let threads = workers(&catalog, self.options.threads);

@@ -62,6 +62,7 @@ impl Query {
             EngineOptions {
                 now: 0.0,
                 threads: 1,
+                memory: crabwalk_spl::DEFAULT_MEMORY,
             },
         );
         // Plans nest as deep as searches do, so they are made on a thread with a large stack.
@@ -99,7 +100,9 @@ impl Query {
     /// Whether the searches are over risk events and notables, which are made from findings, and over no log.
     pub fn is_of_findings(&self) -> bool {
         let reads = |channel: &str, id: u32| self.demand.columns(channel, id) != Columns::None;
+        let made = |search: &Search| search.names_made_index(&self.knowledge);
         crate::risk::EVENTS.iter().any(|channel| reads(channel, 0))
+            && self.searches.iter().all(made)
             && ![("Security", 4624), ("System", 7045), ("zeek:conn", 0)]
                 .iter()
                 .any(|(channel, id)| reads(channel, *id))
@@ -142,6 +145,7 @@ impl Query {
             EngineOptions {
                 now: options.now,
                 threads: alone,
+                memory: options.memory,
             },
         );
         let make = |_: usize, results: crabwalk_spl::Results| {

@@ -742,6 +742,10 @@ fn event_tree(flat: &Flat, prefix: &str, record: &mut Record) {
                     record.provider = value.to_owned();
                     record.envelope("Provider", value);
                 }
+                "Provider.Guid" => record.envelope(
+                    "ProviderGuid",
+                    &braced("guid", value).unwrap_or_else(|| value.to_owned()),
+                ),
                 "EventID.Qualifiers" => record.envelope("Qualifiers", value),
                 "Correlation.ActivityID" => record.envelope(
                     "ActivityID",
@@ -801,6 +805,7 @@ fn winlogbeat(flat: &Flat, prefix: &str, record: &mut Record) {
             "computer_name" => record.host = value.to_owned(),
             "record_id" | "record_number" => record.number = value.trim().parse().ok(),
             "provider_name" | "source_name" => record.provider = value.to_owned(),
+            "provider_guid" => record.envelope("ProviderGuid", value),
             "version" => record.envelope("Version", value),
             "task" => record.envelope("Task", value),
             "opcode" => record.envelope("Opcode", value),

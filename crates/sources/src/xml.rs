@@ -215,6 +215,7 @@ fn open(
             };
             match name {
                 "Provider" => {
+                    take("Guid", "ProviderGuid");
                     let provider =
                         attribute(tag, "Name").or_else(|| attribute(tag, "EventSourceName"));
                     record.provider = provider.unwrap_or_default();

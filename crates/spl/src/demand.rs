@@ -74,6 +74,16 @@ impl Reader<'_> {
         })
     }
 
+    /// As [`reads`](Self::reads), for the first command of the search alone, without those of searches inside it.
+    pub fn reads_first(&self, event_type: &EventType) -> bool {
+        let Readers { knowledge, types } = self.readers;
+        let info = types.of(event_type, knowledge);
+        let context = EvalContext { now: 0.0 };
+        self.wants.first().is_some_and(|want| {
+            reads(&want.pipeline, &want.needs, &info, knowledge, &context) != Reads::Nothing
+        })
+    }
+
     /// Whether the search surely gives no row where there is no event that it reads. `stats count` without `by` gives one
     /// all the same, and so do rows from lookups.
     pub fn needs_events(&self) -> bool {

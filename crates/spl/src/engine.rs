@@ -33,7 +33,13 @@ pub struct EngineOptions {
     pub now: f64,
     /// Partitions in which DataFusion works, at least 1.
     pub threads: usize,
+    /// Bytes that the groups, sorted rows and joins of all searches of the engine may take in memory. What is beyond goes to
+    /// temporary files.
+    pub memory: usize,
 }
+
+/// Half a gigabyte: what [`EngineOptions::memory`] is where nobody says otherwise.
+pub const DEFAULT_MEMORY: usize = 512 << 20;
 
 /// Plans and runs searches over the events of a run.
 pub struct Engine {
@@ -47,17 +53,6 @@ pub struct Engine {
     glances: Option<Glances>,
 }
 
-/// Bytes that the groups, sorted rows and joins of all searches of an engine may take in memory.
-const MEMORY: usize = 512 << 20;
-
-/// [`MEMORY`], or what the environment says in mebibytes: for tests that want files, and machines that want none.
-fn memory() -> usize {
-    std::env::var("CRABWALK_SEARCH_MEMORY")
-        .ok()
-        .and_then(|text| text.parse::<usize>().ok())
-        .map_or(MEMORY, |mebibytes| mebibytes.saturating_mul(1 << 20))
-}
-
 impl Engine {
     /// An engine over these events.
     pub fn new(catalog: Arc<Catalog>, knowledge: Arc<Knowledge>, options: EngineOptions) -> Self {
@@ -66,9 +61,8 @@ impl Engine {
             .with_information_schema(false)
             .with_create_default_catalog_and_schema(false);
         // Plans carry their functions with them: there is nothing to look up by name.
-        // Groups and sorted rows beyond it go to temporary files.
         let runtime = RuntimeEnvBuilder::new()
-            .with_memory_pool(Arc::new(FairSpillPool::new(memory())))
+            .with_memory_pool(Arc::new(FairSpillPool::new(options.memory)))
             .build_arc()
             .unwrap_or_default();
         let state = SessionStateBuilder::new()

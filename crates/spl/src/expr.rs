@@ -643,7 +643,23 @@ pub fn plan_aggregate(
             format!("`{function}` needs a field: write `{function}(field)`"),
         ));
     };
-    let argument = if argument.data_type == DataType::Boolean {
+    let argument = if argument.data_type == DataType::Boolean && calculates(function) {
+        // `sum(eval(x=1))` counts the rows for which it holds.
+        Typed {
+            expr: Expr::Case(Case::new(
+                None,
+                vec![
+                    (Box::new(argument.expr.clone()), Box::new(lit(1.0_f64))),
+                    (
+                        Box::new(Expr::Not(Box::new(argument.expr))),
+                        Box::new(lit(0.0_f64)),
+                    ),
+                ],
+                None,
+            )),
+            data_type: DataType::Float64,
+        }
+    } else if argument.data_type == DataType::Boolean {
         Typed {
             expr: cast_to(argument, &DataType::Utf8),
             data_type: DataType::Utf8,
@@ -718,6 +734,25 @@ pub fn plan_aggregate(
             None => return Err(unknown_aggregation(other, span)),
         },
     })
+}
+
+/// Whether an aggregation calculates with numbers.
+fn calculates(function: &str) -> bool {
+    matches!(
+        function,
+        "sum"
+            | "avg"
+            | "mean"
+            | "sumsq"
+            | "stdev"
+            | "stdevp"
+            | "var"
+            | "varp"
+            | "range"
+            | "median"
+            | "min"
+            | "max"
+    ) || percentile_of(function).is_some()
 }
 
 /// Names of the aggregations besides percentiles.

@@ -19,7 +19,7 @@ pub mod syntax;
 pub mod value;
 
 pub use demand::{Reader, Readers, demand};
-pub use engine::{Engine, EngineOptions, Results, Row};
+pub use engine::{DEFAULT_MEMORY, Engine, EngineOptions, Results, Row};
 pub use knowledge::{Knowledge, Locations};
 pub use locations::{LocationFile, LocationFileError};
 pub use search::{Search, SearchError};

@@ -3,7 +3,9 @@
 use std::fmt;
 
 use crate::knowledge::Knowledge;
-use crate::syntax::ast::{CommandKind, Pipeline, Span};
+use crate::plan::MADE_INDEXES;
+use crate::plan::needs::sources;
+use crate::syntax::ast::{CommandKind, CompareOp, Pipeline, SearchExpr, Span};
 use crate::syntax::{self, Diagnostic};
 
 /// A search that was parsed.
@@ -50,6 +52,17 @@ impl Search {
         writes_lookups(&self.pipeline)
     }
 
+    /// Whether all searches of raw events in it name an index that is made of findings (`index=risk`, `index=notable`).
+    pub fn names_made_index(&self, knowledge: &Knowledge) -> bool {
+        sources(&self.pipeline, knowledge)
+            .iter()
+            .filter_map(|(pipeline, _)| match &pipeline.commands.first()?.kind {
+                CommandKind::Search(clause) => Some(clause),
+                _ => None,
+            })
+            .all(names_made_index)
+    }
+
     /// Errors of this search.
     pub(crate) fn error(&self, diagnostics: Vec<Diagnostic>) -> SearchError {
         SearchError::new(&self.name, &self.text, diagnostics)
@@ -71,6 +84,27 @@ fn writes_lookups(pipeline: &Pipeline) -> bool {
         CommandKind::Map(map) => map.search.text.contains("outputlookup"),
         _ => false,
     })
+}
+
+fn names_made_index(clause: &SearchExpr) -> bool {
+    let made = |text: &str| {
+        MADE_INDEXES
+            .iter()
+            .any(|name| text.eq_ignore_ascii_case(name))
+    };
+    match clause {
+        SearchExpr::And(all) => all.iter().any(names_made_index),
+        SearchExpr::Or(any) => !any.is_empty() && any.iter().all(names_made_index),
+        SearchExpr::Compare {
+            field,
+            op: CompareOp::Eq,
+            value,
+        } => field.text == "index" && made(&value.text),
+        SearchExpr::In { field, values } => {
+            field.text == "index" && values.iter().all(|value| made(&value.text))
+        }
+        _ => false,
+    }
 }
 
 /// Why a search cannot be parsed, planned or run. Its `Display` shows the text with carets.

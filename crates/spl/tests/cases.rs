@@ -309,7 +309,11 @@ fn run_with(
     let engine = Engine::new(
         Arc::clone(catalog),
         Arc::clone(knowledge),
-        EngineOptions { now: NOW, threads },
+        EngineOptions {
+            now: NOW,
+            threads,
+            memory: crabwalk_spl::DEFAULT_MEMORY,
+        },
     );
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()

@@ -265,14 +265,15 @@ struct File {
 }
 
 impl Content {
-    /// Loads what is built in (if asked for), then the directories or single files, in this order.
+    /// Loads what is built in (its detections, stories and baselines if asked for), then the directories or single files, in this order.
     pub fn load(builtin: bool, paths: &[PathBuf]) -> Self {
         let mut content = Self::default();
         {
-            // What names mean is needed whatever the detections are.
+            // What names mean is needed whatever the detections are: fields, data models, macros of Splunk's own apps.
+            let own = ["detections/", "stories/", "baselines/"];
             let files = Shipped::iter()
                 .filter(|name| raw::is_content_name(name))
-                .filter(|name| builtin || name.starts_with("sigma/") || name.starts_with("risk/"))
+                .filter(|name| builtin || !own.iter().any(|folder| name.starts_with(folder)))
                 .filter_map(|name| {
                     let file = Shipped::get(&name)?;
                     Some(File {

@@ -65,9 +65,13 @@ pub(super) fn kind(path: &str, text: &str) -> Kind {
     let mut keys = Vec::new();
     let mut list = false;
     for line in text.lines() {
+        // The list of a key may stand at the margin too, below its key.
         if line.starts_with("- ") || line.trim_end() == "-" {
-            list = true;
-            break;
+            if keys.is_empty() {
+                list = true;
+                break;
+            }
+            continue;
         }
         if line.starts_with([' ', '\t', '#', '\r']) || line.is_empty() {
             continue;

@@ -543,6 +543,7 @@ impl Sink for Builder<'_> {
             Place::System => {
                 let (name, role) = match (open.name.as_str(), name.as_str()) {
                     ("Provider", "Name") => ("Provider".to_owned(), Role::System),
+                    ("Provider", "Guid") => ("ProviderGuid".to_owned(), Role::System),
                     ("Provider", "EventSourceName") => ("EventSourceName".to_owned(), Role::System),
                     ("TimeCreated", "SystemTime") => (name, Role::Time),
                     ("Correlation", "ActivityID" | "RelatedActivityID") => (name, Role::System),

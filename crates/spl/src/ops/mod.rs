@@ -326,6 +326,47 @@ pub(crate) fn first_present(values: Vec<Expr>) -> Expr {
     ScalarUDF::new_from_impl(FirstPresent { signature }).call(values)
 }
 
+/// A value as it is, under a name of its own.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Apart {
+    field: String,
+    signature: Signature,
+}
+
+impl ScalarUDFImpl for Apart {
+    fn name(&self) -> &str {
+        "spl_apart"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
+        Ok(types.first().cloned().unwrap_or(DataType::Null))
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        args.args
+            .into_iter()
+            .next()
+            .ok_or_else(|| DataFusionError::Internal("spl_apart takes one argument".to_owned()))
+    }
+}
+
+/// The same value, of which DataFusion does not know that it is the same.
+///
+/// `DataFusion` 55 knows two columns for one where they are made of the same expression. Where that holds in the parts of a
+/// union, it orders the parts by one of the two, forgets above the union that they are one, and then refuses the plan as
+/// one that is not ordered by the other.
+pub(crate) fn apart(value: Expr, field: &str) -> Expr {
+    ScalarUDF::new_from_impl(Apart {
+        field: field.to_owned(),
+        signature: Signature::any(1, Volatility::Immutable),
+    })
+    .call(vec![value])
+}
+
 type TextBody = Arc<dyn Fn(&str) -> bool + Send + Sync>;
 
 /// A condition on a text, true if it holds for any value of a multivalued field, NULL where there is none.

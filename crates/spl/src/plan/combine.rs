@@ -9,6 +9,7 @@ use super::dedup::{PLACE, numbered, row_number};
 use super::nodes;
 use super::{ORDER, Order, Planner, Result, Rows, at, cast_to, coalesce, column, common_type};
 use crate::expr::{Fields, Typed};
+use crate::ops::apart;
 use crate::ops::refs::{merge_refs, refs_type};
 use crate::syntax::ast::{Join, Pipeline, Span};
 
@@ -247,7 +248,8 @@ impl Planner<'_> {
                         datafusion::scalar::ScalarValue::try_from(data_type),
                     )?),
                 };
-                columns.push((name.clone(), value));
+                // What is known of the columns of one part does not hold for the rows of both.
+                columns.push((name.clone(), apart(value, name)));
             }
             columns.push((part.clone(), lit(i64::try_from(index).unwrap_or(1))));
             columns.push((place.clone(), column(PLACE)));

@@ -5,7 +5,7 @@
 //! does not have is NULL.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crabwalk_events::catalog::REF;
@@ -26,6 +26,7 @@ use crate::expr::{
     Fields, Typed, plan_expr, search_compare, search_equals, search_matches_literal,
 };
 use crate::knowledge::Knowledge;
+use crate::ops::apart;
 use crate::syntax::ast::{self, CompareOp, Name, SearchExpr, SearchValue, Span};
 use crate::syntax::{Diagnostic, parse_expr};
 
@@ -103,15 +104,18 @@ impl TypeInfo {
                 format!("WinEventLog:{channel}"),
             ],
             "source" if channel.starts_with("zeek:") => vec![channel.clone()],
-            "sourcetype" => match channel.strip_prefix("zeek:") {
-                Some(log) => vec![
-                    channel.clone(),
-                    format!("zeek:{log}:json"),
-                    format!("bro:{log}"),
-                    format!("bro:{log}:json"),
-                ],
-                None => vec![channel.clone()],
-            },
+            "sourcetype" => {
+                let mut all = vec![channel.clone()];
+                if let Some(log) = channel.strip_prefix("zeek:") {
+                    all.push(format!("zeek:{log}:json"));
+                    all.push(format!("bro:{log}"));
+                    all.push(format!("bro:{log}:json"));
+                } else if channel.starts_with(SYSLOG) {
+                    all.push("syslog".to_owned());
+                    all.push("linux_secure".to_owned());
+                }
+                all
+            }
             _ => return None,
         })
     }
@@ -128,11 +132,14 @@ impl TypeInfo {
                 | "punct"
                 | "splunk_server"
                 | "timestamp"
-        ) || (self.event_type.is_windows() && matches!(name, "Computer" | "ComputerName" | "dvc"))
+        ) || (self.event_type.is_windows()
+            // The message stands in events that were rendered before they were collected.
+            && (system_field(name).is_some()
+                || SYSTEM_FIELDS.contains(&name)
+                || name == "Message"))
             || self.constants(name).is_some()
             || self.mapping.has_event_data(name)
             || self.mapping.alias(name).is_some()
-            || SYSTEM_FIELDS.contains(&name)
             || Assets::split_field(name).is_some_and(|(entity, ..)| self.can_have(entity))
     }
 
@@ -152,6 +159,11 @@ impl TypeInfo {
             if let Some((entity, ..)) = Assets::split_field(&name) {
                 waiting.push(entity.to_owned());
             }
+            if self.event_type.is_windows()
+                && let Some(header) = system_field(&name)
+            {
+                waiting.push(header.to_owned());
+            }
             if let Some(expr) = self.alias(&name) {
                 visit_fields(&expr, &mut |field, _| waiting.push(field.to_owned()));
             }
@@ -161,9 +173,13 @@ impl TypeInfo {
     }
 }
 
+/// How the channels begin of lines of syslog.
+const SYSLOG: &str = "syslog:";
+
 /// Fields of the event's header.
-pub(crate) const SYSTEM_FIELDS: [&str; 13] = [
+pub(crate) const SYSTEM_FIELDS: [&str; 14] = [
     "Provider",
+    "ProviderGuid",
     "EventSourceName",
     "Version",
     "Level",
@@ -177,6 +193,20 @@ pub(crate) const SYSTEM_FIELDS: [&str; 13] = [
     "ExecutionThreadID",
     "Qualifiers",
 ];
+
+/// The field of the header that Splunk's add-ons for Windows call so: they name attributes of the event's XML as the XML
+/// does (`Provider Name= Guid=`, `Execution ProcessID= ThreadID=`, `Security UserID=`).
+fn system_field(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "Name" => "Provider",
+        "Guid" => "ProviderGuid",
+        "ProcessID" => "ExecutionProcessID",
+        "ThreadID" => "ExecutionThreadID",
+        "SecurityID" => "UserID",
+        "Computer" | "ComputerName" | "dvc" => "host",
+        _ => return None,
+    })
+}
 
 /// The fields of one table under all their names.
 pub(crate) struct TypeView<'a, 'p> {
@@ -211,9 +241,11 @@ impl<'a, 'p> TypeView<'a, 'p> {
         if let Some(found) = self.physical(name) {
             return Some(found);
         }
-        if self.info.event_type.is_windows() && matches!(name, "Computer" | "ComputerName" | "dvc")
+        if self.info.event_type.is_windows()
+            && let Some(header) = system_field(name)
+            && self.info.mapping.alias(name).is_none()
         {
-            return self.physical("host");
+            return self.physical(header);
         }
         if let Some(values) = self.info.constants(name) {
             return values.into_iter().next().map(|value| Typed {
@@ -352,6 +384,9 @@ pub(crate) trait Scope {
     }
 }
 
+/// The indexes that are made of findings.
+pub(crate) const MADE_INDEXES: [&str; 2] = ["risk", "notable"];
+
 /// The index of events of a type: logs that are read are in none by name, what is made of findings is.
 fn index_of(event_type: &EventType) -> Option<&str> {
     match event_type.channel.strip_prefix("stash:") {
@@ -430,6 +465,13 @@ impl Scope for StaticScope<'_> {
     }
 
     fn value(&self, name: &str) -> Option<Typed> {
+        // The reader of syslog makes the same fields of every line; what others may have, their events tell.
+        if self.0.event_type.channel.starts_with(SYSLOG)
+            && self.0.mapping.event_data().next().is_some()
+            && !self.0.can_have(name)
+        {
+            return None;
+        }
         // A name stands for itself; nobody runs this expression.
         Some(Typed {
             expr: column(name),
@@ -442,6 +484,39 @@ impl Scope for StaticScope<'_> {
             expr: column("_raw"),
             data_type: DataType::Utf8,
         }]
+    }
+}
+
+/// What is known of an event type, taken for all that tells where its events come from: any field may be mistyped, but what
+/// names a log and an event id is for events that have them.
+struct KnownScope<'a>(&'a TypeInfo);
+
+impl Scope for KnownScope<'_> {
+    fn index(&self) -> Option<&str> {
+        index_of(&self.0.event_type)
+    }
+
+    fn constants(&self, name: &str) -> Option<Vec<String>> {
+        self.0.constants(name)
+    }
+
+    fn value(&self, name: &str) -> Option<Typed> {
+        let origin = [
+            "EventCode",
+            "EventID",
+            "Channel",
+            "LogName",
+            "source",
+            "sourcetype",
+        ];
+        if origin.contains(&name) && !self.0.can_have(name) {
+            return None;
+        }
+        StaticScope(self.0).value(name)
+    }
+
+    fn texts(&self) -> Vec<Typed> {
+        StaticScope(self.0).texts()
     }
 }
 
@@ -496,11 +571,10 @@ fn compare(
         }
         // Everything that was read is in every index, but for those that are made of findings.
         ("index", CompareOp::Eq) => {
-            let made = ["risk", "notable"];
             let text = value.text.to_lowercase();
-            let is_made = made.contains(&text.as_str());
+            let is_made = MADE_INDEXES.contains(&text.as_str());
             match scope.index() {
-                Some(index) if is_made || made.contains(&index) => {
+                Some(index) if is_made || MADE_INDEXES.contains(&index) => {
                     return Ok(Folded::Known(search_matches_literal(index, &value.text)));
                 }
                 Some(_) => return Ok(Folded::Known(true)),
@@ -826,12 +900,19 @@ impl Planner<'_> {
             .map(|event_type| self.types.of(&event_type, self.knowledge))
             .filter(|info| {
                 matches!(
-                    fold(expr, &StaticScope(info), &self.context),
+                    fold(expr, &KnownScope(info), &self.context),
                     Ok(Folded::Known(true) | Folded::Open(_))
                 )
             })
             .collect();
         if known.is_empty() && members.is_empty() {
+            // A search may well be for events that nobody has told about.
+            if let (true, Some((_, span))) = (self.dry, unknown.first()) {
+                self.warnings.push(diagnostic(
+                    *span,
+                    "no event type that is known fits this search: whether its events have the fields that it names cannot be told",
+                ));
+            }
             return;
         }
         let mut warnings = Vec::new();
@@ -908,18 +989,22 @@ impl Part {
         if let Some(filter) = &self.filter {
             builder = builder.filter(filter.clone())?;
         }
-        // The sum keeps DataFusion 55 from knowing that the two columns of time are one: over the events of several types it
-        // then takes `sort _time` for an order that it has already.
-        let order = column("_time") + lit(0.0_f64);
         let mut columns = vec![
             column(REF).alias(REF),
-            order.alias(ORDER),
+            apart(column("_time"), ORDER).alias(ORDER),
             column("_time").alias("_time"),
         ];
+        // Two fields of the same value, such as `host` and `dest`, are kept apart.
+        let mut seen: HashSet<Expr> = [column("_time")].into();
         for (name, data_type) in names.iter().zip(types) {
             let expr = match self.field(name) {
                 Some(typed) => cast_to(typed.clone(), data_type),
                 None => lit(datafusion::scalar::ScalarValue::try_from(data_type)?),
+            };
+            let expr = match &expr {
+                Expr::Literal(..) => expr,
+                _ if seen.insert(expr.clone()) => expr,
+                _ => apart(expr, name),
             };
             columns.push(expr.alias(name));
         }

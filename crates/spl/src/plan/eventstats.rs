@@ -30,13 +30,18 @@ impl Planner<'_> {
             .iter()
             .map(|expr| expr.clone().is_not_null())
             .reduce(Expr::and);
+        let names = rows.all_names();
+        let expanded = expand(&stats.aggregations, &rows, &by);
+        let arguments = expanded
+            .iter()
+            .map(|(_, argument, _)| self.argument(argument.as_ref(), &rows))
+            .collect::<Result<Vec<_>>>()?;
+        let (rows, arguments) = self.arguments_beside(rows, arguments, span)?;
         let mut windows = Vec::new();
         let mut outputs = Vec::new();
-        for (index, (aggregation, argument, output)) in expand(&stats.aggregations, &rows, &by)
-            .into_iter()
-            .enumerate()
+        for (index, ((aggregation, _, output), argument)) in
+            expanded.into_iter().zip(arguments).enumerate()
         {
-            let argument = self.argument(argument.as_ref(), &rows)?;
             let typed = plan_aggregate(
                 &aggregation.function,
                 aggregation.span,
@@ -65,8 +70,37 @@ impl Planner<'_> {
             };
             outputs.push((output, value));
         }
-        let names = rows.all_names();
         self.beside(rows, windows, &names, outputs, span)
+    }
+
+    /// The rows with what windows are over in columns of its own.
+    ///
+    /// `DataFusion` 55 breaks on two windows over arguments that differ in writing and turn out to be the same.
+    pub(super) fn arguments_beside(
+        &self,
+        rows: Rows,
+        arguments: Vec<Option<Typed>>,
+        span: Span,
+    ) -> Result<(Rows, Vec<Option<Typed>>)> {
+        let mut columns = Vec::new();
+        let arguments = arguments
+            .into_iter()
+            .enumerate()
+            .map(|(index, argument)| {
+                argument.map(|typed| match typed.expr {
+                    Expr::Column(_) | Expr::Literal(..) => typed,
+                    expr => {
+                        let name = format!("__argument{index}");
+                        columns.push((name.clone(), expr));
+                        Typed {
+                            expr: column(&name),
+                            data_type: typed.data_type,
+                        }
+                    }
+                })
+            })
+            .collect();
+        Ok((at(span, rows.set(columns))?, arguments))
     }
 
     /// Adds windows to rows and shows these columns of them, with the windows' values set.
@@ -89,7 +123,7 @@ impl Planner<'_> {
                 None => columns.push((name, value)),
             }
         }
-        at(span, rows.with(plan).project(columns))
+        at(span, rows.with(plan).reshape(columns))
     }
 
     fn no_eventstats(&self, rows: Rows, stats: &Stats, by: &[String], span: Span) -> Result<Rows> {

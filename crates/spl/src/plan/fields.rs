@@ -41,7 +41,7 @@ impl Planner<'_> {
             }
         }
         columns.extend(hidden(&rows));
-        let rows = at(span, rows.project(columns))?;
+        let rows = at(span, rows.reshape(columns))?;
         Ok(Rows {
             open: false,
             ..rows
@@ -87,7 +87,7 @@ impl Planner<'_> {
             .map(|name| (name.clone(), column(&name)))
             .collect();
         columns.extend(hidden(&rows));
-        at(span, rows.project(columns))
+        at(span, rows.reshape(columns))
     }
 
     pub(super) fn fillnull(

@@ -49,7 +49,7 @@ use crate::expr::{EvalContext, ExprError, Fields, Typed, plan_expr, plan_predica
 use crate::knowledge::Knowledge;
 use crate::syntax::Diagnostic;
 use crate::syntax::ast::{self, Arguments, Command, CommandKind, Pipeline, Simple, Span};
-pub(crate) use events::{TypeInfo, TypeInfos, did_you_mean};
+pub(crate) use events::{MADE_INDEXES, TypeInfo, TypeInfos, did_you_mean};
 pub(crate) use glance::Glances;
 use needs::Needs;
 pub(crate) use rex::group_names;
@@ -152,10 +152,48 @@ impl Rows {
                 None => exprs.push((name, expr)),
             }
         }
-        self.project(exprs)
+        self.reshape(exprs)
     }
 
-    /// Keeps just these columns.
+    /// Keeps just these columns, and the order that the rows have: what it goes by stays in hidden columns where it is
+    /// left out or gets another value.
+    pub fn reshape(self, mut columns: Vec<(String, Expr)>) -> Result<Self, DataFusionError> {
+        use datafusion::common::tree_node::{Transformed, TreeNode};
+        let Order::Keys(keys) = &self.order else {
+            return self.project(columns);
+        };
+        let mut kept = Vec::new();
+        for key in keys {
+            let expr = key.expr.clone().transform(|expr| {
+                let Expr::Column(old) = &expr else {
+                    return Ok(Transformed::no(expr));
+                };
+                let is_old = |(_, expr): &&(String, Expr)| matches!(expr, Expr::Column(own) if own.name == old.name);
+                let same = |one: &&(String, Expr)| one.0 == old.name && is_old(one);
+                let now = columns.iter().find(same).or_else(|| columns.iter().find(is_old));
+                let now = match now {
+                    Some((now, _)) => now.clone(),
+                    None => {
+                        let mut name = format!("__was_{}", old.name);
+                        while columns.iter().any(|(own, _)| *own == name) {
+                            name.push('_');
+                        }
+                        columns.push((name.clone(), expr.clone()));
+                        name
+                    }
+                };
+                Ok(Transformed::yes(column(&now)))
+            })?;
+            kept.push(SortExpr::new(expr.data, key.asc, key.nulls_first));
+        }
+        let order = Order::Keys(kept);
+        Ok(Self {
+            order,
+            ..self.project(columns)?
+        })
+    }
+
+    /// Keeps just these columns, among which those are that the order goes by.
     pub fn project(self, columns: Vec<(String, Expr)>) -> Result<Self, DataFusionError> {
         let plan = nodes::project(self.plan.clone(), columns)?;
         Ok(self.with(plan))
@@ -567,6 +605,38 @@ impl<'a> Planner<'a> {
     }
 }
 
+/// Why a command of Splunk is not run.
+fn not_run(command: &Command) -> Diagnostic {
+    let name = command.name.as_str();
+    let span = Span {
+        end: command
+            .span
+            .end
+            .min(command.span.start + u32::try_from(name.len()).unwrap_or(0)),
+        ..command.span
+    };
+    let (why, help) = match name {
+        // Commands of Splunk's Machine Learning Toolkit.
+        "apply" | "fit" | "summary" => (
+            "it uses a model that Splunk's Machine Learning Toolkit has learned",
+            "compare with `avg` and `stdev` of `eventstats`, or with a lookup that a baseline fills",
+        ),
+        "rest" | "audit" | "dbinspect" | "eventcount" | "history" | "loadjob" | "mcatalog"
+        | "savedsearch" | "typeahead" | "walklex" => {
+            ("it asks a Splunk server", "search the events themselves")
+        }
+        "dbxquery" | "runshellscript" | "script" | "sendalert" | "sendemail" => (
+            "it reaches out of the search",
+            "remove it; the findings are there without it",
+        ),
+        _ => (
+            "this version of Crabwalk does not know how",
+            "remove it, or say the same with other commands",
+        ),
+    };
+    diagnostic(span, format!("the command `{name}` is not run: {why}")).with_help(help)
+}
+
 /// Conditions are no values in SPL, and a column of nothing is text.
 pub(crate) fn as_value(value: Typed) -> Typed {
     match value.data_type {
@@ -677,8 +747,9 @@ pub(crate) fn reads(
             }
         }
         CommandKind::Mstats(mstats) => {
-            // Only what has metrics is read.
-            if info.event_type.is_windows() && !info.can_have("metric_name") {
+            // Only what has metrics is read; of types that nobody has told about it is not known.
+            let known = info.event_type.is_windows() || info.mapping.event_data().next().is_some();
+            if known && !info.can_have("metric_name") {
                 return Reads::Nothing;
             }
             columns(mstats::fields_read(mstats))
@@ -717,14 +788,4 @@ fn condition_fields(node: &crabwalk_events::Node) -> Vec<String> {
         }
     }
     names
-}
-
-fn not_run(command: &Command) -> Diagnostic {
-    diagnostic(
-        command.span,
-        format!(
-            "the command `{}` is not run by this version of Crabwalk",
-            command.name
-        ),
-    )
 }

@@ -51,12 +51,44 @@ pub(super) fn sort(plan: LogicalPlan, keys: Vec<SortExpr>) -> Result<LogicalPlan
     LogicalPlanBuilder::from(plan).sort(keys)?.build()
 }
 
-/// The rows with windows beside them.
+/// The rows with windows beside them, each under an alias.
+///
+/// `DataFusion` 55 breaks on a node that has the same window twice: such a window is worked out once.
 pub(super) fn window(plan: LogicalPlan, windows: Vec<Expr>) -> Result<LogicalPlan> {
-    if is_plain(&plan) {
-        return Window::try_new(windows, Arc::new(plan)).map(LogicalPlan::Window);
+    let mut once: Vec<Expr> = Vec::new();
+    let mut again: Vec<(String, String)> = Vec::new();
+    for window in windows {
+        let Expr::Alias(alias) = &window else {
+            once.push(window);
+            continue;
+        };
+        let same = once.iter().find_map(|known| match known {
+            Expr::Alias(known) if known.expr == alias.expr => Some(known.name.clone()),
+            _ => None,
+        });
+        match same {
+            Some(known) => again.push((alias.name.clone(), known)),
+            None => once.push(window),
+        }
     }
-    LogicalPlanBuilder::from(plan).window(windows)?.build()
+    let plan = if is_plain(&plan) {
+        Window::try_new(once, Arc::new(plan)).map(LogicalPlan::Window)?
+    } else {
+        LogicalPlanBuilder::from(plan).window(once)?.build()?
+    };
+    if again.is_empty() {
+        return Ok(plan);
+    }
+    let own = plan
+        .schema()
+        .fields()
+        .iter()
+        .map(|field| (field.name().clone(), super::column(field.name())));
+    let again = again
+        .into_iter()
+        .map(|(name, known)| (name, super::column(&known)));
+    let columns = own.chain(again).collect();
+    project(plan, columns)
 }
 
 /// A row for each group.

@@ -1,9 +1,9 @@
 //! `rename`.
 
-use datafusion::logical_expr::{Expr, SortExpr};
+use datafusion::logical_expr::Expr;
 
 use super::stats::renamed;
-use super::{Order, Planner, Result, Rows, at, column, is_hidden, null_text};
+use super::{Planner, Result, Rows, at, column, is_hidden, null_text};
 use crate::syntax::ast::{Name, Span};
 
 impl Planner<'_> {
@@ -38,20 +38,11 @@ impl Planner<'_> {
             }
         }
         names.retain(|(now, _)| !now.is_empty());
-        let order = match &rows.order {
-            Order::Keys(keys) => Order::Keys(
-                keys.iter()
-                    .filter_map(|key| renamed_key(key, &names))
-                    .collect(),
-            ),
-            other => other.clone(),
-        };
         let columns: Vec<(String, Expr)> = names
             .into_iter()
             .map(|(now, before)| (now, before.map_or_else(null_text, |before| column(&before))))
             .collect();
-        let rows = at(span, rows.project(columns))?;
-        Ok(Rows { order, ..rows })
+        at(span, rows.reshape(columns))
     }
 }
 
@@ -63,31 +54,4 @@ fn replace(names: &mut [(String, Option<String>)], at: usize, new: String) {
         }
     }
     names[at].0 = new;
-}
-
-/// A sort key under the new names.
-fn renamed_key(key: &SortExpr, names: &[(String, Option<String>)]) -> Option<SortExpr> {
-    use datafusion::common::tree_node::{Transformed, TreeNode};
-    let mut lost = false;
-    let expr = key
-        .expr
-        .clone()
-        .transform(|expr| {
-            Ok(match &expr {
-                Expr::Column(old) => match names
-                    .iter()
-                    .find(|(_, before)| before.as_deref() == Some(&old.name))
-                {
-                    Some((now, _)) => Transformed::yes(column(now)),
-                    None => {
-                        lost = true;
-                        Transformed::no(expr)
-                    }
-                },
-                _ => Transformed::no(expr),
-            })
-        })
-        .ok()?
-        .data;
-    (!lost).then(|| SortExpr::new(expr, key.asc, key.nulls_first))
 }

@@ -64,8 +64,14 @@ impl Planner<'_> {
         let sliding = streamstats.window > 0 || streamstats.time_window.is_some();
         let mut windows = Vec::new();
         let mut values = Vec::new();
-        for (index, (aggregation, argument, output)) in outputs.into_iter().enumerate() {
-            let argument = self.argument(argument.as_ref(), &rows)?;
+        let arguments = outputs
+            .iter()
+            .map(|(_, argument, _)| self.argument(argument.as_ref(), &rows))
+            .collect::<Result<Vec<_>>>()?;
+        let (rows, arguments) = self.arguments_beside(rows, arguments, span)?;
+        for (index, ((aggregation, _, output), argument)) in
+            outputs.into_iter().zip(arguments).enumerate()
+        {
             // Only our own aggregations can forget rows that have left the window.
             let argument = argument.map(|typed| {
                 if !sliding || is_list(&typed.data_type) || typed.data_type == DataType::Boolean {

@@ -21,7 +21,8 @@ impl Parser<'_> {
         }
         let mut keys = self.sort_keys(|parser| {
             let start = parser.pos;
-            let last = (parser.eat_keyword("d") || parser.eat_keyword("desc")) && parser.at_end();
+            let words = ["d", "desc", "a", "asc"];
+            let last = words.iter().any(|word| parser.eat_keyword(word)) && parser.at_end();
             parser.pos = start;
             last
         })?;
@@ -29,9 +30,11 @@ impl Parser<'_> {
             return Err(self.expected("a field to sort by"));
         }
         if !self.at_end() {
-            self.word();
-            for key in &mut keys {
-                key.descending = !key.descending;
+            let word = self.word().to_ascii_lowercase();
+            if word.starts_with('d') {
+                for key in &mut keys {
+                    key.descending = !key.descending;
+                }
             }
         }
         Ok(CommandKind::Sort { limit, keys })

@@ -363,7 +363,8 @@ impl Parser<'_> {
             span: self.span(start, end),
         };
         if self.eat_keyword("as") {
-            output = self.name("a name after `as`")?;
+            // Splunk takes `as flags(inheritance)` for a name too.
+            output = self.column("a name after `as`")?;
         }
         Ok(Aggregation {
             function,
@@ -381,6 +382,7 @@ impl Parser<'_> {
         options: &mut Vec<(Name, String)>,
     ) -> Parsed<Vec<ByField>> {
         let mut by: Vec<ByField> = Vec::new();
+        let mut spans: Vec<(usize, BinSpan, Span)> = Vec::new();
         if !self.eat_keyword("by") && !self.eat_keyword("groupby") {
             return Ok(by);
         }
@@ -400,18 +402,17 @@ impl Parser<'_> {
                 options.push((option, value.text));
                 continue;
             }
-            let span = self.bin_span()?;
-            // A span is of the time wherever it stands.
-            let last = by.len().checked_sub(1);
-            let target = by.iter().position(|by| by.field.text == "_time").or(last);
-            match target.and_then(|index| by.get_mut(index)) {
+            spans.push((by.len(), self.bin_span()?, option.span));
+        }
+        for (place, span, written) in spans {
+            // A span is of the time wherever it stands, else of the field before it.
+            let time = by.iter().position(|by| by.field.text == "_time");
+            match time
+                .or(place.checked_sub(1))
+                .and_then(|index| by.get_mut(index))
+            {
                 Some(target) => target.span = Some(span),
-                None => {
-                    return Err(Diagnostic::new(
-                        "`span=` stands behind a field",
-                        option.span,
-                    ));
-                }
+                None => return Err(Diagnostic::new("`span=` stands behind a field", written)),
             }
         }
         if by.is_empty() {
