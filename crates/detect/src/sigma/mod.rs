@@ -18,6 +18,7 @@
 
 mod engine;
 mod logsource;
+mod rewrite;
 mod row;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -27,7 +28,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crabwalk_events::{Catalog, EventRef, Table};
-use crabwalk_sources::collect::{Columns, Demand, HOST};
+use crabwalk_sources::collect::{Columns, Demand, HOST, alike};
 use datafusion::arrow::error::ArrowError;
 use rsigma_parser::{CorrelationRule, FilterRule, FilterRuleTarget, Level, SigmaRule};
 
@@ -202,6 +203,18 @@ impl SigmaRules {
             let id = sigma.id.get_or_insert_with(|| sigma.title.clone()).clone();
             let mut named = Named::default();
             named.detections(&sigma.detection);
+            for part in rewrite::empty_selectors(&sigma.detection) {
+                problems.push(ContentProblem {
+                    fatal: false,
+                    ..problem(
+                        path.to_owned(),
+                        format!(
+                            "`{}`: `{part}` in its condition stands for no search identifier, and is left out",
+                            sigma.title
+                        ),
+                    )
+                });
+            }
             let detection = Arc::new(describe(
                 Metadata {
                     id: &id,
@@ -951,6 +964,7 @@ impl Demand for SigmaDemand {
                     Some(rule) => columns.extend(rule.columns().into_iter().map(str::to_owned)),
                     None => {
                         columns.insert(name.clone());
+                        columns.insert(alike(name));
                         if let Some(rule) = self.sources.field(name) {
                             columns.extend(rule.columns().into_iter().map(str::to_owned));
                         }

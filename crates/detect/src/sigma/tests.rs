@@ -389,6 +389,333 @@ fn filters_except_events() {
     );
 }
 
+/// The rule of one detection, and which of some values of a field it matches.
+fn matched(detection: &str, field: &str, values: &[&str]) -> Vec<String> {
+    let (rules, problems) = load(&rule("R", "product: windows, service: system", detection));
+    assert_eq!(problems, [], "{detection}");
+    let fields: Vec<Vec<(&str, &str)>> = values
+        .iter()
+        .map(|value| vec![("Always", "there"), (field, *value)])
+        .map(|fields| {
+            fields
+                .into_iter()
+                .filter(|(_, value)| !value.is_empty())
+                .collect()
+        })
+        .collect();
+    let all: Vec<Event<'_>> = fields
+        .iter()
+        .enumerate()
+        .map(|(at, fields)| ("System", 1, at as i64, fields.as_slice()))
+        .collect();
+    let records: BTreeSet<u64> = found(&rules, &all)
+        .into_iter()
+        .flat_map(|(_, records)| records)
+        .collect();
+    values
+        .iter()
+        .enumerate()
+        .filter(|(at, _)| records.contains(&(*at as u64 + 1)))
+        .map(|(_, value)| (*value).to_owned())
+        .collect()
+}
+
+/// Facts: Sigma's specification 2.1, and its reference implementation, pySigma.
+#[test]
+fn values_mean_what_the_specification_says() {
+    for (detection, values, expected) in [
+        // Wildcards stand for any characters, and are escaped by a backslash.
+        (
+            r"  s: {F: 'a*d'}",
+            &["a\nb\r\nd", "ad", "xad", "adx"][..],
+            &["a\nb\r\nd", "ad"][..],
+        ),
+        (
+            r"  s: {F|contains: 'b?d'}",
+            &["abcde", "ab\nde", "bd"],
+            &["abcde", "ab\nde"],
+        ),
+        (
+            r"  s: {F|startswith: 'a*c'}",
+            &["abc", "xabc", "acx"],
+            &["abc", "acx"],
+        ),
+        (
+            r"  s: {F|endswith: 'a*c'}",
+            &["abc", "abcx", "xac"],
+            &["abc", "xac"],
+        ),
+        (r"  s: {F|contains: 'a\*c'}", &["a*c", "abc"], &["a*c"]),
+        (
+            r"  s: {F|contains|all: ['a*b', 'c?d', e]}",
+            &["axb cxd e", "axb cxd", "ab ced"],
+            &["axb cxd e", "ab ced"],
+        ),
+        (r"  s: {F|contains|cased: 'A*b'}", &["Axb", "axb"], &["Axb"]),
+        // Backslashes: one stands for itself, two for one.
+        (r"  s: {F|contains: 'a\b'}", &[r"a\b", r"a\\b"], &[r"a\b"]),
+        (
+            r"  s: {F|contains: 'a\\\\b'}",
+            &[r"a\b", r"a\\b"],
+            &[r"a\\b"],
+        ),
+        // A dash or slash that begins an option is any of them.
+        (
+            r"  s: {F|contains|windash: ' -f'}",
+            &["x -f", "x /f", "x \u{2013}f", "x f"],
+            &["x -f", "x /f", "x \u{2013}f"],
+        ),
+        (
+            r"  s: {F|contains|windash: ' /f'}",
+            &["x -f", "x /f"],
+            &["x -f", "x /f"],
+        ),
+        (
+            r"  s: {F|contains|windash: ' -no-way'}",
+            &["x /no-way", "x /no/way"],
+            &["x /no-way"],
+        ),
+        (
+            r"  s: {F|contains|windash: ' -f * -g'}",
+            &["x /f y -g", "x /f -g", "x f -g"],
+            &["x /f y -g"],
+        ),
+        (
+            r"  s: {F|contains|all|windash: [' -a', ' -b', ' -c -d -e']}",
+            &["x /a -b -c /d \u{2015}e", "x /a -b"],
+            &["x /a -b -c /d \u{2015}e"],
+        ),
+        // No value: nothing, or an empty text.
+        (r"  s: {F: null}", &["", "x"], &[""]),
+        (r"  s: {F: ''}", &["", "x"], &[""]),
+        (r"  s: {F: [null, x]}", &["", "x", "y"], &["", "x"]),
+        (r"  s: {F|exists: false}", &["", "x"], &[""]),
+        (r"  s: {F|neq: x}", &["", "x", "X", "y"], &["", "y"]),
+        (
+            r"  s: {F|contains|neq: [x, y]}",
+            &["ax", "ay", "az"],
+            &["az"],
+        ),
+        (r"  s: {F|neq: 5}", &["5", "6"], &["6"]),
+        // Regular expressions: case counts, anywhere in the text; what linear engines lack as well.
+        (
+            r"  s: {F|re: 'b{,2}c$'}",
+            &["abbc", "c", "Bc", "cx"],
+            &["abbc", "c", "Bc"],
+        ),
+        (r"  s: {F|re|i: '^AB+'}", &["abb", "xab"], &["abb"]),
+        (r"  s: {F|re: 'a(?!b)'}", &["ab", "ac"], &["ac"]),
+        (
+            r"  s: {F|re|i: '(?<=X)b'}",
+            &["xb", "XB", "ab"],
+            &["xb", "XB"],
+        ),
+        (r"  s: {F|re: '(.)\1'}", &["abb", "abc"], &["abb"]),
+        (
+            r"  s: {F|re: ['(.)\1', 'x$']}",
+            &["abb", "abx", "abc"],
+            &["abb", "abx"],
+        ),
+        (r"  s: {F|re|s: 'a.b(?!c)'}", &["a\nb", "a\nbc"], &["a\nb"]),
+        // Keywords stand anywhere, also with wildcards, and altogether.
+        (r"  s: ['e*d', zz]", &["xx end xx", "xx"], &["xx end xx"]),
+        (
+            r"  s: {'|all': [one, 't?o']}",
+            &["one two", "one"],
+            &["one two"],
+        ),
+        (r"  s: {'|re': 'q(?=u)'}", &["qu", "qa"], &["qu"]),
+        (r"  s: [4711]", &["nr 4711!", "471"], &["nr 4711!"]),
+        // Numbers, networks, encodings, other fields.
+        (
+            r"  s: {F: 16}",
+            &["16", "16.0", "0x10", "160"],
+            &["16", "16.0"],
+        ),
+        (r"  s: {F|gte: 5}", &["5", "40", "4", "x"], &["5", "40"]),
+        (
+            r"  s: {F|cidr: ['10.0.0.0/8', 'fe80::/10']}",
+            &["10.1.2.3", "11.0.0.1", "fe80::1", "x"],
+            &["10.1.2.3", "fe80::1"],
+        ),
+        (
+            r"  s: {F|base64offset|contains: 'foobar'}",
+            &["xxZm9vYmFyxx", "Zvb2Jhc", "foobar"],
+            &["xxZm9vYmFyxx"],
+        ),
+        (r"  s: {F|fieldref: Always}", &["THERE", "x"], &["THERE"]),
+        (r"  s: {F: true}", &["true", "false"], &["true"]),
+    ] {
+        let text = format!("{detection}\n  condition: s");
+        assert_eq!(matched(&text, "F", values), expected, "{detection}");
+    }
+}
+
+#[test]
+fn conditions_choose_search_identifiers() {
+    let named = "  sel_a: {F|contains: a}\n  sel_b: {F|contains: b}\n  sel_c: {F|contains: c}\n  _d: {F|contains: d}\n  filter: {F|contains: x}\n";
+    let values = ["a", "ab", "abc", "abcx", "d", "x", ""];
+    for (condition, expected) in [
+        ("1 of sel_*", &["a", "ab", "abc", "abcx"][..]),
+        ("all of sel_*", &["abc", "abcx"]),
+        ("2 of sel_*", &["ab", "abc", "abcx"]),
+        ("all of sel_* and not filter", &["abc"]),
+        ("1 of them", &["a", "ab", "abc", "abcx", "x"]),
+        ("all of them", &["abcx"]),
+        ("any of sel_* and not 1 of filter*", &["a", "ab", "abc"]),
+        ("not sel_a", &["d", "x", ""]),
+        ("_d or all of filter", &["abcx", "d", "x"]),
+    ] {
+        let text = format!("{named}  condition: {condition}");
+        assert_eq!(matched(&text, "F", &values), expected, "{condition}");
+    }
+    // What stands for nothing is left out, and told.
+    for (condition, expected) in [
+        (
+            "sel_a and not 1 of nothing_*",
+            &["a", "ab", "abc", "abcx"][..],
+        ),
+        ("all of nothing_* or filter", &["abcx", "x"]),
+        ("sel_b and all of nothing_*", &["ab", "abc", "abcx"]),
+    ] {
+        let text = rule(
+            "R",
+            "product: windows, service: system",
+            &format!("{named}  condition: {condition}"),
+        );
+        let (rules, problems) = load(&text);
+        let [problem] = problems.as_slice() else {
+            panic!("{condition}: {problems:?}");
+        };
+        assert!(
+            !problem.fatal && problem.message.contains("of nothing_*"),
+            "{problem:?}"
+        );
+        let fields: Vec<Vec<(&str, &str)>> =
+            values.iter().map(|value| vec![("F", *value)]).collect();
+        let all: Vec<Event<'_>> = fields
+            .iter()
+            .map(|fields| ("System", 1, 0, fields.as_slice()))
+            .collect();
+        let mut records: Vec<u64> = found(&rules, &all)
+            .into_iter()
+            .flat_map(|(_, records)| records)
+            .collect();
+        records.sort_unstable();
+        let found: Vec<&str> = records
+            .iter()
+            .filter_map(|record| values.get(*record as usize - 1).copied())
+            .collect();
+        assert_eq!(found, expected, "{condition}");
+    }
+    let (rules, _) = load(&rule(
+        "R",
+        "product: windows, service: system",
+        &format!("{named}  condition: all of nothing_*"),
+    ));
+    let problems = rules.check();
+    assert!(
+        problems.len() == 1 && problems[0].message.contains("names no search identifier"),
+        "{problems:?}"
+    );
+}
+
+#[test]
+fn fields_are_found_under_names_written_nearly_so() {
+    let text = [
+        rule(
+            "excluded",
+            "product: windows, service: windefend",
+            "  s: {EventID: 5007, NewValue|contains: Exclusions}\n  condition: s",
+        ),
+        rule(
+            "infected",
+            "category: antivirus",
+            "  s: {Signature|contains: EICAR, Filename|endswith: '.com'}\n  condition: s",
+        ),
+        rule(
+            "by a process",
+            "product: windows, service: security",
+            "  s: {ProcessId: 4}\n  condition: s",
+        ),
+        rule(
+            "event 0",
+            "product: windows, service: application",
+            "  s: {EventID: 0, Provider_Name: Auto, Channel: Application}\n  condition: s",
+        ),
+        rule(
+            "channel",
+            "product: windows, service: application",
+            "  s: [Applic]\n  condition: s",
+        ),
+        rule(
+            "deleted",
+            "product: windows, category: file_delete_detected",
+            "  s: {TargetFilename|endswith: x, md5: AA}\n  condition: s",
+        ),
+        rule(
+            "drive",
+            "product: windows, service: bitlocker",
+            "  s: {EventID: 775}\n  condition: s",
+        ),
+    ]
+    .join("---\n");
+    let (rules, problems) = load(&text);
+    assert_eq!(problems, []);
+    const DEFENDER: &str = "Microsoft-Windows-Windows Defender/Operational";
+    for (event, expected) in [
+        (
+            (
+                DEFENDER,
+                5007,
+                &[("New Value", r"HKLM\Exclusions\Paths")][..],
+            ),
+            &["excluded"][..],
+        ),
+        (
+            (
+                DEFENDER,
+                1116,
+                &[("Threat Name", "EICAR_Test"), ("Path", "file:_C:\\e.com")],
+            ),
+            &["infected"],
+        ),
+        (("Security", 5157, &[("ProcessID", "4")]), &["by a process"]),
+        // The name itself comes first.
+        (
+            ("Security", 5158, &[("ProcessID", "4"), ("ProcessId", "5")]),
+            &[],
+        ),
+        (
+            ("Application", 0, &[("Provider", "Auto")]),
+            &["channel", "event 0"],
+        ),
+        (
+            (
+                SYSMON,
+                26,
+                &[("TargetFilename", "x"), ("Hashes", "SHA1=B,MD5=AA")],
+            ),
+            &["deleted"],
+        ),
+        (
+            (
+                "Microsoft-Windows-BitLocker/BitLocker Management",
+                775,
+                &[("x", "y")],
+            ),
+            &["drive"],
+        ),
+    ] {
+        let (channel, id, fields) = event;
+        let names: Vec<String> = found(&rules, &[(channel, id, 0, fields)])
+            .into_iter()
+            .map(|(name, _)| name)
+            .collect();
+        assert_eq!(names, expected, "{channel}/{id} {fields:?}");
+    }
+}
+
 #[test]
 fn what_is_left_out_is_told() {
     let broken = "title: B\nlogsource: {product: windows, service: system}\ndetection: {condition: nothing}\n";
