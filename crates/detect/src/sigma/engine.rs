@@ -13,6 +13,7 @@ use rsigma_parser::{
     SigmaValue,
 };
 
+use super::correlation;
 use super::rewrite::{self, Patterns};
 use super::row::{Fields, Value};
 
@@ -125,7 +126,7 @@ impl Matcher for Rules {
 /// The position in `rules` and the reason, for each that cannot be compiled; the others are.
 pub(super) fn compile(
     rules: &[(usize, &SigmaRule)],
-    filters: &[FilterRule],
+    filters: &[&FilterRule],
 ) -> (Box<dyn Matcher>, Vec<(usize, String)>) {
     let mut engine = Engine::new();
     let mut patterns = Patterns::default();
@@ -229,10 +230,13 @@ pub(super) fn correlate(
         {
             *predicates = vec![(ConditionOperator::Gte, one.rules.len() as u64)];
         }
-        // One finding for each stretch of time, not one for each further event.
-        one.custom_attributes
-            .entry("rsigma.suppress".to_owned())
-            .or_insert_with(|| format!("{}s", one.timespan.seconds.max(1)).into());
+        // One finding for each stretch of time, not one for each further event. Where an answer may be refused afterwards the
+        // next one is wanted.
+        if !correlation::is_held_against_all(&one) {
+            one.custom_attributes
+                .entry("rsigma.suppress".to_owned())
+                .or_insert_with(|| format!("{}s", one.timespan.seconds.max(1)).into());
+        }
         engine
             .add_correlation(&one)
             .map_err(|error| format!("{}: {error}", one.title))?;

@@ -364,6 +364,188 @@ fn correlations_join_matches() {
 }
 
 #[test]
+fn correlations_of_every_kind() {
+    let base = format!(
+        "{FAILED}title: Process\nname: process\nlogsource: {{product: windows, category: process_creation}}\n\
+         detection: {{s: {{Image|endswith: '\\x.exe'}}, condition: s}}\nlevel: low\n---\n"
+    );
+    let failed: &[(&str, &str)] = &[("TargetUserName", "ann"), ("IpAddress", "10.0.0.1")];
+    let elsewhere: &[(&str, &str)] = &[("TargetUserName", "ann"), ("IpAddress", "10.0.0.2")];
+    let bob: &[(&str, &str)] = &[("TargetUserName", "bob"), ("IpAddress", "10.0.0.1")];
+    let five: &[(&str, &str)] = &[
+        ("Image", r"C:\x.exe"),
+        ("ProcessId", "5"),
+        ("User", r"A\ann"),
+    ];
+    let seven: &[(&str, &str)] = &[
+        ("Image", r"C:\x.exe"),
+        ("ProcessId", "7"),
+        ("User", r"A\ann"),
+    ];
+    let all: &[Event<'_>] = &[
+        ("Security", 4625, 0, failed),
+        ("Security", 4625, 10, elsewhere),
+        ("Security", 4625, 20, bob),
+        ("Security", 4624, 30, failed),
+        (SYSMON, 1, 40, five),
+        (SYSMON, 1, 50, seven),
+        ("Security", 4625, 1000, bob),
+    ];
+    let span = "timespan: 5m";
+    for (correlation, expected) in [
+        (
+            "type: event_count, rules: [failed], condition: {gt: 2, lte: 3}",
+            &[&[1, 2, 3][..]][..],
+        ),
+        // An upper bound holds at the end of the time, not at the first event.
+        (
+            "type: event_count, rules: [failed], group-by: [TargetUserName], condition: {lt: 2}",
+            &[&[3], &[7]],
+        ),
+        (
+            "type: event_count, rules: [failed], group-by: [TargetUserName], condition: {eq: 2}",
+            &[&[1, 2]],
+        ),
+        (
+            "type: value_count, rules: [failed], group-by: [TargetUserName], condition: {field: IpAddress, gte: 2}",
+            &[&[1, 2]],
+        ),
+        (
+            "type: value_count, rules: [failed], condition: {field: [TargetUserName, IpAddress], gte: 3}",
+            &[&[1, 2, 3]],
+        ),
+        (
+            "type: value_count, rules: [failed], group-by: [TargetUserName], condition: {field: IpAddress, lt: 2}",
+            &[&[3], &[7]],
+        ),
+        (
+            "type: value_sum, rules: [process], group-by: [Image], condition: {field: ProcessId, gte: 12}",
+            &[&[5, 6]],
+        ),
+        (
+            "type: value_avg, rules: [process], group-by: [Image], condition: {field: ProcessId, gte: 6}",
+            &[&[5, 6]],
+        ),
+        (
+            "type: value_median, rules: [process], group-by: [Image], condition: {field: ProcessId, gte: 6}",
+            &[&[5, 6]],
+        ),
+        (
+            "type: value_percentile, rules: [process], group-by: [Image], condition: {field: ProcessId, percentile: 90, gte: 6}",
+            &[&[5, 6]],
+        ),
+        (
+            "type: temporal, rules: [failed, succeeded], group-by: [IpAddress]",
+            &[&[1, 3, 4]],
+        ),
+        (
+            "type: temporal_ordered, rules: [succeeded, process]",
+            &[&[4, 5]],
+        ),
+        ("type: temporal_ordered, rules: [process, succeeded]", &[]),
+        // What the fields are called differs from rule to rule.
+        (
+            "type: temporal, rules: [failed, succeeded], group-by: [from], aliases: {from: {failed: IpAddress, succeeded: IpAddress}}",
+            &[&[1, 3, 4]],
+        ),
+        (
+            "type: temporal, rules: [failed, process], group-by: [x], aliases: {x: {failed: IpAddress, process: ProcessId}}",
+            &[],
+        ),
+        // What must not have happened.
+        (
+            "type: temporal, rules: [failed, succeeded, process], condition: failed and succeeded and process",
+            &[&[1, 2, 3, 4, 5]],
+        ),
+        (
+            "type: temporal, rules: [failed, succeeded, process], condition: failed and succeeded and not process",
+            &[],
+        ),
+    ] {
+        let (mut rules, problems) = load(&format!(
+            "{base}title: C\ncorrelation: {{{correlation}, {span}}}\nlevel: high\n"
+        ));
+        assert_eq!(problems, [], "{correlation}");
+        rules.retain(|one| one.name == "C");
+        let records: Vec<Vec<u64>> = found(&rules, all)
+            .into_iter()
+            .map(|(_, records)| records)
+            .collect();
+        assert_eq!(records, expected, "{correlation}");
+    }
+    // A correlation over a correlation shows the events of both, and is the only one to report.
+    let chain = format!(
+        "{base}title: Inner\nname: inner\ncorrelation: {{type: event_count, rules: [failed], group-by: [TargetUserName], {span}, condition: {{gte: 2}}}}\n\
+         level: medium\n---\ntitle: Outer\ncorrelation: {{type: temporal_ordered, rules: [inner, succeeded], group-by: [TargetUserName], {span}}}\nlevel: high\n"
+    );
+    for (generate, expected) in [
+        ("", &["Outer"][..]),
+        // Of the rules it names, and not of those behind them.
+        ("generate: true\n", &["Inner", "Outer", "Succeeded"]),
+    ] {
+        let (mut rules, problems) = load(&format!("{chain}{generate}"));
+        assert_eq!(problems, []);
+        rules.retain(|one| one.name != "Process");
+        let found = found(&rules, all);
+        let names: BTreeSet<&str> = found.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names.into_iter().collect::<Vec<_>>(), expected);
+        let outer = found.iter().find(|(name, _)| name == "Outer");
+        assert_eq!(
+            outer.map(|(_, records)| records.clone()),
+            Some(vec![1, 2, 4])
+        );
+    }
+}
+
+#[test]
+fn filters_have_conditions_and_choose_rules() {
+    let ann: &[(&str, &str)] = &[("TargetUserName", "ann"), ("IpAddress", "10.0.0.1")];
+    let bob: &[(&str, &str)] = &[("TargetUserName", "bob"), ("IpAddress", "10.0.0.1")];
+    let all: &[Event<'_>] = &[
+        ("Security", 4625, 0, ann),
+        ("Security", 4625, 1, bob),
+        ("Security", 4624, 2, ann),
+    ];
+    for (filter, expected) in [
+        (
+            "rules: [failed], s: {TargetUserName: ann}, condition: not s",
+            &[2, 3][..],
+        ),
+        (
+            "rules: [failed], s: {TargetUserName: ann}, condition: s",
+            &[1, 3],
+        ),
+        (
+            "rules: any, s: {TargetUserName: ann}, condition: not s",
+            &[2],
+        ),
+        (
+            "rules: [Failed], s_1: {TargetUserName: ann}, s_2: {IpAddress|cidr: 10.0.0.0/8}, condition: not 1 of s_*",
+            &[3],
+        ),
+        (
+            "rules: [failed], s_1: {TargetUserName: ann}, s_2: {IpAddress|cidr: 10.0.0.0/8}, condition: not all of s_*",
+            &[2, 3],
+        ),
+        (
+            "rules: [failed], s: {TargetUserName|re: 'n(?=n)'}, condition: not s",
+            &[2, 3],
+        ),
+    ] {
+        let (rules, problems) = load(&format!(
+            "{FAILED}title: F\nlogsource: {{product: windows, service: security}}\nfilter: {{{filter}}}\n"
+        ));
+        assert_eq!(problems, [], "{filter}");
+        let mut records: Vec<u64> = found(&rules, all)
+            .into_iter()
+            .flat_map(|(_, records)| records)
+            .collect();
+        records.sort_unstable();
+        assert_eq!(records, expected, "{filter}");
+    }
+}
+
+#[test]
 fn filters_except_events() {
     let text = format!(
         "{FAILED}title: Scanner\nlogsource: {{product: windows, service: security}}\nfilter:\n  rules: [failed]\n  \
@@ -729,6 +911,26 @@ fn what_is_left_out_is_told() {
             "title: C\ncorrelation: {type: event_count, rules: [gone], timespan: 5m, condition: {gte: 2}}\n",
             "`C` rests on rules that are not there: gone",
             false,
+        ),
+        (
+            "title: C\ncorrelation: {type: value_count, rules: [x], timespan: 5m, condition: {gte: 2}}\n",
+            "`C` cannot be used: a correlation of type value_count needs `field` in its condition",
+            true,
+        ),
+        (
+            "title: C\ncorrelation: {type: frequency, rules: [x], timespan: 5m, condition: {gte: 2}}\n",
+            "Unknown correlation type: frequency",
+            true,
+        ),
+        (
+            "title: F\nlogsource: {product: windows}\nfilter: {rules: [gone], s: {a: b}, condition: not s}\n",
+            "the filter `F` is for rules that are not there: gone",
+            false,
+        ),
+        (
+            "title: M\nlogsource: {product: windows, service: system}\ndetection: {s: {a|near: b}, condition: s}\n",
+            "near",
+            true,
         ),
         ("title: [\ndetection: x\n", "YAML", true),
         ("name: no rule\n", "no Sigma rule here", true),
