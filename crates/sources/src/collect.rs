@@ -31,10 +31,23 @@ pub const RECORD: &str = "_record";
 pub enum Columns {
     /// Only that such events exist: they are counted, not stored.
     None,
-    /// Those with these names.
+    /// Those with these names; one made by [`alike`] stands for all that are written nearly so.
     Named(Arc<BTreeSet<String>>),
     /// All.
     All,
+}
+
+/// Begins names that stand for all that are written nearly so. No field of a log begins with it.
+const ALIKE: char = '\u{1}';
+
+/// A name for [`Columns::Named`] that stands for all names that differ from it in case, blanks and underscores only:
+/// `NewValue` for `New Value`.
+pub fn alike(name: &str) -> String {
+    let letters = name
+        .chars()
+        .filter(|letter| !matches!(letter, ' ' | '_'))
+        .flat_map(char::to_lowercase);
+    std::iter::once(ALIKE).chain(letters).collect()
 }
 
 /// What a run needs of the logs. Asked once for each event type and reader thread.
@@ -262,7 +275,9 @@ impl<'d> Collector<'d> {
         let needed = match &table.wanted {
             Columns::None => false,
             Columns::All => !reserved,
-            Columns::Named(names) => !reserved && names.contains(name),
+            Columns::Named(names) => {
+                !reserved && (names.contains(name) || names.contains(&alike(name)))
+            }
         };
         let id = needed.then(|| {
             table.columns.push(Column {

@@ -12,6 +12,7 @@
 //!   `UtcTime` counts (but for network events), and the other records are moved by what the last such pair of the same host shows.
 //! - Zeek: `ts`. Splunk: the time in the raw event, else `_time`.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
@@ -248,7 +249,7 @@ pub(crate) struct JsonReader {
 
 /// The shapes that are understood, for the message about one that is not.
 const SHAPES: &str = "evtx_dump (Event.System.EventID), NXLog and other flat records (EventID, Channel), Winlogbeat (winlog.event_id), \
-     Splunk export (result._raw), Get-WinEvent (Id, LogName), Zeek (ts, uid), and CIM records (sourcetype)";
+     EvtxECmd (EventId, Payload), Velociraptor (System.EventID.Value), Wazuh (data.win.system.eventID), Splunk export (result._raw), Get-WinEvent (Id, LogName), Zeek (ts, uid), and CIM records (sourcetype)";
 
 impl JsonReader {
     /// Looks ahead, once, for the first Sysmon event of records that write local time as if it were UTC, so that the
@@ -306,6 +307,15 @@ impl JsonReader {
         match shape {
             Shape::EventTree(prefix) => event_tree(&self.flat, prefix, &mut sink.record),
             Shape::Winlogbeat(prefix) => winlogbeat(&self.flat, prefix, &mut sink.record),
+            Shape::EvtxECmd(prefix) => {
+                let payload = evtxecmd(&self.flat, prefix, &mut sink.record).to_owned();
+                if self.flat.parse(&payload).is_ok() {
+                    event_tree(&self.flat, "", &mut sink.record);
+                } else {
+                    sink.record.data("Payload", &payload);
+                }
+            }
+            Shape::Wazuh(prefix) => wazuh(&self.flat, prefix, &mut sink.record),
             Shape::Flat(prefix) => {
                 flat_record(&self.flat, prefix, &mut sink.record, &mut self.zones);
                 if self.flat.below(prefix, "sourcetype").is_some() {
@@ -523,6 +533,10 @@ enum Shape {
     /// `Event.System…`, or `System…` alone.
     EventTree(&'static str),
     Winlogbeat(&'static str),
+    /// The event's data stand as JSON in a text.
+    EvtxECmd(&'static str),
+    /// Names begin with small letters.
+    Wazuh(&'static str),
     Flat(&'static str),
     Zeek(&'static str),
     /// An entry of journald.
@@ -591,6 +605,12 @@ fn shape_of(flat: &Flat) -> Shape {
         }
         if has("event_id") && (has("log_name") || under("event_data.")) {
             return Shape::Winlogbeat(prefix);
+        }
+        if has("data.win.system.eventID") {
+            return Shape::Wazuh(prefix);
+        }
+        if has("Payload") && has("EventId") && (has("ChunkNumber") || has("MapDescription")) {
+            return Shape::EvtxECmd(prefix);
         }
         if raw_text(flat, prefix).is_some() {
             return Shape::Raw(prefix);
@@ -731,7 +751,7 @@ fn event_tree(flat: &Flat, prefix: &str, record: &mut Record) {
             .unwrap_or(&path);
         if let Some(name) = path.strip_prefix("System.") {
             match name {
-                "EventID" => record.event_id = number(value).unwrap_or(0),
+                "EventID" | "EventID.Value" => record.event_id = number(value).unwrap_or(0),
                 "Channel" => record.channel = value.to_owned(),
                 "Computer" => record.host = value.to_owned(),
                 "EventRecordID" => record.number = value.trim().parse().ok(),
@@ -778,7 +798,7 @@ fn event_tree(flat: &Flat, prefix: &str, record: &mut Record) {
         } else if path.starts_with("UserData.") && !is_attribute {
             let leaf = path.rsplit('.').next().unwrap_or(path);
             put(record, leaf, value);
-        } else if path == "RenderingInfo.Message" {
+        } else if matches!(path, "RenderingInfo.Message" | "Message") {
             message = value.to_owned();
         }
     }
@@ -851,6 +871,89 @@ fn winlogbeat(flat: &Flat, prefix: &str, record: &mut Record) {
     let provider = std::mem::take(&mut record.provider);
     record.envelope("Provider", &provider);
     record.provider = provider;
+}
+
+/// What EvtxECmd writes around the event's data; those stand as JSON in the text that is returned. What its maps make of
+/// them (`PayloadData1`, `UserName`, `RemoteHost` …) is left out.
+fn evtxecmd<'f>(flat: &'f Flat, prefix: &str, record: &mut Record) -> &'f str {
+    let of = |name: &str| flat.below(prefix, name);
+    record.event_id = of("EventId").and_then(number).unwrap_or(0);
+    record.channel = of("Channel").unwrap_or_default().to_owned();
+    record.host = of("Computer").unwrap_or_default().to_owned();
+    record.number = of("EventRecordId").and_then(|text| text.trim().parse().ok());
+    record.time = of("TimeCreated")
+        .and_then(time::parse)
+        .map(|written| written.micros);
+    record.provider = of("Provider").unwrap_or_default().to_owned();
+    for (name, own) in [
+        ("Provider", "Provider"),
+        ("UserId", "UserID"),
+        ("ProcessId", "ExecutionProcessID"),
+        ("ThreadId", "ExecutionThreadID"),
+    ] {
+        record.envelope(own, of(name).unwrap_or_default());
+    }
+    of("Payload").unwrap_or_default()
+}
+
+/// Wazuh's Windows events: names begin with small letters, and backslashes are doubled.
+fn wazuh(flat: &Flat, prefix: &str, record: &mut Record) {
+    let inner = |path| {
+        let path: &str = path;
+        path.strip_prefix(prefix)?.strip_prefix("data.win.")
+    };
+    let doubled = flat
+        .iter()
+        .filter(|(path, _, _)| inner(path).is_some_and(|path| path.starts_with("eventdata.")))
+        .all(|(_, value, _)| {
+            value
+                .split(|letter| letter != '\\')
+                .all(|run| run.len().is_multiple_of(2))
+        });
+    for (path, value, _) in flat.iter() {
+        let Some(path) = inner(path) else {
+            continue;
+        };
+        if let Some(name) = path.strip_prefix("system.") {
+            match name {
+                "eventID" => record.event_id = number(value).unwrap_or(0),
+                "channel" => record.channel = value.to_owned(),
+                "computer" => record.host = value.to_owned(),
+                "eventRecordID" => record.number = value.trim().parse().ok(),
+                "systemTime" => record.time = time::parse(value).map(|written| written.micros),
+                "providerName" => {
+                    record.provider = value.to_owned();
+                    record.envelope("Provider", value);
+                }
+                "processID" => record.envelope("ExecutionProcessID", value),
+                "threadID" => record.envelope("ExecutionThreadID", value),
+                "version" | "level" | "task" | "opcode" | "keywords" | "message" => {
+                    record.envelope(&capital(name), value);
+                }
+                _ => {}
+            }
+        } else if let Some(name) = path.strip_prefix("eventdata.") {
+            let value = if doubled {
+                Cow::Owned(value.replace("\\\\", "\\"))
+            } else {
+                Cow::Borrowed(value)
+            };
+            match name {
+                "data" => record.data("Data", &value),
+                _ if name.starts_with("param") => record.data(name, &value),
+                _ => put(record, &capital(name), &value),
+            }
+        }
+    }
+}
+
+/// A name with a capital letter.
+fn capital(name: &str) -> String {
+    let mut letters = name.chars();
+    letters
+        .next()
+        .map(|first| first.to_uppercase().chain(letters).collect())
+        .unwrap_or_default()
 }
 
 /// What shippers add to a flat record that is not of the event.
@@ -932,11 +1035,27 @@ fn flat_record(flat: &Flat, prefix: &str, record: &mut Record, zones: &mut HashM
     let provider = std::mem::take(&mut record.provider);
     record.envelope("Provider", &provider);
     record.provider = provider;
+    // Tables of Azure keep the data as XML; what stands beside it is not of the event.
+    let in_xml = names(&["EventData"]).filter(|text| text.contains("<EventData"));
+    if let Some(text) = in_xml {
+        let start = text.find("<EventData").unwrap_or(0);
+        let end = text.rfind("</EventData>").map_or(text.len(), |at| at + 12);
+        let data = text.get(start..end).unwrap_or_default();
+        let mut event = Record::default();
+        let event_xml = format!("<Event><System><EventID>0</EventID></System>{data}</Event>");
+        // Damage costs what is behind it.
+        let _ = xml::read_event(&event_xml, &mut event);
+        for (name, value) in event.own() {
+            put(record, name, value);
+        }
+    }
     for (path, value, _) in flat.iter() {
         let Some(path) = path.strip_prefix(prefix) else {
             continue;
         };
         match path {
+            "EventData" if in_xml.is_some() => {}
+            "RenderedDescription" => record.envelope("Message", value),
             "EventID" | "EventId" | "EventCode" | "event_id" | "eventid" | "EventIdentifier"
             | "Channel" | "LogName" | "log_name" | "channel" | "EventLog" | "Logfile"
             | "Hostname" | "Computer" | "ComputerName" | "MachineName" | "computer_name"
@@ -960,6 +1079,7 @@ fn flat_record(flat: &Flat, prefix: &str, record: &mut Record, zones: &mut HashM
                 Err(_) => record.envelope(path, value),
             },
             _ if SHIPPER.contains(&path) || path.starts_with("date_") => {}
+            _ if in_xml.is_some() => record.envelope(path, value),
             _ => {
                 let name = path
                     .strip_prefix("EventData.")

@@ -91,6 +91,14 @@ impl Record {
             .map(|field| self.value(field))
     }
 
+    /// The event's own data: names and values.
+    pub fn own(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.fields
+            .iter()
+            .filter(|field| !field.envelope)
+            .map(|field| (self.name(field), self.value(field)))
+    }
+
     /// Whether the event has any data of its own.
     pub fn has_data(&self) -> bool {
         self.fields.iter().any(|field| !field.envelope)

@@ -69,6 +69,25 @@ fn a_logon_reads_alike_from_every_shape() {
     let flat = format!(
         r#"{{"EventID":4624,"Channel":"Security","Hostname":"SRV-A.example.test","RecordNumber":77,"@timestamp":"2024-03-04T12:00:00.500Z","TargetUserName":"{user}","LogonType":"3","IpAddress":"10.0.0.7"}}"#
     );
+    let payload = |text: &str| serde_json::Value::String(text.to_owned()).to_string();
+    let evtxecmd = format!(
+        r#"{{"PayloadData1":"Target: x","MapDescription":"Logon","UserName":"x","ChunkNumber":0,"Computer":"SRV-A.example.test","Payload":{},"Channel":"Security","Provider":"Microsoft-Windows-Security-Auditing","EventId":4624,"EventRecordId":"77","ProcessId":712,"ThreadId":828,"Level":"LogAlways","SourceFile":"Security.evtx","TimeCreated":"2024-03-04T12:00:00.5000000+00:00","RecordNumber":1}}"#,
+        payload(&format!(
+            r##"{{"EventData":{{"Data":[{{"@Name":"TargetUserName","#text":"{user}"}},{{"@Name":"LogonType","#text":"3"}},{{"@Name":"IpAddress","#text":"10.0.0.7"}},{{"@Name":"WorkstationName"}}]}}}}"##
+        ))
+    );
+    let velociraptor = format!(
+        r#"{{"System":{{"Provider":{{"Name":"Microsoft-Windows-Security-Auditing","Guid":"54849625-5478-4994-A5BA-3E3B0328C30D"}},"EventID":{{"Value":4624}},"TimeCreated":{{"SystemTime":1709553600.5}},"EventRecordID":77,"Channel":"Security","Computer":"SRV-A.example.test"}},"EventData":{{"TargetUserName":"{user}","LogonType":3,"IpAddress":"10.0.0.7"}},"Message":"An account was successfully logged on."}}"#
+    );
+    let wazuh = format!(
+        r#"{{"timestamp":"2024-03-04T12:00:01.000+0000","agent":{{"name":"srv-a"}},"data":{{"win":{{"system":{{"providerName":"Microsoft-Windows-Security-Auditing","eventID":"4624","systemTime":"2024-03-04T12:00:00.5000000Z","eventRecordID":"77","channel":"Security","computer":"SRV-A.example.test"}},"eventdata":{{"targetUserName":"{user}","logonType":"3","ipAddress":"10.0.0.7"}}}}}},"location":"EventChannel"}}"#
+    );
+    let azure = format!(
+        r#"{{"TimeGenerated":"2024-03-04T12:00:00.5Z","Source":"Microsoft-Windows-Security-Auditing","EventLog":"Security","Computer":"SRV-A.example.test","EventID":4624,"EventRecordID":77,"UserName":"N/A","EventData":{},"Type":"Event"}}"#,
+        payload(
+            r#"<DataItem type="System.XmlData"><EventData xmlns="http://schemas.microsoft.com/win/2004/08/events/event"><Data Name="TargetUserName">o'neil &amp; "co" &#x263a;</Data><Data Name="LogonType">3</Data><Data Name="IpAddress">10.0.0.7</Data><Data Name="WorkstationName"></Data></EventData></DataItem>"#
+        )
+    );
     let elastic = format!(r#"{{"_index":"x","_source":{winlogbeat}}}"#);
     let in_xml_raw = format!(
         r#"{{"preview":false,"result":{{"_raw":{},"host":"forwarder","sourcetype":"XmlWinEventLog"}}}}"#,
@@ -129,6 +148,10 @@ fn a_logon_reads_alike_from_every_shape() {
         ),
         ("evtx_dump, Data array", data_array.into(), SourceKind::Json),
         ("evtx_dump, pretty", pretty.into(), SourceKind::Json),
+        ("EvtxECmd", evtxecmd.into(), SourceKind::Json),
+        ("Velociraptor", velociraptor.into(), SourceKind::Json),
+        ("Wazuh", wazuh.into(), SourceKind::Json),
+        ("Azure's Event table", azure.into(), SourceKind::Json),
         (
             "evtx_dump in an array",
             format!("[\n{evtx_dump}\n]").into(),
@@ -171,6 +194,39 @@ fn a_logon_reads_alike_from_every_shape() {
             !all.sources[0].is_lossy(),
             "{what}: {:?}",
             all.sources[0].problems
+        );
+    }
+}
+
+/// Wazuh doubles backslashes; other values it leaves as they are.
+#[test]
+fn backslashes_of_wazuh() {
+    let of = |image: &str, share: &str| {
+        let record = format!(
+            r#"{{"data":{{"win":{{"system":{{"eventID":"1","systemTime":"2024-03-04T12:00:00Z","eventRecordID":"1","channel":"Microsoft-Windows-Sysmon/Operational","computer":"A"}},"eventdata":{{"image":"{image}","commandLine":"{share}","param1":"x"}}}}}}}}"#
+        );
+        row(
+            &read_bytes("w.json", record.as_bytes()),
+            "Microsoft-Windows-Sysmon/Operational",
+            1,
+        )
+    };
+    for (image, share, expected) in [
+        (
+            r"C:\\\\a.exe",
+            r"\\\\\\\\srv\\\\x",
+            [r"C:\a.exe", r"\\srv\x"],
+        ),
+        (r"C:\\a.exe", r"\\\\srv\\x", [r"C:\a.exe", r"\\srv\x"]),
+    ] {
+        check(
+            "Wazuh",
+            &of(image, share),
+            &[
+                ("Image", expected[0]),
+                ("CommandLine", expected[1]),
+                ("param1", "x"),
+            ],
         );
     }
 }

@@ -13,6 +13,8 @@ use rsigma_parser::{
     SigmaValue,
 };
 
+use super::correlation;
+use super::rewrite::{self, Patterns};
 use super::row::{Fields, Value};
 
 /// Compiled rules of one log source.
@@ -41,7 +43,10 @@ pub struct Correlated {
 }
 
 /// A row for the library.
-struct Seen<'a>(&'a dyn Fields);
+struct Seen<'a> {
+    event: &'a dyn Fields,
+    patterns: Option<&'a Patterns>,
+}
 
 fn value(value: Value<'_>) -> EventValue<'_> {
     match value {
@@ -57,16 +62,22 @@ fn value(value: Value<'_>) -> EventValue<'_> {
 
 impl Event for Seen<'_> {
     fn get_field(&self, path: &str) -> Option<EventValue<'_>> {
-        self.0.field(path).map(value)
+        let answer = self
+            .patterns
+            .and_then(|patterns| patterns.answer(path, self.event));
+        match answer {
+            Some(answer) => answer.map(value),
+            None => self.event.field(path).map(value),
+        }
     }
 
     fn any_string_value(&self, pred: &dyn Fn(&str) -> bool) -> bool {
-        self.0.any_text(&mut |text| pred(text))
+        self.event.any_text(&mut |text| pred(text))
     }
 
     fn all_string_values(&self) -> Vec<Cow<'_, str>> {
         let mut all = Vec::new();
-        self.0.any_text(&mut |text| {
+        self.event.any_text(&mut |text| {
             all.push(Cow::Owned(text.to_owned()));
             false
         });
@@ -74,7 +85,7 @@ impl Event for Seen<'_> {
     }
 
     fn visit_string_values(&self, visit: &mut dyn FnMut(&str)) {
-        self.0.any_text(&mut |text| {
+        self.event.any_text(&mut |text| {
             visit(text);
             false
         });
@@ -82,12 +93,13 @@ impl Event for Seen<'_> {
 
     /// Correlations keep this of an event: its identity is enough to find it again.
     fn to_json(&self) -> serde_json::Value {
-        serde_json::json!({ "id": self.0.reference().to_string() })
+        serde_json::json!({ "id": self.event.reference().to_string() })
     }
 }
 
 struct Rules {
     engine: Engine,
+    patterns: Patterns,
     by_id: HashMap<String, usize>,
 }
 
@@ -95,7 +107,10 @@ impl Matcher for Rules {
     fn matches(&self, event: &dyn Fields) -> Vec<usize> {
         let mut found: Vec<usize> = self
             .engine
-            .evaluate(&Seen(event))
+            .evaluate(&Seen {
+                event,
+                patterns: Some(&self.patterns),
+            })
             .into_iter()
             .filter_map(|one| self.by_id.get(one.header.rule_id.as_deref()?).copied())
             .collect();
@@ -111,14 +126,24 @@ impl Matcher for Rules {
 /// The position in `rules` and the reason, for each that cannot be compiled; the others are.
 pub(super) fn compile(
     rules: &[(usize, &SigmaRule)],
-    filters: &[FilterRule],
+    filters: &[&FilterRule],
 ) -> (Box<dyn Matcher>, Vec<(usize, String)>) {
     let mut engine = Engine::new();
-    let mut errors: Vec<(usize, String)> = engine
-        .add_rules(rules.iter().map(|(_, rule)| *rule))
-        .into_iter()
-        .filter_map(|(at, error)| Some((rules.get(at)?.0, error.to_string())))
-        .collect();
+    let mut patterns = Patterns::default();
+    let mut errors: Vec<(usize, String)> = Vec::new();
+    let mut readable: Vec<(usize, SigmaRule)> = Vec::with_capacity(rules.len());
+    for (index, rule) in rules {
+        match rewrite::rule(rule, &mut patterns) {
+            Ok(rule) => readable.push((*index, rule)),
+            Err(error) => errors.push((*index, error)),
+        }
+    }
+    errors.extend(
+        engine
+            .add_rules(readable.iter().map(|(_, rule)| rule))
+            .into_iter()
+            .filter_map(|(at, error)| Some((readable.get(at)?.0, error.to_string()))),
+    );
     for filter in filters {
         // A filter that cannot be compiled would leave its rules without their exceptions.
         let meant = |rule: &SigmaRule| match &filter.rules {
@@ -129,10 +154,15 @@ pub(super) fn compile(
                     || rule.title == *name
             }),
         };
-        if rules.iter().any(|(_, rule)| meant(rule))
-            && let Err(error) = engine.apply_filter(filter)
-            && let Some((first, _)) = rules.iter().find(|(_, rule)| meant(rule))
-        {
+        let Some((first, _)) = rules.iter().find(|(_, rule)| meant(rule)) else {
+            continue;
+        };
+        let applied = rewrite::filter(filter, &mut patterns).and_then(|filter| {
+            engine
+                .apply_filter(&filter)
+                .map_err(|error| error.to_string())
+        });
+        if let Err(error) = applied {
             errors.push((*first, format!("its filter `{}`: {error}", filter.title)));
         }
     }
@@ -140,7 +170,12 @@ pub(super) fn compile(
         .iter()
         .filter_map(|(index, rule)| Some((rule.id.clone()?, *index)))
         .collect();
-    (Box::new(Rules { engine, by_id }), errors)
+    let rules = Rules {
+        engine,
+        patterns,
+        by_id,
+    };
+    (Box::new(rules), errors)
 }
 
 /// Whether a rule can be compiled.
@@ -148,7 +183,8 @@ pub(super) fn compile(
 /// # Errors
 /// Why not.
 pub(super) fn check(rule: &SigmaRule) -> Result<(), String> {
-    rsigma_eval::compile_rule(rule)
+    let rule = rewrite::rule(rule, &mut Patterns::default())?;
+    rsigma_eval::compile_rule(&rule)
         .map(drop)
         .map_err(|error| error.to_string())
 }
@@ -176,8 +212,10 @@ pub(super) fn correlate(
         max_group_entries: Some(1_000_000),
         ..CorrelationConfig::default()
     });
+    let mut patterns = Patterns::default();
     for (_, rule) in rules {
-        engine.add_rule(rule).map_err(|error| error.to_string())?;
+        let rule = rewrite::rule(rule, &mut patterns)?;
+        engine.add_rule(&rule).map_err(|error| error.to_string())?;
     }
     for one in correlations {
         let mut one = one.clone();
@@ -192,10 +230,13 @@ pub(super) fn correlate(
         {
             *predicates = vec![(ConditionOperator::Gte, one.rules.len() as u64)];
         }
-        // One finding for each stretch of time, not one for each further event.
-        one.custom_attributes
-            .entry("rsigma.suppress".to_owned())
-            .or_insert_with(|| format!("{}s", one.timespan.seconds.max(1)).into());
+        // One finding for each stretch of time, not one for each further event. Where an answer may be refused afterwards the
+        // next one is wanted.
+        if !correlation::is_held_against_all(&one) {
+            one.custom_attributes
+                .entry("rsigma.suppress".to_owned())
+                .or_insert_with(|| format!("{}s", one.timespan.seconds.max(1)).into());
+        }
         engine
             .add_correlation(&one)
             .map_err(|error| format!("{}: {error}", one.title))?;
@@ -231,7 +272,14 @@ impl Correlator for Correlations {
             }),
         };
         self.engine
-            .process_with_detections(&Seen(event), vec![detection], seconds)
+            .process_with_detections(
+                &Seen {
+                    event,
+                    patterns: None,
+                },
+                vec![detection],
+                seconds,
+            )
             .into_iter()
             .filter_map(|result| {
                 let body = result.as_correlation()?;

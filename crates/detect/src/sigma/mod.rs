@@ -16,8 +16,10 @@
 //!
 //! Matches of a rule that agree in all fields that the rule names, in machine and account, are one finding.
 
+mod correlation;
 mod engine;
 mod logsource;
+mod rewrite;
 mod row;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -27,7 +29,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crabwalk_events::{Catalog, EventRef, Table};
-use crabwalk_sources::collect::{Columns, Demand, HOST};
+use crabwalk_sources::collect::{Columns, Demand, HOST, alike};
 use datafusion::arrow::error::ArrowError;
 use rsigma_parser::{CorrelationRule, FilterRule, FilterRuleTarget, Level, SigmaRule};
 
@@ -60,6 +62,8 @@ struct Rule {
 struct Correlation {
     sigma: CorrelationRule,
     detection: Arc<Detection>,
+    /// Only other correlations want it.
+    hidden: bool,
 }
 
 /// Sigma rules, correlations and filters.
@@ -67,7 +71,8 @@ struct Correlation {
 pub struct SigmaRules {
     rules: Vec<Rule>,
     correlations: Vec<Correlation>,
-    filters: Vec<FilterRule>,
+    /// Filters, and the files they stand in.
+    filters: Vec<(FilterRule, String)>,
     sources: Arc<LogSources>,
 }
 
@@ -202,6 +207,18 @@ impl SigmaRules {
             let id = sigma.id.get_or_insert_with(|| sigma.title.clone()).clone();
             let mut named = Named::default();
             named.detections(&sigma.detection);
+            for part in rewrite::empty_selectors(&sigma.detection) {
+                problems.push(ContentProblem {
+                    fatal: false,
+                    ..problem(
+                        path.to_owned(),
+                        format!(
+                            "`{}`: `{part}` in its condition stands for no search identifier, and is left out",
+                            sigma.title
+                        ),
+                    )
+                });
+            }
             let detection = Arc::new(describe(
                 Metadata {
                     id: &id,
@@ -246,9 +263,18 @@ impl SigmaRules {
                 DetectionOf::Correlation,
             ));
             self.correlations.retain(|old| old.detection.id != id);
-            self.correlations.push(Correlation { sigma, detection });
+            self.correlations.push(Correlation {
+                sigma,
+                detection,
+                hidden: false,
+            });
         }
-        self.filters.extend(collection.filters);
+        self.filters.extend(
+            collection
+                .filters
+                .into_iter()
+                .map(|filter| (filter, path.to_owned())),
+        );
         true
     }
 
@@ -265,15 +291,40 @@ impl SigmaRules {
             }
         }
         // The library knows the rules of a filter by id.
-        for filter in &mut self.filters {
+        for (filter, path) in &mut self.filters {
             if let FilterRuleTarget::Specific(names) = &mut filter.rules {
+                let mut missing = Vec::new();
                 for name in names {
-                    if let Some(id) = ids.get(name) {
-                        name.clone_from(id);
+                    match ids.get(name) {
+                        Some(id) => name.clone_from(id),
+                        None => missing.push(name.clone()),
                     }
+                }
+                if !missing.is_empty() {
+                    problems.push(ContentProblem {
+                        fatal: false,
+                        ..problem(
+                            path.clone(),
+                            format!(
+                                "the filter `{}` is for rules that are not there: {}",
+                                filter.title,
+                                missing.join(", ")
+                            ),
+                        )
+                    });
                 }
             }
         }
+        self.correlations.retain(|one| {
+            let error = correlation::check(&one.sigma).err();
+            if let Some(error) = &error {
+                problems.push(problem(
+                    one.detection.origin.path.clone(),
+                    format!("`{}` cannot be used: {error}", one.detection.name),
+                ));
+            }
+            error.is_none()
+        });
         // A correlation without one of its rules can never come true as it was meant.
         loop {
             let known: BTreeSet<String> = self
@@ -328,6 +379,19 @@ impl SigmaRules {
             let id = &rule.detection.id;
             rule.hidden = hidden.contains(id) && !shown.contains(id);
         }
+        let based: Vec<(bool, BTreeSet<String>)> = self
+            .correlations
+            .iter()
+            .map(|one| (one.sigma.generate, engine::rests_on(&one.sigma)))
+            .collect();
+        for one in &mut self.correlations {
+            let on_it = || {
+                based
+                    .iter()
+                    .filter(|(_, names)| correlation::is_called(&one.sigma, names))
+            };
+            one.hidden = on_it().count() > 0 && on_it().all(|(generate, _)| !generate);
+        }
     }
 
     /// Whether there is no rule.
@@ -375,7 +439,7 @@ impl SigmaRules {
             by_key.entry(&rule.key).or_default().push(index);
         }
         let mut common = Named::default();
-        for filter in &self.filters {
+        for (filter, _) in &self.filters {
             common.detections(&filter.detection);
         }
         for one in &self.correlations {
@@ -433,13 +497,14 @@ impl SigmaRules {
         }
         let used: BTreeSet<usize> = work.iter().map(|(group, ..)| *group).collect();
         let used: Vec<usize> = used.into_iter().collect();
+        let filters: Vec<&FilterRule> = self.filters.iter().map(|(filter, _)| filter).collect();
         let compiled = spread(threads, used.len(), &|at| {
             let rules: Vec<(usize, &SigmaRule)> = groups[used[at]]
                 .rules
                 .iter()
                 .map(|rule| (*rule, &self.rules[*rule].sigma))
                 .collect();
-            engine::compile(&rules, &self.filters)
+            engine::compile(&rules, &filters)
         })?;
         let mut matchers: BTreeMap<usize, Box<dyn Matcher>> = BTreeMap::new();
         for (group, result) in used.iter().zip(compiled) {
@@ -609,70 +674,6 @@ impl SigmaRules {
         let detection = Arc::clone(&self.rules[key.rule].detection);
         let about = [key.about];
         make(detection, &about, key.fields, refs, catalog)
-    }
-
-    fn correlate(
-        &self,
-        mut wanted: Vec<Wanted>,
-        catalog: &Catalog,
-        problems: &mut Vec<ContentProblem>,
-    ) -> Vec<Finding> {
-        if wanted.is_empty() {
-            return Vec::new();
-        }
-        let rules: BTreeSet<usize> = wanted.iter().map(|one| one.rule).collect();
-        let rules: Vec<(usize, &SigmaRule)> = rules
-            .into_iter()
-            .map(|rule| (rule, &self.rules[rule].sigma))
-            .collect();
-        let correlations: Vec<CorrelationRule> = self
-            .correlations
-            .iter()
-            .map(|one| one.sigma.clone())
-            .collect();
-        let mut correlator = match engine::correlate(&rules, &correlations) {
-            Ok(correlator) => correlator,
-            Err(message) => {
-                problems.push(problem("Sigma correlations".to_owned(), message));
-                return Vec::new();
-            }
-        };
-        wanted.sort_by_key(|one| (one.seconds, one.reference, one.rule));
-        let by_reference: HashMap<u64, &About> = wanted
-            .iter()
-            .map(|one| (one.reference, &one.about))
-            .collect();
-        let mut findings = Vec::new();
-        for one in &wanted {
-            for done in correlator.take(one.rule, one, one.seconds) {
-                let Some(correlation) = self
-                    .correlations
-                    .iter()
-                    .find(|own| own.detection.id == done.id)
-                else {
-                    continue;
-                };
-                let mut refs = done.events;
-                if refs.is_empty() {
-                    refs.push(one.reference);
-                }
-                let about: BTreeSet<About> = refs
-                    .iter()
-                    .filter_map(|reference| by_reference.get(reference))
-                    .map(|about| (*about).clone())
-                    .collect();
-                let about: Vec<About> = about.into_iter().collect();
-                let mut fields: Vec<(String, Vec<String>)> = done
-                    .group
-                    .into_iter()
-                    .map(|(name, value)| (name, vec![value]))
-                    .collect();
-                fields.push(("count".to_owned(), vec![done.value]));
-                let detection = Arc::clone(&correlation.detection);
-                findings.push(make(detection, &about, fields, refs, catalog));
-            }
-        }
-        findings
     }
 }
 
@@ -951,6 +952,7 @@ impl Demand for SigmaDemand {
                     Some(rule) => columns.extend(rule.columns().into_iter().map(str::to_owned)),
                     None => {
                         columns.insert(name.clone());
+                        columns.insert(alike(name));
                         if let Some(rule) = self.sources.field(name) {
                             columns.extend(rule.columns().into_iter().map(str::to_owned));
                         }

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crabwalk_events::EventType;
+use crabwalk_sources::collect::alike;
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, ListArray, RecordBatch, StringArray};
 use datafusion::arrow::datatypes::{DataType, Float64Type, Schema, UInt64Type};
 
@@ -43,6 +44,15 @@ pub(super) struct Layout {
     filter: Vec<(Option<usize>, Vec<String>)>,
     /// Columns with text of the event, for rules that look everywhere.
     texts: Vec<usize>,
+    /// What of its text stands in no column: channel and event id.
+    constants: Vec<String>,
+}
+
+/// Whether a type may be of a Windows log: those of other logs have a colon, events of no known log are `unknown`.
+/// Windows has events with the id 0 as well.
+fn has_event_id(event_type: &EventType) -> bool {
+    event_type.is_windows()
+        || !(event_type.channel.contains(':') || event_type.channel == "unknown")
 }
 
 impl Layout {
@@ -69,7 +79,7 @@ impl Layout {
             let origin = match view.fields.get(name) {
                 Some(rule) => made(rule),
                 None => match name {
-                    "EventID" | "EventCode" if event_type.is_windows() => {
+                    "EventID" | "EventCode" if has_event_id(event_type) => {
                         Some(Origin::Constant(event_type.event_id.to_string()))
                     }
                     "Channel" => Some(Origin::Constant(event_type.channel.clone())),
@@ -78,11 +88,14 @@ impl Layout {
                         .map(|at| Origin::Column(*at))
                         .or_else(|| made(sources.field(name)?))
                         .or_else(|| {
-                            // Some providers write a name differently from version to version.
+                            // Providers write a name differently from version to version, and some with blanks.
+                            let name = alike(name);
                             columns
                                 .iter()
-                                .find(|(own, _)| own.eq_ignore_ascii_case(name))
-                                .map(|(_, at)| Origin::Column(*at))
+                                .filter(|(own, _)| alike(own) == name)
+                                .map(|(_, at)| *at)
+                                .min()
+                                .map(Origin::Column)
                         }),
                 },
             };
@@ -102,11 +115,17 @@ impl Layout {
             .filter(|(_, field)| !field.name().starts_with('_'))
             .map(|(at, _)| at)
             .collect();
+        let mut constants = Vec::new();
+        if has_event_id(event_type) {
+            constants.push(event_type.channel.clone());
+            constants.push(event_type.event_id.to_string());
+        }
         Self {
             origins,
             columns,
             filter,
             texts,
+            constants,
         }
     }
 }
@@ -227,34 +246,45 @@ impl EventRow<'_> {
 }
 
 impl Fields for EventRow<'_> {
+    /// An empty text is no value: readers leave out those that an event writes, except in lists.
     fn field(&self, name: &str) -> Option<Value<'_>> {
         let rows = self.rows;
+        let one = |text| Some(Value::One(Cow::Borrowed(text)));
         match rows.layout.origins.get(name)? {
-            Origin::Constant(text) => Some(Value::One(Cow::Borrowed(text))),
+            Origin::Constant(text) => one(text.as_str()),
             Origin::Column(column) => match rows.columns.get(*column)? {
-                Texts::One(texts) => texts
-                    .is_valid(self.row)
-                    .then(|| Value::One(Cow::Borrowed(texts.value(self.row)))),
+                Texts::One(texts) if texts.is_valid(self.row) => one(texts.value(self.row)),
                 Texts::Many(..) => match rows.texts(*column, self.row).as_slice() {
                     [] => None,
-                    [one] => Some(Value::One(Cow::Borrowed(one))),
-                    many => Some(Value::Many(many.to_vec())),
+                    [text] => one(text),
+                    many => Some(Value::Many(
+                        many.iter()
+                            .filter(|text| !text.is_empty())
+                            .copied()
+                            .collect(),
+                    )),
                 },
-                Texts::Other => None,
+                _ => None,
             },
             Origin::Made(rule) => rule
                 .value(|column| rows.first(*rows.layout.columns.get(column)?, self.row))
                 .map(Value::One),
         }
+        .filter(|value| match value {
+            Value::One(text) => !text.is_empty(),
+            Value::Many(texts) => !texts.is_empty(),
+        })
     }
 
     fn any_text(&self, visit: &mut dyn FnMut(&str) -> bool) -> bool {
-        self.rows.layout.texts.iter().any(|column| {
-            self.rows
-                .texts(*column, self.row)
-                .into_iter()
-                .any(&mut *visit)
-        })
+        let layout = &self.rows.layout;
+        layout.constants.iter().any(|text| visit(text))
+            || layout.texts.iter().any(|column| {
+                self.rows
+                    .texts(*column, self.row)
+                    .into_iter()
+                    .any(&mut *visit)
+            })
     }
 
     fn reference(&self) -> u64 {

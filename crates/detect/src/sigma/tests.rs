@@ -364,6 +364,188 @@ fn correlations_join_matches() {
 }
 
 #[test]
+fn correlations_of_every_kind() {
+    let base = format!(
+        "{FAILED}title: Process\nname: process\nlogsource: {{product: windows, category: process_creation}}\n\
+         detection: {{s: {{Image|endswith: '\\x.exe'}}, condition: s}}\nlevel: low\n---\n"
+    );
+    let failed: &[(&str, &str)] = &[("TargetUserName", "ann"), ("IpAddress", "10.0.0.1")];
+    let elsewhere: &[(&str, &str)] = &[("TargetUserName", "ann"), ("IpAddress", "10.0.0.2")];
+    let bob: &[(&str, &str)] = &[("TargetUserName", "bob"), ("IpAddress", "10.0.0.1")];
+    let five: &[(&str, &str)] = &[
+        ("Image", r"C:\x.exe"),
+        ("ProcessId", "5"),
+        ("User", r"A\ann"),
+    ];
+    let seven: &[(&str, &str)] = &[
+        ("Image", r"C:\x.exe"),
+        ("ProcessId", "7"),
+        ("User", r"A\ann"),
+    ];
+    let all: &[Event<'_>] = &[
+        ("Security", 4625, 0, failed),
+        ("Security", 4625, 10, elsewhere),
+        ("Security", 4625, 20, bob),
+        ("Security", 4624, 30, failed),
+        (SYSMON, 1, 40, five),
+        (SYSMON, 1, 50, seven),
+        ("Security", 4625, 1000, bob),
+    ];
+    let span = "timespan: 5m";
+    for (correlation, expected) in [
+        (
+            "type: event_count, rules: [failed], condition: {gt: 2, lte: 3}",
+            &[&[1, 2, 3][..]][..],
+        ),
+        // An upper bound holds at the end of the time, not at the first event.
+        (
+            "type: event_count, rules: [failed], group-by: [TargetUserName], condition: {lt: 2}",
+            &[&[3], &[7]],
+        ),
+        (
+            "type: event_count, rules: [failed], group-by: [TargetUserName], condition: {eq: 2}",
+            &[&[1, 2]],
+        ),
+        (
+            "type: value_count, rules: [failed], group-by: [TargetUserName], condition: {field: IpAddress, gte: 2}",
+            &[&[1, 2]],
+        ),
+        (
+            "type: value_count, rules: [failed], condition: {field: [TargetUserName, IpAddress], gte: 3}",
+            &[&[1, 2, 3]],
+        ),
+        (
+            "type: value_count, rules: [failed], group-by: [TargetUserName], condition: {field: IpAddress, lt: 2}",
+            &[&[3], &[7]],
+        ),
+        (
+            "type: value_sum, rules: [process], group-by: [Image], condition: {field: ProcessId, gte: 12}",
+            &[&[5, 6]],
+        ),
+        (
+            "type: value_avg, rules: [process], group-by: [Image], condition: {field: ProcessId, gte: 6}",
+            &[&[5, 6]],
+        ),
+        (
+            "type: value_median, rules: [process], group-by: [Image], condition: {field: ProcessId, gte: 6}",
+            &[&[5, 6]],
+        ),
+        (
+            "type: value_percentile, rules: [process], group-by: [Image], condition: {field: ProcessId, percentile: 90, gte: 6}",
+            &[&[5, 6]],
+        ),
+        (
+            "type: temporal, rules: [failed, succeeded], group-by: [IpAddress]",
+            &[&[1, 3, 4]],
+        ),
+        (
+            "type: temporal_ordered, rules: [succeeded, process]",
+            &[&[4, 5]],
+        ),
+        ("type: temporal_ordered, rules: [process, succeeded]", &[]),
+        // What the fields are called differs from rule to rule.
+        (
+            "type: temporal, rules: [failed, succeeded], group-by: [from], aliases: {from: {failed: IpAddress, succeeded: IpAddress}}",
+            &[&[1, 3, 4]],
+        ),
+        (
+            "type: temporal, rules: [failed, process], group-by: [x], aliases: {x: {failed: IpAddress, process: ProcessId}}",
+            &[],
+        ),
+        // What must not have happened.
+        (
+            "type: temporal, rules: [failed, succeeded, process], condition: failed and succeeded and process",
+            &[&[1, 2, 3, 4, 5]],
+        ),
+        (
+            "type: temporal, rules: [failed, succeeded, process], condition: failed and succeeded and not process",
+            &[],
+        ),
+    ] {
+        let (mut rules, problems) = load(&format!(
+            "{base}title: C\ncorrelation: {{{correlation}, {span}}}\nlevel: high\n"
+        ));
+        assert_eq!(problems, [], "{correlation}");
+        rules.retain(|one| one.name == "C");
+        let records: Vec<Vec<u64>> = found(&rules, all)
+            .into_iter()
+            .map(|(_, records)| records)
+            .collect();
+        assert_eq!(records, expected, "{correlation}");
+    }
+    // A correlation over a correlation shows the events of both, and is the only one to report.
+    let chain = format!(
+        "{base}title: Inner\nname: inner\ncorrelation: {{type: event_count, rules: [failed], group-by: [TargetUserName], {span}, condition: {{gte: 2}}}}\n\
+         level: medium\n---\ntitle: Outer\ncorrelation: {{type: temporal_ordered, rules: [inner, succeeded], group-by: [TargetUserName], {span}}}\nlevel: high\n"
+    );
+    for (generate, expected) in [
+        ("", &["Outer"][..]),
+        // Of the rules it names, and not of those behind them.
+        ("generate: true\n", &["Inner", "Outer", "Succeeded"]),
+    ] {
+        let (mut rules, problems) = load(&format!("{chain}{generate}"));
+        assert_eq!(problems, []);
+        rules.retain(|one| one.name != "Process");
+        let found = found(&rules, all);
+        let names: BTreeSet<&str> = found.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names.into_iter().collect::<Vec<_>>(), expected);
+        let outer = found.iter().find(|(name, _)| name == "Outer");
+        assert_eq!(
+            outer.map(|(_, records)| records.clone()),
+            Some(vec![1, 2, 4])
+        );
+    }
+}
+
+#[test]
+fn filters_have_conditions_and_choose_rules() {
+    let ann: &[(&str, &str)] = &[("TargetUserName", "ann"), ("IpAddress", "10.0.0.1")];
+    let bob: &[(&str, &str)] = &[("TargetUserName", "bob"), ("IpAddress", "10.0.0.1")];
+    let all: &[Event<'_>] = &[
+        ("Security", 4625, 0, ann),
+        ("Security", 4625, 1, bob),
+        ("Security", 4624, 2, ann),
+    ];
+    for (filter, expected) in [
+        (
+            "rules: [failed], s: {TargetUserName: ann}, condition: not s",
+            &[2, 3][..],
+        ),
+        (
+            "rules: [failed], s: {TargetUserName: ann}, condition: s",
+            &[1, 3],
+        ),
+        (
+            "rules: any, s: {TargetUserName: ann}, condition: not s",
+            &[2],
+        ),
+        (
+            "rules: [Failed], s_1: {TargetUserName: ann}, s_2: {IpAddress|cidr: 10.0.0.0/8}, condition: not 1 of s_*",
+            &[3],
+        ),
+        (
+            "rules: [failed], s_1: {TargetUserName: ann}, s_2: {IpAddress|cidr: 10.0.0.0/8}, condition: not all of s_*",
+            &[2, 3],
+        ),
+        (
+            "rules: [failed], s: {TargetUserName|re: 'n(?=n)'}, condition: not s",
+            &[2, 3],
+        ),
+    ] {
+        let (rules, problems) = load(&format!(
+            "{FAILED}title: F\nlogsource: {{product: windows, service: security}}\nfilter: {{{filter}}}\n"
+        ));
+        assert_eq!(problems, [], "{filter}");
+        let mut records: Vec<u64> = found(&rules, all)
+            .into_iter()
+            .flat_map(|(_, records)| records)
+            .collect();
+        records.sort_unstable();
+        assert_eq!(records, expected, "{filter}");
+    }
+}
+
+#[test]
 fn filters_except_events() {
     let text = format!(
         "{FAILED}title: Scanner\nlogsource: {{product: windows, service: security}}\nfilter:\n  rules: [failed]\n  \
@@ -389,6 +571,333 @@ fn filters_except_events() {
     );
 }
 
+/// The rule of one detection, and which of some values of a field it matches.
+fn matched(detection: &str, field: &str, values: &[&str]) -> Vec<String> {
+    let (rules, problems) = load(&rule("R", "product: windows, service: system", detection));
+    assert_eq!(problems, [], "{detection}");
+    let fields: Vec<Vec<(&str, &str)>> = values
+        .iter()
+        .map(|value| vec![("Always", "there"), (field, *value)])
+        .map(|fields| {
+            fields
+                .into_iter()
+                .filter(|(_, value)| !value.is_empty())
+                .collect()
+        })
+        .collect();
+    let all: Vec<Event<'_>> = fields
+        .iter()
+        .enumerate()
+        .map(|(at, fields)| ("System", 1, at as i64, fields.as_slice()))
+        .collect();
+    let records: BTreeSet<u64> = found(&rules, &all)
+        .into_iter()
+        .flat_map(|(_, records)| records)
+        .collect();
+    values
+        .iter()
+        .enumerate()
+        .filter(|(at, _)| records.contains(&(*at as u64 + 1)))
+        .map(|(_, value)| (*value).to_owned())
+        .collect()
+}
+
+/// Facts: Sigma's specification 2.1, and its reference implementation, pySigma.
+#[test]
+fn values_mean_what_the_specification_says() {
+    for (detection, values, expected) in [
+        // Wildcards stand for any characters, and are escaped by a backslash.
+        (
+            r"  s: {F: 'a*d'}",
+            &["a\nb\r\nd", "ad", "xad", "adx"][..],
+            &["a\nb\r\nd", "ad"][..],
+        ),
+        (
+            r"  s: {F|contains: 'b?d'}",
+            &["abcde", "ab\nde", "bd"],
+            &["abcde", "ab\nde"],
+        ),
+        (
+            r"  s: {F|startswith: 'a*c'}",
+            &["abc", "xabc", "acx"],
+            &["abc", "acx"],
+        ),
+        (
+            r"  s: {F|endswith: 'a*c'}",
+            &["abc", "abcx", "xac"],
+            &["abc", "xac"],
+        ),
+        (r"  s: {F|contains: 'a\*c'}", &["a*c", "abc"], &["a*c"]),
+        (
+            r"  s: {F|contains|all: ['a*b', 'c?d', e]}",
+            &["axb cxd e", "axb cxd", "ab ced"],
+            &["axb cxd e", "ab ced"],
+        ),
+        (r"  s: {F|contains|cased: 'A*b'}", &["Axb", "axb"], &["Axb"]),
+        // Backslashes: one stands for itself, two for one.
+        (r"  s: {F|contains: 'a\b'}", &[r"a\b", r"a\\b"], &[r"a\b"]),
+        (
+            r"  s: {F|contains: 'a\\\\b'}",
+            &[r"a\b", r"a\\b"],
+            &[r"a\\b"],
+        ),
+        // A dash or slash that begins an option is any of them.
+        (
+            r"  s: {F|contains|windash: ' -f'}",
+            &["x -f", "x /f", "x \u{2013}f", "x f"],
+            &["x -f", "x /f", "x \u{2013}f"],
+        ),
+        (
+            r"  s: {F|contains|windash: ' /f'}",
+            &["x -f", "x /f"],
+            &["x -f", "x /f"],
+        ),
+        (
+            r"  s: {F|contains|windash: ' -no-way'}",
+            &["x /no-way", "x /no/way"],
+            &["x /no-way"],
+        ),
+        (
+            r"  s: {F|contains|windash: ' -f * -g'}",
+            &["x /f y -g", "x /f -g", "x f -g"],
+            &["x /f y -g"],
+        ),
+        (
+            r"  s: {F|contains|all|windash: [' -a', ' -b', ' -c -d -e']}",
+            &["x /a -b -c /d \u{2015}e", "x /a -b"],
+            &["x /a -b -c /d \u{2015}e"],
+        ),
+        // No value: nothing, or an empty text.
+        (r"  s: {F: null}", &["", "x"], &[""]),
+        (r"  s: {F: ''}", &["", "x"], &[""]),
+        (r"  s: {F: [null, x]}", &["", "x", "y"], &["", "x"]),
+        (r"  s: {F|exists: false}", &["", "x"], &[""]),
+        (r"  s: {F|neq: x}", &["", "x", "X", "y"], &["", "y"]),
+        (
+            r"  s: {F|contains|neq: [x, y]}",
+            &["ax", "ay", "az"],
+            &["az"],
+        ),
+        (r"  s: {F|neq: 5}", &["5", "6"], &["6"]),
+        // Regular expressions: case counts, anywhere in the text; what linear engines lack as well.
+        (
+            r"  s: {F|re: 'b{,2}c$'}",
+            &["abbc", "c", "Bc", "cx"],
+            &["abbc", "c", "Bc"],
+        ),
+        (r"  s: {F|re|i: '^AB+'}", &["abb", "xab"], &["abb"]),
+        (r"  s: {F|re: 'a(?!b)'}", &["ab", "ac"], &["ac"]),
+        (
+            r"  s: {F|re|i: '(?<=X)b'}",
+            &["xb", "XB", "ab"],
+            &["xb", "XB"],
+        ),
+        (r"  s: {F|re: '(.)\1'}", &["abb", "abc"], &["abb"]),
+        (
+            r"  s: {F|re: ['(.)\1', 'x$']}",
+            &["abb", "abx", "abc"],
+            &["abb", "abx"],
+        ),
+        (r"  s: {F|re|s: 'a.b(?!c)'}", &["a\nb", "a\nbc"], &["a\nb"]),
+        // Keywords stand anywhere, also with wildcards, and altogether.
+        (r"  s: ['e*d', zz]", &["xx end xx", "xx"], &["xx end xx"]),
+        (
+            r"  s: {'|all': [one, 't?o']}",
+            &["one two", "one"],
+            &["one two"],
+        ),
+        (r"  s: {'|re': 'q(?=u)'}", &["qu", "qa"], &["qu"]),
+        (r"  s: [4711]", &["nr 4711!", "471"], &["nr 4711!"]),
+        // Numbers, networks, encodings, other fields.
+        (
+            r"  s: {F: 16}",
+            &["16", "16.0", "0x10", "160"],
+            &["16", "16.0"],
+        ),
+        (r"  s: {F|gte: 5}", &["5", "40", "4", "x"], &["5", "40"]),
+        (
+            r"  s: {F|cidr: ['10.0.0.0/8', 'fe80::/10']}",
+            &["10.1.2.3", "11.0.0.1", "fe80::1", "x"],
+            &["10.1.2.3", "fe80::1"],
+        ),
+        (
+            r"  s: {F|base64offset|contains: 'foobar'}",
+            &["xxZm9vYmFyxx", "Zvb2Jhc", "foobar"],
+            &["xxZm9vYmFyxx"],
+        ),
+        (r"  s: {F|fieldref: Always}", &["THERE", "x"], &["THERE"]),
+        (r"  s: {F: true}", &["true", "false"], &["true"]),
+    ] {
+        let text = format!("{detection}\n  condition: s");
+        assert_eq!(matched(&text, "F", values), expected, "{detection}");
+    }
+}
+
+#[test]
+fn conditions_choose_search_identifiers() {
+    let named = "  sel_a: {F|contains: a}\n  sel_b: {F|contains: b}\n  sel_c: {F|contains: c}\n  _d: {F|contains: d}\n  filter: {F|contains: x}\n";
+    let values = ["a", "ab", "abc", "abcx", "d", "x", ""];
+    for (condition, expected) in [
+        ("1 of sel_*", &["a", "ab", "abc", "abcx"][..]),
+        ("all of sel_*", &["abc", "abcx"]),
+        ("2 of sel_*", &["ab", "abc", "abcx"]),
+        ("all of sel_* and not filter", &["abc"]),
+        ("1 of them", &["a", "ab", "abc", "abcx", "x"]),
+        ("all of them", &["abcx"]),
+        ("any of sel_* and not 1 of filter*", &["a", "ab", "abc"]),
+        ("not sel_a", &["d", "x", ""]),
+        ("_d or all of filter", &["abcx", "d", "x"]),
+    ] {
+        let text = format!("{named}  condition: {condition}");
+        assert_eq!(matched(&text, "F", &values), expected, "{condition}");
+    }
+    // What stands for nothing is left out, and told.
+    for (condition, expected) in [
+        (
+            "sel_a and not 1 of nothing_*",
+            &["a", "ab", "abc", "abcx"][..],
+        ),
+        ("all of nothing_* or filter", &["abcx", "x"]),
+        ("sel_b and all of nothing_*", &["ab", "abc", "abcx"]),
+    ] {
+        let text = rule(
+            "R",
+            "product: windows, service: system",
+            &format!("{named}  condition: {condition}"),
+        );
+        let (rules, problems) = load(&text);
+        let [problem] = problems.as_slice() else {
+            panic!("{condition}: {problems:?}");
+        };
+        assert!(
+            !problem.fatal && problem.message.contains("of nothing_*"),
+            "{problem:?}"
+        );
+        let fields: Vec<Vec<(&str, &str)>> =
+            values.iter().map(|value| vec![("F", *value)]).collect();
+        let all: Vec<Event<'_>> = fields
+            .iter()
+            .map(|fields| ("System", 1, 0, fields.as_slice()))
+            .collect();
+        let mut records: Vec<u64> = found(&rules, &all)
+            .into_iter()
+            .flat_map(|(_, records)| records)
+            .collect();
+        records.sort_unstable();
+        let found: Vec<&str> = records
+            .iter()
+            .filter_map(|record| values.get(*record as usize - 1).copied())
+            .collect();
+        assert_eq!(found, expected, "{condition}");
+    }
+    let (rules, _) = load(&rule(
+        "R",
+        "product: windows, service: system",
+        &format!("{named}  condition: all of nothing_*"),
+    ));
+    let problems = rules.check();
+    assert!(
+        problems.len() == 1 && problems[0].message.contains("names no search identifier"),
+        "{problems:?}"
+    );
+}
+
+#[test]
+fn fields_are_found_under_names_written_nearly_so() {
+    let text = [
+        rule(
+            "excluded",
+            "product: windows, service: windefend",
+            "  s: {EventID: 5007, NewValue|contains: Exclusions}\n  condition: s",
+        ),
+        rule(
+            "infected",
+            "category: antivirus",
+            "  s: {Signature|contains: EICAR, Filename|endswith: '.com'}\n  condition: s",
+        ),
+        rule(
+            "by a process",
+            "product: windows, service: security",
+            "  s: {ProcessId: 4}\n  condition: s",
+        ),
+        rule(
+            "event 0",
+            "product: windows, service: application",
+            "  s: {EventID: 0, Provider_Name: Auto, Channel: Application}\n  condition: s",
+        ),
+        rule(
+            "channel",
+            "product: windows, service: application",
+            "  s: [Applic]\n  condition: s",
+        ),
+        rule(
+            "deleted",
+            "product: windows, category: file_delete_detected",
+            "  s: {TargetFilename|endswith: x, md5: AA}\n  condition: s",
+        ),
+        rule(
+            "drive",
+            "product: windows, service: bitlocker",
+            "  s: {EventID: 775}\n  condition: s",
+        ),
+    ]
+    .join("---\n");
+    let (rules, problems) = load(&text);
+    assert_eq!(problems, []);
+    const DEFENDER: &str = "Microsoft-Windows-Windows Defender/Operational";
+    for (event, expected) in [
+        (
+            (
+                DEFENDER,
+                5007,
+                &[("New Value", r"HKLM\Exclusions\Paths")][..],
+            ),
+            &["excluded"][..],
+        ),
+        (
+            (
+                DEFENDER,
+                1116,
+                &[("Threat Name", "EICAR_Test"), ("Path", "file:_C:\\e.com")],
+            ),
+            &["infected"],
+        ),
+        (("Security", 5157, &[("ProcessID", "4")]), &["by a process"]),
+        // The name itself comes first.
+        (
+            ("Security", 5158, &[("ProcessID", "4"), ("ProcessId", "5")]),
+            &[],
+        ),
+        (
+            ("Application", 0, &[("Provider", "Auto")]),
+            &["channel", "event 0"],
+        ),
+        (
+            (
+                SYSMON,
+                26,
+                &[("TargetFilename", "x"), ("Hashes", "SHA1=B,MD5=AA")],
+            ),
+            &["deleted"],
+        ),
+        (
+            (
+                "Microsoft-Windows-BitLocker/BitLocker Management",
+                775,
+                &[("x", "y")],
+            ),
+            &["drive"],
+        ),
+    ] {
+        let (channel, id, fields) = event;
+        let names: Vec<String> = found(&rules, &[(channel, id, 0, fields)])
+            .into_iter()
+            .map(|(name, _)| name)
+            .collect();
+        assert_eq!(names, expected, "{channel}/{id} {fields:?}");
+    }
+}
+
 #[test]
 fn what_is_left_out_is_told() {
     let broken = "title: B\nlogsource: {product: windows, service: system}\ndetection: {condition: nothing}\n";
@@ -402,6 +911,26 @@ fn what_is_left_out_is_told() {
             "title: C\ncorrelation: {type: event_count, rules: [gone], timespan: 5m, condition: {gte: 2}}\n",
             "`C` rests on rules that are not there: gone",
             false,
+        ),
+        (
+            "title: C\ncorrelation: {type: value_count, rules: [x], timespan: 5m, condition: {gte: 2}}\n",
+            "`C` cannot be used: a correlation of type value_count needs `field` in its condition",
+            true,
+        ),
+        (
+            "title: C\ncorrelation: {type: frequency, rules: [x], timespan: 5m, condition: {gte: 2}}\n",
+            "Unknown correlation type: frequency",
+            true,
+        ),
+        (
+            "title: F\nlogsource: {product: windows}\nfilter: {rules: [gone], s: {a: b}, condition: not s}\n",
+            "the filter `F` is for rules that are not there: gone",
+            false,
+        ),
+        (
+            "title: M\nlogsource: {product: windows, service: system}\ndetection: {s: {a|near: b}, condition: s}\n",
+            "near",
+            true,
         ),
         ("title: [\ndetection: x\n", "YAML", true),
         ("name: no rule\n", "no Sigma rule here", true),

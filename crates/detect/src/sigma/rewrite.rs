@@ -1,0 +1,600 @@
+//! Rules in the form in which the Sigma library reads them as the specification means them.
+//!
+//! What is put otherwise, and why (facts: Sigma's specification 2.1, appendices on modifiers and conditions, and what its
+//! reference implementation makes of them):
+//!
+//! - `1 of x_*` and `all of x_*` become the search identifiers they stand for. One that stands for none is left out of its
+//!   condition: the library takes `all of` nothing for true.
+//! - `*` and `?` stand for any characters, line ends too. A keyword may stand anywhere in a text, also one with them, a number,
+//!   or one of a list that must be there altogether.
+//! - `windash` reads `-` and `/` before a word alike, and only there.
+//! - `neq` is the negation of its item: an event without the field differs as well.
+//! - An empty text is the same as no value: logs write both where there is nothing to say.
+//! - Regular expressions are Perl's. Those that need look-around or back-references are run here ([`Patterns`]), and the rule
+//!   asks for the answer.
+
+use std::collections::{BTreeSet, HashMap};
+
+use crabwalk_spl::functions::regex::{Compiled, compile_regex};
+use rsigma_parser::{
+    ConditionExpr, Detection, DetectionItem, Detections, FieldSpec, FilterRule, Modifier,
+    Quantifier, SelectorPattern, SigmaRule, SigmaString, SigmaValue, SpecialChar, StringPart,
+};
+
+use super::row::{Fields, Value};
+
+/// Begins the names of fields that ask for the answer of a pattern. No log has such a name.
+const PATTERN: char = '\u{1}';
+/// What such a field holds where the pattern fits.
+const FITS: &str = "1";
+/// The characters that begin an option on Windows' command lines.
+const DASHES: [char; 5] = ['-', '/', '\u{2013}', '\u{2014}', '\u{2015}'];
+/// Variants of a value with dashes that are written out; beyond that it becomes a pattern.
+const MOST_VARIANTS: usize = 25;
+/// Choices that an `n of x_*` may be written out to.
+const MOST_CHOICES: usize = 256;
+
+/// Patterns that the library cannot run.
+#[derive(Default)]
+pub(super) struct Patterns {
+    all: Vec<(Option<String>, Compiled)>,
+    known: HashMap<(Option<String>, String), usize>,
+}
+
+impl Patterns {
+    /// Takes a pattern over a field (or over all texts), and gives the field that asks for its answer.
+    fn ask(&mut self, field: Option<&str>, pattern: &str) -> Result<String, String> {
+        let key = (field.map(str::to_owned), pattern.to_owned());
+        let at = match self.known.get(&key) {
+            Some(at) => *at,
+            None => {
+                let compiled = compile_regex(pattern)?;
+                self.all.push((key.0.clone(), compiled));
+                self.known.insert(key, self.all.len() - 1);
+                self.all.len() - 1
+            }
+        };
+        Ok(format!("{PATTERN}{at}"))
+    }
+
+    /// The answer that a field asks for: `None` if it is no such field, else whether the pattern fits.
+    pub(super) fn answer(&self, name: &str, event: &dyn Fields) -> Option<Option<Value<'static>>> {
+        let at: usize = name.strip_prefix(PATTERN)?.parse().ok()?;
+        let fits = self
+            .all
+            .get(at)
+            .is_some_and(|(field, pattern)| match field {
+                Some(field) => match event.field(field) {
+                    Some(Value::One(text)) => pattern.is_match(&text),
+                    Some(Value::Many(texts)) => texts.iter().any(|text| pattern.is_match(text)),
+                    None => false,
+                },
+                None => event.any_text(&mut |text| pattern.is_match(text)),
+            });
+        Some(fits.then(|| Value::One(FITS.into())))
+    }
+}
+
+/// A rule as the library is to read it.
+///
+/// # Errors
+/// Why the rule can never be run.
+pub(super) fn rule(rule: &SigmaRule, patterns: &mut Patterns) -> Result<SigmaRule, String> {
+    let mut rule = rule.clone();
+    detections(&mut rule.detection, patterns)?;
+    Ok(rule)
+}
+
+/// A filter as the library is to read it.
+///
+/// # Errors
+/// Why the filter can never be used.
+pub(super) fn filter(filter: &FilterRule, patterns: &mut Patterns) -> Result<FilterRule, String> {
+    let mut filter = filter.clone();
+    detections(&mut filter.detection, patterns)?;
+    Ok(filter)
+}
+
+/// The parts of a rule's condition that stand for no search identifier, as they are written.
+pub(super) fn empty_selectors(detections: &Detections) -> BTreeSet<String> {
+    fn walk(expr: &ConditionExpr, names: &[&String], found: &mut BTreeSet<String>) {
+        match expr {
+            ConditionExpr::And(parts) | ConditionExpr::Or(parts) => {
+                parts.iter().for_each(|part| walk(part, names, found));
+            }
+            ConditionExpr::Not(part) => walk(part, names, found),
+            ConditionExpr::Identifier(_) => {}
+            ConditionExpr::Selector { pattern, .. } => {
+                if chosen(pattern, names).is_empty() {
+                    found.insert(expr.to_string());
+                }
+            }
+        }
+    }
+    let names = names(detections);
+    let mut found = BTreeSet::new();
+    for condition in &detections.conditions {
+        walk(condition, &names, &mut found);
+    }
+    found
+}
+
+fn names(detections: &Detections) -> Vec<&String> {
+    let mut names: Vec<&String> = detections.named.keys().collect();
+    names.sort();
+    names
+}
+
+fn chosen<'a>(pattern: &SelectorPattern, names: &[&'a String]) -> Vec<&'a String> {
+    names
+        .iter()
+        .filter(|name| pattern.matches_detection_name(name))
+        .copied()
+        .collect()
+}
+
+fn detections(all: &mut Detections, patterns: &mut Patterns) -> Result<(), String> {
+    let names = names(all);
+    let conditions = all
+        .conditions
+        .iter()
+        .map(|condition| {
+            expand(condition, &names)
+                .ok_or_else(|| format!("its condition `{condition}` names no search identifier"))
+        })
+        .collect::<Result<Vec<ConditionExpr>, String>>()?;
+    all.conditions = conditions;
+    for one in all.named.values_mut() {
+        *one = detection(one, patterns)?;
+    }
+    Ok(())
+}
+
+/// A condition with its selectors written out; none if nothing of it is left.
+fn expand(expr: &ConditionExpr, names: &[&String]) -> Option<ConditionExpr> {
+    match expr {
+        ConditionExpr::Identifier(_) => Some(expr.clone()),
+        ConditionExpr::Not(part) => {
+            expand(part, names).map(|part| ConditionExpr::Not(Box::new(part)))
+        }
+        ConditionExpr::And(parts) => join(
+            parts.iter().filter_map(|part| expand(part, names)),
+            ConditionExpr::And,
+        ),
+        ConditionExpr::Or(parts) => join(
+            parts.iter().filter_map(|part| expand(part, names)),
+            ConditionExpr::Or,
+        ),
+        ConditionExpr::Selector {
+            quantifier,
+            pattern,
+        } => {
+            let chosen = chosen(pattern, names);
+            let all = chosen
+                .iter()
+                .map(|name| ConditionExpr::Identifier((*name).clone()));
+            match quantifier {
+                Quantifier::Any | Quantifier::Count(1) => join(all, ConditionExpr::Or),
+                Quantifier::All => join(all, ConditionExpr::And),
+                Quantifier::Count(count) => {
+                    let count = usize::try_from(*count).ok()?;
+                    match choices(&chosen, count) {
+                        _ if chosen.is_empty() => None,
+                        Some(choices) if !choices.is_empty() => join(
+                            choices.into_iter().filter_map(|some| {
+                                let some = some.into_iter().cloned();
+                                join(some.map(ConditionExpr::Identifier), ConditionExpr::And)
+                            }),
+                            ConditionExpr::Or,
+                        ),
+                        _ => Some(expr.clone()),
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn join(
+    parts: impl Iterator<Item = ConditionExpr>,
+    with: fn(Vec<ConditionExpr>) -> ConditionExpr,
+) -> Option<ConditionExpr> {
+    let mut parts: Vec<ConditionExpr> = parts.collect();
+    match parts.len() {
+        0 => None,
+        1 => parts.pop(),
+        _ => Some(with(parts)),
+    }
+}
+
+/// Every choice of `count` names; none if those are too many to write out.
+fn choices<'a>(names: &[&'a String], count: usize) -> Option<Vec<Vec<&'a String>>> {
+    let mut all: Vec<Vec<&String>> = vec![Vec::new()];
+    for (at, name) in names.iter().enumerate() {
+        let left = names.len() - at - 1;
+        let mut next = Vec::new();
+        for some in all {
+            if some.len() + left >= count {
+                next.push(some.clone());
+            }
+            if some.len() < count {
+                let mut more = some;
+                more.push(name);
+                next.push(more);
+            }
+        }
+        all = next;
+        if all.len() > MOST_CHOICES {
+            return None;
+        }
+    }
+    all.retain(|some| some.len() == count);
+    Some(all)
+}
+
+fn detection(one: &Detection, patterns: &mut Patterns) -> Result<Detection, String> {
+    Ok(match one {
+        Detection::AllOf(items) => {
+            let mut plain = Vec::new();
+            let mut others = Vec::new();
+            for one in items {
+                match item(one, patterns)? {
+                    Detection::AllOf(mut items) if items.len() == 1 => plain.append(&mut items),
+                    other => others.push(other),
+                }
+            }
+            if others.is_empty() {
+                Detection::AllOf(plain)
+            } else {
+                if !plain.is_empty() {
+                    others.insert(0, Detection::AllOf(plain));
+                }
+                Detection::And(others)
+            }
+        }
+        Detection::AnyOf(all) => Detection::AnyOf(each(all, patterns)?),
+        Detection::And(all) => Detection::And(each(all, patterns)?),
+        Detection::Keywords(values) => {
+            let keyword = DetectionItem {
+                field: FieldSpec::new(None, Vec::new()),
+                values: values.clone(),
+            };
+            item(&keyword, patterns)?
+        }
+        // Members of arrays: only documents have them, and no reader gives them as such.
+        Detection::ArrayMatch { .. } | Detection::Conditional { .. } => one.clone(),
+    })
+}
+
+fn each(all: &[Detection], patterns: &mut Patterns) -> Result<Vec<Detection>, String> {
+    all.iter().map(|one| detection(one, patterns)).collect()
+}
+
+/// How the values of an item are compared.
+#[derive(Clone, Copy)]
+struct How {
+    contains: bool,
+    startswith: bool,
+    endswith: bool,
+    cased: bool,
+    keyword: bool,
+}
+
+impl How {
+    fn of(field: &FieldSpec) -> Self {
+        let has = |one| field.has_modifier(one);
+        Self {
+            contains: has(Modifier::Contains),
+            startswith: has(Modifier::StartsWith),
+            endswith: has(Modifier::EndsWith),
+            cased: has(Modifier::Cased),
+            keyword: field.name.is_none(),
+        }
+    }
+
+    /// Whether the whole text is compared.
+    fn whole(self) -> bool {
+        !(self.contains || self.startswith || self.endswith || self.keyword)
+    }
+
+    /// A text with wildcards as a pattern.
+    fn pattern(self, value: &SigmaString, windash: bool) -> String {
+        let anywhere = self.contains || self.keyword;
+        let mut pattern = String::new();
+        if !anywhere && !self.endswith {
+            pattern.push_str(r"\A");
+        }
+        let letters: Vec<Option<char>> = value
+            .parts
+            .iter()
+            .flat_map(|part| match part {
+                StringPart::Plain(text) => text.chars().map(Some).collect(),
+                StringPart::Special(_) => vec![None],
+            })
+            .collect();
+        let mut wildcards = value.parts.iter().filter_map(|part| match part {
+            StringPart::Special(one) => Some(one),
+            StringPart::Plain(_) => None,
+        });
+        for (at, letter) in letters.iter().enumerate() {
+            match letter {
+                None => pattern.push_str(match wildcards.next() {
+                    Some(SpecialChar::WildcardSingle) => ".",
+                    _ => ".*",
+                }),
+                Some('-' | '/') if windash && is_option(&letters, at) => {
+                    pattern.push_str("[-/\u{2013}\u{2014}\u{2015}]");
+                }
+                Some(letter) => {
+                    let mut bytes = [0; 4];
+                    pattern.push_str(&regex::escape(letter.encode_utf8(&mut bytes)));
+                }
+            }
+        }
+        if !anywhere && !self.startswith {
+            pattern.push_str(r"\z");
+        }
+        pattern
+    }
+}
+
+/// Whether a dash stands before a word, and not in one.
+fn is_option(letters: &[Option<char>], at: usize) -> bool {
+    let is_word = |letter: Option<&Option<char>>| {
+        letter
+            .copied()
+            .flatten()
+            .is_some_and(|letter| letter.is_alphanumeric() || letter == '_')
+    };
+    let before = at.checked_sub(1).and_then(|at| letters.get(at));
+    !is_word(before) && is_word(letters.get(at + 1))
+}
+
+/// A plain text with every dash that begins an option; none if those are too many to write out.
+fn dashes(text: &str) -> Option<Vec<String>> {
+    let letters: Vec<Option<char>> = text.chars().map(Some).collect();
+    let mut all = vec![String::with_capacity(text.len())];
+    for (at, letter) in letters.iter().copied().enumerate() {
+        let Some(letter) = letter else { continue };
+        if matches!(letter, '-' | '/') && is_option(&letters, at) {
+            if all.len() * DASHES.len() > MOST_VARIANTS {
+                return None;
+            }
+            all = DASHES
+                .iter()
+                .flat_map(|dash| all.iter().map(move |text| format!("{text}{dash}")))
+                .collect();
+        } else {
+            all.iter_mut().for_each(|text| text.push(letter));
+        }
+    }
+    Some(all)
+}
+
+/// An item as the library is to read it; one item that is compared as it stands stays one.
+fn item(one: &DetectionItem, patterns: &mut Patterns) -> Result<Detection, String> {
+    let has = |modifier| one.field.has_modifier(modifier);
+    if has(Modifier::Neq) {
+        let mut positive = one.clone();
+        positive
+            .field
+            .modifiers
+            .retain(|modifier| *modifier != Modifier::Neq);
+        let name = "value".to_owned();
+        return Ok(Detection::Conditional {
+            named: HashMap::from([(name.clone(), item(&positive, patterns)?)]),
+            condition: ConditionExpr::Not(Box::new(ConditionExpr::Identifier(name))),
+        });
+    }
+    let all = has(Modifier::All);
+    let with = |modifiers: Vec<Modifier>, values: Vec<SigmaValue>| DetectionItem {
+        field: FieldSpec::new(one.field.name.clone(), modifiers),
+        values,
+    };
+    let mut rest: Vec<Modifier> = one
+        .field
+        .modifiers
+        .iter()
+        .copied()
+        .filter(|modifier| !matches!(modifier, Modifier::All | Modifier::WindAsh))
+        .collect();
+    let mut plain: Vec<SigmaValue> = Vec::new();
+    let mut pieces: Vec<DetectionItem> = Vec::new();
+    let mut patterned: Vec<SigmaValue> = Vec::new();
+    let mut how_patterned: Vec<Modifier> = vec![Modifier::Re, Modifier::DotAll];
+    if has(Modifier::Re) {
+        how_patterned.clone_from(&rest);
+        for value in &one.values {
+            let text = text_of(value).ok_or("a regular expression must be a text")?;
+            let pattern = perl(&text);
+            if is_linear(&pattern) {
+                patterned.push(raw(&pattern));
+            } else {
+                let flags: String = [
+                    (Modifier::IgnoreCase, 'i'),
+                    (Modifier::Multiline, 'm'),
+                    (Modifier::DotAll, 's'),
+                ]
+                .into_iter()
+                .filter_map(|(modifier, flag)| has(modifier).then_some(flag))
+                .collect();
+                let pattern = if flags.is_empty() {
+                    pattern
+                } else {
+                    format!("(?{flags}){pattern}")
+                };
+                let field = patterns.ask(one.field.name.as_deref(), &pattern)?;
+                pieces.push(DetectionItem {
+                    field: FieldSpec::new(Some(field), Vec::new()),
+                    values: vec![raw(FITS)],
+                });
+            }
+        }
+    } else {
+        let how = How::of(&one.field);
+        if !how.cased {
+            how_patterned.push(Modifier::IgnoreCase);
+        }
+        let is_text = !one.field.modifiers.iter().any(|modifier| {
+            !matches!(
+                modifier,
+                Modifier::All
+                    | Modifier::WindAsh
+                    | Modifier::Cased
+                    | Modifier::Contains
+                    | Modifier::StartsWith
+                    | Modifier::EndsWith
+            )
+        });
+        // A keyword may stand anywhere in a text.
+        if is_text && how.keyword && !(how.contains || how.startswith || how.endswith) {
+            rest.push(Modifier::Contains);
+        }
+        for value in &one.values {
+            match value {
+                SigmaValue::Null => pieces.push(with(Vec::new(), vec![SigmaValue::Null])),
+                SigmaValue::Integer(number) if how.keyword && is_text => {
+                    plain.push(raw(&number.to_string()));
+                }
+                SigmaValue::Float(number) if how.keyword && is_text => {
+                    plain.push(raw(&number.to_string()));
+                }
+                SigmaValue::String(text) if is_text => {
+                    if text.parts.is_empty() && how.whole() {
+                        pieces.push(with(Vec::new(), vec![SigmaValue::Null]));
+                        continue;
+                    }
+                    if text.contains_wildcards() {
+                        patterned.push(raw(&how.pattern(text, has(Modifier::WindAsh))));
+                        continue;
+                    }
+                    if !has(Modifier::WindAsh) {
+                        plain.push(value.clone());
+                        continue;
+                    }
+                    match text.as_plain().as_deref().and_then(dashes) {
+                        Some(variants) => {
+                            let values: Vec<SigmaValue> =
+                                variants.iter().map(|text| raw(text)).collect();
+                            if all {
+                                pieces.push(with(rest.clone(), values));
+                            } else {
+                                plain.extend(values);
+                            }
+                        }
+                        None => patterned.push(raw(&how.pattern(text, true))),
+                    }
+                }
+                _ => plain.push(value.clone()),
+            }
+        }
+    }
+    let linked = |mut modifiers: Vec<Modifier>, values: Vec<SigmaValue>| {
+        // The library takes `all` over one value for a mistake.
+        if all && values.len() > 1 {
+            modifiers.push(Modifier::All);
+        }
+        with(modifiers, values)
+    };
+    if !patterned.is_empty() {
+        pieces.push(linked(how_patterned, patterned));
+    }
+    if !plain.is_empty() || pieces.is_empty() {
+        pieces.insert(0, linked(rest, plain));
+    }
+    let mut pieces: Vec<Detection> = pieces
+        .into_iter()
+        .map(|piece| Detection::AllOf(vec![piece]))
+        .collect();
+    Ok(match pieces.len() {
+        1 => pieces.remove(0),
+        _ if all => Detection::And(pieces),
+        _ => Detection::AnyOf(pieces),
+    })
+}
+
+fn raw(text: &str) -> SigmaValue {
+    SigmaValue::String(SigmaString::from_raw(text))
+}
+
+fn text_of(value: &SigmaValue) -> Option<String> {
+    match value {
+        SigmaValue::String(text) => Some(text.as_plain().unwrap_or_else(|| text.original.clone())),
+        SigmaValue::Integer(number) => Some(number.to_string()),
+        SigmaValue::Float(number) => Some(number.to_string()),
+        SigmaValue::Bool(_) | SigmaValue::Null => None,
+    }
+}
+
+/// A pattern with `{,n}` written as `{0,n}`: Perl (since 5.34), PCRE2 (since 10.43) and Python read it so.
+fn perl(pattern: &str) -> String {
+    let mut out = String::with_capacity(pattern.len() + 4);
+    let mut in_class = false;
+    let mut rest = pattern;
+    while let Some(letter) = rest.chars().next() {
+        let after = &rest[letter.len_utf8()..];
+        out.push(letter);
+        rest = after;
+        match letter {
+            '\\' => {
+                if let Some(escaped) = after.chars().next() {
+                    out.push(escaped);
+                    rest = &after[escaped.len_utf8()..];
+                }
+            }
+            '[' => in_class = true,
+            ']' => in_class = false,
+            '{' if !in_class => {
+                let digits = after
+                    .strip_prefix(',')
+                    .and_then(|after| after.split_once('}'))
+                    .map(|(digits, _)| digits);
+                if digits.is_some_and(|digits| {
+                    !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
+                }) {
+                    out.push('0');
+                }
+            }
+            _ => {}
+        }
+    }
+    out
+}
+
+/// Whether the library runs a pattern, and reads it as Perl does.
+fn is_linear(pattern: &str) -> bool {
+    // Word borders and set operations in Rust's syntax, plain characters in Perl's.
+    let other = [r"\<", r"\>", "&&", "~~"];
+    !other.iter().any(|text| pattern.contains(text)) && regex::Regex::new(pattern).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn choices_are_all_of_a_size() {
+        let names: Vec<String> = ["a", "b", "c", "d"].map(str::to_owned).into();
+        let names: Vec<&String> = names.iter().collect();
+        let of = |count| choices(&names, count).map(|all| all.len());
+        assert_eq!(
+            [of(1), of(2), of(4), of(5)],
+            [Some(4), Some(6), Some(1), Some(0)]
+        );
+    }
+
+    #[test]
+    fn open_repetitions_begin_at_nothing() {
+        for (pattern, expected) in [
+            ("a{,3}b", "a{0,3}b"),
+            ("a{2,3}", "a{2,3}"),
+            (r"a\{,3}", r"a\{,3}"),
+            ("[{,3}]", "[{,3}]"),
+            ("{,}", "{,}"),
+            ("{,x}", "{,x}"),
+            ("é{,12}", "é{0,12}"),
+        ] {
+            assert_eq!(perl(pattern), expected, "{pattern}");
+        }
+    }
+}
