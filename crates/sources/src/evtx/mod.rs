@@ -11,6 +11,7 @@
 mod layout;
 mod template;
 mod value;
+mod xml;
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -322,6 +323,7 @@ impl EvtxReader {
                 ..Self::default()
             };
         }
+        collector.reads(&report.path);
         self.templates.next_chunk();
         let cut = data.len() < CHUNK;
         let free = u32_at(data, 48).unwrap_or(0) as usize;
@@ -334,6 +336,9 @@ impl EvtxReader {
             crc.finalize() == u32_at(data, 124).unwrap_or(0)
         };
         let trusted = magic && crc_fits && (CHUNK_HEADER..=CHUNK).contains(&free);
+        if trusted && collector.passes_over(u64_at(data, 24).unwrap_or(0), last_id) {
+            return;
+        }
         let bound = if trusted {
             free.min(data.len())
         } else {
@@ -567,6 +572,9 @@ impl EvtxReader {
         frame: Frame,
         collector: &mut Collector<'_>,
     ) -> Result<(), Broken> {
+        if collector.passes_over(frame.id, frame.id) {
+            return Ok(());
+        }
         let data = chunk.data;
         let end = frame.at + frame.size - 4;
         let start = after_header(data, frame.at + 24);
@@ -694,6 +702,13 @@ impl EvtxReader {
             numbered: true,
         };
         if collector.begin(kind.table, &head) == Begun::Row {
+            if collector.wants_xml() {
+                self.text.clear();
+                // Where it cannot be written, the fields alone are there.
+                if xml::write(data, start, end, &mut self.text).is_ok() && !self.text.is_empty() {
+                    collector.push_xml(kind.table, &self.text);
+                }
+            }
             self.push(data, kind.table, type_key, collector);
         }
         Ok(())
