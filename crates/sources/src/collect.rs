@@ -310,6 +310,11 @@ impl<'d> Collector<'d> {
         self.numbers = self.demand.record_numbers(path);
     }
 
+    /// Whether the run needs only some records of the source that is being read.
+    pub(crate) fn is_selective(&self) -> bool {
+        self.numbers.is_some()
+    }
+
     /// Whether the run needs no record with a number from `first` to `last` of the source that is being read.
     pub(crate) fn passes_over(&self, first: u64, last: u64) -> bool {
         self.numbers.is_some_and(|numbers| {
