@@ -542,7 +542,9 @@ impl<'a> Hosts<'a> {
                 | "::1"
                 | "0.0.0.0"
                 | "::"
-        ) {
+        ) || name.contains(char::is_whitespace)
+        {
+            // No machine is called so: searches fill fields that are missing with words of their own.
             return None;
         }
         if is_address(name)

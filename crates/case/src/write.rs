@@ -33,7 +33,7 @@ pub fn write_to(
         path: directory.to_owned(),
         source,
     })?;
-    type Write<'a> = &'a dyn Fn(&mut dyn io::Write) -> io::Result<()>;
+    type Write<'a> = &'a (dyn Fn(&mut dyn io::Write) -> io::Result<()> + Sync);
     let html = |out: &mut dyn io::Write| report.map_or(Ok(()), |report| report.write(out));
     let files: [(&str, Write<'_>); 5] = [
         ("case.json", &|out| crate::json::to_json(case, out)),
@@ -42,16 +42,30 @@ pub fn write_to(
         ("navigator.json", &|out| crate::export::navigator(case, out)),
         ("report.html", &html),
     ];
-    let mut written = Vec::new();
-    for (name, write) in files {
-        if name == "report.html" && report.is_none() {
-            continue;
-        }
-        let path = directory.join(name);
-        write_file(&path, write)?;
-        written.push(path);
-    }
-    Ok(written)
+    // At the same time: those of a large case are tens of megabytes each.
+    std::thread::scope(|scope| {
+        let running: Vec<_> = files
+            .into_iter()
+            .filter(|(name, _)| *name != "report.html" || report.is_some())
+            .map(|(name, write)| {
+                let path = directory.join(name);
+                let failed = path.clone();
+                let running = scope.spawn(move || write_file(&path, write).map(|()| path));
+                (running, failed)
+            })
+            .collect();
+        running
+            .into_iter()
+            .map(|(running, path)| {
+                running.join().unwrap_or_else(|_| {
+                    Err(WriteError {
+                        path,
+                        source: io::Error::other("writing it was given up"),
+                    })
+                })
+            })
+            .collect()
+    })
 }
 
 /// Writes one file, which is there in whole or not at all.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crabwalk_case::dossier::Asked;
-use crabwalk_case::{Case, Input, Report, Tool, WITHOUT_FRONT_END};
+use crabwalk_case::{Case, Input, Report, Tool, WITHOUT_FRONT_END, WriteError};
 use crabwalk_detect::store::Lookups;
 use crabwalk_detect::{Content, Exception, Hunt, HuntOptions};
 use crabwalk_events::Catalog;
@@ -134,26 +134,31 @@ pub fn write(
     directory: &Path,
     quiet: bool,
 ) -> Result<Vec<PathBuf>, Failure> {
-    let mut report = None;
-    if crabwalk_case::front_end().is_some() {
-        let bar = Bar::new(quiet);
-        bar.step("reading raw records for the report");
-        let made = Report::new(case).and_then(|mut report| {
-            report.read_records(
-                case,
-                &input::inputs(logs),
-                input::threads(logs),
-                Some(catalog),
-            )?;
-            Ok(report)
-        });
-        bar.finish();
-        report = Some(made.map_err(|error| Failure::new(format!("report.html: {error}")))?);
-    } else {
+    let failed = |error: WriteError| Failure::new(error.to_string());
+    if crabwalk_case::front_end().is_none() {
         note("note", WITHOUT_FRONT_END);
+        return crabwalk_case::write_to(case, None, directory).map_err(failed);
     }
-    crabwalk_case::write_to(case, report.as_ref(), directory)
-        .map_err(|error| Failure::new(error.to_string()))
+    let bar = Bar::new(quiet);
+    bar.step("writing the case, reading raw records for the report");
+    let in_report = |error: io::Error| Failure::new(format!("report.html: {error}"));
+    let mut report = Report::new(case).map_err(in_report)?;
+    let case = &*case;
+    let (read, written) = std::thread::scope(|scope| {
+        let others = scope.spawn(|| crabwalk_case::write_to(case, None, directory));
+        let inputs = input::inputs(logs);
+        let read = report.read_records(case, &inputs, input::threads(logs), Some(catalog));
+        (read, others.join())
+    });
+    let mut written = written
+        .map_err(|_| Failure::new(format!("{}: the case was not written", directory.display())))?
+        .map_err(failed)?;
+    read.map_err(in_report)?;
+    let path = directory.join("report.html");
+    crabwalk_case::write_file(&path, &|out| report.write(out)).map_err(failed)?;
+    written.push(path);
+    bar.finish();
+    Ok(written)
 }
 
 /// Prints a case.

@@ -26,6 +26,9 @@ pub const SOURCE: &str = "_source";
 /// Name of the column with the record number inside its source, `UInt64`.
 pub const RECORD: &str = "_record";
 
+/// Name of the column with the event as XML, where [`Demand::xml`] asks for it, `Utf8`.
+pub const XML: &str = "_xml";
+
 /// Which columns of an event type a run needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Columns {
@@ -59,6 +62,18 @@ pub trait Demand: Send + Sync {
     fn keeps(&self, head: &Head<'_>) -> bool {
         let _ = head;
         true
+    }
+
+    /// The numbers, rising, of the records that are needed of the source with this path, where only those are. Others may
+    /// be passed over without being decoded or counted.
+    fn record_numbers(&self, path: &str) -> Option<&[u64]> {
+        let _ = path;
+        None
+    }
+
+    /// Whether events are needed as XML too, in the column [`XML`]. Sources that hold binary or textual event XML have it.
+    fn xml(&self) -> bool {
+        false
     }
 }
 
@@ -159,7 +174,11 @@ impl Hasher for Through {
         self.0
     }
     fn write(&mut self, bytes: &[u8]) {
-        self.0 = xxhash_rust::xxh3::xxh3_64(bytes);
+        self.0 = xxhash_rust::xxh3::xxh3_64_with_seed(bytes, self.0);
+    }
+    /// A text is written as its bytes and one more, the same for all texts, which must not take the place of their hash.
+    fn write_u8(&mut self, byte: u8) {
+        self.0 ^= u64::from(byte);
     }
     fn write_u64(&mut self, key: u64) {
         self.0 = key;
@@ -215,6 +234,8 @@ pub struct Collector<'d> {
     duplicates: u64,
     /// Key, if numbered, and place in `coverage` of the record begun last, and whether it has a row.
     current: Option<(Option<u64>, u32, bool)>,
+    /// What [`Demand::record_numbers`] says of the source that is being read.
+    numbers: Option<&'d [u64]>,
     scratch: String,
 }
 
@@ -231,6 +252,7 @@ impl<'d> Collector<'d> {
             seen: Seen::default(),
             duplicates: 0,
             current: None,
+            numbers: None,
             scratch: String::new(),
         }
     }
@@ -266,6 +288,9 @@ impl<'d> Collector<'d> {
 
     /// The column of a field, or `None` where the run does not need it. Either way the field is known to exist.
     pub fn column(&mut self, table: TableId, name: &str) -> Option<ColumnId> {
+        if name == XML {
+            return None;
+        }
         let table = &mut self.tables[table.0 as usize];
         if let Some(known) = table.by_name.get(name) {
             return *known;
@@ -293,6 +318,29 @@ impl<'d> Collector<'d> {
     /// Whether the run needs any column of this table.
     pub fn wants(&self, table: TableId) -> bool {
         self.tables[table.0 as usize].wanted != Columns::None
+    }
+
+    /// Says from which source comes what is read next.
+    pub(crate) fn reads(&mut self, path: &str) {
+        self.numbers = self.demand.record_numbers(path);
+    }
+
+    /// Whether the run needs only some records of the source that is being read.
+    pub(crate) fn is_selective(&self) -> bool {
+        self.numbers.is_some()
+    }
+
+    /// Whether the run needs no record with a number from `first` to `last` of the source that is being read.
+    pub(crate) fn passes_over(&self, first: u64, last: u64) -> bool {
+        self.numbers.is_some_and(|numbers| {
+            let at = numbers.partition_point(|number| *number < first);
+            numbers.get(at).is_none_or(|number| *number > last)
+        })
+    }
+
+    /// Whether the run needs events as XML too, in the column [`XML`].
+    pub(crate) fn wants_xml(&self) -> bool {
+        self.demand.xml()
     }
 
     /// Whether the run needs this event, so that readers need not look into those that it does not.
@@ -347,6 +395,24 @@ impl<'d> Collector<'d> {
         table.keys.push(key);
         table.bytes += 32 + head.host.len();
         Begun::Row
+    }
+
+    /// Puts the event as XML into the row begun last in this table.
+    pub(crate) fn push_xml(&mut self, table: TableId, xml: &str) {
+        let own = &mut self.tables[table.0 as usize];
+        let column = match own.by_name.get(XML) {
+            Some(Some(column)) => *column,
+            _ => {
+                own.columns.push(Column {
+                    name: XML.to_owned(),
+                    ..Column::default()
+                });
+                let column = ColumnId(u32::try_from(own.columns.len() - 1).unwrap_or(u32::MAX));
+                own.by_name.insert(XML.to_owned(), Some(column));
+                column
+            }
+        };
+        self.push(table, column, xml);
     }
 
     /// Appends a value to a column of the row begun last in this table. Repeated pushes make the field multivalued.

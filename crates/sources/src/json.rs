@@ -371,7 +371,9 @@ impl JsonReader {
             .collect();
         let read = if start.starts_with('<') && start.contains("Event") {
             let inner = start.find("<Event").map_or(start, |at| &start[at..]);
-            match xml::read_event(inner, &mut sink.record) {
+            let read = xml::read_event(inner, &mut sink.record);
+            sink.keep_xml(inner);
+            match read {
                 Ok(()) => true,
                 Err(XmlError::NoEventId) => false,
                 Err(error) => {

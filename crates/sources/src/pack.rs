@@ -172,7 +172,19 @@ impl<'a> Texts<'a> {
 
 #[cfg(test)]
 mod tests {
+    use std::hash::BuildHasher;
+
     use super::*;
+
+    /// Otherwise looking one up compares it with all others.
+    #[test]
+    fn texts_differ_in_their_hashes() {
+        let build = BuildHasherDefault::<Through>::default();
+        let hashes: std::collections::HashSet<u64> = (0..10_000)
+            .map(|number| build.hash_one(format!("value {number}").as_str()))
+            .collect();
+        assert_eq!(hashes.len(), 10_000);
+    }
 
     #[test]
     fn packing_changes_no_value() {

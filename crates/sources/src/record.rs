@@ -22,6 +22,8 @@ pub(crate) struct Record {
     pub provider: String,
     pub time: Option<i64>,
     pub number: Option<u64>,
+    /// The event as XML, where it is kept.
+    xml: String,
     text: String,
     fields: Vec<Field>,
 }
@@ -34,6 +36,7 @@ impl Record {
         self.provider.clear();
         self.time = None;
         self.number = None;
+        self.xml.clear();
         self.text.clear();
         self.fields.clear();
     }
@@ -135,6 +138,13 @@ impl<'c, 'd> Sink<'c, 'd> {
         }
     }
 
+    /// Keeps the text of the record that was read last, which is XML, where the run needs it.
+    pub fn keep_xml(&mut self, text: &str) {
+        if self.collector.wants_xml() {
+            self.record.xml.push_str(text);
+        }
+    }
+
     /// Stores the record, and counts it.
     pub fn emit(&mut self) {
         self.report.records += 1;
@@ -163,6 +173,9 @@ impl<'c, 'd> Sink<'c, 'd> {
         };
         if self.collector.begin(table, &head) != Begun::Row {
             return;
+        }
+        if !record.xml.is_empty() {
+            self.collector.push_xml(table, &record.xml);
         }
         for field in &record.fields {
             let name = record.name(field);

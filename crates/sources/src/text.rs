@@ -319,6 +319,7 @@ impl<R: Read> Splitter<'_, R> {
                     ) && !sink.record.channel.is_empty()
                         && sink.record.time.is_some()
                     {
+                        sink.keep_xml(&text);
                         sink.emit();
                         let message = format!("an event {why}; what it holds up to there is kept");
                         sink.report.problem(crate::report::Problem {
@@ -353,9 +354,13 @@ impl<R: Read> Splitter<'_, R> {
     fn event(&mut self, text: &str, offset: u64, sink: &mut Sink<'_, '_>) {
         self.kinds[0] += 1;
         match xml::read_event(text, &mut sink.record) {
-            Ok(()) => sink.emit(),
+            Ok(()) => {
+                sink.keep_xml(text);
+                sink.emit();
+            }
             Err(XmlError::NoEventId) => sink.lost(offset, XmlError::NoEventId.to_string()),
             Err(error) => {
+                sink.keep_xml(text);
                 sink.emit();
                 let record = Some(sink.report.records);
                 sink.report.problem(crate::report::Problem {

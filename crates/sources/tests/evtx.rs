@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use arrow_array::{Array, ListArray, StringArray, UInt64Array};
-use crabwalk_sources::collect::{Collected, Collector, Columns, Demand, Everything, HOST, RECORD};
+use crabwalk_sources::collect::{
+    Collected, Collector, Columns, Demand, Everything, HOST, RECORD, XML,
+};
 use crabwalk_sources::evtx::{EvtxReader, chunk_count, is_evtx};
 use crabwalk_sources::report::{SourceKind, SourceReport};
 use proptest::prelude::*;
@@ -340,6 +342,100 @@ fn values_agree_with_another_reader() {
     assert_eq!((different, fewer), (0, 0), "{}", examples.join("\n"));
 }
 
+/// Everything, as XML too.
+struct WithXml;
+impl Demand for WithXml {
+    fn columns(&self, _: &str, _: u32) -> Columns {
+        Columns::All
+    }
+    fn xml(&self) -> bool {
+        true
+    }
+}
+
+/// The XML of each record of a file.
+fn xml_of(bytes: &[u8]) -> BTreeMap<u64, String> {
+    let mut collector = Collector::new(&WithXml);
+    let mut report = SourceReport::new(0, "test".to_owned(), SourceKind::Evtx);
+    EvtxReader::new()
+        .read(bytes, 0, &mut collector, &mut report)
+        .unwrap();
+    records_of(&Collector::merge(vec![collector]).unwrap())
+        .into_iter()
+        .filter_map(|((.., number), mut fields)| Some((number, fields.remove(XML)?.remove(0))))
+        .collect()
+}
+
+/// An element with its attributes, text and all below it, one line each.
+fn outline(element: &Element, depth: usize, out: &mut Vec<String>) {
+    let text = if element.children.is_empty() {
+        comparable(element.text.trim())
+    } else {
+        String::new()
+    };
+    // The reference leaves values out of attributes that are empty.
+    let attributes: Vec<String> = element
+        .attributes
+        .iter()
+        .filter(|(_, value)| !value.is_empty())
+        .map(|(name, value)| format!("{name}={}", comparable(value)))
+        .collect();
+    out.push(format!(
+        "{depth} {} [{}] {text}",
+        element.name,
+        attributes.join(" ")
+    ));
+    for child in &element.children {
+        outline(child, depth + 1, out);
+    }
+}
+
+#[test]
+fn xml_agrees_with_another_reader() {
+    let Some(corpus) = corpus() else { return };
+    let mut files = Vec::new();
+    evtx_files(&corpus.join("files"), &mut files);
+    let (mut compared, mut different) = (0_u64, 0_u64);
+    let mut examples = Vec::new();
+    for path in &files {
+        let bytes = std::fs::read(path).unwrap();
+        let ours = xml_of(&bytes);
+        let Ok(mut parser) = evtx::EvtxParser::from_buffer(bytes) else {
+            continue;
+        };
+        for record in parser.records() {
+            let Ok(record) = record else { continue };
+            let Some(own) = ours.get(&record.event_record_id) else {
+                continue;
+            };
+            let (mut got, mut expected) = (Vec::new(), Vec::new());
+            outline(&parse(own), 0, &mut got);
+            outline(&parse(&record.data), 0, &mut expected);
+            compared += 1;
+            if got != expected {
+                different += 1;
+                let at = got
+                    .iter()
+                    .zip(&expected)
+                    .position(|(a, b)| a != b)
+                    .unwrap_or_else(|| got.len().min(expected.len()));
+                if examples.len() < 30 {
+                    examples.push(format!(
+                        "{}: record {}: {:?}, expected {:?}",
+                        path.display(),
+                        record.event_record_id,
+                        got.get(at),
+                        expected.get(at)
+                    ));
+                }
+            }
+        }
+    }
+    println!("{} files, {compared} records compared", files.len());
+    assert!(compared > 0 || files.is_empty());
+    assert_eq!(different, 0, "{}", examples.join("\n"));
+}
+
 #[test]
 fn damaged_files_give_what_is_left() {
     let Some(corpus) = corpus() else { return };
@@ -587,6 +683,49 @@ fn only_needed_columns_are_stored_and_copies_are_dropped() {
         names,
         ["_time", "host", "_source", "_record", "TargetUserName"]
     );
+}
+
+#[test]
+fn the_xml_of_a_record_is_as_windows_shows_it() {
+    assert_eq!(
+        xml_of(&made())[&2],
+        "<Event><System><Provider Name='Maker'/><EventID>4624</EventID>\
+         <TimeCreated SystemTime='2022-06-18T04:26:40.0000002Z'/><Channel>Security</Channel>\
+         <Computer>host.example</Computer></System><EventData><Data Name='TargetUserName'>user-2 ñ</Data>\
+         <Data>one</Data><Data></Data><Data>three</Data></EventData></Event>"
+    );
+}
+
+/// Some records of one file, by number.
+struct Numbers(&'static [u64]);
+impl Demand for Numbers {
+    fn columns(&self, _: &str, _: u32) -> Columns {
+        Columns::All
+    }
+    fn record_numbers(&self, path: &str) -> Option<&[u64]> {
+        (path == "test").then_some(self.0)
+    }
+}
+
+#[test]
+fn records_that_nobody_needs_are_passed_over() {
+    let file = made();
+    for (path, wanted, expected) in [
+        ("test", &[][..], &[][..]),
+        ("test", &[9], &[]),
+        ("test", &[2, 5, 900], &[2, 5]),
+        ("another", &[2], &[1, 2, 3, 4, 5]),
+    ] {
+        let demand = Numbers(wanted);
+        let mut collector = Collector::new(&demand);
+        let mut report = SourceReport::new(0, path.to_owned(), SourceKind::Evtx);
+        EvtxReader::new()
+            .read(file.as_slice(), 0, &mut collector, &mut report)
+            .unwrap();
+        let records = records_of(&Collector::merge(vec![collector]).unwrap());
+        let numbers: Vec<u64> = records.keys().map(|key| key.3).collect();
+        assert_eq!(numbers, expected, "{path} {wanted:?}");
+    }
 }
 
 struct OneRecord(u64);

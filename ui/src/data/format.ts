@@ -71,6 +71,37 @@ const SYSTEM = new Set([
   "RelatedActivityID", "ExecutionProcessID", "ExecutionThreadID",
 ]);
 
+/** Event XML with each element on a line of its own. What stands between a start tag and its end tag is left as it is. */
+export function indented(xml: string): string {
+  // Of a damaged record nothing is moved.
+  const tags = xml.match(/<[^<>]*>/g);
+  if (!tags || xml.includes("<!")) return xml;
+  const lines: string[] = [];
+  let depth = 0;
+  let at = 0;
+  let open: number | null = null;
+  for (const tag of tags) {
+    const start = xml.indexOf(tag, at);
+    const text = xml.slice(at, start);
+    at = start + tag.length;
+    if (tag.startsWith("</")) {
+      depth = Math.max(0, depth - 1);
+      const last = lines.length - 1;
+      if (open === last && last >= 0) lines[last] += text + tag;
+      else lines.push("  ".repeat(depth) + text.trim() + tag);
+      open = null;
+      continue;
+    }
+    if (text.trim()) lines.push("  ".repeat(depth) + text.trim());
+    lines.push("  ".repeat(depth) + tag);
+    const single = tag.endsWith("/>") || tag.startsWith("<?");
+    open = single ? null : lines.length - 1;
+    if (!single) depth += 1;
+  }
+  const rest = xml.slice(at).trim();
+  return [...lines, ...(rest ? [rest] : [])].join("\n");
+}
+
 /** Whether a log is one of Windows, whose records are XML. */
 export const isWindows = (event: EventRow): boolean => event.eventId > 0 || !event.channel.includes(":");
 

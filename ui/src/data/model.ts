@@ -212,7 +212,7 @@ export class Model {
     if (this.#records.size >= 8) this.#records.clear();
     const loading = this.source
       .records(number)
-      .then((all) => new Map(all.map((one) => [one.event, { fields: one.fields, partial: one.partial ?? false, cut: one.cut ?? 0 }])));
+      .then((all) => new Map(all.map((one) => [one.event, { fields: one.fields, xml: one.xml ?? null, partial: one.partial ?? false, cut: one.cut ?? 0 }])));
     this.#records.set(number, loading);
     return loading;
   }

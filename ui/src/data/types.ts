@@ -252,13 +252,15 @@ export interface EventRow {
 /** All fields of a record, in its order. */
 export interface RawRecord {
   fields: [string, string | string[]][];
+  /** The event's XML as the log holds it; null where the log holds no XML. */
+  xml: string | null;
   /** Whether only the fields are here that the hunt read. */
   partial: boolean;
   /** Characters of its values that were left out. */
   cut: number;
 }
 
-export type RecordChunk = { event: EventIndex; fields: [string, string | string[]][]; partial?: boolean; cut?: number }[];
+export type RecordChunk = { event: EventIndex; fields: [string, string | string[]][]; xml?: string; partial?: boolean; cut?: number }[];
 
 interface Dated {
   time: Time;

@@ -20,7 +20,7 @@ function openRow(row: { hop?: string | null; events?: EventIndex[] }): void {
 const dated = <Row extends { time: string | null }>(): Column<Row> => ({
   id: "time",
   title: "Time (UTC)",
-  width: "11.5rem",
+  width: "10.2rem",
   cell: (row) => <span class="mono">{when(row.time)}</span>,
   key: (row) => micros(row.time),
 });
@@ -28,7 +28,7 @@ const dated = <Row extends { time: string | null }>(): Column<Row> => ({
 const hopColumn = <Row extends { hop?: string | null }>(): Column<Row> => ({
   id: "hop",
   title: "Hop",
-  width: "4.5rem",
+  width: "3rem",
   cell: (row) => (row.hop ? <a href={to(null, { hop: row.hop, finding: null, event: null })}>hop</a> : ""),
   key: (row) => row.hop ?? "",
 });
@@ -244,27 +244,27 @@ type NumberedLogon = Authentication & { at: number };
 
 const AUTHENTICATION: Column<NumberedLogon>[] = [
   dated(),
-  { id: "direction", title: "Way", width: "3.5rem", cell: (one) => one.direction, key: (one) => one.direction },
-  { id: "account", title: "Account", width: "minmax(8rem,1.5fr)", cell: (one) => (one.account ? <AccountLink id={one.account} /> : (one.name ?? "")), key: (one) => one.name ?? one.account ?? "" },
-  { id: "type", title: "Logon", width: "8rem", cell: (one) => (one.logon_type === null ? "" : `${one.logon_type} ${LOGON_TYPES[one.logon_type] ?? ""}`), key: (one) => one.logon_type ?? -1 },
+  { id: "direction", title: "Way", width: "2.6rem", cell: (one) => one.direction, key: (one) => one.direction },
+  { id: "account", title: "Account", width: "minmax(7.5rem,1.5fr)", cell: (one) => (one.account ? <AccountLink id={one.account} short /> : (one.name ?? "")), key: (one) => one.name ?? one.account ?? "" },
+  { id: "type", title: "Logon", width: "7rem", cell: (one) => (one.logon_type === null ? "" : `${one.logon_type} ${LOGON_TYPES[one.logon_type] ?? ""}`), key: (one) => one.logon_type ?? -1 },
   {
     id: "peer",
     title: "Peer",
-    width: "minmax(6rem,1fr)",
+    width: "minmax(5.5rem,1fr)",
     cell: (one) => (one.peer?.host ? <HostLink id={one.peer.host} /> : (one.peer?.name ?? one.peer?.address ?? "")),
     key: (one) => one.peer?.host ?? one.peer?.name ?? one.peer?.address ?? "",
   },
   {
     id: "result",
     title: "Result",
-    width: "9.5rem",
+    width: "minmax(4.6rem,0.7fr)",
     cell: (one) => (one.result === "failure" ? <span class="badge severity-medium">failure {one.status ?? ""}</span> : one.result),
     key: (one) => one.result,
   },
   {
     id: "lasted",
     title: "Lasted",
-    width: "5rem",
+    width: "4rem",
     cell: (one) => (one.seconds === null ? "" : duration(one.seconds)),
     key: (one) => one.seconds ?? -1,
     numeric: true,
@@ -272,10 +272,10 @@ const AUTHENTICATION: Column<NumberedLogon>[] = [
   {
     id: "did",
     title: "What it did",
-    width: "minmax(8rem,2fr)",
+    width: "minmax(7rem,2fr)",
     cell: (one) => (
       <>
-        {one.privileged && <span class="badge severity-low">privileged</span>} {cut((one.did ?? []).join("; "))}
+        {one.privileged && <span class="badge severity-low" title="an administrator's rights">admin</span>} {cut((one.did ?? []).join("; "))}
       </>
     ),
   },

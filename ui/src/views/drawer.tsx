@@ -1,6 +1,6 @@
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import type { ComponentChildren } from "preact";
-import { count, cut, duration, eventName, isWindows, linkName, number, rendered, when, witnessName } from "../data/format";
+import { count, cut, duration, eventName, indented, isWindows, linkName, number, rendered, when, witnessName } from "../data/format";
 import { micros } from "../data/model";
 import { WITNESS_KINDS, type EventIndex, type Fields as RowFields, type Finding, type Hop, type RawRecord } from "../data/types";
 import { closeDrawer, to, useLoaded, type Route } from "../state";
@@ -413,7 +413,7 @@ function Raw({ raw, index }: { raw: RawRecord | null; index: EventIndex }) {
   if (!raw || !event) {
     return <p class="note">{model.core.records.note ?? "The report does not hold this record; the file and record above lead to it."}</p>;
   }
-  const text = rendered(event, raw.fields);
+  const text = raw.xml === null ? rendered(event, raw.fields) : indented(raw.xml);
   return (
     <>
       {raw.partial && <p class="note">Only the fields that the hunt read: the file could not be read a second time.</p>}
@@ -434,9 +434,13 @@ function Raw({ raw, index }: { raw: RawRecord | null; index: EventIndex }) {
       </Section>
       <section>
         <h3>
-          {isWindows(event) ? "XML" : "Text"} <CopyButton text={text} what="the record" />
+          {isWindows(event) ? "XML" : "Text"} <CopyButton text={raw.xml ?? text} what="the record" />
         </h3>
-        <p class="quiet">Written from the record's fields.</p>
+        <p class="quiet">
+          {raw.xml === null
+            ? `Rendered from the fields: ${raw.partial ? "the record was not read a second time" : "the log holds this record in another form"}.`
+            : "The event as the log holds it, indented. Copied as it is."}
+        </p>
         <pre class="raw" tabIndex={0} aria-label="The record as text">
           <LongText text={text} most={20_000} />
         </pre>

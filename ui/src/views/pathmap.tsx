@@ -1,6 +1,6 @@
 import { select } from "d3-selection";
 import { zoom, zoomIdentity, type ZoomBehavior, type ZoomTransform } from "d3-zoom";
-import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { useEffect, useId, useMemo, useRef, useState } from "preact/hooks";
 import { clock, count, cut, day, duration, linkName, when, witnessName } from "../data/format";
 import { UNKNOWN, layoutMap, predecessors, type MapHop, type Spacing } from "../data/map";
 import type { CredentialSwitch, Model } from "../data/model";
@@ -98,6 +98,9 @@ export function PathMap({ hops, links, selected, printWidth, legend = true }: Pr
   const model = useModel();
   const box = useRef<HTMLDivElement>(null);
   const svg = useRef<SVGSVGElement>(null);
+  const area = useId();
+  /** How far a map with many lanes is scrolled: its axis stays in sight. */
+  const [scrolled, setScrolled] = useState(0);
   const measured = useWidth(box, 860);
   const width = printWidth ?? measured;
   const room = width - GUTTER;
@@ -213,6 +216,7 @@ export function PathMap({ hops, links, selected, printWidth, legend = true }: Pr
           </button>
         </div>
       )}
+      <div class={paper ? undefined : "map-lanes"} onScroll={(event) => setScrolled(event.currentTarget.scrollTop)}>
       <svg
         ref={svg}
         width={width}
@@ -223,7 +227,7 @@ export function PathMap({ hops, links, selected, printWidth, legend = true }: Pr
         onKeyDown={keys}
       >
         <defs>
-          <clipPath id={paper ? "map-area-paper" : "map-area"}>
+          <clipPath id={area}>
             <rect x={GUTTER} y={0} width={Math.max(0, room)} height={height} />
           </clipPath>
         </defs>
@@ -233,9 +237,9 @@ export function PathMap({ hops, links, selected, printWidth, legend = true }: Pr
             <line class="lane" x1={GUTTER} x2={width} y1={y(lane)} y2={y(lane)} />
           </g>
         ))}
-        <g clip-path={`url(#${paper ? "map-area-paper" : "map-area"})`}>
+        <g clip-path={`url(#${area})`}>
           <g transform={`translate(${GUTTER},0)`}>
-            <Axis hops={layout.hops} x={x} step={step} height={height} scale={layout.scale ? transform.rescaleX(layout.scale) : null} />
+            <Axis part="lines" hops={layout.hops} x={x} step={step} height={height} scale={layout.scale ? transform.rescaleX(layout.scale) : null} />
             {[...layout.reached].map(([lane, from]) => (
               <line key={lane} class="reached" x1={x(from)} x2={Math.max(x(from), room)} y1={y(lane)} y2={y(lane)}>
                 <title>{`${model.hostName(layout.lanes[lane] ?? null)}: reached`}</title>
@@ -296,7 +300,14 @@ export function PathMap({ hops, links, selected, printWidth, legend = true }: Pr
             </a>
           );
         })}
+        <g clip-path={`url(#${area})`}>
+          {scrolled > 0 && <rect class="axis-ground" x={GUTTER - 8} y={scrolled} width={width} height={AXIS - 6} />}
+          <g transform={`translate(${GUTTER},${scrolled})`}>
+            <Axis part="times" hops={layout.hops} x={x} step={step} height={height} scale={layout.scale ? transform.rescaleX(layout.scale) : null} />
+          </g>
+        </g>
       </svg>
+      </div>
       {legend && <Legend />}
     </div>
   );
@@ -307,18 +318,22 @@ const gap = (hops: MapHop[], at: number, x: (value: number) => number): number =
   return here && next ? x(next.x) - x(here.x) : 200;
 };
 
-function Axis(props: { hops: MapHop[]; x: (value: number) => number; step: number; height: number; scale: ReturnType<typeof layoutMap>["scale"] }) {
+function Axis(props: { part: "lines" | "times"; hops: MapHop[]; x: (value: number) => number; step: number; height: number; scale: ReturnType<typeof layoutMap>["scale"] }) {
   const { hops, x, step, height, scale } = props;
+  const lines = props.part === "lines";
   if (scale) {
     const format = scale.tickFormat();
     return (
       <g class="axis">
         {scale.ticks(8).map((tick) => (
           <g key={tick.getTime()} transform={`translate(${scale(tick)},0)`}>
-            <line y1={AXIS - 8} y2={height} />
-            <text x={3} y={AXIS - 12}>
-              {format(tick)}
-            </text>
+            {lines ? (
+              <line y1={AXIS - 8} y2={height} />
+            ) : (
+              <text x={3} y={AXIS - 12}>
+                {format(tick)}
+              </text>
+            )}
           </g>
         ))}
       </g>
@@ -335,9 +350,9 @@ function Axis(props: { hops: MapHop[]; x: (value: number) => number; step: numbe
         const newDay = today !== lastDay;
         lastDay = today;
         const passed = one.since !== null && one.since >= 60 && step > 100 ? `+${duration(one.since)}` : "";
+        if (lines) return <line key={one.hop.id} x1={x(one.x)} x2={x(one.x)} y1={AXIS - 8} y2={height} />;
         return (
           <g key={one.hop.id} transform={`translate(${x(one.x)},0)`}>
-            <line y1={AXIS - 8} y2={height} />
             {newDay && (
               <text class="axis-day" x={-4} y={12}>
                 {today}

@@ -5,8 +5,10 @@ import { ModelContext } from "../widgets/basics";
 import { chainOf } from "./overview";
 import { PathMap } from "./pathmap";
 
-const MOST_PATHS = 5;
+const MOST_PATHS = 10;
 const MOST_HOPS = 40;
+/** Hops whose evidence is written out; of further paths the hops are listed. */
+const MOST_DETAILED = 120;
 const MOST_FINDINGS = 200;
 /** Hops that stand beside each other on a map that can still be read. */
 const HOPS_IN_A_ROW = 7;
@@ -22,6 +24,7 @@ export function PrintView({ model, findings }: { model: Model; findings: Finding
   const { core } = model;
   const notable = (findings?.all ?? []).filter((one) => one.notable);
   const paths = core.paths.slice(0, MOST_PATHS);
+  let room = MOST_DETAILED;
   return (
     <ModelContext.Provider value={model}>
       <div class="paper">
@@ -39,6 +42,8 @@ export function PrintView({ model, findings }: { model: Model; findings: Finding
         {paths.map((path, at) => {
           const all = model.hopsOf(path);
           const hops = all.slice(0, MOST_HOPS);
+          const detailed = hops.length <= room;
+          if (detailed) room -= hops.length;
           return (
             <section key={path.id} class="paper-path">
               <h2>
@@ -47,11 +52,12 @@ export function PrintView({ model, findings }: { model: Model; findings: Finding
               <p>
                 Score {path.score.toFixed(1)}: {path.why.join("; ")}.
               </p>
-              {at === 0 &&
+              {detailed &&
                 Array.from({ length: Math.ceil(hops.length / HOPS_IN_A_ROW) }, (_, row) => hops.slice(row * HOPS_IN_A_ROW, (row + 1) * HOPS_IN_A_ROW)).map((part, row, rows) => (
                   <PathMap key={row} hops={part} links={path.links} selected={null} printWidth={Math.max(700, 240 + part.length * 98)} legend={row + 1 === rows.length} />
                 ))}
-              {at > 0 && (
+              {!detailed && <p class="quiet">The evidence of these hops is left out on paper; the report on screen has it.</p>}
+              {!detailed && (
                 <table>
                   <tbody>
                     {hops.map((hop) => (
@@ -71,7 +77,7 @@ export function PrintView({ model, findings }: { model: Model; findings: Finding
                 </table>
               )}
               <ol class="paper-hops">
-                {(at === 0 ? hops : []).map((hop) => (
+                {(detailed ? hops : []).map((hop) => (
                   <li key={hop.id}>
                     <h3>
                       {when(hop.first)} {model.hostName(hop.src)} → {model.hostName(hop.dst)}

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { duration, rendered, when, whenExactly, bytes, eventName } from "../../src/data/format";
+import { duration, indented, rendered, when, whenExactly, bytes, eventName } from "../../src/data/format";
 import { layoutMap, predecessors, UNKNOWN } from "../../src/data/map";
 import { isoOf, micros, Model } from "../../src/data/model";
 import { excerpt, searchAll, type SearchState } from "../../src/data/search";
@@ -77,6 +77,18 @@ describe("times", () => {
 
 describe("records as text", () => {
   const event = { index: 0, source: 0, record: 7, time: "2026-03-04T13:12:00Z", channel: "Security", eventId: 4624, host: "A" };
+  test("event XML is indented, and its values stay as they are", () => {
+    expect(indented("<Event xmlns='e'><System><Provider Name='P'/><EventID>1</EventID></System><EventData><Data Name='a'>  x\n y </Data><Data></Data></EventData></Event>")).toBe(
+      [
+        "<Event xmlns='e'>", "  <System>", "    <Provider Name='P'/>", "    <EventID>1</EventID>", "  </System>", "  <EventData>",
+        "    <Data Name='a'>  x\n y </Data>", "    <Data></Data>", "  </EventData>", "</Event>",
+      ].join("\n"),
+    );
+    for (const odd of ["", "no tags", "<Event><Data>cut", "</Data></Event>", "<Data Name='a>b'>c</Data>", "<Event><![CDATA[<a><b>]]></Event>"]) {
+      expect(indented(odd).replace(/\s/g, ""), odd).toBe(odd.replace(/\s/g, ""));
+    }
+  });
+
   test("XML of Windows, escaped", () => {
     const text = rendered(event, [["Provider", "P"], ["Keywords", "0x80"], ["ExecutionProcessID", "4"], ["TargetUserName", "</Data><script>"], ["Data", ["1", "2"]]]);
     expect(text).toContain(`<Provider Name="P"/>`);

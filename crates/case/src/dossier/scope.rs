@@ -10,8 +10,13 @@ use super::program::base;
 use crate::document::{Case, HopInfo, PathInfo};
 
 /// Paths that are taken for the intruder's: not more, and none that is much less telling than the first.
-const MOST_PATHS: usize = 8;
+const MOST_PATHS: usize = 32;
 const LEAST_SHARE: f64 = 0.5;
+/// What is left of a path's share where nothing on any path tells an intruder from somebody who does his work: its hosts
+/// are possible, and no account is reset for it.
+const PLAIN_SHARE: f64 = 0.5;
+/// Hops of a path that are joined to its telling ones by less than this are left out.
+const LEAST_JOINED: f64 = 0.2;
 /// Paths of at least so much of the first one's score are as good as it; what others touch is possible at most.
 const FIRM_SHARE: f64 = 0.75;
 /// Reasons for one host or account.
@@ -34,35 +39,59 @@ impl Suspects {
     pub fn new(case: &Case) -> Self {
         let by_id: BTreeMap<&str, &HopInfo> =
             case.hops.iter().map(|hop| (hop.id.as_str(), hop)).collect();
+        let telling = Telling::new(case);
         let proven = |path: &&PathInfo| {
-            path.hops.iter().any(|id| {
-                by_id
-                    .get(id.as_str())
-                    .is_some_and(|hop| hop.confidence >= ASSERTED && !hop.attempted)
-            })
+            path.hops
+                .iter()
+                .any(|id| by_id.get(id.as_str()).is_some_and(|hop| is_proven(hop)))
         };
-        let best = case
+        // How far each hop of a path is the intruder's, from those that cannot be mere work.
+        let mut candidates: Vec<(&PathInfo, BTreeMap<&str, f64>)> = case
             .paths
             .iter()
             .filter(proven)
-            .map(|path| path.score)
-            .fold(0.0, f64::max);
-        let paths: Vec<PathInfo> = case
-            .paths
-            .iter()
-            .filter(proven)
-            .filter(|path| path.score >= best * LEAST_SHARE)
-            .take(MOST_PATHS)
-            .cloned()
+            .map(|path| (path, telling.weights(path, &by_id)))
+            .filter(|(_, weights)| !weights.is_empty())
             .collect();
+        let mut most = 1.0;
+        if candidates.is_empty() {
+            most = PLAIN_SHARE;
+            candidates = case
+                .paths
+                .iter()
+                .filter(proven)
+                .filter(|path| {
+                    path.hops
+                        .iter()
+                        .any(|id| by_id.get(id.as_str()).is_some_and(|hop| !hop.usual))
+                })
+                .map(|path| {
+                    let all = path.hops.iter().map(|id| (id.as_str(), 1.0)).collect();
+                    (path, all)
+                })
+                .collect();
+        }
+        let best = candidates
+            .iter()
+            .map(|(path, _)| path.score)
+            .fold(0.0, f64::max);
+        candidates.retain(|(path, _)| path.score >= best * LEAST_SHARE);
+        candidates.truncate(MOST_PATHS);
         let mut hops: BTreeMap<String, (f64, usize)> = BTreeMap::new();
-        for (place, path) in paths.iter().enumerate() {
-            let share = if best > 0.0 { path.score / best } else { 1.0 };
-            for id in &path.hops {
-                let own = hops.entry(id.clone()).or_insert((share, place));
-                own.0 = own.0.max(share);
+        for (place, (path, weights)) in candidates.iter().enumerate() {
+            let share = most * if best > 0.0 { path.score / best } else { 1.0 };
+            for (id, weight) in weights
+                .iter()
+                .filter(|(_, weight)| **weight >= LEAST_JOINED)
+            {
+                let own = hops.entry((*id).to_owned()).or_insert((0.0, place));
+                own.0 = own.0.max(share * weight);
             }
         }
+        let paths = candidates
+            .into_iter()
+            .map(|(path, _)| path.clone())
+            .collect();
         Self { paths, hops }
     }
 
@@ -84,7 +113,100 @@ impl Suspects {
             .into_iter()
             .flat_map(|path| path.hops.iter().map(String::as_str))
             .collect();
-        proven(case, |id| ids.contains(id))
+        proven(case, |id| ids.contains(id) && self.has(id))
+    }
+}
+
+fn is_proven(hop: &HopInfo) -> bool {
+    hop.confidence >= ASSERTED && !hop.attempted
+}
+
+/// What tells an intruder's hop from somebody's work. Administrators log on to many hosts, too, and hunting and anomaly
+/// detections find all of it by their nature; so a hop counts by itself only if an act of it is one that a detection takes
+/// for an attack, or if one user's session brought forth the logon of another user.
+struct Telling<'c> {
+    users: BTreeSet<&'c str>,
+    /// Findings of TTP detections that nobody silenced. Correlations sum up what others found, about hosts and
+    /// accounts as a whole.
+    findings: BTreeSet<&'c str>,
+}
+
+impl<'c> Telling<'c> {
+    fn new(case: &'c Case) -> Self {
+        Self {
+            users: case
+                .accounts
+                .iter()
+                .filter(|account| {
+                    account.kind == "user" && !super::host::is_windows_own(&account.id)
+                })
+                .map(|account| account.id.as_str())
+                .collect(),
+            findings: case
+                .findings
+                .iter()
+                .filter(|finding| finding.kind == "TTP" && finding.suppressed.is_none())
+                .map(|finding| finding.id.as_str())
+                .collect(),
+        }
+    }
+
+    fn is(&self, hop: &HopInfo) -> bool {
+        let user = |id: &'_ Option<String>| {
+            id.as_deref()
+                .filter(|id| self.users.contains(id))
+                .map(str::to_owned)
+        };
+        let switched = user(&hop.actor)
+            .zip(user(&hop.used))
+            .is_some_and(|(actor, used)| actor != used);
+        is_proven(hop)
+            && !hop.usual
+            && (switched
+                || hop
+                    .findings
+                    .iter()
+                    .any(|id| self.findings.contains(id.as_str())))
+    }
+
+    /// Of each hop of a path how surely it belongs to its telling ones: by what joins them, 1 where a process or session
+    /// does. Empty where none is telling.
+    fn weights<'p>(
+        &self,
+        path: &'p PathInfo,
+        by_id: &BTreeMap<&str, &HopInfo>,
+    ) -> BTreeMap<&'p str, f64> {
+        let mut weights: BTreeMap<&str, f64> = path
+            .hops
+            .iter()
+            .filter(|id| by_id.get(id.as_str()).is_some_and(|hop| self.is(hop)))
+            .map(|id| (id.as_str(), 1.0))
+            .collect();
+        if weights.is_empty() {
+            return weights;
+        }
+        for _ in 0..path.hops.len() {
+            let mut changed = false;
+            for link in &path.links {
+                let joined = if link.kind == "time-possible" {
+                    link.certainty.clamp(0.0, 1.0)
+                } else {
+                    1.0
+                };
+                for (from, to) in [(&link.from, &link.to), (&link.to, &link.from)] {
+                    let weight = weights.get(from.as_str()).copied().unwrap_or(0.0) * joined;
+                    let own = weights.entry(to.as_str()).or_insert(0.0);
+                    if weight > *own + 1e-9 {
+                        *own = weight;
+                        changed = true;
+                    }
+                }
+            }
+            if !changed {
+                break;
+            }
+        }
+        weights
     }
 }
 
@@ -93,7 +215,7 @@ fn proven(case: &Case, meant: impl Fn(&str) -> bool) -> Vec<&HopInfo> {
     let mut hops: Vec<&HopInfo> = case
         .hops
         .iter()
-        .filter(|hop| hop.confidence >= ASSERTED && !hop.attempted && meant(&hop.id))
+        .filter(|hop| is_proven(hop) && meant(&hop.id))
         .collect();
     hops.sort_by(|a, b| (&a.first, &a.id).cmp(&(&b.first, &b.id)));
     hops

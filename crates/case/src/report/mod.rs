@@ -20,6 +20,8 @@ use crate::document::{Case, FindingInfo, Reference};
 
 pub use page::{FrontEnd, WITHOUT_FRONT_END, front_end};
 
+/// Events of one finding whose raw records go before the other events of all findings.
+const FIRST_EVENTS: usize = 5;
 /// Events of one finding that the report lists; the case has more of them where there are more.
 const MOST_EVENTS: usize = 200;
 /// Characters of one text of the case that are shown; the case has the rest.
@@ -182,6 +184,11 @@ impl Report {
             .filter(Value::is_object)
             .unwrap_or_else(|| json!({"hosts": [], "accounts": []}));
         prepare(&mut core, &mut events);
+        for finding in &case.findings {
+            for event in finding.events.iter().take(FIRST_EVENTS) {
+                events.index(event.clone());
+            }
+        }
         let mut rows = Packed::new();
         let mut fields = Packed::new();
         let mut detections: BTreeMap<String, Value> = BTreeMap::new();

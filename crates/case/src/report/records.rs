@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::io;
 
 use crabwalk_events::{Catalog, EventRef};
-use crabwalk_sources::collect::{Columns, Demand, Head};
+use crabwalk_sources::collect::{Columns, Demand, Head, XML};
 use crabwalk_sources::{Input, Limits, Quiet};
 use serde_json::{Value, json};
 
@@ -15,8 +15,8 @@ use crate::document::Case;
 const MOST_VALUE: usize = 64 << 10;
 /// Bytes of all values together, about; what comes later is left out.
 const MOST_BYTES: usize = 48 << 20;
-/// Records beyond which none is kept.
-const MOST_RECORDS: usize = 100_000;
+/// Records beyond which none is kept: more would not find room either, and each costs time to read.
+const MOST_RECORDS: usize = 25_000;
 /// Bytes of values after which a new part begins.
 const CHUNK_BYTES: usize = 512 << 10;
 
@@ -56,6 +56,8 @@ impl Key {
 struct Wanted {
     types: HashSet<(String, u32)>,
     events: HashSet<(i64, u64)>,
+    /// Numbers of the records, rising, by the path of their source.
+    numbers: HashMap<String, Vec<u64>>,
 }
 
 impl Demand for Wanted {
@@ -70,11 +72,21 @@ impl Demand for Wanted {
     fn keeps(&self, head: &Head<'_>) -> bool {
         self.events.contains(&(head.time, head.record))
     }
+
+    fn record_numbers(&self, path: &str) -> Option<&[u64]> {
+        self.numbers.get(path).map(Vec::as_slice)
+    }
+
+    fn xml(&self) -> bool {
+        true
+    }
 }
 
 /// A record on its way into a part.
 struct Raw {
     fields: Vec<(String, Vec<String>)>,
+    /// The event as XML, where its source holds event XML.
+    xml: Option<String>,
     /// Whether only those fields are here that the hunt read.
     partial: bool,
 }
@@ -122,7 +134,13 @@ impl Report {
         let mut wanted = Wanted {
             types: HashSet::new(),
             events: HashSet::new(),
+            numbers: HashMap::new(),
         };
+        let paths: HashMap<u32, &str> = case
+            .sources
+            .iter()
+            .map(|source| (source.id, source.path.as_str()))
+            .collect();
         let mut sources: HashSet<u32> = HashSet::new();
         for (at, event) in self.events.all.iter().enumerate().take(MOST_RECORDS) {
             let time = micros(event.time.as_deref()).unwrap_or(0);
@@ -136,16 +154,38 @@ impl Report {
             wanted.types.insert((key.channel.clone(), event.event_id));
             wanted.events.insert((time, event.record));
             sources.insert(event.source);
+            if let Some(path) = paths.get(&event.source) {
+                match wanted.numbers.get_mut(*path) {
+                    Some(numbers) => numbers.push(event.record),
+                    None => {
+                        wanted
+                            .numbers
+                            .insert((*path).to_owned(), vec![event.record]);
+                    }
+                }
+            }
             places
                 .entry(key)
                 .or_default()
                 .push(u32::try_from(at).unwrap_or(u32::MAX));
         }
+        for numbers in wanted.numbers.values_mut() {
+            numbers.sort_unstable();
+            numbers.dedup();
+        }
         let mut found: HashMap<u32, Raw> = HashMap::new();
-        let mut take = |partial: bool, event: &EventRef, fields: Vec<(String, Vec<String>)>| {
+        let take = |found: &mut HashMap<u32, Raw>,
+                    partial: bool,
+                    event: &EventRef,
+                    mut fields: Vec<(String, Vec<String>)>| {
+            let xml = fields
+                .iter()
+                .position(|(name, _)| name == XML)
+                .and_then(|at| fields.remove(at).1.into_iter().next());
             for at in places.get(&Key::of(event)).into_iter().flatten() {
                 found.entry(*at).or_insert_with(|| Raw {
                     fields: fields.clone(),
+                    xml: xml.clone(),
                     partial,
                 });
             }
@@ -160,26 +200,29 @@ impl Report {
             if let Ok(read) = Catalog::new(read.collected) {
                 read.for_each_event(
                     &|time, record| wanted.events.contains(&(time, record)),
-                    &mut |event, fields| take(false, &event, fields),
+                    &mut |event, fields| take(&mut found, false, &event, fields),
                 );
             }
         }
-        if let Some(catalog) = catalog {
+        let all: usize = places.values().map(Vec::len).sum();
+        if let Some(catalog) = catalog
+            && found.len() < all
+        {
             catalog.for_each_event(
                 &|time, record| wanted.events.contains(&(time, record)),
-                &mut |event, fields| take(true, &event, fields),
+                &mut |event, fields| take(&mut found, true, &event, fields),
             );
         }
-        self.pack(found)
+        self.pack(found, threads)
     }
 
     /// Puts records into parts, in the order of the events, as far as there is room.
-    fn pack(&mut self, mut found: HashMap<u32, Raw>) -> io::Result<()> {
+    fn pack(&mut self, mut found: HashMap<u32, Raw>, threads: usize) -> io::Result<()> {
         let mut records = Records {
             chunk_of: vec![-1; self.events.all.len()],
             ..Records::default()
         };
-        let mut part = Packed::new();
+        let mut parts: Vec<Vec<(u32, Raw)>> = Vec::new();
         let mut part_bytes = 0;
         let mut bytes = 0;
         let (mut full, mut lost) = (0_usize, 0_usize);
@@ -194,24 +237,22 @@ impl Report {
                 full += 1;
                 continue;
             }
-            let (value, size) = raw_value(index, &raw);
-            if part_bytes + size > CHUNK_BYTES && part_bytes > 0 {
-                records
-                    .chunks
-                    .push(std::mem::replace(&mut part, Packed::new()).finish()?);
+            let size = raw.size();
+            if parts.is_empty() || part_bytes + size > CHUNK_BYTES {
+                parts.push(Vec::new());
                 part_bytes = 0;
             }
-            part.push(&value)?;
             part_bytes += size;
             bytes += size;
             records.kept += 1;
             if let Some(place) = records.chunk_of.get_mut(at) {
-                *place = i64::try_from(records.chunks.len()).unwrap_or(-1);
+                *place = i64::try_from(parts.len()).map_or(-1, |parts| parts - 1);
+            }
+            if let Some(part) = parts.last_mut() {
+                part.push((index, raw));
             }
         }
-        if part_bytes > 0 {
-            records.chunks.push(part.finish()?);
-        }
+        records.chunks = compressed(&parts, threads)?;
         if full > 0 {
             records.notes.push(format!(
                 "The report holds {} raw records and leaves out {full} to stay small; those of hops come first, then those of findings.",
@@ -228,8 +269,51 @@ impl Report {
     }
 }
 
-fn raw_value(index: u32, raw: &Raw) -> (Value, usize) {
-    let mut size = 32;
+impl Raw {
+    /// Bytes that its values take, about.
+    fn size(&self) -> usize {
+        let shown = |text: &String| text.len().min(MOST_VALUE) + 8;
+        let fields: usize = self
+            .fields
+            .iter()
+            .map(|(name, values)| shown(name) + values.iter().map(shown).sum::<usize>())
+            .sum();
+        32 + fields + self.xml.as_ref().map_or(0, shown)
+    }
+}
+
+/// The parts, each compressed, by several threads.
+fn compressed(parts: &[Vec<(u32, Raw)>], threads: usize) -> io::Result<Vec<Vec<u8>>> {
+    let one = |part: &Vec<(u32, Raw)>| -> io::Result<Vec<u8>> {
+        let mut packed = Packed::new();
+        for (index, raw) in part {
+            packed.push(&raw_value(*index, raw))?;
+        }
+        packed.finish()
+    };
+    let share = parts.len().div_ceil(threads.max(1)).max(1);
+    let shares: Vec<io::Result<Vec<Vec<u8>>>> = std::thread::scope(|scope| {
+        let running: Vec<_> = parts
+            .chunks(share)
+            .map(|own| scope.spawn(move || own.iter().map(one).collect()))
+            .collect();
+        running
+            .into_iter()
+            .map(|running| {
+                running
+                    .join()
+                    .unwrap_or_else(|_| Err(io::Error::other("a record cannot be packed")))
+            })
+            .collect()
+    });
+    let mut all = Vec::with_capacity(parts.len());
+    for share in shares {
+        all.extend(share?);
+    }
+    Ok(all)
+}
+
+fn raw_value(index: u32, raw: &Raw) -> Value {
     let mut left_out = 0;
     let mut shown = |value: &str| {
         let count = value.len();
@@ -237,7 +321,6 @@ fn raw_value(index: u32, raw: &Raw) -> (Value, usize) {
         if count > MOST_VALUE {
             left_out += value.chars().count().saturating_sub(MOST_VALUE);
         }
-        size += text.len() + 8;
         Value::from(text)
     };
     let fields: Vec<Value> = raw
@@ -252,8 +335,12 @@ fn raw_value(index: u32, raw: &Raw) -> (Value, usize) {
             Value::Array(vec![name, value])
         })
         .collect();
+    let xml = raw.xml.as_deref().map(&mut shown);
     let mut value = json!({"event": index, "fields": fields});
     if let Some(object) = value.as_object_mut() {
+        if let Some(xml) = xml {
+            object.insert("xml".to_owned(), xml);
+        }
         if raw.partial {
             object.insert("partial".to_owned(), true.into());
         }
@@ -261,7 +348,7 @@ fn raw_value(index: u32, raw: &Raw) -> (Value, usize) {
             object.insert("cut".to_owned(), left_out.into());
         }
     }
-    (value, size)
+    value
 }
 
 /// The inputs that are to be read again: of folders only the files with events that are wanted. Paths of the case are used

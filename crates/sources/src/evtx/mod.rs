@@ -11,6 +11,7 @@
 mod layout;
 mod template;
 mod value;
+mod xml;
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -171,6 +172,17 @@ impl Chunk<'_> {
     }
 }
 
+/// Whether the checksum of a chunk's header fits it.
+fn header_fits(data: &[u8]) -> bool {
+    let (Some(first), Some(second)) = (data.get(..120), data.get(128..CHUNK_HEADER)) else {
+        return false;
+    };
+    let mut crc = crc32fast::Hasher::new();
+    crc.update(first);
+    crc.update(second);
+    data.starts_with(CHUNK_MAGIC) && crc.finalize() == u32_at(data, 124).unwrap_or(0)
+}
+
 /// A record's place in its chunk.
 #[derive(Debug, Clone, Copy)]
 struct Frame {
@@ -284,8 +296,27 @@ impl EvtxReader {
             let base = if headless { 0 } else { FILE_HEADER as u64 };
             let mut offset = base + chunks.start.saturating_mul(CHUNK as u64);
             file.seek(SeekFrom::Start(offset))?;
+            collector.reads(&report.path);
             for number in chunks.clone() {
-                let len = fill(&mut file, &mut buffer)?;
+                let mut len = 0;
+                if collector.is_selective() {
+                    // Of most chunks the header is enough, to see that nothing in them is needed.
+                    len = fill(&mut file, &mut buffer[..CHUNK_HEADER])?;
+                    let head = &buffer[..len];
+                    if header_fits(head)
+                        && collector.passes_over(
+                            u64_at(head, 24).unwrap_or(0),
+                            u64_at(head, 32).unwrap_or(0),
+                        )
+                    {
+                        offset += CHUNK as u64;
+                        file.seek(SeekFrom::Start(offset))?;
+                        continue;
+                    }
+                }
+                if len == 0 || len == CHUNK_HEADER {
+                    len += fill(&mut file, &mut buffer[len..])?;
+                }
                 report.bytes += len as u64;
                 if len == 0 {
                     break;
@@ -322,18 +353,17 @@ impl EvtxReader {
                 ..Self::default()
             };
         }
+        collector.reads(&report.path);
         self.templates.next_chunk();
         let cut = data.len() < CHUNK;
         let free = u32_at(data, 48).unwrap_or(0) as usize;
         let last_id = u64_at(data, 32).unwrap_or(0);
         let whole_header = data.len() >= CHUNK_HEADER;
-        let crc_fits = whole_header && {
-            let mut crc = crc32fast::Hasher::new();
-            crc.update(&data[..120]);
-            crc.update(&data[128..CHUNK_HEADER]);
-            crc.finalize() == u32_at(data, 124).unwrap_or(0)
-        };
+        let crc_fits = header_fits(data);
         let trusted = magic && crc_fits && (CHUNK_HEADER..=CHUNK).contains(&free);
+        if trusted && collector.passes_over(u64_at(data, 24).unwrap_or(0), last_id) {
+            return;
+        }
         let bound = if trusted {
             free.min(data.len())
         } else {
@@ -353,6 +383,7 @@ impl EvtxReader {
             chunk.problem(report, 0, None, "the checksum of the chunk's header does not fit; records are searched by their own marks", false);
         } else if trusted
             && !cut
+            && !collector.is_selective()
             && crc32fast::hash(&data[CHUNK_HEADER..bound]) != u32_at(data, 52).unwrap_or(0)
         {
             chunk.problem(
@@ -567,6 +598,9 @@ impl EvtxReader {
         frame: Frame,
         collector: &mut Collector<'_>,
     ) -> Result<(), Broken> {
+        if collector.passes_over(frame.id, frame.id) {
+            return Ok(());
+        }
         let data = chunk.data;
         let end = frame.at + frame.size - 4;
         let start = after_header(data, frame.at + 24);
@@ -694,6 +728,13 @@ impl EvtxReader {
             numbered: true,
         };
         if collector.begin(kind.table, &head) == Begun::Row {
+            if collector.wants_xml() {
+                self.text.clear();
+                // Where it cannot be written, the fields alone are there.
+                if xml::write(data, start, end, &mut self.text).is_ok() && !self.text.is_empty() {
+                    collector.push_xml(kind.table, &self.text);
+                }
+            }
             self.push(data, kind.table, type_key, collector);
         }
         Ok(())
