@@ -664,6 +664,24 @@ impl Accounts {
                 },
             );
         }
+        // Findings often name accounts without their domain.
+        let mut bare: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
+        for account in &movement.accounts {
+            for name in &account.names {
+                let plain = name.rsplit('\\').next().unwrap_or(name);
+                bare.entry(plain.to_lowercase())
+                    .or_default()
+                    .insert(&account.id);
+            }
+        }
+        for (plain, ids) in bare {
+            if let (1, Some(id)) = (ids.len(), ids.first()) {
+                accounts
+                    .known
+                    .entry(plain)
+                    .or_insert_with(|| (*id).to_owned());
+            }
+        }
         accounts
     }
 

@@ -177,6 +177,21 @@ pub struct Account {
     pub risk: u64,
 }
 
+impl Account {
+    /// The account as people know it: `DOMAIN\name` where the short name of the domain is known.
+    pub fn name(&self) -> &str {
+        let rank = |name: &str| match name.split_once('\\') {
+            Some((domain, _)) => usize::from(domain.contains('.')),
+            None => 2,
+        };
+        self.names
+            .iter()
+            .min_by_key(|name| (rank(name), *name))
+            .or(self.sid.as_ref())
+            .map_or(self.id.as_str(), String::as_str)
+    }
+}
+
 /// One result row of one detection.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FindingInfo {

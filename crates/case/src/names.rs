@@ -67,20 +67,7 @@ impl<'c> Names<'c> {
     where
         'c: 'n,
     {
-        let rank = |name: &str| match name.split_once('\\') {
-            Some((domain, _)) => usize::from(domain.contains('.')),
-            None => 2,
-        };
-        self.accounts
-            .get(id)
-            .and_then(|account| {
-                account
-                    .names
-                    .iter()
-                    .min_by_key(|name| rank(name))
-                    .or(account.sid.as_ref())
-            })
-            .map_or(id, String::as_str)
+        self.accounts.get(id).map_or(id, |account| account.name())
     }
 
     /// The host with this id.

@@ -149,8 +149,7 @@ fn account<'a>(case: &'a Case, id: &'a str) -> &'a str {
     case.accounts
         .iter()
         .find(|account| account.id == id)
-        .and_then(|account| account.names.iter().min_by_key(|name| name.len()))
-        .map_or(id, String::as_str)
+        .map_or(id, crabwalk_case::Account::name)
 }
 
 /// Who acted, whose account was used, and as whom it ran, each once.

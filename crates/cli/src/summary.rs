@@ -736,12 +736,18 @@ fn response(case: &Case) -> Vec<String> {
         steps.push(format!("isolate or watch {}", list(sure)));
     }
     if !scope.accounts.is_empty() {
-        let names = scope
+        let accounts = scope
             .accounts
             .iter()
-            .map(|one| one.account.clone())
+            .map(|one| {
+                case.accounts
+                    .iter()
+                    .find(|account| account.id == one.account)
+                    .map_or(one.account.as_str(), crabwalk_case::Account::name)
+                    .to_owned()
+            })
             .collect();
-        steps.push(format!("reset {}", list(names)));
+        steps.push(format!("reset {}", list(accounts)));
     }
     for one in scope.collect.iter().take(3) {
         let how = one

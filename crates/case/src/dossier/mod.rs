@@ -139,10 +139,13 @@ impl Case {
             .then(|| name.to_uppercase());
         self.accounts.push(Account {
             id: name.to_lowercase(),
-            names: if sid.is_some() {
-                Vec::new()
-            } else {
-                vec![name.to_owned()]
+            names: match (&sid, name.split_once('\\')) {
+                (Some(_), _) => Vec::new(),
+                // The short name of a domain is written in capitals.
+                (None, Some((domain, user))) if !domain.contains('.') => {
+                    vec![format!("{}\\{user}", domain.to_uppercase())]
+                }
+                _ => vec![name.to_owned()],
             },
             sid,
             kind: "user".to_owned(),

@@ -259,8 +259,7 @@ pub(super) fn account_name<'c>(case: &'c Case, id: &'c str) -> &'c str {
     case.accounts
         .iter()
         .find(|account| account.id == id)
-        .and_then(|account| account.names.iter().min_by_key(|name| (name.len(), *name)))
-        .map_or(id, String::as_str)
+        .map_or(id, crate::document::Account::name)
 }
 
 fn is_user(case: &Case, id: &str) -> bool {
