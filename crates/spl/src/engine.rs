@@ -66,6 +66,9 @@ impl Engine {
             .options_mut()
             .execution
             .skip_physical_aggregate_schema_check = true;
+        // The events of each type come in a partition of their own: a search over hundreds of types would sort each apart, and
+        // so many sorts have no memory to share. They are sorted together.
+        config.options_mut().optimizer.repartition_sorts = false;
         // Plans carry their functions with them: there is nothing to look up by name.
         let runtime = RuntimeEnvBuilder::new()
             .with_memory_pool(Arc::new(FairSpillPool::new(options.memory)))
