@@ -56,10 +56,19 @@ pub struct Engine {
 impl Engine {
     /// An engine over these events.
     pub fn new(catalog: Arc<Catalog>, knowledge: Arc<Knowledge>, options: EngineOptions) -> Self {
-        let config = SessionConfig::new()
+        let mut config = SessionConfig::new()
             .with_target_partitions(options.threads.max(1))
             .with_information_schema(false)
             .with_create_default_catalog_and_schema(false);
+        // `x IS TRUE` is never NULL. DataFusion 55 runs it as a comparison of which it does not know that, and then refuses to
+        // group by what holds such a condition more than once: its schema before and after planning differs in that alone.
+        config
+            .options_mut()
+            .execution
+            .skip_physical_aggregate_schema_check = true;
+        // The events of each type come in a partition of their own: a search over hundreds of types would sort each apart, and
+        // so many sorts have no memory to share. They are sorted together.
+        config.options_mut().optimizer.repartition_sorts = false;
         // Plans carry their functions with them: there is nothing to look up by name.
         let runtime = RuntimeEnvBuilder::new()
             .with_memory_pool(Arc::new(FairSpillPool::new(options.memory)))

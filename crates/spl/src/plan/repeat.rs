@@ -55,16 +55,30 @@ impl Planner<'_> {
         };
         let most = usize::try_from(map.max).unwrap_or(usize::MAX);
         let mut all: Option<Rows> = None;
+        let mut lacking = 0_usize;
         for row in 0..staged.len().min(most) {
+            let lacks = std::cell::Cell::new(false);
             let text = fill(&map.search.text, |name| {
                 let value = staged.values(name, row).join(" ");
+                lacks.set(lacks.get() || value.is_empty());
                 Some(value.replace('"', "\\\""))
             });
+            // Nothing can be asked about a row that does not have what the search names.
+            if lacks.get() {
+                lacking += 1;
+                continue;
+            }
             let more = self.mapped(&text, map, span)?;
             all = Some(match all {
                 None => more,
                 Some(before) => self.below(before, more, span)?,
             });
+        }
+        if lacking > 0 {
+            self.warnings.push(diagnostic(
+                span,
+                format!("`map` left out {lacking} rows that lack a field that its search names"),
+            ));
         }
         if staged.len() > most {
             self.warnings.push(diagnostic(
