@@ -374,6 +374,12 @@ fn dashes(text: &str) -> Option<Vec<String>> {
 /// An item as the library is to read it; one item that is compared as it stands stays one.
 fn item(one: &DetectionItem, patterns: &mut Patterns) -> Result<Detection, String> {
     let has = |modifier| one.field.has_modifier(modifier);
+    if has(Modifier::Expand) {
+        return Err(
+            "`expand` stands for values of your environment (such as `%servers%`), which are not known here: write them out"
+                .to_owned(),
+        );
+    }
     if has(Modifier::Neq) {
         let mut positive = one.clone();
         positive

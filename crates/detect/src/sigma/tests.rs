@@ -803,6 +803,44 @@ fn conditions_choose_search_identifiers() {
 }
 
 #[test]
+fn collections_have_a_part_for_each_log_source() {
+    let text = "action: global\ntitle: G\nid: 33333333-0000-4000-8000-000000000001\nname: g\ndetection: {condition: s}\nlevel: high\n---\n\
+        logsource: {product: windows, service: security}\ndetection: {s: {EventID: 4697}}\n---\n\
+        logsource: {product: windows, service: system}\ndetection: {s: {EventID: 7045}}\n---\n\
+        logsource: {product: windows, service: system}\ndetection: {s: {EventID: 7036}}\n";
+    let all: &[Event<'_>] = &[
+        ("Security", 4697, 0, &[("ServiceName", "x")]),
+        ("System", 7045, 1, &[("ServiceName", "x")]),
+        ("System", 7036, 2, &[("param1", "x")]),
+    ];
+    let records = |text: &str| {
+        let (rules, problems) = load(text);
+        assert_eq!(problems, []);
+        let mut records: Vec<u64> = found(&rules, all)
+            .into_iter()
+            .flat_map(|(_, records)| records)
+            .collect();
+        records.sort_unstable();
+        records
+    };
+    assert_eq!(records(text), [1, 2, 3]);
+    // A filter is for all of them, a correlation counts all of them.
+    let filter = "filter: {rules: [g], s: {ServiceName: x}, condition: not s}\n";
+    assert_eq!(
+        records(&format!(
+            "{text}---\naction: reset\n---\ntitle: F\nlogsource: {{product: windows}}\n{filter}"
+        )),
+        [3]
+    );
+    assert_eq!(
+        records(&format!(
+            "{text}---\naction: reset\n---\ntitle: C\ncorrelation: {{type: event_count, rules: [g], timespan: 5m, condition: {{gte: 3}}}}\n"
+        )),
+        [1, 2, 3]
+    );
+}
+
+#[test]
 fn fields_are_found_under_names_written_nearly_so() {
     let text = [
         rule(
@@ -932,6 +970,11 @@ fn what_is_left_out_is_told() {
             "near",
             true,
         ),
+        (
+            "title: A\nlogsource: {product: windows, service: system}\ndetection: {s: {a: b}, condition: 's | count() by c > 5'}\n",
+            "write a correlation rule instead",
+            true,
+        ),
         ("title: [\ndetection: x\n", "YAML", true),
         ("name: no rule\n", "no Sigma rule here", true),
     ] {
@@ -943,9 +986,19 @@ fn what_is_left_out_is_told() {
             "{text}: {problems:?}"
         );
     }
-    let (rules, mut problems) = load(broken);
-    problems.extend(rules.check());
-    assert_eq!(problems.len(), 1, "{problems:?}");
+    let unknown = rule(
+        "E",
+        "product: windows, service: system",
+        "  s: {a|expand: '%servers%'}\n  condition: s",
+    );
+    for (text, part) in [(broken, ""), (unknown.as_str(), "`%servers%`")] {
+        let (rules, mut problems) = load(text);
+        problems.extend(rules.check());
+        assert!(
+            problems.len() == 1 && problems[0].message.contains(part),
+            "{problems:?}"
+        );
+    }
 }
 
 #[test]
