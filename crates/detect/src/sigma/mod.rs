@@ -173,7 +173,8 @@ impl SigmaRules {
         unmapped: &mut BTreeMap<LogSourceKey, Vec<String>>,
         problems: &mut Vec<ContentProblem>,
     ) -> bool {
-        let parsed = catch_unwind(AssertUnwindSafe(|| rsigma_parser::parse_sigma_yaml(text)));
+        let text = rewrite::quoted(text);
+        let parsed = catch_unwind(AssertUnwindSafe(|| rsigma_parser::parse_sigma_yaml(&text)));
         let collection = match parsed {
             Ok(Ok(collection)) => collection,
             Ok(Err(error)) => {

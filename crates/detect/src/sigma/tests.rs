@@ -708,6 +708,13 @@ fn values_mean_what_the_specification_says() {
         ),
         (r"  s: {'|re': 'q(?=u)'}", &["qu", "qa"], &["qu"]),
         (r"  s: [4711]", &["nr 4711!", "471"], &["nr 4711!"]),
+        // Digits with an `e` between them are a text.
+        (
+            "  s:\n    F|contains:\n      - 12e5 # of a hash\n      - 0000E00",
+            &["x12e5", "a0000e00", "1200000", "0"],
+            &["x12e5", "a0000e00"],
+        ),
+        ("  s:\n    F: 12e5", &["12e5", "1200000"], &["12e5"]),
         // Numbers, networks, encodings, other fields.
         (
             r"  s: {F: 16}",
