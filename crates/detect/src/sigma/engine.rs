@@ -178,6 +178,14 @@ pub(super) fn compile(
     (Box::new(rules), errors)
 }
 
+/// Parts the id of a rule from the number of its part. No id has it.
+const PART: char = '\u{1}';
+
+/// An id of its own for a further part of a collection of rules with one id.
+pub(super) fn part_id(id: &str, part: usize) -> String {
+    format!("{id}{PART}{part}")
+}
+
 /// Whether a rule can be compiled.
 ///
 /// # Errors
@@ -246,7 +254,10 @@ pub(super) fn correlate(
         .map(|(index, rule)| {
             let header = RuleHeader {
                 rule_title: rule.title.clone(),
-                rule_id: rule.id.clone(),
+                rule_id: rule
+                    .id
+                    .as_ref()
+                    .map(|id| id.split(PART).next().unwrap_or(id).to_owned()),
                 level: rule.level,
                 tags: Vec::new(),
                 custom_attributes: std::sync::Arc::default(),

@@ -173,7 +173,8 @@ impl SigmaRules {
         unmapped: &mut BTreeMap<LogSourceKey, Vec<String>>,
         problems: &mut Vec<ContentProblem>,
     ) -> bool {
-        let parsed = catch_unwind(AssertUnwindSafe(|| rsigma_parser::parse_sigma_yaml(text)));
+        let text = rewrite::quoted(text);
+        let parsed = catch_unwind(AssertUnwindSafe(|| rsigma_parser::parse_sigma_yaml(&text)));
         let collection = match parsed {
             Ok(Ok(collection)) => collection,
             Ok(Err(error)) => {
@@ -192,8 +193,17 @@ impl SigmaRules {
             collection
                 .errors
                 .into_iter()
-                .map(|error| problem(path.to_owned(), error)),
+                .map(|error| problem(path.to_owned(), explained(error))),
         );
+        // Rules replace those of earlier files. In one file several may have one id: the parts of a collection
+        // (`action: global`), each for another log source.
+        let own: BTreeSet<&String> = collection
+            .rules
+            .iter()
+            .map(|sigma| sigma.id.as_ref().unwrap_or(&sigma.title))
+            .collect();
+        self.rules.retain(|old| !own.contains(&old.detection.id));
+        let mut parts: HashMap<String, usize> = HashMap::new();
         for mut sigma in collection.rules {
             let key = LogSourceKey::new(
                 sigma.logsource.product.as_deref(),
@@ -235,7 +245,11 @@ impl SigmaRules {
                 vec![key.to_string()],
                 DetectionOf::Rule,
             ));
-            self.rules.retain(|old| old.detection.id != id);
+            let part = parts.entry(id.clone()).or_default();
+            *part += 1;
+            if *part > 1 {
+                sigma.id = Some(engine::part_id(&id, *part));
+            }
             self.rules.push(Rule {
                 sigma,
                 detection,
@@ -294,12 +308,19 @@ impl SigmaRules {
         for (filter, path) in &mut self.filters {
             if let FilterRuleTarget::Specific(names) = &mut filter.rules {
                 let mut missing = Vec::new();
-                for name in names {
+                let mut known = Vec::new();
+                for name in names.iter() {
                     match ids.get(name) {
-                        Some(id) => name.clone_from(id),
+                        Some(id) => known.extend(
+                            self.rules
+                                .iter()
+                                .filter(|rule| rule.detection.id == *id)
+                                .filter_map(|rule| rule.sigma.id.clone()),
+                        ),
                         None => missing.push(name.clone()),
                     }
                 }
+                *names = known;
                 if !missing.is_empty() {
                     problems.push(ContentProblem {
                         fatal: false,
@@ -794,6 +815,21 @@ fn is_named(rule: &Rule, names: &BTreeSet<String>) -> bool {
             .name
             .as_ref()
             .is_some_and(|name| names.contains(name))
+}
+
+/// What the library says of a rule that it cannot read, with a hint where it says little.
+fn explained(error: String) -> String {
+    let is_aggregation = error.contains("Condition parse error")
+        && ["| count", "| sum", "| min", "| max", "| avg", "| near"]
+            .iter()
+            .any(|part| error.contains(part));
+    if is_aggregation {
+        "aggregations in a condition (`| count() …`, `| near …`) are not run: write a correlation rule instead, which Sigma has \
+         for it since version 2"
+            .to_owned()
+    } else {
+        error
+    }
 }
 
 fn problem(path: String, message: String) -> ContentProblem {

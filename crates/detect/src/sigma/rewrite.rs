@@ -13,7 +13,9 @@
 //! - Regular expressions are Perl's. Those that need look-around or back-references are run here ([`Patterns`]), and the rule
 //!   asks for the answer.
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
+use std::sync::LazyLock;
 
 use crabwalk_spl::functions::regex::{Compiled, compile_regex};
 use rsigma_parser::{
@@ -72,6 +74,21 @@ impl Patterns {
                 None => event.any_text(&mut |text| pattern.is_match(text)),
             });
         Some(fits.then(|| Value::One(FITS.into())))
+    }
+}
+
+/// The text of rules with such values as `12e5` in quotes. The readers of YAML 1.1, for which rules are written, take them for
+/// texts (parts of hashes, say), and the library's reader of YAML 1.2 for numbers.
+pub(super) fn quoted(text: &str) -> Cow<'_, str> {
+    static EXPONENT: LazyLock<Option<regex::Regex>> = LazyLock::new(|| {
+        regex::Regex::new(
+            r"(?m)^(\s*(?:-\s+)?(?:[\w.|]+:\s+)?)([-+]?\d+[eE][-+]?\d+)(\s*(?:\s#.*)?)$",
+        )
+        .ok()
+    });
+    match EXPONENT.as_ref() {
+        Some(exponent) => exponent.replace_all(text, "$1'$2'$3"),
+        None => Cow::Borrowed(text),
     }
 }
 
@@ -374,6 +391,12 @@ fn dashes(text: &str) -> Option<Vec<String>> {
 /// An item as the library is to read it; one item that is compared as it stands stays one.
 fn item(one: &DetectionItem, patterns: &mut Patterns) -> Result<Detection, String> {
     let has = |modifier| one.field.has_modifier(modifier);
+    if has(Modifier::Expand) {
+        return Err(
+            "`expand` stands for values of your environment (such as `%servers%`), which are not known here: write them out"
+                .to_owned(),
+        );
+    }
     if has(Modifier::Neq) {
         let mut positive = one.clone();
         positive

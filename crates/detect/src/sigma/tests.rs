@@ -708,6 +708,13 @@ fn values_mean_what_the_specification_says() {
         ),
         (r"  s: {'|re': 'q(?=u)'}", &["qu", "qa"], &["qu"]),
         (r"  s: [4711]", &["nr 4711!", "471"], &["nr 4711!"]),
+        // Digits with an `e` between them are a text.
+        (
+            "  s:\n    F|contains:\n      - 12e5 # of a hash\n      - 0000E00",
+            &["x12e5", "a0000e00", "1200000", "0"],
+            &["x12e5", "a0000e00"],
+        ),
+        ("  s:\n    F: 12e5", &["12e5", "1200000"], &["12e5"]),
         // Numbers, networks, encodings, other fields.
         (
             r"  s: {F: 16}",
@@ -799,6 +806,44 @@ fn conditions_choose_search_identifiers() {
     assert!(
         problems.len() == 1 && problems[0].message.contains("names no search identifier"),
         "{problems:?}"
+    );
+}
+
+#[test]
+fn collections_have_a_part_for_each_log_source() {
+    let text = "action: global\ntitle: G\nid: 33333333-0000-4000-8000-000000000001\nname: g\ndetection: {condition: s}\nlevel: high\n---\n\
+        logsource: {product: windows, service: security}\ndetection: {s: {EventID: 4697}}\n---\n\
+        logsource: {product: windows, service: system}\ndetection: {s: {EventID: 7045}}\n---\n\
+        logsource: {product: windows, service: system}\ndetection: {s: {EventID: 7036}}\n";
+    let all: &[Event<'_>] = &[
+        ("Security", 4697, 0, &[("ServiceName", "x")]),
+        ("System", 7045, 1, &[("ServiceName", "x")]),
+        ("System", 7036, 2, &[("param1", "x")]),
+    ];
+    let records = |text: &str| {
+        let (rules, problems) = load(text);
+        assert_eq!(problems, []);
+        let mut records: Vec<u64> = found(&rules, all)
+            .into_iter()
+            .flat_map(|(_, records)| records)
+            .collect();
+        records.sort_unstable();
+        records
+    };
+    assert_eq!(records(text), [1, 2, 3]);
+    // A filter is for all of them, a correlation counts all of them.
+    let filter = "filter: {rules: [g], s: {ServiceName: x}, condition: not s}\n";
+    assert_eq!(
+        records(&format!(
+            "{text}---\naction: reset\n---\ntitle: F\nlogsource: {{product: windows}}\n{filter}"
+        )),
+        [3]
+    );
+    assert_eq!(
+        records(&format!(
+            "{text}---\naction: reset\n---\ntitle: C\ncorrelation: {{type: event_count, rules: [g], timespan: 5m, condition: {{gte: 3}}}}\n"
+        )),
+        [1, 2, 3]
     );
 }
 
@@ -932,6 +977,11 @@ fn what_is_left_out_is_told() {
             "near",
             true,
         ),
+        (
+            "title: A\nlogsource: {product: windows, service: system}\ndetection: {s: {a: b}, condition: 's | count() by c > 5'}\n",
+            "write a correlation rule instead",
+            true,
+        ),
         ("title: [\ndetection: x\n", "YAML", true),
         ("name: no rule\n", "no Sigma rule here", true),
     ] {
@@ -943,9 +993,19 @@ fn what_is_left_out_is_told() {
             "{text}: {problems:?}"
         );
     }
-    let (rules, mut problems) = load(broken);
-    problems.extend(rules.check());
-    assert_eq!(problems.len(), 1, "{problems:?}");
+    let unknown = rule(
+        "E",
+        "product: windows, service: system",
+        "  s: {a|expand: '%servers%'}\n  condition: s",
+    );
+    for (text, part) in [(broken, ""), (unknown.as_str(), "`%servers%`")] {
+        let (rules, mut problems) = load(text);
+        problems.extend(rules.check());
+        assert!(
+            problems.len() == 1 && problems[0].message.contains(part),
+            "{problems:?}"
+        );
+    }
 }
 
 #[test]
