@@ -384,6 +384,7 @@ fn what_stays_on_a_host_is_listed() {
         (SYSMON, 20, r#""Operation":"Created","User":"QUAY\\ann","Name":" \"Tide\"","Type":"Command Line","Destination":" \"C:\\\\q\\\\sync.exe\"""#.into()),
         (SYSMON, 21, r#""Operation":"Created","User":"QUAY\\ann","Consumer":" \"CommandLineEventConsumer.Name=\\\"Tide\\\"\"","Filter":" \"__EventFilter.Name=\\\"Tide\\\"\"""#.into()),
         (WMI, 5861, r#""Namespace":"//./root/subscription","ESS":"Tide","CONSUMER":"CommandLineEventConsumer=\"Tide\"","PossibleCause":"Binding EventFilter""#.into()),
+        (WMI, 5861, r#""Message":"Namespace = //./root/subscription; Eventfilter = Ebb (refer to its activate eventid:5859); Consumer = ActiveScriptEventConsumer=\"Ebb\"; PossibleCause = Binding""#.into()),
         ("Security", 4698, format!(r#"{BY},"TaskName":"\\Tide","TaskContent":"{TASK}""#)),
         (TASKS, 106, r#""TaskName":"\\Tide","UserContext":"QUAY\\ann""#.into()),
         ("Security", 4699, format!(r#"{BY},"TaskName":"\\Tide""#)),
@@ -440,6 +441,7 @@ fn what_stays_on_a_host_is_listed() {
             r"Tide | consumer created: C:\q\sync.exe",
             r#"CommandLineEventConsumer.Name="Tide" | binding created: __EventFilter.Name="Tide""#,
             r#"CommandLineEventConsumer="Tide" | binding created: Tide: Binding EventFilter"#,
+            r#"ActiveScriptEventConsumer="Ebb" | binding created: Ebb: Binding"#,
         ]
     );
     // One act in two logs is one entry, and its end another.

@@ -142,7 +142,7 @@ pub(super) const WANTED: &[Wanted] = &[
     (TASKS, 106, &["TaskName", "UserContext"]),
     (TASKS, 140, &["TaskName", "UserName"]),
     (TASKS, 141, &["TaskName", "UserName"]),
-    (WMI, 5861, &["ESS", "CONSUMER", "PossibleCause"]),
+    (WMI, 5861, &["ESS", "CONSUMER", "PossibleCause", "Message"]),
     (
         SYSMON,
         1,

@@ -244,12 +244,26 @@ pub(super) fn dossiers(
         read(SYSMON, id, &|own, row| own.wmi(row, id, what))?;
     }
     read(WMI, 5861, &|own, row| {
+        // Forwarders that leave out an event's UserData have its parts in the message.
+        let part = |name: &str, from: &str, to: &str| {
+            row.some(name)
+                .map(str::to_owned)
+                .or_else(|| {
+                    let (_, rest) = row.get("Message").split_once(from)?;
+                    Some(
+                        rest.split_once(to)
+                            .map_or(rest, |(value, _)| value)
+                            .to_owned(),
+                    )
+                })
+                .unwrap_or_default()
+        };
         let value = WmiEntry {
-            name: unquoted(row.get("CONSUMER")),
+            name: part("CONSUMER", "; Consumer = ", "; PossibleCause"),
             what: format!(
                 "binding created: {}: {}",
-                unquoted(row.get("ESS")),
-                row.get("PossibleCause")
+                part("ESS", "Eventfilter = ", " (refer"),
+                part("PossibleCause", "; PossibleCause = ", "\u{0}")
             ),
             ..WmiEntry::default()
         };
@@ -431,7 +445,13 @@ fn task_commands(xml: &str) -> Option<String> {
             })
         })
         .collect();
-    (!commands.is_empty()).then(|| commands.join("; "))
+    // What runs inside another process is named by its class.
+    let classes = xml.split("<ComHandler>").skip(1).filter_map(|handler| {
+        let handler = handler.split("</ComHandler>").next().unwrap_or(handler);
+        Some(format!("COM class {}", part(handler, "ClassId")?))
+    });
+    let all: Vec<String> = commands.into_iter().chain(classes).collect();
+    (!all.is_empty()).then(|| all.join("; "))
 }
 
 /// Whether a file is a program, script, library or archive by its name.
@@ -1305,6 +1325,13 @@ mod tests {
         assert_eq!(
             task_commands(xml).as_deref(),
             Some("cmd.exe /c a && b; C:\\x.exe")
+        );
+        assert_eq!(
+            task_commands(
+                "<Task><Actions><ComHandler><ClassId>{A-1}</ClassId></ComHandler></Actions></Task>"
+            )
+            .as_deref(),
+            Some("COM class {A-1}")
         );
         assert_eq!(task_commands("<Task><Exec><Command>x</Task>"), None);
         assert_eq!(task_commands(""), None);
