@@ -349,14 +349,15 @@ fn lists(dossier: &HostDossier, verbose: bool) -> Vec<(&'static str, Vec<String>
                 .collect(),
         ),
         (
-            "TASKS REGISTERED",
+            "TASKS",
             dossier
                 .tasks
                 .iter()
                 .map(|one| {
                     format!(
-                        "{}  {}: {}{}{}",
+                        "{}  {} {}: {}{}{}",
                         at(&one.time),
+                        one.what,
                         one.name,
                         one.command.as_deref().unwrap_or("?"),
                         by(&one.by),

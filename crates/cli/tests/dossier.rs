@@ -347,3 +347,134 @@ fn logs_that_are_not_there_are_asked_for() {
         assert!(one["command"].as_str().unwrap().contains(host));
     }
 }
+
+/// What somebody leaves on a host to come back, from every log that tells of it.
+#[test]
+fn what_stays_on_a_host_is_listed() {
+    const SYSMON: &str = "Microsoft-Windows-Sysmon/Operational";
+    const TASKS: &str = "Microsoft-Windows-TaskScheduler/Operational";
+    const WMI: &str = "Microsoft-Windows-WMI-Activity/Operational";
+    const TASK: &str = "<Task><Actions><Exec><Command>C:\\\\q\\\\sync.exe</Command><Arguments>-n</Arguments></Exec></Actions></Task>";
+    const BY: &str =
+        r#""SubjectUserName":"ann","SubjectDomainName":"QUAY","SubjectLogonId":"0x77""#;
+    let run = r#"HKLM\\SOFTWARE\\Microsoft\\Windows\\CurrentVersion\\Run\\Sync"#;
+    let program = |guid: &str, image: &str| {
+        format!(
+            r#""ProcessGuid":"{{{guid}}}","ProcessId":"{}","Image":"{image}","CommandLine":"{image}","User":"QUAY\\ann","LogonId":"0x77""#,
+            100 + guid.len()
+        )
+    };
+    let loaded = |guid: &str, image: &str, signed: &str, who: &str, status: &str| {
+        format!(
+            r#""ProcessGuid":"{{{guid}}}","Image":"{image}","ImageLoaded":"{image}","Signed":"{signed}","Signature":"{who}","SignatureStatus":"{status}""#
+        )
+    };
+    let events: Vec<(&str, u32, String)> = vec![
+        (SYSMON, 1, program("a", "C:\\\\q\\\\sync.exe")),
+        (SYSMON, 7, loaded("a", "C:\\\\q\\\\sync.exe", "false", "-", "Unavailable")),
+        (SYSMON, 1, program("bb", "C:\\\\q\\\\good.exe")),
+        (SYSMON, 7, loaded("bb", "C:\\\\q\\\\good.exe", "true", "Quay Works", "Valid")),
+        (SYSMON, 1, program("ccc", "C:\\\\q\\\\old.exe")),
+        (SYSMON, 7, loaded("ccc", "C:\\\\q\\\\old.exe", "true", "Quay Works", "Expired")),
+        (SYSMON, 13, format!(r#""Image":"C:\\q\\sync.exe","TargetObject":"{run}","Details":"C:\\q\\sync.exe""#)),
+        (SYSMON, 13, r#""Image":"C:\\q\\sync.exe","TargetObject":"HKLM\\SOFTWARE\\Quay\\Colour","Details":"blue""#.into()),
+        (SYSMON, 14, format!(r#""Image":"C:\\q\\sync.exe","TargetObject":"HKLM\\SOFTWARE\\Quay\\x","NewName":"{run}2""#)),
+        ("Security", 4657, format!(r#"{BY},"ObjectName":"\\REGISTRY\\MACHINE\\SOFTWARE\\Microsoft\\Windows\\CurrentVersion\\RunOnce","ObjectValueName":"Once","NewValue":"C:\\q\\once.exe""#)),
+        (SYSMON, 19, r#""Operation":"Created","User":"QUAY\\ann","Name":" \"Tide\"","Query":" \"SELECT * FROM x\"""#.into()),
+        (SYSMON, 20, r#""Operation":"Created","User":"QUAY\\ann","Name":" \"Tide\"","Type":"Command Line","Destination":" \"C:\\\\q\\\\sync.exe\"""#.into()),
+        (SYSMON, 21, r#""Operation":"Created","User":"QUAY\\ann","Consumer":" \"CommandLineEventConsumer.Name=\\\"Tide\\\"\"","Filter":" \"__EventFilter.Name=\\\"Tide\\\"\"""#.into()),
+        (WMI, 5861, r#""Namespace":"//./root/subscription","ESS":"Tide","CONSUMER":"CommandLineEventConsumer=\"Tide\"","PossibleCause":"Binding EventFilter""#.into()),
+        (WMI, 5861, r#""Message":"Namespace = //./root/subscription; Eventfilter = Ebb (refer to its activate eventid:5859); Consumer = ActiveScriptEventConsumer=\"Ebb\"; PossibleCause = Binding""#.into()),
+        ("Security", 4698, format!(r#"{BY},"TaskName":"\\Tide","TaskContent":"{TASK}""#)),
+        (TASKS, 106, r#""TaskName":"\\Tide","UserContext":"QUAY\\ann""#.into()),
+        ("Security", 4699, format!(r#"{BY},"TaskName":"\\Tide""#)),
+        (TASKS, 141, r#""TaskName":"\\Tide","UserName":"QUAY\\ann""#.into()),
+        ("System", 7045, r#""ServiceName":"tide","ImagePath":"C:\\q\\sync.exe -s","AccountName":"LocalSystem""#.into()),
+        ("Security", 4697, format!(r#"{BY},"ServiceName":"tide","ServiceFileName":"C:\\q\\sync.exe -s","ServiceAccount":"LocalSystem""#)),
+        ("Security", 4720, format!(r#"{BY},"TargetUserName":"helper","TargetDomainName":"QUAY""#)),
+        ("Security", 4724, format!(r#"{BY},"TargetUserName":"helper","TargetDomainName":"QUAY""#)),
+        ("Security", 4732, format!(r#"{BY},"TargetUserName":"Administrators","TargetDomainName":"Builtin","MemberSid":"S-1-5-21-1-2-3-1105""#)),
+    ];
+    let mut log = String::new();
+    for (at, (channel, id, fields)) in events.iter().enumerate() {
+        log.push_str(&format!(
+            "{{\"@timestamp\":\"2026-03-04T10:00:{:02}.{:02}Z\",\"Hostname\":\"QUAY-SRV1\",\"Channel\":\"{channel}\",\"EventID\":{id},\"RecordNumber\":{},{fields}}}\n",
+            at / 10, at % 10, at + 1
+        ));
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("log.json");
+    std::fs::write(&path, log).unwrap();
+    let shown = text(&crabwalk(&[
+        "dossier",
+        "QUAY-SRV1",
+        path.to_str().unwrap(),
+        "--format",
+        "json",
+    ]));
+    let all: Value = serde_json::from_str(&shown).unwrap();
+    let host = &all["hosts"][0];
+    let rows = |key: &str, columns: &[&str]| -> Vec<String> {
+        list(host, &format!("/{key}"))
+            .iter()
+            .map(|row| {
+                let text: Vec<&str> = columns
+                    .iter()
+                    .map(|column| row[*column].as_str().unwrap_or("-"))
+                    .collect();
+                text.join(" | ")
+            })
+            .collect()
+    };
+    assert_eq!(
+        rows("run_keys", &["key", "value"]),
+        [
+            r"HKLM\SOFTWARE\Microsoft\Windows\CurrentVersion\Run\Sync | C:\q\sync.exe",
+            r"HKLM\SOFTWARE\Microsoft\Windows\CurrentVersion\Run\Sync2 | renamed from HKLM\SOFTWARE\Quay\x",
+            r"\REGISTRY\MACHINE\SOFTWARE\Microsoft\Windows\CurrentVersion\RunOnce\Once | C:\q\once.exe",
+        ]
+    );
+    assert_eq!(
+        rows("wmi_subscriptions", &["name", "what"]),
+        [
+            "Tide | filter created: SELECT * FROM x",
+            r"Tide | consumer created: C:\q\sync.exe",
+            r#"CommandLineEventConsumer.Name="Tide" | binding created: __EventFilter.Name="Tide""#,
+            r#"CommandLineEventConsumer="Tide" | binding created: Tide: Binding EventFilter"#,
+            r#"ActiveScriptEventConsumer="Ebb" | binding created: Ebb: Binding"#,
+        ]
+    );
+    // One act in two logs is one entry, and its end another.
+    assert_eq!(
+        rows("tasks", &["what", "name", "command"]),
+        [
+            r"registered | \Tide | C:\q\sync.exe -n",
+            r"deleted | \Tide | -"
+        ]
+    );
+    assert_eq!(
+        rows("services", &["name", "image", "account"]),
+        [r"tide | C:\q\sync.exe -s | LocalSystem"]
+    );
+    assert_eq!(
+        rows("account_changes", &["what", "account", "by"]),
+        [
+            r"account created | QUAY\helper | QUAY\ann",
+            r"password reset | QUAY\helper | QUAY\ann",
+            r"member added to a local group: Builtin\Administrators | S-1-5-21-1-2-3-1105 | QUAY\ann",
+        ]
+    );
+    assert_eq!(
+        rows("processes", &["image", "signature"]),
+        [
+            r"C:\q\sync.exe | -",
+            r"C:\q\good.exe | Quay Works",
+            r"C:\q\old.exe | Quay Works (Expired)"
+        ]
+    );
+    let marks = |at: usize| host["processes"][at]["marks"].to_string();
+    assert!(marks(0).contains("unsigned"), "{}", marks(0));
+    assert!(!marks(1).contains("unsigned") && !marks(2).contains("unsigned"));
+    let why = host["processes"][0]["reasons"].to_string();
+    assert!(why.contains("no signature that could be checked"), "{why}");
+}

@@ -155,7 +155,7 @@ type Row = Record<string, unknown> & { time: string | null; hop?: string | null;
 /** The lists of a dossier that need no more than their columns. */
 const LISTS: [keyof HostDossier, string, [string, string, string][]][] = [
   ["services", "Services", [["name", "Service", "1fr"], ["image", "Image", "3fr"], ["account", "Account", "1fr"], ["by", "By", "1fr"]]],
-  ["tasks", "Scheduled tasks", [["name", "Task", "1fr"], ["command", "Command", "3fr"], ["by", "By", "1fr"]]],
+  ["tasks", "Scheduled tasks", [["what", "What", "0.6fr"], ["name", "Task", "1fr"], ["command", "Command", "3fr"], ["by", "By", "1fr"]]],
   ["wmi_subscriptions", "WMI subscriptions", [["name", "Name", "1fr"], ["what", "What", "3fr"], ["by", "By", "1fr"]]],
   ["run_keys", "Run keys", [["key", "Key", "2fr"], ["value", "Value", "2fr"], ["by", "By", "1fr"]]],
   ["files", "Files", [["path", "File", "3fr"], ["share", "Share", "1fr"], ["by", "By", "1fr"], ["from", "From", "1fr"]]],

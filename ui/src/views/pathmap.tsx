@@ -276,13 +276,13 @@ export function PathMap({ hops, links, selected, printWidth, legend = true }: Pr
             <>
               <rect class={id === UNKNOWN ? "lane-label is-unknown" : "lane-label"} x={4} y={y(lane) - 18} width={GUTTER - 12} height={36} rx={5} />
               <text class="lane-name" x={12} y={y(lane) - 2}>
-                {clip(name, GUTTER - (mark ? 64 : 28), 8.4)}
+                {clip(name, GUTTER - 28, 8.4)}
               </text>
               <text class="lane-under" x={12} y={y(lane) + 12}>
-                {clip(under, GUTTER - 28)}
+                {clip(under, GUTTER - (mark ? 66 : 28))}
               </text>
               {mark && (
-                <g class={mark === "ENTRY" ? "entry" : "entry is-start"} transform={`translate(${GUTTER - 50},${y(lane) - 13})`}>
+                <g class={mark === "ENTRY" ? "entry" : "entry is-start"} transform={`translate(${GUTTER - 50},${y(lane) + 2})`}>
                   <rect width="38" height="13" rx="3" />
                   <text x="19" y="10" text-anchor="middle">
                     {mark}

@@ -8,6 +8,7 @@ pub(super) const SECURITY: &str = "security";
 pub(super) const SYSTEM: &str = "system";
 pub(super) const SYSMON: &str = "microsoft-windows-sysmon/operational";
 pub(super) const TASKS: &str = "microsoft-windows-taskscheduler/operational";
+pub(super) const WMI: &str = "microsoft-windows-wmi-activity/operational";
 
 type Wanted = (&'static str, u32, &'static [&'static str]);
 
@@ -114,6 +115,7 @@ pub(super) const WANTED: &[Wanted] = &[
         subject!("ServiceName", "ServiceFileName", "ServiceAccount"),
     ),
     (SECURITY, 4698, subject!("TaskName", "TaskContent")),
+    (SECURITY, 4699, subject!("TaskName", "TaskContent")),
     (SECURITY, 4702, subject!("TaskName", "TaskContentNew")),
     (
         SECURITY,
@@ -139,6 +141,8 @@ pub(super) const WANTED: &[Wanted] = &[
     ),
     (TASKS, 106, &["TaskName", "UserContext"]),
     (TASKS, 140, &["TaskName", "UserName"]),
+    (TASKS, 141, &["TaskName", "UserName"]),
+    (WMI, 5861, &["ESS", "CONSUMER", "PossibleCause", "Message"]),
     (
         SYSMON,
         1,
@@ -184,6 +188,7 @@ pub(super) const WANTED: &[Wanted] = &[
     ),
     (SYSMON, 11, &["Image", "TargetFilename", "User"]),
     (SYSMON, 13, &["Image", "TargetObject", "Details", "User"]),
+    (SYSMON, 14, &["Image", "TargetObject", "NewName", "User"]),
     (SYSMON, 19, &["User", "Operation", "Name", "Query"]),
     (
         SYSMON,

@@ -131,7 +131,7 @@ pub struct HostDossier {
     pub processes: Vec<Process>,
     /// Services that were installed.
     pub services: Vec<ServiceEntry>,
-    /// Tasks that were registered or changed.
+    /// Tasks that were registered, changed or deleted.
     pub tasks: Vec<TaskEntry>,
     /// Parts of WMI subscriptions.
     pub wmi_subscriptions: Vec<WmiEntry>,
@@ -252,11 +252,14 @@ pub struct ServiceEntry {
     pub events: Vec<Reference>,
 }
 
-/// A task that was registered or changed.
+/// A task that was registered, changed or deleted.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct TaskEntry {
     /// When.
     pub time: Option<String>,
+    /// `registered`, `changed` or `deleted`.
+    #[serde(default)]
+    pub what: String,
     /// Its name.
     pub name: String,
     /// What it runs.

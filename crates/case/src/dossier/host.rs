@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crabwalk_detect::gap::host_key;
 
-use super::demand::{CHANGES, SECURITY, SYSMON, SYSTEM, TASKS};
+use super::demand::{CHANGES, SECURITY, SYSMON, SYSTEM, TASKS, WMI};
 use super::document::*;
 use super::index::{Index, address, events, plain};
 use super::program::{Rarity, base, odd_parent, renamed, user_writable};
@@ -86,7 +86,8 @@ struct Found {
     parent_image: String,
     guid: String,
     ended: Option<i64>,
-    unsigned: bool,
+    /// That no signature was found, and whether the file may have been gone before that was looked for.
+    unsigned: Option<bool>,
     process: Process,
 }
 
@@ -227,23 +228,65 @@ pub(super) fn dossiers(
         own.services.push(Draft::new(row, value));
     })?;
     read(SECURITY, 4697, &|own, row| own.service(row, index))?;
-    for (channel, id, content, by) in [
-        (SECURITY, 4698, "TaskContent", ""),
-        (SECURITY, 4702, "TaskContentNew", ""),
-        (TASKS, 106, "", "UserContext"),
-        (TASKS, 140, "", "UserName"),
+    for (channel, id, what, content, by) in [
+        (SECURITY, 4698, "registered", "TaskContent", ""),
+        (SECURITY, 4702, "changed", "TaskContentNew", ""),
+        (SECURITY, 4699, "deleted", "TaskContent", ""),
+        (TASKS, 106, "registered", "", "UserContext"),
+        (TASKS, 140, "changed", "", "UserName"),
+        (TASKS, 141, "deleted", "", "UserName"),
     ] {
-        read(channel, id, &|own, row| own.task(row, content, by, index))?;
+        read(channel, id, &|own, row| {
+            own.task(row, what, content, by, index);
+        })?;
     }
     for (id, what) in [(19, "Query"), (20, "Destination"), (21, "Filter")] {
         read(SYSMON, id, &|own, row| own.wmi(row, id, what))?;
     }
+    read(WMI, 5861, &|own, row| {
+        // Forwarders that leave out an event's UserData have its parts in the message.
+        let part = |name: &str, from: &str, to: &str| {
+            row.some(name)
+                .map(str::to_owned)
+                .or_else(|| {
+                    let (_, rest) = row.get("Message").split_once(from)?;
+                    Some(
+                        rest.split_once(to)
+                            .map_or(rest, |(value, _)| value)
+                            .to_owned(),
+                    )
+                })
+                .unwrap_or_default()
+        };
+        let value = WmiEntry {
+            name: part("CONSUMER", "; Consumer = ", "; PossibleCause"),
+            what: format!(
+                "binding created: {}: {}",
+                part("ESS", "Eventfilter = ", " (refer"),
+                part("PossibleCause", "; PossibleCause = ", "\u{0}")
+            ),
+            ..WmiEntry::default()
+        };
+        own.wmi.push(Draft::new(row, value));
+    })?;
     read(SYSMON, 13, &|own, row| {
         let key = row.get("TargetObject");
         if starts_something(key) {
             let value = RunKey {
                 key: key.to_owned(),
                 value: row.get("Details").to_owned(),
+                by: row.some("User").or(row.some("Image")).map(str::to_owned),
+                ..RunKey::default()
+            };
+            own.run_keys.push(Draft::new(row, value));
+        }
+    })?;
+    read(SYSMON, 14, &|own, row| {
+        let key = row.get("NewName");
+        if starts_something(key) {
+            let value = RunKey {
+                key: key.to_owned(),
+                value: format!("renamed from {}", row.get("TargetObject")),
                 by: row.some("User").or(row.some("Image")).map(str::to_owned),
                 ..RunKey::default()
             };
@@ -322,7 +365,7 @@ pub(super) fn change(row: &Row<'_>, what: &str) -> AccountChange {
 
 /// Whether a registry value names a program that Windows starts by itself.
 fn starts_something(key: &str) -> bool {
-    const PARTS: [&str; 9] = [
+    const PARTS: [&str; 20] = [
         "\\currentversion\\run\\",
         "\\currentversion\\runonce\\",
         "\\currentversion\\runonceex\\",
@@ -332,10 +375,47 @@ fn starts_something(key: &str) -> bool {
         "\\windows\\appinit_dlls",
         "\\silentprocessexit\\",
         "\\command processor\\autorun",
+        "\\winlogon\\notify\\",
+        "\\windows\\load",
+        "\\windows\\run",
+        "\\environment\\userinitmprlogonscript",
+        "\\session manager\\bootexecute",
+        "\\session manager\\appcertdlls\\",
+        "\\control\\lsa\\security packages",
+        "\\control\\lsa\\authentication packages",
+        "\\control\\lsa\\notification packages",
+        "\\control\\print\\monitors\\",
+        "\\parameters\\servicedll",
     ];
     let key = key.to_lowercase();
-    PARTS.iter().any(|part| key.contains(part))
+    PARTS.iter().any(|part| {
+        // A value's name is whole, a key's goes on.
+        if part.ends_with('\\') {
+            key.contains(part)
+        } else {
+            key.ends_with(part)
+        }
+    }) || (key.contains("\\active setup\\installed components\\") && key.ends_with("\\stubpath"))
         || (key.contains("\\image file execution options\\") && key.ends_with("\\debugger"))
+}
+
+/// A text as Sysmon quotes those of WMI (`"a\\b \"c\""`), without the quotes.
+fn unquoted(text: &str) -> String {
+    let Some(inside) = text
+        .strip_prefix('"')
+        .and_then(|text| text.strip_suffix('"'))
+    else {
+        return text.to_owned();
+    };
+    let mut out = String::with_capacity(inside.len());
+    let mut letters = inside.chars();
+    while let Some(c) = letters.next() {
+        match c {
+            '\\' => out.push(letters.next().unwrap_or('\\')),
+            c => out.push(c),
+        }
+    }
+    out
 }
 
 /// The programs that a task's XML starts, with their arguments.
@@ -365,7 +445,13 @@ fn task_commands(xml: &str) -> Option<String> {
             })
         })
         .collect();
-    (!commands.is_empty()).then(|| commands.join("; "))
+    // What runs inside another process is named by its class.
+    let classes = xml.split("<ComHandler>").skip(1).filter_map(|handler| {
+        let handler = handler.split("</ComHandler>").next().unwrap_or(handler);
+        Some(format!("COM class {}", part(handler, "ClassId")?))
+    });
+    let all: Vec<String> = commands.into_iter().chain(classes).collect();
+    (!all.is_empty()).then(|| all.join("; "))
 }
 
 /// Whether a file is a program, script, library or archive by its name.
@@ -658,7 +744,11 @@ impl Gathered {
             return;
         };
         if row.get("Signed").eq_ignore_ascii_case("false") {
-            one.value.unsigned = true;
+            // Sysmon says so, too, of files that were gone before it could look.
+            one.value.unsigned = Some(
+                row.get("SignatureStatus")
+                    .eq_ignore_ascii_case("unavailable"),
+            );
         } else if let Some(who) = row.some("Signature") {
             let status = row
                 .some("SignatureStatus")
@@ -698,7 +788,7 @@ impl Gathered {
             .push(Draft::new(row, value).in_session(session));
     }
 
-    fn task(&mut self, row: &Row<'_>, content: &str, by: &str, index: &Index) {
+    fn task(&mut self, row: &Row<'_>, what: &str, content: &str, by: &str, index: &Index) {
         let name = row.get("TaskName");
         let by = if by.is_empty() {
             row.account("SubjectDomainName", "SubjectUserName")
@@ -711,7 +801,9 @@ impl Gathered {
             .then(|| task_commands(row.get(content)))
             .flatten();
         if let Some(one) = self.tasks.iter_mut().rev().take(LOOK_BACK).find(|one| {
-            (one.at - row.time).abs() <= SAME && one.value.name.eq_ignore_ascii_case(name)
+            (one.at - row.time).abs() <= SAME
+                && one.value.what == what
+                && one.value.name.eq_ignore_ascii_case(name)
         }) {
             one.references.push(row.reference);
             one.value.command = one.value.command.take().or(command);
@@ -721,6 +813,7 @@ impl Gathered {
             return;
         }
         let value = TaskEntry {
+            what: what.to_owned(),
             name: name.to_owned(),
             command,
             by,
@@ -731,16 +824,16 @@ impl Gathered {
 
     fn wmi(&mut self, row: &Row<'_>, id: u32, what: &str) {
         let (kind, name) = match id {
-            19 => ("filter", row.get("Name").to_owned()),
-            20 => ("consumer", row.get("Name").to_owned()),
-            _ => ("binding", row.get("Consumer").to_owned()),
+            19 => ("filter", unquoted(row.get("Name"))),
+            20 => ("consumer", unquoted(row.get("Name"))),
+            _ => ("binding", unquoted(row.get("Consumer"))),
         };
         let value = WmiEntry {
             name,
             what: format!(
                 "{kind} {}: {}",
                 row.get("Operation").to_lowercase(),
-                row.get(what)
+                unquoted(row.get(what))
             ),
             by: row.some("User").map(str::to_owned),
             ..WmiEntry::default()
@@ -1026,9 +1119,16 @@ impl Gathered {
                 process.marks.push("odd-parent".to_owned());
                 process.reasons.push(why);
             }
-            if found.unsigned {
+            if let Some(gone) = found.unsigned {
                 process.marks.push("unsigned".to_owned());
-                process.reasons.push("is not signed".to_owned());
+                process.reasons.push(
+                    if gone {
+                        "has no signature that could be checked"
+                    } else {
+                        "is not signed"
+                    }
+                    .to_owned(),
+                );
             }
         }
     }
@@ -1049,7 +1149,7 @@ impl Gathered {
             did.entry(one.session).or_default().push((one.at, text));
         }
         for one in &self.tasks {
-            let text = format!("registered task {}", one.value.name);
+            let text = format!("{} task {}", one.value.what, one.value.name);
             did.entry(one.session).or_default().push((one.at, text));
         }
         for one in &self.files {
@@ -1204,12 +1304,34 @@ mod tests {
     use super::*;
 
     #[test]
+    fn texts_of_wmi() {
+        for (text, plain) in [
+            ("\"Bot\"", "Bot"),
+            ("\"c:\\\\a.exe\"", "c:\\a.exe"),
+            ("\"X.Name=\\\"b\\\"\"", "X.Name=\"b\""),
+            ("no quotes", "no quotes"),
+            ("\"", "\""),
+            ("\"cut\\\"", "cut\\"),
+            ("", ""),
+        ] {
+            assert_eq!(unquoted(text), plain, "{text}");
+        }
+    }
+
+    #[test]
     fn commands_of_tasks() {
         let xml = "<Task><Actions><Exec><Command>cmd.exe</Command><Arguments>/c a &amp;&amp; b</Arguments></Exec>\
                    <Exec><Command> C:\\x.exe </Command></Exec></Actions></Task>";
         assert_eq!(
             task_commands(xml).as_deref(),
             Some("cmd.exe /c a && b; C:\\x.exe")
+        );
+        assert_eq!(
+            task_commands(
+                "<Task><Actions><ComHandler><ClassId>{A-1}</ClassId></ComHandler></Actions></Task>"
+            )
+            .as_deref(),
+            Some("COM class {A-1}")
         );
         assert_eq!(task_commands("<Task><Exec><Command>x</Task>"), None);
         assert_eq!(task_commands(""), None);
@@ -1233,6 +1355,19 @@ mod tests {
             (
                 "HKLM\\SOFTWARE\\Microsoft\\Windows NT\\CurrentVersion\\Winlogon\\Shell",
                 true,
+            ),
+            ("HKU\\S-1-5-21-1\\Environment\\UserInitMprLogonScript", true),
+            (
+                "HKLM\\System\\CurrentControlSet\\Services\\x\\Parameters\\ServiceDll",
+                true,
+            ),
+            (
+                "HKLM\\SOFTWARE\\Microsoft\\Active Setup\\Installed Components\\{1}\\StubPath",
+                true,
+            ),
+            (
+                "HKLM\\SOFTWARE\\Microsoft\\Windows NT\\CurrentVersion\\Winlogon\\ShellAppRuntime",
+                false,
             ),
             ("HKLM\\SOFTWARE\\Quayside\\Running\\x", false),
             (

@@ -216,6 +216,10 @@ impl Report {
             core.entry("silenced").or_insert_with(|| json!([]));
             core.insert("attack".to_owned(), techniques(case));
             core.insert("detections".to_owned(), json!(detections));
+            core.insert(
+                "records".to_owned(),
+                records::Records::default().info(events.all.len()),
+            );
         }
         Ok(Self {
             core,
@@ -235,13 +239,6 @@ impl Report {
     pub fn write(&self, mut out: impl Write) -> io::Result<()> {
         let front_end = front_end()
             .ok_or_else(|| io::Error::new(io::ErrorKind::Unsupported, WITHOUT_FRONT_END))?;
-        let mut core = self.core.clone();
-        if let Some(core) = core.as_object_mut() {
-            core.insert(
-                "records".to_owned(),
-                self.records.info(self.events.all.len()),
-            );
-        }
         page::head(&mut out, front_end, &self.outline)?;
         let part = |out: &mut dyn Write, name: &str, bytes: &[u8]| {
             write!(
@@ -254,7 +251,7 @@ impl Report {
             drop(encoder);
             out.write_all(b"</script>\n")
         };
-        part(&mut out, "core", &packed(&core)?)?;
+        part(&mut out, "core", &packed(&self.core)?)?;
         let columns = self
             .events
             .columns(&self.records.chunk_of_events(self.events.all.len()));

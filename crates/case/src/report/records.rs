@@ -264,6 +264,9 @@ impl Report {
                 "{lost} raw records could not be read again from the logs."
             ));
         }
+        if let Some(core) = self.core.as_object_mut() {
+            core.insert("records".to_owned(), records.info(self.events.all.len()));
+        }
         self.records = records;
         Ok(())
     }
