@@ -20,7 +20,7 @@ function openRow(row: { hop?: string | null; events?: EventIndex[] }): void {
 const dated = <Row extends { time: string | null }>(): Column<Row> => ({
   id: "time",
   title: "Time (UTC)",
-  width: "10.2rem",
+  width: "11.2rem",
   cell: (row) => <span class="mono">{when(row.time)}</span>,
   key: (row) => micros(row.time),
 });

@@ -61,6 +61,9 @@ describe.skipIf(!ready)("the demo's report", () => {
     expect(record).toContain("TargetUserName");
     expect(record).toContain("adm.reiter");
     expect(record).toContain("<EventID>4624</EventID>");
+    // As it is in the log, not written anew from the fields.
+    expect(record).toContain("The event as the log holds it");
+    expect(record).toMatch(/<Execution ProcessID='\d+' ThreadID='\d+'\/>/);
     expect(record).toMatch(/Security\.evtx/);
     await page.goBack();
     await drawer.getByRole("heading", { name: "Witnesses" }).waitFor();
@@ -401,6 +404,13 @@ describe.skipIf(!ready)("a large case", () => {
     await page.locator(".pathmap .hop").first().waitFor();
     expect(Date.now() - began).toBeLessThan(8000);
     expect(await page.locator(".pathmap .hop").count()).toBe(10);
+    // Eleven hosts scroll in the place of the map, under the times.
+    const lanes = page.locator(".map-lanes");
+    const [shown, all] = await lanes.evaluate((box) => [box.clientHeight, box.scrollHeight]);
+    expect(shown).toBeLessThan(700);
+    expect(all).toBeGreaterThan(shown ?? 0);
+    await lanes.evaluate((box) => box.scrollTo(0, 100));
+    await expect.poll(async () => ((await page.locator(".axis-time").first().boundingBox())?.y ?? 0) >= ((await lanes.boundingBox())?.y ?? 0)).toBe(true);
 
     await page.goto(`file://${report}#/findings`);
     const table = page.getByRole("table", { name: "Findings" });

@@ -491,7 +491,13 @@ fn request(host: &str, channel: &str, why: &str) -> Collect {
             ),
             (
                 "Velociraptor",
-                format!("velociraptor.exe artifacts collect Windows.KapeFiles.Targets --args EventLogs=Y --output {host}.zip"),
+                // Built in, in all versions; the artifacts for triage have to be imported since 0.75.
+                format!(
+                    "velociraptor.exe artifacts collect Windows.Search.FileFinder \
+                     --args \"SearchFilesGlob=C:\\Windows\\System32\\winevt\\Logs\\{}.evtx\" \
+                     --args Upload_File=Y --output {host}.zip",
+                    channel.replace('/', "%4")
+                ),
             ),
         ]
         .into_iter()
@@ -772,6 +778,25 @@ mod tests {
             let one = request(name, SECURITY, "a test");
             assert_eq!(one.commands.is_empty(), !fit, "{name:?}");
             assert_eq!(one.host, name);
+        }
+        let commands: Vec<String> = request("WS01", SYSMON, "a test")
+            .commands
+            .into_iter()
+            .map(|one| one.command)
+            .collect();
+        assert_eq!(
+            commands,
+            [
+                "wevtutil epl \"Microsoft-Windows-Sysmon/Operational\" \
+                 \"C:\\Windows\\Temp\\WS01-Microsoft-Windows-Sysmon-Operational.evtx\" /r:WS01",
+                "kape.exe --tsource C: --target EventLogs --tdest C:\\Collect\\WS01",
+                "velociraptor.exe artifacts collect Windows.Search.FileFinder --args \
+                 \"SearchFilesGlob=C:\\Windows\\System32\\winevt\\Logs\\Microsoft-Windows-Sysmon%4Operational.evtx\" \
+                 --args Upload_File=Y --output WS01.zip",
+            ]
+        );
+        for harmless in ["WS01", "10.0.0.5"] {
+            assert_eq!(request(harmless, SECURITY, "a test").commands.len(), 3);
         }
     }
 }
