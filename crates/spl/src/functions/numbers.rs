@@ -38,7 +38,7 @@ fn whole(args: &Args<'_>, at: usize) -> Option<u64> {
         clippy::cast_sign_loss,
         reason = "checked to be whole and within what a double holds exactly"
     )]
-    (value >= 0.0 && value < MOST && value.fract() == 0.0).then_some(value as u64)
+    ((0.0..MOST).contains(&value) && value.fract() == 0.0).then_some(value as u64)
 }
 
 #[expect(

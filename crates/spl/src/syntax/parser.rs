@@ -572,7 +572,7 @@ impl<'t> Parser<'t> {
     }
 
     /// Parses commands that stand for what was read from `start` to the cursor.
-    pub(super) fn stand_in(&mut self, text: String, start: usize) -> Parsed<Vec<Command>> {
+    pub(super) fn stand_in(&mut self, text: &str, start: usize) -> Parsed<Vec<Command>> {
         self.descend()?;
         let source =
             Expanded::standing_for(format!("| {text}"), self.span(start, self.trimmed(start)));

@@ -76,7 +76,7 @@ impl Parser<'_> {
         if !self.at_end() {
             return Err(self.expected("`|` or the end of the command"));
         }
-        self.stand_in(text, start).map(Some)
+        self.stand_in(&text, start).map(Some)
     }
 
     /// A field of an expression: in single quotes, which cannot be escaped.
