@@ -469,7 +469,9 @@ impl<'t> Parser<'t> {
             } else {
                 matches!(word.as_str(), "search" | "tstats" | "mstats")
             };
-        if !piped && !command {
+        // A macro that stands for a search is also called behind a pipe at the start, where its words are no command.
+        let called = piped && self.source.is_from_macro(first) && !super::commands::is_known(&word);
+        if !piped && !command || called {
             let (failed, depth) = (self.failed_in(first), self.depth);
             match self
                 .search_clause(false)
