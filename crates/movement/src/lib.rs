@@ -198,10 +198,9 @@ pub fn analyse(catalog: &Catalog, findings: &[&[EventRef]], assets: &Assets) -> 
         .collect();
     let witnesses: Vec<Vec<Witness>> = drafts.iter().map(assemble::witnesses).collect();
     let found = attach(&mut world, &drafts, &witnesses, findings);
-    let counts: Vec<usize> = found.iter().map(Vec::len).collect();
     let links = path::links(&world, &mut drafts, &usual);
     let worth = path::Worth::new(&world, assets);
-    let routes = path::routes(&world, &drafts, &links, &counts, &usual, &worth);
+    let routes = path::routes(&world, &drafts, &links, &found, &usual, &worth);
     let explain = missing::Explain::new(&mut world);
     let hop_id = |at: usize| format!("hop-{}", at + 1);
     let account_key = |id: Option<AccountId>| {

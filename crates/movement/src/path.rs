@@ -337,7 +337,7 @@ pub(crate) fn routes(
     world: &World<'_>,
     hops: &[Draft],
     links: &[Link],
-    findings: &[usize],
+    findings: &[Vec<usize>],
     usual: &[bool],
     worth: &Worth,
 ) -> Vec<Route> {
@@ -436,8 +436,8 @@ pub(crate) fn routes(
 struct Scale<'s, 'w> {
     world: &'s World<'w>,
     hops: &'s [Draft],
-    /// Number of findings about each hop.
-    findings: &'s [usize],
+    /// Findings about each hop.
+    findings: &'s [Vec<usize>],
     /// How often each edge is used.
     edges: &'s BTreeMap<(Option<HostId>, HostId), usize>,
     usual: &'s [bool],
@@ -532,7 +532,12 @@ impl Scale<'_, '_> {
                 techniques.into_iter().collect::<Vec<_>>().join(", ")
             ));
         }
-        let found: usize = members.iter().filter_map(|at| findings.get(*at)).sum();
+        let found = members
+            .iter()
+            .filter_map(|at| findings.get(*at))
+            .flatten()
+            .collect::<BTreeSet<_>>()
+            .len();
         if found > 0 {
             #[expect(clippy::cast_precision_loss, reason = "at most 4")]
             {
