@@ -455,14 +455,14 @@ impl Accounts {
         id
     }
 
-    /// The account of `DOMAIN\name`, `name@REALM`, `name` or a SID.
+    /// The account of `DOMAIN\name`, `name@REALM`, `name` or a SID. OpenSSH doubles the backslash.
     pub fn of_text(&mut self, text: &str) -> Option<AccountId> {
         let text = text.trim();
         if text.starts_with("S-1-") {
             return self.get(text, "", "");
         }
         match text.rsplit_once('\\') {
-            Some((domain, name)) => self.get("", domain, name),
+            Some((domain, name)) => self.get("", domain.trim_end_matches('\\'), name),
             None => match text.split_once('@') {
                 Some((name, realm)) => self.get("", realm, name),
                 None => self.get("", "", text),
@@ -484,7 +484,7 @@ impl Accounts {
             }
         }
         if let Some((front, back)) = name.rsplit_once('\\') {
-            domain = front;
+            domain = front.trim_end_matches('\\');
             name = back;
         }
         if matches!(name, "-" | "null" | "NULL" | "(null)") {
