@@ -114,4 +114,18 @@ fn findings_are_searched_as_risk_and_notables() {
         ],
     );
     assert_eq!(by_source, "count\n2\n");
+    // Records that come with the names of CIM belong to data models, and findings have such names: they are not meant.
+    for search in [
+        "| tstats count from datamodel=Endpoint.Processes",
+        "| from datamodel:Endpoint.Processes | stats count",
+        "| datamodel Endpoint Processes search | stats count(Processes.process) as count",
+        "index=risk | append [| tstats count from datamodel=Endpoint.Processes]",
+        "| inputlookup logon_types | head 0 | append [search EventCode=4688 | stats count] | fields count",
+    ] {
+        let out = run(
+            folder,
+            &["search", search, "log.json", "--quiet", "--format", "csv"],
+        );
+        assert_eq!(out.lines().last(), Some("2"), "{search}: {out}");
+    }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crabwalk_events::Catalog;
-use crabwalk_sources::collect::{Collected, Columns, Demand};
+use crabwalk_sources::collect::{Collected, Demand};
 use crabwalk_spl::{Diagnostic, Engine, EngineOptions, Knowledge, Search};
 
 use crate::content::{Content, ContentProblem, Origin};
@@ -99,13 +99,11 @@ impl Query {
 
     /// Whether the searches are over risk events and notables, which are made from findings, and over no log.
     pub fn is_of_findings(&self) -> bool {
-        let reads = |channel: &str, id: u32| self.demand.columns(channel, id) != Columns::None;
-        let made = |search: &Search| search.names_made_index(&self.knowledge);
-        crate::risk::EVENTS.iter().any(|channel| reads(channel, 0))
-            && self.searches.iter().all(made)
-            && ![("Security", 4624), ("System", 7045), ("zeek:conn", 0)]
+        !self.searches.is_empty()
+            && self
+                .searches
                 .iter()
-                .any(|(channel, id)| reads(channel, *id))
+                .all(|search| search.is_of_made_events(&self.knowledge, &crate::risk::EVENTS))
     }
 
     /// Runs the searches over what was read; one answer each, in their order.

@@ -49,6 +49,11 @@ pub struct TypePattern {
 }
 
 impl TypePattern {
+    /// The channel, lower case; `None` for every Windows channel.
+    pub fn channel(&self) -> Option<&str> {
+        self.channel.as_deref()
+    }
+
     /// Reads a pattern.
     ///
     /// # Errors

@@ -52,15 +52,50 @@ impl Search {
         writes_lookups(&self.pipeline)
     }
 
-    /// Whether all searches of raw events in it name an index that is made of findings (`index=risk`, `index=notable`).
-    pub fn names_made_index(&self, knowledge: &Knowledge) -> bool {
-        sources(&self.pipeline, knowledge)
+    /// Whether it is over events that are made of findings, and over no others: whether each of its searches of raw events
+    /// names such an index (`index=risk`, `index=notable`), each of its data models has events of `channels` only, and there
+    /// is one of either.
+    pub fn is_of_made_events(&self, knowledge: &Knowledge, channels: &[&str]) -> bool {
+        let is_made = |dataset: &str| {
+            let model = dataset.split('.').next().unwrap_or(dataset);
+            let mut nodes = knowledge
+                .models
+                .nodes()
+                .iter()
+                .filter(|node| node.model.eq_ignore_ascii_case(model))
+                .peekable();
+            nodes.peek().is_some()
+                && nodes.all(|node| {
+                    node.cim_requires.is_empty()
+                        && node
+                            .members
+                            .iter()
+                            .flat_map(|member| &member.types)
+                            .all(|types| {
+                                types
+                                    .channel()
+                                    .is_some_and(|channel| channels.contains(&channel))
+                            })
+                })
+        };
+        let answers: Vec<bool> = sources(&self.pipeline, knowledge)
             .iter()
             .filter_map(|(pipeline, _)| match &pipeline.commands.first()?.kind {
-                CommandKind::Search(clause) => Some(clause),
+                CommandKind::Search(clause) => Some(names_made_index(clause)),
+                CommandKind::Tstats(tstats) => Some(match (&tstats.datamodel, &tstats.filter) {
+                    (Some(dataset), _) => is_made(&dataset.text),
+                    (None, Some(filter)) => names_made_index(filter),
+                    (None, None) => false,
+                }),
+                CommandKind::From { kind, name } if kind == "datamodel" => {
+                    Some(is_made(&name.text))
+                }
+                CommandKind::Mstats(_) => Some(false),
+                // Lookups, and rows that are made.
                 _ => None,
             })
-            .all(names_made_index)
+            .collect();
+        !answers.is_empty() && answers.into_iter().all(|made| made)
     }
 
     /// Errors of this search.
