@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 
 use crabwalk_detect::baseline::{ASSET_COLUMNS, Learned, learn};
-use crabwalk_detect::{Baseline, HuntOptions, Query};
+use crabwalk_detect::{Baseline, Query};
 use crabwalk_sources::report::SourceReport;
 
 use crate::args::{self, Format};
@@ -65,14 +65,7 @@ pub fn run(args: &args::Baseline) -> Result<Done, Failure> {
     let query = Query::new(&searches, content)?;
     let read = input::read(&args.logs, query.demand(), &bar);
     bar.step("searching");
-    let options = HuntOptions {
-        threads: input::threads(&args.logs),
-        memory: input::search_memory(&args.logs),
-        now: input::now(),
-        since: args.logs.since,
-        until: args.logs.until,
-        ..HuntOptions::default()
-    };
+    let options = input::options(&args.logs);
     let (answers, lookups) = query.run_storing(read.collected, &options)?;
     bar.finish();
     search::source_notes(&read.sources);

@@ -41,14 +41,10 @@ pub fn hunt(
     let began = Instant::now();
     let bar = Bar::new(quiet);
     let options = HuntOptions {
-        threads: input::threads(logs),
-        memory: input::search_memory(logs),
-        now: input::now(),
         detections: detections.to_vec(),
         stories: stories.to_vec(),
-        since: logs.since,
-        until: logs.until,
         exceptions,
+        ..input::options(logs)
     };
     let hunt = Hunt::new(content, options)?;
     let movement = crabwalk_movement::Both(hunt.demand(), crabwalk_movement::demand());

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crabwalk_detect::store::{LookupStore, Lookups};
-use crabwalk_detect::{Content, Exception};
+use crabwalk_detect::{Content, Exception, HuntOptions};
 use crabwalk_sources::report::SourceReport;
 use crabwalk_sources::{Input, Limits, Read};
 
@@ -104,15 +104,27 @@ pub fn threads(logs: &Logs) -> usize {
         .unwrap_or(1)
 }
 
+/// How searches over these logs are run: all detections, as far as nothing else is said.
+pub fn options(logs: &Logs) -> HuntOptions {
+    HuntOptions {
+        threads: threads(logs),
+        memory: search_memory(logs),
+        now: now(),
+        since: logs.since,
+        until: logs.until,
+        ..HuntOptions::default()
+    }
+}
+
 /// Bytes that what searches group, sort and join may take in memory.
-pub fn search_memory(logs: &Logs) -> usize {
+fn search_memory(logs: &Logs) -> usize {
     usize::try_from(logs.search_memory)
         .unwrap_or(usize::MAX)
         .saturating_mul(1 << 20)
 }
 
 /// Seconds since 1970-01-01 UTC.
-pub fn now() -> f64 {
+fn now() -> f64 {
     #[expect(
         clippy::cast_precision_loss,
         reason = "microseconds until the year 2255 fit the 53 bits exactly"

@@ -6,9 +6,9 @@ use std::path::Path;
 
 use crabwalk_case::Case;
 use crabwalk_case::dossier::Asked;
+use crabwalk_detect::Query;
 use crabwalk_detect::query::Answer;
 use crabwalk_detect::risk::{self, Attack};
-use crabwalk_detect::{HuntOptions, Query};
 use crabwalk_sources::report::SourceReport;
 
 use crate::args::{self, Format};
@@ -32,14 +32,7 @@ pub fn run(args: &args::Search) -> Result<Done, Failure> {
     }
     let read = input::read(&args.logs, query.demand(), &bar);
     bar.step("searching");
-    let options = HuntOptions {
-        threads: input::threads(&args.logs),
-        memory: input::search_memory(&args.logs),
-        now: input::now(),
-        since: args.logs.since,
-        until: args.logs.until,
-        ..HuntOptions::default()
-    };
+    let options = input::options(&args.logs);
     let (answers, lookups) = query.run_storing(read.collected, &options)?;
     bar.finish();
     input::keep_lookups(&args.known, &lookups, args.quiet)?;
@@ -90,14 +83,7 @@ fn of_findings(args: &args::Search, query: Query, attack: &Attack) -> Result<Don
     };
     let events = risk::events(case.concluded(), attack)
         .map_err(|error| Failure::new(format!("the findings cannot be searched: {error}")))?;
-    let options = HuntOptions {
-        threads: input::threads(&args.logs),
-        memory: input::search_memory(&args.logs),
-        now: input::now(),
-        since: args.logs.since,
-        until: args.logs.until,
-        ..HuntOptions::default()
-    };
+    let options = input::options(&args.logs);
     let (answers, lookups) = query.run_storing(events, &options)?;
     input::keep_lookups(&args.known, &lookups, args.quiet)?;
     show(args, &answers)?;
