@@ -1,6 +1,5 @@
 //! The case document: everything that one hunt concluded, and its exports.
 
-mod attack;
 mod build;
 mod concluded;
 mod csv;

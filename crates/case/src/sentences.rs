@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 
-use crate::attack;
 use crate::document::{Case, HopInfo, PathInfo};
 use crate::names::Names;
+use crabwalk_detect::attack;
 
 /// Hops below this confidence are possible, not proven.
 const ASSERTED: f64 = 0.3;

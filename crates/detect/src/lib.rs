@@ -4,6 +4,7 @@
 //! columns of which events they need, and runs them over what was read. The result is an [`Outcome`]: findings, and
 //! [`gaps`](gap::Gap) that say which detections could not see which hosts, and why.
 
+pub mod attack;
 pub mod baseline;
 pub mod cases;
 pub mod check;

@@ -16,7 +16,7 @@ fn shipped() -> Content {
 #[test]
 fn every_detection_fires_where_it_must_and_nowhere_else() {
     let content = shipped();
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../content/tests");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../content/detections");
     let (files, problems) = cases::load(&[folder]);
     assert_eq!(problems, []);
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
@@ -40,7 +40,7 @@ fn every_detection_fires_where_it_must_and_nowhere_else() {
         for kind in [TestKind::Fires, TestKind::Quiet] {
             assert!(
                 own.is_some_and(|own| own.contains(&kind)),
-                "{} has no case of kind {kind:?} in content/tests",
+                "{} has no case of kind {kind:?} beside it",
                 detection.name
             );
         }

@@ -6,10 +6,10 @@ use std::io::{self, Write};
 
 use serde_json::{Value, json};
 
-use crate::attack::{self, ATTACK_VERSION};
 use crate::document::Case;
 use crate::names::Names;
 use crate::sentences::{technique, when};
+use crabwalk_detect::attack::{self, ATTACK_VERSION};
 
 /// What was seen of one technique.
 #[derive(Default)]

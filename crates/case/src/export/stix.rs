@@ -13,10 +13,10 @@ use serde_json::{Map, Value, json};
 use sha1::{Digest, Sha1};
 use uuid::Uuid;
 
-use crate::attack;
 use crate::document::{Case, HopInfo, WitnessInfo};
 use crate::names::Names;
 use crate::sentences::{self, technique};
+use crabwalk_detect::attack;
 
 /// The namespace of identifiers of observables (STIX 2.1, section 2.9).
 const OBSERVABLES: Uuid = Uuid::from_u128(0x00ab_edb4_aa42_466c_9c01_fed2_3315_a9b7);

@@ -15,8 +15,8 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::{Map, Value, json};
 
-use crate::attack;
 use crate::document::{Case, FindingInfo, Reference};
+use crabwalk_detect::attack;
 
 pub use page::{FrontEnd, WITHOUT_FRONT_END, front_end};
 

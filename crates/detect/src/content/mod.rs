@@ -14,15 +14,17 @@ use crabwalk_events::lookup::{LookupDefinition, LookupTable, LookupYaml};
 use crabwalk_spl::Knowledge;
 use rust_embed::RustEmbed;
 
+use crate::attack::Attack;
 use crate::detection::{Baseline, Detection, Story};
-use crate::risk::{Attack, RiskFactors};
+use crate::risk::RiskFactors;
 use crate::sigma::{LogSources, SigmaRules};
 use raw::Kind;
 
 /// What Crabwalk ships.
 #[derive(RustEmbed)]
 #[folder = "../../content/"]
-#[exclude = "tests/*"]
+#[exclude = "*.test.yml"]
+#[exclude = "*.tsv"]
 #[allow_missing = true]
 struct Shipped;
 
@@ -416,20 +418,11 @@ impl Content {
             Kind::RiskFactors => self.risk_factors.add_yaml(text).map_err(plain)?,
             Kind::Attack => self.attack.add_yaml(text).map_err(plain)?,
             Kind::Model => self.knowledge.models.add_yaml(text).map_err(plain)?,
-            Kind::Macro => {
-                let one = raw::parse::<raw::Macro>(path, text)?;
-                let name = one
-                    .name
-                    .split('(')
-                    .next()
-                    .unwrap_or(&one.name)
-                    .trim()
-                    .to_owned();
-                let arguments: Vec<&str> = one.arguments.iter().map(String::as_str).collect();
-                self.knowledge
-                    .macros
-                    .insert(&name, &arguments, one.definition.trim());
-                self.macros.insert(name, arguments.len());
+            Kind::Macro => self.add_macro(&raw::parse(path, text)?),
+            Kind::Macros => {
+                for one in raw::parse::<raw::Macros>(path, text)?.macros {
+                    self.add_macro(&one);
+                }
             }
             Kind::Lookup => {
                 let yaml = LookupYaml::parse(text).map_err(plain)?;
@@ -491,6 +484,15 @@ impl Content {
             }
         }
         Ok(())
+    }
+
+    fn add_macro(&mut self, one: &raw::Macro) {
+        let name = one.name.split('(').next().unwrap_or(&one.name).trim();
+        let arguments: Vec<&str> = one.arguments.iter().map(String::as_str).collect();
+        self.knowledge
+            .macros
+            .insert(name, &arguments, one.definition.trim());
+        self.macros.insert(name.to_owned(), arguments.len());
     }
 
     fn add_lookup(&mut self, name: &str, table: LookupTable, file: Option<&str>) {

@@ -36,6 +36,8 @@ pub(super) enum Kind {
     Story,
     Baseline,
     Macro,
+    /// Several macros in a list.
+    Macros,
     Lookup,
     Fields,
     Model,
@@ -43,7 +45,7 @@ pub(super) enum Kind {
     LogSources,
     /// What changes risk.
     RiskFactors,
-    /// Tactics of techniques.
+    /// Techniques and tactics beside those of ATT&CK.
     Attack,
     /// Tests of a detection, see [`crate::cases`].
     Cases,
@@ -108,12 +110,14 @@ pub(super) fn kind(path: &str, text: &str) -> Kind {
         Kind::LogSources
     } else if has("risk_factors") {
         Kind::RiskFactors
-    } else if has("attack_techniques") {
+    } else if has("attack_techniques") || has("attack_tactics") {
         Kind::Attack
     } else if has("model") && has("nodes") {
         Kind::Model
     } else if has("definition") && has("name") {
         Kind::Macro
+    } else if has("macros") {
+        Kind::Macros
     } else if has("narrative") {
         Kind::Story
     } else if has("filename") || has("collection") || has("fields_list") || has("lookup_type") {
@@ -230,6 +234,12 @@ pub(super) struct Macro {
     pub(super) definition: String,
     #[serde(default)]
     pub(super) arguments: Vec<String>,
+}
+
+/// A file of several macros.
+#[derive(Debug, Deserialize)]
+pub(super) struct Macros {
+    pub(super) macros: Vec<Macro>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -342,3 +342,20 @@ fn later_directories_replace_by_name_or_id() {
         .collect();
     assert_eq!(all, [("Old form", "9"), ("Renamed", "3")]);
 }
+
+#[test]
+fn a_file_may_hold_several_macros_and_more_techniques() {
+    let macros = "macros:\n  - name: one\n    definition: index=a\n  - name: two(2)\n    arguments: [x, y]\n    definition: eval $x$=$y$\n";
+    let attack = "attack_techniques:\n  T9001: [lateral-movement]\n";
+    let content = load(&[("macros/all.yml", macros), ("attack/own.yml", attack)]);
+    assert_eq!(content.problems, []);
+    assert_eq!(
+        [content.macros.get("one"), content.macros.get("two")],
+        [Some(&0), Some(&2)]
+    );
+    let tactics = |id: &str| content.attack.tactics_of(&[], &[id.to_owned()]);
+    assert_eq!(tactics("T9001.002"), ["lateral-movement"]);
+    assert_eq!(tactics("T1047"), ["execution"]);
+    assert_eq!(tactics("T8999"), [""; 0]);
+    assert_eq!(content.attack.tactic_id("execution"), Some("TA0002"));
+}

@@ -5,12 +5,11 @@
 //! scores into calculated scores, each risk object of each finding that is not silenced becomes a risk event
 //! (`stash:risk`), each notable an event of its own (`stash:notable`). Correlations run over these.
 
-mod attack;
 mod events;
 mod exception;
 mod factor;
 
-pub use attack::Attack;
+pub use crate::attack::Attack;
 pub use events::{Concluded, events};
 pub(crate) use events::{EVENTS, catalog, follow};
 pub use exception::{Exception, parse as parse_exceptions};
