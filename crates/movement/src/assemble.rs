@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use crate::evidence::{Act, Evidence, Family, Kind};
+use crate::evidence::{Act, Class, Evidence, Family, Kind};
 use crate::identity::{AccountId, AccountKind, HostId, Place};
 use crate::world::{SECOND, World, base_name};
 
@@ -185,7 +185,7 @@ fn prepare(world: &World<'_>, all: Vec<Evidence>, canonical: &[AccountId]) -> Ve
     kept
 }
 
-type Order = (i64, HostId, Family, Kind, &'static str, Option<AccountId>);
+type Order = (i64, HostId, Family, Kind, Class, Option<AccountId>);
 
 fn order(one: &Evidence) -> Order {
     (one.time, one.dst, one.family, one.kind, one.class, one.used)
@@ -270,7 +270,7 @@ pub(crate) fn drafts(world: &World<'_>, all: Vec<Evidence>, canonical: &[Account
     let mut by_dst: BTreeMap<HostId, Vec<Evidence>> = BTreeMap::new();
     let mut sightings: HashMap<HostId, Vec<Evidence>> = HashMap::new();
     for one in prepared {
-        if one.class == SIGHTING {
+        if one.class == Class::Sighting {
             sightings.entry(one.dst).or_default().push(one);
             continue;
         }
@@ -415,7 +415,7 @@ fn tickets(world: &World<'_>, hops: &mut [Draft], canonical: &[AccountId]) {
                     ),
                 )
                 .from(one.src)
-                .weighs("ticket", 0.1);
+                .weighs(Class::Ticket, 0.1);
                 evidence.used = used;
                 // Whoever came from nowhere known did not come with just any ticket.
                 let known = hop.src.is_some() || one.src == Place::Unknown;
@@ -452,9 +452,6 @@ fn same_act(all: Vec<Draft>) -> Vec<Draft> {
     }
     kept
 }
-
-/// Class of observations that only say that an account was at a host.
-pub(crate) const SIGHTING: &str = "sighting";
 
 /// Where nothing says who moved, but only one account was seen at either end within the hour.
 fn name_account(hop: &mut Draft, sightings: &HashMap<HostId, Vec<Evidence>>) {
@@ -511,7 +508,7 @@ fn name_actor(world: &World<'_>, hop: &mut Draft, canonical: &[AccountId]) {
             what,
         )
         .actor(Some(user))
-        .weighs(SIGHTING, 0.05);
+        .weighs(Class::Sighting, 0.05);
         evidence.src = Place::Host(src);
         hop.take(evidence);
     }
@@ -566,7 +563,10 @@ fn witness_connections(world: &World<'_>, hop: &mut Draft, canonical: &[AccountI
             what,
         )
         .from(session.source)
-        .weighs("logon", if session.from().is_some() { 0.35 } else { 0.2 });
+        .weighs(
+            Class::Logon,
+            if session.from().is_some() { 0.35 } else { 0.2 },
+        );
         logon.used = session.account.map(standing);
         added.push(logon);
         let Some(ip) = session.ip else { continue };
@@ -579,7 +579,7 @@ fn witness_connections(world: &World<'_>, hop: &mut Draft, canonical: &[AccountI
     }
     // Without a port only time and the service's port join: at most one connection at each end counts.
     if let Some(src) = hop.src
-        && !added.iter().any(|one| one.class == "tuple")
+        && !added.iter().any(|one| one.class == Class::Tuple)
     {
         let near: Vec<usize> = world
             .inbound_between(hop.dst, hop.first - 30 * SECOND, hop.first + 5 * SECOND)
@@ -614,9 +614,9 @@ fn connection_witness(
         (_, false) => format!("{image} connected to port {}", one.dst_port),
     };
     let (class, weight) = match (exact, outbound) {
-        (true, true) => ("tuple", 0.45),
-        (true, false) => ("connection", 0.15),
-        _ => ("connection", 0.1),
+        (true, true) => (Class::Tuple, 0.45),
+        (true, false) => (Class::Connection, 0.15),
+        _ => (Class::Connection, 0.1),
     };
     let mut evidence = Evidence::new(
         if outbound {
@@ -642,7 +642,7 @@ fn connection_witness(
 
 /// Techniques §1.9: each class of observation adds once.
 fn confidence(world: &World<'_>, hop: &Draft) -> f64 {
-    let mut classes: BTreeMap<&str, f64> = BTreeMap::new();
+    let mut classes: BTreeMap<Class, f64> = BTreeMap::new();
     for one in &hop.evidence {
         let weight = classes.entry(one.class).or_default();
         *weight = weight.max(one.weight);

@@ -109,6 +109,112 @@ impl Family {
     }
 }
 
+/// What an observation is. Observations of one class add to the confidence of a hop once: ten records of one share say
+/// no more than one. The weight depends on the circumstances, and stands where the observation is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Class {
+    /// It has not been said; adds nothing.
+    None,
+    /// A client program's command line, script or log names the destination.
+    Client,
+    /// The client's log names the account it logs on with.
+    ClientUser,
+    /// An end of a connection logged it, or it fits by time.
+    Connection,
+    /// A program ran for the caller.
+    Execution,
+    /// 4648 on the source.
+    ExplicitCredentials,
+    /// A file was written over a share.
+    File,
+    /// A remote desktop gateway passed the connection on.
+    Gateway,
+    /// What ties an account to a forged or borrowed identity.
+    Identity,
+    /// The destination logged a logon, or an event that names the client.
+    Logon,
+    /// A Netlogon error or password change of a controller.
+    Netlogon,
+    /// A sensor saw the remote procedure call.
+    NetworkCall,
+    /// A sensor saw a connection and no more.
+    NetworkConnection,
+    /// A sensor saw a file opened over a share.
+    NetworkFile,
+    /// A sensor saw who authenticated.
+    NetworkLogon,
+    /// A sensor saw the session of the protocol.
+    NetworkSession,
+    /// A sensor saw a share mapped.
+    NetworkShare,
+    /// A connection of an object's server to its client.
+    ObjectConnection,
+    /// A setting that lets the way be used.
+    Option,
+    /// The source's session holds another account's credentials.
+    OtherCredentials,
+    /// The program runs as an account that only the caller can have brought.
+    OwnAccount,
+    /// The account's password was reset just before.
+    PasswordReset,
+    /// A named pipe of a service was opened.
+    Pipe,
+    /// A port proxy or relay on the way.
+    Proxy,
+    /// TerminalServices 1149 or its kin.
+    RdpAuthentication,
+    /// The client's own log of a remote desktop connection.
+    RdpConnect,
+    /// The session manager's record of the client's address.
+    RdpSession,
+    /// A logon or an act that was refused.
+    Refused,
+    /// The registry was written from elsewhere.
+    Registry,
+    /// A host accepts and connects on at the same time.
+    Relay,
+    /// What was asked for by replication.
+    Replicated,
+    /// Directory replication was asked for by no controller.
+    Replication,
+    /// Tickets with weak encryption were asked for.
+    Roast,
+    /// A service was installed or changed.
+    Service,
+    /// The program of a service was started.
+    ServiceProcess,
+    /// Settings of a remote desktop client.
+    Settings,
+    /// A session was watched.
+    Shadow,
+    /// A share was opened, and nothing written.
+    Share,
+    /// A remote shell was created.
+    Shell,
+    /// The only account seen at an end: it names, it does not show a movement.
+    Sighting,
+    /// A session was taken over.
+    Takeover,
+    /// A task was registered or changed.
+    Task,
+    /// A domain controller issued a ticket for the destination.
+    Ticket,
+    /// A ticket was asked from the source's address.
+    TicketClient,
+    /// Where a ticket that is used was asked for.
+    TicketOrigin,
+    /// Both ends logged one connection: addresses and ports agree.
+    Tuple,
+    /// A file that came over a share was run or loaded.
+    UsedFile,
+    /// WinRM authenticated somebody.
+    WinrmLogon,
+    /// WMI logged an operation of a client.
+    WmiOperation,
+    /// A permanent WMI subscription was made.
+    WmiSubscription,
+}
+
 /// How much an observation alone says that somebody moved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Act {
@@ -127,7 +233,7 @@ pub(crate) struct Evidence {
     pub family: Family,
     pub act: Act,
     /// Observations of one class add to the confidence once.
-    pub class: &'static str,
+    pub class: Class,
     /// What the class adds to the confidence.
     pub weight: f64,
     pub techniques: Vec<&'static str>,
@@ -166,7 +272,7 @@ impl Evidence {
             kind,
             family,
             act,
-            class: "",
+            class: Class::None,
             weight: 0.0,
             techniques: Vec::new(),
             what: what.into(),
@@ -187,7 +293,7 @@ impl Evidence {
         }
     }
 
-    pub fn weighs(mut self, class: &'static str, weight: f64) -> Self {
+    pub fn weighs(mut self, class: Class, weight: f64) -> Self {
         self.class = class;
         self.weight = weight;
         self

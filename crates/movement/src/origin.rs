@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::assemble::Draft;
 use crate::demand::channel::SECURITY;
-use crate::evidence::{Act, Evidence, Family, Kind};
+use crate::evidence::{Act, Class, Evidence, Family, Kind};
 use crate::history::{HABIT, day};
 use crate::identity::{AccountId, AccountKind, HostId, Place, kind_of};
 use crate::row::for_each;
@@ -262,7 +262,7 @@ pub(crate) fn credentials(world: &mut World<'_>, hops: &mut [Draft], canonical: 
                             span(hop.first - time)
                         ),
                     )
-                    .weighs("replicated", 0.0),
+                    .weighs(Class::Replicated, 0.0),
                 );
             }
         }
@@ -315,7 +315,7 @@ fn validations(world: &World<'_>, origins: &Origins<'_>, hop: &Draft, found: &mu
                         format!("{by} validated the password hash for a client that calls itself {workstation}")
                     },
                 )
-                .weighs("ticket", 0.1),
+                .weighs(Class::Ticket, 0.1),
             );
             return;
         }
@@ -378,7 +378,7 @@ fn other_credentials(
         },
     )
     .actor(session.account.map(standing))
-    .weighs("other-credentials", if exact { 0.15 } else { 0.1 });
+    .weighs(Class::OtherCredentials, if exact { 0.15 } else { 0.1 });
     if !by_password {
         evidence.techniques.push("T1550.002");
     }
@@ -422,7 +422,7 @@ fn tickets(
                 span(hop.first - one.time)
             ),
         )
-        .weighs("ticket-origin", 0.1);
+        .weighs(Class::TicketOrigin, 0.1);
         evidence.techniques.push("T1550.002");
         found.push(evidence);
     }
@@ -453,7 +453,7 @@ fn tickets(
                     .map_or("another host", |id| world.hosts.key(id))
             ),
         )
-        .weighs("ticket-origin", 0.1);
+        .weighs(Class::TicketOrigin, 0.1);
         evidence.refs.push(elsewhere.reference);
         evidence.techniques.push("T1550.003");
         found.push(evidence);
@@ -484,7 +484,7 @@ fn tickets(
                 base_name(one.image)
             ),
         )
-        .weighs("ticket-client", 0.1);
+        .weighs(Class::TicketClient, 0.1);
         evidence.techniques.push("T1550.003");
         found.push(evidence);
     }
@@ -530,7 +530,7 @@ fn roasted(
             span(hop.first - roast.time)
         ),
     )
-    .weighs("roast", 0.05);
+    .weighs(Class::Roast, 0.05);
     evidence.techniques.push("T1558.003");
     found.push(evidence);
 }

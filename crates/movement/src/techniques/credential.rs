@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::evidence::{Act, Evidence, Family, Kind, Sink};
+use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
 use crate::identity::{AccountId, AccountKind, Place};
 use crate::world::{Package, World};
 
@@ -64,7 +64,7 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
         .technique(&["T1550.003", "T1558.001"])
         .from(session.source)
         .used(session.account)
-        .weighs("identity", 0.15);
+        .weighs(Class::Identity, 0.15);
         evidence.session = Some(at);
         out.push(evidence);
     }

@@ -2,7 +2,7 @@
 
 use super::{Started, brief, ran};
 use crate::demand::channel::*;
-use crate::evidence::{Act, Evidence, Family, Kind, Sink};
+use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
 use crate::identity::Place;
 use crate::row::for_each;
 use crate::world::{World, base_name, is_service_logon};
@@ -114,7 +114,7 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
         .technique(TECHNIQUES)
         .from(one.src)
         .effective(one.user)
-        .weighs("object-connection", 0.3);
+        .weighs(Class::ObjectConnection, 0.3);
         evidence.process = process;
         // The network logon of that very connection says who.
         let session = world
@@ -154,7 +154,7 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
         .technique(TECHNIQUES)
         .from(src)
         .used(user)
-        .weighs("refused", 0.35);
+        .weighs(Class::Refused, 0.35);
         evidence.attempt = true;
         out.push(evidence);
     });

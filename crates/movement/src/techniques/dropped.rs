@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use super::brief;
 use crate::demand::channel::*;
-use crate::evidence::{Act, Evidence, Family, Kind, Sink};
+use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
 use crate::identity::{AccountId, AccountKind, HostId, Place, kind_of};
 use crate::row::for_each;
 use crate::world::{SECOND, World, base_name, number};
@@ -152,7 +152,7 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
                 .technique(&["T1484.001"])
                 .from(src)
                 .used(by)
-                .weighs("file", 0.15)
+                .weighs(Class::File, 0.15)
                 .in_session(world, logon),
             );
             return;
@@ -221,7 +221,7 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
                     &["T1570"]
                 })
                 .from(from.map_or(Place::Unknown, Place::Host))
-                .weighs("file", 0.15),
+                .weighs(Class::File, 0.15),
             );
         }
         let written = files.entry(host).or_default();
@@ -311,7 +311,7 @@ fn used(
     .technique(&[written.through.technique()])
     .from(written.from.map_or(Place::Unknown, Place::Host))
     .used(written.by)
-    .weighs("used-file", 0.2);
+    .weighs(Class::UsedFile, 0.2);
     if written.logon_id != 0 {
         evidence = evidence.in_session(world, written.logon_id);
     }

@@ -19,7 +19,7 @@ pub(crate) mod task;
 pub(crate) mod winrm;
 pub(crate) mod wmi;
 
-use crate::evidence::{Act, Evidence, Family, Kind, Sink};
+use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
 use crate::world::{World, base_name, is_service_logon};
 
 /// A process's names in lower case.
@@ -95,7 +95,7 @@ pub(crate) fn ran(
     .effective(process.user.filter(|_| process.own_session))
     .in_session(world, process.logon_id);
     evidence.weight = 0.15;
-    evidence.class = "execution";
+    evidence.class = Class::Execution;
     evidence.process = Some(at);
     // The session is not in the logs, but Sysmon says when it began.
     if evidence.session.is_none() && !is_service_logon(process.logon_id) {

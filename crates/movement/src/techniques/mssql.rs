@@ -2,7 +2,7 @@
 
 use super::{Started, brief, ran};
 use crate::demand::channel::*;
-use crate::evidence::{Act, Evidence, Family, Kind, Sink};
+use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
 use crate::identity::{AccountKind, Place};
 use crate::row::for_each;
 use crate::world::World;
@@ -72,7 +72,7 @@ fn refused(world: &mut World<'_>, out: &mut Sink) {
         )
         .technique(TECHNIQUES)
         .used(user)
-        .weighs("refused", 0.2);
+        .weighs(Class::Refused, 0.2);
         evidence.attempt = true;
         out.push(evidence);
     });
@@ -108,7 +108,7 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
                 ),
             )
             .technique(TECHNIQUES)
-            .weighs("option", 0.15),
+            .weighs(Class::Option, 0.15),
         );
     });
     for id in [18453_u32, 18454] {
@@ -149,7 +149,7 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
                     .technique(TECHNIQUES)
                     .from(src)
                     .used(user)
-                    .weighs("logon", 0.35),
+                    .weighs(Class::Logon, 0.35),
                 );
             }
         });

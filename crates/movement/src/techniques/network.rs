@@ -2,9 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::assemble::SIGHTING;
 use crate::demand::channel::*;
-use crate::evidence::{Act, Evidence, Family, Kind, Sink};
+use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
 use crate::identity::{AccountId, AccountKind, HostId, Place, address};
 use crate::row::{Row, for_each};
 use crate::world::{Package, SECOND, Ticket, World, base_name};
@@ -102,7 +101,7 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
             )
             .technique(techniques)
             .from(src)
-            .weighs("network-call", 0.35),
+            .weighs(Class::NetworkCall, 0.35),
         );
     });
     for_each(catalog, "zeek:smb_mapping", 0, |row| {
@@ -124,7 +123,7 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
             )
             .technique(&["T1021.002"])
             .from(src)
-            .weighs("network-share", 0.3),
+            .weighs(Class::NetworkShare, 0.3),
         );
     });
     for_each(catalog, "zeek:smb_files", 0, |row| {
@@ -151,7 +150,7 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
             )
             .technique(&["T1021.002", "T1570"])
             .from(src)
-            .weighs("network-file", 0.1),
+            .weighs(Class::NetworkFile, 0.1),
         );
     });
     for_each(catalog, "zeek:rdp", 0, |row| {
@@ -172,7 +171,7 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
             .technique(&["T1021.001"])
             .from(src)
             .used(user)
-            .weighs("network-session", 0.35),
+            .weighs(Class::NetworkSession, 0.35),
         );
     });
     for_each(catalog, "zeek:ssh", 0, |row| {
@@ -194,7 +193,7 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
             )
             .technique(&["T1021.004"])
             .from(src)
-            .weighs("network-session", 0.35),
+            .weighs(Class::NetworkSession, 0.35),
         );
     });
     for_each(catalog, "zeek:http", 0, |row| {
@@ -217,7 +216,7 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
             )
             .technique(&["T1021.006"])
             .from(src)
-            .weighs("network-session", 0.35),
+            .weighs(Class::NetworkSession, 0.35),
         );
     });
     for at in 0..world.connections.len() {
@@ -248,7 +247,7 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
             )
             .technique(techniques)
             .from(one.src)
-            .weighs("network-connection", 0.25),
+            .weighs(Class::NetworkConnection, 0.25),
         );
     }
     for_each(catalog, "zeek:ntlm", 0, |row| {
@@ -272,7 +271,7 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
                 )
                 .from(src)
                 .used(user)
-                .weighs("network-logon", 0.1),
+                .weighs(Class::NetworkLogon, 0.1),
             );
         }
     });
@@ -319,7 +318,7 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
                 )
                 .from(src)
                 .used(user)
-                .weighs("ticket", 0.1),
+                .weighs(Class::Ticket, 0.1),
             );
         }
     });
@@ -356,7 +355,7 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
                     format!("the only account seen at either end: {name}"),
                 )
                 .used(user)
-                .weighs(SIGHTING, 0.05),
+                .weighs(Class::Sighting, 0.05),
             );
         }
     });
@@ -418,9 +417,9 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
             .from(one.src)
             .weighs(
                 if one.observer.is_some() {
-                    "connection"
+                    Class::Connection
                 } else {
-                    "network-connection"
+                    Class::NetworkConnection
                 },
                 if one.observer.is_some() { 0.1 } else { 0.2 },
             );
@@ -480,7 +479,7 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
                 )
                 .from(src)
                 .used(user)
-                .weighs("ticket", 0.1),
+                .weighs(Class::Ticket, 0.1),
             );
         }
         // There are as many as logons.
@@ -555,7 +554,7 @@ fn logons(world: &World<'_>, out: &mut Sink) {
             .technique(&["T1021.002"])
             .from(Place::Host(src))
             .used(Some(account))
-            .weighs("logon", 0.2);
+            .weighs(Class::Logon, 0.2);
             evidence.session = Some(at);
             out.push(evidence);
         }

@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{Started, brief};
 use crate::demand::channel::*;
-use crate::evidence::{Act, Evidence, Family, Kind, Sink};
+use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
 use crate::identity::{AccountId, AccountKind, HostId, Place, address};
 use crate::row::for_each;
 use crate::world::{SECOND, World, base_name};
@@ -40,7 +40,7 @@ pub(crate) fn process(world: &mut World<'_>, started: &Started, out: &mut Sink) 
         .technique(TECHNIQUES)
         .used(process.user)
         .effective(process.user)
-        .weighs("execution", 0.2);
+        .weighs(Class::Execution, 0.2);
         evidence.process = Some(started.at);
         out.push(evidence);
         return;
@@ -66,7 +66,7 @@ pub(crate) fn process(world: &mut World<'_>, started: &Started, out: &mut Sink) 
         brief(process.command),
     )
     .technique(&["T1563.002"])
-    .weighs("takeover", 0.15);
+    .weighs(Class::Takeover, 0.15);
     evidence.process = Some(started.at);
     out.push(evidence);
 }
@@ -102,7 +102,7 @@ fn shadow(world: &mut World<'_>, started: &Started, out: &mut Sink) {
     .technique(&["T1563.002", "T1021.001"])
     .from(Place::Host(host))
     .actor(user)
-    .weighs("shadow", 0.15);
+    .weighs(Class::Shadow, 0.15);
     evidence.source_process = Some(started.at);
     evidence.source_logon = Some(logon);
     out.push(evidence);
@@ -218,7 +218,7 @@ fn client_users(world: &mut World<'_>, out: &mut Sink) {
             .from(Place::Host(host))
             .actor(actor)
             .used(used)
-            .weighs("client-user", 0.1),
+            .weighs(Class::ClientUser, 0.1),
         );
     });
 }
@@ -301,7 +301,7 @@ fn settings(world: &mut World<'_>, out: &mut Sink) {
                 "a remote desktop client told its settings",
             )
             .technique(TECHNIQUES)
-            .weighs("settings", 0.15),
+            .weighs(Class::Settings, 0.15),
         );
     }
 }
@@ -334,7 +334,7 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
         )
         .technique(TECHNIQUES)
         .used(session.account)
-        .weighs("logon", 0.45);
+        .weighs(Class::Logon, 0.45);
         if session.restricted {
             evidence.techniques.push("T1550.002");
         }
@@ -356,7 +356,7 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
         )
         .technique(TECHNIQUES)
         .used(user)
-        .weighs("rdp-authentication", 0.4);
+        .weighs(Class::RdpAuthentication, 0.4);
         logon(world, out, evidence, row.get("Param3"));
     });
     for id in [21_u32, 25] {
@@ -383,7 +383,7 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
             )
             .technique(TECHNIQUES)
             .used(user)
-            .weighs("rdp-session", 0.4);
+            .weighs(Class::RdpSession, 0.4);
             logon(world, out, evidence, client);
         });
     }
@@ -441,7 +441,7 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
             TECHNIQUES
         })
         .used(user)
-        .weighs("rdp-connect", 0.4);
+        .weighs(Class::RdpConnect, 0.4);
         if let Some(before) = taken {
             evidence.actor = before.3;
             evidence.effective = user;
@@ -471,7 +471,7 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
         )
         .technique(TECHNIQUES)
         .used(user)
-        .weighs("refused", 0.4);
+        .weighs(Class::Refused, 0.4);
         evidence.attempt = true;
         logon(world, out, evidence, row.get("ClientAddress"));
     });
@@ -497,7 +497,7 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
             .technique(TECHNIQUES)
             .from(src)
             .used(user)
-            .weighs("gateway", 0.45),
+            .weighs(Class::Gateway, 0.45),
         );
     });
     for_each(catalog, RDP_CORE, 131, |row| {
@@ -516,7 +516,7 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
                 )
                 .technique(TECHNIQUES)
                 .from(src)
-                .weighs("connection", 0.1),
+                .weighs(Class::Connection, 0.1),
             );
         }
     });
@@ -540,7 +540,7 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
                 .technique(TECHNIQUES)
                 .from(Place::Host(host))
                 .actor(actor)
-                .weighs("client", 0.2),
+                .weighs(Class::Client, 0.2),
             );
         });
     }
@@ -582,7 +582,7 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
         )
         .technique(TECHNIQUES)
         .from(one.src)
-        .weighs("connection", 0.1);
+        .weighs(Class::Connection, 0.1);
         if !one.inbound {
             evidence.actor = one.user.filter(|id| world.accounts.is_user(*id));
             evidence.source_process = world.process_of_guid(one.process_guid);
@@ -632,7 +632,7 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
         .from(Place::Host(host))
         .actor(actor)
         .used(used)
-        .weighs("client", 0.15);
+        .weighs(Class::Client, 0.15);
         evidence.source_process = Some(at);
         evidence.source_logon = Some(logon);
         out.push(evidence);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::demand::channel::*;
-use crate::evidence::{Act, Evidence, Family, Kind, Sink};
+use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
 use crate::identity::{AccountId, AccountKind, HostId, Place, kind_of};
 use crate::row::for_each;
 use crate::world::{SECOND, World};
@@ -111,7 +111,7 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
             .technique(if desktop { &["T1021.001"] } else { &["T1021"] })
             .from(Place::Host(src))
             .used(account)
-            .weighs("refused", 0.2);
+            .weighs(Class::Refused, 0.2);
             evidence.refs = these.iter().map(|one| one.reference).collect();
             evidence.attempt = true;
             out.push(evidence);

@@ -1,7 +1,7 @@
 //! Remote registry (T1112). Opening the pipe is seen with all other pipes; here is what was written through it.
 
 use crate::demand::channel::*;
-use crate::evidence::{Act, Evidence, Family, Kind, Sink};
+use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
 use crate::row::for_each;
 use crate::world::World;
 
@@ -26,7 +26,7 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
                 format!("registry value {} set", row.get("TargetObject")),
             )
             .technique(&["T1112"])
-            .weighs("registry", 0.1),
+            .weighs(Class::Registry, 0.1),
         );
     });
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use super::{Started, brief};
 use crate::demand::channel::*;
-use crate::evidence::{Act, Evidence, Family, Kind, Sink};
+use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
 use crate::identity::{HostId, Place};
 use crate::row::for_each;
 use crate::world::{SECOND, World, base_name};
@@ -95,7 +95,7 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
             .technique(&["T1090.001", "T1572"])
             .from(client.src)
             .used(client.user.filter(|id| world.accounts.is_user(*id)))
-            .weighs("relay", 0.4);
+            .weighs(Class::Relay, 0.4);
             evidence.refs.push(one.reference);
             evidence.process = world.process_of_guid(one.process_guid);
             out.push(evidence);
@@ -207,7 +207,7 @@ fn proxy(
     .technique(&["T1090.001"])
     .from(Place::Host(host))
     .actor(actor)
-    .weighs("proxy", 0.2);
+    .weighs(Class::Proxy, 0.2);
     evidence.source_process = process;
     out.push(evidence);
 }

@@ -3,7 +3,7 @@
 
 use super::{Started, brief, ran};
 use crate::demand::channel::*;
-use crate::evidence::{Act, Evidence, Family, Kind, Sink};
+use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
 use crate::identity::{AccountKind, kind_of};
 use crate::row::for_each;
 use crate::world::{World, base_name, number};
@@ -66,7 +66,7 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
         .technique(&["T1543.003"])
         .used(user)
         .effective(effective)
-        .weighs("service", if known { 0.25 } else { 0.15 });
+        .weighs(Class::Service, if known { 0.25 } else { 0.15 });
         evidence.connected = Some(row.time);
         out.push(evidence);
     });
@@ -101,7 +101,7 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
         .technique(TECHNIQUES)
         .technique(&["T1543.003"])
         .used(user)
-        .weighs("service", 0.15)
+        .weighs(Class::Service, 0.15)
         .in_session(world, number(row.get("SubjectLogonId")));
         if evidence.session.is_none() && !known {
             evidence.act = Act::Weak;
@@ -137,7 +137,7 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
                 ),
             )
             .technique(TECHNIQUES)
-            .weighs("service", 0.2),
+            .weighs(Class::Service, 0.2),
         );
     });
 }
@@ -160,7 +160,7 @@ pub(crate) fn process(world: &mut World<'_>, started: &Started, out: &mut Sink) 
         let what = format!("a service's shell ran {}", brief(process.command));
         let act = if output { Act::Strong } else { Act::Weak };
         if let Some(mut evidence) = ran(world, started.at, Family::Service, act, TECHNIQUES, what) {
-            evidence.class = "service-process";
+            evidence.class = Class::ServiceProcess;
             out.push(evidence);
         }
         return;
@@ -203,7 +203,7 @@ pub(crate) fn process(world: &mut World<'_>, started: &Started, out: &mut Sink) 
         TECHNIQUES,
         what,
     ) {
-        evidence.class = "service-process";
+        evidence.class = Class::ServiceProcess;
         out.push(evidence);
     }
 }

@@ -1,7 +1,7 @@
 //! Files over administrative shares, and pipes (T1021.002, T1570, T1574).
 
 use crate::demand::channel::*;
-use crate::evidence::{Act, Evidence, Family, Kind, Sink};
+use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
 use crate::identity::{AccountKind, Place, kind_of, short};
 use crate::row::for_each;
 use crate::world::{World, base_name, number};
@@ -165,7 +165,7 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
                         )
                         .technique(&["T1210", "T1021.002"])
                         .from(src)
-                        .weighs("own-account", 0.3),
+                        .weighs(Class::OwnAccount, 0.3),
                     );
                 }
                 return;
@@ -187,7 +187,7 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
                         pipe.family,
                         pipe.act,
                         pipe.techniques,
-                        "pipe",
+                        Class::Pipe,
                         0.15,
                         pipe.claims,
                     )
@@ -204,7 +204,7 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
                             Family::Wmi,
                             Act::Strong,
                             &["T1047", "T1021.002"],
-                            "file",
+                            Class::File,
                             0.15,
                             None,
                         )
@@ -213,13 +213,20 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
                             Family::Smb,
                             Act::Strong,
                             &["T1021.002", "T1570"],
-                            "file",
+                            Class::File,
                             0.15,
                             None,
                         )
                     }
                 } else {
-                    (Family::Smb, Act::Weak, &["T1021.002"], "share", 0.05, None)
+                    (
+                        Family::Smb,
+                        Act::Weak,
+                        &["T1021.002"],
+                        Class::Share,
+                        0.05,
+                        None,
+                    )
                 };
             let what = match (attempt, pipes, id) {
                 (true, ..) => format!("was refused {share}"),
@@ -266,10 +273,10 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
                 )
                 .from(src)
                 .used(user)
-                .weighs("logon", 0.35);
+                .weighs(Class::Logon, 0.35);
                 named.session = evidence.session;
                 if out.last().is_none_or(|last| {
-                    last.class != "logon"
+                    last.class != Class::Logon
                         || last.src != src
                         || last.dst != host
                         || last.family != family
@@ -323,7 +330,7 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
             )
             .technique(pipe.techniques)
             .from(src)
-            .weighs("pipe", 0.15);
+            .weighs(Class::Pipe, 0.15);
             evidence.process = world
                 .process_of_guid(row.get("ProcessGuid"))
                 .filter(|_| !by_system);
@@ -356,7 +363,7 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
                 format!("a client wrote {path}"),
             )
             .technique(&["T1021.002", "T1570"])
-            .weighs("file", 0.15),
+            .weighs(Class::File, 0.15),
         );
     });
 }

@@ -2,7 +2,7 @@
 
 use super::{Started, brief};
 use crate::demand::channel::*;
-use crate::evidence::{Act, Evidence, Family, Kind, Sink};
+use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
 use crate::identity::{AccountKind, Place, kind_of};
 use crate::row::for_each;
 use crate::world::{World, base_name, number};
@@ -298,7 +298,7 @@ pub(crate) fn process(world: &mut World<'_>, started: &Started, out: &mut Sink) 
     .from(Place::Host(host))
     .actor(user)
     .used(used)
-    .weighs("client", 0.15);
+    .weighs(Class::Client, 0.15);
     evidence.source_process = Some(started.at);
     evidence.source_logon = Some(logon);
     out.push(evidence);
@@ -371,7 +371,7 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
         .from(Place::Host(host))
         .actor(actor)
         .used(used)
-        .weighs("explicit-credentials", 0.1);
+        .weighs(Class::ExplicitCredentials, 0.1);
         evidence.source_logon = Some(number(row.get("SubjectLogonId")));
         evidence.source_process =
             world.process_of_pid(host, number(row.get("ProcessId")), row.time);
@@ -405,7 +405,7 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
                 .technique(target.techniques)
                 .from(Place::Host(host))
                 .actor(actor)
-                .weighs("client", 0.15),
+                .weighs(Class::Client, 0.15),
             );
         });
     }

@@ -1,7 +1,7 @@
 //! SSH (T1021.004).
 
 use crate::demand::channel::*;
-use crate::evidence::{Act, Evidence, Family, Kind, Sink};
+use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
 use crate::row::for_each;
 use crate::world::World;
 
@@ -38,7 +38,7 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
             .technique(&["T1021.004"])
             .from(src)
             .used(account)
-            .weighs("logon", 0.45),
+            .weighs(Class::Logon, 0.45),
         );
     });
 }
@@ -83,7 +83,11 @@ fn syslog(world: &mut World<'_>, out: &mut Sink) {
         .from(src)
         .used(account)
         .weighs(
-            if refused { "refused" } else { "logon" },
+            if refused {
+                Class::Refused
+            } else {
+                Class::Logon
+            },
             if refused { 0.0 } else { 0.45 },
         );
         evidence.attempt = refused;

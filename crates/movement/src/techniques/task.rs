@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::brief;
 use crate::demand::channel::*;
-use crate::evidence::{Act, Evidence, Family, Kind, Sink};
+use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
 use crate::identity::{AccountKind, Place, kind_of};
 use crate::row::for_each;
 use crate::world::{SECOND, World, base_name, number};
@@ -67,7 +67,7 @@ fn clients(world: &mut World<'_>, out: &mut Sink) {
         .technique(&["T1053.005"])
         .from(one.src)
         .actor(one.user.filter(|id| world.accounts.is_user(*id)))
-        .weighs("client", 0.15);
+        .weighs(Class::Client, 0.15);
         evidence.refs.push(*reference);
         evidence.source_process = world.process_of_guid(one.process_guid);
         out.push(evidence);
@@ -112,7 +112,7 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
             )
             .technique(&["T1053.005"])
             .used(user)
-            .weighs("task", if remote || tool { 0.3 } else { 0.15 })
+            .weighs(Class::Task, if remote || tool { 0.3 } else { 0.15 })
             .in_session(world, number(row.get("SubjectLogonId")));
             let session_is_remote = evidence
                 .session
@@ -147,7 +147,7 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
                 )
                 .technique(&["T1053.005"])
                 .used(account)
-                .weighs("task", 0.15),
+                .weighs(Class::Task, 0.15),
             );
         });
     }

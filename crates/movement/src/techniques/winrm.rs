@@ -2,7 +2,7 @@
 
 use super::{Started, brief, ran};
 use crate::demand::channel::*;
-use crate::evidence::{Act, Evidence, Family, Kind, Sink};
+use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
 use crate::identity::{AccountKind, Place, kind_of};
 use crate::row::for_each;
 use crate::world::World;
@@ -70,7 +70,7 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
             )
             .technique(TECHNIQUES)
             .used(user)
-            .weighs("shell", 0.15),
+            .weighs(Class::Shell, 0.15),
         );
     });
     for_each(catalog, WINRM, 169, |row| {
@@ -95,7 +95,7 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
             )
             .technique(TECHNIQUES)
             .used(user)
-            .weighs("winrm-logon", 0.15),
+            .weighs(Class::WinrmLogon, 0.15),
         );
     });
     for_each(catalog, WINRM, 6, |row| {
@@ -120,7 +120,7 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
             .technique(TECHNIQUES)
             .from(Place::Host(host))
             .actor(actor)
-            .weighs("client", 0.1),
+            .weighs(Class::Client, 0.1),
         );
     });
 }

@@ -2,7 +2,7 @@
 
 use super::{Started, brief, ran};
 use crate::demand::channel::*;
-use crate::evidence::{Act, Evidence, Family, Kind, Sink};
+use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
 use crate::identity::Place;
 use crate::row::for_each;
 use crate::world::{World, is_service_logon};
@@ -96,7 +96,7 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
             .technique(&["T1047"])
             .from(src)
             .used(user)
-            .weighs("wmi-operation", 0.1),
+            .weighs(Class::WmiOperation, 0.1),
         );
     });
     for_each(catalog, SYSMON, 20, |row| {
@@ -118,7 +118,7 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
             )
             .technique(&["T1047", "T1546.003"])
             .used(user)
-            .weighs("wmi-subscription", 0.15),
+            .weighs(Class::WmiSubscription, 0.15),
         );
     });
 }
