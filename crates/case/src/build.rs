@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crabwalk_detect::gap::host_key;
 use crabwalk_detect::{Finding, Outcome, RiskObjectKind, Severity};
 use crabwalk_events::{Assets, EventRef};
-use crabwalk_movement::Movement;
+use crabwalk_movement::{Movement, is_of_a_host};
 use crabwalk_sources::report::SourceReport;
 
 use crate::document::*;
@@ -51,13 +51,13 @@ impl Case {
         let assets = &outcome.knowledge.assets;
         let mut hosts = Hosts::new(assets, input.movement);
         for covered in &outcome.coverage {
-            if !covered.channel.contains(':') {
+            if is_of_a_host(&covered.channel) {
                 hosts.add(&covered.host);
             }
         }
         for finding in &outcome.findings {
             for event in &finding.events {
-                if !event.channel.contains(':') {
+                if is_of_a_host(&event.channel) {
                     hosts.add(&event.host);
                 }
             }

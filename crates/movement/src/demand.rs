@@ -26,6 +26,18 @@ pub(crate) mod channel {
 }
 use channel::*;
 
+/// Whether a machine that runs what it logs writes this log under its own name: a channel of Windows, or syslog. What
+/// network sensors write (`zeek:conn`) is about others.
+pub fn is_of_a_host(channel: &str) -> bool {
+    let prefix = channel.split_once(':').map(|(prefix, _)| prefix);
+    prefix.is_none_or(|prefix| prefix.eq_ignore_ascii_case("syslog"))
+}
+
+/// Whether a log is of a machine that runs no Windows: syslog.
+pub fn is_syslog(channel: &str) -> bool {
+    channel.contains(':') && is_of_a_host(channel)
+}
+
 type Wanted = (&'static str, u32, &'static [&'static str]);
 
 /// Who did it, in the Security log.

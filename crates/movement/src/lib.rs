@@ -4,6 +4,7 @@
 //! witnesses of each technique, hops ([`Hop`]) and paths ([`Path`]). Nothing depends on the order of files or records.
 
 mod assemble;
+mod connections;
 mod demand;
 mod evidence;
 mod history;
@@ -22,7 +23,8 @@ use crabwalk_events::assets::Assets;
 use crabwalk_events::{Catalog, EventRef};
 
 pub use assemble::Witness;
-pub use demand::{Both, demand};
+pub use connections::{CONNECTION_LOGS, ConnectionLog, End, source_serves};
+pub use demand::{Both, demand, is_of_a_host, is_syslog};
 pub use evidence::Kind;
 pub use missing::Missing;
 pub use path::LinkKind;

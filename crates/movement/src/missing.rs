@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use crate::assemble::{Draft, Witness};
+use crate::demand::{is_of_a_host, is_syslog};
 use crate::evidence::Kind;
 use crate::identity::HostId;
 use crate::world::World;
@@ -39,8 +40,7 @@ impl Explain {
                 all.network.push((first, last));
                 continue;
             }
-            if (channel.contains(':') && !channel.starts_with("syslog:")) || covered.host.is_empty()
-            {
+            if !is_of_a_host(&channel) || covered.host.is_empty() {
                 continue;
             }
             let host = world.hosts.writer(&covered.host);
@@ -70,6 +70,9 @@ impl Explain {
             .iter()
             .filter(|(channel, ..)| channels.contains(&channel.as_str()))
             .collect();
+        if fitting.is_empty() && logs.iter().all(|(channel, ..)| is_syslog(channel)) {
+            return format!("only syslog of {name} was read, which does not record this");
+        }
         if fitting.is_empty() {
             return format!(
                 "the {} log of {name} was not read",

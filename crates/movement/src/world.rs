@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
 
+use crate::connections::{CONNECTION_LOGS, ConnectionLog, End, is_service_port, source_serves};
 use crate::demand::channel::*;
+use crate::demand::is_of_a_host;
 use crate::history::History;
 use crate::identity::{AccountId, AccountKind, Accounts, HostId, Hosts, Place, address, kind_of};
 use crate::row::{Log, Row, count, for_each};
@@ -188,8 +190,30 @@ pub(crate) struct World<'a> {
     own_addresses: HashSet<(HostId, IpAddr)>,
 }
 
-/// An address with a port.
-type End = (IpAddr, u16);
+/// Calls `each` for each connection that hosts logged, with its writer, whether the writer opened it, and the ends that
+/// the log calls source and destination.
+fn each_connection<'a>(
+    catalog: Log<'a>,
+    mut each: impl FnMut(&ConnectionLog, &Row<'a, '_>, bool, End, End),
+) {
+    for log in &CONNECTION_LOGS {
+        for_each(catalog, log.channel, log.id, |row| {
+            let port = |name: &str| row.get(name).parse().unwrap_or(0);
+            let (Some(source), Some(destination)) = (
+                address(row.get(log.source)),
+                address(row.get(log.destination)),
+            ) else {
+                return;
+            };
+            if !source.is_multicast() && !destination.is_multicast() {
+                let initiated = log.initiated(|name| row.get(name));
+                let source = (source, port(log.source_port));
+                let destination = (destination, port(log.destination_port));
+                each(log, row, initiated, source, destination);
+            }
+        });
+    }
+}
 
 /// Calls `each` with writer, whether it opened the connection, both ends and the time of each connection that hosts
 /// logged.
@@ -198,70 +222,20 @@ fn each_end(
     hosts: &mut Hosts,
     mut each: impl FnMut(&mut Hosts, HostId, bool, End, End, i64),
 ) {
-    for (channel, id, names) in [
-        (
-            SYSMON,
-            3,
-            ["SourceIp", "SourcePort", "DestinationIp", "DestinationPort"],
-        ),
-        (
-            SECURITY,
-            5156,
-            ["SourceAddress", "SourcePort", "DestAddress", "DestPort"],
-        ),
-    ] {
-        for_each(catalog, channel, id, |row| {
-            if let Some((initiated, source, destination)) = logged_ends(row, names) {
-                let writer = hosts.writer(row.host);
-                each(hosts, writer, initiated, source, destination, row.time);
-            }
-        });
-    }
+    each_connection(catalog, |_, row, initiated, source, destination| {
+        let writer = hosts.writer(row.host);
+        each(hosts, writer, initiated, source, destination, row.time);
+    });
 }
 
-fn logged_ends(row: &Row<'_, '_>, names: [&str; 4]) -> Option<(bool, End, End)> {
-    let [source, source_port, destination, destination_port] = names;
-    let port = |name: &str| row.get(name).parse().unwrap_or(0);
-    let source = (address(row.get(source))?, port(source_port));
-    let destination = (address(row.get(destination))?, port(destination_port));
-    let direction = row.get("Direction");
-    let initiated = if direction.is_empty() {
-        row.get("Initiated").eq_ignore_ascii_case("true")
-    } else {
-        !matches!(direction, "%%14592" | "Inbound")
-    };
-    (!source.0.is_multicast() && !destination.0.is_multicast()).then_some((
-        initiated,
-        source,
-        destination,
-    ))
-}
-
-/// Ports on which servers listen, as far as movement and its surroundings need.
-fn is_service_port(port: u16) -> bool {
-    port < 1024 || matches!(port, 1433 | 3306 | 3389 | 5357 | 5985 | 5986 | 8080 | 47001)
-}
-
-/// The server's and the client's end of a connection that a host accepted. Its log has the ends in either order: some
-/// releases put the local, some the remote side first.
+/// The server's and the client's end of a connection that a host accepted.
 fn oriented(
     own: &HashSet<(HostId, IpAddr)>,
     writer: HostId,
     source: End,
     destination: End,
 ) -> (End, End) {
-    let mine = |end: End| own.contains(&(writer, end.0));
-    let source_serves = match (mine(source), mine(destination)) {
-        (true, false) => true,
-        (false, true) => false,
-        _ => match (is_service_port(source.1), is_service_port(destination.1)) {
-            (true, false) => true,
-            (false, true) => false,
-            // Of two dynamic ports the server's is the older, lower one.
-            _ => source.1 < destination.1,
-        },
-    };
-    if source_serves {
+    if source_serves(|ip| own.contains(&(writer, ip)), source, destination) {
         (source, destination)
     } else {
         (destination, source)
@@ -330,9 +304,7 @@ impl<'a> World<'a> {
             own_addresses: HashSet::new(),
         };
         for covered in catalog.catalog.coverage() {
-            if (!covered.channel.contains(':') || covered.channel.starts_with("syslog:"))
-                && !covered.host.is_empty()
-            {
+            if is_of_a_host(&covered.channel) && !covered.host.is_empty() {
                 world.hosts.writer(&covered.host);
             }
         }
@@ -896,50 +868,29 @@ impl<'a> World<'a> {
         let (hosts, accounts, connections) =
             (&mut self.hosts, &mut self.accounts, &mut self.connections);
         let own = &self.own_addresses;
-        for (channel, id, names) in [
-            (
-                SYSMON,
-                3_u32,
-                ["SourceIp", "SourcePort", "DestinationIp", "DestinationPort"],
-            ),
-            (
-                SECURITY,
-                5156,
-                ["SourceAddress", "SourcePort", "DestAddress", "DestPort"],
-            ),
-        ] {
-            for_each(catalog, channel, id, |row| {
-                let Some((initiated, source, destination)) = logged_ends(row, names) else {
-                    return;
-                };
-                let writer = hosts.writer(row.host);
-                let (server, client) = if initiated {
-                    (destination, source)
-                } else {
-                    oriented(own, writer, source, destination)
-                };
-                let image = if id == 3 {
-                    row.get("Image")
-                } else {
-                    row.get("Application")
-                };
-                connections.push(Connection {
-                    time: row.time,
-                    src: Place::Unknown,
-                    src_ip: client.0,
-                    src_port: client.1,
-                    dst: Place::Unknown,
-                    dst_ip: server.0,
-                    dst_port: server.1,
-                    observer: Some(writer),
-                    inbound: !initiated,
-                    image,
-                    user: accounts.of_text(row.get("User")),
-                    process_guid: row.get("ProcessGuid"),
-                    reference: row.reference,
-                });
+        each_connection(catalog, |log, row, initiated, source, destination| {
+            let writer = hosts.writer(row.host);
+            let (server, client) = if initiated {
+                (destination, source)
+            } else {
+                oriented(own, writer, source, destination)
+            };
+            connections.push(Connection {
+                time: row.time,
+                src: Place::Unknown,
+                src_ip: client.0,
+                src_port: client.1,
+                dst: Place::Unknown,
+                dst_ip: server.0,
+                dst_port: server.1,
+                observer: Some(writer),
+                inbound: !initiated,
+                image: row.get(log.image),
+                user: accounts.of_text(row.get("User")),
+                process_guid: row.get("ProcessGuid"),
+                reference: row.reference,
             });
-        }
+        });
         for_each(catalog, "zeek:conn", 0, |row| {
             let (Some(src_ip), Some(dst_ip)) =
                 (address(row.get("id.orig_h")), address(row.get("id.resp_h")))

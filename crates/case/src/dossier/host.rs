@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crabwalk_detect::gap::host_key;
+use crabwalk_events::address::address as any_address;
+use crabwalk_movement::{CONNECTION_LOGS, ConnectionLog, source_serves};
 
 use super::demand::{CHANGES, SECURITY, SYSMON, SYSTEM, TASKS, WMI};
 use super::document::*;
@@ -309,26 +311,11 @@ pub(super) fn dossiers(
     })?;
     read(SYSMON, 11, &|own, row| own.file(row))?;
     read(SECURITY, 5145, &|own, row| own.remote_file(row, index))?;
-    read(SYSMON, 3, &|own, row| {
-        let initiated = row.get("Initiated").eq_ignore_ascii_case("true");
-        let end = |ip: &str, port: &str| format!("{}:{}", row.get(ip), row.get(port));
-        let source = end("SourceIp", "SourcePort");
-        let destination = end("DestinationIp", "DestinationPort");
-        own.connection(row, initiated, (source, destination), "Image", "User");
-    })?;
-    read(SECURITY, 5156, &|own, row| {
-        // %%14593 is outbound. The source is the host's own end in both directions.
-        let outbound = row.get("Direction").contains("14593");
-        let end = |ip: &str, port: &str| format!("{}:{}", row.get(ip), row.get(port));
-        let local = end("SourceAddress", "SourcePort");
-        let remote = end("DestAddress", "DestPort");
-        let ends = if outbound {
-            (local, remote)
-        } else {
-            (remote, local)
-        };
-        own.connection(row, outbound, ends, "Application", "");
-    })?;
+    for log in &CONNECTION_LOGS {
+        read(log.channel, log.id, &|own, row| {
+            own.connection(row, log, index);
+        })?;
+    }
     for (id, what) in CHANGES {
         read(SECURITY, *id, &|own, row| {
             let value = change(row, what);
@@ -893,29 +880,40 @@ impl Gathered {
         self.files.push(Draft::new(row, value).in_session(session));
     }
 
-    fn connection(
-        &mut self,
-        row: &Row<'_>,
-        outbound: bool,
-        (source, destination): (String, String),
-        image: &str,
-        user: &str,
-    ) {
-        let port = destination
+    fn connection(&mut self, row: &Row<'_>, log: &ConnectionLog, index: &Index) {
+        let end = |ip: &str, port: &str| format!("{}:{}", row.get(ip), row.get(port));
+        let source = end(log.source, log.source_port);
+        let destination = end(log.destination, log.destination_port);
+        let outbound = log.initiated(|name| row.get(name));
+        let parsed = |ip: &str, port: &str| {
+            Some((
+                any_address(row.get(ip))?,
+                row.get(port).parse().unwrap_or(0),
+            ))
+        };
+        let ends =
+            parsed(log.source, log.source_port).zip(parsed(log.destination, log.destination_port));
+        let local_first = outbound
+            || ends.is_some_and(|(source, destination)| {
+                source_serves(|ip| index.holds(&self.id, ip), source, destination)
+            });
+        let (local, remote) = if local_first {
+            (source, destination)
+        } else {
+            (destination, source)
+        };
+        let direction = if outbound { "out" } else { "in" };
+        let server = if outbound { &remote } else { &local };
+        let port = server
             .rsplit_once(':')
             .and_then(|(_, port)| port.parse().ok());
-        let (direction, local, remote) = if outbound {
-            ("out", source, destination)
-        } else {
-            ("in", destination, source)
-        };
         let value = Connection {
             direction: direction.to_owned(),
             local,
             remote,
             port,
-            image: row.some(image).map(str::to_owned),
-            account: row.some(user).map(str::to_owned),
+            image: row.some(log.image).map(str::to_owned),
+            account: row.some("User").map(str::to_owned),
             ..Connection::default()
         };
         // The filtering platform and Sysmon tell of one connection.

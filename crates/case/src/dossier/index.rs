@@ -1,10 +1,11 @@
 //! What the case calls the hosts and accounts that events name.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
 
 use crabwalk_detect::gap::host_key;
 use crabwalk_events::Catalog;
+use crabwalk_movement::is_of_a_host;
 
 use crate::document::{Case, Reference};
 
@@ -15,6 +16,8 @@ pub(super) struct Index {
     hosts: HashMap<String, String>,
     /// Addresses that one host had; those that several had, at different times, mean none.
     ips: HashMap<IpAddr, Option<String>>,
+    /// Addresses that each host had at any time.
+    held: HashMap<String, HashSet<IpAddr>>,
     /// Source and record of the events of each hop → its place in the case.
     hop_of: HashMap<(u32, u64), usize>,
     /// Ids of hosts → names under which they wrote events.
@@ -41,7 +44,7 @@ impl Index {
         let mut accounts: HashMap<String, String> = HashMap::new();
         let mut short: HashMap<String, Option<String>> = HashMap::new();
         // A name without a domain means the account that has it with one, if only one has.
-        let with_domain: std::collections::HashSet<String> = case
+        let with_domain: HashSet<String> = case
             .accounts
             .iter()
             .filter(|account| account.id.contains('\\') || account.sid.is_some())
@@ -82,6 +85,7 @@ impl Index {
         }
         let mut hosts = HashMap::new();
         let mut ips: HashMap<IpAddr, Option<String>> = HashMap::new();
+        let mut held: HashMap<String, HashSet<IpAddr>> = HashMap::new();
         for host in &case.hosts {
             hosts.insert(host.id.to_lowercase(), host.id.clone());
             for name in &host.names {
@@ -90,6 +94,7 @@ impl Index {
                     .or_insert_with(|| host.id.clone());
             }
             for ip in host.ips.iter().filter_map(|ip| address(ip)) {
+                held.entry(host.id.clone()).or_default().insert(ip);
                 ips.entry(ip)
                     .and_modify(|id| *id = None)
                     .or_insert_with(|| Some(host.id.clone()));
@@ -105,11 +110,12 @@ impl Index {
             accounts,
             hosts,
             ips,
+            held,
             hop_of,
             writers: BTreeMap::new(),
         };
         for covered in &case.coverage {
-            if covered.channel.contains(':') {
+            if !is_of_a_host(&covered.channel) {
                 continue;
             }
             if let Some(id) = index.host(&covered.host) {
@@ -141,6 +147,13 @@ impl Index {
             return self.ips.get(&ip).cloned().flatten();
         }
         self.hosts.get(&host_key(name)).cloned()
+    }
+
+    /// Whether an address is a host's.
+    pub fn holds(&self, host: &str, ip: IpAddr) -> bool {
+        self.held
+            .get(host)
+            .is_some_and(|addresses| addresses.contains(&ip))
     }
 
     /// The hop that an event belongs to.

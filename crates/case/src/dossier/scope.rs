@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crabwalk_movement::is_syslog;
+
 use super::ASSERTED;
 use super::document::*;
 use super::host::micros;
@@ -393,17 +395,27 @@ pub(super) fn blind(
                 .collect::<Vec<_>>()
         };
         let name = host_name(case, &one.host);
-        let security = covered(SECURITY);
+        // A machine that writes syslog and nothing else has no logs of Windows to miss.
+        let syslog = case.coverage.iter().any(|own| {
+            is_syslog(&own.channel) && writers.is_some_and(|names| names.contains(&own.host))
+        }) && !case.coverage.iter().any(|own| {
+            !is_syslog(&own.channel) && writers.is_some_and(|names| names.contains(&own.host))
+        });
+        let (security, log) = if syslog {
+            (covered("syslog:sshd"), "sshd")
+        } else {
+            (covered(SECURITY), "Security")
+        };
         let mut why = Vec::new();
         if writers.is_none() {
             why.push("no log of it was read".to_owned());
         } else if security.is_empty() {
-            why.push("its Security log was not read".to_owned());
+            why.push(format!("its {log} log was not read"));
         }
         for own in &security {
             for cleared in &own.cleared {
                 why.push(format!(
-                    "its Security log was cleared at {}",
+                    "its {log} log was cleared at {}",
                     at(Some(cleared))
                 ));
             }
@@ -411,10 +423,19 @@ pub(super) fn blind(
                 && begins > first
             {
                 why.push(format!(
-                    "its Security log begins at {}, after the intruder was there",
+                    "its {log} log begins at {}, after the intruder was there",
                     at(own.first.as_deref())
                 ));
             }
+        }
+        if !why.is_empty() {
+            blind.push(BlindHost {
+                host: one.host.clone(),
+                why,
+            });
+        }
+        if syslog {
+            continue;
         }
         let processes = dossiers
             .iter()
@@ -436,12 +457,6 @@ pub(super) fn blind(
         }
         if covered("System").is_empty() && writers.is_some() {
             collect.push(request(name, "System", "services that were installed"));
-        }
-        if !why.is_empty() {
-            blind.push(BlindHost {
-                host: one.host.clone(),
-                why,
-            });
         }
     }
     let controllers: Vec<&crate::document::Host> = case

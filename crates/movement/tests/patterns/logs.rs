@@ -2,10 +2,13 @@
 
 use std::ops::Range;
 
+use crabwalk_case::dossier::{self, Asked};
+use crabwalk_case::{Case, Input, Tool};
+use crabwalk_detect::Outcome;
 use crabwalk_events::Catalog;
 use crabwalk_events::assets::Assets;
-use crabwalk_movement::{Movement, analyse, demand};
-use crabwalk_sources::collect::{Begun, Collector, Head};
+use crabwalk_movement::{Both, Movement, analyse, demand};
+use crabwalk_sources::collect::{Begun, Collector, Demand, Head};
 
 /// 2025-06-15 00:00:00 UTC, microseconds since 1970-01-01.
 pub const AT: i64 = 1_749_945_600_000_000;
@@ -352,9 +355,43 @@ impl Logs {
 
     /// What comes of reading these events, one list of them for each reader.
     pub fn read(&self, parts: &[Vec<usize>], assets: &Assets) -> Movement {
+        analyse(&self.catalog(parts, demand()), &[], assets)
+    }
+
+    /// The case of these events, with dossiers of all hosts that it names.
+    pub fn case(&self) -> Case {
+        let all: Range<usize> = 0..self.0.len();
+        let wanted = Both(demand(), dossier::demand());
+        let catalog = self.catalog(&[all.collect()], &wanted);
+        let movement = analyse(&catalog, &[], &Assets::default());
+        let outcome = Outcome {
+            coverage: catalog.coverage().to_vec(),
+            ..Outcome::default()
+        };
+        let mut case = Case::new(&Input {
+            tool: Tool {
+                name: "crabwalk",
+                version: "0",
+            },
+            created: AT,
+            seconds: 0.0,
+            sources: &[],
+            outcome: &outcome,
+            movement: &movement,
+        });
+        let asked = Asked {
+            hosts: case.hosts.iter().map(|host| host.id.clone()).collect(),
+            accounts: Vec::new(),
+        };
+        case.add_dossiers(&catalog, &asked)
+            .unwrap_or_else(|error| panic!("{error}"));
+        case
+    }
+
+    fn catalog(&self, parts: &[Vec<usize>], wanted: &dyn Demand) -> Catalog {
         let mut collectors = Vec::new();
         for (source, part) in parts.iter().enumerate() {
-            let mut collector = Collector::new(demand());
+            let mut collector = Collector::new(wanted);
             for event in part.iter().filter_map(|at| self.0.get(*at)) {
                 let table = collector.table(&event.channel, event.id);
                 let head = Head {
@@ -376,7 +413,6 @@ impl Logs {
             collectors.push(collector);
         }
         let collected = Collector::merge(collectors).unwrap_or_else(|error| panic!("{error}"));
-        let catalog = Catalog::new(collected).unwrap_or_else(|error| panic!("{error}"));
-        analyse(&catalog, &[], assets)
+        Catalog::new(collected).unwrap_or_else(|error| panic!("{error}"))
     }
 }

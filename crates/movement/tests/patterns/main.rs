@@ -26,6 +26,7 @@
 //!
 //! - `actor=…`, `effective=…`; `also=…`, `not=…`: techniques that it has too, or has not
 //! - `says=…`, `silent=…`: what a witness says, or none does
+//! - `lacks=…`: why there is no witness of some kind
 //! - `above=…`, `below=…`: its confidence; `usual`, `unusual`
 //! - `ran=a.exe,b.exe`: the programs that it ran, by time
 //!
@@ -35,6 +36,10 @@
 //!   `time-possible:0.5`; all paths in order, where there is one such line. `paths COUNT`
 //! - `skew HOST HOST SECONDS`: clocks that are off, all of them
 //! - `account NAME KIND`
+//! - `dossier HOST LIST NAME=VALUE …`: an entry of a list in the host's dossier that has these fields, named as in the
+//!   case document; `dossier HOST LIST none` where the list is empty
+//! - `blind HOST`, `collect HOST CHANNEL`: hosts whose logs are too few, and logs to collect; `blind (none)`. All of
+//!   them, where there is one such line
 
 mod details;
 mod logs;
@@ -43,6 +48,7 @@ mod whole;
 use std::fmt::Write as _;
 use std::path::Path;
 
+use crabwalk_case::Case;
 use crabwalk_movement::{Hop, LinkKind, Movement};
 use logs::{Logs, words};
 
@@ -166,6 +172,7 @@ fn holds(hop: &Hop, said: &str) -> bool {
         "not" => !has(),
         "says" => says(),
         "silent" => !says(),
+        "lacks" => hop.missing.iter().any(|one| one.why.contains(value)),
         "above" => hop.confidence > number(),
         "below" => hop.confidence < number(),
         "usual" => hop.usual,
@@ -186,7 +193,11 @@ fn holds(hop: &Hop, said: &str) -> bool {
 fn wrong(movement: &Movement, expected: &[Vec<String>]) -> Vec<String> {
     let mut wrong = Vec::new();
     let is_known = |word: &str| {
-        word.contains('>') || ["(none)", "path", "paths", "skew", "account"].contains(&word)
+        word.contains('>')
+            || [
+                "(none)", "path", "paths", "skew", "account", "dossier", "blind", "collect",
+            ]
+            .contains(&word)
     };
     for line in expected {
         if !line.first().is_some_and(|word| is_known(word)) {
@@ -255,12 +266,89 @@ fn wrong(movement: &Movement, expected: &[Vec<String>]) -> Vec<String> {
     wrong
 }
 
+/// Whether some lines are about the case, not only about movement.
+fn is_about_the_case(line: &[String]) -> bool {
+    line.first()
+        .is_some_and(|word| ["dossier", "blind", "collect"].contains(&word.as_str()))
+}
+
+/// What of the case is not as expected.
+fn wrong_case(case: &Case, expected: &[Vec<String>]) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let scope = &case.scope;
+    let lists: [(&str, Vec<String>); 2] = [
+        (
+            "blind",
+            scope.blind.iter().map(|one| one.host.clone()).collect(),
+        ),
+        (
+            "collect",
+            scope
+                .collect
+                .iter()
+                .map(|one| format!("{} {}", one.host, one.channel))
+                .collect(),
+        ),
+    ];
+    for (word, found) in lists {
+        let said: Vec<String> = expected
+            .iter()
+            .filter(|line| line.first().is_some_and(|own| own == word))
+            .filter_map(|line| Some(line.get(1..)?.join(" ")))
+            .collect();
+        let none = said == ["(none)"] && found.is_empty();
+        if !said.is_empty() && !none && said != found {
+            wrong.push(format!("{word}: {found:?}"));
+        }
+    }
+    for line in expected {
+        let [word, host, list, said @ ..] = line.as_slice() else {
+            continue;
+        };
+        if word != "dossier" {
+            continue;
+        }
+        let dossier = case
+            .dossiers
+            .hosts
+            .iter()
+            .find(|dossier| dossier.host == *host)
+            .and_then(|dossier| serde_json::to_value(dossier).ok())
+            .unwrap_or_default();
+        let Some(entries) = dossier.get(list).and_then(|list| list.as_array()) else {
+            wrong.push(format!("{host} has no {list}"));
+            continue;
+        };
+        let has = |entry: &serde_json::Value, said: &String| {
+            let (name, value) = said.split_once('=').unwrap_or((said, ""));
+            entry.get(name).is_some_and(|own| match own.as_str() {
+                Some(text) => text == value,
+                None => own.to_string() == value,
+            })
+        };
+        let holds = if said == ["none"] {
+            entries.is_empty()
+        } else {
+            entries
+                .iter()
+                .any(|entry| said.iter().all(|said| has(entry, said)))
+        };
+        if !holds {
+            wrong.push(format!("not {}: {entries:#?}", line.join(" ")));
+        }
+    }
+    wrong
+}
+
 #[test]
 fn scenes_become_hops() {
     let mut failures = String::new();
     for scene in scenes() {
         let movement = scene.logs.movement();
-        let wrong = wrong(&movement, &scene.expected);
+        let mut wrong = wrong(&movement, &scene.expected);
+        if scene.expected.iter().any(|line| is_about_the_case(line)) {
+            wrong.extend(wrong_case(&scene.logs.case(), &scene.expected));
+        }
         if !wrong.is_empty() {
             let _ = writeln!(
                 failures,
