@@ -17,4 +17,10 @@ mod time;
 mod xml;
 mod zeek;
 
+/// The time that a text names, in any form in which logs write one: microseconds since 1970-01-01 UTC. A text without a zone is
+/// taken for UTC. `None` for what is no time.
+pub fn time_of(text: &str) -> Option<i64> {
+    time::parse(text.trim()).map(|written| written.micros)
+}
+
 pub use read::{Input, Limits, Progress, Quiet, Read, read};

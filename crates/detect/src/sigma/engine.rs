@@ -14,7 +14,8 @@ use rsigma_parser::{
 };
 
 use super::correlation;
-use super::rewrite::{self, Patterns};
+use super::question::Questions;
+use super::rewrite;
 use super::row::{Fields, Value};
 
 /// Compiled rules of one log source.
@@ -45,7 +46,7 @@ pub struct Correlated {
 /// A row for the library.
 struct Seen<'a> {
     event: &'a dyn Fields,
-    patterns: Option<&'a Patterns>,
+    questions: Option<&'a Questions>,
 }
 
 fn value(value: Value<'_>) -> EventValue<'_> {
@@ -63,8 +64,8 @@ fn value(value: Value<'_>) -> EventValue<'_> {
 impl Event for Seen<'_> {
     fn get_field(&self, path: &str) -> Option<EventValue<'_>> {
         let answer = self
-            .patterns
-            .and_then(|patterns| patterns.answer(path, self.event));
+            .questions
+            .and_then(|questions| questions.answer(path, self.event));
         match answer {
             Some(answer) => answer.map(value),
             None => self.event.field(path).map(value),
@@ -99,7 +100,7 @@ impl Event for Seen<'_> {
 
 struct Rules {
     engine: Engine,
-    patterns: Patterns,
+    questions: Questions,
     by_id: HashMap<String, usize>,
 }
 
@@ -109,7 +110,7 @@ impl Matcher for Rules {
             .engine
             .evaluate(&Seen {
                 event,
-                patterns: Some(&self.patterns),
+                questions: Some(&self.questions),
             })
             .into_iter()
             .filter_map(|one| self.by_id.get(one.header.rule_id.as_deref()?).copied())
@@ -129,11 +130,11 @@ pub(super) fn compile(
     filters: &[&FilterRule],
 ) -> (Box<dyn Matcher>, Vec<(usize, String)>) {
     let mut engine = Engine::new();
-    let mut patterns = Patterns::default();
+    let mut questions = Questions::default();
     let mut errors: Vec<(usize, String)> = Vec::new();
     let mut readable: Vec<(usize, SigmaRule)> = Vec::with_capacity(rules.len());
     for (index, rule) in rules {
-        match rewrite::rule(rule, &mut patterns) {
+        match rewrite::rule(rule, &mut questions) {
             Ok(rule) => readable.push((*index, rule)),
             Err(error) => errors.push((*index, error)),
         }
@@ -157,7 +158,7 @@ pub(super) fn compile(
         let Some((first, _)) = rules.iter().find(|(_, rule)| meant(rule)) else {
             continue;
         };
-        let applied = rewrite::filter(filter, &mut patterns).and_then(|filter| {
+        let applied = rewrite::filter(filter, &mut questions).and_then(|filter| {
             engine
                 .apply_filter(&filter)
                 .map_err(|error| error.to_string())
@@ -172,7 +173,7 @@ pub(super) fn compile(
         .collect();
     let rules = Rules {
         engine,
-        patterns,
+        questions,
         by_id,
     };
     (Box::new(rules), errors)
@@ -191,7 +192,7 @@ pub(super) fn part_id(id: &str, part: usize) -> String {
 /// # Errors
 /// Why not.
 pub(super) fn check(rule: &SigmaRule) -> Result<(), String> {
-    let rule = rewrite::rule(rule, &mut Patterns::default())?;
+    let rule = rewrite::rule(rule, &mut Questions::default())?;
     rsigma_eval::compile_rule(&rule)
         .map(drop)
         .map_err(|error| error.to_string())
@@ -220,9 +221,9 @@ pub(super) fn correlate(
         max_group_entries: Some(1_000_000),
         ..CorrelationConfig::default()
     });
-    let mut patterns = Patterns::default();
+    let mut questions = Questions::default();
     for (_, rule) in rules {
-        let rule = rewrite::rule(rule, &mut patterns)?;
+        let rule = rewrite::rule(rule, &mut questions)?;
         engine.add_rule(&rule).map_err(|error| error.to_string())?;
     }
     for one in correlations {
@@ -286,7 +287,7 @@ impl Correlator for Correlations {
             .process_with_detections(
                 &Seen {
                     event,
-                    patterns: None,
+                    questions: None,
                 },
                 vec![detection],
                 seconds,

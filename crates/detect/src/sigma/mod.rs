@@ -17,8 +17,10 @@
 //! Matches of a rule that agree in all fields that the rule names, in machine and account, are one finding.
 
 mod correlation;
+mod encode;
 mod engine;
 mod logsource;
+mod question;
 mod rewrite;
 mod row;
 

@@ -10,72 +10,34 @@
 //! - `windash` reads `-` and `/` before a word alike, and only there.
 //! - `neq` is the negation of its item: an event without the field differs as well.
 //! - An empty text is the same as no value: logs write both where there is nothing to say.
-//! - Regular expressions are Perl's. Those that need look-around or back-references are run here ([`Patterns`]), and the rule
-//!   asks for the answer.
+//! - Regular expressions are Perl's: `$` stands before a line end at the end of the text, too. Those that need look-around or
+//!   back-references are run here ([`Questions`]), and the rule asks for the answer.
+//! - Keywords that must all be there may stand in different fields.
+//! - An empty list is the same as no value.
+//! - `wide`, `utf16…`, `base64` and `base64offset` work in the order in which they stand ([`encoded`]). The library leaves out
+//!   UTF-16 without Base64, and takes letters into `base64offset` that depend on what follows.
+//! - Parts of times (`hour` and the like) are read from every form in which logs write a time, and can be compared with `gt`,
+//!   `gte`, `lt` and `lte`. The library knows few forms, and no comparison.
+//! - `cidr` takes single addresses, and finds IPv4 addresses that are written as IPv6 (`::ffff:10.0.0.1`).
 
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::LazyLock;
 
-use crabwalk_spl::functions::regex::{Compiled, compile_regex};
 use rsigma_parser::{
     ConditionExpr, Detection, DetectionItem, Detections, FieldSpec, FilterRule, Modifier,
     Quantifier, SelectorPattern, SigmaRule, SigmaString, SigmaValue, SpecialChar, StringPart,
 };
 
-use super::row::{Fields, Value};
+use super::encode::encoded;
+use super::question::{Part, Question, Questions, YES, network};
 
-/// Begins the names of fields that ask for the answer of a pattern. No log has such a name.
-const PATTERN: char = '\u{1}';
-/// What such a field holds where the pattern fits.
-const FITS: &str = "1";
 /// The characters that begin an option on Windows' command lines.
 const DASHES: [char; 5] = ['-', '/', '\u{2013}', '\u{2014}', '\u{2015}'];
 /// Variants of a value with dashes that are written out; beyond that it becomes a pattern.
 const MOST_VARIANTS: usize = 25;
 /// Choices that an `n of x_*` may be written out to.
 const MOST_CHOICES: usize = 256;
-
-/// Patterns that the library cannot run.
-#[derive(Default)]
-pub(super) struct Patterns {
-    all: Vec<(Option<String>, Compiled)>,
-    known: HashMap<(Option<String>, String), usize>,
-}
-
-impl Patterns {
-    /// Takes a pattern over a field (or over all texts), and gives the field that asks for its answer.
-    fn ask(&mut self, field: Option<&str>, pattern: &str) -> Result<String, String> {
-        let key = (field.map(str::to_owned), pattern.to_owned());
-        let at = match self.known.get(&key) {
-            Some(at) => *at,
-            None => {
-                let compiled = compile_regex(pattern)?;
-                self.all.push((key.0.clone(), compiled));
-                self.known.insert(key, self.all.len() - 1);
-                self.all.len() - 1
-            }
-        };
-        Ok(format!("{PATTERN}{at}"))
-    }
-
-    /// The answer that a field asks for: `None` if it is no such field, else whether the pattern fits.
-    pub(super) fn answer(&self, name: &str, event: &dyn Fields) -> Option<Option<Value<'static>>> {
-        let at: usize = name.strip_prefix(PATTERN)?.parse().ok()?;
-        let fits = self
-            .all
-            .get(at)
-            .is_some_and(|(field, pattern)| match field {
-                Some(field) => match event.field(field) {
-                    Some(Value::One(text)) => pattern.is_match(&text),
-                    Some(Value::Many(texts)) => texts.iter().any(|text| pattern.is_match(text)),
-                    None => false,
-                },
-                None => event.any_text(&mut |text| pattern.is_match(text)),
-            });
-        Some(fits.then(|| Value::One(FITS.into())))
-    }
-}
 
 /// The text of rules with such values as `12e5` in quotes. The readers of YAML 1.1, for which rules are written, take them for
 /// texts (parts of hashes, say), and the library's reader of YAML 1.2 for numbers.
@@ -96,9 +58,9 @@ pub(super) fn quoted(text: &str) -> Cow<'_, str> {
 ///
 /// # Errors
 /// Why the rule can never be run.
-pub(super) fn rule(rule: &SigmaRule, patterns: &mut Patterns) -> Result<SigmaRule, String> {
+pub(super) fn rule(rule: &SigmaRule, questions: &mut Questions) -> Result<SigmaRule, String> {
     let mut rule = rule.clone();
-    detections(&mut rule.detection, patterns)?;
+    detections(&mut rule.detection, questions)?;
     Ok(rule)
 }
 
@@ -106,9 +68,9 @@ pub(super) fn rule(rule: &SigmaRule, patterns: &mut Patterns) -> Result<SigmaRul
 ///
 /// # Errors
 /// Why the filter can never be used.
-pub(super) fn filter(filter: &FilterRule, patterns: &mut Patterns) -> Result<FilterRule, String> {
+pub(super) fn filter(filter: &FilterRule, questions: &mut Questions) -> Result<FilterRule, String> {
     let mut filter = filter.clone();
-    detections(&mut filter.detection, patterns)?;
+    detections(&mut filter.detection, questions)?;
     Ok(filter)
 }
 
@@ -150,7 +112,7 @@ fn chosen<'a>(pattern: &SelectorPattern, names: &[&'a String]) -> Vec<&'a String
         .collect()
 }
 
-fn detections(all: &mut Detections, patterns: &mut Patterns) -> Result<(), String> {
+fn detections(all: &mut Detections, questions: &mut Questions) -> Result<(), String> {
     let names = names(all);
     let conditions = all
         .conditions
@@ -162,7 +124,7 @@ fn detections(all: &mut Detections, patterns: &mut Patterns) -> Result<(), Strin
         .collect::<Result<Vec<ConditionExpr>, String>>()?;
     all.conditions = conditions;
     for one in all.named.values_mut() {
-        *one = detection(one, patterns)?;
+        *one = detection(one, questions)?;
     }
     Ok(())
 }
@@ -249,13 +211,13 @@ fn choices<'a>(names: &[&'a String], count: usize) -> Option<Vec<Vec<&'a String>
     Some(all)
 }
 
-fn detection(one: &Detection, patterns: &mut Patterns) -> Result<Detection, String> {
+fn detection(one: &Detection, questions: &mut Questions) -> Result<Detection, String> {
     Ok(match one {
         Detection::AllOf(items) => {
             let mut plain = Vec::new();
             let mut others = Vec::new();
             for one in items {
-                match item(one, patterns)? {
+                match item(one, questions)? {
                     Detection::AllOf(mut items) if items.len() == 1 => plain.append(&mut items),
                     other => others.push(other),
                 }
@@ -269,22 +231,22 @@ fn detection(one: &Detection, patterns: &mut Patterns) -> Result<Detection, Stri
                 Detection::And(others)
             }
         }
-        Detection::AnyOf(all) => Detection::AnyOf(each(all, patterns)?),
-        Detection::And(all) => Detection::And(each(all, patterns)?),
+        Detection::AnyOf(all) => Detection::AnyOf(each(all, questions)?),
+        Detection::And(all) => Detection::And(each(all, questions)?),
         Detection::Keywords(values) => {
             let keyword = DetectionItem {
                 field: FieldSpec::new(None, Vec::new()),
                 values: values.clone(),
             };
-            item(&keyword, patterns)?
+            item(&keyword, questions)?
         }
         // Members of arrays: only documents have them, and no reader gives them as such.
         Detection::ArrayMatch { .. } | Detection::Conditional { .. } => one.clone(),
     })
 }
 
-fn each(all: &[Detection], patterns: &mut Patterns) -> Result<Vec<Detection>, String> {
-    all.iter().map(|one| detection(one, patterns)).collect()
+fn each(all: &[Detection], questions: &mut Questions) -> Result<Vec<Detection>, String> {
+    all.iter().map(|one| detection(one, questions)).collect()
 }
 
 /// How the values of an item are compared.
@@ -368,7 +330,7 @@ fn is_option(letters: &[Option<char>], at: usize) -> bool {
 }
 
 /// A plain text with every dash that begins an option; none if those are too many to write out.
-fn dashes(text: &str) -> Option<Vec<String>> {
+pub(super) fn dashes(text: &str) -> Option<Vec<String>> {
     let letters: Vec<Option<char>> = text.chars().map(Some).collect();
     let mut all = vec![String::with_capacity(text.len())];
     for (at, letter) in letters.iter().copied().enumerate() {
@@ -389,7 +351,7 @@ fn dashes(text: &str) -> Option<Vec<String>> {
 }
 
 /// An item as the library is to read it; one item that is compared as it stands stays one.
-fn item(one: &DetectionItem, patterns: &mut Patterns) -> Result<Detection, String> {
+fn item(one: &DetectionItem, questions: &mut Questions) -> Result<Detection, String> {
     let has = |modifier| one.field.has_modifier(modifier);
     if has(Modifier::Expand) {
         return Err(
@@ -405,11 +367,51 @@ fn item(one: &DetectionItem, patterns: &mut Patterns) -> Result<Detection, Strin
             .retain(|modifier| *modifier != Modifier::Neq);
         let name = "value".to_owned();
         return Ok(Detection::Conditional {
-            named: HashMap::from([(name.clone(), item(&positive, patterns)?)]),
+            named: HashMap::from([(name.clone(), item(&positive, questions)?)]),
             condition: ConditionExpr::Not(Box::new(ConditionExpr::Identifier(name))),
         });
     }
+    if one.values.is_empty() && one.field.name.is_some() && !has(Modifier::Exists) {
+        return Ok(joined(
+            vec![DetectionItem {
+                field: FieldSpec::new(one.field.name.clone(), Vec::new()),
+                values: vec![SigmaValue::Null],
+            }],
+            false,
+        ));
+    }
+    let modifiers = &one.field.modifiers;
+    let only = |allowed: &[Modifier]| modifiers.iter().all(|modifier| allowed.contains(modifier));
+    if let Some(field) = &one.field.name {
+        if has(Modifier::Cidr) && only(&[Modifier::Cidr, Modifier::All, Modifier::Cased]) {
+            return within(field, one, questions);
+        }
+        let mut parts = modifiers.iter().copied().filter_map(Part::of);
+        if let (Some(part), None) = (parts.next(), parts.next())
+            && modifiers.iter().all(|modifier| {
+                Part::of(*modifier).is_some()
+                    || matches!(
+                        modifier,
+                        Modifier::Gt | Modifier::Gte | Modifier::Lt | Modifier::Lte
+                    )
+            })
+        {
+            return part_of_time(field, part, one, questions);
+        }
+    }
     let all = has(Modifier::All);
+    if let Some((modifiers, values)) = encoded(one)? {
+        let item = |values: Vec<SigmaValue>| DetectionItem {
+            field: FieldSpec::new(one.field.name.clone(), modifiers.clone()),
+            values,
+        };
+        let pieces = if all {
+            values.into_iter().map(item).collect()
+        } else {
+            vec![item(values.into_iter().flatten().collect())]
+        };
+        return Ok(joined(pieces, all));
+    }
     let with = |modifiers: Vec<Modifier>, values: Vec<SigmaValue>| DetectionItem {
         field: FieldSpec::new(one.field.name.clone(), modifiers),
         values,
@@ -429,7 +431,7 @@ fn item(one: &DetectionItem, patterns: &mut Patterns) -> Result<Detection, Strin
         how_patterned.clone_from(&rest);
         for value in &one.values {
             let text = text_of(value).ok_or("a regular expression must be a text")?;
-            let pattern = perl(&text);
+            let pattern = perl(&text, has(Modifier::Multiline));
             if is_linear(&pattern) {
                 patterned.push(raw(&pattern));
             } else {
@@ -446,11 +448,8 @@ fn item(one: &DetectionItem, patterns: &mut Patterns) -> Result<Detection, Strin
                 } else {
                     format!("(?{flags}){pattern}")
                 };
-                let field = patterns.ask(one.field.name.as_deref(), &pattern)?;
-                pieces.push(DetectionItem {
-                    field: FieldSpec::new(Some(field), Vec::new()),
-                    values: vec![raw(FITS)],
-                });
+                let field = one.field.name.clone();
+                pieces.push(asked(Question::Fits { field, pattern }, questions)?);
             }
         }
     } else {
@@ -481,6 +480,9 @@ fn item(one: &DetectionItem, patterns: &mut Patterns) -> Result<Detection, Strin
                 }
                 SigmaValue::Float(number) if how.keyword && is_text => {
                     plain.push(raw(&number.to_string()));
+                }
+                SigmaValue::Bool(value) if how.keyword && is_text => {
+                    plain.push(raw(&value.to_string()));
                 }
                 SigmaValue::String(text) if is_text => {
                     if text.parts.is_empty() && how.whole() {
@@ -513,34 +515,118 @@ fn item(one: &DetectionItem, patterns: &mut Patterns) -> Result<Detection, Strin
         }
     }
     let linked = |mut modifiers: Vec<Modifier>, values: Vec<SigmaValue>| {
+        // Each of several keywords may stand in a field of its own.
+        if all && one.field.name.is_none() {
+            return values
+                .into_iter()
+                .map(|value| with(modifiers.clone(), vec![value]))
+                .collect();
+        }
         // The library takes `all` over one value for a mistake.
         if all && values.len() > 1 {
             modifiers.push(Modifier::All);
         }
-        with(modifiers, values)
+        vec![with(modifiers, values)]
     };
     if !patterned.is_empty() {
-        pieces.push(linked(how_patterned, patterned));
+        pieces.extend(linked(how_patterned, patterned));
     }
     if !plain.is_empty() || pieces.is_empty() {
-        pieces.insert(0, linked(rest, plain));
+        pieces.splice(0..0, linked(rest, plain));
     }
+    Ok(joined(pieces, all))
+}
+
+/// Items of which all must hold, or any.
+fn joined(pieces: Vec<DetectionItem>, all: bool) -> Detection {
     let mut pieces: Vec<Detection> = pieces
         .into_iter()
         .map(|piece| Detection::AllOf(vec![piece]))
         .collect();
-    Ok(match pieces.len() {
+    match pieces.len() {
         1 => pieces.remove(0),
         _ if all => Detection::And(pieces),
         _ => Detection::AnyOf(pieces),
+    }
+}
+
+/// The item that holds where the answer to a question is yes.
+fn asked(question: Question, questions: &mut Questions) -> Result<DetectionItem, String> {
+    Ok(DetectionItem {
+        field: FieldSpec::new(Some(questions.ask(question)?), Vec::new()),
+        values: vec![raw(YES)],
     })
 }
 
-fn raw(text: &str) -> SigmaValue {
+/// An item of `cidr`.
+fn within(
+    field: &str,
+    one: &DetectionItem,
+    questions: &mut Questions,
+) -> Result<Detection, String> {
+    let networks = one
+        .values
+        .iter()
+        .map(|value| {
+            let text = text_of(value).ok_or("`cidr` needs a network such as `10.0.0.0/8`")?;
+            network(&text)
+                .ok_or_else(|| format!("`{text}` is no network: write `10.0.0.0/8` or `fe80::/10`"))
+        })
+        .collect::<Result<Vec<_>, String>>()?;
+    let all = one.field.has_modifier(Modifier::All);
+    let sets = if all {
+        networks.into_iter().map(|one| vec![one]).collect()
+    } else {
+        vec![networks]
+    };
+    let pieces = sets
+        .into_iter()
+        .map(|networks| {
+            let field = field.to_owned();
+            asked(Question::Within { field, networks }, questions)
+        })
+        .collect::<Result<_, _>>()?;
+    Ok(joined(pieces, all))
+}
+
+/// An item about a part of a time: the part is a number of its own, compared as numbers are.
+fn part_of_time(
+    field: &str,
+    part: Part,
+    one: &DetectionItem,
+    questions: &mut Questions,
+) -> Result<Detection, String> {
+    let field = field.to_owned();
+    let field = questions.ask(Question::Part { field, part })?;
+    let modifiers = one
+        .field
+        .modifiers
+        .iter()
+        .copied()
+        .filter(|modifier| Part::of(*modifier).is_none())
+        .collect();
+    let values = one
+        .values
+        .iter()
+        .map(|value| match value {
+            SigmaValue::Integer(_) | SigmaValue::Float(_) => Ok(value.clone()),
+            value => text_of(value)
+                .and_then(|text| text.trim().parse().ok())
+                .map(SigmaValue::Integer)
+                .ok_or_else(|| format!("a part of a time is a number, `{value}` is none")),
+        })
+        .collect::<Result<_, String>>()?;
+    Ok(Detection::AllOf(vec![DetectionItem {
+        field: FieldSpec::new(Some(field), modifiers),
+        values,
+    }]))
+}
+
+pub(super) fn raw(text: &str) -> SigmaValue {
     SigmaValue::String(SigmaString::from_raw(text))
 }
 
-fn text_of(value: &SigmaValue) -> Option<String> {
+pub(super) fn text_of(value: &SigmaValue) -> Option<String> {
     match value {
         SigmaValue::String(text) => Some(text.as_plain().unwrap_or_else(|| text.original.clone())),
         SigmaValue::Integer(number) => Some(number.to_string()),
@@ -549,15 +635,26 @@ fn text_of(value: &SigmaValue) -> Option<String> {
     }
 }
 
-/// A pattern with `{,n}` written as `{0,n}`: Perl (since 5.34), PCRE2 (since 10.43) and Python read it so.
-fn perl(pattern: &str) -> String {
+/// A pattern of Perl in the syntax of the engines here. `{,n}` becomes `{0,n}`: Perl (since 5.34), PCRE2 (since 10.43) and Python
+/// read it so. `$` stands before a line end at the end of the text, too, unless `multiline` gives it another meaning.
+fn perl(pattern: &str, multiline: bool) -> String {
+    static LINES: LazyLock<Option<regex::Regex>> =
+        LazyLock::new(|| regex::Regex::new(r"\(\?[a-z]*m").ok());
+    let lines = multiline
+        || LINES
+            .as_ref()
+            .is_some_and(|inline| inline.is_match(pattern));
     let mut out = String::with_capacity(pattern.len() + 4);
     let mut in_class = false;
     let mut rest = pattern;
     while let Some(letter) = rest.chars().next() {
         let after = &rest[letter.len_utf8()..];
-        out.push(letter);
         rest = after;
+        if letter == '$' && !in_class && !lines {
+            out.push_str(r"(?:\n?\z)");
+            continue;
+        }
+        out.push(letter);
         match letter {
             '\\' => {
                 if let Some(escaped) = after.chars().next() {
@@ -607,7 +704,7 @@ mod tests {
     }
 
     #[test]
-    fn open_repetitions_begin_at_nothing() {
+    fn patterns_are_perls() {
         for (pattern, expected) in [
             ("a{,3}b", "a{0,3}b"),
             ("a{2,3}", "a{2,3}"),
@@ -616,8 +713,10 @@ mod tests {
             ("{,}", "{,}"),
             ("{,x}", "{,x}"),
             ("é{,12}", "é{0,12}"),
+            (r"a$|\$[$]", r"a(?:\n?\z)|\$[$]"),
+            ("(?im)a$", "(?im)a$"),
         ] {
-            assert_eq!(perl(pattern), expected, "{pattern}");
+            assert_eq!(perl(pattern, false), expected, "{pattern}");
         }
     }
 }

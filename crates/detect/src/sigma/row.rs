@@ -35,7 +35,20 @@ enum Origin {
     Constant(String),
     Column(usize),
     Made(FieldRule),
+    /// The time of the event.
+    Time,
 }
+
+/// Names under which rules mean the time of the event, where it has no field of that name.
+const TIMES: [&str; 7] = [
+    "_time",
+    "@timestamp",
+    "timestamp",
+    "TimeCreated",
+    "TimeGenerated",
+    "SystemTime",
+    "EventTime",
+];
 
 /// The names of a log source, laid over the columns of one table.
 pub(super) struct Layout {
@@ -96,7 +109,8 @@ impl Layout {
                                 .map(|(_, at)| *at)
                                 .min()
                                 .map(Origin::Column)
-                        }),
+                        })
+                        .or_else(|| TIMES.contains(&name).then_some(Origin::Time)),
                 },
             };
             if let Some(origin) = origin {
@@ -269,6 +283,9 @@ impl Fields for EventRow<'_> {
             Origin::Made(rule) => rule
                 .value(|column| rows.first(*rows.layout.columns.get(column)?, self.row))
                 .map(Value::One),
+            Origin::Time => jiff::Timestamp::from_second(self.seconds())
+                .ok()
+                .map(|time| Value::One(time.to_string().into())),
         }
         .filter(|value| match value {
             Value::One(text) => !text.is_empty(),

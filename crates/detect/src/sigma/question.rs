@@ -1,0 +1,159 @@
+//! What rules ask of an event and the library does not answer, or not as the specification means it.
+//!
+//! A rule asks by naming a field that no log has. What it holds is worked out here, from the fields of the event.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use crabwalk_events::address::address;
+use crabwalk_spl::functions::regex::{Compiled, compile_regex};
+use ipnet::IpNet;
+use rsigma_parser::Modifier;
+
+use super::row::{Fields, Value};
+
+/// Begins the names of fields that ask. No log has such a name.
+const ASKED: &str = "\u{1}";
+/// What a field that asks for a yes or no holds if it is a yes. Otherwise the event does not have the field.
+pub(super) const YES: &str = "1";
+
+/// A part of a time, as a number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Part {
+    Minute,
+    Hour,
+    Day,
+    /// Week of the year by ISO 8601.
+    Week,
+    Month,
+    Year,
+}
+
+impl Part {
+    /// The part that a modifier means.
+    pub(super) fn of(modifier: Modifier) -> Option<Self> {
+        Some(match modifier {
+            Modifier::Minute => Self::Minute,
+            Modifier::Hour => Self::Hour,
+            Modifier::Day => Self::Day,
+            Modifier::Week => Self::Week,
+            Modifier::Month => Self::Month,
+            Modifier::Year => Self::Year,
+            _ => return None,
+        })
+    }
+
+    /// The part of a time that a log wrote, in UTC where the text names a zone and else as it stands.
+    fn read(self, text: &str) -> Option<i16> {
+        let micros = crabwalk_sources::time_of(text)?;
+        let time = jiff::Timestamp::from_microsecond(micros).ok()?;
+        let time = jiff::tz::TimeZone::UTC.to_datetime(time);
+        Some(match self {
+            Self::Minute => time.minute().into(),
+            Self::Hour => time.hour().into(),
+            Self::Day => time.day().into(),
+            Self::Week => time.date().iso_week_date().week().into(),
+            Self::Month => time.month().into(),
+            Self::Year => time.year(),
+        })
+    }
+}
+
+/// One question.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum Question {
+    /// Does a pattern fit a field, or any text of the event? For patterns that the library cannot run.
+    Fits {
+        field: Option<String>,
+        pattern: String,
+    },
+    /// Is the address in a field within one of these networks?
+    Within { field: String, networks: Vec<IpNet> },
+    /// What is a part of the time in a field?
+    Part { field: String, part: Part },
+}
+
+/// The questions of the rules that are compiled together.
+#[derive(Default)]
+pub(super) struct Questions {
+    all: Vec<(Question, Option<Compiled>)>,
+    known: HashMap<Question, usize>,
+}
+
+impl Questions {
+    /// Takes a question, and gives the field that asks it.
+    ///
+    /// # Errors
+    /// What is wrong with its pattern.
+    pub(super) fn ask(&mut self, question: Question) -> Result<String, String> {
+        let at = match self.known.get(&question) {
+            Some(at) => *at,
+            None => {
+                let compiled = match &question {
+                    Question::Fits { pattern, .. } => Some(compile_regex(pattern)?),
+                    _ => None,
+                };
+                self.all.push((question.clone(), compiled));
+                self.known.insert(question, self.all.len() - 1);
+                self.all.len() - 1
+            }
+        };
+        Ok(format!("{ASKED}{at}"))
+    }
+
+    /// What a field that asks holds. `None`: the field is one of the log, and asks nothing.
+    pub(super) fn answer(&self, name: &str, event: &dyn Fields) -> Option<Option<Value<'static>>> {
+        let at: usize = name.strip_prefix(ASKED)?.parse().ok()?;
+        let (question, compiled) = self.all.get(at)?;
+        let yes = |is: bool| is.then(|| Value::One(YES.into()));
+        Some(match question {
+            Question::Fits { field, .. } => {
+                let fits =
+                    |text: &str| compiled.as_ref().is_some_and(|pattern| pattern.is_match(text));
+                yes(match field {
+                    Some(field) => any(event, field, fits),
+                    None => event.any_text(&mut |text| fits(text)),
+                })
+            }
+            Question::Within { field, networks } => yes(any(event, field, |text| {
+                address(text).is_some_and(|own| networks.iter().any(|one| within(one, own)))
+            })),
+            Question::Part { field, part } => {
+                let mut found = None;
+                any(event, field, |text| {
+                    found = part.read(text);
+                    found.is_some()
+                });
+                found.map(|number| Value::One(number.to_string().into()))
+            }
+        })
+    }
+}
+
+/// Whether a value of a field passes.
+fn any(event: &dyn Fields, field: &str, mut passes: impl FnMut(&str) -> bool) -> bool {
+    match event.field(field) {
+        Some(Value::One(text)) => passes(&text),
+        Some(Value::Many(texts)) => texts.iter().any(|text| passes(text)),
+        None => false,
+    }
+}
+
+/// Whether an address is in a network. Those that are mapped into IPv6 were made IPv4 when they were read.
+fn within(network: &IpNet, address: IpAddr) -> bool {
+    network.contains(&address)
+        || match (network, address) {
+            (IpNet::V6(network), IpAddr::V4(address)) => {
+                network.contains(&address.to_ipv6_mapped())
+            }
+            _ => false,
+        }
+}
+
+/// A network as rules write it: `10.0.0.0/8`, with bits behind the prefix, or one address.
+pub(super) fn network(text: &str) -> Option<IpNet> {
+    let text = text.trim();
+    text.parse()
+        .ok()
+        .or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
+}
