@@ -96,7 +96,9 @@ fn variants(field: &FieldSpec, value: &SigmaValue) -> Result<Vec<SigmaValue>, St
     let mut values = Vec::with_capacity(all.len());
     for bytes in &all {
         let value = readable(bytes).map_err(|_| {
-            format!("`{text}` is no text in this encoding: put `base64` or `base64offset` behind it")
+            format!(
+                "`{text}` is no text in this encoding: put `base64` or `base64offset` behind it"
+            )
         })?;
         if !value.is_empty() {
             values.push(raw(&value));

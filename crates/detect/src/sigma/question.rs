@@ -108,8 +108,11 @@ impl Questions {
         let yes = |is: bool| is.then(|| Value::One(YES.into()));
         Some(match question {
             Question::Fits { field, .. } => {
-                let fits =
-                    |text: &str| compiled.as_ref().is_some_and(|pattern| pattern.is_match(text));
+                let fits = |text: &str| {
+                    compiled
+                        .as_ref()
+                        .is_some_and(|pattern| pattern.is_match(text))
+                };
                 yes(match field {
                     Some(field) => any(event, field, fits),
                     None => event.any_text(&mut |text| fits(text)),

@@ -736,13 +736,28 @@ fn values_mean_what_the_specification_says() {
         // Of `foobar`, with whatever stands before and behind it.
         (
             r"  s: {F|base64offset|contains: 'foobar'}",
-            &["eGZvb2Jhcg==", "eGZvb2Jhcng=", "eHhmb29iYXI=", "eHhmb29iYXJ4eHg="],
-            &["eGZvb2Jhcg==", "eGZvb2Jhcng=", "eHhmb29iYXI=", "eHhmb29iYXJ4eHg="],
+            &[
+                "eGZvb2Jhcg==",
+                "eGZvb2Jhcng=",
+                "eHhmb29iYXI=",
+                "eHhmb29iYXJ4eHg=",
+            ],
+            &[
+                "eGZvb2Jhcg==",
+                "eGZvb2Jhcng=",
+                "eHhmb29iYXI=",
+                "eHhmb29iYXJ4eHg=",
+            ],
         ),
         // Of `Start-P`, which fills no group of three bytes at any place.
         (
             r"  s: {F|base64offset|contains|cased: ['Start-P']}",
-            &["U3RhcnQtUHJv", "MVN0YXJ0LVBybw==", "MTJTdGFydC1Qcm8=", "MTJTdGFydC1Rcm8="],
+            &[
+                "U3RhcnQtUHJv",
+                "MVN0YXJ0LVBybw==",
+                "MTJTdGFydC1Qcm8=",
+                "MTJTdGFydC1Rcm8=",
+            ],
             &["U3RhcnQtUHJv", "MVN0YXJ0LVBybw==", "MTJTdGFydC1Qcm8="],
         ),
         (
@@ -755,16 +770,28 @@ fn values_mean_what_the_specification_says() {
             &["Zm9vYmFy MVN0YXJ0LVBybw==", "Zm9vYmFy"],
             &["Zm9vYmFy MVN0YXJ0LVBybw=="],
         ),
-        (r"  s: {F|base64: 'ping'}", &["cGluZw==", "xcGluZw==", "ping"], &["cGluZw=="]),
+        (
+            r"  s: {F|base64: 'ping'}",
+            &["cGluZw==", "xcGluZw==", "ping"],
+            &["cGluZw=="],
+        ),
         (
             r"  s: {F|windash|wide|base64offset|contains: ' -x'}",
             &["IAAtAHgA", "IAAvAHgA", "IAB4AHgA"],
             &["IAAtAHgA", "IAAvAHgA"],
         ),
         // UTF-16 without Base64: letters with zeros between them.
-        (r"  s: {F|wide|contains: 'cmd'}", &["c\0m\0d\0", "cmd"], &["c\0m\0d\0"]),
+        (
+            r"  s: {F|wide|contains: 'cmd'}",
+            &["c\0m\0d\0", "cmd"],
+            &["c\0m\0d\0"],
+        ),
         (r"  s: {F|utf16be: 'cd'}", &["\0c\0d", "cd"], &["\0c\0d"]),
-        (r"  s: {F|utf16|base64: 'a'}", &["//5hAA==", "YQA="], &["//5hAA=="]),
+        (
+            r"  s: {F|utf16|base64: 'a'}",
+            &["//5hAA==", "YQA="],
+            &["//5hAA=="],
+        ),
         // Parts of times, in every form in which logs write one.
         (
             r"  s: {F|hour: 10}",
@@ -789,7 +816,11 @@ fn values_mean_what_the_specification_says() {
         ),
         (
             r"  s: {F|hour: [22, '07']}",
-            &["2026-03-01 22:00:00.000", "2026-03-01 07:00:00.000", "2026-03-01 08:00:00.000"],
+            &[
+                "2026-03-01 22:00:00.000",
+                "2026-03-01 07:00:00.000",
+                "2026-03-01 08:00:00.000",
+            ],
             &["2026-03-01 22:00:00.000", "2026-03-01 07:00:00.000"],
         ),
         (
@@ -807,46 +838,104 @@ fn values_mean_what_the_specification_says() {
             &["2026-03-01 21:07:00.000", "2026-03-01 07:08:00.000"],
             &["2026-03-01 21:07:00.000"],
         ),
-        (r"  s: {F|day: 9}", &["2026-03-09 01:00:00.000", "2026-09-01 01:00:00.000"], &["2026-03-09 01:00:00.000"]),
-        (r"  s: {F|week: 10}", &["2026-03-02 01:00:00.000", "2026-03-01 01:00:00.000"], &["2026-03-02 01:00:00.000"]),
-        (r"  s: {F|month: 3}", &["2026-03-01 01:00:00.000", "2026-01-03 01:00:00.000"], &["2026-03-01 01:00:00.000"]),
-        (r"  s: {F|year: 2026}", &["2026-03-01 01:00:00.000", "2025-03-01 01:00:00.000"], &["2026-03-01 01:00:00.000"]),
+        (
+            r"  s: {F|day: 9}",
+            &["2026-03-09 01:00:00.000", "2026-09-01 01:00:00.000"],
+            &["2026-03-09 01:00:00.000"],
+        ),
+        (
+            r"  s: {F|week: 10}",
+            &["2026-03-02 01:00:00.000", "2026-03-01 01:00:00.000"],
+            &["2026-03-02 01:00:00.000"],
+        ),
+        (
+            r"  s: {F|month: 3}",
+            &["2026-03-01 01:00:00.000", "2026-01-03 01:00:00.000"],
+            &["2026-03-01 01:00:00.000"],
+        ),
+        (
+            r"  s: {F|year: 2026}",
+            &["2026-03-01 01:00:00.000", "2025-03-01 01:00:00.000"],
+            &["2026-03-01 01:00:00.000"],
+        ),
         (r"  s: {'@timestamp|hour': 10, F: x}", &["x", "y"], &["x"]),
         (r"  s: {TimeCreated|hour: 11, F: x}", &["x", "y"], &[]),
         // Networks: one address, bits behind the prefix, addresses as Windows writes them.
         (
             r"  s: {F|cidr: ['192.0.2.7', '10.1.2.3/8']}",
-            &["192.0.2.7", "192.0.2.8", "::ffff:10.9.9.9", "10.9.9.9:445", "-"],
+            &[
+                "192.0.2.7",
+                "192.0.2.8",
+                "::ffff:10.9.9.9",
+                "10.9.9.9:445",
+                "-",
+            ],
             &["192.0.2.7", "::ffff:10.9.9.9", "10.9.9.9:445"],
         ),
-        (r"  s: {F|cidr: '::ffff:10.0.0.0/104'}", &["10.1.1.1", "11.1.1.1"], &["10.1.1.1"]),
+        (
+            r"  s: {F|cidr: '::ffff:10.0.0.0/104'}",
+            &["10.1.1.1", "11.1.1.1"],
+            &["10.1.1.1"],
+        ),
         (
             r"  s: {F|cidr|neq: '10.0.0.0/8'}",
             &["10.1.1.1", "11.1.1.1"],
             &["11.1.1.1"],
         ),
         // An end stands before a last line end, too.
-        (r"  s: {F|re: 'c$'}", &["abc\n", "abc", "abc\nd"], &["abc\n", "abc"]),
+        (
+            r"  s: {F|re: 'c$'}",
+            &["abc\n", "abc", "abc\nd"],
+            &["abc\n", "abc"],
+        ),
         (r"  s: {F|re|m: '^b$'}", &["a\nb\nc", "ab"], &["a\nb\nc"]),
         (r"  s: {F|re: 'a\\b'}", &[r"a\b", "ab"], &[r"a\b"]),
         // No value in a list is no value.
         (r"  s: {F: []}", &["", "x"], &[""]),
         (r"  s: {F: }", &["", "x"], &[""]),
-        (r"  s: {F|contains: [null, x]}", &["", "axb", "y"], &["", "axb"]),
+        (
+            r"  s: {F|contains: [null, x]}",
+            &["", "axb", "y"],
+            &["", "axb"],
+        ),
         (r"  s: {F|neq: null}", &["", "x"], &["x"]),
         (r"  s: {F|exists: true}", &["", "x"], &["x"]),
         // Keywords of which all must be there may stand in different fields.
-        (r"  s: {'|all': [here, one]}", &["a one", "a two"], &["a one"]),
-        (r"  s: {'|all': ['h*e', 'o?e', there]}", &["a one", "a two"], &["a one"]),
-        (r"  s: {'|re|all': ['^there$', '^o.e$']}", &["one", "two"], &["one"]),
+        (
+            r"  s: {'|all': [here, one]}",
+            &["a one", "a two"],
+            &["a one"],
+        ),
+        (
+            r"  s: {'|all': ['h*e', 'o?e', there]}",
+            &["a one", "a two"],
+            &["a one"],
+        ),
+        (
+            r"  s: {'|re|all': ['^there$', '^o.e$']}",
+            &["one", "two"],
+            &["one"],
+        ),
         (r"  s: {'|cased': [One]}", &["a One", "a one"], &["a One"]),
         (r"  s: [true]", &["is True", "no"], &["is True"]),
         // Case, and comparison with other fields.
         (r"  s: {F|cased: Ab}", &["Ab", "ab"], &["Ab"]),
         (r"  s: {F|startswith|cased: Ab}", &["Abc", "abc"], &["Abc"]),
-        (r"  s: {F|fieldref|neq: Always}", &["THERE", "x", ""], &["x", ""]),
-        (r"  s: {F|fieldref|startswith: Always}", &["Therefore", "x there"], &["Therefore"]),
-        (r"  s: {F|fieldref|contains: Always}", &["in there.", "x"], &["in there."]),
+        (
+            r"  s: {F|fieldref|neq: Always}",
+            &["THERE", "x", ""],
+            &["x", ""],
+        ),
+        (
+            r"  s: {F|fieldref|startswith: Always}",
+            &["Therefore", "x there"],
+            &["Therefore"],
+        ),
+        (
+            r"  s: {F|fieldref|contains: Always}",
+            &["in there.", "x"],
+            &["in there."],
+        ),
         (r"  s: {F|lt: 5}", &["4.5", "5", "-1", "x"], &["4.5", "-1"]),
         (r"  s: {F|gt: '5'}", &["6", "5"], &["6"]),
         (r"  s: {F|lte: 5}", &["5", "6"], &["5"]),
