@@ -13,6 +13,7 @@ pub struct Entities {
     rows: Vec<BTreeMap<String, Vec<String>>>,
     by_text: HashMap<String, usize>,
     by_network: Vec<(IpNet, usize)>,
+    content_hash: u64,
 }
 
 /// Assets and identities of a run.
@@ -156,7 +157,14 @@ impl Entities {
                 self.columns.push(header);
             }
         }
+        let before = self.content_hash.to_le_bytes();
+        self.content_hash = xxhash_rust::xxh3::xxh3_64(&[before.as_slice(), csv].concat());
         Ok(())
+    }
+
+    /// A hash of the texts that were added, in their order; 0 where there was none.
+    pub fn content_hash(&self) -> u64 {
+        self.content_hash
     }
 
     /// Whether there is none.

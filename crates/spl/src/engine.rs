@@ -19,10 +19,9 @@ use futures::future::BoxFuture;
 
 use crate::expr::EvalContext;
 use crate::knowledge::Knowledge;
-use crate::plan::{
-    Glances, Planned, Planner, Staged, Step, StoredLookups, TypeInfos, is_hidden, lookup_name,
-};
+use crate::plan::{Glances, Planned, Planner, Staged, Step, TypeInfos, is_hidden, lookup_name};
 use crate::search::{Search, SearchError};
+use crate::session::Session;
 use crate::syntax::Diagnostic;
 use crate::value::display_values;
 
@@ -44,11 +43,10 @@ pub const DEFAULT_MEMORY: usize = 512 << 20;
 /// Plans and runs searches over the events of a run.
 pub struct Engine {
     catalog: Arc<Catalog>,
-    knowledge: Arc<Knowledge>,
+    session: Arc<Session>,
     types: TypeInfos,
     context: EvalContext,
-    stored: StoredLookups,
-    session: SessionContext,
+    datafusion: SessionContext,
     /// Where searches run side by side, each on one thread: what they have asked of the tables.
     glances: Option<Glances>,
 }
@@ -69,24 +67,23 @@ impl Engine {
         // The events of each type come in a partition of their own: a search over hundreds of types would sort each apart, and
         // so many sorts have no memory to share. They are sorted together.
         config.options_mut().optimizer.repartition_sorts = false;
-        // Plans carry their functions with them: there is nothing to look up by name.
         let runtime = RuntimeEnvBuilder::new()
             .with_memory_pool(Arc::new(FairSpillPool::new(options.memory)))
             .build_arc()
             .unwrap_or_default();
+        let session = Arc::new(Session::new(knowledge));
         let state = SessionStateBuilder::new()
+            .with_scalar_functions(crate::ops::scalar_functions(&session))
             .with_runtime_env(runtime)
             .with_config(config)
             .with_optimizer_rules(optimizer_rules())
             .build();
-        let session = SessionContext::new_with_state(state);
         Self {
             catalog,
-            knowledge,
+            session,
             types: TypeInfos::default(),
             context: EvalContext { now: options.now },
-            stored: StoredLookups::default(),
-            session,
+            datafusion: SessionContext::new_with_state(state),
             glances: (options.threads <= 1).then(Glances::default),
         }
     }
@@ -99,7 +96,8 @@ impl Engine {
     /// The lookups that searches of this engine have written with `outputlookup`, by name without `.csv`. Later searches
     /// of the same engine see them; nothing is written to disk.
     pub fn stored_lookups(&self) -> BTreeMap<String, Arc<LookupTable>> {
-        self.stored
+        self.session
+            .stored
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
@@ -108,7 +106,8 @@ impl Engine {
     /// Sets a lookup as `outputlookup` does, such as one that an earlier run has written.
     pub fn store_lookup(&self, table: Arc<LookupTable>) {
         let name = lookup_name(&table.definition.name).to_owned();
-        self.stored
+        self.session
+            .stored
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .insert(name, table);
@@ -133,13 +132,7 @@ impl Engine {
     }
 
     fn planner(&self) -> Planner<'_> {
-        Planner::new(
-            &self.catalog,
-            &self.knowledge,
-            &self.types,
-            self.context,
-            &self.stored,
-        )
+        Planner::new(&self.catalog, &self.session, &self.types, self.context)
     }
 
     fn plan_unrun(&self, search: &Search) -> Result<Planned, SearchError> {
@@ -179,11 +172,15 @@ impl Engine {
             let stage = Staged::new(&pending.rows, &batches, staged.len()).map_err(failed)?;
             if let Some(output) = &pending.output {
                 let name = lookup_name(&output.lookup.text);
-                let mut stored = self.stored.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut stored = self
+                    .session
+                    .stored
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner);
                 let before = stored
                     .get(name)
-                    .or_else(|| self.knowledge.lookups.get(name))
-                    .or_else(|| self.knowledge.lookups.get(&output.lookup.text))
+                    .or_else(|| self.session.knowledge.lookups.get(name))
+                    .or_else(|| self.session.knowledge.lookups.get(&output.lookup.text))
                     .cloned();
                 let table = stage.store(output, before.as_deref());
                 stored.insert(name.to_owned(), Arc::new(table));
@@ -220,7 +217,7 @@ impl Engine {
     }
 
     async fn collect(&self, plan: LogicalPlan) -> datafusion::error::Result<Vec<RecordBatch>> {
-        let frame = self.session.execute_logical_plan(plan).await?;
+        let frame = self.datafusion.execute_logical_plan(plan).await?;
         frame.collect().await
     }
 }

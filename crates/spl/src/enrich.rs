@@ -3,105 +3,174 @@
 use std::sync::Arc;
 
 use crabwalk_events::LookupTable;
+use crabwalk_events::assets::Entities;
 use datafusion::arrow::datatypes::DataType;
-use datafusion::logical_expr::lit;
+use datafusion::logical_expr::{Expr, lit};
 use datafusion::scalar::ScalarValue;
 
 use crate::expr::Typed;
-use crate::knowledge::Knowledge;
-use crate::ops::{Answer, call};
+use crate::functions::CallError;
+use crate::knowledge::{Knowledge, Locations};
+use crate::ops::{Answer, Args, Call, Entry, Prepared, call_knowing, fixed};
 use crate::plan::list_type;
+use crate::session::Session;
 
-/// What is known of the entity that a field names. Categories may be several.
-pub(crate) fn enrich(
-    knowledge: &Arc<Knowledge>,
-    entity: Typed,
-    identity: bool,
-    attribute: &str,
-) -> Typed {
+pub(crate) const FUNCTIONS: &[Entry] = &[ENRICH, LOOKUP, IPLOCATION];
+
+fn session<'a>(call: &Call<'a>) -> Result<&'a Arc<Session>, CallError> {
+    call.session.ok_or_else(|| {
+        CallError::Arguments(
+            "lookups, assets and locations are there in the session of an engine only".to_owned(),
+        )
+    })
+}
+
+const ENRICH: Entry = Entry {
+    name: "spl_enrich",
+    prepare: |call| {
+        let (identity, attribute, hash): (bool, String, u64) = call.fixed(0)?;
+        let knowledge = Arc::clone(&session(call)?.knowledge);
+        if entities(&knowledge, identity).content_hash() != hash {
+            return Err(CallError::Arguments(
+                "the assets and identities on this machine are others than where the search was planned: give both the same files"
+                    .to_owned(),
+            ));
+        }
+        Ok(Prepared::rows(attribute_type(&attribute), move |args| {
+            let entities = entities(&knowledge, identity);
+            let mut found: Vec<String> = Vec::new();
+            for name in args.values(1) {
+                for value in entities
+                    .find(&name)
+                    .and_then(|row| row.get(&attribute))
+                    .into_iter()
+                    .flatten()
+                {
+                    if !found.contains(value) {
+                        found.push(value.clone());
+                    }
+                }
+            }
+            Answer::List(found)
+        }))
+    },
+};
+
+const LOOKUP: Entry = Entry {
+    name: "spl_lookup",
+    prepare: |call| {
+        let (name, hash, keys, output): (String, u64, Vec<String>, String) = call.fixed(0)?;
+        let session = session(call)?;
+        let table = session.table(&name, hash).map_err(CallError::Arguments)?;
+        let index = session.index(&table, hash, &keys);
+        let column = table.columns.iter().position(|name| *name == output);
+        Ok(Prepared::rows(found_type(&table), move |args| {
+            looked_up(&index, keys.len(), column, args)
+        }))
+    },
+};
+
+const IPLOCATION: Entry = Entry {
+    name: "spl_iplocation",
+    prepare: |call| {
+        let (field, hash): (String, u64) = call.fixed(0)?;
+        let locations = session(call)?
+            .locations(hash)
+            .map_err(CallError::Arguments)?;
+        Ok(Prepared::rows(DataType::Utf8, move |args| {
+            let address = args.text(1).and_then(|text| text.trim().parse().ok());
+            Answer::text(address.and_then(|address| locations.find(address, &field)))
+        }))
+    },
+};
+
+fn entities(knowledge: &Knowledge, identity: bool) -> &Entities {
+    if identity {
+        &knowledge.assets.identities
+    } else {
+        &knowledge.assets.assets
+    }
+}
+
+/// Categories may be several.
+fn attribute_type(attribute: &str) -> DataType {
     let many = matches!(
         attribute,
         "category" | "watchlist" | "ip" | "mac" | "nt_host" | "dns" | "asset_tag" | "identity"
     );
-    let output = if many { list_type() } else { DataType::Utf8 };
-    let knowledge = Arc::clone(knowledge);
-    let attribute = attribute.to_owned();
-    let key = format!(
-        "{} {attribute}",
-        if identity { "identity" } else { "asset" }
-    );
-    call("spl_enrich", key, output, vec![entity.expr], move |args| {
-        let entities = if identity {
-            &knowledge.assets.identities
-        } else {
-            &knowledge.assets.assets
-        };
-        let mut found: Vec<String> = Vec::new();
-        for name in args.values(0) {
-            for value in entities
-                .find(&name)
-                .and_then(|row| row.get(&attribute))
-                .into_iter()
-                .flatten()
-            {
-                if !found.contains(value) {
-                    found.push(value.clone());
-                }
-            }
-        }
-        if found.is_empty() {
-            Answer::Null
-        } else {
-            Answer::List(found)
-        }
-    })
+    if many { list_type() } else { DataType::Utf8 }
+}
+
+/// What is known of the entity that a field names.
+pub(crate) fn enrich(
+    session: &Arc<Session>,
+    entity: Typed,
+    identity: bool,
+    attribute: &str,
+) -> Typed {
+    let hash = entities(&session.knowledge, identity).content_hash();
+    let args = vec![fixed(&(identity, attribute, hash)), entity.expr];
+    call_knowing(session, &ENRICH, attribute_type(attribute), args)
+}
+
+/// Where an address is: a field of [`Locations`].
+pub(crate) fn location(
+    session: &Arc<Session>,
+    locations: &dyn Locations,
+    address: Expr,
+    field: &str,
+) -> Expr {
+    let args = vec![fixed(&(field, locations.content_hash())), address];
+    call_knowing(session, &IPLOCATION, DataType::Utf8, args).expr
+}
+
+fn found_type(table: &LookupTable) -> DataType {
+    if table.definition.max_matches == 1 {
+        DataType::Utf8
+    } else {
+        list_type()
+    }
 }
 
 /// A column of the rows of a lookup that fit the event.
 pub(crate) fn lookup(
+    session: &Arc<Session>,
     table: &Arc<LookupTable>,
     keys: &[String],
     values: Vec<Typed>,
     output: &str,
 ) -> Typed {
-    let data_type = if table.definition.max_matches == 1 {
-        DataType::Utf8
-    } else {
-        list_type()
-    };
-    let key = format!("{} {} {output}", table.definition.name, keys.join(","));
-    let column = table.columns.iter().position(|name| name == output);
-    let index = Arc::new(Index::new(Arc::clone(table), keys.to_vec()));
-    let count = values.len();
-    let args = values.into_iter().map(|typed| typed.expr).collect();
-    let table = Arc::clone(table);
-    call("spl_lookup", key, data_type, args, move |args| {
-        let values: Vec<_> = (0..count).map(|at| args.values(at)).collect();
-        let mut found = Vec::new();
-        if values.iter().all(|values| !values.is_empty()) {
-            // A multivalued field is looked up value by value; of several keys only the first may be multivalued.
-            let width = values.iter().map(Vec::len).max().unwrap_or(0);
-            for at in 0..width {
-                let one: Vec<&str> = values
-                    .iter()
-                    .filter_map(|values| {
-                        values.get(at).or_else(|| values.first()).map(AsRef::as_ref)
-                    })
-                    .collect();
-                for row in index.find(&one) {
-                    let cell = column.and_then(|column| table.rows.get(row)?.get(column));
-                    found.extend(cell.filter(|cell| !cell.is_empty()).cloned());
-                }
+    let hash = session.add_table(table);
+    let mut args = vec![fixed(&(&table.definition.name, hash, keys, output))];
+    args.extend(values.into_iter().map(|typed| typed.expr));
+    call_knowing(session, &LOOKUP, found_type(table), args)
+}
+
+fn looked_up(index: &Index, count: usize, column: Option<usize>, args: &Args<'_>) -> Answer {
+    let table = &index.table;
+    let values: Vec<_> = (0..count).map(|at| args.values(at + 1)).collect();
+    let mut found = Vec::new();
+    if values.iter().all(|values| !values.is_empty()) {
+        // A multivalued field is looked up value by value; of several keys only the first may be multivalued.
+        let width = values.iter().map(Vec::len).max().unwrap_or(0);
+        for at in 0..width {
+            let one: Vec<&str> = values
+                .iter()
+                .filter_map(|values| values.get(at).or_else(|| values.first()).map(AsRef::as_ref))
+                .collect();
+            for row in index.find(&one) {
+                let cell = column.and_then(|column| table.rows.get(row)?.get(column));
+                found.extend(cell.filter(|cell| !cell.is_empty()).cloned());
             }
         }
-        if found.is_empty() {
-            return match &table.definition.default_match {
-                Some(default) if table.definition.min_matches > 0 => Answer::Text(default.clone()),
-                _ => Answer::Null,
-            };
-        }
-        Answer::List(found)
-    })
+    }
+    if found.is_empty() {
+        return match &table.definition.default_match {
+            Some(default) if table.definition.min_matches > 0 => Answer::Text(default.clone()),
+            _ => Answer::Null,
+        };
+    }
+    Answer::List(found)
 }
 
 /// What a lookup gives where the event lacks a key.
@@ -118,14 +187,15 @@ pub(crate) fn unmatched(table: &LookupTable) -> Typed {
 }
 
 /// A lookup's rows by exact keys, or one by one where a key is a pattern.
-struct Index {
+#[derive(Debug)]
+pub(crate) struct Index {
     table: Arc<LookupTable>,
     keys: Vec<String>,
     exact: Option<std::collections::HashMap<Vec<String>, Vec<usize>>>,
 }
 
 impl Index {
-    fn new(table: Arc<LookupTable>, keys: Vec<String>) -> Self {
+    pub fn new(table: Arc<LookupTable>, keys: Vec<String>) -> Self {
         let exact = table.exact_index(&keys);
         Self { table, keys, exact }
     }

@@ -9,8 +9,8 @@ use datafusion::scalar::ScalarValue;
 
 use crate::aggregates::{Kind, aggregate};
 use crate::functions::matcher::Matcher;
-use crate::functions::{CallError, call_function, constant, is_number};
-use crate::ops::{Answer, call, text_condition};
+use crate::functions::{CallError, Plan, call_function, check_arity, constant, is_number};
+use crate::ops::{Answer, Args, Call, Entry, Prepared, call, fixed, text_condition};
 use crate::plan::{cast_to, coalesce, common_type, is_list, list_type, null_is_false, null_text};
 use crate::syntax::ast::{self, BinaryOp, CompareOp, ExprKind, Span};
 use crate::value::number_of;
@@ -78,13 +78,7 @@ fn boolean(expr: Expr) -> Typed {
 /// Whether a field equals one of the patterns of a search clause: without regard to case, `*` for any text, networks
 /// for addresses, numbers by value. NULL where the field is.
 pub fn search_equals(value: Typed, patterns: &[String]) -> Expr {
-    let matcher = Matcher::new(patterns);
-    text_condition(
-        "spl_search_equals",
-        format!("{patterns:?}"),
-        value.expr,
-        move |value| matcher.matches(value),
-    )
+    text_condition("spl_search_equals", value.expr, vec![fixed(&patterns)])
 }
 
 /// As [`search_equals`] for a value that is known when the search is planned.
@@ -94,13 +88,7 @@ pub fn search_matches_literal(value: &str, pattern: &str) -> bool {
 
 /// `<`, `<=`, `>` and `>=` of a search clause: numbers as numbers, other text in its order.
 pub fn search_compare(value: Typed, op: CompareOp, text: &str) -> Expr {
-    let right = text.to_owned();
-    text_condition(
-        "spl_search_compare",
-        format!("{op} {text}"),
-        value.expr,
-        move |value| compare_texts(value, op, &right),
-    )
+    compare_with(value.expr, op, text)
 }
 
 /// A time of a search's range, in seconds since 1970.
@@ -177,9 +165,7 @@ fn as_condition(typed: Typed) -> Expr {
     if typed.data_type == DataType::Boolean {
         return typed.expr;
     }
-    text_condition("spl_truth", String::new(), typed.expr, |value| {
-        value.eq_ignore_ascii_case("true") || number_of(value).is_some_and(|number| number != 0.0)
-    })
+    text_condition("spl_truth", typed.expr, Vec::new())
 }
 
 /// Plans an expression.
@@ -227,7 +213,7 @@ pub fn plan_expr(expr: &ast::Expr, fields: &dyn Fields, context: &EvalContext) -
                 }
             }
             if !constants.is_empty() {
-                let equal = among(value, constants);
+                let equal = among(value, &constants);
                 any = Some(any.map_or(equal.clone(), |any| any.or(equal)));
             }
             boolean(any.unwrap_or_else(|| lit(false)))
@@ -236,24 +222,31 @@ pub fn plan_expr(expr: &ast::Expr, fields: &dyn Fields, context: &EvalContext) -
             name,
             name_span,
             args,
-        } => special(name, *name_span, args, fields, context)?,
+        } => {
+            let call = Unplanned {
+                name,
+                span: *name_span,
+                args,
+                fields,
+                context,
+            };
+            match crate::functions::find(name).map(|function| function.plan) {
+                Some(Plan::Whole(planned)) => {
+                    check_arity(name, args.len()).map_err(|error| error.at(*name_span))?;
+                    planned(&call)?
+                }
+                _ => {
+                    let args = args.iter().map(plan).collect::<Result<Vec<_>>>()?;
+                    plan_call(name, args, *name_span, context)?
+                }
+            }
+        }
     })
 }
 
 /// Whether a value equals one of several constants.
-fn among(value: Typed, constants: Vec<String>) -> Expr {
-    let key = format!("{constants:?}");
-    let numbers: Vec<f64> = constants
-        .iter()
-        .filter_map(|text| number_of(text))
-        .collect();
-    let texts: HashSet<String> = constants.into_iter().collect();
-    text_condition("spl_in", key, value.expr, move |value| {
-        texts.contains(value)
-            || !numbers.is_empty()
-                && number_of(value)
-                    .is_some_and(|number| numbers.iter().any(|own| same_number(*own, number)))
-    })
+fn among(value: Typed, constants: &[String]) -> Expr {
+    text_condition("spl_in", value.expr, vec![fixed(&constants)])
 }
 
 fn compare(op: CompareOp, left: Typed, right: Typed) -> Expr {
@@ -270,35 +263,23 @@ fn compare(op: CompareOp, left: Typed, right: Typed) -> Expr {
         return binary_expr(number(left), operator, number(right));
     }
     if let Some(constant) = constant(&right) {
-        let key = format!("{op} {constant}");
-        // Most constants are no numbers: then no value needs to be read as one.
-        if number_of(&constant).is_none() {
-            return text_condition("spl_compare", key, left.expr, move |value| {
-                compare_with_text(value, op, &constant)
-            });
-        }
-        return text_condition("spl_compare", key, left.expr, move |value| {
-            compare_texts(value, op, &constant)
-        });
+        return compare_with(left.expr, op, &constant);
     }
-    let args = vec![left.expr, right.expr];
     call(
         "spl_compare_values",
-        op.to_string(),
         DataType::Boolean,
-        args,
-        move |args| {
-            let (left, right) = (args.values(0), args.values(1));
-            if left.is_empty() || right.is_empty() {
-                return Answer::Null;
-            }
-            Answer::Bool(
-                left.iter()
-                    .any(|left| right.iter().any(|right| compare_texts(left, op, right))),
-            )
-        },
+        vec![left.expr, right.expr, lit(op.to_string())],
     )
     .expr
+}
+
+/// Compares a value with a constant.
+fn compare_with(value: Expr, op: CompareOp, constant: &str) -> Expr {
+    text_condition(
+        "spl_compare",
+        value,
+        vec![lit(op.to_string()), lit(constant)],
+    )
 }
 
 /// A number column as `Float64`.
@@ -339,196 +320,311 @@ fn binary(op: BinaryOp, left: Typed, right: Typed) -> Typed {
         BinaryOp::Add if is_number(&left.data_type) && is_number(&right.data_type) => {
             arithmetic(Operator::Plus, left, right)
         }
-        BinaryOp::Add => call(
-            "spl_add",
-            String::new(),
-            DataType::Utf8,
-            vec![left.expr, right.expr],
-            |args| {
-                if let (Some(left), Some(right)) = (args.number(0), args.number(1)) {
-                    return Answer::Number(left + right);
-                }
-                Answer::text(
-                    args.text(0)
-                        .zip(args.text(1))
-                        .map(|(left, right)| format!("{left}{right}")),
-                )
-            },
-        ),
-        BinaryOp::Concat => call(
-            "spl_concat",
-            String::new(),
-            DataType::Utf8,
-            vec![left.expr, right.expr],
-            |args| {
-                Answer::text(
-                    args.text(0)
-                        .zip(args.text(1))
-                        .map(|(left, right)| format!("{left}{right}")),
-                )
-            },
-        ),
+        BinaryOp::Add => call("spl_add", DataType::Utf8, vec![left.expr, right.expr]),
+        BinaryOp::Concat => call("spl_concat", DataType::Utf8, vec![left.expr, right.expr]),
         BinaryOp::Subtract => arithmetic(Operator::Minus, left, right),
         BinaryOp::Multiply => arithmetic(Operator::Multiply, left, right),
-        // Division by nothing gives nothing.
-        BinaryOp::Divide | BinaryOp::Modulo => {
-            let divide = op == BinaryOp::Divide;
-            call(
-                "spl_divide",
-                divide.to_string(),
-                DataType::Float64,
-                vec![left.expr, right.expr],
-                move |args| {
-                    let (Some(left), Some(right)) = (args.number(0), args.number(1)) else {
-                        return Answer::Null;
-                    };
-                    let result = if divide { left / right } else { left % right };
-                    Answer::number(Some(result).filter(|result| result.is_finite()))
-                },
-            )
-        }
+        BinaryOp::Divide => call("spl_divide", DataType::Float64, vec![left.expr, right.expr]),
+        BinaryOp::Modulo => call("spl_modulo", DataType::Float64, vec![left.expr, right.expr]),
     }
 }
 
-/// Functions whose arguments are conditions or are not all evaluated; all others are plain calls.
-fn special(
-    name: &str,
-    span: Span,
-    args: &[ast::Expr],
-    fields: &dyn Fields,
-    context: &EvalContext,
-) -> Result<Typed> {
-    let plan = |expr: &ast::Expr| plan_expr(expr, fields, context);
-    let condition = |expr: &ast::Expr| plan_predicate(expr, fields, context);
-    let usage = |text: &str| ExprError::new(span, format!("`{name}` is written {text}"));
-    match name {
-        "null" => Ok(Typed {
-            expr: lit(ScalarValue::Null),
-            data_type: DataType::Null,
-        }),
-        "true" => Ok(boolean(lit(true))),
-        "false" => Ok(boolean(lit(false))),
-        "if" => {
-            let [test, then, other] = args else {
-                return Err(usage("`if(condition, then, else)`"));
-            };
-            Ok(choose(
-                vec![(condition(test)?, plan(then)?)],
-                Some(plan(other)?),
-            ))
-        }
-        "case" | "validate" => {
-            if args.is_empty() || !args.len().is_multiple_of(2) {
-                return Err(usage("with pairs of a condition and a value"));
-            }
-            let mut branches = Vec::new();
-            for pair in args.chunks_exact(2) {
-                let [test, value] = pair else { continue };
-                let test = condition(test)?;
-                let test = if name == "validate" {
-                    Expr::Not(Box::new(test))
-                } else {
-                    test
-                };
-                branches.push((test, plan(value)?));
-            }
-            Ok(choose(branches, None))
-        }
-        "coalesce" => {
-            if args.is_empty() {
-                return Err(usage("with one value or more"));
-            }
-            let values = args.iter().map(plan).collect::<Result<Vec<_>>>()?;
-            let data_type = values
-                .iter()
-                .map(|typed| typed.data_type.clone())
-                .reduce(|a, b| common_type(&a, &b));
-            let data_type = data_type
-                .filter(|data_type| *data_type != DataType::Null)
-                .unwrap_or(DataType::Utf8);
-            let values = values
-                .into_iter()
-                .map(|typed| cast_to(typed, &data_type))
-                .collect();
-            Ok(Typed {
-                expr: coalesce(values),
-                data_type,
-            })
-        }
-        "isnull" | "isnotnull" => {
-            let [value] = args else {
-                return Err(usage("with one value"));
-            };
-            let value = plan(value)?;
-            let null = value.data_type == DataType::Null;
-            Ok(boolean(match (name, null) {
-                ("isnull", true) => lit(true),
-                (_, true) => lit(false),
-                ("isnull", false) => value.expr.is_null(),
-                (_, false) => value.expr.is_not_null(),
-            }))
-        }
-        "isbool" => {
-            let [value] = args else {
-                return Err(usage("with one value"));
-            };
-            Ok(boolean(lit(plan(value)?.data_type == DataType::Boolean)))
-        }
-        "in" => {
-            let Some((value, list)) = args.split_first() else {
-                return Err(usage("`in(value, list…)`"));
-            };
-            let expr = ast::Expr {
-                kind: ExprKind::In {
-                    value: Box::new(value.clone()),
-                    list: list.to_vec(),
-                },
-                span,
-            };
-            plan_expr(&expr, fields, context)
-        }
-        "mvfilter" => {
-            let [test] = args else {
-                return Err(usage("`mvfilter(condition)`"));
-            };
-            mvmap::filter(test, span, fields, context)
-        }
-        "mvmap" => match args {
-            [field, value] => mvmap::map(field, value, fields, context),
-            _ => Err(usage("`mvmap(field, expression)`")),
+fn operator(call: &Call<'_>, at: usize) -> Result<CompareOp, CallError> {
+    let text = call.fixed_text(at)?;
+    CompareOp::ALL
+        .into_iter()
+        .find(|op| op.to_string() == text)
+        .ok_or_else(|| CallError::Arguments(format!("`{text}` compares nothing")))
+}
+
+/// Division by nothing gives nothing.
+fn calculated(run: fn(f64, f64) -> f64) -> Result<Prepared, CallError> {
+    Ok(Prepared::rows(DataType::Float64, move |args| {
+        let numbers = args.number(0).zip(args.number(1));
+        let result = numbers.map(|(left, right)| run(left, right));
+        Answer::number(result.filter(|result| result.is_finite()))
+    }))
+}
+
+fn concatenated(args: &Args<'_>) -> Answer {
+    Answer::text(
+        args.text(0)
+            .zip(args.text(1))
+            .map(|(left, right)| format!("{left}{right}")),
+    )
+}
+
+/// Operators and comparisons.
+pub(crate) const FUNCTIONS: &[Entry] = &[
+    Entry {
+        name: "spl_search_equals",
+        prepare: |call| {
+            let matcher = Matcher::new(&call.fixed::<Vec<String>>(1)?);
+            Ok(Prepared::condition(move |value| matcher.matches(value)))
         },
-        "searchmatch" => {
-            let [
-                ast::Expr {
-                    kind: ExprKind::Text(text),
-                    ..
-                },
-            ] = args
-            else {
-                return Err(usage("`searchmatch(\"search clause\")`"));
-            };
-            let clause = crate::syntax::parse_search(text).map_err(|errors| {
-                ExprError::new(
-                    span,
-                    errors
-                        .into_iter()
-                        .map(|error| error.message)
-                        .collect::<Vec<_>>()
-                        .join("; "),
+    },
+    Entry {
+        name: "spl_compare",
+        prepare: |call| {
+            let (op, constant) = (operator(call, 1)?, call.fixed_text(2)?);
+            // Most constants are no numbers: then no value needs to be read as one.
+            Ok(if number_of(&constant).is_none() {
+                Prepared::condition(move |value| compare_with_text(value, op, &constant))
+            } else {
+                Prepared::condition(move |value| compare_texts(value, op, &constant))
+            })
+        },
+    },
+    Entry {
+        name: "spl_truth",
+        prepare: |_| {
+            Ok(Prepared::condition(|value| {
+                value.eq_ignore_ascii_case("true")
+                    || number_of(value).is_some_and(|number| number != 0.0)
+            }))
+        },
+    },
+    Entry {
+        name: "spl_in",
+        prepare: |call| {
+            let constants: Vec<String> = call.fixed(1)?;
+            let numbers: Vec<f64> = constants
+                .iter()
+                .filter_map(|text| number_of(text))
+                .collect();
+            let texts: HashSet<String> = constants.into_iter().collect();
+            Ok(Prepared::condition(move |value| {
+                texts.contains(value)
+                    || !numbers.is_empty()
+                        && number_of(value).is_some_and(|number| {
+                            numbers.iter().any(|own| same_number(*own, number))
+                        })
+            }))
+        },
+    },
+    Entry {
+        name: "spl_compare_values",
+        prepare: |call| {
+            let op = operator(call, 2)?;
+            Ok(Prepared::rows(DataType::Boolean, move |args| {
+                let (left, right) = (args.values(0), args.values(1));
+                if left.is_empty() || right.is_empty() {
+                    return Answer::Null;
+                }
+                Answer::Bool(
+                    left.iter()
+                        .any(|left| right.iter().any(|right| compare_texts(left, op, right))),
                 )
-            })?;
-            crate::plan::search_match(&clause, fields, context)
-                .map(boolean)
-                .map_err(|error| ExprError {
-                    message: error.message,
-                    span,
-                    help: error.help,
-                })
+            }))
+        },
+    },
+    Entry {
+        name: "spl_add",
+        prepare: |_| {
+            Ok(Prepared::rows(DataType::Utf8, |args| {
+                match args.number(0).zip(args.number(1)) {
+                    Some((left, right)) => Answer::Number(left + right),
+                    None => concatenated(args),
+                }
+            }))
+        },
+    },
+    Entry {
+        name: "spl_concat",
+        prepare: |_| Ok(Prepared::rows(DataType::Utf8, concatenated)),
+    },
+    Entry {
+        name: "spl_divide",
+        prepare: |_| calculated(|left, right| left / right),
+    },
+    Entry {
+        name: "spl_modulo",
+        prepare: |_| calculated(|left, right| left % right),
+    },
+    mvmap::PER_VALUE,
+];
+
+/// A call of an eval function that sees its arguments before they are planned: not all of them are evaluated, or they
+/// are conditions.
+pub(crate) struct Unplanned<'a> {
+    name: &'a str,
+    span: Span,
+    args: &'a [ast::Expr],
+    fields: &'a dyn Fields,
+    context: &'a EvalContext,
+}
+
+impl Unplanned<'_> {
+    fn value(&self, expr: &ast::Expr) -> Result<Typed> {
+        plan_expr(expr, self.fields, self.context)
+    }
+
+    fn condition(&self, expr: &ast::Expr) -> Result<Expr> {
+        plan_predicate(expr, self.fields, self.context)
+    }
+
+    fn usage(&self, text: &str) -> ExprError {
+        ExprError::new(self.span, format!("`{}` is written {text}", self.name))
+    }
+
+    fn only_value(&self) -> Result<Typed> {
+        match self.args {
+            [value] => self.value(value),
+            _ => Err(self.usage("with one value")),
         }
-        _ => {
-            let args = args.iter().map(plan).collect::<Result<Vec<_>>>()?;
-            plan_call(name, args, span, context)
+    }
+
+    /// A constant: what the function is without arguments.
+    #[expect(clippy::unnecessary_wraps, reason = "what plans a function may fail")]
+    pub fn constant(value: ScalarValue) -> Result<Typed> {
+        Ok(Typed {
+            data_type: value.data_type(),
+            expr: lit(value),
+        })
+    }
+
+    /// What `now()` answers.
+    pub fn now(&self) -> Result<Typed> {
+        Self::constant(ScalarValue::Float64(Some(self.context.now)))
+    }
+
+    /// `if(condition, then, else)`.
+    pub fn choose(&self) -> Result<Typed> {
+        let [test, then, other] = self.args else {
+            return Err(self.usage("`if(condition, then, else)`"));
+        };
+        Ok(choose(
+            vec![(self.condition(test)?, self.value(then)?)],
+            Some(self.value(other)?),
+        ))
+    }
+
+    /// `case(condition, value, …)`: the value of the first condition that holds, or with `holds` false, that does not.
+    pub fn first_case(&self, holds: bool) -> Result<Typed> {
+        if self.args.is_empty() || !self.args.len().is_multiple_of(2) {
+            return Err(self.usage("with pairs of a condition and a value"));
         }
+        let mut branches = Vec::new();
+        for pair in self.args.chunks_exact(2) {
+            let [test, value] = pair else { continue };
+            let test = self.condition(test)?;
+            let test = if holds {
+                test
+            } else {
+                Expr::Not(Box::new(test))
+            };
+            branches.push((test, self.value(value)?));
+        }
+        Ok(choose(branches, None))
+    }
+
+    /// `coalesce(value, …)`.
+    pub fn coalesce(&self) -> Result<Typed> {
+        if self.args.is_empty() {
+            return Err(self.usage("with one value or more"));
+        }
+        let values = self
+            .args
+            .iter()
+            .map(|expr| self.value(expr))
+            .collect::<Result<Vec<_>>>()?;
+        let data_type = values
+            .iter()
+            .map(|typed| typed.data_type.clone())
+            .reduce(|a, b| common_type(&a, &b));
+        let data_type = data_type
+            .filter(|data_type| *data_type != DataType::Null)
+            .unwrap_or(DataType::Utf8);
+        let values = values
+            .into_iter()
+            .map(|typed| cast_to(typed, &data_type))
+            .collect();
+        Ok(Typed {
+            expr: coalesce(values),
+            data_type,
+        })
+    }
+
+    /// Whether a value is NULL.
+    pub fn is_null(&self, null: bool) -> Result<Typed> {
+        let value = self.only_value()?;
+        Ok(boolean(match (value.data_type == DataType::Null, null) {
+            (true, null) => lit(null),
+            (false, true) => value.expr.is_null(),
+            (false, false) => value.expr.is_not_null(),
+        }))
+    }
+
+    /// Whether a value is a truth value.
+    pub fn is_bool(&self) -> Result<Typed> {
+        Ok(boolean(lit(
+            self.only_value()?.data_type == DataType::Boolean
+        )))
+    }
+
+    /// `in(value, list…)`.
+    pub fn among(&self) -> Result<Typed> {
+        let Some((value, list)) = self.args.split_first() else {
+            return Err(self.usage("`in(value, list…)`"));
+        };
+        self.value(&ast::Expr {
+            kind: ExprKind::In {
+                value: Box::new(value.clone()),
+                list: list.to_vec(),
+            },
+            span: self.span,
+        })
+    }
+
+    /// `mvfilter(condition)`.
+    pub fn filter_values(&self) -> Result<Typed> {
+        match self.args {
+            [test] => mvmap::filter(test, self.span, self.fields, self.context),
+            _ => Err(self.usage("`mvfilter(condition)`")),
+        }
+    }
+
+    /// `mvmap(field, expression)`.
+    pub fn map_values(&self) -> Result<Typed> {
+        match self.args {
+            [field, value] => mvmap::map(field, value, self.fields, self.context),
+            _ => Err(self.usage("`mvmap(field, expression)`")),
+        }
+    }
+
+    /// `searchmatch("search clause")`.
+    pub fn search_match(&self) -> Result<Typed> {
+        let [
+            ast::Expr {
+                kind: ExprKind::Text(text),
+                ..
+            },
+        ] = self.args
+        else {
+            return Err(self.usage("`searchmatch(\"search clause\")`"));
+        };
+        let clause = crate::syntax::parse_search(text).map_err(|errors| {
+            ExprError::new(
+                self.span,
+                errors
+                    .into_iter()
+                    .map(|error| error.message)
+                    .collect::<Vec<_>>()
+                    .join("; "),
+            )
+        })?;
+        crate::plan::search_match(&clause, self.fields, self.context)
+            .map(boolean)
+            .map_err(|error| ExprError {
+                message: error.message,
+                span: self.span,
+                help: error.help,
+            })
+    }
+
+    /// That the function is refused, and why.
+    pub fn refused(&self, why: &str) -> ExprError {
+        ExprError::new(self.span, format!("`{}` is not run: {why}", self.name))
     }
 }
 
@@ -588,13 +684,20 @@ pub fn plan_call(name: &str, args: Vec<Typed>, span: Span, context: &EvalContext
             }
         })
         .collect();
-    call_function(name, args, context).map_err(|error| match error {
-        CallError::Arguments(message) => ExprError::new(span, message),
-        CallError::Unknown => ExprError {
-            help: crate::plan::did_you_mean(name, crate::functions::names()),
-            ..ExprError::new(span, format!("there is no eval function `{name}`"))
-        },
-    })
+    call_function(name, args, context).map_err(|error| error.at(span))
+}
+
+impl CallError {
+    /// The error at its place, with a suggestion where the function is unknown.
+    fn at(self, span: Span) -> ExprError {
+        match self {
+            Self::Arguments(message) => ExprError::new(span, message),
+            Self::Unknown(name) => ExprError {
+                help: crate::plan::did_you_mean(&name, crate::functions::names()),
+                ..ExprError::new(span, format!("there is no eval function `{name}`"))
+            },
+        }
+    }
 }
 
 /// Plans an aggregation. `time` is the column of the event's time, for what depends on it.
@@ -822,7 +925,7 @@ pub fn collect_refs(refs: Typed) -> Expr {
 mod mvmap {
     //! `mvfilter` and `mvmap`: an expression for each value of a field.
 
-    use std::hash::{Hash, Hasher};
+    use std::borrow::Cow;
 
     use datafusion::arrow::array::{
         Array, ArrayBuilder, ArrayRef, AsArray, ListBuilder, RecordBatch, StringArray,
@@ -833,37 +936,18 @@ mod mvmap {
     use datafusion::common::{Column, DFSchema};
     use datafusion::error::Result as DataFusionResult;
     use datafusion::execution::context::ExecutionProps;
-    use datafusion::logical_expr::{
-        ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
-    };
+    use datafusion::logical_expr::ColumnarValue;
     use datafusion::physical_expr::create_physical_expr;
 
     use super::{
-        Arc, DataType, EvalContext, Expr, ExprError, Fields, Result, Span, Typed, ast, cast_to,
-        list_type, plan_expr, plan_predicate,
+        Arc, CallError, DataType, Entry, EvalContext, Expr, ExprError, Fields, Prepared, Result,
+        Span, Typed, ast, cast_to, fixed, list_type, lit, plan_expr, plan_predicate,
     };
     use crate::plan::needs::visit_fields;
     use crate::value::display_values;
 
     /// Column of the value that is looked at.
     const VALUE: &str = "__value";
-
-    #[derive(Debug, Clone, PartialEq, Eq)]
-    struct PerValue {
-        /// Over `__value` and the other fields.
-        inner: Expr,
-        names: Vec<String>,
-        /// Keep the values for which `inner` holds, instead of giving what it gives.
-        filter: bool,
-        signature: Signature,
-    }
-
-    impl Hash for PerValue {
-        fn hash<H: Hasher>(&self, state: &mut H) {
-            self.inner.hash(state);
-            self.filter.hash(state);
-        }
-    }
 
     /// The fields with one of them standing for its values one by one.
     struct OneByOne<'a> {
@@ -891,10 +975,77 @@ mod mvmap {
                     others.len() - 1
                 });
             Some(Typed {
-                expr: Expr::Column(Column::from_name(format!("__other{at}"))),
+                expr: Expr::Column(Column::from_name(other(at))),
                 data_type,
             })
         }
+    }
+
+    /// What a call does to each value, as its first argument says it: the field, the expression as SPL, whether it keeps
+    /// the values for which the expression holds instead of giving what it gives, the other fields, and `now()`.
+    type PerValue<'a> = (Cow<'a, str>, Cow<'a, str>, bool, Vec<String>);
+
+    pub(super) const PER_VALUE: Entry = Entry {
+        name: "spl_per_value",
+        prepare: |call| {
+            let (field, text, keep, names): PerValue<'static> = call.fixed(0)?;
+            let context = EvalContext {
+                now: call.fixed_number(1)?,
+            };
+            let wrong = |message: String| CallError::Arguments(message);
+            let inner = crate::syntax::parse_expr(&text).map_err(|errors| {
+                wrong(
+                    errors
+                        .into_iter()
+                        .map(|error| error.message)
+                        .collect::<Vec<_>>()
+                        .join("; "),
+                )
+            })?;
+            let others = names
+                .into_iter()
+                .zip(call.types.iter().skip(3).cloned())
+                .collect();
+            let one = Values {
+                field: field.into_owned(),
+                others,
+            };
+            let inner = if keep {
+                plan_predicate(&inner, &one, &context)
+            } else {
+                plan_expr(&inner, &one, &context).map(|typed| cast_to(typed, &DataType::Utf8))
+            }
+            .map_err(|error| wrong(error.message))?;
+            Ok(Prepared::columns(list_type(), move |args, rows| {
+                each(args, rows, &inner, keep, one.others.len())
+            }))
+        },
+    };
+
+    /// The columns of the values, one by one, and of the other fields.
+    struct Values {
+        field: String,
+        others: Vec<(String, DataType)>,
+    }
+
+    impl Fields for Values {
+        fn field(&self, name: &str) -> Option<Typed> {
+            if name == self.field {
+                return Some(Typed {
+                    expr: Expr::Column(Column::from_name(VALUE)),
+                    data_type: DataType::Utf8,
+                });
+            }
+            let at = self.others.iter().position(|(own, _)| own == name)?;
+            Some(Typed {
+                expr: Expr::Column(Column::from_name(other(at))),
+                data_type: self.others[at].1.clone(),
+            })
+        }
+    }
+
+    fn other(at: usize) -> String {
+        format!("__other{at}")
     }
 
     pub(super) fn filter(
@@ -915,12 +1066,7 @@ mod mvmap {
                 "the condition of `mvfilter` must be about one field",
             ));
         };
-        per_value(field, fields, true, |one| {
-            plan_predicate(test, one, context).map(|expr| Typed {
-                expr,
-                data_type: DataType::Boolean,
-            })
-        })
+        per_value(field, fields, test, true, context)
     }
 
     pub(super) fn map(
@@ -935,20 +1081,15 @@ mod mvmap {
                 "the first argument of `mvmap` is a field",
             ));
         };
-        per_value(name, fields, false, |one| {
-            let typed = plan_expr(value, one, context)?;
-            Ok(Typed {
-                expr: cast_to(typed, &DataType::Utf8),
-                data_type: DataType::Utf8,
-            })
-        })
+        per_value(name, fields, value, false, context)
     }
 
     fn per_value(
         field: &str,
         fields: &dyn Fields,
-        filter: bool,
-        plan: impl FnOnce(&dyn Fields) -> Result<Typed>,
+        inner: &ast::Expr,
+        keep: bool,
+        context: &EvalContext,
     ) -> Result<Typed> {
         let Some(values) = fields.field(field) else {
             return Ok(super::null());
@@ -958,95 +1099,88 @@ mod mvmap {
             fields,
             others: std::cell::RefCell::default(),
         };
-        let inner = plan(&one)?.expr;
-        let others = one.others.into_inner();
-        let names = (0..others.len()).map(|at| format!("__other{at}")).collect();
-        let mut args = vec![values.expr];
-        args.extend(others.into_iter().map(|(_, typed)| typed.expr));
-        let function = PerValue {
-            inner,
-            names,
-            filter,
-            signature: Signature::variadic_any(Volatility::Immutable),
-        };
-        Ok(Typed {
-            expr: ScalarUDF::new_from_impl(function).call(args),
-            data_type: list_type(),
-        })
+        // What is wrong with the expression is said now, and which fields it reads is found.
+        if keep {
+            plan_predicate(inner, &one, context)?;
+        } else {
+            plan_expr(inner, &one, context)?;
+        }
+        let (names, others): (Vec<String>, Vec<Typed>) =
+            one.others.into_inner().into_iter().unzip();
+        let text = inner.to_string();
+        let said: PerValue<'_> = (Cow::Borrowed(field), Cow::Borrowed(&text), keep, names);
+        let mut args = vec![fixed(&said), lit(context.now), values.expr];
+        args.extend(others.into_iter().map(|typed| typed.expr));
+        Ok(super::call(PER_VALUE.name, list_type(), args))
     }
 
-    impl ScalarUDFImpl for PerValue {
-        fn name(&self) -> &str {
-            "spl_per_value"
-        }
-
-        fn signature(&self) -> &Signature {
-            &self.signature
-        }
-
-        fn return_type(&self, _: &[DataType]) -> DataFusionResult<DataType> {
-            Ok(list_type())
-        }
-
-        fn invoke_with_args(&self, args: ScalarFunctionArgs) -> DataFusionResult<ColumnarValue> {
-            let arrays = args
-                .args
-                .iter()
-                .map(|arg| arg.to_array(args.number_rows))
-                .collect::<DataFusionResult<Vec<_>>>()?;
-            let mut arrays = arrays.into_iter();
-            let Some(lists) = arrays.next() else {
-                return datafusion::common::internal_err!("spl_per_value takes a field");
-            };
-            let mut rows: Vec<u32> = Vec::new();
-            let mut values: Vec<String> = Vec::new();
-            for row in 0..lists.len() {
-                for value in display_values(&lists, row) {
-                    rows.push(u32::try_from(row).unwrap_or(u32::MAX));
-                    values.push(value);
-                }
+    fn each(
+        args: Vec<ColumnarValue>,
+        rows: usize,
+        inner: &Expr,
+        keep: bool,
+        others: usize,
+    ) -> DataFusionResult<ColumnarValue> {
+        let arrays = args
+            .into_iter()
+            .skip(2)
+            .map(|arg| arg.into_array(rows))
+            .collect::<DataFusionResult<Vec<_>>>()?;
+        let mut arrays = arrays.into_iter();
+        let Some(lists) = arrays.next() else {
+            return datafusion::common::internal_err!("spl_per_value takes a field");
+        };
+        let mut places: Vec<u32> = Vec::new();
+        let mut values: Vec<String> = Vec::new();
+        for row in 0..lists.len() {
+            for value in display_values(&lists, row) {
+                places.push(u32::try_from(row).unwrap_or(u32::MAX));
+                values.push(value);
             }
-            let indices = UInt32Array::from(rows.clone());
-            let mut columns: Vec<ArrayRef> = vec![Arc::new(StringArray::from(values.clone()))];
-            let mut schema_fields = vec![Field::new(VALUE, DataType::Utf8, true)];
-            for (name, array) in self.names.iter().zip(arrays) {
-                schema_fields.push(Field::new(name, array.data_type().clone(), true));
-                columns.push(take(&array, &indices, None)?);
-            }
-            let schema = Arc::new(Schema::new(schema_fields));
-            let batch = RecordBatch::try_new(Arc::clone(&schema), columns)?;
-            let df_schema = DFSchema::try_from(Arc::clone(&schema))?;
-            let physical = create_physical_expr(
-                &self.inner,
-                &df_schema,
-                &ExecutionProps::new(),
-                &Default::default(),
-            )?;
-            let results = physical.evaluate(&batch)?.into_array(batch.num_rows())?;
-            let mut builder = ListBuilder::new(StringBuilder::new())
-                .with_field(Arc::new(Field::new("item", DataType::Utf8, true)));
-            let mut at = 0;
-            for row in 0..lists.len() {
-                let before = ArrayBuilder::len(builder.values());
-                while rows.get(at).is_some_and(|own| *own as usize == row) {
-                    if self.filter {
-                        let keep = results
-                            .as_boolean_opt()
-                            .is_some_and(|keep| keep.is_valid(at) && keep.value(at));
-                        if keep && let Some(value) = values.get(at) {
-                            builder.values().append_value(value);
-                        }
-                    } else {
-                        display_values(&results, at)
-                            .into_iter()
-                            .for_each(|value| builder.values().append_value(value));
+        }
+        let indices = UInt32Array::from(places.clone());
+        let mut columns: Vec<ArrayRef> = vec![Arc::new(StringArray::from(values.clone()))];
+        let mut schema_fields = vec![Field::new(VALUE, DataType::Utf8, true)];
+        for (at, array) in arrays.take(others).enumerate() {
+            schema_fields.push(Field::new(other(at), array.data_type().clone(), true));
+            columns.push(take(&array, &indices, None)?);
+        }
+        let schema = Arc::new(Schema::new(schema_fields));
+        let batch = RecordBatch::try_new(Arc::clone(&schema), columns)?;
+        let df_schema = DFSchema::try_from(Arc::clone(&schema))?;
+        let physical = create_physical_expr(
+            inner,
+            &df_schema,
+            &ExecutionProps::new(),
+            &Default::default(),
+        )?;
+        let results = physical.evaluate(&batch)?.into_array(batch.num_rows())?;
+        let mut builder = ListBuilder::new(StringBuilder::new()).with_field(Arc::new(Field::new(
+            "item",
+            DataType::Utf8,
+            true,
+        )));
+        let mut at = 0;
+        for row in 0..lists.len() {
+            let before = ArrayBuilder::len(builder.values());
+            while places.get(at).is_some_and(|own| *own as usize == row) {
+                if keep {
+                    let holds = results
+                        .as_boolean_opt()
+                        .is_some_and(|holds| holds.is_valid(at) && holds.value(at));
+                    if holds && let Some(value) = values.get(at) {
+                        builder.values().append_value(value);
                     }
-                    at += 1;
+                } else {
+                    display_values(&results, at)
+                        .into_iter()
+                        .for_each(|value| builder.values().append_value(value));
                 }
-                let any = ArrayBuilder::len(builder.values()) > before;
-                builder.append(any);
+                at += 1;
             }
-            Ok(ColumnarValue::Array(Arc::new(builder.finish())))
+            let any = ArrayBuilder::len(builder.values()) > before;
+            builder.append(any);
         }
+        Ok(ColumnarValue::Array(Arc::new(builder.finish())))
     }
 }

@@ -31,4 +31,7 @@ pub trait Locations: fmt::Debug + Send + Sync {
     /// A field of `iplocation` for an address: `City`, `Country`, `Region`, `lat`, `lon` (degrees), `Continent`,
     /// `MetroCode` or `Timezone`. `None` where the database does not say.
     fn find(&self, address: IpAddr, field: &str) -> Option<String>;
+
+    /// A hash of all that the database holds: a plan that names it runs only where it is the same.
+    fn content_hash(&self) -> u64;
 }

@@ -15,6 +15,7 @@ mod ops;
 mod plan;
 mod raw;
 mod search;
+mod session;
 pub mod syntax;
 pub mod value;
 

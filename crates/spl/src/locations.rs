@@ -10,6 +10,7 @@ use crate::knowledge::Locations;
 #[derive(Debug)]
 pub struct LocationFile {
     reader: Reader<Vec<u8>>,
+    content_hash: u64,
 }
 
 /// Why a file is no such database.
@@ -23,14 +24,22 @@ impl LocationFile {
     /// # Errors
     /// What is wrong with them.
     pub fn from_bytes(bytes: Vec<u8>) -> Result<Self, LocationFileError> {
+        let content_hash = xxhash_rust::xxh3::xxh3_64(&bytes);
         match Reader::from_source(bytes) {
-            Ok(reader) => Ok(Self { reader }),
+            Ok(reader) => Ok(Self {
+                reader,
+                content_hash,
+            }),
             Err(error) => Err(LocationFileError(error.to_string())),
         }
     }
 }
 
 impl Locations for LocationFile {
+    fn content_hash(&self) -> u64 {
+        self.content_hash
+    }
+
     fn find(&self, address: IpAddr, field: &str) -> Option<String> {
         use PathElement::{Index, Key};
         let found = self.reader.lookup(address).ok()?;

@@ -5,7 +5,7 @@ use datafusion::arrow::datatypes::{DataType, Float64Type, Int64Type, UInt64Type}
 use datafusion::logical_expr::Expr;
 
 use crate::expr::Typed;
-use crate::ops::{Answer, call};
+use crate::ops::call;
 use crate::plan::list_type;
 
 /// A number as SPL shows it.
@@ -59,44 +59,13 @@ pub fn display_values(array: &ArrayRef, row: usize) -> Vec<String> {
 }
 
 pub(crate) fn to_text(value: Typed) -> Expr {
-    call(
-        "spl_to_text",
-        String::new(),
-        DataType::Utf8,
-        vec![value.expr],
-        |args| {
-            args.text(0)
-                .map_or(Answer::Null, |text| Answer::Text(text.into_owned()))
-        },
-    )
-    .expr
+    call("spl_to_text", DataType::Utf8, vec![value.expr]).expr
 }
 
 pub(crate) fn to_list(value: Typed) -> Expr {
-    call(
-        "spl_to_list",
-        String::new(),
-        list_type(),
-        vec![value.expr],
-        |args| {
-            Answer::List(
-                args.values(0)
-                    .into_iter()
-                    .map(std::borrow::Cow::into_owned)
-                    .collect(),
-            )
-        },
-    )
-    .expr
+    call("spl_to_list", list_type(), vec![value.expr]).expr
 }
 
 pub(crate) fn to_number(value: Typed) -> Expr {
-    call(
-        "spl_to_number",
-        String::new(),
-        DataType::Float64,
-        vec![value.expr],
-        |args| args.number(0).map_or(Answer::Null, Answer::Number),
-    )
-    .expr
+    call("spl_to_number", DataType::Float64, vec![value.expr]).expr
 }

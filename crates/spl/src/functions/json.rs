@@ -2,31 +2,9 @@
 
 use serde_json::{Map, Value};
 
-use super::{Function, condition, is_number, list, text};
-use crate::expr::Typed;
-use crate::ops::Args;
+use super::{Function, MANY, condition, list, rows, text};
 use crate::ops::documents;
-
-/// Names with the fewest and most arguments.
-pub(super) const ARITIES: &[(&str, (usize, usize))] = &[
-    ("json", (1, 1)),
-    ("json_append", (3, usize::MAX)),
-    ("json_array", (0, usize::MAX)),
-    ("json_array_to_mv", (1, 2)),
-    ("json_delete", (2, usize::MAX)),
-    ("json_entries", (1, 1)),
-    ("json_extend", (3, usize::MAX)),
-    ("json_extract", (1, usize::MAX)),
-    ("json_extract_exact", (1, usize::MAX)),
-    ("json_has_key_exact", (2, 2)),
-    ("json_keys", (1, 1)),
-    ("json_object", (0, usize::MAX)),
-    ("json_set", (3, usize::MAX)),
-    ("json_set_exact", (3, usize::MAX)),
-    ("json_valid", (1, 1)),
-    ("mv_to_json_array", (1, 2)),
-    ("spath", (2, 2)),
-];
+use crate::ops::{Args, Call};
 
 /// One step of a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -214,111 +192,259 @@ fn extract(args: &Args<'_>, width: usize, exact: bool) -> Option<String> {
     }
 }
 
-/// The function of a name, if it is one of these.
-pub(super) fn function(name: &str, args: &[Typed]) -> Option<Function> {
-    let width = args.len();
-    let numbers: Vec<bool> = args
-        .iter()
-        .map(|typed| is_number(&typed.data_type))
-        .collect();
-    Some(match name {
-        "json" => text(|args| parsed(args, 0).map(|value| value.to_string())),
-        "json_valid" => condition(|args| args.text(0).map(|_| parsed(args, 0).is_some())),
-        "json_extract" => text(move |args| extract(args, width, false)),
-        "json_extract_exact" => text(move |args| extract(args, width, true)),
-        "json_keys" => text(|args| {
-            let whole = parsed(args, 0)?;
-            let keys = whole.as_object()?.keys().cloned().map(Value::String);
-            Some(Value::Array(keys.collect()).to_string())
-        }),
-        "json_entries" => text(|args| {
-            let entries = parsed(args, 0)?
-                .as_object()?
-                .iter()
-                .map(|(key, value)| serde_json::json!({"key": key, "value": value}))
-                .collect();
-            Some(Value::Array(entries).to_string())
-        }),
-        "json_has_key_exact" => {
-            condition(|args| Some(parsed(args, 0)?.as_object()?.contains_key(&*args.text(1)?)))
-        }
-        "json_object" => text(move |args| {
-            let mut members = Map::new();
-            for pair in (0..width).step_by(2) {
-                members.insert(
-                    args.text(pair)?.into_owned(),
-                    argument(args, pair + 1, &numbers),
-                );
-            }
-            Some(Value::Object(members).to_string())
-        }),
-        "json_array" => text(move |args| {
-            let items = (0..width).map(|at| argument(args, at, &numbers)).collect();
-            Some(Value::Array(items).to_string())
-        }),
-        "json_array_to_mv" => list(|args| {
-            let quoted = is_true(args);
-            match parsed(args, 0) {
-                Some(Value::Array(items)) if quoted => items.iter().map(Value::to_string).collect(),
-                Some(Value::Array(items)) => items.iter().filter_map(shown).collect(),
-                _ => Vec::new(),
-            }
-        }),
-        "mv_to_json_array" => text(|args| {
-            let infer = is_true(args);
-            let values = args.values(0);
-            let items = values
-                .iter()
-                .map(|value| {
-                    if infer {
-                        inferred(value)
-                    } else {
-                        Value::String(value.to_string())
-                    }
-                })
-                .collect();
-            (!values.is_empty()).then(|| Value::Array(items).to_string())
-        }),
-        "json_set" | "json_set_exact" => {
-            let exact = name == "json_set_exact";
+/// Which arguments are numbers by their type.
+fn numbers(call: &Call<'_>) -> Vec<bool> {
+    (0..call.width()).map(|at| call.is_number(at)).collect()
+}
+
+pub(super) const FUNCTIONS: &[Function] = &[
+    rows(
+        "json",
+        (1, 1),
+        "json(<text>)",
+        "The text, tidied, if it is JSON; else NULL.",
+        "json(\"{\\\"a\\\": 1}\")",
+        |_| text(|args| parsed(args, 0).map(|value| value.to_string())),
+    ),
+    rows(
+        "json_valid",
+        (1, 1),
+        "json_valid(<text>)",
+        "Whether the text is JSON.",
+        "json_valid(payload)",
+        |_| condition(|args| args.text(0).map(|_| parsed(args, 0).is_some())),
+    ),
+    rows(
+        "json_extract",
+        (1, MANY),
+        "json_extract(<json>, <path>...)",
+        "The value at a path such as `a.b{0}.c`; of several paths a JSON array of the values; without a path the whole.",
+        "json_extract(payload, \"user.name\")",
+        |call| {
+            let width = call.width();
+            text(move |args| extract(args, width, false))
+        },
+    ),
+    rows(
+        "json_extract_exact",
+        (1, MANY),
+        "json_extract_exact(<json>, <key>...)",
+        "As `json_extract`, but each name is one key, whatever dots and braces it holds.",
+        "json_extract_exact(payload, \"user.name\")",
+        |call| {
+            let width = call.width();
+            text(move |args| extract(args, width, true))
+        },
+    ),
+    rows(
+        "json_keys",
+        (1, 1),
+        "json_keys(<json>)",
+        "The keys of an object, as a JSON array.",
+        "json_keys(payload)",
+        |_| {
+            text(|args| {
+                let whole = parsed(args, 0)?;
+                let keys = whole.as_object()?.keys().cloned().map(Value::String);
+                Some(Value::Array(keys.collect()).to_string())
+            })
+        },
+    ),
+    rows(
+        "json_entries",
+        (1, 1),
+        "json_entries(<json>)",
+        "An array of objects with the `key` and `value` of each member of an object.",
+        "json_entries(payload)",
+        |_| {
+            text(|args| {
+                let entries = parsed(args, 0)?
+                    .as_object()?
+                    .iter()
+                    .map(|(key, value)| serde_json::json!({"key": key, "value": value}))
+                    .collect();
+                Some(Value::Array(entries).to_string())
+            })
+        },
+    ),
+    rows(
+        "json_has_key_exact",
+        (2, 2),
+        "json_has_key_exact(<json>, <key>)",
+        "Whether an object has the key.",
+        "json_has_key_exact(payload, \"user\")",
+        |_| condition(|args| Some(parsed(args, 0)?.as_object()?.contains_key(&*args.text(1)?))),
+    ),
+    rows(
+        "json_object",
+        (0, MANY),
+        "json_object(<key>, <value>, ...)",
+        "An object of these members.",
+        "json_object(\"user\", user, \"count\", 3)",
+        |call| {
+            let (width, numbers) = (call.width(), numbers(call));
             text(move |args| {
-                changed(args, width, &numbers, exact, true, |place, value| {
-                    *place = value
+                let mut members = Map::new();
+                for pair in (0..width).step_by(2) {
+                    members.insert(
+                        args.text(pair)?.into_owned(),
+                        argument(args, pair + 1, &numbers),
+                    );
+                }
+                Some(Value::Object(members).to_string())
+            })
+        },
+    ),
+    rows(
+        "json_array",
+        (0, MANY),
+        "json_array(<value>...)",
+        "An array of these values.",
+        "json_array(src, dest)",
+        |call| {
+            let (width, numbers) = (call.width(), numbers(call));
+            text(move |args| {
+                let items = (0..width).map(|at| argument(args, at, &numbers)).collect();
+                Some(Value::Array(items).to_string())
+            })
+        },
+    ),
+    rows(
+        "json_array_to_mv",
+        (1, 2),
+        "json_array_to_mv(<json>, [<quoted>])",
+        "The items of an array as values; with `true` as JSON, so that texts keep their quotes.",
+        "json_array_to_mv(payload)",
+        |_| {
+            list(|args| {
+                let quoted = is_true(args);
+                match parsed(args, 0) {
+                    Some(Value::Array(items)) if quoted => {
+                        items.iter().map(Value::to_string).collect()
+                    }
+                    Some(Value::Array(items)) => items.iter().filter_map(shown).collect(),
+                    _ => Vec::new(),
+                }
+            })
+        },
+    ),
+    rows(
+        "mv_to_json_array",
+        (1, 2),
+        "mv_to_json_array(<field>, [<infer types>])",
+        "The values of a field as an array; with `true`, numbers, truth values and JSON are not written as text.",
+        "mv_to_json_array(user, true())",
+        |_| {
+            text(|args| {
+                let infer = is_true(args);
+                let values = args.values(0);
+                let items = values
+                    .iter()
+                    .map(|value| {
+                        if infer {
+                            inferred(value)
+                        } else {
+                            Value::String(value.to_string())
+                        }
+                    })
+                    .collect();
+                (!values.is_empty()).then(|| Value::Array(items).to_string())
+            })
+        },
+    ),
+    rows(
+        "json_set",
+        (3, MANY),
+        "json_set(<json>, <path>, <value>, ...)",
+        "The JSON with the value at each path set.",
+        "json_set(payload, \"user.name\", \"ann\")",
+        |call| set(call, false),
+    ),
+    rows(
+        "json_set_exact",
+        (3, MANY),
+        "json_set_exact(<json>, <key>, <value>, ...)",
+        "As `json_set`, but each name is one key.",
+        "json_set_exact(payload, \"user.name\", \"ann\")",
+        |call| set(call, true),
+    ),
+    rows(
+        "json_append",
+        (3, MANY),
+        "json_append(<json>, <path>, <value>, ...)",
+        "The JSON with the value added to the array at each path, as one item.",
+        "json_append(payload, \"users\", \"ann\")",
+        |call| {
+            let (width, numbers) = (call.width(), numbers(call));
+            text(move |args| {
+                changed(args, width, &numbers, false, false, |place, value| {
+                    if let Value::Array(items) = place {
+                        items.push(value);
+                    }
                 })
             })
-        }
-        "json_append" => text(move |args| {
-            changed(args, width, &numbers, false, false, |place, value| {
-                if let Value::Array(items) = place {
-                    items.push(value);
-                }
-            })
-        }),
-        "json_extend" => text(move |args| {
-            changed(args, width, &numbers, false, false, |place, value| {
-                if let Value::Array(items) = place {
-                    match value {
-                        Value::Array(more) => items.extend(more),
-                        one => items.push(one),
+        },
+    ),
+    rows(
+        "json_extend",
+        (3, MANY),
+        "json_extend(<json>, <path>, <value>, ...)",
+        "The JSON with the items of the value added to the array at each path.",
+        "json_extend(payload, \"users\", json_array(\"ann\", \"bob\"))",
+        |call| {
+            let (width, numbers) = (call.width(), numbers(call));
+            text(move |args| {
+                changed(args, width, &numbers, false, false, |place, value| {
+                    if let Value::Array(items) = place {
+                        match value {
+                            Value::Array(more) => items.extend(more),
+                            one => items.push(one),
+                        }
                     }
-                }
+                })
             })
-        }),
-        "json_delete" => text(move |args| {
-            let mut whole = parsed(args, 0)?;
-            for at in 1..width {
-                let path = args.text(at)?;
-                delete(&mut whole, &steps(&path)?);
-            }
-            Some(whole.to_string())
-        }),
-        // Of XML it is not known to be used.
-        "spath" => list(|args| match (args.text(0), args.text(1)) {
-            (Some(document), Some(path)) => {
-                documents::pick(&document, &documents::Format::Json, &path)
-            }
-            _ => Vec::new(),
-        }),
-        _ => return None,
+        },
+    ),
+    rows(
+        "json_delete",
+        (2, MANY),
+        "json_delete(<json>, <path>...)",
+        "The JSON without what is at these paths.",
+        "json_delete(payload, \"user.name\")",
+        |call| {
+            let width = call.width();
+            text(move |args| {
+                let mut whole = parsed(args, 0)?;
+                for at in 1..width {
+                    let path = args.text(at)?;
+                    delete(&mut whole, &steps(&path)?);
+                }
+                Some(whole.to_string())
+            })
+        },
+    ),
+    rows(
+        "spath",
+        (2, 2),
+        "spath(<document>, <path>)",
+        "The values at a path of a JSON or XML document, such as `Event.EventData.Data{@Name}`.",
+        "spath(_raw, \"Event.System.EventID\")",
+        |_| {
+            list(|args| match (args.text(0), args.text(1)) {
+                (Some(document), Some(path)) => {
+                    documents::pick(&document, &documents::Format::Json, &path)
+                }
+                _ => Vec::new(),
+            })
+        },
+    ),
+];
+
+fn set(call: &Call<'_>, exact: bool) -> super::Made {
+    let (width, numbers) = (call.width(), numbers(call));
+    text(move |args| {
+        changed(args, width, &numbers, exact, true, |place, value| {
+            *place = value;
+        })
     })
 }

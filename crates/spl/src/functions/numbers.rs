@@ -1,36 +1,429 @@
-//! Further functions of numbers and addresses (Splunk, Search Reference, "Mathematical functions", "Trigonometry and
+//! Functions of numbers and addresses (Splunk, Search Reference, "Mathematical functions", "Trigonometry and
 //! hyperbolic functions", "Bitwise functions").
 
 use std::net::Ipv4Addr;
 
-use super::{Function, finite, number, text};
-use crate::expr::Typed;
-use crate::ops::Args;
+use datafusion::arrow::datatypes::DataType;
+use datafusion::scalar::ScalarValue;
 
-/// Names with the fewest and most arguments.
-pub(super) const ARITIES: &[(&str, (usize, usize))] = &[
-    ("acosh", (1, 1)),
-    ("asinh", (1, 1)),
-    ("atan2", (2, 2)),
-    ("atanh", (1, 1)),
-    ("avg", (1, usize::MAX)),
-    ("bit_and", (2, usize::MAX)),
-    ("bit_not", (1, 2)),
-    ("bit_or", (2, usize::MAX)),
-    ("bit_shift_left", (2, 2)),
-    ("bit_shift_right", (2, 2)),
-    ("bit_xor", (2, usize::MAX)),
-    ("cosh", (1, 1)),
-    ("hypot", (2, 2)),
-    ("ipmask", (2, 2)),
-    ("sigfig", (1, 1)),
-    ("sinh", (1, 1)),
-    ("sum", (1, usize::MAX)),
-    ("tanh", (1, 1)),
+use super::{Function, MANY, Made, finite, number, owned, rows, text, whole};
+use crate::expr::Unplanned;
+use crate::ops::{Answer, Args, Call, Prepared};
+use crate::value::number_of;
+
+pub(super) const FUNCTIONS: &[Function] = &[
+    rows(
+        "abs",
+        (1, 1),
+        "abs(<number>)",
+        "The number without its sign.",
+        "abs(delta)",
+        |_| one(f64::abs),
+    ),
+    rows(
+        "ceil",
+        (1, 1),
+        "ceil(<number>)",
+        "The next whole number up.",
+        "ceil(1.2)",
+        |_| one(f64::ceil),
+    ),
+    rows(
+        "ceiling",
+        (1, 1),
+        "ceiling(<number>)",
+        "The next whole number up.",
+        "ceiling(1.2)",
+        |_| one(f64::ceil),
+    ),
+    rows(
+        "floor",
+        (1, 1),
+        "floor(<number>)",
+        "The next whole number down.",
+        "floor(1.8)",
+        |_| one(f64::floor),
+    ),
+    rows(
+        "round",
+        (1, 2),
+        "round(<number>, [<decimals>])",
+        "The number rounded to so many decimals, to a whole number if none are given.",
+        "round(ratio, 2)",
+        |call| {
+            let whole = call.width() == 1;
+            number(move |args| {
+                let digits = if whole { 0.0 } else { args.number(1)? };
+                let scale = 10_f64.powf(digits.clamp(-15.0, 15.0).trunc());
+                finite((args.number(0)? * scale).round() / scale)
+            })
+        },
+    ),
+    rows(
+        "exact",
+        (1, 1),
+        "exact(<number>)",
+        "The number as it is calculated.",
+        "exact(3.14 * size)",
+        |_| one(std::convert::identity),
+    ),
+    rows(
+        "sigfig",
+        (1, 1),
+        "sigfig(<number>)",
+        "The number as it is: digits are not counted here.",
+        "sigfig(1.00 * size)",
+        |_| one(std::convert::identity),
+    ),
+    rows(
+        "pow",
+        (2, 2),
+        "pow(<number>, <exponent>)",
+        "The number to the power of the exponent.",
+        "pow(2, 10)",
+        |_| two(f64::powf),
+    ),
+    rows(
+        "exp",
+        (1, 1),
+        "exp(<number>)",
+        "e to the power of the number.",
+        "exp(1)",
+        |_| one(f64::exp),
+    ),
+    rows(
+        "sqrt",
+        (1, 1),
+        "sqrt(<number>)",
+        "The square root; NULL for numbers below 0.",
+        "sqrt(16)",
+        |_| one(f64::sqrt),
+    ),
+    rows(
+        "ln",
+        (1, 1),
+        "ln(<number>)",
+        "The natural logarithm; NULL for numbers that are not above 0.",
+        "ln(bytes)",
+        |_| one(f64::ln),
+    ),
+    rows(
+        "log",
+        (1, 2),
+        "log(<number>, [<base>])",
+        "The logarithm, to base 10 if none is given.",
+        "log(bytes, 2)",
+        |call| {
+            let ten = call.width() == 1;
+            number(move |args| {
+                let base = if ten { 10.0 } else { args.number(1)? };
+                finite(args.number(0)?.log(base))
+            })
+        },
+    ),
+    whole("pi", (0, 0), "pi()", "The number pi.", "pi()", |_| {
+        Unplanned::constant(ScalarValue::Float64(Some(std::f64::consts::PI)))
+    }),
+    rows(
+        "max",
+        (1, MANY),
+        "max(<value>...)",
+        "The greatest value. Numbers compare as numbers and are less than text.",
+        "max(src_port, dest_port)",
+        |call| extreme(call, true),
+    ),
+    rows(
+        "min",
+        (1, MANY),
+        "min(<value>...)",
+        "The least value. Numbers compare as numbers and are less than text.",
+        "min(src_port, dest_port)",
+        |call| extreme(call, false),
+    ),
+    rows(
+        "sum",
+        (1, MANY),
+        "sum(<value>...)",
+        "The sum of those values that are numbers.",
+        "sum(bytes_in, bytes_out)",
+        |call| {
+            let width = call.width();
+            number(move |args| {
+                let all = numbers(args, width);
+                (!all.is_empty()).then(|| all.iter().sum())
+            })
+        },
+    ),
+    rows(
+        "avg",
+        (1, MANY),
+        "avg(<value>...)",
+        "The mean of those values that are numbers.",
+        "avg(bytes_in, bytes_out)",
+        |call| {
+            let width = call.width();
+            number(move |args| {
+                let all = numbers(args, width);
+                let count: u32 = u32::try_from(all.len()).ok()?;
+                (count > 0).then(|| all.iter().sum::<f64>() / f64::from(count))
+            })
+        },
+    ),
+    rows(
+        "sin",
+        (1, 1),
+        "sin(<number>)",
+        "The sine of an angle in radians.",
+        "sin(0.5)",
+        |_| one(f64::sin),
+    ),
+    rows(
+        "cos",
+        (1, 1),
+        "cos(<number>)",
+        "The cosine of an angle in radians.",
+        "cos(0.5)",
+        |_| one(f64::cos),
+    ),
+    rows(
+        "tan",
+        (1, 1),
+        "tan(<number>)",
+        "The tangent of an angle in radians.",
+        "tan(0.5)",
+        |_| one(f64::tan),
+    ),
+    rows(
+        "asin",
+        (1, 1),
+        "asin(<number>)",
+        "The angle in radians with this sine.",
+        "asin(0.5)",
+        |_| one(f64::asin),
+    ),
+    rows(
+        "acos",
+        (1, 1),
+        "acos(<number>)",
+        "The angle in radians with this cosine.",
+        "acos(0.5)",
+        |_| one(f64::acos),
+    ),
+    rows(
+        "atan",
+        (1, 1),
+        "atan(<number>)",
+        "The angle in radians with this tangent.",
+        "atan(0.5)",
+        |_| one(f64::atan),
+    ),
+    rows(
+        "sinh",
+        (1, 1),
+        "sinh(<number>)",
+        "The hyperbolic sine.",
+        "sinh(0.5)",
+        |_| one(f64::sinh),
+    ),
+    rows(
+        "cosh",
+        (1, 1),
+        "cosh(<number>)",
+        "The hyperbolic cosine.",
+        "cosh(0.5)",
+        |_| one(f64::cosh),
+    ),
+    rows(
+        "tanh",
+        (1, 1),
+        "tanh(<number>)",
+        "The hyperbolic tangent.",
+        "tanh(0.5)",
+        |_| one(f64::tanh),
+    ),
+    rows(
+        "asinh",
+        (1, 1),
+        "asinh(<number>)",
+        "The inverse of the hyperbolic sine.",
+        "asinh(0.5)",
+        |_| one(f64::asinh),
+    ),
+    rows(
+        "acosh",
+        (1, 1),
+        "acosh(<number>)",
+        "The inverse of the hyperbolic cosine.",
+        "acosh(0.5)",
+        |_| one(f64::acosh),
+    ),
+    rows(
+        "atanh",
+        (1, 1),
+        "atanh(<number>)",
+        "The inverse of the hyperbolic tangent.",
+        "atanh(0.5)",
+        |_| one(f64::atanh),
+    ),
+    rows(
+        "atan2",
+        (2, 2),
+        "atan2(<y>, <x>)",
+        "The angle in radians of the point (x, y).",
+        "atan2(1, 2)",
+        |_| two(f64::atan2),
+    ),
+    rows(
+        "hypot",
+        (2, 2),
+        "hypot(<x>, <y>)",
+        "The distance of the point (x, y) from the origin.",
+        "hypot(3, 4)",
+        |_| two(f64::hypot),
+    ),
+    rows(
+        "bit_and",
+        (2, MANY),
+        "bit_and(<number>, <number>...)",
+        "The bits that all numbers have. Numbers are whole and below 2^53.",
+        "bit_and(flags, 8)",
+        |call| folded(call, |a, b| a & b),
+    ),
+    rows(
+        "bit_or",
+        (2, MANY),
+        "bit_or(<number>, <number>...)",
+        "The bits that any of the numbers has.",
+        "bit_or(flags, 8)",
+        |call| folded(call, |a, b| a | b),
+    ),
+    rows(
+        "bit_xor",
+        (2, MANY),
+        "bit_xor(<number>, <number>...)",
+        "The bits that an odd count of the numbers has.",
+        "bit_xor(flags, 8)",
+        |call| folded(call, |a, b| a ^ b),
+    ),
+    rows(
+        "bit_not",
+        (1, 2),
+        "bit_not(<number>, [<mask>])",
+        "The bits that the number does not have, of those of the mask, or of 53.",
+        "bit_not(flags, 255)",
+        |call| {
+            let masked = call.width() == 2;
+            number(move |args| {
+                let mask = if masked {
+                    whole_number(args, 1)?
+                } else {
+                    (1 << 53) - 1
+                };
+                Some(bits(!whole_number(args, 0)? & mask))
+            })
+        },
+    ),
+    rows(
+        "bit_shift_left",
+        (2, 2),
+        "bit_shift_left(<number>, <bits>)",
+        "The number with its bits moved up.",
+        "bit_shift_left(1, 4)",
+        |_| shifted(u64::checked_shl),
+    ),
+    rows(
+        "bit_shift_right",
+        (2, 2),
+        "bit_shift_right(<number>, <bits>)",
+        "The number with its bits moved down.",
+        "bit_shift_right(flags, 4)",
+        |_| shifted(u64::checked_shr),
+    ),
+    rows(
+        "ipmask",
+        (2, 2),
+        "ipmask(<mask>, <address>)",
+        "The part of an IPv4 address that a mask such as `255.255.255.0` leaves.",
+        "ipmask(\"255.255.255.0\", src_ip)",
+        |_| {
+            text(|args| {
+                let mask: Ipv4Addr = args.text(0)?.trim().parse().ok()?;
+                let address: Ipv4Addr = args.text(1)?.trim().parse().ok()?;
+                Some(Ipv4Addr::from_bits(mask.to_bits() & address.to_bits()).to_string())
+            })
+        },
+    ),
+    whole(
+        "random",
+        (0, 0),
+        "random()",
+        "Not run: a search gives the same results each time.",
+        "random()",
+        |call| {
+            Err(call.refused(
+                "a search gives the same results each time. Use a field that differs between rows",
+            ))
+        },
+    ),
 ];
 
+fn one(run: fn(f64) -> f64) -> Made {
+    number(move |args| finite(run(args.number(0)?)))
+}
+
+fn two(run: fn(f64, f64) -> f64) -> Made {
+    number(move |args| finite(run(args.number(0)?, args.number(1)?)))
+}
+
+fn shifted(run: fn(u64, u32) -> Option<u64>) -> Made {
+    number(move |args| {
+        let by = u32::try_from(whole_number(args, 1)?).ok()?;
+        run(whole_number(args, 0)?, by).map(bits)
+    })
+}
+
+fn extreme(call: &Call<'_>, largest: bool) -> Made {
+    let width = call.width();
+    let output = if (0..width).all(|at| call.is_number(at)) {
+        DataType::Float64
+    } else {
+        DataType::Utf8
+    };
+    Ok(Prepared::rows(output, move |args| {
+        greatest(args, width, largest)
+    }))
+}
+
+/// Numbers compare as numbers, and are less than text.
+fn greatest(args: &Args<'_>, width: usize, largest: bool) -> Answer {
+    let key = |value: &str| (number_of(value).is_none(), number_of(value).unwrap_or(0.0));
+    let values = (0..width).flat_map(|at| owned(args.values(at)));
+    let compare = |a: &String, b: &String| {
+        let ((a_text, a_number), (b_text, b_number)) = (key(a), key(b));
+        a_text.cmp(&b_text).then_with(|| {
+            if a_text {
+                a.cmp(b)
+            } else {
+                a_number.total_cmp(&b_number)
+            }
+        })
+    };
+    let best = if largest {
+        values.max_by(compare)
+    } else {
+        values.min_by(compare)
+    };
+    match best {
+        None => Answer::Null,
+        Some(value) => match number_of(&value) {
+            Some(number) => Answer::Number(number),
+            None => Answer::Text(value),
+        },
+    }
+}
+
 /// Bitwise functions take whole numbers below 2^53.
-fn whole(args: &Args<'_>, at: usize) -> Option<u64> {
+fn whole_number(args: &Args<'_>, at: usize) -> Option<u64> {
     const MOST: f64 = 9_007_199_254_740_992.0;
     let value = args.number(at)?;
     #[expect(
@@ -49,10 +442,11 @@ fn bits(value: u64) -> f64 {
     value as f64
 }
 
-fn folded(width: usize, fold: fn(u64, u64) -> u64) -> Function {
+fn folded(call: &Call<'_>, fold: fn(u64, u64) -> u64) -> Made {
+    let width = call.width();
     number(move |args| {
         let all = (0..width)
-            .map(|at| whole(args, at))
+            .map(|at| whole_number(args, at))
             .collect::<Option<Vec<_>>>()?;
         all.into_iter().reduce(fold).map(bits)
     })
@@ -62,62 +456,6 @@ fn folded(width: usize, fold: fn(u64, u64) -> u64) -> Function {
 fn numbers(args: &Args<'_>, width: usize) -> Vec<f64> {
     (0..width)
         .flat_map(|at| args.values(at))
-        .filter_map(|value| crate::value::number_of(&value))
+        .filter_map(|value| number_of(&value))
         .collect()
-}
-
-/// The function of a name, if it is one of these.
-pub(super) fn function(name: &str, args: &[Typed]) -> Option<Function> {
-    let width = args.len();
-    let one = |run: fn(f64) -> f64| number(move |args| finite(run(args.number(0)?)));
-    let two = |run: fn(f64, f64) -> f64| {
-        number(move |args| finite(run(args.number(0)?, args.number(1)?)))
-    };
-    Some(match name {
-        "acosh" => one(f64::acosh),
-        "asinh" => one(f64::asinh),
-        "atanh" => one(f64::atanh),
-        "cosh" => one(f64::cosh),
-        "sinh" => one(f64::sinh),
-        "tanh" => one(f64::tanh),
-        "atan2" => two(f64::atan2),
-        "hypot" => two(f64::hypot),
-        // A number keeps no count of its digits here.
-        "sigfig" => one(std::convert::identity),
-        "sum" => number(move |args| {
-            let all = numbers(args, width);
-            (!all.is_empty()).then(|| all.iter().sum())
-        }),
-        "avg" => number(move |args| {
-            let all = numbers(args, width);
-            let count: u32 = u32::try_from(all.len()).ok()?;
-            (count > 0).then(|| all.iter().sum::<f64>() / f64::from(count))
-        }),
-        "bit_and" => folded(width, |a, b| a & b),
-        "bit_or" => folded(width, |a, b| a | b),
-        "bit_xor" => folded(width, |a, b| a ^ b),
-        "bit_not" => number(move |args| {
-            // Without a mask Splunk inverts 53 bits.
-            let mask = if width == 2 {
-                whole(args, 1)?
-            } else {
-                (1 << 53) - 1
-            };
-            Some(bits(!whole(args, 0)? & mask))
-        }),
-        "bit_shift_left" => number(|args| {
-            let by = u32::try_from(whole(args, 1)?).ok()?;
-            whole(args, 0)?.checked_shl(by).map(bits)
-        }),
-        "bit_shift_right" => number(|args| {
-            let by = u32::try_from(whole(args, 1)?).ok()?;
-            whole(args, 0)?.checked_shr(by).map(bits)
-        }),
-        "ipmask" => text(|args| {
-            let mask: Ipv4Addr = args.text(0)?.trim().parse().ok()?;
-            let address: Ipv4Addr = args.text(1)?.trim().parse().ok()?;
-            Some(Ipv4Addr::from_bits(mask.to_bits() & address.to_bits()).to_string())
-        }),
-        _ => return None,
-    })
 }

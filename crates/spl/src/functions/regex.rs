@@ -15,10 +15,10 @@ const CACHE: usize = 512;
 /// A compiled pattern.
 #[derive(Debug, Clone)]
 pub struct Compiled {
-    engine: Engine,
+    engine: Arc<Engine>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 enum Engine {
     Linear(regex::Regex),
     Backtracking(fancy_regex::Regex),
@@ -32,18 +32,18 @@ type Groups = Vec<Option<(usize, usize)>>;
 /// # Errors
 /// A sentence that says what is wrong with the pattern.
 pub fn compile_regex(pattern: &str) -> Result<Compiled, String> {
-    static KNOWN: LazyLock<Mutex<HashMap<String, Arc<Compiled>>>> = LazyLock::new(Mutex::default);
+    static KNOWN: LazyLock<Mutex<HashMap<String, Compiled>>> = LazyLock::new(Mutex::default);
     if let Ok(known) = KNOWN.lock()
         && let Some(compiled) = known.get(pattern)
     {
-        return Ok(compiled.as_ref().clone());
+        return Ok(compiled.clone());
     }
     let compiled = compile(pattern)?;
     if let Ok(mut known) = KNOWN.lock() {
         if known.len() >= CACHE {
             known.clear();
         }
-        known.insert(pattern.to_owned(), Arc::new(compiled.clone()));
+        known.insert(pattern.to_owned(), compiled.clone());
     }
     Ok(compiled)
 }
@@ -56,7 +56,7 @@ fn compile(pattern: &str) -> Result<Compiled, String> {
     let why = match linear {
         Ok(regex) => {
             return Ok(Compiled {
-                engine: Engine::Linear(regex),
+                engine: Arc::new(Engine::Linear(regex)),
             });
         }
         Err(error) => error,
@@ -69,7 +69,7 @@ fn compile(pattern: &str) -> Result<Compiled, String> {
         .delegate_size_limit(SIZE_LIMIT)
         .build()
         .map(|regex| Compiled {
-            engine: Engine::Backtracking(regex),
+            engine: Arc::new(Engine::Backtracking(regex)),
         })
         .map_err(|error| format!("the pattern `{pattern}` cannot be read: {error}"))
 }
@@ -170,7 +170,7 @@ fn is_repetition(text: &str) -> bool {
 impl Compiled {
     /// Whether the pattern fits anywhere in the text.
     pub fn is_match(&self, text: &str) -> bool {
-        match &self.engine {
+        match self.engine.as_ref() {
             Engine::Linear(regex) => regex.is_match(text),
             Engine::Backtracking(regex) => regex.is_match(text).unwrap_or(false),
         }
@@ -178,7 +178,7 @@ impl Compiled {
 
     fn group_index(&self, name: &str) -> Vec<usize> {
         let find = |(at, own): (usize, Option<&str>)| (own == Some(name)).then_some(at);
-        match &self.engine {
+        match self.engine.as_ref() {
             Engine::Linear(regex) => regex.capture_names().enumerate().filter_map(find).collect(),
             Engine::Backtracking(regex) => {
                 regex.capture_names().enumerate().filter_map(find).collect()
@@ -188,7 +188,7 @@ impl Compiled {
 
     /// Calls `visit` with each match until it answers false.
     fn each_match(&self, text: &str, mut visit: impl FnMut(&Groups) -> bool) {
-        match &self.engine {
+        match self.engine.as_ref() {
             Engine::Linear(regex) => {
                 for captures in regex.captures_iter(text) {
                     let groups = captures
@@ -256,7 +256,7 @@ impl Compiled {
         places
     }
 
-    /// Replaces every match. `\1` and `$1` stand for groups.
+    /// Replaces every match. `\1` stands for the first group; `$` stands for itself.
     pub fn replace_all<'t>(&self, text: &'t str, replacement: &str) -> Cow<'t, str> {
         if self.is_match(text) {
             Cow::Owned(self.replace_nth(text, replacement, None))
@@ -296,7 +296,7 @@ fn expand(replacement: &str, text: &str, groups: &Groups, out: &mut String) {
     let mut chars = replacement.chars().peekable();
     while let Some(char) = chars.next() {
         match (char, chars.peek().copied()) {
-            ('\\' | '$', Some(digit)) if digit.is_ascii_digit() => {
+            ('\\', Some(digit)) if digit.is_ascii_digit() => {
                 chars.next();
                 let group = groups.get(digit as usize - '0' as usize).copied().flatten();
                 if let Some((start, end)) = group {
@@ -364,7 +364,7 @@ mod tests {
         assert_eq!(found, ["a", "b"]);
         let date = compiled(r"^(\d{1,2})/(\d{1,2})/");
         assert_eq!(date.replace_all("1/14/2023", r"\2/\1/"), "14/1/2023");
-        assert_eq!(date.replace_all("1/14/2023", "$2/$1/"), "14/1/2023");
+        assert_eq!(date.replace_all("1/14/2023", "$2/$1/"), "$2/$1/2023");
         assert_eq!(compiled("a").replace_nth("aaa", "b", Some((1, 2))), "aba");
     }
 

@@ -7,7 +7,54 @@ use jiff::civil::{Date, DateTime, Time, Weekday};
 use jiff::tz::Offset;
 use jiff::{Span, ToSpan};
 
+use super::{Function, entry, number, rows, text, whole};
 use crate::value::number_of;
+
+pub(super) const FUNCTIONS: &[Function] = &[
+    whole(
+        "now",
+        (0, 0),
+        "now()",
+        "The time when the search was started, in seconds since 1970.",
+        "now()",
+        |call| call.now(),
+    ),
+    whole(
+        "time",
+        (0, 0),
+        "time()",
+        "As `now`: a search has one time.",
+        "time()",
+        |call| call.now(),
+    ),
+    rows(
+        "strftime",
+        (2, 2),
+        "strftime(<time>, <format>)",
+        "A time in seconds since 1970 as text, in UTC, in a format such as `%Y-%m-%d %H:%M:%S`.",
+        "strftime(_time, \"%F %T\")",
+        |_| text(|args| strftime(args.number(0)?, &args.text(1)?)),
+    ),
+    entry(
+        "strptime",
+        (2, 2),
+        "strptime(<text>, <format>)",
+        "The time that a text names in a format, in seconds since 1970. Without a zone it is in UTC, without a date on the day of the search.",
+        "strptime(date, \"%Y-%m-%d\")",
+        super::Plan::RowsAndNow(|call| {
+            let now = call.fixed_number(2)?;
+            number(move |args| strptime(&args.text(0)?, &args.text(1)?, now))
+        }),
+    ),
+    rows(
+        "relative_time",
+        (2, 2),
+        "relative_time(<time>, <modifier>)",
+        "A time moved by a modifier such as `-1d@d`, `+1mon` or `@w1`.",
+        "relative_time(now(), \"-1d@d\")",
+        |_| number(|args| relative_time(args.number(0)?, &args.text(1)?)),
+    ),
+];
 
 /// An epoch in seconds as a timestamp, to the microsecond.
 fn timestamp(seconds: f64) -> Option<Timestamp> {

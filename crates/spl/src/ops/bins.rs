@@ -1,27 +1,129 @@
 //! Ranges of numbers and times.
 
 use datafusion::arrow::datatypes::DataType;
-use datafusion::logical_expr::Expr;
+use datafusion::logical_expr::{Expr, lit};
 use jiff::Timestamp;
 use jiff::civil::{Date, DateTime};
 use jiff::tz::Offset;
 
-use super::{Answer, call};
+use super::{Answer, Entry, Prepared, call};
 use crate::expr::Typed;
+use crate::functions::CallError;
 use crate::syntax::ast::{TimeSpan, TimeUnit};
 use crate::value::format_number;
+
+pub(super) const FUNCTIONS: &[Entry] = &[
+    Entry {
+        name: "spl_floor_bin",
+        prepare: |call| {
+            let width = call.fixed_number(1)?;
+            Ok(Prepared::rows(DataType::Float64, move |args| {
+                Answer::number(
+                    args.number(0)
+                        .map(|number| (number / width).floor() * width),
+                )
+            }))
+        },
+    },
+    Entry {
+        name: "spl_calendar_bin",
+        prepare: |call| {
+            let width: TimeSpan = call.fixed(1)?;
+            Ok(Prepared::rows(DataType::Float64, move |args| {
+                Answer::number(args.number(0).and_then(|time| calendar_start(time, width)))
+            }))
+        },
+    },
+    Entry {
+        name: "spl_number_bin",
+        prepare: |call| {
+            let width = call.fixed_number(1)?;
+            ranges(move |args| {
+                let number = args.number(0)?;
+                let start = (number / width).floor() * width;
+                Some(range(start, start + width))
+            })
+        },
+    },
+    Entry {
+        name: "spl_log_bin",
+        prepare: |call| {
+            let (coefficient, base) = (call.fixed_number(1)?, call.fixed_number(2)?);
+            ranges(move |args| {
+                let number = args.number(0).filter(|number| *number > 0.0)?;
+                let mut power = (number / coefficient).log(base).floor();
+                // The logarithm of a power of the base may come out a little too small.
+                if coefficient * base.powf(power + 1.0) <= number {
+                    power += 1.0;
+                }
+                let start = coefficient * base.powf(power);
+                Some(range(start, start * base))
+            })
+        },
+    },
+    Entry {
+        name: "spl_number_bins",
+        prepare: |call| {
+            let (bins, least_width): (u64, f64) = (call.fixed(3)?, call.fixed_number(4)?);
+            ranges(move |args| {
+                let (number, least, most) = (args.number(0)?, args.number(1)?, args.number(2)?);
+                let width = number_width(least, most, bins).max(least_width);
+                let start = (number / width).floor() * width;
+                Some(range(start, start + width))
+            })
+        },
+    },
+    Entry {
+        name: "spl_time_bins",
+        prepare: |call| {
+            let (bins, width): (u64, f64) = (call.fixed(3)?, call.fixed_number(4)?);
+            Ok(Prepared::rows(DataType::Float64, move |args| {
+                let (Some(time), Some(least), Some(most)) =
+                    (args.number(0), args.number(1), args.number(2))
+                else {
+                    return Answer::Null;
+                };
+                let span = time_width(most - least, bins, width);
+                Answer::number(match seconds(span) {
+                    Some(width) => Some((time / width).floor() * width),
+                    None => calendar_start(time, span),
+                })
+            }))
+        },
+    },
+    Entry {
+        name: "spl_aligned_bin",
+        prepare: |call| {
+            let width = call.fixed_number(2)?;
+            Ok(Prepared::rows(DataType::Float64, move |args| {
+                match (args.number(0), args.number(1)) {
+                    (Some(time), Some(origin)) => {
+                        Answer::Number(((time - origin) / width).floor() * width + origin)
+                    }
+                    _ => Answer::Null,
+                }
+            }))
+        },
+    },
+];
+
+/// A range as text; what lies in none stays as it is.
+#[expect(clippy::unnecessary_wraps, reason = "the end of a preparation")]
+fn ranges(
+    of: impl Fn(&super::Args<'_>) -> Option<String> + Send + Sync + 'static,
+) -> Result<Prepared, CallError> {
+    Ok(Prepared::rows(DataType::Utf8, move |args| {
+        let range = of(args);
+        Answer::text(range.or_else(|| args.text(0).map(std::borrow::Cow::into_owned)))
+    }))
+}
 
 /// Start of the range of a fixed width in which a number lies; ranges begin at 0.
 pub(crate) fn floor_bin(value: Typed, width: f64) -> Expr {
     call(
         "spl_floor_bin",
-        format_number(width),
         DataType::Float64,
-        vec![value.expr],
-        move |args| match args.number(0) {
-            Some(number) => Answer::Number((number / width).floor() * width),
-            None => Answer::Null,
-        },
+        vec![value.expr, lit(width)],
     )
     .expr
 }
@@ -32,16 +134,10 @@ pub(crate) fn time_bin(value: Typed, width: TimeSpan) -> Expr {
     match seconds(width) {
         Some(seconds) => floor_bin(value, seconds),
         None => {
-            let key = format!("{width:?}");
             call(
                 "spl_calendar_bin",
-                key,
                 DataType::Float64,
-                vec![value.expr],
-                move |args| match args.number(0).and_then(|time| calendar_start(time, width)) {
-                    Some(start) => Answer::Number(start),
-                    None => Answer::Null,
-                },
+                vec![value.expr, super::fixed(&width)],
             )
             .expr
         }
@@ -52,21 +148,8 @@ pub(crate) fn time_bin(value: Typed, width: TimeSpan) -> Expr {
 pub(crate) fn number_bin(value: Typed, width: f64) -> Expr {
     call(
         "spl_number_bin",
-        format_number(width),
         DataType::Utf8,
-        vec![value.expr],
-        move |args| {
-            let Some(text) = args.text(0) else {
-                return Answer::Null;
-            };
-            match args.number(0) {
-                Some(number) => {
-                    let start = (number / width).floor() * width;
-                    Answer::Text(range(start, start + width))
-                }
-                None => Answer::Text(text.into_owned()),
-            }
-        },
+        vec![value.expr, lit(width)],
     )
     .expr
 }
@@ -76,26 +159,8 @@ pub(crate) fn number_bin(value: Typed, width: f64) -> Expr {
 pub(crate) fn log_bin(value: Typed, coefficient: f64, base: f64) -> Expr {
     call(
         "spl_log_bin",
-        format!("{coefficient} {base}"),
         DataType::Utf8,
-        vec![value.expr],
-        move |args| {
-            let Some(text) = args.text(0) else {
-                return Answer::Null;
-            };
-            match args.number(0).filter(|number| *number > 0.0) {
-                Some(number) => {
-                    let mut power = (number / coefficient).log(base).floor();
-                    // The logarithm of a power of the base may come out a little too small.
-                    if coefficient * base.powf(power + 1.0) <= number {
-                        power += 1.0;
-                    }
-                    let start = coefficient * base.powf(power);
-                    Answer::Text(range(start, start * base))
-                }
-                None => Answer::Text(text.into_owned()),
-            }
-        },
+        vec![value.expr, lit(coefficient), lit(base)],
     )
     .expr
 }
@@ -105,22 +170,8 @@ pub(crate) fn log_bin(value: Typed, coefficient: f64, base: f64) -> Expr {
 pub(crate) fn number_bins(value: Typed, least: Expr, most: Expr, bins: u64, width: f64) -> Expr {
     call(
         "spl_number_bins",
-        format!("{bins} {width}"),
         DataType::Utf8,
-        vec![value.expr, least, most],
-        move |args| {
-            let Some(text) = args.text(0) else {
-                return Answer::Null;
-            };
-            let (Some(number), Some(least), Some(most)) =
-                (args.number(0), args.number(1), args.number(2))
-            else {
-                return Answer::Text(text.into_owned());
-            };
-            let width = number_width(least, most, bins).max(width);
-            let start = (number / width).floor() * width;
-            Answer::Text(range(start, start + width))
-        },
+        vec![value.expr, least, most, super::fixed(&bins), lit(width)],
     )
     .expr
 }
@@ -130,22 +181,8 @@ pub(crate) fn number_bins(value: Typed, least: Expr, most: Expr, bins: u64, widt
 pub(crate) fn time_bins(value: Typed, least: Expr, most: Expr, bins: u64, width: f64) -> Expr {
     call(
         "spl_time_bins",
-        format!("{bins} {width}"),
         DataType::Float64,
-        vec![value.expr, least, most],
-        move |args| {
-            let (Some(time), Some(least), Some(most)) =
-                (args.number(0), args.number(1), args.number(2))
-            else {
-                return Answer::Null;
-            };
-            let span = time_width(most - least, bins, width);
-            let start = match seconds(span) {
-                Some(width) => Some((time / width).floor() * width),
-                None => calendar_start(time, span),
-            };
-            Answer::number(start)
-        },
+        vec![value.expr, least, most, super::fixed(&bins), lit(width)],
     )
     .expr
 }
@@ -154,15 +191,8 @@ pub(crate) fn time_bins(value: Typed, least: Expr, most: Expr, bins: u64, width:
 pub(crate) fn aligned_bin(value: Typed, origin: Expr, width: f64) -> Expr {
     call(
         "spl_aligned_bin",
-        format_number(width),
         DataType::Float64,
-        vec![value.expr, origin],
-        move |args| match (args.number(0), args.number(1)) {
-            (Some(time), Some(origin)) => {
-                Answer::Number(((time - origin) / width).floor() * width + origin)
-            }
-            _ => Answer::Null,
-        },
+        vec![value.expr, origin, lit(width)],
     )
     .expr
 }

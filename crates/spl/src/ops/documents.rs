@@ -3,10 +3,38 @@
 use std::sync::LazyLock;
 
 use regex::Regex;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::{Answer, Entry, Prepared, call, fixed};
+use crate::expr::Typed;
+use crate::plan::list_type;
+
+pub(super) const FUNCTIONS: &[Entry] = &[Entry {
+    name: "spl_document",
+    prepare: |call| {
+        let (format, path): (Format, String) = call.fixed(1)?;
+        Ok(Prepared::rows(list_type(), move |args| {
+            let mut found = Vec::new();
+            for text in args.values(0) {
+                found.extend(pick(&text, &format, &path));
+            }
+            Answer::List(found)
+        }))
+    },
+}];
+
+/// What a document has at a path.
+pub(crate) fn out_of(value: Typed, format: &Format, path: &str) -> Typed {
+    call(
+        "spl_document",
+        list_type(),
+        vec![value.expr, fixed(&(format, path))],
+    )
+}
+
 /// How fields stand in a text.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Format {
     /// A JSON document; names are paths such as `a{}.b`.
     Json,

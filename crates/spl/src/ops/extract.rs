@@ -1,74 +1,110 @@
 //! What `rex` takes out of text.
 
-use std::sync::Arc;
-
 use datafusion::arrow::datatypes::DataType;
+use datafusion::logical_expr::lit;
 
-use super::{Answer, call};
+use super::{Answer, Entry, Prepared, call, fixed};
 use crate::expr::Typed;
-use crate::functions::regex::compile_regex;
+use crate::functions::CallError;
+use crate::functions::regex::{Compiled, compile_regex};
 use crate::plan::list_type;
 
-/// The matches of one named group. With `max_match` 1 the first one as text, else up to `max_match` (0: all) as a list.
-pub(crate) fn rex(value: Typed, pattern: &str, group: &str, max_match: u64) -> Typed {
-    let output = if max_match == 1 {
+pub(super) const FUNCTIONS: &[Entry] = &[
+    Entry {
+        name: "spl_rex",
+        prepare: |call| {
+            let (pattern, group, most): (String, String, u64) = call.fixed(1)?;
+            let regex = compile_regex(&pattern).map_err(CallError::Arguments)?;
+            let (output, most) = (rex_type(most), all_if_zero(most));
+            Ok(Prepared::rows(output, move |args| {
+                let mut found = Vec::new();
+                for text in args.values(0) {
+                    let left = most.saturating_sub(found.len());
+                    regex.named_captures(&text, &group, left, &mut found);
+                    if found.len() >= most {
+                        break;
+                    }
+                }
+                match found.len() {
+                    0 => Answer::Null,
+                    _ if most == 1 => Answer::text(found.pop()),
+                    _ => Answer::List(found),
+                }
+            }))
+        },
+    },
+    Entry {
+        name: "spl_rex_offsets",
+        prepare: |call| {
+            let (pattern, most): (String, u64) = call.fixed(1)?;
+            let regex = compile_regex(&pattern).map_err(CallError::Arguments)?;
+            let groups = crate::plan::group_names(&pattern);
+            let most = all_if_zero(most);
+            Ok(Prepared::rows(DataType::Utf8, move |args| {
+                let places = args
+                    .text(0)
+                    .map(|text| regex.group_offsets(&text, &groups, most))
+                    .unwrap_or_default();
+                Answer::text((!places.is_empty()).then(|| places.join("&")))
+            }))
+        },
+    },
+    Entry {
+        name: "spl_sed",
+        prepare: |call| {
+            let sed = Sed::read(&call.fixed_text(1)?).map_err(CallError::Arguments)?;
+            Ok(Prepared::rows(DataType::Utf8, move |args| {
+                Answer::text(args.text(0).map(|text| sed.apply(&text)))
+            }))
+        },
+    },
+    Entry {
+        name: "spl_first_values",
+        prepare: |call| {
+            let most = usize::try_from(call.fixed::<u64>(1)?).unwrap_or(usize::MAX);
+            Ok(Prepared::rows(list_type(), move |args| {
+                Answer::List(
+                    args.values(0)
+                        .into_iter()
+                        .take(most)
+                        .map(std::borrow::Cow::into_owned)
+                        .collect(),
+                )
+            }))
+        },
+    },
+];
+
+fn all_if_zero(most: u64) -> usize {
+    match most {
+        0 => usize::MAX,
+        most => usize::try_from(most).unwrap_or(usize::MAX),
+    }
+}
+
+fn rex_type(most: u64) -> DataType {
+    if most == 1 {
         DataType::Utf8
     } else {
         list_type()
-    };
-    let most = if max_match == 0 {
-        usize::MAX
-    } else {
-        usize::try_from(max_match).unwrap_or(usize::MAX)
-    };
-    let regex = compile_regex(pattern).ok().map(Arc::new);
-    let name = group.to_owned();
-    let key = format!("{max_match} {group} {pattern}");
-    call("spl_rex", key, output, vec![value.expr], move |args| {
-        let Some(regex) = &regex else {
-            return Answer::Null;
-        };
-        let mut found = Vec::new();
-        for text in args.values(0) {
-            regex.named_captures(&text, &name, most.saturating_sub(found.len()), &mut found);
-            if found.len() >= most {
-                break;
-            }
-        }
-        match found.len() {
-            0 => Answer::Null,
-            _ if most == 1 => found.pop().map_or(Answer::Null, Answer::Text),
-            _ => Answer::List(found),
-        }
-    })
+    }
+}
+
+/// The matches of one named group. With `max_match` 1 the first one as text, else up to `max_match` (0: all) as a list.
+pub(crate) fn rex(value: Typed, pattern: &str, group: &str, max_match: u64) -> Typed {
+    call(
+        "spl_rex",
+        rex_type(max_match),
+        vec![value.expr, fixed(&(pattern, group, max_match))],
+    )
 }
 
 /// Where the groups matched, as `name=first-last` with `&` between.
 pub(crate) fn offsets(value: Typed, pattern: &str, max_match: u64) -> Typed {
-    let most = if max_match == 0 {
-        usize::MAX
-    } else {
-        usize::try_from(max_match).unwrap_or(usize::MAX)
-    };
-    let regex = compile_regex(pattern).ok().map(Arc::new);
-    let groups = crate::plan::group_names(pattern);
-    let key = format!("{max_match} {pattern}");
     call(
         "spl_rex_offsets",
-        key,
         DataType::Utf8,
-        vec![value.expr],
-        move |args| {
-            let (Some(regex), Some(text)) = (&regex, args.text(0)) else {
-                return Answer::Null;
-            };
-            let places = regex.group_offsets(&text, &groups, most);
-            if places.is_empty() {
-                Answer::Null
-            } else {
-                Answer::Text(places.join("&"))
-            }
-        },
+        vec![value.expr, fixed(&(pattern, max_match))],
     )
 }
 
@@ -77,73 +113,72 @@ pub(crate) fn offsets(value: Typed, pattern: &str, max_match: u64) -> Typed {
 /// # Errors
 /// What is wrong with the expression.
 pub(crate) fn sed(value: Typed, expression: &str) -> Result<Typed, String> {
-    let usage = || {
-        format!(
-            "`{expression}` is no sed expression: write `s/pattern/replacement/g` or `y/from/to/`"
-        )
-    };
-    let mut chars = expression.chars();
-    let command = chars.next().ok_or_else(usage)?;
-    let delimiter = chars
-        .next()
-        .filter(|char| !char.is_alphanumeric())
-        .ok_or_else(usage)?;
-    let parts = split(chars.as_str(), delimiter);
-    let [from, to, flags] = parts.as_slice() else {
-        return Err(usage());
-    };
-    let key = expression.to_owned();
-    match command {
-        's' => {
-            let regex = Arc::new(compile_regex(from)?);
-            let most = match flags.as_str() {
-                "" => Some((0, 1)),
-                "g" => None,
-                number => {
-                    let nth: usize = number.parse().map_err(|_| usage())?;
-                    Some((nth.saturating_sub(1), nth))
-                }
-            };
-            let to = to.clone();
-            Ok(call(
-                "spl_sed",
-                key,
-                DataType::Utf8,
-                vec![value.expr],
-                move |args| match args.text(0) {
-                    None => Answer::Null,
-                    Some(text) => Answer::Text(regex.replace_nth(&text, &to, most)),
-                },
-            ))
-        }
-        'y' => {
-            let pairs: Vec<(char, char)> = from.chars().zip(to.chars()).collect();
-            if from.chars().count() != to.chars().count() {
-                return Err(format!(
-                    "both sides of `{expression}` must have as many characters"
-                ));
+    Sed::read(expression)?;
+    Ok(call(
+        "spl_sed",
+        DataType::Utf8,
+        vec![value.expr, lit(expression)],
+    ))
+}
+
+/// A sed expression that was read.
+enum Sed {
+    /// Matches become the text; only those of the numbers from the first (from 0) up to before the second, if there are.
+    Replace(Compiled, String, Option<(usize, usize)>),
+    /// Characters become others.
+    Exchange(Vec<(char, char)>),
+}
+
+impl Sed {
+    fn read(expression: &str) -> Result<Self, String> {
+        let usage = || {
+            format!(
+                "`{expression}` is no sed expression: write `s/pattern/replacement/g` or `y/from/to/`"
+            )
+        };
+        let mut chars = expression.chars();
+        let command = chars.next().ok_or_else(usage)?;
+        let delimiter = chars
+            .next()
+            .filter(|char| !char.is_alphanumeric())
+            .ok_or_else(usage)?;
+        let parts = split(chars.as_str(), delimiter);
+        let [from, to, flags] = parts.as_slice() else {
+            return Err(usage());
+        };
+        match command {
+            's' => {
+                let most = match flags.as_str() {
+                    "" => Some((0, 1)),
+                    "g" => None,
+                    number => {
+                        let nth: usize = number.parse().map_err(|_| usage())?;
+                        Some((nth.saturating_sub(1), nth))
+                    }
+                };
+                Ok(Self::Replace(compile_regex(from)?, to.clone(), most))
             }
-            Ok(call(
-                "spl_sed",
-                key,
-                DataType::Utf8,
-                vec![value.expr],
-                move |args| match args.text(0) {
-                    None => Answer::Null,
-                    Some(text) => Answer::Text(
-                        text.chars()
-                            .map(|char| {
-                                pairs
-                                    .iter()
-                                    .find(|(from, _)| *from == char)
-                                    .map_or(char, |(_, to)| *to)
-                            })
-                            .collect(),
-                    ),
-                },
-            ))
+            'y' if from.chars().count() != to.chars().count() => Err(format!(
+                "both sides of `{expression}` must have as many characters"
+            )),
+            'y' => Ok(Self::Exchange(from.chars().zip(to.chars()).collect())),
+            _ => Err(usage()),
         }
-        _ => Err(usage()),
+    }
+
+    fn apply(&self, text: &str) -> String {
+        match self {
+            Self::Replace(regex, to, most) => regex.replace_nth(text, to, *most),
+            Self::Exchange(pairs) => text
+                .chars()
+                .map(|char| {
+                    pairs
+                        .iter()
+                        .find(|(from, _)| *from == char)
+                        .map_or(char, |(_, to)| *to)
+                })
+                .collect(),
+        }
     }
 }
 
@@ -171,20 +206,9 @@ fn split(text: &str, delimiter: char) -> Vec<String> {
 
 /// The first values of a multivalued field.
 pub(crate) fn first_values(value: Typed, limit: u64) -> Typed {
-    let most = usize::try_from(limit).unwrap_or(usize::MAX);
     call(
         "spl_first_values",
-        limit.to_string(),
         list_type(),
-        vec![value.expr],
-        move |args| {
-            Answer::List(
-                args.values(0)
-                    .into_iter()
-                    .take(most)
-                    .map(std::borrow::Cow::into_owned)
-                    .collect(),
-            )
-        },
+        vec![value.expr, fixed(&limit)],
     )
 }

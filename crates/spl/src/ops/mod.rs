@@ -1,4 +1,11 @@
-//! Functions that commands need besides those of eval: bins, extraction, sort keys.
+//! What SPL's functions run on: a function is a name in one registry, and all that is fixed about a call of it stands
+//! among its arguments as a literal.
+//!
+//! No function holds anything of its own. So two calls are the same where their arguments are, a plan can be written
+//! down and read on another machine, and who looks at a plan sees the pattern that a function matches. What is made of
+//! the literals (a compiled pattern, a set of values) is made once and kept by name, types and literals.
+//!
+//! The modules below hold what commands need besides eval's functions: bins, extraction, sort keys.
 
 pub(crate) mod bins;
 pub(crate) mod documents;
@@ -7,47 +14,62 @@ pub(crate) mod order;
 pub(crate) mod refs;
 pub(crate) mod tables;
 pub(crate) mod units;
+pub(crate) mod values;
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::fmt;
 use std::hash::{Hash, Hasher};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use datafusion::arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, Float64Builder, ListBuilder, StringBuilder,
+    new_null_array,
 };
 use datafusion::arrow::compute::is_not_null;
 use datafusion::arrow::compute::kernels::zip::zip;
-use datafusion::arrow::datatypes::{DataType, Field};
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::{
-    ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+    ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+    Volatility, lit,
 };
+use datafusion::scalar::ScalarValue;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::expr::Typed;
-use crate::value::{display_value, number_of};
+use crate::functions::CallError;
+use crate::session::Session;
+use crate::value::{display_value, format_number, number_of};
 
-/// The arguments of one row.
+/// The arguments of one row. A literal stands in an array of one value.
 pub(crate) struct Args<'a> {
-    arrays: &'a [ArrayRef],
+    arrays: &'a [(ArrayRef, bool)],
     row: usize,
 }
 
 impl<'a> Args<'a> {
+    /// An argument and the place of this row's value in it.
+    fn at(&self, argument: usize) -> Option<(&'a ArrayRef, usize)> {
+        let (array, literal) = self.arrays.get(argument)?;
+        Some((array, if *literal { 0 } else { self.row }))
+    }
+
     /// The values of an argument: none if it is NULL, several if it is multivalued.
     pub fn values(&self, argument: usize) -> Vec<Cow<'a, str>> {
-        let Some(array) = self.arrays.get(argument) else {
+        let Some((array, row)) = self.at(argument) else {
             return Vec::new();
         };
-        if array.is_null(self.row) {
+        if array.is_null(row) {
             return Vec::new();
         }
         match array.data_type() {
-            DataType::Utf8 => vec![Cow::Borrowed(array.as_string::<i32>().value(self.row))],
+            DataType::Utf8 => vec![Cow::Borrowed(array.as_string::<i32>().value(row))],
             DataType::List(_) => {
                 let list = array.as_list::<i32>();
                 let offsets = list.value_offsets();
-                let (start, end) = (offsets[self.row], offsets[self.row + 1]);
+                let (start, end) = (offsets[row], offsets[row + 1]);
                 let items = list.values();
                 (start..end)
                     .filter_map(|at| usize::try_from(at).ok())
@@ -58,7 +80,7 @@ impl<'a> Args<'a> {
                     })
                     .collect()
             }
-            _ => display_value(array, self.row)
+            _ => display_value(array, row)
                 .map(Cow::Owned)
                 .into_iter()
                 .collect(),
@@ -67,23 +89,23 @@ impl<'a> Args<'a> {
 
     /// The first value of an argument.
     pub fn text(&self, argument: usize) -> Option<Cow<'a, str>> {
-        let array = self.arrays.get(argument)?;
+        let (array, row) = self.at(argument)?;
         if *array.data_type() == DataType::Utf8 {
             return array
-                .is_valid(self.row)
-                .then(|| Cow::Borrowed(array.as_string::<i32>().value(self.row)));
+                .is_valid(row)
+                .then(|| Cow::Borrowed(array.as_string::<i32>().value(row)));
         }
         self.values(argument).into_iter().next()
     }
 
     /// The first value of an argument as a number.
     pub fn number(&self, argument: usize) -> Option<f64> {
-        let array = self.arrays.get(argument)?;
+        let (array, row) = self.at(argument)?;
         if *array.data_type() == DataType::Float64 {
-            return array.is_valid(self.row).then(|| {
+            return array.is_valid(row).then(|| {
                 array
                     .as_primitive::<datafusion::arrow::datatypes::Float64Type>()
-                    .value(self.row)
+                    .value(row)
             });
         }
         number_of(&self.text(argument)?)
@@ -121,66 +143,374 @@ impl Answer {
     }
 }
 
-type Body = Arc<dyn Fn(&Args<'_>) -> Answer + Send + Sync>;
+type RowBody = dyn Fn(&Args<'_>) -> Answer + Send + Sync;
+type TextBody = dyn Fn(&str) -> bool + Send + Sync;
+type ColumnBody = dyn Fn(Vec<ColumnarValue>, usize) -> Result<ColumnarValue> + Send + Sync;
 
-/// A function of one row's values, with what it needs besides fixed when the search is planned.
-#[derive(Clone)]
-struct RowFunction {
-    name: &'static str,
-    /// Tells functions of the same name with other fixed parts apart.
-    key: String,
+/// How a function works.
+enum Body {
+    /// Row by row.
+    Rows(Box<RowBody>),
+    /// A condition on the text of the first argument: true if it holds for any value of a multivalued field, NULL where
+    /// there is none.
+    Text(Box<TextBody>),
+    /// On whole columns.
+    Columns(Box<ColumnBody>),
+}
+
+/// A function made ready for the types and literals of its arguments.
+pub(crate) struct Prepared {
     output: DataType,
-    signature: Signature,
     body: Body,
 }
 
-impl fmt::Debug for RowFunction {
+impl Prepared {
+    /// A function that answers row by row.
+    pub fn rows(
+        output: DataType,
+        body: impl Fn(&Args<'_>) -> Answer + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            output,
+            body: Body::Rows(Box::new(body)),
+        }
+    }
+
+    /// A condition on each text of the first argument.
+    pub fn condition(body: impl Fn(&str) -> bool + Send + Sync + 'static) -> Self {
+        Self {
+            output: DataType::Boolean,
+            body: Body::Text(Box::new(body)),
+        }
+    }
+
+    /// A function of whole columns.
+    pub fn columns(
+        output: DataType,
+        body: impl Fn(Vec<ColumnarValue>, usize) -> Result<ColumnarValue> + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            output,
+            body: Body::Columns(Box::new(body)),
+        }
+    }
+
+    /// The type of what it gives.
+    pub fn output(&self) -> DataType {
+        self.output.clone()
+    }
+
+    /// What it answers without arguments, as a literal.
+    pub fn alone(&self) -> Result<Typed> {
+        let array = match &self.body {
+            Body::Rows(body) => {
+                let answer = body(&Args {
+                    arrays: &[],
+                    row: 0,
+                });
+                collect(std::iter::once(answer), &self.output)?
+            }
+            Body::Columns(body) => body(Vec::new(), 1)?.into_array(1)?,
+            Body::Text(_) => new_null_array(&self.output, 1),
+        };
+        Ok(typed(
+            lit(ScalarValue::try_from_array(&array, 0)?),
+            self.output(),
+        ))
+    }
+
+    /// The condition on a text, if it is one.
+    pub fn as_condition(&self) -> Option<&TextBody> {
+        match &self.body {
+            Body::Text(body) => Some(body.as_ref()),
+            _ => None,
+        }
+    }
+}
+
+/// A call, as far as it is known before there are rows.
+pub(crate) struct Call<'a> {
+    /// Types of the arguments.
+    pub types: &'a [DataType],
+    /// Values of the arguments that are literals.
+    literals: &'a [Option<ScalarValue>],
+    /// What the session knows besides events; nothing where a plan is read that no session has made its own.
+    pub session: Option<&'a Arc<Session>>,
+}
+
+impl<'a> Call<'a> {
+    /// A call with what is known of its arguments.
+    pub fn new(types: &'a [DataType], literals: &'a [Option<ScalarValue>]) -> Self {
+        Self {
+            types,
+            literals,
+            session: None,
+        }
+    }
+
+    /// Number of arguments.
+    pub fn width(&self) -> usize {
+        self.types.len()
+    }
+
+    /// Whether an argument is a number by its type.
+    pub fn is_number(&self, at: usize) -> bool {
+        self.types
+            .get(at)
+            .is_some_and(|data_type| crate::functions::is_number(data_type))
+    }
+
+    /// Whether an argument is a truth value by its type.
+    pub fn is_bool(&self, at: usize) -> bool {
+        self.types.get(at) == Some(&DataType::Boolean)
+    }
+
+    /// Whether an argument may have several values.
+    pub fn is_list(&self, at: usize) -> bool {
+        matches!(self.types.get(at), Some(DataType::List(_)))
+    }
+
+    /// The text of an argument that is a literal.
+    pub fn literal(&self, at: usize) -> Option<String> {
+        literal_text(self.literals.get(at)?.as_ref()?)
+    }
+
+    /// The text of an argument that must be a literal.
+    pub fn fixed_text(&self, at: usize) -> std::result::Result<String, CallError> {
+        self.literal(at).ok_or_else(|| not_fixed(at))
+    }
+
+    /// The number of an argument that must be a literal.
+    pub fn fixed_number(&self, at: usize) -> std::result::Result<f64, CallError> {
+        match self.literals.get(at) {
+            Some(Some(ScalarValue::Float64(Some(number)))) => Ok(*number),
+            _ => Err(not_fixed(at)),
+        }
+    }
+
+    /// What [`fixed`] wrote.
+    pub fn fixed<T: DeserializeOwned>(&self, at: usize) -> std::result::Result<T, CallError> {
+        serde_json::from_str(&self.fixed_text(at)?)
+            .map_err(|error| CallError::Arguments(format!("argument {}: {error}", at + 1)))
+    }
+}
+
+fn not_fixed(at: usize) -> CallError {
+    CallError::Arguments(format!("argument {} must be a literal", at + 1))
+}
+
+/// The text of a literal, `None` for NULL.
+pub(crate) fn literal_text(value: &ScalarValue) -> Option<String> {
+    match value {
+        ScalarValue::Utf8(text) => text.clone(),
+        ScalarValue::Float64(Some(number)) => Some(format_number(*number)),
+        ScalarValue::Int64(Some(number)) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+/// Parts of a call that are fixed when the search is planned, as a literal of JSON.
+pub(crate) fn fixed(parts: &impl Serialize) -> Expr {
+    // Strings, numbers and lists of them always have a form in JSON.
+    lit(serde_json::to_string(parts).unwrap_or_default())
+}
+
+/// How a function is made ready.
+pub(crate) type Prepare = fn(&Call<'_>) -> std::result::Result<Prepared, CallError>;
+
+/// A function that commands and operators use; eval's own are entries of [`crate::functions`].
+pub(crate) struct Entry {
+    /// Its name in plans.
+    pub name: &'static str,
+    /// How it is made ready.
+    pub prepare: Prepare,
+}
+
+/// All functions that are no functions of eval.
+fn entries() -> impl Iterator<Item = &'static Entry> {
+    [
+        bins::FUNCTIONS,
+        documents::FUNCTIONS,
+        extract::FUNCTIONS,
+        order::FUNCTIONS,
+        refs::FUNCTIONS,
+        tables::FUNCTIONS,
+        units::FUNCTIONS,
+        values::FUNCTIONS,
+        crate::enrich::FUNCTIONS,
+        crate::expr::FUNCTIONS,
+        crate::raw::FUNCTIONS,
+        FUNCTIONS,
+    ]
+    .into_iter()
+    .flatten()
+}
+
+/// A function by its name, as DataFusion calls it.
+struct Function {
+    name: Cow<'static, str>,
+    prepare: Prepare,
+    session: Option<Arc<Session>>,
+    signature: Signature,
+}
+
+impl fmt::Debug for Function {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}[{}]", self.name, self.key)
+        f.write_str(&self.name)
     }
 }
 
-impl PartialEq for RowFunction {
+impl PartialEq for Function {
     fn eq(&self, other: &Self) -> bool {
-        self.name == other.name && self.key == other.key && self.output == other.output
+        self.name == other.name
     }
 }
 
-impl Eq for RowFunction {}
+impl Eq for Function {}
 
-impl Hash for RowFunction {
+impl Hash for Function {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.name.hash(state);
-        self.key.hash(state);
     }
 }
 
-impl ScalarUDFImpl for RowFunction {
+/// What was made of the literals of calls.
+type Kept = HashMap<(Cow<'static, str>, Vec<DataType>, Vec<Option<ScalarValue>>), Arc<Prepared>>;
+/// How many are kept.
+const MOST_KEPT: usize = 4096;
+
+impl Function {
+    fn prepared(
+        &self,
+        types: Vec<DataType>,
+        literals: Vec<Option<ScalarValue>>,
+    ) -> Result<Arc<Prepared>> {
+        static KEPT: LazyLock<Mutex<Kept>> = LazyLock::new(Mutex::default);
+        let make = |literals: &[Option<ScalarValue>]| {
+            (self.prepare)(&Call {
+                types: &types,
+                literals,
+                session: self.session.as_ref(),
+            })
+        };
+        let made = |literals: &[Option<ScalarValue>]| {
+            make(literals)
+                // What DataFusion has worked out to be a literal was none to the planner, which refuses bad ones: there it
+                // is a value that does not fit.
+                .or_else(|_| make(&vec![None; literals.len()]))
+                .or_else(|_| make(literals))
+                .map(Arc::new)
+                .map_err(|error| DataFusionError::Plan(format!("{}: {error}", self.name)))
+        };
+        // What a session knows is its own and is not kept for others.
+        if self.session.is_some() || literals.iter().all(Option::is_none) {
+            return made(&literals);
+        }
+        let kept = || KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (self.name.clone(), types.clone(), literals);
+        if let Some(prepared) = kept().get(&key) {
+            return Ok(Arc::clone(prepared));
+        }
+        let prepared = made(&key.2)?;
+        let mut kept = kept();
+        if kept.len() >= MOST_KEPT {
+            kept.clear();
+        }
+        kept.insert(key, Arc::clone(&prepared));
+        Ok(prepared)
+    }
+}
+
+impl ScalarUDFImpl for Function {
     fn name(&self) -> &str {
-        self.name
+        &self.name
     }
 
     fn signature(&self) -> &Signature {
         &self.signature
     }
 
-    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
-        Ok(self.output.clone())
+    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
+        let prepared = self.prepared(types.to_vec(), vec![None; types.len()])?;
+        Ok(prepared.output.clone())
+    }
+
+    fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
+        let types = args
+            .arg_fields
+            .iter()
+            .map(|field| field.data_type().clone())
+            .collect();
+        let literals = args
+            .scalar_arguments
+            .iter()
+            .map(|value| value.cloned())
+            .collect();
+        let output = self.prepared(types, literals)?.output.clone();
+        Ok(Arc::new(Field::new(self.name(), output, true)))
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let arrays = args
+        let types = args.args.iter().map(ColumnarValue::data_type).collect();
+        let literals = args
             .args
             .iter()
-            .map(|arg| arg.to_array(args.number_rows))
-            .collect::<Result<Vec<_>>>()?;
-        let answers = (0..args.number_rows).map(|row| {
-            (self.body)(&Args {
-                arrays: &arrays,
-                row,
+            .map(|value| match value {
+                ColumnarValue::Scalar(value) => Some(value.clone()),
+                ColumnarValue::Array(_) => None,
             })
-        });
-        Ok(ColumnarValue::Array(collect(answers, &self.output)?))
+            .collect();
+        let prepared = self.prepared(types, literals)?;
+        let rows = args.number_rows;
+        match &prepared.body {
+            Body::Columns(body) => body(args.args, rows),
+            Body::Rows(body) => {
+                let arrays = args
+                    .args
+                    .iter()
+                    .map(|arg| match arg {
+                        ColumnarValue::Array(array) => Ok((Arc::clone(array), false)),
+                        ColumnarValue::Scalar(value) => Ok((value.to_array()?, true)),
+                    })
+                    .collect::<Result<Vec<_>>>()?;
+                let answers = (0..rows).map(|row| {
+                    body(&Args {
+                        arrays: &arrays,
+                        row,
+                    })
+                });
+                Ok(ColumnarValue::Array(collect(answers, &prepared.output)?))
+            }
+            Body::Text(holds) => {
+                let Some(arg) = args.args.first() else {
+                    return Err(DataFusionError::Internal(format!(
+                        "{} takes an argument",
+                        self.name
+                    )));
+                };
+                let array = arg.to_array(rows)?;
+                let result: BooleanArray = if *array.data_type() == DataType::Utf8 {
+                    array
+                        .as_string::<i32>()
+                        .iter()
+                        .map(|value| value.map(holds))
+                        .collect()
+                } else {
+                    let arrays = [(array, false)];
+                    (0..rows)
+                        .map(|row| {
+                            let values = Args {
+                                arrays: &arrays,
+                                row,
+                            }
+                            .values(0);
+                            (!values.is_empty()).then(|| values.iter().any(|value| holds(value)))
+                        })
+                        .collect()
+                };
+                Ok(ColumnarValue::Array(Arc::new(result)))
+            }
+        }
     }
 }
 
@@ -194,9 +524,7 @@ fn collect(answers: impl Iterator<Item = Answer>, output: &DataType) -> Result<A
                     Answer::List(values) if !values.is_empty() => {
                         builder.append_value(values.join("\n"))
                     }
-                    Answer::Number(number) => {
-                        builder.append_value(crate::value::format_number(number))
-                    }
+                    Answer::Number(number) => builder.append_value(format_number(number)),
                     Answer::Bool(value) => {
                         builder.append_value(if value { "true" } else { "false" })
                     }
@@ -238,9 +566,7 @@ fn collect(answers: impl Iterator<Item = Answer>, output: &DataType) -> Result<A
                         builder.append(true);
                     }
                     Answer::Number(number) => {
-                        builder
-                            .values()
-                            .append_value(crate::value::format_number(number));
+                        builder.values().append_value(format_number(number));
                         builder.append(true);
                     }
                     Answer::Null | Answer::List(_) | Answer::Bool(_) => builder.append(false),
@@ -256,102 +582,148 @@ fn collect(answers: impl Iterator<Item = Answer>, output: &DataType) -> Result<A
     })
 }
 
-/// Calls a row function. `key` must differ where `body` does.
-pub(crate) fn call(
-    name: &'static str,
-    key: String,
-    output: DataType,
-    args: Vec<Expr>,
-    body: impl Fn(&Args<'_>) -> Answer + Send + Sync + 'static,
-) -> Typed {
-    let function = RowFunction {
-        name,
-        key,
-        output: output.clone(),
-        signature: Signature::variadic_any(Volatility::Immutable),
-        body: Arc::new(body),
-    };
+fn functions(session: Option<&Arc<Session>>) -> HashMap<Cow<'static, str>, Arc<ScalarUDF>> {
+    let own = entries().map(|entry| (Cow::Borrowed(entry.name), entry.prepare));
+    own.chain(crate::functions::bodies())
+        .map(|(name, prepare)| {
+            let function = Function {
+                name: name.clone(),
+                prepare,
+                session: session.cloned(),
+                signature: Signature::variadic_any(Volatility::Immutable),
+            };
+            (name, Arc::new(ScalarUDF::new_from_impl(function)))
+        })
+        .collect()
+}
+
+/// All functions of plans, by name. With a session they read its lookups, assets and locations.
+pub(crate) fn scalar_functions(session: &Arc<Session>) -> Vec<Arc<ScalarUDF>> {
+    functions(Some(session)).into_values().collect()
+}
+
+fn function(name: &str) -> Option<Arc<ScalarUDF>> {
+    static ALL: LazyLock<HashMap<Cow<'static, str>, Arc<ScalarUDF>>> =
+        LazyLock::new(|| functions(None));
+    ALL.get(name).cloned()
+}
+
+fn typed(expr: Expr, output: DataType) -> Typed {
     Typed {
-        expr: ScalarUDF::new_from_impl(function).call(args),
+        expr,
         data_type: output,
     }
 }
 
-/// The first value that is not NULL. DataFusion's own `coalesce` becomes a `CASE` that evaluates its arguments twice.
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct FirstPresent {
-    signature: Signature,
+/// Calls a function by its name in plans. `output` is what it gives for these arguments.
+pub(crate) fn call(name: &str, output: DataType, args: Vec<Expr>) -> Typed {
+    match function(name) {
+        Some(function) => typed(
+            Expr::ScalarFunction(datafusion::logical_expr::expr::ScalarFunction::new_udf(
+                function, args,
+            )),
+            output,
+        ),
+        // No search can name a function of plans: a test calls each.
+        None => typed(lit(ScalarValue::Utf8(None)), DataType::Utf8),
+    }
 }
 
-impl ScalarUDFImpl for FirstPresent {
-    fn name(&self) -> &str {
-        "spl_coalesce"
-    }
+/// As [`call`], for functions that read what the session knows besides events.
+pub(crate) fn call_knowing(
+    session: &Arc<Session>,
+    entry: &'static Entry,
+    output: DataType,
+    args: Vec<Expr>,
+) -> Typed {
+    let function = Function {
+        name: Cow::Borrowed(entry.name),
+        prepare: entry.prepare,
+        session: Some(Arc::clone(session)),
+        signature: Signature::variadic_any(Volatility::Immutable),
+    };
+    typed(ScalarUDF::new_from_impl(function).call(args), output)
+}
 
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
+/// Calls a condition on a text: its name, the value and what is fixed.
+pub(crate) fn text_condition(name: &str, value: Expr, fixed: Vec<Expr>) -> Expr {
+    let mut args = vec![value];
+    args.extend(fixed);
+    call(name, DataType::Boolean, args).expr
+}
 
-    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
-        let first = types.iter().find(|one| **one != DataType::Null);
-        Ok(first.cloned().unwrap_or(DataType::Utf8))
-    }
+/// The condition on each text of the first argument, if the call is one that [`text_condition`] made.
+pub(crate) fn as_text_condition(function: &ScalarUDF, args: &[Expr]) -> Option<Arc<Prepared>> {
+    let own = function.inner().downcast_ref::<Function>()?;
+    let literals: Vec<Option<ScalarValue>> = args
+        .iter()
+        .map(|arg| match arg {
+            Expr::Literal(value, _) => Some(value.clone()),
+            _ => None,
+        })
+        .collect();
+    // Of the first argument a condition takes any type; the others are literals.
+    let types = literals
+        .iter()
+        .map(|literal| {
+            literal
+                .as_ref()
+                .map_or(DataType::Utf8, ScalarValue::data_type)
+        })
+        .collect();
+    let prepared = own.prepared(types, literals).ok()?;
+    prepared.as_condition().is_some().then_some(prepared)
+}
 
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let data_type = args.return_field.data_type().clone();
-        let mut result: Option<ArrayRef> = None;
-        for arg in args.args {
-            let next = arg.to_array(args.number_rows)?;
-            if *next.data_type() != data_type {
-                continue; // nothing but NULL
-            }
-            result = Some(match result {
-                None => next,
-                Some(before) => zip(&is_not_null(&before)?, &before, &next)?,
-            });
-            if result.as_ref().is_some_and(|found| found.null_count() == 0) {
-                break;
-            }
+const FUNCTIONS: &[Entry] = &[
+    Entry {
+        name: "spl_coalesce",
+        prepare: |call| {
+            let first = call.types.iter().find(|one| **one != DataType::Null);
+            let output = first.cloned().unwrap_or(DataType::Utf8);
+            Ok(Prepared::columns(output.clone(), move |args, rows| {
+                coalesced(args, rows, &output)
+            }))
+        },
+    },
+    Entry {
+        name: "spl_apart",
+        prepare: |call| {
+            let output = call.types.first().cloned().unwrap_or(DataType::Null);
+            Ok(Prepared::columns(output, |args, _| {
+                args.into_iter().next().ok_or_else(|| {
+                    DataFusionError::Internal("spl_apart takes an argument".to_owned())
+                })
+            }))
+        },
+    },
+];
+
+fn coalesced(args: Vec<ColumnarValue>, rows: usize, data_type: &DataType) -> Result<ColumnarValue> {
+    let mut result: Option<ArrayRef> = None;
+    for arg in args {
+        let next = arg.to_array(rows)?;
+        if next.data_type() != data_type {
+            continue; // nothing but NULL
         }
-        Ok(ColumnarValue::Array(match result {
-            Some(result) => result,
-            None => datafusion::arrow::array::new_null_array(&data_type, args.number_rows),
-        }))
+        result = Some(match result {
+            None => next,
+            Some(before) => zip(&is_not_null(&before)?, &before, &next)?,
+        });
+        if result.as_ref().is_some_and(|found| found.null_count() == 0) {
+            break;
+        }
     }
+    Ok(ColumnarValue::Array(match result {
+        Some(result) => result,
+        None => new_null_array(data_type, rows),
+    }))
 }
 
-/// The first value that is not NULL; all are of one type.
+/// The first value that is not NULL; all are of one type. DataFusion's own `coalesce` becomes a `CASE` that evaluates its
+/// arguments twice.
 pub(crate) fn first_present(values: Vec<Expr>) -> Expr {
-    let signature = Signature::variadic_any(Volatility::Immutable);
-    ScalarUDF::new_from_impl(FirstPresent { signature }).call(values)
-}
-
-/// A value as it is, under a name of its own.
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct Apart {
-    field: String,
-    signature: Signature,
-}
-
-impl ScalarUDFImpl for Apart {
-    fn name(&self) -> &str {
-        "spl_apart"
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
-        Ok(types.first().cloned().unwrap_or(DataType::Null))
-    }
-
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        args.args
-            .into_iter()
-            .next()
-            .ok_or_else(|| DataFusionError::Internal("spl_apart takes one argument".to_owned()))
-    }
+    call("spl_coalesce", DataType::Utf8, values).expr
 }
 
 /// The same value, of which DataFusion does not know that it is the same.
@@ -360,110 +732,5 @@ impl ScalarUDFImpl for Apart {
 /// union, it orders the parts by one of the two, forgets above the union that they are one, and then refuses the plan as
 /// one that is not ordered by the other.
 pub(crate) fn apart(value: Expr, field: &str) -> Expr {
-    ScalarUDF::new_from_impl(Apart {
-        field: field.to_owned(),
-        signature: Signature::any(1, Volatility::Immutable),
-    })
-    .call(vec![value])
-}
-
-type TextBody = Arc<dyn Fn(&str) -> bool + Send + Sync>;
-
-/// A condition on a text, true if it holds for any value of a multivalued field, NULL where there is none.
-#[derive(Clone)]
-struct TextCondition {
-    name: &'static str,
-    key: String,
-    signature: Signature,
-    body: TextBody,
-}
-
-impl fmt::Debug for TextCondition {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}[{}]", self.name, self.key)
-    }
-}
-
-impl PartialEq for TextCondition {
-    fn eq(&self, other: &Self) -> bool {
-        self.name == other.name && self.key == other.key
-    }
-}
-
-impl Eq for TextCondition {}
-
-impl Hash for TextCondition {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.name.hash(state);
-        self.key.hash(state);
-    }
-}
-
-impl ScalarUDFImpl for TextCondition {
-    fn name(&self) -> &str {
-        self.name
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
-        Ok(DataType::Boolean)
-    }
-
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let Some(arg) = args.args.first() else {
-            return Err(DataFusionError::Internal(format!(
-                "{} takes one argument",
-                self.name
-            )));
-        };
-        let array = arg.to_array(args.number_rows)?;
-        let result: BooleanArray = if *array.data_type() == DataType::Utf8 {
-            array
-                .as_string::<i32>()
-                .iter()
-                .map(|value| value.map(|value| (self.body)(value)))
-                .collect()
-        } else {
-            let arrays = [array];
-            (0..args.number_rows)
-                .map(|row| {
-                    let values = Args {
-                        arrays: &arrays,
-                        row,
-                    }
-                    .values(0);
-                    (!values.is_empty()).then(|| values.iter().any(|value| (self.body)(value)))
-                })
-                .collect()
-        };
-        Ok(ColumnarValue::Array(Arc::new(result)))
-    }
-}
-
-/// The condition on each text of the argument, if this function is one that [`text_condition`] made.
-pub(crate) fn as_text_condition(
-    function: &ScalarUDF,
-) -> Option<&(dyn Fn(&str) -> bool + Send + Sync)> {
-    let condition = function.inner().downcast_ref::<TextCondition>()?;
-    Some(condition.body.as_ref())
-}
-
-/// A condition on a text. `key` must differ where `body` does.
-pub(crate) fn text_condition(
-    name: &'static str,
-    key: String,
-    value: Expr,
-    body: impl Fn(&str) -> bool + Send + Sync + 'static,
-) -> Expr {
-    let signature = Signature::any(1, Volatility::Immutable);
-    ScalarUDF::new_from_impl(TextCondition {
-        name,
-        key,
-        signature,
-        body: Arc::new(body),
-    })
-    .call(vec![value])
+    call("spl_apart", DataType::Utf8, vec![value, lit(field)]).expr
 }

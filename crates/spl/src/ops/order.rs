@@ -5,45 +5,47 @@ use std::net::IpAddr;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::logical_expr::Expr;
 
-use super::{Answer, call};
+use super::{Answer, Entry, Prepared, call};
 use crate::expr::Typed;
 use crate::value::number_of;
 
+pub(super) const FUNCTIONS: &[Entry] = &[
+    Entry {
+        name: "spl_sort_key",
+        prepare: |_| {
+            Ok(Prepared::rows(DataType::Utf8, |args| {
+                Answer::text(args.text(0).map(|text| match number_of(&text) {
+                    Some(number) => format!("0{:016x}", ordered_bits(number)),
+                    None => format!("1{text}"),
+                }))
+            }))
+        },
+    },
+    Entry {
+        name: "spl_address_key",
+        prepare: |_| {
+            Ok(Prepared::rows(DataType::Utf8, |args| {
+                Answer::text(
+                    args.text(0)
+                        .map(|text| match text.trim().parse::<IpAddr>() {
+                            Ok(IpAddr::V4(address)) => format!("0{:032x}", u32::from(address)),
+                            Ok(IpAddr::V6(address)) => format!("1{:032x}", u128::from(address)),
+                            Err(_) => format!("2{text}"),
+                        }),
+                )
+            }))
+        },
+    },
+];
+
 /// Sorts numbers before text, each in its own order.
 pub(crate) fn sort_key(value: Typed) -> Expr {
-    call(
-        "spl_sort_key",
-        String::new(),
-        DataType::Utf8,
-        vec![value.expr],
-        |args| match args.text(0) {
-            None => Answer::Null,
-            Some(text) => Answer::Text(match number_of(&text) {
-                Some(number) => format!("0{:016x}", ordered_bits(number)),
-                None => format!("1{text}"),
-            }),
-        },
-    )
-    .expr
+    call("spl_sort_key", DataType::Utf8, vec![value.expr]).expr
 }
 
 /// Sorts IP addresses by their value, before what is none.
 pub(crate) fn address_key(value: Typed) -> Expr {
-    call(
-        "spl_address_key",
-        String::new(),
-        DataType::Utf8,
-        vec![value.expr],
-        |args| match args.text(0) {
-            None => Answer::Null,
-            Some(text) => Answer::Text(match text.trim().parse::<IpAddr>() {
-                Ok(IpAddr::V4(address)) => format!("0{:032x}", u32::from(address)),
-                Ok(IpAddr::V6(address)) => format!("1{:032x}", u128::from(address)),
-                Err(_) => format!("2{text}"),
-            }),
-        },
-    )
-    .expr
+    call("spl_address_key", DataType::Utf8, vec![value.expr]).expr
 }
 
 /// Bits that compare as the numbers do.

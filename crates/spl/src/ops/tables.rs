@@ -2,7 +2,64 @@
 
 use std::collections::BTreeSet;
 
+use datafusion::arrow::datatypes::DataType;
+use datafusion::logical_expr::{Expr, lit};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+
+use super::documents::{Format, pick};
+use super::{Answer, Entry, Prepared, call, fixed};
+use crate::expr::Typed;
+use crate::plan::list_type;
+
+pub(super) const FUNCTIONS: &[Entry] = &[
+    Entry {
+        name: "spl_table_lines",
+        prepare: |call| {
+            let (layout, keep): (Layout, bool) = call.fixed(1)?;
+            Ok(Prepared::rows(list_type(), move |args| {
+                let Some(text) = args.text(0) else {
+                    return Answer::Null;
+                };
+                let mut found = lines(&text, &layout);
+                if keep {
+                    found.insert(
+                        0,
+                        serde_json::json!({ "_raw": text, NUMBER: 0 }).to_string(),
+                    );
+                }
+                Answer::List(found)
+            }))
+        },
+    },
+    Entry {
+        name: "spl_table_member",
+        prepare: |call| {
+            let name = call.fixed_text(1)?;
+            Ok(Prepared::rows(DataType::Utf8, move |args| {
+                let found = args
+                    .text(0)
+                    .map(|line| pick(&line, &Format::Members, &name))
+                    .unwrap_or_default();
+                Answer::text(found.into_iter().next())
+            }))
+        },
+    },
+];
+
+/// The lines of the tables of a text as [`lines`] gives them; with `keep` the text itself before them, as line 0.
+pub(crate) fn table_lines(text: Typed, layout: &Layout, keep: bool) -> Typed {
+    call(
+        "spl_table_lines",
+        list_type(),
+        vec![text.expr, fixed(&(layout, keep))],
+    )
+}
+
+/// A member of a line.
+pub(crate) fn table_member(line: Expr, name: &str) -> Typed {
+    call("spl_table_member", DataType::Utf8, vec![line, lit(name)])
+}
 
 /// The member of a line's object that holds its number, from 1.
 pub(crate) const NUMBER: &str = "__line";
@@ -11,7 +68,7 @@ pub(crate) const NUMBER: &str = "__line";
 const MOST_LINES: usize = 10_000;
 
 /// What is known of a table before it is read.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(crate) struct Layout {
     /// The line of the header, from 1; without it, the first line with several words.
     pub header: Option<usize>,

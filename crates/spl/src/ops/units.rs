@@ -1,32 +1,43 @@
 //! The conversions of `convert` that eval has no function for.
 
 use datafusion::arrow::datatypes::DataType;
+use datafusion::logical_expr::lit;
 
-use super::{Answer, call};
+use super::{Answer, Entry, Prepared, call};
 use crate::expr::Typed;
+use crate::functions::CallError;
 use crate::value::number_of;
 
-/// A conversion of `convert`, or `None` where there is none of that name.
-pub(crate) fn convert(function: &str, value: Typed) -> Option<Typed> {
-    let body: fn(&str) -> Option<f64> = match function {
-        "num" => |text| number_of(text),
+pub(super) const FUNCTIONS: &[Entry] = &[Entry {
+    name: "spl_convert",
+    prepare: |call| {
+        let name = call.fixed_text(1)?;
+        let convert = conversion(&name)
+            .ok_or_else(|| CallError::Arguments(format!("there is no conversion `{name}`")))?;
+        Ok(Prepared::rows(DataType::Float64, move |args| {
+            Answer::number(args.text(0).and_then(|text| convert(text.trim())))
+        }))
+    },
+}];
+
+fn conversion(name: &str) -> Option<fn(&str) -> Option<f64>> {
+    Some(match name {
+        "num" => number_of,
         "rmunit" => leading_number,
         "memk" => kilobytes,
         "dur2sec" => duration,
         "mstime" => minutes,
         _ => return None,
-    };
-    let key = function.to_owned();
+    })
+}
+
+/// A conversion of `convert`, or `None` where there is none of that name.
+pub(crate) fn convert(function: &str, value: Typed) -> Option<Typed> {
+    conversion(function)?;
     Some(call(
         "spl_convert",
-        key,
         DataType::Float64,
-        vec![value.expr],
-        move |args| {
-            args.text(0)
-                .and_then(|text| body(text.trim()))
-                .map_or(Answer::Null, Answer::Number)
-        },
+        vec![value.expr, lit(function)],
     ))
 }
 

@@ -15,7 +15,7 @@ use super::nodes;
 use super::stage::Staged;
 use super::{Order, Planner, Result, Rows, at, cast_to, coalesce, column, diagnostic, text};
 use crate::expr::{Fields, Typed, plan_aggregate};
-use crate::ops::{Answer, bins, call};
+use crate::ops::{bins, values};
 use crate::syntax::ast::{Aggregation, AggregationArgument, Arguments, BinSpan, Chart, Name, Span};
 use crate::value::{format_number, number_of};
 
@@ -97,19 +97,8 @@ impl Planner<'_> {
         }
         if arguments.flag("showperc", true) {
             let name = arguments.option("percentfield").unwrap_or("percent");
-            let percent = call(
-                "spl_percent",
-                String::new(),
-                DataType::Utf8,
-                vec![column("__count"), column("__total")],
-                |args| match (args.number(0), args.number(1)) {
-                    (Some(part), Some(all)) if all > 0.0 => {
-                        Answer::Text(format!("{:.6}", part / all * 100.0))
-                    }
-                    _ => Answer::Null,
-                },
-            );
-            columns.push((name.to_owned(), percent.expr));
+            let percent = values::percent(column("__count"), column("__total"));
+            columns.push((name.to_owned(), percent));
         }
         columns.extend(
             super::fields::hidden(&rows)

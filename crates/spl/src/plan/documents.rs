@@ -6,10 +6,9 @@
 
 use datafusion::arrow::datatypes::DataType;
 
-use super::{Planner, Result, Rows, at, cast_to, coalesce, common_type, list_type};
-use crate::expr::{Fields, Typed};
-use crate::ops::documents::{Format, found_names, pick};
-use crate::ops::{Answer, call};
+use super::{Planner, Result, Rows, at, cast_to, coalesce, common_type};
+use crate::expr::Fields;
+use crate::ops::documents::{Format, found_names, out_of};
 use crate::syntax::ast::{Arguments, Span};
 
 /// More fields than these do not come out of texts at once.
@@ -101,22 +100,4 @@ impl Planner<'_> {
         }
         at(span, rows.set(assignments))
     }
-}
-
-/// What a document has at a path.
-fn out_of(value: Typed, format: &Format, path: &str) -> Typed {
-    let (format, path) = (format.clone(), path.to_owned());
-    call(
-        "spl_document",
-        format!("{format:?} {path}"),
-        list_type(),
-        vec![value.expr],
-        move |args| {
-            let mut found = Vec::new();
-            for text in args.values(0) {
-                found.extend(pick(&text, &format, &path));
-            }
-            Answer::List(found)
-        },
-    )
 }

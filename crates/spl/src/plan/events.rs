@@ -280,7 +280,7 @@ impl<'a, 'p> TypeView<'a, 'p> {
         }
         let entity = self.field(entity)?;
         Some(crate::enrich::enrich(
-            self.planner.knowledge,
+            self.planner.session,
             entity,
             identity,
             attribute,

@@ -102,9 +102,11 @@ impl Glance<'_> {
                 }
             },
             Expr::ScalarFunction(call) => {
-                let Some((holds, [argument])) =
-                    as_text_condition(&call.func).zip(call.args.first_chunk::<1>())
-                else {
+                let prepared = as_text_condition(&call.func, &call.args);
+                let holds = prepared
+                    .as_ref()
+                    .and_then(|prepared| prepared.as_condition());
+                let Some((holds, argument)) = holds.zip(call.args.first()) else {
                     return self.evaluated(expr).map(|array| as_booleans(&array));
                 };
                 match self.values(argument)?.as_ref() {

@@ -1,10 +1,7 @@
 //! `iplocation`: where an address is, by a database in MaxMind's format that the user gives.
 
-use datafusion::arrow::datatypes::DataType;
-
 use super::{Planner, Result, Rows, at, diagnostic, null_text};
 use crate::expr::Fields;
-use crate::ops::{Answer, call};
 use crate::syntax::ast::{Arguments, Span};
 
 /// The fields that `iplocation` gives.
@@ -41,23 +38,12 @@ impl Planner<'_> {
             .into_iter()
             .map(|field| {
                 let expr = match (&locations, &value) {
-                    (Some(locations), Some(value)) => {
-                        let locations = std::sync::Arc::clone(locations);
-                        call(
-                            "spl_iplocation",
-                            field.to_owned(),
-                            DataType::Utf8,
-                            vec![value.expr.clone()],
-                            move |args| {
-                                let address =
-                                    args.text(0).and_then(|text| text.trim().parse().ok());
-                                Answer::text(
-                                    address.and_then(|address| locations.find(address, field)),
-                                )
-                            },
-                        )
-                        .expr
-                    }
+                    (Some(locations), Some(value)) => crate::enrich::location(
+                        self.session,
+                        locations.as_ref(),
+                        value.expr.clone(),
+                        field,
+                    ),
                     _ => null_text(),
                 };
                 (format!("{prefix}{field}"), expr)

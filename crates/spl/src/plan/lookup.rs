@@ -11,7 +11,6 @@ use datafusion::logical_expr::{Expr, LogicalPlanBuilder};
 use super::events::{Folded, did_you_mean, fold};
 use super::{Order, Planner, Result, Rows, at, cast_to, column, common_type, diagnostic};
 use crate::expr::Fields;
-use crate::ops::{Answer, call};
 use crate::syntax::ast::{Lookup, LookupOutput, Name, SearchExpr, Span};
 
 /// The lookups in which Splunk Enterprise Security keeps assets and identities.
@@ -122,36 +121,10 @@ fn computed(lookup: &Lookup, rows: &Rows) -> Option<Vec<(String, Expr)>> {
             .map(|(_, field)| field.text.clone())?,
     };
     let value = match rows.field(&field.text) {
-        Some(typed) => {
-            call(
-                "spl_entropy",
-                String::new(),
-                DataType::Float64,
-                vec![typed.expr],
-                |args| Answer::number(args.text(0).map(|text| entropy(&text))),
-            )
-            .expr
-        }
+        Some(typed) => crate::ops::values::entropy(typed),
         None => super::null_text(),
     };
     Some(vec![(output, value)])
-}
-
-/// Shannon's entropy of the characters of a text, in bits.
-fn entropy(text: &str) -> f64 {
-    let mut counts = std::collections::BTreeMap::new();
-    for char in text.chars() {
-        *counts.entry(char).or_insert(0_u32) += 1;
-    }
-    let all = f64::from(counts.values().sum::<u32>().max(1));
-    counts
-        .values()
-        .map(|count| {
-            let share = f64::from(*count) / all;
-            -share * share.log2()
-        })
-        .sum::<f64>()
-        .max(0.0)
 }
 
 impl Planner<'_> {
@@ -246,7 +219,7 @@ impl Planner<'_> {
             let found = if unmatched {
                 crate::enrich::unmatched(&table)
             } else {
-                crate::enrich::lookup(&table, &keys, values.clone(), &output.text)
+                crate::enrich::lookup(self.session, &table, &keys, values.clone(), &output.text)
             };
             let expr = match rows.field(&field.text) {
                 Some(existing) if keep => {

@@ -47,6 +47,7 @@ use datafusion::scalar::ScalarValue;
 
 use crate::expr::{EvalContext, ExprError, Fields, Typed, plan_expr, plan_predicate};
 use crate::knowledge::Knowledge;
+use crate::session::Session;
 use crate::syntax::Diagnostic;
 use crate::syntax::ast::{self, Arguments, Command, CommandKind, Pipeline, Simple, Span};
 pub(crate) use events::{MADE_INDEXES, TypeInfo, TypeInfos, did_you_mean};
@@ -54,6 +55,7 @@ pub(crate) use glance::Glances;
 use needs::Needs;
 pub(crate) use rex::group_names;
 pub(crate) use stage::{Pending, Staged, StoredLookups, lookup_name};
+pub(crate) use stats::renamed_text;
 
 /// Hidden copy of the event's time.
 pub(crate) const ORDER: &str = "__time";
@@ -301,6 +303,8 @@ impl Planned {
 pub(crate) struct Planner<'a> {
     pub catalog: &'a Catalog,
     pub knowledge: &'a Arc<Knowledge>,
+    /// What the functions of its plans read.
+    pub session: &'a Arc<Session>,
     pub types: &'a TypeInfos,
     pub context: EvalContext,
     pub stored: &'a StoredLookups,
@@ -346,17 +350,17 @@ pub(crate) fn at<T>(span: Span, result: std::result::Result<T, DataFusionError>)
 impl<'a> Planner<'a> {
     pub fn new(
         catalog: &'a Catalog,
-        knowledge: &'a Arc<Knowledge>,
+        session: &'a Arc<Session>,
         types: &'a TypeInfos,
         context: EvalContext,
-        stored: &'a StoredLookups,
     ) -> Self {
         Self {
             catalog,
-            knowledge,
+            knowledge: &session.knowledge,
+            session,
             types,
             context,
-            stored,
+            stored: &session.stored,
             staged: &[],
             dry: true,
             glances: None,

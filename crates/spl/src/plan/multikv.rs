@@ -4,11 +4,10 @@ use datafusion::arrow::datatypes::DataType;
 use datafusion::common::Column;
 use datafusion::logical_expr::{Expr, LogicalPlanBuilder, SortExpr};
 
-use super::{Order, Planner, Result, Rows, at, cast_to, column, diagnostic, is_hidden, list_type};
+use super::{Order, Planner, Result, Rows, at, cast_to, column, diagnostic, is_hidden};
 use crate::expr::Fields;
-use crate::ops::documents::{Format, pick};
-use crate::ops::tables::{Layout, NUMBER, lines};
-use crate::ops::{Answer, call};
+use crate::ops::documents::Format;
+use crate::ops::tables::{Layout, NUMBER, table_lines, table_member};
 use crate::syntax::ast::{Arguments, Span};
 
 /// Column with the lines of the table, each a JSON object of its cells and its text.
@@ -56,25 +55,7 @@ impl Planner<'_> {
         // With `rmorig=false` the event itself stays before the rows of its table.
         let keep = !arguments.flag("rmorig", true);
         let copy = arguments.flag("copyattrs", true);
-        let table = call(
-            "spl_table_lines",
-            format!("{layout:?} {keep}"),
-            list_type(),
-            vec![raw.expr],
-            move |args| {
-                let Some(text) = args.text(0) else {
-                    return Answer::Null;
-                };
-                let mut found = lines(&text, &layout);
-                if keep {
-                    found.insert(
-                        0,
-                        serde_json::json!({ "_raw": text, NUMBER: 0 }).to_string(),
-                    );
-                }
-                Answer::List(found)
-            },
-        );
+        let table = table_lines(raw, &layout, keep);
         // Rows of one event stay in the order of its lines.
         let (rows, place) = self.placed(rows, span)?;
         let rows = if copy {
@@ -95,21 +76,7 @@ impl Planner<'_> {
         let rows = at(span, rows.with(plan).filter(column(LINE).is_not_null()))?;
         let rows = self.document(rows, LINE, &Format::Members, "", span)?;
         let number = format!("__line{}", self.fresh());
-        let member = |name: &'static str| {
-            call(
-                "spl_table_member",
-                name.to_owned(),
-                DataType::Utf8,
-                vec![column(LINE)],
-                move |args| {
-                    let found = args
-                        .text(0)
-                        .map(|line| pick(&line, &Format::Members, name))
-                        .unwrap_or_default();
-                    Answer::text(found.into_iter().next())
-                },
-            )
-        };
+        let member = |name: &str| table_member(column(LINE), name);
         let mut columns: Vec<(String, Expr)> = rows
             .all_names()
             .into_iter()

@@ -3,14 +3,13 @@
 use crabwalk_events::catalog::REF;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::logical_expr::{Expr, SortExpr};
-use regex::Regex;
 
 use super::dedup::{PLACE, numbered};
 use super::nodes;
-use super::stats::{renamed, wildcard_parts};
+use super::stats::wildcard_parts;
 use super::{ORDER, Order, Planner, Result, Rows, at, column, diagnostic, list_type};
 use crate::expr::{Fields, Typed, plan_aggregate};
-use crate::ops::{Answer, call};
+use crate::ops::values;
 use crate::syntax::ast::{Arguments, Name, Replace, Span};
 
 impl Planner<'_> {
@@ -21,50 +20,9 @@ impl Planner<'_> {
         let empty = arguments.flag("allowempty", false);
         let split: Typed = match arguments.option("tokenizer") {
             Some(pattern) => {
-                let regex = Regex::new(pattern).map_err(|error| {
-                    diagnostic(span, format!("`{pattern}` is no pattern: {error}"))
-                })?;
-                if regex.captures_len() < 2 {
-                    return Err(diagnostic(
-                        span,
-                        "`tokenizer=` needs a group in parentheses around what is to become a value",
-                    ));
-                }
-                call(
-                    "spl_tokens",
-                    pattern.to_owned(),
-                    list_type(),
-                    vec![value.expr],
-                    move |args| {
-                        let text = args.values(0).join("\n");
-                        let tokens = regex
-                            .captures_iter(&text)
-                            .filter_map(|groups| groups.get(1));
-                        Answer::List(tokens.map(|token| token.as_str().to_owned()).collect())
-                    },
-                )
+                values::tokens(value, pattern).map_err(|message| diagnostic(span, message))?
             }
-            None => {
-                let delimiter = arguments.option("delim").unwrap_or(" ").to_owned();
-                call(
-                    "spl_split",
-                    format!("{empty} {delimiter}"),
-                    list_type(),
-                    vec![value.expr],
-                    move |args| {
-                        let values = args.values(0);
-                        let parts = values
-                            .iter()
-                            .flat_map(|value| value.split(delimiter.as_str()));
-                        Answer::List(
-                            parts
-                                .filter(|part| empty || !part.is_empty())
-                                .map(str::to_owned)
-                                .collect(),
-                        )
-                    },
-                )
-            }
+            None => values::split(value, arguments.option("delim").unwrap_or(" "), empty),
         };
         at(span, rows.set(vec![(name, split.expr)]))
     }
@@ -73,7 +31,7 @@ impl Planner<'_> {
         let Some((name, value)) = self.only_field(&rows, arguments) else {
             return Ok(rows);
         };
-        let joined = joined(value, "\n".to_owned());
+        let joined = values::joined(value, "\n");
         at(span, rows.set(vec![(name, joined)]))
     }
 
@@ -155,7 +113,7 @@ impl Planner<'_> {
                     expr: column(&name),
                     data_type: list_type(),
                 };
-                let joined = joined(value, delimiter.to_owned());
+                let joined = values::joined(value, delimiter);
                 at(span, rows.set(vec![(name, joined)]))
             }
             None => Ok(rows),
@@ -176,28 +134,12 @@ impl Planner<'_> {
             let Some(value) = rows.field(&field) else {
                 continue;
             };
-            let pairs = replace.pairs.clone();
-            let output = if super::is_list(&value.data_type) {
-                list_type()
-            } else {
-                DataType::Utf8
-            };
-            let key = format!("{pairs:?}");
-            let replaced = call(
-                "spl_replace_values",
-                key,
-                output,
-                vec![value.expr],
-                move |args| {
-                    let values = args.values(0).into_iter().map(|value| {
-                        pairs
-                            .iter()
-                            .find_map(|(from, to)| renamed(&value, from, to))
-                            .unwrap_or_else(|| value.into_owned())
-                    });
-                    Answer::List(values.collect())
-                },
-            );
+            let pairs: Vec<(&str, &str)> = replace
+                .pairs
+                .iter()
+                .map(|(from, to)| (from.text.as_str(), to.text.as_str()))
+                .collect();
+            let replaced = values::replace_values(value, &pairs);
             assignments.push((field, replaced.expr));
         }
         at(span, rows.set(assignments))
@@ -226,19 +168,7 @@ impl Planner<'_> {
                 .iter()
                 .filter_map(|name| Some(rows.field(name)?.expr))
                 .collect();
-            let count = values.len();
-            let total = call(
-                "spl_row_total",
-                count.to_string(),
-                DataType::Float64,
-                values,
-                move |args| Answer::Number((0..count).filter_map(|at| args.number(at)).sum()),
-            );
-            let total = if count == 0 {
-                datafusion::logical_expr::lit(0.0)
-            } else {
-                total.expr
-            };
+            let total = values::row_total(values);
             rows = at(span, rows.set(vec![(name.clone(), total)]))?;
             summed.push(name);
         }
@@ -287,22 +217,4 @@ pub(super) fn matching(rows: &Rows, names: &[Name]) -> Vec<String> {
         }
     }
     found
-}
-
-fn joined(value: Typed, delimiter: String) -> Expr {
-    call(
-        "spl_joined",
-        delimiter.clone(),
-        DataType::Utf8,
-        vec![value.expr],
-        move |args| {
-            let values = args.values(0);
-            if values.is_empty() {
-                Answer::Null
-            } else {
-                Answer::Text(values.join(&delimiter))
-            }
-        },
-    )
-    .expr
 }

@@ -13,7 +13,6 @@ use datafusion::logical_expr::{
 
 use super::{Rows, column, nodes};
 use crate::expr::Typed;
-use crate::ops::{Answer, call};
 
 /// In how many of the rows up to this one a condition held; without `current`, of the rows before it.
 pub(super) fn times_so_far(condition: Expr, place: &str, current: bool) -> Expr {
@@ -60,17 +59,7 @@ pub(super) fn whole(value: Typed) -> Expr {
     if value.data_type == DataType::Utf8 {
         return value.expr;
     }
-    call(
-        "spl_whole",
-        String::new(),
-        DataType::Utf8,
-        vec![value.expr],
-        |args| {
-            let values = args.values(0);
-            Answer::text((!values.is_empty()).then(|| values.join("\n")))
-        },
-    )
-    .expr
+    crate::ops::values::joined(value, "\n")
 }
 
 /// Adds a column that numbers the runs of rows with the same values, in the order of the places.

@@ -259,10 +259,15 @@ pub(super) fn expand<'a>(
 
 /// The new name of a field under `from as to`, `None` if it does not fit `from`.
 pub(super) fn renamed(name: &str, from: &Name, to: &Name) -> Option<String> {
-    let parts = wildcard_parts(&from.text, name)?;
+    renamed_text(name, &from.text, &to.text)
+}
+
+/// As [`renamed`], for texts.
+pub(crate) fn renamed_text(name: &str, from: &str, to: &str) -> Option<String> {
+    let parts = wildcard_parts(from, name)?;
     let mut parts = parts.into_iter();
     let mut output = String::new();
-    for piece in to.text.split_inclusive('*') {
+    for piece in to.split_inclusive('*') {
         match piece.strip_suffix('*') {
             Some(fixed) => {
                 output.push_str(fixed);

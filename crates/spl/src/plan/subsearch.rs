@@ -10,7 +10,7 @@ use datafusion::logical_expr::LogicalPlanBuilder;
 use super::stage::Staged;
 use super::{Order, Planner, Result, Rows, at, cast_to, diagnostic, null_text, text};
 use crate::expr::Fields;
-use crate::ops::{Answer, call};
+use crate::ops::values::search_words;
 use crate::syntax::ast::{CompareOp, Name, Return, SearchExpr, SearchValue, Span};
 use crate::syntax::parse_search;
 
@@ -59,26 +59,7 @@ impl Planner<'_> {
             }
         }
         if !bare.is_empty() {
-            let words = call(
-                "spl_search_words",
-                String::new(),
-                DataType::Utf8,
-                bare.clone(),
-                move |args| {
-                    let words: Vec<String> = (0..bare.len())
-                        .filter_map(|at| args.text(at))
-                        .map(|word| {
-                            format!("\"{}\"", word.replace('\\', "\\\\").replace('"', "\\\""))
-                        })
-                        .collect();
-                    if words.is_empty() {
-                        Answer::Null
-                    } else {
-                        Answer::Text(words.join(" "))
-                    }
-                },
-            );
-            columns.push(("search".to_owned(), words.expr));
+            columns.push(("search".to_owned(), search_words(bare)));
         }
         let Rows { order, .. } = rows.clone();
         let rows = at(span, rows.ordered().and_then(|rows| rows.project(columns)))?;

@@ -250,6 +250,11 @@ pub enum CompareOp {
     Ge,
 }
 
+impl CompareOp {
+    /// All of them.
+    pub const ALL: [Self; 6] = [Self::Eq, Self::Ne, Self::Lt, Self::Le, Self::Gt, Self::Ge];
+}
+
 /// An eval expression.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Expr {
@@ -525,7 +530,7 @@ pub enum BinSpan {
 }
 
 /// A length of time with its unit: `5m`, `1h`, `30d`, `1mon`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct TimeSpan {
     /// How many.
     pub amount: u64,
@@ -534,7 +539,7 @@ pub struct TimeSpan {
 }
 
 /// Units of time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[expect(missing_docs, reason = "the names say it")]
 pub enum TimeUnit {
     Microsecond,

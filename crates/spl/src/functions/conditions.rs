@@ -1,0 +1,235 @@
+//! Choices, comparisons and what values are (Splunk, Search Reference, "Comparison and Conditional functions",
+//! "Informational functions").
+
+use datafusion::arrow::datatypes::DataType;
+use datafusion::scalar::ScalarValue;
+use ipnet::IpNet;
+
+use super::CallError;
+use super::regex::{Compiled, compile_regex};
+use super::{Function, MANY, condition, matcher, pattern, rows, text, whole, with_pattern};
+use crate::expr::Unplanned;
+use std::borrow::Cow;
+
+pub(super) const FUNCTIONS: &[Function] = &[
+    whole(
+        "if",
+        (3, 3),
+        "if(<condition>, <then>, <else>)",
+        "The second value where the condition holds, else the third.",
+        "if(LogonType=10, \"remote\", \"other\")",
+        |call| call.choose(),
+    ),
+    whole(
+        "case",
+        (2, MANY),
+        "case(<condition>, <value>, ...)",
+        "The value behind the first condition that holds, NULL where none does.",
+        "case(LogonType=3, \"network\", true(), \"other\")",
+        |call| call.first_case(true),
+    ),
+    whole(
+        "validate",
+        (2, MANY),
+        "validate(<condition>, <value>, ...)",
+        "The value behind the first condition that does not hold, NULL where all do.",
+        "validate(isint(port), \"the port is no number\")",
+        |call| call.first_case(false),
+    ),
+    whole(
+        "coalesce",
+        (1, MANY),
+        "coalesce(<value>...)",
+        "The first value that is not NULL.",
+        "coalesce(src_ip, src_host)",
+        |call| call.coalesce(),
+    ),
+    whole(
+        "in",
+        (2, MANY),
+        "in(<value>, <value>...)",
+        "Whether the first value is one of the others.",
+        "in(LogonType, 3, 10)",
+        |call| call.among(),
+    ),
+    rows(
+        "nullif",
+        (2, 2),
+        "nullif(<value>, <value>)",
+        "The first value; NULL where it equals the second.",
+        "nullif(user, \"-\")",
+        |_| {
+            text(|args| {
+                let value = args.text(0)?;
+                (args.text(1).as_deref() != Some(&*value)).then(|| value.into_owned())
+            })
+        },
+    ),
+    rows(
+        "match",
+        (2, 2),
+        "match(<text>, <regex>)",
+        "Whether the regular expression matches anywhere in the text; of several values, in any of them.",
+        "match(CommandLine, \"(?i)-enc\\w*\")",
+        |call| {
+            let fixed = pattern(call, 1)?;
+            condition(move |args| {
+                let values = args.values(0);
+                if values.is_empty() {
+                    return None;
+                }
+                with_pattern(fixed.as_ref(), args, 1, |compiled| {
+                    values.iter().any(|value| compiled.is_match(value))
+                })
+            })
+        },
+    ),
+    rows(
+        "like",
+        (2, 2),
+        "like(<text>, <pattern>)",
+        "Whether the text fits a pattern in which `%` stands for any text and `_` for one character, with regard to case.",
+        "like(Image, \"%\\\\psexec.exe\")",
+        |call| {
+            let fixed = call
+                .literal(1)
+                .map(|text| like_pattern(&text))
+                .transpose()?;
+            condition(move |args| {
+                let values = args.values(0);
+                let compiled = match &fixed {
+                    Some(fixed) => Cow::Borrowed(fixed),
+                    None => Cow::Owned(like_pattern(&args.text(1)?).ok()?),
+                };
+                (!values.is_empty()).then(|| values.iter().any(|value| compiled.is_match(value)))
+            })
+        },
+    ),
+    rows(
+        "cidrmatch",
+        (2, 2),
+        "cidrmatch(<network>, <address>)",
+        "Whether an address lies in a network such as `10.0.0.0/8` or `fe80::/10`.",
+        "cidrmatch(\"10.0.0.0/8\", src_ip)",
+        |_| {
+            condition(|args| {
+                let network: IpNet = args.text(0)?.trim().parse().ok()?;
+                let values = args.values(1);
+                (!values.is_empty()).then(|| {
+                    values.iter().any(|value| {
+                        matcher::address(value).is_some_and(|address| network.contains(&address))
+                    })
+                })
+            })
+        },
+    ),
+    whole(
+        "searchmatch",
+        (1, 1),
+        "searchmatch(\"<search clause>\")",
+        "Whether the event fits a search clause.",
+        "searchmatch(\"EventCode=4624 LogonType=3\")",
+        |call| call.search_match(),
+    ),
+    whole(
+        "isnull",
+        (1, 1),
+        "isnull(<value>)",
+        "Whether the value is NULL: the event does not have the field.",
+        "isnull(src_ip)",
+        |call| call.is_null(true),
+    ),
+    whole(
+        "isnotnull",
+        (1, 1),
+        "isnotnull(<value>)",
+        "Whether the value is not NULL.",
+        "isnotnull(src_ip)",
+        |call| call.is_null(false),
+    ),
+    whole(
+        "isbool",
+        (1, 1),
+        "isbool(<value>)",
+        "Whether the value is a truth value.",
+        "isbool(a=b)",
+        |call| call.is_bool(),
+    ),
+    rows(
+        "isint",
+        (1, 1),
+        "isint(<value>)",
+        "Whether the value is a whole number.",
+        "isint(port)",
+        |_| condition(|args| Some(args.number(0).is_some_and(|number| number.fract() == 0.0))),
+    ),
+    rows(
+        "isnum",
+        (1, 1),
+        "isnum(<value>)",
+        "Whether the value is a number.",
+        "isnum(port)",
+        |_| condition(|args| Some(args.number(0).is_some())),
+    ),
+    rows(
+        "isstr",
+        (1, 1),
+        "isstr(<value>)",
+        "Whether the value is text that is no number.",
+        "isstr(port)",
+        |_| condition(|args| Some(args.text(0).is_some() && args.number(0).is_none())),
+    ),
+    rows(
+        "typeof",
+        (1, 1),
+        "typeof(<value>)",
+        "`Number`, `String`, `Boolean`, or `Invalid` for NULL.",
+        "typeof(port)",
+        |call| {
+            let (boolean, number) = (call.is_bool(0), call.is_number(0));
+            text(move |args| {
+                Some(
+                    match args.text(0) {
+                        None => "Invalid",
+                        Some(_) if boolean => "Boolean",
+                        Some(_) if number || args.number(0).is_some() => "Number",
+                        Some(_) => "String",
+                    }
+                    .to_owned(),
+                )
+            })
+        },
+    ),
+    whole("null", (0, 0), "null()", "NULL.", "null()", |_| {
+        Ok(crate::expr::Typed {
+            expr: datafusion::logical_expr::lit(ScalarValue::Null),
+            data_type: DataType::Null,
+        })
+    }),
+    whole("true", (0, 0), "true()", "True.", "true()", |_| {
+        Unplanned::constant(ScalarValue::Boolean(Some(true)))
+    }),
+    whole("false", (0, 0), "false()", "False.", "false()", |_| {
+        Unplanned::constant(ScalarValue::Boolean(Some(false)))
+    }),
+];
+
+/// SQL's `%` and `_`, with regard to case.
+fn like_pattern(text: &str) -> Result<Compiled, CallError> {
+    let mut pattern = String::from("(?s)^");
+    let mut chars = text.chars().peekable();
+    while let Some(char) = chars.next() {
+        match char {
+            '%' => pattern.push_str(".*"),
+            '_' => pattern.push('.'),
+            '\\' if matches!(chars.peek(), Some('%' | '_')) => {
+                if let Some(next) = chars.next() {
+                    pattern.push(next);
+                }
+            }
+            other => pattern.push_str(&::regex::escape(&other.to_string())),
+        }
+    }
+    pattern.push('$');
+    compile_regex(&pattern).map_err(CallError::Arguments)
+}

@@ -1,0 +1,128 @@
+//! What functions of plans read besides their arguments: lookups, assets, locations.
+//!
+//! A plan names them and says what they hold by a hash; a session finds them. One that has others under that name
+//! refuses the plan instead of answering otherwise.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use crabwalk_events::LookupTable;
+use xxhash_rust::xxh3::Xxh3;
+
+use crate::enrich::Index;
+use crate::knowledge::{Knowledge, Locations};
+use crate::plan::StoredLookups;
+
+/// The knowledge of an engine with what its searches have added.
+#[derive(Debug, Default)]
+pub(crate) struct Session {
+    /// What content brings.
+    pub knowledge: Arc<Knowledge>,
+    /// What searches have written with `outputlookup`.
+    pub stored: StoredLookups,
+    tables: Mutex<Tables>,
+}
+
+#[derive(Debug, Default)]
+struct Tables {
+    /// The tables that plans of this session name.
+    by_content: HashMap<u64, Arc<LookupTable>>,
+    /// Hashes by the address of a table. While there is a weak reference, no other table gets the address.
+    hashes: HashMap<usize, (Weak<LookupTable>, u64)>,
+    indexes: HashMap<(u64, Vec<String>), Arc<Index>>,
+}
+
+impl Session {
+    /// A session over this knowledge.
+    pub fn new(knowledge: Arc<Knowledge>) -> Self {
+        Self {
+            knowledge,
+            ..Self::default()
+        }
+    }
+
+    fn tables(&self) -> std::sync::MutexGuard<'_, Tables> {
+        self.tables.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes a table known to plans of this session: the hash by which they name it.
+    pub fn add_table(&self, table: &Arc<LookupTable>) -> u64 {
+        let address = Arc::as_ptr(table) as usize;
+        let known = self.tables().hashes.get(&address).map(|(_, hash)| *hash);
+        let hash = known.unwrap_or_else(|| content_hash(table));
+        let mut tables = self.tables();
+        tables.hashes.insert(address, (Arc::downgrade(table), hash));
+        tables
+            .by_content
+            .entry(hash)
+            .or_insert_with(|| Arc::clone(table));
+        hash
+    }
+
+    /// The table of a name with this content.
+    ///
+    /// # Errors
+    /// That this session has none, or another one under the name.
+    pub fn table(&self, name: &str, hash: u64) -> Result<Arc<LookupTable>, String> {
+        if let Some(table) = self.tables().by_content.get(&hash) {
+            return Ok(Arc::clone(table));
+        }
+        let Some(table) = self.knowledge.lookups.get(name) else {
+            return Err(format!(
+                "the lookup `{name}` is not on this machine: give it the content that the search was planned with"
+            ));
+        };
+        if self.add_table(table) == hash {
+            return Ok(Arc::clone(table));
+        }
+        Err(format!(
+            "the lookup `{name}` on this machine has other rows than where the search was planned: give both the same file"
+        ))
+    }
+
+    /// The rows of a table by these columns, worked out once.
+    pub fn index(&self, table: &Arc<LookupTable>, hash: u64, keys: &[String]) -> Arc<Index> {
+        let key = (hash, keys.to_vec());
+        if let Some(index) = self.tables().indexes.get(&key) {
+            return Arc::clone(index);
+        }
+        let index = Arc::new(Index::new(Arc::clone(table), keys.to_vec()));
+        self.tables().indexes.insert(key, Arc::clone(&index));
+        index
+    }
+
+    /// The locations with this content.
+    ///
+    /// # Errors
+    /// That this session has none, or others.
+    pub fn locations(&self, hash: u64) -> Result<Arc<dyn Locations>, String> {
+        match &self.knowledge.locations {
+            Some(locations) if locations.content_hash() == hash => Ok(Arc::clone(locations)),
+            Some(_) => Err(
+                "the database of locations on this machine is another one than where the search was planned: give both the same file"
+                    .to_owned(),
+            ),
+            None => Err(
+                "this machine has no database of locations: give it the one that the search was planned with"
+                    .to_owned(),
+            ),
+        }
+    }
+}
+
+/// A hash of a table's rules and rows.
+fn content_hash(table: &LookupTable) -> u64 {
+    let mut hash = Xxh3::new();
+    let mut part = |text: &str| {
+        hash.update(&text.len().to_le_bytes());
+        hash.update(text.as_bytes());
+    };
+    part(&format!("{:?}", table.definition));
+    part(&table.columns.len().to_string());
+    table.columns.iter().for_each(|name| part(name));
+    table
+        .rows
+        .iter()
+        .for_each(|row| row.iter().for_each(|cell| part(cell)));
+    hash.digest()
+}
