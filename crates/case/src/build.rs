@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crabwalk_activity::channel::is_of_a_host;
 use crabwalk_detect::gap::host_key;
 use crabwalk_detect::{Finding, Outcome, RiskObjectKind, Severity};
 use crabwalk_events::{Assets, EventRef};
-use crabwalk_movement::{Movement, is_of_a_host};
+use crabwalk_movement::Movement;
 use crabwalk_sources::report::SourceReport;
 
 use crate::document::*;

@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use crabwalk_activity::{AccountId, AccountKind, HostId, Place, SECOND, base_name};
+
 use crate::evidence::{Act, Class, Evidence, Family, Kind};
-use crate::identity::{AccountId, AccountKind, HostId, Place};
-use crate::world::{SECOND, World, base_name};
+use crate::world::World;
 
 /// Observations of one act are no further apart than this.
 const GAP: i64 = 300 * SECOND;
@@ -603,7 +604,7 @@ fn witness_connections(world: &World<'_>, hop: &mut Draft, canonical: &[AccountI
 fn connection_witness(
     world: &World<'_>,
     hop: &Draft,
-    one: &crate::world::Connection<'_>,
+    one: &crabwalk_activity::Connection<'_>,
     exact: bool,
 ) -> Evidence {
     let image = base_name(one.image);

@@ -1,7 +1,7 @@
 //! One observation that speaks for a movement.
 
-use crate::identity::{AccountId, HostId, Place};
-use crate::world::{Session, World};
+use crate::world::World;
+use crabwalk_activity::{AccountId, HostId, Place, Session};
 
 /// From where a movement was witnessed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -2,12 +2,13 @@
 
 use std::collections::{HashMap, HashSet};
 
+use crabwalk_activity::channel::SECURITY;
+use crabwalk_activity::{
+    AccountId, AccountKind, Activity, HostId, Place, SECOND, Session, for_each, kind_of,
+};
+
 use crate::assemble::Draft;
-use crate::demand::channel::SECURITY;
 use crate::evidence::Family;
-use crate::identity::{AccountId, AccountKind, HostId, Place, kind_of};
-use crate::row::for_each;
-use crate::world::{SECOND, Session, World};
 
 /// Who does the same on as many other days does it by habit.
 pub(crate) const HABIT: usize = 3;
@@ -54,7 +55,7 @@ pub(crate) struct History {
 
 impl History {
     /// What the logons tell.
-    pub fn new(world: &mut World<'_>) -> Self {
+    pub fn new(world: &mut Activity<'_>) -> Self {
         let canonical = world.accounts.canonical();
         let mut all = Self {
             first: i64::MAX,

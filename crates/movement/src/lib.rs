@@ -4,34 +4,27 @@
 //! witnesses of each technique, hops ([`Hop`]) and paths ([`Path`]). Nothing depends on the order of files or records.
 
 mod assemble;
-mod connections;
-mod demand;
 mod evidence;
 mod history;
-mod identity;
 mod missing;
 mod origin;
 mod path;
-mod row;
-mod skew;
 mod techniques;
 mod world;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use crabwalk_activity::clocks::{self, Clocks};
+use crabwalk_activity::{AccountId, AccountKind, Activity, HostId, Log, SECOND};
 use crabwalk_events::assets::Assets;
 use crabwalk_events::{Catalog, EventRef};
 
 pub use assemble::Witness;
-pub use connections::{CONNECTION_LOGS, ConnectionLog, End, source_serves};
-pub use demand::{Both, demand, is_of_a_host, is_syslog};
+pub use crabwalk_activity::{Both, Skew, demand};
 pub use evidence::Kind;
 pub use missing::Missing;
 pub use path::LinkKind;
-pub use skew::Skew;
 
-use identity::{AccountId, AccountKind};
-use row::{Clocks, Log};
 use world::World;
 
 /// A machine under all its names.
@@ -168,28 +161,29 @@ pub struct Movement {
 /// most.
 pub fn analyse(catalog: &Catalog, findings: &[&[EventRef]], assets: &Assets) -> Movement {
     let as_logged = Clocks::new();
-    let world = World::new(Log {
+    let activity = Activity::new(Log {
         catalog,
         clocks: &as_logged,
     });
-    let (skew, clocks) = skew::estimate(&world);
-    let mut world = if clocks.is_empty() {
-        world
+    let (skew, clocks) = clocks::estimate(&activity);
+    let activity = if clocks.is_empty() {
+        activity
     } else {
-        World::new(Log {
+        Activity::new(Log {
             catalog,
             clocks: &clocks,
         })
     };
+    let mut world = World::new(activity);
     let evidence = techniques::collect(&mut world);
     let canonical = world.accounts.canonical();
     let mut drafts = assemble::drafts(&world, evidence, &canonical);
     origin::credentials(&mut world, &mut drafts, &canonical);
     assemble::weigh(&world, &mut drafts);
     let World {
-        history, sessions, ..
+        history, activity, ..
     } = &mut world;
-    history.add(&drafts, sessions, &canonical);
+    history.add(&drafts, &activity.sessions, &canonical);
     // Daily work that is not even sure to be a movement is counted, not told.
     let before = drafts.len();
     drafts.retain(|hop| hop.confidence >= path::ASSERTED || !path::is_usual(&world, hop));
@@ -269,7 +263,7 @@ pub fn analyse(catalog: &Catalog, findings: &[&[EventRef]], assets: &Assets) -> 
         .iter()
         .enumerate()
         .filter(|(at, host)| {
-            host.logged || u32::try_from(*at).is_ok_and(|at| hosts.contains(&identity::HostId(at)))
+            host.logged || u32::try_from(*at).is_ok_and(|at| hosts.contains(&HostId(at)))
         })
         .map(|(_, host)| HostInfo {
             id: host.key.clone(),
@@ -365,9 +359,9 @@ fn attach(
     findings: &[&[EventRef]],
 ) -> Vec<Vec<usize>> {
     /// How far from a hop a finding on its hosts may be.
-    const NEAR: i64 = 120 * world::SECOND;
+    const NEAR: i64 = 120 * SECOND;
     let mut by_event: HashMap<(u32, u64), Vec<usize>> = HashMap::new();
-    let mut by_host: HashMap<identity::HostId, Vec<(i64, usize)>> = HashMap::new();
+    let mut by_host: HashMap<HostId, Vec<(i64, usize)>> = HashMap::new();
     for (at, events) in findings.iter().enumerate() {
         for event in *events {
             by_event

@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 
+use crabwalk_activity::HostId;
+use crabwalk_activity::channel::{is_of_a_host, is_syslog};
+
 use crate::assemble::{Draft, Witness};
-use crate::demand::{is_of_a_host, is_syslog};
 use crate::evidence::Kind;
-use crate::identity::HostId;
 use crate::world::World;
 
 /// A witness that a hop does not have.

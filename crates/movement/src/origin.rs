@@ -6,13 +6,16 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use crabwalk_activity::channel::SECURITY;
+use crabwalk_activity::{
+    AccountId, AccountKind, HostId, Package, Place, SECOND, base_name, for_each, is_service_logon,
+    kind_of,
+};
+
 use crate::assemble::Draft;
-use crate::demand::channel::SECURITY;
 use crate::evidence::{Act, Class, Evidence, Family, Kind};
 use crate::history::{HABIT, day};
-use crate::identity::{AccountId, AccountKind, HostId, Place, kind_of};
-use crate::row::for_each;
-use crate::world::{Package, SECOND, World, base_name, is_service_logon};
+use crate::world::World;
 
 const HOUR: i64 = 3600 * SECOND;
 /// Who asks for a service's tickets more often uses the service.

@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crabwalk_events::assets::Assets;
 
+use crabwalk_activity::{AccountId, HostId, SECOND};
+
 use crate::assemble::Draft;
 use crate::evidence::Act;
-use crate::identity::{AccountId, HostId};
-use crate::world::{SECOND, World};
+use crate::world::World;
 
 /// How long a hop can lead to another when nothing but time says so.
 const DAY: i64 = 24 * 3600 * SECOND;
@@ -164,7 +165,7 @@ fn sure_links(world: &World<'_>, hops: &[Draft], usual: &[bool]) -> Vec<Link> {
                 .iter()
                 .filter_map(|at| world.sessions.get(*at))
                 .flat_map(|session| [session.logon_id, session.linked])
-                .filter(|id| !crate::world::is_service_logon(*id))
+                .filter(|id| !crabwalk_activity::is_service_logon(*id))
                 .collect();
             let by_session = hop
                 .source_logons
@@ -217,7 +218,7 @@ fn source_process_logons(world: &World<'_>, hop: &Draft) -> BTreeSet<u64> {
     hop.source_processes
         .iter()
         .filter_map(|at| world.processes.get(*at).map(|one| one.logon_id))
-        .filter(|id| !crate::world::is_service_logon(*id))
+        .filter(|id| !crabwalk_activity::is_service_logon(*id))
         .collect()
 }
 

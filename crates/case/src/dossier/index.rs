@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
 
+use crabwalk_activity::channel::is_of_a_host;
 use crabwalk_detect::gap::host_key;
 use crabwalk_events::Catalog;
-use crabwalk_movement::is_of_a_host;
 
 use crate::document::{Case, Reference};
 

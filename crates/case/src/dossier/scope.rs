@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crabwalk_movement::is_syslog;
+use crabwalk_activity::channel::is_syslog;
 
 use super::ASSERTED;
 use super::document::*;

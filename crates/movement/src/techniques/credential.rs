@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use crabwalk_activity::{AccountId, AccountKind, Package, Place};
+
 use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
-use crate::identity::{AccountId, AccountKind, Place};
-use crate::world::{Package, World};
+use crate::world::World;
 
 pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
     for at in 0..world.sessions.len() {

@@ -1,11 +1,11 @@
 //! Distributed COM: MMC20.Application, ShellWindows, Excel, mshta, Internet Explorer (T1021.003).
 
+use crabwalk_activity::channel::*;
+use crabwalk_activity::{Place, base_name, for_each, is_service_logon};
+
 use super::{Started, brief, ran};
-use crate::demand::channel::*;
 use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
-use crate::identity::Place;
-use crate::row::for_each;
-use crate::world::{World, base_name, is_service_logon};
+use crate::world::World;
 
 const TECHNIQUES: &[&str] = &["T1021.003"];
 

@@ -4,12 +4,14 @@
 
 use std::collections::HashMap;
 
+use crabwalk_activity::channel::*;
+use crabwalk_activity::{
+    AccountId, AccountKind, HostId, Place, SECOND, base_name, for_each, kind_of, number,
+};
+
 use super::brief;
-use crate::demand::channel::*;
 use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
-use crate::identity::{AccountId, AccountKind, HostId, Place, kind_of};
-use crate::row::for_each;
-use crate::world::{SECOND, World, base_name, number};
+use crate::world::World;
 
 /// How long after it was written a file's use still tells of the one who wrote it.
 const USED_WITHIN: i64 = 30 * 24 * 3600 * SECOND;

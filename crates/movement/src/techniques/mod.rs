@@ -19,8 +19,10 @@ pub(crate) mod task;
 pub(crate) mod winrm;
 pub(crate) mod wmi;
 
+use crabwalk_activity::{base_name, is_service_logon};
+
 use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
-use crate::world::{World, base_name, is_service_logon};
+use crate::world::World;
 
 /// A process's names in lower case.
 pub(crate) struct Started {

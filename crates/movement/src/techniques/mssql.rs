@@ -1,10 +1,10 @@
 //! SQL Server: xp_cmdshell and its kin (T1505.001).
 
+use crabwalk_activity::channel::*;
+use crabwalk_activity::{AccountKind, Place, for_each};
+
 use super::{Started, brief, ran};
-use crate::demand::channel::*;
 use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
-use crate::identity::{AccountKind, Place};
-use crate::row::for_each;
 use crate::world::World;
 
 const TECHNIQUES: &[&str] = &["T1505.001"];

@@ -2,11 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::demand::channel::*;
+use crabwalk_activity::channel::*;
+use crabwalk_activity::{
+    AccountId, AccountKind, HostId, Package, Place, Row, SECOND, address, base_name, for_each,
+};
+
 use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
-use crate::identity::{AccountId, AccountKind, HostId, Place, address};
-use crate::row::{Row, for_each};
-use crate::world::{Package, SECOND, Ticket, World, base_name};
+use crate::world::{Ticket, World};
 
 /// An edge that is used more often, or over a longer time, is how these hosts usually work.
 const USUAL: usize = 64;

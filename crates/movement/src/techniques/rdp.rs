@@ -6,12 +6,14 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use sha2::{Digest as _, Sha256};
 
+use crabwalk_activity::channel::*;
+use crabwalk_activity::{
+    AccountId, AccountKind, HostId, Place, SECOND, address, base_name, for_each,
+};
+
 use super::{Started, brief};
-use crate::demand::channel::*;
 use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
-use crate::identity::{AccountId, AccountKind, HostId, Place, address};
-use crate::row::for_each;
-use crate::world::{SECOND, World, base_name};
+use crate::world::World;
 
 const TECHNIQUES: &[&str] = &["T1021.001"];
 

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::demand::channel::*;
+use crabwalk_activity::channel::*;
+use crabwalk_activity::{AccountId, AccountKind, HostId, Place, SECOND, for_each, kind_of};
+
 use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
-use crate::identity::{AccountId, AccountKind, HostId, Place, kind_of};
-use crate::row::for_each;
-use crate::world::{SECOND, World};
+use crate::world::World;
 
 /// Refusals of one account between two hosts within this time are one attempt.
 const TOGETHER: i64 = 60 * SECOND;

@@ -1,8 +1,9 @@
 //! Remote registry (T1112). Opening the pipe is seen with all other pipes; here is what was written through it.
 
-use crate::demand::channel::*;
+use crabwalk_activity::channel::*;
+use crabwalk_activity::for_each;
+
 use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
-use crate::row::for_each;
 use crate::world::World;
 
 pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {

@@ -3,12 +3,12 @@
 
 use std::collections::HashMap;
 
+use crabwalk_activity::channel::*;
+use crabwalk_activity::{HostId, Place, SECOND, base_name, for_each};
+
 use super::{Started, brief};
-use crate::demand::channel::*;
 use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
-use crate::identity::{HostId, Place};
-use crate::row::for_each;
-use crate::world::{SECOND, World, base_name};
+use crate::world::World;
 
 /// A client connects to a relay this long before the relay connects on, at most.
 const PASSED_ON: i64 = 10 * SECOND;
@@ -181,7 +181,7 @@ fn proxy(
     port: &str,
     time: i64,
     reference: u64,
-    actor: Option<crate::identity::AccountId>,
+    actor: Option<crabwalk_activity::AccountId>,
     process: Option<usize>,
     out: &mut Sink,
 ) {

@@ -1,12 +1,12 @@
 //! Remote services: PsExec and its kin, `sc \\host`, Impacket psexec and smbexec, Cobalt Strike, Metasploit
 //! (T1569.002, T1543.003).
 
+use crabwalk_activity::channel::*;
+use crabwalk_activity::{AccountKind, base_name, for_each, kind_of, number};
+
 use super::{Started, brief, ran};
-use crate::demand::channel::*;
 use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
-use crate::identity::{AccountKind, kind_of};
-use crate::row::for_each;
-use crate::world::{World, base_name, number};
+use crate::world::World;
 
 const TECHNIQUES: &[&str] = &["T1569.002", "T1021.002"];
 

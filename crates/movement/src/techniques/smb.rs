@@ -1,10 +1,10 @@
 //! Files over administrative shares, and pipes (T1021.002, T1570, T1574).
 
-use crate::demand::channel::*;
+use crabwalk_activity::channel::*;
+use crabwalk_activity::{AccountKind, Place, base_name, for_each, kind_of, number, short};
+
 use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
-use crate::identity::{AccountKind, Place, kind_of, short};
-use crate::row::for_each;
-use crate::world::{World, base_name, number};
+use crate::world::World;
 
 /// Access rights with which a file is changed: write, append, and the generic ones.
 pub(crate) const WRITES: u64 = 0x2 | 0x4 | 0x4000_0000 | 0x1000_0000;

@@ -1,11 +1,11 @@
 //! What the source host shows: client programs' command lines, explicit credentials (4648), remoting cmdlets.
 
+use crabwalk_activity::channel::*;
+use crabwalk_activity::{AccountKind, Place, base_name, for_each, kind_of, number};
+
 use super::{Started, brief};
-use crate::demand::channel::*;
 use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
-use crate::identity::{AccountKind, Place, kind_of};
-use crate::row::for_each;
-use crate::world::{World, base_name, number};
+use crate::world::World;
 
 /// A remote target that a command line names.
 #[derive(Debug, Clone, PartialEq, Eq)]

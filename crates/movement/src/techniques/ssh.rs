@@ -1,8 +1,9 @@
 //! SSH (T1021.004).
 
-use crate::demand::channel::*;
+use crabwalk_activity::channel::*;
+use crabwalk_activity::for_each;
+
 use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
-use crate::row::for_each;
 use crate::world::World;
 
 /// Account, client and method of sshd's `Accepted <method> for <user> from <ip> port <port>`. The name is the client's
@@ -53,7 +54,7 @@ fn syslog(world: &mut World<'_>, out: &mut Sink) {
         }
         let host = world.writer(row);
         let src = world.hosts.place(client, host, row.time);
-        if src == crate::identity::Place::Local {
+        if src == crabwalk_activity::Place::Local {
             return;
         }
         let account = world.accounts.of_text(user);

@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 
+use crabwalk_activity::channel::*;
+use crabwalk_activity::{AccountKind, Place, SECOND, base_name, for_each, kind_of, number};
+
 use super::brief;
-use crate::demand::channel::*;
 use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
-use crate::identity::{AccountKind, Place, kind_of};
-use crate::row::for_each;
-use crate::world::{SECOND, World, base_name, number};
+use crate::world::World;
 
 /// The command in a task's XML.
 fn command(content: &str) -> &str {

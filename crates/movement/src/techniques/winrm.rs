@@ -1,10 +1,10 @@
 //! Windows Remote Management: PowerShell remoting and winrs (T1021.006).
 
+use crabwalk_activity::channel::*;
+use crabwalk_activity::{AccountKind, Place, for_each, kind_of};
+
 use super::{Started, brief, ran};
-use crate::demand::channel::*;
 use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
-use crate::identity::{AccountKind, Place, kind_of};
-use crate::row::for_each;
 use crate::world::World;
 
 const TECHNIQUES: &[&str] = &["T1021.006"];

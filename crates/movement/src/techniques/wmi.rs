@@ -1,11 +1,11 @@
 //! Windows Management Instrumentation (T1047, T1546.003).
 
+use crabwalk_activity::channel::*;
+use crabwalk_activity::{Place, for_each, is_service_logon};
+
 use super::{Started, brief, ran};
-use crate::demand::channel::*;
 use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
-use crate::identity::Place;
-use crate::row::for_each;
-use crate::world::{World, is_service_logon};
+use crate::world::World;
 
 /// LogonId of NETWORK SERVICE.
 const NETWORK_SERVICE: u64 = 0x3e4;

@@ -5,38 +5,7 @@ use std::sync::Arc;
 
 use crabwalk_sources::collect::{Columns, Demand};
 
-/// Channels, lower case.
-pub(crate) mod channel {
-    pub const SECURITY: &str = "security";
-    pub const SYSTEM: &str = "system";
-    pub const APPLICATION: &str = "application";
-    pub const SYSMON: &str = "microsoft-windows-sysmon/operational";
-    pub const TASKS: &str = "microsoft-windows-taskscheduler/operational";
-    pub const WMI: &str = "microsoft-windows-wmi-activity/operational";
-    pub const WINRM: &str = "microsoft-windows-winrm/operational";
-    pub const POWERSHELL: &str = "microsoft-windows-powershell/operational";
-    pub const RCM: &str = "microsoft-windows-terminalservices-remoteconnectionmanager/operational";
-    pub const LSM: &str = "microsoft-windows-terminalservices-localsessionmanager/operational";
-    pub const RDP_CORE: &str = "microsoft-windows-remotedesktopservices-rdpcorets/operational";
-    pub const RDP_CLIENT: &str = "microsoft-windows-terminalservices-rdpclient/operational";
-    pub const RDP_GATEWAY: &str = "microsoft-windows-terminalservices-gateway/operational";
-    pub const OPENSSH: &str = "openssh/operational";
-    /// Lines of OpenSSH's server in syslog or journald.
-    pub const SSHD: &str = "syslog:sshd";
-}
-use channel::*;
-
-/// Whether a machine that runs what it logs writes this log under its own name: a channel of Windows, or syslog. What
-/// network sensors write (`zeek:conn`) is about others.
-pub fn is_of_a_host(channel: &str) -> bool {
-    let prefix = channel.split_once(':').map(|(prefix, _)| prefix);
-    prefix.is_none_or(|prefix| prefix.eq_ignore_ascii_case("syslog"))
-}
-
-/// Whether a log is of a machine that runs no Windows: syslog.
-pub fn is_syslog(channel: &str) -> bool {
-    channel.contains(':') && is_of_a_host(channel)
-}
+use crate::channel::*;
 
 type Wanted = (&'static str, u32, &'static [&'static str]);
 
@@ -48,7 +17,7 @@ macro_rules! subject {
 }
 
 /// Every event type that movement reads, with its columns.
-pub(crate) const WANTED: &[Wanted] = &[
+const WANTED: &[Wanted] = &[
     (SECURITY, 4608, &[]),
     (
         SECURITY,
@@ -100,15 +69,10 @@ pub(crate) const WANTED: &[Wanted] = &[
             "TargetInfo",
             "ProcessName",
             "ProcessId",
-            "IpAddress",
-            "TargetLogonGuid"
+            "IpAddress"
         ),
     ),
-    (
-        SECURITY,
-        4662,
-        subject!("Properties", "ObjectServer", "AccessMask"),
-    ),
+    (SECURITY, 4662, subject!("Properties", "AccessMask")),
     (SECURITY, 4672, subject!()),
     (
         SECURITY,
@@ -162,7 +126,6 @@ pub(crate) const WANTED: &[Wanted] = &[
             "IpPort",
             "Status",
             "TicketEncryptionType",
-            "PreAuthType",
         ],
     ),
     (
@@ -176,7 +139,6 @@ pub(crate) const WANTED: &[Wanted] = &[
             "IpPort",
             "Status",
             "TicketEncryptionType",
-            "TicketOptions",
         ],
     ),
     (
@@ -197,7 +159,6 @@ pub(crate) const WANTED: &[Wanted] = &[
         &[
             "AccountName",
             "AccountDomain",
-            "LogonID",
             "SessionName",
             "ClientName",
             "ClientAddress",
@@ -209,7 +170,6 @@ pub(crate) const WANTED: &[Wanted] = &[
         &[
             "AccountName",
             "AccountDomain",
-            "LogonID",
             "SessionName",
             "ClientName",
             "ClientAddress",
@@ -218,7 +178,7 @@ pub(crate) const WANTED: &[Wanted] = &[
     (
         SECURITY,
         4825,
-        &["AccountName", "AccountDomain", "LogonID", "ClientAddress"],
+        &["AccountName", "AccountDomain", "ClientAddress"],
     ),
     (
         SECURITY,
@@ -248,8 +208,6 @@ pub(crate) const WANTED: &[Wanted] = &[
             "DestAddress",
             "DestPort",
             "Application",
-            "ProcessID",
-            "Protocol",
         ],
     ),
     (SYSTEM, 12, &[]),
@@ -266,12 +224,12 @@ pub(crate) const WANTED: &[Wanted] = &[
             "UserID",
         ],
     ),
-    (SYSTEM, 5805, &["param1", "param2", "Data"]),
-    (SYSTEM, 5723, &["param1", "param2", "Data"]),
+    (SYSTEM, 5805, &["Data"]),
+    (SYSTEM, 5723, &["Data"]),
     (
         SYSTEM,
         10016,
-        &["param2", "param4", "param6", "param7", "param8", "param9"],
+        &["param4", "param6", "param7", "param8", "param9"],
     ),
     (APPLICATION, 15281, &["Data", "Provider", "UserID"]),
     (APPLICATION, 15457, &["Data", "Provider"]),
@@ -281,7 +239,6 @@ pub(crate) const WANTED: &[Wanted] = &[
         SYSMON,
         1,
         &[
-            "UtcTime",
             "ProcessGuid",
             "ProcessId",
             "Image",
@@ -305,7 +262,6 @@ pub(crate) const WANTED: &[Wanted] = &[
             "ProcessId",
             "Image",
             "User",
-            "Protocol",
             "Initiated",
             "SourceIp",
             "SourceHostname",
@@ -328,34 +284,26 @@ pub(crate) const WANTED: &[Wanted] = &[
     ),
     (SYSMON, 17, &["ProcessGuid", "Image", "PipeName", "User"]),
     (SYSMON, 18, &["ProcessGuid", "Image", "PipeName", "User"]),
-    (
-        SYSMON,
-        20,
-        &["User", "Operation", "Name", "Type", "Destination"],
-    ),
+    (SYSMON, 20, &["User", "Operation", "Name"]),
     (TASKS, 106, &["TaskName", "UserContext"]),
     (TASKS, 140, &["TaskName", "UserName"]),
-    (
-        WMI,
-        5858,
-        &["ClientMachine", "User", "Operation", "ResultCode"],
-    ),
+    (WMI, 5858, &["ClientMachine", "User", "Operation"]),
     (WINRM, 6, &["connection", "UserID"]),
     (WINRM, 91, &["resourceUri", "EventPayload", "UserID"]),
     (WINRM, 169, &["username", "authenticationMechanism"]),
-    (POWERSHELL, 4103, &["Payload", "ContextInfo", "UserID"]),
+    (POWERSHELL, 4103, &["Payload", "UserID"]),
     (POWERSHELL, 4104, &["ScriptBlockText", "UserID"]),
     (RCM, 1149, &["Param1", "Param2", "Param3"]),
-    (LSM, 21, &["User", "SessionID", "Address"]),
-    (LSM, 25, &["User", "SessionID", "Address"]),
+    (LSM, 21, &["User", "Address"]),
+    (LSM, 25, &["User", "Address"]),
     (RDP_CORE, 104, &[]),
-    (RDP_CORE, 131, &["ConnType", "ClientIP"]),
+    (RDP_CORE, 131, &["ClientIP"]),
     (RDP_CORE, 168, &[]),
     (RDP_CLIENT, 1024, &["Value", "UserID"]),
     (RDP_CLIENT, 1029, &["TraceMessage", "Value", "UserID"]),
     (RDP_CLIENT, 1102, &["Value", "UserID"]),
     (RDP_GATEWAY, 302, &["Username", "IpAddress", "Resource"]),
-    (OPENSSH, 4, &["process", "payload"]),
+    (OPENSSH, 4, &["payload"]),
     (
         SSHD,
         0,
@@ -376,10 +324,7 @@ pub(crate) const WANTED: &[Wanted] = &[
             "id.orig_p",
             "id.resp_h",
             "id.resp_p",
-            "proto",
             "service",
-            "conn_state",
-            "uid",
         ],
     ),
     (
@@ -390,24 +335,14 @@ pub(crate) const WANTED: &[Wanted] = &[
             "id.orig_p",
             "id.resp_h",
             "id.resp_p",
-            "named_pipe",
             "endpoint",
             "operation",
-            "uid",
         ],
     ),
     (
         "zeek:smb_mapping",
         0,
-        &[
-            "id.orig_h",
-            "id.orig_p",
-            "id.resp_h",
-            "id.resp_p",
-            "path",
-            "share_type",
-            "uid",
-        ],
+        &["id.orig_h", "id.orig_p", "id.resp_h", "id.resp_p", "path"],
     ),
     (
         "zeek:smb_files",
@@ -420,7 +355,6 @@ pub(crate) const WANTED: &[Wanted] = &[
             "action",
             "path",
             "name",
-            "uid",
         ],
     ),
     (
@@ -435,7 +369,6 @@ pub(crate) const WANTED: &[Wanted] = &[
             "domainname",
             "server_nb_computer_name",
             "success",
-            "uid",
         ],
     ),
     (
@@ -448,21 +381,12 @@ pub(crate) const WANTED: &[Wanted] = &[
             "client",
             "service",
             "success",
-            "uid",
         ],
     ),
     (
         "zeek:rdp",
         0,
-        &[
-            "id.orig_h",
-            "id.orig_p",
-            "id.resp_h",
-            "id.resp_p",
-            "cookie",
-            "result",
-            "uid",
-        ],
+        &["id.orig_h", "id.orig_p", "id.resp_h", "id.resp_p", "cookie"],
     ),
     (
         "zeek:ssh",
@@ -474,7 +398,6 @@ pub(crate) const WANTED: &[Wanted] = &[
             "id.resp_p",
             "auth_success",
             "client",
-            "uid",
         ],
     ),
     (
@@ -487,14 +410,12 @@ pub(crate) const WANTED: &[Wanted] = &[
             "id.resp_p",
             "method",
             "uri",
-            "user_agent",
-            "uid",
         ],
     ),
 ];
 
 /// The columns that movement reads of an event type.
-pub(crate) fn wanted(channel: &str, event_id: u32) -> Option<&'static [&'static str]> {
+pub fn wanted(channel: &str, event_id: u32) -> Option<&'static [&'static str]> {
     WANTED
         .iter()
         .find(|(own, id, _)| *id == event_id && own.eq_ignore_ascii_case(channel))
@@ -533,5 +454,50 @@ impl Demand for Both<'_> {
                 Columns::Named(Arc::new(a.union(&b).cloned().collect::<BTreeSet<_>>()))
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    /// Code that reads rows of the table: this crate's and that of movement.
+    fn sources(folder: &Path, all: &mut String) {
+        let entries = std::fs::read_dir(folder)
+            .unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+        for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
+            if path.is_dir() {
+                sources(&path, all);
+            } else if path.file_name().is_some_and(|name| name != "demand.rs") {
+                let text = std::fs::read_to_string(&path)
+                    .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+                all.push_str(text.split("mod tests {").next().unwrap_or_default());
+            }
+        }
+    }
+
+    #[test]
+    fn columns_are_declared_if_and_only_if_they_are_read() {
+        let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let mut code = String::new();
+        sources(&here.join("src"), &mut code);
+        sources(&here.join("../movement/src"), &mut code);
+        let declared: BTreeSet<&str> = WANTED
+            .iter()
+            .flat_map(|(.., columns)| columns.iter().copied())
+            .collect();
+        let unread: Vec<&&str> = declared
+            .iter()
+            .filter(|name| !code.contains(&format!("\"{name}\"")))
+            .collect();
+        assert!(unread.is_empty(), "declared and unread: {unread:?}");
+        let undeclared: Vec<&str> = ["row.get(\"", "row.nth(\""]
+            .into_iter()
+            .flat_map(|call| code.split(call).skip(1))
+            .filter_map(|rest| rest.split('"').next())
+            .filter(|name| !declared.contains(name))
+            .collect();
+        assert!(undeclared.is_empty(), "read and undeclared: {undeclared:?}");
     }
 }

@@ -1,6 +1,5 @@
 //! Reading event tables row by row.
 
-use std::collections::HashMap;
 use std::ops::Deref;
 
 use crabwalk_events::Catalog;
@@ -9,15 +8,15 @@ use crabwalk_sources::pack::Texts;
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, ListArray};
 use datafusion::arrow::datatypes::DataType;
 
+use crate::clocks::Clocks;
 use crate::demand::wanted;
-
-/// How far the clocks of hosts are ahead of the common one: microseconds by the host's name in events.
-pub(crate) type Clocks = HashMap<String, i64>;
 
 /// The events, with clocks set right.
 #[derive(Clone, Copy)]
-pub(crate) struct Log<'a> {
+pub struct Log<'a> {
+    /// What was read.
     pub catalog: &'a Catalog,
+    /// How far each clock is ahead; empty for times as logged.
     pub clocks: &'a Clocks,
 }
 
@@ -56,7 +55,7 @@ fn column(array: &ArrayRef) -> Column<'_> {
 
 /// One event.
 #[derive(Clone, Copy)]
-pub(crate) struct Row<'a, 'c> {
+pub struct Row<'a, 'c> {
     columns: &'c [(&'static str, Column<'a>)],
     row: usize,
     /// Microseconds since 1970-01-01 UTC, by the common clock.
@@ -103,7 +102,7 @@ impl<'a> Row<'a, '_> {
 }
 
 /// Number of events of a type.
-pub(crate) fn count(log: Log<'_>, channel: &str, event_id: u32) -> usize {
+pub fn count(log: Log<'_>, channel: &str, event_id: u32) -> usize {
     log.catalog
         .tables()
         .iter()
@@ -116,7 +115,7 @@ pub(crate) fn count(log: Log<'_>, channel: &str, event_id: u32) -> usize {
 }
 
 /// Calls `each` for every event of a type.
-pub(crate) fn for_each<'a>(
+pub fn for_each<'a>(
     log: Log<'a>,
     channel: &str,
     event_id: u32,

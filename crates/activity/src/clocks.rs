@@ -6,10 +6,14 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 
-use crate::demand::channel::SECURITY;
+use crate::activity::Activity;
+use crate::channel::SECURITY;
 use crate::identity::{HostId, Place, address};
-use crate::row::{Clocks, for_each};
-use crate::world::{SECOND, World};
+use crate::row::for_each;
+use crate::text::SECOND;
+
+/// How far the clocks of hosts are ahead of the common one: microseconds by the host's name in events.
+pub type Clocks = HashMap<String, i64>;
 
 /// How far the clocks of two hosts differ.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,9 +53,9 @@ struct Sighting {
 
 type Key = (IpAddr, u16, HostId);
 
-fn sightings(world: &World<'_>) -> HashMap<Key, Vec<Sighting>> {
+fn sightings(activity: &Activity<'_>) -> HashMap<Key, Vec<Sighting>> {
     let mut all: HashMap<Key, Vec<Sighting>> = HashMap::new();
-    for one in &world.connections {
+    for one in &activity.connections {
         let (Place::Host(dst), true) = (one.dst, one.src != one.dst && one.src_port != 0) else {
             continue;
         };
@@ -83,12 +87,12 @@ fn sightings(world: &World<'_>) -> HashMap<Key, Vec<Sighting>> {
             });
         }
     };
-    for session in &world.sessions {
+    for session in &activity.sessions {
         served(session.ip, session.port, session.host, session.time);
     }
     for id in [4768, 4769] {
-        for_each(world.catalog, SECURITY, id, |row| {
-            if let Some(host) = world.hosts.known(row.host) {
+        for_each(activity.catalog, SECURITY, id, |row| {
+            if let Some(host) = activity.hosts.known(row.host) {
                 let port = row.get("IpPort").parse().unwrap_or(0);
                 served(address(row.get("IpAddress")), port, host, row.time);
             }
@@ -109,9 +113,9 @@ fn middle(values: &mut [i64]) -> Option<(i64, bool)> {
 
 /// Pairs of clocks that differ, and by how much each host's clock is ahead of the common one: that of the domain
 /// controllers, else of most hosts.
-pub(crate) fn estimate(world: &World<'_>) -> (Vec<Skew>, Clocks) {
+pub fn estimate(activity: &Activity<'_>) -> (Vec<Skew>, Clocks) {
     let mut differences: BTreeMap<(HostId, HostId), Vec<i64>> = BTreeMap::new();
-    for mut seen in sightings(world).into_values() {
+    for mut seen in sightings(activity).into_values() {
         seen.sort_unstable();
         seen.dedup();
         for (at, one) in seen.iter().enumerate() {
@@ -138,7 +142,7 @@ pub(crate) fn estimate(world: &World<'_>) -> (Vec<Skew>, Clocks) {
         if id == SENSOR {
             "network"
         } else {
-            world.hosts.key(id)
+            activity.hosts.key(id)
         }
     };
     let mut skews = Vec::new();
@@ -171,11 +175,11 @@ pub(crate) fn estimate(world: &World<'_>) -> (Vec<Skew>, Clocks) {
     if skews.is_empty() {
         return (skews, Clocks::new());
     }
-    (skews, clocks(world, &ties))
+    (skews, clocks(activity, &ties))
 }
 
 /// Sets each group of tied clocks against its common one.
-fn clocks(world: &World<'_>, ties: &BTreeMap<HostId, Vec<(usize, HostId, i64)>>) -> Clocks {
+fn clocks(activity: &Activity<'_>, ties: &BTreeMap<HostId, Vec<(usize, HostId, i64)>>) -> Clocks {
     let mut clocks = Clocks::new();
     let mut done: BTreeSet<HostId> = BTreeSet::new();
     for start in ties.keys() {
@@ -203,7 +207,7 @@ fn clocks(world: &World<'_>, ties: &BTreeMap<HostId, Vec<(usize, HostId, i64)>>)
             widen(to, &mut edge);
         }
         let controller = |id: &HostId| {
-            world
+            activity
                 .hosts
                 .get(*id)
                 .is_some_and(|host| host.domain_controller)
@@ -225,7 +229,7 @@ fn clocks(world: &World<'_>, ties: &BTreeMap<HostId, Vec<(usize, HostId, i64)>>)
         for (id, own) in ahead {
             let off = own - common;
             if off.abs() > LEAST {
-                for text in world.hosts.writers_of(id) {
+                for text in activity.hosts.writers_of(id) {
                     clocks.insert(text, off);
                 }
             }

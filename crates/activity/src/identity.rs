@@ -7,17 +7,17 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::num::NonZeroU32;
 
-pub(crate) use crabwalk_events::address::address;
+pub use crabwalk_events::address::address;
 
 /// A host, by its place in [`Hosts::all`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct HostId(pub u32);
+pub struct HostId(pub u32);
 
 /// An account, by its place in [`Accounts`].
 ///
 /// It holds the place and one, so that a perhaps missing account, of which sessions have two each, takes no more room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct AccountId(NonZeroU32);
+pub struct AccountId(NonZeroU32);
 
 impl AccountId {
     /// The account at a place.
@@ -26,6 +26,7 @@ impl AccountId {
         Self(NonZeroU32::new(next).unwrap_or(NonZeroU32::MIN))
     }
 
+    /// Its place in [`Accounts::all`].
     pub fn place(self) -> usize {
         self.0.get() as usize - 1
     }
@@ -33,7 +34,7 @@ impl AccountId {
 
 /// What a host field of an event means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Place {
+pub enum Place {
     /// Nothing: empty, `-`, `NULL`.
     Unknown,
     /// The machine that wrote the event.
@@ -44,13 +45,16 @@ pub(crate) enum Place {
 
 /// A machine.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Host {
+pub struct Host {
     /// Short name in lower case, or an address.
     pub key: String,
+    /// As events write them.
     pub names: BTreeSet<String>,
+    /// All that it had, at any time.
     pub ips: BTreeSet<IpAddr>,
     /// Whether it wrote events that were read.
     pub logged: bool,
+    /// It issued Kerberos tickets.
     pub domain_controller: bool,
 }
 
@@ -72,8 +76,10 @@ const SEVERAL: usize = 3;
 /// An hour in microseconds.
 const HOUR: i64 = 3_600_000_000;
 
+/// Machines, and who had which address when.
 #[derive(Debug, Default)]
-pub(crate) struct Hosts {
+pub struct Hosts {
+    /// By [`HostId`].
     pub all: Vec<Host>,
     by_key: HashMap<String, HostId>,
     by_text: HashMap<String, HostId>,
@@ -109,7 +115,7 @@ fn is_local_word(text: &str) -> bool {
 }
 
 /// Short name in lower case without a leading `\\` and without the domain.
-pub(crate) fn short(name: &str) -> String {
+pub fn short(name: &str) -> String {
     let name = name
         .trim()
         .trim_start_matches('\\')
@@ -341,10 +347,12 @@ impl Hosts {
         }
     }
 
+    /// The machine of an id that these hosts gave.
     pub fn get(&self, id: HostId) -> Option<&Host> {
         self.all.get(id.0 as usize)
     }
 
+    /// [`Host::key`]; empty for an id that is not of these hosts.
     pub fn key(&self, id: HostId) -> &str {
         self.get(id).map_or("", |host| host.key.as_str())
     }
@@ -352,15 +360,19 @@ impl Hosts {
 
 /// What is known of an account.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Account {
+pub struct Account {
     /// `domain\name` in lower case with the domain's NetBIOS-like label, `name` alone, or a SID.
     pub key: String,
+    /// As events write them.
     pub names: BTreeSet<String>,
+    /// More than one only where names were joined.
     pub sids: BTreeSet<String>,
 }
 
+/// Accounts, and which of their names mean the same one.
 #[derive(Debug, Default)]
-pub(crate) struct Accounts {
+pub struct Accounts {
+    /// By [`AccountId::place`].
     pub all: Vec<Account>,
     by_key: HashMap<String, AccountId>,
     /// By SID, domain and name as events give them, with a null character between them.
@@ -372,14 +384,19 @@ pub(crate) struct Accounts {
 
 /// Kinds of accounts that matter to movement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum AccountKind {
+pub enum AccountKind {
+    /// Of a person or a program.
     User,
+    /// Of a computer, whose name ends with `$`.
     Machine,
+    /// Of Windows itself, such as SYSTEM.
     System,
+    /// Nobody: a null session.
     Anonymous,
 }
 
 impl AccountKind {
+    /// As the case document writes it.
     pub fn name(self) -> &'static str {
         match self {
             Self::User => "user",
@@ -401,7 +418,7 @@ fn well_known(sid: &str) -> Option<&'static str> {
 }
 
 /// What kind of account a name or SID is. Names of system accounts are translated by Windows, SIDs are not.
-pub(crate) fn kind_of(name: &str, sid: &str) -> AccountKind {
+pub fn kind_of(name: &str, sid: &str) -> AccountKind {
     match sid {
         "S-1-5-7" => return AccountKind::Anonymous,
         "S-1-5-18" | "S-1-5-19" | "S-1-5-20" => return AccountKind::System,
@@ -542,10 +559,12 @@ impl Accounts {
         Some(id)
     }
 
+    /// The account of an id that these accounts gave.
     pub fn info(&self, id: AccountId) -> Option<&Account> {
         self.all.get(id.place())
     }
 
+    /// By its names and SIDs.
     pub fn kind(&self, id: AccountId) -> AccountKind {
         self.info(id).map_or(AccountKind::User, |account| {
             kind_of(

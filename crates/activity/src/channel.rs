@@ -1,0 +1,44 @@
+//! Logs by name, lower case, and whose they are.
+
+/// Windows: logons, processes, tickets, shares.
+pub const SECURITY: &str = "security";
+/// Windows: services, boots, Netlogon.
+pub const SYSTEM: &str = "system";
+/// Windows: SQL Server and other programs.
+pub const APPLICATION: &str = "application";
+/// Sysmon.
+pub const SYSMON: &str = "microsoft-windows-sysmon/operational";
+/// The task scheduler.
+pub const TASKS: &str = "microsoft-windows-taskscheduler/operational";
+/// Windows Management Instrumentation.
+pub const WMI: &str = "microsoft-windows-wmi-activity/operational";
+/// Windows Remote Management.
+pub const WINRM: &str = "microsoft-windows-winrm/operational";
+/// PowerShell.
+pub const POWERSHELL: &str = "microsoft-windows-powershell/operational";
+/// Remote desktop: connections that were accepted.
+pub const RCM: &str = "microsoft-windows-terminalservices-remoteconnectionmanager/operational";
+/// Remote desktop: sessions.
+pub const LSM: &str = "microsoft-windows-terminalservices-localsessionmanager/operational";
+/// Remote desktop: the protocol.
+pub const RDP_CORE: &str = "microsoft-windows-remotedesktopservices-rdpcorets/operational";
+/// Remote desktop: the client.
+pub const RDP_CLIENT: &str = "microsoft-windows-terminalservices-rdpclient/operational";
+/// Remote desktop: the gateway.
+pub const RDP_GATEWAY: &str = "microsoft-windows-terminalservices-gateway/operational";
+/// OpenSSH for Windows.
+pub const OPENSSH: &str = "openssh/operational";
+/// Lines of OpenSSH's server in syslog or journald.
+pub const SSHD: &str = "syslog:sshd";
+
+/// Whether a machine that runs what it logs writes this log under its own name: a channel of Windows, or syslog. What
+/// network sensors write (`zeek:conn`) is about others.
+pub fn is_of_a_host(channel: &str) -> bool {
+    let prefix = channel.split_once(':').map(|(prefix, _)| prefix);
+    prefix.is_none_or(|prefix| prefix.eq_ignore_ascii_case("syslog"))
+}
+
+/// Whether a log is of a machine that runs no Windows: syslog.
+pub fn is_syslog(channel: &str) -> bool {
+    channel.contains(':') && is_of_a_host(channel)
+}

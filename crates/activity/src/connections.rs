@@ -1,0 +1,327 @@
+//! Ends of the connections that hosts log: which of the two is the client, which the server.
+//!
+//! Sysmon 3 and Security 5156 name a source and a destination. Of a connection that the host opened, the source is the
+//! host's own end. Of one that it accepted, some releases of Windows write the local side first and some the remote one,
+//! so that the names of the fields say nothing: addresses and ports do.
+
+use std::collections::{BTreeMap, HashSet};
+use std::net::IpAddr;
+
+use crate::activity::Activity;
+use crate::channel::{SECURITY, SYSMON};
+use crate::identity::{AccountId, HostId, Hosts, Place, address};
+use crate::row::{Log, Row, for_each};
+
+/// An address with a port.
+pub type End = (IpAddr, u16);
+
+/// A kind of record in which a host tells of one connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ConnectionLog {
+    /// Its channel, lower case.
+    pub channel: &'static str,
+    /// Its event id.
+    pub id: u32,
+    /// Field with the address that is called the source.
+    pub source: &'static str,
+    /// Field with that end's port.
+    pub source_port: &'static str,
+    /// Field with the address that is called the destination.
+    pub destination: &'static str,
+    /// Field with that end's port.
+    pub destination_port: &'static str,
+    /// Field with the program's path.
+    pub image: &'static str,
+}
+
+/// Every kind of record in which hosts tell of connections.
+pub const CONNECTION_LOGS: [ConnectionLog; 2] = [
+    ConnectionLog {
+        channel: SYSMON,
+        id: 3,
+        source: "SourceIp",
+        source_port: "SourcePort",
+        destination: "DestinationIp",
+        destination_port: "DestinationPort",
+        image: "Image",
+    },
+    ConnectionLog {
+        channel: SECURITY,
+        id: 5156,
+        source: "SourceAddress",
+        source_port: "SourcePort",
+        destination: "DestAddress",
+        destination_port: "DestPort",
+        image: "Application",
+    },
+];
+
+impl ConnectionLog {
+    /// Whether the host that wrote the record opened the connection.
+    pub fn initiated<'r>(&self, get: impl Fn(&'static str) -> &'r str) -> bool {
+        if self.channel == SYSMON {
+            get("Initiated").eq_ignore_ascii_case("true")
+        } else {
+            // %%14592 is inbound, %%14593 outbound (Microsoft, event 5156).
+            !matches!(get("Direction"), "%%14592" | "Inbound")
+        }
+    }
+}
+
+/// Ports on which servers listen, as far as movement and its surroundings need.
+pub(crate) fn is_service_port(port: u16) -> bool {
+    port < 1024 || matches!(port, 1433 | 3306 | 3389 | 5357 | 5985 | 5986 | 8080 | 47001)
+}
+
+/// Whether, of a connection that a host accepted, the end called the source is the server's, which is the host's own.
+/// `own` says whether an address is known to be the host's.
+pub fn source_serves(own: impl Fn(IpAddr) -> bool, source: End, destination: End) -> bool {
+    match (own(source.0), own(destination.0)) {
+        (true, false) => true,
+        (false, true) => false,
+        _ => match (is_service_port(source.1), is_service_port(destination.1)) {
+            (true, false) => true,
+            (false, true) => false,
+            // Of two dynamic ports the server's is the older, lower one.
+            _ => source.1 < destination.1,
+        },
+    }
+}
+
+/// One end's view of a network connection.
+#[derive(Debug, Clone)]
+pub struct Connection<'a> {
+    /// Microseconds since 1970-01-01 UTC, by the common clock.
+    pub time: i64,
+    /// The client.
+    pub src: Place,
+    /// The client's address, as the observer saw it.
+    pub src_ip: IpAddr,
+    /// 0 where the log does not say.
+    pub src_port: u16,
+    /// The server.
+    pub dst: Place,
+    /// The server's address, as the observer saw it.
+    pub dst_ip: IpAddr,
+    /// 0 where the log does not say.
+    pub dst_port: u16,
+    /// The machine that saw it; `None` for a network sensor.
+    pub observer: Option<HostId>,
+    /// Whether the observer is the destination.
+    pub inbound: bool,
+    /// Path of the observer's program; empty where a sensor saw it.
+    pub image: &'a str,
+    /// Account of the observer's program; Sysmon alone names it.
+    pub user: Option<AccountId>,
+    /// Sysmon's ProcessGuid of that program, or empty.
+    pub process_guid: &'a str,
+    /// Leads to the event ([`crabwalk_events::Catalog::resolve`]).
+    pub reference: u64,
+}
+
+/// Calls `each` for each connection that hosts logged, with its writer, whether the writer opened it, and the ends that
+/// the log calls source and destination.
+fn each_connection<'a>(
+    catalog: Log<'a>,
+    mut each: impl FnMut(&ConnectionLog, &Row<'a, '_>, bool, End, End),
+) {
+    for log in &CONNECTION_LOGS {
+        for_each(catalog, log.channel, log.id, |row| {
+            let port = |name: &str| row.get(name).parse().unwrap_or(0);
+            let (Some(source), Some(destination)) = (
+                address(row.get(log.source)),
+                address(row.get(log.destination)),
+            ) else {
+                return;
+            };
+            if !source.is_multicast() && !destination.is_multicast() {
+                let initiated = log.initiated(|name| row.get(name));
+                let source = (source, port(log.source_port));
+                let destination = (destination, port(log.destination_port));
+                each(log, row, initiated, source, destination);
+            }
+        });
+    }
+}
+
+/// Calls `each` with writer, whether it opened the connection, both ends and the time of each connection that hosts
+/// logged.
+pub(crate) fn each_end(
+    catalog: Log<'_>,
+    hosts: &mut Hosts,
+    mut each: impl FnMut(&mut Hosts, HostId, bool, End, End, i64),
+) {
+    each_connection(catalog, |_, row, initiated, source, destination| {
+        let writer = hosts.writer(row.host);
+        each(hosts, writer, initiated, source, destination, row.time);
+    });
+}
+
+/// The server's and the client's end of a connection that a host accepted.
+pub(crate) fn oriented(
+    own: &HashSet<(HostId, IpAddr)>,
+    writer: HostId,
+    source: End,
+    destination: End,
+) -> (End, End) {
+    if source_serves(|ip| own.contains(&(writer, ip)), source, destination) {
+        (source, destination)
+    } else {
+        (destination, source)
+    }
+}
+
+impl<'a> Activity<'a> {
+    pub(crate) fn read_connections(&mut self) {
+        let catalog = self.catalog;
+        let (hosts, accounts, connections) =
+            (&mut self.hosts, &mut self.accounts, &mut self.connections);
+        let own = &self.own_addresses;
+        each_connection(catalog, |log, row, initiated, source, destination| {
+            let writer = hosts.writer(row.host);
+            let (server, client) = if initiated {
+                (destination, source)
+            } else {
+                oriented(own, writer, source, destination)
+            };
+            connections.push(Connection {
+                time: row.time,
+                src: Place::Unknown,
+                src_ip: client.0,
+                src_port: client.1,
+                dst: Place::Unknown,
+                dst_ip: server.0,
+                dst_port: server.1,
+                observer: Some(writer),
+                inbound: !initiated,
+                image: row.get(log.image),
+                user: accounts.of_text(row.get("User")),
+                process_guid: row.get("ProcessGuid"),
+                reference: row.reference,
+            });
+        });
+        for_each(catalog, "zeek:conn", 0, |row| {
+            let (Some(src_ip), Some(dst_ip)) =
+                (address(row.get("id.orig_h")), address(row.get("id.resp_h")))
+            else {
+                return;
+            };
+            connections.push(Connection {
+                time: row.time,
+                src: Place::Unknown,
+                src_ip,
+                src_port: row.get("id.orig_p").parse().unwrap_or(0),
+                dst: Place::Unknown,
+                dst_ip,
+                dst_port: row.get("id.resp_p").parse().unwrap_or(0),
+                observer: None,
+                inbound: false,
+                image: "",
+                user: None,
+                process_guid: "",
+                reference: row.reference,
+            });
+        });
+        let nobody = HostId(u32::MAX);
+        connections.retain(|one| !one.dst_ip.is_multicast() && !one.src_ip.is_multicast());
+        for one in connections.iter_mut() {
+            let own = one.observer.unwrap_or(nobody);
+            let side = |hosts: &mut Hosts, ip: IpAddr, observed: bool| match one.observer {
+                Some(observer) if observed => Place::Host(observer),
+                _ if ip.is_loopback() => Place::Host(own),
+                _ if ip.is_unspecified() => Place::Unknown,
+                _ => Place::Host(hosts.at(ip, one.time)),
+            };
+            one.src = side(hosts, one.src_ip, !one.inbound && one.observer.is_some());
+            one.dst = side(hosts, one.dst_ip, one.inbound);
+        }
+        connections.sort_by(|a, b| {
+            (
+                a.time, a.src_ip, a.src_port, a.dst_ip, a.dst_port, a.observer, a.inbound,
+            )
+                .cmp(&(
+                    b.time, b.src_ip, b.src_port, b.dst_ip, b.dst_port, b.observer, b.inbound,
+                ))
+        });
+        for (at, one) in connections.iter().enumerate() {
+            self.by_client
+                .entry((one.src_ip, one.src_port))
+                .or_default()
+                .push(at);
+            if one.dst_port == 3389 && !one.process_guid.is_empty() {
+                self.by_process
+                    .entry(one.process_guid)
+                    .or_default()
+                    .push(at);
+            }
+            if let Place::Host(host) = one.dst
+                && one.src != one.dst
+            {
+                self.inbound.entry(host).or_default().push(at);
+            }
+        }
+    }
+
+    /// What the ends and the network saw of a connection from an address and port around a time.
+    pub fn connections_from(
+        &self,
+        ip: IpAddr,
+        port: u16,
+        time: i64,
+        span: i64,
+    ) -> impl Iterator<Item = (usize, &Connection<'a>)> {
+        self.by_client
+            .get(&(ip, port))
+            .into_iter()
+            .flatten()
+            .filter_map(|at| self.connections.get(*at).map(|one| (*at, one)))
+            .filter(move |(_, one)| port != 0 && (one.time - time).abs() <= span)
+    }
+
+    /// Connections to remote desktops that a process opened, by its Sysmon ProcessGuid.
+    pub fn outbound_of(&self, guid: &str) -> impl Iterator<Item = &Connection<'a>> {
+        self.by_process
+            .get(guid)
+            .into_iter()
+            .flatten()
+            .filter_map(|at| self.connections.get(*at))
+            .filter(|one| !one.inbound)
+    }
+
+    /// Connections that came to a host from others in a span of time.
+    pub fn inbound_between(
+        &self,
+        host: HostId,
+        from: i64,
+        to: i64,
+    ) -> impl Iterator<Item = (usize, &Connection<'a>)> {
+        let all = self.inbound.get(&host).map_or(&[][..], Vec::as_slice);
+        let start =
+            all.partition_point(|at| self.connections.get(*at).is_some_and(|one| one.time < from));
+        all.get(start..)
+            .unwrap_or_default()
+            .iter()
+            .filter_map(|at| self.connections.get(*at).map(|one| (*at, one)))
+            .take_while(move |(_, one)| one.time <= to)
+    }
+
+    /// Machines from which connections came to some port of a host in a span of time.
+    pub fn clients_between(
+        &self,
+        host: HostId,
+        ports: &[u16],
+        from: i64,
+        to: i64,
+    ) -> BTreeMap<HostId, usize> {
+        let mut clients = BTreeMap::new();
+        for (at, one) in self.inbound_between(host, from, to) {
+            if ports.contains(&one.dst_port)
+                && let Place::Host(src) = one.src
+                && src != host
+            {
+                clients.entry(src).or_insert(at);
+            }
+        }
+        clients
+    }
+}

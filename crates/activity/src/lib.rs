@@ -1,0 +1,54 @@
+//! What happened on the machines, as their logs tell it, before any question of movement: who is which host
+//! ([`Hosts`]), which account ([`Accounts`]), which session ([`Session`]), which process ([`Process`]), which end of a
+//! connection ([`Connection`]), and how far clocks are off ([`clocks`]).
+//!
+//! # One reading
+//!
+//! Hops and dossiers speak of the same records. If each read them by rules of its own, a case would contradict itself:
+//! a host would be a witness in one place and without logs in another, and the two would swap the ends of one
+//! connection. So there is one rule for each such question, it lives here, and it gives its reason. What a rule cannot
+//! decide from what the systems themselves wrote stays unknown ([`Place::Unknown`]); names that a client sent are
+//! claims.
+//!
+//! The ends of a connection are an example. Windows writes an accepted connection with either side first, depending on
+//! the release, so the fields' names do not say who the client is; addresses and ports do:
+//!
+//! ```
+//! use std::net::IpAddr;
+//! use crabwalk_activity::source_serves;
+//!
+//! let own = IpAddr::from([10, 1, 0, 6]);
+//! let client = (IpAddr::from([10, 1, 0, 5]), 50_419);
+//! let server = (own, 445);
+//! // Security 5156 of one connection, written by two releases of Windows.
+//! assert!(source_serves(|ip| ip == own, server, client));
+//! assert!(!source_serves(|ip| ip == own, client, server));
+//! // Without a known address the port of a service decides.
+//! assert!(!source_serves(|_| false, client, server));
+//! ```
+//!
+//! [`demand`] says which columns readers must decode; nothing else of an event can be asked for.
+
+mod activity;
+mod addresses;
+pub mod channel;
+pub mod clocks;
+mod connections;
+mod demand;
+mod identity;
+mod processes;
+mod row;
+mod sessions;
+mod text;
+
+pub use activity::Activity;
+pub use clocks::{Clocks, Skew};
+pub use connections::{CONNECTION_LOGS, Connection, ConnectionLog, End, source_serves};
+pub use demand::{Both, demand};
+pub use identity::{
+    Account, AccountId, AccountKind, Accounts, Host, HostId, Hosts, Place, address, kind_of, short,
+};
+pub use processes::Process;
+pub use row::{Log, Row, for_each};
+pub use sessions::{OPEN, Package, Session, is_service_logon, logon_time};
+pub use text::{SECOND, base_name, number};

@@ -1,0 +1,233 @@
+//! Processes, and which of them started which.
+
+use std::collections::HashSet;
+
+use crate::activity::Activity;
+use crate::channel::{SECURITY, SYSMON};
+use crate::identity::{AccountId, HostId};
+use crate::row::for_each;
+use crate::sessions::{is_service_logon, logon_time};
+use crate::text::{SECOND, number};
+
+/// A process that was started.
+#[derive(Debug, Clone)]
+pub struct Process<'a> {
+    /// Where it ran.
+    pub host: HostId,
+    /// When it was started: microseconds since 1970-01-01 UTC, by the common clock.
+    pub time: i64,
+    /// Sysmon's ProcessGuid; empty where the Security log tells of it.
+    pub guid: &'a str,
+    /// Its number, which Windows gives again after its end.
+    pub pid: u64,
+    /// Sysmon's ProcessGuid of its parent, or empty.
+    pub parent_guid: &'a str,
+    /// Its parent's number.
+    pub parent_pid: u64,
+    /// Path of the program.
+    pub image: &'a str,
+    /// Command line, empty where it was not logged.
+    pub command: &'a str,
+    /// Path of its parent's program; from its parent's own start where its event does not name it.
+    pub parent_image: &'a str,
+    /// From Sysmon alone, otherwise empty.
+    pub parent_command: &'a str,
+    /// The name in the file's version resource, from Sysmon alone.
+    pub original_name: &'a str,
+    /// As whom it ran.
+    pub user: Option<AccountId>,
+    /// The session in which it ran.
+    pub logon_id: u64,
+    /// LogonId of the session of its creator, where the log tells it apart.
+    pub creator_logon: u64,
+    /// Whether `logon_id` is surely its own session: older Windows names only the creator's.
+    pub own_session: bool,
+    /// Whether it ran in session 0, where nobody sits at a desktop.
+    pub no_desktop: bool,
+    /// When its session began, from Sysmon's LogonGuid.
+    pub logon_time: Option<i64>,
+    /// Whether Sysmon tells of it; otherwise Security 4688 does.
+    pub sysmon: bool,
+    /// Leads to the event ([`crabwalk_events::Catalog::resolve`]).
+    pub reference: u64,
+}
+
+impl<'a> Activity<'a> {
+    pub(crate) fn read_processes(&mut self) {
+        let catalog = self.catalog;
+        let (hosts, accounts, processes) =
+            (&mut self.hosts, &mut self.accounts, &mut self.processes);
+        for_each(catalog, SYSMON, 1, |row| {
+            processes.push(Process {
+                host: hosts.writer(row.host),
+                time: row.time,
+                guid: row.get("ProcessGuid"),
+                pid: number(row.get("ProcessId")),
+                parent_guid: row.get("ParentProcessGuid"),
+                parent_pid: number(row.get("ParentProcessId")),
+                image: row.get("Image"),
+                command: row.get("CommandLine"),
+                parent_image: row.get("ParentImage"),
+                parent_command: row.get("ParentCommandLine"),
+                original_name: row.get("OriginalFileName"),
+                user: accounts.of_text(row.get("User")),
+                logon_id: number(row.get("LogonId")),
+                logon_time: logon_time(row.get("LogonGuid"))
+                    .map(|time| catalog.common(row.host, time)),
+                creator_logon: 0,
+                own_session: true,
+                no_desktop: row.get("TerminalSessionId") == "0",
+                sysmon: true,
+                reference: row.reference,
+            });
+        });
+        for_each(catalog, SECURITY, 4688, |row| {
+            let target = number(row.get("TargetLogonId"));
+            let subject = number(row.get("SubjectLogonId"));
+            let user = if target != 0 {
+                accounts.get(
+                    row.get("TargetUserSid"),
+                    row.get("TargetDomainName"),
+                    row.get("TargetUserName"),
+                )
+            } else {
+                accounts.get(
+                    row.get("SubjectUserSid"),
+                    row.get("SubjectDomainName"),
+                    row.get("SubjectUserName"),
+                )
+            };
+            processes.push(Process {
+                host: hosts.writer(row.host),
+                time: row.time,
+                guid: "",
+                pid: number(row.get("NewProcessId")),
+                parent_guid: "",
+                parent_pid: number(row.get("ProcessId")),
+                image: row.get("NewProcessName"),
+                command: row.get("CommandLine"),
+                parent_image: row.get("ParentProcessName"),
+                parent_command: "",
+                original_name: "",
+                user,
+                logon_id: if target != 0 { target } else { subject },
+                logon_time: None,
+                creator_logon: subject,
+                own_session: !row.get("TargetLogonId").is_empty() || !is_service_logon(subject),
+                no_desktop: false,
+                sysmon: false,
+                reference: row.reference,
+            });
+        });
+        processes.sort_by(|a, b| {
+            (a.time, a.host, a.pid, a.sysmon, a.image)
+                .cmp(&(b.time, b.host, b.pid, b.sysmon, b.image))
+        });
+        for (at, one) in processes.iter().enumerate() {
+            if !one.guid.is_empty() {
+                self.by_guid.entry(one.guid).or_insert(at);
+            }
+            self.by_pid.entry((one.host, one.pid)).or_default().push(at);
+            self.processes_of_host.entry(one.host).or_default().push(at);
+        }
+        for at in 0..self.processes.len() {
+            if let Some(parent) = self.parent(at) {
+                self.children.entry(parent).or_default().push(at);
+            }
+        }
+        // Older Windows does not name the parent: its last start under that number does.
+        for at in 0..self.processes.len() {
+            let Some(one) = self.processes.get(at) else {
+                continue;
+            };
+            if one.parent_image.is_empty()
+                && let Some(parent) = self.parent(at)
+                && let Some(image) = self.processes.get(parent).map(|parent| parent.image)
+                && let Some(one) = self.processes.get_mut(at)
+            {
+                one.parent_image = image;
+            }
+        }
+    }
+
+    /// The process that started a process, where its start was logged.
+    pub fn parent(&self, at: usize) -> Option<usize> {
+        let one = self.processes.get(at)?;
+        if !one.parent_guid.is_empty()
+            && let Some(parent) = self.by_guid.get(one.parent_guid)
+        {
+            return Some(*parent).filter(|parent| *parent != at);
+        }
+        let same = self.by_pid.get(&(one.host, one.parent_pid))?;
+        same.iter()
+            .rev()
+            .find(|parent| {
+                **parent != at
+                    && self.processes.get(**parent).is_some_and(|parent| {
+                        parent.time <= one.time && parent.sysmon == one.sysmon
+                    })
+            })
+            .copied()
+    }
+
+    /// Processes that were started on a host in a span of time.
+    pub fn processes_between(
+        &self,
+        host: HostId,
+        from: i64,
+        to: i64,
+    ) -> impl Iterator<Item = (usize, &Process<'a>)> {
+        let all = self
+            .processes_of_host
+            .get(&host)
+            .map_or(&[][..], Vec::as_slice);
+        let start =
+            all.partition_point(|at| self.processes.get(*at).is_some_and(|one| one.time < from));
+        all.get(start..)
+            .unwrap_or_default()
+            .iter()
+            .filter_map(|at| self.processes.get(*at).map(|one| (*at, one)))
+            .take_while(move |(_, one)| one.time <= to)
+    }
+
+    /// What a process started, and what that started, with the steps from it; at most `most` of them.
+    pub fn descendants(&self, start: usize, most: usize) -> Vec<(usize, usize)> {
+        let mut all: Vec<(usize, usize)> = Vec::new();
+        let mut seen: HashSet<usize> = HashSet::from([start]);
+        // The list is its own queue: nearer ones first.
+        let mut next = Some((start, 0));
+        let mut done = 0;
+        while let Some((at, depth)) = next {
+            for child in self.children.get(&at).into_iter().flatten() {
+                if all.len() < most && seen.insert(*child) {
+                    all.push((*child, depth + 1));
+                }
+            }
+            next = all.get(done).copied();
+            done += 1;
+        }
+        all
+    }
+
+    /// The process with this Sysmon ProcessGuid.
+    pub fn process_of_guid(&self, guid: &str) -> Option<usize> {
+        if guid.is_empty() {
+            None
+        } else {
+            self.by_guid.get(guid).copied()
+        }
+    }
+
+    /// The process that had this number at a time.
+    pub fn process_of_pid(&self, host: HostId, pid: u64, time: i64) -> Option<usize> {
+        let same = self.by_pid.get(&(host, pid))?;
+        same.iter()
+            .rev()
+            .find(|at| {
+                self.processes
+                    .get(**at)
+                    .is_some_and(|one| one.time <= time + SECOND)
+            })
+            .copied()
+    }
+}
