@@ -460,6 +460,7 @@ impl Content {
                         rows: Vec::new(),
                     },
                 };
+                self.check_match_types(path, &table);
                 self.add_lookup(&yaml.name, table, filename.as_deref());
             }
             Kind::Story => {
@@ -493,6 +494,31 @@ impl Content {
             .macros
             .insert(name, &arguments, one.definition.trim());
         self.macros.insert(name.to_owned(), arguments.len());
+    }
+
+    /// Tells where a definition says how to compare a column that its lookup does not have: the column that was meant is
+    /// compared exactly, and silently matches less. A collection whose columns nobody names may have any.
+    fn check_match_types(&mut self, path: &str, table: &LookupTable) {
+        if table.columns.is_empty() {
+            return;
+        }
+        for (column, _) in &table.definition.match_types {
+            if table.columns.contains(column) {
+                continue;
+            }
+            let message = format!(
+                "`match_type` names the column `{column}`, which the lookup `{}` does not have; its columns are {}",
+                table.definition.name,
+                table.columns.join(", ")
+            );
+            self.problems.push(ContentProblem {
+                path: path.to_owned(),
+                line: None,
+                column: None,
+                message,
+                fatal: false,
+            });
+        }
     }
 
     fn add_lookup(&mut self, name: &str, table: LookupTable, file: Option<&str>) {

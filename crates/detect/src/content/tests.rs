@@ -359,3 +359,33 @@ fn a_file_may_hold_several_macros_and_more_techniques() {
     assert_eq!(tactics("T8999"), [""; 0]);
     assert_eq!(content.attack.tactic_id("execution"), Some("TA0002"));
 }
+
+#[test]
+fn a_match_type_of_a_column_that_is_not_there_is_told() {
+    let of = |match_type: &str| {
+        let yaml = format!(
+            "name: tools\nfilename: tools.csv\nmatch_type: ['WILDCARD(path)', '{match_type}']\n"
+        );
+        load(&[
+            ("lookups/tools.yml", &yaml),
+            ("lookups/tools.csv", "path,net\nC:\\*,10.0.0.0/8\n"),
+        ])
+    };
+    assert_eq!(of("CIDR(net)").problems, []);
+    let content = of("CIDR(nets)");
+    let [problem] = content.problems.as_slice() else {
+        panic!("{:?}", content.problems);
+    };
+    assert!(!problem.fatal && problem.path.ends_with("tools.yml"));
+    assert!(
+        problem.message.contains("`nets`") && problem.message.contains("path, net"),
+        "{problem}"
+    );
+    assert!(content.knowledge.lookups.contains_key("tools"));
+    // The columns of a collection may be unknown.
+    let collection = load(&[(
+        "c.yml",
+        "name: kept\ncollection: kept\nmatch_type: WILDCARD(any)\n",
+    )]);
+    assert_eq!(collection.problems, []);
+}
