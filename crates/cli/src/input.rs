@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crabwalk_detect::store::{LookupStore, Lookups};
 use crabwalk_detect::{Content, Exception, HuntOptions};
+use crabwalk_sources::collect::{Demand, Within};
 use crabwalk_sources::report::SourceReport;
 use crabwalk_sources::{Input, Limits, Read};
 
@@ -110,8 +111,6 @@ pub fn options(logs: &Logs) -> HuntOptions {
         threads: threads(logs),
         memory: search_memory(logs),
         now: now(),
-        since: logs.since,
-        until: logs.until,
         ..HuntOptions::default()
     }
 }
@@ -147,15 +146,16 @@ pub fn inputs(logs: &Logs) -> Vec<Input> {
         .collect()
 }
 
-/// Reads logs.
-pub fn read(logs: &Logs, demand: &dyn crabwalk_sources::collect::Demand, bar: &Bar) -> Read {
+/// Reads what is needed of the logs, between the times that were named.
+pub fn read(logs: &Logs, demand: &dyn Demand, bar: &Bar) -> Read {
     let inputs = inputs(logs);
     bar.step("reading");
     let limits = Limits {
         threads: threads(logs),
         ..Limits::default()
     };
-    crabwalk_sources::read(&inputs, demand, &limits, bar)
+    let demand = Within::new(demand, logs.since, logs.until);
+    crabwalk_sources::read(&inputs, &demand, &limits, bar)
 }
 
 /// Whether there was nothing to read: then the run failed. A file that is there and holds nothing readable is a result:

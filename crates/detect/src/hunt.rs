@@ -6,14 +6,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crabwalk_events::Catalog;
-use crabwalk_sources::collect::{Collected, Columns, Coverage, Demand, TIME};
+use crabwalk_sources::collect::{Collected, Columns, Coverage, Demand};
 use crabwalk_spl::{
     DEFAULT_MEMORY, Diagnostic, Engine, EngineOptions, Knowledge, Readers, Results, Search,
     SearchError,
 };
-use datafusion::arrow::array::{AsArray, BooleanArray};
-use datafusion::arrow::compute::filter_record_batch;
-use datafusion::arrow::datatypes::Int64Type;
 
 use crate::content::{Content, ContentProblem, Origin};
 use crate::detection::{Detection, DetectionType};
@@ -39,10 +36,6 @@ pub struct HuntOptions {
     pub detections: Vec<String>,
     /// Run only detections of stories with these names, likewise. Empty: of all.
     pub stories: Vec<String>,
-    /// Leave out events before this, microseconds since 1970-01-01 UTC.
-    pub since: Option<i64>,
-    /// Leave out events after this, microseconds since 1970-01-01 UTC.
-    pub until: Option<i64>,
     /// Findings that are not to be shown.
     pub exceptions: Vec<Exception>,
 }
@@ -55,8 +48,6 @@ impl Default for HuntOptions {
             now: 0.0,
             detections: Vec::new(),
             stories: Vec::new(),
-            since: None,
-            until: None,
             exceptions: Vec::new(),
         }
     }
@@ -263,9 +254,8 @@ impl Hunt {
     ///
     /// # Errors
     /// If no engine can be set up. A detection that fails is a problem of the content; the others run.
-    pub fn run(self, mut collected: Collected) -> Result<Outcome, HuntError> {
+    pub fn run(self, collected: Collected) -> Result<Outcome, HuntError> {
         let hosts_by_type = gap::hosts_by_type(&collected);
-        keep_times(&mut collected, self.options.since, self.options.until)?;
         let duplicates = collected.duplicates;
         let catalog = Arc::new(Catalog::new(collected)?);
         let threads = workers(&catalog, self.options.threads);
@@ -635,35 +625,6 @@ pub(crate) fn run_all<T: Send>(
     let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
     done.sort_by_key(|(index, _)| *index);
     Ok(done.into_iter().map(|(_, result)| result).collect())
-}
-
-/// Leaves out events outside a span of time, given in microseconds, both ends included.
-pub(crate) fn keep_times(
-    collected: &mut Collected,
-    since: Option<i64>,
-    until: Option<i64>,
-) -> Result<(), datafusion::arrow::error::ArrowError> {
-    if since.is_none() && until.is_none() {
-        return Ok(());
-    }
-    let range = since.unwrap_or(i64::MIN)..=until.unwrap_or(i64::MAX);
-    for table in &mut collected.tables {
-        for batch in &mut table.batches {
-            let Some(times) = batch.column_by_name(TIME) else {
-                continue;
-            };
-            let keep: BooleanArray = times
-                .as_primitive::<Int64Type>()
-                .iter()
-                .map(|time| Some(time.is_some_and(|time| range.contains(&time))))
-                .collect();
-            if keep.true_count() < batch.num_rows() {
-                *batch = filter_record_batch(batch, &keep)?;
-            }
-        }
-        table.batches.retain(|batch| batch.num_rows() > 0);
-    }
-    Ok(())
 }
 
 #[cfg(test)]

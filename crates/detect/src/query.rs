@@ -8,7 +8,7 @@ use crabwalk_spl::{Diagnostic, Engine, EngineOptions, Knowledge, Search};
 
 use crate::content::{Content, ContentProblem, Origin};
 use crate::hunt::{
-    Failure, HuntError, HuntOptions, STACK, keep_times, run_all, search_problem, search_warning,
+    Failure, HuntError, HuntOptions, STACK, run_all, search_problem, search_warning,
 };
 use crate::store::Lookups;
 
@@ -126,10 +126,9 @@ impl Query {
     /// As [`run`](Self::run).
     pub fn run_storing(
         self,
-        mut collected: Collected,
+        collected: Collected,
         options: &HuntOptions,
     ) -> Result<(Vec<Answer>, Lookups), HuntError> {
-        keep_times(&mut collected, options.since, options.until)?;
         let catalog = Arc::new(Catalog::new(collected)?);
         // A search alone may use all threads; several run side by side.
         let alone = if self.searches.len() == 1 {

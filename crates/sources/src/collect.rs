@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use arrow_array::{
@@ -71,6 +72,12 @@ pub trait Demand: Send + Sync {
         None
     }
 
+    /// The span of time, microseconds since 1970-01-01 UTC, both ends included, outside of which no event is needed. Such
+    /// events are counted as soon as their time is known, and not decoded.
+    fn window(&self) -> RangeInclusive<i64> {
+        i64::MIN..=i64::MAX
+    }
+
     /// Whether events are needed as XML too, in the column [`XML`]. Sources that hold binary or textual event XML have it.
     fn xml(&self) -> bool {
         false
@@ -84,6 +91,49 @@ pub struct Everything;
 impl Demand for Everything {
     fn columns(&self, _: &str, _: u32) -> Columns {
         Columns::All
+    }
+}
+
+/// A demand for what another one needs, within a span of time.
+#[derive(Clone)]
+pub struct Within<'d> {
+    demand: &'d dyn Demand,
+    window: RangeInclusive<i64>,
+}
+
+impl<'d> Within<'d> {
+    /// What `demand` needs of the events not before `since` and not after `until` (microseconds since 1970-01-01 UTC);
+    /// `None` leaves that side open.
+    pub fn new(demand: &'d dyn Demand, since: Option<i64>, until: Option<i64>) -> Self {
+        let own = demand.window();
+        let since = since.unwrap_or(i64::MIN).max(*own.start());
+        let until = until.unwrap_or(i64::MAX).min(*own.end());
+        Self {
+            demand,
+            window: since..=until,
+        }
+    }
+}
+
+impl Demand for Within<'_> {
+    fn columns(&self, channel: &str, event_id: u32) -> Columns {
+        self.demand.columns(channel, event_id)
+    }
+
+    fn keeps(&self, head: &Head<'_>) -> bool {
+        self.demand.keeps(head)
+    }
+
+    fn record_numbers(&self, path: &str) -> Option<&[u64]> {
+        self.demand.record_numbers(path)
+    }
+
+    fn window(&self) -> RangeInclusive<i64> {
+        self.window.clone()
+    }
+
+    fn xml(&self) -> bool {
+        self.demand.xml()
     }
 }
 
@@ -150,6 +200,8 @@ pub struct EventTable {
     /// Columns of all batches: `_time`, `host`, `_source`, `_record`, then fields as `Utf8`, or as `List<Utf8>` where
     /// an event has the field more than once.
     pub schema: Arc<Schema>,
+    /// Machines with such events outside of [`Demand::window`], which are not in `batches`.
+    pub hosts_outside: BTreeSet<String>,
     /// The events, in the order of reading. In large batches columns of texts may be packed ([`crate::pack`]).
     pub batches: Vec<RecordBatch>,
 }
@@ -187,8 +239,14 @@ impl Hasher for Through {
 
 type Seen = HashMap<u64, u32, BuildHasherDefault<Through>>;
 
-/// A table's channel, fields seen and batches while parts are joined.
-type Joined = (String, BTreeSet<String>, Vec<RecordBatch>);
+/// A table while parts are joined.
+#[derive(Default)]
+struct Joined {
+    channel: String,
+    fields_seen: BTreeSet<String>,
+    hosts_outside: BTreeSet<String>,
+    batches: Vec<RecordBatch>,
+}
 
 #[derive(Debug, Default)]
 struct Column {
@@ -206,6 +264,7 @@ struct Table {
     event_id: u32,
     wanted: Columns,
     fields_seen: BTreeSet<String>,
+    hosts_outside: BTreeSet<String>,
     columns: Vec<Column>,
     by_name: HashMap<String, Option<ColumnId>>,
     times: Vec<i64>,
@@ -224,6 +283,8 @@ const BATCH_BYTES: usize = 64 << 20;
 /// Collects the events that one thread reads. See the module's documentation.
 pub struct Collector<'d> {
     demand: &'d dyn Demand,
+    /// What [`Demand::window`] says.
+    window: RangeInclusive<i64>,
     tables: Vec<Table>,
     by_type: HashMap<(String, u32), TableId>,
     coverage: Vec<Coverage>,
@@ -244,6 +305,7 @@ impl<'d> Collector<'d> {
     pub fn new(demand: &'d dyn Demand) -> Self {
         Self {
             demand,
+            window: demand.window(),
             tables: Vec::new(),
             by_type: HashMap::new(),
             coverage: Vec::new(),
@@ -269,6 +331,7 @@ impl<'d> Collector<'d> {
             event_id,
             wanted: self.demand.columns(channel, event_id),
             fields_seen: BTreeSet::new(),
+            hosts_outside: BTreeSet::new(),
             columns: Vec::new(),
             by_name: HashMap::new(),
             times: Vec::new(),
@@ -345,7 +408,7 @@ impl<'d> Collector<'d> {
 
     /// Whether the run needs this event, so that readers need not look into those that it does not.
     pub fn keeps(&self, head: &Head<'_>) -> bool {
-        self.demand.keeps(head)
+        self.window.contains(&head.time) && self.demand.keeps(head)
     }
 
     /// Counts an event and begins its row. Push its values only if the answer is [`Begun::Row`].
@@ -378,7 +441,16 @@ impl<'d> Collector<'d> {
         if matches!(table.event_id, 1102 | 104) && is_clearing(&table.channel, table.event_id) {
             covered.cleared.push(head.time);
         }
-        if table.wanted == Columns::None || !self.demand.keeps(head) {
+        if table.wanted == Columns::None {
+            return Begun::Counted;
+        }
+        if !self.window.contains(&head.time) {
+            if !table.hosts_outside.contains(head.host) {
+                table.hosts_outside.insert(head.host.to_owned());
+            }
+            return Begun::Counted;
+        }
+        if !self.demand.keeps(head) {
             return Begun::Counted;
         }
         if let Some((_, _, row)) = &mut self.current {
@@ -524,10 +596,14 @@ impl<'d> Collector<'d> {
                 table.flush();
                 let entry = tables
                     .entry((table.channel.to_lowercase(), table.event_id))
-                    .or_insert_with(|| (table.channel.clone(), BTreeSet::new(), Vec::new()));
-                entry.1.append(&mut table.fields_seen);
+                    .or_insert_with(|| Joined {
+                        channel: table.channel.clone(),
+                        ..Joined::default()
+                    });
+                entry.fields_seen.append(&mut table.fields_seen);
+                entry.hosts_outside.append(&mut table.hosts_outside);
                 for (batch, keys) in table.done {
-                    entry.2.push(without_copies(batch, &keys, &copies)?);
+                    entry.batches.push(without_copies(batch, &keys, &copies)?);
                 }
             }
             seen_before.push(part.seen);
@@ -536,12 +612,13 @@ impl<'d> Collector<'d> {
             duplicates,
             ..Collected::default()
         };
-        for ((_, event_id), (channel, fields_seen, batches)) in tables {
-            let (schema, batches) = same_schema(batches)?;
+        for ((_, event_id), joined) in tables {
+            let (schema, batches) = same_schema(joined.batches)?;
             collected.tables.push(EventTable {
-                channel,
+                channel: joined.channel,
                 event_id,
-                fields_seen,
+                fields_seen: joined.fields_seen,
+                hosts_outside: joined.hosts_outside,
                 schema,
                 batches,
             });

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow_array::{Array, ListArray, StringArray};
-use crabwalk_sources::collect::{Begun, Collector, Columns, Demand, Everything, Head};
+use crabwalk_sources::collect::{Begun, Collector, Columns, Demand, Everything, Head, Within};
 
 fn head(record: u64, time: i64, numbered: bool) -> Head<'static> {
     Head {
@@ -99,6 +99,29 @@ fn events_that_are_not_wanted_are_counted_only() {
         .map(|batch| batch.num_rows())
         .sum();
     assert_eq!(rows, 1);
+}
+
+#[test]
+fn events_outside_of_the_window_are_counted_only() {
+    let demand = Within::new(&Everything, Some(20), Some(30));
+    let mut collector = Collector::new(&demand);
+    let table = collector.table("Security", 4624);
+    let begun: Vec<Begun> = [(1, 19), (2, 20), (3, 30), (4, 31)]
+        .into_iter()
+        .map(|(record, time)| collector.begin(table, &head(record, time, true)))
+        .collect();
+    assert_eq!(
+        begun,
+        [Begun::Counted, Begun::Row, Begun::Row, Begun::Counted],
+        "both ends belong to it"
+    );
+    let collected = Collector::merge(vec![collector]).unwrap();
+    let covered = &collected.coverage[0];
+    assert_eq!((covered.records, covered.first, covered.last), (4, 19, 31));
+    assert_eq!(
+        collected.tables[0].hosts_outside,
+        BTreeSet::from([covered.host.clone()])
+    );
 }
 
 struct Named;
