@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crabwalk_events::EventType;
 use crabwalk_sources::collect::{Columns, Demand};
 
-use crate::expr::EvalContext;
+use crate::column::EvalContext;
 use crate::knowledge::Knowledge;
 use crate::plan::needs::{Needs, sources};
 use crate::plan::{Reads, TypeInfos, reads};

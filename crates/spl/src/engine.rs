@@ -17,7 +17,7 @@ use datafusion::prelude::SessionConfig;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
-use crate::expr::EvalContext;
+use crate::column::EvalContext;
 use crate::knowledge::Knowledge;
 use crate::plan::{Glances, Planned, Planner, Staged, Step, TypeInfos, is_hidden, lookup_name};
 use crate::search::{Search, SearchError};

@@ -8,11 +8,11 @@ use datafusion::arrow::datatypes::DataType;
 use datafusion::logical_expr::{Expr, lit};
 use datafusion::scalar::ScalarValue;
 
-use crate::expr::Typed;
+use crate::column::Typed;
+use crate::column::list_type;
 use crate::functions::CallError;
 use crate::knowledge::{Knowledge, Locations};
 use crate::ops::{Answer, Args, Call, Entry, Prepared, call_knowing, fixed};
-use crate::plan::list_type;
 use crate::session::Session;
 
 pub(crate) const FUNCTIONS: &[Entry] = &[ENRICH, LOOKUP, IPLOCATION];

@@ -8,34 +8,14 @@ use datafusion::logical_expr::{Case, Expr, Operator, binary_expr, lit};
 use datafusion::scalar::ScalarValue;
 
 use crate::aggregates::{Kind, aggregate};
+pub use crate::column::{EvalContext, Fields, Typed};
+use crate::column::{is_list, list_type, null_is_false, null_text};
+use crate::convert::{cast_to, coalesce, common_type};
 use crate::functions::matcher::Matcher;
 use crate::functions::{CallError, Plan, call_function, check_arity, constant, is_number};
 use crate::ops::{Answer, Args, Call, Entry, Prepared, call, fixed, text_condition};
-use crate::plan::{cast_to, coalesce, common_type, is_list, list_type, null_is_false, null_text};
 use crate::syntax::ast::{self, BinaryOp, CompareOp, ExprKind, Span};
 use crate::value::number_of;
-
-/// What expressions may ask of their surroundings.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct EvalContext {
-    /// What `now()` answers: seconds since 1970-01-01 UTC.
-    pub now: f64,
-}
-
-/// An expression of DataFusion with its type.
-#[derive(Debug, Clone)]
-pub struct Typed {
-    /// The expression.
-    pub expr: Expr,
-    /// `Utf8`, `List<Utf8>`, `Float64`, `Int64`, `UInt64` or `Boolean`.
-    pub data_type: DataType,
-}
-
-/// The fields that an expression can read.
-pub trait Fields {
-    /// A field by its exact name; `None` where no row has it, so that it is NULL.
-    fn field(&self, name: &str) -> Option<Typed>;
-}
 
 /// What is wrong with an expression.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -75,25 +55,9 @@ fn boolean(expr: Expr) -> Typed {
     }
 }
 
-/// Whether a field equals one of the patterns of a search clause: without regard to case, `*` for any text, networks
-/// for addresses, numbers by value. NULL where the field is.
-pub fn search_equals(value: Typed, patterns: &[String]) -> Expr {
-    text_condition("spl_search_equals", value.expr, vec![fixed(&patterns)])
-}
-
-/// As [`search_equals`] for a value that is known when the search is planned.
-pub fn search_matches_literal(value: &str, pattern: &str) -> bool {
-    Matcher::new(&[pattern.to_owned()]).matches(value)
-}
-
 /// `<`, `<=`, `>` and `>=` of a search clause: numbers as numbers, other text in its order.
 pub fn search_compare(value: Typed, op: CompareOp, text: &str) -> Expr {
     compare_with(value.expr, op, text)
-}
-
-/// A time of a search's range, in seconds since 1970.
-pub fn time_modifier(text: &str, context: &EvalContext) -> Option<f64> {
-    crate::functions::time::time_modifier(text, context.now)
 }
 
 fn holds(ordering: std::cmp::Ordering, op: CompareOp) -> bool {
@@ -613,7 +577,7 @@ impl Unplanned<'_> {
                     .join("; "),
             )
         })?;
-        crate::plan::search_match(&clause, self.fields, self.context)
+        crate::clause::search_match(&clause, self.fields, self.context)
             .map(boolean)
             .map_err(|error| ExprError {
                 message: error.message,
@@ -693,7 +657,7 @@ impl CallError {
         match self {
             Self::Arguments(message) => ExprError::new(span, message),
             Self::Unknown(name) => ExprError {
-                help: crate::plan::did_you_mean(&name, crate::functions::names()),
+                help: crate::suggest::did_you_mean(&name, crate::functions::names()),
                 ..ExprError::new(span, format!("there is no eval function `{name}`"))
             },
         }
@@ -895,7 +859,7 @@ fn is_aggregation(name: &str) -> bool {
 
 fn unknown_aggregation(name: &str, span: Span) -> ExprError {
     ExprError {
-        help: crate::plan::did_you_mean(name, AGGREGATIONS.into_iter()),
+        help: crate::suggest::did_you_mean(name, AGGREGATIONS.into_iter()),
         ..ExprError::new(span, format!("there is no aggregation `{name}`"))
     }
 }
@@ -943,7 +907,7 @@ mod mvmap {
         Arc, CallError, DataType, Entry, EvalContext, Expr, ExprError, Fields, Prepared, Result,
         Span, Typed, ast, cast_to, fixed, list_type, lit, plan_expr, plan_predicate,
     };
-    use crate::plan::needs::visit_fields;
+    use crate::syntax::walk::visit_fields;
     use crate::value::display_values;
 
     /// Column of the value that is looked at.

@@ -4,6 +4,9 @@
 //! plans and runs searches over a [`crabwalk_events::Catalog`].
 
 pub mod aggregates;
+mod clause;
+mod column;
+mod convert;
 mod demand;
 mod engine;
 mod enrich;
@@ -16,6 +19,7 @@ mod plan;
 mod raw;
 mod search;
 mod session;
+mod suggest;
 pub mod syntax;
 pub mod value;
 

@@ -6,7 +6,7 @@ use crabwalk_events::EventType;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::logical_expr::Expr;
 
-use crate::expr::Typed;
+use crate::column::Typed;
 use crate::ops::{Answer, Args, Entry, Prepared, call, fixed};
 
 pub(crate) const FUNCTIONS: &[Entry] = &[Entry {
@@ -19,6 +19,24 @@ pub(crate) const FUNCTIONS: &[Entry] = &[Entry {
         }))
     },
 }];
+
+/// Fields of the event's header.
+pub(crate) const SYSTEM_FIELDS: [&str; 14] = [
+    "Provider",
+    "ProviderGuid",
+    "EventSourceName",
+    "Version",
+    "Level",
+    "Task",
+    "Opcode",
+    "Keywords",
+    "UserID",
+    "ActivityID",
+    "RelatedActivityID",
+    "ExecutionProcessID",
+    "ExecutionThreadID",
+    "Qualifiers",
+];
 
 /// The event as text: XML in the form of Windows for its events, `name="value"` pairs for others.
 pub(crate) fn raw(event_type: &EventType, columns: Vec<(String, Expr)>) -> Typed {
@@ -49,7 +67,7 @@ fn written(event_type: &EventType, names: &[String], args: &Args<'_>) -> String 
                     "host" => write!(system, "<Computer>{value}</Computer>"),
                     "Provider" => write!(system, "<Provider Name='{value}'/>"),
                     "UserID" => write!(system, "<Security UserID='{value}'/>"),
-                    name if crate::plan::is_system_field(name) => {
+                    name if SYSTEM_FIELDS.contains(&name) => {
                         write!(system, "<{name}>{value}</{name}>")
                     }
                     name => write!(data, "<Data Name='{}'>{value}</Data>", escape(name)),

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
+use crate::clause::MADE_INDEXES;
 use crate::knowledge::Knowledge;
-use crate::plan::MADE_INDEXES;
 use crate::plan::needs::sources;
 use crate::syntax::ast::{CommandKind, CompareOp, Pipeline, SearchExpr, Span};
 use crate::syntax::{self, Diagnostic};

@@ -4,9 +4,9 @@ use datafusion::arrow::array::{Array, ArrayRef, AsArray};
 use datafusion::arrow::datatypes::{DataType, Float64Type, Int64Type, UInt64Type};
 use datafusion::logical_expr::Expr;
 
-use crate::expr::Typed;
+use crate::column::Typed;
+use crate::column::list_type;
 use crate::ops::call;
-use crate::plan::list_type;
 
 /// A number as SPL shows it.
 pub fn format_number(number: f64) -> String {

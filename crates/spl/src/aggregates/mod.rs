@@ -14,7 +14,7 @@ use datafusion::logical_expr::{
 };
 use datafusion::scalar::ScalarValue;
 
-use crate::plan::list_type;
+use crate::column::list_type;
 use crate::value::{display_value, display_values, format_number, number_of};
 
 /// Most references that a row keeps.

@@ -201,7 +201,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         },
     ),
     whole("null", (0, 0), "null()", "NULL.", "null()", |_| {
-        Ok(crate::expr::Typed {
+        Ok(crate::column::Typed {
             expr: datafusion::logical_expr::lit(ScalarValue::Null),
             data_type: DataType::Null,
         })

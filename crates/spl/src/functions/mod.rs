@@ -23,9 +23,10 @@ use std::sync::LazyLock;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::logical_expr::{Expr, lit};
 
-use crate::expr::{EvalContext, ExprError, Typed, Unplanned};
+use crate::column::list_type;
+use crate::column::{EvalContext, Typed};
+use crate::expr::{ExprError, Unplanned};
 use crate::ops::{Answer, Args, Call, Prepare, Prepared, call, literal_text};
-use crate::plan::list_type;
 use regex::{Compiled, compile_regex};
 
 /// What is wrong with a call.

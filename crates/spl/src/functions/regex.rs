@@ -316,6 +316,24 @@ fn expand(replacement: &str, text: &str, groups: &Groups, out: &mut String) {
     }
 }
 
+/// Names of the groups of a pattern, in order.
+pub(crate) fn group_names(pattern: &str) -> Vec<String> {
+    let mut names = Vec::new();
+    let mut rest = pattern;
+    while let Some(at) = rest.find("(?") {
+        rest = &rest[at + 2..];
+        let after = rest.strip_prefix("P<").or_else(|| rest.strip_prefix('<'));
+        if let Some(after) = after
+            && !after.starts_with(['=', '!'])
+            && let Some((name, _)) = after.split_once('>')
+            && !names.iter().any(|known| known == name)
+        {
+            names.push(name.to_owned());
+        }
+    }
+    names
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -372,5 +390,16 @@ mod tests {
     fn backtracking_gives_up() {
         let text = "a".repeat(64);
         assert!(!compiled(r"(?=(a+)+$)(a+)+b\1").is_match(&text));
+    }
+
+    #[test]
+    fn groups_are_found() {
+        for (pattern, names) in [
+            (r"(?<a>x)(?P<b_1>y)", vec!["a", "b_1"]),
+            (r"(?i)(?<=x)(?<!y)(?:z)(?=w)", vec![]),
+            (r"(?<a>x)|(?<a>y)", vec!["a"]),
+        ] {
+            assert_eq!(group_names(pattern), names, "{pattern}");
+        }
     }
 }

@@ -7,7 +7,7 @@ use jiff::civil::{Date, DateTime};
 use jiff::tz::Offset;
 
 use super::{Answer, Entry, Prepared, call};
-use crate::expr::Typed;
+use crate::column::Typed;
 use crate::functions::CallError;
 use crate::syntax::ast::{TimeSpan, TimeUnit};
 use crate::value::format_number;

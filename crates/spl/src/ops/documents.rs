@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{Answer, Entry, Prepared, call, fixed};
-use crate::expr::Typed;
-use crate::plan::list_type;
+use crate::column::Typed;
+use crate::column::list_type;
 
 pub(super) const FUNCTIONS: &[Entry] = &[Entry {
     name: "spl_document",

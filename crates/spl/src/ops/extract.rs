@@ -4,10 +4,10 @@ use datafusion::arrow::datatypes::DataType;
 use datafusion::logical_expr::lit;
 
 use super::{Answer, Entry, Prepared, call, fixed};
-use crate::expr::Typed;
+use crate::column::Typed;
+use crate::column::list_type;
 use crate::functions::CallError;
 use crate::functions::regex::{Compiled, compile_regex};
-use crate::plan::list_type;
 
 pub(super) const FUNCTIONS: &[Entry] = &[
     Entry {
@@ -38,7 +38,7 @@ pub(super) const FUNCTIONS: &[Entry] = &[
         prepare: |call| {
             let (pattern, most): (String, u64) = call.fixed(1)?;
             let regex = compile_regex(&pattern).map_err(CallError::Arguments)?;
-            let groups = crate::plan::group_names(&pattern);
+            let groups = crate::functions::regex::group_names(&pattern);
             let most = all_if_zero(most);
             Ok(Prepared::rows(DataType::Utf8, move |args| {
                 let places = args

@@ -38,7 +38,7 @@ use datafusion::scalar::ScalarValue;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::expr::Typed;
+use crate::column::Typed;
 use crate::functions::CallError;
 use crate::session::Session;
 use crate::value::{display_value, format_number, number_of};

@@ -6,7 +6,7 @@ use datafusion::arrow::datatypes::DataType;
 use datafusion::logical_expr::Expr;
 
 use super::{Answer, Entry, Prepared, call};
-use crate::expr::Typed;
+use crate::column::Typed;
 use crate::value::number_of;
 
 pub(super) const FUNCTIONS: &[Entry] = &[

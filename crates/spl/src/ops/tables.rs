@@ -9,8 +9,8 @@ use serde_json::{Map, Value};
 
 use super::documents::{Format, pick};
 use super::{Answer, Entry, Prepared, call, fixed};
-use crate::expr::Typed;
-use crate::plan::list_type;
+use crate::column::Typed;
+use crate::column::list_type;
 
 pub(super) const FUNCTIONS: &[Entry] = &[
     Entry {

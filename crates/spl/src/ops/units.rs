@@ -4,7 +4,7 @@ use datafusion::arrow::datatypes::DataType;
 use datafusion::logical_expr::lit;
 
 use super::{Answer, Entry, Prepared, call};
-use crate::expr::Typed;
+use crate::column::Typed;
 use crate::functions::CallError;
 use crate::value::number_of;
 

@@ -7,9 +7,9 @@ use datafusion::logical_expr::{Expr, lit};
 use regex::Regex;
 
 use super::{Answer, Entry, Prepared, call, fixed};
-use crate::expr::Typed;
+use crate::column::Typed;
+use crate::column::list_type;
 use crate::functions::CallError;
-use crate::plan::list_type;
 
 pub(super) const FUNCTIONS: &[Entry] = &[
     Entry {
@@ -184,7 +184,7 @@ pub(crate) fn split(value: Typed, delimiter: &str, empty: bool) -> Typed {
 
 /// Each value by the first of the pairs whose pattern (with `*`) it fits.
 pub(crate) fn replace_values(value: Typed, pairs: &[(&str, &str)]) -> Typed {
-    let output = if crate::plan::is_list(&value.data_type) {
+    let output = if crate::column::is_list(&value.data_type) {
         list_type()
     } else {
         DataType::Utf8

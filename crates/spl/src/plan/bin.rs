@@ -159,7 +159,7 @@ impl Planner<'_> {
             }
             None => {
                 let origin =
-                    crate::expr::time_modifier(align, &self.context).ok_or_else(|| {
+                    crate::clause::time_modifier(align, &self.context).ok_or_else(|| {
                         diagnostic(
                             place,
                             format!(

@@ -8,9 +8,10 @@ use datafusion::arrow::datatypes::{DataType, Field, Schema};
 use datafusion::datasource::{MemTable, provider_as_source};
 use datafusion::logical_expr::{Expr, LogicalPlanBuilder};
 
-use super::events::{Folded, did_you_mean, fold};
 use super::{Order, Planner, Result, Rows, at, cast_to, column, common_type, diagnostic};
+use crate::clause::{Folded, fold};
 use crate::expr::Fields;
+use crate::suggest::did_you_mean;
 use crate::syntax::ast::{Lookup, LookupOutput, Name, SearchExpr, Span};
 
 /// The lookups in which Splunk Enterprise Security keeps assets and identities.

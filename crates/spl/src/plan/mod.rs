@@ -39,21 +39,22 @@ use std::sync::Arc;
 
 use crabwalk_events::catalog::REF;
 use crabwalk_events::{Catalog, EventType, LookupTable};
-use datafusion::arrow::datatypes::DataType;
-use datafusion::common::Column;
 use datafusion::error::DataFusionError;
-use datafusion::logical_expr::{Expr, LogicalPlan, SortExpr, lit};
-use datafusion::scalar::ScalarValue;
+use datafusion::logical_expr::{Expr, LogicalPlan, SortExpr};
 
+pub(crate) use crate::column::{
+    column, is_list, list_type, null_if, null_is_false, null_text, text,
+};
+pub(crate) use crate::convert::{as_value, cast_to, coalesce, common_type};
 use crate::expr::{EvalContext, ExprError, Fields, Typed, plan_expr, plan_predicate};
 use crate::knowledge::Knowledge;
 use crate::session::Session;
 use crate::syntax::Diagnostic;
 use crate::syntax::ast::{self, Arguments, Command, CommandKind, Pipeline, Simple, Span};
-pub(crate) use events::{MADE_INDEXES, TypeInfo, TypeInfos, did_you_mean};
+use crate::syntax::walk::visit_fields;
+pub(crate) use events::{TypeInfo, TypeInfos};
 pub(crate) use glance::Glances;
 use needs::Needs;
-pub(crate) use rex::group_names;
 pub(crate) use stage::{Pending, Staged, StoredLookups, lookup_name};
 pub(crate) use stats::renamed_text;
 
@@ -217,59 +218,6 @@ impl Fields for Rows {
             data_type: field.data_type().clone(),
         })
     }
-}
-
-/// Whether a name is a field of the header of Windows events.
-pub(crate) fn is_system_field(name: &str) -> bool {
-    events::SYSTEM_FIELDS.contains(&name)
-}
-
-/// A condition that is false where it is NULL.
-pub(crate) fn null_is_false(condition: Expr) -> Expr {
-    Expr::IsTrue(Box::new(condition))
-}
-
-/// The first value that is not NULL; all are of one type.
-pub(crate) fn coalesce(values: Vec<Expr>) -> Expr {
-    crate::ops::first_present(values)
-}
-
-/// NULL where a condition holds, else the value.
-pub(crate) fn null_if(condition: Expr, value: Typed) -> Expr {
-    let kept = Expr::Not(Box::new(null_is_false(condition)));
-    Expr::Case(datafusion::logical_expr::Case::new(
-        None,
-        vec![(Box::new(kept), Box::new(value.expr))],
-        None,
-    ))
-}
-
-/// A column by its exact name.
-pub(crate) fn column(name: &str) -> Expr {
-    Expr::Column(Column::from_name(name))
-}
-
-/// A text constant.
-pub(crate) fn text(value: impl Into<String>) -> Expr {
-    lit(ScalarValue::Utf8(Some(value.into())))
-}
-
-/// NULL as text.
-pub(crate) fn null_text() -> Expr {
-    lit(ScalarValue::Utf8(None))
-}
-
-/// The type of a multivalue column.
-pub(crate) fn list_type() -> DataType {
-    DataType::List(Arc::new(datafusion::arrow::datatypes::Field::new(
-        "item",
-        DataType::Utf8,
-        true,
-    )))
-}
-
-pub(crate) fn is_list(data_type: &DataType) -> bool {
-    matches!(data_type, DataType::List(_))
 }
 
 /// A diagnostic at a place.
@@ -596,7 +544,7 @@ impl<'a> Planner<'a> {
         let mut together: Vec<(String, Expr)> = Vec::new();
         for (name, expr) in assignments {
             let mut reads = together.iter().any(|(own, _)| *own == name.text);
-            needs::visit_fields(expr, &mut |field, _| {
+            visit_fields(expr, &mut |field, _| {
                 reads |= together.iter().any(|(own, _)| own == field);
             });
             if reads {
@@ -639,62 +587,6 @@ fn not_run(command: &Command) -> Diagnostic {
         ),
     };
     diagnostic(span, format!("the command `{name}` is not run: {why}")).with_help(help)
-}
-
-/// Conditions are no values in SPL, and a column of nothing is text.
-pub(crate) fn as_value(value: Typed) -> Typed {
-    match value.data_type {
-        DataType::Boolean => Typed {
-            expr: crate::value::to_text(value),
-            data_type: DataType::Utf8,
-        },
-        DataType::Null => Typed {
-            expr: null_text(),
-            data_type: DataType::Utf8,
-        },
-        _ => value,
-    }
-}
-
-/// Gives a value one of the types that columns have in SPL plans.
-pub(crate) fn cast_to(value: Typed, data_type: &DataType) -> Expr {
-    if value.data_type == *data_type {
-        return value.expr;
-    }
-    match data_type {
-        DataType::List(_) => crate::value::to_list(value),
-        DataType::Float64 => crate::value::to_number(value),
-        _ => crate::value::to_text(value),
-    }
-}
-
-/// The type that can hold the values of both.
-pub(crate) fn common_type(a: &DataType, b: &DataType) -> DataType {
-    match (a, b) {
-        (a, b) if a == b && *a != DataType::Boolean => a.clone(),
-        (DataType::Null, other) | (other, DataType::Null) if *other != DataType::Boolean => {
-            other.clone()
-        }
-        (a, b) if is_list(a) || is_list(b) => list_type(),
-        (DataType::Int64 | DataType::Float64, DataType::Int64 | DataType::Float64) => {
-            DataType::Float64
-        }
-        _ => DataType::Utf8,
-    }
-}
-
-/// The condition of `searchmatch`.
-pub(crate) fn search_match(
-    expr: &ast::SearchExpr,
-    fields: &dyn Fields,
-    context: &EvalContext,
-) -> Result<Expr> {
-    Ok(
-        match events::fold(expr, &events::FieldScope(fields), context)? {
-            events::Folded::Known(value) => lit(value),
-            events::Folded::Open(condition) => condition,
-        },
-    )
 }
 
 /// What a search reads of an event type.

@@ -7,11 +7,13 @@ use crabwalk_events::model::Member;
 use crabwalk_events::{Assets, Node, Table};
 use datafusion::arrow::datatypes::DataType;
 
-use super::events::{Folded, Part, Scope, StaticScope, TypeInfo, TypeView, did_you_mean, fold};
+use super::events::{Part, StaticScope, TypeInfo, TypeView};
 use super::needs::Needs;
 use super::{Planner, Result, Rows, cast_to, diagnostic, text};
+use crate::clause::{Folded, Scope, fold};
 use crate::expr::{EvalContext, Fields, Typed};
 use crate::knowledge::Knowledge;
+use crate::suggest::did_you_mean;
 use crate::syntax::ast::{CompareOp, Name, SearchExpr, Span};
 use crate::syntax::{Diagnostic, parse_search};
 

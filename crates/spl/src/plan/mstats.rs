@@ -9,7 +9,8 @@ use datafusion::logical_expr::{Case, Expr};
 use super::needs::Needs;
 use super::tstats::fields;
 use super::{Planner, Result, Rows, at, cast_to, coalesce};
-use crate::expr::{Fields, Typed, search_equals};
+use crate::clause::search_equals;
+use crate::expr::{Fields, Typed};
 use crate::syntax::ast::{
     Aggregation, AggregationArgument, CompareOp, Mstats, Name, SearchExpr, Span,
 };

@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 
 use crate::knowledge::Knowledge;
 use crate::syntax::ast::{
-    Aggregation, AggregationArgument, Arguments, ByField, Command, CommandKind, Expr, ExprKind,
-    LookupOutput, Name, Pipeline, RexAction, SearchExpr, Simple, Span,
+    Aggregation, AggregationArgument, Arguments, ByField, Command, CommandKind, Expr, LookupOutput,
+    Name, Pipeline, RexAction, SearchExpr, Simple, Span,
 };
+use crate::syntax::walk::visit_fields;
 
 /// The fields of the events that a search reads.
 #[derive(Debug, Clone, Default)]
@@ -155,7 +156,7 @@ impl Needs {
             CommandKind::Rex(rex) => {
                 self.field(&rex.field);
                 if let RexAction::Extract(pattern) = &rex.action {
-                    for group in super::rex::group_names(&pattern.text) {
+                    for group in crate::functions::regex::group_names(&pattern.text) {
                         self.optional(&group);
                     }
                 }
@@ -372,7 +373,7 @@ impl Needs {
                 if matches!(field.text.as_str(), "earliest" | "latest") {
                     return;
                 }
-                if super::events::ago(&field.text).is_some() {
+                if crate::clause::ago(&field.text).is_some() {
                     // A field of this name would be a field.
                     self.optional_read(&field.text);
                 } else {
@@ -532,45 +533,5 @@ fn clause_sources(expr: &SearchExpr, knowledge: &Knowledge, found: &mut Vec<(Pip
         SearchExpr::Not(inner) => clause_sources(inner, knowledge, found),
         SearchExpr::Subsearch(pipeline) => add_sources(pipeline, knowledge, found),
         SearchExpr::Compare { .. } | SearchExpr::In { .. } | SearchExpr::Term(_) => {}
-    }
-}
-
-/// Calls `visit` with every field that an expression reads.
-pub(crate) fn visit_fields(expr: &Expr, visit: &mut dyn FnMut(&str, Span)) {
-    match &expr.kind {
-        ExprKind::Field(name) => visit(name, expr.span),
-        ExprKind::Null | ExprKind::Bool(_) | ExprKind::Number(_) | ExprKind::Text(_) => {}
-        ExprKind::Negate(inner) | ExprKind::Not(inner) => visit_fields(inner, visit),
-        ExprKind::Binary { left, right, .. } => {
-            visit_fields(left, visit);
-            visit_fields(right, visit);
-        }
-        ExprKind::In { value, list } => {
-            visit_fields(value, visit);
-            list.iter().for_each(|item| visit_fields(item, visit));
-        }
-        ExprKind::Call { name, args, .. } if name == "searchmatch" => {
-            // Its argument is a search clause in a text.
-            if let [argument] = args.as_slice()
-                && let ExprKind::Text(text) = &argument.kind
-                && let Ok(clause) = crate::syntax::parse_search(text)
-            {
-                visit_clause_fields(&clause, &mut |name| visit(name, argument.span));
-            }
-        }
-        ExprKind::Call { args, .. } => args.iter().for_each(|arg| visit_fields(arg, visit)),
-    }
-}
-
-/// Calls `visit` with every field that a search clause compares.
-fn visit_clause_fields(clause: &SearchExpr, visit: &mut dyn FnMut(&str)) {
-    match clause {
-        SearchExpr::And(all) | SearchExpr::Or(all) => {
-            all.iter().for_each(|one| visit_clause_fields(one, visit));
-        }
-        SearchExpr::Not(inner) => visit_clause_fields(inner, visit),
-        SearchExpr::Compare { field, .. } | SearchExpr::In { field, .. } => visit(&field.text),
-        SearchExpr::Term(_) => visit("_raw"),
-        SearchExpr::Subsearch(_) => {}
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{Planner, Result, Rows, at, cast_to, common_type, diagnostic};
 use crate::expr::{Fields, plan_call};
-use crate::functions::regex::compile_regex;
+use crate::functions::regex::{compile_regex, group_names};
 use crate::ops::extract;
 use crate::syntax::ast::{Name, Rex, RexAction, Span};
 
@@ -100,38 +100,4 @@ fn check(pattern: &Name) -> Result<()> {
     compile_regex(&pattern.text)
         .map(drop)
         .map_err(|message| diagnostic(pattern.span, message))
-}
-
-/// Names of the groups of a pattern, in order.
-pub(crate) fn group_names(pattern: &str) -> Vec<String> {
-    let mut names = Vec::new();
-    let mut rest = pattern;
-    while let Some(at) = rest.find("(?") {
-        rest = &rest[at + 2..];
-        let after = rest.strip_prefix("P<").or_else(|| rest.strip_prefix('<'));
-        if let Some(after) = after
-            && !after.starts_with(['=', '!'])
-            && let Some((name, _)) = after.split_once('>')
-            && !names.iter().any(|known| known == name)
-        {
-            names.push(name.to_owned());
-        }
-    }
-    names
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn groups_are_found() {
-        for (pattern, names) in [
-            (r"(?<a>x)(?P<b_1>y)", vec!["a", "b_1"]),
-            (r"(?i)(?<=x)(?<!y)(?:z)(?=w)", vec![]),
-            (r"(?<a>x)|(?<a>y)", vec!["a"]),
-        ] {
-            assert_eq!(group_names(pattern), names, "{pattern}");
-        }
-    }
 }

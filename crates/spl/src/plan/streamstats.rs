@@ -10,13 +10,13 @@ use datafusion::logical_expr::{
 use datafusion::scalar::ScalarValue;
 
 use super::eventstats::as_window;
-use super::needs::visit_fields;
 use super::running::{numbered_runs, times_so_far};
 use super::stats::{When, expand};
 use super::{Planner, Result, Rows, at, coalesce, column, diagnostic, is_list, nodes};
 use crate::expr::{Fields, Typed, plan_aggregate, plan_condition};
 use crate::ops::bins;
 use crate::syntax::ast::{Span, Streamstats};
+use crate::syntax::walk::visit_fields;
 
 impl Planner<'_> {
     pub(super) fn streamstats(

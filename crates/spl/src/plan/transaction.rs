@@ -10,8 +10,8 @@ use std::sync::Arc;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::logical_expr::{Expr, SortExpr, lit};
 
-use super::events::{Folded, fold};
 use super::{ORDER, Order, Planner, Result, Rows, at, cast_to, column};
+use crate::clause::{Folded, fold};
 use crate::expr::Fields;
 use crate::syntax::ast::{Aggregation, AggregationArgument, Name, SearchExpr, Span, Transaction};
 use crate::value::number_of;

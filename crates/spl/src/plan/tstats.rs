@@ -5,12 +5,13 @@ use std::collections::BTreeSet;
 use datafusion::arrow::datatypes::DataType;
 
 use super::model::{field_of, find_node, without_nodename};
-use super::needs::{Needs, visit_fields};
+use super::needs::Needs;
 use super::{Planner, Result, Rows, at, cast_to, diagnostic, text};
 use crate::expr::{Fields, Typed};
 use crate::syntax::ast::{
     AggregationArgument, BinSpan, Name, SearchExpr, Span, TimeSpan, TimeUnit, Tstats,
 };
+use crate::syntax::walk::visit_fields;
 
 /// Splunk chooses the span of a bare `by _time` from the time range of the search. Here it is always this one, so that
 /// the same events give the same rows.

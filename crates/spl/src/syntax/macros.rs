@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::ast::Span;
 use super::diagnostic::Diagnostic;
+use crate::suggest::closest;
 
 /// How deep macros may call each other.
 const MAX_DEPTH: usize = 32;
@@ -73,26 +74,6 @@ impl Macros for MacroTable {
     fn names(&self) -> Vec<String> {
         self.0.keys().cloned().collect()
     }
-}
-
-/// The name most like `word` among `names`, if one is like it.
-pub(super) fn closest<'n>(word: &str, names: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
-    // Likeness costs the product of the lengths, and no name is that long.
-    if word.len() > 80 {
-        return None;
-    }
-    let word = word.to_lowercase();
-    names
-        .into_iter()
-        .map(|name| {
-            (
-                strsim::normalized_damerau_levenshtein(&word, &name.to_lowercase()),
-                name,
-            )
-        })
-        .filter(|(likeness, _)| *likeness >= 0.6)
-        .max_by(|left, right| left.0.total_cmp(&right.0))
-        .map(|(_, name)| name)
 }
 
 /// Text with its macros expanded, and where its parts come from.

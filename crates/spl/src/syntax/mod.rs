@@ -13,6 +13,7 @@ mod macros;
 mod parser;
 mod print;
 mod search;
+pub(crate) mod walk;
 
 pub use diagnostic::{Diagnostic, Position, position, render, render_coloured};
 pub use macros::{MacroDefinition, MacroTable, Macros};

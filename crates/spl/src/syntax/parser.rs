@@ -120,7 +120,7 @@ impl<'t> Parser<'t> {
         names: impl IntoIterator<Item = &'n str>,
     ) -> Option<&'n str> {
         if self.diagnostics.len() < 20 {
-            macros::closest(word, names)
+            crate::suggest::closest(word, names)
         } else {
             None
         }

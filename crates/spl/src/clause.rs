@@ -1,0 +1,304 @@
+//! Search clauses, specialised for what is known of the rows that they are asked of.
+//!
+//! Where a field has the same value in all rows, or no row has it, a comparison is decided here; what is left open
+//! becomes an expression.
+
+use datafusion::logical_expr::{Expr, lit};
+
+use crate::column::{EvalContext, Fields, Typed, null_is_false};
+use crate::expr::search_compare;
+use crate::functions::matcher::Matcher;
+use crate::ops::{fixed, text_condition};
+use crate::syntax::Diagnostic;
+use crate::syntax::ast::{CompareOp, Name, SearchExpr, SearchValue, Span};
+use crate::value::number_of;
+
+type Result<T, E = Diagnostic> = std::result::Result<T, E>;
+
+fn diagnostic(span: Span, message: impl Into<String>) -> Diagnostic {
+    Diagnostic::new(message, span)
+}
+
+/// The indexes that are made of findings.
+pub(crate) const MADE_INDEXES: [&str; 2] = ["risk", "notable"];
+
+/// A search clause that was specialised.
+#[derive(Debug, Clone)]
+pub(crate) enum Folded {
+    Known(bool),
+    Open(Expr),
+}
+
+impl Folded {
+    pub fn not(self) -> Self {
+        match self {
+            Self::Known(value) => Self::Known(!value),
+            Self::Open(expr) => Self::Open(Expr::Not(Box::new(expr))),
+        }
+    }
+
+    pub fn all(parts: impl IntoIterator<Item = Result<Self>>) -> Result<Self> {
+        Self::join(parts, false)
+    }
+
+    pub fn any(parts: impl IntoIterator<Item = Result<Self>>) -> Result<Self> {
+        Self::join(parts, true)
+    }
+
+    /// Joins with OR if `decisive` is true, with AND if it is false.
+    fn join(parts: impl IntoIterator<Item = Result<Self>>, decisive: bool) -> Result<Self> {
+        let mut open: Option<Expr> = None;
+        for part in parts {
+            match part? {
+                Self::Known(value) if value == decisive => return Ok(Self::Known(decisive)),
+                Self::Known(_) => {}
+                Self::Open(expr) => {
+                    open = Some(match open {
+                        None => expr,
+                        Some(before) if decisive => before.or(expr),
+                        Some(before) => before.and(expr),
+                    });
+                }
+            }
+        }
+        Ok(open.map_or(Self::Known(!decisive), Self::Open))
+    }
+}
+
+/// What a search clause is specialised for.
+pub(crate) trait Scope {
+    /// The field's values where they are the same in all rows.
+    fn constants(&self, name: &str) -> Option<Vec<String>>;
+    /// The field.
+    fn value(&self, name: &str) -> Option<Typed>;
+    /// The columns in which words are looked for.
+    fn texts(&self) -> Vec<Typed>;
+    /// Whether `!=` holds where the field is missing, as in `tstats … where`.
+    fn unequal_when_missing(&self) -> bool {
+        false
+    }
+    /// The index in which all events are, where that is known.
+    fn index(&self) -> Option<&str> {
+        None
+    }
+}
+
+/// Fields of which nothing more is known.
+pub(crate) struct FieldScope<'a>(pub &'a dyn Fields);
+
+impl Scope for FieldScope<'_> {
+    fn constants(&self, _: &str) -> Option<Vec<String>> {
+        None
+    }
+
+    fn value(&self, name: &str) -> Option<Typed> {
+        self.0.field(name)
+    }
+
+    fn texts(&self) -> Vec<Typed> {
+        self.0.field("_raw").into_iter().collect()
+    }
+}
+
+/// Specialises a search clause.
+pub(crate) fn fold(expr: &SearchExpr, scope: &dyn Scope, context: &EvalContext) -> Result<Folded> {
+    match expr {
+        SearchExpr::And(all) => Folded::all(all.iter().map(|expr| fold(expr, scope, context))),
+        SearchExpr::Or(any) => Folded::any(any.iter().map(|expr| fold(expr, scope, context))),
+        SearchExpr::Not(inner) => Ok(fold(inner, scope, context)?.not()),
+        SearchExpr::Compare { field, op, value } => compare(field, *op, value, scope, context),
+        SearchExpr::In { field, values } => equals(field, values, scope),
+        SearchExpr::Term(term) => Ok(word(term, scope)),
+        // Only where nothing is run: its rows may fit or not.
+        SearchExpr::Subsearch(_) => Ok(Folded::Open(lit(true))),
+    }
+}
+
+fn compare(
+    field: &Name,
+    op: CompareOp,
+    value: &SearchValue,
+    scope: &dyn Scope,
+    context: &EvalContext,
+) -> Result<Folded> {
+    match (field.text.as_str(), op) {
+        ("earliest" | "latest", CompareOp::Eq) => {
+            return time_limit(&field.text, value, scope, context);
+        }
+        (unit, CompareOp::Eq) if ago(unit).is_some() && scope.value(unit).is_none() => {
+            return time_ago(unit, value, scope, context);
+        }
+        // Everything that was read is in every index, but for those that are made of findings.
+        ("index", CompareOp::Eq) => {
+            let text = value.text.to_lowercase();
+            let is_made = MADE_INDEXES.contains(&text.as_str());
+            match scope.index() {
+                Some(index) if is_made || MADE_INDEXES.contains(&index) => {
+                    return Ok(Folded::Known(search_matches_literal(index, &value.text)));
+                }
+                Some(_) => return Ok(Folded::Known(true)),
+                None if scope.value("index").is_none() => return Ok(Folded::Known(!is_made)),
+                None => {}
+            }
+        }
+        _ => {}
+    }
+    match op {
+        CompareOp::Eq => equals(field, std::slice::from_ref(value), scope),
+        CompareOp::Ne => {
+            let equal = equals(field, std::slice::from_ref(value), scope)?;
+            if scope.constants(&field.text).is_some() || scope.unequal_when_missing() {
+                return Ok(equal.not());
+            }
+            let Some(present) = scope.value(&field.text) else {
+                return Ok(Folded::Known(false));
+            };
+            Folded::all([
+                Ok(Folded::Open(present.expr.is_not_null())),
+                Ok(equal.not()),
+            ])
+        }
+        CompareOp::Lt | CompareOp::Le | CompareOp::Gt | CompareOp::Ge => {
+            let Some(typed) = scope.value(&field.text) else {
+                return Ok(Folded::Known(false));
+            };
+            Ok(Folded::Open(or_false(search_compare(
+                typed,
+                op,
+                &value.text,
+            ))))
+        }
+    }
+}
+
+fn equals(field: &Name, values: &[SearchValue], scope: &dyn Scope) -> Result<Folded> {
+    if let Some(constants) = scope.constants(&field.text) {
+        let fits = constants.iter().any(|own| {
+            values
+                .iter()
+                .any(|value| search_matches_literal(own, &value.text))
+        });
+        return Ok(Folded::Known(fits));
+    }
+    let Some(typed) = scope.value(&field.text) else {
+        return Ok(Folded::Known(false));
+    };
+    if values.iter().any(|value| value.text == "*") {
+        return Ok(Folded::Open(typed.expr.is_not_null()));
+    }
+    let patterns: Vec<String> = values.iter().map(|value| value.text.clone()).collect();
+    Ok(Folded::Open(or_false(search_equals(typed, &patterns))))
+}
+
+/// A word may stand in any text of the event.
+fn word(term: &SearchValue, scope: &dyn Scope) -> Folded {
+    if term.text == "*" {
+        return Folded::Known(true);
+    }
+    let pattern = vec![format!("*{}*", term.text)];
+    let found = scope
+        .texts()
+        .into_iter()
+        .map(|typed| or_false(search_equals(typed, &pattern)));
+    found
+        .reduce(Expr::or)
+        .map_or(Folded::Known(false), Folded::Open)
+}
+
+/// `earliest=` (inclusive) and `latest=` (exclusive): epoch seconds, a relative modifier, or `now`.
+fn time_limit(
+    name: &str,
+    value: &SearchValue,
+    scope: &dyn Scope,
+    context: &EvalContext,
+) -> Result<Folded> {
+    let limit = time_modifier(&value.text, context).ok_or_else(|| {
+        diagnostic(
+            value.span,
+            format!(
+                "`{}` is no time: write `-24h@h`, seconds since 1970, `%m/%d/%Y:%H:%M:%S` or `now`",
+                value.text
+            ),
+        )
+    })?;
+    let Some(time) = scope.value("_time") else {
+        return Ok(Folded::Known(true));
+    };
+    Ok(Folded::Open(if name == "earliest" {
+        time.expr.gt_eq(lit(limit))
+    } else {
+        time.expr.lt(lit(limit))
+    }))
+}
+
+/// What `starthoursago=24` and its like count in, in seconds, and whether they are the start of the range.
+pub(crate) fn ago(name: &str) -> Option<(bool, f64)> {
+    let (start, unit) = match name.strip_prefix("start") {
+        Some(unit) => (true, unit),
+        None => (false, name.strip_prefix("end")?),
+    };
+    let seconds = match unit.strip_suffix("ago")? {
+        "minutes" => 60.0,
+        "hours" => 3600.0,
+        "days" => 86_400.0,
+        "months" => 30.0 * 86_400.0,
+        _ => return None,
+    };
+    Some((start, seconds))
+}
+
+/// `starthoursago=24`, `enddaysago=1` and their like: so long before now.
+fn time_ago(
+    name: &str,
+    value: &SearchValue,
+    scope: &dyn Scope,
+    context: &EvalContext,
+) -> Result<Folded> {
+    let amount = number_of(&value.text).ok_or_else(|| {
+        diagnostic(
+            value.span,
+            format!("`{name}` is a number, not `{}`", value.text),
+        )
+    })?;
+    let (Some((start, seconds)), Some(time)) = (ago(name), scope.value("_time")) else {
+        return Ok(Folded::Known(true));
+    };
+    let limit = lit(context.now - amount * seconds);
+    Ok(Folded::Open(if start {
+        time.expr.gt_eq(limit)
+    } else {
+        time.expr.lt(limit)
+    }))
+}
+
+fn or_false(condition: Expr) -> Expr {
+    null_is_false(condition)
+}
+
+/// The condition of `searchmatch`.
+pub(crate) fn search_match(
+    expr: &SearchExpr,
+    fields: &dyn Fields,
+    context: &EvalContext,
+) -> Result<Expr> {
+    Ok(match fold(expr, &FieldScope(fields), context)? {
+        Folded::Known(value) => lit(value),
+        Folded::Open(condition) => condition,
+    })
+}
+
+/// Whether a field equals one of the patterns of a search clause: without regard to case, `*` for any text, networks
+/// for addresses, numbers by value. NULL where the field is.
+pub(crate) fn search_equals(value: Typed, patterns: &[String]) -> Expr {
+    text_condition("spl_search_equals", value.expr, vec![fixed(&patterns)])
+}
+
+/// As [`search_equals`] for a value that is known when the search is planned.
+pub(crate) fn search_matches_literal(value: &str, pattern: &str) -> bool {
+    Matcher::new(&[pattern.to_owned()]).matches(value)
+}
+
+/// A time of a search's range, in seconds since 1970.
+pub(crate) fn time_modifier(text: &str, context: &EvalContext) -> Option<f64> {
+    crate::functions::time::time_modifier(text, context.now)
+}

@@ -1,0 +1,53 @@
+//! How values of different types come together in one column.
+
+use datafusion::arrow::datatypes::DataType;
+use datafusion::logical_expr::Expr;
+
+use crate::column::{Typed, is_list, list_type, null_text};
+
+/// The first value that is not NULL; all are of one type.
+pub(crate) fn coalesce(values: Vec<Expr>) -> Expr {
+    crate::ops::first_present(values)
+}
+
+/// Conditions are no values in SPL, and a column of nothing is text.
+pub(crate) fn as_value(value: Typed) -> Typed {
+    match value.data_type {
+        DataType::Boolean => Typed {
+            expr: crate::value::to_text(value),
+            data_type: DataType::Utf8,
+        },
+        DataType::Null => Typed {
+            expr: null_text(),
+            data_type: DataType::Utf8,
+        },
+        _ => value,
+    }
+}
+
+/// Gives a value one of the types that columns have in SPL plans.
+pub(crate) fn cast_to(value: Typed, data_type: &DataType) -> Expr {
+    if value.data_type == *data_type {
+        return value.expr;
+    }
+    match data_type {
+        DataType::List(_) => crate::value::to_list(value),
+        DataType::Float64 => crate::value::to_number(value),
+        _ => crate::value::to_text(value),
+    }
+}
+
+/// The type that can hold the values of both.
+pub(crate) fn common_type(a: &DataType, b: &DataType) -> DataType {
+    match (a, b) {
+        (a, b) if a == b && *a != DataType::Boolean => a.clone(),
+        (DataType::Null, other) | (other, DataType::Null) if *other != DataType::Boolean => {
+            other.clone()
+        }
+        (a, b) if is_list(a) || is_list(b) => list_type(),
+        (DataType::Int64 | DataType::Float64, DataType::Int64 | DataType::Float64) => {
+            DataType::Float64
+        }
+        _ => DataType::Utf8,
+    }
+}
