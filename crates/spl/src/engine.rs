@@ -7,11 +7,12 @@ use crabwalk_events::catalog::REF;
 use crabwalk_events::{Catalog, EventType, LookupTable};
 use datafusion::arrow::array::{Array, AsArray, RecordBatch};
 use datafusion::arrow::datatypes::{DataType, UInt64Type};
+use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::execution::context::SessionContext;
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::session_state::SessionStateBuilder;
-use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::{Expr, LogicalPlan, WindowFunctionDefinition};
 use datafusion::optimizer::OptimizerRule;
 use datafusion::prelude::SessionConfig;
 use futures::FutureExt;
@@ -74,6 +75,7 @@ impl Engine {
         let session = Arc::new(Session::new(knowledge));
         let state = SessionStateBuilder::new()
             .with_scalar_functions(crate::ops::scalar_functions(&session))
+            .with_aggregate_functions(crate::aggregates::functions().collect())
             .with_runtime_env(runtime)
             .with_config(config)
             .with_optimizer_rules(optimizer_rules())
@@ -214,6 +216,75 @@ impl Engine {
             ))
         }
         .boxed()
+    }
+
+    /// Runs a search as a node does that has read its plan: of each function of SPL the plan gives the name and the
+    /// arguments, and the session has the function. The rows are those of [`Engine::run`].
+    ///
+    /// # Errors
+    /// What is wrong with the search, why it failed, or that the session lacks a function or a table of the plan.
+    pub fn run_by_names<'a>(
+        &'a self,
+        search: &'a Search,
+    ) -> BoxFuture<'a, Result<Results, SearchError>> {
+        async move {
+            let planned = self.plan(search).await?;
+            let failed = |error: datafusion::error::DataFusionError| {
+                search.failure(format!("the search failed: {}", error.strip_backtrace()))
+            };
+            let batches = if planned.rows.empty {
+                Vec::new()
+            } else {
+                let plan = self.resolved(planned.plan().clone()).map_err(failed)?;
+                self.collect(plan).await.map_err(failed)?
+            };
+            let columns = visible_columns(&planned, &batches);
+            Ok(Results::new(
+                columns,
+                batches,
+                planned.warnings,
+                planned.event_types,
+            ))
+        }
+        .boxed()
+    }
+
+    /// A plan with the session's functions in the place of those of the same names.
+    fn resolved(&self, plan: LogicalPlan) -> datafusion::error::Result<LogicalPlan> {
+        let state = self.datafusion.state();
+        let unknown = |name: &str| {
+            datafusion::error::DataFusionError::Plan(format!(
+                "the session has no function `{name}`"
+            ))
+        };
+        let own = |name: &str| name.starts_with("spl_") || name.starts_with("eval_");
+        let one = |expr: Expr| -> datafusion::error::Result<Transformed<Expr>> {
+            Ok(Transformed::yes(match expr {
+                Expr::ScalarFunction(mut call) if own(call.name()) => {
+                    let found = state.scalar_functions().get(call.name());
+                    call.func = found.cloned().ok_or_else(|| unknown(call.name()))?;
+                    Expr::ScalarFunction(call)
+                }
+                Expr::AggregateFunction(mut call) if own(call.func.name()) => {
+                    let found = state.aggregate_functions().get(call.func.name());
+                    call.func = found.cloned().ok_or_else(|| unknown(call.func.name()))?;
+                    Expr::AggregateFunction(call)
+                }
+                Expr::WindowFunction(mut call) => {
+                    if let WindowFunctionDefinition::AggregateUDF(function) = &call.fun
+                        && own(function.name())
+                    {
+                        let found = state.aggregate_functions().get(function.name());
+                        let found = found.cloned().ok_or_else(|| unknown(function.name()))?;
+                        call.fun = WindowFunctionDefinition::AggregateUDF(found);
+                    }
+                    Expr::WindowFunction(call)
+                }
+                other => return Ok(Transformed::no(other)),
+            }))
+        };
+        plan.transform_up(|node| node.map_expressions(|expr| expr.transform_up(one)))
+            .map(|resolved| resolved.data)
     }
 
     async fn collect(&self, plan: LogicalPlan) -> datafusion::error::Result<Vec<RecordBatch>> {

@@ -306,22 +306,31 @@ fn run_with(
     knowledge: &Arc<Knowledge>,
     search: &Search,
 ) -> String {
-    let engine = Engine::new(
-        Arc::clone(catalog),
-        Arc::clone(knowledge),
-        EngineOptions {
-            now: NOW,
-            threads,
-            memory: crabwalk_spl::DEFAULT_MEMORY,
-        },
-    );
+    let engine = || {
+        Engine::new(
+            Arc::clone(catalog),
+            Arc::clone(knowledge),
+            EngineOptions {
+                now: NOW,
+                threads,
+                memory: crabwalk_spl::DEFAULT_MEMORY,
+            },
+        )
+    };
+    // One that searches by names only, since a search may write lookups.
+    let (engine, by_names) = (engine(), engine());
+    // A plan gives names and literals: with the session's functions of these names it gives the same rows.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
         .expect("a runtime");
     match runtime.block_on(engine.run(search)) {
         // What runs must also pass a check in which nothing is run.
         Ok(results) => match engine.check(search) {
-            Ok(_) => shown(&results),
+            Ok(_) => match runtime.block_on(by_names.run_by_names(search)) {
+                Ok(named) if shown(&named) == shown(&results) => shown(&results),
+                Ok(named) => format!("error: by names:\n{}", shown(&named)),
+                Err(error) => format!("error: by names: {}", failure(&error)),
+            },
             Err(error) => format!("error: when only checked: {}", failure(&error)),
         },
         Err(error) => failure(&error),

@@ -1,7 +1,7 @@
 //! SPL's aggregations that DataFusion has none for: over text that may be numbers, over multivalued fields, by time.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use datafusion::arrow::array::{
     Array, ArrayRef, AsArray, ListBuilder, StringBuilder, UInt64Builder,
@@ -10,8 +10,9 @@ use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Float64Type, UInt6
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::{
-    Accumulator, AggregateUDF, AggregateUDFImpl, Expr, Signature, Volatility,
+    Accumulator, AggregateUDF, AggregateUDFImpl, Expr, Signature, Volatility, lit,
 };
+use datafusion::physical_expr::expressions::Literal;
 use datafusion::scalar::ScalarValue;
 
 use crate::column::list_type;
@@ -67,87 +68,184 @@ pub(crate) enum Kind {
     Refs,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Aggregate {
-    kind: Kind,
-    /// Whether the values are numbers, so that the result is one.
-    number: bool,
-    signature: Signature,
-}
+impl Kind {
+    /// All kinds. Which percentile is said by an argument.
+    const ALL: [Self; 19] = [
+        Self::Values,
+        Self::DistinctCount,
+        Self::Count,
+        Self::List,
+        Self::Min,
+        Self::Max,
+        Self::Latest,
+        Self::Earliest,
+        Self::Mode,
+        Self::Sum,
+        Self::SumOfSquares,
+        Self::Mean,
+        Self::SampleDeviation,
+        Self::Deviation,
+        Self::SampleVariance,
+        Self::Variance,
+        Self::Range,
+        Self::Percentile(0),
+        Self::Refs,
+    ];
 
-/// Calls an aggregation. [`Kind::List`], [`Kind::Latest`] and [`Kind::Earliest`] take the value and its time.
-pub(crate) fn aggregate(kind: Kind, number: bool, args: Vec<Expr>) -> (Expr, DataType) {
-    let function = Aggregate {
-        kind,
-        number,
-        signature: Signature::variadic_any(Volatility::Immutable),
-    };
-    let output = function.output();
-    (AggregateUDF::new_from_impl(function).call(args), output)
-}
+    /// Its name in plans.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Values => "spl_values",
+            Self::DistinctCount => "spl_distinct_count",
+            Self::Count => "spl_count",
+            Self::List => "spl_list",
+            Self::Min => "spl_min",
+            Self::Max => "spl_max",
+            Self::Latest => "spl_latest",
+            Self::Earliest => "spl_earliest",
+            Self::Mode => "spl_mode",
+            Self::Sum => "spl_sum",
+            Self::SumOfSquares => "spl_sum_of_squares",
+            Self::Mean => "spl_mean",
+            Self::SampleDeviation => "spl_sample_deviation",
+            Self::Deviation => "spl_deviation",
+            Self::SampleVariance => "spl_sample_variance",
+            Self::Variance => "spl_variance",
+            Self::Range => "spl_range",
+            Self::Percentile(_) => "spl_percentile",
+            Self::Refs => "spl_refs",
+        }
+    }
 
-impl Aggregate {
-    fn start(&self) -> Box<dyn Accumulator> {
-        match self.kind {
-            Kind::Refs => Box::new(Refs::default()),
-            Kind::Values | Kind::DistinctCount => Box::new(Distinct {
-                kind: self.kind,
+    /// What it gives of numbers or of other values.
+    fn output(self, number: bool) -> DataType {
+        match self {
+            Self::Values | Self::List => list_type(),
+            Self::DistinctCount | Self::Count => DataType::Int64,
+            Self::Min | Self::Max | Self::Latest | Self::Earliest | Self::Mode if !number => {
+                DataType::Utf8
+            }
+            Self::Refs => DataType::List(Arc::new(Field::new("item", DataType::UInt64, true))),
+            _ => DataType::Float64,
+        }
+    }
+
+    fn start(self, number_result: bool) -> Box<dyn Accumulator> {
+        match self {
+            Self::Refs => Box::new(Refs::default()),
+            Self::Values | Self::DistinctCount => Box::new(Distinct {
+                kind: self,
                 seen: HashSet::new(),
                 bytes: 0,
             }),
-            Kind::Min | Kind::Max => Box::new(Extreme {
-                largest: self.kind == Kind::Max,
-                number_result: self.number,
+            Self::Min | Self::Max => Box::new(Extreme {
+                largest: self == Self::Max,
+                number_result,
                 ..Extreme::default()
             }),
-            Kind::Latest | Kind::Earliest => Box::new(AtTime {
-                latest: self.kind == Kind::Latest,
-                number_result: self.number,
+            Self::Latest | Self::Earliest => Box::new(AtTime {
+                latest: self == Self::Latest,
+                number_result,
                 found: None,
             }),
             kind => Box::new(Bag {
                 kind,
-                number_result: self.number,
+                number_result,
                 values: Vec::new(),
                 bytes: 0,
             }),
         }
     }
+}
 
-    fn output(&self) -> DataType {
-        match self.kind {
-            Kind::Values | Kind::List => list_type(),
-            Kind::DistinctCount | Kind::Count => DataType::Int64,
-            Kind::Min | Kind::Max | Kind::Latest | Kind::Earliest | Kind::Mode if self.number => {
-                DataType::Float64
+/// An aggregation by its name, as DataFusion calls it. Whether it gives a number follows from the type of what it
+/// aggregates, and which percentile it is from its second argument: it holds nothing of a call.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Aggregate {
+    kind: Kind,
+    signature: Signature,
+}
+
+/// All aggregations of plans that are not DataFusion's.
+pub(crate) fn functions() -> impl Iterator<Item = Arc<AggregateUDF>> {
+    static ALL: LazyLock<Vec<Arc<AggregateUDF>>> = LazyLock::new(|| {
+        let function = |kind| {
+            Arc::new(AggregateUDF::new_from_impl(Aggregate {
+                kind,
+                signature: Signature::variadic_any(Volatility::Immutable),
+            }))
+        };
+        Kind::ALL.into_iter().map(function).collect()
+    });
+    ALL.iter().cloned()
+}
+
+/// Calls an aggregation. [`Kind::List`], [`Kind::Latest`] and [`Kind::Earliest`] take the value and its time. `number`
+/// says whether the value is one by its type.
+pub(crate) fn aggregate(kind: Kind, number: bool, args: Vec<Expr>) -> (Expr, DataType) {
+    let mut args = args;
+    if let Kind::Percentile(thousandths) = kind {
+        args.push(lit(i64::from(thousandths)));
+    }
+    let function = functions().find(|function| function.name() == kind.name());
+    let call = match function {
+        Some(function) => function.call(args),
+        // `Kind::ALL` lacks none: a test looks.
+        None => lit(ScalarValue::Null),
+    };
+    (call, kind.output(number))
+}
+
+fn is_number(data_type: Option<&DataType>) -> bool {
+    data_type.is_some_and(crate::functions::is_number)
+}
+
+impl Aggregate {
+    /// The kind with the percentile that a call asks for, and whether it gives a number.
+    fn of(&self, args: &AccumulatorArgs) -> Result<(Kind, bool)> {
+        let number = is_number(args.expr_fields.first().map(|field| field.data_type()));
+        let Kind::Percentile(_) = self.kind else {
+            return Ok((self.kind, number));
+        };
+        let literal = args
+            .exprs
+            .get(1)
+            .and_then(|expr| expr.downcast_ref::<Literal>());
+        match literal.map(Literal::value) {
+            Some(ScalarValue::Int64(Some(thousandths))) => {
+                let thousandths = u32::try_from(*thousandths).unwrap_or(100_000);
+                Ok((Kind::Percentile(thousandths), number))
             }
-            Kind::Min | Kind::Max | Kind::Latest | Kind::Earliest | Kind::Mode => DataType::Utf8,
-            Kind::Refs => DataType::List(Arc::new(Field::new("item", DataType::UInt64, true))),
-            _ => DataType::Float64,
+            _ => Err(DataFusionError::Plan(
+                "spl_percentile: the second argument says which, as a literal".to_owned(),
+            )),
         }
     }
 }
 
 impl AggregateUDFImpl for Aggregate {
     fn name(&self) -> &str {
-        "spl_aggregate"
+        self.kind.name()
     }
 
     fn signature(&self) -> &Signature {
         &self.signature
     }
 
-    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
-        Ok(self.output())
+    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
+        Ok(self.kind.output(is_number(types.first())))
     }
 
-    fn accumulator(&self, _: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
-        Ok(self.start())
+    fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
+        let (kind, number) = self.of(&args)?;
+        Ok(kind.start(number))
     }
 
-    fn create_sliding_accumulator(&self, _: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
+    fn create_sliding_accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
+        let (kind, number) = self.of(&args)?;
         Ok(Box::new(Sliding {
-            aggregate: self.clone(),
+            kind,
+            number,
             rows: VecDeque::new(),
         }))
     }
@@ -166,7 +264,8 @@ impl AggregateUDFImpl for Aggregate {
 /// An aggregation over a window that rows leave again: it keeps the rows and begins anew for each answer.
 #[derive(Debug)]
 struct Sliding {
-    aggregate: Aggregate,
+    kind: Kind,
+    number: bool,
     /// The arguments of each row in the window.
     rows: VecDeque<Vec<ArrayRef>>,
 }
@@ -197,7 +296,7 @@ impl Accumulator for Sliding {
     }
 
     fn evaluate(&mut self) -> Result<ScalarValue> {
-        let mut inner = self.aggregate.start();
+        let mut inner = self.kind.start(self.number);
         for cells in &self.rows {
             inner.update_batch(cells)?;
         }
@@ -727,6 +826,14 @@ impl Accumulator for Refs {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_kind_has_a_function() {
+        for kind in Kind::ALL {
+            let (call, _) = aggregate(kind, false, vec![lit("a"), lit(0.0)]);
+            assert!(matches!(call, Expr::AggregateFunction(_)), "{kind:?}");
+        }
+    }
 
     #[test]
     fn percentiles_interpolate() {

@@ -94,12 +94,27 @@ pub fn strftime(time: f64, format: &str) -> Option<String> {
         }
         let mut code = chars.next()?;
         let mut digits = 0;
+        // GNU's flags: `-` without padding, `_` with blanks, `0` with zeros, `^` in capitals.
+        let mut flag = None;
+        if matches!(code, '-' | '_' | '^') {
+            flag = Some(code);
+            code = chars.next()?;
+        }
+        let mut colons = 0;
+        while code == ':' {
+            colons += 1;
+            code = chars.next()?;
+        }
         if code.is_ascii_digit() {
             digits = code as usize - '0' as usize;
             code = chars.next()?;
-        } else if matches!(code, 'E' | 'O' | '-') {
+        }
+        let mut of_minutes = false;
+        if matches!(code, 'E' | 'O') {
+            of_minutes = code == 'E';
             code = chars.next()?;
         }
+        let from = out.len();
         let hour12 = if clock.hour() % 12 == 0 {
             12
         } else {
@@ -121,6 +136,14 @@ pub fn strftime(time: f64, format: &str) -> Option<String> {
             'M' => write!(out, "{:02}", clock.minute()),
             'S' => write!(out, "{:02}", clock.second()),
             'p' => write!(out, "{}", if clock.hour() < 12 { "AM" } else { "PM" }),
+            'P' => write!(out, "{}", if clock.hour() < 12 { "am" } else { "pm" }),
+            'r' => write!(
+                out,
+                "{hour12:02}:{:02}:{:02} {}",
+                clock.minute(),
+                clock.second(),
+                if clock.hour() < 12 { "AM" } else { "PM" }
+            ),
             'N' | 'Q' | 'f' => {
                 let width = match (digits, code) {
                     (0, 'N') => 9,
@@ -198,7 +221,12 @@ pub fn strftime(time: f64, format: &str) -> Option<String> {
             ),
             'V' => write!(out, "{:02}", date.iso_week_date().week()),
             'G' => write!(out, "{:04}", date.iso_week_date().year()),
-            'z' if digits == 1 || digits == 2 => write!(out, "+00:00"),
+            'g' => write!(out, "{:02}", date.iso_week_date().year().rem_euclid(100)),
+            // Splunk's `%Ez`: the offset in minutes.
+            'z' if of_minutes => write!(out, "+0"),
+            'z' if colons == 2 => write!(out, "+00:00:00"),
+            'z' if colons == 3 => write!(out, "+00"),
+            'z' if colons == 1 || digits == 1 || digits == 2 => write!(out, "+00:00"),
             'z' => write!(out, "+0000"),
             'Z' => write!(out, "UTC"),
             'n' => writeln!(out),
@@ -206,8 +234,31 @@ pub fn strftime(time: f64, format: &str) -> Option<String> {
             other => write!(out, "%{other}"),
         };
         result.ok()?;
+        if let Some(flag) = flag {
+            let written = out.split_off(from);
+            out.push_str(&flagged(&written, flag));
+        }
     }
     Some(out)
+}
+
+/// What a directive wrote, as a flag wants it.
+fn flagged(written: &str, flag: char) -> String {
+    if flag == '^' {
+        return written.to_uppercase();
+    }
+    if !written
+        .bytes()
+        .all(|byte| byte.is_ascii_digit() || byte == b' ')
+    {
+        return written.to_owned();
+    }
+    let number = written.trim_start().trim_start_matches('0');
+    let number = if number.is_empty() { "0" } else { number };
+    match flag {
+        '_' => format!("{number:>width$}", width = written.len()),
+        _ => number.to_owned(),
+    }
 }
 
 fn day_name(day: Weekday) -> &'static str {
@@ -304,6 +355,7 @@ pub fn strptime(text: &str, format: &str, now: f64) -> Option<f64> {
             ('%', 'F') => "%Y-%m-%d",
             ('%', 'D' | 'x') => "%m/%d/%y",
             ('%', 'R') => "%H:%M",
+            ('%', 'r') => "%I:%M:%S %p",
             ('%', 'c') => "%a %b %d %H:%M:%S %Y",
             ('%', '+') => "%a %b %d %H:%M:%S %Z %Y",
             ('%', _) => {
@@ -328,7 +380,9 @@ pub fn strptime(text: &str, format: &str, now: f64) -> Option<f64> {
             continue;
         }
         let mut code = chars.next()?;
-        if code.is_ascii_digit() || matches!(code, 'E' | 'O' | '-') {
+        let mut of_minutes = false;
+        while code.is_ascii_digit() || matches!(code, 'E' | 'O' | '-' | '_' | '^' | ':') {
+            of_minutes = code == 'E';
             code = chars.next()?;
         }
         match code {
@@ -353,7 +407,7 @@ pub fn strptime(text: &str, format: &str, now: f64) -> Option<f64> {
                 let digits = u32::try_from(before - reader.rest.len()).ok()?;
                 nanosecond = number.checked_mul(10_i64.checked_pow(9_u32.checked_sub(digits)?)?)?;
             }
-            'p' => afternoon = Some(reader.word(["am", "pm"].into_iter()).map(|at| at == 1)?),
+            'p' | 'P' => afternoon = Some(reader.word(["am", "pm"].into_iter()).map(|at| at == 1)?),
             's' => {
                 let negative = reader.rest.starts_with('-');
                 reader.rest = reader.rest.trim_start_matches('-');
@@ -383,8 +437,16 @@ pub fn strptime(text: &str, format: &str, now: f64) -> Option<f64> {
             'w' | 'u' => {
                 reader.number(1)?;
             }
-            'U' | 'V' | 'W' => {
+            'U' | 'V' | 'W' | 'C' | 'g' => {
                 reader.number(2)?;
+            }
+            'G' => {
+                reader.number(4)?;
+            }
+            'z' if of_minutes => {
+                let sign = if reader.rest.starts_with('-') { -1 } else { 1 };
+                reader.rest = reader.rest.trim_start_matches(['+', '-']);
+                offset = sign * 60 * reader.number(4)?;
             }
             'z' | 'Z' => offset = zone(&mut reader)?,
             'n' | 't' => reader.rest = reader.rest.trim_start(),
@@ -422,12 +484,35 @@ pub fn strptime(text: &str, format: &str, now: f64) -> Option<f64> {
     Some(seconds(stamp) - offset as f64 + if leap { 1.0 } else { 0.0 })
 }
 
-/// `Z`, `UTC`, `GMT`, `+0200`, `+02:00`: seconds east of UTC.
+/// Names of zones that mean one offset alone, in hours: those of RFC 822, and the European ones.
+const ZONES: [(&str, i64); 17] = [
+    ("UTC", 0),
+    ("GMT", 0),
+    ("UT", 0),
+    ("Z", 0),
+    ("EST", -5),
+    ("EDT", -4),
+    ("CST", -6),
+    ("CDT", -5),
+    ("MST", -7),
+    ("MDT", -6),
+    ("PST", -8),
+    ("PDT", -7),
+    ("WET", 0),
+    ("CET", 1),
+    ("CEST", 2),
+    ("EET", 2),
+    ("EEST", 3),
+];
+
+/// A name of [`ZONES`], `+0200`, `+02:00`: seconds east of UTC.
 fn zone(reader: &mut TextReader<'_>) -> Option<i64> {
-    for name in ["UTC", "GMT", "Z"] {
-        if let Some(rest) = reader.rest.strip_prefix(name) {
+    for (name, hours) in ZONES {
+        if let Some(rest) = reader.rest.strip_prefix(name)
+            && !rest.starts_with(|char: char| char.is_ascii_alphabetic())
+        {
             reader.rest = rest;
-            return Some(0);
+            return Some(hours * 3600);
         }
     }
     let sign = match reader.rest.chars().next()? {
@@ -504,11 +589,15 @@ pub fn relative_time(time: f64, modifier: &str) -> Option<f64> {
 fn span(unit: &str, amount: i64) -> Option<Span> {
     let new = Span::new();
     match unit {
+        "us" => new.try_microseconds(amount),
+        "ms" => new.try_milliseconds(amount),
+        "cs" => new.try_milliseconds(amount.checked_mul(10)?),
+        "ds" => new.try_milliseconds(amount.checked_mul(100)?),
         "" | "s" | "sec" | "secs" | "second" | "seconds" => new.try_seconds(amount),
         "m" | "min" | "mins" | "minute" | "minutes" => new.try_minutes(amount),
         "h" | "hr" | "hrs" | "hour" | "hours" => new.try_hours(amount),
         "d" | "day" | "days" => new.try_days(amount),
-        "w" | "week" | "weeks" => new.try_weeks(amount),
+        "w" | "wk" | "wks" | "week" | "weeks" => new.try_weeks(amount),
         "mon" | "month" | "months" => new.try_months(amount),
         "q" | "qtr" | "qtrs" | "quarter" | "quarters" => new.try_months(amount.checked_mul(3)?),
         "y" | "yr" | "yrs" | "year" | "years" => new.try_years(amount),
@@ -573,6 +662,8 @@ mod tests {
             ("%H.%3N %6N %Q %s %%", "22.123 123456 123 1700000000 %"),
             ("%c", "Tue Nov 14 22:13:20 2023"),
             ("%F %T %z", "2023-11-14 22:13:20 +0000"),
+            ("%:z %::z %:::z %Ez", "+00:00 +00:00:00 +00 +0"),
+            ("%r %P %g %^a %-m/%_H", "10:13:20 PM pm 23 TUE 11/22"),
         ] {
             assert_eq!(strftime(TIME, format).as_deref(), Some(text), "{format}");
         }
@@ -603,6 +694,13 @@ mod tests {
                 Some(1_700_000_000.5),
             ),
             ("1700000000", "%s", Some(1_700_000_000.0)),
+            (
+                "2023-11-14 23:13:20+01:00",
+                "%F %T%:z",
+                Some(1_700_000_000.0),
+            ),
+            ("2023-11-14 17:13:20 EST", "%F %T %Z", Some(1_700_000_000.0)),
+            ("2023-11-14 10:13:20 PM", "%F %r", Some(1_700_000_000.0)),
             ("yesterday", "%F", None),
             ("2023-13-01", "%F", None),
         ] {
@@ -621,6 +719,8 @@ mod tests {
             ("+1mon@mon", Some(1_701_388_800.0)),
             ("-1h@h+5m", Some(1_699_995_900.0)),
             ("-70m@m", Some(1_699_995_780.0)),
+            ("@s-500ms", Some(1_699_999_999.5)),
+            ("-1wk@d", Some(1_699_315_200.0)),
             ("x", None),
             ("-9999999999999999y", None),
         ] {

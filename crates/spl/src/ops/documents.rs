@@ -6,7 +6,7 @@ use regex::Regex;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Answer, Entry, Prepared, call, fixed};
+use super::{Answer, Entry, Prepared, call, fixed, xml};
 use crate::column::Typed;
 use crate::column::list_type;
 
@@ -36,7 +36,7 @@ pub(crate) fn out_of(value: Typed, format: &Format, path: &str) -> Typed {
 /// How fields stand in a text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Format {
-    /// A JSON document; names are paths such as `a{}.b`.
+    /// A JSON document, names are paths such as `a{}.b`; or one of XML, with paths such as `a.b{@c}`.
     Json,
     /// The members of a JSON object.
     Members,
@@ -55,6 +55,7 @@ pub(crate) enum Format {
 pub(crate) fn found_names(text: &str, format: &Format) -> Vec<String> {
     let mut names = Vec::new();
     match format {
+        Format::Json if xml::is_xml(text) => xml::paths(text, &mut names),
         Format::Json => {
             if let Ok(value) = serde_json::from_str::<Value>(text) {
                 paths(&value, "", &mut names);
@@ -78,6 +79,7 @@ pub(crate) fn found_names(text: &str, format: &Format) -> Vec<String> {
 pub(crate) fn pick(text: &str, format: &Format, name: &str) -> Vec<String> {
     let mut found = Vec::new();
     match format {
+        Format::Json if xml::is_xml(text) => found = xml::pick(text, name),
         Format::Json => {
             if let Ok(value) = serde_json::from_str::<Value>(text) {
                 walk(&value, name, &mut found);

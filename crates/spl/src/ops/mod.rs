@@ -15,6 +15,7 @@ pub(crate) mod refs;
 pub(crate) mod tables;
 pub(crate) mod units;
 pub(crate) mod values;
+mod xml;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
