@@ -393,12 +393,10 @@ impl<'d> Collector<'d> {
         self.numbers.is_some()
     }
 
-    /// Whether the run needs no record with a number from `first` to `last` of the source that is being read.
-    pub(crate) fn passes_over(&self, first: u64, last: u64) -> bool {
-        self.numbers.is_some_and(|numbers| {
-            let at = numbers.partition_point(|number| *number < first);
-            numbers.get(at).is_none_or(|number| *number > last)
-        })
+    /// Whether the run does not need the record with this number of the source that is being read.
+    pub(crate) fn passes_over(&self, number: u64) -> bool {
+        self.numbers
+            .is_some_and(|numbers| numbers.binary_search(&number).is_err())
     }
 
     /// Whether the run needs events as XML too, in the column [`XML`].

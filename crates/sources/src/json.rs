@@ -4,7 +4,7 @@
 //! (`winlog.event_data.Image`). What the paths are tells the shape.
 //!
 //! # Which time counts
-//! - evtx_dump, event XML turned into JSON, Get-WinEvent: `TimeCreated`. Winlogbeat: `@timestamp`, which it takes from there.
+//! - evtx_dump, event XML turned into JSON, Get-WinEvent: `TimeCreated`. Winlogbeat: `winlog.time_created`, else `@timestamp`.
 //! - NXLog: `EventTime` is local time without a zone, `@timestamp` is the time of receipt. The zone is what lies, in
 //!   quarters of an hour, between `EventReceivedTime` (local) and `@timestamp` (UTC); `EventTime` is moved by it.
 //!   Where Sysmon's `UtcTime` lies within two minutes of that it is used, being finer; the `UtcTime` of network events can be hours off.
@@ -662,6 +662,17 @@ fn raw_text<'f>(flat: &'f Flat, prefix: &str) -> Option<&'f str> {
             flat.below(prefix, "message")
                 .filter(|text| text.trim_start().starts_with("<Event"))
         })
+        .or_else(|| {
+            // Whatever the field is called (plaso: `xml_string`).
+            flat.iter()
+                .filter(|(path, ..)| path.starts_with(prefix))
+                .map(|(_, value, _)| value)
+                .find(|value| {
+                    ["<Event ", "<Event>"]
+                        .iter()
+                        .any(|start| value.trim_start().starts_with(start))
+                })
+        })
 }
 
 /// The log of a flat record: as it says, or as its provider, Splunk source or id tell.
@@ -863,7 +874,8 @@ fn winlogbeat(flat: &Flat, prefix: &str, record: &mut Record) {
         }
     }
     record.event_id = id.or(code).unwrap_or(0);
-    record.time = record.time.or(time_created.map(|written| written.micros));
+    // `@timestamp` may be the shipper's.
+    record.time = time_created.map(|written| written.micros).or(record.time);
     if record.host.is_empty() {
         record.host = other_host.to_owned();
     }

@@ -63,7 +63,15 @@ impl Record {
 
     /// A field of the envelope, which gives way to data of the same name.
     pub fn envelope(&mut self, name: &str, value: &str) {
-        self.add(name, value, true);
+        // A wrapper says again what the record itself says of `source` and `sourcetype`.
+        if !(matches!(name, "source" | "sourcetype")
+            && self
+                .fields
+                .iter()
+                .any(|field| field.envelope && self.name(field) == name))
+        {
+            self.add(name, value, true);
+        }
     }
 
     fn name(&self, field: &Field) -> &str {

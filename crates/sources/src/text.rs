@@ -221,6 +221,9 @@ impl<R: Read> Splitter<'_, R> {
             && self.kinds[at] > 0
         {
             sink.report.kind = KINDS[at];
+        } else if self.zeek.has_header() {
+            // A quiet hour leaves a log without rows.
+            sink.report.kind = SourceKind::Zeek;
         }
         self.json.finish(sink);
         if let Some(error) = self.window.error.take() {

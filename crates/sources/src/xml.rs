@@ -168,6 +168,18 @@ pub(crate) fn read_event(text: &str, record: &mut Record) -> Result<(), XmlError
             Event::Comment(_) | Event::Decl(_) | Event::PI(_) | Event::DocType(_) => {}
         }
     };
+    // A value that breaks off is kept as far as it goes.
+    if damage.is_some() && leaf && !value.is_empty() {
+        match (section, names.last()) {
+            (Section::EventData | Section::UserData, Some(name)) if depth > 2 => {
+                record.data(data_name.as_deref().unwrap_or(name), trimmed(&value));
+            }
+            (Section::Rendering, Some(name)) if name == "Message" => {
+                message = Some(value.trim().to_owned());
+            }
+            _ => {}
+        }
+    }
     record.event_id = id.ok_or(XmlError::NoEventId)?;
     if record.channel.is_empty() {
         record.channel = channel_of_provider(&record.provider).to_owned();

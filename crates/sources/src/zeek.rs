@@ -44,6 +44,11 @@ impl Zeek {
         self.open
     }
 
+    /// Whether a header named the columns of a log.
+    pub fn has_header(&self) -> bool {
+        !self.fields.is_empty()
+    }
+
     /// Takes a line; says whether it was a row.
     pub fn line(&mut self, line: &str, offset: u64, sink: &mut Sink<'_, '_>) -> bool {
         if let Some(header) = line.strip_prefix('#') {

@@ -728,3 +728,34 @@ fn zeek_as_text_and_as_json() {
         &[("host", "bro"), ("id.orig_h", "10.0.0.7")],
     );
 }
+
+#[test]
+fn the_time_of_the_event_counts_before_that_of_the_shipper() {
+    let text = r#"{"@timestamp":"2024-03-04T15:00:00Z","winlog":{"event_id":4624,"channel":"Security","computer_name":"SRV-A","record_id":77,"time_created":"2024-03-04T12:00:00.5Z"}}"#;
+    let row = row(&read_bytes("a.jsonl", text.as_bytes()), "Security", 4624);
+    check("winlog.time_created", &row, &[("_time", NOON)]);
+}
+
+#[test]
+fn event_xml_is_read_from_any_field() {
+    let xml = XML.replace('"', "\\\"");
+    let text = format!(r#"{{"computer_name":"other","record_number":3,"xml_string":"{xml}"}}"#);
+    let all = read_bytes("a.jsonl", text.as_bytes());
+    logon("xml_string", &row(&all, "Security", 4624));
+}
+
+#[test]
+fn a_value_that_breaks_off_is_kept_as_far_as_it_goes() {
+    let end = XML.find("10.0.0.7").expect("is there") + 4;
+    let all = read_bytes("a.xml", &XML.as_bytes()[..end]);
+    let row = row(&all, "Security", 4624);
+    check("cut", &row, &[("LogonType", "3"), ("IpAddress", "10.0")]);
+}
+
+#[test]
+fn a_zeek_log_without_rows_is_no_loss() {
+    let text = "#separator \\x09\n#path\tconn\n#fields\tts\tuid\n#types\ttime\tstring\n#close\t2024-03-04\n";
+    let all = read_bytes("conn.log", text.as_bytes());
+    let source = &all.sources[0];
+    assert_eq!((source.kind, source.is_lossy()), (SourceKind::Zeek, false));
+}

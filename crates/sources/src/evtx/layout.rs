@@ -241,6 +241,8 @@ pub(super) enum Role {
     Computer,
     /// System/TimeCreated@SystemTime.
     Time,
+    /// System/EventRecordID.
+    RecordId,
 }
 
 /// Part of a field's text.
@@ -269,11 +271,12 @@ pub(super) struct Layout {
     pub fields: Vec<Field>,
     /// For BinXML in a slot: where it stands.
     pub places: Vec<Option<Place>>,
-    /// Indexes in `fields`: event id, channel, computer, time.
+    /// Indexes in `fields`: event id, channel, computer, time, record id.
     pub event_id: Option<usize>,
     pub channel: Option<usize>,
     pub computer: Option<usize>,
     pub time: Option<usize>,
+    pub record_id: Option<usize>,
 }
 
 impl Layout {
@@ -281,6 +284,7 @@ impl Layout {
         let find = |role| self.fields.iter().position(|field| field.role == role);
         (self.event_id, self.channel) = (find(Role::EventId), find(Role::Channel));
         (self.computer, self.time) = (find(Role::Computer), find(Role::Time));
+        self.record_id = find(Role::RecordId);
         self
     }
 }
@@ -484,6 +488,7 @@ impl Sink for Builder<'_> {
                     "EventID" => Some(Role::EventId),
                     "Channel" => Some(Role::Channel),
                     "Computer" => Some(Role::Computer),
+                    "EventRecordID" => Some(Role::RecordId),
                     "Version" | "Level" | "Task" | "Opcode" | "Keywords" => Some(Role::System),
                     _ => None,
                 };

@@ -298,25 +298,7 @@ impl EvtxReader {
             file.seek(SeekFrom::Start(offset))?;
             collector.reads(&report.path);
             for number in chunks.clone() {
-                let mut len = 0;
-                if collector.is_selective() {
-                    // Of most chunks the header is enough, to see that nothing in them is needed.
-                    len = fill(&mut file, &mut buffer[..CHUNK_HEADER])?;
-                    let head = &buffer[..len];
-                    if header_fits(head)
-                        && collector.passes_over(
-                            u64_at(head, 24).unwrap_or(0),
-                            u64_at(head, 32).unwrap_or(0),
-                        )
-                    {
-                        offset += CHUNK as u64;
-                        file.seek(SeekFrom::Start(offset))?;
-                        continue;
-                    }
-                }
-                if len == 0 || len == CHUNK_HEADER {
-                    len += fill(&mut file, &mut buffer[len..])?;
-                }
+                let len = fill(&mut file, &mut buffer[..])?;
                 report.bytes += len as u64;
                 if len == 0 {
                     break;
@@ -361,9 +343,6 @@ impl EvtxReader {
         let whole_header = data.len() >= CHUNK_HEADER;
         let crc_fits = header_fits(data);
         let trusted = magic && crc_fits && (CHUNK_HEADER..=CHUNK).contains(&free);
-        if trusted && collector.passes_over(u64_at(data, 24).unwrap_or(0), last_id) {
-            return;
-        }
         let bound = if trusted {
             free.min(data.len())
         } else {
@@ -598,9 +577,6 @@ impl EvtxReader {
         frame: Frame,
         collector: &mut Collector<'_>,
     ) -> Result<(), Broken> {
-        if collector.passes_over(frame.id, frame.id) {
-            return Ok(());
-        }
         let data = chunk.data;
         let end = frame.at + frame.size - 4;
         let start = after_header(data, frame.at + 24);
@@ -656,6 +632,16 @@ impl EvtxReader {
             None => None,
         };
         let event_id = u32::try_from(event_id.unwrap_or(0)).unwrap_or(0);
+        // An export numbers the records' headers anew; EventRecordID stays what it was, and is what Event Viewer shows.
+        let number = match single(layout.record_id) {
+            Some((code::NULL, _, text)) => text.trim().parse().ok(),
+            Some((kind, bytes, _)) => value::number(kind, bytes),
+            None => None,
+        };
+        let number = number.filter(|number| *number != 0).unwrap_or(frame.id);
+        if collector.passes_over(number) {
+            return Ok(());
+        }
         let changed = match single(layout.channel) {
             Some((code::NULL, _, text)) => self.channel.set_text(text),
             Some((kind, bytes, _)) => self.channel.set(kind, bytes),
@@ -706,7 +692,7 @@ impl EvtxReader {
             time,
             host: &self.host.text,
             source: chunk.source,
-            record: frame.id,
+            record: number,
             numbered: true,
         };
         if !kind.wanted || !collector.keeps(&head) {
@@ -724,7 +710,7 @@ impl EvtxReader {
             time,
             host: &self.host.text,
             source: chunk.source,
-            record: frame.id,
+            record: number,
             numbered: true,
         };
         if collector.begin(kind.table, &head) == Begun::Row {
