@@ -137,16 +137,6 @@ impl Draft {
     }
 }
 
-/// Order of families when drafts are made: what is executed before what serves it.
-fn rank(family: Family) -> u8 {
-    match family {
-        Family::Smb => 2,
-        Family::Pipe => 1,
-        Family::Any => 3,
-        _ => 0,
-    }
-}
-
 /// Makes accounts the ones that stand for them, and finds sources that the observations do not name themselves.
 fn prepare(world: &World<'_>, all: Vec<Evidence>, canonical: &[AccountId]) -> Vec<Evidence> {
     let standing = |id: AccountId| canonical.get(id.place()).copied().unwrap_or(id);
@@ -292,7 +282,7 @@ pub(crate) fn drafts(world: &World<'_>, all: Vec<Evidence>, canonical: &[Account
         // What names its source and is sure decides first, then the rest joins.
         acts.sort_by_key(|one| {
             (
-                rank(one.family),
+                one.family.rank(),
                 !matches!(one.src, Place::Host(_)),
                 one.act != Act::Strong,
                 one.time,
@@ -301,7 +291,7 @@ pub(crate) fn drafts(world: &World<'_>, all: Vec<Evidence>, canonical: &[Account
         // Hops of each family, so that a busy server costs no more than its own families.
         let mut recent: HashMap<Family, Vec<usize>> = HashMap::new();
         for one in acts {
-            let serving = rank(one.family) > 0;
+            let serving = one.family.rank() > 0;
             let best = |families: bool, recent: &HashMap<Family, Vec<usize>>, hops: &[Draft]| {
                 let lists: Vec<&Vec<usize>> = if families {
                     recent.values().collect()
@@ -718,9 +708,9 @@ pub(crate) fn techniques(hop: &Draft) -> Vec<&'static str> {
         .filter(|one| !one.techniques.is_empty())
         .collect();
     evidence.sort_by(|a, b| {
-        (b.act, rank(a.family), a.time, &a.techniques).cmp(&(
+        (b.act, a.family.rank(), a.time, &a.techniques).cmp(&(
             a.act,
-            rank(b.family),
+            b.family.rank(),
             b.time,
             &b.techniques,
         ))

@@ -1,5 +1,6 @@
 //! One observation that speaks for a movement.
 
+pub(crate) use crate::techniques::Family;
 use crate::world::World;
 use crabwalk_activity::{AccountId, HostId, Place, Session};
 
@@ -37,75 +38,6 @@ impl Kind {
             Self::DomainController => "domain-controller",
             Self::Network => "network",
         }
-    }
-}
-
-/// Which way of moving an observation belongs to. Observations of one family, hosts, account and time are one hop.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum Family {
-    Service,
-    Task,
-    Wmi,
-    Dcom,
-    WinRm,
-    Rdp,
-    Ssh,
-    Registry,
-    Mssql,
-    Exploit,
-    DirectoryReplication,
-    Credential,
-    Pipe,
-    /// A host that passes connections on.
-    Tunnel,
-    Smb,
-    /// Says nothing of the way.
-    Any,
-}
-
-impl Family {
-    /// Ports on which the destination listens for it.
-    pub fn ports(self) -> &'static [u16] {
-        match self {
-            Self::Service | Self::Task | Self::Registry => &[445, 135, 139],
-            Self::Smb | Self::Pipe => &[445, 139],
-            Self::Wmi | Self::Dcom => &[135, 445],
-            Self::WinRm => &[5985, 5986],
-            Self::Rdp => &[3389],
-            Self::Ssh => &[22],
-            Self::Mssql => &[1433],
-            Self::Exploit => &[445, 135],
-            Self::DirectoryReplication | Self::Credential | Self::Tunnel | Self::Any => &[],
-        }
-    }
-
-    /// Whether observations of both families may belong to one act: files and pipes serve what is then executed.
-    pub fn serves(self, other: Self) -> bool {
-        self == other
-            || self == Self::Any
-            || other == Self::Any
-            || (matches!(self, Self::Smb | Self::Pipe)
-                && matches!(
-                    other,
-                    Self::Service
-                        | Self::Task
-                        | Self::Wmi
-                        | Self::Pipe
-                        | Self::Exploit
-                        | Self::Credential
-                        | Self::Smb
-                ))
-            || (matches!(other, Self::Smb | Self::Pipe)
-                && matches!(
-                    self,
-                    Self::Service
-                        | Self::Task
-                        | Self::Wmi
-                        | Self::Pipe
-                        | Self::Exploit
-                        | Self::Credential
-                        | Self::Smb
-                ))
     }
 }
 

@@ -9,6 +9,7 @@ mod history;
 mod missing;
 mod origin;
 mod path;
+mod signs;
 mod techniques;
 mod world;
 

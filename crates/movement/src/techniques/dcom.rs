@@ -1,11 +1,35 @@
 //! Distributed COM: MMC20.Application, ShellWindows, Excel, mshta, Internet Explorer (T1021.003).
 
+use super::{Started, Technique, brief, ran};
+use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
+use crate::world::World;
 use crabwalk_activity::channel::*;
 use crabwalk_activity::{Place, base_name, for_each, is_service_logon};
 
-use super::{Started, brief, ran};
-use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
-use crate::world::World;
+/// Distributed COM.
+pub(crate) struct Dcom;
+
+impl Technique for Dcom {
+    fn family(&self) -> Family {
+        Family::Dcom
+    }
+
+    fn ports(&self) -> &'static [u16] {
+        &[135, 445]
+    }
+
+    fn process(&self, world: &mut World<'_>, started: &Started, out: &mut Sink) {
+        process(world, started, out);
+    }
+
+    fn events(&self, world: &mut World<'_>, out: &mut Sink) {
+        events(world, out);
+    }
+
+    fn cmdlets(&self) -> (&'static [&'static str], &'static [&'static str]) {
+        (&["invoke-dcom"], TECHNIQUES)
+    }
+}
 
 const TECHNIQUES: &[&str] = &["T1021.003"];
 
@@ -26,7 +50,7 @@ fn is_server(image: &str) -> bool {
     )
 }
 
-pub(crate) fn process(world: &mut World<'_>, started: &Started, out: &mut Sink) {
+fn process(world: &mut World<'_>, started: &Started, out: &mut Sink) {
     let embedding =
         started.command.contains("-embedding") || started.command.contains("/automation");
     let Some(process) = world.processes.get(started.at) else {
@@ -81,7 +105,7 @@ pub(crate) fn process(world: &mut World<'_>, started: &Started, out: &mut Sink) 
     out.push(evidence);
 }
 
-pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
+fn events(world: &mut World<'_>, out: &mut Sink) {
     // A remote connection to an object server that otherwise listens to nobody.
     for at in 0..world.connections.len() {
         let Some(one) = world.connections.get(at) else {

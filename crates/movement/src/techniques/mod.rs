@@ -1,28 +1,201 @@
-//! What each way of moving leaves behind, one file each. A technique reads event types and states what it sees; it
-//! knows nothing of how hops are put together.
+//! The ways of moving, one file each, whole: what it leaves in the logs of Windows, what a sensor sees of it, which
+//! clients' command lines name it, and the ports it listens on.
+//!
+//! A technique states what it sees as [`Evidence`]; it knows nothing of how hops are put together. A new one is a file
+//! with a type that implements [`Technique`], and a line in the list below.
 
-pub(crate) mod credential;
 pub(crate) mod dcom;
-pub(crate) mod dropped;
-pub(crate) mod exploit;
-pub(crate) mod mssql;
-pub(crate) mod network;
+mod exploit;
+mod forged;
+mod mssql;
 pub(crate) mod rdp;
-pub(crate) mod refused;
-pub(crate) mod registry;
-pub(crate) mod relay;
+mod registry;
+mod relay;
+mod replication;
 pub(crate) mod service;
 pub(crate) mod smb;
-pub(crate) mod source;
 pub(crate) mod ssh;
-pub(crate) mod task;
-pub(crate) mod winrm;
-pub(crate) mod wmi;
+mod task;
+mod winrm;
+mod wmi;
 
+use crate::evidence::{Act, Class, Evidence, Kind, Sink};
+use crate::signs;
+use crate::signs::client::{CommandLine, Named};
+use crate::world::World;
 use crabwalk_activity::{base_name, is_service_logon};
 
-use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
-use crate::world::World;
+/// Declares which techniques there are: the families in the order in which evidence of one time is sorted, and the type
+/// that knows each.
+macro_rules! techniques {
+    ($($family:ident => $technique:path,)*) => {
+        /// Which way of moving an observation belongs to. Observations of one family, hosts, account and time are one hop.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub(crate) enum Family {
+            $($family,)*
+            /// Says nothing of the way.
+            Any,
+        }
+
+        /// All ways of moving.
+        pub(crate) static ALL: &[&dyn Technique] = &[$(&$technique,)*];
+
+        impl Family {
+            fn technique(self) -> Option<&'static dyn Technique> {
+                match self {
+                    $(Self::$family => Some(&$technique),)*
+                    Self::Any => None,
+                }
+            }
+        }
+    };
+}
+
+techniques! {
+    Service => service::Service,
+    Task => task::Task,
+    Wmi => wmi::Wmi,
+    Dcom => dcom::Dcom,
+    WinRm => winrm::WinRm,
+    Rdp => rdp::Rdp,
+    Ssh => ssh::Ssh,
+    Registry => registry::Registry,
+    Mssql => mssql::Mssql,
+    Exploit => exploit::Exploit,
+    DirectoryReplication => replication::Replication,
+    Credential => forged::Forged,
+    Pipe => smb::Pipes,
+    Tunnel => relay::Relay,
+    Smb => smb::Smb,
+}
+
+impl Family {
+    /// Ports on which the destination listens for it.
+    pub fn ports(self) -> &'static [u16] {
+        self.technique().map_or(&[], |way| way.ports())
+    }
+
+    /// Order in which hops are begun from evidence: what is executed before what serves it.
+    pub fn rank(self) -> u8 {
+        self.technique().map_or(3, |way| match way.shares() {
+            Shares::ArePipes => 1,
+            Shares::AreFiles => 2,
+            Shares::Serve | Shares::Unused => 0,
+        })
+    }
+
+    /// Whether observations of both families may belong to one act: files and pipes serve what is then executed.
+    pub fn serves(self, other: Self) -> bool {
+        if self == other || self == Self::Any || other == Self::Any {
+            return true;
+        }
+        let shares = |family: Self| {
+            family
+                .technique()
+                .map_or(Shares::Unused, |way| way.shares())
+        };
+        let (own, others) = (shares(self), shares(other));
+        own != Shares::Unused
+            && others != Shares::Unused
+            && (own != Shares::Serve || others != Shares::Serve)
+    }
+}
+
+/// What a way of moving has to do with files and pipes of shares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shares {
+    /// Nothing.
+    Unused,
+    /// They serve it: a program is copied, a service's pipe opened.
+    Serve,
+    /// It is opening a pipe.
+    ArePipes,
+    /// It is reading and writing files.
+    AreFiles,
+}
+
+/// A remote procedure call that belongs to a technique.
+pub(crate) struct Call {
+    pub act: Act,
+    pub techniques: &'static [&'static str],
+}
+
+impl Call {
+    /// A call that only prepares, or that ordinary programs make.
+    pub fn supports(techniques: &'static [&'static str]) -> Option<Self> {
+        Some(Self {
+            act: Act::None,
+            techniques,
+        })
+    }
+
+    /// A call that administration makes as well.
+    pub fn may_move(techniques: &'static [&'static str]) -> Option<Self> {
+        Some(Self {
+            act: Act::Weak,
+            techniques,
+        })
+    }
+
+    /// A call that executes or changes something there.
+    pub fn moves(techniques: &'static [&'static str]) -> Option<Self> {
+        Some(Self {
+            act: Act::Strong,
+            techniques,
+        })
+    }
+}
+
+/// One way of moving. Whatever it does not leave behind, it need not say.
+pub(crate) trait Technique: Sync {
+    /// The family that its evidence carries.
+    fn family(&self) -> Family;
+
+    /// Ports on which the destination listens for it.
+    fn ports(&self) -> &'static [u16] {
+        &[]
+    }
+
+    /// The ATT&CK ids of a bare connection to its ports, if nothing else listens there.
+    fn alone_on_its_ports(&self) -> Option<&'static [&'static str]> {
+        None
+    }
+
+    /// What it has to do with shares.
+    fn shares(&self) -> Shares {
+        Shares::Unused
+    }
+
+    /// What a process start says, on the destination or the source.
+    fn process(&self, _world: &mut World<'_>, _started: &Started, _out: &mut Sink) {}
+
+    /// What other events of hosts say.
+    fn events(&self, _world: &mut World<'_>, _out: &mut Sink) {}
+
+    /// What a sensor's logs say that only this technique reads.
+    fn network(&self, _world: &mut World<'_>, _out: &mut Sink) {}
+
+    /// Whether a remote procedure call, in lower case, belongs to it.
+    fn call(&self, _interface: &str, _function: &str) -> Option<Call> {
+        None
+    }
+
+    /// The host that a client program's command line goes to.
+    fn client(&self, _command: &CommandLine) -> Option<Named> {
+        None
+    }
+
+    /// Words of PowerShell, in lower case, that use it on the machine that `-ComputerName` names, with the ATT&CK ids.
+    fn cmdlets(&self) -> (&'static [&'static str], &'static [&'static str]) {
+        (&[], &[])
+    }
+
+    /// The ATT&CK ids of explicit credentials (4648) that were given to this program, or for a service of this class; in
+    /// lower case. The class is empty where the event names none.
+    fn credentials(&self, _program: &str, _class: &str) -> Option<&'static [&'static str]> {
+        None
+    }
+}
 
 /// A process's names in lower case.
 pub(crate) struct Started {
@@ -45,32 +218,18 @@ pub(crate) fn collect(world: &mut World<'_>) -> Sink {
             parent: base_name(process.parent_image).to_lowercase(),
             command: process.command.to_lowercase(),
         };
-        service::process(world, &started, &mut out);
-        wmi::process(world, &started, &mut out);
-        dcom::process(world, &started, &mut out);
-        winrm::process(world, &started, &mut out);
-        rdp::process(world, &started, &mut out);
-        mssql::process(world, &started, &mut out);
-        relay::process(world, &started, &mut out);
-        source::process(world, &started, &mut out);
+        for way in ALL {
+            way.process(world, &started, &mut out);
+        }
+        signs::process(world, &started, &mut out);
     }
-    service::events(world, &mut out);
-    smb::events(world, &mut out);
-    dropped::events(world, &mut out);
-    task::events(world, &mut out);
-    wmi::events(world, &mut out);
-    dcom::events(world, &mut out);
-    winrm::events(world, &mut out);
-    rdp::events(world, &mut out);
-    mssql::events(world, &mut out);
-    ssh::events(world, &mut out);
-    registry::events(world, &mut out);
-    refused::events(world, &mut out);
-    relay::events(world, &mut out);
-    exploit::events(world, &mut out);
-    credential::events(world, &mut out);
-    source::events(world, &mut out);
-    network::events(world, &mut out);
+    for way in ALL {
+        way.events(world, &mut out);
+    }
+    for way in ALL {
+        way.network(world, &mut out);
+    }
+    signs::events(world, &mut out);
     out
 }
 

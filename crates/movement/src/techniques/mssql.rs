@@ -1,15 +1,39 @@
 //! SQL Server: xp_cmdshell and its kin (T1505.001).
 
+use super::{Started, Technique, brief, ran};
+use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
+use crate::world::World;
 use crabwalk_activity::channel::*;
 use crabwalk_activity::{AccountKind, Place, for_each};
 
-use super::{Started, brief, ran};
-use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
-use crate::world::World;
+/// SQL Server.
+pub(crate) struct Mssql;
+
+impl Technique for Mssql {
+    fn family(&self) -> Family {
+        Family::Mssql
+    }
+
+    fn ports(&self) -> &'static [u16] {
+        &[1433]
+    }
+
+    fn process(&self, world: &mut World<'_>, started: &Started, out: &mut Sink) {
+        process(world, started, out);
+    }
+
+    fn events(&self, world: &mut World<'_>, out: &mut Sink) {
+        events(world, out);
+    }
+
+    fn credentials(&self, _program: &str, class: &str) -> Option<&'static [&'static str]> {
+        (class == "mssqlsvc").then_some(TECHNIQUES)
+    }
+}
 
 const TECHNIQUES: &[&str] = &["T1505.001"];
 
-pub(crate) fn process(world: &mut World<'_>, started: &Started, out: &mut Sink) {
+fn process(world: &mut World<'_>, started: &Started, out: &mut Sink) {
     if started.parent != "sqlservr.exe"
         || !matches!(
             started.image.as_str(),
@@ -78,7 +102,7 @@ fn refused(world: &mut World<'_>, out: &mut Sink) {
     });
 }
 
-pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
+fn events(world: &mut World<'_>, out: &mut Sink) {
     refused(world, out);
     let catalog = world.catalog;
     for_each(catalog, APPLICATION, 15457, |row| {

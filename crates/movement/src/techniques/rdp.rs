@@ -1,19 +1,62 @@
 //! Remote desktop: logons, reconnects, tunnels, gateways, session hijacking (T1021.001, T1563.002, T1572).
 
+use crabwalk_activity::{
+    AccountId, AccountKind, HostId, Place, SECOND, address, base_name, for_each,
+};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use sha2::{Digest as _, Sha256};
 
-use crabwalk_activity::channel::*;
-use crabwalk_activity::{
-    AccountId, AccountKind, HostId, Place, SECOND, address, base_name, for_each,
-};
-
-use super::{Started, brief};
+use super::{Started, Technique, brief};
 use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
+use crate::signs::client::{CommandLine, Named};
+use crate::signs::sensor::ends;
 use crate::world::World;
+use crabwalk_activity::channel::*;
+
+/// Remote desktop.
+pub(crate) struct Rdp;
+
+impl Technique for Rdp {
+    fn family(&self) -> Family {
+        Family::Rdp
+    }
+
+    fn ports(&self) -> &'static [u16] {
+        &[3389]
+    }
+
+    fn alone_on_its_ports(&self) -> Option<&'static [&'static str]> {
+        Some(&["T1021.001"])
+    }
+
+    fn process(&self, world: &mut World<'_>, started: &Started, out: &mut Sink) {
+        process(world, started, out);
+    }
+
+    fn events(&self, world: &mut World<'_>, out: &mut Sink) {
+        events(world, out);
+    }
+
+    fn network(&self, world: &mut World<'_>, out: &mut Sink) {
+        network(world, out);
+    }
+
+    fn client(&self, command: &CommandLine) -> Option<Named> {
+        if command.program != "mstsc" {
+            return None;
+        }
+        let host = command.option(&["v"])?;
+        let host = host.split(':').next().unwrap_or(&host).to_owned();
+        command.on(Some(host), None, &["T1021.001"])
+    }
+
+    fn credentials(&self, program: &str, class: &str) -> Option<&'static [&'static str]> {
+        (program == "mstsc.exe" || class == "termsrv").then_some(&["T1021.001"])
+    }
+}
 
 const TECHNIQUES: &[&str] = &["T1021.001"];
 
@@ -22,7 +65,7 @@ pub(crate) fn is_shadow(started: &Started) -> bool {
     started.image == "mstsc.exe" && started.command.contains("/shadow")
 }
 
-pub(crate) fn process(world: &mut World<'_>, started: &Started, out: &mut Sink) {
+fn process(world: &mut World<'_>, started: &Started, out: &mut Sink) {
     if let Some(process) = world.processes.get(started.at)
         && process.image.to_lowercase().starts_with("\\\\tsclient\\")
     {
@@ -86,7 +129,7 @@ fn shadow(world: &mut World<'_>, started: &Started, out: &mut Sink) {
         process.logon_id,
         process.command,
     );
-    let Some(target) = super::source::in_command("mstsc.exe", "", command) else {
+    let Some(target) = crate::signs::client::in_command("mstsc.exe", "", command) else {
         return;
     };
     let Place::Host(dst) = world.hosts.place(&target.host, host, time) else {
@@ -308,7 +351,7 @@ fn settings(world: &mut World<'_>, out: &mut Sink) {
     }
 }
 
-pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
+fn events(world: &mut World<'_>, out: &mut Sink) {
     let catalog = world.catalog;
     for at in 0..world.sessions.len() {
         let Some(session) = world.sessions.get(at) else {
@@ -610,13 +653,13 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
             process.user,
             process.logon_id,
         );
-        let Some(target) = super::source::named_value(command, "computername") else {
+        let Some(target) = crate::signs::client::named_value(command, "computername") else {
             return;
         };
         let Place::Host(dst) = world.hosts.place(&target, host, row.time) else {
             return;
         };
-        let used = super::source::named_value(command, "username")
+        let used = crate::signs::client::named_value(command, "username")
             .and_then(|name| world.accounts.of_text(&name));
         let mut evidence = Evidence::new(
             Kind::Source,
@@ -638,5 +681,31 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
         evidence.source_process = Some(at);
         evidence.source_logon = Some(logon);
         out.push(evidence);
+    });
+}
+
+/// Remote desktop connections that a sensor saw.
+fn network(world: &mut World<'_>, out: &mut Sink) {
+    let catalog = world.catalog;
+    for_each(catalog, "zeek:rdp", 0, |row| {
+        let Some((src, dst)) = ends(world, row) else {
+            return;
+        };
+        let user = world.accounts.of_text(row.get("cookie"));
+        out.push(
+            Evidence::new(
+                Kind::Network,
+                Family::Rdp,
+                Act::Strong,
+                dst,
+                row.time,
+                row.reference,
+                "remote desktop connection",
+            )
+            .technique(&["T1021.001"])
+            .from(src)
+            .used(user)
+            .weighs(Class::NetworkSession, 0.35),
+        );
     });
 }

@@ -1,14 +1,30 @@
 //! Hosts that pass connections on: port proxies (T1090.001), SSH and other tunnels (T1572). The destination sees the
 //! relay as its source, while the one who acts sits elsewhere.
 
+use crabwalk_activity::{HostId, Place, SECOND, base_name, for_each};
 use std::collections::HashMap;
 
-use crabwalk_activity::channel::*;
-use crabwalk_activity::{HostId, Place, SECOND, base_name, for_each};
-
-use super::{Started, brief};
+use super::{Started, Technique, brief};
 use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
 use crate::world::World;
+use crabwalk_activity::channel::*;
+
+/// Relays and tunnels.
+pub(crate) struct Relay;
+
+impl Technique for Relay {
+    fn family(&self) -> Family {
+        Family::Tunnel
+    }
+
+    fn process(&self, world: &mut World<'_>, started: &Started, out: &mut Sink) {
+        process(world, started, out);
+    }
+
+    fn events(&self, world: &mut World<'_>, out: &mut Sink) {
+        events(world, out);
+    }
+}
 
 /// A client connects to a relay this long before the relay connects on, at most.
 const PASSED_ON: i64 = 10 * SECOND;
@@ -33,7 +49,7 @@ fn is_ordinary(image: &str) -> bool {
     )
 }
 
-pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
+fn events(world: &mut World<'_>, out: &mut Sink) {
     // Connections that one process accepted, then opened to a service for working on other machines.
     let mut accepted: HashMap<(HostId, &str), Vec<usize>> = HashMap::new();
     for (at, one) in world.connections.iter().enumerate() {
@@ -134,14 +150,14 @@ fn value<'t>(words: &'t [String], name: &str) -> Option<&'t str> {
     })
 }
 
-pub(crate) fn process(world: &mut World<'_>, started: &Started, out: &mut Sink) {
+fn process(world: &mut World<'_>, started: &Started, out: &mut Sink) {
     if started.image != "netsh.exe" || !started.command.contains("portproxy") {
         return;
     }
     let Some(process) = world.processes.get(started.at) else {
         return;
     };
-    let words = super::source::words(process.command);
+    let words = crate::signs::client::words(process.command);
     if !words
         .iter()
         .any(|word| word.eq_ignore_ascii_case("add") || word.eq_ignore_ascii_case("set"))

@@ -1,12 +1,64 @@
 //! Remote services: PsExec and its kin, `sc \\host`, Impacket psexec and smbexec, Cobalt Strike, Metasploit
 //! (T1569.002, T1543.003).
 
+use super::{Call, Shares, Started, Technique, brief, ran};
+use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
+use crate::signs::client::{CommandLine, Named};
+use crate::world::World;
 use crabwalk_activity::channel::*;
 use crabwalk_activity::{AccountKind, base_name, for_each, kind_of, number};
 
-use super::{Started, brief, ran};
-use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
-use crate::world::World;
+/// Remote services.
+pub(crate) struct Service;
+
+impl Technique for Service {
+    fn family(&self) -> Family {
+        Family::Service
+    }
+
+    fn ports(&self) -> &'static [u16] {
+        &[445, 135, 139]
+    }
+
+    fn shares(&self) -> Shares {
+        Shares::Serve
+    }
+
+    fn process(&self, world: &mut World<'_>, started: &Started, out: &mut Sink) {
+        process(world, started, out);
+    }
+
+    fn events(&self, world: &mut World<'_>, out: &mut Sink) {
+        events(world, out);
+    }
+
+    fn call(&self, interface: &str, function: &str) -> Option<Call> {
+        if interface != "svcctl" {
+            return None;
+        }
+        let changes = ["createservice", "startservice", "changeserviceconfig"];
+        if changes.iter().any(|change| function.contains(change)) {
+            Call::moves(TECHNIQUES)
+        } else {
+            Call::supports(&["T1569.002"])
+        }
+    }
+
+    fn client(&self, command: &CommandLine) -> Option<Named> {
+        if command.is_psexec() {
+            return command.on(command.unc(), command.option(&["u"]), TECHNIQUES);
+        }
+        (command.program == "sc")
+            .then(|| command.on(command.unc(), None, &["T1569.002", "T1543.003"]))?
+    }
+
+    fn cmdlets(&self) -> (&'static [&'static str], &'static [&'static str]) {
+        (
+            &["invoke-psexec", "new-service", "invoke-smbexec"],
+            TECHNIQUES,
+        )
+    }
+}
 
 const TECHNIQUES: &[&str] = &["T1569.002", "T1021.002"];
 
@@ -29,7 +81,7 @@ pub(crate) fn is_remote_tool(name: &str, image_path: &str) -> bool {
         || base_name(program.split(' ').next().unwrap_or(program)).trim_end_matches(".exe") == "cmd"
 }
 
-pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
+fn events(world: &mut World<'_>, out: &mut Sink) {
     let catalog = world.catalog;
     for_each(catalog, SYSTEM, 7045, |row| {
         let (sid, path, name) = (
@@ -143,7 +195,7 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
 }
 
 /// Children of services.exe that look like what remote execution tools start.
-pub(crate) fn process(world: &mut World<'_>, started: &Started, out: &mut Sink) {
+fn process(world: &mut World<'_>, started: &Started, out: &mut Sink) {
     let Some(process) = world.processes.get(started.at) else {
         return;
     };

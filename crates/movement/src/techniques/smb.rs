@@ -1,10 +1,72 @@
 //! Files over administrative shares, and pipes (T1021.002, T1570, T1574).
 
+use super::{Shares, Technique};
+use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
+use crate::signs::client::{CommandLine, Named};
+use crate::signs::sensor::ends;
+use crate::world::World;
 use crabwalk_activity::channel::*;
 use crabwalk_activity::{AccountKind, Place, base_name, for_each, kind_of, number, short};
 
-use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
-use crate::world::World;
+/// Named pipes of services, where nothing says what was done through them.
+pub(crate) struct Pipes;
+
+impl Technique for Pipes {
+    fn family(&self) -> Family {
+        Family::Pipe
+    }
+
+    fn ports(&self) -> &'static [u16] {
+        Smb.ports()
+    }
+
+    fn shares(&self) -> Shares {
+        Shares::ArePipes
+    }
+}
+
+/// Files on administrative shares.
+pub(crate) struct Smb;
+
+impl Technique for Smb {
+    fn family(&self) -> Family {
+        Family::Smb
+    }
+
+    fn ports(&self) -> &'static [u16] {
+        &[445, 139]
+    }
+
+    fn shares(&self) -> Shares {
+        Shares::AreFiles
+    }
+
+    fn events(&self, world: &mut World<'_>, out: &mut Sink) {
+        events(world, out);
+    }
+
+    fn network(&self, world: &mut World<'_>, out: &mut Sink) {
+        network(world, out);
+    }
+
+    fn client(&self, command: &CommandLine) -> Option<Named> {
+        matches!(
+            command.program.as_str(),
+            "net" | "net1" | "cmd" | "xcopy" | "robocopy"
+        )
+        .then(|| {
+            command.on(
+                admin_path(&command.words),
+                command.option(&["user"]),
+                &["T1021.002"],
+            )
+        })?
+    }
+
+    fn credentials(&self, _program: &str, class: &str) -> Option<&'static [&'static str]> {
+        (class == "cifs").then_some(&["T1021.002"])
+    }
+}
 
 /// Access rights with which a file is changed: write, append, and the generic ones.
 pub(crate) const WRITES: u64 = 0x2 | 0x4 | 0x4000_0000 | 0x1000_0000;
@@ -127,7 +189,17 @@ pub(crate) fn pipe(name: &str) -> Option<Pipe> {
     }
 }
 
-pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
+/// Whether a text names `\\host\C$`-like shares; the host if so.
+fn admin_path(words: &[String]) -> Option<String> {
+    words.iter().find_map(|word| {
+        let rest = word.strip_prefix("\\\\")?;
+        let mut parts = rest.split('\\');
+        let (host, share) = (parts.next()?, parts.next()?);
+        is_admin_share(share).then(|| host.to_owned())
+    })
+}
+
+fn events(world: &mut World<'_>, out: &mut Sink) {
     let catalog = world.catalog;
     for id in [5140_u32, 5145] {
         for_each(catalog, SECURITY, id, |row| {
@@ -364,6 +436,60 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
             )
             .technique(&["T1021.002", "T1570"])
             .weighs(Class::File, 0.15),
+        );
+    });
+}
+
+/// Administrative shares and files on them that a sensor saw.
+fn network(world: &mut World<'_>, out: &mut Sink) {
+    let catalog = world.catalog;
+    for_each(catalog, "zeek:smb_mapping", 0, |row| {
+        if !is_admin_share(row.get("path")) {
+            return;
+        }
+        let Some((src, dst)) = ends(world, row) else {
+            return;
+        };
+        out.push(
+            Evidence::new(
+                Kind::Network,
+                Family::Smb,
+                Act::Strong,
+                dst,
+                row.time,
+                row.reference,
+                format!("mapped {}", row.get("path")),
+            )
+            .technique(&["T1021.002"])
+            .from(src)
+            .weighs(Class::NetworkShare, 0.3),
+        );
+    });
+    for_each(catalog, "zeek:smb_files", 0, |row| {
+        if !is_admin_share(row.get("path")) {
+            return;
+        }
+        let Some((src, dst)) = ends(world, row) else {
+            return;
+        };
+        out.push(
+            Evidence::new(
+                Kind::Network,
+                Family::Smb,
+                Act::Weak,
+                dst,
+                row.time,
+                row.reference,
+                format!(
+                    "{} {} on {}",
+                    row.get("action"),
+                    row.get("name"),
+                    row.get("path")
+                ),
+            )
+            .technique(&["T1021.002", "T1570"])
+            .from(src)
+            .weighs(Class::NetworkFile, 0.1),
         );
     });
 }

@@ -1,10 +1,32 @@
 //! SSH (T1021.004).
 
+use super::Technique;
+use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
+use crate::signs::sensor::ends;
+use crate::world::World;
 use crabwalk_activity::channel::*;
 use crabwalk_activity::for_each;
 
-use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
-use crate::world::World;
+/// SSH.
+pub(crate) struct Ssh;
+
+impl Technique for Ssh {
+    fn family(&self) -> Family {
+        Family::Ssh
+    }
+
+    fn ports(&self) -> &'static [u16] {
+        &[22]
+    }
+
+    fn events(&self, world: &mut World<'_>, out: &mut Sink) {
+        events(world, out);
+    }
+
+    fn network(&self, world: &mut World<'_>, out: &mut Sink) {
+        network(world, out);
+    }
+}
 
 /// Account, client and method of sshd's `Accepted <method> for <user> from <ip> port <port>`. The name is the client's
 /// choice: it may look like the rest of such a line.
@@ -16,7 +38,7 @@ pub(crate) fn accepted(line: &str) -> Option<(&str, &str, &str)> {
     Some((user, client, method))
 }
 
-pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
+fn events(world: &mut World<'_>, out: &mut Sink) {
     syslog(world, out);
     let catalog = world.catalog;
     for_each(catalog, OPENSSH, 4, |row| {
@@ -93,6 +115,33 @@ fn syslog(world: &mut World<'_>, out: &mut Sink) {
         );
         evidence.attempt = refused;
         out.push(evidence);
+    });
+}
+
+/// Logins that a sensor judged to have succeeded.
+fn network(world: &mut World<'_>, out: &mut Sink) {
+    let catalog = world.catalog;
+    for_each(catalog, "zeek:ssh", 0, |row| {
+        if !matches!(row.get("auth_success"), "T" | "true") {
+            return;
+        }
+        let Some((src, dst)) = ends(world, row) else {
+            return;
+        };
+        out.push(
+            Evidence::new(
+                Kind::Network,
+                Family::Ssh,
+                Act::Strong,
+                dst,
+                row.time,
+                row.reference,
+                "SSH login succeeded",
+            )
+            .technique(&["T1021.004"])
+            .from(src)
+            .weighs(Class::NetworkSession, 0.35),
+        );
     });
 }
 

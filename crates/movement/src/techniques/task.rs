@@ -1,13 +1,57 @@
 //! Remote scheduled tasks (T1053.005).
 
+use crabwalk_activity::{AccountKind, Place, SECOND, base_name, for_each, kind_of, number};
 use std::collections::HashMap;
 
-use crabwalk_activity::channel::*;
-use crabwalk_activity::{AccountKind, Place, SECOND, base_name, for_each, kind_of, number};
-
-use super::brief;
+use super::{Call, Shares, Technique, brief};
 use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
+use crate::signs::client::{CommandLine, Named};
 use crate::world::World;
+use crabwalk_activity::channel::*;
+
+/// Scheduled tasks.
+pub(crate) struct Task;
+
+impl Technique for Task {
+    fn family(&self) -> Family {
+        Family::Task
+    }
+
+    fn ports(&self) -> &'static [u16] {
+        &[445, 135, 139]
+    }
+
+    fn shares(&self) -> Shares {
+        Shares::Serve
+    }
+
+    fn events(&self, world: &mut World<'_>, out: &mut Sink) {
+        events(world, out);
+    }
+
+    fn call(&self, interface: &str, function: &str) -> Option<Call> {
+        let schedules = ["register", "jobadd", "schrpcrun"];
+        (matches!(interface, "itaskschedulerservice" | "atsvc")
+            && schedules.iter().any(|act| function.contains(act)))
+        .then(|| Call::moves(&["T1053.005"]))?
+    }
+
+    fn client(&self, command: &CommandLine) -> Option<Named> {
+        match command.program.as_str() {
+            "schtasks" => command.on(
+                command.option(&["s"]),
+                command.option(&["u"]),
+                &["T1053.005"],
+            ),
+            "at" => command.on(command.unc(), None, &["T1053.002"]),
+            _ => None,
+        }
+    }
+
+    fn credentials(&self, program: &str, _class: &str) -> Option<&'static [&'static str]> {
+        (program == "schtasks.exe").then_some(&["T1053.005"])
+    }
+}
 
 /// The command in a task's XML.
 fn command(content: &str) -> &str {
@@ -74,7 +118,7 @@ fn clients(world: &mut World<'_>, out: &mut Sink) {
     }
 }
 
-pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
+fn events(world: &mut World<'_>, out: &mut Sink) {
     clients(world, out);
     let catalog = world.catalog;
     for (id, content, verb) in [

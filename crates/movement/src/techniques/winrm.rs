@@ -1,15 +1,66 @@
 //! Windows Remote Management: PowerShell remoting and winrs (T1021.006).
 
+use super::{Started, Technique, brief, ran};
+use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
+use crate::signs::client::{CommandLine, Named};
+use crate::signs::sensor::ends;
+use crate::world::World;
 use crabwalk_activity::channel::*;
 use crabwalk_activity::{AccountKind, Place, for_each, kind_of};
 
-use super::{Started, brief, ran};
-use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
-use crate::world::World;
+/// Windows Remote Management.
+pub(crate) struct WinRm;
+
+impl Technique for WinRm {
+    fn family(&self) -> Family {
+        Family::WinRm
+    }
+
+    fn ports(&self) -> &'static [u16] {
+        &[5985, 5986]
+    }
+
+    fn alone_on_its_ports(&self) -> Option<&'static [&'static str]> {
+        Some(TECHNIQUES)
+    }
+
+    fn process(&self, world: &mut World<'_>, started: &Started, out: &mut Sink) {
+        process(world, started, out);
+    }
+
+    fn events(&self, world: &mut World<'_>, out: &mut Sink) {
+        events(world, out);
+    }
+
+    fn network(&self, world: &mut World<'_>, out: &mut Sink) {
+        network(world, out);
+    }
+
+    fn client(&self, command: &CommandLine) -> Option<Named> {
+        (command.program == "winrs").then(|| {
+            command.on(
+                command.option(&["r", "remote"]),
+                command.option(&["u", "username"]),
+                TECHNIQUES,
+            )
+        })?
+    }
+
+    fn cmdlets(&self) -> (&'static [&'static str], &'static [&'static str]) {
+        (
+            &["invoke-command", "enter-pssession", "new-pssession", "icm "],
+            TECHNIQUES,
+        )
+    }
+
+    fn credentials(&self, program: &str, class: &str) -> Option<&'static [&'static str]> {
+        (program == "winrs.exe" || matches!(class, "http" | "wsman")).then_some(TECHNIQUES)
+    }
+}
 
 const TECHNIQUES: &[&str] = &["T1021.006"];
 
-pub(crate) fn process(world: &mut World<'_>, started: &Started, out: &mut Sink) {
+fn process(world: &mut World<'_>, started: &Started, out: &mut Sink) {
     let host_process = matches!(started.image.as_str(), "wsmprovhost.exe" | "winrshost.exe");
     let child = matches!(started.parent.as_str(), "wsmprovhost.exe" | "winrshost.exe");
     if !host_process && !child {
@@ -41,7 +92,7 @@ pub(crate) fn process(world: &mut World<'_>, started: &Started, out: &mut Sink) 
     }
 }
 
-pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
+fn events(world: &mut World<'_>, out: &mut Sink) {
     let catalog = world.catalog;
     for_each(catalog, WINRM, 91, |row| {
         let uri = row.get("resourceUri");
@@ -121,6 +172,34 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
             .from(Place::Host(host))
             .actor(actor)
             .weighs(Class::Client, 0.1),
+        );
+    });
+}
+
+/// Requests to WS-Management that a sensor saw.
+fn network(world: &mut World<'_>, out: &mut Sink) {
+    let catalog = world.catalog;
+    for_each(catalog, "zeek:http", 0, |row| {
+        let uri = row.get("uri").to_lowercase();
+        if !uri.starts_with("/wsman") || uri.contains("subscriptionmanager") {
+            return;
+        }
+        let Some((src, dst)) = ends(world, row) else {
+            return;
+        };
+        out.push(
+            Evidence::new(
+                Kind::Network,
+                Family::WinRm,
+                Act::Strong,
+                dst,
+                row.time,
+                row.reference,
+                format!("{} {}", row.get("method"), row.get("uri")),
+            )
+            .technique(&["T1021.006"])
+            .from(src)
+            .weighs(Class::NetworkSession, 0.35),
         );
     });
 }

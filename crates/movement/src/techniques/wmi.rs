@@ -1,17 +1,80 @@
 //! Windows Management Instrumentation (T1047, T1546.003).
 
+use super::{Call, Shares, Started, Technique, brief, ran};
+use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
+use crate::signs::client::{CommandLine, Named};
+use crate::world::World;
 use crabwalk_activity::channel::*;
 use crabwalk_activity::{Place, for_each, is_service_logon};
 
-use super::{Started, brief, ran};
-use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
-use crate::world::World;
+/// Windows Management Instrumentation.
+pub(crate) struct Wmi;
+
+impl Technique for Wmi {
+    fn family(&self) -> Family {
+        Family::Wmi
+    }
+
+    fn ports(&self) -> &'static [u16] {
+        &[135, 445]
+    }
+
+    fn shares(&self) -> Shares {
+        Shares::Serve
+    }
+
+    fn process(&self, world: &mut World<'_>, started: &Started, out: &mut Sink) {
+        process(world, started, out);
+    }
+
+    fn events(&self, world: &mut World<'_>, out: &mut Sink) {
+        events(world, out);
+    }
+
+    fn call(&self, interface: &str, function: &str) -> Option<Call> {
+        if !matches!(interface, "iwbemservices" | "iwbemlevel1login") {
+            return None;
+        }
+        let acts = ["exec", "putinstance", "putclass"];
+        if interface == "iwbemservices" && acts.iter().any(|act| function.contains(act)) {
+            Call::moves(&["T1047"])
+        } else {
+            Call::supports(&["T1047"])
+        }
+    }
+
+    fn client(&self, command: &CommandLine) -> Option<Named> {
+        (command.program == "wmic").then(|| {
+            command.on(
+                command.option(&["node"]),
+                command.option(&["user"]),
+                &["T1047"],
+            )
+        })?
+    }
+
+    fn cmdlets(&self) -> (&'static [&'static str], &'static [&'static str]) {
+        (
+            &[
+                "invoke-wmi",
+                "win32_process",
+                "invoke-cimmethod",
+                "set-wmiinstance",
+            ],
+            &["T1047"],
+        )
+    }
+
+    fn credentials(&self, program: &str, class: &str) -> Option<&'static [&'static str]> {
+        (program == "wmic.exe" || class == "rpcss").then_some(&["T1047"])
+    }
+}
 
 /// LogonId of NETWORK SERVICE.
 const NETWORK_SERVICE: u64 = 0x3e4;
 
 /// Children of the WMI provider host run in the caller's session.
-pub(crate) fn process(world: &mut World<'_>, started: &Started, out: &mut Sink) {
+fn process(world: &mut World<'_>, started: &Started, out: &mut Sink) {
     let Some(process) = world.processes.get(started.at) else {
         return;
     };
@@ -70,7 +133,7 @@ pub(crate) fn process(world: &mut World<'_>, started: &Started, out: &mut Sink) 
     out.push(evidence);
 }
 
-pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
+fn events(world: &mut World<'_>, out: &mut Sink) {
     let catalog = world.catalog;
     for_each(catalog, WMI, 5858, |row| {
         let host = world.writer(row);

@@ -2,16 +2,15 @@
 //! run (T1570), libraries that another program then loaded (T1574.001), programs in startup folders (T1547.001), and
 //! policies that a domain controller then hands to all (T1484.001).
 
-use std::collections::HashMap;
-
-use crabwalk_activity::channel::*;
 use crabwalk_activity::{
     AccountId, AccountKind, HostId, Place, SECOND, base_name, for_each, kind_of, number,
 };
+use std::collections::HashMap;
 
-use super::brief;
 use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
+use crate::techniques::brief;
 use crate::world::World;
+use crabwalk_activity::channel::*;
 
 /// How long after it was written a file's use still tells of the one who wrote it.
 const USED_WITHIN: i64 = 30 * 24 * 3600 * SECOND;
@@ -126,7 +125,7 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
     let catalog = world.catalog;
     for_each(catalog, SECURITY, 5145, |row| {
         let (share, relative) = (row.get("ShareName"), row.get("RelativeTargetName"));
-        if number(row.get("AccessMask")) & super::smb::WRITES == 0 {
+        if number(row.get("AccessMask")) & crate::techniques::smb::WRITES == 0 {
             return;
         }
         let (sid, name) = (row.get("SubjectUserSid"), row.get("SubjectUserName"));
@@ -346,7 +345,7 @@ fn executed(world: &World<'_>, files: &mut Files, out: &mut Sink) {
         if found.is_none() {
             // A script, or a library that rundll32 runs, stands in the command line.
             let command = process.command.to_lowercase();
-            found = super::source::words(&command)
+            found = crate::signs::client::words(&command)
                 .iter()
                 .flat_map(|word| word.split(','))
                 .map(|word| word.trim_matches(['\'', '"', ';', '&', '(', ')']))

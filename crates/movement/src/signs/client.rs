@@ -1,11 +1,10 @@
 //! What the source host shows: client programs' command lines, explicit credentials (4648), remoting cmdlets.
 
+use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
+use crate::techniques::{ALL, Started, brief};
+use crate::world::World;
 use crabwalk_activity::channel::*;
 use crabwalk_activity::{AccountKind, Place, base_name, for_each, kind_of, number};
-
-use super::{Started, brief};
-use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
-use crate::world::World;
 
 /// A remote target that a command line names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +14,69 @@ pub(crate) struct Target {
     pub host: String,
     /// Account given with the command.
     pub user: Option<String>,
+}
+
+/// What a technique reads in a command line: whither, as whom, and the ATT&CK ids of it.
+pub(crate) struct Named {
+    host: String,
+    user: Option<String>,
+    techniques: &'static [&'static str],
+}
+
+/// The command line of a client program.
+pub(crate) struct CommandLine {
+    /// The program's name in lower case, without `.exe`.
+    pub program: String,
+    /// The name it was built with, in lower case.
+    original: String,
+    pub words: Vec<String>,
+}
+
+impl CommandLine {
+    fn new(image: &str, original: &str, command: &str) -> Self {
+        Self {
+            program: image.to_lowercase().trim_end_matches(".exe").to_owned(),
+            original: original.to_lowercase(),
+            words: words(command),
+        }
+    }
+
+    /// PsExec or PAExec, renamed ones too; not their services.
+    pub fn is_psexec(&self) -> bool {
+        self.original == "psexec.c"
+            || self.original == "psexec.exe"
+            || self.program.starts_with("psexec") && self.program != "psexesvc"
+            || self.program.starts_with("paexec") && self.original != "psexesvc.exe"
+    }
+
+    /// The value of an option: `/node:x`, `-r:x`, `/s x`.
+    pub fn option(&self, names: &[&str]) -> Option<String> {
+        option(&self.words, names)
+    }
+
+    /// The first word that begins with two backslashes, after the program.
+    pub fn unc(&self) -> Option<String> {
+        self.words
+            .iter()
+            .skip(1)
+            .find(|word| word.starts_with("\\\\"))
+            .cloned()
+    }
+
+    /// What it names, if it names a host.
+    pub fn on(
+        &self,
+        host: Option<String>,
+        user: Option<String>,
+        techniques: &'static [&'static str],
+    ) -> Option<Named> {
+        let host = clean(&host?);
+        (!host.is_empty()).then_some(Named {
+            host,
+            user,
+            techniques,
+        })
+    }
 }
 
 /// Words of a command line; quotes hold words together.
@@ -102,157 +164,60 @@ pub(crate) fn named_value(command: &str, name: &str) -> Option<String> {
         .or_else(|| parameter(command, &format!("-{name}")))
 }
 
-/// What a PowerShell text moves to.
+/// What a PowerShell text moves to. Of several cmdlets the first is asked: what follows is its script block.
 pub(crate) fn in_script(text: &str) -> Option<Target> {
     let lower = text.to_lowercase();
-    let make = |family, techniques, host: String| {
-        Some(Target {
-            family,
-            techniques,
-            host: clean(&host),
-            user: None,
-        })
-    };
     if let Some(at) = lower
         .find("gettypefromprogid(")
         .or_else(|| lower.find("gettypefromclsid("))
     {
         let inside = text.get(at..)?.split(')').next()?;
         let host = inside.rsplit_once(',')?.1;
-        return make(Family::Dcom, &["T1021.003"], host.trim().to_owned());
+        return Some(Target {
+            family: Family::Dcom,
+            techniques: &["T1021.003"],
+            host: clean(host.trim()),
+            user: None,
+        });
     }
     if !lower.contains("-computername") && !lower.contains("-cn ") {
         return None;
     }
     let host = parameter(text, "-computername").or_else(|| parameter(text, "-cn"))?;
-    if lower.contains("invoke-command")
-        || lower.contains("enter-pssession")
-        || lower.contains("new-pssession")
-        || lower.contains("icm ")
-    {
-        make(Family::WinRm, &["T1021.006"], host)
-    } else if lower.contains("invoke-wmi")
-        || lower.contains("win32_process")
-        || lower.contains("invoke-cimmethod")
-        || lower.contains("set-wmiinstance")
-    {
-        make(Family::Wmi, &["T1047"], host)
-    } else if lower.contains("invoke-dcom") {
-        make(Family::Dcom, &["T1021.003"], host)
-    } else if lower.contains("invoke-psexec")
-        || lower.contains("new-service")
-        || lower.contains("invoke-smbexec")
-    {
-        make(Family::Service, &["T1569.002", "T1021.002"], host)
-    } else {
-        None
-    }
-}
-
-/// Whether a text names `\\host\C$`-like shares; the host if so.
-fn admin_path(words: &[String]) -> Option<String> {
-    words.iter().find_map(|word| {
-        let rest = word.strip_prefix("\\\\")?;
-        let mut parts = rest.split('\\');
-        let (host, share) = (parts.next()?, parts.next()?);
-        super::smb::is_admin_share(share).then(|| host.to_owned())
+    let (_, family, techniques) = ALL
+        .iter()
+        .filter_map(|way| {
+            let (cmdlets, techniques) = way.cmdlets();
+            let first = cmdlets.iter().filter_map(|name| lower.find(name)).min()?;
+            Some((first, way.family(), techniques))
+        })
+        .min_by_key(|(first, family, _)| (*first, *family))?;
+    Some(Target {
+        family,
+        techniques,
+        host: clean(&host),
+        user: None,
     })
 }
 
 /// What a client program's command line moves to.
 pub(crate) fn in_command(image: &str, original: &str, command: &str) -> Option<Target> {
-    let image = image.to_lowercase();
-    let program = image.trim_end_matches(".exe");
-    let original = original.to_lowercase();
-    let psexec = original == "psexec.c"
-        || original == "psexec.exe"
-        || program.starts_with("psexec") && program != "psexesvc"
-        || program.starts_with("paexec") && original != "psexesvc.exe";
-    let known = psexec
-        || matches!(
-            program,
-            "wmic"
-                | "schtasks"
-                | "at"
-                | "sc"
-                | "winrs"
-                | "mstsc"
-                | "net"
-                | "net1"
-                | "cmd"
-                | "xcopy"
-                | "robocopy"
-                | "reg"
-                | "powershell"
-                | "pwsh"
-        );
-    if !known || command.is_empty() {
+    if command.is_empty() {
         return None;
     }
-    let words = words(command);
-    let make = |family, techniques, host: Option<String>, user: Option<String>| {
-        let host = clean(&host?);
-        (!host.is_empty()).then_some(Target {
-            family,
-            techniques,
-            host,
-            user,
+    let line = CommandLine::new(image, original, command);
+    if matches!(line.program.as_str(), "powershell" | "pwsh") {
+        return in_script(command);
+    }
+    ALL.iter().find_map(|way| {
+        let named = way.client(&line)?;
+        Some(Target {
+            family: way.family(),
+            techniques: named.techniques,
+            host: named.host,
+            user: named.user,
         })
-    };
-    let unc = || {
-        words
-            .iter()
-            .skip(1)
-            .find(|word| word.starts_with("\\\\"))
-            .cloned()
-    };
-    if psexec {
-        return make(
-            Family::Service,
-            &["T1569.002", "T1021.002"],
-            unc(),
-            option(&words, &["u"]),
-        );
-    }
-    match program {
-        "wmic" => make(
-            Family::Wmi,
-            &["T1047"],
-            option(&words, &["node"]),
-            option(&words, &["user"]),
-        ),
-        "schtasks" => make(
-            Family::Task,
-            &["T1053.005"],
-            option(&words, &["s"]),
-            option(&words, &["u"]),
-        ),
-        "at" => make(Family::Task, &["T1053.002"], unc(), None),
-        "sc" => make(Family::Service, &["T1569.002", "T1543.003"], unc(), None),
-        "winrs" => make(
-            Family::WinRm,
-            &["T1021.006"],
-            option(&words, &["r", "remote"]),
-            option(&words, &["u", "username"]),
-        ),
-        "mstsc" => {
-            let host = option(&words, &["v"])?;
-            make(
-                Family::Rdp,
-                &["T1021.001"],
-                Some(host.split(':').next().unwrap_or(&host).to_owned()),
-                None,
-            )
-        }
-        "reg" => make(Family::Registry, &["T1112"], unc(), None),
-        "powershell" | "pwsh" => in_script(command),
-        _ => make(
-            Family::Smb,
-            &["T1021.002"],
-            admin_path(&words),
-            option(&words, &["user"]),
-        ),
-    }
+    })
 }
 
 pub(crate) fn process(world: &mut World<'_>, started: &Started, out: &mut Sink) {
@@ -260,7 +225,7 @@ pub(crate) fn process(world: &mut World<'_>, started: &Started, out: &mut Sink) 
         return;
     };
     // Who watches a session opens none of his own.
-    if super::rdp::is_shadow(started) {
+    if crate::techniques::rdp::is_shadow(started) {
         return;
     }
     let Some(target) = in_command(
@@ -304,25 +269,19 @@ pub(crate) fn process(world: &mut World<'_>, started: &Started, out: &mut Sink) 
     out.push(evidence);
 }
 
-/// What the service class of a name says of the way.
+/// What the program or the service class of explicit credentials says of the way. The program knows better.
 fn class_of(info: &str, process: &str) -> Option<(Family, &'static [&'static str])> {
-    let class = info.split('/').next().unwrap_or_default().to_lowercase();
     let program = base_name(process).to_lowercase();
-    match program.as_str() {
-        "wmic.exe" => return Some((Family::Wmi, &["T1047"])),
-        "schtasks.exe" => return Some((Family::Task, &["T1053.005"])),
-        "mstsc.exe" => return Some((Family::Rdp, &["T1021.001"])),
-        "winrs.exe" => return Some((Family::WinRm, &["T1021.006"])),
-        _ => {}
-    }
-    match class.as_str() {
-        "cifs" => Some((Family::Smb, &["T1021.002"])),
-        "rpcss" => Some((Family::Wmi, &["T1047"])),
-        "http" | "wsman" if info.contains('/') => Some((Family::WinRm, &["T1021.006"])),
-        "termsrv" => Some((Family::Rdp, &["T1021.001"])),
-        "mssqlsvc" => Some((Family::Mssql, &["T1505.001"])),
-        _ => None,
-    }
+    let class = match info.to_lowercase().split_once('/') {
+        Some((class, _)) => class.to_owned(),
+        None if matches!(info.to_lowercase().as_str(), "http" | "wsman") => String::new(),
+        None => info.to_lowercase(),
+    };
+    let ask = |program: &str, class: &str| {
+        ALL.iter()
+            .find_map(|way| Some((way.family(), way.credentials(program, class)?)))
+    };
+    ask(&program, "").or_else(|| ask("", &class))
 }
 
 pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {

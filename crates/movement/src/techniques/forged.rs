@@ -1,5 +1,6 @@
 //! Forged tickets: an account whose name does not belong to its SID (T1550.003, T1558.001).
 
+use super::{Shares, Technique};
 use std::collections::BTreeSet;
 
 use crabwalk_activity::{AccountId, AccountKind, Package, Place};
@@ -7,7 +8,24 @@ use crabwalk_activity::{AccountId, AccountKind, Package, Place};
 use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
 use crate::world::World;
 
-pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
+/// Forged tickets.
+pub(crate) struct Forged;
+
+impl Technique for Forged {
+    fn family(&self) -> Family {
+        Family::Credential
+    }
+
+    fn shares(&self) -> Shares {
+        Shares::Serve
+    }
+
+    fn events(&self, world: &mut World<'_>, out: &mut Sink) {
+        events(world, out);
+    }
+}
+
+fn events(world: &mut World<'_>, out: &mut Sink) {
     for at in 0..world.sessions.len() {
         let Some(session) = world.sessions.get(at) else {
             continue;

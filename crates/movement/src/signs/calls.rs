@@ -1,0 +1,37 @@
+//! Remote procedure calls that a sensor saw (Zeek `dce_rpc.log`). Which call belongs to which way, the techniques say.
+
+use super::sensor::ends;
+use crate::evidence::{Class, Evidence, Kind, Sink};
+use crate::world::World;
+use crabwalk_activity::for_each;
+
+pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
+    let catalog = world.catalog;
+    for_each(catalog, "zeek:dce_rpc", 0, |row| {
+        let (endpoint, operation) = (row.get("endpoint"), row.get("operation"));
+        let (interface, function) = (endpoint.to_lowercase(), operation.to_lowercase());
+        let Some((way, call)) = crate::techniques::ALL
+            .iter()
+            .find_map(|way| Some((way, way.call(&interface, &function)?)))
+        else {
+            return;
+        };
+        let Some((src, dst)) = ends(world, row) else {
+            return;
+        };
+        out.push(
+            Evidence::new(
+                Kind::Network,
+                way.family(),
+                call.act,
+                dst,
+                row.time,
+                row.reference,
+                format!("called {endpoint} {operation}"),
+            )
+            .technique(call.techniques)
+            .from(src)
+            .weighs(Class::NetworkCall, 0.35),
+        );
+    });
+}

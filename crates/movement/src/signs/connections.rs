@@ -1,0 +1,124 @@
+//! Connections that nobody looked into: to ports that serve one way of moving, and unusual ones to SMB and the endpoint mapper.
+
+use crabwalk_activity::{HostId, Place, base_name};
+use std::collections::BTreeMap;
+
+use super::tickets::controllers;
+use super::usual::is_usual;
+use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
+use crate::world::World;
+
+pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
+    own_ports(world, out);
+    shared_ports(world, out);
+}
+
+/// Connections seen by a sensor to ports on which only one way of moving listens.
+fn own_ports(world: &World<'_>, out: &mut Sink) {
+    for at in 0..world.connections.len() {
+        let Some(one) = world.connections.get(at) else {
+            continue;
+        };
+        if one.observer.is_some() {
+            continue;
+        }
+        let Some((way, techniques)) = crate::techniques::ALL
+            .iter()
+            .filter(|way| way.ports().contains(&one.dst_port))
+            .find_map(|way| Some((way, way.alone_on_its_ports()?)))
+        else {
+            continue;
+        };
+        let Place::Host(dst) = one.dst else { continue };
+        if one.src == one.dst {
+            continue;
+        }
+        out.push(
+            Evidence::new(
+                Kind::Network,
+                way.family(),
+                Act::Weak,
+                dst,
+                one.time,
+                one.reference,
+                format!("connection to port {}", one.dst_port),
+            )
+            .technique(techniques)
+            .from(one.src)
+            .weighs(Class::NetworkConnection, 0.25),
+        );
+    }
+}
+
+/// Connections to ports that serve many purposes, on edges that are hardly ever used: where nobody looks into SMB and RPC,
+/// an unusual connection is all there is.
+fn shared_ports(world: &mut World<'_>, out: &mut Sink) {
+    let controllers = controllers(world);
+    let mut edges: BTreeMap<(HostId, HostId, u16), Vec<usize>> = BTreeMap::new();
+    for (at, one) in world.connections.iter().enumerate() {
+        let image = base_name(one.image);
+        // The kernel speaks SMB for all, the service host asks the endpoint mapper for all who call objects.
+        let seen = match (one.observer, one.dst_port) {
+            (None, 445) => true,
+            (Some(_), 445) => !one.inbound && image.eq_ignore_ascii_case("System"),
+            (Some(_), 135) => !one.inbound && image.eq_ignore_ascii_case("svchost.exe"),
+            _ => false,
+        };
+        if seen
+            && let (Place::Host(src), Place::Host(dst)) = (one.src, one.dst)
+            && src != dst
+            && !controllers.contains(&dst)
+            && !world
+                .hosts
+                .get(dst)
+                .is_some_and(|host| host.domain_controller)
+        {
+            edges.entry((src, dst, one.dst_port)).or_default().push(at);
+        }
+    }
+    for ((_, dst, port), connections) in edges {
+        let times: Vec<i64> = connections
+            .iter()
+            .filter_map(|at| Some(world.connections.get(*at)?.time))
+            .collect();
+        if is_usual(&times) {
+            continue;
+        }
+        // What is asked of the endpoint mapper may be objects, WMI, tasks or services.
+        let (family, techniques): (_, &[&'static str]) = if port == 135 {
+            (Family::Any, &["T1021.003"])
+        } else {
+            (Family::Smb, &["T1021.002"])
+        };
+        for at in connections {
+            let Some(one) = world.connections.get(at) else {
+                continue;
+            };
+            let mut evidence = Evidence::new(
+                if one.observer.is_some() {
+                    Kind::Source
+                } else {
+                    Kind::Network
+                },
+                family,
+                Act::Weak,
+                dst,
+                one.time,
+                one.reference,
+                format!("connection to port {port}"),
+            )
+            .technique(techniques)
+            .from(one.src)
+            .weighs(
+                if one.observer.is_some() {
+                    Class::Connection
+                } else {
+                    Class::NetworkConnection
+                },
+                if one.observer.is_some() { 0.1 } else { 0.2 },
+            );
+            evidence.actor = one.user.filter(|id| world.accounts.is_user(*id));
+            out.push(evidence);
+        }
+    }
+}

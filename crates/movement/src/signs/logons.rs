@@ -1,0 +1,74 @@
+//! Logons from elsewhere that say nothing of the way.
+
+use crabwalk_activity::{AccountId, AccountKind, HostId, Package, Place};
+use std::collections::BTreeMap;
+
+use super::usual::is_usual;
+use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
+use crate::world::World;
+
+/// Network logons that say nothing of the way: by NTLM of accounts that hardly ever come from there, and of administrators
+/// from where they never are.
+pub(crate) fn events(world: &World<'_>, out: &mut Sink) {
+    let canonical = world.accounts.canonical();
+    let standing = |id: AccountId| canonical.get(id.place()).copied().unwrap_or(id);
+    let mut logons: BTreeMap<(HostId, HostId, AccountId), Vec<usize>> = BTreeMap::new();
+    for (at, session) in world.sessions.iter().enumerate() {
+        if session.logon_type == 3
+            && session.kind == AccountKind::User
+            && let (Place::Host(src), Some(account)) = (session.source, session.account)
+            && !world
+                .hosts
+                .get(session.host)
+                .is_some_and(|host| host.domain_controller)
+            // Where the logs are long, who comes by NTLM every week is no news.
+            && (session.package == Package::Ntlm && !world.history.is_long()
+                || (session.package == Package::Ntlm || session.elevated)
+                    && world
+                        .history
+                        .is_new_from(src, standing(account), session.time))
+        {
+            logons
+                .entry((src, session.host, account))
+                .or_default()
+                .push(at);
+        }
+    }
+    for ((src, dst, account), sessions) in logons {
+        let times: Vec<i64> = sessions
+            .iter()
+            .filter_map(|at| Some(world.sessions.get(*at)?.time))
+            .collect();
+        if is_usual(&times) {
+            continue;
+        }
+        for at in sessions {
+            let Some(session) = world.sessions.get(at) else {
+                continue;
+            };
+            let new = session.elevated
+                && world
+                    .history
+                    .is_new_from(src, standing(account), session.time);
+            let mut evidence = Evidence::new(
+                Kind::DestinationLogon,
+                Family::Any,
+                if new { Act::Strong } else { Act::Weak },
+                dst,
+                session.time,
+                session.reference,
+                if new {
+                    "network logon with administrative rights, from where the account never was on another day"
+                } else {
+                    "network logon by NTLM"
+                },
+            )
+            .technique(&["T1021.002"])
+            .from(Place::Host(src))
+            .used(Some(account))
+            .weighs(Class::Logon, 0.2);
+            evidence.session = Some(at);
+            out.push(evidence);
+        }
+    }
+}

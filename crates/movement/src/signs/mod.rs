@@ -1,0 +1,33 @@
+//! Observations that belong to no single way of moving: the client's side, tickets, logons, connections, refusals, and
+//! files that were left and used. Where they differ by the way, they ask the techniques.
+
+mod calls;
+pub(crate) mod client;
+mod connections;
+mod dropped;
+mod logons;
+mod refused;
+pub(crate) mod sensor;
+mod tickets;
+mod usual;
+
+use crate::evidence::Sink;
+use crate::techniques::Started;
+use crate::world::World;
+
+/// What a process start says, whatever the way.
+pub(crate) fn process(world: &mut World<'_>, started: &Started, out: &mut Sink) {
+    client::process(world, started, out);
+}
+
+/// What hosts' logs and sensors say, whatever the way.
+pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
+    dropped::events(world, out);
+    refused::events(world, out);
+    client::events(world, out);
+    calls::events(world, out);
+    tickets::network(world, out);
+    connections::events(world, out);
+    logons::events(world, out);
+    tickets::events(world, out);
+}

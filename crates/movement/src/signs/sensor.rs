@@ -1,0 +1,21 @@
+//! What all logs of a network sensor (Zeek) have in common.
+
+use crate::world::World;
+use crabwalk_activity::{HostId, Place, Row, address};
+
+/// Both ends of a row of a Zeek log.
+pub(crate) fn ends(world: &mut World<'_>, row: &Row<'_, '_>) -> Option<(Place, HostId)> {
+    let nobody = HostId(u32::MAX);
+    let (src, dst) = (
+        address(row.get("id.orig_h"))?,
+        address(row.get("id.resp_h"))?,
+    );
+    if src == dst || src.is_multicast() || dst.is_multicast() {
+        return None;
+    }
+    let src = world.hosts.place(&src.to_string(), nobody, row.time);
+    match world.hosts.place(&dst.to_string(), nobody, row.time) {
+        Place::Host(dst) if src != Place::Host(dst) => Some((src, dst)),
+        _ => None,
+    }
+}

@@ -1,0 +1,65 @@
+//! Directory replication asked for by one who is no domain controller (T1003.006).
+
+use super::{Call, Technique};
+use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
+use crate::world::World;
+use crabwalk_activity::channel::*;
+use crabwalk_activity::{AccountKind, for_each, kind_of, number};
+
+/// Directory replication.
+pub(crate) struct Replication;
+
+impl Technique for Replication {
+    fn family(&self) -> Family {
+        Family::DirectoryReplication
+    }
+
+    fn events(&self, world: &mut World<'_>, out: &mut Sink) {
+        events(world, out);
+    }
+
+    fn call(&self, interface: &str, function: &str) -> Option<Call> {
+        (interface == "drsuapi" && function.contains("getncchanges"))
+            .then(|| Call::may_move(&["T1003.006"]))?
+    }
+}
+
+/// Extended rights of directory replication: Get-Changes, Get-Changes-All, Get-Changes-In-Filtered-Set.
+const REPLICATION: [&str; 3] = [
+    "1131f6aa-9c07-11d1-f79f-00c04fc2dcd2",
+    "1131f6ad-9c07-11d1-f79f-00c04fc2dcd2",
+    "89e95b76-444d-4c62-991a-0facbeda640c",
+];
+
+fn events(world: &mut World<'_>, out: &mut Sink) {
+    let catalog = world.catalog;
+    for_each(catalog, SECURITY, 4662, |row| {
+        let properties = row.get("Properties").to_lowercase();
+        if !REPLICATION.iter().any(|guid| properties.contains(guid))
+            || kind_of(row.get("SubjectUserName"), row.get("SubjectUserSid")) != AccountKind::User
+        {
+            return;
+        }
+        let host = world.writer(row);
+        let user = world.accounts.get(
+            row.get("SubjectUserSid"),
+            row.get("SubjectDomainName"),
+            row.get("SubjectUserName"),
+        );
+        out.push(
+            Evidence::new(
+                Kind::DestinationExecution,
+                Family::DirectoryReplication,
+                Act::Strong,
+                host,
+                row.time,
+                row.reference,
+                "directory replication asked for by a user account",
+            )
+            .technique(&["T1003.006"])
+            .used(user)
+            .weighs(Class::Replication, 0.15)
+            .in_session(world, number(row.get("SubjectLogonId"))),
+        );
+    });
+}
