@@ -35,7 +35,8 @@ const ROW_BITS: u32 = 40;
 
 /// The events of one type.
 ///
-/// Columns: `_ref` (`UInt64`), `_time` (`Float64`, seconds since 1970-01-01 UTC), `host`, then fields as `Utf8` or
+/// Columns: `_ref` (`UInt64`), `_time` (`Float64`, seconds since 1970-01-01 UTC), `_record` (`UInt64`, the number of the
+/// record in its log, or else in its source), `host`, then fields as `Utf8` or
 /// `List<Utf8>`.
 #[derive(Debug)]
 pub struct Table {
@@ -441,6 +442,7 @@ fn build(index: u64, table: EventTable) -> Result<Table, ArrowError> {
     let fields: Vec<Field> = [
         Field::new(REF, DataType::UInt64, false),
         Field::new(TIME, DataType::Float64, false),
+        Field::new(RECORD, DataType::UInt64, false),
         Field::new(HOST, DataType::Utf8, true),
     ]
     .into_iter()

@@ -6,6 +6,7 @@
 //! model: Endpoint
 //! nodes:
 //!   Processes:
+//!     tags: [process, report]
 //!     events:
 //!       - types: ["Microsoft-Windows-Sysmon/Operational/1"]
 //!         where: 'Image=*'
@@ -35,6 +36,8 @@ struct RawModel {
 struct RawNode {
     #[serde(default)]
     description: Option<String>,
+    #[serde(default)]
+    tags: Vec<String>,
     events: Vec<RawMember>,
     #[serde(default)]
     cim_requires: Vec<Vec<String>>,
@@ -69,6 +72,8 @@ pub struct Node {
     pub model: String,
     /// The node's name, such as `Processes`.
     pub name: String,
+    /// The tags of its events: what `tag=` asks for in a search.
+    pub tags: Vec<String>,
     /// Where its events come from.
     pub members: Vec<Member>,
     /// Events that come with CIM names already belong to the node if they have all fields of one of these lists.
@@ -115,6 +120,7 @@ impl DataModels {
             let node = Node {
                 model: raw.model.clone(),
                 name,
+                tags: node.tags,
                 members,
                 cim_requires: node.cim_requires,
                 fields: node.fields,

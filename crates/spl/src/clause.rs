@@ -7,10 +7,12 @@ use datafusion::logical_expr::{Expr, lit};
 
 use crate::column::{EvalContext, Fields, Typed, null_is_false};
 use crate::expr::search_compare;
+use crate::functions::CallError;
 use crate::functions::matcher::Matcher;
-use crate::ops::{fixed, text_condition};
+use crate::functions::terms::Term;
+use crate::ops::{Call, fixed, text_condition};
 use crate::syntax::Diagnostic;
-use crate::syntax::ast::{CompareOp, Name, SearchExpr, SearchValue, Span};
+use crate::syntax::ast::{CompareOp, Directive, Name, SearchExpr, SearchValue, Span};
 use crate::value::number_of;
 
 type Result<T, E = Diagnostic> = std::result::Result<T, E>;
@@ -34,6 +36,14 @@ impl Folded {
         match self {
             Self::Known(value) => Self::Known(!value),
             Self::Open(expr) => Self::Open(Expr::Not(Box::new(expr))),
+        }
+    }
+
+    pub fn or(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Known(true), _) | (_, Self::Known(true)) => Self::Known(true),
+            (Self::Known(false), other) | (other, Self::Known(false)) => other,
+            (Self::Open(one), Self::Open(other)) => Self::Open(one.or(other)),
         }
     }
 
@@ -71,8 +81,8 @@ pub(crate) trait Scope {
     fn constants(&self, name: &str) -> Option<Vec<String>>;
     /// The field.
     fn value(&self, name: &str) -> Option<Typed>;
-    /// The columns in which words are looked for.
-    fn texts(&self) -> Vec<Typed>;
+    /// Whether a word or phrase stands in the event.
+    fn word(&self, term: &Term) -> Folded;
     /// Whether `!=` holds where the field is missing, as in `tstats … where`.
     fn unequal_when_missing(&self) -> bool {
         false
@@ -95,8 +105,8 @@ impl Scope for FieldScope<'_> {
         self.0.field(name)
     }
 
-    fn texts(&self) -> Vec<Typed> {
-        self.0.field("_raw").into_iter().collect()
+    fn word(&self, term: &Term) -> Folded {
+        in_any(self.0.field("_raw"), term)
     }
 }
 
@@ -108,7 +118,7 @@ pub(crate) fn fold(expr: &SearchExpr, scope: &dyn Scope, context: &EvalContext) 
         SearchExpr::Not(inner) => Ok(fold(inner, scope, context)?.not()),
         SearchExpr::Compare { field, op, value } => compare(field, *op, value, scope, context),
         SearchExpr::In { field, values } => equals(field, values, scope),
-        SearchExpr::Term(term) => Ok(word(term, scope)),
+        SearchExpr::Term(term) => word(term, scope),
         // Only where nothing is run: its rows may fit or not.
         SearchExpr::Subsearch(_) => Ok(Folded::Open(lit(true))),
     }
@@ -134,7 +144,7 @@ fn compare(
             let is_made = MADE_INDEXES.contains(&text.as_str());
             match scope.index() {
                 Some(index) if is_made || MADE_INDEXES.contains(&index) => {
-                    return Ok(Folded::Known(search_matches_literal(index, &value.text)));
+                    return Ok(Folded::Known(search_matches_literal(index, value)));
                 }
                 Some(_) => return Ok(Folded::Known(true)),
                 None if scope.value("index").is_none() => return Ok(Folded::Known(!is_made)),
@@ -150,13 +160,11 @@ fn compare(
             if scope.constants(&field.text).is_some() || scope.unequal_when_missing() {
                 return Ok(equal.not());
             }
-            let Some(present) = scope.value(&field.text) else {
+            let Some(typed) = scope.value(&field.text) else {
                 return Ok(Folded::Known(false));
             };
-            Folded::all([
-                Ok(Folded::Open(present.expr.is_not_null())),
-                Ok(equal.not()),
-            ])
+            // Of several values one that differs is enough; `NOT field=value` asks that none is equal.
+            Ok(Folded::Open(or_false(search_differs(typed, value))))
         }
         CompareOp::Lt | CompareOp::Le | CompareOp::Gt | CompareOp::Ge => {
             let Some(typed) = scope.value(&field.text) else {
@@ -176,7 +184,7 @@ fn equals(field: &Name, values: &[SearchValue], scope: &dyn Scope) -> Result<Fol
         let fits = constants.iter().any(|own| {
             values
                 .iter()
-                .any(|value| search_matches_literal(own, &value.text))
+                .any(|value| search_matches_literal(own, value))
         });
         return Ok(Folded::Known(fits));
     }
@@ -186,23 +194,32 @@ fn equals(field: &Name, values: &[SearchValue], scope: &dyn Scope) -> Result<Fol
     if values.iter().any(|value| value.text == "*") {
         return Ok(Folded::Open(typed.expr.is_not_null()));
     }
-    let patterns: Vec<String> = values.iter().map(|value| value.text.clone()).collect();
-    Ok(Folded::Open(or_false(search_equals(typed, &patterns))))
+    Ok(Folded::Open(or_false(search_equals(typed, values))))
 }
 
-/// A word may stand in any text of the event.
-fn word(term: &SearchValue, scope: &dyn Scope) -> Folded {
-    if term.text == "*" {
-        return Folded::Known(true);
+/// A word or phrase may stand in any text of the event.
+fn word(term: &SearchValue, scope: &dyn Scope) -> Result<Folded> {
+    if term.text.chars().all(|char| char == '*') {
+        return Ok(Folded::Known(true));
     }
-    let pattern = vec![format!("*{}*", term.text)];
-    let found = scope
-        .texts()
-        .into_iter()
-        .map(|typed| or_false(search_equals(typed, &pattern)));
-    found
-        .reduce(Expr::or)
-        .map_or(Folded::Known(false), Folded::Open)
+    let Some(term) = Term::new(term) else {
+        return Err(diagnostic(
+            term.span,
+            "this phrase is too long to be looked for",
+        ));
+    };
+    Ok(scope.word(&term))
+}
+
+/// Whether a term stands in a text, or one of several.
+pub(crate) fn has_word(text: Typed, term: &Term) -> Folded {
+    Folded::Open(or_false(is_in(text, &term.value)))
+}
+
+/// Whether a term stands in one of some columns.
+pub(crate) fn in_any(texts: impl IntoIterator<Item = Typed>, term: &Term) -> Folded {
+    let found = texts.into_iter().map(|text| has_word(text, term));
+    found.fold(Folded::Known(false), Folded::or)
 }
 
 /// `earliest=` (inclusive) and `latest=` (exclusive): epoch seconds, a relative modifier, or `now`.
@@ -287,15 +304,57 @@ pub(crate) fn search_match(
     })
 }
 
-/// Whether a field equals one of the patterns of a search clause: without regard to case, `*` for any text, networks
-/// for addresses, numbers by value. NULL where the field is.
-pub(crate) fn search_equals(value: Typed, patterns: &[String]) -> Expr {
-    text_condition("spl_search_equals", value.expr, vec![fixed(&patterns)])
+/// Whether a field equals one of the values of a search clause: without regard to case unless it says `CASE(…)`, `*` for any
+/// text, networks for addresses, numbers by value. NULL where the field is.
+pub(crate) fn search_equals(value: Typed, values: &[SearchValue]) -> Expr {
+    text_condition("spl_search_equals", value.expr, vec![written(values)])
+}
+
+/// Whether any of a field's values differs from a value of a search clause. NULL where the field is.
+pub(crate) fn search_differs(value: Typed, from: &SearchValue) -> Expr {
+    let values = written(std::slice::from_ref(from));
+    text_condition("spl_search_differs", value.expr, vec![values])
+}
+
+/// Whether a word or phrase stands in a text. NULL where there is none.
+fn is_in(text: Typed, term: &SearchValue) -> Expr {
+    let term = written(std::slice::from_ref(term));
+    text_condition("spl_word", text.expr, vec![term])
+}
+
+/// Values of a search clause as a literal: the word that they stand in, and their text.
+fn written(values: &[SearchValue]) -> Expr {
+    let parts: Vec<(&str, &str)> = values
+        .iter()
+        .map(|value| {
+            let word = match value.directive {
+                None => "",
+                Some(Directive::Case) => "CASE",
+                Some(Directive::Term) => "TERM",
+            };
+            (word, value.text.as_str())
+        })
+        .collect();
+    fixed(&parts)
+}
+
+/// What [`written`] wrote, in the first argument behind the value.
+pub(crate) fn read_values(call: &Call<'_>) -> std::result::Result<Vec<SearchValue>, CallError> {
+    let parts: Vec<(String, String)> = call.fixed(1)?;
+    let values = parts.into_iter().map(|(word, text)| SearchValue {
+        directive: match word.as_str() {
+            "CASE" => Some(Directive::Case),
+            "TERM" => Some(Directive::Term),
+            _ => None,
+        },
+        ..SearchValue::plain(text)
+    });
+    Ok(values.collect())
 }
 
 /// As [`search_equals`] for a value that is known when the search is planned.
-pub(crate) fn search_matches_literal(value: &str, pattern: &str) -> bool {
-    Matcher::new(&[pattern.to_owned()]).matches(value)
+pub(crate) fn search_matches_literal(value: &str, pattern: &SearchValue) -> bool {
+    Matcher::of(std::slice::from_ref(pattern)).matches(value)
 }
 
 /// A time of a search's range, in seconds since 1970.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crabwalk_events::EventType;
-use crabwalk_sources::collect::{Columns, Demand};
+use crabwalk_sources::collect::{Columns, Demand, alike};
 
 use crate::column::EvalContext;
 use crate::knowledge::Knowledge;
@@ -185,6 +185,12 @@ impl Demand for SearchDemand {
                 Reads::Everything => return Columns::All,
                 Reads::Columns(some) => {
                     any = true;
+                    // A blank in the name of a field is `_` in a search.
+                    columns.extend(
+                        some.iter()
+                            .filter(|name| name.contains('_'))
+                            .map(|name| alike(name)),
+                    );
                     columns.extend(some);
                 }
             }

@@ -12,6 +12,7 @@ pub use crate::column::{EvalContext, Fields, Typed};
 use crate::column::{is_list, list_type, null_is_false, null_text};
 use crate::convert::{cast_to, coalesce, common_type};
 use crate::functions::matcher::Matcher;
+use crate::functions::terms::Term;
 use crate::functions::{CallError, Plan, call_function, check_arity, constant, is_number};
 use crate::ops::{Answer, Args, Call, Entry, Prepared, call, fixed, text_condition};
 use crate::syntax::ast::{self, BinaryOp, CompareOp, ExprKind, Span};
@@ -323,8 +324,49 @@ pub(crate) const FUNCTIONS: &[Entry] = &[
     Entry {
         name: "spl_search_equals",
         prepare: |call| {
-            let matcher = Matcher::new(&call.fixed::<Vec<String>>(1)?);
+            let matcher = Matcher::of(&crate::clause::read_values(call)?);
             Ok(Prepared::condition(move |value| matcher.matches(value)))
+        },
+    },
+    Entry {
+        name: "spl_search_differs",
+        prepare: |call| {
+            let matcher = Matcher::of(&crate::clause::read_values(call)?);
+            Ok(Prepared::condition(move |value| !matcher.matches(value)))
+        },
+    },
+    Entry {
+        name: "spl_word",
+        prepare: |call| {
+            let term = crate::clause::read_values(call)?
+                .first()
+                .and_then(Term::new);
+            Ok(Prepared::condition(move |text| {
+                term.as_ref().is_some_and(|term| term.is_in(text))
+            }))
+        },
+    },
+    Entry {
+        name: "spl_dynamic_name",
+        prepare: |call| {
+            // Fixed texts, and nothing in the places of values.
+            let parts: Vec<Option<String>> = call.fixed(0)?;
+            Ok(Prepared::rows(DataType::Utf8, move |args| {
+                let mut text = String::new();
+                let mut at = 0;
+                for part in &parts {
+                    let Some(fixed) = part else {
+                        at += 1;
+                        match args.text(at) {
+                            Some(value) => text.push_str(&value),
+                            None => return Answer::Null,
+                        }
+                        continue;
+                    };
+                    text.push_str(fixed);
+                }
+                Answer::Text(text)
+            }))
         },
     },
     Entry {

@@ -1,5 +1,6 @@
 //! `_raw`: the event as text, made from its columns when a search asks for it.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use crabwalk_events::EventType;
@@ -9,16 +10,74 @@ use datafusion::logical_expr::Expr;
 use crate::column::Typed;
 use crate::ops::{Answer, Args, Entry, Prepared, call, fixed};
 
-pub(crate) const FUNCTIONS: &[Entry] = &[Entry {
-    name: "spl_raw",
-    prepare: |call| {
-        let (channel, event_id, names): (String, u32, Vec<String>) = call.fixed(0)?;
-        let event_type = EventType { channel, event_id };
-        Ok(Prepared::rows(DataType::Utf8, move |args| {
-            Answer::Text(written(&event_type, &names, args))
-        }))
+pub(crate) const FUNCTIONS: &[Entry] = &[
+    Entry {
+        name: "spl_raw",
+        prepare: |call| {
+            let (channel, event_id, names): (String, u32, Vec<String>) = call.fixed(0)?;
+            let event_type = EventType { channel, event_id };
+            Ok(Prepared::rows(DataType::Utf8, move |args| {
+                Answer::Text(written(&event_type, &names, args))
+            }))
+        },
     },
-}];
+    Entry {
+        name: "spl_time_text",
+        prepare: |_| {
+            Ok(Prepared::rows(DataType::Utf8, |args| {
+                Answer::text(args.text(0).map(|time| crate::functions::time::iso(&time)))
+            }))
+        },
+    },
+    Entry {
+        name: "spl_line_count",
+        prepare: |_| {
+            Ok(Prepared::rows(DataType::Utf8, |args| {
+                let lines = args.text(0).map(|text| text.lines().count().max(1));
+                Answer::text(lines.map(|lines| lines.to_string()))
+            }))
+        },
+    },
+    Entry {
+        name: "spl_punct",
+        prepare: |_| {
+            Ok(Prepared::rows(DataType::Utf8, |args| {
+                Answer::text(args.text(0).map(|text| marks(&text)))
+            }))
+        },
+    },
+    Entry {
+        name: "spl_date_part",
+        prepare: |call| {
+            let format = call.fixed_text(1)?;
+            Ok(Prepared::rows(DataType::Utf8, move |args| {
+                let text = args
+                    .number(0)
+                    .and_then(|time| crate::functions::time::strftime(time, &format));
+                Answer::text(text.map(|text| match text.parse::<u32>() {
+                    Ok(number) => number.to_string(),
+                    Err(_) => text.to_lowercase(),
+                }))
+            }))
+        },
+    },
+    Entry {
+        name: "spl_tags",
+        prepare: |call| {
+            // The tags of every event, and those that go with each of the conditions.
+            let (always, sometimes): (Vec<String>, Vec<Vec<String>>) = call.fixed(0)?;
+            Ok(Prepared::rows(crate::plan::list_type(), move |args| {
+                let mut all: BTreeSet<&String> = always.iter().collect();
+                for (at, own) in sometimes.iter().enumerate() {
+                    if args.text(at + 1).is_some_and(|holds| holds == "true") {
+                        all.extend(own);
+                    }
+                }
+                Answer::List(all.into_iter().cloned().collect())
+            }))
+        },
+    },
+];
 
 /// Fields of the event's header.
 pub(crate) const SYSTEM_FIELDS: [&str; 14] = [
@@ -66,6 +125,12 @@ fn written(event_type: &EventType, names: &[String], args: &Args<'_>) -> String 
                     ),
                     "host" => write!(system, "<Computer>{value}</Computer>"),
                     "Provider" => write!(system, "<Provider Name='{value}'/>"),
+                    "_record" => write!(system, "<EventRecordID>{value}</EventRecordID>"),
+                    "ExecutionProcessID" => write!(system, "<Execution ProcessID='{value}'/>"),
+                    "ExecutionThreadID" => write!(system, "<Execution ThreadID='{value}'/>"),
+                    "ActivityID" | "RelatedActivityID" => {
+                        write!(system, "<Correlation {name}='{value}'/>")
+                    }
                     "UserID" => write!(system, "<Security UserID='{value}'/>"),
                     name if SYSTEM_FIELDS.contains(&name) => {
                         write!(system, "<{name}>{value}</{name}>")
@@ -89,6 +154,74 @@ fn written(event_type: &EventType, names: &[String], args: &Args<'_>) -> String 
         }
     }
     text
+}
+
+/// The pieces of text that every event of a Windows event type has.
+pub(crate) fn frame(event_type: &EventType) -> Vec<String> {
+    vec![
+        "<Event xmlns='http://schemas.microsoft.com/win/2004/08/events/event'><System>".to_owned(),
+        format!("<EventID>{}</EventID>", event_type.event_id),
+        format!("<Channel>{}</Channel>", event_type.channel),
+        "</System><EventData>".to_owned(),
+    ]
+}
+
+/// A time as it stands in the text of events.
+pub(crate) fn time_text(time: Expr) -> Typed {
+    call("spl_time_text", DataType::Utf8, vec![time])
+}
+
+/// `linecount`: the lines of an event's text.
+pub(crate) fn line_count(raw: Typed) -> Typed {
+    call("spl_line_count", DataType::Utf8, vec![raw.expr])
+}
+
+/// `punct`: the first punctuation marks of an event's first line, with `_` for a blank and `t` for a tab.
+pub(crate) fn punctuation(raw: Typed) -> Typed {
+    call("spl_punct", DataType::Utf8, vec![raw.expr])
+}
+
+fn marks(text: &str) -> String {
+    const MOST: usize = 30;
+    let line = text.lines().next().unwrap_or("");
+    line.chars()
+        .filter_map(|char| match char {
+            ' ' => Some('_'),
+            '\t' => Some('t'),
+            char if char.is_alphanumeric() || char.is_control() => None,
+            char => Some(char),
+        })
+        .take(MOST)
+        .collect()
+}
+
+/// The fields that Splunk makes of an event's time, with the format that gives each.
+const DATE_PARTS: [(&str, &str); 7] = [
+    ("date_hour", "%H"),
+    ("date_mday", "%d"),
+    ("date_minute", "%M"),
+    ("date_month", "%B"),
+    ("date_second", "%S"),
+    ("date_wday", "%A"),
+    ("date_year", "%Y"),
+];
+
+/// Whether a field is one of those that Splunk makes of an event's time.
+pub(crate) fn is_date_part(name: &str) -> bool {
+    name == "date_zone" || DATE_PARTS.iter().any(|(own, _)| *own == name)
+}
+
+/// `date_hour` and its like, in UTC: numbers without a leading zero, names in lower case.
+pub(crate) fn date_part(name: &str, time: Expr) -> Option<Typed> {
+    if name == "date_zone" {
+        return Some(Typed {
+            expr: crate::plan::text("0"),
+            data_type: DataType::Utf8,
+        });
+    }
+    let (_, format) = DATE_PARTS.iter().find(|(own, _)| *own == name)?;
+    let format = crate::plan::text(*format);
+    Some(call("spl_date_part", DataType::Utf8, vec![time, format]))
 }
 
 fn escape(text: &str) -> String {

@@ -204,7 +204,7 @@ fn fields(line: &str) -> Vec<(String, Vec<String>)> {
     let mut rest = line.trim();
     while let Some((name, after)) = rest.split_once('=') {
         let (values, after) = value(after);
-        fields.push((name.to_owned(), values));
+        fields.push((name.trim_matches('"').to_owned(), values));
         rest = after.trim_start();
     }
     fields

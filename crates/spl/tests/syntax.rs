@@ -133,7 +133,7 @@ table!(shape_05_search_values, search,
     "tag::host=dc x::y" => r#""tag::host"=dc x::y"#,
     "a=(x OR \"y z\") b=(c NOT d)" => r#"("a"=x OR "a"="y z") ("b"=c NOT "b"=d)"#,
     "latest=now() b=1" => r#""latest"=now() "b"=1"#,
-    "a=TERM(10.0.0.1)" => r#""a"="10.0.0.1""#,
+    "a=TERM(10.0.0.1)" => r#""a"=TERM("10.0.0.1")"#,
 );
 
 table!(shape_06_search_fields, search,
@@ -151,7 +151,7 @@ table!(shape_07_search_lists, search,
 
 table!(shape_10_search_terms, search,
     r#"sudoedit segfault "a phrase" TERM(10.0.0.1) CASE(Admin) *"# =>
-        r#"sudoedit segfault "a phrase" "10.0.0.1" "Admin" *"#,
+        r#"sudoedit segfault "a phrase" TERM("10.0.0.1") CASE("Admin") *"#,
     "a AND*" => "a AND*",
 );
 
@@ -379,8 +379,8 @@ table!(shape_18_aggregations, printed,
          distinct_count(\"two words\") AS \"distinct_count(two words)\", p95(\"x\") AS \"p95(x)\"",
     r#"| stats count(eval(EventCode=4624)) dc(eval(upper(user))) AS n"# =>
         "| stats count(eval('EventCode' = 4624)) AS \"count(eval(EventCode=4624))\", dc(eval(upper('user'))) AS \"n\"",
-    "| eventstats allnum=t avg(n) as mean, stdev(n) as sd" =>
-        r#"| eventstats allnum="t" avg("n") AS "mean", stdev("n") AS "sd""#,
+    "| eventstats allnum=f avg(n) as mean, stdev(n) as sd" =>
+        r#"| eventstats allnum="f" avg("n") AS "mean", stdev("n") AS "sd""#,
     "| streamstats current=f window=5 count as rank by a b reset_on_change=t" =>
         r#"| streamstats current=false window=5 global=true reset_on_change=true count AS "rank" by "a", "b""#,
     "| streamstats time_window=5m reset_before=(x > 1) reset_after=\"(y==\\\"a\\\")\" sum(n)" =>

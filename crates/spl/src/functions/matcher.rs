@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
+use crate::syntax::ast::{Directive, SearchValue};
 use crate::value::number_of;
 
 /// The patterns of `field IN (…)`, or the one of `field=…`.
@@ -16,36 +17,52 @@ pub(crate) struct Matcher {
     numbers: Vec<f64>,
     networks: Vec<IpNet>,
     wildcards: Vec<Wildcard>,
+    /// Texts and wildcards of `CASE(…)`, which are compared as they stand.
+    cased: Vec<Wildcard>,
 }
 
 #[derive(Debug, Clone)]
 struct Wildcard {
-    /// Lower-case pieces between the stars.
+    /// Pieces between the stars, in lower case unless the case counts.
     pieces: Vec<String>,
     starts: bool,
     ends: bool,
+    /// There is a star.
+    stars: bool,
 }
 
 impl Matcher {
+    /// For the values of a search clause, with what they say of case.
+    pub fn of(values: &[SearchValue]) -> Self {
+        let is_cased = |value: &&SearchValue| value.directive == Some(Directive::Case);
+        let folded: Vec<String> = values
+            .iter()
+            .filter(|value| !is_cased(value))
+            .map(|value| value.text.clone())
+            .collect();
+        Self {
+            cased: values
+                .iter()
+                .filter(is_cased)
+                .map(|value| Wildcard::new(&value.text))
+                .collect(),
+            ..Self::new(&folded)
+        }
+    }
+
     pub fn new(patterns: &[String]) -> Self {
         let mut matcher = Self {
             exact: HashSet::new(),
             numbers: Vec::new(),
             networks: Vec::new(),
             wildcards: Vec::new(),
+            cased: Vec::new(),
         };
         for pattern in patterns {
             if pattern.contains('*') {
-                let lower = pattern.to_lowercase();
-                matcher.wildcards.push(Wildcard {
-                    starts: !lower.starts_with('*'),
-                    ends: !lower.ends_with('*'),
-                    pieces: lower
-                        .split('*')
-                        .filter(|piece| !piece.is_empty())
-                        .map(str::to_owned)
-                        .collect(),
-                });
+                matcher
+                    .wildcards
+                    .push(Wildcard::new(&pattern.to_lowercase()));
                 continue;
             }
             if pattern.contains('/')
@@ -76,6 +93,9 @@ impl Matcher {
     }
 
     fn matches_lower(&self, value: &str, lower: &str) -> bool {
+        if self.cased.iter().any(|wildcard| wildcard.matches(value)) {
+            return true;
+        }
         if self.exact.contains(lower)
             || self
                 .wildcards
@@ -104,8 +124,24 @@ impl Matcher {
 }
 
 impl Wildcard {
+    fn new(pattern: &str) -> Self {
+        Self {
+            stars: pattern.contains('*'),
+            starts: !pattern.starts_with('*'),
+            ends: !pattern.ends_with('*'),
+            pieces: pattern
+                .split('*')
+                .filter(|piece| !piece.is_empty())
+                .map(str::to_owned)
+                .collect(),
+        }
+    }
+
     /// Pieces are found from left to right, each as early as it can be: no backtracking is needed.
     fn matches(&self, text: &str) -> bool {
+        if self.starts && self.ends && self.pieces.len() < 2 && !self.stars {
+            return self.pieces.first().map_or("", String::as_str) == text;
+        }
         let mut rest = text;
         let mut pieces = self.pieces.iter().map(String::as_str).peekable();
         if self.starts

@@ -13,6 +13,7 @@ pub(crate) mod matcher;
 mod multivalue;
 mod numbers;
 pub mod regex;
+pub(crate) mod terms;
 mod text;
 pub mod time;
 

@@ -16,7 +16,10 @@ pub(super) const FUNCTIONS: &[Entry] = &[
             Ok(Prepared::rows(DataType::Utf8, |args| {
                 Answer::text(args.text(0).map(|text| match number_of(&text) {
                     Some(number) => format!("0{:016x}", ordered_bits(number)),
-                    None => format!("1{text}"),
+                    None => match address_bits(&text) {
+                        Some(address) => format!("1{address}"),
+                        None => format!("2{text}"),
+                    },
                 }))
             }))
         },
@@ -27,20 +30,24 @@ pub(super) const FUNCTIONS: &[Entry] = &[
             Ok(Prepared::rows(DataType::Utf8, |args| {
                 Answer::text(
                     args.text(0)
-                        .map(|text| match text.trim().parse::<IpAddr>() {
-                            Ok(IpAddr::V4(address)) => format!("0{:032x}", u32::from(address)),
-                            Ok(IpAddr::V6(address)) => format!("1{:032x}", u128::from(address)),
-                            Err(_) => format!("2{text}"),
-                        }),
+                        .map(|text| address_bits(&text).unwrap_or_else(|| format!("2{text}"))),
                 )
             }))
         },
     },
 ];
 
-/// Sorts numbers before text, each in its own order.
+/// Sorts numbers, then IP addresses, then text, each in its own order.
 pub(crate) fn sort_key(value: Typed) -> Expr {
     call("spl_sort_key", DataType::Utf8, vec![value.expr]).expr
+}
+
+/// An IP address as text that sorts as addresses do.
+fn address_bits(text: &str) -> Option<String> {
+    Some(match text.trim().parse::<IpAddr>().ok()? {
+        IpAddr::V4(address) => format!("0{:032x}", u32::from(address)),
+        IpAddr::V6(address) => format!("1{:032x}", u128::from(address)),
+    })
 }
 
 /// Sorts IP addresses by their value, before what is none.

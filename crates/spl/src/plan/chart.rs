@@ -13,6 +13,7 @@ use super::dedup::row_number;
 use super::eventstats::as_window;
 use super::nodes;
 use super::stage::Staged;
+use super::subsearch::TimeRange;
 use super::{Order, Planner, Result, Rows, at, cast_to, coalesce, column, diagnostic, text};
 use crate::expr::{Fields, Typed, plan_aggregate};
 use crate::ops::{bins, values};
@@ -82,7 +83,10 @@ impl Planner<'_> {
                 .parse()
                 .map_err(|_| diagnostic(span, format!("`limit={limit}` is no number")))?,
         };
-        if limit > 0 {
+        if limit > 0 && arguments.flag("useother", false) {
+            let other = arguments.option("otherstr").unwrap_or("OTHER");
+            rows = self.with_other(rows, (&fields, &by), limit, other, span)?;
+        } else if limit > 0 {
             rows = at(span, rows.filter(column("__rank").lt_eq(lit(limit))))?;
         }
         let own = self.fresh();
@@ -119,6 +123,52 @@ impl Planner<'_> {
         })
     }
 
+    /// `useother=true` of `top` and `rare`: what is beyond the limit becomes one row of each group.
+    fn with_other(
+        &mut self,
+        rows: Rows,
+        (fields, by): (&[String], &[String]),
+        limit: u64,
+        other: &str,
+        span: Span,
+    ) -> Result<Rows> {
+        let beyond = column("__rank").gt(lit(limit));
+        let either = |beyond: Expr, then: Expr, own: Expr| {
+            Expr::Case(datafusion::logical_expr::Case::new(
+                None,
+                vec![(Box::new(beyond), Box::new(then))],
+                Some(Box::new(own)),
+            ))
+        };
+        let mut set = vec![(
+            "__rank".to_owned(),
+            either(beyond.clone(), lit(limit + 1), column("__rank")),
+        )];
+        for name in fields {
+            if let Some(own) = rows.field(name) {
+                let own = cast_to(own, &DataType::Utf8);
+                set.push((name.clone(), either(beyond.clone(), text(other), own)));
+            }
+        }
+        let rows = at(span, rows.set(set))?;
+        let aggregation = |function: &str, field: &str| Aggregation {
+            function: function.to_owned(),
+            span,
+            argument: Some(AggregationArgument::Field(Name {
+                text: field.to_owned(),
+                span,
+            })),
+            output: Name {
+                text: field.to_owned(),
+                span,
+            },
+        };
+        let sums = [aggregation("sum", "__count"), aggregation("max", "__total")];
+        let mut groups: Vec<String> = by.iter().chain(fields).cloned().collect();
+        groups.push("__rank".to_owned());
+        self.aggregate(rows, &sums, &groups, span)
+    }
+
     pub(super) fn chart(&mut self, rows: Rows, chart: &Chart, span: Span) -> Result<Rows> {
         let option = |name: &str| {
             chart
@@ -133,6 +183,16 @@ impl Planner<'_> {
                 matches!(value.to_lowercase().as_str(), "t" | "true" | "1")
             })
         };
+        if let Some((name, value)) = chart
+            .options
+            .iter()
+            .find(|(name, value)| name.text == "agg" || name.text == "partial" && is_off(value))
+        {
+            return Err(diagnostic(
+                name.span,
+                format!("`{}={value}` is not run: remove it", name.text),
+            ));
+        }
         let mut rows = rows;
         let mut by: Vec<String> = chart.by.iter().map(|name| name.text.clone()).collect();
         let mut width = chart.span;
@@ -145,7 +205,13 @@ impl Planner<'_> {
                 ));
             };
             if width.is_none() {
-                width = Some(self.time_width(&rows, span)?);
+                let most = match option("bins") {
+                    None => 100,
+                    Some(bins) => bins
+                        .parse()
+                        .map_err(|_| diagnostic(span, format!("`bins={bins}` is no number")))?,
+                };
+                width = Some(self.time_width(&rows, most, span)?);
             }
             let binned = super::bin::time_bin(time, width.unwrap_or(BinSpan::Number(60.0)), span)?;
             rows = at(span, rows.set(vec![("_time".to_owned(), binned)]))?;
@@ -202,13 +268,22 @@ impl Planner<'_> {
             aggregations: &chart.aggregations,
             limit,
             other: on("useother", true).then(|| option("otherstr").unwrap_or("OTHER")),
+            heading: option("format").map_or_else(
+                || format!("$AGG${}$VAL$", option("sep").unwrap_or(": ")),
+                str::to_owned,
+            ),
         };
         let buckets = if chart.time && on("cont", true) {
             width
         } else {
             None
         };
-        let batch = at(span, table.batch(buckets, chart.time))?;
+        let range = if on("fixedrange", true) {
+            self.range
+        } else {
+            TimeRange::default()
+        };
+        let batch = at(span, table.batch(buckets, range, chart.time))?;
         let names: Vec<String> = batch
             .schema()
             .fields()
@@ -232,37 +307,45 @@ impl Planner<'_> {
         })
     }
 
-    /// `xyseries x y data`: the cells of a table from rows that name their row and column.
+    /// `xyseries x y data…`: the cells of a table from rows that name their row and column.
     pub(super) fn xyseries(
         &mut self,
         rows: Rows,
         arguments: &Arguments,
         span: Span,
     ) -> Result<Rows> {
-        let [row, column, data] = arguments.fields.as_slice() else {
-            return Err(diagnostic(span, "`xyseries` takes three fields"));
+        let [row, column, data @ ..] = arguments.fields.as_slice() else {
+            return Err(diagnostic(span, "`xyseries` takes three fields or more"));
         };
         let all = Name {
             text: "limit".to_owned(),
             span,
         };
+        let heads = ["sep", "format"];
+        let named = arguments
+            .options
+            .iter()
+            .filter(|(name, _)| heads.contains(&name.text.as_str()));
         let chart = Chart {
             time: false,
-            options: vec![(all, "0".to_owned())],
+            options: named.cloned().chain([(all, "0".to_owned())]).collect(),
             span: None,
-            aggregations: vec![Aggregation {
-                function: "first".to_owned(),
-                span,
-                argument: Some(AggregationArgument::Field(data.clone())),
-                output: data.clone(),
-            }],
+            aggregations: data
+                .iter()
+                .map(|data| Aggregation {
+                    function: "first".to_owned(),
+                    span,
+                    argument: Some(AggregationArgument::Field(data.clone())),
+                    output: data.clone(),
+                })
+                .collect(),
             by: vec![row.clone(), column.clone()],
         };
         self.chart(rows, &chart, span)
     }
 
-    /// The span that gives at most a hundred buckets.
-    fn time_width(&mut self, rows: &Rows, span: Span) -> Result<BinSpan> {
+    /// The span that gives at most so many buckets.
+    fn time_width(&mut self, rows: &Rows, most: u64, span: Span) -> Result<BinSpan> {
         use datafusion::functions_aggregate::expr_fn::{max, min};
         let time = column("_time");
         let plan = nodes::aggregate(
@@ -285,8 +368,12 @@ impl Planner<'_> {
                 .unwrap_or(0.0)
         };
         let length = number("last") - number("first");
-        Ok(BinSpan::Time(bins::time_width(length, 100, 0.0)))
+        Ok(BinSpan::Time(bins::time_width(length, most, 0.0)))
     }
+}
+
+fn is_off(value: &str) -> bool {
+    matches!(value.to_lowercase().as_str(), "f" | "false" | "0")
 }
 
 /// Groups that become a table.
@@ -297,12 +384,15 @@ struct Pivot<'a> {
     aggregations: &'a [Aggregation],
     limit: usize,
     other: Option<&'a str>,
+    /// Name of a column where there are several aggregations: `$AGG$` and `$VAL$` stand for the aggregation and the series.
+    heading: String,
 }
 
 impl Pivot<'_> {
     fn batch(
         &self,
         buckets: Option<BinSpan>,
+        range: TimeRange,
         time: bool,
     ) -> std::result::Result<RecordBatch, datafusion::error::DataFusionError> {
         let rows = self.staged.len();
@@ -336,7 +426,9 @@ impl Pivot<'_> {
             } else if one {
                 series.to_owned()
             } else {
-                format!("{}: {series}", aggregation.output.text)
+                self.heading
+                    .replace("$AGG$", &aggregation.output.text)
+                    .replace("$VAL$", series)
             }
         };
         let mut groups: Vec<&str> = kept.iter().copied().collect();
@@ -390,7 +482,7 @@ impl Pivot<'_> {
             }
         }
         if let Some(width) = buckets {
-            keys = all_buckets(&keys, width);
+            keys = all_buckets(&keys, width, range);
         }
         let counted: BTreeSet<String> = self
             .aggregations
@@ -428,19 +520,37 @@ impl Pivot<'_> {
     }
 }
 
-/// The buckets between the first and the last, where they are of one length.
-fn all_buckets(keys: &[String], width: BinSpan) -> Vec<String> {
+/// The buckets between the first and the last and to the ends of the search's range, where they are of one length.
+fn all_buckets(keys: &[String], width: BinSpan, range: TimeRange) -> Vec<String> {
     let seconds = match width {
         BinSpan::Number(seconds) => Some(seconds),
         BinSpan::Log { .. } => None,
         BinSpan::Time(span) => bins::seconds(span),
     };
-    let times: Vec<f64> = keys.iter().filter_map(|key| number_of(key)).collect();
-    let first = times.iter().copied().reduce(f64::min);
-    let last = times.iter().copied().reduce(f64::max);
-    let (Some(seconds), Some(first), Some(last)) = (seconds, first, last) else {
+    let Some(seconds) = seconds.filter(|seconds| *seconds > 0.0) else {
         return keys.to_vec();
     };
+    let times: Vec<f64> = keys.iter().filter_map(|key| number_of(key)).collect();
+    let found = times
+        .iter()
+        .copied()
+        .reduce(f64::min)
+        .zip(times.iter().copied().reduce(f64::max));
+    let (mut first, mut last) = match (found, range.earliest, range.latest) {
+        (Some(found), ..) => found,
+        (None, Some(earliest), Some(latest)) if earliest < latest => {
+            let first = (earliest / seconds).floor() * seconds;
+            (first, first)
+        }
+        _ => return keys.to_vec(),
+    };
+    if let Some(earliest) = range.earliest.filter(|earliest| *earliest < first) {
+        first -= ((first - earliest) / seconds).ceil() * seconds;
+    }
+    // The range ends before `latest`.
+    if let Some(latest) = range.latest.filter(|latest| *latest > last + seconds) {
+        last += (((latest - last) / seconds).ceil() - 1.0) * seconds;
+    }
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crabwalk_events::catalog::REF;
 use crabwalk_events::mapping::TypeMapping;
 use crabwalk_events::{Assets, EventType, Table};
+use crabwalk_sources::collect::RECORD;
 use datafusion::arrow::datatypes::{DataType, Field};
 use datafusion::common::DFSchema;
 use datafusion::datasource::provider_as_source;
@@ -18,15 +19,17 @@ use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{EmptyRelation, Expr, LogicalPlan, LogicalPlanBuilder, Union, lit};
 
 use super::glance::Glances;
+use super::model::membership;
 use super::needs::Needs;
 use super::{
     ORDER, Order, Planner, Result, Rows, at, cast_to, column, common_type, diagnostic, text,
 };
-use crate::clause::{Folded, Scope, fold};
+use crate::clause::{Folded, Scope, fold, has_word, in_any};
 use crate::column::{Fields, Typed};
 use crate::expr::plan_expr;
+use crate::functions::terms::Term;
 use crate::knowledge::Knowledge;
-use crate::ops::apart;
+use crate::ops::{apart, call, fixed};
 use crate::raw::SYSTEM_FIELDS;
 use crate::suggest::did_you_mean;
 use crate::syntax::ast::{self, SearchExpr, Span};
@@ -134,10 +137,17 @@ impl TypeInfo {
                 | "linecount"
                 | "punct"
                 | "splunk_server"
+                | "tag"
                 | "timestamp"
-        ) || (self.event_type.is_windows()
+        ) || crate::raw::is_date_part(name)
+            || self
+                .mapping
+                .event_data()
+                .any(|field| is_written_as(field, name))
+            || (self.event_type.is_windows()
             // The message stands in events that were rendered before they were collected.
             && (system_field(name).is_some()
+                || matches!(name, "EventRecordID" | "RecordNumber")
                 || SYSTEM_FIELDS.contains(&name)
                 || name == "Message"))
             || self.constants(name).is_some()
@@ -175,6 +185,20 @@ impl TypeInfo {
         columns
     }
 }
+
+/// Whether a field of this name is called `name` in searches: what cannot be part of the name of a field is `_` there.
+fn is_written_as(field: &str, name: &str) -> bool {
+    let part = |char: char| char.is_ascii_alphanumeric() || char == '_';
+    field.len() == name.len()
+        && field
+            .bytes()
+            .zip(name.bytes())
+            .all(|(own, other)| own == other || other == b'_' && !part(char::from(own)))
+        && !field.starts_with('_')
+}
+
+/// Hidden column of the event's text, for words that are looked for further down.
+pub(crate) const WORDS: &str = "__words";
 
 /// How the channels begin of lines of syslog.
 const SYSLOG: &str = "syslog:";
@@ -238,8 +262,10 @@ impl<'a, 'p> TypeView<'a, 'p> {
                 data_type: DataType::Utf8,
             });
         }
-        if name == "_raw" {
-            return Some(self.raw());
+        match name {
+            "_raw" => return Some(self.raw()),
+            "EventRecordID" | "RecordNumber" => return self.record_number(),
+            _ => {}
         }
         if !self.resolving.borrow().iter().any(|busy| busy == name)
             && let Some(expr) = self.info.alias(name)
@@ -252,6 +278,18 @@ impl<'a, 'p> TypeView<'a, 'p> {
             {
                 return Some(super::as_value(typed));
             }
+        }
+        if let Some(made) = self.default_field(name) {
+            return Some(made);
+        }
+        if let Some(written) = self
+            .table
+            .schema()
+            .fields()
+            .iter()
+            .find(|field| is_written_as(field.name(), name))
+        {
+            return self.physical(written.name());
         }
         let (entity, identity, attribute) = Assets::split_field(name)?;
         let assets = &self.planner.knowledge.assets;
@@ -272,6 +310,68 @@ impl<'a, 'p> TypeView<'a, 'p> {
         ))
     }
 
+    /// The number that the event has in its log.
+    fn record_number(&self) -> Option<Typed> {
+        if !self.info.event_type.is_windows() {
+            return None;
+        }
+        self.physical(RECORD).map(|number| Typed {
+            expr: crate::value::to_text(number),
+            data_type: DataType::Utf8,
+        })
+    }
+
+    /// The fields that Splunk gives every event when it is indexed.
+    fn default_field(&self, name: &str) -> Option<Typed> {
+        match name {
+            "index" => {
+                let made = self.info.event_type.channel.strip_prefix("stash:");
+                Some(Typed {
+                    expr: text(made.unwrap_or("main")),
+                    data_type: DataType::Utf8,
+                })
+            }
+            "splunk_server" => Some(Typed {
+                expr: text("localhost"),
+                data_type: DataType::Utf8,
+            }),
+            "tag" => self.tags(),
+            "linecount" => Some(crate::raw::line_count(self.field("_raw")?)),
+            "punct" => Some(crate::raw::punctuation(self.field("_raw")?)),
+            _ => crate::raw::date_part(name, column("_time")),
+        }
+    }
+
+    /// The tags of the nodes of data models that the event belongs to.
+    fn tags(&self) -> Option<Typed> {
+        let mut always: BTreeSet<&str> = BTreeSet::new();
+        let mut sometimes: Vec<(Vec<String>, Expr)> = Vec::new();
+        for node in self.planner.knowledge.models.nodes() {
+            let member = membership(node, self.info, &self.table.fields_seen);
+            let condition = match member {
+                None => continue,
+                Some(None) => Folded::Known(true),
+                Some(Some(clause)) => {
+                    let clause = crate::syntax::parse_search(clause).ok()?;
+                    fold(&clause, self, &self.planner.context).ok()?
+                }
+            };
+            match condition {
+                Folded::Known(false) => {}
+                Folded::Known(true) => always.extend(node.tags.iter().map(String::as_str)),
+                Folded::Open(condition) => sometimes.push((node.tags.clone(), condition)),
+            }
+        }
+        let always: Vec<String> = always.into_iter().map(str::to_owned).collect();
+        let (tags, conditions): (Vec<_>, Vec<_>) = sometimes.into_iter().unzip();
+        // One column at least, so that there are as many answers as rows.
+        let args = [fixed(&(always, tags))]
+            .into_iter()
+            .chain(conditions)
+            .chain([column(REF)]);
+        Some(call("spl_tags", super::list_type(), args.collect()))
+    }
+
     /// The event as text, made from its columns.
     fn raw(&self) -> Typed {
         let names: Vec<String> = self
@@ -280,7 +380,7 @@ impl<'a, 'p> TypeView<'a, 'p> {
             .fields()
             .iter()
             .map(|field| field.name().clone())
-            .filter(|name| name != REF)
+            .filter(|name| name != REF && (name != RECORD || self.info.event_type.is_windows()))
             .collect();
         crate::raw::raw(
             &self.info.event_type,
@@ -346,13 +446,41 @@ impl Scope for TypeView<'_, '_> {
         self.field(name)
     }
 
-    fn texts(&self) -> Vec<Typed> {
-        let fields = self.table.schema().fields();
-        fields
-            .iter()
-            .map(|field| field.name().as_str())
-            .filter_map(|name| self.physical(name))
-            .collect()
+    /// The columns answer for most terms, and are cheaper to look into than the text that is made of them.
+    fn word(&self, term: &Term) -> Folded {
+        let mut found = Folded::Known(false);
+        if self.info.event_type.is_windows() {
+            let mut frame = crate::raw::frame(&self.info.event_type);
+            frame.extend(["TimeCreated", "EventRecordID", "Computer"].map(str::to_owned));
+            if frame.iter().any(|text| term.is_in(text)) {
+                return Folded::Known(true);
+            }
+            found = in_any(self.record_number(), term);
+        }
+        for field in self.table.schema().fields() {
+            let name = field.name().as_str();
+            if name == "_time" {
+                let time = crate::raw::time_text(column(name));
+                found = found.or(has_word(time, term));
+            }
+            if name.starts_with('_') && name != "_raw" {
+                continue;
+            }
+            let Some(typed) = self.physical(name) else {
+                continue;
+            };
+            // The text names each field that has a value.
+            found = found.or(match (name, term.is_in(name)) {
+                ("host" | "_raw", _) | (_, false) => has_word(typed, term),
+                _ => Folded::Open(typed.expr.is_not_null()),
+            });
+        }
+        if term.spans_fields
+            && let Some(raw) = self.field("_raw")
+        {
+            found = found.or(has_word(raw, term));
+        }
+        found
     }
 }
 
@@ -365,11 +493,15 @@ impl Scope for Rows {
         self.field(name)
     }
 
-    fn texts(&self) -> Vec<Typed> {
-        self.names()
-            .iter()
-            .filter_map(|name| self.field(name))
-            .collect()
+    /// In the text of the event, where the rows still have it, else in every field.
+    fn word(&self, term: &Term) -> Folded {
+        match self.field("_raw").or_else(|| self.field(WORDS)) {
+            Some(raw) => has_word(raw, term),
+            None => in_any(
+                self.names().iter().filter_map(|name| self.field(name)),
+                term,
+            ),
+        }
     }
 }
 
@@ -400,11 +532,8 @@ impl Scope for StaticScope<'_> {
         })
     }
 
-    fn texts(&self) -> Vec<Typed> {
-        vec![Typed {
-            expr: column("_raw"),
-            data_type: DataType::Utf8,
-        }]
+    fn word(&self, _: &Term) -> Folded {
+        Folded::Open(column("_raw").is_not_null())
     }
 }
 
@@ -436,8 +565,8 @@ impl Scope for KnownScope<'_> {
         StaticScope(self.0).value(name)
     }
 
-    fn texts(&self) -> Vec<Typed> {
-        StaticScope(self.0).texts()
+    fn word(&self, term: &Term) -> Folded {
+        StaticScope(self.0).word(term)
     }
 }
 
@@ -526,6 +655,11 @@ impl Planner<'_> {
                     fields.push((name, typed));
                 }
             }
+            if needs.words
+                && let Some(raw) = view.field("_raw")
+            {
+                fields.push((WORDS.to_owned(), raw));
+            }
             parts.push(Part {
                 table: Arc::clone(table),
                 filter,
@@ -608,9 +742,13 @@ impl Planner<'_> {
             .iter()
             .filter_map(|(name, span)| Some((name.as_str(), (*span)?)))
             .filter(|(name, _)| {
-                !members
-                    .iter()
-                    .any(|(table, info)| table.fields_seen.contains(*name) || info.can_have(name))
+                !members.iter().any(|(table, info)| {
+                    table
+                        .fields_seen
+                        .iter()
+                        .any(|seen| seen == name || is_written_as(seen, name))
+                        || info.can_have(name)
+                })
             })
             .collect();
         if unknown.is_empty() {

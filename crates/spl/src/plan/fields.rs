@@ -40,7 +40,12 @@ impl Planner<'_> {
                 ));
             }
         }
-        columns.extend(hidden(&rows));
+        // The text of the event is gone, so that words are looked for in what is shown.
+        columns.extend(
+            hidden(&rows)
+                .into_iter()
+                .filter(|(name, _)| name != super::events::WORDS),
+        );
         let rows = at(span, rows.reshape(columns))?;
         Ok(Rows {
             open: false,

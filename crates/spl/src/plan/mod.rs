@@ -39,6 +39,7 @@ use std::sync::Arc;
 
 use crabwalk_events::catalog::REF;
 use crabwalk_events::{Catalog, EventType, LookupTable};
+use datafusion::arrow::datatypes::DataType;
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{Expr, LogicalPlan, SortExpr};
 
@@ -50,7 +51,7 @@ use crate::expr::{EvalContext, ExprError, Fields, Typed, plan_expr, plan_predica
 use crate::knowledge::Knowledge;
 use crate::session::Session;
 use crate::syntax::Diagnostic;
-use crate::syntax::ast::{self, Arguments, Command, CommandKind, Pipeline, Simple, Span};
+use crate::syntax::ast::{self, Arguments, Command, CommandKind, Pipeline, Simple, Span, Tstats};
 use crate::syntax::walk::visit_fields;
 pub(crate) use events::{TypeInfo, TypeInfos};
 pub(crate) use glance::Glances;
@@ -267,6 +268,8 @@ pub(crate) struct Planner<'a> {
     /// Lookups that a search that is only checked would write.
     pub made_lookups: BTreeMap<String, Arc<LookupTable>>,
     pub names_given: usize,
+    /// The range of time that the search asks for.
+    pub range: subsearch::TimeRange,
     /// What the commands behind the one that is planned need.
     pub later: Needs,
     pub warnings: Vec<Diagnostic>,
@@ -316,6 +319,7 @@ impl<'a> Planner<'a> {
             pending: None,
             made_lookups: BTreeMap::new(),
             names_given: 0,
+            range: subsearch::TimeRange::default(),
             later: Needs::default(),
             warnings: Vec::new(),
             event_types: Vec::new(),
@@ -369,6 +373,16 @@ impl<'a> Planner<'a> {
         let first = commands
             .next()
             .ok_or_else(|| diagnostic(pipeline.span, "the search is empty"))?;
+        // Of a subsearch the range is its own.
+        let outer = std::mem::take(&mut self.range);
+        if let CommandKind::Search(clause)
+        | CommandKind::Tstats(Tstats {
+            filter: Some(clause),
+            ..
+        }) = &first.kind
+        {
+            self.note_range(clause);
+        }
         let mut rows = match &first.kind {
             CommandKind::Search(expr) => self.raw_search(expr, &needs, first.span)?,
             CommandKind::Tstats(tstats) => self.tstats(tstats, first.span)?,
@@ -397,6 +411,7 @@ impl<'a> Planner<'a> {
             }
         };
         rows = self.commands(rows, commands.as_slice())?;
+        self.range = outer;
         Ok(rows)
     }
 
@@ -447,6 +462,10 @@ impl<'a> Planner<'a> {
             CommandKind::Tail(count) => self.tail(rows, *count, span),
             CommandKind::Reverse => self.reverse(rows, span),
             CommandKind::Mvexpand { field, limit } => self.mvexpand(rows, field, *limit, span),
+            CommandKind::Tstats(tstats) if tstats.flag("append") => {
+                let more = self.tstats(tstats, span)?;
+                self.below(rows, more, span)
+            }
             CommandKind::Tstats(_) | CommandKind::Mstats(_) | CommandKind::From { .. } => {
                 Err(diagnostic(
                     span,
@@ -510,7 +529,7 @@ impl<'a> Planner<'a> {
                 };
                 self.document(rows, "_raw", &form, "", span)
             }
-            Simple::Format => self.format(rows, span),
+            Simple::Format => self.format(rows, arguments, span),
             Simple::Fromjson => {
                 let prefix = arguments.option("prefix").unwrap_or("").to_owned();
                 self.document(rows, first.unwrap_or("_raw"), &Form::Members, &prefix, span)
@@ -543,6 +562,11 @@ impl<'a> Planner<'a> {
         // Assignments that do not read one another are made at once: fewer nodes to plan.
         let mut together: Vec<(String, Expr)> = Vec::new();
         for (name, expr) in assignments {
+            if dynamic_parts(&name.text).is_some() {
+                rows = at(span, rows.set(std::mem::take(&mut together)))?;
+                rows = self.dynamic(rows, name, expr, span)?;
+                continue;
+            }
             let mut reads = together.iter().any(|(own, _)| *own == name.text);
             visit_fields(expr, &mut |field, _| {
                 reads |= together.iter().any(|(own, _)| own == field);
@@ -555,6 +579,111 @@ impl<'a> Planner<'a> {
         }
         at(span, rows.set(together))
     }
+
+    /// `eval {field}=…`: the field that is set has the value of another for its name, so the rows are run first.
+    fn dynamic(
+        &mut self,
+        rows: Rows,
+        name: &ast::Name,
+        expr: &ast::Expr,
+        span: Span,
+    ) -> Result<Rows> {
+        const MOST: usize = 1000;
+        const TARGET: &str = "__target";
+        const VALUE: &str = "__assigned";
+        let parts = dynamic_parts(&name.text).unwrap_or_default();
+        let fields: Vec<Expr> = parts
+            .iter()
+            .filter_map(|part| part.as_ref().err())
+            .map(|field| match rows.field(field) {
+                Some(typed) => cast_to(typed, &DataType::Utf8),
+                None => null_text(),
+            })
+            .collect();
+        let texts: Vec<Option<&String>> = parts.iter().map(|part| part.as_ref().ok()).collect();
+        let args = [crate::ops::fixed(&texts)].into_iter().chain(fields);
+        let target = crate::ops::call("spl_dynamic_name", DataType::Utf8, args.collect());
+        let value = as_value(plan_expr(expr, &rows, &self.context)?);
+        let assigned = vec![
+            (TARGET.to_owned(), target.expr),
+            (VALUE.to_owned(), value.expr),
+        ];
+        let rows = at(span, rows.set(assigned))?;
+        let Some(staged) = self.stage(rows.clone(), None, span)? else {
+            return Ok(rows);
+        };
+        let mut names: Vec<String> = Vec::new();
+        for row in 0..staged.len() {
+            if let Some(target) = staged.text(TARGET, row)
+                && !is_hidden(&target)
+                && !names.contains(&target)
+            {
+                names.push(target);
+                if names.len() > MOST {
+                    return Err(diagnostic(
+                        name.span,
+                        format!("`{}` would make more than {MOST} fields", name.text),
+                    ));
+                }
+            }
+        }
+        let rows = at(span, staged.rows())?;
+        let mut set = Vec::new();
+        for target in names {
+            let Some(value) = rows.field(VALUE) else {
+                continue;
+            };
+            let before = rows.field(&target);
+            let data_type = before.as_ref().map_or(value.data_type.clone(), |before| {
+                common_type(&before.data_type, &value.data_type)
+            });
+            let is_target = null_is_false(column(TARGET).eq(text(target.clone())));
+            let expr = Expr::Case(datafusion::logical_expr::Case::new(
+                None,
+                vec![(Box::new(is_target), Box::new(cast_to(value, &data_type)))],
+                before.map(|before| Box::new(cast_to(before, &data_type))),
+            ));
+            set.push((target, expr));
+        }
+        let rows = at(span, rows.set(set))?;
+        let kept = rows
+            .all_names()
+            .into_iter()
+            .filter(|name| name != TARGET && name != VALUE)
+            .map(|name| (name.clone(), column(&name)))
+            .collect();
+        at(span, rows.reshape(kept))
+    }
+}
+
+/// The parts of a name such as `a_{n}`: fixed text, and as errors the fields whose values stand in braces. `None` where the
+/// name is fixed; braces with nothing in them are part of it, as in `a{}.b`.
+pub(crate) fn dynamic_parts(name: &str) -> Option<Vec<std::result::Result<String, String>>> {
+    let mut parts = Vec::new();
+    let (mut fixed, mut rest) = (String::new(), name);
+    while let Some((before, after)) = rest.split_once('{') {
+        let Some((field, behind)) = after.split_once('}') else {
+            break;
+        };
+        fixed.push_str(before);
+        if field.is_empty() {
+            fixed.push_str("{}");
+        } else {
+            if !fixed.is_empty() {
+                parts.push(Ok(std::mem::take(&mut fixed)));
+            }
+            parts.push(Err(field.to_owned()));
+        }
+        rest = behind;
+    }
+    fixed.push_str(rest);
+    if parts.is_empty() {
+        return None;
+    }
+    if !fixed.is_empty() {
+        parts.push(Ok(fixed));
+    }
+    Some(parts)
 }
 
 /// Why a command of Splunk is not run.
@@ -619,10 +748,19 @@ pub(crate) fn reads(
             if !events::may_read(expr, info, context).unwrap_or(true) {
                 return Reads::Nothing;
             }
-            if needs.all_columns || needs.names().any(|name| name == "_raw") {
+            if needs.all_columns
+                || needs
+                    .names()
+                    .any(|name| matches!(name, "_raw" | "linecount" | "punct"))
+            {
                 return Reads::Everything;
             }
-            columns(needs.names().map(str::to_owned).collect())
+            let mut names: Vec<String> = needs.names().map(str::to_owned).collect();
+            if names.iter().any(|name| name == "tag") {
+                // It tells to which nodes an event belongs.
+                names.extend(knowledge.models.nodes().iter().flat_map(condition_fields));
+            }
+            columns(names)
         }
         CommandKind::Tstats(stats) => {
             let node = stats

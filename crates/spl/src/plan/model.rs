@@ -12,6 +12,7 @@ use super::needs::Needs;
 use super::{Planner, Result, Rows, cast_to, diagnostic, text};
 use crate::clause::{Folded, Scope, fold};
 use crate::expr::{EvalContext, Fields, Typed};
+use crate::functions::terms::Term;
 use crate::knowledge::Knowledge;
 use crate::suggest::did_you_mean;
 use crate::syntax::ast::{CompareOp, Name, SearchExpr, Span};
@@ -81,8 +82,8 @@ impl Scope for NodeView<'_, '_, '_> {
         self.field(name)
     }
 
-    fn texts(&self) -> Vec<Typed> {
-        self.view.texts()
+    fn word(&self, term: &Term) -> Folded {
+        self.view.word(term)
     }
 
     fn unequal_when_missing(&self) -> bool {

@@ -12,7 +12,7 @@ use super::{Planner, Result, Rows, at, cast_to, coalesce};
 use crate::clause::search_equals;
 use crate::expr::{Fields, Typed};
 use crate::syntax::ast::{
-    Aggregation, AggregationArgument, CompareOp, Mstats, Name, SearchExpr, Span,
+    Aggregation, AggregationArgument, CompareOp, Mstats, Name, SearchExpr, SearchValue, Span,
 };
 
 /// Before the name of a metric in the name of its field.
@@ -90,14 +90,14 @@ impl Planner<'_> {
 /// The number of one of these metrics in a row; of any if none is named.
 fn metric(rows: &Rows, metrics: &[String]) -> Expr {
     let mut values = Vec::new();
-    let mut patterns: Vec<String> = metrics.to_vec();
+    let mut patterns: Vec<SearchValue> = metrics.iter().map(SearchValue::plain).collect();
     for metric in metrics {
         if let Some(typed) = rows.field(&format!("{PREFIX}{metric}")) {
             values.push(cast_to(typed, &DataType::Float64));
         }
     }
     if patterns.is_empty() {
-        patterns.push("*".to_owned());
+        patterns.push(SearchValue::plain("*"));
     }
     if let (Some(name), Some(value)) = (rows.field("metric_name"), rows.field("_value")) {
         let fits = super::null_is_false(search_equals(name, &patterns));

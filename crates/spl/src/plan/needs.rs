@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::knowledge::Knowledge;
 use crate::syntax::ast::{
     Aggregation, AggregationArgument, Arguments, ByField, Command, CommandKind, Expr, LookupOutput,
-    Name, Pipeline, RexAction, SearchExpr, Simple, Span,
+    Mark, Name, Pipeline, RexAction, SearchExpr, Simple, Span,
 };
 use crate::syntax::walk::visit_fields;
 
@@ -19,6 +19,8 @@ pub(crate) struct Needs {
     pub all_columns: bool,
     /// All names, aliases too: a wildcard may mean any of them.
     pub all_names: bool,
+    /// Words are looked for in the text of the events further down.
+    pub words: bool,
     seen: BTreeSet<String>,
     made: BTreeSet<String>,
     /// A command before may have made any field.
@@ -34,8 +36,11 @@ impl Needs {
     /// Reads some commands of a search.
     pub fn of_commands(commands: &[Command], knowledge: &Knowledge) -> Self {
         let mut needs = Self::default();
-        for command in commands {
-            if needs.command(&command.kind, knowledge) {
+        for (index, command) in commands.iter().enumerate() {
+            let passed = needs.command(&command.kind, knowledge);
+            // The first command looks into the events themselves.
+            needs.words &= index > 0;
+            if passed {
                 return needs;
             }
         }
@@ -82,7 +87,15 @@ impl Needs {
             CommandKind::Eval(assignments) => {
                 for (name, expr) in assignments {
                     self.expr(expr);
-                    self.make(&name.text);
+                    match super::dynamic_parts(&name.text) {
+                        None => self.make(&name.text),
+                        Some(parts) => {
+                            for field in parts.iter().filter_map(|part| part.as_ref().err()) {
+                                self.text(field, name.span);
+                            }
+                            self.lenient = true;
+                        }
+                    }
                 }
             }
             CommandKind::Stats(stats) => {
@@ -236,8 +249,12 @@ impl Needs {
             }
             CommandKind::Transaction(transaction) => {
                 transaction.fields.iter().for_each(|name| self.field(name));
-                let clauses = transaction.starts.iter().chain(&transaction.ends);
-                clauses.for_each(|clause| self.search(clause));
+                for mark in transaction.starts.iter().chain(&transaction.ends) {
+                    match mark {
+                        Mark::Search(clause) => self.search(clause),
+                        Mark::Eval(condition) => self.expr(condition),
+                    }
+                }
                 self.make("duration");
                 self.make("eventcount");
             }
@@ -383,6 +400,7 @@ impl Needs {
             SearchExpr::Term(term) => {
                 if term.text != "*" {
                     self.all_columns = true;
+                    self.words = true;
                 }
             }
             // Its rows are compared with fields of these names.
@@ -487,6 +505,14 @@ fn add_inner_sources(
         match &command.kind {
             CommandKind::Search(expr) => clause_sources(expr, knowledge, found),
             CommandKind::Tstats(tstats) => {
+                if tstats.flag("append") {
+                    let own = Pipeline {
+                        commands: vec![command.clone()],
+                        span: command.span,
+                    };
+                    let needs = Needs::of(&own, knowledge);
+                    found.push((own, needs));
+                }
                 if let Some(filter) = &tstats.filter {
                     clause_sources(filter, knowledge, found);
                 }
@@ -514,8 +540,11 @@ fn add_inner_sources(
                 }
             }
             CommandKind::Transaction(transaction) => {
-                let clauses = transaction.starts.iter().chain(&transaction.ends);
-                clauses.for_each(|clause| clause_sources(clause, knowledge, found));
+                for mark in transaction.starts.iter().chain(&transaction.ends) {
+                    if let Mark::Search(clause) = mark {
+                        clause_sources(clause, knowledge, found);
+                    }
+                }
             }
             // It reads the rows before it; only what stands in it may read more.
             CommandKind::Appendpipe(inner) => add_inner_sources(inner, knowledge, found),

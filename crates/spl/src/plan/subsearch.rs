@@ -11,8 +11,17 @@ use super::stage::Staged;
 use super::{Order, Planner, Result, Rows, at, cast_to, diagnostic, null_text, text};
 use crate::expr::Fields;
 use crate::ops::values::search_words;
-use crate::syntax::ast::{CompareOp, Name, Return, SearchExpr, SearchValue, Span};
+use crate::syntax::ast::{Arguments, CompareOp, Name, Return, SearchExpr, SearchValue, Span};
 use crate::syntax::parse_search;
+
+/// The range of time that a search asks for, in seconds since 1970-01-01 UTC.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct TimeRange {
+    /// Nothing before.
+    pub earliest: Option<f64>,
+    /// Nothing from here on.
+    pub latest: Option<f64>,
+}
 
 /// Most rows of a subsearch that count.
 const MOST_ROWS: usize = 10_000;
@@ -33,6 +42,26 @@ impl Planner<'_> {
             }
             other => other.clone(),
         })
+    }
+
+    /// Notes the range of time that the clause of a first command asks for.
+    pub(super) fn note_range(&mut self, expr: &SearchExpr) {
+        match expr {
+            SearchExpr::And(all) => all.iter().for_each(|one| self.note_range(one)),
+            SearchExpr::Compare {
+                field,
+                op: CompareOp::Eq,
+                value,
+            } => {
+                let limit = crate::clause::time_modifier(&value.text, &self.context);
+                match field.text.as_str() {
+                    "earliest" => self.range.earliest = limit,
+                    "latest" => self.range.latest = limit,
+                    _ => {}
+                }
+            }
+            _ => {}
+        }
     }
 
     fn resolve_clauses(&mut self, all: &[SearchExpr]) -> Result<Vec<SearchExpr>> {
@@ -72,12 +101,78 @@ impl Planner<'_> {
     }
 
     /// `format`: the rows as one text, as a subsearch would use them.
-    pub(super) fn format(&mut self, rows: Rows, span: Span) -> Result<Rows> {
+    pub(super) fn format(&mut self, rows: Rows, arguments: &Arguments, span: Span) -> Result<Rows> {
+        let most = match arguments.option("maxresults") {
+            None | Some("0") => MOST_ROWS,
+            Some(most) => most
+                .parse()
+                .map_err(|_| diagnostic(span, format!("`maxresults={most}` is no number")))?,
+        };
         let search = match self.stage(rows, None, span)? {
-            Some(staged) => clause(&staged, MOST_ROWS, span)?.to_string(),
+            Some(staged) => formatted(&staged, most, arguments),
             None => String::new(),
         };
         one_row(vec![("search".to_owned(), text(search))], span)
+    }
+}
+
+/// The rows in the words of `format`.
+fn formatted(staged: &Staged, most: usize, arguments: &Arguments) -> String {
+    let word = |at: usize, default: &'static str| {
+        arguments
+            .fields
+            .get(at)
+            .map_or(default, |word| word.text.as_str())
+    };
+    let several = arguments.option("mvsep").unwrap_or("OR");
+    let names: Vec<String> = staged
+        .names()
+        .into_iter()
+        .filter(|name| !name.starts_with('_'))
+        .collect();
+    let parts = |row: usize| {
+        let fields = names.iter().filter_map(|name| {
+            let values = staged.values(name, row).into_iter().map(|value| {
+                if is_text(name) {
+                    return value;
+                }
+                let value = value.replace('\\', "\\\\").replace('"', "\\\"");
+                format!("{}=\"{value}\"", field_name(name))
+            });
+            let values: Vec<String> = values.collect();
+            match values.as_slice() {
+                [] => None,
+                [one] => Some(one.clone()),
+                _ => Some(format!("( {} )", values.join(&format!(" {several} ")))),
+            }
+        });
+        fields
+            .collect::<Vec<_>>()
+            .join(&format!(" {} ", word(2, "AND")))
+    };
+    let rows: Vec<String> = (0..staged.len().min(most))
+        .map(parts)
+        .filter(|row| !row.is_empty())
+        .map(|row| format!("{} {row} {}", word(1, "("), word(3, ")")))
+        .collect();
+    if rows.is_empty() {
+        return arguments.option("emptystr").unwrap_or("NOT ( )").to_owned();
+    }
+    format!(
+        "{} {} {}",
+        word(0, "("),
+        rows.join(&format!(" {} ", word(4, "OR"))),
+        word(5, ")")
+    )
+}
+
+/// A field as it is named in a search clause: in quotes only where it needs them.
+fn field_name(name: &str) -> String {
+    let plain = |char: char| char.is_alphanumeric() || matches!(char, '_' | '.' | '{' | '}' | '-');
+    if name.chars().all(plain) {
+        name.to_owned()
+    } else {
+        format!("\"{}\"", name.replace('"', "\\\""))
     }
 }
 
@@ -110,6 +205,7 @@ fn clause(staged: &Staged, most: usize, span: Span) -> Result<SearchExpr> {
     let value = |text: String| SearchValue {
         text,
         quoted: true,
+        directive: None,
         span,
     };
     let rows = staged.len().min(most);

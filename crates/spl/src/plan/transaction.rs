@@ -12,8 +12,8 @@ use datafusion::logical_expr::{Expr, SortExpr, lit};
 
 use super::{ORDER, Order, Planner, Result, Rows, at, cast_to, column};
 use crate::clause::{Folded, fold};
-use crate::expr::Fields;
-use crate::syntax::ast::{Aggregation, AggregationArgument, Name, SearchExpr, Span, Transaction};
+use crate::expr::{Fields, plan_predicate};
+use crate::syntax::ast::{Aggregation, AggregationArgument, Mark, Name, Span, Transaction};
 use crate::value::number_of;
 
 impl Planner<'_> {
@@ -67,7 +67,12 @@ impl Planner<'_> {
             .filter(|name| !matches!(name.as_str(), "_time" | "duration" | "eventcount"))
             .collect();
         for field in &kept {
-            aggregations.push(aggregation("values", Some(field), field));
+            let listed = transaction
+                .lists
+                .as_ref()
+                .is_some_and(|lists| lists.is_empty() || lists.contains(field));
+            let function = if listed { "list" } else { "values" };
+            aggregations.push(aggregation(function, Some(field), field));
         }
         let rows = self.aggregate(rows, &aggregations, &["__txn".to_owned()], span)?;
         let mut columns: Vec<(String, Expr)> = vec![("_time".to_owned(), column("__begin"))];
@@ -93,10 +98,11 @@ impl Planner<'_> {
         })
     }
 
-    fn mark(&mut self, rows: &Rows, clause: Option<&SearchExpr>) -> Result<Expr> {
-        Ok(match clause {
+    fn mark(&mut self, rows: &Rows, mark: Option<&Mark>) -> Result<Expr> {
+        Ok(match mark {
             None => lit(false),
-            Some(clause) => {
+            Some(Mark::Eval(condition)) => plan_predicate(condition, rows, &self.context)?,
+            Some(Mark::Search(clause)) => {
                 let clause = self.resolve_clause(clause)?;
                 match fold(&clause, rows, &self.context)? {
                     Folded::Known(value) => lit(value),

@@ -86,6 +86,22 @@ impl Planner<'_> {
             }
             by.push(name.clone());
         }
+        if tstats.flag("prestats") {
+            // The command behind it aggregates: it gets the events, as the groups of `_time` and with the fields in use.
+            let mut columns = vec![];
+            if rows.has(GROUP_TIME) {
+                columns.push(("_time".to_owned(), super::column(GROUP_TIME)));
+            } else if rows.has("_time") {
+                columns.push(("_time".to_owned(), super::column("_time")));
+            }
+            columns.extend(
+                rows.all_names()
+                    .into_iter()
+                    .filter(|name| name != GROUP_TIME && name != "_time")
+                    .map(|name| (name.clone(), super::column(&name))),
+            );
+            return at(span, rows.reshape(columns));
+        }
         let rows = self.aggregate(rows, &tstats.aggregations, &by, span)?;
         let name = |text: &str| Name {
             text: text.to_owned(),

@@ -229,8 +229,31 @@ pub struct SearchValue {
     pub text: String,
     /// Whether it stood in double quotes.
     pub quoted: bool,
+    /// What it stood in, if in `CASE(…)` or `TERM(…)`.
+    pub directive: Option<Directive>,
     /// Where it stands.
     pub span: Span,
+}
+
+impl SearchValue {
+    /// A value that stands in no text.
+    pub fn plain(text: impl Into<String>) -> Self {
+        Self {
+            text: text.into(),
+            quoted: true,
+            directive: None,
+            span: Span::default(),
+        }
+    }
+}
+
+/// How a value is looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Directive {
+    /// `CASE(…)`: with regard to case.
+    Case,
+    /// `TERM(…)`: as it stands between major breakers, minor ones and all.
+    Term,
 }
 
 /// Comparison operators.
@@ -409,6 +432,13 @@ pub struct Tstats {
 }
 
 impl Tstats {
+    /// Whether an option is on; all are off by default.
+    pub fn flag(&self, name: &str) -> bool {
+        self.options.iter().any(|(own, value)| {
+            own.text == name && matches!(value.to_lowercase().as_str(), "t" | "true" | "1")
+        })
+    }
+
     /// `fillnull_value=`, if given.
     pub fn fillnull_value(&self) -> Option<&str> {
         self.options
@@ -670,9 +700,9 @@ pub struct Transaction {
     /// Events of a transaction have the same values of these.
     pub fields: Vec<Name>,
     /// `startswith=`.
-    pub starts: Option<SearchExpr>,
+    pub starts: Option<Mark>,
     /// `endswith=`.
-    pub ends: Option<SearchExpr>,
+    pub ends: Option<Mark>,
     /// `maxspan=` in seconds.
     pub max_span: Option<f64>,
     /// `maxpause=` in seconds.
@@ -683,6 +713,17 @@ pub struct Transaction {
     pub connected: bool,
     /// `keepevicted=`.
     pub keep_evicted: bool,
+    /// `mvlist=true`: all values in the order of the events, not the distinct ones. A list of fields: of these.
+    pub lists: Option<Vec<String>>,
+}
+
+/// By what `transaction` tells the first or the last event of a transaction.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Mark {
+    /// A search clause or phrase.
+    Search(SearchExpr),
+    /// `eval(…)`.
+    Eval(Expr),
 }
 
 /// `timechart` and `chart`.
@@ -751,7 +792,7 @@ pub struct SortKey {
 /// How `sort` compares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SortOrder {
-    /// Numbers before text, each in its own order.
+    /// Numbers, then IP addresses, then text, each in its own order.
     Auto,
     /// `num(f)`.
     Number,

@@ -378,6 +378,14 @@ impl Expander<'_> {
             Some(definition) => {
                 self.enter(name.to_owned(), &arguments, &definition, at, end, false)
             }
+            // A remark, in every Splunk.
+            None if name == "comment" && arguments.len() == 1 => {
+                let definition = MacroDefinition {
+                    arguments: Vec::new(),
+                    definition: String::new(),
+                };
+                self.enter(name.to_owned(), &[], &definition, at, end, false);
+            }
             // Splunk's content has one of these for every detection, made to be filled by the user.
             None if arguments.is_empty() && name.ends_with("_filter") => {
                 let definition = MacroDefinition {

@@ -2,13 +2,13 @@
 
 use std::fmt::{self, Display, Formatter, Write as _};
 
-use super::ast::BinaryOp;
 use super::ast::{
     Aggregation, AggregationArgument, Bin, BinSpan, ByField, Chart, Command, CommandKind,
     CompareOp, Convert, Expr, ExprKind, Head, Join, Lookup, LookupOutput, Name, Pipeline, Rex,
     RexAction, SearchExpr, SearchValue, Simple, SortKey, SortOrder, Stats, Streamstats, TimeSpan,
     TimeUnit, Transaction, Tstats,
 };
+use super::ast::{BinaryOp, Directive, Mark};
 
 impl Display for Pipeline {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -332,8 +332,10 @@ impl Display for Transaction {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         names(f, &self.fields)?;
         for (name, clause) in [("startswith", &self.starts), ("endswith", &self.ends)] {
-            if let Some(clause) = clause {
-                write!(f, " {name}=({clause})")?;
+            match clause {
+                None => {}
+                Some(Mark::Search(clause)) => write!(f, " {name}=({clause})")?,
+                Some(Mark::Eval(condition)) => write!(f, " {name}=eval({condition})")?,
             }
         }
         for (name, seconds) in [("maxspan", self.max_span), ("maxpause", self.max_pause)] {
@@ -343,6 +345,11 @@ impl Display for Transaction {
         }
         if let Some(most) = self.max_events {
             write!(f, " maxevents={most}")?;
+        }
+        match &self.lists {
+            None => {}
+            Some(fields) if fields.is_empty() => f.write_str(" mvlist=true")?,
+            Some(fields) => write!(f, " mvlist={}", quoted(&fields.join(",")))?,
         }
         write!(
             f,
@@ -567,6 +574,13 @@ fn is_keyword(word: &str) -> bool {
 
 impl Display for SearchValue {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        if let Some(directive) = self.directive {
+            let word = match directive {
+                Directive::Case => "CASE",
+                Directive::Term => "TERM",
+            };
+            return write!(f, "{word}({})", quoted(&self.text));
+        }
         if self.quoted {
             return f.write_str(&quoted(&self.text));
         }

@@ -1,6 +1,6 @@
 //! Search clauses: `search`, the start of a pipeline, `where` in `tstats` and `inputlookup`.
 
-use super::ast::{CompareOp, Name, SearchExpr, SearchValue};
+use super::ast::{CompareOp, Directive, Name, SearchExpr, SearchValue};
 use super::parser::{Parsed, Parser, is_delimiter};
 
 /// Most conditions in a row: each becomes one level of the plan.
@@ -158,14 +158,7 @@ impl Parser<'_> {
                 return self.distribute(&field, values);
             }
             let value = self.search_value(Side::Right)?;
-            let value = if matches!(value.text.as_str(), "TERM" | "CASE")
-                && !value.quoted
-                && self.peek() == Some(b'(')
-            {
-                self.in_parentheses(&value)?
-            } else {
-                value
-            };
+            let value = self.directed(value)?;
             return Ok(SearchExpr::Compare { field, op, value });
         }
         let start = self.pos;
@@ -234,9 +227,23 @@ impl Parser<'_> {
                 None | Some(b'|') => {
                     return Err(self.error("this list is never closed", start, self.pos));
                 }
-                _ => values.push(self.search_value(Side::List)?),
+                _ => {
+                    let value = self.search_value(Side::List)?;
+                    values.push(self.directed(value)?);
+                }
             }
         }
+    }
+
+    /// The value that stands in `TERM(…)` or `CASE(…)`, if this word begins one.
+    fn directed(&mut self, value: SearchValue) -> Parsed<SearchValue> {
+        if matches!(value.text.as_str(), "TERM" | "CASE")
+            && !value.quoted
+            && self.peek() == Some(b'(')
+        {
+            return self.in_parentheses(&value);
+        }
+        Ok(value)
     }
 
     /// `(text)` behind `TERM` or `CASE`.
@@ -262,6 +269,11 @@ impl Parser<'_> {
         Ok(SearchValue {
             text,
             quoted: true,
+            directive: Some(if word.text == "CASE" {
+                Directive::Case
+            } else {
+                Directive::Term
+            }),
             span: word.span.to(self.span_from(open)),
         })
     }
@@ -273,6 +285,7 @@ impl Parser<'_> {
             return Ok(SearchValue {
                 text,
                 quoted: true,
+                directive: None,
                 span: self.span_from(start),
             });
         }
@@ -330,6 +343,7 @@ impl Parser<'_> {
         Ok(SearchValue {
             text,
             quoted,
+            directive: None,
             span: self.span_from(start),
         })
     }

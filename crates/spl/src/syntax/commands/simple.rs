@@ -1,7 +1,7 @@
 //! Commands of options and fields, and those with forms of their own that came later.
 
 use crate::syntax::ast::{
-    Arguments, Chart, CommandKind, Foreach, Map, Name, Replace, Return, Simple, Transaction,
+    Arguments, Chart, CommandKind, Foreach, Map, Mark, Name, Replace, Return, Simple, Transaction,
 };
 use crate::syntax::parser::{Parsed, Parser};
 
@@ -145,6 +145,13 @@ impl Parser<'_> {
                 } else {
                     return Err(self.expected("`fields`, `filter` or an option of `multikv`"));
                 }
+            } else if simple == Simple::Format {
+                // The words that it puts around and between.
+                arguments.fields.push(self.value("format")?);
+            } else if let (Simple::Top | Simple::Rare, true, Some(limit)) =
+                (simple, arguments.fields.is_empty(), self.number_alone())
+            {
+                arguments.options.push(limit);
             } else if by {
                 arguments.by.push(self.column("a field")?);
             } else {
@@ -168,12 +175,33 @@ impl Parser<'_> {
                 "the end of the command, as `{command}` takes one field"
             )));
         }
-        if simple == Simple::Xyseries && arguments.fields.len() != 3 {
+        if simple == Simple::Xyseries && arguments.fields.len() < 3 {
             return Err(self.expected(
-                "three fields: that of the rows, that of the columns, and that of the cells",
+                "three fields or more: that of the rows, that of the columns, and those of the cells",
+            ));
+        }
+        if simple == Simple::Format && !matches!(arguments.fields.len(), 0 | 6) {
+            return Err(self.expected(
+                "six words: before all, before a row, between fields, behind a row, between rows, behind all",
             ));
         }
         Ok(CommandKind::Simple(simple, arguments))
+    }
+
+    /// The number of `top 5 user`, as the option `limit`.
+    fn number_alone(&mut self) -> Option<(Name, String)> {
+        self.skip_space();
+        let start = self.pos;
+        let word = self.word();
+        if !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit()) {
+            let name = Name {
+                text: "limit".to_owned(),
+                span: self.span_from(start),
+            };
+            return Some((name, word.to_owned()));
+        }
+        self.pos = start;
+        None
     }
 
     pub(super) fn return_fields(&mut self) -> Parsed<CommandKind> {
@@ -345,9 +373,33 @@ impl Parser<'_> {
                 "maxevents" => transaction.max_events = Some(self.count_value("maxevents")?),
                 "connected" => transaction.connected = self.bool_value("connected")?,
                 "keepevicted" => transaction.keep_evicted = self.bool_value("keepevicted")?,
-                "unifyends" | "keeporphans" | "mvlist" | "delim" | "nullstr" | "mvraw"
-                | "maxopentxn" | "maxopenevents" | "name" => {
+                "mvlist" => {
+                    let value = self.value("mvlist")?;
+                    transaction.lists = match value.text.to_lowercase().as_str() {
+                        "t" | "true" | "1" => Some(Vec::new()),
+                        "f" | "false" | "0" => None,
+                        _ => Some(
+                            value
+                                .text
+                                .split(',')
+                                .map(|name| name.trim().to_owned())
+                                .collect(),
+                        ),
+                    };
+                }
+                // What bounds memory, and the name of a stanza that nobody has here.
+                "maxopentxn" | "maxopenevents" => {
                     self.value(&option.text)?;
+                }
+                "unifyends" | "keeporphans" | "mvraw" => {
+                    if self.bool_value(&option.text)? {
+                        let what = format!("`{}=true` of `transaction`", option.text);
+                        return Err(self.not_run(&what, &option));
+                    }
+                }
+                "delim" | "nullstr" | "name" => {
+                    let what = format!("`{}=` of `transaction`", option.text);
+                    return Err(self.not_run(&what, &option));
                 }
                 _ => return Err(self.unknown_option("transaction", &option)),
             }
@@ -355,7 +407,7 @@ impl Parser<'_> {
         Ok(CommandKind::Transaction(transaction))
     }
 
-    fn transaction_filter(&mut self) -> Parsed<crate::syntax::ast::SearchExpr> {
+    fn transaction_filter(&mut self) -> Parsed<Mark> {
         use crate::syntax::ast::{SearchExpr, SearchValue};
         self.skip_space();
         if self.peek() == Some(b'(') {
@@ -365,25 +417,33 @@ impl Parser<'_> {
             if !self.eat(b')') {
                 return Err(self.error("this parenthesis is never closed", open, open + 1));
             }
-            return Ok(clause);
+            return Ok(Mark::Search(clause));
         }
         let start = self.pos;
         if self.eat_keyword("eval") {
+            let open = self.pos;
+            if self.eat(b'(') {
+                let condition = self.expr()?;
+                if !self.eat(b')') {
+                    return Err(self.error("this parenthesis is never closed", open, open + 1));
+                }
+                return Ok(Mark::Eval(condition));
+            }
             self.pos = start;
-            return Err(self.expected("a search clause in parentheses or a phrase"));
         }
         let value = self.value("startswith")?;
         // A phrase in quotes may be a clause, as in "event=start".
         if let Ok(clause) = crate::syntax::parse_search(&value.text)
             && value.text.contains('=')
         {
-            return Ok(clause);
+            return Ok(Mark::Search(clause));
         }
-        Ok(SearchExpr::Term(SearchValue {
+        Ok(Mark::Search(SearchExpr::Term(SearchValue {
             text: value.text,
             quoted: true,
+            directive: None,
             span: value.span,
-        }))
+        })))
     }
 
     /// A length of time in seconds; `-1` is none.

@@ -65,6 +65,10 @@ impl Parser<'_> {
             }
             self.known_option("mstats", &option, MSTATS_OPTIONS)?;
             let value = self.value(&option.text)?;
+            let on = matches!(value.text.to_lowercase().as_str(), "t" | "true" | "1");
+            if on && matches!(option.text.as_str(), "append" | "prestats") {
+                return Err(self.not_run(&format!("`{}=true` of `mstats`", option.text), &option));
+            }
             options.push((option, value.text));
         }
         let aggregations = self.aggregations("mstats", MSTATS_OPTIONS, &mut options)?;
@@ -146,6 +150,17 @@ impl Parser<'_> {
             let value = self.value(&option.text)?;
             options.push((option, value.text));
         }
+        let on = |name: &str| {
+            options.iter().find(|(own, value): &&(Name, String)| {
+                own.text == name && matches!(value.to_lowercase().as_str(), "t" | "true" | "1")
+            })
+        };
+        if let (Some((append, _)), None) = (on("append"), on("prestats")) {
+            return Err(Diagnostic::new(
+                "`append=true` of `tstats` goes with `prestats=true`",
+                append.span,
+            ));
+        }
         let aggregations = self.aggregations("tstats", TSTATS_OPTIONS, &mut options)?;
         let mut datamodel = None;
         if self.eat_keyword("from") {
@@ -185,6 +200,19 @@ impl Parser<'_> {
         let mut options = Vec::new();
         let aggregations = self.aggregations(command, known, &mut options)?;
         let by = self.by_clause(command, known, &mut options)?;
+        for (option, value) in &options {
+            let on = matches!(value.to_lowercase().as_str(), "t" | "true" | "1");
+            let what = format!("`{}={value}` of `{command}`", option.text);
+            match option.text.as_str() {
+                "allnum" | "dedup_splitvals" if on => return Err(self.not_run(&what, option)),
+                "delim" => {
+                    return Err(self.not_run(&what, option).with_help(
+                        "remove it, and join the values with `mvjoin` of `eval` behind the command",
+                    ));
+                }
+                _ => {}
+            }
+        }
         Ok(Stats {
             options,
             aggregations,
@@ -268,7 +296,23 @@ impl Parser<'_> {
             }
             if let Some(option) = self.option_name() {
                 self.known_option(command, &option, known)?;
-                let value = if self.eat(b'(') {
+                self.skip_space();
+                let value = if self.eat_prefix("\"(\"") {
+                    // As the documentation writes it: reset_after="("status=="ok"")"
+                    let inner = self.pos;
+                    let length = self.text[inner..].find(")\"").ok_or_else(|| {
+                        self.error("this condition is never closed", inner - 3, inner)
+                    })?;
+                    self.pos = inner + length + 2;
+                    let written = self.text[inner..inner + length].trim();
+                    let quotes = written.bytes().filter(|byte| *byte == b'"').count();
+                    let written = if quotes % 2 == 1 {
+                        written.strip_suffix('"').unwrap_or(written)
+                    } else {
+                        written
+                    };
+                    written.to_owned()
+                } else if self.eat(b'(') {
                     let inner = self.pos;
                     self.skip_parentheses(inner)?;
                     self.text[inner..self.pos - 1].trim().to_owned()
