@@ -76,6 +76,12 @@ pub(crate) fn is_service_port(port: u16) -> bool {
 /// Whether, of a connection that a host accepted, the end called the source is the server's, which is the host's own.
 /// `own` says whether an address is known to be the host's.
 pub fn source_serves(own: impl Fn(IpAddr) -> bool, source: End, destination: End) -> bool {
+    // A group of receivers is no end of a host.
+    match (source.0.is_multicast(), destination.0.is_multicast()) {
+        (true, false) => return false,
+        (false, true) => return true,
+        _ => {}
+    }
     match (own(source.0), own(destination.0)) {
         (true, false) => true,
         (false, true) => false,

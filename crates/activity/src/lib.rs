@@ -49,6 +49,6 @@ pub use identity::{
     Account, AccountId, AccountKind, Accounts, Host, HostId, Hosts, Place, address, kind_of, short,
 };
 pub use processes::Process;
-pub use row::{Log, Row, for_each};
+pub use row::{Log, Row, for_each, for_each_of};
 pub use sessions::{OPEN, Package, Session, is_service_logon, logon_time};
-pub use text::{SECOND, base_name, number};
+pub use text::{SECOND, base_name, number, parsed_number};

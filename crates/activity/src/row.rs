@@ -10,6 +10,7 @@ use datafusion::arrow::datatypes::DataType;
 
 use crate::clocks::Clocks;
 use crate::demand::wanted;
+use crate::text::parsed_number;
 
 /// The events, with clocks set right.
 #[derive(Clone, Copy)]
@@ -72,6 +73,25 @@ impl<'a> Row<'a, '_> {
         self.nth(name, 0)
     }
 
+    /// A field's value, where it says something: `-` says nothing.
+    pub fn some(&self, name: &str) -> Option<&'a str> {
+        Some(self.get(name)).filter(|value| !value.is_empty() && *value != "-")
+    }
+
+    /// A field's value as a number, decimal or hexadecimal with `0x`.
+    pub fn number(&self, name: &str) -> Option<u64> {
+        parsed_number(self.get(name))
+    }
+
+    /// `DOMAIN\user` of two fields, the name alone where no domain is given, `None` where no name is.
+    pub fn account(&self, domain: &str, user: &str) -> Option<String> {
+        let user = self.some(user)?;
+        Some(match self.some(domain) {
+            Some(domain) => format!("{domain}\\{user}"),
+            None => user.to_owned(),
+        })
+    }
+
     /// A field's value number `n`, from 0.
     pub fn nth(&self, name: &str, n: usize) -> &'a str {
         let Some((_, column)) = self.columns.iter().find(|(own, _)| *own == name) else {
@@ -115,15 +135,21 @@ pub fn count(log: Log<'_>, channel: &str, event_id: u32) -> usize {
 }
 
 /// Calls `each` for every event of a type.
-pub fn for_each<'a>(
+pub fn for_each<'a>(log: Log<'a>, channel: &str, event_id: u32, each: impl FnMut(&Row<'a, '_>)) {
+    if let Some(names) = wanted(channel, event_id) {
+        for_each_of(log, channel, event_id, names, each);
+    }
+}
+
+/// As [`for_each`], of columns that somebody else's [`Demand`](crabwalk_sources::collect::Demand) names. A row knows no
+/// others.
+pub fn for_each_of<'a>(
     log: Log<'a>,
     channel: &str,
     event_id: u32,
+    names: &[&'static str],
     mut each: impl FnMut(&Row<'a, '_>),
 ) {
-    let Some(names) = wanted(channel, event_id) else {
-        return;
-    };
     for table in log.catalog.tables() {
         let event_type = &table.event_type;
         if event_type.event_id != event_id || !event_type.channel.eq_ignore_ascii_case(channel) {

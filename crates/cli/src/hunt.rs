@@ -71,8 +71,7 @@ pub fn hunt(
         movement: &movement,
     });
     bar.step("writing dossiers");
-    case.add_dossiers(&outcome.catalog, asked)
-        .map_err(|error| Failure::new(error.to_string()))?;
+    case.add_dossiers(&outcome.catalog, asked);
     case.stats.seconds = began.elapsed().as_secs_f64();
     bar.finish();
     if input::nothing_was_read(&read.sources) {

@@ -2,14 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use crabwalk_activity::Row;
+use crabwalk_activity::channel::SECURITY;
 use crabwalk_detect::gap::host_key;
 
-use super::demand::{CHANGES, SECURITY};
+use super::demand::CHANGES;
 use super::document::*;
 use super::host::{change, micros};
 use super::index::{Index, address, events};
 use super::scope::Suspects;
-use super::tables::{DossierError, Row, Tables, Which};
+use super::tables::Tables;
 use crate::build::time;
 use crate::document::Case;
 
@@ -38,14 +40,14 @@ pub(super) fn dossiers(
     index: &Index,
     wanted: &[String],
     begin: Option<i64>,
-) -> Result<Vec<AccountDossier>, DossierError> {
+) -> Vec<AccountDossier> {
     let meant: HashMap<&str, usize> = wanted
         .iter()
         .enumerate()
         .map(|(at, id)| (id.as_str(), at))
         .collect();
     if meant.is_empty() {
-        return Ok(Vec::new());
+        return Vec::new();
     }
     let mut groups: Vec<BTreeMap<Key, Group>> = Vec::new();
     groups.resize_with(wanted.len(), BTreeMap::new);
@@ -54,7 +56,7 @@ pub(super) fn dossiers(
     // Names are looked up once, not for each of their events.
     let mut known: HashMap<String, Option<usize>> = HashMap::new();
     let mut hosts: HashMap<String, String> = HashMap::new();
-    let mut logon = |row: &Row<'_>, failed: bool| {
+    let mut logon = |row: &Row<'_, '_>, failed: bool| {
         let Some(name) = row.account("TargetDomainName", "TargetUserName") else {
             return;
         };
@@ -74,7 +76,7 @@ pub(super) fn dossiers(
             .and_then(|at| case.hops.get(at)?.src.clone())
             .or_else(|| ip.as_deref().and_then(|ip| index.host(ip)));
         let host = hosts
-            .entry(row.host().to_owned())
+            .entry(row.host.to_owned())
             .or_insert_with_key(|name| index.host(name).unwrap_or_else(|| host_key(name)))
             .clone();
         let group = own.entry((host, from, ip)).or_default();
@@ -92,10 +94,10 @@ pub(super) fn dossiers(
             group.count += 1;
         }
     };
-    tables.each(SECURITY, 4624, Which::default(), |row| logon(row, false))?;
-    tables.each(SECURITY, 4625, Which::default(), |row| logon(row, true))?;
+    tables.each(SECURITY, 4624, |row| logon(row, false));
+    tables.each(SECURITY, 4625, |row| logon(row, true));
     for (id, what) in CHANGES {
-        tables.each(SECURITY, *id, Which::default(), |row| {
+        tables.each(SECURITY, *id, |row| {
             let change = change(row, what);
             let names = [
                 change.account.as_deref(),
@@ -118,7 +120,7 @@ pub(super) fn dossiers(
                 events: events(catalog, &[row.reference]),
             };
             own.push((row.time, entry));
-        })?;
+        });
     }
     // Since when the Security log of each host tells.
     let mut since: HashMap<String, i64> = HashMap::new();
@@ -133,7 +135,7 @@ pub(super) fn dossiers(
                 .or_insert(first);
         }
     }
-    Ok(wanted
+    wanted
         .iter()
         .zip(groups)
         .zip(changes)
@@ -173,7 +175,7 @@ pub(super) fn dossiers(
                 ..AccountDossier::default()
             }
         })
-        .collect())
+        .collect()
 }
 
 fn news(logons: &[(i64, Logons)]) -> Vec<String> {

@@ -2,13 +2,8 @@
 
 use std::sync::Arc;
 
+use crabwalk_activity::channel::{SECURITY, SYSMON, SYSTEM, TASKS, WMI};
 use crabwalk_sources::collect::{Columns, Demand};
-
-pub(super) const SECURITY: &str = "security";
-pub(super) const SYSTEM: &str = "system";
-pub(super) const SYSMON: &str = "microsoft-windows-sysmon/operational";
-pub(super) const TASKS: &str = "microsoft-windows-taskscheduler/operational";
-pub(super) const WMI: &str = "microsoft-windows-wmi-activity/operational";
 
 type Wanted = (&'static str, u32, &'static [&'static str]);
 
@@ -60,7 +55,6 @@ pub(super) const WANTED: &[Wanted] = &[
             "LogonType",
             "WorkstationName",
             "IpAddress",
-            "LogonProcessName",
         ],
     ),
     (
@@ -190,11 +184,7 @@ pub(super) const WANTED: &[Wanted] = &[
     (SYSMON, 13, &["Image", "TargetObject", "Details", "User"]),
     (SYSMON, 14, &["Image", "TargetObject", "NewName", "User"]),
     (SYSMON, 19, &["User", "Operation", "Name", "Query"]),
-    (
-        SYSMON,
-        20,
-        &["User", "Operation", "Name", "Type", "Destination"],
-    ),
+    (SYSMON, 20, &["User", "Operation", "Name", "Destination"]),
     (SYSMON, 21, &["User", "Operation", "Consumer", "Filter"]),
 ];
 

@@ -2,15 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use crabwalk_activity::{CONNECTION_LOGS, ConnectionLog, source_serves};
+use crabwalk_activity::channel::{SECURITY, SYSMON, SYSTEM, TASKS, WMI};
+use crabwalk_activity::{
+    CONNECTION_LOGS, ConnectionLog, Row, is_service_logon, parsed_number, source_serves,
+};
 use crabwalk_detect::gap::host_key;
 use crabwalk_events::address::address as any_address;
 
-use super::demand::{CHANGES, SECURITY, SYSMON, SYSTEM, TASKS, WMI};
+use super::demand::CHANGES;
 use super::document::*;
 use super::index::{Index, address, events, plain};
 use super::program::{Rarity, base, odd_parent, renamed, user_writable};
-use super::tables::{DossierError, Row, Tables, Which, number};
+use super::tables::Tables;
 use crate::build::time;
 use crate::document::{Case, Reference};
 
@@ -37,7 +40,7 @@ struct Draft<T> {
 }
 
 impl<T> Draft<T> {
-    fn new(row: &Row<'_>, value: T) -> Self {
+    fn new(row: &Row<'_, '_>, value: T) -> Self {
         Self {
             at: row.time,
             references: vec![row.reference],
@@ -150,50 +153,39 @@ pub(super) fn dossiers(
     case: &Case,
     index: &Index,
     wanted: &[(String, (i64, i64))],
-) -> Result<Vec<HostDossier>, DossierError> {
+) -> Vec<HostDossier> {
     let mut all: Vec<Gathered> = wanted
         .iter()
         .map(|(id, window)| Gathered::new(id, *window, case))
         .collect();
     if all.is_empty() {
-        return Ok(Vec::new());
+        return Vec::new();
     }
     let mut places: HashMap<String, usize> = HashMap::new();
-    let mut names: Vec<String> = Vec::new();
     for (at, (id, _)) in wanted.iter().enumerate() {
         for name in index.writers.get(id).into_iter().flatten() {
             places.insert(name.clone(), at);
-            names.push(name.clone());
         }
     }
-    let first = wanted.iter().map(|(_, (first, _))| *first).min();
-    let last = wanted.iter().map(|(_, (_, last))| *last).max();
-    let which = Which {
-        hosts: Some(&names),
-        between: first.zip(last),
-    };
-    let mut read = |channel: &str,
-                    event_id: u32,
-                    take: &dyn Fn(&mut Gathered, &Row<'_>)|
-     -> Result<(), DossierError> {
-        tables.each(channel, event_id, which, |row| {
-            if let Some(own) = places.get(row.host()).and_then(|at| all.get_mut(*at))
+    let mut read = |channel: &str, event_id: u32, take: &dyn Fn(&mut Gathered, &Row<'_, '_>)| {
+        tables.each(channel, event_id, |row| {
+            if let Some(own) = places.get(row.host).and_then(|at| all.get_mut(*at))
                 && (own.window.0..=own.window.1).contains(&row.time)
             {
                 take(own, row);
                 own.bound();
             }
-        })
+        });
     };
-    read(SECURITY, 4624, &|own, row| own.logon(row, index))?;
-    read(SECURITY, 4625, &|own, row| own.refused(row, index))?;
-    read(SECURITY, 4648, &|own, row| own.explicit(row, index))?;
+    read(SECURITY, 4624, &|own, row| own.logon(row, index));
+    read(SECURITY, 4625, &|own, row| own.refused(row, index));
+    read(SECURITY, 4648, &|own, row| own.explicit(row, index));
     for id in [4634, 4647] {
         read(SECURITY, id, &|own, row| {
             if let Some(logon) = row.number("TargetLogonId") {
                 own.facts.ends.entry(logon).or_default().push(row.time);
             }
-        })?;
+        });
     }
     read(SECURITY, 4672, &|own, row| {
         if let Some(logon) = row.number("SubjectLogonId") {
@@ -203,9 +195,9 @@ pub(super) fn dossiers(
                 .or_default()
                 .push(row.time);
         }
-    })?;
-    read(SYSMON, 1, &|own, row| own.sysmon_process(row))?;
-    read(SECURITY, 4688, &|own, row| own.security_process(row))?;
+    });
+    read(SYSMON, 1, &|own, row| own.sysmon_process(row));
+    read(SECURITY, 4688, &|own, row| own.security_process(row));
     read(SYSMON, 5, &|own, row| {
         if let Some(found) = own
             .by_guid
@@ -214,9 +206,9 @@ pub(super) fn dossiers(
         {
             found.value.ended = Some(row.time);
         }
-    })?;
-    read(SECURITY, 4689, &|own, row| own.exit(row))?;
-    read(SYSMON, 7, &|own, row| own.signature(row))?;
+    });
+    read(SECURITY, 4689, &|own, row| own.exit(row));
+    read(SYSMON, 7, &|own, row| own.signature(row));
     read(SYSTEM, 7045, &|own, row| {
         let value = ServiceEntry {
             name: row.get("ServiceName").to_owned(),
@@ -228,8 +220,8 @@ pub(super) fn dossiers(
             ..ServiceEntry::default()
         };
         own.services.push(Draft::new(row, value));
-    })?;
-    read(SECURITY, 4697, &|own, row| own.service(row, index))?;
+    });
+    read(SECURITY, 4697, &|own, row| own.service(row, index));
     for (channel, id, what, content, by) in [
         (SECURITY, 4698, "registered", "TaskContent", ""),
         (SECURITY, 4702, "changed", "TaskContentNew", ""),
@@ -240,10 +232,10 @@ pub(super) fn dossiers(
     ] {
         read(channel, id, &|own, row| {
             own.task(row, what, content, by, index);
-        })?;
+        });
     }
     for (id, what) in [(19, "Query"), (20, "Destination"), (21, "Filter")] {
-        read(SYSMON, id, &|own, row| own.wmi(row, id, what))?;
+        read(SYSMON, id, &|own, row| own.wmi(row, id, what));
     }
     read(WMI, 5861, &|own, row| {
         // Forwarders that leave out an event's UserData have its parts in the message.
@@ -270,7 +262,7 @@ pub(super) fn dossiers(
             ..WmiEntry::default()
         };
         own.wmi.push(Draft::new(row, value));
-    })?;
+    });
     read(SYSMON, 13, &|own, row| {
         let key = row.get("TargetObject");
         if starts_something(key) {
@@ -282,7 +274,7 @@ pub(super) fn dossiers(
             };
             own.run_keys.push(Draft::new(row, value));
         }
-    })?;
+    });
     read(SYSMON, 14, &|own, row| {
         let key = row.get("NewName");
         if starts_something(key) {
@@ -294,7 +286,7 @@ pub(super) fn dossiers(
             };
             own.run_keys.push(Draft::new(row, value));
         }
-    })?;
+    });
     read(SECURITY, 4657, &|own, row| {
         let key = format!("{}\\{}", row.get("ObjectName"), row.get("ObjectValueName"));
         if starts_something(&key) {
@@ -308,32 +300,31 @@ pub(super) fn dossiers(
             own.run_keys
                 .push(Draft::new(row, value).in_session(session));
         }
-    })?;
-    read(SYSMON, 11, &|own, row| own.file(row))?;
-    read(SECURITY, 5145, &|own, row| own.remote_file(row, index))?;
+    });
+    read(SYSMON, 11, &|own, row| own.file(row));
+    read(SECURITY, 5145, &|own, row| own.remote_file(row, index));
     for log in &CONNECTION_LOGS {
         read(log.channel, log.id, &|own, row| {
             own.connection(row, log, index);
-        })?;
+        });
     }
     for (id, what) in CHANGES {
         read(SECURITY, *id, &|own, row| {
             let value = change(row, what);
             let session = row.number("SubjectLogonId").unwrap_or(0);
             own.changes.push(Draft::new(row, value).in_session(session));
-        })?;
+        });
     }
-    let rarity = Rarity::new(tables.runs()?, |name| {
+    let rarity = Rarity::new(tables.runs(), |name| {
         index.host(name).unwrap_or_else(|| host_key(name))
     });
-    Ok(all
-        .into_iter()
+    all.into_iter()
         .map(|own| own.finish(tables, case, index, &rarity))
-        .collect())
+        .collect()
 }
 
 /// A change of an account, from its event.
-pub(super) fn change(row: &Row<'_>, what: &str) -> AccountChange {
+pub(super) fn change(row: &Row<'_, '_>, what: &str) -> AccountChange {
     let member = row.some("MemberName").or(row.some("MemberSid"));
     let target = row
         .account("TargetDomainName", "TargetUserName")
@@ -511,7 +502,7 @@ impl Gathered {
         bound(&mut self.changes, "account_changes", moments, dropped);
     }
 
-    fn logon(&mut self, row: &Row<'_>, index: &Index) {
+    fn logon(&mut self, row: &Row<'_, '_>, index: &Index) {
         let logon_type = row.number("LogonType").and_then(|n| u32::try_from(n).ok());
         let Some(name) = row.account("TargetDomainName", "TargetUserName") else {
             return;
@@ -541,14 +532,14 @@ impl Gathered {
             .push(Draft::new(row, value).in_session(session));
     }
 
-    fn refused(&mut self, row: &Row<'_>, index: &Index) {
+    fn refused(&mut self, row: &Row<'_, '_>, index: &Index) {
         let Some(name) = row.account("TargetDomainName", "TargetUserName") else {
             return;
         };
         let address = address(row.get("IpAddress")).map(|ip| ip.to_string());
         let status = row
             .some("SubStatus")
-            .filter(|status| number(status) != Some(0))
+            .filter(|status| parsed_number(status) != Some(0))
             .or(row.some("Status"));
         let value = Authentication {
             direction: "in".to_owned(),
@@ -567,7 +558,7 @@ impl Gathered {
         self.authentication.push(Draft::new(row, value));
     }
 
-    fn explicit(&mut self, row: &Row<'_>, index: &Index) {
+    fn explicit(&mut self, row: &Row<'_, '_>, index: &Index) {
         let target = row.get("TargetServerName");
         let name = row.account("TargetDomainName", "TargetUserName");
         if target.is_empty() || target.eq_ignore_ascii_case("localhost") {
@@ -598,7 +589,7 @@ impl Gathered {
         self.authentication.push(Draft::new(row, value));
     }
 
-    fn sysmon_process(&mut self, row: &Row<'_>) {
+    fn sysmon_process(&mut self, row: &Row<'_, '_>) {
         let pid = row.number("ProcessId").unwrap_or(0);
         let mut hashes = BTreeMap::new();
         for part in row.get("Hashes").split(',') {
@@ -629,7 +620,7 @@ impl Gathered {
         }
     }
 
-    fn security_process(&mut self, row: &Row<'_>) {
+    fn security_process(&mut self, row: &Row<'_, '_>) {
         let pid = row.number("NewProcessId").unwrap_or(0);
         let image = row.get("NewProcessName");
         // Sysmon told of it already.
@@ -701,7 +692,7 @@ impl Gathered {
             .map(|(_, at)| at)
     }
 
-    fn exit(&mut self, row: &Row<'_>) {
+    fn exit(&mut self, row: &Row<'_, '_>) {
         let Some(pid) = row.number("ProcessId") else {
             return;
         };
@@ -716,7 +707,7 @@ impl Gathered {
         }
     }
 
-    fn signature(&mut self, row: &Row<'_>) {
+    fn signature(&mut self, row: &Row<'_, '_>) {
         if !row
             .get("ImageLoaded")
             .eq_ignore_ascii_case(row.get("Image"))
@@ -747,7 +738,7 @@ impl Gathered {
         }
     }
 
-    fn service(&mut self, row: &Row<'_>, index: &Index) {
+    fn service(&mut self, row: &Row<'_, '_>, index: &Index) {
         let (name, image) = (row.get("ServiceName"), row.get("ServiceFileName"));
         let by = row
             .account("SubjectDomainName", "SubjectUserName")
@@ -775,7 +766,7 @@ impl Gathered {
             .push(Draft::new(row, value).in_session(session));
     }
 
-    fn task(&mut self, row: &Row<'_>, what: &str, content: &str, by: &str, index: &Index) {
+    fn task(&mut self, row: &Row<'_, '_>, what: &str, content: &str, by: &str, index: &Index) {
         let name = row.get("TaskName");
         let by = if by.is_empty() {
             row.account("SubjectDomainName", "SubjectUserName")
@@ -809,7 +800,7 @@ impl Gathered {
         self.tasks.push(Draft::new(row, value).in_session(session));
     }
 
-    fn wmi(&mut self, row: &Row<'_>, id: u32, what: &str) {
+    fn wmi(&mut self, row: &Row<'_, '_>, id: u32, what: &str) {
         let (kind, name) = match id {
             19 => ("filter", unquoted(row.get("Name"))),
             20 => ("consumer", unquoted(row.get("Name"))),
@@ -828,7 +819,7 @@ impl Gathered {
         self.wmi.push(Draft::new(row, value));
     }
 
-    fn file(&mut self, row: &Row<'_>) {
+    fn file(&mut self, row: &Row<'_, '_>) {
         let path = row.get("TargetFilename");
         let image = row.get("Image");
         // The kernel writes what comes over the network.
@@ -843,7 +834,7 @@ impl Gathered {
         self.files.push(Draft::new(row, value));
     }
 
-    fn remote_file(&mut self, row: &Row<'_>, index: &Index) {
+    fn remote_file(&mut self, row: &Row<'_, '_>, index: &Index) {
         /// Rights to write or append data.
         const WRITE: u64 = 0x2 | 0x4;
         let share = row.get("ShareName");
@@ -880,7 +871,7 @@ impl Gathered {
         self.files.push(Draft::new(row, value).in_session(session));
     }
 
-    fn connection(&mut self, row: &Row<'_>, log: &ConnectionLog, index: &Index) {
+    fn connection(&mut self, row: &Row<'_, '_>, log: &ConnectionLog, index: &Index) {
         let end = |ip: &str, port: &str| format!("{}:{}", row.get(ip), row.get(port));
         let source = end(log.source, log.source_port);
         let destination = end(log.destination, log.destination_port);
@@ -1220,7 +1211,7 @@ impl Opened {
 
     /// The hop that opened the session that had this number at a time. Sessions of Windows itself are nobody's.
     fn hop(&self, session: u64, at: i64) -> Option<usize> {
-        if matches!(session, 0 | 0x3e4 | 0x3e5 | 0x3e6 | 0x3e7) {
+        if is_service_logon(session) {
             return None;
         }
         let list = self.0.get(&session)?;

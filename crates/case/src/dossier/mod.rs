@@ -1,6 +1,6 @@
 //! Dossiers: what happened on a host or with an account, what is concerned, and what is to be done.
 //!
-//! [`demand`] says what must be decoded for them; [`Case::add_dossiers`] reads it with DataFusion, only of hosts and
+//! [`demand`] says what must be decoded for them; [`Case::add_dossiers`] reads it, only of hosts and
 //! accounts that the paths of a case lead over, and of those that are asked for.
 
 mod account;
@@ -19,7 +19,6 @@ use crabwalk_events::Catalog;
 pub use demand::demand;
 pub use document::*;
 pub use scope::chain;
-pub use tables::DossierError;
 
 use crate::document::{Account, Case, Host};
 use host::micros;
@@ -47,11 +46,8 @@ pub struct Asked {
 
 impl Case {
     /// Adds what is concerned, dossiers, the findings that are silenced, and a summary.
-    ///
-    /// # Errors
-    /// If the events cannot be read.
-    pub fn add_dossiers(&mut self, catalog: &Catalog, asked: &Asked) -> Result<(), DossierError> {
-        let tables = Tables::new(catalog)?;
+    pub fn add_dossiers(&mut self, catalog: &Catalog, asked: &Asked) {
+        let tables = Tables::new(catalog);
         for name in &asked.accounts {
             self.know_account(name);
         }
@@ -75,7 +71,7 @@ impl Case {
             .min();
 
         let wanted = self.windows(&index, &scope, &suspects, &asked_hosts);
-        let hosts = host::dossiers(&tables, self, &index, &wanted)?;
+        let hosts = host::dossiers(&tables, self, &index, &wanted);
         let hops = suspects.proven(self);
         scope::blind(self, &index, &hops, &hosts, &mut scope);
         scope.entry = scope::entry(self, &suspects, &hosts);
@@ -108,7 +104,7 @@ impl Case {
                 accounts.push(id);
             }
         }
-        let mut accounts = account::dossiers(&tables, self, &index, &accounts, begin)?;
+        let mut accounts = account::dossiers(&tables, self, &index, &accounts, begin);
         for dossier in &mut accounts {
             dossier.exposed = exposures
                 .iter()
@@ -124,7 +120,6 @@ impl Case {
         self.scope = scope;
         self.silenced = self.silenced_findings();
         self.summary = scope::sentences(self, &suspects);
-        Ok(())
     }
 
     /// Adds an account that events name and that took no part in a movement.
