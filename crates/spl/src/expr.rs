@@ -7,7 +7,7 @@ use datafusion::arrow::datatypes::DataType;
 use datafusion::logical_expr::{Case, Expr, Operator, binary_expr, lit};
 use datafusion::scalar::ScalarValue;
 
-use crate::aggregates::{Kind, aggregate};
+use crate::aggregates::{How, Kind, aggregate};
 pub use crate::column::{EvalContext, Fields, Typed};
 use crate::column::{is_list, list_type, null_is_false, null_text};
 use crate::convert::{cast_to, coalesce, common_type};
@@ -725,7 +725,13 @@ pub fn plan_aggregate(
             typed
         }
     });
-    if matches!(function, "count" | "c") {
+    let Some((entry, thousandths)) = crate::aggregates::find(function) else {
+        return Err(ExprError {
+            help: crate::suggest::did_you_mean(function, crate::aggregates::names()),
+            ..ExprError::new(span, format!("there is no aggregation `{function}`"))
+        });
+    };
+    if matches!(entry.how, How::Count) {
         let counted = match argument {
             None => lit(1_i64),
             Some(argument) if argument.data_type == DataType::Boolean => Expr::Case(Case::new(
@@ -744,15 +750,12 @@ pub fn plan_aggregate(
         });
     }
     let Some(argument) = argument else {
-        if !is_aggregation(function) {
-            return Err(unknown_aggregation(function, span));
-        }
         return Err(ExprError::new(
             span,
             format!("`{function}` needs a field: write `{function}(field)`"),
         ));
     };
-    let argument = if argument.data_type == DataType::Boolean && calculates(function) {
+    let argument = if argument.data_type == DataType::Boolean && entry.calculates {
         // `sum(eval(x=1))` counts the rows for which it holds.
         Typed {
             expr: Expr::Case(Case::new(
@@ -794,133 +797,31 @@ pub fn plan_aggregate(
             data_type: DataType::Float64,
         }
     };
-    Ok(match function {
-        "dc" | "distinct_count" | "estdc" => plain(Kind::DistinctCount),
-        "values" => plain(Kind::Values),
-        "list" => typed(aggregate(Kind::List, number, with_time(argument.expr))),
-        "min" if number => Typed {
-            expr: expr_fn::min(cast_number(argument)),
+    Ok(match entry.how {
+        How::Count => plain(Kind::Count),
+        How::Kind(kind) => plain(kind),
+        How::Percentile => plain(Kind::Percentile(thousandths)),
+        How::Numbers(kind, own) => numeric(kind, own),
+        How::Extreme(_, own) if number => Typed {
+            expr: own(cast_number(argument)),
             data_type: DataType::Float64,
         },
-        "max" if number => Typed {
-            expr: expr_fn::max(cast_number(argument)),
-            data_type: DataType::Float64,
-        },
-        "min" => plain(Kind::Min),
-        "max" => plain(Kind::Max),
+        How::Extreme(kind, _) => plain(kind),
         // Events stand with the newest first.
-        "latest" | "first" => typed(aggregate(Kind::Latest, number, with_time(argument.expr))),
-        "earliest" | "last" => typed(aggregate(Kind::Earliest, number, with_time(argument.expr))),
-        "latest_time" | "earliest_time" => {
+        How::Timed(kind) => typed(aggregate(kind, number, with_time(argument.expr))),
+        How::TimeOf(own) => {
             let time = time.unwrap_or_else(|| lit(ScalarValue::Float64(None)));
             let present = Expr::Case(Case::new(
                 None,
                 vec![(Box::new(argument.expr.is_not_null()), Box::new(time))],
                 None,
             ));
-            let expr = if function == "latest_time" {
-                expr_fn::max(present)
-            } else {
-                expr_fn::min(present)
-            };
             Typed {
-                expr,
+                expr: own(present),
                 data_type: DataType::Float64,
             }
         }
-        "mode" => plain(Kind::Mode),
-        "sum" => numeric(Kind::Sum, expr_fn::sum),
-        "avg" | "mean" => numeric(Kind::Mean, expr_fn::avg),
-        "sumsq" => plain(Kind::SumOfSquares),
-        "stdev" => plain(Kind::SampleDeviation),
-        "stdevp" => plain(Kind::Deviation),
-        "var" => plain(Kind::SampleVariance),
-        "varp" => plain(Kind::Variance),
-        "range" => plain(Kind::Range),
-        "median" => plain(Kind::Percentile(50_000)),
-        other => match percentile_of(other) {
-            Some(thousandths) => plain(Kind::Percentile(thousandths)),
-            None => return Err(unknown_aggregation(other, span)),
-        },
     })
-}
-
-/// Whether an aggregation calculates with numbers.
-fn calculates(function: &str) -> bool {
-    matches!(
-        function,
-        "sum"
-            | "avg"
-            | "mean"
-            | "sumsq"
-            | "stdev"
-            | "stdevp"
-            | "var"
-            | "varp"
-            | "range"
-            | "median"
-            | "min"
-            | "max"
-    ) || percentile_of(function).is_some()
-}
-
-/// Names of the aggregations besides percentiles.
-const AGGREGATIONS: [&str; 27] = [
-    "avg",
-    "c",
-    "count",
-    "dc",
-    "distinct_count",
-    "earliest",
-    "earliest_time",
-    "estdc",
-    "first",
-    "last",
-    "latest",
-    "latest_time",
-    "list",
-    "max",
-    "mean",
-    "median",
-    "min",
-    "mode",
-    "range",
-    "stdev",
-    "stdevp",
-    "sum",
-    "sumsq",
-    "values",
-    "var",
-    "varp",
-    "p95",
-];
-
-fn is_aggregation(name: &str) -> bool {
-    AGGREGATIONS.contains(&name) || percentile_of(name).is_some()
-}
-
-fn unknown_aggregation(name: &str, span: Span) -> ExprError {
-    ExprError {
-        help: crate::suggest::did_you_mean(name, AGGREGATIONS.into_iter()),
-        ..ExprError::new(span, format!("there is no aggregation `{name}`"))
-    }
-}
-
-/// `p95`, `perc95`, `exactperc99.5`, `upperperc90` → thousandths of a percent.
-fn percentile_of(name: &str) -> Option<u32> {
-    let digits = ["exactperc", "upperperc", "perc", "p"]
-        .iter()
-        .find_map(|prefix| name.strip_prefix(prefix))?;
-    let percent: f64 = digits
-        .parse()
-        .ok()
-        .filter(|percent| (0.0..=100.0).contains(percent))?;
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "at most 100,000"
-    )]
-    Some((percent * 1000.0).round() as u32)
 }
 
 /// The references of the rows of a group.

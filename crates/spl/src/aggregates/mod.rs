@@ -1,5 +1,10 @@
 //! SPL's aggregations that DataFusion has none for: over text that may be numbers, over multivalued fields, by time.
 
+mod reference;
+
+pub use reference::{Aggregation, reference};
+pub(crate) use reference::{How, find, names};
+
 use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::sync::{Arc, LazyLock};
 

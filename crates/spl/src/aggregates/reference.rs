@@ -1,0 +1,253 @@
+//! The aggregations as users know them: each one entry with its names, what the user reads of it, and how it is planned.
+
+use datafusion::functions_aggregate::expr_fn;
+use datafusion::logical_expr::Expr;
+
+use super::Kind;
+
+/// An aggregation of `stats` and its like.
+pub struct Aggregation {
+    /// Its names, the common one first; `<n>` stands for a number from 0 to 100.
+    pub names: &'static [&'static str],
+    /// How it is written, on one line.
+    pub syntax: &'static str,
+    /// What it gives: sentences for users.
+    pub meaning: &'static str,
+    /// An example.
+    pub example: &'static str,
+    pub(crate) how: How,
+    /// Whether it calculates with numbers: of conditions, those that hold are 1 and the others 0.
+    pub(crate) calculates: bool,
+}
+
+/// How an aggregation is planned.
+#[derive(Clone, Copy)]
+pub(crate) enum How {
+    /// Rows, or values of a field.
+    Count,
+    /// Of the values.
+    Kind(Kind),
+    /// Of numbers; DataFusion's own is faster where the field has single values.
+    Numbers(Kind, fn(Expr) -> Expr),
+    /// As `Numbers`, but other values compare as text.
+    Extreme(Kind, fn(Expr) -> Expr),
+    /// Of the values and their times.
+    Timed(Kind),
+    /// Of the times of the rows that have the field.
+    TimeOf(fn(Expr) -> Expr),
+    /// Which percentile, the name says.
+    Percentile,
+}
+
+const AGGREGATIONS: &[Aggregation] = &[
+    Aggregation {
+        names: &["count", "c"],
+        syntax: "count [(<field>)]",
+        meaning: "Number of rows, or of values of the field; of a condition, of rows for which it holds.",
+        example: "count(eval(LogonType=10))",
+        how: How::Count,
+        calculates: false,
+    },
+    Aggregation {
+        names: &["dc", "distinct_count", "estdc"],
+        syntax: "dc(<field>)",
+        meaning: "Number of distinct values, counted exactly.",
+        example: "dc(dest)",
+        how: How::Kind(Kind::DistinctCount),
+        calculates: false,
+    },
+    Aggregation {
+        names: &["values"],
+        syntax: "values(<field>)",
+        meaning: "The distinct values in lexicographic order.",
+        example: "values(user)",
+        how: How::Kind(Kind::Values),
+        calculates: false,
+    },
+    Aggregation {
+        names: &["list"],
+        syntax: "list(<field>)",
+        meaning: "The values, the newest first, at most 100.",
+        example: "list(CommandLine)",
+        how: How::Timed(Kind::List),
+        calculates: false,
+    },
+    Aggregation {
+        names: &["min"],
+        syntax: "min(<field>)",
+        meaning: "The least value: as numbers if all are numbers, else as text.",
+        example: "min(_time)",
+        how: How::Extreme(Kind::Min, expr_fn::min),
+        calculates: true,
+    },
+    Aggregation {
+        names: &["max"],
+        syntax: "max(<field>)",
+        meaning: "The greatest value: as numbers if all are numbers, else as text.",
+        example: "max(_time)",
+        how: How::Extreme(Kind::Max, expr_fn::max),
+        calculates: true,
+    },
+    Aggregation {
+        names: &["range"],
+        syntax: "range(<field>)",
+        meaning: "The greatest number less the least.",
+        example: "range(_time)",
+        how: How::Kind(Kind::Range),
+        calculates: true,
+    },
+    Aggregation {
+        names: &["sum"],
+        syntax: "sum(<field>)",
+        meaning: "The sum of the numbers.",
+        example: "sum(bytes)",
+        how: How::Numbers(Kind::Sum, expr_fn::sum),
+        calculates: true,
+    },
+    Aggregation {
+        names: &["sumsq"],
+        syntax: "sumsq(<field>)",
+        meaning: "The sum of the squares of the numbers.",
+        example: "sumsq(bytes)",
+        how: How::Kind(Kind::SumOfSquares),
+        calculates: true,
+    },
+    Aggregation {
+        names: &["avg", "mean"],
+        syntax: "avg(<field>)",
+        meaning: "The mean of the numbers.",
+        example: "avg(bytes)",
+        how: How::Numbers(Kind::Mean, expr_fn::avg),
+        calculates: true,
+    },
+    Aggregation {
+        names: &["median"],
+        syntax: "median(<field>)",
+        meaning: "The number below which half of the numbers are.",
+        example: "median(bytes)",
+        how: How::Kind(Kind::Percentile(50_000)),
+        calculates: true,
+    },
+    Aggregation {
+        names: &["perc<n>", "p<n>", "exactperc<n>", "upperperc<n>"],
+        syntax: "perc<n>(<field>)",
+        meaning: "The number below which n percent of the numbers are, interpolated. All forms are exact.",
+        example: "perc95(bytes)",
+        how: How::Percentile,
+        calculates: true,
+    },
+    Aggregation {
+        names: &["mode"],
+        syntax: "mode(<field>)",
+        meaning: "The most frequent value; of several the least.",
+        example: "mode(user)",
+        how: How::Kind(Kind::Mode),
+        calculates: false,
+    },
+    Aggregation {
+        names: &["stdev"],
+        syntax: "stdev(<field>)",
+        meaning: "The sample standard deviation of the numbers.",
+        example: "stdev(bytes)",
+        how: How::Kind(Kind::SampleDeviation),
+        calculates: true,
+    },
+    Aggregation {
+        names: &["stdevp"],
+        syntax: "stdevp(<field>)",
+        meaning: "The standard deviation of the numbers as a whole population.",
+        example: "stdevp(bytes)",
+        how: How::Kind(Kind::Deviation),
+        calculates: true,
+    },
+    Aggregation {
+        names: &["var"],
+        syntax: "var(<field>)",
+        meaning: "The sample variance of the numbers.",
+        example: "var(bytes)",
+        how: How::Kind(Kind::SampleVariance),
+        calculates: true,
+    },
+    Aggregation {
+        names: &["varp"],
+        syntax: "varp(<field>)",
+        meaning: "The variance of the numbers as a whole population.",
+        example: "varp(bytes)",
+        how: How::Kind(Kind::Variance),
+        calculates: true,
+    },
+    Aggregation {
+        names: &["latest", "first"],
+        syntax: "latest(<field>)",
+        meaning: "The value of the latest event that has one.",
+        example: "latest(user)",
+        how: How::Timed(Kind::Latest),
+        calculates: false,
+    },
+    Aggregation {
+        names: &["earliest", "last"],
+        syntax: "earliest(<field>)",
+        meaning: "The value of the earliest event that has one.",
+        example: "earliest(user)",
+        how: How::Timed(Kind::Earliest),
+        calculates: false,
+    },
+    Aggregation {
+        names: &["latest_time"],
+        syntax: "latest_time(<field>)",
+        meaning: "The time of the latest event that has the field.",
+        example: "latest_time(user)",
+        how: How::TimeOf(expr_fn::max),
+        calculates: false,
+    },
+    Aggregation {
+        names: &["earliest_time"],
+        syntax: "earliest_time(<field>)",
+        meaning: "The time of the earliest event that has the field.",
+        example: "earliest_time(user)",
+        how: How::TimeOf(expr_fn::min),
+        calculates: false,
+    },
+];
+
+/// All aggregations, in the order of the user's reference.
+pub fn reference() -> impl Iterator<Item = &'static Aggregation> {
+    AGGREGATIONS.iter()
+}
+
+/// The aggregation of a name, and which percentile it is, in thousandths of a percent.
+pub(crate) fn find(name: &str) -> Option<(&'static Aggregation, u32)> {
+    if let Some(entry) = reference().find(|entry| entry.names.contains(&name)) {
+        return Some((entry, 0));
+    }
+    let thousandths = percentile_of(name)?;
+    reference()
+        .find(|entry| matches!(entry.how, How::Percentile))
+        .map(|entry| (entry, thousandths))
+}
+
+/// Names for suggestions.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    reference()
+        .flat_map(|entry| entry.names)
+        .copied()
+        .filter(|name| !name.contains('<'))
+        .chain(["p95", "perc95"])
+}
+
+/// `p95`, `perc95`, `exactperc99.5`, `upperperc90` → thousandths of a percent.
+fn percentile_of(name: &str) -> Option<u32> {
+    let digits = ["exactperc", "upperperc", "perc", "p"]
+        .iter()
+        .find_map(|prefix| name.strip_prefix(prefix))?;
+    let percent: f64 = digits
+        .parse()
+        .ok()
+        .filter(|percent| (0.0..=100.0).contains(percent))?;
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "at most 100,000"
+    )]
+    Some((percent * 1000.0).round() as u32)
+}
