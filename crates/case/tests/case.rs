@@ -23,6 +23,7 @@ fn detection(name: &str, kind: DetectionType, risk_score: u32) -> Arc<Detection>
         kind,
         status: Status::Production,
         description: "what it looks for".to_owned(),
+        language: crabwalk_detect::detection::Language::Spl,
         search: String::new(),
         stories: vec!["Lateral Movement".to_owned()],
         techniques: vec!["T1021.002".to_owned()],

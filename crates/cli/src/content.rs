@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use crabwalk_detect::check::Reason;
+use crabwalk_detect::detection::Language;
 use crabwalk_detect::hunt::{matches_pattern, most_alike};
 use crabwalk_detect::{
     Baseline, CheckResult, Checked, Content, ContentProblem, Detection, Query, Story,
@@ -235,7 +236,7 @@ fn detection(out: &mut String, one: &Detection, look: &Look) {
     for reference in &one.references {
         field(out, "reference", reference, look);
     }
-    if one.search.starts_with("(Sigma") {
+    if one.language == Language::Sigma {
         // What a rule says is its file.
         rule(out, &one.origin.path, &one.id);
     } else {

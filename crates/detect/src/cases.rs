@@ -24,10 +24,8 @@
 //! `assets` and `identities` of a case are CSV text as in files of these.
 
 use std::collections::BTreeMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
 use crabwalk_events::Catalog;
@@ -39,7 +37,8 @@ use serde::Deserialize;
 use crate::content::{Content, ContentProblem, files_below, parse_yaml};
 use crate::detection::{Detection, DetectionType};
 use crate::finding::{self, Finding};
-use crate::hunt::{Hunt, HuntOptions, STACK, sees_events};
+use crate::hunt::{Hunt, HuntOptions, sees_events};
+use crate::workers::spread;
 
 /// Time of the first event of a case: 2026-03-02T09:00:00Z, microseconds since 1970-01-01 UTC.
 const START: i64 = 1_772_442_000_000_000;
@@ -456,47 +455,34 @@ impl<'a> Runner<'a> {
     }
 
     fn run_tasks(&self, tasks: &[Task<'_>]) -> Vec<TestResult> {
-        let next = AtomicUsize::new(0);
-        let done: Mutex<Vec<(usize, TestResult)>> = Mutex::new(Vec::with_capacity(tasks.len()));
-        let work = || {
-            loop {
-                let index = next.fetch_add(1, Ordering::Relaxed);
-                let Some(task) = tasks.get(index) else {
-                    return;
-                };
-                let started = Instant::now();
-                let verdict = catch_unwind(AssertUnwindSafe(|| self.run_task(task)))
-                    .unwrap_or_else(|_| {
-                        Verdict::Failed(vec!["internal error, please report it".to_owned()])
-                    });
-                let result = TestResult {
-                    detection: task.name.clone(),
-                    path: task.path.clone(),
-                    test: task.test.clone(),
-                    kind: match &task.job {
-                        Job::Case(_, _, kind) | Job::Broken(_, kind) => *kind,
-                        Job::Recorded(_) => TestKind::AttackData,
-                    },
-                    verdict,
-                    seconds: started.elapsed().as_secs_f64(),
-                };
-                done.lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .push((index, result));
-            }
+        let run = |at: usize| {
+            let started = Instant::now();
+            let verdict = self.run_task(&tasks[at]);
+            (verdict, started.elapsed().as_secs_f64())
         };
-        std::thread::scope(|scope| {
-            for _ in 0..self.threads.min(tasks.len()) {
-                // Without a thread the others, or the missing results, tell.
-                let started = std::thread::Builder::new()
-                    .stack_size(STACK)
-                    .spawn_scoped(scope, work);
-                drop(started);
-            }
-        });
-        let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
-        done.sort_by_key(|(index, _)| *index);
-        done.into_iter().map(|(_, result)| result).collect()
+        let failed = |why: String| (Verdict::Failed(vec![why]), 0.0);
+        let done = match spread(self.threads, tasks.len(), &run) {
+            Ok(done) => done
+                .into_iter()
+                .map(|one| one.unwrap_or_else(|error| failed(error.to_string())))
+                .collect(),
+            Err(error) => vec![failed(format!("no thread could be started: {error}")); tasks.len()],
+        };
+        tasks
+            .iter()
+            .zip(done)
+            .map(|(task, (verdict, seconds))| TestResult {
+                detection: task.name.clone(),
+                path: task.path.clone(),
+                test: task.test.clone(),
+                kind: match &task.job {
+                    Job::Case(_, _, kind) | Job::Broken(_, kind) => *kind,
+                    Job::Recorded(_) => TestKind::AttackData,
+                },
+                verdict,
+                seconds,
+            })
+            .collect()
     }
 
     fn run_task(&self, task: &Task<'_>) -> Verdict {

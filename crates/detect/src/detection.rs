@@ -54,6 +54,16 @@ impl fmt::Display for DetectionType {
     }
 }
 
+/// In what a detection is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Language {
+    /// A search in SPL.
+    #[default]
+    Spl,
+    /// A Sigma rule or correlation.
+    Sigma,
+}
+
 /// How far a detection is trusted by those who wrote it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub enum Status {
@@ -176,7 +186,9 @@ pub struct Detection {
     pub status: Status,
     /// What it looks for.
     pub description: String,
-    /// The search, in SPL.
+    /// In what it is written.
+    pub language: Language,
+    /// The search, in SPL. Empty of a Sigma rule, whose text is its file.
     pub search: String,
     /// Names of the stories it belongs to.
     pub stories: Vec<String>,

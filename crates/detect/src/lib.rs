@@ -20,6 +20,7 @@ pub mod risk;
 pub mod severity;
 pub mod sigma;
 pub mod store;
+mod workers;
 
 pub use check::{CheckResult, Checked};
 pub use content::{Content, ContentProblem, Origin};

@@ -661,6 +661,7 @@ impl Search {
             kind,
             status,
             description: text(self.description),
+            language: detection::Language::Spl,
             search: self.search,
             stories: either(self.tags.analytic_story, self.analytic_story),
             techniques: either(self.tags.mitre_attack_id, self.mitre_attack_id),

@@ -27,8 +27,7 @@ mod row;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use crabwalk_events::{Catalog, EventRef, Table};
 use crabwalk_sources::collect::{Columns, Demand, HOST, alike};
@@ -36,9 +35,10 @@ use datafusion::arrow::error::ArrowError;
 use rsigma_parser::{CorrelationRule, FilterRule, FilterRuleTarget, Level, SigmaRule};
 
 use crate::content::{ContentProblem, Origin};
-use crate::detection::{Detection, DetectionType, RiskField, RiskObjectKind, Status};
+use crate::detection::{Detection, DetectionType, Language, RiskField, RiskObjectKind, Status};
 use crate::finding::{self, Finding, MOST_EVENTS, RiskObject, ThreatObject};
-use crate::hunt::{HuntError, STACK};
+use crate::hunt::HuntError;
+use crate::workers::spread;
 pub use engine::{Correlated, Correlator, Matcher as RuleMatcher};
 use engine::{Matcher, Named};
 use logsource::Entities;
@@ -245,7 +245,6 @@ impl SigmaRules {
                 },
                 path,
                 vec![key.to_string()],
-                DetectionOf::Rule,
             ));
             let part = parts.entry(id.clone()).or_default();
             *part += 1;
@@ -276,7 +275,6 @@ impl SigmaRules {
                 },
                 path,
                 Vec::new(),
-                DetectionOf::Correlation,
             ));
             self.correlations.retain(|old| old.detection.id != id);
             self.correlations.push(Correlation {
@@ -538,7 +536,9 @@ impl SigmaRules {
                     }
                     matchers.insert(*group, matcher);
                 }
-                Err(message) => problems.push(problem(String::new(), message)),
+                Err(panicked) => {
+                    problems.push(problem(String::new(), format!("Sigma rules: {panicked}")))
+                }
             }
         }
         let needed: BTreeSet<String> = self
@@ -615,7 +615,9 @@ impl SigmaRules {
                     }
                     wanted.extend(found.wanted);
                 }
-                Err(message) => problems.push(problem(String::new(), message)),
+                Err(panicked) => {
+                    problems.push(problem(String::new(), format!("Sigma rules: {panicked}")))
+                }
             }
         }
         let mut findings: Vec<Finding> = by_key
@@ -865,18 +867,7 @@ struct Metadata<'a> {
     date: Option<&'a str>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum DetectionOf {
-    Rule,
-    Correlation,
-}
-
-fn describe(
-    about: Metadata<'_>,
-    path: &str,
-    data_sources: Vec<String>,
-    of: DetectionOf,
-) -> Detection {
+fn describe(about: Metadata<'_>, path: &str, data_sources: Vec<String>) -> Detection {
     let (kind, risk_score) = match about.level {
         Some(Level::Critical) => (DetectionType::Ttp, 90),
         Some(Level::High) => (DetectionType::Ttp, 70),
@@ -904,10 +895,8 @@ fn describe(
         kind,
         status,
         description: about.description.unwrap_or_default().trim().to_owned(),
-        search: match of {
-            DetectionOf::Rule => String::from("(Sigma rule)"),
-            DetectionOf::Correlation => String::from("(Sigma correlation)"),
-        },
+        language: Language::Sigma,
+        search: String::new(),
         stories: Vec::new(),
         techniques: techniques(about.tags),
         tactics: tactics(about.tags),
@@ -1008,40 +997,6 @@ impl Demand for SigmaDemand {
         }
         Columns::Named(Arc::new(columns))
     }
-}
-
-/// Runs `work` for the numbers up to `count` on some threads. A panic is told as text; results keep their order.
-fn spread<T: Send>(
-    threads: usize,
-    count: usize,
-    work: &(dyn Fn(usize) -> T + Sync),
-) -> Result<Vec<Result<T, String>>, HuntError> {
-    let next = AtomicUsize::new(0);
-    let done: Mutex<Vec<(usize, Result<T, String>)>> = Mutex::new(Vec::with_capacity(count));
-    let run = || {
-        loop {
-            let index = next.fetch_add(1, Ordering::Relaxed);
-            if index >= count {
-                return;
-            }
-            let result = catch_unwind(AssertUnwindSafe(|| work(index)))
-                .map_err(|_| "internal error in a Sigma rule, please report it".to_owned());
-            done.lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .push((index, result));
-        }
-    };
-    std::thread::scope(|scope| -> Result<(), std::io::Error> {
-        for _ in 0..threads.max(1).min(count) {
-            std::thread::Builder::new()
-                .stack_size(STACK)
-                .spawn_scoped(scope, run)?;
-        }
-        Ok(())
-    })?;
-    let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
-    done.sort_by_key(|(index, _)| *index);
-    Ok(done.into_iter().map(|(_, result)| result).collect())
 }
 
 /// Finds rule files, sorted, so that runs are alike.
