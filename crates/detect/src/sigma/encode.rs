@@ -6,6 +6,9 @@ use rsigma_parser::{DetectionItem, FieldSpec, Modifier, SigmaString, SigmaValue}
 
 use super::rewrite::{dashes, raw, text_of};
 
+/// The modifiers that are left, and for each value the texts that it may stand as.
+type Encoded = (Vec<Modifier>, Vec<Vec<SigmaValue>>);
+
 /// The values of an item in the form in which logs hold them: for each value its variants, and how the field is to be
 /// compared with them. `None` where no modifier of the item encodes anything, or where the library is to say what does not go
 /// together.
@@ -14,9 +17,7 @@ use super::rewrite::{dashes, raw, text_of};
 ///
 /// # Errors
 /// Why a value has no such form.
-pub(super) fn encoded(
-    one: &DetectionItem,
-) -> Result<Option<(Vec<Modifier>, Vec<Vec<SigmaValue>>)>, String> {
+pub(super) fn encoded(one: &DetectionItem) -> Result<Option<Encoded>, String> {
     let (mut wide, mut base64) = (0, 0);
     for modifier in &one.field.modifiers {
         match modifier {

@@ -256,9 +256,7 @@ impl<'a> Call<'a> {
 
     /// Whether an argument is a number by its type.
     pub fn is_number(&self, at: usize) -> bool {
-        self.types
-            .get(at)
-            .is_some_and(|data_type| crate::functions::is_number(data_type))
+        self.types.get(at).is_some_and(crate::functions::is_number)
     }
 
     /// Whether an argument is a truth value by its type.
@@ -381,6 +379,8 @@ type Kept = HashMap<(Cow<'static, str>, Vec<DataType>, Vec<Option<ScalarValue>>)
 const MOST_KEPT: usize = 4096;
 
 impl Function {
+    // The key of what is kept owns the types.
+    #[allow(clippy::needless_pass_by_value)]
     fn prepared(
         &self,
         types: Vec<DataType>,
