@@ -323,7 +323,7 @@ fn wrong_case(case: &Case, expected: &[Vec<String>]) -> Vec<String> {
             let (name, value) = said.split_once('=').unwrap_or((said, ""));
             entry.get(name).is_some_and(|own| match own.as_str() {
                 Some(text) => text == value,
-                None => own.to_string() == value,
+                None => *own == value,
             })
         };
         let holds = if said == ["none"] {
