@@ -434,7 +434,7 @@ impl Demand for MovementDemand {
     }
 }
 
-/// What the readers must decode for [`analyse`](crate::analyse).
+/// What the readers must decode for [`Activity`](crate::Activity) and for the techniques that read events themselves.
 pub fn demand() -> &'static dyn Demand {
     &MovementDemand
 }

@@ -323,7 +323,8 @@ fn wrong_case(case: &Case, expected: &[Vec<String>]) -> Vec<String> {
             let (name, value) = said.split_once('=').unwrap_or((said, ""));
             entry.get(name).is_some_and(|own| match own.as_str() {
                 Some(text) => text == value,
-                None => *own == value,
+                None => serde_json::from_str::<serde_json::Value>(value)
+                    .is_ok_and(|value| value == *own),
             })
         };
         let holds = if said == ["none"] {

@@ -3,7 +3,7 @@
 //!
 //! From the entries come the planner's calls, the errors about numbers of arguments, the suggestions for a misspelt name,
 //! the user's reference ([`reference`](reference())) and the names by which plans travel. A function sees the values of
-//! one row ([`Args`]) and answers one. NULL in gives NULL out unless the entry says otherwise. What is constant (a
+//! one row (`Args`) and answers one. NULL in gives NULL out unless the entry says otherwise. What is constant (a
 //! pattern, a format) is prepared once.
 
 mod conditions;
