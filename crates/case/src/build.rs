@@ -11,6 +11,7 @@ use crabwalk_sources::report::SourceReport;
 
 use crate::document::*;
 use crate::dossier::{Dossiers, Scope};
+use crate::names;
 
 /// What made the case.
 #[derive(Debug, Clone, Copy)]
@@ -200,6 +201,7 @@ fn hops(input: &Input<'_>, finding_ids: &[String]) -> Vec<HopInfo> {
             confidence: hop.confidence,
             attempted: hop.attempted,
             usual: hop.usual,
+            standing: hop.standing(),
             witnesses: hop
                 .witnesses
                 .iter()
@@ -501,6 +503,7 @@ impl<'a> Hosts<'a> {
     fn add_known(&mut self, known: &crabwalk_movement::HostInfo) {
         let mut host = Host {
             id: known.id.clone(),
+            name: String::new(),
             names: known.names.clone(),
             ips: known.ips.clone(),
             category: Vec::new(),
@@ -570,6 +573,7 @@ impl<'a> Hosts<'a> {
         let host = self.all.entry(key.clone()).or_insert_with(|| {
             let mut host = Host {
                 id: key,
+                name: String::new(),
                 names: Vec::new(),
                 ips: Vec::new(),
                 category: Vec::new(),
@@ -632,6 +636,7 @@ impl<'a> Hosts<'a> {
             host.names.dedup();
             host.ips.sort();
             host.ips.dedup();
+            host.name = names::of_host(&host.id, &host.names, &host.ips);
         }
         all
     }
@@ -658,6 +663,7 @@ impl Accounts {
                 account.id.clone(),
                 Account {
                     id: account.id.clone(),
+                    name: String::new(),
                     names: account.names.clone(),
                     sid: account.sid.clone(),
                     kind: account.kind.to_owned(),
@@ -711,6 +717,7 @@ impl Accounts {
         };
         let account = self.all.entry(id.clone()).or_insert_with(|| Account {
             id,
+            name: String::new(),
             names: Vec::new(),
             sid,
             kind: kind.to_owned(),
@@ -726,6 +733,7 @@ impl Accounts {
         let mut all: Vec<Account> = self.all.into_values().collect();
         for account in &mut all {
             account.names.sort();
+            account.name = names::of_account(&account.id, &account.names, account.sid.as_deref());
         }
         all
     }

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use crabwalk_movement::Standing;
 use serde::{Deserialize, Serialize};
 
 use crate::dossier::{Dossiers, Scope, Silenced};
@@ -148,6 +149,8 @@ pub struct GapInfo {
 pub struct Host {
     /// Identifier in this case.
     pub id: String,
+    /// What it is called where people read of it.
+    pub name: String,
     /// Names by which events and assets call it.
     pub names: Vec<String>,
     /// Addresses.
@@ -167,6 +170,8 @@ pub struct Host {
 pub struct Account {
     /// Identifier in this case.
     pub id: String,
+    /// What it is called where people read of it: `DOMAIN\name` where the short name of the domain is known.
+    pub name: String,
     /// Names by which events call it.
     pub names: Vec<String>,
     /// Security identifier.
@@ -175,21 +180,6 @@ pub struct Account {
     pub kind: String,
     /// Risk that findings add to it.
     pub risk: u64,
-}
-
-impl Account {
-    /// The account as people know it: `DOMAIN\name` where the short name of the domain is known.
-    pub fn name(&self) -> &str {
-        let rank = |name: &str| match name.split_once('\\') {
-            Some((domain, _)) => usize::from(domain.contains('.')),
-            None => 2,
-        };
-        self.names
-            .iter()
-            .min_by_key(|name| (rank(name), *name))
-            .or(self.sid.as_ref())
-            .map_or(self.id.as_str(), String::as_str)
-    }
 }
 
 /// One result row of one detection.
@@ -327,6 +317,8 @@ pub struct HopInfo {
     /// Whether its account does so on other days too: daily work, as far as the logs can tell.
     #[serde(default)]
     pub usual: bool,
+    /// What it is taken for, by `confidence`, `attempted` and `usual`.
+    pub standing: Standing,
     /// What was seen.
     pub witnesses: Vec<WitnessInfo>,
     /// What was not seen.
@@ -457,7 +449,7 @@ pub struct Stats {
     /// Findings that are not shown because of an exception or of throttling. They are in no other number.
     #[serde(default)]
     pub suppressed: u64,
-    /// Possible movements below a confidence of 0.3 that are left out as daily work of their accounts.
+    /// Possible movements that are left out as daily work of their accounts.
     #[serde(default)]
     pub usual_movements_left_out: u64,
     /// Findings by severity.

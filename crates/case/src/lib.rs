@@ -13,9 +13,11 @@ mod sentences;
 mod write;
 
 pub use build::{Input, Tool};
+pub use crabwalk_movement::Standing;
 pub use csv::{defuse, findings_csv, timeline_csv};
 pub use document::*;
 pub use export::{dot, graphml, markdown, navigator, stix, timesketch};
 pub use json::{to_json, to_json_line};
+pub use names::Names;
 pub use report::{FrontEnd, Report, WITHOUT_FRONT_END, front_end};
 pub use write::{WriteError, write_file, write_to};

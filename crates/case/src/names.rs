@@ -1,4 +1,5 @@
-//! How hosts and accounts are called where people read of them.
+//! What hosts and accounts are called where people read of them: decided here once, written into the document, and read
+//! from it everywhere else.
 
 use std::collections::HashMap;
 
@@ -13,6 +14,36 @@ pub struct Names<'c> {
 
 fn is_address(name: &str) -> bool {
     name.parse::<std::net::IpAddr>().is_ok()
+}
+
+/// The name of a host: without its domain, and of several that which its id is made of, else the shortest. What has no
+/// name is called by its address.
+pub(crate) fn of_host(id: &str, names: &[String], ips: &[String]) -> String {
+    names
+        .iter()
+        .filter(|name| !is_address(name))
+        .filter_map(|name| name.split('.').next())
+        .filter(|name| !name.is_empty())
+        .min_by_key(|name| (!name.eq_ignore_ascii_case(id), name.len(), *name))
+        .or_else(|| names.iter().chain(ips).map(String::as_str).next())
+        .unwrap_or(id)
+        .to_owned()
+}
+
+/// The name of an account: `DOMAIN\name` where the short name of the domain is known, else with the long one, else alone;
+/// what has no name is called by its SID.
+pub(crate) fn of_account(id: &str, names: &[String], sid: Option<&str>) -> String {
+    let rank = |name: &str| match name.split_once('\\') {
+        Some((domain, _)) => usize::from(domain.contains('.')),
+        None => 2,
+    };
+    names
+        .iter()
+        .map(String::as_str)
+        .min_by_key(|name| (rank(name), *name))
+        .or(sid)
+        .unwrap_or(id)
+        .to_owned()
 }
 
 impl<'c> Names<'c> {
@@ -32,26 +63,12 @@ impl<'c> Names<'c> {
         }
     }
 
-    /// A host without its domain; an id that the case does not explain is the name.
+    /// The name of the host with this id; an id that the case does not explain is the name.
     pub fn host<'n>(&self, id: &'n str) -> &'n str
     where
         'c: 'n,
     {
-        let Some(host) = self.hosts.get(id) else {
-            return id;
-        };
-        let name = host
-            .names
-            .iter()
-            .find(|name| !is_address(name))
-            .or_else(|| host.names.first())
-            .or_else(|| host.ips.first())
-            .map_or(id, String::as_str);
-        if is_address(name) {
-            name
-        } else {
-            name.split('.').next().unwrap_or(name)
-        }
+        self.hosts.get(id).map_or(id, |host| host.name.as_str())
     }
 
     /// The source of a hop, which may be unknown.
@@ -62,12 +79,14 @@ impl<'c> Names<'c> {
         id.map_or("unknown source", |id| self.host(id))
     }
 
-    /// An account, as `DOMAIN\name` where the short name of the domain is known.
+    /// The name of the account with this id; an id that the case does not explain is the name.
     pub fn account<'n>(&self, id: &'n str) -> &'n str
     where
         'c: 'n,
     {
-        self.accounts.get(id).map_or(id, |account| account.name())
+        self.accounts
+            .get(id)
+            .map_or(id, |account| account.name.as_str())
     }
 
     /// The host with this id.
@@ -78,5 +97,47 @@ impl<'c> Names<'c> {
     /// The account with this id.
     pub fn account_info(&self, id: &str) -> Option<&'c Account> {
         self.accounts.get(id).copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn texts(all: &[&str]) -> Vec<String> {
+        all.iter().map(|one| (*one).to_owned()).collect()
+    }
+
+    #[test]
+    fn a_host_is_called_by_one_short_name() {
+        for (id, names, ips, name) in [
+            ("ws5", &["WS5.corp.example", "ws5"][..], &[][..], "WS5"),
+            ("ws5", &["WS5", "FILES", "WS5.corp.example"], &[], "WS5"),
+            ("srv7", &["srv7.corp.example"], &["10.0.0.7"], "srv7"),
+            // An alias only, of a host that has no name of its own.
+            ("10.0.0.7", &["backup-gate", "gate"], &["10.0.0.7"], "gate"),
+            ("10.0.0.7", &["10.0.0.7"], &["10.0.0.7"], "10.0.0.7"),
+            ("10.0.0.7", &[], &["10.0.0.7"], "10.0.0.7"),
+            ("ws5", &[], &[], "ws5"),
+        ] {
+            assert_eq!(of_host(id, &texts(names), &texts(ips)), name, "{names:?}");
+        }
+    }
+
+    #[test]
+    fn an_account_is_called_by_the_short_name_of_its_domain() {
+        for (names, sid, name) in [
+            (
+                &["CORP.EXAMPLE\\ann", "CORP\\ann", "ann"][..],
+                None,
+                "CORP\\ann",
+            ),
+            (&["ann", "CORP.EXAMPLE\\ann"], None, "CORP.EXAMPLE\\ann"),
+            (&["ann"], Some("S-1-5-21-1"), "ann"),
+            (&[], Some("S-1-5-21-1"), "S-1-5-21-1"),
+            (&[], None, "id"),
+        ] {
+            assert_eq!(of_account("id", &texts(names), sid), name, "{names:?}");
+        }
     }
 }

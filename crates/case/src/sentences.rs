@@ -6,8 +6,6 @@ use crate::document::{Case, HopInfo, PathInfo};
 use crate::names::Names;
 use crabwalk_detect::attack;
 
-/// Hops below this confidence are possible, not proven.
-const ASSERTED: f64 = 0.3;
 /// Kinds of witnesses that there are.
 pub(crate) const KINDS: [&str; 5] = [
     "source",
@@ -132,7 +130,7 @@ pub(crate) fn summary(case: &Case) -> Vec<String> {
     let best = case.paths.iter().find_map(|path| {
         let hops: Vec<&HopInfo> = hops_of(case, path)
             .into_iter()
-            .filter(|hop| hop.confidence >= ASSERTED && !hop.attempted)
+            .filter(|hop| hop.standing.happened())
             .collect();
         (!hops.is_empty()).then_some(hops)
     });
@@ -153,7 +151,7 @@ pub(crate) fn summary(case: &Case) -> Vec<String> {
     let proven = case
         .hops
         .iter()
-        .filter(|hop| hop.confidence >= ASSERTED)
+        .filter(|hop| hop.standing.happened())
         .count();
     let told = best.as_ref().map_or(0, Vec::len);
     if proven > told {

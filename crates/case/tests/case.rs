@@ -2,13 +2,17 @@
 
 use std::sync::Arc;
 
-use crabwalk_case::{Case, Input, Tool, findings_csv, timeline_csv, to_json, write_to};
+use crabwalk_case::dossier::Asked;
+use crabwalk_case::{
+    Case, Input, Standing, Tool, findings_csv, markdown, timeline_csv, to_json, write_to,
+};
 use crabwalk_detect::detection::{RiskField, ThreatField};
 use crabwalk_detect::{
     Detection, DetectionType, Finding, Origin, Outcome, RiskObject, RiskObjectKind, Status,
     ThreatObject,
 };
 use crabwalk_events::EventRef;
+use crabwalk_movement::{Hop, HostInfo, Movement, Path};
 use crabwalk_sources::collect::Coverage;
 use crabwalk_sources::report::{Problem, SourceKind, SourceReport};
 use crabwalk_spl::Knowledge;
@@ -158,7 +162,7 @@ fn case() -> Case {
         seconds: 0.25,
         sources: &[source],
         outcome: &outcome(),
-        movement: &crabwalk_movement::Movement::default(),
+        movement: &Movement::default(),
     })
 }
 
@@ -312,4 +316,109 @@ fn errors_of_writing_name_the_file() {
         .unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(paths.len(), 4, "all but the report");
     assert!(paths.iter().all(|path| path.is_file()));
+}
+
+/// A movement between two hosts that events call by short and by long names.
+fn moved() -> Movement {
+    let host = |id: &str, names: &[&str]| HostInfo {
+        id: id.to_owned(),
+        names: names.iter().map(|name| (*name).to_owned()).collect(),
+        ips: Vec::new(),
+        domain_controller: false,
+    };
+    let hop = |id: &str, confidence: f64, attempted: bool, usual: bool| Hop {
+        id: id.to_owned(),
+        src: Some("desk7".to_owned()),
+        dst: "vault2".to_owned(),
+        actor: None,
+        used: Some("example\\ann".to_owned()),
+        effective: None,
+        techniques: vec!["T1021.002".to_owned()],
+        first: AT,
+        last: AT + 1_000_000,
+        confidence,
+        attempted,
+        usual,
+        witnesses: Vec::new(),
+        missing: Vec::new(),
+        processes: Vec::new(),
+        findings: vec![0],
+    };
+    Movement {
+        hosts: vec![
+            host("desk7", &["DESK7.example.org"]),
+            host("vault2", &["VAULT2", "VAULT2.example.org"]),
+        ],
+        hops: vec![
+            hop("hop-1", 0.9, false, false),
+            hop("hop-2", 0.2, false, false),
+            hop("hop-3", 0.9, true, false),
+            hop("hop-4", 0.9, false, true),
+        ],
+        paths: vec![Path {
+            id: "path-1".to_owned(),
+            score: 50.0,
+            why: vec!["one hop".to_owned()],
+            hops: vec!["hop-1".to_owned()],
+            links: Vec::new(),
+        }],
+        ..Movement::default()
+    }
+}
+
+fn case_of(movement: &Movement) -> Case {
+    let outcome = outcome();
+    let mut case = Case::new(&Input {
+        tool: Tool {
+            name: "crabwalk",
+            version: "0",
+        },
+        created: AT,
+        seconds: 0.25,
+        sources: &[],
+        outcome: &outcome,
+        movement,
+    });
+    case.add_dossiers(&outcome.catalog, &Asked::default())
+        .unwrap_or_else(|error| panic!("{error}"));
+    case
+}
+
+#[test]
+fn a_host_has_one_name_in_all_of_a_markdown_export() {
+    let case = case_of(&moved());
+    let mut out = Vec::new();
+    markdown(&case, &mut out).unwrap_or_else(|error| panic!("{error}"));
+    let text = String::from_utf8(out).unwrap_or_else(|error| panic!("{error}"));
+    for (short, long) in [
+        ("DESK7", "DESK7.example.org"),
+        ("VAULT2", "VAULT2.example.org"),
+    ] {
+        // In the sentences, in the table of the path, and among the logs to collect.
+        assert!(text.matches(short).count() >= 3, "{short}: {text}");
+        assert!(!text.contains(long), "{long}: {text}");
+    }
+    let names: Vec<&str> = case.hosts.iter().map(|host| host.name.as_str()).collect();
+    assert_eq!(names, ["ADMIN", "DC1", "DESK7", "VAULT2", "WS1"]);
+}
+
+#[test]
+fn each_hop_says_what_it_is_taken_for() {
+    let case = case_of(&moved());
+    let standings: Vec<Standing> = case.hops.iter().map(|hop| hop.standing).collect();
+    assert_eq!(
+        standings,
+        [
+            Standing::Proven,
+            Standing::Possible,
+            Standing::Attempted,
+            Standing::Routine
+        ]
+    );
+    let mut out = Vec::new();
+    to_json(&case, &mut out).unwrap_or_else(|error| panic!("{error}"));
+    let text = String::from_utf8(out).unwrap_or_else(|error| panic!("{error}"));
+    for standing in ["proven", "possible", "attempted", "routine"] {
+        assert!(text.contains(&format!("\"standing\": \"{standing}\"")));
+    }
 }

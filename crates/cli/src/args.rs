@@ -140,7 +140,7 @@ pub struct LabBuild {
     crabwalk lab evaluate                                          1, 10 and 50 intrusions among 500 hosts in 30 days\n  \
     crabwalk lab evaluate --hosts 60 --days 5 --intrusions 3 -v    a small one, with each hop that was missed\n\n\
     A hop counts as found if a hop of the case has its source, destination, account, kind of technique and time.\n\
-    Asserted are hops of a confidence of at least 0.3. False are those among them that no intruder made.")]
+    Asserted are hops whose standing is `proven`; the others count neither for nor against. False are those among them that no intruder made.")]
 pub struct LabEvaluate {
     /// Intrusions, one enterprise for each number.
     #[arg(long, value_name = "N,…", value_delimiter = ',', default_values_t = [1, 10, 50])]

@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
-use crabwalk_case::Case;
 use crabwalk_case::dossier::{
     AccountDossier, Asked, Authentication, Dossiers, HostDossier, Process,
 };
+use crabwalk_case::{Case, Names};
 
 use crate::args::{self, DossierFormat};
 use crate::commands::{Done, Failure};
-use crate::summary::{heading, host_name, when};
+use crate::summary::{heading, when};
 use crate::term::{self, Ink, Look, count, counted, paragraph, safe};
 use crate::{hunt, input};
 
@@ -129,7 +129,8 @@ fn rest(out: &mut String, shown: usize, all: usize, look: &Look) {
 
 fn host(out: &mut String, case: &Case, dossier: &HostDossier, verbose: bool, look: &Look) {
     let most = if verbose { usize::MAX } else { MOST };
-    let name = host_name(case, &dossier.host);
+    let names = Names::new(case);
+    let name = names.host(&dossier.host);
     heading(
         out,
         look,
@@ -188,7 +189,7 @@ fn host(out: &mut String, case: &Case, dossier: &HostDossier, verbose: bool, loo
         })
         .collect();
     for one in telling.iter().take(most) {
-        line(out, &logon(case, one), look);
+        line(out, &logon(&names, one), look);
     }
     rest(out, telling.len().min(most), logons.len(), look);
     processes(out, &dossier.processes, verbose, look);
@@ -212,13 +213,13 @@ fn of_hop(hop: Option<&String>) -> String {
     hop.map_or_else(String::new, |hop| format!("  [{hop}]"))
 }
 
-fn logon(case: &Case, one: &Authentication) -> String {
+fn logon(names: &Names<'_>, one: &Authentication) -> String {
     let arrow = if one.direction == "in" { "←" } else { "→" };
     let peer = one
         .peer
         .host
         .as_deref()
-        .map(|id| host_name(case, id))
+        .map(|id| names.host(id).to_owned())
         .or_else(|| one.peer.address.clone())
         .or_else(|| one.peer.name.clone())
         .unwrap_or_else(|| "here".to_owned());
@@ -468,6 +469,7 @@ fn lists(dossier: &HostDossier, verbose: bool) -> Vec<(&'static str, Vec<String>
 }
 
 fn account(out: &mut String, case: &Case, dossier: &AccountDossier, verbose: bool, look: &Look) {
+    let names = Names::new(case);
     let most = if verbose { usize::MAX } else { MOST };
     let reset = if dossier.reset { "to be reset" } else { "" };
     heading(out, look, &safe(&dossier.account), reset);
@@ -486,14 +488,14 @@ fn account(out: &mut String, case: &Case, dossier: &AccountDossier, verbose: boo
         let from = one
             .from
             .as_deref()
-            .map(|id| host_name(case, id))
+            .map(|id| names.host(id).to_owned())
             .or_else(|| one.address.clone())
             .unwrap_or_else(|| "there".to_owned());
         let types: Vec<String> = one.types.iter().map(u32::to_string).collect();
         let mut text = format!(
             "{} → {}  {} to {}  {} of type {}",
             from,
-            host_name(case, &one.host),
+            names.host(&one.host),
             when(one.first.as_deref()),
             when(one.last.as_deref()),
             count(one.count, "logon"),
@@ -527,7 +529,7 @@ fn account(out: &mut String, case: &Case, dossier: &AccountDossier, verbose: boo
                         one.last
                             .as_deref()
                             .map_or_else(|| "an unknown end".to_owned(), |last| when(Some(last))),
-                        host_name(case, &one.host),
+                        names.host(&one.host),
                         one.how
                     )
                 })

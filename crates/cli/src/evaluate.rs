@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use crabwalk_case::dossier::Asked;
-use crabwalk_case::{Case, HopInfo};
+use crabwalk_case::{Case, HopInfo, Standing};
 use crabwalk_lab::enterprise::{self, EnterpriseOptions, PlantedHop, Truth};
 use serde::Serialize;
 
@@ -16,8 +16,6 @@ use crate::commands::{Done, Failure, note};
 use crate::term::{self, Ink, Look};
 use crate::{hunt, input, lab};
 
-/// Hops of a lower confidence are possible, and count neither for nor against.
-const ASSERTED: f64 = 0.3;
 /// How far the time of a hop may be off, seconds; what the clocks are off comes on top.
 const TOLERANCE: i64 = 120;
 /// A hop between the same hosts within this of a planted one is another act of the same scene, seconds.
@@ -244,7 +242,7 @@ impl<'a> Seen<'a> {
     }
 
     fn asserted(&self) -> bool {
-        self.hop.confidence >= ASSERTED && !self.hop.attempted && !self.hop.usual
+        self.hop.standing == Standing::Proven
     }
 
     fn within(&self, time: Option<i64>, tolerance: i64) -> bool {

@@ -3,13 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use crabwalk_case::{Case, HopInfo, PathInfo};
+use crabwalk_case::{Case, HopInfo, Names, PathInfo, Standing};
 
-use crate::summary::{Summary, heading, host_name, more, when};
+use crate::summary::{Summary, heading, more, when};
 use crate::term::{Ink, Look, count, safe};
 
-/// Hops below this are possible, not proven.
-const ASSERTED: f64 = 0.3;
 /// Paths that are printed; more are counted.
 const MOST_PATHS: usize = 8;
 /// Hops of a path that are printed; more are counted.
@@ -33,7 +31,8 @@ pub fn paths(out: &mut String, case: &Case, options: &Summary<'_>) {
     }
     let by_id: BTreeMap<&str, &HopInfo> =
         case.hops.iter().map(|hop| (hop.id.as_str(), hop)).collect();
-    let sure = |hop: &&&HopInfo| options.verbose || hop.confidence >= ASSERTED;
+    let names = Names::new(case);
+    let sure = |hop: &&&HopInfo| options.verbose || hop.standing != Standing::Possible;
     let shown: Vec<(&PathInfo, Vec<&HopInfo>)> = case
         .paths
         .iter()
@@ -47,18 +46,19 @@ pub fn paths(out: &mut String, case: &Case, options: &Summary<'_>) {
                 .collect();
             (path, hops)
         })
-        .filter(|(_, hops)| !hops.is_empty())
+        // What was refused everywhere led nobody anywhere.
+        .filter(|(_, hops)| options.verbose || hops.iter().any(|hop| hop.standing.happened()))
         .collect();
     let proven: usize = shown.iter().map(|(_, hops)| hops.len()).sum();
     let daily = case
         .hops
         .iter()
-        .filter(|hop| hop.usual && hop.confidence >= ASSERTED)
+        .filter(|hop| hop.standing == Standing::Routine)
         .count();
     let possible = case
         .hops
         .iter()
-        .filter(|hop| hop.confidence < ASSERTED)
+        .filter(|hop| hop.standing == Standing::Possible)
         .count();
     heading(
         out,
@@ -72,7 +72,7 @@ pub fn paths(out: &mut String, case: &Case, options: &Summary<'_>) {
         MOST_PATHS
     };
     for (path, hops) in shown.iter().take(most) {
-        let chain = chain(case, hops);
+        let chain = chain(&names, hops);
         let _ = writeln!(
             out,
             "  {}  {}",
@@ -88,7 +88,7 @@ pub fn paths(out: &mut String, case: &Case, options: &Summary<'_>) {
             MOST_HOPS
         };
         for hop in hops.iter().take(most) {
-            line(out, case, hop, look);
+            line(out, &names, hop, look);
         }
         if hops.len() > most {
             more(out, hops.len() - most, "movement", "movements", look);
@@ -99,8 +99,12 @@ pub fn paths(out: &mut String, case: &Case, options: &Summary<'_>) {
     }
     if daily > 0 && options.verbose {
         let _ = writeln!(out, "  {}", look.paint(Ink::Bold, "daily work"));
-        for hop in case.hops.iter().filter(|hop| hop.usual) {
-            line(out, case, hop, look);
+        for hop in case
+            .hops
+            .iter()
+            .filter(|hop| hop.standing == Standing::Routine)
+        {
+            line(out, &names, hop, look);
         }
     }
     if daily > 0 && !options.verbose {
@@ -112,7 +116,7 @@ pub fn paths(out: &mut String, case: &Case, options: &Summary<'_>) {
     }
     if possible > 0 && !options.verbose {
         let text = format!(
-            "  … and {} of less than 30 % (all with --verbose)",
+            "  … and {} that the evidence does not prove (all with --verbose)",
             count(possible as u64, "possible movement")
         );
         let _ = writeln!(out, "{}", look.paint(Ink::Dim, &text));
@@ -120,54 +124,42 @@ pub fn paths(out: &mut String, case: &Case, options: &Summary<'_>) {
 }
 
 /// The hosts of a path in the order of reaching them.
-fn chain(case: &Case, hops: &[&HopInfo]) -> String {
+fn chain(names: &Names<'_>, hops: &[&HopInfo]) -> String {
     const MOST: usize = 6;
     let mut seen = BTreeSet::new();
-    let mut names = Vec::new();
+    let mut chain: Vec<&str> = Vec::new();
     for hop in hops {
         for id in [hop.src.as_deref().unwrap_or("?"), hop.dst.as_str()] {
             if seen.insert(id) {
-                names.push(if id == "?" {
-                    "?".to_owned()
-                } else {
-                    host_name(case, id)
-                });
+                chain.push(names.host(id));
             }
         }
     }
-    let left = names.len().saturating_sub(MOST);
-    names.truncate(MOST);
-    let mut text = names.join(" → ");
+    let left = chain.len().saturating_sub(MOST);
+    chain.truncate(MOST);
+    let mut text = chain.join(" → ");
     if left > 0 {
         let _ = write!(text, " … {left} more");
     }
     text
 }
 
-/// An account as people know it.
-fn account<'a>(case: &'a Case, id: &'a str) -> &'a str {
-    case.accounts
-        .iter()
-        .find(|account| account.id == id)
-        .map_or(id, crabwalk_case::Account::name)
-}
-
 /// Who acted, whose account was used, and as whom it ran, each once.
-fn accounts(case: &Case, hop: &HopInfo) -> String {
-    let mut names: Vec<&str> = Vec::new();
+fn accounts(names: &Names<'_>, hop: &HopInfo) -> String {
+    let mut all: Vec<&str> = Vec::new();
     for id in [&hop.actor, &hop.used, &hop.effective]
         .into_iter()
         .flatten()
     {
-        let name = account(case, id);
-        if names.last().is_none_or(|last| *last != name) {
-            names.push(name);
+        let name = names.account(id);
+        if all.last().is_none_or(|last| *last != name) {
+            all.push(name);
         }
     }
-    if names.is_empty() {
+    if all.is_empty() {
         "account unknown".to_owned()
     } else {
-        names.join(" ⇒ ")
+        all.join(" ⇒ ")
     }
 }
 
@@ -182,11 +174,8 @@ fn bar(confidence: f64) -> String {
     format!("{}{}", "█".repeat(full), "░".repeat(10 - full))
 }
 
-fn line(out: &mut String, case: &Case, hop: &HopInfo, look: &Look) {
-    let src = hop
-        .src
-        .as_deref()
-        .map_or_else(|| "?".to_owned(), |id| host_name(case, id));
+fn line(out: &mut String, names: &Names<'_>, hop: &HopInfo, look: &Look) {
+    let src = hop.src.as_deref().map_or("?", |id| names.host(id));
     let kinds: BTreeSet<&str> = hop
         .witnesses
         .iter()
@@ -203,8 +192,8 @@ fn line(out: &mut String, case: &Case, hop: &HopInfo, look: &Look) {
         "    {}  {} → {}  {}  {technique}{verb}  {} {:.2}  {} of {KINDS} witnesses",
         when(hop.first.as_deref()),
         src,
-        host_name(case, &hop.dst),
-        accounts(case, hop),
+        names.host(&hop.dst),
+        accounts(names, hop),
         bar(hop.confidence),
         hop.confidence,
         kinds.len(),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use crabwalk_case::{Case, ContentProblemInfo, FindingInfo, Reference, Source};
+use crabwalk_case::{Case, ContentProblemInfo, FindingInfo, Names, Reference, Source};
 
 use crate::term::{self, Ink, Look, count, number, paragraph, safe};
 
@@ -508,6 +508,7 @@ fn findings(out: &mut String, case: &Case, options: &Summary<'_>) {
             paragraph(out, "  ", &text, look.page());
         }
     }
+    let names = Names::new(case);
     let mut groups: BTreeMap<&str, Vec<&FindingInfo>> = BTreeMap::new();
     let shown = |finding: &&FindingInfo| finding.suppressed.is_none() || options.verbose;
     for finding in case.findings.iter().filter(shown) {
@@ -545,7 +546,7 @@ fn findings(out: &mut String, case: &Case, options: &Summary<'_>) {
         let _ = writeln!(
             out,
             "{}{rest}",
-            look.paint(Ink::Bold, &safe(&host_name(case, host)))
+            look.paint(Ink::Bold, &safe(&about(&names, host)))
         );
         findings.sort_by(|a, b| {
             (rank(&b.severity), b.risk_score, &a.detection, &a.first).cmp(&(
@@ -582,21 +583,13 @@ fn findings(out: &mut String, case: &Case, options: &Summary<'_>) {
     }
 }
 
-/// The name to show for a host.
-pub(crate) fn host_name(case: &Case, id: &str) -> String {
+/// The name to show for a host that findings are about, if they are about one.
+fn about(names: &Names<'_>, id: &str) -> String {
     if id.is_empty() {
-        return "(no host named)".to_owned();
+        "(no host named)".to_owned()
+    } else {
+        names.host(id).to_owned()
     }
-    let host = case.hosts.iter().find(|host| host.id == id);
-    host.and_then(|host| {
-        let short = host
-            .names
-            .iter()
-            .filter(|name| !name.contains('.'))
-            .min_by_key(|name| name.len());
-        short.or(host.names.first()).or(host.ips.first())
-    })
-    .map_or_else(|| id.to_owned(), Clone::clone)
 }
 
 fn one(out: &mut String, case: &Case, finding: &FindingInfo, options: &Summary<'_>) {
@@ -726,11 +719,12 @@ fn response(case: &Case) -> Vec<String> {
         text
     };
     let scope = &case.scope;
+    let names = Names::new(case);
     let sure: Vec<String> = scope
         .hosts
         .iter()
         .filter(|one| one.certainty == "certain")
-        .map(|one| host_name(case, &one.host))
+        .map(|one| names.host(&one.host).to_owned())
         .collect();
     if !sure.is_empty() {
         steps.push(format!("isolate or watch {}", list(sure)));
@@ -739,13 +733,7 @@ fn response(case: &Case) -> Vec<String> {
         let accounts = scope
             .accounts
             .iter()
-            .map(|one| {
-                case.accounts
-                    .iter()
-                    .find(|account| account.id == one.account)
-                    .map_or(one.account.as_str(), crabwalk_case::Account::name)
-                    .to_owned()
-            })
+            .map(|one| names.account(&one.account).to_owned())
             .collect();
         steps.push(format!("reset {}", list(accounts)));
     }
@@ -768,7 +756,7 @@ fn response(case: &Case) -> Vec<String> {
     if let Some(host) = scope.hosts.first() {
         steps.push(format!(
             "`crabwalk dossier {} PATH…` says what happened there",
-            host_name(case, &host.host)
+            names.host(&host.host)
         ));
     }
     steps

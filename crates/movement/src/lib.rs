@@ -10,6 +10,7 @@ mod missing;
 mod origin;
 mod path;
 mod signs;
+mod standing;
 mod techniques;
 mod world;
 
@@ -25,6 +26,7 @@ pub use crabwalk_activity::{Both, Skew, demand};
 pub use evidence::Kind;
 pub use missing::Missing;
 pub use path::LinkKind;
+pub use standing::Standing;
 
 use world::World;
 
@@ -108,6 +110,13 @@ pub struct Hop {
     pub findings: Vec<usize>,
 }
 
+impl Hop {
+    /// What it is taken for.
+    pub fn standing(&self) -> Standing {
+        Standing::of(self.confidence, self.attempted, self.usual)
+    }
+}
+
 /// Why one hop of a path follows from another.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Link {
@@ -152,8 +161,7 @@ pub struct Movement {
     pub paths: Vec<Path>,
     /// How far the clocks of pairs of hosts differ.
     pub skew: Vec<Skew>,
-    /// Number of possible movements below a confidence of 0.3 that are left out, since their accounts make such on other
-    /// days too.
+    /// Number of possible movements that are left out, since their accounts make such on other days too.
     pub left_out: usize,
 }
 
@@ -187,7 +195,7 @@ pub fn analyse(catalog: &Catalog, findings: &[&[EventRef]], assets: &Assets) -> 
     history.add(&drafts, &activity.sessions, &canonical);
     // Daily work that is not even sure to be a movement is counted, not told.
     let before = drafts.len();
-    drafts.retain(|hop| hop.confidence >= path::ASSERTED || !path::is_usual(&world, hop));
+    drafts.retain(|hop| standing::is_asserted(hop.confidence) || !path::is_usual(&world, hop));
     let left_out = before - drafts.len();
     let usual: Vec<bool> = drafts
         .iter()

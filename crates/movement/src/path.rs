@@ -8,6 +8,7 @@ use crabwalk_activity::{AccountId, HostId, SECOND};
 
 use crate::assemble::Draft;
 use crate::evidence::Act;
+use crate::standing::{Standing, is_asserted};
 use crate::world::World;
 
 /// How long a hop can lead to another when nothing but time says so.
@@ -18,9 +19,6 @@ const EXPLAINING: f64 = 0.35;
 
 /// Hops from one host with different accounts this close to each other are one beginning.
 const SOON: i64 = 1800 * SECOND;
-
-/// Hops below this are possible, not proven.
-pub(crate) const ASSERTED: f64 = 0.3;
 
 /// Why one hop follows from another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -87,7 +85,7 @@ fn explaining(hops: &[Draft], usual: &[bool], links: &[Link]) -> Vec<usize> {
     let mut reached: BTreeMap<HostId, Vec<usize>> = BTreeMap::new();
     let mut begins: BTreeMap<HostId, Vec<usize>> = BTreeMap::new();
     for (at, hop) in hops.iter().enumerate() {
-        if hop.confidence < ASSERTED || hop.attempt || is_usual(at) {
+        if Standing::of(hop.confidence, hop.attempt, is_usual(at)) != Standing::Proven {
             continue;
         }
         reached.entry(hop.dst).or_default().push(at);
@@ -100,7 +98,9 @@ fn explaining(hops: &[Draft], usual: &[bool], links: &[Link]) -> Vec<usize> {
     hops.iter()
         .enumerate()
         .filter(|(at, hop)| {
-            hop.confidence < ASSERTED && hop.confidence >= 0.15 && !hop.attempt && !is_usual(*at)
+            Standing::of(hop.confidence, hop.attempt, false) == Standing::Possible
+                && hop.confidence >= 0.15
+                && !is_usual(*at)
         })
         .filter(|(_, hop)| {
             let Some(src) = hop.src else { return false };
@@ -189,8 +189,8 @@ fn sure_links(world: &World<'_>, hops: &[Draft], usual: &[bool]) -> Vec<Link> {
             };
             // Time alone joins nothing that is itself only possible.
             if kind == LinkKind::TimePossible
-                && (hop.confidence < ASSERTED
-                    || one.confidence < ASSERTED
+                && (!is_asserted(hop.confidence)
+                    || !is_asserted(one.confidence)
                     || is_usual(to)
                     || is_usual(*from))
             {
@@ -358,7 +358,7 @@ pub(crate) fn routes(
         } else if let Some(src) = hop.src
             && !is_usual(at)
         {
-            let sure = hop.confidence >= ASSERTED;
+            let sure = is_asserted(hop.confidence);
             let near = latest
                 .get(&src)
                 .filter(|(_, last)| sure && hop.first - last <= SOON)
@@ -504,7 +504,10 @@ impl Scale<'_, '_> {
             }
         }
         let sure = |at: &&usize| {
-            !is_usual(**at) && hops.get(**at).is_some_and(|hop| hop.confidence >= ASSERTED)
+            !is_usual(**at)
+                && hops
+                    .get(**at)
+                    .is_some_and(|hop| is_asserted(hop.confidence))
         };
         let accounts: BTreeSet<AccountId> = members
             .iter()

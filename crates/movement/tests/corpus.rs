@@ -17,8 +17,6 @@ use serde_json::Value;
 const MICROSECONDS: i64 = 1_000_000;
 /// How far the time of a hop may be from the truth's.
 const NEAR: i64 = 120 * MICROSECONDS;
-/// Hops below this confidence are possible, not claimed.
-const ASSERTED: f64 = 0.3;
 
 fn corpus() -> Option<PathBuf> {
     let path = std::env::var_os("CRABWALK_CORPUS").map_or_else(
@@ -292,7 +290,7 @@ fn judged(movement: &Movement, unit: &str, files: &[&Value]) -> Judged {
     {
         neutral.extend(all("observed_remote_logons"));
     }
-    for one in hops.iter().filter(|one| one.hop.confidence >= ASSERTED) {
+    for one in hops.iter().filter(|one| one.hop.standing().happened()) {
         judged.asserted += 1;
         if !right.contains(&one.hop.id) && !neutral.iter().any(|hop| one.has_hosts(hop)) {
             let (src, dst, techniques) = (&one.src, &one.dst, &one.hop.techniques);
@@ -304,7 +302,7 @@ fn judged(movement: &Movement, unit: &str, files: &[&Value]) -> Judged {
     // Of hops that are only possible nothing is chained.
     let claimed = |hop: &&Value| {
         hops.iter()
-            .any(|one| one.hop.confidence >= ASSERTED && one.is(hop))
+            .any(|one| one.hop.standing().happened() && one.is(hop))
     };
     judged.row = in_a_row(&wanted)
         .filter(|row| row.iter().any(claimed))

@@ -29,17 +29,8 @@ export const isAddress = (text: string): boolean => /^[\d.]+$/.test(text) || tex
 
 const shortName = (name: string): string => (isAddress(name) ? name : (name.split(".")[0] ?? name));
 
-/** How much the names of one host say: a plain name before one with a domain, and that before an address. */
-function hostLabel(host: Host): string {
-  const named = host.names.filter((name) => !isAddress(name));
-  return shortName(named[0] ?? host.names[0] ?? host.ips[0] ?? host.id);
-}
-
-function accountLabel(account: Account): string {
-  const domain = (name: string) => (name.includes("\\") ? (name.split("\\")[0] ?? "") : "");
-  const rank = (name: string) => (name.includes("\\") ? (domain(name).includes(".") ? 1 : 0) : 2);
-  return [...account.names].sort((a, b) => rank(a) - rank(b))[0] ?? account.sid ?? account.id;
-}
+/** Whether somebody did move, by these logs. */
+export const happened = (hop: Hop): boolean => hop.standing === "proven" || hop.standing === "routine";
 
 /** A case with what the views look up in it. */
 export class Model {
@@ -56,8 +47,6 @@ export class Model {
   /** Ids and names by which a host or account may be called, in lower case. */
   readonly #hostByName = new Map<string, string>();
   readonly #accountByName = new Map<string, string>();
-  readonly #hostLabels = new Map<string, string>();
-  readonly #accountLabels = new Map<string, string>();
   #findings: Promise<FindingIndex> | null = null;
   #dossiers: Promise<DossierIndex> | null = null;
   #records = new Map<number, Promise<Map<EventIndex, RawRecord>>>();
@@ -84,7 +73,6 @@ export class Model {
     }
     for (const path of core.paths) for (const hop of path.hops) if (!this.pathOfHop.has(hop)) this.pathOfHop.set(hop, path);
     for (const host of core.hosts) {
-      this.#hostLabels.set(host.id, hostLabel(host));
       for (const name of [host.id, ...host.names, ...host.ips]) {
         for (const one of [name, shortName(name)]) {
           const key = one.toLowerCase();
@@ -93,7 +81,6 @@ export class Model {
       }
     }
     for (const account of core.accounts) {
-      this.#accountLabels.set(account.id, accountLabel(account));
       for (const name of [account.id, ...account.names, ...(account.sid ? [account.sid] : [])]) {
         const key = name.toLowerCase();
         if (!this.#accountByName.has(key)) this.#accountByName.set(key, account.id);
@@ -111,12 +98,12 @@ export class Model {
 
   hostName(id: string | null): string {
     if (id === null) return "unknown source";
-    return this.#hostLabels.get(id) ?? id;
+    return this.hosts.get(id)?.name ?? id;
   }
 
   accountName(id: string | null): string {
     if (id === null) return "unknown";
-    return this.#accountLabels.get(id) ?? id;
+    return this.accounts.get(id)?.name ?? id;
   }
 
   /** The account without its domain, where space is short. */

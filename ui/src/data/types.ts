@@ -37,6 +37,7 @@ export interface Gap {
 
 export interface Host {
   id: string;
+  name: string;
   names: string[];
   ips: string[];
   category: string[];
@@ -47,6 +48,7 @@ export interface Host {
 
 export interface Account {
   id: string;
+  name: string;
   names: string[];
   sid: string | null;
   kind: string;
@@ -80,6 +82,9 @@ export interface Ran {
   events: EventIndex[];
 }
 
+/** What a hop is taken for. */
+export type Standing = "proven" | "possible" | "attempted" | "routine";
+
 export interface Hop {
   id: string;
   src: string | null;
@@ -94,6 +99,7 @@ export interface Hop {
   attempted: boolean;
   /** Whether its account does so on other days too: daily work, as far as the logs can tell. */
   usual: boolean;
+  standing: Standing;
   witnesses: Witness[];
   missing: { kind: string; why: string }[];
   processes: Ran[];

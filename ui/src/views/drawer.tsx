@@ -159,7 +159,7 @@ function HopPanel({ id }: { id: string }) {
       <HopAccounts hop={hop} />
       <p>
         Confidence <Confidence value={hop.confidence} />
-        {hop.confidence < 0.3 && <span class="quiet"> (possible, not proven)</span>}
+        {hop.standing === "possible" && <span class="quiet"> (possible, not proven)</span>}
       </p>
       <Section title="Witnesses" id="witnesses">
         {WITNESS_KINDS.map((kind) => {

@@ -1,6 +1,6 @@
 import { useMemo } from "preact/hooks";
 import { clock, count, day, duration, number, when } from "../data/format";
-import { micros, type Model } from "../data/model";
+import { happened, micros, type Model } from "../data/model";
 import { WITNESS_KINDS, type Hop, type Path } from "../data/types";
 import { go, to, type Route } from "../state";
 import { AccountLink, Confidence, Empty, HostLink, TechniqueTag, useModel } from "../widgets/basics";
@@ -170,7 +170,7 @@ function SummaryCard({ hops }: { hops: Hop[] }) {
   const { core } = model;
   const entry = model.entryHost();
   const shown = shownSentences(core.summary);
-  const reached = [...new Set(hops.filter((hop) => !hop.attempted && hop.confidence >= 0.3).map((hop) => hop.dst))];
+  const reached = [...new Set(hops.filter(happened).map((hop) => hop.dst))];
   const accounts = [...new Set(hops.flatMap((hop) => [hop.actor, hop.used]).filter((id): id is string => id !== null))];
   const first = hops[0]?.first ?? core.stats.first;
   const last = hops.reduce((latest, hop) => (hop.last && micros(hop.last) > micros(latest) ? hop.last : latest), hops[0]?.last ?? core.stats.last);

@@ -423,7 +423,7 @@ function Arrow({ one, x, y, step, laneHeight, selected, focusable, before, onFoc
       height={Math.abs(to - from)}
     />
   );
-  const classes = ["hop", hop.attempted ? "attempted" : "", hop.confidence < 0.3 || hop.usual ? "possible" : "", selected ? "selected" : ""];
+  const classes = ["hop", hop.attempted ? "attempted" : "", hop.standing === "possible" || hop.standing === "routine" ? "possible" : "", selected ? "selected" : ""];
   const show = step > 26;
   const description = spokenHop(model, hop, switches);
   return (

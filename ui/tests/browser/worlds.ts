@@ -101,6 +101,7 @@ export function large(): string {
   const time = (second: number) => new Date(Date.UTC(2026, 2, 4, 8) + second * 1000).toISOString();
   const hosts = Array.from({ length: 500 }, (_, at) => ({
     id: `host-${at}`,
+    name: `HOST-${String(at).padStart(3, "0")}`,
     names: [`HOST-${String(at).padStart(3, "0")}`, `HOST-${String(at).padStart(3, "0")}.corp.example`],
     ips: [`10.1.${Math.floor(at / 250)}.${(at % 250) + 1}`],
     category: [],
@@ -108,7 +109,7 @@ export function large(): string {
     role: at === 0 ? "domain-controller" : null,
     risk: at % 97,
   }));
-  const accounts = Array.from({ length: 40 }, (_, at) => ({ id: `corp\\user${at}`, names: [`CORP\\user${at}`], sid: `S-1-5-21-1-2-3-${1100 + at}`, kind: "user", risk: at }));
+  const accounts = Array.from({ length: 40 }, (_, at) => ({ id: `corp\\user${at}`, name: `CORP\\user${at}`, names: [`CORP\\user${at}`], sid: `S-1-5-21-1-2-3-${1100 + at}`, kind: "user", risk: at }));
   const event = (at: number) => ({ source: at % 500, record: at, time: time(at), channel: "Security", event_id: 4624, host: `HOST-${String(at % 500).padStart(3, "0")}.corp.example` });
   const severities = ["critical", "high", "medium", "low", "informational"];
   const findings = Array.from({ length: 10_000 }, (_, at) => ({
@@ -147,6 +148,7 @@ export function large(): string {
     last: time(at * 60 + 3),
     confidence: 0.3 + (at % 7) / 10,
     attempted: at % 11 === 10,
+    standing: at % 11 === 10 ? "attempted" : "proven",
     witnesses: [
       { kind: "source", what: "a tool was started", time: time(at * 60), events: [event(at)] },
       { kind: "destination-logon", what: "logon type 3", time: time(at * 60), events: [event(at + 1), event(at + 2)] },

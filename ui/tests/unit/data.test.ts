@@ -11,7 +11,7 @@ import { treeRows } from "../../src/views/dossiers";
 import { formatRoute, parseRoute } from "../../src/state";
 
 const hop = (id: string, src: string | null, dst: string, first: string | null, more: Partial<Hop> = {}): Hop => ({
-  id, src, dst, actor: null, used: null, effective: null, techniques: ["T1021.002"], first, last: first, confidence: 0.9, attempted: false, usual: false, witnesses: [], missing: [], processes: [], findings: [], ...more,
+  id, src, dst, actor: null, used: null, effective: null, techniques: ["T1021.002"], first, last: first, confidence: 0.9, attempted: false, usual: false, standing: "proven", witnesses: [], missing: [], processes: [], findings: [], ...more,
 });
 
 const finding = (id: string, more: Partial<Finding> = {}): Finding => ({
@@ -23,12 +23,12 @@ function core(more: Partial<Core> = {}): Core {
   return {
     schema: "crabwalk.case/1", created: "2026-01-01T00:00:00Z", tool: { name: "crabwalk", version: "0" }, sources: [], coverage: [], gaps: [],
     hosts: [
-      { id: "a", names: ["A.corp.example", "A"], ips: ["10.0.0.1"], category: [], priority: null, role: null, risk: 0 },
-      { id: "10.0.0.9", names: ["10.0.0.9"], ips: ["10.0.0.9"], category: [], priority: null, role: null, risk: 0 },
+      { id: "a", name: "A", names: ["A.corp.example", "A"], ips: ["10.0.0.1"], category: [], priority: null, role: null, risk: 0 },
+      { id: "10.0.0.9", name: "10.0.0.9", names: ["10.0.0.9"], ips: ["10.0.0.9"], category: [], priority: null, role: null, risk: 0 },
     ],
     accounts: [
-      { id: "corp\\ann", names: ["CORP.EXAMPLE\\ann", "CORP\\ann"], sid: "S-1-5-21-1", kind: "user", risk: 0 },
-      { id: "localsystem", names: ["LocalSystem"], sid: null, kind: "system", risk: 0 },
+      { id: "corp\\ann", name: "CORP\\ann", names: ["CORP.EXAMPLE\\ann", "CORP\\ann"], sid: "S-1-5-21-1", kind: "user", risk: 0 },
+      { id: "localsystem", name: "LocalSystem", names: ["LocalSystem"], sid: null, kind: "system", risk: 0 },
     ],
     hops: [], paths: [], skew: [], content_problems: [],
     stats: { events: 0, bytes: 0, seconds: 0, sources: 0, sources_damaged: 0, skipped: 0, duplicates: 0, detections: 0, findings: 0, notables: 0, suppressed: 0, findings_by_severity: {}, findings_by_detection: {}, risk: [], first: null, last: null },

@@ -256,9 +256,7 @@ pub(super) fn exposures(
         let in_scope: Vec<_> = case
             .hops
             .iter()
-            .filter(|hop| {
-                hop.dst == dossier.host && !hop.attempted && hop.confidence >= super::ASSERTED
-            })
+            .filter(|hop| hop.dst == dossier.host && hop.standing.happened())
             .filter(|hop| suspects.has(&hop.id))
             .filter(|hop| {
                 hop.effective

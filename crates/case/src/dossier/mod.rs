@@ -21,13 +21,12 @@ pub use document::*;
 pub use scope::chain;
 
 use crate::document::{Account, Case, Host};
+use crate::names::{self, Names};
 use host::micros;
 use index::Index;
 use scope::Suspects;
 use tables::Tables;
 
-/// Hops below this are possible, not proven.
-pub(crate) const ASSERTED: f64 = 0.3;
 /// Dossiers of hosts and of accounts that are made without being asked for.
 const MOST_DOSSIERS: usize = 40;
 const HOUR: i64 = 3_600_000_000;
@@ -82,7 +81,7 @@ impl Case {
             let why = format!(
                 "{} on {}",
                 exposed.how,
-                scope::host_name(self, &exposed.host)
+                Names::new(self).host(&exposed.host)
             );
             match scope.accounts.iter_mut().find(|one| one.account == *id) {
                 Some(one) => one.why.push(why),
@@ -132,16 +131,19 @@ impl Case {
             .to_uppercase()
             .starts_with("S-1-")
             .then(|| name.to_uppercase());
+        let id = name.to_lowercase();
+        let names = match (&sid, name.split_once('\\')) {
+            (Some(_), _) => Vec::new(),
+            // The short name of a domain is written in capitals.
+            (None, Some((domain, user))) if !domain.contains('.') => {
+                vec![format!("{}\\{user}", domain.to_uppercase())]
+            }
+            _ => vec![name.to_owned()],
+        };
         self.accounts.push(Account {
-            id: name.to_lowercase(),
-            names: match (&sid, name.split_once('\\')) {
-                (Some(_), _) => Vec::new(),
-                // The short name of a domain is written in capitals.
-                (None, Some((domain, user))) if !domain.contains('.') => {
-                    vec![format!("{}\\{user}", domain.to_uppercase())]
-                }
-                _ => vec![name.to_owned()],
-            },
+            name: names::of_account(&id, &names, sid.as_deref()),
+            id,
+            names,
             sid,
             kind: "user".to_owned(),
             risk: 0,
@@ -165,7 +167,7 @@ impl Case {
             ) else {
                 continue;
             };
-            if hop.confidence < ASSERTED || !suspects.has(&hop.id) {
+            if !suspects.has(&hop.id) || !hop.standing.happened() {
                 continue;
             }
             for id in [Some(hop.dst.as_str()), hop.src.as_deref()]

@@ -4,12 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crabwalk_activity::channel::is_syslog;
 
-use super::ASSERTED;
 use super::document::*;
 use super::host::micros;
 use super::index::Index;
 use super::program::base;
+use crabwalk_movement::Standing;
+
 use crate::document::{Case, HopInfo, PathInfo};
+use crate::names::Names;
 
 /// Paths that are taken for the intruder's: not more, and none that is much less telling than the first.
 const MOST_PATHS: usize = 32;
@@ -43,9 +45,11 @@ impl Suspects {
             case.hops.iter().map(|hop| (hop.id.as_str(), hop)).collect();
         let telling = Telling::new(case);
         let proven = |path: &&PathInfo| {
-            path.hops
-                .iter()
-                .any(|id| by_id.get(id.as_str()).is_some_and(|hop| is_proven(hop)))
+            path.hops.iter().any(|id| {
+                by_id
+                    .get(id.as_str())
+                    .is_some_and(|hop| hop.standing.happened())
+            })
         };
         // How far each hop of a path is the intruder's, from those that cannot be mere work.
         let mut candidates: Vec<(&PathInfo, BTreeMap<&str, f64>)> = case
@@ -119,10 +123,6 @@ impl Suspects {
     }
 }
 
-fn is_proven(hop: &HopInfo) -> bool {
-    hop.confidence >= ASSERTED && !hop.attempted
-}
-
 /// What tells an intruder's hop from somebody's work. Administrators log on to many hosts, too, and hunting and anomaly
 /// detections find all of it by their nature; so a hop counts by itself only if an act of it is one that a detection takes
 /// for an attack, or if one user's session brought forth the logon of another user.
@@ -162,8 +162,7 @@ impl<'c> Telling<'c> {
         let switched = user(&hop.actor)
             .zip(user(&hop.used))
             .is_some_and(|(actor, used)| actor != used);
-        is_proven(hop)
-            && !hop.usual
+        hop.standing == Standing::Proven
             && (switched
                 || hop
                     .findings
@@ -217,7 +216,7 @@ fn proven(case: &Case, meant: impl Fn(&str) -> bool) -> Vec<&HopInfo> {
     let mut hops: Vec<&HopInfo> = case
         .hops
         .iter()
-        .filter(|hop| is_proven(hop) && meant(&hop.id))
+        .filter(|hop| hop.standing.happened() && meant(&hop.id))
         .collect();
     hops.sort_by(|a, b| (&a.first, &a.id).cmp(&(&b.first, &b.id)));
     hops
@@ -247,23 +246,6 @@ fn certainty(confidence: f64) -> &'static str {
     }
 }
 
-/// A host as people know it: its shortest name.
-pub(super) fn host_name<'c>(case: &'c Case, id: &'c str) -> &'c str {
-    case.hosts
-        .iter()
-        .find(|host| host.id == id)
-        .and_then(|host| host.names.iter().min_by_key(|name| (name.len(), *name)))
-        .map_or(id, String::as_str)
-}
-
-/// An account as people know it.
-pub(super) fn account_name<'c>(case: &'c Case, id: &'c str) -> &'c str {
-    case.accounts
-        .iter()
-        .find(|account| account.id == id)
-        .map_or(id, crate::document::Account::name)
-}
-
 fn is_user(case: &Case, id: &str) -> bool {
     case.accounts
         .iter()
@@ -273,6 +255,7 @@ fn is_user(case: &Case, id: &str) -> bool {
 
 /// Hosts and accounts that the intruder's hops touch.
 pub(super) fn touched(case: &Case, suspects: &Suspects) -> Scope {
+    let names = Names::new(case);
     let hops = suspects.proven(case);
     // Of each host the confidence, the place of its most telling path, and why.
     let mut hosts: BTreeMap<&str, (f64, usize, Vec<String>)> = BTreeMap::new();
@@ -288,11 +271,11 @@ pub(super) fn touched(case: &Case, suspects: &Suspects) -> Scope {
         let source = hop
             .src
             .as_deref()
-            .map_or("an unknown host", |id| host_name(case, id));
+            .map_or("an unknown host", |id| names.host(id));
         let used = hop
             .used
             .as_deref()
-            .map_or_else(String::new, |id| format!(" as {}", account_name(case, id)));
+            .map_or_else(String::new, |id| format!(" as {}", names.account(id)));
         let when = at(hop.first.as_deref());
         let way = techniques(hop);
         let own = hosts
@@ -310,7 +293,7 @@ pub(super) fn touched(case: &Case, suspects: &Suspects) -> Scope {
             own.1 = own.1.min(place);
             own.2.push(format!(
                 "{when} left for {}{used}{way}",
-                host_name(case, &hop.dst)
+                names.host(&hop.dst)
             ));
         }
         for (id, what) in [
@@ -323,7 +306,7 @@ pub(super) fn touched(case: &Case, suspects: &Suspects) -> Scope {
             };
             let why = format!(
                 "{when} {what} from {source} to {}{way}",
-                host_name(case, &hop.dst)
+                names.host(&hop.dst)
             );
             let own = accounts.entry(id).or_default();
             if !own.contains(&why) {
@@ -373,6 +356,7 @@ pub(super) fn blind(
     dossiers: &[HostDossier],
     scope: &mut Scope,
 ) {
+    let names = Names::new(case);
     let mut blind = Vec::new();
     let mut collect = Vec::new();
     for one in &scope.hosts {
@@ -394,7 +378,7 @@ pub(super) fn blind(
                 })
                 .collect::<Vec<_>>()
         };
-        let name = host_name(case, &one.host);
+        let name = names.host(&one.host);
         // A machine that writes syslog and nothing else has no logs of Windows to miss.
         let syslog = case.coverage.iter().any(|own| {
             is_syslog(&own.channel) && writers.is_some_and(|names| names.contains(&own.host))
@@ -472,10 +456,10 @@ pub(super) fn blind(
         if !there
             && !collect
                 .iter()
-                .any(|one| one.host == host_name(case, &controller.id))
+                .any(|one| one.host == names.host(&controller.id))
         {
             collect.push(request(
-                host_name(case, &controller.id),
+                names.host(&controller.id),
                 SECURITY,
                 "tickets and checks of passwords, from which hosts accounts were used",
             ));
@@ -534,6 +518,7 @@ fn request(host: &str, channel: &str, why: &str) -> Collect {
 
 /// Where it began: the host from which the first hop went, and what ran there.
 pub(super) fn entry(case: &Case, suspects: &Suspects, dossiers: &[HostDossier]) -> Option<Entry> {
+    let names = Names::new(case);
     let own = suspects.of_first(case);
     let first = own.first()?;
     let when = at(first.first.as_deref());
@@ -548,7 +533,7 @@ pub(super) fn entry(case: &Case, suspects: &Suspects, dossiers: &[HostDossier]) 
     };
     let mut how = vec![format!(
         "the first movement leaves it for {} at {when}{}",
-        host_name(case, &first.dst),
+        names.host(&first.dst),
         techniques(first)
     )];
     let outside = super::index::address(src).is_some_and(|ip| match ip {
@@ -624,7 +609,7 @@ pub(super) fn entry(case: &Case, suspects: &Suspects, dossiers: &[HostDossier]) 
     })
 }
 
-fn names<'a>(all: impl Iterator<Item = &'a str>) -> String {
+fn listed<'a>(all: impl Iterator<Item = &'a str>) -> String {
     let all: Vec<&str> = all.collect();
     let more = all.len().saturating_sub(MOST_NAMES);
     let shown = all.iter().take(MOST_NAMES).copied().collect::<Vec<_>>();
@@ -646,20 +631,22 @@ fn counted(number: usize, one: &str, many: &str) -> String {
 
 /// The hosts of hops in the order of reaching them, as people know them.
 pub fn chain(case: &Case, hops: &[&HopInfo]) -> Vec<String> {
+    let names = Names::new(case);
     let mut seen = BTreeSet::new();
-    let mut names = Vec::new();
+    let mut chain = Vec::new();
     for hop in hops {
         for id in [hop.src.as_deref().unwrap_or("?"), hop.dst.as_str()] {
             if seen.insert(id) {
-                names.push(host_name(case, id).to_owned());
+                chain.push(names.host(id).to_owned());
             }
         }
     }
-    names
+    chain
 }
 
 /// The case in a few sentences.
 pub(super) fn sentences(case: &Case, suspects: &Suspects) -> Vec<String> {
+    let names = Names::new(case);
     let all = suspects.proven(case);
     let paths = &suspects.paths;
     let mut out = Vec::new();
@@ -701,8 +688,8 @@ pub(super) fn sentences(case: &Case, suspects: &Suspects) -> Vec<String> {
     ));
     let mut accounts: Vec<&str> = Vec::new();
     for id in own.iter().flat_map(|hop| [&hop.actor, &hop.used]).flatten() {
-        if is_user(case, id) && !accounts.contains(&account_name(case, id)) {
-            accounts.push(account_name(case, id));
+        if is_user(case, id) && !accounts.contains(&names.account(id)) {
+            accounts.push(names.account(id));
         }
     }
     if !accounts.is_empty() {
@@ -713,7 +700,7 @@ pub(super) fn sentences(case: &Case, suspects: &Suspects) -> Vec<String> {
             } else {
                 "Accounts that were"
             },
-            names(accounts.into_iter())
+            listed(accounts.into_iter())
         ));
     }
     if paths.len() > 1 {
@@ -729,14 +716,14 @@ pub(super) fn sentences(case: &Case, suspects: &Suspects) -> Vec<String> {
             .hosts
             .iter()
             .filter(|one| one.certainty == certainty)
-            .map(|one| host_name(case, &one.host))
+            .map(|one| names.host(&one.host))
             .collect::<Vec<_>>()
     };
     let parts: Vec<String> = ["certain", "likely", "possible"]
         .into_iter()
         .map(|certainty| (certainty, of(certainty)))
         .filter(|(_, hosts)| !hosts.is_empty())
-        .map(|(certainty, hosts)| format!("{certainty}: {}", names(hosts.into_iter())))
+        .map(|(certainty, hosts)| format!("{certainty}: {}", listed(hosts.into_iter())))
         .collect();
     out.push(format!(
         "{} touched ({}).",
@@ -746,7 +733,7 @@ pub(super) fn sentences(case: &Case, suspects: &Suspects) -> Vec<String> {
     if let Some(entry) = &scope.entry {
         out.push(format!(
             "It began on {} as far as the logs tell: {}.",
-            host_name(case, &entry.host),
+            names.host(&entry.host),
             entry.how.join("; ")
         ));
     }
@@ -754,18 +741,13 @@ pub(super) fn sentences(case: &Case, suspects: &Suspects) -> Vec<String> {
         out.push(format!(
             "{} to be reset: {}.",
             counted(scope.accounts.len(), "account is", "accounts are"),
-            names(
-                scope
-                    .accounts
-                    .iter()
-                    .map(|one| account_name(case, &one.account))
-            )
+            listed(scope.accounts.iter().map(|one| names.account(&one.account)))
         ));
     }
     if !scope.blind.is_empty() {
         out.push(format!(
             "The logs of {} are too few to say all that happened there.",
-            names(scope.blind.iter().map(|one| host_name(case, &one.host)))
+            listed(scope.blind.iter().map(|one| names.host(&one.host)))
         ));
     }
     out
