@@ -1,17 +1,9 @@
 //! Values as events write them.
 
-/// A second in microseconds.
-pub const SECOND: i64 = 1_000_000;
+pub use crabwalk_vocabulary::text::base_name;
+pub use crabwalk_vocabulary::time::SECOND;
 
-/// Decimal or `0x…`.
+/// Decimal or `0x…`; what is no number is 0.
 pub fn number(text: &str) -> u64 {
-    match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
-        Some(hex) => u64::from_str_radix(hex, 16).unwrap_or(0),
-        None => text.parse().unwrap_or(0),
-    }
-}
-
-/// File name of a path with either separator.
-pub fn base_name(path: &str) -> &str {
-    path.rsplit(['\\', '/']).next().unwrap_or(path)
+    crabwalk_vocabulary::number::number(text).unwrap_or(0)
 }

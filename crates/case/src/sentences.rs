@@ -1,13 +1,12 @@
 //! What a case says, in plain sentences.
 
+use crabwalk_vocabulary::ASSERTED;
 use std::collections::HashMap;
 
 use crate::document::{Case, HopInfo, PathInfo};
 use crate::names::Names;
 use crabwalk_detect::attack;
 
-/// Hops below this confidence are possible, not proven.
-const ASSERTED: f64 = 0.3;
 /// Kinds of witnesses that there are.
 pub(crate) const KINDS: [&str; 5] = [
     "source",

@@ -6,10 +6,11 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use crabwalk_detect::check::Reason;
-use crabwalk_detect::hunt::{matches_pattern, most_alike};
 use crabwalk_detect::{
     Baseline, CheckResult, Checked, Content, ContentProblem, Detection, Query, Story,
 };
+use crabwalk_vocabulary::suggest::most_alike;
+use crabwalk_vocabulary::wildcard;
 
 use crate::args::{self, ContentCommand, Format, ReportFormat};
 use crate::commands::{Done, Failure, note};
@@ -140,7 +141,7 @@ fn pluralised_stories(count: usize) -> String {
 fn show(content: &Content, name: &str) -> Result<Done, Failure> {
     let look = Look::stdout();
     let mut text = String::new();
-    let fits = |own: &str, id: &str| matches_pattern(name, own) || matches_pattern(name, id);
+    let fits = |own: &str, id: &str| wildcard::matches(name, own) || wildcard::matches(name, id);
     for one in content
         .detections
         .iter()

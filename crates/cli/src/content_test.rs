@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use crabwalk_detect::Content;
 use crabwalk_detect::cases::{self, DataMap, Runner, TestKind, TestResult, Verdict};
-use crabwalk_detect::hunt::{matches_pattern, most_alike};
+use crabwalk_vocabulary::suggest::most_alike;
+use crabwalk_vocabulary::wildcard;
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
 use crate::commands::{Done, Failure, note};
@@ -40,10 +41,9 @@ pub fn run(options: &Options<'_>) -> Result<Done, Failure> {
         None => DataMap::default(),
     };
     for pattern in options.detections {
-        let fits = content
-            .detections
-            .iter()
-            .any(|one| matches_pattern(pattern, &one.name) || matches_pattern(pattern, &one.id));
+        let fits = content.detections.iter().any(|one| {
+            wildcard::matches(pattern, &one.name) || wildcard::matches(pattern, &one.id)
+        });
         if !fits {
             let names = content.detections.iter().map(|one| one.name.as_str());
             let hint = most_alike(pattern, names)
@@ -75,7 +75,7 @@ pub fn run(options: &Options<'_>) -> Result<Done, Failure> {
                 .any(|file| file.detection == one.name || file.detection == one.id))
             && (options.detections.is_empty()
                 || options.detections.iter().any(|pattern| {
-                    matches_pattern(pattern, &one.name) || matches_pattern(pattern, &one.id)
+                    wildcard::matches(pattern, &one.name) || wildcard::matches(pattern, &one.id)
                 }))
     };
     let results = Runner::new(content, data, threads).run(&files, &wanted);

@@ -101,8 +101,8 @@ fn is_meant(finding: &FindingInfo, planted: &Planted) -> bool {
             own.record_id == event.record
                 && u32::from(own.event_id) == event.event_id
                 && own.channel.eq_ignore_ascii_case(&event.channel)
-                && crabwalk_detect::gap::host_key(&own.host)
-                    == crabwalk_detect::gap::host_key(&event.host)
+                && crabwalk_vocabulary::host_key(&own.host)
+                    == crabwalk_vocabulary::host_key(&event.host)
         })
     })
 }
@@ -128,7 +128,7 @@ impl Intrusion {
             )
             .filter_map(|text| text.parse().ok())
             .collect();
-        let key = crabwalk_detect::gap::host_key;
+        let key = crabwalk_vocabulary::host_key;
         Self {
             start: times.iter().min().copied(),
             end: times.iter().max().copied(),
@@ -157,7 +157,7 @@ impl Intrusion {
                 && at <= self.end
                 && self
                     .hosts
-                    .contains(&crabwalk_detect::gap::host_key(&event.host))
+                    .contains(&crabwalk_vocabulary::host_key(&event.host))
         })
     }
 }

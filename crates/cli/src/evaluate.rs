@@ -1,5 +1,6 @@
 //! `crabwalk lab evaluate` and `lab score`: how much of what intruders did is found, and what else is.
 
+use crabwalk_vocabulary::ASSERTED;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::io::{self, Write};
@@ -16,8 +17,6 @@ use crate::commands::{Done, Failure, note};
 use crate::term::{self, Ink, Look};
 use crate::{hunt, input, lab};
 
-/// Hops of a lower confidence are possible, and count neither for nor against.
-const ASSERTED: f64 = 0.3;
 /// How far the time of a hop may be off, seconds; what the clocks are off comes on top.
 const TOLERANCE: i64 = 120;
 /// A hop between the same hosts within this of a planted one is another act of the same scene, seconds.

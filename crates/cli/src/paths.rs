@@ -1,5 +1,6 @@
 //! The movements of a case, for people: paths first, one line a hop.
 
+use crabwalk_vocabulary::ASSERTED;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
@@ -8,8 +9,6 @@ use crabwalk_case::{Case, HopInfo, PathInfo};
 use crate::summary::{Summary, heading, host_name, more, when};
 use crate::term::{Ink, Look, count, safe};
 
-/// Hops below this are possible, not proven.
-const ASSERTED: f64 = 0.3;
 /// Paths that are printed; more are counted.
 const MOST_PATHS: usize = 8;
 /// Hops of a path that are printed; more are counted.

@@ -17,7 +17,6 @@ mod lint;
 mod message;
 pub mod query;
 pub mod risk;
-pub mod severity;
 pub mod sigma;
 pub mod store;
 
@@ -29,5 +28,4 @@ pub use gap::Gap;
 pub use hunt::{Hunt, HuntOptions, Outcome};
 pub use query::Query;
 pub use risk::Exception;
-pub use severity::Severity;
 pub use sigma::SigmaRules;

@@ -19,8 +19,7 @@ const EXPLAINING: f64 = 0.35;
 /// Hops from one host with different accounts this close to each other are one beginning.
 const SOON: i64 = 1800 * SECOND;
 
-/// Hops below this are possible, not proven.
-pub(crate) const ASSERTED: f64 = 0.3;
+pub(crate) use crabwalk_vocabulary::ASSERTED;
 
 /// Why one hop follows from another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

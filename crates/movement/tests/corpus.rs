@@ -18,7 +18,7 @@ const MICROSECONDS: i64 = 1_000_000;
 /// How far the time of a hop may be from the truth's.
 const NEAR: i64 = 120 * MICROSECONDS;
 /// Hops below this confidence are possible, not claimed.
-const ASSERTED: f64 = 0.3;
+use crabwalk_vocabulary::ASSERTED;
 
 fn corpus() -> Option<PathBuf> {
     let path = std::env::var_os("CRABWALK_CORPUS").map_or_else(

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use crabwalk_detect::gap::host_key;
+use crabwalk_vocabulary::host_key;
 
 use super::demand::{CHANGES, SECURITY};
 use super::document::*;

@@ -3,8 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crabwalk_activity::{CONNECTION_LOGS, ConnectionLog, source_serves};
-use crabwalk_detect::gap::host_key;
-use crabwalk_events::address::address as any_address;
+use crabwalk_vocabulary::{address as any_address, host_key};
 
 use super::demand::{CHANGES, SECURITY, SYSMON, SYSTEM, TASKS, WMI};
 use super::document::*;

@@ -27,8 +27,7 @@ use index::Index;
 use scope::Suspects;
 use tables::Tables;
 
-/// Hops below this are possible, not proven.
-pub(crate) const ASSERTED: f64 = 0.3;
+pub(crate) use crabwalk_vocabulary::ASSERTED;
 /// Dossiers of hosts and of accounts that are made without being asked for.
 const MOST_DOSSIERS: usize = 40;
 const HOUR: i64 = 3_600_000_000;

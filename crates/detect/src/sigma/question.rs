@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
-use crabwalk_events::address::address;
+use crabwalk_vocabulary::address;
 use crabwalk_spl::functions::regex::{Compiled, compile_regex};
 use ipnet::IpNet;
 use rsigma_parser::Modifier;
