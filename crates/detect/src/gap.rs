@@ -8,9 +8,9 @@ use crabwalk_events::EventType;
 use crabwalk_sources::collect::{Collected, Coverage, HOST};
 use crabwalk_sources::pack::Texts;
 use crabwalk_spl::{Knowledge, Readers, Search};
-use crabwalk_vocabulary::text::list;
 use crabwalk_vocabulary::Origin;
 pub use crabwalk_vocabulary::host_key;
+use crabwalk_vocabulary::text::list;
 
 use crate::detection::Detection;
 
