@@ -120,7 +120,7 @@ const CEILINGS: &[(&str, usize)] = &[
     ("detect", 11),
     ("movement", 4),
     ("sources", 6),
-    ("spl", 8),
+    ("spl", 27),
 ];
 
 fn crates() -> Vec<(String, PathBuf)> {
