@@ -13,7 +13,7 @@ use crabwalk_vocabulary::suggest::most_alike;
 use crabwalk_vocabulary::wildcard;
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
-use crate::commands::{Done, Failure, note};
+use crate::outcome::{Done, Failure, note};
 use crate::term;
 
 /// What to test, and how.
@@ -59,7 +59,7 @@ pub fn run(options: &Options<'_>) -> Result<Done, Failure> {
         content
             .problems
             .iter()
-            .filter(|one| one.fatal && crate::content::is_below(&one.path, options.paths))
+            .filter(|one| one.fatal && crate::input::is_below(&one.path, options.paths))
             .cloned(),
     );
     problems.sort_by(|a, b| (&a.path, &a.message).cmp(&(&b.path, &b.message)));
@@ -69,7 +69,7 @@ pub fn run(options: &Options<'_>) -> Result<Done, Failure> {
         .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
     let wanted = |one: &crabwalk_detect::Detection| {
         // What is only used is not tested, but a file of cases may be about it.
-        (crate::content::is_below(&one.origin.path, options.paths)
+        (crate::input::is_below(&one.origin.path, options.paths)
             || files
                 .iter()
                 .any(|file| file.detection == one.name || file.detection == one.id))

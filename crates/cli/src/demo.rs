@@ -10,15 +10,15 @@ use crabwalk_case::{Case, FindingInfo};
 use crabwalk_lab::{Options, Planted, Truth};
 
 use crate::args::{self, Format, Known, Logs};
-use crate::commands::{Done, Failure, note};
 use crate::hunt;
 use crate::input;
+use crate::outcome::{Done, Failure, note};
 use crate::summary::Summary;
 use crate::term::{self, Ink, Look};
 
 /// Makes a small company, unless something else is in the directory.
 pub fn build(options: &Options, directory: &Path) -> Result<Truth, Failure> {
-    crate::lab::may_use(directory)?;
+    crate::worlds::may_use(directory)?;
     crabwalk_lab::build(options, directory).map_err(|error| Failure::new(error.to_string()))
 }
 

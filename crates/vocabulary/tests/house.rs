@@ -117,7 +117,6 @@ const CIRCLE: usize = 3;
 /// smaller lowers its number, and takes the line out at [`CIRCLE`].
 const CEILINGS: &[(&str, usize)] = &[
     ("activity", 6),
-    ("cli", 13),
     ("detect", 11),
     ("movement", 4),
     ("sources", 6),
