@@ -1,5 +1,7 @@
 //! Logs by name, lower case, and whose they are.
 
+use crabwalk_vocabulary::Origin;
+
 /// Windows: logons, processes, tickets, shares.
 pub const SECURITY: &str = "security";
 /// Windows: services, boots, Netlogon.
@@ -34,11 +36,10 @@ pub const SSHD: &str = "syslog:sshd";
 /// Whether a machine that runs what it logs writes this log under its own name: a channel of Windows, or syslog. What
 /// network sensors write (`zeek:conn`) is about others.
 pub fn is_of_a_host(channel: &str) -> bool {
-    let prefix = channel.split_once(':').map(|(prefix, _)| prefix);
-    prefix.is_none_or(|prefix| prefix.eq_ignore_ascii_case("syslog"))
+    Origin::of(channel).is_of_host()
 }
 
 /// Whether a log is of a machine that runs no Windows: syslog.
 pub fn is_syslog(channel: &str) -> bool {
-    channel.contains(':') && is_of_a_host(channel)
+    Origin::of(channel) == Origin::Host
 }

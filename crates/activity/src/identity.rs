@@ -7,7 +7,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::num::NonZeroU32;
 
-pub use crabwalk_events::address::address;
+use crabwalk_vocabulary::account::well_known;
+pub use crabwalk_vocabulary::account::{AccountKind, kind_of};
+pub use crabwalk_vocabulary::address;
 
 /// A host, by its place in [`Hosts::all`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -380,78 +382,6 @@ pub struct Accounts {
     /// Where such a key is put together.
     scratch: String,
     names_of_sid: BTreeMap<String, BTreeSet<AccountId>>,
-}
-
-/// Kinds of accounts that matter to movement.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AccountKind {
-    /// Of a person or a program.
-    User,
-    /// Of a computer, whose name ends with `$`.
-    Machine,
-    /// Of Windows itself, such as SYSTEM.
-    System,
-    /// Nobody: a null session.
-    Anonymous,
-}
-
-impl AccountKind {
-    /// As the case document writes it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::User => "user",
-            Self::Machine => "machine",
-            Self::System | Self::Anonymous => "system",
-        }
-    }
-}
-
-/// The name of a well-known SID, in English (Microsoft, "Well-known SIDs").
-fn well_known(sid: &str) -> Option<&'static str> {
-    Some(match sid {
-        "S-1-5-7" => "NT AUTHORITY\\ANONYMOUS LOGON",
-        "S-1-5-18" => "NT AUTHORITY\\SYSTEM",
-        "S-1-5-19" => "NT AUTHORITY\\LOCAL SERVICE",
-        "S-1-5-20" => "NT AUTHORITY\\NETWORK SERVICE",
-        _ => return None,
-    })
-}
-
-/// What kind of account a name or SID is. Names of system accounts are translated by Windows, SIDs are not.
-pub fn kind_of(name: &str, sid: &str) -> AccountKind {
-    match sid {
-        "S-1-5-7" => return AccountKind::Anonymous,
-        "S-1-5-18" | "S-1-5-19" | "S-1-5-20" => return AccountKind::System,
-        _ => {}
-    }
-    if sid.starts_with("S-1-5-90-")
-        || sid.starts_with("S-1-5-96-")
-        || sid.starts_with("S-1-5-80-")
-        || sid.starts_with("S-1-5-82-")
-    {
-        return AccountKind::System;
-    }
-    let sam = name.rsplit('\\').next().unwrap_or(name).to_uppercase();
-    if sam == "ANONYMOUS LOGON" {
-        AccountKind::Anonymous
-    } else if sam.ends_with('$') {
-        AccountKind::Machine
-    } else if matches!(
-        sam.as_str(),
-        "SYSTEM"
-            | "LOCAL SERVICE"
-            | "NETWORK SERVICE"
-            | "SYSTEMET"
-            | "SYSTÈME"
-            | "LOKALER DIENST"
-            | "NETZWERKDIENST"
-    ) || sam.starts_with("DWM-")
-        || sam.starts_with("UMFD-")
-    {
-        AccountKind::System
-    } else {
-        AccountKind::User
-    }
 }
 
 impl Accounts {

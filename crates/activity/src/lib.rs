@@ -51,4 +51,4 @@ pub use identity::{
 pub use processes::Process;
 pub use row::{Log, Row, for_each, for_each_of};
 pub use sessions::{OPEN, Package, Session, is_service_logon, logon_time};
-pub use text::{SECOND, base_name, number, parsed_number};
+pub use text::{SECOND, base_name, number};

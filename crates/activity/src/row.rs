@@ -10,7 +10,7 @@ use datafusion::arrow::datatypes::DataType;
 
 use crate::clocks::Clocks;
 use crate::demand::wanted;
-use crate::text::parsed_number;
+use crabwalk_vocabulary::number::number as parsed_number;
 
 /// The events, with clocks set right.
 #[derive(Clone, Copy)]

@@ -113,10 +113,7 @@ impl Session {
     }
 }
 
-/// LogonIds of the system's own accounts, through which nothing may be joined.
-pub fn is_service_logon(id: u64) -> bool {
-    matches!(id, 0 | 0x3e4 | 0x3e5 | 0x3e6 | 0x3e7)
-}
+pub use crabwalk_vocabulary::account::is_service_logon;
 
 /// When a session began, from a Sysmon LogonGuid: the second group holds the low, the third the high half of a Unix time.
 pub fn logon_time(guid: &str) -> Option<i64> {

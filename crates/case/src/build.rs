@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crabwalk_activity::channel::is_of_a_host;
-use crabwalk_detect::gap::host_key;
-use crabwalk_detect::{Finding, Outcome, RiskObjectKind, Severity};
+use crabwalk_detect::{Finding, Outcome, RiskObjectKind};
 use crabwalk_events::{Assets, EventRef};
 use crabwalk_movement::Movement;
 use crabwalk_sources::report::SourceReport;
+use crabwalk_vocabulary::{Severity, host_key, is_address};
 
 use crate::document::*;
 use crate::dossier::{Dossiers, Scope};
@@ -471,10 +471,6 @@ struct Hosts<'a> {
     all: BTreeMap<String, Host>,
     /// Which machine had an address, where only one had it.
     by_ip: BTreeMap<&'a str, &'a str>,
-}
-
-fn is_address(name: &str) -> bool {
-    name.parse::<std::net::IpAddr>().is_ok()
 }
 
 impl<'a> Hosts<'a> {

@@ -3,6 +3,8 @@
 
 use std::collections::HashMap;
 
+use crabwalk_vocabulary::is_address;
+
 use crate::document::{Account, Case, Host};
 
 /// Names of the hosts and accounts of a case.
@@ -10,10 +12,6 @@ use crate::document::{Account, Case, Host};
 pub struct Names<'c> {
     hosts: HashMap<&'c str, &'c Host>,
     accounts: HashMap<&'c str, &'c Account>,
-}
-
-fn is_address(name: &str) -> bool {
-    name.parse::<std::net::IpAddr>().is_ok()
 }
 
 /// The name of a host: without its domain, and of several that which its id is made of, else the shortest. What has no

@@ -379,8 +379,7 @@ fn case_of(movement: &Movement) -> Case {
         outcome: &outcome,
         movement,
     });
-    case.add_dossiers(&outcome.catalog, &Asked::default())
-        .unwrap_or_else(|error| panic!("{error}"));
+    case.add_dossiers(&outcome.catalog, &Asked::default());
     case
 }
 

@@ -100,7 +100,7 @@ pub struct LabBuild {
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
     /// Size of the EVTX files to reach at least, such as 500MB or 1GB.
-    #[arg(long, value_name = "SIZE", value_parser = crate::lab::parse_size, conflicts_with_all = ["hosts", "logons"])]
+    #[arg(long, value_name = "SIZE", value_parser = crate::units::parse_size, conflicts_with_all = ["hosts", "logons"])]
     pub bytes: Option<u64>,
     /// Working days of a small company (3); days of an enterprise (30).
     #[arg(long, value_name = "N")]
@@ -130,7 +130,7 @@ pub struct LabBuild {
     #[arg(long, value_name = "X", requires = "hosts", default_value_t = 1.0)]
     pub volume: f64,
     /// Make so many logon events and nothing else, such as 1M or 500K.
-    #[arg(long, value_name = "N", value_parser = crate::lab::parse_count)]
+    #[arg(long, value_name = "N", value_parser = crate::units::parse_count)]
     pub logons: Option<u64>,
 }
 

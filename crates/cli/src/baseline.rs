@@ -9,8 +9,8 @@ use crabwalk_detect::{Baseline, Query};
 use crabwalk_sources::report::SourceReport;
 
 use crate::args::{self, Format};
-use crate::commands::{Done, Failure, note};
 use crate::input;
+use crate::outcome::{Done, Failure, note};
 use crate::progress::Bar;
 use crate::search;
 use crate::term;

@@ -3,18 +3,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crabwalk_detect::check::Reason;
 use crabwalk_detect::detection::Language;
-use crabwalk_detect::hunt::{matches_pattern, most_alike};
 use crabwalk_detect::{
     Baseline, CheckResult, Checked, Content, ContentProblem, Detection, Query, Story,
 };
+use crabwalk_vocabulary::suggest::most_alike;
+use crabwalk_vocabulary::wildcard;
 
 use crate::args::{self, ContentCommand, Format, ReportFormat};
-use crate::commands::{Done, Failure, note};
 use crate::input;
+use crate::outcome::{Done, Failure, note};
 use crate::term::{self, Ink, Look, paragraph};
 
 /// Runs the command.
@@ -141,7 +142,7 @@ fn pluralised_stories(count: usize) -> String {
 fn show(content: &Content, name: &str) -> Result<Done, Failure> {
     let look = Look::stdout();
     let mut text = String::new();
-    let fits = |own: &str, id: &str| matches_pattern(name, own) || matches_pattern(name, id);
+    let fits = |own: &str, id: &str| wildcard::matches(name, own) || wildcard::matches(name, id);
     for one in content
         .detections
         .iter()
@@ -308,17 +309,12 @@ fn with_paths(known: &args::Known, paths: &[PathBuf]) -> Result<Content, Failure
     input::content(&all)
 }
 
-/// Whether a file is in one of the directories; of none, all are.
-pub fn is_below(path: &str, paths: &[PathBuf]) -> bool {
-    paths.is_empty() || paths.iter().any(|one| Path::new(path).starts_with(one))
-}
-
 fn check(known: &args::Known, paths: &[PathBuf], format: ReportFormat) -> Result<Done, Failure> {
     let content = with_paths(known, paths)?;
     let mut found: Vec<ContentProblem> = content
         .problems
         .iter()
-        .filter(|one| is_below(&one.path, paths))
+        .filter(|one| input::is_below(&one.path, paths))
         .cloned()
         .collect();
     for one in &content.detections {
@@ -340,13 +336,13 @@ fn check(known: &args::Known, paths: &[PathBuf], format: ReportFormat) -> Result
     let baselines: Vec<_> = content
         .baselines
         .iter()
-        .filter(|one| is_below(&one.origin.path, paths))
+        .filter(|one| input::is_below(&one.origin.path, paths))
         .map(|one| (one.name.as_str(), one.search.as_str(), &one.origin))
         .collect();
     found.extend(content.sigma.check());
     found.extend(Query::check(&baselines, &content)?);
     let checked =
-        crabwalk_detect::check::check(&content, &|one| is_below(&one.origin.path, paths))?;
+        crabwalk_detect::check::check(&content, &|one| input::is_below(&one.origin.path, paths))?;
     let (problems, warnings): (Vec<_>, Vec<_>) = found.iter().partition(|problem| problem.fatal);
     let wrong = !problems.is_empty()
         || checked

@@ -9,10 +9,11 @@ use std::time::Duration;
 
 use crabwalk_detect::Content;
 use crabwalk_detect::cases::{self, DataMap, Runner, TestKind, TestResult, Verdict};
-use crabwalk_detect::hunt::{matches_pattern, most_alike};
+use crabwalk_vocabulary::suggest::most_alike;
+use crabwalk_vocabulary::wildcard;
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
-use crate::commands::{Done, Failure, note};
+use crate::outcome::{Done, Failure, note};
 use crate::term;
 
 /// What to test, and how.
@@ -40,10 +41,9 @@ pub fn run(options: &Options<'_>) -> Result<Done, Failure> {
         None => DataMap::default(),
     };
     for pattern in options.detections {
-        let fits = content
-            .detections
-            .iter()
-            .any(|one| matches_pattern(pattern, &one.name) || matches_pattern(pattern, &one.id));
+        let fits = content.detections.iter().any(|one| {
+            wildcard::matches(pattern, &one.name) || wildcard::matches(pattern, &one.id)
+        });
         if !fits {
             let names = content.detections.iter().map(|one| one.name.as_str());
             let hint = most_alike(pattern, names)
@@ -59,7 +59,7 @@ pub fn run(options: &Options<'_>) -> Result<Done, Failure> {
         content
             .problems
             .iter()
-            .filter(|one| one.fatal && crate::content::is_below(&one.path, options.paths))
+            .filter(|one| one.fatal && crate::input::is_below(&one.path, options.paths))
             .cloned(),
     );
     problems.sort_by(|a, b| (&a.path, &a.message).cmp(&(&b.path, &b.message)));
@@ -69,13 +69,13 @@ pub fn run(options: &Options<'_>) -> Result<Done, Failure> {
         .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
     let wanted = |one: &crabwalk_detect::Detection| {
         // What is only used is not tested, but a file of cases may be about it.
-        (crate::content::is_below(&one.origin.path, options.paths)
+        (crate::input::is_below(&one.origin.path, options.paths)
             || files
                 .iter()
                 .any(|file| file.detection == one.name || file.detection == one.id))
             && (options.detections.is_empty()
                 || options.detections.iter().any(|pattern| {
-                    matches_pattern(pattern, &one.name) || matches_pattern(pattern, &one.id)
+                    wildcard::matches(pattern, &one.name) || wildcard::matches(pattern, &one.id)
                 }))
     };
     let results = Runner::new(content, data, threads).run(&files, &wanted);

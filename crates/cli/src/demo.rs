@@ -10,15 +10,15 @@ use crabwalk_case::{Case, FindingInfo};
 use crabwalk_lab::{Options, Planted, Truth};
 
 use crate::args::{self, Format, Known, Logs};
-use crate::commands::{Done, Failure, note};
 use crate::hunt;
 use crate::input;
+use crate::outcome::{Done, Failure, note};
 use crate::summary::Summary;
 use crate::term::{self, Ink, Look};
 
 /// Makes a small company, unless something else is in the directory.
 pub fn build(options: &Options, directory: &Path) -> Result<Truth, Failure> {
-    crate::lab::may_use(directory)?;
+    crate::worlds::may_use(directory)?;
     crabwalk_lab::build(options, directory).map_err(|error| Failure::new(error.to_string()))
 }
 
@@ -101,8 +101,8 @@ fn is_meant(finding: &FindingInfo, planted: &Planted) -> bool {
             own.record_id == event.record
                 && u32::from(own.event_id) == event.event_id
                 && own.channel.eq_ignore_ascii_case(&event.channel)
-                && crabwalk_detect::gap::host_key(&own.host)
-                    == crabwalk_detect::gap::host_key(&event.host)
+                && crabwalk_vocabulary::host_key(&own.host)
+                    == crabwalk_vocabulary::host_key(&event.host)
         })
     })
 }
@@ -128,7 +128,7 @@ impl Intrusion {
             )
             .filter_map(|text| text.parse().ok())
             .collect();
-        let key = crabwalk_detect::gap::host_key;
+        let key = crabwalk_vocabulary::host_key;
         Self {
             start: times.iter().min().copied(),
             end: times.iter().max().copied(),
@@ -157,7 +157,7 @@ impl Intrusion {
                 && at <= self.end
                 && self
                     .hosts
-                    .contains(&crabwalk_detect::gap::host_key(&event.host))
+                    .contains(&crabwalk_vocabulary::host_key(&event.host))
         })
     }
 }

@@ -10,7 +10,7 @@ use crabwalk_case::dossier::{
 use crabwalk_case::{Case, Names};
 
 use crate::args::{self, DossierFormat};
-use crate::commands::{Done, Failure};
+use crate::outcome::{Done, Failure};
 use crate::summary::{heading, when};
 use crate::term::{self, Ink, Look, count, counted, paragraph, safe};
 use crate::{hunt, input};

@@ -12,9 +12,9 @@ use crabwalk_lab::enterprise::{self, EnterpriseOptions, PlantedHop, Truth};
 use serde::Serialize;
 
 use crate::args::{Format, Known, LabEvaluate, Logs};
-use crate::commands::{Done, Failure, note};
+use crate::outcome::{Done, Failure, note};
 use crate::term::{self, Ink, Look};
-use crate::{hunt, input, lab};
+use crate::{hunt, input, worlds};
 
 /// How far the time of a hop may be off, seconds; what the clocks are off comes on top.
 const TOLERANCE: i64 = 120;
@@ -681,7 +681,7 @@ pub fn run(args: &LabEvaluate) -> Result<Done, Failure> {
                 made.path().join("world")
             }
         };
-        lab::may_use(&directory)?;
+        worlds::may_use(&directory)?;
         note(
             "making",
             &format!(

@@ -8,7 +8,7 @@ use crabwalk_case::{Case, Report, SCHEMA};
 use crabwalk_sources::Input;
 
 use crate::args::{self, ExportFormat};
-use crate::commands::{Done, Failure};
+use crate::outcome::{Done, Failure};
 
 /// Runs the command.
 pub fn run(args: &args::Export) -> Result<Done, Failure> {

@@ -12,8 +12,8 @@ use crabwalk_detect::{Content, Exception, Hunt, HuntOptions};
 use crabwalk_events::Catalog;
 
 use crate::args::{self, Format, Logs};
-use crate::commands::{Done, Failure, note};
 use crate::input;
+use crate::outcome::{Done, Failure, note};
 use crate::progress::Bar;
 use crate::summary::{self, Summary};
 use crate::term::{self, Look};

@@ -9,7 +9,7 @@ use crabwalk_sources::report::SourceReport;
 use crabwalk_sources::{Input, Limits, Read};
 
 use crate::args::{Known, Logs};
-use crate::commands::{Failure, note};
+use crate::outcome::{Failure, note};
 use crate::progress::Bar;
 
 /// Loads what is known. Problems with single files of content are in the content; a path that does not exist is an error.
@@ -53,6 +53,11 @@ pub fn content(known: &Known) -> Result<Content, Failure> {
             .map_err(|error| Failure::new(format!("--lookups {error}")))?;
     }
     Ok(content)
+}
+
+/// Whether a file is in one of the directories; of none, all are.
+pub fn is_below(path: &str, paths: &[PathBuf]) -> bool {
+    paths.is_empty() || paths.iter().any(|one| Path::new(path).starts_with(one))
 }
 
 /// Keeps the lookups that searches have written, if a directory for them was given, and says so.

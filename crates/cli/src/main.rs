@@ -12,12 +12,15 @@ mod export;
 mod hunt;
 mod input;
 mod lab;
+mod outcome;
 mod paths;
 mod progress;
 mod search;
 mod summary;
 mod term;
+mod units;
 mod when;
+mod worlds;
 
 use std::process::ExitCode;
 

@@ -12,8 +12,8 @@ use crabwalk_detect::risk::{self, Attack};
 use crabwalk_sources::report::SourceReport;
 
 use crate::args::{self, Format};
-use crate::commands::{Done, Failure, note};
 use crate::input;
+use crate::outcome::{Done, Failure, note};
 use crate::progress::Bar;
 use crate::term::{self, Look};
 

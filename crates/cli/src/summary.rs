@@ -152,7 +152,7 @@ fn what_was_read(out: &mut String, case: &Case, options: &Summary<'_>) {
     let mut channels: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     let mut keys: BTreeMap<String, &str> = BTreeMap::new();
     for covered in case.coverage.iter().filter(|covered| covered.records > 0) {
-        let key = crabwalk_detect::gap::host_key(&covered.host);
+        let key = crabwalk_vocabulary::host_key(&covered.host);
         let host = *keys.entry(key).or_insert(covered.host.as_str());
         let own = channels.entry(host).or_default();
         if !own.contains(&covered.channel.as_str()) {

@@ -1,8 +1,7 @@
 //! Times on the command line.
 
+use crabwalk_vocabulary::time;
 use jiff::Timestamp;
-use jiff::civil::{Date, DateTime};
-use jiff::tz::TimeZone;
 
 /// Reads a time; microseconds since 1970-01-01 UTC.
 pub fn parse_now(text: &str) -> Result<i64, String> {
@@ -14,44 +13,16 @@ fn parse(text: &str, now: Timestamp) -> Result<i64, String> {
     if text == "now" {
         return Ok(now.as_microsecond());
     }
-    if let Some(rest) = text.strip_prefix('-') {
-        let digits = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
-        let (number, unit) = rest.split_at(digits);
-        let seconds = match unit {
-            "s" => 1,
-            "m" | "min" => 60,
-            "h" => 3_600,
-            "d" => 86_400,
-            "w" => 7 * 86_400,
-            _ => {
-                return Err(format!(
-                    "`{text}` has no unit that is known: write such as -30m, -24h, -7d or -2w"
-                ));
-            }
-        };
-        let micros = number
-            .parse::<i64>()
-            .ok()
-            .and_then(|number| number.checked_mul(seconds * 1_000_000))
-            .and_then(|back| now.as_microsecond().checked_sub(back));
-        return micros.ok_or_else(|| {
-            format!("`{text}` is not a time: write such as -30m, -24h, -7d or -2w")
-        });
+    if let Some(back) = text.strip_prefix('-') {
+        return time::duration(back)
+            .and_then(|back| now.as_microsecond().checked_sub(back))
+            .ok_or_else(|| {
+                format!("`{text}` is not a time: write such as -30m, -24h, -7d or -2w")
+            });
     }
-    if let Ok(time) = text.parse::<Timestamp>() {
-        return Ok(time.as_microsecond());
-    }
-    // Without a zone it is UTC, as all times that are printed.
-    let civil = text
-        .parse::<DateTime>()
-        .or_else(|_| text.parse::<Date>().map(|date| date.at(0, 0, 0, 0)))
-        .map_err(|_| {
-            format!("`{text}` is not a time: write RFC 3339 (2024-03-01T08:00:00Z), a date (2024-03-01), or such as -7d")
-        })?;
-    TimeZone::UTC
-        .to_timestamp(civil)
-        .map(|time| time.as_microsecond())
-        .map_err(|error| format!("`{text}`: {error}"))
+    time::parse(text).ok_or_else(|| {
+        format!("`{text}` is not a time: write RFC 3339 (2024-03-01T08:00:00Z), a date (2024-03-01), or such as -7d")
+    })
 }
 
 #[cfg(test)]

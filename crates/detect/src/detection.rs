@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::content::Origin;
 use crate::risk::Throttling;
-use crate::severity::Severity;
+use crabwalk_vocabulary::Severity;
 
 /// What a detection's results mean.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

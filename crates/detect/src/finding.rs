@@ -8,7 +8,7 @@ use crabwalk_spl::{Results, Row};
 
 use crate::detection::{Detection, RiskObjectKind};
 use crate::message;
-use crate::severity::Severity;
+use crabwalk_vocabulary::Severity;
 
 /// Events that a finding lists at most: the earliest and the latest half of these. [`Finding::event_count`] has the
 /// number of all.
@@ -285,12 +285,7 @@ pub(crate) fn parse_time(text: &str) -> Option<i64> {
         #[expect(clippy::cast_possible_truncation, reason = "the range was tested")]
         return (0.0..=2.534e17).contains(&micros).then_some(micros as i64);
     }
-    if let Ok(time) = text.parse::<jiff::Timestamp>() {
-        return Some(time.as_microsecond());
-    }
-    let time: jiff::civil::DateTime = text.parse().ok()?;
-    let time = jiff::tz::TimeZone::UTC.to_timestamp(time).ok()?;
-    Some(time.as_microsecond())
+    crabwalk_vocabulary::time::parse(text)
 }
 
 /// The id of a finding, from what is in it.

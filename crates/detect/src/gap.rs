@@ -8,6 +8,9 @@ use crabwalk_events::EventType;
 use crabwalk_sources::collect::{Collected, Coverage, HOST};
 use crabwalk_sources::pack::Texts;
 use crabwalk_spl::{Knowledge, Readers, Search};
+use crabwalk_vocabulary::Origin;
+pub use crabwalk_vocabulary::host_key;
+use crabwalk_vocabulary::text::list;
 
 use crate::detection::Detection;
 
@@ -163,7 +166,7 @@ const MOST_DETECTIONS: usize = 3;
 impl Gap {
     /// The statement, for people: what is missing, where, and what cannot be seen because of it.
     pub fn text(&self) -> String {
-        let blind = list(&self.detections, MOST_DETECTIONS, "and");
+        let blind = list(&self.detections, "and", MOST_DETECTIONS);
         if self.hosts.is_empty() {
             format!("no {} at all: {blind} cannot be seen", self.missing)
         } else {
@@ -175,30 +178,13 @@ impl Gap {
             let hosts = if self.hosts.len() == self.of_hosts && self.of_hosts > MOST_NAMES {
                 format!("any of {} hosts", self.of_hosts)
             } else {
-                list(&self.hosts, MOST_NAMES, "and")
+                list(&self.hosts, "and", MOST_NAMES)
             };
             format!(
                 "no {} from {hosts}: {blind} cannot be seen {place}",
                 self.missing
             )
         }
-    }
-}
-
-/// `a, b and c`; of very many `a, b and 3 more`.
-fn list(names: &[String], most: usize, joint: &str) -> String {
-    match names {
-        [] => String::new(),
-        [one] => one.clone(),
-        all if all.len() <= most => {
-            let (last, rest) = all.split_last().unwrap_or((&all[0], &[]));
-            format!("{} {joint} {last}", rest.join(", "))
-        }
-        all => format!(
-            "{} and {} more",
-            all[..most - 1].join(", "),
-            all.len() - most + 1
-        ),
     }
 }
 
@@ -234,18 +220,6 @@ pub(crate) fn hosts_by_type(collected: &Collected) -> BTreeMap<EventType, BTreeS
         }
     }
     all
-}
-
-/// One name for a machine that events call `WS1`, `ws1` and `ws1.example.org`.
-pub fn host_key(name: &str) -> String {
-    let name = name.trim().trim_end_matches('.').to_lowercase();
-    if name.parse::<std::net::IpAddr>().is_ok() {
-        return name;
-    }
-    match name.split_once('.') {
-        Some((short, _)) if !short.is_empty() => short.to_owned(),
-        _ => name,
-    }
 }
 
 /// A channel as people call it.
@@ -293,7 +267,7 @@ fn describe(types: &BTreeSet<EventType>) -> String {
         }
     }
     let names: Vec<String> = types.iter().map(short_type).collect();
-    let names = list(&names, MOST_NAMES, "or");
+    let names = list(&names, "or", MOST_NAMES);
     // Of many types the names say more than what some of them tell.
     if what.is_empty() || types.len() > MOST_NAMES {
         format!("events of {names}")
@@ -400,7 +374,10 @@ fn statements(
     let mut channels: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     let mut shown: BTreeMap<String, &str> = BTreeMap::new();
     for covered in coverage {
-        let windows = !covered.channel.contains(':') && !covered.host.is_empty();
+        let windows = matches!(
+            Origin::of(&covered.channel),
+            Origin::Windows | Origin::Unknown
+        ) && !covered.host.is_empty();
         if !windows || covered.records == 0 {
             continue;
         }
@@ -605,18 +582,5 @@ mod tests {
             &"no Security log from WS00, WS01, WS02 and 47 more: Pass the hash cannot be seen on them".to_owned()
         ));
         assert_eq!(all.len(), 4, "{all:#?}");
-    }
-
-    #[test]
-    fn a_machine_has_one_name() {
-        for (name, key) in [
-            ("WS1", "ws1"),
-            ("ws1.example.org.", "ws1"),
-            ("10.0.0.1", "10.0.0.1"),
-            ("fe80::1", "fe80::1"),
-            (".odd", ".odd"),
-        ] {
-            assert_eq!(host_key(name), key, "{name}");
-        }
     }
 }

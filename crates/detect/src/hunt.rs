@@ -11,6 +11,8 @@ use crabwalk_spl::{
     DEFAULT_MEMORY, Diagnostic, Engine, EngineOptions, Knowledge, Readers, Results, Search,
     SearchError,
 };
+use crabwalk_vocabulary::suggest::most_alike;
+use crabwalk_vocabulary::wildcard;
 
 use crate::content::{Content, ContentProblem, Origin};
 use crate::detection::{Detection, DetectionType};
@@ -178,7 +180,7 @@ impl Hunt {
         let mut chosen = choose(&all, &options.detections)?;
         for story in &options.stories {
             let belongs =
-                |one: &&Arc<Detection>| one.stories.iter().any(|own| matches_pattern(story, own));
+                |one: &&Arc<Detection>| one.stories.iter().any(|own| wildcard::matches(story, own));
             if !all.iter().any(|one| belongs(&one)) {
                 let names = all.iter().flat_map(|one| &one.stories).map(String::as_str);
                 return Err(HuntError::NoSuchStory {
@@ -193,7 +195,7 @@ impl Hunt {
                     options
                         .stories
                         .iter()
-                        .any(|story| matches_pattern(story, own))
+                        .any(|story| wildcard::matches(story, own))
                 };
                 one.stories.iter().any(meant)
             });
@@ -460,7 +462,7 @@ fn choose(all: &[Arc<Detection>], filters: &[String]) -> Result<Vec<Arc<Detectio
         let before = chosen.len();
         let mut already = false;
         for one in all {
-            if matches_pattern(filter, &one.name) || matches_pattern(filter, &one.id) {
+            if wildcard::matches(filter, &one.name) || wildcard::matches(filter, &one.id) {
                 if chosen.iter().any(|other| Arc::ptr_eq(other, one)) {
                     already = true;
                 } else {
@@ -476,51 +478,6 @@ fn choose(all: &[Arc<Detection>], filters: &[String]) -> Result<Vec<Arc<Detectio
         }
     }
     Ok(chosen)
-}
-
-/// Whether `text` fits `pattern`, where `*` stands for any text, without regard to case.
-pub fn matches_pattern(pattern: &str, text: &str) -> bool {
-    let (pattern, text) = (pattern.trim().to_lowercase(), text.to_lowercase());
-    let mut parts = pattern.split('*');
-    let first = parts.next().unwrap_or_default();
-    let Some(mut rest) = text.strip_prefix(first) else {
-        return false;
-    };
-    let parts: Vec<&str> = parts.collect();
-    let Some((last, middle)) = parts.split_last() else {
-        return rest.is_empty();
-    };
-    for part in middle {
-        match rest.find(part) {
-            Some(at) => rest = &rest[at + part.len()..],
-            None => return false,
-        }
-    }
-    rest.ends_with(last)
-}
-
-/// The name that shares most words with `wanted`, if any does.
-pub fn most_alike<'n>(wanted: &str, names: impl Iterator<Item = &'n str>) -> Option<String> {
-    let words = |text: &str| -> Vec<String> {
-        text.to_lowercase()
-            .split(|c: char| !c.is_alphanumeric())
-            .filter(|word| word.len() > 2)
-            .map(str::to_owned)
-            .collect()
-    };
-    let wanted = words(wanted);
-    names
-        .map(|name| {
-            let own = words(name);
-            let shared = wanted
-                .iter()
-                .filter(|word| own.iter().any(|other| other.contains(word.as_str())))
-                .count();
-            (shared, std::cmp::Reverse(own.len()), name)
-        })
-        .filter(|(shared, ..)| *shared > 0)
-        .max()
-        .map(|(.., name)| name.to_owned())
 }
 
 /// A search's error as a problem of the file it is in.
@@ -626,6 +583,3 @@ pub(crate) fn run_all<T: Send>(
     done.sort_by_key(|(index, _)| *index);
     Ok(done.into_iter().map(|(_, result)| result).collect())
 }
-
-#[cfg(test)]
-mod tests;

@@ -25,7 +25,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
 
-use crate::mapping::EventType;
+use crabwalk_vocabulary::EventType;
 
 /// Name of the hidden column that says which event a row comes from.
 pub const REF: &str = "_ref";

@@ -3,7 +3,6 @@
 //! This room knows what logs hold and how their fields are called. It does not know SPL's syntax: the expressions of
 //! field mappings and the constraints of data models are kept as text and planned by the room to the right.
 
-pub mod address;
 pub mod assets;
 pub mod catalog;
 pub mod lookup;
@@ -12,6 +11,7 @@ pub mod model;
 
 pub use assets::{Assets, Entities};
 pub use catalog::{Catalog, EventRef, Table};
+pub use crabwalk_vocabulary::{EventType, address};
 pub use lookup::{LookupDefinition, LookupTable, MatchType};
-pub use mapping::{EventType, FieldMappings, TypeMapping, TypePattern};
+pub use mapping::{FieldMappings, TypeMapping, TypePattern};
 pub use model::{DataModels, Node};

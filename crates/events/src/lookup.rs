@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use crabwalk_vocabulary::wildcard;
 use serde::Deserialize;
 
 /// How a column of a lookup is compared with the event's field.
@@ -268,7 +269,7 @@ impl LookupTable {
                 let cell = self.fold(&cells[*column]);
                 match kind {
                     MatchType::Exact => cell == *value,
-                    MatchType::Wildcard => wildcard(&cell, value),
+                    MatchType::Wildcard => wildcard::matches_exactly(&cell, value),
                     MatchType::Cidr => in_network(&cell, value),
                 }
             })
@@ -298,33 +299,6 @@ impl LookupTable {
             text.to_lowercase()
         }
     }
-}
-
-/// Whether `text` fits `pattern`, where `*` stands for any run of characters.
-fn wildcard(pattern: &str, text: &str) -> bool {
-    let (pattern, text) = (pattern.as_bytes(), text.as_bytes());
-    let (mut p, mut t, mut star) = (0, 0, None);
-    while t < text.len() {
-        match pattern.get(p) {
-            Some(b'*') => {
-                star = Some((p, t));
-                p += 1;
-            }
-            Some(byte) if *byte == text[t] => {
-                p += 1;
-                t += 1;
-            }
-            _ => match star {
-                Some((at, from)) => {
-                    p = at + 1;
-                    t = from + 1;
-                    star = Some((at, from + 1));
-                }
-                None => return false,
-            },
-        }
-    }
-    pattern[p..].iter().all(|byte| *byte == b'*')
 }
 
 fn in_network(network: &str, address: &str) -> bool {

@@ -10,32 +10,10 @@
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::fmt;
 use std::sync::Arc;
 
+use crabwalk_vocabulary::EventType;
 use serde::Deserialize;
-
-/// A kind of event: the channel of a Windows log with the event id, or the kind of log of another source with id 0.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct EventType {
-    /// Channel as its events name it, or a kind of log such as `zeek:conn`.
-    pub channel: String,
-    /// Event id, 0 where the source has none.
-    pub event_id: u32,
-}
-
-impl EventType {
-    /// Whether events of this type come from a Windows event log.
-    pub fn is_windows(&self) -> bool {
-        self.event_id != 0
-    }
-}
-
-impl fmt::Display for EventType {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.channel, self.event_id)
-    }
-}
 
 /// Weight of a pattern without wildcards.
 const EXACT_WEIGHT: u8 = 3;

@@ -10,7 +10,6 @@ mod missing;
 mod origin;
 mod path;
 mod signs;
-mod standing;
 mod techniques;
 mod world;
 
@@ -23,10 +22,10 @@ use crabwalk_events::{Catalog, EventRef};
 
 pub use assemble::Witness;
 pub use crabwalk_activity::{Both, Skew, demand};
+pub use crabwalk_vocabulary::Standing;
 pub use evidence::Kind;
 pub use missing::Missing;
 pub use path::LinkKind;
-pub use standing::Standing;
 
 use world::World;
 
@@ -195,7 +194,9 @@ pub fn analyse(catalog: &Catalog, findings: &[&[EventRef]], assets: &Assets) -> 
     history.add(&drafts, &activity.sessions, &canonical);
     // Daily work that is not even sure to be a movement is counted, not told.
     let before = drafts.len();
-    drafts.retain(|hop| standing::is_asserted(hop.confidence) || !path::is_usual(&world, hop));
+    drafts.retain(|hop| {
+        crabwalk_vocabulary::is_asserted(hop.confidence) || !path::is_usual(&world, hop)
+    });
     let left_out = before - drafts.len();
     let usual: Vec<bool> = drafts
         .iter()

@@ -8,8 +8,8 @@ use crabwalk_activity::{AccountId, HostId, SECOND};
 
 use crate::assemble::Draft;
 use crate::evidence::Act;
-use crate::standing::{Standing, is_asserted};
 use crate::world::World;
+use crabwalk_vocabulary::{Standing, is_asserted};
 
 /// How long a hop can lead to another when nothing but time says so.
 const DAY: i64 = 24 * 3600 * SECOND;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crabwalk_activity::Row;
 use crabwalk_activity::channel::SECURITY;
-use crabwalk_detect::gap::host_key;
+use crabwalk_vocabulary::host_key;
 
 use super::demand::CHANGES;
 use super::document::*;

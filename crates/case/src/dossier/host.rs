@@ -3,11 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crabwalk_activity::channel::{SECURITY, SYSMON, SYSTEM, TASKS, WMI};
-use crabwalk_activity::{
-    CONNECTION_LOGS, ConnectionLog, Row, is_service_logon, parsed_number, source_serves,
-};
-use crabwalk_detect::gap::host_key;
-use crabwalk_events::address::address as any_address;
+use crabwalk_activity::{CONNECTION_LOGS, ConnectionLog, Row, is_service_logon, source_serves};
+use crabwalk_vocabulary::number::number as parsed_number;
+use crabwalk_vocabulary::{address as any_address, host_key};
 
 use super::demand::CHANGES;
 use super::document::*;

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
 
 use crabwalk_activity::channel::is_of_a_host;
-use crabwalk_detect::gap::host_key;
 use crabwalk_events::Catalog;
+use crabwalk_vocabulary::host_key;
 
 use crate::document::{Case, Reference};
 

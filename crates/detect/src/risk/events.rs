@@ -9,7 +9,7 @@ use datafusion::arrow::error::ArrowError;
 use super::Attack;
 use crate::detection::RiskObjectKind;
 use crate::finding::{Finding, MOST_EVENTS};
-use crate::gap::host_key;
+use crabwalk_vocabulary::host_key;
 
 /// Kind of log of risk events.
 const RISK: &str = "stash:risk";

@@ -15,7 +15,7 @@ use serde::Deserialize;
 
 use crate::content::ContentProblem;
 use crate::finding::{Finding, Suppressed};
-use crate::hunt::matches_pattern;
+use crabwalk_vocabulary::wildcard;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -145,8 +145,8 @@ impl Exception {
     pub fn covers(&self, finding: &Finding) -> bool {
         let detection = &finding.detection;
         if let Some(pattern) = &self.detection
-            && !matches_pattern(pattern, &detection.name)
-            && !matches_pattern(pattern, &detection.id)
+            && !wildcard::matches(pattern, &detection.name)
+            && !wildcard::matches(pattern, &detection.id)
         {
             return false;
         }
@@ -159,7 +159,7 @@ impl Exception {
                 && values.iter().all(|value| {
                     patterns
                         .iter()
-                        .any(|pattern| matches_pattern(pattern, value))
+                        .any(|pattern| wildcard::matches(pattern, value))
                 })
         })
     }

@@ -35,20 +35,9 @@ impl Throttling {
     /// # Errors
     /// What is wrong with the period.
     pub fn new(fields: Vec<String>, period: &str) -> Result<Self, String> {
-        let wrong = || {
-            format!("`period: {period}` is no time: write a number and s, m, h or d, such as `24h`")
-        };
-        let text = period.trim();
-        let split = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
-        let number: i64 = text[..split].parse().map_err(|_| wrong())?;
-        let seconds = match &text[split..] {
-            "s" => 1,
-            "m" => 60,
-            "h" => 3_600,
-            "d" => 86_400,
-            _ => return Err(wrong()),
-        };
-        let period = number.checked_mul(seconds * 1_000_000).ok_or_else(wrong)?;
+        let period = crabwalk_vocabulary::time::duration(period.trim()).ok_or_else(|| {
+            format!("`period: {period}` is not a duration: write a number and s, m, h, d or w, such as `24h`")
+        })?;
         Ok(Self { fields, period })
     }
 }

@@ -280,7 +280,7 @@ fn periods() {
         ("7d", Some(604_800)),
         ("7", None),
         ("h", None),
-        ("1w", None),
+        ("1w", Some(604_800)),
         ("99999999999999999h", None),
     ] {
         let period = Throttling::new(Vec::new(), text).ok().map(|one| one.period);

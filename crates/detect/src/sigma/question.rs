@@ -5,8 +5,8 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
-use crabwalk_events::address::address;
 use crabwalk_spl::functions::regex::{Compiled, compile_regex};
+use crabwalk_vocabulary::address;
 use ipnet::IpNet;
 use rsigma_parser::Modifier;
 

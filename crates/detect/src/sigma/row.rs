@@ -61,11 +61,11 @@ pub(super) struct Layout {
     constants: Vec<String>,
 }
 
-/// Whether a type may be of a Windows log: those of other logs have a colon, events of no known log are `unknown`.
-/// Windows has events with the id 0 as well.
+/// Whether a type may be of a Windows log. Windows has events with the id 0 as well.
 fn has_event_id(event_type: &EventType) -> bool {
     event_type.is_windows()
-        || !(event_type.channel.contains(':') || event_type.channel == "unknown")
+        || crabwalk_vocabulary::Origin::of(&event_type.channel)
+            == crabwalk_vocabulary::Origin::Windows
 }
 
 impl Layout {

@@ -22,3 +22,34 @@ pub fn address(text: &str) -> Option<IpAddr> {
     });
     parsed.map(|ip| ip.to_canonical())
 }
+
+/// Whether a host is called by nothing but its address.
+pub fn is_address(name: &str) -> bool {
+    name.parse::<IpAddr>().is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn forms() {
+        for (text, ip) in [
+            ("10.0.0.1", Some("10.0.0.1")),
+            ("::ffff:10.0.0.1", Some("10.0.0.1")),
+            ("fe80::1%12", Some("fe80::1")),
+            ("[10.0.0.1]:5000", Some("10.0.0.1")),
+            ("10.0.0.1:5000", Some("10.0.0.1")),
+            (" [CLIENT: 10.0.0.1]", Some("10.0.0.1")),
+            ("-", None),
+            ("LOCAL", None),
+            ("ws1:445", None),
+        ] {
+            assert_eq!(
+                address(text).map(|ip| ip.to_string()).as_deref(),
+                ip,
+                "{text}"
+            );
+        }
+    }
+}

@@ -1,4 +1,4 @@
-//! What a hop is taken for: the one place that decides it.
+//! What a movement is taken for: the one place that decides it.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 const ASSERTED: f64 = 0.3;
 
 /// Whether evidence of this confidence asserts a movement, from 0 to 1.
-pub(crate) fn is_asserted(confidence: f64) -> bool {
+pub fn is_asserted(confidence: f64) -> bool {
     confidence >= ASSERTED
 }
 

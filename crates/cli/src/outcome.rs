@@ -1,0 +1,79 @@
+//! How a run ends, and what is told of it on standard error.
+
+use std::fmt;
+use std::io::{self, Write};
+
+use crate::term;
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Done {
+    /// All is well.
+    Whole,
+    /// Done, but part of the input could not be read.
+    InPart,
+    /// It was asked whether something is right, and it is not.
+    Wrong,
+}
+
+/// Why a command failed.
+#[derive(Debug)]
+pub enum Failure {
+    /// To be told to the user.
+    Message(String),
+    /// An error with a place in a search, drawn by the engine; what it quotes came from the command line or from
+    /// content.
+    Drawn(String),
+    /// Writing to standard output failed.
+    Output(io::Error),
+}
+
+impl Failure {
+    pub fn new(message: impl Into<String>) -> Self {
+        Self::Message(message.into())
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::Output(error)
+    }
+}
+
+impl From<crabwalk_detect::hunt::HuntError> for Failure {
+    fn from(error: crabwalk_detect::hunt::HuntError) -> Self {
+        match error {
+            crabwalk_detect::hunt::HuntError::Search(error) => {
+                Self::Drawn(error.render(term::stderr_colour()))
+            }
+            error => Self::Message(error.to_string()),
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Message(message) | Self::Drawn(message) => f.write_str(message),
+            Self::Output(error) => write!(f, "output: {error}"),
+        }
+    }
+}
+
+/// Writes a message to standard error.
+pub fn note(kind: &str, message: &str) {
+    note_raw(&format!("{kind}: {}", term::safe_lines(message)));
+}
+
+/// Tells on standard error why a command failed.
+pub fn tell(failure: &Failure) {
+    match failure {
+        Failure::Drawn(text) => note_raw(text),
+        failure => note("error", &failure.to_string()),
+    }
+}
+
+fn note_raw(message: &str) {
+    // Nobody can be told that standard error does not work.
+    let _ = writeln!(io::stderr(), "{message}");
+}

@@ -1,0 +1,99 @@
+//! Accounts: what a name or SID stands for.
+
+/// What an account stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AccountKind {
+    /// A person, or a service that runs as one.
+    User,
+    /// A machine in a domain; its name ends with `$`.
+    Machine,
+    /// Windows itself, or an account that it makes for a service or a desktop.
+    System,
+    /// Somebody who did not say who.
+    Anonymous,
+}
+
+impl AccountKind {
+    /// The name used in the case document.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Machine => "machine",
+            Self::System | Self::Anonymous => "system",
+        }
+    }
+}
+
+/// The name of a well-known SID, in English (Microsoft, "Well-known SIDs").
+pub fn well_known(sid: &str) -> Option<&'static str> {
+    Some(match sid {
+        "S-1-5-7" => "NT AUTHORITY\\ANONYMOUS LOGON",
+        "S-1-5-18" => "NT AUTHORITY\\SYSTEM",
+        "S-1-5-19" => "NT AUTHORITY\\LOCAL SERVICE",
+        "S-1-5-20" => "NT AUTHORITY\\NETWORK SERVICE",
+        _ => return None,
+    })
+}
+
+/// What kind of account a name or SID is. Names of system accounts are translated by Windows, SIDs are not.
+pub fn kind_of(name: &str, sid: &str) -> AccountKind {
+    match sid {
+        "S-1-5-7" => return AccountKind::Anonymous,
+        "S-1-5-18" | "S-1-5-19" | "S-1-5-20" => return AccountKind::System,
+        _ => {}
+    }
+    if sid.starts_with("S-1-5-90-")
+        || sid.starts_with("S-1-5-96-")
+        || sid.starts_with("S-1-5-80-")
+        || sid.starts_with("S-1-5-82-")
+    {
+        return AccountKind::System;
+    }
+    let sam = name.rsplit('\\').next().unwrap_or(name).to_uppercase();
+    if sam == "ANONYMOUS LOGON" {
+        AccountKind::Anonymous
+    } else if sam.ends_with('$') {
+        AccountKind::Machine
+    } else if matches!(
+        sam.as_str(),
+        "SYSTEM"
+            | "LOCAL SERVICE"
+            | "NETWORK SERVICE"
+            | "SYSTEMET"
+            | "SYSTÈME"
+            | "LOKALER DIENST"
+            | "NETZWERKDIENST"
+    ) || sam.starts_with("DWM-")
+        || sam.starts_with("UMFD-")
+    {
+        AccountKind::System
+    } else {
+        AccountKind::User
+    }
+}
+
+/// LogonIds of the system's own accounts, through which nothing may be joined.
+pub fn is_service_logon(id: u64) -> bool {
+    matches!(id, 0 | 0x3e4 | 0x3e5 | 0x3e6 | 0x3e7)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds() {
+        for (name, sid, kind) in [
+            ("CORP\\ann", "S-1-5-21-1-2-3-1104", AccountKind::User),
+            ("CORP\\WS1$", "", AccountKind::Machine),
+            ("Système", "", AccountKind::System),
+            ("whatever", "S-1-5-18", AccountKind::System),
+            ("IIS APPPOOL\\site", "S-1-5-82-1", AccountKind::System),
+            ("UMFD-1", "", AccountKind::System),
+            ("ANONYMOUS LOGON", "", AccountKind::Anonymous),
+        ] {
+            assert_eq!(kind_of(name, sid), kind, "{name} {sid}");
+        }
+        assert!(is_service_logon(0x3e7) && !is_service_logon(0x1234));
+    }
+}

@@ -1,0 +1,80 @@
+//! Event types, and where events are written.
+
+use std::fmt;
+
+/// A kind of event: the channel of a Windows log with the event id, or the kind of log of another source with id 0.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EventType {
+    /// Channel as its events name it, or a kind of log such as `zeek:conn`.
+    pub channel: String,
+    /// Event id, 0 where the source has none.
+    pub event_id: u32,
+}
+
+impl EventType {
+    /// Whether its events carry the id of a Windows event. Windows writes a few events with the id 0, too: where those
+    /// count, ask [`Origin::of`].
+    pub fn is_windows(&self) -> bool {
+        self.event_id != 0
+    }
+}
+
+impl fmt::Display for EventType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.channel, self.event_id)
+    }
+}
+
+/// Who writes the events of a channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Origin {
+    /// A Windows machine, about itself.
+    Windows,
+    /// A machine of another system, about itself: what syslog carries.
+    Host,
+    /// A sensor, about the traffic of others.
+    Network,
+    /// Nobody can tell: records whose kind no reader knows.
+    Unknown,
+}
+
+impl Origin {
+    /// The origin of a channel. Kinds of logs that are not of Windows are called `family:log`; no Windows channel has a
+    /// colon in its name.
+    pub fn of(channel: &str) -> Self {
+        match channel.split_once(':') {
+            Some((family, _)) if family.eq_ignore_ascii_case("syslog") => Self::Host,
+            Some(_) => Self::Network,
+            None if channel == "unknown" => Self::Unknown,
+            None => Self::Windows,
+        }
+    }
+
+    /// Whether the host that such events name wrote them itself.
+    pub fn is_of_host(self) -> bool {
+        matches!(self, Self::Windows | Self::Host | Self::Unknown)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn origins() {
+        for (channel, origin, of_host) in [
+            ("Security", Origin::Windows, true),
+            (
+                "Microsoft-Windows-Sysmon/Operational",
+                Origin::Windows,
+                true,
+            ),
+            ("syslog:sshd", Origin::Host, true),
+            ("zeek:conn", Origin::Network, false),
+            ("unknown", Origin::Unknown, true),
+        ] {
+            assert_eq!(Origin::of(channel), origin, "{channel}");
+            assert_eq!(origin.is_of_host(), of_host, "{channel}");
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! The words that all rooms share: what an event type, a host, an account or an address is called, and when two names
+//! are one.
+//!
+//! Two rooms that spell such a rule differently disagree about the same record, and nobody notices until a report
+//! names one host twice. So each rule stands here once. The crate reads nothing, writes nothing and knows no Arrow:
+//! every room may depend on it, and it depends on none.
+//!
+//! ```
+//! use crabwalk_vocabulary::{Origin, host_key, wildcard};
+//!
+//! assert_eq!(host_key("WS1.corp.example."), host_key("ws1"));
+//! assert_eq!(Origin::of("syslog:sshd"), Origin::Host);
+//! assert!(wildcard::matches("*pass the*", "Detect Pass the Hash"));
+//! ```
+
+pub mod account;
+pub mod address;
+pub mod event_type;
+pub mod host;
+pub mod number;
+pub mod severity;
+pub mod standing;
+pub mod suggest;
+pub mod text;
+pub mod time;
+pub mod wildcard;
+
+pub use account::AccountKind;
+pub use address::{address, is_address};
+pub use event_type::{EventType, Origin};
+pub use host::host_key;
+pub use severity::Severity;
+pub use standing::{Standing, is_asserted};

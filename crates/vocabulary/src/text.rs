@@ -1,0 +1,73 @@
+//! Sentences: lists, numbers of things, paths.
+
+/// `a, b and c`. Where there are more than `most`, so many parts that the last says how many others there are:
+/// `a, b and 3 more`. Never `and 1 more`: the one takes no more room than the count. `joint` stands before the last.
+pub fn list<S: AsRef<str>>(items: &[S], joint: &str, most: usize) -> String {
+    let joined = |items: &[S]| {
+        items
+            .iter()
+            .map(AsRef::as_ref)
+            .collect::<Vec<&str>>()
+            .join(", ")
+    };
+    match items {
+        [] => String::new(),
+        [one] => one.as_ref().to_owned(),
+        items if items.len() > most.max(2) => {
+            let shown = most.max(2) - 1;
+            let (first, rest) = items.split_at(shown);
+            format!("{} and {} more", joined(first), rest.len())
+        }
+        [first @ .., last] => format!("{} {joint} {}", joined(first), last.as_ref()),
+    }
+}
+
+/// `1 host`, `2 hosts`, `1 story`, `3 stories`.
+pub fn count(number: usize, one: &str) -> String {
+    match one.strip_suffix('y') {
+        Some(stem) => counted(number, one, &format!("{stem}ies")),
+        None => counted(number, one, &format!("{one}s")),
+    }
+}
+
+/// As [`count`], for words with a plural of their own.
+pub fn counted(number: usize, one: &str, many: &str) -> String {
+    if number == 1 {
+        format!("1 {one}")
+    } else {
+        format!("{number} {many}")
+    }
+}
+
+/// File name of a path with either separator.
+pub fn base_name(path: &str) -> &str {
+    path.rsplit(['\\', '/']).next().unwrap_or(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists() {
+        let items = ["a", "b", "c", "d"];
+        for (number, most, text) in [
+            (0, 3, ""),
+            (1, 3, "a"),
+            (2, 3, "a and b"),
+            (3, 3, "a, b and c"),
+            (4, 3, "a, b and 2 more"),
+            (4, 0, "a and 3 more"),
+        ] {
+            assert_eq!(list(&items[..number], "and", most), text);
+        }
+    }
+
+    #[test]
+    fn numbers_of_things() {
+        assert_eq!(count(1, "story"), "1 story");
+        assert_eq!(count(3, "story"), "3 stories");
+        assert_eq!(count(0, "host"), "0 hosts");
+        assert_eq!(counted(2, "path is", "paths are"), "2 paths are");
+    }
+}

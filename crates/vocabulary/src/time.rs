@@ -1,0 +1,82 @@
+//! Times, in microseconds since 1970-01-01 UTC.
+
+use jiff::Timestamp;
+use jiff::civil::{Date, DateTime};
+use jiff::tz::TimeZone;
+
+/// A second in microseconds.
+pub const SECOND: i64 = 1_000_000;
+/// A minute in microseconds.
+pub const MINUTE: i64 = 60 * SECOND;
+/// An hour in microseconds.
+pub const HOUR: i64 = 60 * MINUTE;
+/// A day in microseconds.
+pub const DAY: i64 = 24 * HOUR;
+
+/// A time with or without a zone: RFC 3339, a date and time, or a date. Without a zone it is UTC, as all times that are
+/// printed.
+pub fn parse(text: &str) -> Option<i64> {
+    if let Ok(time) = text.parse::<Timestamp>() {
+        return Some(time.as_microsecond());
+    }
+    let civil = text
+        .parse::<DateTime>()
+        .or_else(|_| text.parse::<Date>().map(|date| date.at(0, 0, 0, 0)))
+        .ok()?;
+    let time = TimeZone::UTC.to_timestamp(civil).ok()?;
+    Some(time.as_microsecond())
+}
+
+/// A length of time in microseconds: a number and one of `s`, `m` or `min`, `h`, `d`, `w`.
+pub fn duration(text: &str) -> Option<i64> {
+    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let (number, unit) = text.split_at(digits);
+    let unit = match unit {
+        "s" => SECOND,
+        "m" | "min" => MINUTE,
+        "h" => HOUR,
+        "d" => DAY,
+        "w" => 7 * DAY,
+        _ => return None,
+    };
+    number.parse::<i64>().ok()?.checked_mul(unit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times() {
+        let at = 1_700_000_000 * SECOND;
+        for (text, time) in [
+            ("2023-11-14T22:13:20Z", Some(at)),
+            ("2023-11-14T23:13:20+01:00", Some(at)),
+            ("2023-11-14T22:13:20", Some(at)),
+            ("2023-11-14 22:13:20", Some(at)),
+            (
+                "2023-11-14",
+                Some(at - 22 * HOUR - 13 * MINUTE - 20 * SECOND),
+            ),
+            ("yesterday", None),
+            ("", None),
+        ] {
+            assert_eq!(parse(text), time, "{text}");
+        }
+    }
+
+    #[test]
+    fn durations() {
+        for (text, time) in [
+            ("30m", Some(30 * MINUTE)),
+            ("24h", Some(DAY)),
+            ("2w", Some(14 * DAY)),
+            ("7", None),
+            ("d", None),
+            ("-1d", None),
+            ("99999999999999999d", None),
+        ] {
+            assert_eq!(duration(text), time, "{text}");
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! Patterns with `*`.
+
+/// Whether `text` fits `pattern`, where `*` stands for any text, without regard to case or to space around the pattern:
+/// patterns that people write.
+pub fn matches(pattern: &str, text: &str) -> bool {
+    matches_exactly(&pattern.trim().to_lowercase(), &text.to_lowercase())
+}
+
+/// Whether `text` fits `pattern`, where `*` stands for any text and all else for itself. Time is at most the product of
+/// the lengths.
+pub fn matches_exactly(pattern: &str, text: &str) -> bool {
+    let (pattern, text) = (pattern.as_bytes(), text.as_bytes());
+    let (mut p, mut t, mut star) = (0, 0, None);
+    while let Some(byte) = text.get(t) {
+        match pattern.get(p) {
+            Some(b'*') => {
+                star = Some((p, t));
+                p += 1;
+            }
+            Some(own) if own == byte => {
+                p += 1;
+                t += 1;
+            }
+            _ => match star {
+                Some((at, from)) => {
+                    p = at + 1;
+                    t = from + 1;
+                    star = Some((at, from + 1));
+                }
+                None => return false,
+            },
+        }
+    }
+    pattern.iter().skip(p).all(|byte| *byte == b'*')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns() {
+        for (pattern, text, fits) in [
+            ("Kerberoasting*", "kerberoasting spn request", true),
+            ("*spn*", "kerberoasting spn request", true),
+            (
+                "kerberoasting SPN request",
+                "Kerberoasting spn request",
+                true,
+            ),
+            ("spn", "kerberoasting spn request", false),
+            ("a*a", "a", false),
+            ("a*a", "aa", true),
+            ("*", "", true),
+            ("", "x", false),
+            ("a*b*c", "aXbYc", true),
+            ("a*b*c", "aXcYb", false),
+            ("a*ab", "aabab", true),
+            ("ä*", "Ärger", true),
+        ] {
+            assert_eq!(matches(pattern, text), fits, "{pattern} {text}");
+        }
+        assert!(!matches_exactly("A*", "ab"));
+    }
+}
