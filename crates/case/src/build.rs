@@ -11,7 +11,7 @@ use crabwalk_vocabulary::{Severity, host_key, is_address};
 
 use crate::document::*;
 use crate::dossier::{Dossiers, Scope};
-use crate::names;
+use crate::names::{self, Names};
 
 /// What made the case.
 #[derive(Debug, Clone, Copy)]
@@ -104,7 +104,7 @@ impl Case {
             .iter()
             .map(|finding| finding_info(finding, &hosts))
             .collect();
-        Self {
+        let mut case = Self {
             schema: SCHEMA.to_owned(),
             created: time(input.created).unwrap_or_default(),
             tool: ToolInfo {
@@ -140,7 +140,13 @@ impl Case {
             accounts: accounts.finish(),
             findings,
             hops: hops(input, &findings_of(outcome)),
-            paths: input.movement.paths.iter().map(path).collect(),
+            paths: input
+                .movement
+                .paths
+                .iter()
+                .map(|one| path(one, &input.movement.verdict))
+                .collect(),
+            verdict: input.movement.verdict.clone(),
             skew: input
                 .movement
                 .skew
@@ -170,6 +176,31 @@ impl Case {
             scope: Scope::default(),
             silenced: Vec::new(),
             dossiers: Dossiers::default(),
+        };
+        case.say_ways();
+        case
+    }
+
+    /// Says which way each path leads, over the hops that happened.
+    fn say_ways(&mut self) {
+        let names = Names::new(self);
+        let by_id: BTreeMap<&str, &HopInfo> =
+            self.hops.iter().map(|hop| (hop.id.as_str(), hop)).collect();
+        let ways: Vec<String> = self
+            .paths
+            .iter()
+            .map(|path| {
+                let hops: Vec<&HopInfo> = path
+                    .hops
+                    .iter()
+                    .filter_map(|id| by_id.get(id.as_str()).copied())
+                    .filter(|hop| hop.standing.happened())
+                    .collect();
+                crate::way::way(&names, &hops, &path.links)
+            })
+            .collect();
+        for (path, way) in self.paths.iter_mut().zip(ways) {
+            path.way = way;
         }
     }
 }
@@ -246,8 +277,18 @@ fn hops(input: &Input<'_>, finding_ids: &[String]) -> Vec<HopInfo> {
         .collect()
 }
 
-fn path(path: &crabwalk_movement::Path) -> PathInfo {
+fn path(path: &crabwalk_movement::Path, verdict: &crabwalk_movement::Verdict) -> PathInfo {
     PathInfo {
+        told: verdict.told.contains(&path.id),
+        rank: path
+            .rank
+            .iter()
+            .map(|term| TermInfo {
+                what: term.what.clone(),
+                probability: (term.probability * 1e4).round() / 1e4,
+            })
+            .collect(),
+        way: String::new(),
         id: path.id.clone(),
         score: path.score,
         why: path.why.clone(),

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use crabwalk_movement::Standing;
+use crabwalk_movement::{Standing, Verdict};
 use serde::{Deserialize, Serialize};
 
 use crate::dossier::{Dossiers, Scope, Silenced};
@@ -55,6 +55,9 @@ pub struct Case {
     /// What happened on hosts and with accounts.
     #[serde(default)]
     pub dossiers: Dossiers,
+    /// What is concluded, for what is made of the case in the same run; the document says it in its paths and its scope.
+    #[serde(skip)]
+    pub verdict: Verdict,
 }
 
 impl Case {
@@ -382,6 +385,24 @@ pub struct PathInfo {
     pub hops: Vec<String>,
     /// What joins them.
     pub links: Vec<LinkInfo>,
+    /// Whether the verdict tells it.
+    #[serde(default)]
+    pub told: bool,
+    /// How often daily work does what it shows, the rarest first; empty where there are too few days to compare with.
+    #[serde(default)]
+    pub rank: Vec<TermInfo>,
+    /// Which way it leads over hops that happened: `A → B → C`, `from A to 3 hosts: B, C and D`.
+    #[serde(default)]
+    pub way: String,
+}
+
+/// One reason why a path is, or is not, daily work.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TermInfo {
+    /// What is weighed, in words with figures.
+    pub what: String,
+    /// How often daily work does such a thing, 0 to 1.
+    pub probability: f64,
 }
 
 /// Why one hop follows from another.

@@ -10,6 +10,7 @@ mod json;
 mod names;
 mod report;
 mod sentences;
+mod way;
 mod write;
 
 pub use build::{Input, Tool};
@@ -20,4 +21,5 @@ pub use export::{dot, graphml, markdown, navigator, stix, timesketch};
 pub use json::{to_json, to_json_line};
 pub use names::Names;
 pub use report::{FrontEnd, Report, WITHOUT_FRONT_END, front_end};
+pub use way::way;
 pub use write::{WriteError, write_file, write_to};

@@ -16,7 +16,7 @@ pub(crate) const KINDS: [&str; 5] = [
 ];
 
 /// `a, b and c`; of many the first, and how many more.
-fn list(items: &[&str]) -> String {
+pub(crate) fn list(items: &[&str]) -> String {
     const MOST: usize = 6;
     match items {
         [] => String::new(),

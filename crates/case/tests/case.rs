@@ -361,6 +361,7 @@ fn moved() -> Movement {
             why: vec!["one hop".to_owned()],
             hops: vec!["hop-1".to_owned()],
             links: Vec::new(),
+            rank: Vec::new(),
         }],
         ..Movement::default()
     }

@@ -8,8 +8,11 @@ use std::time::Instant;
 use crabwalk_case::dossier::Asked;
 use crabwalk_case::{Case, Input, Report, Tool, WITHOUT_FRONT_END, WriteError};
 use crabwalk_detect::store::Lookups;
-use crabwalk_detect::{Content, Exception, Hunt, HuntOptions};
+use crabwalk_detect::{
+    Content, DetectionType, Exception, Finding, Hunt, HuntOptions, RiskObjectKind,
+};
 use crabwalk_events::Catalog;
+use crabwalk_movement::{Budget, Found};
 
 use crate::args::{self, Format, Logs};
 use crate::input;
@@ -53,12 +56,13 @@ pub fn hunt(
     bar.step("running detections");
     let outcome = hunt.run(read.collected)?;
     bar.step("following movements");
-    let events: Vec<_> = outcome
-        .findings
-        .iter()
-        .map(|finding| finding.events.as_slice())
-        .collect();
-    let movement = crabwalk_movement::analyse(&outcome.catalog, &events, &outcome.knowledge.assets);
+    let findings: Vec<Found<'_>> = outcome.findings.iter().map(found).collect();
+    let movement = crabwalk_movement::analyse(
+        &outcome.catalog,
+        &findings,
+        &outcome.knowledge.assets,
+        Budget::default(),
+    );
     let mut case = Case::new(&Input {
         tool: Tool {
             name: env!("CARGO_PKG_NAME"),
@@ -88,6 +92,47 @@ pub fn hunt(
         done: if in_part { Done::InPart } else { Done::Whole },
         lookups: outcome.lookups,
     })
+}
+
+/// What movement asks of a finding.
+fn found(finding: &Finding) -> Found<'_> {
+    /// Fields of CIM and of Windows that name who, and from where to where.
+    const ACCOUNTS: [&str; 4] = ["user", "src_user", "TargetUserName", "SubjectUserName"];
+    const HOSTS: [&str; 7] = [
+        "dest",
+        "src",
+        "dest_host",
+        "src_host",
+        "dest_ip",
+        "src_ip",
+        "host",
+    ];
+    let values = |names: &[&str]| -> Vec<&str> {
+        names
+            .iter()
+            .flat_map(|name| finding.values(name))
+            .map(String::as_str)
+            .filter(|name| !name.is_empty())
+            .collect()
+    };
+    let objects = |wanted: RiskObjectKind| {
+        finding
+            .risk_objects
+            .iter()
+            .filter(move |object| object.kind == wanted)
+            .map(|object| object.value.as_str())
+    };
+    let mut accounts = values(&ACCOUNTS);
+    accounts.extend(objects(RiskObjectKind::User));
+    let mut hosts = values(&HOSTS);
+    hosts.extend(objects(RiskObjectKind::System));
+    Found {
+        rule: &finding.detection.name,
+        claims: finding.suppressed.is_none() && finding.detection.kind == DetectionType::Ttp,
+        events: &finding.events,
+        accounts,
+        hosts,
+    }
 }
 
 /// Why nothing could be read.

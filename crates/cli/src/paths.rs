@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use crabwalk_case::{Case, HopInfo, Names, PathInfo, Standing};
+use crabwalk_case::{Case, HopInfo, Names, PathInfo, Standing, way};
 
 use crate::summary::{Summary, heading, more, when};
 use crate::term::{Ink, Look, count, safe};
@@ -72,11 +72,11 @@ pub fn paths(out: &mut String, case: &Case, options: &Summary<'_>) {
         MOST_PATHS
     };
     for (path, hops) in shown.iter().take(most) {
-        let chain = chain(&names, hops);
+        let way = way(&names, hops, &path.links);
         let _ = writeln!(
             out,
             "  {}  {}",
-            look.paint(Ink::Bold, &safe(&chain)),
+            look.paint(Ink::Bold, &safe(&way)),
             look.paint(
                 Ink::Dim,
                 &safe(&format!("score {}: {}", path.score, path.why.join(", ")))
@@ -121,27 +121,6 @@ pub fn paths(out: &mut String, case: &Case, options: &Summary<'_>) {
         );
         let _ = writeln!(out, "{}", look.paint(Ink::Dim, &text));
     }
-}
-
-/// The hosts of a path in the order of reaching them.
-fn chain(names: &Names<'_>, hops: &[&HopInfo]) -> String {
-    const MOST: usize = 6;
-    let mut seen = BTreeSet::new();
-    let mut chain: Vec<&str> = Vec::new();
-    for hop in hops {
-        for id in [hop.src.as_deref().unwrap_or("?"), hop.dst.as_str()] {
-            if seen.insert(id) {
-                chain.push(names.host(id));
-            }
-        }
-    }
-    let left = chain.len().saturating_sub(MOST);
-    chain.truncate(MOST);
-    let mut text = chain.join(" → ");
-    if left > 0 {
-        let _ = write!(text, " … {left} more");
-    }
-    text
 }
 
 /// Who acted, whose account was used, and as whom it ran, each once.

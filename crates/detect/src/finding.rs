@@ -36,13 +36,13 @@ pub struct RiskObject {
 /// Why a finding is not shown.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Suppressed {
-    /// Who decided it; `throttling` where it is alike to another.
+    /// Who decided it; `throttling` where it is alike to another, `habit` where it is raised about the same on other days.
     pub by: String,
     /// Why.
     pub reason: String,
     /// Until when, as the exception says it.
     pub until: Option<String>,
-    /// File and line of the exception; `None` for throttling.
+    /// File and line of the exception; `None` where no exception did it.
     pub exception: Option<String>,
 }
 

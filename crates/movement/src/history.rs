@@ -21,17 +21,27 @@ pub(crate) fn day(time: i64) -> i64 {
 }
 
 /// A set of days, in order.
-#[derive(Debug, Default)]
-struct Days(Vec<i64>);
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Days(Vec<i64>);
 
 impl Days {
-    fn add(&mut self, day: i64) {
-        if let Err(at) = self.0.binary_search(&day) {
-            self.0.insert(at, day);
+    /// Whether it is new.
+    pub fn add(&mut self, day: i64) -> bool {
+        match self.0.binary_search(&day) {
+            Ok(_) => false,
+            Err(at) => {
+                self.0.insert(at, day);
+                true
+            }
         }
     }
 
-    fn others(&self, day: i64) -> usize {
+    pub fn all(&self) -> impl Iterator<Item = i64> + '_ {
+        self.0.iter().copied()
+    }
+
+    /// Number of days other than this one.
+    pub fn others(&self, day: i64) -> usize {
         self.0.len() - usize::from(self.0.binary_search(&day).is_ok())
     }
 }
@@ -150,6 +160,16 @@ impl History {
                 days.add(day(session.time));
             }
         }
+    }
+
+    /// Days on which an account came from a host, by logons and tickets.
+    pub fn from(&self) -> &HashMap<(HostId, AccountId), Days> {
+        &self.from
+    }
+
+    /// Days on which an account was seen anywhere.
+    pub fn accounts(&self) -> &HashMap<AccountId, Days> {
+        &self.accounts
     }
 
     /// Whether the logs are long enough to tell what is new.

@@ -4,28 +4,34 @@
 //! witnesses of each technique, hops ([`Hop`]) and paths ([`Path`]). Nothing depends on the order of files or records.
 
 mod assemble;
+mod attach;
 mod evidence;
 mod history;
 mod missing;
 mod origin;
 mod path;
+mod rank;
 mod signs;
 mod techniques;
+mod verdict;
 mod world;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use crabwalk_activity::clocks::{self, Clocks};
-use crabwalk_activity::{AccountId, AccountKind, Activity, HostId, Log, SECOND};
+use crabwalk_activity::{AccountId, AccountKind, Activity, HostId, Log};
+use crabwalk_events::Catalog;
 use crabwalk_events::assets::Assets;
-use crabwalk_events::{Catalog, EventRef};
 
 pub use assemble::Witness;
+pub use attach::Found;
 pub use crabwalk_activity::{Both, Skew, demand};
 pub use crabwalk_vocabulary::Standing;
 pub use evidence::Kind;
 pub use missing::Missing;
 pub use path::LinkKind;
+pub use rank::Term;
+pub use verdict::{Budget, Suspect, Verdict};
 
 use world::World;
 
@@ -142,6 +148,8 @@ pub struct Path {
     pub hops: Vec<String>,
     /// What joins them.
     pub links: Vec<Link>,
+    /// How often daily work does what it shows, the rarest first; empty where there are too few days to compare with.
+    pub rank: Vec<Term>,
 }
 
 /// Programs of one hop that are told.
@@ -162,12 +170,18 @@ pub struct Movement {
     pub skew: Vec<Skew>,
     /// Number of possible movements that are left out, since their accounts make such on other days too.
     pub left_out: usize,
+    /// What is concluded.
+    pub verdict: Verdict,
 }
 
-/// Finds movements in what was read for [`demand`]. `findings` are the events of each finding; a hop names those that
-/// share an event with it, or were seen on one of its hosts about its time. `assets` say which hosts and accounts matter
-/// most.
-pub fn analyse(catalog: &Catalog, findings: &[&[EventRef]], assets: &Assets) -> Movement {
+/// Finds movements in what was read for [`demand`]. A hop names those of the `findings` that are about it. `assets` say
+/// which hosts and accounts matter most, the `budget` how many paths may be told.
+pub fn analyse(
+    catalog: &Catalog,
+    findings: &[Found<'_>],
+    assets: &Assets,
+    budget: Budget,
+) -> Movement {
     let as_logged = Clocks::new();
     let activity = Activity::new(Log {
         catalog,
@@ -203,10 +217,22 @@ pub fn analyse(catalog: &Catalog, findings: &[&[EventRef]], assets: &Assets) -> 
         .map(|hop| path::is_usual(&world, hop))
         .collect();
     let witnesses: Vec<Vec<Witness>> = drafts.iter().map(assemble::witnesses).collect();
-    let found = attach(&mut world, &drafts, &witnesses, findings);
+    let found = attach::attach(&world, &drafts, &witnesses, findings);
     let links = path::links(&world, &mut drafts, &usual);
     let worth = path::Worth::new(&world, assets);
-    let routes = path::routes(&world, &drafts, &links, &found, &usual, &worth);
+    let baseline = rank::Baseline::new(&world, &drafts, findings, &found, &canonical);
+    let surprises = baseline
+        .as_ref()
+        .map(|days| rank::surprises(days, &world, &drafts, findings, &found, &usual));
+    let routes = path::routes(
+        &world,
+        &drafts,
+        &links,
+        &found,
+        &usual,
+        &worth,
+        surprises.as_deref(),
+    );
     let explain = missing::Explain::new(&mut world);
     let hop_id = |at: usize| format!("hop-{}", at + 1);
     let account_key = |id: Option<AccountId>| {
@@ -247,7 +273,7 @@ pub fn analyse(catalog: &Catalog, findings: &[&[EventRef]], assets: &Assets) -> 
             findings,
         });
     }
-    let paths = routes
+    let paths: Vec<Path> = routes
         .into_iter()
         .enumerate()
         .map(|(at, route)| Path {
@@ -265,9 +291,10 @@ pub fn analyse(catalog: &Catalog, findings: &[&[EventRef]], assets: &Assets) -> 
                     certainty: link.certainty,
                 })
                 .collect(),
+            rank: route.rank,
         })
         .collect();
-    let hosts = world
+    let hosts: Vec<HostInfo> = world
         .hosts
         .all
         .iter()
@@ -315,7 +342,33 @@ pub fn analyse(catalog: &Catalog, findings: &[&[EventRef]], assets: &Assets) -> 
         account.names.dedup();
     }
     accounts.sort_by(|a, b| a.id.cmp(&b.id));
+    let people: BTreeSet<&str> = accounts
+        .iter()
+        .filter(|account| account.kind == AccountKind::User.name())
+        .map(|account| account.id.as_str())
+        .filter(|id| !crabwalk_vocabulary::account::is_windows_own(id))
+        .collect();
+    let surprising: Option<BTreeMap<String, f64>> = surprises.map(|all| {
+        all.iter()
+            .enumerate()
+            .map(|(at, one)| (hop_id(at), one.score))
+            .collect()
+    });
+    let verdict = verdict::Drawn {
+        hops: &hops,
+        paths: &paths,
+        findings,
+        people: &people,
+        baseline: baseline
+            .as_ref()
+            .map(rank::Baseline::days)
+            .zip(surprising.as_ref()),
+        hosts: hosts.len(),
+        budget,
+    }
+    .verdict();
     let mut movement = Movement {
+        verdict,
         hosts,
         accounts,
         hops,
@@ -357,69 +410,6 @@ fn programs(world: &World<'_>, hop: &assemble::Draft, canonical: &[AccountId]) -
                 depth,
                 event: process.reference,
             })
-        })
-        .collect()
-}
-
-/// Findings of each hop.
-fn attach(
-    world: &mut World<'_>,
-    drafts: &[assemble::Draft],
-    witnesses: &[Vec<Witness>],
-    findings: &[&[EventRef]],
-) -> Vec<Vec<usize>> {
-    /// How far from a hop a finding on its hosts may be.
-    const NEAR: i64 = 120 * SECOND;
-    let mut by_event: HashMap<(u32, u64), Vec<usize>> = HashMap::new();
-    let mut by_host: HashMap<HostId, Vec<(i64, usize)>> = HashMap::new();
-    for (at, events) in findings.iter().enumerate() {
-        for event in *events {
-            by_event
-                .entry((event.source, event.record))
-                .or_default()
-                .push(at);
-            if event.event_id != 0 && !event.host.is_empty() {
-                by_host
-                    .entry(world.hosts.writer(&event.host))
-                    .or_default()
-                    .push((world.catalog.common(&event.host, event.time), at));
-            }
-        }
-    }
-    for times in by_host.values_mut() {
-        times.sort_unstable();
-    }
-    drafts
-        .iter()
-        .zip(witnesses)
-        .map(|(draft, witnesses)| {
-            let mut found = BTreeSet::new();
-            if findings.is_empty() {
-                return Vec::new();
-            }
-            for event in witnesses.iter().flat_map(|one| &one.events) {
-                if let Some(event) = world.catalog.resolve(*event) {
-                    found.extend(
-                        by_event
-                            .get(&(event.source, event.record))
-                            .into_iter()
-                            .flatten(),
-                    );
-                }
-            }
-            for host in [Some(draft.dst), draft.src].into_iter().flatten() {
-                let times = by_host.get(&host).map_or(&[][..], Vec::as_slice);
-                let start = times.partition_point(|(time, _)| *time < draft.first - NEAR);
-                found.extend(
-                    times
-                        .get(start..)
-                        .unwrap_or_default()
-                        .iter()
-                        .take_while(|(time, _)| *time <= draft.last + NEAR)
-                        .map(|(_, at)| *at),
-                );
-            }
-            found.into_iter().collect()
         })
         .collect()
 }

@@ -8,6 +8,7 @@ use crabwalk_activity::{AccountId, HostId, SECOND};
 
 use crate::assemble::Draft;
 use crate::evidence::Act;
+use crate::rank::{self, Surprise, Term};
 use crate::world::World;
 use crabwalk_vocabulary::{Standing, is_asserted};
 
@@ -153,6 +154,11 @@ fn sure_links(world: &World<'_>, hops: &[Draft], usual: &[bool]) -> Vec<Link> {
             continue;
         }
         let ancestors = ancestors(world, hop);
+        let fits = |one: &Draft| one.used.is_some() && [hop.used, hop.actor].contains(&one.used);
+        let fitting = candidates
+            .iter()
+            .filter(|at| hops.get(**at).is_some_and(fits))
+            .count();
         let mut best: Option<Link> = None;
         for from in &candidates {
             let Some(one) = hops.get(*from) else { continue };
@@ -177,22 +183,24 @@ fn sure_links(world: &World<'_>, hops: &[Draft], usual: &[bool]) -> Vec<Link> {
             } else if by_session {
                 (LinkKind::SessionCausal, 0.85)
             } else {
+                // One of the sessions with the same account, else one of all; another account is less likely the same
+                // person.
                 #[expect(clippy::cast_precision_loss, reason = "at most 64")]
-                let share = 1.0 / candidates.len() as f64;
-                // Another account went on: less likely the same person.
-                let share = if [hop.used, hop.actor].contains(&one.used) {
-                    share
+                let share = if fits(one) {
+                    1.0 / fitting as f64
                 } else {
-                    share * 0.5
+                    0.5 / candidates.len() as f64
                 };
                 (LinkKind::TimePossible, share)
             };
-            // Time alone joins nothing that is itself only possible.
+            // Time alone joins nothing that is itself only possible, and daily work only where the account that came by it
+            // went on while it was there: an intruder begins where his victim works.
+            let root = !is_usual(*from) || (fits(one) && was_there(world, one, hop.first));
             if kind == LinkKind::TimePossible
                 && (!is_asserted(hop.confidence)
                     || !is_asserted(one.confidence)
                     || is_usual(to)
-                    || is_usual(*from))
+                    || !root)
             {
                 continue;
             }
@@ -212,6 +220,22 @@ fn sure_links(world: &World<'_>, hops: &[Draft], usual: &[bool]) -> Vec<Link> {
         links.extend(best);
     }
     links
+}
+
+/// Whether a session of a hop was still open, by its logoff; of those without one, within half a day.
+fn was_there(world: &World<'_>, hop: &Draft, time: i64) -> bool {
+    hop.sessions
+        .iter()
+        .filter_map(|at| world.sessions.get(*at))
+        .any(|session| {
+            // A network session ends as soon as its request is served, and says nothing of who is there.
+            let end = if session.end == crabwalk_activity::OPEN || session.logon_type == 3 {
+                session.time + DAY / 2
+            } else {
+                session.end
+            };
+            session.time <= time && time <= end
+        })
 }
 
 fn source_process_logons(world: &World<'_>, hop: &Draft) -> BTreeSet<u64> {
@@ -331,6 +355,7 @@ pub(crate) struct Route {
     pub links: Vec<Link>,
     pub score: f64,
     pub why: Vec<String>,
+    pub rank: Vec<Term>,
 }
 
 /// Chains hops into paths: each begins at a host that no hop explains.
@@ -341,6 +366,7 @@ pub(crate) fn routes(
     findings: &[Vec<usize>],
     usual: &[bool],
     worth: &Worth,
+    surprises: Option<&[Surprise]>,
 ) -> Vec<Route> {
     let is_usual = |at: usize| usual.get(at).copied().unwrap_or(false);
     let mut link_into: BTreeMap<usize, &Link> = BTreeMap::new();
@@ -416,12 +442,16 @@ pub(crate) fn routes(
                 .filter_map(|at| link_into.get(at))
                 .map(|link| (*link).clone())
                 .collect();
-            let (score, why) = scale.score(&members, &own);
+            let (evidence, why) = scale.score(&members, &own);
+            let (score, rank) = surprises.map_or((evidence, Vec::new()), |surprises| {
+                rank::of_path(&members, &own, surprises)
+            });
             Route {
                 hops: members,
                 links: own,
-                score,
+                score: (score * 10.0).round() / 10.0,
                 why,
+                rank,
             }
         })
         .collect();

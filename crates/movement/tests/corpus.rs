@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crabwalk_events::Catalog;
 use crabwalk_events::assets::Assets;
-use crabwalk_movement::{Hop, Movement, analyse, demand};
+use crabwalk_movement::{Budget, Hop, Movement, analyse, demand};
 use crabwalk_sources::{Input, Limits, Quiet, read};
 use serde_json::Value;
 
@@ -51,7 +51,7 @@ fn hunt(corpus: &Path, files: &[&Value]) -> Movement {
         .collect();
     let read = read(&inputs, demand(), &Limits::default(), &Quiet);
     let catalog = Catalog::new(read.collected).expect("columns that fit");
-    analyse(&catalog, &[], &Assets::default())
+    analyse(&catalog, &[], &Assets::default(), Budget::default())
 }
 
 fn text<'v>(value: &'v Value, key: &str) -> &'v str {

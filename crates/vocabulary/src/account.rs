@@ -77,6 +77,22 @@ pub fn is_service_logon(id: u64) -> bool {
     matches!(id, 0 | 0x3e4 | 0x3e5 | 0x3e6 | 0x3e7)
 }
 
+/// Whether a name is one of Windows itself: the system's and its services' accounts, and those that draw its desktops. The
+/// domain, which is translated, does not matter.
+pub fn is_windows_own(name: &str) -> bool {
+    let own = name.rsplit('\\').next().unwrap_or(name).to_lowercase();
+    [
+        "system",
+        "localsystem",
+        "local service",
+        "network service",
+        "anonymous logon",
+    ]
+    .contains(&own.as_str())
+        || own.starts_with("dwm-")
+        || own.starts_with("umfd-")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

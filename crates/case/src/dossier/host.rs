@@ -9,7 +9,7 @@ use crabwalk_vocabulary::{address as any_address, host_key};
 
 use super::demand::CHANGES;
 use super::document::*;
-use super::index::{Index, address, events, plain};
+use super::index::{Index, address, events};
 use super::program::{Rarity, base, odd_parent, renamed, user_writable};
 use super::tables::Tables;
 use crate::build::time;
@@ -445,21 +445,6 @@ fn shown(logon: u64) -> Option<String> {
     (logon != 0).then(|| format!("{logon:#x}"))
 }
 
-/// Accounts that Windows uses by itself, and their sessions.
-pub(super) fn is_windows_own(name: &str) -> bool {
-    let own = plain(name).to_lowercase();
-    [
-        "system",
-        "localsystem",
-        "local service",
-        "network service",
-        "anonymous logon",
-    ]
-    .contains(&own.as_str())
-        || own.starts_with("dwm-")
-        || own.starts_with("umfd-")
-}
-
 impl Gathered {
     fn new(id: &str, window: (i64, i64), case: &Case) -> Self {
         Self {
@@ -505,7 +490,8 @@ impl Gathered {
         let Some(name) = row.account("TargetDomainName", "TargetUserName") else {
             return;
         };
-        if matches!(logon_type, Some(0 | 5)) || is_windows_own(&name) {
+        if matches!(logon_type, Some(0 | 5)) || crabwalk_vocabulary::account::is_windows_own(&name)
+        {
             return;
         }
         let address = address(row.get("IpAddress")).map(|ip| ip.to_string());

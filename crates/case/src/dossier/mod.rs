@@ -18,7 +18,6 @@ use crabwalk_events::Catalog;
 
 pub use demand::demand;
 pub use document::*;
-pub use scope::chain;
 
 use crate::document::{Account, Case, Host};
 use crate::names::{self, Names};

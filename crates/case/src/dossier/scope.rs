@@ -8,102 +8,40 @@ use super::document::*;
 use super::host::micros;
 use super::index::Index;
 use super::program::base;
-use crabwalk_movement::Standing;
+use crabwalk_movement::Verdict;
 
 use crate::document::{Case, HopInfo, PathInfo};
 use crate::names::Names;
 
-/// Paths that are taken for the intruder's: not more, and none that is much less telling than the first.
-const MOST_PATHS: usize = 32;
-const LEAST_SHARE: f64 = 0.5;
-/// What is left of a path's share where nothing on any path tells an intruder from somebody who does his work: its hosts
-/// are possible, and no account is reset for it.
-const PLAIN_SHARE: f64 = 0.5;
-/// Hops of a path that are joined to its telling ones by less than this are left out.
-const LEAST_JOINED: f64 = 0.2;
-/// Paths of at least so much of the first one's score are as good as it; what others touch is possible at most.
-const FIRM_SHARE: f64 = 0.75;
 /// Reasons for one host or account.
 const MOST_WHY: usize = 4;
+/// Paths that are named where none stands out.
+const LIKELIEST: usize = 3;
 /// Names in one sentence.
 const MOST_NAMES: usize = 6;
 
 const SECURITY: &str = "Security";
 const SYSMON: &str = "Microsoft-Windows-Sysmon/Operational";
 
-/// What is taken for the intruder's.
+/// What the verdict takes for the intruder's, as the case writes it.
 pub(super) struct Suspects {
-    /// Paths, the most telling first.
+    verdict: Verdict,
+    /// The told paths, the most telling first.
     pub paths: Vec<PathInfo>,
-    /// Ids of their hops → how telling the most telling path with it is beside the first one (0 to 1), and its place.
-    hops: BTreeMap<String, (f64, usize)>,
 }
 
 impl Suspects {
     pub fn new(case: &Case) -> Self {
-        let by_id: BTreeMap<&str, &HopInfo> =
-            case.hops.iter().map(|hop| (hop.id.as_str(), hop)).collect();
-        let telling = Telling::new(case);
-        let proven = |path: &&PathInfo| {
-            path.hops.iter().any(|id| {
-                by_id
-                    .get(id.as_str())
-                    .is_some_and(|hop| hop.standing.happened())
-            })
-        };
-        // How far each hop of a path is the intruder's, from those that cannot be mere work.
-        let mut candidates: Vec<(&PathInfo, BTreeMap<&str, f64>)> = case
-            .paths
-            .iter()
-            .filter(proven)
-            .map(|path| (path, telling.weights(path, &by_id)))
-            .filter(|(_, weights)| !weights.is_empty())
-            .collect();
-        let mut most = 1.0;
-        if candidates.is_empty() {
-            most = PLAIN_SHARE;
-            candidates = case
-                .paths
-                .iter()
-                .filter(proven)
-                .filter(|path| {
-                    path.hops
-                        .iter()
-                        .any(|id| by_id.get(id.as_str()).is_some_and(|hop| !hop.usual))
-                })
-                .map(|path| {
-                    let all = path.hops.iter().map(|id| (id.as_str(), 1.0)).collect();
-                    (path, all)
-                })
-                .collect();
+        let told = |id: &String| case.paths.iter().find(|path| path.id == *id);
+        Self {
+            verdict: case.verdict.clone(),
+            paths: case.verdict.told.iter().filter_map(told).cloned().collect(),
         }
-        let best = candidates
-            .iter()
-            .map(|(path, _)| path.score)
-            .fold(0.0, f64::max);
-        candidates.retain(|(path, _)| path.score >= best * LEAST_SHARE);
-        candidates.truncate(MOST_PATHS);
-        let mut hops: BTreeMap<String, (f64, usize)> = BTreeMap::new();
-        for (place, (path, weights)) in candidates.iter().enumerate() {
-            let share = most * if best > 0.0 { path.score / best } else { 1.0 };
-            for (id, weight) in weights
-                .iter()
-                .filter(|(_, weight)| **weight >= LEAST_JOINED)
-            {
-                let own = hops.entry((*id).to_owned()).or_insert((0.0, place));
-                own.0 = own.0.max(share * weight);
-            }
-        }
-        let paths = candidates
-            .into_iter()
-            .map(|(path, _)| path.clone())
-            .collect();
-        Self { paths, hops }
     }
 
     /// Whether a hop is taken for the intruder's.
     pub fn has(&self, id: &str) -> bool {
-        self.hops.contains_key(id)
+        self.verdict.hops.contains_key(id)
     }
 
     /// The proven hops of all its paths, by time.
@@ -120,94 +58,6 @@ impl Suspects {
             .flat_map(|path| path.hops.iter().map(String::as_str))
             .collect();
         proven(case, |id| ids.contains(id) && self.has(id))
-    }
-}
-
-/// What tells an intruder's hop from somebody's work. Administrators log on to many hosts, too, and hunting and anomaly
-/// detections find all of it by their nature; so a hop counts by itself only if an act of it is one that a detection takes
-/// for an attack, or if one user's session brought forth the logon of another user.
-struct Telling<'c> {
-    users: BTreeSet<&'c str>,
-    /// Findings of TTP detections that nobody silenced. Correlations sum up what others found, about hosts and
-    /// accounts as a whole.
-    findings: BTreeSet<&'c str>,
-}
-
-impl<'c> Telling<'c> {
-    fn new(case: &'c Case) -> Self {
-        Self {
-            users: case
-                .accounts
-                .iter()
-                .filter(|account| {
-                    account.kind == "user" && !super::host::is_windows_own(&account.id)
-                })
-                .map(|account| account.id.as_str())
-                .collect(),
-            findings: case
-                .findings
-                .iter()
-                .filter(|finding| finding.kind == "TTP" && finding.suppressed.is_none())
-                .map(|finding| finding.id.as_str())
-                .collect(),
-        }
-    }
-
-    fn is(&self, hop: &HopInfo) -> bool {
-        let user = |id: &'_ Option<String>| {
-            id.as_deref()
-                .filter(|id| self.users.contains(id))
-                .map(str::to_owned)
-        };
-        let switched = user(&hop.actor)
-            .zip(user(&hop.used))
-            .is_some_and(|(actor, used)| actor != used);
-        hop.standing == Standing::Proven
-            && (switched
-                || hop
-                    .findings
-                    .iter()
-                    .any(|id| self.findings.contains(id.as_str())))
-    }
-
-    /// Of each hop of a path how surely it belongs to its telling ones: by what joins them, 1 where a process or session
-    /// does. Empty where none is telling.
-    fn weights<'p>(
-        &self,
-        path: &'p PathInfo,
-        by_id: &BTreeMap<&str, &HopInfo>,
-    ) -> BTreeMap<&'p str, f64> {
-        let mut weights: BTreeMap<&str, f64> = path
-            .hops
-            .iter()
-            .filter(|id| by_id.get(id.as_str()).is_some_and(|hop| self.is(hop)))
-            .map(|id| (id.as_str(), 1.0))
-            .collect();
-        if weights.is_empty() {
-            return weights;
-        }
-        for _ in 0..path.hops.len() {
-            let mut changed = false;
-            for link in &path.links {
-                let joined = if link.kind == "time-possible" {
-                    link.certainty.clamp(0.0, 1.0)
-                } else {
-                    1.0
-                };
-                for (from, to) in [(&link.from, &link.to), (&link.to, &link.from)] {
-                    let weight = weights.get(from.as_str()).copied().unwrap_or(0.0) * joined;
-                    let own = weights.entry(to.as_str()).or_insert(0.0);
-                    if weight > *own + 1e-9 {
-                        *own = weight;
-                        changed = true;
-                    }
-                }
-            }
-            if !changed {
-                break;
-            }
-        }
-        weights
     }
 }
 
@@ -250,7 +100,7 @@ fn is_user(case: &Case, id: &str) -> bool {
     case.accounts
         .iter()
         .any(|account| account.id == id && account.kind == "user")
-        && !super::host::is_windows_own(id)
+        && !crabwalk_vocabulary::account::is_windows_own(id)
 }
 
 /// Hosts and accounts that the intruder's hops touch.
@@ -261,8 +111,10 @@ pub(super) fn touched(case: &Case, suspects: &Suspects) -> Scope {
     let mut hosts: BTreeMap<&str, (f64, usize, Vec<String>)> = BTreeMap::new();
     let mut accounts: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for hop in &hops {
-        let (share, place) = suspects.hops.get(&hop.id).copied().unwrap_or((1.0, 0));
-        let firm = share >= FIRM_SHARE;
+        let Some(own) = suspects.verdict.hops.get(&hop.id) else {
+            continue;
+        };
+        let (share, place, firm) = (own.share, own.place, own.is_firm());
         let confidence = if firm {
             hop.confidence
         } else {
@@ -629,60 +481,61 @@ fn counted(number: usize, one: &str, many: &str) -> String {
     }
 }
 
-/// The hosts of hops in the order of reaching them, as people know them.
-pub fn chain(case: &Case, hops: &[&HopInfo]) -> Vec<String> {
-    let names = Names::new(case);
-    let mut seen = BTreeSet::new();
-    let mut chain = Vec::new();
-    for hop in hops {
-        for id in [hop.src.as_deref().unwrap_or("?"), hop.dst.as_str()] {
-            if seen.insert(id) {
-                chain.push(names.host(id).to_owned());
-            }
-        }
-    }
-    chain
-}
-
 /// The case in a few sentences.
 pub(super) fn sentences(case: &Case, suspects: &Suspects) -> Vec<String> {
     let names = Names::new(case);
     let all = suspects.proven(case);
     let paths = &suspects.paths;
     let mut out = Vec::new();
-    if paths.is_empty() {
-        out.push("No movement from host to host is proven by these logs.".to_owned());
+    let notable = || {
         let notable = case
             .findings
             .iter()
             .filter(|finding| finding.notable)
             .count();
-        if notable > 0 {
-            out.push(format!(
+        (notable > 0).then(|| {
+            format!(
                 "{} should be looked at all the same.",
                 counted(notable, "finding", "findings")
-            ));
+            )
+        })
+    };
+    if paths.is_empty() {
+        match case.verdict.baseline {
+            Some(days) if case.paths.iter().any(|path| !path.way.is_empty()) => {
+                out.push(format!(
+                    "Nothing stands out from {days} days of work in these logs."
+                ));
+                let likeliest: Vec<&str> = case
+                    .paths
+                    .iter()
+                    .filter(|path| !path.way.is_empty())
+                    .take(LIKELIEST)
+                    .map(|path| path.way.as_str())
+                    .collect();
+                out.push(format!(
+                    "The likeliest paths are {}.",
+                    likeliest.join(", then ")
+                ));
+            }
+            _ => {
+                out.push("No movement from host to host is proven by these logs.".to_owned());
+                out.extend(notable());
+            }
         }
         return out;
     }
     let own = suspects.of_first(case);
-    let chain = chain(case, &own);
     let first = own.first().and_then(|hop| hop.first.as_deref());
     let last = own
         .iter()
         .filter_map(|hop| hop.last.as_deref())
         .max()
         .or(first);
-    let shown: Vec<&str> = chain.iter().take(MOST_NAMES).map(String::as_str).collect();
-    let more = chain.len().saturating_sub(MOST_NAMES);
-    let rest = if more > 0 {
-        format!(" and {more} more")
-    } else {
-        String::new()
-    };
+    let links = paths.first().map_or(&[][..], |path| &path.links);
     out.push(format!(
-        "Somebody moved {}{rest} between {} and {} UTC.",
-        shown.join(" → "),
+        "Somebody moved {} between {} and {} UTC.",
+        crate::way::way(&names, &own, links),
         at(first),
         at(last)
     ));
@@ -708,6 +561,13 @@ pub(super) fn sentences(case: &Case, suspects: &Suspects) -> Vec<String> {
             "{} nearly as telling; {} in all.",
             counted(paths.len() - 1, "other path is", "other paths are"),
             counted(all.len(), "movement", "movements")
+        ));
+    }
+    if let (Some(days), Some(chance)) = (case.verdict.baseline, case.verdict.by_chance) {
+        out.push(format!(
+            "It stands out from {days} days of work; of {} told, {chance:.1} {} expected by chance.",
+            counted(paths.len(), "path", "paths"),
+            if chance == 1.0 { "is" } else { "are" }
         ));
     }
     let scope = &case.scope;

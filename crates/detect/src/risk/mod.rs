@@ -1,13 +1,14 @@
 //! Risk: what findings add to accounts and machines, what changes it, what silences it, and the events that are made of
 //! it so that searches can add it up.
 //!
-//! Once all detections but the correlations have run: exceptions and throttling silence findings, risk factors turn
+//! Once all detections but the correlations have run: exceptions, throttling and habits silence findings, risk factors turn
 //! scores into calculated scores, each risk object of each finding that is not silenced becomes a risk event
 //! (`stash:risk`), each notable an event of its own (`stash:notable`). Correlations run over these.
 
 mod events;
 mod exception;
 mod factor;
+mod habit;
 
 pub use crate::attack::Attack;
 pub use events::{Concluded, events};
@@ -45,7 +46,7 @@ impl Throttling {
 /// What alike findings have in common: the detection's id, and the values of its fields.
 type Alike = (String, Vec<Vec<String>>);
 
-/// Silences findings: by exceptions first, then by throttling. Findings must be in order of time. `now` is in seconds since
+/// Silences findings: by exceptions first, then by throttling, then what is a habit. Findings must be in order of time. `now` is in seconds since
 /// 1970-01-01 UTC.
 pub(crate) fn silence(
     findings: &mut [Finding],
@@ -54,7 +55,7 @@ pub(crate) fn silence(
 ) -> Vec<ContentProblem> {
     let problems = exception::apply(findings, exceptions, now);
     let mut last: HashMap<Alike, (i64, String)> = HashMap::new();
-    for finding in findings {
+    for finding in findings.iter_mut() {
         let Some(throttling) = finding.detection.throttling.clone() else {
             continue;
         };
@@ -90,6 +91,7 @@ pub(crate) fn silence(
             }
         }
     }
+    habit::silence(findings);
     problems
 }
 

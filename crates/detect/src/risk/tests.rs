@@ -287,3 +287,33 @@ fn periods() {
         assert_eq!(period, seconds.map(|one: i64| one * 1_000_000), "{text}");
     }
 }
+
+#[test]
+fn what_is_found_about_the_same_on_other_days_is_a_habit() {
+    const DAY: i64 = 86_400;
+    let directory = four("");
+    // Every day on WS1; on the fourth day also on WS2, which is new.
+    let mut events: Vec<(i64, &str, &str)> = (0..6).map(|day| (day * DAY, "WS1", "aa")).collect();
+    events.push((3 * DAY + 60, "WS2", "aa"));
+    let outcome = hunt(directory.path(), &events, |_| {});
+    let shown: Vec<String> = outcome
+        .findings
+        .iter()
+        .filter(|one| one.detection.name == "Test aa" && one.suppressed.is_none())
+        .flat_map(Finding::hosts)
+        .collect();
+    assert_eq!(shown, ["WS2"]);
+    // Four days are no habit, and neither are days that lie far apart.
+    for events in [
+        (0..4)
+            .map(|day| (day * DAY, "WS1", "aa"))
+            .collect::<Vec<_>>(),
+        (0..6).map(|day| (day * 30 * DAY, "WS1", "aa")).collect(),
+    ] {
+        let outcome = hunt(directory.path(), &events, |_| {});
+        assert!(
+            outcome.findings.iter().all(|one| one.suppressed.is_none()),
+            "{events:?}"
+        );
+    }
+}

@@ -7,7 +7,7 @@ use crabwalk_case::{Case, Input, Tool};
 use crabwalk_detect::Outcome;
 use crabwalk_events::Catalog;
 use crabwalk_events::assets::Assets;
-use crabwalk_movement::{Both, Movement, analyse, demand};
+use crabwalk_movement::{Both, Budget, Movement, analyse, demand};
 use crabwalk_sources::collect::{Begun, Collector, Demand, Head};
 
 /// 2025-06-15 00:00:00 UTC, microseconds since 1970-01-01.
@@ -355,7 +355,12 @@ impl Logs {
 
     /// What comes of reading these events, one list of them for each reader.
     pub fn read(&self, parts: &[Vec<usize>], assets: &Assets) -> Movement {
-        analyse(&self.catalog(parts, demand()), &[], assets)
+        analyse(
+            &self.catalog(parts, demand()),
+            &[],
+            assets,
+            Budget::default(),
+        )
     }
 
     /// The case of these events, with dossiers of all hosts that it names.
@@ -363,7 +368,7 @@ impl Logs {
         let all: Range<usize> = 0..self.0.len();
         let wanted = Both(demand(), dossier::demand());
         let catalog = self.catalog(&[all.collect()], &wanted);
-        let movement = analyse(&catalog, &[], &Assets::default());
+        let movement = analyse(&catalog, &[], &Assets::default(), Budget::default());
         let outcome = Outcome {
             coverage: catalog.coverage().to_vec(),
             ..Outcome::default()

@@ -1,0 +1,139 @@
+//! Silences findings that are daily work in these very logs.
+//!
+//! A monitoring account logs on to forty hosts every ten minutes, and a detection of many logons is right each time. What
+//! it raises about the same account or machine on three other days tells nothing of this day. The day itself never
+//! counts, so that nobody makes himself usual by working hard. An account that keeps to its machines is daily work on
+//! those; one that raises the same on machines that are new on most of its days (a help desk, a deployment) is daily work
+//! on any.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crabwalk_vocabulary::account::is_windows_own;
+use crabwalk_vocabulary::host_key;
+
+use crate::detection::RiskObjectKind;
+use crate::finding::{Finding, Suppressed};
+
+/// On so many other days, a thing is a habit.
+const HABIT: usize = 3;
+/// Fewer days with findings than these are no daily work to compare with.
+const LEAST_DAYS: usize = 5;
+/// Microseconds.
+const DAY: i64 = 24 * 3_600_000_000;
+
+/// Whom a finding is about: its users, without domain, and its machines.
+fn about(finding: &Finding) -> (BTreeSet<String>, BTreeSet<String>) {
+    let of = |kind: RiskObjectKind| {
+        finding
+            .risk_objects
+            .iter()
+            .filter(move |object| object.kind == kind)
+            .map(|object| object.value.as_str())
+    };
+    let users = of(RiskObjectKind::User)
+        .filter(|name| !name.ends_with('$') && !is_windows_own(name))
+        .map(|name| {
+            let name = name.rsplit('\\').next().unwrap_or(name);
+            name.split('@').next().unwrap_or(name).to_lowercase()
+        })
+        .filter(|name| !matches!(name.as_str(), "" | "-" | "unknown"))
+        .collect();
+    (users, of(RiskObjectKind::System).map(host_key).collect())
+}
+
+/// The days of one detection about one object.
+#[derive(Default)]
+struct Days {
+    all: BTreeSet<i64>,
+    /// By machine.
+    on: BTreeMap<String, BTreeSet<i64>>,
+}
+
+impl Days {
+    fn others(days: &BTreeSet<i64>, today: i64) -> usize {
+        days.len() - usize::from(days.contains(&today))
+    }
+
+    /// Days other than today on which a machine was concerned that is concerned on no other.
+    fn with_news(&self, today: i64) -> usize {
+        let days: BTreeSet<i64> = self
+            .on
+            .values()
+            .filter(|days| days.len() == 1)
+            .flatten()
+            .copied()
+            .filter(|day| *day != today)
+            .collect();
+        days.len()
+    }
+}
+
+/// Silences the findings that their detection raises about the same on [`HABIT`] other days. Logs of a few days, or of days
+/// that lie far apart, show no habits.
+pub(crate) fn silence(findings: &mut [Finding]) {
+    let days: BTreeSet<i64> = findings
+        .iter()
+        .filter_map(|finding| finding.first)
+        .map(|time| time.div_euclid(DAY))
+        .collect();
+    let (Some(first), Some(last)) = (days.first(), days.last()) else {
+        return;
+    };
+    let span = usize::try_from(last - first).unwrap_or(usize::MAX);
+    if days.len() < LEAST_DAYS || span >= days.len().saturating_mul(2) {
+        return;
+    }
+    let mut known: BTreeMap<(String, String), Days> = BTreeMap::new();
+    for finding in findings.iter() {
+        let Some(today) = finding.first.map(|time| time.div_euclid(DAY)) else {
+            continue;
+        };
+        let (users, systems) = about(finding);
+        let objects = if users.is_empty() { &systems } else { &users };
+        for object in objects {
+            let own = known
+                .entry((finding.detection.id.clone(), object.clone()))
+                .or_default();
+            own.all.insert(today);
+            for system in &systems {
+                own.on.entry(system.clone()).or_default().insert(today);
+            }
+        }
+    }
+    for finding in findings {
+        let Some(today) = finding.first.map(|time| time.div_euclid(DAY)) else {
+            continue;
+        };
+        if finding.suppressed.is_some() {
+            continue;
+        }
+        let (users, systems) = about(finding);
+        let by_user = !users.is_empty();
+        let objects = if by_user { &users } else { &systems };
+        let habit = |object: &String| {
+            let own = known.get(&(finding.detection.id.clone(), object.clone()))?;
+            let others = Days::others(&own.all, today);
+            let there = |system: &String| {
+                own.on
+                    .get(system)
+                    .is_some_and(|days| Days::others(days, today) > 0)
+            };
+            let fits = !by_user || systems.iter().all(there) || own.with_news(today) >= HABIT;
+            (others >= HABIT && fits).then_some(others)
+        };
+        let found: Option<Vec<usize>> = objects.iter().map(habit).collect();
+        let Some(least) = found.and_then(|all| all.into_iter().min()) else {
+            continue;
+        };
+        let names: Vec<&str> = objects.iter().map(String::as_str).take(3).collect();
+        finding.suppressed = Some(Suppressed {
+            by: "habit".to_owned(),
+            reason: format!(
+                "found about {} on {least} other days of these logs, too",
+                names.join(", ")
+            ),
+            until: None,
+            exception: None,
+        });
+    }
+}

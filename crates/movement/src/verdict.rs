@@ -1,0 +1,340 @@
+//! What is concluded from the paths: which of them are told as an intrusion, and how far each hop belongs to it.
+//!
+//! Paths are ranked by how little the network's own days explain them ([`crate::rank`]); told are those that stand out
+//! from the others, within a budget. Where the logs hold too few days to compare with, evidence alone decides: a path is
+//! told if an act of it is one that a detection takes for an attack, or if one person's session brought forth the logon
+//! of another person.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::attach::Found;
+use crate::path::LinkKind;
+use crate::{Hop, Path, Standing};
+
+/// Paths that are told without other days to compare with: not more, and none that is much less telling than the first.
+const MOST_PATHS: usize = 32;
+const LEAST_SHARE: f64 = 0.5;
+/// What is left of a path's share where nothing on any path tells an intruder from somebody who does his work: its hosts
+/// are possible, and no account is reset for it.
+const PLAIN_SHARE: f64 = 0.5;
+/// Hops of a path that are joined to its telling ones by less than this are left out.
+const LEAST_JOINED: f64 = 0.2;
+/// Paths of at least so much of the first one's score are as good as it; what others touch is possible at most.
+const FIRM_SHARE: f64 = 0.75;
+/// So many paths as telling are expected by chance, at most, of one that is told.
+const BY_CHANCE: f64 = 0.2;
+/// With fewer paths beside it no path can be seen to stand out from them; its own probability decides.
+const LEAST_OTHERS: usize = 8;
+/// A path whose score says that one in ten thousand account-days has such a thing.
+const ALONE: f64 = 4.0;
+/// A hop counts among the telling ones of its path with at least so much of the most surprising one's score.
+const TELLING: f64 = 0.5;
+
+/// How many paths may be told: so many a day for each thousand hosts, and one in any case.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Budget(pub f64);
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self(1.0)
+    }
+}
+
+impl Budget {
+    fn paths(self, days: usize, hosts: usize) -> usize {
+        #[expect(
+            clippy::cast_precision_loss,
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "numbers of hosts and days are small, and the cast saturates"
+        )]
+        let most = (self.0.max(0.0) * days as f64 * hosts as f64 / 1000.0).ceil() as usize;
+        most.max(1)
+    }
+}
+
+/// How far a hop belongs to what is told.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Suspect {
+    /// How telling the most telling path with it is beside the first one, and how surely the hop belongs to it, 0 to 1.
+    pub share: f64,
+    /// Place of that path among the told ones.
+    pub place: usize,
+}
+
+impl Suspect {
+    /// Whether what it touches is as surely concerned as what the first path touches.
+    pub fn is_firm(self) -> bool {
+        self.share >= FIRM_SHARE
+    }
+}
+
+/// What is concluded.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Verdict {
+    /// Ids of the told paths, the most telling first.
+    pub told: Vec<String>,
+    /// Ids of their hops.
+    pub hops: BTreeMap<String, Suspect>,
+    /// Days of logons that the paths were compared with; `None` where there are too few to compare with.
+    pub baseline: Option<usize>,
+    /// How many of the told paths are expected by chance: paths as telling that daily work alone would bring forth.
+    pub by_chance: Option<f64>,
+}
+
+/// What the verdict is drawn from.
+pub(crate) struct Drawn<'d> {
+    /// By time.
+    pub hops: &'d [Hop],
+    /// The most telling first.
+    pub paths: &'d [Path],
+    pub findings: &'d [Found<'d>],
+    /// Ids of accounts of people.
+    pub people: &'d BTreeSet<&'d str>,
+    /// Days of logons, and by hop how surprising it is; `None` without other days to compare with.
+    pub baseline: Option<(usize, &'d BTreeMap<String, f64>)>,
+    pub hosts: usize,
+    pub budget: Budget,
+}
+
+impl Drawn<'_> {
+    pub fn verdict(&self) -> Verdict {
+        let by_id: BTreeMap<&str, &Hop> =
+            self.hops.iter().map(|hop| (hop.id.as_str(), hop)).collect();
+        match self.baseline {
+            Some((days, surprises)) => self.against_days(&by_id, days, surprises),
+            None => self.by_evidence(&by_id),
+        }
+    }
+
+    /// Tells what stands out from the other paths.
+    fn against_days(
+        &self,
+        by_id: &BTreeMap<&str, &Hop>,
+        days: usize,
+        surprises: &BTreeMap<String, f64>,
+    ) -> Verdict {
+        let most = self.budget.paths(days, self.hosts);
+        let candidates: Vec<&Path> = self.proven(by_id).collect();
+        let scores: Vec<f64> = candidates.iter().map(|path| path.score).collect();
+        let mut chance = 0.0;
+        let mut told: Vec<(&Path, BTreeMap<&str, f64>)> = Vec::new();
+        for (at, path) in candidates.iter().enumerate().take(most) {
+            let expected = expected(path.score, scores.get(at + 1..).unwrap_or_default());
+            if expected > BY_CHANCE {
+                break;
+            }
+            chance += expected;
+            let own = |id: &String| surprises.get(id).copied().unwrap_or(0.0);
+            let top = path.hops.iter().map(own).fold(0.0, f64::max);
+            let weights = weights(path, |id| {
+                own(id) >= top * TELLING
+                    && by_id
+                        .get(id.as_str())
+                        .is_some_and(|hop| hop.standing() == Standing::Proven)
+            });
+            told.push((path, weights));
+        }
+        Verdict {
+            baseline: Some(days),
+            by_chance: Some(chance),
+            ..suspects(&told, 1.0)
+        }
+    }
+
+    /// Tells what evidence alone makes telling.
+    fn by_evidence(&self, by_id: &BTreeMap<&str, &Hop>) -> Verdict {
+        let mut candidates: Vec<(&Path, BTreeMap<&str, f64>)> = self
+            .proven(by_id)
+            .map(|path| {
+                let telling = |id: &String| {
+                    by_id
+                        .get(id.as_str())
+                        .is_some_and(|hop| self.is_telling(hop))
+                };
+                (path, weights(path, telling))
+            })
+            .filter(|(_, weights)| !weights.is_empty())
+            .collect();
+        let mut most = 1.0;
+        if candidates.is_empty() {
+            most = PLAIN_SHARE;
+            candidates = self
+                .proven(by_id)
+                .filter(|path| {
+                    path.hops
+                        .iter()
+                        .any(|id| by_id.get(id.as_str()).is_some_and(|hop| !hop.usual))
+                })
+                .map(|path| {
+                    let all = path.hops.iter().map(|id| (id.as_str(), 1.0)).collect();
+                    (path, all)
+                })
+                .collect();
+        }
+        let best = candidates
+            .iter()
+            .map(|(path, _)| path.score)
+            .fold(0.0, f64::max);
+        candidates.retain(|(path, _)| path.score >= best * LEAST_SHARE);
+        candidates.truncate(MOST_PATHS);
+        suspects(&candidates, most)
+    }
+
+    /// Paths of which a hop surely happened.
+    fn proven<'s>(&'s self, by_id: &'s BTreeMap<&str, &Hop>) -> impl Iterator<Item = &'s Path> {
+        self.paths.iter().filter(|path| {
+            path.hops.iter().any(|id| {
+                by_id
+                    .get(id.as_str())
+                    .is_some_and(|hop| hop.standing().happened())
+            })
+        })
+    }
+
+    /// What tells an intruder's hop from somebody's work. Administrators log on to many hosts, too, and hunting and
+    /// anomaly detections find all of it by their nature; so a hop counts by itself only if an act of it is one that a
+    /// detection takes for an attack, or if one person's session brought forth the logon of another person.
+    fn is_telling(&self, hop: &Hop) -> bool {
+        let person = |id: &Option<String>| {
+            id.as_deref()
+                .filter(|id| self.people.contains(id))
+                .map(str::to_owned)
+        };
+        let switched = person(&hop.actor)
+            .zip(person(&hop.used))
+            .is_some_and(|(actor, used)| actor != used);
+        hop.standing() == Standing::Proven
+            && (switched
+                || hop
+                    .findings
+                    .iter()
+                    .any(|at| self.findings.get(*at).is_some_and(|one| one.claims)))
+    }
+}
+
+/// How many of the other paths are expected to score so high by chance: they lie below it, and the tail of what daily
+/// work scores falls off exponentially, by the mean of what the upper half exceeds the median by.
+fn expected(score: f64, below: &[f64]) -> f64 {
+    if below.len() < LEAST_OTHERS {
+        return if score >= ALONE { 0.0 } else { 1.0 };
+    }
+    let mut sorted = below.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let half = sorted.len() / 2;
+    let median = sorted.get(half).copied().unwrap_or(0.0);
+    let upper = sorted.get(half..).unwrap_or_default();
+    #[expect(clippy::cast_precision_loss, reason = "numbers of paths are small")]
+    let number = upper.len() as f64;
+    let mean = upper.iter().map(|one| one - median).sum::<f64>() / number;
+    if mean <= 0.0 {
+        return if score > median { 0.0 } else { number };
+    }
+    number * (-(score - median) / mean).exp()
+}
+
+/// Of each hop of a path how surely it belongs to its telling ones: by what joins them, 1 where a process or session
+/// does. Empty where none is telling.
+fn weights<'p>(path: &'p Path, telling: impl Fn(&String) -> bool) -> BTreeMap<&'p str, f64> {
+    let mut weights: BTreeMap<&str, f64> = path
+        .hops
+        .iter()
+        .filter(|id| telling(id))
+        .map(|id| (id.as_str(), 1.0))
+        .collect();
+    if weights.is_empty() {
+        return weights;
+    }
+    for _ in 0..path.hops.len() {
+        let mut changed = false;
+        for link in &path.links {
+            let joined = if link.kind == LinkKind::TimePossible {
+                link.certainty.clamp(0.0, 1.0)
+            } else {
+                1.0
+            };
+            for (from, to) in [(&link.from, &link.to), (&link.to, &link.from)] {
+                let weight = weights.get(from.as_str()).copied().unwrap_or(0.0) * joined;
+                let own = weights.entry(to.as_str()).or_insert(0.0);
+                if weight > *own + 1e-9 {
+                    *own = weight;
+                    changed = true;
+                }
+            }
+        }
+        if !changed {
+            break;
+        }
+    }
+    weights
+}
+
+fn suspects(told: &[(&Path, BTreeMap<&str, f64>)], most: f64) -> Verdict {
+    let best = told.iter().map(|(path, _)| path.score).fold(0.0, f64::max);
+    let mut hops: BTreeMap<String, Suspect> = BTreeMap::new();
+    for (place, (path, weights)) in told.iter().enumerate() {
+        let share = most * if best > 0.0 { path.score / best } else { 1.0 };
+        for (id, weight) in weights
+            .iter()
+            .filter(|(_, weight)| **weight >= LEAST_JOINED)
+        {
+            let own = hops
+                .entry((*id).to_owned())
+                .or_insert(Suspect { share: 0.0, place });
+            own.share = own.share.max(share * weight);
+        }
+    }
+    Verdict {
+        told: told.iter().map(|(path, _)| path.id.clone()).collect(),
+        hops,
+        ..Verdict::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Scores of daily work that fall off exponentially, by a mean of one.
+    fn daily(number: u32) -> Vec<f64> {
+        (0..number)
+            .map(|at| -((f64::from(at) + 0.5) / f64::from(number)).ln())
+            .collect()
+    }
+
+    #[test]
+    fn the_top_of_daily_work_does_not_stand_out_from_it() {
+        let scores = daily(200);
+        let top = scores.first().copied().unwrap_or(0.0);
+        assert!(expected(top, scores.get(1..).unwrap_or_default()) > BY_CHANCE);
+    }
+
+    #[test]
+    fn what_lies_far_above_daily_work_stands_out() {
+        let scores = daily(200);
+        assert!(expected(12.0, &scores) < 0.01);
+    }
+
+    #[test]
+    fn beside_few_paths_a_path_speaks_for_itself() {
+        assert!(expected(ALONE, &[0.1, 0.2]) <= BY_CHANCE);
+        assert!(expected(ALONE - 0.1, &[0.1, 0.2]) > BY_CHANCE);
+    }
+
+    #[test]
+    fn the_budget_grows_with_hosts_and_days() {
+        for (budget, days, hosts, paths) in [
+            (1.0, 14, 302, 5),
+            (1.0, 1, 10, 1),
+            (0.0, 30, 5000, 1),
+            (f64::NAN, 30, 5000, 1),
+            (2.0, 10, 1000, 20),
+        ] {
+            assert_eq!(
+                Budget(budget).paths(days, hosts),
+                paths,
+                "{budget} {days} {hosts}"
+            );
+        }
+    }
+}
