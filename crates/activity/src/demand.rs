@@ -72,8 +72,62 @@ const WANTED: &[Wanted] = &[
             "IpAddress"
         ),
     ),
+    (
+        SECURITY,
+        4656,
+        subject!(
+            "ObjectServer",
+            "ObjectType",
+            "ObjectName",
+            "AccessMask",
+            "ProcessId",
+            "ProcessName",
+            "Keywords"
+        ),
+    ),
+    (
+        SECURITY,
+        4657,
+        subject!("ObjectName", "ObjectValueName", "ProcessId", "ProcessName"),
+    ),
     (SECURITY, 4662, subject!("Properties", "AccessMask")),
+    (
+        SECURITY,
+        4663,
+        subject!(
+            "ObjectServer",
+            "ObjectType",
+            "ObjectName",
+            "AccessMask",
+            "ProcessId",
+            "ProcessName",
+            "Keywords"
+        ),
+    ),
+    (
+        SECURITY,
+        4670,
+        subject!("ObjectType", "ObjectName", "ProcessId", "ProcessName"),
+    ),
     (SECURITY, 4672, subject!()),
+    (
+        SECURITY,
+        4673,
+        subject!("PrivilegeList", "ProcessId", "ProcessName", "Keywords"),
+    ),
+    (
+        SECURITY,
+        4674,
+        subject!(
+            "ObjectServer",
+            "ObjectType",
+            "ObjectName",
+            "PrivilegeList",
+            "ProcessId",
+            "ProcessName",
+            "Keywords"
+        ),
+    ),
     (
         SECURITY,
         4688,
@@ -276,6 +330,11 @@ const WANTED: &[Wanted] = &[
         SYSMON,
         11,
         &["ProcessGuid", "Image", "TargetFilename", "User"],
+    ),
+    (
+        SYSMON,
+        12,
+        &["ProcessGuid", "Image", "EventType", "TargetObject", "User"],
     ),
     (
         SYSMON,

@@ -111,6 +111,8 @@ pub(crate) enum Class {
     Replication,
     /// Tickets with weak encryption were asked for.
     Roast,
+    /// A program of the destination did something in the client's session.
+    Served,
     /// A service was installed or changed.
     Service,
     /// The program of a service was started.

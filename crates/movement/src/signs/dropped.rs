@@ -65,7 +65,7 @@ struct Written {
 }
 
 /// File names that hold what can be run.
-fn is_runnable(path: &str) -> bool {
+pub(crate) fn is_runnable(path: &str) -> bool {
     [
         ".exe", ".dll", ".bat", ".cmd", ".ps1", ".vbs", ".vbe", ".js", ".jse", ".wsf", ".hta",
         ".scr", ".com", ".msi", ".lnk", ".cpl", ".ocx", ".sys", ".xll",
@@ -102,12 +102,14 @@ fn is_startup(path: &str) -> bool {
 
 /// Files of group policies that make every member run something.
 fn is_policy(share: &str, relative: &str) -> bool {
-    let relative = relative.to_lowercase();
-    share
-        .trim_end_matches('\\')
-        .to_lowercase()
-        .ends_with("\\sysvol")
-        && relative.contains("\\policies\\")
+    let share = share.trim_end_matches('\\').to_lowercase();
+    share.ends_with("\\sysvol") && is_policy_path(&format!("\\sysvol\\{}", relative.to_lowercase()))
+}
+
+/// The same by their path on the controller, in lower case.
+pub(crate) fn is_policy_path(path: &str) -> bool {
+    path.contains("\\sysvol\\")
+        && path.contains("\\policies\\")
         && ([
             "scheduledtasks.xml",
             "scripts.ini",
@@ -116,8 +118,8 @@ fn is_policy(share: &str, relative: &str) -> bool {
             "services.xml",
             "registry.pol",
         ]
-        .contains(&base_name(&relative))
-            || relative.contains("\\scripts\\") && is_runnable(&relative))
+        .contains(&base_name(path))
+            || path.contains("\\scripts\\") && is_runnable(path))
 }
 
 pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {

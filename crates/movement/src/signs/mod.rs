@@ -8,6 +8,7 @@ mod dropped;
 mod logons;
 mod refused;
 pub(crate) mod sensor;
+mod served;
 mod tickets;
 mod usual;
 
@@ -23,6 +24,7 @@ pub(crate) fn process(world: &mut World<'_>, started: &Started, out: &mut Sink) 
 /// What hosts' logs and sensors say, whatever the way.
 pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
     dropped::events(world, out);
+    served::events(world, out);
     refused::events(world, out);
     client::events(world, out);
     calls::events(world, out);

@@ -1,6 +1,6 @@
 //! Distributed COM: MMC20.Application, ShellWindows, Excel, mshta, Internet Explorer (T1021.003).
 
-use super::{Started, Technique, brief, ran};
+use super::{Shares, Started, Technique, brief, ran};
 use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
 use crate::world::World;
 use crabwalk_activity::channel::*;
@@ -16,6 +16,10 @@ impl Technique for Dcom {
 
     fn ports(&self) -> &'static [u16] {
         &[135, 445]
+    }
+
+    fn shares(&self) -> Shares {
+        Shares::Serve
     }
 
     fn process(&self, world: &mut World<'_>, started: &Started, out: &mut Sink) {
@@ -50,7 +54,38 @@ fn is_server(image: &str) -> bool {
     )
 }
 
+/// An object of a program on somebody's desktop, such as its shell, runs the command as him. The client is another: the
+/// only one who logged on from elsewhere.
+fn for_another(world: &World<'_>, started: &Started, out: &mut Sink) {
+    let Some(process) = world.processes.get(started.at) else {
+        return;
+    };
+    let what = format!("the COM object started {}", brief(process.command));
+    let (user, host, time, reference) =
+        (process.user, process.host, process.time, process.reference);
+    let mut evidence = Evidence::new(
+        Kind::DestinationExecution,
+        Family::Dcom,
+        Act::Strong,
+        host,
+        time,
+        reference,
+        what,
+    )
+    .technique(TECHNIQUES)
+    .effective(user)
+    .weighs(Class::Execution, 0.15);
+    evidence.process = Some(started.at);
+    out.push(evidence);
+}
+
 fn process(world: &mut World<'_>, started: &Started, out: &mut Sink) {
+    if (is_server(&started.parent) || started.parent == "dllhost.exe")
+        && super::writes_to_own_share(&started.command)
+    {
+        for_another(world, started, out);
+        return;
+    }
     let embedding =
         started.command.contains("-embedding") || started.command.contains("/automation");
     let Some(process) = world.processes.get(started.at) else {
@@ -78,7 +113,7 @@ fn process(world: &mut World<'_>, started: &Started, out: &mut Sink) {
     );
     let system = is_service_logon(process.logon_id);
     // COM starts a server on the desktop of a caller on this machine; one from elsewhere has none here.
-    let no_desktop = object && started.parent == "svchost.exe" && process.no_desktop;
+    let no_desktop = object && started.parent == "svchost.exe" && process.desktop == Some(0);
     let Some(mut evidence) = ran(
         world,
         started.at,

@@ -23,7 +23,8 @@ use crate::evidence::{Act, Class, Evidence, Kind, Sink};
 use crate::signs;
 use crate::signs::client::{CommandLine, Named};
 use crate::world::World;
-use crabwalk_activity::{base_name, is_service_logon};
+use crabwalk_activity::{AccountKind, HostId, SECOND, base_name, is_service_logon};
+use std::collections::BTreeSet;
 
 /// Declares which techniques there are: the families in the order in which evidence of one time is sorted, and the type
 /// that knows each.
@@ -264,6 +265,39 @@ pub(crate) fn ran(
         evidence.connected = process.logon_time;
     }
     Some(evidence)
+}
+
+/// Whether a command line, in lower case, sends all its output to a share of the machine itself: tools do so whose client
+/// reads it there.
+pub(crate) fn writes_to_own_share(command: &str) -> bool {
+    // What another shell is to run has its signs escaped.
+    let command = command.replace('^', "");
+    command.contains("2>&1")
+        && command.split('>').skip(1).any(|target| {
+            let target = target.trim_start().trim_start_matches('"');
+            ["\\\\127.0.0.1\\", "\\\\localhost\\"]
+                .iter()
+                .any(|own| target.starts_with(own))
+        })
+}
+
+/// The session of the only client that logged on from elsewhere in the seconds before a time: whose act it is where
+/// nothing names the caller.
+pub(crate) fn only_client(world: &World<'_>, host: HostId, time: i64) -> Option<usize> {
+    /// A client asks for what is then done at once.
+    const JUST: i64 = 5 * SECOND;
+    let mut clients = BTreeSet::new();
+    let mut last = None;
+    for (at, session) in world.sessions_between(host, time - JUST, time) {
+        if session.logon_type == 3
+            && session.kind == AccountKind::User
+            && let Some(src) = session.from()
+        {
+            clients.insert((src, session.account));
+            last = Some(at);
+        }
+    }
+    last.filter(|_| clients.len() == 1)
 }
 
 /// A command line, cut to what can be read.
