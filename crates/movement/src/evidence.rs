@@ -55,6 +55,8 @@ pub(crate) enum Class {
     Connection,
     /// A program ran for the caller.
     Execution,
+    /// The print spooler installed or loaded a driver.
+    Driver,
     /// 4648 on the source.
     ExplicitCredentials,
     /// A file was written over a share.

@@ -9,6 +9,7 @@ mod history;
 mod missing;
 mod origin;
 mod path;
+mod pipes;
 mod signs;
 mod techniques;
 mod world;

@@ -7,10 +7,12 @@ use std::collections::BTreeSet;
 use crabwalk_activity::channel::*;
 use crabwalk_activity::{AccountKind, Row, base_name, for_each, number};
 
-use super::dropped::{is_policy_path, is_runnable};
+use super::dropped::is_runnable;
+use super::policy::is_policy_path;
 use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
+use crate::pipes::was_refused;
 use crate::techniques::brief;
-use crate::techniques::smb::{WRITES, was_refused};
+use crate::techniques::smb::WRITES;
 use crate::world::World;
 
 /// Access rights with which a registry key is changed: set a value, create a key or link, delete, change rights or owner.
@@ -172,8 +174,14 @@ impl Use {
             .iter()
             .any(|folder| path.starts_with(folder))
             || !path.contains('\\');
-        (system && is_runnable(path))
-            .then(|| told(Family::Smb, Act::Strong, &["T1021.002", "T1570"]))?
+        if system && is_runnable(path) {
+            told(Family::Smb, Act::Strong, &["T1021.002", "T1570"])
+        } else if path.starts_with("windows\\") {
+            // Only administrators write there, and only over an administrative share.
+            told(Family::Smb, Act::Weak, &["T1021.002"])
+        } else {
+            None
+        }
     }
 
     fn tells(&self) -> Option<Told> {

@@ -7,7 +7,9 @@
 pub(crate) mod dcom;
 mod exploit;
 mod forged;
+mod guest;
 mod mssql;
+mod printer;
 pub(crate) mod rdp;
 mod registry;
 mod relay;
@@ -62,6 +64,8 @@ techniques! {
     Ssh => ssh::Ssh,
     Registry => registry::Registry,
     Mssql => mssql::Mssql,
+    Printer => printer::Printer,
+    Guest => guest::Guest,
     Exploit => exploit::Exploit,
     DirectoryReplication => replication::Replication,
     Credential => forged::Forged,
@@ -278,6 +282,35 @@ pub(crate) fn writes_to_own_share(command: &str) -> bool {
             ["\\\\127.0.0.1\\", "\\\\localhost\\"]
                 .iter()
                 .any(|own| target.starts_with(own))
+        })
+}
+
+/// Whether all output of a command, in lower case, goes to a file in the temporary folder of Windows that only the tool
+/// which collects it will look for: one without an extension, or `.tmp`.
+pub(crate) fn leaves_output(command: &str) -> bool {
+    let command = command.replace('^', "");
+    command.contains("2>&1")
+        && command.split('>').skip(1).any(|target| {
+            let target = target.trim_start().trim_start_matches('"');
+            let target = match target.get(1..2) {
+                Some(":") => target.get(2..).unwrap_or_default(),
+                _ => target,
+            };
+            let folders = [
+                "\\windows\\temp\\",
+                "%windir%\\temp\\",
+                "%systemroot%\\temp\\",
+            ];
+            let Some(rest) = folders
+                .iter()
+                .find_map(|folder| target.strip_prefix(folder))
+            else {
+                return false;
+            };
+            let name = rest.split([' ', '"', '&', '<']).next().unwrap_or_default();
+            !name.is_empty()
+                && !name.contains('\\')
+                && (!name.contains('.') || name.ends_with(".tmp"))
         })
 }
 

@@ -1,13 +1,11 @@
 //! Remote registry (T1112). Opening the pipe is seen with all other pipes; here is what was written through it.
 
-use std::collections::BTreeMap;
-
 use super::{Call, Technique, brief};
 use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
 use crate::signs::client::{CommandLine, Named};
 use crate::world::World;
 use crabwalk_activity::channel::*;
-use crabwalk_activity::{HostId, Row, SECOND, base_name, for_each};
+use crabwalk_activity::{Row, SECOND, base_name, for_each};
 
 /// Remote registry.
 pub(crate) struct Registry;
@@ -105,37 +103,11 @@ fn writer(world: &World<'_>, row: &Row<'_, '_>) -> Writer {
     }
 }
 
-/// When clients opened the registry's pipe on each host.
-fn openings(world: &mut World<'_>) -> BTreeMap<HostId, Vec<i64>> {
-    let catalog = world.catalog;
-    let mut opened: BTreeMap<HostId, Vec<i64>> = BTreeMap::new();
-    for_each(catalog, SYSMON, 18, |row| {
-        if row.get("Image").eq_ignore_ascii_case("System")
-            && row
-                .get("PipeName")
-                .trim_start_matches('\\')
-                .eq_ignore_ascii_case("winreg")
-        {
-            opened.entry(world.writer(row)).or_default().push(row.time);
-        }
-    });
-    for_each(catalog, SECURITY, 5145, |row| {
-        if row.get("RelativeTargetName").eq_ignore_ascii_case("winreg") {
-            opened.entry(world.writer(row)).or_default().push(row.time);
-        }
-    });
-    for times in opened.values_mut() {
-        times.sort_unstable();
-    }
-    opened
-}
-
 /// What the service wrote for a client. The hive says whose settings they are, not who came.
 fn written(world: &mut World<'_>, out: &mut Sink) {
     /// From opening the pipe to what is written through it, for a writer that may be another service.
     const THROUGH: i64 = 10 * SECOND;
     let catalog = world.catalog;
-    let opened = openings(world);
     for id in [12_u32, 13] {
         for_each(catalog, SYSMON, id, |row| {
             let target = row.get("TargetObject");
@@ -144,11 +116,10 @@ fn written(world: &mut World<'_>, out: &mut Sink) {
                 Writer::RemoteRegistry => world.writer(row),
                 Writer::Unknown => {
                     let host = world.writer(row);
-                    let just = opened.get(&host).is_some_and(|times| {
-                        times
-                            .get(times.partition_point(|time| *time < row.time - THROUGH))
-                            .is_some_and(|time| *time <= row.time + SECOND)
-                    });
+                    let just = world
+                        .opened_between(host, "winreg", row.time - THROUGH, row.time + SECOND)
+                        .next()
+                        .is_some();
                     if !just || is_state(&target.to_lowercase()) {
                         return;
                     }

@@ -2,12 +2,13 @@
 
 use super::{Shares, Technique};
 use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
+use crate::pipes::{is_pipe_share, was_refused};
 use crate::signs::client::{CommandLine, Named};
 use crate::signs::sensor::ends;
 use crate::world::World;
 use crabwalk_activity::channel::*;
 use crabwalk_activity::{
-    AccountId, AccountKind, HostId, Place, Row, SECOND, base_name, for_each, kind_of, number, short,
+    AccountId, AccountKind, HostId, Place, SECOND, base_name, for_each, kind_of, number, short,
 };
 use std::collections::BTreeMap;
 
@@ -73,8 +74,6 @@ impl Technique for Smb {
 
 /// Access rights with which a file is changed: write, append, and the generic ones.
 pub(crate) const WRITES: u64 = 0x2 | 0x4 | 0x4000_0000 | 0x1000_0000;
-/// Failure keyword of the Security log.
-const FAILURE: u64 = 0x0010_0000_0000_0000;
 
 /// Access right to read a file.
 const READS: u64 = 0x1;
@@ -187,12 +186,6 @@ fn outputs(world: &World<'_>, all: &Collected, out: &mut Sink) {
     }
 }
 
-/// Whether an event of the Security log tells of what was refused.
-pub(crate) fn was_refused(row: &Row<'_, '_>) -> bool {
-    number(row.get("Keywords")) & FAILURE != 0
-        || row.get("Keywords").eq_ignore_ascii_case("Audit Failure")
-}
-
 /// `ADMIN$` and drive shares such as `C$`.
 pub(crate) fn is_admin_share(share: &str) -> bool {
     let name = share
@@ -205,13 +198,6 @@ pub(crate) fn is_admin_share(share: &str) -> bool {
         || (name.len() == 2
             && name.ends_with('$')
             && name.starts_with(|c: char| c.is_ascii_alphabetic()))
-}
-
-pub(crate) fn is_pipe_share(share: &str) -> bool {
-    share
-        .trim_end_matches('\\')
-        .to_uppercase()
-        .ends_with("IPC$")
 }
 
 /// What opening a pipe over the network means.

@@ -91,6 +91,7 @@ fn process(world: &mut World<'_>, started: &Started, out: &mut Sink) {
             .is_some_and(|session| session.is_remote());
     // The parent is not always told; what such a command is for tells it.
     let own_share = super::writes_to_own_share(&started.command);
+    let collected = own_share || super::leaves_output(&started.command);
     if started.parent != "wmiprvse.exe"
         && started.parent != "scrcons.exe"
         && !unnamed
@@ -103,7 +104,7 @@ fn process(world: &mut World<'_>, started: &Started, out: &mut Sink) {
     if own {
         return;
     }
-    let loopback = own_share
+    let loopback = collected
         || started.command.contains("\\\\127.0.0.1\\admin$\\__")
         || started.command.contains("\\\\127.0.0.1\\c$\\__");
     let what = format!(
@@ -183,7 +184,18 @@ fn registry(world: &mut World<'_>, out: &mut Sink) {
             let host = world.writer(row);
             let clients =
                 world.clients_between(host, &[135], row.time - CALLED.0, row.time + CALLED.1);
-            let (1, Some((src, connection))) = (clients.len(), clients.into_iter().next()) else {
+            let client = match (clients.len(), clients.into_iter().next()) {
+                (1, Some((src, connection))) => world
+                    .connections
+                    .get(connection)
+                    .map(|one| (Place::Host(src), one.reference, None)),
+                (0, _) => super::only_client(world, host, row.time).and_then(|at| {
+                    let session = world.sessions.get(at)?;
+                    Some((session.source, session.reference, Some(at)))
+                }),
+                _ => None,
+            };
+            let Some((src, reference, session)) = client else {
                 return;
             };
             let mut evidence = Evidence::new(
@@ -197,10 +209,12 @@ fn registry(world: &mut World<'_>, out: &mut Sink) {
             )
             .technique(&["T1047", "T1112"])
             .technique(super::registry::purpose(target))
-            .from(Place::Host(src))
+            .from(src)
             .weighs(Class::Registry, 0.25);
-            if let Some(connection) = world.connections.get(connection) {
-                evidence.refs.push(connection.reference);
+            evidence.refs.push(reference);
+            evidence.session = session;
+            if let Some(session) = session.and_then(|at| world.sessions.get(at)) {
+                evidence.take_session(session);
             }
             out.push(evidence);
         });
