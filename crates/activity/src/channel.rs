@@ -16,6 +16,12 @@ pub const TASKS: &str = "microsoft-windows-taskscheduler/operational";
 pub const WMI: &str = "microsoft-windows-wmi-activity/operational";
 /// Windows Remote Management.
 pub const WINRM: &str = "microsoft-windows-winrm/operational";
+/// The print spooler: what it did.
+pub const PRINT_OPERATIONAL: &str = "microsoft-windows-printservice/operational";
+/// The print spooler: what failed.
+pub const PRINT_ADMIN: &str = "microsoft-windows-printservice/admin";
+/// PowerShell's engine.
+pub const POWERSHELL_ENGINE: &str = "windows powershell";
 /// PowerShell.
 pub const POWERSHELL: &str = "microsoft-windows-powershell/operational";
 /// Remote desktop: connections that were accepted.

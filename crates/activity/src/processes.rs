@@ -1,6 +1,6 @@
 //! Processes, and which of them started which.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use crate::activity::Activity;
 use crate::channel::{SECURITY, SYSMON};
@@ -42,14 +42,25 @@ pub struct Process<'a> {
     pub creator_logon: u64,
     /// Whether `logon_id` is surely its own session: older Windows names only the creator's.
     pub own_session: bool,
-    /// Whether it ran in session 0, where nobody sits at a desktop.
-    pub no_desktop: bool,
+    /// Number of its terminal session, from Sysmon alone: 0 is that of services, where nobody sits at a desktop.
+    pub desktop: Option<u32>,
     /// When its session began, from Sysmon's LogonGuid.
     pub logon_time: Option<i64>,
     /// Whether Sysmon tells of it; otherwise Security 4688 does.
     pub sysmon: bool,
     /// Leads to the event ([`crabwalk_events::Catalog::resolve`]).
     pub reference: u64,
+}
+
+/// Events of the Security log in which a process, by its number and program, does something in a session.
+const USES: [u32; 6] = [4656, 4657, 4663, 4670, 4673, 4674];
+
+/// What a process did, and for whom.
+struct Done<'a> {
+    time: i64,
+    image: &'a str,
+    logon_id: u64,
+    user: Option<AccountId>,
 }
 
 impl<'a> Activity<'a> {
@@ -76,7 +87,7 @@ impl<'a> Activity<'a> {
                     .map(|time| catalog.common(row.host, time)),
                 creator_logon: 0,
                 own_session: true,
-                no_desktop: row.get("TerminalSessionId") == "0",
+                desktop: row.get("TerminalSessionId").parse().ok(),
                 sysmon: true,
                 reference: row.reference,
             });
@@ -114,7 +125,7 @@ impl<'a> Activity<'a> {
                 logon_time: None,
                 creator_logon: subject,
                 own_session: !row.get("TargetLogonId").is_empty() || !is_service_logon(subject),
-                no_desktop: false,
+                desktop: None,
                 sysmon: false,
                 reference: row.reference,
             });
@@ -135,6 +146,7 @@ impl<'a> Activity<'a> {
                 self.children.entry(parent).or_default().push(at);
             }
         }
+        self.complete_old_starts();
         // Older Windows does not name the parent: its last start under that number does.
         for at in 0..self.processes.len() {
             let Some(one) = self.processes.get(at) else {
@@ -146,6 +158,103 @@ impl<'a> Activity<'a> {
                 && let Some(one) = self.processes.get_mut(at)
             {
                 one.parent_image = image;
+            }
+        }
+    }
+
+    /// Windows before 10 and Server 2016 names neither the parent of a process nor the session in which it runs, only
+    /// its creator's: of what a service host starts for a client, the service's. What the process itself does then tells
+    /// its session, and what its parent does the parent's name.
+    fn complete_old_starts(&mut self) {
+        /// What a process does tells its session within this time.
+        const TELLS: i64 = 5 * SECOND;
+        /// A number is a process's about this time.
+        const NUMBERED: i64 = 60 * SECOND;
+        let mut asked: HashSet<(HostId, u64)> = HashSet::new();
+        for one in self.processes.iter().filter(|one| !one.sysmon) {
+            if !one.own_session {
+                asked.insert((one.host, one.pid));
+            }
+            if one.parent_image.is_empty() {
+                asked.insert((one.host, one.parent_pid));
+            }
+        }
+        if asked.is_empty() {
+            return;
+        }
+        let (catalog, hosts, accounts) = (self.catalog, &mut self.hosts, &mut self.accounts);
+        let mut done: HashMap<(HostId, u64), Vec<Done<'a>>> = HashMap::new();
+        for id in USES {
+            for_each(catalog, SECURITY, id, |row| {
+                let key = (hosts.writer(row.host), number(row.get("ProcessId")));
+                if asked.contains(&key) {
+                    done.entry(key).or_default().push(Done {
+                        time: row.time,
+                        image: row.get("ProcessName"),
+                        logon_id: number(row.get("SubjectLogonId")),
+                        user: accounts.get(
+                            row.get("SubjectUserSid"),
+                            row.get("SubjectDomainName"),
+                            row.get("SubjectUserName"),
+                        ),
+                    });
+                }
+            });
+        }
+        let mut found = Vec::new();
+        for (at, one) in self.processes.iter().enumerate() {
+            if one.sysmon || one.own_session && !one.parent_image.is_empty() {
+                continue;
+            }
+            let began = self
+                .children
+                .get(&at)
+                .into_iter()
+                .flatten()
+                .filter_map(|child| self.processes.get(*child))
+                .filter(|child| child.time - one.time <= TELLS)
+                .map(|child| (child.creator_logon, child.user));
+            let did = done
+                .get(&(one.host, one.pid))
+                .into_iter()
+                .flatten()
+                .filter(|did| (0..=TELLS).contains(&(did.time - one.time)))
+                .map(|did| (did.logon_id, did.user));
+            let sessions: HashSet<(u64, Option<AccountId>)> = began.chain(did).collect();
+            let session = match (one.own_session, sessions.len()) {
+                (false, 1) => sessions
+                    .into_iter()
+                    .next()
+                    .filter(|(logon, _)| !is_service_logon(*logon)),
+                _ => None,
+            };
+            let parents: HashSet<&'a str> = done
+                .get(&(one.host, one.parent_pid))
+                .into_iter()
+                .flatten()
+                .filter(|did| (did.time - one.time).abs() <= NUMBERED)
+                .map(|did| did.image)
+                .filter(|image| !image.is_empty() && *image != "-")
+                .collect();
+            let parent = match parents.len() {
+                1 if one.parent_image.is_empty() => parents.into_iter().next(),
+                _ => None,
+            };
+            if session.is_some() || parent.is_some() {
+                found.push((at, session, parent));
+            }
+        }
+        for (at, session, parent) in found {
+            let Some(one) = self.processes.get_mut(at) else {
+                continue;
+            };
+            if let Some((logon, user)) = session {
+                one.logon_id = logon;
+                one.user = user;
+                one.own_session = true;
+            }
+            if let Some(parent) = parent {
+                one.parent_image = parent;
             }
         }
     }

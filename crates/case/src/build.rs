@@ -574,16 +574,12 @@ impl<'a> Hosts<'a> {
         let name = name.strip_prefix("::ffff:").unwrap_or(name);
         if matches!(
             name.to_lowercase().as_str(),
-            "" | "-"
-                | "null"
-                | "unknown"
-                | "local"
-                | "localhost"
-                | "127.0.0.1"
-                | "::1"
-                | "0.0.0.0"
-                | "::"
+            "" | "-" | "null" | "unknown" | "local" | "localhost"
         ) || name.contains(char::is_whitespace)
+            || name.parse().is_ok_and(|ip: std::net::IpAddr| {
+                // All of 127.0.0.0/8 is the machine itself.
+                ip.to_canonical().is_loopback() || ip.is_unspecified()
+            })
         {
             // No machine is called so: searches fill fields that are missing with words of their own.
             return None;

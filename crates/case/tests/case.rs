@@ -12,7 +12,7 @@ use crabwalk_detect::{
     ThreatObject,
 };
 use crabwalk_events::EventRef;
-use crabwalk_movement::{Hop, HostInfo, Movement, Path};
+use crabwalk_movement::{Hop, HostInfo, Movement, Path, Suspect, Verdict};
 use crabwalk_sources::collect::Coverage;
 use crabwalk_sources::report::{Problem, SourceKind, SourceReport};
 use crabwalk_spl::Knowledge;
@@ -363,6 +363,20 @@ fn moved() -> Movement {
             links: Vec::new(),
             rank: Vec::new(),
         }],
+        verdict: Verdict {
+            told: vec!["path-1".to_owned()],
+            hops: ["hop-1".to_owned()]
+                .into_iter()
+                .map(|id| {
+                    let suspect = Suspect {
+                        share: 1.0,
+                        place: 0,
+                    };
+                    (id, suspect)
+                })
+                .collect(),
+            ..Verdict::default()
+        },
         ..Movement::default()
     }
 }

@@ -117,7 +117,7 @@ pub struct LabBuild {
     /// Make an enterprise of so many hosts, from 12.
     #[arg(long, value_name = "N")]
     pub hosts: Option<usize>,
-    /// Intrusions in the enterprise.
+    /// Intrusions in the enterprise; 0 makes ordinary days only.
     #[arg(
         long,
         value_name = "N",
@@ -129,20 +129,57 @@ pub struct LabBuild {
     /// How much goes on in the enterprise besides the intrusions, 1 being usual.
     #[arg(long, value_name = "X", requires = "hosts", default_value_t = 1.0)]
     pub volume: f64,
+    #[command(flatten)]
+    pub company: Company,
     /// Make so many logon events and nothing else, such as 1M or 500K.
     #[arg(long, value_name = "N", value_parser = crate::units::parse_count)]
     pub logons: Option<u64>,
+}
+
+/// How hard an enterprise is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Hardness {
+    /// One account for each person, and agents that keep to themselves.
+    Usual,
+    /// With all daily work that resembles movement, a quarter of NTLM, and a NetBIOS name that the DNS name does not tell.
+    Hard,
+}
+
+/// What an enterprise is like beyond its size.
+#[derive(Debug, Clone, ClapArgs)]
+pub struct Company {
+    /// How hard the enterprise is.
+    #[arg(long, value_enum, default_value_t = Hardness::Usual)]
+    pub profile: Hardness,
+    /// DNS name of the domain, such as ad.example.net.
+    #[arg(long, value_name = "NAME")]
+    pub domain: Option<String>,
+    /// NetBIOS name of the domain, such as EXMPL.
+    #[arg(long, value_name = "NAME")]
+    pub netbios: Option<String>,
+    /// Share of NTLM where Kerberos could be, 0 to 1.
+    #[arg(long, value_name = "SHARE")]
+    pub ntlm: Option<f64>,
+    /// The daily work that resembles movement, instead of the profile's: polling, scanning, backup, second-accounts,
+    /// check-out, help-desk, rollouts, automation, terminals; or `none`.
+    #[arg(long, value_name = "KIND,…", value_delimiter = ',')]
+    pub work: Option<Vec<String>>,
+    /// Minutes between two rounds of the monitoring that goes to 20 to 40 hosts.
+    #[arg(long, value_name = "MINUTES", default_value_t = 10)]
+    pub poll: u32,
 }
 
 /// Arguments of `lab evaluate`.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "Examples:\n  \
     crabwalk lab evaluate                                          1, 10 and 50 intrusions among 500 hosts in 30 days\n  \
-    crabwalk lab evaluate --hosts 60 --days 5 --intrusions 3 -v    a small one, with each hop that was missed\n\n\
+    crabwalk lab evaluate --hosts 60 --days 5 --intrusions 3 -v    a small one, with each hop that was missed\n  \
+    crabwalk lab evaluate --profile hard --hosts 100 --days 7 --intrusions 0,1 --seed 1,2\n                                                                 \
+    a hard one without and with an intruder, two of each\n\n\
     A hop counts as found if a hop of the case has its source, destination, account, kind of technique and time.\n\
     Asserted are hops whose standing is `proven`; the others count neither for nor against. False are those among them that no intruder made.")]
 pub struct LabEvaluate {
-    /// Intrusions, one enterprise for each number.
+    /// Intrusions, one enterprise for each number; 0 makes one without an intruder.
     #[arg(long, value_name = "N,…", value_delimiter = ',', default_values_t = [1, 10, 50])]
     pub intrusions: Vec<usize>,
     /// Hosts, from 12.
@@ -151,12 +188,14 @@ pub struct LabEvaluate {
     /// Days, at least 2.
     #[arg(long, value_name = "N", default_value_t = 30)]
     pub days: usize,
-    /// The same seed makes the same logs.
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    pub seed: u64,
+    /// Seeds, one enterprise for each; the same seed makes the same logs.
+    #[arg(long, value_name = "N,…", value_delimiter = ',', default_values_t = [1])]
+    pub seed: Vec<u64>,
     /// How much goes on besides the intrusions, 1 being usual.
     #[arg(long, value_name = "X", default_value_t = 1.0)]
     pub volume: f64,
+    #[command(flatten)]
+    pub company: Company,
     /// Make the enterprises below this directory and leave them there; else they are made in a temporary one.
     #[arg(long, value_name = "DIR")]
     pub keep: Option<PathBuf>,

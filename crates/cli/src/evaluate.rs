@@ -7,14 +7,14 @@ use std::path::Path;
 use std::time::Instant;
 
 use crabwalk_case::dossier::Asked;
-use crabwalk_case::{Case, HopInfo, Standing};
+use crabwalk_case::{Case, HopInfo, PathInfo, Standing};
 use crabwalk_lab::enterprise::{self, EnterpriseOptions, PlantedHop, Truth};
 use serde::Serialize;
 
 use crate::args::{Format, Known, LabEvaluate, Logs};
 use crate::outcome::{Done, Failure, note};
 use crate::term::{self, Ink, Look};
-use crate::{hunt, input, worlds};
+use crate::{hunt, input, lab, worlds};
 
 /// How far the time of a hop may be off, seconds; what the clocks are off comes on top.
 const TOLERANCE: i64 = 120;
@@ -30,9 +30,11 @@ struct Score {
     days: u64,
     seed: u64,
     events: u64,
+    logons: u64,
     evtx_bytes: u64,
     hops: Hops,
     paths: Paths,
+    verdict: Told,
     /// Of what intruders did, how much was found.
     recall: f64,
     /// Of what is asserted, how much intruders did.
@@ -82,6 +84,27 @@ struct Paths {
     false_per_day: f64,
     /// Paths with no hop of an intruder that stand before the last intrusion that was found.
     false_before_last: usize,
+}
+
+/// What a reader is told, and what he is asked to do.
+#[derive(Debug, Default, Serialize)]
+struct Told {
+    /// Paths that are told as an intrusion.
+    paths: usize,
+    /// Of these, those with no hop of an intruder.
+    #[serde(rename = "false")]
+    false_: usize,
+    paths_per_day: f64,
+    /// For each thousand logons from other hosts.
+    paths_per_thousand_logons: f64,
+    false_per_day: f64,
+    false_per_thousand_logons: f64,
+    /// Hosts in scope.
+    hosts: usize,
+    /// Accounts to reset.
+    accounts: usize,
+    notables: u64,
+    notables_per_day: f64,
 }
 
 #[derive(Debug, Default, Serialize)]
@@ -323,6 +346,7 @@ fn score(truth: &Truth, case: &Case) -> Score {
         days: truth.days,
         seed: truth.seed,
         events: truth.events,
+        logons: truth.logons,
         evtx_bytes: truth.evtx_bytes,
         seconds: case.stats.seconds,
         ..Score::default()
@@ -426,6 +450,7 @@ fn score(truth: &Truth, case: &Case) -> Score {
         (&exact, &scene),
         &kinds,
     );
+    verdict(&mut score, truth, case);
     let part = |part: usize, whole: usize| {
         #[expect(clippy::cast_precision_loss, reason = "small numbers")]
         let share = if whole == 0 {
@@ -527,26 +552,31 @@ fn paths(
         .map(|one| one.hop.id.as_str())
         .collect();
     // As it is printed: paths with at least one hop that is asserted.
-    let shown: Vec<Vec<&str>> = case
+    let shown: Vec<(&PathInfo, Vec<&str>)> = case
         .paths
         .iter()
         .map(|path| {
-            path.hops
+            let hops = path
+                .hops
                 .iter()
                 .map(String::as_str)
                 .filter(|id| asserted.contains(id))
-                .collect::<Vec<_>>()
+                .collect::<Vec<_>>();
+            (path, hops)
         })
-        .filter(|hops| !hops.is_empty())
+        .filter(|(_, hops)| !hops.is_empty())
         .collect();
     score.paths.all = shown.len();
-    for hops in &shown {
+    for (path, hops) in &shown {
+        let told = told(path);
+        score.verdict.paths += usize::from(told);
         if hops
             .iter()
             .any(|id| exact.contains_key(id) || scene.contains_key(id))
         {
             continue;
         }
+        score.verdict.false_ += usize::from(told);
         score.paths.false_ += 1;
         let own: BTreeSet<&str> = hops
             .iter()
@@ -558,9 +588,7 @@ fn paths(
             .entry(own.join(" + "))
             .or_default() += 1;
     }
-    #[expect(clippy::cast_precision_loss, reason = "small numbers")]
-    let per_day = score.paths.false_ as f64 / truth.days.max(1) as f64;
-    score.paths.false_per_day = (per_day * 100.0).round() / 100.0;
+    score.paths.false_per_day = ratio(score.paths.false_, truth.days, 1);
     for (at, (intrusion, hits)) in truth.intrusions.iter().zip(hits).enumerate() {
         let wanted: Vec<&BTreeSet<&str>> = intrusion
             .hops
@@ -579,7 +607,7 @@ fn paths(
         let best = shown
             .iter()
             .enumerate()
-            .map(|(rank, hops)| (covered(hops), rank))
+            .map(|(rank, (_, hops))| (covered(hops), rank))
             .filter(|(count, _)| *count > 0)
             .max_by_key(|(count, rank)| (*count, usize::MAX - rank));
         let whole = best.is_some_and(|(count, _)| count == wanted.len() && !wanted.is_empty());
@@ -587,7 +615,7 @@ fn paths(
         score.paths.whole += usize::from(whole);
         score.paths.whole_on_top += usize::from(whole && on_top);
         score.paths.on_top += usize::from(on_top);
-        let path = best.and_then(|(_, rank)| shown.get(rank));
+        let path = best.and_then(|(_, rank)| shown.get(rank).map(|(_, hops)| hops));
         let is_its = |id: &&&str| {
             [exact, scene]
                 .iter()
@@ -612,12 +640,41 @@ fn paths(
     score.paths.false_before_last = shown
         .iter()
         .take(last)
-        .filter(|hops| {
+        .filter(|(_, hops)| {
             !hops
                 .iter()
                 .any(|id| exact.contains_key(id) || scene.contains_key(id))
         })
         .count();
+}
+
+/// Whether the verdict tells a path as an intrusion: each that is printed.
+fn told(_path: &PathInfo) -> bool {
+    true
+}
+
+/// How many of them there are for each `per` of `whole`, to three places.
+fn ratio(count: usize, whole: u64, per: u64) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "small numbers")]
+    let share = count as f64 * per as f64 / whole.max(1) as f64;
+    (share * 1000.0).round() / 1000.0
+}
+
+/// What the verdict asks of a reader.
+fn verdict(score: &mut Score, truth: &Truth, case: &Case) {
+    let told = &mut score.verdict;
+    told.paths_per_day = ratio(told.paths, truth.days, 1);
+    told.paths_per_thousand_logons = ratio(told.paths, truth.logons, 1000);
+    told.false_per_day = ratio(told.false_, truth.days, 1);
+    told.false_per_thousand_logons = ratio(told.false_, truth.logons, 1000);
+    told.hosts = case.scope.hosts.len();
+    told.accounts = case.scope.accounts.len();
+    told.notables = case.stats.notables;
+    told.notables_per_day = ratio(
+        usize::try_from(case.stats.notables).unwrap_or(usize::MAX),
+        truth.days,
+        1,
+    );
 }
 
 fn describe(hop: &HopInfo) -> String {
@@ -668,10 +725,18 @@ fn forget_peak() {
 
 /// Runs `lab evaluate`.
 pub fn run(args: &LabEvaluate) -> Result<Done, Failure> {
+    let profile = lab::profile(&args.company)?;
     let mut scores = Vec::new();
-    for intrusions in &args.intrusions {
+    for (seed, intrusions) in args
+        .seed
+        .iter()
+        .flat_map(|seed| args.intrusions.iter().map(move |number| (*seed, *number)))
+    {
         let made;
         let directory = match &args.keep {
+            Some(parent) if args.seed.len() > 1 => {
+                parent.join(format!("{intrusions}-intrusions-seed-{seed}"))
+            }
             Some(parent) => parent.join(format!("{intrusions}-intrusions")),
             None => {
                 made = tempfile::Builder::new()
@@ -685,33 +750,25 @@ pub fn run(args: &LabEvaluate) -> Result<Done, Failure> {
         note(
             "making",
             &format!(
-                "{} in {} and {}, with {}",
+                "{} in {} and {}, with {}, seed {seed}",
                 directory.display(),
                 term::count(args.hosts as u64, "host"),
                 term::counted(args.days as u64, "day", "days"),
-                term::count(*intrusions as u64, "intrusion")
+                term::count(intrusions as u64, "intrusion")
             ),
         );
         let options = EnterpriseOptions {
-            seed: args.seed,
+            seed,
             days: args.days,
             hosts: args.hosts,
-            intrusions: *intrusions,
+            intrusions,
             volume: args.volume,
+            profile: profile.clone(),
             ..EnterpriseOptions::default()
         };
         let truth = enterprise::build(&options, &directory)
             .map_err(|error| Failure::new(error.to_string()))?;
-        let known = Known {
-            content: Vec::new(),
-            no_builtin: false,
-            sigma: Vec::new(),
-            assets: Vec::new(),
-            identities: Vec::new(),
-            lookups: None,
-            geoip: None,
-        };
-        let content = input::content(&known)?;
+        let content = input::content(&NOTHING_MORE)?;
         forget_peak();
         let began = Instant::now();
         let hunted = hunt::hunt(
@@ -731,6 +788,17 @@ pub fn run(args: &LabEvaluate) -> Result<Done, Failure> {
     }
     print(&scores, args.format, args.verbose)
 }
+
+/// What is shipped, and nothing of the user's.
+const NOTHING_MORE: Known = Known {
+    content: Vec::new(),
+    no_builtin: false,
+    sigma: Vec::new(),
+    assets: Vec::new(),
+    identities: Vec::new(),
+    lookups: None,
+    geoip: None,
+};
 
 /// Runs `lab score`.
 pub fn score_files(
@@ -831,8 +899,65 @@ fn rows(scores: &[Score]) -> (Vec<String>, Vec<Vec<String>>) {
     (headers, rows)
 }
 
+/// Of each world, how much is told and where the intruders stand among it.
+fn verdicts(scores: &[Score]) -> (Vec<String>, Vec<Vec<String>>) {
+    let headers = [
+        "intrusions",
+        "seed",
+        "hosts",
+        "days",
+        "logons",
+        "told/day",
+        "told/1000 logons",
+        "false/day",
+        "in scope",
+        "to reset",
+        "notables/day",
+        "ranks",
+        "whole",
+        "s",
+    ]
+    .map(str::to_owned)
+    .into();
+    let rows = scores
+        .iter()
+        .map(|score| {
+            let told = &score.verdict;
+            let ranks: Vec<String> = score
+                .found_intrusions
+                .iter()
+                .map(|one| {
+                    one.rank
+                        .map_or_else(|| "–".to_owned(), |rank| rank.to_string())
+                })
+                .take(10)
+                .collect();
+            vec![
+                score.intrusions.to_string(),
+                score.seed.to_string(),
+                score.hosts.to_string(),
+                score.days.to_string(),
+                score.logons.to_string(),
+                format!("{:.2}", told.paths_per_day),
+                format!("{:.2}", told.paths_per_thousand_logons),
+                format!("{:.2}", told.false_per_day),
+                told.hosts.to_string(),
+                told.accounts.to_string(),
+                format!("{:.0}", told.notables_per_day),
+                ranks.join(" "),
+                score.paths.whole.to_string(),
+                format!("{:.1}", score.seconds),
+            ]
+        })
+        .collect();
+    (headers, rows)
+}
+
 fn text(scores: &[Score], verbose: bool, look: &Look) -> String {
     let mut out = String::new();
+    let (headers, told) = verdicts(scores);
+    out.push_str(&term::table(&headers, &told, look));
+    out.push('\n');
     let (headers, rows) = rows(scores);
     out.push_str(&term::table(&headers, &rows, look));
     for score in scores {

@@ -3,9 +3,9 @@
 use std::io::{self, Write};
 
 use crabwalk_lab::Options;
-use crabwalk_lab::enterprise::{self, EnterpriseOptions, LogonOptions};
+use crabwalk_lab::enterprise::{self, EnterpriseOptions, LogonOptions, Profile, Work};
 
-use crate::args::{Lab, LabBuild, LabCommand};
+use crate::args::{Company, Hardness, Lab, LabBuild, LabCommand};
 use crate::outcome::{Done, Failure};
 use crate::worlds::may_use;
 use crate::{demo, evaluate, term};
@@ -22,6 +22,30 @@ pub fn run(args: &Lab) -> Result<Done, Failure> {
             verbose,
         } => evaluate::score_files(directory, case, *format, *verbose),
     }
+}
+
+/// The profile that arguments describe.
+pub fn profile(args: &Company) -> Result<Profile, Failure> {
+    let usual = match args.profile {
+        Hardness::Usual => Profile::default(),
+        Hardness::Hard => Profile::hard(),
+    };
+    let work = match &args.work {
+        None => usual.work,
+        Some(kinds) => kinds
+            .iter()
+            .filter(|kind| *kind != "none")
+            .map(|kind| kind.parse::<Work>())
+            .collect::<Result<_, _>>()
+            .map_err(|error| Failure::new(error.to_string()))?,
+    };
+    Ok(Profile {
+        dns: args.domain.clone().unwrap_or(usual.dns),
+        netbios: args.netbios.clone().unwrap_or(usual.netbios),
+        ntlm: args.ntlm.or(usual.ntlm),
+        work,
+        poll: args.poll,
+    })
 }
 
 fn build(args: &LabBuild) -> Result<Done, Failure> {
@@ -50,6 +74,7 @@ fn build(args: &LabBuild) -> Result<Done, Failure> {
                 args.intrusions
             },
             volume: args.volume,
+            profile: profile(&args.company)?,
             ..usual
         };
         let truth = enterprise::build(&options, directory).map_err(failed)?;

@@ -282,7 +282,9 @@ fn filter_fields(expr: &SearchExpr, named: &mut Vec<(String, Span)>) {
             all.iter().for_each(|one| filter_fields(one, named));
         }
         SearchExpr::Not(one) => filter_fields(one, named),
-        SearchExpr::Compare { field, .. } | SearchExpr::In { field, .. } => {
+        SearchExpr::Compare { field, .. }
+        | SearchExpr::In { field, .. }
+        | SearchExpr::Given { field, .. } => {
             named.push((field.text.clone(), field.span));
         }
         SearchExpr::Term(_) | SearchExpr::Subsearch(_) => {}

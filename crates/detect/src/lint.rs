@@ -84,7 +84,10 @@ pub(crate) fn pipelines(pipeline: &Pipeline) -> Vec<&Pipeline> {
                 all.iter().for_each(|one| clause(one, found));
             }
             SearchExpr::Not(one) => clause(one, found),
-            SearchExpr::Subsearch(inner) => add(inner, found),
+            SearchExpr::Subsearch(inner)
+            | SearchExpr::Given {
+                subsearch: inner, ..
+            } => add(inner, found),
             _ => {}
         }
     }
@@ -338,7 +341,9 @@ fn asked_for(expr: &SearchExpr, present: &mut BTreeSet<String>) {
             }
             present.extend(common.unwrap_or_default());
         }
-        SearchExpr::Compare { field, .. } | SearchExpr::In { field, .. } => {
+        SearchExpr::Compare { field, .. }
+        | SearchExpr::In { field, .. }
+        | SearchExpr::Given { field, .. } => {
             present.insert(field.text.clone());
         }
         SearchExpr::Not(_) | SearchExpr::Term(_) | SearchExpr::Subsearch(_) => {}
@@ -381,6 +386,9 @@ fn clause_span(expr: &SearchExpr) -> Option<Span> {
         ),
         SearchExpr::Term(value) => Some(value.span),
         SearchExpr::Subsearch(inner) => Some(inner.span),
+        SearchExpr::Given {
+            field, subsearch, ..
+        } => Some(field.span.to(subsearch.span)),
     }
 }
 

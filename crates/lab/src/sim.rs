@@ -1,16 +1,39 @@
 //! The simulated machines and the events that single acts leave on them.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use crate::evtx_writer::{Body, Event, Value, guid};
 use crate::{Evidence, LabError};
 
-pub(crate) const DOMAIN: &str = "HARBOR";
-pub(crate) const REALM: &str = "HARBOR.EXAMPLE";
-pub(crate) const DNS: &str = "harbor.example";
 pub(crate) const SECOND: i64 = 1_000_000;
 pub(crate) const MINUTE: i64 = 60 * SECOND;
 pub(crate) const SYSTEM_SID: &str = "S-1-5-18";
+
+/// The names of the one domain. NetBIOS and DNS names need have nothing to do with each other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Domain {
+    pub(crate) netbios: String,
+    pub(crate) dns: String,
+    /// Of Kerberos: the DNS name in capitals.
+    pub(crate) realm: String,
+}
+
+impl Domain {
+    pub(crate) fn new(dns: &str, netbios: &str) -> Self {
+        Self {
+            netbios: netbios.to_owned(),
+            dns: dns.to_owned(),
+            realm: dns.to_uppercase(),
+        }
+    }
+}
+
+impl Default for Domain {
+    fn default() -> Self {
+        Self::new("harbor.example", "HARBOR")
+    }
+}
 
 /// SplitMix64: small, fast, and the same everywhere.
 #[derive(Debug, Clone)]
@@ -137,6 +160,7 @@ pub(crate) struct Account {
 #[derive(Debug)]
 pub(crate) struct Host {
     pub(crate) name: String,
+    pub(crate) domain: Arc<Domain>,
     pub(crate) ip: String,
     pub(crate) mac: String,
     pub(crate) role: &'static str,
@@ -165,7 +189,7 @@ pub(crate) struct Host {
 
 impl Host {
     pub(crate) fn fqdn(&self) -> String {
-        format!("{}.{DNS}", self.name)
+        format!("{}.{}", self.name, self.domain.dns)
     }
 
     fn system_session(&self) -> Session {
@@ -173,7 +197,7 @@ impl Host {
             host: 0,
             luid: 0x3e7,
             name: format!("{}$", self.name),
-            domain: DOMAIN.into(),
+            domain: self.domain.netbios.clone(),
             sid: SYSTEM_SID.into(),
             shown: "NT AUTHORITY\\SYSTEM".into(),
             sysmon: self.system_logon,
@@ -262,6 +286,7 @@ pub(crate) struct Sim {
     pub(crate) random: Random,
     pub(crate) hosts: Vec<Host>,
     pub(crate) accounts: Vec<Account>,
+    pub(crate) domain: Arc<Domain>,
     pub(crate) domain_sid: String,
     pub(crate) pending: Vec<Pending>,
     pub(crate) conns: Vec<Conn>,
@@ -383,6 +408,7 @@ impl Sim {
             ports: BTreeSet::new(),
             pids: BTreeSet::new(),
             windows_session: 1,
+            domain: Arc::clone(&self.domain),
             name,
         });
     }
@@ -931,7 +957,7 @@ impl Sim {
             (4768, 0, 14_339),
             vec![
                 ("TargetUserName", s(account.name.clone())),
-                ("TargetDomainName", s(REALM)),
+                ("TargetDomainName", s(self.domain.realm.clone())),
                 ("TargetSid", sid(&account.sid)),
                 ("ServiceName", s("krbtgt")),
                 ("ServiceSid", Value::Sid(krbtgt)),
@@ -972,8 +998,11 @@ impl Sim {
             time + 5_000,
             (4769, 0, 14_337),
             vec![
-                ("TargetUserName", s(format!("{}@{REALM}", account.name))),
-                ("TargetDomainName", s(REALM)),
+                (
+                    "TargetUserName",
+                    s(format!("{}@{}", account.name, self.domain.realm)),
+                ),
+                ("TargetDomainName", s(self.domain.realm.clone())),
                 ("ServiceName", s(service.0)),
                 ("ServiceSid", sid(service.1)),
                 ("TicketOptions", Value::Hex32(0x4081_0000)),
@@ -1016,7 +1045,8 @@ impl Sim {
             (None, false) => machine.system_session(),
         };
         let system = account.sid == SYSTEM_SID;
-        let domain = if system { "NT AUTHORITY" } else { DOMAIN };
+        let netbios = self.domain.netbios.clone();
+        let domain = if system { "NT AUTHORITY" } else { &netbios };
         let (identity, value) = if system {
             (0x3e7, machine.system_logon)
         } else {
@@ -1075,7 +1105,7 @@ impl Sim {
                 ("TargetOutboundUserName", s(how.outbound)),
                 (
                     "TargetOutboundDomainName",
-                    s(if how.outbound == "-" { "-" } else { DOMAIN }),
+                    s(if how.outbound == "-" { "-" } else { &netbios }),
                 ),
                 ("VirtualAccount", s("%%1843")),
                 ("TargetLinkedLogonId", luid(0)),
@@ -1517,7 +1547,7 @@ impl Sim {
             1149,
             vec![
                 ("Param1", s(account.name.clone())),
-                ("Param2", s(DOMAIN)),
+                ("Param2", s(self.domain.netbios.clone())),
                 ("Param3", s(source.clone())),
             ],
         );
@@ -1546,7 +1576,7 @@ impl Sim {
                 ("SubjectLogonId", luid(machine.luid)),
                 ("LogonGuid", Value::Guid([0; 16])),
                 ("TargetUserName", s(account.name.clone())),
-                ("TargetDomainName", s(DOMAIN)),
+                ("TargetDomainName", s(self.domain.netbios.clone())),
                 ("TargetLogonGuid", Value::Guid([0; 16])),
                 ("TargetServerName", s("localhost")),
                 ("TargetInfo", s("localhost")),
@@ -1758,11 +1788,11 @@ impl Sim {
             vec![
                 ("SubjectUserSid", sid(SYSTEM_SID)),
                 ("SubjectUserName", s(format!("{name}$"))),
-                ("SubjectDomainName", s(DOMAIN)),
+                ("SubjectDomainName", s(self.domain.netbios.clone())),
                 ("SubjectLogonId", luid(0x3e7)),
                 ("TargetUserSid", sid("S-1-0-0")),
                 ("TargetUserName", s(account.name.clone())),
-                ("TargetDomainName", s(DOMAIN)),
+                ("TargetDomainName", s(self.domain.netbios.clone())),
                 ("Status", Value::Hex32(0xc000_006d)),
                 ("FailureReason", s("%%2313")),
                 ("SubStatus", Value::Hex32(0xc000_006a)),
@@ -1790,7 +1820,7 @@ impl Sim {
             vec![
                 ("TargetUserName", s(account.name.clone())),
                 ("TargetSid", sid(&account.sid)),
-                ("ServiceName", s(format!("krbtgt/{DOMAIN}"))),
+                ("ServiceName", s(format!("krbtgt/{}", self.domain.netbios))),
                 ("TicketOptions", Value::Hex32(0x4081_0010)),
                 ("Status", Value::Hex32(0x18)),
                 ("PreAuthType", s("2")),

@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 use jiff::civil::{Date, Weekday};
 use jiff::tz::TimeZone;
 
-use crate::evtx_writer::{EvtxWriter, Value};
+use crate::evtx_writer::{Body, Event, EvtxWriter, Value};
 use crate::sim::{
-    Account, Channel, Conn, DNS, DOMAIN, Logon, MINUTE, Package, Process, Random, Remote, SECOND,
+    Account, Channel, Conn, Domain, Logon, MINUTE, Package, Process, Random, Remote, SECOND,
     Session, Share, Sim, check, s,
 };
 use crate::{Evidence, LabError, Options, Truth, TruthAccount, TruthHost};
@@ -118,6 +119,7 @@ pub(crate) fn populate(options: &Options, workstations: usize) -> Result<(Sim, P
         random,
         hosts: Vec::new(),
         accounts: Vec::new(),
+        domain: Arc::new(Domain::default()),
         domain_sid,
         pending: Vec::new(),
         conns: Vec::new(),
@@ -502,7 +504,7 @@ fn user_day(sim: &mut Sim, plan: Plan, index: usize, midnight: i64) -> Seat {
         let data = vec![
             ("TargetUserSid", Value::Sid(session.sid.clone())),
             ("TargetUserName", s(session.name.clone())),
-            ("TargetDomainName", s(DOMAIN)),
+            ("TargetDomainName", s(sim.domain.netbios.clone())),
             ("TargetLogonId", Value::Hex64(session.luid)),
             ("SessionId", Value::U32(session.terminal)),
         ];
@@ -623,6 +625,8 @@ pub(crate) struct Output<'a> {
     pub(crate) left_out: BTreeSet<(usize, Channel)>,
     /// Logs that were cleared, and when: what is older is gone.
     pub(crate) cleared: BTreeMap<(usize, Channel), i64>,
+    /// Logons from other hosts that were written.
+    logons: u64,
 }
 
 impl<'a> Output<'a> {
@@ -634,6 +638,7 @@ impl<'a> Output<'a> {
             last_zeek: None,
             left_out: BTreeSet::new(),
             cleared: BTreeMap::new(),
+            logons: 0,
         })
     }
 
@@ -649,6 +654,10 @@ impl<'a> Output<'a> {
             .values()
             .map(|(writer, _)| writer.records())
             .sum()
+    }
+
+    pub(crate) fn logons(&self) -> u64 {
+        self.logons
     }
 
     /// Writes everything that lies before `until`, in the order of time.
@@ -683,6 +692,7 @@ impl<'a> Output<'a> {
             entry.event.record_id = *next;
             *next += 1;
             writer.write(&entry.event)?;
+            self.logons += u64::from(remote_logon(&entry.event));
             for mark in entry.marks {
                 sim.marks[mark].push(Evidence {
                     host: sim.hosts[entry.host].name.clone(),
@@ -724,6 +734,15 @@ impl<'a> Output<'a> {
         }
         Ok(())
     }
+}
+
+/// Whether an event says that somebody came from another host: 4624 of type 3, 8 or 10.
+fn remote_logon(event: &Event) -> bool {
+    event.event_id == 4624
+        && matches!(&event.body, Body::EventData(fields)
+        if fields.iter().any(|(name, value)| {
+            name == "LogonType" && matches!(value, Value::U32(3 | 8 | 10))
+        }))
 }
 
 fn conn_log(conns: &[Conn], date: Date) -> String {
@@ -832,6 +851,7 @@ pub(crate) fn lookups(sim: &Sim, plan: Plan, directory: &Path) -> Result<(), Lab
     let mut identities = String::from(
         "identity,prefix,nick,first,last,suffix,email,phone,managedBy,priority,bunit,category,watchlist,startDate,endDate,work_city,work_country,work_lat,work_long\n",
     );
+    let (netbios, dns) = (&sim.domain.netbios, &sim.domain.dns);
     for account in &sim.accounts {
         let name = &account.name;
         let (priority, unit) = if account.admin {
@@ -842,11 +862,11 @@ pub(crate) fn lookups(sim: &Sim, plan: Plan, directory: &Path) -> Result<(), Lab
         let email = if account.last.is_empty() {
             String::new()
         } else {
-            format!("{name}@{DNS}")
+            format!("{name}@{dns}")
         };
         let _ = writeln!(
             identities,
-            "{name}|{DOMAIN}\\{name}|{name}@{DNS},,,{},{},,{email},,,{priority},{unit},{},,,,Kelp Bay,,,",
+            "{name}|{netbios}\\{name}|{name}@{dns},,,{},{},,{email},,,{priority},{unit},{},,,,Kelp Bay,,,",
             account.first, account.last, account.category
         );
     }
@@ -920,8 +940,8 @@ pub(crate) fn build(options: &Options, directory: &Path) -> Result<Truth, LabErr
     truth.evtx_bytes = output.bytes();
     output.finish()?;
     lookups(&sim, plan, directory)?;
-    truth.domain = DNS.into();
-    truth.netbios = DOMAIN.into();
+    truth.domain.clone_from(&sim.domain.dns);
+    truth.netbios.clone_from(&sim.domain.netbios);
     truth.domain_sid.clone_from(&sim.domain_sid);
     truth.hosts = sim
         .hosts

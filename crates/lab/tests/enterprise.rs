@@ -6,7 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crabwalk_lab::enterprise::{EnterpriseOptions, LogonOptions, Truth, build, build_logons};
+use crabwalk_lab::enterprise::{
+    EnterpriseOptions, LogonOptions, Profile, Truth, Work, build, build_logons,
+};
 use serde_json::Value as Json;
 
 fn small(seed: u64) -> EnterpriseOptions {
@@ -264,4 +266,128 @@ fn options_that_make_no_enterprise_are_refused() {
         let error = build(&options, directory.path()).unwrap_err().to_string();
         assert!(error.contains(&format!("`{option}`")), "{error}");
     }
+}
+
+/// The text of a field of an event.
+fn field<'a>(event: &'a Json, name: &str) -> &'a str {
+    event["EventData"][name].as_str().unwrap_or_default()
+}
+
+#[test]
+fn a_hard_enterprise_without_an_intruder_has_all_work_that_resembles_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let options = EnterpriseOptions {
+        hosts: 40,
+        days: 4,
+        intrusions: 0,
+        volume: 0.5,
+        profile: Profile {
+            poll: 240,
+            ..Profile::hard()
+        },
+        ..EnterpriseOptions::default()
+    };
+    let truth = build(&options, directory.path()).unwrap();
+    assert!(truth.intrusions.is_empty());
+    let kinds: BTreeSet<&str> = truth
+        .daily
+        .iter()
+        .flat_map(|access| access.kinds.keys().map(String::as_str))
+        .collect();
+    for kind in [
+        "monitoring round",
+        "vulnerability scan",
+        "backup",
+        "rollout",
+        "configuration management",
+        "remote desktop",
+    ] {
+        assert!(kinds.contains(kind), "{kind}");
+    }
+    let records = records(directory.path());
+    let logons: Vec<&Json> = records
+        .iter()
+        .filter(|((_, _, id), _)| *id == 4624)
+        .flat_map(|(_, events)| events)
+        .collect();
+    // Tickets tell the realm, NTLM the NetBIOS name; neither is a part of the other.
+    let domains: BTreeSet<&str> = logons
+        .iter()
+        .map(|event| field(event, "TargetDomainName"))
+        .collect();
+    assert!(domains.contains("BWGROUP"), "{domains:?}");
+    assert!(domains.contains("AD.BRIGHTWATER.EXAMPLE"), "{domains:?}");
+    let remote = logons
+        .iter()
+        .filter(|event| event["EventData"]["LogonType"] == 3);
+    assert!(truth.logons >= remote.count() as u64);
+    // Both ways of `runas`.
+    let secondary: BTreeSet<u64> = logons
+        .iter()
+        .filter(|event| field(event, "LogonProcessName") == "seclogo")
+        .filter_map(|event| event["EventData"]["LogonType"].as_u64())
+        .collect();
+    assert_eq!(secondary, BTreeSet::from([2, 9]));
+}
+
+#[test]
+fn work_that_is_not_asked_for_is_not_done() {
+    let directory = tempfile::tempdir().unwrap();
+    let options = EnterpriseOptions {
+        hosts: 24,
+        days: 2,
+        intrusions: 0,
+        volume: 0.3,
+        profile: Profile {
+            work: BTreeSet::from([Work::Automation]),
+            netbios: "EXMPL".into(),
+            ..Profile::default()
+        },
+        ..EnterpriseOptions::default()
+    };
+    let truth = build(&options, directory.path()).unwrap();
+    assert_eq!(truth.netbios, "EXMPL");
+    let from: BTreeSet<&str> = truth
+        .daily
+        .iter()
+        .filter(|access| access.kinds.contains_key("configuration management"))
+        .map(|access| access.src.as_str())
+        .collect();
+    assert_eq!(from.len(), 1);
+    let controls = truth
+        .hosts
+        .iter()
+        .find(|host| from.contains(host.name.as_str()));
+    assert_eq!(controls.unwrap().not_collected, ["*"]);
+    assert!(truth.hosts.iter().all(|host| host.role != "jump host"));
+}
+
+#[test]
+fn names_and_shares_that_cannot_be_are_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    for profile in [
+        Profile {
+            dns: "single".into(),
+            ..Profile::default()
+        },
+        Profile {
+            netbios: "A-NAME-WITH-SIXTEEN".into(),
+            ..Profile::default()
+        },
+        Profile {
+            ntlm: Some(1.5),
+            ..Profile::default()
+        },
+        Profile {
+            poll: 0,
+            ..Profile::default()
+        },
+    ] {
+        let options = EnterpriseOptions {
+            profile,
+            ..small(1)
+        };
+        assert!(build(&options, directory.path()).is_err());
+    }
+    assert!("wizardry".parse::<Work>().is_err());
 }

@@ -238,7 +238,8 @@ fn find_source(world: &World<'_>, one: &mut Evidence, standing: &dyn Fn(AccountI
         .map(|session| session.time)
         .or(one.connected)
         .unwrap_or(one.time);
-    for (before, after) in [(5 * SECOND, 2 * SECOND), (CONNECT, 2 * SECOND)] {
+    // Sysmon logs a connection up to some seconds after what came of it.
+    for (before, after) in [(5 * SECOND, 3 * SECOND), (CONNECT, 3 * SECOND)] {
         let clients = world.clients_between(one.dst, ports, begun - before, begun + after);
         if clients.len() == 1 {
             if let Some((src, connection)) = clients.into_iter().next() {
@@ -647,11 +648,32 @@ fn confidence(world: &World<'_>, hop: &Draft) -> f64 {
         .any(|session| session.logon_type != 0);
     if hop.act < Act::Strong {
         sum = sum.min(0.29);
+    } else if !hop.attempt && agrees_from_elsewhere(hop) {
+        sum = sum.max(AGREED);
     }
     if hop.src.is_none() && !hop.tunnel {
         sum = sum.min(if joined { 0.4 } else { 0.29 });
     }
     (sum.clamp(0.05, 0.99) * 100.0).round() / 100.0
+}
+
+/// What an act that means nothing else counts for, where a witness of another kind names who came.
+const AGREED: f64 = 0.35;
+
+/// Whether beside a sure act, within seconds, a witness of another kind names the source.
+fn agrees_from_elsewhere(hop: &Draft) -> bool {
+    const BESIDE: i64 = 5 * SECOND;
+    let Some(src) = hop.src else { return false };
+    hop.evidence
+        .iter()
+        .filter(|one| one.act == Act::Strong)
+        .any(|act| {
+            hop.evidence.iter().any(|one| {
+                one.kind != act.kind
+                    && one.src == Place::Host(src)
+                    && (one.time - act.time).abs() <= BESIDE
+            })
+        })
 }
 
 /// What was seen, for people.

@@ -55,6 +55,8 @@ pub(crate) enum Class {
     Connection,
     /// A program ran for the caller.
     Execution,
+    /// The print spooler installed or loaded a driver.
+    Driver,
     /// 4648 on the source.
     ExplicitCredentials,
     /// A file was written over a share.
@@ -111,6 +113,8 @@ pub(crate) enum Class {
     Replication,
     /// Tickets with weak encryption were asked for.
     Roast,
+    /// A program of the destination did something in the client's session.
+    Served,
     /// A service was installed or changed.
     Service,
     /// The program of a service was started.

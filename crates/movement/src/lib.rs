@@ -10,6 +10,7 @@ mod history;
 mod missing;
 mod origin;
 mod path;
+mod pipes;
 mod rank;
 mod signs;
 mod techniques;

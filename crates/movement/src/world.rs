@@ -6,6 +6,7 @@ use std::ops::{Deref, DerefMut};
 use crabwalk_activity::{AccountId, Activity, HostId, Place};
 
 use crate::history::History;
+use crate::pipes::{self, Opened};
 
 /// A ticket for a host that a domain controller gave to a user.
 #[derive(Debug, Clone, Copy)]
@@ -21,6 +22,8 @@ pub(crate) struct World<'a> {
     pub activity: Activity<'a>,
     /// Tickets for each host, by time.
     pub tickets: HashMap<HostId, Vec<Ticket>>,
+    /// Pipes of services that clients opened, by host and time.
+    pub opened: Vec<Opened>,
     /// How hosts and accounts usually work.
     pub history: History,
 }
@@ -28,11 +31,32 @@ pub(crate) struct World<'a> {
 impl<'a> World<'a> {
     pub fn new(mut activity: Activity<'a>) -> Self {
         let history = History::new(&mut activity);
+        let opened = pipes::read(&mut activity);
         Self {
             activity,
             tickets: HashMap::new(),
+            opened,
             history,
         }
+    }
+
+    /// Openings of a service's pipe on a host in a span of time.
+    pub fn opened_between(
+        &self,
+        host: HostId,
+        pipe: &str,
+        from: i64,
+        to: i64,
+    ) -> impl Iterator<Item = &Opened> {
+        let start = self
+            .opened
+            .partition_point(|one| (one.host, one.time) < (host, from));
+        self.opened
+            .get(start..)
+            .unwrap_or_default()
+            .iter()
+            .take_while(move |one| (one.host, one.time) <= (host, to))
+            .filter(move |one| one.pipe == pipe)
     }
 }
 

@@ -120,7 +120,7 @@ pub(crate) fn fold(expr: &SearchExpr, scope: &dyn Scope, context: &EvalContext) 
         SearchExpr::In { field, values } => equals(field, values, scope),
         SearchExpr::Term(term) => word(term, scope),
         // Only where nothing is run: its rows may fit or not.
-        SearchExpr::Subsearch(_) => Ok(Folded::Open(lit(true))),
+        SearchExpr::Subsearch(_) | SearchExpr::Given { .. } => Ok(Folded::Open(lit(true))),
     }
 }
 
@@ -137,6 +137,27 @@ fn compare(
         }
         (unit, CompareOp::Eq) if ago(unit).is_some() && scope.value(unit).is_none() => {
             return time_ago(unit, value, scope, context);
+        }
+        (name @ ("starttime" | "endtime"), CompareOp::Eq) if scope.value(name).is_none() => {
+            return time_limit(name, value, scope, context);
+        }
+        ("timeformat", CompareOp::Eq) if scope.value("timeformat").is_none() => {
+            if value.text == TIME_FORMAT {
+                return Ok(Folded::Known(true));
+            }
+            return Err(diagnostic(
+                field.span,
+                format!("`timeformat=` is not supported: write times as `{TIME_FORMAT}`"),
+            ));
+        }
+        (name @ ("_index_earliest" | "_index_latest"), _) => {
+            let mut refused = diagnostic(
+                field.span,
+                format!("`{name}=` is not supported: when an event was indexed is not known"),
+            );
+            refused.help =
+                Some("use `earliest=` and `latest=`, which go by the event's own time".to_owned());
+            return Err(refused);
         }
         // Everything that was read is in every index, but for those that are made of findings.
         ("index", CompareOp::Eq) => {
@@ -241,18 +262,22 @@ fn time_limit(
     let Some(time) = scope.value("_time") else {
         return Ok(Folded::Known(true));
     };
-    Ok(Folded::Open(if name == "earliest" {
+    Ok(Folded::Open(if matches!(name, "earliest" | "starttime") {
         time.expr.gt_eq(lit(limit))
     } else {
         time.expr.lt(lit(limit))
     }))
 }
 
-/// What `starthoursago=24` and its like count in, in seconds, and whether they are the start of the range.
+/// How times of a range are written that are neither relative nor seconds.
+const TIME_FORMAT: &str = "%m/%d/%Y:%H:%M:%S";
+
+/// What `starthoursago=24`, `daysago=1` and their like count in, in seconds, and whether they are the start of the range.
 pub(crate) fn ago(name: &str) -> Option<(bool, f64)> {
-    let (start, unit) = match name.strip_prefix("start") {
-        Some(unit) => (true, unit),
-        None => (false, name.strip_prefix("end")?),
+    let (start, unit) = match (name.strip_prefix("start"), name.strip_prefix("end")) {
+        (Some(unit), _) => (true, unit),
+        (None, Some(unit)) => (false, unit),
+        (None, None) => (true, name),
     };
     let seconds = match unit.strip_suffix("ago")? {
         "minutes" => 60.0,

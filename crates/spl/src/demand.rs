@@ -102,6 +102,7 @@ fn no_rows_from_nothing(pipeline: &Pipeline) -> bool {
     first
         && commands.all(|command| match &command.kind {
             CommandKind::Stats(stats) => !stats.by.is_empty(),
+            CommandKind::Whole(command, arguments) => !(command.reads)(arguments).adds_rows,
             CommandKind::Simple(simple, _) => matches!(
                 simple,
                 Simple::Extract

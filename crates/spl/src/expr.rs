@@ -154,6 +154,13 @@ pub fn plan_expr(expr: &ast::Expr, fields: &dyn Fields, context: &EvalContext) -
             data_type: DataType::Utf8,
         },
         ExprKind::Field(name) => fields.field(name).unwrap_or_else(null),
+        // The planner has put the answer in its place where there is one.
+        ExprKind::Subsearch(_) => {
+            return Err(ExprError::new(
+                expr.span,
+                "a subsearch cannot stand here, as it must be run before the expression is planned",
+            ));
+        }
         ExprKind::Negate(inner) => {
             let number = cast_to(plan(inner)?, &DataType::Float64);
             Typed {

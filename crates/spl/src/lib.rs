@@ -6,6 +6,7 @@
 pub mod aggregates;
 mod clause;
 mod column;
+mod commands;
 mod convert;
 mod demand;
 mod engine;

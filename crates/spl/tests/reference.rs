@@ -1,11 +1,13 @@
 //! The user's reference, `docs/spl.md`, is written from the registries of the engine, so that it says what is there.
 //!
-//! `SPL_REFERENCE=write cargo test -p crabwalk-spl --test reference` writes it anew.
+//! `SPL_REFERENCE=write cargo test --workspace --test reference` writes it anew.
 
 use std::fmt::Write as _;
 use std::path::Path;
 
 use crabwalk_spl::functions::reference;
+use crabwalk_spl::syntax::commands;
+use crabwalk_spl::syntax::usage::Standing;
 
 /// A text in a cell of a Markdown table: a bar would end the cell.
 fn cell(text: &str) -> String {
@@ -15,9 +17,35 @@ fn cell(text: &str) -> String {
 fn page() -> String {
     let mut page = "# SPL in Crabwalk\n\n\
         <!-- Written from the code by crates/spl/tests/reference.rs; do not edit. -->\n\n\
-        ## Functions of `eval` and `where`\n\n\
-        | function | what it gives | example |\n| --- | --- | --- |\n"
+        ## Commands\n\n\
+        An option is obeyed, or it is an error that names it. A few are taken and change nothing, which is said.\n"
         .to_owned();
+    for usage in commands() {
+        let _ = write!(page, "\n### {}", usage.name);
+        for also in usage.also {
+            let _ = write!(page, ", {also}");
+        }
+        let _ = write!(page, "\n\n`{}`\n\n{}\n", usage.syntax, usage.meaning);
+        if usage.options.is_empty() {
+            continue;
+        }
+        page.push_str("\n| option | |\n| --- | --- |\n");
+        for option in usage.options {
+            let about = match option.standing {
+                Standing::Obeyed(meaning) => meaning.to_owned(),
+                Standing::NoEffect(why) => format!("*Changes nothing*: {why}."),
+                Standing::Only(value, why) => {
+                    format!("*`{value}` only, other values are refused*: {why}.")
+                }
+                Standing::Refused(why) => format!("*Refused*: {why}."),
+            };
+            let _ = writeln!(page, "| `{}` | {} |", option.name, cell(&about));
+        }
+    }
+    page.push_str(
+        "\n## Functions of `eval` and `where`\n\n\
+        | function | what it gives | example |\n| --- | --- | --- |\n",
+    );
     for function in reference() {
         let _ = writeln!(
             page,
@@ -42,6 +70,30 @@ fn the_reference_says_what_the_engine_has() {
         written == page,
         "docs/spl.md is stale: run `SPL_REFERENCE=write cargo test -p crabwalk-spl --test reference` and commit it"
     );
+}
+
+#[test]
+fn every_command_is_documented() {
+    for usage in commands() {
+        assert!(
+            usage.syntax.contains(usage.name),
+            "the syntax of {} does not name it",
+            usage.name
+        );
+        assert!(!usage.meaning.is_empty(), "{} lacks a meaning", usage.name);
+        for option in usage.options {
+            let (Standing::Obeyed(text)
+            | Standing::NoEffect(text)
+            | Standing::Only(_, text)
+            | Standing::Refused(text)) = option.standing;
+            assert!(
+                !text.is_empty(),
+                "{} of {} lacks a meaning",
+                option.name,
+                usage.name
+            );
+        }
+    }
 }
 
 #[test]

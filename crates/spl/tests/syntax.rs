@@ -380,7 +380,7 @@ table!(shape_18_aggregations, printed,
     r#"| stats count(eval(EventCode=4624)) dc(eval(upper(user))) AS n"# =>
         "| stats count(eval('EventCode' = 4624)) AS \"count(eval(EventCode=4624))\", dc(eval(upper('user'))) AS \"n\"",
     "| eventstats allnum=f avg(n) as mean, stdev(n) as sd" =>
-        r#"| eventstats allnum="f" avg("n") AS "mean", stdev("n") AS "sd""#,
+        r#"| eventstats avg("n") AS "mean", stdev("n") AS "sd""#,
     "| streamstats current=f window=5 count as rank by a b reset_on_change=t" =>
         r#"| streamstats current=false window=5 global=true reset_on_change=true count AS "rank" by "a", "b""#,
     "| streamstats time_window=5m reset_before=(x > 1) reset_after=\"(y==\\\"a\\\")\" sum(n)" =>
@@ -453,7 +453,7 @@ table!(shape_26_other, printed,
 table!(tstats, printed,
     "| tstats `summaries` count min(_time) as first from datamodel=Endpoint.Processes where Processes.user!=x \
      Processes.process_name=a OR Processes.process_name IN (b, c*) by Processes.dest, Processes.user _time span=1h | `strip(Processes)`" =>
-        "| tstats summariesonly=\"false\" allow_old_summaries=\"true\" fillnull_value=\"null\" count AS \"count\", \
+        "| tstats fillnull_value=\"null\" count AS \"count\", \
          min(\"_time\") AS \"first\" from datamodel=\"Endpoint.Processes\" where \"Processes.user\"!=x \
          (\"Processes.process_name\"=a OR \"Processes.process_name\" IN (b, c*)) \
          by \"Processes.dest\", \"Processes.user\", \"_time\" span=1h | rename \"Processes.*\" AS \"*\"",

@@ -2,8 +2,8 @@
 
 use crate::evtx_writer::{Body, Value, guid};
 use crate::sim::{
-    Account, Channel, DOMAIN, Logon, Package, Process, REALM, SECOND, SYSTEM_SID, Session, Share,
-    Sim, luid, s, sid, sysmon_guid,
+    Account, Channel, Logon, Package, Process, SECOND, SYSTEM_SID, Session, Share, Sim, luid, s,
+    sid, sysmon_guid,
 };
 
 /// A process that runs since the host was started.
@@ -209,7 +209,7 @@ impl Sim {
             };
             self.amend(index, "SubjectUserSid", sid(creator));
             self.amend(index, "SubjectUserName", s(name));
-            self.amend(index, "SubjectDomainName", s(DOMAIN));
+            self.amend(index, "SubjectDomainName", s(self.domain.netbios.clone()));
             self.amend(index, "SubjectLogonId", luid(id));
             self.amend(index, "TargetUserName", s(session.name.clone()));
             self.amend(index, "TargetDomainName", s(session.domain.clone()));
@@ -240,7 +240,7 @@ impl Sim {
                 ("SubjectLogonId", luid(actor.luid)),
                 ("LogonGuid", Value::Guid([0; 16])),
                 ("TargetUserName", s(account.name.clone())),
-                ("TargetDomainName", s(DOMAIN)),
+                ("TargetDomainName", s(self.domain.netbios.clone())),
                 ("TargetLogonGuid", Value::Guid(ticket)),
                 ("TargetServerName", s(target.0)),
                 ("TargetInfo", s(target.1)),
@@ -316,7 +316,7 @@ impl Sim {
         let (session, index) = self.logon(time + later, dst, account, &how);
         if !ntlm {
             // The realm, not the NetBIOS name, is what a ticket tells.
-            self.amend(index, "TargetDomainName", s(REALM));
+            self.amend(index, "TargetDomainName", s(self.domain.realm.clone()));
             self.amend(index, "LogonGuid", Value::Guid(entry.guid));
         }
         Entered { session, port }
@@ -593,6 +593,28 @@ impl Sim {
         self.logoff(approach.time + 4 * SECOND, &second.session);
     }
 
+    /// One question to a service that listens on port 135 already, as monitoring asks it every few minutes: one logon.
+    pub(crate) fn probe(&mut self, approach: &Approach<'_>) {
+        let key = self.ticket_key(approach);
+        let server = self.part(approach.dst, Part::RpcSs);
+        let guid = self.random.guid();
+        let workstation = self.claim(approach);
+        let entered = self.enter(&Entry {
+            time: approach.time,
+            client: approach.client,
+            server: &server,
+            dst: approach.dst,
+            account: approach.account,
+            port: 135,
+            package: approach.package,
+            ticket: key,
+            address: Address::Full,
+            workstation,
+            guid,
+        });
+        self.logoff(approach.time + 2 * SECOND, &entered.session);
+    }
+
     fn network_service(&self, host: usize) -> Session {
         Session {
             luid: 0x3e4,
@@ -637,7 +659,7 @@ impl Sim {
             host: dst,
             image: image.into(),
             command: "C:\\Windows\\system32\\mmc.exe -Embedding".into(),
-            user: format!("{DOMAIN}\\{}", approach.account.name),
+            user: format!("{}\\{}", self.domain.netbios, approach.account.name),
             pid: self.new_pid(dst),
             guid: self.random.guid(),
         };
@@ -948,7 +970,11 @@ impl Sim {
         let (session, index) = self.logon(time + 3 * SECOND, dst, approach.account, &how);
         self.amend(index, "ProcessId", Value::Hex64(u64::from(server.pid)));
         self.amend(index, "ProcessName", s(server.image.clone()));
-        let user = format!("{}\\\\{}", DOMAIN.to_lowercase(), approach.account.name);
+        let user = format!(
+            "{}\\\\{}",
+            self.domain.netbios.to_lowercase(),
+            approach.account.name
+        );
         let ip = self.hosts[src].ip.clone();
         let line = format!("Accepted password for {user} from {ip} port {port} ssh2");
         let data = vec![("process", s("sshd")), ("payload", s(line))];
@@ -1093,7 +1119,7 @@ impl Sim {
             1149,
             vec![
                 ("Param1", s(approach.account.name.clone())),
-                ("Param2", s(DOMAIN)),
+                ("Param2", s(self.domain.netbios.clone())),
                 ("Param3", s(source.clone())),
             ],
         );
@@ -1253,7 +1279,7 @@ impl Sim {
                 ("SubjectLogonId", luid(0)),
                 ("TargetUserSid", sid("S-1-0-0")),
                 ("TargetUserName", s(account)),
-                ("TargetDomainName", s(DOMAIN)),
+                ("TargetDomainName", s(self.domain.netbios.clone())),
                 ("Status", Value::Hex32(0xc000_006d)),
                 ("FailureReason", s("%%2313")),
                 ("SubStatus", Value::Hex32(sub)),

@@ -2,16 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use crate::sim::{Account, Channel, DOMAIN, MINUTE, Package, Process, SECOND, Session, Share, s};
+use crate::sim::{Account, Channel, MINUTE, Package, Process, SECOND, Session, Share, s};
 use crate::world::local;
 
 use super::acts::{Approach, Desktop, Part, Program, Service};
 use super::plan::{Role, World};
 
-const HOUR: i64 = 60 * MINUTE;
+pub(crate) const HOUR: i64 = 60 * MINUTE;
 
-const CMD: &str = "C:\\Windows\\System32\\cmd.exe";
-const POWERSHELL: &str = "C:\\Windows\\System32\\WindowsPowerShell\\v1.0\\powershell.exe";
+pub(crate) const CMD: &str = "C:\\Windows\\System32\\cmd.exe";
+pub(crate) const POWERSHELL: &str =
+    "C:\\Windows\\System32\\WindowsPowerShell\\v1.0\\powershell.exe";
 
 const PROGRAMS: [(&str, &str); 6] = [
     ("C:\\Program Files\\Quayside\\Mail\\qmail.exe", "qmail.exe"),
@@ -84,7 +85,7 @@ pub(crate) fn day(world: &mut World, day: Day) -> Seats {
     seats
 }
 
-fn within(world: &mut World, day: Day, from: i64, to: i64) -> i64 {
+pub(crate) fn within(world: &mut World, day: Day, from: i64, to: i64) -> i64 {
     day.midnight + from + world.sim.random.span(to - from)
 }
 
@@ -92,6 +93,9 @@ fn within(world: &mut World, day: Day, from: i64, to: i64) -> i64 {
 fn machine(world: &mut World, host: usize, day: Day) {
     let account = world.sim.machine_account(host);
     let controller = world.sim.hosts[host].controller;
+    if world.roles[host] == Role::Automation {
+        return;
+    }
     if world.roles[host] != Role::Controller {
         let start = within(world, day, 0, 2 * HOUR);
         world.sim.tgt(start, host, &account);
@@ -111,10 +115,11 @@ fn machine(world: &mut World, host: usize, day: Day) {
                 explicit: false,
                 foreign: false,
             });
-            let paths = [(
-                "harbor.example\\Policies\\{31B2F340-016D-11D2-945F-00C04FB984F9}\\gpt.ini",
-                0x12_0089,
-            )];
+            let policy = format!(
+                "{}\\Policies\\{{31B2F340-016D-11D2-945F-00C04FB984F9}}\\gpt.ini",
+                world.sim.domain.dns
+            );
+            let paths = [(policy.as_str(), 0x12_0089)];
             let share = Share {
                 name: "SYSVOL",
                 local: "\\??\\C:\\Windows\\SYSVOL\\sysvol",
@@ -284,6 +289,7 @@ fn visit_share(
 ) {
     let (src, seat) = from;
     let ticket = world.needs_ticket(src, dst, account);
+    let package = world.package();
     let who = world.sim.accounts[account].clone();
     let entered = world.sim.smb(&Approach {
         time,
@@ -291,7 +297,7 @@ fn visit_share(
         actor: &seat.session,
         dst,
         account: &who,
-        package: Package::Kerberos,
+        package,
         ticket,
         explicit: false,
         foreign: false,
@@ -310,7 +316,7 @@ fn visit_share(
 
 /// The ways in which administrators work on other hosts.
 #[derive(Debug, Clone, Copy)]
-enum Work {
+pub(crate) enum Chore {
     Desktop,
     PsExec,
     Wmi,
@@ -320,7 +326,7 @@ enum Work {
     Copy,
 }
 
-impl Work {
+impl Chore {
     fn name(self) -> &'static str {
         match self {
             Self::Desktop => "remote desktop",
@@ -335,9 +341,9 @@ impl Work {
 }
 
 /// One piece of an administrator's work on another host.
-fn work(
+pub(crate) fn work(
     world: &mut World,
-    kind: Work,
+    kind: Chore,
     time: i64,
     seat: &Desktop,
     dst: usize,
@@ -351,48 +357,44 @@ fn work(
     let who = world.sim.accounts[account].clone();
     let ticket = explicit || world.needs_ticket(src, dst, account);
     let server = world.sim.hosts[dst].name.clone();
-    let package = if world.chance(1, 12) {
-        Package::Ntlm
-    } else {
-        Package::Kerberos
-    };
+    let package = world.tool_package();
     let given = if explicit {
-        format!(" -u {DOMAIN}\\{}", who.name)
+        format!(" -u {}\\{}", world.sim.domain.netbios, who.name)
     } else {
         String::new()
     };
     let (image, original, command) = match kind {
-        Work::Desktop => (
+        Chore::Desktop => (
             "C:\\Windows\\System32\\mstsc.exe",
             "mstsc.exe",
             format!("\"C:\\Windows\\System32\\mstsc.exe\" /v:{server}"),
         ),
-        Work::PsExec => (
+        Chore::PsExec => (
             "C:\\Tools\\Sysinternals\\PsExec.exe",
             "psexec.c",
             format!("PsExec.exe \\\\{server}{given} -accepteula ipconfig /all"),
         ),
-        Work::Wmi => (
+        Chore::Wmi => (
             "C:\\Windows\\System32\\wbem\\WMIC.exe",
             "wmic.exe",
             format!("wmic /node:{server} process call create \"gpupdate /force\""),
         ),
-        Work::Remoting => (POWERSHELL, "PowerShell.EXE", "powershell.exe".to_owned()),
-        Work::Task => (
+        Chore::Remoting => (POWERSHELL, "PowerShell.EXE", "powershell.exe".to_owned()),
+        Chore::Task => (
             "C:\\Windows\\System32\\schtasks.exe",
             "schtasks.exe",
             format!(
                 "schtasks /create /s {server} /tn Harbor\\Restart /tr \"net stop spooler\" /sc once /st 22:00 /ru SYSTEM"
             ),
         ),
-        Work::Install => (
+        Chore::Install => (
             "C:\\Windows\\System32\\sc.exe",
             "sc.exe",
             format!(
                 "sc \\\\{server} create QuaysideAgent binPath= \"C:\\Program Files\\Quayside\\Agent\\qsagent.exe\""
             ),
         ),
-        Work::Copy => (
+        Chore::Copy => (
             CMD,
             "Cmd.Exe",
             format!("cmd.exe /c copy C:\\Tools\\patch.msi \\\\{server}\\C$\\Temp\\patch.msi"),
@@ -424,7 +426,7 @@ fn work(
         command,
     };
     match kind {
-        Work::Desktop => {
+        Chore::Desktop => {
             over = time + 10 * MINUTE + world.sim.random.span(50 * MINUTE);
             let desktop = world.sim.desktop(&approach, over);
             for _ in 0..1 + world.sim.random.below(3) {
@@ -454,7 +456,7 @@ fn work(
                 world.sim.reconnect(&back, &desktop);
             }
         }
-        Work::PsExec => {
+        Chore::PsExec => {
             let stem = format!("PSEXESVC-{}-{}", world.sim.hosts[src].name, client.pid);
             let service = Service {
                 name: "PSEXESVC",
@@ -477,7 +479,7 @@ fn work(
                 .sim
                 .remote_service(&approach, &service, time + 20 * SECOND);
         }
-        Work::Wmi => {
+        Chore::Wmi => {
             let program = run(
                 "C:\\Windows\\System32\\gpupdate.exe",
                 "GPUpdate.exe",
@@ -485,11 +487,11 @@ fn work(
             );
             world.sim.wmi(&approach, program, time + 15 * SECOND);
         }
-        Work::Remoting => {
+        Chore::Remoting => {
             over = time + 5 * MINUTE + world.sim.random.span(20 * MINUTE);
             world.sim.remoting(&approach, None, over);
         }
-        Work::Task => {
+        Chore::Task => {
             let program = run(
                 "C:\\Windows\\System32\\net.exe",
                 "net.exe",
@@ -499,7 +501,7 @@ fn work(
                 .sim
                 .remote_task(&approach, "\\Harbor\\Restart", program, time + 20 * SECOND);
         }
-        Work::Install => {
+        Chore::Install => {
             let path = "C:\\Program Files\\Quayside\\Agent\\qsagent.exe";
             let service = Service {
                 name: "QuaysideAgent",
@@ -514,7 +516,7 @@ fn work(
                 .sim
                 .remote_service(&approach, &service, time + 8 * HOUR);
         }
-        Work::Copy => {
+        Chore::Copy => {
             world.sim.copy_to(&approach, "Temp\\patch.msi", over);
         }
     }
@@ -538,13 +540,13 @@ fn administrators(world: &mut World, day: Day, seats: &Seats) {
             .filter(|host| world.sites[*host] == site && world.roles[*host] != Role::Controller)
             .collect();
         for (kind, usual) in [
-            (Work::Desktop, 2.0),
-            (Work::Remoting, 0.8),
-            (Work::Copy, 0.4),
-            (Work::PsExec, 0.25),
-            (Work::Wmi, 0.25),
-            (Work::Install, 0.06),
-            (Work::Task, 0.1),
+            (Chore::Desktop, 2.0),
+            (Chore::Remoting, 0.8),
+            (Chore::Copy, 0.4),
+            (Chore::PsExec, 0.25),
+            (Chore::Wmi, 0.25),
+            (Chore::Install, 0.06),
+            (Chore::Task, 0.1),
         ] {
             for _ in 0..world.some(usual) {
                 let dst = *world.sim.random.pick(&targets);
@@ -555,7 +557,7 @@ fn administrators(world: &mut World, day: Day, seats: &Seats) {
         if world.chance(1, 2) {
             let one = *world.sim.random.pick(&world.domain_administrators.clone());
             let time = within(world, day, 10 * HOUR, 14 * HOUR);
-            work(world, Work::Desktop, time, seat, site, one, true);
+            work(world, Chore::Desktop, time, seat, site, one, true);
         }
     }
 }
@@ -572,11 +574,11 @@ fn help_desk(world: &mut World, day: Day, seats: &Seats) {
             continue;
         };
         for (kind, usual) in [
-            (Work::Desktop, 1.2),
-            (Work::Copy, 0.5),
-            (Work::Remoting, 0.4),
-            (Work::PsExec, 0.2),
-            (Work::Wmi, 0.2),
+            (Chore::Desktop, 1.2),
+            (Chore::Copy, 0.5),
+            (Chore::Remoting, 0.4),
+            (Chore::PsExec, 0.2),
+            (Chore::Wmi, 0.2),
         ] {
             for _ in 0..world.some(usual) {
                 let dst = *world.sim.random.pick(&targets);
@@ -636,7 +638,7 @@ fn terminal_users(world: &mut World, day: Day, seats: &Seats) {
 }
 
 /// The session and process of an agent that works under a service account for some hours.
-fn agent(
+pub(crate) fn agent(
     world: &mut World,
     host: usize,
     account: usize,

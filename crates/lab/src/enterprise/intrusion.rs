@@ -3,7 +3,7 @@
 use jiff::civil::Weekday;
 
 use crate::LabError;
-use crate::sim::{Account, DOMAIN, MINUTE, Package, Process, Random, SECOND, Session};
+use crate::sim::{Account, MINUTE, Package, Process, Random, SECOND, Session};
 use crate::world::{micros, tomorrow};
 
 use super::EnterpriseOptions;
@@ -566,7 +566,7 @@ fn perform(world: &mut World, go: &Go<'_>, seats: &Seats) -> (Running, bool) {
     let server = world.sim.hosts[dst].name.clone();
     let (tool_image, stem) = go.tool;
     let given = if *used == Credentials::Password {
-        format!(" -u {DOMAIN}\\{} -p *", who.name)
+        format!(" -u {}\\{} -p *", world.sim.domain.netbios, who.name)
     } else {
         String::new()
     };

@@ -7,9 +7,12 @@
 
 pub(crate) mod acts;
 mod background;
+mod crew;
+mod daily;
 mod intrusion;
 mod logons;
 mod plan;
+mod profile;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -19,10 +22,11 @@ use jiff::civil::{Date, Weekday};
 use serde::{Deserialize, Serialize};
 
 use crate::LabError;
-use crate::sim::{Channel, DNS, DOMAIN, check};
+use crate::sim::{Channel, check};
 use crate::world::{Output, micros, rfc3339, tomorrow};
 
 pub use logons::{LogonOptions, LogonWorld, build_logons};
+pub use profile::{Profile, Work};
 
 /// What enterprise to make.
 #[derive(Debug, Clone)]
@@ -39,6 +43,8 @@ pub struct EnterpriseOptions {
     pub intrusions: usize,
     /// How much goes on besides the intrusions, 1 being usual; from 0 to 20.
     pub volume: f64,
+    /// What it is like beyond its size.
+    pub profile: Profile,
 }
 
 impl Default for EnterpriseOptions {
@@ -50,6 +56,7 @@ impl Default for EnterpriseOptions {
             hosts: 500,
             intrusions: 10,
             volume: 1.0,
+            profile: Profile::default(),
         }
     }
 }
@@ -143,6 +150,9 @@ pub struct Truth {
     pub days: u64,
     /// Records in all logs.
     pub events: u64,
+    /// Of these the logons from other hosts: 4624 of type 3, 8 or 10.
+    #[serde(default)]
+    pub logons: u64,
     /// Size of all EVTX files in bytes.
     pub evtx_bytes: u64,
     /// The hosts.
@@ -170,6 +180,7 @@ pub fn build(options: &EnterpriseOptions, directory: &Path) -> Result<Truth, Lab
         "volume",
         "from 0 to 20 is possible",
     )?;
+    options.profile.check()?;
     fs::create_dir_all(directory).map_err(|error| LabError::io("create", directory, error))?;
     let mut world = plan::populate(options)?;
     let workstations = world.workstations().count();
@@ -207,6 +218,7 @@ pub fn build(options: &EnterpriseOptions, directory: &Path) -> Result<Truth, Lab
             working,
         };
         let seats = background::day(&mut world, day);
+        daily::day(&mut world, day, &seats);
         intrusion::day(&mut world, &mut intrusions, &seats, micros(next)?);
         world.sim.conns.clear();
         // Clocks that are ahead write into tomorrow.
@@ -214,17 +226,19 @@ pub fn build(options: &EnterpriseOptions, directory: &Path) -> Result<Truth, Lab
         date = next;
     }
     output.flush(&mut world.sim, i64::MAX)?;
-    let (events, evtx_bytes) = (output.events(), output.bytes());
+    let (events, logons) = (output.events(), output.logons());
+    let evtx_bytes = output.bytes();
     output.finish()?;
     let name = |host: usize| world.sim.hosts[host].name.clone();
     let truth = Truth {
         kind: "enterprise".into(),
         seed: options.seed,
-        domain: DNS.into(),
-        netbios: DOMAIN.into(),
+        domain: world.sim.domain.dns.clone(),
+        netbios: world.sim.domain.netbios.clone(),
         start: options.start.to_string(),
         days: options.days as u64,
         events,
+        logons,
         evtx_bytes,
         hosts: world
             .sim

@@ -1,12 +1,15 @@
 //! The sites, hosts, accounts and logs of an enterprise.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::LabError;
-use crate::sim::{Account, Channel, MINUTE, Random, SECOND, Sim};
+use crate::sim::{Account, Channel, Domain, MINUTE, Package, Random, SECOND, Sim};
 use crate::world::micros;
 
 use super::EnterpriseOptions;
+use super::crew::{self, Crew};
+use super::profile::Profile;
 
 /// No clock is further off than this.
 pub(crate) const MOST_SKEW: i64 = 4 * MINUTE;
@@ -53,6 +56,12 @@ pub(crate) enum Role {
     Scanner,
     /// Copies accounts to a cloud directory.
     Sync,
+    /// Administrators go on from here.
+    Jump,
+    /// Whoever checked out an account goes on from here.
+    Gateway,
+    /// Configures others; it is no Windows host.
+    Automation,
     /// From here administrators work.
     AdminStation,
     Workstation,
@@ -71,6 +80,9 @@ impl Role {
             Self::Monitoring => "monitoring",
             Self::Scanner => "vulnerability scanner",
             Self::Sync => "directory synchronisation",
+            Self::Jump => "jump host",
+            Self::Gateway => "privileged access gateway",
+            Self::Automation => "automation server",
             Self::AdminStation => "admin workstation",
             Self::Workstation => "workstation",
         }
@@ -112,6 +124,8 @@ pub(crate) struct World {
     /// Tickets that are still in a client's cache: source, destination, account.
     pub(crate) tickets: BTreeSet<(usize, usize, usize)>,
     pub(crate) volume: f64,
+    pub(crate) profile: Profile,
+    pub(crate) crew: Crew,
 }
 
 impl World {
@@ -148,6 +162,59 @@ impl World {
     /// Whether a new ticket is needed; it is in the cache for the day then.
     pub(crate) fn needs_ticket(&mut self, src: usize, dst: usize, account: usize) -> bool {
         self.tickets.insert((src, dst, account))
+    }
+
+    /// Makes an account, for a person with first and last name; `admin` where it administers hosts.
+    pub(crate) fn add_account(&mut self, name: String, people: (&str, &str), admin: bool) -> usize {
+        let sid = format!(
+            "{}-{}",
+            self.sim.domain_sid,
+            10_001 + self.sim.accounts.len()
+        );
+        self.sim.accounts.push(Account {
+            name,
+            first: people.0.into(),
+            last: people.1.into(),
+            sid,
+            admin,
+            category: if admin { "privileged" } else { "normal" },
+        });
+        self.sim.accounts.len() - 1
+    }
+
+    /// How a logon is authenticated where tools leave the choice to Windows: Kerberos, unless the profile has a share of
+    /// NTLM (addresses for names, hosts outside the domain, old software).
+    pub(crate) fn package(&mut self) -> Package {
+        match self.profile.ntlm {
+            Some(share) => self.drawn(share),
+            None => Package::Kerberos,
+        }
+    }
+
+    /// The same for the tools of administrators, who give addresses now and then in any enterprise.
+    pub(crate) fn tool_package(&mut self) -> Package {
+        match self.profile.ntlm {
+            Some(share) => self.drawn(share),
+            None => self.drawn_of(1, 12),
+        }
+    }
+
+    fn drawn(&mut self, share: f64) -> Package {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "from 0 to 1"
+        )]
+        let thousandths = (share * 1000.0) as u64;
+        self.drawn_of(thousandths, 1000)
+    }
+
+    fn drawn_of(&mut self, part: u64, whole: u64) -> Package {
+        if self.chance(part, whole) {
+            Package::Ntlm
+        } else {
+            Package::Kerberos
+        }
     }
 
     /// True with a chance of `part` in `whole`.
@@ -226,6 +293,7 @@ pub(crate) fn populate(options: &EnterpriseOptions) -> Result<World, LabError> {
             random,
             hosts: Vec::new(),
             accounts: Vec::new(),
+            domain: Arc::new(Domain::new(&options.profile.dns, &options.profile.netbios)),
             domain_sid,
             pending: Vec::new(),
             conns: Vec::new(),
@@ -249,6 +317,8 @@ pub(crate) fn populate(options: &EnterpriseOptions) -> Result<World, LabError> {
         daily: BTreeMap::new(),
         tickets: BTreeSet::new(),
         volume: options.volume,
+        profile: options.profile.clone(),
+        crew: Crew::default(),
     };
     let sites = (options.hosts / 60).clamp(1, SITES.len());
     let servers = (options.hosts / 5).max(6);
@@ -273,6 +343,11 @@ pub(crate) fn populate(options: &EnterpriseOptions) -> Result<World, LabError> {
         wanted.push((Role::Application, more % sites));
         more += 1;
     }
+    wanted.extend(
+        crew::hosts(&options.profile.work, options.hosts)
+            .into_iter()
+            .map(|role| (role, 0)),
+    );
     wanted.extend((0..sites).map(|site| (Role::AdminStation, site)));
     let mut at = 0;
     while wanted.len() < options.hosts {
@@ -296,6 +371,9 @@ pub(crate) fn populate(options: &EnterpriseOptions) -> Result<World, LabError> {
             Role::Monitoring => "MON",
             Role::Scanner => "SCN",
             Role::Sync => "SYN",
+            Role::Jump => "JMP",
+            Role::Gateway => "PAM",
+            Role::Automation => "CFG",
             Role::AdminStation => "ADM",
             Role::Workstation => "WS",
         };
@@ -359,27 +437,19 @@ pub(crate) fn populate(options: &EnterpriseOptions) -> Result<World, LabError> {
             .left_out
             .extend(CHANNELS.map(|channel| (sites - 1, channel)));
     }
+    for host in world.of(Role::Automation) {
+        world.sim.hosts[host].sysmon = false;
+        world.sim.hosts[host].process_audit = false;
+        world
+            .left_out
+            .extend(CHANNELS.map(|channel| (host, channel)));
+    }
     accounts(&mut world, sites);
+    crew::hire(&mut world);
     Ok(world)
 }
 
 fn accounts(world: &mut World, sites: usize) {
-    fn add(world: &mut World, name: String, people: (&str, &str), admin: bool) -> usize {
-        let sid = format!(
-            "{}-{}",
-            world.sim.domain_sid,
-            10_001 + world.sim.accounts.len()
-        );
-        world.sim.accounts.push(Account {
-            name,
-            first: people.0.into(),
-            last: people.1.into(),
-            sid,
-            admin,
-            category: if admin { "privileged" } else { "normal" },
-        });
-        world.sim.accounts.len() - 1
-    }
     let hosts: Vec<usize> = world.workstations().collect();
     for (number, host) in hosts.into_iter().enumerate() {
         let first = FIRST[number % FIRST.len()];
@@ -394,28 +464,28 @@ fn accounts(world: &mut World, sites: usize) {
         {
             name = format!("{name}{}", round + 2 + number / FIRST.len());
         }
-        let account = add(world, name, (first, last), false);
+        let account = world.add_account(name, (first, last), false);
         world.owners.insert(host, account);
     }
     for (site, code) in SITES.iter().enumerate().take(sites) {
         let code = code.to_lowercase();
-        let help = add(world, format!("hd.{code}"), ("Help", "Desk"), true);
+        let help = world.add_account(format!("hd.{code}"), ("Help", "Desk"), true);
         world.help_desk.push(help);
-        let admin = add(world, format!("adm.{code}"), ("Site", "Admin"), true);
+        let admin = world.add_account(format!("adm.{code}"), ("Site", "Admin"), true);
         world.administrators.push(admin);
-        let service = add(world, format!("svc_sql_{code}"), ("", ""), true);
+        let service = world.add_account(format!("svc_sql_{code}"), ("", ""), true);
         world.services.push(service);
         if let Some(station) = world.at(Role::AdminStation, site) {
             world.owners.insert(station, admin);
         }
     }
     for name in ["da.lindgren", "da.okafor"] {
-        let one = add(world, name.into(), ("Domain", "Admin"), true);
+        let one = world.add_account(name.into(), ("Domain", "Admin"), true);
         world.domain_administrators.push(one);
     }
-    world.backup = add(world, "svc_backup".into(), ("", ""), true);
-    world.deployment = add(world, "svc_deploy".into(), ("", ""), true);
-    world.scanner = add(world, "svc_vulnscan".into(), ("", ""), true);
-    world.monitoring = add(world, "svc_monitor".into(), ("", ""), true);
-    world.sync = add(world, "MSOL_4f1d2a7c9b3e".into(), ("", ""), false);
+    world.backup = world.add_account("svc_backup".into(), ("", ""), true);
+    world.deployment = world.add_account("svc_deploy".into(), ("", ""), true);
+    world.scanner = world.add_account("svc_vulnscan".into(), ("", ""), true);
+    world.monitoring = world.add_account("svc_monitor".into(), ("", ""), true);
+    world.sync = world.add_account("MSOL_4f1d2a7c9b3e".into(), ("", ""), false);
 }

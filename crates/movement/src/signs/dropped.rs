@@ -42,10 +42,10 @@ impl Through {
         }
     }
 
-    fn technique(self) -> &'static str {
+    fn techniques(self) -> &'static [&'static str] {
         match self {
-            Self::Share => "T1021.002",
-            Self::Desktop => "T1570",
+            Self::Share => &["T1021.002"],
+            Self::Desktop => &["T1570", "T1021.001"],
         }
     }
 }
@@ -65,7 +65,7 @@ struct Written {
 }
 
 /// File names that hold what can be run.
-fn is_runnable(path: &str) -> bool {
+pub(crate) fn is_runnable(path: &str) -> bool {
     [
         ".exe", ".dll", ".bat", ".cmd", ".ps1", ".vbs", ".vbe", ".js", ".jse", ".wsf", ".hta",
         ".scr", ".com", ".msi", ".lnk", ".cpl", ".ocx", ".sys", ".xll",
@@ -100,26 +100,6 @@ fn is_startup(path: &str) -> bool {
     path.contains("\\start menu\\programs\\startup\\")
 }
 
-/// Files of group policies that make every member run something.
-fn is_policy(share: &str, relative: &str) -> bool {
-    let relative = relative.to_lowercase();
-    share
-        .trim_end_matches('\\')
-        .to_lowercase()
-        .ends_with("\\sysvol")
-        && relative.contains("\\policies\\")
-        && ([
-            "scheduledtasks.xml",
-            "scripts.ini",
-            "psscripts.ini",
-            "groups.xml",
-            "services.xml",
-            "registry.pol",
-        ]
-        .contains(&base_name(&relative))
-            || relative.contains("\\scripts\\") && is_runnable(&relative))
-}
-
 pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
     let mut files: HashMap<HostId, Vec<Written>> = HashMap::new();
     let catalog = world.catalog;
@@ -138,7 +118,7 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
             return;
         }
         let by = world.accounts.get(sid, row.get("SubjectDomainName"), name);
-        if is_policy(share, relative) {
+        if super::policy::is_policy(share, relative) {
             let logon = number(row.get("SubjectLogonId"));
             out.push(
                 Evidence::new(
@@ -181,6 +161,39 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
             });
         }
     });
+    for_each(catalog, SECURITY, 4663, |row| {
+        let path = row.get("ObjectName").to_lowercase();
+        if !matches!(row.get("ProcessName"), "" | "-" | "System")
+            || !row.get("ObjectType").eq_ignore_ascii_case("File")
+            || number(row.get("AccessMask")) & crate::techniques::smb::WRITES == 0
+            || !is_runnable(&path)
+            || kind_of(row.get("SubjectUserName"), row.get("SubjectUserSid")) != AccountKind::User
+        {
+            return;
+        }
+        let host = world.writer(row);
+        let logon_id = number(row.get("SubjectLogonId"));
+        let Some(session) = world
+            .session(host, logon_id, row.time)
+            .and_then(|at| world.sessions.get(at))
+            .filter(|session| session.is_remote() && session.logon_type == 3)
+        else {
+            return;
+        };
+        let written = files.entry(host).or_default();
+        if written.len() < MOST {
+            written.push(Written {
+                time: row.time,
+                path,
+                reference: row.reference,
+                from: session.from(),
+                by: session.account,
+                logon_id,
+                through: Through::Share,
+                uses: 0,
+            });
+        }
+    });
     for_each(catalog, SYSMON, 11, |row| {
         let image = base_name(row.get("Image")).to_lowercase();
         // The kernel serves shares; the remote desktop client writes for the server it is connected to.
@@ -217,9 +230,9 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
                     format!("the remote desktop's server wrote {}", brief(&path)),
                 )
                 .technique(if is_startup(&path) {
-                    &["T1570", "T1547.001"]
+                    &["T1570", "T1547.001", "T1021.001"]
                 } else {
-                    &["T1570"]
+                    &["T1570", "T1021.001"]
                 })
                 .from(from.map_or(Place::Unknown, Place::Host))
                 .weighs(Class::File, 0.15),
@@ -309,7 +322,7 @@ fn used(
         written.reference,
         what,
     )
-    .technique(&[written.through.technique()])
+    .technique(written.through.techniques())
     .from(written.from.map_or(Place::Unknown, Place::Host))
     .used(written.by)
     .weighs(Class::UsedFile, 0.2);

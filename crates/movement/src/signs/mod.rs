@@ -6,8 +6,11 @@ pub(crate) mod client;
 mod connections;
 mod dropped;
 mod logons;
+mod policy;
+mod programs;
 mod refused;
 pub(crate) mod sensor;
+mod served;
 mod tickets;
 mod usual;
 
@@ -18,11 +21,14 @@ use crate::world::World;
 /// What a process start says, whatever the way.
 pub(crate) fn process(world: &mut World<'_>, started: &Started, out: &mut Sink) {
     client::process(world, started, out);
+    programs::process(world, started, out);
 }
 
 /// What hosts' logs and sensors say, whatever the way.
 pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
     dropped::events(world, out);
+    policy::events(world, out);
+    served::events(world, out);
     refused::events(world, out);
     client::events(world, out);
     calls::events(world, out);

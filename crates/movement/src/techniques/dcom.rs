@@ -1,10 +1,12 @@
 //! Distributed COM: MMC20.Application, ShellWindows, Excel, mshta, Internet Explorer (T1021.003).
 
-use super::{Started, Technique, brief, ran};
+use super::{Shares, Started, Technique, brief, ran};
 use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
 use crate::world::World;
 use crabwalk_activity::channel::*;
-use crabwalk_activity::{Place, base_name, for_each, is_service_logon};
+use crabwalk_activity::{
+    AccountKind, HostId, Place, SECOND, base_name, for_each, is_service_logon,
+};
 
 /// Distributed COM.
 pub(crate) struct Dcom;
@@ -16,6 +18,10 @@ impl Technique for Dcom {
 
     fn ports(&self) -> &'static [u16] {
         &[135, 445]
+    }
+
+    fn shares(&self) -> Shares {
+        Shares::Serve
     }
 
     fn process(&self, world: &mut World<'_>, started: &Started, out: &mut Sink) {
@@ -50,7 +56,38 @@ fn is_server(image: &str) -> bool {
     )
 }
 
+/// An object of a program on somebody's desktop, such as its shell, runs the command as him. The client is another: the
+/// only one who logged on from elsewhere.
+fn for_another(world: &World<'_>, started: &Started, out: &mut Sink) {
+    let Some(process) = world.processes.get(started.at) else {
+        return;
+    };
+    let what = format!("the COM object started {}", brief(process.command));
+    let (user, host, time, reference) =
+        (process.user, process.host, process.time, process.reference);
+    let mut evidence = Evidence::new(
+        Kind::DestinationExecution,
+        Family::Dcom,
+        Act::Strong,
+        host,
+        time,
+        reference,
+        what,
+    )
+    .technique(TECHNIQUES)
+    .effective(user)
+    .weighs(Class::Execution, 0.15);
+    evidence.process = Some(started.at);
+    out.push(evidence);
+}
+
 fn process(world: &mut World<'_>, started: &Started, out: &mut Sink) {
+    if (is_server(&started.parent) || started.parent == "dllhost.exe")
+        && (super::writes_to_own_share(&started.command) || super::leaves_output(&started.command))
+    {
+        for_another(world, started, out);
+        return;
+    }
     let embedding =
         started.command.contains("-embedding") || started.command.contains("/automation");
     let Some(process) = world.processes.get(started.at) else {
@@ -78,7 +115,7 @@ fn process(world: &mut World<'_>, started: &Started, out: &mut Sink) {
     );
     let system = is_service_logon(process.logon_id);
     // COM starts a server on the desktop of a caller on this machine; one from elsewhere has none here.
-    let no_desktop = object && started.parent == "svchost.exe" && process.no_desktop;
+    let no_desktop = object && started.parent == "svchost.exe" && process.desktop == Some(0);
     let Some(mut evidence) = ran(
         world,
         started.at,
@@ -105,17 +142,74 @@ fn process(world: &mut World<'_>, started: &Started, out: &mut Sink) {
     out.push(evidence);
 }
 
+/// Programs of Windows that answer calls of clients all day.
+fn is_of_windows(image: &str) -> bool {
+    matches!(
+        image,
+        "" | "system"
+            | "<unknown process>"
+            | "svchost.exe"
+            | "services.exe"
+            | "lsass.exe"
+            | "spoolsv.exe"
+            | "wininit.exe"
+            | "dfsrs.exe"
+            | "dfssvc.exe"
+            | "dns.exe"
+            | "certsrv.exe"
+            | "ntfrs.exe"
+            | "msdtc.exe"
+            | "mqsvc.exe"
+            | "clussvc.exe"
+            | "vmms.exe"
+            | "ismserv.exe"
+            | "wmiprvse.exe"
+    )
+}
+
+/// The last start of a program before a time, where the connection does not tell the process.
+fn running(world: &World<'_>, host: HostId, image: &str, time: i64) -> Option<usize> {
+    const RECENT: i64 = 600 * SECOND;
+    world
+        .processes_between(host, time - RECENT, time + SECOND)
+        .filter(|(_, one)| base_name(one.image).eq_ignore_ascii_case(image))
+        .last()
+        .map(|(at, _)| at)
+}
+
+/// How surely a program that accepted a client serves objects: COM's own starter started it, or the installer, whose
+/// objects clients may call. `None` for what runs as a service.
+fn serves_objects(world: &World<'_>, image: &str, process: Option<usize>) -> Option<Act> {
+    if matches!(image, "msiexec.exe" | "dllhost.exe") {
+        return Some(Act::Strong);
+    }
+    let Some(process) = process.and_then(|at| world.processes.get(at)) else {
+        return Some(Act::Weak);
+    };
+    let command = process.command.to_lowercase();
+    let parent = base_name(process.parent_image).to_lowercase();
+    if command.contains("-embedding")
+        || command.contains("/processid:")
+        || command.contains("/automation")
+        || parent == "svchost.exe"
+    {
+        return Some(Act::Strong);
+    }
+    (parent != "services.exe").then_some(Act::Weak)
+}
+
 fn events(world: &mut World<'_>, out: &mut Sink) {
     // A remote connection to an object server that otherwise listens to nobody.
     for at in 0..world.connections.len() {
         let Some(one) = world.connections.get(at) else {
             continue;
         };
-        if !one.inbound
-            || one.dst_port < 1024
-            || one.src_port < 1024
-            || !is_server(&base_name(one.image).to_lowercase())
-        {
+        if !one.inbound || one.dst_port < 1024 || one.src_port < 1024 {
+            continue;
+        }
+        let image = base_name(one.image).to_lowercase();
+        let known = is_server(&image);
+        if !known && is_of_windows(&image) {
             continue;
         }
         let (Place::Host(src), Place::Host(dst)) = (one.src, one.dst) else {
@@ -124,12 +218,36 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
         if src == dst {
             continue;
         }
-        let image = base_name(one.image).to_owned();
-        let process = world.process_of_guid(one.process_guid);
+        let process = world
+            .process_of_guid(one.process_guid)
+            .or_else(|| running(world, dst, &image, one.time));
+        // The network logon of that very connection says who.
+        let session = world
+            .sessions_between(dst, one.time - 120_000_000, one.time + 120_000_000)
+            .find(|(_, session)| {
+                session.port != 0 && session.port == one.src_port && session.ip == Some(one.src_ip)
+            });
+        // Other programs answer many; one that logs its client on by the connection's own means serves objects, or
+        // calls. Services do so by themselves.
+        let called = session.is_some_and(|(_, session)| {
+            session.logon_type == 3 && session.kind == AccountKind::User
+        });
+        let act = match (known, called) {
+            (true, _) => Act::Strong,
+            (false, true) => match serves_objects(world, &image, process) {
+                Some(act) => act,
+                None => continue,
+            },
+            // The installer listens to nobody but those who call its objects.
+            (false, false) if image == "msiexec.exe" => Act::Strong,
+            (false, false) => continue,
+        };
+        let session = session.map(|(at, _)| at);
+        let image = base_name(one.image);
         let mut evidence = Evidence::new(
             Kind::DestinationExecution,
             Family::Dcom,
-            Act::Strong,
+            act,
             dst,
             one.time,
             one.reference,
@@ -140,13 +258,6 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
         .effective(one.user)
         .weighs(Class::ObjectConnection, 0.3);
         evidence.process = process;
-        // The network logon of that very connection says who.
-        let session = world
-            .sessions_between(dst, one.time - 120_000_000, one.time + 120_000_000)
-            .find(|(_, session)| {
-                session.port != 0 && session.port == one.src_port && session.ip == Some(one.src_ip)
-            })
-            .map(|(at, _)| at);
         if let Some(session) = session {
             evidence.session = Some(session);
             evidence.used = world

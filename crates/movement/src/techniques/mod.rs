@@ -7,7 +7,9 @@
 pub(crate) mod dcom;
 mod exploit;
 mod forged;
+mod guest;
 mod mssql;
+mod printer;
 pub(crate) mod rdp;
 mod registry;
 mod relay;
@@ -23,7 +25,8 @@ use crate::evidence::{Act, Class, Evidence, Kind, Sink};
 use crate::signs;
 use crate::signs::client::{CommandLine, Named};
 use crate::world::World;
-use crabwalk_activity::{base_name, is_service_logon};
+use crabwalk_activity::{AccountKind, HostId, SECOND, base_name, is_service_logon};
+use std::collections::BTreeSet;
 
 /// Declares which techniques there are: the families in the order in which evidence of one time is sorted, and the type
 /// that knows each.
@@ -61,6 +64,8 @@ techniques! {
     Ssh => ssh::Ssh,
     Registry => registry::Registry,
     Mssql => mssql::Mssql,
+    Printer => printer::Printer,
+    Guest => guest::Guest,
     Exploit => exploit::Exploit,
     DirectoryReplication => replication::Replication,
     Credential => forged::Forged,
@@ -264,6 +269,68 @@ pub(crate) fn ran(
         evidence.connected = process.logon_time;
     }
     Some(evidence)
+}
+
+/// Whether a command line, in lower case, sends all its output to a share of the machine itself: tools do so whose client
+/// reads it there.
+pub(crate) fn writes_to_own_share(command: &str) -> bool {
+    // What another shell is to run has its signs escaped.
+    let command = command.replace('^', "");
+    command.contains("2>&1")
+        && command.split('>').skip(1).any(|target| {
+            let target = target.trim_start().trim_start_matches('"');
+            ["\\\\127.0.0.1\\", "\\\\localhost\\"]
+                .iter()
+                .any(|own| target.starts_with(own))
+        })
+}
+
+/// Whether all output of a command, in lower case, goes to a file in the temporary folder of Windows that only the tool
+/// which collects it will look for: one without an extension, or `.tmp`.
+pub(crate) fn leaves_output(command: &str) -> bool {
+    let command = command.replace('^', "");
+    command.contains("2>&1")
+        && command.split('>').skip(1).any(|target| {
+            let target = target.trim_start().trim_start_matches('"');
+            let target = match target.get(1..2) {
+                Some(":") => target.get(2..).unwrap_or_default(),
+                _ => target,
+            };
+            let folders = [
+                "\\windows\\temp\\",
+                "%windir%\\temp\\",
+                "%systemroot%\\temp\\",
+            ];
+            let Some(rest) = folders
+                .iter()
+                .find_map(|folder| target.strip_prefix(folder))
+            else {
+                return false;
+            };
+            let name = rest.split([' ', '"', '&', '<']).next().unwrap_or_default();
+            !name.is_empty()
+                && !name.contains('\\')
+                && (!name.contains('.') || name.ends_with(".tmp"))
+        })
+}
+
+/// The session of the only client that logged on from elsewhere in the seconds before a time: whose act it is where
+/// nothing names the caller.
+pub(crate) fn only_client(world: &World<'_>, host: HostId, time: i64) -> Option<usize> {
+    /// A client asks for what is then done at once.
+    const JUST: i64 = 5 * SECOND;
+    let mut clients = BTreeSet::new();
+    let mut last = None;
+    for (at, session) in world.sessions_between(host, time - JUST, time) {
+        if session.logon_type == 3
+            && session.kind == AccountKind::User
+            && let Some(src) = session.from()
+        {
+            clients.insert((src, session.account));
+            last = Some(at);
+        }
+    }
+    last.filter(|_| clients.len() == 1)
 }
 
 /// A command line, cut to what can be read.

@@ -4,7 +4,8 @@ use super::{Started, Technique, brief, ran};
 use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
 use crate::world::World;
 use crabwalk_activity::channel::*;
-use crabwalk_activity::{AccountKind, Place, for_each};
+use crabwalk_activity::{AccountId, AccountKind, HostId, Place, Row, SECOND, base_name, for_each};
+use std::collections::{BTreeSet, HashMap};
 
 /// SQL Server.
 pub(crate) struct Mssql;
@@ -58,6 +59,137 @@ fn process(world: &mut World<'_>, started: &Started, out: &mut Sink) {
         evidence.session = None;
         evidence.used = None;
         out.push(evidence);
+    }
+}
+
+/// A client's login, as SQL Server logs it.
+struct Login {
+    time: i64,
+    src: Place,
+    used: Option<AccountId>,
+    reference: u64,
+}
+
+/// What a row of a login says of the client and the account.
+fn login<'a>(world: &mut World<'a>, id: u32, row: &Row<'a, '_>) -> Option<(HostId, Login)> {
+    if !row.get("Provider").to_uppercase().contains("MSSQL") {
+        return None;
+    }
+    let host = world.writer(row);
+    let client = (0..4)
+        .map(|n| row.nth("Data", n))
+        .find(|text| text.contains("[CLIENT:"))
+        .unwrap_or_default();
+    let client = client
+        .split("[CLIENT:")
+        .nth(1)
+        .unwrap_or_default()
+        .trim_end_matches(']')
+        .trim();
+    // `<local machine>`, `<named pipe>`: the client is no other machine.
+    if client.starts_with('<') {
+        return None;
+    }
+    let src = world.hosts.place(client, host, row.time);
+    // 18454 is a login that SQL Server itself keeps, no account of Windows.
+    let name = row.nth("Data", 0);
+    let used = if id == 18454 {
+        world.accounts.of_text(&format!("sql:{name}"))
+    } else {
+        world.accounts.of_text(name)
+    };
+    matches!(src, Place::Host(_)).then_some((
+        host,
+        Login {
+            time: row.time,
+            src,
+            used,
+            reference: row.reference,
+        },
+    ))
+}
+
+/// Programs of SQL Server's agent and of its host for other languages, just after the only client logged in. Both work
+/// on their own, too: the agent by the clock, the other for whoever computes.
+fn helpers(world: &World<'_>, logins: &HashMap<HostId, Vec<Login>>, out: &mut Sink) {
+    const JUST: i64 = 30 * SECOND;
+    const MOST: usize = 64;
+    let mut days: HashMap<(HostId, String), BTreeSet<i64>> = HashMap::new();
+    let mut all = Vec::new();
+    for (at, one) in world.processes.iter().enumerate() {
+        let helper = match base_name(one.parent_image).to_lowercase().as_str() {
+            "sqlagent.exe" => "SQL Server's agent",
+            "launchpad.exe" => "SQL Server's host for other languages",
+            _ => continue,
+        };
+        if base_name(one.image).eq_ignore_ascii_case("conhost.exe") {
+            continue;
+        }
+        let command = format!("{}\n{}", one.image, one.command).to_lowercase();
+        days.entry((one.host, command.clone()))
+            .or_default()
+            .insert(crate::history::day(one.time));
+        all.push((at, helper, command));
+    }
+    for (at, helper, command) in all {
+        let Some(process) = world.processes.get(at) else {
+            continue;
+        };
+        // A job does the same on other days.
+        if days
+            .get(&(process.host, command))
+            .is_some_and(|days| days.len() > 1)
+        {
+            continue;
+        }
+        // A computation that starts a shell does not compute.
+        let shell = |at: usize| {
+            world.processes.get(at).is_some_and(|one| {
+                ["cmd.exe", "powershell.exe", "pwsh.exe"]
+                    .iter()
+                    .any(|shell| base_name(one.image).eq_ignore_ascii_case(shell))
+            })
+        };
+        let computes = helper.ends_with("languages")
+            && !shell(at)
+            && !world
+                .descendants(at, MOST)
+                .into_iter()
+                .any(|(below, _)| shell(below));
+        if computes {
+            continue;
+        }
+        let near: Vec<&Login> = logins
+            .get(&process.host)
+            .into_iter()
+            .flatten()
+            .filter(|one| (0..=JUST).contains(&(process.time - one.time)))
+            .collect();
+        let clients: BTreeSet<(Option<HostId>, Option<AccountId>)> = near
+            .iter()
+            .map(|one| match one.src {
+                Place::Host(src) => (Some(src), one.used),
+                _ => (None, one.used),
+            })
+            .collect();
+        let (1, Some(login)) = (clients.len(), near.last()) else {
+            continue;
+        };
+        let what = format!(
+            "{helper} started {}",
+            brief(if process.command.is_empty() {
+                process.image
+            } else {
+                process.command
+            })
+        );
+        if let Some(mut evidence) = ran(world, at, Family::Mssql, Act::Weak, TECHNIQUES, what) {
+            evidence.refs.push(login.reference);
+            evidence.src = login.src;
+            evidence.session = None;
+            evidence.used = login.used;
+            out.push(evidence);
+        }
     }
 }
 
@@ -135,47 +267,32 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
             .weighs(Class::Option, 0.15),
         );
     });
+    let mut logins: HashMap<HostId, Vec<Login>> = HashMap::new();
     for id in [18453_u32, 18454] {
         for_each(catalog, APPLICATION, id, |row| {
-            if !row.get("Provider").to_uppercase().contains("MSSQL") {
+            let Some((host, login)) = login(world, id, row) else {
                 return;
-            }
-            let host = world.writer(row);
-            let client = (0..4)
-                .map(|n| row.nth("Data", n))
-                .find(|text| text.contains("[CLIENT:"))
-                .unwrap_or_default();
-            let client = client
-                .split("[CLIENT:")
-                .nth(1)
-                .unwrap_or_default()
-                .trim_end_matches(']')
-                .trim();
-            let src = world.hosts.place(client, host, row.time);
-            // 18454 is a login that SQL Server itself keeps, no account of Windows.
-            let name = row.nth("Data", 0);
-            let user = if id == 18454 {
-                world.accounts.of_text(&format!("sql:{name}"))
-            } else {
-                world.accounts.of_text(name)
             };
-            if matches!(src, Place::Host(_)) {
-                out.push(
-                    Evidence::new(
-                        Kind::DestinationLogon,
-                        Family::Mssql,
-                        Act::None,
-                        host,
-                        row.time,
-                        row.reference,
-                        format!("SQL Server login of {}", row.nth("Data", 0)),
-                    )
-                    .technique(TECHNIQUES)
-                    .from(src)
-                    .used(user)
-                    .weighs(Class::Logon, 0.35),
-                );
-            }
+            out.push(
+                Evidence::new(
+                    Kind::DestinationLogon,
+                    Family::Mssql,
+                    Act::None,
+                    host,
+                    row.time,
+                    row.reference,
+                    format!("SQL Server login of {}", row.nth("Data", 0)),
+                )
+                .technique(TECHNIQUES)
+                .from(login.src)
+                .used(login.used)
+                .weighs(Class::Logon, 0.35),
+            );
+            logins.entry(host).or_default().push(login);
         });
     }
+    for times in logins.values_mut() {
+        times.sort_unstable_by_key(|one| (one.time, one.reference));
+    }
+    helpers(world, &logins, out);
 }

@@ -168,19 +168,206 @@ fn tunnel_end(world: &World<'_>, evidence: &mut Evidence) {
         }
     }
     let Some(client) = client else { return };
-    let mut ends = far.into_iter().filter(|one| {
-        if client.process_guid.is_empty() {
-            one.image == client.image
-        } else {
-            one.process_guid == client.process_guid
-        }
-    });
-    if let Some(end) = ends.next() {
+    let ends: Vec<_> = far
+        .into_iter()
+        .filter(|one| {
+            if client.process_guid.is_empty() {
+                one.image == client.image
+            } else {
+                one.process_guid == client.process_guid
+            }
+        })
+        .collect();
+    // The one it is connected to by then, or else the first it then connects to.
+    let end = ends
+        .iter()
+        .rev()
+        .find(|one| one.time <= client.time)
+        .or(ends.first());
+    if let Some(end) = end {
         evidence.refs.extend([client.reference, end.reference]);
         evidence
             .what
             .push_str(&format!(" through {}", base_name(client.image)));
         evidence.src = end.dst;
+    }
+}
+
+/// Programs that connect to the remote desktop of their own machine while they are connected to another.
+fn tunnels(world: &World<'_>, out: &mut Sink) {
+    for one in &world.connections {
+        let Some(host) = one.observer else { continue };
+        if one.inbound || one.dst_port != 3389 || one.dst != Place::Host(host) {
+            continue;
+        }
+        let mut evidence = Evidence::new(
+            Kind::Network,
+            Family::Rdp,
+            Act::Strong,
+            host,
+            one.time,
+            one.reference,
+            "a client of the machine's own remote desktop",
+        )
+        .technique(&["T1021.001", "T1572"])
+        .weighs(Class::Relay, 0.35);
+        evidence.tunnel = true;
+        tunnel_end(world, &mut evidence);
+        if matches!(evidence.src, Place::Host(src) if src != host) {
+            out.push(evidence);
+        }
+    }
+}
+
+/// The one client whose connection to the remote desktop was accepted just before.
+fn only_client(world: &World<'_>, host: HostId, time: i64, before: i64) -> Option<Place> {
+    /// Sysmon logs connections late.
+    const LATE: i64 = 3 * SECOND;
+    let clients = world.clients_between(host, &[3389], time - before, time + LATE);
+    match (clients.len(), clients.into_iter().next()) {
+        (1, Some((src, _))) => Some(Place::Host(src)),
+        _ => None,
+    }
+}
+
+/// Whether the session's logon is known and was made here.
+fn is_local_session(world: &World<'_>, host: HostId, logon_id: u64, time: i64) -> bool {
+    world
+        .session(host, logon_id, time)
+        .and_then(|at| world.sessions.get(at))
+        .is_some_and(|session| session.logon_type != 0 && !session.is_remote())
+}
+
+/// Desktops that begin just after the only client connected: whose they are. The first desktop is the one before the
+/// machine; the clipboard's program runs only in those of clients.
+fn desktops(world: &World<'_>, out: &mut Sink) {
+    const BEGINS: i64 = 30 * SECOND;
+    for process in &world.processes {
+        let (image, parent) = (base_name(process.image), base_name(process.parent_image));
+        let new = process.desktop.is_some_and(|number| number > 1);
+        let begins = image.eq_ignore_ascii_case("rdpclip.exe")
+            || new
+                && (image.eq_ignore_ascii_case("userinit.exe")
+                    && parent.eq_ignore_ascii_case("winlogon.exe")
+                    || image.eq_ignore_ascii_case("explorer.exe")
+                        && parent.eq_ignore_ascii_case("userinit.exe"));
+        let Some(user) = process.user.filter(|id| world.accounts.is_user(*id)) else {
+            continue;
+        };
+        if !begins || is_local_session(world, process.host, process.logon_id, process.time) {
+            continue;
+        }
+        let Some(src) = only_client(world, process.host, process.time, BEGINS) else {
+            continue;
+        };
+        let mut evidence = Evidence::new(
+            Kind::DestinationLogon,
+            Family::Rdp,
+            Act::Strong,
+            process.host,
+            process.time,
+            process.reference,
+            "a desktop began just after the client connected",
+        )
+        .technique(TECHNIQUES)
+        .from(src)
+        .used(Some(user))
+        .weighs(Class::RdpSession, 0.3);
+        evidence.session = world.session(process.host, process.logon_id, process.time);
+        out.push(evidence);
+    }
+}
+
+/// The dialog that runs a command is used within seconds of the connection: a client without a person types so.
+fn typed(world: &mut World<'_>, out: &mut Sink) {
+    const TYPES: i64 = 10 * SECOND;
+    let catalog = world.catalog;
+    for_each(catalog, SYSMON, 13, |row| {
+        let target = row.get("TargetObject").to_lowercase();
+        if !base_name(row.get("Image")).eq_ignore_ascii_case("explorer.exe")
+            || !target.contains("\\explorer\\runmru\\")
+            || target.ends_with("\\mrulist")
+        {
+            return;
+        }
+        let host = world.writer(row);
+        let Some(src) = only_client(world, host, row.time, TYPES) else {
+            return;
+        };
+        let started = world
+            .processes_between(host, row.time - SECOND, row.time + 3 * SECOND)
+            .find(|(_, one)| base_name(one.parent_image).eq_ignore_ascii_case("explorer.exe"))
+            .map(|(at, one)| (at, one.user, one.logon_id));
+        if let Some((_, _, logon)) = started
+            && is_local_session(world, host, logon, row.time)
+        {
+            return;
+        }
+        let shell = world
+            .process_of_guid(row.get("ProcessGuid"))
+            .and_then(|at| world.processes.get(at)?.user);
+        let user = world
+            .accounts
+            .of_text(row.get("User"))
+            .or(shell)
+            .or(started.and_then(|(_, user, _)| user))
+            .filter(|id| world.accounts.is_user(*id));
+        let mut evidence = Evidence::new(
+            Kind::DestinationExecution,
+            Family::Rdp,
+            Act::Strong,
+            host,
+            row.time,
+            row.reference,
+            format!(
+                "a command was typed as soon as the client had connected: {}",
+                brief(row.get("Details"))
+            ),
+        )
+        .technique(TECHNIQUES)
+        .from(src)
+        .used(user)
+        .effective(user)
+        .weighs(Class::Execution, 0.25);
+        evidence.process = started.map(|(at, ..)| at);
+        out.push(evidence);
+    });
+}
+
+/// Sessions that somebody on another machine watched or steered, as the destination's log tells it: who, from where,
+/// whose.
+fn shadowed(world: &mut World<'_>, out: &mut Sink) {
+    let catalog = world.catalog;
+    for (id, verb) in [(20503_u32, "watched"), (20506, "steered")] {
+        for_each(catalog, RCM, id, |row| {
+            let host = world.writer(row);
+            let src = world.hosts.place(row.get("Param2"), host, row.time);
+            if src == Place::Local {
+                return;
+            }
+            let used = world.accounts.of_text(row.get("Param1"));
+            let effective = world.accounts.of_text(row.get("Param3"));
+            out.push(
+                Evidence::new(
+                    Kind::DestinationLogon,
+                    Family::Rdp,
+                    Act::Strong,
+                    host,
+                    row.time,
+                    row.reference,
+                    format!(
+                        "{} {verb} the session of {}",
+                        row.get("Param1"),
+                        row.get("Param3")
+                    ),
+                )
+                .technique(&["T1563.002", "T1021.001"])
+                .from(src)
+                .used(used)
+                .effective(effective)
+                .weighs(Class::Shadow, 0.4),
+            );
+        });
     }
 }
 
@@ -590,6 +777,10 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
         });
     }
     client_users(world, out);
+    tunnels(world, out);
+    desktops(world, out);
+    typed(world, out);
+    shadowed(world, out);
     // Connections to the remote desktop port that an end logged.
     for at in 0..world.connections.len() {
         let Some(one) = world.connections.get(at) else {

@@ -1,11 +1,11 @@
 //! Remote registry (T1112). Opening the pipe is seen with all other pipes; here is what was written through it.
 
-use super::{Call, Technique};
+use super::{Call, Technique, brief};
 use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
 use crate::signs::client::{CommandLine, Named};
 use crate::world::World;
 use crabwalk_activity::channel::*;
-use crabwalk_activity::for_each;
+use crabwalk_activity::{Row, SECOND, base_name, for_each};
 
 /// Remote registry.
 pub(crate) struct Registry;
@@ -21,6 +21,7 @@ impl Technique for Registry {
 
     fn events(&self, world: &mut World<'_>, out: &mut Sink) {
         events(world, out);
+        written(world, out);
     }
 
     fn call(&self, interface: &str, function: &str) -> Option<Call> {
@@ -31,6 +32,120 @@ impl Technique for Registry {
 
     fn client(&self, command: &CommandLine) -> Option<Named> {
         (command.program == "reg").then(|| command.on(command.unc(), None, &["T1112"]))?
+    }
+}
+
+/// What a registry value is for, where it makes Windows run something later, as ATT&CK ids.
+pub(crate) fn purpose(target: &str) -> &'static [&'static str] {
+    let target = target.to_lowercase();
+    if target.contains("\\currentversion\\run\\")
+        || target.contains("\\currentversion\\runonce\\")
+        || target.contains("\\policies\\explorer\\run\\")
+    {
+        &["T1547.001"]
+    } else if target.contains("\\services\\") {
+        &["T1543.003"]
+    } else if target.contains("\\treatas") || target.contains("\\inprocserver32") {
+        &["T1546.015"]
+    } else {
+        &[]
+    }
+}
+
+/// Keys in which service hosts of Windows keep their own state.
+fn is_state(target: &str) -> bool {
+    [
+        "\\services\\bam\\",
+        "\\services\\dam\\",
+        "\\services\\tcpip",
+        "\\services\\w32time\\",
+        "\\services\\dhcp\\",
+        "\\services\\dnscache\\",
+        "\\services\\sharedaccess\\",
+        "\\services\\lanmanserver\\shares\\",
+        "\\services\\rdyboost\\",
+        "\\services\\nlasvc\\",
+        "\\schedule\\taskcache\\",
+    ]
+    .iter()
+    .any(|key| target.contains(key))
+}
+
+/// What the writer of a registry value is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Writer {
+    /// The host of the service that writes for clients, and for nobody else.
+    RemoteRegistry,
+    /// A service host of which nothing tells which services it runs.
+    Unknown,
+    /// Another program or service.
+    Another,
+}
+
+fn writer(world: &World<'_>, row: &Row<'_, '_>) -> Writer {
+    if !base_name(row.get("Image")).eq_ignore_ascii_case("svchost.exe") {
+        return Writer::Another;
+    }
+    let Some(process) = world
+        .process_of_guid(row.get("ProcessGuid"))
+        .and_then(|at| world.processes.get(at))
+    else {
+        return Writer::Unknown;
+    };
+    let command = process.command.to_lowercase();
+    // Before Windows 10 the service has a group of its own (`-k regsvc`), or shares that of the local service.
+    if command.contains("-s remoteregistry") || command.contains("-k regsvc") {
+        Writer::RemoteRegistry
+    } else if command.contains("-k localservice") && !command.contains(" -s ") {
+        Writer::Unknown
+    } else {
+        Writer::Another
+    }
+}
+
+/// What the service wrote for a client. The hive says whose settings they are, not who came.
+fn written(world: &mut World<'_>, out: &mut Sink) {
+    /// From opening the pipe to what is written through it, for a writer that may be another service.
+    const THROUGH: i64 = 10 * SECOND;
+    let catalog = world.catalog;
+    for id in [12_u32, 13] {
+        for_each(catalog, SYSMON, id, |row| {
+            let target = row.get("TargetObject");
+            let host = match writer(world, row) {
+                Writer::Another => return,
+                Writer::RemoteRegistry => world.writer(row),
+                Writer::Unknown => {
+                    let host = world.writer(row);
+                    let just = world
+                        .opened_between(host, "winreg", row.time - THROUGH, row.time + SECOND)
+                        .next()
+                        .is_some();
+                    if !just || is_state(&target.to_lowercase()) {
+                        return;
+                    }
+                    host
+                }
+            };
+            let verb = match (id, row.get("EventType")) {
+                (12, "DeleteKey" | "DeleteValue") => "deleted",
+                (12, _) => "created",
+                _ => "wrote",
+            };
+            out.push(
+                Evidence::new(
+                    Kind::DestinationExecution,
+                    Family::Registry,
+                    Act::Strong,
+                    host,
+                    row.time,
+                    row.reference,
+                    format!("the remote registry {verb} {}", brief(target)),
+                )
+                .technique(&["T1112"])
+                .technique(purpose(target))
+                .weighs(Class::Registry, 0.25),
+            );
+        });
     }
 }
 

@@ -6,7 +6,10 @@ use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
 use crate::signs::client::{CommandLine, Named};
 use crate::world::World;
 use crabwalk_activity::channel::*;
-use crabwalk_activity::{AccountKind, base_name, for_each, kind_of, number};
+use crabwalk_activity::{
+    AccountId, AccountKind, HostId, Place, SECOND, base_name, for_each, kind_of, number,
+};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Remote services.
 pub(crate) struct Service;
@@ -81,7 +84,266 @@ pub(crate) fn is_remote_tool(name: &str, image_path: &str) -> bool {
         || base_name(program.split(' ').next().unwrap_or(program)).trim_end_matches(".exe") == "cmd"
 }
 
+/// From what a client asks of the service control manager to what this starts; Sysmon logs connections late.
+const ASKED: (i64, i64) = (10 * SECOND, 3 * SECOND);
+
+/// A client of the service control manager.
+struct Caller {
+    src: Place,
+    session: Option<usize>,
+    used: Option<AccountId>,
+    reference: u64,
+}
+
+impl Caller {
+    fn joins(self, world: &World<'_>, evidence: &mut Evidence) {
+        evidence.refs.push(self.reference);
+        evidence.src = self.src;
+        evidence.used = self.used;
+        evidence.session = self.session;
+        if let Some(session) = self.session.and_then(|at| world.sessions.get(at)) {
+            evidence.take_session(session);
+        }
+    }
+}
+
+/// Whether a service's command is a driver.
+fn is_kernel(command: &str) -> bool {
+    command.trim().to_lowercase().ends_with(".sys")
+}
+
+/// The client that called the service control manager just before: through its pipe, or at a port of its own. None where
+/// there were several.
+fn caller(world: &World<'_>, host: HostId, time: i64) -> Option<Caller> {
+    let (from, to) = (time - ASKED.0, time + ASKED.1);
+    let mut callers: Vec<Caller> = world
+        .opened_between(host, "svcctl", from, time + SECOND)
+        .map(|one| Caller {
+            src: one.src,
+            session: world.session(host, one.logon_id, one.time),
+            used: one.used,
+            reference: one.reference,
+        })
+        .collect();
+    for (_, one) in world.inbound_between(host, from, to) {
+        if !one.inbound || !base_name(one.image).eq_ignore_ascii_case("services.exe") {
+            continue;
+        }
+        // The logon of that very connection says who.
+        let session = world
+            .sessions_between(host, one.time - ASKED.0, one.time + ASKED.0)
+            .find(|(_, session)| {
+                session.port != 0 && session.port == one.src_port && session.ip == Some(one.src_ip)
+            });
+        // Machines ask each other, too; their logons by tickets are no sessions here.
+        let logged = || {
+            world
+                .sessions_of(host)
+                .any(|(_, session)| session.logon_type != 0)
+        };
+        match session {
+            Some((_, session)) if session.kind != AccountKind::User => continue,
+            None if logged() => continue,
+            _ => {}
+        }
+        callers.push(Caller {
+            src: one.src,
+            session: session.map(|(at, _)| at),
+            used: session.and_then(|(_, session)| session.account),
+            reference: one.reference,
+        });
+    }
+    let sources: BTreeSet<HostId> = callers
+        .iter()
+        .filter_map(|one| match one.src {
+            Place::Host(src) => Some(src),
+            _ => None,
+        })
+        .collect();
+    if sources.len() > 1 {
+        return None;
+    }
+    callers
+        .into_iter()
+        .max_by_key(|one| (matches!(one.src, Place::Host(_)), one.session.is_some()))
+}
+
+/// How surely a program that the service control manager starts is no part of the machine: none that lies where Windows
+/// keeps its own, perhaps one that lies where programs are installed.
+fn is_foreign(image: &str) -> Option<Act> {
+    let image = image.to_lowercase();
+    let windows = [
+        "system32\\",
+        "syswow64\\",
+        "\\windows\\servicing\\",
+        "\\windows\\winsxs\\",
+        "\\windows\\microsoft.net\\",
+        "\\programdata\\microsoft\\windows defender\\",
+        "\\program files\\windows defender",
+    ];
+    if windows.iter().any(|folder| image.contains(folder)) {
+        None
+    } else if image.contains("\\program files") {
+        Some(Act::Weak)
+    } else {
+        Some(Act::Strong)
+    }
+}
+
+/// Programs that the service control manager starts just after a client called it, and on no other day: the client
+/// started a service, whatever this is called and whenever it was installed.
+fn started_for_clients(world: &World<'_>, out: &mut Sink) {
+    let mut days: HashMap<(HostId, String), BTreeSet<i64>> = HashMap::new();
+    let mut all = Vec::new();
+    for (at, one) in world.processes.iter().enumerate() {
+        if base_name(one.parent_image).eq_ignore_ascii_case("services.exe")
+            && let Some(act) = is_foreign(one.image)
+        {
+            let image = one.image.to_lowercase();
+            days.entry((one.host, image.clone()))
+                .or_default()
+                .insert(crate::history::day(one.time));
+            all.push((at, act, image));
+        }
+    }
+    for (at, act, image) in all {
+        let Some(process) = world.processes.get(at) else {
+            continue;
+        };
+        if days
+            .get(&(process.host, image))
+            .is_some_and(|days| days.len() > 1)
+        {
+            continue;
+        }
+        let Some(called) = caller(world, process.host, process.time) else {
+            continue;
+        };
+        let what = format!(
+            "services.exe started {} for a client",
+            brief(if process.command.is_empty() {
+                process.image
+            } else {
+                process.command
+            })
+        );
+        let Some(mut evidence) = ran(world, at, Family::Service, act, TECHNIQUES, what) else {
+            continue;
+        };
+        evidence.class = Class::ServiceProcess;
+        evidence.weight = 0.2;
+        called.joins(world, &mut evidence);
+        out.push(evidence);
+    }
+}
+
+/// Name of the program in a service's command, in lower case, without folder and extension.
+fn program_of(command: &str) -> String {
+    let lower = command.trim().to_lowercase();
+    // Folders have spaces, with quotes around the path or without.
+    let path = match (lower.strip_prefix('"'), lower.split_once(".exe")) {
+        (Some(rest), _) => rest.split('"').next().unwrap_or(rest),
+        (None, Some((path, _))) => path,
+        (None, None) => lower.split(' ').next().unwrap_or(&lower),
+    };
+    base_name(path).trim_end_matches(".exe").to_owned()
+}
+
+/// Services whose command is changed and changed again at once: nobody configures so, but who borrows a service does.
+fn borrowed(world: &mut World<'_>, out: &mut Sink) {
+    const BORROWED: i64 = 60 * SECOND;
+    let catalog = world.catalog;
+    let mut commands: BTreeMap<(HostId, String), Vec<(i64, &str, u64)>> = BTreeMap::new();
+    for_each(catalog, SYSMON, 13, |row| {
+        let target = row.get("TargetObject").to_lowercase();
+        if target.ends_with("\\imagepath")
+            && target.contains("\\services\\")
+            && base_name(row.get("Image")).eq_ignore_ascii_case("services.exe")
+        {
+            let service = target.rsplit('\\').nth(1).unwrap_or_default().to_owned();
+            commands
+                .entry((world.writer(row), service))
+                .or_default()
+                .push((row.time, row.get("Details"), row.reference));
+        }
+    });
+    for ((host, service), mut written) in commands {
+        written.sort_unstable();
+        for (time, command, reference) in &written {
+            // What tools are known by, the commands themselves tell.
+            if is_foreign(command) != Some(Act::Strong)
+                || is_kernel(command)
+                || is_remote_tool(&service, command)
+            {
+                continue;
+            }
+            let Some(called) = caller(world, host, *time) else {
+                continue;
+            };
+            let mut evidence = Evidence::new(
+                Kind::DestinationExecution,
+                Family::Service,
+                Act::Strong,
+                host,
+                *time,
+                *reference,
+                format!("service {service} was given the command {}", brief(command)),
+            )
+            .technique(TECHNIQUES)
+            .technique(&["T1543.003"])
+            .weighs(Class::Service, 0.2);
+            called.joins(world, &mut evidence);
+            out.push(evidence);
+        }
+        for pair in written.windows(2) {
+            let [(changed, command, first), (restored, other, second)] = pair else {
+                continue;
+            };
+            let program = program_of(command);
+            // An update may write its own command again.
+            if restored - changed > BORROWED || program == program_of(other) {
+                continue;
+            }
+            let started = world
+                .processes_between(host, *changed, restored + SECOND)
+                .find(|(_, one)| {
+                    base_name(one.parent_image).eq_ignore_ascii_case("services.exe")
+                        && program_of(base_name(one.image)) == program
+                })
+                .map(|(at, _)| at);
+            let mut evidence = Evidence::new(
+                Kind::DestinationExecution,
+                Family::Service,
+                Act::Strong,
+                host,
+                *changed,
+                *first,
+                format!(
+                    "the command of service {service} was changed to {} and, {} s later, to {}",
+                    brief(command),
+                    (restored - changed) / SECOND,
+                    brief(other)
+                ),
+            )
+            .technique(TECHNIQUES)
+            .technique(&["T1543.003"])
+            .weighs(Class::Service, 0.25);
+            evidence.refs.push(*second);
+            evidence.process = started;
+            if let Some(user) = started.and_then(|at| world.processes.get(at)?.user) {
+                evidence.effective = Some(user);
+            }
+            if let Some(called) = caller(world, host, *changed) {
+                called.joins(world, &mut evidence);
+            }
+            out.push(evidence);
+        }
+    }
+}
+
 fn events(world: &mut World<'_>, out: &mut Sink) {
+    started_for_clients(world, out);
+    borrowed(world, out);
     let catalog = world.catalog;
     for_each(catalog, SYSTEM, 7045, |row| {
         let (sid, path, name) = (

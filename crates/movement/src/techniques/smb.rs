@@ -2,11 +2,15 @@
 
 use super::{Shares, Technique};
 use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
+use crate::pipes::{is_pipe_share, was_refused};
 use crate::signs::client::{CommandLine, Named};
 use crate::signs::sensor::ends;
 use crate::world::World;
 use crabwalk_activity::channel::*;
-use crabwalk_activity::{AccountKind, Place, base_name, for_each, kind_of, number, short};
+use crabwalk_activity::{
+    AccountId, AccountKind, HostId, Place, SECOND, base_name, for_each, kind_of, number, short,
+};
+use std::collections::BTreeMap;
 
 /// Named pipes of services, where nothing says what was done through them.
 pub(crate) struct Pipes;
@@ -70,8 +74,117 @@ impl Technique for Smb {
 
 /// Access rights with which a file is changed: write, append, and the generic ones.
 pub(crate) const WRITES: u64 = 0x2 | 0x4 | 0x4000_0000 | 0x1000_0000;
-/// Failure keyword of the Security log.
-const FAILURE: u64 = 0x0010_0000_0000_0000;
+
+/// Access right to read a file.
+const READS: u64 = 0x1;
+/// Access right to delete a file.
+const DELETES: u64 = 0x1_0000;
+
+/// The way in which a command was run whose output has this name. Impacket's tools name it by the time: wmiexec with its
+/// fraction, dcomexec by its first digits; smbexec says what it is.
+fn output_of(target: &str) -> Option<(Family, &'static [&'static str])> {
+    let file = base_name(target).to_lowercase();
+    let name = file.strip_prefix("__")?;
+    if name.starts_with("output") {
+        return Some((Family::Service, &["T1569.002", "T1021.002"]));
+    }
+    let (whole, fraction) = name
+        .split_once('.')
+        .map_or((name, None), |(whole, fraction)| (whole, Some(fraction)));
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|one| one.is_ascii_digit());
+    if !digits(whole) {
+        return None;
+    }
+    match fraction {
+        Some(fraction) if digits(fraction) => Some((Family::Wmi, &["T1047", "T1021.002"])),
+        None => Some((Family::Dcom, &["T1021.003", "T1021.002"])),
+        Some(_) => None,
+    }
+}
+
+/// Whether a file lies where tools have commands leave their output: the temporary folder of Windows, or the root of a
+/// drive under a name that no ordinary file has.
+fn is_output_place(share: &str, target: &str) -> bool {
+    let target = target.trim_start_matches('\\').to_lowercase();
+    let root = !target.is_empty() && !target.contains(['\\', '.']);
+    if share
+        .trim_end_matches('\\')
+        .to_uppercase()
+        .ends_with("\\ADMIN$")
+    {
+        target.starts_with("temp\\")
+    } else {
+        target.starts_with("windows\\temp\\") || root
+    }
+}
+
+/// Share and path of a file, in lower case.
+fn share_path(share: &str, target: &str) -> String {
+    format!(
+        "{}\\{}",
+        share.trim_end_matches('\\'),
+        target.trim_start_matches('\\')
+    )
+    .to_lowercase()
+}
+
+/// A file that a client asked for.
+struct Touched {
+    time: i64,
+    mask: u64,
+    src: Place,
+    user: Option<AccountId>,
+    reference: u64,
+}
+
+/// By host, LogonId and path.
+type Collected = BTreeMap<(HostId, u64, String), Vec<Touched>>;
+
+/// Files that a client read and deleted at once and never wrote: something on the machine wrote them for him.
+fn outputs(world: &World<'_>, all: &Collected, out: &mut Sink) {
+    const AT_ONCE: i64 = 30 * SECOND;
+    for ((host, logon, path), touched) in all {
+        if touched.iter().any(|one| one.mask & WRITES != 0) {
+            continue;
+        }
+        let Some((read, deleted)) =
+            touched
+                .iter()
+                .filter(|one| one.mask & READS != 0)
+                .find_map(|read| {
+                    touched
+                        .iter()
+                        .find(|one| {
+                            one.mask & DELETES != 0
+                                && (0..=AT_ONCE).contains(&(one.time - read.time))
+                        })
+                        .map(|deleted| (read, deleted))
+                })
+        else {
+            continue;
+        };
+        let mut evidence = Evidence::new(
+            Kind::DestinationExecution,
+            Family::Smb,
+            Act::Strong,
+            *host,
+            read.time,
+            read.reference,
+            format!(
+                "read {path} and deleted it, without having written it: the output of a command"
+            ),
+        )
+        .technique(&["T1021.002"])
+        .from(read.src)
+        .used(read.user)
+        .weighs(Class::File, 0.2)
+        .in_session(world, *logon);
+        if deleted.reference != read.reference {
+            evidence.refs.push(deleted.reference);
+        }
+        out.push(evidence);
+    }
+}
 
 /// `ADMIN$` and drive shares such as `C$`.
 pub(crate) fn is_admin_share(share: &str) -> bool {
@@ -85,13 +198,6 @@ pub(crate) fn is_admin_share(share: &str) -> bool {
         || (name.len() == 2
             && name.ends_with('$')
             && name.starts_with(|c: char| c.is_ascii_alphabetic()))
-}
-
-pub(crate) fn is_pipe_share(share: &str) -> bool {
-    share
-        .trim_end_matches('\\')
-        .to_uppercase()
-        .ends_with("IPC$")
 }
 
 /// What opening a pipe over the network means.
@@ -201,6 +307,7 @@ fn admin_path(words: &[String]) -> Option<String> {
 
 fn events(world: &mut World<'_>, out: &mut Sink) {
     let catalog = world.catalog;
+    let mut collected = Collected::new();
     for id in [5140_u32, 5145] {
         for_each(catalog, SECURITY, id, |row| {
             let share = row.get("ShareName");
@@ -219,7 +326,7 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
             if matches!(kind, AccountKind::Machine | AccountKind::System) && !own {
                 return;
             }
-            let src = world.hosts.place(row.get("IpAddress"), host, row.time);
+            let mut src = world.hosts.place(row.get("IpAddress"), host, row.time);
             if own {
                 if matches!(src, Place::Host(_)) {
                     out.push(
@@ -242,13 +349,41 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
                 }
                 return;
             }
+            let attempt = was_refused(row);
+            let mask = if id == 5145 {
+                number(row.get("AccessMask"))
+            } else {
+                0
+            };
+            let logon = number(row.get("SubjectLogonId"));
+            let mut looped = false;
             if src == Place::Local {
-                return;
+                // What a client's command writes to a share of the machine itself is in the client's session.
+                let client = world
+                    .session(host, logon, row.time)
+                    .and_then(|at| world.sessions.get(at))
+                    .filter(|session| session.is_remote() && session.logon_type == 3);
+                match client {
+                    Some(session) if admin && mask & WRITES != 0 => {
+                        src = session.source;
+                        looped = true;
+                    }
+                    _ => return,
+                }
             }
-            let attempt = number(row.get("Keywords")) & FAILURE != 0
-                || row.get("Keywords").eq_ignore_ascii_case("Audit Failure");
             let user = world.accounts.get(sid, row.get("SubjectDomainName"), name);
-            let mask = number(row.get("AccessMask"));
+            if !attempt && !looped && admin && is_output_place(share, target) {
+                collected
+                    .entry((host, logon, share_path(share, target)))
+                    .or_default()
+                    .push(Touched {
+                        time: row.time,
+                        mask,
+                        src,
+                        user,
+                        reference: row.reference,
+                    });
+            }
             let (family, act, techniques, class, weight, claims): (_, _, &[&'static str], _, _, _) =
                 if pipes {
                     let Some(pipe) = pipe(target) else { return };
@@ -265,31 +400,28 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
                     )
                 } else if kind == AccountKind::Anonymous {
                     return;
-                } else if id == 5145 && mask & WRITES != 0 && base_name(target).contains('.') {
-                    let file = base_name(target).to_lowercase();
-                    // Impacket's wmiexec collects output in `__<epoch>`; its service and task kin in `__output` and `*.tmp`.
-                    let output = file
-                        .strip_prefix("__")
-                        .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
-                    if output {
-                        (
-                            Family::Wmi,
-                            Act::Strong,
-                            &["T1047", "T1021.002"],
-                            Class::File,
-                            0.15,
-                            None,
-                        )
-                    } else {
-                        (
-                            Family::Smb,
-                            Act::Strong,
-                            &["T1021.002", "T1570"],
-                            Class::File,
-                            0.15,
-                            None,
-                        )
-                    }
+                } else if let Some((family, techniques)) =
+                    output_of(target).filter(|_| mask & (WRITES | READS | DELETES) != 0)
+                {
+                    (family, Act::Strong, techniques, Class::File, 0.15, None)
+                } else if looped {
+                    (
+                        Family::Smb,
+                        Act::Strong,
+                        &["T1021.002"],
+                        Class::File,
+                        0.15,
+                        None,
+                    )
+                } else if mask & WRITES != 0 && base_name(target).contains('.') {
+                    (
+                        Family::Smb,
+                        Act::Strong,
+                        &["T1021.002", "T1570"],
+                        Class::File,
+                        0.15,
+                        None,
+                    )
                 } else {
                     (
                         Family::Smb,
@@ -304,7 +436,13 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
                 (true, ..) => format!("was refused {share}"),
                 (_, true, _) => format!("opened pipe {target}"),
                 (_, _, 5140) => format!("opened share {share}"),
-                _ if act == Act::Strong => format!("wrote {target} on {share}"),
+                _ if looped => {
+                    format!("a program of the client wrote {target} on its own machine's {share}")
+                }
+                _ if act == Act::Strong && mask & WRITES != 0 => {
+                    format!("wrote {target} on {share}")
+                }
+                _ if act == Act::Strong => format!("collected {target} on {share}"),
                 _ => format!("accessed {target} on {share}"),
             };
             let execution = act == Act::Strong;
@@ -325,7 +463,7 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
             .from(src)
             .used(user)
             .weighs(class, weight)
-            .in_session(world, number(row.get("SubjectLogonId")));
+            .in_session(world, logon);
             evidence.attempt = attempt;
             if src == Place::Unknown
                 && let Some(claimed) = claims
@@ -333,7 +471,7 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
                 evidence.src = world.hosts.place(&claimed, host, row.time);
             }
             // The event itself names the authenticated client.
-            if let Place::Host(_) = src {
+            if let (Place::Host(_), false) = (src, looped) {
                 let mut named = Evidence::new(
                     Kind::DestinationLogon,
                     family,
@@ -360,19 +498,18 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
             out.push(evidence);
         });
     }
+    outputs(world, &collected, out);
     // A pipe of a remote execution tool that the kernel's SMB server opened for a client.
     for id in [17_u32, 18] {
         for_each(catalog, SYSMON, id, |row| {
             let name = row.get("PipeName");
             let by_system = row.get("Image").eq_ignore_ascii_case("System");
             let Some(pipe) = pipe(name) else { return };
-            if (id == 18 && !by_system)
-                || (pipe.act != Act::Strong && id == 17)
-                || pipe.family == Family::Task
-                || (pipe.act != Act::Strong && pipe.family != Family::Pipe)
-            {
+            if (id == 18 && !by_system) || (pipe.act != Act::Strong && id == 17) {
                 return;
             }
+            // That a client opened the pipe of a service is much, what he did through it is not said.
+            let serves = pipe.act != Act::Strong && pipe.family != Family::Pipe;
             let host = world.writer(row);
             let src = pipe.claims.as_deref().map_or(Place::Unknown, |claimed| {
                 world.hosts.place(claimed, host, row.time)
@@ -383,7 +520,7 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
             let mut evidence = Evidence::new(
                 Kind::DestinationExecution,
                 pipe.family,
-                if pipe.claims.is_none() && pipe.act == Act::Strong && id == 17 {
+                if serves || pipe.claims.is_none() && pipe.act == Act::Strong && id == 17 {
                     Act::None
                 } else {
                     pipe.act
@@ -400,7 +537,7 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
                     }
                 ),
             )
-            .technique(pipe.techniques)
+            .technique(if serves { &[] } else { pipe.techniques })
             .from(src)
             .weighs(Class::Pipe, 0.15);
             evidence.process = world

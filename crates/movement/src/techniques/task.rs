@@ -1,9 +1,9 @@
 //! Remote scheduled tasks (T1053.005).
 
-use crabwalk_activity::{AccountKind, Place, SECOND, base_name, for_each, kind_of, number};
+use crabwalk_activity::{AccountKind, HostId, Place, SECOND, base_name, for_each, kind_of, number};
 use std::collections::HashMap;
 
-use super::{Call, Shares, Technique, brief};
+use super::{Call, Shares, Started, Technique, brief, leaves_output, ran};
 use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
 use crate::signs::client::{CommandLine, Named};
 use crate::world::World;
@@ -25,8 +25,13 @@ impl Technique for Task {
         Shares::Serve
     }
 
+    fn process(&self, world: &mut World<'_>, started: &Started, out: &mut Sink) {
+        process(world, started, out);
+    }
+
     fn events(&self, world: &mut World<'_>, out: &mut Sink) {
         events(world, out);
+        passing(world, out);
     }
 
     fn call(&self, interface: &str, function: &str) -> Option<Call> {
@@ -61,6 +66,91 @@ fn command(content: &str) -> &str {
         .and_then(|rest| rest.split("</Command>").next())
         .unwrap_or("")
         .trim()
+}
+
+/// What the scheduler starts for tools that collect the output of their commands.
+fn process(world: &World<'_>, started: &Started, out: &mut Sink) {
+    let Some(process) = world.processes.get(started.at) else {
+        return;
+    };
+    let host_command = process.parent_command.to_lowercase();
+    let scheduler = match started.parent.as_str() {
+        "taskeng.exe" => true,
+        // Before Windows 10 1703 one host held many services; the Security log names no command of a parent.
+        "svchost.exe" => host_command.contains("schedule") || !host_command.contains(" -s "),
+        _ => false,
+    };
+    if !scheduler || !leaves_output(&started.command) {
+        return;
+    }
+    let what = format!("the task scheduler started {}", brief(process.command));
+    if let Some(mut evidence) = ran(
+        world,
+        started.at,
+        Family::Task,
+        Act::Strong,
+        &["T1053.005"],
+        what,
+    ) {
+        evidence.weight = 0.25;
+        out.push(evidence);
+    }
+}
+
+/// Tasks that a person registers, that run, and that are deleted within seconds, in the scheduler's own log.
+fn passing(world: &mut World<'_>, out: &mut Sink) {
+    const PASSES: i64 = 30 * SECOND;
+    let catalog = world.catalog;
+    let mut times: HashMap<(HostId, String), (Vec<i64>, Vec<(i64, u64)>)> = HashMap::new();
+    for id in [100_u32, 110, 129, 200, 201] {
+        for_each(catalog, TASKS, id, |row| {
+            let task = (world.writer(row), row.get("TaskName").to_lowercase());
+            times.entry(task).or_default().0.push(row.time);
+        });
+    }
+    for_each(catalog, TASKS, 141, |row| {
+        let task = (world.writer(row), row.get("TaskName").to_lowercase());
+        times
+            .entry(task)
+            .or_default()
+            .1
+            .push((row.time, row.reference));
+    });
+    for_each(catalog, TASKS, 106, |row| {
+        let host = world.writer(row);
+        let name = row.get("UserContext");
+        if name.is_empty() || kind_of(name, name) != AccountKind::User {
+            return;
+        }
+        let Some((runs, ends)) = times.get(&(host, row.get("TaskName").to_lowercase())) else {
+            return;
+        };
+        let after = |time: i64| (-SECOND..=PASSES).contains(&(time - row.time));
+        let (true, Some((_, deleted))) = (
+            runs.iter().any(|time| after(*time)),
+            ends.iter().find(|(time, _)| after(*time)),
+        ) else {
+            return;
+        };
+        let account = world.accounts.of_text(name);
+        let mut evidence = Evidence::new(
+            Kind::DestinationExecution,
+            Family::Task,
+            Act::Weak,
+            host,
+            row.time,
+            row.reference,
+            format!(
+                "task {} was registered, run and deleted within seconds",
+                row.get("TaskName")
+            ),
+        )
+        .technique(&["T1053.005"])
+        .used(account)
+        .weighs(Class::Task, 0.2);
+        evidence.refs.push(*deleted);
+        out.push(evidence);
+    });
 }
 
 /// A program that loaded the client of the task scheduler asks for its endpoint within this time.
@@ -140,7 +230,7 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
             let text = row.get(content);
             // atexec writes its output to a temporary file named as the task.
             let lower = text.to_lowercase();
-            let tool = lower.contains("%windir%\\temp\\") && lower.contains(".tmp 2&gt;&amp;1");
+            let tool = leaves_output(&lower.replace("&gt;", ">").replace("&amp;", "&"));
             let mut evidence = Evidence::new(
                 Kind::DestinationExecution,
                 Family::Task,

@@ -6,7 +6,8 @@ use crate::signs::client::{CommandLine, Named};
 use crate::signs::sensor::ends;
 use crate::world::World;
 use crabwalk_activity::channel::*;
-use crabwalk_activity::{AccountKind, Place, for_each, kind_of};
+use crabwalk_activity::{AccountKind, HostId, Place, SECOND, for_each, kind_of};
+use std::collections::BTreeMap;
 
 /// Windows Remote Management.
 pub(crate) struct WinRm;
@@ -124,6 +125,7 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
             .weighs(Class::Shell, 0.15),
         );
     });
+    remoting(world, out);
     for_each(catalog, WINRM, 169, |row| {
         let name = row.get("username");
         if kind_of(name, "") != AccountKind::User {
@@ -172,6 +174,69 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
             .from(Place::Host(host))
             .actor(actor)
             .weighs(Class::Client, 0.1),
+        );
+    });
+}
+
+/// PowerShell's own logs name the host of remote sessions. Jobs have a host called the same, which runs in PowerShell.
+fn remoting(world: &mut World<'_>, out: &mut Sink) {
+    /// Pipelines of one session follow each other; one of them tells.
+    const SESSION: i64 = 300 * SECOND;
+    let catalog = world.catalog;
+    for_each(catalog, POWERSHELL_ENGINE, 400, |row| {
+        let engine = (0..4)
+            .map(|n| row.nth("Data", n))
+            .find(|text| text.contains("HostApplication="))
+            .unwrap_or_default()
+            .to_lowercase();
+        if !engine.contains("hostname=serverremotehost") || !engine.contains("wsmprovhost.exe") {
+            return;
+        }
+        let host = world.writer(row);
+        out.push(
+            Evidence::new(
+                Kind::DestinationExecution,
+                Family::WinRm,
+                Act::Strong,
+                host,
+                row.time,
+                row.reference,
+                "PowerShell began in the host of remote sessions",
+            )
+            .technique(TECHNIQUES)
+            .weighs(Class::Shell, 0.15),
+        );
+    });
+    let mut last: BTreeMap<(HostId, String), i64> = BTreeMap::new();
+    for_each(catalog, POWERSHELL, 4103, |row| {
+        let sid = row.get("UserID");
+        if !row
+            .get("ContextInfo")
+            .to_lowercase()
+            .contains("wsmprovhost.exe")
+            || kind_of("", sid) != AccountKind::User
+        {
+            return;
+        }
+        let host = world.writer(row);
+        let before = last.insert((host, sid.to_owned()), row.time);
+        if before.is_some_and(|before| (row.time - before).abs() < SESSION) {
+            return;
+        }
+        let user = world.accounts.of_text(sid);
+        out.push(
+            Evidence::new(
+                Kind::DestinationExecution,
+                Family::WinRm,
+                Act::Strong,
+                host,
+                row.time,
+                row.reference,
+                "PowerShell ran commands in the host of remote sessions",
+            )
+            .technique(TECHNIQUES)
+            .used(user)
+            .weighs(Class::Shell, 0.15),
         );
     });
 }

@@ -1,11 +1,13 @@
 //! Windows Management Instrumentation (T1047, T1546.003).
 
+use std::collections::HashMap;
+
 use super::{Call, Shares, Started, Technique, brief, ran};
 use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
 use crate::signs::client::{CommandLine, Named};
 use crate::world::World;
 use crabwalk_activity::channel::*;
-use crabwalk_activity::{Place, for_each, is_service_logon};
+use crabwalk_activity::{Place, SECOND, base_name, for_each, is_service_logon};
 
 /// Windows Management Instrumentation.
 pub(crate) struct Wmi;
@@ -70,6 +72,8 @@ impl Technique for Wmi {
     }
 }
 
+/// A session that began no longer before was opened for what runs in it; LogonGuids tell whole seconds.
+const BEGUN: i64 = 10 * SECOND;
 /// LogonId of NETWORK SERVICE.
 const NETWORK_SERVICE: u64 = 0x3e4;
 
@@ -85,7 +89,14 @@ fn process(world: &mut World<'_>, started: &Started, out: &mut Sink) {
             .session(process.host, process.logon_id, process.time)
             .and_then(|at| world.sessions.get(at))
             .is_some_and(|session| session.is_remote());
-    if started.parent != "wmiprvse.exe" && started.parent != "scrcons.exe" && !unnamed {
+    // The parent is not always told; what such a command is for tells it.
+    let own_share = super::writes_to_own_share(&started.command);
+    let collected = own_share || super::leaves_output(&started.command);
+    if started.parent != "wmiprvse.exe"
+        && started.parent != "scrcons.exe"
+        && !unnamed
+        && !(started.parent.is_empty() && own_share)
+    {
         return;
     }
 
@@ -93,7 +104,8 @@ fn process(world: &mut World<'_>, started: &Started, out: &mut Sink) {
     if own {
         return;
     }
-    let loopback = started.command.contains("\\\\127.0.0.1\\admin$\\__")
+    let loopback = collected
+        || started.command.contains("\\\\127.0.0.1\\admin$\\__")
         || started.command.contains("\\\\127.0.0.1\\c$\\__");
     let what = format!(
         "WMI started {}",
@@ -103,7 +115,8 @@ fn process(world: &mut World<'_>, started: &Started, out: &mut Sink) {
             process.command
         })
     );
-    let system = is_service_logon(process.logon_id) && process.own_session;
+    let (host, time, own_session) = (process.host, process.time, process.own_session);
+    let system = is_service_logon(process.logon_id) && own_session;
     let Some(mut evidence) = ran(
         world,
         started.at,
@@ -117,10 +130,22 @@ fn process(world: &mut World<'_>, started: &Started, out: &mut Sink) {
     if started.parent == "scrcons.exe" {
         evidence.techniques.push("T1546.003");
     }
+    // Only the creator's session is known, and one client came just before.
+    if !own_session
+        && evidence.session.is_none()
+        && let Some(at) = super::only_client(world, host, time)
+        && let Some(session) = world.sessions.get(at)
+    {
+        evidence.session = Some(at);
+        evidence.take_session(session);
+    }
     let remote = evidence
         .session
         .and_then(|at| world.sessions.get(at))
-        .is_some_and(|session| session.is_remote());
+        // A session that began for this very program is a client's, also where its logon was not logged.
+        .is_some_and(|session| {
+            session.is_remote() || session.logon_type == 0 && time - session.time <= BEGUN
+        });
     if system && !loopback {
         // Management agents and local subscriptions run as the system.
         evidence.act = Act::None;
@@ -133,7 +158,71 @@ fn process(world: &mut World<'_>, started: &Started, out: &mut Sink) {
     out.push(evidence);
 }
 
+/// The provider for the registry writes it for a caller: a value or key that the provider host sets outside of WMI's own
+/// keys, just after the only client of the endpoint mapper came.
+fn registry(world: &mut World<'_>, out: &mut Sink) {
+    /// From the client's connection to what is written for it; Sysmon logs connections late.
+    const CALLED: (i64, i64) = (15 * SECOND, 3 * SECOND);
+    let catalog = world.catalog;
+    // What each provider host loaded, where it is logged.
+    let mut loads: HashMap<&str, bool> = HashMap::new();
+    for_each(catalog, SYSMON, 7, |row| {
+        if base_name(row.get("Image")).eq_ignore_ascii_case("wmiprvse.exe") {
+            *loads.entry(row.get("ProcessGuid")).or_default() |=
+                base_name(row.get("ImageLoaded")).eq_ignore_ascii_case("stdprov.dll");
+        }
+    });
+    for id in [12_u32, 13] {
+        for_each(catalog, SYSMON, id, |row| {
+            let target = row.get("TargetObject");
+            if !base_name(row.get("Image")).eq_ignore_ascii_case("wmiprvse.exe")
+                || target.to_lowercase().contains("\\microsoft\\wbem")
+                || loads.get(row.get("ProcessGuid")) == Some(&false)
+            {
+                return;
+            }
+            let host = world.writer(row);
+            let clients =
+                world.clients_between(host, &[135], row.time - CALLED.0, row.time + CALLED.1);
+            let client = match (clients.len(), clients.into_iter().next()) {
+                (1, Some((src, connection))) => world
+                    .connections
+                    .get(connection)
+                    .map(|one| (Place::Host(src), one.reference, None)),
+                (0, _) => super::only_client(world, host, row.time).and_then(|at| {
+                    let session = world.sessions.get(at)?;
+                    Some((session.source, session.reference, Some(at)))
+                }),
+                _ => None,
+            };
+            let Some((src, reference, session)) = client else {
+                return;
+            };
+            let mut evidence = Evidence::new(
+                Kind::DestinationExecution,
+                Family::Wmi,
+                Act::Strong,
+                host,
+                row.time,
+                row.reference,
+                format!("WMI wrote {} for a client", brief(target)),
+            )
+            .technique(&["T1047", "T1112"])
+            .technique(super::registry::purpose(target))
+            .from(src)
+            .weighs(Class::Registry, 0.25);
+            evidence.refs.push(reference);
+            evidence.session = session;
+            if let Some(session) = session.and_then(|at| world.sessions.get(at)) {
+                evidence.take_session(session);
+            }
+            out.push(evidence);
+        });
+    }
+}
+
 fn events(world: &mut World<'_>, out: &mut Sink) {
+    registry(world, out);
     let catalog = world.catalog;
     for_each(catalog, WMI, 5858, |row| {
         let host = world.writer(row);

@@ -13,7 +13,7 @@ use crabwalk_sources::collect::{Begun, Collector, Demand, Head};
 /// 2025-06-15 00:00:00 UTC, microseconds since 1970-01-01.
 pub const AT: i64 = 1_749_945_600_000_000;
 
-const CHANNELS: [(&str, &str); 11] = [
+const CHANNELS: [(&str, &str); 13] = [
     ("Sysmon", "Microsoft-Windows-Sysmon/Operational"),
     ("Tasks", "Microsoft-Windows-TaskScheduler/Operational"),
     ("WMI", "Microsoft-Windows-WMI-Activity/Operational"),
@@ -40,6 +40,8 @@ const CHANNELS: [(&str, &str); 11] = [
         "Microsoft-Windows-TerminalServices-Gateway/Operational",
     ),
     ("OpenSSH", "OpenSSH/Operational"),
+    ("WinPS", "Windows PowerShell"),
+    ("Print", "Microsoft-Windows-PrintService/Admin"),
 ];
 
 #[derive(Debug, Clone, PartialEq)]

@@ -1,7 +1,8 @@
 //! Scenes: the events that each way of moving leaves, made by hand, beside harmless ones that are like them; and what must
 //! come of them.
 //!
-//! `scenes/*.txt` hold them. A scene ends at an empty line; `#` begins a comment.
+//! `scenes/*.txt` hold them, or another folder that the variable `SCENES` names. A scene ends at an empty line; `#`
+//! begins a comment.
 //!
 //! ```text
 //! scene a service over TCP
@@ -60,7 +61,10 @@ struct Scene {
 
 /// All scenes, in the order of their files' names.
 fn scenes() -> Vec<Scene> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/patterns/scenes");
+    let folder = std::env::var_os("SCENES").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/patterns/scenes"),
+        Into::into,
+    );
     let mut files: Vec<_> = std::fs::read_dir(&folder)
         .unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
         .filter_map(|entry| Some(entry.ok()?.path()))

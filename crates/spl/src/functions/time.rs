@@ -346,6 +346,8 @@ pub fn strptime(text: &str, format: &str, now: f64) -> Option<f64> {
     let (mut year, mut month, mut day) = (None, None, None);
     let (mut hour, mut minute, mut second, mut nanosecond) = (0_i64, 0_i64, 0_i64, 0_i64);
     let (mut afternoon, mut offset, mut day_of_year) = (None, 0_i64, None);
+    let (mut epoch, mut century, mut weekday) = (None, None, None);
+    let (mut week, mut week_year) = (None, None);
     let mut format: Vec<char> = format.chars().collect();
     // Composite codes are written out.
     let mut at = 0;
@@ -380,9 +382,10 @@ pub fn strptime(text: &str, format: &str, now: f64) -> Option<f64> {
             continue;
         }
         let mut code = chars.next()?;
-        let mut of_minutes = false;
+        let (mut of_minutes, mut most) = (false, 9);
         while code.is_ascii_digit() || matches!(code, 'E' | 'O' | '-' | '_' | '^' | ':') {
             of_minutes = code == 'E';
+            most = code.to_digit(10).map_or(most, |digit| digit as usize);
             code = chars.next()?;
         }
         match code {
@@ -403,7 +406,7 @@ pub fn strptime(text: &str, format: &str, now: f64) -> Option<f64> {
             'S' => second = reader.number(2)?,
             'N' | 'Q' | 'f' => {
                 let before = reader.rest.len();
-                let number = reader.number(9)?;
+                let number = reader.number(most.clamp(1, 9))?;
                 let digits = u32::try_from(before - reader.rest.len()).ok()?;
                 nanosecond = number.checked_mul(10_i64.checked_pow(9_u32.checked_sub(digits)?)?)?;
             }
@@ -413,11 +416,8 @@ pub fn strptime(text: &str, format: &str, now: f64) -> Option<f64> {
                 reader.rest = reader.rest.trim_start_matches('-');
                 let number = reader.number(18)?;
                 #[expect(clippy::cast_precision_loss, reason = "seconds")]
-                return Some(if negative {
-                    -(number as f64)
-                } else {
-                    number as f64
-                });
+                let number = number as f64;
+                epoch = Some(if negative { -number } else { number });
             }
             'b' | 'B' | 'h' => {
                 month = Some(i64::try_from(reader.word(MONTHS.into_iter())?).ok()? + 1)
@@ -432,17 +432,21 @@ pub fn strptime(text: &str, format: &str, now: f64) -> Option<f64> {
                     "Saturday",
                     "Sunday",
                 ];
-                reader.word(days.into_iter())?;
+                weekday = Some(i64::try_from(reader.word(days.into_iter())?).ok()?);
             }
-            'w' | 'u' => {
-                reader.number(1)?;
+            // Days from Monday.
+            'w' | 'u' => weekday = Some((reader.number(1)? + 6) % 7),
+            'C' => century = Some(reader.number(2)?),
+            'V' | 'U' | 'W' => week = Some((code, reader.number(2)?)),
+            'g' => {
+                let short = reader.number(2)?;
+                week_year = Some(if short < 69 {
+                    2000 + short
+                } else {
+                    1900 + short
+                });
             }
-            'U' | 'V' | 'W' | 'C' | 'g' => {
-                reader.number(2)?;
-            }
-            'G' => {
-                reader.number(4)?;
-            }
+            'G' => week_year = Some(reader.number(4)?),
             'z' if of_minutes => {
                 let sign = if reader.rest.starts_with('-') { -1 } else { 1 };
                 reader.rest = reader.rest.trim_start_matches(['+', '-']);
@@ -453,8 +457,29 @@ pub fn strptime(text: &str, format: &str, now: f64) -> Option<f64> {
             _ => return None,
         }
     }
+    if let Some(epoch) = epoch {
+        #[expect(clippy::cast_precision_loss, reason = "less than a second")]
+        return Some(epoch + nanosecond as f64 / 1e9);
+    }
+    if let (Some(century), Some(own)) = (century, year) {
+        year = Some(century * 100 + own % 100);
+    }
     if let Some(afternoon) = afternoon {
         hour = hour % 12 + if afternoon { 12 } else { 0 };
+    }
+    // A week and a day of it say the date where nothing else does.
+    if month.is_none()
+        && day.is_none()
+        && day_of_year.is_none()
+        && let Some((kind, number)) = week
+    {
+        let of_year = week_year
+            .or(year)
+            .unwrap_or_else(|| i64::from(today.year()));
+        let date = date_of_week(kind, of_year, number, weekday.unwrap_or(0))?;
+        year = Some(i64::from(date.year()));
+        month = Some(i64::from(date.month()));
+        day = Some(i64::from(date.day()));
     }
     let any_date = year.is_some() || month.is_some() || day.is_some();
     let year = i16::try_from(year.unwrap_or_else(|| i64::from(today.year()))).ok()?;
@@ -482,6 +507,35 @@ pub fn strptime(text: &str, format: &str, now: f64) -> Option<f64> {
         .ok()?;
     #[expect(clippy::cast_precision_loss, reason = "an offset of hours")]
     Some(seconds(stamp) - offset as f64 + if leap { 1.0 } else { 0.0 })
+}
+
+/// The date of a day (from Monday) of a week: of ISO 8601 (`V`), or counted from the first Sunday (`U`) or Monday (`W`).
+fn date_of_week(kind: char, year: i64, week: i64, day: i64) -> Option<Date> {
+    let year = i16::try_from(year).ok()?;
+    let (first, back, day) = match kind {
+        // The week of 4 January is the first.
+        'V' => {
+            let fourth = Date::new(year, 1, 4).ok()?;
+            (
+                fourth,
+                i64::from(fourth.weekday().to_monday_zero_offset()),
+                day,
+            )
+        }
+        'U' => {
+            let last = Date::new(year, 1, 7).ok()?;
+            (
+                last,
+                i64::from(last.weekday().to_sunday_zero_offset()),
+                (day + 1) % 7,
+            )
+        }
+        _ => {
+            let last = Date::new(year, 1, 7).ok()?;
+            (last, i64::from(last.weekday().to_monday_zero_offset()), day)
+        }
+    };
+    first.checked_add(((week - 1) * 7 + day - back).days()).ok()
 }
 
 /// Names of zones that mean one offset alone, in hours: those of RFC 822, and the European ones.
@@ -628,7 +682,8 @@ fn snap(time: DateTime, unit: &str) -> Option<DateTime> {
         week => {
             // `w` and `w0` and `w7` are Sunday, `w1` Monday.
             let number = match week
-                .strip_prefix("week")
+                .strip_prefix("weeks")
+                .or_else(|| week.strip_prefix("week"))
                 .or_else(|| week.strip_prefix('w'))?
             {
                 "" => 0,
@@ -701,6 +756,20 @@ mod tests {
             ),
             ("2023-11-14 17:13:20 EST", "%F %T %Z", Some(1_700_000_000.0)),
             ("2023-11-14 10:13:20 PM", "%F %r", Some(1_700_000_000.0)),
+            ("2023-W46-2 22:13:20", "%G-W%V-%u %T", Some(1_700_000_000.0)),
+            ("2023 46 2 22:13:20", "%Y %U %w %T", Some(1_700_000_000.0)),
+            ("Tue 46 2023 22:13:20", "%a %W %Y %T", Some(1_700_000_000.0)),
+            (
+                "20 23 11 14 22:13:20",
+                "%C %y %m %d %T",
+                Some(1_700_000_000.0),
+            ),
+            ("1700000000.25", "%s.%2N", Some(1_700_000_000.25)),
+            (
+                "2023-11-14 22:13:20.1239",
+                "%F %T.%3N9",
+                Some(1_700_000_000.123),
+            ),
             ("yesterday", "%F", None),
             ("2023-13-01", "%F", None),
         ] {
@@ -721,6 +790,13 @@ mod tests {
             ("-70m@m", Some(1_699_995_780.0)),
             ("@s-500ms", Some(1_699_999_999.5)),
             ("-1wk@d", Some(1_699_315_200.0)),
+            ("-1d@w1", Some(1_699_833_600.0)),
+            ("@weeks", Some(1_699_747_200.0)),
+            ("@q", Some(1_696_118_400.0)),
+            ("+2mon@mon-1d", Some(1_703_980_800.0)),
+            ("-d@d", Some(1_699_833_600.0)),
+            ("+1q@q", Some(1_704_067_200.0)),
+            ("@y+1y-1s", Some(1_704_067_199.0)),
             ("x", None),
             ("-9999999999999999y", None),
         ] {

@@ -203,7 +203,7 @@ fn range(start: f64, end: f64) -> String {
     format!("{}-{}", tidy(start), tidy(end))
 }
 
-fn number_width(least: f64, most: f64, bins: u64) -> f64 {
+pub(crate) fn number_width(least: f64, most: f64, bins: u64) -> f64 {
     #[expect(clippy::cast_precision_loss, reason = "a number of ranges")]
     let bins = bins.max(1) as f64;
     let length = most - least;

@@ -42,12 +42,20 @@ pub(crate) enum Format {
     Members,
     /// `<key>value</key>`.
     Elements,
-    /// `key=value`, with these characters between pairs and between key and value; none for the usual ones.
+    /// `key=value`.
     Pairs {
-        /// Between pairs.
+        /// Characters between pairs; none for the usual ones.
         pair: Option<String>,
-        /// Between key and value.
+        /// Characters between key and value; none for the usual ones.
         key: Option<String>,
+        /// Most pairs.
+        most: usize,
+        /// How many characters of the text are looked at.
+        characters: usize,
+        /// Whether a key that is there again has several values; else the first counts.
+        several: bool,
+        /// Whether what is no letter or digit in a key becomes `_`.
+        clean: bool,
     },
 }
 
@@ -97,6 +105,9 @@ pub(crate) fn pick(text: &str, format: &Format, name: &str) -> Vec<String> {
         Format::Elements | Format::Pairs { .. } => {
             let pairs = pairs_of(text, format).into_iter();
             found.extend(pairs.filter(|(own, _)| own == name).map(|(_, value)| value));
+            if matches!(format, Format::Pairs { several: false, .. }) {
+                found.truncate(1);
+            }
         }
     }
     found
@@ -195,33 +206,53 @@ fn pairs_of(text: &str, format: &Format) -> Vec<(String, String)> {
                 .filter(|(_, value)| !value.is_empty())
                 .collect()
         }
-        Format::Pairs { pair, key } => match (pair, key) {
-            (None, None) => PAIR
-                .captures_iter(text)
-                .map(|groups| {
-                    let value = groups.get(2).or_else(|| groups.get(3));
-                    (
-                        groups[1].to_owned(),
-                        value.map_or("", |value| value.as_str()).to_owned(),
-                    )
-                })
-                .collect(),
-            (pair, key) => {
-                let pair = pair.as_deref().unwrap_or(" \t\n\r,;|");
-                let key = key.as_deref().unwrap_or("=");
-                text.split(|char| pair.contains(char))
-                    .filter_map(|part| part.split_once(|char| key.contains(char)))
-                    .map(|(name, value)| (clean(name), value.trim().trim_matches('"').to_owned()))
-                    .filter(|(name, value)| !name.is_empty() && !value.is_empty())
-                    .collect()
+        Format::Pairs {
+            pair,
+            key,
+            most,
+            characters,
+            clean,
+            ..
+        } => {
+            let end = text.char_indices().nth(*characters);
+            let text = end.map_or(text, |(end, _)| &text[..end]);
+            let name = |name: &str| {
+                if *clean {
+                    cleaned(name)
+                } else {
+                    name.trim().trim_matches('"').to_owned()
+                }
+            };
+            match (pair, key) {
+                (None, None) => PAIR
+                    .captures_iter(text)
+                    .take(*most)
+                    .map(|groups| {
+                        let value = groups.get(2).or_else(|| groups.get(3));
+                        (
+                            name(&groups[1]),
+                            value.map_or("", |value| value.as_str()).to_owned(),
+                        )
+                    })
+                    .collect(),
+                (pair, key) => {
+                    let pair = pair.as_deref().unwrap_or(" \t\n\r,;|");
+                    let key = key.as_deref().unwrap_or("=");
+                    text.split(|char| pair.contains(char))
+                        .filter_map(|part| part.split_once(|char| key.contains(char)))
+                        .map(|(own, value)| (name(own), value.trim().trim_matches('"').to_owned()))
+                        .filter(|(name, value)| !name.is_empty() && !value.is_empty())
+                        .take(*most)
+                        .collect()
+                }
             }
-        },
+        }
         Format::Json | Format::Members => Vec::new(),
     }
 }
 
 /// A key as the name of a field: what is no letter or digit becomes `_`.
-fn clean(name: &str) -> String {
+fn cleaned(name: &str) -> String {
     name.trim()
         .trim_matches('"')
         .chars()

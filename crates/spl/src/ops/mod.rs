@@ -10,6 +10,7 @@
 pub(crate) mod bins;
 pub(crate) mod documents;
 pub(crate) mod extract;
+pub(crate) mod json;
 pub(crate) mod order;
 pub(crate) mod refs;
 pub(crate) mod tables;
@@ -331,6 +332,7 @@ fn entries() -> impl Iterator<Item = &'static Entry> {
         bins::FUNCTIONS,
         documents::FUNCTIONS,
         extract::FUNCTIONS,
+        json::FUNCTIONS,
         order::FUNCTIONS,
         refs::FUNCTIONS,
         tables::FUNCTIONS,

@@ -10,6 +10,7 @@ use super::{Answer, Entry, Prepared, call, fixed};
 use crate::column::Typed;
 use crate::column::list_type;
 use crate::functions::CallError;
+use crate::value::number_of;
 
 pub(super) const FUNCTIONS: &[Entry] = &[
     Entry {
@@ -113,7 +114,13 @@ pub(super) const FUNCTIONS: &[Entry] = &[
             Ok(Prepared::rows(DataType::Utf8, move |args| {
                 let words: Vec<String> = (0..width)
                     .filter_map(|at| args.text(at))
-                    .map(|word| format!("\"{}\"", word.replace('\\', "\\\\").replace('"', "\\\"")))
+                    .map(|word| {
+                        if number_of(&word).is_some() {
+                            word.into_owned()
+                        } else {
+                            format!("\"{}\"", word.replace('\\', "\\\\").replace('"', "\\\""))
+                        }
+                    })
                     .collect();
                 Answer::text((!words.is_empty()).then(|| words.join(" ")))
             }))

@@ -183,16 +183,6 @@ impl Planner<'_> {
                 matches!(value.to_lowercase().as_str(), "t" | "true" | "1")
             })
         };
-        if let Some((name, value)) = chart
-            .options
-            .iter()
-            .find(|(name, value)| name.text == "agg" || name.text == "partial" && is_off(value))
-        {
-            return Err(diagnostic(
-                name.span,
-                format!("`{}={value}` is not run: remove it", name.text),
-            ));
-        }
         let mut rows = rows;
         let mut by: Vec<String> = chart.by.iter().map(|name| name.text.clone()).collect();
         let mut width = chart.span;
@@ -255,7 +245,17 @@ impl Planner<'_> {
         let Some(staged) = self.stage(rows.clone(), None, span)? else {
             return Ok(rows);
         };
-        let limit = match option("limit").map(|limit| limit.trim_start_matches("top").trim()) {
+        let written = option("limit").map(str::trim);
+        let least = written.is_some_and(|limit| limit.starts_with("bottom"));
+        let number = |limit: &'_ str| {
+            let limit = limit.strip_prefix("top").unwrap_or(limit);
+            limit
+                .strip_prefix("bottom")
+                .unwrap_or(limit)
+                .trim()
+                .to_owned()
+        };
+        let limit = match written.map(number) {
             None => 10,
             Some(limit) => limit
                 .parse()
@@ -267,6 +267,7 @@ impl Planner<'_> {
             series: by.get(1).map(String::as_str),
             aggregations: &chart.aggregations,
             limit,
+            least,
             other: on("useother", true).then(|| option("otherstr").unwrap_or("OTHER")),
             heading: option("format").map_or_else(
                 || format!("$AGG${}$VAL$", option("sep").unwrap_or(": ")),
@@ -372,10 +373,6 @@ impl Planner<'_> {
     }
 }
 
-fn is_off(value: &str) -> bool {
-    matches!(value.to_lowercase().as_str(), "f" | "false" | "0")
-}
-
 /// Groups that become a table.
 struct Pivot<'a> {
     staged: &'a Staged,
@@ -383,6 +380,8 @@ struct Pivot<'a> {
     series: Option<&'a str>,
     aggregations: &'a [Aggregation],
     limit: usize,
+    /// The series with the least sums have columns of their own, not those with the greatest.
+    least: bool,
     other: Option<&'a str>,
     /// Name of a column where there are several aggregations: `$AGG$` and `$VAL$` stand for the aggregation and the series.
     heading: String,
@@ -408,7 +407,14 @@ impl Pivot<'_> {
             }
         }
         let mut ranked: Vec<(&String, f64)> = sums.iter().map(|(name, sum)| (name, *sum)).collect();
-        ranked.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(b.0)));
+        ranked.sort_by(|a, b| {
+            let by_sum = if self.least {
+                a.1.total_cmp(&b.1)
+            } else {
+                b.1.total_cmp(&a.1)
+            };
+            by_sum.then_with(|| a.0.cmp(b.0))
+        });
         let kept: BTreeSet<&str> = ranked
             .iter()
             .take(if self.limit == 0 {

@@ -166,7 +166,7 @@ impl Planner<'_> {
     }
 
     /// The rows with a hidden column of their places, by which they are ordered from now on, and its name.
-    pub(super) fn placed(&mut self, rows: Rows, span: Span) -> Result<(Rows, String)> {
+    pub(crate) fn placed(&mut self, rows: Rows, span: Span) -> Result<(Rows, String)> {
         let place = format!("__placed{}", self.fresh());
         let mut columns: Vec<(String, Expr)> = rows
             .all_names()
@@ -197,7 +197,7 @@ impl Planner<'_> {
     }
 
     /// Rows, and more rows below them. A field that one side does not have is NULL there.
-    pub(super) fn below(&mut self, first: Rows, second: Rows, span: Span) -> Result<Rows> {
+    pub(crate) fn below(&mut self, first: Rows, second: Rows, span: Span) -> Result<Rows> {
         let mut names = first.names();
         for name in second.names() {
             if !names.contains(&name) {

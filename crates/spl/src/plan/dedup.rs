@@ -130,7 +130,7 @@ pub(super) fn numbered(
     Ok(rows.with(plan))
 }
 
-pub(super) fn row_number(partition_by: Vec<Expr>, order_by: Vec<SortExpr>) -> Expr {
+pub(crate) fn row_number(partition_by: Vec<Expr>, order_by: Vec<SortExpr>) -> Expr {
     let frame = WindowFrame::new(if order_by.is_empty() {
         None
     } else {

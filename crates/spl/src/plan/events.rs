@@ -197,6 +197,9 @@ fn is_written_as(field: &str, name: &str) -> bool {
         && !field.starts_with('_')
 }
 
+/// What `splunk_server` says of every event.
+pub(crate) const SERVER: &str = "localhost";
+
 /// Hidden column of the event's text, for words that are looked for further down.
 pub(crate) const WORDS: &str = "__words";
 
@@ -332,7 +335,7 @@ impl<'a, 'p> TypeView<'a, 'p> {
                 })
             }
             "splunk_server" => Some(Typed {
-                expr: text("localhost"),
+                expr: text(SERVER),
                 data_type: DataType::Utf8,
             }),
             "tag" => self.tags(),

@@ -241,7 +241,7 @@ impl Planner<'_> {
         &mut self,
         name: &Name,
         filter: Option<&SearchExpr>,
-        max: Option<u64>,
+        (start, max): (u64, Option<u64>),
         span: Span,
     ) -> Result<Rows> {
         let table = self.lookup_table(name)?;
@@ -295,9 +295,12 @@ impl Planner<'_> {
                 Folded::Open(condition) => rows = at(span, rows.filter(condition))?,
             }
         }
-        match max {
-            Some(max) => self.first(rows, max, span),
-            None => Ok(rows),
+        if start == 0 && max.is_none() {
+            return Ok(rows);
         }
+        let limit = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+        let plan = LogicalPlanBuilder::from(rows.plan.clone()).limit(limit(start), max.map(limit));
+        let plan = at(span, plan.and_then(LogicalPlanBuilder::build))?;
+        Ok(rows.with(plan))
     }
 }

@@ -3,11 +3,11 @@
 //! One file per command. A command takes [`Rows`] and gives [`Rows`]. Hidden columns travel along: `_ref` says which
 //! events a row comes from, `__time` keeps the time of the event for the order of results when `_time` is gone.
 
-mod bin;
+pub(crate) mod bin;
 mod chart;
 mod combine;
 mod convert;
-mod dedup;
+pub(crate) mod dedup;
 mod documents;
 mod events;
 mod eventstats;
@@ -18,19 +18,19 @@ mod lookup;
 mod model;
 mod mstats;
 mod multikv;
-mod multivalue;
+pub(crate) mod multivalue;
 mod mvexpand;
 pub(crate) mod needs;
-mod nodes;
+pub(crate) mod nodes;
 mod rename;
 mod repeat;
 mod rex;
-mod running;
+pub(crate) mod running;
 mod sort;
 mod stage;
 mod stats;
 mod streamstats;
-mod subsearch;
+pub(crate) mod subsearch;
 mod transaction;
 mod tstats;
 
@@ -56,7 +56,7 @@ use crate::syntax::walk::visit_fields;
 pub(crate) use events::{TypeInfo, TypeInfos};
 pub(crate) use glance::Glances;
 use needs::Needs;
-pub(crate) use stage::{Pending, Staged, StoredLookups, lookup_name};
+pub(crate) use stage::{Made, Pending, Staged, StoredLookups, lookup_name};
 pub(crate) use stats::renamed_text;
 
 /// Hidden copy of the event's time.
@@ -285,6 +285,12 @@ pub(crate) enum Step {
     Done(Box<Planned>),
 }
 
+/// How a command that stands in one file is planned: what it makes of the rows before it.
+pub(crate) type Passing = fn(&mut Planner<'_>, Rows, &Arguments, Span) -> Result<Rows>;
+
+/// How such a command is planned that makes rows of its own.
+pub(crate) type Making = fn(&mut Planner<'_>, &Arguments, Span) -> Result<Rows>;
+
 /// An error of planning a command.
 pub(crate) type Result<T, E = Diagnostic> = std::result::Result<T, E>;
 
@@ -367,7 +373,7 @@ impl<'a> Planner<'a> {
         self.names_given
     }
 
-    fn pipeline(&mut self, pipeline: &Pipeline) -> Result<Rows> {
+    pub(crate) fn pipeline(&mut self, pipeline: &Pipeline) -> Result<Rows> {
         let needs = Needs::of(pipeline, self.knowledge);
         let mut commands = pipeline.commands.iter();
         let first = commands
@@ -383,6 +389,7 @@ impl<'a> Planner<'a> {
         {
             self.note_range(clause);
         }
+        let first = &*self.without_subsearches(first)?;
         let mut rows = match &first.kind {
             CommandKind::Search(expr) => self.raw_search(expr, &needs, first.span)?,
             CommandKind::Tstats(tstats) => self.tstats(tstats, first.span)?,
@@ -391,13 +398,19 @@ impl<'a> Planner<'a> {
             CommandKind::Inputlookup {
                 lookup,
                 filter,
+                start,
                 max,
                 ..
-            } => self.inputlookup(lookup, filter.as_ref(), *max, first.span)?,
+            } => self.inputlookup(lookup, filter.as_ref(), (*start, *max), first.span)?,
             CommandKind::Simple(Simple::Makeresults, arguments) => {
                 self.makeresults(arguments, first.span)?
             }
             CommandKind::Union(all) => self.union_all(all, first.span)?,
+            CommandKind::Whole(command, arguments)
+                if let Some(making) = command.plan.downcast_ref::<Making>() =>
+            {
+                making(self, arguments, first.span)?
+            }
             CommandKind::Unsupported { .. } => return Err(not_run(first)),
             _ => {
                 return Err(diagnostic(
@@ -405,8 +418,8 @@ impl<'a> Planner<'a> {
                     format!("`{}` cannot stand first, as it has no rows to work on", first.name),
                 )
                 .with_help(
-                    "a search begins with `search`, `tstats`, `mstats`, `from`, `datamodel`, `inputlookup`, `makeresults`, `union`, \
-                     `multisearch` or `metadata`",
+                    "a search begins with `search`, `tstats`, `mstats`, `from`, `datamodel`, `inputlookup`, `makeresults`, `gentimes`, \
+                     `set`, `union`, `multisearch` or `metadata`",
                 ));
             }
         };
@@ -427,6 +440,7 @@ impl<'a> Planner<'a> {
     }
 
     fn command(&mut self, rows: Rows, command: &Command) -> Result<Rows> {
+        let command = &*self.without_subsearches(command)?;
         let span = command.span;
         match &command.kind {
             CommandKind::Search(expr) => {
@@ -479,9 +493,10 @@ impl<'a> Planner<'a> {
                 append: true,
                 lookup,
                 filter,
+                start,
                 max,
             } => {
-                let more = self.inputlookup(lookup, filter.as_ref(), *max, span)?;
+                let more = self.inputlookup(lookup, filter.as_ref(), (*start, *max), span)?;
                 self.below(rows, more, span)
             }
             CommandKind::Inputlookup { .. } => Err(diagnostic(
@@ -496,6 +511,16 @@ impl<'a> Planner<'a> {
             CommandKind::Simple(simple, arguments) => {
                 self.simple(rows, command, *simple, arguments)
             }
+            CommandKind::Whole(whole, arguments) => match whole.plan.downcast_ref::<Passing>() {
+                Some(passing) => passing(self, rows, arguments, span),
+                None => Err(diagnostic(
+                    span,
+                    format!(
+                        "`{}` makes results of its own: it must stand first in a search",
+                        command.name
+                    ),
+                )),
+            },
             CommandKind::Return(given) => self.return_rows(rows, given, span),
             CommandKind::Foreach(foreach) => self.foreach(rows, foreach, span),
             CommandKind::Replace(replace) => self.replace(rows, replace, span),
@@ -523,9 +548,22 @@ impl<'a> Planner<'a> {
         match simple {
             Simple::Addtotals => self.addtotals(rows, arguments, span),
             Simple::Extract => {
+                let number = |name: &str, default: usize| match arguments.written(name) {
+                    None => Ok(default),
+                    Some((option, value)) => value.parse::<usize>().map_err(|_| {
+                        diagnostic(
+                            option.span,
+                            format!("`{name}` is a whole number, not `{value}`"),
+                        )
+                    }),
+                };
                 let form = Form::Pairs {
                     pair: arguments.option("pairdelim").map(str::to_owned),
                     key: arguments.option("kvdelim").map(str::to_owned),
+                    most: number("limit", 50)?,
+                    characters: number("maxchars", 10_240)?,
+                    several: arguments.flag("mv_add", false),
+                    clean: arguments.flag("clean_keys", true),
                 };
                 self.document(rows, "_raw", &form, "", span)
             }

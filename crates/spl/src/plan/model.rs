@@ -199,7 +199,7 @@ impl Planner<'_> {
     pub(super) fn from(&mut self, kind: &str, name: &Name, needs: &Needs) -> Result<Rows> {
         match kind {
             "datamodel" => {}
-            "lookup" | "inputlookup" => return self.inputlookup(name, None, None, name.span),
+            "lookup" | "inputlookup" => return self.inputlookup(name, None, (0, None), name.span),
             _ => {
                 return Err(diagnostic(
                     name.span,

@@ -20,14 +20,6 @@ impl Planner<'_> {
         arguments: &Arguments,
         span: Span,
     ) -> Result<Rows> {
-        for (option, _) in &arguments.options {
-            if option.text == "conf" {
-                return Err(diagnostic(
-                    option.span,
-                    "`multikv conf=` names a stanza of a Splunk server: use `forceheader=`, `fields` and `filter`",
-                ));
-            }
-        }
         let Some(raw) = rows.field("_raw") else {
             return Ok(rows);
         };

@@ -204,14 +204,17 @@ impl Planner<'_> {
     }
 }
 
+/// Whether a name, with its wildcards, means a column.
+pub(crate) fn matches(name: &Name, column: &str) -> bool {
+    column == name.text || name.text.contains('*') && wildcard_parts(&name.text, column).is_some()
+}
+
 /// The columns that names with wildcards mean.
 pub(super) fn matching(rows: &Rows, names: &[Name]) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
     for name in names {
         for own in rows.names() {
-            let fits = own == name.text
-                || name.text.contains('*') && wildcard_parts(&name.text, &own).is_some();
-            if fits && !found.contains(&own) {
+            if matches(name, &own) && !found.contains(&own) {
                 found.push(own);
             }
         }

@@ -7,7 +7,7 @@ use crate::syntax::ast::{
     Aggregation, AggregationArgument, Arguments, ByField, Command, CommandKind, Expr, LookupOutput,
     Mark, Name, Pipeline, RexAction, SearchExpr, Simple, Span,
 };
-use crate::syntax::walk::visit_fields;
+use crate::syntax::walk::{expressions, visit_fields, visit_subsearches};
 
 /// The fields of the events that a search reads.
 #[derive(Debug, Clone, Default)]
@@ -209,6 +209,19 @@ impl Needs {
                 self.lenient = true;
             }
             CommandKind::Simple(simple, arguments) => return self.simple(*simple, arguments),
+            CommandKind::Whole(command, arguments) => {
+                let reading = (command.reads)(arguments);
+                for field in &reading.fields {
+                    let place = arguments.fields.iter().find(|name| name.text == *field);
+                    self.text(field, place.map_or_else(Span::default, |name| name.span));
+                }
+                if reading.all {
+                    self.all_columns = true;
+                    self.all_names = true;
+                }
+                reading.makes.iter().for_each(|name| self.make(name));
+                return reading.ends;
+            }
             CommandKind::Return(given) => {
                 given
                     .fields
@@ -220,8 +233,10 @@ impl Needs {
                 foreach.fields.iter().for_each(|name| self.field(name));
                 // The template with the first name, to see what else it reads and makes.
                 let name = foreach.fields.first().map_or("", |name| &name.text);
-                let template =
-                    super::repeat::expand(&foreach.template.text, &name.replace('*', "_"), &[]);
+                let template = super::repeat::expand(foreach, &name.replace('*', "_"), &[]);
+                let template = template
+                    .replace(foreach.token("itemstr", super::repeat::ITEM), "0")
+                    .replace(foreach.token("iterstr", super::repeat::ITER), "0");
                 self.lenient = true;
                 let template = format!("| {}", template.trim_start_matches('|'));
                 if let Ok(pipeline) = crate::syntax::parse_without_macros(&template) {
@@ -385,12 +400,17 @@ impl Needs {
                 all.iter().for_each(|expr| self.search(expr))
             }
             SearchExpr::Not(inner) => self.search(inner),
-            SearchExpr::Compare { field, .. } | SearchExpr::In { field, .. } => {
+            SearchExpr::Compare { field, .. }
+            | SearchExpr::In { field, .. }
+            | SearchExpr::Given { field, .. } => {
                 // `*=x` and the time modifiers are no fields.
                 if matches!(field.text.as_str(), "earliest" | "latest") {
                     return;
                 }
-                if crate::clause::ago(&field.text).is_some() {
+                let of_time = ["starttime", "endtime", "timeformat"];
+                if of_time.contains(&field.text.as_str())
+                    || crate::clause::ago(&field.text).is_some()
+                {
                     // A field of this name would be a field.
                     self.optional_read(&field.text);
                 } else {
@@ -404,17 +424,31 @@ impl Needs {
                 }
             }
             // Its rows are compared with fields of these names.
-            SearchExpr::Subsearch(pipeline) => match outputs(pipeline) {
-                Some(names) => names
-                    .iter()
-                    .for_each(|name| self.text(name, Span::default())),
-                None => self.all_columns = true,
-            },
+            SearchExpr::Subsearch(pipeline) => self.answered(pipeline),
         }
     }
 
     fn expr(&mut self, expr: &Expr) {
         visit_fields(expr, &mut |name, span| self.text(name, span));
+        visit_subsearches(expr, &mut |pipeline| self.answered(pipeline));
+    }
+
+    /// Notes the fields with which the rows of a subsearch are compared.
+    fn answered(&mut self, pipeline: &Pipeline) {
+        if let Some(CommandKind::Return(given)) = pipeline.commands.last().map(|last| &last.kind)
+            && given.fields.iter().all(|(_, field, only_value)| {
+                *only_value && !matches!(field.text.as_str(), "search" | "query")
+            })
+        {
+            // Values alone.
+            return;
+        }
+        match outputs(pipeline) {
+            Some(names) => names
+                .iter()
+                .for_each(|name| self.text(name, Span::default())),
+            None => self.all_columns = true,
+        }
     }
 }
 
@@ -502,7 +536,14 @@ fn add_inner_sources(
     found: &mut Vec<(Pipeline, Needs)>,
 ) {
     for command in &pipeline.commands {
+        for expr in expressions(&command.kind) {
+            visit_subsearches(expr, &mut |inner| add_sources(inner, knowledge, found));
+        }
         match &command.kind {
+            CommandKind::Whole(_, arguments) => {
+                let subsearches = arguments.subsearches.iter();
+                subsearches.for_each(|one| add_sources(one, knowledge, found));
+            }
             CommandKind::Search(expr) => clause_sources(expr, knowledge, found),
             CommandKind::Tstats(tstats) => {
                 if tstats.flag("append") {
@@ -560,7 +601,11 @@ fn clause_sources(expr: &SearchExpr, knowledge: &Knowledge, found: &mut Vec<(Pip
                 .for_each(|expr| clause_sources(expr, knowledge, found));
         }
         SearchExpr::Not(inner) => clause_sources(inner, knowledge, found),
-        SearchExpr::Subsearch(pipeline) => add_sources(pipeline, knowledge, found),
+        SearchExpr::Subsearch(pipeline)
+        | SearchExpr::Given {
+            subsearch: pipeline,
+            ..
+        } => add_sources(pipeline, knowledge, found),
         SearchExpr::Compare { .. } | SearchExpr::In { .. } | SearchExpr::Term(_) => {}
     }
 }

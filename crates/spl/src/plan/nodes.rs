@@ -54,7 +54,7 @@ pub(super) fn sort(plan: LogicalPlan, keys: Vec<SortExpr>) -> Result<LogicalPlan
 /// The rows with windows beside them, each under an alias.
 ///
 /// `DataFusion` 55 breaks on a node that has the same window twice: such a window is worked out once.
-pub(super) fn window(plan: LogicalPlan, windows: Vec<Expr>) -> Result<LogicalPlan> {
+pub(crate) fn window(plan: LogicalPlan, windows: Vec<Expr>) -> Result<LogicalPlan> {
     let mut once: Vec<Expr> = Vec::new();
     let mut again: Vec<(String, String)> = Vec::new();
     for window in windows {

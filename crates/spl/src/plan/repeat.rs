@@ -1,20 +1,41 @@
 //! `foreach`, `map`, `union`, `makeresults`.
 
-use datafusion::logical_expr::lit;
+use datafusion::logical_expr::{Case, Expr, lit};
 
 use super::multivalue::matching;
 use super::stats::wildcard_parts;
 use super::subsearch::one_row;
-use super::{Order, Planner, Result, Rows, at, diagnostic};
-use crate::syntax::ast::{Arguments, Foreach, Map, Pipeline, Span};
-use crate::syntax::{parse, parse_without_macros};
+use super::{
+    Made, Order, Planner, Result, Rows, as_value, at, cast_to, column, common_type, diagnostic,
+    is_hidden, null_text,
+};
+use crate::expr::{Fields, plan_expr};
+use crate::syntax::ast::{
+    self, Arguments, Command, CommandKind, ExprKind, Foreach, ForeachMode, Map, Pipeline, Span,
+};
+use crate::syntax::walk::change_parts;
+use crate::syntax::{parse, parse_expr, parse_without_macros};
 
 /// More rows than `makeresults` is asked for in earnest.
 const MOST_MADE: u64 = 1_000_000;
+/// What stands in a template for a value or item, and for its number.
+pub(super) const ITEM: &str = "<<ITEM>>";
+pub(super) const ITER: &str = "<<ITER>>";
+/// Most values of a field that `foreach` goes over.
+const MOST_ITEMS: usize = 1_000;
+/// After so many values the rows are worked out before the next: a plan grows with each.
+const AT_ONCE: usize = 20;
+/// Columns with the values, the one whose turn it is, and its number.
+const ITEMS: &str = "__items";
+const CURRENT: &str = "__item";
+const NUMBER: &str = "__iter";
 
 impl Planner<'_> {
     /// `foreach`: the template with each field that fits, one after the other.
     pub(super) fn foreach(&mut self, rows: Rows, foreach: &Foreach, span: Span) -> Result<Rows> {
+        if foreach.mode != ForeachMode::Fields {
+            return self.foreach_item(rows, foreach, span);
+        }
         let mut rows = rows;
         for pattern in &foreach.fields {
             let names = if pattern.text.contains('*') {
@@ -27,25 +48,133 @@ impl Planner<'_> {
             };
             for name in names {
                 let parts = wildcard_parts(&pattern.text, &name).unwrap_or_default();
-                let template = expand(&foreach.template.text, &name, &parts);
-                let pipeline =
-                    parse_without_macros(&format!("| {}", template.trim_start_matches('|')))
-                        .map_err(|errors| {
-                            let why = errors.into_iter().map(|error| error.message);
-                            diagnostic(
-                                foreach.template.span,
-                                format!(
-                                    "for the field `{name}`: {}",
-                                    why.collect::<Vec<_>>().join("; ")
-                                ),
-                            )
-                        })?;
-                rows = self.commands(rows, &pipeline.commands).map_err(|error| {
+                let commands =
+                    template(foreach, &expand(foreach, &name, &parts)).map_err(|why| {
+                        diagnostic(
+                            foreach.template.span,
+                            format!("for the field `{name}`: {why}"),
+                        )
+                    })?;
+                rows = self.commands(rows, &commands).map_err(|error| {
                     diagnostic(span, format!("for the field `{name}`: {}", error.message))
                 })?;
             }
         }
         Ok(rows)
+    }
+
+    /// `foreach` over the values of a field: an `eval` for the first value of each row, then for the second, and so on.
+    fn foreach_item(&mut self, rows: Rows, foreach: &Foreach, span: Span) -> Result<Rows> {
+        let wrong = |why: String| diagnostic(foreach.template.span, why);
+        let (item, number) = (
+            foreach.token("itemstr", ITEM),
+            foreach.token("iterstr", ITER),
+        );
+        let text = bare_tokens(&foreach.template.text, &[(item, CURRENT), (number, NUMBER)]);
+        let commands = template(foreach, &text).map_err(wrong)?;
+        let [
+            Command {
+                kind: CommandKind::Eval(assignments),
+                ..
+            },
+        ] = commands.as_slice()
+        else {
+            return Err(wrong(
+                "in this mode of `foreach` one `eval` stands in the brackets".to_owned(),
+            ));
+        };
+        let mut assignments = assignments.clone();
+        for (_, expr) in &mut assignments {
+            change_parts(expr, &mut |part| {
+                quoted_tokens(part, &[(item, CURRENT), (number, NUMBER)]);
+                Ok::<_, super::Diagnostic>(())
+            })?;
+        }
+        let [field] = foreach.fields.as_slice() else {
+            return Err(diagnostic(
+                span,
+                "`foreach` goes over the values of one field",
+            ));
+        };
+        let own = field.text.replace('\'', "");
+        if rows.field(&field.text).is_none() {
+            return Ok(rows);
+        }
+        let items = match foreach.mode {
+            ForeachMode::Items => format!("json_array_to_mv('{own}')"),
+            ForeachMode::Either => format!(
+                "if(mvcount('{own}')=1 AND match('{own}', \"^\\s*\\[\"), json_array_to_mv('{own}'), '{own}')"
+            ),
+            ForeachMode::Fields | ForeachMode::Values => format!("'{own}'"),
+        };
+        let mut rows = self.evaluated(rows, vec![(ITEMS.to_owned(), items)], span)?;
+        let most = match self.stage(rows.clone(), None, span)? {
+            None => 1,
+            Some(staged) => {
+                rows = at(span, staged.rows())?;
+                let counts = (0..staged.len()).map(|row| staged.values(ITEMS, row).len());
+                counts.max().unwrap_or(0)
+            }
+        };
+        if most > MOST_ITEMS {
+            return Err(diagnostic(
+                field.span,
+                format!(
+                    "`{}` has {most} values in a row; `foreach` goes over {MOST_ITEMS} at most",
+                    field.text
+                ),
+            )
+            .with_help("make a row of each with `mvexpand`"));
+        }
+        for at_item in 0..most {
+            let current = format!("mvindex('{ITEMS}', {at_item})");
+            let set = vec![
+                (CURRENT.to_owned(), current),
+                (NUMBER.to_owned(), at_item.to_string()),
+            ];
+            rows = self.evaluated(rows, set, span)?;
+            for (name, expr) in &assignments {
+                let value = as_value(plan_expr(expr, &rows, &self.context)?);
+                let before = rows.field(&name.text);
+                let data_type = before.as_ref().map_or(value.data_type.clone(), |before| {
+                    common_type(&before.data_type, &value.data_type)
+                });
+                // Rows that have no value in this place keep what they have.
+                let kept = Expr::Case(Case::new(
+                    None,
+                    vec![(
+                        Box::new(column(CURRENT).is_not_null()),
+                        Box::new(cast_to(value, &data_type)),
+                    )],
+                    before.map(|before| Box::new(cast_to(before, &data_type))),
+                ));
+                rows = at(span, rows.set(vec![(name.text.clone(), kept)]))?;
+            }
+            if at_item % AT_ONCE == AT_ONCE - 1
+                && let Some(staged) = self.stage(rows.clone(), None, span)?
+            {
+                rows = at(span, staged.rows())?;
+            }
+        }
+        let kept = rows
+            .all_names()
+            .into_iter()
+            .filter(|name| ![ITEMS, CURRENT, NUMBER].contains(&name.as_str()))
+            .map(|name| (name.clone(), column(&name)))
+            .collect();
+        at(span, rows.reshape(kept))
+    }
+
+    /// Sets columns to expressions of eval.
+    fn evaluated(&mut self, rows: Rows, set: Vec<(String, String)>, span: Span) -> Result<Rows> {
+        let mut columns = Vec::new();
+        for (name, text) in set {
+            let expr = parse_expr(&text)
+                .map_err(|_| diagnostic(span, format!("`{text}` is no expression")))?;
+            let value = as_value(plan_expr(&expr.at(span), &rows, &self.context)?);
+            columns.push((name, value.expr));
+        }
+        at(span, rows.set(columns))
     }
 
     /// `map`: a search for each row, the results below one another.
@@ -133,6 +262,54 @@ impl Planner<'_> {
     }
 
     pub(super) fn makeresults(&mut self, arguments: &Arguments, span: Span) -> Result<Rows> {
+        let mut rows = match (arguments.written("format"), arguments.written("data")) {
+            (None, None) => self.numbered_rows(arguments, span)?,
+            (Some((option, format)), Some((_, data))) => {
+                let table = match format.to_lowercase().as_str() {
+                    "csv" => csv_rows(data),
+                    "json" => json_rows(data),
+                    _ => Err(format!("`format` is csv or json, not `{format}`")),
+                };
+                self.rows_of_data(table.map_err(|why| diagnostic(option.span, why))?, span)?
+            }
+            (Some((option, _)), None) | (None, Some((option, _))) => {
+                return Err(diagnostic(
+                    option.span,
+                    "`format=` and `data=` of `makeresults` go together",
+                ));
+            }
+        };
+        if arguments.flag("annotate", false) {
+            let nothing = [
+                "_raw",
+                "host",
+                "source",
+                "sourcetype",
+                "splunk_server_group",
+            ];
+            let mut set: Vec<(String, Expr)> = nothing
+                .into_iter()
+                .filter(|name| !rows.has(name))
+                .map(|name| (name.to_owned(), null_text()))
+                .collect();
+            if !rows.has("splunk_server") {
+                set.push((
+                    "splunk_server".to_owned(),
+                    super::text(super::events::SERVER),
+                ));
+            }
+            rows = at(span, rows.set(set))?;
+        }
+        let now = lit(self.context.now);
+        let mut set = vec![(super::ORDER.to_owned(), now.clone())];
+        if !rows.has("_time") {
+            set.push(("_time".to_owned(), now));
+        }
+        at(span, rows.set(set))
+    }
+
+    /// `count=` rows with a hidden number.
+    fn numbered_rows(&mut self, arguments: &Arguments, span: Span) -> Result<Rows> {
         let count = match arguments.option("count") {
             None => 1,
             Some(count) => count
@@ -142,42 +319,219 @@ impl Planner<'_> {
                 .ok_or_else(|| diagnostic(span, format!("`{count}` is no number of rows")))?,
         };
         let places = (0..count).map(|place| vec![lit(place)]);
-        let rows = if count == 0 {
-            at(
+        if count == 0 {
+            return at(
                 span,
                 one_row(vec![("__made".to_owned(), lit(0_u64))], span)?.filter(lit(false)),
-            )?
-        } else {
-            let plan = datafusion::logical_expr::LogicalPlanBuilder::values(places.collect());
-            let plan = plan
-                .and_then(|plan| plan.project(vec![super::column("column1").alias("__made")]))
-                .and_then(datafusion::logical_expr::LogicalPlanBuilder::build);
-            Rows {
-                plan: at(span, plan)?,
-                order: Order::AsIs,
-                empty: false,
-                open: false,
+            );
+        }
+        let plan = datafusion::logical_expr::LogicalPlanBuilder::values(places.collect());
+        let plan = plan
+            .and_then(|plan| plan.project(vec![column("column1").alias("__made")]))
+            .and_then(datafusion::logical_expr::LogicalPlanBuilder::build);
+        Ok(Rows {
+            plan: at(span, plan)?,
+            order: Order::AsIs,
+            empty: false,
+            open: false,
+        })
+    }
+
+    /// The rows of a text.
+    fn rows_of_data(&mut self, table: Table, span: Span) -> Result<Rows> {
+        let mut made = Made::new(table.rows.len());
+        for (at_column, name) in table.columns.iter().enumerate() {
+            if is_hidden(name) {
+                continue;
             }
+            let cells = table
+                .rows
+                .iter()
+                .map(|row| row.get(at_column).cloned().unwrap_or_default());
+            made.texts(name, cells.collect());
+        }
+        at(span, made.rows(self.fresh()))
+    }
+}
+
+/// Names, and rows of the values of each.
+struct Table {
+    columns: Vec<String>,
+    rows: Vec<Vec<Vec<String>>>,
+}
+
+/// CSV with a line of names. Blanks around names and values do not count; an empty cell is no value.
+fn csv_rows(data: &str) -> std::result::Result<Table, String> {
+    let definition = crabwalk_events::LookupDefinition::new("data");
+    let table = crabwalk_events::LookupTable::from_csv(definition, data.trim().as_bytes())
+        .map_err(|error| format!("`data` is no CSV: {error}"))?;
+    let cell = |cell: &String| {
+        let cell = cell.trim();
+        if cell.is_empty() {
+            Vec::new()
+        } else {
+            vec![cell.to_owned()]
+        }
+    };
+    Ok(Table {
+        columns: table
+            .columns
+            .iter()
+            .map(|name| name.trim().to_owned())
+            .collect(),
+        rows: table
+            .rows
+            .iter()
+            .map(|row| row.iter().map(cell).collect())
+            .collect(),
+    })
+}
+
+/// A JSON array of objects, or one object; `_raw` is the object as it stands.
+fn json_rows(data: &str) -> std::result::Result<Table, String> {
+    use serde_json::Value;
+    let value: Value =
+        serde_json::from_str(data).map_err(|error| format!("`data` is no JSON: {error}"))?;
+    let objects = match value {
+        Value::Array(items) => items,
+        one => vec![one],
+    };
+    let mut columns = vec!["_raw".to_owned()];
+    for object in &objects {
+        let Value::Object(members) = object else {
+            return Err("`data` is a JSON array of objects".to_owned());
         };
-        let now = lit(self.context.now);
-        let rows = at(
-            span,
-            rows.set(vec![
-                (super::ORDER.to_owned(), now.clone()),
-                ("_time".to_owned(), now),
-            ]),
-        )?;
-        Ok(rows)
+        for name in members.keys() {
+            if !columns.contains(name) {
+                columns.push(name.clone());
+            }
+        }
+    }
+    let text = |value: &Value| match value {
+        Value::Null => None,
+        Value::String(text) => Some(text.clone()),
+        other => Some(other.to_string()),
+    };
+    let cell = |object: &Value, name: &String| match object.get(name) {
+        Some(Value::Array(items)) => items.iter().filter_map(text).collect(),
+        Some(value) => text(value).into_iter().collect(),
+        None if name == "_raw" => vec![object.to_string()],
+        None => Vec::new(),
+    };
+    let rows = objects
+        .iter()
+        .map(|object| columns.iter().map(|name| cell(object, name)).collect())
+        .collect();
+    Ok(Table { columns, rows })
+}
+
+/// The commands of a template in which the names stand.
+fn template(foreach: &Foreach, text: &str) -> std::result::Result<Vec<Command>, String> {
+    let text = format!("| {}", text.trim_start_matches('|'));
+    match parse_without_macros(&text) {
+        Ok(pipeline) => Ok(pipeline
+            .commands
+            .into_iter()
+            .map(|one| Command {
+                span: foreach.template.span,
+                ..one
+            })
+            .collect()),
+        Err(errors) => {
+            let why = errors.into_iter().map(|error| error.message);
+            Err(why.collect::<Vec<_>>().join("; "))
+        }
+    }
+}
+
+/// A template with fields in the places of tokens that stand in no quotes.
+fn bare_tokens(template: &str, tokens: &[(&str, &str)]) -> String {
+    let mut out = String::with_capacity(template.len());
+    let mut rest = template;
+    let mut quote = None;
+    while let Some(char) = rest.chars().next() {
+        let token = tokens
+            .iter()
+            .find(|(token, _)| quote.is_none() && !token.is_empty() && rest.starts_with(token));
+        if let Some((token, field)) = token {
+            out.push_str(&format!("'{field}'"));
+            rest = &rest[token.len()..];
+            continue;
+        }
+        let mut length = char.len_utf8();
+        match (char, quote) {
+            ('\\', Some(_)) => {
+                length += rest[length..].chars().next().map_or(0, char::len_utf8);
+            }
+            ('"' | '\'', None) => quote = Some(char),
+            (char, Some(open)) if char == open => quote = None,
+            _ => {}
+        }
+        out.push_str(&rest[..length]);
+        rest = &rest[length..];
+    }
+    out
+}
+
+/// Puts fields in the places of tokens in a text, which is joined of its parts, and of a token that is a field's name.
+fn quoted_tokens(part: &mut ast::Expr, tokens: &[(&str, &str)]) {
+    let span = part.span;
+    let expr = |kind| ast::Expr { kind, span };
+    match &part.kind {
+        ExprKind::Field(name) => {
+            if let Some((_, field)) = tokens.iter().find(|(token, _)| token == name) {
+                part.kind = ExprKind::Field((*field).to_owned());
+            }
+        }
+        ExprKind::Text(text) => {
+            let mut parts: Vec<ast::Expr> = Vec::new();
+            let mut rest = text.as_str();
+            while let Some((at, token, field)) = tokens
+                .iter()
+                .filter(|(token, _)| !token.is_empty())
+                .filter_map(|(token, field)| Some((rest.find(token)?, *token, *field)))
+                .min_by_key(|(at, ..)| *at)
+            {
+                if at > 0 {
+                    parts.push(expr(ExprKind::Text(rest[..at].to_owned())));
+                }
+                parts.push(expr(ExprKind::Field(field.to_owned())));
+                rest = &rest[at + token.len()..];
+            }
+            if parts.is_empty() {
+                return;
+            }
+            if !rest.is_empty() {
+                parts.push(expr(ExprKind::Text(rest.to_owned())));
+            }
+            let joined = parts.into_iter().reduce(|left, right| {
+                expr(ExprKind::Binary {
+                    op: ast::BinaryOp::Concat,
+                    left: Box::new(left),
+                    right: Box::new(right),
+                })
+            });
+            if let Some(joined) = joined {
+                *part = joined;
+            }
+        }
+        _ => {}
     }
 }
 
 /// The template for one field.
-pub(super) fn expand(template: &str, name: &str, parts: &[&str]) -> String {
-    let mut text = template
-        .replace("<<FIELD>>", name)
-        .replace("<<MATCHSTR>>", &parts.concat());
+pub(super) fn expand(foreach: &Foreach, name: &str, parts: &[&str]) -> String {
+    let mut text = foreach
+        .template
+        .text
+        .replace(foreach.token("fieldstr", "<<FIELD>>"), name)
+        .replace(foreach.token("matchstr", "<<MATCHSTR>>"), &parts.concat());
     for (index, part) in parts.iter().enumerate() {
-        text = text.replace(&format!("<<MATCHSEG{}>>", index + 1), part);
+        let (option, default) = (
+            format!("matchseg{}", index + 1),
+            format!("<<MATCHSEG{}>>", index + 1),
+        );
+        text = text.replace(foreach.token(&option, &default), part);
     }
     text
 }

@@ -63,7 +63,7 @@ pub(super) fn whole(value: Typed) -> Expr {
 }
 
 /// Adds a column that numbers the runs of rows with the same values, in the order of the places.
-pub(super) fn numbered_runs(
+pub(crate) fn numbered_runs(
     rows: Rows,
     values: Vec<Typed>,
     place: &str,

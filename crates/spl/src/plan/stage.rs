@@ -8,8 +8,10 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crabwalk_events::{LookupDefinition, LookupTable};
-use datafusion::arrow::array::{ArrayRef, RecordBatch, UInt64Array};
-use datafusion::arrow::compute::concat_batches;
+use datafusion::arrow::array::{
+    ArrayRef, Float64Array, ListBuilder, RecordBatch, StringArray, StringBuilder, UInt64Array,
+};
+use datafusion::arrow::compute::{concat_batches, take};
 use datafusion::arrow::datatypes::{DataType, Field, Schema};
 use datafusion::datasource::{MemTable, provider_as_source};
 use datafusion::error::DataFusionError;
@@ -80,6 +82,11 @@ impl Staged {
         names.filter(|name| !is_hidden(name)).collect()
     }
 
+    /// Names of the hidden columns that say which events rows come from and when they were.
+    pub fn origins(&self) -> [&'static str; 2] {
+        [crabwalk_events::catalog::REF, super::ORDER]
+    }
+
     /// The values of a cell.
     pub fn values(&self, name: &str, row: usize) -> Vec<String> {
         self.batch
@@ -137,6 +144,19 @@ impl Staged {
         more.rows()
     }
 
+    /// A column's values of some rows, in this order; NULL where there is none.
+    pub fn taken(
+        &self,
+        name: &str,
+        rows: &[Option<usize>],
+    ) -> std::result::Result<Option<ArrayRef>, DataFusionError> {
+        let Some(column) = self.batch.column_by_name(name) else {
+            return Ok(None);
+        };
+        let rows: UInt64Array = rows.iter().map(|row| row.map(|row| row as u64)).collect();
+        Ok(Some(take(column, &rows, None)?))
+    }
+
     /// Writes the rows as a lookup.
     pub fn store(&self, output: &Outputlookup, before: Option<&LookupTable>) -> LookupTable {
         let name = lookup_name(&output.lookup.text);
@@ -187,6 +207,85 @@ impl Staged {
     }
 }
 
+/// Rows that a command makes of rows that were run.
+pub(crate) struct Made {
+    rows: usize,
+    fields: Vec<Field>,
+    columns: Vec<ArrayRef>,
+}
+
+impl Made {
+    /// So many rows, without columns yet.
+    pub fn new(rows: usize) -> Self {
+        Self {
+            rows,
+            fields: Vec::new(),
+            columns: Vec::new(),
+        }
+    }
+
+    /// Adds a column of as many values as there are rows; a second one of the same name is left out.
+    pub fn column(&mut self, name: &str, values: ArrayRef) {
+        if self.fields.iter().all(|field| field.name() != name) {
+            self.fields
+                .push(Field::new(name, values.data_type().clone(), true));
+            self.columns.push(values);
+        }
+    }
+
+    /// Adds the columns of some rows, hidden ones too.
+    pub fn taken(
+        &mut self,
+        staged: &Staged,
+        names: &[&str],
+        rows: &[Option<usize>],
+    ) -> std::result::Result<(), DataFusionError> {
+        for name in names {
+            if let Some(values) = staged.taken(name, rows)? {
+                self.column(name, values);
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds a column of texts, several for a row or none.
+    pub fn texts(&mut self, name: &str, values: Vec<Vec<String>>) {
+        if values.iter().all(|values| values.len() <= 1) {
+            let values = values.into_iter().map(|values| values.into_iter().next());
+            self.column(name, Arc::new(values.collect::<StringArray>()));
+            return;
+        }
+        let mut builder = ListBuilder::new(StringBuilder::new());
+        for values in values {
+            let any = !values.is_empty();
+            for value in values {
+                builder.values().append_value(value);
+            }
+            builder.append(any);
+        }
+        self.column(name, Arc::new(builder.finish()));
+    }
+
+    /// Adds a column of numbers.
+    pub fn numbers(&mut self, name: &str, values: Vec<Option<f64>>) {
+        self.column(name, Arc::new(Float64Array::from(values)));
+    }
+
+    /// The rows as the start of a plan. `own` is a number that no other rows of the plan have.
+    pub fn rows(mut self, own: usize) -> std::result::Result<Rows, DataFusionError> {
+        let place = format!("__row{own}");
+        let places: UInt64Array = (0..self.rows as u64).collect();
+        self.column(&place, Arc::new(places));
+        let batch = RecordBatch::try_new(Arc::new(Schema::new(self.fields)), self.columns)?;
+        Staged {
+            batch,
+            open: false,
+            place,
+        }
+        .rows()
+    }
+}
+
 /// The name of a lookup without the ending of its file.
 pub(crate) fn lookup_name(name: &str) -> &str {
     name.strip_suffix(".csv").unwrap_or(name)
@@ -195,7 +294,7 @@ pub(crate) fn lookup_name(name: &str) -> &str {
 impl Planner<'_> {
     /// The rows as they come out, or an error that makes the engine run them and plan again. `None` where nothing is
     /// run because the search is only checked.
-    pub(super) fn stage(
+    pub(crate) fn stage(
         &mut self,
         rows: Rows,
         output: Option<&Outputlookup>,

@@ -4,6 +4,8 @@
 //! several values of a field one must fit. Fields whose names begin with `_` do not count, and the value of a field
 //! `search` or `query` is search text itself. No rows fit nothing.
 
+use std::borrow::Cow;
+
 use datafusion::arrow::datatypes::DataType;
 use datafusion::logical_expr::LogicalPlanBuilder;
 
@@ -11,8 +13,11 @@ use super::stage::Staged;
 use super::{Order, Planner, Result, Rows, at, cast_to, diagnostic, null_text, text};
 use crate::expr::Fields;
 use crate::ops::values::search_words;
-use crate::syntax::ast::{Arguments, CompareOp, Name, Return, SearchExpr, SearchValue, Span};
-use crate::syntax::parse_search;
+use crate::syntax::ast::{
+    Arguments, Command, CompareOp, Expr, ExprKind, Name, Return, SearchExpr, SearchValue, Span,
+};
+use crate::syntax::walk::{change_parts, expressions, expressions_mut, visit_subsearches};
+use crate::syntax::{parse_expr, parse_search};
 
 /// The range of time that a search asks for, in seconds since 1970-01-01 UTC.
 #[derive(Debug, Clone, Copy, Default)]
@@ -40,8 +45,61 @@ impl Planner<'_> {
                     None => expr.clone(),
                 }
             }
+            SearchExpr::Given {
+                field,
+                op,
+                subsearch,
+            } => {
+                let rows = self.pipeline(subsearch)?;
+                match self.stage(rows, None, subsearch.span)? {
+                    Some(staged) => given(&staged, field, *op, subsearch.span)?,
+                    None => expr.clone(),
+                }
+            }
             other => other.clone(),
         })
+    }
+
+    /// A command with the answers of the subsearches in its expressions in their places.
+    pub(super) fn without_subsearches<'c>(
+        &mut self,
+        command: &'c Command,
+    ) -> Result<Cow<'c, Command>> {
+        let mut any = false;
+        for expr in expressions(&command.kind) {
+            visit_subsearches(expr, &mut |_| any = true);
+        }
+        if !any {
+            return Ok(Cow::Borrowed(command));
+        }
+        let mut command = command.clone();
+        for expr in expressions_mut(&mut command.kind) {
+            change_parts(expr, &mut |part| self.answer(part))?;
+        }
+        Ok(Cow::Owned(command))
+    }
+
+    /// Puts the answer of a subsearch in its place: its rows as text, read as an expression. No rows are NULL.
+    fn answer(&mut self, part: &mut Expr) -> Result<()> {
+        let ExprKind::Subsearch(pipeline) = &part.kind else {
+            return Ok(());
+        };
+        let rows = self.pipeline(pipeline)?;
+        let span = part.span;
+        let staged = self.stage(rows, None, span)?;
+        let Some(staged) = staged.filter(|staged| staged.len() > 0) else {
+            part.kind = ExprKind::Null;
+            return Ok(());
+        };
+        let text = formatted(&staged, MOST_ROWS, &Arguments::default());
+        let parsed = parse_expr(&text).map_err(|_| {
+            diagnostic(
+                span,
+                format!("the subsearch gave `{text}`, which is no expression"),
+            )
+        })?;
+        *part = parsed.at(span);
+        Ok(())
     }
 
     /// Notes the range of time that the clause of a first command asks for.
@@ -55,8 +113,8 @@ impl Planner<'_> {
             } => {
                 let limit = crate::clause::time_modifier(&value.text, &self.context);
                 match field.text.as_str() {
-                    "earliest" => self.range.earliest = limit,
-                    "latest" => self.range.latest = limit,
+                    "earliest" | "starttime" => self.range.earliest = limit,
+                    "latest" | "endtime" => self.range.latest = limit,
                     _ => {}
                 }
             }
@@ -81,7 +139,9 @@ impl Planner<'_> {
                     data_type: DataType::Utf8,
                 },
             };
-            if *only_value {
+            if *only_value && is_text(&field.text) && given.fields.len() == 1 {
+                columns.push(("search".to_owned(), value.expr));
+            } else if *only_value {
                 bare.push(cast_to(value, &DataType::Utf8));
             } else {
                 columns.push((name.text.clone(), value.expr));
@@ -262,6 +322,58 @@ fn clause(staged: &Staged, most: usize, span: Span) -> Result<SearchExpr> {
         SearchExpr::Not(Box::new(SearchExpr::And(Vec::new())))
     } else {
         SearchExpr::Or(any)
+    })
+}
+
+/// `field op [ … ]`: the comparison with the value of each row, of which one must fit; of `!=`, all.
+fn given(staged: &Staged, field: &Name, op: Option<CompareOp>, span: Span) -> Result<SearchExpr> {
+    let names: Vec<String> = staged
+        .names()
+        .into_iter()
+        .filter(|name| !name.starts_with('_'))
+        .collect();
+    if let Some(name) = names.iter().find(|name| !is_text(name)) {
+        return Err(diagnostic(
+            span,
+            format!(
+                "the subsearch gives the field `{name}`, and `{}` is compared with a value",
+                field.text
+            ),
+        )
+        .with_help(format!("end it with `return ${name}`")));
+    }
+    let mut parts = Vec::new();
+    for row in 0..staged.len().min(MOST_ROWS) {
+        for text in names.iter().flat_map(|name| staged.values(name, row)) {
+            match op {
+                None => match parse_search(&format!("x IN ({text})")) {
+                    Ok(SearchExpr::In { values, .. }) => parts.push(SearchExpr::In {
+                        field: field.clone(),
+                        values,
+                    }),
+                    _ => parts.push(SearchExpr::In {
+                        field: field.clone(),
+                        values: vec![SearchValue::plain(text)],
+                    }),
+                },
+                Some(op) => {
+                    let value = match parse_search(&format!("x={text}")) {
+                        Ok(SearchExpr::Compare { value, .. }) => value,
+                        _ => SearchValue::plain(text),
+                    };
+                    parts.push(SearchExpr::Compare {
+                        field: field.clone(),
+                        op,
+                        value,
+                    });
+                }
+            }
+        }
+    }
+    Ok(match op {
+        _ if parts.is_empty() => SearchExpr::Not(Box::new(SearchExpr::And(Vec::new()))),
+        Some(CompareOp::Ne) => SearchExpr::And(parts),
+        _ => SearchExpr::Or(parts),
     })
 }
 

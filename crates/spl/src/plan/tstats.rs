@@ -141,7 +141,9 @@ fn filter_fields(expr: &SearchExpr, named: &mut Vec<(String, Span)>) {
             parts.iter().for_each(|part| filter_fields(part, named))
         }
         SearchExpr::Not(inner) => filter_fields(inner, named),
-        SearchExpr::Compare { field, .. } | SearchExpr::In { field, .. } => {
+        SearchExpr::Compare { field, .. }
+        | SearchExpr::In { field, .. }
+        | SearchExpr::Given { field, .. } => {
             if !matches!(
                 field.text.as_str(),
                 "earliest" | "latest" | "nodename" | "index"

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+pub use super::usage::{Arguments, Whole};
+
 /// Where something stands in the text of a search: byte offsets, end exclusive.
 ///
 /// Text that a macro brought in has the span of the macro's call in the text that the user wrote.
@@ -104,6 +106,8 @@ pub enum CommandKind {
         lookup: Name,
         /// `where` clause.
         filter: Option<SearchExpr>,
+        /// `start=`: rows before it are left out.
+        start: u64,
         /// `max=`, if given.
         max: Option<u64>,
     },
@@ -170,6 +174,8 @@ pub enum CommandKind {
     },
     /// A command that consists of options and fields.
     Simple(Simple, Arguments),
+    /// A command of which everything stands in one file.
+    Whole(&'static Whole, Arguments),
     /// `return`.
     Return(Return),
     /// `foreach`.
@@ -220,6 +226,15 @@ pub enum SearchExpr {
     Term(SearchValue),
     /// `[ … ]`: its rows become an OR of ANDs.
     Subsearch(Box<Pipeline>),
+    /// `field op [ … ]` or `field IN ([ … ])`: what its `return $x` gives is the value.
+    Given {
+        /// Left side.
+        field: Name,
+        /// Operator; none for `IN`.
+        op: Option<CompareOp>,
+        /// What gives the right side.
+        subsearch: Box<Pipeline>,
+    },
 }
 
 /// A value in a search clause.
@@ -358,6 +373,8 @@ pub enum ExprKind {
         /// Arguments.
         args: Vec<Expr>,
     },
+    /// `[ … ]`: what its rows are as text, read as an expression.
+    Subsearch(Box<Pipeline>),
 }
 
 /// Binary operators of eval, in the order of binding: the later binds tighter.
@@ -629,35 +646,6 @@ pub enum Simple {
     Xyseries,
 }
 
-/// Options and fields.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Arguments {
-    /// As written, names lower case.
-    pub options: Vec<(Name, String)>,
-    /// Names may hold `*`.
-    pub fields: Vec<Name>,
-    /// `by` fields of `top` and `rare`; words behind `filter` of `multikv`.
-    pub by: Vec<Name>,
-}
-
-impl Arguments {
-    /// An option's value; of several the last.
-    pub fn option(&self, name: &str) -> Option<&str> {
-        self.options
-            .iter()
-            .rev()
-            .find(|(own, _)| own.text == name)
-            .map(|(_, value)| value.as_str())
-    }
-
-    /// Whether an option is on.
-    pub fn flag(&self, name: &str, default: bool) -> bool {
-        self.option(name).map_or(default, |value| {
-            matches!(value.to_lowercase().as_str(), "t" | "true" | "1" | "yes")
-        })
-    }
-}
-
 /// `return`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Return {
@@ -670,10 +658,49 @@ pub struct Return {
 /// `foreach`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Foreach {
-    /// Names may hold `*`.
+    /// Over what it goes.
+    pub mode: ForeachMode,
+    /// What stands in the template for the parts of a field's name, or for an item and its number, where that is not the
+    /// default such as `<<FIELD>>`: (option, text).
+    pub tokens: Vec<(Name, String)>,
+    /// Names may hold `*`; one where it goes over the values of a field.
     pub fields: Vec<Name>,
     /// The text in the brackets.
     pub template: Name,
+}
+
+impl Foreach {
+    /// What stands in the template: the text of an option such as `itemstr`.
+    pub fn token<'t>(&'t self, option: &str, default: &'t str) -> &'t str {
+        self.tokens
+            .iter()
+            .rev()
+            .find(|(name, _)| name.text == option)
+            .map_or(default, |(_, text)| text)
+    }
+}
+
+/// Over what `foreach` goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ForeachMode {
+    /// The fields that fit the names.
+    Fields,
+    /// The values of a field.
+    Values,
+    /// The items of a JSON array in a field.
+    Items,
+    /// The values of a field, or the items of a JSON array where it is one.
+    Either,
+}
+
+impl ForeachMode {
+    /// Their names.
+    pub const ALL: [(Self, &'static str); 4] = [
+        (Self::Fields, "multifield"),
+        (Self::Values, "multivalue"),
+        (Self::Items, "json_array"),
+        (Self::Either, "auto_collections"),
+    ];
 }
 
 /// `replace`.

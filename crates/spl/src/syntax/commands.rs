@@ -1,75 +1,17 @@
 //! The commands and their arguments.
 
-use super::ast::{CommandKind, Name};
+use super::ast::{Arguments, Command, CommandKind, Head, Name, Pipeline, Whole};
 use super::diagnostic::Diagnostic;
 use super::parser::{Parsed, Parser};
+use super::usage::{Standing, Usage, no_effect, obeyed};
 
 mod derived;
-mod fields;
+pub(super) mod fields;
 mod lookups;
 mod patterns;
 mod rows;
 mod simple;
 mod statistics;
-
-/// The commands that have a form of their own in the syntax tree.
-const COMMANDS: &[&str] = &[
-    "addtotals",
-    "append",
-    "appendpipe",
-    "bin",
-    "bucket",
-    "chart",
-    "convert",
-    "dedup",
-    "eval",
-    "eventstats",
-    "extract",
-    "fields",
-    "fillnull",
-    "foreach",
-    "format",
-    "from",
-    "fromjson",
-    "head",
-    "inputlookup",
-    "iplocation",
-    "join",
-    "kv",
-    "lookup",
-    "makemv",
-    "makeresults",
-    "map",
-    "multikv",
-    "mstats",
-    "multisearch",
-    "mvcombine",
-    "mvexpand",
-    "nomv",
-    "outputlookup",
-    "rare",
-    "regex",
-    "rename",
-    "replace",
-    "return",
-    "reverse",
-    "rex",
-    "search",
-    "sort",
-    "spath",
-    "stats",
-    "streamstats",
-    "table",
-    "tail",
-    "timechart",
-    "top",
-    "transaction",
-    "tstats",
-    "union",
-    "where",
-    "xmlkv",
-    "xyseries",
-];
 
 /// Other commands of Splunk and of apps that public content uses.
 const OTHER_COMMANDS: &[&str] = &[
@@ -82,7 +24,6 @@ const OTHER_COMMANDS: &[&str] = &[
     "arules",
     "associate",
     "audit",
-    "cluster",
     "cofilter",
     "collect",
     "concurrency",
@@ -99,13 +40,11 @@ const OTHER_COMMANDS: &[&str] = &[
     "erex",
     "eventcount",
     "expand",
-    "fieldsummary",
     "findtypes",
     "fit",
     "flatten",
     "folderize",
     "gauge",
-    "gentimes",
     "geom",
     "geomfilter",
     "geostats",
@@ -118,7 +57,6 @@ const OTHER_COMMANDS: &[&str] = &[
     "loadjob",
     "localize",
     "localop",
-    "makecontinuous",
     "mcatalog",
     "mcollect",
     "metasearch",
@@ -146,7 +84,6 @@ const OTHER_COMMANDS: &[&str] = &[
     "selfjoin",
     "sendalert",
     "sendemail",
-    "set",
     "setfields",
     "sichart",
     "sirare",
@@ -156,15 +93,10 @@ const OTHER_COMMANDS: &[&str] = &[
     "summary",
     "tagger",
     "tags",
-    "timewrap",
-    "tojson",
-    "transpose",
     "tscollect",
     "typeahead",
     "typelearner",
     "typer",
-    "uniq",
-    "untable",
     "walklex",
     "x11",
     "xmlunescape",
@@ -172,9 +104,77 @@ const OTHER_COMMANDS: &[&str] = &[
     "xsdetails",
 ];
 
+/// The commands that are written here.
+const USAGES: &[Usage] = &[
+    Usage {
+        name: "append",
+        also: &[],
+        syntax: "append [<options>] [ <subsearch> ]",
+        meaning: "Puts the rows of a subsearch below the others.",
+        options: &[
+            obeyed(
+                "maxout",
+                "Most rows of the subsearch; 0 for all. All if it is not given.",
+            ),
+            no_effect("extendtimerange", TIME_RANGE),
+            no_effect("maxtime", PATIENCE),
+            no_effect("timeout", PATIENCE),
+        ],
+    },
+    Usage {
+        name: "appendpipe",
+        also: &[],
+        syntax: "appendpipe [ <commands> ]",
+        meaning: "Puts what commands make of the rows so far below them.",
+        options: &[no_effect(
+            "run_in_preview",
+            "a search gives its results when it is done",
+        )],
+    },
+    Usage {
+        name: "search",
+        also: &[],
+        syntax: "search <conditions>",
+        meaning: "Keeps the events, or rows, that fit: words and phrases, `field=value` with `*` in the value, `field IN (…)`, \
+                  `field=[ <subsearch> ]`, `CASE(…)`, `TERM(…)`. `NOT` binds tighter than `OR`, and `OR` tighter than `AND`.",
+        options: &[],
+    },
+    Usage {
+        name: "where",
+        also: &[],
+        syntax: "where <expression>",
+        meaning: "Keeps the rows for which an expression holds.",
+        options: &[],
+    },
+];
+
+/// Why options that bound the time of a subsearch change nothing.
+pub(super) const PATIENCE: &str = "a subsearch runs until it is done";
+const TIME_RANGE: &str = "a subsearch reads all times unless it says which";
+
+/// Every command that is run.
+pub(crate) fn usages() -> impl Iterator<Item = &'static Usage> {
+    let whole = crate::commands::ALL.iter().map(|command| &command.usage);
+    USAGES
+        .iter()
+        .chain(rows::USAGES)
+        .chain(fields::USAGES)
+        .chain(lookups::USAGES)
+        .chain(patterns::USAGES)
+        .chain(statistics::USAGES)
+        .chain(simple::USAGES)
+        .chain(derived::USAGES)
+        .chain(whole)
+}
+
+/// The command that a word, in lower case, names.
+fn usage(word: &str) -> Option<&'static Usage> {
+    usages().find(|usage| usage.is_called(word))
+}
+
 /// Whether a word names a command.
 pub(super) fn is_known(word: &str) -> bool {
-    COMMANDS.contains(&word) || derived::DERIVED.contains(&word) || OTHER_COMMANDS.contains(&word)
+    usage(word).is_some() || OTHER_COMMANDS.contains(&word)
 }
 
 impl Parser<'_> {
@@ -189,8 +189,8 @@ impl Parser<'_> {
             "search" => CommandKind::Search(self.search_clause(false)?),
             "tstats" => CommandKind::Tstats(self.tstats()?),
             "mstats" => CommandKind::Mstats(self.mstats()?),
-            "stats" => CommandKind::Stats(self.stats(name, statistics::STATS_OPTIONS)?),
-            "eventstats" => CommandKind::Eventstats(self.stats(name, statistics::STATS_OPTIONS)?),
+            "stats" => CommandKind::Stats(self.stats(name)?),
+            "eventstats" => CommandKind::Eventstats(self.stats(name)?),
             "streamstats" => CommandKind::Streamstats(self.streamstats()?),
             "where" => CommandKind::Where(self.expr()?),
             "eval" => self.eval()?,
@@ -213,11 +213,11 @@ impl Parser<'_> {
             "from" => self.from()?,
             "join" => CommandKind::Join(self.join()?),
             "append" => {
-                self.ignore_options(&["extendtimerange", "maxtime", "maxout", "timeout"])?;
-                CommandKind::Append(self.bracketed()?)
+                let most = self.most_rows("append")?;
+                CommandKind::Append(self.limited(most)?)
             }
             "appendpipe" => {
-                self.ignore_options(&["run_in_preview"])?;
+                self.most_rows("appendpipe")?;
                 CommandKind::Appendpipe(self.bracketed()?)
             }
             "mvexpand" => self.mvexpand()?,
@@ -228,10 +228,16 @@ impl Parser<'_> {
             "transaction" => self.transaction()?,
             "timechart" | "chart" => self.chart(name)?,
             "union" | "multisearch" => self.pipelines()?,
-            _ if let Some((_, simple, known)) =
-                simple::SIMPLE.iter().find(|(own, ..)| *own == name) =>
+            _ if let Some((_, simple)) = usage(name)
+                .and_then(|usage| simple::SIMPLE.iter().find(|(own, _)| *own == usage.name)) =>
             {
-                self.simple(name, *simple, known)?
+                self.simple(name, *simple)?
+            }
+            _ if let Some(command) = crate::commands::ALL
+                .iter()
+                .find(|command| command.usage.is_called(name)) =>
+            {
+                CommandKind::Whole(command, self.formed(command)?)
             }
             _ if OTHER_COMMANDS.contains(&name) => {
                 let arguments = self.pos;
@@ -245,9 +251,8 @@ impl Parser<'_> {
                 return Err(
                     match self.closest(
                         name,
-                        COMMANDS
-                            .iter()
-                            .chain(derived::DERIVED)
+                        usages()
+                            .flat_map(|usage| usage.also.iter().chain([&usage.name]))
                             .chain(OTHER_COMMANDS)
                             .copied(),
                     ) {
@@ -268,15 +273,98 @@ impl Parser<'_> {
         }
     }
 
-    fn known_option(&self, command: &str, option: &Name, known: &[&str]) -> Parsed<()> {
-        if known.contains(&option.text.as_str()) {
-            return Ok(());
+    /// Whether a command obeys the option whose name was read. One that changes nothing is passed over with its value.
+    ///
+    /// # Errors
+    /// The command has no such option, or it is refused.
+    fn takes(&mut self, command: &str, option: &Name) -> Parsed<bool> {
+        let options = usage(command).map_or(&[][..], |usage| usage.options);
+        let Some(known) = options.iter().find(|known| known.name == option.text) else {
+            let diagnostic = self.unknown_option(command, option);
+            let names = options
+                .iter()
+                .filter(|known| !matches!(known.standing, Standing::Refused(_)))
+                .map(|known| known.name);
+            return Err(match self.closest(&option.text, names) {
+                Some(other) => diagnostic.with_help(format!("did you mean `{other}`?")),
+                None => diagnostic,
+            });
+        };
+        match known.standing {
+            Standing::Obeyed(_) => Ok(true),
+            Standing::NoEffect(_) => {
+                self.value(&option.text)?;
+                Ok(false)
+            }
+            Standing::Only(taken, why) => {
+                let value = self.value(&option.text)?;
+                if same_value(&value.text, taken) {
+                    return Ok(false);
+                }
+                let what = format!("`{}={}` of `{command}`", option.text, value.text);
+                Err(self.not_run(&what, option).with_help(why))
+            }
+            Standing::Refused(why) => {
+                let what = format!("`{}=` of `{command}`", option.text);
+                Err(self.not_run(&what, option).with_help(why))
+            }
         }
-        let diagnostic = self.unknown_option(command, option);
-        Err(match self.closest(&option.text, known.iter().copied()) {
-            Some(other) => diagnostic.with_help(format!("did you mean `{other}`?")),
-            None => diagnostic,
-        })
+    }
+
+    /// The arguments of a command in the form that it has.
+    fn formed(&mut self, command: &'static Whole) -> Parsed<Arguments> {
+        let (usage, form) = (&command.usage, &command.form);
+        let mut arguments = Arguments::default();
+        loop {
+            self.skip_separators();
+            if self.at_end() || self.peek() == Some(b'[') {
+                break;
+            }
+            if let Some(option) = self.option_name() {
+                if self.takes(usage.name, &option)? {
+                    let value = self.value(&option.text)?;
+                    arguments.options.push((option, value.text));
+                }
+            } else if arguments.fields.len() < form.names.1 {
+                arguments.fields.push(self.column(form.expects)?);
+            } else {
+                return Err(self.expected("the end of the command, or an option of it"));
+            }
+        }
+        if arguments.fields.len() < form.names.0 {
+            return Err(self.expected(form.expects));
+        }
+        while arguments.subsearches.len() < form.subsearches {
+            arguments.subsearches.push(self.bracketed()?);
+        }
+        Ok(arguments)
+    }
+
+    /// The options in front of a subsearch: the most rows that are taken of it.
+    fn most_rows(&mut self, command: &str) -> Parsed<u64> {
+        let mut most = 0;
+        while let Some(option) = self.option_name() {
+            if self.takes(command, &option)? {
+                most = self.count_value(&option.text)?;
+            }
+        }
+        Ok(most)
+    }
+
+    /// A subsearch of which at most so many rows are taken; 0 for all.
+    fn limited(&mut self, most: u64) -> Parsed<Pipeline> {
+        let mut pipeline = self.bracketed()?;
+        if most > 0 {
+            pipeline.commands.push(Command {
+                name: "head".to_owned(),
+                span: pipeline.span,
+                kind: CommandKind::Head(Head {
+                    count: Some(most),
+                    ..Head::default()
+                }),
+            });
+        }
+        Ok(pipeline)
     }
 
     fn unknown_option(&self, command: &str, option: &Name) -> Diagnostic {
@@ -289,18 +377,14 @@ impl Parser<'_> {
     fn not_run(&self, what: &str, name: &Name) -> Diagnostic {
         Diagnostic::new(format!("{what} is not supported"), name.span)
     }
+}
 
-    /// Skips options that bound time or memory.
-    fn ignore_options(&mut self, known: &[&str]) -> Parsed<()> {
-        while let Some(option) = self.option_name() {
-            self.value(&option.text)?;
-            if !known.contains(&option.text.as_str()) {
-                return Err(Diagnostic::new(
-                    format!("there is no option `{}` here", option.text),
-                    option.span,
-                ));
-            }
-        }
-        Ok(())
-    }
+/// Whether two values of an option are the same, where `f` is `false`.
+fn same_value(value: &str, other: &str) -> bool {
+    let plain = |value: &str| match value.to_lowercase().as_str() {
+        "t" | "1" | "yes" => "true".to_owned(),
+        "f" | "0" | "no" => "false".to_owned(),
+        other => other.to_owned(),
+    };
+    plain(value) == plain(other)
 }

@@ -362,6 +362,14 @@ impl Parser<'_> {
                     1,
                 ));
             }
+            Token::Other if self.peek() == Some(b'[') => {
+                let pipeline = self.bracketed()?;
+                let expr = Expr {
+                    kind: ExprKind::Subsearch(Box::new(pipeline)),
+                    span: self.span_from(start),
+                };
+                return Ok((expr, 1));
+            }
             Token::Sign(_) | Token::Other => return Err(self.expected("an expression")),
         };
         self.advance();

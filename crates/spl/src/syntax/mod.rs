@@ -13,6 +13,7 @@ mod macros;
 mod parser;
 mod print;
 mod search;
+pub mod usage;
 pub(crate) mod walk;
 
 pub use diagnostic::{Diagnostic, Position, position, render, render_coloured};
@@ -47,6 +48,22 @@ pub fn parse_without_macros(text: &str) -> Result<Pipeline, Vec<Diagnostic>> {
 /// As [`parse`].
 pub fn parse_expr(text: &str) -> Result<Expr, Vec<Diagnostic>> {
     parser::with_parser(text, &MacroTable::default(), |parser| parser.whole_expr())
+}
+
+/// A width such as `5m`, `100` or `2log10`.
+///
+/// # Errors
+///
+/// It is none.
+pub(crate) fn parse_span(text: &ast::Name) -> Result<ast::BinSpan, Diagnostic> {
+    commands::fields::parse_span(text)
+}
+
+/// The commands that are run, by name.
+pub fn commands() -> Vec<&'static usage::Usage> {
+    let mut all: Vec<_> = commands::usages().collect();
+    all.sort_by_key(|usage| usage.name);
+    all
 }
 
 /// Parses one search clause, such as `EventCode=4624 Logon_Type IN (3, 10)`.

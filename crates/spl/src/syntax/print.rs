@@ -4,9 +4,9 @@ use std::fmt::{self, Display, Formatter, Write as _};
 
 use super::ast::{
     Aggregation, AggregationArgument, Bin, BinSpan, ByField, Chart, Command, CommandKind,
-    CompareOp, Convert, Expr, ExprKind, Head, Join, Lookup, LookupOutput, Name, Pipeline, Rex,
-    RexAction, SearchExpr, SearchValue, Simple, SortKey, SortOrder, Stats, Streamstats, TimeSpan,
-    TimeUnit, Transaction, Tstats,
+    CompareOp, Convert, Expr, ExprKind, ForeachMode, Head, Join, Lookup, LookupOutput, Name,
+    Pipeline, Rex, RexAction, SearchExpr, SearchValue, Simple, SortKey, SortOrder, Stats,
+    Streamstats, TimeSpan, TimeUnit, Transaction, Tstats,
 };
 use super::ast::{BinaryOp, Directive, Mark};
 
@@ -57,9 +57,13 @@ impl Display for Command {
                 append,
                 lookup,
                 filter,
+                start,
                 max,
             } => {
                 write!(f, " append={append}")?;
+                if *start > 0 {
+                    write!(f, " start={start}")?;
+                }
                 if let Some(max) = max {
                     write!(f, " max={max}")?;
                 }
@@ -150,6 +154,12 @@ impl Display for Command {
                 }
                 Ok(())
             }
+            CommandKind::Whole(_, arguments) => {
+                options(f, &arguments.options)?;
+                names(f, &arguments.fields)?;
+                let subsearches = &arguments.subsearches;
+                subsearches.iter().try_for_each(|one| write!(f, " [{one}]"))
+            }
             CommandKind::Return(given) => {
                 write!(f, " {}", given.count)?;
                 list(f, &given.fields, |f, (name, field, only_value)| {
@@ -158,6 +168,12 @@ impl Display for Command {
                 })
             }
             CommandKind::Foreach(foreach) => {
+                for (mode, name) in ForeachMode::ALL {
+                    if mode == foreach.mode && mode != ForeachMode::Fields {
+                        write!(f, " mode={name}")?;
+                    }
+                }
+                options(f, &foreach.tokens)?;
                 names(f, &foreach.fields)?;
                 write!(f, " [{}]", foreach.template.text)
             }
@@ -563,6 +579,14 @@ fn operand(f: &mut Formatter<'_>, expr: &SearchExpr) -> fmt::Result {
         }
         SearchExpr::Term(value) => value.fmt(f),
         SearchExpr::Subsearch(pipeline) => write!(f, "[{pipeline}]"),
+        SearchExpr::Given {
+            field,
+            op: Some(op),
+            subsearch,
+        } => write!(f, "{}{op}[{subsearch}]", quoted(&field.text)),
+        SearchExpr::Given {
+            field, subsearch, ..
+        } => write!(f, "{} IN ([{subsearch}])", quoted(&field.text)),
     }
 }
 
@@ -631,6 +655,7 @@ impl Display for Expr {
                 f.write_str(" IN (")?;
                 arguments(f, list)
             }
+            ExprKind::Subsearch(pipeline) => write!(f, "[{pipeline}]"),
             ExprKind::Call { name, args, .. } => {
                 write!(f, "{name}(")?;
                 arguments(f, args)

@@ -157,6 +157,13 @@ impl Parser<'_> {
                 let values = self.condition()?;
                 return self.distribute(&field, values);
             }
+            if self.peek() == Some(b'[') {
+                return Ok(SearchExpr::Given {
+                    field,
+                    op: Some(op),
+                    subsearch: Box::new(self.bracketed()?),
+                });
+            }
             let value = self.search_value(Side::Right)?;
             let value = self.directed(value)?;
             return Ok(SearchExpr::Compare { field, op, value });
@@ -168,9 +175,22 @@ impl Parser<'_> {
                 text: left.text,
                 span: left.span,
             };
-            let inside = SearchExpr::In {
-                field,
-                values: self.in_list(start)?,
+            self.skip_space();
+            let inside = if self.peek() == Some(b'[') {
+                let subsearch = Box::new(self.bracketed()?);
+                if !self.eat(b')') {
+                    return Err(self.expected("`)`, as a list is one subsearch or values"));
+                }
+                SearchExpr::Given {
+                    field,
+                    op: None,
+                    subsearch,
+                }
+            } else {
+                SearchExpr::In {
+                    field,
+                    values: self.in_list(start)?,
+                }
             };
             return Ok(if negated {
                 SearchExpr::Not(Box::new(inside))

@@ -6,23 +6,156 @@ use std::fmt::Write as _;
 use crate::syntax::ast::{Command, Name};
 use crate::syntax::diagnostic::Diagnostic;
 use crate::syntax::parser::{Parsed, Parser};
+use crate::syntax::usage::{Usage, no_effect, obeyed, only, refused};
 
 /// The commands.
-pub(super) const DERIVED: &[&str] = &[
-    "accum",
-    "addcoltotals",
-    "addinfo",
-    "appendcols",
-    "autoregress",
-    "datamodel",
-    "delta",
-    "fieldformat",
-    "filldown",
-    "highlight",
-    "metadata",
-    "rangemap",
-    "strcat",
-    "trendline",
+pub(super) const USAGES: &[Usage] = &[
+    Usage {
+        name: "accum",
+        also: &[],
+        syntax: "accum <field> [as <name>]",
+        meaning: "The sum of a field's values up to each row.",
+        options: &[],
+    },
+    Usage {
+        name: "addcoltotals",
+        also: &[],
+        syntax: "addcoltotals [labelfield=<field>] [label=<text>] [<fields>]",
+        meaning: "Adds a row of the sums of the columns.",
+        options: &[
+            obeyed("labelfield", "Field in which that row has its label."),
+            obeyed("label", "That label; `Total` if it is not given."),
+        ],
+    },
+    Usage {
+        name: "addinfo",
+        also: &[],
+        syntax: "addinfo",
+        meaning: "Adds `info_min_time`, `info_max_time`, `info_search_time` and `info_sid`.",
+        options: &[],
+    },
+    Usage {
+        name: "appendcols",
+        also: &[],
+        syntax: "appendcols [<options>] [ <subsearch> ]",
+        meaning: "Puts the columns of a subsearch beside the rows: the first beside the first, and so on.",
+        options: &[
+            obeyed("override", "The subsearch's values win."),
+            obeyed(
+                "maxout",
+                "Most rows of the subsearch; 0 for all. All if it is not given.",
+            ),
+            no_effect(
+                "extendtimerange",
+                "a subsearch reads all times unless it says which",
+            ),
+            no_effect("maxtime", super::PATIENCE),
+            no_effect("timeout", super::PATIENCE),
+        ],
+    },
+    Usage {
+        name: "autoregress",
+        also: &[],
+        syntax: "autoregress <field> [as <name>] [p=<number>[-<number>]]",
+        meaning: "Adds the values of a field of the rows before.",
+        options: &[obeyed("p", "How many rows back; 1 if it is not given.")],
+    },
+    Usage {
+        name: "datamodel",
+        also: &[],
+        syntax: "datamodel <model> <node> search|flat [<options>]",
+        meaning: "The events of a data model, with names such as `Node.field`, or with `flat` without the node.",
+        options: &[
+            no_effect(
+                "summariesonly",
+                "all events count as summarised, old and new",
+            ),
+            no_effect(
+                "allow_old_summaries",
+                "all events count as summarised, old and new",
+            ),
+            only(
+                "strict_fields",
+                "true",
+                "search the events themselves for other fields than those of the model",
+            ),
+        ],
+    },
+    Usage {
+        name: "delta",
+        also: &[],
+        syntax: "delta <field> [as <name>] [p=<number>]",
+        meaning: "How a field's value differs from that of the row before.",
+        options: &[obeyed("p", "How many rows back; 1 if it is not given.")],
+    },
+    Usage {
+        name: "fieldformat",
+        also: &[],
+        syntax: "fieldformat <field>=<expression>",
+        meaning: "Is read and does nothing: how a value is shown is not for the rows.",
+        options: &[],
+    },
+    Usage {
+        name: "filldown",
+        also: &[],
+        syntax: "filldown <fields>",
+        meaning: "Gives fields without a value that of the row before.",
+        options: &[],
+    },
+    Usage {
+        name: "highlight",
+        also: &[],
+        syntax: "highlight <words>",
+        meaning: "Is read and does nothing: how a value is shown is not for the rows.",
+        options: &[],
+    },
+    Usage {
+        name: "metadata",
+        also: &[],
+        syntax: "metadata type=hosts|sources|sourcetypes",
+        meaning: "When each host, source or source type was seen first and last, and how many events it has.",
+        options: &[
+            obeyed("type", "Of what."),
+            only(
+                "index",
+                "*",
+                "name the index in a search, and use `stats min(_time) max(_time) count by …`",
+            ),
+            no_effect("splunk_server", "there is one machine"),
+            no_effect("splunk_server_group", "there is one machine"),
+            refused("datatype", "search the metrics with `mstats`"),
+        ],
+    },
+    Usage {
+        name: "rangemap",
+        also: &[],
+        syntax: "rangemap field=<field> <name>=<number>-<number> … [default=<name>]",
+        meaning: "Adds `range`: the names of the ranges in which a number lies.",
+        options: &[
+            obeyed("field", "The field of the number."),
+            obeyed(
+                "default",
+                "What it is called where it lies in none; `None` if it is not given.",
+            ),
+        ],
+    },
+    Usage {
+        name: "strcat",
+        also: &[],
+        syntax: "strcat [allrequired=<bool>] <field or \"text\"> … <name>",
+        meaning: "Joins fields and texts.",
+        options: &[obeyed(
+            "allrequired",
+            "Where a field has no value there is no result.",
+        )],
+    },
+    Usage {
+        name: "trendline",
+        also: &[],
+        syntax: "trendline sma<number>(<field>) [as <name>] …",
+        meaning: "Simple moving averages.",
+        options: &[],
+    },
 ];
 
 /// Most rows back that `delta` and `autoregress` look.
@@ -45,7 +178,7 @@ impl Parser<'_> {
         name: &str,
         start: usize,
     ) -> Parsed<Option<Vec<Command>>> {
-        if !DERIVED.contains(&name) {
+        if !USAGES.iter().any(|usage| usage.name == name) {
             return Ok(None);
         }
         let text = match name {
@@ -185,18 +318,16 @@ impl Parser<'_> {
 
     /// Rows are put beside each other by their number.
     fn appendcols(&mut self) -> Parsed<String> {
-        let mut overwrite = false;
-        self.skip_space();
+        let (mut overwrite, mut most) = (false, 0);
         while let Some(option) = self.option_name() {
-            match option.text.as_str() {
-                "override" => overwrite = self.bool_value("override")?,
-                "extendtimerange" | "maxtime" | "maxout" | "timeout" => {
-                    self.value(&option.text)?;
+            if self.takes("appendcols", &option)? {
+                match option.text.as_str() {
+                    "override" => overwrite = self.bool_value("override")?,
+                    _ => most = self.count_value("maxout")?,
                 }
-                _ => return Err(self.unknown_option("appendcols", &option)),
             }
-            self.skip_space();
         }
+        self.skip_space();
         let start = self.pos;
         if !self.eat(b'[') {
             return Err(self.expected("a subsearch in brackets"));
@@ -211,9 +342,14 @@ impl Parser<'_> {
                 .error("this bracket is never closed", start, start + 1)
                 .with_help("end the subsearch with ]"));
         }
+        let most = if most > 0 {
+            format!("| head {most} ")
+        } else {
+            String::new()
+        };
         Ok(format!(
             "streamstats count as \"cols:row\" | join type=left overwrite={overwrite} \"cols:row\" \
-             [ {} | streamstats count as \"cols:row\" | fields - _time _raw ] | fields - \"cols:row\"",
+             [ {} {most}| streamstats count as \"cols:row\" | fields - _time _raw ] | fields - \"cols:row\"",
             self.text[inner..end].trim()
         ))
     }
@@ -232,12 +368,7 @@ impl Parser<'_> {
             return Err(self.expected("`search` or `flat`"));
         };
         while let Some(option) = self.option_name() {
-            match option.text.as_str() {
-                "strict_fields" | "summariesonly" | "allow_old_summaries" => {
-                    self.value(&option.text)?;
-                }
-                _ => return Err(self.unknown_option("datamodel", &option)),
-            }
+            self.takes("datamodel", &option)?;
         }
         let mut text = format!("from datamodel:\"{}.{}\"", model.text, dataset.text);
         if !flat {
@@ -274,11 +405,8 @@ impl Parser<'_> {
     fn metadata(&mut self) -> Parsed<String> {
         let mut kind = None;
         while let Some(option) = self.option_name() {
-            let value = self.value(&option.text)?;
-            match option.text.as_str() {
-                "type" => kind = Some(value),
-                "index" | "splunk_server" | "splunk_server_group" | "datatype" => {}
-                _ => return Err(self.unknown_option("metadata", &option)),
+            if self.takes("metadata", &option)? {
+                kind = Some(self.value("type")?);
             }
         }
         let Some(kind) = kind else {
@@ -361,9 +489,7 @@ impl Parser<'_> {
         let mut required = false;
         self.skip_space();
         if let Some(option) = self.option_name() {
-            if option.text != "allrequired" {
-                return Err(self.unknown_option("strcat", &option));
-            }
+            self.takes("strcat", &option)?;
             required = self.bool_value("allrequired")?;
         }
         let mut parts = Vec::new();

@@ -5,6 +5,89 @@ use crate::syntax::ast::{
 };
 use crate::syntax::diagnostic::Diagnostic;
 use crate::syntax::parser::{Parsed, Parser};
+use crate::syntax::usage::{Usage, obeyed};
+
+/// The commands.
+pub(super) const USAGES: &[Usage] = &[
+    Usage {
+        name: "bin",
+        also: &["bucket"],
+        syntax: "bin [<options>] <field> [as <name>]",
+        meaning: "Puts numbers and times into ranges.",
+        options: &[
+            obeyed(
+                "span",
+                "Width of a range: a number, a length of time such as `5m`, or `2log10`.",
+            ),
+            obeyed(
+                "bins",
+                "Most ranges where there is no span; 100 if it is not given.",
+            ),
+            obeyed(
+                "minspan",
+                "The span that the data gives is at least as wide.",
+            ),
+            obeyed("start", "Values below are left out."),
+            obeyed("end", "Values above are left out."),
+            obeyed(
+                "aligntime",
+                "Where ranges of time begin: `earliest`, `latest`, or a time. Ranges of days and more begin at midnight.",
+            ),
+        ],
+    },
+    Usage {
+        name: "convert",
+        also: &[],
+        syntax: "convert [timeformat=<format>] <function>(<field>) [as <name>] …",
+        meaning: "Converts values: `auto`, `ctime`, `dur2sec`, `memk`, `mktime`, `mstime`, `none`, `num`, `rmcomma`, `rmunit`.",
+        options: &[obeyed(
+            "timeformat",
+            "How `ctime` writes times and `mktime` reads them.",
+        )],
+    },
+    Usage {
+        name: "eval",
+        also: &[],
+        syntax: "eval <field>=<expression>, …",
+        meaning: "Gives fields the values of expressions. `{field}` in a name stands for that field's value.",
+        options: &[],
+    },
+    Usage {
+        name: "fields",
+        also: &[],
+        syntax: "fields [+|-] <fields>",
+        meaning: "Keeps fields, or drops them.",
+        options: &[],
+    },
+    Usage {
+        name: "fillnull",
+        also: &[],
+        syntax: "fillnull [value=<text>] [<fields>]",
+        meaning: "Gives fields without a value one.",
+        options: &[obeyed("value", "The value; 0 if it is not given.")],
+    },
+    Usage {
+        name: "mvexpand",
+        also: &[],
+        syntax: "mvexpand <field> [limit=<number>]",
+        meaning: "Makes a row of each value of a field.",
+        options: &[obeyed("limit", "Most values of a row; 0 for all.")],
+    },
+    Usage {
+        name: "rename",
+        also: &[],
+        syntax: "rename <field> as <name>, …",
+        meaning: "Gives fields other names; `*` stands for the same on both sides.",
+        options: &[],
+    },
+    Usage {
+        name: "table",
+        also: &[],
+        syntax: "table <fields>",
+        meaning: "Keeps these fields, in this order.",
+        options: &[],
+    },
+];
 
 const CONVERSIONS: &[&str] = &[
     "auto", "ctime", "dur2sec", "memk", "mktime", "mstime", "none", "num", "rmcomma", "rmunit",
@@ -62,8 +145,8 @@ impl Parser<'_> {
                 break;
             }
             if let Some(option) = self.option_name() {
-                if option.text != "timeformat" {
-                    return Err(self.unknown_option("convert", &option));
+                if !self.takes("convert", &option)? {
+                    continue;
                 }
                 time_format = Some(self.value("timeformat")?.text);
                 continue;
@@ -139,8 +222,11 @@ impl Parser<'_> {
                 break;
             }
             match self.option_name() {
-                Some(option) if option.text == "value" => value = Some(self.value("value")?.text),
-                Some(option) => return Err(self.unknown_option("fillnull", &option)),
+                Some(option) => {
+                    if self.takes("fillnull", &option)? {
+                        value = Some(self.value("value")?.text);
+                    }
+                }
                 None => fields.push(self.column("a field")?),
             }
         }
@@ -154,10 +240,9 @@ impl Parser<'_> {
         let field = self.name("a field")?;
         let mut limit = 0;
         while let Some(option) = self.option_name() {
-            if option.text != "limit" {
-                return Err(self.unknown_option("mvexpand", &option));
+            if self.takes("mvexpand", &option)? {
+                limit = self.count_value("limit")?;
             }
-            limit = self.count_value("limit")?;
         }
         Ok(CommandKind::Mvexpand { field, limit })
     }
@@ -172,14 +257,16 @@ impl Parser<'_> {
                 break;
             }
             if let Some(option) = self.option_name() {
+                if !self.takes("bin", &option)? {
+                    continue;
+                }
                 match option.text.as_str() {
                     "span" => span = Some(self.bin_span()?),
                     "bins" => bins = Some(self.count_value("bins")?),
                     "minspan" => min_span = Some(self.bin_span()?),
                     "start" => start = Some(self.number_value("start")?),
                     "end" => end = Some(self.number_value("end")?),
-                    "aligntime" => align = Some(self.value("aligntime")?),
-                    _ => return Err(self.unknown_option("bin", &option)),
+                    _ => align = Some(self.value("aligntime")?),
                 }
             } else if field.is_some() && output.is_none() && self.eat_keyword("as") {
                 output = Some(self.name("a name after `as`")?);
@@ -222,7 +309,7 @@ impl Parser<'_> {
 }
 
 /// A width such as `5m` or `100`.
-pub(super) fn parse_span(value: &Name) -> Parsed<BinSpan> {
+pub(in crate::syntax) fn parse_span(value: &Name) -> Parsed<BinSpan> {
     let bad = |what: &str| Diagnostic::new(format!("`{}` {what}", value.text), value.span);
     let help = "write a number, or a number and a unit such as 30s, 5m, 1h, 1d, 1w, 1mon";
     // `1d@d` is aligned as `1d` is anyway.

@@ -3,17 +3,115 @@
 use crate::syntax::ast::{CommandKind, Join, Lookup, LookupOutput, Name, Outputlookup};
 use crate::syntax::diagnostic::Diagnostic;
 use crate::syntax::parser::{Parsed, Parser};
+use crate::syntax::usage::{Usage, no_effect, obeyed, only, refused};
+
+/// The commands.
+pub(super) const USAGES: &[Usage] = &[
+    Usage {
+        name: "from",
+        also: &[],
+        syntax: "from datamodel:<Model.Node> | from lookup:<name>",
+        meaning: "The events of a data model, or the rows of a lookup.",
+        options: &[],
+    },
+    Usage {
+        name: "inputlookup",
+        also: &[],
+        syntax: "inputlookup [<options>] <name> [where <conditions>]",
+        meaning: "The rows of a lookup.",
+        options: &[
+            obeyed("append", "Puts them below the rows before."),
+            obeyed("start", "Leaves so many rows out at the start."),
+            obeyed("max", "Most rows."),
+            no_effect(
+                "strict",
+                "a lookup that is not there is an error either way",
+            ),
+        ],
+    },
+    Usage {
+        name: "join",
+        also: &[],
+        syntax: "join [<options>] [<fields>] [ <subsearch> ]",
+        meaning: "Joins rows with those of a subsearch that have the same values of the fields, or of all fields in common.",
+        options: &[
+            obeyed(
+                "type",
+                "`inner`, or `left` (the same as `outer`), which keeps rows without a partner.",
+            ),
+            obeyed(
+                "max",
+                "Most partners of a row; 1 if it is not given, 0 for all.",
+            ),
+            obeyed(
+                "overwrite",
+                "Whether the subsearch's values win, which they do if it is not given.",
+            ),
+            only(
+                "usetime",
+                "false",
+                "compare `_time` with `where` behind a join with `max=0`",
+            ),
+            no_effect(
+                "earlier",
+                "it says which partner `usetime=true` takes, and that is refused",
+            ),
+            refused(
+                "left",
+                "rename the fields before, and join by their common names",
+            ),
+            refused(
+                "right",
+                "rename the fields before, and join by their common names",
+            ),
+        ],
+    },
+    Usage {
+        name: "lookup",
+        also: &[],
+        syntax: "lookup [<options>] <name> <column> [as <field>] … [OUTPUT|OUTPUTNEW <column> [as <field>] …]",
+        meaning: "Adds columns of a lookup where its key columns have the values of fields.",
+        options: &[
+            no_effect("local", "there is one machine"),
+            no_effect("update", "a lookup is read as it is when the search runs"),
+        ],
+    },
+    Usage {
+        name: "outputlookup",
+        also: &[],
+        syntax: "outputlookup [<options>] <name>",
+        meaning: "Writes the rows as a lookup, which later searches of the run read. Nothing is written to disk.",
+        options: &[
+            obeyed("append", "Keeps the rows that are there."),
+            obeyed(
+                "override_if_empty",
+                "Whether no rows empty the lookup, which they do if it is not given.",
+            ),
+            obeyed(
+                "key_field",
+                "A row whose key is there already replaces that row.",
+            ),
+            obeyed("max", "Most rows."),
+            only(
+                "create_empty",
+                "true",
+                "without rows there is a lookup without rows; `override_if_empty=false` keeps the old one",
+            ),
+            no_effect("createinapp", "it says where Splunk keeps the file"),
+            no_effect("create_context", "it says where Splunk keeps the file"),
+            only(
+                "output_format",
+                "splunk_sv_csv",
+                "several values of a field become the lines of a cell",
+            ),
+        ],
+    },
+];
 
 impl Parser<'_> {
     pub(super) fn lookup(&mut self) -> Parsed<Lookup> {
         while let Some(option) = self.option_name() {
-            match option.text.as_str() {
-                // Where and how fresh Splunk reads the table; here there is one.
-                "local" | "update" => {
-                    self.bool_value(&option.text)?;
-                }
-                _ => return Err(self.unknown_option("lookup", &option)),
-            }
+            self.takes("lookup", &option)?;
         }
         let table = self.name("the name of a lookup")?;
         let keys =
@@ -68,21 +166,17 @@ impl Parser<'_> {
     }
 
     pub(super) fn inputlookup(&mut self) -> Parsed<CommandKind> {
-        let (mut append, mut max, mut lookup, mut filter) = (false, None, None, None);
+        let (mut append, mut start, mut max) = (false, 0, None);
+        let (mut lookup, mut filter) = (None, None);
         while !self.at_end() {
             if let Some(option) = self.option_name() {
+                if !self.takes("inputlookup", &option)? {
+                    continue;
+                }
                 match option.text.as_str() {
                     "append" => append = self.bool_value("append")?,
-                    "max" => max = Some(self.count_value("max")?),
-                    "strict" => {
-                        self.bool_value("strict")?;
-                    }
-                    "start" => {
-                        if self.count_value("start")? > 0 {
-                            return Err(self.not_run("`start=` of `inputlookup`", &option));
-                        }
-                    }
-                    _ => return Err(self.unknown_option("inputlookup", &option)),
+                    "start" => start = self.count_value("start")?,
+                    _ => max = Some(self.count_value("max")?),
                 }
             } else if lookup.is_none() {
                 lookup = Some(self.name("the name of a lookup")?);
@@ -97,6 +191,7 @@ impl Parser<'_> {
                 append,
                 lookup,
                 filter,
+                start,
                 max,
             }),
             None => Err(self.expected("the name of a lookup")),
@@ -108,18 +203,16 @@ impl Parser<'_> {
             (false, true, None, None, None);
         while !self.at_end() {
             if let Some(option) = self.option_name() {
+                if !self.takes("outputlookup", &option)? {
+                    continue;
+                }
                 match option.text.as_str() {
                     "append" => append = self.bool_value("append")?,
                     "override_if_empty" => {
                         override_if_empty = self.bool_value("override_if_empty")?;
                     }
                     "key_field" => key_field = Some(self.value("key_field")?),
-                    "max" => max = Some(self.count_value("max")?),
-                    // Where Splunk writes the file; here it is a table of the run.
-                    "create_empty" | "createinapp" | "create_context" | "output_format" => {
-                        self.value(&option.text)?;
-                    }
-                    _ => return Err(self.unknown_option("outputlookup", &option)),
+                    _ => max = Some(self.count_value("max")?),
                 }
             } else if lookup.is_none() {
                 lookup = Some(self.name("the name of a lookup")?);
@@ -189,6 +282,9 @@ impl Parser<'_> {
                 fields.push(self.column("a field to join by, or a subsearch in brackets")?);
                 continue;
             };
+            if !self.takes("join", &option)? {
+                continue;
+            }
             match option.text.as_str() {
                 "type" => {
                     let kind = self.value("type")?;
@@ -205,16 +301,7 @@ impl Parser<'_> {
                     };
                 }
                 "max" => max = self.count_value("max")?,
-                "overwrite" => overwrite = self.bool_value("overwrite")?,
-                "usetime" | "earlier" => {
-                    if self.bool_value(&option.text)? && option.text == "usetime" {
-                        return Err(self.not_run("`usetime=` of `join`", &option));
-                    }
-                }
-                "left" | "right" => {
-                    return Err(self.not_run("`join` with aliases for its sides", &option));
-                }
-                _ => return Err(self.unknown_option("join", &option)),
+                _ => overwrite = self.bool_value("overwrite")?,
             }
         }
         Ok(Join {

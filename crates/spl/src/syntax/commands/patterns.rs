@@ -3,6 +3,39 @@
 use crate::syntax::ast::{CommandKind, Name, Rex, RexAction, Span};
 use crate::syntax::diagnostic::Diagnostic;
 use crate::syntax::parser::{Parsed, Parser, is_delimiter};
+use crate::syntax::usage::{Usage, obeyed};
+
+/// The commands.
+pub(super) const USAGES: &[Usage] = &[
+    Usage {
+        name: "regex",
+        also: &[],
+        syntax: "regex [<field>=|<field>!=]<pattern>",
+        meaning: "Keeps the rows in which a field, `_raw` if none is named, matches a regular expression, or does not.",
+        options: &[],
+    },
+    Usage {
+        name: "rex",
+        also: &[],
+        syntax: "rex [<options>] <pattern>",
+        meaning: "Makes fields of the named groups of a regular expression, or replaces text.",
+        options: &[
+            obeyed(
+                "field",
+                "The field that is read; `_raw` if it is not given.",
+            ),
+            obeyed(
+                "max_match",
+                "Most matches; 1 if it is not given, 0 for all.",
+            ),
+            obeyed(
+                "offset_field",
+                "Field that says where the groups were found.",
+            ),
+            obeyed("mode", "`sed`: the pattern is a `s/…/…/` or `y/…/…/`."),
+        ],
+    },
+];
 
 impl Parser<'_> {
     pub(super) fn rex(&mut self) -> Parsed<Rex> {
@@ -35,7 +68,9 @@ impl Parser<'_> {
                         self.pos = start;
                         pattern = Some(self.pattern()?);
                     }
-                    _ => return Err(self.unknown_option("rex", &option)),
+                    _ => {
+                        self.takes("rex", &option)?;
+                    }
                 }
             } else if pattern.is_none() {
                 pattern = Some(self.pattern()?);

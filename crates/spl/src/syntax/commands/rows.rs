@@ -2,6 +2,64 @@
 
 use crate::syntax::ast::{CommandKind, Head, SortKey, SortOrder};
 use crate::syntax::parser::{Parsed, Parser};
+use crate::syntax::usage::{Usage, obeyed};
+
+/// The commands.
+pub(super) const USAGES: &[Usage] = &[
+    Usage {
+        name: "dedup",
+        also: &[],
+        syntax: "dedup [<number>] <fields> [<options>] [sortby <keys>]",
+        meaning: "Keeps the first rows of each group that has the same values.",
+        options: &[
+            obeyed(
+                "keepevents",
+                "Keeps the other rows and takes the values away.",
+            ),
+            obeyed("keepempty", "Keeps rows that lack one of the fields."),
+            obeyed("consecutive", "Compares a row with the one before it only."),
+        ],
+    },
+    Usage {
+        name: "head",
+        also: &[],
+        syntax: "head [<number> | <expression>] [<options>]",
+        meaning: "Keeps the first rows: 10, or so many, or those up to the first for which an expression does not hold.",
+        options: &[
+            obeyed("limit", "Most rows."),
+            obeyed(
+                "null",
+                "An expression that is NULL counts as one that holds.",
+            ),
+            obeyed(
+                "keeplast",
+                "Keeps the row too for which the expression did not hold.",
+            ),
+        ],
+    },
+    Usage {
+        name: "sort",
+        also: &[],
+        syntax: "sort [<number>] [+|-]<field> … [desc]",
+        meaning: "Sorts rows by fields: numbers, then IP addresses, then text, or as `num(…)`, `ip(…)`, `str(…)`, `auto(…)` say. \
+                  Keeps 10,000 rows, or as many as it says; 0 for all.",
+        options: &[obeyed("limit", "Most rows; 0 for all.")],
+    },
+    Usage {
+        name: "tail",
+        also: &[],
+        syntax: "tail [<number>]",
+        meaning: "Keeps the last rows, 10 or so many, the last one first.",
+        options: &[],
+    },
+    Usage {
+        name: "reverse",
+        also: &[],
+        syntax: "reverse",
+        meaning: "Turns the order of the rows around.",
+        options: &[],
+    },
+];
 
 impl Parser<'_> {
     pub(super) fn sort(&mut self) -> Parsed<CommandKind> {
@@ -9,8 +67,11 @@ impl Parser<'_> {
         self.skip_space();
         let start = self.pos;
         match self.option_name() {
-            Some(option) if option.text == "limit" => limit = self.count_value("limit")?,
-            Some(option) => return Err(self.unknown_option("sort", &option)),
+            Some(option) => {
+                if self.takes("sort", &option)? {
+                    limit = self.count_value("limit")?;
+                }
+            }
             None => {
                 let word = self.word();
                 match word.parse() {
@@ -106,12 +167,14 @@ impl Parser<'_> {
                 break;
             }
             if let Some(option) = self.option_name() {
+                if !self.takes("dedup", &option)? {
+                    continue;
+                }
                 let value = self.bool_value(&option.text)?;
                 match option.text.as_str() {
                     "keepevents" => keep_events = value,
                     "keepempty" => keep_empty = value,
-                    "consecutive" => consecutive = value,
-                    _ => return Err(self.unknown_option("dedup", &option)),
+                    _ => consecutive = value,
                 }
             } else if !fields.is_empty() && self.eat_keyword("sortby") {
                 sort = self.sort_keys(|_| false)?;

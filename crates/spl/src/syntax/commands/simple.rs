@@ -1,122 +1,489 @@
 //! Commands of options and fields, and those with forms of their own that came later.
 
 use crate::syntax::ast::{
-    Arguments, Chart, CommandKind, Foreach, Map, Mark, Name, Replace, Return, Simple, Transaction,
+    Arguments, Chart, CommandKind, Foreach, ForeachMode, Map, Mark, Name, Replace, Return, Simple,
+    Transaction,
 };
+use crate::syntax::diagnostic::Diagnostic;
 use crate::syntax::parser::{Parsed, Parser};
+use crate::syntax::usage::{OptionUsage, Usage, no_effect, obeyed, only, refused};
 
-/// The commands that consist of options and fields, with the options that each knows.
-pub(super) const SIMPLE: &[(&str, Simple, &[&str])] = &[
-    (
-        "addtotals",
-        Simple::Addtotals,
-        &["row", "col", "fieldname", "labelfield", "label"],
+/// The commands that consist of options and fields.
+pub(super) const SIMPLE: &[(&str, Simple)] = &[
+    ("addtotals", Simple::Addtotals),
+    ("extract", Simple::Extract),
+    ("format", Simple::Format),
+    ("fromjson", Simple::Fromjson),
+    ("iplocation", Simple::Iplocation),
+    ("makemv", Simple::Makemv),
+    ("makeresults", Simple::Makeresults),
+    ("multikv", Simple::Multikv),
+    ("mvcombine", Simple::Mvcombine),
+    ("nomv", Simple::Nomv),
+    ("rare", Simple::Rare),
+    ("spath", Simple::Spath),
+    ("top", Simple::Top),
+    ("xmlkv", Simple::Xmlkv),
+    ("xyseries", Simple::Xyseries),
+];
+
+const TOP_OPTIONS: &[OptionUsage] = &[
+    obeyed("limit", "Most values; 10 if it is not given, 0 for all."),
+    obeyed(
+        "showcount",
+        "Whether the numbers are shown, which they are if it is not given.",
     ),
-    (
-        "extract",
-        Simple::Extract,
-        &[
-            "pairdelim",
-            "kvdelim",
-            "limit",
-            "maxchars",
-            "mv_add",
-            "clean_keys",
-            "reload",
-            "segment",
-            "auto",
-        ],
+    obeyed(
+        "showperc",
+        "Whether the percentages are shown, which they are if it is not given.",
     ),
-    (
-        "kv",
-        Simple::Extract,
-        &[
-            "pairdelim",
-            "kvdelim",
-            "limit",
-            "maxchars",
-            "mv_add",
-            "clean_keys",
-            "reload",
-            "segment",
-            "auto",
-        ],
+    obeyed(
+        "countfield",
+        "Name of the numbers; `count` if it is not given.",
     ),
-    (
+    obeyed(
+        "percentfield",
+        "Name of the percentages; `percent` if it is not given.",
+    ),
+    obeyed("useother", "Adds a row of what is beyond the limit."),
+    obeyed(
+        "otherstr",
+        "What that row is called; `OTHER` if it is not given.",
+    ),
+];
+
+const CHART_OPTIONS: &[OptionUsage] = &[
+    obeyed(
+        "span",
+        "Width of the ranges of time, or of the first field.",
+    ),
+    obeyed(
+        "bins",
+        "Most ranges where there is no span; 100 if it is not given.",
+    ),
+    obeyed(
+        "limit",
+        "Most series: `5`, `top5`, `bottom5`; 10 if it is not given, 0 for all.",
+    ),
+    obeyed(
+        "useother",
+        "Whether the other series are added up as one, which they are if it is not given.",
+    ),
+    obeyed(
+        "otherstr",
+        "What that series is called; `OTHER` if it is not given.",
+    ),
+    obeyed(
+        "usenull",
+        "Whether rows without the field of the series are one, which they are if it is not given.",
+    ),
+    obeyed(
+        "nullstr",
+        "What that series is called; `NULL` if it is not given.",
+    ),
+    obeyed(
+        "cont",
+        "Whether empty ranges of time are shown, which they are if it is not given.",
+    ),
+    obeyed(
+        "fixedrange",
+        "Whether ranges reach to the ends of the search's range of time, which they do if it is not given.",
+    ),
+    obeyed(
+        "sep",
+        "What stands between aggregation and series in the names of columns; `: ` if it is not given.",
+    ),
+    obeyed(
         "format",
-        Simple::Format,
-        &["maxresults", "mvsep", "emptystr"],
+        "How the names of columns are made, of `$AGG$` and `$VAL$`.",
     ),
-    ("fromjson", Simple::Fromjson, &["prefix"]),
-    (
-        "iplocation",
-        Simple::Iplocation,
-        &["prefix", "allfields", "lang"],
+    refused("agg", "write the aggregation before `by`"),
+    only(
+        "partial",
+        "true",
+        "leave ranges out at the ends with `earliest=` and `latest=`",
     ),
-    (
-        "makemv",
-        Simple::Makemv,
-        &["delim", "tokenizer", "allowempty", "setsv"],
+    only(
+        "dedup_splitvals",
+        "false",
+        "take values of the field once with `mvdedup` before",
     ),
-    (
-        "makeresults",
-        Simple::Makeresults,
-        &["count", "annotate", "splunk_server", "splunk_server_group"],
+    refused("minspan", "give the span with `span=`"),
+    refused("start", "keep the rows that are wanted with `where` before"),
+    refused("end", "keep the rows that are wanted with `where` before"),
+    refused(
+        "aligntime",
+        "use `bin _time span=… aligntime=…` before, and `chart … by _time`",
     ),
-    (
-        "multikv",
-        Simple::Multikv,
-        &[
-            "forceheader",
-            "multitable",
-            "noheader",
-            "rmorig",
-            "copyattrs",
-            "conf",
+];
+
+/// The commands.
+pub(super) const USAGES: &[Usage] = &[
+    Usage {
+        name: "addtotals",
+        also: &[],
+        syntax: "addtotals [<options>] [<fields>]",
+        meaning: "Adds the sum of a row's numbers, or a row of the sums of the columns.",
+        options: &[
+            obeyed(
+                "row",
+                "Whether rows get sums, which they do if it is not given.",
+            ),
+            obeyed("col", "Adds a row of the sums of the columns."),
+            obeyed(
+                "fieldname",
+                "Name of the sums of rows; `Total` if it is not given.",
+            ),
+            obeyed(
+                "labelfield",
+                "Field in which the row of sums has its label.",
+            ),
+            obeyed("label", "That label; `Total` if it is not given."),
         ],
-    ),
-    ("mvcombine", Simple::Mvcombine, &["delim"]),
-    ("nomv", Simple::Nomv, &[]),
-    ("rare", Simple::Rare, TOP_OPTIONS),
-    ("spath", Simple::Spath, &["input", "output", "path"]),
-    ("top", Simple::Top, TOP_OPTIONS),
-    ("xmlkv", Simple::Xmlkv, &["maxinputs"]),
-    ("xyseries", Simple::Xyseries, &["grouped", "sep", "format"]),
-];
-
-const TOP_OPTIONS: &[&str] = &[
-    "limit",
-    "showperc",
-    "showcount",
-    "countfield",
-    "percentfield",
-    "useother",
-    "otherstr",
-];
-
-const CHART_OPTIONS: &[&str] = &[
-    "limit",
-    "useother",
-    "otherstr",
-    "usenull",
-    "nullstr",
-    "cont",
-    "span",
-    "bins",
-    "agg",
-    "partial",
-    "fixedrange",
-    "sep",
-    "format",
+    },
+    Usage {
+        name: "chart",
+        also: &[],
+        syntax: "chart [<options>] <aggregation> … [over <field>] [by <field> [<field>]]",
+        meaning: "Aggregates by one field, or by two, of which the values of the second become columns.",
+        options: CHART_OPTIONS,
+    },
+    Usage {
+        name: "extract",
+        also: &["kv"],
+        syntax: "extract [<options>]",
+        meaning: "Makes fields of `key=value` in `_raw`.",
+        options: &[
+            obeyed("pairdelim", "Characters between pairs."),
+            obeyed("kvdelim", "Characters between key and value."),
+            obeyed("limit", "Most pairs of an event; 50 if it is not given."),
+            obeyed(
+                "maxchars",
+                "How many characters of an event are looked at; 10,240 if it is not given.",
+            ),
+            obeyed(
+                "mv_add",
+                "Makes several values of a key that is there several times; the first counts if it is not given.",
+            ),
+            obeyed(
+                "clean_keys",
+                "Whether other characters than letters and digits of a key become `_`, which they do if it is not given.",
+            ),
+            only(
+                "auto",
+                "true",
+                "name the delimiters with `pairdelim=` and `kvdelim=`",
+            ),
+            no_effect("reload", "there are no files of settings"),
+            no_effect("segment", "it is about how Splunk shows events"),
+        ],
+    },
+    Usage {
+        name: "foreach",
+        also: &[],
+        syntax: "foreach [mode=multifield] [<options>] <fields> [ <commands> ] | foreach mode=<mode> [<options>] <field> [ eval … ]",
+        meaning: "Runs commands for each field that fits (`multifield`), or an `eval` for each value of a field (`multivalue`), each item of \
+                  a JSON array (`json_array`), or whichever of both it is (`auto_collections`).",
+        options: &[
+            obeyed("mode", "What it goes over."),
+            obeyed(
+                "fieldstr",
+                "What stands for the name of the field; `<<FIELD>>` if it is not given.",
+            ),
+            obeyed(
+                "matchstr",
+                "What stands for that which `*` stands for; `<<MATCHSTR>>` if it is not given.",
+            ),
+            obeyed(
+                "matchseg1",
+                "What stands for that which the first `*` stands for; `<<MATCHSEG1>>` if it is not given.",
+            ),
+            obeyed("matchseg2", "The same of the second."),
+            obeyed("matchseg3", "The same of the third."),
+            obeyed(
+                "itemstr",
+                "What stands for a value or item; `<<ITEM>>` if it is not given.",
+            ),
+            obeyed(
+                "iterstr",
+                "What stands for its number, from 0; `<<ITER>>` if it is not given.",
+            ),
+        ],
+    },
+    Usage {
+        name: "format",
+        also: &[],
+        syntax: "format [<options>] [<six words>]",
+        meaning: "Makes the rows into one row whose `search` is a search clause that they fit.",
+        options: &[
+            obeyed(
+                "mvsep",
+                "What stands between the values of a field; `OR` if it is not given.",
+            ),
+            obeyed("maxresults", "Most rows; 0 for all."),
+            obeyed(
+                "emptystr",
+                "What is written where there are no rows; `NOT ( )` if it is not given.",
+            ),
+        ],
+    },
+    Usage {
+        name: "fromjson",
+        also: &[],
+        syntax: "fromjson <field> [prefix=<text>]",
+        meaning: "Makes fields of the members of a JSON object.",
+        options: &[obeyed("prefix", "What their names begin with.")],
+    },
+    Usage {
+        name: "iplocation",
+        also: &[],
+        syntax: "iplocation [<options>] <field>",
+        meaning: "Adds where an address is, from a file of locations: `City`, `Country`, `Region`, `lat`, `lon`.",
+        options: &[
+            obeyed("prefix", "What the names of the fields begin with."),
+            obeyed("allfields", "Adds `Continent`, `MetroCode` and `Timezone`."),
+            no_effect(
+                "lang",
+                "names are written as the file of locations has them",
+            ),
+        ],
+    },
+    Usage {
+        name: "makemv",
+        also: &[],
+        syntax: "makemv [<options>] <field>",
+        meaning: "Splits the text of a field into several values.",
+        options: &[
+            obeyed(
+                "delim",
+                "What stands between values; a blank if it is not given.",
+            ),
+            obeyed(
+                "tokenizer",
+                "A regular expression whose first group is a value.",
+            ),
+            obeyed("allowempty", "Keeps empty values."),
+            only("setsv", "false", "join the values with `mvjoin` of `eval`"),
+        ],
+    },
+    Usage {
+        name: "makeresults",
+        also: &[],
+        syntax: "makeresults [<options>]",
+        meaning: "Makes rows: one with `_time`, or so many, or those of a text.",
+        options: &[
+            obeyed("count", "Number of rows; 1 if it is not given."),
+            obeyed(
+                "annotate",
+                "Adds `_raw`, `host`, `source`, `sourcetype`, `splunk_server` and `splunk_server_group`.",
+            ),
+            obeyed("format", "What `data` is: `csv` or `json`."),
+            obeyed(
+                "data",
+                "Rows as CSV with a line of names, or as a JSON array of objects.",
+            ),
+            no_effect("splunk_server", "there is one machine"),
+            no_effect("splunk_server_group", "there is one machine"),
+        ],
+    },
+    Usage {
+        name: "map",
+        also: &[],
+        syntax: "map [maxsearches=<number>] search=\"…\" | map [ <search> ]",
+        meaning: "Runs a search for each row, with the row's values in the places of `$field$`.",
+        options: &[
+            obeyed("maxsearches", "Most rows; 10 if it is not given."),
+            obeyed("search", "The search."),
+        ],
+    },
+    Usage {
+        name: "multikv",
+        also: &[],
+        syntax: "multikv [<options>] [fields <names>] [filter <words>]",
+        meaning: "Makes a row of each line of a table in `_raw`.",
+        options: &[
+            obeyed("forceheader", "Number of the line with the names."),
+            obeyed(
+                "multitable",
+                "Whether an event may have several tables, which it may if it is not given.",
+            ),
+            obeyed(
+                "noheader",
+                "The table has no names: columns are called `Column_1` and so on.",
+            ),
+            obeyed(
+                "rmorig",
+                "`false`: keeps the event before the rows of its table.",
+            ),
+            obeyed(
+                "copyattrs",
+                "Whether rows get the fields of the event, which they do if it is not given.",
+            ),
+            refused(
+                "conf",
+                "it names a stanza of a Splunk server: use `forceheader=`, `fields` and `filter`",
+            ),
+        ],
+    },
+    Usage {
+        name: "mvcombine",
+        also: &[],
+        syntax: "mvcombine [delim=<text>] <field>",
+        meaning: "Makes one row of rows that differ in one field only.",
+        options: &[obeyed("delim", "Joins the values with this text.")],
+    },
+    Usage {
+        name: "nomv",
+        also: &[],
+        syntax: "nomv <field>",
+        meaning: "Joins the values of a field, a line each.",
+        options: &[],
+    },
+    Usage {
+        name: "rare",
+        also: &[],
+        syntax: "rare [<number>] [<options>] <fields> [by <fields>]",
+        meaning: "The rarest values.",
+        options: TOP_OPTIONS,
+    },
+    Usage {
+        name: "replace",
+        also: &[],
+        syntax: "replace <value> with <value>, … [in <fields>]",
+        meaning: "Replaces values; `*` stands for the same on both sides.",
+        options: &[],
+    },
+    Usage {
+        name: "return",
+        also: &[],
+        syntax: "return [<number>] [<name>=]<field> … | return [<number>] $<field> …",
+        meaning: "What a subsearch gives: fields with their values of the first row or rows, or with `$` the values alone. The value of \
+                  `$search` or `$query` is search text.",
+        options: &[],
+    },
+    Usage {
+        name: "spath",
+        also: &[],
+        syntax: "spath [<options>] [<path>]",
+        meaning: "Makes fields of a JSON or XML document, or one of what is at a path.",
+        options: &[
+            obeyed("input", "Field of the document; `_raw` if it is not given."),
+            obeyed(
+                "output",
+                "Field for what is at the path, whose name is the path if it is not given.",
+            ),
+            obeyed("path", "The path, such as `a{}.b`."),
+        ],
+    },
+    Usage {
+        name: "timechart",
+        also: &[],
+        syntax: "timechart [<options>] <aggregation> … [by <field>]",
+        meaning: "Aggregates by ranges of time, and by a field whose values become columns.",
+        options: CHART_OPTIONS,
+    },
+    Usage {
+        name: "top",
+        also: &[],
+        syntax: "top [<number>] [<options>] <fields> [by <fields>]",
+        meaning: "The most frequent values.",
+        options: TOP_OPTIONS,
+    },
+    Usage {
+        name: "transaction",
+        also: &[],
+        syntax: "transaction [<fields>] [<options>]",
+        meaning: "Makes one row of the events that belong together, with `duration` and `eventcount`.",
+        options: &[
+            obeyed(
+                "startswith",
+                "What the first event fits: a clause in parentheses, a phrase, or `eval(…)`.",
+            ),
+            obeyed("endswith", "What the last event fits."),
+            obeyed("maxspan", "Most time from the first to the last event."),
+            obeyed("maxpause", "Most time between events."),
+            obeyed("maxevents", "Most events; 1,000 if it is not given."),
+            obeyed(
+                "connected",
+                "Whether an event must share a field with the others.",
+            ),
+            obeyed(
+                "keepevicted",
+                "Keeps transactions that lack their start or end.",
+            ),
+            obeyed(
+                "mvlist",
+                "Keeps all values in the order of the events, of all fields or of these.",
+            ),
+            no_effect("maxopentxn", "all transactions may be open at once"),
+            no_effect("maxopenevents", "all transactions may be open at once"),
+            only(
+                "unifyends",
+                "false",
+                "name the fields that start and end share",
+            ),
+            only(
+                "keeporphans",
+                "false",
+                "search the events without `transaction`",
+            ),
+            only("mvraw", "false", "`_raw` is one text"),
+            refused(
+                "delim",
+                "join the values with `mvjoin` of `eval` behind the command",
+            ),
+            refused(
+                "nullstr",
+                "give fields values with `fillnull` before the command",
+            ),
+            refused(
+                "name",
+                "it names a stanza of a Splunk server: write its options here",
+            ),
+        ],
+    },
+    Usage {
+        name: "union",
+        also: &["multisearch"],
+        syntax: "union [<options>] [ <subsearch> ] [ <subsearch> ] …",
+        meaning: "The rows of searches below each other.",
+        options: &[
+            obeyed(
+                "maxout",
+                "Most rows of the subsearch behind it; 0 for all. All if it is not given.",
+            ),
+            no_effect("maxtime", super::PATIENCE),
+            no_effect("timeout", super::PATIENCE),
+        ],
+    },
+    Usage {
+        name: "xmlkv",
+        also: &[],
+        syntax: "xmlkv [<field>]",
+        meaning: "Makes fields of XML elements that hold text.",
+        options: &[no_effect("maxinputs", "every row is read")],
+    },
+    Usage {
+        name: "xyseries",
+        also: &[],
+        syntax: "xyseries [<options>] <field of the rows> <field of the columns> <fields of the cells>",
+        meaning: "Makes a table of rows that name their row and their column.",
+        options: &[
+            obeyed(
+                "sep",
+                "What stands between a cell's field and its column in names, where there are several; `: ` if it is not given.",
+            ),
+            obeyed(
+                "format",
+                "How those names are made, of `$AGG$` and `$VAL$`.",
+            ),
+            no_effect("grouped", "rows are put together wherever they stand"),
+        ],
+    },
 ];
 
 impl Parser<'_> {
-    pub(super) fn simple(
-        &mut self,
-        command: &str,
-        simple: Simple,
-        known: &[&str],
-    ) -> Parsed<CommandKind> {
+    pub(super) fn simple(&mut self, command: &str, simple: Simple) -> Parsed<CommandKind> {
         let mut arguments = Arguments::default();
         let mut by = false;
         // `multikv` names its fields behind `fields`, and words of the lines to keep behind `filter`.
@@ -127,9 +494,10 @@ impl Parser<'_> {
                 break;
             }
             if let Some(option) = self.option_name() {
-                self.known_option(command, &option, known)?;
-                let value = self.value(&option.text)?;
-                arguments.options.push((option, value.text));
+                if self.takes(command, &option)? {
+                    let value = self.value(&option.text)?;
+                    arguments.options.push((option, value.text));
+                }
             } else if !by && matches!(simple, Simple::Top | Simple::Rare) && self.eat_keyword("by")
             {
                 by = true;
@@ -239,35 +607,47 @@ impl Parser<'_> {
 
     /// `foreach a* b [eval …<<FIELD>>…]`: the template stays text, as it is a command only with names put in.
     pub(super) fn foreach(&mut self) -> Parsed<CommandKind> {
-        let mut fields = Vec::new();
+        let (mut fields, mut tokens, mut mode) = (Vec::new(), Vec::new(), ForeachMode::Fields);
         loop {
             self.skip_separators();
             if self.at_end() || self.peek() == Some(b'[') {
                 break;
             }
-            let start = self.pos;
             if let Some(option) = self.option_name() {
-                let value = self.value(&option.text)?;
-                let known = matches!(
-                    option.text.as_str(),
-                    "fieldstr" | "matchstr" | "matchseg1" | "matchseg2" | "matchseg3"
-                );
-                if !(known || option.text == "mode" && value.text == "multifield") {
-                    self.pos = start;
-                    return Err(self.not_run(
-                        &format!("`{}={}` of `foreach`", option.text, value.text),
-                        &option,
-                    ));
+                if !self.takes("foreach", &option)? {
+                    continue;
                 }
+                let value = self.value(&option.text)?;
+                if option.text != "mode" {
+                    tokens.push((option, value.text));
+                    continue;
+                }
+                let named = ForeachMode::ALL
+                    .iter()
+                    .find(|(_, name)| *name == value.text);
+                mode = match named {
+                    Some((mode, _)) => *mode,
+                    None => {
+                        let names = ForeachMode::ALL.map(|(_, name)| name);
+                        return Err(Diagnostic::new(
+                            format!("`foreach` has no mode `{}`", value.text),
+                            value.span,
+                        )
+                        .with_help(format!("there are {}", names.join(", "))));
+                    }
+                };
                 continue;
-            }
-            if fields.is_empty() && self.eat_keyword("mode") {
-                return Err(self.expected("`mode=`"));
             }
             fields.push(self.column("a field, or a template in brackets")?);
         }
         if fields.is_empty() {
             return Err(self.expected("a field"));
+        }
+        if let (true, [_, second, ..]) = (mode != ForeachMode::Fields, fields.as_slice()) {
+            return Err(Diagnostic::new(
+                "in this mode `foreach` goes over the values of one field",
+                second.span,
+            ));
         }
         let open = self.pos;
         if !self.eat(b'[') {
@@ -283,6 +663,8 @@ impl Parser<'_> {
         }
         let span = self.span(inner, self.pos - 1);
         Ok(CommandKind::Foreach(Foreach {
+            mode,
+            tokens,
             fields,
             template: Name {
                 text: template,
@@ -323,11 +705,11 @@ impl Parser<'_> {
         let (mut max, mut search) = (10, None);
         while !self.at_end() {
             match self.option_name() {
+                Some(option) if !self.takes("map", &option)? => {}
                 Some(option) if option.text == "maxsearches" => {
                     max = self.count_value("maxsearches")?
                 }
-                Some(option) if option.text == "search" => search = Some(self.value("search")?),
-                Some(option) => return Err(self.unknown_option("map", &option)),
+                Some(_) => search = Some(self.value("search")?),
                 None if self.peek() == Some(b'[') => {
                     self.pos += 1;
                     let inner = self.pos;
@@ -365,6 +747,9 @@ impl Parser<'_> {
                 transaction.fields.push(self.column("a field")?);
                 continue;
             };
+            if !self.takes("transaction", &option)? {
+                continue;
+            }
             match option.text.as_str() {
                 "startswith" => transaction.starts = Some(self.transaction_filter()?),
                 "endswith" => transaction.ends = Some(self.transaction_filter()?),
@@ -373,7 +758,7 @@ impl Parser<'_> {
                 "maxevents" => transaction.max_events = Some(self.count_value("maxevents")?),
                 "connected" => transaction.connected = self.bool_value("connected")?,
                 "keepevicted" => transaction.keep_evicted = self.bool_value("keepevicted")?,
-                "mvlist" => {
+                _ => {
                     let value = self.value("mvlist")?;
                     transaction.lists = match value.text.to_lowercase().as_str() {
                         "t" | "true" | "1" => Some(Vec::new()),
@@ -387,21 +772,6 @@ impl Parser<'_> {
                         ),
                     };
                 }
-                // What bounds memory, and the name of a stanza that nobody has here.
-                "maxopentxn" | "maxopenevents" => {
-                    self.value(&option.text)?;
-                }
-                "unifyends" | "keeporphans" | "mvraw" => {
-                    if self.bool_value(&option.text)? {
-                        let what = format!("`{}=true` of `transaction`", option.text);
-                        return Err(self.not_run(&what, &option));
-                    }
-                }
-                "delim" | "nullstr" | "name" => {
-                    let what = format!("`{}=` of `transaction`", option.text);
-                    return Err(self.not_run(&what, &option));
-                }
-                _ => return Err(self.unknown_option("transaction", &option)),
             }
         }
         Ok(CommandKind::Transaction(transaction))
@@ -480,9 +850,10 @@ impl Parser<'_> {
                     span = Some(self.bin_span()?);
                     continue;
                 }
-                self.known_option(command, &option, CHART_OPTIONS)?;
-                let value = self.value(&option.text)?;
-                options.push((option, value.text));
+                if self.takes(command, &option)? {
+                    let value = self.value(&option.text)?;
+                    options.push((option, value.text));
+                }
                 continue;
             }
             if !aggregations.is_empty()
@@ -521,11 +892,9 @@ impl Parser<'_> {
             if self.at_end() {
                 break;
             }
-            if self.peek() != Some(b'[') {
-                self.ignore_options(&["maxtime", "maxout", "timeout"])?;
-            }
+            let most = self.most_rows("union")?;
             self.skip_separators();
-            all.push(self.bracketed()?);
+            all.push(self.limited(most)?);
         }
         if all.is_empty() {
             return Err(self.expected("a subsearch in brackets"));

@@ -6,36 +6,128 @@ use crate::syntax::ast::{
 };
 use crate::syntax::diagnostic::Diagnostic;
 use crate::syntax::parser::{Parsed, Parser};
+use crate::syntax::usage::{OptionUsage, Usage, no_effect, obeyed, only, refused};
 
-const TSTATS_OPTIONS: &[&str] = &[
-    "allow_old_summaries",
-    "append",
-    "chunk_size",
-    "fillnull_value",
-    "include_reduced_buckets",
-    "local",
-    "prestats",
-    "summariesonly",
-];
-pub(super) const STATS_OPTIONS: &[&str] = &["allnum", "dedup_splitvals", "delim", "partitions"];
-const STREAMSTATS_OPTIONS: &[&str] = &[
-    "allnum",
-    "current",
-    "global",
-    "reset_after",
-    "reset_before",
-    "reset_on_change",
-    "time_window",
-    "window",
+const STATS_OPTIONS: &[OptionUsage] = &[
+    only(
+        "allnum",
+        "false",
+        "numbers are reckoned with, and other values of the field are left out",
+    ),
+    only(
+        "dedup_splitvals",
+        "false",
+        "take values of the field once with `mvdedup` before",
+    ),
+    refused(
+        "delim",
+        "join the values with `mvjoin` of `eval` behind the command",
+    ),
+    no_effect("partitions", "it says on how many threads Splunk works"),
 ];
 
-const MSTATS_OPTIONS: &[&str] = &[
-    "append",
-    "backfill",
-    "chunk_size",
-    "fillnull_value",
-    "prestats",
-    "update_period",
+const SUMMARIES: &str = "all events count as summarised, old and new";
+const REAL_TIME: &str = "it is for searches in real time";
+const MEMORY: &str = "it bounds the memory that Splunk takes at once";
+
+/// The commands.
+pub(super) const USAGES: &[Usage] = &[
+    Usage {
+        name: "eventstats",
+        also: &[],
+        syntax: "eventstats <aggregation> [as <name>] … [by <fields>]",
+        meaning: "Adds aggregations over all rows, or over those of the row's group, to each row.",
+        options: STATS_OPTIONS,
+    },
+    Usage {
+        name: "mstats",
+        also: &[],
+        syntax: "mstats [<options>] <aggregation> … [where <conditions>] [by <fields>] [span=<span>]",
+        meaning: "Aggregates metrics: events with `metric_name`, and fields `metric_name:…`.",
+        options: &[
+            obeyed("span", "Aggregates over each so long range of time."),
+            only("append", "false", "put it into `append [ … ]`"),
+            only(
+                "prestats",
+                "false",
+                "name the aggregations that are wanted in the end",
+            ),
+            no_effect("backfill", REAL_TIME),
+            no_effect("update_period", REAL_TIME),
+            no_effect("chunk_size", MEMORY),
+            refused(
+                "fillnull_value",
+                "rows without a group's field are left out; `fillnull` before gives it a value",
+            ),
+        ],
+    },
+    Usage {
+        name: "stats",
+        also: &[],
+        syntax: "stats <aggregation> [as <name>] … [by <fields>]",
+        meaning: "Aggregates all rows, or those of each group. An aggregation is over a field, `*`, or `eval(<expression>)`.",
+        options: STATS_OPTIONS,
+    },
+    Usage {
+        name: "streamstats",
+        also: &[],
+        syntax: "streamstats [<options>] <aggregation> [as <name>] … [by <fields>]",
+        meaning: "Adds aggregations over the rows up to this one to each row.",
+        options: &[
+            obeyed(
+                "current",
+                "Whether the row itself counts, which it does if it is not given.",
+            ),
+            obeyed("window", "How many rows count; 0 for all."),
+            obeyed(
+                "global",
+                "`false`: a window is over the rows of the group and not over all.",
+            ),
+            obeyed("time_window", "How long a time counts."),
+            obeyed(
+                "reset_before",
+                "The statistics begin anew with a row for which this expression holds.",
+            ),
+            obeyed(
+                "reset_after",
+                "They begin anew behind a row for which it holds.",
+            ),
+            obeyed(
+                "reset_on_change",
+                "They begin anew where the group is another than that of the row before.",
+            ),
+            only(
+                "allnum",
+                "false",
+                "numbers are reckoned with, and other values of the field are left out",
+            ),
+        ],
+    },
+    Usage {
+        name: "tstats",
+        also: &[],
+        syntax: "tstats [<options>] <aggregation> … [from datamodel=<Model.Node>] [where <conditions>] [by <fields> [span=<span>]]",
+        meaning: "Aggregates the events of a data model, or all events.",
+        options: &[
+            obeyed(
+                "prestats",
+                "Gives the events to the command behind, which aggregates them.",
+            ),
+            obeyed(
+                "append",
+                "With `prestats=true`, puts them below the rows before.",
+            ),
+            obeyed(
+                "fillnull_value",
+                "What rows get that lack a group's field; they are left out if it is not given.",
+            ),
+            no_effect("allow_old_summaries", SUMMARIES),
+            no_effect("summariesonly", SUMMARIES),
+            no_effect("include_reduced_buckets", SUMMARIES),
+            no_effect("chunk_size", MEMORY),
+            no_effect("local", "there is one machine"),
+        ],
+    },
 ];
 
 /// The condition of an option such as `reset_before=(x=1)`.
@@ -63,15 +155,12 @@ impl Parser<'_> {
                 span = Some(self.bin_span()?);
                 continue;
             }
-            self.known_option("mstats", &option, MSTATS_OPTIONS)?;
-            let value = self.value(&option.text)?;
-            let on = matches!(value.text.to_lowercase().as_str(), "t" | "true" | "1");
-            if on && matches!(option.text.as_str(), "append" | "prestats") {
-                return Err(self.not_run(&format!("`{}=true` of `mstats`", option.text), &option));
+            if self.takes("mstats", &option)? {
+                let value = self.value(&option.text)?;
+                options.push((option, value.text));
             }
-            options.push((option, value.text));
         }
-        let aggregations = self.aggregations("mstats", MSTATS_OPTIONS, &mut options)?;
+        let aggregations = self.aggregations("mstats", &mut options)?;
         let mut filter = None;
         if self.eat_keyword("where") {
             let clause = self.search_clause(true)?;
@@ -82,7 +171,7 @@ impl Parser<'_> {
         }
         let mut by = Vec::new();
         if self.at_by() {
-            by = self.by_clause("mstats", MSTATS_OPTIONS, &mut options)?;
+            by = self.by_clause("mstats", &mut options)?;
             for field in &mut by {
                 span = field.span.take().or(span);
             }
@@ -146,9 +235,10 @@ impl Parser<'_> {
     pub(super) fn tstats(&mut self) -> Parsed<Tstats> {
         let mut options = Vec::new();
         while let Some(option) = self.option_name() {
-            self.known_option("tstats", &option, TSTATS_OPTIONS)?;
-            let value = self.value(&option.text)?;
-            options.push((option, value.text));
+            if self.takes("tstats", &option)? {
+                let value = self.value(&option.text)?;
+                options.push((option, value.text));
+            }
         }
         let on = |name: &str| {
             options.iter().find(|(own, value): &&(Name, String)| {
@@ -161,7 +251,7 @@ impl Parser<'_> {
                 append.span,
             ));
         }
-        let aggregations = self.aggregations("tstats", TSTATS_OPTIONS, &mut options)?;
+        let aggregations = self.aggregations("tstats", &mut options)?;
         let mut datamodel = None;
         if self.eat_keyword("from") {
             self.skip_space();
@@ -177,7 +267,7 @@ impl Parser<'_> {
         if self.eat_keyword("where") {
             filter = Some(self.search_clause(true)?);
         }
-        let by = self.by_clause("tstats", TSTATS_OPTIONS, &mut options)?;
+        let by = self.by_clause("tstats", &mut options)?;
         Ok(Tstats {
             options,
             aggregations,
@@ -196,23 +286,10 @@ impl Parser<'_> {
         there
     }
 
-    pub(super) fn stats(&mut self, command: &str, known: &[&str]) -> Parsed<Stats> {
+    pub(super) fn stats(&mut self, command: &str) -> Parsed<Stats> {
         let mut options = Vec::new();
-        let aggregations = self.aggregations(command, known, &mut options)?;
-        let by = self.by_clause(command, known, &mut options)?;
-        for (option, value) in &options {
-            let on = matches!(value.to_lowercase().as_str(), "t" | "true" | "1");
-            let what = format!("`{}={value}` of `{command}`", option.text);
-            match option.text.as_str() {
-                "allnum" | "dedup_splitvals" if on => return Err(self.not_run(&what, option)),
-                "delim" => {
-                    return Err(self.not_run(&what, option).with_help(
-                        "remove it, and join the values with `mvjoin` of `eval` behind the command",
-                    ));
-                }
-                _ => {}
-            }
-        }
+        let aggregations = self.aggregations(command, &mut options)?;
+        let by = self.by_clause(command, &mut options)?;
         Ok(Stats {
             options,
             aggregations,
@@ -221,7 +298,7 @@ impl Parser<'_> {
     }
 
     pub(super) fn streamstats(&mut self) -> Parsed<Streamstats> {
-        let mut stats = self.stats("streamstats", STREAMSTATS_OPTIONS)?;
+        let mut stats = self.stats("streamstats")?;
         let (mut current, mut window, mut global) = (true, 0, true);
         let (mut time_window, mut reset_on_change) = (None, false);
         let (mut reset_before, mut reset_after) = (None, None);
@@ -284,7 +361,6 @@ impl Parser<'_> {
     pub(super) fn aggregations(
         &mut self,
         command: &str,
-        known: &[&str],
         options: &mut Vec<(Name, String)>,
     ) -> Parsed<Vec<Aggregation>> {
         let mut aggregations = Vec::new();
@@ -295,7 +371,9 @@ impl Parser<'_> {
                 break;
             }
             if let Some(option) = self.option_name() {
-                self.known_option(command, &option, known)?;
+                if !self.takes(command, &option)? {
+                    continue;
+                }
                 self.skip_space();
                 let value = if self.eat_prefix("\"(\"") {
                     // As the documentation writes it: reset_after="("status=="ok"")"
@@ -422,7 +500,6 @@ impl Parser<'_> {
     pub(super) fn by_clause(
         &mut self,
         command: &str,
-        known: &[&str],
         options: &mut Vec<(Name, String)>,
     ) -> Parsed<Vec<ByField>> {
         let mut by: Vec<ByField> = Vec::new();
@@ -441,9 +518,10 @@ impl Parser<'_> {
                 continue;
             };
             if option.text != "span" {
-                self.known_option(command, &option, known)?;
-                let value = self.value(&option.text)?;
-                options.push((option, value.text));
+                if self.takes(command, &option)? {
+                    let value = self.value(&option.text)?;
+                    options.push((option, value.text));
+                }
                 continue;
             }
             spans.push((by.len(), self.bin_span()?, option.span));

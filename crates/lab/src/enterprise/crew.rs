@@ -1,0 +1,191 @@
+//! Who runs a harder enterprise: people with more than one account, accounts that nobody owns, and the hosts for them.
+
+use crate::sim::Account;
+
+use super::plan::{Role, World};
+use super::profile::Work;
+
+/// How somebody comes from his everyday account to his other one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Switch {
+    /// `runas`: a session of the other account at the desk, for all that follows.
+    RunAs,
+    /// `runas /netonly`: new credentials for the network, as passing a hash makes them.
+    NetOnly,
+    /// Name and password are given to each tool.
+    Prompt,
+    /// By remote desktop to a jump host as the other account, and on from there.
+    Jump,
+}
+
+/// What somebody is there for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Duty {
+    Servers,
+    Workstations,
+    Directory,
+}
+
+/// Somebody of the staff.
+#[derive(Debug, Clone)]
+pub(crate) struct Member {
+    /// The workstation.
+    pub(crate) desk: usize,
+    /// The account for work.
+    pub(crate) other: usize,
+    pub(crate) duty: Duty,
+    pub(crate) switch: Switch,
+    /// The servers that are this person's.
+    pub(crate) servers: Vec<usize>,
+}
+
+/// All that a harder enterprise has besides.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Crew {
+    pub(crate) staff: Vec<Member>,
+    pub(crate) jump_hosts: Vec<usize>,
+    pub(crate) poller: Option<usize>,
+    pub(crate) pusher: Option<usize>,
+    pub(crate) automation: Option<usize>,
+    /// Accounts that are checked out.
+    pub(crate) pool: Vec<usize>,
+}
+
+/// The hosts that a harder enterprise has besides, all at the first site.
+pub(crate) fn hosts(work: &std::collections::BTreeSet<Work>, hosts: usize) -> Vec<Role> {
+    let mut wanted = Vec::new();
+    if work.contains(&Work::SecondAccounts) {
+        wanted.extend(vec![Role::Jump; 1 + hosts / 200]);
+    }
+    if work.contains(&Work::CheckOut) {
+        wanted.push(Role::Gateway);
+    }
+    if work.contains(&Work::Automation) {
+        wanted.push(Role::Automation);
+    }
+    if work.contains(&Work::Terminals) {
+        wanted.extend(vec![Role::Terminal; 1 + hosts / 200]);
+    }
+    wanted
+}
+
+/// Hires the staff and makes the accounts.
+pub(crate) fn hire(world: &mut World) {
+    let has = |work| world.profile.has(work);
+    let staffed = has(Work::SecondAccounts)
+        || has(Work::CheckOut)
+        || has(Work::HelpDesk)
+        || has(Work::Rollouts);
+    let (polling, rollouts) = (has(Work::Polling), has(Work::Rollouts));
+    let (automation, check_out) = (has(Work::Automation), has(Work::CheckOut));
+    let mut crew = Crew {
+        jump_hosts: world.of(Role::Jump),
+        ..Crew::default()
+    };
+    if polling {
+        crew.poller = Some(service(world, "svc_npm"));
+    }
+    if rollouts {
+        crew.pusher = Some(service(world, "svc_cmpush"));
+    }
+    if automation {
+        crew.automation = Some(service(world, "svc_cfgmgmt"));
+    }
+    if check_out {
+        for number in 1..=6 {
+            crew.pool
+                .push(service(world, &format!("pam-srv{number:02}")));
+        }
+    }
+    if staffed {
+        crew.staff = staff(world);
+    }
+    world.crew = crew;
+}
+
+fn service(world: &mut World, name: &str) -> usize {
+    world.add_account(name.to_owned(), ("", ""), true)
+}
+
+/// One in twelve works in IT, and at least six.
+fn staff(world: &mut World) -> Vec<Member> {
+    let desks: Vec<usize> = world.workstations().collect();
+    let wanted = (desks.len() / 12).max(6).min(desks.len());
+    let step = (desks.len() / wanted.max(1)).max(1);
+    let servers: Vec<usize> = world
+        .servers()
+        .into_iter()
+        .filter(|host| {
+            !matches!(
+                world.roles[*host],
+                Role::Controller | Role::Automation | Role::Jump | Role::Gateway
+            )
+        })
+        .collect();
+    let mut staff = Vec::new();
+    // Not the first desk of a site: there sits the help desk of the usual enterprise.
+    for (number, desk) in desks
+        .iter()
+        .copied()
+        .skip(step / 2 + 2)
+        .step_by(step)
+        .take(wanted)
+        .enumerate()
+    {
+        let Some(person) = world
+            .owners
+            .get(&desk)
+            .and_then(|own| world.sim.accounts.get(*own))
+            .cloned()
+        else {
+            continue;
+        };
+        let duty = match number % 5 {
+            0 | 2 => Duty::Servers,
+            4 => Duty::Directory,
+            _ => Duty::Workstations,
+        };
+        let switch = match (duty, number / 2 % 4) {
+            (Duty::Directory, _) | (Duty::Servers, 0) => Switch::Jump,
+            (Duty::Servers, 1) | (Duty::Workstations, 2) => Switch::RunAs,
+            (Duty::Servers, 2) => Switch::NetOnly,
+            _ => Switch::Prompt,
+        };
+        let name = second_name(world, &person, duty);
+        let other = world.add_account(name, (&person.first, &person.last), true);
+        if duty == Duty::Directory {
+            world.domain_administrators.push(other);
+        }
+        let own = servers
+            .iter()
+            .copied()
+            .filter(|host| duty == Duty::Servers && host % 3 != number % 3)
+            .collect();
+        staff.push(Member {
+            desk,
+            other,
+            duty,
+            switch,
+            servers: own,
+        });
+    }
+    staff
+}
+
+/// The name of somebody's other account: half of the networks have a rule for it, the others have what grew.
+fn second_name(world: &mut World, person: &Account, duty: Duty) -> String {
+    let tier = match duty {
+        Duty::Directory => 0,
+        Duty::Servers => 1,
+        Duty::Workstations => 2,
+    };
+    if world.chance(1, 2) {
+        return format!("{}-t{tier}", person.name);
+    }
+    let number = 1_000 + world.sim.random.below(9_000);
+    match world.sim.random.below(3) {
+        0 => format!("x{number}{}", tier + 7),
+        1 => format!("ops{}{number}", ["north", "blue", "core"][tier % 3]),
+        _ => format!("ext-k{number}"),
+    }
+}

@@ -1,0 +1,65 @@
+//! Monitoring without agents: one account asks 20 to 40 hosts over WMI how they are, every ten minutes, day and night.
+//!
+//! Windows writes of each round and host one logon of type 3 (4624, 4672, 4634), the connections to port 135 on both ends,
+//! and of NTLM a 4776 on the domain controller; Kerberos' ticket lasts ten hours. No process starts: the provider
+//! host runs already. Networks that monitor by address have it all by NTLM, those that monitor by name by Kerberos; here
+//! the enterprise is one of either kind, as its seed decides. So it is a fan-out, every ten minutes, and means nothing.
+
+use crate::sim::{MINUTE, Package};
+
+use super::super::acts::Approach;
+use super::super::background::{Day, agent};
+use super::super::plan::{Role, World};
+
+const IMAGE: &str = "C:\\Program Files\\Quayside\\Npm\\collector.exe";
+
+pub(super) fn day(world: &mut World, day: Day) {
+    let (Some(account), Some(src)) = (
+        world.crew.poller,
+        world.of(Role::Monitoring).first().copied(),
+    ) else {
+        return;
+    };
+    let mut targets: Vec<usize> = world
+        .servers()
+        .into_iter()
+        .filter(|host| *host != src && world.roles[*host] != Role::Automation)
+        .collect();
+    targets.truncate(40);
+    let most = targets.len().max(1);
+    // Where there are few servers, workstations that matter are watched, too.
+    targets.extend(world.workstations().take(20_usize.saturating_sub(most)));
+    let who = world.sim.accounts[account].clone();
+    let package = if who.sid.bytes().map(u64::from).sum::<u64>() % 2 == 0 {
+        Package::Ntlm
+    } else {
+        Package::Kerberos
+    };
+    let (session, process) = agent(world, src, account, day.midnight, 23, IMAGE);
+    let every = i64::from(world.profile.poll) * MINUTE;
+    let mut round = day.midnight + 2 * MINUTE;
+    let mut number = 0;
+    while round < day.midnight + 23 * 60 * MINUTE {
+        for dst in targets.iter().copied() {
+            // Some did not answer to the round's first question and are left out.
+            if world.chance(1, 12) {
+                continue;
+            }
+            let time = round + world.sim.random.span(every.min(2 * MINUTE));
+            world.sim.probe(&Approach {
+                time,
+                client: &process,
+                actor: &session,
+                dst,
+                account: &who,
+                package,
+                ticket: number % 60 == 0,
+                explicit: false,
+                foreign: false,
+            });
+            world.note(src, dst, &who.name, "monitoring round");
+        }
+        number += 1;
+        round += every;
+    }
+}

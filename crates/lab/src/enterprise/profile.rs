@@ -1,0 +1,154 @@
+//! How hard an enterprise is: what goes on in it that looks like an intruder and is none, and what of it is logged.
+
+use std::collections::BTreeSet;
+
+use crate::LabError;
+use crate::sim::{Domain, check};
+
+/// A kind of work that resembles movement. Each is one file in `daily`, which says what it writes and why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Work {
+    /// One account asks many servers how they are, every few minutes.
+    Polling,
+    /// A scanner tries names and passwords on every host, and logs on with its own.
+    Scanning,
+    /// The backup puts a helper on every server each night.
+    Backup,
+    /// Administrators who sit at their desk as one account and work as another.
+    SecondAccounts,
+    /// Accounts that whoever needs them checks out, through a gateway or from the desk.
+    CheckOut,
+    /// The help desk comes to another workstation each time.
+    HelpDesk,
+    /// The same act on many hosts within minutes, on some days only.
+    Rollouts,
+    /// One machine without Windows configures the servers over WS-Management.
+    Automation,
+    /// A third of the people works on terminal servers.
+    Terminals,
+}
+
+impl Work {
+    /// All kinds.
+    pub const ALL: [Self; 9] = [
+        Self::Polling,
+        Self::Scanning,
+        Self::Backup,
+        Self::SecondAccounts,
+        Self::CheckOut,
+        Self::HelpDesk,
+        Self::Rollouts,
+        Self::Automation,
+        Self::Terminals,
+    ];
+
+    /// Its name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Polling => "polling",
+            Self::Scanning => "scanning",
+            Self::Backup => "backup",
+            Self::SecondAccounts => "second-accounts",
+            Self::CheckOut => "check-out",
+            Self::HelpDesk => "help-desk",
+            Self::Rollouts => "rollouts",
+            Self::Automation => "automation",
+            Self::Terminals => "terminals",
+        }
+    }
+}
+
+impl std::str::FromStr for Work {
+    type Err = LabError;
+
+    fn from_str(text: &str) -> Result<Self, LabError> {
+        Self::ALL
+            .into_iter()
+            .find(|work| work.name() == text)
+            .ok_or_else(|| LabError::Options {
+                option: "work",
+                reason: format!(
+                    "`{text}` is no kind of work; there are {}",
+                    Self::ALL.map(Self::name).join(", ")
+                ),
+            })
+    }
+}
+
+/// What an enterprise is like beyond its size. [`Profile::default`] is the usual one, which has one account for each
+/// person and agents that keep to themselves; [`Profile::hard`] has what large networks have.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Profile {
+    /// DNS name of the domain.
+    pub dns: String,
+    /// NetBIOS name of the domain; it need not be the first label of the DNS name.
+    pub netbios: String,
+    /// Of the logons of people and tools that could be by Kerberos, the share that is by NTLM, 0 to 1. `None` leaves it to
+    /// the usual twelfth of administrators' work.
+    pub ntlm: Option<f64>,
+    /// The kinds of work that resemble movement.
+    pub work: BTreeSet<Work>,
+    /// Minutes between two rounds of [`Work::Polling`], from 1 to 1440.
+    pub poll: u32,
+}
+
+impl Default for Profile {
+    fn default() -> Self {
+        let domain = Domain::default();
+        Self {
+            dns: domain.dns,
+            netbios: domain.netbios,
+            ntlm: None,
+            work: BTreeSet::new(),
+            poll: 10,
+        }
+    }
+}
+
+impl Profile {
+    /// An enterprise with every kind of work that resembles movement, a quarter of NTLM, and a NetBIOS name that its DNS
+    /// name does not tell.
+    pub fn hard() -> Self {
+        Self {
+            dns: "ad.brightwater.example".into(),
+            netbios: "BWGROUP".into(),
+            ntlm: Some(0.25),
+            work: Work::ALL.into(),
+            poll: 10,
+        }
+    }
+
+    pub(crate) fn check(&self) -> Result<(), LabError> {
+        let label = |text: &str| {
+            !text.is_empty()
+                && text.len() <= 63
+                && text
+                    .chars()
+                    .all(|letter| letter.is_ascii_alphanumeric() || letter == '-')
+        };
+        check(
+            self.dns.contains('.') && self.dns.split('.').all(label),
+            "domain",
+            "the DNS name is labels of letters, digits and hyphens with dots between them, such as `ad.example.net`",
+        )?;
+        check(
+            label(&self.netbios) && self.netbios.len() <= 15,
+            "netbios",
+            "a NetBIOS name is 1 to 15 letters, digits and hyphens",
+        )?;
+        check(
+            self.ntlm.is_none_or(|share| (0.0..=1.0).contains(&share)),
+            "ntlm",
+            "a share is from 0 to 1",
+        )?;
+        check(
+            (1..=1_440).contains(&self.poll),
+            "poll",
+            "from 1 to 1440 minutes are possible",
+        )
+    }
+
+    pub(crate) fn has(&self, work: Work) -> bool {
+        self.work.contains(&work)
+    }
+}

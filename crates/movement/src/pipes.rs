@@ -1,0 +1,100 @@
+//! Which clients opened the pipes of Windows' own services, as shares (5145) and Sysmon (18) tell it: what the service
+//! then does, it may do for them.
+
+use crabwalk_activity::channel::*;
+use crabwalk_activity::{
+    AccountId, AccountKind, Activity, HostId, Place, Row, for_each, kind_of, number,
+};
+
+/// Pipes through which something is done for a client.
+const SERVING: &[&str] = &["svcctl", "winreg", "spoolss"];
+
+/// Failure keyword of the Security log.
+const FAILURE: u64 = 0x0010_0000_0000_0000;
+
+/// Whether an event of the Security log tells of what was refused.
+pub(crate) fn was_refused(row: &Row<'_, '_>) -> bool {
+    number(row.get("Keywords")) & FAILURE != 0
+        || row.get("Keywords").eq_ignore_ascii_case("Audit Failure")
+}
+
+/// Whether a share is the one of pipes.
+pub(crate) fn is_pipe_share(share: &str) -> bool {
+    share
+        .trim_end_matches('\\')
+        .to_uppercase()
+        .ends_with("IPC$")
+}
+
+/// A client opened a pipe.
+#[derive(Debug, Clone)]
+pub(crate) struct Opened {
+    pub host: HostId,
+    pub time: i64,
+    pub pipe: &'static str,
+    /// Unknown where Sysmon alone tells of it.
+    pub src: Place,
+    pub used: Option<AccountId>,
+    /// 0 where Sysmon alone tells of it.
+    pub logon_id: u64,
+    pub reference: u64,
+}
+
+fn serving(name: &str) -> Option<&'static str> {
+    let name = name.trim_start_matches('\\');
+    SERVING
+        .iter()
+        .find(|pipe| pipe.eq_ignore_ascii_case(name))
+        .copied()
+}
+
+/// All of them, by host and time.
+pub(crate) fn read(world: &mut Activity<'_>) -> Vec<Opened> {
+    let catalog = world.catalog;
+    let mut all = Vec::new();
+    for_each(catalog, SECURITY, 5145, |row| {
+        let Some(pipe) = serving(row.get("RelativeTargetName")) else {
+            return;
+        };
+        let (sid, name) = (row.get("SubjectUserSid"), row.get("SubjectUserName"));
+        if !is_pipe_share(row.get("ShareName"))
+            || kind_of(name, sid) != AccountKind::User
+            || was_refused(row)
+        {
+            return;
+        }
+        let host = world.writer(row);
+        let src = world.hosts.place(row.get("IpAddress"), host, row.time);
+        if src == Place::Local {
+            return;
+        }
+        all.push(Opened {
+            host,
+            time: row.time,
+            pipe,
+            src,
+            used: world.accounts.get(sid, row.get("SubjectDomainName"), name),
+            logon_id: number(row.get("SubjectLogonId")),
+            reference: row.reference,
+        });
+    });
+    for_each(catalog, SYSMON, 18, |row| {
+        // The kernel opens it for a client; a program of the machine does so itself.
+        if let (Some(pipe), true) = (
+            serving(row.get("PipeName")),
+            row.get("Image").eq_ignore_ascii_case("System"),
+        ) {
+            all.push(Opened {
+                host: world.writer(row),
+                time: row.time,
+                pipe,
+                src: Place::Unknown,
+                used: None,
+                logon_id: 0,
+                reference: row.reference,
+            });
+        }
+    });
+    all.sort_by_key(|one| (one.host, one.time, one.reference));
+    all
+}

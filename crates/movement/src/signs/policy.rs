@@ -1,0 +1,97 @@
+//! Group policies that are changed from elsewhere: a controller then hands them to every machine (T1484.001).
+
+use crabwalk_activity::channel::*;
+use crabwalk_activity::{AccountKind, base_name, for_each, kind_of, number};
+
+use super::dropped::is_runnable;
+use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
+use crate::techniques::brief;
+use crate::world::World;
+
+/// Whether a file of a share is one of a policy that makes every member run something.
+pub(crate) fn is_policy(share: &str, relative: &str) -> bool {
+    let share = share.trim_end_matches('\\').to_lowercase();
+    share.ends_with("\\sysvol") && is_policy_path(&format!("\\sysvol\\{}", relative.to_lowercase()))
+}
+
+/// The same by its path on the controller, in lower case.
+pub(crate) fn is_policy_path(path: &str) -> bool {
+    path.contains("\\sysvol\\")
+        && path.contains("\\policies\\")
+        && ([
+            "scheduledtasks.xml",
+            "scripts.ini",
+            "psscripts.ini",
+            "groups.xml",
+            "services.xml",
+            "registry.pol",
+        ]
+        .contains(&base_name(path))
+            || path.contains("\\scripts\\") && is_runnable(path))
+}
+
+/// Attributes of a policy's object that make members read it anew: which extensions it has, its version, where its
+/// files lie.
+const ATTRIBUTES: &[&str] = &[
+    "gpcmachineextensionnames",
+    "gpcuserextensionnames",
+    "versionnumber",
+    "gpcfilesyspath",
+];
+
+pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
+    let catalog = world.catalog;
+    for_each(catalog, SECURITY, 5136, |row| {
+        let attribute = row.get("AttributeLDAPDisplayName").to_lowercase();
+        let (sid, name) = (row.get("SubjectUserSid"), row.get("SubjectUserName"));
+        if !row
+            .get("ObjectClass")
+            .eq_ignore_ascii_case("groupPolicyContainer")
+            || !ATTRIBUTES.contains(&attribute.as_str())
+            || kind_of(name, sid) != AccountKind::User
+        {
+            return;
+        }
+        let host = world.writer(row);
+        let user = world.accounts.get(sid, row.get("SubjectDomainName"), name);
+        let evidence = Evidence::new(
+            Kind::DestinationExecution,
+            Family::Smb,
+            Act::Weak,
+            host,
+            row.time,
+            row.reference,
+            format!(
+                "changed {} of the group policy {}",
+                row.get("AttributeLDAPDisplayName"),
+                brief(row.get("ObjectDN"))
+            ),
+        )
+        .technique(&["T1484.001"])
+        .used(user)
+        .weighs(Class::File, 0.15)
+        .in_session(world, number(row.get("SubjectLogonId")));
+        out.push(evidence);
+    });
+    // Controllers replicate policies by a service of their own; the kernel writes for a client.
+    for_each(catalog, SYSMON, 11, |row| {
+        let path = row.get("TargetFilename").to_lowercase();
+        if !row.get("Image").eq_ignore_ascii_case("System") || !is_policy_path(&path) {
+            return;
+        }
+        let host = world.writer(row);
+        out.push(
+            Evidence::new(
+                Kind::DestinationExecution,
+                Family::Smb,
+                Act::Weak,
+                host,
+                row.time,
+                row.reference,
+                format!("a client wrote the group policy file {}", brief(&path)),
+            )
+            .technique(&["T1484.001"])
+            .weighs(Class::File, 0.15),
+        );
+    });
+}

@@ -1,0 +1,267 @@
+//! Which program did something in a session that came from elsewhere: the Security log's events on objects and
+//! privileges name the session and the program that served it. A service that impersonates its client appears with the
+//! client's LogonId, so the program tells the way.
+
+use std::collections::BTreeSet;
+
+use crabwalk_activity::channel::*;
+use crabwalk_activity::{AccountKind, Row, base_name, for_each, number};
+
+use super::dropped::is_runnable;
+use super::policy::is_policy_path;
+use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
+use crate::pipes::was_refused;
+use crate::techniques::brief;
+use crate::techniques::smb::WRITES;
+use crate::world::World;
+
+/// Access rights with which a registry key is changed: set a value, create a key or link, delete, change rights or owner.
+const CHANGES_KEY: u64 = 0x2 | 0x4 | 0x20 | 0x1_0000 | 0x4_0000 | 0x8_0000;
+/// Access rights with which a service is changed: its configuration, its removal, its rights or owner.
+const CHANGES_SERVICE: u64 = 0x2 | 0x1_0000 | 0x4_0000 | 0x8_0000;
+/// The right to start a service.
+const STARTS_SERVICE: u64 = 0x10;
+
+/// Privileges that are used to change something or to start a program as somebody, not to read.
+const CHANGING: &[&str] = &[
+    "setakeownershipprivilege",
+    "serestoreprivilege",
+    "seassignprimarytokenprivilege",
+    "seincreasequotaprivilege",
+    "seloaddriverprivilege",
+    "seshutdownprivilege",
+    "seremoteshutdownprivilege",
+];
+
+/// What a row tells of the way.
+struct Told {
+    family: Family,
+    act: Act,
+    techniques: &'static [&'static str],
+}
+
+fn told(family: Family, act: Act, techniques: &'static [&'static str]) -> Option<Told> {
+    Some(Told {
+        family,
+        act,
+        techniques,
+    })
+}
+
+/// What is done to an object, in lower case.
+struct Use {
+    id: u32,
+    program: String,
+    server: String,
+    kind: String,
+    object: String,
+    mask: u64,
+    privileges: String,
+}
+
+impl Use {
+    fn of(id: u32, row: &Row<'_, '_>) -> Self {
+        let lower = |name: &str| row.get(name).to_lowercase();
+        let program = match base_name(row.get("ProcessName")).to_lowercase().as_str() {
+            // The kernel is no program; it serves shares.
+            "" | "-" | "system" => String::new(),
+            program => program.to_owned(),
+        };
+        Self {
+            id,
+            program,
+            server: if matches!(id, 4656 | 4663 | 4674) {
+                lower("ObjectServer")
+            } else {
+                String::new()
+            },
+            // 4657 is of registry values alone.
+            kind: match id {
+                4657 => "key".to_owned(),
+                4673 => String::new(),
+                _ => lower("ObjectType"),
+            },
+            object: if id == 4673 {
+                String::new()
+            } else {
+                lower("ObjectName")
+            },
+            mask: if matches!(id, 4656 | 4663) {
+                number(row.get("AccessMask"))
+            } else {
+                0
+            },
+            privileges: if matches!(id, 4673 | 4674) {
+                lower("PrivilegeList")
+            } else {
+                String::new()
+            },
+        }
+    }
+
+    /// How surely the registry was changed. A handle that would allow it (4656) is asked for by clients that only read,
+    /// too, and so is the privilege to read everything.
+    fn registry(&self) -> Option<Act> {
+        if self.kind != "key" {
+            return None;
+        }
+        match self.id {
+            4657 | 4670 => Some(Act::Strong),
+            4663 if self.mask & CHANGES_KEY != 0 => Some(Act::Strong),
+            4656 if self.mask & CHANGES_KEY != 0 => Some(Act::Weak),
+            4674 if self.privileges.contains("sebackupprivilege") => Some(Act::Weak),
+            4674 => Some(Act::Strong),
+            _ => None,
+        }
+    }
+
+    fn wmi(&self) -> Option<Told> {
+        if let Some(act) = self.registry() {
+            return told(Family::Wmi, act, &["T1047", "T1112"]);
+        }
+        let changes = match self.id {
+            4663 => self.mask & WRITES != 0,
+            4670 => true,
+            4673 | 4674 => CHANGING.iter().any(|name| self.privileges.contains(name)),
+            _ => false,
+        };
+        changes.then(|| told(Family::Wmi, Act::Strong, &["T1047"]))?
+    }
+
+    fn service_host(&self) -> Option<Told> {
+        let task = self.object.contains("\\schedule\\taskcache\\")
+            || self.object.contains("\\windows\\system32\\tasks\\");
+        let file = matches!(self.id, 4663) && self.kind == "file" && self.mask & WRITES != 0;
+        match self.registry() {
+            Some(act) if task => told(Family::Task, act, &["T1053.005"]),
+            Some(act) => told(Family::Registry, act, &["T1112"]),
+            None if task && file => told(Family::Task, Act::Strong, &["T1053.005"]),
+            None => None,
+        }
+    }
+
+    /// The service control manager checks the client's rights, whether he came through the pipe or over TCP.
+    fn service_manager(&self) -> Option<Told> {
+        const TECHNIQUES: &[&str] = &["T1569.002"];
+        if self.server != "sc manager" {
+            return None;
+        }
+        let service = self.kind == "service object";
+        match self.id {
+            // The privilege is used where more than reading was asked for.
+            4674 if service => told(Family::Service, Act::Strong, TECHNIQUES),
+            4656 | 4663 if service && self.mask & CHANGES_SERVICE != 0 => {
+                told(Family::Service, Act::Strong, TECHNIQUES)
+            }
+            4656 | 4663 if service && self.mask & STARTS_SERVICE != 0 => {
+                told(Family::Service, Act::Weak, TECHNIQUES)
+            }
+            4674 => told(Family::Service, Act::Weak, TECHNIQUES),
+            _ => None,
+        }
+    }
+
+    /// A file that the server of shares wrote: what can be run, where Windows and its programs lie.
+    fn file(&self) -> Option<Told> {
+        if self.kind != "file" || self.id != 4663 || self.mask & WRITES == 0 {
+            return None;
+        }
+        if is_policy_path(&self.object) {
+            return told(Family::Smb, Act::Weak, &["T1484.001"]);
+        }
+        let path = within_drive(&self.object)?;
+        let system = ["windows\\", "programdata\\", "program files", "users\\"]
+            .iter()
+            .any(|folder| path.starts_with(folder))
+            || !path.contains('\\');
+        if system && is_runnable(path) {
+            told(Family::Smb, Act::Strong, &["T1021.002", "T1570"])
+        } else if path.starts_with("windows\\") {
+            // Only administrators write there, and only over an administrative share.
+            told(Family::Smb, Act::Weak, &["T1021.002"])
+        } else {
+            None
+        }
+    }
+
+    fn tells(&self) -> Option<Told> {
+        match self.program.as_str() {
+            "wmiprvse.exe" => self.wmi(),
+            "svchost.exe" => self.service_host(),
+            "services.exe" => self.service_manager(),
+            "wsmprovhost.exe" | "winrshost.exe" => told(Family::WinRm, Act::Strong, &["T1021.006"]),
+            "mmc.exe" | "dllhost.exe" => told(Family::Dcom, Act::Strong, &["T1021.003"]),
+            "" => self.file(),
+            _ => None,
+        }
+    }
+}
+
+/// A path without its drive, which the kernel also names as a device.
+fn within_drive(path: &str) -> Option<&str> {
+    match path.strip_prefix("\\device\\") {
+        Some(rest) => rest.split_once('\\').map(|(_, path)| path),
+        None => path.get(1..)?.strip_prefix(":\\"),
+    }
+}
+
+pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
+    let catalog = world.catalog;
+    // One witness a session, way and certainty: a program changes hundreds of rights in a row.
+    let mut seen: BTreeSet<(usize, Family, Act)> = BTreeSet::new();
+    for id in [4656_u32, 4657, 4663, 4670, 4673, 4674] {
+        for_each(catalog, SECURITY, id, |row| {
+            let host = world.writer(row);
+            let logon = number(row.get("SubjectLogonId"));
+            let Some(at) = world.session(host, logon, row.time) else {
+                return;
+            };
+            let from_elsewhere = world.sessions.get(at).is_some_and(|session| {
+                session.is_remote()
+                    && matches!(session.logon_type, 3 | 8)
+                    && session.kind == AccountKind::User
+            });
+            if !from_elsewhere || (!matches!(id, 4657 | 4670) && was_refused(row)) {
+                return;
+            }
+            let used = Use::of(id, row);
+            let Some(told) = used.tells() else { return };
+            if !seen.insert((at, told.family, told.act)) {
+                return;
+            }
+            let program = if used.program.is_empty() {
+                "the server of shares".to_owned()
+            } else {
+                base_name(row.get("ProcessName")).to_owned()
+            };
+            let what = match (id, used.object.as_str()) {
+                (4657, object) => format!(
+                    "{program} set {} of {} for the client",
+                    row.get("ObjectValueName"),
+                    brief(object)
+                ),
+                (4673, _) | (_, "" | "-") => {
+                    format!("{program} used a privilege for the client")
+                }
+                (4663, object) if used.program.is_empty() => {
+                    format!("{program} wrote {} for the client", brief(object))
+                }
+                (_, object) => format!("{program} changed {} for the client", brief(object)),
+            };
+            out.push(
+                Evidence::new(
+                    Kind::DestinationExecution,
+                    told.family,
+                    told.act,
+                    host,
+                    row.time,
+                    row.reference,
+                    what,
+                )
+                .technique(told.techniques)
+                .weighs(Class::Served, 0.15)
+                .in_session(world, logon),
+            );
+        });
+    }
+}

@@ -1,0 +1,278 @@
+//! Printer drivers that are installed from elsewhere: the spooler loads them as the system (T1210, as in CVE-2021-34527).
+
+use std::collections::BTreeMap;
+
+use super::{Call, Shares, Started, Technique, brief, ran};
+use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
+use crate::world::World;
+use crabwalk_activity::channel::*;
+use crabwalk_activity::{AccountKind, HostId, Place, SECOND, base_name, for_each, kind_of};
+
+/// Printer drivers.
+pub(crate) struct Printer;
+
+impl Technique for Printer {
+    fn family(&self) -> Family {
+        Family::Printer
+    }
+
+    fn ports(&self) -> &'static [u16] {
+        &[445, 135, 139]
+    }
+
+    fn shares(&self) -> Shares {
+        Shares::Serve
+    }
+
+    fn process(&self, world: &mut World<'_>, started: &Started, out: &mut Sink) {
+        process(world, started, out);
+    }
+
+    fn events(&self, world: &mut World<'_>, out: &mut Sink) {
+        events(world, out);
+    }
+
+    fn call(&self, interface: &str, function: &str) -> Option<Call> {
+        let installs = [
+            "addprinterdriver",
+            "installprinterdriverfrompackage",
+            "addprintprocessor",
+            "addmonitor",
+        ];
+        (matches!(interface, "spoolss" | "iremotewinspool")
+            && installs.iter().any(|act| function.contains(act)))
+        .then(|| Call::moves(TECHNIQUES))?
+    }
+}
+
+const TECHNIQUES: &[&str] = &["T1210"];
+
+/// What the spooler starts for its own work.
+fn is_own(image: &str) -> bool {
+    matches!(
+        image,
+        "spoolsv.exe"
+            | "splwow64.exe"
+            | "printisolationhost.exe"
+            | "printfilterpipelinesvc.exe"
+            | "conhost.exe"
+            | "werfault.exe"
+    )
+}
+
+/// Nothing that prints needs a shell; other programs a driver may bring.
+fn process(world: &World<'_>, started: &Started, out: &mut Sink) {
+    if started.parent != "spoolsv.exe" || is_own(&started.image) {
+        return;
+    }
+    let Some(process) = world.processes.get(started.at) else {
+        return;
+    };
+    let shell = matches!(
+        started.image.as_str(),
+        "cmd.exe"
+            | "powershell.exe"
+            | "pwsh.exe"
+            | "rundll32.exe"
+            | "mshta.exe"
+            | "regsvr32.exe"
+            | "wscript.exe"
+            | "cscript.exe"
+            | "net.exe"
+            | "whoami.exe"
+    );
+    if !shell && caller(world, process.host, process.time).is_none() {
+        return;
+    }
+    let what = format!(
+        "the print spooler started {}",
+        brief(if process.command.is_empty() {
+            process.image
+        } else {
+            process.command
+        })
+    );
+    let act = if shell { Act::Strong } else { Act::Weak };
+    let called = caller(world, process.host, process.time);
+    if let Some(mut evidence) = ran(world, started.at, Family::Printer, act, TECHNIQUES, what) {
+        if let Some(called) = called {
+            called.joins(world, &mut evidence);
+        }
+        out.push(evidence);
+    }
+}
+
+/// Who asked the spooler for something just before.
+struct Caller {
+    src: Place,
+    logon_id: u64,
+    used: Option<crabwalk_activity::AccountId>,
+    reference: u64,
+}
+
+impl Caller {
+    fn joins(self, world: &World<'_>, evidence: &mut Evidence) {
+        evidence.refs.push(self.reference);
+        evidence.src = self.src;
+        evidence.used = self.used;
+        evidence.session = world.session(evidence.dst, self.logon_id, evidence.time);
+        if let Some(session) = evidence.session.and_then(|at| world.sessions.get(at)) {
+            evidence.take_session(session);
+        }
+    }
+}
+
+/// From a client's call to what the spooler does for it; Sysmon logs connections late.
+const CALLED: (i64, i64) = (60 * SECOND, 3 * SECOND);
+
+/// The last client that opened the spooler's pipe, or connected to the spooler itself, or else the only one that had
+/// just logged on. Pipes that Sysmon alone tells of
+/// name nobody.
+fn caller(world: &World<'_>, host: HostId, time: i64) -> Option<Caller> {
+    let (from, to) = (time - CALLED.0, time + CALLED.1);
+    let opened = world
+        .opened_between(host, "spoolss", from, to)
+        .max_by_key(|one| (matches!(one.src, Place::Host(_)), one.time))
+        .map(|one| Caller {
+            src: one.src,
+            logon_id: one.logon_id,
+            used: one.used,
+            reference: one.reference,
+        });
+    let connected = || {
+        world
+            .inbound_between(host, from, to)
+            .filter(|(_, one)| base_name(one.image).eq_ignore_ascii_case("spoolsv.exe"))
+            .last()
+            .map(|(_, one)| Caller {
+                src: one.src,
+                logon_id: 0,
+                used: None,
+                reference: one.reference,
+            })
+    };
+    let logged_on = || {
+        let session = world.sessions.get(super::only_client(world, host, time)?)?;
+        Some(Caller {
+            src: session.source,
+            logon_id: session.logon_id,
+            used: session.account,
+            reference: session.reference,
+        })
+    };
+    opened.or_else(connected).or_else(logged_on)
+}
+
+fn is_driver(path: &str) -> bool {
+    let path = path.to_lowercase();
+    path.contains("\\spool\\drivers\\") && path.ends_with(".dll")
+}
+
+/// Drivers that the spooler wrote or loaded, and what its own log says of them, just after a client called it.
+fn events(world: &mut World<'_>, out: &mut Sink) {
+    let catalog = world.catalog;
+    // An installation writes and loads several files.
+    let mut told: BTreeMap<(HostId, &str), i64> = BTreeMap::new();
+    let mut add = |world: &mut World<'_>,
+                   host: HostId,
+                   time: i64,
+                   reference: u64,
+                   act: Act,
+                   verb: &'static str,
+                   what: String,
+                   user: Option<crabwalk_activity::AccountId>,
+                   out: &mut Sink| {
+        let Some(called) = caller(world, host, time) else {
+            return;
+        };
+        if told
+            .insert((host, verb), time)
+            .is_some_and(|before| (time - before).abs() < CALLED.0)
+        {
+            return;
+        }
+        let mut evidence = Evidence::new(
+            Kind::DestinationExecution,
+            Family::Printer,
+            act,
+            host,
+            time,
+            reference,
+            what,
+        )
+        .technique(TECHNIQUES)
+        .weighs(Class::Driver, 0.2);
+        called.joins(world, &mut evidence);
+        evidence.used = evidence.used.or(user);
+        out.push(evidence);
+    };
+    for_each(catalog, SYSMON, 11, |row| {
+        let path = row.get("TargetFilename");
+        if base_name(row.get("Image")).eq_ignore_ascii_case("spoolsv.exe") && is_driver(path) {
+            let host = world.writer(row);
+            let what = format!("the print spooler wrote the driver {}", brief(path));
+            add(
+                world,
+                host,
+                row.time,
+                row.reference,
+                Act::Weak,
+                "wrote",
+                what,
+                None,
+                out,
+            );
+        }
+    });
+    for_each(catalog, SYSMON, 7, |row| {
+        let path = row.get("ImageLoaded");
+        if base_name(row.get("Image")).eq_ignore_ascii_case("spoolsv.exe") && is_driver(path) {
+            let host = world.writer(row);
+            let what = format!("the print spooler loaded the driver {}", brief(path));
+            add(
+                world,
+                host,
+                row.time,
+                row.reference,
+                Act::Weak,
+                "loaded",
+                what,
+                None,
+                out,
+            );
+        }
+    });
+    for (channel, id, verb, what) in [
+        (
+            PRINT_OPERATIONAL,
+            316_u32,
+            "added",
+            "a printer driver was added",
+        ),
+        (
+            PRINT_ADMIN,
+            808,
+            "failed",
+            "the print spooler could not load a module",
+        ),
+    ] {
+        for_each(catalog, channel, id, |row| {
+            let host = world.writer(row);
+            let sid = row.get("UserID");
+            let user = (kind_of("", sid) == AccountKind::User && sid.starts_with("S-1-5-21-"))
+                .then(|| world.accounts.of_text(sid))
+                .flatten();
+            add(
+                world,
+                host,
+                row.time,
+                row.reference,
+                Act::Weak,
+                verb,
+                what.to_owned(),
+                user,
+                out,
+            );
+        });
+    }
+}

@@ -1,0 +1,261 @@
+//! `cluster`: rows whose texts are alike.
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::plan::{Made, Passing, Planner, Result, Rows, at, diagnostic};
+use crate::syntax::ast::{Arguments, Span};
+use crate::syntax::usage::{Form, Reading, Usage, Whole, obeyed};
+
+/// More terms of a text are not compared.
+const MOST_TERMS: usize = 200;
+/// More clusters are not made.
+const MOST_CLUSTERS: usize = 1_000;
+
+pub(super) static COMMAND: Whole = Whole {
+    usage: Usage {
+        name: "cluster",
+        also: &[],
+        syntax: "cluster [<options>]",
+        meaning: "Puts rows together whose texts are alike, and keeps the first of each cluster. A row joins the first cluster whose first row \
+                  is at least so similar to it, from 0 to 1, as `t` says. Similarity is what both have in common, divided by what the longer \
+                  one has: of terms in their order (`termlist`), of terms (`termset`), or of three characters in a row (`ngramset`).",
+        options: &[
+            obeyed(
+                "t",
+                "Least similarity, above 0 and below 1; 0.8 if it is not given.",
+            ),
+            obeyed(
+                "match",
+                "`termlist`, `termset` or `ngramset`; `termlist` if it is not given.",
+            ),
+            obeyed(
+                "delims",
+                "Characters between terms; all but letters, digits and `_` if it is not given.",
+            ),
+            obeyed("field", "Field of the text; `_raw` if it is not given."),
+            obeyed("showcount", "Adds the number of rows of the cluster."),
+            obeyed(
+                "countfield",
+                "Name of that number; `cluster_count` if it is not given.",
+            ),
+            obeyed(
+                "labelfield",
+                "Field of the cluster's number; `cluster_label` if it is not given.",
+            ),
+            obeyed(
+                "labelonly",
+                "Keeps all rows, with the number of their cluster.",
+            ),
+        ],
+    },
+    form: Form {
+        names: (0, 0),
+        expects: "an option",
+        subsearches: 0,
+    },
+    reads: |arguments| Reading {
+        fields: vec![arguments.option("field").unwrap_or("_raw").to_owned()],
+        makes: vec![
+            arguments
+                .option("countfield")
+                .unwrap_or("cluster_count")
+                .to_owned(),
+            arguments
+                .option("labelfield")
+                .unwrap_or("cluster_label")
+                .to_owned(),
+        ],
+        ..Reading::default()
+    },
+    plan: &(plan as Passing),
+};
+
+#[derive(Clone, Copy, PartialEq)]
+enum By {
+    List,
+    Set,
+    Grams,
+}
+
+fn plan(planner: &mut Planner<'_>, rows: Rows, arguments: &Arguments, span: Span) -> Result<Rows> {
+    let least = match arguments.written("t") {
+        None => 0.8,
+        Some((option, value)) => value
+            .parse::<f64>()
+            .ok()
+            .filter(|least| 0.0 < *least && *least < 1.0)
+            .ok_or_else(|| {
+                diagnostic(
+                    option.span,
+                    format!("`t` is a number above 0 and below 1, not `{value}`"),
+                )
+            })?,
+    };
+    let by = match arguments.written("match") {
+        None | Some((_, "termlist")) => By::List,
+        Some((_, "termset")) => By::Set,
+        Some((_, "ngramset")) => By::Grams,
+        Some((option, other)) => {
+            return Err(diagnostic(
+                option.span,
+                format!("`match` is termlist, termset or ngramset, not `{other}`"),
+            ));
+        }
+    };
+    let field = arguments.option("field").unwrap_or("_raw");
+    let Some(staged) = planner.stage(rows.clone(), None, span)? else {
+        return Ok(rows);
+    };
+    let mut clusters: Vec<(Vec<String>, usize, usize)> = Vec::new();
+    let mut known: HashMap<String, usize> = HashMap::new();
+    let mut of_row: Vec<Option<usize>> = Vec::new();
+    for row in 0..staged.len() {
+        let Some(text) = staged.text(field, row) else {
+            of_row.push(None);
+            continue;
+        };
+        let found = match known.get(&text) {
+            Some(found) => *found,
+            None => {
+                let terms = terms(&text, by, arguments.option("delims"));
+                let alike = clusters
+                    .iter()
+                    .position(|(first, ..)| similarity(first, &terms, by, least) >= least);
+                let found = alike.unwrap_or(clusters.len());
+                if alike.is_none() {
+                    if clusters.len() >= MOST_CLUSTERS {
+                        return Err(diagnostic(
+                            span,
+                            format!(
+                                "`cluster` would make more than {MOST_CLUSTERS} clusters: give a lower `t=`"
+                            ),
+                        ));
+                    }
+                    clusters.push((terms, row, 0));
+                }
+                known.insert(text, found);
+                found
+            }
+        };
+        if let Some((_, _, count)) = clusters.get_mut(found) {
+            *count += 1;
+        }
+        of_row.push(Some(found));
+    }
+    let all = arguments.flag("labelonly", false);
+    let kept: Vec<(usize, usize)> = of_row
+        .iter()
+        .enumerate()
+        .filter_map(|(row, cluster)| Some((row, (*cluster)?)))
+        .filter(|(row, cluster)| {
+            all || clusters
+                .get(*cluster)
+                .is_some_and(|(_, first, _)| first == row)
+        })
+        .collect();
+    let from: Vec<Option<usize>> = kept.iter().map(|(row, _)| Some(*row)).collect();
+    let label = arguments.option("labelfield").unwrap_or("cluster_label");
+    let count = arguments
+        .flag("showcount", false)
+        .then(|| arguments.option("countfield").unwrap_or("cluster_count"));
+    let mut made = Made::new(kept.len());
+    let names = staged.names();
+    let old: Vec<&str> = names
+        .iter()
+        .map(String::as_str)
+        .filter(|name| *name != label && Some(*name) != count)
+        .chain(staged.origins())
+        .collect();
+    at(span, made.taken(&staged, &old, &from))?;
+    if let Some(count) = count {
+        let counts = kept.iter().map(|(_, cluster)| {
+            let number = clusters
+                .get(*cluster)
+                .map(|(_, _, number)| number.to_string());
+            number.into_iter().collect()
+        });
+        made.texts(count, counts.collect());
+    }
+    let labels = kept
+        .iter()
+        .map(|(_, cluster)| vec![(cluster + 1).to_string()]);
+    made.texts(label, labels.collect());
+    at(span, made.rows(planner.fresh()))
+}
+
+/// What of a text is compared.
+fn terms(text: &str, by: By, delims: Option<&str>) -> Vec<String> {
+    if by == By::Grams {
+        let chars: Vec<char> = text.chars().take(MOST_TERMS + 2).collect();
+        if chars.len() < 3 {
+            return vec![text.to_owned()];
+        }
+        return chars.windows(3).map(|gram| gram.iter().collect()).collect();
+    }
+    let between = |char: char| match delims {
+        Some(delims) => delims.contains(char),
+        None => !(char.is_alphanumeric() || char == '_'),
+    };
+    text.split(between)
+        .filter(|term| !term.is_empty())
+        .take(MOST_TERMS)
+        .map(str::to_owned)
+        .collect()
+}
+
+fn similarity(a: &[String], b: &[String], by: By, least: f64) -> f64 {
+    let longer = a.len().max(b.len());
+    if longer == 0 {
+        return 1.0;
+    }
+    // What differs so much in length is not alike, whatever it says.
+    #[expect(clippy::cast_precision_loss, reason = "a number of terms")]
+    let most = a.len().min(b.len()) as f64 / longer as f64;
+    if most < least {
+        return most;
+    }
+    let common = match by {
+        By::List => in_order(a, b),
+        By::Set | By::Grams => {
+            let mut left: BTreeMap<&str, usize> = BTreeMap::new();
+            for term in a {
+                *left.entry(term).or_default() += 1;
+            }
+            let shared = |term: &&String| {
+                left.get_mut(term.as_str()).is_some_and(|count| {
+                    let any = *count > 0;
+                    *count = count.saturating_sub(1);
+                    any
+                })
+            };
+            b.iter().filter(shared).count()
+        }
+    };
+    #[expect(clippy::cast_precision_loss, reason = "a number of terms")]
+    let similarity = common as f64 / longer as f64;
+    similarity
+}
+
+/// The most terms that both have in the same order.
+fn in_order(a: &[String], b: &[String]) -> usize {
+    let mut before = vec![0_usize; b.len() + 1];
+    for one in a {
+        let mut now = vec![0_usize; b.len() + 1];
+        for (at, other) in b.iter().enumerate() {
+            let left = now.get(at).copied().unwrap_or(0);
+            let (above, beside) = (
+                before.get(at).copied().unwrap_or(0),
+                before.get(at + 1).copied().unwrap_or(0),
+            );
+            if let Some(best) = now.get_mut(at + 1) {
+                *best = if one == other {
+                    above + 1
+                } else {
+                    left.max(beside)
+                };
+            }
+        }
+        before = now;
+    }
+    before.last().copied().unwrap_or(0)
+}

@@ -1,0 +1,244 @@
+//! `makecontinuous`: rows for the values of a field that are missing.
+
+use std::collections::BTreeMap;
+
+use crate::ops::bins::{number_width, seconds, time_width};
+use crate::plan::{Made, Passing, Planner, Result, Rows, at, diagnostic};
+use crate::syntax::ast::{Arguments, BinSpan, Name, Span};
+use crate::syntax::parse_span;
+use crate::syntax::usage::{Form, Reading, Usage, Whole, no_effect, obeyed};
+use crate::value::{format_number, number_of};
+
+/// More rows are not made.
+const MOST_ROWS: usize = 100_000;
+/// Most ranges where there is no span.
+const DEFAULT_BINS: u64 = 100;
+
+pub(super) static COMMAND: Whole = Whole {
+    usage: Usage {
+        name: "makecontinuous",
+        also: &[],
+        syntax: "makecontinuous [<field>] [<options>]",
+        meaning: "Puts the values of a field, `_time` if none is named, into ranges, sorts the rows by them, and adds a row for each range that \
+                  has none.",
+        options: &[
+            obeyed(
+                "span",
+                "Width of a range: a number, or a length of time such as `5m`.",
+            ),
+            obeyed(
+                "bins",
+                "Most ranges where there is no span; 100 if it is not given.",
+            ),
+            obeyed("start", "Where the ranges begin; rows below are left out."),
+            obeyed("end", "Where they end; rows above are left out."),
+            no_effect("aligntime", "ranges begin at whole multiples of the span"),
+        ],
+    },
+    form: Form {
+        names: (0, 1),
+        expects: "a field",
+        subsearches: 0,
+    },
+    reads: |arguments| Reading {
+        fields: vec![field(arguments).to_owned()],
+        ..Reading::default()
+    },
+    plan: &(plan as Passing),
+};
+
+fn field(arguments: &Arguments) -> &str {
+    arguments
+        .fields
+        .first()
+        .map_or("_time", |name| name.text.as_str())
+}
+
+/// The start of a range as a number, also of one that `bin` has written as `10-20`.
+fn start_of(value: &str) -> Option<f64> {
+    number_of(value).or_else(|| {
+        let minus = value
+            .char_indices()
+            .skip(1)
+            .find(|(_, char)| *char == '-')?
+            .0;
+        number_of(&value[..minus])
+    })
+}
+
+fn plan(planner: &mut Planner<'_>, rows: Rows, arguments: &Arguments, span: Span) -> Result<Rows> {
+    let name = field(arguments);
+    let limit = |option: &str| match arguments.written(option) {
+        None => Ok(None),
+        Some((option, value)) => number_of(value).map(Some).ok_or_else(|| {
+            diagnostic(
+                option.span,
+                format!("`{}` is a number, not `{value}`", option.text),
+            )
+        }),
+    };
+    let (lower, upper) = (limit("start")?, limit("end")?);
+    let bins = match arguments.written("bins") {
+        None => DEFAULT_BINS,
+        Some((option, value)) => value.parse().map_err(|_| {
+            diagnostic(
+                option.span,
+                format!("`bins` is a whole number, not `{value}`"),
+            )
+        })?,
+    };
+    let width = match arguments.written("span") {
+        None => None,
+        Some((option, value)) => Some(parse_span(&Name {
+            text: value.to_owned(),
+            span: option.span,
+        })?),
+    };
+    let Some(staged) = planner.stage(rows.clone(), None, span)? else {
+        return Ok(rows);
+    };
+    let texts: Vec<Option<String>> = (0..staged.len())
+        .map(|row| staged.text(name, row))
+        .collect();
+    let values: Vec<Option<f64>> = texts
+        .iter()
+        .map(|text| {
+            let value = text.as_deref().and_then(start_of)?;
+            let inside = lower.is_none_or(|lower| value >= lower)
+                && upper.is_none_or(|upper| value <= upper);
+            inside.then_some(value)
+        })
+        .collect();
+    let found = values.iter().flatten().copied();
+    let ends = lower
+        .or_else(|| found.clone().reduce(f64::min))
+        .zip(upper.or_else(|| found.reduce(f64::max)));
+    let Some((least, most)) = ends else {
+        return at(span, staged.rows());
+    };
+    let width = match width {
+        Some(BinSpan::Log { .. }) => {
+            return Err(diagnostic(
+                span,
+                "ranges that grow have no gaps to fill: give `span=` a number or a length of time",
+            ));
+        }
+        Some(width) => width,
+        None if name == "_time" => BinSpan::Time(time_width(most - least, bins, 0.0)),
+        None => BinSpan::Number(number_width(least, most, bins)),
+    };
+    let steps = Steps::new(width);
+    // Where `bin` has made ranges of the field, those that are added look alike.
+    let ranges = texts.iter().flatten().all(|text| number_of(text).is_none());
+    let mut by_start: BTreeMap<i64, Vec<usize>> = BTreeMap::new();
+    for (row, value) in values.iter().enumerate() {
+        if let Some(number) = value.and_then(|value| steps.number(value)) {
+            by_start.entry(number).or_default().push(row);
+        }
+    }
+    let (Some(first), Some(last)) = (steps.number(least), steps.number(most)) else {
+        return Err(diagnostic(span, format!("`{name}` is out of range")));
+    };
+    if usize::try_from(last.abs_diff(first)).map_or(true, |length| length > MOST_ROWS) {
+        return Err(diagnostic(
+            span,
+            format!("`makecontinuous` would make more than {MOST_ROWS} rows: give a wider `span=`"),
+        ));
+    }
+    let (mut from, mut starts) = (Vec::new(), Vec::new());
+    for number in first..=last {
+        let own = by_start.get(&number).map_or(&[][..], Vec::as_slice);
+        let start = steps.start(number);
+        if own.is_empty() {
+            from.push(None);
+            starts.push((start, steps.start(number + 1)));
+        }
+        for row in own {
+            from.push(Some(*row));
+            starts.push((start, steps.start(number + 1)));
+        }
+    }
+    let mut made = Made::new(from.len());
+    let names = staged.names();
+    for own in &names {
+        if own != name {
+            at(span, made.taken(&staged, &[own], &from))?;
+        } else if ranges {
+            let texts = starts.iter().map(|(start, end)| {
+                vec![format!("{}-{}", format_number(*start), format_number(*end))]
+            });
+            made.texts(name, texts.collect());
+        } else {
+            made.numbers(name, starts.iter().map(|(start, _)| Some(*start)).collect());
+        }
+    }
+    at(span, made.taken(&staged, &staged.origins(), &from))?;
+    at(span, made.rows(planner.fresh()))
+}
+
+/// Ranges by their number.
+enum Steps {
+    /// So wide.
+    Even(f64),
+    /// So many months.
+    Months(i64),
+}
+
+impl Steps {
+    fn new(width: BinSpan) -> Self {
+        use crate::syntax::ast::TimeUnit;
+        match width {
+            BinSpan::Number(width) => Self::Even(width),
+            BinSpan::Log { .. } => Self::Even(1.0),
+            BinSpan::Time(span) => match seconds(span) {
+                Some(width) => Self::Even(width),
+                None => {
+                    let months = match span.unit {
+                        TimeUnit::Quarter => 3,
+                        TimeUnit::Year => 12,
+                        _ => 1,
+                    };
+                    let amount = i64::try_from(span.amount).unwrap_or(1);
+                    Self::Months(amount.saturating_mul(months).max(1))
+                }
+            },
+        }
+    }
+
+    /// The number of the range in which a value lies.
+    fn number(&self, value: f64) -> Option<i64> {
+        let number = match self {
+            Self::Even(width) => (value / width).floor(),
+            #[expect(clippy::cast_precision_loss, reason = "few months")]
+            Self::Months(months) => (months_of(value)? as f64 / *months as f64).floor(),
+        };
+        #[expect(clippy::cast_possible_truncation, reason = "compared before")]
+        (number.abs() < 1e15).then_some(number as i64)
+    }
+
+    fn start(&self, number: i64) -> f64 {
+        match self {
+            #[expect(clippy::cast_precision_loss, reason = "less than 1e15")]
+            Self::Even(width) => number as f64 * width,
+            Self::Months(months) => month_start(number.saturating_mul(*months)).unwrap_or(0.0),
+        }
+    }
+}
+
+/// The month of a time, counted from the year 0.
+fn months_of(time: f64) -> Option<i64> {
+    let month = |format: &str| {
+        crate::functions::time::strftime(time, format).and_then(|text| text.parse::<i64>().ok())
+    };
+    Some(month("%Y")? * 12 + month("%m")? - 1)
+}
+
+/// Start of a month that is counted from the year 0.
+fn month_start(months: i64) -> Option<f64> {
+    let text = format!(
+        "{:04}-{:02}-01",
+        months.div_euclid(12),
+        months.rem_euclid(12) + 1
+    );
+    crate::functions::time::strptime(&text, "%Y-%m-%d", 0.0)
+}

@@ -1,0 +1,99 @@
+//! `transpose`: rows become columns.
+
+use std::collections::BTreeSet;
+
+use crate::plan::{Made, Passing, Planner, Result, Rows, at, diagnostic};
+use crate::syntax::ast::{Arguments, Span};
+use crate::syntax::usage::{Form, Reading, Usage, Whole, obeyed};
+
+/// Rows that become columns where no number is given.
+const DEFAULT_ROWS: usize = 5;
+
+pub(super) static COMMAND: Whole = Whole {
+    usage: Usage {
+        name: "transpose",
+        also: &[],
+        syntax: "transpose [<number>] [<options>]",
+        meaning: "Makes columns of the first rows, 5 or so many (0 for all), and a row of each column.",
+        options: &[
+            obeyed(
+                "column_name",
+                "Name of the column with the names of the old columns; `column` if it is not given.",
+            ),
+            obeyed(
+                "header_field",
+                "Field whose values are the names of the new columns, which are `row 1`, `row 2` … if it is not given.",
+            ),
+            obeyed(
+                "include_empty",
+                "Whether columns without any value become rows, which they do if it is not given.",
+            ),
+        ],
+    },
+    form: Form {
+        names: (0, 1),
+        expects: "a number of rows",
+        subsearches: 0,
+    },
+    reads: |_| Reading {
+        all: true,
+        ends: true,
+        adds_rows: true,
+        ..Reading::default()
+    },
+    plan: &(plan as Passing),
+};
+
+fn plan(planner: &mut Planner<'_>, rows: Rows, arguments: &Arguments, span: Span) -> Result<Rows> {
+    let most = match arguments.fields.first() {
+        None => DEFAULT_ROWS,
+        Some(number) => match number.text.parse() {
+            Ok(0) => usize::MAX,
+            Ok(most) => most,
+            Err(_) => {
+                return Err(diagnostic(
+                    number.span,
+                    format!("`{}` is no number of rows", number.text),
+                ));
+            }
+        },
+    };
+    let Some(staged) = planner.stage(rows.clone(), None, span)? else {
+        return Ok(rows);
+    };
+    let header = arguments.option("header_field");
+    let old: Vec<String> = staged
+        .names()
+        .into_iter()
+        .filter(|name| header != Some(name.as_str()))
+        .collect();
+    let columns: Vec<Vec<Vec<String>>> = (0..staged.len().min(most))
+        .map(|row| old.iter().map(|name| staged.values(name, row)).collect())
+        .collect();
+    let with_empty = arguments.flag("include_empty", true);
+    let kept: Vec<usize> = (0..old.len())
+        .filter(|at| with_empty || columns.iter().any(|column| !column[*at].is_empty()))
+        .collect();
+    let mut made = Made::new(kept.len());
+    let first = arguments.option("column_name").unwrap_or("column");
+    let names = kept.iter().map(|at| vec![old[*at].clone()]);
+    made.texts(first, names.collect());
+    let mut taken = BTreeSet::from([first.to_owned()]);
+    for (row, column) in columns.iter().enumerate() {
+        let numbered = format!("row {}", row + 1);
+        let own = match header {
+            None => numbered,
+            Some(field) => staged.text(field, row).unwrap_or(numbered),
+        };
+        // Two rows may have the same value in the field of the header.
+        let mut name = own.clone();
+        let mut again = 1;
+        while !taken.insert(name.clone()) {
+            again += 1;
+            name = format!("{own} {again}");
+        }
+        let cells = kept.iter().map(|at| column[*at].clone());
+        made.texts(&name, cells.collect());
+    }
+    at(span, made.rows(planner.fresh()))
+}
