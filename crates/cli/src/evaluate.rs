@@ -568,7 +568,7 @@ fn paths(
         .collect();
     score.paths.all = shown.len();
     for (path, hops) in &shown {
-        let told = told(path);
+        let told = path.told;
         score.verdict.paths += usize::from(told);
         if hops
             .iter()
@@ -646,11 +646,6 @@ fn paths(
                 .any(|id| exact.contains_key(id) || scene.contains_key(id))
         })
         .count();
-}
-
-/// Whether the verdict tells a path as an intrusion: each that is printed.
-fn told(_path: &PathInfo) -> bool {
-    true
 }
 
 /// How many of them there are for each `per` of `whole`, to three places.

@@ -12,6 +12,8 @@ use crate::term::{Ink, Look, count, safe};
 const MOST_PATHS: usize = 8;
 /// Hops of a path that are printed; more are counted.
 const MOST_HOPS: usize = 12;
+/// Terms of a path's rank that are printed.
+const MOST_TERMS: usize = 2;
 /// Kinds of witnesses that there are.
 const KINDS: usize = 5;
 
@@ -49,6 +51,14 @@ pub fn paths(out: &mut String, case: &Case, options: &Summary<'_>) {
         // What was refused everywhere led nobody anywhere.
         .filter(|(_, hops)| options.verbose || hops.iter().any(|hop| hop.standing.happened()))
         .collect();
+    // Where there are days to compare with, what they explain is folded.
+    let ranked = case.paths.iter().any(|path| !path.rank.is_empty());
+    let all = shown.len();
+    let shown: Vec<_> = shown
+        .into_iter()
+        .filter(|(path, _)| options.verbose || !ranked || path.told)
+        .collect();
+    let folded = all - shown.len();
     let proven: usize = shown.iter().map(|(_, hops)| hops.len()).sum();
     let daily = case
         .hops
@@ -82,6 +92,20 @@ pub fn paths(out: &mut String, case: &Case, options: &Summary<'_>) {
                 &safe(&format!("score {}: {}", path.score, path.why.join(", ")))
             )
         );
+        for term in path.rank.iter().take(if options.verbose {
+            usize::MAX
+        } else {
+            MOST_TERMS
+        }) {
+            let _ = writeln!(
+                out,
+                "    {}",
+                look.paint(
+                    Ink::Dim,
+                    &safe(&format!("{:.4}  {}", term.probability, term.what))
+                )
+            );
+        }
         let most = if options.verbose {
             usize::MAX
         } else {
@@ -96,6 +120,13 @@ pub fn paths(out: &mut String, case: &Case, options: &Summary<'_>) {
     }
     if shown.len() > most {
         more(out, shown.len() - most, "path", "paths", look);
+    }
+    if folded > 0 {
+        let text = format!(
+            "  … and {} that do not stand out from the other days (all with --verbose)",
+            count(folded as u64, "path")
+        );
+        let _ = writeln!(out, "{}", look.paint(Ink::Dim, &text));
     }
     if daily > 0 && options.verbose {
         let _ = writeln!(out, "  {}", look.paint(Ink::Bold, "daily work"));

@@ -119,6 +119,12 @@ export interface Path {
   why: string[];
   hops: string[];
   links: Link[];
+  /** Whether the verdict tells it. */
+  told: boolean;
+  /** How often daily work does what it shows, the rarest first; empty without other days to compare with. */
+  rank: { what: string; probability: number }[];
+  /** `A → B → C`, `from A to 3 hosts: B, C and D`, over hops that happened. */
+  way: string;
 }
 
 export interface Finding {

@@ -20,14 +20,8 @@ export function shownSentences(sentences: readonly string[]): number {
   return fit < 0 ? sentences.length : Math.max(1, fit);
 }
 
-/** `A → B → C`: the hosts of hops in the order in which they are first met. */
-export function chainOf(model: Model, hops: Hop[]): string {
-  const names: string[] = [];
-  for (const hop of hops) {
-    for (const name of [model.hostName(hop.src), model.hostName(hop.dst)]) if (!names.includes(name)) names.push(name);
-  }
-  return names.length > 7 ? `${names.slice(0, 6).join(" → ")} → … (${names.length} hosts)` : names.join(" → ");
-}
+/** Reasons of a path's rank that are shown at once. */
+const MOST_TERMS = 3;
 
 export function chosenPath(model: Model, route: Route): Path | null {
   const wanted = route.params["path"];
@@ -64,13 +58,20 @@ export function Overview({ route }: { route: Route }) {
             <select value={path?.id ?? "all"} onChange={(event) => go("overview", { path: event.currentTarget.value, hop: null, finding: null, event: null })}>
               {model.core.paths.slice(0, 500).map((one, at) => (
                 <option key={one.id} value={one.id}>
-                  {`${at + 1}. ${chainOf(model, model.hopsOf(one))}, ${count(one.hops.length, "hop")}, score ${one.score.toFixed(1)}`}
+                  {`${at + 1}. ${one.told ? "told: " : ""}${one.way || "refused or possible"}, ${count(one.hops.length, "hop")}, score ${one.score.toFixed(1)}`}
                 </option>
               ))}
               <option value="all">{`All movements (${number(model.core.hops.length)})`}</option>
             </select>
           </label>
           {path && path.why.length > 0 && <p class="why">{path.why.join(" · ")}</p>}
+          {path && path.rank.length > 0 && (
+            <ul class="why" aria-label="How often daily work does so">
+              {path.rank.slice(0, MOST_TERMS).map((term) => (
+                <li key={term.what}>{`${term.what} (${term.probability.toFixed(4)})`}</li>
+              ))}
+            </ul>
+          )}
         </div>
         <div class="map-row">
           <div class="map-main">

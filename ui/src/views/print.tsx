@@ -2,7 +2,6 @@ import { count, cut, eventName, number, when, witnessName } from "../data/format
 import type { FindingIndex, Model } from "../data/model";
 import { WITNESS_KINDS, type Hop } from "../data/types";
 import { ModelContext } from "../widgets/basics";
-import { chainOf } from "./overview";
 import { PathMap } from "./pathmap";
 
 const MOST_PATHS = 10;
@@ -47,7 +46,7 @@ export function PrintView({ model, findings }: { model: Model; findings: Finding
           return (
             <section key={path.id} class="paper-path">
               <h2>
-                Path {at + 1}: {chainOf(model, all)}
+                Path {at + 1}: {path.way}
               </h2>
               <p>
                 Score {path.score.toFixed(1)}: {path.why.join("; ")}.

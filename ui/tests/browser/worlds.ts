@@ -170,8 +170,8 @@ export function large(): string {
     findings,
     hops: [...first, ...others],
     paths: [
-      { id: "path-1", score: 200, why: ["10 hops in a row"], hops: first.map((one) => one.id), links: first.slice(1).map((one, at) => ({ from: `hop-${at}`, to: one.id, kind: "session-causal", certainty: 0.9 })) },
-      { id: "path-2", score: 10, why: [], hops: others.map((one) => one.id), links: [] },
+      { id: "path-1", score: 200, why: ["10 hops in a row"], hops: first.map((one) => one.id), links: first.slice(1).map((one, at) => ({ from: `hop-${at}`, to: one.id, kind: "session-causal", certainty: 0.9 })), told: true, rank: [{ what: "CORP\\user1 is on host-2 on no other day", probability: 0.002 }], way: "host-1 → host-2" },
+      { id: "path-2", score: 10, why: [], hops: others.map((one) => one.id), links: [], told: false, rank: [], way: "" },
     ],
     skew: [],
     content_problems: [],
