@@ -399,6 +399,7 @@ fn finding_info(finding: &Finding, hosts: &Hosts<'_>) -> FindingInfo {
         fields,
         events: finding.events.iter().map(reference).collect(),
         event_count: finding.event_count,
+        count: finding.count,
         description: detection.description.clone(),
         known_false_positives: detection.known_false_positives.clone(),
         references: detection.references.clone(),

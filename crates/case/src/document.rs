@@ -185,6 +185,10 @@ pub struct Account {
     pub risk: u64,
 }
 
+fn once() -> u64 {
+    1
+}
+
 /// One result row of one detection.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FindingInfo {
@@ -228,6 +232,9 @@ pub struct FindingInfo {
     pub events: Vec<Reference>,
     /// Number of all events that it comes from.
     pub event_count: u64,
+    /// How many alike findings it stands for: those of a habit are told once a day.
+    #[serde(default = "once")]
+    pub count: u64,
     /// What the detection looks for.
     pub description: String,
     /// What else may look like it.

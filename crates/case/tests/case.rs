@@ -85,6 +85,7 @@ fn finding(
             record: 9,
         }],
         event_count: 1,
+        count: 1,
         suppressed: None,
     }
 }

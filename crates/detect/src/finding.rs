@@ -78,6 +78,8 @@ pub struct Finding {
     pub events: Vec<EventRef>,
     /// Number of all events that the row comes from.
     pub event_count: u64,
+    /// How many alike findings it stands for: those of a habit are told once a day.
+    pub count: u64,
     /// Why it is not shown and adds no risk, where that is so.
     pub suppressed: Option<Suppressed>,
 }
@@ -218,6 +220,7 @@ fn finding(
         fields,
         events,
         event_count,
+        count: 1,
         suppressed: None,
     };
     finding.id = id(&finding);

@@ -365,6 +365,7 @@ impl Hunt {
             outcome.findings.extend(concluded);
             finding::put_in_order(&mut outcome.findings);
         }
+        risk::fold(&mut outcome.findings, finding::MOST_EVENTS);
         outcome.gaps = gap::gaps(
             &self.detections,
             &self.searches,

@@ -146,6 +146,8 @@ export interface Finding {
   hosts: string[];
   events: EventIndex[];
   event_count: number;
+  /** How many alike findings of one day it stands for. */
+  count: number;
 }
 
 /** Columns of a finding's row. */

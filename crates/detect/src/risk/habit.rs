@@ -14,6 +14,8 @@ use crabwalk_vocabulary::host_key;
 use crate::detection::RiskObjectKind;
 use crate::finding::{Finding, Suppressed};
 
+/// What silences them, by name.
+const HABITUAL: &str = "habit";
 /// On so many other days, a thing is a habit.
 const HABIT: usize = 3;
 /// Fewer days with findings than these are no daily work to compare with.
@@ -66,6 +68,49 @@ impl Days {
             .collect();
         days.len()
     }
+}
+
+/// Makes the silenced findings of one day, one detection and the same objects one, with the earliest's id and text. `most`
+/// events are kept of each.
+pub(crate) fn fold(findings: &mut Vec<Finding>, most: usize) {
+    let mut kept: BTreeMap<(String, BTreeSet<String>, BTreeSet<String>, i64), usize> =
+        BTreeMap::new();
+    let mut all: Vec<Finding> = Vec::with_capacity(findings.len());
+    for finding in findings.drain(..) {
+        let by_habit = finding
+            .suppressed
+            .as_ref()
+            .is_some_and(|one| one.by == HABITUAL);
+        let Some(first) = finding.first.filter(|_| by_habit) else {
+            all.push(finding);
+            continue;
+        };
+        let (users, systems) = about(&finding);
+        let key = (
+            finding.detection.id.clone(),
+            users,
+            systems,
+            first.div_euclid(DAY),
+        );
+        let known = kept.get(&key).and_then(|at| all.get_mut(*at));
+        match known {
+            Some(known) => {
+                known.count += finding.count;
+                known.event_count += finding.event_count;
+                known.last = known.last.max(finding.last);
+                for event in finding.events {
+                    if known.events.len() < most && !known.events.contains(&event) {
+                        known.events.push(event);
+                    }
+                }
+            }
+            None => {
+                kept.insert(key, all.len());
+                all.push(finding);
+            }
+        }
+    }
+    *findings = all;
 }
 
 /// Silences the findings that their detection raises about the same on [`HABIT`] other days. Logs of a few days, or of days
@@ -127,7 +172,7 @@ pub(crate) fn silence(findings: &mut [Finding]) {
         };
         let names: Vec<&str> = objects.iter().map(String::as_str).take(3).collect();
         finding.suppressed = Some(Suppressed {
-            by: "habit".to_owned(),
+            by: HABITUAL.to_owned(),
             reason: format!(
                 "found about {} on {least} other days of these logs, too",
                 names.join(", ")

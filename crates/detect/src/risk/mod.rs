@@ -15,6 +15,7 @@ pub use events::{Concluded, events};
 pub(crate) use events::{EVENTS, catalog, follow};
 pub use exception::{Exception, parse as parse_exceptions};
 pub use factor::RiskFactors;
+pub(crate) use habit::fold;
 
 use std::collections::HashMap;
 

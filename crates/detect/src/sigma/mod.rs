@@ -806,6 +806,7 @@ fn make(
         fields: shown,
         events,
         event_count,
+        count: 1,
         suppressed: None,
     };
     finding.id = finding::id(&finding);
