@@ -45,6 +45,11 @@ pub fn profile(args: &Company) -> Result<Profile, Failure> {
         ntlm: args.ntlm.or(usual.ntlm),
         work,
         poll: args.poll,
+        telemetry: args
+            .telemetry
+            .as_deref()
+            .map_or(Ok(usual.telemetry), str::parse)
+            .map_err(|error: crabwalk_lab::LabError| Failure::new(error.to_string()))?,
     })
 }
 

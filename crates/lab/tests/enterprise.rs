@@ -7,7 +7,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crabwalk_lab::enterprise::{
-    EnterpriseOptions, LogonOptions, Profile, Truth, Work, build, build_logons,
+    Attack, EnterpriseOptions, Goal, LogonOptions, Profile, Stealth, Telemetry, Truth, Work, build,
+    build_logons,
 };
 use serde_json::Value as Json;
 
@@ -390,4 +391,113 @@ fn names_and_shares_that_cannot_be_are_refused() {
         assert!(build(&options, directory.path()).is_err());
     }
     assert!("wizardry".parse::<Work>().is_err());
+}
+
+#[test]
+fn attacks_of_the_protocol_keep_to_their_stealth() {
+    let attacks: Vec<Attack> = Goal::ALL
+        .into_iter()
+        .flat_map(|goal| Stealth::ALL.map(|stealth| Attack { goal, stealth }))
+        .collect();
+    let directory = tempfile::tempdir().unwrap();
+    let options = EnterpriseOptions {
+        hosts: 60,
+        days: 5,
+        intrusions: attacks.len(),
+        attacks: attacks.clone(),
+        profile: Profile {
+            poll: 240,
+            work: BTreeSet::from([
+                Work::SecondAccounts,
+                Work::HelpDesk,
+                Work::CheckOut,
+                Work::Terminals,
+            ]),
+            telemetry: Telemetry::LoginOnly,
+            ..Profile::hard()
+        },
+        ..EnterpriseOptions::default()
+    };
+    let truth = build(&options, directory.path()).unwrap();
+    let kinds: BTreeSet<Attack> = truth
+        .intrusions
+        .iter()
+        .filter_map(|one| one.attack)
+        .collect();
+    assert!(kinds.len() >= 10, "{kinds:?}");
+    let edges: BTreeSet<(&str, &str)> = truth
+        .daily
+        .iter()
+        .map(|access| (access.src.as_str(), access.dst.as_str()))
+        .collect();
+    for intrusion in &truth.intrusions {
+        let attack = intrusion.attack.unwrap();
+        let mut reached = BTreeSet::from([intrusion.entry.as_str()]);
+        for hop in &intrusion.hops {
+            assert!(reached.contains(hop.src.as_str()), "{hop:?}");
+            reached.insert(&hop.dst);
+            if matches!(attack.stealth, Stealth::PriorEdges | Stealth::Full) {
+                assert!(edges.contains(&(&hop.src, &hop.dst)), "{hop:?}");
+            }
+        }
+        let accounts: BTreeSet<&str> = intrusion
+            .hops
+            .iter()
+            .map(|hop| hop.account.as_str())
+            .collect();
+        let last = &intrusion.hops.last().unwrap().dst;
+        let role = truth.hosts.iter().find(|host| host.name == *last).unwrap();
+        match attack.goal {
+            Goal::Exploration => assert!(intrusion.hops.len() > 1 && !accounts.is_empty()),
+            Goal::Spread => assert!(intrusion.hops.len() > 2),
+            Goal::Targeted => assert!(
+                ["domain controller", "database server", "backup server"]
+                    .contains(&role.role.as_str()),
+                "{role:?}"
+            ),
+        }
+    }
+    // Logons alone: no other log, and in Security no event of another kind.
+    for (_, channel, id) in records(directory.path()).keys() {
+        assert_eq!(channel, "Security");
+        assert!(
+            (4624..=4672).contains(id) || (4768..=4779).contains(id) || *id == 1102,
+            "{id}"
+        );
+    }
+}
+
+#[test]
+fn mixed_logs_leave_every_kind_of_host() {
+    let directory = tempfile::tempdir().unwrap();
+    let options = EnterpriseOptions {
+        hosts: 60,
+        days: 2,
+        intrusions: 0,
+        volume: 0.2,
+        profile: Profile {
+            telemetry: Telemetry::Mixed,
+            ..Profile::default()
+        },
+        ..EnterpriseOptions::default()
+    };
+    let truth = build(&options, directory.path()).unwrap();
+    let lacks = |host: &crabwalk_lab::enterprise::EnterpriseHost, channel: &str| {
+        host.not_collected
+            .iter()
+            .any(|own| own == channel || own == "*")
+    };
+    let kinds: BTreeSet<(bool, bool)> = truth
+        .hosts
+        .iter()
+        .map(|host| (host.sysmon, lacks(host, "Security")))
+        .collect();
+    assert_eq!(kinds.len(), 4, "{kinds:?}");
+    let controllers = truth
+        .hosts
+        .iter()
+        .filter(|host| host.role == "domain controller");
+    for host in controllers {
+        assert!(!lacks(host, "Security"), "{host:?}");
+    }
 }

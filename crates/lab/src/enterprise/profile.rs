@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use crate::LabError;
 use crate::sim::{Domain, check};
 
+use super::telemetry::Telemetry;
+
 /// A kind of work that resembles movement. Each is one file in `daily`, which says what it writes and why.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Work {
@@ -90,6 +92,8 @@ pub struct Profile {
     pub work: BTreeSet<Work>,
     /// Minutes between two rounds of [`Work::Polling`], from 1 to 1440.
     pub poll: u32,
+    /// Which logs were collected.
+    pub telemetry: Telemetry,
 }
 
 impl Default for Profile {
@@ -101,6 +105,7 @@ impl Default for Profile {
             ntlm: None,
             work: BTreeSet::new(),
             poll: 10,
+            telemetry: Telemetry::Usual,
         }
     }
 }
@@ -115,6 +120,7 @@ impl Profile {
             ntlm: Some(0.25),
             work: Work::ALL.into(),
             poll: 10,
+            telemetry: Telemetry::Usual,
         }
     }
 
