@@ -168,9 +168,18 @@ pub struct Company {
     #[arg(long, value_name = "SHARE")]
     pub ntlm: Option<f64>,
     /// The daily work that resembles movement, instead of the profile's: polling, scanning, backup, second-accounts,
-    /// check-out, help-desk, rollouts, automation, terminals; or `none`.
+    /// check-out, help-desk, rollouts, automation, terminals, turnover; or `none`.
     #[arg(long, value_name = "KIND,…", value_delimiter = ',')]
     pub work: Option<Vec<String>>,
+    /// Share of the workstations that get the address of another by DHCP each day.
+    #[arg(long, value_name = "SHARE")]
+    pub leases: Option<f64>,
+    /// Share of the workstations that come by VPN, whose addresses go to others at noon.
+    #[arg(long, value_name = "SHARE")]
+    pub vpn: Option<f64>,
+    /// Share of the workstations that are behind one address.
+    #[arg(long, value_name = "SHARE")]
+    pub nat: Option<f64>,
     /// Which logs were collected: usual, full, mixed (half the hosts with Sysmon, some with one log or none) or login-only.
     #[arg(long, value_name = "LOGS")]
     pub telemetry: Option<String>,

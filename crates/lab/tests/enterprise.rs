@@ -7,8 +7,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crabwalk_lab::enterprise::{
-    Attack, EnterpriseOptions, Goal, LogonOptions, Profile, Stealth, Telemetry, Truth, Work, build,
-    build_logons,
+    Attack, EnterpriseOptions, Goal, LogonOptions, Network, Profile, Stealth, Telemetry, Truth,
+    Work, build, build_logons,
 };
 use serde_json::Value as Json;
 
@@ -500,4 +500,96 @@ fn mixed_logs_leave_every_kind_of_host() {
     for host in controllers {
         assert!(!lacks(host, "Security"), "{host:?}");
     }
+}
+
+#[test]
+fn addresses_of_leases_and_pools_change_their_holder() {
+    let directory = tempfile::tempdir().unwrap();
+    let options = EnterpriseOptions {
+        hosts: 60,
+        days: 3,
+        intrusions: 0,
+        volume: 0.3,
+        profile: Profile {
+            network: Network {
+                leases: 0.5,
+                vpn: 0.3,
+                nat: 0.1,
+            },
+            telemetry: Telemetry::Full,
+            ..Profile::default()
+        },
+        ..EnterpriseOptions::default()
+    };
+    let truth = build(&options, directory.path()).unwrap();
+    let mut holders: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for host in &truth.hosts {
+        for ip in &host.ips {
+            holders.entry(ip).or_default().insert(&host.name);
+        }
+    }
+    let shared = |net: &str| {
+        holders
+            .iter()
+            .filter(|(ip, hosts)| ip.starts_with(net) && hosts.len() > 1)
+            .count()
+    };
+    assert!(shared("10.40.248.") > 2, "{holders:?}");
+    assert!(shared("10.40.1.") > 2, "{holders:?}");
+    let branch = &holders["10.40.247.1"];
+    // On a host of the branch its own address, on those that it goes to the one of the branch.
+    let records = records(directory.path());
+    let sources = |of: &dyn Fn(&str) -> bool, initiated: bool| -> BTreeSet<String> {
+        records
+            .iter()
+            .filter(|((host, channel, id), _)| of(host) && channel.contains("Sysmon") && *id == 3)
+            .flat_map(|(_, events)| events)
+            .filter(|event| event["EventData"]["Initiated"] == initiated)
+            .map(|event| field(event, "SourceIp").to_owned())
+            .collect()
+    };
+    let own = sources(&|host| branch.contains(host), true);
+    let seen = sources(&|host| !branch.contains(host), false);
+    assert!(!own.contains("10.40.247.1") && !own.is_empty());
+    assert!(seen.contains("10.40.247.1"));
+}
+
+#[test]
+fn who_leaves_is_refused_and_who_joins_was_not_there() {
+    let directory = tempfile::tempdir().unwrap();
+    let options = EnterpriseOptions {
+        hosts: 100,
+        days: 4,
+        intrusions: 0,
+        volume: 0.2,
+        profile: Profile {
+            work: BTreeSet::from([Work::Turnover]),
+            ..Profile::default()
+        },
+        ..EnterpriseOptions::default()
+    };
+    build(&options, directory.path()).unwrap();
+    let records = records(directory.path());
+    let of = |wanted: u64| {
+        records
+            .iter()
+            .filter(move |((_, _, id), _)| *id == wanted)
+            .flat_map(|(_, events)| events)
+    };
+    let made: BTreeSet<&str> = of(4720)
+        .map(|event| field(event, "TargetUserName"))
+        .collect();
+    let left: BTreeSet<&str> = of(4725)
+        .map(|event| field(event, "TargetUserName"))
+        .collect();
+    let refused: BTreeSet<&str> = of(4625)
+        .filter(|event| field(event, "SubStatus") == "0xc0000072")
+        .map(|event| field(event, "TargetUserName"))
+        .collect();
+    assert!(!made.is_empty() && !left.is_empty());
+    assert!(made.is_disjoint(&left));
+    assert!(
+        !refused.is_empty() && refused.is_subset(&left),
+        "{refused:?} {left:?}"
+    );
 }

@@ -12,6 +12,7 @@ mod daily;
 mod hopper;
 mod intrusion;
 mod logons;
+mod network;
 mod plan;
 mod profile;
 mod telemetry;
@@ -29,6 +30,7 @@ use crate::world::{Output, micros, rfc3339, tomorrow};
 
 pub use hopper::{Attack, Goal, Stealth};
 pub use logons::{LogonOptions, LogonWorld, build_logons};
+pub use network::Network;
 pub use profile::{Profile, Work};
 pub use telemetry::Telemetry;
 
@@ -220,9 +222,13 @@ pub fn build(options: &EnterpriseOptions, directory: &Path) -> Result<Truth, Lab
         let next = tomorrow(date)?;
         world.today = number;
         world.new_addresses(number);
+        network::day(&mut world, midnight, number);
         for (host, seen) in world.sim.hosts.iter().zip(&mut addresses) {
-            if !seen.iter().any(|(_, ip)| *ip == host.ip) {
-                seen.insert((number, host.ip.clone()));
+            let moved = host.moved.as_ref().map(|(_, ip)| ip);
+            for own in std::iter::once(&host.ip).chain(moved).chain(&host.behind) {
+                if !seen.iter().any(|(_, ip)| ip == own) {
+                    seen.insert((number, own.clone()));
+                }
             }
         }
         let working = !matches!(date.weekday(), Weekday::Saturday | Weekday::Sunday);

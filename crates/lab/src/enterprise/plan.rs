@@ -9,7 +9,8 @@ use crate::world::micros;
 
 use super::EnterpriseOptions;
 use super::crew::{self, Crew};
-use super::profile::Profile;
+use super::daily::turnover;
+use super::profile::{Profile, Work};
 use super::telemetry;
 
 /// No clock is further off than this.
@@ -127,6 +128,8 @@ pub(crate) struct World {
     pub(crate) volume: f64,
     pub(crate) profile: Profile,
     pub(crate) crew: Crew,
+    /// The first and the last day of those who join or leave, by workstation.
+    pub(crate) employed: BTreeMap<usize, (usize, usize)>,
     pub(crate) seed: u64,
     /// Number of the day that is simulated.
     pub(crate) today: usize,
@@ -267,6 +270,10 @@ impl World {
         if day == 0 {
             return;
         }
+        if self.profile.network.leases > 0.0 {
+            // Then they take each other's.
+            return;
+        }
         for host in self.workstations().collect::<Vec<_>>() {
             if !self.chance(1, 12) {
                 continue;
@@ -330,6 +337,7 @@ pub(crate) fn populate(options: &EnterpriseOptions) -> Result<World, LabError> {
         volume: options.volume,
         profile: options.profile.clone(),
         crew: Crew::default(),
+        employed: BTreeMap::new(),
         seed: options.seed,
         today: 0,
         seen: BTreeMap::new(),
@@ -461,6 +469,9 @@ pub(crate) fn populate(options: &EnterpriseOptions) -> Result<World, LabError> {
     }
     accounts(&mut world, sites);
     crew::hire(&mut world);
+    if options.profile.has(Work::Turnover) {
+        turnover::plan(&mut world, options.days, options.seed);
+    }
     Ok(world)
 }
 
