@@ -379,7 +379,9 @@ fn attach(
                 .entry((event.source, event.record))
                 .or_default()
                 .push(at);
-            if event.event_id != 0 && !event.host.is_empty() {
+            if crabwalk_vocabulary::is_windows(&event.channel, event.event_id)
+                && !event.host.is_empty()
+            {
                 by_host
                     .entry(world.hosts.writer(&event.host))
                     .or_default()
