@@ -778,7 +778,11 @@ impl Planner<'_> {
                     table
                         .fields_seen
                         .iter()
-                        .any(|seen| seen == name || is_written_as(seen, name))
+                        .any(|seen| {
+                            seen == name
+                                || is_written_as(seen, name)
+                                || name.strip_prefix(OWN_DATA) == Some(seen.as_str())
+                        })
                         || info.can_have(name)
                 })
             })
