@@ -144,11 +144,17 @@ mod tests {
     #[test]
     fn tables_of_events_are_told_from_others() {
         for (line, events) in [
-            ("RecordNumber,EventRecordId,TimeCreated,EventId,Level,Provider,Channel,Payload", true),
+            (
+                "RecordNumber,EventRecordId,TimeCreated,EventId,Level,Provider,Channel,Payload",
+                true,
+            ),
             ("\"Message\";\"Id\";\"ProviderName\";\"LogName\"", true),
             ("Level,Date and Time,Source,Event ID,Task Category", true),
             ("_raw,_time,host,source,sourcetype", true),
-            ("time,host,what,severity,message,channel,event_id,record,source,finding,hop", false),
+            (
+                "time,host,what,severity,message,channel,event_id,record,source,finding,hop",
+                false,
+            ),
             ("Id,name,address", false),
             ("plain text, with commas, and no names", false),
         ] {

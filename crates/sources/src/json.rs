@@ -1236,11 +1236,11 @@ fn flat_record(flat: &Flat, prefix: &str, record: &mut Record, zones: &mut HashM
             "EventData" if in_xml.is_some() => {}
             "RenderedDescription" => record.envelope("Message", value),
             "EventID" | "EventId" | "EventCode" | "event_id" | "eventid" | "EventIdentifier"
-            | "eventID" | "Channel" | "LogName" | "log_name" | "channel" | "EventLog" | "Logfile"
-            | "Hostname" | "Computer" | "ComputerName" | "MachineName" | "computer_name"
-            | "SourceName" | "ProviderName" | "provider" | "RecordNumber" | "EventRecordID"
-            | "EventRecordId" | "record_number" | "RecordID" | "RecordId" | "record_id"
-            | "@timestamp" | "Timestamp" => {}
+            | "eventID" | "Channel" | "LogName" | "log_name" | "channel" | "EventLog"
+            | "Logfile" | "Hostname" | "Computer" | "ComputerName" | "MachineName"
+            | "computer_name" | "SourceName" | "ProviderName" | "provider" | "RecordNumber"
+            | "EventRecordID" | "EventRecordId" | "record_number" | "RecordID" | "RecordId"
+            | "record_id" | "@timestamp" | "Timestamp" => {}
             "TimeCreated.DisplayHint" | "TimeGenerated.DisplayHint" => {}
             _ if CREATED.contains(&path) || GENERATED.contains(&path) => {}
             // Beside the provider that wrote the event, a field of its data.
@@ -1408,8 +1408,12 @@ fn flat_time(
         let text = CREATED.iter().find_map(|name| flat.below(prefix, name));
         let honest = text.is_some_and(|text| {
             text.starts_with("/Date(")
-                || text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
-                || text.get(10..).is_some_and(|clock| clock.contains(['+', '-']))
+                || text
+                    .bytes()
+                    .all(|byte| byte.is_ascii_digit() || byte == b'.')
+                || text
+                    .get(10..)
+                    .is_some_and(|clock| clock.contains(['+', '-']))
         });
         let disguised = !honest && stamp.is_none_or(|stamp| stamp.micros == created.micros);
         if !disguised {
@@ -1433,9 +1437,7 @@ fn flat_time(
     }
     if let Some(generated) = first(&GENERATED) {
         return Some(match (generated.zoned, stamp) {
-            (false, Some(stamp)) => {
-                generated.micros + time::zone(generated.micros, stamp.micros)
-            }
+            (false, Some(stamp)) => generated.micros + time::zone(generated.micros, stamp.micros),
             _ => generated.micros,
         });
     }

@@ -993,7 +993,12 @@ fn made_of(chunks: u8) -> Vec<u8> {
             chunk[at + 8..at + 16].copy_from_slice(&id.to_le_bytes());
             at += u32::from_le_bytes(chunk[at + 4..at + 8].try_into().unwrap()) as usize;
         }
-        for (at, value) in [(8, first), (16, first + MADE - 1), (24, first), (32, first + MADE - 1)] {
+        for (at, value) in [
+            (8, first),
+            (16, first + MADE - 1),
+            (24, first),
+            (32, first + MADE - 1),
+        ] {
             chunk[at..at + 8].copy_from_slice(&value.to_le_bytes());
         }
         let crc = crc32fast::hash(&chunk[512..at]);
@@ -1023,7 +1028,12 @@ fn what_the_header_counts_and_the_file_does_not_hold_is_named() {
     const DIRTY: u8 = 1;
     let cut = |chunks: usize| made_of(4)[..4096 + chunks * 65536].to_vec();
     // A full log goes on at its first chunk: the newest records are in chunk 1, the oldest in chunk 2.
-    let mut circular = [&made_of(6)[..4096], &made_of(6)[4096 + 4 * 65536..], &made_of(4)[4096 + 2 * 65536..]].concat();
+    let mut circular = [
+        &made_of(6)[..4096],
+        &made_of(6)[4096 + 4 * 65536..],
+        &made_of(4)[4096 + 2 * 65536..],
+    ]
+    .concat();
     header(&mut circular, 4, (2, 1), 31, 0);
     let circular_cut = circular[..4096 + 3 * 65536].to_vec();
     let mut older = circular.clone();
@@ -1042,15 +1052,51 @@ fn what_the_header_counts_and_the_file_does_not_hold_is_named() {
     damaged[124] ^= 1;
     for (name, file, records, skipped, words) in [
         ("whole", made_of(4), 20, 0, ""),
-        ("cut after two chunks", cut(2), 10, 10, "2 of the 4 chunks that its header counts are there; 2 chunks are missing, with 10 records"),
+        (
+            "cut after two chunks",
+            cut(2),
+            10,
+            10,
+            "2 of the 4 chunks that its header counts are there; 2 chunks are missing, with 10 records",
+        ),
         ("the header alone", cut(0), 0, 0, "0 of the 4 chunks"),
-        ("a damaged header alone", damaged, 0, 0, "the file ends after its header"),
+        (
+            "a damaged header alone",
+            damaged,
+            0,
+            0,
+            "the file ends after its header",
+        ),
         ("full, whole", circular, 20, 0, ""),
-        ("full, cut", circular_cut, 15, 5, "1 chunks are missing, with 5 records"),
-        ("full, all that is older is gone", older, 10, 0, "2 chunks are missing, with records of unknown number"),
-        ("in use, with a header that was written earlier", stale, 20, 0, ""),
+        (
+            "full, cut",
+            circular_cut,
+            15,
+            5,
+            "1 chunks are missing, with 5 records",
+        ),
+        (
+            "full, all that is older is gone",
+            older,
+            10,
+            0,
+            "2 chunks are missing, with records of unknown number",
+        ),
+        (
+            "in use, with a header that was written earlier",
+            stale,
+            20,
+            0,
+            "",
+        ),
         ("in use, cut", shorter, 10, 10, "2 chunks are missing"),
-        ("records at the end are gone", behind, 10, 3, "3 records are missing"),
+        (
+            "records at the end are gone",
+            behind,
+            10,
+            3,
+            "3 records are missing",
+        ),
         ("in use, header ahead", in_use, 10, 0, ""),
         ("space for more", unused, 10, 0, ""),
     ] {
@@ -1063,7 +1109,9 @@ fn what_the_header_counts_and_the_file_does_not_hold_is_named() {
             let mut reader = EvtxReader::new();
             for part in [0..1, 1..chunks] {
                 if part.start < chunks {
-                    reader.read_file_range(path.as_file(), part, 0, &mut collector, &mut report).unwrap();
+                    reader
+                        .read_file_range(path.as_file(), part, 0, &mut collector, &mut report)
+                        .unwrap();
                 }
             }
             report
@@ -1073,10 +1121,26 @@ fn what_the_header_counts_and_the_file_does_not_hold_is_named() {
             if way == "in parts" && (chunks < 2 || name == "records at the end are gone") {
                 continue;
             }
-            assert_eq!((report.records, report.skipped), (records, skipped), "{name}, {way}: {report:?}");
-            let told = report.problems.iter().filter(|problem| problem.loss && problem.message.contains(words)).count();
-            assert_eq!(told, usize::from(!words.is_empty()), "{name}, {way}: {report:?}");
-            assert_eq!(report.is_lossy(), !words.is_empty(), "{name}, {way}: {report:?}");
+            assert_eq!(
+                (report.records, report.skipped),
+                (records, skipped),
+                "{name}, {way}: {report:?}"
+            );
+            let told = report
+                .problems
+                .iter()
+                .filter(|problem| problem.loss && problem.message.contains(words))
+                .count();
+            assert_eq!(
+                told,
+                usize::from(!words.is_empty()),
+                "{name}, {way}: {report:?}"
+            );
+            assert_eq!(
+                report.is_lossy(),
+                !words.is_empty(),
+                "{name}, {way}: {report:?}"
+            );
         }
     }
 }
@@ -1088,7 +1152,10 @@ fn log(numbers: std::ops::Range<u64>) -> Vec<u8> {
     let path = folder.path().join("a.evtx");
     let mut writer = EvtxWriter::create(&path).unwrap();
     for number in numbers {
-        let fields = vec![("TargetUserName".to_owned(), Value::Str(format!("user-{number}")))];
+        let fields = vec![(
+            "TargetUserName".to_owned(),
+            Value::Str(format!("user-{number}")),
+        )];
         let event = Event {
             provider: "Maker".into(),
             provider_guid: guid("{12345678-1234-5678-9abc-def012345678}").unwrap(),
@@ -1149,7 +1216,9 @@ fn an_export_that_numbers_frames_anew_has_the_same_records() {
     let mut collector = Collector::new(&Everything);
     let mut report = SourceReport::new(0, "test".to_owned(), SourceKind::Evtx);
     for file in [&original, &export] {
-        EvtxReader::new().read(file.as_slice(), 0, &mut collector, &mut report).unwrap();
+        EvtxReader::new()
+            .read(file.as_slice(), 0, &mut collector, &mut report)
+            .unwrap();
     }
     assert_eq!(report.problems, []);
     let collected = Collector::merge(vec![collector]).unwrap();
@@ -1157,7 +1226,11 @@ fn an_export_that_numbers_frames_anew_has_the_same_records() {
     let both = records_of(&collected);
     assert!(both.keys().map(|key| key.3).eq(numbers));
     let (alone, _) = read(&export);
-    assert_eq!(records_of(&alone), both, "it is called by the number that Event Viewer shows");
+    assert_eq!(
+        records_of(&alone),
+        both,
+        "it is called by the number that Event Viewer shows"
+    );
 }
 
 #[test]
@@ -1169,13 +1242,24 @@ fn a_chunk_without_a_record_that_is_needed_is_passed_over_whole() {
             let demand = Numbers(wanted);
             let mut collector = Collector::new(&demand);
             let mut report = SourceReport::new(0, "test".to_owned(), SourceKind::Evtx);
-            EvtxReader::new().read(file.as_slice(), 0, &mut collector, &mut report).unwrap();
+            EvtxReader::new()
+                .read(file.as_slice(), 0, &mut collector, &mut report)
+                .unwrap();
             let records = records_of(&Collector::merge(vec![collector]).unwrap());
             let found: Vec<u64> = records.keys().map(|key| key.3).collect();
-            let there: Vec<u64> = wanted.iter().copied().filter(|number| *number != 17).collect();
+            let there: Vec<u64> = wanted
+                .iter()
+                .copied()
+                .filter(|number| *number != 17)
+                .collect();
             assert_eq!(found, there, "{wanted:?}");
             // What is passed over whole is not counted.
-            assert_eq!(report.records < 600, passed, "{wanted:?}: {}", report.records);
+            assert_eq!(
+                report.records < 600,
+                passed,
+                "{wanted:?}: {}",
+                report.records
+            );
         }
     }
 }

@@ -287,9 +287,9 @@ impl Fields for EventRow<'_> {
         match rows.layout.origins.get(name)? {
             Origin::Constant(text) => one(text.as_str()),
             Origin::Column(column) => self.in_column(*column),
-            Origin::OwnElse(own, header) => self
-                .in_column(*own)
-                .or_else(|| self.in_column((*header)?)),
+            Origin::OwnElse(own, header) => {
+                self.in_column(*own).or_else(|| self.in_column((*header)?))
+            }
             Origin::Made(rule) => rule
                 .value(|column| rows.first(*rows.layout.columns.get(column)?, self.row))
                 .map(Value::One),

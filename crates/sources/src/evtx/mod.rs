@@ -1018,8 +1018,8 @@ fn plan_of(
         })
     };
     // A provider may have data called `Message`, which stand for the text that was rendered of the event.
-    let has_message = fields()
-        .any(|(_, _, field)| field.role == layout::Role::Data && field.name == "Message");
+    let has_message =
+        fields().any(|(_, _, field)| field.role == layout::Role::Data && field.name == "Message");
     for (instance, at, field) in fields() {
         let column = match field.role {
             layout::Role::Data if !field.name_pieces.is_empty() => None,
@@ -1196,7 +1196,8 @@ impl Extent {
             }
             _ if present == 0 => tell(
                 0,
-                "the file ends after its header; the chunks with its records are missing".to_owned(),
+                "the file ends after its header; the chunks with its records are missing"
+                    .to_owned(),
             ),
             Some(header) if !header.dirty && !self.partial && !told => {
                 let missing = self

@@ -775,15 +775,11 @@ impl Planner<'_> {
             .filter_map(|(name, span)| Some((name.as_str(), (*span)?)))
             .filter(|(name, _)| {
                 !members.iter().any(|(table, info)| {
-                    table
-                        .fields_seen
-                        .iter()
-                        .any(|seen| {
-                            seen == name
-                                || is_written_as(seen, name)
-                                || name.strip_prefix(OWN_DATA) == Some(seen.as_str())
-                        })
-                        || info.can_have(name)
+                    table.fields_seen.iter().any(|seen| {
+                        seen == name
+                            || is_written_as(seen, name)
+                            || name.strip_prefix(OWN_DATA) == Some(seen.as_str())
+                    }) || info.can_have(name)
                 })
             })
             .collect();
