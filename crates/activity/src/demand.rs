@@ -272,6 +272,8 @@ const WANTED: &[Wanted] = &[
     (SYSTEM, 12, &[]),
     (SYSTEM, 6005, &[]),
     (SYSTEM, 6009, &[]),
+    (SYSTEM, 7000, &["param1"]),
+    (SYSTEM, 7009, &["param2"]),
     (
         SYSTEM,
         7045,

@@ -88,7 +88,7 @@ pub struct Source {
     pub id: u32,
     /// Path as given or found; members of archives as `archive.zip!/member`.
     pub path: String,
-    /// What it is: `evtx`, `xml`, `json`, `zeek`, `windows-text`, `archive`, `unknown`.
+    /// What it is: `evtx`, `xml`, `json`, `csv`, `zeek`, `windows-text`, `syslog`, `archive`, `unknown`.
     pub kind: String,
     /// Unpacked size in bytes, as far as it was read.
     pub bytes: u64,

@@ -145,6 +145,13 @@ pub enum Hardness {
     Hard,
 }
 
+/// How attacks are varied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Protocol {
+    /// Three goals and four degrees of stealth, as Hopper's evaluation (USENIX Security 2021) has them.
+    Hopper,
+}
+
 /// What an enterprise is like beyond its size.
 #[derive(Debug, Clone, ClapArgs)]
 pub struct Company {
@@ -161,9 +168,21 @@ pub struct Company {
     #[arg(long, value_name = "SHARE")]
     pub ntlm: Option<f64>,
     /// The daily work that resembles movement, instead of the profile's: polling, scanning, backup, second-accounts,
-    /// check-out, help-desk, rollouts, automation, terminals; or `none`.
+    /// check-out, help-desk, rollouts, automation, terminals, turnover; or `none`.
     #[arg(long, value_name = "KIND,…", value_delimiter = ',')]
     pub work: Option<Vec<String>>,
+    /// Share of the workstations that get the address of another by DHCP each day.
+    #[arg(long, value_name = "SHARE")]
+    pub leases: Option<f64>,
+    /// Share of the workstations that come by VPN, whose addresses go to others at noon.
+    #[arg(long, value_name = "SHARE")]
+    pub vpn: Option<f64>,
+    /// Share of the workstations that are behind one address.
+    #[arg(long, value_name = "SHARE")]
+    pub nat: Option<f64>,
+    /// Which logs were collected: usual, full, mixed (half the hosts with Sysmon, some with one log or none) or login-only.
+    #[arg(long, value_name = "LOGS")]
+    pub telemetry: Option<String>,
     /// Minutes between two rounds of the monitoring that goes to 20 to 40 hosts.
     #[arg(long, value_name = "MINUTES", default_value_t = 10)]
     pub poll: u32,
@@ -175,7 +194,9 @@ pub struct Company {
     crabwalk lab evaluate                                          1, 10 and 50 intrusions among 500 hosts in 30 days\n  \
     crabwalk lab evaluate --hosts 60 --days 5 --intrusions 3 -v    a small one, with each hop that was missed\n  \
     crabwalk lab evaluate --profile hard --hosts 100 --days 7 --intrusions 0,1 --seed 1,2\n                                                                 \
-    a hard one without and with an intruder, two of each\n\n\
+    a hard one without and with an intruder, two of each\n  \
+    crabwalk lab evaluate --protocol hopper --profile hard --hosts 60 --days 7 --seed 1001 --attacks 24\n                                                                 \
+    two attacks for each goal and degree of stealth\n\n\
     A hop counts as found if a hop of the case has its source, destination, account, kind of technique and time.\n\
     Asserted are hops whose standing is `proven`; the others count neither for nor against. False are those among them that no intruder made.")]
 pub struct LabEvaluate {
@@ -196,6 +217,18 @@ pub struct LabEvaluate {
     pub volume: f64,
     #[command(flatten)]
     pub company: Company,
+    /// Many attacks by goal and stealth in companies of their own, and what of them is detected over the budget of paths.
+    #[arg(long, value_enum, conflicts_with_all = ["intrusions", "keep", "verbose"])]
+    pub protocol: Option<Protocol>,
+    /// Attacks of the protocol in all; each goal and degree of stealth in turn.
+    #[arg(long, value_name = "N", default_value_t = 336, requires = "protocol")]
+    pub attacks: usize,
+    /// Attacks of the protocol in one company.
+    #[arg(long, value_name = "N", default_value_t = 3, requires = "protocol")]
+    pub per_world: usize,
+    /// Companies of the protocol that are made and hunted at the same time.
+    #[arg(long, value_name = "N", requires = "protocol", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub jobs: Option<u16>,
     /// Make the enterprises below this directory and leave them there; else they are made in a temporary one.
     #[arg(long, value_name = "DIR")]
     pub keep: Option<PathBuf>,

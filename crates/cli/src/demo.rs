@@ -93,7 +93,7 @@ fn is_meant(finding: &FindingInfo, planted: &Planted) -> bool {
     let time = |text: &str| text.parse::<jiff::Timestamp>().ok();
     let (start, end) = (time(&planted.start), time(&planted.end));
     finding.events.iter().any(|event| {
-        if event.event_id == 0 {
+        if !crabwalk_vocabulary::is_windows(&event.channel, event.event_id) {
             let at = event.time.as_deref().and_then(time);
             return !planted.zeek_uids.is_empty() && at.is_some() && start <= at && at <= end;
         }

@@ -8,13 +8,13 @@ use std::time::Instant;
 
 use crabwalk_case::dossier::Asked;
 use crabwalk_case::{Case, HopInfo, PathInfo, Standing};
-use crabwalk_lab::enterprise::{self, EnterpriseOptions, PlantedHop, Truth};
+use crabwalk_lab::enterprise::{self, Attack, EnterpriseOptions, PlantedHop, Truth};
 use serde::Serialize;
 
 use crate::args::{Format, Known, LabEvaluate, Logs};
 use crate::outcome::{Done, Failure, note};
 use crate::term::{self, Ink, Look};
-use crate::{hunt, input, lab, worlds};
+use crate::{hunt, input, lab, protocol, worlds};
 
 /// How far the time of a hop may be off, seconds; what the clocks are off comes on top.
 const TOLERANCE: i64 = 120;
@@ -23,18 +23,18 @@ const SCENE: i64 = 900;
 
 /// What a hunt made of an enterprise.
 #[derive(Debug, Default, Serialize)]
-struct Score {
+pub struct Score {
     /// Intrusions that were planted.
     intrusions: usize,
-    hosts: usize,
-    days: u64,
+    pub hosts: usize,
+    pub days: u64,
     seed: u64,
     events: u64,
-    logons: u64,
+    pub logons: u64,
     evtx_bytes: u64,
     hops: Hops,
-    paths: Paths,
-    verdict: Told,
+    pub paths: Paths,
+    pub verdict: Told,
     /// Of what intruders did, how much was found.
     recall: f64,
     /// Of what is asserted, how much intruders did.
@@ -49,7 +49,7 @@ struct Score {
     by_credentials: BTreeMap<String, Share>,
     false_hops_by_kind: BTreeMap<String, usize>,
     false_paths_by_kind: BTreeMap<String, usize>,
-    found_intrusions: Vec<FoundIntrusion>,
+    pub found_intrusions: Vec<FoundIntrusion>,
     missed: Vec<Missed>,
     false_hops: Vec<FalseHop>,
 }
@@ -70,7 +70,7 @@ struct Hops {
 }
 
 #[derive(Debug, Default, Serialize)]
-struct Paths {
+pub struct Paths {
     all: usize,
     /// Intrusions all of whose hops with records are in one path.
     whole: usize,
@@ -80,7 +80,7 @@ struct Paths {
     on_top: usize,
     /// Paths with no hop of an intruder.
     #[serde(rename = "false")]
-    false_: usize,
+    pub false_: usize,
     false_per_day: f64,
     /// Paths with no hop of an intruder that stand before the last intrusion that was found.
     false_before_last: usize,
@@ -88,9 +88,9 @@ struct Paths {
 
 /// What a reader is told, and what he is asked to do.
 #[derive(Debug, Default, Serialize)]
-struct Told {
+pub struct Told {
     /// Paths that are told as an intrusion.
-    paths: usize,
+    pub paths: usize,
     /// Of these, those with no hop of an intruder.
     #[serde(rename = "false")]
     false_: usize,
@@ -114,13 +114,19 @@ struct Share {
 }
 
 #[derive(Debug, Serialize)]
-struct FoundIntrusion {
+pub struct FoundIntrusion {
     id: String,
+    /// What the intruder wanted and how stealthy he was, where that was asked for.
+    pub attack: Option<Attack>,
     hops: usize,
     found: usize,
-    whole: bool,
+    pub whole: bool,
+    /// Whether the path that has the most of it is told.
+    pub told: bool,
     /// Place of the path that has the most of it, from 1.
-    rank: Option<usize>,
+    pub rank: Option<usize>,
+    /// Paths with no hop of an intruder that stand before it.
+    pub false_before: Option<usize>,
     /// Hops in that path, and how many of them are the intruder's.
     path_hops: usize,
     path_hops_of_it: usize,
@@ -567,13 +573,16 @@ fn paths(
         .filter(|(_, hops)| !hops.is_empty())
         .collect();
     score.paths.all = shown.len();
-    for (path, hops) in &shown {
-        let told = path.told;
-        score.verdict.paths += usize::from(told);
-        if hops
+    let is_false = |(_, hops): &&(&PathInfo, Vec<&str>)| {
+        !hops
             .iter()
             .any(|id| exact.contains_key(id) || scene.contains_key(id))
-        {
+    };
+    for one in &shown {
+        let (path, hops) = one;
+        let told = path.told;
+        score.verdict.paths += usize::from(told);
+        if !is_false(&one) {
             continue;
         }
         score.verdict.false_ += usize::from(told);
@@ -623,6 +632,11 @@ fn paths(
         };
         score.found_intrusions.push(FoundIntrusion {
             id: intrusion.id.clone(),
+            attack: intrusion.attack,
+            told: best
+                .and_then(|(_, rank)| shown.get(rank))
+                .is_some_and(|(path, _)| told(path)),
+            false_before: best.map(|(_, rank)| shown.iter().take(rank).filter(is_false).count()),
             hops: wanted.len(),
             found: wanted.iter().filter(|own| !own.is_empty()).count(),
             whole,
@@ -637,19 +651,11 @@ fn paths(
         .filter_map(|one| one.rank)
         .max()
         .unwrap_or(0);
-    score.paths.false_before_last = shown
-        .iter()
-        .take(last)
-        .filter(|(_, hops)| {
-            !hops
-                .iter()
-                .any(|id| exact.contains_key(id) || scene.contains_key(id))
-        })
-        .count();
+    score.paths.false_before_last = shown.iter().take(last).filter(is_false).count();
 }
 
 /// How many of them there are for each `per` of `whole`, to three places.
-fn ratio(count: usize, whole: u64, per: u64) -> f64 {
+pub fn ratio(count: usize, whole: u64, per: u64) -> f64 {
     #[expect(clippy::cast_precision_loss, reason = "small numbers")]
     let share = count as f64 * per as f64 / whole.max(1) as f64;
     (share * 1000.0).round() / 1000.0
@@ -720,6 +726,9 @@ fn forget_peak() {
 
 /// Runs `lab evaluate`.
 pub fn run(args: &LabEvaluate) -> Result<Done, Failure> {
+    if args.protocol.is_some() {
+        return protocol::run(args);
+    }
     let profile = lab::profile(&args.company)?;
     let mut scores = Vec::new();
     for (seed, intrusions) in args
@@ -734,14 +743,10 @@ pub fn run(args: &LabEvaluate) -> Result<Done, Failure> {
             }
             Some(parent) => parent.join(format!("{intrusions}-intrusions")),
             None => {
-                made = tempfile::Builder::new()
-                    .prefix("crabwalk-lab-")
-                    .tempdir()
-                    .map_err(|error| Failure::new(format!("temporary directory: {error}")))?;
+                made = temporary()?;
                 made.path().join("world")
             }
         };
-        worlds::may_use(&directory)?;
         note(
             "making",
             &format!(
@@ -761,27 +766,49 @@ pub fn run(args: &LabEvaluate) -> Result<Done, Failure> {
             profile: profile.clone(),
             ..EnterpriseOptions::default()
         };
-        let truth = enterprise::build(&options, &directory)
-            .map_err(|error| Failure::new(error.to_string()))?;
-        let content = input::content(&NOTHING_MORE)?;
-        forget_peak();
-        let began = Instant::now();
-        let hunted = hunt::hunt(
-            content,
-            &logs(&directory)?,
-            &[],
-            &[],
-            Vec::new(),
-            &Asked::default(),
+        scores.push(make_and_hunt(
+            &options,
+            &directory,
             args.format != Format::Table,
-        )?;
-        let seconds = began.elapsed().as_secs_f64();
-        let mut score = score(&truth, &hunted.case);
-        score.peak_bytes = peak();
-        score.seconds = (seconds * 1000.0).round() / 1000.0;
-        scores.push(score);
+        )?);
     }
     print(&scores, args.format, args.verbose)
+}
+
+/// A directory for a world that is not kept.
+pub fn temporary() -> Result<tempfile::TempDir, Failure> {
+    tempfile::Builder::new()
+        .prefix("crabwalk-lab-")
+        .tempdir()
+        .map_err(|error| Failure::new(format!("temporary directory: {error}")))
+}
+
+/// Makes an enterprise in a directory, hunts it, and compares.
+pub fn make_and_hunt(
+    options: &EnterpriseOptions,
+    directory: &Path,
+    quiet: bool,
+) -> Result<Score, Failure> {
+    worlds::may_use(directory)?;
+    let truth =
+        enterprise::build(options, directory).map_err(|error| Failure::new(error.to_string()))?;
+    let content = input::content(&NOTHING_MORE)?;
+    forget_peak();
+    let began = Instant::now();
+    let hunted = hunt::hunt(
+        content,
+        &logs(directory)?,
+        &[],
+        &[],
+        Vec::new(),
+        &Asked::default(),
+        quiet,
+    )?;
+    let seconds = began.elapsed().as_secs_f64();
+    let mut score = score(&truth, &hunted.case);
+    score.peak_bytes = peak();
+    score.seconds = (seconds * 1000.0).round() / 1000.0;
+    Ok(score)
 }
 
 /// What is shipped, and nothing of the user's.

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use crabwalk_lab::Options;
-use crabwalk_lab::enterprise::{self, EnterpriseOptions, LogonOptions, Profile, Work};
+use crabwalk_lab::enterprise::{self, EnterpriseOptions, LogonOptions, Network, Profile, Work};
 
 use crate::args::{Company, Hardness, Lab, LabBuild, LabCommand};
 use crate::outcome::{Done, Failure};
@@ -45,6 +45,16 @@ pub fn profile(args: &Company) -> Result<Profile, Failure> {
         ntlm: args.ntlm.or(usual.ntlm),
         work,
         poll: args.poll,
+        network: Network {
+            leases: args.leases.unwrap_or(usual.network.leases),
+            vpn: args.vpn.unwrap_or(usual.network.vpn),
+            nat: args.nat.unwrap_or(usual.network.nat),
+        },
+        telemetry: args
+            .telemetry
+            .as_deref()
+            .map_or(Ok(usual.telemetry), str::parse)
+            .map_err(|error: crabwalk_lab::LabError| Failure::new(error.to_string()))?,
     })
 }
 

@@ -15,6 +15,7 @@ mod lab;
 mod outcome;
 mod paths;
 mod progress;
+mod protocol;
 mod search;
 mod summary;
 mod term;

@@ -638,10 +638,10 @@ fn place(case: &Case, event: &Reference) -> String {
     let path = case
         .source(event.source)
         .map_or("?", |source| source.path.as_str());
-    let id = if event.event_id == 0 {
-        String::new()
-    } else {
+    let id = if crabwalk_vocabulary::is_windows(&event.channel, event.event_id) {
         format!(" {}", event.event_id)
+    } else {
+        String::new()
     };
     format!(
         "{}{id}, record {} in {path}",

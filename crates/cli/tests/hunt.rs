@@ -518,3 +518,80 @@ fn the_demo_finds_what_was_planted_and_nothing_else() {
         "{output:?}"
     );
 }
+
+#[test]
+fn fields_have_the_names_that_searches_use() {
+    let event = |channel: &str, id: u32, record: u32, data: &str| {
+        format!(
+            r##"{{"Event":{{"System":{{"Provider":{{"#attributes":{{"Name":"Maker"}}}},"EventID":{id},"TimeCreated":{{"#attributes":{{"SystemTime":"2024-03-04T12:00:00Z"}}}},"EventRecordID":{record},"Channel":"{channel}","Computer":"SRV1.example.test"}},"EventData":{{{data}}}}}}}"##
+        )
+    };
+    const SYSMON: &str = "Microsoft-Windows-Sysmon/Operational";
+    let log = [
+        event(SYSMON, 1, 1, r#""Image":"C:\\a.exe","Hashes":"SHA1=A1,MD5=A5,SHA256=A256,IMPHASH=A0""#),
+        event(SYSMON, 15, 2, r#""Image":"C:\\a.exe","Hash":"MD5=B5, SHA256=B256""#),
+        event(SYSMON, 16, 3, r#""ConfigurationFileHash":"SHA256=00""#),
+        event("Security", 4624, 4, r#""TargetUserName":"ann","LogonType":"3","IpAddress":"-","WorkstationName":"\\\\WS2""#),
+        event("Security", 4776, 5, r#""TargetUserName":"PIER\\ann","Workstation":"\\\\WS2","Status":"0x0""#),
+        event("Security", 4625, 6, r#""TargetUserName":"ann@pier.example","LogonType":"3","IpAddress":"10.0.0.7","IpPort":"50000""#),
+        event("Security", 4648, 7, r#""TargetUserName":"ann@pier.example","TargetServerName":"\\\\SRV9","IpAddress":"10.0.0.7","IpPort":"50000""#),
+        event("Security", 4769, 8, r#""TargetUserName":"ann@PIER.EXAMPLE","IpAddress":"::ffff:10.0.0.7","IpPort":"50000""#),
+        event("Security", 4688, 9, r#""NewProcessName":"C:\\a.exe","TokenElevationType":"%%1937""#),
+        event("Security", 4778, 10, r#""AccountName":"ann","ClientName":"\\\\WS2","ClientAddress":"LOCAL""#),
+        event("Application", 0, 11, r#""Data":"started""#),
+    ]
+    .join("\n");
+    let http = "#separator \\x09\n#path\thttp\n#fields\tts\tuid\tid.orig_h\tid.resp_h\tmethod\thost\turi\n#types\ttime\tstring\taddr\taddr\tstring\tstring\tstring\n1709553600.5\tC1\t10.0.0.7\t203.0.113.9\tGET\tshop.example\t/a?b=1\n";
+    let at = directory(&[("a.jsonl", log.as_bytes()), ("http.log", http.as_bytes())]);
+    for (search, expected) in [
+        (
+            "EventCode=1 | table MD5 SHA1 SHA256 IMPHASH",
+            r#"{"MD5":"A5","SHA1":"A1","SHA256":"A256","IMPHASH":"A0"}"#,
+        ),
+        (
+            "EventCode=15 | table MD5 SHA1 SHA256",
+            r#"{"MD5":"B5","SHA256":"B256"}"#,
+        ),
+        ("SHA256=B256 | stats count", r#"{"count":"1"}"#),
+        (
+            "EventCode IN (4624, 4776) | stats count by src",
+            r#"{"src":"WS2","count":"2"}"#,
+        ),
+        (
+            "EventCode IN (4776, 4625, 4648, 4769) | stats count by user",
+            r#"{"user":"ann","count":"4"}"#,
+        ),
+        (
+            "EventCode=4648 | table dest Source_Port",
+            r#"{"dest":"SRV9","Source_Port":"50000"}"#,
+        ),
+        (
+            "EventCode=4769 | table src_nt_host Source_Port",
+            r#"{"src_nt_host":"10.0.0.7","Source_Port":"50000"}"#,
+        ),
+        (
+            "EventCode=4688 | table Token_Elevation_Type_id",
+            r#"{"Token_Elevation_Type_id":"1937"}"#,
+        ),
+        (
+            "EventCode=4778 | table src_nt_host",
+            r#"{"src_nt_host":"WS2"}"#,
+        ),
+        (
+            "Channel=Application EventCode=0 | table source",
+            r#"{"source":"XmlWinEventLog:Application"}"#,
+        ),
+        (
+            "| tstats count from datamodel=Web by Web.url Web.site",
+            r#"{"Web.url":"http://shop.example/a?b=1","Web.site":"shop.example","count":"1"}"#,
+        ),
+    ] {
+        let output = crabwalk(
+            at.path(),
+            &[
+                "search", "-q", search, "a.jsonl", "http.log", "--format", "jsonl",
+            ],
+        );
+        assert_eq!(said(&output, 0).trim(), expected, "{search}");
+    }
+}

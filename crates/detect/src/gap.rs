@@ -245,14 +245,14 @@ fn fact(event_type: &EventType) -> Option<&'static Fact> {
 }
 
 fn short_type(event_type: &EventType) -> String {
-    if event_type.event_id == 0 {
-        short_channel(&event_type.channel).to_owned()
-    } else {
+    if event_type.is_windows() {
         format!(
             "{}/{}",
             short_channel(&event_type.channel),
             event_type.event_id
         )
+    } else {
+        short_channel(&event_type.channel).to_owned()
     }
 }
 

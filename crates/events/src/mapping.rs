@@ -12,7 +12,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use crabwalk_vocabulary::EventType;
+use crabwalk_vocabulary::{EventType, is_windows};
 use serde::Deserialize;
 
 /// Weight of a pattern without wildcards.
@@ -64,7 +64,7 @@ impl TypePattern {
                 own.eq_ignore_ascii_case(channel)
                     || (!channel.is_ascii() && *own == channel.to_lowercase())
             }
-            None => event_id != 0,
+            None => is_windows(channel, event_id),
         }
     }
 
@@ -249,6 +249,7 @@ mod tests {
             ("Security", 4624, Some("TargetUserName")),
             ("SECURITY", 4625, Some("SubjectUserName")),
             ("System", 7045, Some("UserID")),
+            ("Application", 0, Some("UserID")),
             ("zeek:conn", 0, None),
         ] {
             let mapping = mappings.of(channel, id);

@@ -162,6 +162,10 @@ pub(crate) struct Host {
     pub(crate) name: String,
     pub(crate) domain: Arc<Domain>,
     pub(crate) ip: String,
+    /// From when today it has another address.
+    pub(crate) moved: Option<(i64, String)>,
+    /// The address that others see instead.
+    pub(crate) behind: Option<String>,
     pub(crate) mac: String,
     pub(crate) role: &'static str,
     pub(crate) category: &'static str,
@@ -190,6 +194,28 @@ pub(crate) struct Host {
 impl Host {
     pub(crate) fn fqdn(&self) -> String {
         format!("{}.{}", self.name, self.domain.dns)
+    }
+
+    /// Its address as its own logs have it.
+    pub(crate) fn own_ip(&self, time: i64) -> String {
+        match &self.moved {
+            Some((from, ip)) if time >= *from => ip.clone(),
+            _ => self.ip.clone(),
+        }
+    }
+
+    /// Its address as others see it.
+    pub(crate) fn seen_ip(&self, time: i64) -> String {
+        self.behind.clone().unwrap_or_else(|| self.own_ip(time))
+    }
+
+    /// What a name server says of its address: nothing where it does not stay with the host.
+    fn seen_name(&self) -> String {
+        if self.behind.is_some() || self.moved.is_some() {
+            "-".into()
+        } else {
+            self.fqdn()
+        }
     }
 
     fn system_session(&self) -> Session {
@@ -408,6 +434,8 @@ impl Sim {
             ports: BTreeSet::new(),
             pids: BTreeSet::new(),
             windows_session: 1,
+            moved: None,
+            behind: None,
             domain: Arc::clone(&self.domain),
             name,
         });
@@ -857,19 +885,29 @@ impl Sim {
                 ("Protocol", s("tcp")),
                 ("Initiated", Value::Bool(initiated)),
                 ("SourceIsIpv6", Value::Bool(false)),
-                ("SourceIp", s(a.ip.clone())),
-                ("SourceHostname", s(a.fqdn())),
+                (
+                    "SourceIp",
+                    s(if initiated {
+                        a.own_ip(time)
+                    } else {
+                        a.seen_ip(time)
+                    }),
+                ),
+                (
+                    "SourceHostname",
+                    s(if initiated { a.fqdn() } else { a.seen_name() }),
+                ),
                 ("SourcePort", Value::U16(ports.0)),
                 ("SourcePortName", s("-")),
                 ("DestinationIsIpv6", Value::Bool(false)),
-                ("DestinationIp", s(b.ip.clone())),
+                ("DestinationIp", s(b.own_ip(time))),
                 ("DestinationHostname", s(b.fqdn())),
                 ("DestinationPort", Value::U16(ports.1)),
                 ("DestinationPortName", s(name)),
             ];
             self.sysmon(process.host, time + 900_000, 3, 5, fields);
         }
-        let (a, b) = (self.hosts[src].ip.clone(), self.hosts[dst].ip.clone());
+        let (a, b) = (self.hosts[src].seen_ip(time), self.hosts[dst].own_ip(time));
         self.conn(time, (a, ports.0), (b, ports.1), service, duration);
         from..self.pending.len()
     }
@@ -908,7 +946,7 @@ impl Sim {
         let last = 10 + self.random.below(200);
         let outside = format!("198.51.100.{last}");
         let host = &self.hosts[process.host];
-        let (ip, fqdn) = (host.ip.clone(), host.fqdn());
+        let (ip, fqdn) = (host.own_ip(time), host.fqdn());
         self.sysmon(
             process.host,
             time + 400_000,
@@ -949,7 +987,7 @@ impl Sim {
             self.connect(time, &client, &server, (port, 88), "krb_tcp", 20_000);
         }
         let krbtgt = format!("{}-502", self.domain_sid);
-        let ip = self.hosts[src].ip.clone();
+        let ip = self.hosts[src].seen_ip(time);
         self.log(
             controller,
             Channel::Security,
@@ -990,7 +1028,7 @@ impl Sim {
         if src != controller {
             self.connect(time, client, &server, (port, 88), "krb_tcp", 20_000);
         }
-        let ip = self.hosts[src].ip.clone();
+        let ip = self.hosts[src].seen_ip(time);
         let logon = self.random.guid();
         self.log(
             controller,
@@ -1269,7 +1307,7 @@ impl Sim {
         session: &Session,
         share: Share<'_>,
     ) {
-        let ip = self.hosts[src].ip.clone();
+        let ip = self.hosts[src].seen_ip(time);
         let head = |file: bool| {
             vec![
                 ("SubjectUserSid", sid(&session.sid)),

@@ -625,6 +625,8 @@ pub(crate) struct Output<'a> {
     pub(crate) left_out: BTreeSet<(usize, Channel)>,
     /// Logs that were cleared, and when: what is older is gone.
     pub(crate) cleared: BTreeMap<(usize, Channel), i64>,
+    /// The only event ids that were collected.
+    pub(crate) only: Option<&'static [u16]>,
     /// Logons from other hosts that were written.
     logons: u64,
 }
@@ -638,6 +640,7 @@ impl<'a> Output<'a> {
             last_zeek: None,
             left_out: BTreeSet::new(),
             cleared: BTreeMap::new(),
+            only: None,
             logons: 0,
         })
     }
@@ -672,7 +675,10 @@ impl<'a> Output<'a> {
                 .cleared
                 .get(&key)
                 .is_some_and(|at| entry.event.time < *at);
-            if gone || self.left_out.contains(&key) {
+            let other = self
+                .only
+                .is_some_and(|only| !only.contains(&entry.event.event_id));
+            if gone || other || self.left_out.contains(&key) {
                 continue;
             }
             if !self.writers.contains_key(&key) {

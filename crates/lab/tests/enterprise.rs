@@ -7,7 +7,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crabwalk_lab::enterprise::{
-    EnterpriseOptions, LogonOptions, Profile, Truth, Work, build, build_logons,
+    Attack, EnterpriseOptions, Goal, LogonOptions, Network, Profile, Stealth, Telemetry, Truth,
+    Work, build, build_logons,
 };
 use serde_json::Value as Json;
 
@@ -390,4 +391,205 @@ fn names_and_shares_that_cannot_be_are_refused() {
         assert!(build(&options, directory.path()).is_err());
     }
     assert!("wizardry".parse::<Work>().is_err());
+}
+
+#[test]
+fn attacks_of_the_protocol_keep_to_their_stealth() {
+    let attacks: Vec<Attack> = Goal::ALL
+        .into_iter()
+        .flat_map(|goal| Stealth::ALL.map(|stealth| Attack { goal, stealth }))
+        .collect();
+    let directory = tempfile::tempdir().unwrap();
+    let options = EnterpriseOptions {
+        hosts: 60,
+        days: 5,
+        intrusions: attacks.len(),
+        attacks: attacks.clone(),
+        profile: Profile {
+            poll: 240,
+            work: BTreeSet::from([
+                Work::SecondAccounts,
+                Work::HelpDesk,
+                Work::CheckOut,
+                Work::Terminals,
+            ]),
+            telemetry: Telemetry::LoginOnly,
+            ..Profile::hard()
+        },
+        ..EnterpriseOptions::default()
+    };
+    let truth = build(&options, directory.path()).unwrap();
+    let kinds: BTreeSet<Attack> = truth
+        .intrusions
+        .iter()
+        .filter_map(|one| one.attack)
+        .collect();
+    assert!(kinds.len() >= 10, "{kinds:?}");
+    let edges: BTreeSet<(&str, &str)> = truth
+        .daily
+        .iter()
+        .map(|access| (access.src.as_str(), access.dst.as_str()))
+        .collect();
+    for intrusion in &truth.intrusions {
+        let attack = intrusion.attack.unwrap();
+        let mut reached = BTreeSet::from([intrusion.entry.as_str()]);
+        for hop in &intrusion.hops {
+            assert!(reached.contains(hop.src.as_str()), "{hop:?}");
+            reached.insert(&hop.dst);
+            if matches!(attack.stealth, Stealth::PriorEdges | Stealth::Full) {
+                assert!(edges.contains(&(&hop.src, &hop.dst)), "{hop:?}");
+            }
+        }
+        let accounts: BTreeSet<&str> = intrusion
+            .hops
+            .iter()
+            .map(|hop| hop.account.as_str())
+            .collect();
+        let last = &intrusion.hops.last().unwrap().dst;
+        let role = truth.hosts.iter().find(|host| host.name == *last).unwrap();
+        match attack.goal {
+            Goal::Exploration => assert!(intrusion.hops.len() > 1 && !accounts.is_empty()),
+            Goal::Spread => assert!(intrusion.hops.len() > 2),
+            Goal::Targeted => assert!(
+                ["domain controller", "database server", "backup server"]
+                    .contains(&role.role.as_str()),
+                "{role:?}"
+            ),
+        }
+    }
+    // Logons alone: no other log, and in Security no event of another kind.
+    for (_, channel, id) in records(directory.path()).keys() {
+        assert_eq!(channel, "Security");
+        assert!(
+            (4624..=4672).contains(id) || (4768..=4779).contains(id) || *id == 1102,
+            "{id}"
+        );
+    }
+}
+
+#[test]
+fn mixed_logs_leave_every_kind_of_host() {
+    let directory = tempfile::tempdir().unwrap();
+    let options = EnterpriseOptions {
+        hosts: 60,
+        days: 2,
+        intrusions: 0,
+        volume: 0.2,
+        profile: Profile {
+            telemetry: Telemetry::Mixed,
+            ..Profile::default()
+        },
+        ..EnterpriseOptions::default()
+    };
+    let truth = build(&options, directory.path()).unwrap();
+    let lacks = |host: &crabwalk_lab::enterprise::EnterpriseHost, channel: &str| {
+        host.not_collected
+            .iter()
+            .any(|own| own == channel || own == "*")
+    };
+    let kinds: BTreeSet<(bool, bool)> = truth
+        .hosts
+        .iter()
+        .map(|host| (host.sysmon, lacks(host, "Security")))
+        .collect();
+    assert_eq!(kinds.len(), 4, "{kinds:?}");
+    let controllers = truth
+        .hosts
+        .iter()
+        .filter(|host| host.role == "domain controller");
+    for host in controllers {
+        assert!(!lacks(host, "Security"), "{host:?}");
+    }
+}
+
+#[test]
+fn addresses_of_leases_and_pools_change_their_holder() {
+    let directory = tempfile::tempdir().unwrap();
+    let options = EnterpriseOptions {
+        hosts: 60,
+        days: 3,
+        intrusions: 0,
+        volume: 0.3,
+        profile: Profile {
+            network: Network {
+                leases: 0.5,
+                vpn: 0.3,
+                nat: 0.1,
+            },
+            telemetry: Telemetry::Full,
+            ..Profile::default()
+        },
+        ..EnterpriseOptions::default()
+    };
+    let truth = build(&options, directory.path()).unwrap();
+    let mut holders: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for host in &truth.hosts {
+        for ip in &host.ips {
+            holders.entry(ip).or_default().insert(&host.name);
+        }
+    }
+    let shared = |net: &str| {
+        holders
+            .iter()
+            .filter(|(ip, hosts)| ip.starts_with(net) && hosts.len() > 1)
+            .count()
+    };
+    assert!(shared("10.40.248.") > 2, "{holders:?}");
+    assert!(shared("10.40.1.") > 2, "{holders:?}");
+    let branch = &holders["10.40.247.1"];
+    // On a host of the branch its own address, on those that it goes to the one of the branch.
+    let records = records(directory.path());
+    let sources = |of: &dyn Fn(&str) -> bool, initiated: bool| -> BTreeSet<String> {
+        records
+            .iter()
+            .filter(|((host, channel, id), _)| of(host) && channel.contains("Sysmon") && *id == 3)
+            .flat_map(|(_, events)| events)
+            .filter(|event| event["EventData"]["Initiated"] == initiated)
+            .map(|event| field(event, "SourceIp").to_owned())
+            .collect()
+    };
+    let own = sources(&|host| branch.contains(host), true);
+    let seen = sources(&|host| !branch.contains(host), false);
+    assert!(!own.contains("10.40.247.1") && !own.is_empty());
+    assert!(seen.contains("10.40.247.1"));
+}
+
+#[test]
+fn who_leaves_is_refused_and_who_joins_was_not_there() {
+    let directory = tempfile::tempdir().unwrap();
+    let options = EnterpriseOptions {
+        hosts: 100,
+        days: 4,
+        intrusions: 0,
+        volume: 0.2,
+        profile: Profile {
+            work: BTreeSet::from([Work::Turnover]),
+            ..Profile::default()
+        },
+        ..EnterpriseOptions::default()
+    };
+    build(&options, directory.path()).unwrap();
+    let records = records(directory.path());
+    let of = |wanted: u64| {
+        records
+            .iter()
+            .filter(move |((_, _, id), _)| *id == wanted)
+            .flat_map(|(_, events)| events)
+    };
+    let made: BTreeSet<&str> = of(4720)
+        .map(|event| field(event, "TargetUserName"))
+        .collect();
+    let left: BTreeSet<&str> = of(4725)
+        .map(|event| field(event, "TargetUserName"))
+        .collect();
+    let refused: BTreeSet<&str> = of(4625)
+        .filter(|event| field(event, "SubStatus") == "0xc0000072")
+        .map(|event| field(event, "TargetUserName"))
+        .collect();
+    assert!(!made.is_empty() && !left.is_empty());
+    assert!(made.is_disjoint(&left));
+    assert!(
+        !refused.is_empty() && refused.is_subset(&left),
+        "{refused:?} {left:?}"
+    );
 }

@@ -7,7 +7,7 @@ use crabwalk_activity::{
 };
 
 /// Pipes through which something is done for a client.
-const SERVING: &[&str] = &["svcctl", "winreg", "spoolss"];
+const SERVING: &[&str] = &["svcctl", "winreg", "atsvc", "spoolss"];
 
 /// Failure keyword of the Security log.
 const FAILURE: u64 = 0x0010_0000_0000_0000;

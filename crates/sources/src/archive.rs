@@ -401,7 +401,7 @@ impl<'w, 'd> Worker<'w, 'd> {
                 }
                 report.bytes = counted.count;
                 if report.kind == SourceKind::Unknown && report.problems.is_empty() {
-                    no_log(&mut report, "is text, but no log that Crabwalk reads (event XML, JSON, Zeek, classic Windows text)".to_owned());
+                    no_log(&mut report, "is text, but no log that Crabwalk reads (event XML, JSON, CSV, Zeek, classic Windows text)".to_owned());
                 }
             }
             Found::Empty => no_log(&mut report, "is empty".to_owned()),

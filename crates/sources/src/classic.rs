@@ -121,14 +121,16 @@ pub(crate) fn read_block(text: &str, record: &mut Record) -> Block {
                     }
                     "Sid" => record.envelope("UserID", value),
                     "OpCode" => record.envelope("Opcode", value),
-                    "TimeGenerated" => record.time = record.time.or_else(|| wmi_time(value)),
+                    "TimeGenerated" => {
+                        record.time = record
+                            .time
+                            .or_else(|| time::parse(value).map(|written| written.micros));
+                    }
                     _ => record.envelope(key, value),
                 }
             }
             None if record.time.is_none() => {
-                record.time = time::parse(line)
-                    .map(|written| written.micros)
-                    .or_else(|| wmi_time(line));
+                record.time = time::parse(line).map(|written| written.micros);
             }
             None => {}
         }
@@ -147,29 +149,6 @@ pub(crate) fn read_block(text: &str, record: &mut Record) -> Block {
         record.envelope("Message", message);
     }
     Block::Event
-}
-
-/// `20240304120000.000000-300`, the offset in minutes.
-fn wmi_time(text: &str) -> Option<i64> {
-    let part = |from: usize, to: usize| text.get(from..to)?.parse::<u32>().ok();
-    let micros = text
-        .get(15..21)
-        .and_then(|text| text.parse().ok())
-        .unwrap_or(0);
-    let offset = text
-        .get(21..)
-        .and_then(|text| text.trim().parse::<i64>().ok())
-        .unwrap_or(0);
-    let micros = time::civil(
-        i64::from(part(0, 4)?),
-        part(4, 6)?,
-        part(6, 8)?,
-        part(8, 10)?,
-        part(10, 12)?,
-        part(12, 14)?,
-        micros,
-    )?;
-    Some(micros - offset * 60_000_000)
 }
 
 /// One group of the table of labels.

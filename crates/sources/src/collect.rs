@@ -2,9 +2,10 @@
 //!
 //! A reader asks for the table of an event type once ([`Collector::table`]), begins a row ([`Collector::begin`]) and
 //! pushes values into columns ([`Collector::push`]). What the run does not need is counted and not stored
-//! ([`Demand`]); a record that was read before from another file is counted and dropped (same host, channel, record
-//! number and time).
+//! ([`Demand`]); a record that was read before from another file is counted and dropped: one with the same host, channel,
+//! record number and second, or, where records have no numbers, one that says the same in all that it says.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::ops::RangeInclusive;
@@ -15,6 +16,7 @@ use arrow_array::{
 };
 use arrow_buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow_schema::{ArrowError, DataType, Field, Schema};
+use crabwalk_vocabulary::is_windows;
 
 use crate::pack;
 
@@ -29,6 +31,67 @@ pub const RECORD: &str = "_record";
 
 /// Name of the column with the event as XML, where [`Demand::xml`] asks for it, `Utf8`.
 pub const XML: &str = "_xml";
+
+/// Stands before the name of a field of the event's own data whose plain name is one of the event's header.
+pub const OWN_DATA: &str = "EventData.";
+
+/// What every event has beside its own data, whoever wrote it.
+const METADATA: [&str; 8] = [
+    TIME,
+    HOST,
+    SOURCE,
+    RECORD,
+    XML,
+    "_ref",
+    "source",
+    "sourcetype",
+];
+
+/// Fields of the header of a Windows event (its `System` element), and the names by which searches know them.
+const HEADER: [&str; 20] = [
+    "ActivityID",
+    "Channel",
+    "Computer",
+    "EventCode",
+    "EventID",
+    "EventRecordID",
+    "EventSourceName",
+    "ExecutionProcessID",
+    "ExecutionThreadID",
+    "Keywords",
+    "Level",
+    "LogName",
+    "Opcode",
+    "Provider",
+    "ProviderGuid",
+    "Qualifiers",
+    "RelatedActivityID",
+    "Task",
+    "UserID",
+    "Version",
+];
+
+/// The column of a field of an event's own data (`EventData`, `UserData`, a row of a Zeek log). Header and data are two
+/// spaces of names: the plain name is the header's where it has such a field, and the data's field is called
+/// `EventData.Provider`, `EventData.host` and so on.
+///
+/// ```
+/// use crabwalk_sources::collect::data_column;
+///
+/// assert_eq!(data_column("System", 105, "Channel"), "EventData.Channel");
+/// assert_eq!(data_column("zeek:http", 0, "host"), "EventData.host");
+/// assert_eq!(data_column("zeek:ssh", 0, "Version"), "Version");
+/// assert_eq!(data_column("Security", 4624, "TargetUserName"), "TargetUserName");
+/// ```
+pub fn data_column<'n>(channel: &str, event_id: u32, name: &'n str) -> Cow<'n, str> {
+    if METADATA.contains(&name)
+        || (HEADER.binary_search(&name).is_ok() && is_windows(channel, event_id))
+    {
+        Cow::Owned(format!("{OWN_DATA}{name}"))
+    } else {
+        Cow::Borrowed(name)
+    }
+}
 
 /// Which columns of an event type a run needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -213,8 +276,33 @@ pub struct Collected {
     pub tables: Vec<EventTable>,
     /// What each log of each host covers, sorted by host and channel.
     pub coverage: Vec<Coverage>,
-    /// Records that were dropped since they had been read from another file before.
+    /// Records that were dropped since they had been read before: from another file, or, of those with a record number, from
+    /// the same.
     pub duplicates: u64,
+}
+
+/// What tells copies of a record.
+#[derive(Debug, Clone, Copy)]
+enum Identity {
+    /// Its number, with its host, channel, id and time.
+    Number,
+    /// A hash of all that it says.
+    Content(u64),
+    /// Nothing.
+    Unknown,
+}
+
+/// A record without a number, wherever it was read. A log may well hold the same line twice, and then it happened twice:
+/// what counts is how often the log that has it most often holds it.
+#[derive(Debug, Clone, Copy)]
+struct Repeated {
+    /// Place in `coverage`.
+    coverage: u32,
+    /// How often it counts.
+    kept: u32,
+    /// The source it was read from last, and how often it was there.
+    source: u32,
+    here: u32,
 }
 
 /// Passes a 64-bit key on as its hash: the keys here are hashes already.
@@ -238,6 +326,7 @@ impl Hasher for Through {
 }
 
 type Seen = HashMap<u64, u32, BuildHasherDefault<Through>>;
+type Repeats = HashMap<u64, Repeated, BuildHasherDefault<Through>>;
 
 /// A table while parts are joined.
 #[derive(Default)]
@@ -280,6 +369,16 @@ struct Table {
 const BATCH_ROWS: usize = 1 << 17;
 const BATCH_BYTES: usize = 64 << 20;
 
+/// A record that was begun and can be taken back.
+#[derive(Debug, Clone, Copy)]
+struct Current {
+    identity: Identity,
+    key: u64,
+    /// Place in `coverage`.
+    coverage: u32,
+    has_row: bool,
+}
+
 /// Collects the events that one thread reads. See the module's documentation.
 pub struct Collector<'d> {
     demand: &'d dyn Demand,
@@ -292,9 +391,11 @@ pub struct Collector<'d> {
     last_coverage: Option<u32>,
     /// Key of each numbered record that was read, with its place in `coverage`.
     seen: Seen,
+    /// Each record without a number that was read.
+    repeats: Repeats,
     duplicates: u64,
-    /// Key, if numbered, and place in `coverage` of the record begun last, and whether it has a row.
-    current: Option<(Option<u64>, u32, bool)>,
+    /// The record begun last.
+    current: Option<Current>,
     /// What [`Demand::record_numbers`] says of the source that is being read.
     numbers: Option<&'d [u64]>,
     scratch: String,
@@ -312,6 +413,7 @@ impl<'d> Collector<'d> {
             coverage_index: HashMap::new(),
             last_coverage: None,
             seen: Seen::default(),
+            repeats: Repeats::default(),
             duplicates: 0,
             current: None,
             numbers: None,
@@ -378,6 +480,15 @@ impl<'d> Collector<'d> {
         id
     }
 
+    /// As [`column`](Self::column), for a field of the event's own data ([`data_column`]).
+    pub fn own_column(&mut self, table: TableId, name: &str) -> Option<ColumnId> {
+        let own = &self.tables[table.0 as usize];
+        match data_column(&own.channel, own.event_id, name) {
+            Cow::Borrowed(name) => self.column(table, name),
+            Cow::Owned(name) => self.column(table, &name),
+        }
+    }
+
     /// Whether the run needs any column of this table.
     pub fn wants(&self, table: TableId) -> bool {
         self.tables[table.0 as usize].wanted != Columns::None
@@ -399,6 +510,14 @@ impl<'d> Collector<'d> {
             .is_some_and(|numbers| numbers.binary_search(&number).is_err())
     }
 
+    /// Whether the run may need a record with a number from `first` to `last` of the source that is being read.
+    pub(crate) fn wants_any(&self, first: u64, last: u64) -> bool {
+        self.numbers.is_none_or(|numbers| {
+            let at = numbers.partition_point(|number| *number < first);
+            numbers.get(at).is_some_and(|number| *number <= last)
+        })
+    }
+
     /// Whether the run needs events as XML too, in the column [`XML`].
     pub(crate) fn wants_xml(&self) -> bool {
         self.demand.xml()
@@ -411,26 +530,73 @@ impl<'d> Collector<'d> {
 
     /// Counts an event and begins its row. Push its values only if the answer is [`Begun::Row`].
     pub fn begin(&mut self, table: TableId, head: &Head<'_>) -> Begun {
+        let identity = match head.numbered {
+            true => Identity::Number,
+            false => Identity::Unknown,
+        };
+        self.begin_as(table, head, identity)
+    }
+
+    /// As [`begin`](Self::begin), for a record without a number of its own. `content` is a hash of all that it says.
+    pub fn begin_unnumbered(&mut self, table: TableId, head: &Head<'_>, content: u64) -> Begun {
+        self.begin_as(table, head, Identity::Content(content))
+    }
+
+    fn begin_as(&mut self, table: TableId, head: &Head<'_>, identity: Identity) -> Begun {
+        use std::collections::hash_map::Entry;
+
         let index = table.0 as usize;
         let coverage = self.coverage_of(index, head);
-        let mut key = 0;
-        if head.numbered {
-            let table = &self.tables[index];
-            key = record_key(head, &table.channel, table.event_id);
-            match self.seen.entry(key) {
-                std::collections::hash_map::Entry::Occupied(_) => {
-                    self.duplicates += 1;
-                    self.current = None;
-                    return Begun::Duplicate;
-                }
-                std::collections::hash_map::Entry::Vacant(place) => {
-                    place.insert(coverage);
-                }
+        let own = &self.tables[index];
+        let key = match identity {
+            // Exports of a record write its time with more or fewer digits, and cut off the others: whole seconds are the
+            // same in all of them.
+            Identity::Number => {
+                let seconds = head.time.div_euclid(1_000_000);
+                record_key(head.host, &own.channel, own.event_id, head.record, seconds)
             }
-            self.current = Some((Some(key), coverage, false));
-        } else {
-            self.current = Some((None, coverage, false));
+            Identity::Content(content) => {
+                record_key(head.host, &own.channel, own.event_id, content, head.time)
+            }
+            Identity::Unknown => 0,
+        };
+        let is_copy = match identity {
+            Identity::Unknown => false,
+            Identity::Number => match self.seen.entry(key) {
+                Entry::Occupied(_) => true,
+                Entry::Vacant(place) => {
+                    place.insert(coverage);
+                    false
+                }
+            },
+            Identity::Content(_) => {
+                let known = self.repeats.entry(key).or_insert(Repeated {
+                    coverage,
+                    kept: 0,
+                    source: head.source,
+                    here: 0,
+                });
+                if known.source != head.source {
+                    known.source = head.source;
+                    known.here = 0;
+                }
+                known.here = known.here.saturating_add(1);
+                let is_copy = known.here <= known.kept;
+                known.kept = known.kept.max(known.here);
+                is_copy
+            }
+        };
+        if is_copy {
+            self.duplicates += 1;
+            self.current = None;
+            return Begun::Duplicate;
         }
+        self.current = Some(Current {
+            identity,
+            key,
+            coverage,
+            has_row: false,
+        });
         let covered = &mut self.coverage[coverage as usize];
         covered.records += 1;
         covered.first = covered.first.min(head.time);
@@ -451,8 +617,8 @@ impl<'d> Collector<'d> {
         if !self.demand.keeps(head) {
             return Begun::Counted;
         }
-        if let Some((_, _, row)) = &mut self.current {
-            *row = true;
+        if let Some(current) = &mut self.current {
+            current.has_row = true;
         }
         if table.times.len() >= BATCH_ROWS || table.bytes >= BATCH_BYTES {
             table.flush();
@@ -508,16 +674,25 @@ impl<'d> Collector<'d> {
     /// Takes back the row begun last in this table, since its record proved unreadable.
     pub fn abort(&mut self, table: TableId) {
         // Nothing was begun since the last call, or it was a copy.
-        let Some((key, coverage, has_row)) = self.current.take() else {
+        let Some(current) = self.current.take() else {
             return;
         };
-        if let Some(key) = key {
-            self.seen.remove(&key);
+        match current.identity {
+            Identity::Number => {
+                self.seen.remove(&current.key);
+            }
+            Identity::Content(_) => {
+                if let Some(known) = self.repeats.get_mut(&current.key) {
+                    known.kept = known.kept.saturating_sub(1);
+                    known.here = known.here.saturating_sub(1);
+                }
+            }
+            Identity::Unknown => {}
         }
-        let covered = &mut self.coverage[coverage as usize];
+        let covered = &mut self.coverage[current.coverage as usize];
         covered.records = covered.records.saturating_sub(1);
         let table = &mut self.tables[table.0 as usize];
-        if !has_row || table.times.is_empty() {
+        if !current.has_row || table.times.is_empty() {
             return;
         }
         let row = table.row();
@@ -560,7 +735,8 @@ impl<'d> Collector<'d> {
         index
     }
 
-    /// Joins what several threads collected, in this order: of copies of a record the first one stays.
+    /// Joins what several threads collected, in this order: of copies of a record the first one stays. What is read of one
+    /// source without record numbers must all be in one part.
     ///
     /// # Errors
     /// An Arrow error where a column cannot be built (a value over 2 GiB).
@@ -569,16 +745,28 @@ impl<'d> Collector<'d> {
         let mut coverage: BTreeMap<(String, String), Coverage> = BTreeMap::new();
         let mut duplicates = 0;
         let mut seen_before: Vec<Seen> = Vec::new();
+        let mut kept_before: HashMap<u64, u32, BuildHasherDefault<Through>> = HashMap::default();
         for mut part in parts {
             duplicates += part.duplicates;
-            let mut copies: BTreeSet<u64> = BTreeSet::new();
+            // Of each record, how many copies of it this part holds.
+            let mut copies: HashMap<u64, u32, BuildHasherDefault<Through>> = HashMap::default();
             for (key, place) in &part.seen {
                 if seen_before.iter().any(|seen| seen.contains_key(key)) {
-                    copies.insert(*key);
+                    copies.insert(*key, 1);
                     part.coverage[*place as usize].records -= 1;
+                    duplicates += 1;
                 }
             }
-            duplicates += copies.len() as u64;
+            for (key, known) in &part.repeats {
+                let before = kept_before.entry(*key).or_default();
+                let count = known.kept.min(*before);
+                *before = known.kept.max(*before);
+                if count > 0 {
+                    copies.insert(*key, count);
+                    part.coverage[known.coverage as usize].records -= u64::from(count);
+                    duplicates += u64::from(count);
+                }
+            }
             for covered in part.coverage {
                 coverage
                     .entry((covered.host.clone(), covered.channel.to_lowercase()))
@@ -601,7 +789,9 @@ impl<'d> Collector<'d> {
                 entry.fields_seen.append(&mut table.fields_seen);
                 entry.hosts_outside.append(&mut table.hosts_outside);
                 for (batch, keys) in table.done {
-                    entry.batches.push(without_copies(batch, &keys, &copies)?);
+                    entry
+                        .batches
+                        .push(without_copies(batch, &keys, &mut copies)?);
                 }
             }
             seen_before.push(part.seen);
@@ -639,12 +829,12 @@ fn is_clearing(channel: &str, event_id: u32) -> bool {
         || (event_id == 104 && channel.eq_ignore_ascii_case("System"))
 }
 
-/// Identity of a record wherever it was copied to. 64 bits: among ten million records a chance match has odds of
-/// about 1 in 370,000.
-fn record_key(head: &Head<'_>, channel: &str, event_id: u32) -> u64 {
+/// Identity of a record wherever it was copied to; `own` is its number, or the hash of what it says. 64 bits: among ten
+/// million records a chance match has odds of about 1 in 370,000.
+fn record_key(host: &str, channel: &str, event_id: u32, own: u64, time: i64) -> u64 {
     let mut hasher = xxhash_rust::xxh3::Xxh3Default::new();
     let mut lower = [0_u8; 256];
-    for text in [head.host, channel] {
+    for text in [host, channel] {
         for part in text.as_bytes().chunks(lower.len()) {
             let lower = &mut lower[..part.len()];
             lower.copy_from_slice(part);
@@ -653,8 +843,8 @@ fn record_key(head: &Head<'_>, channel: &str, event_id: u32) -> u64 {
         }
         hasher.update(&[0]);
     }
-    hasher.update(&head.record.to_le_bytes());
-    hasher.update(&head.time.to_le_bytes());
+    hasher.update(&own.to_le_bytes());
+    hasher.update(&time.to_le_bytes());
     hasher.update(&event_id.to_le_bytes());
     hasher.digest()
 }
@@ -793,15 +983,19 @@ fn string_array(offsets: Vec<i32>, data: Buffer, nulls: Option<NullBuffer>) -> S
 fn without_copies(
     batch: RecordBatch,
     keys: &[u64],
-    copies: &BTreeSet<u64>,
+    copies: &mut HashMap<u64, u32, BuildHasherDefault<Through>>,
 ) -> Result<RecordBatch, ArrowError> {
-    if copies.is_empty() || !keys.iter().any(|key| copies.contains(key)) {
+    if copies.is_empty() || !keys.iter().any(|key| copies.contains_key(key)) {
         return Ok(batch);
     }
-    let keep: arrow_array::BooleanArray = keys
-        .iter()
-        .map(|key| Some(*key == 0 || !copies.contains(key)))
-        .collect();
+    let mut is_copy = |key: &u64| match copies.get_mut(key) {
+        Some(left) if *key != 0 && *left > 0 => {
+            *left -= 1;
+            true
+        }
+        _ => false,
+    };
+    let keep: arrow_array::BooleanArray = keys.iter().map(|key| Some(!is_copy(key))).collect();
     arrow_select::filter::filter_record_batch(&batch, &keep)
 }
 

@@ -4,13 +4,17 @@
 //! (`winlog.event_data.Image`). What the paths are tells the shape.
 //!
 //! # Which time counts
-//! - evtx_dump, event XML turned into JSON, Get-WinEvent: `TimeCreated`. Winlogbeat: `winlog.time_created`, else `@timestamp`.
+//! - evtx_dump, event XML turned into JSON, Get-WinEvent: `TimeCreated`. Winlogbeat: `winlog.time_created`; without it the
+//!   earlier of `@timestamp` and `event.created`, since neither an agent nor who receives from it sees an event before it
+//!   happens.
 //! - NXLog: `EventTime` is local time without a zone, `@timestamp` is the time of receipt. The zone is what lies, in
 //!   quarters of an hour, between `EventReceivedTime` (local) and `@timestamp` (UTC); `EventTime` is moved by it.
 //!   Where Sysmon's `UtcTime` lies within two minutes of that it is used, being finer; the `UtcTime` of network events can be hours off.
 //! - Flat records with only a `TimeCreated` write local time as if it were UTC, often on a 12-hour clock. There Sysmon's
 //!   `UtcTime` counts (but for network events), and the other records are moved by what the last such pair of the same host shows.
-//! - Zeek: `ts`. Splunk: the time in the raw event, else `_time`.
+//! - `TimeGenerated` (Azure, WMI, Fluent Bit) and the like say when the event was written; where they name no zone, it is
+//!   told by the time of receipt, as above. Of names that say nothing of that (`timestamp`, `time`) the earliest counts.
+//! - Zeek: `ts`. Splunk: the time in the raw event, else `_time`. Plaso: `timestamp`, microseconds.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
@@ -113,6 +117,19 @@ impl Flat {
         let mut deserializer = serde_json::Deserializer::from_str(text);
         deserializer.deserialize_any(Flatten(self))?;
         deserializer.end()
+    }
+
+    /// Takes the columns of a row for the keys of a record.
+    fn take_row(&mut self, row: &[(&str, String)]) {
+        self.text.clear();
+        self.leaves.clear();
+        self.element = 0;
+        for (name, value) in row {
+            self.path.clear();
+            self.path.push_str(name);
+            self.leaf(value);
+        }
+        self.path.clear();
     }
 
     fn leaf(&mut self, value: &str) {
@@ -245,11 +262,21 @@ pub(crate) struct JsonReader {
     /// Of each host, what Sysmon's `UtcTime` is ahead of a `TimeCreated` that calls itself UTC and is not.
     zones: HashMap<String, i64>,
     hinted: bool,
+    /// The kind of Zeek log that the file's name tells, once it was looked at.
+    zeek_file: Option<Option<&'static str>>,
+    /// The one kind that the keys of the file's first rows tell.
+    zeek_rows: Option<&'static str>,
+    /// Records of plaso that are about something else than event logs.
+    foreign: u64,
 }
 
 /// The shapes that are understood, for the message about one that is not.
 const SHAPES: &str = "evtx_dump (Event.System.EventID), NXLog and other flat records (EventID, Channel), Winlogbeat (winlog.event_id), \
-     EvtxECmd (EventId, Payload), Velociraptor (System.EventID.Value), Wazuh (data.win.system.eventID), Splunk export (result._raw), Get-WinEvent (Id, LogName), Zeek (ts, uid), and CIM records (sourcetype)";
+     EvtxECmd (EventId, Payload), Velociraptor (System.EventID.Value), Wazuh (data.win.system.eventID), Splunk export (result._raw), Get-WinEvent (Id, LogName), \
+     Fluent Bit (EventID, StringInserts), plaso (data_type, event_identifier), Zeek (ts, and its columns or a file named as the log), and CIM records (sourcetype)";
+
+/// Rows of a Zeek log that are looked at before the first is read.
+const ROWS_AHEAD: usize = 200;
 
 impl JsonReader {
     /// Looks ahead, once, for the first Sysmon event of records that write local time as if it were UTC, so that the
@@ -258,6 +285,7 @@ impl JsonReader {
         if std::mem::replace(&mut self.hinted, true) {
             return;
         }
+        self.look_for_zeek(window);
         let value = |line: &[u8], key: &[u8]| -> Option<i64> {
             let rest = &line[memmem::find(line, key)? + key.len()..];
             let text = &rest[..memchr::memchr(b'"', rest)?];
@@ -285,6 +313,33 @@ impl JsonReader {
         }
     }
 
+    /// Finds out of which kind the rows of a Zeek log are: some have few of its columns. Logs of several kinds in one file
+    /// say their kind in each row.
+    fn look_for_zeek(&mut self, window: &[u8]) {
+        if memmem::find(window, b"\"ts\"").is_none() {
+            return;
+        }
+        let mut flat = Flat::default();
+        let mut kinds: Vec<&'static str> = Vec::new();
+        for line in window.split(|byte| *byte == b'\n').take(ROWS_AHEAD) {
+            let Ok(line) = std::str::from_utf8(line) else {
+                continue;
+            };
+            if flat.parse(line.trim()).is_err() || flat.below("", "ts").is_none() {
+                continue;
+            }
+            let has = |name: &str| flat.iter().any(|(path, _, _)| path == name);
+            if let Some(kind) = zeek::log_kind(has)
+                && !kinds.contains(&kind)
+            {
+                kinds.push(kind);
+            }
+        }
+        if let [kind] = kinds.as_slice() {
+            self.zeek_rows = Some(*kind);
+        }
+    }
+
     /// Reads the record in `text` into the sink. Says whether it was Zeek or other JSON.
     pub fn read(
         &mut self,
@@ -294,6 +349,13 @@ impl JsonReader {
         self.read_at(text, sink, 0)
     }
 
+    /// Reads a row of a table of events into the sink.
+    pub fn read_row(&mut self, row: &[(&str, String)], sink: &mut Sink<'_, '_>) {
+        self.flat.take_row(row);
+        // Cannot fail: what is in a cell and no JSON is kept as text, or told.
+        let _ = self.read_flat("", sink, 0);
+    }
+
     fn read_at(
         &mut self,
         text: &str,
@@ -301,8 +363,21 @@ impl JsonReader {
         depth: u32,
     ) -> Result<SourceKind, serde_json::Error> {
         self.flat.parse(text)?;
+        self.read_flat(text, sink, depth)
+    }
+
+    /// Reads the record that was taken apart last, whose text is `text` if it was JSON.
+    fn read_flat(
+        &mut self,
+        text: &str,
+        sink: &mut Sink<'_, '_>,
+        depth: u32,
+    ) -> Result<SourceKind, serde_json::Error> {
         self.records += 1;
-        let shape = shape_of(&self.flat);
+        let file = *self
+            .zeek_file
+            .get_or_insert_with(|| zeek::kind_of_file(&sink.report.path));
+        let shape = shape_of(&self.flat, file.is_some());
         sink.record.clear();
         match shape {
             Shape::EventTree(prefix) => event_tree(&self.flat, prefix, &mut sink.record),
@@ -323,7 +398,8 @@ impl JsonReader {
                 }
             }
             Shape::Zeek(prefix) => {
-                zeek_record(&self.flat, prefix, &mut sink.record);
+                let kind = (file, self.zeek_rows);
+                zeek_record(&self.flat, prefix, kind, &mut sink.record);
                 sink.emit();
                 return Ok(SourceKind::Zeek);
             }
@@ -334,6 +410,7 @@ impl JsonReader {
                 return Ok(SourceKind::Json);
             }
             Shape::Raw(prefix) => return self.raw(prefix, sink, depth),
+            Shape::Plaso => plaso(&self.flat, &mut sink.record),
             Shape::Cim(prefix) => cim(&self.flat, prefix, &mut sink.record),
             Shape::Unknown => {
                 self.unknown(text, sink, depth);
@@ -358,13 +435,19 @@ impl JsonReader {
             .flat
             .below(prefix, "_time")
             .or_else(|| self.flat.below(prefix, "time"))
+            .or_else(|| self.flat.below(prefix, "timestamp"))
             .and_then(time::parse)
             .map(|written| written.micros);
         let host = self
             .flat
             .below(prefix, "host")
+            .or_else(|| self.flat.below(prefix, "computer_name"))
             .unwrap_or_default()
             .to_owned();
+        let number = self
+            .flat
+            .below(prefix, "record_number")
+            .and_then(|text| text.parse().ok());
         let labels: Vec<(&str, String)> = ["source", "sourcetype"]
             .iter()
             .filter_map(|name| Some((*name, self.flat.below(prefix, name)?.to_owned())))
@@ -427,6 +510,7 @@ impl JsonReader {
         if sink.record.host.is_empty() {
             sink.record.host = host;
         }
+        sink.record.number = sink.record.number.or(number);
         for (name, value) in labels {
             sink.record.envelope(name, &value);
         }
@@ -452,6 +536,14 @@ impl JsonReader {
             }
             return;
         }
+        // A timeline of plaso holds all that is on a disk; what is no event of a log is not looked for here.
+        if self.flat.below("", "data_type").is_some()
+            && self.flat.below("", "__container_type__").is_some()
+        {
+            self.foreign += 1;
+            self.records -= 1;
+            return;
+        }
         self.note_unknown();
     }
 
@@ -469,6 +561,13 @@ impl JsonReader {
 
     /// Says at the end of the source which records had no shape that is understood.
     pub fn finish(&self, sink: &mut Sink<'_, '_>) {
+        if self.foreign > 0 {
+            let message = format!(
+                "{} records of plaso are about other things than events of logs and were passed over",
+                grouped(self.foreign)
+            );
+            sink.warn(None, message);
+        }
         if self.unknown == 0 {
             return;
         }
@@ -480,7 +579,7 @@ impl JsonReader {
             .map(|(name, _)| name.as_str())
             .collect();
         let message = format!(
-            "{} of {} records had an event id; keys seen: {}; the shapes understood are {SHAPES}",
+            "{} of {} records have a shape that is understood; keys seen in the others: {}; the shapes understood are {SHAPES}",
             grouped(self.records - self.unknown),
             grouped(self.records),
             if keys.is_empty() {
@@ -545,6 +644,8 @@ enum Shape {
     Journal(&'static str),
     /// The event stands as text in `_raw`.
     Raw(&'static str),
+    /// What plaso keeps of an event without its XML.
+    Plaso,
     Cim(&'static str),
     Unknown,
 }
@@ -560,10 +661,12 @@ const IDS: &[&str] = &[
     "event_id",
     "eventid",
     "EventIdentifier",
+    "eventID",
     "Id",
 ];
 
-fn shape_of(flat: &Flat) -> Shape {
+/// `zeek_file`: whether the file is named as a log of Zeek.
+fn shape_of(flat: &Flat, zeek_file: bool) -> Shape {
     // The commonest shape by far is told in one pass.
     let (mut id, mut channel, mut raw) = (false, false, false);
     for (path, value, _) in flat.iter() {
@@ -617,6 +720,9 @@ fn shape_of(flat: &Flat) -> Shape {
         if raw_text(flat, prefix).is_some() {
             return Shape::Raw(prefix);
         }
+        if has("data_type") && has("event_identifier") && has("source_name") {
+            return Shape::Plaso;
+        }
         if flat_event_id(flat, prefix).is_some() && !flat_channel(flat, prefix).is_empty() {
             return Shape::Flat(prefix);
         }
@@ -629,7 +735,10 @@ fn shape_of(flat: &Flat) -> Shape {
                 || has("@stream")
                 || has("id.orig_h")
                 || has("id_orig_h")
-                || has("fuid"))
+                || has("fuid")
+                || zeek_file
+                // A time and a `host` alone are in many logs.
+                || zeek::log_kind(has).is_some_and(|kind| kind != "known_hosts"))
         {
             return Shape::Zeek(prefix);
         }
@@ -691,6 +800,12 @@ fn flat_channel<'f>(flat: &'f Flat, prefix: &str) -> &'f str {
         "source_name",
     ]) {
         return xml::channel_of_provider(provider);
+    }
+    // Event Viewer and Get-EventLog call the provider so, and others other things.
+    if let Some(source) = flat.below(prefix, "Source")
+        && xml::channel_of_provider(source) != source
+    {
+        return xml::channel_of_provider(source);
     }
     for label in ["source", "sourcetype"] {
         let log = flat
@@ -827,6 +942,8 @@ fn winlogbeat(flat: &Flat, prefix: &str, record: &mut Record) {
     let mut code = None;
     let mut other_host = "";
     let mut time_created = None;
+    // Times of those who passed the event on.
+    let mut seen: Option<i64> = None;
     for (path, value, _) in flat.iter() {
         let Some(path) = path.strip_prefix(prefix) else {
             continue;
@@ -854,10 +971,9 @@ fn winlogbeat(flat: &Flat, prefix: &str, record: &mut Record) {
             "user.identifier" => record.envelope("UserID", value),
             "time_created" => time_created = time::parse(value),
             "event.code" => code = number(value),
-            "@timestamp" => {
-                record.time = time::parse(value)
-                    .map(|written| written.micros)
-                    .or(record.time)
+            "@timestamp" | "event.created" => {
+                let time = time::parse(value).map(|written| written.micros);
+                seen = seen.into_iter().chain(time).min();
             }
             "message" => record.envelope("Message", value),
             "host.name" | "host.hostname" if other_host.is_empty() => other_host = value,
@@ -874,8 +990,9 @@ fn winlogbeat(flat: &Flat, prefix: &str, record: &mut Record) {
         }
     }
     record.event_id = id.or(code).unwrap_or(0);
-    // `@timestamp` may be the shipper's.
-    record.time = time_created.map(|written| written.micros).or(record.time);
+    record.time = time_created
+        .map(|written| written.micros)
+        .or_else(|| seen.map(|seen| before(seen, record)));
     if record.host.is_empty() {
         record.host = other_host.to_owned();
     }
@@ -961,6 +1078,43 @@ fn wazuh(flat: &Flat, prefix: &str, record: &mut Record) {
     }
 }
 
+/// The time of an event of which only `seen` is known, when somebody who passed it on saw it: Sysmon writes into the event
+/// itself when it happened. (Of connections and DNS queries it writes that late, and sometimes hours off.)
+fn before(seen: i64, record: &Record) -> i64 {
+    const LATE: i64 = 120_000_000;
+    let sysmon = record.channel.to_ascii_lowercase().contains("sysmon")
+        && !matches!(record.event_id, 3 | 22);
+    match record.get("UtcTime").and_then(time::parse) {
+        Some(utc) if sysmon && seen - utc.micros > LATE => utc.micros,
+        _ => seen,
+    }
+}
+
+/// What plaso keeps of an event of a log, without its XML.
+fn plaso(flat: &Flat, record: &mut Record) {
+    let of = |name: &str| flat.below("", name).unwrap_or_default();
+    record.event_id = number(of("event_identifier")).unwrap_or(0);
+    record.host = of("computer_name").to_owned();
+    record.number = of("record_number").parse().ok();
+    record.time = time::parse(of("timestamp")).map(|written| written.micros);
+    record.provider = of("source_name").to_owned();
+    record.channel = xml::channel_of_provider(&record.provider).to_owned();
+    for (name, own) in [
+        ("source_name", "Provider"),
+        ("provider_identifier", "ProviderGuid"),
+        ("event_version", "Version"),
+        ("event_level", "Level"),
+        ("user_sid", "UserID"),
+    ] {
+        record.envelope(own, of(name));
+    }
+    for (path, value, _) in flat.iter() {
+        if path == "strings" {
+            record.data("Data", value);
+        }
+    }
+}
+
 /// A name with a capital letter.
 fn capital(name: &str) -> String {
     let mut letters = name.chars();
@@ -1038,13 +1192,22 @@ fn flat_record(flat: &Flat, prefix: &str, record: &mut Record, zones: &mut HashM
     .unwrap_or_default()
     .to_owned();
     let nxlog = names(&["SourceModuleType", "EventReceivedTime"]).is_some();
+    // Get-EventLog numbers records as `Index`.
+    let event_log = names(&["ReplacementStrings"]).is_some();
+    // Fluent Bit calls the writer of the event `ProcessID`, as the header does.
+    let headed = nxlog || event_log || names(&["StringInserts"]).is_some();
+    // Get-WinEvent, whose objects have names of their own for the header.
+    let winevent = names(&["Id"]).is_some() && names(&["MachineName", "ProviderName"]).is_some();
     record.number = names(&[
         "RecordNumber",
         "EventRecordID",
+        "EventRecordId",
         "RecordID",
         "RecordId",
         "record_id",
+        "record_number",
     ])
+    .or_else(|| names(&["Index"]).filter(|_| event_log))
     .and_then(|text| text.trim().parse().ok());
     let provider = std::mem::take(&mut record.provider);
     record.envelope("Provider", &provider);
@@ -1063,6 +1226,8 @@ fn flat_record(flat: &Flat, prefix: &str, record: &mut Record, zones: &mut HashM
             put(record, name, value);
         }
     }
+    // The values of the event's data without their names.
+    let mut inserts: Vec<&str> = Vec::new();
     for (path, value, _) in flat.iter() {
         let Some(path) = path.strip_prefix(prefix) else {
             continue;
@@ -1071,12 +1236,37 @@ fn flat_record(flat: &Flat, prefix: &str, record: &mut Record, zones: &mut HashM
             "EventData" if in_xml.is_some() => {}
             "RenderedDescription" => record.envelope("Message", value),
             "EventID" | "EventId" | "EventCode" | "event_id" | "eventid" | "EventIdentifier"
-            | "Channel" | "LogName" | "log_name" | "channel" | "EventLog" | "Logfile"
-            | "Hostname" | "Computer" | "ComputerName" | "MachineName" | "computer_name"
-            | "SourceName" | "ProviderName" | "provider" | "RecordNumber" | "EventRecordID"
-            | "RecordID" | "RecordId" | "record_id" | "@timestamp" | "EventTime"
-            | "TimeCreated" | "TimeGenerated" | "Timestamp" => {}
+            | "eventID" | "Channel" | "LogName" | "log_name" | "channel" | "EventLog"
+            | "Logfile" | "Hostname" | "Computer" | "ComputerName" | "MachineName"
+            | "computer_name" | "SourceName" | "ProviderName" | "provider" | "RecordNumber"
+            | "EventRecordID" | "EventRecordId" | "record_number" | "RecordID" | "RecordId"
+            | "record_id" | "@timestamp" | "Timestamp" => {}
+            "TimeCreated.DisplayHint" | "TimeGenerated.DisplayHint" => {}
+            _ if CREATED.contains(&path) || GENERATED.contains(&path) => {}
+            // Beside the provider that wrote the event, a field of its data.
+            "Provider" if value != record.provider => record.data("Provider", value),
             "Provider" => {}
+            "Source" if value == record.provider => {}
+            "TaskCategory" => record.envelope(path, value),
+            "StringInserts" | "ReplacementStrings" => inserts.push(value),
+            "Properties.Value" if winevent => inserts.push(value),
+            "ProcessId" if winevent => record.envelope("ExecutionProcessID", value),
+            "ThreadId" if winevent => record.envelope("ExecutionThreadID", value),
+            "UserId" | "UserId.Value" if winevent => record.envelope("UserID", value),
+            "ProviderId" if winevent => record.envelope("ProviderGuid", value),
+            "ActivityId" if winevent => record.envelope("ActivityID", value),
+            "RelatedActivityId" if winevent => record.envelope("RelatedActivityID", value),
+            _ if winevent
+                && (WINEVENT.contains(&path)
+                    || path.starts_with("UserId.")
+                    || path.starts_with("Properties.")
+                    || path.starts_with("Bookmark.")) => {}
+            "Index" | "InstanceId" | "EntryType" | "CategoryNumber" | "Source" | "UserName"
+            | "Site" | "Container" | "PSComputerName"
+                if event_log => {}
+            "Data" if headed && !nxlog => {}
+            "Sid" if headed && !nxlog => record.envelope("UserID", value),
+            "EventCategory" if headed => record.envelope("Task", value),
             "Version" | "Level" | "Task" | "Opcode" | "UserID" | "ActivityID"
             | "RelatedActivityID" | "ExecutionProcessID" | "ExecutionThreadID" | "Qualifiers"
             | "ProviderGuid" | "Severity" | "SeverityValue" | "Category" | "EventType"
@@ -1084,8 +1274,8 @@ fn flat_record(flat: &Flat, prefix: &str, record: &mut Record, zones: &mut HashM
                 record.envelope(path, value)
             }
             "message" => record.envelope("Message", value),
-            "ThreadID" if nxlog => record.envelope("ExecutionThreadID", value),
-            "ProcessID" if nxlog => record.envelope("ExecutionProcessID", value),
+            "ThreadID" if headed => record.envelope("ExecutionThreadID", value),
+            "ProcessID" if headed => record.envelope("ExecutionProcessID", value),
             // NXLog puts the account that wrote the event there.
             "AccountName" | "Domain" if nxlog => record.envelope(path, value),
             "Keywords" => match value.parse::<i64>() {
@@ -1117,8 +1307,62 @@ fn flat_record(flat: &Flat, prefix: &str, record: &mut Record, zones: &mut HashM
             }
         }
     }
+    if !inserts.is_empty() {
+        fill_from_message(record);
+        if !record.has_data() {
+            inserts.iter().for_each(|value| record.data("Data", value));
+        }
+    }
     record.time = flat_time(flat, prefix, record, zones);
 }
+
+/// What objects of Get-WinEvent say beside the event.
+const WINEVENT: [&str; 9] = [
+    "Id",
+    "ContainerLog",
+    "MatchedQueryIds",
+    "Bookmark",
+    "LevelDisplayName",
+    "OpcodeDisplayName",
+    "TaskDisplayName",
+    "KeywordsDisplayNames",
+    "Properties",
+];
+
+/// Names under which flat records say when Windows wrote the event.
+const CREATED: [&str; 8] = [
+    "TimeCreated",
+    "TimeCreated.SystemTime",
+    "TimeCreated.value",
+    "TimeCreated.DateTime",
+    "SystemTime",
+    "time_created",
+    "timeCreated",
+    "EventTime",
+];
+
+/// The same, of programs of which it is known that they do not write local time as if it were UTC.
+const GENERATED: [&str; 5] = [
+    "TimeGenerated",
+    "TimeGenerated.value",
+    "time_generated",
+    "timeGenerated",
+    "TimeWritten",
+];
+
+/// Names of times of which it cannot be said whose they are.
+const OTHER_TIMES: [&str; 10] = [
+    "@timestamp",
+    "Timestamp",
+    "timestamp",
+    "event.created",
+    "datetime",
+    "DateTime",
+    "date",
+    "Date",
+    "time",
+    "_time",
+];
 
 /// See the module's documentation.
 fn flat_time(
@@ -1129,6 +1373,7 @@ fn flat_time(
 ) -> Option<i64> {
     const MINUTE: i64 = 60_000_000;
     let of = |name: &str| flat.below(prefix, name).and_then(time::parse);
+    let first = |names: &[&str]| names.iter().find_map(|name| of(name));
     let stamp = of("@timestamp");
     let received = of("EventReceivedTime");
     let event_time = of("EventTime");
@@ -1157,9 +1402,20 @@ fn flat_time(
             _ => local,
         });
     }
-    if let Some(created) = of("TimeCreated") {
-        // Only where it stands in for `@timestamp` as well, or alone, is it known to be local time in disguise.
-        let disguised = stamp.is_none_or(|stamp| stamp.micros == created.micros);
+    if let Some(created) = first(&CREATED) {
+        // Only where it stands in for `@timestamp` as well, or alone, may it be local time in disguise; never where it is
+        // counted from 1970, or names an offset.
+        let text = CREATED.iter().find_map(|name| flat.below(prefix, name));
+        let honest = text.is_some_and(|text| {
+            text.starts_with("/Date(")
+                || text
+                    .bytes()
+                    .all(|byte| byte.is_ascii_digit() || byte == b'.')
+                || text
+                    .get(10..)
+                    .is_some_and(|clock| clock.contains(['+', '-']))
+        });
+        let disguised = !honest && stamp.is_none_or(|stamp| stamp.micros == created.micros);
         if !disguised {
             return Some(created.micros);
         }
@@ -1179,16 +1435,29 @@ fn flat_time(
                     .unwrap_or(0),
         );
     }
-    let other = stamp
-        .or_else(|| of("TimeGenerated"))
-        .or_else(|| of("Timestamp"))
-        .or_else(|| of("timestamp"))
-        .or_else(|| of("_time"));
-    other.map(|written| written.micros).or(utc)
+    if let Some(generated) = first(&GENERATED) {
+        return Some(match (generated.zoned, stamp) {
+            (false, Some(stamp)) => generated.micros + time::zone(generated.micros, stamp.micros),
+            _ => generated.micros,
+        });
+    }
+    let others = || OTHER_TIMES.iter().filter_map(|name| of(name));
+    others()
+        .filter(|written| written.zoned)
+        .map(|written| written.micros)
+        .min()
+        .or_else(|| others().map(|written| written.micros).next())
+        .map(|seen| before(seen, record))
+        .or(utc)
 }
 
-/// A Zeek log as JSON.
-fn zeek_record(flat: &Flat, prefix: &str, record: &mut Record) {
+/// A row of a Zeek log as JSON; `kinds` are what the file's name and its first rows tell of its kind.
+fn zeek_record(
+    flat: &Flat,
+    prefix: &str,
+    kinds: (Option<&'static str>, Option<&'static str>),
+    record: &mut Record,
+) {
     let of = |name: &str| flat.below(prefix, name);
     let has = |name: &str| {
         flat.iter()
@@ -1196,7 +1465,10 @@ fn zeek_record(flat: &Flat, prefix: &str, record: &mut Record) {
     };
     let kind = of("_path")
         .or_else(|| of("@stream"))
-        .unwrap_or_else(|| zeek::log_kind(has));
+        .or(kinds.0)
+        .or_else(|| zeek::log_kind(has))
+        .or(kinds.1)
+        .unwrap_or(zeek::UNKNOWN);
     record.channel.push_str("zeek:");
     record.channel.push_str(kind);
     record.host = of("_system_name")
@@ -1227,7 +1499,12 @@ fn zeek_record(flat: &Flat, prefix: &str, record: &mut Record) {
 /// A record with names of the Common Information Model.
 fn cim(flat: &Flat, prefix: &str, record: &mut Record) {
     let of = |name: &str| flat.below(prefix, name);
-    record.channel = of("sourcetype").unwrap_or_default().to_owned();
+    // No channel of Windows has a colon in its name; these are told from those by it.
+    let sourcetype = of("sourcetype").unwrap_or_default();
+    record.channel = match sourcetype.contains(':') {
+        true => sourcetype.to_owned(),
+        false => format!("cim:{sourcetype}"),
+    };
     record.host = of("host")
         .or_else(|| of("dvc"))
         .or_else(|| of("dest"))

@@ -1,4 +1,4 @@
-//! Readers: EVTX, event XML, JSON, Zeek, classic text; archives. One bad record never loses a file.
+//! Readers: EVTX, event XML, JSON, CSV, Zeek, classic text; archives. One bad record never loses a file.
 
 pub mod collect;
 pub mod evtx;
@@ -7,6 +7,7 @@ pub mod report;
 
 mod archive;
 mod classic;
+mod csv;
 mod json;
 mod read;
 mod recognise;

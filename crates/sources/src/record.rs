@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-use crate::collect::{Begun, Collector, Head, TableId};
+use crate::collect::{Begun, Collector, Head, TableId, data_column};
 use crate::report::{Problem, SourceReport};
 
 #[derive(Debug, Clone)]
@@ -61,7 +61,7 @@ impl Record {
         self.add(name, value, false);
     }
 
-    /// A field of the envelope, which gives way to data of the same name.
+    /// A field of the envelope: the event's header, and what was put around the event.
     pub fn envelope(&mut self, name: &str, value: &str) {
         // A wrapper says again what the record itself says of `source` and `sourcetype`.
         if !(matches!(name, "source" | "sourcetype")
@@ -108,6 +108,19 @@ impl Record {
             .iter()
             .filter(|field| !field.envelope)
             .map(|field| (self.name(field), self.value(field)))
+    }
+
+    /// A hash of all that the record says, whatever the order in which it says it.
+    fn content(&self) -> u64 {
+        use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
+        self.fields
+            .iter()
+            // Every form of a log writes the time in its own way; it is known apart.
+            .filter(|field| self.name(field) != "ts")
+            .fold(self.number.unwrap_or_default(), |sum, field| {
+                let name = xxh3_64(self.name(field).as_bytes());
+                sum.wrapping_add(xxh3_64_with_seed(self.value(field).as_bytes(), name))
+            })
     }
 
     /// Whether the event has any data of its own.
@@ -171,15 +184,23 @@ impl<'c, 'd> Sink<'c, 'd> {
             self.undated += 1;
             0
         });
+        // Windows counts from 1: a 0 is what a shipper writes for a number that it does not know.
+        let number = record.number.filter(|number| *number != 0);
         let head = Head {
             time,
             host: &record.host,
             source: self.report.id,
-            record: record.number.unwrap_or(self.report.records),
+            record: number.unwrap_or(self.report.records),
             // Without a time the number alone would take distinct records for copies.
-            numbered: record.number.is_some() && record.time.is_some(),
+            numbered: number.is_some() && record.time.is_some(),
         };
-        if self.collector.begin(table, &head) != Begun::Row {
+        let begun = if head.numbered {
+            self.collector.begin(table, &head)
+        } else {
+            self.collector
+                .begin_unnumbered(table, &head, record.content())
+        };
+        if begun != Begun::Row {
             return;
         }
         if !record.xml.is_empty() {
@@ -187,10 +208,16 @@ impl<'c, 'd> Sink<'c, 'd> {
         }
         for field in &record.fields {
             let name = record.name(field);
-            if field.envelope && record.has(name) {
-                continue;
-            }
-            if let Some(column) = self.collector.column(table, name) {
+            let column = if field.envelope {
+                // What is no field of the header (a message, a label) gives way to data of the same name.
+                if record.has(name) && data_column(&record.channel, id, name) == name {
+                    continue;
+                }
+                self.collector.column(table, name)
+            } else {
+                self.collector.own_column(table, name)
+            };
+            if let Some(column) = column {
                 self.collector.push(table, column, record.value(field));
             }
         }

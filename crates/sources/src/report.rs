@@ -11,6 +11,8 @@ pub enum SourceKind {
     Xml,
     /// JSON: lines or an array, in one of the known shapes.
     Json,
+    /// A table of events, as EvtxECmd, `Export-Csv` and others write it.
+    Csv,
     /// Zeek log, tab-separated or JSON.
     Zeek,
     /// Classic text of Splunk's `WinEventLog` input.
@@ -30,6 +32,7 @@ impl SourceKind {
             Self::Evtx => "evtx",
             Self::Xml => "xml",
             Self::Json => "json",
+            Self::Csv => "csv",
             Self::Zeek => "zeek",
             Self::WindowsText => "windows-text",
             Self::Syslog => "syslog",

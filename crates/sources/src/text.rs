@@ -1,4 +1,4 @@
-//! Splitting a stream of text into records, whatever they are: event XML, JSON, Zeek, classic Windows text, also mixed.
+//! Splitting a stream of text into records, whatever they are: event XML, JSON, CSV, Zeek, classic Windows text, also mixed.
 //!
 //! The stream is held in a window that grows to the size of one record, never to that of the file. A record that is
 //! damaged is left out; the reader takes up again at the next thing that looks like a record.
@@ -10,6 +10,7 @@ use memchr::memmem;
 
 use crate::Limits;
 use crate::classic::{self, Block};
+use crate::csv::Table;
 use crate::json::{self, JsonReader};
 use crate::record::Sink;
 use crate::report::SourceKind;
@@ -146,9 +147,11 @@ pub(crate) fn read_text(input: impl Read, limits: &Limits, sink: &mut Sink<'_, '
         limits,
         json: JsonReader::default(),
         zeek: Zeek::default(),
-        kinds: [0; 5],
+        table: None,
+        kinds: [0; 6],
         now: None,
         assumed_year: 0,
+        typed: false,
         junk: 0,
         first_junk: None,
         lossy: 0,
@@ -162,28 +165,39 @@ struct Splitter<'l, R> {
     limits: &'l Limits,
     json: JsonReader,
     zeek: Zeek,
-    /// Records seen of XML, JSON, Zeek, classic text, syslog.
-    kinds: [u64; 5],
+    /// The head of the table that the source is, if it is one.
+    table: Option<Table>,
+    /// Records seen of XML, JSON, Zeek, classic text, syslog, CSV.
+    kinds: [u64; 6],
     /// When the source was written, which gives lines without a year theirs.
     now: Option<i64>,
     /// Lines whose year was not written.
     assumed_year: u64,
+    /// Whether the first line is that of `Export-Csv`.
+    typed: bool,
     junk: u64,
     first_junk: Option<(u64, String)>,
     lossy: u64,
 }
 
-const KINDS: [SourceKind; 5] = [
+const KINDS: [SourceKind; 6] = [
     SourceKind::Xml,
     SourceKind::Json,
     SourceKind::Zeek,
     SourceKind::WindowsText,
     SourceKind::Syslog,
+    SourceKind::Csv,
 ];
 
 impl<R: Read> Splitter<'_, R> {
     fn run(mut self, sink: &mut Sink<'_, '_>) {
         loop {
+            if self.table.is_some() {
+                if !self.row(sink) {
+                    break;
+                }
+                continue;
+            }
             let skip = self
                 .window
                 .bytes()
@@ -224,6 +238,8 @@ impl<R: Read> Splitter<'_, R> {
         } else if self.zeek.has_header() {
             // A quiet hour leaves a log without rows.
             sink.report.kind = SourceKind::Zeek;
+        } else if self.table.is_some() {
+            sink.report.kind = SourceKind::Csv;
         }
         self.json.finish(sink);
         if let Some(error) = self.window.error.take() {
@@ -446,6 +462,44 @@ impl<R: Read> Splitter<'_, R> {
         }
     }
 
+    /// A row of the table that the source is. Says whether there was one.
+    fn row(&mut self, sink: &mut Sink<'_, '_>) -> bool {
+        if self.window.bytes().is_empty() && !self.window.more() {
+            return false;
+        }
+        let offset = self.window.offset;
+        let Some(table) = self.table.take() else {
+            return false;
+        };
+        let found = self.piece(self.limits.event_bytes, |bytes, end| {
+            table.find_row_end(bytes, end)
+        });
+        let (length, whole) = match found {
+            Piece::Whole(length) => (length, true),
+            // A quote that nothing closes costs its line.
+            Piece::Broken(length) => (next_line(self.window.bytes()).unwrap_or(length), false),
+            Piece::Open => (1, false),
+        };
+        let text = Self::text(&self.window.bytes()[..length], &mut self.lossy);
+        if !text.trim().is_empty() {
+            self.kinds[5] += 1;
+            self.json.read_row(&table.row(&text), sink);
+            if !whole {
+                let record = Some(sink.report.records);
+                sink.report.problem(crate::report::Problem {
+                    offset: Some(offset),
+                    record,
+                    message: "a row of a table breaks off; what it holds up to there is kept"
+                        .to_owned(),
+                    loss: true,
+                });
+            }
+        }
+        self.window.skip(length.max(1));
+        self.table = Some(table);
+        true
+    }
+
     /// A line that opens with none of the characters above.
     fn line(&mut self, sink: &mut Sink<'_, '_>) {
         let offset = self.window.offset;
@@ -502,6 +556,22 @@ impl<R: Read> Splitter<'_, R> {
                 self.assumed_year += u64::from(line.assumed_year);
                 syslog::fill(&mut sink.record, &line);
                 sink.emit();
+                self.window.skip(length);
+                return;
+            }
+        }
+        // A table of events says so before anything else is read; `Export-Csv` writes a line of its own before that.
+        if self.kinds.iter().all(|count| *count == 0)
+            && (self.junk == 0 || (self.junk == 1 && self.typed))
+        {
+            let text = Self::text(bytes, &mut self.lossy);
+            self.table = Table::of(&text);
+            if self.table.is_some() {
+                self.window.skip(length);
+                return;
+            }
+            self.typed |= text.starts_with("#TYPE ");
+            if self.typed && self.junk == 0 {
                 self.window.skip(length);
                 return;
             }

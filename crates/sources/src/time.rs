@@ -73,11 +73,20 @@ fn spaces(text: &[u8], at: &mut usize) {
 }
 
 /// Reads ISO 8601 (`2024-03-04T06:00:00.123Z`, with a blank for the `T`, an offset or none), US dates
-/// (`03/04/2024 06:00:00.123 PM -0500`), .NET (`/Date(1709532000000)/`), and Unix seconds, milliseconds,
-/// microseconds or nanoseconds.
+/// (`03/04/2024 06:00:00.123 PM -0500`), German ones (`04.03.2024 06:00:00`), months by name (`Mon, 04 Mar 2024 06:00:00
+/// +0000`, `Mar 4, 2024 @ 06:00:00.123`, `04/Mar/2024:06:00:00 +0000`), WMI (`20240304060000.000000-300`), .NET
+/// (`/Date(1709532000000)/`), and Unix seconds, milliseconds, microseconds or nanoseconds.
 pub(crate) fn parse(text: &str) -> Option<Written> {
     let text = text.trim();
     let bytes = text.as_bytes();
+    if let Some(written) = compact(text) {
+        return Some(written);
+    }
+    if bytes.iter().take(16).any(u8::is_ascii_alphabetic)
+        && let Some(written) = with_month_name(text)
+    {
+        return Some(written);
+    }
     if let Some(rest) = text.strip_prefix("/Date(") {
         let digits: String = rest
             .chars()
@@ -93,6 +102,7 @@ pub(crate) fn parse(text: &str) -> Option<Written> {
     let separator = match bytes.get(at) {
         Some(b'-') if at == 4 => b'-',
         Some(b'/') => b'/',
+        Some(b'.') if at <= 2 && bytes.get(at + 3) == Some(&b'.') => b'.',
         _ => return epoch(text),
     };
     at += 1;
@@ -103,15 +113,27 @@ pub(crate) fn parse(text: &str) -> Option<Written> {
         (first, second, number(bytes, &mut at, 2)?)
     } else {
         let year = number(bytes, &mut at, 4)?;
-        // Day first only where the other reading is impossible.
-        if first > 12 {
+        // Day first where it is written with dots, else only where the other reading is impossible.
+        if first > 12 || separator == b'.' {
             (year, second, first)
         } else {
             (year, first, second)
         }
     };
+    let clock = expect(bytes, &mut at, b"Tt ").is_some();
+    of_day(text, at, clock, (i64::from(year), month, day))
+}
+
+/// The rest of a time from the clock on, of which there may be none.
+fn of_day(
+    text: &str,
+    mut at: usize,
+    clock: bool,
+    (year, month, day): (i64, u32, u32),
+) -> Option<Written> {
+    let bytes = text.as_bytes();
     let (mut hour, mut minute, mut sec, mut micros) = (0, 0, 0, 0_i64);
-    if expect(bytes, &mut at, b"Tt ").is_some() {
+    if clock {
         spaces(bytes, &mut at);
         hour = number(bytes, &mut at, 2)?;
         expect(bytes, &mut at, b":")?;
@@ -119,12 +141,7 @@ pub(crate) fn parse(text: &str) -> Option<Written> {
         if expect(bytes, &mut at, b":").is_some() {
             sec = number(bytes, &mut at, 2)?;
             if expect(bytes, &mut at, b".,").is_some() {
-                let mut scale = 100_000;
-                while let Some(digit) = bytes.get(at).filter(|byte| byte.is_ascii_digit()) {
-                    micros += i64::from(digit - b'0') * scale;
-                    scale /= 10;
-                    at += 1;
-                }
+                micros = fraction(bytes, &mut at);
             }
         }
     }
@@ -163,11 +180,131 @@ pub(crate) fn parse(text: &str) -> Option<Written> {
         }
         _ => {}
     }
-    let micros = civil(i64::from(year), month, day, hour, minute, sec, micros)?;
+    let micros = civil(year, month, day, hour, minute, sec, micros)?;
     Some(Written {
         micros: micros - offset,
         zoned,
     })
+}
+
+/// Digits behind the point of seconds, as microseconds.
+fn fraction(text: &[u8], at: &mut usize) -> i64 {
+    let (mut micros, mut scale) = (0, 100_000);
+    while let Some(digit) = text.get(*at).filter(|byte| byte.is_ascii_digit()) {
+        micros += i64::from(digit - b'0') * scale;
+        scale /= 10;
+        *at += 1;
+    }
+    micros
+}
+
+/// A time without marks between its parts: WMI's `20240304060000.123456-300`, where the offset is in minutes and what is not
+/// known is written with stars, and `20240304T060000Z`, `20240304060000Z`.
+fn compact(text: &str) -> Option<Written> {
+    let bytes = text.as_bytes();
+    let mut at = 0;
+    let mut part = |most: usize| {
+        let start = at;
+        let value = number(bytes, &mut at, most)?;
+        (at - start == most).then_some(value)
+    };
+    let (year, month, day) = (part(4)?, part(2)?, part(2)?);
+    if bytes.get(at) == Some(&b'T') {
+        at += 1;
+    }
+    let mut part = |most: usize| {
+        let start = at;
+        let value = number(bytes, &mut at, most)?;
+        (at - start == most).then_some(value)
+    };
+    let (hour, minute, second) = (part(2)?, part(2)?, part(2)?);
+    let micros = match bytes.get(at) {
+        Some(b'.') => {
+            at += 1;
+            fraction(bytes, &mut at)
+        }
+        _ => 0,
+    };
+    while bytes.get(at) == Some(&b'*') {
+        at += 1;
+    }
+    let minutes = match bytes.get(at..)? {
+        [] => None,
+        [b'Z'] => Some(0),
+        [sign @ (b'+' | b'-'), rest @ ..] if rest.len() == 3 => {
+            let minutes: Option<i64> = text.get(at + 1..)?.parse().ok();
+            minutes.map(|minutes| if *sign == b'-' { -minutes } else { minutes })
+        }
+        _ => return None,
+    };
+    let micros = civil(i64::from(year), month, day, hour, minute, second, micros)?;
+    Some(Written {
+        micros: micros - minutes.unwrap_or(0) * 60_000_000,
+        zoned: minutes.is_some(),
+    })
+}
+
+/// A date whose month is a word of English: day, month and year in any order that is in use, a weekday before it or none.
+fn with_month_name(text: &str) -> Option<Written> {
+    const MONTHS: [&str; 12] = [
+        "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec",
+    ];
+    const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
+    let bytes = text.as_bytes();
+    let (mut year, mut month, mut day) = (None, None, None);
+    let mut at = 0;
+    // A clock that stands before the year (`Mon Mar  4 06:00:00 2024`).
+    let mut clock = None;
+    while year.is_none() || month.is_none() || day.is_none() {
+        while bytes
+            .get(at)
+            .is_some_and(|byte| matches!(byte, b' ' | b',' | b'/' | b'-' | b'.'))
+        {
+            at += 1;
+        }
+        let start = at;
+        if bytes.get(at)?.is_ascii_digit() {
+            let value = number(bytes, &mut at, 4)?;
+            if bytes.get(at) == Some(&b':') && at - start <= 2 && clock.is_none() {
+                clock = Some(start);
+                while bytes
+                    .get(at)
+                    .is_some_and(|byte| byte.is_ascii_digit() || matches!(byte, b':' | b'.'))
+                {
+                    at += 1;
+                }
+            } else if at - start == 4 && year.is_none() {
+                year = Some(value);
+            } else if at - start <= 2 && day.is_none() {
+                day = Some(value);
+            } else {
+                return None;
+            }
+        } else {
+            while bytes.get(at).is_some_and(u8::is_ascii_alphabetic) {
+                at += 1;
+            }
+            let word = text.get(start..at)?.to_ascii_lowercase();
+            let of = |names: &[&str]| names.iter().position(|name| word.starts_with(name));
+            match (of(&MONTHS), of(&DAYS)) {
+                (Some(found), _) if month.is_none() => month = u32::try_from(found + 1).ok(),
+                (_, Some(_)) => {}
+                _ => return None,
+            }
+        }
+    }
+    let date = (i64::from(year?), month?, day?);
+    if let Some(clock) = clock {
+        return of_day(text, clock, true, date);
+    }
+    while bytes
+        .get(at)
+        .is_some_and(|byte| matches!(byte, b' ' | b',' | b':' | b'@' | b'T'))
+    {
+        at += 1;
+    }
+    let clock = bytes.get(at).is_some_and(u8::is_ascii_digit);
+    of_day(text, at, clock, date)
 }
 
 /// Unix time as a decimal number; its size tells the unit.
@@ -225,7 +362,24 @@ mod tests {
             ("1709553600", noon, true),
             ("1709553600.824370", noon + 824_370, true),
             ("1709553600000", noon, true),
+            ("1709553600000000", noon, true),
+            ("1709553600000000000", noon, true),
             ("2024-03-04", noon - 43_200_000_000, false),
+            ("20240304120000.000000+000", noon, true),
+            ("20240304120000.123456-000", noon + 123_456, true),
+            ("20240304070000.000000-300", noon, true),
+            ("20240304130000.000000+060", noon, true),
+            ("20240304120000.******+***", noon, false),
+            ("20240304120000.000000", noon, false),
+            ("20240304120000", noon, false),
+            ("20240304T120000Z", noon, true),
+            ("04.03.2024 12:00:00", noon, false),
+            ("Mon, 04 Mar 2024 12:00:00 +0000", noon, true),
+            ("Mon Mar  4 12:00:00 2024", noon, false),
+            ("Mar 4, 2024 @ 12:00:00.500", noon + 500_000, false),
+            ("Monday, March 4, 2024 12:00:00 PM", noon, false),
+            ("04/Mar/2024:07:00:00 -0500", noon, true),
+            ("4-Mar-2024 12:00:00", noon, false),
         ] {
             let read = parse(text).map(|read| (read.micros, read.zoned));
             assert_eq!(read, Some((micros, zoned)), "{text}");
@@ -237,6 +391,11 @@ mod tests {
             "2024-13-01T00:00:00Z",
             "2024-03-04T25:00:00Z",
             "99:99",
+            "20241304120000.000000-000",
+            "12.5.6",
+            "March",
+            "Mar 4",
+            "web 2024 server 1",
         ] {
             assert_eq!(parse(text), None, "{text}");
         }

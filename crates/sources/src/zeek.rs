@@ -67,7 +67,10 @@ impl Zeek {
             return true;
         }
         if self.path.is_empty() {
-            self.path = log_kind(|name| self.fields.iter().any(|field| field == name)).to_owned();
+            self.path = kind_of_file(&sink.report.path)
+                .or_else(|| log_kind(|name| self.fields.iter().any(|field| field == name)))
+                .unwrap_or(UNKNOWN)
+                .to_owned();
         }
         let record = &mut sink.record;
         record.clear();
@@ -179,8 +182,93 @@ fn unescape(text: &str) -> String {
         .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
 }
 
+/// The kind of a Zeek log whose kind cannot be told.
+pub(crate) const UNKNOWN: &str = "unknown";
+
+/// Names of Zeek's logs, which are those of their files (Zeek's documentation of its log files, versions 3 to 8).
+const LOGS: &[&str] = &[
+    "analyzer",
+    "broker",
+    "capture_loss",
+    "cluster",
+    "conn",
+    "dce_rpc",
+    "dhcp",
+    "dnp3",
+    "dns",
+    "dpd",
+    "files",
+    "ftp",
+    "http",
+    "intel",
+    "irc",
+    "kerberos",
+    "known_certs",
+    "known_devices",
+    "known_hosts",
+    "known_modbus",
+    "known_services",
+    "ldap",
+    "ldap_search",
+    "loaded_scripts",
+    "modbus",
+    "mqtt_connect",
+    "mqtt_publish",
+    "mqtt_subscribe",
+    "mysql",
+    "netcontrol",
+    "notice",
+    "notice_alarm",
+    "ntlm",
+    "ntp",
+    "ocsp",
+    "packet_filter",
+    "pe",
+    "postgresql",
+    "quic",
+    "radius",
+    "rdp",
+    "reporter",
+    "rfb",
+    "signatures",
+    "sip",
+    "smb_files",
+    "smb_mapping",
+    "smtp",
+    "snmp",
+    "socks",
+    "software",
+    "ssh",
+    "ssl",
+    "stats",
+    "syslog",
+    "telemetry",
+    "traceroute",
+    "tunnel",
+    "weird",
+    "weird_stats",
+    "x509",
+];
+
+/// The kind of log that the name of a file tells: `dhcp.log`, `dhcp.2024-03-04-00-00-00.log.gz`, `conn_20240304.json`,
+/// `zeek-x509.log`.
+pub(crate) fn kind_of_file(path: &str) -> Option<&'static str> {
+    let name = path.rsplit(['/', '\\']).next()?.to_ascii_lowercase();
+    name.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
+        .find_map(|part| {
+            let part = part
+                .strip_prefix("zeek_")
+                .or_else(|| part.strip_prefix("bro_"))
+                .unwrap_or(part);
+            // A date behind the name; `x509` and `dnp3` end in digits themselves.
+            let bare = part.trim_end_matches(|c: char| c.is_ascii_digit() || c == '_');
+            let known = |name: &str| LOGS.binary_search(&name).ok().and_then(|at| LOGS.get(at));
+            known(part).or_else(|| known(bare)).copied()
+        })
+}
+
 /// The kind of a Zeek log that does not say its kind, from the fields it has.
-pub(crate) fn log_kind(has: impl Fn(&str) -> bool) -> &'static str {
+pub(crate) fn log_kind(has: impl Fn(&str) -> bool) -> Option<&'static str> {
     const KINDS: &[(&str, &[&str])] = &[
         ("conn", &["conn_state"]),
         ("dce_rpc", &["endpoint", "operation"]),
@@ -188,6 +276,7 @@ pub(crate) fn log_kind(has: impl Fn(&str) -> bool) -> &'static str {
         ("smb_files", &["action", "times.modified"]),
         ("smb_mapping", &["share_type"]),
         ("kerberos", &["request_type", "service"]),
+        ("kerberos", &["request_type", "client"]),
         ("ntlm", &["server_nb_computer_name"]),
         ("ntlm", &["hostname", "domainname"]),
         ("rdp", &["cookie", "security_protocol"]),
@@ -201,10 +290,16 @@ pub(crate) fn log_kind(has: impl Fn(&str) -> bool) -> &'static str {
         ("ssl", &["cipher", "curve"]),
         ("ssl", &["resumed", "established"]),
         ("x509", &["certificate.version"]),
+        ("x509", &["certificate.serial"]),
+        ("x509", &["certificate.subject"]),
+        ("known_certs", &["issuer_subject", "serial"]),
         ("files", &["fuid", "mime_type"]),
         ("files", &["fuid", "seen_bytes"]),
         ("dhcp", &["lease_time"]),
         ("dhcp", &["msg_types"]),
+        ("dhcp", &["mac", "assigned_addr"]),
+        ("dhcp", &["mac", "assigned_ip"]),
+        ("dhcp", &["uids", "client_addr"]),
         ("notice", &["note", "msg"]),
         ("weird", &["name", "notice", "peer"]),
         ("software", &["software_type"]),
@@ -214,15 +309,29 @@ pub(crate) fn log_kind(has: impl Fn(&str) -> bool) -> &'static str {
         ("snmp", &["community"]),
         ("tunnel", &["tunnel_type"]),
         ("known_services", &["port_num", "port_proto"]),
-        ("known_hosts", &["host"]),
         ("ntp", &["stratum"]),
+        ("intel", &["seen.indicator"]),
+        ("signatures", &["sig_id"]),
+        ("dpd", &["analyzer", "failure_reason"]),
+        ("reporter", &["level", "message", "location"]),
+        ("traceroute", &["src", "dst", "proto"]),
+        ("mysql", &["cmd", "arg"]),
+        ("modbus", &["func", "uid"]),
+        ("dnp3", &["fc_request"]),
+        ("sip", &["call_id", "seq"]),
+        ("irc", &["nick", "command"]),
+        ("rfb", &["client_major_version"]),
+        ("ldap_search", &["base_object", "scope"]),
+        ("ldap", &["message_id", "opcode"]),
+        ("quic", &["client_initial_dcid"]),
         ("ocsp", &["hashAlgorithm"]),
         ("socks", &["bound.host"]),
         ("stats", &["pkts_proc"]),
         ("capture_loss", &["percent_lost"]),
+        ("known_hosts", &["host"]),
     ];
     KINDS
         .iter()
         .find(|(_, fields)| fields.iter().all(|field| has(field)))
-        .map_or("unknown", |(kind, _)| kind)
+        .map(|(kind, _)| *kind)
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use arrow_array::{Array, ListArray, StringArray, UInt64Array};
 use crabwalk_sources::collect::{
-    Collected, Collector, Columns, Demand, Everything, HOST, RECORD, XML,
+    Collected, Collector, Columns, Demand, Everything, HOST, RECORD, XML, data_column,
 };
 use crabwalk_sources::evtx::{EvtxReader, chunk_count, is_evtx};
 use crabwalk_sources::report::{SourceKind, SourceReport};
@@ -250,20 +250,19 @@ fn values_agree_with_another_reader() {
                     data_fields(part, &mut expected);
                 }
             }
+            for (name, _) in &mut expected {
+                *name = data_column(&channel, id, name).into_owned();
+            }
             let provider = system
                 .children
                 .iter()
                 .find(|child| child.name == "Provider")
                 .unwrap();
-            if let Some((_, name)) = provider.attributes.iter().find(|(key, _)| key == "Name")
-                && !expected.iter().any(|(key, _)| key == "Provider")
-            {
+            if let Some((_, name)) = provider.attributes.iter().find(|(key, _)| key == "Name") {
                 expected.push(("Provider".to_owned(), name.clone()));
             }
             for name in ["Version", "Level", "Task", "Opcode", "Keywords"] {
-                if !expected.iter().any(|(key, _)| key == name) {
-                    expected.push((name.to_owned(), child(system, name)));
-                }
+                expected.push((name.to_owned(), child(system, name)));
             }
             let Some(fields) = ours
                 .get(&(
@@ -979,5 +978,288 @@ proptest! {
         prop_assert!(report.records <= MADE + 1);
         let rows: usize = collected.tables.iter().flat_map(|table| &table.batches).map(|batch| batch.num_rows()).sum();
         prop_assert!(rows as u64 <= report.records);
+    }
+}
+
+/// A file of `chunks` chunks with five records each, whose header says what it should.
+fn made_of(chunks: u8) -> Vec<u8> {
+    let mut file = made();
+    let chunk = file.split_off(4096);
+    for number in 0..u64::from(chunks) {
+        let mut chunk = chunk.clone();
+        let first = number * MADE + 1;
+        let mut at = 512;
+        for id in first..first + MADE {
+            chunk[at + 8..at + 16].copy_from_slice(&id.to_le_bytes());
+            at += u32::from_le_bytes(chunk[at + 4..at + 8].try_into().unwrap()) as usize;
+        }
+        for (at, value) in [
+            (8, first),
+            (16, first + MADE - 1),
+            (24, first),
+            (32, first + MADE - 1),
+        ] {
+            chunk[at..at + 8].copy_from_slice(&value.to_le_bytes());
+        }
+        let crc = crc32fast::hash(&chunk[512..at]);
+        chunk[52..56].copy_from_slice(&crc.to_le_bytes());
+        let header = [&chunk[..120], &chunk[128..512]].concat();
+        chunk[124..128].copy_from_slice(&crc32fast::hash(&header).to_le_bytes());
+        file.extend(chunk);
+    }
+    let next = u64::from(chunks) * MADE + 1;
+    header(&mut file, chunks, (0, u64::from(chunks) - 1), next, 0);
+    file
+}
+
+/// Writes into the file's header: number of chunks, the oldest and the newest of them, next record number, flags.
+fn header(file: &mut [u8], chunks: u8, (oldest, newest): (u64, u64), next: u64, flags: u8) {
+    for (at, value) in [(8, oldest), (16, newest), (24, next)] {
+        file[at..at + 8].copy_from_slice(&value.to_le_bytes());
+    }
+    file[42] = chunks;
+    file[120] = flags;
+    let crc = crc32fast::hash(&file[..120]);
+    file[124..128].copy_from_slice(&crc.to_le_bytes());
+}
+
+#[test]
+fn what_the_header_counts_and_the_file_does_not_hold_is_named() {
+    const DIRTY: u8 = 1;
+    let cut = |chunks: usize| made_of(4)[..4096 + chunks * 65536].to_vec();
+    // A full log goes on at its first chunk: the newest records are in chunk 1, the oldest in chunk 2.
+    let mut circular = [
+        &made_of(6)[..4096],
+        &made_of(6)[4096 + 4 * 65536..],
+        &made_of(4)[4096 + 2 * 65536..],
+    ]
+    .concat();
+    header(&mut circular, 4, (2, 1), 31, 0);
+    let circular_cut = circular[..4096 + 3 * 65536].to_vec();
+    let mut older = circular.clone();
+    older.truncate(4096 + 2 * 65536);
+    let mut stale = made_of(4);
+    header(&mut stale, 2, (0, 1), 11, DIRTY);
+    let mut shorter = cut(2);
+    header(&mut shorter, 4, (0, 3), 21, DIRTY);
+    let mut behind = made_of(2);
+    header(&mut behind, 2, (0, 1), 14, 0);
+    let mut in_use = behind.clone();
+    header(&mut in_use, 2, (0, 1), 14, DIRTY);
+    let mut unused = made_of(2);
+    unused.extend([0; 65536]);
+    let mut damaged = cut(0);
+    damaged[124] ^= 1;
+    for (name, file, records, skipped, words) in [
+        ("whole", made_of(4), 20, 0, ""),
+        (
+            "cut after two chunks",
+            cut(2),
+            10,
+            10,
+            "2 of the 4 chunks that its header counts are there; 2 chunks are missing, with 10 records",
+        ),
+        ("the header alone", cut(0), 0, 0, "0 of the 4 chunks"),
+        (
+            "a damaged header alone",
+            damaged,
+            0,
+            0,
+            "the file ends after its header",
+        ),
+        ("full, whole", circular, 20, 0, ""),
+        (
+            "full, cut",
+            circular_cut,
+            15,
+            5,
+            "1 chunks are missing, with 5 records",
+        ),
+        (
+            "full, all that is older is gone",
+            older,
+            10,
+            0,
+            "2 chunks are missing, with records of unknown number",
+        ),
+        (
+            "in use, with a header that was written earlier",
+            stale,
+            20,
+            0,
+            "",
+        ),
+        ("in use, cut", shorter, 10, 10, "2 chunks are missing"),
+        (
+            "records at the end are gone",
+            behind,
+            10,
+            3,
+            "3 records are missing",
+        ),
+        ("in use, header ahead", in_use, 10, 0, ""),
+        ("space for more", unused, 10, 0, ""),
+    ] {
+        let mut path = tempfile::NamedTempFile::new().unwrap();
+        std::io::Write::write_all(&mut path, &file).unwrap();
+        let chunks = chunk_count(file.len() as u64);
+        let in_parts = || {
+            let mut collector = Collector::new(&Everything);
+            let mut report = SourceReport::new(0, "test".to_owned(), SourceKind::Evtx);
+            let mut reader = EvtxReader::new();
+            for part in [0..1, 1..chunks] {
+                if part.start < chunks {
+                    reader
+                        .read_file_range(path.as_file(), part, 0, &mut collector, &mut report)
+                        .unwrap();
+                }
+            }
+            report
+        };
+        for (way, report) in [("a stream", read(&file).1), ("in parts", in_parts())] {
+            // Who reads a part cannot see how far the others come.
+            if way == "in parts" && (chunks < 2 || name == "records at the end are gone") {
+                continue;
+            }
+            assert_eq!(
+                (report.records, report.skipped),
+                (records, skipped),
+                "{name}, {way}: {report:?}"
+            );
+            let told = report
+                .problems
+                .iter()
+                .filter(|problem| problem.loss && problem.message.contains(words))
+                .count();
+            assert_eq!(
+                told,
+                usize::from(!words.is_empty()),
+                "{name}, {way}: {report:?}"
+            );
+            assert_eq!(
+                report.is_lossy(),
+                !words.is_empty(),
+                "{name}, {way}: {report:?}"
+            );
+        }
+    }
+}
+
+/// A log of several chunks with these record numbers.
+fn log(numbers: std::ops::Range<u64>) -> Vec<u8> {
+    use crabwalk_lab::evtx_writer::{Body, Event, EvtxWriter, Value, guid};
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.evtx");
+    let mut writer = EvtxWriter::create(&path).unwrap();
+    for number in numbers {
+        let fields = vec![(
+            "TargetUserName".to_owned(),
+            Value::Str(format!("user-{number}")),
+        )];
+        let event = Event {
+            provider: "Maker".into(),
+            provider_guid: guid("{12345678-1234-5678-9abc-def012345678}").unwrap(),
+            event_source: None,
+            event_id: 4624,
+            qualifiers: None,
+            version: 2,
+            level: 0,
+            task: 1,
+            opcode: 0,
+            keywords: 0x8020_0000_0000_0000,
+            time: 1_780_000_000_000_000 + i64::try_from(number).unwrap(),
+            record_id: number,
+            activity_id: None,
+            process_id: 4,
+            thread_id: 8,
+            channel: "Security".into(),
+            computer: "host.example".into(),
+            user_sid: None,
+            body: Body::EventData(fields),
+        };
+        writer.write(&event).unwrap();
+    }
+    writer.finish().unwrap();
+    std::fs::read(&path).unwrap()
+}
+
+/// The file as an export of it: the frames of the records are numbered from 1, and EventRecordID stays.
+fn exported(mut file: Vec<u8>) -> Vec<u8> {
+    let mut next = 1_u64;
+    for chunk in file[4096..].chunks_mut(65536) {
+        let free = u32::from_le_bytes(chunk[48..52].try_into().unwrap()) as usize;
+        let (first, mut at) = (next, 512);
+        while at < free {
+            let size = u32::from_le_bytes(chunk[at + 4..at + 8].try_into().unwrap()) as usize;
+            chunk[at + 8..at + 16].copy_from_slice(&next.to_le_bytes());
+            next += 1;
+            at += size;
+        }
+        for (at, value) in [(8, first), (16, next - 1), (24, first), (32, next - 1)] {
+            chunk[at..at + 8].copy_from_slice(&value.to_le_bytes());
+        }
+        let crc = crc32fast::hash(&chunk[512..free]);
+        chunk[52..56].copy_from_slice(&crc.to_le_bytes());
+        let head = [&chunk[..120], &chunk[128..512]].concat();
+        chunk[124..128].copy_from_slice(&crc32fast::hash(&head).to_le_bytes());
+    }
+    let chunks = u8::try_from((file.len() - 4096) / 65536).unwrap();
+    header(&mut file, chunks, (0, u64::from(chunks) - 1), next, 0);
+    file
+}
+
+#[test]
+fn an_export_that_numbers_frames_anew_has_the_same_records() {
+    let numbers = 5000..5600;
+    let original = log(numbers.clone());
+    let export = exported(original.clone());
+    let mut collector = Collector::new(&Everything);
+    let mut report = SourceReport::new(0, "test".to_owned(), SourceKind::Evtx);
+    for file in [&original, &export] {
+        EvtxReader::new()
+            .read(file.as_slice(), 0, &mut collector, &mut report)
+            .unwrap();
+    }
+    assert_eq!(report.problems, []);
+    let collected = Collector::merge(vec![collector]).unwrap();
+    assert_eq!(collected.duplicates, 600);
+    let both = records_of(&collected);
+    assert!(both.keys().map(|key| key.3).eq(numbers));
+    let (alone, _) = read(&export);
+    assert_eq!(
+        records_of(&alone),
+        both,
+        "it is called by the number that Event Viewer shows"
+    );
+}
+
+#[test]
+fn a_chunk_without_a_record_that_is_needed_is_passed_over_whole() {
+    let original = log(5000..5600);
+    let export = exported(original.clone());
+    for (file, passed) in [(&original, true), (&export, false)] {
+        for wanted in [&[5001][..], &[5000, 5599], &[5300, 5301], &[17]] {
+            let demand = Numbers(wanted);
+            let mut collector = Collector::new(&demand);
+            let mut report = SourceReport::new(0, "test".to_owned(), SourceKind::Evtx);
+            EvtxReader::new()
+                .read(file.as_slice(), 0, &mut collector, &mut report)
+                .unwrap();
+            let records = records_of(&Collector::merge(vec![collector]).unwrap());
+            let found: Vec<u64> = records.keys().map(|key| key.3).collect();
+            let there: Vec<u64> = wanted
+                .iter()
+                .copied()
+                .filter(|number| *number != 17)
+                .collect();
+            assert_eq!(found, there, "{wanted:?}");
+            // What is passed over whole is not counted.
+            assert_eq!(
+                report.records < 600,
+                passed,
+                "{wanted:?}: {}",
+                report.records
+            );
+        }
     }
 }

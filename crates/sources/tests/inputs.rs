@@ -526,3 +526,108 @@ proptest! {
         prop_assert_eq!(all.sources.len(), 1);
     }
 }
+
+/// What is read of files with these names and texts, on so many threads.
+fn read_files(files: &[(&str, &[u8])], threads: usize) -> Read {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (name, bytes) in files {
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+        std::fs::write(path, bytes).expect("a file");
+    }
+    read_with(
+        folder.path(),
+        &Limits {
+            threads,
+            ..Limits::default()
+        },
+    )
+}
+
+#[test]
+fn copies_of_records_without_numbers_count_once() {
+    let zeek = |rows: &[&str]| {
+        let head =
+            "#separator \\x09\n#path\tconn\n#fields\tts\tuid\tproto\n#types\ttime\tstring\tenum\n";
+        format!("{head}{}", rows.concat()).into_bytes()
+    };
+    let (one, two, three) = (
+        "1709553600.5\tC1\ttcp\n",
+        "1709553601.5\tC2\ttcp\n",
+        "1709553602.5\tC3\tudp\n",
+    );
+    let first = zeek(&[one, two]);
+    let second = zeek(&[two, three]);
+    for threads in [1, 3] {
+        let files: [(&str, &[u8]); 4] = [
+            ("conn.log", &first),
+            ("copy/conn.log", &first),
+            (
+                "more.zip",
+                &zip_of(&[("zeek/conn.log", &first), ("later/conn.log", &second)]),
+            ),
+            // Time and columns are the same, written otherwise.
+            (
+                "x/conn.json",
+                br#"{"ts":"2024-03-04T12:00:00.500000Z","proto":"tcp","uid":"C1"}"#,
+            ),
+        ];
+        let all = read_files(&files, threads);
+        assert_eq!(rows(&all, "zeek:conn", 0).len(), 3, "{threads} threads");
+        let covered: u64 = all.collected.coverage.iter().map(|one| one.records).sum();
+        assert_eq!(
+            (covered, all.collected.duplicates),
+            (3, 6),
+            "{threads} threads"
+        );
+    }
+}
+
+#[test]
+fn a_line_that_is_there_twice_happened_twice() {
+    let line =
+        "Mar  4 10:00:00 bastion sshd[7]: Failed password for eva from 10.0.0.7 port 5 ssh2\n";
+    let json = r#"{"_time":"2024-03-04T12:00:00Z","sourcetype":"app:log","user":"eva"}"#;
+    for (text, table) in [(line, "syslog:sshd"), (json, "app:log")] {
+        let times = |count: usize| vec![text.trim_end(); count].join("\n").into_bytes();
+        for threads in [1, 3] {
+            let files: [(&str, &[u8]); 3] = [
+                ("a/log", &times(2)),
+                ("b/log", &times(3)),
+                ("c/log", &times(1)),
+            ];
+            let all = read_files(&files, threads);
+            assert_eq!(rows(&all, table, 0).len(), 3, "{table}, {threads} threads");
+            assert_eq!(all.collected.duplicates, 3, "{table}, {threads} threads");
+        }
+    }
+}
+
+#[test]
+fn records_are_the_same_whatever_the_digits_of_their_time() {
+    let beat = |time: &str, number: u64| {
+        format!(
+            r#"{{"@timestamp":"{time}","winlog":{{"event_id":4624,"channel":"Security","computer_name":"A","record_id":{number}}}}}"#
+        )
+    };
+    let files = [
+        beat("2024-03-04T12:00:00.123456Z", 1),
+        beat("2024-03-04T12:00:00.123Z", 1),
+        beat("2024-03-04T12:00:00.1234567Z", 1),
+        beat("2024-03-04T12:00:00.123Z", 2),
+        // The log was cleared, and its numbers began anew.
+        beat("2024-03-05T12:00:00.123Z", 1),
+        // No numbers at all.
+        beat("2024-03-04T12:00:00.123Z", 0),
+        beat("2024-03-04T12:00:00.124Z", 0),
+    ];
+    let names: Vec<String> = (0..files.len()).map(|at| format!("{at}.jsonl")).collect();
+    let files: Vec<(&str, &[u8])> = names
+        .iter()
+        .zip(&files)
+        .map(|(name, text)| (name.as_str(), text.as_bytes()))
+        .collect();
+    let all = read_files(&files, 1);
+    assert_eq!(rows(&all, "Security", 4624).len(), 5);
+    assert_eq!(all.collected.duplicates, 2);
+}

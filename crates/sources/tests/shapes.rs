@@ -464,7 +464,7 @@ fn unknown_shapes_are_not_silence() {
     let all = read_bytes("x.json", text.as_bytes());
     let source = &all.sources[0];
     let message = &source.problems[0].message;
-    assert!(message.starts_with("0 of 1,204 records had an event id; keys seen: owner, ticket; the shapes understood are "), "{message}");
+    assert!(message.starts_with("0 of 1,204 records have a shape that is understood; keys seen in the others: owner, ticket; the shapes understood are "), "{message}");
     assert!(source.is_lossy());
     // In a folder it is merely another file.
     let folder = tempfile::tempdir().expect("a folder");
@@ -500,7 +500,7 @@ fn cim_records_and_splunk_fields() {
     assert_eq!(logon["Account_Name"], ["-", "joe"]);
     check(
         "HEC",
-        &row(&all, "custom", 0),
+        &row(&all, "cim:custom", 0),
         &[("user", "z"), ("_time", NOON)],
     );
 }
@@ -758,4 +758,335 @@ fn a_zeek_log_without_rows_is_no_loss() {
     let all = read_bytes("conn.log", text.as_bytes());
     let source = &all.sources[0];
     assert_eq!((source.kind, source.is_lossy()), (SourceKind::Zeek, false));
+}
+
+/// The values of a field in all rows of an event type.
+fn values(all: &crabwalk_sources::Read, channel: &str, event_id: u32, field: &str) -> Vec<String> {
+    rows(all, channel, event_id)
+        .iter()
+        .map(|row| row.get(field).map(|values| values.join("|")))
+        .map(Option::unwrap_or_default)
+        .collect()
+}
+
+/// One event, whose data have two names of the header, in the shapes that tell header and data apart.
+const TWO_SPACES: [&str; 4] = [
+    r#"<Event><System><Provider Name="Microsoft-Windows-Eventlog"/><EventID>105</EventID><Version>1</Version><TimeCreated SystemTime="2024-03-04T12:00:00.5Z"/><EventRecordID>7</EventRecordID><Channel>System</Channel><Computer>SRV-A</Computer></System><UserData><AutoBackup><Channel>Forwarded</Channel><Version>9.1</Version><host>other</host><source>disk</source><Provider>Own</Provider></AutoBackup></UserData></Event>"#,
+    r##"{"Event":{"System":{"Provider":{"#attributes":{"Name":"Microsoft-Windows-Eventlog"}},"EventID":105,"Version":1,"TimeCreated":{"#attributes":{"SystemTime":"2024-03-04T12:00:00.5Z"}},"EventRecordID":7,"Channel":"System","Computer":"SRV-A"},"UserData":{"AutoBackup":{"Channel":"Forwarded","Version":"9.1","host":"other","source":"disk","Provider":"Own"}}}}"##,
+    r#"{"@timestamp":"2024-03-04T12:00:00.5Z","host":{"name":"SRV-A"},"winlog":{"event_id":105,"channel":"System","version":1,"computer_name":"SRV-A","record_id":7,"provider_name":"Microsoft-Windows-Eventlog","user_data":{"Channel":"Forwarded","Version":"9.1","host":"other","source":"disk","Provider":"Own"}}}"#,
+    r#"{"EventTime":"2024-03-04T12:00:00.5Z","Hostname":"SRV-A","SourceName":"Microsoft-Windows-Eventlog","Channel":"System","EventID":105,"Version":1,"RecordNumber":7,"EventData":{"Channel":"Forwarded","Version":"9.1","host":"other","source":"disk","Provider":"Own"}}"#,
+];
+
+#[test]
+fn header_and_data_are_two_spaces_of_names() {
+    for text in TWO_SPACES {
+        let all = read_bytes("a.txt", text.as_bytes());
+        check(
+            text,
+            &row(&all, "System", 105),
+            &[
+                ("_time", NOON),
+                ("host", "SRV-A"),
+                ("Provider", "Microsoft-Windows-Eventlog"),
+                ("Version", "1"),
+                ("EventData.Channel", "Forwarded"),
+                ("EventData.Version", "9.1"),
+                ("EventData.host", "other"),
+                ("EventData.source", "disk"),
+                ("EventData.Provider", "Own"),
+            ],
+        );
+    }
+}
+
+#[test]
+fn columns_of_zeek_do_not_take_the_place_of_metadata() {
+    let text = "#separator \\x09\n#path\thttp\n#fields\tts\tuid\thost\turi\n#types\ttime\tstring\tstring\tstring\n1709553600.5\tC1\tshop.example\t/a\n";
+    let json = r#"{"_path":"http","_system_name":"sensor","ts":1709553600.5,"uid":"C1","host":"shop.example","uri":"/a","source":"HTTP"}"#;
+    for (text, host) in [(text, ""), (json, "sensor")] {
+        let all = read_bytes("http.log", text.as_bytes());
+        let row = row(&all, "zeek:http", 0);
+        check(
+            text,
+            &row,
+            &[("host", host), ("EventData.host", "shop.example")],
+        );
+        assert!(!row.contains_key("source"));
+    }
+}
+
+#[test]
+fn the_kind_of_a_zeek_log_comes_from_its_rows_its_name_and_its_columns() {
+    for (name, text, kind) in [
+        (
+            "dhcp.log",
+            r#"{"ts":1709553600.5,"uids":["C1"],"mac":"00:11:22:33:44:55"}"#,
+            "dhcp",
+        ),
+        (
+            "x509.2024-03-04-12-00-00.log",
+            r#"{"ts":1709553600.5,"fingerprint":"ab"}"#,
+            "x509",
+        ),
+        (
+            "conn_20240304.json",
+            r#"{"ts":1709553600.5,"uid":"C1"}"#,
+            "conn",
+        ),
+        (
+            "known_hosts.log",
+            r#"{"ts":1709553600.5,"host":"10.0.0.7"}"#,
+            "known_hosts",
+        ),
+        (
+            "dhcp.log",
+            r#"{"_path":"dns","ts":1709553600.5,"uid":"C1"}"#,
+            "dns",
+        ),
+        (
+            "a.json",
+            r#"{"ts":1709553600.5,"mac":"00:11:22:33:44:55","assigned_addr":"10.0.0.7"}"#,
+            "dhcp",
+        ),
+        (
+            "a.json",
+            r#"{"ts":1709553600.5,"note":"Scan::Port","msg":"found"}"#,
+            "notice",
+        ),
+        (
+            "a.json",
+            r#"{"ts":1709553600.5,"software_type":"SSH::SERVER","name":"OpenSSH"}"#,
+            "software",
+        ),
+        // A row with few columns is of the kind of those around it.
+        (
+            "a.json",
+            "{\"ts\":1709553600.5,\"uid\":\"C1\",\"proto\":\"tcp\"}\n{\"ts\":1709553601.5,\"uid\":\"C2\",\"conn_state\":\"SF\"}",
+            "conn",
+        ),
+    ] {
+        let all = read_bytes(name, text.as_bytes());
+        let source = &all.sources[0];
+        assert_eq!(
+            (source.kind, source.is_lossy()),
+            (SourceKind::Zeek, false),
+            "{name}: {text}"
+        );
+        let tables: Vec<&str> = all
+            .collected
+            .tables
+            .iter()
+            .map(|table| table.channel.as_str())
+            .collect();
+        assert_eq!(tables, [format!("zeek:{kind}")], "{name}: {text}");
+    }
+    // The log of another program, though it has a time of that name.
+    let all = read_bytes(
+        "a.json",
+        br#"{"ts":1709553600.5,"host":"web","level":"info"}"#,
+    );
+    assert_eq!(all.sources[0].kind, SourceKind::Json);
+    assert!(all.sources[0].is_lossy());
+}
+
+#[test]
+fn the_id_0_is_an_event_id() {
+    for text in [
+        r##"{"Event":{"System":{"Provider":{"#attributes":{"Name":"svc"}},"EventID":0,"TimeCreated":{"#attributes":{"SystemTime":"2024-03-04T12:00:00.5Z"}},"EventRecordID":1,"Channel":"Application","Computer":"SRV-A"},"EventData":{"Data":"started"}}}"##,
+        r#"{"@timestamp":"2024-03-04T12:00:00.5Z","EventID":0,"Channel":"Application","Hostname":"SRV-A","Data":"started"}"#,
+    ] {
+        let all = read_bytes("a.jsonl", text.as_bytes());
+        check(
+            text,
+            &row(&all, "Application", 0),
+            &[("host", "SRV-A"), ("Data", "started")],
+        );
+    }
+}
+
+#[test]
+fn the_events_own_time_counts_in_every_shape() {
+    let flat = |times: &str| {
+        format!(
+            r#"{{{times},"EventID":4624,"Channel":"Security","Computer":"SRV-A","TargetUserName":"ann"}}"#
+        )
+    };
+    let beat = |times: &str| {
+        format!(
+            r#"{{{times},"winlog":{{"event_id":4624,"channel":"Security","computer_name":"SRV-A"}}}}"#
+        )
+    };
+    for text in [
+        flat(r#""TimeGenerated":"20240304120000.500000-000""#),
+        flat(
+            r#""TimeGenerated":"20240304060000.500000-360","TimeWritten":"20240304150000.000000-000""#,
+        ),
+        flat(r#""TimeGenerated":"2024-03-04T12:00:00.5Z","@timestamp":"2024-03-04T12:20:00Z""#),
+        // Without a zone, and received a second later.
+        flat(r#""TimeGenerated":"2024-03-04 14:00:00.5","@timestamp":"2024-03-04T12:00:01Z""#),
+        flat(r#""TimeCreated":"/Date(1709553600500)/""#),
+        flat(
+            r#""TimeCreated":{"value":"/Date(1709553600500)/","DisplayHint":2,"DateTime":"Monday, March 4, 2024 1:00:00 PM"}"#,
+        ),
+        flat(r#""TimeCreated":"2024-03-04T13:00:00.5+01:00""#),
+        flat(r#""TimeCreated":"2024-03-04 13:00:00.5 +0100","date":1709560000.1"#),
+        flat(r#""Timestamp":"2024-03-04 21:00:00.500 +09:00""#),
+        flat(r#""Timestamp":"2024-03-04 12:00:00.500","_time":"2024-03-04T12:00:00.500Z""#),
+        flat(r#""timestamp":1709553600500,"@timestamp":"2024-03-05T00:00:00Z""#),
+        flat(r#""timestamp":1709553600500000"#),
+        flat(r#""timestamp":1709553600500000000"#),
+        flat(r#""datetime":"Mon, 04 Mar 2024 12:00:00.5 +0000""#),
+        flat(
+            r#""EventTime":"2024-03-04 14:00:00.5","EventReceivedTime":"2024-03-04 14:00:02","@timestamp":"2024-03-04T12:00:02Z""#,
+        ),
+        beat(r#""@timestamp":"2024-03-04T12:00:00.5Z","event":{"created":"2024-03-04T12:00:03Z"}"#),
+        beat(
+            r#""@timestamp":"2024-03-04T18:00:00Z","event":{"created":"2024-03-04T12:00:00.5Z","ingested":"2024-03-04T18:00:01Z"}"#,
+        ),
+    ] {
+        let all = read_bytes("a.jsonl", text.as_bytes());
+        check(&text, &row(&all, "Security", 4624), &[("_time", NOON)]);
+    }
+    let sysmon = r#"{"@timestamp":"2024-03-04T18:00:00Z","winlog":{"event_id":1,"channel":"Microsoft-Windows-Sysmon/Operational","computer_name":"SRV-A","event_data":{"UtcTime":"2024-03-04 12:00:00.500"}}}"#;
+    let all = read_bytes("a.jsonl", sysmon.as_bytes());
+    let row = row(&all, "Microsoft-Windows-Sysmon/Operational", 1);
+    check("received late", &row, &[("_time", NOON)]);
+}
+
+#[test]
+fn records_of_fluent_bit_get_event_log_and_plaso() {
+    let message = r"A user account was locked out.\r\n\r\nSubject:\r\n\tSecurity ID:\t\tS-1-5-18\r\n\tAccount Name:\t\tDC1$\r\n\r\nAccount That Was Locked Out:\r\n\tSecurity ID:\t\tS-1-5-21-1-2-3-1104\r\n\tAccount Name:\t\tann\r\n\r\nAdditional Information:\r\n\tCaller Computer Name:\tWS-7";
+    let winlog = format!(
+        r#"{{"RecordNumber":77,"TimeGenerated":"2024-03-04 13:00:00 +0100","TimeWritten":"2024-03-04 13:00:00 +0100","EventID":4740,"Qualifiers":0,"EventType":"SuccessAudit","EventCategory":13824,"Channel":"Security","SourceName":"Microsoft-Windows-Security-Auditing","ComputerName":"DC1.example.test","Data":"","Sid":"","Message":"{message}","StringInserts":["ann","WS-7","S-1-5-21-1-2-3-1104"]}}"#
+    );
+    let winevtlog = format!(
+        r#"{{"ProviderName":"Microsoft-Windows-Security-Auditing","ProviderGuid":"{{54849625-5478-4994-A5BA-3E3B0328C30D}}","Qualifiers":"","EventID":4740,"Version":0,"Level":0,"Task":13824,"Opcode":0,"Keywords":"0x8020000000000000","TimeCreated":"2024-03-04 13:00:00 +0100","EventRecordID":77,"ActivityID":"","RelatedActivityID":"","ProcessID":712,"ThreadID":828,"Channel":"Security","Computer":"DC1.example.test","UserID":"","Message":"{message}","StringInserts":["ann","WS-7","S-1-5-21-1-2-3-1104"]}}"#
+    );
+    let event_log = format!(
+        r#"{{"EventID":4740,"MachineName":"DC1.example.test","Data":[],"Index":77,"Category":"(13824)","CategoryNumber":13824,"EntryType":8,"Message":"{message}","Source":"Microsoft-Windows-Security-Auditing","ReplacementStrings":["ann","WS-7"],"InstanceId":4740,"TimeGenerated":"/Date(1709553600000)/","TimeWritten":"/Date(1709553600000)/","UserName":null}}"#
+    );
+    for text in [&winlog, &winevtlog, &event_log] {
+        let all = read_bytes("a.jsonl", text.as_bytes());
+        let row = row(&all, "Security", 4740);
+        let provider = ("Provider", "Microsoft-Windows-Security-Auditing");
+        check(
+            text,
+            &row,
+            &[
+                ("_time", "1709553600000000"),
+                ("_record", "77"),
+                ("host", "DC1.example.test"),
+                provider,
+                ("TargetUserName", "ann"),
+                ("TargetDomainName", "WS-7"),
+            ],
+        );
+        for name in ["StringInserts", "ReplacementStrings", "ProcessID", "Data"] {
+            assert!(!row.contains_key(name), "{name} of {text}");
+        }
+    }
+    check(
+        "winevtlog",
+        &row(&read_bytes("a", winevtlog.as_bytes()), "Security", 4740),
+        &[("ExecutionProcessID", "712")],
+    );
+    // Without a message the values are there, though nobody says what they are called.
+    let bare = winevtlog.replace(message, "");
+    check(
+        "no message",
+        &row(&read_bytes("a", bare.as_bytes()), "Security", 4740),
+        &[],
+    );
+    assert_eq!(
+        values(&read_bytes("a", bare.as_bytes()), "Security", 4740, "Data"),
+        ["ann|WS-7|S-1-5-21-1-2-3-1104"]
+    );
+
+    let plaso = r#"{"__container_type__":"event","data_type":"windows:evt:record","computer_name":"SRV-A","event_identifier":7045,"record_number":77,"source_name":"Service Control Manager","strings":["sync","C:\\sync.exe"],"timestamp":1709553600500000,"timestamp_desc":"Creation Time"}
+{"__container_type__":"event","data_type":"fs:stat","filename":"/a","timestamp":1709553600500000}"#;
+    let all = read_bytes("a.jsonl", plaso.as_bytes());
+    let row = row(&all, "System", 7045);
+    check(
+        "plaso",
+        &row,
+        &[
+            ("_time", NOON),
+            ("_record", "77"),
+            ("host", "SRV-A"),
+            ("Provider", "Service Control Manager"),
+        ],
+    );
+    assert_eq!(row["Data"], ["sync", "C:\\sync.exe"]);
+    let source = &all.sources[0];
+    assert!(
+        !source.is_lossy(),
+        "what is no event of a log is no loss: {:?}",
+        source.problems
+    );
+}
+
+#[test]
+fn tables_of_events_are_read_row_by_row() {
+    let evtxecmd = "\u{feff}RecordNumber,EventRecordId,TimeCreated,EventId,Level,Provider,Channel,ProcessId,ThreadId,Computer,ChunkNumber,UserId,MapDescription,UserName,PayloadData1,Payload\r\n1,77,2024-03-04 12:00:00.5000000,4624,Info,Microsoft-Windows-Security-Auditing,Security,712,828,SRV-A.example.test,0,,Successful logon,x,y,\"{\"\"EventData\"\":{\"\"Data\"\":[{\"\"@Name\"\":\"\"TargetUserName\"\",\"\"#text\"\":\"\"o'neil & \\\"\"co\\\"\" \\u263a\"\"},{\"\"@Name\"\":\"\"LogonType\"\",\"\"#text\"\":\"\"3\"\"},{\"\"@Name\"\":\"\"IpAddress\"\",\"\"#text\"\":\"\"10.0.0.7\"\"}]}}\"\r\n";
+    let splunk = format!(
+        "_raw,_time,host,source,sourcetype\n\"{}\",2024-03-04T12:00:00.5Z,SRV-A.example.test,a,XmlWinEventLog\n",
+        XML.replace('"', "\"\"")
+    );
+    let kibana = "@timestamp,winlog.event_id,winlog.channel,winlog.computer_name,winlog.record_id,winlog.event_data.TargetUserName,winlog.event_data.LogonType,winlog.event_data.IpAddress\n\"Mar 4, 2024 @ 12:00:00.500\",4624,Security,SRV-A.example.test,77,\"o'neil & \"\"co\"\" \u{263a}\",3,10.0.0.7\n";
+    for (name, text) in [
+        ("EvtxECmd", evtxecmd),
+        ("Splunk", splunk.as_str()),
+        ("Kibana", kibana),
+    ] {
+        let all = read_bytes("a.csv", text.as_bytes());
+        let source = &all.sources[0];
+        assert_eq!(
+            (source.kind, source.records, source.is_lossy()),
+            (SourceKind::Csv, 1, false),
+            "{name}: {:?}",
+            source.problems
+        );
+        logon(name, &row(&all, "Security", 4624));
+    }
+    let message = "A user account was locked out.\r\n\r\nAccount That Was Locked Out:\r\n\tSecurity ID:\t\tS-1-5-21-1-2-3-1104\r\n\tAccount Name:\t\tann\r\n";
+    let export = format!(
+        "#TYPE System.Diagnostics.Eventing.Reader.EventLogRecord\r\n\"Message\",\"Id\",\"Version\",\"Level\",\"RecordId\",\"ProviderName\",\"ProviderId\",\"LogName\",\"ProcessId\",\"ThreadId\",\"MachineName\",\"UserId\",\"TimeCreated\",\"LevelDisplayName\",\"Properties\"\r\n\"{message}\",\"4740\",\"0\",\"0\",\"77\",\"Microsoft-Windows-Security-Auditing\",\"54849625-5478-4994-a5ba-3e3b0328c30d\",\"Security\",\"712\",\"828\",\"DC1.example.test\",\"\",\"3/4/2024 12:00:00 PM\",\"Information\",\"System.Collections.Generic.List`1\"\r\n"
+    );
+    let viewer = format!(
+        "Level,Date and Time,Source,Event ID,Task Category\nInformation,3/4/2024 12:00:00 PM,Microsoft-Windows-Security-Auditing,4740,User Account Management,\"{message}\"\n"
+    );
+    for text in [&export, &viewer] {
+        let all = read_bytes("a.csv", text.as_bytes());
+        assert!(!all.sources[0].is_lossy(), "{:?}", all.sources[0].problems);
+        let row = row(&all, "Security", 4740);
+        check(
+            text,
+            &row,
+            &[
+                ("_time", "1709553600000000"),
+                ("TargetUserName", "ann"),
+                ("Provider", "Microsoft-Windows-Security-Auditing"),
+            ],
+        );
+        for name in ["Id", "ProcessId", "Properties", "LevelDisplayName"] {
+            assert!(!row.contains_key(name), "{name} of {text}");
+        }
+    }
+    // A row that breaks off is kept as far as it goes, and told.
+    let cut = &evtxecmd[..evtxecmd.len() - 20];
+    let all = read_bytes("a.csv", cut.as_bytes());
+    assert!(all.sources[0].is_lossy());
+    check("cut", &row(&all, "Security", 4624), &[("_record", "77")]);
+}
+
+#[test]
+fn a_label_of_a_wrapper_is_there_once() {
+    let text = r#"{"preview":false,"result":{"_raw":"no event that is known","_time":"2024-03-04 12:00:00.500 UTC","host":"sensor","source":"/a.log","sourcetype":"bro:conn"}}"#;
+    let all = read_bytes("a.json", text.as_bytes());
+    let row = row(&all, "bro:conn", 0);
+    check("labels", &row, &[("_time", NOON), ("host", "sensor")]);
+    assert_eq!(
+        (&row["sourcetype"], &row["source"]),
+        (&vec!["bro:conn".to_owned()], &vec!["/a.log".to_owned()])
+    );
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use crabwalk_events::EventType;
+use crabwalk_sources::collect::OWN_DATA;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::logical_expr::Expr;
 
@@ -135,7 +136,10 @@ fn written(event_type: &EventType, names: &[String], args: &Args<'_>) -> String 
                     name if SYSTEM_FIELDS.contains(&name) => {
                         write!(system, "<{name}>{value}</{name}>")
                     }
-                    name => write!(data, "<Data Name='{}'>{value}</Data>", escape(name)),
+                    name => {
+                        let name = name.strip_prefix(OWN_DATA).unwrap_or(name);
+                        write!(data, "<Data Name='{}'>{value}</Data>", escape(name))
+                    }
                 };
             }
         }
@@ -149,6 +153,7 @@ fn written(event_type: &EventType, names: &[String], args: &Args<'_>) -> String 
         for (name, values) in fields {
             for value in values {
                 let space = if text.is_empty() { "" } else { " " };
+                let name = name.strip_prefix(OWN_DATA).unwrap_or(name);
                 let _ = write!(text, "{space}{name}=\"{}\"", value.replace('"', "\\\""));
             }
         }

@@ -7,15 +7,14 @@ use std::fmt;
 pub struct EventType {
     /// Channel as its events name it, or a kind of log such as `zeek:conn`.
     pub channel: String,
-    /// Event id, 0 where the source has none.
+    /// Event id; 0 where the source has none, and of a few events of Windows.
     pub event_id: u32,
 }
 
 impl EventType {
-    /// Whether its events carry the id of a Windows event. Windows writes a few events with the id 0, too: where those
-    /// count, ask [`Origin::of`].
+    /// Whether Windows wrote its events ([`is_windows`]).
     pub fn is_windows(&self) -> bool {
-        self.event_id != 0
+        is_windows(&self.channel, self.event_id)
     }
 }
 
@@ -23,6 +22,12 @@ impl fmt::Display for EventType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.channel, self.event_id)
     }
+}
+
+/// Whether Windows writes events of this channel and id, so that they have an event id. It may be 0: services that log
+/// with `ReportEvent` and a text of their own often write that.
+pub fn is_windows(channel: &str, event_id: u32) -> bool {
+    event_id != 0 || Origin::of(channel) == Origin::Windows
 }
 
 /// Who writes the events of a channel.
@@ -44,6 +49,7 @@ impl Origin {
     pub fn of(channel: &str) -> Self {
         match channel.split_once(':') {
             Some((family, _)) if family.eq_ignore_ascii_case("syslog") => Self::Host,
+            Some((family, _)) if family.eq_ignore_ascii_case("cim") => Self::Unknown,
             Some(_) => Self::Network,
             None if channel == "unknown" => Self::Unknown,
             None => Self::Windows,
@@ -72,9 +78,29 @@ mod tests {
             ("syslog:sshd", Origin::Host, true),
             ("zeek:conn", Origin::Network, false),
             ("unknown", Origin::Unknown, true),
+            ("cim:access_combined", Origin::Unknown, true),
         ] {
             assert_eq!(Origin::of(channel), origin, "{channel}");
             assert_eq!(origin.is_of_host(), of_host, "{channel}");
+        }
+    }
+
+    #[test]
+    fn the_id_0_is_an_id_too() {
+        for (channel, event_id, windows) in [
+            ("Application", 0, true),
+            ("Security", 4624, true),
+            ("unknown", 17, true),
+            ("unknown", 0, false),
+            ("zeek:conn", 0, false),
+            ("syslog:sshd", 0, false),
+            ("cim:access_combined", 0, false),
+        ] {
+            let event_type = EventType {
+                channel: channel.to_owned(),
+                event_id,
+            };
+            assert_eq!(event_type.is_windows(), windows, "{event_type}");
         }
     }
 }

@@ -57,7 +57,7 @@ export const linkName: Record<string, string> = {
 };
 
 export function eventName(event: EventRow): string {
-  if (event.eventId === 0) return event.channel;
+  if (!isWindows(event)) return event.channel;
   const what = describeEvent(event.channel, event.eventId);
   return `${shortChannel(event.channel)} ${event.eventId}${what ? `: ${what}` : ""}`;
 }
@@ -103,7 +103,7 @@ export function indented(xml: string): string {
 }
 
 /** Whether a log is one of Windows, whose records are XML. */
-export const isWindows = (event: EventRow): boolean => event.eventId > 0 || !event.channel.includes(":");
+export const isWindows = (event: EventRow): boolean => event.eventId > 0 || !(event.channel.includes(":") || event.channel === "unknown");
 
 /** The record as text, from its fields: XML in the form of Windows for its events, `name="value"` pairs for others. */
 export function rendered(event: EventRow, fields: [string, string | string[]][]): string {

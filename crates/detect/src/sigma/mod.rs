@@ -30,7 +30,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crabwalk_events::{Catalog, EventRef, Table};
-use crabwalk_sources::collect::{Columns, Demand, HOST, alike};
+use crabwalk_sources::collect::{Columns, Demand, HOST, OWN_DATA, alike};
 use datafusion::arrow::error::ArrowError;
 use rsigma_parser::{CorrelationRule, FilterRule, FilterRuleTarget, Level, SigmaRule};
 
@@ -981,6 +981,7 @@ impl Demand for SigmaDemand {
                     None => {
                         columns.insert(name.clone());
                         columns.insert(alike(name));
+                        columns.insert(format!("{OWN_DATA}{name}"));
                         if let Some(rule) = self.sources.field(name) {
                             columns.extend(rule.columns().into_iter().map(str::to_owned));
                         }

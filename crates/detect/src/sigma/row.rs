@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crabwalk_events::EventType;
-use crabwalk_sources::collect::alike;
+use crabwalk_sources::collect::{OWN_DATA, alike};
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, ListArray, RecordBatch, StringArray};
 use datafusion::arrow::datatypes::{DataType, Float64Type, Schema, UInt64Type};
 
@@ -35,6 +35,9 @@ enum Origin {
     Constant(String),
     Column(usize),
     Made(FieldRule),
+    /// A field of the event's own data that has the name of one of its header: rules mean the data, which have names of
+    /// their own for what they want of the header (`Provider_Name`); where there are none, the header.
+    OwnElse(usize, Option<usize>),
     /// The time of the event.
     Time,
 }
@@ -61,13 +64,6 @@ pub(super) struct Layout {
     constants: Vec<String>,
 }
 
-/// Whether a type may be of a Windows log. Windows has events with the id 0 as well.
-fn has_event_id(event_type: &EventType) -> bool {
-    event_type.is_windows()
-        || crabwalk_vocabulary::Origin::of(&event_type.channel)
-            == crabwalk_vocabulary::Origin::Windows
-}
-
 impl Layout {
     /// Lays `names` over a table.
     pub(super) fn new<'n>(
@@ -92,13 +88,17 @@ impl Layout {
             let origin = match view.fields.get(name) {
                 Some(rule) => made(rule),
                 None => match name {
-                    "EventID" | "EventCode" if has_event_id(event_type) => {
+                    "EventID" | "EventCode" if event_type.is_windows() => {
                         Some(Origin::Constant(event_type.event_id.to_string()))
                     }
                     "Channel" => Some(Origin::Constant(event_type.channel.clone())),
+                    "Computer" if sources.field(name).is_some() => {
+                        sources.field(name).and_then(made)
+                    }
                     _ => columns
-                        .get(name)
-                        .map(|at| Origin::Column(*at))
+                        .get(&format!("{OWN_DATA}{name}"))
+                        .map(|own| Origin::OwnElse(*own, columns.get(name).copied()))
+                        .or_else(|| columns.get(name).map(|at| Origin::Column(*at)))
                         .or_else(|| made(sources.field(name)?))
                         .or_else(|| {
                             // Providers write a name differently from version to version, and some with blanks.
@@ -130,7 +130,7 @@ impl Layout {
             .map(|(at, _)| at)
             .collect();
         let mut constants = Vec::new();
-        if has_event_id(event_type) {
+        if event_type.is_windows() {
             constants.push(event_type.channel.clone());
             constants.push(event_type.event_id.to_string());
         }
@@ -237,6 +237,26 @@ impl EventRow<'_> {
         self.rows.first(*column, self.row)
     }
 
+    /// What a column holds of the event.
+    fn in_column(&self, column: usize) -> Option<Value<'_>> {
+        let rows = self.rows;
+        let one = |text| Some(Value::One(Cow::Borrowed(text)));
+        match rows.columns.get(column)? {
+            Texts::One(texts) if texts.is_valid(self.row) => one(texts.value(self.row)),
+            Texts::Many(..) => match rows.texts(column, self.row).as_slice() {
+                [] => None,
+                [text] => one(text),
+                many => Some(Value::Many(
+                    many.iter()
+                        .filter(|text| !text.is_empty())
+                        .copied()
+                        .collect(),
+                )),
+            },
+            _ => None,
+        }
+    }
+
     /// Time of the event, whole seconds since 1970-01-01 UTC.
     pub(super) fn seconds(&self) -> i64 {
         #[expect(
@@ -266,20 +286,10 @@ impl Fields for EventRow<'_> {
         let one = |text| Some(Value::One(Cow::Borrowed(text)));
         match rows.layout.origins.get(name)? {
             Origin::Constant(text) => one(text.as_str()),
-            Origin::Column(column) => match rows.columns.get(*column)? {
-                Texts::One(texts) if texts.is_valid(self.row) => one(texts.value(self.row)),
-                Texts::Many(..) => match rows.texts(*column, self.row).as_slice() {
-                    [] => None,
-                    [text] => one(text),
-                    many => Some(Value::Many(
-                        many.iter()
-                            .filter(|text| !text.is_empty())
-                            .copied()
-                            .collect(),
-                    )),
-                },
-                _ => None,
-            },
+            Origin::Column(column) => self.in_column(*column),
+            Origin::OwnElse(own, header) => {
+                self.in_column(*own).or_else(|| self.in_column((*header)?))
+            }
             Origin::Made(rule) => rule
                 .value(|column| rows.first(*rows.layout.columns.get(column)?, self.row))
                 .map(Value::One),

@@ -1334,3 +1334,68 @@ fn public_rules_fire_on_their_regression_logs() {
     assert!(tried > 0, "no rule in {} has a log", directory.display());
     assert_eq!(silent, Vec::<PathBuf>::new(), "of {tried} logs");
 }
+
+#[test]
+fn a_rule_means_the_data_where_header_and_data_have_a_name() {
+    const WMI: &str = "Microsoft-Windows-WMI-Activity/Operational";
+    let (rules, problems) = load(
+        &[
+            rule(
+                "data",
+                "product: windows, service: wmi",
+                "  s: {EventID: 5859, Provider: 'Own Event Provider'}\n  condition: s",
+            ),
+            rule(
+                "header",
+                "product: windows, service: wmi",
+                "  s: {EventID: 5859, Provider_Name: Microsoft-Windows-WMI-Activity}\n  condition: s",
+            ),
+            rule(
+                "no data of that name",
+                "product: windows, service: wmi",
+                "  s: {EventID: 5859, Level: 4}\n  condition: s",
+            ),
+            rule(
+                "channel",
+                "product: windows, service: system",
+                "  s: {EventID: 104, Channel: System}\n  condition: s",
+            ),
+        ]
+        .join("---\n"),
+    );
+    assert_eq!(problems, []);
+    let all: &[Event<'_>] = &[
+        (
+            WMI,
+            5859,
+            0,
+            &[
+                ("Provider", "Microsoft-Windows-WMI-Activity"),
+                ("EventData.Provider", "Own Event Provider"),
+                ("Level", "4"),
+            ],
+        ),
+        (
+            WMI,
+            5859,
+            1,
+            &[
+                ("Provider", "Microsoft-Windows-WMI-Activity"),
+                ("EventData.Provider", "Another"),
+                ("EventData.Level", "0"),
+                ("Level", "4"),
+            ],
+        ),
+        ("System", 104, 2, &[("EventData.Channel", "Application")]),
+    ];
+    assert_eq!(
+        found(&rules, all),
+        [
+            ("channel".to_owned(), vec![3]),
+            ("data".to_owned(), vec![1]),
+            ("header".to_owned(), vec![1]),
+            ("header".to_owned(), vec![2]),
+            ("no data of that name".to_owned(), vec![1]),
+        ]
+    );
+}

@@ -291,7 +291,7 @@ impl Sim {
             "-",
             duration,
         );
-        let ip = self.hosts[src].ip.clone();
+        let ip = self.hosts[src].seen_ip(time);
         let (ip, shown) = match entry.address {
             Address::Full => (ip, port.to_string()),
             Address::NoPort => (ip, "0".to_owned()),
@@ -975,7 +975,7 @@ impl Sim {
             self.domain.netbios.to_lowercase(),
             approach.account.name
         );
-        let ip = self.hosts[src].ip.clone();
+        let ip = self.hosts[src].seen_ip(time);
         let line = format!("Accepted password for {user} from {ip} port {port} ssh2");
         let data = vec![("process", s("sshd")), ("payload", s(line))];
         self.log(
@@ -1068,7 +1068,7 @@ impl Sim {
     /// The connection of a remote desktop client, up to the authentication of the network logon.
     fn desktop_connection(&mut self, approach: &Approach<'_>) -> Session {
         let (src, dst, time) = (approach.client.host, approach.dst, approach.time);
-        let (name, ip) = (self.hosts[dst].fqdn(), self.hosts[dst].ip.clone());
+        let (name, ip) = (self.hosts[dst].fqdn(), self.hosts[dst].own_ip(time));
         for (id, field, value) in [
             (1024, "Server Name", name.clone()),
             (1102, "Server Address", ip),
@@ -1104,7 +1104,7 @@ impl Sim {
             workstation,
             guid,
         });
-        let source = self.hosts[src].ip.clone();
+        let source = self.hosts[src].seen_ip(time);
         let data = vec![
             ("ConnType", s("TCP")),
             ("ClientIP", s(format!("{source}:{}", entered.port))),
@@ -1145,7 +1145,7 @@ impl Sim {
             process: "User32 ",
             package: "Negotiate",
             workstation: self.hosts[approach.dst].name.clone(),
-            ip: self.hosts[approach.client.host].ip.clone(),
+            ip: self.hosts[approach.client.host].seen_ip(approach.time),
             port: "0".into(),
             outbound: "-",
             subject: None,
@@ -1171,7 +1171,7 @@ impl Sim {
     /// A remote desktop session with its shell; it ends at `until`.
     pub(crate) fn desktop(&mut self, approach: &Approach<'_>, until: i64) -> Desktop {
         let (dst, time) = (approach.dst, approach.time);
-        let source = self.hosts[approach.client.host].ip.clone();
+        let source = self.hosts[approach.client.host].seen_ip(approach.time);
         let before = self.desktop_connection(approach);
         self.hosts[dst].windows_session += 1;
         let session = self.split_logon(time + 900_000, approach, 10);
@@ -1219,7 +1219,7 @@ impl Sim {
     /// A client that was cut off comes back to its session: a logon of type 7 with the client's address, 4778, 25.
     pub(crate) fn reconnect(&mut self, approach: &Approach<'_>, desktop: &Desktop) {
         let (dst, time) = (approach.dst, approach.time);
-        let source = self.hosts[approach.client.host].ip.clone();
+        let source = self.hosts[approach.client.host].seen_ip(approach.time);
         self.lsm(time - 90 * SECOND, &desktop.session, 24, &source);
         self.window_station(
             time - 90 * SECOND,
@@ -1245,7 +1245,7 @@ impl Sim {
     fn window_station(&mut self, time: i64, session: &Session, id: u16, client: usize) {
         let (name, address) = (
             self.hosts[client].name.clone(),
-            self.hosts[client].ip.clone(),
+            self.hosts[client].seen_ip(time),
         );
         self.log(
             session.host,
@@ -1266,7 +1266,7 @@ impl Sim {
     /// A network logon is refused: 4625 on the destination.
     pub(crate) fn refused(&mut self, time: i64, src: usize, dst: usize, account: &str, sub: u32) {
         let port = self.new_port(src, time);
-        let (name, ip) = (self.hosts[src].name.clone(), self.hosts[src].ip.clone());
+        let (name, ip) = (self.hosts[src].name.clone(), self.hosts[src].seen_ip(time));
         let index = self.log(
             dst,
             Channel::Security,

@@ -67,7 +67,11 @@ pub(crate) fn day(world: &mut World, day: Day) -> Seats {
         for host in world.owners.keys().copied().collect::<Vec<_>>() {
             let station = world.roles[host] == Role::AdminStation;
             let must = station || world.present.contains(&(day.number, host));
-            if must || world.chance(9, 10) {
+            let here = world
+                .employed
+                .get(&host)
+                .is_none_or(|(first, last)| (*first..=*last).contains(&day.number));
+            if must || (here && world.chance(9, 10)) {
                 let seat = person(world, host, day);
                 seats.insert(host, seat);
             }

@@ -9,6 +9,7 @@ use crate::world::{micros, tomorrow};
 use super::EnterpriseOptions;
 use super::acts::{Approach, Program, Running, Service};
 use super::background::Seats;
+use super::hopper::Attack;
 use super::plan::{Role, World};
 
 const HOUR: i64 = 60 * MINUTE;
@@ -17,7 +18,7 @@ const POWERSHELL: &str = "C:\\Windows\\System32\\WindowsPowerShell\\v1.0\\powers
 
 /// A way to another host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Method {
+pub(super) enum Method {
     PsExec,
     RenamedPsExec,
     /// A tool that speaks the protocols itself installs a service with a random name.
@@ -111,13 +112,15 @@ impl Credentials {
 }
 
 #[derive(Debug, Clone)]
-struct Step {
-    time: i64,
-    dst: usize,
-    account: usize,
-    method: Method,
+pub(super) struct Step {
+    pub(super) time: i64,
+    pub(super) dst: usize,
+    pub(super) account: usize,
+    pub(super) method: Method,
     /// Drawn beforehand; decides about the credentials.
-    draw: u64,
+    pub(super) draw: u64,
+    /// Whether the intruder goes from where he came in, and not from where he is.
+    pub(super) from_entry: bool,
 }
 
 /// A hop that was made.
@@ -146,6 +149,8 @@ struct Foothold {
 #[derive(Debug)]
 pub(crate) struct Plan {
     pub(crate) number: usize,
+    /// By goal and stealth: then the way is found when it begins.
+    pub(crate) attack: Option<Attack>,
     pub(crate) entry: usize,
     pub(crate) clears: Option<(usize, i64)>,
     pub(crate) roasted: Vec<String>,
@@ -156,6 +161,9 @@ pub(crate) struct Plan {
     steps: Vec<Step>,
     next: usize,
     foothold: Option<Foothold>,
+    first: Option<Foothold>,
+    /// Whether a way was looked for, found or not.
+    sought: bool,
     cleared: bool,
 }
 
@@ -173,6 +181,9 @@ pub(crate) fn plan(world: &mut World, options: &EnterpriseOptions) -> Result<Vec
         date = tomorrow(date)?;
     }
     let last = micros(date)?;
+    if !options.attacks.is_empty() {
+        return Ok(by_protocol(options, &mut random, &mornings));
+    }
     let mut entries: Vec<usize> = world.workstations().collect();
     let mut plans = Vec::new();
     for number in 0..options.intrusions {
@@ -202,6 +213,7 @@ pub(crate) fn plan(world: &mut World, options: &EnterpriseOptions) -> Result<Vec
         });
         plans.push(Plan {
             number,
+            attack: None,
             entry,
             clears,
             roasted: Vec::new(),
@@ -212,10 +224,78 @@ pub(crate) fn plan(world: &mut World, options: &EnterpriseOptions) -> Result<Vec
             steps,
             next: 0,
             foothold: None,
+            first: None,
+            sought: false,
             cleared: false,
         });
     }
     Ok(plans)
+}
+
+/// Attacks by goal and stealth, in turn, on days that have half of all days before them.
+fn by_protocol(
+    options: &EnterpriseOptions,
+    random: &mut Random,
+    mornings: &[(usize, i64)],
+) -> Vec<Plan> {
+    let late: Vec<i64> = mornings
+        .iter()
+        .filter(|(day, _)| day * 2 >= options.days)
+        .map(|(_, morning)| *morning)
+        .collect();
+    let mornings: Vec<i64> = if late.is_empty() {
+        mornings.iter().map(|(_, morning)| *morning).collect()
+    } else {
+        late
+    };
+    if mornings.is_empty() {
+        return Vec::new();
+    }
+    options
+        .attacks
+        .iter()
+        .cycle()
+        .take(options.intrusions)
+        .enumerate()
+        .map(|(number, attack)| {
+            let start = *random.pick(&mornings) + 9 * HOUR + 30 * MINUTE + random.span(90 * MINUTE);
+            Plan {
+                number,
+                attack: Some(*attack),
+                entry: 0,
+                clears: None,
+                roasted: Vec::new(),
+                done: Vec::new(),
+                start,
+                end: start + 5 * HOUR,
+                roasts: false,
+                steps: Vec::new(),
+                next: 0,
+                foothold: None,
+                first: None,
+                sought: false,
+                cleared: false,
+            }
+        })
+        .collect()
+}
+
+/// Finds the way of an attack by goal and stealth, from a desk that no other attack began at.
+fn find_way(world: &World, plan: &mut Plan, attack: Attack, seats: &Seats, taken: &[usize]) {
+    let mut random = Random(world.seed ^ 0x686f_7070_6572 ^ plan.number as u64 * 7_919);
+    let desks: Vec<usize> = seats
+        .keys()
+        .copied()
+        .filter(|host| world.roles[*host] == Role::Workstation && !taken.contains(host))
+        .collect();
+    let latest = plan.start + 4 * HOUR + 30 * MINUTE;
+    if let Some((entry, steps)) =
+        super::hopper::route(world, &mut random, attack, &desks, (plan.start, latest))
+    {
+        plan.entry = entry;
+        plan.end = steps.last().map_or(plan.start, |step| step.time) + 40 * MINUTE;
+        plan.steps = steps;
+    }
 }
 
 /// From a workstation over others and servers to what the intruder wants.
@@ -326,6 +406,7 @@ fn route(
             account,
             method,
             draw: random.next(),
+            from_entry: false,
         });
     }
     steps
@@ -333,9 +414,25 @@ fn route(
 
 /// Does what the intruders do before `until`.
 pub(crate) fn day(world: &mut World, plans: &mut [Plan], seats: &Seats, until: i64) {
+    let mut taken: Vec<usize> = plans
+        .iter()
+        .filter(|plan| plan.attack.is_none() || plan.foothold.is_some())
+        .map(|plan| plan.entry)
+        .collect();
     for plan in plans {
         if plan.foothold.is_none() && plan.start < until {
-            begin(world, plan, seats);
+            match plan.attack {
+                None => begin(world, plan, seats),
+                Some(_) if plan.sought => {}
+                Some(attack) => {
+                    plan.sought = true;
+                    find_way(world, plan, attack, seats, &taken);
+                    if !plan.steps.is_empty() {
+                        taken.push(plan.entry);
+                        begin(world, plan, seats);
+                    }
+                }
+            }
         }
         while let Some(step) = plan.steps.get(plan.next).cloned() {
             if step.time >= until {
@@ -401,6 +498,7 @@ fn begin(world: &mut World, plan: &mut Plan, seats: &Seats) {
         speaks: true,
         account: Some(owner),
     });
+    plan.first.clone_from(&plan.foothold);
 }
 
 /// The same for the same intruder: tools keep their names.
@@ -441,7 +539,12 @@ fn credentials(step: &Step, foothold: &Foothold) -> Credentials {
 }
 
 fn hop(world: &mut World, plan: &mut Plan, step: &Step, seats: &Seats) {
-    let Some(foothold) = plan.foothold.clone() else {
+    let from = if step.from_entry {
+        &plan.first
+    } else {
+        &plan.foothold
+    };
+    let Some(foothold) = from.clone() else {
         return;
     };
     let src = foothold.session.host;

@@ -9,10 +9,13 @@ pub(crate) mod acts;
 mod background;
 mod crew;
 mod daily;
+mod hopper;
 mod intrusion;
 mod logons;
+mod network;
 mod plan;
 mod profile;
+mod telemetry;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -25,8 +28,11 @@ use crate::LabError;
 use crate::sim::{Channel, check};
 use crate::world::{Output, micros, rfc3339, tomorrow};
 
+pub use hopper::{Attack, Goal, Stealth};
 pub use logons::{LogonOptions, LogonWorld, build_logons};
+pub use network::Network;
 pub use profile::{Profile, Work};
+pub use telemetry::Telemetry;
 
 /// What enterprise to make.
 #[derive(Debug, Clone)]
@@ -45,6 +51,8 @@ pub struct EnterpriseOptions {
     pub volume: f64,
     /// What it is like beyond its size.
     pub profile: Profile,
+    /// Attacks by goal and stealth instead of the usual intrusions, in turn.
+    pub attacks: Vec<Attack>,
 }
 
 impl Default for EnterpriseOptions {
@@ -57,6 +65,7 @@ impl Default for EnterpriseOptions {
             intrusions: 10,
             volume: 1.0,
             profile: Profile::default(),
+            attacks: Vec::new(),
         }
     }
 }
@@ -89,6 +98,9 @@ pub struct PlantedHop {
 pub struct Intrusion {
     /// Name in this world.
     pub id: String,
+    /// What the intruder wanted and how stealthy he was, where that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attack: Option<Attack>,
     /// The host where it began.
     pub entry: String,
     /// The hops, in the order of time.
@@ -192,6 +204,9 @@ pub fn build(options: &EnterpriseOptions, directory: &Path) -> Result<Truth, Lab
     let mut intrusions = intrusion::plan(&mut world, options)?;
     let mut output = Output::new(directory)?;
     output.left_out = world.left_out.clone();
+    if options.profile.telemetry == Telemetry::LoginOnly {
+        output.only = Some(&telemetry::LOGONS);
+    }
     for one in &intrusions {
         if let Some((host, at)) = one.clears {
             // What the log shows follows the host's own clock.
@@ -205,10 +220,15 @@ pub fn build(options: &EnterpriseOptions, directory: &Path) -> Result<Truth, Lab
     for number in 0..options.days {
         let midnight = micros(date)?;
         let next = tomorrow(date)?;
+        world.today = number;
         world.new_addresses(number);
+        network::day(&mut world, midnight, number);
         for (host, seen) in world.sim.hosts.iter().zip(&mut addresses) {
-            if !seen.iter().any(|(_, ip)| *ip == host.ip) {
-                seen.insert((number, host.ip.clone()));
+            let moved = host.moved.as_ref().map(|(_, ip)| ip);
+            for own in std::iter::once(&host.ip).chain(moved).chain(&host.behind) {
+                if !seen.iter().any(|(_, ip)| ip == own) {
+                    seen.insert((number, own.clone()));
+                }
             }
         }
         let working = !matches!(date.weekday(), Weekday::Saturday | Weekday::Sunday);
@@ -259,6 +279,8 @@ pub fn build(options: &EnterpriseOptions, directory: &Path) -> Result<Truth, Lab
             .collect(),
         intrusions: intrusions
             .into_iter()
+            // An attack that found no way to its goal did not take place.
+            .filter(|one| one.attack.is_none() || !one.done.is_empty())
             .map(|one| {
                 let cleared = one.clears.map(|(host, _)| name(host));
                 let hops = one
@@ -293,6 +315,7 @@ pub fn build(options: &EnterpriseOptions, directory: &Path) -> Result<Truth, Lab
                     .collect();
                 Intrusion {
                     id: format!("intrusion-{}", one.number + 1),
+                    attack: one.attack,
                     entry: name(one.entry),
                     hops,
                     cleared,

@@ -9,7 +9,9 @@ use crate::world::micros;
 
 use super::EnterpriseOptions;
 use super::crew::{self, Crew};
-use super::profile::Profile;
+use super::daily::turnover;
+use super::profile::{Profile, Work};
+use super::telemetry;
 
 /// No clock is further off than this.
 pub(crate) const MOST_SKEW: i64 = 4 * MINUTE;
@@ -126,6 +128,13 @@ pub(crate) struct World {
     pub(crate) volume: f64,
     pub(crate) profile: Profile,
     pub(crate) crew: Crew,
+    /// The first and the last day of those who join or leave, by workstation.
+    pub(crate) employed: BTreeMap<usize, (usize, usize)>,
+    pub(crate) seed: u64,
+    /// Number of the day that is simulated.
+    pub(crate) today: usize,
+    /// Of each source, destination and account of daily work the first and the last day.
+    pub(crate) seen: BTreeMap<(usize, usize, String), (usize, usize)>,
 }
 
 impl World {
@@ -151,6 +160,11 @@ impl World {
 
     /// Notes remote access that is daily work.
     pub(crate) fn note(&mut self, src: usize, dst: usize, account: &str, kind: &'static str) {
+        let today = self.today;
+        self.seen
+            .entry((src, dst, account.to_owned()))
+            .or_insert((today, today))
+            .1 = today;
         *self
             .daily
             .entry((src, dst, account.to_owned()))
@@ -256,6 +270,10 @@ impl World {
         if day == 0 {
             return;
         }
+        if self.profile.network.leases > 0.0 {
+            // Then they take each other's.
+            return;
+        }
         for host in self.workstations().collect::<Vec<_>>() {
             if !self.chance(1, 12) {
                 continue;
@@ -319,6 +337,10 @@ pub(crate) fn populate(options: &EnterpriseOptions) -> Result<World, LabError> {
         volume: options.volume,
         profile: options.profile.clone(),
         crew: Crew::default(),
+        employed: BTreeMap::new(),
+        seed: options.seed,
+        today: 0,
+        seen: BTreeMap::new(),
     };
     let sites = (options.hosts / 60).clamp(1, SITES.len());
     let servers = (options.hosts / 5).max(6);
@@ -437,6 +459,7 @@ pub(crate) fn populate(options: &EnterpriseOptions) -> Result<World, LabError> {
             .left_out
             .extend(CHANNELS.map(|channel| (sites - 1, channel)));
     }
+    telemetry::choose(&mut world, options.profile.telemetry, options.seed);
     for host in world.of(Role::Automation) {
         world.sim.hosts[host].sysmon = false;
         world.sim.hosts[host].process_audit = false;
@@ -446,6 +469,9 @@ pub(crate) fn populate(options: &EnterpriseOptions) -> Result<World, LabError> {
     }
     accounts(&mut world, sites);
     crew::hire(&mut world);
+    if options.profile.has(Work::Turnover) {
+        turnover::plan(&mut world, options.days, options.seed);
+    }
     Ok(world)
 }
 

@@ -5,6 +5,9 @@ use std::collections::BTreeSet;
 use crate::LabError;
 use crate::sim::{Domain, check};
 
+use super::network::Network;
+use super::telemetry::Telemetry;
+
 /// A kind of work that resembles movement. Each is one file in `daily`, which says what it writes and why.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Work {
@@ -26,11 +29,13 @@ pub enum Work {
     Automation,
     /// A third of the people works on terminal servers.
     Terminals,
+    /// Accounts that are made, and accounts that are disabled and still used.
+    Turnover,
 }
 
 impl Work {
     /// All kinds.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Polling,
         Self::Scanning,
         Self::Backup,
@@ -40,6 +45,7 @@ impl Work {
         Self::Rollouts,
         Self::Automation,
         Self::Terminals,
+        Self::Turnover,
     ];
 
     /// Its name on the command line.
@@ -54,6 +60,7 @@ impl Work {
             Self::Rollouts => "rollouts",
             Self::Automation => "automation",
             Self::Terminals => "terminals",
+            Self::Turnover => "turnover",
         }
     }
 }
@@ -90,6 +97,10 @@ pub struct Profile {
     pub work: BTreeSet<Work>,
     /// Minutes between two rounds of [`Work::Polling`], from 1 to 1440.
     pub poll: u32,
+    /// Which logs were collected.
+    pub telemetry: Telemetry,
+    /// Whose addresses move.
+    pub network: Network,
 }
 
 impl Default for Profile {
@@ -101,6 +112,8 @@ impl Default for Profile {
             ntlm: None,
             work: BTreeSet::new(),
             poll: 10,
+            telemetry: Telemetry::Usual,
+            network: Network::PLAIN,
         }
     }
 }
@@ -115,6 +128,8 @@ impl Profile {
             ntlm: Some(0.25),
             work: Work::ALL.into(),
             poll: 10,
+            telemetry: Telemetry::Usual,
+            network: Network::HARD,
         }
     }
 
@@ -140,6 +155,11 @@ impl Profile {
             self.ntlm.is_none_or(|share| (0.0..=1.0).contains(&share)),
             "ntlm",
             "a share is from 0 to 1",
+        )?;
+        check(
+            self.network.is_possible(),
+            "leases, vpn or nat",
+            "shares are from 0 to 1, and those of VPN and NAT at most 1 together",
         )?;
         check(
             (1..=1_440).contains(&self.poll),

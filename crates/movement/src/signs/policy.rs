@@ -25,6 +25,10 @@ pub(crate) fn is_policy_path(path: &str) -> bool {
             "groups.xml",
             "services.xml",
             "registry.pol",
+            "registry.xml",
+            "files.xml",
+            "shortcuts.xml",
+            "gpttmpl.inf",
         ]
         .contains(&base_name(path))
             || path.contains("\\scripts\\") && is_runnable(path))

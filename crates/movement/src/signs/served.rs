@@ -125,7 +125,14 @@ impl Use {
             4673 | 4674 => CHANGING.iter().any(|name| self.privileges.contains(name)),
             _ => false,
         };
-        changes.then(|| told(Family::Wmi, Act::Strong, &["T1047"]))?
+        if changes {
+            told(Family::Wmi, Act::Strong, &["T1047"])
+        } else if self.id == 4674 {
+            // Some object was opened by a privilege, perhaps to read.
+            told(Family::Wmi, Act::Weak, &["T1047"])
+        } else {
+            None
+        }
     }
 
     fn service_host(&self) -> Option<Told> {

@@ -5,8 +5,9 @@ use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
 use crate::world::World;
 use crabwalk_activity::channel::*;
 use crabwalk_activity::{
-    AccountKind, HostId, Place, SECOND, base_name, for_each, is_service_logon,
+    AccountId, AccountKind, HostId, Place, SECOND, base_name, for_each, is_service_logon,
 };
+use std::collections::{BTreeSet, HashMap};
 
 /// Distributed COM.
 pub(crate) struct Dcom;
@@ -177,14 +178,39 @@ fn running(world: &World<'_>, host: HostId, image: &str, time: i64) -> Option<us
         .map(|(at, _)| at)
 }
 
-/// How surely a program that accepted a client serves objects: COM's own starter started it, or the installer, whose
-/// objects clients may call. `None` for what runs as a service.
-fn serves_objects(world: &World<'_>, image: &str, process: Option<usize>) -> Option<Act> {
+/// A program that accepts more clients than these is a server of its own.
+const FEW: usize = 2;
+
+/// Which clients each program of each host accepted at ports of its own.
+fn listeners(world: &World<'_>) -> HashMap<(HostId, String), BTreeSet<HostId>> {
+    let mut all: HashMap<(HostId, String), BTreeSet<HostId>> = HashMap::new();
+    for one in &world.connections {
+        if let (true, Place::Host(src), Place::Host(dst)) =
+            (one.inbound && one.dst_port >= 1024, one.src, one.dst)
+        {
+            let image = base_name(one.image).to_lowercase();
+            if src != dst && !is_of_windows(&image) {
+                all.entry((dst, image)).or_default().insert(src);
+            }
+        }
+    }
+    all
+}
+
+/// How surely a program that accepted a client serves objects: COM's own starter started it, it is the installer, whose
+/// objects clients may call, or it works for a person. `None` for what runs as a service.
+fn serves_objects(
+    world: &World<'_>,
+    image: &str,
+    process: Option<usize>,
+    user: Option<AccountId>,
+) -> Option<Act> {
     if matches!(image, "msiexec.exe" | "dllhost.exe") {
         return Some(Act::Strong);
     }
     let Some(process) = process.and_then(|at| world.processes.get(at)) else {
-        return Some(Act::Weak);
+        let person = user.is_some_and(|id| world.accounts.is_user(id));
+        return Some(if person { Act::Strong } else { Act::Weak });
     };
     let command = process.command.to_lowercase();
     let parent = base_name(process.parent_image).to_lowercase();
@@ -199,6 +225,7 @@ fn serves_objects(world: &World<'_>, image: &str, process: Option<usize>) -> Opt
 }
 
 fn events(world: &mut World<'_>, out: &mut Sink) {
+    let listeners = listeners(world);
     // A remote connection to an object server that otherwise listens to nobody.
     for at in 0..world.connections.len() {
         let Some(one) = world.connections.get(at) else {
@@ -234,7 +261,11 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
         });
         let act = match (known, called) {
             (true, _) => Act::Strong,
-            (false, true) => match serves_objects(world, &image, process) {
+            (false, true) => match serves_objects(world, &image, process, one.user).filter(|_| {
+                listeners
+                    .get(&(dst, image.clone()))
+                    .is_none_or(|clients| clients.len() <= FEW)
+            }) {
                 Some(act) => act,
                 None => continue,
             },

@@ -112,7 +112,7 @@ fn login<'a>(world: &mut World<'a>, id: u32, row: &Row<'a, '_>) -> Option<(HostI
 /// Programs of SQL Server's agent and of its host for other languages, just after the only client logged in. Both work
 /// on their own, too: the agent by the clock, the other for whoever computes.
 fn helpers(world: &World<'_>, logins: &HashMap<HostId, Vec<Login>>, out: &mut Sink) {
-    const JUST: i64 = 30 * SECOND;
+    const JUST: i64 = 60 * SECOND;
     const MOST: usize = 64;
     let mut days: HashMap<(HostId, String), BTreeSet<i64>> = HashMap::new();
     let mut all = Vec::new();

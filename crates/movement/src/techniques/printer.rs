@@ -6,7 +6,9 @@ use super::{Call, Shares, Started, Technique, brief, ran};
 use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
 use crate::world::World;
 use crabwalk_activity::channel::*;
-use crabwalk_activity::{AccountKind, HostId, Place, SECOND, base_name, for_each, kind_of};
+use crabwalk_activity::{
+    AccountId, AccountKind, HostId, Place, SECOND, base_name, for_each, kind_of,
+};
 
 /// Printer drivers.
 pub(crate) struct Printer;
@@ -81,7 +83,8 @@ fn process(world: &World<'_>, started: &Started, out: &mut Sink) {
             | "net.exe"
             | "whoami.exe"
     );
-    if !shell && caller(world, process.host, process.time).is_none() {
+    let called = caller(world, process.host, process.time);
+    if !shell && called.is_none() {
         return;
     }
     let what = format!(
@@ -93,7 +96,6 @@ fn process(world: &World<'_>, started: &Started, out: &mut Sink) {
         })
     );
     let act = if shell { Act::Strong } else { Act::Weak };
-    let called = caller(world, process.host, process.time);
     if let Some(mut evidence) = ran(world, started.at, Family::Printer, act, TECHNIQUES, what) {
         if let Some(called) = called {
             called.joins(world, &mut evidence);
@@ -106,7 +108,7 @@ fn process(world: &World<'_>, started: &Started, out: &mut Sink) {
 struct Caller {
     src: Place,
     logon_id: u64,
-    used: Option<crabwalk_activity::AccountId>,
+    used: Option<AccountId>,
     reference: u64,
 }
 
@@ -168,80 +170,39 @@ fn is_driver(path: &str) -> bool {
     path.contains("\\spool\\drivers\\") && path.ends_with(".dll")
 }
 
+/// What the spooler did with a driver.
+struct Done {
+    host: HostId,
+    time: i64,
+    reference: u64,
+    /// An installation does each of these several times.
+    verb: &'static str,
+    what: String,
+    user: Option<AccountId>,
+}
+
 /// Drivers that the spooler wrote or loaded, and what its own log says of them, just after a client called it.
 fn events(world: &mut World<'_>, out: &mut Sink) {
     let catalog = world.catalog;
-    // An installation writes and loads several files.
-    let mut told: BTreeMap<(HostId, &str), i64> = BTreeMap::new();
-    let mut add = |world: &mut World<'_>,
-                   host: HostId,
-                   time: i64,
-                   reference: u64,
-                   act: Act,
-                   verb: &'static str,
-                   what: String,
-                   user: Option<crabwalk_activity::AccountId>,
-                   out: &mut Sink| {
-        let Some(called) = caller(world, host, time) else {
-            return;
-        };
-        if told
-            .insert((host, verb), time)
-            .is_some_and(|before| (time - before).abs() < CALLED.0)
-        {
-            return;
-        }
-        let mut evidence = Evidence::new(
-            Kind::DestinationExecution,
-            Family::Printer,
-            act,
-            host,
-            time,
-            reference,
-            what,
-        )
-        .technique(TECHNIQUES)
-        .weighs(Class::Driver, 0.2);
-        called.joins(world, &mut evidence);
-        evidence.used = evidence.used.or(user);
-        out.push(evidence);
-    };
-    for_each(catalog, SYSMON, 11, |row| {
-        let path = row.get("TargetFilename");
-        if base_name(row.get("Image")).eq_ignore_ascii_case("spoolsv.exe") && is_driver(path) {
-            let host = world.writer(row);
-            let what = format!("the print spooler wrote the driver {}", brief(path));
-            add(
-                world,
-                host,
-                row.time,
-                row.reference,
-                Act::Weak,
-                "wrote",
-                what,
-                None,
-                out,
-            );
-        }
-    });
-    for_each(catalog, SYSMON, 7, |row| {
-        let path = row.get("ImageLoaded");
-        if base_name(row.get("Image")).eq_ignore_ascii_case("spoolsv.exe") && is_driver(path) {
-            let host = world.writer(row);
-            let what = format!("the print spooler loaded the driver {}", brief(path));
-            add(
-                world,
-                host,
-                row.time,
-                row.reference,
-                Act::Weak,
-                "loaded",
-                what,
-                None,
-                out,
-            );
-        }
-    });
+    let mut all = Vec::new();
+    for (id, field, verb) in [
+        (11_u32, "TargetFilename", "wrote"),
+        (7, "ImageLoaded", "loaded"),
+    ] {
+        for_each(catalog, SYSMON, id, |row| {
+            let path = row.get(field);
+            if base_name(row.get("Image")).eq_ignore_ascii_case("spoolsv.exe") && is_driver(path) {
+                all.push(Done {
+                    host: world.writer(row),
+                    time: row.time,
+                    reference: row.reference,
+                    verb,
+                    what: format!("the print spooler {verb} the driver {}", brief(path)),
+                    user: None,
+                });
+            }
+        });
+    }
     for (channel, id, verb, what) in [
         (
             PRINT_OPERATIONAL,
@@ -257,22 +218,42 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
         ),
     ] {
         for_each(catalog, channel, id, |row| {
-            let host = world.writer(row);
             let sid = row.get("UserID");
-            let user = (kind_of("", sid) == AccountKind::User && sid.starts_with("S-1-5-21-"))
-                .then(|| world.accounts.of_text(sid))
-                .flatten();
-            add(
-                world,
-                host,
-                row.time,
-                row.reference,
-                Act::Weak,
+            all.push(Done {
+                host: world.writer(row),
+                time: row.time,
+                reference: row.reference,
                 verb,
-                what.to_owned(),
-                user,
-                out,
-            );
+                what: what.to_owned(),
+                user: (kind_of("", sid) == AccountKind::User && sid.starts_with("S-1-5-21-"))
+                    .then(|| world.accounts.of_text(sid))
+                    .flatten(),
+            });
         });
+    }
+    all.sort_by_key(|one| (one.time, one.reference));
+    let mut told: BTreeMap<(HostId, &str), i64> = BTreeMap::new();
+    for one in all {
+        let Some(called) = caller(world, one.host, one.time) else {
+            continue;
+        };
+        let before = told.insert((one.host, one.verb), one.time);
+        if before.is_some_and(|before| one.time - before < CALLED.0) {
+            continue;
+        }
+        let mut evidence = Evidence::new(
+            Kind::DestinationExecution,
+            Family::Printer,
+            Act::Weak,
+            one.host,
+            one.time,
+            one.reference,
+            one.what,
+        )
+        .technique(TECHNIQUES)
+        .weighs(Class::Driver, 0.2);
+        called.joins(world, &mut evidence);
+        evidence.used = evidence.used.or(one.user);
+        out.push(evidence);
     }
 }

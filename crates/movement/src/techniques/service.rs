@@ -1,7 +1,7 @@
 //! Remote services: PsExec and its kin, `sc \\host`, Impacket psexec and smbexec, Cobalt Strike, Metasploit
 //! (T1569.002, T1543.003).
 
-use super::{Call, Shares, Started, Technique, brief, ran};
+use super::{Call, Shares, Started, Technique, brief, ran, writes_to_own_share};
 use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
 use crate::signs::client::{CommandLine, Named};
 use crate::world::World;
@@ -64,6 +64,8 @@ impl Technique for Service {
 }
 
 const TECHNIQUES: &[&str] = &["T1569.002", "T1021.002"];
+/// LogonId of the system.
+const SYSTEM_LOGON: u64 = 0x3e7;
 
 /// Whether a service's command is one that remote execution tools install: a shell, a script host, or a program on an
 /// administrative share of the machine itself.
@@ -249,11 +251,14 @@ fn program_of(command: &str) -> String {
     base_name(path).trim_end_matches(".exe").to_owned()
 }
 
+/// When a service's command was written, the command, and the event.
+type Command<'a> = (i64, &'a str, u64);
+
 /// Services whose command is changed and changed again at once: nobody configures so, but who borrows a service does.
 fn borrowed(world: &mut World<'_>, out: &mut Sink) {
     const BORROWED: i64 = 60 * SECOND;
     let catalog = world.catalog;
-    let mut commands: BTreeMap<(HostId, String), Vec<(i64, &str, u64)>> = BTreeMap::new();
+    let mut commands: BTreeMap<(HostId, String), Vec<Command<'_>>> = BTreeMap::new();
     for_each(catalog, SYSMON, 13, |row| {
         let target = row.get("TargetObject").to_lowercase();
         if target.ends_with("\\imagepath")
@@ -422,6 +427,24 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
         }
         out.push(evidence);
     });
+    // A program that is no service does not answer the service control manager.
+    for (id, name) in [(7000_u32, "param1"), (7009, "param2")] {
+        for_each(catalog, SYSTEM, id, |row| {
+            let host = world.writer(row);
+            out.push(
+                Evidence::new(
+                    Kind::DestinationExecution,
+                    Family::Service,
+                    Act::None,
+                    host,
+                    row.time,
+                    row.reference,
+                    format!("service {} did not start as a service does", row.get(name)),
+                )
+                .weighs(Class::ServiceProcess, 0.1),
+            );
+        });
+    }
     // Sysmon sees the service control manager write the new service's command.
     for_each(catalog, SYSMON, 13, |row| {
         let target = row.get("TargetObject");
@@ -465,7 +488,11 @@ fn process(world: &mut World<'_>, started: &Started, out: &mut Sink) {
     // smbexec has each command write its output to a share of the machine itself.
     let output = [&started.command, &parent_command]
         .iter()
-        .any(|command| command.contains("\\\\127.0.0.1\\") && command.contains("\\__output"));
+        .any(|command| command.contains("\\\\127.0.0.1\\") && command.contains("\\__output"))
+        // Before Windows 10 the parent is not named; the system itself has no use for such a command.
+        || started.parent.is_empty()
+            && process.creator_logon == SYSTEM_LOGON
+            && writes_to_own_share(&started.command);
     // A service that passes itself the system's token through a pipe.
     let echo = started.image == "cmd.exe"
         && started.command.contains("echo ")

@@ -32,6 +32,7 @@ impl Technique for Task {
     fn events(&self, world: &mut World<'_>, out: &mut Sink) {
         events(world, out);
         passing(world, out);
+        written(world, out);
     }
 
     fn call(&self, interface: &str, function: &str) -> Option<Call> {
@@ -97,15 +98,61 @@ fn process(world: &World<'_>, started: &Started, out: &mut Sink) {
     }
 }
 
+/// The scheduler's pipe was opened for a client, and the service writes a task's file just after: it registered one.
+fn written(world: &mut World<'_>, out: &mut Sink) {
+    const REGISTERS: i64 = 5 * SECOND;
+    let catalog = world.catalog;
+    for_each(catalog, SYSMON, 11, |row| {
+        let path = row.get("TargetFilename").to_lowercase();
+        let Some((_, task)) = path.split_once("\\windows\\system32\\tasks\\") else {
+            return;
+        };
+        // Windows keeps its own tasks in a folder of theirs, and changes them all day.
+        if task.starts_with("microsoft\\")
+            || !base_name(row.get("Image")).eq_ignore_ascii_case("svchost.exe")
+        {
+            return;
+        }
+        let host = world.writer(row);
+        if world
+            .opened_between(host, "atsvc", row.time - REGISTERS, row.time + SECOND)
+            .next()
+            .is_none()
+        {
+            return;
+        }
+        out.push(
+            Evidence::new(
+                Kind::DestinationExecution,
+                Family::Task,
+                Act::Weak,
+                host,
+                row.time,
+                row.reference,
+                format!("task {} was written as a client asked", brief(task)),
+            )
+            .technique(&["T1053.005"])
+            .weighs(Class::Task, 0.2),
+        );
+    });
+}
+
+/// What became of a task: when it ran, and when it was deleted by which event.
+#[derive(Default)]
+struct Course {
+    runs: Vec<i64>,
+    deletions: Vec<(i64, u64)>,
+}
+
 /// Tasks that a person registers, that run, and that are deleted within seconds, in the scheduler's own log.
 fn passing(world: &mut World<'_>, out: &mut Sink) {
     const PASSES: i64 = 30 * SECOND;
     let catalog = world.catalog;
-    let mut times: HashMap<(HostId, String), (Vec<i64>, Vec<(i64, u64)>)> = HashMap::new();
+    let mut times: HashMap<(HostId, String), Course> = HashMap::new();
     for id in [100_u32, 110, 129, 200, 201] {
         for_each(catalog, TASKS, id, |row| {
             let task = (world.writer(row), row.get("TaskName").to_lowercase());
-            times.entry(task).or_default().0.push(row.time);
+            times.entry(task).or_default().runs.push(row.time);
         });
     }
     for_each(catalog, TASKS, 141, |row| {
@@ -113,7 +160,7 @@ fn passing(world: &mut World<'_>, out: &mut Sink) {
         times
             .entry(task)
             .or_default()
-            .1
+            .deletions
             .push((row.time, row.reference));
     });
     for_each(catalog, TASKS, 106, |row| {
@@ -122,13 +169,13 @@ fn passing(world: &mut World<'_>, out: &mut Sink) {
         if name.is_empty() || kind_of(name, name) != AccountKind::User {
             return;
         }
-        let Some((runs, ends)) = times.get(&(host, row.get("TaskName").to_lowercase())) else {
+        let Some(course) = times.get(&(host, row.get("TaskName").to_lowercase())) else {
             return;
         };
         let after = |time: i64| (-SECOND..=PASSES).contains(&(time - row.time));
         let (true, Some((_, deleted))) = (
-            runs.iter().any(|time| after(*time)),
-            ends.iter().find(|(time, _)| after(*time)),
+            course.runs.iter().any(|time| after(*time)),
+            course.deletions.iter().find(|(time, _)| after(*time)),
         ) else {
             return;
         };

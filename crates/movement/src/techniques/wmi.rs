@@ -74,6 +74,8 @@ impl Technique for Wmi {
 
 /// A session that began no longer before was opened for what runs in it; LogonGuids tell whole seconds.
 const BEGUN: i64 = 10 * SECOND;
+/// LogonId of the system, as which services start programs.
+const SYSTEM_LOGON: u64 = 0x3e7;
 /// LogonId of NETWORK SERVICE.
 const NETWORK_SERVICE: u64 = 0x3e4;
 
@@ -95,7 +97,7 @@ fn process(world: &mut World<'_>, started: &Started, out: &mut Sink) {
     if started.parent != "wmiprvse.exe"
         && started.parent != "scrcons.exe"
         && !unnamed
-        && !(started.parent.is_empty() && own_share)
+        && !(started.parent.is_empty() && own_share && process.creator_logon != SYSTEM_LOGON)
     {
         return;
     }

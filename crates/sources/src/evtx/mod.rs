@@ -235,7 +235,10 @@ impl EvtxReader {
         } else {
             no_header(report);
         }
-        let mut zeroed = Zeroed::new(&buffer[..filled]);
+        let header = FileHeader::read(&buffer[..filled]);
+        let whole_header = !headless && filled == FILE_HEADER;
+        let mut zeroed = Zeroed::new(header.as_ref());
+        let mut extent = Extent::default();
         if !headless {
             filled = 0;
         }
@@ -246,6 +249,9 @@ impl EvtxReader {
             let len = filled + more;
             filled = 0;
             if len == 0 {
+                if whole_header && !collector.is_selective() {
+                    extent.check(header.as_ref(), number, report);
+                }
                 return Ok(());
             }
             let chunk = Chunk {
@@ -255,13 +261,11 @@ impl EvtxReader {
                 source,
             };
             if !zeroed.note(&chunk, report) {
-                self.chunk(&chunk, collector, report);
+                let last = self.chunk(&chunk, collector, report);
+                extent.note(&chunk, last);
             }
             offset += len as u64;
             number += 1;
-            if len < CHUNK {
-                return Ok(());
-            }
         }
     }
 
@@ -292,7 +296,16 @@ impl EvtxReader {
                     file_header(&buffer[..filled], report);
                 }
             }
-            let mut zeroed = Zeroed::new(&buffer[..filled]);
+            let header = FileHeader::read(&buffer[..filled]);
+            let whole_header = !headless && filled == FILE_HEADER;
+            let mut zeroed = Zeroed::new(header.as_ref());
+            let mut extent = Extent {
+                partial: chunks.start > 0,
+                ..Extent::default()
+            };
+            if extent.partial && fill(&mut file, &mut buffer[..32])? == 32 {
+                extent.first = u64_at(&buffer, 24).ok();
+            }
             let base = if headless { 0 } else { FILE_HEADER as u64 };
             let mut offset = base + chunks.start.saturating_mul(CHUNK as u64);
             file.seek(SeekFrom::Start(offset))?;
@@ -310,9 +323,14 @@ impl EvtxReader {
                     source: source_id,
                 };
                 if !zeroed.note(&chunk, report) {
-                    self.chunk(&chunk, collector, report);
+                    let last = self.chunk(&chunk, collector, report);
+                    extent.note(&chunk, last);
                 }
                 offset += len as u64;
+            }
+            let length = file.metadata()?.len();
+            if whole_header && chunks.end >= chunk_count(length) && !collector.is_selective() {
+                extent.check(header.as_ref(), chunk_count(length), report);
             }
             Ok(())
         };
@@ -321,12 +339,13 @@ impl EvtxReader {
         result
     }
 
+    /// Reads a chunk. Answers the id of the last record that it holds, read or lost.
     fn chunk(
         &mut self,
         chunk: &Chunk<'_>,
         collector: &mut Collector<'_>,
         report: &mut SourceReport,
-    ) {
+    ) -> Option<u64> {
         let data = chunk.data;
         let magic = data.starts_with(CHUNK_MAGIC);
         if self.templates.layouts.len() > MOST_LAYOUTS {
@@ -356,7 +375,7 @@ impl EvtxReader {
                 "the file ends inside the chunk's header",
                 true,
             );
-            return;
+            return None;
         }
         if magic && !crc_fits {
             chunk.problem(report, 0, None, "the checksum of the chunk's header does not fit; records are searched by their own marks", false);
@@ -380,6 +399,9 @@ impl EvtxReader {
                 "the chunk's header is damaged; records are searched by their own marks",
                 false,
             );
+        }
+        if trusted && !cut && self.nothing_wanted(chunk, collector) {
+            return Some(last_id);
         }
         let before = report.records;
         let lost = report.skipped;
@@ -414,6 +436,11 @@ impl EvtxReader {
                 &message,
                 !cut || found > 0 || report.skipped > lost,
             );
+        }
+        if trusted && last.is_some() {
+            Some(last_id)
+        } else {
+            last
         }
     }
 
@@ -571,13 +598,33 @@ impl EvtxReader {
         }
     }
 
-    fn record(
-        &mut self,
-        chunk: &Chunk<'_>,
-        frame: Frame,
-        collector: &mut Collector<'_>,
-    ) -> Result<(), Broken> {
+    /// Whether a run that needs some records only, by their EventRecordID, needs none of this chunk, whose header can be
+    /// trusted. The header knows only the numbers of the records' frames, which an export gives anew: where both numbers
+    /// are the same of the first and of the last record, they are of all between, since both rise.
+    fn nothing_wanted(&mut self, chunk: &Chunk<'_>, collector: &Collector<'_>) -> bool {
+        if !collector.is_selective() {
+            return false;
+        }
         let data = chunk.data;
+        let (Ok(first), Ok(last), Ok(at)) = (u64_at(data, 24), u64_at(data, 32), u32_at(data, 44))
+        else {
+            return false;
+        };
+        let is_own = |reader: &mut Self, at: usize, id: u64| {
+            frame_at(data, at, data.len()).is_ok_and(|frame| {
+                frame.id == id
+                    && reader
+                        .open(data, frame)
+                        .is_ok_and(|root| reader.number(data, root, frame) == Some(id))
+            })
+        };
+        !collector.wants_any(first, last)
+            && is_own(self, CHUNK_HEADER, first)
+            && is_own(self, at as usize, last)
+    }
+
+    /// Finds the values of a record and the template that says what they are.
+    fn open(&mut self, data: &[u8], frame: Frame) -> Result<LayoutRef, Broken> {
         let end = frame.at + frame.size - 4;
         let start = after_header(data, frame.at + 24);
         self.slots.clear();
@@ -610,6 +657,40 @@ impl EvtxReader {
             first: 0,
             count: self.slots.len(),
         });
+        Ok(root)
+    }
+
+    /// The EventRecordID of the record that was opened last.
+    ///
+    /// An export numbers the records' frames anew; EventRecordID stays what it was, and is what Event Viewer shows.
+    fn number(&self, data: &[u8], root: LayoutRef, frame: Frame) -> Option<u64> {
+        let layout = layout_of(&self.templates, &self.own, root).ok()?;
+        let pieces = layout
+            .record_id
+            .and_then(|field| layout.fields.get(field))
+            .map(|field| field.pieces.as_slice());
+        let number = match pieces {
+            Some([Piece::Slot { index, .. }]) => self
+                .slots
+                .get(usize::from(*index))
+                .and_then(|slot| value::number(slot.kind, slot.bytes(data))),
+            Some([Piece::Text(text)]) => text.trim().parse().ok(),
+            _ => None,
+        };
+        number.filter(|number| *number != 0).or(Some(frame.id))
+    }
+
+    fn record(
+        &mut self,
+        chunk: &Chunk<'_>,
+        frame: Frame,
+        collector: &mut Collector<'_>,
+    ) -> Result<(), Broken> {
+        let data = chunk.data;
+        let end = frame.at + frame.size - 4;
+        let start = after_header(data, frame.at + 24);
+        let root = self.open(data, frame)?;
+        let number = self.number(data, root, frame).unwrap_or(frame.id);
         let layout = layout_of(&self.templates, &self.own, root)?;
 
         // The System header.
@@ -632,13 +713,6 @@ impl EvtxReader {
             None => None,
         };
         let event_id = u32::try_from(event_id.unwrap_or(0)).unwrap_or(0);
-        // An export numbers the records' headers anew; EventRecordID stays what it was, and is what Event Viewer shows.
-        let number = match single(layout.record_id) {
-            Some((code::NULL, _, text)) => text.trim().parse().ok(),
-            Some((kind, bytes, _)) => value::number(kind, bytes),
-            None => None,
-        };
-        let number = number.filter(|number| *number != 0).unwrap_or(frame.id);
         if collector.passes_over(number) {
             return Ok(());
         }
@@ -847,7 +921,7 @@ impl EvtxReader {
                 } else {
                     &self.text
                 };
-                collector.column(table, name)
+                collector.own_column(table, name)
             });
             let Some(column) = column else { continue };
             push_field(field, slots, data, table, column, collector, &mut self.text);
@@ -943,16 +1017,18 @@ fn plan_of(
                 .map(move |(field, at)| (number, at, field))
         })
     };
-    let data: std::collections::HashSet<&str> = fields()
-        .filter(|(_, _, field)| field.role == layout::Role::Data)
-        .map(|(_, _, field)| field.name.as_str())
-        .collect();
+    // A provider may have data called `Message`, which stand for the text that was rendered of the event.
+    let has_message =
+        fields().any(|(_, _, field)| field.role == layout::Role::Data && field.name == "Message");
     for (instance, at, field) in fields() {
         let column = match field.role {
             layout::Role::Data if !field.name_pieces.is_empty() => None,
-            layout::Role::System if data.contains(field.name.as_str()) => continue,
-            layout::Role::Data | layout::Role::System => match collector.column(table, &field.name)
-            {
+            layout::Role::Data => match collector.own_column(table, &field.name) {
+                Some(column) => Some(column),
+                None => continue,
+            },
+            layout::Role::System if has_message && field.name == "Message" => continue,
+            layout::Role::System => match collector.column(table, &field.name) {
                 Some(column) => Some(column),
                 None => continue,
             },
@@ -977,15 +1053,11 @@ struct Zeroed {
 }
 
 impl Zeroed {
-    fn new(header: &[u8]) -> Self {
-        let trusted = header.len() >= FILE_HEADER
-            && header.starts_with(FILE_MAGIC)
-            && crc32fast::hash(&header[..120]) == u32_at(header, 124).unwrap_or(0);
-        let used = match header.get(42..44) {
-            Some(&[low, high]) if trusted => u64::from(u16::from_le_bytes([low, high])),
-            _ => 0,
-        };
-        Self { used, run: None }
+    fn new(header: Option<&FileHeader>) -> Self {
+        Self {
+            used: header.map_or(0, |header| header.used),
+            run: None,
+        }
     }
 
     /// Whether the chunk is zeroed; reports those that should not be, once it is known.
@@ -1020,6 +1092,128 @@ impl Zeroed {
             );
         }
         zeroed
+    }
+}
+
+/// What a file's header says of the file.
+struct FileHeader {
+    /// How many chunks there are. Windows writes it now and then, so that a log in use may have more.
+    used: u64,
+    /// Number of the chunk with the oldest records, and of that with the newest: a log that is full begins anew at its
+    /// first chunk.
+    oldest: u64,
+    newest: u64,
+    /// The number that the next record will get.
+    next_record: u64,
+    /// Whether the file was not closed, so that all of this may be stale.
+    dirty: bool,
+}
+
+impl FileHeader {
+    /// Reads a header (libevtx' documentation of the format, section 2); `None` where it cannot be trusted.
+    fn read(header: &[u8]) -> Option<Self> {
+        const DIRTY: u32 = 1;
+        const NO_CHECKSUMS: u32 = 4;
+        let flags = u32_at(header, 120).ok()?;
+        let sum = crc32fast::hash(header.get(..120)?);
+        let trusted = header.len() >= FILE_HEADER
+            && header.starts_with(FILE_MAGIC)
+            && (sum == u32_at(header, 124).ok()? || flags & NO_CHECKSUMS != 0);
+        let (Some(&[low, high]), true) = (header.get(42..44), trusted) else {
+            return None;
+        };
+        Some(Self {
+            used: u64::from(u16::from_le_bytes([low, high])),
+            oldest: u64_at(header, 8).ok()?,
+            newest: u64_at(header, 16).ok()?,
+            next_record: u64_at(header, 24).ok()?,
+            dirty: flags & DIRTY != 0,
+        })
+    }
+}
+
+/// Which records the chunks of a file hold, to compare with what its header says.
+#[derive(Debug, Default)]
+struct Extent {
+    /// Whether chunks before these are read by others.
+    partial: bool,
+    /// Id of the first record of the file's first chunk.
+    first: Option<u64>,
+    /// Id of the last record of the chunk that was read last.
+    last: Option<u64>,
+    /// The highest id of all.
+    highest: Option<u64>,
+}
+
+impl Extent {
+    fn note(&mut self, chunk: &Chunk<'_>, last: Option<u64>) {
+        if chunk.number == 0 && last.is_some() {
+            self.first = u64_at(chunk.data, 24).ok();
+        }
+        self.last = last;
+        self.highest = self.highest.max(last);
+    }
+
+    /// Tells, at the end of a file that holds `present` chunks, what its header counts and the file does not hold.
+    fn check(&self, header: Option<&FileHeader>, present: u64, report: &mut SourceReport) {
+        let told = report.is_lossy();
+        let mut tell = |missing: u64, message: String| {
+            report.skipped += missing;
+            let offset = Some(report.bytes);
+            report.problem(Problem {
+                offset,
+                record: None,
+                message,
+                loss: true,
+            });
+        };
+        let most = |chunks: u64| chunks.saturating_mul(most_records(CHUNK));
+        match header {
+            Some(header) if present < header.used => {
+                let chunks = header.used - present;
+                // Behind the newest records, or between the newest and the oldest, the numbers tell how many there were.
+                let until = if header.newest >= present {
+                    Some(header.next_record)
+                } else if header.oldest < present {
+                    self.first
+                } else {
+                    None
+                };
+                let missing = self
+                    .last
+                    .zip(until)
+                    .and_then(|(last, until)| until.checked_sub(last)?.checked_sub(1))
+                    .filter(|missing| *missing <= most(chunks));
+                let records = match missing {
+                    Some(missing) => format!("with {missing} records"),
+                    None => "with records of unknown number".to_owned(),
+                };
+                let message = format!(
+                    "the file breaks off: {present} of the {} chunks that its header counts are there; {chunks} chunks are missing, {records}",
+                    header.used
+                );
+                tell(missing.unwrap_or(0), message);
+            }
+            _ if present == 0 => tell(
+                0,
+                "the file ends after its header; the chunks with its records are missing"
+                    .to_owned(),
+            ),
+            Some(header) if !header.dirty && !self.partial && !told => {
+                let missing = self
+                    .highest
+                    .and_then(|highest| header.next_record.checked_sub(highest)?.checked_sub(1))
+                    .filter(|missing| (1..=most(present)).contains(missing));
+                if let (Some(missing), Some(highest)) = (missing, self.highest) {
+                    let message = format!(
+                        "the file's header gives the next record the number {}, and the last one here is {highest}: {missing} records are missing",
+                        header.next_record
+                    );
+                    tell(missing, message);
+                }
+            }
+            _ => {}
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 //! so that comparisons with them are decided here, and a type that cannot fit is not read at all. A field that a type
 //! does not have is NULL.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crabwalk_events::catalog::REF;
 use crabwalk_events::mapping::TypeMapping;
 use crabwalk_events::{Assets, EventType, Table};
-use crabwalk_sources::collect::RECORD;
+use crabwalk_sources::collect::{OWN_DATA, RECORD, data_column};
 use datafusion::arrow::datatypes::{DataType, Field};
 use datafusion::common::DFSchema;
 use datafusion::datasource::provider_as_source;
@@ -111,7 +112,7 @@ impl TypeInfo {
             ],
             "source" if channel.starts_with("zeek:") => vec![channel.clone()],
             "sourcetype" => {
-                let mut all = vec![channel.clone()];
+                let mut all = vec![channel.strip_prefix(CIM).unwrap_or(channel).to_owned()];
                 if let Some(log) = channel.strip_prefix("zeek:") {
                     all.push(format!("zeek:{log}:json"));
                     all.push(format!("bro:{log}"));
@@ -154,6 +155,18 @@ impl TypeInfo {
             || self.mapping.has_event_data(name)
             || self.mapping.alias(name).is_some()
             || Assets::split_field(name).is_some_and(|(entity, ..)| self.can_have(entity))
+            || name
+                .strip_prefix(OWN_DATA)
+                .is_some_and(|own| self.column_of_data(own).is_none() || self.can_have(own))
+    }
+
+    /// The column of the field `EventData.<own>`, where that is the field's plain name.
+    fn column_of_data<'n>(&self, own: &'n str) -> Option<&'n str> {
+        let EventType { channel, event_id } = &self.event_type;
+        match data_column(channel, *event_id, own) {
+            Cow::Borrowed(plain) => Some(plain),
+            Cow::Owned(_) => None,
+        }
     }
 
     /// Every name that [`can_have`](Self::can_have) agrees to, for suggestions.
@@ -171,6 +184,12 @@ impl TypeInfo {
             }
             if let Some((entity, ..)) = Assets::split_field(&name) {
                 waiting.push(entity.to_owned());
+            }
+            if let Some(plain) = name
+                .strip_prefix(OWN_DATA)
+                .and_then(|own| self.column_of_data(own))
+            {
+                waiting.push(plain.to_owned());
             }
             if self.event_type.is_windows()
                 && let Some(header) = system_field(&name)
@@ -205,6 +224,9 @@ pub(crate) const WORDS: &str = "__words";
 
 /// How the channels begin of lines of syslog.
 const SYSLOG: &str = "syslog:";
+
+/// How the channels begin of events that came with CIM's names and a source type without a colon.
+const CIM: &str = "cim:";
 
 /// The field of the header that Splunk's add-ons for Windows call so: they name attributes of the event's XML as the XML
 /// does (`Provider Name= Guid=`, `Execution ProcessID= ThreadID=`, `Security UserID=`).
@@ -264,6 +286,12 @@ impl<'a, 'p> TypeView<'a, 'p> {
                 expr: text(value),
                 data_type: DataType::Utf8,
             });
+        }
+        if let Some(plain) = name
+            .strip_prefix(OWN_DATA)
+            .and_then(|own| self.info.column_of_data(own))
+        {
+            return self.physical(plain);
         }
         match name {
             "_raw" => return Some(self.raw()),
@@ -473,7 +501,8 @@ impl Scope for TypeView<'_, '_> {
                 continue;
             };
             // The text names each field that has a value.
-            found = found.or(match (name, term.is_in(name)) {
+            let written = name.strip_prefix(OWN_DATA).unwrap_or(name);
+            found = found.or(match (name, term.is_in(written)) {
                 ("host" | "_raw", _) | (_, false) => has_word(typed, term),
                 _ => Folded::Open(typed.expr.is_not_null()),
             });
@@ -746,11 +775,11 @@ impl Planner<'_> {
             .filter_map(|(name, span)| Some((name.as_str(), (*span)?)))
             .filter(|(name, _)| {
                 !members.iter().any(|(table, info)| {
-                    table
-                        .fields_seen
-                        .iter()
-                        .any(|seen| seen == name || is_written_as(seen, name))
-                        || info.can_have(name)
+                    table.fields_seen.iter().any(|seen| {
+                        seen == name
+                            || is_written_as(seen, name)
+                            || name.strip_prefix(OWN_DATA) == Some(seen.as_str())
+                    }) || info.can_have(name)
                 })
             })
             .collect();

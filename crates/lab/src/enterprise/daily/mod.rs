@@ -9,6 +9,7 @@ mod rollouts;
 mod scanning;
 mod second_accounts;
 mod terminals;
+pub(super) mod turnover;
 
 use super::background::{Day, Seats};
 use super::plan::World;
@@ -27,6 +28,7 @@ pub(crate) fn day(world: &mut World, day: Day, seats: &Seats) {
             Work::Rollouts => rollouts::day(world, day, seats),
             Work::Automation => automation::day(world, day),
             Work::Terminals => terminals::day(world, day, seats),
+            Work::Turnover => turnover::day(world, day),
         }
     }
 }
