@@ -635,7 +635,7 @@ fn paths(
             attack: intrusion.attack,
             told: best
                 .and_then(|(_, rank)| shown.get(rank))
-                .is_some_and(|(path, _)| told(path)),
+                .is_some_and(|(path, _)| path.told),
             false_before: best.map(|(_, rank)| shown.iter().take(rank).filter(is_false).count()),
             hops: wanted.len(),
             found: wanted.iter().filter(|own| !own.is_empty()).count(),
