@@ -428,14 +428,27 @@ fn same_act(all: Vec<Draft>) -> Vec<Draft> {
         all.into_iter().partition(|hop| hop.src.is_some());
     kept.extend(known);
     for hop in unknown {
+        // What a client runs in his session asks services of the machine itself, which then serve that session, too.
+        let served = hop
+            .evidence
+            .iter()
+            .all(|one| one.act == Act::None || one.class == Class::Served);
+        let same_session = |other: &Draft| served && !other.sessions.is_disjoint(&hop.sessions);
         let twin = kept
             .iter_mut()
-            .filter(|other| other.dst == hop.dst && other.family.serves(hop.family))
+            .filter(|other| {
+                other.dst == hop.dst && (other.family.serves(hop.family) || same_session(other))
+            })
             .filter(|other| other.used.is_none() || hop.used.is_none() || other.used == hop.used)
             .find(|other| other.distance(hop.first).min(other.distance(hop.last)) <= LOOSE_GAP);
         match twin {
             Some(other) => {
-                for one in hop.evidence {
+                let way = other.family;
+                for mut one in hop.evidence {
+                    if !way.serves(one.family) {
+                        one.act = Act::None;
+                        one.techniques.clear();
+                    }
                     other.take(one);
                 }
             }

@@ -1192,8 +1192,8 @@ fn flat_record(flat: &Flat, prefix: &str, record: &mut Record, zones: &mut HashM
     .unwrap_or_default()
     .to_owned();
     let nxlog = names(&["SourceModuleType", "EventReceivedTime"]).is_some();
-    // Get-EventLog numbers records as `Index`.
-    let event_log = names(&["ReplacementStrings"]).is_some();
+    // Get-EventLog numbers records as `Index`; WMI's Win32_NTLogEvent has much the same properties.
+    let event_log = names(&["ReplacementStrings", "InsertionStrings"]).is_some();
     // Fluent Bit calls the writer of the event `ProcessID`, as the header does.
     let headed = nxlog || event_log || names(&["StringInserts"]).is_some();
     // Get-WinEvent, whose objects have names of their own for the header.
@@ -1248,7 +1248,7 @@ fn flat_record(flat: &Flat, prefix: &str, record: &mut Record, zones: &mut HashM
             "Provider" => {}
             "Source" if value == record.provider => {}
             "TaskCategory" => record.envelope(path, value),
-            "StringInserts" | "ReplacementStrings" => inserts.push(value),
+            "StringInserts" | "ReplacementStrings" | "InsertionStrings" => inserts.push(value),
             "Properties.Value" if winevent => inserts.push(value),
             "ProcessId" if winevent => record.envelope("ExecutionProcessID", value),
             "ThreadId" if winevent => record.envelope("ExecutionThreadID", value),
@@ -1262,7 +1262,7 @@ fn flat_record(flat: &Flat, prefix: &str, record: &mut Record, zones: &mut HashM
                     || path.starts_with("Properties.")
                     || path.starts_with("Bookmark.")) => {}
             "Index" | "InstanceId" | "EntryType" | "CategoryNumber" | "Source" | "UserName"
-            | "Site" | "Container" | "PSComputerName"
+            | "Site" | "Container" | "PSComputerName" | "User" | "CategoryString" | "Type"
                 if event_log => {}
             "Data" if headed && !nxlog => {}
             "Sid" if headed && !nxlog => record.envelope("UserID", value),

@@ -965,7 +965,10 @@ fn records_of_fluent_bit_get_event_log_and_plaso() {
     let event_log = format!(
         r#"{{"EventID":4740,"MachineName":"DC1.example.test","Data":[],"Index":77,"Category":"(13824)","CategoryNumber":13824,"EntryType":8,"Message":"{message}","Source":"Microsoft-Windows-Security-Auditing","ReplacementStrings":["ann","WS-7"],"InstanceId":4740,"TimeGenerated":"/Date(1709553600000)/","TimeWritten":"/Date(1709553600000)/","UserName":null}}"#
     );
-    for text in [&winlog, &winevtlog, &event_log] {
+    let wmi = format!(
+        r#"{{"Category":13824,"CategoryString":"User Account Management","ComputerName":"DC1.example.test","Data":null,"EventCode":4740,"EventIdentifier":4740,"EventType":4,"InsertionStrings":["ann","WS-7"],"Logfile":"Security","Message":"{message}","RecordNumber":77,"SourceName":"Microsoft-Windows-Security-Auditing","TimeGenerated":"20240304130000.000000+060","TimeWritten":"20240304130000.000000+060","Type":"Audit Success","User":null}}"#
+    );
+    for text in [&winlog, &winevtlog, &event_log, &wmi] {
         let all = read_bytes("a.jsonl", text.as_bytes());
         let row = row(&all, "Security", 4740);
         let provider = ("Provider", "Microsoft-Windows-Security-Auditing");
@@ -981,7 +984,13 @@ fn records_of_fluent_bit_get_event_log_and_plaso() {
                 ("TargetDomainName", "WS-7"),
             ],
         );
-        for name in ["StringInserts", "ReplacementStrings", "ProcessID", "Data"] {
+        for name in [
+            "StringInserts",
+            "ReplacementStrings",
+            "InsertionStrings",
+            "ProcessID",
+            "Data",
+        ] {
             assert!(!row.contains_key(name), "{name} of {text}");
         }
     }

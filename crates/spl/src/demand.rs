@@ -103,19 +103,9 @@ fn no_rows_from_nothing(pipeline: &Pipeline) -> bool {
         && commands.all(|command| match &command.kind {
             CommandKind::Stats(stats) => !stats.by.is_empty(),
             CommandKind::Whole(command, arguments) => !(command.reads)(arguments).adds_rows,
-            CommandKind::Simple(simple, _) => matches!(
-                simple,
-                Simple::Extract
-                    | Simple::Fromjson
-                    | Simple::Iplocation
-                    | Simple::Makemv
-                    | Simple::Mvcombine
-                    | Simple::Nomv
-                    | Simple::Rare
-                    | Simple::Spath
-                    | Simple::Top
-                    | Simple::Xmlkv
-            ),
+            CommandKind::Simple(simple, _) => {
+                matches!(simple, Simple::Iplocation | Simple::Rare | Simple::Top)
+            }
             CommandKind::Bin(_)
             | CommandKind::Convert(_)
             | CommandKind::Dedup { .. }
@@ -128,17 +118,14 @@ fn no_rows_from_nothing(pipeline: &Pipeline) -> bool {
             | CommandKind::Join(_)
             | CommandKind::Lookup(_)
             | CommandKind::Map(_)
-            | CommandKind::Mvexpand { .. }
             | CommandKind::Regex { .. }
             | CommandKind::Rename(_)
             | CommandKind::Replace(_)
-            | CommandKind::Reverse
             | CommandKind::Rex(_)
             | CommandKind::Search(_)
             | CommandKind::Sort { .. }
             | CommandKind::Streamstats(_)
             | CommandKind::Table(_)
-            | CommandKind::Tail(_)
             | CommandKind::Transaction(_)
             | CommandKind::Where(_) => true,
             // The rest adds rows of its own, writes a lookup, or is an error that is to be told.

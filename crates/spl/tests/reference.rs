@@ -7,7 +7,7 @@ use std::path::Path;
 
 use crabwalk_spl::functions::reference;
 use crabwalk_spl::syntax::commands;
-use crabwalk_spl::syntax::usage::Standing;
+use crabwalk_spl::syntax::usage::{Standing, Value};
 
 /// A text in a cell of a Markdown table: a bar would end the cell.
 fn cell(text: &str) -> String {
@@ -39,8 +39,26 @@ fn page() -> String {
                 }
                 Standing::Refused(why) => format!("*Refused*: {why}."),
             };
-            let _ = writeln!(page, "| `{}` | {} |", option.name, cell(&about));
+            let value = match option.value {
+                Value::Flag => "=<bool>",
+                Value::Count => "=<number>",
+                Value::Own => "=",
+            };
+            let _ = writeln!(page, "| `{}{value}` | {} |", option.name, cell(&about));
         }
+    }
+    page.push_str(
+        "\n## Aggregations of `stats` and its like\n\n\
+        | aggregation | what it gives | example |\n| --- | --- | --- |\n",
+    );
+    for aggregation in crabwalk_spl::aggregates::reference() {
+        let _ = writeln!(
+            page,
+            "| `{}` | {} | `{}` |",
+            cell(aggregation.syntax),
+            cell(aggregation.meaning),
+            cell(aggregation.example)
+        );
     }
     page.push_str(
         "\n## Functions of `eval` and `where`\n\n\

@@ -273,7 +273,7 @@ table!(shape_08_and_09_not_and_numbers, printed,
 
 table!(shape_11_multivalue, printed,
     "| search r=4720 r=4726 | mvexpand r limit=5 | eval m=mvfilter(match(r, \"^47\")), k=mvindex(m,-1)" =>
-        "| search \"r\"=4720 \"r\"=4726 | mvexpand \"r\" limit=5 \
+        "| search \"r\"=4720 \"r\"=4726 | mvexpand limit=\"5\" \"r\" \
          | eval \"m\" = mvfilter(match('r', \"^47\")), \"k\" = mvindex('m', -1)",
 );
 
@@ -436,7 +436,7 @@ table!(shape_26_other, printed,
         "| multikv forceheader=\"2\" fields \"a\", \"b\" filter \"x y\", \"z\" | xyseries \"a\", \"b\", \"c\"",
     "| eval x=if($a.b{}$=\"y\", 1, 0)" => r#"| eval "x" = if('a.b{}' = "y", 1, 0)"#,
     "| head | head 5 | head limit=6 | tail | tail 7 | reverse" =>
-        "| head 10 | head 5 | head 6 | tail 10 | tail 7 | reverse",
+        "| head 10 | head 5 | head 6 | tail | tail \"7\" | reverse",
     "| head x<5 | head (1==1) limit=3 keeplast=t null=true" =>
         "| head ('x' < 5) | head (1 = 1) limit=3 null=true keeplast=true",
     "| from datamodel:\"E\".\"F\"" => r#"| from datamodel:"E.F""#,

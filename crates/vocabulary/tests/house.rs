@@ -120,7 +120,7 @@ const CEILINGS: &[(&str, usize)] = &[
     ("detect", 12),
     ("movement", 9),
     ("sources", 6),
-    ("spl", 17),
+    ("spl", 16),
 ];
 
 fn crates() -> Vec<(String, PathBuf)> {

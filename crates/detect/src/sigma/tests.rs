@@ -1393,8 +1393,7 @@ fn a_rule_means_the_data_where_header_and_data_have_a_name() {
         [
             ("channel".to_owned(), vec![3]),
             ("data".to_owned(), vec![1]),
-            ("header".to_owned(), vec![1]),
-            ("header".to_owned(), vec![2]),
+            ("header".to_owned(), vec![1, 2]),
             ("no data of that name".to_owned(), vec![1]),
         ]
     );

@@ -57,6 +57,8 @@ struct Use {
     object: String,
     mask: u64,
     privileges: String,
+    /// Whether the object is of the client's own hive.
+    own_hive: bool,
 }
 
 impl Use {
@@ -67,9 +69,16 @@ impl Use {
             "" | "-" | "system" => String::new(),
             program => program.to_owned(),
         };
+        let object = if id == 4673 {
+            String::new()
+        } else {
+            lower("ObjectName")
+        };
+        let hive = format!("\\registry\\user\\{}", lower("SubjectUserSid"));
         Self {
             id,
             program,
+            own_hive: object.starts_with(&hive),
             server: if matches!(id, 4656 | 4663 | 4674) {
                 lower("ObjectServer")
             } else {
@@ -81,11 +90,7 @@ impl Use {
                 4673 => String::new(),
                 _ => lower("ObjectType"),
             },
-            object: if id == 4673 {
-                String::new()
-            } else {
-                lower("ObjectName")
-            },
+            object,
             mask: if matches!(id, 4656 | 4663) {
                 number(row.get("AccessMask"))
             } else {
@@ -136,6 +141,10 @@ impl Use {
     }
 
     fn service_host(&self) -> Option<Told> {
+        // A new session has its account's own hive loaded.
+        if self.own_hive {
+            return None;
+        }
         let task = self.object.contains("\\schedule\\taskcache\\")
             || self.object.contains("\\windows\\system32\\tasks\\");
         let file = matches!(self.id, 4663) && self.kind == "file" && self.mask & WRITES != 0;
@@ -157,11 +166,8 @@ impl Use {
         match self.id {
             // The privilege is used where more than reading was asked for.
             4674 if service => told(Family::Service, Act::Strong, TECHNIQUES),
-            4656 | 4663 if service && self.mask & CHANGES_SERVICE != 0 => {
+            4656 | 4663 if service && self.mask & (CHANGES_SERVICE | STARTS_SERVICE) != 0 => {
                 told(Family::Service, Act::Strong, TECHNIQUES)
-            }
-            4656 | 4663 if service && self.mask & STARTS_SERVICE != 0 => {
-                told(Family::Service, Act::Weak, TECHNIQUES)
             }
             4674 => told(Family::Service, Act::Weak, TECHNIQUES),
             _ => None,
@@ -252,6 +258,12 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
                 }
                 (4663, object) if used.program.is_empty() => {
                     format!("{program} wrote {} for the client", brief(object))
+                }
+                (4656, object) => {
+                    format!(
+                        "{program} opened {} for the client to change it",
+                        brief(object)
+                    )
                 }
                 (_, object) => format!("{program} changed {} for the client", brief(object)),
             };

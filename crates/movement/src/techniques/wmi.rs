@@ -7,7 +7,7 @@ use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
 use crate::signs::client::{CommandLine, Named};
 use crate::world::World;
 use crabwalk_activity::channel::*;
-use crabwalk_activity::{Place, SECOND, base_name, for_each, is_service_logon};
+use crabwalk_activity::{AccountId, Place, SECOND, base_name, for_each, is_service_logon};
 
 /// Windows Management Instrumentation.
 pub(crate) struct Wmi;
@@ -74,6 +74,8 @@ impl Technique for Wmi {
 
 /// A session that began no longer before was opened for what runs in it; LogonGuids tell whole seconds.
 const BEGUN: i64 = 10 * SECOND;
+/// Who logged on no longer before is still at what he came for.
+const CAME: i64 = 60 * SECOND;
 /// LogonId of the system, as which services start programs.
 const SYSTEM_LOGON: u64 = 0x3e7;
 /// LogonId of NETWORK SERVICE.
@@ -253,14 +255,29 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
             .weighs(Class::WmiOperation, 0.1),
         );
     });
+    let canonical = world.accounts.canonical();
+    let standing = |id: AccountId| canonical.get(id.place()).copied().unwrap_or(id);
     for_each(catalog, SYSMON, 20, |row| {
         let host = world.writer(row);
         let user = world.accounts.of_text(row.get("User"));
+        // Who has just come over the network, and is here in no other way, made it from there.
+        let (mut from_elsewhere, mut here) = (false, false);
+        for (_, session) in world.sessions_between(host, row.time - CAME, row.time + SECOND) {
+            if user.is_some() && session.account.map(standing) == user.map(standing) {
+                from_elsewhere |= session.logon_type == 3 && session.from().is_some();
+                here |= session.logon_type != 0 && !session.is_remote();
+            }
+        }
+        let created = row.get("Operation").eq_ignore_ascii_case("created");
         out.push(
             Evidence::new(
                 Kind::DestinationExecution,
                 Family::Wmi,
-                Act::Weak,
+                if created && from_elsewhere && !here {
+                    Act::Strong
+                } else {
+                    Act::Weak
+                },
                 host,
                 row.time,
                 row.reference,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use crate::plan::{Made, Passing, Planner, Result, Rows, at, diagnostic};
 use crate::syntax::ast::{Arguments, Span};
-use crate::syntax::usage::{Form, Reading, Usage, Whole, obeyed};
+use crate::syntax::usage::{Form, Reading, Usage, Whole, flag, obeyed};
 
 /// More terms of a text are not compared.
 const MOST_TERMS: usize = 200;
@@ -33,7 +33,7 @@ pub(super) static COMMAND: Whole = Whole {
                 "Characters between terms; all but letters, digits and `_` if it is not given.",
             ),
             obeyed("field", "Field of the text; `_raw` if it is not given."),
-            obeyed("showcount", "Adds the number of rows of the cluster."),
+            flag("showcount", "Adds the number of rows of the cluster."),
             obeyed(
                 "countfield",
                 "Name of that number; `cluster_count` if it is not given.",
@@ -42,7 +42,7 @@ pub(super) static COMMAND: Whole = Whole {
                 "labelfield",
                 "Field of the cluster's number; `cluster_label` if it is not given.",
             ),
-            obeyed(
+            flag(
                 "labelonly",
                 "Keeps all rows, with the number of their cluster.",
             ),

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use crate::plan::multivalue::matches;
 use crate::plan::{Made, Passing, Planner, Result, Rows, at, diagnostic};
 use crate::syntax::ast::{Arguments, Span};
-use crate::syntax::usage::{Form, Reading, Usage, Whole, obeyed};
+use crate::syntax::usage::{Form, Reading, Usage, Whole, count};
 use crate::value::{format_number, number_of};
 
 /// Distinct values that are listed where nothing else is said.
@@ -18,7 +18,7 @@ pub(super) static COMMAND: Whole = Whole {
         syntax: "fieldsummary [maxvals=<number>] [<fields>]",
         meaning: "Makes a row about each field: `count`, `distinct_count`, `is_exact`, `max`, `mean`, `min`, `numeric_count`, `stdev` (the last of \
                   those of its numbers), and `values`, a JSON array of its most frequent values.",
-        options: &[obeyed(
+        options: &[count(
             "maxvals",
             "Most values in `values`; 100 if it is not given, 0 for all.",
         )],

@@ -6,7 +6,7 @@ use crate::ops::bins::{number_width, seconds, time_width};
 use crate::plan::{Made, Passing, Planner, Result, Rows, at, diagnostic};
 use crate::syntax::ast::{Arguments, BinSpan, Name, Span};
 use crate::syntax::parse_span;
-use crate::syntax::usage::{Form, Reading, Usage, Whole, no_effect, obeyed};
+use crate::syntax::usage::{Form, Reading, Usage, Whole, count, no_effect, obeyed};
 use crate::value::{format_number, number_of};
 
 /// More rows are not made.
@@ -26,7 +26,7 @@ pub(super) static COMMAND: Whole = Whole {
                 "span",
                 "Width of a range: a number, or a length of time such as `5m`.",
             ),
-            obeyed(
+            count(
                 "bins",
                 "Most ranges where there is no span; 100 if it is not given.",
             ),

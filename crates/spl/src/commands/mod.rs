@@ -4,29 +4,53 @@
 //!
 //! A new command is a file with a [`Whole`] and a line in the list.
 
+mod addtotals;
 mod cluster;
+mod extract;
 mod fieldsummary;
+mod fromjson;
 mod gentimes;
 mod makecontinuous;
+mod makemv;
+mod mvcombine;
+mod mvexpand;
+mod nomv;
+mod reverse;
 mod set;
+mod spath;
+mod tail;
 mod timewrap;
 mod tojson;
 mod transpose;
 mod uniq;
 mod untable;
+mod xmlkv;
+mod xyseries;
 
 use crate::syntax::usage::Whole;
 
 /// The commands.
 pub(crate) static ALL: &[&Whole] = &[
+    &addtotals::COMMAND,
     &cluster::COMMAND,
+    &extract::COMMAND,
     &fieldsummary::COMMAND,
+    &fromjson::COMMAND,
     &gentimes::COMMAND,
     &makecontinuous::COMMAND,
+    &makemv::COMMAND,
+    &mvcombine::COMMAND,
+    &mvexpand::COMMAND,
+    &nomv::COMMAND,
+    &reverse::COMMAND,
     &set::COMMAND,
+    &spath::COMMAND,
+    &tail::COMMAND,
     &timewrap::COMMAND,
     &tojson::COMMAND,
     &transpose::COMMAND,
     &uniq::COMMAND,
     &untable::COMMAND,
+    &xmlkv::COMMAND,
+    &xyseries::COMMAND,
 ];

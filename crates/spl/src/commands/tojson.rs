@@ -5,7 +5,7 @@ use crate::ops::json::{JsonType, object};
 use crate::plan::multivalue::matches;
 use crate::plan::{Passing, Planner, Result, Rows, at, diagnostic};
 use crate::syntax::ast::{Arguments, Name, Span};
-use crate::syntax::usage::{Form, Reading, Usage, Whole, obeyed};
+use crate::syntax::usage::{Form, Reading, Usage, Whole, flag, obeyed};
 
 pub(super) static COMMAND: Whole = Whole {
     usage: Usage {
@@ -19,11 +19,11 @@ pub(super) static COMMAND: Whole = Whole {
                 "default_type",
                 "The type where none is given; `none` if it is not given.",
             ),
-            obeyed(
+            flag(
                 "fill_null",
                 "Writes `null` where a value does not fit its type; it is left out otherwise.",
             ),
-            obeyed(
+            flag(
                 "include_internal",
                 "Takes fields too whose names begin with `_`.",
             ),

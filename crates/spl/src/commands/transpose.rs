@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::plan::{Made, Passing, Planner, Result, Rows, at, diagnostic};
 use crate::syntax::ast::{Arguments, Span};
-use crate::syntax::usage::{Form, Reading, Usage, Whole, obeyed};
+use crate::syntax::usage::{Form, Reading, Usage, Whole, flag, obeyed};
 
 /// Rows that become columns where no number is given.
 const DEFAULT_ROWS: usize = 5;
@@ -24,7 +24,7 @@ pub(super) static COMMAND: Whole = Whole {
                 "header_field",
                 "Field whose values are the names of the new columns, which are `row 1`, `row 2` … if it is not given.",
             ),
-            obeyed(
+            flag(
                 "include_empty",
                 "Whether columns without any value become rows, which they do if it is not given.",
             ),

@@ -32,7 +32,7 @@ pub(super) static COMMAND: Whole = Whole {
             .map(|name| name.text.clone())
             .collect(),
         ends: true,
-        adds_rows: false,
+        ..Reading::default()
     },
     plan: &(plan as Passing),
 };

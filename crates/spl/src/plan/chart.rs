@@ -14,11 +14,27 @@ use super::eventstats::as_window;
 use super::nodes;
 use super::stage::Staged;
 use super::subsearch::TimeRange;
-use super::{Order, Planner, Result, Rows, at, cast_to, coalesce, column, diagnostic, text};
-use crate::expr::{Fields, Typed, plan_aggregate};
+use super::{
+    Order, Planner, Result, Rows, as_value, at, cast_to, coalesce, column, diagnostic, text,
+};
+use crate::expr::{Fields, Typed, plan_aggregate, plan_expr};
 use crate::ops::{bins, values};
-use crate::syntax::ast::{Aggregation, AggregationArgument, Arguments, BinSpan, Chart, Name, Span};
+use crate::syntax::ast::{
+    self, Aggregation, AggregationArgument, Arguments, BinSpan, Chart, ExprKind, Name, Span,
+};
+use crate::syntax::walk::change_parts;
 use crate::value::{format_number, number_of};
+
+/// What the names of aggregations begin with that stand in an expression.
+const PART: &str = "__part_of_";
+
+/// Sums for so long a time, in seconds.
+const RATES: [(&str, f64); 4] = [
+    ("per_second", 1.0),
+    ("per_minute", 60.0),
+    ("per_hour", 3600.0),
+    ("per_day", 86_400.0),
+];
 
 /// More buckets of time than these are not made.
 const MOST_BUCKETS: usize = 50_000;
@@ -169,7 +185,7 @@ impl Planner<'_> {
         self.aggregate(rows, &sums, &groups, span)
     }
 
-    pub(super) fn chart(&mut self, rows: Rows, chart: &Chart, span: Span) -> Result<Rows> {
+    pub(crate) fn chart(&mut self, rows: Rows, chart: &Chart, span: Span) -> Result<Rows> {
         let option = |name: &str| {
             chart
                 .options
@@ -201,7 +217,23 @@ impl Planner<'_> {
                         .parse()
                         .map_err(|_| diagnostic(span, format!("`bins={bins}` is no number")))?,
                 };
-                width = Some(self.time_width(&rows, most, span)?);
+                let least = match option("minspan") {
+                    None => 0.0,
+                    Some(least) => {
+                        let text = Name {
+                            text: least.to_owned(),
+                            span,
+                        };
+                        match crate::syntax::parse_span(&text)? {
+                            BinSpan::Time(least) => bins::seconds(least).unwrap_or(2_678_400.0),
+                            BinSpan::Number(least) => least,
+                            BinSpan::Log { .. } => {
+                                return Err(diagnostic(span, "`minspan=` is a length of time"));
+                            }
+                        }
+                    }
+                };
+                width = Some(self.time_width(&rows, most, least, span)?);
             }
             let binned = super::bin::time_bin(time, width.unwrap_or(BinSpan::Number(60.0)), span)?;
             rows = at(span, rows.set(vec![("_time".to_owned(), binned)]))?;
@@ -238,7 +270,28 @@ impl Planner<'_> {
                 rows = at(span, rows.set(vec![(name.clone(), value)]))?;
             }
         }
-        let rows = self.aggregate(rows, &chart.aggregations, &by, span)?;
+        let (aggregations, computed, outputs) = parts(chart, width)?;
+        let mut rows = self.aggregate(rows, &aggregations, &by, span)?;
+        if !computed.is_empty() {
+            let mut set = Vec::new();
+            for (name, expr) in &computed {
+                let value = as_value(plan_expr(expr, &rows, &self.context)?);
+                set.push((name.clone(), value.expr));
+            }
+            rows = at(span, rows.set(set))?;
+            let shown = by
+                .iter()
+                .chain(outputs.iter().map(|output| &output.output.text));
+            let shown: Vec<(String, Expr)> = shown
+                .map(|name| (name.clone(), column(name)))
+                .chain(
+                    super::fields::hidden(&rows)
+                        .into_iter()
+                        .filter(|(name, _)| !name.starts_with(PART)),
+                )
+                .collect();
+            rows = at(span, rows.reshape(shown))?;
+        }
         if by.len() < 2 && !chart.time {
             return Ok(rows);
         }
@@ -265,7 +318,7 @@ impl Planner<'_> {
             staged: &staged,
             key: &by[0],
             series: by.get(1).map(String::as_str),
-            aggregations: &chart.aggregations,
+            aggregations: &outputs,
             limit,
             least,
             other: on("useother", true).then(|| option("otherstr").unwrap_or("OTHER")),
@@ -308,45 +361,8 @@ impl Planner<'_> {
         })
     }
 
-    /// `xyseries x y data…`: the cells of a table from rows that name their row and column.
-    pub(super) fn xyseries(
-        &mut self,
-        rows: Rows,
-        arguments: &Arguments,
-        span: Span,
-    ) -> Result<Rows> {
-        let [row, column, data @ ..] = arguments.fields.as_slice() else {
-            return Err(diagnostic(span, "`xyseries` takes three fields or more"));
-        };
-        let all = Name {
-            text: "limit".to_owned(),
-            span,
-        };
-        let heads = ["sep", "format"];
-        let named = arguments
-            .options
-            .iter()
-            .filter(|(name, _)| heads.contains(&name.text.as_str()));
-        let chart = Chart {
-            time: false,
-            options: named.cloned().chain([(all, "0".to_owned())]).collect(),
-            span: None,
-            aggregations: data
-                .iter()
-                .map(|data| Aggregation {
-                    function: "first".to_owned(),
-                    span,
-                    argument: Some(AggregationArgument::Field(data.clone())),
-                    output: data.clone(),
-                })
-                .collect(),
-            by: vec![row.clone(), column.clone()],
-        };
-        self.chart(rows, &chart, span)
-    }
-
-    /// The span that gives at most so many buckets.
-    fn time_width(&mut self, rows: &Rows, most: u64, span: Span) -> Result<BinSpan> {
+    /// The span that gives at most so many buckets, each so many seconds long or longer.
+    fn time_width(&mut self, rows: &Rows, most: u64, least: f64, span: Span) -> Result<BinSpan> {
         use datafusion::functions_aggregate::expr_fn::{max, min};
         let time = column("_time");
         let plan = nodes::aggregate(
@@ -369,8 +385,106 @@ impl Planner<'_> {
                 .unwrap_or(0.0)
         };
         let length = number("last") - number("first");
-        Ok(BinSpan::Time(bins::time_width(length, most, 0.0)))
+        Ok(BinSpan::Time(bins::time_width(length, most, least)))
     }
+}
+
+/// Whether a field of an expression of aggregations is the number of rows.
+pub(super) fn is_count(name: &str) -> bool {
+    matches!(name, "count" | "c")
+}
+
+type Parts = (Vec<Aggregation>, Vec<(String, ast::Expr)>, Vec<Aggregation>);
+
+/// The aggregations of a chart with those that its expressions are made of, these expressions with fields in their places, and
+/// what is shown, in order.
+fn parts(chart: &Chart, width: Option<BinSpan>) -> Result<Parts> {
+    let mut aggregations = Vec::new();
+    let mut computed = Vec::new();
+    let mut outputs = Vec::new();
+    let part = |aggregations: &mut Vec<Aggregation>, function: &str, argument, span| {
+        let name = format!("{PART}{}", aggregations.len());
+        aggregations.push(Aggregation {
+            function: function.to_owned(),
+            span,
+            argument,
+            output: Name {
+                text: name.clone(),
+                span,
+            },
+        });
+        ExprKind::Field(name)
+    };
+    let shown = |output: &Name| Aggregation {
+        function: "eval".to_owned(),
+        span: output.span,
+        argument: None,
+        output: output.clone(),
+    };
+    for place in 0..=chart.aggregations.len() {
+        for one in chart.computed.iter().filter(|one| one.place == place) {
+            let mut expr = one.expr.clone();
+            change_parts(&mut expr, &mut |inner| {
+                let span = inner.span;
+                match &mut inner.kind {
+                    ExprKind::Call { name, args, .. }
+                        if args.len() <= 1 && crate::aggregates::find(name).is_some() =>
+                    {
+                        let argument = args.pop().map(|argument| match argument.kind {
+                            ExprKind::Field(text) => AggregationArgument::Field(Name {
+                                text,
+                                span: argument.span,
+                            }),
+                            _ => AggregationArgument::Eval(argument),
+                        });
+                        let name = std::mem::take(name);
+                        inner.kind = part(&mut aggregations, &name, argument, span);
+                    }
+                    ExprKind::Field(name) if is_count(name) => {
+                        inner.kind = part(&mut aggregations, "count", None, span);
+                    }
+                    _ => {}
+                }
+                Ok::<_, super::Diagnostic>(())
+            })?;
+            computed.push((one.output.text.clone(), expr));
+            outputs.push(shown(&one.output));
+        }
+        let Some(own) = chart.aggregations.get(place) else {
+            continue;
+        };
+        let rate = RATES.iter().find(|(name, _)| *name == own.function);
+        let Some((_, unit)) = rate.filter(|_| chart.time) else {
+            aggregations.push(own.clone());
+            outputs.push(own.clone());
+            continue;
+        };
+        let seconds = match width {
+            Some(BinSpan::Time(span)) => bins::seconds(span),
+            Some(BinSpan::Number(seconds)) => Some(seconds),
+            _ => None,
+        };
+        let Some(seconds) = seconds else {
+            return Err(diagnostic(
+                own.span,
+                format!(
+                    "`{}` needs ranges of one length: months differ",
+                    own.function
+                ),
+            ));
+        };
+        let span = own.span;
+        let kind = part(&mut aggregations, "sum", own.argument.clone(), span);
+        let expr = |kind| Box::new(ast::Expr { kind, span });
+        let rate = ExprKind::Binary {
+            op: ast::BinaryOp::Divide,
+            left: expr(kind),
+            right: expr(ExprKind::Number(seconds / unit)),
+        };
+        computed.push((own.output.text.clone(), *expr(rate)));
+        outputs.push(shown(&own.output));
+    }
+    Ok((aggregations, computed, outputs))
 }
 
 /// Groups that become a table.

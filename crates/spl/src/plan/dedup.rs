@@ -11,7 +11,7 @@ use crate::expr::Fields;
 use crate::syntax::ast::{CommandKind, Span};
 
 /// Column with the row's place in the order of results.
-pub(super) const PLACE: &str = "__place";
+pub(crate) const PLACE: &str = "__place";
 /// Column with the row's place in its group.
 const RANK: &str = "__rank";
 /// Column with the number of the run of equal rows that a row belongs to.
@@ -105,7 +105,7 @@ impl Planner<'_> {
 }
 
 /// Adds the place of each row in the order of results.
-pub(super) fn numbered(
+pub(crate) fn numbered(
     rows: Rows,
 ) -> std::result::Result<Rows, datafusion::error::DataFusionError> {
     let keys = match &rows.order {

@@ -9,35 +9,14 @@ use datafusion::arrow::datatypes::DataType;
 use super::{Planner, Result, Rows, at, cast_to, coalesce, common_type};
 use crate::expr::Fields;
 use crate::ops::documents::{Format, found_names, out_of};
-use crate::syntax::ast::{Arguments, Span};
+use crate::syntax::ast::Span;
 
 /// More fields than these do not come out of texts at once.
 const MOST_FIELDS: usize = 1_000;
 
 impl Planner<'_> {
-    /// `spath [input=f] [output=g] [path=p | p]`; without a path the whole document.
-    pub(super) fn spath(&mut self, rows: Rows, arguments: &Arguments, span: Span) -> Result<Rows> {
-        let input = arguments.option("input").unwrap_or("_raw");
-        let path = arguments
-            .option("path")
-            .or_else(|| arguments.fields.first().map(|name| name.text.as_str()));
-        let Some(path) = path else {
-            return self.document(rows, input, &Format::Json, "", span);
-        };
-        let output = arguments.option("output").unwrap_or(path).to_owned();
-        let Some(value) = rows.field(input) else {
-            return if rows.has(&output) {
-                Ok(rows)
-            } else {
-                at(span, rows.set(vec![(output, super::null_text())]))
-            };
-        };
-        let found = out_of(value, &Format::Json, path);
-        at(span, rows.set(vec![(output, found.expr)]))
-    }
-
     /// The fields of a document.
-    pub(super) fn document(
+    pub(crate) fn document(
         &mut self,
         rows: Rows,
         input: &str,

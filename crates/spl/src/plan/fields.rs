@@ -1,15 +1,14 @@
-//! Commands that choose columns and rows: `table`, `fields`, `fillnull`, `head`, `tail`, `reverse`.
+//! Commands that choose columns and rows: `table`, `fields`, `fillnull`, `head`.
 
 use crabwalk_events::catalog::REF;
 use datafusion::arrow::datatypes::DataType;
-use datafusion::logical_expr::{Expr, LogicalPlanBuilder, SortExpr, lit};
+use datafusion::logical_expr::{Expr, LogicalPlanBuilder, lit};
 
 use super::nodes;
 use super::running::times_so_far;
 use super::stats::wildcard_parts;
 use super::{
-    Order, Planner, Result, Rows, at, cast_to, coalesce, column, common_type, is_hidden, null_text,
-    text,
+    Planner, Result, Rows, at, cast_to, coalesce, column, common_type, is_hidden, null_text, text,
 };
 use crate::expr::{Fields, Typed, plan_condition};
 use crate::syntax::ast::{self, Head, Name, Span};
@@ -199,7 +198,7 @@ impl Planner<'_> {
     }
 
     /// The first rows.
-    pub(super) fn first(&mut self, rows: Rows, count: u64, span: Span) -> Result<Rows> {
+    pub(crate) fn first(&mut self, rows: Rows, count: u64, span: Span) -> Result<Rows> {
         let order = rows.order.clone();
         let rows = at(span, rows.ordered())?;
         let most = usize::try_from(count).unwrap_or(usize::MAX);
@@ -209,18 +208,6 @@ impl Planner<'_> {
             order,
             ..rows.with(plan)
         })
-    }
-
-    /// The last rows, which Splunk gives in reverse order.
-    pub(super) fn tail(&mut self, rows: Rows, count: u64, span: Span) -> Result<Rows> {
-        let rows = self.reverse(rows, span)?;
-        self.first(rows, count, span)
-    }
-
-    pub(super) fn reverse(&mut self, rows: Rows, span: Span) -> Result<Rows> {
-        let (rows, place) = self.placed(rows, span)?;
-        let order = Order::Keys(vec![SortExpr::new(column(&place), false, false)]);
-        Ok(Rows { order, ..rows })
     }
 }
 

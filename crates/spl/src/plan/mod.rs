@@ -19,7 +19,6 @@ mod model;
 mod mstats;
 mod multikv;
 pub(crate) mod multivalue;
-mod mvexpand;
 pub(crate) mod needs;
 pub(crate) mod nodes;
 mod rename;
@@ -431,7 +430,10 @@ impl<'a> Planner<'a> {
     /// Passes rows through commands.
     fn commands(&mut self, mut rows: Rows, commands: &[Command]) -> Result<Rows> {
         for (index, command) in commands.iter().enumerate() {
-            if matches!(command.kind, CommandKind::Simple(..)) {
+            if matches!(
+                command.kind,
+                CommandKind::Simple(..) | CommandKind::Whole(..)
+            ) {
                 self.later = Needs::of_commands(&commands[index + 1..], self.knowledge);
             }
             rows = self.command(rows, command)?;
@@ -473,9 +475,6 @@ impl<'a> Planner<'a> {
             CommandKind::Sort { limit, keys } => self.sort(rows, *limit, keys, span),
             CommandKind::Dedup { .. } => self.dedup(rows, &command.kind, span),
             CommandKind::Head(head) => self.head(rows, head, span),
-            CommandKind::Tail(count) => self.tail(rows, *count, span),
-            CommandKind::Reverse => self.reverse(rows, span),
-            CommandKind::Mvexpand { field, limit } => self.mvexpand(rows, field, *limit, span),
             CommandKind::Tstats(tstats) if tstats.flag("append") => {
                 let more = self.tstats(tstats, span)?;
                 self.below(rows, more, span)
@@ -542,52 +541,17 @@ impl<'a> Planner<'a> {
         simple: Simple,
         arguments: &Arguments,
     ) -> Result<Rows> {
-        use crate::ops::documents::Format as Form;
         let span = command.span;
-        let first = arguments.fields.first().map(|name| name.text.as_str());
         match simple {
-            Simple::Addtotals => self.addtotals(rows, arguments, span),
-            Simple::Extract => {
-                let number = |name: &str, default: usize| match arguments.written(name) {
-                    None => Ok(default),
-                    Some((option, value)) => value.parse::<usize>().map_err(|_| {
-                        diagnostic(
-                            option.span,
-                            format!("`{name}` is a whole number, not `{value}`"),
-                        )
-                    }),
-                };
-                let form = Form::Pairs {
-                    pair: arguments.option("pairdelim").map(str::to_owned),
-                    key: arguments.option("kvdelim").map(str::to_owned),
-                    most: number("limit", 50)?,
-                    characters: number("maxchars", 10_240)?,
-                    several: arguments.flag("mv_add", false),
-                    clean: arguments.flag("clean_keys", true),
-                };
-                self.document(rows, "_raw", &form, "", span)
-            }
             Simple::Format => self.format(rows, arguments, span),
-            Simple::Fromjson => {
-                let prefix = arguments.option("prefix").unwrap_or("").to_owned();
-                self.document(rows, first.unwrap_or("_raw"), &Form::Members, &prefix, span)
-            }
-            Simple::Makemv => self.makemv(rows, arguments, span),
-            Simple::Mvcombine => self.mvcombine(rows, arguments, span),
-            Simple::Nomv => self.nomv(rows, arguments, span),
             Simple::Rare => self.top(rows, arguments, true, span),
-            Simple::Spath => self.spath(rows, arguments, span),
             Simple::Top => self.top(rows, arguments, false, span),
-            Simple::Xmlkv => {
-                self.document(rows, first.unwrap_or("_raw"), &Form::Elements, "", span)
-            }
             Simple::Makeresults => Err(diagnostic(
                 span,
                 "`makeresults` makes results of its own: it must stand first in a search",
             )),
             Simple::Iplocation => self.iplocation(rows, arguments, span),
             Simple::Multikv => self.multikv(rows, arguments, span),
-            Simple::Xyseries => self.xyseries(rows, arguments, span),
         }
     }
 

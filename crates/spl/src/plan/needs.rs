@@ -177,9 +177,7 @@ impl Needs {
                     self.make(&offsets.text);
                 }
             }
-            CommandKind::Regex { field, .. } | CommandKind::Mvexpand { field, .. } => {
-                self.field(field)
-            }
+            CommandKind::Regex { field, .. } => self.field(field),
             CommandKind::Sort { keys, .. } => keys.iter().for_each(|key| self.field(&key.field)),
             CommandKind::Dedup { fields, sort, .. } => {
                 fields.iter().for_each(|name| self.field(name));
@@ -220,6 +218,7 @@ impl Needs {
                     self.all_names = true;
                 }
                 reading.makes.iter().for_each(|name| self.make(name));
+                self.lenient |= reading.makes_any;
                 return reading.ends;
             }
             CommandKind::Return(given) => {
@@ -275,6 +274,13 @@ impl Needs {
             }
             CommandKind::Chart(chart) => {
                 self.aggregations(&chart.aggregations);
+                for computed in &chart.computed {
+                    visit_fields(&computed.expr, &mut |name, span| {
+                        if !super::chart::is_count(name) {
+                            self.text(name, span);
+                        }
+                    });
+                }
                 chart.by.iter().for_each(|name| self.field(name));
                 return true;
             }
@@ -289,8 +295,6 @@ impl Needs {
             | CommandKind::Mstats(_)
             | CommandKind::From { .. }
             | CommandKind::Fields { keep: false, .. }
-            | CommandKind::Tail(_)
-            | CommandKind::Reverse
             | CommandKind::Outputlookup(_)
             | CommandKind::Unsupported { .. } => {}
         }
@@ -298,23 +302,8 @@ impl Needs {
     }
 
     fn simple(&mut self, simple: Simple, arguments: &Arguments) -> bool {
-        let first = arguments.fields.first().map_or("_raw", |name| &name.text);
         match simple {
-            Simple::Spath => {
-                self.text(arguments.option("input").unwrap_or("_raw"), Span::default());
-                let path = arguments
-                    .option("path")
-                    .or_else(|| arguments.fields.first().map(|name| name.text.as_str()));
-                match path {
-                    Some(path) => self.make(arguments.option("output").unwrap_or(path)),
-                    None => self.lenient = true,
-                }
-            }
-            Simple::Fromjson | Simple::Xmlkv => {
-                self.text(first, Span::default());
-                self.lenient = true;
-            }
-            Simple::Extract | Simple::Multikv => {
+            Simple::Multikv => {
                 self.text("_raw", Span::default());
                 self.lenient = true;
             }
@@ -326,27 +315,9 @@ impl Needs {
                 }
                 self.lenient = true;
             }
-            Simple::Makemv | Simple::Nomv => {
-                arguments.fields.iter().for_each(|name| self.field(name));
-            }
-            Simple::Mvcombine => {
-                // Rows are compared by all their fields.
-                self.all_columns = true;
-            }
-            Simple::Addtotals => {
-                if arguments.fields.is_empty() {
-                    self.all_columns = true;
-                }
-                arguments.fields.iter().for_each(|name| self.field(name));
-                self.make(arguments.option("fieldname").unwrap_or("Total"));
-            }
             Simple::Top | Simple::Rare => {
                 let fields = arguments.fields.iter().chain(&arguments.by);
                 fields.for_each(|name| self.field(name));
-                return true;
-            }
-            Simple::Xyseries => {
-                arguments.fields.iter().for_each(|name| self.field(name));
                 return true;
             }
             Simple::Format => self.all_columns = true,
@@ -493,6 +464,14 @@ pub(crate) fn outputs(pipeline: &Pipeline) -> Option<Vec<String>> {
                     }
                 }
             }
+            CommandKind::Whole(command, arguments) => {
+                let reading = (command.reads)(arguments);
+                if reading.ends || reading.makes_any {
+                    known = None;
+                } else if let Some(known) = &mut known {
+                    known.extend(reading.makes);
+                }
+            }
             CommandKind::Eval(assignments) => {
                 if let Some(known) = &mut known {
                     known.extend(assignments.iter().map(|(name, _)| name.text.clone()));
@@ -503,10 +482,7 @@ pub(crate) fn outputs(pipeline: &Pipeline) -> Option<Vec<String>> {
             | CommandKind::Sort { .. }
             | CommandKind::Dedup { .. }
             | CommandKind::Head(_)
-            | CommandKind::Tail(_)
-            | CommandKind::Reverse
             | CommandKind::Regex { .. }
-            | CommandKind::Mvexpand { .. }
             | CommandKind::Fields { keep: false, .. } => {}
             _ => known = None,
         }

@@ -92,7 +92,7 @@ pub(crate) fn window(plan: LogicalPlan, windows: Vec<Expr>) -> Result<LogicalPla
 }
 
 /// A row for each group.
-pub(super) fn aggregate(
+pub(crate) fn aggregate(
     plan: LogicalPlan,
     groups: Vec<Expr>,
     calls: Vec<Expr>,

@@ -148,10 +148,6 @@ pub enum CommandKind {
     },
     /// `head`: the first rows.
     Head(Head),
-    /// `tail`: the last rows.
-    Tail(u64),
-    /// `reverse`.
-    Reverse,
     /// `from datamodel:A.B` / `from datamodel A.B` / `from lookup:x`.
     From {
         /// `datamodel`, `lookup`, …, lower case.
@@ -165,13 +161,6 @@ pub enum CommandKind {
     Append(Pipeline),
     /// `appendpipe [ … ]`.
     Appendpipe(Pipeline),
-    /// `mvexpand field [limit=n]`.
-    Mvexpand {
-        /// Which field.
-        field: Name,
-        /// 0 for none.
-        limit: u64,
-    },
     /// A command that consists of options and fields.
     Simple(Simple, Arguments),
     /// A command of which everything stands in one file.
@@ -629,21 +618,12 @@ pub enum LookupOutput {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[expect(missing_docs, reason = "they are SPL's own names")]
 pub enum Simple {
-    Addtotals,
-    Extract,
     Format,
-    Fromjson,
     Iplocation,
-    Makemv,
     Makeresults,
     Multikv,
-    Mvcombine,
-    Nomv,
     Rare,
-    Spath,
     Top,
-    Xmlkv,
-    Xyseries,
 }
 
 /// `return`.
@@ -764,8 +744,21 @@ pub struct Chart {
     pub span: Option<BinSpan>,
     /// The aggregations.
     pub aggregations: Vec<Aggregation>,
+    /// Expressions of aggregations.
+    pub computed: Vec<Computed>,
     /// `timechart`: the field of the series. `chart`: that of the rows, then that of the series.
     pub by: Vec<Name>,
+}
+
+/// An expression of aggregations such as `eval(avg(a)/max(b)) as x`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Computed {
+    /// How many aggregations stand before it.
+    pub place: usize,
+    /// The expression, in which a call with the name of an aggregation and at most one argument is one.
+    pub expr: Expr,
+    /// Output name: the alias, else the expression as written.
+    pub output: Name,
 }
 
 /// `outputlookup`.

@@ -3,7 +3,7 @@
 use super::ast::{Arguments, Command, CommandKind, Head, Name, Pipeline, Whole};
 use super::diagnostic::Diagnostic;
 use super::parser::{Parsed, Parser};
-use super::usage::{Standing, Usage, no_effect, obeyed};
+use super::usage::{Standing, Usage, Value, count, no_effect};
 
 mod derived;
 pub(super) mod fields;
@@ -112,7 +112,7 @@ const USAGES: &[Usage] = &[
         syntax: "append [<options>] [ <subsearch> ]",
         meaning: "Puts the rows of a subsearch below the others.",
         options: &[
-            obeyed(
+            count(
                 "maxout",
                 "Most rows of the subsearch; 0 for all. All if it is not given.",
             ),
@@ -208,8 +208,6 @@ impl Parser<'_> {
             "sort" => self.sort()?,
             "dedup" => self.dedup()?,
             "head" => self.head()?,
-            "tail" => self.tail()?,
-            "reverse" => CommandKind::Reverse,
             "from" => self.from()?,
             "join" => CommandKind::Join(self.join()?),
             "append" => {
@@ -220,7 +218,6 @@ impl Parser<'_> {
                 self.most_rows("appendpipe")?;
                 CommandKind::Appendpipe(self.bracketed()?)
             }
-            "mvexpand" => self.mvexpand()?,
             "return" => self.return_fields()?,
             "foreach" => self.foreach()?,
             "replace" => self.replace_values()?,
@@ -311,6 +308,26 @@ impl Parser<'_> {
         }
     }
 
+    /// The value of an option that a command obeys, of the kind that it has.
+    fn value_of(&mut self, command: &str, option: &Name) -> Parsed<String> {
+        let start = self.pos;
+        let value = self.value(&option.text)?;
+        let options = usage(command).map_or(&[][..], |usage| usage.options);
+        let known = options.iter().find(|known| known.name == option.text);
+        let end = std::mem::replace(&mut self.pos, start);
+        match known.map_or(Value::Own, |known| known.value) {
+            Value::Flag => {
+                self.bool_value(&option.text)?;
+            }
+            Value::Count => {
+                self.count_value(&option.text)?;
+            }
+            Value::Own => {}
+        }
+        self.pos = end;
+        Ok(value.text)
+    }
+
     /// The arguments of a command in the form that it has.
     fn formed(&mut self, command: &'static Whole) -> Parsed<Arguments> {
         let (usage, form) = (&command.usage, &command.form);
@@ -322,8 +339,8 @@ impl Parser<'_> {
             }
             if let Some(option) = self.option_name() {
                 if self.takes(usage.name, &option)? {
-                    let value = self.value(&option.text)?;
-                    arguments.options.push((option, value.text));
+                    let value = self.value_of(usage.name, &option)?;
+                    arguments.options.push((option, value));
                 }
             } else if arguments.fields.len() < form.names.1 {
                 arguments.fields.push(self.column(form.expects)?);

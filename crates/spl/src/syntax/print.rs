@@ -125,15 +125,10 @@ impl Display for Command {
                 Ok(())
             }
             CommandKind::Head(head) => head.fmt(f),
-            CommandKind::Tail(count) => write!(f, " {count}"),
-            CommandKind::Reverse => Ok(()),
             CommandKind::From { kind, name } => write!(f, " {kind}:{}", quoted(&name.text)),
             CommandKind::Join(join) => join.fmt(f),
             CommandKind::Append(pipeline) | CommandKind::Appendpipe(pipeline) => {
                 write!(f, " [{pipeline}]")
-            }
-            CommandKind::Mvexpand { field, limit } => {
-                write!(f, " {} limit={limit}", quoted(&field.text))
             }
             CommandKind::Simple(Simple::Multikv, arguments) => {
                 options(f, &arguments.options)?;
@@ -381,7 +376,15 @@ impl Display for Chart {
         if let Some(span) = self.span {
             write!(f, " span={span}")?;
         }
-        list(f, &self.aggregations, |f, aggregation| aggregation.fmt(f))?;
+        let mut parts: Vec<String> = Vec::new();
+        for place in 0..=self.aggregations.len() {
+            let here = self.computed.iter().filter(|one| one.place == place);
+            parts.extend(
+                here.map(|one| format!("eval({}) AS {}", one.expr, quoted(&one.output.text))),
+            );
+            parts.extend(self.aggregations.get(place).map(ToString::to_string));
+        }
+        list(f, &parts, |f, part| f.write_str(part))?;
         if !self.by.is_empty() {
             f.write_str(" by")?;
             names(f, &self.by)?;

@@ -36,8 +36,31 @@ impl Usage {
 pub struct OptionUsage {
     /// Its name.
     pub name: &'static str,
+    /// What its value is.
+    pub value: Value,
     /// What becomes of it.
     pub standing: Standing,
+}
+
+impl OptionUsage {
+    const fn new(name: &'static str, value: Value, standing: Standing) -> Self {
+        Self {
+            name,
+            value,
+            standing,
+        }
+    }
+}
+
+/// What the value of an option is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Value {
+    /// True or false.
+    Flag,
+    /// A whole number.
+    Count,
+    /// What its command reads of it.
+    Own,
 }
 
 /// What becomes of an option.
@@ -53,20 +76,24 @@ pub enum Standing {
     Refused(&'static str),
 }
 
-/// An option that is obeyed.
+/// An option that is obeyed, whose value the command reads itself.
 pub(crate) const fn obeyed(name: &'static str, meaning: &'static str) -> OptionUsage {
-    OptionUsage {
-        name,
-        standing: Standing::Obeyed(meaning),
-    }
+    OptionUsage::new(name, Value::Own, Standing::Obeyed(meaning))
+}
+
+/// An option that is obeyed and is true or false.
+pub(crate) const fn flag(name: &'static str, meaning: &'static str) -> OptionUsage {
+    OptionUsage::new(name, Value::Flag, Standing::Obeyed(meaning))
+}
+
+/// An option that is obeyed and is a whole number.
+pub(crate) const fn count(name: &'static str, meaning: &'static str) -> OptionUsage {
+    OptionUsage::new(name, Value::Count, Standing::Obeyed(meaning))
 }
 
 /// An option that is taken and changes nothing.
 pub(crate) const fn no_effect(name: &'static str, why: &'static str) -> OptionUsage {
-    OptionUsage {
-        name,
-        standing: Standing::NoEffect(why),
-    }
+    OptionUsage::new(name, Value::Own, Standing::NoEffect(why))
 }
 
 /// An option that is taken with one value only.
@@ -75,18 +102,12 @@ pub(crate) const fn only(
     value: &'static str,
     why: &'static str,
 ) -> OptionUsage {
-    OptionUsage {
-        name,
-        standing: Standing::Only(value, why),
-    }
+    OptionUsage::new(name, Value::Own, Standing::Only(value, why))
 }
 
 /// An option that is an error.
 pub(crate) const fn refused(name: &'static str, why: &'static str) -> OptionUsage {
-    OptionUsage {
-        name,
-        standing: Standing::Refused(why),
-    }
+    OptionUsage::new(name, Value::Own, Standing::Refused(why))
 }
 
 /// What the parser reads of a command that consists of options, names and subsearches.
@@ -145,6 +166,8 @@ pub struct Reading {
     pub all: bool,
     /// Fields that it makes.
     pub makes: Vec<String>,
+    /// It may make fields of any names.
+    pub makes_any: bool,
     /// No field passes it: what comes behind sees only what it makes.
     pub ends: bool,
     /// It may give rows where there were none before.

@@ -74,7 +74,11 @@ macro_rules! expressions {
                 }
                 CommandKind::Tstats(stats) => evals($($reference)+ stats.aggregations),
                 CommandKind::Mstats(mstats) => evals($($reference)+ mstats.stats.aggregations),
-                CommandKind::Chart(chart) => evals($($reference)+ chart.aggregations),
+                CommandKind::Chart(chart) => {
+                    let mut all = evals($($reference)+ chart.aggregations);
+                    all.extend(chart.computed.$iter().map(|one| $($reference)+ one.expr));
+                    all
+                }
                 CommandKind::Streamstats(streamstats) => {
                     let mut all = evals($($reference)+ streamstats.stats.aggregations);
                     all.extend(streamstats.reset_before.$as_option());

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use crate::syntax::ast::{Command, Name};
 use crate::syntax::diagnostic::Diagnostic;
 use crate::syntax::parser::{Parsed, Parser};
-use crate::syntax::usage::{Usage, no_effect, obeyed, only, refused};
+use crate::syntax::usage::{Usage, count, flag, no_effect, obeyed, only, refused};
 
 /// The commands.
 pub(super) const USAGES: &[Usage] = &[
@@ -40,8 +40,8 @@ pub(super) const USAGES: &[Usage] = &[
         syntax: "appendcols [<options>] [ <subsearch> ]",
         meaning: "Puts the columns of a subsearch beside the rows: the first beside the first, and so on.",
         options: &[
-            obeyed("override", "The subsearch's values win."),
-            obeyed(
+            flag("override", "The subsearch's values win."),
+            count(
                 "maxout",
                 "Most rows of the subsearch; 0 for all. All if it is not given.",
             ),
@@ -144,7 +144,7 @@ pub(super) const USAGES: &[Usage] = &[
         also: &[],
         syntax: "strcat [allrequired=<bool>] <field or \"text\"> … <name>",
         meaning: "Joins fields and texts.",
-        options: &[obeyed(
+        options: &[flag(
             "allrequired",
             "Where a field has no value there is no result.",
         )],

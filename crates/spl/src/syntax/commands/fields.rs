@@ -5,7 +5,7 @@ use crate::syntax::ast::{
 };
 use crate::syntax::diagnostic::Diagnostic;
 use crate::syntax::parser::{Parsed, Parser};
-use crate::syntax::usage::{Usage, obeyed};
+use crate::syntax::usage::{Usage, count, obeyed};
 
 /// The commands.
 pub(super) const USAGES: &[Usage] = &[
@@ -19,7 +19,7 @@ pub(super) const USAGES: &[Usage] = &[
                 "span",
                 "Width of a range: a number, a length of time such as `5m`, or `2log10`.",
             ),
-            obeyed(
+            count(
                 "bins",
                 "Most ranges where there is no span; 100 if it is not given.",
             ),
@@ -65,13 +65,6 @@ pub(super) const USAGES: &[Usage] = &[
         syntax: "fillnull [value=<text>] [<fields>]",
         meaning: "Gives fields without a value one.",
         options: &[obeyed("value", "The value; 0 if it is not given.")],
-    },
-    Usage {
-        name: "mvexpand",
-        also: &[],
-        syntax: "mvexpand <field> [limit=<number>]",
-        meaning: "Makes a row of each value of a field.",
-        options: &[obeyed("limit", "Most values of a row; 0 for all.")],
     },
     Usage {
         name: "rename",
@@ -234,17 +227,6 @@ impl Parser<'_> {
             value: value.unwrap_or_else(|| "0".to_owned()),
             fields,
         })
-    }
-
-    pub(super) fn mvexpand(&mut self) -> Parsed<CommandKind> {
-        let field = self.name("a field")?;
-        let mut limit = 0;
-        while let Some(option) = self.option_name() {
-            if self.takes("mvexpand", &option)? {
-                limit = self.count_value("limit")?;
-            }
-        }
-        Ok(CommandKind::Mvexpand { field, limit })
     }
 
     pub(super) fn bin(&mut self) -> Parsed<Bin> {

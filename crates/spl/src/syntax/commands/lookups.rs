@@ -3,7 +3,7 @@
 use crate::syntax::ast::{CommandKind, Join, Lookup, LookupOutput, Name, Outputlookup};
 use crate::syntax::diagnostic::Diagnostic;
 use crate::syntax::parser::{Parsed, Parser};
-use crate::syntax::usage::{Usage, no_effect, obeyed, only, refused};
+use crate::syntax::usage::{Usage, count, flag, no_effect, obeyed, only, refused};
 
 /// The commands.
 pub(super) const USAGES: &[Usage] = &[
@@ -20,9 +20,9 @@ pub(super) const USAGES: &[Usage] = &[
         syntax: "inputlookup [<options>] <name> [where <conditions>]",
         meaning: "The rows of a lookup.",
         options: &[
-            obeyed("append", "Puts them below the rows before."),
+            flag("append", "Puts them below the rows before."),
             obeyed("start", "Leaves so many rows out at the start."),
-            obeyed("max", "Most rows."),
+            count("max", "Most rows."),
             no_effect(
                 "strict",
                 "a lookup that is not there is an error either way",
@@ -39,11 +39,11 @@ pub(super) const USAGES: &[Usage] = &[
                 "type",
                 "`inner`, or `left` (the same as `outer`), which keeps rows without a partner.",
             ),
-            obeyed(
+            count(
                 "max",
                 "Most partners of a row; 1 if it is not given, 0 for all.",
             ),
-            obeyed(
+            flag(
                 "overwrite",
                 "Whether the subsearch's values win, which they do if it is not given.",
             ),
@@ -82,8 +82,8 @@ pub(super) const USAGES: &[Usage] = &[
         syntax: "outputlookup [<options>] <name>",
         meaning: "Writes the rows as a lookup, which later searches of the run read. Nothing is written to disk.",
         options: &[
-            obeyed("append", "Keeps the rows that are there."),
-            obeyed(
+            flag("append", "Keeps the rows that are there."),
+            flag(
                 "override_if_empty",
                 "Whether no rows empty the lookup, which they do if it is not given.",
             ),
@@ -91,7 +91,7 @@ pub(super) const USAGES: &[Usage] = &[
                 "key_field",
                 "A row whose key is there already replaces that row.",
             ),
-            obeyed("max", "Most rows."),
+            count("max", "Most rows."),
             only(
                 "create_empty",
                 "true",

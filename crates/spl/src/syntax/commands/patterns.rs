@@ -3,7 +3,7 @@
 use crate::syntax::ast::{CommandKind, Name, Rex, RexAction, Span};
 use crate::syntax::diagnostic::Diagnostic;
 use crate::syntax::parser::{Parsed, Parser, is_delimiter};
-use crate::syntax::usage::{Usage, obeyed};
+use crate::syntax::usage::{Usage, count, obeyed};
 
 /// The commands.
 pub(super) const USAGES: &[Usage] = &[
@@ -24,7 +24,7 @@ pub(super) const USAGES: &[Usage] = &[
                 "field",
                 "The field that is read; `_raw` if it is not given.",
             ),
-            obeyed(
+            count(
                 "max_match",
                 "Most matches; 1 if it is not given, 0 for all.",
             ),

@@ -2,7 +2,7 @@
 
 use crate::syntax::ast::{CommandKind, Head, SortKey, SortOrder};
 use crate::syntax::parser::{Parsed, Parser};
-use crate::syntax::usage::{Usage, obeyed};
+use crate::syntax::usage::{Usage, count, flag};
 
 /// The commands.
 pub(super) const USAGES: &[Usage] = &[
@@ -12,12 +12,12 @@ pub(super) const USAGES: &[Usage] = &[
         syntax: "dedup [<number>] <fields> [<options>] [sortby <keys>]",
         meaning: "Keeps the first rows of each group that has the same values.",
         options: &[
-            obeyed(
+            flag(
                 "keepevents",
                 "Keeps the other rows and takes the values away.",
             ),
-            obeyed("keepempty", "Keeps rows that lack one of the fields."),
-            obeyed("consecutive", "Compares a row with the one before it only."),
+            flag("keepempty", "Keeps rows that lack one of the fields."),
+            flag("consecutive", "Compares a row with the one before it only."),
         ],
     },
     Usage {
@@ -26,12 +26,12 @@ pub(super) const USAGES: &[Usage] = &[
         syntax: "head [<number> | <expression>] [<options>]",
         meaning: "Keeps the first rows: 10, or so many, or those up to the first for which an expression does not hold.",
         options: &[
-            obeyed("limit", "Most rows."),
-            obeyed(
+            count("limit", "Most rows."),
+            flag(
                 "null",
                 "An expression that is NULL counts as one that holds.",
             ),
-            obeyed(
+            flag(
                 "keeplast",
                 "Keeps the row too for which the expression did not hold.",
             ),
@@ -43,21 +43,7 @@ pub(super) const USAGES: &[Usage] = &[
         syntax: "sort [<number>] [+|-]<field> … [desc]",
         meaning: "Sorts rows by fields: numbers, then IP addresses, then text, or as `num(…)`, `ip(…)`, `str(…)`, `auto(…)` say. \
                   Keeps 10,000 rows, or as many as it says; 0 for all.",
-        options: &[obeyed("limit", "Most rows; 0 for all.")],
-    },
-    Usage {
-        name: "tail",
-        also: &[],
-        syntax: "tail [<number>]",
-        meaning: "Keeps the last rows, 10 or so many, the last one first.",
-        options: &[],
-    },
-    Usage {
-        name: "reverse",
-        also: &[],
-        syntax: "reverse",
-        meaning: "Turns the order of the rows around.",
-        options: &[],
+        options: &[count("limit", "Most rows; 0 for all.")],
     },
 ];
 
@@ -243,20 +229,6 @@ impl Parser<'_> {
             head.count = Some(10);
         }
         Ok(CommandKind::Head(head))
-    }
-
-    pub(super) fn tail(&mut self) -> Parsed<CommandKind> {
-        if self.at_end() {
-            return Ok(CommandKind::Tail(10));
-        }
-        let start = self.pos;
-        match self.count() {
-            Some(count) => Ok(CommandKind::Tail(count)),
-            None => {
-                self.pos = start;
-                Err(self.expected("a number of rows"))
-            }
-        }
     }
 
     /// A whole number that is all of an argument.

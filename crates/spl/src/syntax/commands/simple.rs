@@ -1,39 +1,30 @@
 //! Commands of options and fields, and those with forms of their own that came later.
 
 use crate::syntax::ast::{
-    Arguments, Chart, CommandKind, Foreach, ForeachMode, Map, Mark, Name, Replace, Return, Simple,
-    Transaction,
+    Arguments, Chart, CommandKind, Computed, Expr, Foreach, ForeachMode, Map, Mark, Name, Replace,
+    Return, Simple, Transaction,
 };
 use crate::syntax::diagnostic::Diagnostic;
 use crate::syntax::parser::{Parsed, Parser};
-use crate::syntax::usage::{OptionUsage, Usage, no_effect, obeyed, only, refused};
+use crate::syntax::usage::{OptionUsage, Usage, count, flag, no_effect, obeyed, only, refused};
 
 /// The commands that consist of options and fields.
 pub(super) const SIMPLE: &[(&str, Simple)] = &[
-    ("addtotals", Simple::Addtotals),
-    ("extract", Simple::Extract),
     ("format", Simple::Format),
-    ("fromjson", Simple::Fromjson),
     ("iplocation", Simple::Iplocation),
-    ("makemv", Simple::Makemv),
     ("makeresults", Simple::Makeresults),
     ("multikv", Simple::Multikv),
-    ("mvcombine", Simple::Mvcombine),
-    ("nomv", Simple::Nomv),
     ("rare", Simple::Rare),
-    ("spath", Simple::Spath),
     ("top", Simple::Top),
-    ("xmlkv", Simple::Xmlkv),
-    ("xyseries", Simple::Xyseries),
 ];
 
 const TOP_OPTIONS: &[OptionUsage] = &[
-    obeyed("limit", "Most values; 10 if it is not given, 0 for all."),
-    obeyed(
+    count("limit", "Most values; 10 if it is not given, 0 for all."),
+    flag(
         "showcount",
         "Whether the numbers are shown, which they are if it is not given.",
     ),
-    obeyed(
+    flag(
         "showperc",
         "Whether the percentages are shown, which they are if it is not given.",
     ),
@@ -45,7 +36,7 @@ const TOP_OPTIONS: &[OptionUsage] = &[
         "percentfield",
         "Name of the percentages; `percent` if it is not given.",
     ),
-    obeyed("useother", "Adds a row of what is beyond the limit."),
+    flag("useother", "Adds a row of what is beyond the limit."),
     obeyed(
         "otherstr",
         "What that row is called; `OTHER` if it is not given.",
@@ -57,7 +48,7 @@ const CHART_OPTIONS: &[OptionUsage] = &[
         "span",
         "Width of the ranges of time, or of the first field.",
     ),
-    obeyed(
+    count(
         "bins",
         "Most ranges where there is no span; 100 if it is not given.",
     ),
@@ -65,7 +56,7 @@ const CHART_OPTIONS: &[OptionUsage] = &[
         "limit",
         "Most series: `5`, `top5`, `bottom5`; 10 if it is not given, 0 for all.",
     ),
-    obeyed(
+    flag(
         "useother",
         "Whether the other series are added up as one, which they are if it is not given.",
     ),
@@ -73,7 +64,7 @@ const CHART_OPTIONS: &[OptionUsage] = &[
         "otherstr",
         "What that series is called; `OTHER` if it is not given.",
     ),
-    obeyed(
+    flag(
         "usenull",
         "Whether rows without the field of the series are one, which they are if it is not given.",
     ),
@@ -81,11 +72,11 @@ const CHART_OPTIONS: &[OptionUsage] = &[
         "nullstr",
         "What that series is called; `NULL` if it is not given.",
     ),
-    obeyed(
+    flag(
         "cont",
         "Whether empty ranges of time are shown, which they are if it is not given.",
     ),
-    obeyed(
+    flag(
         "fixedrange",
         "Whether ranges reach to the ends of the search's range of time, which they do if it is not given.",
     ),
@@ -108,7 +99,10 @@ const CHART_OPTIONS: &[OptionUsage] = &[
         "false",
         "take values of the field once with `mvdedup` before",
     ),
-    refused("minspan", "give the span with `span=`"),
+    obeyed(
+        "minspan",
+        "The span that the data gives is at least as wide.",
+    ),
     refused("start", "keep the rows that are wanted with `where` before"),
     refused("end", "keep the rows that are wanted with `where` before"),
     refused(
@@ -120,63 +114,11 @@ const CHART_OPTIONS: &[OptionUsage] = &[
 /// The commands.
 pub(super) const USAGES: &[Usage] = &[
     Usage {
-        name: "addtotals",
-        also: &[],
-        syntax: "addtotals [<options>] [<fields>]",
-        meaning: "Adds the sum of a row's numbers, or a row of the sums of the columns.",
-        options: &[
-            obeyed(
-                "row",
-                "Whether rows get sums, which they do if it is not given.",
-            ),
-            obeyed("col", "Adds a row of the sums of the columns."),
-            obeyed(
-                "fieldname",
-                "Name of the sums of rows; `Total` if it is not given.",
-            ),
-            obeyed(
-                "labelfield",
-                "Field in which the row of sums has its label.",
-            ),
-            obeyed("label", "That label; `Total` if it is not given."),
-        ],
-    },
-    Usage {
         name: "chart",
         also: &[],
-        syntax: "chart [<options>] <aggregation> … [over <field>] [by <field> [<field>]]",
+        syntax: "chart [<options>] <aggregation> | eval(<expression of aggregations>) [as <name>] … [over <field>] [by <field> [<field>]]",
         meaning: "Aggregates by one field, or by two, of which the values of the second become columns.",
         options: CHART_OPTIONS,
-    },
-    Usage {
-        name: "extract",
-        also: &["kv"],
-        syntax: "extract [<options>]",
-        meaning: "Makes fields of `key=value` in `_raw`.",
-        options: &[
-            obeyed("pairdelim", "Characters between pairs."),
-            obeyed("kvdelim", "Characters between key and value."),
-            obeyed("limit", "Most pairs of an event; 50 if it is not given."),
-            obeyed(
-                "maxchars",
-                "How many characters of an event are looked at; 10,240 if it is not given.",
-            ),
-            obeyed(
-                "mv_add",
-                "Makes several values of a key that is there several times; the first counts if it is not given.",
-            ),
-            obeyed(
-                "clean_keys",
-                "Whether other characters than letters and digits of a key become `_`, which they do if it is not given.",
-            ),
-            only(
-                "auto",
-                "true",
-                "name the delimiters with `pairdelim=` and `kvdelim=`",
-            ),
-            no_effect("reload", "there are no files of settings"),
-            no_effect("segment", "it is about how Splunk shows events"),
-        ],
     },
     Usage {
         name: "foreach",
@@ -220,19 +162,12 @@ pub(super) const USAGES: &[Usage] = &[
                 "mvsep",
                 "What stands between the values of a field; `OR` if it is not given.",
             ),
-            obeyed("maxresults", "Most rows; 0 for all."),
+            count("maxresults", "Most rows; 0 for all."),
             obeyed(
                 "emptystr",
                 "What is written where there are no rows; `NOT ( )` if it is not given.",
             ),
         ],
-    },
-    Usage {
-        name: "fromjson",
-        also: &[],
-        syntax: "fromjson <field> [prefix=<text>]",
-        meaning: "Makes fields of the members of a JSON object.",
-        options: &[obeyed("prefix", "What their names begin with.")],
     },
     Usage {
         name: "iplocation",
@@ -241,29 +176,11 @@ pub(super) const USAGES: &[Usage] = &[
         meaning: "Adds where an address is, from a file of locations: `City`, `Country`, `Region`, `lat`, `lon`.",
         options: &[
             obeyed("prefix", "What the names of the fields begin with."),
-            obeyed("allfields", "Adds `Continent`, `MetroCode` and `Timezone`."),
+            flag("allfields", "Adds `Continent`, `MetroCode` and `Timezone`."),
             no_effect(
                 "lang",
                 "names are written as the file of locations has them",
             ),
-        ],
-    },
-    Usage {
-        name: "makemv",
-        also: &[],
-        syntax: "makemv [<options>] <field>",
-        meaning: "Splits the text of a field into several values.",
-        options: &[
-            obeyed(
-                "delim",
-                "What stands between values; a blank if it is not given.",
-            ),
-            obeyed(
-                "tokenizer",
-                "A regular expression whose first group is a value.",
-            ),
-            obeyed("allowempty", "Keeps empty values."),
-            only("setsv", "false", "join the values with `mvjoin` of `eval`"),
         ],
     },
     Usage {
@@ -272,8 +189,8 @@ pub(super) const USAGES: &[Usage] = &[
         syntax: "makeresults [<options>]",
         meaning: "Makes rows: one with `_time`, or so many, or those of a text.",
         options: &[
-            obeyed("count", "Number of rows; 1 if it is not given."),
-            obeyed(
+            count("count", "Number of rows; 1 if it is not given."),
+            flag(
                 "annotate",
                 "Adds `_raw`, `host`, `source`, `sourcetype`, `splunk_server` and `splunk_server_group`.",
             ),
@@ -292,7 +209,7 @@ pub(super) const USAGES: &[Usage] = &[
         syntax: "map [maxsearches=<number>] search=\"…\" | map [ <search> ]",
         meaning: "Runs a search for each row, with the row's values in the places of `$field$`.",
         options: &[
-            obeyed("maxsearches", "Most rows; 10 if it is not given."),
+            count("maxsearches", "Most rows; 10 if it is not given."),
             obeyed("search", "The search."),
         ],
     },
@@ -302,20 +219,20 @@ pub(super) const USAGES: &[Usage] = &[
         syntax: "multikv [<options>] [fields <names>] [filter <words>]",
         meaning: "Makes a row of each line of a table in `_raw`.",
         options: &[
-            obeyed("forceheader", "Number of the line with the names."),
-            obeyed(
+            count("forceheader", "Number of the line with the names."),
+            flag(
                 "multitable",
                 "Whether an event may have several tables, which it may if it is not given.",
             ),
-            obeyed(
+            flag(
                 "noheader",
                 "The table has no names: columns are called `Column_1` and so on.",
             ),
-            obeyed(
+            flag(
                 "rmorig",
                 "`false`: keeps the event before the rows of its table.",
             ),
-            obeyed(
+            flag(
                 "copyattrs",
                 "Whether rows get the fields of the event, which they do if it is not given.",
             ),
@@ -324,20 +241,6 @@ pub(super) const USAGES: &[Usage] = &[
                 "it names a stanza of a Splunk server: use `forceheader=`, `fields` and `filter`",
             ),
         ],
-    },
-    Usage {
-        name: "mvcombine",
-        also: &[],
-        syntax: "mvcombine [delim=<text>] <field>",
-        meaning: "Makes one row of rows that differ in one field only.",
-        options: &[obeyed("delim", "Joins the values with this text.")],
-    },
-    Usage {
-        name: "nomv",
-        also: &[],
-        syntax: "nomv <field>",
-        meaning: "Joins the values of a field, a line each.",
-        options: &[],
     },
     Usage {
         name: "rare",
@@ -362,24 +265,11 @@ pub(super) const USAGES: &[Usage] = &[
         options: &[],
     },
     Usage {
-        name: "spath",
-        also: &[],
-        syntax: "spath [<options>] [<path>]",
-        meaning: "Makes fields of a JSON or XML document, or one of what is at a path.",
-        options: &[
-            obeyed("input", "Field of the document; `_raw` if it is not given."),
-            obeyed(
-                "output",
-                "Field for what is at the path, whose name is the path if it is not given.",
-            ),
-            obeyed("path", "The path, such as `a{}.b`."),
-        ],
-    },
-    Usage {
         name: "timechart",
         also: &[],
-        syntax: "timechart [<options>] <aggregation> … [by <field>]",
-        meaning: "Aggregates by ranges of time, and by a field whose values become columns.",
+        syntax: "timechart [<options>] <aggregation> | eval(<expression of aggregations>) [as <name>] … [by <field>]",
+        meaning: "Aggregates by ranges of time, and by a field whose values become columns. `per_second`, `per_minute`, `per_hour` and \
+                  `per_day` are sums for so long a time.",
         options: CHART_OPTIONS,
     },
     Usage {
@@ -402,12 +292,12 @@ pub(super) const USAGES: &[Usage] = &[
             obeyed("endswith", "What the last event fits."),
             obeyed("maxspan", "Most time from the first to the last event."),
             obeyed("maxpause", "Most time between events."),
-            obeyed("maxevents", "Most events; 1,000 if it is not given."),
-            obeyed(
+            count("maxevents", "Most events; 1,000 if it is not given."),
+            flag(
                 "connected",
                 "Whether an event must share a field with the others.",
             ),
-            obeyed(
+            flag(
                 "keepevicted",
                 "Keeps transactions that lack their start or end.",
             ),
@@ -448,36 +338,12 @@ pub(super) const USAGES: &[Usage] = &[
         syntax: "union [<options>] [ <subsearch> ] [ <subsearch> ] …",
         meaning: "The rows of searches below each other.",
         options: &[
-            obeyed(
+            count(
                 "maxout",
                 "Most rows of the subsearch behind it; 0 for all. All if it is not given.",
             ),
             no_effect("maxtime", super::PATIENCE),
             no_effect("timeout", super::PATIENCE),
-        ],
-    },
-    Usage {
-        name: "xmlkv",
-        also: &[],
-        syntax: "xmlkv [<field>]",
-        meaning: "Makes fields of XML elements that hold text.",
-        options: &[no_effect("maxinputs", "every row is read")],
-    },
-    Usage {
-        name: "xyseries",
-        also: &[],
-        syntax: "xyseries [<options>] <field of the rows> <field of the columns> <fields of the cells>",
-        meaning: "Makes a table of rows that name their row and their column.",
-        options: &[
-            obeyed(
-                "sep",
-                "What stands between a cell's field and its column in names, where there are several; `: ` if it is not given.",
-            ),
-            obeyed(
-                "format",
-                "How those names are made, of `$AGG$` and `$VAL$`.",
-            ),
-            no_effect("grouped", "rows are put together wherever they stand"),
         ],
     },
 ];
@@ -495,8 +361,8 @@ impl Parser<'_> {
             }
             if let Some(option) = self.option_name() {
                 if self.takes(command, &option)? {
-                    let value = self.value(&option.text)?;
-                    arguments.options.push((option, value.text));
+                    let value = self.value_of(command, &option)?;
+                    arguments.options.push((option, value));
                 }
             } else if !by && matches!(simple, Simple::Top | Simple::Rare) && self.eat_keyword("by")
             {
@@ -526,27 +392,14 @@ impl Parser<'_> {
                 arguments.fields.push(self.column("a field")?);
             }
         }
-        let single = matches!(
-            simple,
-            Simple::Fromjson
-                | Simple::Iplocation
-                | Simple::Makemv
-                | Simple::Mvcombine
-                | Simple::Nomv
-        );
-        let some = single || matches!(simple, Simple::Top | Simple::Rare);
+        let some = matches!(simple, Simple::Iplocation | Simple::Top | Simple::Rare);
         if some && arguments.fields.is_empty() || by && arguments.by.is_empty() {
             return Err(self.expected("a field"));
         }
-        if single && arguments.fields.len() > 1 {
+        if simple == Simple::Iplocation && arguments.fields.len() > 1 {
             return Err(self.expected(&format!(
                 "the end of the command, as `{command}` takes one field"
             )));
-        }
-        if simple == Simple::Xyseries && arguments.fields.len() < 3 {
-            return Err(self.expected(
-                "three fields or more: that of the rows, that of the columns, and those of the cells",
-            ));
         }
         if simple == Simple::Format && !matches!(arguments.fields.len(), 0 | 6) {
             return Err(self.expected(
@@ -835,7 +688,7 @@ impl Parser<'_> {
     /// `timechart` and `chart`.
     pub(super) fn chart(&mut self, command: &str) -> Parsed<CommandKind> {
         let (mut options, mut span) = (Vec::new(), None);
-        let mut aggregations = Vec::new();
+        let (mut aggregations, mut computed) = (Vec::new(), Vec::new());
         let mut by = Vec::new();
         let time = command == "timechart";
         let mut split = false;
@@ -851,25 +704,41 @@ impl Parser<'_> {
                     continue;
                 }
                 if self.takes(command, &option)? {
-                    let value = self.value(&option.text)?;
-                    options.push((option, value.text));
+                    let value = self.value_of(command, &option)?;
+                    options.push((option, value));
                 }
                 continue;
             }
-            if !aggregations.is_empty()
-                && (self.eat_keyword("by") || !time && self.eat_keyword("over"))
-            {
+            let some = !aggregations.is_empty() || !computed.is_empty();
+            if some && self.at_keyword("where") {
+                let what = format!("`where` of `{command}`");
+                self.word();
+                let place = Name {
+                    text: String::new(),
+                    span: self.span_from(start),
+                };
+                return Err(self
+                    .not_run(&what, &place)
+                    .with_help("choose the series with `limit=`, such as `limit=top5`"));
+            }
+            if some && (self.eat_keyword("by") || !time && self.eat_keyword("over")) {
                 split = true;
                 continue;
             }
             if split {
                 by.push(self.column("a field")?);
+            } else if let Some((output, expr)) = self.computed()? {
+                computed.push(Computed {
+                    place: aggregations.len(),
+                    expr,
+                    output,
+                });
             } else {
                 self.pos = start;
                 aggregations.push(self.aggregation()?);
             }
         }
-        if aggregations.is_empty() {
+        if aggregations.is_empty() && computed.is_empty() {
             return Err(self.expected("an aggregation such as `count`"));
         }
         if by.len() > if time { 1 } else { 2 } {
@@ -880,8 +749,33 @@ impl Parser<'_> {
             options,
             span,
             aggregations,
+            computed,
             by,
         }))
+    }
+
+    /// `eval(avg(a)/max(b)) [as x]`.
+    fn computed(&mut self) -> Parsed<Option<(Name, Expr)>> {
+        let start = self.pos;
+        let open = start + "eval".len();
+        if !self.eat_keyword("eval") || !self.eat(b'(') {
+            self.pos = start;
+            return Ok(None);
+        }
+        let expr = self.expr()?;
+        if !self.eat(b')') {
+            return Err(self.error("this parenthesis is never closed", open, open + 1));
+        }
+        let written = Name {
+            text: self.text[start..self.pos].to_owned(),
+            span: self.span_from(start),
+        };
+        let output = if self.eat_keyword("as") {
+            self.column("a name after `as`")?
+        } else {
+            written
+        };
+        Ok(Some((output, expr)))
     }
 
     /// `union [ … ] [ … ]`, `multisearch [ … ] [ … ]`.

@@ -6,7 +6,7 @@ use crate::syntax::ast::{
 };
 use crate::syntax::diagnostic::Diagnostic;
 use crate::syntax::parser::{Parsed, Parser};
-use crate::syntax::usage::{OptionUsage, Usage, no_effect, obeyed, only, refused};
+use crate::syntax::usage::{OptionUsage, Usage, count, flag, no_effect, obeyed, only, refused};
 
 const STATS_OPTIONS: &[OptionUsage] = &[
     only(
@@ -74,12 +74,12 @@ pub(super) const USAGES: &[Usage] = &[
         syntax: "streamstats [<options>] <aggregation> [as <name>] … [by <fields>]",
         meaning: "Adds aggregations over the rows up to this one to each row.",
         options: &[
-            obeyed(
+            flag(
                 "current",
                 "Whether the row itself counts, which it does if it is not given.",
             ),
-            obeyed("window", "How many rows count; 0 for all."),
-            obeyed(
+            count("window", "How many rows count; 0 for all."),
+            flag(
                 "global",
                 "`false`: a window is over the rows of the group and not over all.",
             ),
@@ -92,7 +92,7 @@ pub(super) const USAGES: &[Usage] = &[
                 "reset_after",
                 "They begin anew behind a row for which it holds.",
             ),
-            obeyed(
+            flag(
                 "reset_on_change",
                 "They begin anew where the group is another than that of the row before.",
             ),
@@ -109,11 +109,11 @@ pub(super) const USAGES: &[Usage] = &[
         syntax: "tstats [<options>] <aggregation> … [from datamodel=<Model.Node>] [where <conditions>] [by <fields> [span=<span>]]",
         meaning: "Aggregates the events of a data model, or all events.",
         options: &[
-            obeyed(
+            flag(
                 "prestats",
                 "Gives the events to the command behind, which aggregates them.",
             ),
-            obeyed(
+            flag(
                 "append",
                 "With `prestats=true`, puts them below the rows before.",
             ),
@@ -156,8 +156,8 @@ impl Parser<'_> {
                 continue;
             }
             if self.takes("mstats", &option)? {
-                let value = self.value(&option.text)?;
-                options.push((option, value.text));
+                let value = self.value_of("mstats", &option)?;
+                options.push((option, value));
             }
         }
         let aggregations = self.aggregations("mstats", &mut options)?;
@@ -236,8 +236,8 @@ impl Parser<'_> {
         let mut options = Vec::new();
         while let Some(option) = self.option_name() {
             if self.takes("tstats", &option)? {
-                let value = self.value(&option.text)?;
-                options.push((option, value.text));
+                let value = self.value_of("tstats", &option)?;
+                options.push((option, value));
             }
         }
         let on = |name: &str| {

@@ -1,0 +1,39 @@
+//! `fromjson`: fields of the members of a JSON object.
+
+use crate::ops::documents::Format;
+use crate::plan::{Passing, Planner, Result, Rows};
+use crate::syntax::ast::{Arguments, Span};
+use crate::syntax::usage::{Form, Reading, Usage, Whole, obeyed};
+
+pub(super) static COMMAND: Whole = Whole {
+    usage: Usage {
+        name: "fromjson",
+        also: &[],
+        syntax: "fromjson <field> [prefix=<text>]",
+        meaning: "Makes fields of the members of a JSON object.",
+        options: &[obeyed("prefix", "What their names begin with.")],
+    },
+    form: Form {
+        names: (1, 1),
+        expects: "a field",
+        subsearches: 0,
+    },
+    reads: |arguments| Reading {
+        fields: arguments
+            .fields
+            .iter()
+            .map(|name| name.text.clone())
+            .collect(),
+        makes_any: true,
+        ..Reading::default()
+    },
+    plan: &(plan as Passing),
+};
+
+fn plan(planner: &mut Planner<'_>, rows: Rows, arguments: &Arguments, span: Span) -> Result<Rows> {
+    let Some(input) = arguments.fields.first() else {
+        return Ok(rows);
+    };
+    let prefix = arguments.option("prefix").unwrap_or("");
+    planner.document(rows, &input.text, &Format::Members, prefix, span)
+}

@@ -1,0 +1,57 @@
+//! `makemv`: a text split into several values.
+
+use crate::expr::Typed;
+use crate::ops::values;
+use crate::plan::multivalue::only_field;
+use crate::plan::{Passing, Planner, Result, Rows, at, diagnostic};
+use crate::syntax::ast::{Arguments, Span};
+use crate::syntax::usage::{Form, Reading, Usage, Whole, flag, obeyed, only};
+
+pub(super) static COMMAND: Whole = Whole {
+    usage: Usage {
+        name: "makemv",
+        also: &[],
+        syntax: "makemv [<options>] <field>",
+        meaning: "Splits the text of a field into several values.",
+        options: &[
+            obeyed(
+                "delim",
+                "What stands between values; a blank if it is not given.",
+            ),
+            obeyed(
+                "tokenizer",
+                "A regular expression whose first group is a value.",
+            ),
+            flag("allowempty", "Keeps empty values."),
+            only("setsv", "false", "join the values with `mvjoin` of `eval`"),
+        ],
+    },
+    form: Form {
+        names: (1, 1),
+        expects: "a field",
+        subsearches: 0,
+    },
+    reads: |arguments| Reading {
+        fields: arguments
+            .fields
+            .iter()
+            .map(|name| name.text.clone())
+            .collect(),
+        ..Reading::default()
+    },
+    plan: &(plan as Passing),
+};
+
+fn plan(_: &mut Planner<'_>, rows: Rows, arguments: &Arguments, span: Span) -> Result<Rows> {
+    let Some((name, value)) = only_field(&rows, arguments) else {
+        return Ok(rows);
+    };
+    let empty = arguments.flag("allowempty", false);
+    let split: Typed = match arguments.option("tokenizer") {
+        Some(pattern) => {
+            values::tokens(value, pattern).map_err(|message| diagnostic(span, message))?
+        }
+        None => values::split(value, arguments.option("delim").unwrap_or(" "), empty),
+    };
+    at(span, rows.set(vec![(name, split.expr)]))
+}

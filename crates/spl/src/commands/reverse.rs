@@ -1,0 +1,35 @@
+//! `reverse`: the order of the rows turned around.
+
+use datafusion::logical_expr::SortExpr;
+
+use crate::plan::{Order, Passing, Planner, Result, Rows, column};
+use crate::syntax::ast::{Arguments, Span};
+use crate::syntax::usage::{Form, Reading, Usage, Whole};
+
+pub(super) static COMMAND: Whole = Whole {
+    usage: Usage {
+        name: "reverse",
+        also: &[],
+        syntax: "reverse",
+        meaning: "Turns the order of the rows around.",
+        options: &[],
+    },
+    form: Form {
+        names: (0, 0),
+        expects: "the end of the command",
+        subsearches: 0,
+    },
+    reads: |_| Reading::default(),
+    plan: &(plan as Passing),
+};
+
+fn plan(planner: &mut Planner<'_>, rows: Rows, _: &Arguments, span: Span) -> Result<Rows> {
+    reversed(planner, rows, span)
+}
+
+/// The rows from the last to the first.
+pub(super) fn reversed(planner: &mut Planner<'_>, rows: Rows, span: Span) -> Result<Rows> {
+    let (rows, place) = planner.placed(rows, span)?;
+    let order = Order::Keys(vec![SortExpr::new(column(&place), false, false)]);
+    Ok(Rows { order, ..rows })
+}

@@ -1,0 +1,61 @@
+//! `spath`: fields of a document in JSON or XML.
+
+use crate::expr::Fields;
+use crate::ops::documents::{Format, out_of};
+use crate::plan::{Passing, Planner, Result, Rows, at, null_text};
+use crate::syntax::ast::{Arguments, Span};
+use crate::syntax::usage::{Form, Reading, Usage, Whole, obeyed};
+
+pub(super) static COMMAND: Whole = Whole {
+    usage: Usage {
+        name: "spath",
+        also: &[],
+        syntax: "spath [<options>] [<path>]",
+        meaning: "Makes fields of a JSON or XML document, or one of what is at a path.",
+        options: &[
+            obeyed("input", "Field of the document; `_raw` if it is not given."),
+            obeyed(
+                "output",
+                "Field for what is at the path, whose name is the path if it is not given.",
+            ),
+            obeyed("path", "The path, such as `a{}.b`."),
+        ],
+    },
+    form: Form {
+        names: (0, 1),
+        expects: "a path",
+        subsearches: 0,
+    },
+    reads: |arguments| Reading {
+        fields: vec![arguments.option("input").unwrap_or("_raw").to_owned()],
+        makes: path(arguments)
+            .map(|path| arguments.option("output").unwrap_or(path).to_owned())
+            .into_iter()
+            .collect(),
+        makes_any: path(arguments).is_none(),
+        ..Reading::default()
+    },
+    plan: &(plan as Passing),
+};
+
+fn path(arguments: &Arguments) -> Option<&str> {
+    let alone = || arguments.fields.first().map(|name| name.text.as_str());
+    arguments.option("path").or_else(alone)
+}
+
+fn plan(planner: &mut Planner<'_>, rows: Rows, arguments: &Arguments, span: Span) -> Result<Rows> {
+    let input = arguments.option("input").unwrap_or("_raw");
+    let Some(path) = path(arguments) else {
+        return planner.document(rows, input, &Format::Json, "", span);
+    };
+    let output = arguments.option("output").unwrap_or(path).to_owned();
+    let Some(value) = rows.field(input) else {
+        return if rows.has(&output) {
+            Ok(rows)
+        } else {
+            at(span, rows.set(vec![(output, null_text())]))
+        };
+    };
+    let found = out_of(value, &Format::Json, path);
+    at(span, rows.set(vec![(output, found.expr)]))
+}

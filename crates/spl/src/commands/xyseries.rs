@@ -1,0 +1,73 @@
+//! `xyseries`: a table of rows that name their row and column.
+
+use crate::plan::{Passing, Planner, Result, Rows, diagnostic};
+use crate::syntax::ast::{Aggregation, AggregationArgument, Arguments, Chart, Name, Span};
+use crate::syntax::usage::{Form, Reading, Usage, Whole, no_effect, obeyed};
+
+pub(super) static COMMAND: Whole = Whole {
+    usage: Usage {
+        name: "xyseries",
+        also: &[],
+        syntax: "xyseries [<options>] <field of the rows> <field of the columns> <fields of the cells>",
+        meaning: "Makes a table of rows that name their row and their column.",
+        options: &[
+            obeyed(
+                "sep",
+                "What stands between a cell's field and its column in names, where there are several; `: ` if it is not given.",
+            ),
+            obeyed(
+                "format",
+                "How those names are made, of `$AGG$` and `$VAL$`.",
+            ),
+            no_effect("grouped", "rows are put together wherever they stand"),
+        ],
+    },
+    form: Form {
+        names: (3, usize::MAX),
+        expects: "three fields or more: that of the rows, that of the columns, and those of the cells",
+        subsearches: 0,
+    },
+    reads: |arguments| Reading {
+        fields: arguments
+            .fields
+            .iter()
+            .map(|name| name.text.clone())
+            .collect(),
+        ends: true,
+        adds_rows: true,
+        ..Reading::default()
+    },
+    plan: &(plan as Passing),
+};
+
+fn plan(planner: &mut Planner<'_>, rows: Rows, arguments: &Arguments, span: Span) -> Result<Rows> {
+    let [row, column, data @ ..] = arguments.fields.as_slice() else {
+        return Err(diagnostic(span, "`xyseries` takes three fields or more"));
+    };
+    let all = Name {
+        text: "limit".to_owned(),
+        span,
+    };
+    let heads = ["sep", "format"];
+    let named = arguments
+        .options
+        .iter()
+        .filter(|(name, _)| heads.contains(&name.text.as_str()));
+    let chart = Chart {
+        time: false,
+        options: named.cloned().chain([(all, "0".to_owned())]).collect(),
+        span: None,
+        aggregations: data
+            .iter()
+            .map(|data| Aggregation {
+                function: "first".to_owned(),
+                span,
+                argument: Some(AggregationArgument::Field(data.clone())),
+                output: data.clone(),
+            })
+            .collect(),
+        computed: Vec::new(),
+        by: vec![row.clone(), column.clone()],
+    };
+    planner.chart(rows, &chart, span)
+}
