@@ -245,6 +245,8 @@ def by_pysigma(rules, records: list[Record], sources: Sources) -> tuple[dict[str
     for name, source, query in queries:
         own = json.dumps(source)
         table = tables.table(source, fields[own], numbers[own])
+        # An empty text is no value in logs, which leave it out or write it as they like. SQLite tells NULL from it.
+        query = re.sub(r"(\S+)=''(?= COLLATE NOCASE)", r"COALESCE(\1, '')=''", query)
         query = query.replace("SELECT * FROM TABLE_OF_THE_RULE", f"SELECT {KEY} FROM {table}")
         try:
             found[name] |= Counter(row[0] for row in tables.database.execute(query))
