@@ -315,7 +315,10 @@ fn check(known: &args::Known, paths: &[PathBuf], format: ReportFormat) -> Result
         .problems
         .iter()
         .filter(|one| {
-            let sigma = known.sigma.iter().any(|path| Path::new(&one.path).starts_with(path));
+            let sigma = known
+                .sigma
+                .iter()
+                .any(|path| Path::new(&one.path).starts_with(path));
             sigma || input::is_below(&one.path, paths)
         })
         .cloned()

@@ -826,7 +826,10 @@ fn explained(error: String) -> String {
     static AGGREGATION: LazyLock<Option<regex::Regex>> =
         LazyLock::new(|| regex::Regex::new(r"\|\s*(?:count|sum|min|max|avg|near)\b").ok());
     static PLACE: LazyLock<Option<regex::Regex>> = LazyLock::new(|| {
-        regex::Regex::new(r"^Condition parse error at \d+:(\d+):[^\n]*\n\s*\|\s*\n\s*\d+ \| ([^\n]*)").ok()
+        regex::Regex::new(
+            r"^Condition parse error at \d+:(\d+):[^\n]*\n\s*\|\s*\n\s*\d+ \| ([^\n]*)",
+        )
+        .ok()
     });
     let is_condition = error.contains("Condition parse error");
     if is_condition

@@ -143,7 +143,10 @@ fn rules_match_events_of_their_log_source() {
             (
                 "syslog:sshd",
                 0,
-                &[("process", "sshd"), ("message", "fatal: Error in libcrypto")],
+                &[
+                    ("process", "sshd"),
+                    ("message", "fatal: Error in libcrypto"),
+                ],
             ),
             &["line of a program"],
         ),
@@ -710,8 +713,16 @@ fn values_mean_what_the_specification_says() {
         (r"  s: {F: '?'}", &["x", "xx"], &["x"]),
         (r"  s: {F|contains: ''}", &["", "x"], &["x"]),
         // Long names of what a pattern does; UTF-16 under its full name.
-        (r"  s: {F|re|ignorecase|dotall: 'A.B'}", &["a\nb", "ab"], &["a\nb"]),
-        (r"  s: {F|re|i|m|s: '^A.B$'}", &["x\na\nb\ny"], &["x\na\nb\ny"]),
+        (
+            r"  s: {F|re|ignorecase|dotall: 'A.B'}",
+            &["a\nb", "ab"],
+            &["a\nb"],
+        ),
+        (
+            r"  s: {F|re|i|m|s: '^A.B$'}",
+            &["x\na\nb\ny"],
+            &["x\na\nb\ny"],
+        ),
         (
             r"  s: {F|utf16le|base64offset|contains: 'iex'}",
             &["x aQBlAHgAIAAx", "x aWV4"],
@@ -721,7 +732,11 @@ fn values_mean_what_the_specification_says() {
         (r"  s: {F|gte: 10, F|lt: 20}", &["5", "15", "20"], &["15"]),
         (r"  s: {F|lt: [5, 10]}", &["7", "12"], &["7"]),
         (r"  s: {F|gt: -1}", &["0", "-2"], &["0"]),
-        (r"  s: {F|contains|all|neq: [a, b]}", &["ab", "a", "c"], &["a", "c"]),
+        (
+            r"  s: {F|contains|all|neq: [a, b]}",
+            &["ab", "a", "c"],
+            &["a", "c"],
+        ),
         (r"  s: {F|fieldref: Nowhere}", &["x", ""], &[]),
         // Search identifiers: one text, lists of texts and maps, all of some keywords in a list.
         (r"  s: evil", &["evil x", "good"], &["evil x"]),
@@ -735,11 +750,7 @@ fn values_mean_what_the_specification_says() {
             &["one two", "x", "one"],
             &["one two", "x"],
         ),
-        (
-            "  s: {F: a}\n  timeframe: 5m",
-            &["a", "b"],
-            &["a"],
-        ),
+        ("  s: {F: a}\n  timeframe: 5m", &["a", "b"], &["a"]),
         // The header under the names that the specification gives it.
         (
             r"  s: {EventRecordID|gt: 1, TimeCreated_SystemTime|startswith: '2026-01-05T10:00', F: x}",

@@ -703,7 +703,8 @@ fn not_run(command: &Command) -> Diagnostic {
         CommandKind::Unsupported { arguments } => arguments.as_str(),
         _ => "",
     };
-    let compare = "compare with `avg` and `stdev` of `eventstats`, or with a lookup that a baseline fills";
+    let compare =
+        "compare with `avg` and `stdev` of `eventstats`, or with a lookup that a baseline fills";
     let (why, help): (Cow<'_, str>, &str) = match name {
         // Commands of Splunk's Machine Learning Toolkit.
         "apply" | "fit" | "summary" => {
@@ -748,7 +749,9 @@ fn not_run(command: &Command) -> Diagnostic {
 fn learned_model<'a>(command: &str, arguments: &'a str) -> Option<&'a str> {
     let mut words = arguments.split_whitespace();
     let model = if command == "fit" {
-        words.by_ref().find(|word| word.eq_ignore_ascii_case("into"))?;
+        words
+            .by_ref()
+            .find(|word| word.eq_ignore_ascii_case("into"))?;
         words.next()
     } else {
         words.next()

@@ -511,14 +511,16 @@ impl Parser<'_> {
             } else {
                 String::new()
             };
-            format!("eval {target}=case({above}, {}, {below}true(), {value})", cut(&up))
+            format!(
+                "eval {target}=case({above}, {}, {below}true(), {value})",
+                cut(&up)
+            )
         };
         let mut quartiles = Vec::new();
         let mut steps = Vec::new();
         if fields.is_empty() {
-            quartiles.push(
-                "perc25(*) as \"outlier:low:*\" perc75(*) as \"outlier:high:*\"".to_owned(),
-            );
+            quartiles
+                .push("perc25(*) as \"outlier:low:*\" perc75(*) as \"outlier:high:*\"".to_owned());
             let step = treat(
                 "'<<MATCHSTR>>'",
                 "\"<<MATCHSTR>>\"",
