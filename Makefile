@@ -109,6 +109,12 @@ bench: ## speed and memory, release build (LOGS='files or folders')
 	@.ci/need cargo cc
 	cargo bench $(CARGO_FLAGS) -p crabwalk --bench hunt -- $(abspath $(LOGS))
 
+.PHONY: differential
+differential: ## EVTX and Sigma compared with other programs (CRABWALK_CORPUS, CRABWALK_SIGMA_RULES; tests/differential)
+	@.ci/need cargo cc
+	cargo build $(CARGO_FLAGS) --workspace --bins --examples
+	tests/differential/run $(CARGO_TARGET_DIR)/debug/crabwalk $(CARGO_TARGET_DIR)/differential
+
 .PHONY: growth
 growth: ## time and memory of hunts over 1, 3 and 10 million logon events, release build (needs 10 GB of disk)
 	@.ci/need cargo cc
@@ -124,4 +130,4 @@ clean: ## delete what was built, for all clones that share it
 help: ## this list
 	@awk 'BEGIN { FS = ":.*## " } \
 		/^##@/ { printf "\n%s\n", substr($$0, 5) } \
-		/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+		/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

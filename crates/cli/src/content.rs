@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crabwalk_detect::check::Reason;
 use crabwalk_detect::detection::Language;
@@ -314,7 +314,13 @@ fn check(known: &args::Known, paths: &[PathBuf], format: ReportFormat) -> Result
     let mut found: Vec<ContentProblem> = content
         .problems
         .iter()
-        .filter(|one| input::is_below(&one.path, paths))
+        .filter(|one| {
+            let sigma = known
+                .sigma
+                .iter()
+                .any(|path| Path::new(&one.path).starts_with(path));
+            sigma || input::is_below(&one.path, paths)
+        })
         .cloned()
         .collect();
     for one in &content.detections {

@@ -756,6 +756,12 @@ pub fn plan_aggregate(
             data_type: DataType::Int64,
         });
     }
+    if matches!(entry.how, How::Sparkline) {
+        return Err(ExprError::new(
+            span,
+            format!("`{function}` stands in `stats` and `chart` only"),
+        ));
+    }
     let Some(argument) = argument else {
         return Err(ExprError::new(
             span,
@@ -805,7 +811,8 @@ pub fn plan_aggregate(
         }
     };
     Ok(match entry.how {
-        How::Count => plain(Kind::Count),
+        // Both returned above.
+        How::Count | How::Sparkline => plain(Kind::Count),
         How::Kind(kind) => plain(kind),
         How::Percentile => plain(Kind::Percentile(thousandths)),
         How::Numbers(kind, own) => numeric(kind, own),

@@ -27,7 +27,7 @@ mod row;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use crabwalk_events::{Catalog, EventRef, Table};
 use crabwalk_sources::collect::{Columns, Demand, HOST, OWN_DATA, alike};
@@ -824,17 +824,40 @@ fn is_named(rule: &Rule, names: &BTreeSet<String>) -> bool {
 
 /// What the library says of a rule that it cannot read, with a hint where it says little.
 fn explained(error: String) -> String {
-    let is_aggregation = error.contains("Condition parse error")
-        && ["| count", "| sum", "| min", "| max", "| avg", "| near"]
-            .iter()
-            .any(|part| error.contains(part));
-    if is_aggregation {
-        "aggregations in a condition (`| count() …`, `| near …`) are not run: write a correlation rule instead, which Sigma has \
-         for it since version 2"
-            .to_owned()
-    } else {
-        error
+    static AGGREGATION: LazyLock<Option<regex::Regex>> =
+        LazyLock::new(|| regex::Regex::new(r"\|\s*(?:count|sum|min|max|avg|near)\b").ok());
+    static PLACE: LazyLock<Option<regex::Regex>> = LazyLock::new(|| {
+        regex::Regex::new(
+            r"^Condition parse error at \d+:(\d+):[^\n]*\n\s*\|\s*\n\s*\d+ \| ([^\n]*)",
+        )
+        .ok()
+    });
+    let is_condition = error.contains("Condition parse error");
+    if is_condition
+        && AGGREGATION
+            .as_ref()
+            .is_some_and(|aggregation| aggregation.is_match(&error))
+    {
+        return "aggregations in a condition (`| count() …`, `| near …`) are not run: write a correlation rule instead, which \
+                Sigma has for it since version 2"
+            .to_owned();
     }
+    let place = PLACE.as_ref().and_then(|place| place.captures(&error));
+    let Some((column, condition)) = place
+        .as_ref()
+        .and_then(|place| Some((place.get(1)?.as_str(), place.get(2)?.as_str())))
+    else {
+        return error;
+    };
+    let is_upper = condition
+        .split(|letter: char| !letter.is_alphanumeric())
+        .any(|word| matches!(word, "AND" | "OR" | "NOT" | "OF" | "THEM"));
+    let help = if is_upper {
+        "its words are lower case: `and`, `or`, `not`, `1 of them`"
+    } else {
+        "it is made of search identifiers, `and`, `or`, `not`, `1 of …`, `all of …` and parentheses"
+    };
+    format!("the condition `{condition}` cannot be read from column {column} on: {help}")
 }
 
 fn problem(path: String, message: String) -> ContentProblem {

@@ -7,7 +7,7 @@
 //!   condition: the library takes `all of` nothing for true.
 //! - `*` and `?` stand for any characters, line ends too. A keyword may stand anywhere in a text, also one with them, a number,
 //!   or one of a list that must be there altogether.
-//! - `windash` reads `-` and `/` before a word alike, and only there.
+//! - `windash` reads hyphens, slashes and the dashes of typesetting before a word alike, and only there.
 //! - `neq` is the negation of its item: an event without the field differs as well.
 //! - An empty text is the same as no value: logs write both where there is nothing to say.
 //! - Regular expressions are Perl's: `$` stands before a line end at the end of the text, too. Those that need look-around or
@@ -32,7 +32,7 @@ use rsigma_parser::{
 use super::encode::encoded;
 use super::question::{Part, Question, Questions, YES, network};
 
-/// The characters that begin an option on Windows' command lines.
+/// The characters that begin an option on Windows' command lines; `windash` takes each for any of them.
 const DASHES: [char; 5] = ['-', '/', '\u{2013}', '\u{2014}', '\u{2015}'];
 /// Variants of a value with dashes that are written out; beyond that it becomes a pattern.
 const MOST_VARIANTS: usize = 25;
@@ -301,7 +301,7 @@ impl How {
                     Some(SpecialChar::WildcardSingle) => ".",
                     _ => ".*",
                 }),
-                Some('-' | '/') if windash && is_option(&letters, at) => {
+                Some(letter) if windash && DASHES.contains(letter) && is_option(&letters, at) => {
                     pattern.push_str("[-/\u{2013}\u{2014}\u{2015}]");
                 }
                 Some(letter) => {
@@ -335,7 +335,7 @@ pub(super) fn dashes(text: &str) -> Option<Vec<String>> {
     let mut all = vec![String::with_capacity(text.len())];
     for (at, letter) in letters.iter().copied().enumerate() {
         let Some(letter) = letter else { continue };
-        if matches!(letter, '-' | '/') && is_option(&letters, at) {
+        if DASHES.contains(&letter) && is_option(&letters, at) {
             if all.len() * DASHES.len() > MOST_VARIANTS {
                 return None;
             }
@@ -354,10 +354,17 @@ pub(super) fn dashes(text: &str) -> Option<Vec<String>> {
 fn item(one: &DetectionItem, questions: &mut Questions) -> Result<Detection, String> {
     let has = |modifier| one.field.has_modifier(modifier);
     if has(Modifier::Expand) {
-        return Err(
-            "`expand` stands for values of your environment (such as `%servers%`), which are not known here: write them out"
-                .to_owned(),
-        );
+        let names: Vec<String> = one
+            .values
+            .iter()
+            .filter_map(text_of)
+            .map(|text| format!("`{text}`"))
+            .collect();
+        let verb = if names.len() == 1 { "stands" } else { "stand" };
+        return Err(format!(
+            "{} {verb} for values of your environment (`expand`), which are not known here: write them out",
+            names.join(", ")
+        ));
     }
     if has(Modifier::Neq) {
         let mut positive = one.clone();
@@ -481,7 +488,7 @@ fn item(one: &DetectionItem, questions: &mut Questions) -> Result<Detection, Str
                 SigmaValue::Float(number) if how.keyword && is_text => {
                     plain.push(raw(&number.to_string()));
                 }
-                SigmaValue::Bool(value) if how.keyword && is_text => {
+                SigmaValue::Bool(value) if !how.whole() && is_text => {
                     plain.push(raw(&value.to_string()));
                 }
                 SigmaValue::String(text) if is_text => {

@@ -5,8 +5,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crabwalk_events::EventType;
-use crabwalk_sources::collect::{OWN_DATA, alike};
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, ListArray, RecordBatch, StringArray};
+use crabwalk_sources::collect::{OWN_DATA, RECORD, alike};
+use datafusion::arrow::array::{
+    Array, ArrayRef, AsArray, ListArray, RecordBatch, StringArray, UInt64Array,
+};
 use datafusion::arrow::datatypes::{DataType, Float64Type, Schema, UInt64Type};
 
 use super::logsource::{FieldRule, LogSources, View};
@@ -40,14 +42,17 @@ enum Origin {
     OwnElse(usize, Option<usize>),
     /// The time of the event.
     Time,
+    /// The number that the log gave the event.
+    Number(usize),
 }
 
 /// Names under which rules mean the time of the event, where it has no field of that name.
-const TIMES: [&str; 7] = [
+const TIMES: [&str; 8] = [
     "_time",
     "@timestamp",
     "timestamp",
     "TimeCreated",
+    "TimeCreated_SystemTime",
     "TimeGenerated",
     "SystemTime",
     "EventTime",
@@ -110,7 +115,13 @@ impl Layout {
                                 .min()
                                 .map(Origin::Column)
                         })
-                        .or_else(|| TIMES.contains(&name).then_some(Origin::Time)),
+                        .or_else(|| TIMES.contains(&name).then_some(Origin::Time))
+                        .or_else(|| {
+                            let is_number = event_type.is_windows()
+                                && matches!(name, "EventRecordID" | "RecordNumber");
+                            let column = columns.get(RECORD).filter(|_| is_number)?;
+                            Some(Origin::Number(*column))
+                        }),
                 },
             };
             if let Some(origin) = origin {
@@ -148,6 +159,7 @@ impl Layout {
 enum Texts {
     One(StringArray),
     Many(ListArray, StringArray),
+    Numbers(UInt64Array),
     Other,
 }
 
@@ -171,6 +183,7 @@ impl Rows {
                     let values = lists.values().as_string::<i32>().clone();
                     Texts::Many(lists, values)
                 }
+                DataType::UInt64 => Texts::Numbers(column.as_primitive().clone()),
                 _ => Texts::Other,
             })
             .collect();
@@ -259,6 +272,11 @@ impl EventRow<'_> {
 
     /// Time of the event, whole seconds since 1970-01-01 UTC.
     pub(super) fn seconds(&self) -> i64 {
+        self.micros().div_euclid(1_000_000)
+    }
+
+    /// Time of the event, microseconds since 1970-01-01 UTC.
+    fn micros(&self) -> i64 {
         #[expect(
             clippy::cast_possible_truncation,
             reason = "times of events are far from the limits"
@@ -266,7 +284,7 @@ impl EventRow<'_> {
         self.rows
             .times
             .as_primitive_opt::<Float64Type>()
-            .map_or(0, |times| times.value(self.row).floor() as i64)
+            .map_or(0, |times| (times.value(self.row) * 1e6).round() as i64)
     }
 
     /// The values of a field as texts.
@@ -293,9 +311,15 @@ impl Fields for EventRow<'_> {
             Origin::Made(rule) => rule
                 .value(|column| rows.first(*rows.layout.columns.get(column)?, self.row))
                 .map(Value::One),
-            Origin::Time => jiff::Timestamp::from_second(self.seconds())
+            Origin::Time => jiff::Timestamp::from_microsecond(self.micros())
                 .ok()
                 .map(|time| Value::One(time.to_string().into())),
+            Origin::Number(column) => match rows.columns.get(*column)? {
+                Texts::Numbers(numbers) if numbers.is_valid(self.row) => {
+                    Some(Value::One(numbers.value(self.row).to_string().into()))
+                }
+                _ => None,
+            },
         }
         .filter(|value| match value {
             Value::One(text) => !text.is_empty(),

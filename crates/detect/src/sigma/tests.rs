@@ -104,6 +104,11 @@ fn rules_match_events_of_their_log_source() {
             "  s: {TargetObject|contains: Run}\n  condition: s",
         ),
         rule(
+            "line of a program",
+            "product: linux, service: sshd",
+            "  words: ['error in libcrypto']\n  condition: words",
+        ),
+        rule(
             "connection",
             "product: zeek, service: conn",
             "  s: {id.resp_p: 445}\n  condition: s",
@@ -134,6 +139,21 @@ fn rules_match_events_of_their_log_source() {
             &["no command line"],
         ),
         ((SYSMON, 11, &[("Image", r"C:\evil.exe")]), &[]),
+        (
+            (
+                "syslog:sshd",
+                0,
+                &[
+                    ("process", "sshd"),
+                    ("message", "fatal: Error in libcrypto"),
+                ],
+            ),
+            &["line of a program"],
+        ),
+        (
+            ("syslog:cron", 0, &[("message", "error in libcrypto")]),
+            &[],
+        ),
         (
             (
                 SYSMON,
@@ -668,6 +688,75 @@ fn values_mean_what_the_specification_says() {
             &["x /a -b -c /d \u{2015}e", "x /a -b"],
             &["x /a -b -c /d \u{2015}e"],
         ),
+        // A dash of typesetting is one of them, too.
+        (
+            "  s: {F|contains|windash: ' \u{2013}f'}",
+            &["x -f", "x /f", "x \u{2013}f", "x\u{2013}f"],
+            &["x -f", "x /f", "x \u{2013}f"],
+        ),
+        (
+            "  s: {F|contains|windash: ' \u{2014}f * -g'}",
+            &["x -f y /g", "x /f y -g", "x f y -g"],
+            &["x -f y /g", "x /f y -g"],
+        ),
+        // Numbers and truth values are texts where a part of a text is compared.
+        (r"  s: {F|contains: 47}", &["1470", "48"], &["1470"]),
+        (r"  s: {F|contains|all: [1, 2]}", &["1 2", "1"], &["1 2"]),
+        (r"  s: {F|endswith: true}", &["is TRUE", "no"], &["is TRUE"]),
+        // Backslashes before wildcards.
+        (r"  s: {F: 'a\\*'}", &[r"a\b", "a*", "ab"], &[r"a\b"]),
+        (r"  s: {F: 'a\\\*'}", &[r"a\*", r"a\b"], &[r"a\*"]),
+        (r"  s: {F: 'a\?'}", &["a?", "ab"], &["a?"]),
+        (r"  s: {F|endswith: '\'}", &[r"a\", "a"], &[r"a\"]),
+        // Something, anything, and one character.
+        (r"  s: {F: '*'}", &["", "x"], &["x"]),
+        (r"  s: {F: '?'}", &["x", "xx"], &["x"]),
+        (r"  s: {F|contains: ''}", &["", "x"], &["x"]),
+        // Long names of what a pattern does; UTF-16 under its full name.
+        (
+            r"  s: {F|re|ignorecase|dotall: 'A.B'}",
+            &["a\nb", "ab"],
+            &["a\nb"],
+        ),
+        (
+            r"  s: {F|re|i|m|s: '^A.B$'}",
+            &["x\na\nb\ny"],
+            &["x\na\nb\ny"],
+        ),
+        (
+            r"  s: {F|utf16le|base64offset|contains: 'iex'}",
+            &["x aQBlAHgAIAAx", "x aWV4"],
+            &["x aQBlAHgAIAAx"],
+        ),
+        // Several comparisons of one field; of a list any.
+        (r"  s: {F|gte: 10, F|lt: 20}", &["5", "15", "20"], &["15"]),
+        (r"  s: {F|lt: [5, 10]}", &["7", "12"], &["7"]),
+        (r"  s: {F|gt: -1}", &["0", "-2"], &["0"]),
+        (
+            r"  s: {F|contains|all|neq: [a, b]}",
+            &["ab", "a", "c"],
+            &["a", "c"],
+        ),
+        (r"  s: {F|fieldref: Nowhere}", &["x", ""], &[]),
+        // Search identifiers: one text, lists of texts and maps, all of some keywords in a list.
+        (r"  s: evil", &["evil x", "good"], &["evil x"]),
+        (
+            "  s:\n    - evil\n    - F: good",
+            &["evil x", "good", "other"],
+            &["evil x", "good"],
+        ),
+        (
+            "  s:\n    - '|all': [one, two]\n    - F: x",
+            &["one two", "x", "one"],
+            &["one two", "x"],
+        ),
+        ("  s: {F: a}\n  timeframe: 5m", &["a", "b"], &["a"]),
+        // The header under the names that the specification gives it.
+        (
+            r"  s: {EventRecordID|gt: 1, TimeCreated_SystemTime|startswith: '2026-01-05T10:00', F: x}",
+            &["x", "x"],
+            &["x"],
+        ),
         // No value: nothing, or an empty text.
         (r"  s: {F: null}", &["", "x"], &[""]),
         (r"  s: {F: ''}", &["", "x"], &[""]),
@@ -873,6 +962,16 @@ fn values_mean_what_the_specification_says() {
             &["192.0.2.7", "::ffff:10.9.9.9", "10.9.9.9:445"],
         ),
         (
+            r"  s: {F|cidr: ['fe80::/10', '::1']}",
+            &["fe80::1%12", "::1", "::2", "127.0.0.1"],
+            &["fe80::1%12", "::1"],
+        ),
+        (
+            r"  s: {F|cidr: '0.0.0.0/0'}",
+            &["192.0.2.7", "2001:db8::1", "x"],
+            &["192.0.2.7"],
+        ),
+        (
             r"  s: {F|cidr: '::ffff:10.0.0.0/104'}",
             &["10.1.1.1", "11.1.1.1"],
             &["10.1.1.1"],
@@ -991,6 +1090,14 @@ fn conditions_choose_search_identifiers() {
         ("any of sel_* and not 1 of filter*", &["a", "ab", "abc"]),
         ("not sel_a", &["d", "x", ""]),
         ("_d or all of filter", &["abcx", "d", "x"]),
+        ("1 of *_a", &["a", "ab", "abc", "abcx"]),
+        ("1 of s*_b", &["ab", "abc", "abcx"]),
+        ("1 of sel_a", &["a", "ab", "abc", "abcx"]),
+        ("1 of _*", &["d"]),
+        ("not not filter", &["abcx", "x"]),
+        ("filter or sel_b and not sel_c", &["ab", "abcx", "x"]),
+        ("not sel_a and not _d", &["x", ""]),
+        ("[filter, _d]", &["abcx", "d", "x"]),
     ] {
         let text = format!("{named}  condition: {condition}");
         assert_eq!(matched(&text, "F", &values), expected, "{condition}");
@@ -1217,6 +1324,21 @@ fn what_is_left_out_is_told() {
         (
             "title: A\nlogsource: {product: windows, service: system}\ndetection: {s: {a: b}, condition: 's | count() by c > 5'}\n",
             "write a correlation rule instead",
+            true,
+        ),
+        (
+            "title: A\nlogsource: {product: windows, service: system}\ndetection: {s: {a: b}, t: {a: c}, condition: 's |near t'}\n",
+            "write a correlation rule instead",
+            true,
+        ),
+        (
+            "title: U\nlogsource: {product: windows, service: system}\ndetection: {s: {a: b}, t: {a: c}, condition: s OR t}\n",
+            "the condition `s OR t` cannot be read from column 3 on: its words are lower case",
+            true,
+        ),
+        (
+            "title: U\nlogsource: {product: windows, service: system}\ndetection: {s: {a: b}, t: {a: c}, condition: s t}\n",
+            "the condition `s t` cannot be read from column 3 on: it is made of search identifiers",
             true,
         ),
         ("title: [\ndetection: x\n", "YAML", true),

@@ -69,13 +69,15 @@ pub(crate) enum Kind {
     Range,
     /// The number below which so many thousandths of a percent of the numbers are.
     Percentile(u32),
+    /// How many there were in each of equal stretches of time.
+    Sparkline,
     /// References of events.
     Refs,
 }
 
 impl Kind {
     /// All kinds. Which percentile is said by an argument.
-    const ALL: [Self; 19] = [
+    const ALL: [Self; 20] = [
         Self::Values,
         Self::DistinctCount,
         Self::Count,
@@ -94,6 +96,7 @@ impl Kind {
         Self::Variance,
         Self::Range,
         Self::Percentile(0),
+        Self::Sparkline,
         Self::Refs,
     ];
 
@@ -118,6 +121,7 @@ impl Kind {
             Self::Variance => "spl_variance",
             Self::Range => "spl_range",
             Self::Percentile(_) => "spl_percentile",
+            Self::Sparkline => "spl_sparkline",
             Self::Refs => "spl_refs",
         }
     }
@@ -125,7 +129,7 @@ impl Kind {
     /// What it gives of numbers or of other values.
     fn output(self, number: bool) -> DataType {
         match self {
-            Self::Values | Self::List => list_type(),
+            Self::Values | Self::List | Self::Sparkline => list_type(),
             Self::DistinctCount | Self::Count => DataType::Int64,
             Self::Min | Self::Max | Self::Latest | Self::Earliest | Self::Mode if !number => {
                 DataType::Utf8
@@ -138,6 +142,7 @@ impl Kind {
     fn start(self, number_result: bool) -> Box<dyn Accumulator> {
         match self {
             Self::Refs => Box::new(Refs::default()),
+            Self::Sparkline => Box::new(Sparkline::default()),
             Self::Values | Self::DistinctCount => Box::new(Distinct {
                 kind: self,
                 seen: HashSet::new(),
@@ -185,8 +190,8 @@ pub(crate) fn functions() -> impl Iterator<Item = Arc<AggregateUDF>> {
     ALL.iter().cloned()
 }
 
-/// Calls an aggregation. [`Kind::List`], [`Kind::Latest`] and [`Kind::Earliest`] take the value and its time. `number`
-/// says whether the value is one by its type.
+/// Calls an aggregation. [`Kind::List`], [`Kind::Latest`] and [`Kind::Earliest`] take the value and its time,
+/// [`Kind::Sparkline`] the time of the row, of the first row and of the last. `number` says whether the value is one by its type.
 pub(crate) fn aggregate(kind: Kind, number: bool, args: Vec<Expr>) -> (Expr, DataType) {
     let mut args = args;
     if let Kind::Percentile(thousandths) = kind {
@@ -825,6 +830,101 @@ impl Accumulator for Refs {
 
     fn size(&self) -> usize {
         size_of_val(self) + self.refs.capacity() * 8
+    }
+}
+
+/// Stretches of time that a sparkline has, as many as Splunk's `sparkline_maxsize` allows unless it is set otherwise.
+const SPARKS: u32 = 25;
+/// What Splunk writes before the numbers, for its pages to know a sparkline by.
+const SPARKLINE: &str = "##__SPARKLINE__##";
+
+#[derive(Debug, Default)]
+struct Sparkline {
+    counts: Vec<u64>,
+}
+
+impl Sparkline {
+    fn add(&mut self, at: usize, count: u64) {
+        if self.counts.len() <= at {
+            self.counts.resize(at + 1, 0);
+        }
+        if let Some(own) = self.counts.get_mut(at) {
+            *own += count;
+        }
+    }
+
+    fn texts(&self, head: Option<&str>) -> ScalarValue {
+        let mut builder = ListBuilder::new(StringBuilder::new());
+        if let Some(head) = head {
+            builder.values().append_value(head);
+        }
+        for count in &self.counts {
+            builder.values().append_value(count.to_string());
+        }
+        builder.append(true);
+        ScalarValue::List(Arc::new(builder.finish()))
+    }
+}
+
+impl Accumulator for Sparkline {
+    fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
+        let [times, firsts, lasts] = values else {
+            return Err(DataFusionError::Internal(
+                "a sparkline needs three times".to_owned(),
+            ));
+        };
+        let column = |array: &ArrayRef| array.as_primitive_opt::<Float64Type>().cloned();
+        let (Some(times), Some(firsts), Some(lasts)) =
+            (column(times), column(firsts), column(lasts))
+        else {
+            return Err(DataFusionError::Internal(
+                "times of a sparkline are numbers".to_owned(),
+            ));
+        };
+        for ((time, first), last) in times.iter().zip(firsts.iter()).zip(lasts.iter()) {
+            let (Some(time), Some(first), Some(last)) = (time, first, last) else {
+                continue;
+            };
+            if last <= first {
+                self.add(0, 1);
+                continue;
+            }
+            // Every sparkline of a table has the same stretches.
+            self.add(SPARKS as usize - 1, 0);
+            let place = (time - first) / (last - first) * f64::from(SPARKS);
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "from 0 to the number of stretches"
+            )]
+            let place = place.clamp(0.0, f64::from(SPARKS - 1)) as usize;
+            self.add(place, 1);
+        }
+        Ok(())
+    }
+
+    fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
+        for list in first(states)?.as_list::<i32>().iter().flatten() {
+            for (at, count) in list.as_string::<i32>().iter().enumerate() {
+                self.add(at, count.and_then(|count| count.parse().ok()).unwrap_or(0));
+            }
+        }
+        Ok(())
+    }
+
+    fn evaluate(&mut self) -> Result<ScalarValue> {
+        if self.counts.is_empty() {
+            return ScalarValue::try_from(&list_type());
+        }
+        Ok(self.texts(Some(SPARKLINE)))
+    }
+
+    fn state(&mut self) -> Result<Vec<ScalarValue>> {
+        Ok(vec![self.texts(None)])
+    }
+
+    fn size(&self) -> usize {
+        size_of_val(self) + self.counts.capacity() * 8
     }
 }
 

@@ -37,6 +37,8 @@ pub(crate) enum How {
     TimeOf(fn(Expr) -> Expr),
     /// Which percentile, the name says.
     Percentile,
+    /// Numbers over time, which only the command that groups rows can plan.
+    Sparkline,
 }
 
 const AGGREGATIONS: &[Aggregation] = &[
@@ -206,6 +208,15 @@ const AGGREGATIONS: &[Aggregation] = &[
         meaning: "The time of the earliest event that has the field.",
         example: "earliest_time(user)",
         how: How::TimeOf(expr_fn::min),
+        calculates: false,
+    },
+    Aggregation {
+        names: &["sparkline"],
+        syntax: "sparkline [(count)]",
+        meaning: "How the number of rows went over time: `##__SPARKLINE__##` and the numbers of 25 stretches of equal length, \
+                  from the first row of all groups to the last. In `stats` and `chart`.",
+        example: "sparkline",
+        how: How::Sparkline,
         calculates: false,
     },
 ];

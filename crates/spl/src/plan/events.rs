@@ -45,6 +45,22 @@ pub(crate) struct TypeInfo {
     expressions: Mutex<BTreeMap<String, Option<Arc<ast::Expr>>>>,
 }
 
+/// The values of an alias that has several in every event, such as `mvappend("one", "two")`.
+fn fixed_values(alias: &ast::Expr) -> Option<Vec<String>> {
+    let ast::ExprKind::Call { name, args, .. } = &alias.kind else {
+        return None;
+    };
+    if name != "mvappend" {
+        return None;
+    }
+    args.iter()
+        .map(|one| match &one.kind {
+            ast::ExprKind::Text(text) => Some(text.clone()),
+            _ => None,
+        })
+        .collect()
+}
+
 /// What is known of event types, worked out once for each.
 #[derive(Debug, Default)]
 pub(crate) struct TypeInfos {
@@ -461,6 +477,9 @@ impl Scope for TypeView<'_, '_> {
             return None;
         }
         if let Some(values) = self.info.constants(name) {
+            return Some(values);
+        }
+        if let Some(values) = self.info.alias(name).as_deref().and_then(fixed_values) {
             return Some(values);
         }
         // An alias that is a constant of the type, such as `action: "success"`.

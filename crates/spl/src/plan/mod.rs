@@ -33,6 +33,7 @@ pub(crate) mod subsearch;
 mod transaction;
 mod tstats;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -698,26 +699,66 @@ fn not_run(command: &Command) -> Diagnostic {
             .min(command.span.start + u32::try_from(name.len()).unwrap_or(0)),
         ..command.span
     };
-    let (why, help) = match name {
+    let arguments = match &command.kind {
+        CommandKind::Unsupported { arguments } => arguments.as_str(),
+        _ => "",
+    };
+    let compare =
+        "compare with `avg` and `stdev` of `eventstats`, or with a lookup that a baseline fills";
+    let (why, help): (Cow<'_, str>, &str) = match name {
         // Commands of Splunk's Machine Learning Toolkit.
-        "apply" | "fit" | "summary" => (
-            "it uses a model that Splunk's Machine Learning Toolkit has learned",
-            "compare with `avg` and `stdev` of `eventstats`, or with a lookup that a baseline fills",
+        "apply" | "fit" | "summary" => {
+            let why = match learned_model(name, arguments) {
+                Some(model) if name == "fit" => {
+                    format!("it learns the model `{model}`, as Splunk's Machine Learning Toolkit does")
+                }
+                Some(model) => format!(
+                    "it uses the model `{model}`, which Splunk's Machine Learning Toolkit has learned"
+                ),
+                None => "it uses a model that Splunk's Machine Learning Toolkit has learned".to_owned(),
+            };
+            (why.into(), compare)
+        }
+        "anomalies" | "anomalousvalue" | "anomalydetection" | "cluster" | "findtypes" | "kmeans"
+        | "predict" | "relevancy" | "typelearner" | "x11" => (
+            "it learns a model from the rows and judges them by it, and how Splunk sets its limits is not published"
+                .into(),
+            compare,
+        ),
+        "cyberchef" | "dnstwist" => (
+            "it belongs to an app, and is no command of Splunk".into(),
+            "remove it, or say the same with `eval`",
         ),
         "rest" | "audit" | "dbinspect" | "eventcount" | "history" | "loadjob" | "mcatalog"
         | "savedsearch" | "typeahead" | "walklex" => {
-            ("it asks a Splunk server", "search the events themselves")
+            ("it asks a Splunk server".into(), "search the events themselves")
         }
         "dbxquery" | "runshellscript" | "script" | "sendalert" | "sendemail" => (
-            "it reaches out of the search",
+            "it reaches out of the search".into(),
             "remove it; the findings are there without it",
         ),
         _ => (
-            "this version of Crabwalk does not know how",
+            "this version of Crabwalk does not know how".into(),
             "remove it, or say the same with other commands",
         ),
     };
     diagnostic(span, format!("the command `{name}` is not run: {why}")).with_help(help)
+}
+
+/// The model that a command of the Machine Learning Toolkit names: the first word, and for `fit` the one behind `into`.
+fn learned_model<'a>(command: &str, arguments: &'a str) -> Option<&'a str> {
+    let mut words = arguments.split_whitespace();
+    let model = if command == "fit" {
+        words
+            .by_ref()
+            .find(|word| word.eq_ignore_ascii_case("into"))?;
+        words.next()
+    } else {
+        words.next()
+    };
+    model
+        .map(|model| model.trim_matches('"'))
+        .filter(|model| !model.contains('='))
 }
 
 /// What a search reads of an event type.

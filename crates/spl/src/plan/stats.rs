@@ -3,11 +3,13 @@
 use crabwalk_events::catalog::REF;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::Column;
-use datafusion::logical_expr::{Expr, LogicalPlanBuilder, SortExpr};
+use datafusion::logical_expr::{Expr, LogicalPlanBuilder, SortExpr, WindowFrame};
 
+use super::eventstats::as_window;
 use super::{
-    ORDER, Order, Planner, Result, Rows, at, column, diagnostic, is_hidden, is_list, nodes,
+    ORDER, Order, Planner, Result, Rows, at, cast_to, column, diagnostic, is_hidden, is_list, nodes,
 };
+use crate::aggregates::{Kind, aggregate};
 use crate::expr::{Fields, Typed, plan_aggregate, plan_expr};
 use crate::syntax::ast::{Aggregation, AggregationArgument, Name, Span, Stats};
 
@@ -93,16 +95,19 @@ impl Planner<'_> {
             }
         }
         let (rows, when) = self.whens(rows, aggregations, span)?;
+        let (rows, sparks) = self.sparks(rows, aggregations, span)?;
         let expanded = expand(aggregations, &rows, by);
         let mut outputs: Vec<(String, Expr)> = Vec::new();
         for (aggregation, argument, output) in &expanded {
-            let argument = self.argument(argument.as_ref(), &rows)?;
-            let typed = plan_aggregate(
-                &aggregation.function,
-                aggregation.span,
-                argument,
-                when.of(&aggregation.function),
-            )?;
+            let typed = match &sparks {
+                Some(sparks) if aggregation.function == SPARKLINE => sparks.clone(),
+                _ => plan_aggregate(
+                    &aggregation.function,
+                    aggregation.span,
+                    self.argument(argument.as_ref(), &rows)?,
+                    when.of(&aggregation.function),
+                )?,
+            };
             if outputs.iter().any(|(name, _)| name == output) || by.contains(output) {
                 return Err(diagnostic(
                     aggregation.output.span,
@@ -146,6 +151,52 @@ impl Planner<'_> {
             open: false,
         };
         at(span, rows.project(columns))
+    }
+}
+
+/// The aggregation whose numbers go over the time of all rows.
+const SPARKLINE: &str = "sparkline";
+
+impl Planner<'_> {
+    /// What a sparkline is, where one is asked for, and the rows with the columns that it is made from.
+    fn sparks(
+        &self,
+        rows: Rows,
+        aggregations: &[Aggregation],
+        span: Span,
+    ) -> Result<(Rows, Option<Typed>)> {
+        const TIME: &str = "__spark";
+        const FIRST: &str = "__spark_first";
+        const LAST: &str = "__spark_last";
+        let wanted = aggregations
+            .iter()
+            .any(|aggregation| aggregation.function == SPARKLINE);
+        if !wanted {
+            return Ok((rows, None));
+        }
+        let Some(time) = rows.field("_time") else {
+            return Err(diagnostic(
+                span,
+                "`sparkline` needs `_time`, which the rows do not have",
+            ));
+        };
+        let time = cast_to(time, &DataType::Float64);
+        let rows = at(span, rows.set(vec![(TIME.to_owned(), time)]))?;
+        let mut ends = Vec::new();
+        for (function, name) in [("min", FIRST), ("max", LAST)] {
+            let time = Typed {
+                expr: column(TIME),
+                data_type: DataType::Float64,
+            };
+            let end = plan_aggregate(function, span, Some(time), None)?;
+            let end = as_window(end.expr, &[], &[], &WindowFrame::new(None))
+                .ok_or_else(|| diagnostic(span, "the times cannot be compared"))?;
+            ends.push(end.alias(name));
+        }
+        let plan = at(span, nodes::window(rows.plan.clone(), ends))?;
+        let times = vec![column(TIME), column(FIRST), column(LAST)];
+        let (expr, data_type) = aggregate(Kind::Sparkline, true, times);
+        Ok((rows.with(plan), Some(Typed { expr, data_type })))
     }
 }
 
@@ -218,12 +269,18 @@ pub(super) enum Argument<'a> {
     Eval(&'a crate::syntax::ast::Expr),
 }
 
-/// Writes out wildcards: `values(*) as *` is one aggregation for each field.
+/// Writes out wildcards: `values(*) as *` is one aggregation for each field. A result that is asked for by its own name is
+/// not given a second time by a wildcard.
 pub(super) fn expand<'a>(
     aggregations: &'a [Aggregation],
     rows: &Rows,
     by: &[String],
 ) -> Vec<(&'a Aggregation, Option<Argument<'a>>, String)> {
+    let by_name: Vec<&str> = aggregations
+        .iter()
+        .filter(|one| !one.output.text.contains('*'))
+        .map(|one| one.output.text.as_str())
+        .collect();
     let mut expanded = Vec::new();
     for aggregation in aggregations {
         match &aggregation.argument {
@@ -240,7 +297,9 @@ pub(super) fn expand<'a>(
                     if by.contains(&name) || name.starts_with('_') || is_hidden(&name) {
                         continue;
                     }
-                    if let Some(output) = renamed(&name, field, &aggregation.output) {
+                    let output = renamed(&name, field, &aggregation.output)
+                        .filter(|output| !by_name.contains(&output.as_str()));
+                    if let Some(output) = output {
                         expanded.push((aggregation, Some(Argument::Field(name)), output));
                     }
                 }

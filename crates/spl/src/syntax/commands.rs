@@ -64,7 +64,6 @@ const OTHER_COMMANDS: &[&str] = &[
     "mpreview",
     "msearch",
     "mvreverse",
-    "outlier",
     "outputcsv",
     "outputtext",
     "overlap",

@@ -442,8 +442,7 @@ impl Parser<'_> {
         let span = self.span_from(start);
         let function = word.to_lowercase();
         if function == "sparkline" {
-            return Err(Diagnostic::new("`sparkline` is not supported", span)
-                .with_help("remove it; it draws and does not change the other columns"));
+            return self.sparkline(start, span);
         }
         let mut end = self.pos;
         let mut argument = None;
@@ -492,6 +491,38 @@ impl Parser<'_> {
             function,
             span,
             argument,
+            output,
+        })
+    }
+
+    /// `sparkline` or `sparkline(count)`, behind the word.
+    fn sparkline(&mut self, start: usize, span: Span) -> Parsed<Aggregation> {
+        let mut end = self.pos;
+        if self.eat(b'(') {
+            self.skip_space();
+            let counts = self.at_keyword("count") || self.at_keyword("c");
+            if counts {
+                self.word();
+                self.skip_space();
+            }
+            if !self.eat(b')') {
+                return Err(self.expected("`)`").with_help(
+                    "`sparkline(count)` is drawn, in 25 stretches of equal length; for other statistics and spans use `timechart`",
+                ));
+            }
+            end = self.pos;
+        }
+        let mut output = Name {
+            text: self.text[start..end].to_lowercase(),
+            span: self.span(start, end),
+        };
+        if self.eat_keyword("as") {
+            output = self.column("a name after `as`")?;
+        }
+        Ok(Aggregation {
+            function: "sparkline".to_owned(),
+            span,
+            argument: None,
             output,
         })
     }
