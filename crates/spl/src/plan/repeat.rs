@@ -270,7 +270,8 @@ impl Planner<'_> {
                     "json" => json_rows(data),
                     _ => Err(format!("`format` is csv or json, not `{format}`")),
                 };
-                self.rows_of_data(table.map_err(|why| diagnostic(option.span, why))?, span)?
+                let table = table.map_err(|why| diagnostic(option.span, why))?;
+                self.rows_of_data(&table, span)?
             }
             (Some((option, _)), None) | (None, Some((option, _))) => {
                 return Err(diagnostic(
@@ -338,7 +339,7 @@ impl Planner<'_> {
     }
 
     /// The rows of a text.
-    fn rows_of_data(&mut self, table: Table, span: Span) -> Result<Rows> {
+    fn rows_of_data(&mut self, table: &Table, span: Span) -> Result<Rows> {
         let mut made = Made::new(table.rows.len());
         for (at_column, name) in table.columns.iter().enumerate() {
             if is_hidden(name) {
