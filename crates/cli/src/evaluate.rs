@@ -45,6 +45,8 @@ pub struct Score {
     seconds: f64,
     /// Most memory that the hunt held, bytes; null where the system does not tell.
     peak_bytes: Option<u64>,
+    /// Of the hops that were found, those that name the account which acted on the source.
+    actor: Share,
     by_method: BTreeMap<String, Share>,
     by_credentials: BTreeMap<String, Share>,
     false_hops_by_kind: BTreeMap<String, usize>,
@@ -212,6 +214,7 @@ struct Seen<'a> {
     src: BTreeSet<String>,
     dst: BTreeSet<String>,
     accounts: BTreeSet<String>,
+    actor: BTreeSet<String>,
     first: Option<i64>,
     last: Option<i64>,
 }
@@ -248,6 +251,12 @@ impl<'a> Seen<'a> {
                 .cloned()
                 .unwrap_or_else(|| BTreeSet::from([short(id)]))
         };
+        let account = |id: &String| {
+            accounts
+                .get(id.as_str())
+                .cloned()
+                .unwrap_or_else(|| BTreeSet::from([plain(id)]))
+        };
         case.hops
             .iter()
             .map(|hop| Self {
@@ -256,13 +265,9 @@ impl<'a> Seen<'a> {
                 accounts: [&hop.used, &hop.actor, &hop.effective]
                     .into_iter()
                     .flatten()
-                    .flat_map(|id| {
-                        accounts
-                            .get(id.as_str())
-                            .cloned()
-                            .unwrap_or_else(|| BTreeSet::from([plain(id)]))
-                    })
+                    .flat_map(account)
                     .collect(),
+                actor: hop.actor.as_ref().map(account).unwrap_or_default(),
                 first: seconds(hop.first.as_deref()),
                 last: seconds(hop.last.as_deref()),
                 hop,
@@ -342,6 +347,16 @@ fn wrong(planted: &PlantedHop, seen: &Seen<'_>, names: &Names<'_>) -> Vec<&'stat
     wrong
 }
 
+/// Whether a hop of the case names the account that acted on the source. The system is also called by its machine.
+fn acted(planted: &PlantedHop, seen: &Seen<'_>) -> bool {
+    let machine = format!("{}$", short(&planted.src));
+    seen.actor.contains(&plain(&planted.actor))
+        || (planted.actor == "SYSTEM"
+            && ["s-1-5-18", machine.as_str()]
+                .iter()
+                .any(|name| seen.actor.contains(*name)))
+}
+
 /// Compares a case with the truth.
 fn score(truth: &Truth, case: &Case) -> Score {
     let names = Names::new(truth);
@@ -378,6 +393,7 @@ fn score(truth: &Truth, case: &Case) -> Score {
             method.planted += 1;
             credentials.planted += 1;
             let mut own = BTreeSet::new();
+            let mut actor = false;
             let mut best: Option<(Vec<&'static str>, &Seen<'_>)> = None;
             let time = seconds(Some(&planted.time));
             for one in &seen {
@@ -385,6 +401,7 @@ fn score(truth: &Truth, case: &Case) -> Score {
                 let ends = !wrong.contains(&"source") && !wrong.contains(&"destination");
                 if wrong.is_empty() {
                     own.insert(one.hop.id.as_str());
+                    actor |= acted(planted, one);
                     exact.entry(&one.hop.id).or_default().insert(at);
                 } else if ends && one.within(time, SCENE) {
                     scene.entry(&one.hop.id).or_default().insert(at);
@@ -411,6 +428,8 @@ fn score(truth: &Truth, case: &Case) -> Score {
                 });
             } else {
                 score.hops.found += 1;
+                score.actor.planted += usize::from(!planted.actor.is_empty());
+                score.actor.found += usize::from(actor);
                 method.found += 1;
                 credentials.found += 1;
             }
@@ -882,6 +901,7 @@ fn rows(scores: &[Score]) -> (Vec<String>, Vec<Vec<String>>) {
         "false",
         "of daily work",
         "recall",
+        "actor right",
         "precision",
         "paths",
         "whole",
@@ -905,6 +925,7 @@ fn rows(scores: &[Score]) -> (Vec<String>, Vec<Vec<String>>) {
                 score.hops.false_.to_string(),
                 score.hops.daily_work.to_string(),
                 format!("{:.3}", score.recall),
+                format!("{}/{}", score.actor.found, score.actor.planted),
                 format!("{:.3}", score.precision),
                 score.paths.all.to_string(),
                 score.paths.whole.to_string(),

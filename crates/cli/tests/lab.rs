@@ -53,6 +53,9 @@ fn a_small_enterprise_is_evaluated() {
     assert!(number("/recall") >= 0.75, "{two}");
     // What is asserted may be daily work, but it happened.
     assert!(number("/movement_precision") > 0.95, "{two}");
+    assert!(number("/actor/found") <= number("/actor/planted"), "{two}");
+    assert!(number("/logons") > 100.0 && number("/logons") < number("/events"));
+    assert!(number("/verdict/paths") <= number("/paths/all"), "{two}");
     assert_eq!(two["found_intrusions"].as_array().unwrap().len(), 2);
     assert!(number("/events") > 1000.0 && number("/seconds") > 0.0);
 
@@ -68,7 +71,15 @@ fn a_small_enterprise_is_evaluated() {
         "lab", "score", world, case, "--format", "json",
     ])))
     .unwrap();
-    for field in ["hops", "paths", "recall", "precision", "missed"] {
+    for field in [
+        "hops",
+        "paths",
+        "verdict",
+        "actor",
+        "recall",
+        "precision",
+        "missed",
+    ] {
         assert_eq!(again[0][field], two[field], "{field}");
     }
     let table = text(&crabwalk(&["lab", "score", world, case, "--verbose"]));
@@ -134,4 +145,56 @@ fn what_makes_no_world_is_refused() {
         assert!(!output.status.success(), "{args:?}");
         assert!(!output.stderr.is_empty(), "{args:?}");
     }
+}
+
+#[test]
+fn attacks_of_the_protocol_are_counted_by_goal_and_stealth() {
+    let output = crabwalk(&[
+        "lab",
+        "evaluate",
+        "--protocol",
+        "hopper",
+        "--hosts",
+        "24",
+        "--days",
+        "4",
+        "--volume",
+        "0.5",
+        "--work",
+        "second-accounts,help-desk",
+        "--seed",
+        "7",
+        "--attacks",
+        "6",
+        "--per-world",
+        "3",
+        "--jobs",
+        "2",
+        "--format",
+        "json",
+    ]);
+    let outcome: Value = serde_json::from_str(&text(&output)).unwrap();
+    assert_eq!(outcome["worlds"], 2);
+    let cells = outcome["cells"].as_array().unwrap();
+    let attacks: u64 = cells
+        .iter()
+        .map(|cell| cell["attacks"].as_u64().unwrap())
+        .sum();
+    assert!((1..=6).contains(&attacks), "{outcome}");
+    assert_eq!(outcome["attacks"], attacks);
+    for cell in cells {
+        let share = |name: &str| cell["detected"][name].as_f64().unwrap();
+        assert!(share("low") <= share("share") && share("share") <= share("high"));
+    }
+    // The more may be told, the more is detected.
+    let found: Vec<u64> = outcome["curve"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|place| place["detected"]["count"].as_u64().unwrap())
+        .collect();
+    assert!(found.is_sorted() && found.len() > 4, "{found:?}");
+    let refused = crabwalk(&["lab", "evaluate", "--work", "wizardry"]);
+    assert!(!refused.status.success());
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("second-accounts"));
 }

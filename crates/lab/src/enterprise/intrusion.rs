@@ -129,6 +129,7 @@ pub(crate) struct Done {
     pub(crate) src: usize,
     pub(crate) dst: usize,
     pub(crate) account: String,
+    pub(crate) actor: String,
     pub(crate) method: &'static str,
     pub(crate) credentials: &'static str,
     pub(crate) technique: &'static str,
@@ -623,6 +624,11 @@ fn hop(world: &mut World, plan: &mut Plan, step: &Step, seats: &Seats) {
         src,
         dst,
         account: who.name.clone(),
+        actor: if foothold.session.luid == 0x3e7 {
+            "SYSTEM".into()
+        } else {
+            foothold.session.name.clone()
+        },
         method: step.method.name(),
         credentials: used.name(),
         technique: step.method.technique(),

@@ -79,6 +79,9 @@ pub struct PlantedHop {
     pub dst: String,
     /// Account that logged on to the destination, without its domain.
     pub account: String,
+    /// Account of the session on the source from which the intruder went, without its domain; `SYSTEM` for the system's.
+    #[serde(default)]
+    pub actor: String,
     /// How, in words, such as `PsExec, renamed`.
     pub method: String,
     /// How the intruder came to use the account, in words.
@@ -304,6 +307,7 @@ pub fn build(options: &EnterpriseOptions, directory: &Path) -> Result<Truth, Lab
                             src: name(done.src),
                             dst: name(done.dst),
                             account: done.account,
+                            actor: done.actor,
                             method: done.method.into(),
                             credentials: done.credentials.into(),
                             technique: done.technique.into(),
