@@ -3,9 +3,10 @@
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
-use crate::channel::{SECURITY, is_of_a_host};
+use crate::kerberos::service_of;
+use crate::channel::{RDP_CLIENT, RDP_GATEWAY, SECURITY, SYSMON, WINRM, WMI, is_of_a_host};
 use crate::connections::Connection;
-use crate::identity::{Accounts, HostId, Hosts};
+use crate::identity::{AccountId, Accounts, HostId, Hosts};
 use crate::processes::Process;
 use crate::row::{Log, Row, for_each};
 use crate::sessions::Session;
@@ -67,18 +68,30 @@ impl<'a> Activity<'a> {
             boots: HashMap::new(),
             own_addresses: HashSet::new(),
         };
-        for covered in catalog.catalog.coverage() {
-            if is_of_a_host(&covered.channel) && !covered.host.is_empty() {
-                all.hosts.writer(&covered.host);
-            }
+        let writers = || {
+            let covered = catalog.catalog.coverage().iter();
+            covered
+                .filter(|one| is_of_a_host(&one.channel) && !one.host.is_empty())
+                .map(|one| one.host.as_str())
+        };
+        all.hosts.meet_writers(writers());
+        all.meet_names();
+        for name in writers() {
+            all.hosts.writer(name);
         }
         // Each way of learning asks what the surer ones before it found.
         all.learn_addresses();
+        all.hosts.settle();
+        all.learn_machine_addresses();
         all.hosts.settle();
         all.learn_served_addresses();
         all.hosts.settle();
         all.learn_joined_addresses();
         all.hosts.settle();
+        all.learn_asked_addresses();
+        all.hosts.settle();
+        all.accounts.machines(all.hosts.short_names());
+        all.learn_domains();
         all.read_boots();
         all.read_accounts();
         all.read_sessions();
@@ -102,6 +115,88 @@ impl<'a> Activity<'a> {
         for_each(self.catalog, SECURITY, 4776, |row| {
             self.accounts.of_text(row.get("TargetUserName"));
         });
+    }
+
+    /// Meets the names that may be longer than NetBIOS has them: those that people, DNS and Kerberos give.
+    fn meet_names(&mut self) {
+        let (catalog, hosts) = (self.catalog, &mut self.hosts);
+        for_each(catalog, SECURITY, 4648, |row| {
+            hosts.meet(row.get("TargetServerName"));
+        });
+        for_each(catalog, SYSMON, 3, |row| {
+            hosts.meet(row.get("SourceHostname"));
+            hosts.meet(row.get("DestinationHostname"));
+        });
+        for_each(catalog, SYSMON, 22, |row| hosts.meet(row.get("QueryName")));
+        for_each(catalog, WINRM, 6, |row| {
+            let connection = row.get("connection");
+            hosts.meet(connection.split(['/', ':']).next().unwrap_or(connection));
+        });
+        for id in [1024_u32, 1102] {
+            for_each(catalog, RDP_CLIENT, id, |row| hosts.meet(row.get("Value")));
+        }
+        for_each(catalog, RDP_GATEWAY, 302, |row| {
+            hosts.meet(row.get("Resource"))
+        });
+        for_each(catalog, WMI, 5858, |row| {
+            hosts.meet(row.get("ClientMachine"))
+        });
+        for_each(catalog, "zeek:kerberos", 0, |row| {
+            if let Some((_, name)) = service_of(row.get("service")) {
+                hosts.meet(name);
+            }
+        });
+        for_each(catalog, "zeek:dns", 0, |row| hosts.meet(row.get("query")));
+        for_each(catalog, "zeek:smb_mapping", 0, |row| {
+            let path = row.get("path").trim_start_matches('\\');
+            hosts.meet(path.split('\\').next().unwrap_or(path));
+        });
+    }
+
+    /// Learns which NetBIOS name a DNS domain has: its members write both, the one in their own names, the other in their
+    /// accounts'.
+    fn learn_domains(&mut self) {
+        let (catalog, hosts, accounts) = (self.catalog, &self.hosts, &mut self.accounts);
+        let mut met: HashSet<(&str, &str)> = HashSet::new();
+        for id in [4624_u32, 4648, 4672, 4688] {
+            for_each(catalog, SECURITY, id, |row| {
+                let (name, domain) = (row.get("SubjectUserName"), row.get("SubjectDomainName"));
+                if let Some((_, dotted)) = row.host.split_once('.')
+                    && name.ends_with('$')
+                    && !met.contains(&(row.host, domain))
+                    && hosts
+                        .known(row.host)
+                        .is_some_and(|host| hosts.is_account_of(name, host))
+                {
+                    accounts.member(domain, dotted.trim_end_matches('.'));
+                    met.insert((row.host, domain));
+                }
+            });
+        }
+    }
+
+    /// The account of a name that was given at, or for, a machine without a domain: the machine's own if it is known to
+    /// have one of that name.
+    pub fn account_at(&mut self, host: HostId, name: &str) -> Option<AccountId> {
+        let known = self.account_of(host, name);
+        known.or_else(|| self.accounts.of_text(name))
+    }
+
+    fn account_of(&self, host: HostId, name: &str) -> Option<AccountId> {
+        let key = self.hosts.key(host);
+        let machine = key.split('.').next().unwrap_or(key);
+        self.accounts.of_machine(machine, name)
+    }
+
+    /// The account of a name that somebody typed for a machine: its own if it is known to have one of that name.
+    pub fn claimed_at(&mut self, host: HostId, name: &str) -> Option<AccountId> {
+        let known = self.account_of(host, name);
+        known.or_else(|| self.accounts.claimed(name))
+    }
+
+    /// Whether a machine's account, `HOST$`, came from `src`, which is known not to be that machine.
+    pub fn is_elsewhere(&self, name: &str, host: HostId, src: HostId) -> bool {
+        self.hosts.is_elsewhere(name, host, src)
     }
 
     /// The host that wrote an event.

@@ -1,12 +1,13 @@
 //! Which host had which address when, as far as logs prove it.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
 
 use crate::activity::Activity;
 use crate::channel::*;
 use crate::connections::{End, each_end, is_service_port, oriented};
-use crate::identity::{AccountKind, HostId, Hosts, Place, address, kind_of};
+use crate::kerberos::{is_certificate, is_refused, ports_of_class, service_of};
+use crate::identity::{AccountKind, HostId, Hosts, Place, address, kind_of, short};
 use crate::row::{Row, for_each};
 use crate::text::SECOND;
 
@@ -64,40 +65,6 @@ impl<'a> Activity<'a> {
                 }
             },
         );
-        // A machine account's Kerberos logon or ticket proves who is at an address.
-        for (id, name, ip) in [
-            (4768, "TargetUserName", "IpAddress"),
-            (4769, "TargetUserName", "IpAddress"),
-            (4624, "TargetUserName", "IpAddress"),
-        ] {
-            for_each(catalog, SECURITY, id, |row| {
-                let user = row.get(name);
-                let sam = user.split('@').next().unwrap_or(user);
-                if !sam.ends_with('$') || sam.len() < 2 {
-                    return;
-                }
-                if id == 4624
-                    && !(row.get("AuthenticationPackageName") == "Kerberos"
-                        && row.get("LogonType") == "3")
-                {
-                    return;
-                }
-                let writer = hosts.writer(row.host);
-                match address(row.get(ip)) {
-                    Some(ip) if !ip.is_loopback() => {
-                        if let Place::Host(host) = hosts.place(sam, HostId(u32::MAX), row.time) {
-                            hosts.holds(host, ip, row.time);
-                        }
-                    }
-                    _ => {}
-                }
-                if id != 4624
-                    && let Some(host) = hosts.all.get_mut(writer.0 as usize)
-                {
-                    host.domain_controller = true;
-                }
-            });
-        }
         for id in [4768, 4769] {
             for_each(catalog, SECURITY, id, |row| {
                 let writer = hosts.writer(row.host);
@@ -117,17 +84,91 @@ impl<'a> Activity<'a> {
                 hosts.holds(host, ip, row.time);
             }
         });
-        for_each(catalog, "zeek:kerberos", 0, |row| {
-            let client = row.get("client");
-            let sam = client.split('/').next().unwrap_or(client);
-            if sam.ends_with('$')
-                && row.get("success") != "F"
-                && let Some(ip) = address(row.get("id.orig_h"))
-                && let Place::Host(host) = hosts.place(sam, HostId(u32::MAX), row.time)
-            {
-                hosts.holds(host, ip, row.time);
+    }
+
+    /// Machines' Kerberos logons and tickets say who is at an address, as long as only the machine has its key. Who else
+    /// has it (after coercion and a certificate, by shadow credentials, a dumped hash, or for a computer that he added)
+    /// asks from his own address: so these facts are the weakest, and give way where anything speaks against them.
+    pub(crate) fn learn_machine_addresses(&mut self) {
+        let (catalog, hosts) = (self.catalog, &mut self.hosts);
+        let sam = |name: &'a str| name.split(['@', '/']).next().unwrap_or(name);
+        // Computers that somebody, not Windows, added in these logs.
+        let mut added: BTreeSet<String> = BTreeSet::new();
+        for_each(catalog, SECURITY, 4741, |row| {
+            let by = kind_of(row.get("SubjectUserName"), row.get("SubjectUserSid"));
+            let name = short(row.get("TargetUserName"));
+            if by == AccountKind::User && !hosts.is_name(&name) {
+                added.insert(name);
             }
         });
+        let mut claims: Vec<Claim> = Vec::new();
+        let mut claim = |hosts: &mut Hosts, name: &str, ip: &str, writer: HostId, time: i64| {
+            if !name.ends_with('$') || name.len() < 2 || added.contains(&short(name)) {
+                return None;
+            }
+            let ip = address(ip).filter(|ip| !ip.is_loopback() && !ip.is_unspecified())?;
+            let host = match hosts.place(name, writer, time) {
+                Place::Host(host) => host,
+                Place::Local => writer,
+                Place::Unknown => return None,
+            };
+            claims.push(Claim { ip, host, time });
+            Some((host, ip))
+        };
+        // By certificate, and otherwise; whether the machine itself gave the ticket.
+        let mut by_certificate: BTreeMap<(HostId, IpAddr), bool> = BTreeMap::new();
+        let mut otherwise: BTreeSet<(HostId, IpAddr)> = BTreeSet::new();
+        for_each(catalog, SECURITY, 4768, |row| {
+            let writer = hosts.writer(row.host);
+            let name = sam(row.get("TargetUserName"));
+            if let Some(seen) = claim(hosts, name, row.get("IpAddress"), writer, row.time) {
+                if is_certificate(row.get("PreAuthType")) {
+                    by_certificate.insert(seen, seen.0 == writer);
+                } else {
+                    otherwise.insert(seen);
+                }
+            }
+        });
+        for_each(catalog, SECURITY, 4769, |row| {
+            let name = sam(row.get("TargetUserName"));
+            // A service that asks for a ticket for itself, or passes one on, acts for others: so does who holds its key.
+            let acts_for_others = short(name) == short(sam(row.get("ServiceName")))
+                || row.some("TransmittedServices").is_some();
+            if !acts_for_others {
+                let writer = hosts.writer(row.host);
+                claim(hosts, name, row.get("IpAddress"), writer, row.time);
+            }
+        });
+        for_each(catalog, SECURITY, 4624, |row| {
+            if row.get("AuthenticationPackageName") == "Kerberos"
+                && row.get("LogonType") == "3"
+                && row.some("TransmittedServices").is_none()
+            {
+                let writer = hosts.writer(row.host);
+                let name = sam(row.get("TargetUserName"));
+                claim(hosts, name, row.get("IpAddress"), writer, row.time);
+            }
+        });
+        for_each(catalog, "zeek:kerberos", 0, |row| {
+            let name = sam(row.get("client"));
+            let itself = row.get("request_type") == "TGS"
+                && service_of(row.get("service"))
+                    .is_some_and(|(_, service)| short(service) == short(name));
+            if !is_refused(row.get("success")) && !itself {
+                let nobody = HostId(u32::MAX);
+                claim(hosts, name, row.get("id.orig_h"), nobody, row.time);
+            }
+        });
+        let machines: BTreeSet<HostId> = otherwise.iter().map(|(host, _)| *host).collect();
+        claims.retain(|one| {
+            let seen = (one.host, one.ip);
+            by_certificate.get(&seen).is_none_or(|own| {
+                otherwise.contains(&seen) || (!own && !machines.contains(&one.host))
+            })
+        });
+        for one in undisputed(hosts, claims) {
+            hosts.holds(one.host, one.ip, one.time);
+        }
     }
 
     /// The server of a connection is who logged the client's very address and port, wherever the connection itself was
@@ -140,7 +181,7 @@ impl<'a> Activity<'a> {
         for_each(catalog, "zeek:conn", 0, |row| {
             if let (Some(src), Some(dst)) =
                 (address(row.get("id.orig_h")), address(row.get("id.resp_h")))
-                && !hosts.is_held(dst)
+                && !hosts.is_held(dst, row.time)
             {
                 let port = row.get("id.orig_p").parse().unwrap_or(0);
                 seen.entry((src, port)).or_default().push((row.time, dst));
@@ -150,7 +191,8 @@ impl<'a> Activity<'a> {
             catalog,
             hosts,
             |hosts, _, initiated, source, destination, time| {
-                if initiated && !destination.0.is_loopback() && !hosts.is_held(destination.0) {
+                if initiated && !destination.0.is_loopback() && !hosts.is_held(destination.0, time)
+                {
                     seen.entry(source).or_default().push((time, destination.0));
                 }
             },
@@ -207,15 +249,8 @@ impl<'a> Activity<'a> {
             let name = name.rsplit('\\').next().unwrap_or(name);
             name.split('@').next().unwrap_or(name).to_lowercase()
         };
-        let mut facts: BTreeMap<IpAddr, BTreeMap<HostId, (i64, i64)>> = BTreeMap::new();
-        let mut state = |ip: IpAddr, host: HostId, time: i64| {
-            let span = facts
-                .entry(ip)
-                .or_default()
-                .entry(host)
-                .or_insert((time, time));
-            *span = (span.0.min(time), span.1.max(time));
-        };
+        let mut facts = Facts::default();
+        let mut state = |ip: IpAddr, host: HostId, time: i64| facts.add(ip, host, time);
         // Explicit credentials for a host (4648), and the only logon with them there in the next seconds.
         let mut asked: BTreeMap<(HostId, String), Vec<(i64, HostId)>> = BTreeMap::new();
         for_each(catalog, SECURITY, 4648, |row| {
@@ -308,15 +343,345 @@ impl<'a> Activity<'a> {
                 }
             }
         });
-        for (ip, claims) in facts {
-            // Two machines at one address contradict each other: then nobody has it.
-            if claims.len() == 1
-                && !hosts.is_held(ip)
-                && let Some((host, (first, last))) = claims.into_iter().next()
-            {
-                hosts.holds(host, ip, first);
-                hosts.holds(host, ip, last);
+        facts.teach(hosts);
+    }
+
+    /// Names that clients ask for, and the addresses to which they then turn. What a client asks for is no proof: it
+    /// counts only for addresses of which nothing else is known, and where all say the same.
+    pub(crate) fn learn_asked_addresses(&mut self) {
+        /// From the ticket or the answer to the connection.
+        const SOON: i64 = 2 * SECOND;
+        let (catalog, hosts) = (self.catalog, &mut self.hosts);
+        let nobody = HostId(u32::MAX);
+        // Domains are no machines, though DNS has addresses for them.
+        let mut domains: BTreeSet<String> = BTreeSet::new();
+        let mut suffixes = |name: &str| {
+            let mut rest = name.trim_end_matches('.').to_lowercase();
+            while let Some((_, domain)) = rest.split_once('.') {
+                let domain = domain.to_owned();
+                if !domains.insert(domain.clone()) {
+                    break;
+                }
+                rest = domain;
             }
+        };
+        for covered in catalog.catalog.coverage() {
+            suffixes(&covered.host);
+        }
+        // Where each name was asked for, the tickets, and where clients then went.
+        let mut tickets: Vec<(i64, IpAddr, &str, &str)> = Vec::new();
+        for_each(catalog, "zeek:kerberos", 0, |row| {
+            let realm = row
+                .get("client")
+                .split_once('/')
+                .map_or("", |(_, realm)| realm);
+            suffixes(&format!("x.{realm}"));
+            if let Some((class, name)) = service_of(row.get("service"))
+                && row.get("request_type") == "TGS"
+                && !is_refused(row.get("success"))
+                && let Some(client) = address(row.get("id.orig_h"))
+            {
+                suffixes(name);
+                tickets.push((row.time, client, class, name));
+            }
+        });
+        // The same question is asked all day.
+        let mut answers: BTreeMap<(i64, IpAddr, &str), (i64, i64)> = BTreeMap::new();
+        let mut answer = |time: i64, ip: IpAddr, name: &'a str| {
+            if is_private(ip) {
+                let day = time.div_euclid(24 * 3600 * SECOND);
+                let span = answers.entry((day, ip, name)).or_insert((time, time));
+                *span = (span.0.min(time), span.1.max(time));
+            }
+        };
+        let mut queries: HashSet<&str> = HashSet::new();
+        for_each(catalog, "zeek:dns", 0, |row| {
+            if queries.insert(row.get("query")) {
+                suffixes(row.get("query"));
+            }
+            let texts = (0..MOST_ANSWERS).map(|at| row.nth("answers", at));
+            let texts: Vec<&str> = texts
+                .take_while(|text| !text.is_empty())
+                .flat_map(|text| text.split(','))
+                .collect();
+            let kind = row.get("qtype_name");
+            if matches!(kind, "A" | "AAAA")
+                && let Some((name, ip)) = answered(row.get("query"), &texts)
+            {
+                answer(row.time, ip, name);
+            }
+        });
+        for_each(catalog, SYSMON, 22, |row| {
+            if queries.insert(row.get("QueryName")) {
+                suffixes(row.get("QueryName"));
+            }
+            // `type:  5 alias.example;::ffff:10.0.0.1;`: 5 is an alias's target.
+            let texts: Vec<&str> = row
+                .get("QueryResults")
+                .split(';')
+                .map(str::trim)
+                .map(|text| match text.strip_prefix("type:") {
+                    Some(rest) => rest.trim_start().trim_start_matches(char::is_numeric),
+                    None => text,
+                })
+                .map(str::trim)
+                .filter(|text| !text.is_empty())
+                .collect();
+            if let Some((name, ip)) = answered(row.get("QueryName"), &texts) {
+                answer(row.time, ip, name);
+            }
+        });
+        let mut named = Facts::default();
+        let is_machine = |name: &str| {
+            let name = name.trim_end_matches('.').to_lowercase();
+            !name.is_empty() && !domains.contains(&name) && address(&name).is_none()
+        };
+        // A share by the name that the client has for its server, if anybody else knows a machine of that name.
+        let asked: BTreeSet<String> = tickets
+            .iter()
+            .map(|(.., name)| short(name))
+            .chain(answers.keys().map(|(.., name)| short(name)))
+            .collect();
+        for_each(catalog, "zeek:smb_mapping", 0, |row| {
+            let path = row.get("path").trim_start_matches('\\');
+            let name = path.split('\\').next().unwrap_or(path);
+            if let Some(ip) = address(row.get("id.resp_h"))
+                && is_machine(name)
+                && (asked.contains(&short(name)) || hosts.find(name, nobody).is_some())
+                && let Place::Host(host) = hosts.place(name, nobody, row.time)
+            {
+                named.add(ip, host, row.time);
+            }
+        });
+        if !tickets.is_empty() {
+            let mut went: HashMap<IpAddr, Vec<(i64, u16, IpAddr)>> = HashMap::new();
+            for_each(catalog, "zeek:conn", 0, |row| {
+                if let (Some(src), Some(dst)) =
+                    (address(row.get("id.orig_h")), address(row.get("id.resp_h")))
+                {
+                    let port = row.get("id.resp_p").parse().unwrap_or(0);
+                    went.entry(src).or_default().push((row.time, port, dst));
+                }
+            });
+            for all in went.values_mut() {
+                all.sort_unstable();
+            }
+            for (time, client, class, name) in tickets {
+                let Some(all) = went.get(&client).filter(|_| is_machine(name)) else {
+                    continue;
+                };
+                let ports = ports_of_class(class);
+                let start = all.partition_point(|(own, ..)| *own < time);
+                let ends: BTreeSet<IpAddr> = all
+                    .get(start..)
+                    .unwrap_or_default()
+                    .iter()
+                    .take_while(|(own, ..)| *own <= time + SOON)
+                    .filter(|(_, port, _)| ports.contains(port))
+                    .map(|(.., dst)| *dst)
+                    .collect();
+                if let (1, Some(ip)) = (ends.len(), ends.first())
+                    && let Place::Host(host) = hosts.place(name, nobody, time)
+                {
+                    named.add(*ip, host, time);
+                }
+            }
+        }
+        named.teach(hosts);
+        hosts.settle();
+        let mut resolved = Facts::default();
+        for ((_, ip, name), (first, last)) in answers {
+            if is_machine(name)
+                && let Place::Host(host) = hosts.place(name, nobody, first)
+            {
+                resolved.add(ip, host, first);
+                resolved.add(ip, host, last);
+            }
+        }
+        for_each(catalog, "zeek:dhcp", 0, |row| {
+            if let Some(ip) = address(row.get("assigned_addr"))
+                && let Place::Host(host) = hosts.place(row.get("host_name"), nobody, row.time)
+            {
+                resolved.add(ip, host, row.time);
+            }
+        });
+        resolved.teach(hosts);
+    }
+}
+
+/// Answers of one question that are read.
+const MOST_ANSWERS: usize = 16;
+
+/// The name and the address of an answer that has one address: the last name of a chain of aliases is the machine's.
+fn answered<'t>(query: &'t str, texts: &[&'t str]) -> Option<(&'t str, IpAddr)> {
+    let mut ips = texts.iter().filter_map(|text| address(text));
+    let ip = ips.next()?;
+    if ips.any(|other| other != ip) {
+        return None;
+    }
+    let last = texts.iter().rev().find(|text| address(text).is_none());
+    Some((last.copied().unwrap_or(query), ip))
+}
+
+/// That a machine is at an address, as its tickets say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Claim {
+    ip: IpAddr,
+    time: i64,
+    host: HostId,
+}
+
+/// Claims against which nothing speaks.
+fn undisputed(hosts: &Hosts, mut claims: Vec<Claim>) -> Vec<Claim> {
+    const HOUR: i64 = 3600 * SECOND;
+    /// Who asks for tickets of two machines within this time is neither.
+    const AT_ONCE: i64 = 600 * SECOND;
+    /// So many runs at an address make it one of the machine's, though it is seen elsewhere between.
+    const SEVERAL: usize = 3;
+    // Of each hour the first and the last are enough.
+    let mut hours: BTreeMap<(IpAddr, HostId, i64), (i64, i64)> = BTreeMap::new();
+    for Claim { ip, time, host } in claims.drain(..) {
+        let span = hours
+            .entry((ip, host, time.div_euclid(HOUR)))
+            .or_insert((time, time));
+        *span = (span.0.min(time), span.1.max(time));
+    }
+    for ((ip, host, _), (first, last)) in hours {
+        claims.extend([first, last].map(|time| Claim { ip, time, host }));
+    }
+    claims.sort_unstable();
+    claims.dedup();
+    // Who is surely where: sightings by time.
+    let mut holders: HashMap<IpAddr, Vec<(i64, i64, HostId)>> = HashMap::new();
+    let mut whereabouts: HashMap<HostId, Vec<(i64, i64, IpAddr)>> = HashMap::new();
+    for (host, ip, first, last) in hosts.sightings() {
+        holders.entry(ip).or_default().push((first, last, host));
+        whereabouts.entry(host).or_default().push((first, last, ip));
+    }
+    claims.retain(|one| {
+        let (mut near, mut before, mut after) = (false, false, false);
+        for (first, last, host) in holders.get(&one.ip).into_iter().flatten() {
+            if *host == one.host {
+                continue;
+            }
+            near |= (first - HOUR..=last + HOUR).contains(&one.time);
+            before |= *first <= one.time && one.time - last <= 24 * HOUR;
+            after |= *last >= one.time && first - one.time <= 24 * HOUR;
+        }
+        // What a machine itself logs of where it is goes before what is asked in its name.
+        let day = one.time - 24 * HOUR..=one.time + 24 * HOUR;
+        let (mut here, mut away) = (false, false);
+        for (first, last, ip) in whereabouts.get(&one.host).into_iter().flatten() {
+            if *first <= *day.end() && *day.start() <= *last {
+                here |= *ip == one.ip;
+                away |= *ip != one.ip && ip.is_ipv4() == one.ip.is_ipv4();
+            }
+        }
+        !near && !(before && after) && (here || !away)
+    });
+    // At one address two machines at once, or one between the sightings of another.
+    let mut disputed: BTreeSet<(IpAddr, i64, HostId)> = BTreeSet::new();
+    for same in claims.chunk_by(|a, b| a.ip == b.ip) {
+        for (at, one) in same.iter().enumerate() {
+            let others = |list: &mut dyn Iterator<Item = &Claim>| {
+                list.take_while(|other| (other.time - one.time).abs() <= 24 * HOUR)
+                    .find(|other| other.host != one.host)
+                    .copied()
+            };
+            let before = others(&mut same.get(..at).unwrap_or_default().iter().rev());
+            let after = others(&mut same.get(at + 1..).unwrap_or_default().iter());
+            let at_once = [before, after]
+                .into_iter()
+                .flatten()
+                .any(|other| (other.time - one.time).abs() <= AT_ONCE);
+            let between = matches!((before, after), (Some(a), Some(b)) if a.host == b.host);
+            if at_once || between {
+                disputed.insert((one.ip, one.time, one.host));
+            }
+        }
+    }
+    // A machine that is elsewhere before and after has not moved.
+    let mut seen: BTreeMap<HostId, Vec<(i64, i64, IpAddr)>> = BTreeMap::new();
+    for one in &claims {
+        seen.entry(one.host)
+            .or_default()
+            .push((one.time, one.time, one.ip));
+    }
+    let versions = seen
+        .into_iter()
+        .flat_map(|(host, seen)| [true, false].map(|v4| (host, v4, seen.clone())));
+    for (host, v4, mut all) in versions {
+        all.extend(whereabouts.get(&host).into_iter().flatten());
+        // A machine is at its addresses of both versions at once.
+        all.retain(|(.., ip)| ip.is_ipv4() == v4);
+        all.sort_unstable();
+        let mut runs: Vec<(IpAddr, i64, i64)> = Vec::new();
+        for (first, last, ip) in all {
+            match runs.last_mut() {
+                Some(run) if run.0 == ip => run.2 = run.2.max(last),
+                _ => runs.push((ip, first, last)),
+            }
+        }
+        let count = |ip: IpAddr| runs.iter().filter(|run| run.0 == ip).count();
+        for (at, (ip, first, last)) in runs.iter().enumerate() {
+            let neighbours = (
+                at.checked_sub(1).and_then(|at| runs.get(at)),
+                runs.get(at + 1),
+            );
+            if let (Some(before), Some(after)) = neighbours
+                && before.0 == after.0
+                && count(*ip) < SEVERAL
+            {
+                let start = claims.partition_point(|one| (one.ip, one.time) < (*ip, *first));
+                disputed.extend(
+                    claims
+                        .get(start..)
+                        .unwrap_or_default()
+                        .iter()
+                        .take_while(|one| (one.ip, one.time) <= (*ip, *last))
+                        .filter(|one| one.host == host)
+                        .map(|one| (one.ip, one.time, one.host)),
+                );
+            }
+        }
+    }
+    claims.retain(|one| !disputed.contains(&(one.ip, one.time, one.host)));
+    claims
+}
+
+/// Which names are said of an address, by day.
+#[derive(Debug, Default)]
+struct Facts(BTreeMap<IpAddr, BTreeMap<i64, BTreeMap<HostId, (i64, i64)>>>);
+
+impl Facts {
+    fn add(&mut self, ip: IpAddr, host: HostId, time: i64) {
+        let day = time.div_euclid(24 * 3600 * SECOND);
+        let all = self.0.entry(ip).or_default().entry(day).or_default();
+        let span = all.entry(host).or_insert((time, time));
+        *span = (span.0.min(time), span.1.max(time));
+    }
+
+    /// Teaches what is said of addresses that nobody surely had then. Two machines at one address about one time
+    /// contradict each other: then nobody has it.
+    fn teach(self, hosts: &mut Hosts) {
+        let mut sure = Vec::new();
+        for (ip, days) in self.0 {
+            for (day, claims) in &days {
+                let near: BTreeSet<HostId> = days
+                    .range(day - 1..=day + 1)
+                    .flat_map(|(_, claims)| claims.keys().copied())
+                    .collect();
+                if near.len() == 1 {
+                    for (host, (first, last)) in claims {
+                        sure.push((*host, ip, *first));
+                        sure.push((*host, ip, *last));
+                    }
+                }
+            }
+        }
+        sure.retain(|(_, ip, time)| !hosts.is_held(*ip, *time));
+        for (host, ip, time) in sure {
+            hosts.holds(host, ip, time);
         }
     }
 }

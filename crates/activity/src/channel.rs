@@ -34,10 +34,15 @@ pub const RDP_CORE: &str = "microsoft-windows-remotedesktopservices-rdpcorets/op
 pub const RDP_CLIENT: &str = "microsoft-windows-terminalservices-rdpclient/operational";
 /// Remote desktop: the gateway.
 pub const RDP_GATEWAY: &str = "microsoft-windows-terminalservices-gateway/operational";
+/// NTLM: what controllers validate for servers.
+pub const NTLM: &str = "microsoft-windows-ntlm/operational";
 /// OpenSSH for Windows.
 pub const OPENSSH: &str = "openssh/operational";
 /// Lines of OpenSSH's server in syslog or journald.
 pub const SSHD: &str = "syslog:sshd";
+
+/// Lines of sudo in syslog or journald.
+pub const SUDO: &str = "syslog:sudo";
 
 /// Whether a machine that runs what it logs writes this log under its own name: a channel of Windows, or syslog. What
 /// network sensors write (`zeek:conn`) is about others.

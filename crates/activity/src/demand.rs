@@ -42,6 +42,7 @@ const WANTED: &[Wanted] = &[
             "RestrictedAdminMode",
             "TargetOutboundUserName",
             "TargetOutboundDomainName",
+            "TransmittedServices",
         ],
     ),
     (
@@ -164,6 +165,7 @@ const WANTED: &[Wanted] = &[
             "ClientProcessId"
         ),
     ),
+    (SECURITY, 4741, subject!("TargetUserName")),
     (
         SECURITY,
         4742,
@@ -180,6 +182,7 @@ const WANTED: &[Wanted] = &[
             "IpPort",
             "Status",
             "TicketEncryptionType",
+            "PreAuthType",
         ],
     ),
     (
@@ -193,6 +196,7 @@ const WANTED: &[Wanted] = &[
             "IpPort",
             "Status",
             "TicketEncryptionType",
+            "TransmittedServices",
         ],
     ),
     (
@@ -237,7 +241,12 @@ const WANTED: &[Wanted] = &[
     (
         SECURITY,
         5136,
-        subject!("ObjectDN", "ObjectClass", "AttributeLDAPDisplayName"),
+        subject!(
+            "ObjectDN",
+            "ObjectClass",
+            "AttributeLDAPDisplayName",
+            "OperationType"
+        ),
     ),
     (
         SECURITY,
@@ -352,6 +361,7 @@ const WANTED: &[Wanted] = &[
     (SYSMON, 18, &["ProcessGuid", "Image", "PipeName", "User"]),
     (SYSMON, 20, &["User", "Operation", "Name"]),
     (TASKS, 100, &["TaskName"]),
+    (SYSMON, 22, &["QueryName", "QueryResults"]),
     (TASKS, 106, &["TaskName", "UserContext"]),
     (TASKS, 110, &["TaskName"]),
     (TASKS, 129, &["TaskName"]),
@@ -361,11 +371,13 @@ const WANTED: &[Wanted] = &[
     (TASKS, 201, &["TaskName"]),
     (PRINT_OPERATIONAL, 316, &["UserID"]),
     (PRINT_ADMIN, 808, &["UserID"]),
+    (WMI, 5861, &["CONSUMER", "PossibleCause"]),
     (WMI, 5858, &["ClientMachine", "User", "Operation"]),
     (WINRM, 6, &["connection", "UserID"]),
     (WINRM, 91, &["resourceUri", "EventPayload", "UserID"]),
     (WINRM, 169, &["username", "authenticationMechanism"]),
     (POWERSHELL_ENGINE, 400, &["Data"]),
+    (POWERSHELL_ENGINE, 800, &["Data"]),
     (POWERSHELL, 4103, &["Payload", "ContextInfo", "UserID"]),
     (POWERSHELL, 4104, &["ScriptBlockText", "UserID"]),
     (RCM, 1149, &["Param1", "Param2", "Param3"]),
@@ -380,7 +392,13 @@ const WANTED: &[Wanted] = &[
     (RDP_CLIENT, 1029, &["TraceMessage", "Value", "UserID"]),
     (RDP_CLIENT, 1102, &["Value", "UserID"]),
     (RDP_GATEWAY, 302, &["Username", "IpAddress", "Resource"]),
+    (
+        NTLM,
+        8004,
+        &["SChannelName", "UserName", "DomainName", "WorkstationName"],
+    ),
     (OPENSSH, 4, &["payload"]),
+    (SUDO, 0, &["src_user", "user", "command"]),
     (
         SSHD,
         0,
@@ -404,10 +422,13 @@ const WANTED: &[Wanted] = &[
             "service",
         ],
     ),
+    ("zeek:dhcp", 0, &["assigned_addr", "host_name"]),
+    ("zeek:dns", 0, &["query", "qtype_name", "answers"]),
     (
         "zeek:dce_rpc",
         0,
         &[
+            "uid",
             "id.orig_h",
             "id.orig_p",
             "id.resp_h",
@@ -419,12 +440,20 @@ const WANTED: &[Wanted] = &[
     (
         "zeek:smb_mapping",
         0,
-        &["id.orig_h", "id.orig_p", "id.resp_h", "id.resp_p", "path"],
+        &[
+            "uid",
+            "id.orig_h",
+            "id.orig_p",
+            "id.resp_h",
+            "id.resp_p",
+            "path",
+        ],
     ),
     (
         "zeek:smb_files",
         0,
         &[
+            "uid",
             "id.orig_h",
             "id.orig_p",
             "id.resp_h",
@@ -438,6 +467,7 @@ const WANTED: &[Wanted] = &[
         "zeek:ntlm",
         0,
         &[
+            "uid",
             "id.orig_h",
             "id.orig_p",
             "id.resp_h",
@@ -458,12 +488,25 @@ const WANTED: &[Wanted] = &[
             "client",
             "service",
             "success",
+            "error_msg",
         ],
+    ),
+    (
+        "zeek:rfb",
+        0,
+        &["id.orig_h", "id.orig_p", "id.resp_h", "id.resp_p", "auth"],
     ),
     (
         "zeek:rdp",
         0,
-        &["id.orig_h", "id.orig_p", "id.resp_h", "id.resp_p", "cookie"],
+        &[
+            "uid",
+            "id.orig_h",
+            "id.orig_p",
+            "id.resp_h",
+            "id.resp_p",
+            "cookie",
+        ],
     ),
     (
         "zeek:ssh",
@@ -481,6 +524,7 @@ const WANTED: &[Wanted] = &[
         "zeek:http",
         0,
         &[
+            "uid",
             "id.orig_h",
             "id.orig_p",
             "id.resp_h",

@@ -35,7 +35,7 @@ impl AccountId {
 }
 
 /// What a host field of an event means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Place {
     /// Nothing: empty, `-`, `NULL`.
     Unknown,
@@ -58,6 +58,8 @@ pub struct Host {
     pub logged: bool,
     /// It issued Kerberos tickets.
     pub domain_controller: bool,
+    /// DNS domain of the name under which it wrote events, lower case; empty where that name has none.
+    domain: String,
 }
 
 /// When an address belonged to a host: microseconds since 1970-01-01 UTC.
@@ -73,6 +75,17 @@ struct Held {
     until: i64,
 }
 
+/// A machine of a short name that machines of several domains share.
+#[derive(Debug, Clone)]
+struct Namesake {
+    /// Its DNS domain, lower case.
+    domain: String,
+    /// The short name, and of the domain what tells it from the others.
+    key: String,
+}
+
+/// Characters to which NetBIOS cuts a computer's name.
+const NETBIOS: usize = 15;
 /// Runs of one address of a host from which on it has several addresses, rather than one that changes.
 const SEVERAL: usize = 3;
 /// An hour in microseconds.
@@ -87,6 +100,10 @@ pub struct Hosts {
     by_text: HashMap<String, HostId>,
     /// Names under which hosts wrote events.
     writers: HashMap<String, HostId>,
+    /// Short names that machines of several domains wrote events under.
+    namesakes: HashMap<String, Vec<Namesake>>,
+    /// Full short names that are met anywhere, by what NetBIOS leaves of them.
+    uncut: HashMap<String, BTreeSet<String>>,
     /// First and last sighting of a host at an address in each hour.
     sightings: HashMap<(HostId, IpAddr), BTreeMap<i64, (i64, i64)>>,
     /// What follows from the sightings: see [`Hosts::settle`].
@@ -126,7 +143,81 @@ pub fn short(name: &str) -> String {
     name.split('.').next().unwrap_or(name).to_lowercase()
 }
 
+/// DNS domain of a computer's name, lower case; empty where it has none.
+fn domain_of(name: &str) -> String {
+    let name = name.trim().trim_start_matches('\\').trim_end_matches('.');
+    name.split_once('.')
+        .map_or_else(String::new, |(_, domain)| domain.to_lowercase())
+}
+
+/// Whether a domain is the other, or the first labels of it.
+fn begins(domain: &str, with: &str) -> bool {
+    domain
+        .strip_prefix(with)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}
+
 impl Hosts {
+    /// Meets a name before any host is made of one, so that what cut and shared names mean depends on no order.
+    pub(crate) fn meet(&mut self, name: &str) {
+        if address(name).is_some() {
+            return;
+        }
+        let full = short(name);
+        // DNS cuts no names: one of just that length with a domain behind it is whole.
+        let length = full.chars().count();
+        if length > NETBIOS || (length == NETBIOS && !domain_of(name).is_empty()) {
+            let cut = full.chars().take(NETBIOS).collect();
+            self.uncut.entry(cut).or_default().insert(full);
+        }
+    }
+
+    /// Meets all names under which machines wrote events.
+    pub(crate) fn meet_writers<'n>(&mut self, names: impl Iterator<Item = &'n str>) {
+        let mut domains: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for name in names.filter(|name| address(name).is_none()) {
+            self.meet(name);
+            let domain = domain_of(name);
+            if !domain.is_empty() {
+                domains.entry(short(name)).or_default().insert(domain);
+            }
+        }
+        for (name, domains) in domains.into_iter().filter(|(_, all)| all.len() > 1) {
+            let labels = |domain: &str, count: usize| {
+                let labels: Vec<&str> = domain.split('.').take(count).collect();
+                labels.join(".")
+            };
+            let most = domains.iter().map(|one| one.split('.').count()).max();
+            let enough = (1..=most.unwrap_or(1)).find(|count| {
+                let told: BTreeSet<String> =
+                    domains.iter().map(|one| labels(one, *count)).collect();
+                told.len() == domains.len()
+            });
+            let all = domains
+                .iter()
+                .map(|domain| Namesake {
+                    domain: domain.clone(),
+                    key: format!("{name}.{}", labels(domain, enough.unwrap_or(usize::MAX))),
+                })
+                .collect();
+            self.namesakes.insert(name, all);
+        }
+    }
+
+    /// The key of a name of which there are namesakes: by its own domain, else by that of the machine that names it.
+    fn key_among(&self, namesakes: &[Namesake], name: &str, writer: HostId) -> Option<String> {
+        let mut domain = domain_of(name);
+        if domain.is_empty() {
+            domain = self.get(writer)?.domain.clone();
+        }
+        if domain.is_empty() {
+            return None;
+        }
+        let mut fitting = namesakes.iter().filter(|one| begins(&one.domain, &domain));
+        let found = fitting.next()?;
+        fitting.next().is_none().then(|| found.key.clone())
+    }
+
     fn intern(&mut self, key: &str) -> HostId {
         if let Some(id) = self.by_key.get(key) {
             return *id;
@@ -140,27 +231,27 @@ impl Hosts {
         id
     }
 
-    /// The host of this name.
-    fn named(&mut self, name: &str) -> HostId {
+    /// The host of this name, as `writer` calls it.
+    fn named(&mut self, name: &str, writer: HostId) -> HostId {
         if let Some(id) = self.by_text.get(name) {
             return *id;
         }
-        let key = short(name);
-        // NetBIOS cuts names to 15 characters.
-        let id = match self.by_key.get(&key) {
-            Some(id) => *id,
-            None => {
-                let cut = |text: &str| text.chars().take(15).collect::<String>();
-                let same = self.all.iter().position(|host| {
-                    (key.chars().count() == 15 && cut(&host.key) == key)
-                        || (host.key.chars().count() == 15 && cut(&key) == host.key)
-                });
-                match same.and_then(|at| u32::try_from(at).ok()) {
-                    Some(at) => HostId(at),
-                    None => self.intern(&key),
-                }
+        let mut key = short(name);
+        let mut lasting = true;
+        if let Some(namesakes) = self.namesakes.get(&key) {
+            // Without a domain it means another machine in the next domain.
+            lasting = !domain_of(name).is_empty();
+            if let Some(own) = self.key_among(namesakes, name, writer) {
+                key = own;
             }
-        };
+        } else if key.chars().count() == NETBIOS
+            && let Some(full) = self.uncut.get(&key)
+            && full.len() == 1
+            && let Some(full) = full.first()
+        {
+            key.clone_from(full);
+        }
+        let id = self.intern(&key);
         let clean = name
             .trim()
             .trim_start_matches('\\')
@@ -169,7 +260,9 @@ impl Hosts {
         if let Some(host) = self.all.get_mut(id.0 as usize) {
             host.names.insert(clean);
         }
-        self.by_text.insert(name.to_owned(), id);
+        if lasting {
+            self.by_text.insert(name.to_owned(), id);
+        }
         id
     }
 
@@ -180,11 +273,15 @@ impl Hosts {
         }
         let id = match address(name) {
             Some(ip) => self.at(ip, 0),
-            None => self.named(name),
+            None => self.named(name, HostId(u32::MAX)),
         };
         self.writers.insert(name.to_owned(), id);
         if let Some(host) = self.all.get_mut(id.0 as usize) {
             host.logged = true;
+            if address(name).is_none() {
+                // One that changed its domain: the greater, whichever was met first.
+                host.domain = std::mem::take(&mut host.domain).max(domain_of(name));
+            }
         }
         id
     }
@@ -196,10 +293,71 @@ impl Hosts {
 
     /// Whether a machine that wrote events has this short name, in lower case.
     pub fn is_name(&self, short: &str) -> bool {
-        self.by_key
-            .get(short)
-            .and_then(|id| self.get(*id))
-            .is_some_and(|host| host.logged)
+        self.namesakes.contains_key(short)
+            || self
+                .by_key
+                .get(short)
+                .and_then(|id| self.get(*id))
+                .is_some_and(|host| host.logged)
+    }
+
+    /// Short names of all machines, in lower case.
+    pub(crate) fn short_names(&self) -> impl Iterator<Item = &str> {
+        self.all
+            .iter()
+            .filter(|host| address(&host.key).is_none())
+            .filter_map(|host| host.key.split('.').next())
+    }
+
+    /// The host that has this name already, as `writer` calls it. A name that nobody else has given makes none.
+    pub(crate) fn find(&self, name: &str, writer: HostId) -> Option<HostId> {
+        let short = short(name);
+        let own = self
+            .namesakes
+            .get(&short)
+            .and_then(|all| self.key_among(all, name, writer));
+        let key = own.as_deref().unwrap_or(&short);
+        let key = match self.uncut.get(key) {
+            Some(full) if full.len() == 1 && key.chars().count() == NETBIOS => {
+                full.first().map_or(key, String::as_str)
+            }
+            _ => key,
+        };
+        self.by_key.get(key).copied()
+    }
+
+    /// Whether a machine's account, `HOST$`, that came to `host` came from `src`, which is known not to be that machine.
+    pub(crate) fn is_elsewhere(&self, name: &str, host: HostId, src: HostId) -> bool {
+        if self.is_account_of(name, src) {
+            return false;
+        }
+        // Its own log would have taken its own addresses for what they are.
+        let Some(ip) = address(self.key(src)) else {
+            return true;
+        };
+        // A machine has addresses of both versions; of the other one perhaps none is known.
+        let known = |machine: &Host| machine.ips.iter().any(|own| own.is_ipv4() == ip.is_ipv4());
+        self.is_account_of(name, host)
+            || self
+                .find(name, host)
+                .and_then(|machine| self.get(machine))
+                .is_some_and(known)
+    }
+
+    /// Whether an account's name, `HOST$`, is that of a machine.
+    pub fn is_account_of(&self, name: &str, host: HostId) -> bool {
+        let key = self.key(host);
+        let own = if self.namesakes.is_empty() || address(key).is_some() {
+            key
+        } else {
+            key.split('.').next().unwrap_or(key)
+        };
+        let name = short(name);
+        // Accounts of machines have their NetBIOS names.
+        name == own
+            || (name.chars().count() == NETBIOS
+                && own.starts_with(&name)
+                && self.uncut.get(&name).is_some_and(|full| full.len() == 1))
     }
 
     /// The names under which a host wrote events.
@@ -211,9 +369,25 @@ impl Hosts {
             .collect()
     }
 
-    /// Whether some host is known to have had this address.
-    pub fn is_held(&self, ip: IpAddr) -> bool {
-        self.held.contains_key(&ip)
+    /// Whether some host was seen at this address within a day of a time.
+    pub fn is_held(&self, ip: IpAddr, time: i64) -> bool {
+        self.held.get(&ip).is_some_and(|held| {
+            held.iter()
+                .any(|one| (one.first - 24 * HOUR..=one.last + 24 * HOUR).contains(&time))
+        })
+    }
+
+    /// Whether a host is known to have had some address.
+    pub fn has_address(&self, host: HostId) -> bool {
+        self.get(host).is_some_and(|host| !host.ips.is_empty())
+    }
+
+    /// When each host was seen at each address: first and last in each hour.
+    pub(crate) fn sightings(&self) -> impl Iterator<Item = (HostId, IpAddr, i64, i64)> {
+        self.sightings.iter().flat_map(|((host, ip), seen)| {
+            seen.values()
+                .map(|(first, last)| (*host, *ip, *first, *last))
+        })
     }
 
     /// States that a host had an address at a time.
@@ -339,7 +513,7 @@ impl Hosts {
                 if !valid {
                     return Place::Unknown;
                 }
-                self.named(text)
+                self.named(text, writer)
             }
         };
         if host == writer {
@@ -369,6 +543,8 @@ pub struct Account {
     pub names: BTreeSet<String>,
     /// More than one only where names were joined.
     pub sids: BTreeSet<String>,
+    /// Whether a log names it, and not only what somebody typed.
+    attested: bool,
 }
 
 /// Accounts, and which of their names mean the same one.
@@ -382,6 +558,60 @@ pub struct Accounts {
     /// Where such a key is put together.
     scratch: String,
     names_of_sid: BTreeMap<String, BTreeSet<AccountId>>,
+    /// Under which names events call each domain.
+    domains: Domains,
+}
+
+/// What is known of the names of domains: Windows calls one domain by its NetBIOS name here, by its DNS name there, and
+/// the first need not be a part of the second.
+#[derive(Debug, Default)]
+struct Domains {
+    /// Names that events give with SIDs of a domain, by what these begin with: NetBIOS names, then DNS names, lower case.
+    of_sids: BTreeMap<String, (BTreeSet<String>, BTreeSet<String>)>,
+    /// NetBIOS names of the domains in whose DNS domain their members are, by that one.
+    of_members: BTreeMap<String, BTreeSet<String>>,
+    /// Short names of machines, lower case: domains of local accounts.
+    machines: BTreeSet<String>,
+}
+
+impl Domains {
+    /// The NetBIOS name, by the first label of the DNS name, of each domain that has only one of them and calls itself
+    /// by both.
+    fn aliases(&self) -> HashMap<&str, &str> {
+        let mut all: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+        let mut pairs: Vec<(&str, &str)> = Vec::new();
+        for (flat, dotted) in self.of_sids.values() {
+            let flat: Vec<&String> = flat
+                .iter()
+                .filter(|flat| !self.machines.contains(*flat))
+                .collect();
+            if let [flat] = flat.as_slice() {
+                pairs.extend(dotted.iter().map(|dotted| (dotted.as_str(), flat.as_str())));
+            }
+        }
+        for (dotted, flat) in &self.of_members {
+            if let (1, Some(flat)) = (flat.len(), flat.first()) {
+                pairs.push((dotted, flat));
+            }
+        }
+        for (dotted, flat) in pairs {
+            let first = dotted.split('.').next().unwrap_or(dotted);
+            all.entry(first).or_default().insert(flat);
+        }
+        // A name that is itself the NetBIOS name of a domain means that one.
+        let flats: BTreeSet<&str> = self
+            .of_sids
+            .values()
+            .flat_map(|(flat, _)| flat)
+            .map(String::as_str)
+            .collect();
+        all.into_iter()
+            .filter_map(|(label, flat)| {
+                let only = flat.first().copied().filter(|_| flat.len() == 1)?;
+                (only != label && !flats.contains(label)).then_some((label, only))
+            })
+            .collect()
+    }
 }
 
 impl Accounts {
@@ -397,9 +627,19 @@ impl Accounts {
         if let Some(known) = self.by_text.get(&self.scratch) {
             return *known;
         }
-        let id = self.find(sid, domain, name);
+        let id = self.find(sid, domain, name, true);
         self.by_text.insert(self.scratch.clone(), id);
         id
+    }
+
+    /// The account of a name that somebody typed, as in a command line: a claim, which lends no domain to names that logs
+    /// give without one.
+    pub fn claimed(&mut self, text: &str) -> Option<AccountId> {
+        let text = text.trim();
+        match text.rsplit_once(['\\', '/']) {
+            Some((domain, name)) => self.find("", domain, name, false),
+            None => self.find("", "", text, false),
+        }
     }
 
     /// The account of `DOMAIN\name`, `name@REALM`, `name` or a SID. OpenSSH doubles the backslash.
@@ -417,7 +657,7 @@ impl Accounts {
         }
     }
 
-    fn find(&mut self, sid: &str, domain: &str, name: &str) -> Option<AccountId> {
+    fn find(&mut self, sid: &str, domain: &str, name: &str, attested: bool) -> Option<AccountId> {
         let sid = if sid.starts_with("S-1-") && sid != "S-1-0-0" {
             sid
         } else {
@@ -443,6 +683,16 @@ impl Accounts {
         if name.is_empty() && sid.is_empty() {
             return None;
         }
+        if let Some((prefix, _)) = sid
+            .rsplit_once('-')
+            .filter(|_| sid.starts_with("S-1-5-21-"))
+            && !name.is_empty()
+            && !domain.is_empty()
+        {
+            let (flat, dotted) = self.domains.of_sids.entry(prefix.to_owned()).or_default();
+            let names = if domain.contains('.') { dotted } else { flat };
+            names.insert(domain.trim_end_matches('.').to_lowercase());
+        }
         let label = domain.split('.').next().unwrap_or(domain).to_lowercase();
         let key = if name.is_empty() {
             sid.to_lowercase()
@@ -464,6 +714,7 @@ impl Accounts {
             }
         };
         if let Some(account) = self.all.get_mut(id.place()) {
+            account.attested |= attested;
             if !name.is_empty() {
                 account.names.insert(if domain.is_empty() {
                     name.to_owned()
@@ -518,41 +769,142 @@ impl Accounts {
         self.names_of_sid.get(sid)
     }
 
-    /// For every account, the one that stands for it: a SID alone is the account it was seen with, a name without a
-    /// domain is the only account of that name.
+    /// States that a machine, which is a member of the DNS domain `dotted`, calls its domain `flat`.
+    pub(crate) fn member(&mut self, flat: &str, dotted: &str) {
+        let (flat, dotted) = (flat.to_lowercase(), dotted.to_lowercase());
+        if !flat.is_empty() && !flat.contains('.') && !dotted.is_empty() {
+            let all = self.domains.of_members.entry(dotted).or_default();
+            all.insert(flat);
+        }
+    }
+
+    /// States the short names of machines, in lower case: their accounts are of no domain.
+    pub(crate) fn machines<'n>(&mut self, names: impl Iterator<Item = &'n str>) {
+        for name in names {
+            self.domains.machines.insert(name.to_owned());
+            let cut = name.chars().take(NETBIOS).collect();
+            self.domains.machines.insert(cut);
+        }
+    }
+
+    /// Whether an account, by its key, is of one machine.
+    fn is_of_machine(&self, key: &str) -> bool {
+        key.split_once('\\')
+            .is_some_and(|(domain, _)| self.domains.machines.contains(domain))
+    }
+
+    /// The account of this name that the machine with this short name is known to have. A name with a domain is none.
+    pub(crate) fn of_machine(&self, machine: &str, name: &str) -> Option<AccountId> {
+        if name.contains(['\\', '@', '/']) || name.starts_with("S-1-") {
+            return None;
+        }
+        let cut: String = machine.chars().take(NETBIOS).collect();
+        [machine, cut.as_str()].into_iter().find_map(|machine| {
+            let key = format!("{machine}\\{}", name.trim().to_lowercase());
+            self.by_key.get(&key).copied()
+        })
+    }
+
+    /// The only account of a domain that logs name and whose name begins so, in letters of either case: for names that were
+    /// cut.
+    pub fn beginning(&self, text: &str) -> Option<AccountId> {
+        let text = text.trim().to_lowercase();
+        let mut fitting = self.all.iter().enumerate().filter(|(_, account)| {
+            account.attested
+                && account.key.split_once('\\').is_some_and(|(_, sam)| {
+                    let whole = text.contains('\\');
+                    if whole { &account.key } else { sam }.starts_with(&text)
+                })
+        });
+        let (at, _) = fitting.next()?;
+        fitting.next().is_none().then(|| AccountId::at(at))
+    }
+
+    /// For every account, the one that stands for it: a SID alone is the account it was seen with, a name in a domain's
+    /// DNS name is the one in its NetBIOS name, a name without a domain is the only account of that name in a domain.
     pub fn canonical(&self) -> Vec<AccountId> {
-        let mut by_sam: HashMap<&str, BTreeSet<AccountId>> = HashMap::new();
+        let aliases = self.domains.aliases();
+        let own = |at: usize| AccountId::at(at);
+        // Where an account is known under both names of its domain.
+        let mut joined: Vec<AccountId> = (0..self.all.len()).map(own).collect();
+        let mut by_sid: HashMap<(&str, &str), BTreeSet<AccountId>> = HashMap::new();
         for (at, account) in self.all.iter().enumerate() {
-            if let Some((_, sam)) = account.key.rsplit_once('\\') {
-                let id = AccountId::at(at);
-                by_sam.entry(sam).or_default().insert(id);
+            let Some((label, sam)) = account.key.split_once('\\') else {
+                continue;
+            };
+            let other = aliases
+                .get(label)
+                .and_then(|flat| self.by_key.get(&format!("{flat}\\{sam}")));
+            if let (Some(other), Some(joined)) = (other, joined.get_mut(at)) {
+                *joined = *other;
+            }
+            if let Some(sid) = account.sids.iter().find(|sid| sid.starts_with("S-1-5-21-"))
+                && account.sids.len() == 1
+                && !self.is_of_machine(&account.key)
+            {
+                by_sid.entry((sid, sam)).or_default().insert(own(at));
             }
         }
+        // One SID and one name, in what is written as a NetBIOS name and in what is written as a DNS name.
+        for same in by_sid.into_values().filter(|same| same.len() > 1) {
+            let (dotted, flat): (Vec<AccountId>, Vec<AccountId>) =
+                same.into_iter().partition(|id| self.is_dotted(*id));
+            if let [stands] = flat.as_slice() {
+                for id in dotted {
+                    if let Some(joined) = joined.get_mut(id.place()) {
+                        *joined = *stands;
+                    }
+                }
+            }
+        }
+        let mut by_sam: HashMap<&str, BTreeSet<AccountId>> = HashMap::new();
+        for (at, account) in self.all.iter().enumerate() {
+            // A machine's own account stands for no name that others give, nor does a mere claim.
+            if let Some((_, sam)) = account.key.rsplit_once('\\')
+                && account.attested
+                && !self.is_of_machine(&account.key)
+                && let Some(joined) = joined.get(at)
+            {
+                by_sam.entry(sam).or_default().insert(*joined);
+            }
+        }
+        let only = |same: Option<&BTreeSet<AccountId>>| {
+            same.filter(|same| same.len() == 1)
+                .and_then(|same| same.first().copied())
+        };
         (0..self.all.len())
             .map(|at| {
-                let own = AccountId::at(at);
+                let found = joined.get(at).copied().unwrap_or_else(|| own(at));
                 let Some(account) = self.all.get(at) else {
-                    return own;
+                    return found;
                 };
-                let mut found = own;
                 if account.names.is_empty() {
-                    let same = account
+                    let same: BTreeSet<AccountId> = account
                         .sids
                         .iter()
-                        .find_map(|sid| self.names_of_sid.get(sid));
-                    if let Some(same) = same.filter(|same| same.len() == 1) {
-                        found = same.iter().next().copied().unwrap_or(own);
-                    }
-                } else if !account.key.contains('\\')
-                    && let Some(same) = by_sam
-                        .get(account.key.as_str())
-                        .filter(|same| same.len() == 1)
-                {
-                    found = same.iter().next().copied().unwrap_or(own);
+                        .find_map(|sid| self.names_of_sid.get(sid))
+                        .into_iter()
+                        .flatten()
+                        .filter_map(|id| joined.get(id.place()).copied())
+                        .collect();
+                    only(Some(&same)).unwrap_or(found)
+                } else if !account.key.contains('\\') {
+                    only(by_sam.get(account.key.as_str())).unwrap_or(found)
+                } else {
+                    found
                 }
-                found
             })
             .collect()
+    }
+
+    /// Whether all events give the account's domain as a DNS name.
+    fn is_dotted(&self, id: AccountId) -> bool {
+        self.info(id).is_some_and(|account| {
+            account.names.iter().all(|name| {
+                name.split_once('\\')
+                    .is_some_and(|(domain, _)| domain.contains('.'))
+            })
+        })
     }
 }
 
@@ -600,6 +952,73 @@ mod tests {
         for text in ["", "-", "NULL", "0.0.0.0", "no name"] {
             assert_eq!(hosts.place(text, own, 7), Place::Unknown, "{text}");
         }
+    }
+
+    #[test]
+    fn names_mean_the_same_in_any_order() {
+        let names = [
+            ("LONGNAME-OF-NODE1", "longname-of-node1"),
+            ("LONGNAME-OF-NOD", "longname-of-node1"),
+            ("SECOND-OF-LONGER1", "second-of-longer1"),
+            ("SECOND-OF-LONGER2", "second-of-longer2"),
+            // Two fit: it may be either.
+            ("SECOND-OF-LONGE", "second-of-longe"),
+            ("FILE1.north.example", "file1.north"),
+            ("FILE1.south.example", "file1.south"),
+            ("file1.SOUTH.example.", "file1.south"),
+            // As the machine of the south that writes it calls its neighbour.
+            ("FILE1", "file1.south"),
+        ];
+        for start in 0..names.len() {
+            for backwards in [false, true] {
+                let mut order = names.to_vec();
+                order.rotate_left(start);
+                if backwards {
+                    order.reverse();
+                }
+                let mut hosts = Hosts::default();
+                let writers = [
+                    "DESK1.south.example",
+                    "FILE1.north.example",
+                    "FILE1.south.example",
+                ];
+                hosts.meet_writers(writers.into_iter());
+                for (name, _) in &order {
+                    hosts.meet(name);
+                }
+                let writer = hosts.writer("DESK1.south.example");
+                for (name, key) in order {
+                    match hosts.place(name, writer, 0) {
+                        Place::Host(host) => assert_eq!(hosts.key(host), key, "{name}"),
+                        other => panic!("{name}: {other:?}"),
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn one_domain_has_two_names() {
+        let mut accounts = Accounts::default();
+        accounts.machines(["ws1"].into_iter());
+        // Learnt from one account for all.
+        accounts.get("S-1-5-21-7-8-9-1104", "EXMPL", "jana");
+        accounts.get("S-1-5-21-7-8-9-1104", "AD.EXAMPLE.NET", "jana");
+        accounts.get("S-1-5-21-7-8-9-1105", "WS1", "karl");
+        let (flat, dotted) = (
+            accounts.get("", "EXMPL", "karl"),
+            accounts.of_text("karl@ad.example.net"),
+        );
+        let local = accounts.get("", "WS1", "karl");
+        let plain = accounts.of_text("karl");
+        // What is only typed lends its domain to none.
+        let (typed, bare) = (accounts.claimed(r"OTHER\cora"), accounts.of_text("cora"));
+        let canonical = accounts.canonical();
+        let standing = |id: Option<AccountId>| id.and_then(|id| canonical.get(id.place()).copied());
+        assert_eq!(standing(dotted), flat);
+        assert_eq!(standing(plain), flat);
+        assert_eq!(standing(local), local);
+        assert_ne!(standing(bare), standing(typed));
     }
 
     #[test]

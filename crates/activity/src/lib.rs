@@ -36,6 +36,7 @@ pub mod clocks;
 mod connections;
 mod demand;
 mod identity;
+mod kerberos;
 mod processes;
 mod row;
 mod sessions;
@@ -48,6 +49,7 @@ pub use demand::{Both, demand};
 pub use identity::{
     Account, AccountId, AccountKind, Accounts, Host, HostId, Hosts, Place, address, kind_of, short,
 };
+pub use kerberos::{is_certificate, is_refused, ports_of_class, service_of};
 pub use processes::Process;
 pub use row::{Log, Row, for_each, for_each_of};
 pub use sessions::{OPEN, Package, Session, is_service_logon, logon_time};

@@ -6,8 +6,8 @@ use std::net::IpAddr;
 use crate::activity::Activity;
 use crate::channel::{SECURITY, SYSTEM};
 use crate::identity::{AccountId, AccountKind, HostId, Place, address, kind_of};
-use crate::row::{count, for_each};
-use crate::text::{SECOND, number};
+use crate::row::{Row, count, for_each};
+use crate::text::{SECOND, base_name, number};
 
 /// How a logon was authenticated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -90,6 +90,12 @@ pub struct Session {
     pub elevated: bool,
     /// Remote desktop without sending a password or ticket to the host.
     pub restricted: bool,
+    /// The machine that the client called its own (`WorkstationName`), where it is one that the logs know: a claim.
+    pub claimed: Option<HostId>,
+    /// Somebody acted for the account, by delegation (`TransmittedServices`).
+    pub delegated: bool,
+    /// OpenSSH's server logged the account on.
+    pub by_sshd: bool,
     /// Leads to the event ([`crabwalk_events::Catalog::resolve`]).
     pub reference: u64,
 }
@@ -181,8 +187,38 @@ impl<'a> Activity<'a> {
         }
     }
 
+    /// Sessions in which the account of another machine installed a service, registered a task, or wrote to an
+    /// administrative share.
+    fn acting_machines(&mut self) -> HashSet<(HostId, u64)> {
+        let (catalog, hosts) = (self.catalog, &mut self.hosts);
+        let mut acting = HashSet::new();
+        let mut acts = |row: &Row<'a, '_>| {
+            let name = row.get("SubjectUserName");
+            let host = hosts.writer(row.host);
+            let id = number(row.get("SubjectLogonId"));
+            if name.ends_with('$') && !is_service_logon(id) && !hosts.is_account_of(name, host) {
+                acting.insert((host, id));
+            }
+        };
+        for id in [4697_u32, 4698, 4702] {
+            for_each(catalog, SECURITY, id, &mut acts);
+        }
+        for_each(catalog, SECURITY, 5145, |row| {
+            // Write and append (Microsoft, event 5145); shares that Windows makes end with `$`, that of pipes too.
+            if row.get("SubjectUserName").ends_with('$')
+                && number(row.get("AccessMask")) & 0x6 != 0
+                && row.get("ShareName").ends_with('$')
+                && !row.get("ShareName").to_uppercase().ends_with("IPC$")
+            {
+                acts(row);
+            }
+        });
+        acting
+    }
+
     pub(crate) fn read_sessions(&mut self) {
         let catalog = self.catalog;
+        let acting = self.acting_machines();
         let (hosts, accounts, sessions) = (&mut self.hosts, &mut self.accounts, &mut self.sessions);
         // Room at once: a list that grows by doubling needs three times its size.
         sessions.reserve_exact(count(catalog, SECURITY, 4624));
@@ -195,18 +231,25 @@ impl<'a> Activity<'a> {
             if logon_type == 0 || logon_process.eq_ignore_ascii_case("Authz") {
                 return;
             }
-            // Most logons of all are those of machines and services with tickets: nobody moves by them.
             let kind = kind_of(name, sid);
-            if matches!(kind, AccountKind::Machine | AccountKind::System)
+            let quiet = matches!(kind, AccountKind::Machine | AccountKind::System)
                 && (logon_type == 5
-                    || logon_type == 3 && row.get("AuthenticationPackageName") == "Kerberos")
-            {
+                    || logon_type == 3 && row.get("AuthenticationPackageName") == "Kerberos");
+            if quiet && (logon_type == 5 || kind == AccountKind::System) {
                 return;
             }
             let host = hosts.writer(row.host);
             let workstation = row.get("WorkstationName");
             let ip = address(row.get("IpAddress"));
             let mut source = hosts.place(row.get("IpAddress"), host, row.time);
+            // Most logons of all are those of machines with tickets: nobody moves by them, unless somebody else has the
+            // machine's key, or something was done in them that machines do not do.
+            if quiet
+                && !matches!(source, Place::Host(src) if hosts.is_elsewhere(name, host, src))
+                && !acting.contains(&(host, number(row.get("TargetLogonId"))))
+            {
+                return;
+            }
             if let (Place::Host(_), Some(IpAddr::V6(v6))) = (source, ip)
                 && v6.is_unicast_link_local()
                 && hosts.place(workstation, host, row.time) == Place::Local
@@ -246,6 +289,12 @@ impl<'a> Activity<'a> {
                 elevated: false,
                 // %%1842 is yes (Microsoft, event 4624).
                 restricted: matches!(row.get("RestrictedAdminMode"), "%%1842" | "Yes"),
+                claimed: row
+                    .some("WorkstationName")
+                    .filter(|name| address(name).is_none())
+                    .and_then(|name| hosts.find(name, host)),
+                delegated: row.some("TransmittedServices").is_some(),
+                by_sshd: base_name(row.get("ProcessName")).eq_ignore_ascii_case("sshd.exe"),
                 reference: row.reference,
             });
         });
@@ -368,6 +417,9 @@ impl<'a> Activity<'a> {
                     outbound: None,
                     elevated: false,
                     restricted: false,
+                    claimed: None,
+                    delegated: false,
+                    by_sshd: false,
                     reference: process.reference,
                 });
         }

@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use crabwalk_activity::{AccountId, AccountKind, HostId, Place, SECOND, base_name};
+use crabwalk_activity::{AccountId, AccountKind, HostId, Package, Place, SECOND, base_name};
 
 use crate::evidence::{Act, Class, Evidence, Family, Kind};
+use crate::programs::program;
 use crate::world::World;
 
 /// Observations of one act are no further apart than this.
@@ -36,6 +37,10 @@ pub(crate) struct Draft {
     pub sessions: BTreeSet<usize>,
     pub processes: BTreeSet<usize>,
     pub source_processes: BTreeSet<usize>,
+    /// Paths of the programs that came to the destination.
+    pub programs: BTreeSet<String>,
+    /// Paths of the programs that acted on the source.
+    pub source_programs: BTreeSet<String>,
     pub source_logons: BTreeSet<u64>,
     pub confidence: f64,
 }
@@ -58,6 +63,8 @@ impl Draft {
             sessions: BTreeSet::new(),
             processes: BTreeSet::new(),
             source_processes: BTreeSet::new(),
+            programs: BTreeSet::new(),
+            source_programs: BTreeSet::new(),
             source_logons: BTreeSet::new(),
             confidence: 0.0,
         };
@@ -85,6 +92,8 @@ impl Draft {
         self.sessions.extend(evidence.session);
         self.processes.extend(evidence.process);
         self.source_processes.extend(evidence.source_process);
+        self.programs.extend(evidence.program.clone());
+        self.source_programs.extend(evidence.source_program.clone());
         self.source_logons.extend(evidence.source_logon);
         self.evidence.push(evidence);
     }
@@ -149,6 +158,7 @@ fn prepare(world: &World<'_>, all: Vec<Evidence>, canonical: &[AccountId]) -> Ve
             match world.accounts.kind(used) {
                 AccountKind::User => {}
                 AccountKind::Anonymous if one.family == Family::Exploit => {}
+                AccountKind::Machine if is_of_another(world, &one, used) => {}
                 // A machine's or the system's logon is how Windows works. It may be how an act was done, but not who.
                 _ if one.kind == Kind::DestinationExecution && one.session.is_none() => {
                     one.used = None
@@ -176,6 +186,24 @@ fn prepare(world: &World<'_>, all: Vec<Evidence>, canonical: &[AccountId]) -> Ve
     kept
 }
 
+/// Whether what a machine's account did is no business of Windows: it did something at another machine, or came from where
+/// its own is not.
+fn is_of_another(world: &World<'_>, one: &Evidence, used: AccountId) -> bool {
+    let Some(account) = world.accounts.info(used) else {
+        return false;
+    };
+    let name = account.key.rsplit('\\').next().unwrap_or(&account.key);
+    match one.src {
+        Place::Host(src) if src != one.dst => {
+            world.is_elsewhere(name, one.dst, src)
+                || !world.hosts.is_account_of(name, one.dst)
+                    && (one.act == Act::None
+                        || one.act == Act::Strong && one.kind == Kind::DestinationExecution)
+        }
+        _ => false,
+    }
+}
+
 type Order = (i64, HostId, Family, Kind, Class, Option<AccountId>);
 
 fn order(one: &Evidence) -> Order {
@@ -197,6 +225,11 @@ fn find_source(world: &World<'_>, one: &mut Evidence, standing: &dyn Fn(AccountI
         one.src = session.source;
     }
     if one.src != Place::Unknown {
+        return;
+    }
+    if let Some(at) = one.session
+        && find_client(world, one, at, standing)
+    {
         return;
     }
     if one.session.is_none() && one.used.is_none() && one.act != Act::None {
@@ -254,6 +287,72 @@ fn find_source(world: &World<'_>, one: &mut Evidence, standing: &dyn Fn(AccountI
             return;
         }
     }
+}
+
+/// Ports of WS-Management.
+const MANAGEMENT: &[u16] = &[5985, 5986];
+
+/// The client of a network logon without an address, as those through WS-Management are: the only one that connected to
+/// its ports just then, or to which a controller gave the account's ticket for the host; at that moment, else at all
+/// while a ticket lasts. Of two nobody can say which.
+fn find_client(
+    world: &World<'_>,
+    one: &mut Evidence,
+    at: usize,
+    standing: &dyn Fn(AccountId) -> AccountId,
+) -> bool {
+    /// How long a ticket is good for by default.
+    const TICKET: i64 = 10 * 3600 * SECOND;
+    let Some(session) = world.sessions.get(at) else {
+        return false;
+    };
+    if session.logon_type != 3 || session.ip.is_some() || session.source != Place::Unknown {
+        return false;
+    }
+    let begun = session.time;
+    let clients = world.clients_between(one.dst, MANAGEMENT, begun - 2 * SECOND, begun + SECOND);
+    if clients.len() == 1
+        && let Some((src, connection)) = clients.first_key_value()
+    {
+        one.src = Place::Host(*src);
+        if let Some(connection) = world.connections.get(*connection) {
+            one.refs.push(connection.reference);
+        }
+        if !one.techniques.contains(&"T1021.006") && one.kind == Kind::DestinationExecution {
+            one.techniques.push("T1021.006");
+        }
+        return true;
+    }
+    if !clients.is_empty() || session.package == Package::Ntlm {
+        return false;
+    }
+    let Some(account) = session.account.map(standing) else {
+        return false;
+    };
+    let given = world.tickets.get(&one.dst).map_or(&[][..], Vec::as_slice);
+    for before in [2 * SECOND, TICKET] {
+        let start = given.partition_point(|one| one.time < begun - before);
+        let from: BTreeMap<HostId, u64> = given
+            .get(start..)
+            .unwrap_or_default()
+            .iter()
+            .take_while(|one| one.time <= begun + SECOND)
+            .filter(|one| one.used.map(standing) == Some(account))
+            .filter_map(|one| match one.src {
+                Place::Host(src) => Some((src, one.reference)),
+                _ => None,
+            })
+            .collect();
+        if from.len() > 1 {
+            return false;
+        }
+        if let Some((src, reference)) = from.first_key_value() {
+            one.src = Place::Host(*src);
+            one.refs.push(*reference);
+            return true;
+        }
+    }
+    false
 }
 
 /// Puts observations together.
@@ -528,7 +627,8 @@ fn witness_connections(world: &World<'_>, hop: &mut Draft, canonical: &[AccountI
             .sessions_between(hop.dst, hop.first - 30 * SECOND, hop.last + 5 * SECOND)
             .filter(|(_, session)| {
                 session.is_remote()
-                    && session.kind == AccountKind::User
+                    && (session.kind == AccountKind::User
+                        || hop.used.is_some() && session.account.map(standing) == hop.used)
                     && session.from().is_none_or(|from| from == src)
                     && (session.from().is_some() || hop.family == Family::WinRm)
                     && match (hop.used, session.account.map(standing)) {
@@ -641,6 +741,7 @@ fn connection_witness(
     if outbound {
         evidence.actor = one.user.filter(|id| world.accounts.is_user(*id));
         evidence.source_process = world.process_of_guid(one.process_guid);
+        evidence.source_program = program(one.image);
     }
     evidence
 }

@@ -186,6 +186,10 @@ pub(crate) struct Evidence {
     pub source_logon: Option<u64>,
     pub source_process: Option<usize>,
     pub process: Option<usize>,
+    /// Path of the program that came to the destination ([`crate::programs::program`]).
+    pub program: Option<String>,
+    /// The same of the program that acted on the source.
+    pub source_program: Option<String>,
     /// When the client must have connected, if that is not about when it was logged.
     pub connected: Option<i64>,
     /// It was tried and refused.
@@ -223,6 +227,8 @@ impl Evidence {
             source_logon: None,
             source_process: None,
             process: None,
+            program: None,
+            source_program: None,
             connected: None,
             attempt: false,
             tunnel: false,

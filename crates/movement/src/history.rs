@@ -12,8 +12,8 @@ use crate::evidence::Family;
 
 /// Who does the same on as many other days does it by habit.
 pub(crate) const HABIT: usize = 3;
-/// In a shorter time nothing can be called new.
-const LEAST_DAYS: i64 = 3;
+/// With logs of fewer days, or from the first to the last of which there are no more than these, nothing can be called new.
+const LEAST_DAYS: usize = 3;
 
 /// Number of a day since 1970-01-01 UTC.
 pub(crate) fn day(time: i64) -> i64 {
@@ -44,6 +44,16 @@ impl Days {
     pub fn others(&self, day: i64) -> usize {
         self.0.len() - usize::from(self.0.binary_search(&day).is_ok())
     }
+
+    /// Whether there are enough days, and no extracts of single ones: most days from the first to the last.
+    fn is_long(&self) -> bool {
+        let (Some(first), Some(last)) = (self.0.first(), self.0.last()) else {
+            return false;
+        };
+        let count = self.0.len();
+        let span = usize::try_from(last - first).unwrap_or(usize::MAX);
+        count >= LEAST_DAYS && span >= LEAST_DAYS && 2 * count > span
+    }
 }
 
 /// On which days who came from where.
@@ -59,19 +69,28 @@ pub(crate) struct History {
     at_home: HashSet<(HostId, AccountId)>,
     /// Ways in which an account moves from a host.
     ways: HashMap<(HostId, AccountId, Family), Days>,
-    first: i64,
-    last: i64,
+    /// Days on which each host logged logons or gave tickets.
+    written: HashMap<HostId, Days>,
+    /// The same of all together.
+    days: Days,
 }
 
 impl History {
     /// What the logons tell.
     pub fn new(world: &mut Activity<'_>) -> Self {
         let canonical = world.accounts.canonical();
-        let mut all = Self {
-            first: i64::MAX,
-            last: i64::MIN,
-            ..Self::default()
-        };
+        let mut all = Self::default();
+        let mut last = (HostId(u32::MAX), i64::MIN);
+        for id in [4624_u32, 4768, 4769] {
+            for_each(world.catalog, SECURITY, id, |row| {
+                let seen = (world.hosts.writer(row.host), day(row.time));
+                if seen != last {
+                    all.written.entry(seen.0).or_default().add(seen.1);
+                    all.days.add(seen.1);
+                    last = seen;
+                }
+            });
+        }
         for session in &world.sessions {
             let Some(account) = session
                 .account
@@ -81,8 +100,6 @@ impl History {
             };
             let account = canonical.get(account.place()).copied().unwrap_or(account);
             let today = day(session.time);
-            all.first = all.first.min(today);
-            all.last = all.last.max(today);
             all.accounts.entry(account).or_default().add(today);
             match session.from() {
                 Some(src) if session.is_remote() => {
@@ -122,8 +139,6 @@ impl History {
                 };
                 let account = canonical.get(account.place()).copied().unwrap_or(account);
                 let today = day(row.time);
-                all.first = all.first.min(today);
-                all.last = all.last.max(today);
                 all.accounts.entry(account).or_default().add(today);
                 all.from.entry((src, account)).or_default().add(today);
             });
@@ -138,8 +153,7 @@ impl History {
                 continue;
             };
             let today = day(hop.first);
-            self.first = self.first.min(today);
-            self.last = self.last.max(today);
+            self.days.add(today);
             self.edges
                 .entry((src, hop.dst, used))
                 .or_default()
@@ -174,7 +188,12 @@ impl History {
 
     /// Whether the logs are long enough to tell what is new.
     pub fn is_long(&self) -> bool {
-        self.last - self.first >= LEAST_DAYS
+        self.days.is_long()
+    }
+
+    /// Whether one host's log is long enough to tell what is new there.
+    pub fn is_long_at(&self, host: HostId) -> bool {
+        self.written.get(&host).is_some_and(Days::is_long)
     }
 
     /// Whether the account makes such a hop on other days too: to the same host, or in the same way to others.

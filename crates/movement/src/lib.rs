@@ -5,12 +5,14 @@
 
 mod assemble;
 mod attach;
+mod causes;
 mod evidence;
 mod history;
 mod missing;
 mod origin;
 mod path;
 mod pipes;
+mod programs;
 mod rank;
 mod signs;
 mod techniques;
@@ -212,7 +214,7 @@ pub fn analyse(
     drafts.retain(|hop| {
         crabwalk_vocabulary::is_asserted(hop.confidence) || !path::is_usual(&world, hop)
     });
-    let left_out = before - drafts.len();
+    let left_out = world.left_out + before - drafts.len();
     let usual: Vec<bool> = drafts
         .iter()
         .map(|hop| path::is_usual(&world, hop))

@@ -8,13 +8,14 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crabwalk_activity::channel::SECURITY;
 use crabwalk_activity::{
-    AccountId, AccountKind, HostId, Package, Place, SECOND, base_name, for_each, is_service_logon,
-    kind_of,
+    AccountId, AccountKind, HostId, Package, Place, SECOND, base_name, for_each, is_certificate,
+    is_service_logon, kind_of,
 };
 
 use crate::assemble::Draft;
 use crate::evidence::{Act, Class, Evidence, Family, Kind};
 use crate::history::{HABIT, day};
+use crate::signs::controllers;
 use crate::world::World;
 
 const HOUR: i64 = 3600 * SECOND;
@@ -35,6 +36,10 @@ struct Given {
     time: i64,
     client: Option<HostId>,
     rc4: bool,
+    /// Asked for with a certificate or a public key instead of a password.
+    by_certificate: bool,
+    /// The machine for whose services it is; `None` for those of other accounts, and for tickets to get tickets.
+    server: Option<HostId>,
     reference: u64,
 }
 
@@ -47,18 +52,38 @@ struct Roast {
     reference: u64,
 }
 
+/// A change in the directory that lets somebody be who he is not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Prepared {
+    time: i64,
+    /// Whether a right to act for others was given; otherwise a key was added.
+    delegation: bool,
+    /// Name of the object, lower case.
+    object: String,
+    by: Option<AccountId>,
+    reference: u64,
+}
+
 #[derive(Default)]
 struct Origins<'a> {
     /// Tickets to get tickets, given (4768) and renewed (4770), by account.
     granting: HashMap<AccountId, Vec<Given>>,
-    /// Tickets for services (4769), by account.
+    /// Tickets for services of machines (4769), by account.
     service: HashMap<AccountId, Vec<Given>>,
+    /// Tickets for services of other accounts, by account.
+    others: HashMap<AccountId, Vec<Given>>,
+    /// Domains of accounts that got tickets to get tickets: those whose controllers' logs were read.
+    domains: BTreeSet<String>,
+    /// Keys that were added to accounts or machines, and rights to act for others at machines (5136).
+    prepared: Vec<Prepared>,
     /// NTLM validations (4776): time, writer, claimed workstation, reference.
     validated: HashMap<AccountId, Vec<(i64, HostId, &'a str, u64)>>,
     /// By name of the service account in lower case.
     roasts: BTreeMap<String, Vec<Roast>>,
     /// Spans of the domain controllers' Security logs.
     controllers: Vec<(i64, i64)>,
+    /// A host that wrote no log answers Kerberos, too: what is not in these logs may have been given by it.
+    partly: bool,
     /// Whether accounts of this data get tickets with AES, so that RC4 is unusual.
     aes: bool,
     /// Connections to a KDC by programs other than the system's own, by host.
@@ -97,20 +122,41 @@ impl<'a> Origins<'a> {
                     return;
                 };
                 let account = standing(account);
-                let given = Given {
+                let mut given = Given {
                     time: row.time,
                     client,
                     rc4: cipher == RC4,
+                    by_certificate: id == 4768 && is_certificate(row.get("PreAuthType")),
+                    server: None,
                     reference: row.reference,
                 };
                 if !is_service {
+                    let domain = world.accounts.info(account);
+                    let domain = domain.and_then(|own| own.key.split_once('\\'));
+                    if let Some((domain, _)) = domain {
+                        all.domains.insert(domain.to_owned());
+                    }
                     all.granting.entry(account).or_default().push(given);
+                    return;
+                }
+                // Who acts for others by delegation gets their tickets without their tickets to get tickets.
+                if row.some("TransmittedServices").is_some() {
                     return;
                 }
                 let service = row.get("ServiceName");
                 if service.ends_with('$') {
+                    given.server = match world.hosts.place(service, writer, row.time) {
+                        Place::Host(host) => Some(host),
+                        Place::Local => Some(writer),
+                        Place::Unknown => None,
+                    };
                     all.service.entry(account).or_default().push(given);
-                } else if given.rc4 && !service.eq_ignore_ascii_case("krbtgt") {
+                    return;
+                }
+                if !service.to_lowercase().starts_with("krbtgt") {
+                    all.others.entry(account).or_default().push(given);
+                }
+                if given.rc4 && !service.eq_ignore_ascii_case("krbtgt") {
                     let service = service.split('@').next().unwrap_or(service);
                     all.roasts
                         .entry(service.to_lowercase())
@@ -126,11 +172,11 @@ impl<'a> Origins<'a> {
         }
         for_each(catalog, SECURITY, 4776, |row| {
             let name = row.get("TargetUserName");
-            if is_success(row.get("Status"))
-                && kind_of(name, "") == AccountKind::User
-                && let Some(account) = world.accounts.of_text(name)
-            {
+            if is_success(row.get("Status")) && kind_of(name, "") == AccountKind::User {
                 let writer = world.hosts.writer(row.host);
+                let Some(account) = world.account_at(writer, name) else {
+                    return;
+                };
                 all.validated.entry(standing(account)).or_default().push((
                     row.time,
                     writer,
@@ -139,7 +185,35 @@ impl<'a> Origins<'a> {
                 ));
             }
         });
-        for given in all.granting.values_mut().chain(all.service.values_mut()) {
+        for_each(catalog, SECURITY, 5136, |row| {
+            let attribute = row.get("AttributeLDAPDisplayName").to_lowercase();
+            let delegation = match attribute.as_str() {
+                "msds-keycredentiallink" => false,
+                "msds-allowedtoactonbehalfofotheridentity" => true,
+                _ => return,
+            };
+            // %%14674 is a value that was added (Microsoft, event 5136).
+            if !matches!(row.get("OperationType"), "%%14674" | "Value Added") {
+                return;
+            }
+            let name = row.get("ObjectDN").split(',').next().unwrap_or_default();
+            let name = name.split_once('=').map_or(name, |(_, name)| name);
+            let by = world.accounts.get(
+                row.get("SubjectUserSid"),
+                row.get("SubjectDomainName"),
+                row.get("SubjectUserName"),
+            );
+            all.prepared.push(Prepared {
+                time: row.time,
+                delegation,
+                object: name.to_lowercase(),
+                by: by.map(standing),
+                reference: row.reference,
+            });
+        });
+        all.prepared.sort_by_key(|one| (one.time, one.reference));
+        let lists = all.granting.values_mut().chain(all.service.values_mut());
+        for given in lists.chain(all.others.values_mut()) {
             given.sort_unstable();
         }
         for given in all.validated.values_mut() {
@@ -162,6 +236,14 @@ impl<'a> Origins<'a> {
                 ));
             }
         }
+        let answers = controllers(world);
+        all.partly = answers
+            .into_iter()
+            .chain(world.connections.iter().filter_map(|one| match one.dst {
+                Place::Host(host) if one.dst_port == 88 => Some(host),
+                _ => None,
+            }))
+            .any(|host| !world.hosts.get(host).is_some_and(|host| host.logged));
         for (at, one) in world.connections.iter().enumerate() {
             let image = base_name(one.image).to_lowercase();
             if one.dst_port == 88
@@ -177,13 +259,24 @@ impl<'a> Origins<'a> {
         all
     }
 
-    /// Whether the controllers' logs reach back the life of a ticket before a time, without a gap at their ends.
+    /// Whether the logs of all controllers that are known of reach back the life of a ticket before a time, without a gap
+    /// at their ends.
     fn covered(&self, time: i64) -> bool {
         !self.controllers.is_empty()
+            && !self.partly
             && self
                 .controllers
                 .iter()
                 .all(|(first, last)| *first <= time - TICKET && *last >= time)
+    }
+}
+
+impl Origins<'_> {
+    /// Whether the account is of a domain whose controllers' logs were read.
+    fn is_of_read_domain(&self, world: &World<'_>, account: AccountId) -> bool {
+        let key = world.accounts.info(account).map(|one| one.key.as_str());
+        key.and_then(|key| key.split_once('\\'))
+            .is_some_and(|(domain, _)| self.domains.contains(domain))
     }
 }
 
@@ -233,7 +326,11 @@ pub(crate) fn credentials(world: &mut World<'_>, hops: &mut [Draft], canonical: 
             && world.accounts.is_user(used)
             && !hop.attempt
         {
+            delegated(world, &origins, hop, &mut found);
+            silver(world, &origins, hop, used, &standing, &mut found);
+            relayed(world, hop, &mut found);
             if let Some(src) = hop.src {
+                certificate(&origins, world, hop, src, used, &mut found);
                 other_credentials(world, &switched, hop, src, used, &standing, &mut found);
                 tickets(world, &origins, hop, src, used, &mut found);
             }
@@ -441,6 +538,27 @@ fn tickets(
         .filter(before)
         .filter(|one| one.client.is_some_and(|client| client != src))
         .max();
+    // Of an account that asks from here on other days, too, and is never granted anything, the grants are not logged.
+    let unlogged = service
+        .iter()
+        .any(|one| one.client == Some(src) && day(one.time) != today)
+        && !granting.iter().any(|one| one.client == Some(src));
+    if let (None, Some(asked), None) = (here, asked, elsewhere)
+        && !unlogged
+        && origins.covered(asked.time)
+        && origins.is_of_read_domain(world, used)
+    {
+        let mut evidence = about(
+            hop,
+            Kind::DomainController,
+            asked.time,
+            asked.reference,
+            "nobody had been granted the ticket used here: forged".to_owned(),
+        )
+        .weighs(Class::TicketOrigin, 0.1);
+        evidence.techniques.extend(["T1550.003", "T1558.001"]);
+        found.push(evidence);
+    }
     if let (None, Some(asked), Some(elsewhere)) = (here, asked, elsewhere)
         && origins.covered(asked.time)
     {
@@ -491,6 +609,214 @@ fn tickets(
         evidence.techniques.push("T1550.003");
         found.push(evidence);
     }
+}
+
+/// A ticket that was asked for with a certificate or key, by an account that otherwise has a password, and the key that was
+/// added to it before.
+fn certificate(
+    origins: &Origins<'_>,
+    world: &World<'_>,
+    hop: &Draft,
+    src: HostId,
+    used: AccountId,
+    found: &mut Vec<Evidence>,
+) {
+    let granting = origins.granting.get(&used).map_or(&[][..], Vec::as_slice);
+    let by_password = granting.iter().any(|one| !one.by_certificate);
+    let Some(one) = granting
+        .iter()
+        .filter(|one| one.by_certificate && one.client == Some(src))
+        .rfind(|one| one.time <= hop.last + 2 * SECOND && one.time >= hop.first - TICKET)
+    else {
+        return;
+    };
+    let days: BTreeSet<i64> = granting
+        .iter()
+        .filter(|one| one.by_certificate)
+        .map(|one| day(one.time))
+        .collect();
+    let key = world.accounts.info(used).map_or("", |one| one.key.as_str());
+    let sam = key.rsplit('\\').next().unwrap_or(key);
+    // Users' objects may be called by their full names: then the key is the one of just before.
+    let added = origins.prepared.iter().rfind(|key| {
+        !key.delegation
+            && key.time <= one.time
+            && (key.object == sam && one.time - key.time <= KEPT || one.time - key.time <= HOUR)
+            && key.by != Some(used)
+    });
+    if (!by_password || days.len() > HABIT) && added.is_none() {
+        return;
+    }
+    let mut evidence = about(
+        hop,
+        Kind::DomainController,
+        one.time,
+        one.reference,
+        format!(
+            "the source had asked for a ticket with a certificate {} before{}",
+            span(hop.first - one.time),
+            if by_password {
+                ", while the account has a password"
+            } else {
+                ""
+            }
+        ),
+    )
+    .weighs(Class::TicketOrigin, 0.1);
+    evidence.techniques.push("T1649");
+    if let Some(key) = added {
+        let by = key.by.and_then(|id| world.accounts.info(id));
+        evidence.what.push_str(&format!(
+            ", after {} had added a key to it",
+            by.map_or("somebody", |account| account.key.as_str())
+        ));
+        evidence.refs.push(key.reference);
+        evidence.techniques.push("T1556");
+    }
+    found.push(evidence);
+}
+
+/// Somebody acted for the account by delegation. Services do so every day; who does it on few days may have given himself
+/// the right.
+fn delegated(world: &World<'_>, origins: &Origins<'_>, hop: &Draft, found: &mut Vec<Evidence>) {
+    let sessions = hop.sessions.iter().filter_map(|at| world.sessions.get(*at));
+    let Some(session) = sessions.clone().find(|one| one.delegated) else {
+        return;
+    };
+    let days: BTreeSet<i64> = world
+        .sessions_of(hop.dst)
+        .filter(|(_, one)| one.delegated && one.source == session.source)
+        .map(|(_, one)| day(one.time))
+        .collect();
+    let given = origins.prepared.iter().rfind(|right| {
+        right.delegation
+            && right.time <= session.time
+            && session.time - right.time <= KEPT
+            && world.hosts.is_account_of(&right.object, hop.dst)
+    });
+    let mut evidence = about(
+        hop,
+        Kind::DestinationLogon,
+        session.time,
+        session.reference,
+        "somebody acted for the account by delegation".to_owned(),
+    )
+    .weighs(Class::TicketOrigin, 0.1);
+    if let Some(right) = given {
+        let by = right.by.and_then(|id| world.accounts.info(id));
+        evidence.what.push_str(&format!(
+            ", a right that {} had given {} before",
+            by.map_or("somebody", |account| account.key.as_str()),
+            span(session.time - right.time)
+        ));
+        evidence.refs.push(right.reference);
+    }
+    if given.is_some() || days.len() <= HABIT {
+        evidence.techniques.push("T1550.003");
+    }
+    found.push(evidence);
+}
+
+/// A logon by Kerberos for which no controller gave the account a ticket, while they gave others.
+fn silver(
+    world: &World<'_>,
+    origins: &Origins<'_>,
+    hop: &Draft,
+    used: AccountId,
+    standing: &dyn Fn(AccountId) -> AccountId,
+    found: &mut Vec<Evidence>,
+) {
+    let session = hop
+        .sessions
+        .iter()
+        .filter_map(|at| world.sessions.get(*at))
+        .find(|one| {
+            one.logon_type == 3
+                && one.package == Package::Kerberos
+                && one.from().is_some()
+                && !one.delegated
+                && one.account.map(standing) == Some(used)
+        });
+    let Some(session) = session else { return };
+    // In the life of a ticket before the logon.
+    let given = |all: &HashMap<AccountId, Vec<Given>>| -> Vec<Given> {
+        let all = all.get(&used).map_or(&[][..], Vec::as_slice);
+        let start = all.partition_point(|one| one.time < session.time - TICKET);
+        let end = all.partition_point(|one| one.time <= session.time + 2 * SECOND);
+        all.get(start..end).unwrap_or_default().to_vec()
+    };
+    // A cluster or another name of the machine has an account of its own, which writes no log.
+    let explains = |one: &Given| {
+        one.server.is_none_or(|server| {
+            server == hop.dst || !world.hosts.get(server).is_some_and(|host| host.logged)
+        })
+    };
+    // Who comes so on other days, too, has tickets that are not logged.
+    let today = day(session.time);
+    let every_day = || {
+        world.sessions_of(hop.dst).any(|(_, one)| {
+            one.package == Package::Kerberos
+                && one.source == session.source
+                && one.account.map(standing) == Some(used)
+                && day(one.time) != today
+        })
+    };
+    let explained =
+        given(&origins.service).iter().any(explains) || !given(&origins.others).is_empty();
+    if explained
+        || origins.service.is_empty()
+        || !origins.covered(session.time)
+        || !origins.is_of_read_domain(world, used)
+        || every_day()
+    {
+        return;
+    }
+    let mut evidence = about(
+        hop,
+        Kind::DestinationLogon,
+        session.time,
+        session.reference,
+        format!(
+            "no controller had given the account a ticket for {}: one made with the machine's key",
+            world.hosts.key(hop.dst)
+        ),
+    )
+    .weighs(Class::TicketOrigin, 0.1);
+    evidence.techniques.push("T1558.002");
+    found.push(evidence);
+}
+
+/// A logon by NTLM whose client calls itself a machine that is known, and comes from another that is known: who relays
+/// passes the victim's words on. Tools lie, too, so it is told only where something was done.
+fn relayed(world: &World<'_>, hop: &Draft, found: &mut Vec<Evidence>) {
+    if hop.act < Act::Strong {
+        return;
+    }
+    let mut sessions = hop.sessions.iter().filter_map(|at| world.sessions.get(*at));
+    let Some((session, claimed)) = sessions.find_map(|one| {
+        let claimed = one.claimed?;
+        let src = one.from()?;
+        let known = |host: HostId| {
+            world.hosts.has_address(host) && world.hosts.get(host).is_some_and(|one| one.logged)
+        };
+        (one.package == Package::Ntlm && claimed != src && known(claimed) && known(src))
+            .then_some((one, claimed))
+    }) else {
+        return;
+    };
+    let mut evidence = about(
+        hop,
+        Kind::DestinationLogon,
+        session.time,
+        session.reference,
+        format!(
+            "the client calls itself {}, which is elsewhere: relayed, or a lie",
+            world.hosts.key(claimed)
+        ),
+    )
+    .weighs(Class::Identity, 0.1);
+    evidence.techniques.push("T1557.001");
+    found.push(evidence);
 }
 
 /// Service tickets with RC4 for the account that is used now, asked for by another: its password may have been cracked.

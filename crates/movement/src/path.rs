@@ -180,8 +180,10 @@ fn sure_links(world: &World<'_>, hops: &[Draft], usual: &[bool]) -> Vec<Link> {
                 .any(|id| logons.contains(id));
             let (kind, certainty) = if by_process {
                 (LinkKind::ProcessCausal, 0.95)
-            } else if by_session {
+            } else if by_session || crate::causes::by_sudo(world, one, hop) {
                 (LinkKind::SessionCausal, 0.85)
+            } else if crate::causes::went_on(world, one, hop) {
+                (LinkKind::ProcessCausal, 0.9)
             } else {
                 // One of the sessions with the same account, else one of all; another account is less likely the same
                 // person.

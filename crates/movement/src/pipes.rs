@@ -98,3 +98,27 @@ pub(crate) fn read(world: &mut Activity<'_>) -> Vec<Opened> {
     all.sort_by_key(|one| (one.host, one.time, one.reference));
     all
 }
+
+/// Whether a text names `\\host\C$`-like shares; the host if so.
+pub(crate) fn admin_path(words: &[String]) -> Option<String> {
+    words.iter().find_map(|word| {
+        let rest = word.strip_prefix("\\\\")?;
+        let mut parts = rest.split('\\');
+        let (host, share) = (parts.next()?, parts.next()?);
+        is_admin_share(share).then(|| host.to_owned())
+    })
+}
+
+/// `ADMIN$` and drive shares such as `C$`.
+pub(crate) fn is_admin_share(share: &str) -> bool {
+    let name = share
+        .trim_end_matches('\\')
+        .rsplit('\\')
+        .next()
+        .unwrap_or(share);
+    let name = name.to_uppercase();
+    name == "ADMIN$"
+        || (name.len() == 2
+            && name.ends_with('$')
+            && name.starts_with(|c: char| c.is_ascii_alphabetic()))
+}

@@ -3,10 +3,14 @@
 use std::collections::HashMap;
 use std::ops::{Deref, DerefMut};
 
-use crabwalk_activity::{AccountId, Activity, HostId, Place};
+use crabwalk_activity::{
+    AccountId, Activity, HostId, Place, Row, SECOND, address, for_each, is_refused, ports_of_class,
+    service_of,
+};
 
 use crate::history::History;
 use crate::pipes::{self, Opened};
+use crabwalk_activity::channel::SUDO;
 
 /// A ticket for a host that a domain controller gave to a user.
 #[derive(Debug, Clone, Copy)]
@@ -15,6 +19,25 @@ pub(crate) struct Ticket {
     pub src: Place,
     pub used: Option<AccountId>,
     pub reference: u64,
+}
+
+/// A ticket for a service that a sensor saw a user get.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asked<'a> {
+    pub time: i64,
+    pub class: &'a str,
+    /// As the client named it.
+    pub service: &'a str,
+    pub used: AccountId,
+}
+
+/// Somebody who became another to go on to a further machine.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Became<'a> {
+    pub host: HostId,
+    pub time: i64,
+    pub from: &'a str,
+    pub to: &'a str,
 }
 
 /// Everything that techniques and the assembly ask.
@@ -26,17 +49,105 @@ pub(crate) struct World<'a> {
     pub opened: Vec<Opened>,
     /// How hosts and accounts usually work.
     pub history: History,
+    /// Movements that are not told, since they are how hosts usually work.
+    pub left_out: usize,
+    /// Who authenticated in a connection that a sensor saw, by its `uid`; `None` where several did.
+    authenticated: HashMap<&'a str, Option<AccountId>>,
+    /// Who became whom by sudo to run a client of SSH, by host and time.
+    pub became: Vec<Became<'a>>,
+    /// Tickets that a sensor saw, by client and server.
+    asked: HashMap<(HostId, HostId), Vec<Asked<'a>>>,
 }
 
 impl<'a> World<'a> {
     pub fn new(mut activity: Activity<'a>) -> Self {
         let history = History::new(&mut activity);
         let opened = pipes::read(&mut activity);
-        Self {
+        let mut world = Self {
             activity,
             tickets: HashMap::new(),
             opened,
             history,
+            left_out: 0,
+            authenticated: HashMap::new(),
+            became: Vec::new(),
+            asked: HashMap::new(),
+        };
+        world.read_sensor();
+        world.read_sudo();
+        world
+    }
+
+    fn read_sudo(&mut self) {
+        let catalog = self.activity.catalog;
+        for_each(catalog, SUDO, 0, |row| {
+            let program = row
+                .get("command")
+                .split_whitespace()
+                .next()
+                .unwrap_or_default();
+            let program = program.rsplit('/').next().unwrap_or(program);
+            if matches!(
+                program,
+                "ssh" | "scp" | "sftp" | "rsync" | "su" | "bash" | "sh" | "zsh"
+            ) {
+                self.became.push(Became {
+                    host: self.activity.hosts.writer(row.host),
+                    time: row.time,
+                    from: row.get("src_user"),
+                    to: row.get("user"),
+                });
+            }
+        });
+        self.became.sort_unstable();
+    }
+
+    /// Who the sensor saw log on, and get tickets.
+    fn read_sensor(&mut self) {
+        let catalog = self.activity.catalog;
+        let (activity, authenticated) = (&mut self.activity, &mut self.authenticated);
+        for_each(catalog, "zeek:ntlm", 0, |row| {
+            let uid = row.get("uid");
+            if uid.is_empty() || is_refused(row.get("success")) {
+                return;
+            }
+            let (domain, name) = (row.get("domainname"), row.get("username"));
+            let Some(user) = activity.accounts.get("", domain, name) else {
+                return;
+            };
+            authenticated
+                .entry(uid)
+                .and_modify(|own| *own = own.filter(|own| *own == user))
+                .or_insert(Some(user));
+        });
+        let nobody = HostId(u32::MAX);
+        let asked = &mut self.asked;
+        for_each(catalog, "zeek:kerberos", 0, |row| {
+            let (Some((class, server)), Some(client)) = (
+                service_of(row.get("service")),
+                address(row.get("id.orig_h")),
+            ) else {
+                return;
+            };
+            if row.get("request_type") != "TGS" || is_refused(row.get("success")) {
+                return;
+            }
+            let (name, realm) = row.get("client").split_once('/').unwrap_or_default();
+            let user = activity.accounts.get("", realm, name);
+            let src = activity.hosts.at(client, row.time);
+            if let Some(used) = user.filter(|id| activity.accounts.is_user(*id))
+                && let Place::Host(dst) = activity.hosts.place(server, nobody, row.time)
+            {
+                asked.entry((src, dst)).or_default().push(Asked {
+                    time: row.time,
+                    class,
+                    service: row.get("service"),
+                    used,
+                });
+            }
+        });
+        for given in self.asked.values_mut() {
+            given.sort_unstable_by_key(|one| (one.time, one.used, one.service));
         }
     }
 
@@ -57,6 +168,42 @@ impl<'a> World<'a> {
             .iter()
             .take_while(move |one| (one.host, one.time) <= (host, to))
             .filter(move |one| one.pipe == pipe)
+    }
+
+    /// Who authenticated in the connection of a sensor's row.
+    pub fn user_of(&self, row: &Row<'a, '_>) -> Option<AccountId> {
+        let user = self.authenticated.get(row.get("uid")).copied().flatten()?;
+        self.accounts.is_user(user).then_some(user)
+    }
+
+    /// The ticket with which a client turned to a port of a server: one that it got just before, for a service of that
+    /// port as far as the ticket's service is known.
+    pub fn ticket_for(
+        &self,
+        src: HostId,
+        dst: HostId,
+        port: u16,
+        time: i64,
+    ) -> Option<(AccountId, String)> {
+        const BEFORE: i64 = 3 * SECOND;
+        const AFTER: i64 = SECOND / 2;
+        let near = |own: i64| own <= time + AFTER && time - own <= BEFORE;
+        let seen = self.asked.get(&(src, dst)).into_iter().flatten();
+        let seen = seen
+            .rev()
+            .find(|one| near(one.time) && ports_of_class(one.class).contains(&port))
+            .map(|one| (one.used, one.service.to_owned()));
+        seen.or_else(|| {
+            let given = self.tickets.get(&dst)?;
+            let end = given.partition_point(|one| one.time <= time + AFTER);
+            given
+                .get(..end)?
+                .iter()
+                .rev()
+                .take_while(|one| near(one.time))
+                .find(|one| one.src == Place::Host(src))
+                .and_then(|one| Some((one.used?, self.hosts.key(dst).to_owned())))
+        })
     }
 }
 

@@ -31,6 +31,7 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
             )
             .technique(call.techniques)
             .from(src)
+            .used(world.user_of(row))
             .weighs(Class::NetworkCall, 0.35),
         );
     });

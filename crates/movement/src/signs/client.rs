@@ -1,10 +1,16 @@
 //! What the source host shows: client programs' command lines, explicit credentials (4648), remoting cmdlets.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+
 use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
+use crate::programs::program;
 use crate::techniques::{ALL, Started, brief};
 use crate::world::World;
 use crabwalk_activity::channel::*;
-use crabwalk_activity::{AccountKind, Place, base_name, for_each, kind_of, number};
+use crabwalk_activity::{
+    AccountId, AccountKind, HostId, Place, Row, base_name, for_each, kind_of, number,
+};
 
 /// A remote target that a command line names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,9 +24,11 @@ pub(crate) struct Target {
 
 /// What a technique reads in a command line: whither, as whom, and the ATT&CK ids of it.
 pub(crate) struct Named {
-    host: String,
+    hosts: Vec<String>,
     user: Option<String>,
     techniques: &'static [&'static str],
+    /// The way, where it is not that of the technique that read it.
+    pub family: Option<Family>,
 }
 
 /// The command line of a client program.
@@ -63,18 +71,41 @@ impl CommandLine {
             .cloned()
     }
 
-    /// What it names, if it names a host.
+    /// Whether a word stands in it, in any letters.
+    pub fn says(&self, word: &str) -> bool {
+        self.words.iter().any(|own| own.eq_ignore_ascii_case(word))
+    }
+
+    /// Words behind the program that are neither options nor values of these options.
+    pub fn operands(&self, with_value: &[&str]) -> impl Iterator<Item = &String> {
+        let mut value = false;
+        self.words.iter().skip(1).filter(move |word| {
+            if std::mem::take(&mut value) {
+                return false;
+            }
+            match word.strip_prefix('-') {
+                Some(name) => {
+                    value = with_value.contains(&name);
+                    false
+                }
+                None => true,
+            }
+        })
+    }
+
+    /// What it names, if it names hosts: one, or several with commas.
     pub fn on(
         &self,
         host: Option<String>,
         user: Option<String>,
         techniques: &'static [&'static str],
     ) -> Option<Named> {
-        let host = clean(&host?);
-        (!host.is_empty()).then_some(Named {
-            host,
+        let hosts = hosts(&host?);
+        (!hosts.is_empty()).then_some(Named {
+            hosts,
             user,
             techniques,
+            family: None,
         })
     }
 }
@@ -128,26 +159,77 @@ fn option(words: &[String], names: &[&str]) -> Option<String> {
     None
 }
 
+/// A host's name without what command lines put around it: quotes, `\\`, a share, a scheme, a port.
 fn clean(host: &str) -> String {
-    host.trim_matches(|c: char| matches!(c, '"' | '\'' | ',' | ';' | ')' | '('))
-        .trim_start_matches('\\')
-        .split('\\')
-        .next()
-        .unwrap_or_default()
-        .to_owned()
+    let host = host.trim_matches(|c: char| c.is_whitespace() || "\"',;(){}".contains(c));
+    let host = host
+        .split_once("://")
+        .map_or(host, |(_, rest)| rest.split('/').next().unwrap_or(rest));
+    let host = host.trim_start_matches('\\');
+    let host = host.split('\\').next().unwrap_or_default();
+    match host.rsplit_once(':') {
+        Some((name, port)) if !name.contains(':') && port.parse::<u16>().is_ok() => name,
+        _ => host,
+    }
+    .to_owned()
 }
 
-/// The value after a PowerShell parameter.
+/// Hosts of a list with commas. Files of hosts, networks and ranges are sweeps, which name none.
+fn hosts(list: &str) -> Vec<String> {
+    list.split(',')
+        .map(clean)
+        .filter(|host| {
+            let range = host.starts_with(|c: char| c.is_ascii_digit()) && host.contains('-');
+            !host.is_empty()
+                && !host.ends_with(".txt")
+                && !range
+                && !host.contains(['@', '/', '*', '$', '%'])
+        })
+        .collect()
+}
+
+/// The value after a PowerShell parameter, a list too; `name` in lower case.
 fn parameter(text: &str, name: &str) -> Option<String> {
     let lower = text.to_lowercase();
-    let at = lower.find(name)? + name.len();
-    let rest = text.get(at..)?.trim_start_matches([' ', ':', '=', '\t']);
-    let value: String = rest
-        .chars()
-        .skip_while(|c| matches!(c, '"' | '\'' | '@' | '('))
-        .take_while(|c| !c.is_whitespace() && !matches!(c, '"' | '\'' | ';' | ')' | ',' | '}'))
-        .collect();
-    (!value.is_empty() && !value.starts_with('$') && !value.starts_with('-')).then_some(value)
+    let mut from = 0;
+    loop {
+        let at = from + lower.get(from..)?.find(name)? + name.len();
+        from = at;
+        let rest = text.get(at..)?;
+        // A longer name is another parameter.
+        if rest.starts_with(|c: char| c.is_alphanumeric()) && !name.ends_with(' ') {
+            continue;
+        }
+        let rest = rest.trim_start_matches([' ', ':', '=', '\t']);
+        let rest = rest.trim_start_matches(['@', '(']);
+        let value = value(rest);
+        return (!value.is_empty() && !value.starts_with(['$', '-', '{'])).then_some(value);
+    }
+}
+
+/// A value, or a list of such with commas, up to the next word.
+fn value(text: &str) -> String {
+    let mut all = String::new();
+    let mut quote = None;
+    // Whether a comma is the last that was read: the list goes on.
+    let mut goes_on = true;
+    for c in text.chars() {
+        match quote {
+            Some(open) if c == open => quote = None,
+            Some(_) => all.push(c),
+            None if matches!(c, '"' | '\'') => {
+                quote = Some(c);
+                goes_on = false;
+            }
+            None if c.is_whitespace() && goes_on => {}
+            None if c.is_whitespace() || matches!(c, ';' | ')' | '}' | '|' | '{') => break,
+            None => {
+                all.push(c);
+                goes_on = c == ',';
+            }
+        }
+    }
+    all
 }
 
 /// The value of `name=value`, `name:value` or `-name value` in a command line.
@@ -164,60 +246,331 @@ pub(crate) fn named_value(command: &str, name: &str) -> Option<String> {
         .or_else(|| parameter(command, &format!("-{name}")))
 }
 
+/// Parameters that name other machines, with the way where they themselves say it.
+const PARAMETERS: &[(&str, Option<Aim>)] = &[
+    ("-computername", None),
+    ("-cn ", None),
+    ("-cimsession", Some((Family::Wmi, &["T1047"]))),
+    ("-hostname", Some((Family::Ssh, &["T1021.004"]))),
+    ("-vmname", Some((Family::WinRm, &["T1021.006"]))),
+];
+
+/// A way of moving, and the ATT&CK ids that its use has.
+pub(crate) type Aim = (Family, &'static [&'static str]);
+
 /// What a PowerShell text moves to. Of several cmdlets the first is asked: what follows is its script block.
-pub(crate) fn in_script(text: &str) -> Option<Target> {
+pub(crate) fn in_script(text: &str) -> Vec<Target> {
     let lower = text.to_lowercase();
     if let Some(at) = lower
         .find("gettypefromprogid(")
         .or_else(|| lower.find("gettypefromclsid("))
     {
-        let inside = text.get(at..)?.split(')').next()?;
-        let host = inside.rsplit_once(',')?.1;
-        return Some(Target {
-            family: Family::Dcom,
-            techniques: &["T1021.003"],
-            host: clean(host.trim()),
-            user: None,
-        });
+        let inside = text.get(at..).and_then(|text| text.split(')').next());
+        let host = inside.and_then(|inside| inside.rsplit_once(','));
+        return host
+            .map(|(_, host)| Target {
+                family: Family::Dcom,
+                techniques: &["T1021.003"],
+                host: clean(host),
+                user: None,
+            })
+            .into_iter()
+            .collect();
     }
-    if !lower.contains("-computername") && !lower.contains("-cn ") {
-        return None;
-    }
-    let host = parameter(text, "-computername").or_else(|| parameter(text, "-cn"))?;
-    let (_, family, techniques) = ALL
+    let targets = |(family, techniques): Aim, list: &str, user: Option<String>| -> Vec<Target> {
+        hosts(list)
+            .into_iter()
+            .map(|host| Target {
+                family,
+                techniques,
+                host,
+                user: user.clone(),
+            })
+            .collect()
+    };
+    let cmdlet = ALL
         .iter()
         .filter_map(|way| {
             let (cmdlets, techniques) = way.cmdlets();
-            let first = cmdlets.iter().filter_map(|name| lower.find(name)).min()?;
-            Some((first, way.family(), techniques))
+            let (at, length) = cmdlets
+                .iter()
+                .filter_map(|name| Some((lower.find(name)?, name.len())))
+                .min()?;
+            Some((at, length, (way.family(), techniques)))
         })
-        .min_by_key(|(first, family, _)| (*first, *family))?;
-    Some(Target {
-        family,
-        techniques,
-        host: clean(&host),
-        user: None,
-    })
+        .min_by_key(|(at, _, (family, _))| (*at, *family));
+    if let Some((at, length, aim)) = cmdlet {
+        let own = text.get(at..).unwrap_or_default();
+        for (name, says) in PARAMETERS {
+            let Some(value) = parameter(own, name) else {
+                continue;
+            };
+            // PowerShell over SSH takes the account with the host.
+            let (user, list) = match value.split_once('@') {
+                Some((user, host)) if *name == "-hostname" => (Some(user.to_owned()), host),
+                _ => (None, value.as_str()),
+            };
+            return targets(says.unwrap_or(aim), list, user);
+        }
+        // The host may stand first, without the parameter's name.
+        let session = [
+            "enter-pssession",
+            "new-pssession",
+            "invoke-command",
+            "icm ",
+            "new-cimsession",
+        ];
+        let rest = own.get(length..).unwrap_or_default();
+        let first = rest.trim_start().chars().next();
+        if session
+            .iter()
+            .any(|name| lower.get(at..).is_some_and(|own| own.starts_with(name)))
+            && (rest.starts_with(char::is_whitespace)
+                || lower.get(at..).is_some_and(|own| own.starts_with("icm ")))
+            && first.is_some_and(|c| c.is_alphanumeric() || matches!(c, '"' | '\''))
+        {
+            return targets(aim, &value(rest.trim_start()), None);
+        }
+    }
+    if let Some(value) = lower
+        .contains("invoke-vmscript")
+        .then(|| parameter(text, "-vm"))
+        .flatten()
+    {
+        return targets((Family::Any, &["T1675"]), &value, None);
+    }
+    let copies = [
+        "copy-item",
+        "move-item",
+        "copy ",
+        "cp ",
+        "cpi ",
+        "xcopy",
+        "robocopy",
+    ];
+    if copies.iter().any(|name| lower.contains(name)) {
+        let words: Vec<String> = words(text)
+            .iter()
+            .map(|word| word.trim_matches(['\'', ',', ';', ')', '(']).to_owned())
+            .collect();
+        if let Some(host) = crate::pipes::admin_path(&words) {
+            return targets((Family::Smb, &["T1021.002"]), &host, None);
+        }
+    }
+    Vec::new()
+}
+
+/// The script that PowerShell was given in Base64 of UTF-16 (`-EncodedCommand`, or any beginning of that).
+fn encoded(words: &[String]) -> Option<String> {
+    let at = words.iter().position(|word| {
+        let lower = word.to_lowercase();
+        lower.strip_prefix(['-', '/']).is_some_and(|name| {
+            name == "ec" || !name.is_empty() && "encodedcommand".starts_with(name)
+        })
+    })?;
+    let bytes = BASE64.decode(words.get(at + 1)?).ok()?;
+    let units: Vec<u16> = bytes
+        .chunks_exact(2)
+        .filter_map(|pair| Some(u16::from_le_bytes(pair.try_into().ok()?)))
+        .collect();
+    Some(String::from_utf16_lossy(&units))
 }
 
 /// What a client program's command line moves to.
-pub(crate) fn in_command(image: &str, original: &str, command: &str) -> Option<Target> {
+pub(crate) fn in_command(image: &str, original: &str, command: &str) -> Vec<Target> {
     if command.is_empty() {
-        return None;
+        return Vec::new();
     }
     let line = CommandLine::new(image, original, command);
     if matches!(line.program.as_str(), "powershell" | "pwsh") {
-        return in_script(command);
+        return match encoded(&line.words) {
+            Some(script) => in_script(&script),
+            None => in_script(command),
+        };
     }
-    ALL.iter().find_map(|way| {
+    let own = ALL.iter().find_map(|way| {
         let named = way.client(&line)?;
-        Some(Target {
-            family: way.family(),
+        Some((named.family.unwrap_or(way.family()), named))
+    });
+    own.or_else(|| {
+        let named = tool(&line)?;
+        Some((named.family.unwrap_or(Family::Any), named))
+    })
+    .into_iter()
+    .flat_map(|(family, named)| {
+        named.hosts.into_iter().map(move |host| Target {
+            family,
             techniques: named.techniques,
-            host: named.host,
-            user: named.user,
+            host,
+            user: named.user.clone(),
         })
     })
+    .collect()
+}
+
+/// ATT&CK ids of a service on another machine.
+const SERVICE: &[&str] = &["T1569.002", "T1021.002"];
+
+/// What a client program that goes several ways by its options names: NetExec, the scripts of Impacket, evil-winrm, and
+/// programs that take `computername=`. What Windows' own clients name, the techniques read.
+fn tool(line: &CommandLine) -> Option<Named> {
+    netexec(line)
+        .or_else(|| impacket(line))
+        .or_else(|| evil_winrm(line))
+        .or_else(|| by_computer_name(line))
+}
+
+/// The name of the program, or of the script that an interpreter runs, without its ending; and the script's place.
+fn script_of(line: &CommandLine) -> (String, usize) {
+    let interpreter = ["python", "py", "pypy", "ruby"]
+        .iter()
+        .any(|name| line.program.starts_with(name))
+        && !line.program.ends_with(".py");
+    let stem = |word: &str| {
+        let file = word
+            .rsplit(['\\', '/'])
+            .next()
+            .unwrap_or(word)
+            .to_lowercase();
+        let file = file.strip_prefix("impacket-").unwrap_or(&file);
+        let file = file.strip_suffix(".py").unwrap_or(file);
+        file.strip_suffix(".rb").unwrap_or(file).to_owned()
+    };
+    if interpreter {
+        let script = line.words.iter().enumerate().skip(1);
+        let script = script.into_iter().find(|(_, word)| !word.starts_with('-'));
+        script.map_or_else(Default::default, |(at, word)| (stem(word), at))
+    } else {
+        (stem(&line.program), 0)
+    }
+}
+
+/// The account of an option; none for a file of names to try. A domain that is typed beside it is left to the logs: they
+/// know in which domain there is such an account.
+fn user(line: &CommandLine, names: &[&str]) -> Option<String> {
+    line.option(names)
+        .filter(|user| !user.ends_with(".txt") && !user.starts_with('-'))
+}
+
+fn going(aim: Aim, named: Option<Named>) -> Option<Named> {
+    let mut named = named?;
+    named.family = Some(aim.0);
+    Some(named)
+}
+
+/// `nxc PROTOCOL TARGET… -u user`.
+fn netexec(line: &CommandLine) -> Option<Named> {
+    let (name, at) = script_of(line);
+    if !matches!(name.as_str(), "nxc" | "netexec" | "crackmapexec" | "cme") {
+        return None;
+    }
+    let mut rest = line.words.iter().skip(at + 1);
+    let protocol = rest.find(|word| !word.starts_with('-'))?.to_lowercase();
+    let aim: Aim = match protocol.as_str() {
+        "smb" => (Family::Smb, &["T1021.002"]),
+        "winrm" => (Family::WinRm, &["T1021.006"]),
+        "wmi" => (Family::Wmi, &["T1047"]),
+        "ssh" => (Family::Ssh, &["T1021.004"]),
+        "rdp" => (Family::Rdp, &["T1021.001"]),
+        "vnc" => (Family::Vnc, &["T1021.005"]),
+        "mssql" => (Family::Mssql, &["T1021"]),
+        _ => return None,
+    };
+    let targets: Vec<&str> = rest
+        .take_while(|word| !word.starts_with('-'))
+        .map(String::as_str)
+        .collect();
+    let user = user(line, &["u", "username"]);
+    going(aim, line.on(Some(targets.join(",")), user, aim.1))
+}
+
+/// `wmiexec.py [[domain/]user[:password]@]target`.
+fn impacket(line: &CommandLine) -> Option<Named> {
+    let (name, at) = script_of(line);
+    let aim: Aim = match name.as_str() {
+        "psexec" | "smbexec" | "services" => (Family::Service, SERVICE),
+        "wmiexec" | "wmiexec-pro" | "wmipersist" | "wmiquery" => (Family::Wmi, &["T1047"]),
+        "dcomexec" => (Family::Dcom, &["T1021.003"]),
+        "atexec" => (Family::Task, &["T1053.005"]),
+        "smbclient" | "secretsdump" | "smbpasswd" => (Family::Smb, &["T1021.002"]),
+        "reg" => (Family::Registry, &["T1112"]),
+        "mssqlclient" => (Family::Mssql, &["T1021"]),
+        "rdp_check" => (Family::Rdp, &["T1021.001"]),
+        _ => return None,
+    };
+    // Of the password everything is allowed, of a host no at sign.
+    let mut words = line.words.iter().skip(at + 1);
+    let (identity, host) = words
+        .find(|word| word.contains('@') && !word.starts_with(['-', '/']))?
+        .rsplit_once('@')?;
+    let (domain, user) = identity.split_once('/').unwrap_or(("", identity));
+    let user = user.split(':').next().unwrap_or(user);
+    let user = match (domain, user) {
+        (_, "") => None,
+        ("", user) => Some(user.to_owned()),
+        (domain, user) => Some(format!("{domain}\\{user}")),
+    };
+    going(aim, line.on(Some(host.to_owned()), user, aim.1))
+}
+
+/// `evil-winrm -i host -u user`.
+fn evil_winrm(line: &CommandLine) -> Option<Named> {
+    let (name, _) = script_of(line);
+    if !name.starts_with("evil-winrm") && !name.starts_with("evil_winrm") {
+        return None;
+    }
+    let aim: Aim = (Family::WinRm, &["T1021.006"]);
+    let user = user(line, &["u", "user"]);
+    going(aim, line.on(line.option(&["i", "ip"]), user, aim.1))
+}
+
+/// `program action=… computername=host username=user`.
+fn by_computer_name(line: &CommandLine) -> Option<Named> {
+    let text = line.words.join(" ");
+    let value = |name: &str| {
+        let lower = format!("{name}=");
+        line.words.iter().find_map(|word| {
+            let word = word.trim_start_matches(['/', '-']);
+            let own = word.get(..lower.len())?;
+            own.eq_ignore_ascii_case(&lower)
+                .then(|| word.get(lower.len()..).unwrap_or_default().to_owned())
+        })
+    };
+    let host = value("computername").or_else(|| value("target"));
+    let host = host.filter(|host| !host.is_empty())?;
+    // Many a program has such an option; one of these ways, or a name for such programs, makes it one that moves.
+    let action = value("action")
+        .or_else(|| value("m"))
+        .or_else(|| value("method"));
+    let action = action.unwrap_or_default().to_lowercase();
+    let sharp = line.program.starts_with("sharp");
+    if action.is_empty() && !sharp {
+        return None;
+    }
+    let says = |word: &str| action.contains(word) || sharp && line.program.contains(word);
+    let aim: Aim = if says("task") {
+        (Family::Task, &["T1053.005"])
+    } else if says("dcom") {
+        (Family::Dcom, &["T1021.003"])
+    } else if says("wmi") || action == "create" || action == "exec" {
+        (Family::Wmi, &["T1047"])
+    } else if says("service") || says("svc") || says("psexec") || says("scm") {
+        (Family::Service, SERVICE)
+    } else if says("winrm") || says("wsman") {
+        (Family::WinRm, &["T1021.006"])
+    } else if says("rdp") {
+        (Family::Rdp, &["T1021.001"])
+    } else if sharp {
+        (Family::Any, &["T1021"])
+    } else {
+        return None;
+    };
+    let user = named_value(&text, "username");
+    let user = match (value("domain"), user) {
+        (Some(domain), Some(user)) if !user.contains('\\') => Some(format!("{domain}\\{user}")),
+        (_, user) => user,
+    };
+    going(aim, line.on(Some(host), user, aim.1))
 }
 
 pub(crate) fn process(world: &mut World<'_>, started: &Started, out: &mut Sink) {
@@ -228,13 +581,11 @@ pub(crate) fn process(world: &mut World<'_>, started: &Started, out: &mut Sink) 
     if crate::techniques::rdp::is_shadow(started) {
         return;
     }
-    let Some(target) = in_command(
+    let targets = in_command(
         base_name(process.image),
         process.original_name,
         process.command,
-    ) else {
-        return;
-    };
+    );
     let (host, time, user, reference, logon, command) = (
         process.host,
         process.time,
@@ -243,30 +594,32 @@ pub(crate) fn process(world: &mut World<'_>, started: &Started, out: &mut Sink) 
         process.logon_id,
         process.command,
     );
-    let Place::Host(dst) = world.hosts.place(&target.host, host, time) else {
-        return;
-    };
-    let used = target
-        .user
-        .as_deref()
-        .and_then(|name| world.accounts.of_text(name));
-    let mut evidence = Evidence::new(
-        Kind::Source,
-        target.family,
-        Act::Weak,
-        dst,
-        time,
-        reference,
-        brief(command),
-    )
-    .technique(target.techniques)
-    .from(Place::Host(host))
-    .actor(user)
-    .used(used)
-    .weighs(Class::Client, 0.15);
-    evidence.source_process = Some(started.at);
-    evidence.source_logon = Some(logon);
-    out.push(evidence);
+    for target in targets {
+        let Place::Host(dst) = world.hosts.place(&target.host, host, time) else {
+            continue;
+        };
+        let used = target
+            .user
+            .as_deref()
+            .and_then(|name| world.claimed_at(dst, name));
+        let mut evidence = Evidence::new(
+            Kind::Source,
+            target.family,
+            Act::Weak,
+            dst,
+            time,
+            reference,
+            brief(command),
+        )
+        .technique(target.techniques)
+        .from(Place::Host(host))
+        .actor(user)
+        .used(used)
+        .weighs(Class::Client, 0.15);
+        evidence.source_process = Some(started.at);
+        evidence.source_logon = Some(logon);
+        out.push(evidence);
+    }
 }
 
 /// What the program or the service class of explicit credentials says of the way. The program knows better.
@@ -332,6 +685,7 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
         .used(used)
         .weighs(Class::ExplicitCredentials, 0.1);
         evidence.source_logon = Some(number(row.get("SubjectLogonId")));
+        evidence.source_program = program(row.get("ProcessName"));
         evidence.source_process =
             world.process_of_pid(host, number(row.get("ProcessId")), row.time);
         out.push(evidence);
@@ -343,31 +697,74 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
             if text.len() > 4096 {
                 return;
             }
-            let Some(target) = in_script(text) else {
+            let host = world.writer(row);
+            let actor = world.accounts.of_text(row.get("UserID"));
+            for target in in_script(text) {
+                script(world, row, host, &target, actor, text, out);
+            }
+        });
+    }
+    // The classic log has the command line of the program that hosts PowerShell among its details.
+    for id in [400_u32, 800] {
+        for_each(catalog, POWERSHELL_ENGINE, id, |row| {
+            let all = (0..8).map(|at| row.nth("Data", at));
+            let Some(command) = all.filter_map(host_application).next() else {
                 return;
             };
             let host = world.writer(row);
-            let Place::Host(dst) = world.hosts.place(&target.host, host, row.time) else {
-                return;
-            };
-            let actor = world.accounts.of_text(row.get("UserID"));
-            out.push(
-                Evidence::new(
-                    Kind::Source,
-                    target.family,
-                    Act::Weak,
-                    dst,
-                    row.time,
-                    row.reference,
-                    format!("PowerShell: {}", brief(text)),
-                )
-                .technique(target.techniques)
-                .from(Place::Host(host))
-                .actor(actor)
-                .weighs(Class::Client, 0.15),
-            );
+            for target in in_command("powershell.exe", "", command) {
+                script(world, row, host, &target, None, command, out);
+            }
         });
     }
+}
+
+/// The command line in the details of an event of the classic PowerShell log.
+fn host_application(details: &str) -> Option<&str> {
+    let (before, rest) = details.split_once("HostApplication=")?;
+    // Another machine's command, which this one serves.
+    if before.contains("HostName=ServerRemoteHost") {
+        return None;
+    }
+    let end = rest
+        .find(['\n', '\r'])
+        .or_else(|| rest.find("EngineVersion="));
+    Some(rest.get(..end.unwrap_or(rest.len()))?.trim())
+}
+
+/// That a script names a machine.
+fn script(
+    world: &mut World<'_>,
+    row: &Row<'_, '_>,
+    host: HostId,
+    target: &Target,
+    actor: Option<AccountId>,
+    text: &str,
+    out: &mut Sink,
+) {
+    let Place::Host(dst) = world.hosts.place(&target.host, host, row.time) else {
+        return;
+    };
+    let used = target
+        .user
+        .as_deref()
+        .and_then(|name| world.claimed_at(dst, name));
+    out.push(
+        Evidence::new(
+            Kind::Source,
+            target.family,
+            Act::Weak,
+            dst,
+            row.time,
+            row.reference,
+            format!("PowerShell: {}", brief(text)),
+        )
+        .technique(target.techniques)
+        .from(Place::Host(host))
+        .actor(actor)
+        .used(used)
+        .weighs(Class::Client, 0.15),
+    );
 }
 
 #[cfg(test)]
@@ -422,7 +819,10 @@ mod tests {
             ),
             ("notepad.exe", r"notepad \\ws2\C$\x", None),
         ] {
-            let found = in_command(image, "", command).map(|target| (target.family, target.host));
+            let found = in_command(image, "", command)
+                .into_iter()
+                .next()
+                .map(|target| (target.family, target.host));
             assert_eq!(
                 found,
                 expected.map(|(family, host)| (family, host.to_owned())),

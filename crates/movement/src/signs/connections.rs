@@ -4,8 +4,9 @@ use crabwalk_activity::{HostId, Place, base_name};
 use std::collections::BTreeMap;
 
 use super::tickets::controllers;
-use super::usual::is_usual;
+use super::usual::{is_usual, movements};
 use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
+use crate::programs::program;
 use crate::world::World;
 
 pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
@@ -13,7 +14,8 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
     shared_ports(world, out);
 }
 
-/// Connections seen by a sensor to ports on which only one way of moving listens.
+/// Connections seen by a sensor to ports on which only one way of moving listens. With a ticket for the host that the
+/// client got just before they are more than connections: somebody has logged on.
 fn own_ports(world: &World<'_>, out: &mut Sink) {
     for at in 0..world.connections.len() {
         let Some(one) = world.connections.get(at) else {
@@ -33,18 +35,31 @@ fn own_ports(world: &World<'_>, out: &mut Sink) {
         if one.src == one.dst {
             continue;
         }
+        let ticket = match one.src {
+            Place::Host(src) => world.ticket_for(src, dst, one.dst_port, one.time),
+            _ => None,
+        };
+        let mut what = format!("connection to port {}", one.dst_port);
+        if let Some((_, service)) = &ticket {
+            what.push_str(&format!(", with the ticket for {service} of just before"));
+        }
         out.push(
             Evidence::new(
                 Kind::Network,
                 way.family(),
-                Act::Weak,
+                if ticket.is_some() {
+                    Act::Strong
+                } else {
+                    Act::Weak
+                },
                 dst,
                 one.time,
                 one.reference,
-                format!("connection to port {}", one.dst_port),
+                what,
             )
             .technique(techniques)
             .from(one.src)
+            .used(ticket.map(|(account, _)| account))
             .weighs(Class::NetworkConnection, 0.25),
         );
     }
@@ -82,6 +97,7 @@ fn shared_ports(world: &mut World<'_>, out: &mut Sink) {
             .filter_map(|at| Some(world.connections.get(*at)?.time))
             .collect();
         if is_usual(&times) {
+            world.left_out += movements(&times);
             continue;
         }
         // What is asked of the endpoint mapper may be objects, WMI, tasks or services.
@@ -117,6 +133,7 @@ fn shared_ports(world: &mut World<'_>, out: &mut Sink) {
                 },
                 if one.observer.is_some() { 0.1 } else { 0.2 },
             );
+            evidence.source_program = program(one.image);
             evidence.actor = one.user.filter(|id| world.accounts.is_user(*id));
             out.push(evidence);
         }

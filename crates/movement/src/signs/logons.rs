@@ -3,16 +3,26 @@
 use crabwalk_activity::{AccountId, AccountKind, HostId, Package, Place};
 use std::collections::BTreeMap;
 
-use super::usual::is_usual;
+use super::usual::told;
 use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
 use crate::world::World;
 
-/// Network logons that say nothing of the way: by NTLM of accounts that hardly ever come from there, and of administrators
-/// from where they never are.
-pub(crate) fn events(world: &World<'_>, out: &mut Sink) {
+/// Network logons that say nothing of the way: by NTLM of accounts that do not come from there by habit, and of
+/// administrators from where they never are.
+pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
     let canonical = world.accounts.canonical();
     let standing = |id: AccountId| canonical.get(id.place()).copied().unwrap_or(id);
     let mut logons: BTreeMap<(HostId, HostId, AccountId), Vec<usize>> = BTreeMap::new();
+    let is_new = |world: &World<'_>, at: usize| {
+        world.sessions.get(at).is_some_and(|one| {
+            let (Place::Host(src), Some(account)) = (one.source, one.account) else {
+                return false;
+            };
+            one.elevated
+                && world.history.is_long_at(one.host)
+                && world.history.is_new_from(src, standing(account), one.time)
+        })
+    };
     for (at, session) in world.sessions.iter().enumerate() {
         if session.logon_type == 3
             && session.kind == AccountKind::User
@@ -21,12 +31,7 @@ pub(crate) fn events(world: &World<'_>, out: &mut Sink) {
                 .hosts
                 .get(session.host)
                 .is_some_and(|host| host.domain_controller)
-            // Where the logs are long, who comes by NTLM every week is no news.
-            && (session.package == Package::Ntlm && !world.history.is_long()
-                || (session.package == Package::Ntlm || session.elevated)
-                    && world
-                        .history
-                        .is_new_from(src, standing(account), session.time))
+            && (session.package == Package::Ntlm || is_new(world, at))
         {
             logons
                 .entry((src, session.host, account))
@@ -39,17 +44,13 @@ pub(crate) fn events(world: &World<'_>, out: &mut Sink) {
             .iter()
             .filter_map(|at| Some(world.sessions.get(*at)?.time))
             .collect();
-        if is_usual(&times) {
-            continue;
-        }
-        for at in sessions {
+        let (kept, left_out) = told(&times);
+        world.left_out += left_out;
+        for at in kept.into_iter().filter_map(|at| sessions.get(at).copied()) {
             let Some(session) = world.sessions.get(at) else {
                 continue;
             };
-            let new = session.elevated
-                && world
-                    .history
-                    .is_new_from(src, standing(account), session.time);
+            let new = is_new(world, at);
             let mut evidence = Evidence::new(
                 Kind::DestinationLogon,
                 Family::Any,

@@ -9,10 +9,13 @@ mod logons;
 mod policy;
 mod programs;
 mod refused;
+mod relayed;
 pub(crate) mod sensor;
 mod served;
 mod tickets;
-mod usual;
+pub(crate) mod usual;
+
+pub(crate) use tickets::controllers;
 
 use crate::evidence::Sink;
 use crate::techniques::Started;
@@ -33,7 +36,9 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
     client::events(world, out);
     calls::events(world, out);
     tickets::network(world, out);
+    tickets::events(world, out);
+    tickets::validations(world, out);
     connections::events(world, out);
     logons::events(world, out);
-    tickets::events(world, out);
+    relayed::events(world, out);
 }

@@ -2,7 +2,7 @@
 //! privileges name the session and the program that served it. A service that impersonates its client appears with the
 //! client's LogonId, so the program tells the way.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use crabwalk_activity::channel::*;
 use crabwalk_activity::{AccountKind, Row, base_name, for_each, number};
@@ -220,8 +220,8 @@ fn within_drive(path: &str) -> Option<&str> {
 
 pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
     let catalog = world.catalog;
-    // One witness a session, way and certainty: a program changes hundreds of rights in a row.
-    let mut seen: BTreeSet<(usize, Family, Act)> = BTreeSet::new();
+    // One witness a session, way and certainty, the first: a program changes hundreds of rights in a row.
+    let mut seen: BTreeMap<(usize, Family, Act), Evidence> = BTreeMap::new();
     for id in [4656_u32, 4657, 4663, 4670, 4673, 4674] {
         for_each(catalog, SECURITY, id, |row| {
             let host = world.writer(row);
@@ -239,7 +239,8 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
             }
             let used = Use::of(id, row);
             let Some(told) = used.tells() else { return };
-            if !seen.insert((at, told.family, told.act)) {
+            let key = (at, told.family, told.act);
+            if seen.get(&key).is_some_and(|one| one.time < row.time) {
                 return;
             }
             let program = if used.program.is_empty() {
@@ -267,20 +268,23 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
                 }
                 (_, object) => format!("{program} changed {} for the client", brief(object)),
             };
-            out.push(
-                Evidence::new(
-                    Kind::DestinationExecution,
-                    told.family,
-                    told.act,
-                    host,
-                    row.time,
-                    row.reference,
-                    what,
-                )
-                .technique(told.techniques)
-                .weighs(Class::Served, 0.15)
-                .in_session(world, logon),
-            );
+            let evidence = Evidence::new(
+                Kind::DestinationExecution,
+                told.family,
+                told.act,
+                host,
+                row.time,
+                row.reference,
+                what,
+            )
+            .technique(told.techniques)
+            .weighs(Class::Served, 0.15)
+            .in_session(world, logon);
+            let first = seen.get(&key);
+            if first.is_none_or(|one| (evidence.time, &evidence.what) < (one.time, &one.what)) {
+                seen.insert(key, evidence);
+            }
         });
     }
+    out.extend(seen.into_values());
 }

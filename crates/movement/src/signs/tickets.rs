@@ -1,9 +1,12 @@
 //! Tickets and validations: what a sensor saw of Kerberos and NTLM, and what domain controllers issued (4769).
 
-use crabwalk_activity::{AccountId, HostId, Place, address, for_each};
-use std::collections::BTreeSet;
+use crabwalk_activity::{
+    AccountId, AccountKind, HostId, Package, Place, SECOND, address, for_each, is_refused, kind_of,
+};
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::sensor::ends;
+use super::usual::told;
 use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
 use crate::world::{Ticket, World};
 use crabwalk_activity::channel::*;
@@ -26,6 +29,10 @@ pub(crate) fn controllers(world: &mut World<'_>) -> BTreeSet<HostId> {
 pub(crate) fn network(world: &mut World<'_>, out: &mut Sink) {
     let catalog = world.catalog;
     for_each(catalog, "zeek:ntlm", 0, |row| {
+        // Who was refused has not logged on; another may have, in the next connection.
+        if is_refused(row.get("success")) {
+            return;
+        }
         let Some((src, dst)) = ends(world, row) else {
             return;
         };
@@ -52,7 +59,7 @@ pub(crate) fn network(world: &mut World<'_>, out: &mut Sink) {
     });
     let nobody = HostId(u32::MAX);
     for_each(catalog, "zeek:kerberos", 0, |row| {
-        if row.get("request_type") != "TGS" || row.get("success") == "F" {
+        if row.get("request_type") != "TGS" || is_refused(row.get("success")) {
             return;
         }
         let service = row.get("service");
@@ -108,7 +115,7 @@ pub(crate) fn network(world: &mut World<'_>, out: &mut Sink) {
             parts.next().unwrap_or_default(),
             parts.next().unwrap_or_default(),
         );
-        if name.is_empty() || row.get("success") == "F" {
+        if name.is_empty() || is_refused(row.get("success")) {
             return;
         }
         let user = world
@@ -162,8 +169,10 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
         } else {
             src
         };
-        let Place::Host(dst) = world.hosts.place(service, nobody, row.time) else {
-            return;
+        let dst = match world.hosts.place(service, writer, row.time) {
+            Place::Host(dst) => dst,
+            Place::Local => writer,
+            Place::Unknown => return,
         };
         if src == Place::Host(dst) {
             return;
@@ -173,7 +182,8 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
             return;
         };
         // Where the account never is, a ticket for another machine may be all that is seen of a movement.
-        if matches!(src, Place::Host(src) if world.history.is_new_from(src, standing(used), row.time))
+        if matches!(src, Place::Host(src) if world.history.is_long_at(writer)
+            && world.history.is_new_from(src, standing(used), row.time))
         {
             out.push(
                 Evidence::new(
@@ -202,5 +212,64 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
     });
     for given in world.tickets.values_mut() {
         given.sort_unstable_by_key(|one| (one.time, one.used));
+    }
+}
+
+/// Validations by NTLM of which a controller names both ends (NTLM/Operational 8004): the server that asked for it, and
+/// the workstation that the client claims to be. Where the server's own log tells of the logon, it needs no other.
+pub(crate) fn validations(world: &mut World<'_>, out: &mut Sink) {
+    const AT_ONCE: i64 = 5 * SECOND;
+    let catalog = world.catalog;
+    let mut edges: BTreeMap<(HostId, HostId, AccountId), Vec<(i64, u64)>> = BTreeMap::new();
+    for_each(catalog, NTLM, 8004, |row| {
+        let name = row.get("UserName");
+        if kind_of(name, "") != AccountKind::User {
+            return;
+        }
+        let writer = world.writer(row);
+        let server = world.hosts.place(row.get("SChannelName"), writer, row.time);
+        let client = world
+            .hosts
+            .place(row.get("WorkstationName"), writer, row.time);
+        let (Place::Host(dst), Place::Host(src)) = (server, client) else {
+            return;
+        };
+        if src != dst
+            && let Some(user) = world.accounts.get("", row.get("DomainName"), name)
+        {
+            let all = edges.entry((src, dst, user)).or_default();
+            all.push((row.time, row.reference));
+        }
+    });
+    for ((src, dst, user), mut seen) in edges {
+        seen.sort_unstable();
+        let times: Vec<i64> = seen.iter().map(|(time, _)| *time).collect();
+        let (kept, left_out) = told(&times);
+        world.left_out += left_out;
+        for (time, reference) in kept.into_iter().filter_map(|at| seen.get(at).copied()) {
+            let logged = world
+                .sessions_between(dst, time - AT_ONCE, time + AT_ONCE)
+                .any(|(_, one)| one.package == Package::Ntlm);
+            let mut evidence = Evidence::new(
+                Kind::DomainController,
+                Family::Any,
+                if logged { Act::None } else { Act::Weak },
+                dst,
+                time,
+                reference,
+                format!(
+                    "{} had a controller validate a logon by NTLM of a client that calls itself {}",
+                    world.hosts.key(dst),
+                    world.hosts.key(src)
+                ),
+            )
+            .technique(&["T1021"])
+            .used(Some(user))
+            .weighs(Class::Ticket, 0.2);
+            if !logged {
+                evidence.src = Place::Host(src);
+            }
+            out.push(evidence);
+        }
     }
 }

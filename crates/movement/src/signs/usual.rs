@@ -1,14 +1,54 @@
-//! How often an edge may be used before its use says nothing.
+//! How often something may be seen before it says nothing.
+
+use std::collections::BTreeMap;
 
 use crabwalk_activity::SECOND;
 
-/// An edge that is used more often, or over a longer time, is how these hosts usually work.
-const USUAL: usize = 64;
-/// See [`USUAL`]; microseconds.
-const USUAL_SPAN: i64 = 3600 * SECOND;
+use crate::history::{HABIT, day};
 
-/// Whether what was seen at these times, in order, is how hosts usually work.
+/// What is seen more often in one day is told once.
+const USUAL: usize = 64;
+/// An edge of ports that serve many purposes that is used over a longer time is how these hosts usually work; microseconds.
+const USUAL_SPAN: i64 = 3600 * SECOND;
+/// Sightings that are no further apart are of one movement; microseconds.
+const TOGETHER: i64 = 300 * SECOND;
+
+/// Whether connections at these times, in order, are how hosts usually work.
 pub(crate) fn is_usual(times: &[i64]) -> bool {
     times.len() > USUAL
         || matches!((times.first(), times.last()), (Some(first), Some(last)) if last - first > USUAL_SPAN)
+}
+
+/// Number of movements that sightings at these times, in order, may be.
+pub(crate) fn movements(times: &[i64]) -> usize {
+    let breaks = times.windows(2);
+    let apart = |pair: &&[i64]| matches!(pair, [a, b] if b - a > TOGETHER);
+    usize::from(!times.is_empty()) + breaks.filter(apart).count()
+}
+
+/// Of the same, seen at these times in order, what is to be told, by place, and how many movements are not: what was done
+/// on as many other days as make a habit, and all but the first of what was done all day.
+pub(crate) fn told(times: &[i64]) -> (Vec<usize>, usize) {
+    let mut days: BTreeMap<i64, Vec<usize>> = BTreeMap::new();
+    for (at, time) in times.iter().enumerate() {
+        days.entry(day(*time)).or_default().push(at);
+    }
+    if days.len() > HABIT {
+        return (Vec::new(), movements(times));
+    }
+    let (mut kept, mut left_out) = (Vec::new(), 0);
+    for places in days.into_values() {
+        if places.len() <= USUAL {
+            kept.extend(places);
+        } else {
+            let rest = places.get(1..).unwrap_or_default();
+            let rest: Vec<i64> = rest
+                .iter()
+                .filter_map(|at| times.get(*at).copied())
+                .collect();
+            left_out += movements(&rest);
+            kept.extend(places.first());
+        }
+    }
+    (kept, left_out)
 }

@@ -9,6 +9,8 @@ use crabwalk_activity::{
 };
 use std::collections::{BTreeSet, HashMap};
 
+use crate::signs::sensor::ends;
+
 /// Distributed COM.
 pub(crate) struct Dcom;
 
@@ -33,12 +35,81 @@ impl Technique for Dcom {
         events(world, out);
     }
 
+    fn network(&self, world: &mut World<'_>, out: &mut Sink) {
+        network(world, out);
+    }
+
     fn cmdlets(&self) -> (&'static [&'static str], &'static [&'static str]) {
         (&["invoke-dcom"], TECHNIQUES)
     }
 }
 
 const TECHNIQUES: &[&str] = &["T1021.003"];
+
+/// IDispatch, by which scripts call objects of any kind.
+const DISPATCH: &str = "00020400-0000-0000-c000-000000000046";
+
+/// Objects that a client had made on a host, and then called: by IDispatch, as tools and scripts do, or by an interface
+/// that the sensor does not know.
+fn network(world: &mut World<'_>, out: &mut Sink) {
+    /// From the making of an object to its call.
+    const CALLED: i64 = 60 * SECOND;
+    let catalog = world.catalog;
+    let mut made: HashMap<(Place, HostId), Vec<(i64, u64)>> = HashMap::new();
+    let mut called = Vec::new();
+    for_each(catalog, "zeek:dce_rpc", 0, |row| {
+        let endpoint = row.get("endpoint").to_lowercase();
+        let operation = row.get("operation").to_lowercase();
+        let activates = matches!(
+            endpoint.as_str(),
+            "iremotescmactivator" | "isystemactivator"
+        ) && operation.contains("createinstance");
+        let interface = endpoint.strip_prefix("unknown-");
+        let port: u16 = row.get("id.resp_p").parse().unwrap_or(0);
+        let calls = port > 1023 && (interface.is_some() || endpoint == "idispatch");
+        if !activates && !calls {
+            return;
+        }
+        let Some((src, dst)) = ends(world, row) else {
+            return;
+        };
+        if activates {
+            made.entry((src, dst))
+                .or_default()
+                .push((row.time, row.reference));
+        } else {
+            let sure = interface.is_none_or(|own| own == DISPATCH);
+            let used = world.user_of(row);
+            called.push((src, dst, row.time, row.reference, port, sure, used));
+        }
+    });
+    for (src, dst, time, reference, port, sure, used) in called {
+        let activation = made
+            .get(&(src, dst))
+            .into_iter()
+            .flatten()
+            .filter(|(own, _)| *own <= time && time - own <= CALLED)
+            .max();
+        let Some((_, activation)) = activation else {
+            continue;
+        };
+        let mut evidence = Evidence::new(
+            Kind::Network,
+            Family::Dcom,
+            if sure { Act::Strong } else { Act::Weak },
+            dst,
+            time,
+            reference,
+            format!("made an object, then called it on port {port}"),
+        )
+        .technique(TECHNIQUES)
+        .from(src)
+        .used(used)
+        .weighs(Class::NetworkCall, 0.35);
+        evidence.refs.push(*activation);
+        out.push(evidence);
+    }
+}
 
 /// Programs that serve objects which run commands for the caller.
 fn is_server(image: &str) -> bool {

@@ -1,9 +1,13 @@
 //! Forged tickets: an account whose name does not belong to its SID (T1550.003, T1558.001).
 
 use super::{Shares, Technique};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
-use crabwalk_activity::{AccountId, AccountKind, Package, Place};
+use crabwalk_activity::{
+    AccountId, AccountKind, HostId, Package, Place, SECOND, address, for_each, is_refused,
+    service_of,
+};
 
 use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
 use crate::world::World;
@@ -22,6 +26,10 @@ impl Technique for Forged {
 
     fn events(&self, world: &mut World<'_>, out: &mut Sink) {
         events(world, out);
+    }
+
+    fn network(&self, world: &mut World<'_>, out: &mut Sink) {
+        network(world, out);
     }
 }
 
@@ -85,6 +93,103 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
         .used(session.account)
         .weighs(Class::Identity, 0.15);
         evidence.session = Some(at);
+        out.push(evidence);
+    }
+}
+
+/// A ticket for a service that a sensor saw.
+struct Seen {
+    time: i64,
+    client: IpAddr,
+    account: AccountId,
+    server: HostId,
+    service: String,
+    small: bool,
+    reference: u64,
+}
+
+/// Tickets for services on the strength of a ticket that no controller gave. Controllers write their realm in capitals
+/// into what they give; what somebody made has it as he typed it, and passes it on into every ticket asked for by it.
+/// Where the account does not exist, the server asks the controller in vain who that is.
+fn network(world: &mut World<'_>, out: &mut Sink) {
+    /// From the ticket to the server's question.
+    const ASKS: i64 = 5 * SECOND;
+    let catalog = world.catalog;
+    let nobody = HostId(u32::MAX);
+    let mut granted: BTreeSet<AccountId> = BTreeSet::new();
+    let mut seen: Vec<Seen> = Vec::new();
+    // Servers that asked for an account that the controller does not have.
+    let mut unknown: BTreeMap<IpAddr, Vec<(i64, u64)>> = BTreeMap::new();
+    for_each(catalog, "zeek:kerberos", 0, |row| {
+        let Some(client) = address(row.get("id.orig_h")) else {
+            return;
+        };
+        if row.get("error_msg").contains("C_PRINCIPAL_UNKNOWN") {
+            let all = unknown.entry(client).or_default();
+            all.push((row.time, row.reference));
+        }
+        let (name, realm) = row.get("client").split_once('/').unwrap_or_default();
+        if is_refused(row.get("success")) || name.is_empty() || realm.is_empty() {
+            return;
+        }
+        let Some(account) = world.accounts.get("", realm, name) else {
+            return;
+        };
+        if row.get("request_type") == "AS" {
+            granted.insert(account);
+        } else if row.get("request_type") == "TGS"
+            && let Some((_, server)) = service_of(row.get("service"))
+            && let Place::Host(server) = world.hosts.place(server, nobody, row.time)
+        {
+            seen.push(Seen {
+                time: row.time,
+                client,
+                account,
+                server,
+                service: row.get("service").to_owned(),
+                small: realm.chars().any(char::is_lowercase),
+                reference: row.reference,
+            });
+        }
+    });
+    let accounts = |small: bool| -> BTreeSet<AccountId> {
+        let all = seen.iter().filter(|one| one.small == small);
+        all.map(|one| one.account).collect()
+    };
+    // Where most realms are small, a sensor or a library writes them so.
+    if accounts(true).len() > accounts(false).len() || accounts(false).is_empty() {
+        return;
+    }
+    for one in seen.iter().filter(|one| one.small) {
+        if granted.contains(&one.account) || !world.accounts.is_user(one.account) {
+            continue;
+        }
+        let vain = unknown.iter().find_map(|(server, all)| {
+            let own = world.hosts.get(one.server)?.ips.contains(server);
+            all.iter()
+                .find(|(time, _)| own && (one.time..=one.time + ASKS).contains(time))
+        });
+        let mut what = format!(
+            "ticket for {} in a realm of small letters, which no controller writes, and no ticket was given to get it",
+            one.service
+        );
+        if vain.is_some() {
+            what.push_str("; the server then asked in vain who the account is");
+        }
+        let mut evidence = Evidence::new(
+            Kind::DomainController,
+            Family::Any,
+            Act::None,
+            one.server,
+            one.time,
+            one.reference,
+            what,
+        )
+        .technique(&["T1550.003", "T1558.001"])
+        .from(world.hosts.place(&one.client.to_string(), nobody, one.time))
+        .used(Some(one.account))
+        .weighs(Class::Identity, 0.15);
+        evidence.refs.extend(vain.map(|(_, reference)| *reference));
         out.push(evidence);
     }
 }

@@ -18,6 +18,7 @@ pub(crate) mod service;
 pub(crate) mod smb;
 pub(crate) mod ssh;
 mod task;
+mod vnc;
 mod winrm;
 mod wmi;
 
@@ -62,6 +63,7 @@ techniques! {
     WinRm => winrm::WinRm,
     Rdp => rdp::Rdp,
     Ssh => ssh::Ssh,
+    Vnc => vnc::Vnc,
     Registry => registry::Registry,
     Mssql => mssql::Mssql,
     Printer => printer::Printer,

@@ -129,7 +129,8 @@ fn shadow(world: &mut World<'_>, started: &Started, out: &mut Sink) {
         process.logon_id,
         process.command,
     );
-    let Some(target) = crate::signs::client::in_command("mstsc.exe", "", command) else {
+    let targets = crate::signs::client::in_command("mstsc.exe", "", command);
+    let Some(target) = targets.first() else {
         return;
     };
     let Place::Host(dst) = world.hosts.place(&target.host, host, time) else {
@@ -455,6 +456,43 @@ fn client_users(world: &mut World<'_>, out: &mut Sink) {
     });
 }
 
+/// The client keeps the name that it was given last for each server, in the user's part of the registry.
+fn remembered(world: &mut World<'_>, out: &mut Sink) {
+    let catalog = world.catalog;
+    for_each(catalog, SYSMON, 13, |row| {
+        let target = row.get("TargetObject");
+        let lower = target.to_lowercase();
+        if !lower.ends_with("\\usernamehint")
+            || !lower.contains("\\terminal server client\\servers\\")
+        {
+            return;
+        }
+        let host = world.writer(row);
+        let server = target.rsplit('\\').nth(1).unwrap_or_default();
+        let Place::Host(dst) = world.hosts.place(server, host, row.time) else {
+            return;
+        };
+        let actor = world.accounts.of_text(row.get("User"));
+        let used = world.claimed_at(dst, row.get("Details"));
+        let mut evidence = Evidence::new(
+            Kind::Source,
+            Family::Rdp,
+            Act::Weak,
+            dst,
+            row.time,
+            row.reference,
+            format!("the remote desktop client remembers the account for {server}"),
+        )
+        .technique(TECHNIQUES)
+        .from(Place::Host(host))
+        .actor(actor)
+        .used(used)
+        .weighs(Class::ClientUser, 0.2);
+        evidence.source_process = world.process_of_guid(row.get("ProcessGuid"));
+        out.push(evidence);
+    });
+}
+
 /// Base64 of the SHA-256 of the names of all accounts, in UTF-16, as they may have been typed.
 fn hashed_names(world: &World<'_>) -> HashMap<String, AccountId> {
     let mut all = HashMap::new();
@@ -538,6 +576,66 @@ fn settings(world: &mut World<'_>, out: &mut Sink) {
     }
 }
 
+/// What tells whether a remote desktop became a session: the session manager's log, and the Security log.
+struct Desktops {
+    /// Sessions that began or went on, by host and time.
+    began: BTreeMap<HostId, Vec<i64>>,
+    /// From when to when each of the two logs reaches, by host.
+    covered: BTreeMap<HostId, Vec<(i64, i64)>>,
+}
+
+impl Desktops {
+    fn read(world: &mut World<'_>) -> Self {
+        let catalog = world.catalog;
+        let mut began: BTreeMap<HostId, Vec<i64>> = BTreeMap::new();
+        let mut covered: BTreeMap<HostId, Vec<(i64, i64)>> = BTreeMap::new();
+        for id in [21_u32, 25] {
+            for_each(catalog, LSM, id, |row| {
+                if !row.get("Address").eq_ignore_ascii_case("LOCAL") {
+                    let host = world.writer(row);
+                    began.entry(host).or_default().push(row.time);
+                }
+            });
+        }
+        for one in &world.sessions {
+            // The network logon comes first, where the client proves who it is before it sees the desktop.
+            if matches!(one.logon_type, 3 | 7 | 10 | 12) && one.kind == AccountKind::User {
+                began.entry(one.host).or_default().push(one.time);
+            }
+        }
+        for id in [4778_u32, 4825] {
+            for_each(catalog, SECURITY, id, |row| {
+                let host = world.writer(row);
+                began.entry(host).or_default().push(row.time);
+            });
+        }
+        for times in began.values_mut() {
+            times.sort_unstable();
+        }
+        for one in catalog.catalog.coverage() {
+            if [LSM, SECURITY].contains(&one.channel.to_lowercase().as_str())
+                && let Some(host) = world.hosts.known(&one.host)
+            {
+                let common = |time| catalog.common(&one.host, time);
+                let span = (common(one.first), common(one.last));
+                covered.entry(host).or_default().push(span);
+            }
+        }
+        Self { began, covered }
+    }
+
+    /// Whether a log that reaches well past a time tells of no session about then.
+    fn is_silent(&self, host: HostId, time: i64) -> bool {
+        const BEFORE: i64 = 30 * SECOND;
+        const AFTER: i64 = 120 * SECOND;
+        let covered = self.covered.get(&host).into_iter().flatten();
+        let mut covered = covered.filter(|(first, last)| *first < time && time + AFTER < *last);
+        let times = self.began.get(&host).map_or(&[][..], Vec::as_slice);
+        let next = times.get(times.partition_point(|own| *own < time - BEFORE));
+        covered.next().is_some() && next.is_none_or(|next| *next > time + AFTER)
+    }
+}
+
 fn events(world: &mut World<'_>, out: &mut Sink) {
     let catalog = world.catalog;
     for at in 0..world.sessions.len() {
@@ -574,10 +672,22 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
         let client = session.ip.map(|ip| ip.to_string()).unwrap_or_default();
         logon(world, out, evidence, &client);
     }
+    let sessions = Desktops::read(world);
+    // Names with their domains first: what one without means depends on no order.
+    for_each(catalog, RCM, 1149, |row| {
+        if let Some(domain) = row.some("Param2") {
+            world.accounts.get("", domain, row.get("Param1"));
+        }
+    });
     for_each(catalog, RCM, 1149, |row| {
         let host = world.writer(row);
-        let user = world.accounts.get("", row.get("Param2"), row.get("Param1"));
-        let evidence = Evidence::new(
+        let (name, domain) = (row.get("Param1"), row.get("Param2"));
+        let user = if domain.is_empty() {
+            world.account_at(host, name)
+        } else {
+            world.accounts.get("", domain, name)
+        };
+        let mut evidence = Evidence::new(
             Kind::DestinationLogon,
             Family::Rdp,
             Act::Strong,
@@ -589,6 +699,12 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
         .technique(TECHNIQUES)
         .used(user)
         .weighs(Class::RdpAuthentication, 0.4);
+        // Older servers write it before they ask for a password.
+        if sessions.is_silent(host, row.time) {
+            evidence.act = Act::Weak;
+            evidence.attempt = true;
+            evidence.what.push_str(", and no session followed");
+        }
         logon(world, out, evidence, row.get("Param3"));
     });
     for id in [21_u32, 25] {
@@ -781,6 +897,7 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
     desktops(world, out);
     typed(world, out);
     shadowed(world, out);
+    remembered(world, out);
     // Connections to the remote desktop port that an end logged.
     for at in 0..world.connections.len() {
         let Some(one) = world.connections.get(at) else {
@@ -822,6 +939,7 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
         if !one.inbound {
             evidence.actor = one.user.filter(|id| world.accounts.is_user(*id));
             evidence.source_process = world.process_of_guid(one.process_guid);
+            evidence.source_program = crate::programs::program(one.image);
         }
         out.push(evidence);
     }
@@ -851,7 +969,7 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
             return;
         };
         let used = crate::signs::client::named_value(command, "username")
-            .and_then(|name| world.accounts.of_text(&name));
+            .and_then(|name| world.claimed_at(dst, &name));
         let mut evidence = Evidence::new(
             Kind::Source,
             Family::Rdp,
@@ -878,11 +996,21 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
 /// Remote desktop connections that a sensor saw.
 fn network(world: &mut World<'_>, out: &mut Sink) {
     let catalog = world.catalog;
+    let mut cut: HashMap<&str, Option<AccountId>> = HashMap::new();
     for_each(catalog, "zeek:rdp", 0, |row| {
         let Some((src, dst)) = ends(world, row) else {
             return;
         };
-        let user = world.accounts.of_text(row.get("cookie"));
+        // The client cuts the name in its cookie to nine characters, and may write the domain before it.
+        let cookie = row.get("cookie");
+        let user = world.user_of(row).or_else(|| {
+            if cookie.chars().count() < 9 {
+                world.accounts.claimed(cookie)
+            } else {
+                *cut.entry(cookie)
+                    .or_insert_with(|| world.accounts.beginning(cookie))
+            }
+        });
         out.push(
             Evidence::new(
                 Kind::Network,

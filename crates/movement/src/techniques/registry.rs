@@ -31,7 +31,9 @@ impl Technique for Registry {
     }
 
     fn client(&self, command: &CommandLine) -> Option<Named> {
-        (command.program == "reg").then(|| command.on(command.unc(), None, &["T1112"]))?
+        let asks = command.says("query") || command.says("compare") || command.says("export");
+        let techniques: &[&str] = if asks { &["T1012"] } else { &["T1112"] };
+        (command.program == "reg").then(|| command.on(command.unc(), None, techniques))?
     }
 }
 

@@ -35,12 +35,27 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
     let catalog = world.catalog;
     for_each(catalog, SECURITY, 4662, |row| {
         let properties = row.get("Properties").to_lowercase();
-        if !REPLICATION.iter().any(|guid| properties.contains(guid))
-            || kind_of(row.get("SubjectUserName"), row.get("SubjectUserSid")) != AccountKind::User
-        {
+        if !REPLICATION.iter().any(|guid| properties.contains(guid)) {
             return;
         }
         let host = world.writer(row);
+        let (name, id) = (
+            row.get("SubjectUserName"),
+            number(row.get("SubjectLogonId")),
+        );
+        let by_machine = match kind_of(name, row.get("SubjectUserSid")) {
+            AccountKind::User => false,
+            // Controllers replicate, each from where it is.
+            AccountKind::Machine => {
+                let session = world.session(host, id, row.time);
+                let from = session.and_then(|at| world.sessions.get(at)?.from());
+                if !from.is_some_and(|src| world.is_elsewhere(name, host, src)) {
+                    return;
+                }
+                true
+            }
+            _ => return,
+        };
         let user = world.accounts.get(
             row.get("SubjectUserSid"),
             row.get("SubjectDomainName"),
@@ -54,12 +69,16 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
                 host,
                 row.time,
                 row.reference,
-                "directory replication asked for by a user account",
+                if by_machine {
+                    "directory replication asked for by a machine's account from where that machine is not"
+                } else {
+                    "directory replication asked for by a user account"
+                },
             )
             .technique(&["T1003.006"])
             .used(user)
             .weighs(Class::Replication, 0.15)
-            .in_session(world, number(row.get("SubjectLogonId"))),
+            .in_session(world, id),
         );
     });
 }

@@ -3,6 +3,7 @@
 
 use super::{Call, Shares, Started, Technique, brief, ran, writes_to_own_share};
 use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
+use crate::programs::program;
 use crate::signs::client::{CommandLine, Named};
 use crate::world::World;
 use crabwalk_activity::channel::*;
@@ -51,8 +52,28 @@ impl Technique for Service {
         if command.is_psexec() {
             return command.on(command.unc(), command.option(&["u"]), TECHNIQUES);
         }
-        (command.program == "sc")
-            .then(|| command.on(command.unc(), None, &["T1569.002", "T1543.003"]))?
+        if command.program != "sc" {
+            return None;
+        }
+        // Who only asks what services there are executes nothing.
+        let asks = [
+            "query",
+            "queryex",
+            "qc",
+            "qdescription",
+            "qfailure",
+            "sdshow",
+            "enumdepend",
+            "getdisplayname",
+            "getkeyname",
+        ];
+        let asks = asks.iter().any(|verb| command.says(verb));
+        let techniques: &[&str] = if asks {
+            &["T1007"]
+        } else {
+            &["T1569.002", "T1543.003"]
+        };
+        command.on(command.unc(), None, techniques)
     }
 
     fn cmdlets(&self) -> (&'static [&'static str], &'static [&'static str]) {
@@ -194,7 +215,7 @@ fn is_foreign(image: &str) -> Option<Act> {
 
 /// Programs that the service control manager starts just after a client called it, and on no other day: the client
 /// started a service, whatever this is called and whenever it was installed.
-fn started_for_clients(world: &World<'_>, out: &mut Sink) {
+fn started_for_clients(world: &mut World<'_>, out: &mut Sink) {
     let mut days: HashMap<(HostId, String), BTreeSet<i64>> = HashMap::new();
     let mut all = Vec::new();
     for (at, one) in world.processes.iter().enumerate() {
@@ -216,6 +237,8 @@ fn started_for_clients(world: &World<'_>, out: &mut Sink) {
             .get(&(process.host, image))
             .is_some_and(|days| days.len() > 1)
         {
+            let called = caller(world, process.host, process.time).is_some();
+            world.left_out += usize::from(called);
             continue;
         }
         let Some(called) = caller(world, process.host, process.time) else {
@@ -346,6 +369,21 @@ fn borrowed(world: &mut World<'_>, out: &mut Sink) {
     }
 }
 
+/// The client that PsExec's key file names: `<Windows>\PSEXEC-<client>-<8 hexadecimal digits>.key`.
+fn key_file(path: &str) -> Option<String> {
+    let lower = path.to_lowercase();
+    let (folder, file) = lower.rsplit_once('\\')?;
+    let (client, digits) = file
+        .strip_prefix("psexec-")?
+        .strip_suffix(".key")?
+        .rsplit_once('-')?;
+    let is_number = digits.len() == 8 && digits.bytes().all(|b| b.is_ascii_hexdigit());
+    let at_root = folder
+        .split_once(':')
+        .is_some_and(|(_, rest)| rest == "\\windows" || rest == "\\winnt");
+    (is_number && at_root && !client.is_empty()).then(|| client.to_owned())
+}
+
 fn events(world: &mut World<'_>, out: &mut Sink) {
     started_for_clients(world, out);
     borrowed(world, out);
@@ -387,6 +425,7 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
         .effective(effective)
         .weighs(Class::Service, if known { 0.25 } else { 0.15 });
         evidence.connected = Some(row.time);
+        evidence.program = program(path);
         out.push(evidence);
     });
     for_each(catalog, SECURITY, 4697, |row| {
@@ -396,10 +435,14 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
             row.get("SubjectUserSid"),
         );
         let known = is_remote_tool(name, path);
-        if kind_of(row.get("SubjectUserName"), sid) != AccountKind::User && !known {
+        let host = world.writer(row);
+        let subject = row.get("SubjectUserName");
+        let kind = kind_of(subject, sid);
+        // The machine's own account is how Windows installs services; another's came from elsewhere.
+        let another = kind == AccountKind::Machine && !world.hosts.is_account_of(subject, host);
+        if kind != AccountKind::User && !another && !known {
             return;
         }
-        let host = world.writer(row);
         let user = world
             .accounts
             .get(
@@ -407,7 +450,7 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
                 row.get("SubjectDomainName"),
                 row.get("SubjectUserName"),
             )
-            .filter(|id| world.accounts.is_user(*id));
+            .filter(|id| another || world.accounts.is_user(*id));
         let mut evidence = Evidence::new(
             Kind::DestinationExecution,
             Family::Service,
@@ -424,6 +467,10 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
         .in_session(world, number(row.get("SubjectLogonId")));
         if evidence.session.is_none() && !known {
             evidence.act = Act::Weak;
+        }
+        evidence.program = program(path);
+        if another && evidence.session.is_none() {
+            return;
         }
         out.push(evidence);
     });
@@ -445,6 +492,30 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
             );
         });
     }
+    // PsExec from 2.30 on leaves the key of its connection under the client's name: a claim, as its pipes' names are.
+    for_each(catalog, SYSMON, 11, |row| {
+        let Some(client) = key_file(row.get("TargetFilename")) else {
+            return;
+        };
+        let host = world.writer(row);
+        let src = world.hosts.place(&client, host, row.time);
+        if let Place::Host(_) = src {
+            out.push(
+                Evidence::new(
+                    Kind::DestinationExecution,
+                    Family::Service,
+                    Act::Strong,
+                    host,
+                    row.time,
+                    row.reference,
+                    format!("PsExec of {client} left its key"),
+                )
+                .technique(TECHNIQUES)
+                .from(src)
+                .weighs(Class::Pipe, 0.15),
+            );
+        }
+    });
     // Sysmon sees the service control manager write the new service's command.
     for_each(catalog, SYSMON, 13, |row| {
         let target = row.get("TargetObject");

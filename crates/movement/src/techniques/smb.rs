@@ -2,13 +2,15 @@
 
 use super::{Shares, Technique};
 use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
-use crate::pipes::{is_pipe_share, was_refused};
+pub(crate) use crate::pipes::is_admin_share;
+use crate::pipes::{admin_path, is_pipe_share, was_refused};
+use crate::programs;
 use crate::signs::client::{CommandLine, Named};
 use crate::signs::sensor::ends;
 use crate::world::World;
 use crabwalk_activity::channel::*;
 use crabwalk_activity::{
-    AccountId, AccountKind, HostId, Place, SECOND, base_name, for_each, kind_of, number, short,
+    AccountId, AccountKind, HostId, Place, SECOND, base_name, for_each, kind_of, number,
 };
 use std::collections::BTreeMap;
 
@@ -59,8 +61,14 @@ impl Technique for Smb {
             "net" | "net1" | "cmd" | "xcopy" | "robocopy"
         )
         .then(|| {
+            let pipes = || {
+                // Who logs on with other credentials to the share of pipes is about to use them.
+                let path = command.unc()?;
+                let to_pipes = is_pipe_share(&path) && command.option(&["user"]).is_some();
+                (to_pipes && command.says("use")).then_some(path)
+            };
             command.on(
-                admin_path(&command.words),
+                admin_path(&command.words).or_else(pipes),
                 command.option(&["user"]),
                 &["T1021.002"],
             )
@@ -186,20 +194,6 @@ fn outputs(world: &World<'_>, all: &Collected, out: &mut Sink) {
     }
 }
 
-/// `ADMIN$` and drive shares such as `C$`.
-pub(crate) fn is_admin_share(share: &str) -> bool {
-    let name = share
-        .trim_end_matches('\\')
-        .rsplit('\\')
-        .next()
-        .unwrap_or(share);
-    let name = name.to_uppercase();
-    name == "ADMIN$"
-        || (name.len() == 2
-            && name.ends_with('$')
-            && name.starts_with(|c: char| c.is_ascii_alphabetic()))
-}
-
 /// What opening a pipe over the network means.
 pub(crate) struct Pipe {
     pub family: Family,
@@ -295,16 +289,6 @@ pub(crate) fn pipe(name: &str) -> Option<Pipe> {
     }
 }
 
-/// Whether a text names `\\host\C$`-like shares; the host if so.
-fn admin_path(words: &[String]) -> Option<String> {
-    words.iter().find_map(|word| {
-        let rest = word.strip_prefix("\\\\")?;
-        let mut parts = rest.split('\\');
-        let (host, share) = (parts.next()?, parts.next()?);
-        is_admin_share(share).then(|| host.to_owned())
-    })
-}
-
 fn events(world: &mut World<'_>, out: &mut Sink) {
     let catalog = world.catalog;
     let mut collected = Collected::new();
@@ -321,12 +305,21 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
             let kind = kind_of(name, sid);
             let host = world.writer(row);
             // The machine's own account at another address: somebody there acts with this machine's system token.
-            let own = (sid == "S-1-5-18" || short(name) == world.hosts.key(host))
+            let own = (sid == "S-1-5-18" || world.hosts.is_account_of(name, host))
                 && (admin || target.eq_ignore_ascii_case("svcctl"));
-            if matches!(kind, AccountKind::Machine | AccountKind::System) && !own {
+            let mask = if id == 5145 {
+                number(row.get("AccessMask"))
+            } else {
+                0
+            };
+            let mut src = world.hosts.place(row.get("IpAddress"), host, row.time);
+            // Another machine's account moves where it writes, or comes from where that machine is not.
+            let another = kind == AccountKind::Machine
+                && (admin && mask & WRITES != 0
+                    || matches!(src, Place::Host(src) if world.is_elsewhere(name, host, src)));
+            if matches!(kind, AccountKind::Machine | AccountKind::System) && !own && !another {
                 return;
             }
-            let mut src = world.hosts.place(row.get("IpAddress"), host, row.time);
             if own {
                 if matches!(src, Place::Host(_)) {
                     out.push(
@@ -350,11 +343,6 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
                 return;
             }
             let attempt = was_refused(row);
-            let mask = if id == 5145 {
-                number(row.get("AccessMask"))
-            } else {
-                0
-            };
             let logon = number(row.get("SubjectLogonId"));
             let mut looped = false;
             if src == Place::Local {
@@ -386,9 +374,13 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
             }
             let (family, act, techniques, class, weight, claims): (_, _, &[&'static str], _, _, _) =
                 if pipes {
-                    let Some(pipe) = pipe(target) else { return };
+                    let Some(mut pipe) = pipe(target) else { return };
                     if kind == AccountKind::Anonymous && pipe.act != Act::Strong {
                         return;
+                    }
+                    // Machines open pipes of each other all day: it shows how a machine's key is used, not that it is.
+                    if another && pipe.act == Act::Weak {
+                        pipe.act = Act::None;
                     }
                     (
                         pipe.family,
@@ -465,6 +457,9 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
             .weighs(class, weight)
             .in_session(world, logon);
             evidence.attempt = attempt;
+            if execution && admin {
+                evidence.program = programs::program(&programs::on_share(share, target));
+            }
             if src == Place::Unknown
                 && let Some(claimed) = claims
             {
@@ -561,19 +556,19 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
             return;
         }
         let host = world.writer(row);
-        out.push(
-            Evidence::new(
-                Kind::DestinationExecution,
-                Family::Smb,
-                Act::Weak,
-                host,
-                row.time,
-                row.reference,
-                format!("a client wrote {path}"),
-            )
-            .technique(&["T1021.002", "T1570"])
-            .weighs(Class::File, 0.15),
-        );
+        let mut evidence = Evidence::new(
+            Kind::DestinationExecution,
+            Family::Smb,
+            Act::Weak,
+            host,
+            row.time,
+            row.reference,
+            format!("a client wrote {path}"),
+        )
+        .technique(&["T1021.002", "T1570"])
+        .weighs(Class::File, 0.15);
+        evidence.program = programs::program(path);
+        out.push(evidence);
     });
 }
 
@@ -599,6 +594,7 @@ fn network(world: &mut World<'_>, out: &mut Sink) {
             )
             .technique(&["T1021.002"])
             .from(src)
+            .used(world.user_of(row))
             .weighs(Class::NetworkShare, 0.3),
         );
     });
@@ -626,6 +622,7 @@ fn network(world: &mut World<'_>, out: &mut Sink) {
             )
             .technique(&["T1021.002", "T1570"])
             .from(src)
+            .used(world.user_of(row))
             .weighs(Class::NetworkFile, 0.1),
         );
     });

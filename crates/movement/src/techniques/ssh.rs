@@ -1,11 +1,12 @@
 //! SSH (T1021.004).
 
-use super::Technique;
+use super::{Started, Technique, brief, ran};
 use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
+use crate::signs::client::{CommandLine, Named};
 use crate::signs::sensor::ends;
 use crate::world::World;
 use crabwalk_activity::channel::*;
-use crabwalk_activity::for_each;
+use crabwalk_activity::{AccountKind, for_each, is_service_logon};
 
 /// SSH.
 pub(crate) struct Ssh;
@@ -17,6 +18,14 @@ impl Technique for Ssh {
 
     fn ports(&self) -> &'static [u16] {
         &[22]
+    }
+
+    fn process(&self, world: &mut World<'_>, started: &Started, out: &mut Sink) {
+        process(world, started, out);
+    }
+
+    fn client(&self, command: &CommandLine) -> Option<Named> {
+        client(command)
     }
 
     fn events(&self, world: &mut World<'_>, out: &mut Sink) {
@@ -38,8 +47,112 @@ pub(crate) fn accepted(line: &str) -> Option<(&str, &str, &str)> {
     Some((user, client, method))
 }
 
+/// Where a client of OpenSSH or PuTTY goes: `ssh [user@]host`, `scp file [user@]host:file`.
+fn client(command: &CommandLine) -> Option<Named> {
+    /// Options of OpenSSH's and PuTTY's clients that have a value.
+    const VALUES: &[&str] = &[
+        "B", "b", "c", "D", "E", "e", "F", "I", "i", "J", "L", "l", "m", "O", "o", "p", "Q", "R",
+        "S", "W", "w", "P", "pw", "pwfile", "hostkey", "load", "proxycmd", "sercfg", "N", "X",
+    ];
+    let copies = matches!(command.program.as_str(), "scp" | "pscp");
+    let shell = matches!(
+        command.program.as_str(),
+        "ssh" | "sftp" | "psftp" | "plink" | "putty" | "kitty"
+    );
+    // What versions of source code are kept in is no machine to work on.
+    let git = command
+        .words
+        .iter()
+        .any(|word| word.contains("git-upload-pack") || word.contains("git-receive-pack"));
+    // Who lets others come back by a port of the server calls home; he does not work there.
+    let calls_home = command.words.iter().any(|word| word.starts_with("-R"));
+    if !(copies || shell) || git || calls_home {
+        return None;
+    }
+    let mut operands = command.operands(VALUES);
+    let target = if copies {
+        operands.find_map(|word| {
+            let (host, _) = word.split_once(':')?;
+            // One letter is a drive.
+            (host.chars().count() > 1).then_some(host)
+        })
+    } else {
+        operands.next().map(String::as_str)
+    }?;
+    let target = target.strip_prefix("ssh://").unwrap_or(target);
+    let (user, host) = match target.rsplit_once('@') {
+        Some((user, host)) => (Some(user.to_owned()), host),
+        None => (command.option(&["l"]), target),
+    };
+    let host = host.split(['/', ':']).next().unwrap_or(host);
+    command.on(Some(host.to_owned()), user, &["T1021.004"])
+}
+
+/// What the server on Windows starts for a client: a shell, or one command.
+fn process(world: &mut World<'_>, started: &Started, out: &mut Sink) {
+    if started.parent != "sshd.exe"
+        || matches!(
+            started.image.as_str(),
+            "sshd.exe" | "sshd-session.exe" | "sshd-auth.exe" | "conhost.exe" | "werfault.exe"
+        )
+    {
+        return;
+    }
+    let Some(process) = world.processes.get(started.at) else {
+        return;
+    };
+    if is_service_logon(process.logon_id) {
+        return;
+    }
+    let what = format!(
+        "sshd started {}",
+        brief(if process.command.is_empty() {
+            process.image
+        } else {
+            process.command
+        })
+    );
+    let ran = ran(
+        world,
+        started.at,
+        Family::Ssh,
+        Act::Strong,
+        &["T1021.004"],
+        what,
+    );
+    out.extend(ran);
+}
+
+/// Logons by OpenSSH's server, which the Security log has without an address.
+fn logons(world: &World<'_>, out: &mut Sink) {
+    for (at, session) in world.sessions.iter().enumerate() {
+        if !session.by_sshd || session.kind != AccountKind::User || session.logon_type == 0 {
+            continue;
+        }
+        let mut evidence = Evidence::new(
+            Kind::DestinationLogon,
+            Family::Ssh,
+            Act::Strong,
+            session.host,
+            session.time,
+            session.reference,
+            format!(
+                "sshd.exe logged the account on (logon type {})",
+                session.logon_type
+            ),
+        )
+        .technique(&["T1021.004"])
+        .from(session.source)
+        .used(session.account)
+        .weighs(Class::Logon, 0.45);
+        evidence.session = Some(at);
+        out.push(evidence);
+    }
+}
+
 fn events(world: &mut World<'_>, out: &mut Sink) {
     syslog(world, out);
+    logons(world, out);
     let catalog = world.catalog;
     for_each(catalog, OPENSSH, 4, |row| {
         let Some((user, client, method)) = accepted(row.get("payload")) else {
@@ -47,7 +160,7 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
         };
         let host = world.writer(row);
         let src = world.hosts.place(client, host, row.time);
-        let account = world.accounts.of_text(user);
+        let account = world.account_at(host, user);
         out.push(
             Evidence::new(
                 Kind::DestinationLogon,

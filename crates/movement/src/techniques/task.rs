@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use super::{Call, Shares, Started, Technique, brief, leaves_output, ran};
 use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
+use crate::programs::program;
 use crate::signs::client::{CommandLine, Named};
 use crate::world::World;
 use crabwalk_activity::channel::*;
@@ -47,7 +48,11 @@ impl Technique for Task {
             "schtasks" => command.on(
                 command.option(&["s"]),
                 command.option(&["u"]),
-                &["T1053.005"],
+                if command.says("/query") || command.says("-query") {
+                    &["T1018"]
+                } else {
+                    &["T1053.005"]
+                },
             ),
             "at" => command.on(command.unc(), None, &["T1053.002"]),
             _ => None,
@@ -264,10 +269,13 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
     ] {
         for_each(catalog, SECURITY, id, |row| {
             let (sid, name) = (row.get("SubjectUserSid"), row.get("SubjectUserName"));
-            if kind_of(name, sid) != AccountKind::User {
+            let host = world.writer(row);
+            let kind = kind_of(name, sid);
+            // Windows registers tasks by the machine's own account; another's came from elsewhere.
+            let another = kind == AccountKind::Machine && !world.hosts.is_account_of(name, host);
+            if kind != AccountKind::User && !another {
                 return;
             }
-            let host = world.writer(row);
             let locality = row.get("RpcCallClientLocality");
             let remote = locality == "0" && number(row.get("ClientProcessId")) == 0;
             if !locality.is_empty() && !remote && number(row.get("ClientProcessId")) != 0 {
@@ -295,6 +303,7 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
             .used(user)
             .weighs(Class::Task, if remote || tool { 0.3 } else { 0.15 })
             .in_session(world, number(row.get("SubjectLogonId")));
+            evidence.program = program(command(text));
             let session_is_remote = evidence
                 .session
                 .and_then(|at| world.sessions.get(at))
@@ -304,6 +313,9 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
             }
             if remote && evidence.src == Place::Local {
                 evidence.src = Place::Unknown;
+            }
+            if another && !session_is_remote {
+                return;
             }
             out.push(evidence);
         });

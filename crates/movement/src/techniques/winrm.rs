@@ -2,11 +2,13 @@
 
 use super::{Started, Technique, brief, ran};
 use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
+use crate::programs::program;
 use crate::signs::client::{CommandLine, Named};
 use crate::signs::sensor::ends;
+use crate::signs::usual::told;
 use crate::world::World;
 use crabwalk_activity::channel::*;
-use crabwalk_activity::{AccountKind, HostId, Place, SECOND, for_each, kind_of};
+use crabwalk_activity::{AccountKind, HostId, Place, SECOND, base_name, for_each, kind_of};
 use std::collections::BTreeMap;
 
 /// Windows Remote Management.
@@ -95,6 +97,7 @@ fn process(world: &mut World<'_>, started: &Started, out: &mut Sink) {
 
 fn events(world: &mut World<'_>, out: &mut Sink) {
     let catalog = world.catalog;
+    connections(world, out);
     for_each(catalog, WINRM, 91, |row| {
         let uri = row.get("resourceUri");
         // Event forwarding asks for subscriptions, not for shells. The payload is UTF-16 in hex.
@@ -241,6 +244,61 @@ fn remoting(world: &mut World<'_>, out: &mut Sink) {
     });
 }
 
+/// Programs that turned to WS-Management, as their own host or the other tells. Windows forwards events by it, in a
+/// service host.
+fn connections(world: &mut World<'_>, out: &mut Sink) {
+    let mut edges: BTreeMap<(HostId, HostId, &str), Vec<usize>> = BTreeMap::new();
+    for (at, one) in world.connections.iter().enumerate() {
+        let image = base_name(one.image);
+        let (Some(_), Place::Host(src), Place::Host(dst)) = (one.observer, one.src, one.dst) else {
+            continue;
+        };
+        if WinRm.ports().contains(&one.dst_port)
+            && src != dst
+            && !one.inbound
+            && !image.eq_ignore_ascii_case("svchost.exe")
+            && !image.is_empty()
+        {
+            edges.entry((src, dst, one.image)).or_default().push(at);
+        }
+    }
+    let mut left_out = 0;
+    for ((_, dst, _), seen) in edges {
+        let times: Vec<i64> = seen
+            .iter()
+            .filter_map(|at| Some(world.connections.get(*at)?.time))
+            .collect();
+        let (kept, rest) = told(&times);
+        left_out += rest;
+        for one in kept
+            .into_iter()
+            .filter_map(|at| world.connections.get(*seen.get(at)?))
+        {
+            let mut evidence = Evidence::new(
+                Kind::Source,
+                Family::WinRm,
+                Act::Weak,
+                dst,
+                one.time,
+                one.reference,
+                format!(
+                    "{} connected to port {}",
+                    base_name(one.image),
+                    one.dst_port
+                ),
+            )
+            .technique(TECHNIQUES)
+            .from(one.src)
+            .actor(one.user.filter(|id| world.accounts.is_user(*id)))
+            .weighs(Class::Connection, 0.15);
+            evidence.source_process = world.process_of_guid(one.process_guid);
+            evidence.source_program = program(one.image);
+            out.push(evidence);
+        }
+    }
+    world.left_out += left_out;
+}
+
 /// Requests to WS-Management that a sensor saw.
 fn network(world: &mut World<'_>, out: &mut Sink) {
     let catalog = world.catalog;
@@ -264,6 +322,7 @@ fn network(world: &mut World<'_>, out: &mut Sink) {
             )
             .technique(&["T1021.006"])
             .from(src)
+            .used(world.user_of(row))
             .weighs(Class::NetworkSession, 0.35),
         );
     });

@@ -7,7 +7,9 @@ use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
 use crate::signs::client::{CommandLine, Named};
 use crate::world::World;
 use crabwalk_activity::channel::*;
-use crabwalk_activity::{AccountId, Place, SECOND, base_name, for_each, is_service_logon};
+use crabwalk_activity::{
+    AccountId, AccountKind, Place, SECOND, base_name, for_each, is_service_logon,
+};
 
 /// Windows Management Instrumentation.
 pub(crate) struct Wmi;
@@ -46,11 +48,18 @@ impl Technique for Wmi {
     }
 
     fn client(&self, command: &CommandLine) -> Option<Named> {
+        let asks = command.says("get") || command.says("list");
+        let acts = ["call", "create", "delete", "set"];
+        let acts = acts.iter().any(|verb| command.says(verb));
         (command.program == "wmic").then(|| {
             command.on(
                 command.option(&["node"]),
                 command.option(&["user"]),
-                &["T1047"],
+                if asks && !acts {
+                    &["T1018"]
+                } else {
+                    &["T1047"]
+                },
             )
         })?
     }
@@ -62,6 +71,7 @@ impl Technique for Wmi {
                 "win32_process",
                 "invoke-cimmethod",
                 "set-wmiinstance",
+                "new-cimsession",
             ],
             &["T1047"],
         )
@@ -78,6 +88,9 @@ const BEGUN: i64 = 10 * SECOND;
 const CAME: i64 = 60 * SECOND;
 /// LogonId of the system, as which services start programs.
 const SYSTEM_LOGON: u64 = 0x3e7;
+
+/// Who makes a subscription does so within this time of his logon.
+const SUBSCRIBES: i64 = 60 * SECOND;
 /// LogonId of NETWORK SERVICE.
 const NETWORK_SERVICE: u64 = 0x3e4;
 
@@ -253,6 +266,32 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
             .from(src)
             .used(user)
             .weighs(Class::WmiOperation, 0.1),
+        );
+    });
+    // The service's own log of a subscription that runs programs. It does not say who made it: only somebody who had just
+    // come from elsewhere makes it a movement.
+    for_each(catalog, WMI, 5861, |row| {
+        let text = format!("{} {}", row.get("CONSUMER"), row.get("PossibleCause")).to_lowercase();
+        if !text.contains("commandlineeventconsumer") && !text.contains("activescripteventconsumer")
+        {
+            return;
+        }
+        let host = world.writer(row);
+        let came = world
+            .sessions_between(host, row.time - SUBSCRIBES, row.time + SECOND)
+            .any(|(_, one)| one.is_remote() && one.kind == AccountKind::User && one.elevated);
+        out.push(
+            Evidence::new(
+                Kind::DestinationExecution,
+                Family::Wmi,
+                if came { Act::Weak } else { Act::None },
+                host,
+                row.time,
+                row.reference,
+                format!("WMI subscription made: {}", brief(row.get("CONSUMER"))),
+            )
+            .technique(&["T1047", "T1546.003"])
+            .weighs(Class::WmiSubscription, 0.15),
         );
     });
     let canonical = world.accounts.canonical();

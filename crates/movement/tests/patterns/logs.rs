@@ -13,7 +13,7 @@ use crabwalk_sources::collect::{Begun, Collector, Demand, Head};
 /// 2025-06-15 00:00:00 UTC, microseconds since 1970-01-01.
 pub const AT: i64 = 1_749_945_600_000_000;
 
-const CHANNELS: [(&str, &str); 13] = [
+const CHANNELS: [(&str, &str); 14] = [
     ("Sysmon", "Microsoft-Windows-Sysmon/Operational"),
     ("Tasks", "Microsoft-Windows-TaskScheduler/Operational"),
     ("WMI", "Microsoft-Windows-WMI-Activity/Operational"),
@@ -42,6 +42,7 @@ const CHANNELS: [(&str, &str); 13] = [
     ("OpenSSH", "OpenSSH/Operational"),
     ("WinPS", "Windows PowerShell"),
     ("Print", "Microsoft-Windows-PrintService/Admin"),
+    ("NTLM", "Microsoft-Windows-NTLM/Operational"),
 ];
 
 #[derive(Debug, Clone, PartialEq)]
@@ -299,7 +300,8 @@ impl Logs {
     /// The same at a later time, on other hosts with other addresses: scenes that do not meet.
     pub fn elsewhere(&self, number: usize, days: i64) -> Self {
         let other = |text: &str| {
-            let mut text = text.replace("10.1.0.", &format!("10.1.{}.", number + 1));
+            let network = format!("10.{}.{}.", number / 200 + 1, number % 200 + 1);
+            let mut text = text.replace("10.1.0.", &network);
             for name in ["WS", "SRV", "DC", "ws", "srv", "dc"] {
                 for digit in '1'..='9' {
                     let own = format!("{name}{digit}");
@@ -316,6 +318,22 @@ impl Logs {
                 *value = other(value);
                 if name.ends_with("Guid") && name != "LogonGuid" {
                     *value = value.replace('}', &format!("-{number}}}"));
+                }
+            }
+        }
+        Self(events)
+    }
+
+    /// The same on the same hosts, days later.
+    pub fn later(&self, days: i64) -> Self {
+        let mut events = self.0.clone();
+        for event in &mut events {
+            event.at += days * 86_400_000;
+            for (name, value) in &mut event.fields {
+                if name == "LogonGuid" {
+                    *value = later(value, days * 86_400);
+                } else if name.ends_with("Guid") {
+                    *value = value.replace('}', &format!("-{days}}}"));
                 }
             }
         }

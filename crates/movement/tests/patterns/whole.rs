@@ -1,6 +1,7 @@
 //! What holds for all scenes: order, copies, files and clocks do not matter.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 
 use crabwalk_events::assets::Assets;
 use crabwalk_movement::Movement;
@@ -67,6 +68,51 @@ fn order_copies_and_files_do_not_matter() {
         let text = error.to_string();
         panic!("{}", text.chars().take(6000).collect::<String>());
     }
+}
+
+/// What a hop is known by where more logs are read: they may name the host of an address, and an account.
+fn marks(movement: &Movement) -> Vec<(i64, String, String)> {
+    let all = movement.hops.iter();
+    let tried = |attempted| if attempted { "!" } else { "" };
+    all.map(|hop| {
+        let technique = hop.techniques.first().map_or("-", String::as_str);
+        let what = format!("{technique}{}", tried(hop.attempted));
+        (hop.first, hop.dst.clone(), what)
+    })
+    .collect()
+}
+
+#[test]
+fn more_logs_hide_no_hop() {
+    let scenes = scenes();
+    let mut hidden = String::new();
+    for (number, scene) in scenes.iter().enumerate() {
+        let alone = scene.logs.movement();
+        // The same again on other days, on the same hosts and on others; and what another scene tells.
+        let other = scenes.get((number * 7 + 3) % scenes.len());
+        let mut more = vec![scene.logs.later(1), scene.logs.later(21)];
+        more.extend(other.map(|other| other.logs.elsewhere(number, 5)));
+        for (at, others) in more.into_iter().enumerate() {
+            let mut both = scene.logs.clone();
+            both.extend(others);
+            let both = both.movement();
+            let found = marks(&both);
+            let lost: Vec<_> = marks(&alone)
+                .into_iter()
+                .filter(|mark| !found.contains(mark))
+                .collect();
+            // What is not told is counted.
+            let left_out = both.left_out.saturating_sub(alone.left_out);
+            if lost.len() > left_out {
+                let name = &scene.name;
+                let _ = writeln!(
+                    hidden,
+                    "{name}: of {at} more {lost:?} hidden, {left_out} left out"
+                );
+            }
+        }
+    }
+    assert!(hidden.is_empty(), "{hidden}");
 }
 
 /// Connections that both ends logged, between WS5 and each other host of a scene: enough to compare clocks.

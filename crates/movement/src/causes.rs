@@ -1,0 +1,46 @@
+//! Why one hop follows from another where no process tree or session says so: the program that a hop brought and the one
+//! that did the next are the same file, or who came became another by sudo.
+
+use std::collections::BTreeSet;
+
+use crabwalk_activity::AccountId;
+
+use crate::assemble::Draft;
+use crate::evidence::Family;
+use crate::programs::program;
+use crate::world::World;
+
+/// Whether the program that came with one hop did the other.
+pub(crate) fn went_on(world: &World<'_>, one: &Draft, hop: &Draft) -> bool {
+    if one.programs.is_empty() {
+        return false;
+    }
+    let started: BTreeSet<String> = hop
+        .source_processes
+        .iter()
+        .filter_map(|at| program(world.processes.get(*at)?.image))
+        .collect();
+    one.programs
+        .iter()
+        .any(|path| hop.source_programs.contains(path) || started.contains(path))
+}
+
+/// Whether who came by one SSH login became, there, the account of the next by sudo, and then went on.
+pub(crate) fn by_sudo(world: &World<'_>, one: &Draft, hop: &Draft) -> bool {
+    let name = |id: Option<AccountId>| -> Option<String> {
+        let key = &world.accounts.info(id?)?.key;
+        Some(key.rsplit('\\').next().unwrap_or(key).to_owned())
+    };
+    let (Some(from), Some(to)) = (name(one.used), name(hop.actor.or(hop.used))) else {
+        return false;
+    };
+    one.family == Family::Ssh
+        && hop.family == Family::Ssh
+        && world.became.iter().any(|own| {
+            own.host == one.dst
+                && one.first <= own.time
+                && own.time <= hop.last
+                && own.from.eq_ignore_ascii_case(&from)
+                && (own.to.eq_ignore_ascii_case(&to) || hop.used == one.used)
+        })
+}

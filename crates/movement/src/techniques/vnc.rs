@@ -1,0 +1,51 @@
+//! VNC (T1021.005), as a sensor sees it.
+
+use super::Technique;
+use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
+use crate::signs::sensor::ends;
+use crate::world::World;
+use crabwalk_activity::for_each;
+
+/// VNC.
+pub(crate) struct Vnc;
+
+impl Technique for Vnc {
+    fn family(&self) -> Family {
+        Family::Vnc
+    }
+
+    fn ports(&self) -> &'static [u16] {
+        &[5900, 5901, 5902, 5903]
+    }
+
+    fn network(&self, world: &mut World<'_>, out: &mut Sink) {
+        network(world, out);
+    }
+}
+
+/// Desktops that let the client in.
+fn network(world: &mut World<'_>, out: &mut Sink) {
+    let catalog = world.catalog;
+    for_each(catalog, "zeek:rfb", 0, |row| {
+        if !matches!(row.get("auth"), "T" | "true") {
+            return;
+        }
+        let Some((src, dst)) = ends(world, row) else {
+            return;
+        };
+        out.push(
+            Evidence::new(
+                Kind::Network,
+                Family::Vnc,
+                Act::Strong,
+                dst,
+                row.time,
+                row.reference,
+                "VNC let the client in",
+            )
+            .technique(&["T1021.005"])
+            .from(src)
+            .weighs(Class::NetworkSession, 0.35),
+        );
+    });
+}
