@@ -580,24 +580,26 @@ fn settings(world: &mut World<'_>, out: &mut Sink) {
 struct Desktops {
     /// Sessions that began or went on, by host and time.
     began: BTreeMap<HostId, Vec<i64>>,
-    /// From when to when each of the two logs reaches, by host.
-    covered: BTreeMap<HostId, Vec<(i64, i64)>>,
+    /// Whatever either log has of sessions, by host and time.
+    heard: BTreeMap<HostId, Vec<i64>>,
 }
 
 impl Desktops {
     fn read(world: &mut World<'_>) -> Self {
         let catalog = world.catalog;
         let mut began: BTreeMap<HostId, Vec<i64>> = BTreeMap::new();
-        let mut covered: BTreeMap<HostId, Vec<(i64, i64)>> = BTreeMap::new();
+        let mut heard: BTreeMap<HostId, Vec<i64>> = BTreeMap::new();
         for id in [21_u32, 25] {
             for_each(catalog, LSM, id, |row| {
+                let host = world.writer(row);
+                heard.entry(host).or_default().push(row.time);
                 if !row.get("Address").eq_ignore_ascii_case("LOCAL") {
-                    let host = world.writer(row);
                     began.entry(host).or_default().push(row.time);
                 }
             });
         }
-        for one in &world.sessions {
+        for one in world.sessions.iter().filter(|one| one.logon_type != 0) {
+            heard.entry(one.host).or_default().push(one.time);
             // The network logon comes first, where the client proves who it is before it sees the desktop.
             if matches!(one.logon_type, 3 | 7 | 10 | 12) && one.kind == AccountKind::User {
                 began.entry(one.host).or_default().push(one.time);
@@ -609,30 +611,25 @@ impl Desktops {
                 began.entry(host).or_default().push(row.time);
             });
         }
-        for times in began.values_mut() {
+        for times in began.values_mut().chain(heard.values_mut()) {
             times.sort_unstable();
         }
-        for one in catalog.catalog.coverage() {
-            if [LSM, SECURITY].contains(&one.channel.to_lowercase().as_str())
-                && let Some(host) = world.hosts.known(&one.host)
-            {
-                let common = |time| catalog.common(&one.host, time);
-                let span = (common(one.first), common(one.last));
-                covered.entry(host).or_default().push(span);
-            }
-        }
-        Self { began, covered }
+        Self { began, heard }
     }
 
-    /// Whether a log that reaches well past a time tells of no session about then.
+    /// Whether the logs, which have sessions of the same day before and after, have none about a time.
     fn is_silent(&self, host: HostId, time: i64) -> bool {
         const BEFORE: i64 = 30 * SECOND;
         const AFTER: i64 = 120 * SECOND;
-        let covered = self.covered.get(&host).into_iter().flatten();
-        let mut covered = covered.filter(|(first, last)| *first < time && time + AFTER < *last);
-        let times = self.began.get(&host).map_or(&[][..], Vec::as_slice);
-        let next = times.get(times.partition_point(|own| *own < time - BEFORE));
-        covered.next().is_some() && next.is_none_or(|next| *next > time + AFTER)
+        const DAY: i64 = 12 * 3600 * SECOND;
+        let list = |all: &BTreeMap<HostId, Vec<i64>>, from: i64, to: i64| {
+            let times = all.get(&host).map_or(&[][..], Vec::as_slice);
+            let next = times.get(times.partition_point(|own| *own < from));
+            next.is_some_and(|next| *next <= to)
+        };
+        list(&self.heard, time - DAY, time - BEFORE)
+            && list(&self.heard, time + AFTER, time + DAY)
+            && !list(&self.began, time - BEFORE, time + AFTER)
     }
 }
 

@@ -324,22 +324,6 @@ impl Logs {
         Self(events)
     }
 
-    /// The same on the same hosts, days later.
-    pub fn later(&self, days: i64) -> Self {
-        let mut events = self.0.clone();
-        for event in &mut events {
-            event.at += days * 86_400_000;
-            for (name, value) in &mut event.fields {
-                if name == "LogonGuid" {
-                    *value = later(value, days * 86_400);
-                } else if name.ends_with("Guid") {
-                    *value = value.replace('}', &format!("-{days}}}"));
-                }
-            }
-        }
-        Self(events)
-    }
-
     /// Adds others' events; each keeps its own record number.
     pub fn extend(&mut self, others: Self) {
         for mut event in others.0 {

@@ -88,10 +88,10 @@ fn more_logs_hide_no_hop() {
     let mut hidden = String::new();
     for (number, scene) in scenes.iter().enumerate() {
         let alone = scene.logs.movement();
-        // The same again on other days, on the same hosts and on others; and what another scene tells.
+        // What other hosts tell of the same accounts, and the same again there: the next day, and weeks later.
         let other = scenes.get((number * 7 + 3) % scenes.len());
-        let mut more = vec![scene.logs.later(1), scene.logs.later(21)];
-        more.extend(other.map(|other| other.logs.elsewhere(number, 5)));
+        let mut more = vec![scene.logs.elsewhere(number, 1)];
+        more.extend(other.map(|other| other.logs.elsewhere(number, 21)));
         for (at, others) in more.into_iter().enumerate() {
             let mut both = scene.logs.clone();
             both.extend(others);
