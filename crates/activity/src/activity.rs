@@ -3,10 +3,10 @@
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
-use crate::kerberos::service_of;
 use crate::channel::{RDP_CLIENT, RDP_GATEWAY, SECURITY, SYSMON, WINRM, WMI, is_of_a_host};
 use crate::connections::Connection;
 use crate::identity::{AccountId, Accounts, HostId, Hosts};
+use crate::kerberos::service_of;
 use crate::processes::Process;
 use crate::row::{Log, Row, for_each};
 use crate::sessions::Session;

@@ -6,8 +6,8 @@ use std::net::IpAddr;
 use crate::activity::Activity;
 use crate::channel::*;
 use crate::connections::{End, each_end, is_service_port, oriented};
-use crate::kerberos::{is_certificate, is_refused, ports_of_class, service_of};
 use crate::identity::{AccountKind, HostId, Hosts, Place, address, kind_of, short};
+use crate::kerberos::{is_certificate, is_refused, ports_of_class, service_of};
 use crate::row::{Row, for_each};
 use crate::text::SECOND;
 
