@@ -4,8 +4,6 @@
 //! a record with these keys ([`crate::json`]). A table is told by the columns of its first line; others, such as this
 //! program's own `findings.csv`, are none of events.
 
-use crate::text::Piece;
-
 /// The head of a table of events.
 #[derive(Debug)]
 pub(crate) struct Table {
@@ -53,8 +51,8 @@ impl Table {
         (names.len() > 2 && has(TELLING) && has(BESIDE)).then_some(Self { separator, names })
     }
 
-    /// The end of the row that begins here.
-    pub fn find_row_end(&self, bytes: &[u8], end: bool) -> Piece {
+    /// The end of the row that begins here, as far as it can be told; `end`: nothing follows.
+    pub fn find_row_end(&self, bytes: &[u8], end: bool) -> Option<usize> {
         // One of three that are ASCII.
         find_row_end(bytes, u8::try_from(self.separator).unwrap_or(b','), end)
     }
@@ -82,7 +80,7 @@ fn column(name: &str) -> String {
 }
 
 /// The end of the row that begins here: a line end that stands in no quotes. A quote opens a cell only where the cell begins.
-fn find_row_end(bytes: &[u8], separator: u8, end: bool) -> Piece {
+fn find_row_end(bytes: &[u8], separator: u8, end: bool) -> Option<usize> {
     let mut quoted = false;
     for at in memchr::memchr2_iter(b'"', b'\n', bytes) {
         let before = at.checked_sub(1).and_then(|before| bytes.get(before));
@@ -90,14 +88,11 @@ fn find_row_end(bytes: &[u8], separator: u8, end: bool) -> Piece {
             // Two that follow each other close and open, which is right for a doubled one.
             Some(b'"') if quoted => quoted = false,
             Some(b'"') => quoted = before.is_none_or(|before| [separator, b'"'].contains(before)),
-            _ if !quoted => return Piece::Whole(at + 1),
+            _ if !quoted => return Some(at + 1),
             _ => {}
         }
     }
-    match (end, quoted) {
-        (true, false) => Piece::Whole(bytes.len()),
-        _ => Piece::Open,
-    }
+    (end && !quoted).then_some(bytes.len())
 }
 
 /// The cells of a row. Quotes in a quoted cell are doubled.
@@ -133,12 +128,12 @@ mod tests {
             ["a", "b,\"c\"\nd", "", "e\"f"]
         );
         let end = |text: &[u8], end| find_row_end(text, b',', end);
-        assert_eq!(end(b"a,\"b\nc\"\nd", false), Piece::Whole(8));
-        assert_eq!(end(b"a,\"b\"\"\nc\"\nd", false), Piece::Whole(10));
-        assert_eq!(end(b"a,\"b\nc", false), Piece::Open);
-        assert_eq!(end(b"a,b", true), Piece::Whole(3));
+        assert_eq!(end(b"a,\"b\nc\"\nd", false), Some(8));
+        assert_eq!(end(b"a,\"b\"\"\nc\"\nd", false), Some(10));
+        assert_eq!(end(b"a,\"b\nc", false), None);
+        assert_eq!(end(b"a,b", true), Some(3));
         // A quote inside of a cell is itself.
-        assert_eq!(end(b"a,5\" wide\nb", false), Piece::Whole(10));
+        assert_eq!(end(b"a,5\" wide\nb", false), Some(10));
     }
 
     #[test]

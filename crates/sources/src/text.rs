@@ -472,7 +472,9 @@ impl<R: Read> Splitter<'_, R> {
             return false;
         };
         let found = self.piece(self.limits.event_bytes, |bytes, end| {
-            table.find_row_end(bytes, end)
+            table
+                .find_row_end(bytes, end)
+                .map_or(Piece::Open, Piece::Whole)
         });
         let (length, whole) = match found {
             Piece::Whole(length) => (length, true),
