@@ -261,10 +261,7 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
                     format!("{program} wrote {} for the client", brief(object))
                 }
                 (4656, object) => {
-                    format!(
-                        "{program} opened {} for the client to change it",
-                        brief(object)
-                    )
+                    format!("{program} opened {} for the client", brief(object))
                 }
                 (_, object) => format!("{program} changed {} for the client", brief(object)),
             };
