@@ -145,7 +145,7 @@ def rows(crabwalk: str, search: str, path: Path) -> list[dict]:
 # Numbers are shown with 15 digits, which are too few for the microseconds of `_time`.
 SEARCH = '* | eval record=EventRecordID, at=strftime(_time, "%Y-%m-%dT%H:%M:%S.%6N")'
 # What a search gives beside the fields of the record.
-OURS = {"_time", "record", "at", "source", "sourcetype", "EventData.Name", *HEADER}
+OURS = {"_time", "record", "at", "EventRecordID", "RecordNumber", "source", "sourcetype", "EventData.Name", *HEADER}
 
 
 def by_crabwalk(crabwalk: str, path: Path) -> list[Record]:
