@@ -94,7 +94,8 @@ def of_xml(text: str) -> Record:
         if name == "EventData":
             for child in section:
                 own = child.get("Name") or local(child.tag)
-                if child.text:
+                # The package indents: line ends and blanks alone are its own.
+                if child.text and (child.text.strip() or "\n" not in child.text):
                     payload[own].append(child.text)
         elif name in ("UserData", "ProcessingErrorData", "DebugData"):
             leaves(section, payload)
