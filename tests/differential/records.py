@@ -94,7 +94,8 @@ def of_xml(text: str) -> Record:
         if name == "EventData":
             for child in section:
                 own = child.get("Name") or local(child.tag)
-                if child.text:
+                # The package indents: line ends and blanks alone are its own.
+                if child.text and (child.text.strip() or "\n" not in child.text):
                     payload[own].append(child.text)
         elif name in ("UserData", "ProcessingErrorData", "DebugData"):
             leaves(section, payload)
@@ -145,7 +146,7 @@ def rows(crabwalk: str, search: str, path: Path) -> list[dict]:
 # Numbers are shown with 15 digits, which are too few for the microseconds of `_time`.
 SEARCH = '* | eval record=EventRecordID, at=strftime(_time, "%Y-%m-%dT%H:%M:%S.%6N")'
 # What a search gives beside the fields of the record.
-OURS = {"_time", "record", "at", "source", "sourcetype", "EventData.Name", *HEADER}
+OURS = {"_time", "record", "at", "EventRecordID", "RecordNumber", "source", "sourcetype", "EventData.Name", *HEADER}
 
 
 def by_crabwalk(crabwalk: str, path: Path) -> list[Record]:
