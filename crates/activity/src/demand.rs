@@ -1,20 +1,11 @@
 //! Which event types and columns movement reads.
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::LazyLock;
 
-use crabwalk_sources::collect::{Columns, Demand};
+use crabwalk_sources::collect::Demand;
 
 use crate::channel::*;
-
-type Wanted = (&'static str, u32, &'static [&'static str]);
-
-/// Who did it, in the Security log.
-macro_rules! subject {
-    ($($more:literal),*) => {
-        &["SubjectUserSid", "SubjectUserName", "SubjectDomainName", "SubjectLogonId" $(, $more)*]
-    };
-}
+use crate::declared::{Declared, Wanted, subject};
 
 /// Every event type that movement reads, with its columns.
 const WANTED: &[Wanted] = &[
@@ -535,90 +526,21 @@ const WANTED: &[Wanted] = &[
     ),
 ];
 
-/// The columns that movement reads of an event type.
-pub fn wanted(channel: &str, event_id: u32) -> Option<&'static [&'static str]> {
-    WANTED
-        .iter()
-        .find(|(own, id, _)| *id == event_id && own.eq_ignore_ascii_case(channel))
-        .map(|(.., columns)| *columns)
-}
-
-struct MovementDemand;
-
-impl Demand for MovementDemand {
-    fn columns(&self, channel: &str, event_id: u32) -> Columns {
-        wanted(channel, event_id).map_or(Columns::None, |columns| {
-            Columns::Named(Arc::new(
-                columns.iter().map(|name| (*name).to_owned()).collect(),
-            ))
-        })
-    }
-}
+/// What movement reads.
+pub static DECLARED: LazyLock<Declared> = LazyLock::new(|| Declared::of(WANTED.iter().copied()));
 
 /// What the readers must decode for [`Activity`](crate::Activity) and for the techniques that read events themselves.
 pub fn demand() -> &'static dyn Demand {
-    &MovementDemand
-}
-
-/// Two demands at once: the union of their columns.
-pub struct Both<'d>(pub &'d dyn Demand, pub &'d dyn Demand);
-
-impl Demand for Both<'_> {
-    fn columns(&self, channel: &str, event_id: u32) -> Columns {
-        match (
-            self.0.columns(channel, event_id),
-            self.1.columns(channel, event_id),
-        ) {
-            (Columns::All, _) | (_, Columns::All) => Columns::All,
-            (Columns::None, one) | (one, Columns::None) => one,
-            (Columns::Named(a), Columns::Named(b)) => {
-                Columns::Named(Arc::new(a.union(&b).cloned().collect::<BTreeSet<_>>()))
-            }
-        }
-    }
+    &*DECLARED
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::path::Path;
-
-    /// Code that reads rows of the table: this crate's and that of movement.
-    fn sources(folder: &Path, all: &mut String) {
-        let entries = std::fs::read_dir(folder)
-            .unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
-        for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
-            if path.is_dir() {
-                sources(&path, all);
-            } else if path.file_name().is_some_and(|name| name != "demand.rs") {
-                let text = std::fs::read_to_string(&path)
-                    .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-                all.push_str(text.split("mod tests {").next().unwrap_or_default());
-            }
-        }
-    }
+    use crate::declared::tests::assert_read;
 
     #[test]
     fn columns_are_declared_if_and_only_if_they_are_read() {
-        let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let mut code = String::new();
-        sources(&here.join("src"), &mut code);
-        sources(&here.join("../movement/src"), &mut code);
-        let declared: BTreeSet<&str> = WANTED
-            .iter()
-            .flat_map(|(.., columns)| columns.iter().copied())
-            .collect();
-        let unread: Vec<&&str> = declared
-            .iter()
-            .filter(|name| !code.contains(&format!("\"{name}\"")))
-            .collect();
-        assert!(unread.is_empty(), "declared and unread: {unread:?}");
-        let undeclared: Vec<&str> = ["row.get(\"", "row.nth(\""]
-            .into_iter()
-            .flat_map(|call| code.split(call).skip(1))
-            .filter_map(|rest| rest.split('"').next())
-            .filter(|name| !declared.contains(name))
-            .collect();
-        assert!(undeclared.is_empty(), "read and undeclared: {undeclared:?}");
+        assert_read(&DECLARED, &["src", "../movement/src"]);
     }
 }

@@ -27,14 +27,16 @@
 //! assert!(!source_serves(|_| false, client, server));
 //! ```
 //!
-//! [`demand`] says which columns readers must decode; nothing else of an event can be asked for.
+//! [`demand`] and [`dossier::demand`] say which columns readers must decode; nothing else of an event can be asked for.
 
 mod activity;
 mod addresses;
 pub mod channel;
 pub mod clocks;
 mod connections;
+mod declared;
 mod demand;
+pub mod dossier;
 mod identity;
 mod kerberos;
 mod processes;
@@ -45,12 +47,13 @@ mod text;
 pub use activity::Activity;
 pub use clocks::{Clocks, Skew};
 pub use connections::{CONNECTION_LOGS, Connection, ConnectionLog, End, source_serves};
-pub use demand::{Both, demand};
+pub use declared::{Declared, Wanted};
+pub use demand::{DECLARED, demand};
 pub use identity::{
     Account, AccountId, AccountKind, Accounts, Host, HostId, Hosts, Place, address, kind_of, short,
 };
 pub use kerberos::{is_certificate, is_refused, ports_of_class, service_of};
 pub use processes::Process;
-pub use row::{Log, Row, for_each, for_each_of};
+pub use row::{Log, Row, Tables, for_each};
 pub use sessions::{OPEN, Package, Session, is_service_logon, logon_time};
 pub use text::{SECOND, base_name, number};

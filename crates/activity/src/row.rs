@@ -1,27 +1,81 @@
 //! Reading event tables row by row.
 
-use std::ops::Deref;
-
-use crabwalk_events::Catalog;
+use crabwalk_events::catalog::{ALWAYS, Events};
+use crabwalk_events::{Catalog, CatalogError, EventRef};
 use crabwalk_sources::collect::HOST;
 use crabwalk_sources::pack::Texts;
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, ListArray};
 use datafusion::arrow::datatypes::DataType;
 
 use crate::clocks::Clocks;
-use crate::demand::wanted;
+use crate::declared::{Declared, Wanted};
 use crabwalk_vocabulary::number::number as parsed_number;
+
+/// The events of a catalog with the columns that are declared: read once, for all who go over the rows.
+pub struct Tables<'c> {
+    catalog: &'c dyn Catalog,
+    read: Vec<(Wanted, Vec<Events>)>,
+}
+
+impl<'c> Tables<'c> {
+    /// Reads what is declared. Of a catalog in memory nothing is copied.
+    ///
+    /// # Errors
+    /// If the events of a type cannot be read.
+    pub fn read(catalog: &'c dyn Catalog, declared: &Declared) -> Result<Self, CatalogError> {
+        let mut read = Vec::new();
+        for wanted in declared.iter() {
+            let (channel, event_id, names) = *wanted;
+            let mut columns = names.to_vec();
+            columns.push(HOST);
+            let mut events = Vec::new();
+            for table in catalog.tables() {
+                let own = &table.event_type;
+                if own.event_id == event_id && own.channel.eq_ignore_ascii_case(channel) {
+                    for batch in catalog.scan(own, &columns, &ALWAYS) {
+                        events.push(batch?);
+                    }
+                }
+            }
+            if !events.is_empty() {
+                read.push((*wanted, events));
+            }
+        }
+        Ok(Self { catalog, read })
+    }
+
+    /// Where the events lie.
+    pub fn catalog(&self) -> &'c dyn Catalog {
+        self.catalog
+    }
+
+    /// The columns that are declared of a type, and its events.
+    fn of_type(&self, channel: &str, event_id: u32) -> Option<&(Wanted, Vec<Events>)> {
+        self.read
+            .iter()
+            .find(|((own, id, _), _)| *id == event_id && own.eq_ignore_ascii_case(channel))
+    }
+}
 
 /// The events, with clocks set right.
 #[derive(Clone, Copy)]
 pub struct Log<'a> {
-    /// What was read.
-    pub catalog: &'a Catalog,
-    /// How far each clock is ahead; empty for times as logged.
-    pub clocks: &'a Clocks,
+    /// Where the events lie.
+    pub catalog: &'a dyn Catalog,
+    tables: &'a Tables<'a>,
+    clocks: &'a Clocks,
 }
 
-impl Log<'_> {
+impl<'a> Log<'a> {
+    /// What was read, with how far each clock is ahead; empty for times as logged.
+    pub fn new(tables: &'a Tables<'a>, clocks: &'a Clocks) -> Self {
+        Self {
+            catalog: tables.catalog,
+            tables,
+            clocks,
+        }
+    }
+
     /// When something happened by the common clock that a host logged at `time`.
     pub fn common(&self, host: &str, time: i64) -> i64 {
         if self.clocks.is_empty() {
@@ -30,13 +84,10 @@ impl Log<'_> {
             time - self.clocks.get(host).copied().unwrap_or(0)
         }
     }
-}
 
-impl Deref for Log<'_> {
-    type Target = Catalog;
-
-    fn deref(&self) -> &Catalog {
-        self.catalog
+    /// Where the event behind a reference was read.
+    pub fn resolve(&self, reference: u64) -> Option<EventRef> {
+        self.catalog.resolve(reference)
     }
 }
 
@@ -123,57 +174,39 @@ impl<'a> Row<'a, '_> {
 
 /// Number of events of a type.
 pub fn count(log: Log<'_>, channel: &str, event_id: u32) -> usize {
-    log.catalog
-        .tables()
-        .iter()
-        .filter(|table| {
-            table.event_type.event_id == event_id
-                && table.event_type.channel.eq_ignore_ascii_case(channel)
-        })
-        .map(|table| table.rows())
-        .sum()
+    log.tables
+        .of_type(channel, event_id)
+        .map_or(0, |(_, events)| events.iter().map(Events::rows).sum())
 }
 
-/// Calls `each` for every event of a type.
-pub fn for_each<'a>(log: Log<'a>, channel: &str, event_id: u32, each: impl FnMut(&Row<'a, '_>)) {
-    if let Some(names) = wanted(channel, event_id) {
-        for_each_of(log, channel, event_id, names, each);
-    }
-}
-
-/// As [`for_each`], of columns that somebody else's [`Demand`](crabwalk_sources::collect::Demand) names. A row knows no
-/// others.
-pub fn for_each_of<'a>(
+/// Calls `each` for every event of a type. A row knows the columns that are declared of it, and no others.
+pub fn for_each<'a>(
     log: Log<'a>,
     channel: &str,
     event_id: u32,
-    names: &[&'static str],
     mut each: impl FnMut(&Row<'a, '_>),
 ) {
-    for table in log.catalog.tables() {
-        let event_type = &table.event_type;
-        if event_type.event_id != event_id || !event_type.channel.eq_ignore_ascii_case(channel) {
+    let Some(((.., names), all)) = log.tables.of_type(channel, event_id) else {
+        return;
+    };
+    for events in all {
+        let columns: Vec<(&'static str, Column<'a>)> = names
+            .iter()
+            .map(|name| (*name, events.column(name).map_or(Column::Absent, column)))
+            .collect();
+        let Some(times) = events.times() else {
             continue;
-        }
-        for batch in table.stored() {
-            let columns: Vec<(&'static str, Column<'a>)> = names
-                .iter()
-                .map(|name| (*name, batch.column(name).map_or(Column::Absent, column)))
-                .collect();
-            let Some(times) = batch.times() else {
-                continue;
-            };
-            let hosts = batch.column(HOST).and_then(|column| Texts::new(column));
-            for row in 0..batch.rows() {
-                let host = hosts.and_then(|hosts| hosts.get(row)).unwrap_or_default();
-                each(&Row {
-                    columns: &columns,
-                    row,
-                    time: log.common(host, times.value(row)),
-                    reference: batch.first + row as u64,
-                    host,
-                });
-            }
+        };
+        let hosts = events.column(HOST).and_then(|column| Texts::new(column));
+        for row in 0..events.rows() {
+            let host = hosts.and_then(|hosts| hosts.get(row)).unwrap_or_default();
+            each(&Row {
+                columns: &columns,
+                row,
+                time: log.common(host, times.value(row)),
+                reference: events.reference(row),
+                host,
+            });
         }
     }
 }

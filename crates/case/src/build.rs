@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crabwalk_activity::channel::is_of_a_host;
 use crabwalk_detect::{Finding, Outcome, RiskObjectKind};
-use crabwalk_events::{Assets, EventRef};
+use crabwalk_events::{Assets, Catalog, EventRef};
+use crabwalk_hunt::Conclusion;
 use crabwalk_movement::Movement;
 use crabwalk_sources::report::SourceReport;
 use crabwalk_vocabulary::{Severity, host_key, is_address};
@@ -33,10 +34,10 @@ pub struct Input<'a> {
     pub seconds: f64,
     /// What was read.
     pub sources: &'a [SourceReport],
-    /// What was found.
-    pub outcome: &'a Outcome,
-    /// Which movements were found.
-    pub movement: &'a Movement,
+    /// What was concluded.
+    pub conclusion: &'a Conclusion,
+    /// The events that it was concluded from.
+    pub catalog: &'a dyn Catalog,
 }
 
 /// RFC 3339 in UTC with as many decimals as needed.
@@ -49,9 +50,9 @@ pub(crate) fn time(micros: i64) -> Option<String> {
 impl Case {
     /// Makes the document. The same input gives the same document.
     pub fn new(input: &Input<'_>) -> Self {
-        let outcome = input.outcome;
+        let Conclusion { outcome, movement } = input.conclusion;
         let assets = &outcome.knowledge.assets;
-        let mut hosts = Hosts::new(assets, input.movement);
+        let mut hosts = Hosts::new(assets, movement);
         for covered in &outcome.coverage {
             if is_of_a_host(&covered.channel) {
                 hosts.add(&covered.host);
@@ -82,7 +83,7 @@ impl Case {
             }
         }
         let risk = risk(&outcome.findings, &hosts);
-        let mut accounts = Accounts::new(input.movement);
+        let mut accounts = Accounts::new(movement);
         for one in &risk {
             match one.kind.as_str() {
                 "user" => accounts.add(&one.value, one.score),
@@ -140,15 +141,13 @@ impl Case {
             accounts: accounts.finish(),
             findings,
             hops: hops(input, &findings_of(outcome)),
-            paths: input
-                .movement
+            paths: movement
                 .paths
                 .iter()
-                .map(|one| path(one, &input.movement.verdict))
+                .map(|one| path(one, &movement.verdict))
                 .collect(),
-            verdict: input.movement.verdict.clone(),
-            skew: input
-                .movement
+            verdict: movement.verdict.clone(),
+            skew: movement
                 .skew
                 .iter()
                 .map(|skew| SkewInfo {
@@ -214,8 +213,9 @@ fn findings_of(outcome: &Outcome) -> Vec<String> {
 }
 
 fn hops(input: &Input<'_>, finding_ids: &[String]) -> Vec<HopInfo> {
-    let catalog = &input.outcome.catalog;
+    let catalog = input.catalog;
     input
+        .conclusion
         .movement
         .hops
         .iter()
@@ -471,13 +471,14 @@ fn stats(input: &Input<'_>, findings: &[FindingInfo], risk: Vec<RiskInfo>) -> St
     }
     let covered = || {
         input
+            .conclusion
             .outcome
             .coverage
             .iter()
             .filter(|covered| covered.records > 0)
     };
     Stats {
-        events: input.outcome.events,
+        events: input.conclusion.outcome.events,
         bytes: input.sources.iter().map(|source| source.bytes).sum(),
         seconds: (input.seconds * 1e6).round() / 1e6,
         sources: input.sources.len() as u64,
@@ -487,8 +488,8 @@ fn stats(input: &Input<'_>, findings: &[FindingInfo], risk: Vec<RiskInfo>) -> St
             .filter(|source| source.is_lossy())
             .count() as u64,
         skipped: input.sources.iter().map(|source| source.skipped).sum(),
-        duplicates: input.outcome.duplicates,
-        detections: input.outcome.detections as u64,
+        duplicates: input.conclusion.outcome.duplicates,
+        detections: input.conclusion.outcome.detections as u64,
         findings: findings
             .iter()
             .filter(|finding| finding.suppressed.is_none())
@@ -498,7 +499,7 @@ fn stats(input: &Input<'_>, findings: &[FindingInfo], risk: Vec<RiskInfo>) -> St
             .filter(|finding| finding.suppressed.is_some())
             .count() as u64,
         notables: findings.iter().filter(|finding| finding.notable).count() as u64,
-        usual_movements_left_out: input.movement.left_out as u64,
+        usual_movements_left_out: input.conclusion.movement.left_out as u64,
         findings_by_severity,
         findings_by_detection,
         risk,

@@ -14,6 +14,7 @@ pub const SCHEMA: &str = "crabwalk.case/1";
 
 /// Everything that one hunt concluded.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub struct Case {
     /// [`SCHEMA`].
     pub schema: String,
@@ -74,6 +75,7 @@ impl Case {
 
 /// The program.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub struct ToolInfo {
     /// Name.
     pub name: String,
@@ -83,6 +85,7 @@ pub struct ToolInfo {
 
 /// A file, archive member or standard input.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub struct Source {
     /// Number that references use.
     pub id: u32,
@@ -104,6 +107,7 @@ pub struct Source {
 
 /// Something in a source that could not be read, or not be trusted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub struct SourceProblem {
     /// Byte offset in the unpacked source, where known.
     pub offset: Option<u64>,
@@ -117,6 +121,7 @@ pub struct SourceProblem {
 
 /// How much a log of a host covers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub struct Covered {
     /// The machine, as its events name it.
     pub host: String,
@@ -134,6 +139,7 @@ pub struct Covered {
 
 /// Detections that could not see some hosts, or anything.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub struct GapInfo {
     /// The statement, for people.
     pub message: String,
@@ -149,6 +155,7 @@ pub struct GapInfo {
 
 /// A machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub struct Host {
     /// Identifier in this case.
     pub id: String,
@@ -170,6 +177,7 @@ pub struct Host {
 
 /// An account.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub struct Account {
     /// Identifier in this case.
     pub id: String,
@@ -191,6 +199,7 @@ fn once() -> u64 {
 
 /// One result row of one detection.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub struct FindingInfo {
     /// Identifier, stable over runs.
     pub id: String,
@@ -227,6 +236,7 @@ pub struct FindingInfo {
     /// Machines that it is about, as ids of `hosts`.
     pub hosts: Vec<String>,
     /// Columns of the row: a text, a list of texts, or null.
+    #[cfg_attr(test, ts(type = "Record<string, string | string[] | null>"))]
     pub fields: serde_json::Map<String, serde_json::Value>,
     /// The events that it comes from, by time; of very many, the earliest and the latest.
     pub events: Vec<Reference>,
@@ -245,6 +255,7 @@ pub struct FindingInfo {
 
 /// Why a finding is not shown.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub struct SuppressedInfo {
     /// Who decided it; `throttling` where it is alike to another.
     pub by: String,
@@ -259,6 +270,7 @@ pub struct SuppressedInfo {
 
 /// Something that carries risk.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub struct RiskObjectInfo {
     /// `user`, `system` or `other`.
     #[serde(rename = "type")]
@@ -274,6 +286,7 @@ pub struct RiskObjectInfo {
 
 /// Something that threatens.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub struct ThreatObjectInfo {
     /// What it is, such as `process_name`.
     #[serde(rename = "type")]
@@ -284,6 +297,7 @@ pub struct ThreatObjectInfo {
 
 /// Leads to one event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(type = "number"))]
 pub struct Reference {
     /// Id of the source.
     pub source: u32,
@@ -301,6 +315,7 @@ pub struct Reference {
 
 /// A movement from host to host.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub struct HopInfo {
     /// Identifier in this case.
     pub id: String,
@@ -328,6 +343,7 @@ pub struct HopInfo {
     #[serde(default)]
     pub usual: bool,
     /// What it is taken for, by `confidence`, `attempted` and `usual`.
+    #[cfg_attr(test, ts(type = "Standing"))]
     pub standing: Standing,
     /// What was seen.
     pub witnesses: Vec<WitnessInfo>,
@@ -342,6 +358,7 @@ pub struct HopInfo {
 
 /// A program that ran because of a movement.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub struct RanInfo {
     /// When it was started.
     pub time: Option<String>,
@@ -359,6 +376,7 @@ pub struct RanInfo {
 
 /// One thing that was seen of a movement.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub struct WitnessInfo {
     /// `source`, `destination-logon`, `destination-execution`, `domain-controller` or `network`.
     pub kind: String,
@@ -372,6 +390,7 @@ pub struct WitnessInfo {
 
 /// A kind of witness that a movement does not have.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub struct MissingInfo {
     /// As in [`WitnessInfo`].
     pub kind: String,
@@ -381,6 +400,7 @@ pub struct MissingInfo {
 
 /// Movements that follow from each other.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub struct PathInfo {
     /// Identifier in this case.
     pub id: String,
@@ -405,6 +425,7 @@ pub struct PathInfo {
 
 /// One reason why a path is, or is not, daily work.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub struct TermInfo {
     /// What is weighed, in words with figures.
     pub what: String,
@@ -414,6 +435,7 @@ pub struct TermInfo {
 
 /// Why one hop follows from another.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub struct LinkInfo {
     /// Id of the first hop.
     pub from: String,
@@ -427,6 +449,7 @@ pub struct LinkInfo {
 
 /// How far the clocks of two hosts differ.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub struct SkewInfo {
     /// Id of the host that opened connections.
     pub src: String,
@@ -440,6 +463,7 @@ pub struct SkewInfo {
 
 /// Content that could not be used, or looks wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub struct ContentProblemInfo {
     /// Path of the file.
     pub path: String,
@@ -453,6 +477,7 @@ pub struct ContentProblemInfo {
 
 /// Numbers about the run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub struct Stats {
     /// Distinct events read.
     pub events: u64,
@@ -494,6 +519,7 @@ pub struct Stats {
 
 /// Risk of one object.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub struct RiskInfo {
     /// `user`, `system` or `other`.
     #[serde(rename = "type")]

@@ -8,8 +8,11 @@ pub mod dossier;
 mod export;
 mod json;
 mod names;
+mod narrow;
 mod report;
 mod sentences;
+#[cfg(test)]
+mod typescript;
 mod way;
 mod write;
 

@@ -11,7 +11,8 @@ use crabwalk_detect::{
     Detection, DetectionType, Finding, Origin, Outcome, RiskObject, RiskObjectKind, Status,
     ThreatObject,
 };
-use crabwalk_events::EventRef;
+use crabwalk_events::{EventRef, MemoryCatalog};
+use crabwalk_hunt::Conclusion;
 use crabwalk_movement::{Hop, HostInfo, Movement, Path, Suspect, Verdict};
 use crabwalk_sources::collect::Coverage;
 use crabwalk_sources::report::{Problem, SourceKind, SourceReport};
@@ -162,8 +163,11 @@ fn case() -> Case {
         created: AT,
         seconds: 0.25,
         sources: &[source],
-        outcome: &outcome(),
-        movement: &Movement::default(),
+        conclusion: &Conclusion {
+            outcome: outcome(),
+            ..Conclusion::default()
+        },
+        catalog: &MemoryCatalog::default(),
     })
 }
 
@@ -382,8 +386,12 @@ fn moved() -> Movement {
     }
 }
 
-fn case_of(movement: &Movement) -> Case {
-    let outcome = outcome();
+fn case_of(movement: Movement) -> Case {
+    let conclusion = Conclusion {
+        outcome: outcome(),
+        movement,
+    };
+    let catalog = MemoryCatalog::default();
     let mut case = Case::new(&Input {
         tool: Tool {
             name: "crabwalk",
@@ -392,16 +400,17 @@ fn case_of(movement: &Movement) -> Case {
         created: AT,
         seconds: 0.25,
         sources: &[],
-        outcome: &outcome,
-        movement,
+        conclusion: &conclusion,
+        catalog: &catalog,
     });
-    case.add_dossiers(&outcome.catalog, &Asked::default());
+    case.add_dossiers(&catalog, &Asked::default())
+        .unwrap_or_else(|error| panic!("{error}"));
     case
 }
 
 #[test]
 fn a_host_has_one_name_in_all_of_a_markdown_export() {
-    let case = case_of(&moved());
+    let case = case_of(moved());
     let mut out = Vec::new();
     markdown(&case, &mut out).unwrap_or_else(|error| panic!("{error}"));
     let text = String::from_utf8(out).unwrap_or_else(|error| panic!("{error}"));
@@ -419,7 +428,7 @@ fn a_host_has_one_name_in_all_of_a_markdown_export() {
 
 #[test]
 fn each_hop_says_what_it_is_taken_for() {
-    let case = case_of(&moved());
+    let case = case_of(moved());
     let standings: Vec<Standing> = case.hops.iter().map(|hop| hop.standing).collect();
     assert_eq!(
         standings,

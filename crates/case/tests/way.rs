@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use crabwalk_case::{Case, Input, Tool};
-use crabwalk_detect::Outcome;
+use crabwalk_events::MemoryCatalog;
+use crabwalk_hunt::Conclusion;
 use crabwalk_movement::{Hop, Link, LinkKind, Movement, Path};
 use proptest::prelude::*;
 
@@ -60,8 +61,11 @@ fn case(hops: &[(String, String)], links: &[(usize, usize)]) -> Case {
         created: 0,
         seconds: 0.0,
         sources: &[],
-        outcome: &Outcome::default(),
-        movement: &movement,
+        conclusion: &Conclusion {
+            movement,
+            ..Conclusion::default()
+        },
+        catalog: &MemoryCatalog::default(),
     })
 }
 

@@ -9,7 +9,7 @@ use crabwalk_detect::{Baseline, Query};
 use crabwalk_sources::report::SourceReport;
 
 use crate::args::{self, Format};
-use crate::input;
+use crate::input::{self, Logs};
 use crate::outcome::{Done, Failure, note};
 use crate::progress::Bar;
 use crate::search;
@@ -63,10 +63,11 @@ pub fn run(args: &args::Baseline) -> Result<Done, Failure> {
         .map(|one| (one.name.as_str(), one.search.as_str()))
         .collect();
     let query = Query::new(&searches, content)?;
-    let read = input::read(&args.logs, query.demand(), &bar);
+    let logs = Logs::from(&args.logs);
+    let read = logs.read(query.demand(), &bar);
     bar.step("searching");
-    let options = input::options(&args.logs);
-    let (answers, lookups) = query.run_storing(read.collected, &options)?;
+    let catalog = input::catalog(read.collected)?;
+    let (answers, lookups) = query.run(&catalog, &logs.run_options())?;
     bar.finish();
     search::source_notes(&read.sources);
     if input::nothing_was_read(&read.sources) {

@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 
 use crabwalk_case::dossier::Asked;
 use crabwalk_case::{Case, FindingInfo};
+use crabwalk_detect::Content;
 use crabwalk_lab::{Options, Planted, Truth};
 
-use crate::args::{self, Format, Known, Logs};
+use crate::args::{self, Format};
 use crate::hunt;
-use crate::input;
+use crate::input::{self, Logs};
 use crate::outcome::{Done, Failure, note};
 use crate::summary::Summary;
 use crate::term::{self, Ink, Look};
@@ -33,33 +34,28 @@ pub fn run(args: &args::Demo) -> Result<Done, Failure> {
         },
         &args.out,
     )?;
-    let known = Known {
-        content: Vec::new(),
-        no_builtin: false,
-        sigma: Vec::new(),
-        assets: vec![args.out.join("assets.csv")],
-        identities: vec![args.out.join("identities.csv")],
-        lookups: None,
-        geoip: None,
-    };
-    let logs = Logs {
-        paths: folders(&args.out)?,
-        since: None,
-        until: None,
-        threads: None,
-        search_memory: args::SEARCH_MEMORY,
-    };
+    let mut content = Content::load(true, &[]);
+    input::entities(
+        &mut content,
+        &[args.out.join("assets.csv")],
+        &[args.out.join("identities.csv")],
+    )?;
+    let logs = Logs::of(folders(&args.out)?);
     let mut hunted = hunt::hunt(
-        input::content(&known)?,
+        content,
         &logs,
-        &[],
-        &[],
-        Vec::new(),
+        logs.hunt_options(),
         &Asked::default(),
         false,
     )?;
     let directory = args.out.join("case");
-    let written = hunt::write(&mut hunted.case, &logs, &hunted.catalog, &directory, false)?;
+    let written = hunt::write(
+        &mut hunted.case,
+        &logs,
+        hunted.catalog.as_ref(),
+        &directory,
+        false,
+    )?;
     let summary = Summary {
         look,
         quiet: false,

@@ -10,6 +10,7 @@ use crabwalk_case::dossier::{
 use crabwalk_case::{Case, Names};
 
 use crate::args::{self, DossierFormat};
+use crate::input::Logs;
 use crate::outcome::{Done, Failure};
 use crate::summary::{heading, when};
 use crate::term::{self, Ink, Look, count, counted, paragraph, safe};
@@ -28,12 +29,13 @@ pub fn run(args: &args::Dossier) -> Result<Done, Failure> {
         hosts: vec![args.name.clone()],
         accounts: vec![args.name.clone()],
     };
+    let logs = Logs::from(&args.logs);
+    let mut options = logs.hunt_options();
+    options.detections.exceptions = input::exceptions(&args.exceptions)?;
     let hunted = hunt::hunt(
         content,
-        &args.logs,
-        &[],
-        &[],
-        input::exceptions(&args.exceptions)?,
+        &logs,
+        options,
         &asked,
         args.format == DossierFormat::Json,
     )?;

@@ -3,18 +3,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use crabwalk_case::dossier::Asked;
 use crabwalk_case::{Case, HopInfo, PathInfo, Standing};
+use crabwalk_detect::Content;
 use crabwalk_lab::enterprise::{self, Attack, EnterpriseOptions, PlantedHop, Truth};
 use serde::Serialize;
 
-use crate::args::{Format, Known, LabEvaluate, Logs};
+use crate::args::{Format, LabEvaluate};
+use crate::input::Logs;
 use crate::outcome::{Done, Failure, note};
 use crate::term::{self, Ink, Look};
-use crate::{hunt, input, lab, protocol, worlds};
+use crate::{hunt, lab, protocol, worlds};
 
 /// How far the time of a hop may be off, seconds; what the clocks are off comes on top.
 const TOLERANCE: i64 = 120;
@@ -710,7 +712,7 @@ fn describe(hop: &HopInfo) -> String {
 }
 
 /// The folders of a world's hosts.
-fn logs(directory: &Path) -> Result<Logs, Failure> {
+fn folders(directory: &Path) -> Result<Vec<PathBuf>, Failure> {
     let entries =
         std::fs::read_dir(directory).and_then(|entries| entries.collect::<Result<Vec<_>, _>>());
     let entries =
@@ -721,13 +723,7 @@ fn logs(directory: &Path) -> Result<Logs, Failure> {
         .filter(|path| path.is_dir())
         .collect();
     paths.sort();
-    Ok(Logs {
-        paths,
-        since: None,
-        until: None,
-        threads: None,
-        search_memory: crate::args::SEARCH_MEMORY,
-    })
+    Ok(paths)
 }
 
 /// Most memory that this process held since [`forget_peak`], bytes. Linux tells it; others do not.
@@ -811,15 +807,14 @@ pub fn make_and_hunt(
     worlds::may_use(directory)?;
     let truth =
         enterprise::build(options, directory).map_err(|error| Failure::new(error.to_string()))?;
-    let content = input::content(&NOTHING_MORE)?;
+    let content = Content::load(true, &[]);
+    let logs = Logs::of(folders(directory)?);
     forget_peak();
     let began = Instant::now();
     let hunted = hunt::hunt(
         content,
-        &logs(directory)?,
-        &[],
-        &[],
-        Vec::new(),
+        &logs,
+        logs.hunt_options(),
         &Asked::default(),
         quiet,
     )?;
@@ -829,17 +824,6 @@ pub fn make_and_hunt(
     score.seconds = (seconds * 1000.0).round() / 1000.0;
     Ok(score)
 }
-
-/// What is shipped, and nothing of the user's.
-const NOTHING_MORE: Known = Known {
-    content: Vec::new(),
-    no_builtin: false,
-    sigma: Vec::new(),
-    assets: Vec::new(),
-    identities: Vec::new(),
-    lookups: None,
-    geoip: None,
-};
 
 /// Runs `lab score`.
 pub fn score_files(

@@ -7,15 +7,13 @@ use std::time::Instant;
 
 use crabwalk_case::dossier::Asked;
 use crabwalk_case::{Case, Input, Report, Tool, WITHOUT_FRONT_END, WriteError};
+use crabwalk_detect::Content;
 use crabwalk_detect::store::Lookups;
-use crabwalk_detect::{
-    Content, DetectionType, Exception, Finding, Hunt, HuntOptions, RiskObjectKind,
-};
 use crabwalk_events::Catalog;
-use crabwalk_movement::{Budget, Found};
+use crabwalk_hunt::{Hunt, HuntOptions};
 
-use crate::args::{self, Format, Logs};
-use crate::input;
+use crate::args::{self, Format};
+use crate::input::{self, Logs};
 use crate::outcome::{Done, Failure, note};
 use crate::progress::Bar;
 use crate::summary::{self, Summary};
@@ -25,44 +23,26 @@ use crate::term::{self, Look};
 pub struct Hunted {
     pub case: Case,
     /// What was read of the logs.
-    pub catalog: Arc<Catalog>,
+    pub catalog: Arc<dyn Catalog>,
     pub done: Done,
     /// Lookups that detections have written.
     pub lookups: Lookups,
 }
 
-/// Reads logs and runs detections over them.
+/// Reads logs, hunts in them, and makes the case of it.
 pub fn hunt(
     content: Content,
     logs: &Logs,
-    detections: &[String],
-    stories: &[String],
-    exceptions: Vec<Exception>,
+    options: HuntOptions,
     asked: &Asked,
     quiet: bool,
 ) -> Result<Hunted, Failure> {
     let began = Instant::now();
     let bar = Bar::new(quiet);
-    let options = HuntOptions {
-        detections: detections.to_vec(),
-        stories: stories.to_vec(),
-        exceptions,
-        ..input::options(logs)
-    };
-    let hunt = Hunt::new(content, options)?;
-    let movement = crabwalk_movement::Both(hunt.demand(), crabwalk_movement::demand());
-    let demand = crabwalk_movement::Both(&movement, crabwalk_case::dossier::demand());
-    let read = input::read(logs, &demand, &bar);
-    bar.step("running detections");
-    let outcome = hunt.run(read.collected)?;
-    bar.step("following movements");
-    let findings: Vec<Found<'_>> = outcome.findings.iter().map(found).collect();
-    let movement = crabwalk_movement::analyse(
-        &outcome.catalog,
-        &findings,
-        &outcome.knowledge.assets,
-        Budget::default(),
-    );
+    let hunt = Hunt::prepare(content, options)?;
+    let read = logs.read(&hunt.demand(), &bar);
+    let catalog = input::catalog(read.collected)?;
+    let conclusion = hunt.run(&catalog, &bar)?;
     let mut case = Case::new(&Input {
         tool: Tool {
             name: env!("CARGO_PKG_NAME"),
@@ -71,13 +51,15 @@ pub fn hunt(
         created: jiff::Timestamp::now().as_microsecond(),
         seconds: began.elapsed().as_secs_f64(),
         sources: &read.sources,
-        outcome: &outcome,
-        movement: &movement,
+        conclusion: &conclusion,
+        catalog: catalog.as_ref(),
     });
     bar.step("writing dossiers");
-    case.add_dossiers(&outcome.catalog, asked);
+    case.add_dossiers(catalog.as_ref(), asked)
+        .map_err(|error| Failure::new(error.to_string()))?;
     case.stats.seconds = began.elapsed().as_secs_f64();
     bar.finish();
+    let outcome = conclusion.outcome;
     if input::nothing_was_read(&read.sources) {
         return Err(Failure::new(nothing(&case, &logs.paths)));
     }
@@ -88,51 +70,10 @@ pub fn hunt(
         || outcome.problems.iter().any(|problem| problem.fatal);
     Ok(Hunted {
         case,
-        catalog: outcome.catalog,
+        catalog,
         done: if in_part { Done::InPart } else { Done::Whole },
         lookups: outcome.lookups,
     })
-}
-
-/// What movement asks of a finding.
-fn found(finding: &Finding) -> Found<'_> {
-    /// Fields of CIM and of Windows that name who, and from where to where.
-    const ACCOUNTS: [&str; 4] = ["user", "src_user", "TargetUserName", "SubjectUserName"];
-    const HOSTS: [&str; 7] = [
-        "dest",
-        "src",
-        "dest_host",
-        "src_host",
-        "dest_ip",
-        "src_ip",
-        "host",
-    ];
-    let values = |names: &[&str]| -> Vec<&str> {
-        names
-            .iter()
-            .flat_map(|name| finding.values(name))
-            .map(String::as_str)
-            .filter(|name| !name.is_empty())
-            .collect()
-    };
-    let objects = |wanted: RiskObjectKind| {
-        finding
-            .risk_objects
-            .iter()
-            .filter(move |object| object.kind == wanted)
-            .map(|object| object.value.as_str())
-    };
-    let mut accounts = values(&ACCOUNTS);
-    accounts.extend(objects(RiskObjectKind::User));
-    let mut hosts = values(&HOSTS);
-    hosts.extend(objects(RiskObjectKind::System));
-    Found {
-        rule: &finding.detection.name,
-        claims: finding.suppressed.is_none() && finding.detection.kind == DetectionType::Ttp,
-        events: &finding.events,
-        accounts,
-        hosts,
-    }
 }
 
 /// Why nothing could be read.
@@ -170,7 +111,7 @@ fn nothing(case: &Case, paths: &[PathBuf]) -> String {
 pub fn write(
     case: &mut Case,
     logs: &Logs,
-    catalog: &Catalog,
+    catalog: &dyn Catalog,
     directory: &Path,
     quiet: bool,
 ) -> Result<Vec<PathBuf>, Failure> {
@@ -186,8 +127,7 @@ pub fn write(
     let case = &*case;
     let (read, written) = std::thread::scope(|scope| {
         let others = scope.spawn(|| crabwalk_case::write_to(case, None, directory));
-        let inputs = input::inputs(logs);
-        let read = report.read_records(case, &inputs, input::threads(logs), Some(catalog));
+        let read = report.read_records(case, &logs.inputs(), logs.threads, Some(catalog));
         (read, others.join())
     });
     let mut written = written
@@ -265,6 +205,11 @@ fn notes(case: &Case) {
 /// Runs the command.
 pub fn run(args: &args::Hunt) -> Result<Done, Failure> {
     let content = input::content(&args.known)?;
+    let logs = Logs::from(&args.logs);
+    let mut options = logs.hunt_options();
+    options.detections.detections.clone_from(&args.detection);
+    options.detections.stories.clone_from(&args.story);
+    options.detections.exceptions = input::exceptions(&args.exceptions)?;
     let Hunted {
         mut case,
         catalog,
@@ -272,10 +217,8 @@ pub fn run(args: &args::Hunt) -> Result<Done, Failure> {
         lookups,
     } = hunt(
         content,
-        &args.logs,
-        &args.detection,
-        &args.story,
-        input::exceptions(&args.exceptions)?,
+        &logs,
+        options,
         &Asked {
             hosts: args.host.iter().cloned().collect(),
             accounts: args.account.iter().cloned().collect(),
@@ -284,10 +227,10 @@ pub fn run(args: &args::Hunt) -> Result<Done, Failure> {
     )?;
     input::keep_lookups(&args.known, &lookups, args.quiet)?;
     if args.host.is_some() || args.account.is_some() {
-        crate::paths::narrow(&mut case, args.host.as_deref(), args.account.as_deref());
+        case.narrow(args.host.as_deref(), args.account.as_deref());
     }
     let written = match &args.out {
-        Some(directory) => write(&mut case, &args.logs, &catalog, directory, args.quiet)?,
+        Some(directory) => write(&mut case, &logs, catalog.as_ref(), directory, args.quiet)?,
         None => Vec::new(),
     };
     if args.format != Format::Table && !args.quiet {

@@ -1,14 +1,18 @@
 //! What all commands that read logs have in common.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crabwalk_detect::store::{LookupStore, Lookups};
-use crabwalk_detect::{Content, Exception, HuntOptions};
-use crabwalk_sources::collect::{Demand, Within};
+use crabwalk_detect::{Content, Exception, RunOptions};
+use crabwalk_events::{Catalog, MemoryCatalog};
+use crabwalk_hunt::HuntOptions;
+use crabwalk_movement::Budget;
+use crabwalk_sources::collect::{Collected, Demand, Within};
 use crabwalk_sources::report::SourceReport;
 use crabwalk_sources::{Input, Limits, Read};
 
-use crate::args::{Known, Logs};
+use crate::args::{self, Known};
 use crate::outcome::{Failure, note};
 use crate::progress::Bar;
 
@@ -28,20 +32,7 @@ pub fn content(known: &Known) -> Result<Content, Failure> {
     if !known.sigma.is_empty() {
         content.add_sigma(&known.sigma);
     }
-    let read = |option: &str, path: &Path| {
-        std::fs::read(path)
-            .map_err(|error| Failure::new(format!("{option} {}: {error}", path.display())))
-    };
-    for path in &known.assets {
-        content
-            .add_assets(&read("--assets", path)?)
-            .map_err(|error| Failure::new(format!("--assets {}: {error}", path.display())))?;
-    }
-    for path in &known.identities {
-        content
-            .add_identities(&read("--identities", path)?)
-            .map_err(|error| Failure::new(format!("--identities {}: {error}", path.display())))?;
-    }
+    entities(&mut content, &known.assets, &known.identities)?;
     if let Some(path) = &known.geoip {
         content
             .set_locations(read("--geoip", path)?)
@@ -53,6 +44,30 @@ pub fn content(known: &Known) -> Result<Content, Failure> {
             .map_err(|error| Failure::new(format!("--lookups {error}")))?;
     }
     Ok(content)
+}
+
+/// Adds what the organisation knows of its machines and accounts.
+pub fn entities(
+    content: &mut Content,
+    assets: &[PathBuf],
+    identities: &[PathBuf],
+) -> Result<(), Failure> {
+    for path in assets {
+        content
+            .add_assets(&read("--assets", path)?)
+            .map_err(|error| Failure::new(format!("--assets {}: {error}", path.display())))?;
+    }
+    for path in identities {
+        content
+            .add_identities(&read("--identities", path)?)
+            .map_err(|error| Failure::new(format!("--identities {}: {error}", path.display())))?;
+    }
+    Ok(())
+}
+
+fn read(option: &str, path: &Path) -> Result<Vec<u8>, Failure> {
+    std::fs::read(path)
+        .map_err(|error| Failure::new(format!("{option} {}: {error}", path.display())))
 }
 
 /// Whether a file is in one of the directories; of none, all are.
@@ -102,29 +117,102 @@ pub fn exceptions(paths: &[PathBuf]) -> Result<Vec<Exception>, Failure> {
     Ok(all)
 }
 
-/// The threads to use.
-pub fn threads(logs: &Logs) -> usize {
-    logs.threads
-        .map(usize::from)
-        .or_else(|| std::thread::available_parallelism().ok().map(usize::from))
-        .unwrap_or(1)
+/// Logs to read, and with how much of the machine.
+#[derive(Debug, Clone)]
+pub struct Logs {
+    /// Files and folders; `-` is standard input.
+    pub paths: Vec<PathBuf>,
+    /// Events before this are left out: microseconds since 1970-01-01 UTC.
+    since: Option<i64>,
+    /// Events after this are left out: microseconds since 1970-01-01 UTC.
+    until: Option<i64>,
+    /// Threads that read and search.
+    pub threads: usize,
+    /// Bytes that what searches group, sort and join may take in memory.
+    memory: usize,
 }
 
-/// How searches over these logs are run: all detections, as far as nothing else is said.
-pub fn options(logs: &Logs) -> HuntOptions {
-    HuntOptions {
-        threads: threads(logs),
-        memory: search_memory(logs),
-        now: now(),
-        ..HuntOptions::default()
+impl Logs {
+    /// All events of files and folders, with the whole machine.
+    pub fn of(paths: Vec<PathBuf>) -> Self {
+        Self {
+            paths,
+            since: None,
+            until: None,
+            threads: std::thread::available_parallelism().map_or(1, usize::from),
+            memory: crabwalk_detect::DEFAULT_MEMORY,
+        }
+    }
+
+    /// What was named on the command line.
+    pub fn inputs(&self) -> Vec<Input> {
+        self.paths
+            .iter()
+            .map(|path| {
+                if path.as_os_str() == "-" {
+                    Input::Stdin
+                } else {
+                    Input::Path(path.clone())
+                }
+            })
+            .collect()
+    }
+
+    /// How searches over these logs are run: all detections, as far as nothing else is said.
+    pub fn run_options(&self) -> RunOptions {
+        RunOptions {
+            threads: self.threads,
+            memory: self.memory,
+            now: now(),
+            ..RunOptions::default()
+        }
+    }
+
+    /// How these logs are hunted, as far as nothing else is said.
+    pub fn hunt_options(&self) -> HuntOptions {
+        HuntOptions {
+            detections: self.run_options(),
+            since: self.since,
+            until: self.until,
+            budget: Budget::default(),
+        }
+    }
+
+    /// Reads what is needed, between the times that were named.
+    pub fn read(&self, demand: &dyn Demand, bar: &Bar) -> Read {
+        bar.step("reading");
+        let limits = Limits {
+            threads: self.threads,
+            ..Limits::default()
+        };
+        let demand = Within::new(demand, self.since, self.until);
+        crabwalk_sources::read(&self.inputs(), &demand, &limits, bar)
     }
 }
 
-/// Bytes that what searches group, sort and join may take in memory.
-fn search_memory(logs: &Logs) -> usize {
-    usize::try_from(logs.search_memory)
-        .unwrap_or(usize::MAX)
-        .saturating_mul(1 << 20)
+impl From<&args::Logs> for Logs {
+    fn from(args: &args::Logs) -> Self {
+        let mut logs = Self::of(args.paths.clone());
+        logs.since = args.since;
+        logs.until = args.until;
+        if let Some(threads) = args.threads {
+            logs.threads = threads.into();
+        }
+        logs.memory = usize::try_from(args.search_memory)
+            .unwrap_or(usize::MAX)
+            .saturating_mul(1 << 20);
+        logs
+    }
+}
+
+/// What was read as a catalog.
+pub fn catalog(collected: Collected) -> Result<Arc<dyn Catalog>, Failure> {
+    match MemoryCatalog::new(collected) {
+        Ok(catalog) => Ok(Arc::new(catalog)),
+        Err(error) => Err(Failure::new(format!(
+            "the events that were read do not fit together: {error}"
+        ))),
+    }
 }
 
 /// Seconds since 1970-01-01 UTC.
@@ -135,32 +223,6 @@ fn now() -> f64 {
     )]
     let seconds = jiff::Timestamp::now().as_microsecond() as f64 / 1e6;
     seconds
-}
-
-/// What was named on the command line.
-pub fn inputs(logs: &Logs) -> Vec<Input> {
-    logs.paths
-        .iter()
-        .map(|path| {
-            if path.as_os_str() == "-" {
-                Input::Stdin
-            } else {
-                Input::Path(path.clone())
-            }
-        })
-        .collect()
-}
-
-/// Reads what is needed of the logs, between the times that were named.
-pub fn read(logs: &Logs, demand: &dyn Demand, bar: &Bar) -> Read {
-    let inputs = inputs(logs);
-    bar.step("reading");
-    let limits = Limits {
-        threads: threads(logs),
-        ..Limits::default()
-    };
-    let demand = Within::new(demand, logs.since, logs.until);
-    crabwalk_sources::read(&inputs, &demand, &limits, bar)
 }
 
 /// Whether there was nothing to read: then the run failed. A file that is there and holds nothing readable is a result:

@@ -40,10 +40,10 @@ impl From<io::Error> for Failure {
     }
 }
 
-impl From<crabwalk_detect::hunt::HuntError> for Failure {
-    fn from(error: crabwalk_detect::hunt::HuntError) -> Self {
+impl From<crabwalk_detect::RunError> for Failure {
+    fn from(error: crabwalk_detect::RunError) -> Self {
         match error {
-            crabwalk_detect::hunt::HuntError::Search(error) => {
+            crabwalk_detect::RunError::Search(error) => {
                 Self::Drawn(error.render(term::stderr_colour()))
             }
             error => Self::Message(error.to_string()),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crabwalk_hunt::Step;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::term;
@@ -38,6 +39,18 @@ impl Bar {
     /// Removes the bar.
     pub fn finish(&self) {
         self.bar.finish_and_clear();
+    }
+}
+
+impl crabwalk_hunt::Progress for Bar {
+    fn step(&self, step: Step) {
+        Self::step(
+            self,
+            match step {
+                Step::Detections => "running detections",
+                Step::Movements => "following movements",
+            },
+        );
     }
 }
 

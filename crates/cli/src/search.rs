@@ -12,7 +12,7 @@ use crabwalk_detect::risk::{self, Attack};
 use crabwalk_sources::report::SourceReport;
 
 use crate::args::{self, Format};
-use crate::input;
+use crate::input::{self, Logs};
 use crate::outcome::{Done, Failure, note};
 use crate::progress::Bar;
 use crate::term::{self, Look};
@@ -30,10 +30,11 @@ pub fn run(args: &args::Search) -> Result<Done, Failure> {
         bar.finish();
         return of_findings(args, query, &attack);
     }
-    let read = input::read(&args.logs, query.demand(), &bar);
+    let logs = Logs::from(&args.logs);
+    let read = logs.read(query.demand(), &bar);
     bar.step("searching");
-    let options = input::options(&args.logs);
-    let (answers, lookups) = query.run_storing(read.collected, &options)?;
+    let catalog = input::catalog(read.collected)?;
+    let (answers, lookups) = query.run(&catalog, &logs.run_options())?;
     bar.finish();
     input::keep_lookups(&args.known, &lookups, args.quiet)?;
     if input::nothing_was_read(&read.sources) {
@@ -65,16 +66,15 @@ fn show(args: &args::Search, answers: &[Answer]) -> Result<(), Failure> {
 
 /// A search over what detections found: in an earlier hunt, or in these logs.
 fn of_findings(args: &args::Search, query: Query, attack: &Attack) -> Result<Done, Failure> {
+    let logs = Logs::from(&args.logs);
     let (case, done) = match args.logs.paths.as_slice() {
         [path] if let Some(case) = earlier_case(path) => (case?, Done::Whole),
         _ => {
             let content = input::content(&args.known)?;
             let hunted = crate::hunt::hunt(
                 content,
-                &args.logs,
-                &[],
-                &[],
-                Vec::new(),
+                &logs,
+                logs.hunt_options(),
                 &Asked::default(),
                 args.quiet,
             )?;
@@ -83,8 +83,7 @@ fn of_findings(args: &args::Search, query: Query, attack: &Attack) -> Result<Don
     };
     let events = risk::events(case.concluded(), attack)
         .map_err(|error| Failure::new(format!("the findings cannot be searched: {error}")))?;
-    let options = input::options(&args.logs);
-    let (answers, lookups) = query.run_storing(events, &options)?;
+    let (answers, lookups) = query.run(&input::catalog(events)?, &logs.run_options())?;
     input::keep_lookups(&args.known, &lookups, args.quiet)?;
     show(args, &answers)?;
     Ok(done)

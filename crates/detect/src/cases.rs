@@ -28,7 +28,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use crabwalk_events::Catalog;
+use crabwalk_events::{Catalog, MemoryCatalog};
 use crabwalk_sources::collect::{Begun, Collected, Collector, Everything, Head};
 use crabwalk_sources::{Input, Limits};
 use crabwalk_spl::{Engine, EngineOptions, Knowledge, Readers, Search};
@@ -37,7 +37,7 @@ use serde::Deserialize;
 use crate::content::{Content, ContentProblem, files_below, parse_yaml};
 use crate::detection::{Detection, DetectionType};
 use crate::finding::{self, Finding};
-use crate::hunt::{Hunt, HuntOptions, sees_events};
+use crate::run::{Detections, RunOptions, sees_events};
 use crate::workers::spread;
 
 /// Time of the first event of a case: 2026-03-02T09:00:00Z, microseconds since 1970-01-01 UTC.
@@ -461,7 +461,7 @@ impl<'a> Runner<'a> {
             (verdict, started.elapsed().as_secs_f64())
         };
         let failed = |why: String| (Verdict::Failed(vec![why]), 0.0);
-        let done = match spread(self.threads, tasks.len(), &run) {
+        let done = match spread(self.threads, 0..tasks.len(), &run) {
             Ok(done) => done
                 .into_iter()
                 .map(|one| one.unwrap_or_else(|error| failed(error.to_string())))
@@ -575,6 +575,8 @@ impl<'a> Runner<'a> {
         knowledge: &Arc<Knowledge>,
         collected: Collected,
     ) -> Result<Vec<Finding>, String> {
+        let catalog = MemoryCatalog::new(collected).map_err(|error| error.to_string())?;
+        let catalog: Arc<dyn Catalog> = Arc::new(catalog);
         if detection.kind == DetectionType::Correlation {
             // It concludes from what all others find.
             let content = Content {
@@ -584,12 +586,12 @@ impl<'a> Runner<'a> {
                 attack: self.content.attack.clone(),
                 ..Content::default()
             };
-            let options = HuntOptions {
+            let options = RunOptions {
                 now: NOW,
-                ..HuntOptions::default()
+                ..RunOptions::default()
             };
-            let outcome = Hunt::new(content, options)
-                .and_then(|hunt| hunt.run(collected))
+            let outcome = Detections::new(content, options)
+                .and_then(|detections| detections.run(&catalog))
                 .map_err(|error| error.to_string())?;
             return Ok(outcome
                 .findings
@@ -599,8 +601,7 @@ impl<'a> Runner<'a> {
         }
         let search = Search::parse(&detection.name, &detection.search, knowledge)
             .map_err(|error| error.to_string())?;
-        let catalog = Arc::new(Catalog::new(collected).map_err(|error| error.to_string())?);
-        if !sees_events(&self.readers, &search, &catalog) {
+        if !sees_events(&self.readers, &search, catalog.as_ref()) {
             return Ok(Vec::new());
         }
         let engine = Engine::new(
@@ -618,7 +619,7 @@ impl<'a> Runner<'a> {
         let results = runtime
             .block_on(engine.run(&search))
             .map_err(|error| error.to_string())?;
-        Ok(finding::findings(detection, &results, &catalog))
+        Ok(finding::findings(detection, &results, catalog.as_ref()))
     }
 }
 

@@ -3,14 +3,14 @@
 
 use std::sync::Arc;
 
-use crabwalk_events::{Assets, Catalog, EventType};
+use crabwalk_events::{Assets, EventType, MemoryCatalog};
 use crabwalk_spl::syntax::ast::{AggregationArgument, CommandKind, SearchExpr, Span, Tstats};
 use crabwalk_spl::{Diagnostic, Engine, EngineOptions, Knowledge, Readers, Search};
 
 use crate::content::Content;
 use crate::detection::Detection;
-use crate::hunt::{HuntError, STACK};
 use crate::lint;
+use crate::run::{RunError, STACK};
 
 /// What became of a detection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -67,7 +67,7 @@ pub struct Checked {
 pub fn check(
     content: &Content,
     wanted: &dyn Fn(&Detection) -> bool,
-) -> Result<Vec<Checked>, HuntError> {
+) -> Result<Vec<Checked>, RunError> {
     let knowledge = Arc::new(content.knowledge.clone());
     let chosen: Vec<Arc<Detection>> = content
         .detections
@@ -82,13 +82,13 @@ pub fn check(
             .spawn_scoped(scope, || check_all(&chosen, &knowledge))?;
         thread
             .join()
-            .map_err(|_| HuntError::Thread(std::io::Error::other("a thread ended early")))
+            .map_err(|_| RunError::Thread(std::io::Error::other("a thread ended early")))
     })
 }
 
 fn check_all(detections: &[Arc<Detection>], knowledge: &Arc<Knowledge>) -> Vec<Checked> {
     let engine = Engine::new(
-        Arc::new(Catalog::default()),
+        Arc::new(MemoryCatalog::default()),
         Arc::clone(knowledge),
         EngineOptions {
             now: 0.0,

@@ -132,7 +132,7 @@ fn present(values: &[String]) -> Vec<String> {
 pub(crate) fn findings(
     detection: &Arc<Detection>,
     results: &Results,
-    catalog: &Catalog,
+    catalog: &dyn Catalog,
 ) -> Vec<Finding> {
     results
         .rows()
@@ -154,7 +154,7 @@ fn finding(
     columns: &[String],
     row: &Row<'_>,
     most: usize,
-    catalog: &Catalog,
+    catalog: &dyn Catalog,
 ) -> Finding {
     let fields: Vec<(String, Vec<String>)> = columns
         .iter()
@@ -228,7 +228,7 @@ fn finding(
 }
 
 /// The events behind a row: those to list, and the number of all.
-fn events(refs: Vec<u64>, most: usize, catalog: &Catalog) -> (Vec<EventRef>, u64) {
+fn events(refs: Vec<u64>, most: usize, catalog: &dyn Catalog) -> (Vec<EventRef>, u64) {
     let count = refs.len() as u64;
     let mut events: Vec<EventRef> = if refs.len() <= most {
         refs.into_iter()

@@ -4,8 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crabwalk_events::EventType;
-use crabwalk_sources::collect::{Collected, Coverage, HOST};
+use crabwalk_events::catalog::ALWAYS;
+use crabwalk_events::{Catalog, CatalogError, EventType};
+use crabwalk_sources::collect::{Coverage, HOST};
 use crabwalk_sources::pack::Texts;
 use crabwalk_spl::{Knowledge, Readers, Search};
 use crabwalk_vocabulary::Origin;
@@ -189,20 +190,20 @@ impl Gap {
 }
 
 /// Hosts that wrote events of each type, as the events name them.
-pub(crate) fn hosts_by_type(collected: &Collected) -> BTreeMap<EventType, BTreeSet<String>> {
+pub(crate) fn hosts_by_type(
+    catalog: &dyn Catalog,
+) -> Result<BTreeMap<EventType, BTreeSet<String>>, CatalogError> {
     let mut all = BTreeMap::new();
-    for table in &collected.tables {
+    for table in catalog.tables() {
         // An event outside of the span of time that is looked at proves its audit policy as well.
         let mut hosts: BTreeSet<String> = table.hosts_outside.clone();
-        for batch in &table.batches {
-            let Some(column) = batch
-                .column_by_name(HOST)
-                .and_then(|column| Texts::new(column))
-            else {
+        for events in catalog.scan(&table.event_type, &[HOST], &ALWAYS) {
+            let events = events?;
+            let Some(column) = events.column(HOST).and_then(|column| Texts::new(column)) else {
                 continue;
             };
             let mut last = None;
-            for host in (0..batch.num_rows()).filter_map(|row| column.get(row)) {
+            for host in (0..events.rows()).filter_map(|row| column.get(row)) {
                 if last != Some(host) {
                     if !hosts.contains(host) {
                         hosts.insert(host.to_owned());
@@ -212,14 +213,10 @@ pub(crate) fn hosts_by_type(collected: &Collected) -> BTreeMap<EventType, BTreeS
             }
         }
         if !hosts.is_empty() {
-            let event_type = EventType {
-                channel: table.channel.clone(),
-                event_id: table.event_id,
-            };
-            all.insert(event_type, hosts);
+            all.insert(table.event_type.clone(), hosts);
         }
     }
-    all
+    Ok(all)
 }
 
 /// A channel as people call it.

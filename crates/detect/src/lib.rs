@@ -1,7 +1,7 @@
 //! Content (stories, detections, macros, lookups, field mappings, data models), running it over events, findings and risk.
 //!
-//! The way through this room: [`Content`] loads what is known, [`Hunt`] parses the detections' searches and says which
-//! columns of which events they need, and runs them over what was read. The result is an [`Outcome`]: findings, and
+//! The way through this room: [`Content`] loads what is known, [`Detections`] parses their searches and says which
+//! columns of which events they need, and runs them over a catalog. The result is an [`Outcome`]: findings, and
 //! [`gaps`](gap::Gap) that say which detections could not see which hosts, and why.
 
 pub mod attack;
@@ -12,11 +12,11 @@ pub mod content;
 pub mod detection;
 pub mod finding;
 pub mod gap;
-pub mod hunt;
 mod lint;
 mod message;
 pub mod query;
 pub mod risk;
+pub mod run;
 pub mod sigma;
 pub mod store;
 mod workers;
@@ -26,7 +26,9 @@ pub use content::{Content, ContentProblem, Origin};
 pub use detection::{Baseline, Detection, DetectionType, RiskObjectKind, Status, Story};
 pub use finding::{Finding, RiskObject, Suppressed, ThreatObject};
 pub use gap::Gap;
-pub use hunt::{Hunt, HuntOptions, Outcome};
+
+pub use crabwalk_spl::DEFAULT_MEMORY;
 pub use query::Query;
 pub use risk::Exception;
+pub use run::{Detections, Outcome, RunError, RunOptions};
 pub use sigma::SigmaRules;

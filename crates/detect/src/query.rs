@@ -2,14 +2,12 @@
 
 use std::sync::Arc;
 
-use crabwalk_events::Catalog;
-use crabwalk_sources::collect::{Collected, Demand};
+use crabwalk_events::{Catalog, MemoryCatalog};
+use crabwalk_sources::collect::Demand;
 use crabwalk_spl::{Diagnostic, Engine, EngineOptions, Knowledge, Search};
 
 use crate::content::{Content, ContentProblem, Origin};
-use crate::hunt::{
-    Failure, HuntError, HuntOptions, STACK, run_all, search_problem, search_warning,
-};
+use crate::run::{Failure, RunError, RunOptions, STACK, run_all, search_problem, search_warning};
 use crate::store::Lookups;
 
 /// A search, ready to run.
@@ -35,7 +33,7 @@ impl Query {
     ///
     /// # Errors
     /// What is wrong with a search, pointing into its text.
-    pub fn new(searches: &[(&str, &str)], content: Content) -> Result<Self, HuntError> {
+    pub fn new(searches: &[(&str, &str)], content: Content) -> Result<Self, RunError> {
         let knowledge = Arc::new(content.knowledge);
         let searches = searches
             .iter()
@@ -54,10 +52,10 @@ impl Query {
     pub fn check(
         searches: &[(&str, &str, &Origin)],
         content: &Content,
-    ) -> Result<Vec<ContentProblem>, HuntError> {
+    ) -> Result<Vec<ContentProblem>, RunError> {
         let knowledge = Arc::new(content.knowledge.clone());
         let engine = Engine::new(
-            Arc::new(Catalog::default()),
+            Arc::new(MemoryCatalog::default()),
             Arc::clone(&knowledge),
             EngineOptions {
                 now: 0.0,
@@ -88,7 +86,7 @@ impl Query {
                 .spawn_scoped(scope, check)?;
             thread
                 .join()
-                .map_err(|_| HuntError::Thread(std::io::Error::other("a thread ended early")))
+                .map_err(|_| RunError::Thread(std::io::Error::other("a thread ended early")))
         })
     }
 
@@ -106,30 +104,16 @@ impl Query {
                 .all(|search| search.is_of_made_events(&self.knowledge, &crate::risk::EVENTS))
     }
 
-    /// Runs the searches over what was read; one answer each, in their order.
+    /// Runs the searches; one answer each, in their order, and the lookups that the searches have written. Searches that
+    /// write some run one after another, in their order, so that the later see what the earlier wrote.
     ///
     /// # Errors
     /// What went wrong with a search, pointing into its text.
     pub fn run(
         self,
-        collected: Collected,
-        options: &HuntOptions,
-    ) -> Result<Vec<Answer>, HuntError> {
-        self.run_storing(collected, options)
-            .map(|(answers, _)| answers)
-    }
-
-    /// As [`run`](Self::run), with the lookups that the searches have written. Searches that write some run one after
-    /// another, in their order, so that the later see what the earlier wrote.
-    ///
-    /// # Errors
-    /// As [`run`](Self::run).
-    pub fn run_storing(
-        self,
-        collected: Collected,
-        options: &HuntOptions,
-    ) -> Result<(Vec<Answer>, Lookups), HuntError> {
-        let catalog = Arc::new(Catalog::new(collected)?);
+        catalog: &Arc<dyn Catalog>,
+        options: &RunOptions,
+    ) -> Result<(Vec<Answer>, Lookups), RunError> {
         // A search alone may use all threads; several run side by side.
         let alone = if self.searches.len() == 1 {
             options.threads.max(1)
@@ -137,7 +121,7 @@ impl Query {
             1
         };
         let engine = Engine::new(
-            catalog,
+            Arc::clone(catalog),
             self.knowledge,
             EngineOptions {
                 now: options.now,
@@ -166,8 +150,8 @@ impl Query {
             .into_iter()
             .map(|result| {
                 result.map_err(|failure| match failure {
-                    Failure::Search(error) => HuntError::Search(error),
-                    Failure::Panic(message) => HuntError::Thread(std::io::Error::other(message)),
+                    Failure::Search(error) => RunError::Search(error),
+                    Failure::Panic(message) => RunError::Thread(std::io::Error::other(message)),
                 })
             })
             .collect::<Result<Vec<_>, _>>()?;

@@ -1,42 +1,40 @@
 //! Threads that work through a list.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use crate::hunt::STACK;
+use crate::run::STACK;
 
 /// A piece of work ended early: a fault of ours, which must not end the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("internal error, please report it")]
 pub(crate) struct Panicked;
 
-/// Does `work` for the numbers below `count` on some threads with large stacks, because plans nest as deep as searches do.
-/// Results are in the order of the numbers, whichever was done first.
+/// Does `work` for each of `items` on some threads with large stacks, because plans nest as deep as searches do. An item is
+/// fetched when a thread is free for it, so few are there at a time. Results are in the order of the items, whichever was
+/// done first.
 ///
 /// # Errors
 /// If the machine gives no thread.
-pub(crate) fn spread<T: Send>(
+pub(crate) fn spread<I, T: Send>(
     threads: usize,
-    count: usize,
-    work: &(dyn Fn(usize) -> T + Sync),
+    items: impl Iterator<Item = I> + Send,
+    work: &(dyn Fn(I) -> T + Sync),
 ) -> std::io::Result<Vec<Result<T, Panicked>>> {
-    let next = AtomicUsize::new(0);
-    let done: Mutex<Vec<(usize, Result<T, Panicked>)>> = Mutex::new(Vec::with_capacity(count));
+    let most = items.size_hint().1.unwrap_or(usize::MAX);
+    let items = Mutex::new(items.enumerate());
+    let done: Mutex<Vec<(usize, Result<T, Panicked>)>> = Mutex::new(Vec::new());
+    let next = || items.lock().unwrap_or_else(PoisonError::into_inner).next();
     let run = || {
-        loop {
-            let index = next.fetch_add(1, Ordering::Relaxed);
-            if index >= count {
-                return;
-            }
-            let result = catch_unwind(AssertUnwindSafe(|| work(index))).map_err(|_| Panicked);
+        while let Some((index, item)) = next() {
+            let result = catch_unwind(AssertUnwindSafe(|| work(item))).map_err(|_| Panicked);
             done.lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .push((index, result));
         }
     };
     std::thread::scope(|scope| -> std::io::Result<()> {
-        for _ in 0..threads.max(1).min(count) {
+        for _ in 0..threads.max(1).min(most) {
             std::thread::Builder::new()
                 .stack_size(STACK)
                 .spawn_scoped(scope, run)?;
@@ -54,7 +52,7 @@ mod tests {
 
     #[test]
     fn results_keep_their_order_and_a_panic_ends_one_alone() {
-        let done = spread(3, 20, &|at| {
+        let done = spread(3, 0..20, &|at| {
             assert!(at != 7, "as planned");
             at * 2
         })
@@ -63,6 +61,6 @@ mod tests {
             .map(|at| if at == 7 { Err(Panicked) } else { Ok(at * 2) })
             .collect();
         assert_eq!(done, expected);
-        assert!(spread(0, 0, &|at| at).is_ok_and(|done| done.is_empty()));
+        assert!(spread(0, 0..0, &|at: usize| at).is_ok_and(|done| done.is_empty()));
     }
 }

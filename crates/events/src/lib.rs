@@ -7,11 +7,13 @@ pub mod assets;
 pub mod catalog;
 pub mod lookup;
 pub mod mapping;
+pub mod memory;
 pub mod model;
 
 pub use assets::{Assets, Entities};
-pub use catalog::{Catalog, EventRef, Table};
+pub use catalog::{Catalog, CatalogError, EventRef, Table};
 pub use crabwalk_vocabulary::{EventType, address};
 pub use lookup::{LookupDefinition, LookupTable, MatchType};
 pub use mapping::{FieldMappings, TypeMapping, TypePattern};
+pub use memory::MemoryCatalog;
 pub use model::{DataModels, Node};

@@ -22,13 +22,13 @@ mod world;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crabwalk_activity::clocks::{self, Clocks};
-use crabwalk_activity::{AccountId, AccountKind, Activity, HostId, Log};
-use crabwalk_events::Catalog;
+use crabwalk_activity::{AccountId, AccountKind, Activity, HostId, Log, Tables};
 use crabwalk_events::assets::Assets;
+use crabwalk_events::{Catalog, CatalogError};
 
 pub use assemble::Witness;
 pub use attach::Found;
-pub use crabwalk_activity::{Both, Skew, demand};
+pub use crabwalk_activity::{Skew, demand};
 pub use crabwalk_vocabulary::Standing;
 pub use evidence::Kind;
 pub use missing::Missing;
@@ -179,25 +179,23 @@ pub struct Movement {
 
 /// Finds movements in what was read for [`demand`]. A hop names those of the `findings` that are about it. `assets` say
 /// which hosts and accounts matter most, the `budget` how many paths may be told.
+///
+/// # Errors
+/// If events cannot be read.
 pub fn analyse(
-    catalog: &Catalog,
+    catalog: &dyn Catalog,
     findings: &[Found<'_>],
     assets: &Assets,
     budget: Budget,
-) -> Movement {
+) -> Result<Movement, CatalogError> {
+    let tables = Tables::read(catalog, &crabwalk_activity::DECLARED)?;
     let as_logged = Clocks::new();
-    let activity = Activity::new(Log {
-        catalog,
-        clocks: &as_logged,
-    });
+    let activity = Activity::new(Log::new(&tables, &as_logged));
     let (skew, clocks) = clocks::estimate(&activity);
     let activity = if clocks.is_empty() {
         activity
     } else {
-        Activity::new(Log {
-            catalog,
-            clocks: &clocks,
-        })
+        Activity::new(Log::new(&tables, &clocks))
     };
     let mut world = World::new(activity);
     let evidence = techniques::collect(&mut world);
@@ -380,7 +378,7 @@ pub fn analyse(
         left_out,
     };
     movement.hosts.sort_by(|a, b| a.id.cmp(&b.id));
-    movement
+    Ok(movement)
 }
 
 /// What a hop ran, and what that ran.

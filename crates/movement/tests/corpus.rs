@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crabwalk_events::Catalog;
+use crabwalk_events::MemoryCatalog;
 use crabwalk_events::assets::Assets;
 use crabwalk_movement::{Budget, Hop, Movement, analyse, demand};
 use crabwalk_sources::{Input, Limits, Quiet, read};
@@ -50,8 +50,8 @@ fn hunt(corpus: &Path, files: &[&Value]) -> Movement {
         .map(|file| Input::Path(corpus.join(text(file, "path"))))
         .collect();
     let read = read(&inputs, demand(), &Limits::default(), &Quiet);
-    let catalog = Catalog::new(read.collected).expect("columns that fit");
-    analyse(&catalog, &[], &Assets::default(), Budget::default())
+    let catalog = MemoryCatalog::new(read.collected).expect("columns that fit");
+    analyse(&catalog, &[], &Assets::default(), Budget::default()).expect("events in memory")
 }
 
 fn text<'v>(value: &'v Value, key: &str) -> &'v str {

@@ -8,7 +8,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};
-use std::ops::RangeInclusive;
+use std::ops::{Deref, RangeInclusive};
 use std::sync::Arc;
 
 use arrow_array::{
@@ -157,17 +157,20 @@ impl Demand for Everything {
     }
 }
 
-/// A demand for what another one needs, within a span of time.
-#[derive(Clone)]
-pub struct Within<'d> {
-    demand: &'d dyn Demand,
+/// A demand for what another one needs, within a span of time. `P` points to that other demand.
+#[derive(Debug, Clone)]
+pub struct Within<P> {
+    demand: P,
     window: RangeInclusive<i64>,
 }
 
-impl<'d> Within<'d> {
+impl<P> Within<P>
+where
+    P: Deref<Target: Demand>,
+{
     /// What `demand` needs of the events not before `since` and not after `until` (microseconds since 1970-01-01 UTC);
     /// `None` leaves that side open.
-    pub fn new(demand: &'d dyn Demand, since: Option<i64>, until: Option<i64>) -> Self {
+    pub fn new(demand: P, since: Option<i64>, until: Option<i64>) -> Self {
         let own = demand.window();
         let since = since.unwrap_or(i64::MIN).max(*own.start());
         let until = until.unwrap_or(i64::MAX).min(*own.end());
@@ -178,7 +181,10 @@ impl<'d> Within<'d> {
     }
 }
 
-impl Demand for Within<'_> {
+impl<P> Demand for Within<P>
+where
+    P: Deref<Target: Demand> + Send + Sync,
+{
     fn columns(&self, channel: &str, event_id: u32) -> Columns {
         self.demand.columns(channel, event_id)
     }
@@ -197,6 +203,78 @@ impl Demand for Within<'_> {
 
     fn xml(&self) -> bool {
         self.demand.xml()
+    }
+}
+
+/// A demand for what several need together: what any of them needs is read. `P` points to each of them.
+///
+/// ```
+/// use crabwalk_sources::collect::{All, Columns, Demand};
+///
+/// struct Of(u32);
+///
+/// impl Demand for Of {
+///     fn columns(&self, _: &str, event_id: u32) -> Columns {
+///         if event_id == self.0 { Columns::All } else { Columns::None }
+///     }
+/// }
+///
+/// let (logons, processes): (&dyn Demand, &dyn Demand) = (&Of(4624), &Of(4688));
+/// let both = All::of([logons, processes]);
+/// assert_eq!(both.columns("Security", 4688), Columns::All);
+/// assert_eq!(both.columns("Security", 4698), Columns::None);
+/// ```
+#[derive(Debug, Clone)]
+pub struct All<P>(Vec<P>);
+
+impl<P> All<P> {
+    /// What all of `parts` need.
+    pub fn of(parts: impl IntoIterator<Item = P>) -> Self {
+        Self(parts.into_iter().collect())
+    }
+}
+
+impl<P> Demand for All<P>
+where
+    P: Deref<Target: Demand> + Send + Sync,
+{
+    fn columns(&self, channel: &str, event_id: u32) -> Columns {
+        let mut all = Columns::None;
+        for part in &self.0 {
+            all = match (all, part.columns(channel, event_id)) {
+                (Columns::All, _) | (_, Columns::All) => return Columns::All,
+                (Columns::None, one) | (one, Columns::None) => one,
+                (Columns::Named(a), Columns::Named(b)) => {
+                    Columns::Named(Arc::new(a.union(&b).cloned().collect()))
+                }
+            };
+        }
+        all
+    }
+
+    fn keeps(&self, head: &Head<'_>) -> bool {
+        self.0.iter().any(|part| part.keeps(head))
+    }
+
+    /// Numbers only where there is one demand: several are not merged, all records are read instead.
+    fn record_numbers(&self, path: &str) -> Option<&[u64]> {
+        match self.0.as_slice() {
+            [one] => one.record_numbers(path),
+            _ => None,
+        }
+    }
+
+    /// From the earliest that any of them needs to the latest.
+    fn window(&self) -> RangeInclusive<i64> {
+        self.0
+            .iter()
+            .map(|part| part.window())
+            .reduce(|a, b| *a.start().min(b.start())..=*a.end().max(b.end()))
+            .unwrap_or(i64::MIN..=i64::MAX)
+    }
+
+    fn xml(&self) -> bool {
+        self.0.iter().any(|part| part.xml())
     }
 }
 

@@ -43,7 +43,7 @@ pub const DEFAULT_MEMORY: usize = 512 << 20;
 
 /// Plans and runs searches over the events of a run.
 pub struct Engine {
-    catalog: Arc<Catalog>,
+    catalog: Arc<dyn Catalog>,
     session: Arc<Session>,
     types: TypeInfos,
     context: EvalContext,
@@ -54,7 +54,11 @@ pub struct Engine {
 
 impl Engine {
     /// An engine over these events.
-    pub fn new(catalog: Arc<Catalog>, knowledge: Arc<Knowledge>, options: EngineOptions) -> Self {
+    pub fn new(
+        catalog: Arc<dyn Catalog>,
+        knowledge: Arc<Knowledge>,
+        options: EngineOptions,
+    ) -> Self {
         let mut config = SessionConfig::new()
             .with_target_partitions(options.threads.max(1))
             .with_information_schema(false)
@@ -88,11 +92,6 @@ impl Engine {
             datafusion: SessionContext::new_with_state(state),
             glances: (options.threads <= 1).then(Glances::default),
         }
-    }
-
-    /// The events.
-    pub fn catalog(&self) -> &Arc<Catalog> {
-        &self.catalog
     }
 
     /// The lookups that searches of this engine have written with `outputlookup`, by name without `.csv`. Later searches
@@ -134,7 +133,12 @@ impl Engine {
     }
 
     fn planner(&self) -> Planner<'_> {
-        Planner::new(&self.catalog, &self.session, &self.types, self.context)
+        Planner::new(
+            self.catalog.as_ref(),
+            &self.session,
+            &self.types,
+            self.context,
+        )
     }
 
     fn plan_unrun(&self, search: &Search) -> Result<Planned, SearchError> {

@@ -36,7 +36,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 
-use crabwalk_events::{Catalog, LookupDefinition, LookupTable};
+use crabwalk_events::{Catalog, LookupDefinition, LookupTable, MemoryCatalog};
 use crabwalk_sources::collect::{Collector, Everything, Head};
 use crabwalk_spl::{Engine, EngineOptions, Knowledge, Results, Search};
 
@@ -290,7 +290,7 @@ fn run(world: &World, name: &str, text: &str) -> String {
         }
     }
     let collected = Collector::merge(vec![collector]).expect("tables");
-    let catalog = Arc::new(Catalog::new(collected).expect("a catalog"));
+    let catalog: Arc<dyn Catalog> = Arc::new(MemoryCatalog::new(collected).expect("a catalog"));
     let knowledge = Arc::new(world.knowledge.clone());
     let search = match Search::parse(name, text, &knowledge) {
         Ok(search) => search,
@@ -308,7 +308,7 @@ fn run(world: &World, name: &str, text: &str) -> String {
 
 fn run_with(
     threads: usize,
-    catalog: &Arc<Catalog>,
+    catalog: &Arc<dyn Catalog>,
     knowledge: &Arc<Knowledge>,
     search: &Search,
 ) -> String {

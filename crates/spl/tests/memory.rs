@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use crabwalk_events::Catalog;
+use crabwalk_events::{Catalog, MemoryCatalog};
 use crabwalk_sources::collect::{Collector, Everything, Head};
 use crabwalk_spl::{Engine, EngineOptions, Knowledge, Search};
 
@@ -29,7 +29,7 @@ fn many_event_types_are_sorted_in_little_memory() {
         collector.push(table, column, &id.to_string());
     }
     let collected = Collector::merge(vec![collector]).expect("tables");
-    let catalog = Arc::new(Catalog::new(collected).expect("a catalog"));
+    let catalog: Arc<dyn Catalog> = Arc::new(MemoryCatalog::new(collected).expect("a catalog"));
     let knowledge = Arc::new(Knowledge::default());
     let text = "EventCode=* | reverse | streamstats count as place | sort - N | eventstats max(place) as last | head 1 \
                 | table EventCode N place last";

@@ -25,6 +25,9 @@ pub enum Standing {
 }
 
 impl Standing {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Proven, Self::Possible, Self::Attempted, Self::Routine];
+
     /// Decides by the confidence (0 to 1), whether the movement was refused, and whether its account makes it on other
     /// days too.
     pub fn of(confidence: f64, attempted: bool, usual: bool) -> Self {

@@ -211,6 +211,25 @@ fn files_do_not_import_each_other_in_circles() {
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }
 
+/// Crates that read events and do not know where these lie.
+const READ_EVENTS: [&str; 4] = ["spl", "activity", "movement", "hunt"];
+
+#[test]
+fn who_reads_events_asks_a_catalog_wherever_it_lies() {
+    for (name, path) in crates() {
+        if !READ_EVENTS.contains(&name.as_str()) {
+            continue;
+        }
+        for file in Modules::read(&path.join("src")).files.values() {
+            assert!(
+                !file.brought.contains_key("MemoryCatalog"),
+                "crates/{name}/src/{}: take a `&dyn Catalog`",
+                file.shown
+            );
+        }
+    }
+}
+
 /// A path of modules or of what is in them, from the root of the crate.
 type Names = Vec<String>;
 

@@ -16,7 +16,7 @@ const hop = (id: string, src: string | null, dst: string, first: string | null, 
 
 const finding = (id: string, more: Partial<Finding> = {}): Finding => ({
   id, detection: `Detection ${id}`, detection_id: "d", type: "TTP", severity: "high", risk_score: 50, techniques: ["T1021.002"], story: [], first: null, last: null,
-  message: "something happened", notable: true, suppressed: null, risk_objects: [], threat_objects: [], hosts: ["a"], events: [], event_count: 0, ...more,
+  message: "something happened", notable: true, suppressed: null, risk_objects: [], threat_objects: [], hosts: ["a"], events: [], event_count: 0, count: 1, ...more,
 });
 
 function core(more: Partial<Core> = {}): Core {
@@ -31,8 +31,8 @@ function core(more: Partial<Core> = {}): Core {
       { id: "localsystem", name: "LocalSystem", names: ["LocalSystem"], sid: null, kind: "system", risk: 0 },
     ],
     hops: [], paths: [], skew: [], content_problems: [],
-    stats: { events: 0, bytes: 0, seconds: 0, sources: 0, sources_damaged: 0, skipped: 0, duplicates: 0, detections: 0, findings: 0, notables: 0, suppressed: 0, findings_by_severity: {}, findings_by_detection: {}, risk: [], first: null, last: null },
-    summary: [], scope: null, silenced: [], attack: { "T1021.002": { name: "SMB/Windows Admin Shares", tactics: ["lateral-movement"] } }, detections: {}, records: { kept: 0, left_out: 0, note: null },
+    stats: { events: 0, bytes: 0, seconds: 0, sources: 0, sources_damaged: 0, skipped: 0, duplicates: 0, detections: 0, findings: 0, notables: 0, suppressed: 0, usual_movements_left_out: 0, findings_by_severity: {}, findings_by_detection: {}, risk: [], first: null, last: null },
+    summary: [], scope: { hosts: [], accounts: [], blind: [], entry: null, collect: [] }, silenced: [], attack: { "T1021.002": { name: "SMB/Windows Admin Shares", tactics: ["lateral-movement"] } }, detections: {}, records: { kept: 0, left_out: 0, note: null },
     ...more,
   };
 }
@@ -178,7 +178,7 @@ describe("a case", () => {
 
   test("techniques stand under their tactics, hops first", () => {
     const model = new Model(core({ hops: [hop("1", "a", "b", null)] }), source(core()));
-    const found = matrix(model, [finding("1", { techniques: ["T1021.002", "T9999"] }), finding("2", { suppressed: { by: "x", reason: "y", until: null } })]);
+    const found = matrix(model, [finding("1", { techniques: ["T1021.002", "T9999"] }), finding("2", { suppressed: { by: "x", reason: "y", until: null, exception: null } })]);
     expect(found.get("lateral-movement")).toEqual([{ id: "T1021.002", hops: 1, findings: 1 }]);
     expect(found.get("")).toEqual([{ id: "T9999", hops: 0, findings: 1 }]);
   });
@@ -210,7 +210,7 @@ describe("findings", () => {
   const all = [
     finding("1", { message: "alpha beta" }),
     finding("2", { severity: "low", type: "Hunting", notable: false, techniques: ["T1021"], message: "beta" }),
-    finding("3", { suppressed: { by: "x", reason: "y", until: null }, message: "alpha" }),
+    finding("3", { suppressed: { by: "x", reason: "y", until: null, exception: null }, message: "alpha" }),
     finding("4", { hosts: ["b"], techniques: ["T10211"], message: "gamma" }),
   ];
   test.each([
@@ -231,7 +231,7 @@ describe("findings", () => {
 
 describe("the process tree", () => {
   const process = (id: number, parent: number | null, time: string): Process => ({
-    id, parent, time, session: null, ended: null, image: null, command_line: null, account: null, pid: null, original_name: null, hashes: {}, signature: null, seen: null, marks: [], reasons: [],
+    id, parent, time, session: null, ended: null, image: "C:\\x.exe", command_line: null, account: null, pid: 0, original_name: null, hashes: {}, signature: null, seen: "", marks: [], reasons: [], hop: null, events: [],
   });
   const all = [process(3, 1, "2026-01-01T00:00:03Z"), process(1, null, "2026-01-01T00:00:01Z"), process(2, 1, "2026-01-01T00:00:02Z"), process(4, 2, "2026-01-01T00:00:04Z")];
   const ids = (rows: ReturnType<typeof treeRows>) => rows.map((row) => [row.process.id, row.depth]);

@@ -6,7 +6,6 @@ use crabwalk_activity::Row;
 use crabwalk_activity::channel::SECURITY;
 use crabwalk_vocabulary::host_key;
 
-use super::demand::CHANGES;
 use super::document::*;
 use super::host::{change, micros};
 use super::index::{Index, address, events};
@@ -14,6 +13,7 @@ use super::scope::Suspects;
 use super::tables::Tables;
 use crate::build::time;
 use crate::document::Case;
+use crabwalk_activity::dossier::CHANGES;
 
 /// Logons of one account that are listed by host and source; of more, the newest are kept.
 const MOST: usize = 500;

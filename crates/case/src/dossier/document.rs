@@ -8,6 +8,7 @@ use crate::document::Reference;
 
 /// What an intruder touched, and what is to be done about it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub struct Scope {
     /// Hosts that the intruder touched, the surest first.
     pub hosts: Vec<ScopeHost>,
@@ -23,6 +24,7 @@ pub struct Scope {
 
 /// A host that the intruder touched.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub struct ScopeHost {
     /// Id of the host.
     pub host: String,
@@ -36,6 +38,7 @@ pub struct ScopeHost {
 
 /// An account to reset.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub struct ScopeAccount {
     /// Id of the account.
     pub account: String,
@@ -45,6 +48,7 @@ pub struct ScopeAccount {
 
 /// A host whose logs are too few to say.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub struct BlindHost {
     /// Id of the host.
     pub host: String,
@@ -54,6 +58,7 @@ pub struct BlindHost {
 
 /// Where it began.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub struct Entry {
     /// Id of the host.
     pub host: String,
@@ -65,6 +70,7 @@ pub struct Entry {
 
 /// A log to collect.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub struct Collect {
     /// Name of the machine.
     pub host: String,
@@ -78,6 +84,7 @@ pub struct Collect {
 
 /// A command for a person to run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub struct Command {
     /// `wevtutil`, `KAPE` or `Velociraptor`.
     pub tool: String,
@@ -87,6 +94,7 @@ pub struct Command {
 
 /// Findings that an exception silences.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub struct Silenced {
     /// File and line of the exception; `throttling` where findings are alike.
     pub exception: String,
@@ -102,6 +110,7 @@ pub struct Silenced {
 
 /// What happened on hosts and with accounts.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub struct Dossiers {
     /// Of hosts.
     pub hosts: Vec<HostDossier>,
@@ -111,6 +120,7 @@ pub struct Dossiers {
 
 /// A span of time.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub struct Window {
     /// Its beginning.
     pub first: Option<String>,
@@ -120,6 +130,7 @@ pub struct Window {
 
 /// What happened on a host.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub struct HostDossier {
     /// Id of the host.
     pub host: String,
@@ -150,6 +161,7 @@ pub struct HostDossier {
 
 /// The other end of a logon.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub struct Peer {
     /// Id of the host, where it is known.
     pub host: Option<String>,
@@ -161,6 +173,7 @@ pub struct Peer {
 
 /// A logon.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub struct Authentication {
     /// When.
     pub time: Option<String>,
@@ -196,6 +209,7 @@ pub struct Authentication {
 
 /// A process.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub struct Process {
     /// Number in this dossier.
     pub id: u64,
@@ -235,6 +249,7 @@ pub struct Process {
 
 /// A service that was installed.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub struct ServiceEntry {
     /// When.
     pub time: Option<String>,
@@ -254,6 +269,7 @@ pub struct ServiceEntry {
 
 /// A task that was registered, changed or deleted.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub struct TaskEntry {
     /// When.
     pub time: Option<String>,
@@ -274,6 +290,7 @@ pub struct TaskEntry {
 
 /// A part of a WMI subscription.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub struct WmiEntry {
     /// When.
     pub time: Option<String>,
@@ -291,6 +308,7 @@ pub struct WmiEntry {
 
 /// A registry value that starts something.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub struct RunKey {
     /// When.
     pub time: Option<String>,
@@ -308,6 +326,7 @@ pub struct RunKey {
 
 /// A file that was written.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub struct FileEntry {
     /// When.
     pub time: Option<String>,
@@ -327,6 +346,7 @@ pub struct FileEntry {
 
 /// A network connection.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub struct Connection {
     /// When.
     pub time: Option<String>,
@@ -350,6 +370,7 @@ pub struct Connection {
 
 /// A change of an account or group.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub struct AccountChange {
     /// When.
     pub time: Option<String>,
@@ -367,6 +388,7 @@ pub struct AccountChange {
 
 /// What happened with an account.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub struct AccountDossier {
     /// Id of the account.
     pub account: String,
@@ -387,6 +409,7 @@ pub struct AccountDossier {
 
 /// Logons of an account to one host from one place.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub struct Logons {
     /// Id of the host.
     pub host: String,
@@ -410,6 +433,7 @@ pub struct Logons {
 
 /// That the credentials of an account lay open on a host.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub struct Exposed {
     /// Id of the host.
     pub host: String,
@@ -425,6 +449,7 @@ pub struct Exposed {
 
 /// A change of an account.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub struct Change {
     /// When.
     pub time: Option<String>,

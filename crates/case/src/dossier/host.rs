@@ -7,13 +7,13 @@ use crabwalk_activity::{CONNECTION_LOGS, ConnectionLog, Row, is_service_logon, s
 use crabwalk_vocabulary::number::number as parsed_number;
 use crabwalk_vocabulary::{address as any_address, host_key};
 
-use super::demand::CHANGES;
 use super::document::*;
 use super::index::{Index, address, events};
 use super::program::{Rarity, base, odd_parent, renamed, user_writable};
 use super::tables::Tables;
 use crate::build::time;
 use crate::document::{Case, Reference};
+use crabwalk_activity::dossier::CHANGES;
 
 const SECOND: i64 = 1_000_000;
 /// Two logs tell of one act at times that differ by less.
@@ -1214,7 +1214,7 @@ pub(super) fn micros(text: &str) -> Option<i64> {
 /// Turns drafts into entries.
 struct Ship<'a> {
     case: &'a Case,
-    catalog: &'a crabwalk_events::Catalog,
+    catalog: &'a dyn crabwalk_events::Catalog,
     moments: &'a BTreeSet<i64>,
     left_out: &'a mut BTreeMap<String, u64>,
 }

@@ -157,7 +157,7 @@ impl Index {
     }
 
     /// The hop that an event belongs to.
-    pub fn hop(&self, catalog: &Catalog, references: &[u64]) -> Option<usize> {
+    pub fn hop(&self, catalog: &dyn Catalog, references: &[u64]) -> Option<usize> {
         references.iter().find_map(|reference| {
             let event = catalog.resolve(*reference)?;
             self.hop_of.get(&(event.source, event.record)).copied()
@@ -166,7 +166,7 @@ impl Index {
 }
 
 /// The events behind references.
-pub(super) fn events(catalog: &Catalog, references: &[u64]) -> Vec<Reference> {
+pub(super) fn events(catalog: &dyn Catalog, references: &[u64]) -> Vec<Reference> {
     references
         .iter()
         .filter_map(|reference| catalog.resolve(*reference))

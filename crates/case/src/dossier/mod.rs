@@ -1,10 +1,9 @@
 //! Dossiers: what happened on a host or with an account, what is concerned, and what is to be done.
 //!
-//! [`demand`] says what must be decoded for them; [`Case::add_dossiers`] reads it, only of hosts and
+//! [`crabwalk_activity::dossier::demand`] says what must be decoded for them; [`Case::add_dossiers`] reads it, only of hosts and
 //! accounts that the paths of a case lead over, and of those that are asked for.
 
 mod account;
-mod demand;
 mod document;
 mod host;
 mod index;
@@ -14,9 +13,8 @@ mod tables;
 
 use std::collections::BTreeMap;
 
-use crabwalk_events::Catalog;
+use crabwalk_events::{Catalog, CatalogError};
 
-pub use demand::demand;
 pub use document::*;
 
 use crate::document::{Account, Case, Host};
@@ -44,8 +42,15 @@ pub struct Asked {
 
 impl Case {
     /// Adds what is concerned, dossiers, the findings that are silenced, and a summary.
-    pub fn add_dossiers(&mut self, catalog: &Catalog, asked: &Asked) {
-        let tables = Tables::new(catalog);
+    ///
+    /// # Errors
+    /// If events cannot be read.
+    pub fn add_dossiers(
+        &mut self,
+        catalog: &dyn Catalog,
+        asked: &Asked,
+    ) -> Result<(), CatalogError> {
+        let tables = Tables::read(catalog)?;
         for name in &asked.accounts {
             self.know_account(name);
         }
@@ -118,6 +123,7 @@ impl Case {
         self.scope = scope;
         self.silenced = self.silenced_findings();
         self.summary = scope::sentences(self, &suspects);
+        Ok(())
     }
 
     /// Adds an account that events name and that took no part in a movement.

@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 
 use crabwalk_activity::channel::{SECURITY, SYSMON};
-use crabwalk_activity::{Clocks, Log, Row, for_each_of};
-use crabwalk_events::Catalog;
+use crabwalk_activity::{Clocks, Log, Row, for_each};
+use crabwalk_events::{Catalog, CatalogError};
 
-use super::demand::wanted;
+use crabwalk_activity::dossier::DECLARED;
 
 /// Since when a program was run on a machine.
 #[derive(Debug, Clone)]
@@ -21,26 +21,22 @@ pub(super) struct Run {
 
 /// The events of a run, for dossiers. Times are as logged: a dossier's reader compares them with the log itself.
 pub(super) struct Tables<'c> {
-    catalog: &'c Catalog,
+    read: crabwalk_activity::Tables<'c>,
     as_logged: Clocks,
 }
 
 impl<'c> Tables<'c> {
-    pub fn new(catalog: &'c Catalog) -> Self {
-        Self {
-            catalog,
+    pub fn read(catalog: &'c dyn Catalog) -> Result<Self, CatalogError> {
+        Ok(Self {
+            read: crabwalk_activity::Tables::read(catalog, &DECLARED)?,
             as_logged: Clocks::new(),
-        }
+        })
     }
 
     /// Calls `each` for every event of a type.
     pub fn each<'t>(&'t self, channel: &str, event_id: u32, each: impl FnMut(&Row<'t, '_>)) {
-        let log = Log {
-            catalog: self.catalog,
-            clocks: &self.as_logged,
-        };
-        let columns = wanted(channel, event_id).unwrap_or_default();
-        for_each_of(log, channel, event_id, columns, each);
+        let log = Log::new(&self.read, &self.as_logged);
+        for_each(log, channel, event_id, each);
     }
 
     /// Since when each program was run on each machine, from process creation of Sysmon and the Security log.
@@ -66,7 +62,7 @@ impl<'c> Tables<'c> {
             .collect()
     }
 
-    pub fn catalog(&self) -> &'c Catalog {
-        self.catalog
+    pub fn catalog(&self) -> &'c dyn Catalog {
+        self.read.catalog()
     }
 }

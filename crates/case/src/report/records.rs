@@ -3,7 +3,8 @@
 use std::collections::{HashMap, HashSet};
 use std::io;
 
-use crabwalk_events::{Catalog, EventRef};
+use crabwalk_events::catalog::for_each_event;
+use crabwalk_events::{Catalog, EventRef, MemoryCatalog};
 use crabwalk_sources::collect::{Columns, Demand, Head, XML};
 use crabwalk_sources::{Input, Limits, Quiet};
 use serde_json::{Value, json};
@@ -122,13 +123,13 @@ impl Report {
     /// is what the hunt read: it helps out with the fields it has where a log cannot be read twice, such as standard input.
     ///
     /// # Errors
-    /// Where records cannot be compressed, which memory alone can cause.
+    /// Where records cannot be compressed, which memory alone can cause, or the catalog cannot be read.
     pub fn read_records(
         &mut self,
         case: &Case,
         inputs: &[Input],
         threads: usize,
-        catalog: Option<&Catalog>,
+        catalog: Option<&dyn Catalog>,
     ) -> io::Result<()> {
         let mut places: HashMap<Key, Vec<u32>> = HashMap::new();
         let mut wanted = Wanted {
@@ -197,21 +198,25 @@ impl Report {
                 ..Limits::default()
             };
             let read = crabwalk_sources::read(&again, &wanted, &limits, &Quiet);
-            if let Ok(read) = Catalog::new(read.collected) {
-                read.for_each_event(
+            if let Ok(read) = MemoryCatalog::new(read.collected) {
+                for_each_event(
+                    &read,
                     &|time, record| wanted.events.contains(&(time, record)),
                     &mut |event, fields| take(&mut found, false, &event, fields),
-                );
+                )
+                .map_err(io::Error::other)?;
             }
         }
         let all: usize = places.values().map(Vec::len).sum();
         if let Some(catalog) = catalog
             && found.len() < all
         {
-            catalog.for_each_event(
+            for_each_event(
+                catalog,
                 &|time, record| wanted.events.contains(&(time, record)),
                 &mut |event, fields| take(&mut found, true, &event, fields),
-            );
+            )
+            .map_err(io::Error::other)?;
         }
         self.pack(found, threads)
     }

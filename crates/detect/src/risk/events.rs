@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crabwalk_events::{Catalog, EventRef};
+use crabwalk_events::{EventRef, MemoryCatalog};
 use crabwalk_sources::collect::{Begun, Collected, Collector, Everything, Head};
 use datafusion::arrow::error::ArrowError;
 
@@ -98,13 +98,13 @@ impl Concluded {
 
 /// Makes the events of findings that are not silenced. The record number of an event is the finding's index,
 /// from 1.
-pub(crate) fn catalog(findings: &[Finding], attack: &Attack) -> Result<Catalog, ArrowError> {
+pub(crate) fn catalog(findings: &[Finding], attack: &Attack) -> Result<MemoryCatalog, ArrowError> {
     let concluded = findings
         .iter()
         .enumerate()
         .filter(|(_, finding)| finding.suppressed.is_none())
         .map(|(index, finding)| Concluded::of(finding, index));
-    events(concluded, attack).and_then(Catalog::new)
+    events(concluded, attack).and_then(MemoryCatalog::new)
 }
 
 /// Makes risk events and notables.

@@ -1,10 +1,12 @@
 use std::path::Path;
+use std::sync::Arc;
 
+use crabwalk_events::{Catalog, MemoryCatalog};
 use crabwalk_sources::collect::{Begun, Collector, Head};
 
 use super::*;
 use crate::content::Content;
-use crate::hunt::{Hunt, HuntOptions, Outcome};
+use crate::run::{Detections, Outcome, RunOptions};
 
 const SYSMON: &str = "Microsoft-Windows-Sysmon/Operational";
 /// 2026-01-05 10:00:00 UTC.
@@ -23,7 +25,7 @@ fn detection(name: &str, technique: &str, tags: &str) -> String {
 fn hunt(
     directory: &Path,
     events: &[(i64, &str, &str)],
-    change: impl Fn(&mut HuntOptions),
+    change: impl Fn(&mut RunOptions),
 ) -> Outcome {
     let mut content = Content::load(true, &[directory.to_owned()]);
     assert_eq!(content.problems, []);
@@ -36,13 +38,13 @@ fn hunt(
         "Risk Score*",
         "Several*",
     ];
-    let mut options = HuntOptions {
+    let mut options = RunOptions {
         detections: wanted.map(str::to_owned).to_vec(),
         now: 1_767_700_000.0,
-        ..HuntOptions::default()
+        ..RunOptions::default()
     };
     change(&mut options);
-    let hunt = Hunt::new(content, options).unwrap_or_else(|error| panic!("{error}"));
+    let hunt = Detections::new(content, options).unwrap_or_else(|error| panic!("{error}"));
     let mut collector = Collector::new(hunt.demand());
     for (number, (seconds, host, name)) in events.iter().enumerate() {
         let table = collector.table(SYSMON, 1);
@@ -64,9 +66,9 @@ fn hunt(
         }
     }
     let collected = Collector::merge(vec![collector]).unwrap_or_else(|error| panic!("{error}"));
-    let outcome = hunt
-        .run(collected)
-        .unwrap_or_else(|error| panic!("{error}"));
+    let catalog = MemoryCatalog::new(collected).unwrap_or_else(|error| panic!("{error}"));
+    let catalog: Arc<dyn Catalog> = Arc::new(catalog);
+    let outcome = hunt.run(&catalog).unwrap_or_else(|error| panic!("{error}"));
     let fatal: Vec<_> = outcome.problems.iter().filter(|one| one.fatal).collect();
     assert!(fatal.is_empty(), "{fatal:?}");
     outcome

@@ -124,7 +124,7 @@ impl SigmaRules {
     pub(super) fn correlate(
         &self,
         mut wanted: Vec<Wanted>,
-        catalog: &Catalog,
+        catalog: &dyn Catalog,
         problems: &mut Vec<ContentProblem>,
     ) -> Vec<Finding> {
         if wanted.is_empty() {

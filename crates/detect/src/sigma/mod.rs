@@ -29,15 +29,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 
-use crabwalk_events::{Catalog, EventRef, Table};
+use crabwalk_events::catalog::ALWAYS;
+use crabwalk_events::{Catalog, CatalogError, EventRef, Table};
 use crabwalk_sources::collect::{Columns, Demand, HOST, OWN_DATA, alike};
-use datafusion::arrow::error::ArrowError;
 use rsigma_parser::{CorrelationRule, FilterRule, FilterRuleTarget, Level, SigmaRule};
 
 use crate::content::{ContentProblem, Origin};
 use crate::detection::{Detection, DetectionType, Language, RiskField, RiskObjectKind, Status};
 use crate::finding::{self, Finding, MOST_EVENTS, RiskObject, ThreatObject};
-use crate::hunt::HuntError;
+use crate::run::RunError;
 use crate::workers::spread;
 pub use engine::{Correlated, Correlator, Matcher as RuleMatcher};
 use engine::{Matcher, Named};
@@ -498,14 +498,14 @@ impl SigmaRules {
     /// If no thread can be started.
     pub fn run(
         &self,
-        catalog: &Catalog,
+        catalog: &dyn Catalog,
         threads: usize,
-    ) -> Result<(Vec<Finding>, Vec<ContentProblem>), HuntError> {
+    ) -> Result<(Vec<Finding>, Vec<ContentProblem>), RunError> {
         let mut problems = Vec::new();
         let groups = self.groups();
         let mut work: Vec<(usize, &Arc<View>, &Arc<Table>)> = Vec::new();
         for (index, group) in groups.iter().enumerate() {
-            for table in catalog.tables().iter().filter(|table| table.rows() > 0) {
+            for table in catalog.tables().iter().filter(|table| table.rows > 0) {
                 let event_type = &table.event_type;
                 if let Some(view) = group
                     .views
@@ -519,7 +519,7 @@ impl SigmaRules {
         let used: BTreeSet<usize> = work.iter().map(|(group, ..)| *group).collect();
         let used: Vec<usize> = used.into_iter().collect();
         let filters: Vec<&FilterRule> = self.filters.iter().map(|(filter, _)| filter).collect();
-        let compiled = spread(threads, used.len(), &|at| {
+        let compiled = spread(threads, 0..used.len(), &|at| {
             let rules: Vec<(usize, &SigmaRule)> = groups[used[at]]
                 .rules
                 .iter()
@@ -562,7 +562,7 @@ impl SigmaRules {
             };
             let event_type = &table.event_type;
             let layout = Arc::new(Layout::new(
-                table.schema(),
+                &table.schema,
                 event_type,
                 view,
                 &self.sources,
@@ -571,19 +571,19 @@ impl SigmaRules {
             let entities = self
                 .sources
                 .entities(&event_type.channel, event_type.event_id);
-            for at in 0..table.batch_count() {
-                tasks.push((
-                    matcher,
-                    Arc::clone(&layout),
-                    Arc::clone(&entities),
-                    table,
-                    at,
-                ));
-            }
+            tasks.push((matcher, layout, entities, table));
         }
-        let done = spread(threads, tasks.len(), &|at| {
-            let (matcher, layout, entities, table, at) = &tasks[at];
-            let batch = table.batch(*at)?;
+        let batches = tasks.iter().flat_map(|task| {
+            let (.., table) = task;
+            catalog
+                .scan(&table.event_type, &table.columns(), &ALWAYS)
+                .map(move |events| (task, events))
+        });
+        let done = spread(threads, batches, &|(task, events)| {
+            let (matcher, layout, entities, table) = task;
+            let batch = events?
+                .plain(&table.schema)
+                .map_err(|error| CatalogError::new(&table.event_type, error))?;
             let rows = Rows::new(Arc::clone(layout), &batch);
             let mut found = Found::default();
             for row in 0..batch.num_rows() {
@@ -602,7 +602,7 @@ impl SigmaRules {
                     );
                 }
             }
-            Ok::<Found, ArrowError>(found)
+            Ok::<Found, CatalogError>(found)
         })?;
         let mut by_key: BTreeMap<Key, Vec<u64>> = BTreeMap::new();
         let mut wanted = Vec::new();
@@ -695,7 +695,7 @@ impl SigmaRules {
         }
     }
 
-    fn finding(&self, key: Key, refs: Vec<u64>, catalog: &Catalog) -> Finding {
+    fn finding(&self, key: Key, refs: Vec<u64>, catalog: &dyn Catalog) -> Finding {
         let detection = Arc::clone(&self.rules[key.rule].detection);
         let about = [key.about];
         make(detection, &about, key.fields, refs, catalog)
@@ -726,7 +726,7 @@ fn make(
     about: &[About],
     fields: Vec<(String, Vec<String>)>,
     mut refs: Vec<u64>,
-    catalog: &Catalog,
+    catalog: &dyn Catalog,
 ) -> Finding {
     refs.sort_unstable();
     refs.dedup();

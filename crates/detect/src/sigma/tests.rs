@@ -1,5 +1,6 @@
 use std::path::PathBuf;
 
+use crabwalk_events::MemoryCatalog;
 use crabwalk_sources::collect::{Begun, Collected, Collector, Head};
 
 use super::*;
@@ -22,7 +23,7 @@ fn load(rules: &str) -> (SigmaRules, Vec<ContentProblem>) {
 /// An event: channel, id, seconds after the start, fields.
 type Event<'a> = (&'a str, u32, i64, &'a [(&'a str, &'a str)]);
 
-fn events(demand: &dyn Demand, events: &[Event<'_>]) -> Catalog {
+fn events(demand: &dyn Demand, events: &[Event<'_>]) -> MemoryCatalog {
     let mut collector = Collector::new(demand);
     for (number, (channel, id, seconds, fields)) in events.iter().enumerate() {
         let table = collector.table(channel, *id);
@@ -44,7 +45,7 @@ fn events(demand: &dyn Demand, events: &[Event<'_>]) -> Catalog {
     }
     let collected: Collected =
         Collector::merge(vec![collector]).unwrap_or_else(|error| panic!("{error}"));
-    Catalog::new(collected).unwrap_or_else(|error| panic!("{error}"))
+    MemoryCatalog::new(collected).unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// Detection and records of each finding, sorted.
@@ -1445,7 +1446,7 @@ fn public_rules_fire_on_their_regression_logs() {
             &crabwalk_sources::Limits::default(),
             &crabwalk_sources::Quiet,
         );
-        let catalog = Catalog::new(read.collected).unwrap_or_else(|error| panic!("{error}"));
+        let catalog = MemoryCatalog::new(read.collected).unwrap_or_else(|error| panic!("{error}"));
         let (findings, _) = rules
             .run(&catalog, 1)
             .unwrap_or_else(|error| panic!("{error}"));

@@ -2,13 +2,14 @@
 
 use std::ops::Range;
 
-use crabwalk_case::dossier::{self, Asked};
+use crabwalk_case::dossier::Asked;
 use crabwalk_case::{Case, Input, Tool};
 use crabwalk_detect::Outcome;
-use crabwalk_events::Catalog;
 use crabwalk_events::assets::Assets;
-use crabwalk_movement::{Both, Budget, Movement, analyse, demand};
-use crabwalk_sources::collect::{Begun, Collector, Demand, Head};
+use crabwalk_events::{Catalog, MemoryCatalog};
+use crabwalk_hunt::Conclusion;
+use crabwalk_movement::{Budget, Movement, analyse, demand};
+use crabwalk_sources::collect::{All, Begun, Collector, Demand, Head};
 
 /// 2025-06-15 00:00:00 UTC, microseconds since 1970-01-01.
 pub const AT: i64 = 1_749_945_600_000_000;
@@ -365,18 +366,21 @@ impl Logs {
             assets,
             Budget::default(),
         )
+        .unwrap_or_else(|error| panic!("{error}"))
     }
 
     /// The case of these events, with dossiers of all hosts that it names.
     pub fn case(&self) -> Case {
         let all: Range<usize> = 0..self.0.len();
-        let wanted = Both(demand(), dossier::demand());
+        let wanted = All::of([demand(), crabwalk_activity::dossier::demand()]);
         let catalog = self.catalog(&[all.collect()], &wanted);
-        let movement = analyse(&catalog, &[], &Assets::default(), Budget::default());
+        let movement = analyse(&catalog, &[], &Assets::default(), Budget::default())
+            .unwrap_or_else(|error| panic!("{error}"));
         let outcome = Outcome {
             coverage: catalog.coverage().to_vec(),
             ..Outcome::default()
         };
+        let conclusion = Conclusion { outcome, movement };
         let mut case = Case::new(&Input {
             tool: Tool {
                 name: "crabwalk",
@@ -385,18 +389,19 @@ impl Logs {
             created: AT,
             seconds: 0.0,
             sources: &[],
-            outcome: &outcome,
-            movement: &movement,
+            conclusion: &conclusion,
+            catalog: &catalog,
         });
         let asked = Asked {
             hosts: case.hosts.iter().map(|host| host.id.clone()).collect(),
             accounts: Vec::new(),
         };
-        case.add_dossiers(&catalog, &asked);
+        case.add_dossiers(&catalog, &asked)
+            .unwrap_or_else(|error| panic!("{error}"));
         case
     }
 
-    fn catalog(&self, parts: &[Vec<usize>], wanted: &dyn Demand) -> Catalog {
+    fn catalog(&self, parts: &[Vec<usize>], wanted: &dyn Demand) -> MemoryCatalog {
         let mut collectors = Vec::new();
         for (source, part) in parts.iter().enumerate() {
             let mut collector = Collector::new(wanted);
@@ -421,6 +426,6 @@ impl Logs {
             collectors.push(collector);
         }
         let collected = Collector::merge(collectors).unwrap_or_else(|error| panic!("{error}"));
-        Catalog::new(collected).unwrap_or_else(|error| panic!("{error}"))
+        MemoryCatalog::new(collected).unwrap_or_else(|error| panic!("{error}"))
     }
 }

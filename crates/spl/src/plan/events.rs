@@ -11,10 +11,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crabwalk_events::catalog::REF;
 use crabwalk_events::mapping::TypeMapping;
-use crabwalk_events::{Assets, EventType, Table};
+use crabwalk_events::{Assets, Catalog, EventType, Table};
 use crabwalk_sources::collect::{OWN_DATA, RECORD, data_column};
 use datafusion::arrow::datatypes::{DataType, Field};
-use datafusion::common::DFSchema;
+use datafusion::common::{DFSchema, plan_err};
 use datafusion::datasource::provider_as_source;
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{EmptyRelation, Expr, LogicalPlan, LogicalPlanBuilder, Union, lit};
@@ -280,7 +280,7 @@ impl<'a, 'p> TypeView<'a, 'p> {
     }
 
     fn physical(&self, name: &str) -> Option<Typed> {
-        let field = self.table.schema().field_with_name(name).ok()?;
+        let field = self.table.schema.field_with_name(name).ok()?;
         (name != REF).then(|| Typed {
             expr: column(name),
             data_type: field.data_type().clone(),
@@ -331,7 +331,7 @@ impl<'a, 'p> TypeView<'a, 'p> {
         }
         if let Some(written) = self
             .table
-            .schema()
+            .schema
             .fields()
             .iter()
             .find(|field| is_written_as(field.name(), name))
@@ -423,7 +423,7 @@ impl<'a, 'p> TypeView<'a, 'p> {
     fn raw(&self) -> Typed {
         let names: Vec<String> = self
             .table
-            .schema()
+            .schema
             .fields()
             .iter()
             .map(|field| field.name().clone())
@@ -507,7 +507,7 @@ impl Scope for TypeView<'_, '_> {
             }
             found = in_any(self.record_number(), term);
         }
-        for field in self.table.schema().fields() {
+        for field in self.table.schema.fields() {
             let name = field.name().as_str();
             if name == "_time" {
                 let time = crate::raw::time_text(column(name));
@@ -668,7 +668,7 @@ impl Planner<'_> {
 
         let mut parts = Vec::new();
         for (table, info) in members {
-            if table.rows() == 0 {
+            if table.rows == 0 {
                 continue;
             }
             let view = TypeView::new(self, info, table);
@@ -688,7 +688,7 @@ impl Planner<'_> {
                 }
                 names.extend(
                     table
-                        .schema()
+                        .schema
                         .fields()
                         .iter()
                         .map(|field| field.name().clone())
@@ -744,7 +744,7 @@ impl Planner<'_> {
     /// All parts below one another, with these columns.
     pub(super) fn union(&self, mut parts: Vec<Part>, names: &[String], span: Span) -> Result<Rows> {
         if let Some(glances) = self.glances {
-            parts.retain(|part| part.may_have_rows(glances));
+            parts.retain(|part| part.may_have_rows(self.catalog, glances));
         }
         let types: Vec<DataType> = names
             .iter()
@@ -760,7 +760,7 @@ impl Planner<'_> {
         let empty = parts.is_empty();
         let plans = parts
             .into_iter()
-            .map(|part| part.plan(names, &types))
+            .map(|part| part.plan(self.catalog, names, &types))
             .collect::<std::result::Result<Vec<_>, _>>();
         let mut plans = at(span, plans)?;
         let plan = if empty {
@@ -865,9 +865,9 @@ impl Part {
     ///
     /// Most detections find nothing in most logs. This answers it in a fraction of the time that making and running a plan
     /// takes, and it ends at the first events that fit.
-    fn may_have_rows(&self, glances: &Glances) -> bool {
+    fn may_have_rows(&self, catalog: &dyn Catalog, glances: &Glances) -> bool {
         match &self.filter {
-            Some(filter) => glances.some_fits(&self.table, filter),
+            Some(filter) => glances.some_fits(catalog, &self.table.event_type, filter),
             None => true,
         }
     }
@@ -881,11 +881,15 @@ impl Part {
 
     fn plan(
         self,
+        catalog: &dyn Catalog,
         names: &[String],
         types: &[DataType],
     ) -> std::result::Result<LogicalPlan, DataFusionError> {
-        let mut builder =
-            LogicalPlanBuilder::scan("event", provider_as_source(self.table.provider()), None)?;
+        let event_type = &self.table.event_type;
+        let Some(provider) = catalog.provider(event_type) else {
+            return plan_err!("no table holds the events of {event_type}");
+        };
+        let mut builder = LogicalPlanBuilder::scan("event", provider_as_source(provider), None)?;
         if let Some(filter) = &self.filter {
             builder = builder.filter(filter.clone())?;
         }

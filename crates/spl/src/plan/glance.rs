@@ -7,7 +7,8 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crabwalk_events::Table;
+use crabwalk_events::catalog::{ALWAYS, Catalog, Events};
+use crabwalk_vocabulary::EventType;
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, StringArray};
 use datafusion::arrow::compute::kernels::boolean::{
     and_kleene, is_not_null, is_null, not, or_kleene,
@@ -38,33 +39,41 @@ enum Values {
     Plain(ArrayRef),
 }
 
-/// Fields that were worked out, by table, batch and expression.
+/// Fields that were worked out, by the first event of a batch and the expression.
 #[derive(Debug, Default)]
 pub(crate) struct Glances {
-    values: Mutex<HashMap<(usize, usize, Expr), Arc<Values>>>,
+    values: Mutex<HashMap<(u64, Expr), Arc<Values>>>,
 }
 
 impl Glances {
-    /// Whether some event fits a condition over the table's columns; true where that cannot be told.
-    pub fn some_fits(&self, table: &Arc<Table>, condition: &Expr) -> bool {
-        (0..table.batch_count()).any(|at| {
-            let glance = Glance {
-                all: self,
-                table,
-                at,
-            };
-            glance
-                .condition(condition)
-                .map_or(true, |fits| fits.true_count() > 0)
-        })
+    /// Whether some event of a type fits a condition over its columns; true where that cannot be told.
+    pub fn some_fits(
+        &self,
+        catalog: &dyn Catalog,
+        event_type: &EventType,
+        condition: &Expr,
+    ) -> bool {
+        let columns: Vec<&str> = condition
+            .column_refs()
+            .into_iter()
+            .map(|column| column.name.as_str())
+            .collect();
+        catalog
+            .scan(event_type, &columns, &ALWAYS)
+            .any(|events| match events {
+                Ok(events) if events.rows() == 0 => false,
+                Ok(events) => Glance { all: self, events }
+                    .condition(condition)
+                    .map_or(true, |fits| fits.true_count() > 0),
+                Err(_) => true,
+            })
     }
 }
 
-/// One batch of a table.
+/// One batch of events.
 struct Glance<'a> {
     all: &'a Glances,
-    table: &'a Arc<Table>,
-    at: usize,
+    events: Events,
 }
 
 impl Glance<'_> {
@@ -136,7 +145,7 @@ impl Glance<'_> {
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
         };
-        let key = (Arc::as_ptr(self.table) as usize, self.at, expr.clone());
+        let key = (self.events.reference(0), expr.clone());
         if let Some(known) = lock().get(&key) {
             return Ok(Arc::clone(known));
         }
@@ -153,15 +162,14 @@ impl Glance<'_> {
     }
 
     fn evaluated(&self, expr: &Expr) -> Result<ArrayRef> {
-        let schema = self.table.schema();
-        let mut columns: Vec<usize> = expr
+        let mut columns: Vec<&str> = expr
             .column_refs()
             .into_iter()
-            .filter_map(|column| schema.index_of(&column.name).ok())
+            .map(|column| column.name.as_str())
             .collect();
         columns.sort_unstable();
         columns.dedup();
-        let batch = self.table.batch_of(self.at, &columns)?;
+        let batch = self.events.plain_of(&columns)?;
         let schema = DFSchema::try_from(batch.schema().as_ref().clone())?;
         let properties = ExecutionProps::new();
         let planning = PhysicalPlanningContext::default();

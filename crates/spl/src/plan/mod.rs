@@ -250,7 +250,7 @@ impl Planned {
 
 /// Plans one search.
 pub(crate) struct Planner<'a> {
-    pub catalog: &'a Catalog,
+    pub catalog: &'a dyn Catalog,
     pub knowledge: &'a Arc<Knowledge>,
     /// What the functions of its plans read.
     pub session: &'a Arc<Session>,
@@ -306,7 +306,7 @@ pub(crate) fn at<T>(span: Span, result: std::result::Result<T, DataFusionError>)
 
 impl<'a> Planner<'a> {
     pub fn new(
-        catalog: &'a Catalog,
+        catalog: &'a dyn Catalog,
         session: &'a Arc<Session>,
         types: &'a TypeInfos,
         context: EvalContext,

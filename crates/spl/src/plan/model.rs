@@ -258,7 +258,7 @@ impl Planner<'_> {
                 continue;
             };
             self.event_types.push(table.event_type.clone());
-            if table.rows() == 0 {
+            if table.rows == 0 {
                 continue;
             }
             let view = TypeView::new(self, &info, &table);

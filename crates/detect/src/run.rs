@@ -5,8 +5,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crabwalk_events::Catalog;
-use crabwalk_sources::collect::{Collected, Columns, Coverage, Demand};
+use crabwalk_events::{Catalog, CatalogError};
+use crabwalk_sources::collect::{All, Columns, Coverage, Demand};
 use crabwalk_spl::{
     DEFAULT_MEMORY, Diagnostic, Engine, EngineOptions, Knowledge, Readers, Results, Search,
     SearchError,
@@ -27,7 +27,7 @@ pub(crate) const STACK: usize = 16 << 20;
 
 /// What to run, and how.
 #[derive(Debug, Clone)]
-pub struct HuntOptions {
+pub struct RunOptions {
     /// Threads, at least 1.
     pub threads: usize,
     /// Bytes that what searches group, sort and join may take in memory; see [`EngineOptions::memory`].
@@ -42,7 +42,7 @@ pub struct HuntOptions {
     pub exceptions: Vec<Exception>,
 }
 
-impl Default for HuntOptions {
+impl Default for RunOptions {
     fn default() -> Self {
         Self {
             threads: 1,
@@ -57,7 +57,7 @@ impl Default for HuntOptions {
 
 /// Why a hunt cannot be done at all.
 #[derive(Debug, thiserror::Error)]
-pub enum HuntError {
+pub enum RunError {
     /// No detection has such a name.
     #[error("no detection is called `{name}`; `crabwalk content list` shows the names{}", did_you_mean(.similar))]
     NoSuchDetection {
@@ -79,9 +79,12 @@ pub enum HuntError {
         "there is no detection to run: give content with `--content DIR`, or leave out `--no-builtin`"
     )]
     NoDetections,
-    /// What was read does not fit together.
-    #[error("the events that were read do not fit together: {0}")]
-    Events(#[from] datafusion::arrow::error::ArrowError),
+    /// Events cannot be read from where they lie.
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
+    /// What findings add up to cannot be made into events.
+    #[error("the risk of the findings cannot be added up: {0}")]
+    Risk(#[from] datafusion::arrow::error::ArrowError),
     /// The engine could not be set up, or a search of the user failed.
     #[error("{0}")]
     Search(#[from] SearchError),
@@ -98,7 +101,7 @@ fn did_you_mean(similar: &Option<String>) -> String {
 }
 
 /// Detections, ready to run.
-pub struct Hunt {
+pub struct Detections {
     knowledge: Arc<Knowledge>,
     searches: Vec<Search>,
     /// The detection of each search.
@@ -107,30 +110,11 @@ pub struct Hunt {
     risk_factors: RiskFactors,
     attack: Attack,
     problems: Vec<ContentProblem>,
-    options: HuntOptions,
-    demand: Box<dyn Demand>,
+    options: RunOptions,
+    demand: All<Box<dyn Demand>>,
 }
 
-/// What searches need, and what Sigma rules need.
-struct Both {
-    searches: Box<dyn Demand>,
-    sigma: Box<dyn Demand>,
-}
-
-impl Demand for Both {
-    fn columns(&self, channel: &str, event_id: u32) -> Columns {
-        let searches = self.searches.columns(channel, event_id);
-        match (searches, self.sigma.columns(channel, event_id)) {
-            (Columns::All, _) | (_, Columns::All) => Columns::All,
-            (Columns::None, other) | (other, Columns::None) => other,
-            (Columns::Named(one), Columns::Named(other)) => {
-                Columns::Named(Arc::new(one.union(&other).cloned().collect()))
-            }
-        }
-    }
-}
-
-/// What a hunt found.
+/// What detections found.
 #[derive(Default)]
 pub struct Outcome {
     /// Findings by time.
@@ -151,18 +135,16 @@ pub struct Outcome {
     pub duplicates: u64,
     /// What was known, with assets and identities.
     pub knowledge: Arc<Knowledge>,
-    /// The events that were read.
-    pub catalog: Arc<Catalog>,
     /// Lookups that detections have written.
     pub lookups: Lookups,
 }
 
-impl Hunt {
+impl Detections {
     /// Chooses the detections and parses their searches. A search that cannot be parsed becomes a problem of the content.
     ///
     /// # Errors
     /// If a detection that was asked for does not exist, or there is none at all.
-    pub fn new(content: Content, options: HuntOptions) -> Result<Self, HuntError> {
+    pub fn new(content: Content, options: RunOptions) -> Result<Self, RunError> {
         let Content {
             detections,
             knowledge,
@@ -183,7 +165,7 @@ impl Hunt {
                 |one: &&Arc<Detection>| one.stories.iter().any(|own| wildcard::matches(story, own));
             if !all.iter().any(|one| belongs(&one)) {
                 let names = all.iter().flat_map(|one| &one.stories).map(String::as_str);
-                return Err(HuntError::NoSuchStory {
+                return Err(RunError::NoSuchStory {
                     name: story.clone(),
                     similar: most_alike(story, names),
                 });
@@ -201,7 +183,7 @@ impl Hunt {
             });
         }
         if chosen.is_empty() && problems.is_empty() {
-            return Err(HuntError::NoDetections);
+            return Err(RunError::NoDetections);
         }
         sigma.retain(|one| chosen.iter().any(|other| Arc::ptr_eq(one, other)));
         let sigma_rules: HashSet<*const Detection> = sigma.detections().map(Arc::as_ptr).collect();
@@ -220,10 +202,7 @@ impl Hunt {
                 }
             }
         }
-        let demand = Box::new(Both {
-            searches: crabwalk_spl::demand(&searches, &knowledge),
-            sigma: sigma.demand(),
-        });
+        let demand = All::of([crabwalk_spl::demand(&searches, &knowledge), sigma.demand()]);
         Ok(Self {
             knowledge,
             searches,
@@ -239,7 +218,7 @@ impl Hunt {
 
     /// What the readers must decode.
     pub fn demand(&self) -> &dyn Demand {
-        self.demand.as_ref()
+        &self.demand
     }
 
     /// The detections that will run.
@@ -252,17 +231,15 @@ impl Hunt {
         &self.problems
     }
 
-    /// Runs the detections over what was read.
+    /// Runs the detections over events.
     ///
     /// # Errors
     /// If no engine can be set up. A detection that fails is a problem of the content; the others run.
-    pub fn run(self, collected: Collected) -> Result<Outcome, HuntError> {
-        let hosts_by_type = gap::hosts_by_type(&collected);
-        let duplicates = collected.duplicates;
-        let catalog = Arc::new(Catalog::new(collected)?);
-        let threads = workers(&catalog, self.options.threads);
+    pub fn run(self, catalog: &Arc<dyn Catalog>) -> Result<Outcome, RunError> {
+        let hosts_by_type = gap::hosts_by_type(catalog.as_ref())?;
+        let threads = workers(catalog.as_ref(), self.options.threads);
         let engine = Engine::new(
-            Arc::clone(&catalog),
+            Arc::clone(catalog),
             Arc::clone(&self.knowledge),
             EngineOptions {
                 now: self.options.now,
@@ -276,9 +253,9 @@ impl Hunt {
         let readers = Readers::new(&self.knowledge);
         let early: Vec<usize> = early
             .into_iter()
-            .filter(|index| sees_events(&readers, &self.searches[*index], &catalog))
+            .filter(|index| sees_events(&readers, &self.searches[*index], catalog.as_ref()))
             .collect();
-        let run = |engine: &Engine, catalog: &Catalog, which: &[usize], threads: usize| {
+        let run = |engine: &Engine, catalog: &dyn Catalog, which: &[usize], threads: usize| {
             let searches: Vec<Search> = which
                 .iter()
                 .map(|index| self.searches[*index].clone())
@@ -296,7 +273,7 @@ impl Hunt {
             .partition(|index| self.searches[*index].writes_lookups());
         let mut done: Vec<_> = Vec::new();
         for (which, threads) in [(&reading, threads), (&writing, 1)] {
-            let results = run(&engine, &catalog, which, threads)?;
+            let results = run(&engine, catalog.as_ref(), which, threads)?;
             done.extend(which.iter().copied().zip(results));
         }
         let mut outcome = Outcome {
@@ -308,9 +285,8 @@ impl Hunt {
                 .iter()
                 .map(|covered| covered.records)
                 .sum(),
-            duplicates,
+            duplicates: catalog.duplicates(),
             knowledge: Arc::clone(&self.knowledge),
-            catalog: Arc::clone(&catalog),
             ..Outcome::default()
         };
         outcome.lookups = engine.stored_lookups();
@@ -318,7 +294,7 @@ impl Hunt {
             let found = self.absorb(index, result, &mut outcome.problems);
             outcome.findings.extend(found);
         }
-        let (found, problems) = self.sigma.run(&catalog, threads)?;
+        let (found, problems) = self.sigma.run(catalog.as_ref(), threads)?;
         outcome.findings.extend(found);
         outcome.problems.extend(problems);
         finding::put_in_order(&mut outcome.findings);
@@ -340,7 +316,8 @@ impl Hunt {
             );
         }
         if !late.is_empty() && outcome.findings.iter().any(|one| one.suppressed.is_none()) {
-            let catalog = Arc::new(risk::catalog(&outcome.findings, &self.attack)?);
+            let catalog: Arc<dyn Catalog> =
+                Arc::new(risk::catalog(&outcome.findings, &self.attack)?);
             let engine = Engine::new(
                 Arc::clone(&catalog),
                 Arc::clone(&self.knowledge),
@@ -350,8 +327,8 @@ impl Hunt {
                     memory: self.options.memory,
                 },
             );
-            let threads = workers(&catalog, self.options.threads);
-            let done = run(&engine, &catalog, &late, threads)?;
+            let threads = workers(catalog.as_ref(), self.options.threads);
+            let done = run(&engine, catalog.as_ref(), &late, threads)?;
             let mut concluded = Vec::new();
             for (index, result) in late.into_iter().zip(done) {
                 concluded.extend(self.absorb(index, result, &mut outcome.problems));
@@ -444,7 +421,7 @@ impl Hunt {
 }
 
 /// Whether a search can give rows: it reads events of a type that is there, or needs none.
-pub(crate) fn sees_events(readers: &Readers, search: &Search, catalog: &Catalog) -> bool {
+pub(crate) fn sees_events(readers: &Readers, search: &Search, catalog: &dyn Catalog) -> bool {
     let reader = readers.of(search);
     !reader.needs_events()
         || catalog
@@ -454,7 +431,7 @@ pub(crate) fn sees_events(readers: &Readers, search: &Search, catalog: &Catalog)
 }
 
 /// The detections that are meant by the filters; all that are enabled if there is no filter.
-fn choose(all: &[Arc<Detection>], filters: &[String]) -> Result<Vec<Arc<Detection>>, HuntError> {
+fn choose(all: &[Arc<Detection>], filters: &[String]) -> Result<Vec<Arc<Detection>>, RunError> {
     if filters.is_empty() {
         return Ok(all.iter().filter(|one| one.is_enabled()).cloned().collect());
     }
@@ -472,7 +449,7 @@ fn choose(all: &[Arc<Detection>], filters: &[String]) -> Result<Vec<Arc<Detectio
             }
         }
         if chosen.len() == before && !already {
-            return Err(HuntError::NoSuchDetection {
+            return Err(RunError::NoSuchDetection {
                 name: filter.clone(),
                 similar: most_alike(filter, all.iter().map(|one| one.name.as_str())),
             });
@@ -515,8 +492,8 @@ pub(crate) fn search_warning(
 }
 
 /// One thread for every few thousand events: starting more costs more than it gains.
-fn workers(catalog: &Catalog, threads: usize) -> usize {
-    let rows: usize = catalog.tables().iter().map(|table| table.rows()).sum();
+fn workers(catalog: &dyn Catalog, threads: usize) -> usize {
+    let rows: usize = catalog.tables().iter().map(|table| table.rows).sum();
     threads.clamp(1, 64).min(1 + rows / 5_000)
 }
 
@@ -531,7 +508,7 @@ pub(crate) fn run_all<T: Send>(
     searches: &[Search],
     threads: usize,
     make: &(dyn Fn(usize, Results) -> T + Sync),
-) -> Result<Vec<Result<T, Failure>>, HuntError> {
+) -> Result<Vec<Result<T, Failure>>, RunError> {
     let next = AtomicUsize::new(0);
     let done: Mutex<Vec<(usize, Result<T, Failure>)>> =
         Mutex::new(Vec::with_capacity(searches.len()));

@@ -1,18 +1,11 @@
-//! Which event types and columns dossiers read.
+//! Which event types and columns dossiers read: more than [`crate::demand`] names, of the same logs.
 
-use std::sync::Arc;
+use std::sync::LazyLock;
 
-use crabwalk_activity::channel::{SECURITY, SYSMON, SYSTEM, TASKS, WMI};
-use crabwalk_sources::collect::{Columns, Demand};
+use crabwalk_sources::collect::Demand;
 
-type Wanted = (&'static str, u32, &'static [&'static str]);
-
-/// Who did it, in the Security log.
-macro_rules! subject {
-    ($($more:literal),*) => {
-        &["SubjectUserSid", "SubjectUserName", "SubjectDomainName", "SubjectLogonId" $(, $more)*]
-    };
-}
+use crate::channel::{SECURITY, SYSMON, SYSTEM, TASKS, WMI};
+use crate::declared::{Declared, Wanted, subject};
 
 /// An account that was changed, and who changed it.
 const CHANGED: &[&str] = subject!(
@@ -24,7 +17,7 @@ const CHANGED: &[&str] = subject!(
 );
 
 /// Events of changed accounts and groups, in words.
-pub(super) const CHANGES: &[(u32, &str)] = &[
+pub const CHANGES: &[(u32, &str)] = &[
     (4720, "account created"),
     (4722, "account enabled"),
     (4723, "password change tried"),
@@ -43,7 +36,7 @@ pub(super) const CHANGES: &[(u32, &str)] = &[
 ];
 
 /// Every event type that dossiers read, with its columns.
-pub(super) const WANTED: &[Wanted] = &[
+const WANTED: &[Wanted] = &[
     (
         SECURITY,
         4624,
@@ -188,32 +181,24 @@ pub(super) const WANTED: &[Wanted] = &[
     (SYSMON, 21, &["User", "Operation", "Consumer", "Filter"]),
 ];
 
-/// The columns that dossiers read of an event type.
-pub(super) fn wanted(channel: &str, event_id: u32) -> Option<&'static [&'static str]> {
-    let changes = || {
-        (channel.eq_ignore_ascii_case(SECURITY) && CHANGES.iter().any(|(id, _)| *id == event_id))
-            .then_some(CHANGED)
-    };
-    WANTED
-        .iter()
-        .find(|(own, id, _)| *id == event_id && own.eq_ignore_ascii_case(channel))
-        .map(|(.., columns)| *columns)
-        .or_else(changes)
-}
+/// What dossiers read.
+pub static DECLARED: LazyLock<Declared> = LazyLock::new(|| {
+    let changes = CHANGES.iter().map(|(id, _)| (SECURITY, *id, CHANGED));
+    Declared::of(WANTED.iter().copied().chain(changes))
+});
 
-struct DossierDemand;
-
-impl Demand for DossierDemand {
-    fn columns(&self, channel: &str, event_id: u32) -> Columns {
-        wanted(channel, event_id).map_or(Columns::None, |columns| {
-            Columns::Named(Arc::new(
-                columns.iter().map(|name| (*name).to_owned()).collect(),
-            ))
-        })
-    }
-}
-
-/// What the readers must decode for [`Case::add_dossiers`](crate::Case::add_dossiers).
+/// What the readers must decode for dossiers.
 pub fn demand() -> &'static dyn Demand {
-    &DossierDemand
+    &*DECLARED
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::declared::tests::assert_read;
+
+    #[test]
+    fn columns_are_declared_if_and_only_if_they_are_read() {
+        assert_read(&DECLARED, &["src", "../case/src/dossier"]);
+    }
 }

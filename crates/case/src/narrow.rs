@@ -1,0 +1,81 @@
+//! A case about one host or account.
+
+use std::collections::BTreeSet;
+
+use crate::document::Case;
+
+impl Case {
+    /// Leaves in a case only what touches a host or an account. Both are compared without regard to case, hosts also by their
+    /// names and addresses, accounts also without their domain.
+    pub fn narrow(&mut self, host: Option<&str>, account: Option<&str>) {
+        let same = |own: &str, wanted: &str| own.eq_ignore_ascii_case(wanted);
+        let hosts: Option<BTreeSet<String>> = host.map(|wanted| {
+            self.hosts
+                .iter()
+                .filter(|one| {
+                    same(&one.id, wanted)
+                        || one.names.iter().chain(&one.ips).any(|own| {
+                            same(own, wanted)
+                                || own.split('.').next().is_some_and(|own| same(own, wanted))
+                        })
+                })
+                .map(|one| one.id.clone())
+                .collect()
+        });
+        let accounts: Option<BTreeSet<String>> = account.map(|wanted| {
+            let plain = |text: &str| text.rsplit('\\').next().unwrap_or(text).to_lowercase();
+            self.accounts
+                .iter()
+                .filter(|one| {
+                    same(&one.id, wanted)
+                        || one.sid.as_deref().is_some_and(|own| same(own, wanted))
+                        || one.names.iter().chain([&one.id]).any(|own| {
+                            same(own, wanted)
+                                || (!wanted.contains('\\') && plain(own) == plain(wanted))
+                        })
+                })
+                .map(|one| one.id.clone())
+                .collect()
+        });
+        self.hops.retain(|hop| {
+            hosts.as_ref().is_none_or(|hosts| {
+                hosts.contains(&hop.dst) || hop.src.as_ref().is_some_and(|src| hosts.contains(src))
+            }) && accounts.as_ref().is_none_or(|accounts| {
+                [&hop.actor, &hop.used, &hop.effective]
+                    .into_iter()
+                    .flatten()
+                    .any(|id| accounts.contains(id))
+            })
+        });
+        let kept: BTreeSet<String> = self.hops.iter().map(|hop| hop.id.clone()).collect();
+        for path in &mut self.paths {
+            path.hops.retain(|id| kept.contains(id));
+            path.links
+                .retain(|link| kept.contains(&link.from) && kept.contains(&link.to));
+        }
+        self.paths.retain(|path| !path.hops.is_empty());
+        let attached: BTreeSet<String> = self
+            .hops
+            .iter()
+            .flat_map(|hop| hop.findings.clone())
+            .collect();
+        self.findings.retain(|finding| {
+            let touches = hosts
+                .as_ref()
+                .is_none_or(|hosts| finding.hosts.iter().any(|id| hosts.contains(id)));
+            let names = accounts.as_ref().is_none_or(|_| {
+                account.is_some_and(|wanted| {
+                    finding.risk_objects.iter().any(|object| {
+                        same(&object.value, wanted)
+                            || object
+                                .value
+                                .rsplit('\\')
+                                .next()
+                                .is_some_and(|own| same(own, wanted))
+                    })
+                })
+            });
+            attached.contains(&finding.id) || (touches && names)
+        });
+    }
+}

@@ -1,0 +1,113 @@
+//! The case as the front end sees it: `ui/src/data/case.ts` is written from the types of the document, so that both
+//! always agree.
+//!
+//! `CASE_TYPES=write cargo test -p crabwalk-case --lib typescript` writes it anew.
+
+use std::any::TypeId;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::path::Path;
+
+use crabwalk_movement::{Kind, Standing};
+use serde::Serialize;
+use ts_rs::{Config, TS, TypeVisitor};
+
+use crate::document::Case;
+
+/// Types and all that they are made of, by name.
+struct Declared {
+    config: Config,
+    seen: BTreeSet<TypeId>,
+    all: BTreeMap<String, String>,
+}
+
+impl TypeVisitor for Declared {
+    fn visit<T: TS + 'static + ?Sized>(&mut self) {
+        if !self.seen.insert(TypeId::of::<T>()) {
+            return;
+        }
+        T::visit_dependencies(self);
+        T::visit_generics(self);
+        // What the standard library has is not declared.
+        if T::output_path().is_some() {
+            let docs = T::docs().unwrap_or_default();
+            let text = format!("{docs}export {}\n", T::decl(&self.config));
+            self.all.insert(T::ident(&self.config), text);
+        }
+    }
+}
+
+/// A declaration as the front end's other files are written.
+fn laid_out(text: &str) -> String {
+    let mut out = String::new();
+    let mut indent = "";
+    let mut lines = text.lines().map(str::trim);
+    while let Some(line) = lines.next() {
+        if line == "/**" {
+            let docs: Vec<&str> = lines
+                .by_ref()
+                .take_while(|line| *line != "*/")
+                .map(|line| line.trim_start_matches('*').trim())
+                .collect();
+            let _ = writeln!(out, "{indent}/** {} */", docs.join(" ").trim());
+        } else if let Some(last) = line.strip_suffix("};") {
+            let _ = writeln!(out, "  {};\n}};", last.trim_end().trim_end_matches(','));
+            indent = "";
+        } else if let Some(field) = line.strip_suffix(',') {
+            let _ = writeln!(out, "  {field};");
+        } else {
+            let _ = writeln!(out, "{line}");
+            indent = if line.ends_with('{') { "  " } else { indent };
+        }
+    }
+    out
+}
+
+/// The values that a text of the document may have.
+fn values<T: Serialize>(all: &[T]) -> Vec<String> {
+    all.iter()
+        .map(|one| serde_json::to_string(one).expect("a word"))
+        .collect()
+}
+
+fn page() -> String {
+    let mut declared = Declared {
+        config: Config::new().with_large_int("number"),
+        seen: BTreeSet::new(),
+        all: BTreeMap::new(),
+    };
+    declared.visit::<Case>();
+    let mut page = "// The case document. Written from the types of crates/case by its tests; do not edit.\n\
+        // Where an event stands in case.json, a report has the number of the event in its table.\n\n"
+        .to_owned();
+    let _ = writeln!(
+        page,
+        "/** What a hop is taken for. */\nexport type Standing = {};\n",
+        values(&Standing::ALL).join(" | ")
+    );
+    let kinds = Kind::ALL.map(|kind| kind.name());
+    let _ = writeln!(
+        page,
+        "/** The kinds of witnesses that there are. */\nexport const WITNESS_KINDS = [{}] as const;",
+        values(&kinds).join(", ")
+    );
+    for text in declared.all.values() {
+        page.push('\n');
+        page.push_str(&laid_out(text));
+    }
+    page
+}
+
+#[test]
+fn the_front_end_has_the_types_of_the_case() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../ui/src/data/case.ts");
+    let page = page();
+    if std::env::var_os("CASE_TYPES").is_some_and(|value| value == "write") {
+        std::fs::write(&path, &page).expect("ui/ can be written");
+    }
+    let written = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        written == page,
+        "ui/src/data/case.ts is stale: run `CASE_TYPES=write cargo test -p crabwalk-case --lib typescript` and commit it"
+    );
+}

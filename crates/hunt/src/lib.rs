@@ -1,0 +1,202 @@
+//! One hunt, from what is known to what is concluded: prepare, demand, run.
+//!
+//! # Ask first, read second
+//!
+//! A hunt knows before it sees an event which event types and columns its detections, movements and dossiers can use.
+//! That answer, [`Hunt::demand`], is worth more than anything done later: most of what a Windows machine logs is never
+//! decoded. So a hunt is a value with two halves. [`Hunt::prepare`] chooses and parses; nothing has been read yet, and a
+//! detection that is misspelled is refused at once. [`Hunt::run`] concludes, from whatever catalog holds what was asked
+//! for.
+//!
+//! Between the halves stands whoever calls, and that is the point: a command line reads files, a server asks the store that
+//! it keeps, a laboratory reads a world that it has just made. None of them needs to know how a hunt goes on, and the hunt
+//! neither opens files nor prints. It says what it is doing to a [`Progress`], and returns a [`Conclusion`] of types,
+//! from which a case is written.
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use crabwalk_detect::Content;
+//! use crabwalk_events::{Catalog, MemoryCatalog};
+//! use crabwalk_hunt::{Hunt, HuntOptions};
+//! use crabwalk_sources::collect::{Begun, Collector, Columns, Demand, Head};
+//!
+//! let hunt = Hunt::prepare(Content::load(true, &[]), HuntOptions::default())?;
+//!
+//! // Half one: what is worth reading. Nothing uses this event of the print spooler.
+//! let demand = hunt.demand();
+//! assert_ne!(demand.columns("Security", 4624), Columns::None);
+//! assert_eq!(demand.columns("Microsoft-Windows-PrintService/Admin", 808), Columns::None);
+//!
+//! // Whoever calls reads it: from files, from a network, from a store.
+//! let mut collector = Collector::new(&demand);
+//! let table = collector.table("System", 7045);
+//! let head = Head { time: 1_767_607_200_000_000, host: "SRV1", source: 0, record: 1, numbered: true };
+//! assert_eq!(collector.begin(table, &head), Begun::Row);
+//! for (field, value) in [("ServiceName", "PSEXESVC"), ("ImagePath", r"%SystemRoot%\PSEXESVC.exe")] {
+//!     if let Some(column) = collector.column(table, field) {
+//!         collector.push(table, column, value);
+//!     }
+//! }
+//! let catalog: Arc<dyn Catalog> = Arc::new(MemoryCatalog::new(Collector::merge(vec![collector])?)?);
+//!
+//! // Half two: what follows from it.
+//! let conclusion = hunt.run(&catalog, &())?;
+//! assert!(conclusion.movement.hops.iter().any(|hop| hop.dst == "srv1"));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+use std::sync::Arc;
+
+use crabwalk_detect::{
+    Content, DetectionType, Detections, Finding, Outcome, RiskObjectKind, RunError, RunOptions,
+};
+use crabwalk_events::Catalog;
+use crabwalk_movement::{Budget, Found, Movement};
+use crabwalk_sources::collect::{All, Demand, Within};
+
+/// What to hunt for, and in which time.
+#[derive(Debug, Clone, Default)]
+pub struct HuntOptions {
+    /// Which detections are run, and how.
+    pub detections: RunOptions,
+    /// Events before this are left out: microseconds since 1970-01-01 UTC.
+    pub since: Option<i64>,
+    /// Events after this are left out: microseconds since 1970-01-01 UTC.
+    pub until: Option<i64>,
+    /// How many paths may be told.
+    pub budget: Budget,
+}
+
+/// What a hunt is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// Detections run over the events.
+    Detections,
+    /// Movements are put together from what the machines logged.
+    Movements,
+}
+
+/// Is told what a hunt is doing.
+pub trait Progress {
+    /// It does this from now on.
+    fn step(&self, step: Step);
+}
+
+/// Tells nobody.
+impl Progress for () {
+    fn step(&self, _: Step) {}
+}
+
+/// What a hunt concludes.
+#[derive(Default)]
+pub struct Conclusion {
+    /// What detections found, what they could not see, and what the logs cover.
+    pub outcome: Outcome,
+    /// Who moved where. Findings of a hop are places in [`Outcome::findings`].
+    pub movement: Movement,
+}
+
+/// A hunt, ready to run.
+pub struct Hunt {
+    detections: Detections,
+    since: Option<i64>,
+    until: Option<i64>,
+    budget: Budget,
+}
+
+impl Hunt {
+    /// Chooses the detections and parses their searches. What is wrong with one of them becomes a problem in the
+    /// [`Outcome`]; the others run.
+    ///
+    /// # Errors
+    /// If a detection or story that was asked for does not exist, or there is no detection at all.
+    pub fn prepare(content: Content, options: HuntOptions) -> Result<Self, RunError> {
+        let HuntOptions {
+            detections,
+            since,
+            until,
+            budget,
+        } = options;
+        Ok(Self {
+            detections: Detections::new(content, detections)?,
+            since,
+            until,
+            budget,
+        })
+    }
+
+    /// What must be read: what detections, movements and dossiers use, in the time that was asked for.
+    pub fn demand(&self) -> impl Demand {
+        let all = All::of([
+            self.detections.demand(),
+            crabwalk_activity::demand(),
+            crabwalk_activity::dossier::demand(),
+        ]);
+        Within::new(Box::new(all), self.since, self.until)
+    }
+
+    /// Runs the detections over events, and finds the movements in them. The catalog must hold what [`demand`](Self::demand)
+    /// names; what it does not hold counts as not logged.
+    ///
+    /// # Errors
+    /// If no engine can be set up, events cannot be read, or the machine gives no thread.
+    pub fn run(
+        self,
+        catalog: &Arc<dyn Catalog>,
+        progress: &dyn Progress,
+    ) -> Result<Conclusion, RunError> {
+        progress.step(Step::Detections);
+        let outcome = self.detections.run(catalog)?;
+        progress.step(Step::Movements);
+        let findings: Vec<Found<'_>> = outcome.findings.iter().map(found).collect();
+        let movement = crabwalk_movement::analyse(
+            catalog.as_ref(),
+            &findings,
+            &outcome.knowledge.assets,
+            self.budget,
+        )?;
+        Ok(Conclusion { outcome, movement })
+    }
+}
+
+/// What movement asks of a finding.
+fn found(finding: &Finding) -> Found<'_> {
+    /// Fields of CIM and of Windows that name who, and from where to where.
+    const ACCOUNTS: [&str; 4] = ["user", "src_user", "TargetUserName", "SubjectUserName"];
+    const HOSTS: [&str; 7] = [
+        "dest",
+        "src",
+        "dest_host",
+        "src_host",
+        "dest_ip",
+        "src_ip",
+        "host",
+    ];
+    let values = |names: &[&str]| -> Vec<&str> {
+        names
+            .iter()
+            .flat_map(|name| finding.values(name))
+            .map(String::as_str)
+            .filter(|name| !name.is_empty())
+            .collect()
+    };
+    let objects = |wanted: RiskObjectKind| {
+        finding
+            .risk_objects
+            .iter()
+            .filter(move |object| object.kind == wanted)
+            .map(|object| object.value.as_str())
+    };
+    let mut accounts = values(&ACCOUNTS);
+    accounts.extend(objects(RiskObjectKind::User));
+    let mut hosts = values(&HOSTS);
+    hosts.extend(objects(RiskObjectKind::System));
+    Found {
+        rule: &finding.detection.name,
+        claims: finding.suppressed.is_none() && finding.detection.kind == DetectionType::Ttp,
+        events: &finding.events,
+        accounts,
+        hosts,
+    }
+}
