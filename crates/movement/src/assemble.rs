@@ -310,6 +310,18 @@ fn find_client(
         return false;
     }
     let begun = session.time;
+    // What a remote shell runs may ask WMI of its own machine: that is the shell's act, and no other.
+    let in_shell = one.family != Family::WinRm
+        && world
+            .processes_between(one.dst, begun - 5 * SECOND, one.time)
+            .any(|(_, process)| {
+                process.logon_id == session.logon_id
+                    && ["wsmprovhost.exe", "winrshost.exe"]
+                        .contains(&base_name(process.image).to_lowercase().as_str())
+            });
+    if in_shell {
+        return false;
+    }
     let clients = world.clients_between(one.dst, MANAGEMENT, begun - 2 * SECOND, begun + SECOND);
     if clients.len() == 1
         && let Some((src, connection)) = clients.first_key_value()

@@ -209,9 +209,13 @@ impl History {
 
     /// Whether an account was never before (nor after) this day at or from a host, while it was elsewhere.
     pub fn is_new_from(&self, src: HostId, account: AccountId, time: i64) -> bool {
+        self.is_long() && self.is_only_then_from(src, account, time)
+    }
+
+    /// The same, without asking whether all logs together are long: for who knows that one host's log is.
+    pub fn is_only_then_from(&self, src: HostId, account: AccountId, time: i64) -> bool {
         let today = day(time);
-        self.is_long()
-            && !self.at_home.contains(&(src, account))
+        !self.at_home.contains(&(src, account))
             && self
                 .from
                 .get(&(src, account))

@@ -20,7 +20,9 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
             };
             one.elevated
                 && world.history.is_long_at(one.host)
-                && world.history.is_new_from(src, standing(account), one.time)
+                && world
+                    .history
+                    .is_only_then_from(src, standing(account), one.time)
         })
     };
     for (at, session) in world.sessions.iter().enumerate() {

@@ -183,7 +183,7 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
         };
         // Where the account never is, a ticket for another machine may be all that is seen of a movement.
         if matches!(src, Place::Host(src) if world.history.is_long_at(writer)
-            && world.history.is_new_from(src, standing(used), row.time))
+            && world.history.is_only_then_from(src, standing(used), row.time))
         {
             out.push(
                 Evidence::new(
