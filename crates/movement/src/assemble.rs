@@ -777,10 +777,56 @@ fn confidence(world: &World<'_>, hop: &Draft) -> f64 {
     } else if !hop.attempt && agrees_from_elsewhere(hop) {
         sum = sum.max(AGREED);
     }
+    if !hop.attempt && agrees_by_key(hop) {
+        sum = sum.max(BY_KEY);
+    } else if !hop.attempt && is_seen_on_the_way(world, hop) {
+        sum = sum.max(AGREED);
+    }
     if hop.src.is_none() && !hop.tunnel {
         sum = sum.min(if joined { 0.4 } else { 0.29 });
     }
     (sum.clamp(0.05, 0.99) * 100.0).round() / 100.0
+}
+
+/// What it counts for that source, controller and destination tell of the same movement.
+const BY_KEY: f64 = 0.9;
+
+/// Whether intent at the source, a controller's ticket and the logon at the destination name the same source and account:
+/// then it happened, whether or not an act was seen.
+fn agrees_by_key(hop: &Draft) -> bool {
+    let (Some(src), Some(used)) = (hop.src, hop.used) else {
+        return false;
+    };
+    let has = |classes: &[Class], from: bool| {
+        hop.evidence.iter().any(|one| {
+            classes.contains(&one.class)
+                && (!from || (one.src == Place::Host(src) && one.used == Some(used)))
+        })
+    };
+    has(
+        &[Class::Client, Class::ClientUser, Class::ExplicitCredentials],
+        false,
+    ) && has(&[Class::Ticket], true)
+        && has(&[Class::Logon], true)
+}
+
+/// Whether a sensor and a controller, who know nothing of each other, saw the way to a host whose logs are not there.
+fn is_seen_on_the_way(world: &World<'_>, hop: &Draft) -> bool {
+    let (Some(src), Some(used)) = (hop.src, hop.used) else {
+        return false;
+    };
+    let from = |one: &&Evidence| one.src == Place::Host(src);
+    world.hosts.get(hop.dst).is_some_and(|host| !host.logged)
+        && hop
+            .evidence
+            .iter()
+            .filter(from)
+            .any(|one| one.class == Class::Ticket && one.used == Some(used))
+        && hop
+            .evidence
+            .iter()
+            .filter(from)
+            .any(|one| one.kind == Kind::Network)
 }
 
 /// What an act that means nothing else counts for, where a witness of another kind names who came.

@@ -155,10 +155,12 @@ fn sure_links(world: &World<'_>, hops: &[Draft], usual: &[bool]) -> Vec<Link> {
         }
         let ancestors = ancestors(world, hop);
         let fits = |one: &Draft| one.used.is_some() && [hop.used, hop.actor].contains(&one.used);
-        let fitting = candidates
+        // Daily work with other accounts is no rival.
+        let rivals = candidates
             .iter()
-            .filter(|at| hops.get(**at).is_some_and(fits))
-            .count();
+            .filter(|at| !is_usual(**at) || hops.get(**at).is_some_and(fits))
+            .count()
+            .max(1);
         let mut best: Option<Link> = None;
         for from in &candidates {
             let Some(one) = hops.get(*from) else { continue };
@@ -185,14 +187,10 @@ fn sure_links(world: &World<'_>, hops: &[Draft], usual: &[bool]) -> Vec<Link> {
             } else if crate::causes::went_on(world, one, hop) {
                 (LinkKind::ProcessCausal, 0.9)
             } else {
-                // One of the sessions with the same account, else one of all; another account is less likely the same
-                // person.
                 #[expect(clippy::cast_precision_loss, reason = "at most 64")]
-                let share = if fits(one) {
-                    1.0 / fitting as f64
-                } else {
-                    0.5 / candidates.len() as f64
-                };
+                let share = 1.0 / rivals as f64;
+                // Another account went on: less likely the same person.
+                let share = if fits(one) { share } else { share * 0.5 };
                 (LinkKind::TimePossible, share)
             };
             // Time alone joins nothing that is itself only possible, and daily work only where the account that came by it

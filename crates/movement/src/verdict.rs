@@ -235,7 +235,7 @@ fn expected(score: f64, below: &[f64]) -> f64 {
 
 /// Of each hop of a path how surely it belongs to its telling ones: by what joins them, 1 where a process or session
 /// does. Empty where none is telling.
-fn weights<'p>(path: &'p Path, telling: impl Fn(&String) -> bool) -> BTreeMap<&'p str, f64> {
+fn weights(path: &Path, telling: impl Fn(&String) -> bool) -> BTreeMap<&str, f64> {
     let mut weights: BTreeMap<&str, f64> = path
         .hops
         .iter()

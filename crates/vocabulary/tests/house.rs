@@ -118,6 +118,7 @@ const CIRCLE: usize = 3;
 const CEILINGS: &[(&str, usize)] = &[
     ("activity", 6),
     ("detect", 12),
+    ("lab", 7),
     ("movement", 9),
     ("sources", 6),
     ("spl", 16),

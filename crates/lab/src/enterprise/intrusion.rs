@@ -283,7 +283,7 @@ fn by_protocol(
 
 /// Finds the way of an attack by goal and stealth, from a desk that no other attack began at.
 fn find_way(world: &World, plan: &mut Plan, attack: Attack, seats: &Seats, taken: &[usize]) {
-    let mut random = Random(world.seed ^ 0x686f_7070_6572 ^ plan.number as u64 * 7_919);
+    let mut random = Random(world.seed ^ 0x686f_7070_6572 ^ (plan.number as u64 * 7_919));
     let desks: Vec<usize> = seats
         .keys()
         .copied()
