@@ -538,11 +538,12 @@ fn tickets(
         .filter(before)
         .filter(|one| one.client.is_some_and(|client| client != src))
         .max();
-    // Of an account that asks from here on other days, too, and is never granted anything, the grants are not logged.
+    // Who asks from here on other days, too, or was granted a ticket here at any other time, is at home here: what he uses
+    // now was granted, and renewed, without a record.
     let unlogged = service
         .iter()
         .any(|one| one.client == Some(src) && day(one.time) != today)
-        && !granting.iter().any(|one| one.client == Some(src));
+        || granting.iter().any(|one| one.client == Some(src));
     if let (None, Some(asked), None) = (here, asked, elsewhere)
         && !unlogged
         && origins.covered(asked.time)
