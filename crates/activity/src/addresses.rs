@@ -577,7 +577,9 @@ fn undisputed(hosts: &Hosts, mut claims: Vec<Claim>) -> Vec<Claim> {
                 away |= *ip != one.ip && ip.is_ipv4() == one.ip.is_ipv4();
             }
         }
-        !near && !(before && after) && (here || !away)
+        let disputed = near || (before && after);
+        let elsewhere = away && !here;
+        !disputed && !elsewhere
     });
     // At one address two machines at once, or one between the sightings of another.
     let mut disputed: BTreeSet<(IpAddr, i64, HostId)> = BTreeSet::new();
@@ -651,7 +653,10 @@ fn undisputed(hosts: &Hosts, mut claims: Vec<Claim>) -> Vec<Claim> {
 
 /// Which names are said of an address, by day.
 #[derive(Debug, Default)]
-struct Facts(BTreeMap<IpAddr, BTreeMap<i64, BTreeMap<HostId, (i64, i64)>>>);
+struct Facts(BTreeMap<IpAddr, BTreeMap<i64, Spans>>);
+
+/// First and last time of what is said of each host.
+type Spans = BTreeMap<HostId, (i64, i64)>;
 
 impl Facts {
     fn add(&mut self, ip: IpAddr, host: HostId, time: i64) {

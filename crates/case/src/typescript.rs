@@ -66,7 +66,7 @@ fn laid_out(text: &str) -> String {
 /// The values that a text of the document may have.
 fn values<T: Serialize>(all: &[T]) -> Vec<String> {
     all.iter()
-        .map(|one| serde_json::to_string(one).expect("a word"))
+        .map(|one| serde_json::to_string(one).unwrap_or_else(|error| panic!("{error}")))
         .collect()
 }
 
@@ -103,7 +103,7 @@ fn the_front_end_has_the_types_of_the_case() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../ui/src/data/case.ts");
     let page = page();
     if std::env::var_os("CASE_TYPES").is_some_and(|value| value == "write") {
-        std::fs::write(&path, &page).expect("ui/ can be written");
+        std::fs::write(&path, &page).unwrap_or_else(|error| panic!("{error}"));
     }
     let written = std::fs::read_to_string(&path).unwrap_or_default();
     assert!(

@@ -136,7 +136,7 @@ fn host(out: &mut String, case: &Case, dossier: &HostDossier, verbose: bool, loo
     heading(
         out,
         look,
-        &safe(&name),
+        &safe(name),
         &format!(
             "{} to {} UTC",
             when(dossier.window.first.as_deref()),

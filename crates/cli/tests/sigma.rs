@@ -95,12 +95,12 @@ fn rules_find_and_exceptions_silence() {
     let (out, _, _) = run(at, &["content", "check", "--sigma", "rules.yml"]);
     assert!(out.contains("1 Sigma rule,"), "{out}");
     // Of rules that are named all is told, whatever else is looked at.
-    fs::create_dir(at.join("other")).expect("a directory");
+    fs::create_dir(at.join("other")).unwrap_or_else(|error| panic!("{error}"));
     fs::write(
         at.join("odd.yml"),
         "title: Odd\nlogsource: {product: windows}\ndetection: {s: {A|near: b}, condition: s}\n",
     )
-    .expect("a rule");
+    .unwrap_or_else(|error| panic!("{error}"));
     let (_, err, status) = run(at, &["content", "check", "--sigma", "odd.yml", "other"]);
     assert_eq!(status, Some(1), "{err}");
     assert!(err.contains("odd.yml: Unknown modifier 'near'"), "{err}");

@@ -81,7 +81,7 @@ fn the_reference_says_what_the_engine_has() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/spl.md");
     let page = page();
     if std::env::var_os("SPL_REFERENCE").is_some_and(|value| value == "write") {
-        std::fs::write(&path, &page).expect("docs/ can be written");
+        std::fs::write(&path, &page).unwrap_or_else(|error| panic!("{error}"));
     }
     let written = std::fs::read_to_string(&path).unwrap_or_default();
     assert!(
