@@ -962,7 +962,7 @@ mod tests {
             ("SECOND-OF-LONGER1", "second-of-longer1"),
             ("SECOND-OF-LONGER2", "second-of-longer2"),
             // Two fit: it may be either.
-            ("SECOND-OF-LONGE", "second-of-longe"),
+            ("SECOND-OF-LONGE", "second-of-longe"), // spelling:ignore
             ("FILE1.north.example", "file1.north"),
             ("FILE1.south.example", "file1.south"),
             ("file1.SOUTH.example.", "file1.south"),

@@ -75,7 +75,7 @@ mod tests {
         let names = ["stats", "eventstats", "table"];
         for (word, found) in [
             ("stat", Some("stats")),
-            ("tabel", Some("table")),
+            ("tabel", Some("table")), // spelling:ignore
             ("x", None),
         ] {
             assert_eq!(closest(word, names), found, "{word}");
