@@ -181,7 +181,7 @@ impl Case {
     }
 
     /// Says which way each path leads, over the hops that happened.
-    fn say_ways(&mut self) {
+    pub(crate) fn say_ways(&mut self) {
         let names = Names::new(self);
         let by_id: BTreeMap<&str, &HopInfo> =
             self.hops.iter().map(|hop| (hop.id.as_str(), hop)).collect();
@@ -194,6 +194,8 @@ impl Case {
                     .iter()
                     .filter_map(|id| by_id.get(id.as_str()).copied())
                     .filter(|hop| hop.standing.happened())
+                    // Of a told path what is told of it: daily work that hangs on it is not the intruder's way.
+                    .filter(|hop| !path.told || self.verdict.hops.contains_key(&hop.id))
                     .collect();
                 crate::way::way(&names, &hops, &path.links)
             })

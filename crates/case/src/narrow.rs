@@ -54,6 +54,7 @@ impl Case {
                 .retain(|link| kept.contains(&link.from) && kept.contains(&link.to));
         }
         self.paths.retain(|path| !path.hops.is_empty());
+        self.say_ways();
         let attached: BTreeSet<String> = self
             .hops
             .iter()

@@ -348,6 +348,10 @@ pub struct Hunt {
     /// They stay in case.json, marked, and are counted.
     #[arg(long, value_name = "FILE")]
     pub exceptions: Vec<PathBuf>,
+    /// Paths that may be told a day for each thousand hosts, where the logs hold days enough to compare with; one that
+    /// stands out is told in any case.
+    #[arg(long, value_name = "N", default_value_t = 1.0, value_parser = budget)]
+    pub budget: f64,
     /// Run only the detections of this story (name, any case, `*` for any text); may be repeated.
     #[arg(long, value_name = "NAME")]
     pub story: Vec<String>,
@@ -565,4 +569,11 @@ pub struct Baseline {
     /// Form of what is printed.
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub format: Format,
+}
+
+fn budget(text: &str) -> Result<f64, String> {
+    text.parse()
+        .ok()
+        .filter(|number: &f64| number.is_finite() && *number >= 0.0)
+        .ok_or_else(|| "a number from 0, such as 1 or 0.5".to_owned())
 }

@@ -210,6 +210,7 @@ pub fn run(args: &args::Hunt) -> Result<Done, Failure> {
     options.detections.detections.clone_from(&args.detection);
     options.detections.stories.clone_from(&args.story);
     options.detections.exceptions = input::exceptions(&args.exceptions)?;
+    options.budget = crabwalk_movement::Budget(args.budget);
     let Hunted {
         mut case,
         catalog,

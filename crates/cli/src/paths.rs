@@ -82,7 +82,11 @@ pub fn paths(out: &mut String, case: &Case, options: &Summary<'_>) {
         MOST_PATHS
     };
     for (path, hops) in shown.iter().take(most) {
-        let way = way(&names, hops, &path.links);
+        let way = if options.verbose || path.way.is_empty() {
+            way(&names, hops, &path.links)
+        } else {
+            path.way.clone()
+        };
         let _ = writeln!(
             out,
             "  {}  {}",

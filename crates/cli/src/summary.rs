@@ -502,7 +502,7 @@ fn findings(out: &mut String, case: &Case, options: &Summary<'_>) {
         );
         if case.stats.suppressed > 0 {
             let text = format!(
-                "{} not shown because of exceptions or throttling (marked in case.json, shown with --verbose)",
+                "{} not shown because of exceptions, throttling or habit (marked in case.json, shown with --verbose)",
                 count(case.stats.suppressed, "finding"),
             );
             paragraph(out, "  ", &text, look.page());
