@@ -310,6 +310,9 @@ fn with_month_name(text: &str) -> Option<Written> {
 /// Unix time as a decimal number; its size tells the unit.
 fn epoch(text: &str) -> Option<Written> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    if !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
     let value: i64 = whole.parse().ok()?;
     let micros = match value.unsigned_abs() {
         0..100_000_000_000 => {
