@@ -30,6 +30,7 @@ mod stage;
 mod stats;
 mod streamstats;
 pub(crate) mod subsearch;
+mod template;
 mod transaction;
 mod tstats;
 
@@ -719,7 +720,7 @@ fn not_run(command: &Command) -> Diagnostic {
             };
             (why.into(), compare)
         }
-        "anomalies" | "anomalousvalue" | "anomalydetection" | "cluster" | "findtypes" | "kmeans"
+        "anomalies" | "anomalousvalue" | "anomalydetection" | "findtypes" | "kmeans"
         | "predict" | "relevancy" | "typelearner" | "x11" => (
             "it learns a model from the rows and judges them by it, and how Splunk sets its limits is not published"
                 .into(),

@@ -4,17 +4,17 @@ use datafusion::logical_expr::{Case, Expr, lit};
 
 use super::multivalue::matching;
 use super::stats::wildcard_parts;
-use super::subsearch::one_row;
+use super::template::{Template, Unfit, place_at};
 use super::{
-    Made, Order, Planner, Result, Rows, as_value, at, cast_to, column, common_type, diagnostic,
-    is_hidden, null_text,
+    Made, Planner, Result, Rows, as_value, at, cast_to, column, common_type, diagnostic, is_hidden,
+    null_text,
 };
 use crate::expr::{Fields, plan_expr};
 use crate::syntax::ast::{
     self, Arguments, Command, CommandKind, ExprKind, Foreach, ForeachMode, Map, Pipeline, Span,
 };
 use crate::syntax::walk::change_parts;
-use crate::syntax::{parse, parse_expr, parse_without_macros};
+use crate::syntax::{expand_macros, parse, parse_expr, parse_without_macros};
 
 /// More rows than `makeresults` is asked for in earnest.
 const MOST_MADE: u64 = 1_000_000;
@@ -182,26 +182,44 @@ impl Planner<'_> {
         let Some(staged) = self.stage(rows, None, span)? else {
             return self.mapped(&any_values(&map.search.text), map, span);
         };
+        // Macros come first: a value with backticks calls none.
+        let text = expand_macros(&map.search.text, &self.knowledge.macros)
+            .map_err(|errors| wrong_search(errors, map))?;
+        let template = Template::of(&text);
         let most = usize::try_from(map.max).unwrap_or(usize::MAX);
         let mut all: Option<Rows> = None;
-        let mut lacking = 0_usize;
+        let (mut lacking, mut loose) = (0_usize, 0_usize);
         for row in 0..staged.len().min(most) {
-            let lacks = std::cell::Cell::new(false);
-            let text = fill(&map.search.text, |name| {
-                let value = staged.values(name, row).join(" ");
-                lacks.set(lacks.get() || value.is_empty());
-                Some(value.replace('"', "\\\""))
-            });
-            // Nothing can be asked about a row that does not have what the search names.
-            if lacks.get() {
-                lacking += 1;
-                continue;
-            }
-            let more = self.mapped(&text, map, span)?;
+            let text = match template.fill(&|name| staged.values(name, row).join(" ")) {
+                Ok(text) => text,
+                // Nothing can be asked about a row that does not have what the search names.
+                Err(Unfit::Lacking) => {
+                    lacking += 1;
+                    continue;
+                }
+                Err(Unfit::Loose) => {
+                    loose += 1;
+                    continue;
+                }
+            };
+            let pipeline =
+                parse_without_macros(&text).map_err(|errors| wrong_search(errors, map))?;
+            let more = self.mapped_pipeline(&pipeline, map, span)?;
             all = Some(match all {
                 None => more,
                 Some(before) => self.below(before, more, span)?,
             });
+        }
+        if loose > 0 {
+            self.warnings.push(
+                diagnostic(
+                    span,
+                    format!(
+                        "`map` left out {loose} rows with values that cannot stand in single quotes"
+                    ),
+                )
+                .with_help("put `$field$` into double quotes, or into none"),
+            );
         }
         if lacking > 0 {
             self.warnings.push(diagnostic(
@@ -228,19 +246,15 @@ impl Planner<'_> {
     }
 
     fn mapped(&mut self, text: &str, map: &Map, span: Span) -> Result<Rows> {
-        let pipeline = parse(text, &self.knowledge.macros).map_err(|errors| {
-            let why = errors.into_iter().map(|error| error.message);
-            diagnostic(
-                map.search.span,
-                format!(
-                    "the search of `map`: {}",
-                    why.collect::<Vec<_>>().join("; ")
-                ),
-            )
-        })?;
+        let pipeline =
+            parse(text, &self.knowledge.macros).map_err(|errors| wrong_search(errors, map))?;
+        self.mapped_pipeline(&pipeline, map, span)
+    }
+
+    fn mapped_pipeline(&mut self, pipeline: &Pipeline, map: &Map, span: Span) -> Result<Rows> {
         let warnings = self.warnings.len();
         let rows = self
-            .pipeline(&pipeline)
+            .pipeline(pipeline)
             .map_err(|error| diagnostic(span, format!("the search of `map`: {}", error.message)));
         // Their places are in another text.
         for warning in &mut self.warnings[warnings..] {
@@ -319,23 +333,8 @@ impl Planner<'_> {
                 .filter(|count| *count <= MOST_MADE)
                 .ok_or_else(|| diagnostic(span, format!("`{count}` is no number of rows")))?,
         };
-        let places = (0..count).map(|place| vec![lit(place)]);
-        if count == 0 {
-            return at(
-                span,
-                one_row(vec![("__made".to_owned(), lit(0_u64))], span)?.filter(lit(false)),
-            );
-        }
-        let plan = datafusion::logical_expr::LogicalPlanBuilder::values(places.collect());
-        let plan = plan
-            .and_then(|plan| plan.project(vec![column("column1").alias("__made")]))
-            .and_then(datafusion::logical_expr::LogicalPlanBuilder::build);
-        Ok(Rows {
-            plan: at(span, plan)?,
-            order: Order::AsIs,
-            empty: false,
-            open: false,
-        })
+        let made = Made::new(usize::try_from(count).unwrap_or(usize::MAX));
+        at(span, made.rows(self.fresh()))
     }
 
     /// The rows of a text.
@@ -353,6 +352,15 @@ impl Planner<'_> {
         }
         at(span, made.rows(self.fresh()))
     }
+}
+
+/// What is wrong with the search of `map`.
+fn wrong_search(errors: Vec<super::Diagnostic>, map: &Map) -> super::Diagnostic {
+    let why: Vec<String> = errors.into_iter().map(|error| error.message).collect();
+    diagnostic(
+        map.search.span,
+        format!("the search of `map`: {}", why.join("; ")),
+    )
 }
 
 /// Names, and rows of the values of each.
@@ -547,26 +555,27 @@ pub(super) fn any_values(text: &str) -> String {
                 .iter()
                 .any(|command| word.eq_ignore_ascii_case(command));
             let value = if expression { "1" } else { "*" };
-            fill(part, |_| Some(value.to_owned()))
+            fill(part, value)
         })
         .collect();
     parts.join("|")
 }
 
-/// Puts values in the places of `$name$`.
-pub(super) fn fill(text: &str, value: impl Fn(&str) -> Option<String>) -> String {
+/// Puts the same in the places of all `$name$`.
+fn fill(text: &str, value: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
-    while let Some((before, after)) = rest.split_once('$') {
-        out.push_str(before);
-        match after.split_once('$') {
-            Some((name, behind)) if !name.is_empty() && !name.contains(char::is_whitespace) => {
-                out.push_str(&value(name).unwrap_or_default());
-                rest = behind;
+    while let Some(at) = rest.find('$') {
+        out.push_str(&rest[..at]);
+        rest = &rest[at..];
+        match place_at(rest) {
+            Some((_, length)) => {
+                out.push_str(value);
+                rest = &rest[length..];
             }
-            _ => {
+            None => {
                 out.push('$');
-                rest = after;
+                rest = &rest[1..];
             }
         }
     }

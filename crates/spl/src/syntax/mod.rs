@@ -41,6 +41,20 @@ pub fn parse_without_macros(text: &str) -> Result<Pipeline, Vec<Diagnostic>> {
     parse(text, &MacroTable::default())
 }
 
+/// A search with its macros expanded.
+///
+/// # Errors
+///
+/// What is wrong with its macros and comments.
+pub(crate) fn expand_macros(text: &str, macros: &dyn Macros) -> Result<String, Vec<Diagnostic>> {
+    let (expanded, diagnostics) = macros::expand(text, macros);
+    if diagnostics.is_empty() {
+        Ok(expanded.text)
+    } else {
+        Err(diagnostics)
+    }
+}
+
 /// Parses one eval expression, such as `lower(user) . "@" . domain`.
 ///
 /// # Errors
