@@ -9,11 +9,9 @@ use std::net::IpAddr;
 use crate::activity::Activity;
 use crate::channel::SECURITY;
 use crate::identity::{HostId, Place, address};
+pub use crate::row::Clocks;
 use crate::row::for_each;
 use crate::text::SECOND;
-
-/// How far the clocks of hosts are ahead of the common one: microseconds by the host's name in events.
-pub type Clocks = HashMap<String, i64>;
 
 /// How far the clocks of two hosts differ.
 #[derive(Debug, Clone, PartialEq, Eq)]

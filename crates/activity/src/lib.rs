@@ -30,7 +30,6 @@
 //! [`demand`] and [`dossier::demand`] say which columns readers must decode; nothing else of an event can be asked for.
 
 mod activity;
-mod addresses;
 pub mod channel;
 pub mod clocks;
 mod connections;
@@ -45,7 +44,7 @@ mod sessions;
 mod text;
 
 pub use activity::Activity;
-pub use clocks::{Clocks, Skew};
+pub use clocks::Skew;
 pub use connections::{CONNECTION_LOGS, Connection, ConnectionLog, End, source_serves};
 pub use declared::{Declared, Wanted};
 pub use demand::{DECLARED, demand};
@@ -54,6 +53,6 @@ pub use identity::{
 };
 pub use kerberos::{is_certificate, is_refused, ports_of_class, service_of};
 pub use processes::Process;
-pub use row::{Log, Row, Tables, for_each};
+pub use row::{Clocks, Log, Row, Tables, for_each};
 pub use sessions::{OPEN, Package, Session, is_service_logon, logon_time};
 pub use text::{SECOND, base_name, number};

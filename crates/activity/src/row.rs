@@ -1,5 +1,7 @@
 //! Reading event tables row by row.
 
+use std::collections::HashMap;
+
 use crabwalk_events::catalog::{ALWAYS, Events};
 use crabwalk_events::{Catalog, CatalogError, EventRef};
 use crabwalk_sources::collect::HOST;
@@ -7,7 +9,6 @@ use crabwalk_sources::pack::Texts;
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, ListArray};
 use datafusion::arrow::datatypes::DataType;
 
-use crate::clocks::Clocks;
 use crate::declared::{Declared, Wanted};
 use crabwalk_vocabulary::number::number as parsed_number;
 
@@ -56,6 +57,9 @@ impl<'c> Tables<'c> {
             .find(|((own, id, _), _)| *id == event_id && own.eq_ignore_ascii_case(channel))
     }
 }
+
+/// How far the clocks of hosts are ahead of the common one: microseconds by the host's name in events.
+pub type Clocks = HashMap<String, i64>;
 
 /// The events, with clocks set right.
 #[derive(Clone, Copy)]

@@ -10,11 +10,25 @@ use zip::ZipArchive;
 
 use crate::collect::Collector;
 use crate::evtx::EvtxReader;
-use crate::read::{Entry, Limits, Order, Progress};
+use crate::limits::{Limits, Progress};
 use crate::recognise::{self, Found};
 use crate::record::Sink;
 use crate::report::{Problem, SourceKind, SourceReport};
 use crate::text::{self, Transcode};
+
+/// Place of a source among all: the file, then the member of the archive, and so on.
+pub(crate) type Order = Vec<u32>;
+
+/// A source that was read, or part of one.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub order: Order,
+    pub report: SourceReport,
+    /// Of an archive: how many members were logs.
+    pub readable: Option<u64>,
+    /// Whether it is a loss if it is no log.
+    pub strict: bool,
+}
 
 /// What a file that was named or found has unpacked to so far, over all its levels.
 #[derive(Debug)]

@@ -1105,10 +1105,18 @@ fn same_schema(batches: Vec<RecordBatch>) -> Result<(Arc<Schema>, Vec<RecordBatc
         .into_iter()
         .filter(|batch| batch.num_rows() > 0)
         .map(|batch| {
+            // Who writes records may give them any number of fields.
+            let own = batch.schema();
+            let places: HashMap<&str, &ArrayRef> = own
+                .fields()
+                .iter()
+                .zip(batch.columns())
+                .map(|(field, column)| (field.name().as_str(), column))
+                .collect();
             let columns = schema
                 .fields()
                 .iter()
-                .map(|field| match batch.column_by_name(field.name()) {
+                .map(|field| match places.get(field.name().as_str()).copied() {
                     None => Ok(pack::nothing(batch.num_rows(), field.data_type())),
                     Some(column) if pack::plain_type(column.data_type()) == *field.data_type() => {
                         Ok(Arc::clone(column))

@@ -57,8 +57,44 @@ impl Table {
         find_row_end(bytes, u8::try_from(self.separator).unwrap_or(b','), end)
     }
 
+    /// The table whose head this row of another table is, where tables were put together.
+    ///
+    /// What a record says is none, whoever wrote it: each has a number or a time of its own.
+    pub fn of_row(row: &str) -> Option<Self> {
+        let line = row.trim_start_matches('\u{feff}').trim_end();
+        let first = line.trim_start_matches('"').bytes().next()?;
+        let may_be = line.len() <= 8192
+            && (first.is_ascii_alphabetic() || matches!(first, b'_' | b'@'))
+            && !line.contains('\n')
+            && TELLING
+                .iter()
+                .chain(&["Event ID"])
+                .any(|name| line.contains(name));
+        if !may_be {
+            return None;
+        }
+        let is_name = |name: &String| {
+            name.chars().next().is_none_or(|c| !c.is_ascii_digit())
+                && name
+                    .chars()
+                    .all(|c| c.is_alphanumeric() || " _.@:-{}".contains(c))
+        };
+        Self::of(line).filter(|table| table.names.iter().all(is_name))
+    }
+
+    /// The columns of a row that have a value, with it, and its times as they are understood.
+    pub fn row(&self, text: &str, dates: &mut Dates) -> Vec<(&str, String)> {
+        let mut row = self.columns(text);
+        for (name, cell) in &mut row {
+            if TIMES.contains(name) {
+                dates.settle(cell);
+            }
+        }
+        row
+    }
+
     /// The columns of a row that have a value, with it.
-    pub fn row(&self, text: &str) -> Vec<(&str, String)> {
+    fn columns(&self, text: &str) -> Vec<(&str, String)> {
         // Event Viewer writes the message into a column without a name.
         let names = self.names.iter().map(String::as_str).chain(["Message"]);
         names
@@ -79,42 +115,146 @@ fn column(name: &str) -> String {
     }
 }
 
-/// The end of the row that begins here: a line end that stands in no quotes. A quote opens a cell only where the cell begins.
+/// Whether a quote that stands at `at`, in no quotes, opens a quoted cell: only one with which the cell begins does. Any other
+/// is a letter of its cell.
+fn opens(bytes: &[u8], at: usize, separator: u8) -> bool {
+    // A byte-order mark may stand before the first cell where files were put together.
+    matches!(bytes.get(..at), Some(b"" | b"\xef\xbb\xbf"))
+        || at.checked_sub(1).and_then(|before| bytes.get(before)) == Some(&separator)
+}
+
+/// Where the quote stands that closes the cell whose text begins at `from`: the first that is not doubled.
+fn closing_quote(bytes: &[u8], mut from: usize) -> Option<usize> {
+    loop {
+        let at = from + memchr::memchr(b'"', bytes.get(from..)?)?;
+        if bytes.get(at + 1) != Some(&b'"') {
+            return Some(at);
+        }
+        from = at + 2;
+    }
+}
+
+/// The end of the row that begins here: a line end that stands in no quotes.
 fn find_row_end(bytes: &[u8], separator: u8, end: bool) -> Option<usize> {
-    let mut quoted = false;
-    for at in memchr::memchr2_iter(b'"', b'\n', bytes) {
-        let before = at.checked_sub(1).and_then(|before| bytes.get(before));
-        match bytes.get(at) {
-            // Two that follow each other close and open, which is right for a doubled one.
-            Some(b'"') if quoted => quoted = false,
-            Some(b'"') => quoted = before.is_none_or(|before| [separator, b'"'].contains(before)),
-            _ if !quoted => return Some(at + 1),
-            _ => {}
+    let mut from = 0;
+    while let Some(found) = memchr::memchr2(b'"', b'\n', bytes.get(from..)?) {
+        let at = from + found;
+        from = at + 1;
+        if bytes.get(at) == Some(&b'\n') {
+            return Some(from);
+        }
+        if opens(bytes, at, separator) {
+            from = closing_quote(bytes, from)? + 1;
         }
     }
-    (end && !quoted).then_some(bytes.len())
+    end.then_some(bytes.len())
 }
 
 /// The cells of a row. Quotes in a quoted cell are doubled.
 fn cells(text: &str, separator: char) -> Vec<String> {
-    let mut cells = vec![String::new()];
-    let mut quoted = false;
-    let mut chars = text.trim_end_matches(['\n', '\r']).chars().peekable();
-    while let Some(char) = chars.next() {
-        let Some(cell) = cells.last_mut() else {
-            break;
-        };
-        match char {
-            '"' if quoted && chars.peek() == Some(&'"') => {
-                chars.next();
-                cell.push('"');
-            }
-            '"' if quoted || cell.is_empty() => quoted = !quoted,
-            other if other == separator && !quoted => cells.push(String::new()),
-            other => cell.push(other),
+    let text = text.trim_end_matches(['\n', '\r']);
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut cells = Vec::new();
+    let mut at = 0;
+    loop {
+        let mut cell = String::new();
+        if text.as_bytes().get(at) == Some(&b'"') {
+            // A cell that nothing closes reaches to the end.
+            let end = closing_quote(text.as_bytes(), at + 1).unwrap_or(text.len());
+            let quoted = text.get(at + 1..end).unwrap_or_default();
+            cell.push_str(&quoted.replace("\"\"", "\""));
+            at = end + 1;
+        }
+        let rest = text.get(at..).unwrap_or_default();
+        let length = rest.find(separator);
+        cell.push_str(rest.get(..length.unwrap_or(rest.len())).unwrap_or_default());
+        cells.push(cell);
+        match length {
+            Some(length) => at += length + separator.len_utf8(),
+            None => return cells,
         }
     }
-    cells
+}
+
+/// Columns that hold nothing but the event's time.
+const TIMES: &[&str] = &[
+    "TimeCreated",
+    "TimeGenerated",
+    "TimeWritten",
+    "EventTime",
+    "_time",
+    "@timestamp",
+    "Timestamp",
+];
+
+/// The two first parts of a date with slashes whose year stands last, as numbers and as they are written, and what follows.
+fn slashed(cell: &str) -> Option<(u32, u32, [&str; 3])> {
+    let (first, rest) = cell.trim_start().split_once('/')?;
+    let (second, rest) = rest.split_once('/')?;
+    let part = |text: &str| -> Option<u32> {
+        let plain = matches!(text.len(), 1 | 2) && text.bytes().all(|byte| byte.is_ascii_digit());
+        plain.then(|| text.parse().ok()).flatten()
+    };
+    let year = rest.as_bytes().get(..4)?;
+    year.iter().all(u8::is_ascii_digit).then_some((
+        part(first)?,
+        part(second)?,
+        [first, second, rest],
+    ))
+}
+
+/// In which order a table writes the dates that it writes with slashes: as the language of the machine has it that wrote it, so
+/// that one date tells it for all.
+#[derive(Debug, Default)]
+pub(crate) struct Dates {
+    day_first: Option<bool>,
+    /// Dates that came before anything told their order.
+    pub undecided: u64,
+}
+
+impl Dates {
+    /// What is known of one table is not of the next.
+    pub fn next_table(&mut self) {
+        self.day_first = None;
+    }
+
+    /// Takes the order from a date, if it tells one.
+    fn learn(&mut self, first: u32, second: u32) {
+        if self.day_first.is_none() && (first > 12) != (second > 12) {
+            self.day_first = Some(first > 12);
+        }
+    }
+
+    /// Takes the order from a row of what is still to be read. Answers whether to look at the next one.
+    pub fn look_at(&mut self, table: &Table, text: &str) -> bool {
+        let mut other = false;
+        for (name, cell) in table.columns(text) {
+            if TIMES.contains(&name) {
+                match slashed(&cell) {
+                    Some((first, second, _)) => self.learn(first, second),
+                    None => other = true,
+                }
+            }
+        }
+        !other && self.day_first.is_none()
+    }
+
+    /// Writes a date as it is understood: month first.
+    fn settle(&mut self, cell: &mut String) {
+        let Some((first, second, [day, month, rest])) = slashed(cell) else {
+            return;
+        };
+        self.learn(first, second);
+        // Of which only one reading is a date, or where both are the same one.
+        if first > 12 || second > 12 || first == second {
+            return;
+        }
+        match self.day_first {
+            Some(true) => *cell = format!("{month}/{day}/{rest}"),
+            Some(false) => {}
+            None => self.undecided += 1,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -132,8 +272,19 @@ mod tests {
         assert_eq!(end(b"a,\"b\"\"\nc\"\nd", false), Some(10));
         assert_eq!(end(b"a,\"b\nc", false), None);
         assert_eq!(end(b"a,b", true), Some(3));
-        // A quote inside of a cell is itself.
+        // A quote inside of a cell is itself, and so are two.
         assert_eq!(end(b"a,5\" wide\nb", false), Some(10));
+        assert_eq!(end(b"a,cmd /c \"\" foo\nb", false), Some(16));
+        assert_eq!(
+            cells("a,cmd /c \"\" foo,\"\",\"\"\"\"", ','),
+            ["a", "cmd /c \"\" foo", "", "\""]
+        );
+        // Where files were put together, a byte-order mark may stand before a row.
+        assert_eq!(end("\u{feff}\"a\nb\",c\nd".as_bytes(), false), Some(11));
+        assert_eq!(cells("\u{feff}\"a\nb\",c\n", ','), ["a\nb", "c"]);
+        assert_eq!(cells("a,\"b", ','), ["a", "b"]);
+        assert_eq!(cells("a,", ','), ["a", ""]);
+        assert_eq!(cells("", ','), [""]);
     }
 
     #[test]
@@ -154,6 +305,55 @@ mod tests {
             ("plain text, with commas, and no names", false),
         ] {
             assert_eq!(Table::of(line).is_some(), events, "{line}");
+        }
+    }
+
+    #[test]
+    fn where_a_row_ends_and_what_its_cells_are_agree() {
+        // Every text of these letters: the rows have as many cells as there are separators outside of quotes, whole or not.
+        let letters = ['"', ',', 'a', '\n'];
+        for number in 0..4_usize.pow(8) {
+            let text: String = (0..8)
+                .map(|at| letters[number / 4_usize.pow(at) % 4])
+                .collect();
+            let Some(end) = find_row_end(text.as_bytes(), b',', true) else {
+                continue;
+            };
+            let row = &text[..end];
+            // Cells that are quoted again and joined are the same row.
+            let quoted: Vec<String> = cells(row, ',')
+                .iter()
+                .map(|cell| format!("\"{}\"", cell.replace('"', "\"\"")))
+                .collect();
+            let again = format!("{}\n{text}", quoted.join(","));
+            let length = find_row_end(again.as_bytes(), b',', true).unwrap_or_default();
+            assert_eq!(length, quoted.join(",").len() + 1, "{text:?}");
+            assert_eq!(cells(&again[..length], ','), cells(row, ','), "{text:?}");
+            // No line end outside of quotes stands in a row.
+            if !row.contains('"') {
+                assert!(!row.trim_end_matches('\n').contains('\n'), "{text:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn heads_among_rows_are_told_from_records() {
+        for (row, head) in [
+            (
+                "\u{feff}\"Message\",\"Id\",\"ProviderName\",\"LogName\"\n",
+                true,
+            ),
+            (
+                "Level,Date and Time,Source,Event ID,Task Category\r\n",
+                true,
+            ),
+            ("4624,Security,EventID,Channel,2024-03-04 12:00:00\n", false),
+            // What an account is called makes no head of the record that names it.
+            ("Information,4624,EventID,Channel,name\n", false),
+            ("<Event>,Mar 4,EventID,Channel,name\n", false),
+            ("Information,text,Provider,name\n", false),
+        ] {
+            assert_eq!(Table::of_row(row).is_some(), head, "{row}");
         }
     }
 }

@@ -24,10 +24,11 @@ use memchr::memmem;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 
 use crate::classic;
+use crate::message;
+use crate::piece::Piece;
 use crate::record::{Record, Sink};
 use crate::report::{Problem, SourceKind};
 use crate::syslog;
-use crate::text::Piece;
 use crate::time;
 use crate::xml::{self, XmlError};
 use crate::zeek;
@@ -262,8 +263,8 @@ pub(crate) struct JsonReader {
     /// Of each host, what Sysmon's `UtcTime` is ahead of a `TimeCreated` that calls itself UTC and is not.
     zones: HashMap<String, i64>,
     hinted: bool,
-    /// The kind of Zeek log that the file's name tells, once it was looked at.
-    zeek_file: Option<Option<&'static str>>,
+    /// The kinds of Zeek log that the file's name tells, once it was looked at.
+    zeek_file: Option<Vec<&'static str>>,
     /// The one kind that the keys of the file's first rows tell.
     zeek_rows: Option<&'static str>,
     /// Records of plaso that are about something else than event logs.
@@ -281,11 +282,11 @@ const ROWS_AHEAD: usize = 200;
 impl JsonReader {
     /// Looks ahead, once, for the first Sysmon event of records that write local time as if it were UTC, so that the
     /// records before it are dated right too.
-    pub fn look_ahead(&mut self, window: &[u8]) {
+    pub fn look_ahead(&mut self, window: &[u8], path: &str) {
         if std::mem::replace(&mut self.hinted, true) {
             return;
         }
-        self.look_for_zeek(window);
+        self.look_for_zeek(window, path);
         let value = |line: &[u8], key: &[u8]| -> Option<i64> {
             let rest = &line[memmem::find(line, key)? + key.len()..];
             let text = &rest[..memchr::memchr(b'"', rest)?];
@@ -315,10 +316,11 @@ impl JsonReader {
 
     /// Finds out of which kind the rows of a Zeek log are: some have few of its columns. Logs of several kinds in one file
     /// say their kind in each row.
-    fn look_for_zeek(&mut self, window: &[u8]) {
+    fn look_for_zeek(&mut self, window: &[u8], path: &str) {
         if memmem::find(window, b"\"ts\"").is_none() {
             return;
         }
+        let names = zeek::kinds_of_file(path);
         let mut flat = Flat::default();
         let mut kinds: Vec<&'static str> = Vec::new();
         for line in window.split(|byte| *byte == b'\n').take(ROWS_AHEAD) {
@@ -329,7 +331,7 @@ impl JsonReader {
                 continue;
             }
             let has = |name: &str| flat.iter().any(|(path, _, _)| path == name);
-            if let Some(kind) = zeek::log_kind(has)
+            if let Some(kind) = zeek::proven(has, &names)
                 && !kinds.contains(&kind)
             {
                 kinds.push(kind);
@@ -374,10 +376,10 @@ impl JsonReader {
         depth: u32,
     ) -> Result<SourceKind, serde_json::Error> {
         self.records += 1;
-        let file = *self
+        let names = &*self
             .zeek_file
-            .get_or_insert_with(|| zeek::kind_of_file(&sink.report.path));
-        let shape = shape_of(&self.flat, file.is_some());
+            .get_or_insert_with(|| zeek::kinds_of_file(&sink.report.path));
+        let shape = shape_of(&self.flat, names);
         sink.record.clear();
         match shape {
             Shape::EventTree(prefix) => event_tree(&self.flat, prefix, &mut sink.record),
@@ -394,12 +396,11 @@ impl JsonReader {
             Shape::Flat(prefix) => {
                 flat_record(&self.flat, prefix, &mut sink.record, &mut self.zones);
                 if self.flat.below(prefix, "sourcetype").is_some() {
-                    classic::extracted_fields(&mut sink.record);
+                    message::extracted_fields(&mut sink.record);
                 }
             }
             Shape::Zeek(prefix) => {
-                let kind = (file, self.zeek_rows);
-                zeek_record(&self.flat, prefix, kind, &mut sink.record);
+                zeek_record(&self.flat, prefix, names, self.zeek_rows, &mut sink.record);
                 sink.emit();
                 return Ok(SourceKind::Zeek);
             }
@@ -485,7 +486,7 @@ impl JsonReader {
             if flat_event_id(&self.flat, prefix).is_some() {
                 sink.record.clear();
                 flat_record(&self.flat, prefix, &mut sink.record, &mut self.zones);
-                classic::extracted_fields(&mut sink.record);
+                message::extracted_fields(&mut sink.record);
             } else if self.flat.below(prefix, "sourcetype").is_some() {
                 sink.record.clear();
                 cim(&self.flat, prefix, &mut sink.record);
@@ -665,8 +666,8 @@ const IDS: &[&str] = &[
     "Id",
 ];
 
-/// `zeek_file`: whether the file is named as a log of Zeek.
-fn shape_of(flat: &Flat, zeek_file: bool) -> Shape {
+/// `zeek_names`: the logs of Zeek as which the file is named.
+fn shape_of(flat: &Flat, zeek_names: &[&str]) -> Shape {
     // The commonest shape by far is told in one pass.
     let (mut id, mut channel, mut raw) = (false, false, false);
     for (path, value, _) in flat.iter() {
@@ -736,7 +737,10 @@ fn shape_of(flat: &Flat, zeek_file: bool) -> Shape {
                 || has("id.orig_h")
                 || has("id_orig_h")
                 || has("fuid")
-                || zeek_file
+                || zeek_names.iter().any(|kind| {
+                    let columns = flat.iter().filter_map(|(path, ..)| path.strip_prefix(prefix));
+                    zeek::is_row_of(kind, columns)
+                })
                 // A time and a `host` alone are in many logs.
                 || zeek::log_kind(has).is_some_and(|kind| kind != "known_hosts"))
         {
@@ -1451,11 +1455,12 @@ fn flat_time(
         .or(utc)
 }
 
-/// A row of a Zeek log as JSON; `kinds` are what the file's name and its first rows tell of its kind.
+/// A row of a Zeek log as JSON; `names` and `around` are what the file's name and its first rows tell of its kind.
 fn zeek_record(
     flat: &Flat,
     prefix: &str,
-    kinds: (Option<&'static str>, Option<&'static str>),
+    names: &[&'static str],
+    around: Option<&'static str>,
     record: &mut Record,
 ) {
     let of = |name: &str| flat.below(prefix, name);
@@ -1465,10 +1470,7 @@ fn zeek_record(
     };
     let kind = of("_path")
         .or_else(|| of("@stream"))
-        .or(kinds.0)
-        .or_else(|| zeek::log_kind(has))
-        .or(kinds.1)
-        .unwrap_or(zeek::UNKNOWN);
+        .unwrap_or_else(|| zeek::kind_of(has, names, around));
     record.channel.push_str("zeek:");
     record.channel.push_str(kind);
     record.host = of("_system_name")
@@ -1547,6 +1549,6 @@ fn fill_from_message(record: &mut Record) {
         return;
     }
     if let Some(message) = record.get("Message").map(ToOwned::to_owned) {
-        classic::message_fields(&message, record, true);
+        message::message_fields(&message, record, true);
     }
 }

@@ -9,6 +9,9 @@ mod archive;
 mod classic;
 mod csv;
 mod json;
+mod limits;
+mod message;
+mod piece;
 mod read;
 mod recognise;
 mod record;
@@ -24,4 +27,5 @@ pub fn time_of(text: &str) -> Option<i64> {
     time::parse(text.trim()).map(|written| written.micros)
 }
 
-pub use read::{Input, Limits, Progress, Quiet, Read, read};
+pub use limits::{Limits, Progress, Quiet};
+pub use read::{Input, Read, read};

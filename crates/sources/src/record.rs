@@ -1,10 +1,14 @@
 //! One event on its way from a text reader to the collector.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 use crate::collect::{Begun, Collector, Head, TableId, data_column};
 use crate::report::{Problem, SourceReport};
+use crate::time;
+
+/// Fields up to which a name is found soonest by looking at all of them.
+const FEW_FIELDS: usize = 128;
 
 #[derive(Debug, Clone)]
 struct Field {
@@ -26,6 +30,8 @@ pub(crate) struct Record {
     xml: String,
     text: String,
     fields: Vec<Field>,
+    /// Whether the envelope has `source` and `sourcetype`.
+    labelled: [bool; 2],
 }
 
 impl Record {
@@ -39,6 +45,7 @@ impl Record {
         self.xml.clear();
         self.text.clear();
         self.fields.clear();
+        self.labelled = [false; 2];
     }
 
     fn add(&mut self, name: &str, value: &str, envelope: bool) {
@@ -64,14 +71,18 @@ impl Record {
     /// A field of the envelope: the event's header, and what was put around the event.
     pub fn envelope(&mut self, name: &str, value: &str) {
         // A wrapper says again what the record itself says of `source` and `sourcetype`.
-        if !(matches!(name, "source" | "sourcetype")
-            && self
-                .fields
-                .iter()
-                .any(|field| field.envelope && self.name(field) == name))
-        {
-            self.add(name, value, true);
+        let label = match name {
+            "source" => Some(0),
+            "sourcetype" => Some(1),
+            _ => None,
+        };
+        if let Some(known) = label.and_then(|label| self.labelled.get_mut(label)) {
+            if *known {
+                return;
+            }
+            *known = !value.is_empty();
         }
+        self.add(name, value, true);
     }
 
     fn name(&self, field: &Field) -> &str {
@@ -134,6 +145,12 @@ impl Record {
             .iter()
             .any(|field| !field.envelope && self.name(field) == name)
     }
+
+    /// The names of the event's own data where there are so many that [`has`](Self::has) would be slow to ask for each of
+    /// them: who writes a record may put any number into it.
+    pub fn names_of_many(&self) -> Option<HashSet<&str>> {
+        (self.fields.len() > FEW_FIELDS).then(|| self.own().map(|(name, _)| name).collect())
+    }
 }
 
 /// Writes records of one source into a collector.
@@ -180,7 +197,9 @@ impl<'c, 'd> Sink<'c, 'd> {
                 table
             }
         };
-        let time = record.time.unwrap_or_else(|| {
+        // A time that was moved by a zone may have left the years that a time can be of.
+        let known_time = record.time.and_then(time::possible);
+        let time = known_time.unwrap_or_else(|| {
             self.undated += 1;
             0
         });
@@ -192,7 +211,7 @@ impl<'c, 'd> Sink<'c, 'd> {
             source: self.report.id,
             record: number.unwrap_or(self.report.records),
             // Without a time the number alone would take distinct records for copies.
-            numbered: number.is_some() && record.time.is_some(),
+            numbered: number.is_some() && known_time.is_some(),
         };
         let begun = if head.numbered {
             self.collector.begin(table, &head)
@@ -206,11 +225,16 @@ impl<'c, 'd> Sink<'c, 'd> {
         if !record.xml.is_empty() {
             self.collector.push_xml(table, &record.xml);
         }
+        let own = record.names_of_many();
+        let has = |name: &str| match &own {
+            Some(names) => names.contains(name),
+            None => record.has(name),
+        };
         for field in &record.fields {
             let name = record.name(field);
             let column = if field.envelope {
                 // What is no field of the header (a message, a label) gives way to data of the same name.
-                if record.has(name) && data_column(&record.channel, id, name) == name {
+                if has(name) && data_column(&record.channel, id, name) == name {
                     continue;
                 }
                 self.collector.column(table, name)

@@ -211,7 +211,9 @@ pub(crate) fn journal<'f>(record: &mut Record, of: impl Fn(&str) -> Option<&'f s
     let program = of("SYSLOG_IDENTIFIER")
         .or_else(|| of("_COMM"))
         .unwrap_or_default();
-    let time = micros.and_then(|micros| micros.parse::<i64>().ok());
+    let time = micros
+        .and_then(|micros| micros.parse::<i64>().ok())
+        .and_then(time::possible);
     let line = Line {
         time: time.unwrap_or_default(),
         assumed_year: false,

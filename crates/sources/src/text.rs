@@ -8,13 +8,15 @@ use std::io::{self, Read};
 use encoding_rs::{CoderResult, Decoder, Encoding};
 use memchr::memmem;
 
-use crate::Limits;
 use crate::classic::{self, Block};
-use crate::csv::Table;
+use crate::csv::{Dates, Table};
 use crate::json::{self, JsonReader};
+use crate::limits::Limits;
+use crate::piece::Piece;
 use crate::record::Sink;
 use crate::report::SourceKind;
 use crate::syslog;
+use crate::time;
 use crate::xml::{self, XmlError};
 use crate::zeek::Zeek;
 
@@ -129,17 +131,6 @@ impl<R: Read> Window<R> {
     }
 }
 
-/// What was found at the start of the window.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Piece {
-    /// It is this long.
-    Whole(usize),
-    /// It goes on beyond the window.
-    Open,
-    /// It breaks off: the next thing begins so many bytes on.
-    Broken(usize),
-}
-
 /// Reads a text source to its end.
 pub(crate) fn read_text(input: impl Read, limits: &Limits, sink: &mut Sink<'_, '_>) {
     Splitter {
@@ -148,6 +139,7 @@ pub(crate) fn read_text(input: impl Read, limits: &Limits, sink: &mut Sink<'_, '
         json: JsonReader::default(),
         zeek: Zeek::default(),
         table: None,
+        dates: Dates::default(),
         kinds: [0; 6],
         now: None,
         assumed_year: 0,
@@ -167,6 +159,7 @@ struct Splitter<'l, R> {
     zeek: Zeek,
     /// The head of the table that the source is, if it is one.
     table: Option<Table>,
+    dates: Dates,
     /// Records seen of XML, JSON, Zeek, classic text, syslog, CSV.
     kinds: [u64; 6],
     /// When the source was written, which gives lines without a year theirs.
@@ -248,6 +241,13 @@ impl<R: Read> Splitter<'_, R> {
                 offset,
                 format!("reading stopped here: {error}; what came before is kept"),
             );
+        }
+        if self.dates.undecided > 0 {
+            let message = format!(
+                "of the dates of {} rows, such as 03/04/2024, nothing tells whether the month stands first or the day; they are read month first",
+                self.dates.undecided
+            );
+            sink.warn(None, message);
         }
         if self.assumed_year > 0 {
             let message = format!(
@@ -424,7 +424,7 @@ impl<R: Read> Splitter<'_, R> {
 
     fn object(&mut self, sink: &mut Sink<'_, '_>) {
         let offset = self.window.offset;
-        self.json.look_ahead(self.window.bytes());
+        self.json.look_ahead(self.window.bytes(), &sink.report.path);
         match self.piece(self.limits.line_bytes, json::find_object_end) {
             Piece::Whole(length) => {
                 let text = Self::text(&self.window.bytes()[..length], &mut self.lossy);
@@ -462,6 +462,32 @@ impl<R: Read> Splitter<'_, R> {
         }
     }
 
+    /// Begins a table whose head was read, and looks ahead in it for the order in which it writes dates.
+    fn begin_table(&mut self, table: Table) {
+        const MOST: usize = 4 << 20;
+        self.dates.next_table();
+        let mut at = 0;
+        loop {
+            let ended = self.window.end;
+            let rest = self.window.bytes().get(at..).unwrap_or_default();
+            match table.find_row_end(rest, ended).filter(|end| *end > 0) {
+                Some(length) => {
+                    let row = String::from_utf8_lossy(rest.get(..length).unwrap_or_default());
+                    // The dates of the next table are its own.
+                    if Table::of_row(&row).is_some() || !self.dates.look_at(&table, &row) {
+                        break;
+                    }
+                    at += length;
+                }
+                None if ended || self.window.bytes().len() > MOST => break,
+                None => {
+                    self.window.more();
+                }
+            }
+        }
+        self.table = Some(table);
+    }
+
     /// A row of the table that the source is. Says whether there was one.
     fn row(&mut self, sink: &mut Sink<'_, '_>) -> bool {
         if self.window.bytes().is_empty() && !self.window.more() {
@@ -483,9 +509,16 @@ impl<R: Read> Splitter<'_, R> {
             Piece::Open => (1, false),
         };
         let text = Self::text(&self.window.bytes()[..length], &mut self.lossy);
-        if !text.trim().is_empty() {
+        // Tables that were put together: the head of the next one, and the line that `Export-Csv` writes before it.
+        if let Some(next) = Table::of_row(&text).filter(|_| whole) {
+            self.window.skip(length.max(1));
+            self.begin_table(next);
+            return true;
+        }
+        if !text.trim().is_empty() && !text.trim_start_matches('\u{feff}').starts_with("#TYPE ") {
             self.kinds[5] += 1;
-            self.json.read_row(&table.row(&text), sink);
+            let row = table.row(&text, &mut self.dates);
+            self.json.read_row(&row, sink);
             if !whole {
                 let record = Some(sink.report.records);
                 sink.report.problem(crate::report::Problem {
@@ -567,9 +600,9 @@ impl<R: Read> Splitter<'_, R> {
             && (self.junk == 0 || (self.junk == 1 && self.typed))
         {
             let text = Self::text(bytes, &mut self.lossy);
-            self.table = Table::of(&text);
-            if self.table.is_some() {
+            if let Some(table) = Table::of(&text) {
                 self.window.skip(length);
+                self.begin_table(table);
                 return;
             }
             self.typed |= text.starts_with("#TYPE ");
@@ -611,6 +644,7 @@ fn written_at(path: &str) -> i64 {
     time.duration_since(std::time::UNIX_EPOCH)
         .ok()
         .and_then(|since| i64::try_from(since.as_micros()).ok())
+        .map(time::clamped)
         .unwrap_or_default()
 }
 

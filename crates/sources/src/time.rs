@@ -1,5 +1,21 @@
 //! Reading the many ways in which logs write a time.
 
+use std::ops::RangeInclusive;
+
+/// The first and the last microsecond of the years 1000 to 9999, since 1970-01-01 UTC. No log names a time outside of them,
+/// and sums and differences of times within them are far from what 64 bits hold.
+const TIMES: RangeInclusive<i64> = -30_610_224_000_000_000..=253_402_300_799_999_999;
+
+/// The time, if it is one that a log can name.
+pub(crate) fn possible(micros: i64) -> Option<i64> {
+    TIMES.contains(&micros).then_some(micros)
+}
+
+/// The nearest time that a log can name.
+pub(crate) fn clamped(micros: i64) -> i64 {
+    micros.clamp(*TIMES.start(), *TIMES.end())
+}
+
 /// Microseconds since 1970-01-01 of a civil date and time taken as UTC.
 pub(crate) fn civil(
     year: i64,
@@ -75,8 +91,13 @@ fn spaces(text: &[u8], at: &mut usize) {
 /// Reads ISO 8601 (`2024-03-04T06:00:00.123Z`, with a blank for the `T`, an offset or none), US dates
 /// (`03/04/2024 06:00:00.123 PM -0500`), German ones (`04.03.2024 06:00:00`), months by name (`Mon, 04 Mar 2024 06:00:00
 /// +0000`, `Mar 4, 2024 @ 06:00:00.123`, `04/Mar/2024:06:00:00 +0000`), WMI (`20240304060000.000000-300`), .NET
-/// (`/Date(1709532000000)/`), and Unix seconds, milliseconds, microseconds or nanoseconds.
+/// (`/Date(1709532000000)/`), Unix seconds, milliseconds, microseconds or nanoseconds, and FILETIME. What lies outside of
+/// the years 1000 to 9999 is no time.
 pub(crate) fn parse(text: &str) -> Option<Written> {
+    read(text).filter(|written| possible(written.micros).is_some())
+}
+
+fn read(text: &str) -> Option<Written> {
     let text = text.trim();
     let bytes = text.as_bytes();
     if let Some(written) = compact(text) {
@@ -307,8 +328,10 @@ fn with_month_name(text: &str) -> Option<Written> {
     of_day(text, at, clock, date)
 }
 
-/// Unix time as a decimal number; its size tells the unit.
+/// Unix time as a decimal number, or the FILETIME of Windows; its size tells the unit.
 fn epoch(text: &str) -> Option<Written> {
+    /// 1970 as a FILETIME.
+    const UNIX_AS_FILETIME: u64 = 116_444_736_000_000_000;
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     if !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
@@ -329,6 +352,10 @@ fn epoch(text: &str) -> Option<Written> {
         }
         100_000_000_000..100_000_000_000_000 => value * 1000,
         100_000_000_000_000..100_000_000_000_000_000 => value,
+        // Tenths of microseconds since 1601: those of 1970 to 2100, which as nanoseconds would be before 2001.
+        UNIX_AS_FILETIME..160_000_000_000_000_000 if value > 0 => {
+            (value - UNIX_AS_FILETIME.cast_signed()) / 10
+        }
         _ => value / 1000,
     };
     Some(Written {
@@ -346,7 +373,7 @@ pub(crate) fn zone(local: i64, utc: i64) -> i64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{parse, zone};
+    use super::{TIMES, parse, zone};
 
     #[test]
     fn reads_the_ways_logs_write_a_time() {
@@ -383,6 +410,9 @@ mod tests {
             ("Monday, March 4, 2024 12:00:00 PM", noon, false),
             ("04/Mar/2024:07:00:00 -0500", noon, true),
             ("4-Mar-2024 12:00:00", noon, false),
+            ("133540272005000000", noon + 500_000, true),
+            ("9999-12-31T23:59:59.999999Z", *TIMES.end(), true),
+            ("1000-01-01T00:00:00Z", *TIMES.start(), true),
         ] {
             let read = parse(text).map(|read| (read.micros, read.zoned));
             assert_eq!(read, Some((micros, zoned)), "{text}");
@@ -398,6 +428,15 @@ mod tests {
             "12.5.6",
             "March",
             "Mar 4",
+            // Beyond the years that a time can be of.
+            "/Date(9223372036854775)/",
+            "/Date(-9223372036854775)/",
+            "/Date(-62135596800000)/",
+            "/Date(253402300800000)/",
+            "-30610224001",
+            "-62135596800",
+            "9999-12-31T23:59:59-01:00",
+            "1000-01-01T00:00:00+01:00",
             "web 2024 server 1",
         ] {
             assert_eq!(parse(text), None, "{text}");

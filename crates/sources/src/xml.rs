@@ -186,7 +186,7 @@ pub(crate) fn read_event(text: &str, record: &mut Record) -> Result<(), XmlError
     }
     if let Some(message) = message {
         if !record.has_data() {
-            crate::classic::message_fields(&message, record, true);
+            crate::message::message_fields(&message, record, true);
         }
         record.envelope("Message", &message);
     }

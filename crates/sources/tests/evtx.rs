@@ -948,6 +948,52 @@ fn wiped_chunks_are_named_and_unused_space_is_not() {
 }
 
 #[test]
+fn wiped_chunks_are_named_once_however_the_file_is_divided() {
+    let mut file = made_of(2);
+    // Beyond what the header counts.
+    header(&mut file, 1, (0, 0), MADE + 1, 0);
+    let (first, last) = file.split_at(4096 + 65536);
+    let wiped = [first, &[0; 3 * 65536], last].concat();
+    let unused = [first, last, &[0; 3 * 65536]].concat();
+    for (name, bytes, told) in [("wiped", wiped, 1), ("unused", unused, 0)] {
+        let mut file = tempfile::tempfile().unwrap();
+        std::io::Write::write_all(&mut file, &bytes).unwrap();
+        for cuts in [
+            &[0, 5][..],
+            &[0, 2, 5],
+            &[0, 1, 5],
+            &[0, 1, 2, 3, 4, 5],
+            &[0, 3, 5],
+            &[0, 4, 5],
+        ] {
+            let demand = Everything;
+            let mut problems = Vec::new();
+            for part in cuts.windows(2) {
+                let mut collector = Collector::new(&demand);
+                let mut report = SourceReport::new(0, "test".to_owned(), SourceKind::Evtx);
+
+                EvtxReader::new()
+                    .read_file_range(&file, part[0]..part[1], 0, &mut collector, &mut report)
+                    .unwrap();
+                problems.extend(report.problems);
+            }
+            let zeros: Vec<_> = problems
+                .iter()
+                .filter(|problem| problem.message.contains("zero bytes"))
+                .map(|problem| problem.message.as_str())
+                .collect();
+            assert_eq!(zeros.len(), told, "{name} {cuts:?}: {zeros:?}");
+            assert!(
+                zeros
+                    .iter()
+                    .all(|message| message.contains("chunks 1 to 3")),
+                "{name} {cuts:?}: {zeros:?}"
+            );
+        }
+    }
+}
+
+#[test]
 fn old_records_behind_the_live_ones_are_not_read() {
     let mut file = made();
     let at = starts(&file);

@@ -481,6 +481,9 @@ fn hostile_repetition_takes_no_more_than_its_length() {
         "Message=\n",
         "x<Event",
         "x{\"",
+        "\"",
+        "a,\"",
+        "Id,LogName,Message\n",
     ] {
         let started = std::time::Instant::now();
         let all = read_bytes("x", piece.repeat((2 << 20) / piece.len()).as_bytes());
@@ -497,6 +500,48 @@ fn hostile_repetition_takes_no_more_than_its_length() {
         if std::env::var_os("CRABWALK_TEST_TIMES").is_some() {
             println!("{piece:?} {:?}", started.elapsed());
         }
+    }
+}
+
+#[test]
+fn records_of_many_fields_take_no_more_than_their_length() {
+    let started = std::time::Instant::now();
+    let keys: String = (0..40_000).map(|key| format!(",\"k{key}\":1")).collect();
+    let labels: String = (0..40_000)
+        .map(|label| format!("\\tLabel {label}:\\tvalue\\r\\n"))
+        .collect();
+    let tasks = "\\tTask Content:\\t<?xml\\r\\n".repeat(40_000);
+    for rest in [
+        keys,
+        format!(",\"Message\":\"Text.\\r\\n\\r\\n{labels}\""),
+        format!(",\"Message\":\"Text.\\r\\n\\r\\n{tasks}\""),
+    ] {
+        let text = line(1).replace("}\n", &(rest + "}\n"));
+        let all = read_bytes("x.json", text.as_bytes());
+        assert_eq!(all.sources[0].records, 1);
+    }
+    assert!(started.elapsed().as_secs() < 20, "{:?}", started.elapsed());
+}
+
+#[test]
+fn a_time_that_no_log_can_name_is_none() {
+    for time in [
+        "/Date(9223372036854775)/",
+        "/Date(-9223372036854775)/",
+        "9999-12-31T23:59:59-12:00",
+        "99991231235959.999999-720",
+    ] {
+        let text = line(1).replace("2024-03-04T12:00:00Z", time);
+        let all = read_bytes("x.json", text.as_bytes());
+        assert_eq!(all.sources[0].records, 1, "{time}");
+        assert!(
+            all.sources[0]
+                .problems
+                .iter()
+                .any(|problem| problem.message.contains("time")),
+            "{time}: {:?}",
+            all.sources[0].problems
+        );
     }
 }
 

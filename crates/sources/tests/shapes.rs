@@ -864,6 +864,22 @@ fn the_kind_of_a_zeek_log_comes_from_its_rows_its_name_and_its_columns() {
             "{\"ts\":1709553600.5,\"uid\":\"C1\",\"proto\":\"tcp\"}\n{\"ts\":1709553601.5,\"uid\":\"C2\",\"conn_state\":\"SF\"}",
             "conn",
         ),
+        // A file may be named after anything: what the columns prove counts first.
+        (
+            "dns.json",
+            r#"{"ts":1709553600.5,"uid":"C1","conn_state":"SF"}"#,
+            "conn",
+        ),
+        (
+            "files-of-smb_files.log",
+            r#"{"ts":1709553600.5,"uid":"C1","action":"SMB::FILE_OPEN","path":"\\\\A\\C$","name":"a.exe"}"#,
+            "smb_files",
+        ),
+        (
+            "stats.json",
+            r#"{"ts":1709553600.5,"peer":"zeek","mem":120,"pkts_proc":7}"#,
+            "stats",
+        ),
     ] {
         let all = read_bytes(name, text.as_bytes());
         let source = &all.sources[0];
@@ -880,13 +896,29 @@ fn the_kind_of_a_zeek_log_comes_from_its_rows_its_name_and_its_columns() {
             .collect();
         assert_eq!(tables, [format!("zeek:{kind}")], "{name}: {text}");
     }
-    // The log of another program, though it has a time of that name.
-    let all = read_bytes(
-        "a.json",
-        br#"{"ts":1709553600.5,"host":"web","level":"info"}"#,
-    );
-    assert_eq!(all.sources[0].kind, SourceKind::Json);
-    assert!(all.sources[0].is_lossy());
+    // Logs of other programs, though they have a time of that name and their files are named as a log of Zeek.
+    for (name, text) in [
+        (
+            "a.json",
+            r#"{"ts":1709553600.5,"host":"web","level":"info"}"#,
+        ),
+        (
+            "syslog.json",
+            r#"{"ts":1709553600.5,"host":"web","level":"info"}"#,
+        ),
+        (
+            "stats.json",
+            r#"{"ts":1709553600.5,"peer":"web","requests":7}"#,
+        ),
+        (
+            "software.json",
+            r#"{"ts":1709553600.5,"name":"editor","version":"1.2"}"#,
+        ),
+    ] {
+        let all = read_bytes(name, text.as_bytes());
+        assert_eq!(all.sources[0].kind, SourceKind::Json, "{name}");
+        assert!(all.sources[0].is_lossy(), "{name}");
+    }
 }
 
 #[test]
@@ -1086,6 +1118,101 @@ fn tables_of_events_are_read_row_by_row() {
     let all = read_bytes("a.csv", cut.as_bytes());
     assert!(all.sources[0].is_lossy());
     check("cut", &row(&all, "Security", 4624), &[("_record", "77")]);
+}
+
+#[test]
+fn tables_put_together_have_a_head_each() {
+    let row = |number: u32| {
+        format!(
+            "\"text\",\"4624\",\"{number}\",\"Microsoft-Windows-Security-Auditing\",\"Security\",\"A\",\"2024-03-04T12:00:00Z\"\r\n"
+        )
+    };
+    let head = "\"Message\",\"Id\",\"RecordId\",\"ProviderName\",\"LogName\",\"MachineName\",\"TimeCreated\"\r\n";
+    let other = "RecordId,Id,LogName,ProviderName,MachineName,TimeCreated\n3,4625,Security,Microsoft-Windows-Security-Auditing,A,2024-03-04T12:00:01Z\n";
+    let typed = "#TYPE System.Diagnostics.Eventing.Reader.EventLogRecord\r\n";
+    let text = [
+        typed,
+        head,
+        &row(1),
+        typed,
+        "\u{feff}",
+        head,
+        &row(2),
+        other,
+    ]
+    .concat();
+    let all = read_bytes("a.csv", text.as_bytes());
+    assert_eq!(
+        (all.sources[0].records, all.sources[0].is_lossy()),
+        (3, false),
+        "{:?}",
+        all.sources
+    );
+    assert_eq!(values(&all, "Security", 4624, "_record"), ["1", "2"]);
+    assert_eq!(values(&all, "Security", 4625, "_record"), ["3"]);
+}
+
+#[test]
+fn dates_with_slashes_are_of_one_order_in_a_table() {
+    let table = |dates: &[&str]| {
+        let mut text = "Level,Date and Time,Source,Event ID,Task Category\n".to_owned();
+        for date in dates {
+            text += &format!(
+                "Information,{date},Microsoft-Windows-Security-Auditing,4740,User Account Management,text\n"
+            );
+        }
+        text
+    };
+    let day = |day: i64| (1_709_510_400_000_000 + (day - 4) * 86_400_000_000).to_string();
+    let march = |days: &[i64]| days.iter().map(|at| day(*at)).collect::<Vec<_>>();
+    for (text, times, undecided) in [
+        // One date that is of one order alone tells it for those before it and behind it.
+        (
+            table(&[
+                "04/03/2024 00:00:00",
+                "13/03/2024 00:00:00",
+                "05/03/2024 00:00:00",
+            ]),
+            march(&[4, 13, 5]),
+            0,
+        ),
+        (
+            table(&["3/4/2024 12:00:00 AM", "3/13/2024 12:00:00 AM"]),
+            march(&[4, 13]),
+            0,
+        ),
+        (
+            table(&[
+                "3/4/2024 12:00:00 AM",
+                "3/5/2024 12:00:00 AM",
+                "3/3/2024 12:00:00 AM",
+            ]),
+            march(&[4, 5, 3]),
+            2,
+        ),
+        // Tables of two machines.
+        (
+            table(&["13/03/2024 00:00:00", "04/03/2024 00:00:00"])
+                + &table(&["3/4/2024 12:00:00 AM", "3/13/2024 12:00:00 AM"]),
+            march(&[13, 4, 4, 13]),
+            0,
+        ),
+    ] {
+        let all = read_bytes("a.csv", text.as_bytes());
+        assert_eq!(values(&all, "Security", 4740, "_time"), times, "{text}");
+        let told: Vec<&str> = all.sources[0]
+            .problems
+            .iter()
+            .map(|problem| problem.message.as_str())
+            .collect();
+        assert_eq!(told.len(), usize::from(undecided > 0), "{text}: {told:?}");
+        assert!(
+            told.iter()
+                .all(|message| message.contains(&format!("the dates of {undecided} rows"))),
+            "{told:?}"
+        );
+        assert!(!all.sources[0].is_lossy());
+    }
 }
 
 #[test]

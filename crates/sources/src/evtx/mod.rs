@@ -308,6 +308,12 @@ impl EvtxReader {
             }
             let base = if headless { 0 } else { FILE_HEADER as u64 };
             let mut offset = base + chunks.start.saturating_mul(CHUNK as u64);
+            // Zeroed chunks in a row are told by who reads the first of them.
+            if chunks.start > zeroed.used {
+                file.seek(SeekFrom::Start(offset.saturating_sub(CHUNK as u64)))?;
+                let len = fill(&mut file, &mut buffer[..])?;
+                zeroed.begun_before = len > 0 && is_zeroed(&buffer[..len]);
+            }
             file.seek(SeekFrom::Start(offset))?;
             collector.reads(&report.path);
             for number in chunks.clone() {
@@ -327,6 +333,22 @@ impl EvtxReader {
                     extent.note(&chunk, last);
                 }
                 offset += len as u64;
+            }
+            // Whether chunks follow on zeroed ones shows only beyond the range.
+            let mut number = chunks.end;
+            while zeroed.run.is_some() {
+                let len = fill(&mut file, &mut buffer[..])?;
+                let chunk = Chunk {
+                    data: &buffer[..len],
+                    offset,
+                    number,
+                    source: source_id,
+                };
+                if len == 0 || !zeroed.note(&chunk, report) {
+                    break;
+                }
+                offset += len as u64;
+                number += 1;
             }
             let length = file.metadata()?.len();
             if whole_header && chunks.end >= chunk_count(length) && !collector.is_selective() {
@@ -565,11 +587,18 @@ impl EvtxReader {
             }
             report.skipped += lost;
             let message = format!("{what}; {lost} record(s) lost in {} bytes", end - at);
-            chunk.problem(report, at, last.map(|last| last.0 + 1), &message, true);
+            chunk.problem(
+                report,
+                at,
+                last.map(|last| last.0.saturating_add(1)),
+                &message,
+                true,
+            );
             if found.is_none()
                 && let Some((id, _)) = last
             {
-                last = Some((id + lost, end));
+                // An id is what the file says it is.
+                last = Some((id.saturating_add(lost), end));
             }
             at = end;
         }
@@ -740,6 +769,7 @@ impl EvtxReader {
                     .parse::<jiff::Timestamp>()
                     .ok()
                     .map(jiff::Timestamp::as_microsecond)
+                    .and_then(crate::time::possible)
             }
             None => None,
         };
@@ -1050,6 +1080,12 @@ struct Zeroed {
     used: u64,
     /// Zeroed chunks in a row before the next one: the first one's number and offset, and how many.
     run: Option<(u64, u64, u64)>,
+    /// Whether the chunks that are read begin in the midst of such a row, which others tell.
+    begun_before: bool,
+}
+
+fn is_zeroed(data: &[u8]) -> bool {
+    data.iter().all(|byte| *byte == 0)
 }
 
 impl Zeroed {
@@ -1057,17 +1093,22 @@ impl Zeroed {
         Self {
             used: header.map_or(0, |header| header.used),
             run: None,
+            begun_before: false,
         }
     }
 
     /// Whether the chunk is zeroed; reports those that should not be, once it is known.
     fn note(&mut self, chunk: &Chunk<'_>, report: &mut SourceReport) -> bool {
-        let zeroed = chunk.data.iter().all(|byte| *byte == 0);
+        let zeroed = is_zeroed(chunk.data);
         if zeroed && chunk.number >= self.used {
+            if self.begun_before {
+                return true;
+            }
             let (_, _, count) = self.run.get_or_insert((chunk.number, chunk.offset, 0));
             *count += 1;
             return true;
         }
+        self.begun_before = false;
         if let Some((number, offset, count)) = self.run.take() {
             let which = match count {
                 1 => format!("chunk {number} holds"),

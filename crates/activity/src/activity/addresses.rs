@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
 
-use crate::activity::Activity;
+use super::Activity;
 use crate::channel::*;
 use crate::connections::{End, each_end, is_service_port, oriented};
 use crate::identity::{AccountKind, HostId, Hosts, Place, address, kind_of, short};
@@ -20,7 +20,7 @@ fn is_private(ip: IpAddr) -> bool {
 }
 
 impl<'a> Activity<'a> {
-    pub(crate) fn learn_addresses(&mut self) {
+    pub(super) fn learn_addresses(&mut self) {
         let (catalog, hosts) = (self.catalog, &mut self.hosts);
         let seen = &mut self.own_addresses;
         each_end(
@@ -89,7 +89,7 @@ impl<'a> Activity<'a> {
     /// Machines' Kerberos logons and tickets say who is at an address, as long as only the machine has its key. Who else
     /// has it (after coercion and a certificate, by shadow credentials, a dumped hash, or for a computer that he added)
     /// asks from his own address: so these facts are the weakest, and give way where anything speaks against them.
-    pub(crate) fn learn_machine_addresses(&mut self) {
+    pub(super) fn learn_machine_addresses(&mut self) {
         let (catalog, hosts) = (self.catalog, &mut self.hosts);
         let sam = |name: &'a str| name.split(['@', '/']).next().unwrap_or(name);
         // Computers that somebody, not Windows, added in these logs.
@@ -173,7 +173,7 @@ impl<'a> Activity<'a> {
 
     /// The server of a connection is who logged the client's very address and port, wherever the connection itself was
     /// seen.
-    pub(crate) fn learn_served_addresses(&mut self) {
+    pub(super) fn learn_served_addresses(&mut self) {
         /// The clocks of two hosts differ no more, as far as this can tell.
         const APART: i64 = 600 * SECOND;
         let (catalog, hosts) = (self.catalog, &mut self.hosts);
@@ -242,7 +242,7 @@ impl<'a> Activity<'a> {
 
     /// Joins names and addresses that two logs give for one act: what somebody asked for on one host, and what came of
     /// it on the other. Only for addresses of which no machine's own log tells.
-    pub(crate) fn learn_joined_addresses(&mut self) {
+    pub(super) fn learn_joined_addresses(&mut self) {
         let (catalog, hosts) = (self.catalog, &mut self.hosts);
         let nobody = HostId(u32::MAX);
         let sam = |name: &str| {
@@ -348,7 +348,7 @@ impl<'a> Activity<'a> {
 
     /// Names that clients ask for, and the addresses to which they then turn. What a client asks for is no proof: it
     /// counts only for addresses of which nothing else is known, and where all say the same.
-    pub(crate) fn learn_asked_addresses(&mut self) {
+    pub(super) fn learn_asked_addresses(&mut self) {
         /// From the ticket or the answer to the connection.
         const SOON: i64 = 2 * SECOND;
         let (catalog, hosts) = (self.catalog, &mut self.hosts);

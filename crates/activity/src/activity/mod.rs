@@ -1,4 +1,12 @@
 //! Everything that the logs tell, joined.
+//!
+//! What each kind of thing is stands below, in `sessions`, `connections` and `processes` of the crate; how the logs are
+//! read for it, and what can be asked of it, in the modules of the same names here.
+
+mod addresses;
+mod connections;
+mod processes;
+mod sessions;
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
@@ -22,27 +30,27 @@ pub struct Activity<'a> {
     /// By time.
     pub sessions: Vec<Session>,
     /// Places in `sessions`, by host, LogonId and time.
-    pub(crate) sessions_by_id: Vec<u32>,
+    sessions_by_id: Vec<u32>,
     /// Places in `sessions`, by host and time; where each host's begin.
-    pub(crate) sessions_by_host: Vec<u32>,
-    pub(crate) sessions_of_host: HashMap<HostId, std::ops::Range<usize>>,
+    sessions_by_host: Vec<u32>,
+    sessions_of_host: HashMap<HostId, std::ops::Range<usize>>,
     /// By time.
     pub connections: Vec<Connection<'a>>,
-    pub(crate) by_client: HashMap<(IpAddr, u16), Vec<usize>>,
-    pub(crate) inbound: HashMap<HostId, Vec<usize>>,
+    by_client: HashMap<(IpAddr, u16), Vec<usize>>,
+    inbound: HashMap<HostId, Vec<usize>>,
     /// Connections of each process of the remote desktop client.
-    pub(crate) by_process: HashMap<&'a str, Vec<usize>>,
+    by_process: HashMap<&'a str, Vec<usize>>,
     /// By time.
     pub processes: Vec<Process<'a>>,
-    pub(crate) by_guid: HashMap<&'a str, usize>,
-    pub(crate) by_pid: HashMap<(HostId, u64), Vec<usize>>,
+    by_guid: HashMap<&'a str, usize>,
+    by_pid: HashMap<(HostId, u64), Vec<usize>>,
     /// What each process started.
-    pub(crate) children: HashMap<usize, Vec<usize>>,
+    children: HashMap<usize, Vec<usize>>,
     /// Processes of each host by time.
-    pub(crate) processes_of_host: HashMap<HostId, Vec<usize>>,
-    pub(crate) boots: HashMap<HostId, Vec<i64>>,
+    processes_of_host: HashMap<HostId, Vec<usize>>,
+    boots: HashMap<HostId, Vec<i64>>,
     /// Addresses that hosts' own connection logs show to be theirs.
-    pub(crate) own_addresses: HashSet<(HostId, IpAddr)>,
+    own_addresses: HashSet<(HostId, IpAddr)>,
 }
 
 impl<'a> Activity<'a> {

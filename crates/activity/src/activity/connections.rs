@@ -1,0 +1,164 @@
+//! The connections that hosts and sensors saw.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use super::Activity;
+use crate::connections::{Connection, each_connection, oriented};
+use crate::identity::{HostId, Hosts, Place, address};
+use crate::row::for_each;
+
+impl<'a> Activity<'a> {
+    pub(super) fn read_connections(&mut self) {
+        let catalog = self.catalog;
+        let (hosts, accounts, connections) =
+            (&mut self.hosts, &mut self.accounts, &mut self.connections);
+        let own = &self.own_addresses;
+        each_connection(catalog, |log, row, initiated, source, destination| {
+            let writer = hosts.writer(row.host);
+            let (server, client) = if initiated {
+                (destination, source)
+            } else {
+                oriented(own, writer, source, destination)
+            };
+            connections.push(Connection {
+                time: row.time,
+                src: Place::Unknown,
+                src_ip: client.0,
+                src_port: client.1,
+                dst: Place::Unknown,
+                dst_ip: server.0,
+                dst_port: server.1,
+                observer: Some(writer),
+                inbound: !initiated,
+                image: row.get(log.image),
+                user: accounts.of_text(row.get("User")),
+                process_guid: row.get("ProcessGuid"),
+                reference: row.reference,
+            });
+        });
+        for_each(catalog, "zeek:conn", 0, |row| {
+            let (Some(src_ip), Some(dst_ip)) =
+                (address(row.get("id.orig_h")), address(row.get("id.resp_h")))
+            else {
+                return;
+            };
+            connections.push(Connection {
+                time: row.time,
+                src: Place::Unknown,
+                src_ip,
+                src_port: row.get("id.orig_p").parse().unwrap_or(0),
+                dst: Place::Unknown,
+                dst_ip,
+                dst_port: row.get("id.resp_p").parse().unwrap_or(0),
+                observer: None,
+                inbound: false,
+                image: "",
+                user: None,
+                process_guid: "",
+                reference: row.reference,
+            });
+        });
+        let nobody = HostId(u32::MAX);
+        connections.retain(|one| !one.dst_ip.is_multicast() && !one.src_ip.is_multicast());
+        for one in connections.iter_mut() {
+            let own = one.observer.unwrap_or(nobody);
+            let side = |hosts: &mut Hosts, ip: IpAddr, observed: bool| match one.observer {
+                Some(observer) if observed => Place::Host(observer),
+                _ if ip.is_loopback() => Place::Host(own),
+                _ if ip.is_unspecified() => Place::Unknown,
+                _ => Place::Host(hosts.at(ip, one.time)),
+            };
+            one.src = side(hosts, one.src_ip, !one.inbound && one.observer.is_some());
+            one.dst = side(hosts, one.dst_ip, one.inbound);
+        }
+        connections.sort_by(|a, b| {
+            (
+                a.time, a.src_ip, a.src_port, a.dst_ip, a.dst_port, a.observer, a.inbound,
+            )
+                .cmp(&(
+                    b.time, b.src_ip, b.src_port, b.dst_ip, b.dst_port, b.observer, b.inbound,
+                ))
+        });
+        for (at, one) in connections.iter().enumerate() {
+            self.by_client
+                .entry((one.src_ip, one.src_port))
+                .or_default()
+                .push(at);
+            if one.dst_port == 3389 && !one.process_guid.is_empty() {
+                self.by_process
+                    .entry(one.process_guid)
+                    .or_default()
+                    .push(at);
+            }
+            if let Place::Host(host) = one.dst
+                && one.src != one.dst
+            {
+                self.inbound.entry(host).or_default().push(at);
+            }
+        }
+    }
+
+    /// What the ends and the network saw of a connection from an address and port around a time.
+    pub fn connections_from(
+        &self,
+        ip: IpAddr,
+        port: u16,
+        time: i64,
+        span: i64,
+    ) -> impl Iterator<Item = (usize, &Connection<'a>)> {
+        self.by_client
+            .get(&(ip, port))
+            .into_iter()
+            .flatten()
+            .filter_map(|at| self.connections.get(*at).map(|one| (*at, one)))
+            .filter(move |(_, one)| port != 0 && (one.time - time).abs() <= span)
+    }
+
+    /// Connections to remote desktops that a process opened, by its Sysmon ProcessGuid.
+    pub fn outbound_of(&self, guid: &str) -> impl Iterator<Item = &Connection<'a>> {
+        self.by_process
+            .get(guid)
+            .into_iter()
+            .flatten()
+            .filter_map(|at| self.connections.get(*at))
+            .filter(|one| !one.inbound)
+    }
+
+    /// Connections that came to a host from others in a span of time.
+    pub fn inbound_between(
+        &self,
+        host: HostId,
+        from: i64,
+        to: i64,
+    ) -> impl Iterator<Item = (usize, &Connection<'a>)> {
+        let all = self.inbound.get(&host).map_or(&[][..], Vec::as_slice);
+        let start =
+            all.partition_point(|at| self.connections.get(*at).is_some_and(|one| one.time < from));
+        all.get(start..)
+            .unwrap_or_default()
+            .iter()
+            .filter_map(|at| self.connections.get(*at).map(|one| (*at, one)))
+            .take_while(move |(_, one)| one.time <= to)
+    }
+
+    /// Machines from which connections came to some port of a host in a span of time.
+    pub fn clients_between(
+        &self,
+        host: HostId,
+        ports: &[u16],
+        from: i64,
+        to: i64,
+    ) -> BTreeMap<HostId, usize> {
+        let mut clients = BTreeMap::new();
+        for (at, one) in self.inbound_between(host, from, to) {
+            if ports.contains(&one.dst_port)
+                && let Place::Host(src) = one.src
+                && src != host
+            {
+                clients.entry(src).or_insert(at);
+            }
+        }
+        clients
+    }
+}

@@ -1,0 +1,300 @@
+//! The processes that hosts logged, and which of them started which.
+
+use std::collections::{HashMap, HashSet};
+
+use super::Activity;
+use crate::channel::{SECURITY, SYSMON};
+use crate::identity::{AccountId, HostId};
+use crate::processes::Process;
+use crate::row::for_each;
+use crate::sessions::{is_service_logon, logon_time};
+use crate::text::{SECOND, number};
+
+/// Events of the Security log in which a process, by its number and program, does something in a session.
+const USES: [u32; 6] = [4656, 4657, 4663, 4670, 4673, 4674];
+
+/// What a process did, and for whom.
+struct Done<'a> {
+    time: i64,
+    image: &'a str,
+    logon_id: u64,
+    user: Option<AccountId>,
+}
+
+impl<'a> Activity<'a> {
+    pub(super) fn read_processes(&mut self) {
+        let catalog = self.catalog;
+        let (hosts, accounts, processes) =
+            (&mut self.hosts, &mut self.accounts, &mut self.processes);
+        for_each(catalog, SYSMON, 1, |row| {
+            processes.push(Process {
+                host: hosts.writer(row.host),
+                time: row.time,
+                guid: row.get("ProcessGuid"),
+                pid: number(row.get("ProcessId")),
+                parent_guid: row.get("ParentProcessGuid"),
+                parent_pid: number(row.get("ParentProcessId")),
+                image: row.get("Image"),
+                command: row.get("CommandLine"),
+                parent_image: row.get("ParentImage"),
+                parent_command: row.get("ParentCommandLine"),
+                original_name: row.get("OriginalFileName"),
+                user: accounts.of_text(row.get("User")),
+                logon_id: number(row.get("LogonId")),
+                logon_time: logon_time(row.get("LogonGuid"))
+                    .map(|time| catalog.common(row.host, time)),
+                creator_logon: 0,
+                own_session: true,
+                desktop: row.get("TerminalSessionId").parse().ok(),
+                sysmon: true,
+                reference: row.reference,
+            });
+        });
+        for_each(catalog, SECURITY, 4688, |row| {
+            let target = number(row.get("TargetLogonId"));
+            let subject = number(row.get("SubjectLogonId"));
+            let user = if target != 0 {
+                accounts.get(
+                    row.get("TargetUserSid"),
+                    row.get("TargetDomainName"),
+                    row.get("TargetUserName"),
+                )
+            } else {
+                accounts.get(
+                    row.get("SubjectUserSid"),
+                    row.get("SubjectDomainName"),
+                    row.get("SubjectUserName"),
+                )
+            };
+            processes.push(Process {
+                host: hosts.writer(row.host),
+                time: row.time,
+                guid: "",
+                pid: number(row.get("NewProcessId")),
+                parent_guid: "",
+                parent_pid: number(row.get("ProcessId")),
+                image: row.get("NewProcessName"),
+                command: row.get("CommandLine"),
+                parent_image: row.get("ParentProcessName"),
+                parent_command: "",
+                original_name: "",
+                user,
+                logon_id: if target != 0 { target } else { subject },
+                logon_time: None,
+                creator_logon: subject,
+                own_session: !row.get("TargetLogonId").is_empty() || !is_service_logon(subject),
+                desktop: None,
+                sysmon: false,
+                reference: row.reference,
+            });
+        });
+        processes.sort_by(|a, b| {
+            (a.time, a.host, a.pid, a.sysmon, a.image)
+                .cmp(&(b.time, b.host, b.pid, b.sysmon, b.image))
+        });
+        for (at, one) in processes.iter().enumerate() {
+            if !one.guid.is_empty() {
+                self.by_guid.entry(one.guid).or_insert(at);
+            }
+            self.by_pid.entry((one.host, one.pid)).or_default().push(at);
+            self.processes_of_host.entry(one.host).or_default().push(at);
+        }
+        for at in 0..self.processes.len() {
+            if let Some(parent) = self.parent(at) {
+                self.children.entry(parent).or_default().push(at);
+            }
+        }
+        self.complete_old_starts();
+        // Older Windows does not name the parent: its last start under that number does.
+        for at in 0..self.processes.len() {
+            let Some(one) = self.processes.get(at) else {
+                continue;
+            };
+            if one.parent_image.is_empty()
+                && let Some(parent) = self.parent(at)
+                && let Some(image) = self.processes.get(parent).map(|parent| parent.image)
+                && let Some(one) = self.processes.get_mut(at)
+            {
+                one.parent_image = image;
+            }
+        }
+    }
+
+    /// Windows before 10 and Server 2016 names neither the parent of a process nor the session in which it runs, only
+    /// its creator's: of what a service host starts for a client, the service's. What the process itself does then tells
+    /// its session, and what its parent does the parent's name.
+    fn complete_old_starts(&mut self) {
+        /// What a process does tells its session within this time.
+        const TELLS: i64 = 5 * SECOND;
+        /// A number is a process's about this time.
+        const NUMBERED: i64 = 60 * SECOND;
+        let mut asked: HashSet<(HostId, u64)> = HashSet::new();
+        for one in self.processes.iter().filter(|one| !one.sysmon) {
+            if !one.own_session {
+                asked.insert((one.host, one.pid));
+            }
+            if one.parent_image.is_empty() {
+                asked.insert((one.host, one.parent_pid));
+            }
+        }
+        if asked.is_empty() {
+            return;
+        }
+        let (catalog, hosts, accounts) = (self.catalog, &mut self.hosts, &mut self.accounts);
+        let mut done: HashMap<(HostId, u64), Vec<Done<'a>>> = HashMap::new();
+        for id in USES {
+            for_each(catalog, SECURITY, id, |row| {
+                let key = (hosts.writer(row.host), number(row.get("ProcessId")));
+                if asked.contains(&key) {
+                    done.entry(key).or_default().push(Done {
+                        time: row.time,
+                        image: row.get("ProcessName"),
+                        logon_id: number(row.get("SubjectLogonId")),
+                        user: accounts.get(
+                            row.get("SubjectUserSid"),
+                            row.get("SubjectDomainName"),
+                            row.get("SubjectUserName"),
+                        ),
+                    });
+                }
+            });
+        }
+        let mut found = Vec::new();
+        for (at, one) in self.processes.iter().enumerate() {
+            if one.sysmon || one.own_session && !one.parent_image.is_empty() {
+                continue;
+            }
+            let began = self
+                .children
+                .get(&at)
+                .into_iter()
+                .flatten()
+                .filter_map(|child| self.processes.get(*child))
+                .filter(|child| child.time - one.time <= TELLS)
+                .map(|child| (child.creator_logon, child.user));
+            let did = done
+                .get(&(one.host, one.pid))
+                .into_iter()
+                .flatten()
+                .filter(|did| (0..=TELLS).contains(&(did.time - one.time)))
+                .map(|did| (did.logon_id, did.user));
+            let sessions: HashSet<(u64, Option<AccountId>)> = began.chain(did).collect();
+            let session = match (one.own_session, sessions.len()) {
+                (false, 1) => sessions
+                    .into_iter()
+                    .next()
+                    .filter(|(logon, _)| !is_service_logon(*logon)),
+                _ => None,
+            };
+            let parents: HashSet<&'a str> = done
+                .get(&(one.host, one.parent_pid))
+                .into_iter()
+                .flatten()
+                .filter(|did| (did.time - one.time).abs() <= NUMBERED)
+                .map(|did| did.image)
+                .filter(|image| !image.is_empty() && *image != "-")
+                .collect();
+            let parent = match parents.len() {
+                1 if one.parent_image.is_empty() => parents.into_iter().next(),
+                _ => None,
+            };
+            if session.is_some() || parent.is_some() {
+                found.push((at, session, parent));
+            }
+        }
+        for (at, session, parent) in found {
+            let Some(one) = self.processes.get_mut(at) else {
+                continue;
+            };
+            if let Some((logon, user)) = session {
+                one.logon_id = logon;
+                one.user = user;
+                one.own_session = true;
+            }
+            if let Some(parent) = parent {
+                one.parent_image = parent;
+            }
+        }
+    }
+
+    /// The process that started a process, where its start was logged.
+    pub fn parent(&self, at: usize) -> Option<usize> {
+        let one = self.processes.get(at)?;
+        if !one.parent_guid.is_empty()
+            && let Some(parent) = self.by_guid.get(one.parent_guid)
+        {
+            return Some(*parent).filter(|parent| *parent != at);
+        }
+        let same = self.by_pid.get(&(one.host, one.parent_pid))?;
+        same.iter()
+            .rev()
+            .find(|parent| {
+                **parent != at
+                    && self.processes.get(**parent).is_some_and(|parent| {
+                        parent.time <= one.time && parent.sysmon == one.sysmon
+                    })
+            })
+            .copied()
+    }
+
+    /// Processes that were started on a host in a span of time.
+    pub fn processes_between(
+        &self,
+        host: HostId,
+        from: i64,
+        to: i64,
+    ) -> impl Iterator<Item = (usize, &Process<'a>)> {
+        let all = self
+            .processes_of_host
+            .get(&host)
+            .map_or(&[][..], Vec::as_slice);
+        let start =
+            all.partition_point(|at| self.processes.get(*at).is_some_and(|one| one.time < from));
+        all.get(start..)
+            .unwrap_or_default()
+            .iter()
+            .filter_map(|at| self.processes.get(*at).map(|one| (*at, one)))
+            .take_while(move |(_, one)| one.time <= to)
+    }
+
+    /// What a process started, and what that started, with the steps from it; at most `most` of them.
+    pub fn descendants(&self, start: usize, most: usize) -> Vec<(usize, usize)> {
+        let mut all: Vec<(usize, usize)> = Vec::new();
+        let mut seen: HashSet<usize> = HashSet::from([start]);
+        // The list is its own queue: nearer ones first.
+        let mut next = Some((start, 0));
+        let mut done = 0;
+        while let Some((at, depth)) = next {
+            for child in self.children.get(&at).into_iter().flatten() {
+                if all.len() < most && seen.insert(*child) {
+                    all.push((*child, depth + 1));
+                }
+            }
+            next = all.get(done).copied();
+            done += 1;
+        }
+        all
+    }
+
+    /// The process with this Sysmon ProcessGuid.
+    pub fn process_of_guid(&self, guid: &str) -> Option<usize> {
+        if guid.is_empty() {
+            None
+        } else {
+            self.by_guid.get(guid).copied()
+        }
+    }
+
+    /// The process that had this number at a time.
+    pub fn process_of_pid(&self, host: HostId, pid: u64, time: i64) -> Option<usize> {
+        let same = self.by_pid.get(&(host, pid))?;
+        same.iter()
+            .rev()
+            .find(|at| {
+                self.processes
+                    .get(**at)
+                    .is_some_and(|one| one.time <= time + SECOND)
+            })
+            .copied()
+    }
+}

@@ -1,0 +1,386 @@
+//! The sessions that hosts logged.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::net::IpAddr;
+
+use super::Activity;
+use crate::channel::{SECURITY, SYSTEM};
+use crate::identity::{AccountId, AccountKind, HostId, Place, address, kind_of};
+use crate::row::{Row, count, for_each};
+use crate::sessions::{OPEN, Package, Session, is_service_logon};
+use crate::text::{SECOND, base_name, number};
+
+fn find_session(
+    by_id: &[u32],
+    sessions: &[Session],
+    boots: &HashMap<HostId, Vec<i64>>,
+    host: HostId,
+    logon_id: u64,
+    time: i64,
+) -> Option<usize> {
+    if is_service_logon(logon_id) {
+        return None;
+    }
+    // A logon may be logged a little after what is done in it.
+    let wanted = (host, logon_id, time + 5 * SECOND);
+    let end = by_id.partition_point(|at| {
+        sessions
+            .get(*at as usize)
+            .is_some_and(|one| (one.host, one.logon_id, one.time) <= wanted)
+    });
+    let at = *by_id.get(end.checked_sub(1)?)? as usize;
+    let found = sessions.get(at)?;
+    if (found.host, found.logon_id) != (host, logon_id) {
+        return None;
+    }
+    let begun = sessions.get(at)?.time;
+    (!restarted(boots, host, begun, time)).then_some(at)
+}
+
+/// Whether a host was started anew in a span of time.
+fn restarted(boots: &HashMap<HostId, Vec<i64>>, host: HostId, from: i64, to: i64) -> bool {
+    let boots = boots.get(&host).map_or(&[][..], Vec::as_slice);
+    boots
+        .get(boots.partition_point(|boot| *boot <= from))
+        .is_some_and(|boot| *boot <= to)
+}
+
+impl<'a> Activity<'a> {
+    pub(super) fn read_boots(&mut self) {
+        let (catalog, hosts, boots) = (self.catalog, &mut self.hosts, &mut self.boots);
+        for (channel, id) in [
+            (SYSTEM, 12),
+            (SYSTEM, 6005),
+            (SYSTEM, 6009),
+            (SECURITY, 4608),
+        ] {
+            for_each(catalog, channel, id, |row| {
+                boots
+                    .entry(hosts.writer(row.host))
+                    .or_default()
+                    .push(row.time);
+            });
+        }
+        for times in boots.values_mut() {
+            times.sort_unstable();
+        }
+    }
+
+    /// Sessions in which the account of another machine installed a service, registered a task, or wrote to an
+    /// administrative share.
+    fn acting_machines(&mut self) -> HashSet<(HostId, u64)> {
+        let (catalog, hosts) = (self.catalog, &mut self.hosts);
+        let mut acting = HashSet::new();
+        let mut acts = |row: &Row<'a, '_>| {
+            let name = row.get("SubjectUserName");
+            let host = hosts.writer(row.host);
+            let id = number(row.get("SubjectLogonId"));
+            if name.ends_with('$') && !is_service_logon(id) && !hosts.is_account_of(name, host) {
+                acting.insert((host, id));
+            }
+        };
+        for id in [4697_u32, 4698, 4702] {
+            for_each(catalog, SECURITY, id, &mut acts);
+        }
+        for_each(catalog, SECURITY, 5145, |row| {
+            // Write and append (Microsoft, event 5145); shares that Windows makes end with `$`, that of pipes too.
+            if row.get("SubjectUserName").ends_with('$')
+                && number(row.get("AccessMask")) & 0x6 != 0
+                && row.get("ShareName").ends_with('$')
+                && !row.get("ShareName").to_uppercase().ends_with("IPC$")
+            {
+                acts(row);
+            }
+        });
+        acting
+    }
+
+    pub(super) fn read_sessions(&mut self) {
+        let catalog = self.catalog;
+        let acting = self.acting_machines();
+        let (hosts, accounts, sessions) = (&mut self.hosts, &mut self.accounts, &mut self.sessions);
+        // Room at once: a list that grows by doubling needs three times its size.
+        sessions.reserve_exact(count(catalog, SECURITY, 4624));
+        for_each(catalog, SECURITY, 4624, |row| {
+            let logon_type: u8 = row.get("LogonType").parse().unwrap_or(0);
+            let logon_process = row.get("LogonProcessName");
+            let (sid, name) = (row.get("TargetUserSid"), row.get("TargetUserName"));
+            let account = accounts.get(sid, row.get("TargetDomainName"), name);
+            // Authz asks what an account may do; nobody logs on.
+            if logon_type == 0 || logon_process.eq_ignore_ascii_case("Authz") {
+                return;
+            }
+            let kind = kind_of(name, sid);
+            let quiet = matches!(kind, AccountKind::Machine | AccountKind::System)
+                && (logon_type == 5
+                    || logon_type == 3 && row.get("AuthenticationPackageName") == "Kerberos");
+            if quiet && (logon_type == 5 || kind == AccountKind::System) {
+                return;
+            }
+            let host = hosts.writer(row.host);
+            let workstation = row.get("WorkstationName");
+            let ip = address(row.get("IpAddress"));
+            let mut source = hosts.place(row.get("IpAddress"), host, row.time);
+            // Most logons of all are those of machines with tickets: nobody moves by them, unless somebody else has the
+            // machine's key, or something was done in them that machines do not do.
+            if quiet
+                && !matches!(source, Place::Host(src) if hosts.is_elsewhere(name, host, src))
+                && !acting.contains(&(host, number(row.get("TargetLogonId"))))
+            {
+                return;
+            }
+            if let (Place::Host(_), Some(IpAddr::V6(v6))) = (source, ip)
+                && v6.is_unicast_link_local()
+                && hosts.place(workstation, host, row.time) == Place::Local
+            {
+                source = Place::Local;
+            }
+            if source == Place::Unknown
+                && logon_type == 3
+                && !workstation.is_empty()
+                && hosts.place(workstation, host, row.time) == Place::Local
+            {
+                source = Place::Local;
+            }
+            sessions.push(Session {
+                host,
+                logon_id: number(row.get("TargetLogonId")),
+                linked: number(row.get("TargetLinkedLogonId")),
+                time: row.time,
+                end: OPEN,
+                logon_type,
+                account,
+                kind,
+                source,
+                ip,
+                port: row.get("IpPort").parse().unwrap_or(0),
+                package: Package::of(row.get("AuthenticationPackageName")),
+                by_seclogo: logon_process.eq_ignore_ascii_case("seclogo"),
+                outbound: if logon_type == 9 {
+                    accounts.get(
+                        "",
+                        row.get("TargetOutboundDomainName"),
+                        row.get("TargetOutboundUserName"),
+                    )
+                } else {
+                    None
+                },
+                elevated: false,
+                // %%1842 is yes (Microsoft, event 4624).
+                restricted: matches!(row.get("RestrictedAdminMode"), "%%1842" | "Yes"),
+                claimed: row
+                    .some("WorkstationName")
+                    .filter(|name| address(name).is_none())
+                    .and_then(|name| hosts.find(name, host)),
+                delegated: row.some("TransmittedServices").is_some(),
+                by_sshd: base_name(row.get("ProcessName")).eq_ignore_ascii_case("sshd.exe"),
+                reference: row.reference,
+            });
+        });
+        self.index_sessions();
+        let Self {
+            hosts,
+            accounts,
+            sessions,
+            sessions_by_id,
+            boots,
+            ..
+        } = self;
+        for id in [4634, 4647] {
+            for_each(catalog, SECURITY, id, |row| {
+                let host = hosts.writer(row.host);
+                let logon = number(row.get("TargetLogonId"));
+                if let Some(session) =
+                    find_session(sessions_by_id, sessions, boots, host, logon, row.time)
+                        .and_then(|at| sessions.get_mut(at))
+                {
+                    session.end = session.end.min(row.time);
+                }
+            });
+        }
+        for_each(catalog, SECURITY, 4672, |row| {
+            accounts.get(
+                row.get("SubjectUserSid"),
+                row.get("SubjectDomainName"),
+                row.get("SubjectUserName"),
+            );
+            let host = hosts.writer(row.host);
+            let logon = number(row.get("SubjectLogonId"));
+            if let Some(session) =
+                find_session(sessions_by_id, sessions, boots, host, logon, row.time)
+                    .and_then(|at| sessions.get_mut(at))
+            {
+                session.elevated = true;
+            }
+        });
+    }
+
+    fn index_sessions(&mut self) {
+        self.sessions.sort_unstable_by_key(|one| {
+            (
+                one.time,
+                one.host,
+                one.logon_id,
+                one.logon_type,
+                one.port,
+                one.account,
+                one.package,
+            )
+        });
+        // More sessions than numbers of 32 bits do not fit any memory.
+        let count = u32::try_from(self.sessions.len()).unwrap_or(u32::MAX);
+        let sessions = &self.sessions;
+        let of = |at: &u32| sessions.get(*at as usize);
+        self.sessions_by_id = (0..count)
+            .filter(|at| of(at).is_some_and(|one| !is_service_logon(one.logon_id)))
+            .collect();
+        self.sessions_by_id
+            .sort_unstable_by_key(|at| (of(at).map(|one| (one.host, one.logon_id)), *at));
+        self.sessions_by_host = (0..count).collect();
+        self.sessions_by_host
+            .sort_unstable_by_key(|at| (of(at).map(|one| one.host), *at));
+        self.sessions_of_host.clear();
+        for (place, at) in self.sessions_by_host.iter().enumerate() {
+            if let Some(one) = of(at) {
+                self.sessions_of_host
+                    .entry(one.host)
+                    .or_insert(place..place)
+                    .end = place + 1;
+            }
+        }
+    }
+
+    /// Places of a host's sessions, by time.
+    fn places_of(&self, host: HostId) -> &[u32] {
+        self.sessions_of_host
+            .get(&host)
+            .and_then(|range| self.sessions_by_host.get(range.clone()))
+            .unwrap_or_default()
+    }
+
+    /// Sessions of which only processes are left, because the Security log was not kept, cleared, or does not reach
+    /// back so far: Sysmon says whose they are and when they began (techniques §1.4 of its LogonGuid).
+    pub(super) fn add_unlogged_sessions(&mut self) {
+        let mut found: BTreeMap<(HostId, u64, i64), Session> = BTreeMap::new();
+        for process in &self.processes {
+            let Some(begun) = process.logon_time else {
+                continue;
+            };
+            let kind = process
+                .user
+                .map_or(AccountKind::System, |id| self.accounts.kind(id));
+            if is_service_logon(process.logon_id)
+                || kind != AccountKind::User
+                || self
+                    .session(process.host, process.logon_id, process.time)
+                    .is_some()
+            {
+                continue;
+            }
+            found
+                .entry((process.host, process.logon_id, begun))
+                .or_insert(Session {
+                    host: process.host,
+                    logon_id: process.logon_id,
+                    linked: 0,
+                    time: begun,
+                    end: OPEN,
+                    logon_type: 0,
+                    account: process.user,
+                    kind,
+                    source: Place::Unknown,
+                    ip: None,
+                    port: 0,
+                    package: Package::Unknown,
+                    by_seclogo: false,
+                    outbound: None,
+                    elevated: false,
+                    restricted: false,
+                    claimed: None,
+                    delegated: false,
+                    by_sshd: false,
+                    reference: process.reference,
+                });
+        }
+        if !found.is_empty() {
+            self.sessions.extend(found.into_values());
+            self.index_sessions();
+        }
+    }
+
+    /// Accounts with which programs, not people, log on: services do by logon type 5.
+    pub fn service_accounts(&self, canonical: &[AccountId]) -> HashSet<AccountId> {
+        self.sessions
+            .iter()
+            .filter(|session| session.logon_type == 5 && session.kind == AccountKind::User)
+            .filter_map(|session| session.account)
+            .map(|id| canonical.get(id.place()).copied().unwrap_or(id))
+            .collect()
+    }
+
+    /// The session that a LogonId means on a host at a time.
+    pub fn session(&self, host: HostId, logon_id: u64, time: i64) -> Option<usize> {
+        find_session(
+            &self.sessions_by_id,
+            &self.sessions,
+            &self.boots,
+            host,
+            logon_id,
+            time,
+        )
+    }
+
+    /// Sessions of a host, by time.
+    pub fn sessions_of(&self, host: HostId) -> impl DoubleEndedIterator<Item = (usize, &Session)> {
+        self.places_of(host).iter().filter_map(|at| {
+            let at = *at as usize;
+            self.sessions.get(at).map(|session| (at, session))
+        })
+    }
+
+    /// Sessions of a host that began in a span of time.
+    pub fn sessions_between(
+        &self,
+        host: HostId,
+        from: i64,
+        to: i64,
+    ) -> impl Iterator<Item = (usize, &Session)> {
+        let all = self.places_of(host);
+        let start = all.partition_point(|at| {
+            self.sessions
+                .get(*at as usize)
+                .is_some_and(|one| one.time < from)
+        });
+        all.get(start..)
+            .unwrap_or_default()
+            .iter()
+            .filter_map(|at| {
+                let at = *at as usize;
+                self.sessions.get(at).map(|session| (at, session))
+            })
+            .take_while(move |(_, session)| session.time <= to)
+    }
+
+    /// The open remote session of an account on a host that began last before a time.
+    pub fn open_remote_session(
+        &self,
+        host: HostId,
+        account: AccountId,
+        canonical: impl Fn(AccountId) -> AccountId,
+        time: i64,
+    ) -> Option<usize> {
+        self.sessions_of(host)
+            .rev()
+            .filter(|(_, one)| {
+                one.time <= time + 2 * SECOND && one.time >= time - 24 * 3600 * SECOND
+            })
+            .take(4096)
+            .find(|(_, one)| {
+                one.is_remote()
+                    && one.account.is_some_and(|own| canonical(own) == account)
+                    && one.end.saturating_add(2 * SECOND) >= time
+                    && !restarted(&self.boots, host, one.time, time)
+            })
+            .map(|(at, _)| at)
+    }
+}
