@@ -415,7 +415,7 @@ impl<'w, 'd> Worker<'w, 'd> {
                 }
                 report.bytes = counted.count;
                 if report.kind == SourceKind::Unknown && report.problems.is_empty() {
-                    no_log(&mut report, "is text, but no log that Crabwalk reads (event XML, JSON, CSV, Zeek, classic Windows text)".to_owned());
+                    no_log(&mut report, "is text, but no log that Crabwalk reads (event XML, JSON, CSV, Zeek, syslog, classic Windows text)".to_owned());
                 }
             }
             Found::Empty => no_log(&mut report, "is empty".to_owned()),
@@ -477,7 +477,7 @@ impl<'w, 'd> Worker<'w, 'd> {
     fn zip(
         &mut self,
         source: Source,
-        input: impl Read + Seek,
+        mut input: impl Read + Seek,
         range: Option<Range<usize>>,
         budget: &Budget,
     ) -> bool {
@@ -494,8 +494,18 @@ impl<'w, 'd> Worker<'w, 'd> {
             loss: true,
         };
         let tell = range.is_some();
-        match ZipArchive::new(input) {
-            Err(error) => report.problem(loss(format!("the zip archive cannot be read: {error}"))),
+        let archive = ZipArchive::new(&mut input);
+        match archive {
+            Err(error) => {
+                let (found, logs) = self.zip_without_directory(&source, &mut input, budget);
+                readable += logs;
+                report.problem(loss(match found {
+                    0 => format!("the zip archive cannot be read: {error}"),
+                    _ => format!(
+                        "the zip archive is cut or damaged ({error}); {found} member(s) were read from its start, and what stood behind them is lost"
+                    ),
+                }));
+            }
             Ok(mut archive) => {
                 for at in range.unwrap_or(0..archive.len()) {
                     if budget.members.fetch_add(1, Ordering::Relaxed) >= limits.archive_members {
@@ -575,6 +585,40 @@ impl<'w, 'd> Worker<'w, 'd> {
             strict: source.strict,
         });
         readable > 0
+    }
+
+    /// Reads the members that stand at the start of a zip whose directory, which is its end, is lost. Answers how many those
+    /// are, and how many of them are logs.
+    fn zip_without_directory(
+        &mut self,
+        source: &Source,
+        input: &mut (impl Read + Seek),
+        budget: &Budget,
+    ) -> (usize, u64) {
+        let (mut found, mut logs) = (0, 0);
+        if input.rewind().is_err() {
+            return (found, logs);
+        }
+        while budget.members.fetch_add(1, Ordering::Relaxed) < self.limits.archive_members
+            && let Ok(Some(member)) = zip::read::read_zipfile_from_stream(&mut *input)
+        {
+            let at = found;
+            found += 1;
+            if member.is_dir() {
+                continue;
+            }
+            let name = member
+                .name()
+                .map_or_else(|_| format!("#{at}"), std::borrow::Cow::into_owned);
+            let packed = member.compressed_size().min(budget.packed.max(1));
+            let inner = self.member(source, at, &name);
+            let mut metered = Metered::new(member, budget, self.limits, Some(packed));
+            logs += u64::from(self.stream(inner, &mut metered, budget));
+            if metered.tripped.is_some() {
+                break;
+            }
+        }
+        (found, logs)
     }
 
     /// Reads the members of a tar.

@@ -1,7 +1,8 @@
-//! Windows events as text: the blocks of Splunk's classic `WinEventLog` input.
+//! Windows events as text: the blocks of Splunk's classic `WinEventLog` input, and those of `wevtutil qe /f:text`.
 //!
-//! A block begins with a line that is a date and time, has `Key=Value` lines, and ends with `Message=` and what follows.
-//! Its times are local and name no zone; they are taken as UTC.
+//! A block of Splunk begins with a line that is a date and time, has `Key=Value` lines, and ends with `Message=` and what follows.
+//! Its times are local and name no zone; they are taken as UTC. A block of wevtutil begins with `Event[0]:`, has indented
+//! lines `Key: value`, and ends with `Description:` and what follows.
 
 use crate::message::message_fields;
 use crate::piece::Piece;
@@ -42,22 +43,31 @@ fn is_key(line: &[u8]) -> bool {
     key > 0 && line.get(key) == Some(&b'=')
 }
 
+/// Whether the line is the number with which `wevtutil` begins an event.
+fn is_number(line: &[u8]) -> bool {
+    let line = line.strip_suffix(b":").unwrap_or(line);
+    line.strip_prefix(b"Event[")
+        .and_then(|line| line.strip_suffix(b"]"))
+        .is_some_and(|digits| !digits.is_empty() && digits.iter().all(u8::is_ascii_digit))
+}
+
 /// Whether a block begins here.
 pub(crate) fn starts_block(bytes: &[u8]) -> bool {
     let line = line_of(bytes);
     if line.starts_with(b"LogName=") {
         return true;
     }
-    if !is_date(line) {
-        return false;
+    let next = || memchr::memchr(b'\n', bytes).map_or(&[][..], |at| line_of(&bytes[at + 1..]));
+    if is_number(line) {
+        return next().trim_ascii_start().starts_with(b"Log Name:");
     }
-    let next = memchr::memchr(b'\n', bytes).map_or(&[][..], |at| line_of(&bytes[at + 1..]));
-    is_key(next)
+    is_date(line) && is_key(next())
 }
 
 /// The end of the block that begins here: before the next block, event of XML or JSON record that begins a line.
 pub(crate) fn find_block_end(bytes: &[u8], end: bool) -> Piece {
     let dated = is_date(line_of(bytes));
+    let numbered = is_number(line_of(bytes));
     let mut at = match memchr::memchr(b'\n', bytes) {
         Some(at) => at + 1,
         None if end => return Piece::Whole(bytes.len()),
@@ -74,7 +84,12 @@ pub(crate) fn find_block_end(bytes: &[u8], end: bool) -> Piece {
             return Piece::Whole(bytes.len());
         }
         let starts = starts_block(rest) && (!dated || !rest.starts_with(b"LogName="));
-        if starts
+        if numbered {
+            // A description may have lines of any kind.
+            if starts && is_number(line_of(rest)) {
+                return Piece::Whole(at);
+            }
+        } else if starts
             || rest.starts_with(b"<Event ")
             || rest.starts_with(b"<Event>")
             || rest.starts_with(b"{\"")
@@ -91,6 +106,9 @@ pub(crate) fn find_block_end(bytes: &[u8], end: bool) -> Piece {
 /// Reads a block into `record`, which is cleared first.
 pub(crate) fn read_block(text: &str, record: &mut Record) -> Block {
     record.clear();
+    if is_number(line_of(text.as_bytes())) {
+        return read_numbered(text, record);
+    }
     let mut id = None;
     let mut rest = text;
     let mut message = None;
@@ -145,6 +163,49 @@ pub(crate) fn read_block(text: &str, record: &mut Record) -> Block {
         let message = message.trim();
         message_fields(message, record, false);
         record.envelope("Message", message);
+    }
+    Block::Event
+}
+
+/// Reads a block of `wevtutil`.
+fn read_numbered(text: &str, record: &mut Record) -> Block {
+    let mut id = None;
+    let mut message = None;
+    let mut rest = text.split_once('\n').map_or("", |(_, rest)| rest);
+    while !rest.is_empty() {
+        let (line, after) = rest.split_once('\n').unwrap_or((rest, ""));
+        rest = after;
+        let Some((key, value)) = line.trim().split_once(':') else {
+            continue;
+        };
+        let value = value.trim();
+        match key {
+            "Description" if value.is_empty() => message = Some(after.trim().to_owned()),
+            "Description" => message = Some(format!("{value}\n{after}").trim().to_owned()),
+            "Log Name" => record.channel = value.to_owned(),
+            "Source" => {
+                record.provider = value.to_owned();
+                record.envelope("Provider", value);
+            }
+            "Date" => record.time = time::parse(value).map(|written| written.micros),
+            "Event ID" => id = value.parse().ok(),
+            "Computer" => record.host = value.to_owned(),
+            "User" if value != "N/A" => record.envelope("UserID", value),
+            "Task" | "Level" | "Opcode" => record.envelope(key, value),
+            "Keyword" => record.envelope("Keywords", value),
+            _ => {}
+        }
+        if message.is_some() {
+            break;
+        }
+    }
+    let Some(id) = id else {
+        return Block::NoEventCode;
+    };
+    record.event_id = id;
+    if let Some(message) = message {
+        message_fields(&message, record, false);
+        record.envelope("Message", &message);
     }
     Block::Event
 }

@@ -1,7 +1,7 @@
 //! Tables of events as text: what EvtxECmd, `Export-Csv`, Event Viewer, Splunk and Kibana write.
 //!
 //! The columns of such a table are the keys of the records that the same programs write as JSON, so that a row is read as
-//! a record with these keys ([`crate::json`]). A table is told by the columns of its first line; others, such as this
+//! a record with these keys ([`crate::json`]); so are rows of plaso's timelines, whose message holds the event. A table is told by the columns of its first line; others, such as this
 //! program's own `findings.csv`, are none of events.
 
 /// The head of a table of events.
@@ -9,6 +9,8 @@
 pub(crate) struct Table {
     separator: char,
     names: Vec<String>,
+    /// Whether it is a timeline of plaso.
+    timeline: bool,
 }
 
 /// Columns that name the event's id, or hold the event.
@@ -48,7 +50,18 @@ impl Table {
             .map(|name| column(&name))
             .collect();
         let has = |all: &[&str]| names.iter().any(|name| all.contains(&name.as_str()));
-        (names.len() > 2 && has(TELLING) && has(BESIDE)).then_some(Self { separator, names })
+        // The columns of plaso's `l2tcsv` and `dynamic` outputs.
+        let timeline = [
+            &["date", "time", "timezone", "MACB", "desc"][..],
+            &["datetime", "timestamp_desc", "message", "parser"],
+        ]
+        .iter()
+        .any(|all| all.iter().all(|name| has(&[name])));
+        (timeline || (names.len() > 2 && has(TELLING) && has(BESIDE))).then_some(Self {
+            separator,
+            names,
+            timeline,
+        })
     }
 
     /// The end of the row that begins here, as far as it can be told; `end`: nothing follows.
@@ -85,6 +98,9 @@ impl Table {
     /// The columns of a row that have a value, with it, and its times as they are understood.
     pub fn row(&self, text: &str, dates: &mut Dates) -> Vec<(&str, String)> {
         let mut row = self.columns(text);
+        if self.timeline {
+            return of_timeline(&row);
+        }
         for (name, cell) in &mut row {
             if TIMES.contains(name) {
                 dates.settle(cell);
@@ -104,15 +120,103 @@ impl Table {
     }
 }
 
-/// The name of a column as other shapes have it: Event Viewer's are headings for people.
+/// The name of a column as other shapes have it: Event Viewer's are headings for people, and Azure writes the zone of times
+/// behind it (`TimeGenerated [UTC]`).
 fn column(name: &str) -> String {
-    match name.trim() {
+    let name = name.trim();
+    let name = name.strip_suffix(" [UTC]").unwrap_or(name);
+    match name {
         "Date and Time" => "TimeCreated".to_owned(),
         "Task Category" => "TaskCategory".to_owned(),
         "Event ID" => "EventID".to_owned(),
         "Log Name" | "Log" => "LogName".to_owned(),
         other => other.to_owned(),
     }
+}
+
+/// A row of a timeline of plaso as plaso writes it as JSON.
+fn of_timeline(row: &[(&str, String)]) -> Vec<(&'static str, String)> {
+    let of = |name: &str| {
+        row.iter()
+            .find(|(own, _)| *own == name)
+            .map_or("", |(_, cell)| cell.as_str())
+    };
+    let time = match of("datetime") {
+        "" => format!("{} {} {}", of("date"), of("time"), of("timezone")),
+        time => time.to_owned(),
+    };
+    let mut event = vec![
+        ("__container_type__", "event".to_owned()),
+        ("timestamp", time),
+    ];
+    let text = match of("desc") {
+        "" => of("message"),
+        text => text,
+    };
+    let Some(told) = event_of_message(text) else {
+        event.push(("data_type", "other".to_owned()));
+        return event;
+    };
+    event.push(("data_type", "windows:evtx:record".to_owned()));
+    event.extend(told);
+    let xml = row.iter().find_map(|(_, cell)| {
+        let start = cell.find("<Event ").or_else(|| cell.find("<Event>"))?;
+        let end = cell.rfind("</Event>").map(|at| at + "</Event>".len());
+        cell.get(start..end.unwrap_or(cell.len()))
+    });
+    if let Some(xml) = xml {
+        event.push(("xml_string", xml.to_owned()));
+    }
+    event
+}
+
+/// What the message holds that plaso writes of an event of a log: `[4624 / 0x1210] Provider identifier: {…} Source Name: …
+/// Strings: ['…', '…'] Computer Name: … Record Number: … Event Level: …`.
+fn event_of_message(text: &str) -> Option<Vec<(&'static str, String)>> {
+    let (id, rest) = text.strip_prefix('[')?.split_once(" / 0x")?;
+    let (_, rest) = rest.split_once("] ")?;
+    // The strings are the event's own words, and may hold anything: what stands before them is looked for from the front,
+    // what stands behind them from the end.
+    let (head, rest) = rest.split_once("Strings: [").unwrap_or((rest, ""));
+    let (strings, tail) = rest.rsplit_once("] Computer Name: ").unwrap_or(("", rest));
+    let tail = match tail {
+        "" => head
+            .split_once("Computer Name: ")
+            .map_or("", |(_, tail)| tail),
+        tail => tail,
+    };
+    let mut event = vec![("event_identifier", id.to_owned())];
+    let word = |text: &str, label: &str| -> Option<String> {
+        let (_, rest) = text.split_once(label)?;
+        Some(rest.split(' ').next()?.to_owned())
+    };
+    event.extend(word(head, "Provider identifier: ").map(|value| ("provider_identifier", value)));
+    let (_, source) = head.split_once("Source Name: ")?;
+    let source = source.split(" Message string: ").next().unwrap_or(source);
+    event.push(("source_name", source.trim().to_owned()));
+    event.push(("computer_name", tail.split(' ').next()?.to_owned()));
+    event.extend(word(tail, "Record Number: ").map(|value| ("record_number", value)));
+    event.extend(word(tail, "Event Level: ").map(|value| ("event_level", value)));
+    // Python's way of writing a list of texts.
+    let mut chars = strings.chars();
+    while let Some(quote) = chars.by_ref().find(|c| matches!(c, '\'' | '"')) {
+        let mut value = String::new();
+        while let Some(c) = chars.next() {
+            match c {
+                '\\' => match chars.next() {
+                    Some('n') => value.push('\n'),
+                    Some('r') => value.push('\r'),
+                    Some('t') => value.push('\t'),
+                    Some(other) => value.push(other),
+                    None => {}
+                },
+                c if c == quote => break,
+                c => value.push(c),
+            }
+        }
+        event.push(("strings", value));
+    }
+    Some(event)
 }
 
 /// Whether a quote that stands at `at`, in no quotes, opens a quoted cell: only one with which the cell begins does. Any other

@@ -156,12 +156,109 @@ impl Flat {
         })
     }
 
+    /// GELF marks the fields that are not its own with `_`.
+    fn unmark_gelf(&mut self) {
+        let is = |name: &str| self.iter().any(|(path, ..)| path == name);
+        if is("short_message") && IDS.iter().any(|id| is(&format!("_{id}"))) {
+            for leaf in &mut self.leaves {
+                if self
+                    .text
+                    .get(leaf.path.0..)
+                    .is_some_and(|path| path.starts_with('_'))
+                {
+                    leaf.path.0 += 1;
+                }
+            }
+        }
+    }
+
     /// The first value of the key below the prefix.
     fn below(&self, prefix: &str, key: &str) -> Option<&str> {
         self.iter()
             .find(|(name, value, _)| !value.is_empty() && name.strip_prefix(prefix) == Some(key))
             .map(|(_, value, _)| value)
     }
+}
+
+/// What a JSON object that breaks off would be if it ended with its last whole value, or with what there is of a text.
+fn completed(text: &str) -> Option<String> {
+    let bytes = text.as_bytes();
+    let mut open: Vec<u8> = Vec::new();
+    // How long the text is behind each value that is whole, and what is open there.
+    let mut kept = (0, 0);
+    let mut is_key = false;
+    let mut at = 0;
+    let mut cut = None;
+    while let Some(byte) = bytes.get(at).copied() {
+        match byte {
+            b'"' => {
+                let mut end = at + 1;
+                loop {
+                    match bytes.get(end) {
+                        Some(b'"') => break,
+                        // An escape is whole or is left out.
+                        Some(b'\\') => {
+                            let length = if bytes.get(end + 1) == Some(&b'u') {
+                                6
+                            } else {
+                                2
+                            };
+                            if end + length > bytes.len() {
+                                cut = Some(end);
+                                break;
+                            }
+                            end += length;
+                        }
+                        Some(b'\n' | b'\r') | None => {
+                            cut = Some(end);
+                            break;
+                        }
+                        Some(_) => end += 1,
+                    }
+                }
+                if cut.is_some() {
+                    break;
+                }
+                at = end;
+                if !is_key {
+                    kept = (at + 1, open.len());
+                }
+            }
+            b'{' | b'[' => {
+                open.push(if byte == b'{' { b'}' } else { b']' });
+                is_key = byte == b'{';
+                kept = (at + 1, open.len());
+            }
+            b'}' | b']' => {
+                if open.last() != Some(&byte) {
+                    break;
+                }
+                open.pop();
+                kept = (at + 1, open.len());
+                if open.is_empty() {
+                    break;
+                }
+            }
+            b':' => is_key = false,
+            b',' => {
+                // What stands before it is whole, if it is a number or a word.
+                kept = (at, open.len());
+                is_key = open.last() == Some(&b'}');
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+    let (length, depth) = kept;
+    let mut whole = match cut {
+        Some(end) if !is_key => format!("{}\"", text.get(..end)?),
+        _ => {
+            open.truncate(depth);
+            text.get(..length)?.to_owned()
+        }
+    };
+    whole.extend(open.iter().rev().map(|byte| char::from(*byte)));
+    Some(whole)
 }
 
 struct Flatten<'f>(&'f mut Flat);
@@ -365,7 +462,35 @@ impl JsonReader {
         depth: u32,
     ) -> Result<SourceKind, serde_json::Error> {
         self.flat.parse(text)?;
+        self.flat.unmark_gelf();
         self.read_flat(text, sink, depth)
+    }
+
+    /// Reads what there is of a record that breaks off. Answers whether that is an event with a time, which is kept.
+    pub fn read_cut(&mut self, text: &str, sink: &mut Sink<'_, '_>) -> bool {
+        /// Shorter ones cannot hold an id, a log and a time.
+        const LEAST: usize = 48;
+        let Some(whole) = Some(text)
+            .filter(|text| text.len() >= LEAST)
+            .and_then(completed)
+        else {
+            return false;
+        };
+        if self.flat.parse(&whole).is_err() {
+            return false;
+        }
+        self.flat.unmark_gelf();
+        let names = self
+            .zeek_file
+            .get_or_insert_with(|| zeek::kinds_of_file(&sink.report.path));
+        if matches!(shape_of(&self.flat, names), Shape::Unknown | Shape::Cim(_)) {
+            return false;
+        }
+        let before = sink.report.records;
+        sink.cut = true;
+        let read = self.read_flat(&whole, sink, 0);
+        sink.cut = false;
+        read.is_ok() && sink.report.records > before
     }
 
     /// Reads the record that was taken apart last, whose text is `text` if it was JSON.
@@ -652,7 +777,16 @@ enum Shape {
 }
 
 /// Wrappers around the record proper: Splunk export, Elasticsearch export, and shippers.
-const PREFIXES: &[&str] = &["", "result.", "_source.", "event."];
+///
+/// Splunk wraps records in `result`, Elasticsearch in `_source` or `fields`, its HTTP collector in `event`, Chainsaw in `document`.
+const PREFIXES: &[&str] = &[
+    "",
+    "result.",
+    "_source.",
+    "fields.",
+    "event.",
+    "document.data.",
+];
 
 /// Names of the event id in flat records, most telling first.
 const IDS: &[&str] = &[
@@ -700,6 +834,8 @@ fn shape_of(flat: &Flat, zeek_names: &[&str]) -> Shape {
                 "" => "Event.",
                 "result." => "result.Event.",
                 "_source." => "_source.Event.",
+                "fields." => "fields.Event.",
+                "document.data." => "document.data.Event.",
                 _ => "event.Event.",
             });
         }
@@ -799,6 +935,7 @@ fn flat_channel<'f>(flat: &'f Flat, prefix: &str) -> &'f str {
     if let Some(provider) = first(&[
         "SourceName",
         "ProviderName",
+        "EventSourceName",
         "Provider",
         "provider",
         "source_name",
@@ -833,9 +970,23 @@ fn flat_event_id(flat: &Flat, prefix: &str) -> Option<u32> {
     IDS.iter().find_map(|id| number(flat.below(prefix, id)?))
 }
 
+/// A whole number. Tables that are written for people have commas between thousands (`4,624`).
+fn count(text: &str) -> Option<u64> {
+    let text = text.trim();
+    let mut groups = text.split(',');
+    let first = groups.next()?;
+    if first.len() < text.len()
+        && (1..=3).contains(&first.len())
+        && groups.all(|group| group.len() == 3)
+    {
+        return text.replace(',', "").parse().ok();
+    }
+    text.parse().ok()
+}
+
 /// An event id, also with the qualifiers in its upper half as WMI gives it.
 fn number(text: &str) -> Option<u32> {
-    let number: u64 = text.trim().parse().ok()?;
+    let number = count(text)?;
     u32::try_from(if number > 0xffff {
         number & 0xffff
     } else {
@@ -957,8 +1108,10 @@ fn winlogbeat(flat: &Flat, prefix: &str, record: &mut Record) {
             "event_id" => id = number(value).or(id),
             "channel" | "log_name" => record.channel = value.to_owned(),
             "computer_name" => record.host = value.to_owned(),
-            "record_id" | "record_number" => record.number = value.trim().parse().ok(),
+            "record_id" | "record_number" => record.number = count(value),
             "provider_name" | "source_name" => record.provider = value.to_owned(),
+            "event.provider" if record.provider.is_empty() => record.provider = value.to_owned(),
+            "computer" if record.host.is_empty() => record.host = value.to_owned(),
             "provider_guid" => record.envelope("ProviderGuid", value),
             "version" => record.envelope("Version", value),
             "task" => record.envelope("Task", value),
@@ -975,12 +1128,12 @@ fn winlogbeat(flat: &Flat, prefix: &str, record: &mut Record) {
             "user.identifier" => record.envelope("UserID", value),
             "time_created" => time_created = time::parse(value),
             "event.code" => code = number(value),
-            "@timestamp" | "event.created" => {
+            "@timestamp" | "event.created" | "timestamp" => {
                 let time = time::parse(value).map(|written| written.micros);
                 seen = seen.into_iter().chain(time).min();
             }
             "message" => record.envelope("Message", value),
-            "host.name" | "host.hostname" if other_host.is_empty() => other_host = value,
+            "host.name" | "host.hostname" | "host" if other_host.is_empty() => other_host = value,
             name => {
                 if let Some(name) = name.strip_prefix("event_data.") {
                     put(record, name, value);
@@ -1189,6 +1342,7 @@ fn flat_record(flat: &Flat, prefix: &str, record: &mut Record, zones: &mut HashM
     record.provider = names(&[
         "SourceName",
         "ProviderName",
+        "EventSourceName",
         "Provider",
         "provider",
         "Source",
@@ -1250,7 +1404,7 @@ fn flat_record(flat: &Flat, prefix: &str, record: &mut Record, zones: &mut HashM
             // Beside the provider that wrote the event, a field of its data.
             "Provider" if value != record.provider => record.data("Provider", value),
             "Provider" => {}
-            "Source" if value == record.provider => {}
+            "Source" | "EventSourceName" if value == record.provider => {}
             "TaskCategory" => record.envelope(path, value),
             "StringInserts" | "ReplacementStrings" | "InsertionStrings" => inserts.push(value),
             "Properties.Value" if winevent => inserts.push(value),
@@ -1265,6 +1419,8 @@ fn flat_record(flat: &Flat, prefix: &str, record: &mut Record, zones: &mut HashM
                     || path.starts_with("UserId.")
                     || path.starts_with("Properties.")
                     || path.starts_with("Bookmark.")) => {}
+            // Properties of WMI's own.
+            _ if event_log && path.starts_with("__") => {}
             "Index" | "InstanceId" | "EntryType" | "CategoryNumber" | "Source" | "UserName"
             | "Site" | "Container" | "PSComputerName" | "User" | "CategoryString" | "Type"
                 if event_log => {}
@@ -1277,7 +1433,9 @@ fn flat_record(flat: &Flat, prefix: &str, record: &mut Record, zones: &mut HashM
             | "OpcodeValue" | "AccountType" | "source" | "sourcetype" | "Message" => {
                 record.envelope(path, value)
             }
-            "message" => record.envelope("Message", value),
+            "message" | "full_message" => record.envelope("Message", value),
+            "short_message" if names(&["full_message"]).is_some() => {}
+            "short_message" => record.envelope("Message", value),
             "ThreadID" if headed => record.envelope("ExecutionThreadID", value),
             "ProcessID" if headed => record.envelope("ExecutionProcessID", value),
             // NXLog puts the account that wrote the event there.
@@ -1312,8 +1470,12 @@ fn flat_record(flat: &Flat, prefix: &str, record: &mut Record, zones: &mut HashM
         }
     }
     if !inserts.is_empty() {
-        fill_from_message(record);
-        if !record.has_data() {
+        // What else such a record has is of its exporter.
+        let before = record.own().count();
+        if let Some(message) = record.get("Message").map(ToOwned::to_owned) {
+            message::message_fields(&message, record, true);
+        }
+        if record.own().count() == before {
             inserts.iter().for_each(|value| record.data("Data", value));
         }
     }

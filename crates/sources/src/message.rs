@@ -99,6 +99,73 @@ fn line(text: &str) -> Line<'_> {
     }
 }
 
+/// Gives a message its lines back that was made one line, as syslog needs it (`… logged on.    Subject:   Security ID:  S-1-0-0
+/// …`): one for each heading and label that the event is known to have. Each is taken once, so that what a value says, such as
+/// a command line near the end, does not come before the message's own.
+fn unfolded(message: &str, groups: &[&Group]) -> Option<String> {
+    if message.contains('\n') || !message.contains(": ") {
+        return None;
+    }
+    let mut names: Vec<(&str, bool)> = groups
+        .iter()
+        .flat_map(|group| &group.order)
+        .flat_map(|(section, label)| {
+            let heading = !section.is_empty() && *section != "*";
+            [(*section, false), (*label, heading)]
+        })
+        .filter(|(name, _)| !name.is_empty() && *name != "*")
+        .collect();
+    names.sort_unstable();
+    names.dedup();
+    let mut out = String::new();
+    let (mut at, mut heading, mut lines) = (0, "", 0);
+    let mut seen: HashSet<(&str, &str)> = HashSet::new();
+    for (colon, _) in message.match_indices(':') {
+        let before = message.get(at..colon).unwrap_or_default().trim_end();
+        let is_whole = |name: &str| {
+            before
+                .strip_suffix(name)
+                .is_some_and(|before| before.is_empty() || before.ends_with([' ', '\t']))
+        };
+        // Of `Network Account Name` and `Account Name` the longer one.
+        let Some((name, is_label)) = names
+            .iter()
+            .filter(|(name, _)| is_whole(name))
+            .max_by_key(|(name, is_label)| (name.len(), !is_label))
+        else {
+            continue;
+        };
+        // A name that is both heads what follows if a label of its own does.
+        if !seen.insert((if *is_label { heading } else { "" }, name)) {
+            continue;
+        }
+        if !is_label {
+            heading = name;
+        }
+        let text = before.get(..before.len() - name.len()).unwrap_or_default();
+        out.push_str(first_words(text, lines > 0));
+        out.push_str(if *is_label { "\n\t" } else { "\n" });
+        out.push_str(name);
+        out.push_str(": ");
+        at = colon + 1;
+        lines += 1;
+    }
+    if lines == 0 {
+        return None;
+    }
+    out.push_str(first_words(message.get(at..).unwrap_or_default(), true));
+    Some(out)
+}
+
+/// A value as far as the blanks that stand for the lines' ends behind it.
+fn first_words(text: &str, is_value: bool) -> &str {
+    let text = text.trim();
+    match text.find("    ").filter(|_| is_value) {
+        Some(end) => text.get(..end).unwrap_or(text),
+        None => text,
+    }
+}
+
 /// Takes the fields out of the rendered message of an event, named as in its EventData where that is known, else as
 /// the label with underscores for blanks. With `fill` only those are added that the data do not have.
 pub(crate) fn message_fields(message: &str, record: &mut Record, fill: bool) {
@@ -111,6 +178,8 @@ pub(crate) fn message_fields(message: &str, record: &mut Record, fill: bool) {
         .iter()
         .filter(|group| group.is_for(&record.channel, id))
         .collect();
+    let lines = unfolded(message, &groups);
+    let message = lines.as_deref().unwrap_or(message);
     let name_of = |section: &str, label: &str| {
         groups
             .iter()
@@ -235,12 +304,16 @@ pub(crate) fn message_fields(message: &str, record: &mut Record, fill: bool) {
             .collect::<Option<Vec<_>>>()
             .map(|codes| codes.join("\n\t\t\t\t"));
         let value = meant.as_deref().unwrap_or(&value);
-        // EventData has LogonIds in small letters, messages in capitals.
-        if value.starts_with("0x") && value.bytes().any(|byte| byte.is_ascii_uppercase()) {
-            record.data(&name, &value.to_ascii_lowercase());
-        } else {
-            record.data(&name, value);
-        }
+        put(record, &name, value);
+    }
+}
+
+/// Adds a value of a message to the event's data, which have LogonIds in small letters, messages in capitals.
+fn put(record: &mut Record, name: &str, value: &str) {
+    if value.starts_with("0x") && value.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        record.data(name, &value.to_ascii_lowercase());
+    } else {
+        record.data(name, value);
     }
 }
 
@@ -306,7 +379,7 @@ pub(crate) fn extracted_fields(record: &mut Record) {
     }
     for (target, value) in found {
         if !record.has(target) {
-            record.data(target, &value);
+            put(record, target, &value);
         }
     }
 }

@@ -162,6 +162,8 @@ pub(crate) struct Sink<'c, 'd> {
     undated: u64,
     /// Whether it is a loss if the source holds no events.
     pub strict: bool,
+    /// Whether the records break off: those without a time or a log are not stored.
+    pub cut: bool,
 }
 
 impl<'c, 'd> Sink<'c, 'd> {
@@ -173,6 +175,7 @@ impl<'c, 'd> Sink<'c, 'd> {
             tables: HashMap::new(),
             undated: 0,
             strict: true,
+            cut: false,
         }
     }
 
@@ -185,8 +188,11 @@ impl<'c, 'd> Sink<'c, 'd> {
 
     /// Stores the record, and counts it.
     pub fn emit(&mut self) {
-        self.report.records += 1;
         let record = &self.record;
+        if self.cut && (record.time.is_none() || record.channel.is_empty()) {
+            return;
+        }
+        self.report.records += 1;
         let id = record.event_id;
         let known = self.tables.entry(id).or_default();
         let table = match known.iter().find(|(channel, _)| *channel == record.channel) {

@@ -36,6 +36,106 @@ pub(crate) struct Line<'t> {
     pub program: &'t str,
     pub pid: &'t str,
     pub message: &'t str,
+    /// Structured data (RFC 5424): names and values of all its elements.
+    pub data: Vec<(&'t str, String)>,
+}
+
+impl<'t> Line<'t> {
+    /// The Windows event that a line's structured data are, as a row of names and values: NXLog sends it so.
+    pub fn event(&self) -> Option<Vec<(&'t str, String)>> {
+        let has = |names: &[&str]| self.data.iter().any(|(name, _)| names.contains(name));
+        if !has(&["EventID"]) || !has(&["Channel", "SourceName"]) {
+            return None;
+        }
+        // The head has the event's time, with its zone, its host and its message.
+        let mut row: Vec<(&str, String)> = self
+            .data
+            .iter()
+            .filter(|(name, _)| !matches!(*name, "EventTime" | "Hostname" | "Message"))
+            .cloned()
+            .collect();
+        row.push(("EventTime", self.time.to_string()));
+        row.push(("Hostname", self.host.to_owned()));
+        row.push(("Message", self.message.to_owned()));
+        Some(row)
+    }
+}
+
+/// Takes apart the structured data with which the text begins: the values of all elements, and what stands behind them.
+fn structured(text: &str) -> Option<(Vec<(&str, String)>, &str)> {
+    let mut data = Vec::new();
+    let mut rest = text;
+    while let Some(element) = rest.strip_prefix('[') {
+        let end = element.find([' ', ']'])?;
+        rest = element.get(end..)?;
+        while let Some(param) = rest.strip_prefix(' ') {
+            let (name, quoted) = param.split_once("=\"")?;
+            let mut value = String::new();
+            let mut chars = quoted.char_indices();
+            loop {
+                match chars.next()? {
+                    (at, '"') => {
+                        rest = quoted.get(at + 1..)?;
+                        break;
+                    }
+                    // A backslash escapes a quote, a bracket and itself; before any other it is one.
+                    (at, '\\') => match quoted.get(at + 1..)?.chars().next()? {
+                        escaped @ ('"' | '\\' | ']') => {
+                            chars.next();
+                            value.push(escaped);
+                        }
+                        _ => value.push('\\'),
+                    },
+                    (_, char) => value.push(char),
+                }
+            }
+            data.push((name, value));
+        }
+        rest = rest.strip_prefix(']')?;
+    }
+    Some((data, rest))
+}
+
+/// A Windows event in the format of Snare, whatever stands before it: `MSWinEventLog` and then, behind tabs, criticality, log,
+/// a counter of Snare's, date, id, provider, user and its kind, result, computer, category, data, message (Snare's manual).
+pub(crate) fn snare(text: &str) -> Option<Vec<(&'static str, String)>> {
+    const NAMES: [&str; 13] = [
+        "",
+        "Channel",
+        "",
+        "EventTime",
+        "EventID",
+        "SourceName",
+        "",
+        "",
+        "",
+        "Hostname",
+        "Category",
+        "",
+        "Message",
+    ];
+    let (_, rest) = text.split_once("MSWinEventLog")?;
+    // Who passes lines on may write control characters as numbers.
+    let escaped;
+    let rest = match rest.strip_prefix("#011") {
+        Some(rest) => {
+            escaped = rest.replace("#011", "\t");
+            escaped.as_str()
+        }
+        None => rest.strip_prefix('\t')?,
+    };
+    let cells: Vec<&str> = rest.trim_end().split('\t').collect();
+    let is_event = cells.len() >= 10
+        && cells.get(4)?.parse::<u32>().is_ok()
+        && time::parse(cells.get(3)?).is_some();
+    is_event.then(|| {
+        NAMES
+            .iter()
+            .zip(cells)
+            .filter(|(name, _)| !name.is_empty())
+            .map(|(name, cell)| (*name, cell.trim().to_owned()))
+            .collect()
+    })
 }
 
 fn is_host(text: &str) -> bool {
@@ -121,9 +221,9 @@ pub(crate) fn line(text: &str, now: i64) -> Option<Line<'_>> {
         let mut parts = rest.splitn(4, ' ');
         let (program, pid, _) = (parts.next()?, parts.next()?, parts.next()?);
         let rest = parts.next()?;
-        let message = match rest.strip_prefix('-') {
-            Some(message) => message,
-            None => rest.find("] ").and_then(|at| rest.get(at + 1..))?,
+        let (data, message) = match rest.strip_prefix('-') {
+            Some(message) => (Vec::new(), message),
+            None => structured(rest)?,
         };
         return Some(Line {
             time,
@@ -132,6 +232,7 @@ pub(crate) fn line(text: &str, now: i64) -> Option<Line<'_>> {
             program,
             pid: if pid == "-" { "" } else { pid },
             message: message.trim_start().trim_start_matches('\u{feff}'),
+            data,
         });
     }
     let (tag, message) = rest.split_once(": ")?;
@@ -149,6 +250,7 @@ pub(crate) fn line(text: &str, now: i64) -> Option<Line<'_>> {
         program,
         pid,
         message: message.trim_start(),
+        data: Vec::new(),
     })
 }
 
@@ -221,6 +323,7 @@ pub(crate) fn journal<'f>(record: &mut Record, of: impl Fn(&str) -> Option<&'f s
         program,
         pid: of("_PID").or_else(|| of("SYSLOG_PID")).unwrap_or_default(),
         message: of("MESSAGE").unwrap_or_default(),
+        data: Vec::new(),
     };
     fill(record, &line);
     record.time = time;

@@ -445,17 +445,30 @@ impl<R: Read> Splitter<'_, R> {
             }
             Piece::Broken(length) => {
                 let held = self.window.bytes().len();
-                let message = if held > self.limits.line_bytes && length >= self.limits.line_bytes {
-                    format!(
+                let is_long = held > self.limits.line_bytes && length >= self.limits.line_bytes;
+                let text = Self::text(&self.window.bytes()[..length], &mut self.lossy);
+                self.kinds[1] += 1;
+                if is_long {
+                    let message = format!(
                         "a JSON record is longer than {} bytes and is left out",
                         self.limits.line_bytes
-                    )
+                    );
+                    sink.lost(offset, message);
+                } else if self.json.read_cut(&text, sink) {
+                    sink.report.problem(crate::report::Problem {
+                        offset: Some(offset),
+                        record: Some(sink.report.records),
+                        message: "a JSON record breaks off; what it holds up to there is kept"
+                            .to_owned(),
+                        loss: true,
+                    });
                 } else {
-                    "a JSON record breaks off and is left out; reading goes on at the next"
-                        .to_owned()
-                };
-                self.kinds[1] += 1;
-                sink.lost(offset, message);
+                    sink.lost(
+                        offset,
+                        "a JSON record breaks off and is left out; reading goes on at the next"
+                            .to_owned(),
+                    );
+                }
                 self.window.skip(length.max(1));
             }
             Piece::Open => self.window.skip(1),
@@ -578,6 +591,15 @@ impl<R: Read> Splitter<'_, R> {
             self.window.skip(length);
             return;
         }
+        if memmem::find(bytes, b"MSWinEventLog").is_some() {
+            let text = Self::text(bytes, &mut self.lossy);
+            if let Some(row) = syslog::snare(&text) {
+                self.kinds[4] += 1;
+                self.json.read_row(&row, sink);
+                self.window.skip(length);
+                return;
+            }
+        }
         if syslog::looks_like(bytes) {
             let text = Self::text(bytes, &mut self.lossy);
             let now = *self
@@ -589,6 +611,11 @@ impl<R: Read> Splitter<'_, R> {
             {
                 self.kinds[4] += 1;
                 self.assumed_year += u64::from(line.assumed_year);
+                if let Some(row) = line.event() {
+                    self.json.read_row(&row, sink);
+                    self.window.skip(length);
+                    return;
+                }
                 syslog::fill(&mut sink.record, &line);
                 sink.emit();
                 self.window.skip(length);

@@ -141,6 +141,10 @@ fn read(text: &str) -> Option<Written> {
             (year, first, second)
         }
     };
+    // `3/4/2024, 6:00:00.000 AM`, as browsers write it.
+    if bytes.get(at..at + 2) == Some(b", ") {
+        at += 1;
+    }
     let clock = expect(bytes, &mut at, b"Tt ").is_some();
     of_day(text, at, clock, (i64::from(year), month, day))
 }
@@ -410,6 +414,7 @@ mod tests {
             ("Monday, March 4, 2024 12:00:00 PM", noon, false),
             ("04/Mar/2024:07:00:00 -0500", noon, true),
             ("4-Mar-2024 12:00:00", noon, false),
+            ("3/4/2024, 12:00:00.000 PM", noon, false),
             ("133540272005000000", noon + 500_000, true),
             ("9999-12-31T23:59:59.999999Z", *TIMES.end(), true),
             ("1000-01-01T00:00:00Z", *TIMES.start(), true),

@@ -750,6 +750,53 @@ fn a_value_that_breaks_off_is_kept_as_far_as_it_goes() {
     let all = read_bytes("a.xml", &XML.as_bytes()[..end]);
     let row = row(&all, "Security", 4624);
     check("cut", &row, &[("LogonType", "3"), ("IpAddress", "10.0")]);
+    let json = r#"{"EventID":4624,"Channel":"Security","Computer":"SRV-A","EventRecordID":77,"TimeCreated":"2024-03-04T12:00:00.5Z","EventData":{"LogonType":3,"Note":"a \"quote\" \u0041","IpAddress":"10.0.0.7"}}"#;
+    for (end, fields) in [
+        (
+            "10.0",
+            &[
+                ("LogonType", "3"),
+                ("Note", "a \"quote\" A"),
+                ("IpAddress", "10.0"),
+            ][..],
+        ),
+        ("IpAdd", &[("Note", "a \"quote\" A")]),
+        (
+            "IpAddress\":",
+            &[("Note", "a \"quote\" A"), ("IpAddress", "")],
+        ),
+        // Neither half an escape nor half a number is a value.
+        ("\\u00", &[("Note", "a \"quote\" ")]),
+        ("LogonType\":3", &[("LogonType", "")]),
+    ] {
+        let length = json.find(end).expect("is there") + end.len();
+        // The file ends there, or another record begins.
+        let other = r#"{"EventID":4634,"Channel":"Security","Computer":"SRV-A","EventRecordID":78,"TimeCreated":"2024-03-04T12:00:01.5Z"}"#;
+        let followed = format!("{}\n{other}\n", &json[..length]);
+        // Behind a colon another record would be the value.
+        let followed = (!end.ends_with(':')).then_some(followed);
+        for text in [json[..length].to_owned()].into_iter().chain(followed) {
+            let all = read_bytes("a.json", text.as_bytes());
+            let source = &all.sources[0];
+            assert!(source.is_lossy(), "{text}");
+            let row = self::row(&all, "Security", 4624);
+            check(
+                &text,
+                &row,
+                &[("_time", NOON), ("_record", "77"), ("host", "SRV-A")],
+            );
+            check(&text, &row, fields);
+            assert_eq!(
+                rows(&all, "Security", 4634).len(),
+                text.matches("4634").count(),
+                "{text}"
+            );
+        }
+    }
+    // Before its time is there it is no event.
+    let length = json.find("TimeCreated").expect("is there") + 20;
+    let all = read_bytes("a.json", &json.as_bytes()[..length]);
+    assert_eq!((all.sources[0].records, all.sources[0].skipped), (0, 1));
 }
 
 #[test]
@@ -1118,6 +1165,183 @@ fn tables_of_events_are_read_row_by_row() {
     let all = read_bytes("a.csv", cut.as_bytes());
     assert!(all.sources[0].is_lossy());
     check("cut", &row(&all, "Security", 4624), &[("_record", "77")]);
+}
+
+/// The rendered message of a logon, with this between its lines.
+fn rendered(line: &str, tab: &str) -> String {
+    [
+        "An account was successfully logged on.",
+        "",
+        "Subject:",
+        "\tSecurity ID:\t\tS-1-0-0",
+        "\tAccount Name:\t\t-",
+        "",
+        "New Logon:",
+        "\tAccount Name:\t\tann",
+        "\tLogon ID:\t\t0x5A1B2",
+        "",
+        "Network Information:",
+        "\tSource Network Address:\t10.0.0.7",
+        "\tSource Port:\t\t50123",
+        "",
+        "This event is generated when a logon session is created.",
+    ]
+    .join(line)
+    .replace('\t', tab)
+}
+
+#[test]
+fn what_other_programs_write_of_a_logon_is_the_same_logon() {
+    let message = rendered("\\r\\n", "\\t");
+    let flat = |text: &str| rendered("  ", " ").replace("An account", text);
+    let snare = |tab: &str| {
+        [
+            "<14>Mar  4 12:00:00 SRV-A.example.test MSWinEventLog",
+            "1",
+            "Security",
+            "9",
+            "Mon Mar 04 12:00:00 2024",
+            "4624",
+            "Microsoft-Windows-Security-Auditing",
+            "N/A",
+            "N/A",
+            "Success Audit",
+            "SRV-A.example.test",
+            "Logon",
+            "",
+            &flat("An account"),
+            "9",
+        ]
+        .join(tab)
+    };
+    let xml = XML.replace("o'neil &amp; \"co\" &#x263a;", "ann");
+    let cell = xml.replace('"', "\"\"");
+    let strings = "Strings: ['-' 'it\\'s ] Computer Name: other' \"ann\"]";
+    for (name, text, fields) in [
+        (
+            "WMI's objects",
+            format!(r#"[{{"__CLASS":"Win32_NTLogEvent","ComputerName":"SRV-A.example.test","EventCode":4624,"EventIdentifier":4624,"Logfile":"Security","InsertionStrings":["-","ann"],"Message":"{message}","RecordNumber":77,"SourceName":"Microsoft-Windows-Security-Auditing","TimeGenerated":"20240304130000.500000+060"}}]"#),
+            &[("TargetUserName", "ann"), ("IpPort", "50123"), ("_record", "77")][..],
+        ),
+        (
+            "Fluent Bit",
+            format!(r#"{{"date":1709553602.1,"ProviderName":"Microsoft-Windows-Security-Auditing","EventID":4624,"TimeCreated":"2024-03-04 13:00:00.5 +0100","EventRecordID":77,"ProcessID":712,"Channel":"Security","Computer":"SRV-A.example.test","Message":"{message}","StringInserts":["-","ann"]}}"#),
+            &[("TargetUserName", "ann"), ("TargetLogonId", "0x5a1b2"), ("_record", "77")],
+        ),
+        (
+            "Chainsaw",
+            r#"[{"group":"Sigma","kind":"individual","document":{"kind":"evtx","data":{"Event":{"EventData":{"TargetUserName":"ann"},"System":{"Channel":"Security","Computer":"SRV-A.example.test","EventID":4624,"EventRecordID":77,"TimeCreated_attributes":{"SystemTime":"2024-03-04T12:00:00.500000Z"}}}}},"timestamp":"2024-03-04T12:00:09+00:00"}]"#.to_owned(),
+            &[("TargetUserName", "ann"), ("_record", "77")],
+        ),
+        (
+            "fields of Elasticsearch",
+            r#"{"_index":"x","_id":"1","fields":{"@timestamp":["2024-03-04T12:00:00.500Z"],"event.code":["4624"],"event.provider":["Microsoft-Windows-Security-Auditing"],"winlog.channel":["Security"],"winlog.record_id":["77"],"winlog.computer_name":["SRV-A.example.test"],"winlog.event_data.TargetUserName":["ann"]}}"#.to_owned(),
+            &[("TargetUserName", "ann"), ("_record", "77"), ("Provider", "Microsoft-Windows-Security-Auditing")],
+        ),
+        (
+            "Kibana's table with grouped digits",
+            "\"@timestamp\",\"winlog.event_id\",\"winlog.channel\",\"winlog.record_id\",\"winlog.computer_name\",\"winlog.event_data.TargetUserName\"\n\"Mar 4, 2024 @ 12:00:00.500\",\"4,624\",Security,\"1,234,567\",SRV-A.example.test,ann\n".to_owned(),
+            &[("TargetUserName", "ann"), ("_record", "1234567")],
+        ),
+        (
+            "a record with a name for everything below event_data",
+            r#"{"channel":"Security","computer":"SRV-A.example.test","event_data":{"TargetUserName":"ann"},"event_id":4624,"host":"collector","provider_name":"Microsoft-Windows-Security-Auditing","record_id":77,"timestamp":"2024-03-04T12:00:00.500Z"}"#.to_owned(),
+            &[("TargetUserName", "ann"), ("_record", "77")],
+        ),
+        (
+            "GELF",
+            format!(r#"{{"version":"1.1","host":"SRV-A.example.test","short_message":"An account","full_message":"{message}","timestamp":1709553600.5,"level":6,"_EventID":4624,"_Channel":"Security","_RecordNumber":77,"_SourceModuleType":"im_msvistalog","_TargetUserName":"ann"}}"#),
+            &[("TargetUserName", "ann"), ("_record", "77")],
+        ),
+        (
+            "a table of Azure",
+            "\u{feff}\"TimeGenerated [UTC]\",Computer,Channel,EventSourceName,EventID,EventRecordId,TargetUserName\r\n\"3/4/2024, 12:00:00.500 PM\",SRV-A.example.test,Security,Microsoft-Windows-Security-Auditing,4624,77,ann\r\n".to_owned(),
+            &[("TargetUserName", "ann"), ("_record", "77"), ("Provider", "Microsoft-Windows-Security-Auditing")],
+        ),
+        (
+            "plaso's l2tcsv with the XML",
+            format!("date,time,timezone,MACB,source,sourcetype,type,user,host,short,desc,version,filename,inode,notes,format,extra\n03/04/2024,12:00:00,UTC,M...,EVT,WinEVTX,Content Modification Time,-,SRV-A,x,\"[4624 / 0x1210] Source Name: Microsoft-Windows-Security-Auditing {} Computer Name: SRV-A.example.test Record Number: 77 Event Level: 0\",2,OS:/a.evtx,-,-,winevtx,\"record_number: 77; xml_string: {cell}\"\n03/04/2024,12:00:00,UTC,M...,FILE,NTFS,Modified,-,SRV-A,x,a file,2,OS:/a,-,-,filestat,\n", strings.replace('"', "\"\"")),
+            &[("TargetUserName", "ann"), ("_record", "77")],
+        ),
+        (
+            "plaso's dynamic output",
+            format!("datetime,timestamp_desc,source,source_long,message,parser,display_name,tag\n2024-03-04T12:00:00.500000+00:00,Creation Time,EVT,WinEVTX,\"[4624 / 0x1210] Provider identifier: {{54849625-5478-4994-a5ba-3e3b0328c30d}} Source Name: Microsoft-Windows-Security-Auditing {} Computer Name: SRV-A.example.test Record Number: 77 Event Level: 0\",winevtx,OS:/a.evtx,-\n", strings.replace('"', "\"\"")),
+            &[("_record", "77"), ("Data", "-")],
+        ),
+        (
+            "wevtutil's text",
+            format!(
+                "Event[0]:\r\n  Log Name: Security\r\n  Source: Microsoft-Windows-Security-Auditing\r\n  Date: 2024-03-04T12:00:00.5000000Z\r\n  Event ID: 4624\r\n  Task: Logon\r\n  Level: Information\r\n  Opcode: Info\r\n  Keyword: Audit Success\r\n  User: N/A\r\n  User Name: N/A\r\n  Computer: SRV-A.example.test\r\n  Description: \r\n{}\r\n\r\nEvent[1]:\r\n  Log Name: Security\r\n  Source: Microsoft-Windows-Security-Auditing\r\n  Date: 2024-03-04T12:00:01.5000000Z\r\n  Event ID: 4634\r\n  Computer: SRV-A.example.test\r\n  Description: \r\nAn account was logged off.\r\n",
+                rendered("\r\n", "\t")
+            ),
+            &[("TargetUserName", "ann"), ("IpPort", "50123"), ("Keywords", "Audit Success")],
+        ),
+        (
+            "Snare",
+            snare("\t"),
+            &[("TargetUserName", "ann"), ("IpAddress", "10.0.0.7"), ("IpPort", "50123"), ("TargetLogonId", "0x5a1b2")],
+        ),
+        ("Snare with written tabs", snare("#011"), &[("TargetUserName", "ann"), ("IpPort", "50123")]),
+        (
+            "structured data of syslog",
+            "<14>1 2024-03-04T13:00:00.5+01:00 SRV-A.example.test Security-Auditing 712 - [NXLOG@14506 EventReceivedTime=\"2024-03-04 13:00:02\" SourceModuleType=\"im_msvistalog\" EventID=\"4624\" Channel=\"Security\" RecordNumber=\"77\" TargetUserName=\"ann\" ProcessName=\"C:\\\\a] \\\"b\\\"\"] An account was successfully logged on.\n".to_owned(),
+            &[("TargetUserName", "ann"), ("_record", "77"), ("ProcessName", "C:\\a] \"b\"")],
+        ),
+        (
+            "fields of Splunk",
+            r#"{"preview":false,"result":{"_time":"1709553600.5","EventCode":"4624","RecordNumber":"77","ComputerName":"SRV-A.example.test","LogName":"Security","source":"WinEventLog:Security","sourcetype":"WinEventLog","Account_Name":["-","ann"],"Logon_ID":["0x3E7","0x5A1B2"]}}"#.to_owned(),
+            &[("TargetUserName", "ann"), ("TargetLogonId", "0x5a1b2")],
+        ),
+    ] {
+        let all = read_bytes("file", text.as_bytes());
+        assert!(
+            !all.sources[0].is_lossy(),
+            "{name}: {:?}",
+            all.sources[0].problems
+        );
+        let row = row(&all, "Security", 4624);
+        // Some of them write whole seconds.
+        let time = one(&row, "_time");
+        assert!([NOON, "1709553600000000"].contains(&time), "{name}: {time}");
+        check(name, &row, &[("host", "SRV-A.example.test")]);
+        check(name, &row, fields);
+    }
+    // What plaso found that is no event of a log is passed over.
+    let all = read_bytes(
+        "timeline.csv",
+        b"datetime,timestamp_desc,source,source_long,message,parser,display_name,tag\n2024-03-04T12:00:00+00:00,Creation Time,FILE,NTFS,a file,filestat,OS:/a,-\n",
+    );
+    assert_eq!(
+        (all.sources[0].records, all.sources[0].is_lossy()),
+        (0, false)
+    );
+}
+
+#[test]
+fn a_message_of_one_line_has_its_labels() {
+    let line = |command: &str| {
+        format!(
+            r#"{{"EventID":4688,"Channel":"Security","Hostname":"A","@timestamp":"2024-03-04T12:00:00Z","Message":"A new process has been created.    Creator Subject:   Security ID:  S-1-5-18   Account Name:  A$   Account Domain:  EXAMPLE   Logon ID:  0x3E7    Target Subject:   Security ID:  S-1-0-0   Account Name:  -   Process Information:   New Process ID:  0x1a4   New Process Name: C:\\a b.exe   Creator Process ID: 0x44   Creator Process Name: C:\\c.exe   Process Command Line: {command}    Token Elevation Type indicates the type of token."}}"#
+        )
+    };
+    for (command, kept) in [
+        ("a.exe  -x", "a.exe  -x"),
+        // What somebody typed is no label.
+        ("a.exe New Process Name: x", "a.exe New Process Name: x"),
+    ] {
+        let all = read_bytes("a.json", line(command).as_bytes());
+        let row = row(&all, "Security", 4688);
+        check(
+            command,
+            &row,
+            &[
+                ("NewProcessName", "C:\\a b.exe"),
+                ("SubjectUserName", "A$"),
+                ("CommandLine", kept),
+            ],
+        );
+        assert_eq!(row["NewProcessName"].len(), 1, "{row:?}");
+    }
 }
 
 #[test]
