@@ -6,8 +6,9 @@ use crabwalk_activity::channel::is_of_a_host;
 use crabwalk_detect::{Finding, Outcome, RiskObjectKind};
 use crabwalk_events::{Assets, Catalog, EventRef};
 use crabwalk_hunt::Conclusion;
-use crabwalk_movement::Movement;
+use crabwalk_movement::{Movement, Word};
 use crabwalk_sources::report::SourceReport;
+use crabwalk_vocabulary::account::{AccountKind, kind_of};
 use crabwalk_vocabulary::{Severity, host_key, is_address};
 
 use crate::document::*;
@@ -141,11 +142,7 @@ impl Case {
             accounts: accounts.finish(),
             findings,
             hops: hops(input, &findings_of(outcome)),
-            paths: movement
-                .paths
-                .iter()
-                .map(|one| path(one, &movement.verdict))
-                .collect(),
+            paths: Vec::new(),
             verdict: movement.verdict.clone(),
             skew: movement
                 .skew
@@ -176,11 +173,18 @@ impl Case {
             silenced: Vec::new(),
             dossiers: Dossiers::default(),
         };
+        let names = Names::new(&case);
+        let paths = movement
+            .paths
+            .iter()
+            .map(|one| path(one, &movement.verdict, &names))
+            .collect();
+        case.paths = paths;
         case.say_ways();
         case
     }
 
-    /// Says which way each path leads, over the hops that happened.
+    /// Says which way each path leads: over the hops that happened, or where none did, over all.
     pub(crate) fn say_ways(&mut self) {
         let names = Names::new(self);
         let by_id: BTreeMap<&str, &HopInfo> =
@@ -189,14 +193,19 @@ impl Case {
             .paths
             .iter()
             .map(|path| {
-                let hops: Vec<&HopInfo> = path
-                    .hops
-                    .iter()
-                    .filter_map(|id| by_id.get(id.as_str()).copied())
+                let all = || {
+                    path.hops
+                        .iter()
+                        .filter_map(|id| by_id.get(id.as_str()).copied())
+                };
+                let mut hops: Vec<&HopInfo> = all()
                     .filter(|hop| hop.standing.happened())
                     // Of a told path what is told of it: daily work that hangs on it is not the intruder's way.
                     .filter(|hop| !path.told || self.verdict.hops.contains_key(&hop.id))
                     .collect();
+                if hops.is_empty() {
+                    hops = all().collect();
+                }
                 crate::way::way(&names, &hops, &path.links)
             })
             .collect();
@@ -279,14 +288,26 @@ fn hops(input: &Input<'_>, finding_ids: &[String]) -> Vec<HopInfo> {
         .collect()
 }
 
-fn path(path: &crabwalk_movement::Path, verdict: &crabwalk_movement::Verdict) -> PathInfo {
+fn path(
+    path: &crabwalk_movement::Path,
+    verdict: &crabwalk_movement::Verdict,
+    names: &Names<'_>,
+) -> PathInfo {
     PathInfo {
         told: verdict.told.contains(&path.id),
         rank: path
             .rank
             .iter()
             .map(|term| TermInfo {
-                what: term.what.clone(),
+                what: term
+                    .what
+                    .iter()
+                    .map(|word| match word {
+                        Word::Text(text) => text.as_str(),
+                        Word::Host(id) => names.host(id),
+                        Word::Account(id) => names.account(id),
+                    })
+                    .collect(),
                 probability: (term.probability * 1e4).round() / 1e4,
             })
             .collect(),
@@ -737,27 +758,16 @@ impl Accounts {
         }
         let sid = id.starts_with("s-1-").then(|| name.trim().to_uppercase());
         let plain = id.rsplit('\\').next().unwrap_or(&id);
-        let kind = if plain.ends_with('$') {
-            "machine"
-        } else if [
-            "system",
-            "local service",
-            "network service",
-            "anonymous logon",
-        ]
-        .contains(&plain)
-            || ["s-1-5-18", "s-1-5-19", "s-1-5-20", "s-1-5-7"].contains(&plain)
-        {
-            "system"
-        } else {
-            "user"
+        let kind = match kind_of(plain, sid.as_deref().unwrap_or_default()) {
+            AccountKind::Anonymous => AccountKind::System,
+            kind => kind,
         };
         let account = self.all.entry(id.clone()).or_insert_with(|| Account {
             id,
             name: String::new(),
             names: Vec::new(),
             sid,
-            kind: kind.to_owned(),
+            kind: kind.name().to_owned(),
             risk: 0,
         });
         account.risk += risk;

@@ -418,7 +418,7 @@ pub struct PathInfo {
     /// How often daily work does what it shows, the rarest first; empty where there are too few days to compare with.
     #[serde(default)]
     pub rank: Vec<TermInfo>,
-    /// Which way it leads over hops that happened: `A → B → C`, `from A to 3 hosts: B, C and D`.
+    /// Which way it leads, over the hops that happened if any did: `A → B → C`, `from A to 3 hosts: B, C and D`.
     #[serde(default)]
     pub way: String,
 }

@@ -1,5 +1,7 @@
 //! A case about one host or account.
 
+use crabwalk_vocabulary::account::plain;
+use crabwalk_vocabulary::is_address;
 use std::collections::BTreeSet;
 
 use crate::document::Case;
@@ -14,16 +16,17 @@ impl Case {
                 .iter()
                 .filter(|one| {
                     same(&one.id, wanted)
-                        || one.names.iter().chain(&one.ips).any(|own| {
+                        || one.ips.iter().any(|own| same(own, wanted))
+                        || one.names.iter().any(|own| {
                             same(own, wanted)
-                                || own.split('.').next().is_some_and(|own| same(own, wanted))
+                                || !is_address(own)
+                                    && own.split('.').next().is_some_and(|own| same(own, wanted))
                         })
                 })
                 .map(|one| one.id.clone())
                 .collect()
         });
         let accounts: Option<BTreeSet<String>> = account.map(|wanted| {
-            let plain = |text: &str| text.rsplit('\\').next().unwrap_or(text).to_lowercase();
             self.accounts
                 .iter()
                 .filter(|one| {
@@ -31,7 +34,8 @@ impl Case {
                         || one.sid.as_deref().is_some_and(|own| same(own, wanted))
                         || one.names.iter().chain([&one.id]).any(|own| {
                             same(own, wanted)
-                                || (!wanted.contains('\\') && plain(own) == plain(wanted))
+                                || (!wanted.contains('\\')
+                                    && plain(own).eq_ignore_ascii_case(plain(wanted)))
                         })
                 })
                 .map(|one| one.id.clone())

@@ -1,6 +1,6 @@
 //! Which way somebody went, in words: an arrow stands only where there is a hop.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::document::{HopInfo, LinkInfo};
 use crate::names::Names;
@@ -34,7 +34,7 @@ pub fn way(names: &Names<'_>, hops: &[&HopInfo], links: &[LinkInfo]) -> String {
     loop {
         let before = waiting.len();
         let mut still: Vec<&HopInfo> = Vec::new();
-        let known: Vec<&str> = waiting.iter().map(|hop| hop.id.as_str()).collect();
+        let known: BTreeSet<&str> = waiting.iter().map(|hop| hop.id.as_str()).collect();
         for hop in waiting {
             let src = hop.src.as_deref().unwrap_or("?");
             let at = match into.get(hop.id.as_str()) {

@@ -205,9 +205,7 @@ fn short(name: &str) -> String {
 }
 
 fn plain(account: &str) -> String {
-    let account = account.to_lowercase();
-    let account = account.split('@').next().unwrap_or_default();
-    account.rsplit('\\').next().unwrap_or_default().to_owned()
+    crabwalk_vocabulary::account::plain(account).to_lowercase()
 }
 
 /// A hop of the case under all names.

@@ -52,7 +52,7 @@ pub fn paths(out: &mut String, case: &Case, options: &Summary<'_>) {
         .filter(|(_, hops)| options.verbose || hops.iter().any(|hop| hop.standing.happened()))
         .collect();
     // Where there are days to compare with, what they explain is folded.
-    let ranked = case.paths.iter().any(|path| !path.rank.is_empty());
+    let ranked = case.verdict.baseline.is_some();
     let all = shown.len();
     let shown: Vec<_> = shown
         .into_iter()
@@ -82,7 +82,7 @@ pub fn paths(out: &mut String, case: &Case, options: &Summary<'_>) {
         MOST_PATHS
     };
     for (path, hops) in shown.iter().take(most) {
-        let way = if options.verbose || path.way.is_empty() {
+        let way = if options.verbose {
             way(&names, hops, &path.links)
         } else {
             path.way.clone()

@@ -303,6 +303,8 @@ impl Detections {
             &self.options.exceptions,
             self.options.now,
         ));
+        // Not of correlations: they add up what is left.
+        risk::silence_habits(&mut outcome.findings);
         for object in outcome
             .findings
             .iter_mut()

@@ -4,10 +4,13 @@
 //! everybody. A finding is about a hop if it rests on the same event as a witness of it, on an event of its session or
 //! of the programs that did it or came of it, or if it names an account of the hop and both ends.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::net::IpAddr;
 
 use crabwalk_activity::{HostId, SECOND, is_service_logon};
 use crabwalk_events::EventRef;
+use crabwalk_vocabulary::account::plain;
+use crabwalk_vocabulary::{address, host_key};
 
 use crate::assemble::{Draft, Witness};
 use crate::world::World;
@@ -32,10 +35,57 @@ pub struct Found<'f> {
     pub hosts: Vec<&'f str>,
 }
 
-/// An account without its domain, in lower case: what a name from a finding can be compared by.
-fn plain(name: &str) -> String {
-    let name = name.rsplit('\\').next().unwrap_or(name);
-    name.split('@').next().unwrap_or(name).to_lowercase()
+/// Where a finding is from, and whom it names, so that hops can be compared with it.
+struct Named {
+    /// First and last time of its events, by the common clock; `None` without events.
+    span: Option<(i64, i64)>,
+    /// Hosts in lower case, as they are written and without their domain.
+    hosts: HashSet<String>,
+    ips: HashSet<IpAddr>,
+}
+
+impl Named {
+    fn new(world: &World<'_>, finding: &Found<'_>) -> Self {
+        let times = || {
+            finding
+                .events
+                .iter()
+                .map(|event| world.catalog.common(&event.host, event.time))
+        };
+        let mut own = Self {
+            span: times().min().zip(times().max()),
+            hosts: HashSet::new(),
+            ips: HashSet::new(),
+        };
+        let written = finding.events.iter().map(|event| event.host.as_str());
+        for name in finding.hosts.iter().copied().chain(written) {
+            match address(name) {
+                Some(ip) => {
+                    own.ips.insert(ip);
+                }
+                None => {
+                    own.hosts.insert(host_key(name));
+                    own.hosts.insert(name.to_lowercase());
+                }
+            }
+        }
+        own
+    }
+
+    /// Whether it is about both ends of a hop. Where the source is unknown, the destination is enough.
+    fn is_about(&self, world: &World<'_>, hop: &Draft) -> bool {
+        let has = |host: HostId| {
+            world.hosts.get(host).is_some_and(|known| {
+                self.hosts.contains(&known.key)
+                    || known
+                        .names
+                        .iter()
+                        .any(|name| self.hosts.contains(&name.to_lowercase()))
+                    || known.ips.iter().any(|ip| self.ips.contains(ip))
+            })
+        };
+        has(hop.dst) && hop.src.is_none_or(has)
+    }
 }
 
 /// Findings of each hop, by their place.
@@ -57,12 +107,16 @@ pub(crate) fn attach(
                 .or_default()
                 .push(at);
         }
-        let accounts: BTreeSet<String> = finding.accounts.iter().map(|name| plain(name)).collect();
+        let accounts: BTreeSet<String> = finding
+            .accounts
+            .iter()
+            .map(|name| plain(name).to_lowercase())
+            .collect();
         for account in accounts {
             by_account.entry(account).or_default().push(at);
         }
     }
-    let spans: Vec<Option<(i64, i64)>> = findings.iter().map(|one| span(world, one)).collect();
+    let named: Vec<Named> = findings.iter().map(|one| Named::new(world, one)).collect();
     drafts
         .iter()
         .zip(witnesses)
@@ -86,13 +140,13 @@ pub(crate) fn attach(
             }
             for account in names(world, draft) {
                 for at in by_account.get(&account).into_iter().flatten() {
-                    let (Some(finding), Some(Some((first, last)))) =
-                        (findings.get(*at), spans.get(*at))
-                    else {
-                        continue;
+                    let near = |(first, last): (i64, i64)| {
+                        first <= draft.last + NEAR && last >= draft.first - NEAR
                     };
-                    let near = *first <= draft.last + NEAR && *last >= draft.first - NEAR;
-                    if near && both_ends(world, draft, finding) {
+                    if named
+                        .get(*at)
+                        .is_some_and(|one| one.span.is_some_and(near) && one.is_about(world, draft))
+                    {
                         found.insert(*at);
                     }
                 }
@@ -102,18 +156,7 @@ pub(crate) fn attach(
         .collect()
 }
 
-/// First and last time of a finding's events, by the common clock.
-fn span(world: &World<'_>, finding: &Found<'_>) -> Option<(i64, i64)> {
-    let times = || {
-        finding
-            .events
-            .iter()
-            .map(|event| world.catalog.common(&event.host, event.time))
-    };
-    Some((times().min()?, times().max()?))
-}
-
-/// Names of the accounts of a hop, as [`plain`] has them.
+/// Names of the people of a hop, without domain and in lower case.
 fn names(world: &World<'_>, draft: &Draft) -> BTreeSet<String> {
     [draft.actor, draft.used, draft.effective]
         .into_iter()
@@ -121,7 +164,7 @@ fn names(world: &World<'_>, draft: &Draft) -> BTreeSet<String> {
         .filter(|id| world.accounts.is_user(*id))
         .filter_map(|id| world.accounts.info(id))
         .flat_map(|account| account.names.iter().chain([&account.key]))
-        .map(|name| plain(name))
+        .map(|name| plain(name).to_lowercase())
         .collect()
 }
 
@@ -175,25 +218,4 @@ fn own_events(world: &World<'_>, draft: &Draft) -> Vec<u64> {
             .map(|process| process.reference),
     );
     all
-}
-
-/// Whether a finding is about both ends of a hop: written at one, and naming the other. Where the source is unknown, the
-/// destination is enough.
-fn both_ends(world: &World<'_>, draft: &Draft, finding: &Found<'_>) -> bool {
-    let is = |host: HostId, name: &str| {
-        world.hosts.get(host).is_some_and(|known| {
-            let short = name.split('.').next().unwrap_or(name);
-            known.key.eq_ignore_ascii_case(name)
-                || known.key.eq_ignore_ascii_case(short)
-                || known.names.iter().any(|own| own.eq_ignore_ascii_case(name))
-                || name
-                    .parse()
-                    .is_ok_and(|ip: std::net::IpAddr| known.ips.contains(&ip))
-        })
-    };
-    let about = |host: HostId| {
-        finding.events.iter().any(|event| is(host, &event.host))
-            || finding.hosts.iter().any(|name| is(host, name))
-    };
-    about(draft.dst) && draft.src.is_none_or(about)
 }

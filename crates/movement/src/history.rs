@@ -4,8 +4,9 @@ use std::collections::{HashMap, HashSet};
 
 use crabwalk_activity::channel::SECURITY;
 use crabwalk_activity::{
-    AccountId, AccountKind, Activity, HostId, Place, SECOND, Session, for_each, kind_of,
+    AccountId, AccountKind, Activity, HostId, Place, Session, for_each, kind_of,
 };
+pub(crate) use crabwalk_vocabulary::time::{day, is_daily};
 
 use crate::assemble::Draft;
 use crate::evidence::Family;
@@ -14,11 +15,6 @@ use crate::evidence::Family;
 pub(crate) const HABIT: usize = 3;
 /// With logs of fewer days, or from the first to the last of which there are no more than these, nothing can be called new.
 const LEAST_DAYS: usize = 3;
-
-/// Number of a day since 1970-01-01 UTC.
-pub(crate) fn day(time: i64) -> i64 {
-    time.div_euclid(24 * 3600 * SECOND)
-}
 
 /// A set of days, in order.
 #[derive(Debug, Clone, Default)]
@@ -36,6 +32,13 @@ impl Days {
         }
     }
 
+    /// Adds those of another set.
+    pub fn extend(&mut self, others: &Self) {
+        for day in others.all() {
+            self.add(day);
+        }
+    }
+
     pub fn all(&self) -> impl Iterator<Item = i64> + '_ {
         self.0.iter().copied()
     }
@@ -47,12 +50,9 @@ impl Days {
 
     /// Whether there are enough days, and no extracts of single ones: most days from the first to the last.
     fn is_long(&self) -> bool {
-        let (Some(first), Some(last)) = (self.0.first(), self.0.last()) else {
-            return false;
-        };
-        let count = self.0.len();
-        let span = usize::try_from(last - first).unwrap_or(usize::MAX);
-        count >= LEAST_DAYS && span >= LEAST_DAYS && 2 * count > span
+        let reaches = |span: i64| usize::try_from(span).is_ok_and(|span| span >= LEAST_DAYS);
+        let span = self.0.first().zip(self.0.last());
+        span.is_some_and(|(first, last)| reaches(last - first)) && is_daily(self.all(), LEAST_DAYS)
     }
 }
 

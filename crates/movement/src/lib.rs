@@ -33,7 +33,7 @@ pub use crabwalk_vocabulary::Standing;
 pub use evidence::Kind;
 pub use missing::Missing;
 pub use path::LinkKind;
-pub use rank::Term;
+pub use rank::{Term, Word};
 pub use verdict::{Budget, Suspect, Verdict};
 
 use world::World;
@@ -347,7 +347,6 @@ pub fn analyse(
         .iter()
         .filter(|account| account.kind == AccountKind::User.name())
         .map(|account| account.id.as_str())
-        .filter(|id| !crabwalk_vocabulary::account::is_windows_own(id))
         .collect();
     let surprising: Option<BTreeMap<String, f64>> = surprises.map(|all| {
         all.iter()

@@ -15,6 +15,7 @@
 //! nothing: twenty hosts reached in one rollout are one act, which the fan-out term weighs against the account's own
 //! other days.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crabwalk_activity::{AccountId, AccountKind, HostId};
@@ -22,7 +23,7 @@ use crabwalk_vocabulary::is_asserted;
 
 use crate::assemble::{Draft, techniques};
 use crate::attach::Found;
-use crate::history::{Days, day};
+use crate::history::{Days, day, is_daily};
 use crate::techniques::Family;
 use crate::world::World;
 
@@ -38,6 +39,8 @@ const MANY_HOSTS: usize = 10;
 const SHARE: f64 = 0.5;
 /// What each further hop of a chain counts of the one before.
 const FURTHER: f64 = 0.7;
+/// Findings about one hop that are weighed.
+const MOST_FINDINGS: usize = 2;
 /// Terms of a path that are told.
 const MOST_TERMS: usize = 6;
 /// A term at which daily work does this often is not told.
@@ -93,11 +96,37 @@ impl Role {
     }
 }
 
+/// A piece of a sentence. Hosts and accounts stand by their ids: whoever prints it knows their names.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Word {
+    /// As it stands.
+    Text(String),
+    /// Id of a host.
+    Host(String),
+    /// Id of an account.
+    Account(String),
+}
+
+impl Word {
+    fn text(text: impl Into<String>) -> Self {
+        Self::Text(text.into())
+    }
+
+    fn host(world: &World<'_>, id: HostId) -> Self {
+        Self::Host(world.hosts.key(id).to_owned())
+    }
+
+    fn account(world: &World<'_>, id: AccountId) -> Self {
+        let key = world.accounts.info(id).map(|one| one.key.clone());
+        key.map_or_else(|| Self::text("?"), Self::Account)
+    }
+}
+
 /// One reason why a path is, or is not, daily work.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Term {
     /// What is weighed, in words with figures.
-    pub what: String,
+    pub what: Vec<Word>,
     /// How often daily work does such a thing, 0 to 1.
     pub probability: f64,
 }
@@ -108,6 +137,30 @@ pub(crate) struct Surprise {
     /// Sum of the terms' logarithms to base 10, weighed.
     pub score: f64,
     pub terms: Vec<Term>,
+}
+
+/// Whose habits a hop is weighed by: the account's, and where no log names one, those of the host that it came from (of the
+/// destination, where that is unknown, too).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Subject {
+    Account(AccountId),
+    Host(HostId),
+}
+
+impl Subject {
+    fn of(hop: &Draft) -> Self {
+        hop.used
+            .or(hop.effective)
+            .or(hop.actor)
+            .map_or(Self::Host(hop.src.unwrap_or(hop.dst)), Self::Account)
+    }
+
+    fn word(self, world: &World<'_>) -> Word {
+        match self {
+            Self::Account(id) => Word::account(world, id),
+            Self::Host(id) => Word::host(world, id),
+        }
+    }
 }
 
 /// Account-days, and on how many of them something as new as this was done.
@@ -145,15 +198,15 @@ impl Pool {
 /// On which days something was done, by whom; for findings and techniques.
 #[derive(Debug, Default)]
 struct Habit {
-    by: HashMap<AccountId, Days>,
-    /// Account-days of each day.
+    by: HashMap<Subject, Days>,
+    /// Days of subjects, of each day.
     on: HashMap<i64, usize>,
     all: usize,
 }
 
 impl Habit {
-    fn add(&mut self, account: AccountId, day: i64) {
-        if self.by.entry(account).or_default().add(day) {
+    fn add(&mut self, subject: Subject, day: i64) {
+        if self.by.entry(subject).or_default().add(day) {
             *self.on.entry(day).or_default() += 1;
             self.all += 1;
         }
@@ -186,8 +239,6 @@ pub(crate) struct Baseline {
     rules: HashMap<usize, Habit>,
     /// Host-days on which a rule found something, by day and in all.
     rule_hosts: HashMap<usize, (HashMap<i64, usize>, usize)>,
-    account_days: usize,
-    account_days_on: HashMap<i64, usize>,
     host_days: usize,
 }
 
@@ -212,14 +263,23 @@ impl Baseline {
         about: &[Vec<usize>],
         canonical: &[AccountId],
     ) -> Option<Self> {
+        let standing = |id: AccountId| canonical.get(id.place()).copied().unwrap_or(id);
         let mut days = BTreeSet::new();
         let mut at: HashMap<(HostId, AccountId), Days> = HashMap::new();
         let mut edges: HashMap<(HostId, HostId), Days> = HashMap::new();
         let mut reached: HashMap<(AccountId, i64), BTreeSet<HostId>> = HashMap::new();
         let mut hosts = BTreeSet::new();
         let mut worked: HashMap<HostId, Days> = HashMap::new();
-        let mut from = world.history.from().clone();
-        let mut active = world.history.accounts().clone();
+        // By logons and tickets; what the hops add stands here alone.
+        let mut from: HashMap<(HostId, AccountId), Days> = HashMap::new();
+        for ((src, account), days) in world.history.from() {
+            let own = from.entry((*src, standing(*account))).or_default();
+            own.extend(days);
+        }
+        let mut active: HashMap<AccountId, Days> = HashMap::new();
+        for (account, days) in world.history.accounts() {
+            active.entry(standing(*account)).or_default().extend(days);
+        }
         for session in &world.sessions {
             let Some(account) = session
                 .account
@@ -227,7 +287,7 @@ impl Baseline {
             else {
                 continue;
             };
-            let account = canonical.get(account.place()).copied().unwrap_or(account);
+            let account = standing(account);
             let today = day(session.time);
             days.insert(today);
             hosts.insert(session.host);
@@ -235,7 +295,6 @@ impl Baseline {
             if let Some(src) = session.from() {
                 worked.entry(src).or_default().add(today);
             }
-            active.entry(account).or_default().add(today);
             if session.is_remote() {
                 at.entry((session.host, account)).or_default().add(today);
                 reached
@@ -243,7 +302,6 @@ impl Baseline {
                     .or_default()
                     .insert(session.host);
                 if let Some(src) = session.from() {
-                    from.entry((src, account)).or_default().add(today);
                     edges.entry((src, session.host)).or_default().add(today);
                 }
             } else if matches!(session.logon_type, 2 | 7 | 10 | 11) {
@@ -257,23 +315,27 @@ impl Baseline {
             let today = day(hop.first);
             days.insert(today);
             hosts.insert(hop.dst);
-            let Some(used) = hop.used else { continue };
-            active.entry(used).or_default().add(today);
-            at.entry((hop.dst, used)).or_default().add(today);
-            ways.entry((used, hop.family)).or_default().add(today);
-            reached.entry((used, today)).or_default().insert(hop.dst);
+            for end in [Some(hop.dst), hop.src].into_iter().flatten() {
+                worked.entry(end).or_default().add(today);
+            }
             if let Some(src) = hop.src {
-                from.entry((src, used)).or_default().add(today);
                 edges.entry((src, hop.dst)).or_default().add(today);
             }
-            if let Some(actor) = switched(world, hop) {
+            let Subject::Account(account) = Subject::of(hop) else {
+                continue;
+            };
+            active.entry(account).or_default().add(today);
+            at.entry((hop.dst, account)).or_default().add(today);
+            ways.entry((account, hop.family)).or_default().add(today);
+            reached.entry((account, today)).or_default().insert(hop.dst);
+            if let Some(src) = hop.src {
+                from.entry((src, account)).or_default().add(today);
+            }
+            if let Some((actor, used)) = switched(world, hop) {
                 switches.entry((actor, used)).or_default().add(today);
             }
         }
-        let (first, last) = (*days.first()?, *days.last()?);
-        // Extracts of days far apart are no daily work.
-        let span = usize::try_from(last - first).unwrap_or(usize::MAX);
-        if days.len() <= LEAST_DAYS || span >= days.len().saturating_mul(2) {
+        if !is_daily(days.iter().copied(), LEAST_DAYS + 1) {
             return None;
         }
         let mut own = Self {
@@ -295,18 +357,20 @@ impl Baseline {
             techniques: HashMap::new(),
             rules: HashMap::new(),
             rule_hosts: HashMap::new(),
-            account_days: 0,
-            account_days_on: HashMap::new(),
         };
         for hop in hops.iter().filter(|hop| moving(hop)) {
-            let Some(used) = hop.used else { continue };
             let levels = own.levels(world, hop);
             let today = day(hop.first);
-            let account = own.moved.entry(used).or_default().entry(today);
+            let account = match Subject::of(hop) {
+                Subject::Account(account) => {
+                    Some(own.moved.entry(account).or_default().entry(today))
+                }
+                Subject::Host(_) => None,
+            };
             let host = hop
                 .src
                 .map(|src| own.left.entry(src).or_default().entry(today));
-            for entry in [Some(account), host].into_iter().flatten() {
+            for entry in [account, host].into_iter().flatten() {
                 let least = entry.or_insert([KNOWN; 5]);
                 for (old, new) in least.iter_mut().zip(levels) {
                     *old = (*old).min(new);
@@ -333,15 +397,15 @@ impl Baseline {
     ) {
         let rules = rules(findings);
         for (hop, about) in hops.iter().zip(about) {
-            let (Some(used), true) = (hop.used, is_asserted(hop.confidence)) else {
+            if !is_asserted(hop.confidence) {
                 continue;
-            };
-            let today = day(hop.first);
+            }
+            let (subject, today) = (Subject::of(hop), day(hop.first));
             for id in techniques(hop) {
-                self.techniques.entry(id).or_default().add(used, today);
+                self.techniques.entry(id).or_default().add(subject, today);
             }
             for rule in about.iter().filter_map(|at| rules.get(*at)) {
-                self.rules.entry(*rule).or_default().add(used, today);
+                self.rules.entry(*rule).or_default().add(subject, today);
             }
         }
         let mut seen: BTreeSet<(usize, i64, &str)> = BTreeSet::new();
@@ -364,8 +428,6 @@ impl Baseline {
                 let levels = self.moved.get(account).and_then(|days| days.get(&today));
                 self.pools.entry(role).or_default().add(levels);
                 self.pools_on.entry((today, role)).or_default().add(levels);
-                self.account_days += 1;
-                *self.account_days_on.entry(today).or_default() += 1;
                 let fan = self.fan(*account, today);
                 self.fans_of.entry(role).or_default().push((fan, today));
             }
@@ -412,14 +474,18 @@ impl Baseline {
         let today = day(hop.first);
         let others = |days: Option<&Days>| days.map_or(0, |days| days.others(today)).min(KNOWN);
         let mut levels = [KNOWN; 5];
-        let Some(used) = hop.used else { return levels };
-        levels[Novelty::Destination.place()] = others(self.at.get(&(hop.dst, used)));
-        levels[Novelty::Way.place()] = others(self.ways.get(&(used, hop.family)));
         if let Some(src) = hop.src {
-            levels[Novelty::Source.place()] = others(self.from.get(&(src, used)));
             levels[Novelty::Edge.place()] = others(self.edges.get(&(src, hop.dst)));
         }
-        if let Some(actor) = switched(world, hop) {
+        let Subject::Account(account) = Subject::of(hop) else {
+            return levels;
+        };
+        levels[Novelty::Destination.place()] = others(self.at.get(&(hop.dst, account)));
+        levels[Novelty::Way.place()] = others(self.ways.get(&(account, hop.family)));
+        if let Some(src) = hop.src {
+            levels[Novelty::Source.place()] = others(self.from.get(&(src, account)));
+        }
+        if let Some((actor, used)) = switched(world, hop) {
             levels[Novelty::Switch.place()] = others(self.switches.get(&(actor, used)));
         }
         levels
@@ -434,29 +500,61 @@ impl Baseline {
         rules: &[usize],
         about: &[usize],
     ) -> Surprise {
-        let Some(used) = hop.used else {
-            return Surprise::default();
+        let mut terms = self.news(world, hop);
+        terms.extend(self.fan_out(world, hop));
+        terms.extend(self.rarest_technique(world, hop));
+        terms.extend(self.rarest_findings(world, hop, findings, rules, about));
+        terms.sort_by(rarer);
+        let score = terms
+            .iter()
+            .map(|term| -SHARE * term.probability.log10())
+            .sum();
+        Surprise { score, terms }
+    }
+
+    /// Days other than a hop's on which its subject was seen.
+    fn active(&self, hop: &Draft) -> usize {
+        let days = match Subject::of(hop) {
+            Subject::Account(account) => self.active.get(&account),
+            Subject::Host(host) => self.worked.get(&host),
         };
-        let today = day(hop.first);
-        let role = self.role(used, today);
-        let name = |id: AccountId| world.accounts.info(id).map_or("?", |one| one.key.as_str());
-        let host = |id: HostId| world.hosts.key(id);
-        let mut terms: Vec<Term> = Vec::new();
-        let levels = self.levels(world, hop);
-        let active = self.active.get(&used).map_or(0, |days| days.others(today));
-        let pool = self
-            .pools
+        days.map_or(0, |days| days.others(day(hop.first)))
+    }
+
+    /// The account-days of a role other than today's.
+    fn pool(&self, role: Role, today: i64) -> Pool {
+        self.pools
             .get(&role)
             .copied()
             .unwrap_or_default()
-            .without(self.pools_on.get(&(today, role)));
-        let src = hop.src.map_or("an unknown host", host);
+            .without(self.pools_on.get(&(today, role)))
+    }
+
+    /// What is new of a hop, and how often its account, its source host or those of its account's role do something as new.
+    fn news(&self, world: &World<'_>, hop: &Draft) -> Vec<Term> {
+        let today = day(hop.first);
+        let subject = Subject::of(hop);
+        let (moved, role) = match subject {
+            Subject::Account(account) => (self.moved.get(&account), self.role(account, today)),
+            Subject::Host(_) => (None, Role::Person),
+        };
+        let left = hop.src.and_then(|src| self.left.get(&src));
         let worked = hop
             .src
             .and_then(|src| self.worked.get(&src))
             .map_or(0, |days| days.others(today));
-        for kind in Novelty::ALL {
-            let level = levels[kind.place()];
+        let active = self.active(hop);
+        let pool = self.pool(role, today);
+        let src = || {
+            hop.src.map_or_else(
+                || Word::text("an unknown host"),
+                |src| Word::host(world, src),
+            )
+        };
+        let dst = || Word::host(world, hop.dst);
+        let who = || subject.word(world);
+        let mut terms = Vec::new();
+        for (kind, level) in Novelty::ALL.into_iter().zip(self.levels(world, hop)) {
             if level >= KNOWN {
                 continue;
             }
@@ -467,157 +565,203 @@ impl Baseline {
                         .count()
                 })
             };
-            let own = as_new(self.moved.get(&used));
-            let left = hop.src.map_or(0, |src| as_new(self.left.get(&src)));
+            let (own, from) = (as_new(moved), as_new(left));
             let others = pool.new[kind.place()][level];
-            let rate = ratio(others as f64 + 0.5, pool.days as f64 + 1.0);
-            let by_account = ratio(own as f64 + POOLED * rate, active as f64 + POOLED);
-            let by_host = ratio(left as f64 + POOLED * rate, worked as f64 + POOLED);
-            let probability = by_account.max(by_host);
+            let rate = rate(others, pool.days);
+            let by_host = tail(from, worked, rate);
+            let by_account = match subject {
+                Subject::Account(_) => tail(own, active, rate),
+                Subject::Host(_) => by_host,
+            };
             let seen = match level {
                 0 => "on no other day".to_owned(),
                 1 => "on one other day".to_owned(),
                 days => format!("on {days} other days"),
             };
-            let such = match kind {
-                Novelty::Destination => format!(
-                    "{} is on {} {seen}; it goes to hosts that are as new to it",
-                    name(used),
-                    host(hop.dst)
-                ),
-                Novelty::Source => format!(
-                    "{} comes from {src} {seen}; it comes from hosts that are as new to it",
-                    name(used)
-                ),
-                Novelty::Edge => format!(
-                    "anybody goes from {src} to {} {seen}; {} takes such ways",
-                    host(hop.dst),
-                    name(used)
-                ),
-                Novelty::Way => format!(
-                    "{} moves by {} {seen}; it takes up ways as new to it",
-                    name(used),
-                    techniques(hop).first().copied().unwrap_or("an unknown way")
-                ),
-                Novelty::Switch => format!(
-                    "{} goes on as {} {seen}; others go on as it",
-                    hop.actor.map_or("?", name),
-                    name(used)
-                ),
+            let t = |text: &str| Word::text(text);
+            let mut what = match kind {
+                Novelty::Destination => vec![
+                    who(),
+                    t(" is on "),
+                    dst(),
+                    Word::Text(format!(" {seen}; it goes to hosts that are as new to it")),
+                ],
+                Novelty::Source => vec![
+                    who(),
+                    t(" comes from "),
+                    src(),
+                    Word::Text(format!(
+                        " {seen}; it comes from hosts that are as new to it"
+                    )),
+                ],
+                Novelty::Edge => vec![
+                    t("anybody goes from "),
+                    src(),
+                    t(" to "),
+                    dst(),
+                    Word::Text(format!(" {seen}; ")),
+                    who(),
+                    t(" takes such ways"),
+                ],
+                Novelty::Way => vec![
+                    who(),
+                    Word::Text(format!(
+                        " moves by {} {seen}; it takes up ways as new to it",
+                        techniques(hop).first().copied().unwrap_or("an unknown way")
+                    )),
+                ],
+                Novelty::Switch => vec![
+                    hop.actor
+                        .map_or_else(|| t("?"), |actor| Word::account(world, actor)),
+                    t(" goes on as "),
+                    who(),
+                    Word::Text(format!(" {seen}; others go on as it")),
+                ],
             };
-            let what = if by_host > by_account {
-                format!(
-                    "{such} on {own} of its {active} other days, others from {src} on {left} of {worked}"
-                )
-            } else if active >= LEAST_DAYS {
-                format!("{such} on {own} of its {active} other days")
-            } else {
-                format!(
-                    "{such} on {own} of its {active} other days, {} on {others} of {}",
+            match subject {
+                Subject::Host(_) => {
+                    what.push(Word::Text(format!(" on {from} of its {worked} other days")));
+                }
+                Subject::Account(_) if by_host > by_account => what.extend([
+                    Word::Text(format!(
+                        " on {own} of its {active} other days, others from "
+                    )),
+                    src(),
+                    Word::Text(format!(" on {from} of {worked}")),
+                ]),
+                Subject::Account(_) if active >= LEAST_DAYS => {
+                    what.push(Word::Text(format!(" on {own} of its {active} other days")));
+                }
+                Subject::Account(_) => what.push(Word::Text(format!(
+                    " on {own} of its {active} other days, {} on {others} of {}",
                     role.words(),
                     pool.days
-                )
-            };
-            terms.push(Term { what, probability });
-        }
-        let fan = self.fan(used, today);
-        if fan > 1 {
-            let own = self.fans.get(&used).map_or(0, |days| {
-                days.iter()
-                    .filter(|(at, hosts)| **at != today && **hosts >= fan)
-                    .count()
-            });
-            let (others, of) = self.fans_of.get(&role).map_or((0, 0), |fans| {
-                let wide = fans.partition_point(|(hosts, _)| *hosts < fan);
-                let is_other = |one: &&(usize, i64)| one.1 != today;
-                (
-                    fans.get(wide..)
-                        .unwrap_or_default()
-                        .iter()
-                        .filter(is_other)
-                        .count(),
-                    fans.iter().filter(is_other).count(),
-                )
-            });
-            let rate = ratio(others as f64 + 0.5, of as f64 + 1.0);
+                ))),
+            }
             terms.push(Term {
-                what: format!(
-                    "{} reaches {fan} hosts that day; as many on {own} of its {active} other days",
-                    name(used)
-                ),
-                probability: ratio(own as f64 + POOLED * rate, active as f64 + POOLED),
+                what,
+                probability: by_account.max(by_host),
             });
         }
-        let account_days =
-            self.account_days - self.account_days_on.get(&today).copied().unwrap_or(0);
-        let rarity = |habit: Option<&Habit>| {
-            let own = habit
-                .and_then(|habit| habit.by.get(&used))
-                .map_or(0, |days| days.others(today));
-            let all = habit.map_or(0, |habit| {
-                habit.all - habit.on.get(&today).copied().unwrap_or(0)
-            });
-            let rate = ratio(all as f64 + 0.5, account_days as f64 + 1.0);
-            (own, all, rate)
+        terms
+    }
+
+    /// How many hosts the account reaches that day, against its own other days and those of its role.
+    fn fan_out(&self, world: &World<'_>, hop: &Draft) -> Option<Term> {
+        let Subject::Account(account) = Subject::of(hop) else {
+            return None;
         };
-        let mut rarest: Option<Term> = None;
-        for id in techniques(hop) {
-            let (own, all, rate) = rarity(self.techniques.get(id));
-            let probability = ratio(own as f64 + POOLED * rate, active as f64 + POOLED);
-            if rarest
-                .as_ref()
-                .is_none_or(|old| probability < old.probability)
-            {
-                rarest = Some(Term {
-                    what: format!(
-                        "{id} by {} on {own} of its {active} other days, by anybody on {all} of {account_days} days of accounts",
-                        name(used)
-                    ),
-                    probability,
-                });
-            }
+        let today = day(hop.first);
+        let fan = self.fan(account, today);
+        if fan < 2 {
+            return None;
         }
-        terms.extend(rarest);
-        let mut found: Vec<Term> = Vec::new();
-        let mut seen = BTreeSet::new();
-        for at in about {
-            let (Some(finding), Some(rule)) = (findings.get(*at), rules.get(*at)) else {
-                continue;
-            };
-            if !finding.claims || !seen.insert(*rule) {
-                continue;
-            }
-            let (own, all, rate) = rarity(self.rules.get(rule));
-            let hosts = self
-                .rule_hosts
-                .get(rule)
-                .map_or(0, |(on, all)| all - on.get(&today).copied().unwrap_or(0));
-            // As often as it is raised about anything, on any host.
-            let rate = rate.max(ratio(hosts as f64 + 0.5, self.host_days as f64 + 1.0));
-            found.push(Term {
-                what: format!(
-                    "{} is found about {} on {own} of its {active} other days, in these logs on {} of {} days of hosts",
-                    finding.rule,
-                    name(used),
-                    hosts.max(all),
-                    self.host_days
-                ),
-                probability: ratio(own as f64 + POOLED * rate, active as f64 + POOLED),
-            });
-        }
-        found.sort_by(|a, b| a.probability.total_cmp(&b.probability));
-        found.truncate(2);
-        terms.extend(found);
-        terms.sort_by(|a, b| {
-            a.probability
-                .total_cmp(&b.probability)
-                .then_with(|| a.what.cmp(&b.what))
+        let own = self.fans.get(&account).map_or(0, |days| {
+            days.iter()
+                .filter(|(at, hosts)| **at != today && **hosts >= fan)
+                .count()
         });
-        let score = terms
+        let role = self.role(account, today);
+        let others = self.fans_of.get(&role).map_or(0, |fans| {
+            let wide = fans.partition_point(|(hosts, _)| *hosts < fan);
+            fans.get(wide..)
+                .unwrap_or_default()
+                .iter()
+                .filter(|(_, at)| *at != today)
+                .count()
+        });
+        let active = self.active(hop);
+        Some(Term {
+            what: vec![
+                Word::account(world, account),
+                Word::Text(format!(
+                    " reaches {fan} hosts that day; as many on {own} of its {active} other days"
+                )),
+            ],
+            probability: tail(own, active, rate(others, self.pool(role, today).days)),
+        })
+    }
+
+    /// On how many other days a thing is seen of the hop's subject, and on how many days of subjects of anybody.
+    fn seen(hop: &Draft, habit: Option<&Habit>) -> (usize, usize) {
+        let today = day(hop.first);
+        habit.map_or((0, 0), |habit| {
+            let own = habit.by.get(&Subject::of(hop));
+            (
+                own.map_or(0, |days| days.others(today)),
+                habit.all - habit.on.get(&today).copied().unwrap_or(0),
+            )
+        })
+    }
+
+    /// Days of accounts other than today's.
+    fn account_days(&self, today: i64) -> usize {
+        self.pools
+            .keys()
+            .map(|role| self.pool(*role, today).days)
+            .sum()
+    }
+
+    fn rarest_technique(&self, world: &World<'_>, hop: &Draft) -> Option<Term> {
+        let (active, of) = (self.active(hop), self.account_days(day(hop.first)));
+        techniques(hop)
+            .into_iter()
+            .map(|id| {
+                let (own, all) = Self::seen(hop, self.techniques.get(id));
+                Term {
+                    what: vec![
+                        Word::Text(format!("{id} by ")),
+                        Subject::of(hop).word(world),
+                        Word::Text(format!(
+                            " on {own} of its {active} other days, by anybody on {all} of {of} days of accounts"
+                        )),
+                    ],
+                    probability: tail(own, active, rate(all, of)),
+                }
+            })
+            .min_by(rarer)
+    }
+
+    /// The [`MOST_FINDINGS`] rarest of the findings about a hop that claim an attack.
+    fn rarest_findings(
+        &self,
+        world: &World<'_>,
+        hop: &Draft,
+        findings: &[Found<'_>],
+        rules: &[usize],
+        about: &[usize],
+    ) -> Vec<Term> {
+        let today = day(hop.first);
+        let (active, of) = (self.active(hop), self.account_days(today));
+        let mut seen = BTreeSet::new();
+        let mut terms: Vec<Term> = about
             .iter()
-            .map(|term| -SHARE * term.probability.log10())
-            .sum();
-        Surprise { score, terms }
+            .filter_map(|at| Some((findings.get(*at)?, rules.get(*at)?)))
+            .filter(|(finding, rule)| finding.claims && seen.insert(**rule))
+            .map(|(finding, rule)| {
+                let (own, all) = Self::seen(hop, self.rules.get(rule));
+                let hosts = self
+                    .rule_hosts
+                    .get(rule)
+                    .map_or(0, |(on, all)| all - on.get(&today).copied().unwrap_or(0));
+                // As often as it is raised about anything, on any host.
+                let rate = rate(all, of).max(rate(hosts, self.host_days));
+                Term {
+                    what: vec![
+                        Word::Text(format!("{} is found about ", finding.rule)),
+                        Subject::of(hop).word(world),
+                        Word::Text(format!(
+                            " on {own} of its {active} other days, in these logs on {hosts} of {} days of hosts",
+                            self.host_days
+                        )),
+                    ],
+                    probability: tail(own, active, rate),
+                }
+            })
+            .collect();
+        terms.sort_by(rarer);
+        terms.truncate(MOST_FINDINGS);
+        terms
     }
 
     /// Days that have logons.
@@ -626,17 +770,31 @@ impl Baseline {
     }
 }
 
-/// Who acted, where he went on with another account than his own.
-fn switched(world: &World<'_>, hop: &Draft) -> Option<AccountId> {
+/// Who acted and as whom he went on, where the second is another account than his own.
+fn switched(world: &World<'_>, hop: &Draft) -> Option<(AccountId, AccountId)> {
     hop.actor
-        .filter(|actor| Some(*actor) != hop.used && world.accounts.is_user(*actor))
+        .zip(hop.used)
+        .filter(|(actor, used)| actor != used && world.accounts.is_user(*actor))
+}
+
+fn rarer(a: &Term, b: &Term) -> Ordering {
+    a.probability
+        .total_cmp(&b.probability)
+        .then_with(|| a.what.cmp(&b.what))
+}
+
+/// How often a thing is done that was seen so many times; never 0, for what was not seen may yet be.
+fn rate(seen: usize, of: usize) -> f64 {
+    ratio(seen as f64 + 0.5, of as f64 + 1.0)
+}
+
+/// The share of days on which a thing is done: of so many own days, beside [`POOLED`] days at the rate of all.
+fn tail(own: usize, days: usize, rate: f64) -> f64 {
+    ratio(own as f64 + POOLED * rate, days as f64 + POOLED)
 }
 
 /// Never 0 and never above 1.
 fn ratio(part: f64, of: f64) -> f64 {
-    if of <= 0.0 {
-        return 1.0;
-    }
     (part / of).clamp(1e-6, 1.0)
 }
 
@@ -717,11 +875,7 @@ pub(crate) fn of_path(
             terms.push(term.clone());
         }
     }
-    terms.sort_by(|a, b| {
-        a.probability
-            .total_cmp(&b.probability)
-            .then_with(|| a.what.cmp(&b.what))
-    });
+    terms.sort_by(rarer);
     terms.truncate(MOST_TERMS);
     (best.0, terms)
 }

@@ -57,6 +57,7 @@ pub fn kind_of(name: &str, sid: &str) -> AccountKind {
     } else if matches!(
         sam.as_str(),
         "SYSTEM"
+            | "LOCALSYSTEM"
             | "LOCAL SERVICE"
             | "NETWORK SERVICE"
             | "SYSTEMET"
@@ -77,20 +78,26 @@ pub fn is_service_logon(id: u64) -> bool {
     matches!(id, 0 | 0x3e4 | 0x3e5 | 0x3e6 | 0x3e7)
 }
 
-/// Whether a name is one of Windows itself: the system's and its services' accounts, and those that draw its desktops. The
-/// domain, which is translated, does not matter.
-pub fn is_windows_own(name: &str) -> bool {
-    let own = name.rsplit('\\').next().unwrap_or(name).to_lowercase();
-    [
-        "system",
-        "localsystem",
-        "local service",
-        "network service",
-        "anonymous logon",
-    ]
-    .contains(&own.as_str())
-        || own.starts_with("dwm-")
-        || own.starts_with("umfd-")
+/// A name without its domain, as `DOMAIN\\name` and `name@domain` are written.
+///
+/// ```
+/// use crabwalk_vocabulary::account::plain;
+///
+/// assert_eq!(plain("CORP\\ann"), "ann");
+/// assert_eq!(plain("ann@corp.example"), "ann");
+/// ```
+pub fn plain(name: &str) -> &str {
+    let name = name.rsplit('\\').next().unwrap_or(name);
+    name.split('@').next().unwrap_or(name)
+}
+
+/// Whether an account is one of Windows itself: the system's and its services' accounts, and those that draw its desktops.
+/// Their names are translated; the SID, where it is known, is not.
+pub fn is_windows_own(name: &str, sid: &str) -> bool {
+    matches!(
+        kind_of(name, sid),
+        AccountKind::System | AccountKind::Anonymous
+    )
 }
 
 #[cfg(test)]

@@ -42,6 +42,26 @@ pub fn duration(text: &str) -> Option<i64> {
     number.parse::<i64>().ok()?.checked_mul(unit)
 }
 
+/// Number of the day since 1970-01-01 UTC on which a time lies.
+pub fn day(time: i64) -> i64 {
+    time.div_euclid(DAY)
+}
+
+/// Whether days, each once and in any order, are a stretch of daily work: at least so many, and most of those from the
+/// first to the last. Extracts of single days that lie far apart show no habits.
+pub fn is_daily(days: impl IntoIterator<Item = i64>, least: usize) -> bool {
+    let (mut count, mut first, mut last) = (0_usize, i64::MAX, i64::MIN);
+    for day in days {
+        count += 1;
+        first = first.min(day);
+        last = last.max(day);
+    }
+    let span = last
+        .checked_sub(first)
+        .and_then(|span| usize::try_from(span).ok());
+    count >= least && span.is_some_and(|span| span < count.saturating_mul(2))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -77,6 +97,20 @@ mod tests {
             ("99999999999999999d", None),
         ] {
             assert_eq!(duration(text), time, "{text}");
+        }
+    }
+
+    #[test]
+    fn most_days_of_a_stretch_are_daily_work() {
+        for (days, daily) in [
+            (&[1, 2, 3, 4, 5][..], true),
+            (&[9, 1, 5, 3, 7], true),
+            (&[1, 2, 3, 4], false),
+            (&[1, 2, 3, 4, 11], false),
+            (&[], false),
+            (&[i64::MIN, i64::MAX, 0, 1, 2], false),
+        ] {
+            assert_eq!(is_daily(days.iter().copied(), 5), daily, "{days:?}");
         }
     }
 }

@@ -58,7 +58,7 @@ export function Overview({ route }: { route: Route }) {
             <select value={path?.id ?? "all"} onChange={(event) => go("overview", { path: event.currentTarget.value, hop: null, finding: null, event: null })}>
               {model.core.paths.slice(0, 500).map((one, at) => (
                 <option key={one.id} value={one.id}>
-                  {`${at + 1}. ${one.told ? "told: " : ""}${one.way || "refused or possible"}, ${count(one.hops.length, "hop")}, score ${one.score.toFixed(1)}`}
+                  {`${at + 1}. ${one.told ? "told: " : ""}${one.way}, ${count(one.hops.length, "hop")}, score ${one.score.toFixed(1)}`}
                 </option>
               ))}
               <option value="all">{`All movements (${number(model.core.hops.length)})`}</option>

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crabwalk_activity::channel::{SECURITY, SYSMON, SYSTEM, TASKS, WMI};
 use crabwalk_activity::{CONNECTION_LOGS, ConnectionLog, Row, is_service_logon, source_serves};
+use crabwalk_vocabulary::account::is_windows_own;
 use crabwalk_vocabulary::number::number as parsed_number;
 use crabwalk_vocabulary::{address as any_address, host_key};
 
@@ -490,8 +491,7 @@ impl Gathered {
         let Some(name) = row.account("TargetDomainName", "TargetUserName") else {
             return;
         };
-        if matches!(logon_type, Some(0 | 5)) || crabwalk_vocabulary::account::is_windows_own(&name)
-        {
+        if matches!(logon_type, Some(0 | 5)) || is_windows_own(&name, row.get("TargetUserSid")) {
             return;
         }
         let address = address(row.get("IpAddress")).map(|ip| ip.to_string());

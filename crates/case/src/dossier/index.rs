@@ -1,5 +1,6 @@
 //! What the case calls the hosts and accounts that events name.
 
+use crabwalk_vocabulary::account::plain;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
 
@@ -22,12 +23,6 @@ pub(super) struct Index {
     hop_of: HashMap<(u32, u64), usize>,
     /// Ids of hosts → names under which they wrote events.
     pub writers: BTreeMap<String, Vec<String>>,
-}
-
-/// The part of a name behind the domain, and before it in `user@domain`.
-pub(super) fn plain(name: &str) -> &str {
-    let name = name.rsplit('\\').next().unwrap_or(name);
-    name.split('@').next().unwrap_or(name)
 }
 
 pub(super) fn address(text: &str) -> Option<IpAddr> {

@@ -100,7 +100,6 @@ fn is_user(case: &Case, id: &str) -> bool {
     case.accounts
         .iter()
         .any(|account| account.id == id && account.kind == "user")
-        && !crabwalk_vocabulary::account::is_windows_own(id)
 }
 
 /// Hosts and accounts that the intruder's hops touch.
@@ -487,41 +486,43 @@ pub(super) fn sentences(case: &Case, suspects: &Suspects) -> Vec<String> {
     let all = suspects.proven(case);
     let paths = &suspects.paths;
     let mut out = Vec::new();
-    let notable = || {
+    if paths.is_empty() {
+        let happened: BTreeSet<&str> = case
+            .hops
+            .iter()
+            .filter(|hop| hop.standing.happened())
+            .map(|hop| hop.id.as_str())
+            .collect();
+        let likeliest: Vec<&str> = case
+            .paths
+            .iter()
+            .filter(|path| path.hops.iter().any(|id| happened.contains(id.as_str())))
+            .take(LIKELIEST)
+            .map(|path| path.way.as_str())
+            .collect();
+        if let Some(days) = case.verdict.baseline
+            && !likeliest.is_empty()
+        {
+            out.push(format!(
+                "Nothing stands out from {days} days of work in these logs."
+            ));
+            out.push(format!(
+                "The likeliest paths are {}.",
+                likeliest.join(", then ")
+            ));
+            return out;
+        }
+        out.push("No movement from host to host is proven by these logs.".to_owned());
         let notable = case
             .findings
             .iter()
             .filter(|finding| finding.notable)
             .count();
-        (notable > 0).then(|| {
-            format!(
+        if notable > 0 {
+            out.push(format!(
                 "{} should be looked at all the same.",
                 counted(notable, "finding", "findings")
-            )
-        })
-    };
-    if paths.is_empty() {
-        match case.verdict.baseline {
-            Some(days) if case.paths.iter().any(|path| !path.way.is_empty()) => {
-                out.push(format!(
-                    "Nothing stands out from {days} days of work in these logs."
-                ));
-                let likeliest: Vec<&str> = case
-                    .paths
-                    .iter()
-                    .filter(|path| !path.way.is_empty())
-                    .take(LIKELIEST)
-                    .map(|path| path.way.as_str())
-                    .collect();
-                out.push(format!(
-                    "The likeliest paths are {}.",
-                    likeliest.join(", then ")
-                ));
-            }
-            _ => {
-                out.push("No movement from host to host is proven by these logs.".to_owned());
-                out.extend(notable());
-            }
+            ));
         }
         return out;
     }
@@ -563,12 +564,12 @@ pub(super) fn sentences(case: &Case, suspects: &Suspects) -> Vec<String> {
             counted(all.len(), "movement", "movements")
         ));
     }
-    if let (Some(days), Some(chance)) = (case.verdict.baseline, case.verdict.by_chance) {
-        out.push(format!(
-            "It stands out from {days} days of work; of {} told, {chance:.1} {} expected by chance.",
-            counted(paths.len(), "path", "paths"),
-            if chance == 1.0 { "is" } else { "are" }
-        ));
+    if let Some(days) = case.verdict.baseline {
+        let chance = case.verdict.by_chance.map_or_else(String::new, |chance| {
+            let told = counted(paths.len(), "path", "paths");
+            format!("; of {told} told, {chance:.1} are expected by chance")
+        });
+        out.push(format!("It stands out from {days} days of work{chance}."));
     }
     let scope = &case.scope;
     let of = |certainty: &str| {

@@ -1,29 +1,28 @@
 //! Silences findings that are daily work in these very logs.
 //!
 //! A monitoring account logs on to forty hosts every ten minutes, and a detection of many logons is right each time. What
-//! it raises about the same account or machine on three other days tells nothing of this day. The day itself never
-//! counts, so that nobody makes himself usual by working hard. An account that keeps to its machines is daily work on
+//! it raises about the same account or machine on three days before tells nothing of this day. Only the days before
+//! count: whatever is new is told for three days, so that nobody makes himself usual by working hard or long. An account that keeps to its machines is daily work on
 //! those; one that raises the same on machines that are new on most of its days (a help desk, a deployment) is daily work
 //! on any.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crabwalk_vocabulary::account::is_windows_own;
+use crabwalk_vocabulary::account::{AccountKind, kind_of};
 use crabwalk_vocabulary::host_key;
+use crabwalk_vocabulary::time::{day, is_daily};
 
 use crate::detection::RiskObjectKind;
 use crate::finding::{Finding, Suppressed};
 
 /// What silences them, by name.
 const HABITUAL: &str = "habit";
-/// On so many other days, a thing is a habit.
+/// After so many days, a thing is a habit.
 const HABIT: usize = 3;
 /// Fewer days with findings than these are no daily work to compare with.
 const LEAST_DAYS: usize = 5;
-/// Microseconds.
-const DAY: i64 = 24 * 3_600_000_000;
 
-/// Whom a finding is about: its users, without domain, and its machines.
+/// Whom a finding is about: its users and its machines.
 fn about(finding: &Finding) -> (BTreeSet<String>, BTreeSet<String>) {
     let of = |kind: RiskObjectKind| {
         finding
@@ -33,11 +32,8 @@ fn about(finding: &Finding) -> (BTreeSet<String>, BTreeSet<String>) {
             .map(|object| object.value.as_str())
     };
     let users = of(RiskObjectKind::User)
-        .filter(|name| !name.ends_with('$') && !is_windows_own(name))
-        .map(|name| {
-            let name = name.rsplit('\\').next().unwrap_or(name);
-            name.split('@').next().unwrap_or(name).to_lowercase()
-        })
+        .filter(|name| kind_of(name, "") == AccountKind::User)
+        .map(str::to_lowercase)
         .filter(|name| !matches!(name.as_str(), "" | "-" | "unknown"))
         .collect();
     (users, of(RiskObjectKind::System).map(host_key).collect())
@@ -52,19 +48,18 @@ struct Days {
 }
 
 impl Days {
-    fn others(days: &BTreeSet<i64>, today: i64) -> usize {
-        days.len() - usize::from(days.contains(&today))
+    fn before(days: &BTreeSet<i64>, today: i64) -> usize {
+        days.range(..today).count()
     }
 
-    /// Days other than today on which a machine was concerned that is concerned on no other.
+    /// Days before today on which a machine was concerned for the first time.
     fn with_news(&self, today: i64) -> usize {
         let days: BTreeSet<i64> = self
             .on
             .values()
-            .filter(|days| days.len() == 1)
-            .flatten()
+            .filter_map(BTreeSet::first)
             .copied()
-            .filter(|day| *day != today)
+            .filter(|day| *day < today)
             .collect();
         days.len()
     }
@@ -86,12 +81,7 @@ pub(crate) fn fold(findings: &mut Vec<Finding>, most: usize) {
             continue;
         };
         let (users, systems) = about(&finding);
-        let key = (
-            finding.detection.id.clone(),
-            users,
-            systems,
-            first.div_euclid(DAY),
-        );
+        let key = (finding.detection.id.clone(), users, systems, day(first));
         let known = kept.get(&key).and_then(|at| all.get_mut(*at));
         match known {
             Some(known) => {
@@ -113,24 +103,20 @@ pub(crate) fn fold(findings: &mut Vec<Finding>, most: usize) {
     *findings = all;
 }
 
-/// Silences the findings that their detection raises about the same on [`HABIT`] other days. Logs of a few days, or of days
+/// Silences the findings that their detection raised about the same on [`HABIT`] days before. Logs of a few days, or of days
 /// that lie far apart, show no habits.
 pub(crate) fn silence(findings: &mut [Finding]) {
     let days: BTreeSet<i64> = findings
         .iter()
         .filter_map(|finding| finding.first)
-        .map(|time| time.div_euclid(DAY))
+        .map(day)
         .collect();
-    let (Some(first), Some(last)) = (days.first(), days.last()) else {
-        return;
-    };
-    let span = usize::try_from(last - first).unwrap_or(usize::MAX);
-    if days.len() < LEAST_DAYS || span >= days.len().saturating_mul(2) {
+    if !is_daily(days, LEAST_DAYS) {
         return;
     }
     let mut known: BTreeMap<(String, String), Days> = BTreeMap::new();
     for finding in findings.iter() {
-        let Some(today) = finding.first.map(|time| time.div_euclid(DAY)) else {
+        let Some(today) = finding.first.map(day) else {
             continue;
         };
         let (users, systems) = about(finding);
@@ -146,7 +132,7 @@ pub(crate) fn silence(findings: &mut [Finding]) {
         }
     }
     for finding in findings {
-        let Some(today) = finding.first.map(|time| time.div_euclid(DAY)) else {
+        let Some(today) = finding.first.map(day) else {
             continue;
         };
         if finding.suppressed.is_some() {
@@ -157,11 +143,11 @@ pub(crate) fn silence(findings: &mut [Finding]) {
         let objects = if by_user { &users } else { &systems };
         let habit = |object: &String| {
             let own = known.get(&(finding.detection.id.clone(), object.clone()))?;
-            let others = Days::others(&own.all, today);
+            let others = Days::before(&own.all, today);
             let there = |system: &String| {
                 own.on
                     .get(system)
-                    .is_some_and(|days| Days::others(days, today) > 0)
+                    .is_some_and(|days| Days::before(days, today) > 0)
             };
             let fits = !by_user || systems.iter().all(there) || own.with_news(today) >= HABIT;
             (others >= HABIT && fits).then_some(others)
@@ -174,7 +160,7 @@ pub(crate) fn silence(findings: &mut [Finding]) {
         finding.suppressed = Some(Suppressed {
             by: HABITUAL.to_owned(),
             reason: format!(
-                "found about {} on {least} other days of these logs, too",
+                "found about {} on {least} days before, too",
                 names.join(", ")
             ),
             until: None,

@@ -15,7 +15,7 @@ pub use events::{Concluded, events};
 pub(crate) use events::{EVENTS, catalog, follow};
 pub use exception::{Exception, parse as parse_exceptions};
 pub use factor::RiskFactors;
-pub(crate) use habit::fold;
+pub(crate) use habit::{fold, silence as silence_habits};
 
 use std::collections::HashMap;
 
@@ -47,7 +47,7 @@ impl Throttling {
 /// What alike findings have in common: the detection's id, and the values of its fields.
 type Alike = (String, Vec<Vec<String>>);
 
-/// Silences findings: by exceptions first, then by throttling, then what is a habit. Findings must be in order of time. `now` is in seconds since
+/// Silences findings: by exceptions first, then by throttling. Findings must be in order of time. `now` is in seconds since
 /// 1970-01-01 UTC.
 pub(crate) fn silence(
     findings: &mut [Finding],
@@ -92,7 +92,6 @@ pub(crate) fn silence(
             }
         }
     }
-    habit::silence(findings);
     problems
 }
 
