@@ -436,16 +436,22 @@ impl Hosts {
                 from != to && !stays(from) && !stays(to) && same_network(*from, *to)
             };
             for (at, (ip, first, last)) in runs.iter().enumerate() {
-                let since = runs
-                    .get(..at)
-                    .unwrap_or_default()
+                // What stays was never elsewhere: without looking through all runs for it, which alternate where a
+                // host has several addresses.
+                let (before, after) = if stays(ip) {
+                    (&[][..], &[][..])
+                } else {
+                    (
+                        runs.get(..at).unwrap_or_default(),
+                        runs.get(at + 1..).unwrap_or_default(),
+                    )
+                };
+                let since = before
                     .iter()
                     .rev()
                     .find(|(other, ..)| moved(other, ip))
                     .map_or(i64::MIN, |(_, _, last)| *last);
-                let until = runs
-                    .get(at + 1..)
-                    .unwrap_or_default()
+                let until = after
                     .iter()
                     .find(|(other, ..)| moved(ip, other))
                     .map_or(i64::MAX, |(_, first, _)| *first);

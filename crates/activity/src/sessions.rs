@@ -121,8 +121,8 @@ pub use crabwalk_vocabulary::account::is_service_logon;
 pub fn logon_time(guid: &str) -> Option<i64> {
     let mut groups = guid.trim_matches(['{', '}']).split('-');
     let (low, high) = (groups.nth(1)?, groups.next()?);
-    let seconds =
-        (i64::from_str_radix(high, 16).ok()? << 16) | i64::from_str_radix(low, 16).ok()?;
+    let half = |text| u16::from_str_radix(text, 16).ok().map(i64::from);
+    let seconds = (half(high)? << 16) | half(low)?;
     // A zero is no time, and nothing was logged before Sysmon existed.
     (seconds > 1_300_000_000).then_some(seconds * SECOND)
 }
@@ -137,6 +137,8 @@ mod tests {
         for (guid, expected) in [
             ("{11111111-2826-5f2c-341f-120100000000}", Some(0x5f2c_2826)),
             ("{11111111-0000-0000-0000-000000000000}", None),
+            // A group that is too long is no half of a time.
+            ("{11111111-0000-7fffffffffff-341f-120100000000}", None),
             ("", None),
         ] {
             assert_eq!(

@@ -23,22 +23,25 @@
 //!
 //! let hunt = Hunt::prepare(Content::load(true, &[]), HuntOptions::default())?;
 //!
-//! // Half one: what is worth reading. Nothing uses this event of the print spooler.
-//! let demand = hunt.demand();
-//! assert_ne!(demand.columns("Security", 4624), Columns::None);
-//! assert_eq!(demand.columns("Microsoft-Windows-PrintService/Admin", 808), Columns::None);
+//! // Half one: what is worth reading, and that nothing uses this event of the print spooler.
+//! let collected = {
+//!     let demand = hunt.demand();
+//!     assert_ne!(demand.columns("Security", 4624), Columns::None);
+//!     assert_eq!(demand.columns("Microsoft-Windows-PrintService/Admin", 9999), Columns::None);
 //!
-//! // Whoever calls reads it: from files, from a network, from a store.
-//! let mut collector = Collector::new(&demand);
-//! let table = collector.table("System", 7045);
-//! let head = Head { time: 1_767_607_200_000_000, host: "SRV1", source: 0, record: 1, numbered: true };
-//! assert_eq!(collector.begin(table, &head), Begun::Row);
-//! for (field, value) in [("ServiceName", "PSEXESVC"), ("ImagePath", r"%SystemRoot%\PSEXESVC.exe")] {
-//!     if let Some(column) = collector.column(table, field) {
-//!         collector.push(table, column, value);
+//!     // Whoever calls reads it: from files, from a network, from a store.
+//!     let mut collector = Collector::new(&demand);
+//!     let table = collector.table("System", 7045);
+//!     let head = Head { time: 1_767_607_200_000_000, host: "SRV1", source: 0, record: 1, numbered: true };
+//!     assert_eq!(collector.begin(table, &head), Begun::Row);
+//!     for (field, value) in [("ServiceName", "PSEXESVC"), ("ImagePath", r"%SystemRoot%\PSEXESVC.exe")] {
+//!         if let Some(column) = collector.column(table, field) {
+//!             collector.push(table, column, value);
+//!         }
 //!     }
-//! }
-//! let catalog: Arc<dyn Catalog> = Arc::new(MemoryCatalog::new(Collector::merge(vec![collector])?)?);
+//!     Collector::merge(vec![collector])?
+//! };
+//! let catalog: Arc<dyn Catalog> = Arc::new(MemoryCatalog::new(collected)?);
 //!
 //! // Half two: what follows from it.
 //! let conclusion = hunt.run(&catalog, &())?;

@@ -438,12 +438,11 @@ pub(crate) fn drafts(world: &World<'_>, all: Vec<Evidence>, canonical: &[Account
         hops.sort_by_key(|hop| (hop.first, hop.family));
         support(&mut hops, supports);
         tickets(world, &mut hops, canonical);
-        finished.extend(hops);
+        for hop in &mut hops {
+            witness_connections(world, hop, canonical);
+        }
+        finished.extend(same_act(hops));
     }
-    for hop in &mut finished {
-        witness_connections(world, hop, canonical);
-    }
-    let mut finished = same_act(finished);
     for hop in &mut finished {
         name_account(hop, &sightings);
         name_actor(world, hop, canonical);
@@ -532,7 +531,7 @@ fn tickets(world: &World<'_>, hops: &mut [Draft], canonical: &[AccountId]) {
     }
 }
 
-/// Hops of which one was seen without its source or account, beside the same with them, are one.
+/// Hops to one host of which one was seen without its source or account, beside the same with them, are one.
 fn same_act(all: Vec<Draft>) -> Vec<Draft> {
     let mut kept: Vec<Draft> = Vec::with_capacity(all.len());
     let (known, unknown): (Vec<Draft>, Vec<Draft>) =
@@ -547,9 +546,7 @@ fn same_act(all: Vec<Draft>) -> Vec<Draft> {
         let same_session = |other: &Draft| served && !other.sessions.is_disjoint(&hop.sessions);
         let twin = kept
             .iter_mut()
-            .filter(|other| {
-                other.dst == hop.dst && (other.family.serves(hop.family) || same_session(other))
-            })
+            .filter(|other| other.family.serves(hop.family) || same_session(other))
             .filter(|other| other.used.is_none() || hop.used.is_none() || other.used == hop.used)
             .find(|other| other.distance(hop.first).min(other.distance(hop.last)) <= LOOSE_GAP);
         match twin {

@@ -220,6 +220,11 @@ impl<'a> Origins<'a> {
             given.sort_unstable();
         }
         for roasts in all.roasts.values_mut() {
+            let mut asked: HashMap<Option<AccountId>, usize> = HashMap::new();
+            for one in roasts.iter() {
+                *asked.entry(one.by).or_default() += 1;
+            }
+            roasts.retain(|one| asked.get(&one.by).is_some_and(|count| *count <= RARELY));
             roasts.sort_unstable();
         }
         for covered in catalog.catalog.coverage() {
@@ -834,10 +839,7 @@ fn roasted(
     let sam = key.rsplit('\\').next().unwrap_or(key);
     let Some(roast) = origins.roasts.get(sam).and_then(|all| {
         all.iter().rev().find(|one| {
-            one.time < hop.first
-                && hop.first - one.time <= KEPT
-                && one.by != Some(used)
-                && all.iter().filter(|other| other.by == one.by).count() <= RARELY
+            one.time < hop.first && hop.first - one.time <= KEPT && one.by != Some(used)
         })
     }) else {
         return;

@@ -96,7 +96,10 @@ impl<'a> Activity<'a> {
             if !one.guid.is_empty() {
                 self.by_guid.entry(one.guid).or_insert(at);
             }
-            self.by_pid.entry((one.host, one.pid)).or_default().push(at);
+            // Number 0 is the idle process, which starts nothing; here it stands for a number that was not logged.
+            if one.pid != 0 {
+                self.by_pid.entry((one.host, one.pid)).or_default().push(at);
+            }
             self.processes_of_host.entry(one.host).or_default().push(at);
         }
         for at in 0..self.processes.len() {

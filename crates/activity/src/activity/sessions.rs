@@ -369,11 +369,19 @@ impl<'a> Activity<'a> {
         canonical: impl Fn(AccountId) -> AccountId,
         time: i64,
     ) -> Option<usize> {
-        self.sessions_of(host)
+        let (from, to) = (time - 24 * 3600 * SECOND, time + 2 * SECOND);
+        let all = self.places_of(host);
+        let end = all.partition_point(|at| {
+            self.sessions
+                .get(*at as usize)
+                .is_some_and(|one| one.time <= to)
+        });
+        all.get(..end)
+            .unwrap_or_default()
+            .iter()
             .rev()
-            .filter(|(_, one)| {
-                one.time <= time + 2 * SECOND && one.time >= time - 24 * 3600 * SECOND
-            })
+            .filter_map(|at| Some((*at as usize, self.sessions.get(*at as usize)?)))
+            .take_while(|(_, one)| one.time >= from)
             .take(4096)
             .find(|(_, one)| {
                 one.is_remote()

@@ -135,7 +135,7 @@ pub(crate) fn words(command: &str) -> Vec<String> {
 /// The value of an option: `/node:x`, `-r:x`, `/s x`.
 fn option(words: &[String], names: &[&str]) -> Option<String> {
     for (at, word) in words.iter().enumerate() {
-        let lower = word.to_lowercase();
+        let lower = word.to_ascii_lowercase();
         let bare = lower.trim_start_matches(['/', '-']);
         if bare.len() == lower.len() {
             continue;
@@ -190,7 +190,8 @@ fn hosts(list: &str) -> Vec<String> {
 
 /// The value after a PowerShell parameter, a list too; `name` in lower case.
 fn parameter(text: &str, name: &str) -> Option<String> {
-    let lower = text.to_lowercase();
+    // Places in it are places in the text: names are ASCII, and other letters may change their length.
+    let lower = text.to_ascii_lowercase();
     let mut from = 0;
     loop {
         let at = from + lower.get(from..)?.find(name)? + name.len();
@@ -237,7 +238,7 @@ pub(crate) fn named_value(command: &str, name: &str) -> Option<String> {
     words(command)
         .iter()
         .find_map(|word| {
-            let lower = word.to_lowercase();
+            let lower = word.to_ascii_lowercase();
             let rest = lower.trim_start_matches(['/', '-']).strip_prefix(name)?;
             rest.starts_with(['=', ':']).then_some(())?;
             word.get(word.len() - rest.len() + 1..).map(str::to_owned)
@@ -260,7 +261,8 @@ pub(crate) type Aim = (Family, &'static [&'static str]);
 
 /// What a PowerShell text moves to. Of several cmdlets the first is asked: what follows is its script block.
 pub(crate) fn in_script(text: &str) -> Vec<Target> {
-    let lower = text.to_lowercase();
+    // Places in it are places in the text: names are ASCII, and other letters may change their length.
+    let lower = text.to_ascii_lowercase();
     if let Some(at) = lower
         .find("gettypefromprogid(")
         .or_else(|| lower.find("gettypefromclsid("))
@@ -363,7 +365,7 @@ pub(crate) fn in_script(text: &str) -> Vec<Target> {
 /// The script that PowerShell was given in Base64 of UTF-16 (`-EncodedCommand`, or any beginning of that).
 fn encoded(words: &[String]) -> Option<String> {
     let at = words.iter().position(|word| {
-        let lower = word.to_lowercase();
+        let lower = word.to_ascii_lowercase();
         lower.strip_prefix(['-', '/']).is_some_and(|name| {
             name == "ec" || !name.is_empty() && "encodedcommand".starts_with(name)
         })
@@ -770,6 +772,25 @@ fn script(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn letters_that_grow_in_lower_case_shift_nothing() {
+        // U+0130 has two bytes, and three in lower case.
+        let words = words("schtasks /create /s:\u{130}\u{130}\u{130}\u{130}\u{130}\u{130}");
+        assert_eq!(
+            option(&words, &["s"]).as_deref(),
+            Some("\u{130}\u{130}\u{130}\u{130}\u{130}\u{130}")
+        );
+        assert_eq!(
+            named_value("tool /host:\u{130}ws2", "host").as_deref(),
+            Some("\u{130}ws2")
+        );
+        let script = format!(
+            "$a='{}'; Enter-PSSession -ComputerName ws2",
+            "\u{130}".repeat(40)
+        );
+        assert_eq!(parameter(&script, "-computername").as_deref(), Some("ws2"));
+    }
 
     #[test]
     fn command_lines_name_their_targets() {

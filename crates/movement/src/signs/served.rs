@@ -74,11 +74,20 @@ impl Use {
         } else {
             lower("ObjectName")
         };
-        let hive = format!("\\registry\\user\\{}", lower("SubjectUserSid"));
+        let sid = lower("SubjectUserSid");
+        let is_own = |hive: &str| {
+            // `…_Classes` is the other half of a hive; a longer number is another's.
+            !sid.is_empty()
+                && hive
+                    .strip_prefix(sid.as_str())
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with(['\\', '_']))
+        };
         Self {
             id,
             program,
-            own_hive: object.starts_with(&hive),
+            own_hive: object
+                .strip_prefix("\\registry\\user\\")
+                .is_some_and(is_own),
             server: if matches!(id, 4656 | 4663 | 4674) {
                 lower("ObjectServer")
             } else {

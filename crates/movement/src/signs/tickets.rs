@@ -2,6 +2,7 @@
 
 use crabwalk_activity::{
     AccountId, AccountKind, HostId, Package, Place, SECOND, address, for_each, is_refused, kind_of,
+    service_of,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -63,20 +64,16 @@ pub(crate) fn network(world: &mut World<'_>, out: &mut Sink) {
             return;
         }
         let service = row.get("service");
-        let mut parts = service.split('/');
-        let (class, name) = (
-            parts.next().unwrap_or_default(),
-            parts.next().unwrap_or_default(),
-        );
-        if matches!(
-            class.to_lowercase().as_str(),
-            "krbtgt" | "ldap" | "gc" | "dns"
-        ) {
+        let Some((class, server)) = service_of(service) else {
+            return;
+        };
+        if matches!(class.to_lowercase().as_str(), "ldap" | "gc" | "dns") {
             return;
         }
-        let server = if name.is_empty() { class } else { name };
-        let client = row.get("client").split('/').next().unwrap_or_default();
-        let realm = row.get("client").split('/').nth(1).unwrap_or_default();
+        let (client, realm) = row
+            .get("client")
+            .split_once('/')
+            .unwrap_or((row.get("client"), ""));
         let user = world
             .accounts
             .get("", realm, client)

@@ -83,13 +83,16 @@ fn network(world: &mut World<'_>, out: &mut Sink) {
             called.push((src, dst, row.time, row.reference, port, sure, used));
         }
     });
+    for own in made.values_mut() {
+        own.sort_unstable();
+    }
     for (src, dst, time, reference, port, sure, used) in called {
-        let activation = made
-            .get(&(src, dst))
-            .into_iter()
-            .flatten()
-            .filter(|(own, _)| *own <= time && time - own <= CALLED)
-            .max();
+        let activation = made.get(&(src, dst)).and_then(|own| {
+            let later = own.partition_point(|(at, _)| *at <= time);
+            own.get(..later)?
+                .last()
+                .filter(|(at, _)| time - at <= CALLED)
+        });
         let Some((_, activation)) = activation else {
             continue;
         };

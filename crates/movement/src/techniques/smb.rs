@@ -155,18 +155,23 @@ fn outputs(world: &World<'_>, all: &Collected, out: &mut Sink) {
         if touched.iter().any(|one| one.mask & WRITES != 0) {
             continue;
         }
+        let deletions: Vec<&Touched> = touched
+            .iter()
+            .filter(|one| one.mask & DELETES != 0)
+            .collect();
+        if deletions.is_empty() {
+            continue;
+        }
         let Some((read, deleted)) =
             touched
                 .iter()
                 .filter(|one| one.mask & READS != 0)
                 .find_map(|read| {
-                    touched
+                    let at_once = |one: &&&Touched| (0..=AT_ONCE).contains(&(one.time - read.time));
+                    deletions
                         .iter()
-                        .find(|one| {
-                            one.mask & DELETES != 0
-                                && (0..=AT_ONCE).contains(&(one.time - read.time))
-                        })
-                        .map(|deleted| (read, deleted))
+                        .find(at_once)
+                        .map(|deleted| (read, *deleted))
                 })
         else {
             continue;
@@ -480,15 +485,7 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
                 .used(user)
                 .weighs(Class::Logon, 0.35);
                 named.session = evidence.session;
-                if out.last().is_none_or(|last| {
-                    last.class != Class::Logon
-                        || last.src != src
-                        || last.dst != host
-                        || last.family != family
-                        || row.time - last.time > 1_000_000
-                }) {
-                    out.push(named);
-                }
+                out.push(named);
             }
             out.push(evidence);
         });
