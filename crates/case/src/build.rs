@@ -393,7 +393,8 @@ fn finding_info(finding: &Finding, hosts: &Hosts<'_>) -> FindingInfo {
         first: finding.first.and_then(time),
         last: finding.last.and_then(time),
         message: finding.message.clone(),
-        notable: detection.kind.is_notable() && finding.suppressed.is_none(),
+        notable: finding.is_notable(),
+        everyday: finding.everyday.clone(),
         suppressed: finding.suppressed.as_ref().map(|one| SuppressedInfo {
             by: one.by.clone(),
             reason: one.reason.clone(),

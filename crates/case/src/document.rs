@@ -224,8 +224,12 @@ pub struct FindingInfo {
     pub last: Option<String>,
     /// What was found, for people.
     pub message: String,
-    /// Whether somebody should look at it.
+    /// Whether somebody should look at it for its own sake.
     pub notable: bool,
+    /// Why nobody needs to, where the logs' other days show such things, too; else null. What belongs to a told path is
+    /// notable in any case.
+    #[serde(default)]
+    pub everyday: Option<String>,
     /// Why it is not shown and adds no risk, where that is so; else null.
     #[serde(default)]
     pub suppressed: Option<SuppressedInfo>,
@@ -242,7 +246,7 @@ pub struct FindingInfo {
     pub events: Vec<Reference>,
     /// Number of all events that it comes from.
     pub event_count: u64,
-    /// How many alike findings it stands for: those of a habit are told once a day.
+    /// How many alike findings it stands for: where the logs show daily work, one is told for each day.
     #[serde(default = "once")]
     pub count: u64,
     /// What the detection looks for.

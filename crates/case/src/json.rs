@@ -4,16 +4,15 @@
 use std::io::{self, Write};
 
 use serde::Serialize;
-use serde_json::ser::{CompactFormatter, Formatter, PrettyFormatter, Serializer};
+use serde_json::ser::{CompactFormatter, Formatter, Serializer};
 
-/// Writes a value, indented.
+/// Writes a value, indented [two levels](DEEPEST) deep, so that each hop or finding of a case has a line.
 ///
 /// # Errors
 /// What writing gives.
 pub fn to_json(value: &impl Serialize, out: impl Write) -> io::Result<()> {
     let mut out = out;
-    let mut serializer =
-        Serializer::with_formatter(&mut out, Safe(PrettyFormatter::with_indent(b"  ")));
+    let mut serializer = Serializer::with_formatter(&mut out, Safe(Lines::default()));
     value.serialize(&mut serializer).map_err(io::Error::from)?;
     out.write_all(b"\n")
 }
@@ -27,6 +26,89 @@ pub fn to_json_line(value: &impl Serialize, out: impl Write) -> io::Result<()> {
     let mut serializer = Serializer::with_formatter(&mut out, Safe(CompactFormatter));
     value.serialize(&mut serializer).map_err(io::Error::from)?;
     out.write_all(b"\n")
+}
+
+/// What lies deeper stands on the line of what it belongs to: indenting all of a large case makes half of it blanks.
+const DEEPEST: usize = 2;
+
+/// One element a line, down to [`DEEPEST`].
+#[derive(Default)]
+struct Lines {
+    depth: usize,
+    /// Whether the innermost array or object has elements.
+    filled: bool,
+}
+
+impl Lines {
+    fn begin<W: ?Sized + Write>(&mut self, out: &mut W, with: &[u8]) -> io::Result<()> {
+        self.depth += 1;
+        self.filled = false;
+        out.write_all(with)
+    }
+
+    fn element<W: ?Sized + Write>(&mut self, out: &mut W, first: bool) -> io::Result<()> {
+        if !first {
+            out.write_all(b",")?;
+        }
+        self.line(out)
+    }
+
+    fn line<W: ?Sized + Write>(&self, out: &mut W) -> io::Result<()> {
+        if self.depth > DEEPEST {
+            return Ok(());
+        }
+        out.write_all(b"\n")?;
+        (0..self.depth).try_for_each(|_| out.write_all(b"  "))
+    }
+
+    fn end<W: ?Sized + Write>(&mut self, out: &mut W, with: &[u8]) -> io::Result<()> {
+        self.depth = self.depth.saturating_sub(1);
+        if self.filled && self.depth < DEEPEST {
+            self.line(out)?;
+        }
+        self.filled = true;
+        out.write_all(with)
+    }
+}
+
+impl Formatter for Lines {
+    fn begin_array<W: ?Sized + Write>(&mut self, out: &mut W) -> io::Result<()> {
+        self.begin(out, b"[")
+    }
+
+    fn end_array<W: ?Sized + Write>(&mut self, out: &mut W) -> io::Result<()> {
+        self.end(out, b"]")
+    }
+
+    fn begin_array_value<W: ?Sized + Write>(&mut self, out: &mut W, first: bool) -> io::Result<()> {
+        self.element(out, first)
+    }
+
+    fn end_array_value<W: ?Sized + Write>(&mut self, _: &mut W) -> io::Result<()> {
+        self.filled = true;
+        Ok(())
+    }
+
+    fn begin_object<W: ?Sized + Write>(&mut self, out: &mut W) -> io::Result<()> {
+        self.begin(out, b"{")
+    }
+
+    fn end_object<W: ?Sized + Write>(&mut self, out: &mut W) -> io::Result<()> {
+        self.end(out, b"}")
+    }
+
+    fn begin_object_key<W: ?Sized + Write>(&mut self, out: &mut W, first: bool) -> io::Result<()> {
+        self.element(out, first)
+    }
+
+    fn begin_object_value<W: ?Sized + Write>(&mut self, out: &mut W) -> io::Result<()> {
+        out.write_all(if self.depth > DEEPEST { b":" } else { b": " })
+    }
+
+    fn end_object_value<W: ?Sized + Write>(&mut self, _: &mut W) -> io::Result<()> {
+        self.filled = true;
+        Ok(())
+    }
 }
 
 struct Safe<F>(F);
@@ -82,6 +164,29 @@ impl<F: Formatter> Formatter for Safe<F> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_element_is_a_line() {
+        let value = serde_json::json!({
+            "none": [], "some": [{"a": [1, {"b": {}}], "c": {}}, []], "text": "t", "under": {"x": [1, 2]}
+        });
+        let mut out = Vec::new();
+        to_json(&value, &mut out).unwrap_or_else(|error| panic!("{error}"));
+        let text = String::from_utf8(out).unwrap_or_else(|error| panic!("{error}"));
+        let expected = r#"{
+  "none": [],
+  "some": [
+    {"a":[1,{"b":{}}],"c":{}},
+    []
+  ],
+  "text": "t",
+  "under": {
+    "x": [1,2]
+  }
+}
+"#;
+        assert_eq!(text, expected);
+    }
 
     #[test]
     fn hostile_text_is_escaped_and_stays_the_same() {

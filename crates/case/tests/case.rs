@@ -87,6 +87,7 @@ fn finding(
         }],
         event_count: 1,
         count: 1,
+        everyday: None,
         suppressed: None,
     }
 }
@@ -443,6 +444,6 @@ fn each_hop_says_what_it_is_taken_for() {
     to_json(&case, &mut out).unwrap_or_else(|error| panic!("{error}"));
     let text = String::from_utf8(out).unwrap_or_else(|error| panic!("{error}"));
     for standing in ["proven", "possible", "attempted", "routine"] {
-        assert!(text.contains(&format!("\"standing\": \"{standing}\"")));
+        assert!(text.contains(&format!("\"standing\":\"{standing}\"")));
     }
 }

@@ -78,8 +78,10 @@ pub struct Finding {
     pub events: Vec<EventRef>,
     /// Number of all events that the row comes from.
     pub event_count: u64,
-    /// How many alike findings it stands for: those of a habit are told once a day.
+    /// How many alike findings it stands for: where the logs show daily work, one is told for each day.
     pub count: u64,
+    /// Why nobody needs to look at it for its own sake, where that is so: the logs' other days show such things, too.
+    pub everyday: Option<String>,
     /// Why it is not shown and adds no risk, where that is so.
     pub suppressed: Option<Suppressed>,
 }
@@ -88,6 +90,11 @@ impl Finding {
     /// How bad it is.
     pub fn severity(&self) -> Severity {
         self.detection.severity()
+    }
+
+    /// Whether somebody should look at it for its own sake.
+    pub fn is_notable(&self) -> bool {
+        self.detection.kind.is_notable() && self.suppressed.is_none() && self.everyday.is_none()
     }
 
     /// Values of a column of the row.
@@ -221,6 +228,7 @@ fn finding(
         events,
         event_count,
         count: 1,
+        everyday: None,
         suppressed: None,
     };
     finding.id = id(&finding);

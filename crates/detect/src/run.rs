@@ -1,6 +1,6 @@
 //! Running detections over events.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -98,6 +98,11 @@ fn did_you_mean(similar: &Option<String>) -> String {
         .as_ref()
         .map(|name| format!("; did you mean `{name}`?"))
         .unwrap_or_default()
+}
+
+/// Notables a day of a network with so many machines, where its other days show what is usual: what one person reads.
+fn most_notables(hosts: usize) -> usize {
+    (hosts / 100).max(3)
 }
 
 /// Detections, ready to run.
@@ -344,7 +349,13 @@ impl Detections {
             outcome.findings.extend(concluded);
             finding::put_in_order(&mut outcome.findings);
         }
-        risk::fold(&mut outcome.findings, finding::MOST_EVENTS);
+        let hosts: BTreeSet<&str> = outcome
+            .coverage
+            .iter()
+            .map(|one| one.host.as_str())
+            .collect();
+        risk::weigh(&mut outcome.findings, most_notables(hosts.len()));
+        risk::fold(&mut outcome.findings);
         outcome.gaps = gap::gaps(
             &self.detections,
             &self.searches,

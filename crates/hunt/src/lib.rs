@@ -150,7 +150,7 @@ impl Hunt {
         progress: &dyn Progress,
     ) -> Result<Conclusion, RunError> {
         progress.step(Step::Detections);
-        let outcome = self.detections.run(catalog)?;
+        let mut outcome = self.detections.run(catalog)?;
         progress.step(Step::Movements);
         let findings: Vec<Found<'_>> = outcome.findings.iter().map(found).collect();
         let movement = crabwalk_movement::analyse(
@@ -159,6 +159,18 @@ impl Hunt {
             &outcome.knowledge.assets,
             self.budget,
         )?;
+        drop(findings);
+        // What belongs to a told path is to be looked at, however often the like is found.
+        for hop in &movement.hops {
+            if !movement.verdict.hops.contains_key(&hop.id) {
+                continue;
+            }
+            for place in &hop.findings {
+                if let Some(finding) = outcome.findings.get_mut(*place) {
+                    finding.everyday = None;
+                }
+            }
+        }
         Ok(Conclusion { outcome, movement })
     }
 }

@@ -295,8 +295,10 @@ export type FindingInfo = {
   last: string | null;
   /** What was found, for people. */
   message: string;
-  /** Whether somebody should look at it. */
+  /** Whether somebody should look at it for its own sake. */
   notable: boolean;
+  /** Why nobody needs to, where the logs' other days show such things, too; else null. What belongs to a told path is notable in any case. */
+  everyday: string | null;
   /** Why it is not shown and adds no risk, where that is so; else null. */
   suppressed: SuppressedInfo | null;
   /** What carries risk. */
@@ -311,7 +313,7 @@ export type FindingInfo = {
   events: Array<Reference>;
   /** Number of all events that it comes from. */
   event_count: number;
-  /** How many alike findings it stands for: those of a habit are told once a day. */
+  /** How many alike findings it stands for: where the logs show daily work, one is told for each day. */
   count: number;
   /** What the detection looks for. */
   description: string;
@@ -479,7 +481,7 @@ export type PathInfo = {
   told: boolean;
   /** How often daily work does what it shows, the rarest first; empty where there are too few days to compare with. */
   rank: Array<TermInfo>;
-  /** Which way it leads over hops that happened: `A → B → C`, `from A to 3 hosts: B, C and D`. */
+  /** Which way it leads, over the hops that happened if any did: `A → B → C`, `from A to 3 hosts: B, C and D`. */
   way: string;
 };
 

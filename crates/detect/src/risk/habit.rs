@@ -1,11 +1,20 @@
-//! Silences findings that are daily work in these very logs.
+//! Tells findings that are daily work in these very logs from those that are not.
 //!
-//! A monitoring account logs on to forty hosts every ten minutes, and a detection of many logons is right each time. What
-//! it raises about the same account or machine on three days before tells nothing of this day. Only the days before
-//! count: whatever is new is told for three days, so that nobody makes himself usual by working hard or long. An account that keeps to its machines is daily work on
-//! those; one that raises the same on machines that are new on most of its days (a help desk, a deployment) is daily work
-//! on any.
+//! A monitoring account logs on to forty hosts every ten minutes, and a detection of many logons is right each time. Two
+//! rules weigh what it says against the logs' own days:
+//!
+//! - **Habit** silences. What a detection raised about the same account or machine on three days *before* tells nothing of
+//!   this day and adds no risk. Only the days before count: whatever is new is told for three days, so that nobody makes
+//!   himself usual by working hard or long.
+//! - **Everyday** findings stay, but nobody needs to look at them for their own sake. A finding is everyday if its detection
+//!   raised the same about the same on three *other* days, before or after, or if on a third of the other days it raised
+//!   something about somebody of whom it was no habit: whoever is concerned today is then one of many. Of the rest the
+//!   rarest of each day are notable, as many as somebody reads.
+//!
+//! An account that keeps to its machines is daily work on those; one that raises the same on machines that are new on
+//! most of its days (a help desk, a deployment) is daily work on any.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crabwalk_vocabulary::account::{AccountKind, kind_of};
@@ -13,7 +22,7 @@ use crabwalk_vocabulary::host_key;
 use crabwalk_vocabulary::time::{day, is_daily};
 
 use crate::detection::RiskObjectKind;
-use crate::finding::{Finding, Suppressed};
+use crate::finding::{Finding, MOST_EVENTS, Suppressed};
 
 /// What silences them, by name.
 const HABITUAL: &str = "habit";
@@ -21,6 +30,11 @@ const HABITUAL: &str = "habit";
 const HABIT: usize = 3;
 /// Fewer days with findings than these are no daily work to compare with.
 const LEAST_DAYS: usize = 5;
+/// A detection that raises something new on one of so many other days is part of daily work.
+const EVERYDAY: usize = 3;
+
+/// A detection, whom a finding of it is about, and from where.
+type Alike = (String, BTreeSet<String>, BTreeSet<String>, Vec<String>);
 
 /// Whom a finding is about: its users and its machines.
 fn about(finding: &Finding) -> (BTreeSet<String>, BTreeSet<String>) {
@@ -39,6 +53,12 @@ fn about(finding: &Finding) -> (BTreeSet<String>, BTreeSet<String>) {
     (users, of(RiskObjectKind::System).map(host_key).collect())
 }
 
+fn alike(finding: &Finding) -> Alike {
+    let (users, systems) = about(finding);
+    let from = finding.values("src").to_vec();
+    (finding.detection.id.clone(), users, systems, from)
+}
+
 /// The days of one detection about one object.
 #[derive(Default)]
 struct Days {
@@ -47,47 +67,212 @@ struct Days {
     on: BTreeMap<String, BTreeSet<i64>>,
 }
 
-impl Days {
-    fn before(days: &BTreeSet<i64>, today: i64) -> usize {
-        days.range(..today).count()
+/// What was raised about whom on which days.
+struct Work {
+    /// By detection and object.
+    known: BTreeMap<(String, String), Days>,
+    /// Days with findings.
+    days: BTreeSet<i64>,
+}
+
+impl Work {
+    /// Days that lie apart, or a few, show no daily work.
+    fn of(findings: &[Finding]) -> Option<Self> {
+        let days: BTreeSet<i64> = findings
+            .iter()
+            .filter_map(|finding| finding.first)
+            .map(day)
+            .collect();
+        if !is_daily(days.iter().copied(), LEAST_DAYS) {
+            return None;
+        }
+        let mut known: BTreeMap<(String, String), Days> = BTreeMap::new();
+        for finding in findings {
+            let Some(today) = finding.first.map(day) else {
+                continue;
+            };
+            let (users, systems) = about(finding);
+            for object in if users.is_empty() { &systems } else { &users } {
+                let own = known
+                    .entry((finding.detection.id.clone(), object.clone()))
+                    .or_default();
+                own.all.insert(today);
+                for system in &systems {
+                    own.on.entry(system.clone()).or_default().insert(today);
+                }
+            }
+        }
+        Some(Self { known, days })
     }
 
-    /// Days before today on which a machine was concerned for the first time.
-    fn with_news(&self, today: i64) -> usize {
-        let days: BTreeSet<i64> = self
-            .on
-            .values()
-            .filter_map(BTreeSet::first)
-            .copied()
-            .filter(|day| *day < today)
-            .collect();
-        days.len()
+    /// On how many of the days that count the detection raised the same about the same, where that makes it a habit; and
+    /// about whom.
+    fn habit(&self, finding: &Finding, counts: &dyn Fn(i64) -> bool) -> Option<(usize, String)> {
+        let (users, systems) = about(finding);
+        let objects = if users.is_empty() { &systems } else { &users };
+        let counted = |days: &BTreeSet<i64>| days.iter().filter(|day| counts(**day)).count();
+        let habit = |object: &String| {
+            let own = self
+                .known
+                .get(&(finding.detection.id.clone(), object.clone()))?;
+            let days = counted(&own.all);
+            let there = |system: &String| own.on.get(system).is_some_and(|days| counted(days) > 0);
+            let with_news = || {
+                let firsts: BTreeSet<i64> = own
+                    .on
+                    .values()
+                    .filter_map(BTreeSet::first)
+                    .copied()
+                    .collect();
+                counted(&firsts)
+            };
+            let fits = users.is_empty() || systems.iter().all(there) || with_news() >= HABIT;
+            (days >= HABIT && fits).then_some(days)
+        };
+        let found: Option<Vec<usize>> = objects.iter().map(habit).collect();
+        let least = found?.into_iter().min()?;
+        let names: Vec<&str> = objects.iter().map(String::as_str).take(3).collect();
+        Some((least, names.join(", ")))
     }
 }
 
-/// Makes the silenced findings of one day, one detection and the same objects one, with the earliest's id and text. `most`
-/// events are kept of each.
-pub(crate) fn fold(findings: &mut Vec<Finding>, most: usize) {
-    let mut kept: BTreeMap<(String, BTreeSet<String>, BTreeSet<String>, i64), usize> =
-        BTreeMap::new();
+/// Silences the findings that their detection raised about the same on [`HABIT`] days before. Logs of a few days, or of days
+/// that lie far apart, show no habits.
+pub(crate) fn silence(findings: &mut [Finding]) {
+    let Some(work) = Work::of(findings) else {
+        return;
+    };
+    for finding in findings {
+        let Some(today) = finding.first.map(day) else {
+            continue;
+        };
+        if finding.suppressed.is_some() {
+            continue;
+        }
+        let Some((days, names)) = work.habit(finding, &|other| other < today) else {
+            continue;
+        };
+        finding.suppressed = Some(Suppressed {
+            by: HABITUAL.to_owned(),
+            reason: format!("found about {names} on {days} days before, too"),
+            until: None,
+            exception: None,
+        });
+    }
+}
+
+/// Marks everyday findings, and those beyond the rarest `most` of a day: alike ones count as one. Logs of a few days, or of
+/// days that lie far apart, show no daily work, and nothing is marked.
+pub(crate) fn weigh(findings: &mut [Finding], most: usize) {
+    let Some(work) = Work::of(findings) else {
+        return;
+    };
+    // On which days each detection raised something that was no habit of whom it is about.
+    let mut news: BTreeMap<String, BTreeSet<i64>> = BTreeMap::new();
+    for finding in findings.iter_mut() {
+        let Some(today) = finding.first.map(day) else {
+            continue;
+        };
+        if !finding.is_notable() {
+            continue;
+        }
+        match work.habit(finding, &|other| other != today) {
+            Some((days, names)) => {
+                finding.everyday = Some(format!("found about {names} on {days} other days, too"));
+            }
+            None => {
+                news.entry(finding.detection.id.clone())
+                    .or_default()
+                    .insert(today);
+            }
+        }
+    }
+    let others = work.days.len().saturating_sub(1);
+    // By day: how rare, how bad, when, and what is alike.
+    let mut rest: BTreeMap<i64, BTreeSet<(usize, Reverse<u32>, i64, Alike)>> = BTreeMap::new();
+    let mut firsts: BTreeMap<(i64, Alike), i64> = BTreeMap::new();
+    for finding in findings.iter_mut() {
+        let (true, Some(first)) = (finding.is_notable(), finding.first) else {
+            continue;
+        };
+        let today = day(first);
+        let days = news
+            .get(&finding.detection.id)
+            .map_or(0, |days| days.iter().filter(|day| **day != today).count());
+        if days > 0 && days * EVERYDAY >= others {
+            finding.everyday = Some(format!(
+                "found about others on {days} of {others} other days, too"
+            ));
+            continue;
+        }
+        let alike = alike(finding);
+        if let std::collections::btree_map::Entry::Vacant(entry) =
+            firsts.entry((today, alike.clone()))
+        {
+            entry.insert(first);
+            let bad = Reverse(finding.detection.risk_score);
+            rest.entry(today)
+                .or_default()
+                .insert((days, bad, first, alike));
+        }
+    }
+    let read: BTreeSet<(i64, Alike)> = rest
+        .into_iter()
+        .flat_map(|(today, all)| {
+            all.into_iter()
+                .take(most)
+                .map(move |(.., alike)| (today, alike))
+        })
+        .collect();
+    for finding in findings.iter_mut() {
+        let (true, Some(first)) = (finding.is_notable(), finding.first) else {
+            continue;
+        };
+        if !read.contains(&(day(first), alike(finding))) {
+            finding.everyday = Some(format!("{most} others of the day are rarer or worse"));
+        }
+    }
+}
+
+/// Events that are kept of findings of a habit or of every day that are told as one.
+const FEW_EVENTS: usize = 10;
+
+/// Makes alike findings of one day one, with the id and text of the earliest. What is daily work of an account is one for
+/// all machines. Logs of a few days, or of days that lie far apart, keep all.
+pub(crate) fn fold(findings: &mut Vec<Finding>) {
+    if Work::of(findings).is_none() {
+        return;
+    }
+    let mut kept: BTreeMap<(Alike, i64, Option<String>, bool), usize> = BTreeMap::new();
     let mut all: Vec<Finding> = Vec::with_capacity(findings.len());
     for finding in findings.drain(..) {
-        let by_habit = finding
-            .suppressed
-            .as_ref()
-            .is_some_and(|one| one.by == HABITUAL);
-        let Some(first) = finding.first.filter(|_| by_habit) else {
+        // What an exception or throttling silenced is told for itself.
+        let by = finding.suppressed.as_ref().map(|one| one.by.clone());
+        let own = by.as_ref().is_some_and(|by| by != HABITUAL);
+        let Some(first) = finding.first.filter(|_| !own) else {
             all.push(finding);
             continue;
         };
-        let (users, systems) = about(&finding);
-        let key = (finding.detection.id.clone(), users, systems, day(first));
-        let known = kept.get(&key).and_then(|at| all.get_mut(*at));
-        match known {
+        let is_daily = by.is_some() || finding.everyday.is_some();
+        let mut key = alike(&finding);
+        if is_daily {
+            key.3.clear();
+            if !key.1.is_empty() {
+                key.2.clear();
+            }
+        }
+        let key = (key, day(first), by, is_daily);
+        let most = if is_daily { FEW_EVENTS } else { MOST_EVENTS };
+        match kept.get(&key).and_then(|at| all.get_mut(*at)) {
             Some(known) => {
                 known.count += finding.count;
                 known.event_count += finding.event_count;
                 known.last = known.last.max(finding.last);
+                for object in finding.risk_objects {
+                    if !known.risk_objects.contains(&object) {
+                        known.risk_objects.push(object);
+                    }
+                }
                 for event in finding.events {
                     if known.events.len() < most && !known.events.contains(&event) {
                         known.events.push(event);
@@ -101,70 +286,4 @@ pub(crate) fn fold(findings: &mut Vec<Finding>, most: usize) {
         }
     }
     *findings = all;
-}
-
-/// Silences the findings that their detection raised about the same on [`HABIT`] days before. Logs of a few days, or of days
-/// that lie far apart, show no habits.
-pub(crate) fn silence(findings: &mut [Finding]) {
-    let days: BTreeSet<i64> = findings
-        .iter()
-        .filter_map(|finding| finding.first)
-        .map(day)
-        .collect();
-    if !is_daily(days, LEAST_DAYS) {
-        return;
-    }
-    let mut known: BTreeMap<(String, String), Days> = BTreeMap::new();
-    for finding in findings.iter() {
-        let Some(today) = finding.first.map(day) else {
-            continue;
-        };
-        let (users, systems) = about(finding);
-        let objects = if users.is_empty() { &systems } else { &users };
-        for object in objects {
-            let own = known
-                .entry((finding.detection.id.clone(), object.clone()))
-                .or_default();
-            own.all.insert(today);
-            for system in &systems {
-                own.on.entry(system.clone()).or_default().insert(today);
-            }
-        }
-    }
-    for finding in findings {
-        let Some(today) = finding.first.map(day) else {
-            continue;
-        };
-        if finding.suppressed.is_some() {
-            continue;
-        }
-        let (users, systems) = about(finding);
-        let by_user = !users.is_empty();
-        let objects = if by_user { &users } else { &systems };
-        let habit = |object: &String| {
-            let own = known.get(&(finding.detection.id.clone(), object.clone()))?;
-            let others = Days::before(&own.all, today);
-            let there = |system: &String| {
-                own.on
-                    .get(system)
-                    .is_some_and(|days| Days::before(days, today) > 0)
-            };
-            let fits = !by_user || systems.iter().all(there) || own.with_news(today) >= HABIT;
-            (others >= HABIT && fits).then_some(others)
-        };
-        let found: Option<Vec<usize>> = objects.iter().map(habit).collect();
-        let Some(least) = found.and_then(|all| all.into_iter().min()) else {
-            continue;
-        };
-        let names: Vec<&str> = objects.iter().map(String::as_str).take(3).collect();
-        finding.suppressed = Some(Suppressed {
-            by: HABITUAL.to_owned(),
-            reason: format!(
-                "found about {} on {least} days before, too",
-                names.join(", ")
-            ),
-            until: None,
-            exception: None,
-        });
-    }
 }

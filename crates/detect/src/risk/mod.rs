@@ -3,7 +3,8 @@
 //!
 //! Once all detections but the correlations have run: exceptions, throttling and habits silence findings, risk factors turn
 //! scores into calculated scores, each risk object of each finding that is not silenced becomes a risk event
-//! (`stash:risk`), each notable an event of its own (`stash:notable`). Correlations run over these.
+//! (`stash:risk`), each notable an event of its own (`stash:notable`). Correlations run over these. At last all are weighed
+//! against the other days, and what is daily work is no longer notable.
 
 mod events;
 mod exception;
@@ -15,7 +16,7 @@ pub use events::{Concluded, events};
 pub(crate) use events::{EVENTS, catalog, follow};
 pub use exception::{Exception, parse as parse_exceptions};
 pub use factor::RiskFactors;
-pub(crate) use habit::{fold, silence as silence_habits};
+pub(crate) use habit::{fold, silence as silence_habits, weigh};
 
 use std::collections::HashMap;
 

@@ -320,3 +320,64 @@ fn what_is_found_about_the_same_on_other_days_is_a_habit() {
         );
     }
 }
+
+#[test]
+fn what_other_days_show_is_not_notable() {
+    const DAY: i64 = 86_400;
+    let directory = four("");
+    let notable = |events: &[(i64, &str, &str)]| -> Vec<(String, String, u64)> {
+        let outcome = hunt(directory.path(), events, |_| {});
+        outcome
+            .findings
+            .iter()
+            .filter(|one| one.is_notable() && one.detection.name.starts_with("Test"))
+            .map(|one| {
+                let host = one.hosts().into_iter().next().unwrap_or_default();
+                (one.detection.name.clone(), host, one.count)
+            })
+            .collect()
+    };
+    let names = ["WS1", "WS2", "WS3", "WS4", "WS5", "WS6", "WS7", "WS8"];
+    let test = |name: &str, host: &str, count| (format!("Test {name}"), host.to_owned(), count);
+
+    // One machine every day, also on the first days; and once something that no other day shows.
+    let mut events: Vec<(i64, &str, &str)> = (0..8).map(|day| (day * DAY, "WS1", "aa")).collect();
+    events.push((4 * DAY + 60, "WS9", "bb"));
+    assert_eq!(notable(&events), [test("bb", "WS9", 1)]);
+    // The same at once, again and again, is one.
+    events.extend((0..4).map(|time| (4 * DAY + 61 + time, "WS9", "bb")));
+    assert_eq!(notable(&events), [test("bb", "WS9", 5)]);
+
+    // Another machine on every second day: whoever it is today, it is somebody.
+    let mut events: Vec<(i64, &str, &str)> = (0..8)
+        .step_by(2)
+        .map(|day| (day * DAY, names[usize::try_from(day).unwrap_or(0)], "aa"))
+        .collect();
+    events.extend((0..8).map(|day| (day * DAY + 9, "SRV", "cc")));
+    assert_eq!(notable(&events), []);
+
+    // On two of eight days it is not.
+    let mut events: Vec<(i64, &str, &str)> = (0..8).map(|day| (day * DAY, "WS1", "aa")).collect();
+    events.extend([(2 * DAY, "WS2", "dd"), (6 * DAY, "WS3", "dd")]);
+    assert_eq!(
+        notable(&events),
+        [test("dd", "WS2", 1), test("dd", "WS3", 1)]
+    );
+
+    // Of many on one day, as many as somebody reads: first those of the rarer detection.
+    let mut events: Vec<(i64, &str, &str)> = (0..8).map(|day| (day * DAY, "SRV", "aa")).collect();
+    events.push((2 * DAY, "WS1", "bb"));
+    events.extend(names.iter().map(|host| (5 * DAY, *host, "bb")));
+    events.push((5 * DAY + 60, "WS1", "cc"));
+    assert!(notable(&events).contains(&test("cc", "WS1", 1)));
+    let outcome = hunt(directory.path(), &events, |_| {});
+    let of_the_day = outcome
+        .findings
+        .iter()
+        .filter(|one| one.is_notable() && one.first >= Some((AT + 5 * DAY) * 1_000_000));
+    assert_eq!(of_the_day.count(), 3);
+
+    // Four days show nothing usual, and all is notable.
+    let events: Vec<_> = (0..4).map(|day| (day * DAY, "WS1", "aa")).collect();
+    assert_eq!(notable(&events).len(), 4);
+}

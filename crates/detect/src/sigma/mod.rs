@@ -807,6 +807,7 @@ fn make(
         events,
         event_count,
         count: 1,
+        everyday: None,
         suppressed: None,
     };
     finding.id = finding::id(&finding);
