@@ -93,6 +93,9 @@ pub enum LabCommand {
 
 /// Arguments of `lab build`.
 #[derive(Debug, ClapArgs)]
+// What an enterprise is like means something only where one is made: without `--hosts` a small company would be, with
+// `--logons` nothing but logons, and neither has a profile.
+#[command(mut_group("Company", |group| group.requires("hosts").conflicts_with("logons")))]
 pub struct LabBuild {
     /// The directory; made if it is not there.
     pub directory: PathBuf,
@@ -122,12 +125,18 @@ pub struct LabBuild {
         long,
         value_name = "N",
         requires = "hosts",
-        conflicts_with = "no_intrusion",
+        conflicts_with_all = ["no_intrusion", "logons"],
         default_value_t = 10
     )]
     pub intrusions: usize,
     /// How much goes on in the enterprise besides the intrusions, 1 being usual.
-    #[arg(long, value_name = "X", requires = "hosts", default_value_t = 1.0)]
+    #[arg(
+        long,
+        value_name = "X",
+        requires = "hosts",
+        conflicts_with = "logons",
+        default_value_t = 1.0
+    )]
     pub volume: f64,
     #[command(flatten)]
     pub company: Company,
@@ -217,7 +226,8 @@ pub struct LabEvaluate {
     pub volume: f64,
     #[command(flatten)]
     pub company: Company,
-    /// Many attacks by goal and stealth in companies of their own, and what of them is detected over the budget of paths.
+    /// Many attacks by goal and stealth in companies of their own, and what of them is detected over the number of false
+    /// paths. Takes one seed, from which it counts on.
     #[arg(long, value_enum, conflicts_with_all = ["intrusions", "keep", "verbose"])]
     pub protocol: Option<Protocol>,
     /// Attacks of the protocol in all; each goal and degree of stealth in turn.
@@ -348,8 +358,8 @@ pub struct Hunt {
     /// They stay in case.json, marked, and are counted.
     #[arg(long, value_name = "FILE")]
     pub exceptions: Vec<PathBuf>,
-    /// Paths that may be told a day for each thousand hosts, where the logs hold days enough to compare with; one that
-    /// stands out is told in any case.
+    /// Paths that may be told a day for each thousand hosts, where the logs cover enough days to compare; one that stands
+    /// out is told in any case.
     #[arg(long, value_name = "N", default_value_t = 1.0, value_parser = budget)]
     pub budget: f64,
     /// Run only the detections of this story (name, any case, `*` for any text); may be repeated.

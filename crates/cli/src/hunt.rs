@@ -40,7 +40,7 @@ pub fn hunt(
     let began = Instant::now();
     let bar = Bar::new(quiet);
     let hunt = Hunt::prepare(content, options)?;
-    let read = logs.read(&hunt.demand(), &bar);
+    let read = logs.collect(&hunt.demand(), &bar);
     let catalog = input::catalog(read.collected)?;
     let conclusion = hunt.run(&catalog, &bar)?;
     let mut case = Case::new(&Input {

@@ -178,15 +178,19 @@ impl Logs {
         }
     }
 
-    /// Reads what is needed, between the times that were named.
+    /// Reads what a search needs, between the times that were named.
     pub fn read(&self, demand: &dyn Demand, bar: &Bar) -> Read {
+        self.collect(&Within::new(demand, self.since, self.until), bar)
+    }
+
+    /// Reads what is needed, at whichever times: a hunt knows them from its [options](Self::hunt_options).
+    pub fn collect(&self, demand: &dyn Demand, bar: &Bar) -> Read {
         bar.step("reading");
         let limits = Limits {
             threads: self.threads,
             ..Limits::default()
         };
-        let demand = Within::new(demand, self.since, self.until);
-        crabwalk_sources::read(&self.inputs(), &demand, &limits, bar)
+        crabwalk_sources::read(&self.inputs(), demand, &limits, bar)
     }
 }
 

@@ -1,12 +1,13 @@
 //! `crabwalk lab evaluate --protocol hopper`: many attacks, by goal and stealth, in many small companies.
 //!
 //! The protocol is that of Hopper (Ho et al., USENIX Security 2021): what is detected, and at how many alarms, for each
-//! goal of the attacker and each degree of his stealth. As the number of paths that may be told is what one can choose,
-//! the result is a curve over that budget.
+//! goal of the attacker and each degree of his stealth. How many false paths a day somebody reads before he stops is what
+//! one can choose, so the result is a curve over that budget.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::{self, Write};
+use std::ops::Range;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -19,7 +20,7 @@ use crate::lab;
 use crate::outcome::{Done, Failure, note};
 use crate::term::{self, Ink, Look};
 
-/// Paths a day that may be told, for the curve.
+/// False paths a day that are put up with, for the curve.
 const BUDGETS: [f64; 8] = [0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 50.0];
 
 /// A share with its 95 % Wilson interval.
@@ -85,7 +86,7 @@ struct Cell {
 /// A place on the curve.
 #[derive(Debug, Serialize)]
 struct Place {
-    /// Paths a day that may be told.
+    /// False paths a day that are put up with: an attack counts that is found before so many have been read.
     budget: f64,
     detected: Estimate,
     false_per_day: f64,
@@ -108,9 +109,13 @@ struct Outcome {
 /// Runs the protocol.
 pub fn run(args: &LabEvaluate) -> Result<Done, Failure> {
     let profile = lab::profile(&args.company)?;
-    let each = args.per_world.max(1);
-    let count = args.attacks.div_ceil(each);
-    let first = args.seed.first().copied().unwrap_or(1);
+    let [first] = args.seed.as_slice() else {
+        return Err(Failure::new(
+            "--protocol takes one --seed: each company has the next",
+        ));
+    };
+    let shares = shares(args.attacks, args.per_world);
+    let count = shares.len();
     let jobs = args.jobs.map_or(1, usize::from).min(count.max(1));
     let next = AtomicUsize::new(0);
     let done: Mutex<Vec<(usize, Result<Score, Failure>)>> = Mutex::new(Vec::new());
@@ -119,11 +124,11 @@ pub fn run(args: &LabEvaluate) -> Result<Done, Failure> {
             scope.spawn(|| {
                 loop {
                     let at = next.fetch_add(1, Ordering::Relaxed);
-                    if at >= count {
+                    let Some(share) = shares.get(at) else {
                         break;
-                    }
+                    };
                     let seed = first.saturating_add(at as u64);
-                    let result = world(args, &profile, (at * each, each), seed);
+                    let result = world(args, &profile, share.clone(), seed);
                     let Ok(mut done) = done.lock() else { break };
                     done.push((at, result));
                     let found: usize = done
@@ -151,11 +156,20 @@ pub fn run(args: &LabEvaluate) -> Result<Done, Failure> {
     print(&outcome(&scores), args.format)
 }
 
-/// Makes a world with some of the attacks, in turn, and hunts it.
+/// Which attacks each world has: so many each, the last one what is left.
+fn shares(attacks: usize, each: usize) -> Vec<Range<usize>> {
+    let each = each.max(1);
+    (0..attacks)
+        .step_by(each)
+        .map(|from| from..from.saturating_add(each).min(attacks))
+        .collect()
+}
+
+/// Makes a world with a share of the attacks, in turn, and hunts it.
 fn world(
     args: &LabEvaluate,
     profile: &Profile,
-    (from, count): (usize, usize),
+    share: Range<usize>,
     seed: u64,
 ) -> Result<Score, Failure> {
     let all: Vec<Attack> = Goal::ALL
@@ -166,14 +180,14 @@ fn world(
         .iter()
         .copied()
         .cycle()
-        .skip(from % all.len())
-        .take(count)
+        .skip(share.start % all.len())
+        .take(share.len())
         .collect();
     let options = EnterpriseOptions {
         seed,
         days: args.days,
         hosts: args.hosts,
-        intrusions: count,
+        intrusions: share.len(),
         volume: args.volume,
         profile: profile.clone(),
         attacks,
@@ -258,7 +272,7 @@ fn outcome(scores: &[Score]) -> Outcome {
     }
 }
 
-/// Paths that a budget allows for so many days; at least one.
+/// False paths that a budget allows for so many days; at least one.
 fn places(budget: f64, days: u64) -> usize {
     #[expect(
         clippy::cast_precision_loss,
@@ -342,7 +356,13 @@ fn text(outcome: &Outcome, look: &Look) -> String {
         outcome.told_per_thousand_logons
     );
     let _ = writeln!(out, "\n{}\n", look.paint(Ink::Bold, &title));
-    let headers = ["paths a day", "detected", "false/day", "false/1000 logons"].map(str::to_owned);
+    let headers = [
+        "false paths a day at most",
+        "detected",
+        "false/day",
+        "false/1000 logons",
+    ]
+    .map(str::to_owned);
     let rows: Vec<Vec<String>> = outcome
         .curve
         .iter()
@@ -361,7 +381,7 @@ fn text(outcome: &Outcome, look: &Look) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Estimate, places};
+    use super::{Estimate, places, shares};
 
     #[test]
     fn an_interval_holds_its_share_and_narrows_with_the_number() {
@@ -373,6 +393,15 @@ mod tests {
         assert!((few.low - 0.596).abs() < 0.002 && (few.high - 0.982).abs() < 0.002);
         assert_eq!(Estimate::new(0, 0).of, 0);
         assert!(Estimate::new(10, 10).high <= 1.0);
+    }
+
+    #[test]
+    fn as_many_attacks_are_planted_as_are_asked_for() {
+        assert_eq!(shares(7, 3), [0..3, 3..6, 6..7]);
+        assert_eq!(shares(6, 3), [0..3, 3..6]);
+        assert_eq!(shares(2, 3), [0..2]);
+        assert_eq!(shares(2, 0), [0..1, 1..2]);
+        assert!(shares(0, 3).is_empty());
     }
 
     #[test]

@@ -138,12 +138,46 @@ fn what_makes_no_world_is_refused() {
         vec!["lab", "build", path, "--logons", "many"],
         vec!["lab", "build", path, "--hosts", "20", "--bytes", "1GB"],
         vec!["lab", "build", path, "--intrusions", "2"],
+        vec!["lab", "build", path, "--profile", "hard"],
+        vec!["lab", "build", path, "--work", "polling"],
+        vec!["lab", "build", path, "--telemetry", "full"],
+        vec![
+            "lab",
+            "build",
+            path,
+            "--logons",
+            "1K",
+            "--hosts",
+            "20",
+            "--profile",
+            "hard",
+        ],
+        vec![
+            "lab", "build", path, "--logons", "1K", "--hosts", "20", "--volume", "2",
+        ],
         vec!["lab", "evaluate", "--hosts", "3"],
+        vec![
+            "lab",
+            "evaluate",
+            "--protocol",
+            "hopper",
+            "--hosts",
+            "12",
+            "--days",
+            "2",
+            "--attacks",
+            "1",
+            "--seed",
+            "1,50",
+        ],
         vec!["lab", "score", path, path],
     ] {
         let output = crabwalk(&args);
         assert!(!output.status.success(), "{args:?}");
         assert!(!output.stderr.is_empty(), "{args:?}");
+        // Nothing is made of them.
+        let made = std::fs::read_dir(path).unwrap().count();
+        assert_eq!(made, 0, "{args:?}");
     }
 }
 

@@ -332,6 +332,48 @@ fn a_hard_enterprise_without_an_intruder_has_all_work_that_resembles_one() {
 }
 
 #[test]
+fn nobody_goes_to_the_machine_without_windows() {
+    for seed in 1..=3 {
+        let directory = tempfile::tempdir().unwrap();
+        let options = EnterpriseOptions {
+            seed,
+            hosts: 48,
+            days: 3,
+            intrusions: 10,
+            volume: 0.4,
+            profile: Profile {
+                poll: 240,
+                ..Profile::hard()
+            },
+            ..EnterpriseOptions::default()
+        };
+        let truth = build(&options, directory.path()).unwrap();
+        let automation = truth
+            .hosts
+            .iter()
+            .find(|host| host.role == "automation server")
+            .unwrap();
+        for access in &truth.daily {
+            assert_ne!(access.dst, automation.name, "{access:?}");
+        }
+        for hop in truth.intrusions.iter().flat_map(|one| &one.hops) {
+            assert_ne!(hop.dst, automation.name, "{hop:?}");
+        }
+        // Nor does a log say so: no ticket for it, no credentials, no connection.
+        for ((host, _, id), events) in records(directory.path()) {
+            for event in events {
+                for name in ["ServiceName", "TargetServerName", "DestinationIp"] {
+                    let value = field(&event, name);
+                    let meant = value.trim_end_matches('$') == automation.name
+                        || automation.ips.iter().any(|ip| ip == value);
+                    assert!(!meant, "{id} on {host}: {name} is {value}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn work_that_is_not_asked_for_is_not_done() {
     let directory = tempfile::tempdir().unwrap();
     let options = EnterpriseOptions {

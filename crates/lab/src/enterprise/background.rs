@@ -58,7 +58,7 @@ pub(crate) type Seats = BTreeMap<usize, Desktop>;
 
 /// Simulates a day of everything but the intrusions.
 pub(crate) fn day(world: &mut World, day: Day) -> Seats {
-    for host in 0..world.roles.len() {
+    for host in world.windows() {
         machine(world, host, day);
     }
     controllers(world, day);
@@ -97,9 +97,6 @@ pub(crate) fn within(world: &mut World, day: Day, from: i64, to: i64) -> i64 {
 fn machine(world: &mut World, host: usize, day: Day) {
     let account = world.sim.machine_account(host);
     let controller = world.sim.hosts[host].controller;
-    if world.roles[host] == Role::Automation {
-        return;
-    }
     if world.roles[host] != Role::Controller {
         let start = within(world, day, 0, 2 * HOUR);
         world.sim.tgt(start, host, &account);
@@ -778,7 +775,7 @@ fn scanner(world: &mut World, day: Day) {
     let image = "C:\\Program Files\\Quayside\\Scan\\qsscan.exe";
     let (session, process) = agent(world, src, account, start, 5, image);
     let who = world.sim.accounts[account].clone();
-    for dst in 0..world.roles.len() {
+    for dst in world.windows() {
         if dst % 7 != day.number % 7 || dst == src {
             continue;
         }

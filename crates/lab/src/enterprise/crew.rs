@@ -112,16 +112,7 @@ fn staff(world: &mut World) -> Vec<Member> {
     let desks: Vec<usize> = world.workstations().collect();
     let wanted = (desks.len() / 12).max(6).min(desks.len());
     let step = (desks.len() / wanted.max(1)).max(1);
-    let servers: Vec<usize> = world
-        .servers()
-        .into_iter()
-        .filter(|host| {
-            !matches!(
-                world.roles[*host],
-                Role::Controller | Role::Automation | Role::Jump | Role::Gateway
-            )
-        })
-        .collect();
+    let servers = world.member_servers();
     let mut staff = Vec::new();
     // Not the first desk of a site: there sits the help desk of the usual enterprise.
     for (number, desk) in desks

@@ -8,13 +8,9 @@ use crate::world::{micros, tomorrow};
 
 use super::EnterpriseOptions;
 use super::acts::{Approach, Program, Running, Service};
-use super::background::Seats;
+use super::background::{CMD, HOUR, POWERSHELL, Seats};
 use super::hopper::Attack;
 use super::plan::{Role, World};
-
-const HOUR: i64 = 60 * MINUTE;
-const CMD: &str = "C:\\Windows\\System32\\cmd.exe";
-const POWERSHELL: &str = "C:\\Windows\\System32\\WindowsPowerShell\\v1.0\\powershell.exe";
 
 /// A way to another host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -330,7 +326,9 @@ fn route(
             let sites = world.sites.iter().max().map_or(1, |most| most + 1);
             site = usize::try_from(random.below(sites as u64)).unwrap_or(0);
         }
-        let choice: Vec<usize> = (0..world.roles.len())
+        let choice: Vec<usize> = world
+            .windows()
+            .into_iter()
             .filter(|host| !visited.contains(host) && world.sites[*host] == site)
             .filter(|host| {
                 let role = world.roles[*host];

@@ -11,7 +11,7 @@ use crate::world::{Output, micros, tomorrow};
 
 use super::EnterpriseOptions;
 use super::acts::Approach;
-use super::plan;
+use super::{founding, plan};
 
 /// How many logon events to make.
 #[derive(Debug, Clone)]
@@ -58,7 +58,7 @@ pub fn build_logons(options: &LogonOptions, directory: &Path) -> Result<LogonWor
     )?;
     fs::create_dir_all(directory).map_err(|error| LabError::io("create", directory, error))?;
     let usual = EnterpriseOptions::default();
-    let mut world = plan::populate(&EnterpriseOptions {
+    let mut world = founding::populate(&EnterpriseOptions {
         seed: options.seed,
         hosts: options.hosts,
         ..usual

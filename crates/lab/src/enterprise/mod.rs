@@ -9,6 +9,7 @@ pub(crate) mod acts;
 mod background;
 mod crew;
 mod daily;
+mod founding;
 mod hopper;
 mod intrusion;
 mod logons;
@@ -30,9 +31,7 @@ use crate::world::{Output, micros, rfc3339, tomorrow};
 
 pub use hopper::{Attack, Goal, Stealth};
 pub use logons::{LogonOptions, LogonWorld, build_logons};
-pub use network::Network;
-pub use profile::{Profile, Work};
-pub use telemetry::Telemetry;
+pub use profile::{Network, Profile, Telemetry, Work};
 
 /// What enterprise to make.
 #[derive(Debug, Clone)]
@@ -197,7 +196,7 @@ pub fn build(options: &EnterpriseOptions, directory: &Path) -> Result<Truth, Lab
     )?;
     options.profile.check()?;
     fs::create_dir_all(directory).map_err(|error| LabError::io("create", directory, error))?;
-    let mut world = plan::populate(options)?;
+    let mut world = founding::populate(options)?;
     let workstations = world.workstations().count();
     check(
         options.intrusions * 3 <= workstations,

@@ -9,40 +9,7 @@ use std::collections::BTreeMap;
 use crate::sim::{MINUTE, Random};
 
 use super::plan::{Role, World};
-
-/// The share of hosts whose addresses move.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Network {
-    /// Of the workstations, those that get the address of another by DHCP each day; 0 leaves the usual twelfth, which gets
-    /// any that is free.
-    pub leases: f64,
-    /// Of the workstations, those that come by VPN.
-    pub vpn: f64,
-    /// Of the workstations, those in a branch behind one address.
-    pub nat: f64,
-}
-
-impl Network {
-    /// Every host keeps its address, but for the usual leases.
-    pub const PLAIN: Self = Self {
-        leases: 0.0,
-        vpn: 0.0,
-        nat: 0.0,
-    };
-    /// As in large networks.
-    pub const HARD: Self = Self {
-        leases: 0.2,
-        vpn: 0.15,
-        nat: 0.06,
-    };
-
-    pub(crate) fn is_possible(&self) -> bool {
-        [self.leases, self.vpn, self.nat]
-            .iter()
-            .all(|share| (0.0..=1.0).contains(share))
-            && self.vpn + self.nat <= 1.0
-    }
-}
+use super::profile::Network;
 
 /// Where a workstation is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

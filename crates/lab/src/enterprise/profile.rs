@@ -1,12 +1,10 @@
 //! How hard an enterprise is: what goes on in it that looks like an intruder and is none, and what of it is logged.
 
 use std::collections::BTreeSet;
+use std::str::FromStr;
 
 use crate::LabError;
 use crate::sim::{Domain, check};
-
-use super::network::Network;
-use super::telemetry::Telemetry;
 
 /// A kind of work that resembles movement. Each is one file in `daily`, which says what it writes and why.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -27,7 +25,7 @@ pub enum Work {
     Rollouts,
     /// One machine without Windows configures the servers over WS-Management.
     Automation,
-    /// A third of the people works on terminal servers.
+    /// A third of the people work on terminal servers.
     Terminals,
     /// Accounts that are made, and accounts that are disabled and still used.
     Turnover,
@@ -65,7 +63,7 @@ impl Work {
     }
 }
 
-impl std::str::FromStr for Work {
+impl FromStr for Work {
     type Err = LabError;
 
     fn from_str(text: &str) -> Result<Self, LabError> {
@@ -79,6 +77,75 @@ impl std::str::FromStr for Work {
                     Self::ALL.map(Self::name).join(", ")
                 ),
             })
+    }
+}
+
+/// Which logs of an enterprise were collected.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Telemetry {
+    /// Two hosts of three have Sysmon, and of one host in five some or all logs are missing.
+    #[default]
+    Usual,
+    /// Sysmon and process creation on every host, and every log of it.
+    Full,
+    /// Of each two hosts one has Sysmon; there are hosts with Security alone, with Sysmon alone, and with nothing.
+    Mixed,
+    /// The logons, tickets and explicit credentials of Security, and nothing else.
+    LoginOnly,
+}
+
+impl FromStr for Telemetry {
+    type Err = LabError;
+
+    fn from_str(text: &str) -> Result<Self, LabError> {
+        Ok(match text {
+            "usual" => Self::Usual,
+            "full" => Self::Full,
+            "mixed" => Self::Mixed,
+            "login-only" => Self::LoginOnly,
+            _ => {
+                return Err(LabError::Options {
+                    option: "telemetry",
+                    reason: format!(
+                        "`{text}` is unknown; there are usual, full, mixed and login-only"
+                    ),
+                });
+            }
+        })
+    }
+}
+
+/// The share of hosts whose addresses move.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Network {
+    /// Of the workstations, those that get the address of another by DHCP each day; 0 leaves the usual twelfth, which gets
+    /// any that is free.
+    pub leases: f64,
+    /// Of the workstations, those that come by VPN.
+    pub vpn: f64,
+    /// Of the workstations, those in a branch behind one address.
+    pub nat: f64,
+}
+
+impl Network {
+    /// Every host keeps its address, but for the usual leases.
+    pub const PLAIN: Self = Self {
+        leases: 0.0,
+        vpn: 0.0,
+        nat: 0.0,
+    };
+    /// As in large networks.
+    pub const HARD: Self = Self {
+        leases: 0.2,
+        vpn: 0.15,
+        nat: 0.06,
+    };
+
+    pub(crate) fn is_possible(&self) -> bool {
+        [self.leases, self.vpn, self.nat]
+            .iter()
+            .all(|share| (0.0..=1.0).contains(share))
+            && self.vpn + self.nat <= 1.0
     }
 }
 

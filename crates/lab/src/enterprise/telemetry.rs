@@ -1,51 +1,14 @@
 //! Which logs there are.
 
-use std::str::FromStr;
-
-use crate::LabError;
 use crate::sim::{Channel, Random};
 
 use super::plan::{CHANNELS, Role, World};
-
-/// Which logs of an enterprise were collected.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Telemetry {
-    /// Two hosts of three have Sysmon, and of one host in five some or all logs are missing.
-    #[default]
-    Usual,
-    /// Sysmon and process creation on every host, and every log of it.
-    Full,
-    /// Of each two hosts one has Sysmon; there are hosts with Security alone, with Sysmon alone, and with nothing.
-    Mixed,
-    /// The logons, tickets and explicit credentials of Security, and nothing else.
-    LoginOnly,
-}
+use super::profile::Telemetry;
 
 /// The events of logons: those that a collection of logons alone has.
 pub(crate) const LOGONS: [u16; 14] = [
     4624, 4625, 4634, 4647, 4648, 4672, 4768, 4769, 4770, 4771, 4776, 4778, 4779, 1102,
 ];
-
-impl FromStr for Telemetry {
-    type Err = LabError;
-
-    fn from_str(text: &str) -> Result<Self, LabError> {
-        Ok(match text {
-            "usual" => Self::Usual,
-            "full" => Self::Full,
-            "mixed" => Self::Mixed,
-            "login-only" => Self::LoginOnly,
-            _ => {
-                return Err(LabError::Options {
-                    option: "telemetry",
-                    reason: format!(
-                        "`{text}` is unknown; there are usual, full, mixed and login-only"
-                    ),
-                });
-            }
-        })
-    }
-}
 
 /// Decides which host has which logs. Hosts that are not Windows have none in any case.
 pub(crate) fn choose(world: &mut World, telemetry: Telemetry, seed: u64) {

@@ -21,7 +21,7 @@ pub(super) fn day(world: &mut World, day: Day) {
     let targets: Vec<usize> = world
         .servers()
         .into_iter()
-        .filter(|host| *host != src && world.roles[*host] != Role::Controller && host % 5 != 2)
+        .filter(|host| world.roles[*host] != Role::Controller && host % 5 != 2)
         .collect();
     let client = world.sim.hosts[src].system.clone();
     let session = world.sim.system_session(src);

@@ -21,7 +21,7 @@ pub(super) fn day(world: &mut World, day: Day) {
     let start = day.midnight + HOUR;
     let (session, process) = agent(world, src, account, start, 3, IMAGE);
     for dst in world.servers() {
-        if dst == src || world.roles[dst] == Role::Automation {
+        if dst == src {
             continue;
         }
         let time = start + 3 * MINUTE + world.sim.random.span(70 * MINUTE);

@@ -16,16 +16,7 @@ pub(super) fn day(world: &mut World, day: Day, seats: &Seats) {
     let Some(gateway) = world.of(Role::Gateway).first().copied() else {
         return;
     };
-    let servers: Vec<usize> = world
-        .servers()
-        .into_iter()
-        .filter(|host| {
-            !matches!(
-                world.roles[*host],
-                Role::Controller | Role::Automation | Role::Jump | Role::Gateway
-            )
-        })
-        .collect();
+    let servers = world.member_servers();
     let people: Vec<usize> = world
         .crew
         .staff

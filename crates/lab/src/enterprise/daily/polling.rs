@@ -20,11 +20,8 @@ pub(super) fn day(world: &mut World, day: Day) {
     ) else {
         return;
     };
-    let mut targets: Vec<usize> = world
-        .servers()
-        .into_iter()
-        .filter(|host| *host != src && world.roles[*host] != Role::Automation)
-        .collect();
+    let mut targets = world.servers();
+    targets.retain(|host| *host != src);
     targets.truncate(40);
     let most = targets.len().max(1);
     // Where there are few servers, workstations that matter are watched, too.

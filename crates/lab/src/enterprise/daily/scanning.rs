@@ -28,8 +28,8 @@ pub(super) fn day(world: &mut World, day: Day) {
     let start = day.midnight + 20 * HOUR;
     let (session, process) = agent(world, src, account, start, 3, IMAGE);
     let whole = day.number % 7 == 1 || day.number % 7 == 4;
-    for dst in 0..world.roles.len() {
-        if dst == src || world.roles[dst] == Role::Automation {
+    for dst in world.windows() {
+        if dst == src {
             continue;
         }
         // It goes by address, one host after the other.

@@ -54,16 +54,7 @@ fn targets(world: &mut World, member: &Member) -> Vec<usize> {
     if member.duty == Duty::Directory {
         return world.of(Role::Controller);
     }
-    let all: Vec<usize> = world
-        .servers()
-        .into_iter()
-        .filter(|host| {
-            !matches!(
-                world.roles[*host],
-                Role::Controller | Role::Automation | Role::Jump | Role::Gateway
-            )
-        })
-        .collect();
+    let all = world.member_servers();
     if member.servers.is_empty() || world.chance(1, 8) {
         all
     } else {

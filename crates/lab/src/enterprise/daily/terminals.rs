@@ -1,4 +1,4 @@
-//! Terminal servers: a third of the people has a session there each day, comes back to it, and opens shares from it.
+//! Terminal servers: a third of the people have a session there each day, come back to it, and open shares from it.
 //!
 //! So many accounts are at home on one host, and a share opened from there (4624 on the file server) has a source that a
 //! dozen people share: which of their sessions it came from, an address cannot tell.
