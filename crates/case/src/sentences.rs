@@ -136,7 +136,7 @@ pub(crate) fn summary(case: &Case) -> Vec<String> {
     });
     match &best {
         None if case.hops.is_empty() => {
-            said.push("No event shows a movement between hosts.".to_owned());
+            said.push("No event shows movement between hosts.".to_owned());
         }
         None => said.push(format!(
             "{} possible or refused; none is proven.",
@@ -175,7 +175,7 @@ pub(crate) fn summary(case: &Case) -> Vec<String> {
             .collect();
         worst.sort();
         said.push(format!(
-            "Somebody should look at {} of {} findings{}.",
+            "Worth a look: {} of {} findings{}.",
             case.stats.notables,
             case.stats.findings,
             if worst.is_empty() {
@@ -193,7 +193,7 @@ pub(crate) fn summary(case: &Case) -> Vec<String> {
     );
     if !cleared.is_empty() {
         said.push(format!(
-            "Logs were cleared on {}: what was in them before cannot be found.",
+            "Logs were cleared on {}: their earlier records are lost.",
             list(&cleared)
         ));
     }
@@ -264,7 +264,7 @@ fn path_sentences(hops: &[&HopInfo], names: &Names<'_>, said: &mut Vec<String>) 
         .count();
     said.push(match (both, hops.len()) {
         (0, all) => format!(
-            "Only one side shows {}: the logs of the other are missing or say nothing.",
+            "Only one side shows {}: the other side's logs are missing or silent.",
             if all == 1 { "it" } else { "these movements" }
         ),
         (1, 1) => "Source and destination both show it.".to_owned(),

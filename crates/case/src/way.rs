@@ -154,7 +154,7 @@ pub fn way(names: &Names<'_>, hops: &[&HopInfo], links: &[LinkInfo]) -> String {
     let more = pieces.len().saturating_sub(MOST_PIECES);
     pieces.truncate(MOST_PIECES);
     if more > 0 {
-        pieces.push(format!("{more} more ways"));
+        pieces.push(format!("{more} more routes"));
     }
     pieces.join("; ")
 }

@@ -60,7 +60,7 @@ pub fn write_to(
                 running.join().unwrap_or_else(|_| {
                     Err(WriteError {
                         path,
-                        source: io::Error::other("writing it was given up"),
+                        source: io::Error::other("writing was given up"),
                     })
                 })
             })

@@ -26,7 +26,7 @@ pub struct Args {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Run the detections over logs, and say what they found.
+    /// Run the detections over logs and report what they find.
     Hunt(Hunt),
     /// Run one SPL search over logs.
     Search(Search),
@@ -34,23 +34,23 @@ pub enum Command {
     Dossier(Dossier),
     /// Show and check detections, stories and macros.
     Content(Content),
-    /// Write a case in the format of another tool, or as an HTML report.
+    /// Convert a case to another tool's format or an HTML report.
     Export(Export),
     /// Learn from logs what is normal, such as which machines make and receive remote desktop connections.
     Baseline(Baseline),
-    /// Make the logs of a small company with an intrusion in them, hunt them, and compare with the truth.
+    /// Generate the logs of a small company with an intrusion, hunt them, and compare the result with the truth.
     Demo(Demo),
-    /// Make logs of a simulated company, for tests and measurements.
+    /// Generate logs of a simulated company, for tests and measurements.
     Lab(Lab),
 }
 
 /// Arguments of `demo`.
 #[derive(Debug, ClapArgs)]
 pub struct Demo {
-    /// Where the logs and the case go; made if it is not there.
+    /// Where the logs and the case go; created if missing.
     #[arg(long, value_name = "DIR", default_value = "crabwalk-demo")]
     pub out: PathBuf,
-    /// The same seed makes the same logs.
+    /// The same seed produces the same logs.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
     /// Print every finding, problem and gap.
@@ -70,22 +70,21 @@ pub struct Lab {
 pub enum LabCommand {
     /// Write EVTX files and truth.json into a directory: a small company, an enterprise, or logon events alone.
     ///
-    /// Without --hosts and --logons it is a small company with one intrusion, with Zeek conn logs, assets.csv and
-    /// identities.csv. With --hosts it is an enterprise of several sites with any number of intrusions. With --logons it
-    /// is that many logon events, for measuring.
+    /// By default a small company with one intrusion, with Zeek conn logs, assets.csv and identities.csv. With --hosts, an
+    /// enterprise of several sites and any number of intrusions. With --logons, that many logon events, for measuring.
     Build(LabBuild),
-    /// Make enterprises, hunt them, and compare the movements that were found with those that were planted.
+    /// Generate enterprises, hunt them, and compare the movements found with those planted.
     Evaluate(LabEvaluate),
-    /// Compare a case with the truth of an enterprise that was made before.
+    /// Compare a case with the truth of an enterprise generated earlier.
     Score {
         /// The directory with truth.json.
         directory: PathBuf,
         /// The case.json that `hunt --out` wrote, or what `hunt --format json` printed.
         case: PathBuf,
-        /// Form of what is printed.
+        /// Output format.
         #[arg(long, value_enum, default_value_t = Format::Table)]
         format: Format,
-        /// Name each hop that was missed, and each false one.
+        /// Name each missed and each false hop.
         #[arg(long, short)]
         verbose: bool,
     },
@@ -97,12 +96,12 @@ pub enum LabCommand {
 // `--logons` nothing but logons, and neither has a profile.
 #[command(mut_group("Company", |group| group.requires("hosts").conflicts_with("logons")))]
 pub struct LabBuild {
-    /// The directory; made if it is not there.
+    /// The directory; created if missing.
     pub directory: PathBuf,
-    /// The same seed makes the same logs.
+    /// The same seed produces the same logs.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
-    /// Size of the EVTX files to reach at least, such as 500MB or 1GB.
+    /// Minimum total size of the EVTX files, such as 500MB or 1GB.
     #[arg(long, value_name = "SIZE", value_parser = crate::units::parse_size, conflicts_with_all = ["hosts", "logons"])]
     pub bytes: Option<u64>,
     /// Working days of a small company (3); days of an enterprise (30).
@@ -114,13 +113,13 @@ pub struct LabBuild {
     /// Servers of a small company besides the domain controller, at least 3.
     #[arg(long, value_name = "N", conflicts_with_all = ["hosts", "logons"])]
     pub servers: Option<usize>,
-    /// Make ordinary days only.
+    /// Ordinary days only.
     #[arg(long)]
     pub no_intrusion: bool,
-    /// Make an enterprise of so many hosts, from 12.
+    /// Generate an enterprise with this many hosts, at least 12.
     #[arg(long, value_name = "N")]
     pub hosts: Option<usize>,
-    /// Intrusions in the enterprise; 0 makes ordinary days only.
+    /// Intrusions in the enterprise; 0 for ordinary days only.
     #[arg(
         long,
         value_name = "N",
@@ -129,7 +128,7 @@ pub struct LabBuild {
         default_value_t = 10
     )]
     pub intrusions: usize,
-    /// How much goes on in the enterprise besides the intrusions, 1 being usual.
+    /// Amount of ordinary activity in the enterprise; 1 is usual.
     #[arg(
         long,
         value_name = "X",
@@ -140,7 +139,7 @@ pub struct LabBuild {
     pub volume: f64,
     #[command(flatten)]
     pub company: Company,
-    /// Make so many logon events and nothing else, such as 1M or 500K.
+    /// Generate this many logon events and nothing else, such as 1M or 500K.
     #[arg(long, value_name = "N", value_parser = crate::units::parse_count)]
     pub logons: Option<u64>,
 }
@@ -148,13 +147,13 @@ pub struct LabBuild {
 /// How hard an enterprise is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Hardness {
-    /// One account for each person, and agents that keep to themselves.
+    /// One account per person, and agents that keep to themselves.
     Usual,
-    /// With all daily work that resembles movement, a quarter of NTLM, and a NetBIOS name that the DNS name does not tell.
+    /// All the daily work that resembles movement, a quarter of logons by NTLM, and a NetBIOS name unlike the DNS name.
     Hard,
 }
 
-/// How attacks are varied.
+/// How attacks vary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Protocol {
     /// Three goals and four degrees of stealth, as Hopper's evaluation (USENIX Security 2021) has them.
@@ -173,26 +172,26 @@ pub struct Company {
     /// NetBIOS name of the domain, such as EXMPL.
     #[arg(long, value_name = "NAME")]
     pub netbios: Option<String>,
-    /// Share of NTLM where Kerberos could be, 0 to 1.
+    /// Share of logons that use NTLM where Kerberos is possible, 0 to 1.
     #[arg(long, value_name = "SHARE")]
     pub ntlm: Option<f64>,
     /// The daily work that resembles movement, instead of the profile's: polling, scanning, backup, second-accounts,
     /// check-out, help-desk, rollouts, automation, terminals, turnover; or `none`.
     #[arg(long, value_name = "KIND,…", value_delimiter = ',')]
     pub work: Option<Vec<String>>,
-    /// Share of the workstations that get the address of another by DHCP each day.
+    /// Share of the workstations that get another's address by DHCP each day.
     #[arg(long, value_name = "SHARE")]
     pub leases: Option<f64>,
-    /// Share of the workstations that come by VPN, whose addresses go to others at noon.
+    /// Share of the workstations that connect by VPN, whose addresses pass to others at noon.
     #[arg(long, value_name = "SHARE")]
     pub vpn: Option<f64>,
-    /// Share of the workstations that are behind one address.
+    /// Share of the workstations behind one address.
     #[arg(long, value_name = "SHARE")]
     pub nat: Option<f64>,
     /// Which logs were collected: usual, full, mixed (half the hosts with Sysmon, some with one log or none) or login-only.
     #[arg(long, value_name = "LOGS")]
     pub telemetry: Option<String>,
-    /// Minutes between two rounds of the monitoring that goes to 20 to 40 hosts.
+    /// Minutes between rounds of the monitoring that visits 20 to 40 hosts.
     #[arg(long, value_name = "MINUTES", default_value_t = 10)]
     pub poll: u32,
 }
@@ -209,65 +208,65 @@ pub struct Company {
     A hop counts as found if a hop of the case has its source, destination, account, kind of technique and time.\n\
     Asserted are hops whose standing is `proven`; the others count neither for nor against. False are those among them that no intruder made.")]
 pub struct LabEvaluate {
-    /// Intrusions, one enterprise for each number; 0 makes one without an intruder.
+    /// Intrusions, one enterprise for each number; 0 for one without an intruder.
     #[arg(long, value_name = "N,…", value_delimiter = ',', default_values_t = [1, 10, 50])]
     pub intrusions: Vec<usize>,
-    /// Hosts, from 12.
+    /// Hosts, at least 12.
     #[arg(long, value_name = "N", default_value_t = 500)]
     pub hosts: usize,
     /// Days, at least 2.
     #[arg(long, value_name = "N", default_value_t = 30)]
     pub days: usize,
-    /// Seeds, one enterprise for each; the same seed makes the same logs.
+    /// Seeds, one enterprise for each; the same seed produces the same logs.
     #[arg(long, value_name = "N,…", value_delimiter = ',', default_values_t = [1])]
     pub seed: Vec<u64>,
-    /// How much goes on besides the intrusions, 1 being usual.
+    /// Amount of ordinary activity; 1 is usual.
     #[arg(long, value_name = "X", default_value_t = 1.0)]
     pub volume: f64,
     #[command(flatten)]
     pub company: Company,
-    /// Many attacks by goal and stealth in companies of their own, and what of them is detected over the number of false
-    /// paths. Takes one seed, from which it counts on.
+    /// Plant many attacks by goal and stealth in separate companies, and print the detection rate over the number of false
+    /// paths. Takes one seed and counts up from it.
     #[arg(long, value_enum, conflicts_with_all = ["intrusions", "keep", "verbose"])]
     pub protocol: Option<Protocol>,
-    /// Attacks of the protocol in all; each goal and degree of stealth in turn.
+    /// Attacks in total; each goal and degree of stealth in turn.
     #[arg(long, value_name = "N", default_value_t = 336, requires = "protocol")]
     pub attacks: usize,
-    /// Attacks of the protocol in one company.
+    /// Attacks per company.
     #[arg(long, value_name = "N", default_value_t = 3, requires = "protocol")]
     pub per_world: usize,
-    /// Companies of the protocol that are made and hunted at the same time.
+    /// Companies generated and hunted in parallel.
     #[arg(long, value_name = "N", requires = "protocol", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub jobs: Option<u16>,
-    /// Make the enterprises below this directory and leave them there; else they are made in a temporary one.
+    /// Generate the enterprises below this directory and keep them; by default they go to a temporary one.
     #[arg(long, value_name = "DIR")]
     pub keep: Option<PathBuf>,
-    /// Form of what is printed.
+    /// Output format.
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub format: Format,
-    /// Name each hop that was missed, and each false one.
+    /// Name each missed and each false hop.
     #[arg(long, short)]
     pub verbose: bool,
 }
 
-/// Where logs are, and what of them counts.
+/// Where the logs are, and which part of them counts.
 #[derive(Debug, ClapArgs)]
 pub struct Logs {
     /// Files, folders (with all below), zip, tar.gz and gz archives; `-` is standard input.
     ///
-    /// What a file is, is found out from its content: EVTX, event XML, JSON, Zeek conn logs, text of Splunk's WinEventLog.
+    /// File types are detected from content: EVTX, event XML, JSON, CSV, Zeek logs, syslog, text of Splunk's WinEventLog.
     #[arg(required = true, value_name = "PATH")]
     pub paths: Vec<PathBuf>,
     /// Leave out events before this: RFC 3339 (`2024-03-01T08:00:00Z`), a date, or relative to now (`-7d`; s, m, h, d, w).
     #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = crate::when::parse_now)]
     pub since: Option<i64>,
-    /// Leave out events after this; as --since.
+    /// Leave out events after this; same forms as --since.
     #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = crate::when::parse_now)]
     pub until: Option<i64>,
-    /// Threads to use; by default as many as the machine has.
+    /// Threads to use; by default all of the machine's.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: Option<u16>,
-    /// Memory that all searches together may take to group, sort and join, in MiB; what is beyond goes to temporary files.
+    /// Memory limit in MiB for grouping, sorting and joining, all searches together; the rest spills to temporary files.
     #[arg(
         long,
         value_name = "MIB",
@@ -278,7 +277,7 @@ pub struct Logs {
     pub search_memory: u32,
 }
 
-/// What [`Logs::search_memory`] is where nobody says otherwise.
+/// Default of [`Logs::search_memory`].
 pub const SEARCH_MEMORY: u32 = 512;
 
 /// What is known besides the logs.
@@ -286,17 +285,17 @@ pub const SEARCH_MEMORY: u32 = 512;
 pub struct Known {
     /// Load detections, macros, lookups and more from a directory; may be repeated.
     ///
-    /// Files are recognised by their keys, so a checkout of public content in ESCU's format works as it is. What is loaded
-    /// later replaces what has the same id or name.
+    /// Files are recognised by their keys, so a checkout of public content in ESCU's format works as it is. Later
+    /// content replaces earlier content with the same id or name.
     #[arg(long, value_name = "DIR")]
     pub content: Vec<PathBuf>,
-    /// Do not use the detections, stories and baselines that Crabwalk brings along.
+    /// Do not use the detections, stories and baselines shipped with Crabwalk.
     #[arg(long)]
     pub no_builtin: bool,
     /// Load Sigma rules from a directory or file; may be repeated.
     ///
-    /// A rule of level high or critical is taken as a TTP, of medium or low as an anomaly, of informational as hunting.
-    /// Correlations and filters work too. Rules for logs that Crabwalk does not read are counted.
+    /// Rules of level high or critical count as TTP, medium or low as anomaly, informational as hunting. Correlations and
+    /// filters work too. Rules for logs that Crabwalk does not read are counted.
     #[arg(long, value_name = "DIR")]
     pub sigma: Vec<PathBuf>,
     /// Machines: a CSV file with Splunk ES headers (ip,mac,nt_host,dns,owner,priority,category …); may be repeated.
@@ -305,12 +304,12 @@ pub struct Known {
     /// Accounts: a CSV file with Splunk ES headers (identity,priority,category …); may be repeated.
     #[arg(long, value_name = "FILE")]
     pub identities: Vec<PathBuf>,
-    /// Keep lookups that searches fill (`outputlookup`) in this directory, and read those that are there.
+    /// Keep the lookups that searches write (`outputlookup`) in this directory, and read them back.
     ///
-    /// So a baseline of public content fills a lookup, and later hunts read it. Each is a CSV file with the lookup's name.
+    /// A baseline of public content fills a lookup this way, and later hunts read it. Each is a CSV file named after the lookup.
     #[arg(long, value_name = "DIR")]
     pub lookups: Option<PathBuf>,
-    /// Where addresses are, for `iplocation`: a database in MaxMind's format, such as GeoLite2-City.mmdb.
+    /// Database in MaxMind's format for `iplocation`, such as GeoLite2-City.mmdb.
     #[arg(long, value_name = "FILE")]
     pub geoip: Option<PathBuf>,
 }
@@ -322,9 +321,9 @@ pub enum Format {
     Table,
     /// One JSON document; for `hunt` the case.
     Json,
-    /// One JSON document a line; for `hunt` the findings.
+    /// One JSON document per line; for `hunt` the findings.
     Jsonl,
-    /// For spreadsheets, with cells that a spreadsheet would run defused; for `hunt` the findings.
+    /// For spreadsheets, with cells defused that a spreadsheet would execute; for `hunt` the findings.
     Csv,
 }
 
@@ -342,7 +341,7 @@ pub struct Hunt {
     pub logs: Logs,
     #[command(flatten)]
     pub known: Known,
-    /// Form of what is printed.
+    /// Output format.
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub format: Format,
     /// Write report.html, case.json, findings.csv, timeline.csv and navigator.json into this directory.
@@ -353,36 +352,36 @@ pub struct Hunt {
     /// Run only this detection (name or id, any case, `*` for any text); may be repeated.
     #[arg(long, value_name = "NAME")]
     pub detection: Vec<String>,
-    /// Findings that are not to be shown, with who decided it, why and until when: a YAML file; may be repeated.
+    /// Findings to hide, with who decided it, why and until when: a YAML file; may be repeated.
     ///
     /// They stay in case.json, marked, and are counted.
     #[arg(long, value_name = "FILE")]
     pub exceptions: Vec<PathBuf>,
-    /// Paths that may be told a day for each thousand hosts, where the logs cover enough days to compare; one that stands
-    /// out is told in any case.
+    /// How many paths may be reported a day per thousand hosts, where the logs cover enough days to compare. One that stands
+    /// out is always reported.
     #[arg(long, value_name = "N", default_value_t = 1.0, value_parser = budget)]
     pub budget: f64,
     /// Run only the detections of this story (name, any case, `*` for any text); may be repeated.
     #[arg(long, value_name = "NAME")]
     pub story: Vec<String>,
-    /// Show only what touches this host (name or address).
+    /// Show only what involves this host (name or address).
     #[arg(long, value_name = "HOST")]
     pub host: Option<String>,
-    /// Show only what touches this account (name, `DOMAIN\name` or SID).
+    /// Show only what involves this account (name, `DOMAIN\name` or SID).
     #[arg(long, value_name = "ACCOUNT")]
     pub account: Option<String>,
     /// Print nothing but the findings.
     #[arg(long, short)]
     pub quiet: bool,
-    /// Print every finding, problem and gap; without it, many alike are counted.
+    /// Print every finding, problem and gap; by default similar ones are only counted.
     #[arg(long, short, conflicts_with = "quiet")]
     pub verbose: bool,
 }
 
-/// What a case is written as.
+/// Formats a case can be converted to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum ExportFormat {
-    /// The HTML report, one file. Name the logs with --logs for raw records in it.
+    /// The HTML report, one file. Give the logs with --logs to include raw records.
     Html,
     /// A layer for the ATT&CK Navigator.
     Navigator,
@@ -390,7 +389,7 @@ pub enum ExportFormat {
     Stix,
     /// Events for Timesketch, JSON lines.
     Timesketch,
-    /// The timeline for spreadsheets, with cells that a spreadsheet would run defused.
+    /// The timeline for spreadsheets, with cells defused that a spreadsheet would execute.
     Csv,
     /// Hosts and hops as GraphML.
     Graphml,
@@ -413,10 +412,10 @@ pub struct Export {
     pub format: ExportFormat,
     /// A case.json that `hunt --out` wrote; `-` is standard input.
     pub case: PathBuf,
-    /// Write into this file instead of to standard output.
+    /// Write to this file instead of standard output.
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,
-    /// For html: the logs that were hunted, for the raw records; may be repeated.
+    /// For html: the hunted logs, to take raw records from; may be repeated.
     #[arg(long, value_name = "PATH")]
     pub logs: Vec<PathBuf>,
 }
@@ -444,13 +443,13 @@ pub struct Dossier {
     pub logs: Logs,
     #[command(flatten)]
     pub known: Known,
-    /// Findings that are not to be shown: a YAML file; may be repeated.
+    /// Findings to hide: a YAML file; may be repeated.
     #[arg(long, value_name = "FILE")]
     pub exceptions: Vec<PathBuf>,
-    /// Form of what is printed.
+    /// Output format.
     #[arg(long, value_enum, default_value_t = DossierFormat::Table)]
     pub format: DossierFormat,
-    /// Print every entry; without it, many are counted.
+    /// Print every entry; by default many are only counted.
     #[arg(long, short)]
     pub verbose: bool,
 }
@@ -466,15 +465,15 @@ pub struct Dossier {
 pub struct Search {
     /// The search, in SPL.
     ///
-    /// A search over `datamodel=Risk.All_Risk`, `index=risk` or the macro `notable` is over what the detections find in the
-    /// logs: they are run first. Where PATH is the case.json of an earlier hunt, its findings are searched.
+    /// A search over `datamodel=Risk.All_Risk`, `index=risk` or the macro `notable` searches what the detections find in the
+    /// logs; they run first. If PATH is the case.json of an earlier hunt, its findings are searched.
     #[arg(value_name = "SPL", allow_hyphen_values = true)]
     pub search: String,
     #[command(flatten)]
     pub logs: Logs,
     #[command(flatten)]
     pub known: Known,
-    /// Form of what is printed.
+    /// Output format.
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub format: Format,
     /// Print nothing but the results.
@@ -496,44 +495,44 @@ pub enum ContentCommand {
     List {
         #[command(flatten)]
         known: Known,
-        /// Form of what is printed.
+        /// Output format.
         #[arg(long, value_enum, default_value_t = Format::Table)]
         format: Format,
     },
-    /// Show all of a detection, baseline or story.
+    /// Show a detection, baseline or story in full.
     Show {
         /// Name or id, any case, `*` for any text.
         name: String,
         #[command(flatten)]
         known: Known,
     },
-    /// Check that every file can be loaded and every search be run. Exit status 1 if not.
+    /// Check that every file loads and every search runs. Exit status 1 if not.
     ///
-    /// A detection runs, or runs but names a field that no known event type gives, or cannot run. What in a search most
-    /// likely is not meant as it stands there is told as a warning.
+    /// A detection runs, runs but names a field that no known event type has, or cannot run. Likely mistakes in a search are
+    /// reported as warnings.
     Check {
-        /// Check the detections of these directories or files only; what Crabwalk ships and what --content names is there to
-        /// be used by them.
+        /// Check only the detections in these directories or files; they may use what Crabwalk ships and what --content
+        /// names.
         #[arg(value_name = "DIR")]
         paths: Vec<PathBuf>,
         #[command(flatten)]
         known: Known,
-        /// Form of what is printed.
+        /// Output format.
         #[arg(long, value_enum, default_value_t = ReportFormat::Table)]
         format: ReportFormat,
     },
     /// Run the tests of detections. Exit status 1 if one fails.
     ///
-    /// Files of cases (keys `detection`, `fires`, `quiet`) hold made events over which a detection must fire or must not.
-    /// `tests:` of a detection names recorded attacks over which it must fire; where a local copy is missing, the test is
+    /// Case files (keys `detection`, `fires`, `quiet`) hold made-up events on which a detection must or must not fire.
+    /// `tests:` of a detection names recorded attacks on which it must fire; a test without a local copy is
     /// skipped.
     Test {
-        /// Directories or files with detections, files of cases, or both.
+        /// Directories or files with detections, case files, or both.
         #[arg(required = true, value_name = "DIR")]
         paths: Vec<PathBuf>,
         #[command(flatten)]
         known: Known,
-        /// Where recorded attacks lie: a YAML file of `URL or its beginning: local path`.
+        /// Where the recorded attacks are: a YAML file of `URL or URL prefix: local path`.
         #[arg(long, value_name = "FILE")]
         data_map: Option<PathBuf>,
         /// Test only this detection (name or id, any case, `*` for any text); may be repeated.
@@ -542,16 +541,16 @@ pub enum ContentCommand {
         /// Write the results as JUnit XML.
         #[arg(long, value_name = "FILE")]
         junit: Option<PathBuf>,
-        /// Threads to use; by default as many as the machine has.
+        /// Threads to use; by default all of the machine's.
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
         threads: Option<u16>,
-        /// Name the tests that passed, too.
+        /// Name passed tests too.
         #[arg(long, short)]
         verbose: bool,
     },
 }
 
-/// Forms of reports.
+/// Formats of reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum ReportFormat {
     /// For people.
@@ -573,10 +572,10 @@ pub struct Baseline {
     pub logs: Logs,
     #[command(flatten)]
     pub known: Known,
-    /// Write the machines found, with their categories, as a CSV file with Splunk ES headers.
+    /// Write the machines found, with their categories, to a CSV file with Splunk ES headers.
     #[arg(long, value_name = "FILE")]
     pub write_assets: Option<PathBuf>,
-    /// Form of what is printed.
+    /// Output format.
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub format: Format,
 }

@@ -52,7 +52,7 @@ pub fn run(args: &args::Baseline) -> Result<Done, Failure> {
             format!("there are: {}", names.join("; "))
         };
         return Err(Failure::new(format!(
-            "no baseline is called `{}`; {names}",
+            "no baseline is named `{}`; {names}",
             args.name
         )));
     }
@@ -85,7 +85,7 @@ pub fn run(args: &args::Baseline) -> Result<Done, Failure> {
             chosen.iter().map(AsRef::as_ref).zip(&answers).collect();
         let learned = learn(&known, &pairs);
         for odd in &learned.odd {
-            note("left out", &format!("`{odd}` is no name of a machine"));
+            note("left out", &format!("`{odd}` is not a machine name"));
         }
         write(path, &learned)
             .map_err(|error| Failure::new(format!("{}: {error}", path.display())))?;
@@ -93,7 +93,7 @@ pub fn run(args: &args::Baseline) -> Result<Done, Failure> {
         note(
             "written",
             &format!(
-                "{} with {what}; look through it, then use `--assets {}`",
+                "{} with {what}; review it, then use `--assets {}`",
                 path.display(),
                 path.display()
             ),

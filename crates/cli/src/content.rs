@@ -176,7 +176,9 @@ fn show(content: &Content, name: &str) -> Result<Done, Failure> {
         let hint = most_alike(name, names)
             .map(|name| format!("; did you mean `{name}`?"))
             .unwrap_or_default();
-        return Err(Failure::new(format!("nothing is called `{name}`{hint}")));
+        return Err(Failure::new(format!(
+            "no detection, baseline or story is named `{name}`{hint}"
+        )));
     }
     print(&text)?;
     Ok(Done::Whole)
@@ -333,7 +335,7 @@ fn check(known: &args::Known, paths: &[PathBuf], format: ReportFormat) -> Result
                     path: one.origin.path.clone(),
                     line: None,
                     column: None,
-                    message: format!("no story is called `{story}`"),
+                    message: format!("no story is named `{story}`"),
                     fatal: true,
                 });
             }
@@ -512,7 +514,7 @@ fn report_text(
         term::count(baselines as u64, "baseline"),
         term::count(content.macros.len() as u64, "macro"),
         if problems == 0 {
-            "no problem with files".to_owned()
+            "no problems with files".to_owned()
         } else {
             format!("{} with files", term::count(problems as u64, "problem"))
         },
@@ -526,7 +528,7 @@ fn report_text(
         (CheckResult::Runs, "run"),
         (
             CheckResult::RunsWithMissingFields,
-            "run, but name what no known event type gives",
+            "run, but name a field that no known event type has",
         ),
         (CheckResult::CannotRun, "cannot run"),
     ] {

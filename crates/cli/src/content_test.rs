@@ -50,7 +50,7 @@ pub fn run(options: &Options<'_>) -> Result<Done, Failure> {
                 .map(|name| format!("; did you mean `{name}`?"))
                 .unwrap_or_default();
             return Err(Failure::new(format!(
-                "no detection is called `{pattern}`{hint}"
+                "no detection is named `{pattern}`{hint}"
             )));
         }
     }

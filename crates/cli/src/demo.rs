@@ -250,16 +250,16 @@ fn compare(truth: &Truth, case: &Case, directory: &Path, look: &Look) -> (String
             &mut out,
             "  ",
             &term::safe(&format!(
-                "Nothing was planted for other detections. What they found is the intruder's work too, or, of hunts, normal work: {}.",
+                "Nothing was planted for the other detections. Their findings show the intruder's work too or, for hunting detections, normal work: {}.",
                 names.join(", ")
             )),
             look.page(),
         );
     }
     let verdict = if right {
-        "All that was planted was found, and nothing else."
+        "All planted findings were found, and no others for these detections."
     } else {
-        "What was found is not what was planted."
+        "The findings do not match what was planted."
     };
     let _ = writeln!(out, "\n  {}", look.paint(Ink::Bold, verdict));
     let _ = writeln!(out, "\n{}", look.paint(Ink::Bold, "FILES"));

@@ -85,7 +85,7 @@ fn is_told_of(dossier: &AccountDossier) -> bool {
 fn unknown(case: &Case, name: &str, host: Option<&str>) -> String {
     if host.is_some() {
         return format!(
-            "no log of {name} was read: others name it, see `crabwalk hunt --host {name}`"
+            "no log of {name} was read, but other hosts mention it; see `crabwalk hunt --host {name}`"
         );
     }
     let wrote: BTreeSet<&str> = case
@@ -96,7 +96,7 @@ fn unknown(case: &Case, name: &str, host: Option<&str>) -> String {
         .collect();
     let names: Vec<&str> = wrote.iter().take(8).copied().collect();
     format!(
-        "no event names a host or account `{name}`; logs of {} were read: {}{}",
+        "no event mentions a host or account `{name}`; logs of {} were read: {}{}",
         counted(wrote.len() as u64, "host", "hosts"),
         names.join(", "),
         if wrote.len() > names.len() {
@@ -164,7 +164,10 @@ fn host(out: &mut String, case: &Case, dossier: &HostDossier, verbose: bool, loo
     {
         line(
             out,
-            &format!("too few logs to say all: {}", one.why.join("; ")),
+            &format!(
+                "logs too sparse for the whole picture: {}",
+                one.why.join("; ")
+            ),
             look,
         );
     }
@@ -172,7 +175,7 @@ fn host(out: &mut String, case: &Case, dossier: &HostDossier, verbose: bool, loo
         line(
             out,
             &format!(
-                "{} of {name} left out, those furthest from any movement",
+                "{} of {name} left out: those furthest from any movement",
                 term::number(*number)
             ),
             look,
@@ -530,7 +533,7 @@ fn account(out: &mut String, case: &Case, dossier: &AccountDossier, verbose: boo
                         when(one.first.as_deref()),
                         one.last
                             .as_deref()
-                            .map_or_else(|| "an unknown end".to_owned(), |last| when(Some(last))),
+                            .map_or_else(|| "an unknown time".to_owned(), |last| when(Some(last))),
                         names.host(&one.host),
                         one.how
                     )

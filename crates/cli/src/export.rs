@@ -14,7 +14,7 @@ use crate::outcome::{Done, Failure};
 pub fn run(args: &args::Export) -> Result<Done, Failure> {
     if !args.logs.is_empty() && args.format != ExportFormat::Html {
         return Err(Failure::new(
-            "--logs goes with the format html only: the others hold no raw records",
+            "--logs works with the html format only; the others hold no raw records",
         ));
     }
     let mut case = read(&args.case)?;
@@ -76,12 +76,12 @@ fn read(path: &Path) -> Result<Case, Failure> {
     };
     let case: Case = serde_json::from_reader(BufReader::new(input)).map_err(|error| {
         failed(format!(
-            "is no case.json that this version reads: {error}; make it anew with `crabwalk hunt --out`"
+            "is not a case file this version can read ({error}); regenerate it with `crabwalk hunt --out`"
         ))
     })?;
     if case.schema != SCHEMA {
         return Err(failed(format!(
-            "has the schema `{}`, and this version reads `{SCHEMA}`",
+            "has schema `{}`; this version reads `{SCHEMA}`",
             case.schema
         )));
     }

@@ -86,15 +86,15 @@ fn nothing(case: &Case, paths: &[PathBuf]) -> String {
             let why = source
                 .problems
                 .first()
-                .map_or("nothing in it could be read", |problem| {
+                .map_or("nothing in it was readable", |problem| {
                     problem.message.as_str()
                 });
             format!("{}: {why}", source.path)
         })
         .collect();
     match (reasons.len(), paths) {
-        (0, [one]) => format!("{}: no file in it", one.display()),
-        (0, _) => "no file in any of the paths".to_owned(),
+        (0, [one]) => format!("{}: contains no files", one.display()),
+        (0, _) => "no files in any of the paths".to_owned(),
         (1, _) => reasons.remove(0),
         _ => {
             let more = case.sources.len() - reasons.len();

@@ -83,7 +83,7 @@ pub fn keep_lookups(known: &Known, lookups: &Lookups, quiet: bool) -> Result<(),
             note(
                 "not kept",
                 &format!(
-                    "lookups that were written: {}; keep them with `--lookups DIR`",
+                    "lookups written: {}; keep them with `--lookups DIR`",
                     names.join(", ")
                 ),
             );
@@ -214,7 +214,7 @@ pub fn catalog(collected: Collected) -> Result<Arc<dyn Catalog>, Failure> {
     match MemoryCatalog::new(collected) {
         Ok(catalog) => Ok(Arc::new(catalog)),
         Err(error) => Err(Failure::new(format!(
-            "the events that were read do not fit together: {error}"
+            "the events read do not fit together: {error}"
         ))),
     }
 }

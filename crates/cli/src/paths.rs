@@ -26,7 +26,7 @@ pub fn paths(out: &mut String, case: &Case, options: &Summary<'_>) {
                 out,
                 look,
                 "PATHS",
-                "none: no event shows a movement between hosts",
+                "none: no event shows movement between hosts",
             );
         }
         return;
@@ -144,7 +144,7 @@ pub fn paths(out: &mut String, case: &Case, options: &Summary<'_>) {
     }
     if daily > 0 && !options.verbose {
         let text = format!(
-            "  … and {} that their accounts make on other days too (all with --verbose)",
+            "  … and {} that are routine for their accounts (all with --verbose)",
             count(daily as u64, "movement")
         );
         let _ = writeln!(out, "{}", look.paint(Ink::Dim, &text));

@@ -107,7 +107,7 @@ fn earlier_case(path: &Path) -> Option<Result<Case, Failure>> {
         .and_then(|file| {
             serde_json::from_reader(BufReader::new(file)).map_err(|error| {
                 Failure::new(format!(
-                    "{}: no case that this version reads: {error}",
+                    "{}: not a case file this version can read ({error})",
                     path.display()
                 ))
             })

@@ -122,7 +122,7 @@ fn what_was_read(out: &mut String, case: &Case, options: &Summary<'_>) {
     if stats.duplicates > 0 {
         let _ = write!(
             line,
-            "; {} of events left out",
+            "; {} of events skipped",
             count(stats.duplicates, "copy")
         );
     }
@@ -132,8 +132,8 @@ fn what_was_read(out: &mut String, case: &Case, options: &Summary<'_>) {
             other.iter().map(|source| file_name(&source.path)).collect();
         let what = term::counted(
             other.len() as u64,
-            "more file is no log that Crabwalk reads",
-            "more files are no logs that Crabwalk reads",
+            "more file is not a log that Crabwalk reads",
+            "more files are not logs that Crabwalk reads",
         );
         let text = format!("{what}: {}", names(&names_of_others, options));
         paragraph(out, "  ", &safe(&text), look.page());
@@ -260,7 +260,7 @@ fn unreadable(out: &mut String, case: &Case, options: &Summary<'_>) {
         .filter(|source| is_damaged(source))
         .count() as u64;
     let rest = if damaged > 0 {
-        format!("{} could not be read in whole", count(damaged, "file"))
+        format!("{} could not be read completely", count(damaged, "file"))
     } else {
         "warnings only, nothing was lost".to_owned()
     };
@@ -331,7 +331,7 @@ fn cleared(out: &mut String, case: &Case, options: &Summary<'_>) {
         out,
         &options.look,
         "CLEARED LOGS",
-        "what was in them before is not here",
+        "earlier records in them are gone",
     );
     let most = if options.verbose {
         usize::MAX
@@ -749,7 +749,7 @@ fn response(case: &Case) -> Vec<String> {
     }
     if scope.collect.len() > 3 {
         steps.push(format!(
-            "{} more logs to collect: `scope.collect` in the case",
+            "{} more logs to collect, see `scope.collect` in the case",
             scope.collect.len() - 3
         ));
     }
@@ -791,13 +791,14 @@ fn next(out: &mut String, case: &Case, options: &Summary<'_>) {
         });
         if rdp && !options.assets_given {
             steps.push(
-                "remote desktop that is normal here: `crabwalk baseline rdp PATH --write-assets assets.csv` on quiet days, then `--assets assets.csv`"
+                "to leave out normal remote desktop use: `crabwalk baseline rdp PATH --write-assets assets.csv` on quiet days, then `--assets assets.csv`"
                     .to_owned(),
             );
         }
     } else if !case.gaps.is_empty() {
         steps.push(
-            "no finding means little where the logs cannot show it: see NOT SEEN above".to_owned(),
+            "no findings is not an all-clear; see NOT SEEN above for what these logs cannot show"
+                .to_owned(),
         );
     }
     if steps.is_empty() {

@@ -19,7 +19,7 @@ pub fn parse_size(text: &str) -> Result<u64, String> {
         "T" | "TB" => 1_000_000_000_000,
         _ => {
             return Err(format!(
-                "`{text}` has no unit that is known: write such as 500MB or 1GB"
+                "`{text}` has no known unit: write for example 500MB or 1GB"
             ));
         }
     };
@@ -27,7 +27,7 @@ pub fn parse_size(text: &str) -> Result<u64, String> {
         .parse::<u64>()
         .ok()
         .and_then(|number| number.checked_mul(factor))
-        .ok_or_else(|| format!("`{text}` is no size: write such as 500MB or 1GB"))
+        .ok_or_else(|| format!("`{text}` is not a size: write for example 500MB or 1GB"))
 }
 
 /// Reads a number of things, such as `3M`.
@@ -41,7 +41,7 @@ pub fn parse_count(text: &str) -> Result<u64, String> {
     };
     factor
         .and_then(|factor| number.parse::<u64>().ok()?.checked_mul(factor))
-        .ok_or_else(|| format!("`{text}` is no number: write such as 500K or 3M"))
+        .ok_or_else(|| format!("`{text}` is not a number: write for example 500K or 3M"))
 }
 
 #[cfg(test)]

@@ -17,11 +17,11 @@ fn parse(text: &str, now: Timestamp) -> Result<i64, String> {
         return time::duration(back)
             .and_then(|back| now.as_microsecond().checked_sub(back))
             .ok_or_else(|| {
-                format!("`{text}` is not a time: write such as -30m, -24h, -7d or -2w")
+                format!("`{text}` is not a time: write for example -30m, -24h, -7d or -2w")
             });
     }
     time::parse(text).ok_or_else(|| {
-        format!("`{text}` is not a time: write RFC 3339 (2024-03-01T08:00:00Z), a date (2024-03-01), or such as -7d")
+        format!("`{text}` is not a time: write RFC 3339 (2024-03-01T08:00:00Z), a date (2024-03-01), or for example -7d")
     })
 }
 

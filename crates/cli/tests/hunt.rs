@@ -493,7 +493,7 @@ fn the_demo_finds_what_was_planted_and_nothing_else() {
     let at = tempfile::tempdir().unwrap_or_else(|error| panic!("{error}"));
     let out = said(&crabwalk(at.path(), &["demo", "--seed", "7"]), 0);
     assert!(
-        out.contains("All that was planted was found, and nothing else."),
+        out.contains("All planted findings were found, and no others for these detections."),
         "{out}"
     );
     for name in [

@@ -173,14 +173,14 @@ fn collect(defaults: &Fields, events: &[Fields]) -> Result<Collected, String> {
             .and_then(|(channel, id)| Some((channel, id.parse::<u32>().ok()?)))
             .ok_or_else(|| {
                 wrong(format!(
-                    "`{kind}` is no event type: write `channel/event id`"
+                    "`{kind}` is not an event type: write `channel/event id`"
                 ))
             })?;
         let host = text("host").unwrap_or_default();
         let seconds = |name: &str| -> Result<Option<i64>, String> {
             text(name)
                 .map(|text| {
-                    span(&text).ok_or_else(|| wrong(format!("`{name}: {text}` is no time")))
+                    span(&text).ok_or_else(|| wrong(format!("`{name}: {text}` is not a time")))
                 })
                 .transpose()
         };
@@ -190,7 +190,7 @@ fn collect(defaults: &Fields, events: &[Fields]) -> Result<Collected, String> {
                 Some(after) => START + after,
                 None => text
                     .parse::<jiff::Timestamp>()
-                    .map_err(|_| wrong(format!("`time: {text}` is no time")))?
+                    .map_err(|_| wrong(format!("`time: {text}` is not a time")))?
                     .as_microsecond(),
             },
             None => time + 1_000_000,
@@ -201,7 +201,9 @@ fn collect(defaults: &Fields, events: &[Fields]) -> Result<Collected, String> {
                 .ok()
                 .filter(|count| *count <= MOST_EVENTS)
                 .ok_or_else(|| {
-                    wrong(format!("`repeat: {text}` is no number up to {MOST_EVENTS}"))
+                    wrong(format!(
+                        "`repeat: {text}` is not a number up to {MOST_EVENTS}"
+                    ))
                 })?,
             None => 1,
         };

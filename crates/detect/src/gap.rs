@@ -169,20 +169,18 @@ impl Gap {
     pub fn text(&self) -> String {
         let blind = list(&self.detections, "and", MOST_DETECTIONS);
         if self.hosts.is_empty() {
-            format!("no {} at all: {blind} cannot be seen", self.missing)
+            format!(
+                "no {} at all, so {blind} could not be detected",
+                self.missing
+            )
         } else {
-            let place = if self.hosts.len() == 1 {
-                "on it"
-            } else {
-                "on them"
-            };
             let hosts = if self.hosts.len() == self.of_hosts && self.of_hosts > MOST_NAMES {
-                format!("any of {} hosts", self.of_hosts)
+                format!("all {} hosts", self.of_hosts)
             } else {
                 list(&self.hosts, "and", MOST_NAMES)
             };
             format!(
-                "no {} from {hosts}: {blind} cannot be seen {place}",
+                "{hosts}: no {}, so {blind} could not be detected there",
                 self.missing
             )
         }
@@ -563,9 +561,9 @@ mod tests {
         assert_eq!(
             all,
             [
-                "no events of Kerberos service tickets (Security/4769) at all: Kerberoasting cannot be seen",
-                "no Security log from WS2: Pass the hash cannot be seen on it",
-                "no Sysmon log and no events of process creation (Security/4688) from DC1: PsExec and Schtasks cannot be seen on it",
+                "no events of Kerberos service tickets (Security/4769) at all, so Kerberoasting could not be detected",
+                "WS2: no Security log, so Pass the hash could not be detected there",
+                "DC1: no Sysmon log and no events of process creation (Security/4688), so PsExec and Schtasks could not be detected there",
             ]
         );
     }
@@ -576,7 +574,7 @@ mod tests {
         coverage.extend((0..50).map(|index| covered(&format!("WS{index:02}"), "System")));
         let all = texts(&coverage, &[(kind("Security", 4624), &["DC1"])]);
         assert!(all.contains(
-            &"no Security log from WS00, WS01, WS02 and 47 more: Pass the hash cannot be seen on them".to_owned()
+            &"WS00, WS01, WS02 and 47 more: no Security log, so Pass the hash could not be detected there".to_owned()
         ));
         assert_eq!(all.len(), 4, "{all:#?}");
     }

@@ -59,7 +59,7 @@ impl Default for RunOptions {
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     /// No detection has such a name.
-    #[error("no detection is called `{name}`; `crabwalk content list` shows the names{}", did_you_mean(.similar))]
+    #[error("no detection is named `{name}`; `crabwalk content list` shows the names{}", did_you_mean(.similar))]
     NoSuchDetection {
         /// What was asked for.
         name: String,
@@ -67,7 +67,7 @@ pub enum RunError {
         similar: Option<String>,
     },
     /// No story has such a name.
-    #[error("no detection belongs to a story called `{name}`{}", did_you_mean(.similar))]
+    #[error("no detection belongs to a story named `{name}`{}", did_you_mean(.similar))]
     NoSuchStory {
         /// What was asked for.
         name: String,
@@ -75,9 +75,7 @@ pub enum RunError {
         similar: Option<String>,
     },
     /// There is no detection to run.
-    #[error(
-        "there is no detection to run: give content with `--content DIR`, or leave out `--no-builtin`"
-    )]
+    #[error("no detections to run: add content with `--content DIR`, or drop `--no-builtin`")]
     NoDetections,
     /// Events cannot be read from where they lie.
     #[error(transparent)]

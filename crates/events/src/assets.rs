@@ -140,7 +140,9 @@ impl Entities {
                     if *key == "ip" && value.contains('/') {
                         match value.parse::<IpNet>() {
                             Ok(network) => self.by_network.push((network, index)),
-                            Err(_) => return Err(format!("`{value}` in column ip is no network")),
+                            Err(_) => {
+                                return Err(format!("`{value}` in column ip is not a network"));
+                            }
                         }
                     } else {
                         self.by_text.entry(value.to_lowercase()).or_insert(index);

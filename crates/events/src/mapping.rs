@@ -38,16 +38,17 @@ impl TypePattern {
     /// A sentence that says what is wrong with it.
     pub fn parse(text: &str) -> Result<Self, String> {
         let (channel, id) = text.rsplit_once('/').ok_or_else(|| {
-            format!("`{text}` is no event type: write `channel/event id`, such as `Security/4624`")
+            format!(
+                "`{text}` is not an event type: write `channel/event id`, such as `Security/4624`"
+            )
         })?;
-        let event_id =
-            if id == "*" {
-                None
-            } else {
-                Some(id.parse().map_err(|_| {
-                    format!("`{id}` in `{text}` is no event id: write a number or `*`")
-                })?)
-            };
+        let event_id = if id == "*" {
+            None
+        } else {
+            Some(id.parse().map_err(|_| {
+                format!("`{id}` in `{text}` is not an event id: write a number or `*`")
+            })?)
+        };
         Ok(Self {
             channel: (channel != "*").then(|| channel.to_lowercase()),
             event_id,

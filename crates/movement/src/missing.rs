@@ -91,7 +91,7 @@ impl Explain {
         {
             return format!("the logs of {name} do not reach that time");
         }
-        format!("the logs of {name} hold no such event: not audited, or removed")
+        format!("the logs of {name} hold no such event; either it is not audited or it was removed")
     }
 
     pub fn missing(&self, world: &World<'_>, hop: &Draft, witnesses: &[Witness]) -> Vec<Missing> {

@@ -620,12 +620,12 @@ impl Scale<'_, '_> {
         });
         if new {
             score += 10.0;
-            why.push("an account comes from where it never was on another day".to_owned());
+            why.push("an account comes from a host where it was on no other day".to_owned());
         }
         let habits = members.iter().filter(|at| is_usual(**at)).count();
         if habits > 0 {
             why.push(format!(
-                "{habits} of its movements are made on other days too"
+                "{habits} of its movements are routine on other days"
             ));
         }
         if members
@@ -635,7 +635,7 @@ impl Scale<'_, '_> {
             .any(|hop| edges.get(&(hop.src, hop.dst)) == Some(&1))
         {
             score += 5.0;
-            why.push("it crosses an edge that nothing else in the data uses".to_owned());
+            why.push("no other movement in these logs connects these two hosts".to_owned());
         }
         if why.is_empty() {
             why.push("one hop".to_owned());

@@ -41,7 +41,7 @@ export function Overview({ route }: { route: Route }) {
       <div class="page">
         <SummaryCard hops={[]} />
         <Empty>
-          No event shows a movement between hosts. What could not be seen, and which log would show it, is under{" "}
+          No event shows movement between hosts. What could not be seen, and which log would show it, is under{" "}
           <a href={to("coverage")}>Coverage</a>; {count(model.core.stats.findings, "finding")} under <a href={to("findings")}>Findings</a>.
         </Empty>
       </div>

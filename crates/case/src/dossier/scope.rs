@@ -243,7 +243,7 @@ pub(super) fn blind(
         };
         let mut why = Vec::new();
         if writers.is_none() {
-            why.push("no log of it was read".to_owned());
+            why.push("none of its logs was read".to_owned());
         } else if security.is_empty() {
             why.push(format!("its {log} log was not read"));
         }
@@ -279,19 +279,19 @@ pub(super) fn blind(
             collect.push(request(
                 name,
                 SECURITY,
-                "logons, and services and tasks that came with them",
+                "logons, with the services and tasks that came with them",
             ));
         }
         if !processes && covered(SYSMON).is_empty() {
             let because = if writers.is_none() {
-                "programs that were started, if Sysmon runs there"
+                "process starts, if Sysmon runs there"
             } else {
-                "programs that were started, if Sysmon runs there: no log that was read tells of any"
+                "process starts, if Sysmon runs there (no log read so far has any)"
             };
             collect.push(request(name, SYSMON, because));
         }
         if covered("System").is_empty() && writers.is_some() {
-            collect.push(request(name, "System", "services that were installed"));
+            collect.push(request(name, "System", "installed services"));
         }
     }
     let controllers: Vec<&crate::document::Host> = case
@@ -312,7 +312,7 @@ pub(super) fn blind(
             collect.push(request(
                 names.host(&controller.id),
                 SECURITY,
-                "tickets and checks of passwords, from which hosts accounts were used",
+                "tickets and password checks, which show the hosts that accounts were used from",
             ));
         }
     }
@@ -378,7 +378,7 @@ pub(super) fn entry(case: &Case, suspects: &Suspects, dossiers: &[HostDossier]) 
             host: first.dst.clone(),
             time: first.first.clone(),
             how: vec![format!(
-                "the first movement reaches it at {when}; no log names where it came from"
+                "the first movement reaches it at {when}; no log names the source"
             )],
         });
     };
@@ -392,7 +392,7 @@ pub(super) fn entry(case: &Case, suspects: &Suspects, dossiers: &[HostDossier]) 
         std::net::IpAddr::V6(ip) => (ip.segments()[0] & 0xfe00) != 0xfc00,
     });
     if outside {
-        how.push("it is an address outside".to_owned());
+        how.push("it is an outside address".to_owned());
     }
     if let Some(dossier) = dossiers.iter().find(|dossier| dossier.host == src) {
         let witnesses: BTreeSet<(u32, u64)> = first
@@ -520,8 +520,8 @@ pub(super) fn sentences(case: &Case, suspects: &Suspects) -> Vec<String> {
             .count();
         if notable > 0 {
             out.push(format!(
-                "{} should be looked at all the same.",
-                counted(notable, "finding", "findings")
+                "{} worth a look all the same.",
+                counted(notable, "finding is", "findings are")
             ));
         }
         return out;
@@ -552,7 +552,7 @@ pub(super) fn sentences(case: &Case, suspects: &Suspects) -> Vec<String> {
             if accounts.len() == 1 {
                 "One account was"
             } else {
-                "Accounts that were"
+                "Accounts"
             },
             listed(accounts.into_iter())
         ));
@@ -600,14 +600,14 @@ pub(super) fn sentences(case: &Case, suspects: &Suspects) -> Vec<String> {
     }
     if !scope.accounts.is_empty() {
         out.push(format!(
-            "{} to be reset: {}.",
-            counted(scope.accounts.len(), "account is", "accounts are"),
+            "{} to reset: {}.",
+            counted(scope.accounts.len(), "account", "accounts"),
             listed(scope.accounts.iter().map(|one| names.account(&one.account)))
         ));
     }
     if !scope.blind.is_empty() {
         out.push(format!(
-            "The logs of {} are too few to say all that happened there.",
+            "The logs of {} are too sparse to reconstruct everything that happened there.",
             listed(scope.blind.iter().map(|one| names.host(&one.host)))
         ));
     }

@@ -576,8 +576,9 @@ fn within(
         .iter()
         .map(|value| {
             let text = text_of(value).ok_or("`cidr` needs a network such as `10.0.0.0/8`")?;
-            network(&text)
-                .ok_or_else(|| format!("`{text}` is no network: write `10.0.0.0/8` or `fe80::/10`"))
+            network(&text).ok_or_else(|| {
+                format!("`{text}` is not a network: write `10.0.0.0/8` or `fe80::/10`")
+            })
         })
         .collect::<Result<Vec<_>, String>>()?;
     let all = one.field.has_modifier(Modifier::All);

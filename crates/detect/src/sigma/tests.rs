@@ -1055,11 +1055,11 @@ fn values_mean_what_the_specification_says() {
 #[test]
 fn values_that_mean_nothing_are_refused() {
     for (detection, said) in [
-        (r"{F|cidr: '10.0.0.300/8'}", "is no network"),
+        (r"{F|cidr: '10.0.0.300/8'}", "is not a network"),
         (r"{F|hour: noon}", "is a number"),
         (r"{F|base64: 'a*b'}", "has wildcards"),
-        (r"{F|utf16: 'a'}", "is no text in this encoding"),
-        (r"{F|wide: 'é'}", "is no text in this encoding"),
+        (r"{F|utf16: 'a'}", "is not text in this encoding"),
+        (r"{F|wide: 'é'}", "is not text in this encoding"),
         (r"{F|base64|base64offset: 'a'}", "mutually"),
         (r"{F|hour|contains: 1}", "at most one operator"),
         (r"{F|expand: '%servers%'}", "not known here"),
