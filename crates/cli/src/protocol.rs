@@ -381,6 +381,8 @@ fn text(outcome: &Outcome, look: &Look) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::ops::Range;
+
     use super::{Estimate, places, shares};
 
     #[test]
@@ -399,7 +401,7 @@ mod tests {
     fn as_many_attacks_are_planted_as_are_asked_for() {
         assert_eq!(shares(7, 3), [0..3, 3..6, 6..7]);
         assert_eq!(shares(6, 3), [0..3, 3..6]);
-        assert_eq!(shares(2, 3), [0..2]);
+        assert_eq!(shares(2, 3), [Range { start: 0, end: 2 }]);
         assert_eq!(shares(2, 0), [0..1, 1..2]);
         assert!(shares(0, 3).is_empty());
     }

@@ -317,17 +317,17 @@ fn what_is_wrong_with_tests_is_said() {
         (
             CASES.replace("event: Security/4634", "event: Security"),
             1,
-            "event 1: `Security` is no event type",
+            "event 1: `Security` is not an event type",
         ),
         (
             CASES.replace("every: 2m", "every: soon"),
             1,
-            "event 1: `every: soon` is no time",
+            "event 1: `every: soon` is not a time",
         ),
         (
             CASES.replace("repeat: 3", "repeat: 100001"),
             1,
-            "event 1: `repeat: 100001` is no number up to 100000",
+            "event 1: `repeat: 100001` is not a number up to 100000",
         ),
         (CASES.replace("    rows: 1\n", "    rowz: 1\n"), 1, "rowz"),
         (CASES.to_owned(), 0, "3 passed, 0 failed"),

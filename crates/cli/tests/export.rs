@@ -438,9 +438,9 @@ fn what_is_no_case_is_told() {
     let directory = tempfile::tempdir().unwrap_or_else(|error| panic!("{error}"));
     let file = directory.path().join("x.json");
     for (content, said) in [
-        ("", "is no case.json"),
-        ("{}", "is no case.json"),
-        ("[1, 2", "is no case.json"),
+        ("", "is not a case file"),
+        ("{}", "is not a case file"),
+        ("[1, 2", "is not a case file"),
     ] {
         fs::write(&file, content).unwrap_or_else(|error| panic!("{error}"));
         let output = crabwalk(directory.path(), &["export", "stix", "x.json"]);

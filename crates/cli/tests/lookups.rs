@@ -138,7 +138,7 @@ fn what_is_no_database_or_no_name_is_refused() {
                 "--lookups",
                 "kept",
             ][..],
-            "is no name for a lookup",
+            "is not a valid lookup name",
         ),
     ] {
         let output = crabwalk(folder, arguments);

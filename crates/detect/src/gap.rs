@@ -14,135 +14,7 @@ pub use crabwalk_vocabulary::host_key;
 use crabwalk_vocabulary::text::list;
 
 use crate::detection::Detection;
-
-/// Where events of a type are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Scope {
-    /// By every Windows machine, once it is switched on there.
-    Host,
-    /// By domain controllers only.
-    DomainController,
-    /// By a sensor in the network.
-    Network,
-    /// By whoever has the thing in question; that a host has none says nothing.
-    Some,
-}
-
-/// What is known of an event type that detections need.
-struct Fact {
-    channel: &'static str,
-    event_id: u32,
-    /// What its events tell.
-    what: &'static str,
-    scope: Scope,
-    /// How to have them written.
-    advice: &'static str,
-}
-
-const SYSMON: &str = "Microsoft-Windows-Sysmon/Operational";
-
-/// Event types whose absence says something. Sources: Microsoft's documentation of the audit policy subcategories and of
-/// Sysmon's events.
-const FACTS: [Fact; 14] = [
-    Fact {
-        channel: "Security",
-        event_id: 4624,
-        what: "logons",
-        scope: Scope::Host,
-        advice: "collect the Security log; audit policy \"Logon\": success",
-    },
-    Fact {
-        channel: "Security",
-        event_id: 4625,
-        what: "failed logons",
-        scope: Scope::Some,
-        advice: "audit policy \"Logon\": failure",
-    },
-    Fact {
-        channel: "Security",
-        event_id: 4688,
-        what: "process creation",
-        scope: Scope::Host,
-        advice: "audit policy \"Process Creation\": success, and include command lines in process creation events",
-    },
-    Fact {
-        channel: SYSMON,
-        event_id: 1,
-        what: "process creation",
-        scope: Scope::Host,
-        advice: "install Sysmon and collect its Operational log",
-    },
-    Fact {
-        channel: SYSMON,
-        event_id: 3,
-        what: "network connections",
-        scope: Scope::Host,
-        advice: "let Sysmon log network connections",
-    },
-    Fact {
-        channel: "Security",
-        event_id: 5156,
-        what: "network connections",
-        scope: Scope::Host,
-        advice: "audit policy \"Filtering Platform Connection\": success",
-    },
-    Fact {
-        channel: "Security",
-        event_id: 5157,
-        what: "blocked network connections",
-        scope: Scope::Some,
-        advice: "audit policy \"Filtering Platform Connection\": failure",
-    },
-    Fact {
-        channel: "zeek:conn",
-        event_id: 0,
-        what: "network connections",
-        scope: Scope::Network,
-        advice: "add the conn logs of Zeek",
-    },
-    Fact {
-        channel: "Security",
-        event_id: 4768,
-        what: "Kerberos tickets",
-        scope: Scope::DomainController,
-        advice: "collect the Security log of the domain controllers; audit policy \"Kerberos Authentication Service\": success",
-    },
-    Fact {
-        channel: "Security",
-        event_id: 4769,
-        what: "Kerberos service tickets",
-        scope: Scope::DomainController,
-        advice: "collect the Security log of the domain controllers; audit policy \"Kerberos Service Ticket Operations\": success",
-    },
-    Fact {
-        channel: "Security",
-        event_id: 4776,
-        what: "NTLM validation",
-        scope: Scope::DomainController,
-        advice: "collect the Security log of the domain controllers; audit policy \"Credential Validation\": success",
-    },
-    Fact {
-        channel: "Security",
-        event_id: 4697,
-        what: "services installed",
-        scope: Scope::Some,
-        advice: "audit policy \"Security System Extension\": success",
-    },
-    Fact {
-        channel: "System",
-        event_id: 7045,
-        what: "services installed",
-        scope: Scope::Some,
-        advice: "collect the System log",
-    },
-    Fact {
-        channel: "Security",
-        event_id: 4698,
-        what: "scheduled tasks created",
-        scope: Scope::Some,
-        advice: "audit policy \"Other Object Access Events\": success",
-    },
-];
+use crate::logging::{Logging, Writers};
 
 /// Detections that could not see some hosts, or anything at all.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -232,13 +104,6 @@ fn short_channel(channel: &str) -> &str {
     }
 }
 
-fn fact(event_type: &EventType) -> Option<&'static Fact> {
-    FACTS.iter().find(|fact| {
-        fact.event_id == event_type.event_id
-            && fact.channel.eq_ignore_ascii_case(&event_type.channel)
-    })
-}
-
 fn short_type(event_type: &EventType) -> String {
     if event_type.is_windows() {
         format!(
@@ -252,13 +117,13 @@ fn short_type(event_type: &EventType) -> String {
 }
 
 /// Text for `types`: what they tell, and which they are.
-fn describe(types: &BTreeSet<EventType>) -> String {
+fn describe(logging: &Logging, types: &BTreeSet<EventType>) -> String {
     let mut what: Vec<&str> = Vec::new();
     for event_type in types {
-        if let Some(fact) = fact(event_type)
-            && !what.contains(&fact.what)
+        if let Some(known) = logging.of(event_type)
+            && !what.contains(&known.tells.as_str())
         {
-            what.push(fact.what);
+            what.push(&known.tells);
         }
     }
     let names: Vec<String> = types.iter().map(short_type).collect();
@@ -280,10 +145,10 @@ struct Blind {
 }
 
 impl Blind {
-    fn advise(&mut self, types: &BTreeSet<EventType>) {
-        for one in types.iter().filter_map(fact).map(|fact| fact.advice) {
-            if !self.advice.iter().any(|own| own == one) {
-                self.advice.push(one.to_owned());
+    fn advise(&mut self, logging: &Logging, types: &BTreeSet<EventType>) {
+        for known in types.iter().filter_map(|one| logging.of(one)) {
+            if !self.advice.contains(&known.advice) {
+                self.advice.push(known.advice.clone());
             }
         }
     }
@@ -294,17 +159,18 @@ pub(crate) fn gaps(
     detections: &[Arc<Detection>],
     searches: &[Search],
     knowledge: &Arc<Knowledge>,
+    logging: &Logging,
     coverage: &[Coverage],
     hosts_by_type: &BTreeMap<EventType, BTreeSet<String>>,
 ) -> Vec<Gap> {
-    let needs = needs(searches, knowledge, hosts_by_type);
+    let needs = needs(searches, knowledge, logging, hosts_by_type);
     let blind: Vec<(&str, &BTreeSet<EventType>)> = detections
         .iter()
         .map(|detection| detection.name.as_str())
         .zip(&needs)
         .filter(|(_, needed)| !needed.is_empty())
         .collect();
-    statements(&blind, coverage, hosts_by_type)
+    statements(&blind, logging, coverage, hosts_by_type)
 }
 
 /// The event types that each search reads, of those that content knows.
@@ -314,17 +180,14 @@ pub(crate) fn gaps(
 fn needs(
     searches: &[Search],
     knowledge: &Arc<Knowledge>,
+    logging: &Logging,
     hosts_by_type: &BTreeMap<EventType, BTreeSet<String>>,
 ) -> Vec<BTreeSet<EventType>> {
-    let telling = FACTS.iter().map(|fact| EventType {
-        channel: fact.channel.to_owned(),
-        event_id: fact.event_id,
-    });
     let read = hosts_by_type
         .keys()
-        .filter(|read| fact(read).is_none())
+        .filter(|read| logging.of(read).is_none())
         .cloned();
-    let likely: BTreeSet<EventType> = telling.chain(read).collect();
+    let likely: BTreeSet<EventType> = logging.types().chain(read).collect();
     let mut known = None;
     let readers = Readers::new(knowledge);
     searches
@@ -351,6 +214,7 @@ fn needs(
 
 fn statements(
     detections: &[(&str, &BTreeSet<EventType>)],
+    logging: &Logging,
     coverage: &[Coverage],
     hosts_by_type: &BTreeMap<EventType, BTreeSet<String>>,
 ) -> Vec<Gap> {
@@ -389,11 +253,15 @@ fn statements(
     for (name, needed) in detections {
         let writers_of = |one: &EventType| writers.get(&lower(one));
         let present = |one: &EventType| writers_of(one).is_some_and(|hosts| !hosts.is_empty());
-        let scope = |one: &EventType| fact(one).map_or(Scope::Some, |fact| fact.scope);
+        let writer = |one: &EventType| {
+            logging
+                .of(one)
+                .map_or(Writers::Some, |known| known.written_by)
+        };
         if !needed.iter().any(present) {
             let telling: BTreeSet<EventType> = needed
                 .iter()
-                .filter(|one| scope(one) != Scope::Some)
+                .filter(|one| writer(one) != Writers::Some)
                 .cloned()
                 .collect();
             if telling.is_empty() {
@@ -402,17 +270,17 @@ fn statements(
                 special.1.insert((*name).to_owned());
                 continue;
             }
-            let entry = everywhere.entry(describe(&telling)).or_default();
-            entry.advise(&telling);
+            let entry = everywhere.entry(describe(logging, &telling)).or_default();
+            entry.advise(logging, &telling);
             entry.detections.insert((*name).to_owned());
             continue;
         }
         let in_network = needed
             .iter()
-            .any(|one| scope(one) == Scope::Network && present(one));
+            .any(|one| writer(one) == Writers::Sensors && present(one));
         let local: BTreeSet<EventType> = needed
             .iter()
-            .filter(|one| scope(one) == Scope::Host)
+            .filter(|one| writer(one) == Writers::Hosts)
             .cloned()
             .collect();
         if local.is_empty() || in_network {
@@ -439,12 +307,12 @@ fn statements(
                 .map(|channel| format!("{channel} log"))
                 .collect();
             if !silent.is_empty() {
-                missing.push(describe(&silent));
+                missing.push(describe(logging, &silent));
             }
             let entry = by_host
                 .entry((missing.join(" and no "), host.clone()))
                 .or_default();
-            entry.advise(&local);
+            entry.advise(logging, &local);
             entry.hosts.insert(
                 shown
                     .get(host)
@@ -455,8 +323,8 @@ fn statements(
     }
     let (types, detections) = special;
     if !detections.is_empty() {
-        let entry = everywhere.entry(describe(&types)).or_default();
-        entry.advise(&types);
+        let entry = everywhere.entry(describe(logging, &types)).or_default();
+        entry.advise(logging, &types);
         entry.detections.extend(detections);
     }
     // Hosts that lack the same and hide the same share a statement, so that many hosts make one line.
@@ -491,6 +359,8 @@ fn statements(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const SYSMON: &str = "Microsoft-Windows-Sysmon/Operational";
 
     fn kind(channel: &str, event_id: u32) -> EventType {
         EventType {
@@ -535,7 +405,10 @@ mod tests {
                 )
             })
             .collect();
-        statements(&detections, coverage, &hosts)
+        let mut logging = Logging::default();
+        let shipped = include_str!("../../../content/windows/logging.yml");
+        assert_eq!(logging.add_yaml(shipped), Ok(()));
+        statements(&detections, &logging, coverage, &hosts)
             .iter()
             .map(Gap::text)
             .collect()

@@ -13,6 +13,7 @@ pub mod detection;
 pub mod finding;
 pub mod gap;
 mod lint;
+pub mod logging;
 mod message;
 pub mod query;
 pub mod risk;

@@ -18,6 +18,7 @@ use crate::content::{Content, ContentProblem, Origin};
 use crate::detection::{Detection, DetectionType};
 use crate::finding::{self, Finding};
 use crate::gap::{self, Gap};
+use crate::logging::Logging;
 use crate::risk::{self, Attack, Exception, RiskFactors};
 use crate::sigma::SigmaRules;
 use crate::store::Lookups;
@@ -112,6 +113,7 @@ pub struct Detections {
     sigma: SigmaRules,
     risk_factors: RiskFactors,
     attack: Attack,
+    logging: Logging,
     problems: Vec<ContentProblem>,
     options: RunOptions,
     demand: All<Box<dyn Demand>>,
@@ -155,6 +157,7 @@ impl Detections {
             mut sigma,
             risk_factors,
             attack,
+            logging,
             ..
         } = content;
         let all: Vec<Arc<Detection>> = detections
@@ -213,6 +216,7 @@ impl Detections {
             sigma,
             risk_factors,
             attack,
+            logging,
             problems,
             options,
             demand,
@@ -358,6 +362,7 @@ impl Detections {
             &self.detections,
             &self.searches,
             &self.knowledge,
+            &self.logging,
             &outcome.coverage,
             &hosts_by_type,
         );

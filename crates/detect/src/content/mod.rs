@@ -16,6 +16,7 @@ use rust_embed::RustEmbed;
 
 use crate::attack::Attack;
 use crate::detection::{Baseline, Detection, Story};
+use crate::logging::Logging;
 use crate::risk::RiskFactors;
 use crate::sigma::{LogSources, SigmaRules};
 use raw::Kind;
@@ -183,6 +184,8 @@ pub struct Content {
     pub risk_factors: RiskFactors,
     /// Tactics of ATT&CK techniques.
     pub attack: Attack,
+    /// Who logs which events, and how to have them logged.
+    pub logging: Logging,
     /// Sigma rules; see [`Content::add_sigma`].
     pub sigma: SigmaRules,
     /// Macros by name with the number of arguments.
@@ -417,6 +420,7 @@ impl Content {
             Kind::LogSources => self.log_sources.add_yaml(text).map_err(plain)?,
             Kind::RiskFactors => self.risk_factors.add_yaml(text).map_err(plain)?,
             Kind::Attack => self.attack.add_yaml(text).map_err(plain)?,
+            Kind::Logging => self.logging.add_yaml(text).map_err(plain)?,
             Kind::Model => self.knowledge.models.add_yaml(text).map_err(plain)?,
             Kind::Macro => self.add_macro(&raw::parse(path, text)?),
             Kind::Macros => {

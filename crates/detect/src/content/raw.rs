@@ -47,6 +47,8 @@ pub(super) enum Kind {
     RiskFactors,
     /// Techniques and tactics beside those of ATT&CK.
     Attack,
+    /// Who logs which events, and how to have them logged.
+    Logging,
     /// Tests of a detection, see [`crate::cases`].
     Cases,
     /// Known, and nothing to load: data sources, investigations, deployments, configuration.
@@ -112,6 +114,8 @@ pub(super) fn kind(path: &str, text: &str) -> Kind {
         Kind::RiskFactors
     } else if has("attack_techniques") || has("attack_tactics") {
         Kind::Attack
+    } else if has("logging") {
+        Kind::Logging
     } else if has("model") && has("nodes") {
         Kind::Model
     } else if has("definition") && has("name") {

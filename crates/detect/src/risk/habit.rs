@@ -36,6 +36,9 @@ const EVERYDAY: usize = 3;
 /// A detection, whom a finding of it is about, and from where.
 type Alike = (String, BTreeSet<String>, BTreeSet<String>, Vec<String>);
 
+/// How rare a finding is, how bad, when it was, and what is alike: the first of a day are notable.
+type Rank = (usize, Reverse<u32>, i64, Alike);
+
 /// Whom a finding is about: its users and its machines.
 fn about(finding: &Finding) -> (BTreeSet<String>, BTreeSet<String>) {
     let of = |kind: RiskObjectKind| {
@@ -188,8 +191,7 @@ pub(crate) fn weigh(findings: &mut [Finding], most: usize) {
         }
     }
     let others = work.days.len().saturating_sub(1);
-    // By day: how rare, how bad, when, and what is alike.
-    let mut rest: BTreeMap<i64, BTreeSet<(usize, Reverse<u32>, i64, Alike)>> = BTreeMap::new();
+    let mut rest: BTreeMap<i64, BTreeSet<Rank>> = BTreeMap::new();
     let mut firsts: BTreeMap<(i64, Alike), i64> = BTreeMap::new();
     for finding in findings.iter_mut() {
         let (true, Some(first)) = (finding.is_notable(), finding.first) else {
