@@ -404,7 +404,7 @@ fn an_empty_folder_is_an_error() {
     let output = hunt(at.path(), &["void"]);
     assert_eq!(output.status.code(), Some(1));
     assert!(
-        text(&output.stderr).contains("void: no file in it"),
+        text(&output.stderr).contains("void: contains no files"),
         "{output:?}"
     );
 }

@@ -110,7 +110,7 @@ impl LookupStore {
                 return Err(LookupStoreError::new(
                     &self.directory,
                     &format!(
-                        "`{name}` is not a valid lookup name: letters, digits, `_`, `-` and `.` are"
+                        "`{name}` is not a valid lookup name: use letters, digits, `_`, `-` and `.`"
                     ),
                 ));
             }
