@@ -346,7 +346,7 @@ fn what_is_wrong_with_tests_is_said() {
         &["content", "test", "rules", "--detection", "Fone"],
     );
     assert_eq!(status, 1);
-    assert!(err.contains("no detection is called `Fone`"), "{err}");
+    assert!(err.contains("no detection is named `Fone`"), "{err}");
     let (status, out, err) = crabwalk(at.path(), &["content", "test", "rules"]);
     assert_eq!(
         (status, out.as_str()),

@@ -461,7 +461,7 @@ fn what_is_no_case_is_told() {
         &["export", "stix", "x.json", "--logs", "."],
     );
     let message = String::from_utf8_lossy(&output.stderr);
-    assert!(message.contains("html only"), "{message}");
+    assert!(message.contains("html format only"), "{message}");
     let output = crabwalk(directory.path(), &["export", "stix", "nowhere.json"]);
     assert_eq!(output.status.code(), Some(1));
 }
