@@ -10,6 +10,8 @@ use crate::syntax::usage::{Form, Reading, Usage, Whole, flag, obeyed};
 const MOST_TERMS: usize = 200;
 /// More clusters are not made.
 const MOST_CLUSTERS: usize = 1_000;
+/// More steps of comparing terms are not made: they take some seconds.
+const MOST_WORK: usize = 4_000_000_000;
 
 pub(super) static COMMAND: Whole = Whole {
     usage: Usage {
@@ -106,42 +108,25 @@ fn plan(planner: &mut Planner<'_>, rows: Rows, arguments: &Arguments, span: Span
     let Some(staged) = planner.stage(rows.clone(), None, span)? else {
         return Ok(rows);
     };
-    let mut clusters: Vec<(Vec<String>, usize, usize)> = Vec::new();
-    let mut known: HashMap<String, usize> = HashMap::new();
-    let mut of_row: Vec<Option<usize>> = Vec::new();
-    for row in 0..staged.len() {
-        let Some(text) = staged.text(field, row) else {
-            of_row.push(None);
-            continue;
+    let texts = (0..staged.len()).map(|row| staged.text(field, row));
+    let likeness = Likeness {
+        by,
+        least,
+        delims: arguments.option("delims"),
+    };
+    let (clusters, of_row) = likeness.clusters(texts, MOST_WORK).map_err(|too_much| {
+        let (message, help) = match too_much {
+            TooMuch::Clusters => (
+                format!("`cluster` would make more than {MOST_CLUSTERS} clusters"),
+                "give a lower `t=`, or keep fewer rows before",
+            ),
+            TooMuch::Work => (
+                "`cluster` would compare too many different texts".to_owned(),
+                "keep fewer rows before, such as with `dedup` or `head`, give a lower `t=`, or take `match=termset`",
+            ),
         };
-        let found = match known.get(&text) {
-            Some(found) => *found,
-            None => {
-                let terms = terms(&text, by, arguments.option("delims"));
-                let alike = clusters
-                    .iter()
-                    .position(|(first, ..)| similarity(first, &terms, by, least) >= least);
-                let found = alike.unwrap_or(clusters.len());
-                if alike.is_none() {
-                    if clusters.len() >= MOST_CLUSTERS {
-                        return Err(diagnostic(
-                            span,
-                            format!(
-                                "`cluster` would make more than {MOST_CLUSTERS} clusters: give a lower `t=`"
-                            ),
-                        ));
-                    }
-                    clusters.push((terms, row, 0));
-                }
-                known.insert(text, found);
-                found
-            }
-        };
-        if let Some((_, _, count)) = clusters.get_mut(found) {
-            *count += 1;
-        }
-        of_row.push(Some(found));
-    }
+        diagnostic(span, message).with_help(help)
+    })?;
     let all = arguments.flag("labelonly", false);
     let kept: Vec<(usize, usize)> = of_row
         .iter()
@@ -150,7 +135,7 @@ fn plan(planner: &mut Planner<'_>, rows: Rows, arguments: &Arguments, span: Span
         .filter(|(row, cluster)| {
             all || clusters
                 .get(*cluster)
-                .is_some_and(|(_, first, _)| first == row)
+                .is_some_and(|cluster| cluster.first == *row)
         })
         .collect();
     let from: Vec<Option<usize>> = kept.iter().map(|(row, _)| Some(*row)).collect();
@@ -171,7 +156,7 @@ fn plan(planner: &mut Planner<'_>, rows: Rows, arguments: &Arguments, span: Span
         let counts = kept.iter().map(|(_, cluster)| {
             let number = clusters
                 .get(*cluster)
-                .map(|(_, _, number)| number.to_string());
+                .map(|cluster| cluster.rows.to_string());
             number.into_iter().collect()
         });
         made.texts(count, counts.collect());
@@ -181,6 +166,89 @@ fn plan(planner: &mut Planner<'_>, rows: Rows, arguments: &Arguments, span: Span
         .map(|(_, cluster)| vec![(cluster + 1).to_string()]);
     made.texts(label, labels.collect());
     at(span, made.rows(planner.fresh()))
+}
+
+/// When texts are alike.
+struct Likeness<'a> {
+    by: By,
+    least: f64,
+    delims: Option<&'a str>,
+}
+
+struct Cluster {
+    /// What the first row says.
+    terms: Vec<String>,
+    first: usize,
+    rows: usize,
+}
+
+/// Why clusters are not made.
+#[derive(Debug, PartialEq)]
+enum TooMuch {
+    Clusters,
+    Work,
+}
+
+type Clusters = (Vec<Cluster>, Vec<Option<usize>>);
+
+impl Likeness<'_> {
+    /// The clusters of texts, and to which one each belongs.
+    fn clusters(
+        &self,
+        texts: impl Iterator<Item = Option<String>>,
+        most_work: usize,
+    ) -> std::result::Result<Clusters, TooMuch> {
+        let mut clusters: Vec<Cluster> = Vec::new();
+        let mut known: HashMap<String, usize> = HashMap::new();
+        let mut of_row: Vec<Option<usize>> = Vec::new();
+        let mut work = 0_usize;
+        for (row, text) in texts.enumerate() {
+            let Some(text) = text else {
+                of_row.push(None);
+                continue;
+            };
+            let found = match known.get(&text) {
+                Some(found) => *found,
+                None => {
+                    let terms = terms(&text, self.by, self.delims);
+                    let alike = clusters.iter().position(|cluster| {
+                        work += self.work(&cluster.terms, &terms);
+                        work <= most_work
+                            && similarity(&cluster.terms, &terms, self.by, self.least) >= self.least
+                    });
+                    if work > most_work {
+                        return Err(TooMuch::Work);
+                    }
+                    let found = alike.unwrap_or(clusters.len());
+                    if alike.is_none() {
+                        if clusters.len() >= MOST_CLUSTERS {
+                            return Err(TooMuch::Clusters);
+                        }
+                        clusters.push(Cluster {
+                            terms,
+                            first: row,
+                            rows: 0,
+                        });
+                    }
+                    known.insert(text, found);
+                    found
+                }
+            };
+            if let Some(cluster) = clusters.get_mut(found) {
+                cluster.rows += 1;
+            }
+            of_row.push(Some(found));
+        }
+        Ok((clusters, of_row))
+    }
+
+    /// Steps that it takes to compare two texts.
+    fn work(&self, a: &[String], b: &[String]) -> usize {
+        match self.by {
+            By::List => 1 + a.len() * b.len(),
+            By::Set | By::Grams => 1 + a.len() + b.len(),
+        }
+    }
 }
 
 /// What of a text is compared.
@@ -258,4 +326,34 @@ fn in_order(a: &[String], b: &[String]) -> usize {
         before = now;
     }
     before.last().copied().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_than_can_be_compared_is_refused() {
+        let likeness = Likeness {
+            by: By::List,
+            least: 0.8,
+            delims: None,
+        };
+        let texts = |rows: usize| (0..rows).map(|row| Some(format!("logon {row} of user {row}")));
+        let count = |found: std::result::Result<Clusters, TooMuch>| {
+            found.map(|(clusters, of_row)| (clusters.len(), of_row.len()))
+        };
+        assert_eq!(count(likeness.clusters(texts(10), 10_000)), Ok((10, 10)));
+        assert_eq!(
+            count(likeness.clusters(texts(200), 10_000)),
+            Err(TooMuch::Work)
+        );
+        // The same text again is not compared.
+        let same = (0..10_000).map(|_| Some("logon of ann".to_owned()));
+        assert_eq!(count(likeness.clusters(same, 10_000)), Ok((1, 10_000)));
+        assert_eq!(
+            count(likeness.clusters(texts(2_000), usize::MAX)),
+            Err(TooMuch::Clusters)
+        );
+    }
 }

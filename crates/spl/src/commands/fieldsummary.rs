@@ -44,6 +44,7 @@ pub(super) static COMMAND: Whole = Whole {
 /// What there is to say about a field.
 #[derive(Default)]
 struct Summary {
+    /// Rows that have it.
     count: usize,
     values: HashMap<String, usize>,
     numbers: Vec<f64>,
@@ -77,8 +78,9 @@ fn plan(planner: &mut Planner<'_>, rows: Rows, arguments: &Arguments, span: Span
     for name in names {
         let mut summary = Summary::default();
         for row in 0..staged.len() {
-            for value in staged.values(&name, row) {
-                summary.count += 1;
+            let values = staged.values(&name, row);
+            summary.count += usize::from(!values.is_empty());
+            for value in values {
                 summary.numbers.extend(number_of(&value));
                 *summary.values.entry(value).or_default() += 1;
             }

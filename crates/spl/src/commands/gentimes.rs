@@ -27,7 +27,7 @@ pub(super) static COMMAND: Whole = Whole {
             ),
             obeyed(
                 "increment",
-                "Length of a range: `1d`, `6h`, `5m`, `30s`; a day if it is not given.",
+                "Length of a range: `1d`, `6h`, `5m`, `30s`, or `1mon` or `1y` by the calendar; a day if it is not given.",
             ),
         ],
     },
@@ -71,10 +71,16 @@ fn plan(planner: &mut Planner<'_>, arguments: &Arguments, span: Span) -> Result<
         None => midnight(now),
     };
     let step = match arguments.written("increment") {
-        None => 86_400.0,
+        None => (1, "d"),
         Some((option, value)) => {
-            let step = relative_time(0.0, &format!("+{}", value.trim()));
-            step.filter(|step| *step >= 1.0 && !value.contains(['+', '-', '@']))
+            let value = value.trim();
+            let digits = value.bytes().take_while(u8::is_ascii_digit).count();
+            let (amount, unit) = value.split_at(digits);
+            let amount = if digits == 0 { Ok(1) } else { amount.parse() };
+            amount
+                .ok()
+                .map(|amount| (amount, unit))
+                .filter(|step| !unit.contains(['+', '-', '@']) && later(0.0, *step, 1) >= Some(1.0))
                 .ok_or_else(|| {
                     diagnostic(
                         option.span,
@@ -84,7 +90,7 @@ fn plan(planner: &mut Planner<'_>, arguments: &Arguments, span: Span) -> Result<
         }
     };
     let mut times = Vec::new();
-    let mut time = start;
+    let (mut time, mut ends) = (start, Vec::new());
     while time < end {
         if times.len() >= MOST {
             return Err(diagnostic(
@@ -93,23 +99,24 @@ fn plan(planner: &mut Planner<'_>, arguments: &Arguments, span: Span) -> Result<
             ));
         }
         times.push(time);
-        time += step;
+        // From the start, so that a month that is too short does not move those behind it.
+        time = later(start, step, times.len() as u64)
+            .ok_or_else(|| diagnostic(span, "`gentimes` goes beyond the times that there are"))?;
+        ends.push(time - 1.0);
     }
     let human = |time: f64| strftime(time, HUMAN).into_iter().collect::<Vec<_>>();
     let mut made = Made::new(times.len());
-    let last = |time: &f64| time + step - 1.0;
-    made.texts(
-        "endhuman",
-        times.iter().map(|time| human(last(time))).collect(),
-    );
-    made.numbers(
-        "endtime",
-        times.iter().map(|time| Some(last(time))).collect(),
-    );
+    made.texts("endhuman", ends.iter().map(|time| human(*time)).collect());
+    made.numbers("endtime", ends.iter().map(|time| Some(*time)).collect());
     made.texts(
         "starthuman",
         times.iter().map(|time| human(*time)).collect(),
     );
     made.numbers("starttime", times.iter().map(|time| Some(*time)).collect());
     at(span, made.rows(planner.fresh()))
+}
+
+/// A time so many steps later, by the calendar.
+fn later(time: f64, (amount, unit): (u64, &str), steps: u64) -> Option<f64> {
+    relative_time(time, &format!("+{}{unit}", amount.checked_mul(steps)?))
 }

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::ops::bins::{number_width, seconds, time_width};
+use crate::ops::bins;
 use crate::plan::{Made, Passing, Planner, Result, Rows, at, diagnostic};
 use crate::syntax::ast::{Arguments, BinSpan, Name, Span};
 use crate::syntax::parse_span;
-use crate::syntax::usage::{Form, Reading, Usage, Whole, count, no_effect, obeyed};
+use crate::syntax::usage::{Form, Reading, Usage, Whole, count, obeyed, refused};
 use crate::value::{format_number, number_of};
 
 /// More rows are not made.
@@ -32,7 +32,10 @@ pub(super) static COMMAND: Whole = Whole {
             ),
             obeyed("start", "Where the ranges begin; rows below are left out."),
             obeyed("end", "Where they end; rows above are left out."),
-            no_effect("aligntime", "ranges begin at whole multiples of the span"),
+            refused(
+                "aligntime",
+                "put the times into ranges with `bin _time span=… aligntime=…`",
+            ),
         ],
     },
     form: Form {
@@ -78,7 +81,7 @@ fn plan(planner: &mut Planner<'_>, rows: Rows, arguments: &Arguments, span: Span
         }),
     };
     let (lower, upper) = (limit("start")?, limit("end")?);
-    let bins = match arguments.written("bins") {
+    let most_ranges = match arguments.written("bins") {
         None => DEFAULT_BINS,
         Some((option, value)) => value.parse().map_err(|_| {
             diagnostic(
@@ -124,8 +127,8 @@ fn plan(planner: &mut Planner<'_>, rows: Rows, arguments: &Arguments, span: Span
             ));
         }
         Some(width) => width,
-        None if name == "_time" => BinSpan::Time(time_width(most - least, bins, 0.0)),
-        None => BinSpan::Number(number_width(least, most, bins)),
+        None if name == "_time" => BinSpan::Time(bins::time_width(most - least, most_ranges, 0.0)),
+        None => BinSpan::Number(bins::number_width(least, most, most_ranges)),
     };
     let steps = Steps::new(width);
     // Where `bin` has made ranges of the field, those that are added look alike.
@@ -186,59 +189,33 @@ enum Steps {
 
 impl Steps {
     fn new(width: BinSpan) -> Self {
-        use crate::syntax::ast::TimeUnit;
         match width {
             BinSpan::Number(width) => Self::Even(width),
             BinSpan::Log { .. } => Self::Even(1.0),
-            BinSpan::Time(span) => match seconds(span) {
+            BinSpan::Time(span) => match bins::seconds(span) {
                 Some(width) => Self::Even(width),
-                None => {
-                    let months = match span.unit {
-                        TimeUnit::Quarter => 3,
-                        TimeUnit::Year => 12,
-                        _ => 1,
-                    };
-                    let amount = i64::try_from(span.amount).unwrap_or(1);
-                    Self::Months(amount.saturating_mul(months).max(1))
-                }
+                None => Self::Months(bins::months(span).unwrap_or(1).max(1)),
             },
         }
     }
 
     /// The number of the range in which a value lies.
     fn number(&self, value: f64) -> Option<i64> {
-        let number = match self {
-            Self::Even(width) => (value / width).floor(),
-            #[expect(clippy::cast_precision_loss, reason = "few months")]
-            Self::Months(months) => (months_of(value)? as f64 / *months as f64).floor(),
-        };
-        #[expect(clippy::cast_possible_truncation, reason = "compared before")]
-        (number.abs() < 1e15).then_some(number as i64)
+        match self {
+            Self::Even(width) => {
+                let number = bins::range_number(value, *width);
+                #[expect(clippy::cast_possible_truncation, reason = "compared before")]
+                (number.abs() < 1e15).then_some(number as i64)
+            }
+            Self::Months(months) => bins::month_number(value, *months),
+        }
     }
 
     fn start(&self, number: i64) -> f64 {
         match self {
             #[expect(clippy::cast_precision_loss, reason = "less than 1e15")]
-            Self::Even(width) => number as f64 * width,
-            Self::Months(months) => month_start(number.saturating_mul(*months)).unwrap_or(0.0),
+            Self::Even(width) => bins::numbered_start(number as f64, *width),
+            Self::Months(months) => bins::month_start(number, *months).unwrap_or(0.0),
         }
     }
-}
-
-/// The month of a time, counted from the year 0.
-fn months_of(time: f64) -> Option<i64> {
-    let month = |format: &str| {
-        crate::functions::time::strftime(time, format).and_then(|text| text.parse::<i64>().ok())
-    };
-    Some(month("%Y")? * 12 + month("%m")? - 1)
-}
-
-/// Start of a month that is counted from the year 0.
-fn month_start(months: i64) -> Option<f64> {
-    let text = format!(
-        "{:04}-{:02}-01",
-        months.div_euclid(12),
-        months.rem_euclid(12) + 1
-    );
-    crate::functions::time::strptime(&text, "%Y-%m-%d", 0.0)
 }

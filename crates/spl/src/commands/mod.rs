@@ -5,7 +5,9 @@
 //! A new command is a file with a [`Whole`] and a line in the list.
 
 mod addtotals;
+mod autoregress;
 mod cluster;
+mod delta;
 mod extract;
 mod fieldsummary;
 mod fromjson;
@@ -32,7 +34,9 @@ use crate::syntax::usage::Whole;
 /// The commands.
 pub(crate) static ALL: &[&Whole] = &[
     &addtotals::COMMAND,
+    &autoregress::COMMAND,
     &cluster::COMMAND,
+    &delta::COMMAND,
     &extract::COMMAND,
     &fieldsummary::COMMAND,
     &fromjson::COMMAND,

@@ -2,7 +2,7 @@
 
 use crate::expr::Fields;
 use crate::ops::documents::{Format, out_of};
-use crate::plan::{Passing, Planner, Result, Rows, at, null_text};
+use crate::plan::{Passing, Planner, Result, Rows, at, diagnostic, null_text};
 use crate::syntax::ast::{Arguments, Span};
 use crate::syntax::usage::{Form, Reading, Usage, Whole, obeyed};
 
@@ -46,6 +46,12 @@ fn path(arguments: &Arguments) -> Option<&str> {
 fn plan(planner: &mut Planner<'_>, rows: Rows, arguments: &Arguments, span: Span) -> Result<Rows> {
     let input = arguments.option("input").unwrap_or("_raw");
     let Some(path) = path(arguments) else {
+        if let Some((option, _)) = arguments.written("output") {
+            return Err(
+                diagnostic(option.span, "`output=` of `spath` goes with a path")
+                    .with_help("say what of the document goes there: `path=a.b`"),
+            );
+        }
         return planner.document(rows, input, &Format::Json, "", span);
     };
     let output = arguments.option("output").unwrap_or(path).to_owned();

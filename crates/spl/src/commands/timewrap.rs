@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::functions::time::{relative_time, strftime};
-use crate::plan::{Made, Passing, Planner, Result, Rows, at, diagnostic};
+use crate::plan::{Made, Names, Passing, Planner, Result, Rows, at, diagnostic};
 use crate::syntax::ast::{Arguments, BinSpan, Name, Span, TimeSpan, TimeUnit};
 use crate::syntax::parse_span;
 use crate::syntax::usage::{Form, Reading, Usage, Whole, obeyed};
@@ -125,9 +125,11 @@ fn plan(planner: &mut Planner<'_>, rows: Rows, arguments: &Arguments, span: Span
         }) else {
             continue;
         };
-        let Some(moved) = moved(time, period, back) else {
+        // Months differ in length: what lies behind the end of a short one follows it, and nothing falls together.
+        let (Some(start), Some(latest)) = (ends.get(back + 1), ends.get(1)) else {
             continue;
         };
+        let moved = time - start + latest;
         #[expect(
             clippy::cast_possible_truncation,
             reason = "microseconds of a time that a log can have"
@@ -140,10 +142,16 @@ fn plan(planner: &mut Planner<'_>, rows: Rows, arguments: &Arguments, span: Span
     #[expect(clippy::cast_precision_loss, reason = "microseconds of a time")]
     let times = cells.keys().map(|time| Some(*time as f64 / 1e6));
     made.numbers("_time", times.collect());
+    let mut names = Names::default();
+    names.of("_time");
     for column in &columns {
         for back in periods.iter().rev() {
             let start = ends.get(back + 1).copied().unwrap_or(end);
-            let name = format!("{column}_{}", name_of(&series, period, *back, start));
+            // A format may write two periods alike.
+            let name = names.of(&format!(
+                "{column}_{}",
+                name_of(&series, period, *back, start)
+            ));
             let from: Vec<Option<usize>> =
                 cells.values().map(|rows| rows.get(back).copied()).collect();
             if let Some(values) = at(span, staged.taken(column, &from))? {
@@ -216,13 +224,6 @@ fn ends(end: f64, first: f64, period: TimeSpan) -> Option<Vec<f64>> {
         ends.push(shifted(end, period, -back)?);
     }
     Some(ends)
-}
-
-fn moved(time: f64, period: TimeSpan, back: usize) -> Option<f64> {
-    if back == 0 {
-        return Some(time);
-    }
-    shifted(time, period, i64::try_from(back).ok()?)
 }
 
 fn name_of(series: &Series, period: TimeSpan, back: usize, start: f64) -> String {

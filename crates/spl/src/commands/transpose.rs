@@ -1,8 +1,6 @@
 //! `transpose`: rows become columns.
 
-use std::collections::BTreeSet;
-
-use crate::plan::{Made, Passing, Planner, Result, Rows, at, diagnostic};
+use crate::plan::{MOST_COLUMNS, Made, Names, Passing, Planner, Result, Rows, at, diagnostic};
 use crate::syntax::ast::{Arguments, Span};
 use crate::syntax::usage::{Form, Reading, Usage, Whole, flag, obeyed};
 
@@ -61,13 +59,21 @@ fn plan(planner: &mut Planner<'_>, rows: Rows, arguments: &Arguments, span: Span
     let Some(staged) = planner.stage(rows.clone(), None, span)? else {
         return Ok(rows);
     };
+    let turned = staged.len().min(most);
+    if turned > MOST_COLUMNS {
+        return Err(diagnostic(
+            span,
+            format!("`transpose` would make {turned} columns; {MOST_COLUMNS} are the most"),
+        )
+        .with_help("say how many rows become columns: `transpose 100`"));
+    }
     let header = arguments.option("header_field");
     let old: Vec<String> = staged
         .names()
         .into_iter()
         .filter(|name| header != Some(name.as_str()))
         .collect();
-    let columns: Vec<Vec<Vec<String>>> = (0..staged.len().min(most))
+    let columns: Vec<Vec<Vec<String>>> = (0..turned)
         .map(|row| old.iter().map(|name| staged.values(name, row)).collect())
         .collect();
     let with_empty = arguments.flag("include_empty", true);
@@ -78,22 +84,17 @@ fn plan(planner: &mut Planner<'_>, rows: Rows, arguments: &Arguments, span: Span
     let first = arguments.option("column_name").unwrap_or("column");
     let names = kept.iter().map(|at| vec![old[*at].clone()]);
     made.texts(first, names.collect());
-    let mut taken = BTreeSet::from([first.to_owned()]);
+    let mut given = Names::default();
+    given.of(first);
     for (row, column) in columns.iter().enumerate() {
         let numbered = format!("row {}", row + 1);
         let own = match header {
             None => numbered,
             Some(field) => staged.text(field, row).unwrap_or(numbered),
         };
-        // Two rows may have the same value in the field of the header.
-        let mut name = own.clone();
-        let mut again = 1;
-        while !taken.insert(name.clone()) {
-            again += 1;
-            name = format!("{own} {again}");
-        }
         let cells = kept.iter().map(|at| column[*at].clone());
-        made.texts(&name, cells.collect());
+        // Two rows may have the same value in the field of the header.
+        made.texts(&given.of(&own), cells.collect());
     }
     at(span, made.rows(planner.fresh()))
 }

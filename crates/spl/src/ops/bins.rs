@@ -18,10 +18,7 @@ pub(super) const FUNCTIONS: &[Entry] = &[
         prepare: |call| {
             let width = call.fixed_number(1)?;
             Ok(Prepared::rows(DataType::Float64, move |args| {
-                Answer::number(
-                    args.number(0)
-                        .map(|number| (number / width).floor() * width),
-                )
+                Answer::number(args.number(0).map(|number| range_start(number, width)))
             }))
         },
     },
@@ -39,8 +36,7 @@ pub(super) const FUNCTIONS: &[Entry] = &[
         prepare: |call| {
             let width = call.fixed_number(1)?;
             ranges(move |args| {
-                let number = args.number(0)?;
-                let start = (number / width).floor() * width;
+                let start = range_start(args.number(0)?, width);
                 Some(range(start, start + width))
             })
         },
@@ -68,7 +64,7 @@ pub(super) const FUNCTIONS: &[Entry] = &[
             ranges(move |args| {
                 let (number, least, most) = (args.number(0)?, args.number(1)?, args.number(2)?);
                 let width = number_width(least, most, bins).max(least_width);
-                let start = (number / width).floor() * width;
+                let start = range_start(number, width);
                 Some(range(start, start + width))
             })
         },
@@ -85,7 +81,7 @@ pub(super) const FUNCTIONS: &[Entry] = &[
                 };
                 let span = time_width(most - least, bins, width);
                 Answer::number(match seconds(span) {
-                    Some(width) => Some((time / width).floor() * width),
+                    Some(width) => Some(range_start(time, width)),
                     None => calendar_start(time, span),
                 })
             }))
@@ -98,7 +94,7 @@ pub(super) const FUNCTIONS: &[Entry] = &[
             Ok(Prepared::rows(DataType::Float64, move |args| {
                 match (args.number(0), args.number(1)) {
                     (Some(time), Some(origin)) => {
-                        Answer::Number(((time - origin) / width).floor() * width + origin)
+                        Answer::Number(range_start(time - origin, width) + origin)
                     }
                     _ => Answer::Null,
                 }
@@ -197,6 +193,36 @@ pub(crate) fn aligned_bin(value: Typed, origin: Expr, width: f64) -> Expr {
     .expr
 }
 
+/// Number of the range of a width in which a number lies. The quotient of a number at which a range begins may come out a
+/// little too small, such as that of 0.3 and 0.1.
+pub(crate) fn range_number(number: f64, width: f64) -> f64 {
+    let quotient = number / width;
+    let whole = quotient.round();
+    // Both numbers and the quotient are rounded; whole widths are not.
+    let error = 1.5 * f64::EPSILON * quotient.abs();
+    if width.fract() != 0.0 && (quotient - whole).abs() <= error {
+        whole
+    } else {
+        quotient.floor()
+    }
+}
+
+/// Where the range of that number begins.
+pub(crate) fn numbered_start(range: f64, width: f64) -> f64 {
+    // A tenth is no number that a computer has, ten is.
+    let parts = (1.0 / width).round();
+    if parts > 1.0 && (parts * width - 1.0).abs() < 1e-12 {
+        range / parts
+    } else {
+        range * width
+    }
+}
+
+/// Where the range of a width begins in which a number lies.
+fn range_start(number: f64, width: f64) -> f64 {
+    numbered_start(range_number(number, width), width)
+}
+
 fn range(start: f64, end: f64) -> String {
     // Sums of widths such as 0.1 are a little off.
     let tidy = |number: f64| format_number((number * 1e9).round() / 1e9);
@@ -210,7 +236,7 @@ pub(crate) fn number_width(least: f64, most: f64, bins: u64) -> f64 {
     if !(length > 0.0 && length.is_finite()) {
         return 1.0;
     }
-    let ranges = |width: f64| (most / width).floor() - (least / width).floor() + 1.0;
+    let ranges = |width: f64| range_number(most, width) - range_number(least, width) + 1.0;
     let mut power = 10_f64.powf((length / bins).log10().floor());
     // Two steps do: a width of ten times the length needs two ranges at most, and one range may not be to be had.
     for _ in 0..3 {
@@ -267,7 +293,18 @@ pub(crate) fn seconds(span: TimeSpan) -> Option<f64> {
     Some(unit * span.amount as f64)
 }
 
-fn calendar_start(time: f64, span: TimeSpan) -> Option<f64> {
+/// Months of a span of the calendar.
+pub(crate) fn months(span: TimeSpan) -> Option<i64> {
+    let months = match span.unit {
+        TimeUnit::Quarter => 3,
+        TimeUnit::Year => 12,
+        _ => 1,
+    };
+    i64::try_from(span.amount).ok()?.checked_mul(months)
+}
+
+/// Number of the range of so many months in which a time lies, counted from the year 0.
+pub(crate) fn month_number(time: f64, months: i64) -> Option<i64> {
     #[expect(
         clippy::cast_possible_truncation,
         reason = "whole seconds of a time that a log can have"
@@ -275,15 +312,13 @@ fn calendar_start(time: f64, span: TimeSpan) -> Option<f64> {
     let date = Offset::UTC
         .to_datetime(Timestamp::from_second(time.floor() as i64).ok()?)
         .date();
-    let months = i64::try_from(span.amount)
-        .ok()?
-        .checked_mul(match span.unit {
-            TimeUnit::Quarter => 3,
-            TimeUnit::Year => 12,
-            _ => 1,
-        })?;
     let since_zero = i64::from(date.year()) * 12 + i64::from(date.month()) - 1;
-    let start = since_zero.div_euclid(months) * months;
+    since_zero.checked_div_euclid(months)
+}
+
+/// Where the range of that number begins.
+pub(crate) fn month_start(range: i64, months: i64) -> Option<f64> {
+    let start = range.checked_mul(months)?;
     let (year, month) = (start.div_euclid(12), start.rem_euclid(12) + 1);
     let start = Date::new(i16::try_from(year).ok()?, i8::try_from(month).ok()?, 1).ok()?;
     let start = Offset::UTC
@@ -292,6 +327,11 @@ fn calendar_start(time: f64, span: TimeSpan) -> Option<f64> {
         .as_second();
     #[expect(clippy::cast_precision_loss, reason = "seconds of a date")]
     Some(start as f64)
+}
+
+fn calendar_start(time: f64, span: TimeSpan) -> Option<f64> {
+    let months = months(span)?;
+    month_start(month_number(time, months)?, months)
 }
 
 #[cfg(test)]
@@ -328,6 +368,25 @@ mod tests {
                 TimeSpan { amount, unit },
                 "{length} in {bins}"
             );
+        }
+    }
+
+    #[test]
+    fn a_number_at_which_a_range_begins_lies_in_it() {
+        for (number, width, start) in [
+            (0.3, 0.1, 0.3),
+            (0.7, 0.1, 0.7),
+            (0.29, 0.1, 0.2),
+            (0.299_999_9, 0.1, 0.2),
+            (-0.3, 0.1, -0.3),
+            (-0.31, 0.1, -0.4),
+            (1.15, 0.05, 1.15),
+            (25.0, 10.0, 20.0),
+            (1_700_000_000.3, 0.1, 1_700_000_000.3),
+            (1_700_000_000.999_999, 1.0, 1_700_000_000.0),
+        ] {
+            let found = range_start(number, width);
+            assert!((found - start).abs() < 1e-9, "{number} by {width}: {found}");
         }
     }
 

@@ -2,7 +2,8 @@
 //!
 //! The columns of a chart split by a field are that field's values, so its groups are run first.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, Float64Array, RecordBatch, StringArray};
@@ -15,13 +16,15 @@ use super::nodes;
 use super::stage::Staged;
 use super::subsearch::TimeRange;
 use super::{
-    Order, Planner, Result, Rows, as_value, at, cast_to, coalesce, column, diagnostic, text,
+    MOST_COLUMNS, Names, Order, Planner, Result, Rows, as_value, at, cast_to, coalesce, column,
+    diagnostic, text,
 };
 use crate::expr::{Fields, Typed, plan_aggregate, plan_expr};
 use crate::ops::{bins, values};
 use crate::syntax::ast::{
     self, Aggregation, AggregationArgument, Arguments, BinSpan, Chart, ExprKind, Name, Span,
 };
+use crate::syntax::usage::is_on;
 use crate::syntax::walk::change_parts;
 use crate::value::{format_number, number_of};
 
@@ -194,11 +197,7 @@ impl Planner<'_> {
                 .find(|(own, _)| own.text == name)
                 .map(|(_, value)| value.as_str())
         };
-        let on = |name: &str, default: bool| {
-            option(name).map_or(default, |value| {
-                matches!(value.to_lowercase().as_str(), "t" | "true" | "1")
-            })
-        };
+        let on = |name: &str, default: bool| option(name).map_or(default, is_on);
         let mut rows = rows;
         let mut by: Vec<String> = chart.by.iter().map(|name| name.text.clone()).collect();
         let mut width = chart.span;
@@ -337,7 +336,7 @@ impl Planner<'_> {
         } else {
             TimeRange::default()
         };
-        let batch = at(span, table.batch(buckets, range, chart.time))?;
+        let batch = table.batch(buckets, range, chart.time, span)?;
         let names: Vec<String> = batch
             .schema()
             .fields()
@@ -507,95 +506,57 @@ impl Pivot<'_> {
         buckets: Option<BinSpan>,
         range: TimeRange,
         time: bool,
-    ) -> std::result::Result<RecordBatch, datafusion::error::DataFusionError> {
+        span: Span,
+    ) -> Result<RecordBatch> {
         let rows = self.staged.len();
-        // The series with the greatest sums have columns of their own.
-        let mut sums: BTreeMap<String, f64> = BTreeMap::new();
-        if let Some(series) = self.series {
-            for row in 0..rows {
-                let name = self.staged.text(series, row).unwrap_or_default();
-                let sum = self.aggregations.iter().filter_map(|aggregation| {
-                    number_of(&self.staged.text(&aggregation.output.text, row)?)
-                });
-                *sums.entry(name).or_default() += sum.sum::<f64>();
-            }
-        }
-        let mut ranked: Vec<(&String, f64)> = sums.iter().map(|(name, sum)| (name, *sum)).collect();
-        ranked.sort_by(|a, b| {
-            let by_sum = if self.least {
-                a.1.total_cmp(&b.1)
-            } else {
-                b.1.total_cmp(&a.1)
-            };
-            by_sum.then_with(|| a.0.cmp(b.0))
-        });
-        let kept: BTreeSet<&str> = ranked
-            .iter()
-            .take(if self.limit == 0 {
-                usize::MAX
-            } else {
-                self.limit
-            })
-            .map(|(name, _)| name.as_str())
-            .collect();
-        let mut columns: Vec<String> = Vec::new();
-        let one = self.aggregations.len() == 1;
-        let column_of = |aggregation: &Aggregation, series: &str| {
-            if self.series.is_none() {
-                aggregation.output.text.clone()
-            } else if one {
-                series.to_owned()
-            } else {
-                self.heading
-                    .replace("$AGG$", &aggregation.output.text)
-                    .replace("$VAL$", series)
-            }
+        let series_of = |row| match self.series {
+            None => String::new(),
+            Some(field) => self.staged.text(field, row).unwrap_or_default(),
         };
-        let mut groups: Vec<&str> = kept.iter().copied().collect();
-        if self.series.is_none() {
-            groups.push("");
-        } else if let Some(other) = self.other.filter(|_| kept.len() < sums.len()) {
-            groups.push(other);
+        let (groups, group_of) = self.groups(&series_of);
+        let width = groups.len().saturating_mul(self.aggregations.len());
+        if width > MOST_COLUMNS {
+            return Err(diagnostic(
+                span,
+                format!("this would make {width} columns; {MOST_COLUMNS} are the most"),
+            )
+            .with_help("keep fewer series with `limit=`, or with a condition before"));
         }
-        for aggregation in self.aggregations {
-            columns.extend(groups.iter().map(|series| column_of(aggregation, series)));
-        }
+        let mut names = Names::default();
+        names.of(self.key);
+        // By aggregation, and among its columns by series.
+        let columns: Vec<String> = self
+            .aggregations
+            .iter()
+            .flat_map(|aggregation| groups.iter().map(move |group| (aggregation, group)))
+            .map(|(aggregation, group)| names.of(&self.called(aggregation, group)))
+            .collect();
         let mut keys: Vec<String> = Vec::new();
-        let mut cells: BTreeMap<(String, String), Vec<String>> = BTreeMap::new();
+        let mut key_places: HashMap<String, usize> = HashMap::new();
+        let mut cells: HashMap<(usize, usize), Vec<String>> = HashMap::new();
         for row in 0..rows {
             let Some(key) = self.staged.text(self.key, row) else {
                 continue;
             };
-            if keys.last() != Some(&key) && !keys.contains(&key) {
+            let place = *key_places.entry(key).or_insert_with_key(|key| {
                 keys.push(key.clone());
-            }
-            let series = match self.series {
-                None => String::new(),
-                Some(field) => self.staged.text(field, row).unwrap_or_default(),
-            };
-            let own = self.series.is_none() || kept.contains(series.as_str());
-            let Some(series) = (if own {
-                Some(series.as_str())
-            } else {
-                self.other
-            }) else {
+                keys.len() - 1
+            });
+            let Some(group) = group_of(&series_of(row)) else {
                 continue;
             };
-            for aggregation in self.aggregations {
+            for (index, aggregation) in self.aggregations.iter().enumerate() {
                 let values = self.staged.values(&aggregation.output.text, row);
-                let cell = (key.clone(), column_of(aggregation, series));
-                match cells.get_mut(&cell) {
-                    None => {
-                        cells.insert(cell, values);
+                match cells.entry((place, index * groups.len() + group)) {
+                    Entry::Vacant(cell) => {
+                        cell.insert(values);
                     }
                     // What is not in a column of its own is added up.
-                    Some(before) => {
-                        let both = before
-                            .first()
-                            .and_then(|text| number_of(text))
-                            .zip(values.first().and_then(|text| number_of(text)));
-                        if let Some((a, b)) = both {
-                            *before = vec![format_number(a + b)];
+                    Entry::Occupied(mut cell) => {
+                        let number =
+                            |values: &[String]| values.first().and_then(|text| number_of(text));
+                        if let Some((a, b)) = number(cell.get()).zip(number(&values)) {
+                            cell.insert(vec![format_number(a + b)]);
                         }
                     }
                 }
@@ -604,12 +565,10 @@ impl Pivot<'_> {
         if let Some(width) = buckets {
             keys = all_buckets(&keys, width, range);
         }
-        let counted: BTreeSet<String> = self
-            .aggregations
-            .iter()
-            .filter(|aggregation| matches!(aggregation.function.as_str(), "count" | "c"))
-            .flat_map(|aggregation| groups.iter().map(|series| column_of(aggregation, series)))
-            .collect();
+        let counts = |index: usize| {
+            let aggregation = self.aggregations.get(index / groups.len().max(1));
+            aggregation.is_some_and(|aggregation| is_count(&aggregation.function))
+        };
         let key: ArrayRef = if time {
             Arc::new(
                 keys.iter()
@@ -621,14 +580,15 @@ impl Pivot<'_> {
         };
         let mut fields = vec![Field::new(self.key, key.data_type().clone(), true)];
         let mut arrays = vec![key];
-        for name in &columns {
-            let values = keys
-                .iter()
-                .map(|key| match cells.get(&(key.clone(), name.clone())) {
+        for (index, name) in columns.iter().enumerate() {
+            let values = keys.iter().map(|key| {
+                let place = key_places.get(key);
+                match place.and_then(|place| cells.get(&(*place, index))) {
                     Some(values) if !values.is_empty() => Some(values.join("\n")),
-                    _ if counted.contains(name) => Some("0".to_owned()),
+                    _ if counts(index) => Some("0".to_owned()),
                     _ => None,
-                });
+                }
+            });
             fields.push(Field::new(name, DataType::Utf8, true));
             arrays.push(Arc::new(values.collect::<StringArray>()));
         }
@@ -636,7 +596,64 @@ impl Pivot<'_> {
         arrays.push(Arc::new(
             (0..keys.len() as u64).collect::<datafusion::arrow::array::UInt64Array>(),
         ));
-        Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays)?)
+        let batch = RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays);
+        at(span, batch.map_err(Into::into))
+    }
+
+    /// The series that have columns, and among them the place of each series; `None` for those that are left out.
+    fn groups(
+        &self,
+        series_of: &dyn Fn(usize) -> String,
+    ) -> (Vec<String>, impl Fn(&str) -> Option<usize>) {
+        // The series with the greatest sums have columns of their own.
+        let mut sums: BTreeMap<String, f64> = BTreeMap::new();
+        if self.series.is_some() {
+            for row in 0..self.staged.len() {
+                let sum = self.aggregations.iter().filter_map(|aggregation| {
+                    number_of(&self.staged.text(&aggregation.output.text, row)?)
+                });
+                *sums.entry(series_of(row)).or_default() += sum.sum::<f64>();
+            }
+        } else {
+            sums.insert(String::new(), 0.0);
+        }
+        let all = sums.len();
+        let mut ranked: Vec<(String, f64)> = sums.into_iter().collect();
+        ranked.sort_by(|a, b| {
+            let by_sum = if self.least {
+                a.1.total_cmp(&b.1)
+            } else {
+                b.1.total_cmp(&a.1)
+            };
+            by_sum.then_with(|| a.0.cmp(&b.0))
+        });
+        if self.limit > 0 {
+            ranked.truncate(self.limit);
+        }
+        let mut groups: Vec<String> = ranked.into_iter().map(|(name, _)| name).collect();
+        groups.sort();
+        let places: HashMap<String, usize> = groups
+            .iter()
+            .enumerate()
+            .map(|(place, name)| (name.clone(), place))
+            .collect();
+        let other = self.other.filter(|_| groups.len() < all);
+        groups.extend(other.map(str::to_owned));
+        let rest = other.map(|_| groups.len() - 1);
+        (groups, move |name| places.get(name).copied().or(rest))
+    }
+
+    /// What a column is called.
+    fn called(&self, aggregation: &Aggregation, series: &str) -> String {
+        if self.series.is_none() {
+            aggregation.output.text.clone()
+        } else if self.aggregations.len() == 1 {
+            series.to_owned()
+        } else {
+            self.heading
+                .replace("$AGG$", &aggregation.output.text)
+                .replace("$VAL$", series)
+        }
     }
 }
 

@@ -4,9 +4,11 @@
 //! fields that later commands name; and where the search shows all fields in the end, those that the texts have, for
 //! which the rows before are run first. A field that is there already keeps its value where the text has none.
 
+use std::collections::HashSet;
+
 use datafusion::arrow::datatypes::DataType;
 
-use super::{Planner, Result, Rows, at, cast_to, coalesce, common_type};
+use super::{Planner, Result, Rows, at, cast_to, coalesce, common_type, diagnostic, is_hidden};
 use crate::expr::Fields;
 use crate::ops::documents::{Format, found_names, out_of};
 use crate::syntax::ast::Span;
@@ -46,16 +48,34 @@ impl Planner<'_> {
                 ..texts
             };
             if let Some(staged) = self.stage(texts, None, span)? {
+                let mut known: HashSet<String> = names.iter().cloned().collect();
+                let mut left = 0_usize;
                 for row in 0..staged.len() {
                     let Some(text) = staged.text("text", row) else {
                         continue;
                     };
                     for name in found_names(&text, format) {
                         let name = format!("{prefix}{name}");
-                        if names.len() < MOST_FIELDS && !names.contains(&name) {
+                        // A text does not reach the columns of the engine.
+                        if is_hidden(&name) || known.contains(&name) {
+                            continue;
+                        }
+                        if names.len() < MOST_FIELDS {
+                            known.insert(name.clone());
                             names.push(name);
+                        } else {
+                            left += 1;
                         }
                     }
+                }
+                if left > 0 {
+                    self.warnings.push(
+                        diagnostic(
+                            span,
+                            format!("the texts have more than {MOST_FIELDS} fields: the others are left out"),
+                        )
+                        .with_help("name the fields that are wanted in a later command, such as `table`"),
+                    );
                 }
             }
         }

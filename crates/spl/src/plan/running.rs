@@ -43,11 +43,11 @@ pub(super) fn times_so_far(condition: Expr, place: &str, current: bool) -> Expr 
     )
 }
 
-/// The value of the row before.
-pub(super) fn before(value: Expr, place: &str) -> Expr {
+/// The value of so many rows before, NULL where it has none.
+pub(crate) fn before(value: Expr, rows: i64, place: &str) -> Expr {
     window(
         WindowFunctionDefinition::WindowUDF(lag_udwf()),
-        vec![value],
+        vec![value, lit(rows)],
         Vec::new(),
         place,
         WindowFrame::new(Some(false)),
@@ -74,7 +74,7 @@ pub(crate) fn numbered_runs(
     let lags = values
         .iter()
         .enumerate()
-        .map(|(index, value)| before(value.clone(), place).alias(name(index)));
+        .map(|(index, value)| before(value.clone(), 1, place).alias(name(index)));
     let plan = nodes::window(rows.plan.clone(), lags.collect())?;
     let changed = values
         .into_iter()

@@ -4,7 +4,7 @@
 //! the plan is made. The planner asks for them, the engine runs what is asked for, and the search is planned again with
 //! the answer. What is asked for comes in the same order each time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crabwalk_events::{LookupDefinition, LookupTable};
@@ -207,9 +207,40 @@ impl Staged {
     }
 }
 
+/// More columns than these are not made of data.
+pub(crate) const MOST_COLUMNS: usize = 5_000;
+
+/// Names of columns that data gives: none is twice there, and none is a hidden one.
+#[derive(Default)]
+pub(crate) struct Names {
+    taken: HashSet<String>,
+    /// How many columns have wanted a name.
+    wanted: HashMap<String, usize>,
+}
+
+impl Names {
+    /// The name for a column that data calls so. A second one of a name gets a number; one that the engine keeps for itself
+    /// gets a word before it.
+    pub fn of(&mut self, called: &str) -> String {
+        let own = if is_hidden(called) {
+            format!("VALUE{called}")
+        } else {
+            called.to_owned()
+        };
+        let mut name = own.clone();
+        let again = self.wanted.entry(own.clone()).or_insert(1);
+        while !self.taken.insert(name.clone()) {
+            *again += 1;
+            name = format!("{own} {again}");
+        }
+        name
+    }
+}
+
 /// Rows that a command makes of rows that were run.
 pub(crate) struct Made {
     rows: usize,
+    named: HashSet<String>,
     fields: Vec<Field>,
     columns: Vec<ArrayRef>,
 }
@@ -219,6 +250,7 @@ impl Made {
     pub fn new(rows: usize) -> Self {
         Self {
             rows,
+            named: HashSet::new(),
             fields: Vec::new(),
             columns: Vec::new(),
         }
@@ -226,7 +258,7 @@ impl Made {
 
     /// Adds a column of as many values as there are rows; a second one of the same name is left out.
     pub fn column(&mut self, name: &str, values: ArrayRef) {
-        if self.fields.iter().all(|field| field.name() != name) {
+        if self.named.insert(name.to_owned()) {
             self.fields
                 .push(Field::new(name, values.data_type().clone(), true));
             self.columns.push(values);

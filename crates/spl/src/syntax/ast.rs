@@ -440,9 +440,8 @@ pub struct Tstats {
 impl Tstats {
     /// Whether an option is on; all are off by default.
     pub fn flag(&self, name: &str) -> bool {
-        self.options.iter().any(|(own, value)| {
-            own.text == name && matches!(value.to_lowercase().as_str(), "t" | "true" | "1")
-        })
+        let mut options = self.options.iter();
+        options.any(|(own, value)| own.text == name && super::usage::is_on(value))
     }
 
     /// `fillnull_value=`, if given.

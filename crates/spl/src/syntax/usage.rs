@@ -151,10 +151,13 @@ impl Arguments {
 
     /// Whether an option is on.
     pub fn flag(&self, name: &str, default: bool) -> bool {
-        self.option(name).map_or(default, |value| {
-            matches!(value.to_lowercase().as_str(), "t" | "true" | "1" | "yes")
-        })
+        self.option(name).map_or(default, is_on)
     }
+}
+
+/// Whether the value of a flag says yes.
+pub(crate) fn is_on(value: &str) -> bool {
+    matches!(value.to_lowercase().as_str(), "t" | "true" | "1" | "yes")
 }
 
 /// What a command reads of the rows before it, and makes.

@@ -54,13 +54,6 @@ pub(super) const USAGES: &[Usage] = &[
         ],
     },
     Usage {
-        name: "autoregress",
-        also: &[],
-        syntax: "autoregress <field> [as <name>] [p=<number>[-<number>]]",
-        meaning: "Adds the values of a field of the rows before.",
-        options: &[obeyed("p", "How many rows back; 1 if it is not given.")],
-    },
-    Usage {
         name: "datamodel",
         also: &[],
         syntax: "datamodel <model> <node> search|flat [<options>]",
@@ -80,13 +73,6 @@ pub(super) const USAGES: &[Usage] = &[
                 "search the events themselves for other fields than those of the model",
             ),
         ],
-    },
-    Usage {
-        name: "delta",
-        also: &[],
-        syntax: "delta <field> [as <name>] [p=<number>]",
-        meaning: "How a field's value differs from that of the row before.",
-        options: &[obeyed("p", "How many rows back; 1 if it is not given.")],
     },
     Usage {
         name: "fieldformat",
@@ -177,9 +163,6 @@ pub(super) const USAGES: &[Usage] = &[
     },
 ];
 
-/// Most rows back that `delta` and `autoregress` look.
-const MOST_BACK: u64 = 1_000;
-
 /// A field where a command takes names.
 fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('\\', "\\\\").replace('"', "\\\""))
@@ -207,9 +190,7 @@ impl Parser<'_> {
             "addinfo" => "eval info_min_time=0, info_max_time=\"+Infinity\", info_search_time=now(), info_sid=\"\""
                 .to_owned(),
             "appendcols" => self.appendcols()?,
-            "autoregress" => self.autoregress()?,
             "datamodel" => self.datamodel()?,
-            "delta" => self.delta()?,
             // How a value is shown is not for the rows.
             "fieldformat" => {
                 self.eval()?;
@@ -270,70 +251,6 @@ impl Parser<'_> {
             "addtotals row=f col=t {}",
             self.text[start..self.pos].trim()
         )
-    }
-
-    /// `p=n` or `p=n-m`.
-    fn rows_back(&mut self) -> Parsed<Option<(u64, u64)>> {
-        self.skip_space();
-        let start = self.pos;
-        let Some(option) = self.option_name() else {
-            return Ok(None);
-        };
-        if option.text != "p" {
-            self.pos = start;
-            return Ok(None);
-        }
-        let value = self.value("p")?;
-        let (first, last) = value
-            .text
-            .split_once('-')
-            .unwrap_or((&value.text, &value.text));
-        match (first.trim().parse(), last.trim().parse()) {
-            (Ok(first), Ok(last)) if 1 <= first && first <= last && last <= MOST_BACK => {
-                Ok(Some((first, last)))
-            }
-            _ => Err(Diagnostic::new(
-                format!("`p` says how many rows back to look, from 1 to {MOST_BACK}"),
-                value.span,
-            )),
-        }
-    }
-
-    fn delta(&mut self) -> Parsed<String> {
-        let field = self.name("a field")?;
-        let new = self.as_name()?;
-        let (back, _) = self.rows_back()?.unwrap_or((1, 1));
-        let name = new.map_or_else(|| format!("delta({})", field.text), |new| new.text);
-        let value = self.field_of_expression(&field)?;
-        Ok(format!(
-            "streamstats current=f window={back} first({}) as \"delta:before\" count as \"delta:rows\" \
-             | eval {}=if('delta:rows'={back}, {value}-'delta:before', null()) | fields - \"delta:before\" \"delta:rows\"",
-            quoted(&field.text),
-            quoted(&name)
-        ))
-    }
-
-    fn autoregress(&mut self) -> Parsed<String> {
-        let field = self.name("a field")?;
-        let new = self.as_name()?;
-        let (first, last) = self.rows_back()?.unwrap_or((1, 1));
-        let mut text = String::new();
-        for back in first..=last {
-            let name = match &new {
-                Some(new) if first == last => new.text.clone(),
-                Some(new) => format!("{}_p{back}", new.text),
-                None => format!("{}_p{back}", field.text),
-            };
-            let _ = write!(
-                text,
-                "{}streamstats current=f window={back} first({}) as \"auto:before\" count as \"auto:rows\" \
-                 | eval {}=if('auto:rows'={back}, 'auto:before', null()) | fields - \"auto:before\" \"auto:rows\"",
-                if text.is_empty() { "" } else { " | " },
-                quoted(&field.text),
-                quoted(&name)
-            );
-        }
-        Ok(text)
     }
 
     /// Rows are put beside each other by their number.

@@ -6,7 +6,9 @@ use crate::syntax::ast::{
 };
 use crate::syntax::diagnostic::Diagnostic;
 use crate::syntax::parser::{Parsed, Parser};
-use crate::syntax::usage::{OptionUsage, Usage, count, flag, no_effect, obeyed, only, refused};
+use crate::syntax::usage::{
+    OptionUsage, Usage, count, flag, is_on, no_effect, obeyed, only, refused,
+};
 
 const STATS_OPTIONS: &[OptionUsage] = &[
     only(
@@ -241,9 +243,8 @@ impl Parser<'_> {
             }
         }
         let on = |name: &str| {
-            options.iter().find(|(own, value): &&(Name, String)| {
-                own.text == name && matches!(value.to_lowercase().as_str(), "t" | "true" | "1")
-            })
+            let is_on = |(own, value): &&(Name, String)| own.text == name && is_on(value);
+            options.iter().find(is_on)
         };
         if let (Some((append, _)), None) = (on("append"), on("prestats")) {
             return Err(Diagnostic::new(
