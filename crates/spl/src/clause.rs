@@ -7,10 +7,9 @@ use datafusion::logical_expr::{Expr, lit};
 
 use crate::column::{EvalContext, Fields, Typed, null_is_false};
 use crate::expr::search_compare;
-use crate::functions::CallError;
 use crate::functions::matcher::Matcher;
 use crate::functions::terms::Term;
-use crate::ops::{Call, fixed, text_condition};
+use crate::ops::{Call, CallError, fixed, text_condition};
 use crate::syntax::Diagnostic;
 use crate::syntax::ast::{CompareOp, Directive, Name, SearchExpr, SearchValue, Span};
 use crate::value::number_of;

@@ -7,11 +7,35 @@ use datafusion::common::Column;
 use datafusion::logical_expr::{Case, Expr, lit};
 use datafusion::scalar::ScalarValue;
 
+use crate::syntax::ast::Span;
+
 /// What expressions may ask of their surroundings.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct EvalContext {
     /// What `now()` answers: seconds since 1970-01-01 UTC.
     pub now: f64,
+}
+
+/// What is wrong with an expression.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct ExprError {
+    /// What is wrong.
+    pub message: String,
+    /// Where.
+    pub span: Span,
+    /// What to do.
+    pub help: Option<String>,
+}
+
+impl ExprError {
+    pub(crate) fn new(span: Span, message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            span,
+            help: None,
+        }
+    }
 }
 
 /// An expression of DataFusion with its type.
@@ -66,4 +90,11 @@ pub(crate) fn list_type() -> DataType {
 
 pub(crate) fn is_list(data_type: &DataType) -> bool {
     matches!(data_type, DataType::List(_))
+}
+
+pub(crate) fn is_number(data_type: &DataType) -> bool {
+    matches!(
+        data_type,
+        DataType::Float64 | DataType::Int64 | DataType::UInt64
+    )
 }

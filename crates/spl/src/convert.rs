@@ -4,17 +4,18 @@ use datafusion::arrow::datatypes::DataType;
 use datafusion::logical_expr::Expr;
 
 use crate::column::{Typed, is_list, list_type, null_text};
+use crate::ops::{call, first_present};
 
 /// The first value that is not NULL; all are of one type.
 pub(crate) fn coalesce(values: Vec<Expr>) -> Expr {
-    crate::ops::first_present(values)
+    first_present(values)
 }
 
 /// Conditions are no values in SPL, and a column of nothing is text.
 pub(crate) fn as_value(value: Typed) -> Typed {
     match value.data_type {
         DataType::Boolean => Typed {
-            expr: crate::value::to_text(value),
+            expr: to_text(value),
             data_type: DataType::Utf8,
         },
         DataType::Null => Typed {
@@ -31,9 +32,9 @@ pub(crate) fn cast_to(value: Typed, data_type: &DataType) -> Expr {
         return value.expr;
     }
     match data_type {
-        DataType::List(_) => crate::value::to_list(value),
-        DataType::Float64 => crate::value::to_number(value),
-        _ => crate::value::to_text(value),
+        DataType::List(_) => to_list(value),
+        DataType::Float64 => to_number(value),
+        _ => to_text(value),
     }
 }
 
@@ -50,4 +51,16 @@ pub(crate) fn common_type(a: &DataType, b: &DataType) -> DataType {
         }
         _ => DataType::Utf8,
     }
+}
+
+pub(crate) fn to_text(value: Typed) -> Expr {
+    call("spl_to_text", DataType::Utf8, vec![value.expr]).expr
+}
+
+pub(crate) fn to_list(value: Typed) -> Expr {
+    call("spl_to_list", list_type(), vec![value.expr]).expr
+}
+
+pub(crate) fn to_number(value: Typed) -> Expr {
+    call("spl_to_number", DataType::Float64, vec![value.expr]).expr
 }

@@ -10,10 +10,9 @@ use datafusion::scalar::ScalarValue;
 
 use crate::column::Typed;
 use crate::column::list_type;
-use crate::functions::CallError;
 use crate::knowledge::{Knowledge, Locations};
-use crate::ops::{Answer, Args, Call, Entry, Prepared, call_knowing, fixed};
-use crate::session::Session;
+use crate::ops::{Answer, Args, Call, CallError, Entry, Prepared, call_knowing, fixed};
+use crate::session::{Index, Session};
 
 pub(crate) const FUNCTIONS: &[Entry] = &[ENRICH, LOOKUP, IPLOCATION];
 
@@ -147,7 +146,7 @@ pub(crate) fn lookup(
 }
 
 fn looked_up(index: &Index, count: usize, column: Option<usize>, args: &Args<'_>) -> Answer {
-    let table = &index.table;
+    let table = index.table();
     let values: Vec<_> = (0..count).map(|at| args.values(at + 1)).collect();
     let mut found = Vec::new();
     if values.iter().all(|values| !values.is_empty()) {
@@ -183,27 +182,5 @@ pub(crate) fn unmatched(table: &LookupTable) -> Typed {
     Typed {
         expr: lit(ScalarValue::Utf8(value)),
         data_type: DataType::Utf8,
-    }
-}
-
-/// A lookup's rows by exact keys, or one by one where a key is a pattern.
-#[derive(Debug)]
-pub(crate) struct Index {
-    table: Arc<LookupTable>,
-    keys: Vec<String>,
-    exact: Option<std::collections::HashMap<Vec<String>, Vec<usize>>>,
-}
-
-impl Index {
-    pub fn new(table: Arc<LookupTable>, keys: Vec<String>) -> Self {
-        let exact = table.exact_index(&keys);
-        Self { table, keys, exact }
-    }
-
-    fn find(&self, values: &[&str]) -> Vec<usize> {
-        match &self.exact {
-            Some(exact) => self.table.find_exact(exact, values),
-            None => self.table.scan(&self.keys, values),
-        }
     }
 }

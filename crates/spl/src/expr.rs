@@ -8,37 +8,15 @@ use datafusion::logical_expr::{Case, Expr, Operator, binary_expr, lit};
 use datafusion::scalar::ScalarValue;
 
 use crate::aggregates::{How, Kind, aggregate};
-pub use crate::column::{EvalContext, Fields, Typed};
-use crate::column::{is_list, list_type, null_is_false, null_text};
+pub use crate::column::{EvalContext, ExprError, Fields, Typed};
+use crate::column::{is_list, is_number, list_type, null_is_false, null_text};
 use crate::convert::{cast_to, coalesce, common_type};
 use crate::functions::matcher::Matcher;
 use crate::functions::terms::Term;
-use crate::functions::{CallError, Plan, call_function, check_arity, constant, is_number};
-use crate::ops::{Answer, Args, Call, Entry, Prepared, call, fixed, text_condition};
+use crate::functions::{Plan, Unplanned, call_function, check_arity, constant};
+use crate::ops::{Answer, Args, Call, CallError, Entry, Prepared, call, fixed, text_condition};
 use crate::syntax::ast::{self, BinaryOp, CompareOp, ExprKind, Span};
 use crate::value::number_of;
-
-/// What is wrong with an expression.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{message}")]
-pub struct ExprError {
-    /// What is wrong.
-    pub message: String,
-    /// Where.
-    pub span: Span,
-    /// What to do.
-    pub help: Option<String>,
-}
-
-impl ExprError {
-    fn new(span: Span, message: impl Into<String>) -> Self {
-        Self {
-            message: message.into(),
-            span,
-            help: None,
-        }
-    }
-}
 
 type Result<T, E = ExprError> = std::result::Result<T, E>;
 
@@ -195,7 +173,7 @@ pub fn plan_expr(expr: &ast::Expr, fields: &dyn Fields, context: &EvalContext) -
             name_span,
             args,
         } => {
-            let call = Unplanned {
+            let call = Arguments {
                 name,
                 span: *name_span,
                 args,
@@ -457,9 +435,8 @@ pub(crate) const FUNCTIONS: &[Entry] = &[
     mvmap::PER_VALUE,
 ];
 
-/// A call of an eval function that sees its arguments before they are planned: not all of them are evaluated, or they
-/// are conditions.
-pub(crate) struct Unplanned<'a> {
+/// The arguments of a call before they are planned.
+struct Arguments<'a> {
     name: &'a str,
     span: Span,
     args: &'a [ast::Expr],
@@ -467,7 +444,7 @@ pub(crate) struct Unplanned<'a> {
     context: &'a EvalContext,
 }
 
-impl Unplanned<'_> {
+impl Arguments<'_> {
     fn value(&self, expr: &ast::Expr) -> Result<Typed> {
         plan_expr(expr, self.fields, self.context)
     }
@@ -486,23 +463,17 @@ impl Unplanned<'_> {
             _ => Err(self.usage("with one value")),
         }
     }
+}
 
-    /// A constant: what the function is without arguments.
-    #[expect(clippy::unnecessary_wraps, reason = "what plans a function may fail")]
-    pub fn constant(value: ScalarValue) -> Result<Typed> {
+impl Unplanned for Arguments<'_> {
+    fn now(&self) -> Result<Typed> {
         Ok(Typed {
-            data_type: value.data_type(),
-            expr: lit(value),
+            expr: lit(self.context.now),
+            data_type: DataType::Float64,
         })
     }
 
-    /// What `now()` answers.
-    pub fn now(&self) -> Result<Typed> {
-        Self::constant(ScalarValue::Float64(Some(self.context.now)))
-    }
-
-    /// `if(condition, then, else)`.
-    pub fn choose(&self) -> Result<Typed> {
+    fn choose(&self) -> Result<Typed> {
         let [test, then, other] = self.args else {
             return Err(self.usage("`if(condition, then, else)`"));
         };
@@ -512,8 +483,7 @@ impl Unplanned<'_> {
         ))
     }
 
-    /// `case(condition, value, …)`: the value of the first condition that holds, or with `holds` false, that does not.
-    pub fn first_case(&self, holds: bool) -> Result<Typed> {
+    fn first_case(&self, holds: bool) -> Result<Typed> {
         if self.args.is_empty() || !self.args.len().is_multiple_of(2) {
             return Err(self.usage("with pairs of a condition and a value"));
         }
@@ -531,8 +501,7 @@ impl Unplanned<'_> {
         Ok(choose(branches, None))
     }
 
-    /// `coalesce(value, …)`.
-    pub fn coalesce(&self) -> Result<Typed> {
+    fn coalesce(&self) -> Result<Typed> {
         if self.args.is_empty() {
             return Err(self.usage("with one value or more"));
         }
@@ -558,8 +527,7 @@ impl Unplanned<'_> {
         })
     }
 
-    /// Whether a value is NULL.
-    pub fn is_null(&self, null: bool) -> Result<Typed> {
+    fn is_null(&self, null: bool) -> Result<Typed> {
         let value = self.only_value()?;
         Ok(boolean(match (value.data_type == DataType::Null, null) {
             (true, null) => lit(null),
@@ -568,15 +536,13 @@ impl Unplanned<'_> {
         }))
     }
 
-    /// Whether a value is a truth value.
-    pub fn is_bool(&self) -> Result<Typed> {
+    fn is_bool(&self) -> Result<Typed> {
         Ok(boolean(lit(
             self.only_value()?.data_type == DataType::Boolean
         )))
     }
 
-    /// `in(value, list…)`.
-    pub fn among(&self) -> Result<Typed> {
+    fn among(&self) -> Result<Typed> {
         let Some((value, list)) = self.args.split_first() else {
             return Err(self.usage("`in(value, list…)`"));
         };
@@ -589,24 +555,21 @@ impl Unplanned<'_> {
         })
     }
 
-    /// `mvfilter(condition)`.
-    pub fn filter_values(&self) -> Result<Typed> {
+    fn filter_values(&self) -> Result<Typed> {
         match self.args {
             [test] => mvmap::filter(test, self.span, self.fields, self.context),
             _ => Err(self.usage("`mvfilter(condition)`")),
         }
     }
 
-    /// `mvmap(field, expression)`.
-    pub fn map_values(&self) -> Result<Typed> {
+    fn map_values(&self) -> Result<Typed> {
         match self.args {
             [field, value] => mvmap::map(field, value, self.fields, self.context),
             _ => Err(self.usage("`mvmap(field, expression)`")),
         }
     }
 
-    /// `searchmatch("search clause")`.
-    pub fn search_match(&self) -> Result<Typed> {
+    fn search_match(&self) -> Result<Typed> {
         let [
             ast::Expr {
                 kind: ExprKind::Text(text),
@@ -635,8 +598,7 @@ impl Unplanned<'_> {
             })
     }
 
-    /// That the function is refused, and why.
-    pub fn refused(&self, why: &str) -> ExprError {
+    fn refused(&self, why: &str) -> ExprError {
         ExprError::new(self.span, format!("`{}` is not run: {why}", self.name))
     }
 }

@@ -3,15 +3,16 @@
 //! A plan names them and says what they hold by a hash; a session finds them. One that has others under that name
 //! refuses the plan instead of answering otherwise.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use crabwalk_events::LookupTable;
 use xxhash_rust::xxh3::Xxh3;
 
-use crate::enrich::Index;
 use crate::knowledge::{Knowledge, Locations};
-use crate::plan::StoredLookups;
+
+/// Lookups that searches of a run have written, by name without `.csv`.
+pub(crate) type StoredLookups = Mutex<BTreeMap<String, Arc<LookupTable>>>;
 
 /// The knowledge of an engine with what its searches have added.
 #[derive(Debug, Default)]
@@ -125,4 +126,32 @@ fn content_hash(table: &LookupTable) -> u64 {
         .iter()
         .for_each(|row| row.iter().for_each(|cell| part(cell)));
     hash.digest()
+}
+
+/// A lookup's rows by exact keys, or one by one where a key is a pattern.
+#[derive(Debug)]
+pub(crate) struct Index {
+    table: Arc<LookupTable>,
+    keys: Vec<String>,
+    exact: Option<HashMap<Vec<String>, Vec<usize>>>,
+}
+
+impl Index {
+    fn new(table: Arc<LookupTable>, keys: Vec<String>) -> Self {
+        let exact = table.exact_index(&keys);
+        Self { table, keys, exact }
+    }
+
+    /// The lookup.
+    pub fn table(&self) -> &LookupTable {
+        &self.table
+    }
+
+    /// Places of the rows that fit these values of the keys.
+    pub fn find(&self, values: &[&str]) -> Vec<usize> {
+        match &self.exact {
+            Some(exact) => self.table.find_exact(exact, values),
+            None => self.table.scan(&self.keys, values),
+        }
+    }
 }

@@ -1,12 +1,7 @@
-//! How values are written, read as numbers and turned into one another.
+//! How values are written and read as numbers.
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray};
 use datafusion::arrow::datatypes::{DataType, Float64Type, Int64Type, UInt64Type};
-use datafusion::logical_expr::Expr;
-
-use crate::column::Typed;
-use crate::column::list_type;
-use crate::ops::call;
 
 /// A number as SPL shows it.
 pub fn format_number(number: f64) -> String {
@@ -56,16 +51,4 @@ pub fn display_values(array: &ArrayRef, row: usize) -> Vec<String> {
         }
         _ => display_value(array, row).into_iter().collect(),
     }
-}
-
-pub(crate) fn to_text(value: Typed) -> Expr {
-    call("spl_to_text", DataType::Utf8, vec![value.expr]).expr
-}
-
-pub(crate) fn to_list(value: Typed) -> Expr {
-    call("spl_to_list", list_type(), vec![value.expr]).expr
-}
-
-pub(crate) fn to_number(value: Typed) -> Expr {
-    call("spl_to_number", DataType::Float64, vec![value.expr]).expr
 }

@@ -206,8 +206,13 @@ pub(crate) fn aggregate(kind: Kind, number: bool, args: Vec<Expr>) -> (Expr, Dat
     (call, kind.output(number))
 }
 
+/// Whether a name is that of the number of rows.
+pub(crate) fn is_count(name: &str) -> bool {
+    matches!(name, "count" | "c")
+}
+
 fn is_number(data_type: Option<&DataType>) -> bool {
-    data_type.is_some_and(crate::functions::is_number)
+    data_type.is_some_and(crate::column::is_number)
 }
 
 impl Aggregate {

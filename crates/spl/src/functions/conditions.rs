@@ -7,8 +7,9 @@ use ipnet::IpNet;
 
 use super::CallError;
 use super::regex::{Compiled, compile_regex};
-use super::{Function, MANY, condition, matcher, pattern, rows, text, whole, with_pattern};
-use crate::expr::Unplanned;
+use super::{
+    Function, MANY, condition, constant_value, matcher, pattern, rows, text, whole, with_pattern,
+};
 use std::borrow::Cow;
 
 pub(super) const FUNCTIONS: &[Function] = &[
@@ -207,10 +208,10 @@ pub(super) const FUNCTIONS: &[Function] = &[
         })
     }),
     whole("true", (0, 0), "true()", "True.", "true()", |_| {
-        Unplanned::constant(ScalarValue::Boolean(Some(true)))
+        constant_value(ScalarValue::Boolean(Some(true)))
     }),
     whole("false", (0, 0), "false()", "False.", "false()", |_| {
-        Unplanned::constant(ScalarValue::Boolean(Some(false)))
+        constant_value(ScalarValue::Boolean(Some(false)))
     }),
 ];
 

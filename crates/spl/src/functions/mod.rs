@@ -23,23 +23,12 @@ use std::sync::LazyLock;
 
 use datafusion::arrow::datatypes::DataType;
 use datafusion::logical_expr::{Expr, lit};
+use datafusion::scalar::ScalarValue;
 
 use crate::column::list_type;
-use crate::column::{EvalContext, Typed};
-use crate::expr::{ExprError, Unplanned};
-use crate::ops::{Answer, Args, Call, Prepare, Prepared, call, literal_text};
+use crate::column::{EvalContext, ExprError, Typed};
+use crate::ops::{Answer, Args, Call, CallError, Prepare, Prepared, call, literal_text};
 use regex::{Compiled, compile_regex};
-
-/// What is wrong with a call.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum CallError {
-    /// There is no such function.
-    #[error("there is no eval function `{0}`")]
-    Unknown(String),
-    /// It takes other arguments: a sentence.
-    #[error("{0}")]
-    Arguments(String),
-}
 
 /// How a function is planned.
 #[derive(Clone, Copy)]
@@ -49,7 +38,42 @@ pub(crate) enum Plan {
     /// The same; behind its arguments stands what `now()` answers.
     RowsAndNow(Prepare),
     /// From its arguments before they are planned, as an expression of others.
-    Whole(fn(&Unplanned<'_>) -> Result<Typed, ExprError>),
+    Whole(fn(&dyn Unplanned) -> Result<Typed, ExprError>),
+}
+
+/// A call that sees its arguments before they are planned: not all of them are evaluated, or they are conditions.
+pub(crate) trait Unplanned {
+    /// What `now()` answers.
+    fn now(&self) -> Result<Typed, ExprError>;
+    /// `if(condition, then, else)`.
+    fn choose(&self) -> Result<Typed, ExprError>;
+    /// `case(condition, value, …)`: the value of the first condition that holds, or with `holds` false, that does not.
+    fn first_case(&self, holds: bool) -> Result<Typed, ExprError>;
+    /// `coalesce(value, …)`.
+    fn coalesce(&self) -> Result<Typed, ExprError>;
+    /// Whether a value is NULL.
+    fn is_null(&self, null: bool) -> Result<Typed, ExprError>;
+    /// Whether a value is a truth value.
+    fn is_bool(&self) -> Result<Typed, ExprError>;
+    /// `in(value, list…)`.
+    fn among(&self) -> Result<Typed, ExprError>;
+    /// `mvfilter(condition)`.
+    fn filter_values(&self) -> Result<Typed, ExprError>;
+    /// `mvmap(field, expression)`.
+    fn map_values(&self) -> Result<Typed, ExprError>;
+    /// `searchmatch("search clause")`.
+    fn search_match(&self) -> Result<Typed, ExprError>;
+    /// That the function is refused, and why.
+    fn refused(&self, why: &str) -> ExprError;
+}
+
+/// A constant: what a function without arguments is.
+#[expect(clippy::unnecessary_wraps, reason = "what plans a function may fail")]
+fn constant_value(value: ScalarValue) -> Result<Typed, ExprError> {
+    Ok(Typed {
+        data_type: value.data_type(),
+        expr: lit(value),
+    })
 }
 
 /// A function of eval.
@@ -95,7 +119,7 @@ const fn whole(
     syntax: &'static str,
     meaning: &'static str,
     example: &'static str,
-    planned: fn(&Unplanned<'_>) -> Result<Typed, ExprError>,
+    planned: fn(&dyn Unplanned) -> Result<Typed, ExprError>,
 ) -> Function {
     entry(name, arity, syntax, meaning, example, Plan::Whole(planned))
 }
@@ -198,7 +222,7 @@ pub(crate) fn call_function(
     let mut types: Vec<DataType> = args.iter().map(|typed| typed.data_type.clone()).collect();
     let mut literals: Vec<_> = args
         .iter()
-        .map(|typed| constant(typed).map(|text| datafusion::scalar::ScalarValue::Utf8(Some(text))))
+        .map(|typed| constant(typed).map(|text| ScalarValue::Utf8(Some(text))))
         .collect();
     let mut exprs: Vec<Expr> = args.into_iter().map(|typed| typed.expr).collect();
     if now {
@@ -291,13 +315,6 @@ fn with_pattern<T>(
             .ok()
             .map(|compiled| run(&compiled)),
     }
-}
-
-pub(crate) fn is_number(data_type: &DataType) -> bool {
-    matches!(
-        data_type,
-        DataType::Float64 | DataType::Int64 | DataType::UInt64
-    )
 }
 
 fn finite(number: f64) -> Option<f64> {

@@ -6,8 +6,7 @@ use std::net::Ipv4Addr;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::scalar::ScalarValue;
 
-use super::{Function, MANY, Made, finite, number, owned, rows, text, whole};
-use crate::expr::Unplanned;
+use super::{Function, MANY, Made, constant_value, finite, number, owned, rows, text, whole};
 use crate::ops::{Answer, Args, Call, Prepared};
 use crate::value::number_of;
 
@@ -122,7 +121,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         },
     ),
     whole("pi", (0, 0), "pi()", "The number pi.", "pi()", |_| {
-        Unplanned::constant(ScalarValue::Float64(Some(std::f64::consts::PI)))
+        constant_value(ScalarValue::Float64(Some(std::f64::consts::PI)))
     }),
     rows(
         "max",

@@ -6,9 +6,8 @@ use jiff::Timestamp;
 use jiff::civil::{Date, DateTime};
 use jiff::tz::Offset;
 
-use super::{Answer, Entry, Prepared, call};
+use super::{Answer, CallError, Entry, Prepared, call};
 use crate::column::Typed;
-use crate::functions::CallError;
 use crate::syntax::ast::{TimeSpan, TimeUnit};
 use crate::value::format_number;
 

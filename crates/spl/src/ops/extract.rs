@@ -3,10 +3,9 @@
 use datafusion::arrow::datatypes::DataType;
 use datafusion::logical_expr::lit;
 
-use super::{Answer, Entry, Prepared, call, fixed};
+use super::{Answer, CallError, Entry, Prepared, call, fixed};
 use crate::column::Typed;
 use crate::column::list_type;
-use crate::functions::CallError;
 use crate::functions::regex::{Compiled, compile_regex};
 
 pub(super) const FUNCTIONS: &[Entry] = &[

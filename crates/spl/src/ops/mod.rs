@@ -13,6 +13,7 @@ pub(crate) mod extract;
 pub(crate) mod json;
 pub(crate) mod order;
 pub(crate) mod refs;
+mod registry;
 pub(crate) mod tables;
 pub(crate) mod units;
 pub(crate) mod values;
@@ -40,8 +41,7 @@ use datafusion::scalar::ScalarValue;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::column::Typed;
-use crate::functions::CallError;
+use crate::column::{Typed, is_number};
 use crate::session::Session;
 use crate::value::{display_value, format_number, number_of};
 
@@ -257,7 +257,7 @@ impl<'a> Call<'a> {
 
     /// Whether an argument is a number by its type.
     pub fn is_number(&self, at: usize) -> bool {
-        self.types.get(at).is_some_and(crate::functions::is_number)
+        self.types.get(at).is_some_and(is_number)
     }
 
     /// Whether an argument is a truth value by its type.
@@ -315,6 +315,17 @@ pub(crate) fn fixed(parts: &impl Serialize) -> Expr {
     lit(serde_json::to_string(parts).unwrap_or_default())
 }
 
+/// What is wrong with a call.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum CallError {
+    /// There is no such function.
+    #[error("there is no eval function `{0}`")]
+    Unknown(String),
+    /// It takes other arguments: a sentence.
+    #[error("{0}")]
+    Arguments(String),
+}
+
 /// How a function is made ready.
 pub(crate) type Prepare = fn(&Call<'_>) -> std::result::Result<Prepared, CallError>;
 
@@ -324,27 +335,6 @@ pub(crate) struct Entry {
     pub name: &'static str,
     /// How it is made ready.
     pub prepare: Prepare,
-}
-
-/// All functions that are no functions of eval.
-fn entries() -> impl Iterator<Item = &'static Entry> {
-    [
-        bins::FUNCTIONS,
-        documents::FUNCTIONS,
-        extract::FUNCTIONS,
-        json::FUNCTIONS,
-        order::FUNCTIONS,
-        refs::FUNCTIONS,
-        tables::FUNCTIONS,
-        units::FUNCTIONS,
-        values::FUNCTIONS,
-        crate::enrich::FUNCTIONS,
-        crate::expr::FUNCTIONS,
-        crate::raw::FUNCTIONS,
-        FUNCTIONS,
-    ]
-    .into_iter()
-    .flatten()
 }
 
 /// A function by its name, as DataFusion calls it.
@@ -586,8 +576,7 @@ fn collect(answers: impl Iterator<Item = Answer>, output: &DataType) -> Result<A
 }
 
 fn functions(session: Option<&Arc<Session>>) -> HashMap<Cow<'static, str>, Arc<ScalarUDF>> {
-    let own = entries().map(|entry| (Cow::Borrowed(entry.name), entry.prepare));
-    own.chain(crate::functions::bodies())
+    registry::all()
         .map(|(name, prepare)| {
             let function = Function {
                 name: name.clone(),

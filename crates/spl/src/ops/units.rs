@@ -3,9 +3,8 @@
 use datafusion::arrow::datatypes::DataType;
 use datafusion::logical_expr::lit;
 
-use super::{Answer, Entry, Prepared, call};
+use super::{Answer, CallError, Entry, Prepared, call};
 use crate::column::Typed;
-use crate::functions::CallError;
 use crate::value::number_of;
 
 pub(super) const FUNCTIONS: &[Entry] = &[Entry {

@@ -6,10 +6,9 @@ use datafusion::arrow::datatypes::DataType;
 use datafusion::logical_expr::{Expr, lit};
 use regex::Regex;
 
-use super::{Answer, Entry, Prepared, call, fixed};
+use super::{Answer, CallError, Entry, Prepared, call, fixed};
 use crate::column::Typed;
 use crate::column::list_type;
-use crate::functions::CallError;
 use crate::value::number_of;
 
 pub(super) const FUNCTIONS: &[Entry] = &[

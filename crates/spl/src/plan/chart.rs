@@ -19,6 +19,7 @@ use super::{
     MOST_COLUMNS, Names, Order, Planner, Result, Rows, as_value, at, cast_to, coalesce, column,
     diagnostic, text,
 };
+use crate::aggregates::is_count;
 use crate::expr::{Fields, Typed, plan_aggregate, plan_expr};
 use crate::ops::{bins, values};
 use crate::syntax::ast::{
@@ -386,11 +387,6 @@ impl Planner<'_> {
         let length = number("last") - number("first");
         Ok(BinSpan::Time(bins::time_width(length, most, least)))
     }
-}
-
-/// Whether a field of an expression of aggregations is the number of rows.
-pub(super) fn is_count(name: &str) -> bool {
-    matches!(name, "count" | "c")
 }
 
 type Parts = (Vec<Aggregation>, Vec<(String, ast::Expr)>, Vec<Aggregation>);

@@ -363,7 +363,7 @@ impl<'a, 'p> TypeView<'a, 'p> {
             return None;
         }
         self.physical(RECORD).map(|number| Typed {
-            expr: crate::value::to_text(number),
+            expr: crate::convert::to_text(number),
             data_type: DataType::Utf8,
         })
     }

@@ -50,14 +50,14 @@ pub(crate) use crate::column::{
 pub(crate) use crate::convert::{as_value, cast_to, coalesce, common_type};
 use crate::expr::{EvalContext, ExprError, Fields, Typed, plan_expr, plan_predicate};
 use crate::knowledge::Knowledge;
-use crate::session::Session;
+use crate::session::{Session, StoredLookups};
 use crate::syntax::Diagnostic;
 use crate::syntax::ast::{self, Arguments, Command, CommandKind, Pipeline, Simple, Span, Tstats};
 use crate::syntax::walk::visit_fields;
 pub(crate) use events::{TypeInfo, TypeInfos};
 pub(crate) use glance::Glances;
 use needs::Needs;
-pub(crate) use stage::{MOST_COLUMNS, Made, Names, Pending, Staged, StoredLookups, lookup_name};
+pub(crate) use stage::{MOST_COLUMNS, Made, Names, Pending, Staged, lookup_name};
 pub(crate) use stats::renamed_text;
 
 /// Hidden copy of the event's time.

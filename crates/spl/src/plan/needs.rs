@@ -232,10 +232,10 @@ impl Needs {
                 foreach.fields.iter().for_each(|name| self.field(name));
                 // The template with the first name, to see what else it reads and makes.
                 let name = foreach.fields.first().map_or("", |name| &name.text);
-                let template = super::repeat::expand(foreach, &name.replace('*', "_"), &[]);
+                let template = super::template::expand(foreach, &name.replace('*', "_"), &[]);
                 let template = template
-                    .replace(foreach.token("itemstr", super::repeat::ITEM), "0")
-                    .replace(foreach.token("iterstr", super::repeat::ITER), "0");
+                    .replace(foreach.token("itemstr", super::template::ITEM), "0")
+                    .replace(foreach.token("iterstr", super::template::ITER), "0");
                 self.lenient = true;
                 let template = format!("| {}", template.trim_start_matches('|'));
                 if let Ok(pipeline) = crate::syntax::parse_without_macros(&template) {
@@ -276,7 +276,7 @@ impl Needs {
                 self.aggregations(&chart.aggregations);
                 for computed in &chart.computed {
                     visit_fields(&computed.expr, &mut |name, span| {
-                        if !super::chart::is_count(name) {
+                        if !crate::aggregates::is_count(name) {
                             self.text(name, span);
                         }
                     });
@@ -551,7 +551,7 @@ fn add_inner_sources(
             }
             CommandKind::Map(map) => {
                 // Whatever is put in the places of `$field$`.
-                let text = super::repeat::any_values(&map.search.text);
+                let text = super::template::any_values(&map.search.text);
                 if let Ok(pipeline) = crate::syntax::parse(&text, &knowledge.macros) {
                     add_sources(&pipeline, knowledge, found);
                 }

@@ -4,7 +4,7 @@ use datafusion::logical_expr::{Case, Expr, lit};
 
 use super::multivalue::matching;
 use super::stats::wildcard_parts;
-use super::template::{Template, Unfit, place_at};
+use super::template::{ITEM, ITER, Template, Unfit, any_values, expand};
 use super::{
     Made, Planner, Result, Rows, as_value, at, cast_to, column, common_type, diagnostic, is_hidden,
     null_text,
@@ -18,9 +18,6 @@ use crate::syntax::{expand_macros, parse, parse_expr, parse_without_macros};
 
 /// More rows than `makeresults` is asked for in earnest.
 const MOST_MADE: u64 = 1_000_000;
-/// What stands in a template for a value or item, and for its number.
-pub(super) const ITEM: &str = "<<ITEM>>";
-pub(super) const ITER: &str = "<<ITER>>";
 /// Most values of a field that `foreach` goes over.
 const MOST_ITEMS: usize = 1_000;
 /// After so many values the rows are worked out before the next: a plan grows with each.
@@ -526,59 +523,4 @@ fn quoted_tokens(part: &mut ast::Expr, tokens: &[(&str, &str)]) {
         }
         _ => {}
     }
-}
-
-/// The template for one field.
-pub(super) fn expand(foreach: &Foreach, name: &str, parts: &[&str]) -> String {
-    let mut text = foreach
-        .template
-        .text
-        .replace(foreach.token("fieldstr", "<<FIELD>>"), name)
-        .replace(foreach.token("matchstr", "<<MATCHSTR>>"), &parts.concat());
-    for (index, part) in parts.iter().enumerate() {
-        let (option, default) = (
-            format!("matchseg{}", index + 1),
-            format!("<<MATCHSEG{}>>", index + 1),
-        );
-        text = text.replace(foreach.token(&option, &default), part);
-    }
-    text
-}
-
-/// The search of `map` before any values are known: any value in search clauses, some number in expressions.
-pub(super) fn any_values(text: &str) -> String {
-    let parts: Vec<String> = text
-        .split('|')
-        .map(|part| {
-            let word = part.split_whitespace().next().unwrap_or("");
-            let expression = ["eval", "where", "foreach"]
-                .iter()
-                .any(|command| word.eq_ignore_ascii_case(command));
-            let value = if expression { "1" } else { "*" };
-            fill(part, value)
-        })
-        .collect();
-    parts.join("|")
-}
-
-/// Puts the same in the places of all `$name$`.
-fn fill(text: &str, value: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = rest.find('$') {
-        out.push_str(&rest[..at]);
-        rest = &rest[at..];
-        match place_at(rest) {
-            Some((_, length)) => {
-                out.push_str(value);
-                rest = &rest[length..];
-            }
-            None => {
-                out.push('$');
-                rest = &rest[1..];
-            }
-        }
-    }
-    out.push_str(rest);
-    out
 }

@@ -4,8 +4,8 @@
 //! the plan is made. The planner asks for them, the engine runs what is asked for, and the search is planned again with
 //! the answer. What is asked for comes in the same order each time.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, PoisonError};
 
 use crabwalk_events::{LookupDefinition, LookupTable};
 use datafusion::arrow::array::{
@@ -20,9 +20,6 @@ use datafusion::logical_expr::{LogicalPlanBuilder, SortExpr};
 use super::{Order, Planner, Result, Rows, at, column, diagnostic, is_hidden};
 use crate::syntax::ast::{Outputlookup, Span};
 use crate::value::display_values;
-
-/// Lookups that searches of a run have written, by name without `.csv`.
-pub(crate) type StoredLookups = Mutex<BTreeMap<String, Arc<LookupTable>>>;
 
 /// What must be run before planning can go on.
 #[derive(Debug)]

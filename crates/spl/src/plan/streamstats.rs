@@ -78,7 +78,7 @@ impl Planner<'_> {
                     return typed;
                 }
                 Typed {
-                    expr: crate::value::to_list(typed),
+                    expr: crate::convert::to_list(typed),
                     data_type: super::list_type(),
                 }
             });

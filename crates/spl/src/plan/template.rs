@@ -1,7 +1,13 @@
-//! The search of `map` with the values of a row in it.
+//! Searches and commands with places for values: the search of `map`, and the commands of `foreach`.
 //!
 //! Values come from logs, where anybody may have written them. A value stays a value wherever it is put: it ends no string,
 //! begins no command and brings no word of SPL with it.
+
+use crate::syntax::ast::Foreach;
+
+/// What stands in a template for a value or item, and for its number.
+pub(super) const ITEM: &str = "<<ITEM>>";
+pub(super) const ITER: &str = "<<ITER>>";
 
 /// Words that are more than names where they stand alone.
 const KEYWORDS: [&str; 20] = [
@@ -152,7 +158,7 @@ impl Template {
 }
 
 /// The name of `$name$` at the start of a text, and the length of all of it.
-pub(super) fn place_at(text: &str) -> Option<(&str, usize)> {
+fn place_at(text: &str) -> Option<(&str, usize)> {
     let (name, _) = text.strip_prefix('$')?.split_once('$')?;
     let is_name = !name.is_empty()
         && !name.contains(|char: char| char.is_whitespace() || matches!(char, '"' | '|'));
@@ -277,6 +283,61 @@ impl Reading {
         }
         self.before = char;
     }
+}
+
+/// The template for one field.
+pub(super) fn expand(foreach: &Foreach, name: &str, parts: &[&str]) -> String {
+    let mut text = foreach
+        .template
+        .text
+        .replace(foreach.token("fieldstr", "<<FIELD>>"), name)
+        .replace(foreach.token("matchstr", "<<MATCHSTR>>"), &parts.concat());
+    for (index, part) in parts.iter().enumerate() {
+        let (option, default) = (
+            format!("matchseg{}", index + 1),
+            format!("<<MATCHSEG{}>>", index + 1),
+        );
+        text = text.replace(foreach.token(&option, &default), part);
+    }
+    text
+}
+
+/// The search of `map` before any values are known: any value in search clauses, some number in expressions.
+pub(super) fn any_values(text: &str) -> String {
+    let parts: Vec<String> = text
+        .split('|')
+        .map(|part| {
+            let word = part.split_whitespace().next().unwrap_or("");
+            let expression = ["eval", "where", "foreach"]
+                .iter()
+                .any(|command| word.eq_ignore_ascii_case(command));
+            let value = if expression { "1" } else { "*" };
+            fill(part, value)
+        })
+        .collect();
+    parts.join("|")
+}
+
+/// Puts the same in the places of all `$name$`.
+fn fill(text: &str, value: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('$') {
+        out.push_str(&rest[..at]);
+        rest = &rest[at..];
+        match place_at(rest) {
+            Some((_, length)) => {
+                out.push_str(value);
+                rest = &rest[length..];
+            }
+            None => {
+                out.push('$');
+                rest = &rest[1..];
+            }
+        }
+    }
+    out.push_str(rest);
+    out
 }
 
 #[cfg(test)]
