@@ -235,6 +235,7 @@ fn hops(input: &Input<'_>, finding_ids: &[String]) -> Vec<HopInfo> {
             src: hop.src.clone(),
             dst: hop.dst.clone(),
             actor: hop.actor.clone(),
+            actor_inferred: hop.actor_inferred.clone(),
             used: hop.used.clone(),
             effective: hop.effective.clone(),
             techniques: hop.techniques.clone(),

@@ -329,6 +329,9 @@ pub struct HopInfo {
     pub dst: String,
     /// Id of the account that acted on the source.
     pub actor: Option<String>,
+    /// Why the actor is taken to be that account, where no event at the source names it; else null.
+    #[serde(default)]
+    pub actor_inferred: Option<String>,
     /// Id of the account that logged on to the destination.
     pub used: Option<String>,
     /// Id of the account as which the payload ran.

@@ -337,6 +337,7 @@ fn moved() -> Movement {
         src: Some("desk7".to_owned()),
         dst: "vault2".to_owned(),
         actor: None,
+        actor_inferred: None,
         used: Some("example\\ann".to_owned()),
         effective: None,
         techniques: vec!["T1021.002".to_owned()],

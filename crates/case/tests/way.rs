@@ -19,6 +19,7 @@ fn case(hops: &[(String, String)], links: &[(usize, usize)]) -> Case {
             src: (src != "?").then(|| src.clone()),
             dst: dst.clone(),
             actor: None,
+            actor_inferred: None,
             used: None,
             effective: None,
             techniques: vec!["T1021.002".to_owned()],

@@ -158,7 +158,8 @@ pub fn paths(out: &mut String, case: &Case, options: &Summary<'_>) {
     }
 }
 
-/// Who acted, whose account was used, and as whom it ran, each once.
+/// Who acted, whose account was used, and as whom it ran, each once. A question mark stands behind who is only taken to have
+/// acted.
 fn accounts(names: &Names<'_>, hop: &HopInfo) -> String {
     let mut all: Vec<&str> = Vec::new();
     for id in [&hop.actor, &hop.used, &hop.effective]
@@ -169,6 +170,12 @@ fn accounts(names: &Names<'_>, hop: &HopInfo) -> String {
         if all.last().is_none_or(|last| *last != name) {
             all.push(name);
         }
+    }
+    let marked = all.first().map(|name| format!("{name}?"));
+    if let (Some(marked), true, true) = (&marked, hop.actor_inferred.is_some(), all.len() > 1)
+        && let Some(first) = all.first_mut()
+    {
+        *first = marked;
     }
     if all.is_empty() {
         "account unknown".to_owned()

@@ -748,7 +748,12 @@ fn connection_witness(
     .from(one.src)
     .weighs(class, weight);
     if outbound {
-        evidence.actor = one.user.filter(|id| world.accounts.is_user(*id));
+        // Windows' own processes connect for whoever asks them to; any other program as SYSTEM acts as SYSTEM.
+        let serves = matches!(
+            image.to_ascii_lowercase().as_str(),
+            "" | "system" | "svchost.exe" | "lsass.exe" | "services.exe" | "wmiprvse.exe"
+        );
+        evidence.actor = one.user.filter(|id| world.accounts.is_user(*id) || !serves);
         evidence.source_process = world.process_of_guid(one.process_guid);
         evidence.source_program = program(one.image);
     }

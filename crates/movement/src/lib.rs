@@ -3,6 +3,7 @@
 //! [`demand`] says what must be decoded, [`analyse`] reads it: identities ([`HostInfo`], [`AccountInfo`]), sessions,
 //! witnesses of each technique, hops ([`Hop`]) and paths ([`Path`]). Nothing depends on the order of files or records.
 
+mod actor;
 mod assemble;
 mod attach;
 mod causes;
@@ -92,6 +93,8 @@ pub struct Hop {
     pub dst: String,
     /// Who acted on the source.
     pub actor: Option<String>,
+    /// Why the actor is taken to be that account, where no event at the source names it.
+    pub actor_inferred: Option<String>,
     /// Who logged on to the destination.
     pub used: Option<String>,
     /// As whom the payload ran.
@@ -234,6 +237,8 @@ pub fn analyse(
         &worth,
         surprises.as_deref(),
     );
+    let services = world.service_accounts(&canonical);
+    let inferred = actor::infer(&world, &drafts, &canonical, &|id| services.contains(&id));
     let explain = missing::Explain::new(&mut world);
     let hop_id = |at: usize| format!("hop-{}", at + 1);
     let account_key = |id: Option<AccountId>| {
@@ -248,6 +253,10 @@ pub fn analyse(
         accounts.extend(
             [draft.actor, draft.used, draft.effective]
                 .into_iter()
+                .chain([inferred
+                    .get(at)
+                    .and_then(Option::as_ref)
+                    .map(|one| one.account)])
                 .flatten(),
         );
         hosts.insert(draft.dst);
@@ -257,6 +266,7 @@ pub fn analyse(
             src: draft.src.map(|id| world.hosts.key(id).to_owned()),
             dst: world.hosts.key(draft.dst).to_owned(),
             actor: account_key(draft.actor),
+            actor_inferred: None,
             used: account_key(draft.used),
             effective: account_key(draft.effective),
             techniques: assemble::techniques(draft)
@@ -310,7 +320,6 @@ pub fn analyse(
             domain_controller: host.domain_controller,
         })
         .collect();
-    let services = world.service_accounts(&canonical);
     let mut merged: BTreeMap<AccountId, AccountInfo> = BTreeMap::new();
     for (at, account) in world.accounts.all.iter().enumerate() {
         let Some(standing) = canonical.get(at) else {
@@ -367,6 +376,13 @@ pub fn analyse(
         budget,
     }
     .verdict();
+    // Behind the verdict, which rests on what events say.
+    for (hop, one) in hops.iter_mut().zip(&inferred) {
+        if let Some(one) = one {
+            hop.actor = account_key(Some(one.account));
+            hop.actor_inferred = hop.actor.is_some().then(|| one.why.clone());
+        }
+    }
     let mut movement = Movement {
         verdict,
         hosts,

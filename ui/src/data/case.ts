@@ -347,6 +347,8 @@ export type HopInfo = {
   dst: string;
   /** Id of the account that acted on the source. */
   actor: string | null;
+  /** Why the actor is taken to be that account, where no event at the source names it; else null. */
+  actor_inferred: string | null;
   /** Id of the account that logged on to the destination. */
   used: string | null;
   /** Id of the account as which the payload ran. */

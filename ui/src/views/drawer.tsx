@@ -110,7 +110,7 @@ export function HopAccounts({ hop }: { hop: Hop }) {
     <ol class="accounts-row" aria-label="Accounts of the hop">
       {(
         [
-          ["Actor", "acted on the source", hop.actor],
+          ["Actor", hop.actor_inferred ?? "acted on the source", hop.actor],
           ["Used", "logged on to the destination", hop.used],
           ["Effective", "as whom the payload ran", hop.effective],
         ] as const

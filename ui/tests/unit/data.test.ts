@@ -11,7 +11,7 @@ import { treeRows } from "../../src/views/dossiers";
 import { formatRoute, parseRoute } from "../../src/state";
 
 const hop = (id: string, src: string | null, dst: string, first: string | null, more: Partial<Hop> = {}): Hop => ({
-  id, src, dst, actor: null, used: null, effective: null, techniques: ["T1021.002"], first, last: first, confidence: 0.9, attempted: false, usual: false, standing: "proven", witnesses: [], missing: [], processes: [], findings: [], ...more,
+  id, src, dst, actor: null, actor_inferred: null, used: null, effective: null, techniques: ["T1021.002"], first, last: first, confidence: 0.9, attempted: false, usual: false, standing: "proven", witnesses: [], missing: [], processes: [], findings: [], ...more,
 });
 
 const finding = (id: string, more: Partial<Finding> = {}): Finding => ({

@@ -1,0 +1,122 @@
+//! Who acted at the source of a hop, where no event says so.
+//!
+//! A program, a script or explicit credentials at the source name the actor; where the source logged none of these, three
+//! things are asked in turn, and the first that leaves one account decides:
+//!
+//! 1. What came there: the account with which the one other hop reached the source within [`REMEMBERED`] before.
+//! 2. The account itself: whoever has a session or a program on the source acts there for himself.
+//! 3. Who is there: the only person with a desktop or a program on the source about then.
+//!
+//! This is a conclusion, not a witness: it adds nothing to confidence, links, rank or verdict, and the case marks it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crabwalk_activity::{AccountId, AccountKind, HostId, SECOND};
+
+use crate::World;
+use crate::assemble::Draft;
+
+/// How long somebody who came to a host is taken to be the one who goes on from there, µs.
+const REMEMBERED: i64 = 2 * 3600 * SECOND;
+/// Programs count that were started so long before, µs.
+const RECENT: i64 = 600 * SECOND;
+/// A desktop counts that was opened so long before and not closed, µs: longer than a day of work.
+const DESKTOP: i64 = 14 * 3600 * SECOND;
+/// Clocks and logs of two hosts differ by so much, µs.
+const SLACK: i64 = 5 * SECOND;
+
+/// Whom a hop's actor is taken to be, and why.
+pub(crate) struct Inferred {
+    pub account: AccountId,
+    pub why: String,
+}
+
+/// For each hop without an actor, who is taken for it. `services` says whether an account is a service's.
+pub(crate) fn infer(
+    world: &World<'_>,
+    drafts: &[Draft],
+    canonical: &[AccountId],
+    services: &dyn Fn(AccountId) -> bool,
+) -> Vec<Option<Inferred>> {
+    let standing = |id: AccountId| canonical.get(id.place()).copied().unwrap_or(id);
+    // By destination, in the order of time: when each hop came, and as whom it goes on.
+    let mut came: BTreeMap<HostId, Vec<(i64, AccountId)>> = BTreeMap::new();
+    for hop in drafts.iter().filter(|hop| !hop.attempt) {
+        if let Some(account) = hop.effective.or(hop.used) {
+            came.entry(hop.dst).or_default().push((hop.first, account));
+        }
+    }
+    for all in came.values_mut() {
+        all.sort_unstable();
+    }
+    drafts
+        .iter()
+        .map(|hop| {
+            let (Some(src), None) = (hop.src, hop.actor) else {
+                return None;
+            };
+            let comers: BTreeSet<AccountId> = came
+                .get(&src)
+                .into_iter()
+                .flat_map(|all| {
+                    let from = all.partition_point(|(time, _)| *time < hop.first - REMEMBERED);
+                    let to = all.partition_point(|(time, _)| *time < hop.first);
+                    all.get(from..to).unwrap_or_default()
+                })
+                .map(|(_, account)| *account)
+                .collect();
+            if let (1, Some(account)) = (comers.len(), comers.first()) {
+                return Some(Inferred {
+                    account: *account,
+                    why: "nobody else had come to the source in the two hours before".to_owned(),
+                });
+            }
+            let present = present(world, src, hop.first, &standing);
+            if let Some(used) = hop.used.filter(|used| present.contains(used)) {
+                return Some(Inferred {
+                    account: used,
+                    why: "the account was at work on the source about then".to_owned(),
+                });
+            }
+            let people: Vec<AccountId> = present
+                .into_iter()
+                .filter(|account| !services(*account))
+                .collect();
+            match (people.as_slice(), hop.used) {
+                // A service's account goes its own ways, whoever sits there.
+                ([one], used) if !used.is_some_and(services) => Some(Inferred {
+                    account: *one,
+                    why: "the only person on the source about then".to_owned(),
+                }),
+                _ => None,
+            }
+        })
+        .collect()
+}
+
+/// Accounts of users that have a desktop on a host, or started a program there.
+fn present(
+    world: &World<'_>,
+    host: HostId,
+    time: i64,
+    standing: &dyn Fn(AccountId) -> AccountId,
+) -> BTreeSet<AccountId> {
+    let mut all: BTreeSet<AccountId> = world
+        .processes_between(host, time - RECENT, time + SLACK)
+        .filter_map(|(_, process)| process.user)
+        .map(standing)
+        .filter(|account| world.accounts.is_user(*account))
+        .collect();
+    all.extend(
+        world
+            .sessions_between(host, time - DESKTOP, time + SLACK)
+            .filter(|(_, session)| {
+                matches!(session.logon_type, 2 | 7 | 10 | 11)
+                    && session.kind == AccountKind::User
+                    && session.end >= time
+            })
+            .filter_map(|(_, session)| session.account)
+            .map(standing),
+    );
+    all
+}
