@@ -610,7 +610,10 @@ impl<'w, 'd> Worker<'w, 'd> {
             let name = member
                 .name()
                 .map_or_else(|_| format!("#{at}"), std::borrow::Cow::into_owned);
-            let packed = member.compressed_size().min(budget.packed.max(1));
+            let packed = match budget.packed {
+                0 => member.compressed_size(),
+                most => member.compressed_size().min(most),
+            };
             let inner = self.member(source, at, &name);
             let mut metered = Metered::new(member, budget, self.limits, Some(packed));
             logs += u64::from(self.stream(inner, &mut metered, budget));
