@@ -11,9 +11,10 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::Instant;
 
+use crabwalk_testing::program;
 use nix::sys::resource::{UsageWho, getrusage};
 
 /// Runs of each; the best counts.
@@ -31,7 +32,7 @@ fn main() {
     let folder = tempfile::tempdir().expect("a directory");
     if logs.is_empty() {
         let world = folder.path().join("world");
-        let status = Command::new(env!("CARGO_BIN_EXE_crabwalk"))
+        let status = program(".")
             .args(["lab", "build", "--bytes", "100MB"])
             .arg(&world)
             .stdout(Stdio::null())
@@ -72,7 +73,7 @@ fn measure(logs: &[PathBuf], place: &Path, spl: usize, sigma: usize) -> (f64, f6
     for _ in 0..RUNS {
         let before = seconds();
         let began = Instant::now();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_crabwalk"));
+        let mut command = program(".");
         command
             .args(["hunt", "--format", "jsonl", "--quiet"])
             .args(logs);

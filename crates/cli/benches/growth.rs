@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
+use crabwalk_testing::program;
 use nix::sys::resource::{UsageWho, getrusage};
 
 /// Runs of each world; the best counts.
@@ -36,7 +37,7 @@ fn main() {
         let directory = if Path::new(world).is_dir() {
             PathBuf::from(world)
         } else {
-            let status = Command::new(env!("CARGO_BIN_EXE_crabwalk"))
+            let status = program(".")
                 .args(["lab", "build"])
                 .arg(made.path().join("world"))
                 .args(["--logons", world])
@@ -71,9 +72,8 @@ fn main() {
 }
 
 fn hunt(directory: &Path) -> Vec<u8> {
-    let program =
-        std::env::var_os("CRABWALK").unwrap_or_else(|| env!("CARGO_BIN_EXE_crabwalk").into());
-    let output = Command::new(program)
+    let mut program = std::env::var_os("CRABWALK").map_or_else(|| program("."), Command::new);
+    let output = program
         .args(["hunt", "--format", "json"])
         .arg(directory)
         .stderr(Stdio::null())

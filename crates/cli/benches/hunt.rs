@@ -8,9 +8,10 @@
 )]
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::Instant;
 
+use crabwalk_testing::{corpus, program};
 use nix::sys::resource::{Usage, UsageWho, getrusage};
 
 /// Runs of each side; the best counts.
@@ -23,11 +24,10 @@ fn main() {
         .map(PathBuf::from)
         .collect();
     if roots.is_empty() {
-        let corpus = std::env::var_os("CRABWALK_CORPUS").map_or_else(
-            || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpus/files"),
-            PathBuf::from,
-        );
-        roots.push(corpus);
+        roots.extend(corpus(".").map(|corpus| {
+            let files = corpus.join("files");
+            if files.is_dir() { files } else { corpus }
+        }));
     }
     let mut files = Vec::new();
     roots.iter().for_each(|root| evtx_files(root, &mut files));
@@ -85,7 +85,7 @@ fn main() {
 }
 
 fn run(files: &[PathBuf]) {
-    let status = Command::new(env!("CARGO_BIN_EXE_crabwalk"))
+    let status = program(".")
         .args(["hunt", "--format", "json"])
         .args(files)
         .stdout(Stdio::null())

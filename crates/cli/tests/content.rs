@@ -1,9 +1,8 @@
 //! `crabwalk content check` and `crabwalk content test`, as users run them.
 
 use std::fs;
-use std::path::Path;
-use std::process::{Command, Stdio};
 
+use crabwalk_testing::{Ran, crabwalk};
 use tempfile::TempDir;
 
 fn directory(files: &[(&str, &str)]) -> TempDir {
@@ -16,22 +15,6 @@ fn directory(files: &[(&str, &str)]) -> TempDir {
         fs::write(path, text).unwrap_or_else(|error| panic!("{error}"));
     }
     directory
-}
-
-/// Runs the program; exit status, standard output, standard error.
-fn crabwalk(at: &Path, arguments: &[&str]) -> (i32, String, String) {
-    let output = Command::new(env!("CARGO_BIN_EXE_crabwalk"))
-        .current_dir(at)
-        .args(arguments)
-        .stdin(Stdio::null())
-        .output()
-        .unwrap_or_else(|error| panic!("{error}"));
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap_or_else(|error| panic!("{error}"));
-    (
-        output.status.code().unwrap_or(-1),
-        text(output.stdout),
-        text(output.stderr),
-    )
 }
 
 fn detection(name: &str, id: u32, search: &str, more: &str) -> String {
@@ -105,7 +88,7 @@ fn checked() -> TempDir {
 #[test]
 fn check_says_of_each_detection_whether_it_runs() {
     let at = checked();
-    let (status, out, _) = crabwalk(
+    let Ran { status, out, .. } = crabwalk(
         at.path(),
         &["content", "check", "rules", "--format", "json"],
     );
@@ -170,7 +153,7 @@ fn check_says_of_each_detection_whether_it_runs() {
         .collect();
     assert_eq!(lints.len(), 2, "{lints:?}");
 
-    let (status, out, err) = crabwalk(at.path(), &["content", "check", "rules"]);
+    let Ran { status, out, err } = crabwalk(at.path(), &["content", "check", "rules"]);
     assert_eq!(status, 1);
     for words in ["6 detections", "1  cannot run", "4  run, but"] {
         assert!(out.contains(words), "{words}: {out}");
@@ -180,7 +163,7 @@ fn check_says_of_each_detection_whether_it_runs() {
         "{err}"
     );
     // What is only used is not reported.
-    let (status, out, _) = crabwalk(
+    let Ran { status, out, .. } = crabwalk(
         at.path(),
         &["content", "check", "rules/fine.yml", "--content", "rules"],
     );
@@ -241,7 +224,7 @@ fn tests_run_over_made_events_and_recorded_attacks() {
             &[&["content", "test", "rules", "--data-map", "map.yml"], more].concat(),
         )
     };
-    let (status, out, err) = run(&["--verbose", "--junit", "out.xml"]);
+    let Ran { status, out, err } = run(&["--verbose", "--junit", "out.xml"]);
     assert_eq!(status, 0, "{out}{err}");
     insta::assert_snapshot!(out);
     let junit = fs::read_to_string(at.path().join("out.xml")).unwrap_or_default();
@@ -263,7 +246,7 @@ fn tests_run_over_made_events_and_recorded_attacks() {
         .replace("rows: 3", "rows: 4");
     fs::write(at.path().join("rules/tests/fine.yml"), cases)
         .unwrap_or_else(|error| panic!("{error}"));
-    let (status, out, _) = run(&["--junit", "out.xml"]);
+    let Ran { status, out, .. } = run(&["--junit", "out.xml"]);
     assert_eq!(status, 1);
     for words in [
         "FAILED  Fine | fires: somebody from elsewhere",
@@ -293,7 +276,7 @@ fn recorded_attacks_need_the_objects_that_carry_risk() {
         ),
         ("rules/logon.jsonl", LOGON),
     ]);
-    let (status, out, _) = crabwalk(at.path(), &["content", "test", "rules"]);
+    let Ran { status, out, .. } = crabwalk(at.path(), &["content", "test", "rules"]);
     assert_eq!(status, 1);
     assert!(
         out.contains("1 of 1 rows have no `dest`, which carries risk"),
@@ -336,18 +319,22 @@ fn what_is_wrong_with_tests_is_said() {
             ("rules/fine.yml", &detection("Fine", 1, SEARCH, "")),
             ("rules/tests/fine.yml", &cases),
         ]);
-        let (found, out, err) = crabwalk(at.path(), &["content", "test", "rules"]);
+        let Ran {
+            status: found,
+            out,
+            err,
+        } = crabwalk(at.path(), &["content", "test", "rules"]);
         assert_eq!(found, status, "{words}: {out}{err}");
         assert!(format!("{out}{err}").contains(words), "{words}: {out}{err}");
     }
     let at = directory(&[("rules/fine.yml", &detection("Fine", 1, SEARCH, ""))]);
-    let (status, _, err) = crabwalk(
+    let Ran { status, err, .. } = crabwalk(
         at.path(),
         &["content", "test", "rules", "--detection", "Fone"],
     );
     assert_eq!(status, 1);
     assert!(err.contains("no detection is named `Fone`"), "{err}");
-    let (status, out, err) = crabwalk(at.path(), &["content", "test", "rules"]);
+    let Ran { status, out, err } = crabwalk(at.path(), &["content", "test", "rules"]);
     assert_eq!(
         (status, out.as_str()),
         (0, "0 tests: 0 passed, 0 failed, 0 skipped\n")

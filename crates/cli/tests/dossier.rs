@@ -4,27 +4,11 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::process::{Command, Output};
 use std::sync::OnceLock;
 
+use crabwalk_testing::crabwalk;
 use serde_json::Value;
 use tempfile::TempDir;
-
-fn crabwalk(args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_crabwalk"))
-        .args(args)
-        .output()
-        .unwrap()
-}
-
-fn text(output: &Output) -> String {
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    String::from_utf8(output.stdout.clone()).unwrap()
-}
 
 /// A small company with an intrusion: PIER-WS01 → PIER-WS02 → TIDE-SQL01.
 fn world() -> &'static Path {
@@ -33,7 +17,7 @@ fn world() -> &'static Path {
         .get_or_init(|| {
             let directory = tempfile::tempdir().unwrap();
             let path = directory.path().to_str().unwrap();
-            text(&crabwalk(&["lab", "build", path]));
+            crabwalk(".", &["lab", "build", path]).said(0);
             directory
         })
         .path()
@@ -42,20 +26,26 @@ fn world() -> &'static Path {
 fn case() -> &'static Value {
     static CASE: OnceLock<Value> = OnceLock::new();
     CASE.get_or_init(|| {
-        let output = crabwalk(&["hunt", world().to_str().unwrap(), "--format", "json"]);
-        serde_json::from_str(&text(&output)).unwrap()
+        let output = crabwalk(
+            ".",
+            &["hunt", world().to_str().unwrap(), "--format", "json"],
+        );
+        serde_json::from_str(&output.said(0)).unwrap()
     })
 }
 
 fn dossier(name: &str) -> Value {
-    let output = crabwalk(&[
-        "dossier",
-        name,
-        world().to_str().unwrap(),
-        "--format",
-        "json",
-    ]);
-    serde_json::from_str(&text(&output)).unwrap()
+    let output = crabwalk(
+        ".",
+        &[
+            "dossier",
+            name,
+            world().to_str().unwrap(),
+            "--format",
+            "json",
+        ],
+    );
+    serde_json::from_str(&output.said(0)).unwrap()
 }
 
 fn list<'v>(value: &'v Value, pointer: &str) -> &'v [Value] {
@@ -112,7 +102,7 @@ fn the_scope_is_what_the_intruder_touched() {
 
 #[test]
 fn the_end_of_a_hunt_says_the_same() {
-    let shown = text(&crabwalk(&["hunt", world().to_str().unwrap()]));
+    let shown = crabwalk(".", &["hunt", world().to_str().unwrap()]).said(0);
     let (_, end) = shown.split_once("IN SHORT").unwrap();
     let flat = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
     for sentence in list(case(), "/summary") {
@@ -273,7 +263,7 @@ fn an_account_tells_where_it_was_and_what_is_new() {
 #[test]
 fn for_people_it_is_text_and_what_nobody_knows_is_an_error() {
     let path = world().to_str().unwrap();
-    let shown = text(&crabwalk(&["dossier", "PIER-WS02", path]));
+    let shown = crabwalk(".", &["dossier", "PIER-WS02", path]).said(0);
     for part in [
         "PIER-WS02  ",
         "LOGONS  ",
@@ -285,9 +275,9 @@ fn for_people_it_is_text_and_what_nobody_knows_is_an_error() {
         assert!(shown.contains(part), "{part}\n{shown}");
     }
     assert!(!shown.contains('\u{1b}'));
-    let output = crabwalk(&["dossier", "no-such-name", path]);
-    assert_eq!(output.status.code(), Some(1));
-    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    let output = crabwalk(".", &["dossier", "no-such-name", path]);
+    assert_eq!(output.status, 1);
+    let error = output.err;
     assert!(
         error.contains("no-such-name") && error.contains("9 hosts"),
         "{error}"
@@ -304,15 +294,18 @@ fn what_is_silenced_says_by_which_exception() {
     )
     .unwrap();
     let file = file.to_str().unwrap();
-    let output = crabwalk(&[
-        "hunt",
-        world().to_str().unwrap(),
-        "--exceptions",
-        file,
-        "--format",
-        "json",
-    ]);
-    let case: Value = serde_json::from_str(&text(&output)).unwrap();
+    let output = crabwalk(
+        ".",
+        &[
+            "hunt",
+            world().to_str().unwrap(),
+            "--exceptions",
+            file,
+            "--format",
+            "json",
+        ],
+    );
+    let case: Value = serde_json::from_str(&output.said(0)).unwrap();
     let one = list(&case, "/silenced")
         .iter()
         .find(|one| one["who"] == "Ann")
@@ -327,8 +320,8 @@ fn what_is_silenced_says_by_which_exception() {
 fn logs_that_are_not_there_are_asked_for() {
     // Only the host in the middle was collected.
     let path = world().join("PIER-WS02");
-    let output = crabwalk(&["hunt", path.to_str().unwrap(), "--format", "json"]);
-    let case: Value = serde_json::from_str(&text(&output)).unwrap();
+    let output = crabwalk(".", &["hunt", path.to_str().unwrap(), "--format", "json"]);
+    let case: Value = serde_json::from_str(&output.said(0)).unwrap();
     let blind = case["scope"]["blind"].to_string();
     assert!(blind.contains("none of its logs was read"), "{blind}");
     let collect = list(&case, "/scope/collect");
@@ -405,13 +398,17 @@ fn what_stays_on_a_host_is_listed() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("log.json");
     std::fs::write(&path, log).unwrap();
-    let shown = text(&crabwalk(&[
-        "dossier",
-        "QUAY-SRV1",
-        path.to_str().unwrap(),
-        "--format",
-        "json",
-    ]));
+    let shown = crabwalk(
+        ".",
+        &[
+            "dossier",
+            "QUAY-SRV1",
+            path.to_str().unwrap(),
+            "--format",
+            "json",
+        ],
+    )
+    .said(0);
     let all: Value = serde_json::from_str(&shown).unwrap();
     let host = &all["hosts"][0];
     let rows = |key: &str, columns: &[&str]| -> Vec<String> {

@@ -4,23 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::Command;
 use std::sync::OnceLock;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use crabwalk_testing::{crabwalk, crabwalk_reading};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
-
-fn crabwalk(at: &Path, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_crabwalk"))
-        .current_dir(at)
-        .args(arguments)
-        .stdin(Stdio::null())
-        .output()
-        .unwrap_or_else(|error| panic!("{error}"))
-}
 
 /// The demo's world, hunted once for all tests.
 fn world() -> &'static Path {
@@ -28,25 +20,14 @@ fn world() -> &'static Path {
     WORLD
         .get_or_init(|| {
             let directory = tempfile::tempdir().unwrap_or_else(|error| panic!("{error}"));
-            let output = crabwalk(directory.path(), &["demo", "--out", "demo"]);
-            assert!(
-                output.status.success(),
-                "{}",
-                String::from_utf8_lossy(&output.stderr)
-            );
+            crabwalk(directory.path(), &["demo", "--out", "demo"]).said(0);
             directory
         })
         .path()
 }
 
 fn export(format: &str) -> String {
-    let output = crabwalk(world(), &["export", format, "demo/case/case.json"]);
-    assert!(
-        output.status.success(),
-        "{format}: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    String::from_utf8(output.stdout).unwrap_or_else(|error| panic!("{error}"))
+    crabwalk(world(), &["export", format, "demo/case/case.json"]).said(0)
 }
 
 fn json(text: &str) -> Value {
@@ -422,12 +403,7 @@ fn a_report_can_be_made_of_a_case_later() {
         "-o",
         "later.html",
     ];
-    let output = crabwalk(world(), &arguments);
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    crabwalk(world(), &arguments).said(0);
     let later =
         fs::read_to_string(world().join("later.html")).unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(parts(&later), parts(&html));
@@ -444,8 +420,8 @@ fn what_is_no_case_is_told() {
     ] {
         fs::write(&file, content).unwrap_or_else(|error| panic!("{error}"));
         let output = crabwalk(directory.path(), &["export", "stix", "x.json"]);
-        assert_eq!(output.status.code(), Some(1), "{content}");
-        let message = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status, 1, "{content}");
+        let message = output.err;
         assert!(message.contains(said), "{message}");
     }
     let mut other = case();
@@ -454,16 +430,16 @@ fn what_is_no_case_is_told() {
     }
     fs::write(&file, other.to_string()).unwrap_or_else(|error| panic!("{error}"));
     let output = crabwalk(directory.path(), &["export", "stix", "x.json"]);
-    let message = String::from_utf8_lossy(&output.stderr);
+    let message = output.err;
     assert!(message.contains("crabwalk.case/9"), "{message}");
     let output = crabwalk(
         directory.path(),
         &["export", "stix", "x.json", "--logs", "."],
     );
-    let message = String::from_utf8_lossy(&output.stderr);
+    let message = output.err;
     assert!(message.contains("html format only"), "{message}");
     let output = crabwalk(directory.path(), &["export", "stix", "nowhere.json"]);
-    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(output.status, 1);
 }
 
 #[test]
@@ -493,21 +469,8 @@ fn standard_input_gives_the_fields_that_were_read() {
             "\"ServiceName\":\"PSEXESVC\",\"ImagePath\":\"%SystemRoot%\\\\PSEXESVC.exe\",\"ServiceType\":\"user mode service\",\"StartType\":\"demand start\",\"AccountName\":\"LocalSystem\"",
         ),
     ];
-    let mut child = Command::new(env!("CARGO_BIN_EXE_crabwalk"))
-        .current_dir(directory.path())
-        .args(["hunt", "-", "--out", "case", "--quiet"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap_or_else(|error| panic!("{error}"));
-    if let Some(mut input) = child.stdin.take() {
-        use std::io::Write as _;
-        input
-            .write_all(logs.concat().as_bytes())
-            .unwrap_or_else(|error| panic!("{error}"));
-    }
-    let status = child.wait().unwrap_or_else(|error| panic!("{error}"));
-    assert!(status.success());
+    let arguments = ["hunt", "-", "--out", "case", "--quiet"];
+    crabwalk_reading(directory.path(), &arguments, logs.concat().as_bytes()).said(0);
     let html = fs::read_to_string(directory.path().join("case/report.html"))
         .unwrap_or_else(|error| panic!("{error}"));
     let parts = parts(&html);

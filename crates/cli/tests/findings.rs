@@ -6,7 +6,8 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
+
+use crabwalk_testing::crabwalk;
 
 const LOG: &str = r#"{"@timestamp":"2024-03-01T08:00:00Z","Hostname":"WS1","Channel":"Security","EventID":4688,"RecordNumber":1,"NewProcessName":"C:\\odd.exe","CommandLine":"odd","SubjectUserName":"ann","SubjectDomainName":"CORP"}
 {"@timestamp":"2024-03-01T08:01:00Z","Hostname":"WS2","Channel":"Security","EventID":4688,"RecordNumber":2,"NewProcessName":"C:\\odd.exe","CommandLine":"odd","SubjectUserName":"ann","SubjectDomainName":"CORP"}
@@ -18,17 +19,7 @@ const DETECTION: &str = "name: Odd process\nid: odd\ntype: TTP\nstatus: producti
      20}\nanalytic_story: [Odd things]\nmitre_attack_id: [T1059]\n";
 
 fn run(folder: &Path, arguments: &[&str]) -> String {
-    let output = Command::new(env!("CARGO_BIN_EXE_crabwalk"))
-        .args(arguments)
-        .current_dir(folder)
-        .output()
-        .expect("the program runs");
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    String::from_utf8_lossy(&output.stdout).into_owned()
+    crabwalk(folder, arguments).said(0)
 }
 
 #[test]

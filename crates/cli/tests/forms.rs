@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
-use std::process::{Command, Stdio};
 
 use crabwalk_lab::evtx_writer::{Body, Event as Record, EvtxWriter, Value as Binary};
+use crabwalk_testing::crabwalk;
 use serde_json::{Map, Value, json};
 
 const SYSMON: &str = "Microsoft-Windows-Sysmon/Operational";
@@ -679,18 +679,8 @@ fn write_evtx(events: &[Event], path: &Path) {
 
 /// Detections that fired, each with the machine that wrote the first event of the finding.
 fn hunt(path: &Path) -> BTreeSet<(String, String)> {
-    let output = Command::new(env!("CARGO_BIN_EXE_crabwalk"))
-        .arg("hunt")
-        .arg(path)
-        .args(["--format", "jsonl"])
-        .stdin(Stdio::null())
-        .output()
-        .unwrap_or_else(|error| panic!("{error}"));
-    let (out, err) = (
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr),
-    );
-    assert_eq!(output.status.code(), Some(0), "{}: {err}", path.display());
+    let path = path.to_string_lossy();
+    let out = crabwalk(".", &["hunt", &path, "--format", "jsonl"]).said(0);
     out.lines()
         .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
         // Correlations speak of the findings of others, here of several acts on one host.

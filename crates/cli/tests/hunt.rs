@@ -3,8 +3,9 @@
 use std::fs;
 use std::io::Write;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 
+use crabwalk_testing::{Ran, crabwalk, program};
 use tempfile::TempDir;
 
 fn directory(files: &[(&str, &[u8])]) -> TempDir {
@@ -17,30 +18,6 @@ fn directory(files: &[(&str, &[u8])]) -> TempDir {
         fs::write(path, bytes).unwrap_or_else(|error| panic!("{error}"));
     }
     directory
-}
-
-fn crabwalk(at: &Path, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_crabwalk"))
-        .current_dir(at)
-        .args(arguments)
-        .stdin(Stdio::null())
-        .output()
-        .unwrap_or_else(|error| panic!("{error}"))
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8(bytes.to_vec()).unwrap_or_else(|error| panic!("{error}"))
-}
-
-/// What the program said, if it ended with this status.
-fn said(output: &Output, status: i32) -> String {
-    let (out, err) = (text(&output.stdout), text(&output.stderr));
-    assert_eq!(
-        output.status.code(),
-        Some(status),
-        "stdout: {out}\nstderr: {err}"
-    );
-    out
 }
 
 const LOGONS: &str = r#"{"@timestamp":"2024-03-01T08:00:00Z","Hostname":"WS1","Channel":"Security","EventID":4624,"RecordNumber":1,"LogonType":"3","TargetUserName":"ann","Note":"=cmd|' /C calc'!A0"}
@@ -74,14 +51,14 @@ fn logons() -> TempDir {
 
 const OWN: [&str; 3] = ["--no-builtin", "--content", "content"];
 
-fn hunt(at: &Path, more: &[&str]) -> Output {
+fn hunt(at: &Path, more: &[&str]) -> Ran {
     crabwalk(at, &[&["hunt"], more, &OWN].concat())
 }
 
 #[test]
 fn summary_for_people() {
     let at = logons();
-    let out = said(&hunt(at.path(), &["logs/a.jsonl"]), 0);
+    let out = hunt(at.path(), &["logs/a.jsonl"]).said(0);
     insta::with_settings!({filters => vec![(r"\d+(\.\d+)? m?s\)", "[time])"), (r"\(\d+ bytes", "([bytes]")]}, {
         insta::assert_snapshot!(out);
     });
@@ -96,7 +73,7 @@ fn summary_for_people() {
 fn case_document_has_all_keys_and_is_deterministic() {
     let at = logons();
     let run = || -> serde_json::Value {
-        let out = said(&hunt(at.path(), &["logs/a.jsonl", "--format", "json"]), 0);
+        let out = hunt(at.path(), &["logs/a.jsonl", "--format", "json"]).said(0);
         assert!(!out.contains('\u{9b}') && !out.contains('\u{202e}') && !out.contains('\u{1b}'));
         serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}: {out}"))
     };
@@ -152,19 +129,17 @@ fn case_document_has_all_keys_and_is_deterministic() {
 #[test]
 fn lines_and_cells() {
     let at = logons();
-    let out = said(&hunt(at.path(), &["logs/a.jsonl", "--format", "jsonl"]), 0);
+    let out = hunt(at.path(), &["logs/a.jsonl", "--format", "jsonl"]).said(0);
     assert_eq!(out.lines().count(), 2);
     assert!(
         out.lines()
             .all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok())
     );
-    said(
-        &hunt(
-            at.path(),
-            &["logs/a.jsonl", "--out", "case/of/today", "--quiet"],
-        ),
-        0,
-    );
+    hunt(
+        at.path(),
+        &["logs/a.jsonl", "--out", "case/of/today", "--quiet"],
+    )
+    .said(0);
     for name in ["findings.csv", "timeline.csv"] {
         let path = at.path().join("case/of/today").join(name);
         let mut reader = csv::Reader::from_path(path).unwrap_or_else(|error| panic!("{error}"));
@@ -206,23 +181,19 @@ fn lines_and_cells() {
 fn results_of_searches_are_defused_in_csv() {
     let at = logons();
     let search = "EventCode=4624 | table TargetUserName Note";
-    let out = said(
-        &crabwalk(
-            at.path(),
-            &["search", search, "logs/a.jsonl", "--format", "csv"],
-        ),
-        0,
-    );
+    let out = crabwalk(
+        at.path(),
+        &["search", search, "logs/a.jsonl", "--format", "csv"],
+    )
+    .said(0);
     assert!(out.contains("'=cmd|"), "{out}");
-    let out = said(
-        &crabwalk(
-            at.path(),
-            &["search", search, "logs/a.jsonl", "--format", "jsonl"],
-        ),
-        0,
-    );
+    let out = crabwalk(
+        at.path(),
+        &["search", search, "logs/a.jsonl", "--format", "jsonl"],
+    )
+    .said(0);
     assert!(out.lines().any(|line| line.contains("\"=cmd|")), "{out}");
-    let out = said(&crabwalk(at.path(), &["search", search, "logs/a.jsonl"]), 0);
+    let out = crabwalk(at.path(), &["search", search, "logs/a.jsonl"]).said(0);
     assert!(
         out.contains("\\x1b[31m\\u{202e}ob") && !out.contains('\u{1b}'),
         "{out}"
@@ -239,13 +210,11 @@ fn times_choose_events() {
         (vec!["--since", "-7d"], 0),
         (vec!["--until", "2024-02-01"], 0),
     ] {
-        let out = said(
-            &hunt(
-                at.path(),
-                &[&["logs/a.jsonl", "--format", "jsonl"], options.as_slice()].concat(),
-            ),
-            0,
-        );
+        let out = hunt(
+            at.path(),
+            &[&["logs/a.jsonl", "--format", "jsonl"], options.as_slice()].concat(),
+        )
+        .said(0);
         assert_eq!(out.lines().count(), findings, "{options:?}");
     }
 }
@@ -296,8 +265,8 @@ fn exit_status() {
             arguments
         };
         let output = crabwalk(at.path(), &arguments);
-        let err = text(&output.stderr);
-        assert_eq!(output.status.code(), Some(status), "{arguments:?}: {err}");
+        let err = output.err;
+        assert_eq!(output.status, status, "{arguments:?}: {err}");
         assert!(err.contains(words), "{arguments:?}: {err}");
     }
 }
@@ -314,7 +283,7 @@ fn broken_content_is_named_and_the_rest_runs() {
     fs::write(at.path().join("content/search.yml"), search)
         .unwrap_or_else(|error| panic!("{error}"));
     let output = hunt(at.path(), &["logs/a.jsonl"]);
-    let out = said(&output, 3);
+    let out = output.said(3);
     for words in [
         "content/broken.yml:2",
         "content/search.yml:7",
@@ -327,14 +296,13 @@ fn broken_content_is_named_and_the_rest_runs() {
         at.path(),
         &["content", "check", "--no-builtin", "--content", "content"],
     );
-    said(&output, 1);
+    output.said(1);
 }
 
 #[test]
 fn readers_that_stop_early_are_no_error() {
     let at = logons();
-    let mut child = Command::new(env!("CARGO_BIN_EXE_crabwalk"))
-        .current_dir(at.path())
+    let mut child = program(at.path())
         .args(["hunt", "-", "--format", "json"])
         .args(OWN)
         .stdin(Stdio::piped())
@@ -351,16 +319,14 @@ fn readers_that_stop_early_are_no_error() {
     let output = child
         .wait_with_output()
         .unwrap_or_else(|error| panic!("{error}"));
-    assert_eq!(
-        (output.status.code(), text(&output.stderr)),
-        (Some(0), String::new())
-    );
+    let ran = Ran::from(output);
+    assert_eq!((ran.status, ran.err.as_str()), (0, ""));
 }
 
 #[test]
 fn colours_are_only_for_terminals() {
     let at = logons();
-    let out = said(&hunt(at.path(), &["logs/a.jsonl"]), 0);
+    let out = hunt(at.path(), &["logs/a.jsonl"]).said(0);
     assert!(!out.contains('\u{1b}'));
 }
 
@@ -378,20 +344,20 @@ fn bad_input_is_named_and_the_rest_is_read() {
     write("broken.zip", b"PK\x03\x04 not really");
     // All at once: what can be read is read, and what cannot is named.
     let output = hunt(at.path(), &["logs", "--verbose"]);
-    let out = said(&output, 3);
+    let out = output.said(3);
     for words in ["FINDINGS  2", "broken.zip", "torn.jsonl", "notes.txt"] {
         assert!(out.contains(words), "{words}: {out}");
     }
     // Alone, and named by the user: the case says what is wrong.
     for name in ["picture.evtx", "empty.evtx", "broken.zip", "notes.txt"] {
         let output = hunt(at.path(), &[&format!("logs/{name}")]);
-        assert!(said(&output, 3).contains(name), "{name}: {output:?}");
+        assert!(output.said(3).contains(name), "{name}: {output:?}");
     }
     #[cfg(unix)]
     {
         let made = Command::new("mkfifo").arg(logs.join("fifo")).status();
         if made.is_ok_and(|status| status.success()) {
-            let out = said(&hunt(at.path(), &["logs/a.jsonl", "logs/fifo"]), 3);
+            let out = hunt(at.path(), &["logs/a.jsonl", "logs/fifo"]).said(3);
             assert!(out.contains("FIFO"), "{out}");
         }
     }
@@ -402,57 +368,45 @@ fn an_empty_folder_is_an_error() {
     let at = logons();
     fs::create_dir(at.path().join("void")).unwrap_or_else(|error| panic!("{error}"));
     let output = hunt(at.path(), &["void"]);
-    assert_eq!(output.status.code(), Some(1));
-    assert!(
-        text(&output.stderr).contains("void: contains no files"),
-        "{output:?}"
-    );
+    assert_eq!(output.status, 1);
+    assert!(output.err.contains("void: contains no files"), "{output:?}");
 }
 
 #[test]
 fn a_story_can_be_chosen() {
     let at = logons();
-    let out = said(
-        &hunt(
-            at.path(),
-            &["logs/a.jsonl", "--story", "test", "--format", "jsonl"],
-        ),
-        0,
-    );
+    let out = hunt(
+        at.path(),
+        &["logs/a.jsonl", "--story", "test", "--format", "jsonl"],
+    )
+    .said(0);
     assert_eq!(out.lines().count(), 2);
     let output = hunt(at.path(), &["logs/a.jsonl", "--story", "other"]);
-    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(output.status, 1);
 }
 
 #[test]
 fn content_can_be_listed_and_shown() {
     let at = logons();
-    let out = said(
-        &crabwalk(at.path(), &[&["content", "list"], OWN.as_slice()].concat()),
-        0,
-    );
+    let out = crabwalk(at.path(), &[&["content", "list"], OWN.as_slice()].concat()).said(0);
     assert!(
         out.contains("Logons of test  TTP") && out.contains("1 detection, 0 stories"),
         "{out}"
     );
-    let out = said(
-        &crabwalk(
-            at.path(),
-            &[&["content", "list", "--format", "json"], OWN.as_slice()].concat(),
-        ),
-        0,
-    );
+    let out = crabwalk(
+        at.path(),
+        &[&["content", "list", "--format", "json"], OWN.as_slice()].concat(),
+    )
+    .said(0);
     assert!(
         serde_json::from_str::<serde_json::Value>(&out).is_ok_and(|all| all[0]["risk"] == "64"),
         "{out}"
     );
-    let out = said(
-        &crabwalk(
-            at.path(),
-            &[&["content", "show", "logons*"], OWN.as_slice()].concat(),
-        ),
-        0,
-    );
+    let out = crabwalk(
+        at.path(),
+        &[&["content", "show", "logons*"], OWN.as_slice()].concat(),
+    )
+    .said(0);
     assert!(
         out.contains("EventCode=4624 | table") && out.contains("64 (high)"),
         "{out}"
@@ -466,32 +420,27 @@ fn baselines_become_assets() {
                     tags:\n  asset_category: common_test\n  asset_field: host\n";
     fs::write(at.path().join("content/b.yml"), baseline).unwrap_or_else(|error| panic!("{error}"));
     let run = |more: &[&str]| crabwalk(at.path(), &[&["baseline"], more, OWN.as_slice()].concat());
-    let out = said(
-        &run(&["test", "logs/a.jsonl", "--write-assets", "assets.csv"]),
-        0,
-    );
+    let out = run(&["test", "logs/a.jsonl", "--write-assets", "assets.csv"]).said(0);
     assert!(out.contains("WS1"), "{out}");
     let csv =
         fs::read_to_string(at.path().join("assets.csv")).unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(csv.lines().nth(1), Some(",,WS1,,,,,,,,,common_test,,,,,"));
     // What was written can be used.
-    let out = said(
-        &hunt(
-            at.path(),
-            &["logs/a.jsonl", "--assets", "assets.csv", "--format", "json"],
-        ),
-        0,
-    );
+    let out = hunt(
+        at.path(),
+        &["logs/a.jsonl", "--assets", "assets.csv", "--format", "json"],
+    )
+    .said(0);
     let case: serde_json::Value =
         serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(case["hosts"][0]["category"][0], "common_test");
-    assert_eq!(run(&["nonsense", "logs/a.jsonl"]).status.code(), Some(1));
+    assert_eq!(run(&["nonsense", "logs/a.jsonl"]).status, 1);
 }
 
 #[test]
 fn the_demo_finds_what_was_planted_and_nothing_else() {
     let at = tempfile::tempdir().unwrap_or_else(|error| panic!("{error}"));
-    let out = said(&crabwalk(at.path(), &["demo", "--seed", "7"]), 0);
+    let out = crabwalk(at.path(), &["demo", "--seed", "7"]).said(0);
     assert!(
         out.contains("All planted findings were found, and no others for these detections."),
         "{out}"
@@ -512,11 +461,8 @@ fn the_demo_finds_what_was_planted_and_nothing_else() {
     fs::create_dir(at.path().join("mine")).unwrap_or_else(|error| panic!("{error}"));
     fs::write(at.path().join("mine/file"), "x").unwrap_or_else(|error| panic!("{error}"));
     let output = crabwalk(at.path(), &["demo", "--out", "mine"]);
-    assert_eq!(output.status.code(), Some(1));
-    assert!(
-        text(&output.stderr).contains("mine is not empty"),
-        "{output:?}"
-    );
+    assert_eq!(output.status, 1);
+    assert!(output.err.contains("mine is not empty"), "{output:?}");
 }
 
 #[test]
@@ -592,6 +538,6 @@ fn fields_have_the_names_that_searches_use() {
                 "search", "-q", search, "a.jsonl", "http.log", "--format", "jsonl",
             ],
         );
-        assert_eq!(said(&output, 0).trim(), expected, "{search}");
+        assert_eq!(output.said(0).trim(), expected, "{search}");
     }
 }

@@ -2,47 +2,33 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // A test may panic.
 
-use std::process::{Command, Output};
-
+use crabwalk_testing::crabwalk;
 use serde_json::Value;
-
-fn crabwalk(args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_crabwalk"))
-        .args(args)
-        .output()
-        .unwrap()
-}
-
-fn text(output: &Output) -> String {
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    String::from_utf8(output.stdout.clone()).unwrap()
-}
 
 #[test]
 fn a_small_enterprise_is_evaluated() {
     let directory = tempfile::tempdir().unwrap();
     let keep = directory.path().to_str().unwrap();
-    let output = crabwalk(&[
-        "lab",
-        "evaluate",
-        "--hosts",
-        "20",
-        "--days",
-        "2",
-        "--intrusions",
-        "0,2",
-        "--volume",
-        "0.5",
-        "--keep",
-        keep,
-        "--format",
-        "json",
-    ]);
-    let scores: Value = serde_json::from_str(&text(&output)).unwrap();
+    let output = crabwalk(
+        ".",
+        &[
+            "lab",
+            "evaluate",
+            "--hosts",
+            "20",
+            "--days",
+            "2",
+            "--intrusions",
+            "0,2",
+            "--volume",
+            "0.5",
+            "--keep",
+            keep,
+            "--format",
+            "json",
+        ],
+    );
+    let scores: Value = serde_json::from_str(&output.said(0)).unwrap();
     let [quiet, two] = scores.as_array().unwrap().as_slice() else {
         panic!("two enterprises: {scores}");
     };
@@ -63,13 +49,16 @@ fn a_small_enterprise_is_evaluated() {
     let world = directory.path().join("2-intrusions");
     let world = world.to_str().unwrap();
     let case = directory.path().join("case");
-    let hunted = crabwalk(&["hunt", world, "--quiet", "--out", case.to_str().unwrap()]);
-    text(&hunted);
+    let hunted = crabwalk(
+        ".",
+        &["hunt", world, "--quiet", "--out", case.to_str().unwrap()],
+    );
+    hunted.said(0);
     let case = case.join("case.json");
     let case = case.to_str().unwrap();
-    let again: Value = serde_json::from_str(&text(&crabwalk(&[
-        "lab", "score", world, case, "--format", "json",
-    ])))
+    let again: Value = serde_json::from_str(
+        &crabwalk(".", &["lab", "score", world, case, "--format", "json"]).said(0),
+    )
     .unwrap();
     for field in [
         "hops",
@@ -82,7 +71,7 @@ fn a_small_enterprise_is_evaluated() {
     ] {
         assert_eq!(again[0][field], two[field], "{field}");
     }
-    let table = text(&crabwalk(&["lab", "score", world, case, "--verbose"]));
+    let table = crabwalk(".", &["lab", "score", world, case, "--verbose"]).said(0);
     assert!(table.starts_with("intrusions"), "{table}");
     assert!(table.contains("intrusion-2: "), "{table}");
 }
@@ -92,38 +81,51 @@ fn a_case_that_knows_nothing_scores_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let world = directory.path().join("world");
     let world = world.to_str().unwrap();
-    text(&crabwalk(&[
-        "lab",
-        "build",
-        world,
-        "--hosts",
-        "20",
-        "--days",
-        "2",
-        "--intrusions",
-        "2",
-        "--volume",
-        "0",
-    ]));
+    crabwalk(
+        ".",
+        &[
+            "lab",
+            "build",
+            world,
+            "--hosts",
+            "20",
+            "--days",
+            "2",
+            "--intrusions",
+            "2",
+            "--volume",
+            "0",
+        ],
+    )
+    .said(0);
     // Of one host that takes no part in anything there is nothing to be known.
-    let output = crabwalk(&[
-        "hunt",
-        &format!(
-            "{world}/KEL-ADM01/Microsoft-Windows-TerminalServices-LocalSessionManager%4Operational.evtx"
-        ),
-        "--format",
-        "json",
-    ]);
+    let output = crabwalk(
+        ".",
+        &[
+            "hunt",
+            &format!(
+                "{world}/KEL-ADM01/Microsoft-Windows-TerminalServices-LocalSessionManager%4Operational.evtx"
+            ),
+            "--format",
+            "json",
+        ],
+    );
     let case = directory.path().join("case.json");
-    std::fs::write(&case, text(&output)).unwrap();
-    let score: Value = serde_json::from_str(&text(&crabwalk(&[
-        "lab",
-        "score",
-        world,
-        case.to_str().unwrap(),
-        "--format",
-        "json",
-    ])))
+    std::fs::write(&case, output.said(0)).unwrap();
+    let score: Value = serde_json::from_str(
+        &crabwalk(
+            ".",
+            &[
+                "lab",
+                "score",
+                world,
+                case.to_str().unwrap(),
+                "--format",
+                "json",
+            ],
+        )
+        .said(0),
+    )
     .unwrap();
     assert_eq!(score[0]["hops"]["found"], 0);
     assert_eq!(score[0]["recall"], 0.0);
@@ -172,9 +174,9 @@ fn what_makes_no_world_is_refused() {
         ],
         vec!["lab", "score", path, path],
     ] {
-        let output = crabwalk(&args);
-        assert!(!output.status.success(), "{args:?}");
-        assert!(!output.stderr.is_empty(), "{args:?}");
+        let output = crabwalk(".", &args);
+        assert_ne!(output.status, 0, "{args:?}");
+        assert!(!output.err.is_empty(), "{args:?}");
         // Nothing is made of them.
         let made = std::fs::read_dir(path).unwrap().count();
         assert_eq!(made, 0, "{args:?}");
@@ -183,31 +185,34 @@ fn what_makes_no_world_is_refused() {
 
 #[test]
 fn attacks_of_the_protocol_are_counted_by_goal_and_stealth() {
-    let output = crabwalk(&[
-        "lab",
-        "evaluate",
-        "--protocol",
-        "hopper",
-        "--hosts",
-        "24",
-        "--days",
-        "4",
-        "--volume",
-        "0.5",
-        "--work",
-        "second-accounts,help-desk",
-        "--seed",
-        "7",
-        "--attacks",
-        "6",
-        "--per-world",
-        "3",
-        "--jobs",
-        "2",
-        "--format",
-        "json",
-    ]);
-    let outcome: Value = serde_json::from_str(&text(&output)).unwrap();
+    let output = crabwalk(
+        ".",
+        &[
+            "lab",
+            "evaluate",
+            "--protocol",
+            "hopper",
+            "--hosts",
+            "24",
+            "--days",
+            "4",
+            "--volume",
+            "0.5",
+            "--work",
+            "second-accounts,help-desk",
+            "--seed",
+            "7",
+            "--attacks",
+            "6",
+            "--per-world",
+            "3",
+            "--jobs",
+            "2",
+            "--format",
+            "json",
+        ],
+    );
+    let outcome: Value = serde_json::from_str(&output.said(0)).unwrap();
     assert_eq!(outcome["worlds"], 2);
     let cells = outcome["cells"].as_array().unwrap();
     let attacks: u64 = cells
@@ -228,7 +233,7 @@ fn attacks_of_the_protocol_are_counted_by_goal_and_stealth() {
         .map(|place| place["detected"]["count"].as_u64().unwrap())
         .collect();
     assert!(found.is_sorted() && found.len() > 4, "{found:?}");
-    let refused = crabwalk(&["lab", "evaluate", "--work", "wizardry"]);
-    assert!(!refused.status.success());
-    assert!(String::from_utf8_lossy(&refused.stderr).contains("second-accounts"));
+    let refused = crabwalk(".", &["lab", "evaluate", "--work", "wizardry"]);
+    assert_ne!(refused.status, 0);
+    assert!(refused.err.contains("second-accounts"));
 }

@@ -5,8 +5,8 @@
 )]
 
 use std::fs;
-use std::path::Path;
-use std::process::{Command, Output};
+
+use crabwalk_testing::{Ran, crabwalk};
 
 const CONTENT: &[(&str, &str)] = &[
     (
@@ -33,16 +33,8 @@ fn event(service: &str, record: u32) -> String {
     )
 }
 
-fn crabwalk(folder: &Path, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_crabwalk"))
-        .args(arguments)
-        .current_dir(folder)
-        .output()
-        .expect("the program runs")
-}
-
-fn messages(output: &Output) -> Vec<String> {
-    String::from_utf8_lossy(&output.stdout)
+fn messages(ran: &Ran) -> Vec<String> {
+    ran.out
         .lines()
         .map(|line| {
             let finding: serde_json::Value = serde_json::from_str(line).expect("a finding a line");
@@ -85,7 +77,7 @@ fn a_baseline_fills_a_lookup_that_later_hunts_read() {
     let before = crabwalk(folder, &hunt);
     let mut found = messages(&before);
     found.sort();
-    assert_eq!(found, all, "{}", String::from_utf8_lossy(&before.stderr));
+    assert_eq!(found, all, "{}", before.err);
 
     let baseline = crabwalk(
         folder,
@@ -99,11 +91,7 @@ fn a_baseline_fills_a_lookup_that_later_hunts_read() {
             "kept",
         ],
     );
-    assert!(
-        baseline.status.success(),
-        "{}",
-        String::from_utf8_lossy(&baseline.stderr)
-    );
+    baseline.said(0);
     let kept = fs::read_to_string(folder.join("kept/seen_services.csv")).expect("it was written");
     assert!(kept.starts_with("_key,service,firstTimeSeen\n"), "{kept}");
     assert!(
@@ -142,8 +130,8 @@ fn what_is_no_database_or_no_name_is_refused() {
         ),
     ] {
         let output = crabwalk(folder, arguments);
-        let errors = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(1), "{errors}");
+        let errors = output.err;
+        assert_eq!(output.status, 1, "{errors}");
         assert!(errors.contains(part), "{errors}");
     }
     assert!(!folder.join("x.csv").exists());

@@ -1,8 +1,8 @@
 //! Sigma rules and exceptions, as users give them.
 
 use std::fs;
-use std::path::Path;
-use std::process::Command;
+
+use crabwalk_testing::{Ran, crabwalk};
 
 const LOG: &str = r#"{"@timestamp":"2024-03-01T08:00:00Z","Hostname":"WS1","Channel":"Security","EventID":4688,"RecordNumber":1,"NewProcessName":"C:\\odd.exe","CommandLine":"odd","SubjectUserName":"ann","SubjectDomainName":"CORP"}
 {"@timestamp":"2024-03-01T08:01:00Z","Hostname":"WS1","Channel":"Security","EventID":4688,"RecordNumber":2,"NewProcessName":"C:\\fine.exe","CommandLine":"fine","SubjectUserName":"ann","SubjectDomainName":"CORP"}
@@ -24,19 +24,6 @@ detection:
   condition: selection
 ";
 
-fn run(at: &Path, arguments: &[&str]) -> (String, String, Option<i32>) {
-    let output = Command::new(env!("CARGO_BIN_EXE_crabwalk"))
-        .current_dir(at)
-        .args(arguments)
-        .output()
-        .unwrap_or_else(|error| panic!("{error}"));
-    (
-        String::from_utf8_lossy(&output.stdout).into_owned(),
-        String::from_utf8_lossy(&output.stderr).into_owned(),
-        output.status.code(),
-    )
-}
-
 #[test]
 fn rules_find_and_exceptions_silence() {
     let directory = tempfile::tempdir().unwrap_or_else(|error| panic!("{error}"));
@@ -56,8 +43,8 @@ fn rules_find_and_exceptions_silence() {
         fs::write(at.join(name), text).unwrap_or_else(|error| panic!("{error}"));
     }
     let hunt = ["hunt", "log.json", "--no-builtin", "--sigma", "rules.yml"];
-    let (out, err, status) = run(at, &[&hunt[..], &["--format", "json"]].concat());
-    assert_eq!(status, Some(0), "{err}");
+    let Ran { out, err, status } = crabwalk(at, &[&hunt[..], &["--format", "json"]].concat());
+    assert_eq!(status, 0, "{err}");
     let case: serde_json::Value =
         serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}"));
     let finding = &case["findings"][0];
@@ -72,15 +59,15 @@ fn rules_find_and_exceptions_silence() {
     assert!(problems.contains("service auditd"), "{problems}");
 
     let silenced = [&hunt[..], &["--exceptions", "exceptions.yml"]].concat();
-    let (out, _, status) = run(at, &[&silenced[..], &["--format", "json"]].concat());
-    assert_eq!(status, Some(0));
+    let Ran { out, status, .. } = crabwalk(at, &[&silenced[..], &["--format", "json"]].concat());
+    assert_eq!(status, 0);
     let case: serde_json::Value =
         serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(case["findings"][0]["suppressed"]["reason"], "known");
     assert_eq!(case["stats"]["findings"], 0);
     assert_eq!(case["stats"]["suppressed"], 1);
     assert_eq!(case["stats"]["risk"], serde_json::json!([]));
-    let (out, _, _) = run(at, &silenced);
+    let Ran { out, .. } = crabwalk(at, &silenced);
     assert!(out.contains("1 finding not shown"), "{out}");
     assert!(!out.contains("Odd process of test"), "{out}");
 
@@ -88,11 +75,11 @@ fn rules_find_and_exceptions_silence() {
         (["--exceptions", "bad.yml"], "until"),
         (["--sigma", "nowhere"], "--sigma nowhere"),
     ] {
-        let (_, err, status) = run(at, &[&hunt[..], &arguments[..]].concat());
-        assert_eq!(status, Some(1));
+        let Ran { err, status, .. } = crabwalk(at, &[&hunt[..], &arguments[..]].concat());
+        assert_eq!(status, 1);
         assert!(err.contains(part), "{err}");
     }
-    let (out, _, _) = run(at, &["content", "check", "--sigma", "rules.yml"]);
+    let Ran { out, .. } = crabwalk(at, &["content", "check", "--sigma", "rules.yml"]);
     assert!(out.contains("1 Sigma rule,"), "{out}");
     // Of rules that are named all is told, whatever else is looked at.
     fs::create_dir(at.join("other")).unwrap_or_else(|error| panic!("{error}"));
@@ -101,8 +88,9 @@ fn rules_find_and_exceptions_silence() {
         "title: Odd\nlogsource: {product: windows}\ndetection: {s: {A|near: b}, condition: s}\n",
     )
     .unwrap_or_else(|error| panic!("{error}"));
-    let (_, err, status) = run(at, &["content", "check", "--sigma", "odd.yml", "other"]);
-    assert_eq!(status, Some(1), "{err}");
+    let Ran { err, status, .. } =
+        crabwalk(at, &["content", "check", "--sigma", "odd.yml", "other"]);
+    assert_eq!(status, 1, "{err}");
     assert!(err.contains("odd.yml: Unknown modifier 'near'"), "{err}");
 }
 
@@ -111,15 +99,15 @@ fn rules_are_listed_and_shown() {
     let directory = tempfile::tempdir().unwrap_or_else(|error| panic!("{error}"));
     let at = directory.path();
     fs::write(at.join("rules.yml"), RULES).unwrap_or_else(|error| panic!("{error}"));
-    let (out, err, status) = run(
+    let Ran { out, err, status } = crabwalk(
         at,
         &["content", "list", "--no-builtin", "--sigma", "rules.yml"],
     );
-    assert_eq!(status, Some(0), "{err}");
+    assert_eq!(status, 0, "{err}");
     assert!(out.contains("Odd process of test"), "{out}");
     assert!(out.contains("1 Sigma rule among them"), "{out}");
     assert!(err.contains("service auditd"), "{err}");
-    let (out, _, status) = run(
+    let Ran { out, status, .. } = crabwalk(
         at,
         &[
             "content",
@@ -130,7 +118,7 @@ fn rules_are_listed_and_shown() {
             "rules.yml",
         ],
     );
-    assert_eq!(status, Some(0));
+    assert_eq!(status, 0);
     for part in [
         "T1059",
         "windows",

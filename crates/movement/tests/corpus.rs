@@ -5,37 +5,19 @@
 #![allow(clippy::expect_used)]
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crabwalk_events::MemoryCatalog;
 use crabwalk_events::assets::Assets;
 use crabwalk_movement::{Budget, Hop, Movement, analyse, demand};
 use crabwalk_sources::{Input, Limits, Quiet, read};
+use crabwalk_testing::corpus;
 use serde_json::Value;
 
 const MICROSECONDS: i64 = 1_000_000;
 /// How far the time of a hop may be from the truth's.
 const NEAR: i64 = 120 * MICROSECONDS;
-
-fn corpus() -> Option<PathBuf> {
-    let path = std::env::var_os("CRABWALK_CORPUS").map_or_else(
-        || {
-            Path::new(concat!(
-                env!("CARGO_MANIFEST_DIR"),
-                "/../../../shared/corpus"
-            ))
-            .to_owned()
-        },
-        PathBuf::from,
-    );
-    if path.join("truth.jsonl").is_file() {
-        Some(path)
-    } else {
-        eprintln!("no corpus at {}: skipped", path.display());
-        None
-    }
-}
 
 fn lines(path: &Path) -> Vec<Value> {
     let text = std::fs::read_to_string(path).expect("truth");
@@ -312,7 +294,9 @@ fn judged(movement: &Movement, unit: &str, files: &[&Value]) -> Judged {
 
 #[test]
 fn hops_of_recorded_attacks() {
-    let Some(corpus) = corpus() else { return };
+    let Some(corpus) = corpus("truth.jsonl") else {
+        return;
+    };
     let truth = lines(&corpus.join("truth.jsonl"));
     let mut units: BTreeMap<&str, Vec<&Value>> = BTreeMap::new();
     for file in &truth {
@@ -364,7 +348,9 @@ fn hops_of_recorded_attacks() {
 
 #[test]
 fn a_made_chain_is_one_path() {
-    let Some(corpus) = corpus() else { return };
+    let Some(corpus) = corpus("synthetic-truth.jsonl") else {
+        return;
+    };
     let truth = lines(&corpus.join("synthetic-truth.jsonl"));
     let file = truth
         .iter()

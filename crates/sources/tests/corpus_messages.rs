@@ -6,28 +6,15 @@ mod common;
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use common::{one, read_bytes, read_path, rows};
+use crabwalk_testing::corpus;
+
+const LOGS: &str = "files/Security-Datasets/datasets/atomic/windows/lateral_movement/host";
 
 fn datasets() -> Option<PathBuf> {
-    let corpus = std::env::var_os("CRABWALK_CORPUS").map_or_else(
-        || {
-            Path::new(concat!(
-                env!("CARGO_MANIFEST_DIR"),
-                "/../../../shared/corpus"
-            ))
-            .to_owned()
-        },
-        PathBuf::from,
-    );
-    let path = corpus.join("files/Security-Datasets/datasets/atomic/windows/lateral_movement/host");
-    if path.is_dir() {
-        Some(path)
-    } else {
-        eprintln!("no corpus at {}: skipped", path.display());
-        None
-    }
+    corpus(LOGS).map(|corpus| corpus.join(LOGS))
 }
 
 #[test]

@@ -1,33 +1,15 @@
 //! Record counts over the public corpus, where it is at hand: never fewer than a reference reader counts.
 #![allow(clippy::expect_used)]
 
-use std::path::{Path, PathBuf};
-
 use crabwalk_sources::collect::Everything;
 use crabwalk_sources::{Input, Limits, Quiet, read};
-
-fn corpus() -> Option<PathBuf> {
-    let path = std::env::var_os("CRABWALK_CORPUS").map_or_else(
-        || {
-            Path::new(concat!(
-                env!("CARGO_MANIFEST_DIR"),
-                "/../../../shared/corpus"
-            ))
-            .to_owned()
-        },
-        PathBuf::from,
-    );
-    if path.join("truth.jsonl").is_file() {
-        Some(path)
-    } else {
-        eprintln!("no corpus at {}: skipped", path.display());
-        None
-    }
-}
+use crabwalk_testing::corpus;
 
 #[test]
 fn reads_no_fewer_records_than_a_reference_reader() {
-    let Some(corpus) = corpus() else { return };
+    let Some(corpus) = corpus("truth.jsonl") else {
+        return;
+    };
     let truth = std::fs::read_to_string(corpus.join("truth.jsonl")).expect("truth");
     let kinds: Vec<String> = std::env::var("CRABWALK_CORPUS_KINDS")
         .unwrap_or_else(|_| "events,json-twin,zeek".to_owned())

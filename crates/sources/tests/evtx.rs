@@ -10,18 +10,8 @@ use crabwalk_sources::collect::{
 };
 use crabwalk_sources::evtx::{EvtxReader, chunk_count, is_evtx};
 use crabwalk_sources::report::{SourceKind, SourceReport};
+use crabwalk_testing::corpus;
 use proptest::prelude::*;
-
-fn corpus() -> Option<PathBuf> {
-    let path = std::env::var_os("CRABWALK_CORPUS")
-        .map(PathBuf::from)
-        .unwrap_or_else(|| concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/corpus").into());
-    if path.is_dir() {
-        return Some(path);
-    }
-    eprintln!("skipped: no corpus at {}", path.display());
-    None
-}
 
 fn evtx_files(dir: &Path, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(dir).unwrap() {
@@ -207,7 +197,9 @@ fn comparable(text: &str) -> String {
 
 #[test]
 fn values_agree_with_another_reader() {
-    let Some(corpus) = corpus() else { return };
+    let Some(corpus) = corpus("files") else {
+        return;
+    };
     let mut files = Vec::new();
     evtx_files(&corpus.join("files"), &mut files);
     let (mut compared, mut different, mut fewer) = (0_u64, 0_u64, 0_u64);
@@ -410,7 +402,9 @@ fn number_of(system: &Element) -> Option<u64> {
 
 #[test]
 fn xml_agrees_with_another_reader() {
-    let Some(corpus) = corpus() else { return };
+    let Some(corpus) = corpus("files") else {
+        return;
+    };
     let mut files = Vec::new();
     evtx_files(&corpus.join("files"), &mut files);
     let (mut compared, mut different) = (0_u64, 0_u64);
@@ -464,7 +458,9 @@ fn xml_agrees_with_another_reader() {
 
 #[test]
 fn damaged_files_give_what_is_left() {
-    let Some(corpus) = corpus() else { return };
+    let Some(corpus) = corpus("corrupt/expect.jsonl") else {
+        return;
+    };
     let expect = std::fs::read_to_string(corpus.join("corrupt/expect.jsonl")).unwrap();
     let mut failed = Vec::new();
     for line in expect.lines() {

@@ -1,4 +1,4 @@
-//! Runs the cases of `tests/cases/*.txt`: events in, search, rows out.
+//! Runs the cases of `tests/cases/*.txt`: events in, search, rows out. Each is a test, `file: name`.
 //!
 //! The files are for people who know SPL. They hold, in any order and number:
 //!
@@ -32,144 +32,117 @@
     reason = "a case that cannot be set up is a failed test"
 )]
 
-use std::fmt::Write as _;
 use std::path::Path;
+use std::process::ExitCode;
 use std::sync::Arc;
 
-use crabwalk_events::{Catalog, LookupDefinition, LookupTable, MemoryCatalog};
-use crabwalk_sources::collect::{Collector, Everything, Head};
+use crabwalk_events::{Catalog, LookupDefinition, LookupTable};
 use crabwalk_spl::{Engine, EngineOptions, Knowledge, Results, Search};
+use crabwalk_testing::{Block, Differs, Event, Events, Suite, blocks, files};
 
 /// What `now()` answers in cases: 2023-11-15T00:00:00Z.
 const NOW: f64 = 1_700_006_400.0;
 
+/// Ends a message about ways of running a search that must agree.
+const DIFFER: &str = ", it differs:";
+
+/// What holds for the cases behind it in a file.
 #[derive(Default, Clone)]
 struct World {
-    events: Vec<Vec<(String, Vec<String>)>>,
+    events: Events,
     knowledge: Knowledge,
 }
 
-#[test]
-fn all_cases() {
+fn main() -> ExitCode {
+    let mut suite = Suite::default();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
-    let mut files: Vec<_> = std::fs::read_dir(&folder)
-        .expect("the folder of cases")
-        .map(|entry| entry.expect("entry").path())
-        .collect();
-    files.sort();
-    let mut ran = 0;
-    let mut failures = String::new();
-    for file in files
-        .iter()
-        .filter(|file| file.extension().is_some_and(|ending| ending == "txt"))
-    {
-        let text = std::fs::read_to_string(file).expect("a file of cases");
-        let name = file
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
-        run_file(&name, &text, &mut ran, &mut failures);
-    }
-    println!("{ran} cases");
-    assert!(ran > 0, "no cases were found");
-    assert!(failures.is_empty(), "{failures}");
-}
-
-fn run_file(file: &str, text: &str, ran: &mut usize, failures: &mut String) {
-    let mut world = World::default();
-    let mut lines = text.lines().enumerate().peekable();
-    while let Some((number, line)) = lines.next() {
-        if line.trim().is_empty() || line.starts_with('#') {
-            continue;
-        }
-        let mut block = Vec::new();
-        while let Some((_, next)) = lines.peek() {
-            if next.trim().is_empty() {
-                break;
+    for file in files(&folder, "txt") {
+        let mut world = Arc::new(World::default());
+        for block in blocks(&file) {
+            match block.head().strip_prefix("case ") {
+                Some(name) => add(&mut suite, name, &block, &world),
+                None => set_up(Arc::make_mut(&mut world), &block)
+                    .unwrap_or_else(|error| panic!("{}: {error}", block.place())),
             }
-            if !next.starts_with('#') {
-                block.push((*next).to_owned());
-            }
-            lines.next();
-        }
-        let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
-        match word {
-            "events" => {
-                if !rest.contains("more") {
-                    world.events.clear();
-                }
-                world.events.extend(block.iter().map(|line| fields(line)));
-            }
-            "lookup" => add_lookup(&mut world, rest, &block),
-            "macro" => {
-                let mut words = rest.split_whitespace();
-                let name = words.next().unwrap_or_default();
-                let name = name.split('(').next().unwrap_or_default();
-                let arguments: Vec<&str> = words.collect();
-                world
-                    .knowledge
-                    .macros
-                    .insert(name, &arguments, &block.join("\n"));
-            }
-            "mapping" => world
-                .knowledge
-                .mappings
-                .add_yaml(&block.join("\n"))
-                .unwrap_or_else(|error| panic!("{file}:{number}: {error}")),
-            "model" => world
-                .knowledge
-                .models
-                .add_yaml(&block.join("\n"))
-                .unwrap_or_else(|error| panic!("{file}:{number}: {error}")),
-            "assets" => world
-                .knowledge
-                .assets
-                .add_assets(block.join("\n").as_bytes())
-                .unwrap_or_else(|error| panic!("{file}:{number}: {error}")),
-            "identities" => world
-                .knowledge
-                .assets
-                .add_identities(block.join("\n").as_bytes())
-                .unwrap_or_else(|error| panic!("{file}:{number}: {error}")),
-            "case" if !wanted(file, rest) => {}
-            "case" => {
-                *ran += 1;
-                let split = block
-                    .iter()
-                    .position(|line| line == "----")
-                    .unwrap_or(block.len());
-                let search = block[..split].join("\n");
-                let expected = block.get(split + 1..).unwrap_or_default().join("\n");
-                let got = run(&world, rest, &search);
-                let fine = match expected
-                    .strip_prefix("error: ")
-                    .or_else(|| expected.strip_prefix("warning: "))
-                {
-                    Some(part) => got.lines().next().is_some_and(|line| {
-                        line.contains(part)
-                            && (line.starts_with("error") || line.starts_with("warning"))
-                    }),
-                    None => got == expected,
-                };
-                if !fine {
-                    let _ = write!(
-                        failures,
-                        "\n{file}:{}: {rest}\n{search}\n  expected:\n{}\n  got:\n{}\n",
-                        number + 1,
-                        indent(&expected),
-                        indent(&got)
-                    );
-                }
-            }
-            other => panic!("{file}:{}: `{other}` is no block", number + 1),
         }
     }
+    suite.run()
 }
 
-/// Whether the file or the name of a case has the text that `CASES` gives; all are wanted where it gives none.
-fn wanted(file: &str, name: &str) -> bool {
-    std::env::var("CASES").map_or(true, |part| file.contains(&part) || name.contains(&part))
+fn add(suite: &mut Suite, name: &str, block: &Block, world: &Arc<World>) {
+    let (world, name) = (Arc::clone(world), name.to_owned());
+    let search = block.given().collect::<Vec<_>>().join("\n");
+    let place = block.place();
+    let expected = block
+        .expected()
+        .unwrap_or_else(|| panic!("{place}: no `----` and what must come of it"));
+    suite.case(
+        &format!("{}: {name}", block.file()),
+        expected,
+        move |expected| {
+            let expected = expected.join("\n");
+            let got = run(&world, &name, &search);
+            let first = got.lines().next().unwrap_or_default();
+            let is_message = first.starts_with("error") || first.starts_with("warning");
+            let fine = match expected
+                .strip_prefix("error: ")
+                .or_else(|| expected.strip_prefix("warning: "))
+            {
+                Some(part) => is_message && first.contains(part),
+                None => got == expected,
+            };
+            if fine {
+                return Ok(());
+            }
+            Err(Differs {
+                why: format!(
+                    "{place}\n{search}\n  expected:\n{}\n  got:\n{}",
+                    indent(&expected),
+                    indent(&got)
+                ),
+                // That ways of running a search differ cannot be right.
+                instead: (!first.ends_with(DIFFER))
+                    .then(|| got.lines().map(str::to_owned).collect()),
+            })
+        },
+    );
+}
+
+fn set_up(world: &mut World, block: &Block) -> Result<(), String> {
+    let (word, rest) = block.head().split_once(' ').unwrap_or((block.head(), ""));
+    let lines: Vec<&str> = block.given().collect();
+    let text = lines.join("\n");
+    let World { events, knowledge } = world;
+    match word {
+        "events" => {
+            if !rest.contains("more") {
+                events.0.clear();
+            }
+            lines
+                .iter()
+                .for_each(|line| events.push(Event::parse(line)));
+        }
+        "lookup" => add_lookup(knowledge, rest, &text),
+        "macro" => {
+            let mut words = rest.split_whitespace();
+            let name = words.next().unwrap_or_default();
+            let name = name.split('(').next().unwrap_or_default();
+            let arguments: Vec<&str> = words.collect();
+            knowledge.macros.insert(name, &arguments, &text);
+        }
+        "mapping" => knowledge
+            .mappings
+            .add_yaml(&text)
+            .map_err(|error| error.to_string())?,
+        "model" => knowledge
+            .models
+            .add_yaml(&text)
+            .map_err(|error| error.to_string())?,
+        "assets" => knowledge.assets.add_assets(text.as_bytes())?,
+        "identities" => knowledge.assets.add_identities(text.as_bytes())?,
+        other => return Err(format!("`{other}` is no block")),
+    }
+    Ok(())
 }
 
 fn indent(text: &str) -> String {
@@ -179,7 +152,7 @@ fn indent(text: &str) -> String {
         .join("\n")
 }
 
-fn add_lookup(world: &mut World, rest: &str, block: &[String]) {
+fn add_lookup(knowledge: &mut Knowledge, rest: &str, csv: &str) {
     let mut words = rest.split_whitespace();
     let name = words
         .next()
@@ -200,97 +173,12 @@ fn add_lookup(world: &mut World, rest: &str, block: &[String]) {
             _ => definition.add_match_types(word),
         }
     }
-    let table = LookupTable::from_csv(definition, block.join("\n").as_bytes()).expect("a CSV text");
-    world.knowledge.lookups.insert(name, Arc::new(table));
-}
-
-/// `a=1 b="x y" c=[1,2]`
-fn fields(line: &str) -> Vec<(String, Vec<String>)> {
-    let mut fields = Vec::new();
-    let mut rest = line.trim();
-    while let Some((name, after)) = rest.split_once('=') {
-        let (values, after) = value(after);
-        fields.push((name.trim_matches('"').to_owned(), values));
-        rest = after.trim_start();
-    }
-    fields
-}
-
-fn value(text: &str) -> (Vec<String>, &str) {
-    if let Some(mut rest) = text.strip_prefix('[') {
-        let mut values = Vec::new();
-        loop {
-            let (one, after) = single(rest, &[',', ']']);
-            values.push(one);
-            if let Some(after) = after.strip_prefix(']') {
-                return (values, after);
-            }
-            rest = after.strip_prefix(',').expect("`,` or `]`").trim_start();
-        }
-    }
-    let (one, rest) = single(text, &[' ']);
-    (vec![one], rest)
-}
-
-/// A bare or quoted value; in quotes, `\"`, `\\`, `\n` and `\t` are escapes.
-fn single<'t>(text: &'t str, ends: &[char]) -> (String, &'t str) {
-    if let Some(quoted) = text.strip_prefix('"') {
-        let mut out = String::new();
-        let mut chars = quoted.char_indices();
-        while let Some((at, char)) = chars.next() {
-            match char {
-                '"' => return (out, &quoted[at + 1..]),
-                '\\' => match chars.next() {
-                    Some((_, 'n')) => out.push('\n'),
-                    Some((_, 't')) => out.push('\t'),
-                    Some((_, other)) => out.push(other),
-                    None => break,
-                },
-                other => out.push(other),
-            }
-        }
-        panic!("no closing quote in {text}");
-    }
-    let end = text.find(ends).unwrap_or(text.len());
-    (text[..end].to_owned(), &text[end..])
+    let table = LookupTable::from_csv(definition, csv.as_bytes()).expect("a CSV text");
+    knowledge.lookups.insert(name, Arc::new(table));
 }
 
 fn run(world: &World, name: &str, text: &str) -> String {
-    let mut collector = Collector::new(&Everything);
-    for (index, event) in world.events.iter().enumerate() {
-        let one = |name: &str| {
-            event
-                .iter()
-                .find(|(own, _)| own == name)
-                .and_then(|(_, values)| values.first())
-                .cloned()
-        };
-        let event_type = one("type").unwrap_or_else(|| "Test/1".to_owned());
-        let (channel, id) = event_type.rsplit_once('/').expect("channel/id");
-        let time: f64 = one("_time").map_or(1_700_000_000.0, |time| time.parse().expect("seconds"));
-        #[expect(clippy::cast_possible_truncation, reason = "small numbers")]
-        let head = Head {
-            time: (time * 1e6) as i64,
-            host: &one("host").unwrap_or_else(|| "HOST".to_owned()),
-            source: 0,
-            record: index as u64 + 1,
-            numbered: false,
-        };
-        let table = collector.table(channel, id.parse().expect("a number"));
-        collector.begin(table, &head);
-        for (name, values) in event
-            .iter()
-            .filter(|(name, _)| !matches!(name.as_str(), "type" | "_time" | "host"))
-        {
-            if let Some(column) = collector.column(table, name) {
-                values
-                    .iter()
-                    .for_each(|value| collector.push(table, column, value));
-            }
-        }
-    }
-    let collected = Collector::merge(vec![collector]).expect("tables");
-    let catalog: Arc<dyn Catalog> = Arc::new(MemoryCatalog::new(collected).expect("a catalog"));
+    let catalog: Arc<dyn Catalog> = Arc::new(world.events.catalog());
     let knowledge = Arc::new(world.knowledge.clone());
     let search = match Search::parse(name, text, &knowledge) {
         Ok(search) => search,
@@ -302,7 +190,7 @@ fn run(world: &World, name: &str, text: &str) -> String {
     if alone == among {
         alone
     } else {
-        format!("error: alone:\n{alone}\namong others:\n{among}")
+        format!("error: alone and among others{DIFFER}\n{alone}\n\n{among}")
     }
 }
 
@@ -334,10 +222,14 @@ fn run_with(
         Ok(results) => match engine.check(search) {
             Ok(_) => match runtime.block_on(by_names.run_by_names(search)) {
                 Ok(named) if shown(&named) == shown(&results) => shown(&results),
-                Ok(named) => format!("error: by names:\n{}", shown(&named)),
-                Err(error) => format!("error: by names: {}", failure(&error)),
+                Ok(named) => format!(
+                    "error: by names{DIFFER}\n{}\n\n{}",
+                    shown(&results),
+                    shown(&named)
+                ),
+                Err(error) => format!("error: by names{DIFFER}\n{}", failure(&error)),
             },
-            Err(error) => format!("error: when only checked: {}", failure(&error)),
+            Err(error) => format!("error: when only checked{DIFFER}\n{}", failure(&error)),
         },
         Err(error) => failure(&error),
     }

@@ -6,30 +6,22 @@
 
 use std::sync::Arc;
 
-use crabwalk_events::{Catalog, MemoryCatalog};
-use crabwalk_sources::collect::{Collector, Everything, Head};
+use crabwalk_events::Catalog;
 use crabwalk_spl::{Engine, EngineOptions, Knowledge, Search};
+use crabwalk_testing::{Event, Events};
 
 const TYPES: u32 = 300;
 
 #[test]
 fn many_event_types_are_sorted_in_little_memory() {
-    let mut collector = Collector::new(&Everything);
-    for id in 1..=TYPES {
-        let table = collector.table("App", id);
-        let head = Head {
-            time: i64::from(id) * 1_000_000,
-            host: "HOST",
-            source: 0,
-            record: u64::from(id),
-            numbered: false,
-        };
-        collector.begin(table, &head);
-        let column = collector.column(table, "N").expect("a column");
-        collector.push(table, column, &id.to_string());
-    }
-    let collected = Collector::merge(vec![collector]).expect("tables");
-    let catalog: Arc<dyn Catalog> = Arc::new(MemoryCatalog::new(collected).expect("a catalog"));
+    let events: Events = (1..=TYPES)
+        .map(|id| {
+            Event::new(&format!("App/{id}"))
+                .at(i64::from(id) * 1_000_000)
+                .with("N", id.to_string())
+        })
+        .collect();
+    let catalog: Arc<dyn Catalog> = Arc::new(events.catalog());
     let knowledge = Arc::new(Knowledge::default());
     let text = "EventCode=* | reverse | streamstats count as place | sort - N | eventstats max(place) as last | head 1 \
                 | table EventCode N place last";

@@ -1,8 +1,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crabwalk_events::{Catalog, MemoryCatalog};
-use crabwalk_sources::collect::{Begun, Collector, Head};
+use crabwalk_events::Catalog;
+use crabwalk_testing::{Event, Events};
 
 use super::*;
 use crate::content::Content;
@@ -45,28 +45,17 @@ fn hunt(
     };
     change(&mut options);
     let hunt = Detections::new(content, options).unwrap_or_else(|error| panic!("{error}"));
-    let mut collector = Collector::new(hunt.demand());
-    for (number, (seconds, host, name)) in events.iter().enumerate() {
-        let table = collector.table(SYSMON, 1);
-        let head = Head {
-            time: (AT + seconds) * 1_000_000,
-            host,
-            source: 0,
-            record: number as u64 + 1,
-            numbered: true,
-        };
-        assert_eq!(collector.begin(table, &head), Begun::Row);
-        for (field, value) in [
-            ("Image", format!("C:\\{name}.exe")),
-            ("User", "CORP\\ann".to_owned()),
-        ] {
-            if let Some(column) = collector.column(table, field) {
-                collector.push(table, column, &value);
-            }
-        }
-    }
-    let collected = Collector::merge(vec![collector]).unwrap_or_else(|error| panic!("{error}"));
-    let catalog = MemoryCatalog::new(collected).unwrap_or_else(|error| panic!("{error}"));
+    let events: Events = events
+        .iter()
+        .map(|(seconds, host, name)| {
+            Event::new(&format!("{SYSMON}/1"))
+                .host(host)
+                .at((AT + seconds) * 1_000_000)
+                .with("Image", format!("C:\\{name}.exe"))
+                .with("User", "CORP\\ann")
+        })
+        .collect();
+    let catalog = events.catalog_of(hunt.demand());
     let catalog: Arc<dyn Catalog> = Arc::new(catalog);
     let outcome = hunt.run(&catalog).unwrap_or_else(|error| panic!("{error}"));
     let fatal: Vec<_> = outcome.problems.iter().filter(|one| one.fatal).collect();

@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 
 use crabwalk_events::MemoryCatalog;
-use crabwalk_sources::collect::{Begun, Collected, Collector, Head};
+use crabwalk_testing::{Events, corpus};
 
 use super::*;
 use crate::content::Content;
@@ -24,28 +24,14 @@ fn load(rules: &str) -> (SigmaRules, Vec<ContentProblem>) {
 type Event<'a> = (&'a str, u32, i64, &'a [(&'a str, &'a str)]);
 
 fn events(demand: &dyn Demand, events: &[Event<'_>]) -> MemoryCatalog {
-    let mut collector = Collector::new(demand);
-    for (number, (channel, id, seconds, fields)) in events.iter().enumerate() {
-        let table = collector.table(channel, *id);
-        let head = Head {
-            time: (AT + seconds) * 1_000_000,
-            host: "WS1",
-            source: 0,
-            record: number as u64 + 1,
-            numbered: true,
-        };
-        if collector.begin(table, &head) != Begun::Row {
-            continue;
-        }
-        for (name, value) in *fields {
-            if let Some(column) = collector.column(table, name) {
-                collector.push(table, column, value);
-            }
-        }
-    }
-    let collected: Collected =
-        Collector::merge(vec![collector]).unwrap_or_else(|error| panic!("{error}"));
-    MemoryCatalog::new(collected).unwrap_or_else(|error| panic!("{error}"))
+    let made = events.iter().map(|(channel, id, seconds, fields)| {
+        let event = crabwalk_testing::Event::new(&format!("{channel}/{id}"))
+            .host("WS1")
+            .at((AT + seconds) * 1_000_000);
+        let fields = fields.iter();
+        fields.fold(event, |event, (name, value)| event.with(name, *value))
+    });
+    made.collect::<Events>().catalog_of(demand)
 }
 
 /// Detection and records of each finding, sorted.
@@ -1398,20 +1384,10 @@ fn public_rules_fire_on_their_regression_logs() {
         eprintln!("skipped: CRABWALK_SIGMA_RULES is not set");
         return;
     };
-    let corpus = std::env::var_os("CRABWALK_CORPUS").map_or_else(
-        || {
-            PathBuf::from(concat!(
-                env!("CARGO_MANIFEST_DIR"),
-                "/../../../shared/corpus"
-            ))
-        },
-        PathBuf::from,
-    );
-    let logs = corpus.join("files/sigma/regression_data");
-    if !logs.is_dir() {
-        eprintln!("skipped: {} is not there", logs.display());
+    const LOGS: &str = "files/sigma/regression_data";
+    let Some(logs) = corpus(LOGS).map(|corpus| corpus.join(LOGS)) else {
         return;
-    }
+    };
     let content = Content::load(false, &[]);
     let mut files: Vec<PathBuf> = Vec::new();
     let mut folders = vec![logs];

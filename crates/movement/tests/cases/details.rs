@@ -5,15 +5,30 @@ use std::collections::BTreeSet;
 use crabwalk_events::assets::Assets;
 use crabwalk_movement::{Hop, Kind};
 
-use crate::logs::Logs;
-use crate::scenes;
+use crabwalk_testing::scene;
 
-#[test]
-fn what_is_missing_is_said_and_why() {
-    let scenes = scenes();
+use crate::logs;
+use crate::{OfAll, Scene};
+
+pub const ALL: [OfAll; 2] = [
+    (
+        "details: what is missing is said, and why",
+        what_is_missing_is_said_and_why,
+    ),
+    (
+        "details: paths to what matters come first",
+        paths_to_what_matters_come_first,
+    ),
+];
+
+fn what_is_missing_is_said_and_why(scenes: &[Scene]) {
     let first = |name: &str| {
-        let scene = scenes.iter().find(|scene| scene.name.starts_with(name));
-        let hops = scene.map(|scene| scene.logs.movement().hops);
+        let is = |scene: &&Scene| {
+            let own = scene.name.split_once(": ");
+            own.is_some_and(|(_, own)| own.starts_with(name))
+        };
+        let scene = scenes.iter().find(is);
+        let hops = scene.map(|scene| logs::movement(&scene.events).hops);
         hops.into_iter()
             .flatten()
             .next()
@@ -73,8 +88,7 @@ fn what_is_missing_is_said_and_why() {
     }
 }
 
-#[test]
-fn paths_to_what_matters_come_first() {
+fn paths_to_what_matters_come_first(_: &[Scene]) {
     let copies = [
         ("WS6", "21", "anna"),
         ("SRV7", "22", "bert"),
@@ -87,7 +101,7 @@ fn paths_to_what_matters_come_first() {
              ShareName=\\\\*\\C$ RelativeTargetName=Temp\\x.exe AccessMask=0x2\n"
         )
     });
-    let logs = Logs::parse(text.iter().flat_map(|lines| lines.lines()));
+    let events = scene::parse(text.iter().flat_map(|lines| lines.lines()));
     for (hosts, accounts, expected) in [
         (
             "SRV7,critical,\nWS8,high,\nWS6,low,\n",
@@ -109,7 +123,7 @@ fn paths_to_what_matters_come_first() {
                 assets.add_identities(format!("identity,priority\n{accounts}").as_bytes())
             })
             .unwrap_or_else(|error| panic!("{error}"));
-        let movement = logs.valued(&assets);
+        let movement = logs::valued(&events, &assets);
         let reached = movement.paths.iter().map(|path| {
             let hop = movement.hops.iter().find(|hop| path.hops.contains(&hop.id));
             hop.map_or("", |hop| hop.dst.as_str())

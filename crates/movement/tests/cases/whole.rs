@@ -1,22 +1,39 @@
 //! What holds for all scenes: order, copies, files and clocks do not matter.
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 
-use crabwalk_events::assets::Assets;
 use crabwalk_movement::Movement;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
-use crate::logs::Logs;
-use crate::{Scene, line, scenes};
+use crabwalk_testing::{Events, scene};
+
+use crate::expected::line;
+use crate::logs;
+use crate::{OfAll, OfOne, Scene};
+
+pub const OF_ONE: [OfOne; 2] = [
+    ("more logs", more_logs_hide_no_hop),
+    ("clocks", clocks_that_are_off_are_set_right),
+];
+
+pub const OF_ALL: [OfAll; 2] = [
+    (
+        "all: order, copies and files do not matter",
+        order_copies_and_files_do_not_matter,
+    ),
+    (
+        "all: enough hops are told by clocks that are off",
+        enough_hops_are_told_by_clocks_that_are_off,
+    ),
+];
 
 /// All scenes, one after the other, on hosts of their own.
-fn together() -> Logs {
-    let mut all = Logs::default();
-    for (number, scene) in scenes().iter().enumerate() {
+fn together(scenes: &[Scene]) -> Events {
+    let mut all = Events::default();
+    for (number, scene) in scenes.iter().enumerate() {
         let day = i64::try_from(number).unwrap_or(0);
-        all.extend(scene.logs.elsewhere(number, day));
+        all.extend(logs::elsewhere(&scene.events, number, day));
     }
     all
 }
@@ -33,11 +50,10 @@ fn conclusions(mut movement: Movement) -> Movement {
     movement
 }
 
-#[test]
-fn order_copies_and_files_do_not_matter() {
-    let logs = together();
-    let count = logs.0.len();
-    let expected = conclusions(logs.movement());
+fn order_copies_and_files_do_not_matter(scenes: &[Scene]) {
+    let events = together(scenes);
+    let count = events.0.len();
+    let expected = conclusions(logs::movement(&events));
     assert!(expected.hops.len() > 80, "{}", expected.hops.len());
     let reading = (
         Just((0..count).collect::<Vec<_>>()).prop_shuffle(),
@@ -56,7 +72,7 @@ fn order_copies_and_files_do_not_matter() {
             let part = cuts.iter().filter(|cut| **cut <= at).count();
             parts[part].push(event);
         }
-        let found = conclusions(logs.read(&parts, &Assets::default()));
+        let found = conclusions(logs::read(&events, &parts));
         for (found, expected) in found.hops.iter().zip(&expected.hops) {
             prop_assert_eq!(found, expected);
         }
@@ -82,43 +98,37 @@ fn marks(movement: &Movement) -> Vec<(i64, String, String)> {
     .collect()
 }
 
-#[test]
-fn more_logs_hide_no_hop() {
-    let scenes = scenes();
-    let mut hidden = String::new();
-    for (number, scene) in scenes.iter().enumerate() {
-        let alone = scene.logs.movement();
-        // What other hosts tell of the same accounts, and the same again there: the next day, and weeks later.
-        let other = scenes.get((number * 7 + 3) % scenes.len());
-        let mut more = vec![scene.logs.elsewhere(number, 1)];
-        more.extend(other.map(|other| other.logs.elsewhere(number, 21)));
-        for (at, others) in more.into_iter().enumerate() {
-            let mut both = scene.logs.clone();
-            both.extend(others);
-            let both = both.movement();
-            let found = marks(&both);
-            let lost: Vec<_> = marks(&alone)
-                .into_iter()
-                .filter(|mark| !found.contains(mark))
-                .collect();
-            // What is not told is counted.
-            let left_out = both.left_out.saturating_sub(alone.left_out);
-            if lost.len() > left_out {
-                let name = &scene.name;
-                let _ = writeln!(
-                    hidden,
-                    "{name}: of {at} more {lost:?} hidden, {left_out} left out"
-                );
-            }
-        }
+fn more_logs_hide_no_hop(scenes: &[Scene], number: usize) {
+    let scene = &scenes[number];
+    let alone = logs::movement(&scene.events);
+    // What other hosts tell of the same accounts, and the same again there: the next day, and weeks later.
+    let other = &scenes[(number * 7 + 3) % scenes.len()];
+    for (at, others) in [(scene, 1), (other, 21)]
+        .map(|(scene, days)| logs::elsewhere(&scene.events, number, days))
+        .into_iter()
+        .enumerate()
+    {
+        let mut both = scene.events.clone();
+        both.extend(others);
+        let both = logs::movement(&both);
+        let found = marks(&both);
+        let lost: Vec<_> = marks(&alone)
+            .into_iter()
+            .filter(|mark| !found.contains(mark))
+            .collect();
+        // What is not told is counted.
+        let left_out = both.left_out.saturating_sub(alone.left_out);
+        assert!(
+            lost.len() <= left_out,
+            "of {at} more {lost:?} hidden, {left_out} left out"
+        );
     }
-    assert!(hidden.is_empty(), "{hidden}");
 }
 
 /// Connections that both ends logged, between WS5 and each other host of a scene: enough to compare clocks.
-fn measured(scene: &Scene) -> (Logs, Vec<&'static str>) {
+fn measured(scene: &Scene) -> (Events, Vec<&'static str>) {
     let hosts: BTreeSet<&str> = scene
-        .logs
+        .events
         .0
         .iter()
         .filter_map(|event| event.host.split('.').next())
@@ -140,42 +150,45 @@ fn measured(scene: &Scene) -> (Logs, Vec<&'static str>) {
             lines.push(format!("{at}m {host} accepts C:\\m.exe SYSTEM {ends}"));
         }
     }
-    let mut logs = scene.logs.clone();
-    logs.extend(Logs::parse(lines.iter().map(String::as_str)));
-    (logs, others.into_iter().map(|(host, _)| host).collect())
+    let mut events = scene.events.clone();
+    events.extend(scene::parse(lines.iter().map(String::as_str)));
+    (events, others.into_iter().map(|(host, _)| host).collect())
 }
 
-#[test]
-fn clocks_that_are_off_are_set_right() {
-    const MINUTE: i64 = 60_000;
+fn clocks_that_are_off_are_set_right(scenes: &[Scene], number: usize) {
+    const MINUTE: i64 = 60_000_000;
     let hops = |movement: &Movement| -> Vec<String> {
         let all = movement.hops.iter();
         all.map(|hop| format!("{} {:.2}", line(hop), hop.confidence))
             .collect()
     };
-    let mut measured_hops = 0;
-    for scene in scenes() {
-        let (logs, hosts) = measured(&scene);
-        let expected = logs.movement();
-        // Where clocks are off already, nobody says by how much they would be then.
-        if !expected.skew.is_empty() {
-            continue;
-        }
-        measured_hops += expected.hops.len();
-        for host in hosts {
-            for minutes in [3, 60] {
-                let found = logs.clone().ahead(host, minutes * MINUTE).movement();
-                let what = format!("{}: {host} is {minutes} minutes ahead", scene.name);
-                assert_eq!(hops(&found), hops(&expected), "{what}");
-                let told: Vec<_> = found
-                    .skew
-                    .iter()
-                    .filter(|one| one.src == "ws5" && one.dst == host.to_lowercase())
-                    .map(|one| one.median)
-                    .collect();
-                assert_eq!(told, [minutes * MINUTE * 1000], "{what}");
-            }
+    let (events, hosts) = measured(&scenes[number]);
+    let expected = logs::movement(&events);
+    // Where clocks are off already, nobody says by how much they would be then.
+    if !expected.skew.is_empty() {
+        return;
+    }
+    for host in hosts {
+        for minutes in [3, 60] {
+            let found = logs::movement(&logs::ahead(events.clone(), host, minutes * MINUTE));
+            let what = format!("{host} is {minutes} minutes ahead");
+            assert_eq!(hops(&found), hops(&expected), "{what}");
+            let told: Vec<_> = found
+                .skew
+                .iter()
+                .filter(|one| one.src == "ws5" && one.dst == host.to_lowercase())
+                .map(|one| one.median)
+                .collect();
+            assert_eq!(told, [minutes * MINUTE], "{what}");
         }
     }
-    assert!(measured_hops > 60, "{measured_hops}");
+}
+
+fn enough_hops_are_told_by_clocks_that_are_off(scenes: &[Scene]) {
+    let movements = scenes
+        .iter()
+        .map(|scene| logs::movement(&measured(scene).0));
+    let straight = movements.filter(|movement| movement.skew.is_empty());
+    let hops: usize = straight.map(|movement| movement.hops.len()).sum();
+    assert!(hops > 60, "{hops}");
 }

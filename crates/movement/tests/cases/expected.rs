@@ -1,111 +1,17 @@
-//! Scenes: the events that each way of moving leaves, made by hand, beside harmless ones that are like them; and what must
-//! come of them.
-//!
-//! `scenes/*.txt` hold them, or another folder that the variable `SCENES` names. A scene ends at an empty line; `#`
-//! begins a comment.
-//!
-//! ```text
-//! scene a service over TCP
-//! 0     WS6  logon     anna 3 Kerberos 0x500 10.1.0.5:50100
-//! 0.060 WS6  Security/4697 by=anna:0x500 ServiceName=Updater ServiceFileName=C:\u.exe
-//! ----
-//! 10.1.0.5>ws6 corp\anna T1569.002 above=0.3
-//! ```
-//!
-//! Each line of events has a time (`1d2h3m4.5s`, or seconds), the host (`-` for a network sensor) and one of
-//!
-//! - `logon ACCOUNT TYPE PACKAGE LOGONID IP:PORT`: Security 4624
-//! - `connects IMAGE ACCOUNT IP:PORT>IP:PORT`, `accepts …`: Sysmon 3 of the one end or the other
-//! - `process GUID<PARENTGUID PARENT>IMAGE ACCOUNT:LOGONID COMMANDLINE`: Sysmon 1
-//! - `CHANNEL/ID`, or the kind of another log (`zeek:conn`)
-//!
-//! and then fields, `name=value`. `by=ACCOUNT:LOGONID` stands for the four fields of the subject, `from=IP:PORT` for
-//! `IpAddress` and `IpPort`, a value `@ACCOUNT` for its SID. Accounts are of the domain CORP if they name none.
-//!
-//! Behind `----` stand all hops in their order, `source>destination account technique`, with `!` where it was only
-//! tried, `?` for what is not known, and `(none)` where there are none. A hop may go on with
-//!
-//! - `actor=…`, `effective=…`; `also=…`, `not=…`: techniques that it has too, or has not
-//! - `says=…`, `silent=…`: what a witness says, or none does
-//! - `lacks=…`: why there is no witness of some kind
-//! - `above=…`, `below=…`: its confidence; `usual`, `unusual`
-//! - `ran=a.exe,b.exe`: the programs that it ran, by time
-//!
-//! and lines may follow of
-//!
-//! - `path HOP HOP … LINK …`: a path's hops by number and the kinds of its links, also with a certainty as in
-//!   `time-possible:0.5`; all paths in order, where there is one such line. `paths COUNT`
-//! - `skew HOST HOST SECONDS`: clocks that are off, all of them
-//! - `account NAME KIND`
-//! - `dossier HOST LIST NAME=VALUE …`: an entry of a list in the host's dossier that has these fields, named as in the
-//!   case document; `dossier HOST LIST none` where the list is empty
-//! - `blind HOST`, `collect HOST CHANNEL`: hosts whose logs are too few, and logs to collect; `blind (none)`. All of
-//!   them, where there is one such line
-
-mod details;
-mod logs;
-mod whole;
+//! What must come of a scene: whether it did, and how to say what did.
 
 use std::fmt::Write as _;
-use std::path::Path;
 
 use crabwalk_case::Case;
 use crabwalk_movement::{Hop, LinkKind, Movement};
-use logs::{Logs, words};
-
-struct Scene {
-    name: String,
-    logs: Logs,
-    expected: Vec<Vec<String>>,
-}
-
-/// All scenes, in the order of their files' names.
-fn scenes() -> Vec<Scene> {
-    let folder = std::env::var_os("SCENES").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/patterns/scenes"),
-        Into::into,
-    );
-    let mut files: Vec<_> = std::fs::read_dir(&folder)
-        .unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .collect();
-    files.sort();
-    let mut all = Vec::new();
-    for file in files {
-        let text = std::fs::read_to_string(&file)
-            .unwrap_or_else(|error| panic!("{}: {error}", file.display()));
-        for block in text.split("\n\n") {
-            let mut lines = block
-                .lines()
-                .map(str::trim)
-                .filter(|line| !line.is_empty() && !line.starts_with('#'));
-            let Some(first) = lines.next() else { continue };
-            let name = first
-                .strip_prefix("scene ")
-                .unwrap_or_else(|| panic!("{}: no scene: {first}", file.display()));
-            let lines: Vec<&str> = lines.collect();
-            let cut = lines
-                .iter()
-                .position(|line| *line == "----")
-                .unwrap_or_else(|| panic!("{name}: says not what must come of it"));
-            let (events, expected) = lines.split_at(cut);
-            all.push(Scene {
-                name: name.to_owned(),
-                logs: Logs::parse(events.iter().copied()),
-                expected: expected.iter().skip(1).map(|line| words(line)).collect(),
-            });
-        }
-    }
-    assert!(all.len() > 80, "only {} scenes were found", all.len());
-    all
-}
+use crabwalk_testing::scene::words;
 
 fn text(id: &Option<String>) -> &str {
     id.as_deref().unwrap_or("?")
 }
 
 /// `source>destination account technique`, with `!` where it was only tried.
-fn line(hop: &Hop) -> String {
+pub fn line(hop: &Hop) -> String {
     format!(
         "{}>{} {} {}{}",
         text(&hop.src),
@@ -117,7 +23,7 @@ fn line(hop: &Hop) -> String {
 }
 
 /// Everything that a scene can speak of, to read where one fails.
-fn shown(movement: &Movement) -> String {
+pub fn shown(movement: &Movement) -> String {
     let mut out = String::new();
     for hop in &movement.hops {
         let _ = writeln!(
@@ -163,6 +69,30 @@ fn paths(movement: &Movement) -> Vec<String> {
         .collect()
 }
 
+/// Whether a path is the one that was named; a certainty that was not may be any.
+fn is_path(found: &str, named: &str) -> bool {
+    found.split(' ').count() == named.split(' ').count()
+        && found
+            .split(' ')
+            .zip(named.split(' '))
+            .all(|(found, named)| found == named || found.split(':').next() == Some(named))
+}
+
+fn clocks(movement: &Movement) -> Vec<String> {
+    let all = movement.skew.iter();
+    all.map(|one| format!("skew {} {} {}", one.src, one.dst, one.median / 1_000_000))
+        .collect()
+}
+
+/// The programs that a hop ran, by time.
+fn ran(hop: &Hop) -> String {
+    let images = hop.processes.iter();
+    let names: Vec<&str> = images
+        .filter_map(|one| one.image.rsplit('\\').next())
+        .collect();
+    names.join(",")
+}
+
 /// Whether a hop is as said.
 fn holds(hop: &Hop, said: &str) -> bool {
     let (name, value) = said.split_once('=').unwrap_or((said, ""));
@@ -181,20 +111,13 @@ fn holds(hop: &Hop, said: &str) -> bool {
         "below" => hop.confidence < number(),
         "usual" => hop.usual,
         "unusual" => !hop.usual,
-        "ran" => {
-            let ran: Vec<&str> = hop
-                .processes
-                .iter()
-                .filter_map(|one| one.image.rsplit('\\').next())
-                .collect();
-            ran.join(",") == value
-        }
+        "ran" => ran(hop) == value,
         _ => panic!("nothing is called {said}"),
     }
 }
 
 /// What is not as expected.
-fn wrong(movement: &Movement, expected: &[Vec<String>]) -> Vec<String> {
+fn wrong_movement(movement: &Movement, expected: &[Vec<String>]) -> Vec<String> {
     let mut wrong = Vec::new();
     let is_known = |word: &str| {
         word.contains('>')
@@ -233,15 +156,8 @@ fn wrong(movement: &Movement, expected: &[Vec<String>]) -> Vec<String> {
     }
     let named = all("path");
     let found = paths(movement);
-    // A certainty that is not said may be any.
-    let same = |(found, named): (&String, &String)| {
-        found.split(' ').count() == named.split(' ').count()
-            && found
-                .split(' ')
-                .zip(named.split(' '))
-                .all(|(found, named)| found == named || found.split(':').next() == Some(named))
-    };
-    let all_same = found.len() == named.len() && found.iter().zip(&named).all(same);
+    let mut both = found.iter().zip(&named);
+    let all_same = found.len() == named.len() && both.all(|(found, named)| is_path(found, named));
     if !named.is_empty() && !all_same {
         wrong.push(format!("expected {named:#?}"));
     }
@@ -250,11 +166,7 @@ fn wrong(movement: &Movement, expected: &[Vec<String>]) -> Vec<String> {
             wrong.push(said);
         }
     }
-    let found: Vec<String> = movement
-        .skew
-        .iter()
-        .map(|one| format!("skew {} {} {}", one.src, one.dst, one.median / 1_000_000))
-        .collect();
+    let found = clocks(movement);
     if all("skew") != found {
         wrong.push(format!("clocks: {found:?}"));
     }
@@ -271,30 +183,25 @@ fn wrong(movement: &Movement, expected: &[Vec<String>]) -> Vec<String> {
 }
 
 /// Whether some lines are about the case, not only about movement.
-fn is_about_the_case(line: &[String]) -> bool {
-    line.first()
-        .is_some_and(|word| ["dossier", "blind", "collect"].contains(&word.as_str()))
+pub fn are_about_the_case(lines: &[String]) -> bool {
+    let word = |line: &String| line.split_whitespace().next().map(str::to_owned);
+    let about = ["dossier", "blind", "collect"];
+    let mut words = lines.iter().filter_map(word);
+    words.any(|word| about.contains(&word.as_str()))
+}
+
+/// Lists of the case that scenes give whole.
+fn lists(case: &Case) -> [(&'static str, Vec<String>); 2] {
+    let blind = case.scope.blind.iter().map(|one| one.host.clone());
+    let collect = case.scope.collect.iter();
+    let collect = collect.map(|one| format!("{} {}", one.host, one.channel));
+    [("blind", blind.collect()), ("collect", collect.collect())]
 }
 
 /// What of the case is not as expected.
 fn wrong_case(case: &Case, expected: &[Vec<String>]) -> Vec<String> {
     let mut wrong = Vec::new();
-    let scope = &case.scope;
-    let lists: [(&str, Vec<String>); 2] = [
-        (
-            "blind",
-            scope.blind.iter().map(|one| one.host.clone()).collect(),
-        ),
-        (
-            "collect",
-            scope
-                .collect
-                .iter()
-                .map(|one| format!("{} {}", one.host, one.channel))
-                .collect(),
-        ),
-    ];
-    for (word, found) in lists {
+    for (word, found) in lists(case) {
         let said: Vec<String> = expected
             .iter()
             .filter(|line| line.first().is_some_and(|own| own == word))
@@ -345,24 +252,114 @@ fn wrong_case(case: &Case, expected: &[Vec<String>]) -> Vec<String> {
     wrong
 }
 
-#[test]
-fn scenes_become_hops() {
-    let mut failures = String::new();
-    for scene in scenes() {
-        let movement = scene.logs.movement();
-        let mut wrong = wrong(&movement, &scene.expected);
-        if scene.expected.iter().any(|line| is_about_the_case(line)) {
-            wrong.extend(wrong_case(&scene.logs.case(), &scene.expected));
+/// What of a scene is not as expected; the case where lines are about it.
+pub fn wrong(movement: &Movement, case: Option<&Case>, lines: &[String]) -> Vec<String> {
+    let expected: Vec<Vec<String>> = lines.iter().map(|line| words(line)).collect();
+    let mut wrong = wrong_movement(movement, &expected);
+    if let Some(case) = case {
+        wrong.extend(wrong_case(case, &expected));
+    }
+    wrong
+}
+
+/// The lines as they would have to be; none where no line can say what came.
+pub fn restated(movement: &Movement, case: Option<&Case>, lines: &[String]) -> Option<Vec<String>> {
+    let word = |line: &str| words(line).into_iter().next().unwrap_or_default();
+    let (mut hops, others): (Vec<&String>, Vec<&String>) =
+        lines.iter().partition(|line| word(line).contains('>'));
+    let mut new = Vec::new();
+    for hop in &movement.hops {
+        let own = line(hop);
+        let same = |old: &&String| words(old).iter().take(3).eq(words(&own).iter());
+        let old = hops.iter().position(same).map(|at| hops.remove(at));
+        new.push(old.map_or(own, |old| restated_hop(hop, old)));
+    }
+    if new.is_empty() {
+        new.push("(none)".to_owned());
+    }
+    let (mut groups, mut told): (Vec<(&str, Vec<String>)>, Vec<String>) = (
+        vec![
+            ("path", paths(movement)),
+            ("skew", clocks(movement)),
+            ("paths", vec![format!("paths {}", movement.paths.len())]),
+        ],
+        Vec::new(),
+    );
+    for (name, entries) in case.into_iter().flat_map(lists) {
+        let mut all: Vec<String> = entries.iter().map(|one| format!("{name} {one}")).collect();
+        if all.is_empty() {
+            all.push(format!("{name} (none)"));
         }
-        if !wrong.is_empty() {
-            let _ = writeln!(
-                failures,
-                "\n{}:\n  {}\n  found\n{}",
-                scene.name,
-                wrong.join("\n  "),
-                shown(&movement)
-            );
+        groups.push((name, all));
+    }
+    for old in others {
+        let name = word(old);
+        if let Some((_, all)) = groups.iter().find(|(own, _)| *own == name) {
+            // All of a kind stand where the first stood.
+            if !told.contains(&name) {
+                new.extend(all.iter().map(|line| {
+                    let as_said = lines.iter().find(|old| is_path(line, old));
+                    as_said.unwrap_or(line).clone()
+                }));
+                told.push(name);
+            }
+        } else if name == "account" {
+            let id = words(old).into_iter().nth(1).unwrap_or_default();
+            let found = movement.accounts.iter().find(|one| one.id == id);
+            new.extend(found.map(|one| format!("account {id} {}", one.kind)));
+        } else if name != "(none)" {
+            new.push(old.clone());
         }
     }
-    assert!(failures.is_empty(), "{failures}");
+    if !told.iter().any(|name| name == "skew") {
+        new.extend(clocks(movement));
+    }
+    wrong(movement, case, &new).is_empty().then_some(new)
+}
+
+/// What was said of a hop, where each claim that does not hold is its opposite or gone.
+fn restated_hop(hop: &Hop, old: &str) -> String {
+    let said = words(old);
+    if said.iter().skip(3).all(|said| holds(hop, said)) {
+        return old.to_owned();
+    }
+    let opposite = |said: &str| {
+        let (name, value) = said.split_once('=').unwrap_or((said, ""));
+        let new = match name {
+            "actor" => format!("actor={}", text(&hop.actor)),
+            "effective" => format!("effective={}", text(&hop.effective)),
+            "ran" => format!("ran={}", ran(hop)),
+            "also" => format!("not={value}"),
+            "not" => format!("also={value}"),
+            "says" => format!("silent={value}"),
+            "silent" => format!("says={value}"),
+            "above" => format!("below={value}"),
+            "below" => format!("above={value}"),
+            "usual" => "unusual".to_owned(),
+            "unusual" => "usual".to_owned(),
+            _ => return None,
+        };
+        holds(hop, &new).then_some(new)
+    };
+    let mut new: Vec<String> = said.iter().take(3).cloned().collect();
+    for claim in said.into_iter().skip(3) {
+        let claim = if holds(hop, &claim) {
+            Some(claim)
+        } else {
+            opposite(&claim)
+        };
+        new.extend(claim.map(|claim| quoted(&claim)));
+    }
+    new.join(" ")
+}
+
+/// A claim as `words` reads it.
+fn quoted(claim: &str) -> String {
+    let quote = if claim.contains('\'') { '"' } else { '\'' };
+    match claim.split_once('=') {
+        Some((name, value)) if value.contains([' ', '\'', '"']) => {
+            format!("{name}={quote}{value}{quote}")
+        }
+        _ => claim.to_owned(),
+    }
 }
