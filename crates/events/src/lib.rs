@@ -9,6 +9,7 @@ pub mod lookup;
 pub mod mapping;
 pub mod memory;
 pub mod model;
+pub mod named;
 
 pub use assets::{Assets, Entities};
 pub use catalog::{Catalog, CatalogError, EventRef, Table};
@@ -17,3 +18,4 @@ pub use lookup::{LookupDefinition, LookupTable, MatchType};
 pub use mapping::{FieldMappings, TypeMapping, TypePattern};
 pub use memory::MemoryCatalog;
 pub use model::{DataModels, Node};
+pub use named::{NamedScan, NamedTable, TableName};

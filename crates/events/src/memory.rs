@@ -3,16 +3,13 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use crabwalk_sources::collect::{Collected, Coverage, EventTable, HOST, RECORD, SOURCE, TIME};
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::arrow::error::ArrowError;
-use datafusion::catalog::{Session, TableProvider};
+use datafusion::catalog::TableProvider;
 use datafusion::common::Result as DataFusionResult;
-use datafusion::datasource::{MemTable, TableType};
 use datafusion::error::DataFusionError;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::logical_expr::Expr;
 use datafusion::physical_expr::LexOrdering;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
@@ -21,6 +18,7 @@ use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
 use crabwalk_vocabulary::EventType;
 
 use crate::catalog::{Catalog, CatalogError, EventRef, Events, REF, Scan, Table, Window};
+use crate::named::{NamedTable, Rows, TableName};
 
 /// Low bits of a reference that hold the row; the bits above hold the table.
 const ROW_BITS: u32 = 40;
@@ -28,8 +26,6 @@ const ROW_BITS: u32 = 40;
 /// The events as they are kept: as they were read, columns of texts packed in large batches.
 #[derive(Debug)]
 struct Stored {
-    /// As the search engine sees them.
-    schema: SchemaRef,
     /// By their references.
     batches: Vec<Events>,
 }
@@ -83,12 +79,10 @@ impl MemoryCatalog {
             batches.push(Events::following(first, batch));
             rows += count;
         }
-        let stored = Arc::new(Stored {
-            schema: Arc::clone(&schema),
-            batches,
-        });
-        self.providers.push(if is_packed {
-            Arc::new(Packed(Arc::clone(&stored)))
+        let stored = Arc::new(Stored { batches });
+        let name = TableName::Events(event_type.clone());
+        self.providers.push(Arc::new(if is_packed {
+            NamedTable::new(name, Arc::clone(&schema), Packed(Arc::clone(&stored)))
         } else {
             // Small: what is not stored is made once, not at each scan.
             let batches = stored
@@ -96,10 +90,8 @@ impl MemoryCatalog {
                 .iter()
                 .map(|events| events.plain(&schema))
                 .collect::<Result<Vec<_>, _>>()?;
-            let provider = MemTable::try_new(Arc::clone(&schema), vec![batches])
-                .map_err(|error| ArrowError::SchemaError(error.to_string()))?;
-            Arc::new(provider)
-        });
+            NamedTable::new(name, Arc::clone(&schema), batches)
+        }));
         self.places.insert(event_type.clone(), place);
         self.tables.push(Arc::new(Table {
             event_type,
@@ -189,26 +181,15 @@ struct Packed(Arc<Stored>);
 /// Rows that are unpacked at a time.
 const UNPACKED_ROWS: usize = 1 << 14;
 
-#[async_trait]
-impl TableProvider for Packed {
-    fn schema(&self) -> SchemaRef {
-        Arc::clone(&self.0.schema)
-    }
-
-    fn table_type(&self) -> TableType {
-        TableType::Base
-    }
-
-    async fn scan(
+impl Rows for Packed {
+    fn read(
         &self,
-        _: &dyn Session,
+        schema: &SchemaRef,
         projection: Option<&Vec<usize>>,
-        _: &[Expr],
-        limit: Option<usize>,
     ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
         let schema = match projection {
-            Some(columns) => Arc::new(self.0.schema.project(columns)?),
-            None => Arc::clone(&self.0.schema),
+            Some(columns) => Arc::new(schema.project(columns)?),
+            None => Arc::clone(schema),
         };
         let part = Arc::new(Unpacking {
             stored: Arc::clone(&self.0),
@@ -221,7 +202,7 @@ impl TableProvider for Packed {
             None,
             orderings,
             false,
-            limit,
+            None,
         )?))
     }
 }

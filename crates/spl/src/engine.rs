@@ -7,12 +7,11 @@ use crabwalk_events::catalog::REF;
 use crabwalk_events::{Catalog, EventType, LookupTable};
 use datafusion::arrow::array::{Array, AsArray, RecordBatch};
 use datafusion::arrow::datatypes::{DataType, UInt64Type};
-use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::execution::context::SessionContext;
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
-use datafusion::execution::session_state::SessionStateBuilder;
-use datafusion::logical_expr::{Expr, LogicalPlan, WindowFunctionDefinition};
+use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
+use datafusion::logical_expr::LogicalPlan;
 use datafusion::optimizer::OptimizerRule;
 use datafusion::prelude::SessionConfig;
 use futures::FutureExt;
@@ -20,9 +19,9 @@ use futures::future::BoxFuture;
 
 use crate::column::EvalContext;
 use crate::knowledge::Knowledge;
-use crate::plan::{Glances, Planned, Planner, Staged, Step, TypeInfos, is_hidden, lookup_name};
+use crate::plan::{Glances, Planned, Planner, Staged, Step, TypeInfos, is_hidden};
 use crate::search::{Search, SearchError};
-use crate::session::Session;
+use crate::session::{Session, lookup_name};
 use crate::syntax::Diagnostic;
 use crate::value::display_values;
 
@@ -41,13 +40,24 @@ pub struct EngineOptions {
 /// Half a gigabyte: what [`EngineOptions::memory`] is where nobody says otherwise.
 pub const DEFAULT_MEMORY: usize = 512 << 20;
 
+/// Where plans run, if it is not in the engine that made them.
+pub(crate) trait Place: Send + Sync {
+    /// The rows of a plan that an engine with this state has made.
+    fn collect(
+        &self,
+        plan: LogicalPlan,
+        state: SessionState,
+    ) -> BoxFuture<'_, datafusion::error::Result<Vec<RecordBatch>>>;
+}
+
 /// Plans and runs searches over the events of a run.
 pub struct Engine {
-    catalog: Arc<dyn Catalog>,
-    session: Arc<Session>,
+    pub(crate) catalog: Arc<dyn Catalog>,
+    pub(crate) session: Arc<Session>,
+    pub(crate) options: EngineOptions,
     types: TypeInfos,
-    context: EvalContext,
-    datafusion: SessionContext,
+    pub(crate) datafusion: SessionContext,
+    place: Option<Arc<dyn Place>>,
     /// Where searches run side by side, each on one thread: what they have asked of the tables.
     glances: Option<Glances>,
 }
@@ -87,11 +97,19 @@ impl Engine {
         Self {
             catalog,
             session,
+            options,
+            place: None,
             types: TypeInfos::default(),
-            context: EvalContext { now: options.now },
             datafusion: SessionContext::new_with_state(state),
             glances: (options.threads <= 1).then(Glances::default),
         }
+    }
+
+    /// An engine whose plans run elsewhere.
+    #[cfg(feature = "codec")]
+    pub(crate) fn running_at(mut self, place: Arc<dyn Place>) -> Self {
+        self.place = Some(place);
+        self
     }
 
     /// The lookups that searches of this engine have written with `outputlookup`, by name without `.csv`. Later searches
@@ -137,7 +155,9 @@ impl Engine {
             self.catalog.as_ref(),
             &self.session,
             &self.types,
-            self.context,
+            EvalContext {
+                now: self.options.now,
+            },
         )
     }
 
@@ -152,7 +172,7 @@ impl Engine {
     }
 
     /// Plans a search; what has to be run first is run.
-    async fn plan(&self, search: &Search) -> Result<Planned, SearchError> {
+    pub(crate) async fn plan(&self, search: &Search) -> Result<Planned, SearchError> {
         let failed = |error: datafusion::error::DataFusionError| {
             search.failure(format!("the search failed: {}", error.strip_backtrace()))
         };
@@ -222,76 +242,10 @@ impl Engine {
         .boxed()
     }
 
-    /// Runs a search as a node does that has read its plan: of each function of SPL the plan gives the name and the
-    /// arguments, and the session has the function. The rows are those of [`Engine::run`].
-    ///
-    /// # Errors
-    /// What is wrong with the search, why it failed, or that the session lacks a function or a table of the plan.
-    pub fn run_by_names<'a>(
-        &'a self,
-        search: &'a Search,
-    ) -> BoxFuture<'a, Result<Results, SearchError>> {
-        async move {
-            let planned = self.plan(search).await?;
-            let failed = |error: datafusion::error::DataFusionError| {
-                search.failure(format!("the search failed: {}", error.strip_backtrace()))
-            };
-            let batches = if planned.rows.empty {
-                Vec::new()
-            } else {
-                let plan = self.resolved(planned.plan().clone()).map_err(failed)?;
-                self.collect(plan).await.map_err(failed)?
-            };
-            let columns = visible_columns(&planned, &batches);
-            Ok(Results::new(
-                columns,
-                batches,
-                planned.warnings,
-                planned.event_types,
-            ))
-        }
-        .boxed()
-    }
-
-    /// A plan with the session's functions in the place of those of the same names.
-    fn resolved(&self, plan: LogicalPlan) -> datafusion::error::Result<LogicalPlan> {
-        let state = self.datafusion.state();
-        let unknown = |name: &str| {
-            datafusion::error::DataFusionError::Plan(format!(
-                "the session has no function `{name}`"
-            ))
-        };
-        let own = |name: &str| name.starts_with("spl_") || name.starts_with("eval_");
-        let one = |expr: Expr| -> datafusion::error::Result<Transformed<Expr>> {
-            Ok(Transformed::yes(match expr {
-                Expr::ScalarFunction(mut call) if own(call.name()) => {
-                    let found = state.scalar_functions().get(call.name());
-                    call.func = found.cloned().ok_or_else(|| unknown(call.name()))?;
-                    Expr::ScalarFunction(call)
-                }
-                Expr::AggregateFunction(mut call) if own(call.func.name()) => {
-                    let found = state.aggregate_functions().get(call.func.name());
-                    call.func = found.cloned().ok_or_else(|| unknown(call.func.name()))?;
-                    Expr::AggregateFunction(call)
-                }
-                Expr::WindowFunction(mut call) => {
-                    if let WindowFunctionDefinition::AggregateUDF(function) = &call.fun
-                        && own(function.name())
-                    {
-                        let found = state.aggregate_functions().get(function.name());
-                        let found = found.cloned().ok_or_else(|| unknown(function.name()))?;
-                        call.fun = WindowFunctionDefinition::AggregateUDF(found);
-                    }
-                    Expr::WindowFunction(call)
-                }
-                other => return Ok(Transformed::no(other)),
-            }))
-        };
-        plan.transform_up(|node| node.map_expressions(|expr| expr.transform_up(one)))
-            .map(|resolved| resolved.data)
-    }
-
     async fn collect(&self, plan: LogicalPlan) -> datafusion::error::Result<Vec<RecordBatch>> {
+        if let Some(place) = &self.place {
+            return place.collect(plan, self.datafusion.state()).await;
+        }
         let frame = self.datafusion.execute_logical_plan(plan).await?;
         frame.collect().await
     }

@@ -5,6 +5,8 @@
 
 pub mod aggregates;
 mod clause;
+#[cfg(feature = "codec")]
+pub mod codec;
 mod column;
 mod commands;
 mod convert;
@@ -22,6 +24,7 @@ mod search;
 mod session;
 mod suggest;
 pub mod syntax;
+mod tables;
 pub mod value;
 
 pub use demand::{Reader, Readers, demand};

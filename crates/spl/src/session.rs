@@ -10,9 +10,15 @@ use crabwalk_events::LookupTable;
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::knowledge::{Knowledge, Locations};
+use crate::tables::known_entities;
 
 /// Lookups that searches of a run have written, by name without `.csv`.
 pub(crate) type StoredLookups = Mutex<BTreeMap<String, Arc<LookupTable>>>;
+
+/// A lookup's name as searches may write it, without the ending of its file.
+pub(crate) fn lookup_name(name: &str) -> &str {
+    name.strip_suffix(".csv").unwrap_or(name)
+}
 
 /// The knowledge of an engine with what its searches have added.
 #[derive(Debug, Default)]
@@ -68,17 +74,40 @@ impl Session {
         if let Some(table) = self.tables().by_content.get(&hash) {
             return Ok(Arc::clone(table));
         }
-        let Some(table) = self.knowledge.lookups.get(name) else {
+        let here = self.named(name);
+        if here.is_empty() {
             return Err(format!(
                 "the lookup `{name}` is not on this machine: give it the content that the search was planned with"
             ));
-        };
-        if self.add_table(table) == hash {
-            return Ok(Arc::clone(table));
+        }
+        for table in here {
+            if self.add_table(&table) == hash {
+                return Ok(table);
+            }
         }
         Err(format!(
             "the lookup `{name}` on this machine has other rows than where the search was planned: give both the same file"
         ))
+    }
+
+    /// The tables that this session has under a name: what searches have written, what content brings, and what is known
+    /// of assets and identities.
+    fn named(&self, name: &str) -> Vec<Arc<LookupTable>> {
+        let stored = self.stored.lock().unwrap_or_else(PoisonError::into_inner);
+        let lookups = &self.knowledge.lookups;
+        // A lookup may be called by another name than its own, that of its file.
+        let brought = lookups
+            .values()
+            .filter(|table| table.definition.name == name);
+        let mut found: Vec<_> = stored
+            .get(lookup_name(name))
+            .into_iter()
+            .chain(lookups.get(name))
+            .chain(brought)
+            .cloned()
+            .collect();
+        found.extend(known_entities(&self.knowledge.assets, name).map(Arc::new));
+        found
     }
 
     /// The rows of a table by these columns, worked out once.

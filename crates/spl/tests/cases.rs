@@ -37,6 +37,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use crabwalk_events::{Catalog, LookupDefinition, LookupTable};
+use crabwalk_spl::codec::Form;
 use crabwalk_spl::{Engine, EngineOptions, Knowledge, Results, Search};
 use crabwalk_testing::{Block, Differs, Event, Events, Suite, blocks, files};
 
@@ -211,28 +212,29 @@ fn run_with(
             },
         )
     };
-    // One that searches by names only, since a search may write lookups.
-    let (engine, by_names) = (engine(), engine());
-    // A plan gives names and literals: with the session's functions of these names it gives the same rows.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
         .expect("a runtime");
-    match runtime.block_on(engine.run(search)) {
-        // What runs must also pass a check in which nothing is run.
-        Ok(results) => match engine.check(search) {
-            Ok(_) => match runtime.block_on(by_names.run_by_names(search)) {
-                Ok(named) if shown(&named) == shown(&results) => shown(&results),
-                Ok(named) => format!(
-                    "error: by names{DIFFER}\n{}\n\n{}",
-                    shown(&results),
-                    shown(&named)
-                ),
-                Err(error) => format!("error: by names{DIFFER}\n{}", failure(&error)),
-            },
-            Err(error) => format!("error: when only checked{DIFFER}\n{}", failure(&error)),
-        },
-        Err(error) => failure(&error),
+    // An engine of its own for each run, since a search may write lookups.
+    let checked = engine();
+    let results = match runtime.block_on(checked.run(search)) {
+        Ok(results) => shown(&results),
+        Err(error) => return failure(&error),
+    };
+    // What runs must also pass a check in which nothing is run.
+    if let Err(error) = checked.check(search) {
+        return format!("error: when only checked{DIFFER}\n{}", failure(&error));
     }
+    // Written and read again, its plans give the same rows. With several threads they have all that plans of one have.
+    let forms = [Form::Logical, Form::Physical];
+    for form in forms.into_iter().filter(|_| threads > 1) {
+        match runtime.block_on(engine().travelling(form).run(search)) {
+            Ok(travelled) if shown(&travelled) == results => {}
+            Ok(travelled) => return format!("error: {form:?} plan{DIFFER}\n{}", shown(&travelled)),
+            Err(error) => return format!("error: {form:?} plan{DIFFER}\n{}", failure(&error)),
+        }
+    }
+    results
 }
 
 fn failure(error: &crabwalk_spl::SearchError) -> String {

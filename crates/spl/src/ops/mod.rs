@@ -341,8 +341,23 @@ pub(crate) struct Entry {
 struct Function {
     name: Cow<'static, str>,
     prepare: Prepare,
-    session: Option<Arc<Session>>,
+    session: Option<Known>,
     signature: Signature,
+}
+
+/// The session of a function that reads what the session knows, with what was made of it.
+struct Known {
+    session: Arc<Session>,
+    kept: Mutex<Kept>,
+}
+
+impl Known {
+    fn of(session: &Arc<Session>) -> Self {
+        Self {
+            session: Arc::clone(session),
+            kept: Mutex::default(),
+        }
+    }
 }
 
 impl fmt::Debug for Function {
@@ -383,7 +398,7 @@ impl Function {
             (self.prepare)(&Call {
                 types: &types,
                 literals,
-                session: self.session.as_ref(),
+                session: self.session.as_ref().map(|known| &known.session),
             })
         };
         let made = |literals: &[Option<ScalarValue>]| {
@@ -395,11 +410,12 @@ impl Function {
                 .map(Arc::new)
                 .map_err(|error| DataFusionError::Plan(format!("{}: {error}", self.name)))
         };
-        // What a session knows is its own and is not kept for others.
-        if self.session.is_some() || literals.iter().all(Option::is_none) {
+        if literals.iter().all(Option::is_none) {
             return made(&literals);
         }
-        let kept = || KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+        // What a session knows is its own and is not kept for others.
+        let kept = self.session.as_ref().map_or(&*KEPT, |known| &known.kept);
+        let kept = || kept.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (self.name.clone(), types.clone(), literals);
         if let Some(prepared) = kept().get(&key) {
             return Ok(Arc::clone(prepared));
@@ -576,12 +592,15 @@ fn collect(answers: impl Iterator<Item = Answer>, output: &DataType) -> Result<A
 }
 
 fn functions(session: Option<&Arc<Session>>) -> HashMap<Cow<'static, str>, Arc<ScalarUDF>> {
+    let knowing = crate::enrich::FUNCTIONS.iter().map(|entry| entry.name);
+    let knowing: Vec<&str> = knowing.collect();
     registry::all()
         .map(|(name, prepare)| {
+            let session = session.filter(|_| knowing.contains(&name.as_ref()));
             let function = Function {
                 name: name.clone(),
                 prepare,
-                session: session.cloned(),
+                session: session.map(Known::of),
                 signature: Signature::variadic_any(Volatility::Immutable),
             };
             (name, Arc::new(ScalarUDF::new_from_impl(function)))
@@ -631,7 +650,7 @@ pub(crate) fn call_knowing(
     let function = Function {
         name: Cow::Borrowed(entry.name),
         prepare: entry.prepare,
-        session: Some(Arc::clone(session)),
+        session: Some(Known::of(session)),
         signature: Signature::variadic_any(Volatility::Immutable),
     };
     typed(ScalarUDF::new_from_impl(function).call(args), output)

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crabwalk_events::catalog::REF;
 use crabwalk_events::mapping::TypeMapping;
-use crabwalk_events::{Assets, Catalog, EventType, Table};
+use crabwalk_events::{Assets, Catalog, EventType, Table, TableName};
 use crabwalk_sources::collect::{OWN_DATA, RECORD, data_column};
 use datafusion::arrow::datatypes::{DataType, Field};
 use datafusion::common::{DFSchema, plan_err};
@@ -889,7 +889,8 @@ impl Part {
         let Some(provider) = catalog.provider(event_type) else {
             return plan_err!("no table holds the events of {event_type}");
         };
-        let mut builder = LogicalPlanBuilder::scan("event", provider_as_source(provider), None)?;
+        let name = TableName::Events(event_type.clone()).reference();
+        let mut builder = LogicalPlanBuilder::scan(name, provider_as_source(provider), None)?;
         if let Some(filter) = &self.filter {
             builder = builder.filter(filter.clone())?;
         }

@@ -2,10 +2,8 @@
 
 use std::sync::Arc;
 
-use crabwalk_events::{Assets, LookupDefinition, LookupTable};
-use datafusion::arrow::array::{ArrayRef, RecordBatch, StringArray};
-use datafusion::arrow::datatypes::{DataType, Field, Schema};
-use datafusion::datasource::{MemTable, provider_as_source};
+use crabwalk_events::LookupTable;
+use datafusion::datasource::provider_as_source;
 use datafusion::logical_expr::{Expr, LogicalPlanBuilder};
 
 use super::{Order, Planner, Result, Rows, at, cast_to, column, common_type, diagnostic};
@@ -13,100 +11,6 @@ use crate::clause::{Folded, fold};
 use crate::expr::Fields;
 use crate::suggest::did_you_mean;
 use crate::syntax::ast::{Lookup, LookupOutput, Name, SearchExpr, Span};
-
-/// The lookups in which Splunk Enterprise Security keeps assets and identities.
-fn known_entities(assets: &Assets, name: &str) -> Option<LookupTable> {
-    let (entities, keys, columns): (_, &[&str], &[&str]) = match name {
-        "asset_lookup_by_str" | "asset_lookup_by_cidr" => (
-            &assets.assets,
-            &["ip", "mac", "nt_host", "dns"],
-            &[
-                "key",
-                "asset",
-                "asset_id",
-                "asset_tag",
-                "bunit",
-                "category",
-                "city",
-                "country",
-                "dns",
-                "ip",
-                "is_expected",
-                "lat",
-                "long",
-                "mac",
-                "nt_host",
-                "owner",
-                "pci_domain",
-                "priority",
-                "requires_av",
-                "should_timesync",
-                "should_update",
-            ],
-        ),
-        "identity_lookup_expanded" => (
-            &assets.identities,
-            &["identity"],
-            &[
-                "_key",
-                "identity",
-                "identity_id",
-                "identity_tag",
-                "bunit",
-                "category",
-                "downLevelDomainName",
-                "email",
-                "endDate",
-                "first",
-                "last",
-                "managedBy",
-                "nick",
-                "objectGUID",
-                "objectSid",
-                "phone",
-                "prefix",
-                "priority",
-                "startDate",
-                "suffix",
-                "watchlist",
-                "work_city",
-                "work_country",
-            ],
-        ),
-        _ => return None,
-    };
-    let networks = name == "asset_lookup_by_cidr";
-    let mut definition = LookupDefinition::new(name);
-    definition.case_sensitive = false;
-    definition.max_matches = 1;
-    if networks {
-        definition.add_match_types("CIDR(key), CIDR(asset), CIDR(ip)");
-    }
-    let mut rows = Vec::new();
-    for entity in entities.rows() {
-        for key in keys {
-            for value in entity.get(*key).into_iter().flatten() {
-                if (*key == "ip" && value.contains('/')) != networks {
-                    continue;
-                }
-                let cells = columns.iter().map(|column| match *column {
-                    "key" | "asset" | "_key" => value.clone(),
-                    column if column == *key => value.clone(),
-                    column => entity
-                        .get(column)
-                        .map(|all| all.join("\n"))
-                        .unwrap_or_default(),
-                });
-                rows.push(cells.collect());
-            }
-        }
-    }
-    Some(LookupTable {
-        definition,
-        columns: columns.iter().map(|name| (*name).to_owned()).collect(),
-        rows,
-    })
-}
 
 /// Lookups that are programs on a Splunk server, such as those of URL Toolbox, and that can be worked out here.
 fn computed(lookup: &Lookup, rows: &Rows) -> Option<Vec<(String, Expr)>> {
@@ -132,7 +36,7 @@ impl Planner<'_> {
     fn lookup_table(&self, name: &Name) -> Result<Arc<LookupTable>> {
         if let Some(table) = self.stored_lookup(&name.text).or_else(|| {
             self.made_lookups
-                .get(super::lookup_name(&name.text))
+                .get(crate::session::lookup_name(&name.text))
                 .cloned()
         }) {
             return Ok(table);
@@ -145,7 +49,7 @@ impl Planner<'_> {
         {
             return Ok(Arc::clone(table));
         }
-        if let Some(table) = known_entities(&self.knowledge.assets, without_ending) {
+        if let Some(table) = crate::tables::known_entities(&self.knowledge.assets, without_ending) {
             return Ok(Arc::new(table));
         }
         let mut missing = diagnostic(name.span, format!("there is no lookup `{}`", name.text));
@@ -245,30 +149,15 @@ impl Planner<'_> {
         span: Span,
     ) -> Result<Rows> {
         let table = self.lookup_table(name)?;
-        let fields: Vec<Field> = table
-            .columns
-            .iter()
-            .map(|name| Field::new(name, DataType::Utf8, true))
-            .collect();
-        let schema = Arc::new(Schema::new(fields));
-        let columns: Vec<ArrayRef> = (0..table.columns.len())
-            .map(|at| {
-                let cells = table.rows.iter().map(|row| {
-                    row.get(at)
-                        .map(String::as_str)
-                        .filter(|cell| !cell.is_empty())
-                });
-                Arc::new(cells.collect::<StringArray>()) as ArrayRef
-            })
-            .collect();
-        let batch = at(
-            span,
-            RecordBatch::try_new(Arc::clone(&schema), columns).map_err(Into::into),
-        )?;
-        let provider = at(span, MemTable::try_new(schema, vec![vec![batch]]))?;
+        let hash = self.session.add_table(&table);
+        let provider = at(span, crate::tables::rows(&table, hash))?;
         let plan = at(
             span,
-            LogicalPlanBuilder::scan("lookup", provider_as_source(Arc::new(provider)), None),
+            LogicalPlanBuilder::scan(
+                provider.name().reference(),
+                provider_as_source(Arc::new(provider)),
+                None,
+            ),
         )?;
         let names: Vec<_> = table
             .columns

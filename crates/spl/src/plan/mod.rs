@@ -57,7 +57,7 @@ use crate::syntax::walk::visit_fields;
 pub(crate) use events::{TypeInfo, TypeInfos};
 pub(crate) use glance::Glances;
 use needs::Needs;
-pub(crate) use stage::{MOST_COLUMNS, Made, Names, Pending, Staged, lookup_name};
+pub(crate) use stage::{MOST_COLUMNS, Made, Names, Pending, Staged};
 pub(crate) use stats::renamed_text;
 
 /// Hidden copy of the event's time.

@@ -18,6 +18,7 @@ use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{LogicalPlanBuilder, SortExpr};
 
 use super::{Order, Planner, Result, Rows, at, column, diagnostic, is_hidden};
+use crate::session::lookup_name;
 use crate::syntax::ast::{Outputlookup, Span};
 use crate::value::display_values;
 
@@ -313,11 +314,6 @@ impl Made {
         }
         .rows()
     }
-}
-
-/// The name of a lookup without the ending of its file.
-pub(crate) fn lookup_name(name: &str) -> &str {
-    name.strip_suffix(".csv").unwrap_or(name)
 }
 
 impl Planner<'_> {

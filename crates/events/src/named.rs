@@ -1,0 +1,325 @@
+//! Tables that plans name.
+//!
+//! A plan that is run on another machine does not carry the events that it reads: it names the table, and whoever reads
+//! the plan has one of that name. [`NamedTable`] is a table in memory that knows its name, and [`NamedScan`] is what a
+//! plan has of it.
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::{Result, Statistics, TableReference};
+use datafusion::datasource::TableType;
+use datafusion::datasource::memory::MemorySourceConfig;
+use datafusion::error::DataFusionError;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::logical_expr::Expr;
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_plan::execution_plan::ReplaceChildrenOptions;
+use datafusion::physical_plan::metrics::MetricsSet;
+use datafusion::physical_plan::projection::ProjectionExec;
+use datafusion::physical_plan::statistics::StatisticsArgs;
+use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
+
+use crabwalk_vocabulary::EventType;
+
+/// What a table holds, as a plan names it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum TableName {
+    /// The events of a type, of the catalog that the plan is run over.
+    Events(EventType),
+    /// The rows of a lookup.
+    Lookup {
+        /// Its name.
+        name: String,
+        /// A hash of its rules and rows.
+        content_hash: u64,
+    },
+}
+
+const EVENTS: &str = "events";
+const LOOKUPS: &str = "lookups";
+
+impl TableName {
+    /// The name as a plan has it.
+    pub fn reference(&self) -> TableReference {
+        match self {
+            Self::Events(event_type) => TableReference::partial(EVENTS, event_type.to_string()),
+            Self::Lookup { name, content_hash } => {
+                TableReference::partial(LOOKUPS, format!("{name}@{content_hash:016x}"))
+            }
+        }
+    }
+
+    /// What [`reference`](Self::reference) made.
+    pub fn of(reference: &TableReference) -> Option<Self> {
+        match reference.schema()? {
+            EVENTS => {
+                let (channel, event_id) = reference.table().rsplit_once('/')?;
+                Some(Self::Events(EventType {
+                    channel: channel.to_owned(),
+                    event_id: event_id.parse().ok()?,
+                }))
+            }
+            LOOKUPS => {
+                let (name, content_hash) = reference.table().rsplit_once('@')?;
+                Some(Self::Lookup {
+                    name: name.to_owned(),
+                    content_hash: u64::from_str_radix(content_hash, 16).ok()?,
+                })
+            }
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for TableName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Events(event_type) => write!(f, "the events of {event_type}"),
+            Self::Lookup { name, .. } => write!(f, "the lookup `{name}`"),
+        }
+    }
+}
+
+/// Rows in memory that DataFusion can read.
+pub trait Rows: fmt::Debug + Send + Sync {
+    /// A plan that reads these columns of the schema, by their places; all where none are given.
+    ///
+    /// # Errors
+    /// If the schema has no such columns.
+    fn read(
+        &self,
+        schema: &SchemaRef,
+        projection: Option<&Vec<usize>>,
+    ) -> Result<Arc<dyn ExecutionPlan>>;
+}
+
+impl Rows for Vec<RecordBatch> {
+    fn read(
+        &self,
+        schema: &SchemaRef,
+        projection: Option<&Vec<usize>>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let parts = std::slice::from_ref(self);
+        let source =
+            MemorySourceConfig::try_new_exec(parts, Arc::clone(schema), projection.cloned())?;
+        Ok(source)
+    }
+}
+
+/// A table in memory that plans name.
+#[derive(Debug)]
+pub struct NamedTable {
+    name: TableName,
+    schema: SchemaRef,
+    rows: Box<dyn Rows>,
+}
+
+impl NamedTable {
+    /// A table of rows with this schema.
+    pub fn new(name: TableName, schema: SchemaRef, rows: impl Rows + 'static) -> Self {
+        Self {
+            name,
+            schema,
+            rows: Box::new(rows),
+        }
+    }
+
+    /// What it holds.
+    pub fn name(&self) -> &TableName {
+        &self.name
+    }
+
+    fn read(
+        &self,
+        projection: Option<&Vec<usize>>,
+        fetch: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let mut inner = self.rows.read(&self.schema, projection)?;
+        if fetch.is_some() {
+            inner = inner.with_fetch(fetch).unwrap_or(inner);
+        }
+        Ok(Arc::new(NamedScan {
+            table: self.name.clone(),
+            inner,
+        }))
+    }
+
+    /// The scan of which a plan says the columns, and the most rows that it wants.
+    ///
+    /// # Errors
+    /// If the table lacks one of the columns.
+    pub fn scan_columns(
+        &self,
+        columns: &[String],
+        fetch: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let places = columns
+            .iter()
+            .map(|name| {
+                self.schema.index_of(name).map_err(|_| {
+                    DataFusionError::Plan(format!("{} have no field `{name}`", self.name))
+                })
+            })
+            .collect::<Result<Vec<_>>>()?;
+        self.read(Some(&places), fetch)
+    }
+}
+
+#[async_trait]
+impl TableProvider for NamedTable {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    async fn scan(
+        &self,
+        _: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        _: &[Expr],
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        self.read(projection, limit)
+    }
+}
+
+/// The part of a plan that reads a [`NamedTable`]: its columns are those of its schema.
+#[derive(Debug)]
+pub struct NamedScan {
+    table: TableName,
+    inner: Arc<dyn ExecutionPlan>,
+}
+
+impl NamedScan {
+    /// What it reads.
+    pub fn table(&self) -> &TableName {
+        &self.table
+    }
+
+    fn with(&self, inner: Arc<dyn ExecutionPlan>) -> Arc<dyn ExecutionPlan> {
+        Arc::new(Self {
+            table: self.table.clone(),
+            inner,
+        })
+    }
+}
+
+impl DisplayAs for NamedScan {
+    fn fmt_as(&self, kind: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "NamedScan: {}, ", self.table.reference())?;
+        self.inner.fmt_as(kind, f)
+    }
+}
+
+impl ExecutionPlan for NamedScan {
+    fn name(&self) -> &'static str {
+        "NamedScan"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        self.inner.properties()
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        Vec::new()
+    }
+
+    fn apply_expressions(
+        &self,
+        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn replace_children(
+        self: Arc<Self>,
+        _: Vec<Arc<dyn ExecutionPlan>>,
+        _: ReplaceChildrenOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        Ok(self)
+    }
+
+    fn with_new_children(
+        self: Arc<Self>,
+        _: Vec<Arc<dyn ExecutionPlan>>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        Ok(self)
+    }
+
+    fn execute(
+        &self,
+        partition: usize,
+        context: Arc<TaskContext>,
+    ) -> Result<SendableRecordBatchStream> {
+        self.inner.execute(partition, context)
+    }
+
+    fn metrics(&self) -> Option<MetricsSet> {
+        self.inner.metrics()
+    }
+
+    fn statistics_from_inputs(
+        &self,
+        inputs: &[Arc<Statistics>],
+        args: &StatisticsArgs,
+    ) -> Result<Arc<Statistics>> {
+        self.inner.statistics_from_inputs(inputs, args)
+    }
+
+    fn fetch(&self) -> Option<usize> {
+        self.inner.fetch()
+    }
+
+    fn with_fetch(&self, limit: Option<usize>) -> Option<Arc<dyn ExecutionPlan>> {
+        self.inner.with_fetch(limit).map(|inner| self.with(inner))
+    }
+
+    fn try_swapping_with_projection(
+        &self,
+        projection: &ProjectionExec,
+    ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+        let inner = self.inner.try_swapping_with_projection(projection)?;
+        Ok(inner.map(|inner| self.with(inner)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_read_as_it_was_written() {
+        for (channel, event_id) in [
+            ("Security", 4624),
+            ("Microsoft-Windows-Sysmon/Operational", 1),
+            ("zeek:conn", 0),
+            ("a.b\"c/7", 3),
+        ] {
+            let name = TableName::Events(EventType {
+                channel: channel.to_owned(),
+                event_id,
+            });
+            assert_eq!(TableName::of(&name.reference()), Some(name));
+        }
+        for name in ["people", "a@b.csv"] {
+            let name = TableName::Lookup {
+                name: name.to_owned(),
+                content_hash: 0x1f,
+            };
+            assert_eq!(TableName::of(&name.reference()), Some(name));
+        }
+        let others = ["events.Security", "lookups.people", "events", "a.b.c"];
+        for other in others {
+            assert_eq!(TableName::of(&TableReference::from(other)), None);
+        }
+    }
+}
