@@ -388,6 +388,7 @@ pub struct Runner<'a> {
     readers: Readers,
     data: DataMap,
     threads: usize,
+    engine: fn(Engine) -> Engine,
 }
 
 impl<'a> Runner<'a> {
@@ -400,7 +401,15 @@ impl<'a> Runner<'a> {
             knowledge,
             data,
             threads: threads.max(1),
+            engine: std::convert::identity,
         }
+    }
+
+    /// Runs with what is made of each engine ([`RunOptions::engine`]).
+    #[must_use]
+    pub fn with_engine(mut self, engine: fn(Engine) -> Engine) -> Self {
+        self.engine = engine;
+        self
     }
 
     /// Runs all tests of the detections for which `wanted` holds: the cases of the files, and the recorded attacks that the
@@ -590,6 +599,7 @@ impl<'a> Runner<'a> {
             };
             let options = RunOptions {
                 now: NOW,
+                engine: self.engine,
                 ..RunOptions::default()
             };
             let outcome = Detections::new(content, options)
@@ -615,6 +625,7 @@ impl<'a> Runner<'a> {
                 memory: crabwalk_spl::DEFAULT_MEMORY,
             },
         );
+        let engine = (self.engine)(engine);
         let runtime = tokio::runtime::Builder::new_current_thread()
             .build()
             .map_err(|error| error.to_string())?;

@@ -41,6 +41,8 @@ pub struct RunOptions {
     pub stories: Vec<String>,
     /// Findings that are not to be shown.
     pub exceptions: Vec<Exception>,
+    /// What is made of each engine before it runs searches: such as one whose plans run elsewhere.
+    pub engine: fn(Engine) -> Engine,
 }
 
 impl Default for RunOptions {
@@ -52,6 +54,7 @@ impl Default for RunOptions {
             detections: Vec::new(),
             stories: Vec::new(),
             exceptions: Vec::new(),
+            engine: std::convert::identity,
         }
     }
 }
@@ -254,6 +257,7 @@ impl Detections {
                 memory: self.options.memory,
             },
         );
+        let engine = (self.options.engine)(engine);
         let (late, early): (Vec<usize>, Vec<usize>) =
             (0..self.searches.len()).partition(|index| self.reads_risk(*index));
         // Planning costs more than most searches do; of a small input most detections see nothing.
@@ -336,6 +340,7 @@ impl Detections {
                     memory: self.options.memory,
                 },
             );
+            let engine = (self.options.engine)(engine);
             let threads = workers(catalog.as_ref(), self.options.threads);
             let done = run(&engine, catalog.as_ref(), &late, threads)?;
             let mut concluded = Vec::new();

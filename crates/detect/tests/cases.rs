@@ -1,4 +1,5 @@
-//! The cases of shipped detections, `content/detections/**/*.test.yml`: each is a test, `detection: fires: case`.
+//! The cases of shipped detections, `content/detections/**/*.test.yml`: each is a test, `detection: fires: case`. Where they
+//! fire, they also do when their plans are written as bytes and read again.
 //!
 //! `crabwalk content test` runs the same files for people who write detections. What must fire and what must not is a
 //! claim about the world and no output, so nothing is blessed here.
@@ -9,7 +10,22 @@ use std::sync::Arc;
 
 use crabwalk_detect::cases::{self, CaseFile, DataMap, Runner, TestKind, Verdict};
 use crabwalk_detect::{Content, Detection};
+use crabwalk_spl::Engine;
+use crabwalk_spl::codec::Form;
 use crabwalk_testing::Suite;
+
+/// Whether plans go through bytes on their way, and in which form.
+type Way = (&'static str, fn(Engine) -> Engine);
+
+const WAYS: [Way; 3] = [
+    ("fires", std::convert::identity),
+    ("fires, logical plan as bytes", |engine| {
+        engine.travelling(Form::Logical)
+    }),
+    ("fires, physical plan as bytes", |engine| {
+        engine.travelling(Form::Physical)
+    }),
+];
 
 fn main() -> ExitCode {
     let content: &'static Content = Box::leak(Box::new(Content::load(true, &[])));
@@ -17,20 +33,26 @@ fn main() -> ExitCode {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../content/detections");
     let (files, problems) = cases::load(&[folder]);
     assert_eq!(problems, []);
-    let runner = Arc::new(Runner::new(content, DataMap::default(), 1));
+    let runners = WAYS.map(|(kind, engine)| {
+        let runner = Runner::new(content, DataMap::default(), 1).with_engine(engine);
+        (kind, Arc::new(runner))
+    });
     let mut suite = Suite::default();
     for file in files {
         for case in &file.fires {
             let mut alone = file.clone();
             alone.quiet.clear();
             alone.fires = vec![case.clone()];
-            add(&mut suite, &runner, alone, "fires", &case.name);
+            for (kind, runner) in &runners {
+                add(&mut suite, runner, alone.clone(), kind, &case.name);
+            }
         }
         for case in &file.quiet {
             let mut alone = file.clone();
             alone.fires.clear();
             alone.quiet = vec![case.clone()];
-            add(&mut suite, &runner, alone, "quiet", &case.name);
+            let [(_, runner), ..] = &runners;
+            add(&mut suite, runner, alone, "quiet", &case.name);
         }
     }
     suite.run()
