@@ -75,7 +75,7 @@ pub enum LabCommand {
     Build(LabBuild),
     /// Generate enterprises, hunt them, and compare the movements found with those planted.
     Evaluate(LabEvaluate),
-    /// Compare a case with the truth of an enterprise generated earlier.
+    /// Compare a case with the truth of a company or an enterprise generated earlier.
     Score {
         /// The directory with truth.json.
         directory: PathBuf,

@@ -1,14 +1,14 @@
 //! `crabwalk demo`.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use crabwalk_case::Case;
 use crabwalk_case::dossier::Asked;
-use crabwalk_case::{Case, FindingInfo};
 use crabwalk_detect::Content;
-use crabwalk_lab::{Options, Planted, Truth};
+use crabwalk_lab::{Options, Truth};
+use crabwalk_score::Findings;
 
 use crate::args::{self, Format};
 use crate::hunt;
@@ -84,91 +84,15 @@ fn folders(directory: &Path) -> Result<Vec<PathBuf>, Failure> {
     Ok(folders)
 }
 
-/// Whether a finding rests on what was planted.
-fn is_meant(finding: &FindingInfo, planted: &Planted) -> bool {
-    let time = |text: &str| text.parse::<jiff::Timestamp>().ok();
-    let (start, end) = (time(&planted.start), time(&planted.end));
-    finding.events.iter().any(|event| {
-        if !crabwalk_vocabulary::is_windows(&event.channel, event.event_id) {
-            let at = event.time.as_deref().and_then(time);
-            return !planted.zeek_uids.is_empty() && at.is_some() && start <= at && at <= end;
-        }
-        planted.evidence.iter().any(|own| {
-            own.record_id == event.record
-                && u32::from(own.event_id) == event.event_id
-                && own.channel.eq_ignore_ascii_case(&event.channel)
-                && crabwalk_vocabulary::host_key(&own.host)
-                    == crabwalk_vocabulary::host_key(&event.host)
-        })
-    })
-}
-
-/// When the intruder was at work, and on which machines.
-struct Intrusion {
-    start: Option<jiff::Timestamp>,
-    end: Option<jiff::Timestamp>,
-    hosts: BTreeSet<String>,
-}
-
-impl Intrusion {
-    fn of(truth: &Truth) -> Self {
-        let planted = || truth.detections.values().flatten();
-        let times: Vec<jiff::Timestamp> = planted()
-            .flat_map(|act| [&act.start, &act.end])
-            .chain(truth.hops.iter().map(|hop| &hop.time))
-            .chain(
-                truth
-                    .hops
-                    .iter()
-                    .flat_map(|hop| hop.evidence.iter().map(|one| &one.time)),
-            )
-            .filter_map(|text| text.parse().ok())
-            .collect();
-        let key = crabwalk_vocabulary::host_key;
-        Self {
-            start: times.iter().min().copied(),
-            end: times.iter().max().copied(),
-            hosts: truth
-                .hops
-                .iter()
-                .flat_map(|hop| [key(&hop.src), key(&hop.dst)])
-                .chain(
-                    planted()
-                        .flat_map(|act| &act.evidence)
-                        .map(|one| key(&one.host)),
-                )
-                .collect(),
-        }
-    }
-
-    /// Whether a finding is about what the intruder did: an event of it is of that time, on one of those machines.
-    fn holds(&self, finding: &FindingInfo) -> bool {
-        finding.events.iter().any(|event| {
-            let at = event
-                .time
-                .as_deref()
-                .and_then(|text| text.parse::<jiff::Timestamp>().ok());
-            at.is_some()
-                && self.start <= at
-                && at <= self.end
-                && self
-                    .hosts
-                    .contains(&crabwalk_vocabulary::host_key(&event.host))
-        })
-    }
-}
-
-/// What was planted beside what was found, and whether they agree. A detection for which no act was planted may find what
-/// the intruder did besides; a hunt lists normal work as well.
+/// What was planted beside what was found, and whether they agree.
 fn compare(truth: &Truth, case: &Case, directory: &Path, look: &Look) -> (String, bool) {
     let mut out = String::new();
-    let mut right = true;
     let _ = writeln!(
         out,
         "\n{}  what the intruder did, from truth.json",
         look.paint(Ink::Bold, "TRUTH")
     );
-    for hop in &truth.hops {
+    for hop in truth.hops() {
         let at = hop
             .time
             .parse::<jiff::Timestamp>()
@@ -178,70 +102,36 @@ fn compare(truth: &Truth, case: &Case, directory: &Path, look: &Look) -> (String
             at.unwrap_or_default(),
             hop.src,
             hop.dst,
-            hop.used,
-            hop.technique,
-            hop.attack_id
+            hop.account,
+            hop.method,
+            hop.technique
         );
         term::paragraph(&mut out, "  ", &term::safe(&line), look.page());
     }
     let headers: Vec<String> = ["detection", "planted", "found", "other findings"]
         .map(str::to_owned)
         .into();
-    // Correlations say something about the findings that are compared here.
-    let compared: Vec<&FindingInfo> = case
-        .findings
-        .iter()
-        .filter(|finding| finding.kind != "Correlation")
-        .collect();
-    let names: BTreeSet<&str> = truth
+    let found = Findings::of(truth, case);
+    let right = found.are_right();
+    let rows: Vec<Vec<String>> = found
         .detections
-        .keys()
-        .map(String::as_str)
-        .chain(compared.iter().map(|finding| finding.detection.as_str()))
+        .iter()
+        .map(|one| {
+            vec![
+                one.name.clone(),
+                one.planted.to_string(),
+                one.found.to_string(),
+                one.other.to_string(),
+            ]
+        })
         .collect();
-    let intrusion = Intrusion::of(truth);
-    let mut besides: BTreeMap<&str, usize> = BTreeMap::new();
-    let mut rows = Vec::new();
-    for name in names {
-        let planted = truth.detections.get(name).map_or(&[][..], Vec::as_slice);
-        if planted.is_empty() {
-            let (about, other): (Vec<&FindingInfo>, Vec<&FindingInfo>) = compared
-                .iter()
-                .copied()
-                .filter(|finding| finding.detection == name)
-                .partition(|finding| finding.kind == "Hunting" || intrusion.holds(finding));
-            if other.is_empty() {
-                besides.insert(name, about.len());
-                continue;
-            }
-        }
-        let findings: Vec<&FindingInfo> = compared
-            .iter()
-            .copied()
-            .filter(|finding| finding.detection == name)
-            .collect();
-        let found = planted
-            .iter()
-            .filter(|act| findings.iter().any(|finding| is_meant(finding, act)))
-            .count();
-        let other = findings
-            .iter()
-            .filter(|finding| !planted.iter().any(|act| is_meant(finding, act)))
-            .count();
-        right &= found == planted.len() && other == 0;
-        rows.push(vec![
-            name.to_owned(),
-            planted.len().to_string(),
-            found.to_string(),
-            other.to_string(),
-        ]);
-    }
     out.push('\n');
     for line in term::table(&headers, &rows, look).lines() {
         let _ = writeln!(out, "  {line}");
     }
-    if !besides.is_empty() {
-        let names: Vec<String> = besides
+    if !found.besides.is_empty() {
+        let names: Vec<String> = found
+            .besides
             .iter()
             .map(|(name, count)| format!("{name} ({count})"))
             .collect();

@@ -12,10 +12,11 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crabwalk_lab::enterprise::{Attack, EnterpriseOptions, Goal, Profile, Stealth};
+use crabwalk_score::{FoundIntrusion, Score, ratio};
 use serde::Serialize;
 
 use crate::args::{Format, LabEvaluate};
-use crate::evaluate::{self, Score, ratio};
+use crate::evaluate;
 use crate::lab;
 use crate::outcome::{Done, Failure, note};
 use crate::term::{self, Ink, Look};
@@ -201,7 +202,7 @@ fn outcome(scores: &[Score]) -> Outcome {
     let days: u64 = scores.iter().map(|score| score.days).sum();
     let logons: u64 = scores.iter().map(|score| score.logons).sum();
     let told: usize = scores.iter().map(|score| score.verdict.paths).sum();
-    let mut kinds: BTreeMap<Attack, Vec<&evaluate::FoundIntrusion>> = BTreeMap::new();
+    let mut kinds: BTreeMap<Attack, Vec<&FoundIntrusion>> = BTreeMap::new();
     for one in scores.iter().flat_map(|score| &score.found_intrusions) {
         if let Some(attack) = one.attack {
             kinds.entry(attack).or_default().push(one);
@@ -210,10 +211,10 @@ fn outcome(scores: &[Score]) -> Outcome {
     let cells = kinds
         .iter()
         .map(|(attack, all)| {
-            let share = |so: &dyn Fn(&evaluate::FoundIntrusion) -> bool| {
+            let share = |so: &dyn Fn(&FoundIntrusion) -> bool| {
                 Estimate::new(all.iter().filter(|one| so(one)).count(), all.len())
             };
-            let before = |one: &evaluate::FoundIntrusion, most: usize| {
+            let before = |one: &FoundIntrusion, most: usize| {
                 one.false_before.is_some_and(|before| before < most)
             };
             let mut ranks: Vec<usize> = all

@@ -77,6 +77,43 @@ fn a_small_enterprise_is_evaluated() {
 }
 
 #[test]
+fn a_small_world_is_scored_as_an_enterprise_is() {
+    let directory = tempfile::tempdir().unwrap();
+    let folder = directory.path();
+    crabwalk(folder, &["lab", "build", "world"]).said(0);
+    crabwalk(folder, &["hunt", "world", "--quiet", "--out", "case"]).said(0);
+    let arguments = [
+        "lab",
+        "score",
+        "world",
+        "case/case.json",
+        "--format",
+        "json",
+    ];
+    let scores: Value = serde_json::from_str(&crabwalk(folder, &arguments).said(0)).unwrap();
+    let score = &scores[0];
+    assert_eq!(
+        (&score["intrusions"], &score["recall"]),
+        (&1.into(), &1.0.into()),
+        "{score}"
+    );
+    assert_eq!(score["hops"]["planted"], score["hops"]["found"], "{score}");
+    assert!(score["hops"]["planted"].as_u64() > Some(2), "{score}");
+    assert_eq!(score["paths"]["whole"], 1, "{score}");
+    // Another version's truth is refused, and it says which.
+    let path = folder.join("world/truth.json");
+    let truth = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(
+        &path,
+        truth.replace("crabwalk.truth/1", "crabwalk.truth/99"),
+    )
+    .unwrap();
+    let refused = crabwalk(folder, &arguments);
+    assert_eq!(refused.status, 1);
+    assert!(refused.err.contains("crabwalk.truth/99"), "{}", refused.err);
+}
+
+#[test]
 fn a_case_that_knows_nothing_scores_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let world = directory.path().join("world");

@@ -17,7 +17,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         "{} events, {} bytes of EVTX, {} hops",
         truth.events,
         truth.evtx_bytes,
-        truth.hops.len()
+        truth.hops().count()
     );
     Ok(())
 }

@@ -5,8 +5,8 @@ use std::ops::Range;
 
 use crate::evtx_writer::{Body, Value};
 use crate::sim::{Logon, MINUTE, Package, PsExec, Remote, SECOND, Share, Sim};
+use crate::truth::{Intrusion, Planted, PlantedHop, Truth, counts};
 use crate::world::{Plan, SQL, Seat, rfc3339};
-use crate::{Hop, Planted, Truth};
 
 /// Names of the detections, as the analytic story has them.
 pub const DETECTIONS: [&str; 10] = [
@@ -25,7 +25,7 @@ pub const DETECTIONS: [&str; 10] = [
 /// An act whose evidence gets its record ids later.
 pub(crate) enum Act {
     Detection(usize, usize, Planted),
-    Hop(usize, Hop),
+    Hop(usize, PlantedHop),
 }
 
 struct Story<'a> {
@@ -102,17 +102,17 @@ impl Story<'_> {
     ) {
         let zeek_uids = self.uids(&range);
         let mark = self.mark(std::slice::from_ref(&range));
-        let hop = Hop {
+        let hop = PlantedHop {
             src: self.sim.hosts[ends.0].name.clone(),
             dst: self.sim.hosts[ends.1].name.clone(),
             actor: who.0.into(),
-            used: who.1.into(),
+            account: who.1.into(),
             effective: who.2.into(),
-            technique: technique.0.into(),
-            attack_id: technique.1.into(),
+            method: technique.0.into(),
+            technique: technique.1.into(),
             time: rfc3339(time),
-            evidence: Vec::new(),
             zeek_uids,
+            ..PlantedHop::default()
         };
         self.acts.push(Act::Hop(mark, hop));
     }
@@ -133,7 +133,10 @@ pub(crate) fn run(sim: &mut Sim, plan: Plan, midnight: i64, seats: &[Seat]) -> V
         sim.hosts[b].name.clone(),
         sim.hosts[c].name.clone(),
     );
-    let (shown_victim, shown_stolen) = (session.shown.clone(), format!("HARBOR\\{}", stolen.name));
+    let (shown_victim, shown_stolen) = (
+        session.shown.clone(),
+        format!("{}\\{}", sim.domain.netbios, stolen.name),
+    );
     let at = |minute: i64| midnight + 12 * 60 * MINUTE + 50 * MINUTE + minute * MINUTE;
     let mut story = Story {
         sim,
@@ -495,6 +498,7 @@ pub(crate) fn tell(acts: Vec<Act>, sim: &mut Sim, truth: &mut Truth) {
     for name in DETECTIONS {
         truth.detections.insert(name.to_owned(), Vec::new());
     }
+    let mut hops = Vec::new();
     for act in acts {
         match act {
             Act::Detection(which, mark, mut planted) => {
@@ -513,9 +517,18 @@ pub(crate) fn tell(acts: Vec<Act>, sim: &mut Sim, truth: &mut Truth) {
             }
             Act::Hop(mark, mut hop) => {
                 hop.evidence = std::mem::take(&mut sim.marks[mark]);
-                truth.hops.push(hop);
+                hop.records = counts(&hop.evidence);
+                hops.push(hop);
             }
         }
     }
-    truth.hops.sort_by(|x, y| x.time.cmp(&y.time));
+    hops.sort_by(|x, y| x.time.cmp(&y.time));
+    if let Some(first) = hops.first() {
+        truth.intrusions.push(Intrusion {
+            id: "intrusion-1".into(),
+            entry: first.src.clone(),
+            hops,
+            ..Intrusion::default()
+        });
+    }
 }

@@ -8,15 +8,18 @@ pub mod enterprise;
 pub mod evtx_writer;
 mod intrusion;
 mod sim;
+mod truth;
 mod world;
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use jiff::civil::Date;
-use serde::{Deserialize, Serialize};
 
 pub use intrusion::DETECTIONS;
+pub use truth::{
+    DailyAccess, Evidence, Intrusion, Planted, PlantedHop, SCHEMA, Truth, TruthAccount, TruthHost,
+    World,
+};
 
 /// What world to make.
 #[derive(Debug, Clone)]
@@ -35,12 +38,19 @@ pub struct Options {
     pub target_bytes: Option<u64>,
     /// Whether there is an intrusion.
     pub intrusion: bool,
+    /// DNS name of the domain.
+    pub dns: String,
+    /// NetBIOS name of the domain.
+    pub netbios: String,
 }
 
 impl Default for Options {
     fn default() -> Self {
+        let domain = sim::Domain::default();
         Self {
             seed: 1,
+            dns: domain.dns,
+            netbios: domain.netbios,
             start: Date::constant(2026, 3, 3),
             days: 3,
             workstations: 5,
@@ -49,120 +59,6 @@ impl Default for Options {
             intrusion: true,
         }
     }
-}
-
-/// A record that proves something.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Evidence {
-    /// Host name; its directory has the log.
-    pub host: String,
-    /// Channel.
-    pub channel: String,
-    /// Event id.
-    pub event_id: u16,
-    /// Record id in the log.
-    pub record_id: u64,
-    /// Time of the event, RFC 3339, UTC.
-    pub time: String,
-}
-
-/// An act that one detection must find.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Planted {
-    /// Time of the first record, RFC 3339, UTC.
-    pub start: String,
-    /// Time of the last record.
-    pub end: String,
-    /// The records the detection rests on.
-    pub evidence: Vec<Evidence>,
-    /// Connections in Zeek's log it rests on.
-    pub zeek_uids: Vec<String>,
-    /// Values that its result must show.
-    pub fields: BTreeMap<String, String>,
-}
-
-/// One movement of the intruder from host to host.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Hop {
-    /// Source host.
-    pub src: String,
-    /// Destination host.
-    pub dst: String,
-    /// Account of the session on the source that causes the hop.
-    pub actor: String,
-    /// Account of the logon on the destination.
-    pub used: String,
-    /// Account that the payload runs as.
-    pub effective: String,
-    /// Technique in words.
-    pub technique: String,
-    /// ATT&CK technique.
-    pub attack_id: String,
-    /// Start, RFC 3339, UTC.
-    pub time: String,
-    /// All records that belong to it, in the order of time.
-    pub evidence: Vec<Evidence>,
-    /// Connections in Zeek's log that belong to it.
-    pub zeek_uids: Vec<String>,
-}
-
-/// A host of the world.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TruthHost {
-    /// NetBIOS name.
-    pub name: String,
-    /// Fully qualified name, the `Computer` of its events.
-    pub fqdn: String,
-    /// IPv4 address.
-    pub ip: String,
-    /// What it is for.
-    pub role: String,
-    /// Category in `assets.csv`.
-    pub category: String,
-    /// Whether Sysmon runs on it.
-    pub sysmon: bool,
-    /// Whether Security writes 4688 and 4689 on it.
-    pub process_auditing: bool,
-}
-
-/// An account of the domain.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TruthAccount {
-    /// Name without the domain.
-    pub name: String,
-    /// SID.
-    pub sid: String,
-    /// Category in `identities.csv`.
-    pub category: String,
-    /// Whether it administers the hosts.
-    pub administrator: bool,
-}
-
-/// What is in a world; also written as `truth.json`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Truth {
-    /// The seed.
-    pub seed: u64,
-    /// DNS name of the domain.
-    pub domain: String,
-    /// NetBIOS name of the domain.
-    pub netbios: String,
-    /// SID of the domain.
-    pub domain_sid: String,
-    /// The working days.
-    pub days: Vec<String>,
-    /// Records in all logs.
-    pub events: u64,
-    /// Size of all EVTX files in bytes.
-    pub evtx_bytes: u64,
-    /// The hosts.
-    pub hosts: Vec<TruthHost>,
-    /// The accounts.
-    pub accounts: Vec<TruthAccount>,
-    /// The intruder's movements, in the order of time.
-    pub hops: Vec<Hop>,
-    /// For each detection of the story the acts that it must find; it must find nothing else.
-    pub detections: BTreeMap<String, Vec<Planted>>,
 }
 
 /// Makes a world in `directory`: a directory of EVTX files for each host, `zeek/conn*.log`, `assets.csv`,

@@ -27,6 +27,36 @@ impl Domain {
             realm: dns.to_uppercase(),
         }
     }
+
+    /// What the company calls folders of its own, such as that of its scheduled tasks.
+    pub(crate) fn folder(&self) -> String {
+        let mut name = self.netbios.to_lowercase();
+        if let Some(first) = name.get_mut(..1) {
+            first.make_ascii_uppercase();
+        }
+        name
+    }
+}
+
+/// Whether a domain can be called so.
+pub(crate) fn check_names(dns: &str, netbios: &str) -> Result<(), LabError> {
+    let label = |text: &str| {
+        !text.is_empty()
+            && text.len() <= 63
+            && text
+                .chars()
+                .all(|letter| letter.is_ascii_alphanumeric() || letter == '-')
+    };
+    check(
+        dns.contains('.') && dns.split('.').all(label),
+        "domain",
+        "the DNS name is labels of letters, digits and hyphens with dots between them, such as `ad.example.net`",
+    )?;
+    check(
+        label(netbios) && netbios.len() <= 15,
+        "netbios",
+        "a NetBIOS name is 1 to 15 letters, digits and hyphens",
+    )
 }
 
 impl Default for Domain {

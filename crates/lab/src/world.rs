@@ -12,9 +12,10 @@ use jiff::tz::TimeZone;
 use crate::evtx_writer::{Body, Event, EvtxWriter, Value};
 use crate::sim::{
     Account, Channel, Conn, Domain, Logon, MINUTE, Package, Process, Random, Remote, SECOND,
-    Session, Share, Sim, check, s,
+    Session, Share, Sim, check, check_names, s,
 };
-use crate::{Evidence, LabError, Options, Truth, TruthAccount, TruthHost};
+use crate::truth::{Evidence, SCHEMA, Truth, TruthAccount, TruthHost};
+use crate::{LabError, Options};
 
 const HOUR: i64 = 60 * MINUTE;
 const PEOPLE: [(&str, &str); 12] = [
@@ -119,7 +120,7 @@ pub(crate) fn populate(options: &Options, workstations: usize) -> Result<(Sim, P
         random,
         hosts: Vec::new(),
         accounts: Vec::new(),
-        domain: Arc::new(Domain::default()),
+        domain: Arc::new(Domain::new(&options.dns, &options.netbios)),
         domain_sid,
         pending: Vec::new(),
         conns: Vec::new(),
@@ -337,7 +338,8 @@ fn machine_day(sim: &mut Sim, host: usize, midnight: i64, number: usize) {
                 ticket: hour % 8 == 1,
                 duration: 9 * SECOND,
             });
-            let paths = [("harbor.example\\Policies\\gpt.ini", 0x12_0089)];
+            let policy = format!("{}\\Policies\\gpt.ini", sim.domain.dns);
+            let paths = [(policy.as_str(), 0x12_0089)];
             let share = Share {
                 name: "SYSVOL",
                 local: "\\??\\C:\\Windows\\SYSVOL\\sysvol",
@@ -348,10 +350,11 @@ fn machine_day(sim: &mut Sim, host: usize, midnight: i64, number: usize) {
         }
         if hour % 4 == 2 {
             let image = "C:\\Windows\\System32\\taskhostw.exe";
+            let task = format!("\\{}\\Inventory", sim.domain.folder());
             sim.run_task(
                 time + 6 * MINUTE,
                 host,
-                "\\Harbor\\Inventory",
+                &task,
                 image,
                 "taskhostw.exe Inventory",
             );
@@ -548,14 +551,17 @@ fn admin_day(sim: &mut Sim, plan: Plan, midnight: i64, seats: &[Seat]) {
             "\"C:\\Windows\\System32\\cmd.exe\"",
         );
         let image = "C:\\Windows\\System32\\schtasks.exe";
-        let command = "schtasks.exe /query /tn \\Harbor\\Inventory";
+        let command = format!(
+            "schtasks.exe /query /tn \\{}\\Inventory",
+            sim.domain.folder()
+        );
         let tasks = sim.spawn(
             at + 20 * SECOND,
             &shell,
             &rdp.session,
             image,
             "schtasks.exe",
-            command,
+            &command,
         );
         sim.exit(at + 21 * SECOND, &tasks, &rdp.session);
         sim.exit(at + 5 * MINUTE, &shell, &rdp.session);
@@ -912,6 +918,7 @@ pub(crate) fn build(options: &Options, directory: &Path) -> Result<Truth, LabErr
         "servers",
         "from 3 to 40 are possible",
     )?;
+    check_names(&options.dns, &options.netbios)?;
     fs::create_dir_all(directory).map_err(|error| LabError::io("create", directory, error))?;
     let target = options.target_bytes.unwrap_or(0);
     // Larger worlds have more seats, so that they do not last for years.
@@ -920,11 +927,13 @@ pub(crate) fn build(options: &Options, directory: &Path) -> Result<Truth, LabErr
         .max(usize::try_from(target / 16_000_000).unwrap_or(0).min(60));
     let (mut sim, plan) = populate(options, workstations)?;
     let mut truth = Truth {
+        schema: SCHEMA.into(),
         seed: options.seed,
         ..Truth::default()
     };
     let mut output = Output::new(directory)?;
     let mut date = working(options.start)?;
+    truth.start = date.to_string();
     let mut number = 0;
     let attacked = usize::from(options.days > 1);
     let mut acts = Vec::new();
@@ -937,29 +946,29 @@ pub(crate) fn build(options: &Options, directory: &Path) -> Result<Truth, LabErr
         let next = working(tomorrow(date)?)?;
         output.flush(&mut sim, micros(next)?)?;
         output.zeek(&mut sim, date)?;
-        truth.days.push(date.to_string());
+        truth.days += 1;
         date = next;
         number += 1;
     }
     output.flush(&mut sim, i64::MAX)?;
-    truth.events = output.events();
+    (truth.events, truth.logons) = (output.events(), output.logons());
     truth.evtx_bytes = output.bytes();
     output.finish()?;
     lookups(&sim, plan, directory)?;
     truth.domain.clone_from(&sim.domain.dns);
     truth.netbios.clone_from(&sim.domain.netbios);
-    truth.domain_sid.clone_from(&sim.domain_sid);
     truth.hosts = sim
         .hosts
         .iter()
         .map(|host| TruthHost {
             name: host.name.clone(),
             fqdn: host.fqdn(),
-            ip: host.ip.clone(),
+            ips: vec![host.ip.clone()],
             role: host.role.into(),
             category: host.category.into(),
             sysmon: host.sysmon,
             process_auditing: host.process_audit,
+            ..TruthHost::default()
         })
         .collect();
     truth.accounts = sim
@@ -973,9 +982,6 @@ pub(crate) fn build(options: &Options, directory: &Path) -> Result<Truth, LabErr
         })
         .collect();
     crate::intrusion::tell(acts, &mut sim, &mut truth);
-    let path = directory.join("truth.json");
-    let text = serde_json::to_string_pretty(&truth)
-        .map_err(|error| LabError::io("write", &path, std::io::Error::other(error)))?;
-    fs::write(&path, text + "\n").map_err(|error| LabError::io("write", &path, error))?;
+    truth.write(directory)?;
     Ok(truth)
 }

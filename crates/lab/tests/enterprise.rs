@@ -6,9 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crabwalk_lab::Truth;
 use crabwalk_lab::enterprise::{
-    Attack, EnterpriseOptions, Goal, LogonOptions, Network, Profile, Stealth, Telemetry, Truth,
-    Work, build, build_logons,
+    Attack, EnterpriseOptions, Goal, LogonOptions, Network, Profile, Stealth, Telemetry, Work,
+    build, build_logons,
 };
 use serde_json::Value as Json;
 
@@ -524,7 +525,7 @@ fn mixed_logs_leave_every_kind_of_host() {
         ..EnterpriseOptions::default()
     };
     let truth = build(&options, directory.path()).unwrap();
-    let lacks = |host: &crabwalk_lab::enterprise::EnterpriseHost, channel: &str| {
+    let lacks = |host: &crabwalk_lab::TruthHost, channel: &str| {
         host.not_collected
             .iter()
             .any(|own| own == channel || own == "*")

@@ -140,7 +140,7 @@ fn each_detection_finds_its_planted_acts_and_nothing_else() {
         .iter()
         .flat_map(|h| {
             [
-                (h.ip.clone(), h.category.clone()),
+                (h.ips[0].clone(), h.category.clone()),
                 (h.name.clone(), h.category.clone()),
             ]
         })
@@ -314,7 +314,7 @@ fn sessions_processes_and_connections_fit_together() {
     let ip: BTreeMap<&str, &str> = truth
         .hosts
         .iter()
-        .map(|h| (h.ip.as_str(), h.name.as_str()))
+        .map(|h| (h.ips[0].as_str(), h.name.as_str()))
         .collect();
     let sysmon: BTreeSet<&str> = truth
         .hosts
@@ -343,8 +343,7 @@ fn sessions_processes_and_connections_fit_together() {
     }
     assert!(joined > 100);
     let hops: BTreeSet<(&str, &str)> = truth
-        .hops
-        .iter()
+        .hops()
         .map(|h| (h.src.as_str(), h.dst.as_str()))
         .collect();
     assert_eq!(
@@ -353,8 +352,7 @@ fn sessions_processes_and_connections_fit_together() {
     );
     assert!(
         truth
-            .hops
-            .iter()
+            .hops()
             .all(|hop| hop.evidence.len() > 3 && !hop.zeek_uids.is_empty())
     );
 }
@@ -464,7 +462,7 @@ fn a_world_without_an_intrusion_has_no_acts_and_a_target_is_reached() {
         ..small()
     };
     let truth = build(&options, dir.path()).unwrap();
-    assert!(truth.hops.is_empty() && truth.detections.values().all(Vec::is_empty));
+    assert!(truth.hops().count() == 0 && truth.detections.values().all(Vec::is_empty));
     let size: u64 = files(dir.path())
         .iter()
         .filter(|path| path.extension().is_some_and(|e| e == "evtx"))
@@ -475,4 +473,36 @@ fn a_world_without_an_intrusion_has_no_acts_and_a_target_is_reached() {
         "{size} {}",
         truth.evtx_bytes
     );
+}
+
+#[test]
+fn the_domain_is_called_as_asked() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = Options {
+        dns: "quay.example".to_owned(),
+        netbios: "TIDE".to_owned(),
+        ..small()
+    };
+    let truth = build(&options, dir.path()).unwrap();
+    assert_eq!(
+        (truth.domain.as_str(), truth.netbios.as_str()),
+        ("quay.example", "TIDE")
+    );
+    let usual = Options::default();
+    let mut of_domain = 0;
+    for record in records(dir.path()) {
+        let text = record.data.to_string();
+        for name in [&usual.dns, &usual.netbios] {
+            let found = text.to_lowercase().contains(&name.to_lowercase());
+            assert!(!found, "{} {}: {text}", record.channel, record.event);
+        }
+        of_domain += usize::from(text.contains("TIDE\\"));
+    }
+    assert!(of_domain > 100, "{of_domain}");
+    let wrong = Options {
+        netbios: "no name".to_owned(),
+        ..small()
+    };
+    let other = tempfile::tempdir().unwrap();
+    assert!(build(&wrong, other.path()).is_err());
 }

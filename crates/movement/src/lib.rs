@@ -35,6 +35,7 @@ pub use evidence::Kind;
 pub use missing::Missing;
 pub use path::LinkKind;
 pub use rank::{Term, Word};
+pub use techniques::{is_way, same_way};
 pub use verdict::{Budget, Suspect, Verdict};
 
 use world::World;

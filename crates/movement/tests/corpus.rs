@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use crabwalk_events::MemoryCatalog;
 use crabwalk_events::assets::Assets;
 use crabwalk_movement::{Budget, Hop, Movement, analyse, demand};
+use crabwalk_score::{Stated, Told, places, told_of_movement, wrong};
 use crabwalk_sources::{Input, Limits, Quiet, read};
 use crabwalk_testing::corpus;
 use serde_json::Value;
@@ -49,65 +50,6 @@ fn list<'v>(file: &'v Value, key: &str) -> impl Iterator<Item = &'v Value> {
         .filter(|one| one.is_object())
 }
 
-/// The ways of moving that techniques belong to.
-fn family(technique: &str) -> &str {
-    match technique {
-        "T1021.002" | "T1570" | "T1574.001" | "T1574.002" => "smb",
-        "T1569.002" | "T1543.003" => "service",
-        "T1053.002" | "T1053.005" => "task",
-        "T1047" | "T1546.003" => "wmi",
-        "T1021.003" => "dcom",
-        "T1021.006" | "T1059.001" => "winrm",
-        "T1021.001" | "T1563.002" | "T1572" => "rdp",
-        "T1021.004" => "ssh",
-        "T1550.002" | "T1550.003" | "T1558.001" => "credential",
-        "T1112" => "registry",
-        "T1505.001" => "mssql",
-        "T1210" | "T1003.006" => "exploit",
-        _ => technique,
-    }
-}
-
-/// Whether one act may be told as either.
-fn near(a: &str, b: &str) -> bool {
-    const NEAR: [(&str, &str); 6] = [
-        ("smb", "service"),
-        ("wmi", "dcom"),
-        ("smb", "registry"),
-        ("smb", "credential"),
-        ("smb", "exploit"),
-        ("smb", "task"),
-    ];
-    a == b || NEAR.contains(&(a, b)) || NEAR.contains(&(b, a))
-}
-
-fn short(name: &str) -> String {
-    let name = name.trim().trim_end_matches('.').to_lowercase();
-    match name
-        .trim_start_matches("::ffff:")
-        .parse::<std::net::IpAddr>()
-    {
-        Ok(ip) => ip.to_string(),
-        Err(_) => name.split('.').next().unwrap_or_default().to_owned(),
-    }
-}
-
-/// Name of an account without its domain.
-fn sam(account: &str) -> String {
-    let name = account.split('@').next().unwrap_or_default();
-    let name = name.rsplit('\\').next().unwrap_or_default();
-    name.to_lowercase()
-}
-
-fn same_host(expected: &str, names: &BTreeSet<String>) -> bool {
-    let expected = short(expected);
-    let cut = |name: &str| name.chars().take(15).collect::<String>();
-    // NetBIOS names end after 15 characters.
-    names
-        .iter()
-        .any(|name| *name == expected || expected.len() >= 15 && cut(name) == cut(&expected))
-}
-
 /// What is said of the host, under its name or address.
 fn stated<'v>(truth: &'v Value, keys: [&str; 2]) -> Vec<&'v str> {
     let all = keys.into_iter().map(|key| text(truth, key));
@@ -115,77 +57,29 @@ fn stated<'v>(truth: &'v Value, keys: [&str; 2]) -> Vec<&'v str> {
         .collect()
 }
 
-/// A hop with all names of its hosts and accounts.
-struct Told<'m> {
-    hop: &'m Hop,
-    src: BTreeSet<String>,
-    dst: BTreeSet<String>,
-    accounts: BTreeSet<String>,
-}
-
-fn told(movement: &Movement) -> Vec<Told<'_>> {
-    let host = |id: &str| -> BTreeSet<String> {
-        let known = movement.hosts.iter().filter(|host| host.id == id);
-        known
-            .flat_map(|host| host.names.iter().chain(&host.ips))
-            .map(String::as_str)
-            .chain([id])
-            .map(short)
-            .collect()
+/// A hop as the truth states it.
+fn hop_of(truth: &Value) -> Stated<'_> {
+    let known = |key: &str| match text(truth, key) {
+        "unknown" => "",
+        text => text,
     };
-    let account = |id: &String| {
-        let known = movement.accounts.iter().filter(move |one| one.id == *id);
-        let names = known.flat_map(|one| one.names.iter().map(|name| sam(name)));
-        names.chain([sam(id)]).collect::<Vec<_>>()
-    };
-    let hops = movement.hops.iter().map(|hop| Told {
-        hop,
-        src: hop.src.as_deref().map(host).unwrap_or_default(),
-        dst: host(&hop.dst),
-        accounts: [&hop.used, &hop.actor, &hop.effective]
-            .into_iter()
-            .flatten()
-            .flat_map(account)
-            .collect(),
-    });
-    hops.collect()
-}
-
-impl Told<'_> {
-    fn has_hosts(&self, truth: &Value) -> bool {
-        let sources = stated(truth, ["src", "src_ip"]);
-        stated(truth, ["dst", "dst_ip"])
-            .iter()
-            .any(|name| same_host(name, &self.dst))
-            && if sources.is_empty() {
-                // Nothing names it: anything but the destination itself.
-                self.src.is_disjoint(&self.dst)
-            } else {
-                sources.iter().any(|name| same_host(name, &self.src))
-            }
-    }
-
-    fn has_time(&self, truth: &Value) -> bool {
-        let times = ["time", "time_true_utc"].map(|key| text(truth, key));
-        let mut times = times
+    let times = ["time", "time_true_utc"].map(|key| text(truth, key));
+    Stated {
+        src: places(stated(truth, ["src", "src_ip"])),
+        dst: places(stated(truth, ["dst", "dst_ip"])),
+        account: known("account"),
+        technique: text(truth, "technique"),
+        times: times
             .iter()
             .filter_map(|time| time.parse::<jiff::Timestamp>().ok())
             .map(jiff::Timestamp::as_microsecond)
-            .peekable();
-        times.peek().is_none()
-            || times.any(|time| (self.hop.first - NEAR..=self.hop.last + NEAR).contains(&time))
+            .collect(),
+        tolerance: NEAR,
     }
+}
 
-    fn is(&self, truth: &Value) -> bool {
-        let account = sam(text(truth, "account"));
-        let technique = text(truth, "technique");
-        self.has_hosts(truth)
-            && (matches!(account.as_str(), "" | "unknown") || self.accounts.contains(&account))
-            // Of some techniques the truth knows more kinds than there are ways.
-            && (family(technique) == technique
-                || self.hop.techniques.iter().any(|own| near(family(own), family(technique))))
-            && self.has_time(truth)
-    }
+fn is(told: &Told<'_, Hop>, truth: &Value) -> bool {
+    wrong(&hop_of(truth), told).is_empty()
 }
 
 /// Expected hops of which each begins where an earlier one began or ended; without those that several files show.
@@ -203,15 +97,12 @@ fn in_a_row<'v>(expected: &[&'v Value]) -> Option<Vec<&'v Value>> {
         if all.iter().any(same) {
             continue;
         }
-        let from: BTreeSet<String> = stated(hop, ["src", "src_ip"])
-            .into_iter()
-            .map(short)
-            .collect();
+        let from = places(stated(hop, ["src", "src_ip"]));
         if from.is_empty() || !all.is_empty() && from.is_disjoint(&reached) {
             return None;
         }
         reached.extend(from);
-        reached.extend(stated(hop, ["dst", "dst_ip"]).into_iter().map(short));
+        reached.extend(places(stated(hop, ["dst", "dst_ip"])));
         all.push(hop);
     }
     (all.len() > 1).then_some(all)
@@ -219,15 +110,15 @@ fn in_a_row<'v>(expected: &[&'v Value]) -> Option<Vec<&'v Value>> {
 
 /// What of expected hops in a row is not in the path that is ranked first.
 fn not_in_first_path(movement: &Movement, expected: &[&Value]) -> Vec<String> {
-    let hops = told(movement);
+    let hops = told_of_movement(movement);
     let first = movement.paths.first().map(|path| path.hops.as_slice());
-    let in_first: Vec<&Told<'_>> = hops
+    let in_first: Vec<&Told<'_, Hop>> = hops
         .iter()
         .filter(|one| first.is_some_and(|ids| ids.contains(&one.hop.id)))
         .collect();
     let missing = expected
         .iter()
-        .filter(|hop| !in_first.iter().any(|one| one.is(hop)));
+        .filter(|hop| !in_first.iter().any(|one| is(one, hop)));
     missing.map(|hop| described(hop)).collect()
 }
 
@@ -251,7 +142,7 @@ fn judged(movement: &Movement, unit: &str, files: &[&Value]) -> Judged {
     /// Roles of files in which there is real remote access beside the act.
     const SCENES: [&str; 4] = ["coercion", "relay", "cred-access", "lm"];
     let all = |key: &'static str| files.iter().flat_map(move |file| list(file, key));
-    let hops = told(movement);
+    let hops = told_of_movement(movement);
     let wanted: Vec<&Value> = all("expected_hops").collect();
     let mut judged = Judged {
         expected: wanted.len(),
@@ -259,7 +150,7 @@ fn judged(movement: &Movement, unit: &str, files: &[&Value]) -> Judged {
     };
     let mut right = BTreeSet::new();
     for hop in &wanted {
-        let found: Vec<_> = hops.iter().filter(|one| one.is(hop)).collect();
+        let found: Vec<_> = hops.iter().filter(|one| is(one, hop)).collect();
         right.extend(found.iter().map(|one| &one.hop.id));
         if found.is_empty() {
             judged.missed.push(format!("{unit}: {}", described(hop)));
@@ -274,7 +165,7 @@ fn judged(movement: &Movement, unit: &str, files: &[&Value]) -> Judged {
     }
     for one in hops.iter().filter(|one| one.hop.standing().happened()) {
         judged.asserted += 1;
-        if !right.contains(&one.hop.id) && !neutral.iter().any(|hop| one.has_hosts(hop)) {
+        if !right.contains(&one.hop.id) && !neutral.iter().any(|hop| one.has_ends(&hop_of(hop))) {
             let (src, dst, techniques) = (&one.src, &one.dst, &one.hop.techniques);
             judged
                 .wrong
@@ -284,7 +175,7 @@ fn judged(movement: &Movement, unit: &str, files: &[&Value]) -> Judged {
     // Of hops that are only possible nothing is chained.
     let claimed = |hop: &&Value| {
         hops.iter()
-            .any(|one| one.hop.standing().happened() && one.is(hop))
+            .any(|one| one.hop.standing().happened() && is(one, hop))
     };
     judged.row = in_a_row(&wanted)
         .filter(|row| row.iter().any(claimed))
@@ -358,10 +249,10 @@ fn a_made_chain_is_one_path() {
         .expect("the chain");
     let movement = hunt(&corpus, &[file]);
     let expected: Vec<&Value> = list(file, "expected_hops").collect();
-    let found = told(&movement);
+    let found = told_of_movement(&movement);
     assert_eq!(found.len(), expected.len(), "{:#?}", movement.hops);
     for (hop, expected) in found.iter().zip(expected) {
-        assert!(hop.is(expected), "{expected} is not {:#?}", hop.hop);
+        assert!(is(hop, expected), "{expected} is not {:#?}", hop.hop);
     }
     let ids: Vec<&String> = movement.hops.iter().map(|hop| &hop.id).collect();
     let paths: Vec<Vec<&String>> = movement

@@ -358,6 +358,7 @@ pub(crate) fn work(
     let who = world.sim.accounts[account].clone();
     let ticket = explicit || world.needs_ticket(src, dst, account);
     let server = world.sim.hosts[dst].name.clone();
+    let folder = world.sim.domain.folder();
     let package = world.tool_package();
     let given = if explicit {
         format!(" -u {}\\{}", world.sim.domain.netbios, who.name)
@@ -385,7 +386,7 @@ pub(crate) fn work(
             "C:\\Windows\\System32\\schtasks.exe",
             "schtasks.exe",
             format!(
-                "schtasks /create /s {server} /tn Harbor\\Restart /tr \"net stop spooler\" /sc once /st 22:00 /ru SYSTEM"
+                "schtasks /create /s {server} /tn {folder}\\Restart /tr \"net stop spooler\" /sc once /st 22:00 /ru SYSTEM"
             ),
         ),
         Chore::Install => (
@@ -498,9 +499,10 @@ pub(crate) fn work(
                 "net.exe",
                 "net stop spooler",
             );
+            let task = format!("\\{folder}\\Restart");
             world
                 .sim
-                .remote_task(&approach, "\\Harbor\\Restart", program, time + 20 * SECOND);
+                .remote_task(&approach, &task, program, time + 20 * SECOND);
         }
         Chore::Install => {
             let path = "C:\\Program Files\\Quayside\\Agent\\qsagent.exe";

@@ -18,15 +18,15 @@ mod plan;
 mod profile;
 mod telemetry;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
 use jiff::civil::{Date, Weekday};
-use serde::{Deserialize, Serialize};
 
 use crate::LabError;
 use crate::sim::{Channel, check};
+use crate::truth::{DailyAccess, Intrusion, PlantedHop, SCHEMA, Truth, TruthHost, World, counts};
 use crate::world::{Output, micros, rfc3339, tomorrow};
 
 pub use hopper::{Attack, Goal, Stealth};
@@ -67,114 +67,6 @@ impl Default for EnterpriseOptions {
             attacks: Vec::new(),
         }
     }
-}
-
-/// A movement of an intruder.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PlantedHop {
-    /// Source host.
-    pub src: String,
-    /// Destination host.
-    pub dst: String,
-    /// Account that logged on to the destination, without its domain.
-    pub account: String,
-    /// Account of the session on the source from which the intruder went, without its domain; `SYSTEM` for the system's.
-    #[serde(default)]
-    pub actor: String,
-    /// How, in words, such as `PsExec, renamed`.
-    pub method: String,
-    /// How the intruder came to use the account, in words.
-    pub credentials: String,
-    /// ATT&CK technique.
-    pub technique: String,
-    /// When, RFC 3339, UTC, by a clock that is right.
-    pub time: String,
-    /// How far the clocks of the two hosts are off at most, seconds.
-    pub skew: u64,
-    /// Records of it in the logs that were collected, by `host channel event-id`.
-    pub records: BTreeMap<String, u64>,
-}
-
-/// One intrusion: hops that follow from each other.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Intrusion {
-    /// Name in this world.
-    pub id: String,
-    /// What the intruder wanted and how stealthy he was, where that was asked for.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub attack: Option<Attack>,
-    /// The host where it began.
-    pub entry: String,
-    /// The hops, in the order of time.
-    pub hops: Vec<PlantedHop>,
-    /// The host whose Security log the intruder cleared, where that is so.
-    pub cleared: Option<String>,
-    /// The service accounts whose tickets were asked for to be cracked.
-    pub roasted: Vec<String>,
-}
-
-/// Remote access that belongs to daily work.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DailyAccess {
-    /// Source host.
-    pub src: String,
-    /// Destination host.
-    pub dst: String,
-    /// Account.
-    pub account: String,
-    /// What it was and how often, such as `remote desktop`.
-    pub kinds: BTreeMap<String, u64>,
-}
-
-/// A host of the enterprise.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EnterpriseHost {
-    /// NetBIOS name.
-    pub name: String,
-    /// Fully qualified name.
-    pub fqdn: String,
-    /// Addresses, in the order in which it had them.
-    pub ips: Vec<String>,
-    /// What it is for.
-    pub role: String,
-    /// Whether Sysmon runs on it.
-    pub sysmon: bool,
-    /// Whether Security has process creation.
-    pub process_auditing: bool,
-    /// Channels that nobody collected, or `*` for all.
-    pub not_collected: Vec<String>,
-    /// How far its clock is ahead, seconds; negative where it is behind.
-    pub skew: i64,
-}
-
-/// What is in an enterprise; also written as `truth.json`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Truth {
-    /// `enterprise`.
-    pub kind: String,
-    /// The seed.
-    pub seed: u64,
-    /// DNS name of the domain.
-    pub domain: String,
-    /// NetBIOS name of the domain.
-    pub netbios: String,
-    /// First day.
-    pub start: String,
-    /// Days.
-    pub days: u64,
-    /// Records in all logs.
-    pub events: u64,
-    /// Of these the logons from other hosts: 4624 of type 3, 8 or 10.
-    #[serde(default)]
-    pub logons: u64,
-    /// Size of all EVTX files in bytes.
-    pub evtx_bytes: u64,
-    /// The hosts.
-    pub hosts: Vec<EnterpriseHost>,
-    /// The intrusions.
-    pub intrusions: Vec<Intrusion>,
-    /// Who else goes from where to where.
-    pub daily: Vec<DailyAccess>,
 }
 
 /// Makes an enterprise in `directory`: a directory of EVTX files for each host, and `truth.json`.
@@ -253,7 +145,8 @@ pub fn build(options: &EnterpriseOptions, directory: &Path) -> Result<Truth, Lab
     output.finish()?;
     let name = |host: usize| world.sim.hosts[host].name.clone();
     let truth = Truth {
-        kind: "enterprise".into(),
+        schema: SCHEMA.into(),
+        kind: World::Enterprise,
         seed: options.seed,
         domain: world.sim.domain.dns.clone(),
         netbios: world.sim.domain.netbios.clone(),
@@ -268,7 +161,7 @@ pub fn build(options: &EnterpriseOptions, directory: &Path) -> Result<Truth, Lab
             .iter()
             .zip(addresses)
             .enumerate()
-            .map(|(index, (host, ips))| EnterpriseHost {
+            .map(|(index, (host, ips))| TruthHost {
                 name: host.name.clone(),
                 fqdn: host.fqdn(),
                 ips: ips.into_iter().map(|(_, ip)| ip).collect(),
@@ -277,6 +170,7 @@ pub fn build(options: &EnterpriseOptions, directory: &Path) -> Result<Truth, Lab
                 process_auditing: host.process_audit,
                 not_collected: world.not_collected(index),
                 skew: host.skew / crate::sim::SECOND,
+                ..TruthHost::default()
             })
             .collect(),
         intrusions: intrusions
@@ -289,14 +183,6 @@ pub fn build(options: &EnterpriseOptions, directory: &Path) -> Result<Truth, Lab
                     .done
                     .into_iter()
                     .map(|done| {
-                        let mut records: BTreeMap<String, u64> = BTreeMap::new();
-                        for evidence in &world.sim.marks[done.mark] {
-                            let key = format!(
-                                "{} {} {}",
-                                evidence.host, evidence.channel, evidence.event_id
-                            );
-                            *records.entry(key).or_default() += 1;
-                        }
                         let skew = [done.src, done.dst]
                             .into_iter()
                             .map(|host| world.sim.hosts[host].skew.unsigned_abs())
@@ -312,7 +198,8 @@ pub fn build(options: &EnterpriseOptions, directory: &Path) -> Result<Truth, Lab
                             technique: done.technique.into(),
                             time: rfc3339(done.time),
                             skew: skew.div_ceil(1_000_000),
-                            records,
+                            records: counts(&world.sim.marks[done.mark]),
+                            ..PlantedHop::default()
                         }
                     })
                     .collect();
@@ -339,10 +226,8 @@ pub fn build(options: &EnterpriseOptions, directory: &Path) -> Result<Truth, Lab
                     .collect(),
             })
             .collect(),
+        ..Truth::default()
     };
-    let path = directory.join("truth.json");
-    let text = serde_json::to_string(&truth)
-        .map_err(|error| LabError::io("write", &path, std::io::Error::other(error)))?;
-    fs::write(&path, text + "\n").map_err(|error| LabError::io("write", &path, error))?;
+    truth.write(directory)?;
     Ok(truth)
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::str::FromStr;
 
 use crate::LabError;
-use crate::sim::{Domain, check};
+use crate::sim::{Domain, check, check_names};
 
 /// A kind of work that resembles movement. Each is one file in `daily`, which says what it writes and why.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -201,23 +201,7 @@ impl Profile {
     }
 
     pub(crate) fn check(&self) -> Result<(), LabError> {
-        let label = |text: &str| {
-            !text.is_empty()
-                && text.len() <= 63
-                && text
-                    .chars()
-                    .all(|letter| letter.is_ascii_alphanumeric() || letter == '-')
-        };
-        check(
-            self.dns.contains('.') && self.dns.split('.').all(label),
-            "domain",
-            "the DNS name is labels of letters, digits and hyphens with dots between them, such as `ad.example.net`",
-        )?;
-        check(
-            label(&self.netbios) && self.netbios.len() <= 15,
-            "netbios",
-            "a NetBIOS name is 1 to 15 letters, digits and hyphens",
-        )?;
+        check_names(&self.dns, &self.netbios)?;
         check(
             self.ntlm.is_none_or(|share| (0.0..=1.0).contains(&share)),
             "ntlm",

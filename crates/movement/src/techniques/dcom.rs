@@ -19,6 +19,10 @@ impl Technique for Dcom {
         Family::Dcom
     }
 
+    fn techniques(&self) -> &'static [&'static str] {
+        &["T1021.003"]
+    }
+
     fn ports(&self) -> &'static [u16] {
         &[135, 445]
     }

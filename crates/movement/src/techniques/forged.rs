@@ -20,6 +20,10 @@ impl Technique for Forged {
         Family::Credential
     }
 
+    fn techniques(&self) -> &'static [&'static str] {
+        &["T1550.002", "T1550.003", "T1558.001"]
+    }
+
     fn shares(&self) -> Shares {
         Shares::Serve
     }

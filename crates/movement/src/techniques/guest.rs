@@ -14,6 +14,10 @@ impl Technique for Guest {
         Family::Guest
     }
 
+    fn techniques(&self) -> &'static [&'static str] {
+        &["T1675"]
+    }
+
     fn process(&self, world: &mut World<'_>, started: &Started, out: &mut Sink) {
         process(world, started, out);
     }

@@ -108,6 +108,25 @@ impl Family {
     }
 }
 
+/// The ways of moving that an ATT&CK id can mean.
+fn ways(technique: &str) -> impl Iterator<Item = Family> {
+    let ways = ALL
+        .iter()
+        .filter(move |way| way.techniques().contains(&technique));
+    ways.map(|way| way.family())
+}
+
+/// Whether an ATT&CK technique says how somebody moved. `T1550.002`, for one, does; `T1018` does not.
+pub fn is_way(technique: &str) -> bool {
+    ways(technique).next().is_some()
+}
+
+/// Whether two ATT&CK techniques may be told of one movement: they are of one way, or files and pipes serve what is then
+/// executed.
+pub fn same_way(a: &str, b: &str) -> bool {
+    a == b || ways(a).any(|own| ways(b).any(|other| own.serves(other)))
+}
+
 /// What a way of moving has to do with files and pipes of shares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Shares {
@@ -157,6 +176,9 @@ impl Call {
 pub(crate) trait Technique: Sync {
     /// The family that its evidence carries.
     fn family(&self) -> Family;
+
+    /// The ATT&CK ids by which somebody may call a movement of this way.
+    fn techniques(&self) -> &'static [&'static str];
 
     /// Ports on which the destination listens for it.
     fn ports(&self) -> &'static [u16] {

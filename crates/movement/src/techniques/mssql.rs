@@ -15,6 +15,10 @@ impl Technique for Mssql {
         Family::Mssql
     }
 
+    fn techniques(&self) -> &'static [&'static str] {
+        &["T1505.001"]
+    }
+
     fn ports(&self) -> &'static [u16] {
         &[1433]
     }

@@ -18,6 +18,10 @@ impl Technique for Printer {
         Family::Printer
     }
 
+    fn techniques(&self) -> &'static [&'static str] {
+        &["T1210"]
+    }
+
     fn ports(&self) -> &'static [u16] {
         &[445, 135, 139]
     }

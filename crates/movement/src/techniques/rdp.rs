@@ -24,6 +24,10 @@ impl Technique for Rdp {
         Family::Rdp
     }
 
+    fn techniques(&self) -> &'static [&'static str] {
+        &["T1021.001", "T1563.002", "T1572"]
+    }
+
     fn ports(&self) -> &'static [u16] {
         &[3389]
     }

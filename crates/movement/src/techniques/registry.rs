@@ -15,6 +15,11 @@ impl Technique for Registry {
         Family::Registry
     }
 
+    fn techniques(&self) -> &'static [&'static str] {
+        // The registry is served through a pipe.
+        &["T1112", "T1021.002"]
+    }
+
     fn ports(&self) -> &'static [u16] {
         &[445, 135, 139]
     }

@@ -17,6 +17,10 @@ impl Technique for Relay {
         Family::Tunnel
     }
 
+    fn techniques(&self) -> &'static [&'static str] {
+        &["T1572"]
+    }
+
     fn process(&self, world: &mut World<'_>, started: &Started, out: &mut Sink) {
         process(world, started, out);
     }

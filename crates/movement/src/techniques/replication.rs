@@ -14,6 +14,10 @@ impl Technique for Replication {
         Family::DirectoryReplication
     }
 
+    fn techniques(&self) -> &'static [&'static str] {
+        &["T1003.006"]
+    }
+
     fn events(&self, world: &mut World<'_>, out: &mut Sink) {
         events(world, out);
     }

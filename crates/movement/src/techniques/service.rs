@@ -20,6 +20,10 @@ impl Technique for Service {
         Family::Service
     }
 
+    fn techniques(&self) -> &'static [&'static str] {
+        &["T1569.002", "T1543.003"]
+    }
+
     fn ports(&self) -> &'static [u16] {
         &[445, 135, 139]
     }

@@ -22,6 +22,10 @@ impl Technique for Pipes {
         Family::Pipe
     }
 
+    fn techniques(&self) -> &'static [&'static str] {
+        &["T1021.002"]
+    }
+
     fn ports(&self) -> &'static [u16] {
         Smb.ports()
     }
@@ -37,6 +41,10 @@ pub(crate) struct Smb;
 impl Technique for Smb {
     fn family(&self) -> Family {
         Family::Smb
+    }
+
+    fn techniques(&self) -> &'static [&'static str] {
+        &["T1021.002", "T1570", "T1574.001", "T1574.002"]
     }
 
     fn ports(&self) -> &'static [u16] {

@@ -16,6 +16,10 @@ impl Technique for Ssh {
         Family::Ssh
     }
 
+    fn techniques(&self) -> &'static [&'static str] {
+        &["T1021.004"]
+    }
+
     fn ports(&self) -> &'static [u16] {
         &[22]
     }

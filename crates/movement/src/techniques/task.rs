@@ -18,6 +18,10 @@ impl Technique for Task {
         Family::Task
     }
 
+    fn techniques(&self) -> &'static [&'static str] {
+        &["T1053.002", "T1053.005"]
+    }
+
     fn ports(&self) -> &'static [u16] {
         &[445, 135, 139]
     }

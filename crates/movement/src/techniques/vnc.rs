@@ -14,6 +14,10 @@ impl Technique for Vnc {
         Family::Vnc
     }
 
+    fn techniques(&self) -> &'static [&'static str] {
+        &["T1021.005"]
+    }
+
     fn ports(&self) -> &'static [u16] {
         &[5900, 5901, 5902, 5903]
     }

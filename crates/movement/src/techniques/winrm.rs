@@ -19,6 +19,10 @@ impl Technique for WinRm {
         Family::WinRm
     }
 
+    fn techniques(&self) -> &'static [&'static str] {
+        &["T1021.006", "T1059.001"]
+    }
+
     fn ports(&self) -> &'static [u16] {
         &[5985, 5986]
     }

@@ -19,6 +19,11 @@ impl Technique for Wmi {
         Family::Wmi
     }
 
+    fn techniques(&self) -> &'static [&'static str] {
+        // WMI is called through DCOM.
+        &["T1047", "T1546.003", "T1021.003"]
+    }
+
     fn ports(&self) -> &'static [u16] {
         &[135, 445]
     }

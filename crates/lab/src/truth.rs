@@ -1,0 +1,234 @@
+//! What really happened in a made world, as `truth.json` says it.
+//!
+//! There is one schema for all worlds, so that one scorer can judge what is found in any of them. What a world has nothing
+//! of is empty.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::LabError;
+use crate::enterprise::Attack;
+
+/// The schema that this version writes. The number goes up when a field changes its meaning or goes.
+pub const SCHEMA: &str = "crabwalk.truth/1";
+
+/// What kind of world it is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum World {
+    /// A company of some machines with one intrusion, whose detections have planted acts.
+    #[default]
+    Small,
+    /// A company of any size, with any number of intrusions among daily work.
+    Enterprise,
+}
+
+/// A record that proves something.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Evidence {
+    /// Host name; its directory has the log.
+    pub host: String,
+    /// Channel.
+    pub channel: String,
+    /// Event id.
+    pub event_id: u16,
+    /// Record id in the log.
+    pub record_id: u64,
+    /// Time of the event, RFC 3339, UTC.
+    pub time: String,
+}
+
+/// An act that one detection must find.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Planted {
+    /// Time of the first record, RFC 3339, UTC.
+    pub start: String,
+    /// Time of the last record.
+    pub end: String,
+    /// The records the detection rests on.
+    pub evidence: Vec<Evidence>,
+    /// Connections in Zeek's log it rests on.
+    pub zeek_uids: Vec<String>,
+    /// Values that its result must show.
+    pub fields: BTreeMap<String, String>,
+}
+
+/// A movement of an intruder.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlantedHop {
+    /// Source host.
+    pub src: String,
+    /// Destination host.
+    pub dst: String,
+    /// Account that logged on to the destination.
+    pub account: String,
+    /// Account of the session on the source from which the intruder went; `SYSTEM` for the system's.
+    #[serde(default)]
+    pub actor: String,
+    /// Account that the payload runs as; empty where that was not asked.
+    #[serde(default)]
+    pub effective: String,
+    /// How, in words, such as `PsExec, renamed`.
+    pub method: String,
+    /// How the intruder came to use the account, in words; empty where the world has one way only.
+    #[serde(default)]
+    pub credentials: String,
+    /// ATT&CK technique.
+    pub technique: String,
+    /// When, RFC 3339, UTC, by a clock that is right.
+    pub time: String,
+    /// How far the clocks of the two hosts are off at most, seconds.
+    #[serde(default)]
+    pub skew: u64,
+    /// Records of it in the logs that were collected, by `host channel event-id`.
+    pub records: BTreeMap<String, u64>,
+    /// The records themselves, in the order of time; empty in enterprises, where they would fill the file.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub evidence: Vec<Evidence>,
+    /// Connections in Zeek's log that belong to it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub zeek_uids: Vec<String>,
+}
+
+/// How many records there are of each kind, by `host channel event-id`.
+pub(crate) fn counts(evidence: &[Evidence]) -> BTreeMap<String, u64> {
+    let mut counts = BTreeMap::new();
+    for one in evidence {
+        let key = format!("{} {} {}", one.host, one.channel, one.event_id);
+        *counts.entry(key).or_default() += 1;
+    }
+    counts
+}
+
+/// One intrusion: hops that follow from each other.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Intrusion {
+    /// Name in this world.
+    pub id: String,
+    /// What the intruder wanted and how stealthy he was, where that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attack: Option<Attack>,
+    /// The host where it began.
+    pub entry: String,
+    /// The hops, in the order of time.
+    pub hops: Vec<PlantedHop>,
+    /// The host whose Security log the intruder cleared, where that is so.
+    pub cleared: Option<String>,
+    /// The service accounts whose tickets were asked for to be cracked.
+    pub roasted: Vec<String>,
+}
+
+/// Remote access that belongs to daily work.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DailyAccess {
+    /// Source host.
+    pub src: String,
+    /// Destination host.
+    pub dst: String,
+    /// Account.
+    pub account: String,
+    /// What it was and how often, such as `remote desktop`.
+    pub kinds: BTreeMap<String, u64>,
+}
+
+/// A host of the world.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TruthHost {
+    /// NetBIOS name.
+    pub name: String,
+    /// Fully qualified name, the `Computer` of its events.
+    pub fqdn: String,
+    /// Addresses, in the order in which it had them.
+    pub ips: Vec<String>,
+    /// What it is for.
+    pub role: String,
+    /// Category in `assets.csv`; empty where there is no such file.
+    #[serde(default)]
+    pub category: String,
+    /// Whether Sysmon runs on it.
+    pub sysmon: bool,
+    /// Whether Security writes 4688 and 4689 on it.
+    pub process_auditing: bool,
+    /// Channels that nobody collected, or `*` for all.
+    #[serde(default)]
+    pub not_collected: Vec<String>,
+    /// How far its clock is ahead, seconds; negative where it is behind.
+    #[serde(default)]
+    pub skew: i64,
+}
+
+/// An account of the domain.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TruthAccount {
+    /// Name without the domain.
+    pub name: String,
+    /// SID.
+    pub sid: String,
+    /// Category in `identities.csv`.
+    pub category: String,
+    /// Whether it administers the hosts.
+    pub administrator: bool,
+}
+
+/// What is in a world; also written as `truth.json`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Truth {
+    /// [`SCHEMA`]; empty in enterprises that were made before there were versions.
+    #[serde(default)]
+    pub schema: String,
+    /// What kind of world it is.
+    pub kind: World,
+    /// The seed.
+    pub seed: u64,
+    /// DNS name of the domain.
+    pub domain: String,
+    /// NetBIOS name of the domain.
+    pub netbios: String,
+    /// First day.
+    pub start: String,
+    /// Days of the logs; in a small world without weekends.
+    pub days: u64,
+    /// Records in all logs.
+    pub events: u64,
+    /// Of these the logons from other hosts: 4624 of type 3, 8 or 10.
+    #[serde(default)]
+    pub logons: u64,
+    /// Size of all EVTX files in bytes.
+    pub evtx_bytes: u64,
+    /// The hosts.
+    pub hosts: Vec<TruthHost>,
+    /// The accounts of people and services; enterprises do not list them.
+    #[serde(default)]
+    pub accounts: Vec<TruthAccount>,
+    /// The intrusions.
+    pub intrusions: Vec<Intrusion>,
+    /// Who else goes from where to where; small worlds do not list it.
+    #[serde(default)]
+    pub daily: Vec<DailyAccess>,
+    /// For each detection the acts that it must find, where any were planted for it; it must find nothing else.
+    #[serde(default)]
+    pub detections: BTreeMap<String, Vec<Planted>>,
+}
+
+impl Truth {
+    /// All movements of intruders.
+    pub fn hops(&self) -> impl Iterator<Item = &PlantedHop> {
+        self.intrusions.iter().flat_map(|one| &one.hops)
+    }
+
+    /// Writes `truth.json`.
+    pub(crate) fn write(&self, directory: &Path) -> Result<(), LabError> {
+        let path = directory.join("truth.json");
+        let text = match self.kind {
+            World::Small => serde_json::to_string_pretty(self),
+            // Whitespace would be most of it.
+            World::Enterprise => serde_json::to_string(self),
+        };
+        let text =
+            text.map_err(|error| LabError::io("write", &path, std::io::Error::other(error)))?;
+        fs::write(&path, text + "\n").map_err(|error| LabError::io("write", &path, error))
+    }
+}
