@@ -9,8 +9,9 @@ use crabwalk_spl::{Diagnostic, Engine, EngineOptions, Knowledge, Readers, Search
 
 use crate::content::Content;
 use crate::detection::Detection;
+use crate::error::RunError;
 use crate::lint;
-use crate::run::{RunError, STACK};
+use crate::workers::STACK;
 
 /// What became of a detection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

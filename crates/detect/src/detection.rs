@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use crate::content::Origin;
-use crate::risk::Throttling;
+use crate::origin::Origin;
+use crate::throttling::Throttling;
 use crabwalk_vocabulary::Severity;
 
 /// What a detection's results mean.

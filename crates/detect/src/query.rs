@@ -7,8 +7,10 @@ use crabwalk_sources::collect::Demand;
 use crabwalk_spl::{Diagnostic, Engine, EngineOptions, Knowledge, Search};
 
 use crate::content::{Content, ContentProblem, Origin};
-use crate::run::{Failure, RunError, RunOptions, STACK, run_all, search_problem, search_warning};
+use crate::error::RunError;
+use crate::run::{Failure, RunOptions, run_all, search_problem, search_warning};
 use crate::store::Lookups;
+use crate::workers::STACK;
 
 /// A search, ready to run.
 pub struct Query {

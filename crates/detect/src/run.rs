@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crabwalk_events::{Catalog, CatalogError};
+use crabwalk_events::Catalog;
 use crabwalk_sources::collect::{All, Columns, Coverage, Demand};
 use crabwalk_spl::{
     DEFAULT_MEMORY, Diagnostic, Engine, EngineOptions, Knowledge, Readers, Results, Search,
@@ -14,17 +14,17 @@ use crabwalk_spl::{
 use crabwalk_vocabulary::suggest::most_alike;
 use crabwalk_vocabulary::wildcard;
 
-use crate::content::{Content, ContentProblem, Origin};
+use crate::content::Content;
 use crate::detection::{Detection, DetectionType};
+use crate::error::RunError;
 use crate::finding::{self, Finding};
 use crate::gap::{self, Gap};
 use crate::logging::Logging;
+use crate::origin::{ContentProblem, Origin};
 use crate::risk::{self, Attack, Exception, RiskFactors};
 use crate::sigma::SigmaRules;
 use crate::store::Lookups;
-
-/// Stack of the threads that plan and run searches: plans nest as deep as searches do.
-pub(crate) const STACK: usize = 16 << 20;
+use crate::workers::STACK;
 
 /// What to run, and how.
 #[derive(Debug, Clone)]
@@ -57,49 +57,6 @@ impl Default for RunOptions {
             engine: std::convert::identity,
         }
     }
-}
-
-/// Why a hunt cannot be done at all.
-#[derive(Debug, thiserror::Error)]
-pub enum RunError {
-    /// No detection has such a name.
-    #[error("no detection is named `{name}`; `crabwalk content list` shows the names{}", did_you_mean(.similar))]
-    NoSuchDetection {
-        /// What was asked for.
-        name: String,
-        /// A name like it.
-        similar: Option<String>,
-    },
-    /// No story has such a name.
-    #[error("no detection belongs to a story named `{name}`{}", did_you_mean(.similar))]
-    NoSuchStory {
-        /// What was asked for.
-        name: String,
-        /// A name like it.
-        similar: Option<String>,
-    },
-    /// There is no detection to run.
-    #[error("no detections to run: add content with `--content DIR`, or drop `--no-builtin`")]
-    NoDetections,
-    /// Events cannot be read from where they lie.
-    #[error(transparent)]
-    Catalog(#[from] CatalogError),
-    /// What findings add up to cannot be made into events.
-    #[error("the risk of the findings cannot be added up: {0}")]
-    Risk(#[from] datafusion::arrow::error::ArrowError),
-    /// The engine could not be set up, or a search of the user failed.
-    #[error("{0}")]
-    Search(#[from] SearchError),
-    /// The machine gave no thread or runtime.
-    #[error("no thread could be started: {0}")]
-    Thread(#[from] std::io::Error),
-}
-
-fn did_you_mean(similar: &Option<String>) -> String {
-    similar
-        .as_ref()
-        .map(|name| format!("; did you mean `{name}`?"))
-        .unwrap_or_default()
 }
 
 /// Notables a day of a network with so many machines, where its other days show what is usual: what one person reads.

@@ -3,7 +3,8 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, PoisonError};
 
-use crate::run::STACK;
+/// Stack of the threads that plan and run searches: plans nest as deep as searches do.
+pub(crate) const STACK: usize = 16 << 20;
 
 /// A piece of work ended early: a fault of ours, which must not end the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::{ContentProblem, Origin, Written};
 use crate::detection::{
     self, DetectionType, RecordedAttack, RiskField, RiskObjectKind, Status, ThreatField,
 };
-use crate::risk::Throttling;
+use crate::origin::{ContentProblem, Origin, Written};
+use crate::throttling::Throttling;
 
 /// Folders of public content that hold nothing for Crabwalk.
 pub(super) const IGNORED_FOLDERS: [&str; 14] = [

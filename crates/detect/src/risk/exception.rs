@@ -13,8 +13,8 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::content::ContentProblem;
 use crate::finding::{Finding, Suppressed};
+use crate::origin::ContentProblem;
 use crabwalk_vocabulary::wildcard;
 
 #[derive(Debug, Deserialize)]

@@ -13,8 +13,8 @@ use rsigma_parser::{
 };
 
 use super::{About, Correlation, SigmaRules, Wanted, engine, is_named, make, problem};
-use crate::content::ContentProblem;
 use crate::finding::Finding;
+use crate::origin::ContentProblem;
 
 /// What a correlation concluded, for the correlations that rest on it.
 struct Concluded {

@@ -34,10 +34,10 @@ use crabwalk_events::{Catalog, CatalogError, EventRef, Table};
 use crabwalk_sources::collect::{Columns, Demand, HOST, OWN_DATA, alike};
 use rsigma_parser::{CorrelationRule, FilterRule, FilterRuleTarget, Level, SigmaRule};
 
-use crate::content::{ContentProblem, Origin};
 use crate::detection::{Detection, DetectionType, Language, RiskField, RiskObjectKind, Status};
+use crate::error::RunError;
 use crate::finding::{self, Finding, MOST_EVENTS, RiskObject, ThreatObject};
-use crate::run::RunError;
+use crate::origin::{ContentProblem, Origin};
 use crate::workers::spread;
 pub use engine::{Correlated, Correlator, Matcher as RuleMatcher};
 use engine::{Matcher, Named};
