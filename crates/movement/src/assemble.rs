@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use crabwalk_activity::{AccountId, AccountKind, HostId, Package, Place, SECOND, base_name};
 
 use crate::evidence::{Act, Class, Evidence, Family, Kind};
+use crate::history::Moved;
 use crate::programs::program;
 use crate::world::World;
 
@@ -46,6 +47,17 @@ pub(crate) struct Draft {
 }
 
 impl Draft {
+    /// What habits are learnt from.
+    pub fn moved(&self) -> Option<Moved> {
+        Some(Moved {
+            src: self.src?,
+            dst: self.dst,
+            used: self.used?,
+            family: self.family,
+            time: self.first,
+        })
+    }
+
     fn new(evidence: Evidence) -> Self {
         let mut draft = Self {
             family: evidence.family,

@@ -1,6 +1,6 @@
 //! One observation that speaks for a movement.
 
-pub(crate) use crate::techniques::Family;
+pub(crate) use crate::family::Family;
 use crate::world::World;
 use crabwalk_activity::{AccountId, HostId, Place, Session};
 

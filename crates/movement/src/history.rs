@@ -8,8 +8,7 @@ use crabwalk_activity::{
 };
 pub(crate) use crabwalk_vocabulary::time::{day, is_daily};
 
-use crate::assemble::Draft;
-use crate::evidence::Family;
+use crate::family::Family;
 
 /// Who does the same on as many other days does it by habit.
 pub(crate) const HABIT: usize = 3;
@@ -54,6 +53,16 @@ impl Days {
         let span = self.0.first().zip(self.0.last());
         span.is_some_and(|(first, last)| reaches(last - first)) && is_daily(self.all(), LEAST_DAYS)
     }
+}
+
+/// A movement of which source and account are known.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Moved {
+    pub src: HostId,
+    pub dst: HostId,
+    pub used: AccountId,
+    pub family: Family,
+    pub time: i64,
 }
 
 /// On which days who came from where.
@@ -147,19 +156,21 @@ impl History {
     }
 
     /// Adds what the hops tell, and on which days the same was done that they are. Some logs have no logons.
-    pub fn add(&mut self, hops: &[Draft], sessions: &[Session], canonical: &[AccountId]) {
+    pub fn add(
+        &mut self,
+        hops: impl Iterator<Item = Moved>,
+        sessions: &[Session],
+        canonical: &[AccountId],
+    ) {
         for hop in hops {
-            let (Some(src), Some(used)) = (hop.src, hop.used) else {
-                continue;
-            };
-            let today = day(hop.first);
+            let today = day(hop.time);
             self.days.add(today);
             self.edges
-                .entry((src, hop.dst, used))
+                .entry((hop.src, hop.dst, hop.used))
                 .or_default()
                 .add(today);
             self.ways
-                .entry((src, used, hop.family))
+                .entry((hop.src, hop.used, hop.family))
                 .or_default()
                 .add(today);
         }
@@ -197,14 +208,11 @@ impl History {
     }
 
     /// Whether the account makes such a hop on other days too: to the same host, or in the same way to others.
-    pub fn is_habit(&self, hop: &Draft) -> bool {
-        let (Some(src), Some(used)) = (hop.src, hop.used) else {
-            return false;
-        };
-        let today = day(hop.first);
+    pub fn is_habit(&self, hop: Moved) -> bool {
+        let today = day(hop.time);
         let often = |days: Option<&Days>| days.is_some_and(|days| days.others(today) >= HABIT);
-        often(self.ways.get(&(src, used, hop.family)))
-            || often(self.edges.get(&(src, hop.dst, used)))
+        often(self.ways.get(&(hop.src, hop.used, hop.family)))
+            || often(self.edges.get(&(hop.src, hop.dst, hop.used)))
     }
 
     /// Whether an account was never before (nor after) this day at or from a host, while it was elsewhere.

@@ -7,7 +7,10 @@ mod actor;
 mod assemble;
 mod attach;
 mod causes;
+mod collect;
+mod command;
 mod evidence;
+mod family;
 mod history;
 mod missing;
 mod origin;
@@ -202,7 +205,7 @@ pub fn analyse(
         Activity::new(Log::new(&tables, &clocks))
     };
     let mut world = World::new(activity);
-    let evidence = techniques::collect(&mut world);
+    let evidence = collect::collect(&mut world);
     let canonical = world.accounts.canonical();
     let mut drafts = assemble::drafts(&world, evidence, &canonical);
     origin::credentials(&mut world, &mut drafts, &canonical);
@@ -210,7 +213,11 @@ pub fn analyse(
     let World {
         history, activity, ..
     } = &mut world;
-    history.add(&drafts, &activity.sessions, &canonical);
+    history.add(
+        drafts.iter().filter_map(assemble::Draft::moved),
+        &activity.sessions,
+        &canonical,
+    );
     // Daily work that is not even sure to be a movement is counted, not told.
     let before = drafts.len();
     drafts.retain(|hop| {

@@ -54,7 +54,7 @@ pub(crate) struct Link {
 
 /// Whether a hop is daily work: its account does so on other days too. What shows that credentials were taken is none.
 pub(crate) fn is_usual(world: &World<'_>, hop: &Draft) -> bool {
-    world.history.is_habit(hop)
+    hop.moved().is_some_and(|one| world.history.is_habit(one))
         && !crate::assemble::techniques(hop)
             .iter()
             .any(|id| id.starts_with("T1550") || id.starts_with("T1563"))

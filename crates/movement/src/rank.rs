@@ -23,8 +23,8 @@ use crabwalk_vocabulary::is_asserted;
 
 use crate::assemble::{Draft, techniques};
 use crate::attach::Found;
+use crate::family::Family;
 use crate::history::{Days, day, is_daily};
-use crate::techniques::Family;
 use crate::world::World;
 
 /// Fewer other days than these are no daily work to compare with.

@@ -358,7 +358,7 @@ fn executed(world: &World<'_>, files: &mut Files, out: &mut Sink) {
         if found.is_none() {
             // A script, or a library that rundll32 runs, stands in the command line.
             let command = process.command.to_lowercase();
-            found = crate::signs::client::words(&command)
+            found = crate::command::words(&command)
                 .iter()
                 .flat_map(|word| word.split(','))
                 .map(|word| word.trim_matches(['\'', '"', ';', '&', '(', ')']))

@@ -2,7 +2,7 @@
 //! clients' command lines name it, and the ports it listens on.
 //!
 //! A technique states what it sees as [`Evidence`]; it knows nothing of how hops are put together. A new one is a file
-//! with a type that implements [`Technique`], and a line in the list below.
+//! with a type that implements [`Technique`], and a line in the list of `family.rs`.
 
 pub(crate) mod dcom;
 mod exploit;
@@ -22,25 +22,15 @@ mod vnc;
 mod winrm;
 mod wmi;
 
+use crate::command::{CommandLine, Named};
 use crate::evidence::{Act, Class, Evidence, Kind, Sink};
-use crate::signs;
-use crate::signs::client::{CommandLine, Named};
+use crate::family::{Family, every_way};
 use crate::world::World;
-use crabwalk_activity::{AccountKind, HostId, SECOND, base_name, is_service_logon};
+use crabwalk_activity::{AccountKind, HostId, SECOND, is_service_logon};
 use std::collections::BTreeSet;
 
-/// Declares which techniques there are: the families in the order in which evidence of one time is sorted, and the type
-/// that knows each.
 macro_rules! techniques {
     ($($family:ident => $technique:path,)*) => {
-        /// Which way of moving an observation belongs to. Observations of one family, hosts, account and time are one hop.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub(crate) enum Family {
-            $($family,)*
-            /// Says nothing of the way.
-            Any,
-        }
-
         /// All ways of moving.
         pub(crate) static ALL: &[&dyn Technique] = &[$(&$technique,)*];
 
@@ -55,26 +45,7 @@ macro_rules! techniques {
     };
 }
 
-techniques! {
-    Service => service::Service,
-    Task => task::Task,
-    Wmi => wmi::Wmi,
-    Dcom => dcom::Dcom,
-    WinRm => winrm::WinRm,
-    Rdp => rdp::Rdp,
-    Ssh => ssh::Ssh,
-    Vnc => vnc::Vnc,
-    Registry => registry::Registry,
-    Mssql => mssql::Mssql,
-    Printer => printer::Printer,
-    Guest => guest::Guest,
-    Exploit => exploit::Exploit,
-    DirectoryReplication => replication::Replication,
-    Credential => forged::Forged,
-    Pipe => smb::Pipes,
-    Tunnel => relay::Relay,
-    Smb => smb::Smb,
-}
+every_way!(techniques);
 
 impl Family {
     /// Ports on which the destination listens for it.
@@ -232,34 +203,6 @@ pub(crate) struct Started {
     pub image: String,
     pub parent: String,
     pub command: String,
-}
-
-/// Everything that the logs say for movements.
-pub(crate) fn collect(world: &mut World<'_>) -> Sink {
-    let mut out = Sink::new();
-    for at in 0..world.processes.len() {
-        let Some(process) = world.processes.get(at) else {
-            continue;
-        };
-        let started = Started {
-            at,
-            image: base_name(process.image).to_lowercase(),
-            parent: base_name(process.parent_image).to_lowercase(),
-            command: process.command.to_lowercase(),
-        };
-        for way in ALL {
-            way.process(world, &started, &mut out);
-        }
-        signs::process(world, &started, &mut out);
-    }
-    for way in ALL {
-        way.events(world, &mut out);
-    }
-    for way in ALL {
-        way.network(world, &mut out);
-    }
-    signs::events(world, &mut out);
-    out
 }
 
 /// What a process on the destination says.

@@ -10,8 +10,8 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use sha2::{Digest as _, Sha256};
 
 use super::{Started, Technique, brief};
+use crate::command::{CommandLine, Named};
 use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
-use crate::signs::client::{CommandLine, Named};
 use crate::signs::sensor::ends;
 use crate::world::World;
 use crabwalk_activity::channel::*;
@@ -963,13 +963,13 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
             process.user,
             process.logon_id,
         );
-        let Some(target) = crate::signs::client::named_value(command, "computername") else {
+        let Some(target) = crate::command::named_value(command, "computername") else {
             return;
         };
         let Place::Host(dst) = world.hosts.place(&target, host, row.time) else {
             return;
         };
-        let used = crate::signs::client::named_value(command, "username")
+        let used = crate::command::named_value(command, "username")
             .and_then(|name| world.claimed_at(dst, &name));
         let mut evidence = Evidence::new(
             Kind::Source,

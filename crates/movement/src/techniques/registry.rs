@@ -1,8 +1,8 @@
 //! Remote registry (T1112). Opening the pipe is seen with all other pipes; here is what was written through it.
 
 use super::{Call, Technique, brief};
+use crate::command::{CommandLine, Named};
 use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
-use crate::signs::client::{CommandLine, Named};
 use crate::world::World;
 use crabwalk_activity::channel::*;
 use crabwalk_activity::{Row, SECOND, base_name, for_each};

@@ -161,7 +161,7 @@ fn process(world: &mut World<'_>, started: &Started, out: &mut Sink) {
     let Some(process) = world.processes.get(started.at) else {
         return;
     };
-    let words = crate::signs::client::words(process.command);
+    let words = crate::command::words(process.command);
     if !words
         .iter()
         .any(|word| word.eq_ignore_ascii_case("add") || word.eq_ignore_ascii_case("set"))

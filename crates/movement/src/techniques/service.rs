@@ -2,9 +2,9 @@
 //! (T1569.002, T1543.003).
 
 use super::{Call, Shares, Started, Technique, brief, ran, writes_to_own_share};
+use crate::command::{CommandLine, Named};
 use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
 use crate::programs::program;
-use crate::signs::client::{CommandLine, Named};
 use crate::world::World;
 use crabwalk_activity::channel::*;
 use crabwalk_activity::{

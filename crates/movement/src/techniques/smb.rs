@@ -1,11 +1,11 @@
 //! Files over administrative shares, and pipes (T1021.002, T1570, T1574).
 
 use super::{Shares, Technique};
+use crate::command::{CommandLine, Named};
 use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
 pub(crate) use crate::pipes::is_admin_share;
 use crate::pipes::{admin_path, is_pipe_share, was_refused};
 use crate::programs;
-use crate::signs::client::{CommandLine, Named};
 use crate::signs::sensor::ends;
 use crate::world::World;
 use crabwalk_activity::channel::*;

@@ -1,8 +1,8 @@
 //! SSH (T1021.004).
 
 use super::{Started, Technique, brief, ran};
+use crate::command::{CommandLine, Named};
 use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
-use crate::signs::client::{CommandLine, Named};
 use crate::signs::sensor::ends;
 use crate::world::World;
 use crabwalk_activity::channel::*;

@@ -4,9 +4,9 @@ use crabwalk_activity::{AccountKind, HostId, Place, SECOND, base_name, for_each,
 use std::collections::HashMap;
 
 use super::{Call, Shares, Started, Technique, brief, leaves_output, ran};
+use crate::command::{CommandLine, Named};
 use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
 use crate::programs::program;
-use crate::signs::client::{CommandLine, Named};
 use crate::world::World;
 use crabwalk_activity::channel::*;
 

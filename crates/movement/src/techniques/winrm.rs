@@ -1,9 +1,9 @@
 //! Windows Remote Management: PowerShell remoting and winrs (T1021.006).
 
 use super::{Started, Technique, brief, ran};
+use crate::command::{CommandLine, Named};
 use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
 use crate::programs::program;
-use crate::signs::client::{CommandLine, Named};
 use crate::signs::sensor::ends;
 use crate::signs::usual::told;
 use crate::world::World;

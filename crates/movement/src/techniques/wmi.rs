@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use super::{Call, Shares, Started, Technique, brief, ran};
+use crate::command::{CommandLine, Named};
 use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
-use crate::signs::client::{CommandLine, Named};
 use crate::world::World;
 use crabwalk_activity::channel::*;
 use crabwalk_activity::{
