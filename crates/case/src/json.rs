@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 use serde_json::ser::{CompactFormatter, Formatter, Serializer};
 
-/// Writes a value, indented [two levels](DEEPEST) deep, so that each hop or finding of a case has a line.
+/// Writes a value, indented two levels deep, so that each hop or finding of a case has a line.
 ///
 /// # Errors
 /// What writing gives.

@@ -99,7 +99,7 @@ fn a_small_world_is_scored_as_an_enterprise_is() {
     );
     assert_eq!(score["hops"]["planted"], score["hops"]["found"], "{score}");
     assert!(score["hops"]["planted"].as_u64() > Some(2), "{score}");
-    assert_eq!(score["paths"]["whole"], 1, "{score}");
+    assert_eq!(score["paths"]["on_top"], 1, "{score}");
     // Another version's truth is refused, and it says which.
     let path = folder.join("world/truth.json");
     let truth = std::fs::read_to_string(&path).unwrap();

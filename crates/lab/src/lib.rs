@@ -4,6 +4,7 @@
 //! the hops of the intruder with their evidence, and the acts planted for each detection. Names, addresses and events
 //! are invented; the layouts of the events are those of Windows 10 / Server 2019, Sysmon 15 and Zeek.
 
+mod attack;
 pub mod enterprise;
 pub mod evtx_writer;
 mod intrusion;

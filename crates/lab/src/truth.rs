@@ -10,7 +10,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::LabError;
-use crate::enterprise::Attack;
+use crate::attack::Attack;
 
 /// The schema that this version writes. The number goes up when a field changes its meaning or goes.
 pub const SCHEMA: &str = "crabwalk.truth/1";

@@ -28,13 +28,15 @@ use datafusion::arrow::datatypes::{Schema, SchemaRef};
 use datafusion::arrow::ipc::reader::StreamReader;
 use datafusion::arrow::ipc::writer::StreamWriter;
 use datafusion::catalog::TableProvider;
-use datafusion::common::TableReference;
-use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
-use datafusion::datasource::MemTable;
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::common::{Column, TableReference};
+use datafusion::datasource::{MemTable, provider_as_source};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::TaskContext;
 use datafusion::execution::session_state::SessionState;
-use datafusion::logical_expr::{AggregateUDF, Expr, Extension, LogicalPlan, ScalarUDF, WindowUDF};
+use datafusion::logical_expr::{
+    AggregateUDF, Expr, Extension, LogicalPlan, LogicalPlanBuilder, ScalarUDF, WindowUDF,
+};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_plan::{self, ExecutionPlan};
 use datafusion_proto::bytes::{
@@ -378,6 +380,28 @@ fn window_function(name: &str) -> Result<Arc<WindowUDF>> {
     found.map_or_else(|| no_such_function(name), Ok)
 }
 
+/// Puts tables without rows in the place of empty relations: of those the protobuf of `DataFusion` forgets the columns.
+fn empty_tables(plan: LogicalPlan) -> Result<LogicalPlan> {
+    plan.transform_up(|node| {
+        let LogicalPlan::EmptyRelation(empty) = &node else {
+            return Ok(Transformed::no(node));
+        };
+        if empty.produce_one_row || empty.schema.fields().is_empty() {
+            return Ok(Transformed::no(node));
+        }
+        let schema = Arc::new(empty.schema.as_arrow().clone());
+        let table = MemTable::try_new(Arc::clone(&schema), vec![Vec::new()])?;
+        let scan = LogicalPlanBuilder::scan("nothing", provider_as_source(Arc::new(table)), None)?;
+        let columns = empty.schema.iter().map(|(qualifier, field)| {
+            let own = Column::new(Some("nothing"), field.name());
+            Expr::Column(own).alias_qualified(qualifier.cloned(), field.name())
+        });
+        let columns: Vec<Expr> = columns.collect();
+        Ok(Transformed::yes(scan.project(columns)?.build()?))
+    })
+    .map(|plan| plan.data)
+}
+
 /// A plan in either form.
 enum Plan {
     Logical(LogicalPlan),
@@ -387,7 +411,9 @@ enum Plan {
 impl Plan {
     async fn of(plan: LogicalPlan, form: Form, state: &SessionState) -> Result<Self, CodecError> {
         match form {
-            Form::Logical => Ok(Self::Logical(plan)),
+            Form::Logical => empty_tables(plan)
+                .map(Self::Logical)
+                .map_err(CodecError::Write),
             Form::Physical => {
                 let plan = state.create_physical_plan(&plan).await;
                 plan.map(Self::Physical).map_err(CodecError::Run)

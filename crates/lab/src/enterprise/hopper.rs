@@ -10,8 +10,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::{Deserialize, Serialize};
-
+use crate::attack::{Attack, Goal};
 use crate::sim::{MINUTE, Random};
 
 use super::intrusion::{Method, Step};
@@ -21,83 +20,6 @@ use super::plan::{Role, World};
 const MOST_HOPS: usize = 10;
 /// Days for which credentials stay on a host.
 const EXPOSED: usize = 7;
-
-/// What the intruder wants.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Goal {
-    /// Go about until the credentials of somebody else have been used.
-    Exploration,
-    /// Go everywhere that one account can go, then take the next.
-    Spread,
-    /// Reach a domain controller, a database or the backup.
-    Targeted,
-}
-
-/// How far the intruder keeps to what the network does anyway.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Stealth {
-    /// Not at all.
-    None,
-    /// Only from hosts to hosts that somebody went before.
-    PriorEdges,
-    /// Only with accounts that were active on the source on that day or the day before.
-    ActiveCredentials,
-    /// Both.
-    Full,
-}
-
-impl Goal {
-    /// All goals.
-    pub const ALL: [Self; 3] = [Self::Exploration, Self::Spread, Self::Targeted];
-
-    /// Its name.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Exploration => "exploration",
-            Self::Spread => "spread",
-            Self::Targeted => "targeted",
-        }
-    }
-}
-
-impl Stealth {
-    /// All levels.
-    pub const ALL: [Self; 4] = [
-        Self::None,
-        Self::PriorEdges,
-        Self::ActiveCredentials,
-        Self::Full,
-    ];
-
-    /// Its name.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::PriorEdges => "prior edges",
-            Self::ActiveCredentials => "active credentials",
-            Self::Full => "full",
-        }
-    }
-
-    fn edges(self) -> bool {
-        matches!(self, Self::PriorEdges | Self::Full)
-    }
-
-    fn credentials(self) -> bool {
-        matches!(self, Self::ActiveCredentials | Self::Full)
-    }
-}
-
-/// An attack of the protocol.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Attack {
-    /// What the intruder wants.
-    pub goal: Goal,
-    /// How far he keeps to what the network does anyway.
-    pub stealth: Stealth,
-}
 
 /// What happened until now, as an intruder finds it on the hosts.
 struct History {

@@ -3,13 +3,13 @@
 use jiff::civil::Weekday;
 
 use crate::LabError;
+use crate::attack::Attack;
 use crate::sim::{Account, MINUTE, Package, Process, Random, SECOND, Session};
 use crate::world::{micros, tomorrow};
 
 use super::EnterpriseOptions;
 use super::acts::{Approach, Program, Running, Service};
 use super::background::{CMD, HOUR, POWERSHELL, Seats};
-use super::hopper::Attack;
 use super::plan::{Role, World};
 
 /// A way to another host.

@@ -29,7 +29,7 @@ use crate::sim::{Channel, check};
 use crate::truth::{DailyAccess, Intrusion, PlantedHop, SCHEMA, Truth, TruthHost, World, counts};
 use crate::world::{Output, micros, rfc3339, tomorrow};
 
-pub use hopper::{Attack, Goal, Stealth};
+pub use crate::attack::{Attack, Goal, Stealth};
 pub use logons::{LogonOptions, LogonWorld, build_logons};
 pub use profile::{Network, Profile, Telemetry, Work};
 

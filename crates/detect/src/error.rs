@@ -1,0 +1,47 @@
+//! Why a hunt cannot be done.
+
+use crabwalk_events::CatalogError;
+use crabwalk_spl::SearchError;
+
+/// Why a hunt cannot be done at all.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// No detection has such a name.
+    #[error("no detection is named `{name}`; `crabwalk content list` shows the names{}", did_you_mean(.similar))]
+    NoSuchDetection {
+        /// What was asked for.
+        name: String,
+        /// A name like it.
+        similar: Option<String>,
+    },
+    /// No story has such a name.
+    #[error("no detection belongs to a story named `{name}`{}", did_you_mean(.similar))]
+    NoSuchStory {
+        /// What was asked for.
+        name: String,
+        /// A name like it.
+        similar: Option<String>,
+    },
+    /// There is no detection to run.
+    #[error("no detections to run: add content with `--content DIR`, or drop `--no-builtin`")]
+    NoDetections,
+    /// Events cannot be read from where they lie.
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
+    /// What findings add up to cannot be made into events.
+    #[error("the risk of the findings cannot be added up: {0}")]
+    Risk(#[from] datafusion::arrow::error::ArrowError),
+    /// The engine could not be set up, or a search of the user failed.
+    #[error("{0}")]
+    Search(#[from] SearchError),
+    /// The machine gave no thread or runtime.
+    #[error("no thread could be started: {0}")]
+    Thread(#[from] std::io::Error),
+}
+
+fn did_you_mean(similar: &Option<String>) -> String {
+    similar
+        .as_ref()
+        .map(|name| format!("; did you mean `{name}`?"))
+        .unwrap_or_default()
+}
