@@ -203,7 +203,8 @@ pub fn timeline_csv(case: &Case, out: impl Write) -> io::Result<()> {
             }
         }
     }
-    for finding in &case.findings {
+    // What other days show, too, would bury the rest: `findings.csv` has it, with its number.
+    for finding in case.findings.iter().filter(|one| !one.is_daily_work()) {
         for event in &finding.events {
             lines.push(Line {
                 time: event.time.as_deref().unwrap_or_default(),

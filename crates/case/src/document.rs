@@ -257,6 +257,14 @@ pub struct FindingInfo {
     pub references: Vec<String>,
 }
 
+impl FindingInfo {
+    /// Whether the logs' other days show such things, too: by habit, or every day.
+    pub fn is_daily_work(&self) -> bool {
+        let by_habit = |one: &SuppressedInfo| one.by == crabwalk_detect::risk::HABITUAL;
+        self.everyday.is_some() || self.suppressed.as_ref().is_some_and(by_habit)
+    }
+}
+
 /// Why a finding is not shown.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]

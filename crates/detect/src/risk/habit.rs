@@ -24,8 +24,8 @@ use crabwalk_vocabulary::time::{day, is_daily};
 use crate::detection::RiskObjectKind;
 use crate::finding::{Finding, MOST_EVENTS, Suppressed};
 
-/// What silences them, by name.
-const HABITUAL: &str = "habit";
+/// What silences habits, as [`Suppressed::by`] names it.
+pub const HABITUAL: &str = "habit";
 /// After so many days, a thing is a habit.
 const HABIT: usize = 3;
 /// Fewer days with findings than these are no daily work to compare with.
