@@ -15,7 +15,7 @@ const hop = (id: string, src: string | null, dst: string, first: string | null, 
 });
 
 const finding = (id: string, more: Partial<Finding> = {}): Finding => ({
-  id, detection: `Detection ${id}`, detection_id: "d", type: "TTP", severity: "high", risk_score: 50, techniques: ["T1021.002"], story: [], first: null, last: null,
+  id, detection: `Detection ${id}`, detection_id: "d", type: "TTP", severity: "high", risk_score: 50, techniques: ["T1021.002"], story: [], everyday: null, first: null, last: null,
   message: "something happened", notable: true, suppressed: null, risk_objects: [], threat_objects: [], hosts: ["a"], events: [], event_count: 0, count: 1, ...more,
 });
 
