@@ -396,6 +396,22 @@ pub(crate) fn sysmon_guid(machine: u32, time: i64, last: u64) -> [u8; 16] {
 }
 
 impl Sim {
+    /// A company of nobody yet, whose domain has these names. Its identifier is drawn.
+    pub(crate) fn new(mut random: Random, dns: &str, netbios: &str) -> Self {
+        let mut part = || 1_000_000_000 + random.below(3_000_000_000);
+        let domain_sid = format!("S-1-5-21-{}-{}-{}", part(), part(), part());
+        Self {
+            random,
+            hosts: Vec::new(),
+            accounts: Vec::new(),
+            domain: Arc::new(Domain::new(dns, netbios)),
+            domain_sid,
+            pending: Vec::new(),
+            conns: Vec::new(),
+            marks: Vec::new(),
+        }
+    }
+
     pub(crate) fn add_host(
         &mut self,
         name: String,

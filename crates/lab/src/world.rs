@@ -4,15 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
-use std::sync::Arc;
 
 use jiff::civil::{Date, Weekday};
 use jiff::tz::TimeZone;
 
 use crate::evtx_writer::{Body, Event, EvtxWriter, Value};
 use crate::sim::{
-    Account, Channel, Conn, Domain, Logon, MINUTE, Package, Process, Random, Remote, SECOND,
-    Session, Share, Sim, check, check_names, s,
+    Account, Channel, Conn, Logon, MINUTE, Package, Process, Random, Remote, SECOND, Session,
+    Share, Sim, check, check_names, s,
 };
 use crate::truth::{Evidence, SCHEMA, Truth, TruthAccount, TruthHost};
 use crate::{LabError, Options};
@@ -108,24 +107,8 @@ pub(crate) fn rfc3339(time: i64) -> String {
 
 pub(crate) fn populate(options: &Options, workstations: usize) -> Result<(Sim, Plan), LabError> {
     let boot = micros(options.start)? - 11 * 24 * HOUR;
-    let mut random = Random(options.seed ^ 0x6c61_6221);
-    let part = |random: &mut Random| 1_000_000_000 + random.below(3_000_000_000);
-    let domain_sid = format!(
-        "S-1-5-21-{}-{}-{}",
-        part(&mut random),
-        part(&mut random),
-        part(&mut random)
-    );
-    let mut sim = Sim {
-        random,
-        hosts: Vec::new(),
-        accounts: Vec::new(),
-        domain: Arc::new(Domain::new(&options.dns, &options.netbios)),
-        domain_sid,
-        pending: Vec::new(),
-        conns: Vec::new(),
-        marks: Vec::new(),
-    };
+    let random = Random(options.seed ^ 0x6c61_6221);
+    let mut sim = Sim::new(random, &options.dns, &options.netbios);
     let names = ["TIDE-DC01", "TIDE-FS01", "TIDE-SQL01", "TIDE-BK01"];
     let roles = [
         "domain controller",

@@ -3,8 +3,9 @@
 //! A program, a script or explicit credentials at the source name the actor; where the source logged none of these, three
 //! things are asked in turn, and the first that leaves one account decides:
 //!
-//! 1. What came there: the account with which the one other hop reached the source within [`REMEMBERED`] before.
-//! 2. The account itself: whoever has a session or a program on the source acts there for himself.
+//! 1. The account itself: whoever has a desktop or a program on the source acts there for himself.
+//! 2. What came there: the account with which the one other hop reached the source within [`REMEMBERED`] before. Daily work
+//!    does not count: a backup comes to every host, and nobody goes on from it.
 //! 3. Who is there: the only person with a desktop or a program on the source about then.
 //!
 //! This is a conclusion, not a witness: it adds nothing to confidence, links, rank or verdict, and the case marks it.
@@ -31,18 +32,23 @@ pub(crate) struct Inferred {
     pub why: String,
 }
 
-/// For each hop without an actor, who is taken for it. `services` says whether an account is a service's.
+/// For each hop without an actor, who is taken for it. `usual` says which hops are daily work, `services`
+/// whether an account is a service's.
 pub(crate) fn infer(
     world: &World<'_>,
     drafts: &[Draft],
+    usual: &[bool],
     canonical: &[AccountId],
     services: &dyn Fn(AccountId) -> bool,
 ) -> Vec<Option<Inferred>> {
     let standing = |id: AccountId| canonical.get(id.place()).copied().unwrap_or(id);
     // By destination, in the order of time: when each hop came, and as whom it goes on.
     let mut came: BTreeMap<HostId, Vec<(i64, AccountId)>> = BTreeMap::new();
-    for hop in drafts.iter().filter(|hop| !hop.attempt) {
-        if let Some(account) = hop.effective.or(hop.used) {
+    for (hop, usual) in drafts.iter().zip(usual) {
+        if !hop.attempt
+            && !usual
+            && let Some(account) = hop.effective.or(hop.used)
+        {
             came.entry(hop.dst).or_default().push((hop.first, account));
         }
     }
@@ -55,6 +61,13 @@ pub(crate) fn infer(
             let (Some(src), None) = (hop.src, hop.actor) else {
                 return None;
             };
+            let present = present(world, src, hop.first, &standing);
+            if let Some(used) = hop.used.filter(|used| present.contains(used)) {
+                return Some(Inferred {
+                    account: used,
+                    why: "the account was at work on the source about then".to_owned(),
+                });
+            }
             let comers: BTreeSet<AccountId> = came
                 .get(&src)
                 .into_iter()
@@ -69,13 +82,6 @@ pub(crate) fn infer(
                 return Some(Inferred {
                     account: *account,
                     why: "nobody else had come to the source in the two hours before".to_owned(),
-                });
-            }
-            let present = present(world, src, hop.first, &standing);
-            if let Some(used) = hop.used.filter(|used| present.contains(used)) {
-                return Some(Inferred {
-                    account: used,
-                    why: "the account was at work on the source about then".to_owned(),
                 });
             }
             let people: Vec<AccountId> = present

@@ -246,7 +246,9 @@ pub fn analyse(
         surprises.as_deref(),
     );
     let services = world.service_accounts(&canonical);
-    let inferred = actor::infer(&world, &drafts, &canonical, &|id| services.contains(&id));
+    let inferred = actor::infer(&world, &drafts, &usual, &canonical, &|id| {
+        services.contains(&id)
+    });
     let explain = missing::Explain::new(&mut world);
     let hop_id = |at: usize| format!("hop-{}", at + 1);
     let account_key = |id: Option<AccountId>| {

@@ -169,6 +169,28 @@ impl Names<'_> {
         let ids = ids.into_iter().flatten();
         ids.flat_map(|id| self.account(id)).collect()
     }
+
+    /// A hop under its names; `accounts` are those used, of the actor, and of what ran.
+    fn told<'h, H>(
+        &self,
+        hop: &'h H,
+        (src, dst): (&Option<String>, &str),
+        accounts: [&Option<String>; 3],
+        techniques: &'h [String],
+        span: Option<(i64, i64)>,
+    ) -> Told<'h, H> {
+        let src = src.as_deref().map(|id| self.host(id));
+        let actor = accounts[1].as_deref().map(|id| self.account(id));
+        Told {
+            src: src.unwrap_or_default(),
+            dst: self.host(dst),
+            accounts: self.accounts_of(accounts),
+            actor: actor.unwrap_or_default(),
+            techniques,
+            span,
+            hop,
+        }
+    }
 }
 
 /// The hops of a case. A machine that has a name goes by it alone: in days of logs its address may be another's as well.
@@ -189,23 +211,13 @@ pub fn told_of_case(case: &Case) -> Vec<Told<'_, HopInfo>> {
     }
     let hops = case.hops.iter().map(|hop| {
         let first = micros(hop.first.as_deref());
-        Told {
-            src: hop
-                .src
-                .as_deref()
-                .map(|id| known.host(id))
-                .unwrap_or_default(),
-            dst: known.host(&hop.dst),
-            accounts: known.accounts_of([&hop.used, &hop.actor, &hop.effective]),
-            actor: hop
-                .actor
-                .as_deref()
-                .map(|id| known.account(id))
-                .unwrap_or_default(),
-            techniques: &hop.techniques,
-            span: first.map(|first| (first, micros(hop.last.as_deref()).unwrap_or(first))),
+        known.told(
             hop,
-        }
+            (&hop.src, &hop.dst),
+            [&hop.used, &hop.actor, &hop.effective],
+            &hop.techniques,
+            first.map(|first| (first, micros(hop.last.as_deref()).unwrap_or(first))),
+        )
     });
     hops.collect()
 }
@@ -223,22 +235,14 @@ pub fn told_of_movement(movement: &Movement) -> Vec<Told<'_, Hop>> {
         let names = names.map(|name| account_key(name)).collect();
         known.accounts.insert(&account.id, names);
     }
-    let hops = movement.hops.iter().map(|hop| Told {
-        src: hop
-            .src
-            .as_deref()
-            .map(|id| known.host(id))
-            .unwrap_or_default(),
-        dst: known.host(&hop.dst),
-        accounts: known.accounts_of([&hop.used, &hop.actor, &hop.effective]),
-        actor: hop
-            .actor
-            .as_deref()
-            .map(|id| known.account(id))
-            .unwrap_or_default(),
-        techniques: &hop.techniques,
-        span: Some((hop.first, hop.last)),
-        hop,
+    let hops = movement.hops.iter().map(|hop| {
+        known.told(
+            hop,
+            (&hop.src, &hop.dst),
+            [&hop.used, &hop.actor, &hop.effective],
+            &hop.techniques,
+            Some((hop.first, hop.last)),
+        )
     });
     hops.collect()
 }

@@ -70,6 +70,16 @@ struct Days {
     on: BTreeMap<String, BTreeSet<i64>>,
 }
 
+/// The days with findings. Days that lie apart, or a few, show no daily work.
+fn working_days(findings: &[Finding]) -> Option<BTreeSet<i64>> {
+    let days: BTreeSet<i64> = findings
+        .iter()
+        .filter_map(|finding| finding.first)
+        .map(day)
+        .collect();
+    is_daily(days.iter().copied(), LEAST_DAYS).then_some(days)
+}
+
 /// What was raised about whom on which days.
 struct Work {
     /// By detection and object.
@@ -79,16 +89,8 @@ struct Work {
 }
 
 impl Work {
-    /// Days that lie apart, or a few, show no daily work.
     fn of(findings: &[Finding]) -> Option<Self> {
-        let days: BTreeSet<i64> = findings
-            .iter()
-            .filter_map(|finding| finding.first)
-            .map(day)
-            .collect();
-        if !is_daily(days.iter().copied(), LEAST_DAYS) {
-            return None;
-        }
+        let days = working_days(findings)?;
         let mut known: BTreeMap<(String, String), Days> = BTreeMap::new();
         for finding in findings {
             let Some(today) = finding.first.map(day) else {
@@ -192,7 +194,7 @@ pub(crate) fn weigh(findings: &mut [Finding], most: usize) {
     }
     let others = work.days.len().saturating_sub(1);
     let mut rest: BTreeMap<i64, BTreeSet<Rank>> = BTreeMap::new();
-    let mut firsts: BTreeMap<(i64, Alike), i64> = BTreeMap::new();
+    let mut ranked: BTreeSet<(i64, Alike)> = BTreeSet::new();
     for finding in findings.iter_mut() {
         let (true, Some(first)) = (finding.is_notable(), finding.first) else {
             continue;
@@ -208,10 +210,7 @@ pub(crate) fn weigh(findings: &mut [Finding], most: usize) {
             continue;
         }
         let alike = alike(finding);
-        if let std::collections::btree_map::Entry::Vacant(entry) =
-            firsts.entry((today, alike.clone()))
-        {
-            entry.insert(first);
+        if ranked.insert((today, alike.clone())) {
             let bad = Reverse(finding.detection.risk_score);
             rest.entry(today)
                 .or_default()
@@ -242,7 +241,7 @@ const FEW_EVENTS: usize = 10;
 /// Makes alike findings of one day one, with the id and text of the earliest. What is daily work of an account is one for
 /// all machines. Logs of a few days, or of days that lie far apart, keep all.
 pub(crate) fn fold(findings: &mut Vec<Finding>) {
-    if Work::of(findings).is_none() {
+    if working_days(findings).is_none() {
         return;
     }
     let mut kept: BTreeMap<(Alike, i64, Option<String>, bool), usize> = BTreeMap::new();

@@ -1,10 +1,9 @@
 //! How an enterprise comes to be: its sites, hosts, accounts and logs, from the options and the seed.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use crate::LabError;
-use crate::sim::{Channel, Domain, MINUTE, Random, SECOND, Sim};
+use crate::sim::{Channel, MINUTE, Random, SECOND, Sim};
 use crate::world::micros;
 
 use super::EnterpriseOptions;
@@ -29,26 +28,10 @@ const SITES: [&str; 4] = ["KEL", "TID", "MOR", "PIL"];
 
 /// Makes sites, hosts and accounts, and decides which logs there are.
 pub(crate) fn populate(options: &EnterpriseOptions) -> Result<World, LabError> {
-    let mut random = Random(options.seed ^ 0x656e_7465_7270);
-    let part = |random: &mut Random| 1_000_000_000 + random.below(3_000_000_000);
-    let domain_sid = format!(
-        "S-1-5-21-{}-{}-{}",
-        part(&mut random),
-        part(&mut random),
-        part(&mut random)
-    );
+    let random = Random(options.seed ^ 0x656e_7465_7270);
     let first_day = micros(options.start)?;
     let mut world = World {
-        sim: Sim {
-            random,
-            hosts: Vec::new(),
-            accounts: Vec::new(),
-            domain: Arc::new(Domain::new(&options.profile.dns, &options.profile.netbios)),
-            domain_sid,
-            pending: Vec::new(),
-            conns: Vec::new(),
-            marks: Vec::new(),
-        },
+        sim: Sim::new(random, &options.profile.dns, &options.profile.netbios),
         roles: Vec::new(),
         sites: Vec::new(),
         owners: BTreeMap::new(),
