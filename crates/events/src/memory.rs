@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crabwalk_sources::collect::{Collected, Coverage, EventTable, HOST, RECORD, SOURCE, TIME};
+use crabwalk_sources::collect::{
+    Collected, Coverage, EventTable, HOST, IDENTITY, RECORD, SOURCE, TIME,
+};
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::arrow::error::ArrowError;
 use datafusion::catalog::TableProvider;
@@ -154,7 +156,7 @@ impl Catalog for MemoryCatalog {
 
 /// The columns of a table as the search engine sees them.
 fn schema(table: &EventTable) -> SchemaRef {
-    let made = [TIME, HOST, SOURCE, RECORD];
+    let made = [TIME, HOST, SOURCE, RECORD, IDENTITY];
     let fields: Vec<Field> = [
         Field::new(REF, DataType::UInt64, false),
         Field::new(TIME, DataType::Float64, false),

@@ -6,7 +6,7 @@
 //! record number and second, or, where records have no numbers, one that says the same in all that it says.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::ops::{Deref, RangeInclusive};
 use std::sync::Arc;
@@ -29,6 +29,11 @@ pub const SOURCE: &str = "_source";
 /// Name of the column with the record number inside its source, `UInt64`.
 pub const RECORD: &str = "_record";
 
+/// Name of the column that tells copies of records without a number of their own, where [`Demand::identities`] asks for it,
+/// `UInt64`: a hash of all that the record says and of which time its source says it. NULL where the record's own number tells
+/// ([`number_identity`]), 0 where nothing does.
+pub const IDENTITY: &str = "_identity";
+
 /// Name of the column with the event as XML, where [`Demand::xml`] asks for it, `Utf8`.
 pub const XML: &str = "_xml";
 
@@ -36,11 +41,12 @@ pub const XML: &str = "_xml";
 pub const OWN_DATA: &str = "EventData.";
 
 /// What every event has beside its own data, whoever wrote it.
-const METADATA: [&str; 8] = [
+const METADATA: [&str; 9] = [
     TIME,
     HOST,
     SOURCE,
     RECORD,
+    IDENTITY,
     XML,
     "_ref",
     "source",
@@ -145,6 +151,12 @@ pub trait Demand: Send + Sync {
     fn xml(&self) -> bool {
         false
     }
+
+    /// Whether what tells copies of records is needed after reading, in the column [`IDENTITY`]: whoever keeps events and
+    /// reads more of them later needs it.
+    fn identities(&self) -> bool {
+        false
+    }
 }
 
 /// A demand for everything.
@@ -203,6 +215,10 @@ where
 
     fn xml(&self) -> bool {
         self.demand.xml()
+    }
+
+    fn identities(&self) -> bool {
+        self.demand.identities()
     }
 }
 
@@ -275,6 +291,10 @@ where
 
     fn xml(&self) -> bool {
         self.0.iter().any(|part| part.xml())
+    }
+
+    fn identities(&self) -> bool {
+        self.0.iter().any(|part| part.identities())
     }
 }
 
@@ -370,15 +390,11 @@ enum Identity {
     Unknown,
 }
 
-/// A record without a number, wherever it was read. A log may well hold the same line twice, and then it happened twice:
-/// what counts is how often the log that has it most often holds it.
+/// How often the source that is being read has said what a record without a number says. A log may well hold the same line
+/// twice, and then it happened twice: the second time is a record of its own, and a copy of the second time elsewhere. So
+/// what counts is how often the source that has it most often holds it.
 #[derive(Debug, Clone, Copy)]
 struct Repeated {
-    /// Place in `coverage`.
-    coverage: u32,
-    /// How often it counts.
-    kept: u32,
-    /// The source it was read from last, and how often it was there.
     source: u32,
     here: u32,
 }
@@ -439,6 +455,8 @@ struct Table {
     sources: Vec<u32>,
     records: Vec<u64>,
     keys: Vec<u64>,
+    /// What [`IDENTITY`] says, where it is asked for.
+    identities: Vec<Option<u64>>,
     bytes: usize,
     done: Vec<(RecordBatch, Vec<u64>)>,
 }
@@ -452,6 +470,8 @@ const BATCH_BYTES: usize = 64 << 20;
 struct Current {
     identity: Identity,
     key: u64,
+    /// Key in `repeats`.
+    content: u64,
     /// Place in `coverage`.
     coverage: u32,
     has_row: bool,
@@ -467,10 +487,12 @@ pub struct Collector<'d> {
     coverage: Vec<Coverage>,
     coverage_index: HashMap<(String, String), u32>,
     last_coverage: Option<u32>,
-    /// Key of each numbered record that was read, with its place in `coverage`.
+    /// Key of each record that was read, with its place in `coverage`.
     seen: Seen,
-    /// Each record without a number that was read.
+    /// What each record without a number says, hashed.
     repeats: Repeats,
+    /// What [`Demand::identities`] says.
+    keeps_identities: bool,
     duplicates: u64,
     /// The record begun last.
     current: Option<Current>,
@@ -492,6 +514,7 @@ impl<'d> Collector<'d> {
             last_coverage: None,
             seen: Seen::default(),
             repeats: Repeats::default(),
+            keeps_identities: demand.identities(),
             duplicates: 0,
             current: None,
             numbers: None,
@@ -522,6 +545,7 @@ impl<'d> Collector<'d> {
             sources: Vec::new(),
             records: Vec::new(),
             keys: Vec::new(),
+            identities: Vec::new(),
             bytes: 0,
             done: Vec::new(),
         });
@@ -539,7 +563,7 @@ impl<'d> Collector<'d> {
             return *known;
         }
         table.fields_seen.insert(name.to_owned());
-        let reserved = matches!(name, TIME | HOST | SOURCE | RECORD);
+        let reserved = matches!(name, TIME | HOST | SOURCE | RECORD | IDENTITY);
         let needed = match &table.wanted {
             Columns::None => false,
             Columns::All => !reserved,
@@ -626,31 +650,15 @@ impl<'d> Collector<'d> {
         let index = table.0 as usize;
         let coverage = self.coverage_of(index, head);
         let own = &self.tables[index];
-        let key = match identity {
-            // Exports of a record write its time with more or fewer digits, and cut off the others: whole seconds are the
-            // same in all of them.
+        let (channel, event_id) = (&own.channel, own.event_id);
+        let (key, content) = match identity {
             Identity::Number => {
-                let seconds = head.time.div_euclid(1_000_000);
-                record_key(head.host, &own.channel, own.event_id, head.record, seconds)
+                let key = number_identity(head.host, channel, event_id, head.record, head.time);
+                (key, 0)
             }
             Identity::Content(content) => {
-                record_key(head.host, &own.channel, own.event_id, content, head.time)
-            }
-            Identity::Unknown => 0,
-        };
-        let is_copy = match identity {
-            Identity::Unknown => false,
-            Identity::Number => match self.seen.entry(key) {
-                Entry::Occupied(_) => true,
-                Entry::Vacant(place) => {
-                    place.insert(coverage);
-                    false
-                }
-            },
-            Identity::Content(_) => {
-                let known = self.repeats.entry(key).or_insert(Repeated {
-                    coverage,
-                    kept: 0,
+                let content = record_key(head.host, channel, event_id, content, head.time);
+                let known = self.repeats.entry(content).or_insert(Repeated {
                     source: head.source,
                     here: 0,
                 });
@@ -659,10 +667,19 @@ impl<'d> Collector<'d> {
                     known.here = 0;
                 }
                 known.here = known.here.saturating_add(1);
-                let is_copy = known.here <= known.kept;
-                known.kept = known.kept.max(known.here);
-                is_copy
+                (repetition(content, known.here), content)
             }
+            Identity::Unknown => (0, 0),
+        };
+        let is_copy = match identity {
+            Identity::Unknown => false,
+            Identity::Number | Identity::Content(_) => match self.seen.entry(key) {
+                Entry::Occupied(_) => true,
+                Entry::Vacant(place) => {
+                    place.insert(coverage);
+                    false
+                }
+            },
         };
         if is_copy {
             self.duplicates += 1;
@@ -672,6 +689,7 @@ impl<'d> Collector<'d> {
         self.current = Some(Current {
             identity,
             key,
+            content,
             coverage,
             has_row: false,
         });
@@ -707,6 +725,10 @@ impl<'d> Collector<'d> {
         table.sources.push(head.source);
         table.records.push(head.record);
         table.keys.push(key);
+        if self.keeps_identities {
+            let is_numbered = matches!(identity, Identity::Number);
+            table.identities.push((!is_numbered).then_some(key));
+        }
         table.bytes += 32 + head.host.len();
         Begun::Row
     }
@@ -760,8 +782,8 @@ impl<'d> Collector<'d> {
                 self.seen.remove(&current.key);
             }
             Identity::Content(_) => {
-                if let Some(known) = self.repeats.get_mut(&current.key) {
-                    known.kept = known.kept.saturating_sub(1);
+                self.seen.remove(&current.key);
+                if let Some(known) = self.repeats.get_mut(&current.content) {
                     known.here = known.here.saturating_sub(1);
                 }
             }
@@ -787,6 +809,7 @@ impl<'d> Collector<'d> {
         table.sources.pop();
         table.records.pop();
         table.keys.pop();
+        table.identities.pop();
     }
 
     fn coverage_of(&mut self, table: usize, head: &Head<'_>) -> u32 {
@@ -823,26 +846,15 @@ impl<'d> Collector<'d> {
         let mut coverage: BTreeMap<(String, String), Coverage> = BTreeMap::new();
         let mut duplicates = 0;
         let mut seen_before: Vec<Seen> = Vec::new();
-        let mut kept_before: HashMap<u64, u32, BuildHasherDefault<Through>> = HashMap::default();
         for mut part in parts {
             duplicates += part.duplicates;
-            // Of each record, how many copies of it this part holds.
-            let mut copies: HashMap<u64, u32, BuildHasherDefault<Through>> = HashMap::default();
+            // What of this part an earlier one has.
+            let mut copies: HashSet<u64, BuildHasherDefault<Through>> = HashSet::default();
             for (key, place) in &part.seen {
                 if seen_before.iter().any(|seen| seen.contains_key(key)) {
-                    copies.insert(*key, 1);
+                    copies.insert(*key);
                     part.coverage[*place as usize].records -= 1;
                     duplicates += 1;
-                }
-            }
-            for (key, known) in &part.repeats {
-                let before = kept_before.entry(*key).or_default();
-                let count = known.kept.min(*before);
-                *before = known.kept.max(*before);
-                if count > 0 {
-                    copies.insert(*key, count);
-                    part.coverage[known.coverage as usize].records -= u64::from(count);
-                    duplicates += u64::from(count);
                 }
             }
             for covered in part.coverage {
@@ -867,9 +879,7 @@ impl<'d> Collector<'d> {
                 entry.fields_seen.append(&mut table.fields_seen);
                 entry.hosts_outside.append(&mut table.hosts_outside);
                 for (batch, keys) in table.done {
-                    entry
-                        .batches
-                        .push(without_copies(batch, &keys, &mut copies)?);
+                    entry.batches.push(without_copies(batch, &keys, &copies)?);
                 }
             }
             seen_before.push(part.seen);
@@ -905,6 +915,24 @@ impl<'d> Collector<'d> {
 fn is_clearing(channel: &str, event_id: u32) -> bool {
     (event_id == 1102 && channel.eq_ignore_ascii_case("Security"))
         || (event_id == 104 && channel.eq_ignore_ascii_case("System"))
+}
+
+/// What tells copies of a record with a number of its own. `time` is in microseconds; exports of a record write it with more or
+/// fewer digits, and cut off the others: whole seconds are the same in all of them.
+pub fn number_identity(host: &str, channel: &str, event_id: u32, number: u64, time: i64) -> u64 {
+    let seconds = time.div_euclid(1_000_000);
+    record_key(host, channel, event_id, number, seconds)
+}
+
+/// What tells copies of what a source says for the `count`th time.
+fn repetition(content: u64, count: u32) -> u64 {
+    if count <= 1 {
+        return content;
+    }
+    let mut bytes = [0; 12];
+    bytes[..8].copy_from_slice(&content.to_le_bytes());
+    bytes[8..].copy_from_slice(&count.to_le_bytes());
+    xxhash_rust::xxh3::xxh3_64(&bytes)
 }
 
 /// Identity of a record wherever it was copied to; `own` is its number, or the hash of what it says. 64 bits: among ten
@@ -959,6 +987,12 @@ impl Table {
             Arc::new(UInt32Array::from(std::mem::take(&mut self.sources))),
             Arc::new(UInt64Array::from(std::mem::take(&mut self.records))),
         ];
+        if self.identities.len() == rows {
+            fields.push(Field::new(IDENTITY, DataType::UInt64, true));
+            arrays.push(Arc::new(UInt64Array::from(std::mem::take(
+                &mut self.identities,
+            ))));
+        }
         for column in &mut self.columns {
             if column.rows.is_empty() {
                 continue;
@@ -1061,18 +1095,12 @@ fn string_array(offsets: Vec<i32>, data: Buffer, nulls: Option<NullBuffer>) -> S
 fn without_copies(
     batch: RecordBatch,
     keys: &[u64],
-    copies: &mut HashMap<u64, u32, BuildHasherDefault<Through>>,
+    copies: &HashSet<u64, BuildHasherDefault<Through>>,
 ) -> Result<RecordBatch, ArrowError> {
-    if copies.is_empty() || !keys.iter().any(|key| copies.contains_key(key)) {
+    let is_copy = |key: &u64| *key != 0 && copies.contains(key);
+    if copies.is_empty() || !keys.iter().any(is_copy) {
         return Ok(batch);
     }
-    let mut is_copy = |key: &u64| match copies.get_mut(key) {
-        Some(left) if *key != 0 && *left > 0 => {
-            *left -= 1;
-            true
-        }
-        _ => false,
-    };
     let keep: arrow_array::BooleanArray = keys.iter().map(|key| Some(!is_copy(key))).collect();
     arrow_select::filter::filter_record_batch(&batch, &keep)
 }
@@ -1143,7 +1171,10 @@ fn same_schema(batches: Vec<RecordBatch>) -> Result<(Arc<Schema>, Vec<RecordBatc
 }
 
 /// A column of single values as one of lists with one value each.
-fn as_list(column: &ArrayRef) -> Result<ArrayRef, ArrowError> {
+///
+/// # Errors
+/// An Arrow error where `column` has no such form.
+pub fn as_list(column: &ArrayRef) -> Result<ArrayRef, ArrowError> {
     let rows = column.len();
     let mut offsets = Vec::with_capacity(rows + 1);
     let mut at = 0_i32;

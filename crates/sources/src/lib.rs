@@ -28,4 +28,4 @@ pub fn time_of(text: &str) -> Option<i64> {
 }
 
 pub use limits::{Limits, Progress, Quiet};
-pub use read::{Input, Read, read};
+pub use read::{Batch, InBatch, Input, Read, read, read_in_batches};

@@ -59,8 +59,14 @@ pub(crate) fn pack(column: &ArrayRef) -> Option<ArrayRef> {
     }
 }
 
+/// A column of many texts packed where that makes it smaller; any other as it is.
+pub fn packed(column: &ArrayRef) -> ArrayRef {
+    let packed = (column.len() >= LEAST_ROWS).then(|| pack(column)).flatten();
+    packed.unwrap_or_else(|| Arc::clone(column))
+}
+
 /// A column without any value.
-pub(crate) fn nothing(rows: usize, data_type: &DataType) -> ArrayRef {
+pub fn nothing(rows: usize, data_type: &DataType) -> ArrayRef {
     if *data_type == DataType::Utf8 && rows >= LEAST_ROWS {
         let keys = UInt8Array::new_null(rows);
         let values: ArrayRef = Arc::new(StringArray::from(Vec::<&str>::new()));

@@ -86,30 +86,136 @@ pub fn read(
     let mut tasks: Vec<Task> = Vec::new();
     for (index, item) in items.iter().enumerate() {
         match &item.state {
-            State::Refused(message, loss) => {
-                let id = u32::try_from(index).unwrap_or(u32::MAX);
-                let mut report = SourceReport::new(id, item.name.clone(), SourceKind::Unknown);
-                report.problem(Problem {
-                    offset: None,
-                    record: None,
-                    message: message.clone(),
-                    loss: *loss,
-                });
-                entries.push(Entry {
-                    order: vec![id],
-                    report,
-                    readable: None,
-                    strict: *loss,
-                });
-            }
-            _ => plan(index, item, limits, &mut tasks),
+            State::Refused(message, loss) => entries.push(refused(index, item, message, *loss)),
+            _ => plan(index, item, limits.threads > 1, &mut tasks),
         }
     }
+    let ids = first_id(&items);
+    run(&items, tasks, entries, demand, limits, progress, &ids)
+}
+
+/// Some of what was named, read.
+#[derive(Debug)]
+pub struct Batch {
+    /// What was read.
+    pub read: Read,
+    /// The files of which something was read.
+    pub files: Vec<InBatch>,
+}
+
+/// A file of which something is in a batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InBatch {
+    /// Where it is; `None` for standard input.
+    pub path: Option<PathBuf>,
+    /// What its source is called; members of an archive are called `NAME!/member`.
+    pub name: String,
+    /// Whether this is the first batch with something of it.
+    pub first: bool,
+    /// Whether nothing of it is left to read.
+    pub last: bool,
+}
+
+/// Reads as [`read`] does, in the same order, and passes on what was read each time that about `bytes` bytes of input were:
+/// so that what is larger than the memory can be read. Large EVTX files and zip archives are cut, any other file is read
+/// whole. Files that are not `wanted` are passed over. Reading ends when `take` answers that it has enough.
+pub fn read_in_batches(
+    inputs: &[Input],
+    demand: &dyn Demand,
+    limits: &Limits,
+    progress: &dyn Progress,
+    bytes: u64,
+    wanted: &dyn Fn(&Path, u64) -> bool,
+    take: &mut dyn FnMut(Batch) -> bool,
+) {
+    let mut items = find(inputs);
+    items.retain(|item| item.state != State::File || wanted(&item.path, item.length));
+    progress.total(items.iter().map(|item| item.length).sum());
+    let ids = first_id(&items);
+    let mut entries: Vec<Entry> = Vec::new();
+    let mut waiting: Vec<Task> = Vec::new();
+    let mut begun: BTreeSet<usize> = BTreeSet::new();
+    let mut weight = 0;
+    let mut flush = |tasks: Vec<Task>, entries: Vec<Entry>, rest: Option<usize>| -> bool {
+        let of: BTreeSet<usize> = tasks.iter().map(|task| task.item).collect();
+        let files = of
+            .into_iter()
+            .filter_map(|at| {
+                let item = items.get(at)?;
+                Some(InBatch {
+                    path: (item.state == State::File).then(|| item.path.clone()),
+                    name: item.name.clone(),
+                    first: begun.insert(at),
+                    last: rest != Some(at),
+                })
+            })
+            .collect();
+        let read = run(&items, tasks, entries, demand, limits, progress, &ids);
+        take(Batch { read, files })
+    };
+    for (index, item) in items.iter().enumerate() {
+        let mut tasks = Vec::new();
+        match &item.state {
+            State::Refused(message, loss) => entries.push(refused(index, item, message, *loss)),
+            _ => plan(index, item, true, &mut tasks),
+        }
+        for task in tasks {
+            if weight > 0 && weight + task.weight > bytes {
+                let rest = Some(task.item);
+                if !flush(
+                    std::mem::take(&mut waiting),
+                    std::mem::take(&mut entries),
+                    rest,
+                ) {
+                    return;
+                }
+                weight = 0;
+            }
+            weight += task.weight;
+            waiting.push(task);
+        }
+    }
+    if !waiting.is_empty() || !entries.is_empty() {
+        flush(waiting, entries, None);
+    }
+}
+
+/// Ids of members of archives come after those of the files.
+fn first_id(items: &[Item]) -> AtomicU32 {
+    AtomicU32::new(u32::try_from(items.len()).unwrap_or(u32::MAX))
+}
+
+fn refused(index: usize, item: &Item, message: &str, loss: bool) -> Entry {
+    let id = u32::try_from(index).unwrap_or(u32::MAX);
+    let mut report = SourceReport::new(id, item.name.clone(), SourceKind::Unknown);
+    report.problem(Problem {
+        offset: None,
+        record: None,
+        message: message.to_owned(),
+        loss,
+    });
+    Entry {
+        order: vec![id],
+        report,
+        readable: None,
+        strict: loss,
+    }
+}
+
+/// Does tasks on several threads.
+fn run(
+    items: &[Item],
+    tasks: Vec<Task>,
+    mut entries: Vec<Entry>,
+    demand: &dyn Demand,
+    limits: &Limits,
+    progress: &dyn Progress,
+    ids: &AtomicU32,
+) -> Read {
     let segments = segments(tasks, limits.threads.max(1));
-    let ids = AtomicU32::new(u32::try_from(items.len()).unwrap_or(u32::MAX));
     let mut collectors = Vec::new();
     let run = |tasks: &[Task]| {
-        let mut worker = Worker::new(Collector::new(demand), limits, progress, &ids);
+        let mut worker = Worker::new(Collector::new(demand), limits, progress, ids);
         for task in tasks {
             work(&mut worker, task, &items[task.item]);
         }
@@ -396,8 +502,8 @@ fn special_file(_: &fs::Metadata) -> &'static str {
     "neither a file nor a folder"
 }
 
-/// Divides a file into tasks.
-fn plan(index: usize, item: &Item, limits: &Limits, tasks: &mut Vec<Task>) {
+/// Divides a file into tasks, a large one into several where it may be `cut`.
+fn plan(index: usize, item: &Item, cut: bool, tasks: &mut Vec<Task>) {
     let budget = Arc::new(Budget::new(item.length));
     let whole = |weight: u64| Task {
         item: index,
@@ -414,7 +520,7 @@ fn plan(index: usize, item: &Item, limits: &Limits, tasks: &mut Vec<Task>) {
         .and_then(|mut file| archive::fill(&mut file, &mut prefix))
         .unwrap_or(0);
     let prefix = &prefix[..count];
-    if item.length > SPLIT_BYTES && limits.threads > 1 && crate::evtx::is_evtx(prefix) {
+    if cut && item.length > SPLIT_BYTES && crate::evtx::is_evtx(prefix) {
         let chunks = crate::evtx::chunk_count(item.length);
         let parts = (item.length / SPLIT_BYTES + 1).min(chunks.max(1));
         for part in 0..parts {
@@ -431,7 +537,7 @@ fn plan(index: usize, item: &Item, limits: &Limits, tasks: &mut Vec<Task>) {
         }
         return;
     }
-    if prefix.starts_with(b"PK") && limits.threads > 1 {
+    if cut && prefix.starts_with(b"PK") {
         // Members of a zip are read by several threads, if there is enough of them.
         let sizes = File::open(&item.path)
             .map_err(|_| ())

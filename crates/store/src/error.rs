@@ -1,0 +1,91 @@
+//! What can go wrong with a store.
+
+use std::io;
+use std::path::PathBuf;
+
+use crabwalk_vocabulary::EventType;
+use datafusion::arrow::error::ArrowError;
+use parquet::errors::ParquetError;
+
+/// A store cannot do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Where the store lies, something cannot be read or written.
+    #[error("{path}: cannot {what}: {source}")]
+    Io {
+        /// Which file or folder: a path inside the store, or the store's own.
+        path: String,
+        /// What was tried: `read`, `write`, …
+        what: &'static str,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// There is no store.
+    #[error("{}: is no store: it has no file format.json that names one; `crabwalk ingest PATH… --store {}` makes one", .0.display(), .0.display())]
+    NoStore(PathBuf),
+    /// A new store was to be made where something else lies.
+    #[error("{}: is neither empty nor a store; name an empty or a new folder", .0.display())]
+    Occupied(PathBuf),
+    /// A store that a later release wrote.
+    #[error("{}: is a store of the form `{form}`, this release reads `{known}`; use a later release", path.display())]
+    Form {
+        /// Where it is.
+        path: PathBuf,
+        /// What it says.
+        form: String,
+        /// What this release writes.
+        known: &'static str,
+    },
+    /// Another process or another part of this one writes to it.
+    #[error("{}: another process writes to this store; wait until it is done, or end it", .0.display())]
+    Locked(PathBuf),
+    /// It was opened for reading only.
+    #[error("the store was opened for reading only")]
+    ReadOnly,
+    /// What the store holds is not what was written.
+    #[error("{path}: is damaged: {why}; `crabwalk store check` says what else is")]
+    Damaged {
+        /// Which file.
+        path: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A file of events cannot be read or written.
+    #[error("{path}: {source}")]
+    Parquet {
+        /// Which file.
+        path: String,
+        /// What is wrong.
+        source: ParquetError,
+    },
+    /// Events do not fit together.
+    #[error("events of {event_type}: {source}")]
+    Arrow {
+        /// Of which type.
+        event_type: EventType,
+        /// What is wrong.
+        source: ArrowError,
+    },
+    /// Events were given without what tells copies of them.
+    #[error(
+        "events of {0} come without what tells copies of them; collect them with the demand `Ingest`"
+    )]
+    NoIdentities(EventType),
+}
+
+impl StoreError {
+    pub(crate) fn io(path: impl Into<String>, what: &'static str, source: io::Error) -> Self {
+        Self::Io {
+            path: path.into(),
+            what,
+            source,
+        }
+    }
+
+    pub(crate) fn damaged(path: impl Into<String>, why: impl Into<String>) -> Self {
+        Self::Damaged {
+            path: path.into(),
+            why: why.into(),
+        }
+    }
+}

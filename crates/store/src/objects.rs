@@ -1,0 +1,276 @@
+//! Where the files of a store lie.
+//!
+//! A store asks little of what holds its files: to list them, to read parts of them, to write one that nobody reads yet, and
+//! to publish a small one under a name that nobody else has taken. A folder can do it, and so can storage of objects. The
+//! questions are synchronous, as a catalog's are.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+/// A file that is there.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Object {
+    /// Its path inside the store, with slashes.
+    pub path: String,
+    /// Bytes.
+    pub size: u64,
+}
+
+/// A file that can be read in parts.
+pub trait Part: Send + Sync {
+    /// Bytes of the whole.
+    fn size(&self) -> u64;
+
+    /// Fills `buffer` from this place on.
+    ///
+    /// # Errors
+    /// If it cannot be read, or ends before.
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()>;
+}
+
+/// What holds the files of a store. Paths are inside the store, with slashes, and made by the store alone.
+pub trait Objects: fmt::Debug + Send + Sync {
+    /// All files below a folder, by their paths. A folder that is not there holds none.
+    ///
+    /// # Errors
+    /// If it cannot be listed.
+    fn list(&self, folder: &str) -> io::Result<Vec<Object>>;
+
+    /// Opens a file for reading.
+    ///
+    /// # Errors
+    /// If it is not there or must not be read.
+    fn open(&self, path: &str) -> io::Result<Box<dyn Part>>;
+
+    /// Writes a file of which nobody knows yet. It need not outlive a loss of power before [`sync`](Self::sync).
+    ///
+    /// # Errors
+    /// If it cannot be written; a part of it may be left.
+    fn write(&self, path: &str, bytes: &[u8]) -> io::Result<()>;
+
+    /// When it returns, what was written before outlives a loss of power.
+    ///
+    /// # Errors
+    /// If that cannot be had.
+    fn sync(&self) -> io::Result<()>;
+
+    /// Writes a file so that it is there whole or not at all, outlives a loss of power, and takes the place of no other.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::AlreadyExists`] if there is one of that name; else if it cannot be written.
+    fn publish(&self, path: &str, bytes: &[u8]) -> io::Result<()>;
+
+    /// Removes a file; one that is not there is none.
+    ///
+    /// # Errors
+    /// If it is there and cannot be removed.
+    fn delete(&self, path: &str) -> io::Result<()>;
+
+    /// All of a file.
+    ///
+    /// # Errors
+    /// If it is not there or cannot be read.
+    fn read(&self, path: &str) -> io::Result<Vec<u8>> {
+        let part = self.open(path)?;
+        let size =
+            usize::try_from(part.size()).map_err(|_| io::Error::other("larger than the memory"))?;
+        let mut bytes = vec![0; size];
+        part.read_at(0, &mut bytes)?;
+        Ok(bytes)
+    }
+}
+
+/// A folder of this machine.
+#[derive(Debug)]
+pub struct Folder {
+    root: PathBuf,
+    /// Files, and folders whose entries are new, that may be lost with power.
+    pending: Mutex<(Vec<PathBuf>, BTreeSet<PathBuf>)>,
+}
+
+impl Folder {
+    /// The folder with this path.
+    pub fn new(root: &Path) -> Self {
+        Self {
+            root: root.to_owned(),
+            pending: Mutex::default(),
+        }
+    }
+
+    fn full(&self, path: &str) -> PathBuf {
+        path.split('/')
+            .fold(self.root.clone(), |full, part| full.join(part))
+    }
+
+    /// Makes the folder for a file, and answers which folders have new entries.
+    fn make_folder(&self, file: &Path) -> io::Result<Vec<PathBuf>> {
+        let Some(folder) = file.parent() else {
+            return Ok(Vec::new());
+        };
+        let mut changed = vec![folder.to_owned()];
+        let mut at = folder;
+        while !at.is_dir() && at.starts_with(&self.root) {
+            let Some(above) = at.parent() else { break };
+            changed.push(above.to_owned());
+            at = above;
+        }
+        if changed.len() > 1 {
+            fs::create_dir_all(folder)?;
+        }
+        Ok(changed)
+    }
+
+    fn walk(&self, folder: &Path, path: &str, all: &mut Vec<Object>) -> io::Result<()> {
+        let entries = match fs::read_dir(folder) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        for entry in entries {
+            let entry = entry?;
+            // The store writes no other names.
+            let Ok(name) = entry.file_name().into_string() else {
+                continue;
+            };
+            let below = format!("{path}/{name}");
+            let kind = entry.file_type()?;
+            if kind.is_dir() {
+                self.walk(&entry.path(), &below, all)?;
+            } else if kind.is_file() {
+                match entry.metadata() {
+                    Ok(meta) => all.push(Object {
+                        path: below,
+                        size: meta.len(),
+                    }),
+                    // Removed meanwhile.
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Makes new entries of a folder outlive a loss of power.
+#[cfg(unix)]
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+/// Windows writes entries of folders through by itself, and opens no folder as a file.
+#[cfg(not(unix))]
+fn sync_folder(_: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+impl Objects for Folder {
+    fn list(&self, folder: &str) -> io::Result<Vec<Object>> {
+        let mut all = Vec::new();
+        self.walk(&self.full(folder), folder, &mut all)?;
+        all.sort();
+        Ok(all)
+    }
+
+    fn open(&self, path: &str) -> io::Result<Box<dyn Part>> {
+        let file = File::open(self.full(path))?;
+        let size = file.metadata()?.len();
+        Ok(Box::new(Opened { file, size }))
+    }
+
+    fn write(&self, path: &str, bytes: &[u8]) -> io::Result<()> {
+        let target = self.full(path);
+        let folders = self.make_folder(&target)?;
+        fs::write(&target, bytes)?;
+        let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
+        pending.0.push(target);
+        pending.1.extend(folders);
+        Ok(())
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        let (files, folders) =
+            std::mem::take(&mut *self.pending.lock().unwrap_or_else(PoisonError::into_inner));
+        for file in files {
+            match File::options().write(true).open(&file) {
+                Ok(file) => file.sync_all()?,
+                // Removed again by a commit that failed.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        for folder in folders {
+            sync_folder(&folder)?;
+        }
+        Ok(())
+    }
+
+    fn publish(&self, path: &str, bytes: &[u8]) -> io::Result<()> {
+        let target = self.full(path);
+        let folders = self.make_folder(&target)?;
+        // One process publishes at a time: whoever finds such a file finds one that was left.
+        let name = target.file_name().unwrap_or_default().to_string_lossy();
+        let draft = target.with_file_name(format!(".{name}.draft"));
+        let publish = || -> io::Result<()> {
+            let mut file = File::create(&draft)?;
+            file.write_all(bytes)?;
+            file.sync_all()?;
+            drop(file);
+            match fs::hard_link(&draft, &target) {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Err(error),
+                // Some file systems have no links. Nobody else publishes here meanwhile.
+                Err(_) if target.exists() => return Err(io::ErrorKind::AlreadyExists.into()),
+                Err(_) => fs::rename(&draft, &target)?,
+            }
+            folders.iter().try_for_each(|folder| sync_folder(folder))
+        };
+        let published = publish();
+        // Left behind, it does no harm.
+        let _ = fs::remove_file(&draft);
+        published
+    }
+
+    fn delete(&self, path: &str) -> io::Result<()> {
+        match fs::remove_file(self.full(path)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+}
+
+struct Opened {
+    file: File,
+    size: u64,
+}
+
+impl Part for Opened {
+    fn size(&self) -> u64 {
+        self.size
+    }
+
+    #[cfg(unix)]
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+        std::os::unix::fs::FileExt::read_exact_at(&self.file, buffer, offset)
+    }
+
+    #[cfg(windows)]
+    fn read_at(&self, mut offset: u64, mut buffer: &mut [u8]) -> io::Result<()> {
+        while !buffer.is_empty() {
+            match std::os::windows::fs::FileExt::seek_read(&self.file, buffer, offset) {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(count) => {
+                    buffer = &mut buffer[count..];
+                    offset += count as u64;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}

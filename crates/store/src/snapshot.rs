@@ -1,0 +1,425 @@
+//! The store as a catalog, as it is at one moment.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use crabwalk_events::catalog::{
+    ALWAYS, Catalog, CatalogError, EventRef, Events, REF, Scan, Table, Window,
+};
+use crabwalk_events::named::{NamedTable, Rows, TableName};
+use crabwalk_sources::collect::{self, Coverage};
+use crabwalk_sources::report::SourceReport;
+use crabwalk_vocabulary::EventType;
+use datafusion::arrow::array::AsArray;
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimestampMicrosecondType};
+use datafusion::catalog::TableProvider;
+use datafusion::common::Result as DataFusionResult;
+use datafusion::error::DataFusionError;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_expr::LexOrdering;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
+
+use crate::error::StoreError;
+use crate::manifest::{FileEntry, State};
+use crate::names;
+use crate::read::Reader;
+
+/// Low bits of a reference that hold the row; the bits above hold the file.
+const ROW_BITS: u32 = 40;
+
+/// A file of a snapshot.
+#[derive(Debug, Clone)]
+struct InFile {
+    entry: Arc<FileEntry>,
+    /// Reference of its first event.
+    first: u64,
+}
+
+/// The events of one type.
+#[derive(Debug)]
+struct Stored {
+    reader: Arc<Reader>,
+    files: Vec<InFile>,
+    /// The fields, and `_record` and the like, by name.
+    types: HashMap<String, DataType>,
+    window: Window,
+}
+
+impl Stored {
+    /// Those of `columns` that the type has, with their types.
+    fn typed(&self, columns: &[&str]) -> Vec<(String, DataType)> {
+        let mut asked = BTreeSet::new();
+        columns
+            .iter()
+            .filter(|name| asked.insert(**name))
+            .filter_map(|name| Some(((*name).to_owned(), self.types.get(*name)?.clone())))
+            .collect()
+    }
+
+    /// The events of one file in a span of time.
+    fn events(
+        &self,
+        file: &InFile,
+        columns: &[(String, DataType)],
+        window: &Window,
+    ) -> Result<Vec<Events>, StoreError> {
+        let window = both(&self.window, window);
+        let entry = &file.entry;
+        if !touches(entry, &window) {
+            return Ok(Vec::new());
+        }
+        let is_whole = window.contains(&entry.first) && window.contains(&entry.last);
+        let mut first = file.first;
+        let mut all = Vec::new();
+        for batch in self.reader.events(entry, columns)? {
+            let rows = batch.num_rows() as u64;
+            let mut events = Events::following(first, batch);
+            first += rows;
+            if !is_whole {
+                events = events.within(&window).map_err(|source| StoreError::Arrow {
+                    event_type: entry.event_type(),
+                    source,
+                })?;
+            }
+            if events.rows() > 0 {
+                all.push(events);
+            }
+        }
+        Ok(all)
+    }
+}
+
+fn both(a: &Window, b: &Window) -> Window {
+    *a.start().max(b.start())..=*a.end().min(b.end())
+}
+
+fn touches(entry: &FileEntry, window: &Window) -> bool {
+    entry.first <= *window.end() && entry.last >= *window.start()
+}
+
+/// What a store holds at one moment: later commits do not change it. The files that it names stay for an hour after a commit
+/// that takes them out of the store.
+#[derive(Debug)]
+pub struct StoreCatalog {
+    reader: Arc<Reader>,
+    tables: Vec<Arc<Table>>,
+    places: HashMap<EventType, usize>,
+    stored: Vec<Arc<Stored>>,
+    providers: Vec<Arc<dyn TableProvider>>,
+    /// By their references.
+    files: Vec<Arc<FileEntry>>,
+    coverage: Vec<Coverage>,
+    sources: Vec<SourceReport>,
+    duplicates: u64,
+    version: u64,
+    marks: std::collections::BTreeMap<String, String>,
+}
+
+impl StoreCatalog {
+    pub(crate) fn new(
+        state: &State,
+        reader: &Arc<Reader>,
+        window: &Window,
+    ) -> Result<Self, StoreError> {
+        let mut all = Self {
+            reader: Arc::clone(reader),
+            tables: Vec::new(),
+            places: HashMap::new(),
+            stored: Vec::new(),
+            providers: Vec::new(),
+            files: Vec::new(),
+            coverage: state.coverage.values().map(|one| one.coverage()).collect(),
+            sources: state.sources.iter().map(|source| source.report()).collect(),
+            duplicates: state.duplicates,
+            version: state.version,
+            marks: state.marks.clone(),
+        };
+        for files in state.by_type().into_values() {
+            all.add(state, files, window)?;
+        }
+        Ok(all)
+    }
+
+    fn add(
+        &mut self,
+        state: &State,
+        entries: Vec<Arc<FileEntry>>,
+        window: &Window,
+    ) -> Result<(), StoreError> {
+        let Some(event_type) = entries.first().map(|entry| entry.event_type()) else {
+            return Ok(());
+        };
+        let mut fields_seen: BTreeSet<String> = BTreeSet::new();
+        let mut hosts_outside: BTreeSet<String> = BTreeSet::new();
+        // Each field, and whether it has several values in an event.
+        let mut fields: std::collections::BTreeMap<String, bool> =
+            std::collections::BTreeMap::new();
+        let mut files = Vec::new();
+        let mut rows = 0;
+        for entry in entries {
+            let schema = state.schema(&entry)?;
+            let own = schema
+                .columns
+                .iter()
+                .filter_map(|column| names::field(column));
+            let is_whole = window.contains(&entry.first) && window.contains(&entry.last);
+            if !is_whole {
+                for host in self.reader.hosts(&entry)? {
+                    if !window.contains(&host.2) || !window.contains(&host.3) {
+                        hosts_outside.insert(host.0);
+                    }
+                }
+            }
+            if !touches(&entry, window) {
+                continue;
+            }
+            fields_seen.extend(own.clone().map(|(field, _)| field.to_owned()));
+            fields_seen.extend(schema.without_values.iter().cloned());
+            for (field, several) in own {
+                *fields.entry(field.to_owned()).or_default() |= several;
+            }
+            rows += if is_whole {
+                usize::try_from(entry.rows).unwrap_or(usize::MAX)
+            } else {
+                self.count(&entry, window)?
+            };
+            files.push(InFile {
+                first: (self.files.len() as u64) << ROW_BITS,
+                entry: Arc::clone(&entry),
+            });
+            self.files.push(entry);
+        }
+        let list = DataType::List(Arc::new(Field::new("item", DataType::Utf8, true)));
+        let text = |several: bool| {
+            if several {
+                list.clone()
+            } else {
+                DataType::Utf8
+            }
+        };
+        let mut columns = vec![
+            Field::new(REF, DataType::UInt64, false),
+            Field::new(collect::TIME, DataType::Float64, false),
+            Field::new(collect::RECORD, DataType::UInt64, false),
+            Field::new(collect::HOST, DataType::Utf8, true),
+        ];
+        columns.extend(
+            fields
+                .iter()
+                .map(|(name, several)| Field::new(name, text(*several), true)),
+        );
+        let mut types: HashMap<String, DataType> = fields
+            .iter()
+            .map(|(name, several)| (name.clone(), text(*several)))
+            .collect();
+        types.insert(collect::TIME.to_owned(), DataType::Int64);
+        types.insert(collect::HOST.to_owned(), DataType::Utf8);
+        types.insert(collect::SOURCE.to_owned(), DataType::UInt32);
+        types.insert(collect::RECORD.to_owned(), DataType::UInt64);
+        let schema: SchemaRef = Arc::new(Schema::new(columns));
+        let stored = Arc::new(Stored {
+            reader: Arc::clone(&self.reader),
+            files,
+            types,
+            window: window.clone(),
+        });
+        self.providers.push(Arc::new(NamedTable::new(
+            TableName::Events(event_type.clone()),
+            Arc::clone(&schema),
+            OnDisk {
+                stored: Arc::clone(&stored),
+                event_type: event_type.clone(),
+            },
+        )));
+        self.places.insert(event_type.clone(), self.tables.len());
+        self.tables.push(Arc::new(Table {
+            event_type,
+            fields_seen,
+            hosts_outside,
+            schema,
+            rows,
+        }));
+        self.stored.push(stored);
+        Ok(())
+    }
+
+    /// How many events of a file lie in a span of time.
+    fn count(&self, entry: &FileEntry, window: &Window) -> Result<usize, StoreError> {
+        let times = self.reader.columns(entry, &[names::TIME.to_owned()])?;
+        let inside = times
+            .iter()
+            .flatten()
+            .flat_map(|column| column.iter())
+            .filter_map(|times| times.as_primitive_opt::<TimestampMicrosecondType>())
+            .flat_map(|times| times.values())
+            .filter(|time| window.contains(time));
+        Ok(inside.count())
+    }
+
+    /// What was read, and what of it could not be; [`EventRef::source`] is a place here.
+    pub fn sources(&self) -> &[SourceReport] {
+        &self.sources
+    }
+
+    /// The commit that this is the state after; 0 before the first.
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// What whoever writes has noted ([`CommitInfo::marks`](crate::CommitInfo::marks)).
+    pub fn mark(&self, name: &str) -> Option<&str> {
+        self.marks.get(name).map(String::as_str)
+    }
+
+    /// The files that hold it all: paths inside the store.
+    pub fn files(&self) -> impl Iterator<Item = &str> {
+        self.files.iter().map(|entry| entry.path.as_str())
+    }
+}
+
+impl Catalog for StoreCatalog {
+    fn tables(&self) -> &[Arc<Table>] {
+        &self.tables
+    }
+
+    fn coverage(&self) -> &[Coverage] {
+        &self.coverage
+    }
+
+    fn duplicates(&self) -> u64 {
+        self.duplicates
+    }
+
+    fn scan<'c>(&'c self, event_type: &EventType, columns: &[&str], window: &Window) -> Scan<'c> {
+        let Some(stored) = self
+            .places
+            .get(event_type)
+            .and_then(|place| self.stored.get(*place))
+        else {
+            return Box::new(std::iter::empty());
+        };
+        let columns = stored.typed(columns);
+        let (event_type, window) = (event_type.clone(), window.clone());
+        Box::new(stored.files.iter().flat_map(move |file| {
+            let events = stored.events(file, &columns, &window);
+            let (events, error) = match events {
+                Ok(events) => (events, None),
+                Err(error) => (Vec::new(), Some(CatalogError::new(&event_type, error))),
+            };
+            events.into_iter().map(Ok).chain(error.map(Err))
+        }))
+    }
+
+    fn provider(&self, event_type: &EventType) -> Option<Arc<dyn TableProvider>> {
+        let place = self.places.get(event_type)?;
+        self.providers.get(*place).cloned()
+    }
+
+    fn resolve(&self, reference: u64) -> Option<EventRef> {
+        let entry = self
+            .files
+            .get(usize::try_from(reference >> ROW_BITS).ok()?)?;
+        let event_type = entry.event_type();
+        let stored = self.stored.get(*self.places.get(&event_type)?)?;
+        let columns = stored.typed(&[collect::HOST, collect::SOURCE, collect::RECORD]);
+        let mut row = usize::try_from(reference & ((1 << ROW_BITS) - 1)).ok()?;
+        for batch in stored.reader.events(entry, &columns).ok()? {
+            if row < batch.num_rows() {
+                return Events::following(0, batch).origin(&event_type, row);
+            }
+            row -= batch.num_rows();
+        }
+        None
+    }
+}
+
+/// A table of the store for DataFusion, read as it is asked for.
+#[derive(Debug)]
+struct OnDisk {
+    stored: Arc<Stored>,
+    event_type: EventType,
+}
+
+/// Rows that are unpacked at a time.
+const UNPACKED_ROWS: usize = 1 << 14;
+
+impl Rows for OnDisk {
+    fn read(
+        &self,
+        schema: &SchemaRef,
+        projection: Option<&Vec<usize>>,
+    ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
+        let schema = match projection {
+            Some(columns) => Arc::new(schema.project(columns)?),
+            None => Arc::clone(schema),
+        };
+        let part = Arc::new(Reading {
+            stored: Arc::clone(&self.stored),
+            event_type: self.event_type.clone(),
+            schema: Arc::clone(&schema),
+        });
+        let orderings: Vec<LexOrdering> = Vec::new();
+        Ok(Arc::new(StreamingTableExec::try_new(
+            schema,
+            vec![part],
+            None,
+            orderings,
+            false,
+            None,
+        )?))
+    }
+}
+
+#[derive(Debug)]
+struct Reading {
+    stored: Arc<Stored>,
+    event_type: EventType,
+    /// The columns that are asked for.
+    schema: SchemaRef,
+}
+
+impl PartitionStream for Reading {
+    fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    fn execute(&self, _: Arc<TaskContext>) -> SendableRecordBatchStream {
+        let (stored, schema) = (Arc::clone(&self.stored), Arc::clone(&self.schema));
+        let event_type = self.event_type.clone();
+        let asked: Vec<&str> = schema
+            .fields()
+            .iter()
+            .map(|field| field.name().as_str())
+            .collect();
+        let columns = stored.typed(&asked);
+        let mut file = 0;
+        let mut ready: std::collections::VecDeque<Events> = std::collections::VecDeque::new();
+        let batches = std::iter::from_fn(move || {
+            loop {
+                if let Some(events) = ready.pop_front() {
+                    let count = UNPACKED_ROWS.min(events.rows());
+                    if count < events.rows() {
+                        ready.push_front(events.slice(count, events.rows() - count));
+                    }
+                    let part = events.slice(0, count).plain(&schema);
+                    return Some(part.map_err(DataFusionError::from));
+                }
+                let next = stored.files.get(file)?;
+                file += 1;
+                match stored.events(next, &columns, &ALWAYS) {
+                    Ok(events) => ready.extend(events),
+                    Err(error) => {
+                        let error = CatalogError::new(&event_type, error);
+                        return Some(Err(DataFusionError::External(Box::new(error))));
+                    }
+                }
+            }
+        });
+        Box::pin(RecordBatchStreamAdapter::new(
+            Arc::clone(&self.schema),
+            futures::stream::iter(batches),
+        ))
+    }
+}

@@ -1,0 +1,764 @@
+//! A store that is open.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use crabwalk_events::catalog::{ALWAYS, Window};
+use crabwalk_sources::collect::{
+    Collected, Columns, Demand, EventTable, IDENTITY, number_identity,
+};
+use crabwalk_sources::pack::Texts;
+use crabwalk_sources::report::SourceReport;
+use crabwalk_vocabulary::EventType;
+use datafusion::arrow::array::{Array, AsArray, BooleanArray, RecordBatch, UInt64Array};
+use datafusion::arrow::datatypes::{TimestampMicrosecondType, UInt64Type};
+use datafusion::arrow::error::ArrowError;
+use serde::{Deserialize, Serialize};
+
+use crate::error::StoreError;
+use crate::manifest::{
+    self, CHECKPOINT_EVERY, Commit, Covered, FORM, FileEntry, FileSchema, MOST_HOSTS, Origin,
+    Source, State,
+};
+use crate::names;
+use crate::objects::{Folder, Objects};
+use crate::read::Reader;
+use crate::snapshot::StoreCatalog;
+use crate::write::{self, Rows, WriteError, Written};
+
+/// A demand for everything, and for what tells copies: what a store keeps.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Ingest;
+
+impl Demand for Ingest {
+    fn columns(&self, _: &str, _: u32) -> Columns {
+        Columns::All
+    }
+
+    fn identities(&self) -> bool {
+        true
+    }
+}
+
+/// What `format.json` says.
+#[derive(Debug, Serialize, Deserialize)]
+struct Format {
+    format: String,
+    id: String,
+}
+
+const FORMAT_FILE: &str = "format.json";
+const LOCK_FILE: &str = "lock";
+
+/// A source from which events of a commit were read.
+#[derive(Debug, Clone)]
+pub struct NewSource {
+    /// What was read of it in this commit. Its id is the one that the events have.
+    pub report: SourceReport,
+    /// Where it lay, of a file.
+    pub origin: Option<Origin>,
+    /// Whether nothing of it is left to read. A file that is whole need not be read again.
+    pub whole: bool,
+}
+
+/// What is committed with events.
+#[derive(Debug, Clone, Default)]
+pub struct CommitInfo {
+    /// Where the events were read, by the ids that the events have. One with the path and the origin of a source that the
+    /// store knows is that source.
+    pub sources: Vec<NewSource>,
+    /// Texts that whoever writes wants to find again, by their names, and that become true with the events: how far a log of
+    /// writes is in the store, for instance. They take the place of those of the same name.
+    pub marks: BTreeMap<String, String>,
+    /// Names what is committed, so that it is committed once: of the last 65,536 such names, each counts once.
+    pub batch: Option<String>,
+}
+
+/// What a commit did.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Committed {
+    /// The state of the store after it.
+    pub version: u64,
+    /// Events that are new.
+    pub events: u64,
+    /// Events that the store had, or that were read twice.
+    pub duplicates: u64,
+    /// Files that were written.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Whether the store had this batch: nothing was done then.
+    pub known: bool,
+}
+
+/// How large a store is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Size {
+    /// Events.
+    pub events: u64,
+    /// Files of events.
+    pub files: u64,
+    /// Bytes of files of events.
+    pub bytes: u64,
+}
+
+/// A folder with events. See the page of the crate.
+#[derive(Debug)]
+pub struct Store {
+    path: PathBuf,
+    pub(crate) objects: Arc<dyn Objects>,
+    pub(crate) reader: Arc<Reader>,
+    state: RwLock<Arc<State>>,
+    /// Held while it is written to, within this process. Its file is locked against other processes; `None` if the store is
+    /// only read.
+    writer: Option<Mutex<File>>,
+}
+
+impl Store {
+    /// Whether a path is a store: a folder whose `format.json` says so.
+    pub fn is_store(path: &Path) -> bool {
+        read_format(path).is_ok_and(|format| format.is_some())
+    }
+
+    /// Opens a store for reading. Others may write to it meanwhile; [`refresh`](Self::refresh) looks what they wrote.
+    ///
+    /// # Errors
+    /// If there is no store, it is of another form, or it is damaged.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
+        let path = path.as_ref();
+        Self::open_in(path, Arc::new(Folder::new(path)))
+    }
+
+    /// As [`open`](Self::open), where the files are read through `objects`.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_in(path: &Path, objects: Arc<dyn Objects>) -> Result<Self, StoreError> {
+        if read_format(path)?.is_none() {
+            return Err(StoreError::NoStore(path.to_owned()));
+        }
+        let state = State::load(objects.as_ref())?;
+        Ok(Self {
+            path: path.to_owned(),
+            reader: Arc::new(Reader::new(Arc::clone(&objects))),
+            objects,
+            state: RwLock::new(Arc::new(state)),
+            writer: None,
+        })
+    }
+
+    /// Opens a store for reading and writing, and makes one where there is nothing or an empty folder. Only one process writes
+    /// at a time.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open); if something else lies there, if another process writes to it, or if it must not be written.
+    pub fn open_or_create(path: impl AsRef<Path>) -> Result<Self, StoreError> {
+        let path = path.as_ref();
+        Self::open_or_create_in(path, Arc::new(Folder::new(path)))
+    }
+
+    /// As [`open_or_create`](Self::open_or_create), where the files are read and written through `objects`.
+    ///
+    /// # Errors
+    /// As [`open_or_create`](Self::open_or_create).
+    pub fn open_or_create_in(path: &Path, objects: Arc<dyn Objects>) -> Result<Self, StoreError> {
+        let shown = || path.display().to_string();
+        let is_new = read_format(path)?.is_none();
+        if is_new {
+            fs::create_dir_all(path).map_err(|error| StoreError::io(shown(), "make", error))?;
+            let entries =
+                fs::read_dir(path).map_err(|error| StoreError::io(shown(), "list", error))?;
+            for entry in entries {
+                let entry = entry.map_err(|error| StoreError::io(shown(), "list", error))?;
+                // Left by somebody who began to make a store and did not get further.
+                let name = entry.file_name();
+                if name != LOCK_FILE && name != ".format.json.draft" {
+                    return Err(StoreError::Occupied(path.to_owned()));
+                }
+            }
+        }
+        let lock = File::options()
+            .create(true)
+            .truncate(false)
+            .read(true)
+            .write(true)
+            .open(path.join(LOCK_FILE))
+            .map_err(|error| StoreError::io(format!("{}/{LOCK_FILE}", shown()), "write", error))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(StoreError::Locked(path.to_owned())),
+            Err(TryLockError::Error(error)) => {
+                return Err(StoreError::io(
+                    format!("{}/{LOCK_FILE}", shown()),
+                    "lock",
+                    error,
+                ));
+            }
+        }
+        if is_new {
+            let moment = format!("{:?} {} {}", now(), std::process::id(), path.display());
+            let format = Format {
+                format: FORM.to_owned(),
+                id: format!("{:032x}", xxhash_rust::xxh3::xxh3_128(moment.as_bytes())),
+            };
+            let text = serde_json::to_vec(&format).unwrap_or_default();
+            match objects.publish(FORMAT_FILE, &text) {
+                // Another process was quicker, and is done.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(StoreError::io(FORMAT_FILE, "write", error)),
+                Ok(()) => {}
+            }
+        }
+        let mut store = Self::open_in(path, objects)?;
+        store.writer = Some(Mutex::new(lock));
+        store.sweep()?;
+        Ok(store)
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) fn state(&self) -> Arc<State> {
+        Arc::clone(&self.state.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn set_state(&self, state: State) {
+        *self.state.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(state);
+    }
+
+    pub(crate) fn writing(&self) -> Result<MutexGuard<'_, File>, StoreError> {
+        let writer = self.writer.as_ref().ok_or(StoreError::ReadOnly)?;
+        Ok(writer.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Takes what other processes have committed since, and answers whether there was something.
+    ///
+    /// # Errors
+    /// If the manifest cannot be read.
+    pub fn refresh(&self) -> Result<bool, StoreError> {
+        let known = self.state();
+        let mut state = State::clone(&known);
+        if state.catch_up(self.objects.as_ref()).is_err() {
+            // It may be so far behind that the commits that follow are gone.
+            state = State::load(self.objects.as_ref())?;
+        }
+        let is_newer = state.version > known.version;
+        if is_newer {
+            self.set_state(state);
+        }
+        Ok(is_newer)
+    }
+
+    /// All that it holds now.
+    ///
+    /// # Errors
+    /// If the manifest does not fit together.
+    pub fn snapshot(&self) -> Result<StoreCatalog, StoreError> {
+        self.snapshot_within(&ALWAYS)
+    }
+
+    /// What it holds now of a span of time, microseconds since 1970-01-01 UTC, both ends included. Files of other times are
+    /// not opened. Coverage is that of all times.
+    ///
+    /// # Errors
+    /// As [`snapshot`](Self::snapshot), and if a file that lies partly in the span cannot be read.
+    pub fn snapshot_within(&self, window: &Window) -> Result<StoreCatalog, StoreError> {
+        StoreCatalog::new(&self.state(), &self.reader, window)
+    }
+
+    /// How large it is.
+    pub fn size(&self) -> Size {
+        let state = self.state();
+        let mut size = Size::default();
+        for entry in state.files.values() {
+            size.files += 1;
+            size.events += entry.rows;
+            size.bytes += entry.bytes;
+        }
+        size
+    }
+
+    /// What was noted under a name with the last commit that noted something there.
+    pub fn mark(&self, name: &str) -> Option<String> {
+        self.state().marks.get(name).cloned()
+    }
+
+    /// Whether a batch of this name was committed.
+    pub fn has_batch(&self, name: &str) -> bool {
+        self.state().batches.iter().any(|one| one == name)
+    }
+
+    /// The origins of all sources of which nothing is left to read.
+    pub fn whole_origins(&self) -> Vec<Origin> {
+        let state = self.state();
+        let whole = state.sources.iter().filter(|source| source.whole);
+        whole.filter_map(|source| source.origin.clone()).collect()
+    }
+
+    /// Takes events into the store: all of them, with where they come from, or none. When it returns, they are there for good,
+    /// and every snapshot that is made later has them. Events that the store has are left out, wherever they were read.
+    ///
+    /// Of what a source says that numbers no records, a commit must hold what the demand [`Ingest`] made of it: how often it
+    /// says the same is counted from its beginning.
+    ///
+    /// # Errors
+    /// If the store was opened for reading, events do not say what tells their copies, or something cannot be written. Then
+    /// nothing has changed.
+    pub fn commit(&self, collected: Collected, info: CommitInfo) -> Result<Committed, StoreError> {
+        let _writing = self.writing()?;
+        let state = self.state();
+        if let Some(batch) = &info.batch
+            && state.batches.contains(batch)
+        {
+            return Ok(Committed {
+                version: state.version,
+                known: true,
+                ..Committed::default()
+            });
+        }
+        let mut commit = self.next(&state);
+        commit.marks = info.marks;
+        commit.batch = info.batch;
+        commit.duplicates = collected.duplicates;
+        let ids = sources(&state, &info.sources, &mut commit);
+        let mut counts: HashMap<(String, String), u64> = HashMap::new();
+        let mut committed = Committed::default();
+        for table in collected.tables {
+            let event_type = EventType {
+                channel: table.channel.clone(),
+                event_id: table.event_id,
+            };
+            let (rows, copies) = self.new_rows(&state, &event_type, &table, &ids)?;
+            commit.duplicates += copies;
+            for part in &rows {
+                count_hosts(&part.batch, &table.channel, &mut counts);
+            }
+            let mut seen = table.fields_seen;
+            let written =
+                write::files(&event_type, &rows).map_err(|error| wrong(&event_type, error))?;
+            drop(rows);
+            for (at, file) in written.into_iter().enumerate() {
+                let seen = if at == 0 {
+                    std::mem::take(&mut seen)
+                } else {
+                    BTreeSet::new()
+                };
+                self.put(&mut commit, &event_type, file, seen)?;
+            }
+        }
+        commit.coverage = collected
+            .coverage
+            .into_iter()
+            .filter_map(|covered| {
+                let key = (covered.host.clone(), covered.channel.to_lowercase());
+                let records = counts.get(&key).copied().unwrap_or_default();
+                (records > 0).then_some(Covered {
+                    host: covered.host,
+                    channel: covered.channel,
+                    first: covered.first,
+                    last: covered.last,
+                    records,
+                    cleared: covered.cleared,
+                })
+            })
+            .collect();
+        committed.duplicates = commit.duplicates;
+        self.finish(&state, commit, committed)
+    }
+
+    /// A commit that follows.
+    pub(crate) fn next(&self, state: &State) -> Commit {
+        Commit {
+            version: state.version + 1,
+            at: now(),
+            next_file: state.next_file,
+            ..Commit::default()
+        }
+    }
+
+    /// Writes a file of a commit.
+    pub(crate) fn put(
+        &self,
+        commit: &mut Commit,
+        event_type: &EventType,
+        file: Written,
+        fields_seen: BTreeSet<String>,
+    ) -> Result<(), StoreError> {
+        let number = commit.next_file;
+        commit.next_file += 1;
+        let path = names::file(
+            &event_type.channel,
+            event_type.event_id,
+            file.first,
+            file.last,
+            number,
+        );
+        let mut schema = FileSchema {
+            columns: file.columns,
+            without_values: fields_seen,
+        };
+        for column in &schema.columns {
+            if let Some((field, _)) = names::field(column) {
+                schema.without_values.remove(field);
+            }
+        }
+        let key = schema.key();
+        commit.add.push(FileEntry {
+            number,
+            path: path.clone(),
+            channel: event_type.channel.clone(),
+            event_id: event_type.event_id,
+            bytes: file.bytes.len() as u64,
+            rows: file.rows,
+            first: file.first,
+            last: file.last,
+            schema: key.clone(),
+            hosts: (file.hosts.len() <= MOST_HOSTS).then_some(file.hosts),
+            checksum: checksum(&file.bytes),
+        });
+        commit.schemas.insert(key, schema);
+        self.objects
+            .write(&path, &file.bytes)
+            .map_err(|error| StoreError::io(path, "write", error))
+    }
+
+    /// Makes a commit true.
+    pub(crate) fn finish(
+        &self,
+        state: &State,
+        mut commit: Commit,
+        mut committed: Committed,
+    ) -> Result<Committed, StoreError> {
+        commit
+            .schemas
+            .retain(|key, _| !state.schemas.contains_key(key));
+        committed.version = commit.version;
+        committed.files = commit.add.len() as u64;
+        committed.bytes = commit.add.iter().map(|entry| entry.bytes).sum();
+        committed.events = commit.add.iter().map(|entry| entry.rows).sum();
+        let shown = || self.path.display().to_string();
+        let published = self
+            .objects
+            .sync()
+            .map_err(|error| StoreError::io(shown(), "write", error))
+            .and_then(|()| manifest::publish(self.objects.as_ref(), &commit));
+        if let Err(error) = published {
+            // What cannot be removed now is removed when the store is opened for writing next.
+            for entry in &commit.add {
+                let _ = self.objects.delete(&entry.path);
+            }
+            return Err(error);
+        }
+        let mut state = State::clone(state);
+        state.apply(commit);
+        if state.version.is_multiple_of(CHECKPOINT_EVERY) {
+            // The commit is there whether this works or not; the next attempt is at the next number.
+            let _ = manifest::write_checkpoint(self.objects.as_ref(), &state);
+        }
+        self.set_state(state);
+        Ok(committed)
+    }
+
+    /// Removes what nobody knows of: files of commits that did not come to be.
+    fn sweep(&self) -> Result<(), StoreError> {
+        let state = self.state();
+        let mut known: HashSet<&str> = state
+            .files
+            .values()
+            .map(|entry| entry.path.as_str())
+            .collect();
+        known.extend(state.removed.iter().map(|one| one.path.as_str()));
+        let files = self
+            .objects
+            .list("events")
+            .map_err(|error| StoreError::io("events", "list", error))?;
+        for file in files {
+            if !known.contains(file.path.as_str()) {
+                self.objects
+                    .delete(&file.path)
+                    .map_err(|error| StoreError::io(file.path, "remove", error))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The rows of a table that the store does not have, and how many it has.
+    fn new_rows(
+        &self,
+        state: &State,
+        event_type: &EventType,
+        table: &EventTable,
+        ids: &HashMap<u32, u32>,
+    ) -> Result<(Vec<Rows>, u64), StoreError> {
+        let arrow = |source: ArrowError| StoreError::Arrow {
+            event_type: event_type.clone(),
+            source,
+        };
+        let mut parts = Vec::with_capacity(table.batches.len());
+        for batch in &table.batches {
+            if batch.num_rows() == 0 {
+                continue;
+            }
+            if batch.column_by_name(IDENTITY).is_none() {
+                return Err(StoreError::NoIdentities(event_type.clone()));
+            }
+            let source = |id: u32| ids.get(&id).copied().unwrap_or(u32::MAX);
+            parts.push(write::stored(batch, &source).map_err(arrow)?);
+        }
+        let mut first = i64::MAX;
+        let mut last = i64::MIN;
+        let mut hosts: HashSet<&str> = HashSet::new();
+        for part in &parts {
+            for (host, time) in hosts_and_times(part) {
+                first = first.min(time);
+                last = last.max(time);
+                hosts.insert(host);
+            }
+        }
+        // Copies may differ in what is less than a second.
+        let second = |time: i64| time.div_euclid(1_000_000);
+        let key = (event_type.channel.to_lowercase(), event_type.event_id);
+        let files = state.files.values().filter(|entry| {
+            entry.event_id == key.1
+                && second(entry.first) <= second(last)
+                && second(entry.last) >= second(first)
+                && entry.channel.to_lowercase() == key.0
+        });
+        let mut mine: Option<HashSet<u64>> = None;
+        let mut copies: HashSet<u64> = HashSet::new();
+        for entry in files {
+            // Exports write a host in capitals or not; identities do not distinguish them either.
+            let spans = self.reader.hosts(entry)?;
+            let may_have = spans.iter().any(|span| {
+                second(span.2) <= second(last)
+                    && second(span.3) >= second(first)
+                    && (hosts.contains(span.0.as_str())
+                        || hosts.iter().any(|host| host.eq_ignore_ascii_case(&span.0)))
+            });
+            if !may_have {
+                continue;
+            }
+            let mine = mine.get_or_insert_with(|| {
+                parts
+                    .iter()
+                    .flat_map(|part| identities(event_type, part))
+                    .filter(|key| *key != 0)
+                    .collect()
+            });
+            let asked = [names::HOST, names::TIME, names::RECORD, names::IDENTITY];
+            let asked: Vec<String> = asked.map(str::to_owned).to_vec();
+            let columns = self.reader.columns(entry, &asked)?;
+            for batch in put_together(&asked, &columns).map_err(arrow)? {
+                copies.extend(
+                    identities(event_type, &batch)
+                        .into_iter()
+                        .filter(|key| mine.contains(key)),
+                );
+            }
+        }
+        let mut rows = Vec::with_capacity(parts.len());
+        let mut left_out = 0;
+        for part in parts {
+            if copies.is_empty() {
+                rows.push(Rows { batch: part });
+                continue;
+            }
+            let keep: BooleanArray = identities(event_type, &part)
+                .iter()
+                .map(|key| Some(!copies.contains(key)))
+                .collect();
+            let all = part.num_rows();
+            let batch = write::kept(&part, &keep).map_err(arrow)?;
+            left_out += (all - batch.num_rows()) as u64;
+            if batch.num_rows() > 0 {
+                rows.push(Rows { batch });
+            }
+        }
+        Ok((rows, left_out))
+    }
+}
+
+pub(crate) fn wrong(event_type: &EventType, error: WriteError) -> StoreError {
+    match error {
+        WriteError::Arrow(source) => StoreError::Arrow {
+            event_type: event_type.clone(),
+            source,
+        },
+        WriteError::Parquet(source) => StoreError::Parquet {
+            path: event_type.to_string(),
+            source,
+        },
+    }
+}
+
+/// XXH3 of bytes, in hexadecimal digits.
+pub(crate) fn checksum(bytes: &[u8]) -> String {
+    format!("{:016x}", xxhash_rust::xxh3::xxh3_64(bytes))
+}
+
+/// Microseconds since 1970-01-01 UTC.
+pub(crate) fn now() -> i64 {
+    jiff::Timestamp::now().as_microsecond()
+}
+
+fn read_format(path: &Path) -> Result<Option<Format>, StoreError> {
+    let text = match fs::read(path.join(FORMAT_FILE)) {
+        Ok(text) => text,
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+            ) =>
+        {
+            return Ok(None);
+        }
+        Err(error) => {
+            let shown = path.join(FORMAT_FILE).display().to_string();
+            return Err(StoreError::io(shown, "read", error));
+        }
+    };
+    // A folder of logs may well hold a file of this name.
+    let Ok(format) = serde_json::from_slice::<Format>(&text) else {
+        return Ok(None);
+    };
+    if format.format == FORM {
+        return Ok(Some(format));
+    }
+    if format.format.starts_with("crabwalk.store/") {
+        return Err(StoreError::Form {
+            path: path.to_owned(),
+            form: format.format,
+            known: FORM,
+        });
+    }
+    Ok(None)
+}
+
+/// What the sources of a commit are called in the store.
+fn sources(state: &State, new: &[NewSource], commit: &mut Commit) -> HashMap<u32, u32> {
+    let mut ids = HashMap::new();
+    let mut next = u32::try_from(state.sources.len()).unwrap_or(u32::MAX);
+    for source in new {
+        let known = commit
+            .sources
+            .iter()
+            .position(|known| is_same(known, source));
+        let at = match known {
+            Some(at) => at,
+            None => {
+                let stored = state
+                    .sources
+                    .iter()
+                    .find(|known| is_same(known, source))
+                    .map(|known| Source::clone(known));
+                commit.sources.push(stored.unwrap_or_else(|| {
+                    let new = Source::new(next, &source.report);
+                    next += 1;
+                    new
+                }));
+                commit.sources.len() - 1
+            }
+        };
+        if let Some(kept) = commit.sources.get_mut(at) {
+            kept.add(&source.report);
+            kept.whole |= source.whole;
+            if source.origin.is_some() {
+                kept.origin.clone_from(&source.origin);
+            }
+            ids.insert(source.report.id, kept.id);
+        }
+    }
+    ids
+}
+
+/// Whether more of a source was read. A file that has grown is another one, so that what is said of it stays true of the file
+/// that was read.
+fn is_same(known: &Source, new: &NewSource) -> bool {
+    let digest = |origin: &Option<Origin>| origin.as_ref().map(|origin| origin.digest.clone());
+    known.path == new.report.path && digest(&known.origin) == digest(&new.origin)
+}
+
+fn hosts_and_times(batch: &RecordBatch) -> impl Iterator<Item = (&str, i64)> {
+    let hosts = batch
+        .column_by_name(names::HOST)
+        .and_then(|column| Texts::new(column));
+    let times = batch
+        .column_by_name(names::TIME)
+        .and_then(|column| column.as_primitive_opt::<TimestampMicrosecondType>());
+    let rows = if hosts.is_some() { batch.num_rows() } else { 0 };
+    (0..rows).filter_map(move |row| {
+        let host = hosts.and_then(|hosts| hosts.get(row)).unwrap_or_default();
+        Some((host, times?.value(row)))
+    })
+}
+
+fn count_hosts(batch: &RecordBatch, channel: &str, counts: &mut HashMap<(String, String), u64>) {
+    let mut of: HashMap<&str, u64> = HashMap::new();
+    for (host, _) in hosts_and_times(batch) {
+        *of.entry(host).or_default() += 1;
+    }
+    for (host, count) in of {
+        let key = (host.to_owned(), channel.to_lowercase());
+        *counts.entry(key).or_default() += count;
+    }
+}
+
+/// What tells copies of each row; 0 where nothing does.
+pub(crate) fn identities(event_type: &EventType, batch: &RecordBatch) -> Vec<u64> {
+    let numbers = |name: &str| -> Option<&UInt64Array> {
+        batch.column_by_name(name)?.as_primitive_opt::<UInt64Type>()
+    };
+    let (records, given) = (numbers(names::RECORD), numbers(names::IDENTITY));
+    hosts_and_times(batch)
+        .enumerate()
+        .map(|(row, (host, time))| match (given, records) {
+            (Some(given), _) if given.is_valid(row) => given.value(row),
+            (_, Some(records)) => number_identity(
+                host,
+                &event_type.channel,
+                event_type.event_id,
+                records.value(row),
+                time,
+            ),
+            _ => 0,
+        })
+        .collect()
+}
+
+/// Columns of a file as batches.
+fn put_together(
+    names: &[String],
+    columns: &[Option<Arc<[datafusion::arrow::array::ArrayRef]>>],
+) -> Result<Vec<RecordBatch>, ArrowError> {
+    use datafusion::arrow::datatypes::{Field, Schema};
+
+    let parts = columns
+        .iter()
+        .flatten()
+        .map(|column| column.len())
+        .max()
+        .unwrap_or_default();
+    (0..parts)
+        .map(|at| {
+            let own: Vec<_> = names
+                .iter()
+                .zip(columns)
+                .filter_map(|(name, column)| Some((name, column.as_ref()?.get(at)?)))
+                .collect();
+            let fields: Vec<Field> = own
+                .iter()
+                .map(|(name, array)| Field::new(name.as_str(), array.data_type().clone(), true))
+                .collect();
+            let arrays = own
+                .into_iter()
+                .map(|(_, array)| Arc::clone(array))
+                .collect();
+            RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays)
+        })
+        .collect()
+}
