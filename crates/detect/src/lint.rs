@@ -118,7 +118,7 @@ pub(crate) fn lint(search: &Search, read: &[&EventType], knowledge: &Knowledge) 
     let mut found = Vec::new();
     null_groups(search, read, knowledge, &mut found);
     for pipeline in pipelines(search.pipeline()) {
-        let mut made: BTreeSet<&str> = BTreeSet::new();
+        let mut made: BTreeSet<String> = BTreeSet::new();
         for command in &pipeline.commands {
             match &command.kind {
                 CommandKind::Search(expr) => precedence_in_clause(expr, search.text(), &mut found),
@@ -132,16 +132,15 @@ pub(crate) fn lint(search: &Search, read: &[&EventType], knowledge: &Knowledge) 
                     compared_by_case(expr, &made, &mut found);
                 }
                 CommandKind::Eval(assignments) => {
-                    made.extend(assignments.iter().map(|(name, _)| name.text.as_str()));
+                    made.extend(assignments.iter().map(|(name, _)| name.text.clone()));
                 }
-                CommandKind::Rename(pairs) => {
-                    made.extend(
-                        pairs
-                            .iter()
-                            .filter(|(from, _)| made.contains(from.text.as_str()))
-                            .map(|(_, to)| to.text.as_str())
-                            .collect::<Vec<_>>(),
-                    );
+                CommandKind::Whole(command, arguments) => {
+                    let renamed = (command.reads)(arguments).renamed;
+                    let renamed = renamed
+                        .into_iter()
+                        .filter(|(from, _)| made.contains(&from.text));
+                    let renamed: Vec<String> = renamed.map(|(_, to)| to.text).collect();
+                    made.extend(renamed);
                 }
                 _ => {}
             }
@@ -174,21 +173,20 @@ fn null_groups(
             CommandKind::Eval(assignments) => {
                 present.extend(assignments.iter().map(|(name, _)| name.text.clone()));
             }
-            CommandKind::Rename(pairs) => {
-                present.extend(pairs.iter().map(|(_, to)| to.text.clone()));
-            }
-            CommandKind::Fillnull { fields, .. } if fields.is_empty() => return,
-            CommandKind::Fillnull { fields, .. } => {
-                present.extend(fields.iter().map(|name| name.text.clone()));
+            CommandKind::Whole(command, arguments) => {
+                let reading = (command.reads)(arguments);
+                // Fields may come from anywhere, or all of them be filled.
+                if reading.ends || reading.adds_rows || reading.makes_any {
+                    return;
+                }
+                present.extend(reading.renamed.into_iter().map(|(_, to)| to.text));
+                present.extend(reading.makes);
+                present.extend(reading.fills);
             }
             CommandKind::Bin(bin) => {
                 present.extend(bin.output.iter().map(|name| name.text.clone()));
             }
             CommandKind::Convert(_)
-            | CommandKind::Fields { .. }
-            | CommandKind::Table(_)
-            | CommandKind::Sort { .. }
-            | CommandKind::Dedup { .. }
             | CommandKind::Eventstats(_)
             | CommandKind::Streamstats(_)
             | CommandKind::Regex { .. } => {}
@@ -530,7 +528,7 @@ fn compared_field(expr: &Expr) -> Option<&str> {
 // ---- Case -----------------------------------------------------------------------------------------------------------------
 
 /// `where` compares text exactly. `made` are the fields that the search itself has made: their case is known.
-fn compared_by_case(expr: &Expr, made: &BTreeSet<&str>, found: &mut Vec<Diagnostic>) {
+fn compared_by_case(expr: &Expr, made: &BTreeSet<String>, found: &mut Vec<Diagnostic>) {
     let varying = |expr: &Expr| match &expr.kind {
         ExprKind::Field(name)
             if VARYING_CASE.contains(&name.as_str()) && !made.contains(name.as_str()) =>

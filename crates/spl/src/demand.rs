@@ -11,7 +11,7 @@ use crate::knowledge::Knowledge;
 use crate::plan::needs::{Needs, sources};
 use crate::plan::{Reads, TypeInfos, reads};
 use crate::search::Search;
-use crate::syntax::ast::{CommandKind, Pipeline, Simple};
+use crate::syntax::ast::{CommandKind, Pipeline};
 
 /// What the readers must decode so that these searches can run.
 ///
@@ -103,29 +103,18 @@ fn no_rows_from_nothing(pipeline: &Pipeline) -> bool {
         && commands.all(|command| match &command.kind {
             CommandKind::Stats(stats) => !stats.by.is_empty(),
             CommandKind::Whole(command, arguments) => !(command.reads)(arguments).adds_rows,
-            CommandKind::Simple(simple, _) => {
-                matches!(simple, Simple::Iplocation | Simple::Rare | Simple::Top)
-            }
             CommandKind::Bin(_)
             | CommandKind::Convert(_)
-            | CommandKind::Dedup { .. }
             | CommandKind::Eval(_)
             | CommandKind::Eventstats(_)
-            | CommandKind::Fields { .. }
-            | CommandKind::Fillnull { .. }
             | CommandKind::Foreach(_)
-            | CommandKind::Head(_)
             | CommandKind::Join(_)
             | CommandKind::Lookup(_)
             | CommandKind::Map(_)
             | CommandKind::Regex { .. }
-            | CommandKind::Rename(_)
-            | CommandKind::Replace(_)
             | CommandKind::Rex(_)
             | CommandKind::Search(_)
-            | CommandKind::Sort { .. }
             | CommandKind::Streamstats(_)
-            | CommandKind::Table(_)
             | CommandKind::Transaction(_)
             | CommandKind::Where(_) => true,
             // The rest adds rows of its own, writes a lookup, or is an error that is to be told.

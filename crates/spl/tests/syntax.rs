@@ -279,7 +279,7 @@ table!(shape_11_multivalue, printed,
 
 table!(shape_12_fillnull, printed,
     r#"| fillnull value="?" a, b | fillnull | fillnull c value=NULL | fillnull value="" d"# =>
-        r#"| fillnull value="?" "a", "b" | fillnull value="0" | fillnull value="NULL" "c" | fillnull value="" "d""#,
+        r#"| fillnull value="?" "a", "b" | fillnull | fillnull value="NULL" "c" | fillnull value="" "d""#,
 );
 
 table!(shape_13_macros, printed,
@@ -424,12 +424,12 @@ table!(shape_26_other, printed,
         "| bucket span=5m \"_time\" | bin span=1h \"_time\" AS \"t\" | bin bins=10 \"n\" | bin span=10 \"x\" \
          | bin span=1d \"_time\" | bin span=3mon \"y\"",
     "| sort - n | sort a, - b | sort 0 +a -num(b) | sort limit=5 ip(x) str(y) | sort 3 a, -b desc" =>
-        "| sort limit=10000 -\"n\" | sort limit=10000 +\"a\", -\"b\" | sort limit=0 +\"a\", -num(\"b\") \
-         | sort limit=5 +ip(\"x\"), +str(\"y\") | sort limit=3 -\"a\", +\"b\"",
+        "| sort limit=\"10000\" -\"n\" | sort limit=\"10000\" +\"a\", -\"b\" | sort limit=\"0\" +\"a\", -num(\"b\") \
+         | sort limit=\"5\" +ip(\"x\"), +str(\"y\") | sort limit=\"3\" -\"a\", +\"b\"",
     r#"| table a, "b c" d* values(x) | fields - p*, q | fields + f | fields g h"# =>
         r#"| table "a", "b c", "d*", "values(x)" | fields - "p*", "q" | fields + "f" | fields + "g", "h""#,
     "| dedup a,b | dedup 3 a b keepempty=t keepevents=true consecutive=1 sortby -x +y" =>
-        "| dedup 1 \"a\", \"b\" | dedup 3 \"a\", \"b\" keepevents=true keepempty=true consecutive=true sortby -\"x\", +\"y\"",
+        "| dedup 1 \"a\", \"b\" | dedup 3 \"a\", \"b\" keepempty=\"t\" keepevents=\"true\" consecutive=\"1\" sortby -\"x\", +\"y\"",
     "| bin n minspan=5 start=1 end=9.5 | bin _time span=1h aligntime=@d+3h | bin n span=2log10 | bin n span=log2" =>
         "| bin minspan=5 start=1 end=9.5 \"n\" | bin span=1h aligntime=\"@d+3h\" \"_time\" | bin span=2log10 \"n\" | bin span=1log2 \"n\"",
     "| multikv forceheader=2 fields a, b filter \"x y\" z | xyseries a b c" =>
@@ -438,7 +438,7 @@ table!(shape_26_other, printed,
     "| head | head 5 | head limit=6 | tail | tail 7 | reverse" =>
         "| head 10 | head 5 | head 6 | tail | tail \"7\" | reverse",
     "| head x<5 | head (1==1) limit=3 keeplast=t null=true" =>
-        "| head ('x' < 5) | head (1 = 1) limit=3 null=true keeplast=true",
+        "| head ('x' < 5) | head (1 = 1) limit=\"3\" keeplast=\"t\" null=\"true\"",
     "| from datamodel:\"E\".\"F\"" => r#"| from datamodel:"E.F""#,
     "| from datamodel Risk.All_Risk | from datamodel:A.B | from datamodel:\"C.D\" | from lookup:x" =>
         r#"| from datamodel:"Risk.All_Risk" | from datamodel:"A.B" | from datamodel:"C.D" | from lookup:"x""#,

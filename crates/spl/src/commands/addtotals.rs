@@ -4,7 +4,7 @@ use datafusion::logical_expr::Expr;
 
 use crate::expr::{Fields, plan_aggregate};
 use crate::ops::values;
-use crate::plan::multivalue::matching;
+use crate::plan::wildcards::matching;
 use crate::plan::{Order, Passing, Planner, Result, Rows, at, column, nodes};
 use crate::syntax::ast::{Arguments, Span};
 use crate::syntax::usage::{Form, Reading, Usage, Whole, flag, obeyed};
@@ -32,7 +32,7 @@ pub(super) static COMMAND: Whole = Whole {
             obeyed("label", "That label; `Total` if it is not given."),
         ],
     },
-    form: Form {
+    form: Form::Plain {
         names: (0, usize::MAX),
         expects: "a field",
         subsearches: 0,

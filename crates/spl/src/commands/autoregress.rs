@@ -22,7 +22,7 @@ pub(super) static COMMAND: Whole = Whole {
         meaning: "Adds the values of a field of the rows before.",
         options: &[obeyed("p", "How many rows back; 1 if it is not given.")],
     },
-    form: Form {
+    form: Form::Plain {
         names: (1, 3),
         expects: "a field",
         subsearches: 0,

@@ -50,7 +50,7 @@ pub(super) static COMMAND: Whole = Whole {
             ),
         ],
     },
-    form: Form {
+    form: Form::Plain {
         names: (0, 0),
         expects: "an option",
         subsearches: 0,

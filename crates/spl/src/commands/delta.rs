@@ -14,7 +14,7 @@ pub(super) static COMMAND: Whole = Whole {
         meaning: "How a field's value differs from that of the row before; nothing where one of the two is no number.",
         options: &[obeyed("p", "How many rows back; 1 if it is not given.")],
     },
-    form: Form {
+    form: Form::Plain {
         names: (1, 3),
         expects: "a field",
         subsearches: 0,

@@ -1,7 +1,8 @@
 //! `extract`: fields of keys and values.
 
 use crate::ops::documents::Format;
-use crate::plan::{Passing, Planner, Result, Rows, diagnostic};
+use crate::plan::needs::Needs;
+use crate::plan::{Looking, Planner, Result, Rows, diagnostic};
 use crate::syntax::ast::{Arguments, Span};
 use crate::syntax::usage::{Form, Reading, Usage, Whole, count, flag, no_effect, obeyed, only};
 
@@ -36,7 +37,7 @@ pub(super) static COMMAND: Whole = Whole {
             no_effect("segment", "it is about how Splunk shows events"),
         ],
     },
-    form: Form {
+    form: Form::Plain {
         names: (0, 0),
         expects: "an option",
         subsearches: 0,
@@ -46,10 +47,16 @@ pub(super) static COMMAND: Whole = Whole {
         makes_any: true,
         ..Reading::default()
     },
-    plan: &(plan as Passing),
+    plan: &(plan as Looking),
 };
 
-fn plan(planner: &mut Planner<'_>, rows: Rows, arguments: &Arguments, span: Span) -> Result<Rows> {
+fn plan(
+    planner: &mut Planner<'_>,
+    rows: Rows,
+    arguments: &Arguments,
+    later: &Needs,
+    span: Span,
+) -> Result<Rows> {
     let number = |name: &str, default: usize| match arguments.written(name) {
         None => Ok(default),
         Some((option, value)) => value.parse::<usize>().map_err(|_| {
@@ -67,5 +74,5 @@ fn plan(planner: &mut Planner<'_>, rows: Rows, arguments: &Arguments, span: Span
         several: arguments.flag("mv_add", false),
         clean: arguments.flag("clean_keys", true),
     };
-    planner.document(rows, "_raw", &form, "", span)
+    planner.document(rows, "_raw", &form, "", later, span)
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::plan::multivalue::matches;
+use crate::plan::wildcards::matches;
 use crate::plan::{Made, Passing, Planner, Result, Rows, at, diagnostic};
 use crate::syntax::ast::{Arguments, Span};
 use crate::syntax::usage::{Form, Reading, Usage, Whole, count};
@@ -23,7 +23,7 @@ pub(super) static COMMAND: Whole = Whole {
             "Most values in `values`; 100 if it is not given, 0 for all.",
         )],
     },
-    form: Form {
+    form: Form::Plain {
         names: (0, usize::MAX),
         expects: "a field",
         subsearches: 0,

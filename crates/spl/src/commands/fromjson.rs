@@ -1,7 +1,8 @@
 //! `fromjson`: fields of the members of a JSON object.
 
 use crate::ops::documents::Format;
-use crate::plan::{Passing, Planner, Result, Rows};
+use crate::plan::needs::Needs;
+use crate::plan::{Looking, Planner, Result, Rows};
 use crate::syntax::ast::{Arguments, Span};
 use crate::syntax::usage::{Form, Reading, Usage, Whole, obeyed};
 
@@ -13,7 +14,7 @@ pub(super) static COMMAND: Whole = Whole {
         meaning: "Makes fields of the members of a JSON object.",
         options: &[obeyed("prefix", "What their names begin with.")],
     },
-    form: Form {
+    form: Form::Plain {
         names: (1, 1),
         expects: "a field",
         subsearches: 0,
@@ -27,13 +28,19 @@ pub(super) static COMMAND: Whole = Whole {
         makes_any: true,
         ..Reading::default()
     },
-    plan: &(plan as Passing),
+    plan: &(plan as Looking),
 };
 
-fn plan(planner: &mut Planner<'_>, rows: Rows, arguments: &Arguments, span: Span) -> Result<Rows> {
+fn plan(
+    planner: &mut Planner<'_>,
+    rows: Rows,
+    arguments: &Arguments,
+    later: &Needs,
+    span: Span,
+) -> Result<Rows> {
     let Some(input) = arguments.fields.first() else {
         return Ok(rows);
     };
     let prefix = arguments.option("prefix").unwrap_or("");
-    planner.document(rows, &input.text, &Format::Members, prefix, span)
+    planner.document(rows, &input.text, &Format::Members, prefix, later, span)
 }

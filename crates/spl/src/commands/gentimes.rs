@@ -31,7 +31,7 @@ pub(super) static COMMAND: Whole = Whole {
             ),
         ],
     },
-    form: Form {
+    form: Form::Plain {
         names: (0, 0),
         expects: "the end of the command",
         subsearches: 0,

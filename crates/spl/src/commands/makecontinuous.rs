@@ -38,7 +38,7 @@ pub(super) static COMMAND: Whole = Whole {
             ),
         ],
     },
-    form: Form {
+    form: Form::Plain {
         names: (0, 1),
         expects: "a field",
         subsearches: 0,

@@ -2,7 +2,7 @@
 
 use crate::expr::Typed;
 use crate::ops::values;
-use crate::plan::multivalue::only_field;
+use crate::plan::wildcards::only_field;
 use crate::plan::{Passing, Planner, Result, Rows, at, diagnostic};
 use crate::syntax::ast::{Arguments, Span};
 use crate::syntax::usage::{Form, Reading, Usage, Whole, flag, obeyed, only};
@@ -26,7 +26,7 @@ pub(super) static COMMAND: Whole = Whole {
             only("setsv", "false", "join the values with `mvjoin` of `eval`"),
         ],
     },
-    form: Form {
+    form: Form::Plain {
         names: (1, 1),
         expects: "a field",
         subsearches: 0,

@@ -7,22 +7,36 @@
 mod addtotals;
 mod autoregress;
 mod cluster;
+mod dedup;
 mod delta;
 mod extract;
+mod fields;
 mod fieldsummary;
+mod fillnull;
+mod format;
 mod fromjson;
 mod gentimes;
+mod head;
+mod iplocation;
 mod makecontinuous;
 mod makemv;
+mod makeresults;
+mod multikv;
 mod mvcombine;
 mod mvexpand;
 mod nomv;
+mod rare;
+mod rename;
+mod replace;
 mod reverse;
 mod set;
+mod sort;
 mod spath;
+mod table;
 mod tail;
 mod timewrap;
 mod tojson;
+mod top;
 mod transpose;
 mod uniq;
 mod untable;
@@ -36,22 +50,36 @@ pub(crate) static ALL: &[&Whole] = &[
     &addtotals::COMMAND,
     &autoregress::COMMAND,
     &cluster::COMMAND,
+    &dedup::COMMAND,
     &delta::COMMAND,
     &extract::COMMAND,
+    &fields::COMMAND,
     &fieldsummary::COMMAND,
+    &fillnull::COMMAND,
+    &format::COMMAND,
     &fromjson::COMMAND,
     &gentimes::COMMAND,
+    &head::COMMAND,
+    &iplocation::COMMAND,
     &makecontinuous::COMMAND,
     &makemv::COMMAND,
+    &makeresults::COMMAND,
+    &multikv::COMMAND,
     &mvcombine::COMMAND,
     &mvexpand::COMMAND,
     &nomv::COMMAND,
+    &rare::COMMAND,
+    &rename::COMMAND,
+    &replace::COMMAND,
     &reverse::COMMAND,
     &set::COMMAND,
+    &sort::COMMAND,
     &spath::COMMAND,
+    &table::COMMAND,
     &tail::COMMAND,
     &timewrap::COMMAND,
     &tojson::COMMAND,
+    &top::COMMAND,
     &transpose::COMMAND,
     &uniq::COMMAND,
     &untable::COMMAND,

@@ -6,8 +6,8 @@ use datafusion::logical_expr::{Expr, SortExpr};
 
 use crate::expr::{Fields, Typed, plan_aggregate};
 use crate::ops::values;
-use crate::plan::dedup::{PLACE, numbered};
-use crate::plan::multivalue::only_field;
+use crate::plan::running::{PLACE, numbered};
+use crate::plan::wildcards::only_field;
 use crate::plan::{ORDER, Order, Passing, Planner, Result, Rows, at, column, list_type, nodes};
 use crate::syntax::ast::{Arguments, Span};
 use crate::syntax::usage::{Form, Reading, Usage, Whole, obeyed};
@@ -20,7 +20,7 @@ pub(super) static COMMAND: Whole = Whole {
         meaning: "Makes one row of rows that differ in one field only.",
         options: &[obeyed("delim", "Joins the values with this text.")],
     },
-    form: Form {
+    form: Form::Plain {
         names: (1, 1),
         expects: "a field",
         subsearches: 0,

@@ -16,7 +16,7 @@ pub(super) static COMMAND: Whole = Whole {
         meaning: "Makes a row of each value of a field.",
         options: &[count("limit", "Most values of a row; 0 for all.")],
     },
-    form: Form {
+    form: Form::Plain {
         names: (1, 1),
         expects: "a field",
         subsearches: 0,

@@ -1,7 +1,7 @@
 //! `nomv`: several values joined.
 
 use crate::ops::values;
-use crate::plan::multivalue::only_field;
+use crate::plan::wildcards::only_field;
 use crate::plan::{Passing, Planner, Result, Rows, at};
 use crate::syntax::ast::{Arguments, Span};
 use crate::syntax::usage::{Form, Reading, Usage, Whole};
@@ -14,7 +14,7 @@ pub(super) static COMMAND: Whole = Whole {
         meaning: "Joins the values of a field, a line each.",
         options: &[],
     },
-    form: Form {
+    form: Form::Plain {
         names: (1, 1),
         expects: "a field",
         subsearches: 0,

@@ -15,7 +15,7 @@ pub(super) static COMMAND: Whole = Whole {
                   the same where all fields are whose names do not begin with `_`, and `_raw` where both have it.",
         options: &[],
     },
-    form: Form {
+    form: Form::Plain {
         names: (1, 1),
         expects: "`union`, `diff` or `intersect`",
         subsearches: 2,

@@ -2,7 +2,8 @@
 
 use crate::expr::Fields;
 use crate::ops::documents::{Format, out_of};
-use crate::plan::{Passing, Planner, Result, Rows, at, diagnostic, null_text};
+use crate::plan::needs::Needs;
+use crate::plan::{Looking, Planner, Result, Rows, at, diagnostic, null_text};
 use crate::syntax::ast::{Arguments, Span};
 use crate::syntax::usage::{Form, Reading, Usage, Whole, obeyed};
 
@@ -21,7 +22,7 @@ pub(super) static COMMAND: Whole = Whole {
             obeyed("path", "The path, such as `a{}.b`."),
         ],
     },
-    form: Form {
+    form: Form::Plain {
         names: (0, 1),
         expects: "a path",
         subsearches: 0,
@@ -35,7 +36,7 @@ pub(super) static COMMAND: Whole = Whole {
         makes_any: path(arguments).is_none(),
         ..Reading::default()
     },
-    plan: &(plan as Passing),
+    plan: &(plan as Looking),
 };
 
 fn path(arguments: &Arguments) -> Option<&str> {
@@ -43,7 +44,13 @@ fn path(arguments: &Arguments) -> Option<&str> {
     arguments.option("path").or_else(alone)
 }
 
-fn plan(planner: &mut Planner<'_>, rows: Rows, arguments: &Arguments, span: Span) -> Result<Rows> {
+fn plan(
+    planner: &mut Planner<'_>,
+    rows: Rows,
+    arguments: &Arguments,
+    later: &Needs,
+    span: Span,
+) -> Result<Rows> {
     let input = arguments.option("input").unwrap_or("_raw");
     let Some(path) = path(arguments) else {
         if let Some((option, _)) = arguments.written("output") {
@@ -52,7 +59,7 @@ fn plan(planner: &mut Planner<'_>, rows: Rows, arguments: &Arguments, span: Span
                     .with_help("say what of the document goes there: `path=a.b`"),
             );
         }
-        return planner.document(rows, input, &Format::Json, "", span);
+        return planner.document(rows, input, &Format::Json, "", later, span);
     };
     let output = arguments.option("output").unwrap_or(path).to_owned();
     let Some(value) = rows.field(input) else {

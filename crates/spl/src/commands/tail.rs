@@ -12,7 +12,7 @@ pub(super) static COMMAND: Whole = Whole {
         meaning: "Keeps the last rows, 10 or so many, the last one first.",
         options: &[],
     },
-    form: Form {
+    form: Form::Plain {
         names: (0, 1),
         expects: "a number of rows",
         subsearches: 0,

@@ -34,7 +34,7 @@ pub(super) static COMMAND: Whole = Whole {
             ),
         ],
     },
-    form: Form {
+    form: Form::Plain {
         names: (1, 1),
         expects: "the length of a period such as `1d` or `week`",
         subsearches: 0,

@@ -2,7 +2,7 @@
 
 use crate::expr::Fields;
 use crate::ops::json::{JsonType, object};
-use crate::plan::multivalue::matches;
+use crate::plan::wildcards::matches;
 use crate::plan::{Passing, Planner, Result, Rows, at, diagnostic};
 use crate::syntax::ast::{Arguments, Name, Span};
 use crate::syntax::usage::{Form, Reading, Usage, Whole, flag, obeyed};
@@ -33,7 +33,7 @@ pub(super) static COMMAND: Whole = Whole {
             ),
         ],
     },
-    form: Form {
+    form: Form::Plain {
         names: (0, usize::MAX),
         expects: "a field, or a type and a field such as `num(count)`",
         subsearches: 0,

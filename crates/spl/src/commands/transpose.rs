@@ -28,7 +28,7 @@ pub(super) static COMMAND: Whole = Whole {
             ),
         ],
     },
-    form: Form {
+    form: Form::Plain {
         names: (0, 1),
         expects: "a number of rows",
         subsearches: 0,

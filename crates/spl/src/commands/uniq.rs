@@ -3,8 +3,8 @@
 use datafusion::logical_expr::{SortExpr, lit};
 
 use crate::expr::Fields;
-use crate::plan::dedup::row_number;
 use crate::plan::running::numbered_runs;
+use crate::plan::running::row_number;
 use crate::plan::{Passing, Planner, Result, Rows, at, column, nodes};
 use crate::syntax::ast::{Arguments, Span};
 use crate::syntax::usage::{Form, Reading, Usage, Whole};
@@ -17,7 +17,7 @@ pub(super) static COMMAND: Whole = Whole {
         meaning: "Drops a row that has the same values in all fields as the row before it.",
         options: &[],
     },
-    form: Form {
+    form: Form::Plain {
         names: (0, 0),
         expects: "the end of the command",
         subsearches: 0,

@@ -12,7 +12,7 @@ pub(super) static COMMAND: Whole = Whole {
         meaning: "Makes a row of each cell of a table: the row's field, the name of the column, and the value. It undoes `xyseries`.",
         options: &[],
     },
-    form: Form {
+    form: Form::Plain {
         names: (3, 3),
         expects: "three names: the field of the rows, that for the names of the columns, that for the cells",
         subsearches: 0,

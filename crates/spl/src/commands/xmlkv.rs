@@ -1,7 +1,8 @@
 //! `xmlkv`: fields of XML elements.
 
 use crate::ops::documents::Format;
-use crate::plan::{Passing, Planner, Result, Rows};
+use crate::plan::needs::Needs;
+use crate::plan::{Looking, Planner, Result, Rows};
 use crate::syntax::ast::{Arguments, Span};
 use crate::syntax::usage::{Form, Reading, Usage, Whole, no_effect};
 
@@ -13,7 +14,7 @@ pub(super) static COMMAND: Whole = Whole {
         meaning: "Makes fields of XML elements that hold text.",
         options: &[no_effect("maxinputs", "every row is read")],
     },
-    form: Form {
+    form: Form::Plain {
         names: (0, 1),
         expects: "a field",
         subsearches: 0,
@@ -23,7 +24,7 @@ pub(super) static COMMAND: Whole = Whole {
         makes_any: true,
         ..Reading::default()
     },
-    plan: &(plan as Passing),
+    plan: &(plan as Looking),
 };
 
 /// The field that is read.
@@ -34,6 +35,12 @@ fn input(arguments: &Arguments) -> &str {
         .map_or("_raw", |name| name.text.as_str())
 }
 
-fn plan(planner: &mut Planner<'_>, rows: Rows, arguments: &Arguments, span: Span) -> Result<Rows> {
-    planner.document(rows, input(arguments), &Format::Elements, "", span)
+fn plan(
+    planner: &mut Planner<'_>,
+    rows: Rows,
+    arguments: &Arguments,
+    later: &Needs,
+    span: Span,
+) -> Result<Rows> {
+    planner.document(rows, input(arguments), &Format::Elements, "", later, span)
 }

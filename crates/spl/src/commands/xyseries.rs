@@ -22,7 +22,7 @@ pub(super) static COMMAND: Whole = Whole {
             no_effect("grouped", "rows are put together wherever they stand"),
         ],
     },
-    form: Form {
+    form: Form::Plain {
         names: (3, usize::MAX),
         expects: "three fields or more: that of the rows, that of the columns, and those of the cells",
         subsearches: 0,

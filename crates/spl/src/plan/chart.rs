@@ -1,4 +1,4 @@
-//! `top`, `rare`, `chart`, `timechart`.
+//! `chart`, `timechart`.
 //!
 //! The columns of a chart split by a field are that field's values, so its groups are run first.
 
@@ -8,10 +8,8 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, Float64Array, RecordBatch, StringArray};
 use datafusion::arrow::datatypes::{DataType, Field, Schema};
-use datafusion::logical_expr::{Expr, LogicalPlanBuilder, SortExpr, WindowFrame, lit};
+use datafusion::logical_expr::{Expr, LogicalPlanBuilder, SortExpr};
 
-use super::dedup::row_number;
-use super::eventstats::as_window;
 use super::nodes;
 use super::stage::Staged;
 use super::subsearch::TimeRange;
@@ -20,10 +18,10 @@ use super::{
     diagnostic, text,
 };
 use crate::aggregates::is_count;
-use crate::expr::{Fields, Typed, plan_aggregate, plan_expr};
-use crate::ops::{bins, values};
+use crate::expr::{Fields, Typed, plan_expr};
+use crate::ops::bins;
 use crate::syntax::ast::{
-    self, Aggregation, AggregationArgument, Arguments, BinSpan, Chart, ExprKind, Name, Span,
+    self, Aggregation, AggregationArgument, BinSpan, Chart, ExprKind, Name, Span,
 };
 use crate::syntax::usage::is_on;
 use crate::syntax::walk::change_parts;
@@ -44,151 +42,6 @@ const RATES: [(&str, f64); 4] = [
 const MOST_BUCKETS: usize = 50_000;
 
 impl Planner<'_> {
-    pub(super) fn top(
-        &mut self,
-        rows: Rows,
-        arguments: &Arguments,
-        rare: bool,
-        span: Span,
-    ) -> Result<Rows> {
-        let names = |names: &[Name]| {
-            names
-                .iter()
-                .map(|name| name.text.clone())
-                .collect::<Vec<_>>()
-        };
-        let (fields, by) = (names(&arguments.fields), names(&arguments.by));
-        let all: Vec<String> = by.iter().chain(&fields).cloned().collect();
-        let mut rows = rows;
-        for name in &all {
-            match rows.field(name) {
-                Some(typed) => rows = at(span, rows.filter(typed.expr.is_not_null()))?,
-                None => {
-                    rows = at(span, rows.set(vec![(name.clone(), super::null_text())]))?;
-                    rows = at(span, rows.filter(lit(false)))?;
-                }
-            }
-        }
-        let count = Aggregation {
-            function: "count".to_owned(),
-            span,
-            argument: None,
-            output: Name {
-                text: "__count".to_owned(),
-                span,
-            },
-        };
-        let rows = self.aggregate(rows, &[count], &all, span)?;
-        let groups: Vec<Expr> = by.iter().map(|name| column(name)).collect();
-        let number = Typed {
-            expr: column("__count"),
-            data_type: DataType::Int64,
-        };
-        let total = plan_aggregate("sum", span, Some(number), None)?;
-        let total = as_window(total.expr, &groups, &[], &WindowFrame::new(None))
-            .ok_or_else(|| diagnostic(span, "the counts cannot be summed"))?;
-        let mut keys = vec![SortExpr::new(column("__count"), rare, false)];
-        keys.extend(
-            fields
-                .iter()
-                .map(|name| SortExpr::new(column(name), true, false)),
-        );
-        let rank = row_number(groups, keys.clone());
-        let plan = nodes::window(rows.plan.clone(), vec![total.alias("__total")])
-            .and_then(|plan| nodes::window(plan, vec![rank.alias("__rank")]));
-        let mut rows = rows.with(at(span, plan)?);
-        let limit: u64 = match arguments.option("limit") {
-            None => 10,
-            Some(limit) => limit
-                .parse()
-                .map_err(|_| diagnostic(span, format!("`limit={limit}` is no number")))?,
-        };
-        if limit > 0 && arguments.flag("useother", false) {
-            let other = arguments.option("otherstr").unwrap_or("OTHER");
-            rows = self.with_other(rows, (&fields, &by), limit, other, span)?;
-        } else if limit > 0 {
-            rows = at(span, rows.filter(column("__rank").lt_eq(lit(limit))))?;
-        }
-        let own = self.fresh();
-        let place = format!("__top{own}");
-        let mut columns: Vec<(String, Expr)> = all
-            .iter()
-            .map(|name| (name.clone(), column(name)))
-            .collect();
-        if arguments.flag("showcount", true) {
-            let name = arguments.option("countfield").unwrap_or("count");
-            columns.push((name.to_owned(), column("__count")));
-        }
-        if arguments.flag("showperc", true) {
-            let name = arguments.option("percentfield").unwrap_or("percent");
-            let percent = values::percent(column("__count"), column("__total"));
-            columns.push((name.to_owned(), percent));
-        }
-        columns.extend(
-            super::fields::hidden(&rows)
-                .into_iter()
-                .filter(|(name, _)| name == crabwalk_events::catalog::REF),
-        );
-        columns.push((place.clone(), column("__rank")));
-        let mut order: Vec<SortExpr> = by
-            .iter()
-            .map(|name| SortExpr::new(column(name), true, false))
-            .collect();
-        order.push(SortExpr::new(column(&place), true, false));
-        let rows = at(span, rows.project(columns))?;
-        Ok(Rows {
-            order: Order::Keys(order),
-            open: false,
-            ..rows
-        })
-    }
-
-    /// `useother=true` of `top` and `rare`: what is beyond the limit becomes one row of each group.
-    fn with_other(
-        &mut self,
-        rows: Rows,
-        (fields, by): (&[String], &[String]),
-        limit: u64,
-        other: &str,
-        span: Span,
-    ) -> Result<Rows> {
-        let beyond = column("__rank").gt(lit(limit));
-        let either = |beyond: Expr, then: Expr, own: Expr| {
-            Expr::Case(datafusion::logical_expr::Case::new(
-                None,
-                vec![(Box::new(beyond), Box::new(then))],
-                Some(Box::new(own)),
-            ))
-        };
-        let mut set = vec![(
-            "__rank".to_owned(),
-            either(beyond.clone(), lit(limit + 1), column("__rank")),
-        )];
-        for name in fields {
-            if let Some(own) = rows.field(name) {
-                let own = cast_to(own, &DataType::Utf8);
-                set.push((name.clone(), either(beyond.clone(), text(other), own)));
-            }
-        }
-        let rows = at(span, rows.set(set))?;
-        let aggregation = |function: &str, field: &str| Aggregation {
-            function: function.to_owned(),
-            span,
-            argument: Some(AggregationArgument::Field(Name {
-                text: field.to_owned(),
-                span,
-            })),
-            output: Name {
-                text: field.to_owned(),
-                span,
-            },
-        };
-        let sums = [aggregation("sum", "__count"), aggregation("max", "__total")];
-        let mut groups: Vec<String> = by.iter().chain(fields).cloned().collect();
-        groups.push("__rank".to_owned());
-        self.aggregate(rows, &sums, &groups, span)
-    }
-
     pub(crate) fn chart(&mut self, rows: Rows, chart: &Chart, span: Span) -> Result<Rows> {
         let option = |name: &str| {
             chart
@@ -285,7 +138,7 @@ impl Planner<'_> {
             let shown: Vec<(String, Expr)> = shown
                 .map(|name| (name.clone(), column(name)))
                 .chain(
-                    super::fields::hidden(&rows)
+                    rows.hidden()
                         .into_iter()
                         .filter(|(name, _)| !name.starts_with(PART)),
                 )

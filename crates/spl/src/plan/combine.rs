@@ -5,8 +5,8 @@ use datafusion::arrow::datatypes::DataType;
 use datafusion::common::{Column, JoinType};
 use datafusion::logical_expr::{Expr, LogicalPlanBuilder, SortExpr, lit};
 
-use super::dedup::{PLACE, numbered, row_number};
 use super::nodes;
+use super::running::{PLACE, numbered, row_number};
 use super::{ORDER, Order, Planner, Result, Rows, at, cast_to, coalesce, column, common_type};
 use crate::expr::{Fields, Typed};
 use crate::ops::apart;

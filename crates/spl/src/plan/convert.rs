@@ -15,7 +15,7 @@ impl Planner<'_> {
             let names: Vec<String> = if conversion.field.text.contains('*') {
                 let fits = |name: &String| {
                     !is_hidden(name)
-                        && super::stats::wildcard_parts(&conversion.field.text, name).is_some()
+                        && super::wildcards::wildcard_parts(&conversion.field.text, name).is_some()
                 };
                 rows.names().into_iter().filter(fits).collect()
             } else {
@@ -26,7 +26,7 @@ impl Planner<'_> {
                     continue;
                 };
                 let output = match &conversion.output {
-                    Some(output) => super::stats::renamed(&name, &conversion.field, output)
+                    Some(output) => super::wildcards::renamed(&name, &conversion.field, output)
                         .unwrap_or_else(|| output.text.clone()),
                     None => name.clone(),
                 };

@@ -8,6 +8,7 @@ use std::collections::HashSet;
 
 use datafusion::arrow::datatypes::DataType;
 
+use super::needs::Needs;
 use super::{Planner, Result, Rows, at, cast_to, coalesce, common_type, diagnostic, is_hidden};
 use crate::expr::Fields;
 use crate::ops::documents::{Format, found_names, out_of};
@@ -17,25 +18,25 @@ use crate::syntax::ast::Span;
 const MOST_FIELDS: usize = 1_000;
 
 impl Planner<'_> {
-    /// The fields of a document.
+    /// The fields of a document: those that `later` commands need.
     pub(crate) fn document(
         &mut self,
         rows: Rows,
         input: &str,
         format: &Format,
         prefix: &str,
+        later: &Needs,
         span: Span,
     ) -> Result<Rows> {
         let Some(value) = rows.field(input) else {
             return Ok(rows);
         };
-        let mut names: Vec<String> = self
-            .later
+        let mut names: Vec<String> = later
             .names()
             .filter(|name| !name.starts_with('_') && *name != input && !name.contains('*'))
             .map(str::to_owned)
             .collect();
-        if self.later.all_columns || self.later.all_names {
+        if later.all_columns || later.all_names {
             let texts = at(
                 span,
                 rows.clone().project(vec![(

@@ -138,7 +138,7 @@ impl Planner<'_> {
 }
 
 /// An aggregate call as a window over rows of the group. The call may stand inside other expressions.
-pub(super) fn as_window(
+pub(crate) fn as_window(
     expr: Expr,
     partition_by: &[Expr],
     order_by: &[SortExpr],

@@ -7,25 +7,18 @@ pub(crate) mod bin;
 mod chart;
 mod combine;
 mod convert;
-pub(crate) mod dedup;
 mod documents;
 mod events;
 mod eventstats;
-mod fields;
 mod glance;
-mod iplocation;
 mod lookup;
 mod model;
 mod mstats;
-mod multikv;
-pub(crate) mod multivalue;
 pub(crate) mod needs;
 pub(crate) mod nodes;
-mod rename;
 mod repeat;
 mod rex;
 pub(crate) mod running;
-mod sort;
 mod stage;
 mod stats;
 mod streamstats;
@@ -33,6 +26,7 @@ pub(crate) mod subsearch;
 mod template;
 mod transaction;
 mod tstats;
+pub(crate) mod wildcards;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -52,13 +46,14 @@ use crate::expr::{EvalContext, ExprError, Fields, Typed, plan_expr, plan_predica
 use crate::knowledge::Knowledge;
 use crate::session::{Session, StoredLookups};
 use crate::syntax::Diagnostic;
-use crate::syntax::ast::{self, Arguments, Command, CommandKind, Pipeline, Simple, Span, Tstats};
+use crate::syntax::ast::{self, Arguments, Command, CommandKind, Pipeline, Span, Tstats};
 use crate::syntax::walk::visit_fields;
-pub(crate) use events::{TypeInfo, TypeInfos};
+pub(crate) use events::{SERVER, TypeInfo, TypeInfos, WORDS};
+pub(crate) use eventstats::as_window;
 pub(crate) use glance::Glances;
 use needs::Needs;
 pub(crate) use stage::{MOST_COLUMNS, Made, Names, Pending, Staged};
-pub(crate) use stats::renamed_text;
+pub(crate) use wildcards::renamed_text;
 
 /// Hidden copy of the event's time.
 pub(crate) const ORDER: &str = "__time";
@@ -112,6 +107,15 @@ impl Rows {
             .collect()
     }
 
+    /// The hidden columns, to be carried along.
+    pub fn hidden(&self) -> Vec<(String, Expr)> {
+        self.all_names()
+            .into_iter()
+            .filter(|name| is_hidden(name))
+            .map(|name| (name.clone(), column(&name)))
+            .collect()
+    }
+
     pub fn has(&self, name: &str) -> bool {
         self.plan
             .schema()
@@ -158,6 +162,21 @@ impl Rows {
             }
         }
         self.reshape(exprs)
+    }
+
+    /// Gives a column, if it is there, another name; one that has that name goes.
+    pub fn called(self, old: &str, new: &str) -> Result<Self, DataFusionError> {
+        if !self.has(old) {
+            return Ok(self);
+        }
+        let kept = self.all_names().into_iter().filter(|name| name != new);
+        let columns = kept.map(|name| {
+            let own = column(&name);
+            let name = if name == old { new.to_owned() } else { name };
+            (name, own)
+        });
+        let columns = columns.collect();
+        self.reshape(columns)
     }
 
     /// Keeps just these columns, and the order that the rows have: what it goes by stays in hidden columns where it is
@@ -271,8 +290,6 @@ pub(crate) struct Planner<'a> {
     pub names_given: usize,
     /// The range of time that the search asks for.
     pub range: subsearch::TimeRange,
-    /// What the commands behind the one that is planned need.
-    pub later: Needs,
     pub warnings: Vec<Diagnostic>,
     pub event_types: Vec<EventType>,
 }
@@ -288,6 +305,9 @@ pub(crate) enum Step {
 
 /// How a command that stands in one file is planned: what it makes of the rows before it.
 pub(crate) type Passing = fn(&mut Planner<'_>, Rows, &Arguments, Span) -> Result<Rows>;
+
+/// How such a command is planned where what it makes depends on what the commands behind it need.
+pub(crate) type Looking = fn(&mut Planner<'_>, Rows, &Arguments, &Needs, Span) -> Result<Rows>;
 
 /// How such a command is planned that makes rows of its own.
 pub(crate) type Making = fn(&mut Planner<'_>, &Arguments, Span) -> Result<Rows>;
@@ -327,7 +347,6 @@ impl<'a> Planner<'a> {
             made_lookups: BTreeMap::new(),
             names_given: 0,
             range: subsearch::TimeRange::default(),
-            later: Needs::default(),
             warnings: Vec::new(),
             event_types: Vec::new(),
         }
@@ -403,9 +422,6 @@ impl<'a> Planner<'a> {
                 max,
                 ..
             } => self.inputlookup(lookup, filter.as_ref(), (*start, *max), first.span)?,
-            CommandKind::Simple(Simple::Makeresults, arguments) => {
-                self.makeresults(arguments, first.span)?
-            }
             CommandKind::Union(all) => self.union_all(all, first.span)?,
             CommandKind::Whole(command, arguments)
                 if let Some(making) = command.plan.downcast_ref::<Making>() =>
@@ -432,18 +448,13 @@ impl<'a> Planner<'a> {
     /// Passes rows through commands.
     fn commands(&mut self, mut rows: Rows, commands: &[Command]) -> Result<Rows> {
         for (index, command) in commands.iter().enumerate() {
-            if matches!(
-                command.kind,
-                CommandKind::Simple(..) | CommandKind::Whole(..)
-            ) {
-                self.later = Needs::of_commands(&commands[index + 1..], self.knowledge);
-            }
-            rows = self.command(rows, command)?;
+            let behind = commands.get(index + 1..).unwrap_or_default();
+            rows = self.command(rows, command, behind)?;
         }
         Ok(rows)
     }
 
-    fn command(&mut self, rows: Rows, command: &Command) -> Result<Rows> {
+    fn command(&mut self, rows: Rows, command: &Command, behind: &[Command]) -> Result<Rows> {
         let command = &*self.without_subsearches(command)?;
         let span = command.span;
         match &command.kind {
@@ -461,12 +472,8 @@ impl<'a> Planner<'a> {
             CommandKind::Eval(assignments) => self.eval(rows, assignments, span),
             CommandKind::Stats(stats) => self.stats(rows, stats, span),
             CommandKind::Eventstats(stats) => self.eventstats(rows, stats, span),
-            CommandKind::Rename(pairs) => self.rename(rows, pairs, span),
             CommandKind::Convert(convert) => self.convert(rows, convert, span),
-            CommandKind::Table(names) => self.table(rows, names, span),
-            CommandKind::Fields { keep, fields } => self.fields(rows, *keep, fields, span),
             CommandKind::Bin(bin) => self.bin(rows, bin, span),
-            CommandKind::Fillnull { value, fields } => self.fillnull(rows, value, fields, span),
             CommandKind::Lookup(lookup) => self.lookup(rows, lookup, span),
             CommandKind::Rex(rex) => self.rex(rows, rex, span),
             CommandKind::Regex {
@@ -474,9 +481,6 @@ impl<'a> Planner<'a> {
                 negated,
                 pattern,
             } => self.regex(rows, field, *negated, pattern, span),
-            CommandKind::Sort { limit, keys } => self.sort(rows, *limit, keys, span),
-            CommandKind::Dedup { .. } => self.dedup(rows, &command.kind, span),
-            CommandKind::Head(head) => self.head(rows, head, span),
             CommandKind::Tstats(tstats) if tstats.flag("append") => {
                 let more = self.tstats(tstats, span)?;
                 self.below(rows, more, span)
@@ -509,22 +513,24 @@ impl<'a> Planner<'a> {
             CommandKind::Append(subsearch) => self.append(rows, subsearch, span),
             CommandKind::Appendpipe(subpipeline) => self.appendpipe(rows, subpipeline, span),
             CommandKind::Outputlookup(output) => self.outputlookup(rows, output, span),
-            CommandKind::Simple(simple, arguments) => {
-                self.simple(rows, command, *simple, arguments)
+            CommandKind::Whole(whole, arguments) => {
+                if let Some(passing) = whole.plan.downcast_ref::<Passing>() {
+                    passing(self, rows, arguments, span)
+                } else if let Some(looking) = whole.plan.downcast_ref::<Looking>() {
+                    let later = Needs::of_commands(behind, self.knowledge);
+                    looking(self, rows, arguments, &later, span)
+                } else {
+                    let name = &command.name;
+                    Err(diagnostic(
+                        span,
+                        format!(
+                            "`{name}` makes results of its own: it must stand first in a search"
+                        ),
+                    ))
+                }
             }
-            CommandKind::Whole(whole, arguments) => match whole.plan.downcast_ref::<Passing>() {
-                Some(passing) => passing(self, rows, arguments, span),
-                None => Err(diagnostic(
-                    span,
-                    format!(
-                        "`{}` makes results of its own: it must stand first in a search",
-                        command.name
-                    ),
-                )),
-            },
             CommandKind::Return(given) => self.return_rows(rows, given, span),
             CommandKind::Foreach(foreach) => self.foreach(rows, foreach, span),
-            CommandKind::Replace(replace) => self.replace(rows, replace, span),
             CommandKind::Map(map) => self.map(rows, map, span),
             CommandKind::Transaction(transaction) => self.transaction(rows, transaction, span),
             CommandKind::Chart(chart) => self.chart(rows, chart, span),
@@ -533,27 +539,6 @@ impl<'a> Planner<'a> {
                 self.below(rows, more, span)
             }
             CommandKind::Unsupported { .. } => Err(not_run(command)),
-        }
-    }
-
-    fn simple(
-        &mut self,
-        rows: Rows,
-        command: &Command,
-        simple: Simple,
-        arguments: &Arguments,
-    ) -> Result<Rows> {
-        let span = command.span;
-        match simple {
-            Simple::Format => self.format(rows, arguments, span),
-            Simple::Rare => self.top(rows, arguments, true, span),
-            Simple::Top => self.top(rows, arguments, false, span),
-            Simple::Makeresults => Err(diagnostic(
-                span,
-                "`makeresults` makes results of its own: it must stand first in a search",
-            )),
-            Simple::Iplocation => self.iplocation(rows, arguments, span),
-            Simple::Multikv => self.multikv(rows, arguments, span),
         }
     }
 

@@ -79,11 +79,7 @@ impl Planner<'_> {
             by.push(name);
         }
         let rows = self.aggregate(rows, &aggregations, &by, span)?;
-        let name = |text: &str| Name {
-            text: text.to_owned(),
-            span,
-        };
-        self.rename(rows, &[(name(BUCKET), name("_time"))], span)
+        at(span, rows.called(BUCKET, "_time"))
     }
 }
 

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use super::wildcards::renamed;
 use crate::knowledge::Knowledge;
 use crate::syntax::ast::{
-    Aggregation, AggregationArgument, Arguments, ByField, Command, CommandKind, Expr, LookupOutput,
-    Mark, Name, Pipeline, RexAction, SearchExpr, Simple, Span,
+    Aggregation, AggregationArgument, ByField, Command, CommandKind, Expr, LookupOutput, Mark,
+    Name, Pipeline, RexAction, SearchExpr, Span,
 };
 use crate::syntax::walk::{expressions, visit_fields, visit_subsearches};
 
@@ -112,12 +113,6 @@ impl Needs {
                     .for_each(|condition| self.expr(condition));
                 self.extra(&streamstats.stats);
             }
-            CommandKind::Rename(pairs) => {
-                for (from, to) in pairs {
-                    self.field(from);
-                    self.make(&to.text);
-                }
-            }
             CommandKind::Convert(convert) => {
                 for conversion in &convert.conversions {
                     self.field(&conversion.field);
@@ -126,27 +121,10 @@ impl Needs {
                     }
                 }
             }
-            CommandKind::Table(names)
-            | CommandKind::Fields {
-                keep: true,
-                fields: names,
-            } => {
-                names.iter().for_each(|name| self.field(name));
-                return true;
-            }
             CommandKind::Bin(bin) => {
                 self.field(&bin.field);
                 if let Some(output) = &bin.output {
                     self.make(&output.text);
-                }
-            }
-            CommandKind::Fillnull { fields, .. } => {
-                for field in fields {
-                    if field.text.contains('*') {
-                        self.field(field);
-                    } else {
-                        self.optional(&field.text);
-                    }
                 }
             }
             CommandKind::Lookup(lookup) => {
@@ -178,11 +156,6 @@ impl Needs {
                 }
             }
             CommandKind::Regex { field, .. } => self.field(field),
-            CommandKind::Sort { keys, .. } => keys.iter().for_each(|key| self.field(&key.field)),
-            CommandKind::Dedup { fields, sort, .. } => {
-                fields.iter().for_each(|name| self.field(name));
-                sort.iter().for_each(|key| self.field(&key.field));
-            }
             CommandKind::Join(join) => {
                 if join.fields.is_empty() {
                     // Any field may be one that both sides have.
@@ -206,20 +179,25 @@ impl Needs {
                 self.all_names |= inner.all_names;
                 self.lenient = true;
             }
-            CommandKind::Simple(simple, arguments) => return self.simple(*simple, arguments),
             CommandKind::Whole(command, arguments) => {
+                arguments
+                    .expressions
+                    .iter()
+                    .for_each(|expr| self.expr(expr));
                 let reading = (command.reads)(arguments);
                 for field in &reading.fields {
-                    let place = arguments.fields.iter().find(|name| name.text == *field);
-                    self.text(field, place.map_or_else(Span::default, |name| name.span));
+                    self.text(field, arguments.place_of(field).unwrap_or_default());
                 }
-                if reading.all {
-                    self.all_columns = true;
-                    self.all_names = true;
+                for (from, to) in &reading.renamed {
+                    self.field(from);
+                    self.make(&to.text);
                 }
+                reading.fills.iter().for_each(|name| self.optional(name));
+                self.all_columns |= reading.all || reading.columns;
+                self.all_names |= reading.all;
                 reading.makes.iter().for_each(|name| self.make(name));
                 self.lenient |= reading.makes_any;
-                return reading.ends;
+                return reading.ends || reading.keeps;
             }
             CommandKind::Return(given) => {
                 given
@@ -243,9 +221,6 @@ impl Needs {
                         self.command(&command.kind, knowledge);
                     }
                 }
-            }
-            CommandKind::Replace(replace) => {
-                replace.fields.iter().for_each(|name| self.field(name));
             }
             CommandKind::Map(map) => {
                 let mut rest = map.search.text.as_str();
@@ -285,43 +260,12 @@ impl Needs {
                 return true;
             }
             CommandKind::Union(_) => self.lenient = true,
-            CommandKind::Head(head) => {
-                if let Some(condition) = &head.condition {
-                    self.expr(condition);
-                }
-            }
             CommandKind::Append(_) | CommandKind::Inputlookup { .. } => self.lenient = true,
             CommandKind::Tstats(_)
             | CommandKind::Mstats(_)
             | CommandKind::From { .. }
-            | CommandKind::Fields { keep: false, .. }
             | CommandKind::Outputlookup(_)
             | CommandKind::Unsupported { .. } => {}
-        }
-        false
-    }
-
-    fn simple(&mut self, simple: Simple, arguments: &Arguments) -> bool {
-        match simple {
-            Simple::Multikv => {
-                self.text("_raw", Span::default());
-                self.lenient = true;
-            }
-            Simple::Iplocation => {
-                arguments.fields.iter().for_each(|name| self.field(name));
-                let prefix = arguments.option("prefix").unwrap_or("");
-                for name in ["City", "Country", "Region", "lat", "lon"] {
-                    self.make(&format!("{prefix}{name}"));
-                }
-                self.lenient = true;
-            }
-            Simple::Top | Simple::Rare => {
-                let fields = arguments.fields.iter().chain(&arguments.by);
-                fields.for_each(|name| self.field(name));
-                return true;
-            }
-            Simple::Format => self.all_columns = true,
-            Simple::Makeresults => {}
         }
         false
     }
@@ -440,11 +384,6 @@ pub(crate) fn outputs(pipeline: &Pipeline) -> Option<Vec<String>> {
             texts(&names)
         };
         match &command.kind {
-            CommandKind::Table(names)
-            | CommandKind::Fields {
-                keep: true,
-                fields: names,
-            } => known = texts(names),
             CommandKind::Stats(stats) => known = grouped(&stats.by, &stats.aggregations),
             CommandKind::Tstats(tstats) => known = grouped(&tstats.by, &tstats.aggregations),
             CommandKind::Mstats(mstats) => {
@@ -455,20 +394,21 @@ pub(crate) fn outputs(pipeline: &Pipeline) -> Option<Vec<String>> {
                 let names: Vec<Name> = given.fields.iter().map(|(name, ..)| name.clone()).collect();
                 known = if bare { None } else { texts(&names) };
             }
-            CommandKind::Rename(pairs) => {
-                for (from, to) in pairs {
-                    for name in known.iter_mut().flatten() {
-                        if let Some(new) = super::stats::renamed(name, from, to) {
-                            *name = new;
-                        }
-                    }
-                }
-            }
             CommandKind::Whole(command, arguments) => {
                 let reading = (command.reads)(arguments);
-                if reading.ends || reading.makes_any {
+                if reading.keeps {
+                    let exact = reading.fields.iter().all(|name| !name.contains('*'));
+                    known = exact.then_some(reading.fields);
+                } else if reading.ends || reading.makes_any {
                     known = None;
                 } else if let Some(known) = &mut known {
+                    for (from, to) in &reading.renamed {
+                        for name in known.iter_mut() {
+                            if let Some(new) = renamed(name, from, to) {
+                                *name = new;
+                            }
+                        }
+                    }
                     known.extend(reading.makes);
                 }
             }
@@ -477,13 +417,7 @@ pub(crate) fn outputs(pipeline: &Pipeline) -> Option<Vec<String>> {
                     known.extend(assignments.iter().map(|(name, _)| name.text.clone()));
                 }
             }
-            CommandKind::Search(_)
-            | CommandKind::Where(_)
-            | CommandKind::Sort { .. }
-            | CommandKind::Dedup { .. }
-            | CommandKind::Head(_)
-            | CommandKind::Regex { .. }
-            | CommandKind::Fields { keep: false, .. } => {}
+            CommandKind::Search(_) | CommandKind::Where(_) | CommandKind::Regex { .. } => {}
             _ => known = None,
         }
     }

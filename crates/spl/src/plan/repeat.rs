@@ -1,23 +1,17 @@
-//! `foreach`, `map`, `union`, `makeresults`.
+//! `foreach`, `map`, `union`.
 
 use datafusion::logical_expr::{Case, Expr, lit};
 
-use super::multivalue::matching;
-use super::stats::wildcard_parts;
 use super::template::{ITEM, ITER, Template, Unfit, any_values, expand};
-use super::{
-    Made, Planner, Result, Rows, as_value, at, cast_to, column, common_type, diagnostic, is_hidden,
-    null_text,
-};
+use super::wildcards::{matching, wildcard_parts};
+use super::{Planner, Result, Rows, as_value, at, cast_to, column, common_type, diagnostic};
 use crate::expr::{Fields, plan_expr};
 use crate::syntax::ast::{
-    self, Arguments, Command, CommandKind, ExprKind, Foreach, ForeachMode, Map, Pipeline, Span,
+    self, Command, CommandKind, ExprKind, Foreach, ForeachMode, Map, Pipeline, Span,
 };
 use crate::syntax::walk::change_parts;
 use crate::syntax::{expand_macros, parse, parse_expr, parse_without_macros};
 
-/// More rows than `makeresults` is asked for in earnest.
-const MOST_MADE: u64 = 1_000_000;
 /// Most values of a field that `foreach` goes over.
 const MOST_ITEMS: usize = 1_000;
 /// After so many values the rows are worked out before the next: a plan grows with each.
@@ -271,84 +265,6 @@ impl Planner<'_> {
         }
         rows.ok_or_else(|| diagnostic(span, "`union` needs a subsearch in brackets"))
     }
-
-    pub(super) fn makeresults(&mut self, arguments: &Arguments, span: Span) -> Result<Rows> {
-        let mut rows = match (arguments.written("format"), arguments.written("data")) {
-            (None, None) => self.numbered_rows(arguments, span)?,
-            (Some((option, format)), Some((_, data))) => {
-                let table = match format.to_lowercase().as_str() {
-                    "csv" => csv_rows(data),
-                    "json" => json_rows(data),
-                    _ => Err(format!("`format` is csv or json, not `{format}`")),
-                };
-                let table = table.map_err(|why| diagnostic(option.span, why))?;
-                self.rows_of_data(&table, span)?
-            }
-            (Some((option, _)), None) | (None, Some((option, _))) => {
-                return Err(diagnostic(
-                    option.span,
-                    "`format=` and `data=` of `makeresults` go together",
-                ));
-            }
-        };
-        if arguments.flag("annotate", false) {
-            let nothing = [
-                "_raw",
-                "host",
-                "source",
-                "sourcetype",
-                "splunk_server_group",
-            ];
-            let mut set: Vec<(String, Expr)> = nothing
-                .into_iter()
-                .filter(|name| !rows.has(name))
-                .map(|name| (name.to_owned(), null_text()))
-                .collect();
-            if !rows.has("splunk_server") {
-                set.push((
-                    "splunk_server".to_owned(),
-                    super::text(super::events::SERVER),
-                ));
-            }
-            rows = at(span, rows.set(set))?;
-        }
-        let now = lit(self.context.now);
-        let mut set = vec![(super::ORDER.to_owned(), now.clone())];
-        if !rows.has("_time") {
-            set.push(("_time".to_owned(), now));
-        }
-        at(span, rows.set(set))
-    }
-
-    /// `count=` rows with a hidden number.
-    fn numbered_rows(&mut self, arguments: &Arguments, span: Span) -> Result<Rows> {
-        let count = match arguments.option("count") {
-            None => 1,
-            Some(count) => count
-                .parse::<u64>()
-                .ok()
-                .filter(|count| *count <= MOST_MADE)
-                .ok_or_else(|| diagnostic(span, format!("`{count}` is no number of rows")))?,
-        };
-        let made = Made::new(usize::try_from(count).unwrap_or(usize::MAX));
-        at(span, made.rows(self.fresh()))
-    }
-
-    /// The rows of a text.
-    fn rows_of_data(&mut self, table: &Table, span: Span) -> Result<Rows> {
-        let mut made = Made::new(table.rows.len());
-        for (at_column, name) in table.columns.iter().enumerate() {
-            if is_hidden(name) {
-                continue;
-            }
-            let cells = table
-                .rows
-                .iter()
-                .map(|row| row.get(at_column).cloned().unwrap_or_default());
-            made.texts(name, cells.collect());
-        }
-        at(span, made.rows(self.fresh()))
-    }
 }
 
 /// What is wrong with the search of `map`.
@@ -358,77 +274,6 @@ fn wrong_search(errors: Vec<super::Diagnostic>, map: &Map) -> super::Diagnostic 
         map.search.span,
         format!("the search of `map`: {}", why.join("; ")),
     )
-}
-
-/// Names, and rows of the values of each.
-struct Table {
-    columns: Vec<String>,
-    rows: Vec<Vec<Vec<String>>>,
-}
-
-/// CSV with a line of names. Blanks around names and values do not count; an empty cell is no value.
-fn csv_rows(data: &str) -> std::result::Result<Table, String> {
-    let definition = crabwalk_events::LookupDefinition::new("data");
-    let table = crabwalk_events::LookupTable::from_csv(definition, data.trim().as_bytes())
-        .map_err(|error| format!("`data` is no CSV: {error}"))?;
-    let cell = |cell: &String| {
-        let cell = cell.trim();
-        if cell.is_empty() {
-            Vec::new()
-        } else {
-            vec![cell.to_owned()]
-        }
-    };
-    Ok(Table {
-        columns: table
-            .columns
-            .iter()
-            .map(|name| name.trim().to_owned())
-            .collect(),
-        rows: table
-            .rows
-            .iter()
-            .map(|row| row.iter().map(cell).collect())
-            .collect(),
-    })
-}
-
-/// A JSON array of objects, or one object; `_raw` is the object as it stands.
-fn json_rows(data: &str) -> std::result::Result<Table, String> {
-    use serde_json::Value;
-    let value: Value =
-        serde_json::from_str(data).map_err(|error| format!("`data` is no JSON: {error}"))?;
-    let objects = match value {
-        Value::Array(items) => items,
-        one => vec![one],
-    };
-    let mut columns = vec!["_raw".to_owned()];
-    for object in &objects {
-        let Value::Object(members) = object else {
-            return Err("`data` is a JSON array of objects".to_owned());
-        };
-        for name in members.keys() {
-            if !columns.contains(name) {
-                columns.push(name.clone());
-            }
-        }
-    }
-    let text = |value: &Value| match value {
-        Value::Null => None,
-        Value::String(text) => Some(text.clone()),
-        other => Some(other.to_string()),
-    };
-    let cell = |object: &Value, name: &String| match object.get(name) {
-        Some(Value::Array(items)) => items.iter().filter_map(text).collect(),
-        Some(value) => text(value).into_iter().collect(),
-        None if name == "_raw" => vec![object.to_string()],
-        None => Vec::new(),
-    };
-    let rows = objects
-        .iter()
-        .map(|object| columns.iter().map(|name| cell(object, name)).collect())
-        .collect();
-    Ok(Table { columns, rows })
 }
 
 /// The commands of a template in which the names stand.

@@ -1,21 +1,85 @@
-//! What runs along the rows in their order: the row before, how often a condition held so far, runs of equal rows.
+//! What runs along the rows in their order: their places, the first of them, the row before, how often a condition held so far, runs of equal rows.
 
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
 use datafusion::error::DataFusionError;
 use datafusion::functions_aggregate::sum::sum_udaf;
 use datafusion::functions_window::lead_lag::lag_udwf;
+use datafusion::functions_window::row_number::row_number_udwf;
 use datafusion::logical_expr::expr::{WindowFunction, WindowFunctionParams};
 use datafusion::logical_expr::{
-    Case, Expr, Operator, SortExpr, WindowFrame, WindowFrameBound, WindowFrameUnits,
-    WindowFunctionDefinition, binary_expr, lit,
+    Case, Expr, LogicalPlanBuilder, Operator, SortExpr, WindowFrame, WindowFrameBound,
+    WindowFrameUnits, WindowFunctionDefinition, binary_expr, lit,
 };
 
-use super::{Rows, column, nodes};
+use super::{Order, Planner, Result, Rows, at, column, nodes};
 use crate::expr::Typed;
+use crate::syntax::ast::Span;
+
+/// Column with the row's place in the order of results.
+pub(crate) const PLACE: &str = "__place";
+
+impl Planner<'_> {
+    /// The first rows.
+    pub(crate) fn first(&mut self, rows: Rows, count: u64, span: Span) -> Result<Rows> {
+        let order = rows.order.clone();
+        let rows = at(span, rows.ordered())?;
+        let most = usize::try_from(count).unwrap_or(usize::MAX);
+        let plan = LogicalPlanBuilder::from(rows.plan.clone()).limit(0, Some(most));
+        let plan = at(span, plan.and_then(LogicalPlanBuilder::build))?;
+        Ok(Rows {
+            order,
+            ..rows.with(plan)
+        })
+    }
+}
+
+/// Adds the place of each row in the order of results.
+pub(crate) fn numbered(rows: Rows) -> Result<Rows, DataFusionError> {
+    let keys = match &rows.order {
+        Order::Keys(keys) => keys.clone(),
+        Order::Newest if rows.has(super::ORDER) => {
+            let mut keys = vec![SortExpr::new(column(super::ORDER), false, false)];
+            if rows.has(crabwalk_events::catalog::REF) {
+                keys.push(SortExpr::new(
+                    column(crabwalk_events::catalog::REF),
+                    true,
+                    false,
+                ));
+            }
+            keys
+        }
+        Order::Newest | Order::AsIs => Vec::new(),
+    };
+    let plan = nodes::window(
+        rows.plan.clone(),
+        vec![row_number(Vec::new(), keys).alias(PLACE)],
+    )?;
+    Ok(rows.with(plan))
+}
+
+pub(crate) fn row_number(partition_by: Vec<Expr>, order_by: Vec<SortExpr>) -> Expr {
+    let frame = WindowFrame::new(if order_by.is_empty() {
+        None
+    } else {
+        Some(false)
+    });
+    Expr::WindowFunction(Box::new(WindowFunction {
+        fun: WindowFunctionDefinition::WindowUDF(row_number_udwf()),
+        params: WindowFunctionParams {
+            args: Vec::new(),
+            partition_by,
+            order_by,
+            window_frame: frame,
+            filter: None,
+            null_treatment: None,
+            distinct: false,
+        },
+    }))
+}
 
 /// In how many of the rows up to this one a condition held; without `current`, of the rows before it.
-pub(super) fn times_so_far(condition: Expr, place: &str, current: bool) -> Expr {
+pub(crate) fn times_so_far(condition: Expr, place: &str, current: bool) -> Expr {
     let one = Expr::Case(Case::new(
         None,
         vec![(

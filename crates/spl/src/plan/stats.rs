@@ -6,12 +6,13 @@ use datafusion::common::Column;
 use datafusion::logical_expr::{Expr, LogicalPlanBuilder, SortExpr, WindowFrame};
 
 use super::eventstats::as_window;
+use super::wildcards::renamed;
 use super::{
     ORDER, Order, Planner, Result, Rows, at, cast_to, column, diagnostic, is_hidden, is_list, nodes,
 };
 use crate::aggregates::{Kind, aggregate};
 use crate::expr::{Fields, Typed, plan_aggregate, plan_expr};
-use crate::syntax::ast::{Aggregation, AggregationArgument, Name, Span, Stats};
+use crate::syntax::ast::{Aggregation, AggregationArgument, Span, Stats};
 
 impl Planner<'_> {
     pub(super) fn stats(&mut self, rows: Rows, stats: &Stats, span: Span) -> Result<Rows> {
@@ -71,7 +72,7 @@ impl Planner<'_> {
     }
 
     /// Groups rows by fields that all of them have, and aggregates.
-    pub(super) fn aggregate(
+    pub(crate) fn aggregate(
         &mut self,
         rows: Rows,
         aggregations: &[Aggregation],
@@ -314,80 +315,4 @@ pub(super) fn expand<'a>(
         }
     }
     expanded
-}
-
-/// The new name of a field under `from as to`, `None` if it does not fit `from`.
-pub(super) fn renamed(name: &str, from: &Name, to: &Name) -> Option<String> {
-    renamed_text(name, &from.text, &to.text)
-}
-
-/// As [`renamed`], for texts.
-pub(crate) fn renamed_text(name: &str, from: &str, to: &str) -> Option<String> {
-    let parts = wildcard_parts(from, name)?;
-    let mut parts = parts.into_iter();
-    let mut output = String::new();
-    for piece in to.split_inclusive('*') {
-        match piece.strip_suffix('*') {
-            Some(fixed) => {
-                output.push_str(fixed);
-                output.push_str(parts.next().unwrap_or(""));
-            }
-            None => output.push_str(piece),
-        }
-    }
-    Some(output)
-}
-
-/// What each `*` of a pattern stands for in a name, the first ones as short as they can be.
-pub(super) fn wildcard_parts<'n>(pattern: &str, name: &'n str) -> Option<Vec<&'n str>> {
-    let mut pieces = pattern.split('*');
-    let first = pieces.next().unwrap_or("");
-    let mut rest = name.strip_prefix(first)?;
-    let mut parts = Vec::new();
-    let mut pieces = pieces.peekable();
-    while let Some(piece) = pieces.next() {
-        let at = if pieces.peek().is_none() {
-            rest.len()
-                .checked_sub(piece.len())
-                .filter(|at| rest.is_char_boundary(*at) && rest.ends_with(piece))?
-        } else {
-            rest.find(piece)?
-        };
-        parts.push(&rest[..at]);
-        rest = &rest[at + piece.len()..];
-    }
-    rest.is_empty().then_some(parts)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn wildcards_rename() {
-        let name = |text: &str| Name {
-            text: text.to_owned(),
-            span: Span::default(),
-        };
-        for (field, from, to, expected) in [
-            ("Processes.dest", "Processes.*", "*", Some("dest")),
-            (
-                "process_id",
-                "process*",
-                "parent_process*",
-                Some("parent_process_id"),
-            ),
-            ("a_b_c", "*_*_c", "*-*", Some("a-b")),
-            ("abc", "abc", "x", Some("x")),
-            ("abd", "abc", "x", None),
-            ("x", "values(*)", "*", None),
-            ("aXa", "a*a*", "*", Some("X")),
-        ] {
-            assert_eq!(
-                renamed(field, &name(from), &name(to)).as_deref(),
-                expected,
-                "{field} {from} {to}"
-            );
-        }
-    }
 }

@@ -10,7 +10,7 @@ use datafusion::arrow::datatypes::DataType;
 use datafusion::logical_expr::LogicalPlanBuilder;
 
 use super::stage::Staged;
-use super::{Order, Planner, Result, Rows, at, cast_to, diagnostic, null_text, text};
+use super::{Order, Planner, Result, Rows, at, cast_to, diagnostic, null_text};
 use crate::expr::Fields;
 use crate::ops::values::search_words;
 use crate::syntax::ast::{
@@ -29,7 +29,7 @@ pub(crate) struct TimeRange {
 }
 
 /// Most rows of a subsearch that count.
-const MOST_ROWS: usize = 10_000;
+pub(crate) const MOST_ROWS: usize = 10_000;
 
 impl Planner<'_> {
     /// The clause with the rows of its subsearches in their places.
@@ -159,25 +159,10 @@ impl Planner<'_> {
             ..rows
         })
     }
-
-    /// `format`: the rows as one text, as a subsearch would use them.
-    pub(super) fn format(&mut self, rows: Rows, arguments: &Arguments, span: Span) -> Result<Rows> {
-        let most = match arguments.option("maxresults") {
-            None | Some("0") => MOST_ROWS,
-            Some(most) => most
-                .parse()
-                .map_err(|_| diagnostic(span, format!("`maxresults={most}` is no number")))?,
-        };
-        let search = match self.stage(rows, None, span)? {
-            Some(staged) => formatted(&staged, most, arguments),
-            None => String::new(),
-        };
-        one_row(vec![("search".to_owned(), text(search))], span)
-    }
 }
 
 /// The rows in the words of `format`.
-fn formatted(staged: &Staged, most: usize, arguments: &Arguments) -> String {
+pub(crate) fn formatted(staged: &Staged, most: usize, arguments: &Arguments) -> String {
     let word = |at: usize, default: &'static str| {
         arguments
             .fields
@@ -237,7 +222,7 @@ fn field_name(name: &str) -> String {
 }
 
 /// A single row.
-pub(super) fn one_row(
+pub(crate) fn one_row(
     columns: Vec<(String, datafusion::logical_expr::Expr)>,
     span: Span,
 ) -> Result<Rows> {

@@ -9,7 +9,7 @@ use super::needs::Needs;
 use super::{Planner, Result, Rows, at, cast_to, diagnostic, text};
 use crate::expr::{Fields, Typed};
 use crate::syntax::ast::{
-    AggregationArgument, BinSpan, Name, SearchExpr, Span, TimeSpan, TimeUnit, Tstats,
+    AggregationArgument, BinSpan, SearchExpr, Span, TimeSpan, TimeUnit, Tstats,
 };
 use crate::syntax::walk::visit_fields;
 
@@ -103,11 +103,7 @@ impl Planner<'_> {
             return at(span, rows.reshape(columns));
         }
         let rows = self.aggregate(rows, &tstats.aggregations, &by, span)?;
-        let name = |text: &str| Name {
-            text: text.to_owned(),
-            span,
-        };
-        self.rename(rows, &[(name(GROUP_TIME), name("_time"))], span)
+        at(span, rows.called(GROUP_TIME, "_time"))
     }
 }
 

@@ -74,28 +74,10 @@ pub enum CommandKind {
     Where(Expr),
     /// `eval`: assignments from left to right.
     Eval(Vec<(Name, Expr)>),
-    /// `rename`: (from, to), either may hold `*`.
-    Rename(Vec<(Name, Name)>),
     /// `convert`.
     Convert(Convert),
-    /// `table`; names may hold `*`.
-    Table(Vec<Name>),
-    /// `fields [+|-]`; names may hold `*`.
-    Fields {
-        /// Keep these (`+` or no sign) or drop them (`-`).
-        keep: bool,
-        /// Which.
-        fields: Vec<Name>,
-    },
     /// `bin` / `bucket`.
     Bin(Bin),
-    /// `fillnull`; no fields means all.
-    Fillnull {
-        /// Default `0`.
-        value: String,
-        /// Which; empty for all.
-        fields: Vec<Name>,
-    },
     /// `lookup`.
     Lookup(Lookup),
     /// `inputlookup`.
@@ -124,30 +106,6 @@ pub enum CommandKind {
         /// The pattern, unescaped.
         pattern: Name,
     },
-    /// `sort`.
-    Sort {
-        /// 0 for no limit; SPL's default is 10,000.
-        limit: u64,
-        /// Keys in order.
-        keys: Vec<SortKey>,
-    },
-    /// `dedup`.
-    Dedup {
-        /// Rows kept of each group.
-        count: u64,
-        /// By which fields.
-        fields: Vec<Name>,
-        /// `keepevents=true`.
-        keep_events: bool,
-        /// `keepempty=true`: rows without one of the fields stay.
-        keep_empty: bool,
-        /// `consecutive=true`.
-        consecutive: bool,
-        /// `sortby` keys.
-        sort: Vec<SortKey>,
-    },
-    /// `head`: the first rows.
-    Head(Head),
     /// `from datamodel:A.B` / `from datamodel A.B` / `from lookup:x`.
     From {
         /// `datamodel`, `lookup`, …, lower case.
@@ -161,16 +119,12 @@ pub enum CommandKind {
     Append(Pipeline),
     /// `appendpipe [ … ]`.
     Appendpipe(Pipeline),
-    /// A command that consists of options and fields.
-    Simple(Simple, Arguments),
     /// A command of which everything stands in one file.
     Whole(&'static Whole, Arguments),
     /// `return`.
     Return(Return),
     /// `foreach`.
     Foreach(Foreach),
-    /// `replace`.
-    Replace(Replace),
     /// `map`.
     Map(Map),
     /// `transaction`.
@@ -473,19 +427,6 @@ pub struct Stats {
     pub by: Vec<ByField>,
 }
 
-/// `head`.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Head {
-    /// Most rows; none where a condition alone ends them.
-    pub count: Option<u64>,
-    /// Rows are passed on until it does not hold.
-    pub condition: Option<Expr>,
-    /// `null=true`: a condition that is NULL counts as one that holds.
-    pub null: bool,
-    /// `keeplast=true`: the row for which the condition did not hold is passed on too.
-    pub keep_last: bool,
-}
-
 /// `streamstats`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Streamstats {
@@ -613,18 +554,6 @@ pub enum LookupOutput {
     KeepExisting(Vec<(Name, Name)>),
 }
 
-/// The commands that consist of options and fields.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[expect(missing_docs, reason = "they are SPL's own names")]
-pub enum Simple {
-    Format,
-    Iplocation,
-    Makeresults,
-    Multikv,
-    Rare,
-    Top,
-}
-
 /// `return`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Return {
@@ -680,15 +609,6 @@ impl ForeachMode {
         (Self::Items, "json_array"),
         (Self::Either, "auto_collections"),
     ];
-}
-
-/// `replace`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Replace {
-    /// (pattern, replacement), both may hold `*`.
-    pub pairs: Vec<(Name, Name)>,
-    /// In which fields; empty for all.
-    pub fields: Vec<Name>,
 }
 
 /// `map`.

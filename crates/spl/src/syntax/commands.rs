@@ -1,15 +1,14 @@
 //! The commands and their arguments.
 
-use super::ast::{Arguments, Command, CommandKind, Head, Name, Pipeline, Whole};
+use super::ast::{Arguments, Command, CommandKind, Expr, Name, Pipeline, Whole};
 use super::diagnostic::Diagnostic;
 use super::parser::{Parsed, Parser};
-use super::usage::{Standing, Usage, Value, count, no_effect};
+use super::usage::{Cursor, Form, Standing, Usage, Value, count, no_effect};
 
 mod derived;
 pub(super) mod fields;
 mod lookups;
 mod patterns;
-mod rows;
 mod simple;
 mod statistics;
 
@@ -156,7 +155,6 @@ pub(crate) fn usages() -> impl Iterator<Item = &'static Usage> {
     let whole = crate::commands::ALL.iter().map(|command| &command.usage);
     USAGES
         .iter()
-        .chain(rows::USAGES)
         .chain(fields::USAGES)
         .chain(lookups::USAGES)
         .chain(patterns::USAGES)
@@ -169,6 +167,12 @@ pub(crate) fn usages() -> impl Iterator<Item = &'static Usage> {
 /// The command that a word, in lower case, names.
 fn usage(word: &str) -> Option<&'static Usage> {
     usages().find(|usage| usage.is_called(word))
+}
+
+/// The command of [`crate::commands`] that a word, in lower case, names.
+fn whole(word: &str) -> Option<&'static Whole> {
+    let mut all = crate::commands::ALL.iter().copied();
+    all.find(|command| command.usage.is_called(word))
 }
 
 /// Whether a word names a command.
@@ -193,20 +197,13 @@ impl Parser<'_> {
             "streamstats" => CommandKind::Streamstats(self.streamstats()?),
             "where" => CommandKind::Where(self.expr()?),
             "eval" => self.eval()?,
-            "rename" => self.rename()?,
             "convert" => CommandKind::Convert(self.convert()?),
-            "table" => CommandKind::Table(self.some_names("a field", |_| false)?),
-            "fields" => self.fields()?,
             "bin" | "bucket" => CommandKind::Bin(self.bin()?),
-            "fillnull" => self.fillnull()?,
             "lookup" => CommandKind::Lookup(self.lookup()?),
             "inputlookup" => self.inputlookup()?,
             "outputlookup" => CommandKind::Outputlookup(self.outputlookup()?),
             "rex" => CommandKind::Rex(self.rex()?),
             "regex" => self.regex()?,
-            "sort" => self.sort()?,
-            "dedup" => self.dedup()?,
-            "head" => self.head()?,
             "from" => self.from()?,
             "join" => CommandKind::Join(self.join()?),
             "append" => {
@@ -219,21 +216,20 @@ impl Parser<'_> {
             }
             "return" => self.return_fields()?,
             "foreach" => self.foreach()?,
-            "replace" => self.replace_values()?,
             "map" => self.map()?,
             "transaction" => self.transaction()?,
             "timechart" | "chart" => self.chart(name)?,
             "union" | "multisearch" => self.pipelines()?,
-            _ if let Some((_, simple)) = usage(name)
-                .and_then(|usage| simple::SIMPLE.iter().find(|(own, _)| *own == usage.name)) =>
-            {
-                self.simple(name, *simple)?
-            }
-            _ if let Some(command) = crate::commands::ALL
-                .iter()
-                .find(|command| command.usage.is_called(name)) =>
-            {
-                CommandKind::Whole(command, self.formed(command)?)
+            _ if let Some(command) = whole(name) => {
+                let arguments = match command.form {
+                    Form::Own { parse, .. } => parse(self, &command.usage)?,
+                    Form::Plain {
+                        names,
+                        expects,
+                        subsearches,
+                    } => self.plain(&command.usage, names, expects, subsearches)?,
+                };
+                CommandKind::Whole(command, arguments)
             }
             _ if OTHER_COMMANDS.contains(&name) => {
                 let arguments = self.pos;
@@ -258,15 +254,6 @@ impl Parser<'_> {
                 );
             }
         })
-    }
-
-    fn some_names(&mut self, what: &str, stop: impl FnMut(&mut Self) -> bool) -> Parsed<Vec<Name>> {
-        let names = self.names(what, stop)?;
-        if names.is_empty() {
-            Err(self.expected(what))
-        } else {
-            Ok(names)
-        }
     }
 
     /// Whether a command obeys the option whose name was read. One that changes nothing is passed over with its value.
@@ -327,9 +314,14 @@ impl Parser<'_> {
         Ok(value.text)
     }
 
-    /// The arguments of a command in the form that it has.
-    fn formed(&mut self, command: &'static Whole) -> Parsed<Arguments> {
-        let (usage, form) = (&command.usage, &command.form);
+    /// The arguments of a command of options, names and subsearches.
+    fn plain(
+        &mut self,
+        usage: &Usage,
+        names: (usize, usize),
+        expects: &str,
+        subsearches: usize,
+    ) -> Parsed<Arguments> {
         let mut arguments = Arguments::default();
         loop {
             self.skip_separators();
@@ -337,20 +329,19 @@ impl Parser<'_> {
                 break;
             }
             if let Some(option) = self.option_name() {
-                if self.takes(usage.name, &option)? {
-                    let value = self.value_of(usage.name, &option)?;
+                if let Some(value) = self.option(usage, &option)? {
                     arguments.options.push((option, value));
                 }
-            } else if arguments.fields.len() < form.names.1 {
-                arguments.fields.push(self.column(form.expects)?);
+            } else if arguments.fields.len() < names.1 {
+                arguments.fields.push(self.column(expects)?);
             } else {
                 return Err(self.expected("the end of the command, or an option of it"));
             }
         }
-        if arguments.fields.len() < form.names.0 {
-            return Err(self.expected(form.expects));
+        if arguments.fields.len() < names.0 {
+            return Err(self.expected(expects));
         }
-        while arguments.subsearches.len() < form.subsearches {
+        while arguments.subsearches.len() < subsearches {
             arguments.subsearches.push(self.bracketed()?);
         }
         Ok(arguments)
@@ -370,14 +361,21 @@ impl Parser<'_> {
     /// A subsearch of which at most so many rows are taken; 0 for all.
     fn limited(&mut self, most: u64) -> Parsed<Pipeline> {
         let mut pipeline = self.bracketed()?;
-        if most > 0 {
-            pipeline.commands.push(Command {
-                name: "head".to_owned(),
+        if let (1.., Some(head)) = (most, whole("head")) {
+            let limit = Name {
+                text: "limit".to_owned(),
                 span: pipeline.span,
-                kind: CommandKind::Head(Head {
-                    count: Some(most),
-                    ..Head::default()
-                }),
+            };
+            pipeline.commands.push(Command {
+                name: head.usage.name.to_owned(),
+                span: pipeline.span,
+                kind: CommandKind::Whole(
+                    head,
+                    Arguments {
+                        options: vec![(limit, most.to_string())],
+                        ..Arguments::default()
+                    },
+                ),
             });
         }
         Ok(pipeline)
@@ -392,6 +390,73 @@ impl Parser<'_> {
 
     fn not_run(&self, what: &str, name: &Name) -> Diagnostic {
         Diagnostic::new(format!("{what} is not supported"), name.span)
+    }
+}
+
+impl Cursor for Parser<'_> {
+    fn ended(&mut self) -> bool {
+        self.skip_separators();
+        self.at_end()
+    }
+
+    fn peek(&self) -> Option<u8> {
+        Parser::peek(self)
+    }
+
+    fn place(&self) -> usize {
+        self.pos
+    }
+
+    fn return_to(&mut self, place: usize) {
+        self.pos = place;
+    }
+
+    fn eat(&mut self, sign: u8) -> bool {
+        Parser::eat(self, sign)
+    }
+
+    fn eat_keyword(&mut self, word: &str) -> bool {
+        Parser::eat_keyword(self, word)
+    }
+
+    fn word(&mut self) -> String {
+        Parser::word(self).to_owned()
+    }
+
+    fn option_name(&mut self) -> Option<Name> {
+        Parser::option_name(self)
+    }
+
+    fn option(&mut self, usage: &Usage, name: &Name) -> Parsed<Option<String>> {
+        if self.takes(usage.name, name)? {
+            self.value_of(usage.name, name).map(Some)
+        } else {
+            Ok(None)
+        }
+    }
+
+    fn name(&mut self, what: &str) -> Parsed<Name> {
+        Parser::name(self, what)
+    }
+
+    fn column(&mut self, what: &str) -> Parsed<Name> {
+        Parser::column(self, what)
+    }
+
+    fn value(&mut self, of: &str) -> Parsed<Name> {
+        Parser::value(self, of)
+    }
+
+    fn expression(&mut self) -> Parsed<Expr> {
+        self.expr()
+    }
+
+    fn expected(&mut self, what: &str) -> Diagnostic {
+        Parser::expected(self, what)
+    }
+
+    fn error(&self, message: &str, place: usize) -> Diagnostic {
+        Parser::error(self, message, place, self.pos.max(place + 1))
     }
 }
 

@@ -11,7 +11,7 @@ mod diagnostic;
 mod expr;
 mod macros;
 mod parser;
-mod print;
+pub(crate) mod print;
 mod search;
 pub mod usage;
 pub(crate) mod walk;

@@ -4,11 +4,12 @@ use std::fmt::{self, Display, Formatter, Write as _};
 
 use super::ast::{
     Aggregation, AggregationArgument, Bin, BinSpan, ByField, Chart, Command, CommandKind,
-    CompareOp, Convert, Expr, ExprKind, ForeachMode, Head, Join, Lookup, LookupOutput, Name,
-    Pipeline, Rex, RexAction, SearchExpr, SearchValue, Simple, SortKey, SortOrder, Stats,
-    Streamstats, TimeSpan, TimeUnit, Transaction, Tstats,
+    CompareOp, Convert, Expr, ExprKind, ForeachMode, Join, Lookup, LookupOutput, Name, Pipeline,
+    Rex, RexAction, SearchExpr, SearchValue, Stats, Streamstats, TimeSpan, TimeUnit, Transaction,
+    Tstats,
 };
 use super::ast::{BinaryOp, Directive, Mark};
+use super::usage::Form;
 
 impl Display for Pipeline {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -38,20 +39,8 @@ impl Display for Command {
             CommandKind::Eval(assignments) => list(f, assignments, |f, (target, expr)| {
                 write!(f, "{} = {expr}", quoted(&target.text))
             }),
-            CommandKind::Rename(renames) => list(f, renames, |f, (from, to)| {
-                write!(f, "{} AS {}", quoted(&from.text), quoted(&to.text))
-            }),
             CommandKind::Convert(convert) => convert.fmt(f),
-            CommandKind::Table(fields) => names(f, fields),
-            CommandKind::Fields { keep, fields } => {
-                f.write_str(if *keep { " +" } else { " -" })?;
-                names(f, fields)
-            }
             CommandKind::Bin(bin) => bin.fmt(f),
-            CommandKind::Fillnull { value, fields } => {
-                write!(f, " value={}", quoted(value))?;
-                names(f, fields)
-            }
             CommandKind::Lookup(lookup) => lookup.fmt(f),
             CommandKind::Inputlookup {
                 append,
@@ -95,66 +84,20 @@ impl Display for Command {
                 let op = if *negated { "!=" } else { "=" };
                 write!(f, " {}{op}{}", quoted(&field.text), quoted(&pattern.text))
             }
-            CommandKind::Sort { limit, keys } => {
-                write!(f, " limit={limit}")?;
-                sort_keys(f, keys)
-            }
-            CommandKind::Dedup {
-                count,
-                fields,
-                keep_events,
-                keep_empty,
-                consecutive,
-                sort,
-            } => {
-                write!(f, " {count}")?;
-                names(f, fields)?;
-                for (name, value) in [
-                    ("keepevents", keep_events),
-                    ("keepempty", keep_empty),
-                    ("consecutive", consecutive),
-                ] {
-                    if *value {
-                        write!(f, " {name}=true")?;
-                    }
-                }
-                if !sort.is_empty() {
-                    f.write_str(" sortby")?;
-                    sort_keys(f, sort)?;
-                }
-                Ok(())
-            }
-            CommandKind::Head(head) => head.fmt(f),
             CommandKind::From { kind, name } => write!(f, " {kind}:{}", quoted(&name.text)),
             CommandKind::Join(join) => join.fmt(f),
             CommandKind::Append(pipeline) | CommandKind::Appendpipe(pipeline) => {
                 write!(f, " [{pipeline}]")
             }
-            CommandKind::Simple(Simple::Multikv, arguments) => {
-                options(f, &arguments.options)?;
-                for (word, list) in [("fields", &arguments.fields), ("filter", &arguments.by)] {
-                    if !list.is_empty() {
-                        write!(f, " {word}")?;
-                        names(f, list)?;
-                    }
+            CommandKind::Whole(command, arguments) => match command.form {
+                Form::Own { print, .. } => print(arguments, f),
+                Form::Plain { .. } => {
+                    options(f, &arguments.options)?;
+                    names(f, &arguments.fields)?;
+                    let subsearches = &arguments.subsearches;
+                    subsearches.iter().try_for_each(|one| write!(f, " [{one}]"))
                 }
-                Ok(())
-            }
-            CommandKind::Simple(_, arguments) => {
-                options(f, &arguments.options)?;
-                names(f, &arguments.fields)?;
-                if !arguments.by.is_empty() {
-                    f.write_str(" by")?;
-                    names(f, &arguments.by)?;
-                }
-                Ok(())
-            }
-            CommandKind::Whole(_, arguments) => {
-                options(f, &arguments.options)?;
-                names(f, &arguments.fields)?;
-                let subsearches = &arguments.subsearches;
-                subsearches.iter().try_for_each(|one| write!(f, " [{one}]"))
-            }
+            },
             CommandKind::Return(given) => {
                 write!(f, " {}", given.count)?;
                 list(f, &given.fields, |f, (name, field, only_value)| {
@@ -171,16 +114,6 @@ impl Display for Command {
                 options(f, &foreach.tokens)?;
                 names(f, &foreach.fields)?;
                 write!(f, " [{}]", foreach.template.text)
-            }
-            CommandKind::Replace(replace) => {
-                list(f, &replace.pairs, |f, (from, to)| {
-                    write!(f, "{} with {}", quoted(&from.text), quoted(&to.text))
-                })?;
-                if !replace.fields.is_empty() {
-                    f.write_str(" in")?;
-                    names(f, &replace.fields)?;
-                }
-                Ok(())
             }
             CommandKind::Map(map) => write!(
                 f,
@@ -199,7 +132,7 @@ impl Display for Command {
 }
 
 /// In double quotes, with backslashes before what would end the string.
-fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
     out.push('"');
     for c in text.chars() {
@@ -212,7 +145,8 @@ fn quoted(text: &str) -> String {
     out
 }
 
-fn list<T>(
+/// With a blank before the first and commas between them.
+pub(crate) fn list<T>(
     f: &mut Formatter<'_>,
     items: &[T],
     mut item: impl FnMut(&mut Formatter<'_>, &T) -> fmt::Result,
@@ -224,24 +158,13 @@ fn list<T>(
     Ok(())
 }
 
-fn names(f: &mut Formatter<'_>, fields: &[Name]) -> fmt::Result {
+/// Names of fields.
+pub(crate) fn names(f: &mut Formatter<'_>, fields: &[Name]) -> fmt::Result {
     list(f, fields, |f, name| f.write_str(&quoted(&name.text)))
 }
 
-fn sort_keys(f: &mut Formatter<'_>, keys: &[SortKey]) -> fmt::Result {
-    list(f, keys, |f, key| {
-        f.write_char(if key.descending { '-' } else { '+' })?;
-        let field = quoted(&key.field.text);
-        match key.order {
-            SortOrder::Auto => f.write_str(&field),
-            SortOrder::Number => write!(f, "num({field})"),
-            SortOrder::Text => write!(f, "str({field})"),
-            SortOrder::Address => write!(f, "ip({field})"),
-        }
-    })
-}
-
-fn options(f: &mut Formatter<'_>, options: &[(Name, String)]) -> fmt::Result {
+/// Options with their values.
+pub(crate) fn options(f: &mut Formatter<'_>, options: &[(Name, String)]) -> fmt::Result {
     options
         .iter()
         .try_for_each(|(name, value)| write!(f, " {}={}", name.text, quoted(value)))
@@ -289,28 +212,6 @@ impl Display for Stats {
         options(f, &self.options)?;
         list(f, &self.aggregations, |f, aggregation| aggregation.fmt(f))?;
         by_clause(f, &self.by)
-    }
-}
-
-impl Display for Head {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        match (&self.condition, self.count) {
-            (None, Some(count)) => write!(f, " {count}")?,
-            (condition, count) => {
-                if let Some(condition) = condition {
-                    write!(f, " ({condition})")?;
-                }
-                if let Some(count) = count {
-                    write!(f, " limit={count}")?;
-                }
-            }
-        }
-        for (name, value) in [("null", self.null), ("keeplast", self.keep_last)] {
-            if value {
-                write!(f, " {name}=true")?;
-            }
-        }
-        Ok(())
     }
 }
 

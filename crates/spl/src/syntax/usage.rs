@@ -6,7 +6,8 @@
 use std::any::Any;
 use std::fmt;
 
-use super::ast::{Name, Pipeline};
+use super::ast::{Expr, Name, Pipeline, SortKey, Span};
+use super::diagnostic::Diagnostic;
 
 /// A command for the parser and for the reader of the reference.
 #[derive(Debug)]
@@ -110,26 +111,110 @@ pub(crate) const fn refused(name: &'static str, why: &'static str) -> OptionUsag
     OptionUsage::new(name, Value::Own, Standing::Refused(why))
 }
 
-/// What the parser reads of a command that consists of options, names and subsearches.
+/// What the parser reads of a command.
 #[derive(Debug)]
-pub struct Form {
-    /// Fewest and most names.
-    pub names: (usize, usize),
-    /// What is expected where there are fewer.
-    pub expects: &'static str,
-    /// Number of subsearches in brackets behind the names.
-    pub subsearches: usize,
+pub enum Form {
+    /// Options and names in any order, then subsearches.
+    Plain {
+        /// Fewest and most names.
+        names: (usize, usize),
+        /// What is expected where there are fewer.
+        expects: &'static str,
+        /// Number of subsearches in brackets behind the names.
+        subsearches: usize,
+    },
+    /// A form of its own.
+    Own {
+        /// Reads the arguments.
+        parse: fn(&mut dyn Cursor, &Usage) -> Result<Arguments, Diagnostic>,
+        /// Writes them so that they parse to the same.
+        print: fn(&Arguments, &mut fmt::Formatter<'_>) -> fmt::Result,
+    },
 }
 
-/// Options, names and subsearches, as written.
+/// The text behind a command's name, for a command that reads its arguments itself.
+///
+/// What reads a thing passes over the blanks before it; an error points to where the cursor stands.
+pub trait Cursor {
+    /// Passes over blanks and commas. Whether the command ends here.
+    fn ended(&mut self) -> bool;
+    /// The byte under the cursor.
+    fn peek(&self) -> Option<u8>;
+    /// Where the cursor stands, for [`return_to`](Self::return_to).
+    fn place(&self) -> usize;
+    /// Goes back.
+    fn return_to(&mut self, place: usize);
+    /// Passes over a sign, if it is there.
+    fn eat(&mut self, sign: u8) -> bool;
+    /// Passes over a word, if it is there, in any case of its letters.
+    fn eat_keyword(&mut self, word: &str) -> bool;
+    /// The characters up to a delimiter, with no blanks before them.
+    fn word(&mut self) -> String;
+    /// The name in front of `=`, in lower case, if there is one; its value is still to be read.
+    fn option_name(&mut self) -> Option<Name>;
+    /// The value of an option, if the command obeys it; one that changes nothing is passed over.
+    ///
+    /// # Errors
+    /// The command has no such option, refuses it, or the value is not of the option's kind.
+    fn option(&mut self, usage: &Usage, name: &Name) -> Result<Option<String>, Diagnostic>;
+    /// A name, bare or in quotes.
+    ///
+    /// # Errors
+    /// There is none; `what` says what it would have been.
+    fn name(&mut self, what: &str) -> Result<Name, Diagnostic>;
+    /// A name that may also be a call such as `values(user)`, as `stats` names its columns.
+    ///
+    /// # Errors
+    /// As [`name`](Self::name).
+    fn column(&mut self, what: &str) -> Result<Name, Diagnostic>;
+    /// A value, bare or in double quotes, and then perhaps empty.
+    ///
+    /// # Errors
+    /// There is none; `of` says what it belongs to.
+    fn value(&mut self, of: &str) -> Result<Name, Diagnostic>;
+    /// An expression of `eval`.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    fn expression(&mut self) -> Result<Expr, Diagnostic>;
+    /// The error that something else stands here.
+    fn expected(&mut self, what: &str) -> Diagnostic;
+    /// An error about what stands at a place.
+    fn error(&self, message: &str, place: usize) -> Diagnostic;
+}
+
+impl dyn Cursor + '_ {
+    /// A whole number that stands alone, such as that of `top 5 user`.
+    pub fn number(&mut self) -> Option<Name> {
+        self.ended();
+        let start = self.place();
+        let word = self.word();
+        if word.parse::<u64>().is_ok() && word.bytes().all(|byte| byte.is_ascii_digit()) {
+            let span = self.error("", start).span;
+            return Some(Name { text: word, span });
+        }
+        self.return_to(start);
+        None
+    }
+}
+
+/// What a command consists of, as written.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Arguments {
     /// As written, names lower case.
     pub options: Vec<(Name, String)>,
     /// Names may hold `*`.
     pub fields: Vec<Name>,
-    /// `by` fields of `top` and `rare`; words behind `filter` of `multikv`.
+    /// The fields are those that are left out: `fields -`.
+    pub negated: bool,
+    /// Names behind a word such as `by`, or `filter` of `multikv`.
     pub by: Vec<Name>,
+    /// Names and what they become: `rename a as b`.
+    pub pairs: Vec<(Name, Name)>,
+    /// What `sort` compares, in this order.
+    pub keys: Vec<SortKey>,
+    /// Expressions of `eval`.
+    pub expressions: Vec<Expr>,
     /// Subsearches in brackets.
     pub subsearches: Vec<Pipeline>,
 }
@@ -149,6 +234,21 @@ impl Arguments {
             .map(|(own, value)| (own, value.as_str()))
     }
 
+    /// An option that is a whole number, which the parser has seen to.
+    pub fn count(&self, name: &str) -> Option<u64> {
+        self.option(name)?.parse().ok()
+    }
+
+    /// Where a field stands that the command names.
+    pub(crate) fn place_of(&self, field: &str) -> Option<Span> {
+        let keys = self.keys.iter().map(|key| &key.field);
+        let names = self.fields.iter().chain(&self.by).chain(keys);
+        names
+            .into_iter()
+            .find(|name| name.text == field)
+            .map(|name| name.span)
+    }
+
     /// Whether an option is on.
     pub fn flag(&self, name: &str, default: bool) -> bool {
         self.option(name).map_or(default, is_on)
@@ -165,14 +265,22 @@ pub(crate) fn is_on(value: &str) -> bool {
 pub struct Reading {
     /// Fields that it reads; names may hold `*`.
     pub fields: Vec<String>,
-    /// It reads all fields.
+    /// It reads all fields, by whatever name.
     pub all: bool,
+    /// It reads the fields that the events have, by their own names.
+    pub columns: bool,
     /// Fields that it makes.
     pub makes: Vec<String>,
+    /// Fields that it reads where the rows have them, and makes where not.
+    pub fills: Vec<String>,
     /// It may make fields of any names.
     pub makes_any: bool,
+    /// Fields that get another name, with that name; either may hold `*`.
+    pub renamed: Vec<(Name, Name)>,
     /// No field passes it: what comes behind sees only what it makes.
     pub ends: bool,
+    /// The fields that it reads pass it, and no others.
+    pub keeps: bool,
     /// It may give rows where there were none before.
     pub adds_rows: bool,
 }

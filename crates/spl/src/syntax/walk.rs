@@ -85,7 +85,7 @@ macro_rules! expressions {
                     all.extend(streamstats.reset_after.$as_option());
                     all
                 }
-                CommandKind::Head(head) => head.condition.$as_option().into_iter().collect(),
+                CommandKind::Whole(_, arguments) => arguments.expressions.$iter().collect(),
                 CommandKind::Transaction(transaction) => {
                     let starts = transaction.starts.$as_option().into_iter();
                     starts

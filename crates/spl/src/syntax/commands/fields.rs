@@ -52,34 +52,6 @@ pub(super) const USAGES: &[Usage] = &[
         meaning: "Gives fields the values of expressions. `{field}` in a name stands for that field's value.",
         options: &[],
     },
-    Usage {
-        name: "fields",
-        also: &[],
-        syntax: "fields [+|-] <fields>",
-        meaning: "Keeps fields, or drops them.",
-        options: &[],
-    },
-    Usage {
-        name: "fillnull",
-        also: &[],
-        syntax: "fillnull [value=<text>] [<fields>]",
-        meaning: "Gives fields without a value one.",
-        options: &[obeyed("value", "The value; 0 if it is not given.")],
-    },
-    Usage {
-        name: "rename",
-        also: &[],
-        syntax: "rename <field> as <name>, …",
-        meaning: "Gives fields other names; `*` stands for the same on both sides.",
-        options: &[],
-    },
-    Usage {
-        name: "table",
-        also: &[],
-        syntax: "table <fields>",
-        meaning: "Keeps these fields, in this order.",
-        options: &[],
-    },
 ];
 
 const CONVERSIONS: &[&str] = &[
@@ -110,23 +82,6 @@ impl Parser<'_> {
             }
         }
         Ok(CommandKind::Eval(assignments))
-    }
-
-    pub(super) fn rename(&mut self) -> Parsed<CommandKind> {
-        let mut renames = Vec::new();
-        self.skip_separators();
-        while !self.at_end() {
-            let from = self.column("a field")?;
-            if !self.eat_keyword("as") {
-                return Err(self.expected(&format!("`as` after `{}`", from.text)));
-            }
-            renames.push((from, self.column("a new name after `as`")?));
-            self.skip_separators();
-        }
-        if renames.is_empty() {
-            return Err(self.expected("a field"));
-        }
-        Ok(CommandKind::Rename(renames))
     }
 
     pub(super) fn convert(&mut self) -> Parsed<Convert> {
@@ -191,41 +146,6 @@ impl Parser<'_> {
         Ok(Convert {
             time_format,
             conversions,
-        })
-    }
-
-    pub(super) fn fields(&mut self) -> Parsed<CommandKind> {
-        self.skip_space();
-        let keep = self.peek() != Some(b'-');
-        if matches!(self.peek(), Some(b'-' | b'+')) {
-            self.pos += 1;
-        }
-        Ok(CommandKind::Fields {
-            keep,
-            fields: self.some_names("a field", |_| false)?,
-        })
-    }
-
-    pub(super) fn fillnull(&mut self) -> Parsed<CommandKind> {
-        let mut value = None;
-        let mut fields = Vec::new();
-        loop {
-            self.skip_separators();
-            if self.at_end() {
-                break;
-            }
-            match self.option_name() {
-                Some(option) => {
-                    if self.takes("fillnull", &option)? {
-                        value = Some(self.value("value")?.text);
-                    }
-                }
-                None => fields.push(self.column("a field")?),
-            }
-        }
-        Ok(CommandKind::Fillnull {
-            value: value.unwrap_or_else(|| "0".to_owned()),
-            fields,
         })
     }
 

@@ -1,47 +1,11 @@
-//! Commands of options and fields, and those with forms of their own that came later.
+//! Commands with forms of their own.
 
 use crate::syntax::ast::{
-    Arguments, Chart, CommandKind, Computed, Expr, Foreach, ForeachMode, Map, Mark, Name, Replace,
-    Return, Simple, Transaction,
+    Chart, CommandKind, Computed, Expr, Foreach, ForeachMode, Map, Mark, Name, Return, Transaction,
 };
 use crate::syntax::diagnostic::Diagnostic;
 use crate::syntax::parser::{Parsed, Parser};
 use crate::syntax::usage::{OptionUsage, Usage, count, flag, no_effect, obeyed, only, refused};
-
-/// The commands that consist of options and fields.
-pub(super) const SIMPLE: &[(&str, Simple)] = &[
-    ("format", Simple::Format),
-    ("iplocation", Simple::Iplocation),
-    ("makeresults", Simple::Makeresults),
-    ("multikv", Simple::Multikv),
-    ("rare", Simple::Rare),
-    ("top", Simple::Top),
-];
-
-const TOP_OPTIONS: &[OptionUsage] = &[
-    count("limit", "Most values; 10 if it is not given, 0 for all."),
-    flag(
-        "showcount",
-        "Whether the numbers are shown, which they are if it is not given.",
-    ),
-    flag(
-        "showperc",
-        "Whether the percentages are shown, which they are if it is not given.",
-    ),
-    obeyed(
-        "countfield",
-        "Name of the numbers; `count` if it is not given.",
-    ),
-    obeyed(
-        "percentfield",
-        "Name of the percentages; `percent` if it is not given.",
-    ),
-    flag("useother", "Adds a row of what is beyond the limit."),
-    obeyed(
-        "otherstr",
-        "What that row is called; `OTHER` if it is not given.",
-    ),
-];
 
 const CHART_OPTIONS: &[OptionUsage] = &[
     obeyed(
@@ -153,57 +117,6 @@ pub(super) const USAGES: &[Usage] = &[
         ],
     },
     Usage {
-        name: "format",
-        also: &[],
-        syntax: "format [<options>] [<six words>]",
-        meaning: "Makes the rows into one row whose `search` is a search clause that they fit.",
-        options: &[
-            obeyed(
-                "mvsep",
-                "What stands between the values of a field; `OR` if it is not given.",
-            ),
-            count("maxresults", "Most rows; 0 for all."),
-            obeyed(
-                "emptystr",
-                "What is written where there are no rows; `NOT ( )` if it is not given.",
-            ),
-        ],
-    },
-    Usage {
-        name: "iplocation",
-        also: &[],
-        syntax: "iplocation [<options>] <field>",
-        meaning: "Adds where an address is, from a file of locations: `City`, `Country`, `Region`, `lat`, `lon`.",
-        options: &[
-            obeyed("prefix", "What the names of the fields begin with."),
-            flag("allfields", "Adds `Continent`, `MetroCode` and `Timezone`."),
-            no_effect(
-                "lang",
-                "names are written as the file of locations has them",
-            ),
-        ],
-    },
-    Usage {
-        name: "makeresults",
-        also: &[],
-        syntax: "makeresults [<options>]",
-        meaning: "Makes rows: one with `_time`, or so many, or those of a text.",
-        options: &[
-            count("count", "Number of rows; 1 if it is not given."),
-            flag(
-                "annotate",
-                "Adds `_raw`, `host`, `source`, `sourcetype`, `splunk_server` and `splunk_server_group`.",
-            ),
-            obeyed("format", "What `data` is: `csv` or `json`."),
-            obeyed(
-                "data",
-                "Rows as CSV with a line of names, or as a JSON array of objects.",
-            ),
-            no_effect("splunk_server", "there is one machine"),
-            no_effect("splunk_server_group", "there is one machine"),
-        ],
-    },
-    Usage {
         name: "map",
         also: &[],
         syntax: "map [maxsearches=<number>] search=\"…\" | map [ <search> ]",
@@ -212,49 +125,6 @@ pub(super) const USAGES: &[Usage] = &[
             count("maxsearches", "Most rows; 10 if it is not given."),
             obeyed("search", "The search."),
         ],
-    },
-    Usage {
-        name: "multikv",
-        also: &[],
-        syntax: "multikv [<options>] [fields <names>] [filter <words>]",
-        meaning: "Makes a row of each line of a table in `_raw`.",
-        options: &[
-            count("forceheader", "Number of the line with the names."),
-            flag(
-                "multitable",
-                "Whether an event may have several tables, which it may if it is not given.",
-            ),
-            flag(
-                "noheader",
-                "The table has no names: columns are called `Column_1` and so on.",
-            ),
-            flag(
-                "rmorig",
-                "`false`: keeps the event before the rows of its table.",
-            ),
-            flag(
-                "copyattrs",
-                "Whether rows get the fields of the event, which they do if it is not given.",
-            ),
-            refused(
-                "conf",
-                "it names a stanza of a Splunk server: use `forceheader=`, `fields` and `filter`",
-            ),
-        ],
-    },
-    Usage {
-        name: "rare",
-        also: &[],
-        syntax: "rare [<number>] [<options>] <fields> [by <fields>]",
-        meaning: "The rarest values.",
-        options: TOP_OPTIONS,
-    },
-    Usage {
-        name: "replace",
-        also: &[],
-        syntax: "replace <value> with <value>, … [in <fields>]",
-        meaning: "Replaces values; `*` stands for the same on both sides.",
-        options: &[],
     },
     Usage {
         name: "return",
@@ -271,13 +141,6 @@ pub(super) const USAGES: &[Usage] = &[
         meaning: "Aggregates by ranges of time, and by a field whose values become columns. `per_second`, `per_minute`, `per_hour` and \
                   `per_day` are sums for so long a time.",
         options: CHART_OPTIONS,
-    },
-    Usage {
-        name: "top",
-        also: &[],
-        syntax: "top [<number>] [<options>] <fields> [by <fields>]",
-        meaning: "The most frequent values.",
-        options: TOP_OPTIONS,
     },
     Usage {
         name: "transaction",
@@ -349,82 +212,6 @@ pub(super) const USAGES: &[Usage] = &[
 ];
 
 impl Parser<'_> {
-    pub(super) fn simple(&mut self, command: &str, simple: Simple) -> Parsed<CommandKind> {
-        let mut arguments = Arguments::default();
-        let mut by = false;
-        // `multikv` names its fields behind `fields`, and words of the lines to keep behind `filter`.
-        let (mut named, mut filtered) = (false, false);
-        loop {
-            self.skip_separators();
-            if self.at_end() {
-                break;
-            }
-            if let Some(option) = self.option_name() {
-                if self.takes(command, &option)? {
-                    let value = self.value_of(command, &option)?;
-                    arguments.options.push((option, value));
-                }
-            } else if !by && matches!(simple, Simple::Top | Simple::Rare) && self.eat_keyword("by")
-            {
-                by = true;
-            } else if simple == Simple::Multikv {
-                if !filtered && self.eat_keyword("filter") {
-                    filtered = true;
-                } else if !named && self.eat_keyword("fields") {
-                    named = true;
-                } else if filtered {
-                    arguments.by.push(self.value("filter")?);
-                } else if named {
-                    arguments.fields.push(self.column("a field")?);
-                } else {
-                    return Err(self.expected("`fields`, `filter` or an option of `multikv`"));
-                }
-            } else if simple == Simple::Format {
-                // The words that it puts around and between.
-                arguments.fields.push(self.value("format")?);
-            } else if let (Simple::Top | Simple::Rare, true, Some(limit)) =
-                (simple, arguments.fields.is_empty(), self.number_alone())
-            {
-                arguments.options.push(limit);
-            } else if by {
-                arguments.by.push(self.column("a field")?);
-            } else {
-                arguments.fields.push(self.column("a field")?);
-            }
-        }
-        let some = matches!(simple, Simple::Iplocation | Simple::Top | Simple::Rare);
-        if some && arguments.fields.is_empty() || by && arguments.by.is_empty() {
-            return Err(self.expected("a field"));
-        }
-        if simple == Simple::Iplocation && arguments.fields.len() > 1 {
-            return Err(self.expected(&format!(
-                "the end of the command, as `{command}` takes one field"
-            )));
-        }
-        if simple == Simple::Format && !matches!(arguments.fields.len(), 0 | 6) {
-            return Err(self.expected(
-                "six words: before all, before a row, between fields, behind a row, between rows, behind all",
-            ));
-        }
-        Ok(CommandKind::Simple(simple, arguments))
-    }
-
-    /// The number of `top 5 user`, as the option `limit`.
-    fn number_alone(&mut self) -> Option<(Name, String)> {
-        self.skip_space();
-        let start = self.pos;
-        let word = self.word();
-        if !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit()) {
-            let name = Name {
-                text: "limit".to_owned(),
-                span: self.span_from(start),
-            };
-            return Some((name, word.to_owned()));
-        }
-        self.pos = start;
-        None
-    }
-
     pub(super) fn return_fields(&mut self) -> Parsed<CommandKind> {
         let mut count = 1;
         self.skip_space();
@@ -527,33 +314,6 @@ impl Parser<'_> {
     }
 
     /// `replace a with b, c with d in x, y`.
-    pub(super) fn replace_values(&mut self) -> Parsed<CommandKind> {
-        let (mut pairs, mut fields) = (Vec::new(), Vec::new());
-        loop {
-            self.skip_separators();
-            if self.at_end() {
-                break;
-            }
-            let start = self.pos;
-            if !pairs.is_empty() && self.eat_keyword("in") {
-                if !self.at_keyword("with") {
-                    fields = self.some_names("a field", |_| false)?;
-                    break;
-                }
-                self.pos = start;
-            }
-            let from = self.value("replace")?;
-            if !self.eat_keyword("with") {
-                return Err(self.expected("`with`"));
-            }
-            pairs.push((from, self.value("with")?));
-        }
-        if pairs.is_empty() {
-            return Err(self.expected("a value to replace"));
-        }
-        Ok(CommandKind::Replace(Replace { pairs, fields }))
-    }
-
     pub(super) fn map(&mut self) -> Parsed<CommandKind> {
         let (mut max, mut search) = (10, None);
         while !self.at_end() {

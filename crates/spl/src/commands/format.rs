@@ -1,0 +1,75 @@
+//! `format`: the rows as one text, as a subsearch would use them.
+
+use std::fmt;
+
+use crate::plan::subsearch::{MOST_ROWS, formatted, one_row};
+use crate::plan::{Passing, Planner, Result, Rows, diagnostic, text};
+use crate::syntax::ast::{Arguments, Span};
+use crate::syntax::print::{names, options};
+use crate::syntax::usage::{Cursor, Form, Reading, Usage, Whole, count, obeyed};
+
+pub(super) static COMMAND: Whole = Whole {
+    usage: Usage {
+        name: "format",
+        also: &[],
+        syntax: "format [<options>] [<six words>]",
+        meaning: "Makes the rows into one row whose `search` is a search clause that they fit.",
+        options: &[
+            obeyed(
+                "mvsep",
+                "What stands between the values of a field; `OR` if it is not given.",
+            ),
+            count("maxresults", "Most rows; 0 for all."),
+            obeyed(
+                "emptystr",
+                "What is written where there are no rows; `NOT ( )` if it is not given.",
+            ),
+        ],
+    },
+    form: Form::Own { parse, print },
+    reads: |_| Reading {
+        columns: true,
+        adds_rows: true,
+        ..Reading::default()
+    },
+    plan: &(plan as Passing),
+};
+
+/// Options, and the words to put around and between.
+fn parse(cursor: &mut dyn Cursor, usage: &Usage) -> Result<Arguments> {
+    let mut arguments = Arguments::default();
+    while !cursor.ended() {
+        if let Some(name) = cursor.option_name() {
+            if let Some(value) = cursor.option(usage, &name)? {
+                arguments.options.push((name, value));
+            }
+        } else {
+            arguments.fields.push(cursor.value("format")?);
+        }
+    }
+    if !matches!(arguments.fields.len(), 0 | 6) {
+        return Err(cursor.expected(
+            "six words: before all, before a row, between fields, behind a row, between rows, behind all",
+        ));
+    }
+    Ok(arguments)
+}
+
+fn print(arguments: &Arguments, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    options(f, &arguments.options)?;
+    names(f, &arguments.fields)
+}
+
+fn plan(planner: &mut Planner<'_>, rows: Rows, arguments: &Arguments, span: Span) -> Result<Rows> {
+    let most = match arguments.option("maxresults") {
+        None | Some("0") => MOST_ROWS,
+        Some(most) => most
+            .parse()
+            .map_err(|_| diagnostic(span, format!("`maxresults={most}` is no number")))?,
+    };
+    let search = match planner.stage(rows, None, span)? {
+        Some(staged) => formatted(&staged, most, arguments),
+        None => String::new(),
+    };
+    one_row(vec![("search".to_owned(), text(search))], span)
+}

@@ -1,0 +1,93 @@
+//! `iplocation`: where an address is, by a database in MaxMind's format that the user gives.
+
+use crate::expr::Fields;
+use crate::plan::{Passing, Planner, Result, Rows, at, diagnostic, null_text};
+use crate::syntax::ast::{Arguments, Span};
+use crate::syntax::usage::{Form, Reading, Usage, Whole, flag, no_effect, obeyed};
+
+pub(super) static COMMAND: Whole = Whole {
+    usage: Usage {
+        name: "iplocation",
+        also: &[],
+        syntax: "iplocation [<options>] <field>",
+        meaning: "Adds where an address is, from a file of locations: `City`, `Country`, `Region`, `lat`, `lon`.",
+        options: &[
+            obeyed("prefix", "What the names of the fields begin with."),
+            flag("allfields", "Adds `Continent`, `MetroCode` and `Timezone`."),
+            no_effect(
+                "lang",
+                "names are written as the file of locations has them",
+            ),
+        ],
+    },
+    form: Form::Plain {
+        names: (1, 1),
+        expects: "a field",
+        subsearches: 0,
+    },
+    reads: |arguments| {
+        let prefix = arguments.option("prefix").unwrap_or("");
+        let made = made(arguments).map(|name| format!("{prefix}{name}"));
+        Reading {
+            fields: arguments
+                .fields
+                .iter()
+                .map(|name| name.text.clone())
+                .collect(),
+            makes: made.collect(),
+            ..Reading::default()
+        }
+    },
+    plan: &(plan as Passing),
+};
+
+const FIELDS: [&str; 5] = ["City", "Country", "Region", "lat", "lon"];
+/// Those that `allfields=true` adds.
+const MORE_FIELDS: [&str; 3] = ["Continent", "MetroCode", "Timezone"];
+
+/// The fields that it gives, without the prefix.
+fn made(arguments: &Arguments) -> impl Iterator<Item = &'static str> {
+    let more = if arguments.flag("allfields", false) {
+        &MORE_FIELDS[..]
+    } else {
+        &[]
+    };
+    FIELDS.iter().chain(more).copied()
+}
+
+fn plan(planner: &mut Planner<'_>, rows: Rows, arguments: &Arguments, span: Span) -> Result<Rows> {
+    let prefix = arguments.option("prefix").unwrap_or("");
+    let mut fields = FIELDS.to_vec();
+    if arguments.flag("allfields", false) {
+        fields.extend(MORE_FIELDS);
+    }
+    let locations = planner.knowledge.locations.clone();
+    if locations.is_none() {
+        let mut warning = diagnostic(
+            span,
+            "`iplocation` has no database: the fields that it gives are empty",
+        );
+        warning.help = Some("give a file in MaxMind's format (.mmdb)".to_owned());
+        planner.warnings.push(warning);
+    }
+    let value = arguments
+        .fields
+        .first()
+        .and_then(|name| rows.field(&name.text));
+    let assignments = fields
+        .into_iter()
+        .map(|field| {
+            let expr = match (&locations, &value) {
+                (Some(locations), Some(value)) => crate::enrich::location(
+                    planner.session,
+                    locations.as_ref(),
+                    value.expr.clone(),
+                    field,
+                ),
+                _ => null_text(),
+            };
+            (format!("{prefix}{field}"), expr)
+        })
+        .collect();
+    at(span, rows.set(assignments))
+}

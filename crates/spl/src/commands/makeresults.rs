@@ -1,0 +1,191 @@
+//! `makeresults`: rows that are made.
+
+use datafusion::logical_expr::{Expr, lit};
+
+use crate::plan::{
+    Made, Making, ORDER, Planner, Result, Rows, SERVER, at, diagnostic, is_hidden, null_text, text,
+};
+use crate::syntax::ast::{Arguments, Span};
+use crate::syntax::usage::{Form, Reading, Usage, Whole, count, flag, no_effect, obeyed};
+
+pub(super) static COMMAND: Whole = Whole {
+    usage: Usage {
+        name: "makeresults",
+        also: &[],
+        syntax: "makeresults [<options>]",
+        meaning: "Makes rows: one with `_time`, or so many, or those of a text.",
+        options: &[
+            count("count", "Number of rows; 1 if it is not given."),
+            flag(
+                "annotate",
+                "Adds `_raw`, `host`, `source`, `sourcetype`, `splunk_server` and `splunk_server_group`.",
+            ),
+            obeyed("format", "What `data` is: `csv` or `json`."),
+            obeyed(
+                "data",
+                "Rows as CSV with a line of names, or as a JSON array of objects.",
+            ),
+            no_effect("splunk_server", "there is one machine"),
+            no_effect("splunk_server_group", "there is one machine"),
+        ],
+    },
+    form: Form::Plain {
+        names: (0, 0),
+        expects: "an option",
+        subsearches: 0,
+    },
+    reads: |_| Reading {
+        adds_rows: true,
+        ..Reading::default()
+    },
+    plan: &(plan as Making),
+};
+
+/// More rows than it is asked for in earnest.
+const MOST: u64 = 1_000_000;
+
+fn plan(planner: &mut Planner<'_>, arguments: &Arguments, span: Span) -> Result<Rows> {
+    let mut rows = match (arguments.written("format"), arguments.written("data")) {
+        (None, None) => numbered_rows(planner, arguments, span)?,
+        (Some((option, format)), Some((_, data))) => {
+            let table = match format.to_lowercase().as_str() {
+                "csv" => csv_rows(data),
+                "json" => json_rows(data),
+                _ => Err(format!("`format` is csv or json, not `{format}`")),
+            };
+            let table = table.map_err(|why| diagnostic(option.span, why))?;
+            rows_of_data(planner, &table, span)?
+        }
+        (Some((option, _)), None) | (None, Some((option, _))) => {
+            return Err(diagnostic(
+                option.span,
+                "`format=` and `data=` of `makeresults` go together",
+            ));
+        }
+    };
+    if arguments.flag("annotate", false) {
+        let nothing = [
+            "_raw",
+            "host",
+            "source",
+            "sourcetype",
+            "splunk_server_group",
+        ];
+        let mut set: Vec<(String, Expr)> = nothing
+            .into_iter()
+            .filter(|name| !rows.has(name))
+            .map(|name| (name.to_owned(), null_text()))
+            .collect();
+        if !rows.has("splunk_server") {
+            set.push(("splunk_server".to_owned(), text(SERVER)));
+        }
+        rows = at(span, rows.set(set))?;
+    }
+    let now = lit(planner.context.now);
+    let mut set = vec![(ORDER.to_owned(), now.clone())];
+    if !rows.has("_time") {
+        set.push(("_time".to_owned(), now));
+    }
+    at(span, rows.set(set))
+}
+
+/// `count=` rows with a hidden number.
+fn numbered_rows(planner: &mut Planner<'_>, arguments: &Arguments, span: Span) -> Result<Rows> {
+    let count = match arguments.option("count") {
+        None => 1,
+        Some(count) => count
+            .parse::<u64>()
+            .ok()
+            .filter(|count| *count <= MOST)
+            .ok_or_else(|| diagnostic(span, format!("`{count}` is no number of rows")))?,
+    };
+    let made = Made::new(usize::try_from(count).unwrap_or(usize::MAX));
+    at(span, made.rows(planner.fresh()))
+}
+
+/// The rows of a text.
+fn rows_of_data(planner: &mut Planner<'_>, table: &Table, span: Span) -> Result<Rows> {
+    let mut made = Made::new(table.rows.len());
+    for (at_column, name) in table.columns.iter().enumerate() {
+        if is_hidden(name) {
+            continue;
+        }
+        let cells = table
+            .rows
+            .iter()
+            .map(|row| row.get(at_column).cloned().unwrap_or_default());
+        made.texts(name, cells.collect());
+    }
+    at(span, made.rows(planner.fresh()))
+}
+
+/// Names, and rows of the values of each.
+struct Table {
+    columns: Vec<String>,
+    rows: Vec<Vec<Vec<String>>>,
+}
+
+/// CSV with a line of names. Blanks around names and values do not count; an empty cell is no value.
+fn csv_rows(data: &str) -> std::result::Result<Table, String> {
+    let definition = crabwalk_events::LookupDefinition::new("data");
+    let table = crabwalk_events::LookupTable::from_csv(definition, data.trim().as_bytes())
+        .map_err(|error| format!("`data` is no CSV: {error}"))?;
+    let cell = |cell: &String| {
+        let cell = cell.trim();
+        if cell.is_empty() {
+            Vec::new()
+        } else {
+            vec![cell.to_owned()]
+        }
+    };
+    Ok(Table {
+        columns: table
+            .columns
+            .iter()
+            .map(|name| name.trim().to_owned())
+            .collect(),
+        rows: table
+            .rows
+            .iter()
+            .map(|row| row.iter().map(cell).collect())
+            .collect(),
+    })
+}
+
+/// A JSON array of objects, or one object; `_raw` is the object as it stands.
+fn json_rows(data: &str) -> std::result::Result<Table, String> {
+    use serde_json::Value;
+    let value: Value =
+        serde_json::from_str(data).map_err(|error| format!("`data` is no JSON: {error}"))?;
+    let objects = match value {
+        Value::Array(items) => items,
+        one => vec![one],
+    };
+    let mut columns = vec!["_raw".to_owned()];
+    for object in &objects {
+        let Value::Object(members) = object else {
+            return Err("`data` is a JSON array of objects".to_owned());
+        };
+        for name in members.keys() {
+            if !columns.contains(name) {
+                columns.push(name.clone());
+            }
+        }
+    }
+    let text = |value: &Value| match value {
+        Value::Null => None,
+        Value::String(text) => Some(text.clone()),
+        other => Some(other.to_string()),
+    };
+    let cell = |object: &Value, name: &String| match object.get(name) {
+        Some(Value::Array(items)) => items.iter().filter_map(text).collect(),
+        Some(value) => text(value).into_iter().collect(),
+        None if name == "_raw" => vec![object.to_string()],
+        None => Vec::new(),
+    };
+    let rows = objects
+        .iter()
+        .map(|object| columns.iter().map(|name| cell(object, name)).collect())
+        .collect();
+    Ok(Table { columns, rows })
+}

@@ -1,0 +1,92 @@
+//! `rename`: other names for fields.
+
+use std::fmt;
+
+use datafusion::logical_expr::Expr;
+
+use crate::plan::wildcards::renamed;
+use crate::plan::{Passing, Planner, Result, Rows, at, column, is_hidden, null_text};
+use crate::syntax::ast::{Arguments, Span};
+use crate::syntax::print::{list, quoted};
+use crate::syntax::usage::{Cursor, Form, Reading, Usage, Whole};
+
+pub(super) static COMMAND: Whole = Whole {
+    usage: Usage {
+        name: "rename",
+        also: &[],
+        syntax: "rename <field> as <name>, …",
+        meaning: "Gives fields other names; `*` stands for the same on both sides.",
+        options: &[],
+    },
+    form: Form::Own { parse, print },
+    reads: |arguments| Reading {
+        renamed: arguments.pairs.clone(),
+        ..Reading::default()
+    },
+    plan: &(plan as Passing),
+};
+
+fn parse(cursor: &mut dyn Cursor, _: &Usage) -> Result<Arguments> {
+    let mut arguments = Arguments::default();
+    while !cursor.ended() {
+        let from = cursor.column("a field")?;
+        if !cursor.eat_keyword("as") {
+            return Err(cursor.expected(&format!("`as` after `{}`", from.text)));
+        }
+        let to = cursor.column("a new name after `as`")?;
+        arguments.pairs.push((from, to));
+    }
+    if arguments.pairs.is_empty() {
+        return Err(cursor.expected("a field"));
+    }
+    Ok(arguments)
+}
+
+fn print(arguments: &Arguments, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    list(f, &arguments.pairs, |f, (from, to)| {
+        write!(f, "{} AS {}", quoted(&from.text), quoted(&to.text))
+    })
+}
+
+fn plan(_: &mut Planner<'_>, rows: Rows, arguments: &Arguments, span: Span) -> Result<Rows> {
+    // (name now, name before), in order; a later pair sees what an earlier one made.
+    let mut names: Vec<(String, Option<String>)> = rows
+        .all_names()
+        .into_iter()
+        .map(|name| (name.clone(), Some(name)))
+        .collect();
+    for (from, to) in &arguments.pairs {
+        if from.text.contains('*') {
+            for at in 0..names.len() {
+                let now = names[at].0.clone();
+                if is_hidden(&now) {
+                    continue;
+                }
+                if let Some(new) = renamed(&now, from, to) {
+                    replace(&mut names, at, new);
+                }
+            }
+        } else if let Some(at) = names.iter().position(|(now, _)| *now == from.text) {
+            replace(&mut names, at, to.text.clone());
+        } else if let Some(at) = names.iter().position(|(now, _)| *now == to.text) {
+            // Renaming a field that is not there to one that is empties it.
+            names[at].1 = None;
+        }
+    }
+    names.retain(|(now, _)| !now.is_empty());
+    let columns: Vec<(String, Expr)> = names
+        .into_iter()
+        .map(|(now, before)| (now, before.map_or_else(null_text, |before| column(&before))))
+        .collect();
+    at(span, rows.reshape(columns))
+}
+
+/// Gives the column at a place a new name; another column of that name goes.
+fn replace(names: &mut [(String, Option<String>)], at: usize, new: String) {
+    for (other, entry) in names.iter_mut().enumerate() {
+        if other != at && entry.0 == new {
+            entry.0.clear();
+        }
+    }
+    names[at].0 = new;
+}
