@@ -5,6 +5,7 @@ mod concluded;
 mod csv;
 mod document;
 pub mod dossier;
+mod event_names;
 mod export;
 mod json;
 mod names;

@@ -1,7 +1,7 @@
-//! The case as the front end sees it: `ui/src/data/case.ts` is written from the types of the document, so that both
-//! always agree.
+//! The case as the front end sees it: `ui/src/data/case.ts` is written from the types of the document, and `eventnames.ts`
+//! from the table of content, so that both sides always agree.
 //!
-//! `CASE_TYPES=write cargo test -p crabwalk-case --lib typescript` writes it anew.
+//! `CASE_TYPES=write cargo test --workspace --lib typescript` writes them.
 
 use std::any::TypeId;
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,6 +13,7 @@ use serde::Serialize;
 use ts_rs::{Config, TS, TypeVisitor};
 
 use crate::document::Case;
+use crate::event_names::NAMES;
 
 /// Types and all that they are made of, by name.
 struct Declared {
@@ -98,16 +99,40 @@ fn page() -> String {
     page
 }
 
-#[test]
-fn the_front_end_has_the_types_of_the_case() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../ui/src/data/case.ts");
-    let page = page();
+/// A file of the front end is what is written here; with `CASE_TYPES=write` it becomes that.
+fn assert_fresh(file: &str, page: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../ui/src/data")
+        .join(file);
     if std::env::var_os("CASE_TYPES").is_some_and(|value| value == "write") {
-        std::fs::write(&path, &page).unwrap_or_else(|error| panic!("{error}"));
+        std::fs::write(&path, page).unwrap_or_else(|error| panic!("{error}"));
     }
     let written = std::fs::read_to_string(&path).unwrap_or_default();
     assert!(
         written == page,
-        "ui/src/data/case.ts is stale: run `CASE_TYPES=write cargo test -p crabwalk-case --lib typescript` and commit it"
+        "ui/src/data/{file} is stale: run `CASE_TYPES=write cargo test --workspace --lib typescript` and commit it"
     );
+}
+
+#[test]
+fn the_front_end_has_the_types_of_the_case() {
+    assert_fresh("case.ts", &page());
+}
+
+#[test]
+fn the_front_end_has_the_names_of_events() {
+    let mut page = "// What events of Windows say, by channel and id. Written from content/windows/events.tsv by the tests of crates/case; do not edit.\n\
+        export const EVENT_NAMES: Record<string, Record<number, string>> = {\n"
+        .to_owned();
+    let mut open = "";
+    for ((channel, id), words) in NAMES.iter() {
+        if *channel != open {
+            page.push_str(if open.is_empty() { "" } else { "  },\n" });
+            let _ = writeln!(page, "  {channel:?}: {{");
+            open = channel;
+        }
+        let _ = writeln!(page, "    {id}: {words:?},");
+    }
+    page.push_str("  },\n};\n");
+    assert_fresh("eventnames.ts", &page);
 }

@@ -1,4 +1,4 @@
-import { describeEvent, shortChannel } from "./eventnames";
+import { EVENT_NAMES } from "./eventnames";
 import type { EventRow, Time } from "./types";
 
 /** `2026-03-04 13:12:00`, always UTC. */
@@ -56,9 +56,11 @@ export const linkName: Record<string, string> = {
   "time-possible": "a session of the hop before was open at that time",
 };
 
+export const shortChannel = (channel: string): string => channel.replace(/^Microsoft-Windows-/, "").replace(/\/Operational$/, "");
+
 export function eventName(event: EventRow): string {
   if (!isWindows(event)) return event.channel;
-  const what = describeEvent(event.channel, event.eventId);
+  const what = EVENT_NAMES[event.channel]?.[event.eventId];
   return `${shortChannel(event.channel)} ${event.eventId}${what ? `: ${what}` : ""}`;
 }
 

@@ -1,6 +1,5 @@
 import { useMemo, useState } from "preact/hooks";
-import { bytes, count, number, when } from "../data/format";
-import { shortChannel } from "../data/eventnames";
+import { bytes, count, number, shortChannel, when } from "../data/format";
 import { micros } from "../data/model";
 import type { Covered, Source } from "../data/types";
 import { useLoaded } from "../state";

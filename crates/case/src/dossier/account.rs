@@ -96,9 +96,9 @@ pub(super) fn dossiers(
     };
     tables.each(SECURITY, 4624, |row| logon(row, false));
     tables.each(SECURITY, 4625, |row| logon(row, true));
-    for (id, what) in CHANGES {
+    for id in CHANGES {
         tables.each(SECURITY, *id, |row| {
-            let change = change(row, what);
+            let change = change(row, *id);
             let names = [
                 change.account.as_deref(),
                 row.some("TargetSid"),

@@ -14,6 +14,7 @@ use super::program::{Rarity, base, odd_parent, renamed, user_writable};
 use super::tables::Tables;
 use crate::build::time;
 use crate::document::{Case, Reference};
+use crate::event_names::event_name;
 use crabwalk_activity::dossier::CHANGES;
 
 const SECOND: i64 = 1_000_000;
@@ -307,9 +308,9 @@ pub(super) fn dossiers(
             own.connection(row, log, index);
         });
     }
-    for (id, what) in CHANGES {
+    for id in CHANGES {
         read(SECURITY, *id, &|own, row| {
-            let value = change(row, what);
+            let value = change(row, *id);
             let session = row.number("SubjectLogonId").unwrap_or(0);
             own.changes.push(Draft::new(row, value).in_session(session));
         });
@@ -323,14 +324,15 @@ pub(super) fn dossiers(
 }
 
 /// A change of an account, from its event.
-pub(super) fn change(row: &Row<'_, '_>, what: &str) -> AccountChange {
+pub(super) fn change(row: &Row<'_, '_>, id: u32) -> AccountChange {
+    let what = event_name(SECURITY, id);
     let member = row.some("MemberName").or(row.some("MemberSid"));
     let target = row
         .account("TargetDomainName", "TargetUserName")
         .or_else(|| row.some("TargetSid").map(str::to_owned));
     let what = match (&target, member) {
         (Some(group), Some(_)) => format!("{what}: {group}"),
-        _ => what.to_owned(),
+        _ => what,
     };
     AccountChange {
         what,

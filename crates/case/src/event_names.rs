@@ -1,0 +1,49 @@
+//! What events of Windows say, in a few words. The table is content, `content/windows/events.tsv`; the front end's
+//! (`ui/src/data/eventnames.ts`) is written from it.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+/// The words, by channel and event id.
+pub(crate) static NAMES: LazyLock<BTreeMap<(&str, u32), &str>> = LazyLock::new(|| {
+    include_str!("../../../content/windows/events.tsv")
+        .lines()
+        .filter_map(|line| {
+            let mut cells = line.split('\t');
+            let (channel, id, words) = (cells.next()?, cells.next()?, cells.next()?);
+            Some(((channel, id.parse().ok()?), words))
+        })
+        .collect()
+});
+
+/// What an event says, such as `account created`; its id where nothing is known of it.
+pub(crate) fn event_name(channel: &str, id: u32) -> String {
+    NAMES
+        .get(&(channel, id))
+        .map_or_else(|| format!("event {id}"), |words| (*words).to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crabwalk_activity::dossier::CHANGES;
+
+    #[test]
+    fn every_line_of_the_table_is_an_event() {
+        let lines = include_str!("../../../content/windows/events.tsv").lines();
+        let lines = lines.filter(|line| !line.starts_with('#')).count();
+        assert!(lines > 0);
+        assert_eq!(
+            NAMES.len(),
+            lines,
+            "a line is malformed, or an event stands there twice"
+        );
+    }
+
+    #[test]
+    fn every_change_that_dossiers_tell_has_words() {
+        for id in CHANGES {
+            assert!(NAMES.contains_key(&("Security", *id)), "{id}");
+        }
+    }
+}
