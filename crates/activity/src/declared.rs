@@ -72,6 +72,35 @@ pub(crate) mod tests {
         }
     }
 
+    fn columns(declared: &Declared) -> BTreeSet<&'static str> {
+        let all = declared.iter().flat_map(|(.., columns)| columns.iter());
+        all.copied().collect()
+    }
+
+    /// Declared columns that code does not name.
+    fn unread(declared: &Declared, code: &str) -> Vec<&'static str> {
+        columns(declared)
+            .into_iter()
+            .filter(|name| !code.contains(&format!("\"{name}\"")))
+            .collect()
+    }
+
+    /// Columns that code reads of a row, and that are not among the known ones.
+    fn undeclared<'c>(known: &BTreeSet<&str>, code: &'c str) -> Vec<&'c str> {
+        let calls = ["get", "nth", "some", "number", "account"];
+        let calls = calls.into_iter().flat_map(|call| {
+            let call = format!("row.{call}(");
+            let parts: Vec<&str> = code.split(&call).skip(1).collect();
+            parts
+        });
+        // Texts among the arguments; other arguments were read elsewhere, or are numbers.
+        calls
+            .filter_map(|rest| rest.split(')').next())
+            .flat_map(|arguments| arguments.split('"').skip(1).step_by(2))
+            .filter(|name| !known.contains(name))
+            .collect()
+    }
+
     /// Every column is read by code in these folders, and what that code reads is declared here or for movement.
     pub fn assert_read(declared: &Declared, folders: &[&str]) {
         let here = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -79,25 +108,34 @@ pub(crate) mod tests {
         for folder in folders {
             sources(&here.join(folder), &mut code);
         }
-        let columns = |declared: &Declared| -> BTreeSet<&'static str> {
-            let all = declared.iter().flat_map(|(.., columns)| columns.iter());
-            all.copied().collect()
-        };
-        let unread: Vec<&str> = columns(declared)
-            .into_iter()
-            .filter(|name| !code.contains(&format!("\"{name}\"")))
-            .collect();
+        let unread = unread(declared, &code);
         assert!(unread.is_empty(), "declared and unread: {unread:?}");
         let known = &columns(declared) | &columns(&crate::demand::DECLARED);
-        let undeclared: Vec<&str> = ["get", "nth", "some", "number"]
-            .into_iter()
-            .flat_map(|call| {
-                let parts: Vec<&str> = code.split(&format!("row.{call}(\"")).skip(1).collect();
-                parts
-            })
-            .filter_map(|rest| rest.split('"').next())
-            .filter(|name| !known.contains(name))
-            .collect();
+        let undeclared = undeclared(&known, &code);
         assert!(undeclared.is_empty(), "read and undeclared: {undeclared:?}");
+    }
+
+    #[test]
+    fn a_column_that_is_declared_and_unread_or_read_and_undeclared_is_found() {
+        let declared = Declared::of([("Security", 4624, &["IpAddress", "IpPort"][..])]);
+        let known = columns(&declared);
+        for (code, wanted) in [
+            (r#"row.get("IpAddress"); row.number("IpPort");"#, (0, 0)),
+            (r#"row.get("IpAddress");"#, (1, 0)),
+            (
+                r#"row.get("IpAddress"); row.some("IpPort"); row.nth("Data", 2);"#,
+                (0, 1),
+            ),
+            (
+                r#"row.account("TargetDomainName", "TargetUserName"); read("IpPort", "IpAddress");"#,
+                (0, 2),
+            ),
+        ] {
+            let found = (
+                unread(&declared, code).len(),
+                undeclared(&known, code).len(),
+            );
+            assert_eq!(found, wanted, "{code}");
+        }
     }
 }
