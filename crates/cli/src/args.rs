@@ -14,7 +14,8 @@ use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
       crabwalk demo                              made logs with an intrusion in them, and what is found\n  \
       crabwalk hunt evidence/                    all logs below a folder, also in zip and tar.gz files\n  \
       crabwalk hunt evidence.zip --out case      the same, with report.html, case.json and more\n  \
-      crabwalk search 'EventCode=4624 Logon_Type=10 | stats count by user, src, dest' evidence/\n\n\
+      crabwalk search 'EventCode=4624 Logon_Type=10 | stats count by user, src, dest' evidence/\n  \
+      crabwalk ingest evidence/ --store store    the logs as Parquet files; `hunt store` reads those\n\n\
       Exit status: 0 done, 1 failed, 2 wrong usage, 3 done but part of the input could not be read."
 )]
 pub struct Args {
@@ -32,6 +33,10 @@ pub enum Command {
     Search(Search),
     /// Show what happened on a host or with an account: logons, programs, services, files, what is new.
     Dossier(Dossier),
+    /// Take logs into a store, from which hunts and searches read them quickly.
+    Ingest(Ingest),
+    /// List, check and tidy up the files of a store.
+    Store(Store),
     /// Show and check detections, stories and macros.
     Content(Content),
     /// Convert a case to another tool's format or an HTML report.
@@ -252,7 +257,7 @@ pub struct LabEvaluate {
 /// Where the logs are, and which part of them counts.
 #[derive(Debug, ClapArgs)]
 pub struct Logs {
-    /// Files, folders (with all below), zip, tar.gz and gz archives; `-` is standard input.
+    /// Files, folders (with all below), zip, tar.gz and gz archives; `-` is standard input. Or a store that `ingest` made.
     ///
     /// File types are detected from content: EVTX, event XML, JSON, CSV, Zeek logs, syslog, text of Splunk's WinEventLog.
     #[arg(required = true, value_name = "PATH")]
@@ -378,6 +383,94 @@ pub struct Hunt {
     pub verbose: bool,
 }
 
+/// Arguments of `ingest`.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Examples:\n  \
+    crabwalk ingest evidence/ --store store\n  \
+    crabwalk ingest evidence/ --store store        again: takes what is new\n  \
+    crabwalk hunt store --since -7d\n\n\
+    Events are kept with all their fields. Those that the store has are left out, wherever they were read: an event is known by its \
+    host, log, number and time, or else by all that it says.\n\
+    An ingest may be ended at any moment: what it had committed stays, and the next takes the rest.\n\n\
+    Exit status: 0 done, 1 failed, 2 wrong usage, 3 done but part of the input could not be read.")]
+pub struct Ingest {
+    /// Files, folders (with all below), zip, tar.gz and gz archives; `-` is standard input.
+    #[arg(required = true, value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// The store; made if there is none.
+    #[arg(long, value_name = "DIR")]
+    pub store: PathBuf,
+    /// Threads to use; by default all of the machine's.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub threads: Option<u16>,
+    /// Memory to use, about, such as 2GB; by default a quarter of the machine's, at least 512MB.
+    ///
+    /// Large EVTX files and zip archives are read in parts; any other file is read whole.
+    #[arg(long, value_name = "SIZE", value_parser = crate::units::parse_size)]
+    pub memory: Option<u64>,
+    /// Print nothing but errors.
+    #[arg(long, short)]
+    pub quiet: bool,
+}
+
+/// Arguments of `store`.
+#[derive(Debug, ClapArgs)]
+pub struct Store {
+    #[command(subcommand)]
+    pub command: StoreCommand,
+}
+
+/// What to do with a store.
+#[derive(Debug, Subcommand)]
+pub enum StoreCommand {
+    /// Print the paths of the Parquet files that hold the events now, one a line, for other programs.
+    ///
+    /// A search in the folder itself may meet files that others have taken the place of.
+    Files {
+        /// The store.
+        #[arg(value_name = "DIR")]
+        store: PathBuf,
+        /// Only of these event types: channel, or channel/id, any case, `*` for any text; may be repeated.
+        #[arg(long = "type", value_name = "TYPE")]
+        types: Vec<String>,
+    },
+    /// Read every file and compare it with what was written. Exit status 1 if something is lost.
+    Check {
+        /// The store.
+        #[arg(value_name = "DIR")]
+        store: PathBuf,
+    },
+    /// Put small files of one event type together.
+    ///
+    /// The old files are deleted an hour later, by the next command that writes to the store: who reads may still need them.
+    Compact {
+        /// The store.
+        #[arg(value_name = "DIR")]
+        store: PathBuf,
+        /// Delete the old files at once. Who is just reading the store may fail.
+        #[arg(long)]
+        now: bool,
+    },
+    /// Take old events, or those of a log, out of the store.
+    ///
+    /// Their files are deleted an hour later, by the next command that writes to the store.
+    #[command(group(clap::ArgGroup::new("what").required(true).multiple(true).args(["before", "channel"])))]
+    Forget {
+        /// The store.
+        #[arg(value_name = "DIR")]
+        store: PathBuf,
+        /// Only events before this: RFC 3339, a date, or relative to now (`-90d`; s, m, h, d, w).
+        #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = crate::when::parse_now)]
+        before: Option<i64>,
+        /// Only events of this channel or kind of log, any case, `*` for any text.
+        #[arg(long, value_name = "NAME")]
+        channel: Option<String>,
+        /// Delete their files at once. Who is just reading the store may fail.
+        #[arg(long)]
+        now: bool,
+    },
+}
+
 /// Formats a case can be converted to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum ExportFormat {
@@ -415,7 +508,7 @@ pub struct Export {
     /// Write to this file instead of standard output.
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,
-    /// For html: the hunted logs, to take raw records from; may be repeated.
+    /// For html: the hunted logs or store, to take raw records from; may be repeated.
     #[arg(long, value_name = "PATH")]
     pub logs: Vec<PathBuf>,
 }

@@ -64,10 +64,9 @@ pub fn run(args: &args::Baseline) -> Result<Done, Failure> {
         .collect();
     let query = Query::new(&searches, content)?;
     let logs = Logs::from(&args.logs);
-    let read = logs.read(query.demand(), &bar);
+    let read = logs.read(query.demand(), &bar)?;
     bar.step("searching");
-    let catalog = input::catalog(read.collected)?;
-    let (answers, lookups) = query.run(&catalog, &logs.run_options())?;
+    let (answers, lookups) = query.run(&read.catalog, &logs.run_options())?;
     bar.finish();
     search::source_notes(&read.sources);
     if input::nothing_was_read(&read.sources) {

@@ -12,6 +12,8 @@ pub fn run(args: Args) -> ExitCode {
         Command::Hunt(args) => crate::hunt::run(&args),
         Command::Dossier(args) => crate::dossier::run(&args),
         Command::Search(args) => crate::search::run(&args),
+        Command::Ingest(args) => crate::ingest::run(&args),
+        Command::Store(args) => crate::store::run(&args),
         Command::Content(args) => crate::content::run(&args),
         Command::Export(args) => crate::export::run(&args),
         Command::Baseline(args) => crate::baseline::run(&args),

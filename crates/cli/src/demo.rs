@@ -51,7 +51,8 @@ pub fn run(args: &args::Demo) -> Result<Done, Failure> {
     let directory = args.out.join("case");
     let written = hunt::write(
         &mut hunted.case,
-        &logs,
+        &hunted.inputs,
+        logs.threads,
         hunted.catalog.as_ref(),
         &directory,
         false,

@@ -5,9 +5,11 @@ use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::Path;
 
 use crabwalk_case::{Case, Report, SCHEMA};
+use crabwalk_events::Catalog;
 use crabwalk_sources::Input;
 
 use crate::args::{self, ExportFormat};
+use crate::input;
 use crate::outcome::{Done, Failure};
 
 /// Runs the command.
@@ -57,10 +59,25 @@ fn report(case: &mut Case, args: &args::Export) -> Result<Report, Failure> {
     let failed = |error: io::Error| Failure::new(format!("the report cannot be made: {error}"));
     let mut report = Report::new(case).map_err(failed)?;
     if !args.logs.is_empty() {
-        let inputs: Vec<Input> = args.logs.iter().cloned().map(Input::Path).collect();
+        let mut inputs: Vec<Input> = Vec::new();
+        let mut stored = None;
+        for path in &args.logs {
+            match input::open_store(path)? {
+                None => inputs.push(Input::Path(path.clone())),
+                Some(store) => {
+                    inputs.extend(input::originals(&store));
+                    stored = Some(store.snapshot()?);
+                }
+            }
+        }
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         report
-            .read_records(case, &inputs, threads, None)
+            .read_records(
+                case,
+                &inputs,
+                threads,
+                stored.as_ref().map(|one| one as &dyn Catalog),
+            )
             .map_err(failed)?;
     }
     Ok(report)

@@ -11,9 +11,10 @@ use crabwalk_detect::Content;
 use crabwalk_detect::store::Lookups;
 use crabwalk_events::Catalog;
 use crabwalk_hunt::{Hunt, HuntOptions};
+use crabwalk_sources::Input as LogInput;
 
 use crate::args::{self, Format};
-use crate::input::{self, Logs};
+use crate::input::{self, Logs, Opened};
 use crate::outcome::{Done, Failure, note};
 use crate::progress::Bar;
 use crate::summary::{self, Summary};
@@ -25,6 +26,8 @@ pub struct Hunted {
     /// What was read of the logs.
     pub catalog: Arc<dyn Catalog>,
     pub done: Done,
+    /// Where raw records can be read again.
+    pub inputs: Vec<LogInput>,
     /// Lookups that detections have written.
     pub lookups: Lookups,
 }
@@ -40,8 +43,11 @@ pub fn hunt(
     let began = Instant::now();
     let bar = Bar::new(quiet);
     let hunt = Hunt::prepare(content, options)?;
-    let read = logs.collect(&hunt.demand(), &bar);
-    let catalog = input::catalog(read.collected)?;
+    let Opened {
+        catalog,
+        sources,
+        inputs,
+    } = logs.open(&hunt.demand(), &bar)?;
     let conclusion = hunt.run(&catalog, &bar)?;
     let mut case = Case::new(&Input {
         tool: Tool {
@@ -50,7 +56,7 @@ pub fn hunt(
         },
         created: jiff::Timestamp::now().as_microsecond(),
         seconds: began.elapsed().as_secs_f64(),
-        sources: &read.sources,
+        sources: &sources,
         conclusion: &conclusion,
         catalog: catalog.as_ref(),
     });
@@ -60,11 +66,10 @@ pub fn hunt(
     case.stats.seconds = began.elapsed().as_secs_f64();
     bar.finish();
     let outcome = conclusion.outcome;
-    if input::nothing_was_read(&read.sources) {
+    if input::nothing_was_read(&sources) {
         return Err(Failure::new(nothing(&case, &logs.paths)));
     }
-    let in_part = read
-        .sources
+    let in_part = sources
         .iter()
         .any(crabwalk_sources::report::SourceReport::is_lossy)
         || outcome.problems.iter().any(|problem| problem.fatal);
@@ -72,6 +77,7 @@ pub fn hunt(
         case,
         catalog,
         done: if in_part { Done::InPart } else { Done::Whole },
+        inputs,
         lookups: outcome.lookups,
     })
 }
@@ -110,7 +116,8 @@ fn nothing(case: &Case, paths: &[PathBuf]) -> String {
 /// what was found.
 pub fn write(
     case: &mut Case,
-    logs: &Logs,
+    inputs: &[LogInput],
+    threads: usize,
     catalog: &dyn Catalog,
     directory: &Path,
     quiet: bool,
@@ -127,7 +134,7 @@ pub fn write(
     let case = &*case;
     let (read, written) = std::thread::scope(|scope| {
         let others = scope.spawn(|| crabwalk_case::write_to(case, None, directory));
-        let read = report.read_records(case, &logs.inputs(), logs.threads, Some(catalog));
+        let read = report.read_records(case, inputs, threads, Some(catalog));
         (read, others.join())
     });
     let mut written = written
@@ -215,6 +222,7 @@ pub fn run(args: &args::Hunt) -> Result<Done, Failure> {
         mut case,
         catalog,
         done,
+        inputs,
         lookups,
     } = hunt(
         content,
@@ -231,7 +239,14 @@ pub fn run(args: &args::Hunt) -> Result<Done, Failure> {
         case.narrow(args.host.as_deref(), args.account.as_deref());
     }
     let written = match &args.out {
-        Some(directory) => write(&mut case, &logs, catalog.as_ref(), directory, args.quiet)?,
+        Some(directory) => write(
+            &mut case,
+            &inputs,
+            logs.threads,
+            catalog.as_ref(),
+            directory,
+            args.quiet,
+        )?,
         None => Vec::new(),
     };
     if args.format != Format::Table && !args.quiet {

@@ -10,7 +10,8 @@ use crabwalk_hunt::HuntOptions;
 use crabwalk_movement::Budget;
 use crabwalk_sources::collect::{Collected, Demand, Within};
 use crabwalk_sources::report::SourceReport;
-use crabwalk_sources::{Input, Limits, Read};
+use crabwalk_sources::{Input, Limits};
+use crabwalk_store::{Origin, Store, StoreError};
 
 use crate::args::{self, Known};
 use crate::outcome::{Failure, note};
@@ -179,19 +180,88 @@ impl Logs {
     }
 
     /// Reads what a search needs, between the times that were named.
-    pub fn read(&self, demand: &dyn Demand, bar: &Bar) -> Read {
-        self.collect(&Within::new(demand, self.since, self.until), bar)
+    pub fn read(&self, demand: &dyn Demand, bar: &Bar) -> Result<Opened, Failure> {
+        self.open(&Within::new(demand, self.since, self.until), bar)
     }
 
-    /// Reads what is needed, at whichever times: a hunt knows them from its [options](Self::hunt_options).
-    pub fn collect(&self, demand: &dyn Demand, bar: &Bar) -> Read {
+    /// Reads what is needed, at whichever times: a hunt knows them from its [options](Self::hunt_options). A store is only
+    /// opened; it reads what is asked for.
+    pub fn open(&self, demand: &dyn Demand, bar: &Bar) -> Result<Opened, Failure> {
+        if let Some(store) = self.store()? {
+            bar.step("opening the store");
+            let snapshot = store.snapshot_within(&demand.window())?;
+            return Ok(Opened {
+                sources: snapshot.sources().to_vec(),
+                inputs: originals(&store),
+                catalog: Arc::new(snapshot),
+            });
+        }
         bar.step("reading");
         let limits = Limits {
             threads: self.threads,
             ..Limits::default()
         };
-        crabwalk_sources::read(&self.inputs(), demand, &limits, bar)
+        let inputs = self.inputs();
+        let read = crabwalk_sources::read(&inputs, demand, &limits, bar);
+        Ok(Opened {
+            catalog: catalog(read.collected)?,
+            sources: read.sources,
+            inputs,
+        })
     }
+
+    /// The store that was named, if one was.
+    fn store(&self) -> Result<Option<Store>, Failure> {
+        match self.paths.as_slice() {
+            [path] => open_store(path),
+            paths => match paths.iter().find(|path| Store::is_store(path)) {
+                None => Ok(None),
+                Some(store) => Err(Failure::new(format!(
+                    "{} is a store, and is read alone; take the other logs into it with `crabwalk ingest PATH… --store {}`",
+                    store.display(),
+                    store.display()
+                ))),
+            },
+        }
+    }
+}
+
+/// Logs, read or ready to be.
+pub struct Opened {
+    /// What they hold.
+    pub catalog: Arc<dyn Catalog>,
+    /// Where it was read.
+    pub sources: Vec<SourceReport>,
+    /// Where raw records can be read again.
+    pub inputs: Vec<Input>,
+}
+
+/// The store that a path is, if it is one.
+pub fn open_store(path: &Path) -> Result<Option<Store>, Failure> {
+    if Store::is_store(path) {
+        return Ok(Some(Store::open(path)?));
+    }
+    // One of a later release is to be told from a folder of logs.
+    match Store::open(path) {
+        Err(error @ StoreError::Form { .. }) => Err(error.into()),
+        _ => Ok(None),
+    }
+}
+
+/// The files that a store was made of, as far as they still are where they were.
+pub fn originals(store: &Store) -> Vec<Input> {
+    let mut names: Vec<String> = store
+        .whole_origins()
+        .into_iter()
+        .filter(Origin::is_there)
+        .map(|origin| origin.name)
+        .collect();
+    names.sort();
+    names.dedup();
+    names
+        .into_iter()
+        .map(|name| Input::Path(name.into()))
+        .collect()
 }
 
 impl From<&args::Logs> for Logs {

@@ -40,6 +40,12 @@ impl From<io::Error> for Failure {
     }
 }
 
+impl From<crabwalk_store::StoreError> for Failure {
+    fn from(error: crabwalk_store::StoreError) -> Self {
+        Self::Message(error.to_string())
+    }
+}
+
 impl From<crabwalk_detect::RunError> for Failure {
     fn from(error: crabwalk_detect::RunError) -> Self {
         match error {

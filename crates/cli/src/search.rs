@@ -31,10 +31,9 @@ pub fn run(args: &args::Search) -> Result<Done, Failure> {
         return of_findings(args, query, &attack);
     }
     let logs = Logs::from(&args.logs);
-    let read = logs.read(query.demand(), &bar);
+    let read = logs.read(query.demand(), &bar)?;
     bar.step("searching");
-    let catalog = input::catalog(read.collected)?;
-    let (answers, lookups) = query.run(&catalog, &logs.run_options())?;
+    let (answers, lookups) = query.run(&read.catalog, &logs.run_options())?;
     bar.finish();
     input::keep_lookups(&args.known, &lookups, args.quiet)?;
     if input::nothing_was_read(&read.sources) {

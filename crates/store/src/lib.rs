@@ -40,6 +40,7 @@
 //!     sources: vec![NewSource {
 //!         report: SourceReport::new(0, "hec:workstations".to_owned(), SourceKind::Json),
 //!         origin: None,
+//!         anew: false,
 //!         whole: false,
 //!     }],
 //!     marks: BTreeMap::from([("wal".to_owned(), "segment 7".to_owned())]),
@@ -74,16 +75,22 @@
 //!
 //! `docs/store.md` describes the files for those who read them with other programs.
 
+mod check;
 mod error;
+mod ingest;
 mod manifest;
 mod names;
 pub mod objects;
 mod read;
 mod snapshot;
 mod store;
+mod tidy;
 mod write;
 
+pub use check::Flaw;
 pub use error::StoreError;
+pub use ingest::{IngestOptions, Ingested, ingest};
 pub use manifest::Origin;
 pub use snapshot::StoreCatalog;
 pub use store::{CommitInfo, Committed, Ingest, NewSource, Size, Store};
+pub use tidy::{Compacted, Forget, Forgotten, GRACE};

@@ -58,6 +58,9 @@ pub(crate) struct FileEntry {
     pub hosts: Option<Vec<HostSpan>>,
     /// XXH3 of all its bytes, in hexadecimal digits.
     pub checksum: String,
+    /// Whether files of commits were put together in it.
+    #[serde(default)]
+    pub compacted: bool,
 }
 
 impl FileEntry {
@@ -90,7 +93,9 @@ impl FileSchema {
 /// Where a file that was read lay, so that it is known again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Origin {
-    /// Its absolute path.
+    /// What its source is called; members of an archive are called `NAME!/member`.
+    pub name: String,
+    /// Its absolute path, without links.
     pub location: String,
     /// Bytes.
     pub size: u64,
@@ -219,7 +224,7 @@ pub(crate) struct Covered {
 }
 
 impl Covered {
-    fn key(&self) -> (String, String) {
+    pub(crate) fn key(&self) -> (String, String) {
         (self.host.clone(), self.channel.to_lowercase())
     }
 
@@ -458,6 +463,12 @@ pub(crate) fn publish(objects: &dyn Objects, commit: &Commit) -> Result<(), Stor
     objects
         .publish(&path, &text)
         .map_err(|error| StoreError::io(path, "write", error))
+}
+
+/// Whether a commit is in the log.
+pub(crate) fn is_published(objects: &dyn Objects, commit: &Commit) -> bool {
+    let there: Result<Commit, _> = read_json(objects, &log_path(commit.version));
+    there.is_ok_and(|there| there.at == commit.at && there.next_file == commit.next_file)
 }
 
 /// Writes the sum of all commits, and removes the commits and sums that nobody needs any more: those before the last but one.

@@ -106,6 +106,18 @@ impl Reader {
             })
     }
 
+    /// All of a file, as it was written, without keeping it.
+    pub(crate) fn whole(&self, entry: &FileEntry) -> Result<Vec<RecordBatch>, StoreError> {
+        let reader = self
+            .builder(entry)?
+            .with_batch_size(GROUP_ROWS)
+            .build()
+            .map_err(|error| of_file(error, entry))?;
+        reader
+            .collect::<Result<Vec<_>, ArrowError>>()
+            .map_err(|error| of_file(error, entry))
+    }
+
     /// Columns of a file by their names in it. Each is `None` where the file does not have it.
     pub(crate) fn columns(
         &self,

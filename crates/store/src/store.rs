@@ -12,7 +12,7 @@ use crabwalk_sources::collect::{
 };
 use crabwalk_sources::pack::Texts;
 use crabwalk_sources::report::SourceReport;
-use crabwalk_vocabulary::EventType;
+use crabwalk_vocabulary::{EventType, wildcard};
 use datafusion::arrow::array::{Array, AsArray, BooleanArray, RecordBatch, UInt64Array};
 use datafusion::arrow::datatypes::{TimestampMicrosecondType, UInt64Type};
 use datafusion::arrow::error::ArrowError;
@@ -60,6 +60,8 @@ pub struct NewSource {
     pub report: SourceReport,
     /// Where it lay, of a file.
     pub origin: Option<Origin>,
+    /// Whether what the store knows of it, from a reading that did not come to its end, is to be forgotten.
+    pub anew: bool,
     /// Whether nothing of it is left to read. A file that is whole need not be read again.
     pub whole: bool,
 }
@@ -283,6 +285,24 @@ impl Store {
         size
     }
 
+    /// The files that hold the events now, of types that fit one of the patterns (channel, or channel/id, `*` for any text);
+    /// without patterns all. Paths are inside the store.
+    pub fn files(&self, types: &[String]) -> Vec<String> {
+        let state = self.state();
+        let fits = |entry: &FileEntry| {
+            let event_type = entry.event_type().to_string();
+            types.iter().any(|pattern| {
+                wildcard::matches(pattern, &entry.channel)
+                    || wildcard::matches(pattern, &event_type)
+            })
+        };
+        let files = state.by_type().into_values().flatten();
+        files
+            .filter(|entry| types.is_empty() || fits(entry))
+            .map(|entry| entry.path.clone())
+            .collect()
+    }
+
     /// What was noted under a name with the last commit that noted something there.
     pub fn mark(&self, name: &str) -> Option<String> {
         self.state().marks.get(name).cloned()
@@ -308,10 +328,28 @@ impl Store {
     ///
     /// # Errors
     /// If the store was opened for reading, events do not say what tells their copies, or something cannot be written. Then
-    /// nothing has changed.
+    /// nothing has changed, as a rule; where the system cannot say whether the last step is done, it may be there. To commit the
+    /// same again does no harm.
     pub fn commit(&self, collected: Collected, info: CommitInfo) -> Result<Committed, StoreError> {
         let _writing = self.writing()?;
         let state = self.state();
+        let mut commit = self.next(&state);
+        let committed = self.fill(&state, &mut commit, collected, info);
+        let committed = self.or_undo(&commit, committed)?;
+        if committed.known {
+            return Ok(committed);
+        }
+        self.finish(&state, commit, committed)
+    }
+
+    /// Makes files of events, and says in the commit what comes with them.
+    fn fill(
+        &self,
+        state: &State,
+        commit: &mut Commit,
+        collected: Collected,
+        info: CommitInfo,
+    ) -> Result<Committed, StoreError> {
         if let Some(batch) = &info.batch
             && state.batches.contains(batch)
         {
@@ -321,19 +359,17 @@ impl Store {
                 ..Committed::default()
             });
         }
-        let mut commit = self.next(&state);
         commit.marks = info.marks;
         commit.batch = info.batch;
         commit.duplicates = collected.duplicates;
-        let ids = sources(&state, &info.sources, &mut commit);
+        let ids = sources(state, &info.sources, commit);
         let mut counts: HashMap<(String, String), u64> = HashMap::new();
-        let mut committed = Committed::default();
         for table in collected.tables {
             let event_type = EventType {
                 channel: table.channel.clone(),
                 event_id: table.event_id,
             };
-            let (rows, copies) = self.new_rows(&state, &event_type, &table, &ids)?;
+            let (rows, copies) = self.new_rows(state, &event_type, &table, &ids)?;
             commit.duplicates += copies;
             for part in &rows {
                 count_hosts(&part.batch, &table.channel, &mut counts);
@@ -348,7 +384,7 @@ impl Store {
                 } else {
                     BTreeSet::new()
                 };
-                self.put(&mut commit, &event_type, file, seen)?;
+                self.put(commit, &event_type, file, seen, false)?;
             }
         }
         commit.coverage = collected
@@ -367,8 +403,25 @@ impl Store {
                 })
             })
             .collect();
-        committed.duplicates = commit.duplicates;
-        self.finish(&state, commit, committed)
+        Ok(Committed {
+            duplicates: commit.duplicates,
+            ..Committed::default()
+        })
+    }
+
+    /// Removes the files of a commit that did not come to be. What cannot be removed now is removed when the store is opened
+    /// for writing next.
+    pub(crate) fn or_undo<T>(
+        &self,
+        commit: &Commit,
+        result: Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        if result.is_err() {
+            for entry in &commit.add {
+                let _ = self.objects.delete(&entry.path);
+            }
+        }
+        result
     }
 
     /// A commit that follows.
@@ -388,6 +441,7 @@ impl Store {
         event_type: &EventType,
         file: Written,
         fields_seen: BTreeSet<String>,
+        compacted: bool,
     ) -> Result<(), StoreError> {
         let number = commit.next_file;
         commit.next_file += 1;
@@ -420,6 +474,7 @@ impl Store {
             schema: key.clone(),
             hosts: (file.hosts.len() <= MOST_HOSTS).then_some(file.hosts),
             checksum: checksum(&file.bytes),
+            compacted,
         });
         commit.schemas.insert(key, schema);
         self.objects
@@ -448,10 +503,13 @@ impl Store {
             .map_err(|error| StoreError::io(shown(), "write", error))
             .and_then(|()| manifest::publish(self.objects.as_ref(), &commit));
         if let Err(error) = published {
-            // What cannot be removed now is removed when the store is opened for writing next.
-            for entry in &commit.add {
-                let _ = self.objects.delete(&entry.path);
+            // The last of it, making its name outlive a loss of power, may be what failed: then it counts.
+            if !manifest::is_published(self.objects.as_ref(), &commit) {
+                return self.or_undo(&commit, Err(error));
             }
+            let mut state = State::clone(state);
+            state.apply(commit);
+            self.set_state(state);
             return Err(error);
         }
         let mut state = State::clone(state);
@@ -665,6 +723,9 @@ fn sources(state: &State, new: &[NewSource], commit: &mut Commit) -> HashMap<u32
             }
         };
         if let Some(kept) = commit.sources.get_mut(at) {
+            if source.anew {
+                *kept = Source::new(kept.id, &source.report);
+            }
             kept.add(&source.report);
             kept.whole |= source.whole;
             if source.origin.is_some() {

@@ -29,7 +29,7 @@ use crate::names::{self, DAY};
 /// Rows of a row group, and so of a batch that is read.
 pub(crate) const GROUP_ROWS: usize = 1 << 17;
 /// Most rows of a file.
-const FILE_ROWS: usize = 1 << 20;
+pub(crate) const FILE_ROWS: usize = 1 << 20;
 /// Most bytes that the events of a file may take in memory.
 const FILE_BYTES: usize = 512 << 20;
 /// Rows up to which several days share a file: a file for each would be mostly footer.

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::io;
+use std::path::Path;
 
 use crabwalk_events::catalog::for_each_event;
 use crabwalk_events::{Catalog, EventRef, MemoryCatalog};
@@ -359,6 +360,11 @@ fn raw_value(index: u32, raw: &Raw) -> Value {
     value
 }
 
+/// The file that a source is, or of which it is a member.
+fn file_of(source: &str) -> &Path {
+    Path::new(source.split("!/").next().unwrap_or(source))
+}
+
 /// The inputs that are to be read again: of folders only the files with events that are wanted. Paths of the case are used
 /// only where they lie below what the user named, since a case may come from anywhere.
 fn needed(case: &Case, inputs: &[Input], sources: &HashSet<u32>) -> Vec<Input> {
@@ -369,16 +375,22 @@ fn needed(case: &Case, inputs: &[Input], sources: &HashSet<u32>) -> Vec<Input> {
             continue;
         };
         if !path.is_dir() {
-            all.push(input.clone());
+            let mut own = case
+                .sources
+                .iter()
+                .filter(|source| file_of(&source.path) == path)
+                .peekable();
+            // What the case does not know may be the same log under another name.
+            if own.peek().is_none() || own.any(|source| sources.contains(&source.id)) {
+                all.push(input.clone());
+            }
             continue;
         }
         let mut files: Vec<std::path::PathBuf> = case
             .sources
             .iter()
             .filter(|source| sources.contains(&source.id))
-            .map(|source| {
-                std::path::PathBuf::from(source.path.split("!/").next().unwrap_or(&source.path))
-            })
+            .map(|source| file_of(&source.path).to_owned())
             .filter(|file| {
                 file.strip_prefix(path).is_ok_and(|below| {
                     below

@@ -1,0 +1,283 @@
+//! Fewer, larger files, and what is too old for the store.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crabwalk_vocabulary::wildcard;
+use datafusion::arrow::array::{AsArray, BooleanArray};
+use datafusion::arrow::datatypes::TimestampMicrosecondType;
+
+use crate::error::StoreError;
+use crate::manifest::{Commit, Covered, FileEntry, State};
+use crate::names;
+use crate::store::{Committed, Store, now, wrong};
+use crate::write::{self, DAY_ROWS, FILE_ROWS, Rows};
+
+/// How long a file stays after the commit that takes it out of the store: whoever has a snapshot may still read it.
+pub const GRACE: Duration = Duration::from_secs(3600);
+
+/// Most rows of a file that is put together with others.
+const SMALL_ROWS: u64 = FILE_ROWS as u64 / 2;
+/// Bytes of files that are put together in one commit.
+const COMMIT_BYTES: u64 = 64 << 20;
+
+/// What a compaction did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Compacted {
+    /// Files that others took the place of.
+    pub before: u64,
+    /// Their bytes.
+    pub bytes_before: u64,
+    /// Files that took their place.
+    pub after: u64,
+    /// Their bytes.
+    pub bytes_after: u64,
+}
+
+/// What a store shall forget.
+#[derive(Debug, Clone, Default)]
+pub struct Forget {
+    /// Only events before this: microseconds since 1970-01-01 UTC.
+    pub before: Option<i64>,
+    /// Only events of channels that fit this, where `*` stands for any text.
+    pub channel: Option<String>,
+}
+
+/// What was forgotten.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Forgotten {
+    /// Events.
+    pub events: u64,
+    /// Files that went, or were written anew without them.
+    pub files: u64,
+}
+
+impl Store {
+    /// Puts small files of one event type together, and cuts them at midnight where a day has enough events. Events stay what
+    /// they are. The files that others take the place of stay for a while: [`remove_old`](Self::remove_old).
+    ///
+    /// # Errors
+    /// If a file cannot be read or written. What was put together before stays so.
+    pub fn compact(&self) -> Result<Compacted, StoreError> {
+        let _writing = self.writing()?;
+        let mut done = Compacted::default();
+        let groups: Vec<Vec<Arc<FileEntry>>> = self
+            .state()
+            .by_type()
+            .into_values()
+            .flat_map(groups)
+            .collect();
+        let mut groups = groups.into_iter().peekable();
+        while groups.peek().is_some() {
+            let state = self.state();
+            let mut commit = self.next(&state);
+            let mut bytes = 0;
+            let mut result = Ok(());
+            while bytes < COMMIT_BYTES
+                && let Some(group) = groups.next()
+            {
+                bytes += group.iter().map(|entry| entry.bytes).sum::<u64>();
+                result = self.rewrite(&state, &mut commit, &group, None).map(drop);
+                if result.is_err() {
+                    break;
+                }
+                done.before += group.len() as u64;
+            }
+            self.or_undo(&commit, result)?;
+            done.bytes_before += bytes;
+            let committed = self.finish(&state, commit, Committed::default())?;
+            done.after += committed.files;
+            done.bytes_after += committed.bytes;
+        }
+        Ok(done)
+    }
+
+    /// Takes events out of the store. Their files stay for a while: [`remove_old`](Self::remove_old).
+    ///
+    /// # Errors
+    /// If a file cannot be read or written. Then nothing has changed.
+    pub fn forget(&self, what: &Forget) -> Result<Forgotten, StoreError> {
+        let _writing = self.writing()?;
+        let state = self.state();
+        let before = what.before.unwrap_or(i64::MAX);
+        let mut commit = self.next(&state);
+        let mut forgotten = Forgotten::default();
+        let mut channels: BTreeSet<String> = BTreeSet::new();
+        let mut result = Ok(());
+        for entry in state.files.values() {
+            let is_meant = what
+                .channel
+                .as_ref()
+                .is_none_or(|pattern| wildcard::matches(pattern, &entry.channel));
+            if !is_meant || entry.first >= before {
+                continue;
+            }
+            forgotten.files += 1;
+            channels.insert(entry.channel.to_lowercase());
+            if entry.last < before {
+                forgotten.events += entry.rows;
+                commit.remove.push(entry.number);
+                continue;
+            }
+            match self.rewrite(
+                &state,
+                &mut commit,
+                std::slice::from_ref(entry),
+                Some(before),
+            ) {
+                Ok(rows) => forgotten.events += entry.rows - rows,
+                Err(error) => {
+                    result = Err(error);
+                    break;
+                }
+            }
+        }
+        if forgotten.files > 0 && result.is_ok() {
+            result = self
+                .coverage_after(&state, &commit, &channels)
+                .map(|coverage| commit.coverage_is = Some(coverage));
+        }
+        self.or_undo(&commit, result)?;
+        if forgotten.files > 0 {
+            self.finish(&state, commit, Committed::default())?;
+        }
+        Ok(forgotten)
+    }
+
+    /// Deletes the files that were taken out of the store longer ago than this, and answers how many. Who has a snapshot from
+    /// before can no longer read them.
+    ///
+    /// # Errors
+    /// If one cannot be deleted.
+    pub fn remove_old(&self, grace: Duration) -> Result<u64, StoreError> {
+        let _writing = self.writing()?;
+        let state = self.state();
+        let grace = i64::try_from(grace.as_micros()).unwrap_or(i64::MAX);
+        let last = now().saturating_sub(grace);
+        let mut commit = self.next(&state);
+        for old in state.removed.iter().filter(|old| old.at <= last) {
+            self.objects
+                .delete(&old.path)
+                .map_err(|error| StoreError::io(old.path.clone(), "remove", error))?;
+            commit.deleted.push(old.path.clone());
+        }
+        let removed = commit.deleted.len() as u64;
+        if removed > 0 {
+            self.finish(&state, commit, Committed::default())?;
+        }
+        Ok(removed)
+    }
+
+    /// Writes the events of files of one type anew, without those before a time, and answers how many there are.
+    fn rewrite(
+        &self,
+        state: &State,
+        commit: &mut Commit,
+        entries: &[Arc<FileEntry>],
+        from: Option<i64>,
+    ) -> Result<u64, StoreError> {
+        let Some(event_type) = entries.first().map(|entry| entry.event_type()) else {
+            return Ok(0);
+        };
+        let mut seen = BTreeSet::new();
+        let mut rows = Vec::new();
+        for entry in entries {
+            seen.extend(state.schema(entry)?.without_values.iter().cloned());
+            for batch in self.reader.whole(entry)? {
+                let batch = match from {
+                    None => batch,
+                    Some(from) => {
+                        let keep: BooleanArray = batch
+                            .column_by_name(names::TIME)
+                            .and_then(|times| times.as_primitive_opt::<TimestampMicrosecondType>())
+                            .ok_or_else(|| {
+                                StoreError::damaged(entry.path.clone(), "it has no column of times")
+                            })?
+                            .values()
+                            .iter()
+                            .map(|time| Some(*time >= from))
+                            .collect();
+                        write::kept(&batch, &keep).map_err(|source| StoreError::Arrow {
+                            event_type: event_type.clone(),
+                            source,
+                        })?
+                    }
+                };
+                if batch.num_rows() > 0 {
+                    rows.push(Rows { batch });
+                }
+            }
+            commit.remove.push(entry.number);
+        }
+        let mut count = 0;
+        let written =
+            write::files(&event_type, &rows).map_err(|error| wrong(&event_type, error))?;
+        for file in written {
+            count += file.rows;
+            self.put(commit, &event_type, file, std::mem::take(&mut seen), true)?;
+        }
+        Ok(count)
+    }
+
+    /// The coverage after a commit that takes events of channels away.
+    fn coverage_after(
+        &self,
+        state: &State,
+        commit: &Commit,
+        channels: &BTreeSet<String>,
+    ) -> Result<Vec<Covered>, StoreError> {
+        let gone: BTreeSet<u64> = commit.remove.iter().copied().collect();
+        let stay = state
+            .files
+            .values()
+            .map(AsRef::as_ref)
+            .filter(|entry| !gone.contains(&entry.number))
+            .chain(&commit.add)
+            .filter(|entry| channels.contains(&entry.channel.to_lowercase()));
+        let mut spans: BTreeMap<(String, String), (u64, i64, i64)> = BTreeMap::new();
+        for entry in stay {
+            for host in self.reader.hosts(entry)? {
+                let key = (host.0, entry.channel.to_lowercase());
+                let span = spans.entry(key).or_insert((0, host.2, host.3));
+                span.0 += host.1;
+                span.1 = span.1.min(host.2);
+                span.2 = span.2.max(host.3);
+            }
+        }
+        let all = state.coverage.values().filter_map(|covered| {
+            let mut covered = covered.clone();
+            if channels.contains(&covered.channel.to_lowercase()) {
+                let (records, first, last) = spans.get(&covered.key()).copied()?;
+                covered.records = records;
+                covered.first = first;
+                covered.last = last;
+                covered.cleared.retain(|at| *at >= first);
+            }
+            Some(covered)
+        });
+        Ok(all.collect())
+    }
+}
+
+/// Which files of one type, given by time, are to be put together.
+fn groups(files: Vec<Arc<FileEntry>>) -> Vec<Vec<Arc<FileEntry>>> {
+    let mut groups = Vec::new();
+    let mut group: Vec<Arc<FileEntry>> = Vec::new();
+    let mut rows = 0;
+    // What was put together before and is large enough for its days stays as it is.
+    let small = files.into_iter().filter(|entry| {
+        entry.rows <= SMALL_ROWS && (!entry.compacted || entry.rows < DAY_ROWS as u64)
+    });
+    for entry in small {
+        if rows + entry.rows > FILE_ROWS as u64 {
+            groups.push(std::mem::take(&mut group));
+            rows = 0;
+        }
+        rows += entry.rows;
+        group.push(entry);
+    }
+    groups.push(group);
+    groups.retain(|group| group.len() > 1);
+    groups
+}
