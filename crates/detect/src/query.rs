@@ -148,7 +148,7 @@ impl Query {
         } else {
             options.threads
         };
-        let answers = run_all(&engine, &self.searches, threads, &make)?
+        let answers = run_all(&engine, Engine::run, &self.searches, threads, &make)?
             .into_iter()
             .map(|result| {
                 result.map_err(|failure| match failure {

@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crabwalk_events::Catalog;
 use crabwalk_sources::collect::{All, Columns, Coverage, Demand};
 use crabwalk_spl::{
-    DEFAULT_MEMORY, Diagnostic, Engine, EngineOptions, Knowledge, Readers, Results, Search,
-    SearchError,
+    DEFAULT_MEMORY, Diagnostic, Engine, EngineOptions, Knowledge, Readers, Results, Running,
+    Search, SearchError,
 };
 use crabwalk_vocabulary::suggest::most_alike;
 use crabwalk_vocabulary::wildcard;
@@ -233,7 +233,7 @@ impl Detections {
                 let all = results.len();
                 (found, results.warnings, all)
             };
-            run_all(engine, &searches, threads, &make)
+            run_all(engine, Engine::find, &searches, threads, &make)
         };
         // What writes lookups runs by itself behind the others: whether they see it must not depend on threads.
         let (writing, reading): (Vec<usize>, Vec<usize>) = early
@@ -480,9 +480,13 @@ pub(crate) enum Failure {
     Panic(String),
 }
 
+/// How an engine runs a search: [`Engine::run`] or [`Engine::find`].
+pub(crate) type Run = for<'a> fn(&'a Engine, &'a Search) -> Running<'a>;
+
 /// Runs searches on some threads; what `make` makes of their results is returned in the order of the searches.
 pub(crate) fn run_all<T: Send>(
     engine: &Engine,
+    run: Run,
     searches: &[Search],
     threads: usize,
     make: &(dyn Fn(usize, Results) -> T + Sync),
@@ -497,12 +501,12 @@ pub(crate) fn run_all<T: Send>(
             let Some(search) = searches.get(index) else {
                 return Ok(());
             };
-            let run = || {
+            let made = || {
                 runtime
-                    .block_on(engine.run(search))
+                    .block_on(run(engine, search))
                     .map(|results| make(index, results))
             };
-            let result = match catch_unwind(AssertUnwindSafe(run)) {
+            let result = match catch_unwind(AssertUnwindSafe(made)) {
                 Ok(Ok(made)) => Ok(made),
                 Ok(Err(error)) => Err(Failure::Search(error)),
                 Err(panic) => Err(Failure::Panic(

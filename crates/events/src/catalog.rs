@@ -52,9 +52,9 @@ use crabwalk_sources::collect::{Coverage, HOST, RECORD, SOURCE, TIME};
 use crabwalk_sources::pack::{Texts, unpacked};
 use datafusion::arrow::array::{
     Array, ArrayRef, AsArray, Float64Array, Int64Array, RecordBatch, RecordBatchOptions,
-    UInt64Array,
+    UInt32Array, UInt64Array,
 };
-use datafusion::arrow::compute::filter_record_batch;
+use datafusion::arrow::compute::{filter_record_batch, take_record_batch};
 use datafusion::arrow::datatypes::{Field, Int64Type, Schema, SchemaRef, UInt32Type, UInt64Type};
 use datafusion::arrow::error::ArrowError;
 use datafusion::catalog::TableProvider;
@@ -214,6 +214,29 @@ impl Events {
         Ok(Self {
             batch,
             references: References::Each(references),
+        })
+    }
+
+    /// Those of these events that have one of these references, which rise.
+    ///
+    /// # Errors
+    /// An Arrow error where a column would grow too large.
+    pub fn of_references(&self, references: &[u64]) -> Result<Self, ArrowError> {
+        let place = |reference: &u64| -> Option<u32> {
+            let row = match &self.references {
+                References::From(first) => usize::try_from(reference.checked_sub(*first)?).ok()?,
+                References::Each(all) => all.values().binary_search(reference).ok()?,
+            };
+            (row < self.rows()).then(|| u32::try_from(row).ok())?
+        };
+        let places: UInt32Array = references.iter().filter_map(place).collect();
+        let kept = places
+            .values()
+            .iter()
+            .map(|row| self.reference(*row as usize));
+        Ok(Self {
+            references: References::Each(UInt64Array::from_iter_values(kept)),
+            batch: take_record_batch(&self.batch, &places)?,
         })
     }
 

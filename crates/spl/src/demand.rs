@@ -91,7 +91,8 @@ impl Reader<'_> {
     }
 }
 
-fn no_rows_from_nothing(pipeline: &Pipeline) -> bool {
+/// Whether a search surely has no rows where its first command has none.
+pub(crate) fn no_rows_from_nothing(pipeline: &Pipeline) -> bool {
     let mut commands = pipeline.commands.iter();
     let first = match commands.next().map(|command| &command.kind) {
         Some(CommandKind::Search(_)) => true,

@@ -1,18 +1,21 @@
 //! Runs searches.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, PoisonError};
 
 use crabwalk_events::catalog::REF;
 use crabwalk_events::{Catalog, EventType, LookupTable};
 use datafusion::arrow::array::{Array, AsArray, RecordBatch};
 use datafusion::arrow::datatypes::{DataType, UInt64Type};
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::execution::context::SessionContext;
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
-use datafusion::logical_expr::LogicalPlan;
-use datafusion::optimizer::OptimizerRule;
+use datafusion::logical_expr::{Expr, LogicalPlan};
+use datafusion::optimizer::push_down_filter::PushDownFilter;
+use datafusion::optimizer::{ApplyOrder, OptimizerConfig, OptimizerRule};
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::prelude::SessionConfig;
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -40,6 +43,9 @@ pub struct EngineOptions {
 /// Half a gigabyte: what [`EngineOptions::memory`] is where nobody says otherwise.
 pub const DEFAULT_MEMORY: usize = 512 << 20;
 
+/// A search that runs, and what comes of it.
+pub type Running<'a> = BoxFuture<'a, Result<Results, SearchError>>;
+
 /// Where plans run, if it is not in the engine that made them.
 pub(crate) trait Place: Send + Sync {
     /// The rows of a plan that an engine with this state has made.
@@ -57,6 +63,8 @@ pub struct Engine {
     pub(crate) options: EngineOptions,
     types: TypeInfos,
     pub(crate) datafusion: SessionContext,
+    /// As [`datafusion`](Self::datafusion), for plans over little: it does not make them better.
+    quick: SessionContext,
     place: Option<Arc<dyn Place>>,
     /// Where searches run side by side, each on one thread: what they have asked of the tables.
     glances: Option<Glances>,
@@ -94,6 +102,10 @@ impl Engine {
             .with_config(config)
             .with_optimizer_rules(optimizer_rules())
             .build();
+        let quick = SessionStateBuilder::new_from_existing(state.clone())
+            .with_optimizer_rules(Vec::new())
+            .with_physical_optimizer_rules(needed_rules())
+            .build();
         Self {
             catalog,
             session,
@@ -101,6 +113,7 @@ impl Engine {
             place: None,
             types: TypeInfos::default(),
             datafusion: SessionContext::new_with_state(state),
+            quick: SessionContext::new_with_state(quick),
             glances: (options.threads <= 1).then(Glances::default),
         }
     }
@@ -109,6 +122,8 @@ impl Engine {
     #[cfg(feature = "codec")]
     pub(crate) fn running_at(mut self, place: Arc<dyn Place>) -> Self {
         self.place = Some(place);
+        // Events that were found here would travel with the plan.
+        self.glances = None;
         self
     }
 
@@ -172,7 +187,11 @@ impl Engine {
     }
 
     /// Plans a search; what has to be run first is run.
-    pub(crate) async fn plan(&self, search: &Search) -> Result<Planned, SearchError> {
+    pub(crate) async fn plan(
+        &self,
+        search: &Search,
+        ends_early: bool,
+    ) -> Result<Planned, SearchError> {
         let failed = |error: datafusion::error::DataFusionError| {
             search.failure(format!("the search failed: {}", error.strip_backtrace()))
         };
@@ -182,6 +201,7 @@ impl Engine {
                 .planner()
                 .with_stages(&staged)
                 .looking_first(self.glances.as_ref())
+                .ending_early(ends_early)
                 .plan(search.pipeline())
                 .map_err(|diagnostic| search.error(vec![diagnostic]))?;
             let pending = match step {
@@ -191,7 +211,7 @@ impl Engine {
             let batches = if pending.rows.empty {
                 Vec::new()
             } else {
-                self.collect(pending.rows.plan.clone())
+                self.collect(pending.rows.plan.clone(), pending.bounded)
                     .await
                     .map_err(failed)?
             };
@@ -219,35 +239,130 @@ impl Engine {
     ///
     /// # Errors
     /// What is wrong with the search, or why it failed.
-    pub fn run<'a>(&'a self, search: &'a Search) -> BoxFuture<'a, Result<Results, SearchError>> {
-        async move {
-            let planned = self.plan(search).await?;
-            let batches = if planned.rows.empty {
-                Vec::new()
-            } else {
-                self.collect(planned.plan().clone())
-                    .await
-                    .map_err(|error| {
-                        search.failure(format!("the search failed: {}", error.strip_backtrace()))
-                    })?
-            };
-            let columns = visible_columns(&planned, &batches);
-            Ok(Results::new(
-                columns,
-                batches,
-                planned.warnings,
-                planned.event_types,
-            ))
-        }
-        .boxed()
+    pub fn run<'a>(&'a self, search: &'a Search) -> Running<'a> {
+        self.results(search, false).boxed()
     }
 
-    async fn collect(&self, plan: LogicalPlan) -> datafusion::error::Result<Vec<RecordBatch>> {
+    /// Runs a search for its rows alone. One of many, it ends where no event fits its first command and it can have no rows
+    /// then: the rest is not planned, so that its columns and what is wrong with it are not told.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub fn find<'a>(&'a self, search: &'a Search) -> Running<'a> {
+        self.results(search, true).boxed()
+    }
+
+    async fn results(&self, search: &Search, ends_early: bool) -> Result<Results, SearchError> {
+        let planned = self.plan(search, ends_early).await?;
+        let batches = if planned.rows.empty {
+            Vec::new()
+        } else {
+            self.collect(planned.plan().clone(), planned.bounded)
+                .await
+                .map_err(|error| {
+                    search.failure(format!("the search failed: {}", error.strip_backtrace()))
+                })?
+        };
+        let columns = visible_columns(&planned, &batches);
+        Ok(Results::new(
+            columns,
+            batches,
+            planned.warnings,
+            planned.event_types,
+        ))
+    }
+
+    async fn collect(
+        &self,
+        plan: LogicalPlan,
+        bounded: bool,
+    ) -> datafusion::error::Result<Vec<RecordBatch>> {
         if let Some(place) = &self.place {
             return place.collect(plan, self.datafusion.state()).await;
         }
-        let frame = self.datafusion.execute_logical_plan(plan).await?;
-        frame.collect().await
+        let session = if bounded {
+            &self.quick
+        } else {
+            &self.datafusion
+        };
+        session.execute_logical_plan(plan).await?.collect().await
+    }
+}
+
+/// The physical rules without which plans are wrong: what must be in one partition or in an order is put there. The other
+/// rules make plans better, and cost more than a plan over little.
+fn needed_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
+    use datafusion::physical_optimizer::ensure_requirements::EnsureRequirements;
+    use datafusion::physical_optimizer::output_requirements::OutputRequirements;
+    vec![
+        Arc::new(OutputRequirements::new_add_mode()),
+        Arc::new(EnsureRequirements::new()),
+        Arc::new(OutputRequirements::new_remove_mode()),
+    ]
+}
+
+/// Pushes filters down, but not below a projection where that would make a long one of them.
+///
+/// A filter below a projection has the expressions of the columns in place of their names. Of a chain such as
+/// `eval a=if(x>1, a.x, a) | eval a=if(y>1, a.y, a) | … | where a!=""` each step would double it.
+#[derive(Debug)]
+struct ShortFilters(PushDownFilter);
+
+impl ShortFilters {
+    /// Nodes of an expression that is long.
+    const LONG: usize = 500;
+
+    fn would_be_long(plan: &LogicalPlan) -> bool {
+        let LogicalPlan::Filter(filter) = plan else {
+            return false;
+        };
+        let LogicalPlan::Projection(below) = filter.input.as_ref() else {
+            return false;
+        };
+        let sizes: HashMap<&str, usize> = below
+            .schema
+            .fields()
+            .iter()
+            .zip(&below.expr)
+            .map(|(field, expr)| (field.name().as_str(), nodes(expr, &|_| 1)))
+            .collect();
+        let column = |name: &str| sizes.get(name).copied().unwrap_or(1);
+        nodes(&filter.predicate, &column) > Self::LONG
+    }
+}
+
+/// Nodes of an expression, if each column counts as many as `column` says.
+fn nodes(expr: &Expr, column: &dyn Fn(&str) -> usize) -> usize {
+    let mut count: usize = 0;
+    // Nothing in it fails.
+    let _ = expr.apply(|part| {
+        count = count.saturating_add(match part {
+            Expr::Column(own) => column(&own.name),
+            _ => 1,
+        });
+        Ok(TreeNodeRecursion::Continue)
+    });
+    count
+}
+
+impl OptimizerRule for ShortFilters {
+    fn name(&self) -> &str {
+        "push_down_short_filters"
+    }
+
+    fn apply_order(&self) -> Option<ApplyOrder> {
+        self.0.apply_order()
+    }
+
+    fn rewrite(
+        &self,
+        plan: LogicalPlan,
+        config: &dyn OptimizerConfig,
+    ) -> datafusion::error::Result<Transformed<LogicalPlan>> {
+        if Self::would_be_long(&plan) {
+            return Ok(Transformed::no(plan));
+        }
+        self.0.rewrite(plan, config)
     }
 }
 
@@ -262,7 +377,7 @@ fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
         Arc::new(rules::eliminate_limit::EliminateLimit::new()),
         Arc::new(rules::propagate_empty_relation::PropagateEmptyRelation::new()),
         Arc::new(rules::push_down_limit::PushDownLimit::new()),
-        Arc::new(rules::push_down_filter::PushDownFilter::new()),
+        Arc::new(ShortFilters(PushDownFilter::new())),
         Arc::new(rules::common_subexpr_eliminate::CommonSubexprEliminate::new()),
         Arc::new(rules::optimize_projections::OptimizeProjections::new()),
     ]

@@ -28,7 +28,7 @@ mod tables;
 pub mod value;
 
 pub use demand::{Reader, Readers, demand};
-pub use engine::{DEFAULT_MEMORY, Engine, EngineOptions, Results, Row};
+pub use engine::{DEFAULT_MEMORY, Engine, EngineOptions, Results, Row, Running};
 pub use knowledge::{Knowledge, Locations};
 pub use locations::{LocationFile, LocationFileError};
 pub use search::{Search, SearchError};

@@ -13,15 +13,19 @@ use crabwalk_events::catalog::REF;
 use crabwalk_events::mapping::TypeMapping;
 use crabwalk_events::{Assets, Catalog, EventType, Table, TableName};
 use crabwalk_sources::collect::{OWN_DATA, RECORD, data_column};
-use datafusion::arrow::datatypes::{DataType, Field};
+use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::compute::concat_batches;
+use datafusion::arrow::datatypes::{DataType, Field, Schema};
 use datafusion::common::{DFSchema, plan_err};
-use datafusion::datasource::provider_as_source;
+use datafusion::datasource::{MemTable, provider_as_source};
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{EmptyRelation, Expr, LogicalPlan, LogicalPlanBuilder, Union, lit};
+use datafusion::scalar::ScalarValue;
 
-use super::glance::Glances;
+use super::glance::{Fitting, Glances, values_of};
 use super::model::membership;
 use super::needs::Needs;
+use super::stage::MOST_ROWS;
 use super::{
     ORDER, Order, Planner, Result, Rows, at, cast_to, column, common_type, diagnostic, text,
 };
@@ -742,10 +746,17 @@ impl Planner<'_> {
     }
 
     /// All parts below one another, with these columns.
-    pub(super) fn union(&self, mut parts: Vec<Part>, names: &[String], span: Span) -> Result<Rows> {
-        if let Some(glances) = self.glances {
-            parts.retain(|part| part.may_have_rows(self.catalog, glances));
-        }
+    pub(super) fn union(
+        &mut self,
+        mut parts: Vec<Part>,
+        names: &[String],
+        span: Span,
+    ) -> Result<Rows> {
+        let found = self.glances.map(|glances| {
+            let mut found = Found::default();
+            parts.retain(|part| found.looks_into(part, self.catalog, glances));
+            found
+        });
         let types: Vec<DataType> = names
             .iter()
             .map(|name| {
@@ -758,20 +769,26 @@ impl Planner<'_> {
             })
             .collect();
         let empty = parts.is_empty();
-        let plans = parts
-            .into_iter()
-            .map(|part| part.plan(self.catalog, names, &types))
-            .collect::<std::result::Result<Vec<_>, _>>();
-        let mut plans = at(span, plans)?;
+        let few = found.filter(|found| !found.many).map(|found| found.events);
         let plan = if empty {
             at(span, nothing(names, &types))?
-        } else if plans.len() == 1 {
-            plans.remove(0)
+        } else if let Some(events) = few {
+            at(span, rows_of(self.catalog, &parts, &events, names, &types))?
         } else {
-            LogicalPlan::Union(at(
-                span,
-                Union::try_new(plans.into_iter().map(Arc::new).collect()),
-            )?)
+            self.bounded = false;
+            let plans = parts
+                .into_iter()
+                .map(|part| part.plan(self.catalog, names, &types))
+                .collect::<std::result::Result<Vec<_>, _>>();
+            let mut plans = at(span, plans)?;
+            if plans.len() == 1 {
+                plans.remove(0)
+            } else {
+                LogicalPlan::Union(at(
+                    span,
+                    Union::try_new(plans.into_iter().map(Arc::new).collect()),
+                )?)
+            }
         };
         Ok(Rows {
             plan,
@@ -861,22 +878,23 @@ pub(crate) struct Part {
 }
 
 impl Part {
-    /// Whether some event fits the filter; true where that cannot be told.
-    ///
-    /// Most detections find nothing in most logs. This answers it in a fraction of the time that making and running a plan
-    /// takes, and it ends at the first events that fit.
-    fn may_have_rows(&self, catalog: &dyn Catalog, glances: &Glances) -> bool {
-        match &self.filter {
-            Some(filter) => glances.some_fits(catalog, &self.table.event_type, filter),
-            None => true,
-        }
-    }
-
     fn field(&self, name: &str) -> Option<&Typed> {
         self.fields
             .iter()
             .find(|(own, _)| own == name)
             .map(|(_, typed)| typed)
+    }
+
+    /// A field as this type, NULL where the events do not have it.
+    fn value(
+        &self,
+        name: &str,
+        data_type: &DataType,
+    ) -> std::result::Result<Expr, DataFusionError> {
+        Ok(match self.field(name) {
+            Some(typed) => cast_to(typed.clone(), data_type),
+            None => lit(ScalarValue::try_from(data_type)?),
+        })
     }
 
     fn plan(
@@ -902,10 +920,7 @@ impl Part {
         // Two fields of the same value, such as `host` and `dest`, are kept apart.
         let mut seen: HashSet<Expr> = [column("_time")].into();
         for (name, data_type) in names.iter().zip(types) {
-            let expr = match self.field(name) {
-                Some(typed) => cast_to(typed.clone(), data_type),
-                None => lit(datafusion::scalar::ScalarValue::try_from(data_type)?),
-            };
+            let expr = self.value(name, data_type)?;
             let expr = match &expr {
                 Expr::Literal(..) => expr,
                 _ if seen.insert(expr.clone()) => expr,
@@ -917,23 +932,83 @@ impl Part {
     }
 }
 
+/// What was found of the events that fit the parts of a search.
+#[derive(Default)]
+struct Found {
+    /// References of the events of each part that has some.
+    events: Vec<Vec<u64>>,
+    rows: usize,
+    /// They are too many to start from, or it cannot be told which they are.
+    many: bool,
+}
+
+impl Found {
+    /// Whether some event may fit a part.
+    fn looks_into(&mut self, part: &Part, catalog: &dyn Catalog, glances: &Glances) -> bool {
+        // Once a plan is needed anyway, one event is enough to know that the part belongs to it.
+        let most = if self.many { 0 } else { MOST_ROWS - self.rows };
+        let event_type = &part.table.event_type;
+        match glances.fitting(catalog, event_type, part.filter.as_ref(), most) {
+            Fitting::Few(events) if events.is_empty() => false,
+            Fitting::Few(events) => {
+                self.rows += events.len();
+                self.events.push(events);
+                true
+            }
+            Fitting::Many => {
+                self.many = true;
+                true
+            }
+        }
+    }
+}
+
+/// The fields of the events that were found of each part, as the start of a plan.
+fn rows_of(
+    catalog: &dyn Catalog,
+    parts: &[Part],
+    events: &[Vec<u64>],
+    names: &[String],
+    types: &[DataType],
+) -> std::result::Result<LogicalPlan, DataFusionError> {
+    let schema = Arc::new(Schema::new(fields(names, types)));
+    let mut batches = Vec::with_capacity(parts.len());
+    for (part, references) in parts.iter().zip(events) {
+        let mut exprs = vec![column(REF), column("_time"), column("_time")];
+        for (name, data_type) in names.iter().zip(types) {
+            exprs.push(part.value(name, data_type)?);
+        }
+        let values = values_of(catalog, &part.table.event_type, references, &exprs)?;
+        batches.push(RecordBatch::try_new(Arc::clone(&schema), values)?);
+    }
+    let batch = concat_batches(&schema, &batches)?;
+    let provider = MemTable::try_new(schema, vec![vec![batch]])?;
+    let own = [REF, ORDER, "_time"].into_iter();
+    let names = own.chain(names.iter().map(String::as_str));
+    let names = names.map(|name| column(name).alias(name));
+    LogicalPlanBuilder::scan("found", provider_as_source(Arc::new(provider)), None)?
+        .project(names)?
+        .build()
+}
+
+/// The columns of a search's first rows.
+fn fields(names: &[String], types: &[DataType]) -> Vec<Field> {
+    let own = [
+        Field::new(REF, DataType::UInt64, false),
+        Field::new(ORDER, DataType::Float64, false),
+        Field::new("_time", DataType::Float64, false),
+    ];
+    let named = names.iter().zip(types);
+    let named = named.map(|(name, data_type)| Field::new(name, data_type.clone(), true));
+    own.into_iter().chain(named).collect()
+}
+
 /// No rows, with the columns of a search.
 fn nothing(
     names: &[String],
     types: &[DataType],
 ) -> std::result::Result<LogicalPlan, DataFusionError> {
-    let mut fields = vec![
-        Field::new(REF, DataType::UInt64, false),
-        Field::new(ORDER, DataType::Float64, false),
-        Field::new("_time", DataType::Float64, false),
-    ];
-    fields.extend(
-        names
-            .iter()
-            .zip(types)
-            .map(|(name, data_type)| Field::new(name, data_type.clone(), true)),
-    );
-    let fields = fields
+    let fields = fields(names, types)
         .into_iter()
         .map(|field| (None, Arc::new(field)))
         .collect();

@@ -6,6 +6,7 @@ use crabwalk_events::LookupTable;
 use datafusion::datasource::provider_as_source;
 use datafusion::logical_expr::{Expr, LogicalPlanBuilder};
 
+use super::stage::MOST_ROWS;
 use super::{Order, Planner, Result, Rows, at, cast_to, column, common_type, diagnostic};
 use crate::clause::{Folded, fold};
 use crate::expr::Fields;
@@ -149,6 +150,7 @@ impl Planner<'_> {
         span: Span,
     ) -> Result<Rows> {
         let table = self.lookup_table(name)?;
+        self.bounded &= table.rows.len() <= MOST_ROWS;
         let hash = self.session.add_table(&table);
         let provider = at(span, crate::tables::rows(&table, hash))?;
         let plan = at(

@@ -42,6 +42,7 @@ pub(crate) use crate::column::{
     column, is_list, list_type, null_if, null_is_false, null_text, text,
 };
 pub(crate) use crate::convert::{as_value, cast_to, coalesce, common_type};
+use crate::demand::no_rows_from_nothing;
 use crate::expr::{EvalContext, ExprError, Fields, Typed, plan_expr, plan_predicate};
 use crate::knowledge::Knowledge;
 use crate::session::{Session, StoredLookups};
@@ -258,6 +259,8 @@ impl From<ExprError> for Diagnostic {
 #[derive(Debug, Clone)]
 pub(crate) struct Planned {
     pub rows: Rows,
+    /// All that the plan reads lies in it already, and is not much.
+    pub bounded: bool,
     pub warnings: Vec<Diagnostic>,
     pub event_types: Vec<EventType>,
 }
@@ -283,6 +286,10 @@ pub(crate) struct Planner<'a> {
     pub dry: bool,
     /// With it, tables are looked into for events that fit before a plan over them is made.
     pub glances: Option<&'a Glances>,
+    /// All that the plan reads lies in it already, and is not much.
+    pub bounded: bool,
+    /// Where the first command has no rows and the search none then, the rest of it is not planned.
+    pub ends_early: bool,
     pub next_stage: usize,
     pub pending: Option<Pending>,
     /// Lookups that a search that is only checked would write.
@@ -342,6 +349,8 @@ impl<'a> Planner<'a> {
             staged: &[],
             dry: true,
             glances: None,
+            bounded: false,
+            ends_early: false,
             next_stage: 0,
             pending: None,
             made_lookups: BTreeMap::new(),
@@ -359,9 +368,17 @@ impl<'a> Planner<'a> {
         self
     }
 
-    /// Leaves out tables in which no event fits: worth it where many searches run, of which few find anything.
+    /// Looks which events fit first, and plans over those alone where they are few: worth it where many searches run, of
+    /// which few find anything.
     pub fn looking_first(mut self, glances: Option<&'a Glances>) -> Self {
         self.glances = glances;
+        self.bounded = glances.is_some();
+        self
+    }
+
+    /// Leaves the rest of the search unplanned where its first command shows that it has no rows.
+    pub fn ending_early(mut self, ends_early: bool) -> Self {
+        self.ends_early = ends_early;
         self
     }
 
@@ -382,6 +399,7 @@ impl<'a> Planner<'a> {
         self.event_types.dedup();
         Ok(Step::Done(Box::new(Planned {
             rows,
+            bounded: self.bounded,
             warnings: self.warnings,
             event_types: self.event_types,
         })))
@@ -394,6 +412,8 @@ impl<'a> Planner<'a> {
     }
 
     pub(crate) fn pipeline(&mut self, pipeline: &Pipeline) -> Result<Rows> {
+        // Only of the whole search: a search inside it may be asked for its columns.
+        let ends_early = std::mem::take(&mut self.ends_early);
         let needs = Needs::of(pipeline, self.knowledge);
         let mut commands = pipeline.commands.iter();
         let first = commands
@@ -440,7 +460,9 @@ impl<'a> Planner<'a> {
                 ));
             }
         };
-        rows = self.commands(rows, commands.as_slice())?;
+        if !(ends_early && rows.empty && no_rows_from_nothing(pipeline)) {
+            rows = self.commands(rows, commands.as_slice())?;
+        }
         self.range = outer;
         Ok(rows)
     }

@@ -22,10 +22,15 @@ use crate::session::lookup_name;
 use crate::syntax::ast::{Outputlookup, Span};
 use crate::value::display_values;
 
+/// Rows that are not much: a plan that starts from no more is not worth making better.
+pub(crate) const MOST_ROWS: usize = 1 << 14;
+
 /// What must be run before planning can go on.
 #[derive(Debug)]
 pub(crate) struct Pending {
     pub rows: Rows,
+    /// All that the plan reads lies in it already, and is not much.
+    pub bounded: bool,
     /// Where the rows are written to.
     pub output: Option<Outputlookup>,
 }
@@ -331,11 +336,13 @@ impl Planner<'_> {
         let index = self.next_stage;
         self.next_stage += 1;
         if let Some(staged) = self.staged.get(index) {
+            self.bounded &= staged.len() <= MOST_ROWS;
             return Ok(Some(Arc::clone(staged)));
         }
         let rows = at(span, rows.ordered())?;
         self.pending = Some(Pending {
             rows,
+            bounded: self.bounded,
             output: output.cloned(),
         });
         Err(diagnostic(span, "these rows are run first"))
