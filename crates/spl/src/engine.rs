@@ -16,6 +16,7 @@ use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::optimizer::push_down_filter::PushDownFilter;
 use datafusion::optimizer::{ApplyOrder, OptimizerConfig, OptimizerRule};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::prelude::SessionConfig;
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -101,6 +102,7 @@ impl Engine {
             .with_runtime_env(runtime)
             .with_config(config)
             .with_optimizer_rules(optimizer_rules())
+            .with_physical_optimizer_rules(physical_rules())
             .build();
         let quick = SessionStateBuilder::new_from_existing(state.clone())
             .with_optimizer_rules(Vec::new())
@@ -287,6 +289,14 @@ impl Engine {
         };
         session.execute_logical_plan(plan).await?.collect().await
     }
+}
+
+/// DataFusion's physical rules without those that push filters into scans: no table of a search takes one, and below a chain
+/// of projections a filter doubles with each ([`ShortFilters`]).
+fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
+    let mut rules = PhysicalOptimizer::new().rules;
+    rules.retain(|rule| !rule.name().starts_with("FilterPushdown"));
+    rules
 }
 
 /// The physical rules without which plans are wrong: what must be in one partition or in an order is put there. The other

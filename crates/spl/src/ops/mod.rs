@@ -745,3 +745,11 @@ pub(crate) fn first_present(values: Vec<Expr>) -> Expr {
 pub(crate) fn apart(value: Expr, field: &str) -> Expr {
     call("spl_apart", DataType::Utf8, vec![value, lit(field)]).expr
 }
+
+/// The value that [`apart`] was given.
+pub(crate) fn kept_apart(expr: &Expr) -> Option<&Expr> {
+    match expr {
+        Expr::ScalarFunction(call) if call.func.name() == "spl_apart" => call.args.first(),
+        _ => None,
+    }
+}

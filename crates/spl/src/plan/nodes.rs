@@ -12,6 +12,8 @@ use datafusion::logical_expr::{
     Aggregate, Expr, Filter, LogicalPlan, LogicalPlanBuilder, Projection, Sort, SortExpr, Window,
 };
 
+use crate::ops::{apart, kept_apart};
+
 fn is_plain(plan: &LogicalPlan) -> bool {
     plan.schema()
         .iter()
@@ -20,15 +22,44 @@ fn is_plain(plan: &LogicalPlan) -> bool {
 
 /// These columns of the rows.
 pub(super) fn project(plan: LogicalPlan, columns: Vec<(String, Expr)>) -> Result<LogicalPlan> {
-    let exprs = columns.into_iter().map(|(name, expr)| match &expr {
-        Expr::Column(own) if own.relation.is_none() && own.name == name => expr,
-        _ => expr.alias(name),
-    });
+    let exprs: Vec<Expr> = columns
+        .into_iter()
+        .map(|(name, expr)| match &expr {
+            Expr::Column(own) if own.relation.is_none() && own.name == name => expr,
+            Expr::Literal(..) => expr.alias(name),
+            _ => match times_set(&plan, &name, &expr) {
+                0 => expr.alias(name),
+                before => apart(expr, &format!("{name} {before}")).alias(name),
+            },
+        })
+        .collect();
     if is_plain(&plan) {
-        let exprs = exprs.collect();
         return Projection::try_new(exprs, Arc::new(plan)).map(LogicalPlan::Projection);
     }
     LogicalPlanBuilder::from(plan).project(exprs)?.build()
+}
+
+/// How often a plan sets a column to this expression already.
+///
+/// DataFusion 55 takes a projection away that is the same as the one below it, as if `m = f(m)` twice were once. What is
+/// set again must look different.
+fn times_set(plan: &LogicalPlan, name: &str, expr: &Expr) -> usize {
+    let is_same = |own: &Expr| match own {
+        Expr::Alias(alias) if alias.name == name => {
+            alias.expr.as_ref() == expr || kept_apart(&alias.expr) == Some(expr)
+        }
+        _ => false,
+    };
+    let (mut times, mut below) = (0, plan);
+    loop {
+        if let LogicalPlan::Projection(projection) = below {
+            times += usize::from(projection.expr.iter().any(is_same));
+        }
+        match below.inputs().as_slice() {
+            [input] => below = input,
+            _ => return times,
+        }
+    }
 }
 
 /// The rows for which a condition holds.
