@@ -8,10 +8,10 @@ use crabwalk_sources::collect::{Columns, Demand, alike};
 
 use crate::column::EvalContext;
 use crate::knowledge::Knowledge;
-use crate::plan::needs::{Needs, sources};
+use crate::plan::needs::{Needs, no_rows_from_nothing, sources};
 use crate::plan::{Reads, TypeInfos, reads};
 use crate::search::Search;
-use crate::syntax::ast::{CommandKind, Pipeline};
+use crate::syntax::ast::Pipeline;
 
 /// What the readers must decode so that these searches can run.
 ///
@@ -89,38 +89,6 @@ impl Reader<'_> {
     pub fn needs_events(&self) -> bool {
         self.no_rows_from_nothing
     }
-}
-
-/// Whether a search surely has no rows where its first command has none.
-pub(crate) fn no_rows_from_nothing(pipeline: &Pipeline) -> bool {
-    let mut commands = pipeline.commands.iter();
-    let first = match commands.next().map(|command| &command.kind) {
-        Some(CommandKind::Search(_)) => true,
-        Some(CommandKind::Tstats(tstats)) => !tstats.by.is_empty(),
-        Some(CommandKind::From { kind, .. }) => kind == "datamodel",
-        _ => false,
-    };
-    first
-        && commands.all(|command| match &command.kind {
-            CommandKind::Stats(stats) => !stats.by.is_empty(),
-            CommandKind::Whole(command, arguments) => !(command.reads)(arguments).adds_rows,
-            CommandKind::Bin(_)
-            | CommandKind::Convert(_)
-            | CommandKind::Eval(_)
-            | CommandKind::Eventstats(_)
-            | CommandKind::Foreach(_)
-            | CommandKind::Join(_)
-            | CommandKind::Lookup(_)
-            | CommandKind::Map(_)
-            | CommandKind::Regex { .. }
-            | CommandKind::Rex(_)
-            | CommandKind::Search(_)
-            | CommandKind::Streamstats(_)
-            | CommandKind::Transaction(_)
-            | CommandKind::Where(_) => true,
-            // The rest adds rows of its own, writes a lookup, or is an error that is to be told.
-            _ => false,
-        })
 }
 
 fn wants(search: &Search, knowledge: &Knowledge) -> Vec<Want> {

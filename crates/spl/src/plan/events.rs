@@ -668,10 +668,9 @@ impl Planner<'_> {
         }
         self.event_types
             .extend(members.iter().map(|(table, _)| table.event_type.clone()));
-        self.warn_of_unknown_fields(expr, needs, &members);
 
         let mut parts = Vec::new();
-        for (table, info) in members {
+        for (table, info) in &members {
             if table.rows == 0 {
                 continue;
             }
@@ -741,6 +740,9 @@ impl Planner<'_> {
         });
         names.extend(more);
         let mut rows = self.union(parts, &names, span)?;
+        if !(rows.empty && self.ends_early) {
+            self.warn_of_unknown_fields(expr, needs, &members);
+        }
         rows.open = needs.all_columns;
         Ok(rows)
     }

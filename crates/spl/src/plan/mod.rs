@@ -42,7 +42,6 @@ pub(crate) use crate::column::{
     column, is_list, list_type, null_if, null_is_false, null_text, text,
 };
 pub(crate) use crate::convert::{as_value, cast_to, coalesce, common_type};
-use crate::demand::no_rows_from_nothing;
 use crate::expr::{EvalContext, ExprError, Fields, Typed, plan_expr, plan_predicate};
 use crate::knowledge::Knowledge;
 use crate::session::{Session, StoredLookups};
@@ -52,7 +51,7 @@ use crate::syntax::walk::visit_fields;
 pub(crate) use events::{SERVER, TypeInfo, TypeInfos, WORDS};
 pub(crate) use eventstats::as_window;
 pub(crate) use glance::Glances;
-use needs::Needs;
+use needs::{Needs, no_rows_from_nothing};
 pub(crate) use stage::{MOST_COLUMNS, Made, Names, Pending, Staged};
 pub(crate) use wildcards::renamed_text;
 
@@ -288,8 +287,10 @@ pub(crate) struct Planner<'a> {
     pub glances: Option<&'a Glances>,
     /// All that the plan reads lies in it already, and is not much.
     pub bounded: bool,
-    /// Where the first command has no rows and the search none then, the rest of it is not planned.
+    /// Where the first command has no rows and the search none then, nothing more is planned or told of it.
     pub ends_early: bool,
+    /// Searches that are being planned, each inside the one before.
+    pub depth: usize,
     pub next_stage: usize,
     pub pending: Option<Pending>,
     /// Lookups that a search that is only checked would write.
@@ -351,6 +352,7 @@ impl<'a> Planner<'a> {
             glances: None,
             bounded: false,
             ends_early: false,
+            depth: 0,
             next_stage: 0,
             pending: None,
             made_lookups: BTreeMap::new(),
@@ -412,8 +414,7 @@ impl<'a> Planner<'a> {
     }
 
     pub(crate) fn pipeline(&mut self, pipeline: &Pipeline) -> Result<Rows> {
-        // Only of the whole search: a search inside it may be asked for its columns.
-        let ends_early = std::mem::take(&mut self.ends_early);
+        self.depth += 1;
         let needs = Needs::of(pipeline, self.knowledge);
         let mut commands = pipeline.commands.iter();
         let first = commands
@@ -460,9 +461,12 @@ impl<'a> Planner<'a> {
                 ));
             }
         };
-        if !(ends_early && rows.empty && no_rows_from_nothing(pipeline)) {
+        // Only of the whole search: a search inside it may be asked for its columns.
+        let ends = self.ends_early && self.depth == 1;
+        if !(ends && rows.empty && no_rows_from_nothing(pipeline)) {
             rows = self.commands(rows, commands.as_slice())?;
         }
+        self.depth -= 1;
         self.range = outer;
         Ok(rows)
     }

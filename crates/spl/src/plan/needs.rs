@@ -519,3 +519,35 @@ fn clause_sources(expr: &SearchExpr, knowledge: &Knowledge, found: &mut Vec<(Pip
         SearchExpr::Compare { .. } | SearchExpr::In { .. } | SearchExpr::Term(_) => {}
     }
 }
+
+/// Whether a search surely has no rows where its first command has none.
+pub(crate) fn no_rows_from_nothing(pipeline: &Pipeline) -> bool {
+    let mut commands = pipeline.commands.iter();
+    let first = match commands.next().map(|command| &command.kind) {
+        Some(CommandKind::Search(_)) => true,
+        Some(CommandKind::Tstats(tstats)) => !tstats.by.is_empty(),
+        Some(CommandKind::From { kind, .. }) => kind == "datamodel",
+        _ => false,
+    };
+    first
+        && commands.all(|command| match &command.kind {
+            CommandKind::Stats(stats) => !stats.by.is_empty(),
+            CommandKind::Whole(command, arguments) => !(command.reads)(arguments).adds_rows,
+            CommandKind::Bin(_)
+            | CommandKind::Convert(_)
+            | CommandKind::Eval(_)
+            | CommandKind::Eventstats(_)
+            | CommandKind::Foreach(_)
+            | CommandKind::Join(_)
+            | CommandKind::Lookup(_)
+            | CommandKind::Map(_)
+            | CommandKind::Regex { .. }
+            | CommandKind::Rex(_)
+            | CommandKind::Search(_)
+            | CommandKind::Streamstats(_)
+            | CommandKind::Transaction(_)
+            | CommandKind::Where(_) => true,
+            // The rest adds rows of its own, writes a lookup, or is an error that is to be told.
+            _ => false,
+        })
+}
