@@ -1,6 +1,7 @@
 import { defineConfig } from "vitest/config";
 
-// One script and one style sheet, which the program puts into report.html. They hold no URL: a report fetches nothing.
+// One script and one style sheet, which the program puts into report.html and serves by itself. They hold no URL of another
+// place: a report fetches nothing, and a server's page asks that server alone.
 export default defineConfig({
   // A library build leaves this to others; there is nobody behind this one.
   define: { "process.env.NODE_ENV": JSON.stringify("production") },

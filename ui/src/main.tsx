@@ -1,6 +1,6 @@
 import { render } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import { EmbeddedSource } from "./data/source";
+import { EmbeddedSource, ServedSource, status, type Status } from "./data/source";
 import { FindingIndex, Model } from "./data/model";
 import { number, when } from "./data/format";
 import { to, useRoute, type View } from "./state";
@@ -15,6 +15,7 @@ import { Hatch } from "./views/pathmap";
 import { PrintView } from "./views/print";
 import { SearchBox } from "./views/search";
 import { SilencedView } from "./views/silenced";
+import { Waiting } from "./views/waiting";
 import "./styles.css";
 
 const TITLES: Record<View, string> = {
@@ -113,28 +114,62 @@ async function printReport(model: Model): Promise<void> {
   window.print();
 }
 
+/** What a page of a report needs beside its views: the paper. */
+function prepare(model: () => Model, paper: HTMLElement): void {
+  const defs = document.createElement("div");
+  document.body.append(defs);
+  render(
+    <svg class="defs" width="0" height="0" aria-hidden="true">
+      <Hatch />
+    </svg>,
+    defs,
+  );
+  // The paper's findings are there when somebody prints without the button.
+  void model().findings().then((all) => (printed = all));
+  const show = (on: boolean) => render(on ? <PrintView model={model()} findings={printed} /> : null, paper);
+  window.addEventListener("beforeprint", () => show(true));
+  window.addEventListener("afterprint", () => show(false));
+  const media = window.matchMedia("print");
+  media.addEventListener("change", () => show(media.matches));
+}
+
+/** How often a server is asked for news, milliseconds. */
+const NEWS = 3000;
+
+/** Shows what a server has, and what is new of it as it comes. */
+async function watch(root: HTMLElement, paper: HTMLElement): Promise<void> {
+  let shown = 0;
+  let current: Model | null = null;
+  for (;;) {
+    try {
+      const now: Status = await status();
+      if (!now.case || now.stored.events === 0) {
+        render(<Waiting status={now} />, root);
+      } else if (now.case.number !== shown) {
+        const model = await Model.load(new ServedSource(now.case.number, now.case.parts));
+        if (!current) prepare(() => current ?? model, paper);
+        current = model;
+        printed = await model.findings();
+        shown = now.case.number;
+        render(<App key={shown} model={model} />, root);
+      }
+    } catch (error) {
+      // The server may be starting anew; what is shown stays.
+      if (shown === 0) root.textContent = `The server cannot be asked: ${error instanceof Error ? error.message : String(error)}`;
+    }
+    await new Promise((resolve) => setTimeout(resolve, NEWS));
+  }
+}
+
 async function start(): Promise<void> {
   const root = document.getElementById("app");
   const paper = document.getElementById("paper");
   if (!root || !paper) return;
+  if (document.documentElement.dataset["source"] === "server") return watch(root, paper);
   try {
     const model = await Model.load(new EmbeddedSource(document));
     render(<App model={model} />, root);
-    const defs = document.createElement("div");
-    document.body.append(defs);
-    render(
-      <svg class="defs" width="0" height="0" aria-hidden="true">
-        <Hatch />
-      </svg>,
-      defs,
-    );
-    // The paper's findings are there when somebody prints without the button.
-    void model.findings().then((all) => (printed = all));
-    const show = (on: boolean) => render(on ? <PrintView model={model} findings={printed} /> : null, paper);
-    window.addEventListener("beforeprint", () => show(true));
-    window.addEventListener("afterprint", () => show(false));
-    const media = window.matchMedia("print");
-    media.addEventListener("change", () => show(media.matches));
+    prepare(() => model, paper);
   } catch (error) {
     root.textContent = `The report cannot be shown: ${error instanceof Error ? error.message : String(error)}`;
   }

@@ -47,6 +47,188 @@ pub enum Command {
     Demo(Demo),
     /// Generate logs of a simulated company, for tests and measurements.
     Lab(Lab),
+    /// Receive events from the senders of a network all day and keep them, as Splunk's HTTP Event Collector does.
+    Serve(Box<Serve>),
+}
+
+/// Arguments of `serve`.
+#[derive(Debug, ClapArgs)]
+#[command(
+    args_conflicts_with_subcommands = false,
+    after_help = "Examples:\n  \
+      crabwalk serve                                       on this machine alone, with its data in crabwalk-data\n  \
+      crabwalk serve --listen 0.0.0.0:8088 --tls-cert server.pem --tls-key server.key\n                                                       \
+      for the network, encrypted\n  \
+      crabwalk serve token add laptops --acknowledge       another token for senders, also while the server runs\n\n\
+      docs/serve.md shows how to point each sender at it."
+)]
+pub struct Serve {
+    /// The folder with everything the server keeps; created if missing.
+    #[arg(
+        long,
+        value_name = "DIR",
+        default_value = "crabwalk-data",
+        global = true,
+        env = "CRABWALK_DATA"
+    )]
+    pub data: PathBuf,
+    /// An address to listen on; can be given several times. Any other than this machine's own needs TLS.
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8088")]
+    pub listen: Vec<std::net::SocketAddr>,
+    /// An address for syslog and JSON lines over UDP and TCP, such as 0.0.0.0:514; can be given several times. They pass in
+    /// the clear, and anybody who reaches it can send.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub syslog: Vec<std::net::SocketAddr>,
+    /// An address for syslog and JSON lines over TLS, such as 0.0.0.0:6514.
+    #[arg(long, value_name = "ADDRESS:PORT", requires = "tls_cert")]
+    pub syslog_tls: Vec<std::net::SocketAddr>,
+    /// The server's certificate and those that signed it, PEM.
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub tls_cert: Option<PathBuf>,
+    /// The key of the certificate, PEM.
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub tls_key: Option<PathBuf>,
+    /// A folder into which logs are dropped: EVTX files, archives, Zeek logs; can be given several times.
+    #[arg(long, value_name = "DIR")]
+    pub watch: Vec<PathBuf>,
+    /// Send the three days of a made company with an intrusion in them within a minute, and hunt every ten seconds.
+    #[arg(long, conflicts_with = "tls_cert")]
+    pub demo: bool,
+    /// How long to wait between two hunts, such as 60s or 5m. There is one whenever there are new events.
+    #[arg(long, value_name = "TIME", value_parser = time, default_value = "60s")]
+    pub every: std::time::Duration,
+    /// How far back each hunt looks.
+    #[arg(long, value_name = "TIME", value_parser = time, default_value = "30d")]
+    pub back: std::time::Duration,
+    /// Keep and search only.
+    #[arg(long)]
+    pub no_hunt: bool,
+    /// Threads of a hunt; by default half of those that the machine has.
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
+    /// Append a line of JSON to a file for each path that appears or grows.
+    #[arg(long, value_name = "FILE")]
+    pub alert_file: Vec<PathBuf>,
+    /// Post a JSON document to this URL likewise.
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "CRABWALK_ALERT_WEBHOOK",
+        hide_env_values = true,
+        value_delimiter = ' '
+    )]
+    pub alert_webhook: Vec<String>,
+    /// What the documents are signed with: X-Crabwalk-Signature has the HMAC-SHA256 of the body.
+    #[arg(
+        long,
+        value_name = "SECRET",
+        env = "CRABWALK_ALERT_SECRET",
+        hide_env_values = true
+    )]
+    pub alert_secret: Option<String>,
+    /// Post a text to this URL likewise, as Slack's incoming webhooks take it.
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "CRABWALK_ALERT_SLACK",
+        hide_env_values = true,
+        value_delimiter = ' '
+    )]
+    pub alert_slack: Vec<String>,
+    /// Send a datagram of syslog to this address likewise.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub alert_syslog: Vec<String>,
+    #[command(flatten)]
+    pub known: Known,
+    /// Largest body of a request, also when unpacked, such as 100MB.
+    #[arg(long, value_name = "SIZE", value_parser = size, default_value = "100MB")]
+    pub max_body: usize,
+    /// How much may wait to be written before senders are told to wait.
+    #[arg(long, value_name = "SIZE", value_parser = size, default_value = "256MB")]
+    pub max_waiting: usize,
+    /// Form of the log on standard error.
+    #[arg(long, value_enum, default_value_t = LogFormat::Text)]
+    pub log_format: LogFormat,
+    /// Log connections and requests too.
+    #[arg(long, short)]
+    pub verbose: bool,
+    #[command(subcommand)]
+    pub command: Option<ServeCommand>,
+}
+
+fn size(text: &str) -> Result<usize, String> {
+    let bytes = crate::units::parse_size(text)?;
+    usize::try_from(bytes).map_err(|error| error.to_string())
+}
+
+fn time(text: &str) -> Result<std::time::Duration, String> {
+    crabwalk_vocabulary::time::duration(text.trim())
+        .and_then(|micros| u64::try_from(micros).ok())
+        .filter(|micros| *micros > 0)
+        .map(std::time::Duration::from_micros)
+        .ok_or_else(|| {
+            format!("`{text}` is not a duration: write a number and s, m, h, d or w, such as `24h`")
+        })
+}
+
+/// Form of a server's log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// A line of text for each entry.
+    Text,
+    /// A JSON object for each entry.
+    Json,
+}
+
+/// What else can be done with a server's data.
+#[derive(Debug, Subcommand)]
+pub enum ServeCommand {
+    /// Manage the tokens with which senders send.
+    Token {
+        #[command(subcommand)]
+        command: TokenCommand,
+    },
+}
+
+/// What to do with tokens.
+#[derive(Debug, Subcommand)]
+pub enum TokenCommand {
+    /// Add a token, and print its secret.
+    Add {
+        /// What to call it.
+        name: String,
+        /// Answer requests with a number whose acknowledgement is asked for later (useACK).
+        #[arg(long)]
+        acknowledge: bool,
+        /// Take the token in the URL too (`?token=`), for senders that can set no header.
+        #[arg(long)]
+        in_url: bool,
+        /// An index that events may name; can be given several times, and the first is that of events that name none. Without
+        /// it, any.
+        #[arg(long, value_name = "NAME")]
+        index: Vec<String>,
+        /// The source of events that name none.
+        #[arg(long, value_name = "NAME")]
+        source: Option<String>,
+        /// The source type of events that name none.
+        #[arg(long, value_name = "NAME")]
+        sourcetype: Option<String>,
+        /// The secret, where senders have one already. Without it, one is made.
+        #[arg(
+            long,
+            value_name = "SECRET",
+            env = "CRABWALK_TOKEN",
+            hide_env_values = true
+        )]
+        secret: Option<String>,
+    },
+    /// List the tokens.
+    List,
+    /// Remove a token: nothing is taken with it any more.
+    Remove {
+        /// What it is called.
+        name: String,
+    },
 }
 
 /// Arguments of `demo`.

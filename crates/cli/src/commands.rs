@@ -19,6 +19,7 @@ pub fn run(args: Args) -> ExitCode {
         Command::Baseline(args) => crate::baseline::run(&args),
         Command::Demo(args) => crate::demo::run(&args),
         Command::Lab(args) => crate::lab::run(&args),
+        Command::Serve(args) => crate::serve::run(&args),
     };
     match result {
         Ok(Done::Whole) => ExitCode::SUCCESS,

@@ -18,6 +18,8 @@ mod paths;
 mod progress;
 mod protocol;
 mod search;
+mod serve;
+mod serve_demo;
 mod store;
 mod summary;
 mod term;

@@ -376,7 +376,34 @@ const SHAPES: &str = "evtx_dump (Event.System.EventID), NXLog and other flat rec
 /// Rows of a Zeek log that are looked at before the first is read.
 const ROWS_AHEAD: usize = 200;
 
+/// The leaves of a JSON record of which nothing more is known, for who keeps it as it is.
+#[derive(Debug, Default)]
+pub(crate) struct Leaves(Flat);
+
+impl Leaves {
+    /// Takes a text apart, and says whether it is JSON: an object or an array.
+    pub fn parse(&mut self, text: &str) -> bool {
+        text.starts_with(['{', '[']) && self.0.parse(text).is_ok()
+    }
+
+    /// Paths and values; an element of an array under the array's path.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0
+            .iter()
+            .map(|(path, value, _)| (if path.is_empty() { "message" } else { path }, value))
+    }
+}
+
 impl JsonReader {
+    /// Says as which logs of Zeek the source of the next records is named, in place of a file's name. What a file tells
+    /// ahead of its records is not looked for any more.
+    pub fn knows_zeek(&mut self, kinds: &[&'static str]) {
+        self.hinted = true;
+        if self.zeek_file.as_deref() != Some(kinds) {
+            self.zeek_file = Some(kinds.to_vec());
+        }
+    }
+
     /// Looks ahead, once, for the first Sysmon event of records that write local time as if it were UTC, so that the
     /// records before it are dated right too.
     pub fn look_ahead(&mut self, window: &[u8], path: &str) {

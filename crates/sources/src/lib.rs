@@ -1,6 +1,7 @@
 //! Readers: EVTX, event XML, JSON, CSV, Zeek, classic text; archives. One bad record never loses a file.
 
 pub mod collect;
+pub mod delivery;
 pub mod evtx;
 pub mod pack;
 pub mod report;

@@ -3,6 +3,8 @@
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
+use crabwalk_vocabulary::Origin;
+
 use crate::collect::{Begun, Collector, Head, TableId, data_column};
 use crate::report::{Problem, SourceReport};
 use crate::time;
@@ -153,6 +155,40 @@ impl Record {
     }
 }
 
+/// What a sender put around an event.
+#[derive(Debug, Default)]
+pub(crate) struct Around {
+    /// When the event happened, microseconds since 1970-01-01 UTC.
+    pub time: Option<i64>,
+    /// When it was received, likewise.
+    pub received: i64,
+    pub host: String,
+    /// What the sender calls it, for events of no known kind.
+    pub labels: [(&'static str, String); 3],
+    pub fields: Vec<(String, String)>,
+}
+
+impl Around {
+    /// Fills in what the record does not say itself.
+    fn complete(&self, record: &mut Record) {
+        if record.time.and_then(time::possible).is_none() {
+            record.time = Some(self.time.unwrap_or(self.received));
+        }
+        if record.host.is_empty() {
+            record.host.push_str(&self.host);
+        }
+        // A column of that name would hide what every event of a known log answers to.
+        if Origin::of(&record.channel) == Origin::Unknown {
+            for (name, value) in &self.labels {
+                record.envelope(name, value);
+            }
+        }
+        for (name, value) in &self.fields {
+            record.envelope(name, value);
+        }
+    }
+}
+
 /// Writes records of one source into a collector.
 pub(crate) struct Sink<'c, 'd> {
     pub collector: &'c mut Collector<'d>,
@@ -164,6 +200,8 @@ pub(crate) struct Sink<'c, 'd> {
     pub strict: bool,
     /// Whether the records break off: those without a time or a log are not stored.
     pub cut: bool,
+    /// What completes records that came in an envelope.
+    pub around: Option<Around>,
 }
 
 impl<'c, 'd> Sink<'c, 'd> {
@@ -176,6 +214,7 @@ impl<'c, 'd> Sink<'c, 'd> {
             undated: 0,
             strict: true,
             cut: false,
+            around: None,
         }
     }
 
@@ -188,6 +227,9 @@ impl<'c, 'd> Sink<'c, 'd> {
 
     /// Stores the record, and counts it.
     pub fn emit(&mut self) {
+        if let Some(around) = &self.around {
+            around.complete(&mut self.record);
+        }
         let record = &self.record;
         if self.cut && (record.time.is_none() || record.channel.is_empty()) {
             return;

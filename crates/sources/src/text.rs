@@ -133,23 +133,31 @@ impl<R: Read> Window<R> {
 
 /// Reads a text source to its end.
 pub(crate) fn read_text(input: impl Read, limits: &Limits, sink: &mut Sink<'_, '_>) {
-    Splitter {
-        window: Window::new(input),
-        limits,
-        json: JsonReader::default(),
-        zeek: Zeek::default(),
-        table: None,
-        dates: Dates::default(),
-        kinds: [0; 6],
-        now: None,
-        assumed_year: 0,
-        typed: false,
-        junk: 0,
-        first_junk: None,
-        lossy: 0,
-    }
-    .run(sink);
+    Splitter::new(Window::new(input), limits, JsonReader::default()).run(sink);
     sink.finish();
+}
+
+/// Reads the records of one text that is here in whole, received at `now` (microseconds since 1970-01-01 UTC). What of it is
+/// no record is passed over and not told. Gives the reader of JSON back, which remembers.
+pub(crate) fn read_delivered(
+    text: &str,
+    limits: &Limits,
+    json: JsonReader,
+    now: i64,
+    sink: &mut Sink<'_, '_>,
+) -> JsonReader {
+    let window = Window {
+        inner: io::empty(),
+        buffer: text.as_bytes().to_vec(),
+        start: 0,
+        offset: 0,
+        end: true,
+        error: None,
+    };
+    let mut splitter = Splitter::new(window, limits, json);
+    splitter.now = Some(time::clamped(now));
+    splitter.records(sink);
+    splitter.json
 }
 
 struct Splitter<'l, R> {
@@ -182,8 +190,31 @@ const KINDS: [SourceKind; 6] = [
     SourceKind::Csv,
 ];
 
-impl<R: Read> Splitter<'_, R> {
+impl<'l, R: Read> Splitter<'l, R> {
+    fn new(window: Window<R>, limits: &'l Limits, json: JsonReader) -> Self {
+        Self {
+            window,
+            limits,
+            json,
+            zeek: Zeek::default(),
+            table: None,
+            dates: Dates::default(),
+            kinds: [0; 6],
+            now: None,
+            assumed_year: 0,
+            typed: false,
+            junk: 0,
+            first_junk: None,
+            lossy: 0,
+        }
+    }
+
     fn run(mut self, sink: &mut Sink<'_, '_>) {
+        self.records(sink);
+        self.close(sink);
+    }
+
+    fn records(&mut self, sink: &mut Sink<'_, '_>) {
         loop {
             if self.table.is_some() {
                 if !self.row(sink) {
@@ -218,7 +249,6 @@ impl<R: Read> Splitter<'_, R> {
                 _ => self.line(sink),
             }
         }
-        self.close(sink);
     }
 
     fn close(mut self, sink: &mut Sink<'_, '_>) {

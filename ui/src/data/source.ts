@@ -1,6 +1,6 @@
 import type { Core, Dossiers, EventColumns, Fields, Finding, RecordChunk } from "./types";
 
-/** Where a case comes from: the parts of a report, or later a server. */
+/** Where a case comes from: the parts of a report, or a server. */
 export interface CaseSource {
   core(): Promise<Core>;
   events(): Promise<EventColumns>;
@@ -65,6 +65,63 @@ export class EmbeddedSource implements CaseSource {
   recordChunks(): number[] {
     return [...this.#document.querySelectorAll("script[data-part^='records-']")]
       .map((element) => Number((element as HTMLElement).dataset["part"]?.slice("records-".length)))
+      .filter(Number.isInteger);
+  }
+}
+
+/** What a server says of itself and of its last hunt. */
+export interface Status {
+  events: number;
+  stored: { events: number };
+  case: { number: number; created: string; told: number; findings: number; parts: string[] } | null;
+  /** Null where it only keeps and searches. */
+  hunting: { trouble: string | null } | null;
+  trouble: string | null;
+}
+
+async function fetched<T>(path: string): Promise<T> {
+  const response = await fetch(path, { headers: { accept: "application/json" }, credentials: "same-origin" });
+  if (response.status === 401) {
+    location.assign("/login");
+    throw new Error("the session has ended");
+  }
+  if (!response.ok) throw new Error(`the server answered ${response.status}`);
+  return (await response.json()) as T;
+}
+
+export const status = (): Promise<Status> => fetched<Status>("/api/v1/status");
+
+/** The case that a server's hunt with this number concluded. */
+export class ServedSource implements CaseSource {
+  readonly #loaded = new Map<string, Promise<unknown>>();
+  readonly #number: number;
+  readonly #parts: string[];
+
+  constructor(number: number, parts: string[]) {
+    this.#number = number;
+    this.#parts = parts;
+  }
+
+  #part<T>(name: string, keep = true): Promise<T> {
+    const known = this.#loaded.get(name);
+    if (known) return known as Promise<T>;
+    const loading = fetched<T>(`/api/v1/case/${name}?number=${this.#number}`);
+    if (keep) this.#loaded.set(name, loading);
+    return loading;
+  }
+
+  core = () => this.#part<Core>("core");
+  events = () => this.#part<EventColumns>("events");
+  findings = () => this.#part<Finding[]>("findings");
+  fields = () => this.#part<Fields[]>("fields");
+  dossiers = () => this.#part<Dossiers>("dossiers");
+  licences = () => this.#part<string>("licences");
+  records = (chunk: number) => this.#part<RecordChunk>(`records-${chunk}`, false);
+
+  recordChunks(): number[] {
+    return this.#parts
+      .filter((name) => name.startsWith("records-"))
+      .map((name) => Number(name.slice("records-".length)))
       .filter(Number.isInteger);
   }
 }

@@ -232,6 +232,30 @@ impl Report {
         })
     }
 
+    /// The case in parts, by name, each gzip of JSON: what the page holds, and what a server hands out to the front end.
+    ///
+    /// # Errors
+    /// Where a part cannot be written as JSON, which no case that was read or made can cause.
+    pub fn parts(&self) -> io::Result<Vec<(String, Vec<u8>)>> {
+        let columns = self
+            .events
+            .columns(&self.records.chunk_of_events(self.events.all.len()));
+        let mut parts = vec![
+            ("core".to_owned(), packed(&self.core)?),
+            ("events".to_owned(), packed(&columns)?),
+            ("findings".to_owned(), self.findings.clone()),
+            ("fields".to_owned(), self.fields.clone()),
+            ("dossiers".to_owned(), packed(&self.dossiers)?),
+        ];
+        for (at, chunk) in self.records.chunks().iter().enumerate() {
+            parts.push((format!("records-{at}"), chunk.clone()));
+        }
+        if let Some(front_end) = front_end() {
+            parts.push(("licences".to_owned(), packed(&front_end.licences.into())?));
+        }
+        Ok(parts)
+    }
+
     /// Writes the page.
     ///
     /// # Errors
@@ -240,29 +264,17 @@ impl Report {
         let front_end = front_end()
             .ok_or_else(|| io::Error::new(io::ErrorKind::Unsupported, WITHOUT_FRONT_END))?;
         page::head(&mut out, front_end, &self.outline)?;
-        let part = |out: &mut dyn Write, name: &str, bytes: &[u8]| {
+        for (name, bytes) in self.parts()? {
             write!(
                 out,
                 "<script type=\"application/octet-stream\" data-part=\"{name}\">"
             )?;
-            let mut encoder = base64::write::EncoderWriter::new(&mut *out, &STANDARD);
-            encoder.write_all(bytes)?;
+            let mut encoder = base64::write::EncoderWriter::new(&mut out, &STANDARD);
+            encoder.write_all(&bytes)?;
             encoder.finish()?;
             drop(encoder);
-            out.write_all(b"</script>\n")
-        };
-        part(&mut out, "core", &packed(&self.core)?)?;
-        let columns = self
-            .events
-            .columns(&self.records.chunk_of_events(self.events.all.len()));
-        part(&mut out, "events", &packed(&columns)?)?;
-        part(&mut out, "findings", &self.findings)?;
-        part(&mut out, "fields", &self.fields)?;
-        part(&mut out, "dossiers", &packed(&self.dossiers)?)?;
-        for (at, chunk) in self.records.chunks().iter().enumerate() {
-            part(&mut out, &format!("records-{at}"), chunk)?;
+            out.write_all(b"</script>\n")?;
         }
-        part(&mut out, "licences", &packed(&front_end.licences.into())?)?;
         page::foot(&mut out, front_end)?;
         out.flush()
     }

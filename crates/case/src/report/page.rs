@@ -22,6 +22,18 @@ pub struct FrontEnd {
     pub(super) licences: &'static str,
 }
 
+impl FrontEnd {
+    /// The script, for who serves it as a file of its own.
+    pub fn script(&self) -> &'static str {
+        self.script
+    }
+
+    /// The style sheet, likewise.
+    pub fn style(&self) -> &'static str {
+        self.style
+    }
+}
+
 include!(concat!(env!("OUT_DIR"), "/front_end.rs"));
 
 /// Why there is no HTML report, where [`front_end`] gives none.

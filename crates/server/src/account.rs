@@ -1,0 +1,350 @@
+//! People: who may look, by what they are known, and that nobody can try passwords at leisure.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use argon2::{Algorithm, Argon2, Params, Version};
+use serde::{Deserialize, Serialize};
+
+use crate::listed::{ListError, Listed};
+use crate::secret::{self, NoRandom};
+
+/// What somebody may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Look at what was found.
+    Viewer,
+    /// Search too.
+    Analyst,
+    /// Everything.
+    Admin,
+}
+
+/// Somebody.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct User {
+    /// The name.
+    pub name: String,
+    /// What they may do.
+    pub role: Role,
+    /// What is kept of the password: salt and Argon2id hash, hexadecimal.
+    password: (String, String),
+}
+
+/// Why somebody is not let in, or not made.
+#[derive(Debug, thiserror::Error)]
+pub enum AccountError {
+    /// Name or password; which of them is not told.
+    #[error("name or password is wrong")]
+    Wrong,
+    /// Too many tries.
+    #[error("too many failed tries; wait {0} seconds")]
+    Wait(u64),
+    /// The name is taken or none.
+    #[error(
+        "{0:?} is no name: use 1 to 64 letters, digits, `-`, `_`, `.` and `@`, and one that is free"
+    )]
+    Name(String),
+    /// The password is too short or too long.
+    #[error("a password has 12 to 1024 characters")]
+    Password,
+    /// The link was used, or is not the right one.
+    #[error("this link is not valid any more; start the server anew for another one")]
+    Link,
+    /// The file of accounts.
+    #[error(transparent)]
+    File(#[from] ListError),
+    /// No random bytes.
+    #[error(transparent)]
+    Random(#[from] NoRandom),
+}
+
+/// A session ends when it was not used for so long, and when it is so old.
+const IDLE: Duration = Duration::from_secs(8 * 3600);
+const OLDEST: Duration = Duration::from_secs(24 * 3600);
+const MOST_SESSIONS: usize = 10_000;
+
+struct Session {
+    user: String,
+    began: Instant,
+    used: Instant,
+}
+
+#[derive(Default)]
+struct Tries {
+    failed: u32,
+    last: Option<Instant>,
+}
+
+/// All people and their sessions.
+pub struct Accounts {
+    users: Listed<User>,
+    sessions: Mutex<HashMap<String, Session>>,
+    /// Failed tries, by name and by address.
+    tries: Mutex<HashMap<String, Tries>>,
+    /// What the one-time link has, while nobody is known.
+    link: Mutex<Option<String>>,
+    /// Hashing takes memory: one at a time.
+    hashing: Mutex<()>,
+}
+
+/// RFC 9106 calls for more memory; OWASP's least is 19 MiB and two passes, which a small machine bears.
+fn hash(password: &str, salt: &[u8]) -> Option<String> {
+    let params = Params::new(19 * 1024, 2, 1, None).ok()?;
+    let mut out = [0; 32];
+    Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+        .hash_password_into(password.as_bytes(), salt, &mut out)
+        .ok()?;
+    Some(secret::hex(&out))
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Accounts {
+    /// The accounts of a data folder.
+    ///
+    /// # Errors
+    /// If they cannot be read.
+    pub fn open(data: &Path) -> Result<Self, ListError> {
+        Ok(Self {
+            users: Listed::open(&data.join("users.json"))?,
+            sessions: Mutex::default(),
+            tries: Mutex::default(),
+            link: Mutex::default(),
+            hashing: Mutex::default(),
+        })
+    }
+
+    /// A secret with which the first account can be made, while there is none.
+    ///
+    /// # Errors
+    /// If there are no random bytes.
+    pub fn first_link(&self) -> Result<Option<String>, NoRandom> {
+        if !self.users.all().is_empty() {
+            return Ok(None);
+        }
+        let word = secret::word()?;
+        *lock(&self.link) = Some(secret::digest(&word));
+        Ok(Some(word))
+    }
+
+    /// Whether the first account is still to be made.
+    pub fn is_new(&self) -> bool {
+        self.users.all().is_empty()
+    }
+
+    /// Makes the first account, an administrator's, with the secret of the one-time link.
+    ///
+    /// # Errors
+    /// If the link is not valid, or name or password are none.
+    pub fn first(&self, link: &str, name: &str, password: &str) -> Result<(), AccountError> {
+        let mut known = lock(&self.link);
+        let is_right = known
+            .as_deref()
+            .is_some_and(|digest| secret::same(&secret::digest(link), digest));
+        if !is_right || !self.is_new() {
+            return Err(AccountError::Link);
+        }
+        self.add(name, password, Role::Admin)?;
+        *known = None;
+        Ok(())
+    }
+
+    /// Makes an account.
+    ///
+    /// # Errors
+    /// If name or password are none, or the file cannot be written.
+    pub fn add(&self, name: &str, password: &str, role: Role) -> Result<(), AccountError> {
+        let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '@');
+        let refused = || AccountError::Name(name.chars().take(64).collect());
+        if name.is_empty() || name.len() > 64 || !name.chars().all(is_name) {
+            return Err(refused());
+        }
+        if !(12..=1024).contains(&password.chars().count()) {
+            return Err(AccountError::Password);
+        }
+        let salt = secret::random::<16>()?;
+        let hash = self.hashed(password, &salt).ok_or(AccountError::Password)?;
+        self.users.change(|all| {
+            if all.iter().any(|one| one.name == name) {
+                return Err(refused());
+            }
+            all.push(User {
+                name: name.to_owned(),
+                role,
+                password: (secret::hex(&salt), hash),
+            });
+            Ok(())
+        })
+    }
+
+    fn hashed(&self, password: &str, salt: &[u8]) -> Option<String> {
+        let _alone = lock(&self.hashing);
+        hash(password, salt)
+    }
+
+    /// Lets somebody in whose password is right. It takes a while: not for a thread that serves others.
+    ///
+    /// # Errors
+    /// If it is not, or was tried too often from this address or for this name.
+    pub fn check(&self, name: &str, password: &str, peer: &str) -> Result<User, AccountError> {
+        let name: String = name.chars().take(64).collect();
+        let keys = [format!("name {name}"), format!("peer {peer}")];
+        {
+            let mut tries = lock(&self.tries);
+            if tries.len() > 10_000 {
+                tries.retain(|_, one| one.last.is_some_and(|last| last.elapsed() < IDLE));
+            }
+            for key in &keys {
+                if let Some(wait) = tries.get(key).and_then(Tries::wait) {
+                    return Err(AccountError::Wait(wait.as_secs() + 1));
+                }
+            }
+        }
+        let all = self.users.all();
+        let user = all.iter().find(|one| one.name == name);
+        // Of a name that is not known the same is computed, so that the time does not tell.
+        let salt = user.map_or_else(|| secret::hex(&[7; 16]), |one| one.password.0.clone());
+        let salt: Vec<u8> = (0..salt.len() / 2)
+            .filter_map(|at| u8::from_str_radix(salt.get(2 * at..2 * at + 2)?, 16).ok())
+            .collect();
+        let hash = self.hashed(password, &salt);
+        let known = user.filter(|one| {
+            hash.as_deref()
+                .is_some_and(|hash| secret::same(hash, &one.password.1))
+        });
+        let mut tries = lock(&self.tries);
+        match known {
+            Some(user) => {
+                for key in &keys {
+                    tries.remove(key);
+                }
+                Ok(user.clone())
+            }
+            None => {
+                for key in keys {
+                    let one = tries.entry(key).or_default();
+                    one.failed = one.failed.saturating_add(1);
+                    one.last = Some(Instant::now());
+                }
+                Err(AccountError::Wrong)
+            }
+        }
+    }
+
+    /// Begins a session, and answers its secret.
+    ///
+    /// # Errors
+    /// If there are no random bytes.
+    pub fn begin(&self, user: &User) -> Result<String, NoRandom> {
+        let word = secret::word()?;
+        let mut sessions = lock(&self.sessions);
+        sessions.retain(|_, one| one.is_valid());
+        if sessions.len() >= MOST_SESSIONS
+            && let Some(oldest) = sessions
+                .iter()
+                .min_by_key(|(_, one)| one.used)
+                .map(|(key, _)| key.clone())
+        {
+            sessions.remove(&oldest);
+        }
+        let now = Instant::now();
+        sessions.insert(
+            secret::digest(&word),
+            Session {
+                user: user.name.clone(),
+                began: now,
+                used: now,
+            },
+        );
+        Ok(word)
+    }
+
+    /// Whose session this is.
+    pub fn of_session(&self, word: &str) -> Option<User> {
+        let mut sessions = lock(&self.sessions);
+        let session = sessions
+            .get_mut(&secret::digest(word))
+            .filter(|session| session.is_valid())?;
+        session.used = Instant::now();
+        let all = self.users.all();
+        all.iter().find(|one| one.name == session.user).cloned()
+    }
+
+    /// Ends a session.
+    pub fn end(&self, word: &str) {
+        lock(&self.sessions).remove(&secret::digest(word));
+    }
+}
+
+impl Session {
+    fn is_valid(&self) -> bool {
+        self.used.elapsed() < IDLE && self.began.elapsed() < OLDEST
+    }
+}
+
+impl Tries {
+    /// How long the next try must wait: nothing for five, then one second, two, four, up to a quarter of an hour.
+    fn wait(&self) -> Option<Duration> {
+        let over = self.failed.checked_sub(5)?;
+        let wait = Duration::from_secs(1 << over.min(10)).min(Duration::from_secs(900));
+        wait.checked_sub(self.last?.elapsed())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may stop where it fails")]
+
+    use super::*;
+
+    #[test]
+    fn the_first_account_is_made_once_and_lets_in() {
+        let folder = tempfile::tempdir().unwrap();
+        let accounts = Accounts::open(folder.path()).unwrap();
+        let link = accounts.first_link().unwrap().unwrap();
+        let good = "correct horse battery";
+        assert!(accounts.first("guess", "ida", good).is_err());
+        assert!(accounts.first(&link, "ida", "short").is_err());
+        accounts.first(&link, "ida", good).unwrap();
+        assert!(matches!(
+            accounts.first(&link, "eve", good),
+            Err(AccountError::Link)
+        ));
+        assert_eq!(accounts.first_link().unwrap(), None);
+
+        let user = accounts.check("ida", good, "192.0.2.1").unwrap();
+        assert_eq!(user.role, Role::Admin);
+        let session = accounts.begin(&user).unwrap();
+        assert_eq!(accounts.of_session(&session).unwrap().name, "ida");
+        assert!(accounts.of_session("guess").is_none());
+        accounts.end(&session);
+        assert!(accounts.of_session(&session).is_none());
+        // Nothing of the password or of sessions is in the file.
+        let file = std::fs::read_to_string(folder.path().join("users.json")).unwrap();
+        assert!(!file.contains(good) && !file.contains(&session));
+    }
+
+    #[test]
+    fn guessing_is_slowed_down() {
+        let folder = tempfile::tempdir().unwrap();
+        let accounts = Accounts::open(folder.path()).unwrap();
+        accounts
+            .add("ida", "correct horse battery", Role::Viewer)
+            .unwrap();
+        for _ in 0..5 {
+            let tried = accounts.check("ida", "wrong", "192.0.2.1");
+            assert!(matches!(tried, Err(AccountError::Wrong)));
+        }
+        // Also with the right one, and for other names from the same address.
+        for name in ["ida", "someone"] {
+            let tried = accounts.check(name, "correct horse battery", "192.0.2.1");
+            assert!(matches!(tried, Err(AccountError::Wait(_))), "{name}");
+        }
+    }
+}

@@ -1,0 +1,413 @@
+//! Alerts: what must be looked at, told to those who do not look at the pages.
+//!
+//! Each alert has an id that never changes, is written down before it is sent, and is sent until each output has taken it:
+//! after a crash an output may get it a second time with the same id, and never not at all. Webhooks are signed, so that a
+//! receiver can tell them from what others send (`X-Crabwalk-Signature: sha256=…`, an HMAC-SHA256 of the body).
+
+use std::collections::BTreeSet;
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::{Request, Uri, header};
+use http_body_util::{BodyExt as _, Limited};
+use hyper_util::rt::TokioIo;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UdpSocket};
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::pki_types::ServerName;
+use tokio_rustls::rustls::{self, ClientConfig, RootCertStore};
+
+use crate::listed::{ListError, Listed};
+
+/// How long an output may take.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// Alerts that are kept after they were sent.
+const KEPT: usize = 1_000;
+/// Tries after which an output is given up for an alert: about a day.
+const TRIES: u32 = 60;
+
+/// Where alerts go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Output {
+    /// A line of JSON each, at the end of a file.
+    File(PathBuf),
+    /// A JSON document each, by POST, signed with this secret if there is one.
+    Webhook {
+        /// Where.
+        url: String,
+        /// With what it is signed.
+        secret: Option<String>,
+    },
+    /// A text each, as chats take it that understand Slack's incoming webhooks.
+    Slack(String),
+    /// A datagram of syslog (RFC 5424) each.
+    Syslog(String),
+}
+
+impl Output {
+    /// As it is called in logs; addresses of webhooks are secrets, and only their hosts are told.
+    pub fn name(&self) -> String {
+        let host = |url: &str| {
+            let parsed = url.parse::<Uri>().ok();
+            parsed
+                .and_then(|uri| uri.host().map(str::to_owned))
+                .unwrap_or_default()
+        };
+        match self {
+            Self::File(path) => format!("file {}", path.display()),
+            Self::Webhook { url, .. } => format!("webhook {}", host(url)),
+            Self::Slack(url) => format!("chat {}", host(url)),
+            Self::Syslog(address) => format!("syslog {address}"),
+        }
+    }
+}
+
+/// Something that must be looked at.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Alert {
+    /// Never changes: of what it is about, and which of its states.
+    pub id: String,
+    /// `path.new`, `path.grown` or `test`.
+    pub kind: String,
+    /// One sentence.
+    pub title: String,
+    /// What more there is to say.
+    pub detail: Value,
+    /// RFC 3339.
+    pub time: String,
+}
+
+/// An alert and who has it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Posted {
+    /// The alert.
+    pub alert: Alert,
+    /// Outputs that have it, or were given up.
+    pub done: BTreeSet<String>,
+    /// Tries that failed.
+    #[serde(default)]
+    pub tries: u32,
+    /// Why the last one failed.
+    #[serde(default)]
+    pub why: Option<String>,
+}
+
+/// Alerts and their outputs.
+pub struct Alerts {
+    posted: Listed<Posted>,
+    outputs: Vec<Output>,
+    tls: Arc<ClientConfig>,
+}
+
+impl Alerts {
+    /// The alerts in a data folder, and where they go.
+    ///
+    /// # Errors
+    /// If they cannot be read.
+    pub fn open(data: &Path, outputs: Vec<Output>) -> Result<Self, ListError> {
+        let mut roots = RootCertStore::empty();
+        let native = rustls_native_certs::load_native_certs();
+        roots.add_parsable_certificates(native.certs);
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let path = data.join("alerts.json");
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(|error| ListError {
+                path: path.clone(),
+                source: std::io::Error::other(error),
+            })?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        Ok(Self {
+            posted: Listed::open(&path)?,
+            outputs,
+            tls: Arc::new(config),
+        })
+    }
+
+    /// All that are remembered, the newest first.
+    pub fn all(&self) -> Vec<Posted> {
+        let mut all = self.posted.all().as_ref().clone();
+        all.reverse();
+        all
+    }
+
+    /// Writes alerts down; one that was written down before is the same.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn post(&self, alerts: Vec<Alert>) -> Result<(), ListError> {
+        if alerts.is_empty() {
+            return Ok(());
+        }
+        self.posted.change(|all| {
+            for alert in alerts {
+                if all.iter().any(|one| one.alert.id == alert.id) {
+                    continue;
+                }
+                tracing::warn!(id = alert.id, kind = alert.kind, "{}", alert.title);
+                all.push(Posted {
+                    alert,
+                    done: BTreeSet::new(),
+                    tries: 0,
+                    why: None,
+                });
+            }
+            let over = all.len().saturating_sub(KEPT);
+            all.drain(..over);
+            Ok(())
+        })
+    }
+
+    /// Sends what waits. Answers whether something still does.
+    pub async fn send(&self) -> bool {
+        let mut waits = false;
+        for posted in self.posted.all().iter() {
+            let open: Vec<&Output> = self
+                .outputs
+                .iter()
+                .filter(|output| !posted.done.contains(&output.name()))
+                .collect();
+            if open.is_empty() {
+                continue;
+            }
+            let mut done = BTreeSet::new();
+            let mut why = None;
+            for output in open {
+                match self.tell(output, &posted.alert).await {
+                    Ok(()) => {
+                        done.insert(output.name());
+                    }
+                    Err(error) if posted.tries >= TRIES => {
+                        tracing::error!(
+                            id = posted.alert.id,
+                            output = output.name(),
+                            error,
+                            "an alert is given up"
+                        );
+                        done.insert(output.name());
+                    }
+                    Err(error) => {
+                        tracing::warn!(
+                            id = posted.alert.id,
+                            output = output.name(),
+                            error,
+                            "an alert was not taken; it is sent again"
+                        );
+                        why = Some(format!("{}: {error}", output.name()));
+                        waits = true;
+                    }
+                }
+            }
+            let id = &posted.alert.id;
+            let noted = self.posted.change(|all| {
+                if let Some(one) = all.iter_mut().find(|one| one.alert.id == *id) {
+                    one.tries += u32::from(why.is_some());
+                    one.done.append(&mut done);
+                    one.why = why;
+                }
+                Ok::<_, ListError>(())
+            });
+            if let Err(error) = noted {
+                tracing::error!(%error, "who has an alert cannot be noted; it may be sent twice");
+                return true;
+            }
+        }
+        waits
+    }
+
+    /// Sends an alert to every output that says it is a test, and answers how each took it.
+    pub async fn test(&self) -> Vec<(String, Result<(), String>)> {
+        let alert = Alert {
+            id: "test".to_owned(),
+            kind: "test".to_owned(),
+            title: "Crabwalk's alerts arrive here".to_owned(),
+            detail: json!({}),
+            time: jiff::Timestamp::now().to_string(),
+        };
+        let mut all = Vec::new();
+        for output in &self.outputs {
+            all.push((output.name(), self.tell(output, &alert).await));
+        }
+        all
+    }
+
+    async fn tell(&self, output: &Output, alert: &Alert) -> Result<(), String> {
+        let told = match output {
+            Output::File(path) => {
+                let mut line = serde_json::to_vec(alert).map_err(|error| error.to_string())?;
+                line.push(b'\n');
+                let written = OpenOptions::new()
+                    .create(true)
+                    .append(true)
+                    .open(path)
+                    .and_then(|mut file| file.write_all(&line).and_then(|()| file.sync_data()));
+                return written.map_err(|error| error.to_string());
+            }
+            Output::Webhook { url, secret } => {
+                let body = serde_json::to_vec(alert).map_err(|error| error.to_string())?;
+                timeout(
+                    PATIENCE,
+                    self.post_to(url, body, secret.as_deref(), &alert.id),
+                )
+                .await
+            }
+            Output::Slack(url) => {
+                let body = json!({ "text": alert.title }).to_string().into_bytes();
+                timeout(PATIENCE, self.post_to(url, body, None, &alert.id)).await
+            }
+            Output::Syslog(address) => timeout(PATIENCE, datagram(address, alert)).await,
+        };
+        told.unwrap_or_else(|_| Err("no answer in time".to_owned()))
+    }
+
+    async fn post_to(
+        &self,
+        url: &str,
+        body: Vec<u8>,
+        secret: Option<&str>,
+        id: &str,
+    ) -> Result<(), String> {
+        let uri: Uri = url.parse().map_err(|_| "this is no URL".to_owned())?;
+        let host = uri.host().ok_or("the URL names no host")?.to_owned();
+        let encrypted = match uri.scheme_str() {
+            Some("https") => true,
+            Some("http") => false,
+            _ => return Err("the URL must begin with https:// or http://".to_owned()),
+        };
+        let port = uri.port_u16().unwrap_or(if encrypted { 443 } else { 80 });
+        let path = uri.path_and_query().map_or("/", |path| path.as_str());
+        let mut request = Request::post(path)
+            .header(
+                header::HOST,
+                uri.authority().map_or(host.as_str(), |one| one.as_str()),
+            )
+            .header(header::CONTENT_TYPE, "application/json")
+            .header(header::USER_AGENT, "crabwalk")
+            .header("X-Crabwalk-Id", id);
+        if let Some(secret) = secret {
+            let signature = crate::secret::hex(&hmac(secret.as_bytes(), &body));
+            request = request.header("X-Crabwalk-Signature", format!("sha256={signature}"));
+        }
+        let request = request
+            .body(Body::from(body))
+            .map_err(|error| error.to_string())?;
+        let failed = |error: std::io::Error| error.to_string();
+        let bare = host
+            .trim_start_matches('[')
+            .trim_end_matches(']')
+            .to_owned();
+        let stream = TcpStream::connect((bare.as_str(), port))
+            .await
+            .map_err(failed)?;
+        if !encrypted {
+            return exchange(stream, request).await;
+        }
+        let name = ServerName::try_from(bare).map_err(|error| error.to_string())?;
+        let connector = TlsConnector::from(Arc::clone(&self.tls));
+        let stream = connector.connect(name, stream).await.map_err(failed)?;
+        exchange(stream, request).await
+    }
+}
+
+/// Sends a request and looks whether it was taken.
+async fn exchange(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    request: Request<Body>,
+) -> Result<(), String> {
+    let said = |error: hyper::Error| error.to_string();
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+        .await
+        .map_err(said)?;
+    let connection = tokio::spawn(connection);
+    let response = sender.send_request(request).await.map_err(said)?;
+    let status = response.status();
+    // The answer is not needed; reading it lets the other end be done.
+    let _ = Limited::new(response.into_body(), 64 << 10).collect().await;
+    connection.abort();
+    match status.is_success() {
+        true => Ok(()),
+        false => Err(format!("the answer was {status}")),
+    }
+}
+
+async fn datagram(address: &str, alert: &Alert) -> Result<(), String> {
+    let failed = |error: std::io::Error| error.to_string();
+    let target = tokio::net::lookup_host(address)
+        .await
+        .map_err(failed)?
+        .next()
+        .ok_or("the address has no machine")?;
+    let any = if target.is_ipv4() {
+        "0.0.0.0:0"
+    } else {
+        "[::]:0"
+    };
+    let socket = UdpSocket::bind(any).await.map_err(failed)?;
+    // Facility 13, security; severity 2, critical. What is in it came from logs: one line, and no more than fits.
+    let title: String = alert
+        .title
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .take(1_000)
+        .collect();
+    let text = format!(
+        "<106>1 {} - crabwalk - {} - {title} id={}",
+        alert.time, alert.kind, alert.id
+    );
+    socket
+        .send_to(text.as_bytes(), target)
+        .await
+        .map(|_| ())
+        .map_err(failed)
+}
+
+/// HMAC-SHA256 (RFC 2104).
+fn hmac(key: &[u8], text: &[u8]) -> [u8; 32] {
+    const BLOCK: usize = 64;
+    let mut padded = [0; BLOCK];
+    if key.len() > BLOCK {
+        padded[..32].copy_from_slice(&Sha256::digest(key));
+    } else {
+        padded[..key.len()].copy_from_slice(key);
+    }
+    let inner = Sha256::new()
+        .chain_update(padded.map(|byte| byte ^ 0x36))
+        .chain_update(text)
+        .finalize();
+    Sha256::new()
+        .chain_update(padded.map(|byte| byte ^ 0x5c))
+        .chain_update(inner)
+        .finalize()
+        .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn signatures_are_those_of_the_standard() {
+        // RFC 4231, test case 2, and a key longer than a block (case 6).
+        let hex = |key: &[u8], text: &[u8]| crate::secret::hex(&hmac(key, text));
+        assert_eq!(
+            hex(b"Jefe", b"what do ya want for nothing?"),
+            "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"
+        );
+        assert_eq!(
+            hex(
+                &[0xaa; 131],
+                b"Test Using Larger Than Block-Size Key - Hash Key First"
+            ),
+            "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54"
+        );
+    }
+}

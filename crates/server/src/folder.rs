@@ -1,0 +1,215 @@
+//! A folder into which logs are dropped: EVTX files, archives, Zeek's logs, whatever files a hunt reads.
+//!
+//! A file is read when it has been still for a while, as a whole, and committed as a whole with the mark that it was read. A
+//! file that changes later is read again; of what the store has, nothing counts twice. So a log that is rotated (`conn.log`,
+//! then `conn.2026-03-01.log.gz`) is read under both names and counted once.
+
+use std::collections::{HashMap, HashSet};
+use std::fs;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, SystemTime};
+
+use crabwalk_sources::{Input, Limits, Quiet, read};
+use crabwalk_store::{CommitInfo, Ingest, NewSource, Origin};
+use sha2::{Digest, Sha256};
+
+use crate::keep::Kept;
+use crate::secret;
+
+/// How often the folder is looked at, and how long a file must have been still.
+const EVERY: Duration = Duration::from_secs(2);
+const STILL: Duration = Duration::from_secs(5);
+/// How deep folders are followed, and how many files are looked at.
+const DEPTH: usize = 8;
+const MOST_FILES: usize = 100_000;
+
+/// A file as it was.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Seen {
+    location: String,
+    size: u64,
+    modified: i64,
+}
+
+/// Reads what is dropped into folders, until it is stopped.
+pub struct Folders {
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<()>,
+}
+
+impl Folders {
+    /// Starts to look at folders.
+    ///
+    /// # Errors
+    /// If the machine gives no thread.
+    pub fn watch(folders: Vec<PathBuf>, kept: Arc<Kept>) -> io::Result<Self> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let thread = std::thread::Builder::new()
+            .name("folders".to_owned())
+            .spawn(move || {
+                let mut known: HashSet<Seen> = kept
+                    .store()
+                    .whole_origins()
+                    .into_iter()
+                    .map(|origin| Seen {
+                        location: origin.location,
+                        size: origin.size,
+                        modified: origin.modified,
+                    })
+                    .collect();
+                let mut before: HashMap<String, Seen> = HashMap::new();
+                while !stopped.load(Ordering::Acquire) {
+                    let mut now = HashMap::new();
+                    for folder in &folders {
+                        look(folder, 0, &mut now);
+                    }
+                    for (location, seen) in &now {
+                        if stopped.load(Ordering::Acquire) {
+                            return;
+                        }
+                        let is_still = before.get(location) == Some(seen);
+                        if is_still && !known.contains(seen) && take(seen, &kept) {
+                            known.insert(seen.clone());
+                        }
+                    }
+                    before = now;
+                    std::thread::sleep(EVERY);
+                }
+            })?;
+        Ok(Self { stop, thread })
+    }
+
+    /// Stops, when the file that is being read was read.
+    pub fn stop(self) {
+        self.stop.store(true, Ordering::Release);
+        if self.thread.join().is_err() {
+            tracing::error!("the thread that reads folders ended early");
+        }
+    }
+}
+
+/// Finds the files that were still for a while. Links are not followed: they may lead anywhere.
+fn look(folder: &Path, depth: usize, found: &mut HashMap<String, Seen>) {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) => {
+            if depth == 0 {
+                tracing::warn!(folder = %folder.display(), %error, "a watched folder cannot be listed");
+            }
+            return;
+        }
+    };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        let is_part = [".part", ".tmp", ".partial", ".crdownload"]
+            .iter()
+            .any(|end| name.ends_with(end));
+        let Ok(meta) = entry.metadata() else { continue };
+        if name.starts_with('.') || is_part || found.len() >= MOST_FILES {
+            continue;
+        }
+        if meta.is_dir() && depth < DEPTH {
+            look(&entry.path(), depth + 1, found);
+            continue;
+        }
+        let modified = meta.modified().unwrap_or(SystemTime::UNIX_EPOCH);
+        let age = SystemTime::now().duration_since(modified);
+        if !meta.is_file() || meta.len() == 0 || age.is_ok_and(|age| age < STILL) {
+            continue;
+        }
+        let Ok(path) = fs::canonicalize(entry.path()) else {
+            continue;
+        };
+        let since = modified.duration_since(SystemTime::UNIX_EPOCH);
+        let location = path.display().to_string();
+        let seen = Seen {
+            location: location.clone(),
+            size: meta.len(),
+            modified: since
+                .ok()
+                .and_then(|since| i64::try_from(since.as_micros()).ok())
+                .unwrap_or_default(),
+        };
+        found.insert(location, seen);
+    }
+}
+
+fn digest(path: &str) -> io::Result<String> {
+    let mut file = fs::File::open(path)?;
+    let mut hash = Sha256::new();
+    let mut part = vec![0; 1 << 20];
+    loop {
+        let count = file.read(&mut part)?;
+        if count == 0 {
+            return Ok(secret::hex(&hash.finalize()));
+        }
+        hash.update(part.get(..count).unwrap_or_default());
+    }
+}
+
+/// Reads a file and commits it. Answers whether it need not be read again.
+fn take(seen: &Seen, kept: &Kept) -> bool {
+    let digest = match digest(&seen.location) {
+        Ok(digest) => digest,
+        Err(error) => {
+            tracing::warn!(file = seen.location, %error, "a dropped file cannot be read");
+            return true;
+        }
+    };
+    let limits = Limits {
+        threads: 1,
+        ..Limits::default()
+    };
+    let input = Input::Path(PathBuf::from(&seen.location));
+    let all = read(&[input], &Ingest, &limits, &Quiet);
+    let records: u64 = all.sources.iter().map(|source| source.records).sum();
+    for source in all.sources.iter().filter(|source| source.is_lossy()) {
+        let why = source
+            .problems
+            .first()
+            .map(|problem| problem.message.as_str());
+        tracing::warn!(
+            file = source.path,
+            why,
+            "not all of a dropped file could be read"
+        );
+    }
+    let origin = Origin {
+        name: seen.location.clone(),
+        location: seen.location.clone(),
+        size: seen.size,
+        modified: seen.modified,
+        digest,
+    };
+    let sources = all.sources.into_iter().map(|report| NewSource {
+        report,
+        origin: Some(origin.clone()),
+        anew: true,
+        whole: true,
+    });
+    let info = CommitInfo {
+        sources: sources.collect(),
+        ..CommitInfo::default()
+    };
+    match kept.store().commit(all.collected, info) {
+        Ok(committed) => {
+            tracing::info!(
+                file = seen.location,
+                records,
+                new = committed.events,
+                "a dropped file was read"
+            );
+            true
+        }
+        Err(error) => {
+            tracing::error!(file = seen.location, %error, "a dropped file cannot be kept; it is tried again");
+            false
+        }
+    }
+}

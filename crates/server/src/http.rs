@@ -1,0 +1,254 @@
+//! Connections: accepted, encrypted where asked for, served with limits, and ended in peace.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::http::{Extensions, HeaderValue, header};
+use axum::response::Response;
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, watch};
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::pki_types::pem::PemObject as _;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::{self, ServerConfig};
+
+use crate::limits::Limits;
+
+/// Where a request came from.
+#[derive(Debug, Clone, Copy)]
+pub struct Peer {
+    /// Address and port of the other end.
+    pub address: SocketAddr,
+    /// Whether it came encrypted.
+    pub encrypted: bool,
+}
+
+impl Peer {
+    /// The address of a request's peer, as text; empty where it has none.
+    pub fn of(extensions: &Extensions) -> String {
+        extensions
+            .get::<Self>()
+            .map(|peer| peer.address.ip().to_canonical().to_string())
+            .unwrap_or_default()
+    }
+}
+
+/// Why there is no TLS.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// A file.
+    #[error("{file}: {why}; it must hold PEM")]
+    File {
+        /// Which.
+        file: String,
+        /// Why.
+        why: String,
+    },
+    /// Certificate and key do not fit, or are none.
+    #[error("the certificate and the key cannot be used: {0}")]
+    Pair(#[from] rustls::Error),
+}
+
+/// Reads a certificate (with what it is signed by) and its key, both PEM.
+///
+/// # Errors
+/// If they cannot be read or do not fit each other.
+pub fn tls(certificate: &Path, key: &Path) -> Result<Arc<ServerConfig>, TlsError> {
+    let failed = |path: &Path, why: &dyn std::fmt::Display| TlsError::File {
+        file: path.display().to_string(),
+        why: why.to_string(),
+    };
+    let chain = CertificateDer::pem_file_iter(certificate)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|error| failed(certificate, &error))?;
+    let private = PrivateKeyDer::from_pem_file(key).map_err(|error| failed(key, &error))?;
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_single_cert(chain, private)?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(Arc::new(config))
+}
+
+/// What a listener needs to know.
+#[derive(Clone)]
+pub struct Serving {
+    /// What answers.
+    pub router: Router,
+    /// Limits.
+    pub limits: Arc<Limits>,
+    /// Encryption.
+    pub tls: Option<Arc<ServerConfig>>,
+    /// Turns true when the server is to stop.
+    pub stop: watch::Receiver<bool>,
+    /// Connections of all listeners together.
+    pub connections: Arc<Semaphore>,
+}
+
+/// Ends when the server is to stop.
+pub async fn stopping(stop: &mut watch::Receiver<bool>) {
+    // Who could tell it has gone otherwise.
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+/// Accepts connections until the server stops, and then waits for what is under way.
+pub async fn serve(listener: TcpListener, serving: Serving) {
+    let graceful = GracefulShutdown::new();
+    let mut stop = serving.stop.clone();
+    loop {
+        let permit = tokio::select! {
+            permit = Arc::clone(&serving.connections).acquire_owned() => permit,
+            () = stopping(&mut stop) => break,
+        };
+        let Ok(permit) = permit else { break };
+        let (stream, address) = tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    // Such as too many open files: it passes when some are closed.
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    continue;
+                }
+            },
+            () = stopping(&mut stop) => break,
+        };
+        // Answers are small; waiting to fill a packet would only delay them.
+        let _ = stream.set_nodelay(true);
+        let watcher = graceful.watcher();
+        let serving = serving.clone();
+        tokio::spawn(async move {
+            let _permit = permit;
+            let peer = Peer {
+                address,
+                encrypted: serving.tls.is_some(),
+            };
+            let Some(config) = &serving.tls else {
+                return connection(stream, peer, &serving, watcher).await;
+            };
+            let accepting = TlsAcceptor::from(Arc::clone(config)).accept(stream);
+            match timeout(serving.limits.patience, accepting).await {
+                Ok(Ok(stream)) => connection(stream, peer, &serving, watcher).await,
+                Ok(Err(error)) => tracing::debug!(%address, %error, "no TLS"),
+                Err(_) => tracing::debug!(%address, "a TLS handshake took too long"),
+            }
+        });
+    }
+    drop(listener);
+    if timeout(serving.limits.drain, graceful.shutdown())
+        .await
+        .is_err()
+    {
+        tracing::warn!("requests that were still under way are given up");
+    }
+}
+
+async fn connection(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    peer: Peer,
+    serving: &Serving,
+    watcher: hyper_util::server::graceful::Watcher,
+) {
+    let router = serving.router.clone();
+    let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
+        let mut request: Request = request.map(axum::body::Body::new);
+        request.extensions_mut().insert(peer);
+        let router = router.clone();
+        async move { Ok::<_, io::Error>(answered(router, request).await) }
+    });
+    let mut builder = hyper::server::conn::http1::Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(serving.limits.patience)
+        .max_headers(100)
+        .max_buf_size(256 << 10)
+        .half_close(true);
+    let served = watcher.watch(builder.serve_connection(TokioIo::new(stream), service));
+    if let Err(error) = served.await {
+        tracing::debug!(peer = %peer.address, %error, "a connection broke off");
+    }
+}
+
+async fn answered(router: Router, request: Request) -> Response {
+    use tower_service::Service as _;
+    let mut router = router;
+    let mut response = match router.call(request).await {
+        Ok(response) => response,
+        Err(never) => match never {},
+    };
+    let headers = response.headers_mut();
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
+    headers
+        .entry(header::CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-store"));
+    response
+}
+
+/// The parameters of a query or a form, decoded: `+` and `%20` are blanks.
+pub fn parameters(text: &str) -> Vec<(String, String)> {
+    text.split('&')
+        .filter(|part| !part.is_empty())
+        .map(|part| {
+            let (name, value) = part.split_once('=').unwrap_or((part, ""));
+            (decoded(name), decoded(value))
+        })
+        .collect()
+}
+
+/// A part of a URL without its escapes. What is no escape stays as it is.
+pub fn decoded(text: &str) -> String {
+    let digit = |byte: Option<&u8>| char::from(*byte?).to_digit(16);
+    let bytes = text.as_bytes();
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while let Some(byte) = bytes.get(at).copied() {
+        at += 1;
+        match byte {
+            b'+' => out.push(b' '),
+            b'%' => match (digit(bytes.get(at)), digit(bytes.get(at + 1))) {
+                (Some(high), Some(low)) => {
+                    out.push(u8::try_from(high * 16 + low).unwrap_or(b'?'));
+                    at += 2;
+                }
+                _ => out.push(b'%'),
+            },
+            other => out.push(other),
+        }
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escapes_are_taken_out() {
+        for (text, plain) in [
+            ("a+b%20c", "a b c"),
+            ("%C3%BC", "ü"),
+            ("100%", "100%"),
+            ("%zz%4", "%zz%4"),
+            ("%ff", "\u{fffd}"),
+        ] {
+            assert_eq!(decoded(text), plain, "{text}");
+        }
+        let all = parameters("index=win&&channel&a=b=c");
+        let all: Vec<(&str, &str)> = all.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect();
+        assert_eq!(all, [("index", "win"), ("channel", ""), ("a", "b=c")]);
+    }
+}

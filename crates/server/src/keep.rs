@@ -1,0 +1,373 @@
+//! Keeping: what the log has becomes events in the store.
+//!
+//! One thread reads what the log has, in its order, as files are read, and commits it to the store: twice a minute, or
+//! when there is much of it, or when somebody is about to look. With each commit becomes true up to which record of the log
+//! the store has everything, in the same step; so what a crash leaves is read from the log again, and nothing twice.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender as Channel, channel};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use crabwalk_sources::collect::Collector;
+use crabwalk_sources::delivery::{Deliveries, Delivery};
+use crabwalk_sources::report::{SourceKind, SourceReport};
+use crabwalk_store::{CommitInfo, GRACE, Ingest, NewSource, Store, StoreCatalog, StoreError};
+
+use crate::batch::{Batch, Sender};
+use crate::intake::{Keeper, Written};
+
+/// How long events wait for others before they are committed, and how many bytes of them. Each commit makes files; meanwhile
+/// the log has them, and who looks has them committed first.
+const EVERY: Duration = Duration::from_secs(30);
+const BYTES: usize = 48 << 20;
+/// Bytes of events that may wait to be committed: behind them the log waits, and behind it the senders.
+const AHEAD: usize = 192 << 20;
+/// How long to wait before a commit that failed is tried again.
+const AGAIN: Duration = Duration::from_secs(5);
+/// Commits after which small files are put together.
+const TIDY: u64 = 60;
+/// Senders whose readers are remembered.
+const MOST_SENDERS: usize = 10_000;
+/// Name of the mark with the number of the first record of the log that the store does not have.
+const MARK: &str = "log";
+
+enum Message {
+    Written(Vec<Written>),
+    /// Somebody is about to look.
+    Flush(Channel<()>),
+}
+
+/// Where events lie.
+pub struct Kept {
+    store: Arc<Store>,
+    /// `None` once it was closed.
+    messages: Mutex<Option<Channel<Message>>>,
+    ahead: Arc<Ahead>,
+    /// Number below which the store has all of the log.
+    low: Arc<AtomicU64>,
+    /// Why nothing can be committed, if so.
+    trouble: Arc<Mutex<Option<String>>>,
+}
+
+/// Bytes of events that wait to be committed.
+#[derive(Default)]
+struct Ahead(Mutex<usize>, Condvar);
+
+impl Ahead {
+    fn bytes(&self) -> std::sync::MutexGuard<'_, usize> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for room, and takes it.
+    fn take(&self, bytes: usize) {
+        let full = |ahead: &mut usize| *ahead > AHEAD;
+        let waited = self.1.wait_while(self.bytes(), full);
+        *waited.unwrap_or_else(PoisonError::into_inner) += bytes;
+    }
+
+    fn give_back(&self, bytes: usize) {
+        let mut ahead = self.bytes();
+        *ahead = ahead.saturating_sub(bytes);
+        self.1.notify_all();
+    }
+}
+
+fn size(written: &[Written]) -> usize {
+    let events = written.iter().flat_map(|one| &one.batch.events);
+    events.map(|event| event.text.len() + 128).sum()
+}
+
+/// Hands what was written to the thread that keeps.
+pub struct Tap {
+    messages: Channel<Message>,
+    ahead: Arc<Ahead>,
+    low: Arc<AtomicU64>,
+}
+
+impl Keeper for Tap {
+    fn written(&mut self, written: Vec<Written>) {
+        // It waits here while the store is slow.
+        self.ahead.take(size(&written));
+        // If that thread has ended, the log still has everything.
+        let _ = self.messages.send(Message::Written(written));
+    }
+
+    fn low_water(&self) -> u64 {
+        self.low.load(Ordering::Acquire)
+    }
+}
+
+impl Kept {
+    /// Starts the thread that keeps.
+    ///
+    /// # Errors
+    /// If the machine gives no thread.
+    pub fn start(store: Store) -> std::io::Result<(Arc<Self>, Tap, JoinHandle<()>)> {
+        let store = Arc::new(store);
+        let low = Arc::new(AtomicU64::new(low_water(&store)));
+        let trouble = Arc::new(Mutex::new(None));
+        let (messages, received) = channel();
+        let ahead = Arc::new(Ahead::default());
+        let work = Work {
+            store: Arc::clone(&store),
+            low: Arc::clone(&low),
+            trouble: Arc::clone(&trouble),
+            ahead: Arc::clone(&ahead),
+            readers: BTreeMap::new(),
+            waiting: Vec::new(),
+            bytes: 0,
+            since: None,
+            commits: 0,
+        };
+        let thread = std::thread::Builder::new()
+            .name("keep".to_owned())
+            .spawn(move || work.run(&received))?;
+        let tap = Tap {
+            messages: messages.clone(),
+            ahead: Arc::clone(&ahead),
+            low: Arc::clone(&low),
+        };
+        let kept = Self {
+            store,
+            messages: Mutex::new(Some(messages)),
+            ahead,
+            low,
+            trouble,
+        };
+        Ok((Arc::new(kept), tap, thread))
+    }
+
+    fn send(&self, message: Message) -> bool {
+        let messages = self.messages.lock().unwrap_or_else(PoisonError::into_inner);
+        messages
+            .as_ref()
+            .is_some_and(|messages| messages.send(message).is_ok())
+    }
+
+    /// Hands over what the log had when it was opened.
+    pub fn add(&self, seq: u64, batch: Batch) {
+        let written = vec![Written { seq, batch }];
+        self.ahead.take(size(&written));
+        self.send(Message::Written(written));
+    }
+
+    /// Number of the first record of the log that is to be read again.
+    pub fn low_water(&self) -> u64 {
+        self.low.load(Ordering::Acquire)
+    }
+
+    /// Why nothing can be committed, if so.
+    pub fn trouble(&self) -> Option<String> {
+        let trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        trouble.clone()
+    }
+
+    /// Commits what was received by now. What cannot be committed stays in the log.
+    pub fn flush(&self) {
+        let (done, wait) = channel();
+        if self.send(Message::Flush(done)) {
+            let _ = wait.recv();
+        }
+    }
+
+    /// All events that were received by now. It may take a while.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub fn snapshot(&self) -> Result<StoreCatalog, StoreError> {
+        self.flush();
+        self.store.snapshot()
+    }
+
+    /// The store.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Lets the thread end when it has committed everything.
+    pub fn close(&self) {
+        self.messages
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+    }
+}
+
+fn low_water(store: &Store) -> u64 {
+    store
+        .mark(MARK)
+        .and_then(|mark| mark.parse().ok())
+        .unwrap_or(0)
+}
+
+struct Work {
+    store: Arc<Store>,
+    low: Arc<AtomicU64>,
+    ahead: Arc<Ahead>,
+    trouble: Arc<Mutex<Option<String>>>,
+    readers: BTreeMap<Sender, Deliveries>,
+    /// What is not committed yet.
+    waiting: Vec<Written>,
+    bytes: usize,
+    /// When the first of them came.
+    since: Option<Instant>,
+    commits: u64,
+}
+
+impl Work {
+    fn run(mut self, messages: &Receiver<Message>) {
+        loop {
+            let wait = self
+                .since
+                .map_or(EVERY, |since| EVERY.saturating_sub(since.elapsed()));
+            match messages.recv_timeout(wait) {
+                Ok(Message::Written(written)) => {
+                    self.bytes += size(&written);
+                    self.waiting.extend(written);
+                    self.since = self.since.or_else(|| Some(Instant::now()));
+                    if self.bytes >= BYTES {
+                        self.commit_or_wait();
+                    }
+                }
+                Ok(Message::Flush(done)) => {
+                    self.commit();
+                    // Who waited may have gone.
+                    let _ = done.send(());
+                }
+                Err(RecvTimeoutError::Timeout) => {
+                    self.commit();
+                }
+                Err(RecvTimeoutError::Disconnected) => {
+                    self.commit();
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Commits; while that fails, waits, so that no more is taken than fits into memory.
+    fn commit_or_wait(&mut self) {
+        while !self.commit() {
+            std::thread::sleep(AGAIN);
+        }
+    }
+
+    /// Commits what waits. What could not be committed goes on waiting.
+    fn commit(&mut self) -> bool {
+        let Some(last) = self.waiting.last() else {
+            return true;
+        };
+        let next = last.seq + 1;
+        let result = self.collect().and_then(|(collector, sources)| {
+            let collected = Collector::merge(vec![collector]).map_err(|error| error.to_string())?;
+            let info = CommitInfo {
+                sources,
+                marks: BTreeMap::from([(MARK.to_owned(), next.to_string())]),
+                batch: None,
+            };
+            let committed = self.store.commit(collected, info);
+            committed.map_err(|error| error.to_string())
+        });
+        self.since = None;
+        let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        match result {
+            Ok(committed) => {
+                tracing::debug!(
+                    events = committed.events,
+                    copies = committed.duplicates,
+                    files = committed.files,
+                    "committed"
+                );
+                *trouble = None;
+                drop(trouble);
+                self.waiting.clear();
+                self.ahead.give_back(std::mem::take(&mut self.bytes));
+                self.low.store(next, Ordering::Release);
+                self.commits += 1;
+                if self.commits.is_multiple_of(TIDY) {
+                    self.tidy();
+                }
+                true
+            }
+            Err(error) => {
+                if trouble.is_none() {
+                    tracing::error!(
+                        error,
+                        "events cannot be committed to the store; they stay in the log, and it is tried again"
+                    );
+                }
+                *trouble = Some(error);
+                drop(trouble);
+                self.since = Some(Instant::now());
+                false
+            }
+        }
+    }
+
+    /// Reads what waits as files are read.
+    fn collect(&mut self) -> Result<(Collector<'static>, Vec<NewSource>), String> {
+        let mut collector = Collector::new(&Ingest);
+        let mut sources: Vec<NewSource> = Vec::new();
+        let mut places: BTreeMap<Sender, usize> = BTreeMap::new();
+        if self.readers.len() > MOST_SENDERS {
+            self.readers.clear();
+        }
+        for Written { batch, .. } in &self.waiting {
+            let at = match places.get(&batch.sender) {
+                Some(at) => *at,
+                None => {
+                    let at = sources.len();
+                    let id = u32::try_from(at).map_err(|_| "too many senders".to_owned())?;
+                    sources.push(NewSource {
+                        report: SourceReport::new(id, batch.sender.name(), SourceKind::Unknown),
+                        origin: None,
+                        anew: false,
+                        whole: false,
+                    });
+                    places.insert(batch.sender.clone(), at);
+                    at
+                }
+            };
+            let reader = self.readers.entry(batch.sender.clone()).or_default();
+            if let Some(source) = sources.get_mut(at) {
+                deliver(batch, reader, &mut collector, &mut source.report);
+            }
+        }
+        Ok((collector, sources))
+    }
+
+    fn tidy(&self) {
+        let done = self
+            .store
+            .compact()
+            .and_then(|_| self.store.remove_old(GRACE));
+        if let Err(error) = done {
+            tracing::warn!(%error, "small files of the store could not be put together");
+        }
+    }
+}
+
+/// Reads the events of a batch.
+fn deliver(
+    batch: &Batch,
+    reader: &mut Deliveries,
+    collector: &mut Collector<'_>,
+    report: &mut SourceReport,
+) {
+    for event in &batch.events {
+        let delivery = Delivery {
+            text: &event.text,
+            time: event.time,
+            received: batch.received,
+            host: &event.host,
+            source: &event.source,
+            sourcetype: &event.sourcetype,
+            index: &event.index,
+            fields: &event.fields,
+        };
+        reader.read(&delivery, collector, report);
+    }
+}

@@ -1,0 +1,515 @@
+//! A server: what it is told to do, how it starts, and how it ends.
+
+use std::fs::{self, File};
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::Response;
+use axum::routing::{any, get};
+use crabwalk_store::{Store, StoreError};
+use tokio::net::{TcpListener, UdpSocket};
+use tokio::sync::{Semaphore, watch};
+
+use crate::account::Accounts;
+use crate::alert::{Alerts, Output};
+use crate::batch::Batch;
+use crate::elastic::{self, Ids};
+use crate::folder::Folders;
+use crate::hec::{self, Acks};
+use crate::http::{self, Serving, TlsError};
+use crate::intake::Intake;
+use crate::keep::Kept;
+use crate::limits::Limits;
+use crate::listed::ListError;
+use crate::shared::Server;
+use crate::syslog;
+use crate::token::{Token, TokenError, Tokens};
+use crate::wal::{Disk, SEGMENT_BYTES, Wal, WalError};
+use crate::watch::{Hunting, Watch};
+use crate::web;
+
+/// What a server is told to do.
+#[derive(Clone)]
+pub struct Config {
+    /// The folder with all that it keeps; made if it is not there.
+    pub data: PathBuf,
+    /// Where it listens for HTTP.
+    pub listen: Vec<SocketAddr>,
+    /// Where it listens for syslog and JSON lines: UDP and TCP.
+    pub syslog: Vec<SocketAddr>,
+    /// Where it listens for them over TLS.
+    pub syslog_tls: Vec<SocketAddr>,
+    /// Certificate and key, PEM.
+    pub tls: Option<(PathBuf, PathBuf)>,
+    /// Folders into which logs are dropped.
+    pub folders: Vec<PathBuf>,
+    /// How it hunts; `None`: it only keeps and searches.
+    pub hunting: Option<Hunting>,
+    /// Where alerts go.
+    pub alerts: Vec<Output>,
+    /// Limits of what comes over the network.
+    pub limits: Limits,
+}
+
+/// Why a server does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The data folder or a file in it.
+    #[error("{}: {source}", path.display())]
+    Data {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Another server has the data folder.
+    #[error(
+        "{}: another `crabwalk serve` runs over this folder; stop it, or give this one a folder of its own with --data",
+        .0.display()
+    )]
+    Taken(PathBuf),
+    /// An address.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// Which.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// An address that others reach, without encryption.
+    #[error(
+        "{0} can be reached from other machines, and tokens, passwords and logs would pass in the clear: give \
+         --tls-cert and --tls-key, or listen on 127.0.0.1 behind a proxy that encrypts"
+    )]
+    Plain(SocketAddr),
+    /// An address for TLS without a certificate.
+    #[error("{0} is to be encrypted: give --tls-cert and --tls-key")]
+    NoCertificate(SocketAddr),
+    /// TLS.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The log.
+    #[error(transparent)]
+    Wal(#[from] WalError),
+    /// Tokens.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// The machine gives no thread, or no signals.
+    #[error("the server cannot be set up: {0}")]
+    Machine(#[from] io::Error),
+}
+
+/// What a started server tells its user, once.
+#[derive(Debug, Clone, Default)]
+pub struct Started {
+    /// Where it listens.
+    pub listening: Vec<SocketAddr>,
+    /// Whether over TLS.
+    pub encrypted: bool,
+    /// Where it listens for syslog, and whether over TLS.
+    pub syslog: Vec<(SocketAddr, bool)>,
+    /// The first token's secret, if it was made now.
+    pub token: Option<String>,
+    /// What the link of the first account has, while nobody has one.
+    pub link: Option<String>,
+}
+
+/// The folder of a server that runs over it alone.
+struct Data {
+    folder: PathBuf,
+    _lock: File,
+}
+
+impl Data {
+    fn open(folder: &Path) -> Result<Self, ServeError> {
+        let failed = |path: &Path, source| ServeError::Data {
+            path: path.to_owned(),
+            source,
+        };
+        make(folder).map_err(|error| failed(folder, error))?;
+        let path = folder.join("lock");
+        let lock = File::options()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .map_err(|error| failed(&path, error))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self {
+                folder: folder.to_owned(),
+                _lock: lock,
+            }),
+            Err(fs::TryLockError::WouldBlock) => Err(ServeError::Taken(folder.to_owned())),
+            Err(fs::TryLockError::Error(error)) => Err(failed(&path, error)),
+        }
+    }
+}
+
+/// Makes a folder that only its owner may read, if it is not there.
+fn make(folder: &Path) -> io::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::DirBuilderExt as _;
+        builder.mode(0o700);
+    }
+    builder.create(folder)
+}
+
+/// The tokens of a data folder, which is made if it is not there.
+///
+/// # Errors
+/// If they cannot be read.
+pub fn tokens(data: &Path) -> Result<Tokens, TokenError> {
+    make(data).map_err(|source| ListError {
+        path: data.to_owned(),
+        source,
+    })?;
+    Tokens::open(&data.join("tokens.json"))
+}
+
+/// Runs a server until it is told to stop (SIGINT or SIGTERM). `started` is called once it listens.
+///
+/// # Errors
+/// Why it did not start, or could not go on.
+pub fn run(config: &Config, started: impl FnOnce(&Started)) -> Result<(), ServeError> {
+    let data = Data::open(&config.data)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let done = runtime.block_on(serve(config, &data, started));
+    // What blocks by then is given up: nothing that was acknowledged depends on it.
+    runtime.shutdown_timeout(Duration::from_secs(2));
+    done
+}
+
+async fn serve(
+    config: &Config,
+    data: &Data,
+    started: impl FnOnce(&Started),
+) -> Result<(), ServeError> {
+    let tls = match &config.tls {
+        Some((certificate, key)) => Some(http::tls(certificate, key)?),
+        None => None,
+    };
+    let mut listeners = Vec::new();
+    for address in &config.listen {
+        if tls.is_none() && !address.ip().to_canonical().is_loopback() {
+            return Err(ServeError::Plain(*address));
+        }
+        let failed = |source| ServeError::Listen {
+            address: *address,
+            source,
+        };
+        listeners.push(TcpListener::bind(address).await.map_err(failed)?);
+    }
+    let mut datagrams = Vec::new();
+    let mut streams = Vec::new();
+    for (address, encrypted) in config
+        .syslog
+        .iter()
+        .map(|address| (address, false))
+        .chain(config.syslog_tls.iter().map(|address| (address, true)))
+    {
+        let failed = |source| ServeError::Listen {
+            address: *address,
+            source,
+        };
+        if encrypted && tls.is_none() {
+            return Err(ServeError::NoCertificate(*address));
+        }
+        let listener = TcpListener::bind(address).await.map_err(failed)?;
+        let bound = listener.local_addr()?;
+        streams.push((listener, encrypted));
+        if !encrypted {
+            datagrams.push(UdpSocket::bind(bound).await.map_err(failed)?);
+        }
+    }
+    let store = Store::open_or_create(data.folder.join("store"))?;
+    let (kept, tap, keeping) = Kept::start(store)?;
+    let low = kept.low_water();
+    let mut before = Vec::new();
+    let disk = Disk::new(&data.folder.join("log"))?;
+    let mut unknown = 0_u64;
+    let shared = Arc::clone(&kept);
+    let (wal, recovery) = Wal::open(disk, SEGMENT_BYTES, low, |seq, payload| {
+        let Ok(mut batch) = Batch::decode(payload) else {
+            unknown += 1;
+            return;
+        };
+        before.push((batch.key, batch.received));
+        if seq >= low {
+            batch.key = 0;
+            shared.add(seq, batch);
+        }
+    })?;
+    drop(shared);
+    tracing::info!(
+        records = recovery.records,
+        torn_bytes = recovery.torn,
+        "the log was read"
+    );
+    for (segment, place) in &recovery.damaged {
+        tracing::error!(
+            segment,
+            place,
+            "the log is damaged here; what follows was read"
+        );
+    }
+    if unknown > 0 {
+        tracing::error!(
+            unknown,
+            "records of the log are of a newer version and were not read"
+        );
+    }
+    let limits = Arc::new(config.limits.clone());
+    let (intake, writer) = Intake::start(wal, tap, limits.waiting, limits.repeats)?;
+    for (key, received) in before {
+        intake.remember(key, received);
+    }
+    let tokens = tokens(&data.folder)?;
+    let token = match tokens.all().iter().all(|token| token.name == "demo") {
+        true => Some(tokens.add(
+            Token {
+                name: "default".to_owned(),
+                ..Token::default()
+            },
+            None,
+        )?),
+        false => None,
+    };
+    let accounts = Accounts::open(&data.folder).map_err(TokenError::from)?;
+    let link = accounts.first_link().map_err(TokenError::from)?;
+    let alerts = Alerts::open(&data.folder, config.alerts.clone()).map_err(TokenError::from)?;
+    let alerts = Arc::new(alerts);
+    let watch = match &config.hunting {
+        Some(hunting) => {
+            let (kept, alerts) = (Arc::clone(&kept), Arc::clone(&alerts));
+            let watch = Watch::start(hunting.clone(), &data.folder, kept, alerts);
+            Some(watch.map_err(TokenError::from)?)
+        }
+        None => None,
+    };
+    let folders = match config.folders.is_empty() {
+        true => None,
+        false => Some(Folders::watch(config.folders.clone(), Arc::clone(&kept))?),
+    };
+    let server = Arc::new(Server {
+        intake: Arc::clone(&intake),
+        kept,
+        tokens,
+        acks: Acks::default(),
+        ids: Ids::default(),
+        instance: instance(&data.folder)?,
+        lost: AtomicU64::new(0),
+        accounts,
+        watch,
+        alerts,
+        searches: Arc::new(Semaphore::new(4)),
+        limits: Arc::clone(&limits),
+    });
+    let (stop, stopped) = watch::channel(false);
+    let serving = Serving {
+        router: router(&server),
+        limits: Arc::clone(&limits),
+        tls: tls.clone(),
+        stop: stopped.clone(),
+        connections: Arc::new(Semaphore::new(limits.connections)),
+    };
+    let mut told = Started {
+        encrypted: tls.is_some(),
+        token,
+        link,
+        ..Started::default()
+    };
+    let mut running = Vec::new();
+    for listener in listeners {
+        told.listening.push(listener.local_addr()?);
+        running.push(tokio::spawn(http::serve(listener, serving.clone())));
+    }
+    for socket in datagrams {
+        let task = syslog::datagrams(socket, Arc::clone(&server), stopped.clone());
+        running.push(tokio::spawn(task));
+    }
+    for (listener, encrypted) in streams {
+        told.syslog.push((listener.local_addr()?, encrypted));
+        let tls = tls.clone().filter(|_| encrypted);
+        let connections = Arc::clone(&serving.connections);
+        let task = syslog::streams(
+            listener,
+            tls,
+            Arc::clone(&server),
+            stopped.clone(),
+            connections,
+        );
+        running.push(tokio::spawn(task));
+    }
+    drop(serving);
+    let mut signals = Signals::new()?;
+    ready();
+    started(&told);
+    for address in &told.listening {
+        tracing::info!(%address, encrypted = told.encrypted, "listening");
+    }
+    let tidy = async {
+        let mut every = tokio::time::interval(Duration::from_secs(60));
+        loop {
+            every.tick().await;
+            server.acks.tidy();
+        }
+    };
+    let posting = async {
+        let mut wait = Duration::from_secs(2);
+        loop {
+            tokio::time::sleep(wait).await;
+            // What was not taken is sent again, less and less often.
+            wait = match server.alerts.send().await {
+                true => (wait * 2).min(Duration::from_secs(1800)),
+                false => Duration::from_secs(2),
+            };
+        }
+    };
+    tokio::select! {
+        name = signals.next() => tracing::info!(signal = name, "stopping"),
+        () = tidy => {}
+        () = posting => {}
+    }
+    intake.stop();
+    // Those who listen see it at once; what is under way is finished.
+    let _ = stop.send(true);
+    for one in running {
+        let _ = one.await;
+    }
+    intake.close();
+    let shared = Arc::clone(&server);
+    let others = tokio::task::spawn_blocking(move || {
+        if let Some(folders) = folders {
+            folders.stop();
+        }
+        if let Some(watch) = &shared.watch {
+            watch.stop();
+        }
+    });
+    if tokio::time::timeout(limits.drain, others).await.is_err() {
+        tracing::info!("a hunt that is under way is given up; it is made anew at the next start");
+    }
+    server.kept.close();
+    let ended = tokio::task::spawn_blocking(move || (writer.join(), keeping.join())).await;
+    if !matches!(ended, Ok((Ok(()), Ok(())))) {
+        tracing::error!("a thread that writes ended early; what was acknowledged is in the log");
+    }
+    tracing::info!(
+        events = intake.figures.events.load(Ordering::Relaxed),
+        "stopped; everything acknowledged is on the disk"
+    );
+    Ok(())
+}
+
+/// The name of this installation, made at its first start.
+fn instance(folder: &Path) -> Result<String, ServeError> {
+    let path = folder.join("instance");
+    if let Ok(text) = fs::read_to_string(&path)
+        && text.trim().len() == 22
+    {
+        return Ok(text.trim().to_owned());
+    }
+    let name: String = crate::secret::word()
+        .map_err(TokenError::from)?
+        .chars()
+        .take(22)
+        .collect();
+    fs::write(&path, &name).map_err(|source| ServeError::Data { path, source })?;
+    Ok(name)
+}
+
+/// Answers what no route is for.
+async fn other(State(server): State<Arc<Server>>, request: Request) -> Response {
+    if elastic::is_for(&request) {
+        return elastic::elastic(State(server), request).await;
+    }
+    if request.uri().path() == "/" {
+        let (parts, _) = request.into_parts();
+        return web::home(&server, &parts).await;
+    }
+    let body = "{\"error\":\"there is nothing here\"}";
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = StatusCode::NOT_FOUND;
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
+    response
+}
+
+fn router(server: &Arc<Server>) -> Router {
+    Router::new()
+        .route("/services/collector", any(hec::collector))
+        .route("/services/collector/{*rest}", any(hec::collector))
+        .route("/healthz", get(async || "ok\n"))
+        .route("/readyz", get(crate::status::ready))
+        .merge(web::routes())
+        .fallback(other)
+        .with_state(Arc::clone(server))
+}
+
+/// Tells systemd that the server is ready, where it was started by it (`Type=notify`).
+fn ready() {
+    #[cfg(unix)]
+    if let Some(path) = std::env::var_os("NOTIFY_SOCKET") {
+        let _ = std::os::unix::net::UnixDatagram::unbound()
+            .and_then(|socket| socket.send_to(b"READY=1", path));
+    }
+}
+
+/// Signals that stop a server.
+struct Signals {
+    #[cfg(unix)]
+    terminate: tokio::signal::unix::Signal,
+    #[cfg(unix)]
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    #[cfg(unix)]
+    fn new() -> io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    #[cfg(unix)]
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+
+    #[cfg(not(unix))]
+    fn new() -> io::Result<Self> {
+        Ok(Self {})
+    }
+
+    #[cfg(not(unix))]
+    async fn next(&mut self) -> &'static str {
+        let _ = tokio::signal::ctrl_c().await;
+        "Ctrl-C"
+    }
+}

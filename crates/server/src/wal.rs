@@ -1,0 +1,462 @@
+//! The write-ahead log: what was acknowledged is here, synced, before anybody is told so.
+//!
+//! # Format
+//! A folder of segments, each named after the number of its first record (`00000000000000000042.log`). A segment begins
+//! with 24 bytes: the magic `CWWAL001`, that number, the CRC-32 of both and four zero bytes. A record is its length (4 bytes), a CRC-32 (4) of
+//! length, number and payload, its number (8), and the payload; numbers are little-endian and rise by one. Numbers begin at 1.
+//!
+//! # What a crash leaves
+//! Records are appended and synced in groups; the caller is told after the sync. A record that was being written when the
+//! machine stopped is torn: its checksum does not fit and nothing follows it. It was acknowledged to nobody and is cut off. A
+//! checksum that does not fit while whole records follow is damage of another kind: the record is told as lost, and those
+//! behind it are kept.
+//!
+//! # What a failing disk leaves
+//! A write that fails (a full disk) is taken back to the last whole record, and the log can be tried again later. A *sync*
+//! that fails is final: the system may have dropped the pages that it could not write, and a second sync would answer
+//! for nothing. The log refuses everything from then on ([`WalError::Broken`]), until the program is started anew and reads
+//! what really is on the disk.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+const MAGIC: &[u8; 8] = b"CWWAL001";
+const HEADER: usize = 24;
+/// Length, checksum and number.
+const HEAD: usize = 16;
+/// Bytes after which a segment is closed and the next begun.
+pub const SEGMENT_BYTES: u64 = 64 << 20;
+/// Bytes of the largest record; what claims to be longer is damage.
+pub const RECORD_BYTES: usize = 512 << 20;
+
+/// The log cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum WalError {
+    /// The folder or a file in it.
+    #[error("{}: {source}", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// An earlier sync failed, or a failed write could not be taken back: what is on the disk is not known.
+    #[error("the log broke earlier ({0}); start the server anew when the disk is sound")]
+    Broken(String),
+    /// A record larger than [`RECORD_BYTES`].
+    #[error("a record of {0} bytes is too large for the log")]
+    TooLarge(usize),
+}
+
+/// Where the log's files lie. A disk, or in tests one that fails and forgets.
+pub trait Medium {
+    /// A file that is written at its end.
+    type File;
+    /// Names in the folder.
+    fn list(&mut self) -> io::Result<Vec<String>>;
+    /// All that a file holds.
+    fn read(&mut self, name: &str) -> io::Result<Vec<u8>>;
+    /// Makes a file, which must not be there yet.
+    fn create(&mut self, name: &str) -> io::Result<Self::File>;
+    /// Opens a file and cuts it to a length.
+    fn cut(&mut self, name: &str, length: u64) -> io::Result<Self::File>;
+    /// Writes at the end.
+    fn append(&mut self, file: &mut Self::File, bytes: &[u8]) -> io::Result<()>;
+    /// Makes durable what was written.
+    fn sync(&mut self, file: &mut Self::File) -> io::Result<()>;
+    /// Makes durable which files there are.
+    fn sync_folder(&mut self) -> io::Result<()>;
+    /// Takes a file away.
+    fn remove(&mut self, name: &str) -> io::Result<()>;
+    /// The folder, for messages.
+    fn folder(&self) -> PathBuf;
+}
+
+/// A folder on a disk.
+#[derive(Debug)]
+pub struct Disk(PathBuf);
+
+impl Disk {
+    /// The folder, which is made if it is not there.
+    ///
+    /// # Errors
+    /// If it cannot be made.
+    pub fn new(folder: &Path) -> Result<Self, WalError> {
+        fs::create_dir_all(folder).map_err(|source| WalError::File {
+            path: folder.to_owned(),
+            source,
+        })?;
+        Ok(Self(folder.to_owned()))
+    }
+}
+
+impl Medium for Disk {
+    type File = File;
+
+    fn list(&mut self) -> io::Result<Vec<String>> {
+        let names = fs::read_dir(&self.0)?
+            .map(|entry| entry.map(|entry| entry.file_name().to_string_lossy().into_owned()));
+        names.collect()
+    }
+
+    fn read(&mut self, name: &str) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        File::open(self.0.join(name))?.read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    fn create(&mut self, name: &str) -> io::Result<File> {
+        OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .open(self.0.join(name))
+    }
+
+    fn cut(&mut self, name: &str, length: u64) -> io::Result<File> {
+        let mut file = OpenOptions::new().write(true).open(self.0.join(name))?;
+        file.set_len(length)?;
+        file.seek(SeekFrom::Start(length))?;
+        Ok(file)
+    }
+
+    fn append(&mut self, file: &mut File, bytes: &[u8]) -> io::Result<()> {
+        file.write_all(bytes)
+    }
+
+    fn sync(&mut self, file: &mut File) -> io::Result<()> {
+        file.sync_data()
+    }
+
+    fn sync_folder(&mut self) -> io::Result<()> {
+        // Elsewhere a folder cannot be opened, and the file system keeps names by itself.
+        if cfg!(unix) {
+            File::open(&self.0)?.sync_all()?;
+        }
+        Ok(())
+    }
+
+    fn remove(&mut self, name: &str) -> io::Result<()> {
+        fs::remove_file(self.0.join(name))
+    }
+
+    fn folder(&self) -> PathBuf {
+        self.0.clone()
+    }
+}
+
+/// What was found wrong when a log was opened.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Recovery {
+    /// Whole records that were read.
+    pub records: u64,
+    /// Bytes of a record that was being written when the machine stopped, and were cut off. Nobody was told of it.
+    pub torn: u64,
+    /// Stretches of damage in the midst of whole records: segment and place.
+    pub damaged: Vec<(String, u64)>,
+}
+
+#[derive(Debug)]
+struct Segment {
+    name: String,
+    /// Number of its first record.
+    first: u64,
+}
+
+struct Open<F> {
+    file: F,
+    /// Bytes up to the last whole record.
+    length: u64,
+}
+
+/// A log, open for writing.
+pub struct Wal<M: Medium> {
+    medium: M,
+    segments: Vec<Segment>,
+    open: Option<Open<M::File>>,
+    next: u64,
+    segment_bytes: u64,
+    broken: Option<String>,
+}
+
+fn name_of(first: u64) -> String {
+    format!("{first:020}.log")
+}
+
+fn header(first: u64) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(HEADER);
+    bytes.extend_from_slice(MAGIC);
+    bytes.extend_from_slice(&first.to_le_bytes());
+    let sum = crc32fast::hash(&bytes);
+    bytes.extend_from_slice(&sum.to_le_bytes());
+    bytes.resize(HEADER, 0);
+    bytes
+}
+
+fn checksum(length: &[u8], rest: &[u8]) -> u32 {
+    let mut sum = crc32fast::Hasher::new();
+    sum.update(length);
+    sum.update(rest);
+    sum.finalize()
+}
+
+fn number<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
+    bytes.get(at..at.checked_add(N)?)?.try_into().ok()
+}
+
+/// The record that begins here, if it is whole: its number, its payload and where it ends.
+fn record(bytes: &[u8], at: usize) -> Option<(u64, &[u8], usize)> {
+    let length: [u8; 4] = number(bytes, at)?;
+    let size = u32::from_le_bytes(length) as usize;
+    if size > RECORD_BYTES {
+        return None;
+    }
+    let sum = u32::from_le_bytes(number(bytes, at + 4)?);
+    let end = at.checked_add(HEAD)?.checked_add(size)?;
+    let rest = bytes.get(at + 8..end)?;
+    // A stretch of zeros must not pass for a record.
+    let seq = u64::from_le_bytes(number(bytes, at + 8)?);
+    (seq != 0 && checksum(&length, rest) == sum).then(|| (seq, &rest[8..], end))
+}
+
+impl<M: Medium> Wal<M> {
+    /// Opens the log. Every whole record numbered from `from` on is handed to `each`, in order, and those before it that are
+    /// still in its segment; what was torn is cut off.
+    ///
+    /// # Errors
+    /// If a file cannot be read or mended.
+    pub fn open(
+        mut medium: M,
+        segment_bytes: u64,
+        from: u64,
+        mut each: impl FnMut(u64, &[u8]),
+    ) -> Result<(Self, Recovery), WalError> {
+        let failed = |medium: &M, name: &str, source| WalError::File {
+            path: medium.folder().join(name),
+            source,
+        };
+        let names = medium.list().map_err(|error| failed(&medium, "", error))?;
+        let mut segments: Vec<Segment> = names
+            .into_iter()
+            .filter_map(|name| {
+                let first = name.strip_suffix(".log")?.parse().ok()?;
+                Some(Segment { name, first })
+            })
+            .collect();
+        segments.sort_by_key(|segment| segment.first);
+        let mut recovery = Recovery::default();
+        let mut next = from.max(1);
+        let mut open = None;
+        let mut at = 0;
+        while let Some(segment) = segments.get(at) {
+            let (name, first) = (segment.name.clone(), segment.first);
+            let following = segments.get(at + 1).map(|segment| segment.first);
+            let is_last = following.is_none();
+            if following.is_some_and(|following| following <= from) {
+                at += 1;
+                continue;
+            }
+            let bytes = medium
+                .read(&name)
+                .map_err(|error| failed(&medium, &name, error))?;
+            if bytes.get(..HEADER) != Some(header(first).as_slice()) {
+                if !is_last || record_after(&bytes, 0, first).is_some() {
+                    recovery.damaged.push((name.clone(), 0));
+                } else {
+                    // The machine stopped while it was being made.
+                    recovery.torn += bytes.len() as u64;
+                    medium
+                        .remove(&name)
+                        .map_err(|error| failed(&medium, &name, error))?;
+                    segments.remove(at);
+                    continue;
+                }
+            }
+            let mut place = HEADER;
+            let mut last = first.saturating_sub(1);
+            loop {
+                match record(&bytes, place).filter(|(seq, ..)| *seq > last) {
+                    Some((seq, payload, end)) => {
+                        last = seq;
+                        place = end;
+                        recovery.records += 1;
+                        each(seq, payload);
+                    }
+                    None if place >= bytes.len() => break,
+                    None => match record_after(&bytes, place, last + 1) {
+                        Some(found) => {
+                            recovery.damaged.push((name.clone(), place as u64));
+                            place = found;
+                        }
+                        None => break,
+                    },
+                }
+            }
+            next = next.max(last + 1);
+            if is_last {
+                if place < bytes.len() {
+                    recovery.torn += (bytes.len() - place) as u64;
+                }
+                let mut file = medium
+                    .cut(&name, place as u64)
+                    .map_err(|error| failed(&medium, &name, error))?;
+                // What was read here may never have been synced: it is from now on.
+                medium
+                    .sync(&mut file)
+                    .map_err(|error| failed(&medium, &name, error))?;
+                open = Some(Open {
+                    file,
+                    length: place as u64,
+                });
+            } else if place < bytes.len() {
+                recovery.damaged.push((name, place as u64));
+            }
+            at += 1;
+        }
+        medium
+            .sync_folder()
+            .map_err(|error| failed(&medium, "", error))?;
+        Ok((
+            Self {
+                medium,
+                segments,
+                open,
+                next,
+                segment_bytes,
+                broken: None,
+            },
+            recovery,
+        ))
+    }
+
+    /// Number of the record that comes next.
+    pub fn next(&self) -> u64 {
+        self.next
+    }
+
+    /// Number of segments.
+    pub fn segments(&self) -> usize {
+        self.segments.len()
+    }
+
+    /// Why nothing is taken any more, if so.
+    pub fn broken(&self) -> Option<&str> {
+        self.broken.as_deref()
+    }
+
+    /// Writes records and syncs them. The first has the number that is returned, those that follow the numbers that follow.
+    ///
+    /// # Errors
+    /// Then none of them counts. After a failed write the log can be tried again; after a failed sync it is broken.
+    pub fn append(&mut self, payloads: &[&[u8]]) -> Result<u64, WalError> {
+        if let Some(why) = &self.broken {
+            return Err(WalError::Broken(why.clone()));
+        }
+        let first = self.next;
+        let mut bytes = Vec::with_capacity(payloads.iter().map(|one| one.len() + HEAD).sum());
+        for (seq, payload) in (first..).zip(payloads) {
+            let size = u32::try_from(payload.len())
+                .ok()
+                .filter(|_| payload.len() <= RECORD_BYTES)
+                .ok_or(WalError::TooLarge(payload.len()))?;
+            let length = size.to_le_bytes();
+            bytes.extend_from_slice(&length);
+            let at = bytes.len();
+            bytes.extend_from_slice(&[0; 4]);
+            bytes.extend_from_slice(&seq.to_le_bytes());
+            bytes.extend_from_slice(payload);
+            let sum = checksum(&length, &bytes[at + 4..]).to_le_bytes();
+            bytes[at..at + 4].copy_from_slice(&sum);
+        }
+        if self
+            .open
+            .as_ref()
+            .is_none_or(|open| open.length >= self.segment_bytes)
+        {
+            self.begin_segment()?;
+        }
+        let name = self.segments.last().map_or("", |one| &one.name).to_owned();
+        let path = self.medium.folder().join(&name);
+        let Some(open) = &mut self.open else {
+            return Err(WalError::Broken("no segment is open".to_owned()));
+        };
+        if let Err(source) = self.medium.append(&mut open.file, &bytes) {
+            // Part of it may be there; behind the next record it would be damage.
+            match self.medium.cut(&name, open.length) {
+                Ok(file) => open.file = file,
+                Err(error) => self.broken = Some(format!("{source}, then {error}")),
+            }
+            return Err(WalError::File { path, source });
+        }
+        if let Err(source) = self.medium.sync(&mut open.file) {
+            self.broken = Some(format!("syncing failed: {source}"));
+            return Err(WalError::File { path, source });
+        }
+        open.length += bytes.len() as u64;
+        self.next += payloads.len() as u64;
+        Ok(first)
+    }
+
+    fn begin_segment(&mut self) -> Result<(), WalError> {
+        let name = name_of(self.next);
+        let path = self.medium.folder().join(&name);
+        // A segment that a failed attempt left is in the way, and holds nothing that counts.
+        let _ = self.medium.remove(&name);
+        let failed = |source| WalError::File { path, source };
+        let made = self.medium.create(&name).and_then(|mut file| {
+            self.medium.append(&mut file, &header(self.next))?;
+            self.medium.sync(&mut file)?;
+            self.medium.sync_folder()?;
+            Ok(file)
+        });
+        let file = match made {
+            Ok(file) => file,
+            Err(error) => {
+                let _ = self.medium.remove(&name);
+                return Err(failed(error));
+            }
+        };
+        self.segments.push(Segment {
+            name,
+            first: self.next,
+        });
+        self.open = Some(Open {
+            file,
+            length: HEADER as u64,
+        });
+        Ok(())
+    }
+
+    /// Takes away the segments all of whose records have numbers below `low`: the store has them. The open one stays.
+    ///
+    /// # Errors
+    /// If a file cannot be taken away; it is tried again the next time.
+    pub fn release(&mut self, low: u64) -> Result<(), WalError> {
+        while let [one, next, ..] = self.segments.as_slice()
+            && next.first <= low
+        {
+            let name = one.name.clone();
+            self.medium.remove(&name).map_err(|source| WalError::File {
+                path: self.medium.folder().join(&name),
+                source,
+            })?;
+            self.segments.remove(0);
+        }
+        Ok(())
+    }
+}
+
+/// Where the next whole record begins behind `from`, whose number is not below `least`.
+fn record_after(bytes: &[u8], from: usize, least: u64) -> Option<usize> {
+    /// Numbers rise by one, so what comes next is not far: a random text is not taken for a record.
+    const REACH: u64 = 1 << 24;
+    (from + 1..bytes.len().saturating_sub(HEAD - 1)).find(|at| {
+        number(bytes, at + 8)
+            .map(u64::from_le_bytes)
+            .is_some_and(|seq| (least..least + REACH).contains(&seq))
+            && record(bytes, *at).is_some()
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,381 @@
+//! Hunting all day: whenever there are new events, everything of the last days is hunted anew, and what is told of it is
+//! kept: the case for whoever looks, and an alert for each path that appears or grows.
+//!
+//! A hunt numbers its paths by rank, and the next one numbers them otherwise. Here a path has a name that stays: one that
+//! shares a movement with a path that was told before is that path, grown.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use crabwalk_case::dossier::Asked;
+use crabwalk_case::{Case, HopInfo, Input, Report, Tool};
+use crabwalk_detect::{Content, RunOptions};
+use crabwalk_events::Catalog;
+use crabwalk_hunt::{Hunt, HuntOptions};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::alert::{Alert, Alerts};
+use crate::keep::Kept;
+use crate::listed::{ListError, Listed};
+
+/// Loads what is known, anew for each hunt.
+pub type Knows = Arc<dyn Fn() -> Result<Content, String> + Send + Sync>;
+
+/// How hunting goes on.
+#[derive(Clone)]
+pub struct Hunting {
+    /// Loads detections and the rest of the content.
+    pub content: Knows,
+    /// How long to wait between two hunts.
+    pub every: Duration,
+    /// How far back each hunt looks.
+    pub back: Duration,
+    /// Threads of a hunt.
+    pub threads: usize,
+}
+
+/// What the last hunt concluded, for whoever looks.
+pub struct Concluded {
+    /// Rises with each.
+    pub number: u64,
+    /// When it was done, RFC 3339.
+    pub created: String,
+    /// How long it took.
+    pub seconds: f64,
+    /// Paths that are told.
+    pub told: usize,
+    /// Findings that are not silenced.
+    pub findings: usize,
+    /// The case in parts as the front end reads them, gzip of JSON.
+    pub parts: Vec<(String, Vec<u8>)>,
+}
+
+/// A path that was told.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Told {
+    id: String,
+    hops: Vec<Key>,
+}
+
+/// What makes a movement the same in two hunts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Key {
+    src: String,
+    dst: String,
+    used: String,
+    /// Microseconds since 1970-01-01 UTC.
+    first: i64,
+}
+
+/// Later evidence may date a movement a little earlier.
+const SAME_MICROS: i64 = 10 * 60 * 1_000_000;
+/// Paths that are remembered.
+const MOST_TOLD: usize = 5_000;
+
+impl Key {
+    fn of(hop: &HopInfo) -> Self {
+        let first = hop
+            .first
+            .as_deref()
+            .and_then(|text| text.parse::<jiff::Timestamp>().ok());
+        Self {
+            src: hop.src.clone().unwrap_or_default(),
+            dst: hop.dst.clone(),
+            used: hop.used.clone().unwrap_or_default(),
+            first: first.map_or(0, jiff::Timestamp::as_microsecond),
+        }
+    }
+
+    fn is(&self, other: &Self) -> bool {
+        self.src == other.src
+            && self.dst == other.dst
+            && self.used == other.used
+            && self.first.abs_diff(other.first) <= SAME_MICROS.unsigned_abs()
+    }
+}
+
+struct Shared {
+    last: Mutex<Option<Arc<Concluded>>>,
+    stop: AtomicBool,
+    wake: (Mutex<bool>, Condvar),
+    trouble: Mutex<Option<String>>,
+}
+
+/// Hunts until it is stopped.
+pub struct Watch {
+    shared: Arc<Shared>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Watch {
+    /// Starts to hunt.
+    ///
+    /// # Errors
+    /// If the machine gives no thread, or what was told before cannot be read.
+    pub fn start(
+        hunting: Hunting,
+        data: &Path,
+        kept: Arc<Kept>,
+        alerts: Arc<Alerts>,
+    ) -> Result<Self, ListError> {
+        let shared = Arc::new(Shared {
+            last: Mutex::default(),
+            stop: AtomicBool::new(false),
+            wake: (Mutex::new(false), Condvar::new()),
+            trouble: Mutex::default(),
+        });
+        let mut hunter = Hunter {
+            told: Listed::open(&data.join("paths.json"))?,
+            out: data.join("case"),
+            hunting,
+            kept,
+            alerts,
+            shared: Arc::clone(&shared),
+            version: None,
+            number: 0,
+        };
+        let thread = std::thread::Builder::new()
+            .name("hunt".to_owned())
+            .stack_size(16 << 20)
+            .spawn(move || hunter.run())
+            .map_err(|source| ListError {
+                path: data.to_owned(),
+                source,
+            })?;
+        Ok(Self {
+            shared,
+            thread: Mutex::new(Some(thread)),
+        })
+    }
+
+    /// What the last hunt concluded.
+    pub fn last(&self) -> Option<Arc<Concluded>> {
+        lock(&self.shared.last).clone()
+    }
+
+    /// Why the last hunt failed, if it did.
+    pub fn trouble(&self) -> Option<String> {
+        lock(&self.shared.trouble).clone()
+    }
+
+    /// Hunts as soon as it can.
+    pub fn now(&self) {
+        *lock(&self.shared.wake.0) = true;
+        self.shared.wake.1.notify_all();
+    }
+
+    /// Stops, when the hunt that is under way is done.
+    pub fn stop(&self) {
+        self.shared.stop.store(true, Ordering::Release);
+        self.now();
+        let thread = lock(&self.thread).take();
+        if thread.is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("the thread that hunts ended early");
+        }
+    }
+}
+
+struct Hunter {
+    told: Listed<Told>,
+    out: PathBuf,
+    hunting: Hunting,
+    kept: Arc<Kept>,
+    alerts: Arc<Alerts>,
+    shared: Arc<Shared>,
+    /// The state of the store that was hunted last.
+    version: Option<u64>,
+    number: u64,
+}
+
+impl Hunter {
+    fn run(&mut self) {
+        while !self.shared.stop.load(Ordering::Acquire) {
+            let began = Instant::now();
+            // An error in a hunt must not end the server; what it concerns is told.
+            let hunted = catch_unwind(AssertUnwindSafe(|| self.hunt())).unwrap_or_else(|_| {
+                Err("an error in Crabwalk ended a hunt; please report it".to_owned())
+            });
+            if let Err(error) = &hunted {
+                tracing::error!(
+                    error,
+                    "a hunt failed; the next one begins when there are new events"
+                );
+            }
+            *lock(&self.shared.trouble) = hunted.err();
+            // A hunt that takes long must not take all of the machine.
+            let pause = self.hunting.every.max(began.elapsed());
+            let (asked, wake) = &self.shared.wake;
+            let guard = lock(asked);
+            let waited = wake.wait_timeout_while(guard, pause, |asked| !*asked);
+            let (mut guard, _) = waited.unwrap_or_else(PoisonError::into_inner);
+            *guard = false;
+        }
+    }
+
+    /// Hunts, if there are new events.
+    fn hunt(&mut self) -> Result<(), String> {
+        let began = Instant::now();
+        let now = jiff::Timestamp::now().as_microsecond();
+        let back = i64::try_from(self.hunting.back.as_micros()).unwrap_or(i64::MAX);
+        let since = now.saturating_sub(back);
+        self.kept.flush();
+        let store = self.kept.store();
+        let snapshot = store
+            .snapshot_within(&(since..=i64::MAX))
+            .map_err(|error| error.to_string())?;
+        let version = snapshot.version();
+        if self.version == Some(version) || store.size().events == 0 {
+            return Ok(());
+        }
+        let sources = snapshot.sources().to_vec();
+        let catalog: Arc<dyn Catalog> = Arc::new(snapshot);
+        let options = HuntOptions {
+            detections: RunOptions {
+                threads: self.hunting.threads,
+                now: now as f64 / 1e6,
+                ..RunOptions::default()
+            },
+            since: Some(since),
+            ..HuntOptions::default()
+        };
+        let content = (self.hunting.content)()?;
+        let hunt = Hunt::prepare(content, options).map_err(|error| error.to_string())?;
+        let conclusion = hunt.run(&catalog, &()).map_err(|error| error.to_string())?;
+        let mut case = Case::new(&Input {
+            tool: Tool {
+                name: "crabwalk",
+                version: env!("CARGO_PKG_VERSION"),
+            },
+            created: now,
+            seconds: began.elapsed().as_secs_f64(),
+            sources: &sources,
+            conclusion: &conclusion,
+            catalog: catalog.as_ref(),
+        });
+        case.add_dossiers(catalog.as_ref(), &Asked::default())
+            .map_err(|error| error.to_string())?;
+        self.name_paths(&mut case)
+            .map_err(|error| error.to_string())?;
+        let mut report = Report::new(&mut case).map_err(|error| error.to_string())?;
+        report
+            .read_records(&case, &[], self.hunting.threads, Some(catalog.as_ref()))
+            .map_err(|error| error.to_string())?;
+        let parts = report.parts().map_err(|error| error.to_string())?;
+        crabwalk_case::write_to(&case, None, &self.out).map_err(|error| error.to_string())?;
+        self.version = Some(version);
+        self.number += 1;
+        let concluded = Concluded {
+            number: self.number,
+            created: case.created.clone(),
+            seconds: began.elapsed().as_secs_f64(),
+            told: case.paths.iter().filter(|path| path.told).count(),
+            findings: case
+                .findings
+                .iter()
+                .filter(|one| one.suppressed.is_none())
+                .count(),
+            parts,
+        };
+        tracing::info!(
+            seconds = concluded.seconds,
+            paths = concluded.told,
+            findings = concluded.findings,
+            "hunted"
+        );
+        *lock(&self.shared.last) = Some(Arc::new(concluded));
+        Ok(())
+    }
+
+    /// Gives the paths names that stay, and posts what is to be told of them. Alerts are written down first: those that a
+    /// crash then keeps from being remembered as told are made anew, with the same ids, and posted once.
+    fn name_paths(&self, case: &mut Case) -> Result<(), ListError> {
+        let known = self.told.all();
+        let mut alerts = Vec::new();
+        let mut now: Vec<Told> = Vec::new();
+        for path in case.paths.iter_mut().filter(|path| path.told) {
+            let hops: Vec<&HopInfo> = case
+                .hops
+                .iter()
+                .filter(|hop| path.hops.contains(&hop.id))
+                .collect();
+            let keys: Vec<Key> = hops.iter().map(|hop| Key::of(hop)).collect();
+            let shared = |told: &Told| {
+                let has = |key: &Key| told.hops.iter().any(|own| own.is(key));
+                keys.iter().filter(|key| has(key)).count()
+            };
+            let before = known
+                .iter()
+                .filter(|told| !now.iter().any(|one| one.id == told.id))
+                .map(|told| (shared(told), told))
+                .filter(|(count, _)| *count > 0)
+                .max_by_key(|(count, _)| *count)
+                .map(|(_, told)| told);
+            let id = match before {
+                Some(told) => told.id.clone(),
+                None => name(&keys),
+            };
+            let grown = before.is_none_or(|told| keys.len() > shared(told));
+            if grown {
+                let kind = if before.is_some() {
+                    "path.grown"
+                } else {
+                    "path.new"
+                };
+                alerts.push(Alert {
+                    id: format!("{id}-{}", name(&keys)),
+                    kind: kind.to_owned(),
+                    title: format!("Lateral movement: {}", path.way),
+                    detail: json!({
+                        "path": id,
+                        "way": path.way,
+                        "score": path.score,
+                        "why": path.why,
+                        "techniques": hops.iter().flat_map(|hop| &hop.techniques).collect::<std::collections::BTreeSet<_>>(),
+                        "first": hops.iter().filter_map(|hop| hop.first.as_ref()).min(),
+                        "last": hops.iter().filter_map(|hop| hop.last.as_ref()).max(),
+                    }),
+                    time: case.created.clone(),
+                });
+            }
+            path.id.clone_from(&id);
+            now.push(Told { id, hops: keys });
+        }
+        if alerts.is_empty() {
+            return Ok(());
+        }
+        self.alerts.post(alerts)?;
+        self.told.change(|all| {
+            for told in now {
+                match all.iter_mut().find(|one| one.id == told.id) {
+                    Some(one) => one.hops = told.hops,
+                    None => all.push(told),
+                }
+            }
+            let over = all.len().saturating_sub(MOST_TOLD);
+            all.drain(..over);
+            Ok::<_, ListError>(())
+        })
+    }
+}
+
+/// A name for movements: the same ones have the same.
+fn name(keys: &[Key]) -> String {
+    let mut hash = xxhash_rust::xxh3::Xxh3::new();
+    for key in keys {
+        for text in [&key.src, &key.dst, &key.used] {
+            hash.update(text.as_bytes());
+            hash.update(&[0]);
+        }
+        hash.update(&key.first.to_le_bytes());
+    }
+    format!("{:016x}", hash.digest())
+}

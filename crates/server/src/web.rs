@@ -1,0 +1,459 @@
+//! What people see: the one-time set-up, logging in, and what the pages ask (`/api/v1`).
+//!
+//! Pages hold no script of their own and load none from elsewhere. What changes something is taken from our own pages only:
+//! browsers say where a request comes from (`Sec-Fetch-Site`, `Origin`), and what is asked with a session's cookie needs a
+//! header that a form of another site cannot send.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::extract::{Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::response::Response;
+use axum::routing::{get, post};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+
+use crate::account::{Role, User};
+use crate::http::{Peer, parameters};
+use crate::shared::Server;
+
+/// Bytes of a form or a question.
+const QUESTION: usize = 1 << 20;
+
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
+    form-action 'self'; base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
+
+/// Routes of pages and of `/api/v1`.
+pub fn routes() -> Router<Arc<Server>> {
+    Router::new()
+        .route("/setup", get(setup_page).post(setup))
+        .route("/login", get(login_page).post(login))
+        .route("/logout", post(logout))
+        .route("/pages.css", get(style))
+        .route("/app.js", get(script))
+        .route("/app.css", get(app_style))
+        .route("/api/v1/status", get(status))
+        .route("/api/v1/case/{part}", get(part))
+        .route("/api/v1/alerts", get(alerts))
+        .route("/api/v1/alerts/test", post(test_alerts))
+        .route("/api/v1/search", post(search))
+}
+
+/// An answer with the headers that pages have.
+fn page(status: StatusCode, kind: &'static str, body: impl Into<Body>) -> Response {
+    let mut response = Response::new(body.into());
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    for (name, value) in [
+        ("content-type", kind),
+        ("content-security-policy", POLICY),
+        ("referrer-policy", "no-referrer"),
+        ("cross-origin-opener-policy", "same-origin"),
+        ("x-frame-options", "DENY"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
+fn html(status: StatusCode, title: &str, inner: &str) -> Response {
+    let text = format!(
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <link rel=\"icon\" href=\"data:,\">\n<link rel=\"stylesheet\" href=\"/pages.css\">\n\
+         <title>{title} – Crabwalk</title>\n</head>\n<body>\n<main>\n<h1>{title}</h1>\n{inner}\n</main>\n</body>\n</html>\n"
+    );
+    page(status, "text/html; charset=utf-8", text)
+}
+
+fn said(status: StatusCode, body: &Value) -> Response {
+    page(status, "application/json", body.to_string())
+}
+
+fn wrong(status: StatusCode, why: &str) -> Response {
+    said(status, &json!({"error": why}))
+}
+
+fn to(place: &'static str) -> Response {
+    let mut response = page(StatusCode::SEE_OTHER, "text/plain", "");
+    response
+        .headers_mut()
+        .insert(header::LOCATION, HeaderValue::from_static(place));
+    response
+}
+
+async fn style() -> Response {
+    const STYLE: &str = include_str!("pages.css");
+    page(StatusCode::OK, "text/css; charset=utf-8", STYLE)
+}
+
+/// Escapes a text for HTML.
+fn escaped(text: &str) -> String {
+    text.chars()
+        .map(|c| match c {
+            '&' => "&amp;".to_owned(),
+            '<' => "&lt;".to_owned(),
+            '>' => "&gt;".to_owned(),
+            '"' => "&quot;".to_owned(),
+            '\'' => "&#39;".to_owned(),
+            other => other.to_string(),
+        })
+        .collect()
+}
+
+/// Whether a request that changes something comes from our own pages, or from no page at all.
+fn is_own(headers: &HeaderMap) -> bool {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    match (text("sec-fetch-site"), text("origin")) {
+        (Some(site), _) => matches!(site, "same-origin" | "none"),
+        (None, Some(origin)) => {
+            let host = origin.split_once("://").map(|(_, host)| host);
+            host.is_some() && host == text("host")
+        }
+        // No browser: those say one of both.
+        (None, None) => true,
+    }
+}
+
+/// The name of the cookie of a session. Over TLS it is bound to this host, and never sent in the clear.
+fn cookie_name(encrypted: bool) -> &'static str {
+    if encrypted {
+        "__Host-crabwalk"
+    } else {
+        "crabwalk"
+    }
+}
+
+fn encrypted(parts: &Parts) -> bool {
+    parts
+        .extensions
+        .get::<Peer>()
+        .is_some_and(|peer| peer.encrypted)
+}
+
+fn session_of(parts: &Parts) -> Option<&str> {
+    let name = cookie_name(encrypted(parts));
+    parts
+        .headers
+        .get_all(header::COOKIE)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(';'))
+        .find_map(|pair| pair.trim().strip_prefix(name)?.strip_prefix('='))
+}
+
+fn set_cookie(response: &mut Response, parts: &Parts, value: &str, age: u32) {
+    let secure = if encrypted(parts) { "; Secure" } else { "" };
+    let name = cookie_name(encrypted(parts));
+    let text = format!("{name}={value}; Path=/; HttpOnly; SameSite=Strict; Max-Age={age}{secure}");
+    if let Ok(value) = HeaderValue::from_str(&text) {
+        response.headers_mut().insert(header::SET_COOKIE, value);
+    }
+}
+
+/// Who asks: by the cookie of a session, or by name and password, as scripts do.
+pub async fn who(server: &Arc<Server>, parts: &Parts) -> Option<User> {
+    if let Some(user) = session_of(parts).and_then(|word| server.accounts.of_session(word)) {
+        return Some(user);
+    }
+    let value = parts.headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, rest) = value.trim().split_once(' ')?;
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return None;
+    }
+    let decoded = String::from_utf8(STANDARD.decode(rest.trim()).ok()?).ok()?;
+    let (name, password) = decoded.split_once(':')?;
+    let (name, password) = (name.to_owned(), password.to_owned());
+    let (server, peer) = (Arc::clone(server), Peer::of(&parts.extensions));
+    let checked =
+        tokio::task::spawn_blocking(move || server.accounts.check(&name, &password, &peer));
+    checked.await.ok()?.ok()
+}
+
+/// Lets a question of the pages through, if who asks may.
+async fn allowed(server: &Arc<Server>, parts: &Parts, role: Role) -> Result<User, Response> {
+    let is_safe = matches!(parts.method, Method::GET | Method::HEAD);
+    let by_cookie = session_of(parts).is_some();
+    if !is_safe
+        && (!is_own(&parts.headers) || (by_cookie && !parts.headers.contains_key("x-crabwalk")))
+    {
+        return Err(wrong(
+            StatusCode::FORBIDDEN,
+            "this must come from Crabwalk's own pages, with the header X-Crabwalk",
+        ));
+    }
+    let Some(user) = who(server, parts).await else {
+        return Err(wrong(StatusCode::UNAUTHORIZED, "log in first"));
+    };
+    match user.role >= role {
+        true => Ok(user),
+        false => Err(wrong(
+            StatusCode::FORBIDDEN,
+            "your role does not allow this",
+        )),
+    }
+}
+
+async fn form(request: Request) -> Result<(Parts, Vec<(String, String)>), Response> {
+    let (parts, body) = request.into_parts();
+    if !is_own(&parts.headers) {
+        return Err(html(
+            StatusCode::FORBIDDEN,
+            "Refused",
+            "<p>This form was sent from another site.</p>",
+        ));
+    }
+    match to_bytes(body, QUESTION).await {
+        Ok(bytes) => Ok((parts, parameters(&String::from_utf8_lossy(&bytes)))),
+        Err(_) => Err(html(
+            StatusCode::BAD_REQUEST,
+            "Refused",
+            "<p>The form cannot be read.</p>",
+        )),
+    }
+}
+
+fn field<'f>(form: &'f [(String, String)], name: &str) -> &'f str {
+    let found = form.iter().find(|(own, _)| own == name);
+    found.map_or("", |(_, value)| value.as_str())
+}
+
+fn fields(first: &str, button: &str, complaint: &str, hint: &str) -> String {
+    let complaint = match complaint {
+        "" => String::new(),
+        text => format!("<p role=\"alert\">{}</p>\n", escaped(text)),
+    };
+    let autocomplete = if hint.is_empty() {
+        "current-password"
+    } else {
+        "new-password"
+    };
+    format!(
+        "{complaint}<form method=\"post\">\n{first}\
+         <label for=\"name\">Name</label>\n<input id=\"name\" name=\"name\" autocomplete=\"username\" required autofocus>\n\
+         <label for=\"password\">Password</label>\n\
+         <input id=\"password\" name=\"password\" type=\"password\" autocomplete=\"{autocomplete}\" required>\n{hint}\
+         <button>{button}</button>\n</form>"
+    )
+}
+
+fn setup_form(key: &str, complaint: &str, status: StatusCode) -> Response {
+    let first = format!(
+        "<input type=\"hidden\" name=\"key\" value=\"{}\">\n",
+        escaped(key)
+    );
+    let hint = "<p class=\"hint\">At least 12 characters.</p>\n";
+    html(
+        status,
+        "The first account",
+        &fields(&first, "Make it", complaint, hint),
+    )
+}
+
+async fn setup_page(State(server): State<Arc<Server>>, request: Request) -> Response {
+    if !server.accounts.is_new() {
+        return to("/login");
+    }
+    let query = parameters(request.uri().query().unwrap_or_default());
+    setup_form(field(&query, "key"), "", StatusCode::OK)
+}
+
+async fn setup(State(server): State<Arc<Server>>, request: Request) -> Response {
+    let (_, form) = match form(request).await {
+        Ok(form) => form,
+        Err(response) => return response,
+    };
+    let key = field(&form, "key").to_owned();
+    let (name, password) = (
+        field(&form, "name").to_owned(),
+        field(&form, "password").to_owned(),
+    );
+    let again = key.clone();
+    let made =
+        tokio::task::spawn_blocking(move || server.accounts.first(&key, &name, &password)).await;
+    match made {
+        Ok(Ok(())) => to("/login"),
+        Ok(Err(error)) => setup_form(&again, &error.to_string(), StatusCode::BAD_REQUEST),
+        Err(_) => html(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "Error",
+            "<p>Try again.</p>",
+        ),
+    }
+}
+
+fn login_form(complaint: &str, status: StatusCode) -> Response {
+    html(status, "Log in", &fields("", "Log in", complaint, ""))
+}
+
+async fn login_page(State(server): State<Arc<Server>>) -> Response {
+    if server.accounts.is_new() {
+        let inner = "<p>Nobody has an account yet. The server printed a link for the first one when it started.</p>";
+        return html(StatusCode::OK, "Not set up yet", inner);
+    }
+    login_form("", StatusCode::OK)
+}
+
+async fn login(State(server): State<Arc<Server>>, request: Request) -> Response {
+    let (parts, form) = match form(request).await {
+        Ok(form) => form,
+        Err(response) => return response,
+    };
+    let (name, password) = (
+        field(&form, "name").to_owned(),
+        field(&form, "password").to_owned(),
+    );
+    let peer = Peer::of(&parts.extensions);
+    let shared = Arc::clone(&server);
+    let checked = tokio::task::spawn_blocking(move || {
+        let user = shared.accounts.check(&name, &password, &peer)?;
+        let word = shared.accounts.begin(&user)?;
+        Ok::<_, crate::account::AccountError>((user, word))
+    });
+    match checked.await {
+        Ok(Ok((user, word))) => {
+            tracing::info!(user = user.name, "logged in");
+            let mut response = to("/");
+            set_cookie(&mut response, &parts, &word, 24 * 3600);
+            response
+        }
+        Ok(Err(error)) => {
+            tracing::warn!(peer = Peer::of(&parts.extensions), %error, "not let in");
+            login_form(&error.to_string(), StatusCode::UNAUTHORIZED)
+        }
+        Err(_) => html(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "Error",
+            "<p>Try again.</p>",
+        ),
+    }
+}
+
+async fn logout(State(server): State<Arc<Server>>, request: Request) -> Response {
+    let (parts, _) = match form(request).await {
+        Ok(form) => form,
+        Err(response) => return response,
+    };
+    if let Some(word) = session_of(&parts) {
+        server.accounts.end(word);
+    }
+    let mut response = to("/login");
+    set_cookie(&mut response, &parts, "", 0);
+    response
+}
+
+/// The page for browsers: the front end that a report has, which asks this server for its case.
+pub async fn home(server: &Arc<Server>, parts: &Parts) -> Response {
+    if who(server, parts).await.is_none() {
+        return to("/login");
+    }
+    if crabwalk_case::front_end().is_none() {
+        let inner = format!("<p>{}</p>", escaped(crabwalk_case::WITHOUT_FRONT_END));
+        return html(StatusCode::OK, "Crabwalk", &inner);
+    }
+    const PAGE: &str = "<!doctype html>\n<html lang=\"en\" data-source=\"server\">\n<head>\n<meta charset=\"utf-8\">\n\
+        <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<link rel=\"icon\" href=\"data:,\">\n\
+        <link rel=\"stylesheet\" href=\"/app.css\">\n<title>Crabwalk</title>\n<script src=\"/app.js\" defer></script>\n</head>\n\
+        <body>\n<noscript>The pages need JavaScript, which runs from this server alone.</noscript>\n\
+        <div id=\"app\"></div>\n<div id=\"paper\"></div>\n</body>\n</html>\n";
+    page(StatusCode::OK, "text/html; charset=utf-8", PAGE)
+}
+
+async fn script() -> Response {
+    let text = crabwalk_case::front_end().map_or("", |front_end| front_end.script());
+    page(StatusCode::OK, "text/javascript; charset=utf-8", text)
+}
+
+async fn app_style() -> Response {
+    let text = crabwalk_case::front_end().map_or("", |front_end| front_end.style());
+    page(StatusCode::OK, "text/css; charset=utf-8", text)
+}
+
+/// A part of the case that the last hunt concluded.
+async fn part(State(server): State<Arc<Server>>, request: Request) -> Response {
+    let (parts, _) = request.into_parts();
+    if let Err(response) = allowed(&server, &parts, Role::Viewer).await {
+        return response;
+    }
+    let name = parts.uri.path().rsplit('/').next().unwrap_or_default();
+    let query = parameters(parts.uri.query().unwrap_or_default());
+    let number: Option<u64> = field(&query, "number").parse().ok();
+    let last = server.watch.as_ref().and_then(crate::watch::Watch::last);
+    let found = last
+        .as_ref()
+        .filter(|last| number.is_none_or(|number| number == last.number))
+        .and_then(|last| last.parts.iter().find(|(own, _)| own == name));
+    let Some((_, bytes)) = found else {
+        return wrong(
+            StatusCode::NOT_FOUND,
+            "there is no such part of the last case",
+        );
+    };
+    let mut response = page(StatusCode::OK, "application/json", bytes.clone());
+    response
+        .headers_mut()
+        .insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    response
+}
+
+async fn alerts(State(server): State<Arc<Server>>, request: Request) -> Response {
+    let (parts, _) = request.into_parts();
+    if let Err(response) = allowed(&server, &parts, Role::Viewer).await {
+        return response;
+    }
+    said(StatusCode::OK, &json!({ "alerts": server.alerts.all() }))
+}
+
+/// Sends a test alert to each output, and says how each took it.
+async fn test_alerts(State(server): State<Arc<Server>>, request: Request) -> Response {
+    let (parts, _) = request.into_parts();
+    if let Err(response) = allowed(&server, &parts, Role::Admin).await {
+        return response;
+    }
+    let told: Vec<Value> = server
+        .alerts
+        .test()
+        .await
+        .into_iter()
+        .map(|(output, result)| json!({"output": output, "error": result.err()}))
+        .collect();
+    said(StatusCode::OK, &json!({ "outputs": told }))
+}
+
+async fn status(State(server): State<Arc<Server>>, request: Request) -> Response {
+    let (parts, _) = request.into_parts();
+    match allowed(&server, &parts, Role::Viewer).await {
+        Ok(_) => said(StatusCode::OK, &crate::status::figures(&server)),
+        Err(response) => response,
+    }
+}
+
+/// Runs one search: `{"search": "…"}` gives columns, rows and warnings.
+async fn search(State(server): State<Arc<Server>>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let user = match allowed(&server, &parts, Role::Analyst).await {
+        Ok(user) => user,
+        Err(response) => return response,
+    };
+    #[derive(serde::Deserialize)]
+    struct Question {
+        search: String,
+    }
+    let question: Question = match to_bytes(body, QUESTION).await {
+        Ok(bytes) => match serde_json::from_slice(&bytes) {
+            Ok(question) => question,
+            Err(error) => return wrong(StatusCode::BAD_REQUEST, &error.to_string()),
+        },
+        Err(_) => return wrong(StatusCode::BAD_REQUEST, "the question cannot be read"),
+    };
+    tracing::info!(user = user.name, search = question.search, "search");
+    let asked = crate::ask::ask(&server, question.search).await;
+    match asked {
+        Ok(answer) => said(StatusCode::OK, &answer),
+        Err(error) => wrong(StatusCode::BAD_REQUEST, &error.to_string()),
+    }
+}
