@@ -8,7 +8,7 @@ use std::time::Instant;
 use crabwalk_case::Case;
 use crabwalk_case::dossier::Asked;
 use crabwalk_detect::Content;
-use crabwalk_lab::enterprise::{self, EnterpriseOptions};
+use crabwalk_lab::enterprise::EnterpriseOptions;
 use crabwalk_score::Score;
 
 use crate::args::{Format, LabEvaluate};
@@ -112,7 +112,7 @@ pub fn make_and_hunt(
 ) -> Result<Score, Failure> {
     worlds::may_use(directory)?;
     let truth =
-        enterprise::build(options, directory).map_err(|error| Failure::new(error.to_string()))?;
+        crabwalk_lab::build(options, directory).map_err(|error| Failure::new(error.to_string()))?;
     let content = Content::load(true, &[]);
     let logs = Logs::of(folders(directory)?);
     forget_peak();

@@ -87,7 +87,7 @@ fn build(args: &LabBuild) -> Result<Done, Failure> {
             profile: profile(&args.company)?,
             ..usual
         };
-        let truth = enterprise::build(&options, directory).map_err(failed)?;
+        let truth = crabwalk_lab::build(&options, directory).map_err(failed)?;
         (truth.events, truth.hosts.len() as u64, truth.evtx_bytes)
     } else {
         let usual = Options::default();

@@ -1,28 +1,54 @@
-//! A simulated small Windows enterprise with one intrusion in it, written as EVTX files and Zeek connection logs.
+//! Simulated companies with ground truth, written as real EVTX files.
 //!
-//! [`build`] makes the world deterministically from a seed and says what is in it ([`Truth`]): the hosts, the accounts,
-//! the hops of the intruder with their evidence, and the acts planted for each detection. Names, addresses and events
-//! are invented; the layouts of the events are those of Windows 10 / Server 2019, Sysmon 15 and Zeek.
+//! [`build`] makes a world deterministically from a seed, a small one or an enterprise ([`Preset`]), and says what is in it
+//! ([`Truth`]): the hosts, the hops of the intruders, who else goes from host to host, and in a small world the acts planted
+//! for each detection. All worlds are made of the same acts. Names, addresses and events are invented; the layouts of the
+//! events are those of Windows 10 / Server 2019, Sysmon 15 and Zeek.
 
+mod acts;
 mod attack;
+mod clock;
 pub mod enterprise;
 pub mod evtx_writer;
-mod intrusion;
+mod output;
 mod sim;
+mod small;
 mod truth;
-mod world;
 
 use std::path::{Path, PathBuf};
 
 use jiff::civil::Date;
 
-pub use intrusion::DETECTIONS;
+use enterprise::EnterpriseOptions;
+
+pub use small::DETECTIONS;
 pub use truth::{
     DailyAccess, Evidence, Intrusion, Planted, PlantedHop, SCHEMA, Truth, TruthAccount, TruthHost,
     World,
 };
 
 /// What world to make.
+#[derive(Debug, Clone)]
+pub enum Preset {
+    /// A small company with Zeek's connection logs and one intrusion, in which each of ten detections has its planted act.
+    Small(Options),
+    /// A company of any size with its daily work, and any number of intrusions.
+    Enterprise(EnterpriseOptions),
+}
+
+impl From<&Options> for Preset {
+    fn from(options: &Options) -> Self {
+        Self::Small(options.clone())
+    }
+}
+
+impl From<&EnterpriseOptions> for Preset {
+    fn from(options: &EnterpriseOptions) -> Self {
+        Self::Enterprise(options.clone())
+    }
+}
+
+/// What small world to make.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// Seed: the same seed and options give the same files, byte for byte.
@@ -62,13 +88,16 @@ impl Default for Options {
     }
 }
 
-/// Makes a world in `directory`: a directory of EVTX files for each host, `zeek/conn*.log`, `assets.csv`,
-/// `identities.csv` and `truth.json`.
+/// Makes a world in `directory`: a directory of EVTX files for each host, and `truth.json`; in a small world also
+/// `zeek/conn*.log`, `assets.csv` and `identities.csv`.
 ///
 /// # Errors
 /// When the options describe no world or a file cannot be written.
-pub fn build(options: &Options, directory: &Path) -> Result<Truth, LabError> {
-    world::build(options, directory)
+pub fn build(preset: impl Into<Preset>, directory: &Path) -> Result<Truth, LabError> {
+    match preset.into() {
+        Preset::Small(options) => small::build(&options, directory),
+        Preset::Enterprise(options) => enterprise::build(&options, directory),
+    }
 }
 
 /// What can go wrong while a world is made.

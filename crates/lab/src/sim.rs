@@ -1,10 +1,11 @@
 //! The simulated machines and the events that single acts leave on them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use crate::LabError;
 use crate::evtx_writer::{Body, Event, Value, guid};
-use crate::{Evidence, LabError};
+use crate::truth::{DailyAccess, Evidence};
 
 pub(crate) const SECOND: i64 = 1_000_000;
 pub(crate) const MINUTE: i64 = 60 * SECOND;
@@ -348,6 +349,8 @@ pub(crate) struct Sim {
     pub(crate) conns: Vec<Conn>,
     /// Evidence of each mark, filled when the records get their ids.
     pub(crate) marks: Vec<Vec<Evidence>>,
+    /// Remote access of daily work: how often, by source, destination, account and kind.
+    daily: BTreeMap<(usize, usize, String), BTreeMap<&'static str, u64>>,
 }
 
 pub(crate) fn s(text: impl Into<String>) -> Value {
@@ -409,7 +412,31 @@ impl Sim {
             pending: Vec::new(),
             conns: Vec::new(),
             marks: Vec::new(),
+            daily: BTreeMap::new(),
         }
+    }
+
+    /// Notes remote access that is daily work.
+    pub(crate) fn note(&mut self, src: usize, dst: usize, account: &str, kind: &'static str) {
+        let between = self.daily.entry((src, dst, account.to_owned()));
+        *between.or_default().entry(kind).or_default() += 1;
+    }
+
+    /// All remote access of daily work.
+    pub(crate) fn daily_access(&self) -> Vec<DailyAccess> {
+        let name = |host: &usize| self.hosts[*host].name.clone();
+        self.daily
+            .iter()
+            .map(|((src, dst, account), kinds)| DailyAccess {
+                src: name(src),
+                dst: name(dst),
+                account: account.clone(),
+                kinds: kinds
+                    .iter()
+                    .map(|(kind, count)| ((*kind).to_owned(), *count))
+                    .collect(),
+            })
+            .collect()
     }
 
     pub(crate) fn add_host(
@@ -1456,260 +1483,6 @@ impl Sim {
         self.log(host, Channel::System, time, (7036, 0, 0), data);
     }
 
-    /// PsExec from a session on the source, whatever its image is called. Returns the shell on the destination, the index
-    /// range of the process start on the source, and the index of the destination's 4624.
-    pub(crate) fn psexec(&mut self, act: &PsExec<'_>) -> (Process, std::ops::Range<usize>, usize) {
-        let (src, dst, time) = (act.parent.host, act.dst, act.time);
-        let from = self.pending.len();
-        let client = self.spawn(
-            time,
-            act.parent,
-            act.session,
-            act.image,
-            "psexec.c",
-            act.command,
-        );
-        let started = from..self.pending.len();
-        let system = self.hosts[src].system.clone();
-        let (session, port, logon) = self.network_logon(&Remote {
-            src,
-            dst,
-            account: act.account,
-            time: time + 600_000,
-            port: 445,
-            service: "smb",
-            package: act.package,
-            client: &system,
-            ticket: true,
-            duration: 40 * SECOND,
-        });
-        let local = "\\??\\C:\\Windows";
-        let admin = Share {
-            name: "ADMIN$",
-            local,
-            paths: &[("PSEXESVC.exe", 0x2)],
-        };
-        self.share(time + 700_000, src, port, &session, admin);
-        let dropper = self.hosts[dst].system.clone();
-        self.file(time + 760_000, &dropper, "C:\\Windows\\PSEXESVC.exe");
-        self.share(
-            time + 800_000,
-            src,
-            port,
-            &session,
-            Share {
-                name: "IPC$",
-                local: "",
-                paths: &[("svcctl", 0x3)],
-            },
-        );
-        self.install_service(
-            time + 900_000,
-            &session,
-            "PSEXESVC",
-            "%SystemRoot%\\PSEXESVC.exe",
-            "demand start",
-        );
-        let services = self.hosts[dst].services.clone();
-        let local_system = self.system_session(dst);
-        let path = "C:\\Windows\\PSEXESVC.exe";
-        let service = self.spawn(
-            time + 1_000_000,
-            &services,
-            &local_system,
-            path,
-            "psexesvc.exe",
-            path,
-        );
-        self.service_state(time + 1_050_000, dst, "PSEXESVC", "running");
-        let stem = format!("PSEXESVC-{}-{}", self.hosts[src].name, client.pid);
-        let names: Vec<String> = ["stdin", "stdout", "stderr"]
-            .iter()
-            .map(|end| format!("{stem}-{end}"))
-            .collect();
-        self.pipe(time + 1_060_000, &service, "\\PSEXESVC", false);
-        for name in &names {
-            self.pipe(time + 1_100_000, &service, &format!("\\{name}"), false);
-            self.pipe(time + 1_150_000, &dropper, &format!("\\{name}"), true);
-        }
-        let pipes: Vec<(&str, u32)> = names.iter().map(|name| (name.as_str(), 0x3)).collect();
-        self.share(
-            time + 1_140_000,
-            src,
-            port,
-            &session,
-            Share {
-                name: "IPC$",
-                local: "",
-                paths: &pipes,
-            },
-        );
-        let image = "C:\\Windows\\System32\\cmd.exe";
-        let shell = self.spawn(
-            time + 1_300_000,
-            &service,
-            &local_system,
-            image,
-            "Cmd.Exe",
-            "\"cmd.exe\"",
-        );
-        self.exit(time + 35 * SECOND, &shell, &local_system);
-        self.exit(time + 36 * SECOND, &client, act.session);
-        self.exit(time + 37 * SECOND, &service, &local_system);
-        self.service_state(time + 37 * SECOND, dst, "PSEXESVC", "stopped");
-        self.logoff(time + 40 * SECOND, &session);
-        (shell, started, logon)
-    }
-
-    /// A remote desktop session. `mstsc` is started from `parent`. Returns what it left.
-    pub(crate) fn rdp(
-        &mut self,
-        time: i64,
-        parent: (&Process, &Session),
-        dst: usize,
-        account: &Account,
-        duration: i64,
-    ) -> Rdp {
-        let src = parent.0.host;
-        let from = self.pending.len();
-        let image = "C:\\Windows\\System32\\mstsc.exe";
-        let client = self.spawn(time, parent.0, parent.1, image, "mstsc.exe", image);
-        let process = from..self.pending.len();
-        let at = time + 25 * SECOND;
-        let (name, ip) = (self.hosts[dst].fqdn(), self.hosts[dst].ip.clone());
-        let data = |field: &str, value: String| {
-            vec![
-                ("Name", s(field)),
-                ("Value", s(value)),
-                ("CustomLevel", s("Info")),
-            ]
-        };
-        for (id, field, value) in [(1024, "Server Name", name), (1102, "Server Address", ip)] {
-            let index = self.log(
-                src,
-                Channel::RdpClient,
-                at - 100_000,
-                (id, 0, 101),
-                data(field, value),
-            );
-            self.pending[index].event.user_sid = Some(parent.1.sid.clone());
-            self.pending[index].event.process_id = client.pid;
-        }
-        let conns = self.conns.len();
-        let before = self.pending.len();
-        let (pre, _, logon) = self.network_logon(&Remote {
-            src,
-            dst,
-            account,
-            time: at,
-            port: 3389,
-            service: "rdp",
-            package: Package::Kerberos,
-            client: &client,
-            ticket: true,
-            duration,
-        });
-        let after = self.pending.len();
-        let traffic: Vec<usize> = (before..after)
-            .filter(|index| {
-                let event = &self.pending[*index].event;
-                let port = ("DestinationPort".to_owned(), Value::U16(3389));
-                event.event_id == 3
-                    && matches!(&event.body, Body::EventData(fields) if fields.contains(&port))
-            })
-            .collect();
-        let uid = self.conns[conns..]
-            .iter()
-            .find(|c| c.dst_port == 3389)
-            .map(|c| c.uid.clone())
-            .unwrap_or_default();
-        let source = self.hosts[src].ip.clone();
-        self.user_data(
-            dst,
-            Channel::Connections,
-            at + 200_000,
-            1149,
-            vec![
-                ("Param1", s(account.name.clone())),
-                ("Param2", s(self.domain.netbios.clone())),
-                ("Param3", s(source.clone())),
-            ],
-        );
-        self.hosts[dst].windows_session += 1;
-        let how = Logon {
-            kind: 10,
-            process: "User32 ",
-            package: "Negotiate",
-            workstation: self.hosts[dst].name.clone(),
-            ip: source.clone(),
-            port: "0".into(),
-            outbound: "-",
-            subject: None,
-        };
-        let machine = self.system_session(dst);
-        let svchost = self.hosts[dst].svchost.clone();
-        self.log(
-            dst,
-            Channel::Security,
-            at + 890_000,
-            (4648, 0, 12_544),
-            vec![
-                ("SubjectUserSid", sid(&machine.sid)),
-                ("SubjectUserName", s(machine.name.clone())),
-                ("SubjectDomainName", s(machine.domain.clone())),
-                ("SubjectLogonId", luid(machine.luid)),
-                ("LogonGuid", Value::Guid([0; 16])),
-                ("TargetUserName", s(account.name.clone())),
-                ("TargetDomainName", s(self.domain.netbios.clone())),
-                ("TargetLogonGuid", Value::Guid([0; 16])),
-                ("TargetServerName", s("localhost")),
-                ("TargetInfo", s("localhost")),
-                ("ProcessId", Value::Hex64(u64::from(svchost.pid))),
-                ("ProcessName", s(svchost.image.clone())),
-                ("IpAddress", s(source.clone())),
-                ("IpPort", s("0")),
-            ],
-        );
-        let (session, _) = self.logon(at + 900_000, dst, account, &how);
-        for (id, later) in [(21, 1_200_000), (22, 1_600_000)] {
-            self.lsm(at + later, &session, id, &source);
-        }
-        let user_init = "C:\\Windows\\System32\\userinit.exe";
-        let winlogon = Process {
-            image: "C:\\Windows\\System32\\winlogon.exe".into(),
-            command: "winlogon.exe".into(),
-            pid: self.new_pid(dst),
-            guid: self.process_guid(dst, at, 700 + session.terminal),
-            ..svchost.clone()
-        };
-        let init = self.spawn(
-            at + 2 * SECOND,
-            &winlogon,
-            &session,
-            user_init,
-            "USERINIT.EXE",
-            user_init,
-        );
-        let path = "C:\\Windows\\explorer.exe";
-        let explorer = self.spawn(at + 3 * SECOND, &init, &session, path, "EXPLORER.EXE", path);
-        self.exit(at + 20 * SECOND, &init, &session);
-        self.logoff(at + 60 * SECOND, &pre);
-        let end = at + duration;
-        self.lsm(end, &session, 24, &source);
-        self.lsm(end + 2 * SECOND, &session, 23, &source);
-        self.exit(end + SECOND, &explorer, &session);
-        self.logoff(end + 2 * SECOND, &session);
-        self.exit(end + 3 * SECOND, &client, parent.1);
-        Rdp {
-            session,
-            explorer,
-            process,
-            traffic,
-            uid,
-            logon,
-        }
-    }
-
     pub(crate) fn lsm(&mut self, time: i64, session: &Session, id: u16, address: &str) {
         let mut data = vec![
             ("User", s(session.shown.clone())),
@@ -1719,141 +1492,6 @@ impl Sim {
             data.push(("Address", s(address)));
         }
         self.user_data(session.host, Channel::Sessions, time, id, data);
-    }
-
-    /// A task runs: 129, 200 and 201, with its process. Returns the process.
-    pub(crate) fn run_task(
-        &mut self,
-        time: i64,
-        host: usize,
-        task: &str,
-        image: &str,
-        command: &str,
-    ) -> Process {
-        let schedule = self.hosts[host].schedule.clone();
-        let system = self.system_session(host);
-        let file = image.rsplit('\\').next().unwrap_or(image);
-        let process = self.spawn(time, &schedule, &system, image, file, command);
-        let instance = self.random.guid();
-        let pid = process.pid;
-        let path = vec![
-            ("TaskName", s(task)),
-            ("Path", s(image)),
-            ("ProcessID", Value::U32(pid)),
-            ("Priority", Value::U32(16_384)),
-        ];
-        self.log(host, Channel::Tasks, time + 10_000, (129, 0, 129), path);
-        let start = vec![
-            ("TaskName", s(task)),
-            ("ActionName", s(image)),
-            ("TaskInstanceId", Value::Guid(instance)),
-            ("EnginePID", Value::U32(schedule.pid)),
-        ];
-        self.log(host, Channel::Tasks, time + 12_000, (200, 1, 200), start);
-        let end = vec![
-            ("TaskName", s(task)),
-            ("TaskInstanceId", Value::Guid(instance)),
-            ("ActionName", s(image)),
-            ("ResultCode", Value::U32(0)),
-            ("EnginePID", Value::U32(schedule.pid)),
-        ];
-        self.log(host, Channel::Tasks, time + 9 * SECOND, (201, 2, 201), end);
-        self.exit(time + 9 * SECOND - 20_000, &process, &system);
-        process
-    }
-
-    /// A task is registered from afar: 4698 and TaskScheduler 106, the file and the registry value.
-    pub(crate) fn register_task(
-        &mut self,
-        time: i64,
-        session: &Session,
-        task: &str,
-        command: &str,
-    ) {
-        let host = session.host;
-        let content = format!(
-            "<?xml version=\"1.0\" encoding=\"UTF-16\"?>\r\n<Task version=\"1.2\" xmlns=\"http://schemas.microsoft.com/windows/2004/02/mit/task\">\r\n  <RegistrationInfo>\r\n    <Author>{}</Author>\r\n    <URI>{task}</URI>\r\n  </RegistrationInfo>\r\n  <Principals>\r\n    <Principal id=\"Author\">\r\n      <UserId>S-1-5-18</UserId>\r\n      <RunLevel>LeastPrivilege</RunLevel>\r\n    </Principal>\r\n  </Principals>\r\n  <Actions Context=\"Author\">\r\n    <Exec>\r\n      <Command>{command}</Command>\r\n    </Exec>\r\n  </Actions>\r\n</Task>",
-            session.shown
-        );
-        self.log(
-            host,
-            Channel::Security,
-            time,
-            (4698, 1, 12_804),
-            vec![
-                ("SubjectUserSid", sid(&session.sid)),
-                ("SubjectUserName", s(session.name.clone())),
-                ("SubjectDomainName", s(session.domain.clone())),
-                ("SubjectLogonId", luid(session.luid)),
-                ("TaskName", s(task)),
-                ("TaskContent", s(content)),
-                ("ClientProcessStartKey", Value::U64(0)),
-                ("ClientProcessId", Value::U32(0)),
-                ("ParentProcessId", Value::U32(0)),
-                ("RpcCallClientLocality", Value::U32(0)),
-                ("FQDN", s(self.hosts[host].fqdn())),
-            ],
-        );
-        let data = vec![
-            ("TaskName", s(task)),
-            ("UserContext", s(session.shown.clone())),
-        ];
-        self.log(host, Channel::Tasks, time + 4_000, (106, 0, 106), data);
-        let schedule = self.hosts[host].schedule.clone();
-        self.file(
-            time + 2_000,
-            &schedule,
-            &format!("C:\\Windows\\System32\\Tasks{task}"),
-        );
-        let id = guid_text(&self.random.guid());
-        let key = format!(
-            "HKLM\\SOFTWARE\\Microsoft\\Windows NT\\CurrentVersion\\Schedule\\TaskCache\\Tree{task}\\Id"
-        );
-        self.registry(time + 3_000, &schedule, &key, &id);
-    }
-
-    /// A WinRM shell on the destination: source 6, destination logon without an address, 91, wsmprovhost.
-    pub(crate) fn winrm(&mut self, time: i64, client: &Process, dst: usize, account: &Account) {
-        let connection = format!("{}/wsman?PSVersion=5.1.17763.1", self.hosts[dst].name);
-        self.log(
-            client.host,
-            Channel::WinRm,
-            time,
-            (6, 0, 3),
-            vec![("connection", s(connection))],
-        );
-        let (session, _, _) = self.network_logon(&Remote {
-            src: client.host,
-            dst,
-            account,
-            time: time + 100_000,
-            port: 5985,
-            service: "http",
-            package: Package::Kerberos,
-            client,
-            ticket: true,
-            duration: 20 * SECOND,
-        });
-        let resource = "http://schemas.microsoft.com/powershell/Microsoft.PowerShell";
-        let data = vec![
-            ("resourceUri", s(resource)),
-            ("shellId", s(guid_text(&self.random.guid()))),
-        ];
-        let index = self.log(dst, Channel::WinRm, time + 300_000, (91, 0, 9), data);
-        self.pending[index].event.user_sid = Some(session.sid.clone());
-        let svchost = self.hosts[dst].svchost.clone();
-        let image = "C:\\Windows\\System32\\wsmprovhost.exe";
-        let command = format!("{image} -Embedding");
-        let host = self.spawn(
-            time + 400_000,
-            &svchost,
-            &session,
-            image,
-            "wsmprovhost.exe",
-            &command,
-        );
-        self.exit(time + 15 * SECOND, &host, &session);
-        self.logoff(time + 16 * SECOND, &session);
     }
 
     /// A failed interactive logon: 4625 on the host and 4771 on the DC.
@@ -1939,31 +1577,6 @@ pub(crate) struct Share<'a> {
     pub(crate) paths: &'a [(&'a str, u32)],
 }
 
-pub(crate) struct PsExec<'a> {
-    pub(crate) time: i64,
-    pub(crate) parent: &'a Process,
-    pub(crate) session: &'a Session,
-    pub(crate) dst: usize,
-    pub(crate) account: &'a Account,
-    pub(crate) package: Package,
-    pub(crate) image: &'a str,
-    pub(crate) command: &'a str,
-}
-
-/// What a remote desktop session left.
-pub(crate) struct Rdp {
-    pub(crate) session: Session,
-    pub(crate) explorer: Process,
-    /// Start of mstsc.exe on the source.
-    pub(crate) process: std::ops::Range<usize>,
-    /// Sysmon's events of the connection.
-    pub(crate) traffic: Vec<usize>,
-    /// Zeek's uid of the connection.
-    pub(crate) uid: String,
-    /// The 4624 of the network logon.
-    pub(crate) logon: usize,
-}
-
 /// Refuses options that make no world.
 pub(crate) fn check(condition: bool, option: &'static str, reason: &str) -> Result<(), LabError> {
     if condition {
@@ -1973,5 +1586,32 @@ pub(crate) fn check(condition: bool, option: &'static str, reason: &str) -> Resu
             option,
             reason: reason.to_owned(),
         })
+    }
+}
+
+/// A logon at the machine itself: of a service (5), or of somebody at its desk.
+pub(crate) fn local(host: &str, kind: u32) -> Logon<'static> {
+    let (process, package) = if kind == 5 {
+        ("Advapi  ", "Negotiate")
+    } else {
+        ("User32 ", "Negotiate")
+    };
+    Logon {
+        kind,
+        process,
+        package,
+        workstation: if kind == 5 {
+            "-".into()
+        } else {
+            host.to_owned()
+        },
+        ip: if kind == 5 {
+            "-".into()
+        } else {
+            "127.0.0.1".into()
+        },
+        port: if kind == 5 { "-".into() } else { "0".into() },
+        outbound: "-",
+        subject: None,
     }
 }

@@ -205,7 +205,7 @@ pub struct Truth {
     pub accounts: Vec<TruthAccount>,
     /// The intrusions.
     pub intrusions: Vec<Intrusion>,
-    /// Who else goes from where to where; small worlds do not list it.
+    /// Who else goes from where to where; not listed in small worlds that were made by older versions.
     #[serde(default)]
     pub daily: Vec<DailyAccess>,
     /// For each detection the acts that it must find, where any were planted for it; it must find nothing else.

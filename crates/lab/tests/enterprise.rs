@@ -6,11 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crabwalk_lab::Truth;
 use crabwalk_lab::enterprise::{
     Attack, EnterpriseOptions, Goal, LogonOptions, Network, Profile, Stealth, Telemetry, Work,
-    build, build_logons,
+    build_logons,
 };
+use crabwalk_lab::{Truth, build};
 use serde_json::Value as Json;
 
 fn small(seed: u64) -> EnterpriseOptions {

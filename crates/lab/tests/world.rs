@@ -331,6 +331,10 @@ fn sessions_processes_and_connections_fit_together() {
         let Some(source) = ip.get(address.as_str()) else {
             continue;
         };
+        if port == "0" {
+            // The logon before a remote desktop session names no port.
+            continue;
+        }
         for host in [*source, record.host.as_str()] {
             if sysmon.contains(host) {
                 let seen = flows

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use crate::sim::local;
 use crate::sim::{Account, Channel, MINUTE, Package, Process, SECOND, Session, Share, s};
-use crate::world::local;
 
-use super::acts::{Approach, Desktop, Part, Program, Service};
 use super::plan::{Role, World};
+use crate::acts::{Approach, Desktop, Part, Program, Service};
 
 pub(crate) const HOUR: i64 = 60 * MINUTE;
 
@@ -166,13 +166,15 @@ fn machine(world: &mut World, host: usize, day: Day) {
     if world.chance(1, 3) {
         let time = within(world, day, 0, 24 * HOUR);
         let image = "C:\\Windows\\System32\\taskhostw.exe";
-        world.sim.run_task(
-            time,
-            host,
-            "\\Microsoft\\Windows\\Maintenance\\Scan",
+        let program = Program {
             image,
-            "taskhostw.exe",
-        );
+            original: "taskhostw.exe",
+            command: "taskhostw.exe",
+        };
+        let task = "\\Microsoft\\Windows\\Maintenance\\Scan";
+        world
+            .sim
+            .run_task(time, host, task, program, time + 9 * SECOND);
     }
 }
 
@@ -459,27 +461,16 @@ pub(crate) fn work(
             }
         }
         Chore::PsExec => {
-            let stem = format!("PSEXESVC-{}-{}", world.sim.hosts[src].name, client.pid);
-            let service = Service {
-                name: "PSEXESVC",
-                path: "%SystemRoot%\\PSEXESVC.exe",
-                program: run(
-                    "C:\\Windows\\PSEXESVC.exe",
-                    "psexesvc.exe",
-                    "C:\\Windows\\PSEXESVC.exe",
-                ),
-                file: Some("PSEXESVC.exe"),
-                pipes: Some(&stem),
-                over_tcp: world.sim.random.below(2) == 0,
-                payload: Some(run(
-                    "C:\\Windows\\System32\\ipconfig.exe",
-                    "ipconfig.exe",
-                    "\"ipconfig\" /all",
-                )),
-            };
+            let over_tcp = world.sim.random.below(2) == 0;
+            let payload = run(
+                "C:\\Windows\\System32\\ipconfig.exe",
+                "ipconfig.exe",
+                "\"ipconfig\" /all",
+            );
+            let until = time + 20 * SECOND;
             world
                 .sim
-                .remote_service(&approach, &service, time + 20 * SECOND);
+                .psexec(&approach, "PSEXESVC", payload, over_tcp, until);
         }
         Chore::Wmi => {
             let program = run(

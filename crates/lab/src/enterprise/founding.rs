@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::LabError;
+use crate::clock::micros;
 use crate::sim::{Channel, MINUTE, Random, SECOND, Sim};
-use crate::world::micros;
 
 use super::EnterpriseOptions;
 use super::crew::{self, Crew};
@@ -47,7 +47,6 @@ pub(crate) fn populate(options: &EnterpriseOptions) -> Result<World, LabError> {
         ssh: BTreeSet::new(),
         left_out: BTreeSet::new(),
         present: BTreeSet::new(),
-        daily: BTreeMap::new(),
         tickets: BTreeSet::new(),
         volume: options.volume,
         profile: options.profile.clone(),

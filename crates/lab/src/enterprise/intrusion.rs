@@ -4,13 +4,13 @@ use jiff::civil::Weekday;
 
 use crate::LabError;
 use crate::attack::Attack;
+use crate::clock::{micros, tomorrow};
 use crate::sim::{Account, MINUTE, Package, Process, Random, SECOND, Session};
-use crate::world::{micros, tomorrow};
 
 use super::EnterpriseOptions;
-use super::acts::{Approach, Program, Running, Service};
 use super::background::{CMD, HOUR, POWERSHELL, Seats};
 use super::plan::{Role, World};
+use crate::acts::{Approach, Program, Running, Service};
 
 /// A way to another host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -781,24 +781,9 @@ fn perform(world: &mut World, go: &Go<'_>, seats: &Seats) -> (Running, bool) {
             } else {
                 stem.to_owned()
             };
-            let file = format!("{name}.exe");
-            let full = format!("C:\\Windows\\{file}");
-            let host = world.sim.hosts[session.host].name.clone();
-            let pipes = format!("{name}-{host}-{}", client.pid);
-            let service = Service {
-                name: &name,
-                path: &format!("%SystemRoot%\\{file}"),
-                program: Program {
-                    image: &full,
-                    original: "psexesvc.exe",
-                    command: &full,
-                },
-                file: Some(&file),
-                pipes: Some(&pipes),
-                over_tcp: step.draw & 256 != 0,
-                payload: Some(shell),
-            };
-            (world.sim.remote_service(&approach, &service, end), false)
+            let over_tcp = step.draw & 256 != 0;
+            let running = world.sim.psexec(&approach, &name, shell, over_tcp, end);
+            (running, false)
         }
         Method::ForeignService => {
             over = end;

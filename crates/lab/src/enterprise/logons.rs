@@ -6,12 +6,13 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::LabError;
+use crate::clock::{micros, tomorrow};
+use crate::output::Output;
 use crate::sim::{Channel, MINUTE, Package, SECOND, check};
-use crate::world::{Output, micros, tomorrow};
 
 use super::EnterpriseOptions;
-use super::acts::Approach;
 use super::{founding, plan};
+use crate::acts::Approach;
 
 /// How many logon events to make.
 #[derive(Debug, Clone)]

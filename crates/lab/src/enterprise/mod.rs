@@ -1,11 +1,10 @@
 //! A simulated enterprise: hundreds of hosts at several sites over weeks, with the daily work that looks like
 //! movement, and with any number of intrusions in it.
 //!
-//! [`build`] makes it deterministically from a seed as EVTX files, and [`Truth`] says what the intruders did, and who
+//! It is made deterministically from a seed as EVTX files, and [`Truth`] says what the intruders did, and who
 //! else went from host to host, so that a hunt can be measured. Shapes of events are those that Windows writes; they are
 //! not made for whoever reads them.
 
-pub(crate) mod acts;
 mod background;
 mod crew;
 mod daily;
@@ -25,9 +24,10 @@ use std::path::Path;
 use jiff::civil::{Date, Weekday};
 
 use crate::LabError;
+use crate::clock::{micros, rfc3339, tomorrow};
+use crate::output::Output;
 use crate::sim::{Channel, check};
-use crate::truth::{DailyAccess, Intrusion, PlantedHop, SCHEMA, Truth, TruthHost, World, counts};
-use crate::world::{Output, micros, rfc3339, tomorrow};
+use crate::truth::{Intrusion, PlantedHop, SCHEMA, Truth, TruthHost, World, counts};
 
 pub use crate::attack::{Attack, Goal, Stealth};
 pub use logons::{LogonOptions, LogonWorld, build_logons};
@@ -69,11 +69,8 @@ impl Default for EnterpriseOptions {
     }
 }
 
-/// Makes an enterprise in `directory`: a directory of EVTX files for each host, and `truth.json`.
-///
-/// # Errors
-/// When the options describe no enterprise or a file cannot be written.
-pub fn build(options: &EnterpriseOptions, directory: &Path) -> Result<Truth, LabError> {
+/// Makes the enterprise; see [`crate::build`].
+pub(crate) fn build(options: &EnterpriseOptions, directory: &Path) -> Result<Truth, LabError> {
     check(options.days >= 2, "days", "at least two are needed")?;
     check(options.days <= 400, "days", "at most 400 are possible")?;
     check(
@@ -213,19 +210,7 @@ pub fn build(options: &EnterpriseOptions, directory: &Path) -> Result<Truth, Lab
                 }
             })
             .collect(),
-        daily: world
-            .daily
-            .iter()
-            .map(|((src, dst, account), kinds)| DailyAccess {
-                src: name(*src),
-                dst: name(*dst),
-                account: account.clone(),
-                kinds: kinds
-                    .iter()
-                    .map(|(kind, count)| ((*kind).to_owned(), *count))
-                    .collect(),
-            })
-            .collect(),
+        daily: world.sim.daily_access(),
         ..Truth::default()
     };
     truth.write(directory)?;

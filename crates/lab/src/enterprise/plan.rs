@@ -108,8 +108,6 @@ pub(crate) struct World {
     pub(crate) left_out: BTreeSet<(usize, Channel)>,
     /// Who certainly comes to work: day and host.
     pub(crate) present: BTreeSet<(usize, usize)>,
-    /// Remote access of daily work.
-    pub(crate) daily: BTreeMap<(usize, usize, String), BTreeMap<&'static str, u64>>,
     /// Tickets that are still in a client's cache: source, destination, account.
     pub(crate) tickets: BTreeSet<(usize, usize, usize)>,
     pub(crate) volume: f64,
@@ -172,12 +170,7 @@ impl World {
             .entry((src, dst, account.to_owned()))
             .or_insert((today, today))
             .1 = today;
-        *self
-            .daily
-            .entry((src, dst, account.to_owned()))
-            .or_default()
-            .entry(kind)
-            .or_default() += 1;
+        self.sim.note(src, dst, account, kind);
     }
 
     /// Whether a new ticket is needed; it is in the cache for the day then.

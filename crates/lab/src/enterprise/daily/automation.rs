@@ -6,9 +6,9 @@
 
 use crate::sim::{MINUTE, Package, SECOND};
 
-use super::super::acts::{Approach, Program};
 use super::super::background::{Day, HOUR, POWERSHELL};
 use super::super::plan::{Role, World};
+use crate::acts::{Approach, Program};
 
 pub(super) fn day(world: &mut World, day: Day) {
     let (Some(account), Some(src)) = (

@@ -5,9 +5,9 @@
 
 use crate::sim::{MINUTE, SECOND, Share};
 
-use super::super::acts::{Approach, Program, Service};
 use super::super::background::{Day, HOUR, agent};
 use super::super::plan::{Role, World};
+use crate::acts::{Approach, Program, Service};
 
 const IMAGE: &str = "C:\\Program Files\\Quayside\\Backup\\qsguest.exe";
 const HELPER: &str = "C:\\Windows\\QuaysideGuestHelper.exe";

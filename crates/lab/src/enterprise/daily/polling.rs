@@ -7,9 +7,9 @@
 
 use crate::sim::{MINUTE, Package};
 
-use super::super::acts::Approach;
 use super::super::background::{Day, agent};
 use super::super::plan::{Role, World};
+use crate::acts::Approach;
 
 const IMAGE: &str = "C:\\Program Files\\Quayside\\Npm\\collector.exe";
 

@@ -9,10 +9,10 @@
 
 use crate::sim::{MINUTE, SECOND};
 
-use super::super::acts::{Approach, Program, Service};
 use super::super::background::{Chore, Day, HOUR, Seats, agent, within, work};
 use super::super::crew::Duty;
 use super::super::plan::{Role, World};
+use crate::acts::{Approach, Program, Service};
 
 const IMAGE: &str = "C:\\Program Files\\Quayside\\Management\\smsexec.exe";
 const SETUP: &str = "C:\\Windows\\ccmsetup\\ccmsetup.exe";

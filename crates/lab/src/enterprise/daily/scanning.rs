@@ -7,9 +7,9 @@
 
 use crate::sim::{MINUTE, Package, SECOND, Share};
 
-use super::super::acts::Approach;
 use super::super::background::{Day, HOUR, agent};
 use super::super::plan::{Role, World};
+use crate::acts::Approach;
 
 const IMAGE: &str = "C:\\Program Files\\Quayside\\Scan\\qssweep.exe";
 const GUESSES: [(&str, u32); 4] = [

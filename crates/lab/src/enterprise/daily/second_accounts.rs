@@ -11,10 +11,10 @@
 
 use crate::sim::{Account, Logon, MINUTE, SECOND, Session};
 
-use super::super::acts::{Approach, Desktop, Program};
 use super::super::background::{Chore, Day, HOUR, POWERSHELL, Seats, within, work};
 use super::super::crew::{Duty, Member, Switch};
 use super::super::plan::{Role, World};
+use crate::acts::{Approach, Desktop, Program};
 
 pub(super) fn day(world: &mut World, day: Day, seats: &Seats) {
     for member in world.crew.staff.clone() {

@@ -5,10 +5,10 @@
 
 use crate::sim::{MINUTE, SECOND, Share};
 
-use super::super::acts::Approach;
 use super::super::background::{Day, HOUR, Seats, within};
 use super::super::plan::{Role, World};
 use super::second_accounts::desktop;
+use crate::acts::Approach;
 
 pub(super) fn day(world: &mut World, day: Day, seats: &Seats) {
     let farm = world.of(Role::Terminal);

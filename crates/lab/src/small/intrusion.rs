@@ -3,10 +3,14 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use super::{Plan, SQL, Seat};
+use crate::acts::{Approach, Program};
+use crate::clock::rfc3339;
 use crate::evtx_writer::{Body, Value};
-use crate::sim::{Logon, MINUTE, Package, PsExec, Remote, SECOND, Share, Sim};
+use crate::sim::{
+    Account, Logon, MINUTE, Package, Pending, Process, Remote, SECOND, Session, Share, Sim,
+};
 use crate::truth::{Intrusion, Planted, PlantedHop, Truth, counts};
-use crate::world::{Plan, SQL, Seat, rfc3339};
 
 /// Names of the detections, as the analytic story has them.
 pub const DETECTIONS: [&str; 10] = [
@@ -26,6 +30,18 @@ pub const DETECTIONS: [&str; 10] = [
 pub(crate) enum Act {
     Detection(usize, usize, Planted),
     Hop(usize, PlantedHop),
+}
+
+/// `PsExec`, whatever its image is called, from a session to another host.
+struct PsExec<'a> {
+    time: i64,
+    parent: &'a Process,
+    session: &'a Session,
+    dst: usize,
+    account: &'a Account,
+    package: Package,
+    image: &'a str,
+    command: &'a str,
 }
 
 struct Story<'a> {
@@ -90,6 +106,47 @@ impl Story<'_> {
             .filter(seen)
             .map(|conn| conn.uid.clone())
             .collect()
+    }
+
+    /// Returns where the start of the tool stands among the events, and the destination's 4624.
+    fn psexec(&mut self, act: &PsExec<'_>) -> (Range<usize>, Range<usize>) {
+        let (sim, time) = (&mut *self.sim, act.time);
+        let from = sim.pending.len();
+        let client = sim.spawn(
+            time,
+            act.parent,
+            act.session,
+            act.image,
+            "psexec.c",
+            act.command,
+        );
+        let started = from..sim.pending.len();
+        let approach = Approach {
+            time: time + 600_000,
+            client: &client,
+            actor: act.session,
+            dst: act.dst,
+            account: act.account,
+            package: act.package,
+            ticket: true,
+            explicit: false,
+            foreign: false,
+        };
+        let shell = Program {
+            image: "C:\\Windows\\System32\\cmd.exe",
+            original: "Cmd.Exe",
+            command: "\"cmd.exe\"",
+        };
+        sim.psexec(&approach, "PSEXESVC", shell, false, time + 37 * SECOND);
+        sim.exit(time + 36 * SECOND, &client, act.session);
+        (started, self.logon(act.dst, from))
+    }
+
+    /// The first logon on a host since then.
+    fn logon(&self, host: usize, from: usize) -> Range<usize> {
+        let of = |pending: &Pending| pending.host == host && pending.event.event_id == 4624;
+        let at = self.sim.pending[from..].iter().position(of);
+        at.map_or(from..from, |at| from + at..from + at + 1)
     }
 
     fn hop(
@@ -260,7 +317,7 @@ pub(crate) fn run(sim: &mut Sim, plan: Plan, midnight: i64, seats: &[Seat]) -> V
     // PsExec from A to B.
     let from = story.sim.pending.len();
     let tools = "C:\\ProgramData\\Quay\\";
-    let (_, started, second) = story.sim.psexec(&PsExec {
+    let (started, second) = story.psexec(&PsExec {
         time: at(25),
         parent: &shell_hash,
         session: &outbound,
@@ -290,20 +347,19 @@ pub(crate) fn run(sim: &mut Sim, plan: Plan, midnight: i64, seats: &[Seat]) -> V
             &[],
             &[("Logon_Type", "9"), ("dest", &name_a)],
         );
-        for index in [first, second] {
+        for one in [first..first + 1, second.clone()] {
             let fields = [
                 ("Logon_Type", "3"),
                 ("dest", name_b.as_str()),
                 ("user", user.as_str()),
             ];
-            let one = index..index + 1;
             story.detection(which, std::slice::from_ref(&one), &[], &fields);
         }
     }
 
     // The key serves for tickets from here on: a loop that fetches from B all afternoon.
     story.sim.tgt(at(29), a, &stolen);
-    let mut logons = vec![first..first + 1, second..second + 1];
+    let mut logons = vec![first..first + 1, second];
     for step in 0..66 {
         let time = at(30) + step * 95 * SECOND + story.sim.random.span(20 * SECOND);
         let from = story.sim.pending.len();
@@ -353,9 +409,11 @@ pub(crate) fn run(sim: &mut Sim, plan: Plan, midnight: i64, seats: &[Seat]) -> V
 
     // Remote desktop from A to B, neither of which is meant for it.
     let from = story.sim.pending.len();
-    let rdp = story
-        .sim
-        .rdp(at(40), (&shell_hash, &outbound), b, &stolen, 80 * MINUTE);
+    let conns = story.sim.conns.len();
+    let (desktop, client) =
+        story
+            .sim
+            .mstsc(at(40), (&shell_hash, &outbound), b, &stolen, 80 * MINUTE);
     let range = from..story.sim.pending.len();
     let who = (
         shown_victim.as_str(),
@@ -365,19 +423,32 @@ pub(crate) fn run(sim: &mut Sim, plan: Plan, midnight: i64, seats: &[Seat]) -> V
     story.hop(range, (a, b), who, ("remote desktop", "T1021.001"), at(40));
     story.detection(
         8,
-        std::slice::from_ref(&rdp.process),
+        std::slice::from_ref(&client),
         &[],
         &[("process_name", "mstsc.exe"), ("dest", &name_a)],
     );
     let (ip_a, ip_b) = (story.sim.hosts[a].ip.clone(), story.sim.hosts[b].ip.clone());
-    let traffic: Vec<Range<usize>> = rdp.traffic.iter().map(|index| *index..*index + 1).collect();
+    let port = ("DestinationPort".to_owned(), Value::U16(3389));
+    let events = &story.sim.pending[from..];
+    let traffic: Vec<Range<usize>> = (from..)
+        .zip(events)
+        .filter(|(_, pending)| {
+            pending.event.event_id == 3
+                && matches!(&pending.event.body, Body::EventData(fields) if fields.contains(&port))
+        })
+        .map(|(index, _)| index..index + 1)
+        .collect();
+    let connection = story.sim.conns[conns..]
+        .iter()
+        .find(|conn| conn.dst_port == 3389);
+    let uid = connection.map(|conn| conn.uid.clone()).unwrap_or_default();
     story.detection(
         7,
         &traffic,
-        std::slice::from_ref(&rdp.uid),
+        &[uid],
         &[("src", &ip_a), ("dest", &ip_b), ("dest_port", "3389")],
     );
-    logons.push(rdp.logon..rdp.logon + 1);
+    logons.push(story.logon(b, from));
     for which in [5, 6] {
         story.detection(
             which,
@@ -390,19 +461,19 @@ pub(crate) fn run(sim: &mut Sim, plan: Plan, midnight: i64, seats: &[Seat]) -> V
     // From B's desktop to C: PsExec under another name.
     let console = story.sim.spawn(
         at(50),
-        &rdp.explorer,
-        &rdp.session,
+        &desktop.explorer,
+        &desktop.session,
         cmd,
         "Cmd.Exe",
         "\"C:\\Windows\\System32\\cmd.exe\"",
     );
     let renamed = format!("{tools}tidemon.exe");
-    story.sim.file(at(51), &rdp.explorer, &renamed);
+    story.sim.file(at(51), &desktop.explorer, &renamed);
     let from = story.sim.pending.len();
-    let (_, started, _) = story.sim.psexec(&PsExec {
+    let (started, _) = story.psexec(&PsExec {
         time: at(55),
         parent: &console,
-        session: &rdp.session,
+        session: &desktop.session,
         dst: c,
         account: &stolen,
         package: Package::Kerberos,
@@ -436,9 +507,14 @@ pub(crate) fn run(sim: &mut Sim, plan: Plan, midnight: i64, seats: &[Seat]) -> V
         "schtasks.exe /create /s {name_c} /tn QuayIndex /tr {payload} /sc once /st 23:30 /ru SYSTEM"
     );
     let process = story.sim.pending.len();
-    let create = story
-        .sim
-        .spawn(at(70), &console, &rdp.session, image, "schtasks.exe", &line);
+    let create = story.sim.spawn(
+        at(70),
+        &console,
+        &desktop.session,
+        image,
+        "schtasks.exe",
+        &line,
+    );
     let started = process..story.sim.pending.len();
     let (network, _, _) = story.sim.network_logon(&Remote {
         src: b,
@@ -455,20 +531,26 @@ pub(crate) fn run(sim: &mut Sim, plan: Plan, midnight: i64, seats: &[Seat]) -> V
     story
         .sim
         .register_task(at(70) + 500_000, &network, task, payload);
-    story.sim.exit(at(70) + SECOND, &create, &rdp.session);
+    story.sim.exit(at(70) + SECOND, &create, &desktop.session);
     let line = format!("schtasks.exe /run /s {name_c} /tn QuayIndex");
     let start = story.sim.spawn(
         at(70) + 10 * SECOND,
         &console,
-        &rdp.session,
+        &desktop.session,
         image,
         "schtasks.exe",
         &line,
     );
+    let run = Program {
+        image: payload,
+        original: "whoami.exe",
+        command: payload,
+    };
+    let ran = at(70) + 11 * SECOND;
+    story.sim.run_task(ran, c, task, run, ran + 9 * SECOND);
     story
         .sim
-        .run_task(at(70) + 11 * SECOND, c, task, payload, payload);
-    story.sim.exit(at(70) + 12 * SECOND, &start, &rdp.session);
+        .exit(at(70) + 12 * SECOND, &start, &desktop.session);
     story.sim.logoff(at(70) + 30 * SECOND, &network);
     let range = from..story.sim.pending.len();
     let who = (
@@ -484,7 +566,7 @@ pub(crate) fn run(sim: &mut Sim, plan: Plan, midnight: i64, seats: &[Seat]) -> V
         &[("process_name", "schtasks.exe"), ("dest", &name_b)],
     );
 
-    story.sim.exit(at(110), &console, &rdp.session);
+    story.sim.exit(at(110), &console, &desktop.session);
     story.sim.exit(at(150), &shell_hash, &outbound);
     story.sim.logoff(at(150) + SECOND, &outbound);
     story.sim.exit(at(151), &pass, &session);

@@ -1,20 +1,25 @@
-//! The domain, its working days, and the files of the world.
+//! A small company with its working days, and with one intrusion in it.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod intrusion;
+
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
 use jiff::civil::{Date, Weekday};
-use jiff::tz::TimeZone;
 
-use crate::evtx_writer::{Body, Event, EvtxWriter, Value};
+use crate::acts::{Approach, Program};
+use crate::clock::{micros, tomorrow};
+use crate::evtx_writer::Value;
+use crate::output::Output;
 use crate::sim::{
-    Account, Channel, Conn, Logon, MINUTE, Package, Process, Random, Remote, SECOND, Session,
-    Share, Sim, check, check_names, s,
+    Account, Channel, MINUTE, Package, Process, Random, Remote, SECOND, Session, Share, Sim, check,
+    check_names, local, s,
 };
-use crate::truth::{Evidence, SCHEMA, Truth, TruthAccount, TruthHost};
+use crate::truth::{SCHEMA, Truth, TruthAccount, TruthHost};
 use crate::{LabError, Options};
+
+pub use intrusion::DETECTIONS;
 
 const HOUR: i64 = 60 * MINUTE;
 const PEOPLE: [(&str, &str); 12] = [
@@ -85,24 +90,6 @@ impl Plan {
     pub(crate) fn admin_workstation(&self) -> usize {
         self.first_workstation + self.workstations - 1
     }
-}
-
-pub(crate) fn micros(date: Date) -> Result<i64, LabError> {
-    let midnight = date.at(0, 0, 0, 0);
-    TimeZone::UTC
-        .to_timestamp(midnight)
-        .map(|time| time.as_microsecond())
-        .map_err(|error| LabError::Options {
-            option: "start",
-            reason: format!("{date} cannot be used ({error}); give a date such as 2026-03-03"),
-        })
-}
-
-/// Time as RFC 3339 with µs.
-pub(crate) fn rfc3339(time: i64) -> String {
-    jiff::Timestamp::from_microsecond(time)
-        .map(|t| t.strftime("%Y-%m-%dT%H:%M:%S%.6fZ").to_string())
-        .unwrap_or_default()
 }
 
 pub(crate) fn populate(options: &Options, workstations: usize) -> Result<(Sim, Plan), LabError> {
@@ -206,32 +193,6 @@ pub(crate) struct Seat {
     pub(crate) explorer: Process,
 }
 
-pub(crate) fn local(host: &str, kind: u32) -> Logon<'static> {
-    let (process, package) = if kind == 5 {
-        ("Advapi  ", "Negotiate")
-    } else {
-        ("User32 ", "Negotiate")
-    };
-    Logon {
-        kind,
-        process,
-        package,
-        workstation: if kind == 5 {
-            "-".into()
-        } else {
-            host.to_owned()
-        },
-        ip: if kind == 5 {
-            "-".into()
-        } else {
-            "127.0.0.1".into()
-        },
-        port: if kind == 5 { "-".into() } else { "0".into() },
-        outbound: "-",
-        subject: None,
-    }
-}
-
 /// One working day of everyone. `midnight` in µs UTC. Returns the seats of the workstations.
 pub(crate) fn working_day(sim: &mut Sim, plan: Plan, midnight: i64, number: usize) -> Vec<Seat> {
     sim.new_day();
@@ -329,18 +290,19 @@ fn machine_day(sim: &mut Sim, host: usize, midnight: i64, number: usize) {
                 paths: &paths,
             };
             sim.share(time + 12 * SECOND, host, port, &session, share);
+            sim.note(host, DC, &account.name, "policy");
             sim.logoff(time + 20 * SECOND, &session);
         }
         if hour % 4 == 2 {
             let image = "C:\\Windows\\System32\\taskhostw.exe";
             let task = format!("\\{}\\Inventory", sim.domain.folder());
-            sim.run_task(
-                time + 6 * MINUTE,
-                host,
-                &task,
+            let at = time + 6 * MINUTE;
+            let program = Program {
                 image,
-                "taskhostw.exe Inventory",
-            );
+                original: "taskhostw.exe",
+                command: "taskhostw.exe Inventory",
+            };
+            sim.run_task(at, host, &task, program, at + 9 * SECOND);
         }
     }
     if number == host % 3 {
@@ -457,6 +419,7 @@ fn user_day(sim: &mut Sim, plan: Plan, index: usize, midnight: i64) -> Seat {
             paths: &paths,
         };
         sim.share(time + SECOND, host, port, &network, share);
+        sim.note(host, FILES, &account.name, "files");
         sim.logoff(time + 6 * MINUTE, &network);
         time += 25 * MINUTE + sim.random.span(30 * MINUTE);
     }
@@ -484,6 +447,7 @@ fn user_day(sim: &mut Sim, plan: Plan, index: usize, midnight: i64) -> Seat {
         duration: 3 * HOUR,
     });
     sim.logoff(time + 3 * HOUR, &application);
+    sim.note(host, SQL, &account.name, "database");
     // Lunch: locked and unlocked.
     let lock = midnight + 11 * HOUR + 40 * MINUTE + sim.random.span(30 * MINUTE);
     for (id, at) in [(4800, lock), (4801, lock + 35 * MINUTE)] {
@@ -516,19 +480,20 @@ fn admin_day(sim: &mut Sim, plan: Plan, midnight: i64, seats: &[Seat]) {
     for (number, dst) in [FILES, SQL, BACKUP].into_iter().enumerate() {
         let number = i64::try_from(number).unwrap_or(0);
         let time = midnight + 9 * HOUR + number * 50 * MINUTE + sim.random.span(15 * MINUTE);
-        let rdp = sim.rdp(
+        let (desktop, _) = sim.mstsc(
             time,
             (&seat.explorer, &seat.session),
             dst,
             &account,
             25 * MINUTE,
         );
+        sim.note(seat.session.host, dst, &account.name, "remote desktop");
         let image = "C:\\Windows\\System32\\cmd.exe";
         let at = time + 3 * MINUTE;
         let shell = sim.spawn(
             at,
-            &rdp.explorer,
-            &rdp.session,
+            &desktop.explorer,
+            &desktop.session,
             image,
             "Cmd.Exe",
             "\"C:\\Windows\\System32\\cmd.exe\"",
@@ -541,13 +506,13 @@ fn admin_day(sim: &mut Sim, plan: Plan, midnight: i64, seats: &[Seat]) {
         let tasks = sim.spawn(
             at + 20 * SECOND,
             &shell,
-            &rdp.session,
+            &desktop.session,
             image,
             "schtasks.exe",
             &command,
         );
-        sim.exit(at + 21 * SECOND, &tasks, &rdp.session);
-        sim.exit(at + 5 * MINUTE, &shell, &rdp.session);
+        sim.exit(at + 21 * SECOND, &tasks, &desktop.session);
+        sim.exit(at + 5 * MINUTE, &shell, &desktop.session);
     }
 }
 
@@ -570,7 +535,20 @@ fn backup_night(sim: &mut Sim, plan: Plan, midnight: i64) {
     );
     let system = sim.hosts[BACKUP].system.clone();
     for dst in [FILES, SQL] {
-        sim.winrm(start + MINUTE, &agent, dst, &account);
+        let time = start + MINUTE;
+        let approach = Approach {
+            time,
+            client: &agent,
+            actor: &session,
+            dst,
+            account: &account,
+            package: Package::Kerberos,
+            ticket: true,
+            explicit: false,
+            foreign: false,
+        };
+        sim.remoting(&approach, None, time + 15 * SECOND);
+        sim.note(BACKUP, dst, &account.name, "remoting");
         for step in 0..20 {
             let time = start + 3 * MINUTE + step * 4 * MINUTE + sim.random.span(MINUTE);
             let (network, port, _) = sim.network_logon(&Remote {
@@ -598,206 +576,12 @@ fn backup_night(sim: &mut Sim, plan: Plan, midnight: i64) {
                 paths: &paths,
             };
             sim.share(time + SECOND, BACKUP, port, &network, share);
+            sim.note(BACKUP, dst, &account.name, "files");
             sim.logoff(time + 2 * MINUTE, &network);
         }
     }
     sim.exit(start + 100 * MINUTE, &agent, &session);
     sim.logoff(start + 100 * MINUTE, &session);
-}
-
-/// The open files of a world.
-pub(crate) struct Output<'a> {
-    directory: &'a Path,
-    writers: BTreeMap<(usize, Channel), (EvtxWriter, u64)>,
-    pub(crate) last_zeek: Option<String>,
-    /// Logs that nobody collected.
-    pub(crate) left_out: BTreeSet<(usize, Channel)>,
-    /// Logs that were cleared, and when: what is older is gone.
-    pub(crate) cleared: BTreeMap<(usize, Channel), i64>,
-    /// The only event ids that were collected.
-    pub(crate) only: Option<&'static [u16]>,
-    /// Logons from other hosts that were written.
-    logons: u64,
-}
-
-impl<'a> Output<'a> {
-    pub(crate) fn new(directory: &'a Path) -> Result<Self, LabError> {
-        fs::create_dir_all(directory).map_err(|error| LabError::io("create", directory, error))?;
-        Ok(Self {
-            directory,
-            writers: BTreeMap::new(),
-            last_zeek: None,
-            left_out: BTreeSet::new(),
-            cleared: BTreeMap::new(),
-            only: None,
-            logons: 0,
-        })
-    }
-
-    pub(crate) fn bytes(&self) -> u64 {
-        self.writers
-            .values()
-            .map(|(writer, _)| writer.bytes())
-            .sum()
-    }
-
-    pub(crate) fn events(&self) -> u64 {
-        self.writers
-            .values()
-            .map(|(writer, _)| writer.records())
-            .sum()
-    }
-
-    pub(crate) fn logons(&self) -> u64 {
-        self.logons
-    }
-
-    /// Writes everything that lies before `until`, in the order of time.
-    pub(crate) fn flush(&mut self, sim: &mut Sim, until: i64) -> Result<(), LabError> {
-        let mut pending = std::mem::take(&mut sim.pending);
-        pending.sort_by_key(|entry| entry.event.time);
-        let later = pending.partition_point(|entry| entry.event.time < until);
-        sim.pending = pending.split_off(later);
-        for mut entry in pending {
-            let key = (entry.host, entry.channel);
-            let gone = self
-                .cleared
-                .get(&key)
-                .is_some_and(|at| entry.event.time < *at);
-            let other = self
-                .only
-                .is_some_and(|only| !only.contains(&entry.event.event_id));
-            if gone || other || self.left_out.contains(&key) {
-                continue;
-            }
-            if !self.writers.contains_key(&key) {
-                let directory = self.directory.join(&sim.hosts[entry.host].name);
-                fs::create_dir_all(&directory)
-                    .map_err(|error| LabError::io("create", &directory, error))?;
-                let path =
-                    directory.join(format!("{}.evtx", entry.channel.name().replace('/', "%4")));
-                let first =
-                    1_000 + Random(entry.host as u64 * 31 + entry.channel as u64).below(90_000);
-                self.writers
-                    .insert(key, (EvtxWriter::create(&path)?, first));
-            }
-            let Some((writer, next)) = self.writers.get_mut(&key) else {
-                continue;
-            };
-            entry.event.record_id = *next;
-            *next += 1;
-            writer.write(&entry.event)?;
-            self.logons += u64::from(remote_logon(&entry.event));
-            for mark in entry.marks {
-                sim.marks[mark].push(Evidence {
-                    host: sim.hosts[entry.host].name.clone(),
-                    channel: entry.channel.name().to_owned(),
-                    event_id: entry.event.event_id,
-                    record_id: entry.event.record_id,
-                    time: rfc3339(entry.event.time),
-                });
-            }
-        }
-        Ok(())
-    }
-
-    /// Writes the connections of a day.
-    pub(crate) fn zeek(&mut self, sim: &mut Sim, date: Date) -> Result<(), LabError> {
-        let mut conns = std::mem::take(&mut sim.conns);
-        conns.sort_by_key(|conn| conn.time);
-        let name = format!("conn.{date}.log");
-        let zeek = self.directory.join("zeek");
-        fs::create_dir_all(&zeek).map_err(|error| LabError::io("create", &zeek, error))?;
-        let path = zeek.join(&name);
-        let text = conn_log(&conns, date);
-        fs::write(&path, text).map_err(|error| LabError::io("write", &path, error))?;
-        self.last_zeek = Some(name);
-        Ok(())
-    }
-
-    pub(crate) fn finish(self) -> Result<(), LabError> {
-        for (writer, _) in self.writers.into_values() {
-            writer.finish()?;
-        }
-        if let Some(last) = self.last_zeek {
-            // Zeek's log of the running day has no date.
-            let (from, to) = (
-                self.directory.join("zeek").join(last),
-                self.directory.join("zeek/conn.log"),
-            );
-            fs::rename(&from, &to).map_err(|error| LabError::io("rename", &from, error))?;
-        }
-        Ok(())
-    }
-}
-
-/// Whether an event says that somebody came from another host: 4624 of type 3, 8 or 10.
-fn remote_logon(event: &Event) -> bool {
-    event.event_id == 4624
-        && matches!(&event.body, Body::EventData(fields)
-        if fields.iter().any(|(name, value)| {
-            name == "LogonType" && matches!(value, Value::U32(3 | 8 | 10))
-        }))
-}
-
-fn conn_log(conns: &[Conn], date: Date) -> String {
-    let names = [
-        ("ts", "time"),
-        ("uid", "string"),
-        ("id.orig_h", "addr"),
-        ("id.orig_p", "port"),
-        ("id.resp_h", "addr"),
-        ("id.resp_p", "port"),
-        ("proto", "enum"),
-        ("service", "string"),
-        ("duration", "interval"),
-        ("orig_bytes", "count"),
-        ("resp_bytes", "count"),
-        ("conn_state", "string"),
-        ("local_orig", "bool"),
-        ("local_resp", "bool"),
-        ("missed_bytes", "count"),
-        ("history", "string"),
-        ("orig_pkts", "count"),
-        ("orig_ip_bytes", "count"),
-        ("resp_pkts", "count"),
-        ("resp_ip_bytes", "count"),
-        ("tunnel_parents", "set[string]"),
-    ];
-    let mut out = String::from(
-        "#separator \\x09\n#set_separator\t,\n#empty_field\t(empty)\n#unset_field\t-\n#path\tconn\n",
-    );
-    let open = date.strftime("%Y-%m-%d-00-00-00");
-    let _ = writeln!(out, "#open\t{open}");
-    let _ = writeln!(out, "#fields\t{}", names.map(|(name, _)| name).join("\t"));
-    let _ = writeln!(out, "#types\t{}", names.map(|(_, kind)| kind).join("\t"));
-    let seconds = |time: i64| format!("{}.{:06}", time.div_euclid(SECOND), time.rem_euclid(SECOND));
-    for conn in conns {
-        let local = if conn.dst.starts_with("10.") {
-            "T"
-        } else {
-            "F"
-        };
-        let (sent, received) = (conn.sent / 700 + 4, conn.received / 900 + 4);
-        let _ = writeln!(
-            out,
-            "{}\t{}\t{}\t{}\t{}\t{}\ttcp\t{}\t{}\t{}\t{}\tSF\tT\t{local}\t0\tShADadFf\t{sent}\t{}\t{received}\t{}\t-",
-            seconds(conn.time),
-            conn.uid,
-            conn.src,
-            conn.src_port,
-            conn.dst,
-            conn.dst_port,
-            conn.service,
-            seconds(conn.duration),
-            conn.sent,
-            conn.received,
-            conn.sent + sent * 40,
-            conn.received + received * 40,
-        );
-    }
-    let _ = writeln!(out, "#close\t{}", date.strftime("%Y-%m-%d-23-59-59"));
-    out
 }
 
 /// The next working day on or after `date`.
@@ -806,13 +590,6 @@ pub(crate) fn working(mut date: Date) -> Result<Date, LabError> {
         date = tomorrow(date)?;
     }
     Ok(date)
-}
-
-pub(crate) fn tomorrow(date: Date) -> Result<Date, LabError> {
-    date.tomorrow().map_err(|error| LabError::Options {
-        option: "start",
-        reason: format!("no day after {date}: {error}"),
-    })
 }
 
 pub(crate) fn lookups(sim: &Sim, plan: Plan, directory: &Path) -> Result<(), LabError> {
@@ -924,7 +701,7 @@ pub(crate) fn build(options: &Options, directory: &Path) -> Result<Truth, LabErr
         let midnight = micros(date)?;
         let seats = working_day(&mut sim, plan, midnight, number);
         if options.intrusion && number == attacked {
-            acts = crate::intrusion::run(&mut sim, plan, midnight, &seats);
+            acts = intrusion::run(&mut sim, plan, midnight, &seats);
         }
         let next = working(tomorrow(date)?)?;
         output.flush(&mut sim, micros(next)?)?;
@@ -964,7 +741,8 @@ pub(crate) fn build(options: &Options, directory: &Path) -> Result<Truth, LabErr
             administrator: account.admin,
         })
         .collect();
-    crate::intrusion::tell(acts, &mut sim, &mut truth);
+    truth.daily = sim.daily_access();
+    intrusion::tell(acts, &mut sim, &mut truth);
     truth.write(directory)?;
     Ok(truth)
 }
