@@ -75,7 +75,7 @@ pub(crate) fn is_service_port(port: u16) -> bool {
 /// Whether, of a connection that a host accepted, the end called the source is the server's, which is the host's own.
 /// `own` says whether an address is known to be the host's.
 pub fn source_serves(own: impl Fn(IpAddr) -> bool, source: End, destination: End) -> bool {
-    // A group of receivers is no end of a host.
+    // A group of receivers is not an end of a host.
     match (source.0.is_multicast(), destination.0.is_multicast()) {
         (true, false) => return false,
         (false, true) => return true,
@@ -98,13 +98,13 @@ pub fn source_serves(own: impl Fn(IpAddr) -> bool, source: End, destination: End
 pub struct Connection<'a> {
     /// Microseconds since 1970-01-01 UTC, by the common clock.
     pub time: i64,
-    /// The client.
+    /// The end that opened the connection.
     pub src: Place,
     /// The client's address, as the observer saw it.
     pub src_ip: IpAddr,
     /// 0 where the log does not say.
     pub src_port: u16,
-    /// The server.
+    /// The end that accepted it.
     pub dst: Place,
     /// The server's address, as the observer saw it.
     pub dst_ip: IpAddr,

@@ -512,7 +512,7 @@ impl Hosts {
             Some(ip) if ip.is_unspecified() || ip.is_multicast() => return Place::Unknown,
             Some(ip) => self.at(ip, time),
             None => {
-                // A name with characters that no host name has is no name.
+                // A name with characters that no host name has is not a name.
                 let valid = lower
                     .chars()
                     .all(|c| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | '$'));

@@ -27,7 +27,7 @@ pub struct Process<'a> {
     pub parent_command: &'a str,
     /// The name in the file's version resource, from Sysmon alone.
     pub original_name: &'a str,
-    /// As whom it ran.
+    /// The account it ran as.
     pub user: Option<AccountId>,
     /// The session in which it ran.
     pub logon_id: u64,

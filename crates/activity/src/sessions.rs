@@ -123,7 +123,7 @@ pub fn logon_time(guid: &str) -> Option<i64> {
     let (low, high) = (groups.nth(1)?, groups.next()?);
     let half = |text| u16::from_str_radix(text, 16).ok().map(i64::from);
     let seconds = (half(high)? << 16) | half(low)?;
-    // A zero is no time, and nothing was logged before Sysmon existed.
+    // A zero is not a time, and nothing was logged before Sysmon existed.
     (seconds > 1_300_000_000).then_some(seconds * SECOND)
 }
 
@@ -137,7 +137,7 @@ mod tests {
         for (guid, expected) in [
             ("{11111111-2826-5f2c-341f-120100000000}", Some(0x5f2c_2826)),
             ("{11111111-0000-0000-0000-000000000000}", None),
-            // A group that is too long is no half of a time.
+            // A group that is too long is not half of a time.
             ("{11111111-0000-7fffffffffff-341f-120100000000}", None),
             ("", None),
         ] {

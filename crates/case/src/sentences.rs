@@ -71,7 +71,7 @@ pub(crate) fn hops_of<'c>(case: &'c Case, path: &PathInfo) -> Vec<&'c HopInfo> {
         .collect()
 }
 
-/// Who acted, whose account was used, and as whom it ran, each once.
+/// Who acted, whose account was used, and which account it ran as, each once.
 pub(crate) fn accounts(hop: &HopInfo) -> Vec<&str> {
     distinct(
         [&hop.actor, &hop.used, &hop.effective]

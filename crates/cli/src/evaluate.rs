@@ -40,7 +40,7 @@ fn peak() -> Option<u64> {
     Some(kilobytes * 1024)
 }
 
-/// Lets the system count the most memory anew; where it cannot, the count goes on.
+/// Lets the system count peak memory again; where it cannot, the count goes on.
 fn forget_peak() {
     let _ = std::fs::write("/proc/self/clear_refs", "5");
 }

@@ -158,7 +158,7 @@ pub fn paths(out: &mut String, case: &Case, options: &Summary<'_>) {
     }
 }
 
-/// Who acted, whose account was used, and as whom it ran, each once. A question mark stands behind who is only taken to have
+/// Who acted, whose account was used, and which account it ran as, each once. A question mark stands behind who is only taken to have
 /// acted.
 fn accounts(names: &Names<'_>, hop: &HopInfo) -> String {
     let mut all: Vec<&str> = Vec::new();

@@ -13,12 +13,12 @@ pub struct Bar {
 }
 
 impl Bar {
-    /// A bar, or nothing where it is not wanted or standard error is no terminal.
+    /// A bar, or nothing where it is not wanted or standard error is not a terminal.
     pub fn new(quiet: bool) -> Self {
         let bar = if quiet {
             ProgressBar::hidden()
         } else {
-            // Such a target draws nothing where standard error is no terminal.
+            // Such a target draws nothing where standard error is not a terminal.
             ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(8))
         };
         Self { bar }

@@ -74,7 +74,7 @@ struct Cell {
     attacks: usize,
     /// With at least one hop on a told path.
     detected: Estimate,
-    /// Before every path that is no intruder's.
+    /// Before every path that is not an intruder's.
     first: Estimate,
     /// With at most four such paths before.
     in_first_five: Estimate,

@@ -126,7 +126,7 @@ pub fn source_notes(sources: &[SourceReport]) {
             .map_or("damaged", |problem| problem.message.as_str());
         note("warning", &format!("{}: {why}", source.path));
     }
-    // What is no loss, and changes what a search finds: records without a time that could be read, for instance.
+    // What is not a loss, and changes what a search finds: records without a time that could be read, for instance.
     for source in sources
         .iter()
         .filter(|source| !source.is_lossy() && !source.problems.is_empty())

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crabwalk_events::Assets;
+use crabwalk_vocabulary::is_address;
 
 use crate::detection::Baseline;
 use crate::query::Answer;
@@ -131,7 +132,7 @@ fn new_row(name: &str) -> BTreeMap<String, Vec<String>> {
     let mut put = |column: &str, value: &str| {
         row.insert(column.to_owned(), vec![value.to_owned()]);
     };
-    if name.parse::<std::net::IpAddr>().is_ok() {
+    if is_address(name) {
         put("ip", name);
     } else if let Some((short, _)) = name.split_once('.') {
         put("nt_host", short);

@@ -93,7 +93,7 @@ impl Value {
     }
 }
 
-/// One case.
+/// Events, and whether the detection must fire on them.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Case {
@@ -300,7 +300,7 @@ pub struct TestResult {
     pub path: String,
     /// Name of the test.
     pub test: String,
-    /// What kind.
+    /// What is claimed: that it fires, or stays quiet.
     pub kind: TestKind,
     /// How it ended.
     pub verdict: Verdict,

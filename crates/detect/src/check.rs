@@ -1,4 +1,4 @@
-//! Whether detections can run: what is wrong with their searches, which fields they name in vain, and what in them most
+//! Whether detections can run: what is wrong with their searches, which fields they name that no event has, and what in them most
 //! likely does not mean what its author meant.
 
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use crate::workers::STACK;
 /// What became of a detection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum CheckResult {
-    /// It runs.
+    /// It can be planned, and would run.
     Runs,
     /// It runs, but it names a field that no known event type gives, or no known event type fits it.
     RunsWithMissingFields,
@@ -38,7 +38,7 @@ impl CheckResult {
 /// One thing to say about a search.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reason {
-    /// What.
+    /// What is wrong, and what to do about it.
     pub message: String,
     /// Line of the file, from 1, where known.
     pub line: Option<usize>,
@@ -51,11 +51,11 @@ pub struct Reason {
 /// A detection and what there is to say about it.
 #[derive(Debug, Clone)]
 pub struct Checked {
-    /// The detection.
+    /// The detection that was checked.
     pub detection: Arc<Detection>,
     /// Whether it runs.
     pub result: CheckResult,
-    /// Why it does not run, or which fields it names in vain.
+    /// Why it does not run, or which fields it names that no event has.
     pub reasons: Vec<Reason>,
     /// What in it most likely is not meant so.
     pub lints: Vec<Reason>,

@@ -70,11 +70,11 @@ pub enum Status {
     /// Ready for use.
     #[default]
     Production,
-    /// Being tried.
+    /// Still being tried out.
     Experimental,
     /// Kept for those who rely on it; something better replaces it.
     Deprecated,
-    /// Awaits validation.
+    /// Waits to be validated.
     Validation,
     /// No longer to be used.
     Removed,
@@ -115,7 +115,7 @@ impl fmt::Display for Status {
 /// What kind of thing carries risk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum RiskObjectKind {
-    /// An account.
+    /// An account, of a person or a service.
     User,
     /// A machine.
     System,

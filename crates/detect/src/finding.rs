@@ -38,7 +38,7 @@ pub struct RiskObject {
 pub struct Suppressed {
     /// Who decided it; `throttling` where it is alike to another, `habit` where it is raised about the same on other days.
     pub by: String,
-    /// Why.
+    /// Why, as its author says.
     pub reason: String,
     /// Until when, as the exception says it.
     pub until: Option<String>,
@@ -60,7 +60,7 @@ pub struct ThreatObject {
 pub struct Finding {
     /// Stable over runs: made from the detection, the objects concerned and the first event.
     pub id: String,
-    /// The detection.
+    /// The detection that fired.
     pub detection: Arc<Detection>,
     /// Time of the first event, microseconds since 1970-01-01 UTC.
     pub first: Option<i64>,
@@ -70,7 +70,7 @@ pub struct Finding {
     pub message: String,
     /// What carries risk.
     pub risk_objects: Vec<RiskObject>,
-    /// What threatens.
+    /// What in it points to the attacker: files, processes, addresses, as the detection names them.
     pub threat_objects: Vec<ThreatObject>,
     /// All visible columns of the row with their values, in the order of the search.
     pub fields: Vec<(String, Vec<String>)>,
@@ -292,7 +292,7 @@ pub(crate) fn parse_time(text: &str) -> Option<i64> {
     let text = text.trim();
     if let Ok(seconds) = text.parse::<f64>() {
         let micros = (seconds * 1e6).round();
-        // Years 1970 to 9999; anything else is no time.
+        // Years 1970 to 9999; anything else is not a time.
         #[expect(clippy::cast_possible_truncation, reason = "the range was tested")]
         return (0.0..=2.534e17).contains(&micros).then_some(micros as i64);
     }

@@ -136,7 +136,7 @@ fn describe(logging: &Logging, types: &BTreeSet<EventType>) -> String {
     }
 }
 
-/// Who cannot see whom.
+/// Which detections cannot see which hosts.
 #[derive(Default)]
 struct Blind {
     advice: Vec<String>,

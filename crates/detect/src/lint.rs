@@ -1,4 +1,4 @@
-//! What in a search most likely does not mean what its author meant. Only what bites is told: each lint names the rows that are
+//! Likely mistakes in a search. Only those that change results are reported: each lint names the rows that are
 //! lost or found by mistake.
 
 use std::collections::BTreeSet;
@@ -539,7 +539,7 @@ fn compared_by_case(expr: &Expr, made: &BTreeSet<String>, found: &mut Vec<Diagno
     };
     let letters = |text: &str| text.chars().any(char::is_alphabetic);
     let text = |expr: &Expr| match &expr.kind {
-        // What searches write themselves is no text of events.
+        // What searches write themselves is not text of events.
         ExprKind::Text(text) if letters(text) && !matches!(text.as_str(), "unknown" | "null") => {
             Some(text.clone())
         }

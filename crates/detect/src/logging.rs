@@ -1,6 +1,6 @@
 //! What is known of how events come to be logged: which tell what, who writes them, and how to have them written.
 //!
-//! It is content, `content/windows/logging.yml`; content of one's own adds to it and replaces entries.
+//! It is content, `content/windows/logging.yml`; content given with `--content` adds to it and replaces entries.
 
 use std::collections::BTreeMap;
 

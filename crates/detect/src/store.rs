@@ -50,7 +50,7 @@ impl LookupStore {
     /// Gives lookups the rows that were kept. How rows are matched stays as the content defines it.
     ///
     /// # Errors
-    /// If a file cannot be read, or is no CSV.
+    /// If a file cannot be read, or is not CSV.
     pub fn load(&self, content: &mut Content) -> Result<(), LookupStoreError> {
         let entries = match fs::read_dir(&self.directory) {
             Ok(entries) => entries,

@@ -19,7 +19,7 @@ pub struct Entities {
 /// Assets and identities of a run.
 #[derive(Debug, Clone, Default)]
 pub struct Assets {
-    /// Machines.
+    /// Machines, from `assets.csv`.
     pub assets: Entities,
     /// People and accounts.
     pub identities: Entities,

@@ -67,7 +67,7 @@ pub const REF: &str = "_ref";
 /// A span of time: microseconds since 1970-01-01 UTC, both ends included.
 pub type Window = RangeInclusive<i64>;
 
-/// All times.
+/// The window that leaves out no event.
 pub const ALWAYS: Window = i64::MIN..=i64::MAX;
 
 /// What a scan gives: the events in batches, in an order that is the same each time.
@@ -77,7 +77,7 @@ pub type Scan<'c> = Box<dyn Iterator<Item = Result<Events, CatalogError>> + Send
 #[derive(Debug, thiserror::Error)]
 #[error("the events of {event_type} cannot be read: {source}")]
 pub struct CatalogError {
-    /// Which type.
+    /// The type whose events the table holds.
     pub event_type: EventType,
     /// What went wrong where they lie.
     pub source: Box<dyn Error + Send + Sync>,
@@ -121,7 +121,7 @@ pub trait Catalog: Send + Sync {
 /// What a catalog knows of the events of one type without reading them.
 #[derive(Debug, Clone)]
 pub struct Table {
-    /// Which type.
+    /// The type whose events the table holds.
     pub event_type: EventType,
     /// Names of all fields that such events had, stored or not.
     pub fields_seen: BTreeSet<String>,

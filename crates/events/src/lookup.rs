@@ -8,7 +8,7 @@ use serde::Deserialize;
 /// How a column of a lookup is compared with the event's field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
 pub enum MatchType {
-    /// Equal.
+    /// The whole value is the same.
     #[default]
     Exact,
     /// The lookup's value may hold `*`.
@@ -20,7 +20,7 @@ pub enum MatchType {
 /// What a definition says about a lookup besides its rows.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct LookupDefinition {
-    /// Its name.
+    /// The name by which searches ask for it.
     pub name: String,
     /// Columns that are not compared for equality.
     pub match_types: Vec<(String, MatchType)>,

@@ -78,7 +78,7 @@ pub struct Node {
     pub members: Vec<Member>,
     /// Events that come with CIM names already belong to the node if they have all fields of one of these lists.
     pub cim_requires: Vec<Vec<String>>,
-    /// Its fields.
+    /// The fields that the node promises, by their CIM names.
     pub fields: Vec<String>,
     /// Fields that have the value `unknown` where the event has none.
     pub unknown: Vec<String>,
@@ -175,7 +175,7 @@ impl DataModels {
             .collect()
     }
 
-    /// All nodes.
+    /// The nodes of all models, in the order in which they were loaded.
     pub fn nodes(&self) -> &[Node] {
         &self.nodes
     }

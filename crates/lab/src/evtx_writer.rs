@@ -188,7 +188,7 @@ pub fn filetime(micros: i64) -> u64 {
 /// Reads a GUID's text, with or without braces, into its memory layout.
 ///
 /// # Errors
-/// When the text is no GUID.
+/// When the text is not a GUID.
 pub fn guid(text: &str) -> Result<[u8; 16], LabError> {
     let digits: String = text
         .chars()

@@ -26,7 +26,7 @@ const DESKTOP: i64 = 14 * 3600 * SECOND;
 /// Clocks and logs of two hosts differ by so much, µs.
 const SLACK: i64 = 5 * SECOND;
 
-/// Whom a hop's actor is taken to be, and why.
+/// Who the actor of a hop is taken to be, and why.
 pub(crate) struct Inferred {
     pub account: AccountId,
     pub why: String,

@@ -35,7 +35,7 @@ pub struct Found<'f> {
     pub hosts: Vec<&'f str>,
 }
 
-/// Where a finding is from, and whom it names, so that hops can be compared with it.
+/// Where a finding is from, and who it names, so that hops can be compared with it.
 struct Named {
     /// First and last time of its events, by the common clock; `None` without events.
     span: Option<(i64, i64)>,

@@ -2,7 +2,7 @@
 
 use crate::family::Family;
 
-/// What a technique reads in a command line: whither, as whom, and the ATT&CK ids of it.
+/// What a technique reads in a command line: the destination, the account, and its ATT&CK ids.
 pub(crate) struct Named {
     pub hosts: Vec<String>,
     pub user: Option<String>,

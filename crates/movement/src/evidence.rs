@@ -20,7 +20,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// All kinds.
+    /// In the order in which they are shown.
     pub const ALL: [Self; 5] = [
         Self::Source,
         Self::DestinationLogon,
@@ -162,7 +162,7 @@ pub(crate) enum Act {
     Strong,
 }
 
-/// One observation.
+/// What one record says about a movement.
 #[derive(Debug, Clone)]
 pub(crate) struct Evidence {
     pub kind: Kind,

@@ -50,7 +50,7 @@ pub struct HostInfo {
     pub id: String,
     /// Names by which events call it.
     pub names: Vec<String>,
-    /// Its addresses.
+    /// Every address the host had, IPv4 and IPv6.
     pub ips: Vec<String>,
     /// Whether its events show that it is a domain controller.
     pub domain_controller: bool,
@@ -63,7 +63,7 @@ pub struct AccountInfo {
     pub id: String,
     /// Names by which events call it.
     pub names: Vec<String>,
-    /// Security identifier.
+    /// Its SID, if any event told it.
     pub sid: Option<String>,
     /// `user`, `local` (of one host only), `service` (programs log on with it), `machine` or `system`.
     pub kind: &'static str,
@@ -86,7 +86,7 @@ pub struct Ran {
     pub event: u64,
 }
 
-/// One movement.
+/// Somebody got from one host to another: who, when, how, and what shows it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Hop {
     /// Identifier in this run.
@@ -101,7 +101,7 @@ pub struct Hop {
     pub actor_inferred: Option<String>,
     /// Who logged on to the destination.
     pub used: Option<String>,
-    /// As whom the payload ran.
+    /// The account that the payload ran as.
     pub effective: Option<String>,
     /// ATT&CK technique ids, the surest first.
     pub techniques: Vec<String>,

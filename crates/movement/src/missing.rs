@@ -12,7 +12,7 @@ use crate::world::World;
 /// A witness that a hop does not have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Missing {
-    /// Which kind.
+    /// The witness that is missing.
     pub kind: Kind,
     /// Why, for people.
     pub why: String,

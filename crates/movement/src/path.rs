@@ -155,7 +155,7 @@ fn sure_links(world: &World<'_>, hops: &[Draft], usual: &[bool]) -> Vec<Link> {
         }
         let ancestors = ancestors(world, hop);
         let fits = |one: &Draft| one.used.is_some() && [hop.used, hop.actor].contains(&one.used);
-        // Daily work with other accounts is no rival.
+        // Daily work with other accounts is not a rival.
         let rivals = candidates
             .iter()
             .filter(|at| !is_usual(**at) || hops.get(**at).is_some_and(fits))

@@ -27,7 +27,7 @@ use crate::family::Family;
 use crate::history::{Days, day, is_daily};
 use crate::world::World;
 
-/// Fewer other days than these are no daily work to compare with.
+/// Fewer other days than these are not daily work to compare with.
 const LEAST_DAYS: usize = 4;
 /// Days' worth of the pool that stand beside an account's own.
 const POOLED: f64 = 2.0;

@@ -53,7 +53,7 @@ pub(crate) struct World<'a> {
     pub left_out: usize,
     /// Who authenticated in a connection that a sensor saw, by its `uid`; `None` where several did.
     authenticated: HashMap<&'a str, Option<AccountId>>,
-    /// Who became whom by sudo to run a client of SSH, by host and time.
+    /// Which user became which by sudo to run an SSH client, by host and time.
     pub became: Vec<Became<'a>>,
     /// Tickets that a sensor saw, by client and server.
     asked: HashMap<(HostId, HostId), Vec<Asked<'a>>>,

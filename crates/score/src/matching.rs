@@ -8,7 +8,7 @@ use crabwalk_movement::{Hop, Movement, is_way, same_way};
 use crabwalk_vocabulary::account::plain;
 use crabwalk_vocabulary::{address, host_key};
 
-/// A hop as a truth states it. What is empty is not known, and anything fits it; without a destination it is no hop.
+/// A hop as a truth states it. What is empty is not known, and anything fits it; without a destination it is not a hop.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Stated<'a> {
     /// The source's [`places`].

@@ -56,7 +56,7 @@ pub struct Score {
     pub by_method: BTreeMap<String, Share>,
     /// Hops by how the intruder came to use the account, where the world says so.
     pub by_credentials: BTreeMap<String, Share>,
-    /// Hops that are no intruder's, by the daily work that they are.
+    /// Hops that are not an intruder's, by the daily work that they are.
     pub false_hops_by_kind: BTreeMap<String, usize>,
     /// Paths with no hop of an intruder, by the daily work on them.
     pub false_paths_by_kind: BTreeMap<String, usize>,
@@ -64,7 +64,7 @@ pub struct Score {
     pub found_intrusions: Vec<FoundIntrusion>,
     /// Planted hops that no hop of the case is.
     pub missed: Vec<Missed>,
-    /// Asserted hops that are no intruder's.
+    /// Asserted hops that are not an intruder's.
     pub false_hops: Vec<FalseHop>,
 }
 
@@ -179,7 +179,7 @@ pub struct Missed {
     pub nearest: Option<String>,
 }
 
-/// An asserted hop that is no intruder's.
+/// An asserted hop that is not an intruder's.
 #[derive(Debug, Serialize)]
 pub struct FalseHop {
     /// Its id in the case.

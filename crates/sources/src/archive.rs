@@ -26,7 +26,7 @@ pub(crate) struct Entry {
     pub report: SourceReport,
     /// Of an archive: how many members were logs.
     pub readable: Option<u64>,
-    /// Whether it is a loss if it is no log.
+    /// Whether it is a loss if it is not a log.
     pub strict: bool,
 }
 
@@ -58,7 +58,7 @@ pub(crate) struct Source {
     pub depth: u32,
     /// Whether the innermost of them is a gzip, which makes one archive with a tar in it.
     pub gzipped: bool,
-    /// Whether it is a loss if it is no log.
+    /// Whether it is a loss if it is not a log.
     pub strict: bool,
 }
 

@@ -106,7 +106,7 @@ pub enum Columns {
     None,
     /// Those with these names; one made by [`alike`] stands for all that are written nearly so.
     Named(Arc<BTreeSet<String>>),
-    /// All.
+    /// Every column.
     All,
 }
 
@@ -337,7 +337,7 @@ pub enum Begun {
 pub struct Coverage {
     /// The machine, as its events name it.
     pub host: String,
-    /// The log.
+    /// The channel, or the kind of log, such as `zeek:conn`.
     pub channel: String,
     /// Time of the earliest event, microseconds since 1970-01-01 UTC.
     pub first: i64,

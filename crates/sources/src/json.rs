@@ -689,7 +689,7 @@ impl JsonReader {
             }
             return;
         }
-        // A timeline of plaso holds all that is on a disk; what is no event of a log is not looked for here.
+        // A timeline of plaso holds all that is on a disk; what is not an event of a log is not looked for here.
         if self.flat.below("", "data_type").is_some()
             && self.flat.below("", "__container_type__").is_some()
         {
@@ -741,7 +741,7 @@ impl JsonReader {
                 keys.join(", ")
             },
         );
-        // A JSON file of another kind that merely lies in the folder is no loss; records of which only some are understood are.
+        // A JSON file of another kind that merely lies in the folder is not a loss; records of which only some are understood are.
         let loss = sink.strict || self.unknown < self.records;
         if loss {
             sink.report.skipped += self.unknown;

@@ -23,7 +23,7 @@ mod xml;
 mod zeek;
 
 /// The time that a text names, in any form in which logs write one: microseconds since 1970-01-01 UTC. A text without a zone is
-/// taken for UTC. `None` for what is no time.
+/// taken for UTC. `None` for what is not a time.
 pub fn time_of(text: &str) -> Option<i64> {
     time::parse(text.trim()).map(|written| written.micros)
 }

@@ -1,4 +1,4 @@
-//! How far reading goes, and whom it tells how far it is.
+//! How far reading goes, and who is told of its progress.
 
 /// How far reading goes.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -83,7 +83,7 @@ fn line(text: &str) -> Line<'_> {
     };
     // Some headings are written `Subject :`.
     let (label, value) = (trimmed[..colon].trim_end(), &trimmed[colon + 1..]);
-    // Prose and paths have colons too: a label is short, is no sentence, and blanks follow its colon.
+    // Prose and paths have colons too: a label is short, is not a sentence, and blanks follow its colon.
     let is_label = label.len() <= 48
         && !label.is_empty()
         && !label.contains(['.', '\\', '"', '='])

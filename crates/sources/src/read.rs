@@ -29,7 +29,7 @@ pub enum Input {
 pub struct Read {
     /// Every file and archive member, in the order of their paths; the place of each is its id.
     pub sources: Vec<SourceReport>,
-    /// The events.
+    /// What was read, one table for each event type.
     pub collected: Collected,
 }
 

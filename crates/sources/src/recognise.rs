@@ -12,7 +12,7 @@ pub(crate) enum Found {
     Tar,
     /// Text in UTF-8 (or nearly), or in UTF-16.
     Text(&'static Encoding),
-    /// Something known that is no log.
+    /// Something known that is not a log.
     Other(&'static str),
     /// Bytes that say nothing.
     Binary,

@@ -281,7 +281,7 @@ impl<'c, 'd> Sink<'c, 'd> {
         for field in &record.fields {
             let name = record.name(field);
             let column = if field.envelope {
-                // What is no field of the header (a message, a label) gives way to data of the same name.
+                // What is not a field of the header (a message, a label) gives way to data of the same name.
                 if has(name) && data_column(&record.channel, id, name) == name {
                     continue;
                 }
@@ -307,7 +307,7 @@ impl<'c, 'd> Sink<'c, 'd> {
         });
     }
 
-    /// Notes something that is no loss.
+    /// Notes something that is not a loss.
     pub fn warn(&mut self, offset: Option<u64>, message: String) {
         self.report.problem(Problem {
             offset,

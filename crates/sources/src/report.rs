@@ -57,7 +57,7 @@ pub struct Problem {
     pub record: Option<u64>,
     /// What is wrong, and what was done about it.
     pub message: String,
-    /// Whether data was lost by it. A warning (such as a checksum that does not fit while all records read well) is no loss.
+    /// Whether data was lost by it. A warning (such as a checksum that does not fit while all records read well) is not a loss.
     pub loss: bool,
 }
 
@@ -68,7 +68,7 @@ pub struct SourceReport {
     pub id: u32,
     /// Path as given or found; members of archives as `archive.zip!/member`.
     pub path: String,
-    /// Recognised kind.
+    /// What the file was recognised as, by its content.
     pub kind: SourceKind,
     /// Unpacked size in bytes, as far as it was read.
     pub bytes: u64,

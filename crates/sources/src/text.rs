@@ -297,7 +297,7 @@ impl<'l, R: Read> Splitter<'l, R> {
             && (self.kinds.iter().any(|count| *count > 0))
         {
             let message = format!(
-                "{} lines are no events and were passed over; the first begins {sample:?}",
+                "{} lines are not events and were passed over; the first begins {sample:?}",
                 self.junk
             );
             sink.warn(Some(offset), message);

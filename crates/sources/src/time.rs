@@ -92,7 +92,7 @@ fn spaces(text: &[u8], at: &mut usize) {
 /// (`03/04/2024 06:00:00.123 PM -0500`), German ones (`04.03.2024 06:00:00`), months by name (`Mon, 04 Mar 2024 06:00:00
 /// +0000`, `Mar 4, 2024 @ 06:00:00.123`, `04/Mar/2024:06:00:00 +0000`), WMI (`20240304060000.000000-300`), .NET
 /// (`/Date(1709532000000)/`), Unix seconds, milliseconds, microseconds or nanoseconds, and FILETIME. What lies outside of
-/// the years 1000 to 9999 is no time.
+/// the years 1000 to 9999 is not a time.
 pub(crate) fn parse(text: &str) -> Option<Written> {
     read(text).filter(|written| possible(written.micros).is_some())
 }

@@ -793,7 +793,7 @@ fn a_value_that_breaks_off_is_kept_as_far_as_it_goes() {
             );
         }
     }
-    // Before its time is there it is no event.
+    // Before its time is there it is not an event.
     let length = json.find("TimeCreated").expect("is there") + 20;
     let all = read_bytes("a.json", &json.as_bytes()[..length]);
     assert_eq!((all.sources[0].records, all.sources[0].skipped), (0, 1));
@@ -1108,7 +1108,7 @@ fn records_of_fluent_bit_get_event_log_and_plaso() {
     let source = &all.sources[0];
     assert!(
         !source.is_lossy(),
-        "what is no event of a log is no loss: {:?}",
+        "what is not an event of a log is not a loss: {:?}",
         source.problems
     );
 }
@@ -1306,7 +1306,7 @@ fn what_other_programs_write_of_a_logon_is_the_same_logon() {
         check(name, &row, &[("host", "SRV-A.example.test")]);
         check(name, &row, fields);
     }
-    // What plaso found that is no event of a log is passed over.
+    // What plaso found that is not an event of a log is passed over.
     let all = read_bytes(
         "timeline.csv",
         b"datetime,timestamp_desc,source,source_long,message,parser,display_name,tag\n2024-03-04T12:00:00+00:00,Creation Time,FILE,NTFS,a file,filestat,OS:/a,-\n",
@@ -1326,7 +1326,7 @@ fn a_message_of_one_line_has_its_labels() {
     };
     for (command, kept) in [
         ("a.exe  -x", "a.exe  -x"),
-        // What somebody typed is no label.
+        // What somebody typed is not a label.
         ("a.exe New Process Name: x", "a.exe New Process Name: x"),
     ] {
         let all = read_bytes("a.json", line(command).as_bytes());

@@ -253,7 +253,7 @@ fn time_limit(
         diagnostic(
             value.span,
             format!(
-                "`{}` is no time: write `-24h@h`, seconds since 1970, `%m/%d/%Y:%H:%M:%S` or `now`",
+                "`{}` is not a time: write `-24h@h`, seconds since 1970, `%m/%d/%Y:%H:%M:%S` or `now`",
                 value.text
             ),
         )

@@ -103,7 +103,7 @@ pub enum CodecError {
     },
     /// The bytes are something else, or of another version.
     #[error(
-        "the bytes are no plan of this version of Crabwalk: run the same build on all machines"
+        "the bytes are not a plan of this version of Crabwalk: run the same build on all machines"
     )]
     NoPlan,
     /// A part of the plan has no form in bytes.
@@ -688,7 +688,7 @@ impl Engine {
     /// Runs a plan that [`encode`](Self::encode) made, here or on another machine.
     ///
     /// # Errors
-    /// That the bytes are no plan, that this engine lacks something that it names, or why it failed.
+    /// That the bytes are not a plan, that this engine lacks something that it names, or why it failed.
     pub async fn run_encoded(&self, bytes: &[u8]) -> Result<Vec<RecordBatch>, CodecError> {
         let context = self.datafusion.task_ctx();
         match self.codec().read(bytes, &context)? {

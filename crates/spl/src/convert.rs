@@ -11,7 +11,7 @@ pub(crate) fn coalesce(values: Vec<Expr>) -> Expr {
     first_present(values)
 }
 
-/// Conditions are no values in SPL, and a column of nothing is text.
+/// Conditions are not values in SPL, and a column of nothing is text.
 pub(crate) fn as_value(value: Typed) -> Typed {
     match value.data_type {
         DataType::Boolean => Typed {

@@ -358,7 +358,7 @@ pub(crate) const FUNCTIONS: &[Entry] = &[
         name: "spl_compare",
         prepare: |call| {
             let (op, constant) = (operator(call, 1)?, call.fixed_text(2)?);
-            // Most constants are no numbers: then no value needs to be read as one.
+            // Most constants are not numbers: then no value needs to be read as one.
             Ok(if number_of(&constant).is_none() {
                 Prepared::condition(move |value| compare_with_text(value, op, &constant))
             } else {

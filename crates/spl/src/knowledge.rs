@@ -12,7 +12,7 @@ use crate::syntax::MacroTable;
 /// All that content brings to a run.
 #[derive(Debug, Clone, Default)]
 pub struct Knowledge {
-    /// Search macros.
+    /// Macros that searches call in backticks.
     pub macros: MacroTable,
     /// Names of fields by event type.
     pub mappings: FieldMappings,

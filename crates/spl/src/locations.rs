@@ -15,7 +15,7 @@ pub struct LocationFile {
 
 /// Why a file is no such database.
 #[derive(Debug, thiserror::Error)]
-#[error("this is no database in MaxMind's format: {0}")]
+#[error("this is not a database in MaxMind's format: {0}")]
 pub struct LocationFileError(String);
 
 impl LocationFile {

@@ -19,7 +19,7 @@ pub fn number_of(text: &str) -> Option<f64> {
     if text.is_empty() || text.ends_with(|c: char| c.is_ascii_alphabetic()) {
         return None;
     }
-    // `1e999` is no number that could be reckoned with.
+    // `1e999` is not a number that could be reckoned with.
     text.parse().ok().filter(|number: &f64| number.is_finite())
 }
 

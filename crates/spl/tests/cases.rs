@@ -141,7 +141,7 @@ fn set_up(world: &mut World, block: &Block) -> Result<(), String> {
             .map_err(|error| error.to_string())?,
         "assets" => knowledge.assets.add_assets(text.as_bytes())?,
         "identities" => knowledge.assets.add_identities(text.as_bytes())?,
-        other => return Err(format!("`{other}` is no block")),
+        other => return Err(format!("`{other}` is not a block")),
     }
     Ok(())
 }

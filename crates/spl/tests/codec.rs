@@ -1,4 +1,4 @@
-//! Plans that travel to a machine that lacks something, and bytes that are no plan.
+//! Plans that travel to a machine that lacks something, and bytes that are not a plan.
 #![expect(
     clippy::expect_used,
     reason = "a test that cannot be set up is a failed test"

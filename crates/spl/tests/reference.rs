@@ -1,6 +1,6 @@
 //! The user's reference, `docs/spl.md`, is written from the registries of the engine, so that it says what is there.
 //!
-//! `SPL_REFERENCE=write cargo test --workspace --test reference` writes it anew.
+//! `SPL_REFERENCE=write cargo test --workspace --test reference` rewrites it.
 
 use std::fmt::Write as _;
 use std::path::Path;

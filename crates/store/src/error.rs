@@ -21,7 +21,7 @@ pub enum StoreError {
         source: io::Error,
     },
     /// There is no store.
-    #[error("{}: is no store: it has no file format.json that names one; `crabwalk ingest PATH… --store {}` makes one", .0.display(), .0.display())]
+    #[error("{}: is not a store: it has no file format.json that names one; `crabwalk ingest PATH… --store {}` makes one", .0.display(), .0.display())]
     NoStore(PathBuf),
     /// A new store was to be made where something else lies.
     #[error("{}: is neither empty nor a store; name an empty or a new folder", .0.display())]

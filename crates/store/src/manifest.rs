@@ -299,7 +299,7 @@ pub(crate) struct State {
     pub removed: Vec<Removed>,
 }
 
-/// Keys of two texts are no keys of JSON objects.
+/// Keys of two texts are not keys of JSON objects.
 mod coverage_list {
     use super::{BTreeMap, Covered, Deserialize, Serialize};
     use serde::{Deserializer, Serializer};
@@ -536,5 +536,5 @@ fn read_json<T: for<'de> Deserialize<'de>>(
         .read(path)
         .map_err(|error| StoreError::io(path, "read", error))?;
     serde_json::from_slice(&text)
-        .map_err(|error| StoreError::damaged(path, format!("it is no manifest: {error}")))
+        .map_err(|error| StoreError::damaged(path, format!("it is not a manifest: {error}")))
 }

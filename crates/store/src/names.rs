@@ -46,7 +46,7 @@ pub(crate) fn several(field: &str) -> String {
     format!("{}{SEVERAL}", column(field))
 }
 
-/// The field of a column, and whether the column has the rows with several values. `None` for those that are no fields.
+/// The field of a column, and whether the column has the rows with several values. `None` for those that are not fields.
 pub(crate) fn field(column: &str) -> Option<(&str, bool)> {
     if let Some(escaped) = column.strip_prefix(ESCAPE) {
         let (escaped, several) = match escaped.strip_suffix(SEVERAL) {

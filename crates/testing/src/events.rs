@@ -27,14 +27,14 @@ impl Event {
     /// An event of `channel/id`, or of another kind of log (`zeek:conn`).
     ///
     /// # Panics
-    /// If the id is no number.
+    /// If the id is not a number.
     pub fn new(event_type: &str) -> Self {
         let (channel, id) = match event_type.rsplit_once('/') {
             Some((channel, id)) => {
                 let id = id.parse();
                 (
                     channel,
-                    id.unwrap_or_else(|_| panic!("{event_type}: the id is no number")),
+                    id.unwrap_or_else(|_| panic!("{event_type}: the id is not a number")),
                 )
             }
             None => (event_type, 0),

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 /// Address in any of the forms that events use: `::ffff:10.0.0.1`, `fe80::1%12`, `[10.0.0.1]:5000`, `10.0.0.1:5000`,
 /// ` [CLIENT: 10.0.0.1]`. IPv4 addresses that are mapped into IPv6 become IPv4 (RFC 4291, 2.5.5.2). `None` for `-`,
-/// `LOCAL` and all else that is no address.
+/// `LOCAL` and all else that is not an address.
 pub fn address(text: &str) -> Option<IpAddr> {
     let text = text.trim();
     let text = text

@@ -148,7 +148,7 @@ describe("the map", () => {
     expect([...found].map(([id, before]) => [id, before.id]).sort()).toEqual([["2", "1"], ["3", "1"], ["4", "1"]]);
   });
 
-  test("nothing and what has no time are no trouble", () => {
+  test("nothing and what has no time are not trouble", () => {
     expect(layoutMap([], [], "time", 500).hops).toEqual([]);
     expect(layoutMap([hop("1", "a", "b", null)], [], "time", 500).hops).toHaveLength(1);
   });

@@ -11,7 +11,7 @@ use crate::kerberos::{is_certificate, is_refused, ports_of_class, service_of};
 use crate::row::{Row, for_each};
 use crate::text::SECOND;
 
-/// Whether an address is of a network of one's own (RFC 1918, RFC 4193).
+/// Whether an address is private (RFC 1918, RFC 4193).
 fn is_private(ip: IpAddr) -> bool {
     match ip {
         IpAddr::V4(v4) => v4.is_private(),
@@ -346,14 +346,14 @@ impl<'a> Activity<'a> {
         facts.teach(hosts);
     }
 
-    /// Names that clients ask for, and the addresses to which they then turn. What a client asks for is no proof: it
+    /// Names that clients ask for, and the addresses to which they then turn. What a client asks for is not proof: it
     /// counts only for addresses of which nothing else is known, and where all say the same.
     pub(super) fn learn_asked_addresses(&mut self) {
         /// From the ticket or the answer to the connection.
         const SOON: i64 = 2 * SECOND;
         let (catalog, hosts) = (self.catalog, &mut self.hosts);
         let nobody = HostId(u32::MAX);
-        // Domains are no machines, though DNS has addresses for them.
+        // Domains are not machines, though DNS has addresses for them.
         let mut domains: BTreeSet<String> = BTreeSet::new();
         let mut suffixes = |name: &str| {
             let mut rest = name.trim_end_matches('.').to_lowercase();

@@ -21,26 +21,26 @@ use crate::sessions::Session;
 
 /// Everything that the logs of one run tell, joined: hosts, accounts, sessions, connections and processes.
 pub struct Activity<'a> {
-    /// The events.
+    /// The events that all of this was read from.
     pub catalog: Log<'a>,
     /// Machines under all their names.
     pub hosts: Hosts,
     /// Accounts under all their names.
     pub accounts: Accounts,
-    /// By time.
+    /// All sessions, the earliest first.
     pub sessions: Vec<Session>,
     /// Places in `sessions`, by host, LogonId and time.
     sessions_by_id: Vec<u32>,
     /// Places in `sessions`, by host and time; where each host's begin.
     sessions_by_host: Vec<u32>,
     sessions_of_host: HashMap<HostId, std::ops::Range<usize>>,
-    /// By time.
+    /// All connections, the earliest first.
     pub connections: Vec<Connection<'a>>,
     by_client: HashMap<(IpAddr, u16), Vec<usize>>,
     inbound: HashMap<HostId, Vec<usize>>,
     /// Connections of each process of the remote desktop client.
     by_process: HashMap<&'a str, Vec<usize>>,
-    /// By time.
+    /// All processes, by their start.
     pub processes: Vec<Process<'a>>,
     by_guid: HashMap<&'a str, usize>,
     by_pid: HashMap<(HostId, u64), Vec<usize>>,

@@ -37,7 +37,7 @@ fn find_session(
     (!restarted(boots, host, begun, time)).then_some(at)
 }
 
-/// Whether a host was started anew in a span of time.
+/// Whether a host was restarted in a span of time.
 fn restarted(boots: &HashMap<HostId, Vec<i64>>, host: HostId, from: i64, to: i64) -> bool {
     let boots = boots.get(&host).map_or(&[][..], Vec::as_slice);
     boots

@@ -257,7 +257,7 @@ pub struct ServiceEntry {
     pub name: String,
     /// What it runs.
     pub image: String,
-    /// As whom it runs.
+    /// The account it runs as.
     pub account: Option<String>,
     /// Who installed it.
     pub by: Option<String>,

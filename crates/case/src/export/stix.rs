@@ -17,6 +17,7 @@ use crate::document::{Case, HopInfo, WitnessInfo};
 use crate::names::Names;
 use crate::sentences::{self, technique};
 use crabwalk_detect::attack;
+use crabwalk_vocabulary::is_address;
 
 /// The namespace of identifiers of observables (STIX 2.1, section 2.9).
 const OBSERVABLES: Uuid = Uuid::from_u128(0x00ab_edb4_aa42_466c_9c01_fed2_3315_a9b7);
@@ -474,7 +475,7 @@ fn events(witnesses: &[WitnessInfo]) -> u64 {
 fn is_domain(name: &str) -> bool {
     name.contains('.')
         && name.len() <= 253
-        && name.parse::<IpAddr>().is_err()
+        && !is_address(name)
         && name.split('.').all(|label| {
             !label.is_empty()
                 && label.len() <= 63

@@ -29,7 +29,7 @@ fn said(text: &str) -> Vec<String> {
 }
 
 #[test]
-fn what_bites_is_told_and_nothing_else() {
+fn likely_mistakes_are_reported_and_nothing_else() {
     let security = "`wineventlog_security` EventCode=4624";
     for (search, expected) in [
         // Groups that may be null.

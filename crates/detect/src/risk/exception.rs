@@ -50,7 +50,7 @@ pub struct Exception {
     /// Field of a finding → patterns, one of which every value of the field must fit. `host` also means the machines that
     /// the finding is about.
     pub fields: BTreeMap<String, Vec<String>>,
-    /// Why.
+    /// Why the findings are expected, for whoever reviews the exception.
     pub reason: String,
     /// Who decided it.
     pub by: String,

@@ -28,18 +28,18 @@ use crate::finding::{Finding, MOST_EVENTS, Suppressed};
 pub const HABITUAL: &str = "habit";
 /// After so many days, a thing is a habit.
 const HABIT: usize = 3;
-/// Fewer days with findings than these are no daily work to compare with.
+/// Fewer days with findings than these are not daily work to compare with.
 const LEAST_DAYS: usize = 5;
 /// A detection that raises something new on one of so many other days is part of daily work.
 const EVERYDAY: usize = 3;
 
-/// A detection, whom a finding of it is about, and from where.
+/// A detection, who its finding is about, and from where.
 type Alike = (String, BTreeSet<String>, BTreeSet<String>, Vec<String>);
 
 /// How rare a finding is, how bad, when it was, and what is alike: the first of a day are notable.
 type Rank = (usize, Reverse<u32>, i64, Alike);
 
-/// Whom a finding is about: its users and its machines.
+/// Who a finding is about: its users and its machines.
 fn about(finding: &Finding) -> (BTreeSet<String>, BTreeSet<String>) {
     let of = |kind: RiskObjectKind| {
         finding
@@ -80,7 +80,7 @@ fn working_days(findings: &[Finding]) -> Option<BTreeSet<i64>> {
     is_daily(days.iter().copied(), LEAST_DAYS).then_some(days)
 }
 
-/// What was raised about whom on which days.
+/// Which findings were raised about which users and machines, by day.
 struct Work {
     /// By detection and object.
     known: BTreeMap<(String, String), Days>,

@@ -295,7 +295,7 @@ fn what_is_found_about_the_same_on_other_days_is_a_habit() {
         .collect();
     // What begins is told for three days, however long it goes on.
     assert_eq!(shown, ["WS1", "WS1", "WS1", "WS2"]);
-    // Four days are no habit, and neither are days that lie far apart.
+    // Four days are not a habit, and neither are days that lie far apart.
     for events in [
         (0..4)
             .map(|day| (day * DAY, "WS1", "aa"))

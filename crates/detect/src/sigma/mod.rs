@@ -46,7 +46,7 @@ pub use logsource::{FieldRule, LogSourceKey, LogSources, Piece, View};
 use row::{EventRow, Layout, Rows};
 pub use row::{Fields, Value};
 
-/// Files larger than this are no rules (4 MiB).
+/// Files larger than this are not rules (4 MiB).
 const MAX_FILE: u64 = 4 << 20;
 /// How deep directories are followed.
 const MAX_DEPTH: usize = 16;

@@ -298,7 +298,7 @@ impl EventRow<'_> {
 }
 
 impl Fields for EventRow<'_> {
-    /// An empty text is no value: readers leave out those that an event writes, except in lists.
+    /// An empty text is not a value: readers leave out those that an event writes, except in lists.
     fn field(&self, name: &str) -> Option<Value<'_>> {
         let rows = self.rows;
         let one = |text| Some(Value::One(Cow::Borrowed(text)));

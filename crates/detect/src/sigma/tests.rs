@@ -271,7 +271,7 @@ fn findings_say_who_and_where() {
     assert_eq!(
         second.risk_objects.len(),
         1,
-        "SYSTEM is no account to follow"
+        "SYSTEM is not an account to follow"
     );
     let detection = &first.detection;
     assert_eq!(detection.kind, DetectionType::Ttp);
@@ -976,7 +976,7 @@ fn values_mean_what_the_specification_says() {
         ),
         (r"  s: {F|re|m: '^b$'}", &["a\nb\nc", "ab"], &["a\nb\nc"]),
         (r"  s: {F|re: 'a\\b'}", &[r"a\b", "ab"], &[r"a\b"]),
-        // No value in a list is no value.
+        // No value in a list is not a value.
         (r"  s: {F: []}", &["", "x"], &[""]),
         (r"  s: {F: }", &["", "x"], &[""]),
         (

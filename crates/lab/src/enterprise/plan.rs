@@ -43,7 +43,7 @@ pub(crate) enum Role {
     Jump,
     /// Whoever checked out an account goes on from here.
     Gateway,
-    /// Configures others; it is no Windows host.
+    /// Configures others; it is not a Windows host.
     Automation,
     /// From here administrators work.
     AdminStation,

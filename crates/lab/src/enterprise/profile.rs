@@ -73,7 +73,7 @@ impl FromStr for Work {
             .ok_or_else(|| LabError::Options {
                 option: "work",
                 reason: format!(
-                    "`{text}` is no kind of work; there are {}",
+                    "`{text}` is not a kind of work; there are {}",
                     Self::ALL.map(Self::name).join(", ")
                 ),
             })

@@ -34,7 +34,7 @@ pub(crate) fn is_policy_path(path: &str) -> bool {
             || path.contains("\\scripts\\") && is_runnable(path))
 }
 
-/// Attributes of a policy's object that make members read it anew: which extensions it has, its version, where its
+/// Attributes of a policy's object that make members read it again: which extensions it has, its version, where its
 /// files lie.
 const ATTRIBUTES: &[&str] = &[
     "gpcmachineextensionnames",

@@ -65,7 +65,7 @@ impl Use {
     fn of(id: u32, row: &Row<'_, '_>) -> Self {
         let lower = |name: &str| row.get(name).to_lowercase();
         let program = match base_name(row.get("ProcessName")).to_lowercase().as_str() {
-            // The kernel is no program; it serves shares.
+            // The kernel is not a program; it serves shares.
             "" | "-" | "system" => String::new(),
             program => program.to_owned(),
         };

@@ -114,7 +114,7 @@ struct Seen {
 
 /// Tickets for services on the strength of a ticket that no controller gave. Controllers write their realm in capitals
 /// into what they give; what somebody made has it as he typed it, and passes it on into every ticket asked for by it.
-/// Where the account does not exist, the server asks the controller in vain who that is.
+/// If the account does not exist, the controller cannot tell the server who that is.
 fn network(world: &mut World<'_>, out: &mut Sink) {
     /// From the ticket to the server's question.
     const ASKS: i64 = 5 * SECOND;

@@ -535,7 +535,7 @@ type Reconnect<'a> = (
 const SETTLES: i64 = 60 * SECOND;
 
 /// The client told its time zone (104) or, just after it connected, its resolution (168): the connection has become a
-/// session. Who tries a password in vain gets no further than the connection (131).
+/// session. A failed password gets no further than the connection (131).
 fn settings(world: &mut World<'_>, out: &mut Sink) {
     let catalog = world.catalog;
     let mut connected: BTreeSet<(HostId, i64)> = BTreeSet::new();

@@ -1,4 +1,4 @@
-//! Directory replication asked for by one who is no domain controller (T1003.006).
+//! Directory replication asked for by one who is not a domain controller (T1003.006).
 
 use super::{Call, Technique};
 use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};

@@ -162,7 +162,7 @@ fn caller(world: &World<'_>, host: HostId, time: i64) -> Option<Caller> {
             .find(|(_, session)| {
                 session.port != 0 && session.port == one.src_port && session.ip == Some(one.src_ip)
             });
-        // Machines ask each other, too; their logons by tickets are no sessions here.
+        // Machines ask each other, too; their logons by tickets are not sessions here.
         let logged = || {
             world
                 .sessions_of(host)
@@ -195,7 +195,7 @@ fn caller(world: &World<'_>, host: HostId, time: i64) -> Option<Caller> {
         .max_by_key(|one| (matches!(one.src, Place::Host(_)), one.session.is_some()))
 }
 
-/// How surely a program that the service control manager starts is no part of the machine: none that lies where Windows
+/// How surely a program that the service control manager starts is not part of the machine: none that lies where Windows
 /// keeps its own, perhaps one that lies where programs are installed.
 fn is_foreign(image: &str) -> Option<Act> {
     let image = image.to_lowercase();
@@ -478,7 +478,7 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
         }
         out.push(evidence);
     });
-    // A program that is no service does not answer the service control manager.
+    // A program that is not a service does not answer the service control manager.
     for (id, name) in [(7000_u32, "param1"), (7009, "param2")] {
         for_each(catalog, SYSTEM, id, |row| {
             let host = world.writer(row);

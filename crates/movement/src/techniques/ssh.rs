@@ -63,7 +63,7 @@ fn client(command: &CommandLine) -> Option<Named> {
         command.program.as_str(),
         "ssh" | "sftp" | "psftp" | "plink" | "putty" | "kitty"
     );
-    // What versions of source code are kept in is no machine to work on.
+    // What versions of source code are kept in is not a machine to work on.
     let git = command
         .words
         .iter()

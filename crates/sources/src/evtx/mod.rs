@@ -37,7 +37,7 @@ const CHUNK_MAGIC: &[u8] = b"ElfChnk\0";
 const RECORD_MAGIC: &[u8] = &[0x2a, 0x2a, 0, 0];
 /// Bytes of values that are stored of one record, which itself is less than 64 KiB.
 const MOST_VALUES: usize = 1 << 20;
-/// Compiled templates after which the caches start anew.
+/// Compiled templates after which the caches are emptied.
 const MOST_LAYOUTS: usize = 1 << 16;
 
 /// Whether a file that begins with `prefix` is an event log; 4.6 KiB of prefix recognise also those with a damaged
@@ -628,7 +628,7 @@ impl EvtxReader {
     }
 
     /// Whether a run that needs some records only, by their EventRecordID, needs none of this chunk, whose header can be
-    /// trusted. The header knows only the numbers of the records' frames, which an export gives anew: where both numbers
+    /// trusted. The header knows only the numbers of the records' frames, and an export renumbers those: where both numbers
     /// are the same of the first and of the last record, they are of all between, since both rise.
     fn nothing_wanted(&mut self, chunk: &Chunk<'_>, collector: &Collector<'_>) -> bool {
         if !collector.is_selective() {
@@ -691,7 +691,7 @@ impl EvtxReader {
 
     /// The EventRecordID of the record that was opened last.
     ///
-    /// An export numbers the records' frames anew; EventRecordID stays what it was, and is what Event Viewer shows.
+    /// An export renumbers the records' frames; EventRecordID stays what it was, and is what Event Viewer shows.
     fn number(&self, data: &[u8], root: LayoutRef, frame: Frame) -> Option<u64> {
         let layout = layout_of(&self.templates, &self.own, root).ok()?;
         let pieces = layout
@@ -1140,7 +1140,7 @@ impl Zeroed {
 struct FileHeader {
     /// How many chunks there are. Windows writes it now and then, so that a log in use may have more.
     used: u64,
-    /// Number of the chunk with the oldest records, and of that with the newest: a log that is full begins anew at its
+    /// Number of the chunk with the oldest records, and of that with the newest: a log that is full starts again at its
     /// first chunk.
     oldest: u64,
     newest: u64,

@@ -21,10 +21,9 @@ use datafusion::physical_expr::expressions::Literal;
 use datafusion::scalar::ScalarValue;
 
 use crate::column::list_type;
+use crate::ops::refs::MOST_REFS;
 use crate::value::{display_value, display_values, format_number, number_of};
 
-/// Most references that a row keeps.
-const MOST_REFS: usize = 1000;
 /// Most values that `list` gives, as in Splunk.
 const MOST_LISTED: usize = 100;
 /// Values beyond those that `list` holds before it drops the ones it will not give.
@@ -276,7 +275,7 @@ impl AggregateUDFImpl for Aggregate {
     }
 }
 
-/// An aggregation over a window that rows leave again: it keeps the rows and begins anew for each answer.
+/// An aggregation over a window that rows leave again: it keeps the rows and recomputes each answer.
 #[derive(Debug)]
 struct Sliding {
     kind: Kind,
@@ -530,7 +529,7 @@ impl Accumulator for Extreme {
     }
 
     fn state(&mut self) -> Result<Vec<ScalarValue>> {
-        // The best text is kept beside the best number: another state may hold what is no number, and then all compare
+        // The best text is kept beside the best number: another state may hold what is not a number, and then all compare
         // as text.
         let Some(text) = &self.text else {
             return Ok(vec![texts(std::iter::empty())]);
@@ -729,7 +728,7 @@ impl Accumulator for Bag {
             }
             _ => {
                 return Err(DataFusionError::Internal(format!(
-                    "{:?} is no aggregation of numbers",
+                    "{:?} is not an aggregation of numbers",
                     self.kind
                 )));
             }

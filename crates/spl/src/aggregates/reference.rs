@@ -13,7 +13,7 @@ pub struct Aggregation {
     pub syntax: &'static str,
     /// What it gives: sentences for users.
     pub meaning: &'static str,
-    /// An example.
+    /// A call that shows it.
     pub example: &'static str,
     pub(crate) how: How,
     /// Whether it calculates with numbers: of conditions, those that hold are 1 and the others 0.

@@ -38,15 +38,10 @@ pub(super) static COMMAND: Whole = Whole {
         subsearches: 0,
     },
     reads: |arguments| Reading {
-        fields: arguments
-            .fields
-            .iter()
-            .map(|name| name.text.clone())
-            .collect(),
         all: arguments.fields.is_empty(),
         makes: vec![arguments.option("fieldname").unwrap_or("Total").to_owned()],
         adds_rows: true,
-        ..Reading::default()
+        ..Reading::named(arguments)
     },
     plan: &(plan as Passing),
 };

@@ -50,11 +50,7 @@ pub(super) static COMMAND: Whole = Whole {
             ),
         ],
     },
-    form: Form::Plain {
-        names: (0, 0),
-        expects: "an option",
-        subsearches: 0,
-    },
+    form: Form::OPTIONS,
     reads: |arguments| Reading {
         fields: vec![arguments.option("field").unwrap_or("_raw").to_owned()],
         makes: vec![

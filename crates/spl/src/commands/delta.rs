@@ -11,7 +11,7 @@ pub(super) static COMMAND: Whole = Whole {
         name: "delta",
         also: &[],
         syntax: "delta <field> [as <name>] [p=<number>]",
-        meaning: "How a field's value differs from that of the row before; nothing where one of the two is no number.",
+        meaning: "How a field's value differs from that of the row before; nothing where one of the two is not a number.",
         options: &[obeyed("p", "How many rows back; 1 if it is not given.")],
     },
     form: Form::Plain {

@@ -37,11 +37,7 @@ pub(super) static COMMAND: Whole = Whole {
             no_effect("segment", "it is about how Splunk shows events"),
         ],
     },
-    form: Form::Plain {
-        names: (0, 0),
-        expects: "an option",
-        subsearches: 0,
-    },
+    form: Form::OPTIONS,
     reads: |_| Reading {
         fields: vec!["_raw".to_owned()],
         makes_any: true,

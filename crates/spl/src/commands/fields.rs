@@ -24,13 +24,8 @@ pub(super) static COMMAND: Whole = Whole {
             return Reading::default();
         }
         Reading {
-            fields: arguments
-                .fields
-                .iter()
-                .map(|name| name.text.clone())
-                .collect(),
             keeps: true,
-            ..Reading::default()
+            ..Reading::named(arguments)
         }
     },
     plan: &(plan as Passing),

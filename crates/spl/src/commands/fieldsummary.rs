@@ -29,14 +29,9 @@ pub(super) static COMMAND: Whole = Whole {
         subsearches: 0,
     },
     reads: |arguments| Reading {
-        fields: arguments
-            .fields
-            .iter()
-            .map(|name| name.text.clone())
-            .collect(),
         all: arguments.fields.is_empty(),
         ends: true,
-        ..Reading::default()
+        ..Reading::named(arguments)
     },
     plan: &(plan as Passing),
 };

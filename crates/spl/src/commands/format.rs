@@ -65,7 +65,7 @@ fn plan(planner: &mut Planner<'_>, rows: Rows, arguments: &Arguments, span: Span
         None | Some("0") => MOST_ROWS,
         Some(most) => most
             .parse()
-            .map_err(|_| diagnostic(span, format!("`maxresults={most}` is no number")))?,
+            .map_err(|_| diagnostic(span, format!("`maxresults={most}` is not a number")))?,
     };
     let search = match planner.stage(rows, None, span)? {
         Some(staged) => formatted(&staged, most, arguments),

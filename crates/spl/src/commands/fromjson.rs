@@ -14,19 +14,10 @@ pub(super) static COMMAND: Whole = Whole {
         meaning: "Makes fields of the members of a JSON object.",
         options: &[obeyed("prefix", "What their names begin with.")],
     },
-    form: Form::Plain {
-        names: (1, 1),
-        expects: "a field",
-        subsearches: 0,
-    },
+    form: Form::FIELD,
     reads: |arguments| Reading {
-        fields: arguments
-            .fields
-            .iter()
-            .map(|name| name.text.clone())
-            .collect(),
         makes_any: true,
-        ..Reading::default()
+        ..Reading::named(arguments)
     },
     plan: &(plan as Looking),
 };

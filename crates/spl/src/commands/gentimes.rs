@@ -31,11 +31,7 @@ pub(super) static COMMAND: Whole = Whole {
             ),
         ],
     },
-    form: Form::Plain {
-        names: (0, 0),
-        expects: "the end of the command",
-        subsearches: 0,
-    },
+    form: Form::OPTIONS,
     reads: |_| Reading {
         adds_rows: true,
         ..Reading::default()
@@ -57,7 +53,7 @@ fn plan(planner: &mut Planner<'_>, arguments: &Arguments, span: Span) -> Result<
             time_modifier(&with_clock, now).ok_or_else(|| {
                 diagnostic(
                     option.span,
-                    format!("`{value}` is no time: write `10/1/2020`, `10/1/2020:12:34:56`, or days from now such as `-5`"),
+                    format!("`{value}` is not a time: write `10/1/2020`, `10/1/2020:12:34:56`, or days from now such as `-5`"),
                 )
             })
         }
@@ -84,7 +80,7 @@ fn plan(planner: &mut Planner<'_>, arguments: &Arguments, span: Span) -> Result<
                 .ok_or_else(|| {
                     diagnostic(
                         option.span,
-                        format!("`{value}` is no length of time such as 1d, 6h, 5m or 30s"),
+                        format!("`{value}` is not a length of time such as 1d, 6h, 5m or 30s"),
                     )
                 })?
         }

@@ -20,22 +20,13 @@ pub(super) static COMMAND: Whole = Whole {
             ),
         ],
     },
-    form: Form::Plain {
-        names: (1, 1),
-        expects: "a field",
-        subsearches: 0,
-    },
+    form: Form::FIELD,
     reads: |arguments| {
         let prefix = arguments.option("prefix").unwrap_or("");
         let made = made(arguments).map(|name| format!("{prefix}{name}"));
         Reading {
-            fields: arguments
-                .fields
-                .iter()
-                .map(|name| name.text.clone())
-                .collect(),
             makes: made.collect(),
-            ..Reading::default()
+            ..Reading::named(arguments)
         }
     },
     plan: &(plan as Passing),

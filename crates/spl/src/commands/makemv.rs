@@ -26,19 +26,8 @@ pub(super) static COMMAND: Whole = Whole {
             only("setsv", "false", "join the values with `mvjoin` of `eval`"),
         ],
     },
-    form: Form::Plain {
-        names: (1, 1),
-        expects: "a field",
-        subsearches: 0,
-    },
-    reads: |arguments| Reading {
-        fields: arguments
-            .fields
-            .iter()
-            .map(|name| name.text.clone())
-            .collect(),
-        ..Reading::default()
-    },
+    form: Form::FIELD,
+    reads: Reading::named,
     plan: &(plan as Passing),
 };
 

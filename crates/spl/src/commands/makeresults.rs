@@ -29,11 +29,7 @@ pub(super) static COMMAND: Whole = Whole {
             no_effect("splunk_server_group", "there is one machine"),
         ],
     },
-    form: Form::Plain {
-        names: (0, 0),
-        expects: "an option",
-        subsearches: 0,
-    },
+    form: Form::OPTIONS,
     reads: |_| Reading {
         adds_rows: true,
         ..Reading::default()
@@ -41,7 +37,7 @@ pub(super) static COMMAND: Whole = Whole {
     plan: &(plan as Making),
 };
 
-/// More rows than it is asked for in earnest.
+/// Rows that it makes at most: more would be a slip.
 const MOST: u64 = 1_000_000;
 
 fn plan(planner: &mut Planner<'_>, arguments: &Arguments, span: Span) -> Result<Rows> {
@@ -97,7 +93,7 @@ fn numbered_rows(planner: &mut Planner<'_>, arguments: &Arguments, span: Span) -
             .parse::<u64>()
             .ok()
             .filter(|count| *count <= MOST)
-            .ok_or_else(|| diagnostic(span, format!("`{count}` is no number of rows")))?,
+            .ok_or_else(|| diagnostic(span, format!("`{count}` is not a number of rows")))?,
     };
     let made = Made::new(usize::try_from(count).unwrap_or(usize::MAX));
     at(span, made.rows(planner.fresh()))
@@ -125,11 +121,11 @@ struct Table {
     rows: Vec<Vec<Vec<String>>>,
 }
 
-/// CSV with a line of names. Blanks around names and values do not count; an empty cell is no value.
+/// CSV with a line of names. Blanks around names and values do not count; an empty cell is not a value.
 fn csv_rows(data: &str) -> std::result::Result<Table, String> {
     let definition = crabwalk_events::LookupDefinition::new("data");
     let table = crabwalk_events::LookupTable::from_csv(definition, data.trim().as_bytes())
-        .map_err(|error| format!("`data` is no CSV: {error}"))?;
+        .map_err(|error| format!("`data` is not CSV: {error}"))?;
     let cell = |cell: &String| {
         let cell = cell.trim();
         if cell.is_empty() {
@@ -156,7 +152,7 @@ fn csv_rows(data: &str) -> std::result::Result<Table, String> {
 fn json_rows(data: &str) -> std::result::Result<Table, String> {
     use serde_json::Value;
     let value: Value =
-        serde_json::from_str(data).map_err(|error| format!("`data` is no JSON: {error}"))?;
+        serde_json::from_str(data).map_err(|error| format!("`data` is not JSON: {error}"))?;
     let objects = match value {
         Value::Array(items) => items,
         one => vec![one],

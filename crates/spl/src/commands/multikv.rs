@@ -112,7 +112,10 @@ fn plan(
                     .ok()
                     .filter(|line| *line > 0)
                     .ok_or_else(|| {
-                        diagnostic(span, format!("`forceheader={line}` is no number of a line"))
+                        diagnostic(
+                            span,
+                            format!("`forceheader={line}` is not the number of a line"),
+                        )
                     })?,
             ),
         },

@@ -20,20 +20,11 @@ pub(super) static COMMAND: Whole = Whole {
         meaning: "Makes one row of rows that differ in one field only.",
         options: &[obeyed("delim", "Joins the values with this text.")],
     },
-    form: Form::Plain {
-        names: (1, 1),
-        expects: "a field",
-        subsearches: 0,
-    },
+    form: Form::FIELD,
     reads: |arguments| Reading {
-        fields: arguments
-            .fields
-            .iter()
-            .map(|name| name.text.clone())
-            .collect(),
         // Rows are compared by all their fields.
         all: true,
-        ..Reading::default()
+        ..Reading::named(arguments)
     },
     plan: &(plan as Passing),
 };

@@ -16,19 +16,8 @@ pub(super) static COMMAND: Whole = Whole {
         meaning: "Makes a row of each value of a field.",
         options: &[count("limit", "Most values of a row; 0 for all.")],
     },
-    form: Form::Plain {
-        names: (1, 1),
-        expects: "a field",
-        subsearches: 0,
-    },
-    reads: |arguments| Reading {
-        fields: arguments
-            .fields
-            .iter()
-            .map(|name| name.text.clone())
-            .collect(),
-        ..Reading::default()
-    },
+    form: Form::FIELD,
+    reads: Reading::named,
     plan: &(plan as Passing),
 };
 

@@ -14,19 +14,8 @@ pub(super) static COMMAND: Whole = Whole {
         meaning: "Joins the values of a field, a line each.",
         options: &[],
     },
-    form: Form::Plain {
-        names: (1, 1),
-        expects: "a field",
-        subsearches: 0,
-    },
-    reads: |arguments| Reading {
-        fields: arguments
-            .fields
-            .iter()
-            .map(|name| name.text.clone())
-            .collect(),
-        ..Reading::default()
-    },
+    form: Form::FIELD,
+    reads: Reading::named,
     plan: &(plan as Passing),
 };
 

@@ -19,14 +19,7 @@ pub(super) static COMMAND: Whole = Whole {
         options: &[],
     },
     form: Form::Own { parse, print },
-    reads: |arguments| Reading {
-        fields: arguments
-            .fields
-            .iter()
-            .map(|name| name.text.clone())
-            .collect(),
-        ..Reading::default()
-    },
+    reads: Reading::named,
     plan: &(plan as Passing),
 };
 

@@ -14,11 +14,7 @@ pub(super) static COMMAND: Whole = Whole {
         meaning: "Turns the order of the rows around.",
         options: &[],
     },
-    form: Form::Plain {
-        names: (0, 0),
-        expects: "the end of the command",
-        subsearches: 0,
-    },
+    form: Form::OPTIONS,
     reads: |_| Reading::default(),
     plan: &(plan as Passing),
 };

@@ -21,13 +21,8 @@ pub(super) static COMMAND: Whole = Whole {
         subsearches: 0,
     },
     reads: |arguments| Reading {
-        fields: arguments
-            .fields
-            .iter()
-            .map(|name| name.text.clone())
-            .collect(),
         keeps: true,
-        ..Reading::default()
+        ..Reading::named(arguments)
     },
     plan: &(plan as Passing),
 };

@@ -27,7 +27,7 @@ fn plan(planner: &mut Planner<'_>, rows: Rows, arguments: &Arguments, span: Span
         Some(number) => number.text.parse().map_err(|_| {
             diagnostic(
                 number.span,
-                format!("`{}` is no number of rows", number.text),
+                format!("`{}` is not a number of rows", number.text),
             )
         })?,
     };

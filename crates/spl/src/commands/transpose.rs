@@ -51,7 +51,7 @@ fn plan(planner: &mut Planner<'_>, rows: Rows, arguments: &Arguments, span: Span
             Err(_) => {
                 return Err(diagnostic(
                     number.span,
-                    format!("`{}` is no number of rows", number.text),
+                    format!("`{}` is not a number of rows", number.text),
                 ));
             }
         },

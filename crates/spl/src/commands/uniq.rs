@@ -17,11 +17,7 @@ pub(super) static COMMAND: Whole = Whole {
         meaning: "Drops a row that has the same values in all fields as the row before it.",
         options: &[],
     },
-    form: Form::Plain {
-        names: (0, 0),
-        expects: "the end of the command",
-        subsearches: 0,
-    },
+    form: Form::OPTIONS,
     reads: |_| Reading {
         all: true,
         ..Reading::default()

@@ -28,14 +28,9 @@ pub(super) static COMMAND: Whole = Whole {
         subsearches: 0,
     },
     reads: |arguments| Reading {
-        fields: arguments
-            .fields
-            .iter()
-            .map(|name| name.text.clone())
-            .collect(),
         ends: true,
         adds_rows: true,
-        ..Reading::default()
+        ..Reading::named(arguments)
     },
     plan: &(plan as Passing),
 };

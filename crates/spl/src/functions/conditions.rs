@@ -34,7 +34,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         (2, MANY),
         "validate(<condition>, <value>, ...)",
         "The value behind the first condition that does not hold, NULL where all do.",
-        "validate(isint(port), \"the port is no number\")",
+        "validate(isint(port), \"the port is not a number\")",
         |call| call.first_case(false),
     ),
     whole(
@@ -176,7 +176,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "isstr",
         (1, 1),
         "isstr(<value>)",
-        "Whether the value is text that is no number.",
+        "Whether the value is text that is not a number.",
         "isstr(port)",
         |_| condition(|args| Some(args.text(0).is_some() && args.number(0).is_none())),
     ),

@@ -14,7 +14,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "tonumber",
         (1, 2),
         "tonumber(<text>, [<base>])",
-        "The text as a number, in base 2 to 36; NULL where it is none. In base 16 the text may begin with `0x`.",
+        "The text as a number, in base 2 to 36; NULL where it is not one. In base 16 the text may begin with `0x`.",
         "tonumber(\"0x3e7\", 16)",
         to_number,
     ),
@@ -69,7 +69,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "ip_normalise",
         (1, 1),
         "ip_normalise(<text>)",
-        "The address in a text in its canonical form, without `::ffff:`, scope, brackets and port; NULL where it is none. Not in Splunk.",
+        "The address in a text in its canonical form, without `::ffff:`, scope, brackets and port; NULL where it is not one. Not in Splunk.",
         "ip_normalise(IpAddress)",
         |_| text(|args| args.text(0).and_then(|value| super::ip_normalised(&value))),
     ),
@@ -83,7 +83,7 @@ fn to_number(call: &Call<'_>) -> Made {
         && !number_of(&base).is_some_and(is_base)
     {
         return Err(CallError::Arguments(format!(
-            "`{base}` is no base of `tonumber`: it is a whole number from 2 to 36"
+            "`{base}` is not a base of `tonumber`: it is a whole number from 2 to 36"
         )));
     }
     number(|args| {
@@ -134,7 +134,7 @@ fn to_string(call: &Call<'_>) -> Made {
         && !FORMATS.contains(&format.as_str())
     {
         return Err(CallError::Arguments(format!(
-            "`{format}` is no format of `tostring`: they are {}",
+            "`{format}` is not a format of `tostring`: they are {}",
             FORMATS.join(", ")
         )));
     }

@@ -16,7 +16,7 @@ enum Step<'p> {
     Items,
 }
 
-/// `a.b{0}.c{}` in steps, `None` where it is no path.
+/// `a.b{0}.c{}` in steps, `None` where it is not a path.
 fn steps(path: &str) -> Option<Vec<Step<'_>>> {
     let mut all = Vec::new();
     let mut rest = path;

@@ -336,7 +336,7 @@ fn index(number: f64) -> usize {
 }
 
 /// An address as its canonical text: without `::ffff:`, scope, brackets and port. `None` for `-`, `LOCAL` and all else
-/// that is no address.
+/// that is not an address.
 pub(crate) fn ip_normalised(text: &str) -> Option<String> {
     crabwalk_vocabulary::address(text).map(|address| address.to_string())
 }

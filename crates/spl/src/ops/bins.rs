@@ -139,7 +139,7 @@ pub(crate) fn time_bin(value: Typed, width: TimeSpan) -> Expr {
     }
 }
 
-/// The range in which a number lies, as text: `10-20`. What is no number stays as it is.
+/// The range in which a number lies, as text: `10-20`. What is not a number stays as it is.
 pub(crate) fn number_bin(value: Typed, width: f64) -> Expr {
     call(
         "spl_number_bin",
@@ -149,7 +149,7 @@ pub(crate) fn number_bin(value: Typed, width: f64) -> Expr {
     .expr
 }
 
-/// The range of a growing width in which a number lies, such as `20-200` for the span `2log10`. What is no number stays as
+/// The range of a growing width in which a number lies, such as `20-200` for the span `2log10`. What is not a number stays as
 /// it is, as do numbers that are not above 0, for which there is no logarithm.
 pub(crate) fn log_bin(value: Typed, coefficient: f64, base: f64) -> Expr {
     call(
@@ -208,7 +208,7 @@ pub(crate) fn range_number(number: f64, width: f64) -> f64 {
 
 /// Where the range of that number begins.
 pub(crate) fn numbered_start(range: f64, width: f64) -> f64 {
-    // A tenth is no number that a computer has, ten is.
+    // A tenth is not a number that a computer has, ten is.
     let parts = (1.0 / width).round();
     if parts > 1.0 && (parts * width - 1.0).abs() < 1e-12 {
         range / parts

@@ -54,7 +54,7 @@ pub(crate) enum Format {
         characters: usize,
         /// Whether a key that is there again has several values; else the first counts.
         several: bool,
-        /// Whether what is no letter or digit in a key becomes `_`.
+        /// Whether what is not a letter or digit in a key becomes `_`.
         clean: bool,
     },
 }
@@ -251,7 +251,7 @@ fn pairs_of(text: &str, format: &Format) -> Vec<(String, String)> {
     }
 }
 
-/// A key as the name of a field: what is no letter or digit becomes `_`.
+/// A key as the name of a field: what is not a letter or digit becomes `_`.
 fn cleaned(name: &str) -> String {
     name.trim()
         .trim_matches('"')

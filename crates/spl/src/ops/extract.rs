@@ -132,7 +132,7 @@ impl Sed {
     fn read(expression: &str) -> Result<Self, String> {
         let usage = || {
             format!(
-                "`{expression}` is no sed expression: write `s/pattern/replacement/g` or `y/from/to/`"
+                "`{expression}` is not a sed expression: write `s/pattern/replacement/g` or `y/from/to/`"
             )
         };
         let mut chars = expression.chars();

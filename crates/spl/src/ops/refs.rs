@@ -10,7 +10,7 @@ use datafusion::logical_expr::{ColumnarValue, Expr};
 use super::{Entry, Prepared, call};
 
 /// Most references that a row keeps.
-const MOST_REFS: usize = 1000;
+pub(crate) const MOST_REFS: usize = 1000;
 
 /// The type of a list of references.
 pub(crate) fn refs_type() -> DataType {

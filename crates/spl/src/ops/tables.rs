@@ -126,7 +126,7 @@ fn table(block: &[&str], layout: &Layout, found: &mut Vec<String>) {
         [header, rows @ ..] => (Some(*header), rows),
         [] => return,
     };
-    // A rule of dashes below the header is no row.
+    // A rule of dashes below the header is not a row.
     let rows: Vec<&str> = rows
         .iter()
         .copied()
@@ -227,7 +227,7 @@ fn cut(line: &str, columns: &[(usize, usize)]) -> Vec<String> {
         .collect()
 }
 
-/// A name in a header as the name of a field: what is no letter or digit becomes `_`.
+/// A name in a header as the name of a field: what is not a letter or digit becomes `_`.
 fn clean(name: &str) -> String {
     let clean: String = name
         .trim()

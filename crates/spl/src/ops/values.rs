@@ -160,7 +160,7 @@ pub(crate) fn joined(value: Typed, delimiter: &str) -> Expr {
 
 fn tokenizer(pattern: &str) -> Result<Regex, String> {
     let regex =
-        Regex::new(pattern).map_err(|error| format!("`{pattern}` is no pattern: {error}"))?;
+        Regex::new(pattern).map_err(|error| format!("`{pattern}` is not a pattern: {error}"))?;
     if regex.captures_len() < 2 {
         return Err(
             "`tokenizer=` needs a group in parentheses around what is to become a value".to_owned(),

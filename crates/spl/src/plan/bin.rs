@@ -163,7 +163,7 @@ impl Planner<'_> {
                         diagnostic(
                             place,
                             format!(
-                                "`{align}` is no time: write `earliest`, `latest`, seconds since 1970, or a modifier such as `@d+3h`"
+                                "`{align}` is not a time: write `earliest`, `latest`, seconds since 1970, or a modifier such as `@d+3h`"
                             ),
                         )
                     })?;

@@ -68,7 +68,7 @@ impl Planner<'_> {
                     None => 100,
                     Some(bins) => bins
                         .parse()
-                        .map_err(|_| diagnostic(span, format!("`bins={bins}` is no number")))?,
+                        .map_err(|_| diagnostic(span, format!("`bins={bins}` is not a number")))?,
                 };
                 let least = match option("minspan") {
                     None => 0.0,
@@ -165,7 +165,7 @@ impl Planner<'_> {
             None => 10,
             Some(limit) => limit
                 .parse()
-                .map_err(|_| diagnostic(span, format!("`limit={limit}` is no number")))?,
+                .map_err(|_| diagnostic(span, format!("`limit={limit}` is not a number")))?,
         };
         let table = Pivot {
             staged: &staged,

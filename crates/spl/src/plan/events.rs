@@ -95,7 +95,7 @@ impl TypeInfo {
         }
     }
 
-    /// The expression of an alias. A mapping that cannot be read is reported when content is loaded, and is no alias.
+    /// The expression of an alias. A mapping that cannot be read is reported when content is loaded, and is not an alias.
     pub fn alias(&self, name: &str) -> Option<Arc<ast::Expr>> {
         let mut expressions = self
             .expressions

@@ -259,7 +259,7 @@ impl Glance<'_> {
     }
 }
 
-/// What is no condition holds for nobody can tell whom: NULL would say that nobody fits, so all do.
+/// An expression that is not a condition keeps every row: as NULL it would keep none, and the plan decides later.
 fn as_booleans(array: &ArrayRef) -> BooleanArray {
     match array.as_boolean_opt() {
         Some(array) => array.clone(),

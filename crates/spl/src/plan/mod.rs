@@ -738,7 +738,7 @@ fn not_run(command: &Command) -> Diagnostic {
             compare,
         ),
         "cyberchef" | "dnstwist" => (
-            "it belongs to an app, and is no command of Splunk".into(),
+            "it belongs to an app, and is not a command of Splunk".into(),
             "remove it, or say the same with `eval`",
         ),
         "rest" | "audit" | "dbinspect" | "eventcount" | "history" | "loadjob" | "mcatalog"

@@ -318,7 +318,7 @@ impl Needs {
             SearchExpr::Compare { field, .. }
             | SearchExpr::In { field, .. }
             | SearchExpr::Given { field, .. } => {
-                // `*=x` and the time modifiers are no fields.
+                // `*=x` and the time modifiers are not fields.
                 if matches!(field.text.as_str(), "earliest" | "latest") {
                     return;
                 }

@@ -161,7 +161,7 @@ impl Planner<'_> {
         let mut columns = Vec::new();
         for (name, text) in set {
             let expr = parse_expr(&text)
-                .map_err(|_| diagnostic(span, format!("`{text}` is no expression")))?;
+                .map_err(|_| diagnostic(span, format!("`{text}` is not an expression")))?;
             let value = as_value(plan_expr(&expr.at(span), &rows, &self.context)?);
             columns.push((name, value.expr));
         }

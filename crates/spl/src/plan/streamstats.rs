@@ -118,7 +118,7 @@ impl Planner<'_> {
 const ALONG: &str = "__along";
 
 impl Planner<'_> {
-    /// Columns that change where the statistics begin anew.
+    /// Columns that change where the statistics restart.
     fn resets(
         &mut self,
         mut rows: Rows,
@@ -129,7 +129,7 @@ impl Planner<'_> {
     ) -> Result<(Rows, Vec<Expr>)> {
         let mut columns = Vec::new();
         if streamstats.reset_on_change && !by.is_empty() {
-            // Only rows with all fields of the group can begin anew.
+            // Only rows with all fields of the group can restart the statistics.
             let values: Vec<Typed> = by.iter().filter_map(|name| rows.field(name)).collect();
             rows = at(span, numbered_runs(rows, values, place, "__changes"))?;
             columns.push(column("__changes"));

@@ -95,7 +95,7 @@ impl Planner<'_> {
         let parsed = parse_expr(&text).map_err(|_| {
             diagnostic(
                 span,
-                format!("the subsearch gave `{text}`, which is no expression"),
+                format!("the subsearch gave `{text}`, which is not an expression"),
             )
         })?;
         *part = parsed.at(span);
@@ -282,7 +282,7 @@ fn clause(staged: &Staged, most: usize, span: Span) -> Result<SearchExpr> {
                     all.push(parse_search(&part).map_err(|_| {
                         diagnostic(
                             span,
-                            format!("the subsearch gave `{part}`, which is no search"),
+                            format!("the subsearch gave `{part}`, which is not a search"),
                         )
                     })?);
                 }

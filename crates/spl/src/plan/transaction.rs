@@ -147,7 +147,7 @@ fn ids(staged: &super::Staged, transaction: &Transaction) -> Vec<Option<f64>> {
             .map(|name| staged.values(&name.text, row))
             .collect();
         if !key.is_empty() && key.iter().all(Vec::is_empty) {
-            // An event with none of the fields is no part of a transaction by fields.
+            // An event with none of the fields is not part of a transaction by fields.
             continue;
         }
         let time = times[row];

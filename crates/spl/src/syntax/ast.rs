@@ -9,7 +9,7 @@ pub use super::usage::{Arguments, Whole};
 /// Text that a macro brought in has the span of the macro's call in the text that the user wrote.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Span {
-    /// First byte.
+    /// Offset of the first byte.
     pub start: u32,
     /// Byte behind the last.
     pub end: u32,
@@ -44,7 +44,7 @@ pub struct Pipeline {
     pub span: Span,
 }
 
-/// One command.
+/// A command with its arguments.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Command {
     /// Its name, lower case; `search` for the implicit one.
@@ -440,11 +440,11 @@ pub struct Streamstats {
     pub global: bool,
     /// `time_window=`: the window is as long as this instead of so many rows.
     pub time_window: Option<TimeSpan>,
-    /// `reset_before=`: the statistics begin anew with a row for which it holds.
+    /// `reset_before=`: the statistics restart at a row for which it holds.
     pub reset_before: Option<Expr>,
-    /// `reset_after=`: they begin anew behind such a row.
+    /// `reset_after=`: they restart after such a row.
     pub reset_after: Option<Expr>,
-    /// `reset_on_change=`: they begin anew where the group is another than that of the row before.
+    /// `reset_on_change=`: they restart where the group differs from that of the row before.
     pub reset_on_change: bool,
 }
 
@@ -453,7 +453,7 @@ pub struct Streamstats {
 pub struct Convert {
     /// strftime format; default `%m/%d/%Y %H:%M:%S`.
     pub time_format: Option<String>,
-    /// Conversions.
+    /// In the order in which they are applied.
     pub conversions: Vec<Conversion>,
 }
 
@@ -492,9 +492,9 @@ pub struct Bin {
 /// Width of a bin.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum BinSpan {
-    /// Of time.
+    /// A length of time: `5m`.
     Time(TimeSpan),
-    /// Of numbers.
+    /// A distance between numbers: `100`.
     Number(f64),
     /// Ranges that grow by a factor: `2log10` is 2 times the powers of 10.
     Log {
@@ -508,9 +508,9 @@ pub enum BinSpan {
 /// A length of time with its unit: `5m`, `1h`, `30d`, `1mon`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct TimeSpan {
-    /// How many.
+    /// The number in front of the unit.
     pub amount: u64,
-    /// Of what.
+    /// The unit that is counted.
     pub unit: TimeUnit,
 }
 
@@ -557,7 +557,7 @@ pub enum LookupOutput {
 /// `return`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Return {
-    /// Most rows.
+    /// Rows returned at most.
     pub count: u64,
     /// (name in the result, field, whether only the value is given).
     pub fields: Vec<(Name, Name, bool)>,
@@ -602,7 +602,7 @@ pub enum ForeachMode {
 }
 
 impl ForeachMode {
-    /// Their names.
+    /// Each mode and how `mode=` names it.
     pub const ALL: [(Self, &'static str); 4] = [
         (Self::Fields, "multifield"),
         (Self::Values, "multivalue"),

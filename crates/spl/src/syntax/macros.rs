@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use crabwalk_vocabulary::suggest::closest;
+
 use super::ast::Span;
 use super::diagnostic::Diagnostic;
-use crate::suggest::closest;
 
 /// How deep macros may call each other.
 const MAX_DEPTH: usize = 32;

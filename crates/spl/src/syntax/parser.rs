@@ -120,7 +120,7 @@ impl<'t> Parser<'t> {
         names: impl IntoIterator<Item = &'n str>,
     ) -> Option<&'n str> {
         if self.diagnostics.len() < 20 {
-            crate::suggest::closest(word, names)
+            crabwalk_vocabulary::suggest::closest(word, names)
         } else {
             None
         }
@@ -469,7 +469,7 @@ impl<'t> Parser<'t> {
             } else {
                 matches!(word.as_str(), "search" | "tstats" | "mstats")
             };
-        // A macro that stands for a search is also called behind a pipe at the start, where its words are no command.
+        // A macro that stands for a search is also called behind a pipe at the start, where its words are not a command.
         let called = piped && self.source.is_from_macro(first) && !super::commands::is_known(&word);
         if !piped && !command || called {
             let (failed, depth) = (self.failed_in(first), self.depth);

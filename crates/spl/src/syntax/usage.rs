@@ -12,7 +12,7 @@ use super::diagnostic::Diagnostic;
 /// A command for the parser and for the reader of the reference.
 #[derive(Debug)]
 pub struct Usage {
-    /// Its name.
+    /// As it is written in a search, lower case.
     pub name: &'static str,
     /// Other names that it goes by.
     pub also: &'static [&'static str],
@@ -20,7 +20,7 @@ pub struct Usage {
     pub syntax: &'static str,
     /// What it does.
     pub meaning: &'static str,
-    /// Its options.
+    /// Every option that the parser knows, refused ones too.
     pub options: &'static [OptionUsage],
 }
 
@@ -35,7 +35,7 @@ impl Usage {
 /// An option of a command.
 #[derive(Debug)]
 pub struct OptionUsage {
-    /// Its name.
+    /// As it is written in a search, lower case.
     pub name: &'static str,
     /// What its value is.
     pub value: Value,
@@ -132,6 +132,21 @@ pub enum Form {
     },
 }
 
+impl Form {
+    /// One field, and options.
+    pub(crate) const FIELD: Self = Self::Plain {
+        names: (1, 1),
+        expects: "a field",
+        subsearches: 0,
+    };
+    /// Options alone, if the command has any.
+    pub(crate) const OPTIONS: Self = Self::Plain {
+        names: (0, 0),
+        expects: "an option",
+        subsearches: 0,
+    };
+}
+
 /// The text behind a command's name, for a command that reads its arguments itself.
 ///
 /// What reads a thing passes over the blanks before it; an error points to where the cursor stands.
@@ -142,7 +157,7 @@ pub trait Cursor {
     fn peek(&self) -> Option<u8>;
     /// Where the cursor stands, for [`return_to`](Self::return_to).
     fn place(&self) -> usize;
-    /// Goes back.
+    /// Goes back to a place.
     fn return_to(&mut self, place: usize);
     /// Passes over a sign, if it is there.
     fn eat(&mut self, sign: u8) -> bool;
@@ -283,6 +298,17 @@ pub struct Reading {
     pub keeps: bool,
     /// It may give rows where there were none before.
     pub adds_rows: bool,
+}
+
+impl Reading {
+    /// The fields that a command names are what it reads.
+    pub(crate) fn named(arguments: &Arguments) -> Self {
+        let names = arguments.fields.iter();
+        Self {
+            fields: names.map(|name| name.text.clone()).collect(),
+            ..Self::default()
+        }
+    }
 }
 
 /// A command of which everything stands in one file.

@@ -5,7 +5,7 @@ use crate::syntax::diagnostic::Diagnostic;
 use crate::syntax::parser::{Parsed, Parser, is_delimiter};
 use crate::syntax::usage::{Usage, count, obeyed};
 
-/// The commands.
+/// What the reference says of them, by name.
 pub(super) const USAGES: &[Usage] = &[
     Usage {
         name: "regex",

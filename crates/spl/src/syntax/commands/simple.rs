@@ -75,7 +75,7 @@ const CHART_OPTIONS: &[OptionUsage] = &[
     ),
 ];
 
-/// The commands.
+/// What the reference says of them, by name.
 pub(super) const USAGES: &[Usage] = &[
     Usage {
         name: "chart",

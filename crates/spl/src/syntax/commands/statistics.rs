@@ -32,7 +32,7 @@ const SUMMARIES: &str = "all events count as summarised, old and new";
 const REAL_TIME: &str = "it is for searches in real time";
 const MEMORY: &str = "it bounds the memory that Splunk takes at once";
 
-/// The commands.
+/// What the reference says of them, by name.
 pub(super) const USAGES: &[Usage] = &[
     Usage {
         name: "eventstats",
@@ -88,15 +88,15 @@ pub(super) const USAGES: &[Usage] = &[
             obeyed("time_window", "How long a time counts."),
             obeyed(
                 "reset_before",
-                "The statistics begin anew with a row for which this expression holds.",
+                "The statistics restart at a row for which this expression holds.",
             ),
             obeyed(
                 "reset_after",
-                "They begin anew behind a row for which it holds.",
+                "They restart after a row for which it holds.",
             ),
             flag(
                 "reset_on_change",
-                "They begin anew where the group is another than that of the row before.",
+                "They restart where the group differs from that of the row before.",
             ),
             only(
                 "allnum",
@@ -142,7 +142,7 @@ fn condition(text: &str, place: Span) -> Parsed<Expr> {
                 .next()
                 .map_or_else(|| "it cannot be read".to_owned(), |first| first.message);
             Err(Diagnostic::new(
-                format!("`{text}` is no condition: {why}"),
+                format!("`{text}` is not a condition: {why}"),
                 place,
             ))
         }
