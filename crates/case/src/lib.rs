@@ -1,4 +1,21 @@
 //! The case document: everything that one hunt concluded, and its exports.
+//!
+//! # Nothing is decided here
+//!
+//! Everything that is shown, in the terminal, the report and the exports, is written from one document, and the document
+//! from the types of a [`Conclusion`](crabwalk_hunt::Conclusion). Which movements are proven, where the intruder came in and
+//! what to isolate was decided before; a host or an account has one name ([`Names`]), wherever it appears. The types of the
+//! front end are generated from the document's.
+//!
+//! Logs hold what attackers wrote, so every way out is guarded: control characters of the terminal, markup of the report,
+//! and cells that a spreadsheet would run.
+//!
+//! ```
+//! use crabwalk_case::defuse;
+//!
+//! assert_eq!(defuse("=HYPERLINK(\"http://example.com\")"), "'=HYPERLINK(\"http://example.com\")");
+//! assert_eq!(defuse("-12.5"), "-12.5");
+//! ```
 
 mod build;
 mod concluded;

@@ -1,8 +1,22 @@
 //! Content (stories, detections, macros, lookups, field mappings, data models), running it over events, findings and risk.
 //!
-//! The way through this room: [`Content`] loads what is known, [`Detections`] parses their searches and says which
-//! columns of which events they need, and runs them over a catalog. The result is an [`Outcome`]: findings, and
-//! [`gaps`](gap::Gap) that say which detections could not see which hosts, and why.
+//! # What could not be seen is a result
+//!
+//! No finding means nothing where the logs could not show one. The demand of each detection says which event types it
+//! reads, coverage says which hosts have them, and the difference is a [`gap`](gap::Gap): this detection could not see that
+//! host, and that is what to switch on. Findings are weighed against what is usual in these logs.
+//!
+//! [`Content`] loads what is known, [`Detections`] parses the searches, says what they need, and runs them over a catalog.
+//! The result is an [`Outcome`]: findings and gaps. A detection that is broken is reported, and the others go on.
+//!
+//! ```
+//! use crabwalk_detect::Content;
+//!
+//! let content = Content::load(true, &[]);
+//! assert!(content.problems.is_empty());
+//! let renamed = content.detections.iter().find(|one| one.name == "Detect Renamed PSExec");
+//! assert!(renamed.is_some());
+//! ```
 
 pub mod attack;
 pub mod baseline;

@@ -1,7 +1,26 @@
 //! Event types as Arrow tables, field names and aliases, CIM data models, assets and identities.
 //!
-//! This room knows what logs hold and how their fields are called. It does not know SPL's syntax: the expressions of
-//! field mappings and the constraints of data models are kept as text and planned by the room to the right.
+//! # One table for each event type
+//!
+//! Windows has thousands of fields, an event type a few dozen. So each (channel, event id) is a table with exactly its
+//! columns; a search that names `EventCode=4769` touches one, and a data model is a union of projections that copies
+//! nothing. Each row leads back to file and record ([`Catalog::resolve`]): whatever is concluded can be shown.
+//!
+//! Everything that reads events asks a [`Catalog`] and does not know where they lie. This room does not know SPL's syntax:
+//! the expressions of field mappings and the constraints of data models are kept as text, for the room to the right to plan.
+//!
+//! ```
+//! use crabwalk_events::{Catalog, catalog::ALWAYS};
+//! use crabwalk_testing::{Event, Events};
+//!
+//! let logon = Event::new("Security/4624").host("WS1").with("TargetUserName", "ann");
+//! let catalog = Events::from(vec![logon]).catalog();
+//! let logons = &catalog.tables()[0].event_type;
+//! for events in catalog.scan(logons, &["TargetUserName"], &ALWAYS) {
+//!     assert!(events?.column("TargetUserName").is_some());
+//! }
+//! # Ok::<(), crabwalk_events::CatalogError>(())
+//! ```
 
 pub mod assets;
 pub mod catalog;

@@ -1,7 +1,38 @@
 //! Lateral movement: who moved from which host to which, with whose account, how, and on what evidence.
 //!
-//! [`demand`] says what must be decoded, [`analyse`] reads it: identities ([`HostInfo`], [`AccountInfo`]), sessions,
-//! witnesses of each technique, hops ([`Hop`]) and paths ([`Path`]). Nothing depends on the order of files or records.
+//! # Witnesses, not alerts
+//!
+//! A movement leaves traces on its source, on its destination twice (the logon, and what then runs), on a domain controller
+//! and on the wire. Each is a witness that the intruder would have to silence separately. So a technique does not decide
+//! anything: it contributes evidence, and evidence that agrees by key (accounts, logon ids, ports, times by a common clock)
+//! becomes one [`Hop`]. Observations of one class count once, however many records say the same, so that a chatty log
+//! proves no more than a quiet one; a witness that should be there and is not is named, with the reason.
+//!
+//! Proof that somebody moved does not make him an intruder. Administrators do it all day: what an account does on other days,
+//! in the same way or to the same host, is daily work and starts no path, and a path is told only if evidence of an attack
+//! leads to it or it is unlike everything else in these logs.
+//!
+//! [`demand`] says what must be decoded, [`analyse`] reads it: identities ([`HostInfo`], [`AccountInfo`]), sessions, hops and
+//! paths ([`Path`]). Nothing depends on the order of files or records.
+//!
+//! ```
+//! use crabwalk_events::Assets;
+//! use crabwalk_movement::{Budget, analyse};
+//! use crabwalk_testing::{Event, Events};
+//!
+//! let service = Event::new("System/7045")
+//!     .host("SRV1")
+//!     .at(1_767_607_200_000_000)
+//!     .with("ServiceName", "PSEXESVC")
+//!     .with("ImagePath", r"%SystemRoot%\PSEXESVC.exe");
+//! let catalog = Events::from(vec![service]).catalog();
+//! let movement = analyse(&catalog, &[], &Assets::default(), Budget::default())?;
+//! // One witness shows that somebody came; no log says from where.
+//! assert_eq!(movement.hops.len(), 1);
+//! assert_eq!(movement.hops[0].dst, "srv1");
+//! assert_eq!(movement.hops[0].src, None);
+//! # Ok::<(), crabwalk_events::CatalogError>(())
+//! ```
 
 mod actor;
 mod assemble;

@@ -1,4 +1,39 @@
 //! Readers: EVTX, event XML, JSON, CSV, Zeek, classic text; archives. One bad record never loses a file.
+//!
+//! # Columns at once, and only those asked for
+//!
+//! A reader does not build records. It tells a [`Collector`](collect::Collector) which event begins and pushes values into
+//! columns, and before it decodes anything it asks a [`Demand`](collect::Demand) which columns of that event type anybody
+//! needs. A hunt needs some dozens of hundreds: most event types are skipped at the record's header, and nothing is ever
+//! converted from rows to columns. What is skipped is still counted, so that coverage is told of all that was there.
+//!
+//! The EVTX reader is our own because of this, and because of damage: a checksum that does not fit is a warning, and after a
+//! bad record reading goes on at the next. A record that appears in two files counts once.
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use crabwalk_sources::collect::{Begun, Collector, Columns, Demand, Head};
+//!
+//! /// Who logged on, and nothing else.
+//! struct Logons;
+//!
+//! impl Demand for Logons {
+//!     fn columns(&self, channel: &str, event_id: u32) -> Columns {
+//!         match (channel, event_id) {
+//!             ("Security", 4624) => Columns::Named(Arc::new(["TargetUserName".to_owned()].into())),
+//!             _ => Columns::None,
+//!         }
+//!     }
+//! }
+//!
+//! let mut collector = Collector::new(&Logons);
+//! let table = collector.table("Security", 4624);
+//! let head = Head { time: 1_767_607_200_000_000, host: "WS1", source: 0, record: 1, numbered: true };
+//! assert_eq!(collector.begin(table, &head), Begun::Row);
+//! assert!(collector.column(table, "TargetUserName").is_some());
+//! assert!(collector.column(table, "IpAddress").is_none());
+//! ```
 
 pub mod collect;
 pub mod delivery;

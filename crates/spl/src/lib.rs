@@ -1,7 +1,37 @@
 //! SPL: lexer, parser with spans, and the planner that turns a search into a DataFusion plan.
 //!
+//! # Plans, not an interpreter
+//!
+//! A search becomes a logical plan, so that the optimiser, vectorised execution and parallel aggregation come with it, and
+//! the plan can run on another machine. It is specialised for each event type first: channel, id and constant aliases are
+//! known before a row is read, so comparisons with them are decided at once and tables that cannot fit are left out. Values
+//! and functions are SPL's own, since SQL's differ where detections depend on it: numbers that are text, several values in
+//! a field, letter case, NULL.
+//!
 //! A [`Search`] is parsed once; [`demand`] tells the readers what a set of searches needs of the logs; an [`Engine`]
 //! plans and runs searches over a [`crabwalk_events::Catalog`].
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use crabwalk_events::Catalog;
+//! use crabwalk_spl::{Engine, EngineOptions, Knowledge, Search};
+//! use crabwalk_testing::{Event, Events};
+//!
+//! let logons = ["ann", "bob", "ann"].map(|user| Event::new("Security/4624").with("TargetUserName", user));
+//! let catalog: Arc<dyn Catalog> = Arc::new(Events::from(logons.to_vec()).catalog());
+//! let knowledge = Arc::new(Knowledge::default());
+//! let text = "EventCode=4624 | stats count by TargetUserName | sort - count | head 1";
+//! let search = Search::parse("who logs on most", text, &knowledge)?;
+//!
+//! let options = EngineOptions { now: 0.0, threads: 1, memory: 64 << 20 };
+//! let engine = Engine::new(catalog, knowledge, options);
+//! let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+//! let results = runtime.block_on(engine.run(&search))?;
+//! let most = results.row(0).map(|row| row.values("TargetUserName"));
+//! assert_eq!(most, Some(vec!["ann".to_owned()]));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 pub mod aggregates;
 mod clause;
