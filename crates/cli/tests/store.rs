@@ -244,7 +244,7 @@ fn the_same_folder_again_takes_what_is_new() {
     let at = folder.path();
     fs::create_dir_all(at.join("logs/copies")).unwrap();
     fs::write(at.join("logs/a.json"), logons(0..10)).unwrap();
-    // The store lies among what is read: its own files are no logs.
+    // The store lies among what is read: its own files are not logs.
     let ingest = |status| crabwalk(at, &["ingest", ".", "--store", "logs/store"]).said(status);
     let out = ingest(0);
     assert!(out.contains("10 events from 1 file"), "{out}");
@@ -373,7 +373,7 @@ fn two_writers_are_one_too_many() {
         refused.err
     );
     let none = crabwalk(at, &["store", "check", "nowhere"]);
-    assert!(none.err.contains("is no store"), "{}", none.err);
+    assert!(none.err.contains("is not a store"), "{}", none.err);
 }
 
 /// Ends the program at moments by chance, while it takes logs in and while it puts files together. `CRABWALK_CRASHES` says how often.

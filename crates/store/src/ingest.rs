@@ -54,7 +54,7 @@ pub struct Ingested {
 /// What is read is committed in parts. Whatever ends an ingest, what was committed stays, and the next takes the rest.
 ///
 /// # Errors
-/// If a commit fails. What cannot be read of the inputs is no error: [`Ingested::sources`] tells it.
+/// If a commit fails. What cannot be read of the inputs is not an error: [`Ingested::sources`] tells it.
 pub fn ingest(
     store: &Store,
     inputs: &[Input],
@@ -203,7 +203,7 @@ fn place(real: &Path) -> io::Result<(String, u64, i64)> {
         .and_then(|at| at.duration_since(UNIX_EPOCH).ok())
         .and_then(|since| i64::try_from(since.as_micros()).ok())
         .unwrap_or_default();
-    // A name that is no text has no text of its own; its content tells it.
+    // A name that is not text has no text of its own; its content tells it.
     let location = real.to_str().unwrap_or_default().to_owned();
     let modified = if location.is_empty() { 0 } else { modified };
     Ok((location, meta.len(), modified))
