@@ -3,11 +3,14 @@
 //! Where a field has the same value in all rows, or no row has it, a comparison is decided here; what is left open
 //! becomes an expression.
 
+use std::borrow::Cow;
+
 use datafusion::logical_expr::{Expr, lit};
+use datafusion::scalar::ScalarValue;
 
 use crate::column::{EvalContext, Fields, Typed, null_is_false};
 use crate::expr::search_compare;
-use crate::functions::matcher::Matcher;
+use crate::functions::matcher::matches_one;
 use crate::functions::terms::Term;
 use crate::ops::{Call, CallError, fixed, text_condition};
 use crate::syntax::Diagnostic;
@@ -64,6 +67,7 @@ impl Folded {
                 Self::Open(expr) => {
                     open = Some(match open {
                         None => expr,
+                        Some(before) if is_open(&expr) => before,
                         Some(before) if decisive => before.or(expr),
                         Some(before) => before.and(expr),
                     });
@@ -74,16 +78,29 @@ impl Folded {
     }
 }
 
+/// What stands for a condition that nobody runs.
+fn left_open() -> Expr {
+    lit(true)
+}
+
+fn is_open(expr: &Expr) -> bool {
+    matches!(expr, Expr::Literal(ScalarValue::Boolean(Some(true)), None))
+}
+
 /// What a search clause is specialised for.
 pub(crate) trait Scope {
     /// The field's values where they are the same in all rows.
-    fn constants(&self, name: &str) -> Option<Vec<String>>;
+    fn constants(&self, name: &str) -> Option<Cow<'_, [String]>>;
     /// The field.
     fn value(&self, name: &str) -> Option<Typed>;
     /// Whether a word or phrase stands in the event.
     fn word(&self, term: &Term) -> Folded;
     /// Whether `!=` holds where the field is missing, as in `tstats … where`.
     fn unequal_when_missing(&self) -> bool {
+        false
+    }
+    /// Only what is decided counts: what is left open is run by nobody, and not written out.
+    fn only_decides(&self) -> bool {
         false
     }
     /// The index in which all events are, where that is known.
@@ -96,7 +113,7 @@ pub(crate) trait Scope {
 pub(crate) struct FieldScope<'a>(pub &'a dyn Fields);
 
 impl Scope for FieldScope<'_> {
-    fn constants(&self, _: &str) -> Option<Vec<String>> {
+    fn constants(&self, _: &str) -> Option<Cow<'_, [String]>> {
         None
     }
 
@@ -119,7 +136,7 @@ pub(crate) fn fold(expr: &SearchExpr, scope: &dyn Scope, context: &EvalContext) 
         SearchExpr::In { field, values } => equals(field, values, scope),
         SearchExpr::Term(term) => word(term, scope),
         // Only where nothing is run: its rows may fit or not.
-        SearchExpr::Subsearch(_) | SearchExpr::Given { .. } => Ok(Folded::Open(lit(true))),
+        SearchExpr::Subsearch(_) | SearchExpr::Given { .. } => Ok(Folded::Open(left_open())),
     }
 }
 
@@ -183,6 +200,9 @@ fn compare(
             let Some(typed) = scope.value(&field.text) else {
                 return Ok(Folded::Known(false));
             };
+            if scope.only_decides() {
+                return Ok(Folded::Open(left_open()));
+            }
             // Of several values one that differs is enough; `NOT field=value` asks that none is equal.
             Ok(Folded::Open(or_false(search_differs(typed, value))))
         }
@@ -190,6 +210,9 @@ fn compare(
             let Some(typed) = scope.value(&field.text) else {
                 return Ok(Folded::Known(false));
             };
+            if scope.only_decides() {
+                return Ok(Folded::Open(left_open()));
+            }
             Ok(Folded::Open(or_false(search_compare(
                 typed,
                 op,
@@ -211,6 +234,9 @@ fn equals(field: &Name, values: &[SearchValue], scope: &dyn Scope) -> Result<Fol
     let Some(typed) = scope.value(&field.text) else {
         return Ok(Folded::Known(false));
     };
+    if scope.only_decides() {
+        return Ok(Folded::Open(left_open()));
+    }
     if values.iter().any(|value| value.text == "*") {
         return Ok(Folded::Open(typed.expr.is_not_null()));
     }
@@ -378,7 +404,7 @@ pub(crate) fn read_values(call: &Call<'_>) -> std::result::Result<Vec<SearchValu
 
 /// As [`search_equals`] for a value that is known when the search is planned.
 pub(crate) fn search_matches_literal(value: &str, pattern: &SearchValue) -> bool {
-    Matcher::of(std::slice::from_ref(pattern)).matches(value)
+    matches_one(pattern, value)
 }
 
 /// A time of a search's range, in seconds since 1970.

@@ -9,7 +9,7 @@ use crabwalk_sources::collect::{Columns, Demand, alike};
 use crate::column::EvalContext;
 use crate::knowledge::Knowledge;
 use crate::plan::needs::{Needs, no_rows_from_nothing, sources};
-use crate::plan::{Reads, TypeInfos, reads};
+use crate::plan::{Reads, TypeInfos, may_read, reads};
 use crate::search::Search;
 use crate::syntax::ast::Pipeline;
 
@@ -69,9 +69,8 @@ impl Reader<'_> {
         let Readers { knowledge, types } = self.readers;
         let info = types.of(event_type, knowledge);
         let context = EvalContext { now: 0.0 };
-        self.wants.iter().any(|want| {
-            reads(&want.pipeline, &want.needs, &info, knowledge, &context) != Reads::Nothing
-        })
+        let mut wants = self.wants.iter();
+        wants.any(|want| may_read(&want.pipeline, &info, knowledge, &context))
     }
 
     /// As [`reads`](Self::reads), for the first command of the search alone, without those of searches inside it.
@@ -79,9 +78,8 @@ impl Reader<'_> {
         let Readers { knowledge, types } = self.readers;
         let info = types.of(event_type, knowledge);
         let context = EvalContext { now: 0.0 };
-        self.wants.first().is_some_and(|want| {
-            reads(&want.pipeline, &want.needs, &info, knowledge, &context) != Reads::Nothing
-        })
+        let first = self.wants.first();
+        first.is_some_and(|want| may_read(&want.pipeline, &info, knowledge, &context))
     }
 
     /// Whether the search surely gives no row where there is no event that it reads. `stats count` without `by` gives one

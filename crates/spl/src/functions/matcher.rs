@@ -104,11 +104,8 @@ impl Matcher {
         {
             return true;
         }
-        let starts_number = value
-            .trim_start()
-            .starts_with(|char: char| char.is_ascii_digit() || matches!(char, '-' | '+' | '.'));
         if !self.numbers.is_empty()
-            && starts_number
+            && starts_number(value)
             && number_of(value).is_some_and(|number| {
                 self.numbers
                     .iter()
@@ -121,6 +118,35 @@ impl Matcher {
             && address(value)
                 .is_some_and(|address| self.networks.iter().any(|net| net.contains(&address)))
     }
+}
+
+/// As `Matcher::of` with this pattern alone, for a value that is asked once.
+pub(crate) fn matches_one(pattern: &SearchValue, value: &str) -> bool {
+    let text = pattern.text.as_str();
+    let plain = pattern.directive.is_none() && !text.contains(['*', '/']);
+    if plain && text.is_ascii() && value.is_ascii() {
+        if text.eq_ignore_ascii_case(value) {
+            return true;
+        }
+        // Other texts are equal only as numbers.
+        if !starts_number(value) || (is_small(text) && is_small(value)) {
+            return false;
+        }
+    }
+    Matcher::of(std::slice::from_ref(pattern)).matches(value)
+}
+
+/// Whether a text may be a number, going by its first character.
+fn starts_number(text: &str) -> bool {
+    text.trim_start()
+        .starts_with(|char: char| char.is_ascii_digit() || matches!(char, '-' | '+' | '.'))
+}
+
+/// Whether a text is a whole number that is written as such numbers are, and exact as a float: two that differ as texts differ.
+fn is_small(text: &str) -> bool {
+    (1..=15).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_digit())
+        && (text.len() == 1 || !text.starts_with('0'))
 }
 
 impl Wildcard {

@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crabwalk_events::catalog::REF;
 use crabwalk_events::mapping::TypeMapping;
@@ -46,6 +46,7 @@ use crate::syntax::{Diagnostic, parse_expr};
 pub(crate) struct TypeInfo {
     pub event_type: EventType,
     pub mapping: TypeMapping,
+    constants: Vec<(&'static [&'static str], Vec<String>)>,
     expressions: Mutex<BTreeMap<String, Option<Arc<ast::Expr>>>>,
 }
 
@@ -69,9 +70,24 @@ fn fixed_values(alias: &ast::Expr) -> Option<Vec<String>> {
 #[derive(Debug, Default)]
 pub(crate) struct TypeInfos {
     known: Mutex<HashMap<EventType, Arc<TypeInfo>>>,
+    /// Of the catalog that searches are planned over.
+    tables: OnceLock<Arc<[KnownTable]>>,
 }
 
+/// A table, and what is known of its events.
+pub(crate) type KnownTable = (Arc<Table>, Arc<TypeInfo>);
+
 impl TypeInfos {
+    /// The tables of a catalog, which is the same for each who asks.
+    pub fn tables(&self, catalog: &dyn Catalog, knowledge: &Knowledge) -> Arc<[KnownTable]> {
+        let known = |table: &Arc<Table>| {
+            let info = self.of(&table.event_type, knowledge);
+            (Arc::clone(table), info)
+        };
+        let tables = || catalog.tables().iter().map(known).collect();
+        Arc::clone(self.tables.get_or_init(tables))
+    }
+
     pub fn of(&self, event_type: &EventType, knowledge: &Knowledge) -> Arc<TypeInfo> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(info) = known.get(event_type) {
@@ -89,6 +105,7 @@ impl TypeInfo {
             .mappings
             .of(&event_type.channel, event_type.event_id);
         Self {
+            constants: constants(&event_type),
             event_type,
             mapping,
             expressions: Mutex::default(),
@@ -111,40 +128,12 @@ impl TypeInfo {
     }
 
     /// The values that a field has in every event of this type: the first is the one shown, a search may ask for any.
-    pub fn constants(&self, name: &str) -> Option<Vec<String>> {
-        let EventType { channel, event_id } = &self.event_type;
-        let windows = self.event_type.is_windows();
-        Some(match name {
-            "Channel" | "LogName" if windows => vec![channel.clone()],
-            "EventID" | "EventCode" if windows => vec![event_id.to_string()],
-            "source" if windows => {
-                vec![
-                    format!("XmlWinEventLog:{channel}"),
-                    format!("WinEventLog:{channel}"),
-                    channel.clone(),
-                ]
-            }
-            "sourcetype" if windows => vec![
-                "XmlWinEventLog".to_owned(),
-                "WinEventLog".to_owned(),
-                format!("XmlWinEventLog:{channel}"),
-                format!("WinEventLog:{channel}"),
-            ],
-            "source" if channel.starts_with("zeek:") => vec![channel.clone()],
-            "sourcetype" => {
-                let mut all = vec![channel.strip_prefix(CIM).unwrap_or(channel).to_owned()];
-                if let Some(log) = channel.strip_prefix("zeek:") {
-                    all.push(format!("zeek:{log}:json"));
-                    all.push(format!("bro:{log}"));
-                    all.push(format!("bro:{log}:json"));
-                } else if channel.starts_with(SYSLOG) {
-                    all.push("syslog".to_owned());
-                    all.push("linux_secure".to_owned());
-                }
-                all
-            }
-            _ => return None,
-        })
+    pub fn constants(&self, name: &str) -> Option<&[String]> {
+        let own = self
+            .constants
+            .iter()
+            .find(|(names, _)| names.contains(&name));
+        own.map(|(_, values)| values.as_slice())
     }
 
     /// Whether any event of this type can have the field.
@@ -225,6 +214,48 @@ impl TypeInfo {
     }
 }
 
+/// Fields that have the same values in every event of a type, and these values.
+fn constants(event_type: &EventType) -> Vec<(&'static [&'static str], Vec<String>)> {
+    let EventType { channel, event_id } = event_type;
+    if event_type.is_windows() {
+        let sources = [
+            format!("XmlWinEventLog:{channel}"),
+            format!("WinEventLog:{channel}"),
+        ];
+        let [xml, classic] = sources;
+        return vec![
+            (&["EventCode", "EventID"], vec![event_id.to_string()]),
+            (&["Channel", "LogName"], vec![channel.clone()]),
+            (
+                &["source"],
+                vec![xml.clone(), classic.clone(), channel.clone()],
+            ),
+            (
+                &["sourcetype"],
+                vec![
+                    "XmlWinEventLog".to_owned(),
+                    "WinEventLog".to_owned(),
+                    xml,
+                    classic,
+                ],
+            ),
+        ];
+    }
+    let mut types = vec![channel.strip_prefix(CIM).unwrap_or(channel).to_owned()];
+    let mut all: Vec<(&'static [&'static str], Vec<String>)> = Vec::new();
+    if let Some(log) = channel.strip_prefix("zeek:") {
+        types.push(format!("zeek:{log}:json"));
+        types.push(format!("bro:{log}"));
+        types.push(format!("bro:{log}:json"));
+        all.push((&["source"], vec![channel.clone()]));
+    } else if channel.starts_with(SYSLOG) {
+        types.push("syslog".to_owned());
+        types.push("linux_secure".to_owned());
+    }
+    all.push((&["sourcetype"], types));
+    all
+}
+
 /// Whether a field of this name is called `name` in searches: what cannot be part of the name of a field is `_` there.
 fn is_written_as(field: &str, name: &str) -> bool {
     let part = |char: char| char.is_ascii_alphanumeric() || char == '_';
@@ -302,8 +333,8 @@ impl<'a, 'p> TypeView<'a, 'p> {
             return self.physical(header);
         }
         if let Some(values) = self.info.constants(name) {
-            return values.into_iter().next().map(|value| Typed {
-                expr: text(value),
+            return values.first().map(|value| Typed {
+                expr: text(value.clone()),
                 data_type: DataType::Utf8,
             });
         }
@@ -476,22 +507,22 @@ impl Scope for TypeView<'_, '_> {
         }
     }
 
-    fn constants(&self, name: &str) -> Option<Vec<String>> {
-        if self.physical(name).is_some() {
+    fn constants(&self, name: &str) -> Option<Cow<'_, [String]>> {
+        if self.table.schema.field_with_name(name).is_ok() && name != REF {
             return None;
         }
         if let Some(values) = self.info.constants(name) {
-            return Some(values);
+            return Some(values.into());
         }
         if let Some(values) = self.info.alias(name).as_deref().and_then(fixed_values) {
-            return Some(values);
+            return Some(values.into());
         }
         // An alias that is a constant of the type, such as `action: "success"`.
         match self.field(name)?.expr {
             Expr::Literal(value, _) => value
                 .try_as_str()
                 .flatten()
-                .map(|value| vec![value.to_owned()]),
+                .map(|value| vec![value.to_owned()].into()),
             _ => None,
         }
     }
@@ -540,7 +571,7 @@ impl Scope for TypeView<'_, '_> {
 }
 
 impl Scope for Rows {
-    fn constants(&self, _: &str) -> Option<Vec<String>> {
+    fn constants(&self, _: &str) -> Option<Cow<'_, [String]>> {
         None
     }
 
@@ -568,8 +599,12 @@ impl Scope for StaticScope<'_> {
         index_of(&self.0.event_type)
     }
 
-    fn constants(&self, name: &str) -> Option<Vec<String>> {
-        self.0.constants(name)
+    fn constants(&self, name: &str) -> Option<Cow<'_, [String]>> {
+        self.0.constants(name).map(Cow::Borrowed)
+    }
+
+    fn only_decides(&self) -> bool {
+        true
     }
 
     fn value(&self, name: &str) -> Option<Typed> {
@@ -580,15 +615,15 @@ impl Scope for StaticScope<'_> {
         {
             return None;
         }
-        // A name stands for itself; nobody runs this expression.
+        // It is there; nobody runs this expression.
         Some(Typed {
-            expr: column(name),
+            expr: lit(true),
             data_type: DataType::Utf8,
         })
     }
 
     fn word(&self, _: &Term) -> Folded {
-        Folded::Open(column("_raw").is_not_null())
+        Folded::Open(lit(true))
     }
 }
 
@@ -601,8 +636,12 @@ impl Scope for KnownScope<'_> {
         index_of(&self.0.event_type)
     }
 
-    fn constants(&self, name: &str) -> Option<Vec<String>> {
-        self.0.constants(name)
+    fn constants(&self, name: &str) -> Option<Cow<'_, [String]>> {
+        self.0.constants(name).map(Cow::Borrowed)
+    }
+
+    fn only_decides(&self) -> bool {
+        true
     }
 
     fn value(&self, name: &str) -> Option<Typed> {
@@ -649,18 +688,8 @@ impl Planner<'_> {
     ) -> Result<Rows> {
         let expr = &self.resolve_clause(expr)?;
         let mut members = Vec::new();
-        let infos: Vec<(Arc<Table>, Arc<TypeInfo>)> = self
-            .catalog
-            .tables()
-            .iter()
-            .map(|table| {
-                (
-                    Arc::clone(table),
-                    self.types.of(&table.event_type, self.knowledge),
-                )
-            })
-            .collect();
-        for (table, info) in &infos {
+        let tables = self.types.tables(self.catalog, self.knowledge);
+        for (table, info) in tables.iter() {
             match fold(expr, &StaticScope(info), &self.context)? {
                 Folded::Known(false) => continue,
                 Folded::Known(true) | Folded::Open(_) => members.push((table, info.as_ref())),

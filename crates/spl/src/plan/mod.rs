@@ -784,6 +784,34 @@ pub(crate) enum Reads {
     Everything,
 }
 
+/// Whether a search can read events of a type, going by what is known of the type without its events. What cannot be
+/// decided is read: the planner reports the error.
+pub(crate) fn may_read(
+    pipeline: &Pipeline,
+    info: &TypeInfo,
+    knowledge: &Knowledge,
+    context: &EvalContext,
+) -> bool {
+    let of_node = |name: &str| {
+        let node = knowledge.models.node(name);
+        node.is_some_and(|node| model::may_read(node, info, context).unwrap_or(true))
+    };
+    match pipeline.commands.first().map(|first| &first.kind) {
+        Some(CommandKind::Search(expr)) => events::may_read(expr, info, context).unwrap_or(true),
+        Some(CommandKind::Tstats(stats)) => match &stats.datamodel {
+            Some(name) => of_node(&name.text),
+            None => true,
+        },
+        // Only what has metrics is read; of types that nobody has told about it is not known.
+        Some(CommandKind::Mstats(_)) => {
+            let known = info.event_type.is_windows() || info.mapping.event_data().next().is_some();
+            !known || info.can_have("metric_name")
+        }
+        Some(CommandKind::From { kind, name }) => kind == "datamodel" && of_node(&name.text),
+        _ => false,
+    }
+}
+
 /// What a search reads of an event type, going by what is known of the type without its events.
 pub(crate) fn reads(
     pipeline: &Pipeline,
@@ -792,17 +820,14 @@ pub(crate) fn reads(
     knowledge: &Knowledge,
     context: &EvalContext,
 ) -> Reads {
+    if !may_read(pipeline, info, knowledge, context) {
+        return Reads::Nothing;
+    }
     let columns =
         |names: Vec<String>| Reads::Columns(info.columns_behind(names.iter().map(String::as_str)));
-    let Some(first) = pipeline.commands.first() else {
-        return Reads::Nothing;
-    };
-    // What cannot be decided is read: the planner reports the error.
-    match &first.kind {
-        CommandKind::Search(expr) => {
-            if !events::may_read(expr, info, context).unwrap_or(true) {
-                return Reads::Nothing;
-            }
+    let named = || needs.names().map(str::to_owned);
+    match pipeline.commands.first().map(|first| &first.kind) {
+        Some(CommandKind::Search(_)) => {
             if needs.all_columns
                 || needs
                     .names()
@@ -810,51 +835,28 @@ pub(crate) fn reads(
             {
                 return Reads::Everything;
             }
-            let mut names: Vec<String> = needs.names().map(str::to_owned).collect();
+            let mut names: Vec<String> = named().collect();
             if names.iter().any(|name| name == "tag") {
                 // It tells to which nodes an event belongs.
                 names.extend(knowledge.models.nodes().iter().flat_map(condition_fields));
             }
             columns(names)
         }
-        CommandKind::Tstats(stats) => {
-            let node = stats
-                .datamodel
-                .as_ref()
-                .and_then(|name| knowledge.models.node(&name.text));
-            match (node, &stats.datamodel) {
-                (Some(node), _) => {
-                    if !model::may_read(node, info, context).unwrap_or(true) {
-                        return Reads::Nothing;
-                    }
-                    let mut names = tstats::fields_read(stats, Some(node));
-                    names.extend(condition_fields(node));
-                    columns(names)
-                }
-                (None, Some(_)) => Reads::Nothing,
-                (None, None) => columns(tstats::fields_read(stats, None)),
-            }
+        Some(CommandKind::Tstats(stats)) => {
+            let name = stats.datamodel.as_ref();
+            let node = name.and_then(|name| knowledge.models.node(&name.text));
+            let mut names = tstats::fields_read(stats, node);
+            names.extend(node.into_iter().flat_map(condition_fields));
+            columns(names)
         }
-        CommandKind::Mstats(mstats) => {
-            // Only what has metrics is read; of types that nobody has told about it is not known.
-            let known = info.event_type.is_windows() || info.mapping.event_data().next().is_some();
-            if known && !info.can_have("metric_name") {
-                return Reads::Nothing;
-            }
-            columns(mstats::fields_read(mstats))
-        }
-        CommandKind::From { kind, name } if kind == "datamodel" => {
-            let Some(node) = knowledge.models.node(&name.text) else {
-                return Reads::Nothing;
-            };
-            if !model::may_read(node, info, context).unwrap_or(true) {
-                return Reads::Nothing;
-            }
-            let mut names: Vec<String> = needs.names().map(str::to_owned).collect();
-            if needs.all_columns || needs.all_names {
+        Some(CommandKind::Mstats(mstats)) => columns(mstats::fields_read(mstats)),
+        Some(CommandKind::From { name, .. }) => {
+            let mut names: Vec<String> = named().collect();
+            let node = knowledge.models.node(&name.text);
+            if let (Some(node), true) = (node, needs.all_columns || needs.all_names) {
                 names.extend(node.fields.iter().cloned());
             }
-            names.extend(condition_fields(node));
+            names.extend(node.into_iter().flat_map(condition_fields));
             columns(names)
         }
         _ => Reads::Nothing,

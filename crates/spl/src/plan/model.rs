@@ -1,10 +1,11 @@
 //! Data models: a node is a view over the event types that belong to it.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crabwalk_events::model::Member;
-use crabwalk_events::{Assets, Node, Table};
+use crabwalk_events::{Assets, Node};
 use datafusion::arrow::datatypes::DataType;
 
 use super::events::{Part, StaticScope, TypeInfo, TypeView};
@@ -74,7 +75,7 @@ impl Scope for NodeView<'_, '_, '_> {
         self.view.index()
     }
 
-    fn constants(&self, name: &str) -> Option<Vec<String>> {
+    fn constants(&self, name: &str) -> Option<Cow<'_, [String]>> {
         self.view.constants(field_of(self.node, name))
     }
 
@@ -251,17 +252,16 @@ impl Planner<'_> {
         span: Span,
     ) -> Result<Rows> {
         let mut parts = Vec::new();
-        let tables: Vec<Arc<Table>> = self.catalog.tables().to_vec();
-        for table in tables {
-            let info = self.types.of(&table.event_type, self.knowledge);
-            let Some(condition) = membership(node, &info, &table.fields_seen) else {
+        let tables = self.types.tables(self.catalog, self.knowledge);
+        for (table, info) in tables.iter() {
+            let Some(condition) = membership(node, info, &table.fields_seen) else {
                 continue;
             };
             self.event_types.push(table.event_type.clone());
             if table.rows == 0 {
                 continue;
             }
-            let view = TypeView::new(self, &info, &table);
+            let view = TypeView::new(self, info, table);
             let node_view = NodeView { node, view: &view };
             let member = match condition {
                 Some(clause) => fold(&parsed_clause(clause, span)?, &view, &self.context)?,
@@ -278,7 +278,7 @@ impl Planner<'_> {
                 .filter_map(|name| Some((name.clone(), node_view.field(name)?)))
                 .collect();
             parts.push(Part {
-                table: Arc::clone(&table),
+                table: Arc::clone(table),
                 filter,
                 fields,
             });
