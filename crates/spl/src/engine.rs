@@ -23,7 +23,7 @@ use futures::future::BoxFuture;
 
 use crate::column::EvalContext;
 use crate::knowledge::Knowledge;
-use crate::plan::{Glances, Planned, Planner, Staged, Step, TypeInfos, is_hidden};
+use crate::plan::{Glances, MOST_ROWS, Planned, Planner, Staged, Step, TypeInfos, is_hidden};
 use crate::search::{Search, SearchError};
 use crate::session::{Session, lookup_name};
 use crate::syntax::Diagnostic;
@@ -67,7 +67,7 @@ pub struct Engine {
     /// As [`datafusion`](Self::datafusion), for plans over little: it does not make them better.
     quick: SessionContext,
     place: Option<Arc<dyn Place>>,
-    /// Where searches run side by side, each on one thread: what they have asked of the tables.
+    /// What searches have asked of the tables. Not where plans run elsewhere.
     glances: Option<Glances>,
 }
 
@@ -105,6 +105,7 @@ impl Engine {
             .with_physical_optimizer_rules(physical_rules())
             .build();
         let quick = SessionStateBuilder::new_from_existing(state.clone())
+            .with_config(state.config().clone().with_target_partitions(1))
             .with_optimizer_rules(Vec::new())
             .with_physical_optimizer_rules(needed_rules())
             .build();
@@ -116,7 +117,11 @@ impl Engine {
             types: TypeInfos::default(),
             datafusion: SessionContext::new_with_state(state),
             quick: SessionContext::new_with_state(quick),
-            glances: (options.threads <= 1).then(Glances::default),
+            // Where searches run side by side they ask the same of large tables, too.
+            glances: Some(Glances::new(match options.threads {
+                0 | 1 => usize::MAX,
+                _ => MOST_ROWS,
+            })),
         }
     }
 

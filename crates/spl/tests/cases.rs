@@ -185,7 +185,8 @@ fn run(world: &World, name: &str, text: &str) -> String {
         Ok(search) => search,
         Err(error) => return failure(&error),
     };
-    // With one thread the engine works as it does where many searches run side by side: the result is the same.
+    // With one thread the engine works as it does where many searches run side by side: the result is the same. Both start
+    // from the events that fit, as there are few.
     let alone = run_with(3, &catalog, &knowledge, &search);
     let among = run_with(1, &catalog, &knowledge, &search);
     if alone == among {
@@ -225,7 +226,7 @@ fn run_with(
     if let Err(error) = checked.check(search) {
         return format!("error: when only checked{DIFFER}\n{}", failure(&error));
     }
-    // Written and read again, its plans give the same rows. With several threads they have all that plans of one have.
+    // Plans that read the tables as they run, written and read again, give the same rows.
     let forms = [Form::Logical, Form::Physical];
     for form in forms.into_iter().filter(|_| threads > 1) {
         match runtime.block_on(engine().travelling(form).run(search)) {

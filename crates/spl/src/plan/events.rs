@@ -730,18 +730,18 @@ impl Planner<'_> {
             if needs.all_names {
                 names.extend(info.mapping.alias_names().map(str::to_owned));
             }
-            let mut fields: Vec<(String, Typed)> = Vec::new();
+            let mut fields: HashMap<String, Typed> = HashMap::new();
             for name in names {
-                if !fields.iter().any(|(known, _)| *known == name)
+                if !fields.contains_key(&name)
                     && let Some(typed) = view.field(&name)
                 {
-                    fields.push((name, typed));
+                    fields.insert(name, typed);
                 }
             }
             if needs.words
                 && let Some(raw) = view.field("_raw")
             {
-                fields.push((WORDS.to_owned(), raw));
+                fields.insert(WORDS.to_owned(), raw);
             }
             parts.push(Part {
                 table: Arc::clone(table),
@@ -757,7 +757,7 @@ impl Planner<'_> {
             .collect();
         let mut more: BTreeSet<String> = parts
             .iter()
-            .flat_map(|part| part.fields.iter().map(|(name, _)| name.clone()))
+            .flat_map(|part| part.fields.keys().cloned())
             .collect();
         if needs.all_columns {
             let first = ["host", "source", "sourcetype", "Channel", "EventCode"].map(str::to_owned);
@@ -905,15 +905,12 @@ impl Planner<'_> {
 pub(crate) struct Part {
     pub table: Arc<Table>,
     pub filter: Option<Expr>,
-    pub fields: Vec<(String, Typed)>,
+    pub fields: HashMap<String, Typed>,
 }
 
 impl Part {
     fn field(&self, name: &str) -> Option<&Typed> {
-        self.fields
-            .iter()
-            .find(|(own, _)| own == name)
-            .map(|(_, typed)| typed)
+        self.fields.get(name)
     }
 
     /// A field as this type, NULL where the events do not have it.
@@ -977,6 +974,10 @@ impl Found {
     /// Whether some event may fit a part.
     fn looks_into(&mut self, part: &Part, catalog: &dyn Catalog, glances: &Glances) -> bool {
         // Once a plan is needed anyway, one event is enough to know that the part belongs to it.
+        if part.table.rows > glances.largest() {
+            self.many = true;
+            return true;
+        }
         let most = if self.many { 0 } else { MOST_ROWS - self.rows };
         let event_type = &part.table.event_type;
         match glances.fitting(catalog, event_type, part.filter.as_ref(), most) {

@@ -54,12 +54,26 @@ pub(crate) enum Fitting {
 }
 
 /// Fields that were worked out, by the first event of a batch and the expression.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Glances {
+    largest: usize,
     values: Mutex<HashMap<(u64, Expr), Arc<Values>>>,
 }
 
 impl Glances {
+    /// For tables of at most so many events.
+    pub fn new(largest: usize) -> Self {
+        Self {
+            largest,
+            values: Mutex::default(),
+        }
+    }
+
+    /// The most events that a table has that is worth a look.
+    pub fn largest(&self) -> usize {
+        self.largest
+    }
+
     /// The events of a type that fit a condition over its columns, all events where there is none, if they are at most
     /// `most`.
     pub fn fitting(

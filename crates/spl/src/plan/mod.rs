@@ -52,7 +52,7 @@ pub(crate) use events::{SERVER, TypeInfo, TypeInfos, WORDS};
 pub(crate) use eventstats::as_window;
 pub(crate) use glance::Glances;
 use needs::{Needs, no_rows_from_nothing};
-pub(crate) use stage::{MOST_COLUMNS, Made, Names, Pending, Staged};
+pub(crate) use stage::{MOST_COLUMNS, MOST_ROWS, Made, Names, Pending, Staged};
 pub(crate) use wildcards::renamed_text;
 
 /// Hidden copy of the event's time.
