@@ -270,6 +270,17 @@ fn the_same_folder_again_takes_what_is_new() {
     let out = ingest(3);
     assert!(out.contains("2 events from 1 file"), "{out}");
     assert!(out.contains("part of 1 source"), "{out}");
+    // A path that is not there is told, and the store is none the worse for it.
+    let before = counts(at, "logs/store");
+    let ran = crabwalk(
+        at,
+        &["ingest", "logs/a.json", "gone", "--store", "logs/store"],
+    );
+    assert_eq!(ran.status, 3, "{}", ran.err);
+    assert!(ran.err.contains("there is no such file"), "{}", ran.err);
+    assert_eq!(counts(at, "logs/store"), before);
+    let case = crabwalk(at, &["hunt", "logs/store", "--format", "json"]);
+    assert!(!case.out.contains("gone"), "{}", case.out);
     // A pipe has no place of its own.
     let piped = ["ingest", "-", "--store", "logs/store"];
     let out = crabwalk_reading(at, &piped, logons(10..20).as_bytes()).said(0);

@@ -124,6 +124,8 @@ pub fn ingest(
             .read
             .sources
             .iter()
+            // A path with nothing to read is told now, and is no source of what the store holds.
+            .filter(|report| report.path == "-" || file_of(&batch.files, &report.path).is_some())
             .map(|report| {
                 let file = file_of(&batch.files, &report.path);
                 NewSource {
