@@ -16,11 +16,13 @@ pub(crate) static NAMES: LazyLock<BTreeMap<(&str, u32), &str>> = LazyLock::new(|
         .collect()
 });
 
-/// What an event says, such as `account created`; its id where nothing is known of it.
+/// What an event says, such as `account created`; its id where nothing is known of it. Logs write the name of a channel in
+/// either case.
 pub(crate) fn event_name(channel: &str, id: u32) -> String {
     NAMES
-        .get(&(channel, id))
-        .map_or_else(|| format!("event {id}"), |words| (*words).to_owned())
+        .iter()
+        .find(|((own, number), _)| *number == id && own.eq_ignore_ascii_case(channel))
+        .map_or_else(|| format!("event {id}"), |(_, words)| (*words).to_owned())
 }
 
 #[cfg(test)]
@@ -38,6 +40,13 @@ mod tests {
             lines,
             "a line is malformed, or an event stands there twice"
         );
+    }
+
+    #[test]
+    fn a_channel_is_known_in_either_case() {
+        assert_eq!(event_name("security", 4720), "account created");
+        assert_eq!(event_name("Security", 4720), "account created");
+        assert_eq!(event_name("Security", 1), "event 1");
     }
 
     #[test]
