@@ -112,7 +112,7 @@ fn what_is_no_database_or_no_name_is_refused() {
     for (arguments, part) in [
         (
             &["search", "*", "a.json", "--geoip", "no.mmdb"][..],
-            "no database in MaxMind's format",
+            "not a database in MaxMind's format",
         ),
         (
             &["search", "*", "a.json", "--geoip", "absent.mmdb"][..],

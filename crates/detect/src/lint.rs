@@ -176,7 +176,7 @@ fn null_groups(
             CommandKind::Whole(command, arguments) => {
                 let reading = (command.reads)(arguments);
                 // Fields may come from anywhere, or all of them be filled.
-                if reading.ends || reading.adds_rows || reading.makes_any {
+                if reading.ends || reading.adds_rows || reading.makes_any || reading.fills_all {
                     return;
                 }
                 present.extend(reading.renamed.into_iter().map(|(_, to)| to.text));

@@ -674,7 +674,7 @@ impl Engine {
         form: Form,
     ) -> BoxFuture<'a, Result<Vec<u8>, SearchError>> {
         async move {
-            let planned = self.plan(search, false).await?;
+            let planned = self.plan(search, None, false).await?;
             let failed = |error: CodecError| search.failure(error.to_string());
             let state = self.datafusion.state();
             let plan = Plan::of(planned.plan().clone(), form, &state)

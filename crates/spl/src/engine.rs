@@ -193,10 +193,11 @@ impl Engine {
         }
     }
 
-    /// Plans a search; what has to be run first is run.
+    /// Plans a search; what has to be run first is run. Without glances the plan reads the tables as it runs.
     pub(crate) async fn plan(
         &self,
         search: &Search,
+        glances: Option<&Glances>,
         ends_early: bool,
     ) -> Result<Planned, SearchError> {
         let failed = |error: datafusion::error::DataFusionError| {
@@ -207,7 +208,7 @@ impl Engine {
             let step = self
                 .planner()
                 .with_stages(&staged)
-                .looking_first(self.glances.as_ref())
+                .looking_first(glances)
                 .ending_early(ends_early)
                 .plan(search.pipeline())
                 .map_err(|diagnostic| search.error(vec![diagnostic]))?;
@@ -260,7 +261,7 @@ impl Engine {
     }
 
     async fn results(&self, search: &Search, ends_early: bool) -> Result<Results, SearchError> {
-        let planned = self.plan(search, ends_early).await?;
+        let planned = self.plan(search, self.glances.as_ref(), ends_early).await?;
         let batches = if planned.rows.empty {
             Vec::new()
         } else {

@@ -638,7 +638,7 @@ export type ServiceEntry = {
   name: string;
   /** What it runs. */
   image: string;
-  /** As whom it runs. */
+  /** The account it runs as. */
   account: string | null;
   /** Who installed it. */
   by: string | null;

@@ -28,6 +28,7 @@ pub(super) static COMMAND: Whole = Whole {
         Reading {
             fields,
             fills,
+            fills_all: arguments.fields.is_empty(),
             ..Reading::default()
         }
     },

@@ -288,6 +288,8 @@ pub struct Reading {
     pub makes: Vec<String>,
     /// Fields that it reads where the rows have them, and makes where not.
     pub fills: Vec<String>,
+    /// It gives all fields of the rows a value.
+    pub fills_all: bool,
     /// It may make fields of any names.
     pub makes_any: bool,
     /// Fields that get another name, with that name; either may hold `*`.
