@@ -25,7 +25,7 @@ LOGONS ?= 1M 3M 10M
 
 ui_sources := ui/package-lock.json ui/vite.config.ts ui/tsconfig.json $(shell find ui/src -type f)
 
-# The front end of the HTML report. It is built when its sources change, so that the program is not linked anew without need.
+# The front end of the HTML report. It is built when its sources change, so that the program is not linked again without need.
 ui/dist/report.js: $(ui_sources)
 	@.ci/need node npm
 	@[ ui/node_modules/.package-lock.json -nt ui/package-lock.json ] || npm --prefix ui ci --no-audit --no-fund

@@ -154,7 +154,7 @@ async function watch(root: HTMLElement, paper: HTMLElement): Promise<void> {
         render(<App key={shown} model={model} />, root);
       }
     } catch (error) {
-      // The server may be starting anew; what is shown stays.
+      // The server may be restarting; what is shown stays.
       if (shown === 0) root.textContent = `The server cannot be asked: ${error instanceof Error ? error.message : String(error)}`;
     }
     await new Promise((resolve) => setTimeout(resolve, NEWS));

@@ -69,7 +69,7 @@ fn check(path: &Path) -> Result<Done, Failure> {
         lost => (
             "wrong",
             format!(
-                "{} cannot be read as written; take them from a copy of the store, or take the logs in anew",
+                "{} cannot be read as written; take them from a copy of the store, or take the logs in again",
                 term::count(lost as u64, "file")
             ),
         ),

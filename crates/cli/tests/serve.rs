@@ -701,6 +701,10 @@ fn bulk_requests_are_answered_item_by_item() {
         ("PUT", "/_ilm/policy/beats", 200),
         ("HEAD", "/_index_template/beats", 404),
         ("PUT", "/_data_stream/beats", 200),
+        ("POST", "/_aliases", 200),
+        // What may carry events and is not understood is not acknowledged.
+        ("POST", "/win/_elsewhere", 405),
+        ("PUT", "/win/_update_by_query", 405),
     ] {
         let answer = served.ask(method, path, &[("Authorization", &basic)], b"");
         assert_eq!(answer.status, status, "{method} {path}");
@@ -737,6 +741,11 @@ fn bulk_requests_are_answered_item_by_item() {
             .collect()
     };
     assert_eq!(statuses(&answer), [201, 409, 400, 201]);
+    // Older senders name a type.
+    assert_eq!(
+        statuses(&send("POST", "/win/_doc/_bulk")),
+        [409, 409, 400, 201]
+    );
     // The same again, as after an answer that was lost: nothing new.
     assert_eq!(
         statuses(&send(

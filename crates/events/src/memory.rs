@@ -9,18 +9,11 @@ use crabwalk_sources::collect::{
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::arrow::error::ArrowError;
 use datafusion::catalog::TableProvider;
-use datafusion::common::Result as DataFusionResult;
-use datafusion::error::DataFusionError;
-use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::physical_expr::LexOrdering;
-use datafusion::physical_plan::ExecutionPlan;
-use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
 
 use crabwalk_vocabulary::EventType;
 
 use crate::catalog::{Catalog, CatalogError, EventRef, Events, REF, Scan, Table, Window};
-use crate::named::{NamedTable, Rows, TableName};
+use crate::named::{Batches, NamedTable, Streamed, TableName};
 
 /// Low bits of a reference that hold the row; the bits above hold the table.
 const ROW_BITS: u32 = 40;
@@ -28,6 +21,7 @@ const ROW_BITS: u32 = 40;
 /// The events as they are kept: as they were read, columns of texts packed in large batches.
 #[derive(Debug)]
 struct Stored {
+    event_type: EventType,
     /// By their references.
     batches: Vec<Events>,
 }
@@ -81,10 +75,17 @@ impl MemoryCatalog {
             batches.push(Events::following(first, batch));
             rows += count;
         }
-        let stored = Arc::new(Stored { batches });
+        let stored = Arc::new(Stored {
+            event_type: event_type.clone(),
+            batches,
+        });
         let name = TableName::Events(event_type.clone());
         self.providers.push(Arc::new(if is_packed {
-            NamedTable::new(name, Arc::clone(&schema), Packed(Arc::clone(&stored)))
+            NamedTable::new(
+                name,
+                Arc::clone(&schema),
+                Streamed(Arc::clone(&stored) as _),
+            )
         } else {
             // Small: what is not stored is made once, not at each scan.
             let batches = stored
@@ -176,69 +177,15 @@ fn schema(table: &EventTable) -> SchemaRef {
     Arc::new(Schema::new(fields))
 }
 
-/// A large table for DataFusion, unpacked as it is read.
-#[derive(Debug)]
-struct Packed(Arc<Stored>);
-
-/// Rows that are unpacked at a time.
-const UNPACKED_ROWS: usize = 1 << 14;
-
-impl Rows for Packed {
-    fn read(
-        &self,
-        schema: &SchemaRef,
-        projection: Option<&Vec<usize>>,
-    ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
-        let schema = match projection {
-            Some(columns) => Arc::new(schema.project(columns)?),
-            None => Arc::clone(schema),
-        };
-        let part = Arc::new(Unpacking {
-            stored: Arc::clone(&self.0),
-            schema: Arc::clone(&schema),
-        });
-        let orderings: Vec<LexOrdering> = Vec::new();
-        Ok(Arc::new(StreamingTableExec::try_new(
-            schema,
-            vec![part],
-            None,
-            orderings,
-            false,
-            None,
-        )?))
-    }
-}
-
-#[derive(Debug)]
-struct Unpacking {
-    stored: Arc<Stored>,
-    /// The columns that are asked for.
-    schema: SchemaRef,
-}
-
-impl PartitionStream for Unpacking {
-    fn schema(&self) -> &SchemaRef {
-        &self.schema
-    }
-
-    fn execute(&self, _: Arc<TaskContext>) -> SendableRecordBatchStream {
-        let (stored, schema) = (Arc::clone(&self.stored), Arc::clone(&self.schema));
-        let mut next = (0, 0);
-        let batches = std::iter::from_fn(move || {
-            let (at, offset) = next;
-            let events = stored.batches.get(at)?;
-            let count = UNPACKED_ROWS.min(events.rows() - offset);
-            next = if offset + count < events.rows() {
-                (at, offset + count)
-            } else {
-                (at + 1, 0)
-            };
-            let part = events.slice(offset, count);
-            Some(part.plain(&schema).map_err(DataFusionError::from))
-        });
-        Box::pin(RecordBatchStreamAdapter::new(
-            Arc::clone(&self.schema),
-            futures::stream::iter(batches),
-        ))
+impl Batches for Stored {
+    fn batches(self: Arc<Self>, columns: &[&str]) -> Scan<'static> {
+        let columns: Vec<String> = columns.iter().map(|name| (*name).to_owned()).collect();
+        let mut at = 0;
+        Box::new(std::iter::from_fn(move || {
+            let events = self.batches.get(at)?;
+            at += 1;
+            let own = events.of_columns(&columns);
+            Some(own.map_err(|error| CatalogError::new(&self.event_type, error)))
+        }))
     }
 }

@@ -18,14 +18,18 @@ use datafusion::datasource::memory::MemorySourceConfig;
 use datafusion::error::DataFusionError;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::Expr;
-use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::{LexOrdering, PhysicalExpr};
 use datafusion::physical_plan::execution_plan::ReplaceChildrenOptions;
 use datafusion::physical_plan::metrics::MetricsSet;
 use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::statistics::StatisticsArgs;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
 
 use crabwalk_vocabulary::EventType;
+
+use crate::catalog::{Events, Scan};
 
 /// What a table holds, as a plan names it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -86,7 +90,7 @@ impl fmt::Display for TableName {
     }
 }
 
-/// Rows in memory that DataFusion can read.
+/// Rows that DataFusion can read.
 pub trait Rows: fmt::Debug + Send + Sync {
     /// A plan that reads these columns of the schema, by their places; all where none are given.
     ///
@@ -112,7 +116,87 @@ impl Rows for Vec<RecordBatch> {
     }
 }
 
-/// A table in memory that plans name.
+/// Events that are read in batches, as they are asked for.
+pub trait Batches: fmt::Debug + Send + Sync {
+    /// The events with those of these columns that they have, and their times.
+    fn batches(self: Arc<Self>, columns: &[&str]) -> Scan<'static>;
+}
+
+/// The rows of a table whose batches are unpacked as they are read.
+#[derive(Debug)]
+pub struct Streamed(pub Arc<dyn Batches>);
+
+/// Rows that are unpacked at a time.
+const UNPACKED_ROWS: usize = 1 << 14;
+
+impl Rows for Streamed {
+    fn read(
+        &self,
+        schema: &SchemaRef,
+        projection: Option<&Vec<usize>>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let schema = match projection {
+            Some(columns) => Arc::new(schema.project(columns)?),
+            None => Arc::clone(schema),
+        };
+        let part = Arc::new(Unpacking {
+            batches: Arc::clone(&self.0),
+            schema: Arc::clone(&schema),
+        });
+        let orderings: Vec<LexOrdering> = Vec::new();
+        Ok(Arc::new(StreamingTableExec::try_new(
+            schema,
+            vec![part],
+            None,
+            orderings,
+            false,
+            None,
+        )?))
+    }
+}
+
+#[derive(Debug)]
+struct Unpacking {
+    batches: Arc<dyn Batches>,
+    /// The columns that are asked for.
+    schema: SchemaRef,
+}
+
+impl PartitionStream for Unpacking {
+    fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    fn execute(&self, _: Arc<TaskContext>) -> SendableRecordBatchStream {
+        let schema = Arc::clone(&self.schema);
+        let fields = schema.fields().iter();
+        let columns: Vec<&str> = fields.map(|field| field.name().as_str()).collect();
+        let mut scan = Arc::clone(&self.batches).batches(&columns);
+        drop(columns);
+        let mut rest: Option<Events> = None;
+        let batches = std::iter::from_fn(move || {
+            let events = match rest.take() {
+                Some(events) => events,
+                None => match scan.next()? {
+                    Ok(events) => events,
+                    Err(error) => return Some(Err(DataFusionError::External(Box::new(error)))),
+                },
+            };
+            let count = UNPACKED_ROWS.min(events.rows());
+            if count < events.rows() {
+                rest = Some(events.slice(count, events.rows() - count));
+            }
+            let part = events.slice(0, count).plain(&schema);
+            Some(part.map_err(DataFusionError::from))
+        });
+        Box::pin(RecordBatchStreamAdapter::new(
+            Arc::clone(&self.schema),
+            futures::stream::iter(batches),
+        ))
+    }
+}
+
+/// A table that plans name.
 #[derive(Debug)]
 pub struct NamedTable {
     name: TableName,

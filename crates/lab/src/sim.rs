@@ -1569,6 +1569,9 @@ pub(crate) struct Logon<'a> {
     pub(crate) subject: Option<&'a Session>,
 }
 
+/// The access mask of a file that is opened for reading (`FILE_GENERIC_READ` of winnt.h).
+pub(crate) const FILE_GENERIC_READ: u32 = 0x0012_0089;
+
 /// A share, and the paths in it with their access masks.
 #[derive(Clone, Copy)]
 pub(crate) struct Share<'a> {

@@ -52,7 +52,7 @@ pub enum AccountError {
     #[error("a password has 12 to 1024 characters")]
     Password,
     /// The link was used, or is not the right one.
-    #[error("this link is not valid any more; start the server anew for another one")]
+    #[error("this link is not valid any more; restart the server for a new one")]
     Link,
     /// The file of accounts.
     #[error(transparent)]

@@ -29,7 +29,7 @@ use crate::listed::{ListError, Listed};
 
 /// How long an output may take.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// Alerts that are kept after they were sent.
+/// Alerts that are kept: of more, the oldest that every output has go.
 const KEPT: usize = 1_000;
 /// Tries after which an output is given up for an alert: about a day.
 const TRIES: u32 = 60;
@@ -53,6 +53,17 @@ pub enum Output {
 }
 
 impl Output {
+    /// What tells it from all others, without saying what is secret of it.
+    fn id(&self) -> String {
+        let whole = match self {
+            Self::File(path) => path.display().to_string(),
+            Self::Webhook { url, .. } | Self::Slack(url) => url.clone(),
+            Self::Syslog(address) => address.clone(),
+        };
+        let digest = crate::secret::digest(&whole);
+        format!("{} {}", self.name(), digest.get(..12).unwrap_or(&digest))
+    }
+
     /// As it is called in logs; addresses of webhooks are secrets, and only their hosts are told.
     pub fn name(&self) -> String {
         let host = |url: &str| {
@@ -161,8 +172,13 @@ impl Alerts {
                     why: None,
                 });
             }
-            let over = all.len().saturating_sub(KEPT);
-            all.drain(..over);
+            let mut over = all.len().saturating_sub(KEPT);
+            all.retain(|one| {
+                let told = |output: &Output| one.done.contains(&output.id());
+                let goes = over > 0 && self.outputs.iter().all(told);
+                over -= usize::from(goes);
+                !goes
+            });
             Ok(())
         })
     }
@@ -174,7 +190,7 @@ impl Alerts {
             let open: Vec<&Output> = self
                 .outputs
                 .iter()
-                .filter(|output| !posted.done.contains(&output.name()))
+                .filter(|output| !posted.done.contains(&output.id()))
                 .collect();
             if open.is_empty() {
                 continue;
@@ -184,7 +200,7 @@ impl Alerts {
             for output in open {
                 match self.tell(output, &posted.alert).await {
                     Ok(()) => {
-                        done.insert(output.name());
+                        done.insert(output.id());
                     }
                     Err(error) if posted.tries >= TRIES => {
                         tracing::error!(
@@ -193,7 +209,7 @@ impl Alerts {
                             error,
                             "an alert is given up"
                         );
-                        done.insert(output.name());
+                        done.insert(output.id());
                     }
                     Err(error) => {
                         tracing::warn!(
@@ -393,6 +409,14 @@ fn hmac(key: &[u8], text: &[u8]) -> [u8; 32] {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn two_rooms_of_one_chat_are_two_outputs() {
+        let chat = |room: &str| Output::Slack(format!("https://chat.example/{room}"));
+        assert_eq!(chat("a").name(), chat("b").name());
+        assert_ne!(chat("a").id(), chat("b").id());
+        assert!(!chat("secret").id().contains("secret"));
+    }
 
     #[test]
     fn signatures_are_those_of_the_standard() {

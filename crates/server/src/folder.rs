@@ -1,24 +1,22 @@
 //! A folder into which logs are dropped: EVTX files, archives, Zeek's logs, whatever files a hunt reads.
 //!
-//! A file is read when it has been still for a while, as a whole, and committed as a whole with the mark that it was read. A
-//! file that changes later is read again; of what the store has, nothing counts twice. So a log that is rotated (`conn.log`,
-//! then `conn.2026-03-01.log.gz`) is read under both names and counted once.
+//! A file is read when it has been still for a while, as `crabwalk ingest` reads it: with the last of its events the store
+//! notes that it was read. A file that changes later is read again; of what the store has, nothing counts twice. So a log
+//! that is rotated (`conn.log`, then `conn.2026-03-01.log.gz`) is read under both names and counted once.
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
-use std::io::{self, Read as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
 
-use crabwalk_sources::{Input, Limits, Quiet, read};
-use crabwalk_store::{CommitInfo, Ingest, NewSource, Origin};
-use sha2::{Digest, Sha256};
+use crabwalk_sources::{Input, Quiet};
+use crabwalk_store::{IngestOptions, ingest};
 
 use crate::keep::Kept;
-use crate::secret;
 
 /// How often the folder is looked at, and how long a file must have been still.
 const EVERY: Duration = Duration::from_secs(2);
@@ -140,76 +138,36 @@ fn look(folder: &Path, depth: usize, found: &mut HashMap<String, Seen>) {
     }
 }
 
-fn digest(path: &str) -> io::Result<String> {
-    let mut file = fs::File::open(path)?;
-    let mut hash = Sha256::new();
-    let mut part = vec![0; 1 << 20];
-    loop {
-        let count = file.read(&mut part)?;
-        if count == 0 {
-            return Ok(secret::hex(&hash.finalize()));
-        }
-        hash.update(part.get(..count).unwrap_or_default());
-    }
-}
+/// Bytes of memory that reading a dropped file may take, about.
+const MEMORY: u64 = 256 << 20;
 
-/// Reads a file and commits it. Answers whether it need not be read again.
+/// Takes what the store does not have of a file. Answers whether it need not be looked at again.
 fn take(seen: &Seen, kept: &Kept) -> bool {
-    let digest = match digest(&seen.location) {
-        Ok(digest) => digest,
-        Err(error) => {
-            tracing::warn!(file = seen.location, %error, "a dropped file cannot be read");
-            return true;
-        }
-    };
-    let limits = Limits {
+    let options = IngestOptions {
         threads: 1,
-        ..Limits::default()
+        memory: MEMORY,
     };
     let input = Input::Path(PathBuf::from(&seen.location));
-    let all = read(&[input], &Ingest, &limits, &Quiet);
-    let records: u64 = all.sources.iter().map(|source| source.records).sum();
-    for source in all.sources.iter().filter(|source| source.is_lossy()) {
-        let why = source
-            .problems
-            .first()
-            .map(|problem| problem.message.as_str());
+    let taken = match ingest(kept.store(), &[input], &options, &Quiet) {
+        Ok(taken) => taken,
+        Err(error) => {
+            tracing::error!(file = seen.location, %error, "a dropped file cannot be kept; it is tried again");
+            return false;
+        }
+    };
+    for source in taken.sources.iter().filter(|source| source.is_lossy()) {
+        let why = source.problems.first().map(|problem| &problem.message);
         tracing::warn!(
             file = source.path,
             why,
             "not all of a dropped file could be read"
         );
     }
-    let origin = Origin {
-        name: seen.location.clone(),
-        location: seen.location.clone(),
-        size: seen.size,
-        modified: seen.modified,
-        digest,
-    };
-    let sources = all.sources.into_iter().map(|report| NewSource {
-        report,
-        origin: Some(origin.clone()),
-        anew: true,
-        whole: true,
-    });
-    let info = CommitInfo {
-        sources: sources.collect(),
-        ..CommitInfo::default()
-    };
-    match kept.store().commit(all.collected, info) {
-        Ok(committed) => {
-            tracing::info!(
-                file = seen.location,
-                records,
-                new = committed.events,
-                "a dropped file was read"
-            );
-            true
-        }
-        Err(error) => {
-            tracing::error!(file = seen.location, %error, "a dropped file cannot be kept; it is tried again");
-            false
-        }
-    }
+    tracing::info!(
+        file = seen.location,
+        new = taken.events,
+        copies = taken.duplicates,
+        "a dropped file was read"
+    );
+    true
 }

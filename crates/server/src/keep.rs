@@ -324,7 +324,7 @@ impl Work {
                     sources.push(NewSource {
                         report: SourceReport::new(id, batch.sender.name(), SourceKind::Unknown),
                         origin: None,
-                        anew: false,
+                        from_start: false,
                         whole: false,
                     });
                     places.insert(batch.sender.clone(), at);

@@ -1,4 +1,4 @@
-//! A short list in a file: changed by one program at a time, written anew as a whole, and looked at again when another
+//! A short list in a file: changed by one program at a time, rewritten as a whole, and looked at again when another
 //! program has changed it.
 
 use std::fs::{self, File, OpenOptions};

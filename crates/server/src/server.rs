@@ -406,7 +406,7 @@ async fn serve(
         }
     });
     if tokio::time::timeout(limits.drain, others).await.is_err() {
-        tracing::info!("a hunt that is under way is given up; it is made anew at the next start");
+        tracing::info!("a hunt that is under way is given up; the next start begins another");
     }
     server.kept.close();
     let ended = tokio::task::spawn_blocking(move || (writer.join(), keeping.join())).await;

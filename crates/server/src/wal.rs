@@ -14,7 +14,7 @@
 //! # What a failing disk leaves
 //! A write that fails (a full disk) is taken back to the last whole record, and the log can be tried again later. A *sync*
 //! that fails is final: the system may have dropped the pages that it could not write, and a second sync would answer
-//! for nothing. The log refuses everything from then on ([`WalError::Broken`]), until the program is started anew and reads
+//! for nothing. The log refuses everything from then on ([`WalError::Broken`]), until the program is restarted and reads
 //! what really is on the disk.
 
 use std::fs::{self, File, OpenOptions};
@@ -42,7 +42,7 @@ pub enum WalError {
         source: io::Error,
     },
     /// An earlier sync failed, or a failed write could not be taken back: what is on the disk is not known.
-    #[error("the log broke earlier ({0}); start the server anew when the disk is sound")]
+    #[error("the log broke earlier ({0}); restart the server when the disk is sound")]
     Broken(String),
     /// A record larger than [`RECORD_BYTES`].
     #[error("a record of {0} bytes is too large for the log")]

@@ -1,4 +1,4 @@
-//! Hunting all day: whenever there are new events, everything of the last days is hunted anew, and what is told of it is
+//! Hunting all day: whenever there are new events, everything of the last days is hunted again, and what is told of it is
 //! kept: the case for whoever looks, and an alert for each path that appears or grows.
 //!
 //! A hunt numbers its paths by rank, and the next one numbers them otherwise. Here a path has a name that stays: one that
@@ -23,7 +23,7 @@ use crate::alert::{Alert, Alerts};
 use crate::keep::Kept;
 use crate::listed::{ListError, Listed};
 
-/// Loads what is known, anew for each hunt.
+/// Loads what is known; called for each hunt.
 pub type Knows = Arc<dyn Fn() -> Result<Content, String> + Send + Sync>;
 
 /// How hunting goes on.
@@ -296,7 +296,7 @@ impl Hunter {
     }
 
     /// Gives the paths names that stay, and posts what is to be told of them. Alerts are written down first: those that a
-    /// crash then keeps from being remembered as told are made anew, with the same ids, and posted once.
+    /// crash then keeps from being remembered as told are made again, with the same ids, and posted once.
     fn name_paths(&self, case: &mut Case) -> Result<(), ListError> {
         let known = self.told.all();
         let mut alerts = Vec::new();

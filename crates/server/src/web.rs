@@ -15,7 +15,9 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
 use crate::account::{Role, User};
 use crate::http::{Peer, parameters};
@@ -198,7 +200,16 @@ async fn allowed(server: &Arc<Server>, parts: &Parts, role: Role) -> Result<User
     }
 }
 
-async fn form(request: Request) -> Result<(Parts, Vec<(String, String)>), Response> {
+/// A small body, if it arrives in time.
+async fn small(server: &Server, body: Body) -> Option<Bytes> {
+    let read = to_bytes(body, QUESTION);
+    timeout(server.limits.patience, read).await.ok()?.ok()
+}
+
+async fn form(
+    server: &Server,
+    request: Request,
+) -> Result<(Parts, Vec<(String, String)>), Response> {
     let (parts, body) = request.into_parts();
     if !is_own(&parts.headers) {
         return Err(html(
@@ -207,9 +218,9 @@ async fn form(request: Request) -> Result<(Parts, Vec<(String, String)>), Respon
             "<p>This form was sent from another site.</p>",
         ));
     }
-    match to_bytes(body, QUESTION).await {
-        Ok(bytes) => Ok((parts, parameters(&String::from_utf8_lossy(&bytes)))),
-        Err(_) => Err(html(
+    match small(server, body).await {
+        Some(bytes) => Ok((parts, parameters(&String::from_utf8_lossy(&bytes)))),
+        None => Err(html(
             StatusCode::BAD_REQUEST,
             "Refused",
             "<p>The form cannot be read.</p>",
@@ -263,7 +274,7 @@ async fn setup_page(State(server): State<Arc<Server>>, request: Request) -> Resp
 }
 
 async fn setup(State(server): State<Arc<Server>>, request: Request) -> Response {
-    let (_, form) = match form(request).await {
+    let (_, form) = match form(&server, request).await {
         Ok(form) => form,
         Err(response) => return response,
     };
@@ -299,7 +310,7 @@ async fn login_page(State(server): State<Arc<Server>>) -> Response {
 }
 
 async fn login(State(server): State<Arc<Server>>, request: Request) -> Response {
-    let (parts, form) = match form(request).await {
+    let (parts, form) = match form(&server, request).await {
         Ok(form) => form,
         Err(response) => return response,
     };
@@ -334,7 +345,7 @@ async fn login(State(server): State<Arc<Server>>, request: Request) -> Response 
 }
 
 async fn logout(State(server): State<Arc<Server>>, request: Request) -> Response {
-    let (parts, _) = match form(request).await {
+    let (parts, _) = match form(&server, request).await {
         Ok(form) => form,
         Err(response) => return response,
     };
@@ -443,12 +454,12 @@ async fn search(State(server): State<Arc<Server>>, request: Request) -> Response
     struct Question {
         search: String,
     }
-    let question: Question = match to_bytes(body, QUESTION).await {
-        Ok(bytes) => match serde_json::from_slice(&bytes) {
+    let question: Question = match small(&server, body).await {
+        Some(bytes) => match serde_json::from_slice(&bytes) {
             Ok(question) => question,
             Err(error) => return wrong(StatusCode::BAD_REQUEST, &error.to_string()),
         },
-        Err(_) => return wrong(StatusCode::BAD_REQUEST, "the question cannot be read"),
+        None => return wrong(StatusCode::BAD_REQUEST, "the question cannot be read"),
     };
     tracing::info!(user = user.name, search = question.search, "search");
     let asked = crate::ask::ask(&server, question.search).await;

@@ -681,7 +681,7 @@ fn records_are_the_same_whatever_the_digits_of_their_time() {
         beat("2024-03-04T12:00:00.123Z", 1),
         beat("2024-03-04T12:00:00.1234567Z", 1),
         beat("2024-03-04T12:00:00.123Z", 2),
-        // The log was cleared, and its numbers began anew.
+        // The log was cleared, and its numbers began again.
         beat("2024-03-05T12:00:00.123Z", 1),
         // No numbers at all.
         beat("2024-03-04T12:00:00.123Z", 0),

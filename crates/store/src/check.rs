@@ -22,7 +22,7 @@ pub struct Flaw {
 }
 
 impl Store {
-    /// The manifest is read anew, and each file that it names is read whole and compared with what the manifest says of it.
+    /// The manifest is read again, and each file that it names is read whole and compared with what the manifest says of it.
     ///
     /// # Errors
     /// If the manifest cannot be read or what the store holds cannot be listed.

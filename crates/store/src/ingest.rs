@@ -131,7 +131,7 @@ pub fn ingest(
                 NewSource {
                     report: report.clone(),
                     origin: file.and_then(|file| origins.get(&file.name)).cloned(),
-                    anew: file.is_none_or(|file| file.first),
+                    from_start: file.is_none_or(|file| file.first),
                     whole: file.is_none_or(|file| file.last),
                 }
             })

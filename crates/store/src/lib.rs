@@ -40,7 +40,7 @@
 //!     sources: vec![NewSource {
 //!         report: SourceReport::new(0, "hec:workstations".to_owned(), SourceKind::Json),
 //!         origin: None,
-//!         anew: false,
+//!         from_start: false,
 //!         whole: false,
 //!     }],
 //!     marks: BTreeMap::from([("wal".to_owned(), "segment 7".to_owned())]),

@@ -6,20 +6,13 @@ use std::sync::Arc;
 use crabwalk_events::catalog::{
     ALWAYS, Catalog, CatalogError, EventRef, Events, REF, Scan, Table, Window,
 };
-use crabwalk_events::named::{NamedTable, Rows, TableName};
+use crabwalk_events::named::{Batches, NamedTable, Streamed, TableName};
 use crabwalk_sources::collect::{self, Coverage};
 use crabwalk_sources::report::SourceReport;
 use crabwalk_vocabulary::EventType;
 use datafusion::arrow::array::AsArray;
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimestampMicrosecondType};
 use datafusion::catalog::TableProvider;
-use datafusion::common::Result as DataFusionResult;
-use datafusion::error::DataFusionError;
-use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::physical_expr::LexOrdering;
-use datafusion::physical_plan::ExecutionPlan;
-use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
 
 use crate::error::StoreError;
 use crate::manifest::{FileEntry, State};
@@ -40,6 +33,7 @@ struct InFile {
 /// The events of one type.
 #[derive(Debug)]
 struct Stored {
+    event_type: EventType,
     reader: Arc<Reader>,
     files: Vec<InFile>,
     /// The fields, and `_record` and the like, by name.
@@ -220,6 +214,7 @@ impl StoreCatalog {
         types.insert(collect::RECORD.to_owned(), DataType::UInt64);
         let schema: SchemaRef = Arc::new(Schema::new(columns));
         let stored = Arc::new(Stored {
+            event_type: event_type.clone(),
             reader: Arc::clone(&self.reader),
             files,
             types,
@@ -228,10 +223,7 @@ impl StoreCatalog {
         self.providers.push(Arc::new(NamedTable::new(
             TableName::Events(event_type.clone()),
             Arc::clone(&schema),
-            OnDisk {
-                stored: Arc::clone(&stored),
-                event_type: event_type.clone(),
-            },
+            Streamed(Arc::clone(&stored) as _),
         )));
         self.places.insert(event_type.clone(), self.tables.len());
         self.tables.push(Arc::new(Table {
@@ -301,14 +293,10 @@ impl Catalog for StoreCatalog {
             return Box::new(std::iter::empty());
         };
         let columns = stored.typed(columns);
-        let (event_type, window) = (event_type.clone(), window.clone());
+        let window = window.clone();
         Box::new(stored.files.iter().flat_map(move |file| {
             let events = stored.events(file, &columns, &window);
-            let (events, error) = match events {
-                Ok(events) => (events, None),
-                Err(error) => (Vec::new(), Some(CatalogError::new(&event_type, error))),
-            };
-            events.into_iter().map(Ok).chain(error.map(Err))
+            each(events.map_err(|error| CatalogError::new(&stored.event_type, error)))
         }))
     }
 
@@ -335,91 +323,26 @@ impl Catalog for StoreCatalog {
     }
 }
 
-/// A table of the store for DataFusion, read as it is asked for.
-#[derive(Debug)]
-struct OnDisk {
-    stored: Arc<Stored>,
-    event_type: EventType,
-}
-
-/// Rows that are unpacked at a time.
-const UNPACKED_ROWS: usize = 1 << 14;
-
-impl Rows for OnDisk {
-    fn read(
-        &self,
-        schema: &SchemaRef,
-        projection: Option<&Vec<usize>>,
-    ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
-        let schema = match projection {
-            Some(columns) => Arc::new(schema.project(columns)?),
-            None => Arc::clone(schema),
-        };
-        let part = Arc::new(Reading {
-            stored: Arc::clone(&self.stored),
-            event_type: self.event_type.clone(),
-            schema: Arc::clone(&schema),
-        });
-        let orderings: Vec<LexOrdering> = Vec::new();
-        Ok(Arc::new(StreamingTableExec::try_new(
-            schema,
-            vec![part],
-            None,
-            orderings,
-            false,
-            None,
-        )?))
-    }
-}
-
-#[derive(Debug)]
-struct Reading {
-    stored: Arc<Stored>,
-    event_type: EventType,
-    /// The columns that are asked for.
-    schema: SchemaRef,
-}
-
-impl PartitionStream for Reading {
-    fn schema(&self) -> &SchemaRef {
-        &self.schema
-    }
-
-    fn execute(&self, _: Arc<TaskContext>) -> SendableRecordBatchStream {
-        let (stored, schema) = (Arc::clone(&self.stored), Arc::clone(&self.schema));
-        let event_type = self.event_type.clone();
-        let asked: Vec<&str> = schema
-            .fields()
-            .iter()
-            .map(|field| field.name().as_str())
-            .collect();
-        let columns = stored.typed(&asked);
+impl Batches for Stored {
+    fn batches(self: Arc<Self>, columns: &[&str]) -> Scan<'static> {
+        let columns = self.typed(columns);
         let mut file = 0;
-        let mut ready: std::collections::VecDeque<Events> = std::collections::VecDeque::new();
-        let batches = std::iter::from_fn(move || {
-            loop {
-                if let Some(events) = ready.pop_front() {
-                    let count = UNPACKED_ROWS.min(events.rows());
-                    if count < events.rows() {
-                        ready.push_front(events.slice(count, events.rows() - count));
-                    }
-                    let part = events.slice(0, count).plain(&schema);
-                    return Some(part.map_err(DataFusionError::from));
-                }
-                let next = stored.files.get(file)?;
-                file += 1;
-                match stored.events(next, &columns, &ALWAYS) {
-                    Ok(events) => ready.extend(events),
-                    Err(error) => {
-                        let error = CatalogError::new(&event_type, error);
-                        return Some(Err(DataFusionError::External(Box::new(error))));
-                    }
-                }
-            }
+        let next = std::iter::from_fn(move || {
+            let events = self.events(self.files.get(file)?, &columns, &ALWAYS);
+            file += 1;
+            Some(events.map_err(|error| CatalogError::new(&self.event_type, error)))
         });
-        Box::pin(RecordBatchStreamAdapter::new(
-            Arc::clone(&self.schema),
-            futures::stream::iter(batches),
-        ))
+        Box::new(next.flat_map(each))
     }
+}
+
+/// Batches one by one, or what kept them from being read.
+fn each(
+    events: Result<Vec<Events>, CatalogError>,
+) -> impl Iterator<Item = Result<Events, CatalogError>> + Send {
+    let (events, error) = match events {
+        Ok(events) => (events, None),
+        Err(error) => (Vec::new(), Some(error)),
+    };
+    events.into_iter().map(Ok).chain(error.map(Err))
 }

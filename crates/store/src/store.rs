@@ -60,8 +60,8 @@ pub struct NewSource {
     pub report: SourceReport,
     /// Where it lay, of a file.
     pub origin: Option<Origin>,
-    /// Whether what the store knows of it, from a reading that did not come to its end, is to be forgotten.
-    pub anew: bool,
+    /// Whether it was read from its start: what the store knows of a reading that did not come to its end is forgotten.
+    pub from_start: bool,
     /// Whether nothing of it is left to read. A file that is whole need not be read again.
     pub whole: bool,
 }
@@ -723,7 +723,7 @@ fn sources(state: &State, new: &[NewSource], commit: &mut Commit) -> HashMap<u32
             }
         };
         if let Some(kept) = commit.sources.get_mut(at) {
-            if source.anew {
+            if source.from_start {
                 *kept = Source::new(kept.id, &source.report);
             }
             kept.add(&source.report);

@@ -49,7 +49,7 @@ pub struct Forget {
 pub struct Forgotten {
     /// Events.
     pub events: u64,
-    /// Files that went, or were written anew without them.
+    /// Files that went, or were rewritten without them.
     pub files: u64,
 }
 
@@ -169,7 +169,7 @@ impl Store {
         Ok(removed)
     }
 
-    /// Writes the events of files of one type anew, without those before a time, and answers how many there are.
+    /// Rewrites the events of files of one type without those before a time, and answers how many there are.
     fn rewrite(
         &self,
         state: &State,

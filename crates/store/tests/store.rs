@@ -91,7 +91,7 @@ fn from(path: &str) -> CommitInfo {
         sources: vec![NewSource {
             report: SourceReport::new(0, path.to_owned(), SourceKind::Json),
             origin: None,
-            anew: false,
+            from_start: false,
             whole: true,
         }],
         ..CommitInfo::default()

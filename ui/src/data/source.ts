@@ -28,29 +28,23 @@ export async function inflate(base64: string): Promise<string> {
   return new Response(stream).text();
 }
 
-/** The parts that a report carries in `<script type="application/octet-stream" data-part="…">`: base64 of gzip of JSON. */
-export class EmbeddedSource implements CaseSource {
+/** A case that comes in parts, each of which is loaded when it is first asked for. */
+abstract class Parts implements CaseSource {
   readonly #loaded = new Map<string, Promise<unknown>>();
-  readonly #document: Document;
 
-  constructor(document: Document) {
-    this.#document = document;
-  }
+  protected abstract load(name: string): Promise<unknown>;
+  protected abstract names(): string[];
 
   #part<T>(name: string, keep = true): Promise<T> {
     const known = this.#loaded.get(name);
     if (known) return known as Promise<T>;
-    const element = this.#document.querySelector(`script[data-part="${name}"]`);
-    const loading = (async () => {
-      if (!element) throw new Error(`the report has no part '${name}': the file is not whole`);
-      try {
-        return JSON.parse(await inflate((element.textContent ?? "").trim())) as T;
-      } catch (error) {
-        throw new Error(`the part '${name}' of the report cannot be read: ${String(error)}`);
-      }
-    })();
-    if (keep) this.#loaded.set(name, loading);
-    return loading;
+    const loading = this.load(name);
+    if (keep) {
+      this.#loaded.set(name, loading);
+      // What failed may work the next time.
+      loading.catch(() => this.#loaded.delete(name));
+    }
+    return loading as Promise<T>;
   }
 
   core = () => this.#part<Core>("core");
@@ -63,9 +57,36 @@ export class EmbeddedSource implements CaseSource {
   records = (chunk: number) => this.#part<RecordChunk>(`records-${chunk}`, false);
 
   recordChunks(): number[] {
-    return [...this.#document.querySelectorAll("script[data-part^='records-']")]
-      .map((element) => Number((element as HTMLElement).dataset["part"]?.slice("records-".length)))
+    return this.names()
+      .filter((name) => name.startsWith("records-"))
+      .map((name) => Number(name.slice("records-".length)))
       .filter(Number.isInteger);
+  }
+}
+
+/** The parts that a report carries in `<script type="application/octet-stream" data-part="…">`: base64 of gzip of JSON. */
+export class EmbeddedSource extends Parts {
+  readonly #document: Document;
+
+  constructor(document: Document) {
+    super();
+    this.#document = document;
+  }
+
+  protected async load(name: string): Promise<unknown> {
+    const element = this.#document.querySelector(`script[data-part="${name}"]`);
+    if (!element) throw new Error(`the report has no part '${name}': the file is not whole`);
+    try {
+      return JSON.parse(await inflate((element.textContent ?? "").trim()));
+    } catch (error) {
+      throw new Error(`the part '${name}' of the report cannot be read: ${String(error)}`);
+    }
+  }
+
+  protected names(): string[] {
+    return [...this.#document.querySelectorAll<HTMLElement>("script[data-part]")].map(
+      (element) => element.dataset["part"] ?? "",
+    );
   }
 }
 
@@ -92,36 +113,21 @@ async function fetched<T>(path: string): Promise<T> {
 export const status = (): Promise<Status> => fetched<Status>("/api/v1/status");
 
 /** The case that a server's hunt with this number concluded. */
-export class ServedSource implements CaseSource {
-  readonly #loaded = new Map<string, Promise<unknown>>();
+export class ServedSource extends Parts {
   readonly #number: number;
   readonly #parts: string[];
 
   constructor(number: number, parts: string[]) {
+    super();
     this.#number = number;
     this.#parts = parts;
   }
 
-  #part<T>(name: string, keep = true): Promise<T> {
-    const known = this.#loaded.get(name);
-    if (known) return known as Promise<T>;
-    const loading = fetched<T>(`/api/v1/case/${name}?number=${this.#number}`);
-    if (keep) this.#loaded.set(name, loading);
-    return loading;
+  protected load(name: string): Promise<unknown> {
+    return fetched(`/api/v1/case/${name}?number=${this.#number}`);
   }
 
-  core = () => this.#part<Core>("core");
-  events = () => this.#part<EventColumns>("events");
-  findings = () => this.#part<Finding[]>("findings");
-  fields = () => this.#part<Fields[]>("fields");
-  dossiers = () => this.#part<Dossiers>("dossiers");
-  licences = () => this.#part<string>("licences");
-  records = (chunk: number) => this.#part<RecordChunk>(`records-${chunk}`, false);
-
-  recordChunks(): number[] {
-    return this.#parts
-      .filter((name) => name.startsWith("records-"))
-      .map((name) => Number(name.slice("records-".length)))
-      .filter(Number.isInteger);
+  protected names(): string[] {
+    return this.#parts;
   }
 }

@@ -1,7 +1,7 @@
 //! Sessions over SMB, and files that are copied in them.
 
 use super::{Address, Approach, Entered, Entry};
-use crate::sim::{Share, Sim};
+use crate::sim::{FILE_GENERIC_READ, Share, Sim};
 
 impl Sim {
     /// A session over SMB.
@@ -42,7 +42,7 @@ impl Sim {
                 90_000,
                 "C$",
                 "\\??\\C:\\",
-                vec![(path, 0x12_0196), (path, 0x12_0089)],
+                vec![(path, 0x12_0196), (path, FILE_GENERIC_READ)],
             ),
         ] {
             let share = Share {

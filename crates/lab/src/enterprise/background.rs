@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use crate::sim::local;
-use crate::sim::{Account, Channel, MINUTE, Package, Process, SECOND, Session, Share, s};
+use crate::sim::{
+    Account, Channel, FILE_GENERIC_READ, MINUTE, Package, Process, SECOND, Session, Share, s,
+};
 
 use super::plan::{Role, World};
 use crate::acts::{Approach, Desktop, Part, Program, Service};
@@ -120,7 +122,7 @@ fn machine(world: &mut World, host: usize, day: Day) {
                 "{}\\Policies\\{{31B2F340-016D-11D2-945F-00C04FB984F9}}\\gpt.ini",
                 world.sim.domain.dns
             );
-            let paths = [(policy.as_str(), 0x12_0089)];
+            let paths = [(policy.as_str(), FILE_GENERIC_READ)];
             let share = Share {
                 name: "SYSVOL",
                 local: "\\??\\C:\\Windows\\SYSVOL\\sysvol",
@@ -250,7 +252,7 @@ fn person(world: &mut World, host: usize, day: Day) -> Desktop {
             (host, &seat),
             dst,
             owner,
-            &[(&name, 0x12_0089)],
+            &[(&name, FILE_GENERIC_READ)],
         );
     }
     // The application on the database server.
@@ -689,7 +691,7 @@ fn backup(world: &mut World, day: Day) {
             };
             let entered = world.sim.smb(&approach);
             let name = format!("set{:02}\\block.dat", number);
-            let paths = [(name.as_str(), 0x12_0089)];
+            let paths = [(name.as_str(), FILE_GENERIC_READ)];
             let share = Share {
                 name: "D$",
                 local: "\\??\\D:\\",

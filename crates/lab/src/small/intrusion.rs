@@ -8,7 +8,8 @@ use crate::acts::{Approach, Program};
 use crate::clock::rfc3339;
 use crate::evtx_writer::{Body, Value};
 use crate::sim::{
-    Account, Logon, MINUTE, Package, Pending, Process, Remote, SECOND, Session, Share, Sim,
+    Account, FILE_GENERIC_READ, Logon, MINUTE, Package, Pending, Process, Remote, SECOND, Session,
+    Share, Sim,
 };
 use crate::truth::{Intrusion, Planted, PlantedHop, Truth, counts};
 
@@ -376,7 +377,7 @@ pub(crate) fn run(sim: &mut Sim, plan: Plan, midnight: i64, seats: &[Seat]) -> V
             duration: 12 * SECOND,
         });
         let path = format!("ProgramData\\Quay\\part{step:02}.dat");
-        let paths = [(path.as_str(), 0x12_0089)];
+        let paths = [(path.as_str(), FILE_GENERIC_READ)];
         story.sim.share(
             time + SECOND,
             a,

@@ -13,8 +13,8 @@ use crate::clock::{micros, tomorrow};
 use crate::evtx_writer::Value;
 use crate::output::Output;
 use crate::sim::{
-    Account, Channel, MINUTE, Package, Process, Random, Remote, SECOND, Session, Share, Sim, check,
-    check_names, local, s,
+    Account, Channel, FILE_GENERIC_READ, MINUTE, Package, Process, Random, Remote, SECOND, Session,
+    Share, Sim, check, check_names, local, s,
 };
 use crate::truth::{SCHEMA, Truth, TruthAccount, TruthHost};
 use crate::{LabError, Options};
@@ -283,7 +283,7 @@ fn machine_day(sim: &mut Sim, host: usize, midnight: i64, number: usize) {
                 duration: 9 * SECOND,
             });
             let policy = format!("{}\\Policies\\gpt.ini", sim.domain.dns);
-            let paths = [(policy.as_str(), 0x12_0089)];
+            let paths = [(policy.as_str(), FILE_GENERIC_READ)];
             let share = Share {
                 name: "SYSVOL",
                 local: "\\??\\C:\\Windows\\SYSVOL\\sysvol",
@@ -411,7 +411,7 @@ fn user_day(sim: &mut Sim, plan: Plan, index: usize, midnight: i64) -> Seat {
             .collect();
         let paths: Vec<(&str, u32)> = names
             .iter()
-            .map(|name| (name.as_str(), 0x12_0089))
+            .map(|name| (name.as_str(), FILE_GENERIC_READ))
             .collect();
         let share = Share {
             name: "Projects",
@@ -568,7 +568,7 @@ fn backup_night(sim: &mut Sim, plan: Plan, midnight: i64) {
                 .collect();
             let paths: Vec<(&str, u32)> = names
                 .iter()
-                .map(|name| (name.as_str(), 0x12_0089))
+                .map(|name| (name.as_str(), FILE_GENERIC_READ))
                 .collect();
             let share = Share {
                 name: "Backup",

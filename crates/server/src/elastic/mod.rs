@@ -154,15 +154,18 @@ pub async fn elastic(State(server): State<Arc<Server>>, request: Request) -> Res
     let method = request.method().clone();
     let is_write = method == Method::POST || method == Method::PUT;
     match parts.as_slice() {
-        ["_bulk"] if is_write => bulk_request(&server, token, "", request).await,
-        [index, "_bulk"] if is_write => {
-            let index = (*index).to_owned();
+        // Older senders have a type between the index and the call.
+        [before @ .., "_bulk"] if is_write => {
+            let index = before.first().copied().unwrap_or_default().to_owned();
             bulk_request(&server, token, &index, request).await
         }
-        [index, "_doc"] | [index, "_doc", _] | [index, "_create", _] if is_write => {
+        [index, "_doc"] | [index, "_doc", _] | [index, "_create", _] | [index, "_update", _]
+            if is_write =>
+        {
             let id = parts.get(2).copied().unwrap_or_default().to_owned();
             let verb = match parts.get(1) {
                 Some(&"_create") => Verb::Create,
+                Some(&"_update") => Verb::Update,
                 _ => Verb::Index,
             };
             let index = (*index).to_owned();
@@ -175,9 +178,40 @@ pub async fn elastic(State(server): State<Arc<Server>>, request: Request) -> Res
                 None => error(404, "resource_not_found_exception", "not found"),
             }
         }
-        _ if is_write => say(200, &json!({"acknowledged": true})),
-        _ => error(405, "illegal_argument_exception", "not supported here"),
+        _ if is_write && sets_up(&parts) => say(200, &json!({"acknowledged": true})),
+        _ => error(
+            405,
+            "illegal_argument_exception",
+            "not supported here: events are taken by _bulk, _doc, _create and _update",
+        ),
     }
+}
+
+/// Whether a call prepares a place for events, or looks after it. What may carry events is never answered as if it were done.
+fn sets_up(parts: &[&str]) -> bool {
+    const CALLS: [&str; 20] = [
+        "_alias",
+        "_aliases",
+        "_cluster",
+        "_component_template",
+        "_data_stream",
+        "_enrich",
+        "_flush",
+        "_ilm",
+        "_index_template",
+        "_ingest",
+        "_license",
+        "_mapping",
+        "_mappings",
+        "_refresh",
+        "_rollover",
+        "_scripts",
+        "_security",
+        "_settings",
+        "_template",
+        "_xpack",
+    ];
+    parts.iter().any(|part| CALLS.contains(part))
 }
 
 /// The version to tell a sender: its own where it is newer, since some refuse a server that is older than they are.

@@ -44,11 +44,11 @@ fn event(message: &[u8], peer: &str) -> Event {
 /// What becomes of messages while the log is busy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Busy {
-    /// They wait, and so does their sender.
+    /// They wait, and so does their sender. When the server stops they are taken all the same.
     Wait,
     /// They are lost: nobody can be told to wait.
     Lose,
-    /// They are taken all the same: they are the last before the server stops.
+    /// They are taken all the same: they are the last of a connection.
     Take,
 }
 
@@ -78,7 +78,7 @@ impl Gathered {
     }
 
     /// Writes what was gathered.
-    async fn write(&mut self, server: &Server, busy: Busy) -> Result<(), Refused> {
+    async fn write(&mut self, server: &Server, mut busy: Busy) -> Result<(), Refused> {
         let bytes = std::mem::take(&mut self.bytes);
         let events = std::mem::take(&mut self.events);
         if events.is_empty() {
@@ -107,6 +107,7 @@ impl Gathered {
                 Err(Refused::Busy | Refused::Disk(_)) if busy == Busy::Wait => {
                     sleep(Duration::from_millis(200)).await;
                 }
+                Err(Refused::Stopping) if busy == Busy::Wait => busy = Busy::Take,
                 Err(why) => {
                     let count = batch.events.len() as u64;
                     server.lost.fetch_add(count, Ordering::Relaxed);

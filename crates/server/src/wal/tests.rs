@@ -159,7 +159,7 @@ fn a_full_disk_is_tried_again_and_a_failed_sync_is_final() {
     let (mut wal, found, _) = open(&model, 0);
     let payloads: Vec<&[u8]> = found.iter().map(|(_, one)| one.as_slice()).collect();
     assert_eq!(payloads, [&b"kept"[..], b"after"]);
-    assert_eq!(wal.append(&[b"anew"]).unwrap(), 3);
+    assert_eq!(wal.append(&[b"again"]).unwrap(), 3);
 }
 
 #[test]

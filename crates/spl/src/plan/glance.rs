@@ -57,7 +57,7 @@ pub(crate) enum Fitting {
 #[derive(Debug)]
 pub(crate) struct Glances {
     largest: usize,
-    values: Mutex<HashMap<(u64, Expr), Arc<Values>>>,
+    values: Mutex<HashMap<u64, HashMap<Expr, Arc<Values>>>>,
 }
 
 impl Glances {
@@ -246,8 +246,8 @@ impl Glance<'_> {
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
         };
-        let key = (self.events.reference(0), expr.clone());
-        if let Some(known) = lock().get(&key) {
+        let first = self.events.reference(0);
+        if let Some(known) = lock().get(&first).and_then(|known| known.get(expr)) {
             return Ok(Arc::clone(known));
         }
         let values = Arc::new(distinct(self.evaluated(expr)?));
@@ -257,7 +257,9 @@ impl Glance<'_> {
             Values::Plain(array) => array.get_array_memory_size() <= MOST_KEPT,
         };
         if keep {
-            lock().insert(key, Arc::clone(&values));
+            let mut all = lock();
+            let known = all.entry(first).or_default();
+            known.insert(expr.clone(), Arc::clone(&values));
         }
         Ok(values)
     }

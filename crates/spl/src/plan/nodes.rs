@@ -5,6 +5,7 @@
 //! no qualifiers, and a name has one meaning in a schema: nothing needs to be resolved. Where a schema has qualifiers (what
 //! stands directly on a table), the builder does it.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use datafusion::error::Result;
@@ -22,15 +23,17 @@ fn is_plain(plan: &LogicalPlan) -> bool {
 
 /// These columns of the rows.
 pub(super) fn project(plan: LogicalPlan, columns: Vec<(String, Expr)>) -> Result<LogicalPlan> {
+    let is_same_column = |name: &str, expr: &Expr| matches!(expr, Expr::Column(own) if own.relation.is_none() && own.name == name);
+    let is_set = |(name, expr): &&(String, Expr)| {
+        !matches!(expr, Expr::Literal(..)) && !is_same_column(name, expr)
+    };
+    let times = times_set(&plan, columns.iter().filter(is_set));
     let exprs: Vec<Expr> = columns
         .into_iter()
-        .map(|(name, expr)| match &expr {
-            Expr::Column(own) if own.relation.is_none() && own.name == name => expr,
-            Expr::Literal(..) => expr.alias(name),
-            _ => match times_set(&plan, &name, &expr) {
-                0 => expr.alias(name),
-                before => apart(expr, &format!("{name} {before}")).alias(name),
-            },
+        .map(|(name, expr)| match times.get(name.as_str()) {
+            _ if is_same_column(&name, &expr) => expr,
+            Some(times) => apart(expr, &format!("{name} {times}")).alias(name),
+            None => expr.alias(name),
         })
         .collect();
     if is_plain(&plan) {
@@ -39,27 +42,34 @@ pub(super) fn project(plan: LogicalPlan, columns: Vec<(String, Expr)>) -> Result
     LogicalPlanBuilder::from(plan).project(exprs)?.build()
 }
 
-/// How often a plan sets a column to this expression already.
+/// Columns that a plan sets to these expressions already, and how often.
 ///
 /// DataFusion 55 takes a projection away that is the same as the one below it, as if `m = f(m)` twice were once. What is
 /// set again must look different.
-fn times_set(plan: &LogicalPlan, name: &str, expr: &Expr) -> usize {
-    let is_same = |own: &Expr| match own {
-        Expr::Alias(alias) if alias.name == name => {
-            alias.expr.as_ref() == expr || kept_apart(&alias.expr) == Some(expr)
+fn times_set<'c>(
+    plan: &LogicalPlan,
+    set: impl Iterator<Item = &'c (String, Expr)>,
+) -> HashMap<String, usize> {
+    let set: HashMap<&str, &Expr> = set.map(|(name, expr)| (name.as_str(), expr)).collect();
+    let mut times = HashMap::new();
+    let mut below = (!set.is_empty()).then_some(plan);
+    while let Some(node) = below {
+        if let LogicalPlan::Projection(projection) = node {
+            for own in &projection.expr {
+                if let Expr::Alias(own) = own
+                    && let Some(expr) = set.get(own.name.as_str())
+                    && (own.expr.as_ref() == *expr || kept_apart(&own.expr) == Some(*expr))
+                {
+                    *times.entry(own.name.clone()).or_default() += 1;
+                }
+            }
         }
-        _ => false,
-    };
-    let (mut times, mut below) = (0, plan);
-    loop {
-        if let LogicalPlan::Projection(projection) = below {
-            times += usize::from(projection.expr.iter().any(is_same));
-        }
-        match below.inputs().as_slice() {
-            [input] => below = input,
-            _ => return times,
-        }
+        below = match node.inputs().as_slice() {
+            [input] => Some(*input),
+            _ => None,
+        };
     }
+    times
 }
 
 /// The rows for which a condition holds.

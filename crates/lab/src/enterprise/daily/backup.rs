@@ -3,7 +3,7 @@
 //! It copies the helper to `ADMIN$` (5145, Sysmon 11), installs it as a service (7045, 4697), starts it as SYSTEM, reads
 //! over SMB, and stops it. That is what PsExec leaves, on all servers, domain controllers among them, within an hour.
 
-use crate::sim::{MINUTE, SECOND, Share};
+use crate::sim::{FILE_GENERIC_READ, MINUTE, SECOND, Share};
 
 use super::super::background::{Day, HOUR, agent};
 use super::super::plan::{Role, World};
@@ -64,7 +64,7 @@ pub(super) fn day(world: &mut World, day: Day) {
         let share = Share {
             name: "C$",
             local: "\\??\\C:\\",
-            paths: &[("pagefile.meta", 0x12_0089)],
+            paths: &[("pagefile.meta", FILE_GENERIC_READ)],
         };
         world.sim.share(
             time + 21 * SECOND,

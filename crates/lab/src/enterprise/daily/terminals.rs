@@ -3,7 +3,7 @@
 //! So many accounts are at home on one host, and a share opened from there (4624 on the file server) has a source that a
 //! dozen people share: which of their sessions it came from, an address cannot tell.
 
-use crate::sim::{MINUTE, SECOND, Share};
+use crate::sim::{FILE_GENERIC_READ, MINUTE, SECOND, Share};
 
 use super::super::background::{Day, HOUR, Seats, within};
 use super::super::plan::{Role, World};
@@ -52,7 +52,7 @@ pub(super) fn day(world: &mut World, day: Day, seats: &Seats) {
             let share = Share {
                 name: "Projects",
                 local: "\\??\\D:\\Shares\\Projects",
-                paths: &[("Projects\\board.qsx", 0x12_0089)],
+                paths: &[("Projects\\board.qsx", FILE_GENERIC_READ)],
             };
             world
                 .sim
