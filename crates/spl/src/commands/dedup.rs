@@ -66,7 +66,7 @@ fn parse(cursor: &mut dyn Cursor, usage: &Usage) -> Result<Arguments> {
     while !cursor.ended() {
         if let Some(name) = cursor.option_name() {
             if let Some(value) = cursor.option(usage, &name)? {
-                arguments.options.push((name, value));
+                arguments.options.push((name, value.text));
             }
         } else if !arguments.fields.is_empty() && cursor.eat_keyword("sortby") {
             arguments.keys = super::sort::keys(cursor, &mut |_| false)?;

@@ -29,6 +29,8 @@ pub(super) static COMMAND: Whole = Whole {
     form: Form::Own { parse, print },
     reads: |_| Reading {
         columns: true,
+        // Its text asks for the fields of the rows, whatever they are.
+        makes_any: true,
         adds_rows: true,
         ..Reading::default()
     },
@@ -41,7 +43,7 @@ fn parse(cursor: &mut dyn Cursor, usage: &Usage) -> Result<Arguments> {
     while !cursor.ended() {
         if let Some(name) = cursor.option_name() {
             if let Some(value) = cursor.option(usage, &name)? {
-                arguments.options.push((name, value));
+                arguments.options.push((name, value.text));
             }
         } else {
             arguments.fields.push(cursor.value("format")?);

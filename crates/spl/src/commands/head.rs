@@ -47,7 +47,7 @@ fn parse(cursor: &mut dyn Cursor, usage: &Usage) -> Result<Arguments> {
             // Another name is a field that a condition compares.
             if usage.options.iter().any(|option| option.name == name.text) {
                 if let Some(value) = cursor.option(usage, &name)? {
-                    arguments.options.push((name, value));
+                    arguments.options.push((name, value.text));
                 }
                 continue;
             }

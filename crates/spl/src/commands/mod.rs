@@ -4,27 +4,38 @@
 //!
 //! A new command is a file with a [`Whole`] and a line in the list.
 
+mod accum;
+mod addcoltotals;
+mod addinfo;
 mod addtotals;
+mod appendcols;
 mod autoregress;
 mod cluster;
+mod datamodel;
 mod dedup;
 mod delta;
 mod extract;
+mod fieldformat;
 mod fields;
 mod fieldsummary;
+mod filldown;
 mod fillnull;
 mod format;
 mod fromjson;
 mod gentimes;
 mod head;
+mod highlight;
 mod iplocation;
 mod makecontinuous;
 mod makemv;
 mod makeresults;
+mod metadata;
 mod multikv;
 mod mvcombine;
 mod mvexpand;
 mod nomv;
+mod outlier;
+mod rangemap;
 mod rare;
 mod rename;
 mod replace;
@@ -32,12 +43,14 @@ mod reverse;
 mod set;
 mod sort;
 mod spath;
+mod strcat;
 mod table;
 mod tail;
 mod timewrap;
 mod tojson;
 mod top;
 mod transpose;
+mod trendline;
 mod uniq;
 mod untable;
 mod xmlkv;
@@ -47,27 +60,38 @@ use crate::syntax::usage::Whole;
 
 /// The commands.
 pub(crate) static ALL: &[&Whole] = &[
+    &accum::COMMAND,
+    &addcoltotals::COMMAND,
+    &addinfo::COMMAND,
     &addtotals::COMMAND,
+    &appendcols::COMMAND,
     &autoregress::COMMAND,
     &cluster::COMMAND,
+    &datamodel::COMMAND,
     &dedup::COMMAND,
     &delta::COMMAND,
     &extract::COMMAND,
+    &fieldformat::COMMAND,
     &fields::COMMAND,
     &fieldsummary::COMMAND,
+    &filldown::COMMAND,
     &fillnull::COMMAND,
     &format::COMMAND,
     &fromjson::COMMAND,
     &gentimes::COMMAND,
     &head::COMMAND,
+    &highlight::COMMAND,
     &iplocation::COMMAND,
     &makecontinuous::COMMAND,
     &makemv::COMMAND,
     &makeresults::COMMAND,
+    &metadata::COMMAND,
     &multikv::COMMAND,
     &mvcombine::COMMAND,
     &mvexpand::COMMAND,
     &nomv::COMMAND,
+    &outlier::COMMAND,
+    &rangemap::COMMAND,
     &rare::COMMAND,
     &rename::COMMAND,
     &replace::COMMAND,
@@ -75,12 +99,14 @@ pub(crate) static ALL: &[&Whole] = &[
     &set::COMMAND,
     &sort::COMMAND,
     &spath::COMMAND,
+    &strcat::COMMAND,
     &table::COMMAND,
     &tail::COMMAND,
     &timewrap::COMMAND,
     &tojson::COMMAND,
     &top::COMMAND,
     &transpose::COMMAND,
+    &trendline::COMMAND,
     &uniq::COMMAND,
     &untable::COMMAND,
     &xmlkv::COMMAND,

@@ -40,7 +40,7 @@ fn parse(cursor: &mut dyn Cursor, usage: &Usage) -> Result<Arguments> {
     let mut arguments = Arguments::default();
     if let Some(name) = cursor.option_name() {
         if let Some(value) = cursor.option(usage, &name)? {
-            arguments.options.push((name, value));
+            arguments.options.push((name, value.text));
         }
     } else {
         let limit = cursor.number();

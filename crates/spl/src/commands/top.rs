@@ -64,7 +64,7 @@ fn parse(cursor: &mut dyn Cursor, usage: &Usage) -> Result<Arguments> {
     while !cursor.ended() {
         if let Some(name) = cursor.option_name() {
             if let Some(value) = cursor.option(usage, &name)? {
-                arguments.options.push((name, value));
+                arguments.options.push((name, value.text));
             }
         } else if !by && cursor.eat_keyword("by") {
             by = true;

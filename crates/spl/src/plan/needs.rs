@@ -410,6 +410,7 @@ pub(crate) fn outputs(pipeline: &Pipeline) -> Option<Vec<String>> {
                         }
                     }
                     known.extend(reading.makes);
+                    known.extend(reading.fills);
                 }
             }
             CommandKind::Eval(assignments) => {

@@ -3,9 +3,8 @@
 use super::ast::{Arguments, Command, CommandKind, Expr, Name, Pipeline, Whole};
 use super::diagnostic::Diagnostic;
 use super::parser::{Parsed, Parser};
-use super::usage::{Cursor, Form, Standing, Usage, Value, count, no_effect};
+use super::usage::{Cursor, Form, PATIENCE, Standing, Usage, Value, count, no_effect};
 
-mod derived;
 pub(super) mod fields;
 mod lookups;
 mod patterns;
@@ -146,8 +145,6 @@ const USAGES: &[Usage] = &[
     },
 ];
 
-/// Why options that bound the time of a subsearch change nothing.
-pub(super) const PATIENCE: &str = "a subsearch runs until it is done";
 const TIME_RANGE: &str = "a subsearch reads all times unless it says which";
 
 /// Every command that is run.
@@ -160,7 +157,6 @@ pub(crate) fn usages() -> impl Iterator<Item = &'static Usage> {
         .chain(patterns::USAGES)
         .chain(statistics::USAGES)
         .chain(simple::USAGES)
-        .chain(derived::USAGES)
         .chain(whole)
 }
 
@@ -228,6 +224,8 @@ impl Parser<'_> {
                         expects,
                         subsearches,
                     } => self.plain(&command.usage, names, expects, subsearches)?,
+                    // What it stands for has been put in its place.
+                    Form::Others(_) => Arguments::default(),
                 };
                 CommandKind::Whole(command, arguments)
             }
@@ -295,7 +293,7 @@ impl Parser<'_> {
     }
 
     /// The value of an option that a command obeys, of the kind that it has.
-    fn value_of(&mut self, command: &str, option: &Name) -> Parsed<String> {
+    fn value_of(&mut self, command: &str, option: &Name) -> Parsed<Name> {
         let start = self.pos;
         let value = self.value(&option.text)?;
         let options = usage(command).map_or(&[][..], |usage| usage.options);
@@ -311,7 +309,7 @@ impl Parser<'_> {
             Value::Own => {}
         }
         self.pos = end;
-        Ok(value.text)
+        Ok(value)
     }
 
     /// The arguments of a command of options, names and subsearches.
@@ -330,7 +328,7 @@ impl Parser<'_> {
             }
             if let Some(option) = self.option_name() {
                 if let Some(value) = self.option(usage, &option)? {
-                    arguments.options.push((option, value));
+                    arguments.options.push((option, value.text));
                 }
             } else if arguments.fields.len() < names.1 {
                 arguments.fields.push(self.column(expects)?);
@@ -345,6 +343,20 @@ impl Parser<'_> {
             arguments.subsearches.push(self.bracketed()?);
         }
         Ok(arguments)
+    }
+
+    /// The commands that stand for the one whose arguments are at the cursor; none if it stands for itself.
+    pub(super) fn stands_for(&mut self, name: &str, start: usize) -> Parsed<Option<Vec<Command>>> {
+        let Some((Form::Others(text), usage)) =
+            whole(name).map(|command| (&command.form, &command.usage))
+        else {
+            return Ok(None);
+        };
+        let text = text(self, usage)?;
+        if !self.at_end() {
+            return Err(self.expected("`|` or the end of the command"));
+        }
+        self.stand_in(&text, start).map(Some)
     }
 
     /// The options in front of a subsearch: the most rows that are taken of it.
@@ -427,7 +439,7 @@ impl Cursor for Parser<'_> {
         Parser::option_name(self)
     }
 
-    fn option(&mut self, usage: &Usage, name: &Name) -> Parsed<Option<String>> {
+    fn option(&mut self, usage: &Usage, name: &Name) -> Parsed<Option<Name>> {
         if self.takes(usage.name, name)? {
             self.value_of(usage.name, name).map(Some)
         } else {
@@ -449,6 +461,32 @@ impl Cursor for Parser<'_> {
 
     fn expression(&mut self) -> Parsed<Expr> {
         self.expr()
+    }
+
+    fn rest(&mut self) -> String {
+        self.skip_space();
+        let start = self.pos;
+        self.skip_arguments();
+        self.text[start..self.pos].trim().to_owned()
+    }
+
+    fn subsearch_text(&mut self) -> Parsed<String> {
+        self.skip_space();
+        let start = self.pos;
+        if !self.eat(b'[') {
+            return Err(self.expected("a subsearch in brackets"));
+        }
+        let outside = self.enter_brackets();
+        let inner = self.pos;
+        self.skip_pipeline();
+        let end = self.pos;
+        self.leave_brackets(outside);
+        if !self.eat(b']') {
+            return Err(self
+                .error("this bracket is never closed", start, start + 1)
+                .with_help("end the subsearch with ]"));
+        }
+        Ok(self.text[inner..end].trim().to_owned())
     }
 
     fn expected(&mut self, what: &str) -> Diagnostic {

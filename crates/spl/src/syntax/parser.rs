@@ -552,7 +552,7 @@ impl<'t> Parser<'t> {
             self.recover(start, failed, diagnostic);
             return Vec::new();
         }
-        let result = match self.derived(&name, start) {
+        let result = match self.stands_for(&name, start) {
             Ok(Some(commands)) => Ok(commands),
             Ok(None) => self
                 .arguments(&name, start, name_end)

@@ -91,7 +91,7 @@ impl Display for Command {
             }
             CommandKind::Whole(command, arguments) => match command.form {
                 Form::Own { print, .. } => print(arguments, f),
-                Form::Plain { .. } => {
+                Form::Plain { .. } | Form::Others(_) => {
                     options(f, &arguments.options)?;
                     names(f, &arguments.fields)?;
                     let subsearches = &arguments.subsearches;

@@ -77,6 +77,9 @@ pub enum Standing {
     Refused(&'static str),
 }
 
+/// Why options that bound the time of a subsearch change nothing.
+pub(crate) const PATIENCE: &str = "a subsearch runs until it is done";
+
 /// An option that is obeyed, whose value the command reads itself.
 pub(crate) const fn obeyed(name: &'static str, meaning: &'static str) -> OptionUsage {
     OptionUsage::new(name, Value::Own, Standing::Obeyed(meaning))
@@ -130,6 +133,8 @@ pub enum Form {
         /// Writes them so that they parse to the same.
         print: fn(&Arguments, &mut fmt::Formatter<'_>) -> fmt::Result,
     },
+    /// It stands for other commands: what is read is written as their text, which is parsed in its place.
+    Others(fn(&mut dyn Cursor, &Usage) -> Result<String, Diagnostic>),
 }
 
 impl Form {
@@ -171,7 +176,7 @@ pub trait Cursor {
     ///
     /// # Errors
     /// The command has no such option, refuses it, or the value is not of the option's kind.
-    fn option(&mut self, usage: &Usage, name: &Name) -> Result<Option<String>, Diagnostic>;
+    fn option(&mut self, usage: &Usage, name: &Name) -> Result<Option<Name>, Diagnostic>;
     /// A name, bare or in quotes.
     ///
     /// # Errors
@@ -192,6 +197,13 @@ pub trait Cursor {
     /// # Errors
     /// What is wrong with it.
     fn expression(&mut self) -> Result<Expr, Diagnostic>;
+    /// The rest of the command, as text.
+    fn rest(&mut self) -> String;
+    /// What stands in the brackets of a subsearch, as text.
+    ///
+    /// # Errors
+    /// There are none, or they are never closed.
+    fn subsearch_text(&mut self) -> Result<String, Diagnostic>;
     /// The error that something else stands here.
     fn expected(&mut self, what: &str) -> Diagnostic;
     /// An error about what stands at a place.
@@ -199,6 +211,30 @@ pub trait Cursor {
 }
 
 impl dyn Cursor + '_ {
+    /// Names up to the end of the command.
+    ///
+    /// # Errors
+    /// Something that is not a name, which `what` says it should be.
+    pub fn names(&mut self, what: &str) -> Result<Vec<Name>, Diagnostic> {
+        let mut names = Vec::new();
+        while !self.ended() {
+            names.push(self.column(what)?);
+        }
+        Ok(names)
+    }
+
+    /// The name behind `as`, if one is given.
+    ///
+    /// # Errors
+    /// There is `as`, and no name behind it.
+    pub fn new_name(&mut self) -> Result<Option<Name>, Diagnostic> {
+        if self.eat_keyword("as") {
+            self.name("a field").map(Some)
+        } else {
+            Ok(None)
+        }
+    }
+
     /// A whole number that stands alone, such as that of `top 5 user`.
     pub fn number(&mut self) -> Option<Name> {
         self.ended();
@@ -323,6 +359,35 @@ pub struct Whole {
     pub reads: fn(&Arguments) -> Reading,
     /// How it is planned: a function that the syntax carries for the planner without knowing what it is.
     pub plan: &'static (dyn Any + Send + Sync),
+}
+
+impl Whole {
+    /// A command that stands for others. `text` reads its arguments and writes those others; what is wrong with them points to
+    /// the whole command.
+    pub(crate) const fn standing_for_others(
+        usage: Usage,
+        text: fn(&mut dyn Cursor, &Usage) -> Result<String, Diagnostic>,
+    ) -> Self {
+        Self {
+            usage,
+            form: Form::Others(text),
+            // The others are asked in its place.
+            reads: |_| Reading::default(),
+            plan: &(),
+        }
+    }
+}
+
+/// A field in an expression: in single quotes, which cannot be escaped.
+pub(crate) fn field_in_expression(name: &Name) -> Result<String, Diagnostic> {
+    if name.text.contains('\'') {
+        return Err(Diagnostic::new(
+            "a field with an apostrophe in its name cannot be used here",
+            name.span,
+        )
+        .with_help("rename it before"));
+    }
+    Ok(format!("'{}'", name.text))
 }
 
 impl fmt::Debug for Whole {

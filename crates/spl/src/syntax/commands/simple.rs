@@ -5,7 +5,9 @@ use crate::syntax::ast::{
 };
 use crate::syntax::diagnostic::Diagnostic;
 use crate::syntax::parser::{Parsed, Parser};
-use crate::syntax::usage::{OptionUsage, Usage, count, flag, no_effect, obeyed, only, refused};
+use crate::syntax::usage::{
+    OptionUsage, PATIENCE, Usage, count, flag, no_effect, obeyed, only, refused,
+};
 
 const CHART_OPTIONS: &[OptionUsage] = &[
     obeyed(
@@ -205,8 +207,8 @@ pub(super) const USAGES: &[Usage] = &[
                 "maxout",
                 "Most rows of the subsearch behind it; 0 for all. All if it is not given.",
             ),
-            no_effect("maxtime", super::PATIENCE),
-            no_effect("timeout", super::PATIENCE),
+            no_effect("maxtime", PATIENCE),
+            no_effect("timeout", PATIENCE),
         ],
     },
 ];
@@ -465,7 +467,7 @@ impl Parser<'_> {
                 }
                 if self.takes(command, &option)? {
                     let value = self.value_of(command, &option)?;
-                    options.push((option, value));
+                    options.push((option, value.text));
                 }
                 continue;
             }

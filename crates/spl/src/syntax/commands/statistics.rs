@@ -159,7 +159,7 @@ impl Parser<'_> {
             }
             if self.takes("mstats", &option)? {
                 let value = self.value_of("mstats", &option)?;
-                options.push((option, value));
+                options.push((option, value.text));
             }
         }
         let aggregations = self.aggregations("mstats", &mut options)?;
@@ -239,7 +239,7 @@ impl Parser<'_> {
         while let Some(option) = self.option_name() {
             if self.takes("tstats", &option)? {
                 let value = self.value_of("tstats", &option)?;
-                options.push((option, value));
+                options.push((option, value.text));
             }
         }
         let on = |name: &str| {

@@ -1,0 +1,22 @@
+//! `addcoltotals`: a row of the sums of the columns.
+
+use crate::syntax::Diagnostic;
+use crate::syntax::usage::{Cursor, Usage, Whole, obeyed};
+
+pub(super) static COMMAND: Whole = Whole::standing_for_others(
+    Usage {
+        name: "addcoltotals",
+        also: &[],
+        syntax: "addcoltotals [labelfield=<field>] [label=<text>] [<fields>]",
+        meaning: "Adds a row of the sums of the columns.",
+        options: &[
+            obeyed("labelfield", "Field in which that row has its label."),
+            obeyed("label", "That label; `Total` if it is not given."),
+        ],
+    },
+    text,
+);
+
+fn text(cursor: &mut dyn Cursor, _: &Usage) -> Result<String, Diagnostic> {
+    Ok(format!("addtotals row=f col=t {}", cursor.rest()))
+}

@@ -1,0 +1,50 @@
+//! `appendcols`: the columns of a subsearch beside the rows.
+
+use crate::syntax::Diagnostic;
+use crate::syntax::usage::{Cursor, PATIENCE, Usage, Whole, count, flag, is_on, no_effect};
+
+pub(super) static COMMAND: Whole = Whole::standing_for_others(
+    Usage {
+        name: "appendcols",
+        also: &[],
+        syntax: "appendcols [<options>] [ <subsearch> ]",
+        meaning: "Puts the columns of a subsearch beside the rows: the first beside the first, and so on.",
+        options: &[
+            flag("override", "The subsearch's values win."),
+            count(
+                "maxout",
+                "Most rows of the subsearch; 0 for all. All if it is not given.",
+            ),
+            no_effect(
+                "extendtimerange",
+                "a subsearch reads all times unless it says which",
+            ),
+            no_effect("maxtime", PATIENCE),
+            no_effect("timeout", PATIENCE),
+        ],
+    },
+    text,
+);
+
+fn text(cursor: &mut dyn Cursor, usage: &Usage) -> Result<String, Diagnostic> {
+    let (mut overwrite, mut most) = (false, String::from("0"));
+    while let Some(option) = cursor.option_name() {
+        if let Some(value) = cursor.option(usage, &option)? {
+            match option.text.as_str() {
+                "override" => overwrite = is_on(&value.text),
+                _ => most = value.text,
+            }
+        }
+    }
+    let inner = cursor.subsearch_text()?;
+    let most = if most == "0" {
+        String::new()
+    } else {
+        format!("| head {most} ")
+    };
+    // Rows are put beside each other by their number.
+    Ok(format!(
+        "streamstats count as \"cols:row\" | join type=left overwrite={overwrite} \"cols:row\" \
+         [ {inner} {most}| streamstats count as \"cols:row\" | fields - _time _raw ] | fields - \"cols:row\""
+    ))
+}

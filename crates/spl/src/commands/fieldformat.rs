@@ -1,0 +1,29 @@
+//! `fieldformat`: read, and without effect.
+
+use crate::syntax::Diagnostic;
+use crate::syntax::usage::{Cursor, Usage, Whole};
+
+pub(super) static COMMAND: Whole = Whole::standing_for_others(
+    Usage {
+        name: "fieldformat",
+        also: &[],
+        syntax: "fieldformat <field>=<expression>",
+        meaning: "Is read and does nothing: how a value is shown is not for the rows.",
+        options: &[],
+    },
+    text,
+);
+
+fn text(cursor: &mut dyn Cursor, _: &Usage) -> Result<String, Diagnostic> {
+    loop {
+        let field = cursor.name("a field to format")?;
+        if !cursor.eat(b'=') {
+            return Err(cursor.expected(&format!("`=` after `{}`", field.text)));
+        }
+        cursor.expression()?;
+        if !cursor.eat(b',') {
+            // How a value is shown is not for the rows.
+            return Ok("fields *".to_owned());
+        }
+    }
+}

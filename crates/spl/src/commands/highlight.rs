@@ -1,0 +1,21 @@
+//! `highlight`: read, and without effect.
+
+use crate::syntax::Diagnostic;
+use crate::syntax::usage::{Cursor, Usage, Whole};
+
+pub(super) static COMMAND: Whole = Whole::standing_for_others(
+    Usage {
+        name: "highlight",
+        also: &[],
+        syntax: "highlight <words>",
+        meaning: "Is read and does nothing: how a value is shown is not for the rows.",
+        options: &[],
+    },
+    text,
+);
+
+fn text(cursor: &mut dyn Cursor, _: &Usage) -> Result<String, Diagnostic> {
+    cursor.rest();
+    // How a value is shown is not for the rows.
+    Ok("fields *".to_owned())
+}
