@@ -20,7 +20,7 @@ pub(super) static COMMAND: Whole = Whole::standing_for_others(
 fn text(cursor: &mut dyn Cursor, _: &Usage) -> Result<String, Diagnostic> {
     let fields = cursor.names("a field")?;
     if fields.is_empty() {
-        return Err(self
+        return Err(cursor
             .expected("the fields to fill")
             .with_help("name them: `filldown user dest`"));
     }

@@ -339,21 +339,6 @@ impl<'t> Parser<'t> {
         Ok(name)
     }
 
-    /// Names with commas or spaces between them, until the command ends or `stop` says so.
-    pub(super) fn names(
-        &mut self,
-        what: &str,
-        mut stop: impl FnMut(&mut Self) -> bool,
-    ) -> Parsed<Vec<Name>> {
-        let mut names = Vec::new();
-        self.skip_separators();
-        while !self.at_end() && !stop(self) {
-            names.push(self.column(what)?);
-            self.skip_separators();
-        }
-        Ok(names)
-    }
-
     /// `name = value` at the cursor, if it is there: the name in lower case, and the value still to be read.
     pub(super) fn option_name(&mut self) -> Option<Name> {
         self.skip_space();
