@@ -34,8 +34,9 @@ use crabwalk_sources::{Input, Limits};
 use crabwalk_spl::{Engine, EngineOptions, Knowledge, Readers, Search};
 use serde::Deserialize;
 
-use crate::content::{Content, ContentProblem, files_below, parse_yaml};
+use crate::content::{Content, ContentProblem, parse_yaml};
 use crate::detection::{Detection, DetectionType};
+use crate::files::{is_yaml_name, walk};
 use crate::finding::{self, Finding};
 use crate::run::{Detections, RunOptions, sees_events};
 use crate::workers::spread;
@@ -128,8 +129,10 @@ pub fn load(paths: &[PathBuf]) -> (Vec<CaseFile>, Vec<ContentProblem>) {
     let mut files = Vec::new();
     let mut problems = Vec::new();
     for path in paths {
-        for (path, text) in files_below(path, &mut problems) {
-            let Ok(text) = String::from_utf8(text) else {
+        // Folders of tests too.
+        for file in walk(path, &[], is_yaml_name, &mut problems) {
+            let path = file.path;
+            let Ok(text) = String::from_utf8(file.text) else {
                 continue; // told when content is loaded
             };
             if !is_case_file(&text) {

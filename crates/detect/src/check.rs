@@ -11,7 +11,7 @@ use crate::content::Content;
 use crate::detection::Detection;
 use crate::error::RunError;
 use crate::lint;
-use crate::workers::STACK;
+use crate::workers::apart;
 
 /// What became of a detection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -76,15 +76,7 @@ pub fn check(
         .filter(|one| wanted(one))
         .cloned()
         .collect();
-    // Plans nest as deep as searches do, so they are made on a thread with a large stack.
-    std::thread::scope(|scope| {
-        let thread = std::thread::Builder::new()
-            .stack_size(STACK)
-            .spawn_scoped(scope, || check_all(&chosen, &knowledge))?;
-        thread
-            .join()
-            .map_err(|_| RunError::Thread(std::io::Error::other("a thread ended early")))
-    })
+    Ok(apart(|| check_all(&chosen, &knowledge))?)
 }
 
 fn check_all(detections: &[Arc<Detection>], knowledge: &Arc<Knowledge>) -> Vec<Checked> {

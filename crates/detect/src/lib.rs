@@ -25,6 +25,7 @@ pub mod check;
 pub mod content;
 pub mod detection;
 mod error;
+mod files;
 pub mod finding;
 pub mod gap;
 mod lint;

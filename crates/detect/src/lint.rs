@@ -2,6 +2,7 @@
 //! lost or found by mistake.
 
 use std::collections::BTreeSet;
+use std::sync::LazyLock;
 
 use crabwalk_events::{EventType, TypeMapping};
 use crabwalk_spl::syntax::ast::{
@@ -10,71 +11,11 @@ use crabwalk_spl::syntax::ast::{
 use crabwalk_spl::syntax::parse_expr;
 use crabwalk_spl::{Diagnostic, Knowledge, Search};
 
-/// Fields whose values come in upper and lower case, as whoever typed them or as the version of Windows has it.
-const VARYING_CASE: [&str; 62] = [
-    "AccountName",
-    "ClientName",
-    "CommandLine",
-    "Computer",
-    "ComputerName",
-    "Details",
-    "Image",
-    "ImageLoaded",
-    "ImagePath",
-    "NewProcessName",
-    "OriginalFileName",
-    "ParentCommandLine",
-    "ParentImage",
-    "ParentProcessName",
-    "PipeName",
-    "Process_Command_Line",
-    "ProcessName",
-    "QueryName",
-    "RelativeTargetName",
-    "ScriptBlockText",
-    "ServiceFileName",
-    "ServiceName",
-    "ShareName",
-    "SubjectDomainName",
-    "SubjectUserName",
-    "TargetDomainName",
-    "TargetFilename",
-    "TargetObject",
-    "TargetServerName",
-    "TargetUserName",
-    "TaskContent",
-    "TaskName",
-    "WorkstationName",
-    "dest",
-    "dest_nt_host",
-    "dvc",
-    "file_name",
-    "file_path",
-    "host",
-    "original_file_name",
-    "parent_process",
-    "parent_process_name",
-    "parent_process_path",
-    "pipe_name",
-    "process",
-    "process_name",
-    "process_path",
-    "query",
-    "registry_key_name",
-    "registry_path",
-    "registry_value_data",
-    "registry_value_name",
-    "service",
-    "service_name",
-    "service_path",
-    "share",
-    "share_name",
-    "src",
-    "src_nt_host",
-    "src_user",
-    "user",
-    "user_nt_domain",
-];
+/// Fields whose values come in upper and lower case: `content/windows/varying_case.txt`.
+static VARYING_CASE: LazyLock<BTreeSet<&str>> = LazyLock::new(|| {
+    let lines = include_str!("../../../content/windows/varying_case.txt").lines();
+    lines.filter(|line| !line.starts_with('#')).collect()
+});
 
 /// The pipelines of a search: itself and its subsearches.
 pub(crate) fn pipelines(pipeline: &Pipeline) -> Vec<&Pipeline> {
@@ -531,7 +472,7 @@ fn compared_field(expr: &Expr) -> Option<&str> {
 fn compared_by_case(expr: &Expr, made: &BTreeSet<String>, found: &mut Vec<Diagnostic>) {
     let varying = |expr: &Expr| match &expr.kind {
         ExprKind::Field(name)
-            if VARYING_CASE.contains(&name.as_str()) && !made.contains(name.as_str()) =>
+            if VARYING_CASE.contains(name.as_str()) && !made.contains(name.as_str()) =>
         {
             Some(name.clone())
         }

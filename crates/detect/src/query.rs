@@ -10,7 +10,7 @@ use crate::content::{Content, ContentProblem, Origin};
 use crate::error::RunError;
 use crate::run::{Failure, RunOptions, run_all, search_problem, search_warning};
 use crate::store::Lookups;
-use crate::workers::STACK;
+use crate::workers::apart;
 
 /// A search, ready to run.
 pub struct Query {
@@ -82,14 +82,7 @@ impl Query {
                 })
                 .collect()
         };
-        std::thread::scope(|scope| {
-            let thread = std::thread::Builder::new()
-                .stack_size(STACK)
-                .spawn_scoped(scope, check)?;
-            thread
-                .join()
-                .map_err(|_| RunError::Thread(std::io::Error::other("a thread ended early")))
-        })
+        Ok(apart(check)?)
     }
 
     /// What the readers must decode.
@@ -153,7 +146,9 @@ impl Query {
             .map(|result| {
                 result.map_err(|failure| match failure {
                     Failure::Search(error) => RunError::Search(error),
-                    Failure::Panic(message) => RunError::Thread(std::io::Error::other(message)),
+                    Failure::Panicked(panicked) => {
+                        RunError::Thread(std::io::Error::other(panicked))
+                    }
                 })
             })
             .collect::<Result<Vec<_>, _>>()?;

@@ -1,9 +1,7 @@
 //! Running detections over events.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use crabwalk_events::Catalog;
 use crabwalk_sources::collect::{All, Columns, Coverage, Demand};
@@ -24,7 +22,7 @@ use crate::origin::{ContentProblem, Origin};
 use crate::risk::{self, Attack, Exception, RiskFactors};
 use crate::sigma::SigmaRules;
 use crate::store::Lookups;
-use crate::workers::STACK;
+use crate::workers::{Panicked, spread_with};
 
 /// What to run, and how.
 #[derive(Debug, Clone)]
@@ -383,14 +381,11 @@ impl Detections {
             Err(Failure::Search(error)) => {
                 problems.push(search_problem(&detection.origin, search.text(), &error));
             }
-            Err(Failure::Panic(message)) => problems.push(ContentProblem {
+            Err(Failure::Panicked(panicked)) => problems.push(ContentProblem {
                 path: detection.origin.path.clone(),
                 line: detection.origin.search_line,
                 column: None,
-                message: format!(
-                    "{}: internal error, please report it: {message}",
-                    detection.name
-                ),
+                message: format!("{}: {panicked}", detection.name),
                 fatal: true,
             }),
         }
@@ -475,9 +470,13 @@ fn workers(catalog: &dyn Catalog, threads: usize) -> usize {
     threads.clamp(1, 64).min(1 + rows / 5_000)
 }
 
+/// Why a search has no answer.
+#[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
-    Search(SearchError),
-    Panic(String),
+    #[error(transparent)]
+    Search(#[from] SearchError),
+    #[error(transparent)]
+    Panicked(#[from] Panicked),
 }
 
 /// How an engine runs a search: [`Engine::run`] or [`Engine::find`].
@@ -491,55 +490,14 @@ pub(crate) fn run_all<T: Send>(
     threads: usize,
     make: &(dyn Fn(usize, Results) -> T + Sync),
 ) -> Result<Vec<Result<T, Failure>>, RunError> {
-    let next = AtomicUsize::new(0);
-    let done: Mutex<Vec<(usize, Result<T, Failure>)>> =
-        Mutex::new(Vec::with_capacity(searches.len()));
-    let work = || -> Result<(), std::io::Error> {
-        let runtime = tokio::runtime::Builder::new_current_thread().build()?;
-        loop {
-            let index = next.fetch_add(1, Ordering::Relaxed);
-            let Some(search) = searches.get(index) else {
-                return Ok(());
-            };
-            let made = || {
-                runtime
-                    .block_on(run(engine, search))
-                    .map(|results| make(index, results))
-            };
-            let result = match catch_unwind(AssertUnwindSafe(made)) {
-                Ok(Ok(made)) => Ok(made),
-                Ok(Err(error)) => Err(Failure::Search(error)),
-                Err(panic) => Err(Failure::Panic(
-                    panic
-                        .downcast_ref::<String>()
-                        .map(String::as_str)
-                        .or_else(|| panic.downcast_ref::<&str>().copied())
-                        .unwrap_or("no message")
-                        .to_owned(),
-                )),
-            };
-            done.lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .push((index, result));
-        }
-    };
-    std::thread::scope(|scope| -> Result<(), std::io::Error> {
-        let mut started = Vec::new();
-        for _ in 0..threads.min(searches.len()) {
-            started.push(
-                std::thread::Builder::new()
-                    .stack_size(STACK)
-                    .spawn_scoped(scope, work)?,
-            );
-        }
-        for thread in started {
-            thread
-                .join()
-                .unwrap_or_else(|_| Err(std::io::Error::other("a thread ended early")))?;
-        }
-        Ok(())
+    let runtime = || tokio::runtime::Builder::new_current_thread().build();
+    let done = spread_with(threads, searches.iter().enumerate(), &runtime, &|runtime,
+                                                                             (
+        index,
+        search,
+    )| {
+        let results = runtime.block_on(run(engine, search))?;
+        Ok(make(index, results))
     })?;
-    let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
-    done.sort_by_key(|(index, _)| *index);
-    Ok(done.into_iter().map(|(_, result)| result).collect())
+    Ok(done.into_iter().map(|done| done?).collect())
 }

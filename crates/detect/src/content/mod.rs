@@ -15,6 +15,7 @@ use rust_embed::RustEmbed;
 
 use crate::attack::Attack;
 use crate::detection::{Baseline, Detection, Story};
+use crate::files::{File, walk};
 use crate::logging::Logging;
 use crate::origin::BUILT_IN;
 pub use crate::origin::{ContentProblem, Origin};
@@ -29,11 +30,6 @@ use raw::Kind;
 #[exclude = "*.tsv"]
 #[allow_missing = true]
 struct Shipped;
-
-/// Files larger than this are not content (16 MiB; the largest public lookup has 8 MB).
-const MAX_FILE: u64 = 16 << 20;
-/// How deep directories are followed.
-const MAX_DEPTH: usize = 16;
 
 /// All that is known: what is to be looked for, and what helps to read logs.
 #[derive(Default)]
@@ -62,82 +58,7 @@ pub struct Content {
     pub macros: BTreeMap<String, usize>,
 }
 
-/// The YAML files below a path with their text, those in folders of tests too.
-pub(crate) fn files_below(
-    path: &Path,
-    problems: &mut Vec<ContentProblem>,
-) -> Vec<(String, Vec<u8>)> {
-    let mut files = Vec::new();
-    collect(path, 0, false, &mut files, problems);
-    files
-        .into_iter()
-        .filter(|file| !file.path.to_lowercase().ends_with(".csv"))
-        .map(|file| (file.path, file.text))
-        .collect()
-}
-
 pub(crate) use raw::parse as parse_yaml;
-
-/// Finds the files of a directory, sorted, so that runs are alike. `content`: leave out folders that hold none.
-fn collect(
-    path: &Path,
-    depth: usize,
-    content: bool,
-    files: &mut Vec<File>,
-    problems: &mut Vec<ContentProblem>,
-) {
-    let shown = path.display().to_string();
-    let mut problem = |message: String| {
-        problems.push(ContentProblem {
-            path: shown.clone(),
-            line: None,
-            column: None,
-            message,
-            fatal: true,
-        });
-    };
-    let about = match std::fs::metadata(path) {
-        Ok(about) => about,
-        Err(error) => return problem(format!("cannot be read: {error}")),
-    };
-    if about.is_dir() {
-        let entries =
-            std::fs::read_dir(path).and_then(|entries| entries.collect::<Result<Vec<_>, _>>());
-        let mut entries = match entries {
-            Ok(entries) => entries,
-            Err(error) => return problem(format!("cannot be read: {error}")),
-        };
-        entries.sort_by_key(std::fs::DirEntry::file_name);
-        for entry in entries {
-            let name = entry.file_name();
-            let name = name.to_string_lossy();
-            let hidden = name.starts_with('.');
-            // Links are not followed below the directory that was given: they may lead in circles.
-            let link = entry.file_type().is_ok_and(|kind| kind.is_symlink());
-            let directory = entry.file_type().is_ok_and(|kind| kind.is_dir());
-            let none = content && raw::IGNORED_FOLDERS.contains(&name.as_ref());
-            let skipped = directory && (none || depth >= MAX_DEPTH);
-            if hidden || link || skipped || !(directory || raw::is_content_name(&name)) {
-                continue;
-            }
-            collect(&entry.path(), depth + 1, content, files, problems);
-        }
-        return;
-    }
-    if about.len() > MAX_FILE {
-        return problem(format!("larger than {MAX_FILE} bytes: left out"));
-    }
-    match std::fs::read(path) {
-        Ok(text) => files.push(File { path: shown, text }),
-        Err(error) => problem(format!("cannot be read: {error}")),
-    }
-}
-
-/// A file of content in memory.
-struct File {
-    path: String,
-    text: Vec<u8>,
-}
 
 impl Content {
     /// Loads what is built in (its detections, stories and baselines if asked for), then the directories or single files, in this order.
@@ -160,8 +81,8 @@ impl Content {
             content.add(files);
         }
         for path in paths {
-            let mut files = Vec::new();
-            collect(path, 0, true, &mut files, &mut content.problems);
+            let problems = &mut content.problems;
+            let files = walk(path, &raw::IGNORED_FOLDERS, raw::is_content_name, problems);
             if files.is_empty() && content.problems.iter().all(|p| Path::new(&p.path) != path) {
                 content.problem(
                     path.display().to_string(),

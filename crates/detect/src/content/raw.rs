@@ -58,10 +58,7 @@ pub(super) enum Kind {
 
 /// Whether a file in a directory may hold content.
 pub(super) fn is_content_name(name: &str) -> bool {
-    let name = name.to_lowercase();
-    [".yml", ".yaml", ".csv"]
-        .iter()
-        .any(|end| name.ends_with(end))
+    crate::files::is_yaml_name(name) || name.to_lowercase().ends_with(".csv")
 }
 
 /// Finds out what a file holds from its keys at the left margin, without parsing it.

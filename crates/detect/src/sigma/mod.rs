@@ -26,7 +26,7 @@ mod row;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
 
 use crabwalk_events::catalog::ALWAYS;
@@ -36,6 +36,7 @@ use rsigma_parser::{CorrelationRule, FilterRule, FilterRuleTarget, Level, SigmaR
 
 use crate::detection::{Detection, DetectionType, Language, RiskField, RiskObjectKind, Status};
 use crate::error::RunError;
+use crate::files::{is_yaml_name, walk};
 use crate::finding::{self, Finding, MOST_EVENTS, RiskObject, ThreatObject};
 use crate::origin::{ContentProblem, Origin};
 use crate::workers::spread;
@@ -45,11 +46,6 @@ use logsource::Entities;
 pub use logsource::{FieldRule, LogSourceKey, LogSources, Piece, View};
 use row::{EventRow, Layout, Rows};
 pub use row::{Fields, Value};
-
-/// Files larger than this are not rules (4 MiB).
-const MAX_FILE: u64 = 4 << 20;
-/// How deep directories are followed.
-const MAX_DEPTH: usize = 16;
 
 /// One rule.
 struct Rule {
@@ -128,11 +124,16 @@ impl SigmaRules {
         let mut problems = Vec::new();
         let mut unmapped: BTreeMap<LogSourceKey, Vec<String>> = BTreeMap::new();
         for path in paths {
-            let mut files = Vec::new();
-            collect(path, 0, &mut files, &mut problems);
+            let alone = path.is_file();
             let mut any = false;
-            for (path, text) in files {
-                any |= rules.add(&path, &text, &mut unmapped, &mut problems);
+            for file in walk(path, &[], is_yaml_name, &mut problems) {
+                match String::from_utf8(file.text) {
+                    Ok(text) if alone || is_rule(&text) => {
+                        any |= rules.add(&file.path, &text, &mut unmapped, &mut problems);
+                    }
+                    Ok(_) => {}
+                    Err(_) => problems.push(problem(file.path, "not UTF-8 text".to_owned())),
+                }
             }
             if !any {
                 problems.push(problem(
@@ -1022,60 +1023,6 @@ impl Demand for SigmaDemand {
             columns.extend(list.iter().cloned());
         }
         Columns::Named(Arc::new(columns))
-    }
-}
-
-/// Finds rule files, sorted, so that runs are alike.
-fn collect(
-    path: &Path,
-    depth: usize,
-    files: &mut Vec<(String, String)>,
-    problems: &mut Vec<ContentProblem>,
-) {
-    let shown = path.display().to_string();
-    let failed = |error: std::io::Error| problem(shown.clone(), format!("cannot be read: {error}"));
-    let about = match std::fs::metadata(path) {
-        Ok(about) => about,
-        Err(error) => return problems.push(failed(error)),
-    };
-    if !about.is_dir() {
-        if about.len() > MAX_FILE {
-            return problems.push(problem(
-                shown,
-                format!("larger than {MAX_FILE} bytes: left out"),
-            ));
-        }
-        match std::fs::read(path) {
-            Ok(bytes) => match String::from_utf8(bytes) {
-                Ok(text) if depth == 0 || is_rule(&text) => files.push((shown, text)),
-                Ok(_) => {}
-                Err(_) => problems.push(problem(shown, "not UTF-8 text".to_owned())),
-            },
-            Err(error) => problems.push(failed(error)),
-        }
-        return;
-    }
-    let entries =
-        std::fs::read_dir(path).and_then(|entries| entries.collect::<Result<Vec<_>, _>>());
-    let mut entries = match entries {
-        Ok(entries) => entries,
-        Err(error) => return problems.push(failed(error)),
-    };
-    entries.sort_by_key(std::fs::DirEntry::file_name);
-    for entry in entries {
-        let name = entry.file_name().to_string_lossy().to_lowercase();
-        let kind = entry.file_type();
-        // Links are not followed below the directory that was given: they may lead in circles.
-        let link = kind.as_ref().is_ok_and(std::fs::FileType::is_symlink);
-        let directory = kind.is_ok_and(|kind| kind.is_dir());
-        if name.starts_with('.')
-            || link
-            || directory && depth >= MAX_DEPTH
-            || !(directory || name.ends_with(".yml") || name.ends_with(".yaml"))
-        {
-            continue;
-        }
-        collect(&entry.path(), depth + 1, files, problems);
     }
 }
 
