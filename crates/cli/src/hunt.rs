@@ -8,7 +8,7 @@ use std::time::Instant;
 use crabwalk_case::dossier::Asked;
 use crabwalk_case::{Case, Input, Report, Tool, WITHOUT_FRONT_END, WriteError};
 use crabwalk_detect::Content;
-use crabwalk_detect::store::Lookups;
+use crabwalk_detect::lookups::Lookups;
 use crabwalk_events::Catalog;
 use crabwalk_hunt::{Hunt, HuntOptions};
 use crabwalk_sources::Input as LogInput;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crabwalk_detect::store::{LookupStore, Lookups};
+use crabwalk_detect::lookups::{LookupStore, Lookups};
 use crabwalk_detect::{Content, Exception, RunOptions};
 use crabwalk_events::{Catalog, MemoryCatalog};
 use crabwalk_hunt::HuntOptions;

@@ -30,13 +30,14 @@ pub mod finding;
 pub mod gap;
 mod lint;
 pub mod logging;
+pub mod lookups;
 mod message;
 mod origin;
 pub mod query;
 pub mod risk;
 pub mod run;
 pub mod sigma;
-pub mod store;
+
 mod throttling;
 mod workers;
 

@@ -8,8 +8,8 @@ use crabwalk_spl::{Diagnostic, Engine, EngineOptions, Knowledge, Search};
 
 use crate::content::{Content, ContentProblem, Origin};
 use crate::error::RunError;
+use crate::lookups::Lookups;
 use crate::run::{Failure, RunOptions, run_all, search_problem, search_warning};
-use crate::store::Lookups;
 use crate::workers::apart;
 
 /// A search, ready to run.

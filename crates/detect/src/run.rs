@@ -18,10 +18,10 @@ use crate::error::RunError;
 use crate::finding::{self, Finding};
 use crate::gap::{self, Gap};
 use crate::logging::Logging;
+use crate::lookups::Lookups;
 use crate::origin::{ContentProblem, Origin};
 use crate::risk::{self, Attack, Exception, RiskFactors};
 use crate::sigma::SigmaRules;
-use crate::store::Lookups;
 use crate::workers::{Panicked, spread_with};
 
 /// What to run, and how.

@@ -2,6 +2,10 @@
 
 use std::ops::RangeInclusive;
 
+use jiff::civil::DateTime;
+
+const EPOCH: DateTime = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
+
 /// The first and the last microsecond of the years 1000 to 9999, since 1970-01-01 UTC. No log names a time outside of them,
 /// and sums and differences of times within them are far from what 64 bits hold.
 const TIMES: RangeInclusive<i64> = -30_610_224_000_000_000..=253_402_300_799_999_999;
@@ -26,32 +30,22 @@ pub(crate) fn civil(
     second: u32,
     micros: i64,
 ) -> Option<i64> {
-    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    let days = match month {
-        2 => 28 + u32::from(leap),
-        4 | 6 | 9 | 11 => 30,
-        _ => 31,
-    };
-    if !(1..=12).contains(&month)
-        || !(1..=days).contains(&day)
-        || hour > 23
-        || minute > 59
-        || second > 60
-    {
-        return None;
-    }
     if !(1000..=9999).contains(&year) {
         return None;
     }
-    // Days from civil, after Howard Hinnant's public-domain algorithm: years start in March, so leap days come last.
-    let y = if month <= 2 { year - 1 } else { year };
-    let era = y.div_euclid(400);
-    let of_era = y.rem_euclid(400);
-    let of_year =
-        (153 * (i64::from(month) + if month > 2 { -3 } else { 9 }) + 2) / 5 + i64::from(day) - 1;
-    let days = era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468;
-    let seconds =
-        days * 86_400 + i64::from(hour) * 3600 + i64::from(minute) * 60 + i64::from(second);
+    // A leap second is the first of the next minute.
+    let (second, leap) = if second == 60 { (59, 1) } else { (second, 0) };
+    let small = |part: u32| i8::try_from(part).ok();
+    let time = DateTime::new(
+        i16::try_from(year).ok()?,
+        small(month)?,
+        small(day)?,
+        small(hour)?,
+        small(minute)?,
+        small(second)?,
+        0,
+    );
+    let seconds = time.ok()?.duration_since(EPOCH).as_secs() + leap;
     Some(seconds * 1_000_000 + micros)
 }
 
