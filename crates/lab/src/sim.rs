@@ -1289,6 +1289,29 @@ impl Sim {
         );
     }
 
+    /// A domain controller validates NTLM credentials for a host (4776). `workstation` is what the client calls itself.
+    pub(crate) fn validation(
+        &mut self,
+        time: i64,
+        host: usize,
+        account: &Account,
+        workstation: String,
+    ) {
+        let controller = self.hosts[host].controller;
+        self.log(
+            controller,
+            Channel::Security,
+            time,
+            (4776, 0, 14_336),
+            vec![
+                ("PackageName", s("MICROSOFT_AUTHENTICATION_PACKAGE_V1_0")),
+                ("TargetUserName", s(account.name.clone())),
+                ("Workstation", s(workstation)),
+                ("Status", Value::Hex32(0)),
+            ],
+        );
+    }
+
     /// A connection with a network logon over it, as source, network, DC and destination see it. Returns the session,
     /// the client's port and the index of the 4624.
     pub(crate) fn network_logon(&mut self, remote: &Remote<'_>) -> (Session, u16, usize) {
@@ -1313,19 +1336,7 @@ impl Sim {
             }
             Package::Ntlm => {
                 let workstation = self.hosts[src].name.clone();
-                let controller = self.hosts[dst].controller;
-                self.log(
-                    controller,
-                    Channel::Security,
-                    time + 15_000,
-                    (4776, 0, 14_336),
-                    vec![
-                        ("PackageName", s("MICROSOFT_AUTHENTICATION_PACKAGE_V1_0")),
-                        ("TargetUserName", s(account.name.clone())),
-                        ("Workstation", s(workstation)),
-                        ("Status", Value::Hex32(0)),
-                    ],
-                );
+                self.validation(time + 15_000, dst, account, workstation);
             }
             Package::Kerberos => {}
         }

@@ -1,12 +1,14 @@
 //! Who acted at the source of a hop, where no event says so.
 //!
-//! A program, a script or explicit credentials at the source name the actor; where the source logged none of these, three
+//! A program, a script or explicit credentials at the source name the actor; where the source logged none of these, four
 //! things are asked in turn, and the first that leaves one account decides:
 //!
 //! 1. The account itself: whoever has a desktop or a program on the source acts there for himself.
 //! 2. What came there: the account with which the one other hop reached the source within [`REMEMBERED`] before. Daily work
 //!    does not count: a backup comes to every host, and nobody goes on from it.
 //! 3. Who is there: the only person with a desktop or a program on the source about then.
+//! 4. Nobody is seen there: the account acts for itself, as it does in nearly all logons of any network. Where others are
+//!    seen on the source and the account is not, somebody else may hold its credentials, and the actor stays unknown.
 //!
 //! This is a conclusion, not a witness: it adds nothing to confidence, links, rank or verdict, and the case marks it.
 
@@ -84,6 +86,7 @@ pub(crate) fn infer(
                     why: "nobody else had come to the source in the two hours before".to_owned(),
                 });
             }
+            let nobody = present.is_empty() && comers.is_empty();
             let people: Vec<AccountId> = present
                 .into_iter()
                 .filter(|account| !services(*account))
@@ -93,6 +96,10 @@ pub(crate) fn infer(
                 ([one], used) if !used.is_some_and(services) => Some(Inferred {
                     account: *one,
                     why: "the only person on the source about then".to_owned(),
+                }),
+                (_, Some(used)) if nobody => Some(Inferred {
+                    account: used,
+                    why: "nobody else is seen on the source about then".to_owned(),
                 }),
                 _ => None,
             }

@@ -267,19 +267,7 @@ impl Sim {
                 self.amend(index, "LogonGuid", Value::Guid(key));
             }
             (Package::Ntlm, _) => {
-                let controller = self.hosts[dst].controller;
-                self.log(
-                    controller,
-                    Channel::Security,
-                    time + 15_000,
-                    (4776, 0, 14_336),
-                    vec![
-                        ("PackageName", s("MICROSOFT_AUTHENTICATION_PACKAGE_V1_0")),
-                        ("TargetUserName", s(account.name.clone())),
-                        ("Workstation", s(entry.workstation.clone())),
-                        ("Status", Value::Hex32(0)),
-                    ],
-                );
+                self.validation(time + 15_000, dst, account, entry.workstation.clone());
             }
             (Package::Kerberos, None) => {}
         }
