@@ -5,9 +5,11 @@ use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use crabwalk_events::{EventType, TypeMapping};
+use crabwalk_spl::commands::{Bin, Convert, Regex};
 use crabwalk_spl::syntax::ast::{
     BinaryOp, CommandKind, CompareOp, Expr, ExprKind, Pipeline, SearchExpr, Span, Stats,
 };
+use crabwalk_spl::syntax::command::Part;
 use crabwalk_spl::syntax::parse_expr;
 use crabwalk_spl::{Diagnostic, Knowledge, Search};
 
@@ -42,10 +44,14 @@ pub(crate) fn pipelines(pipeline: &Pipeline) -> Vec<&Pipeline> {
                         clause(filter, found);
                     }
                 }
-                CommandKind::Join(join) => add(&join.subsearch, found),
-                CommandKind::Append(inner) | CommandKind::Appendpipe(inner) => add(inner, found),
-                CommandKind::Union(all) => all.iter().for_each(|one| add(one, found)),
                 _ => {}
+            }
+            for part in command.kind.parts() {
+                match part {
+                    Part::Clause(expr) => clause(expr, found),
+                    Part::Search(inner) | Part::Pipe(inner) => add(inner, found),
+                    Part::Expression(_) => {}
+                }
             }
         }
     }
@@ -124,13 +130,11 @@ fn null_groups(
                 present.extend(reading.makes);
                 present.extend(reading.fills);
             }
-            CommandKind::Bin(bin) => {
+            kind if let Some(bin) = kind.of::<Bin>() => {
                 present.extend(bin.output.iter().map(|name| name.text.clone()));
             }
-            CommandKind::Convert(_)
-            | CommandKind::Eventstats(_)
-            | CommandKind::Streamstats(_)
-            | CommandKind::Regex { .. } => {}
+            CommandKind::Eventstats(_) | CommandKind::Streamstats(_) => {}
+            kind if kind.of::<Convert>().is_some() || kind.of::<Regex>().is_some() => {}
             CommandKind::Stats(stats) => {
                 groups(stats, &present, read, knowledge, found);
                 return;

@@ -38,7 +38,7 @@ mod clause;
 #[cfg(feature = "codec")]
 pub mod codec;
 mod column;
-mod commands;
+pub mod commands;
 mod convert;
 mod demand;
 mod engine;

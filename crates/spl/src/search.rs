@@ -3,9 +3,11 @@
 use std::fmt;
 
 use crate::clause::MADE_INDEXES;
+use crate::commands::FromDataset;
 use crate::knowledge::Knowledge;
 use crate::plan::needs::sources;
 use crate::syntax::ast::{CommandKind, CompareOp, Pipeline, SearchExpr, Span};
+use crate::syntax::command::Part;
 use crate::syntax::{self, Diagnostic};
 
 /// A search that was parsed.
@@ -87,8 +89,8 @@ impl Search {
                     (None, Some(filter)) => names_made_index(filter),
                     (None, None) => false,
                 }),
-                CommandKind::From { kind, name } if kind == "datamodel" => {
-                    Some(is_made(&name.text))
+                kind if let Some(from) = kind.of::<FromDataset>() => {
+                    from.datamodel().map(|name| is_made(&name.text))
                 }
                 CommandKind::Mstats(_) => Some(false),
                 // Lookups, and rows that are made.
@@ -111,13 +113,16 @@ impl Search {
 }
 
 fn writes_lookups(pipeline: &Pipeline) -> bool {
-    pipeline.commands.iter().any(|command| match &command.kind {
-        CommandKind::Outputlookup(_) => true,
-        CommandKind::Join(join) => writes_lookups(&join.subsearch),
-        CommandKind::Append(inner) | CommandKind::Appendpipe(inner) => writes_lookups(inner),
-        CommandKind::Union(all) => all.iter().any(writes_lookups),
-        CommandKind::Map(map) => map.search.text.contains("outputlookup"),
-        _ => false,
+    pipeline.commands.iter().any(|command| {
+        let own = match &command.kind {
+            CommandKind::Map(map) => map.search.text.contains("outputlookup"),
+            CommandKind::Typed(_, syntax) => syntax.writes_lookup(),
+            _ => false,
+        };
+        own || command.kind.parts().iter().any(|part| match part {
+            Part::Search(inner) | Part::Pipe(inner) => writes_lookups(inner),
+            Part::Expression(_) | Part::Clause(_) => false,
+        })
     })
 }
 

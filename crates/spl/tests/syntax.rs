@@ -5,7 +5,8 @@
 
 #![allow(clippy::expect_used, reason = "a test that does not parse has failed")]
 
-use crabwalk_spl::syntax::ast::{CommandKind, ExprKind, LookupOutput, Pipeline, SearchExpr, Span};
+use crabwalk_spl::commands::{Lookup, LookupOutput, Rex, RexAction};
+use crabwalk_spl::syntax::ast::{CommandKind, ExprKind, Pipeline, SearchExpr, Span};
 use crabwalk_spl::syntax::{
     MacroTable, parse, parse_expr, parse_search, parse_search_with_macros, parse_without_macros,
     position, render, render_coloured,
@@ -246,10 +247,8 @@ fn shape_04_backslashes() {
         (r#"| rex "say \"(?<w>[^\"]+)""#, r#"say "(?<w>[^"]+)"#),
     ] {
         let parsed = pipeline(text);
-        let CommandKind::Rex(rex) = &parsed.commands[0].kind else {
-            panic!("not rex")
-        };
-        let crabwalk_spl::syntax::ast::RexAction::Extract(found) = &rex.action else {
+        let rex = parsed.commands[0].kind.of::<Rex>().expect("rex");
+        let RexAction::Extract(found) = &rex.action else {
             panic!("not an extraction")
         };
         assert_eq!(found.text, pattern);
@@ -413,9 +412,7 @@ table!(shape_24_lookup, printed,
 #[test]
 fn shape_25_lookup_without_output_adds_all_columns() {
     let parsed = pipeline("| lookup local=t assets ip as dest");
-    let CommandKind::Lookup(lookup) = &parsed.commands[0].kind else {
-        panic!("not a lookup")
-    };
+    let lookup = parsed.commands[0].kind.of::<Lookup>().expect("lookup");
     assert_eq!(lookup.output, LookupOutput::All);
 }
 

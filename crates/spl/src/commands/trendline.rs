@@ -27,8 +27,9 @@ fn text(cursor: &mut dyn Cursor, _: &Usage) -> Result<String, Diagnostic> {
             .and_then(|period| period.parse::<u64>().ok())
             .filter(|period| (2..=10_000).contains(period));
         let Some(period) = period.filter(|_| cursor.peek() == Some(b'(')) else {
+            let end = cursor.place().max(start + 1);
             return Err(cursor
-                .error("a simple moving average is written `sma5(field)`", start)
+                .error("a simple moving average is written `sma5(field)`", start, end)
                 .with_help("other trends (ema, wma) are not run; `streamstats window=5` has other statistics"));
         };
         cursor.eat(b'(');

@@ -88,7 +88,8 @@ impl Planner<'_> {
                 };
                 width = Some(self.time_width(&rows, most, least, span)?);
             }
-            let binned = super::bin::time_bin(time, width.unwrap_or(BinSpan::Number(60.0)), span)?;
+            let binned =
+                crate::commands::bin::time_bin(time, width.unwrap_or(BinSpan::Number(60.0)), span)?;
             rows = at(span, rows.set(vec![("_time".to_owned(), binned)]))?;
         } else if let (Some(width), Some(first)) = (width, by.first()) {
             let name = first.clone();
@@ -98,7 +99,7 @@ impl Planner<'_> {
                     BinSpan::Log { coefficient, base } if name != "_time" => {
                         bins::log_bin(value, coefficient, base)
                     }
-                    width => super::bin::time_bin(value, width, span)?,
+                    width => crate::commands::bin::time_bin(value, width, span)?,
                 };
                 rows = at(span, rows.set(vec![(name, binned)]))?;
             }

@@ -76,7 +76,7 @@ impl Planner<'_> {
     /// The rows with what windows are over in columns of its own.
     ///
     /// `DataFusion` 55 breaks on two windows over arguments that differ in writing and turn out to be the same.
-    pub(super) fn arguments_beside(
+    pub(crate) fn arguments_beside(
         &self,
         rows: Rows,
         arguments: Vec<Option<Typed>>,
@@ -104,7 +104,7 @@ impl Planner<'_> {
     }
 
     /// Adds windows to rows and shows these columns of them, with the windows' values set.
-    pub(super) fn beside(
+    pub(crate) fn beside(
         &self,
         rows: Rows,
         windows: Vec<Expr>,

@@ -3,21 +3,17 @@
 //! One file per command. A command takes [`Rows`] and gives [`Rows`]. Hidden columns travel along: `_ref` says which
 //! events a row comes from, `__time` keeps the time of the event for the order of results when `_time` is gone.
 
-pub(crate) mod bin;
 mod chart;
 mod combine;
-mod convert;
 mod documents;
 mod events;
 mod eventstats;
 mod glance;
-mod lookup;
-mod model;
+pub(crate) mod model;
 mod mstats;
 pub(crate) mod needs;
 pub(crate) mod nodes;
 mod repeat;
-mod rex;
 pub(crate) mod running;
 mod stage;
 mod stats;
@@ -28,6 +24,7 @@ mod transaction;
 mod tstats;
 pub(crate) mod wildcards;
 
+use std::any::Any;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -46,13 +43,15 @@ use crate::expr::{EvalContext, ExprError, Fields, Typed, plan_expr, plan_predica
 use crate::knowledge::Knowledge;
 use crate::session::{Session, StoredLookups};
 use crate::syntax::Diagnostic;
-use crate::syntax::ast::{self, Arguments, Command, CommandKind, Pipeline, Span, Tstats};
+use crate::syntax::ast::{self, Arguments, Command, CommandKind, Pipeline, Span, Tstats, Whole};
+use crate::syntax::command::{Syntax, parsed};
+use crate::syntax::usage::{Form, Reading, Usage};
 use crate::syntax::walk::visit_fields;
 pub(crate) use events::{SERVER, TypeInfo, TypeInfos, WORDS};
 pub(crate) use eventstats::as_window;
 pub(crate) use glance::Glances;
 use needs::{Needs, no_rows_from_nothing};
-pub(crate) use stage::{MOST_COLUMNS, MOST_ROWS, Made, Names, Pending, Staged};
+pub(crate) use stage::{LookupWriting, MOST_COLUMNS, MOST_ROWS, Made, Names, Pending, Staged};
 pub(crate) use wildcards::renamed_text;
 
 /// Hidden copy of the event's time.
@@ -320,6 +319,81 @@ pub(crate) type Looking = fn(&mut Planner<'_>, Rows, &Arguments, &Needs, Span) -
 /// How such a command is planned that makes rows of its own.
 pub(crate) type Making = fn(&mut Planner<'_>, &Arguments, Span) -> Result<Rows>;
 
+/// How a command is planned whose arguments have a type of their own.
+pub(crate) trait Plan: Syntax {
+    /// What it makes of the rows before it.
+    fn plan(&self, planner: &mut Planner<'_>, rows: Rows, span: Span) -> Result<Rows>;
+
+    /// What it does as the first command, if it can be that.
+    fn source(&self) -> Option<&dyn Source> {
+        None
+    }
+}
+
+/// A command that can be the first of a search, since it has rows without others before it.
+pub(crate) trait Source {
+    /// Its rows, with the fields that the search needs.
+    fn rows(&self, planner: &mut Planner<'_>, needs: &Needs, span: Span) -> Result<Rows>;
+
+    /// Whether it can read events of a type, going by what is known of the type without them. What cannot be decided is
+    /// read: the planner reports the error.
+    fn may_read(&self, _: &TypeInfo, _: &Knowledge, _: &EvalContext) -> bool {
+        false
+    }
+
+    /// What it reads of a type of which it may read events.
+    fn reads(&self, _: &Needs, _: &TypeInfo, _: &Knowledge) -> Reads {
+        Reads::Nothing
+    }
+}
+
+/// Finds in the arguments of a command how it is planned.
+type Finding = for<'s> fn(&'s dyn Any) -> Option<&'s dyn Plan>;
+
+fn found<S: Plan>(syntax: &dyn Any) -> Option<&dyn Plan> {
+    let syntax: &S = syntax.downcast_ref()?;
+    Some(syntax)
+}
+
+struct Of<S>(std::marker::PhantomData<S>);
+
+impl<S: Plan> Of<S> {
+    const FINDING: &'static (dyn Any + Send + Sync) = &(found::<S> as Finding);
+}
+
+/// A command whose arguments have a type of their own.
+pub(crate) const fn typed<S: Plan>(usage: Usage) -> Whole {
+    Whole {
+        usage,
+        form: Form::Typed(parsed::<S>),
+        // The arguments themselves say it.
+        reads: |_| Reading::default(),
+        plan: Of::<S>::FINDING,
+    }
+}
+
+/// How a command is planned whose arguments have a type of their own.
+fn planned<'s>(command: &Whole, syntax: &'s dyn Syntax) -> Option<&'s dyn Plan> {
+    let finding = command.plan.downcast_ref::<Finding>()?;
+    finding(syntax as &dyn Any)
+}
+
+/// What a command does as the first of a search, if it is typed and can be that.
+fn source(kind: &CommandKind) -> Option<&dyn Source> {
+    match kind {
+        CommandKind::Typed(command, syntax) => planned(command, &**syntax)?.source(),
+        _ => None,
+    }
+}
+
+/// The error that a command has rows of its own and stands behind others.
+pub(crate) fn not_first(name: &str, span: Span) -> Diagnostic {
+    diagnostic(
+        span,
+        format!("`{name}` makes results of its own: it must stand first in a search"),
+    )
+}
+
 /// An error of planning a command.
 pub(crate) type Result<T, E = Diagnostic> = std::result::Result<T, E>;
 
@@ -435,20 +509,12 @@ impl<'a> Planner<'a> {
             CommandKind::Search(expr) => self.raw_search(expr, &needs, first.span)?,
             CommandKind::Tstats(tstats) => self.tstats(tstats, first.span)?,
             CommandKind::Mstats(mstats) => self.mstats(mstats, first.span)?,
-            CommandKind::From { kind, name } => self.from(kind, name, &needs)?,
-            CommandKind::Inputlookup {
-                lookup,
-                filter,
-                start,
-                max,
-                ..
-            } => self.inputlookup(lookup, filter.as_ref(), (*start, *max), first.span)?,
-            CommandKind::Union(all) => self.union_all(all, first.span)?,
             CommandKind::Whole(command, arguments)
                 if let Some(making) = command.plan.downcast_ref::<Making>() =>
             {
                 making(self, arguments, first.span)?
             }
+            kind if let Some(source) = source(kind) => source.rows(self, &needs, first.span)?,
             CommandKind::Unsupported { .. } => return Err(not_run(first)),
             _ => {
                 return Err(diagnostic(
@@ -472,7 +538,7 @@ impl<'a> Planner<'a> {
     }
 
     /// Passes rows through commands.
-    fn commands(&mut self, mut rows: Rows, commands: &[Command]) -> Result<Rows> {
+    pub(crate) fn commands(&mut self, mut rows: Rows, commands: &[Command]) -> Result<Rows> {
         for (index, command) in commands.iter().enumerate() {
             let behind = commands.get(index + 1..).unwrap_or_default();
             rows = self.command(rows, command, behind)?;
@@ -498,47 +564,12 @@ impl<'a> Planner<'a> {
             CommandKind::Eval(assignments) => self.eval(rows, assignments, span),
             CommandKind::Stats(stats) => self.stats(rows, stats, span),
             CommandKind::Eventstats(stats) => self.eventstats(rows, stats, span),
-            CommandKind::Convert(convert) => self.convert(rows, convert, span),
-            CommandKind::Bin(bin) => self.bin(rows, bin, span),
-            CommandKind::Lookup(lookup) => self.lookup(rows, lookup, span),
-            CommandKind::Rex(rex) => self.rex(rows, rex, span),
-            CommandKind::Regex {
-                field,
-                negated,
-                pattern,
-            } => self.regex(rows, field, *negated, pattern, span),
             CommandKind::Tstats(tstats) if tstats.flag("append") => {
                 let more = self.tstats(tstats, span)?;
                 self.below(rows, more, span)
             }
-            CommandKind::Tstats(_) | CommandKind::Mstats(_) | CommandKind::From { .. } => {
-                Err(diagnostic(
-                    span,
-                    format!(
-                        "`{}` makes results of its own: it must stand first in a search",
-                        command.name
-                    ),
-                ))
-            }
-            CommandKind::Inputlookup {
-                append: true,
-                lookup,
-                filter,
-                start,
-                max,
-            } => {
-                let more = self.inputlookup(lookup, filter.as_ref(), (*start, *max), span)?;
-                self.below(rows, more, span)
-            }
-            CommandKind::Inputlookup { .. } => Err(diagnostic(
-                span,
-                "`inputlookup` makes results of its own: it must stand first in a search, or have `append=true`",
-            )),
+            CommandKind::Tstats(_) | CommandKind::Mstats(_) => Err(not_first(&command.name, span)),
             CommandKind::Streamstats(streamstats) => self.streamstats(rows, streamstats, span),
-            CommandKind::Join(join) => self.join(rows, join, span),
-            CommandKind::Append(subsearch) => self.append(rows, subsearch, span),
-            CommandKind::Appendpipe(subpipeline) => self.appendpipe(rows, subpipeline, span),
-            CommandKind::Outputlookup(output) => self.outputlookup(rows, output, span),
             CommandKind::Whole(whole, arguments) => {
                 if let Some(passing) = whole.plan.downcast_ref::<Passing>() {
                     passing(self, rows, arguments, span)
@@ -546,24 +577,18 @@ impl<'a> Planner<'a> {
                     let later = Needs::of_commands(behind, self.knowledge);
                     looking(self, rows, arguments, &later, span)
                 } else {
-                    let name = &command.name;
-                    Err(diagnostic(
-                        span,
-                        format!(
-                            "`{name}` makes results of its own: it must stand first in a search"
-                        ),
-                    ))
+                    Err(not_first(&command.name, span))
                 }
             }
+            CommandKind::Typed(whole, syntax) => match planned(whole, &**syntax) {
+                Some(planned) => planned.plan(self, rows, span),
+                None => Err(not_first(&command.name, span)),
+            },
             CommandKind::Return(given) => self.return_rows(rows, given, span),
             CommandKind::Foreach(foreach) => self.foreach(rows, foreach, span),
             CommandKind::Map(map) => self.map(rows, map, span),
             CommandKind::Transaction(transaction) => self.transaction(rows, transaction, span),
             CommandKind::Chart(chart) => self.chart(rows, chart, span),
-            CommandKind::Union(all) => {
-                let more = self.union_all(all, span)?;
-                self.below(rows, more, span)
-            }
             CommandKind::Unsupported { .. } => Err(not_run(command)),
         }
     }
@@ -784,6 +809,13 @@ pub(crate) enum Reads {
     Everything,
 }
 
+impl Reads {
+    /// The columns that fields with these names are made from.
+    pub fn columns(info: &TypeInfo, names: &[String]) -> Self {
+        Self::Columns(info.columns_behind(names.iter().map(String::as_str)))
+    }
+}
+
 /// Whether a search can read events of a type, going by what is known of the type without its events. What cannot be
 /// decided is read: the planner reports the error.
 pub(crate) fn may_read(
@@ -792,10 +824,7 @@ pub(crate) fn may_read(
     knowledge: &Knowledge,
     context: &EvalContext,
 ) -> bool {
-    let of_node = |name: &str| {
-        let node = knowledge.models.node(name);
-        node.is_some_and(|node| model::may_read(node, info, context).unwrap_or(true))
-    };
+    let of_node = |name: &str| model::may_be_in(name, info, knowledge, context);
     match pipeline.commands.first().map(|first| &first.kind) {
         Some(CommandKind::Search(expr)) => events::may_read(expr, info, context).unwrap_or(true),
         Some(CommandKind::Tstats(stats)) => match &stats.datamodel {
@@ -807,7 +836,7 @@ pub(crate) fn may_read(
             let known = info.event_type.is_windows() || info.mapping.event_data().next().is_some();
             !known || info.can_have("metric_name")
         }
-        Some(CommandKind::From { kind, name }) => kind == "datamodel" && of_node(&name.text),
+        Some(kind) if let Some(source) = source(kind) => source.may_read(info, knowledge, context),
         _ => false,
     }
 }
@@ -823,8 +852,7 @@ pub(crate) fn reads(
     if !may_read(pipeline, info, knowledge, context) {
         return Reads::Nothing;
     }
-    let columns =
-        |names: Vec<String>| Reads::Columns(info.columns_behind(names.iter().map(String::as_str)));
+    let columns = |names: Vec<String>| Reads::columns(info, &names);
     let named = || needs.names().map(str::to_owned);
     match pipeline.commands.first().map(|first| &first.kind) {
         Some(CommandKind::Search(_)) => {
@@ -838,7 +866,13 @@ pub(crate) fn reads(
             let mut names: Vec<String> = named().collect();
             if names.iter().any(|name| name == "tag") {
                 // It tells to which nodes an event belongs.
-                names.extend(knowledge.models.nodes().iter().flat_map(condition_fields));
+                names.extend(
+                    knowledge
+                        .models
+                        .nodes()
+                        .iter()
+                        .flat_map(model::condition_fields),
+                );
             }
             columns(names)
         }
@@ -846,37 +880,11 @@ pub(crate) fn reads(
             let name = stats.datamodel.as_ref();
             let node = name.and_then(|name| knowledge.models.node(&name.text));
             let mut names = tstats::fields_read(stats, node);
-            names.extend(node.into_iter().flat_map(condition_fields));
+            names.extend(node.into_iter().flat_map(model::condition_fields));
             columns(names)
         }
         Some(CommandKind::Mstats(mstats)) => columns(mstats::fields_read(mstats)),
-        Some(CommandKind::From { name, .. }) => {
-            let mut names: Vec<String> = named().collect();
-            let node = knowledge.models.node(&name.text);
-            if let (Some(node), true) = (node, needs.all_columns || needs.all_names) {
-                names.extend(node.fields.iter().cloned());
-            }
-            names.extend(node.into_iter().flat_map(condition_fields));
-            columns(names)
-        }
+        Some(kind) if let Some(source) = source(kind) => source.reads(needs, info, knowledge),
         _ => Reads::Nothing,
     }
-}
-
-/// The fields that the conditions of a node's members and children read.
-fn condition_fields(node: &crabwalk_events::Node) -> Vec<String> {
-    let mut names: Vec<String> = node.cim_requires.iter().flatten().cloned().collect();
-    let clauses = node
-        .members
-        .iter()
-        .filter_map(|member| member.filter.as_ref())
-        .chain(node.children.values());
-    for clause in clauses {
-        if let Ok(expr) = crate::syntax::parse_search(clause) {
-            let mut needs = Needs::default();
-            needs.search_clause(&expr);
-            names.extend(needs.names().map(str::to_owned));
-        }
-    }
-    names
 }

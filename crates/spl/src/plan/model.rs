@@ -196,47 +196,8 @@ fn parsed_clause(clause: &str, span: Span) -> Result<SearchExpr> {
 }
 
 impl Planner<'_> {
-    /// `from datamodel:Model.Node`.
-    pub(super) fn from(&mut self, kind: &str, name: &Name, needs: &Needs) -> Result<Rows> {
-        match kind {
-            "datamodel" => {}
-            "lookup" | "inputlookup" => return self.inputlookup(name, None, (0, None), name.span),
-            _ => {
-                return Err(diagnostic(
-                    name.span,
-                    format!(
-                        "`from {kind}` is not known: write `from datamodel:Model.Node` or `from lookup:name`"
-                    ),
-                ));
-            }
-        }
-        let node = find_node(self.knowledge, name)?;
-        let mut fields: Vec<String> = needs
-            .names()
-            .filter(|name| !matches!(*name, "_time"))
-            .map(str::to_owned)
-            .collect();
-        for (field, span) in needs
-            .named
-            .iter()
-            .filter_map(|(name, span)| Some((name, (*span)?)))
-        {
-            self.warn_of_unknown_node_field(node, field, span);
-        }
-        if needs.all_columns || needs.all_names {
-            fields.extend(["host", "source", "sourcetype"].map(str::to_owned));
-            fields.extend(node.fields.iter().cloned());
-        }
-        let mut unique = BTreeSet::new();
-        fields.retain(|field| unique.insert(field.clone()));
-        let filter = self.child_filter(name)?;
-        let mut rows = self.node_rows(node, &filter, &fields, name.span)?;
-        rows.open = needs.all_columns;
-        Ok(rows)
-    }
-
     /// The condition of the child node that a search names; one that always holds where it names a whole node.
-    pub(super) fn child_filter(&self, name: &Name) -> Result<SearchExpr> {
+    pub(crate) fn child_filter(&self, name: &Name) -> Result<SearchExpr> {
         match self.knowledge.models.child_condition(&name.text) {
             Some(clause) => parsed_clause(clause, name.span),
             None => Ok(SearchExpr::And(Vec::new())),
@@ -244,7 +205,7 @@ impl Planner<'_> {
     }
 
     /// The events of a node that fit a clause, with these fields, named as the search names them.
-    pub(super) fn node_rows(
+    pub(crate) fn node_rows(
         &mut self,
         node: &Node,
         filter: &SearchExpr,
@@ -292,7 +253,7 @@ impl Planner<'_> {
     }
 
     /// Warns of a field that the node does not have.
-    pub(super) fn warn_of_unknown_node_field(&mut self, node: &Node, name: &str, span: Span) {
+    pub(crate) fn warn_of_unknown_node_field(&mut self, node: &Node, name: &str, span: Span) {
         let own = field_of(node, name);
         let known =
             |field: &str| COMMON.contains(&field) || node.fields.iter().any(|known| known == field);
@@ -314,8 +275,19 @@ impl Planner<'_> {
     }
 }
 
+/// Whether events of a type may be in the node of a name, going by what is known without them.
+pub(crate) fn may_be_in(
+    node: &str,
+    info: &TypeInfo,
+    knowledge: &Knowledge,
+    context: &EvalContext,
+) -> bool {
+    let node = knowledge.models.node(node);
+    node.is_some_and(|node| may_read(node, info, context).unwrap_or(true))
+}
+
 /// Whether a search over a node can read events of a type, going by what is known without them.
-pub(crate) fn may_read(
+fn may_read(
     node: &Node,
     info: &TypeInfo,
     context: &EvalContext,
@@ -334,4 +306,22 @@ pub(crate) fn may_read(
         None => Folded::Known(true),
     };
     Ok(!matches!(member, Folded::Known(false)))
+}
+
+/// The fields that the conditions of a node's members and children read.
+pub(crate) fn condition_fields(node: &Node) -> Vec<String> {
+    let mut names: Vec<String> = node.cim_requires.iter().flatten().cloned().collect();
+    let clauses = node
+        .members
+        .iter()
+        .filter_map(|member| member.filter.as_ref())
+        .chain(node.children.values());
+    for clause in clauses {
+        if let Ok(expr) = parse_search(clause) {
+            let mut needs = Needs::default();
+            needs.search_clause(&expr);
+            names.extend(needs.names().map(str::to_owned));
+        }
+    }
+    names
 }

@@ -54,7 +54,7 @@ impl Planner<'_> {
         if let Some(width) = mstats.span
             && let Some(time) = rows.field("_time")
         {
-            let bucket = super::bin::time_bin(time, width, span)?;
+            let bucket = crate::commands::bin::time_bin(time, width, span)?;
             rows = at(span, rows.set(vec![(BUCKET.to_owned(), bucket)]))?;
             by.push(BUCKET.to_owned());
         }

@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use super::wildcards::renamed;
 use crate::knowledge::Knowledge;
 use crate::syntax::ast::{
-    Aggregation, AggregationArgument, ByField, Command, CommandKind, Expr, LookupOutput, Mark,
-    Name, Pipeline, RexAction, SearchExpr, Span,
+    Aggregation, AggregationArgument, ByField, Command, CommandKind, Expr, Mark, Name, Pipeline,
+    SearchExpr, Span,
 };
+use crate::syntax::command::{Ledger, Part};
 use crate::syntax::walk::{expressions, visit_fields, visit_subsearches};
 
 /// The fields of the events that a search reads.
@@ -113,72 +114,6 @@ impl Needs {
                     .for_each(|condition| self.expr(condition));
                 self.extra(&streamstats.stats);
             }
-            CommandKind::Convert(convert) => {
-                for conversion in &convert.conversions {
-                    self.field(&conversion.field);
-                    if let Some(output) = &conversion.output {
-                        self.make(&output.text);
-                    }
-                }
-            }
-            CommandKind::Bin(bin) => {
-                self.field(&bin.field);
-                if let Some(output) = &bin.output {
-                    self.make(&output.text);
-                }
-            }
-            CommandKind::Lookup(lookup) => {
-                lookup.keys.iter().for_each(|(_, field)| self.field(field));
-                match &lookup.output {
-                    LookupOutput::All => match knowledge.lookups.get(&lookup.table.text) {
-                        Some(table) => table.columns.iter().for_each(|column| self.make(column)),
-                        None => self.lenient = true,
-                    },
-                    LookupOutput::Overwrite(pairs) => {
-                        pairs.iter().for_each(|(_, field)| self.make(&field.text))
-                    }
-                    LookupOutput::KeepExisting(pairs) => {
-                        for (_, field) in pairs {
-                            self.optional(&field.text);
-                        }
-                    }
-                }
-            }
-            CommandKind::Rex(rex) => {
-                self.field(&rex.field);
-                if let RexAction::Extract(pattern) = &rex.action {
-                    for group in crate::functions::regex::group_names(&pattern.text) {
-                        self.optional(&group);
-                    }
-                }
-                if let Some(offsets) = &rex.offset_field {
-                    self.make(&offsets.text);
-                }
-            }
-            CommandKind::Regex { field, .. } => self.field(field),
-            CommandKind::Join(join) => {
-                if join.fields.is_empty() {
-                    // Any field may be one that both sides have.
-                    self.all_columns = true;
-                    self.all_names = true;
-                }
-                join.fields.iter().for_each(|name| self.field(name));
-                self.lenient = true;
-            }
-            CommandKind::Appendpipe(subpipeline) => {
-                let mut inner = self.clone();
-                for command in &subpipeline.commands {
-                    if inner.command(&command.kind, knowledge) {
-                        break;
-                    }
-                }
-                // What it makes is not there in the other rows.
-                self.named = inner.named;
-                self.seen = inner.seen;
-                self.all_columns |= inner.all_columns;
-                self.all_names |= inner.all_names;
-                self.lenient = true;
-            }
             CommandKind::Whole(command, arguments) => {
                 arguments
                     .expressions
@@ -259,13 +194,13 @@ impl Needs {
                 chart.by.iter().for_each(|name| self.field(name));
                 return true;
             }
-            CommandKind::Union(_) => self.lenient = true,
-            CommandKind::Append(_) | CommandKind::Inputlookup { .. } => self.lenient = true,
-            CommandKind::Tstats(_)
-            | CommandKind::Mstats(_)
-            | CommandKind::From { .. }
-            | CommandKind::Outputlookup(_)
-            | CommandKind::Unsupported { .. } => {}
+            CommandKind::Typed(_, syntax) => {
+                return syntax.note(&mut Noting {
+                    needs: self,
+                    knowledge,
+                });
+            }
+            CommandKind::Tstats(_) | CommandKind::Mstats(_) | CommandKind::Unsupported { .. } => {}
         }
         false
     }
@@ -367,6 +302,65 @@ impl Needs {
     }
 }
 
+/// Notes with what is known of lookups.
+struct Noting<'n> {
+    needs: &'n mut Needs,
+    knowledge: &'n Knowledge,
+}
+
+impl Ledger for Noting<'_> {
+    fn reads(&mut self, name: &str, place: Span) {
+        self.needs.text(name, place);
+    }
+
+    fn works_out(&mut self, expr: &Expr) {
+        self.needs.expr(expr);
+    }
+
+    fn looks_for(&mut self, clause: &SearchExpr) {
+        self.needs.search(clause);
+    }
+
+    fn reads_all(&mut self) {
+        self.needs.all_columns = true;
+        self.needs.all_names = true;
+    }
+
+    fn makes(&mut self, name: &str) {
+        self.needs.make(name);
+    }
+
+    fn fills(&mut self, name: &str) {
+        self.needs.optional(name);
+    }
+
+    fn makes_any(&mut self) {
+        self.needs.lenient = true;
+    }
+
+    fn runs(&mut self, command: &Command) -> bool {
+        self.needs.command(&command.kind, self.knowledge)
+    }
+
+    fn runs_aside(&mut self, commands: &[Command]) {
+        let mut aside = self.needs.clone();
+        for command in commands {
+            if aside.command(&command.kind, self.knowledge) {
+                break;
+            }
+        }
+        self.needs.named = aside.named;
+        self.needs.seen = aside.seen;
+        self.needs.all_columns |= aside.all_columns;
+        self.needs.all_names |= aside.all_names;
+    }
+
+    fn lookup_columns(&self, lookup: &str) -> Option<Vec<String>> {
+        let table = self.knowledge.lookups.get(lookup)?;
+        Some(table.columns.clone())
+    }
+}
+
 /// The names of a search's columns, if its text tells.
 pub(crate) fn outputs(pipeline: &Pipeline) -> Option<Vec<String>> {
     let mut known: Option<Vec<String>> = None;
@@ -418,7 +412,8 @@ pub(crate) fn outputs(pipeline: &Pipeline) -> Option<Vec<String>> {
                     known.extend(assignments.iter().map(|(name, _)| name.text.clone()));
                 }
             }
-            CommandKind::Search(_) | CommandKind::Where(_) | CommandKind::Regex { .. } => {}
+            CommandKind::Search(_) | CommandKind::Where(_) => {}
+            CommandKind::Typed(_, syntax) => known = syntax.columns(known.take()),
             _ => known = None,
         }
     }
@@ -474,16 +469,6 @@ fn add_inner_sources(
                     clause_sources(filter, knowledge, found);
                 }
             }
-            CommandKind::Inputlookup {
-                filter: Some(filter),
-                ..
-            } => clause_sources(filter, knowledge, found),
-            CommandKind::Join(join) => add_sources(&join.subsearch, knowledge, found),
-            CommandKind::Append(subsearch) => add_sources(subsearch, knowledge, found),
-            CommandKind::Union(all) => {
-                all.iter()
-                    .for_each(|one| add_sources(one, knowledge, found));
-            }
             CommandKind::Map(map) => {
                 // Whatever is put in the places of `$field$`.
                 let text = super::template::any_values(&map.search.text);
@@ -498,8 +483,29 @@ fn add_inner_sources(
                     }
                 }
             }
-            // It reads the rows before it; only what stands in it may read more.
-            CommandKind::Appendpipe(inner) => add_inner_sources(inner, knowledge, found),
+            CommandKind::Typed(_, syntax) => {
+                if syntax.reads_events() {
+                    let own = Pipeline {
+                        commands: vec![command.clone()],
+                        span: command.span,
+                    };
+                    let needs = Needs::of(&own, knowledge);
+                    found.push((own, needs));
+                }
+                for part in syntax.parts() {
+                    match part {
+                        // It has been looked into.
+                        Part::Expression(_) => {}
+                        Part::Clause(clause) => clause_sources(clause, knowledge, found),
+                        Part::Search(inner) => add_sources(inner, knowledge, found),
+                        // It reads the rows before it; only what stands in it may read more.
+                        Part::Pipe(inner) => add_inner_sources(inner, knowledge, found),
+                    }
+                }
+                for inner in syntax.searches(&knowledge.macros) {
+                    add_sources(&inner, knowledge, found);
+                }
+            }
             _ => {}
         }
     }
@@ -527,23 +533,18 @@ pub(crate) fn no_rows_from_nothing(pipeline: &Pipeline) -> bool {
     let first = match commands.next().map(|command| &command.kind) {
         Some(CommandKind::Search(_)) => true,
         Some(CommandKind::Tstats(tstats)) => !tstats.by.is_empty(),
-        Some(CommandKind::From { kind, .. }) => kind == "datamodel",
+        Some(CommandKind::Typed(_, syntax)) => syntax.needs_events(),
         _ => false,
     };
     first
         && commands.all(|command| match &command.kind {
             CommandKind::Stats(stats) => !stats.by.is_empty(),
             CommandKind::Whole(command, arguments) => !(command.reads)(arguments).adds_rows,
-            CommandKind::Bin(_)
-            | CommandKind::Convert(_)
-            | CommandKind::Eval(_)
+            CommandKind::Typed(_, syntax) => syntax.needs_rows(),
+            CommandKind::Eval(_)
             | CommandKind::Eventstats(_)
             | CommandKind::Foreach(_)
-            | CommandKind::Join(_)
-            | CommandKind::Lookup(_)
             | CommandKind::Map(_)
-            | CommandKind::Regex { .. }
-            | CommandKind::Rex(_)
             | CommandKind::Search(_)
             | CommandKind::Streamstats(_)
             | CommandKind::Transaction(_)

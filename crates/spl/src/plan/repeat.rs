@@ -1,4 +1,4 @@
-//! `foreach`, `map`, `union`.
+//! `foreach`, `map`.
 
 use datafusion::logical_expr::{Case, Expr, lit};
 
@@ -252,18 +252,6 @@ impl Planner<'_> {
             warning.span = map.search.span;
         }
         rows
-    }
-
-    pub(super) fn union_all(&mut self, all: &[Pipeline], span: Span) -> Result<Rows> {
-        let mut rows: Option<Rows> = None;
-        for pipeline in all {
-            let more = self.pipeline(pipeline)?;
-            rows = Some(match rows {
-                None => more,
-                Some(before) => self.below(before, more, span)?,
-            });
-        }
-        rows.ok_or_else(|| diagnostic(span, "`union` needs a subsearch in brackets"))
     }
 }
 

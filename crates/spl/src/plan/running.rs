@@ -172,7 +172,7 @@ fn window(
 }
 
 /// A function over all rows, the same for each.
-pub(super) fn over_all(fun: WindowFunctionDefinition, value: Expr) -> Expr {
+pub(crate) fn over_all(fun: WindowFunctionDefinition, value: Expr) -> Expr {
     Expr::WindowFunction(Box::new(WindowFunction {
         fun,
         params: WindowFunctionParams {

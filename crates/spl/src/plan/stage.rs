@@ -19,7 +19,7 @@ use datafusion::logical_expr::{LogicalPlanBuilder, SortExpr};
 
 use super::{Order, Planner, Result, Rows, at, column, diagnostic, is_hidden};
 use crate::session::lookup_name;
-use crate::syntax::ast::{Outputlookup, Span};
+use crate::syntax::ast::{Name, Span};
 use crate::value::display_values;
 
 /// Rows that are not much: a plan that starts from no more is not worth making better.
@@ -32,7 +32,22 @@ pub(crate) struct Pending {
     /// All that the plan reads lies in it already, and is not much.
     pub bounded: bool,
     /// Where the rows are written to.
-    pub output: Option<Outputlookup>,
+    pub output: Option<LookupWriting>,
+}
+
+/// How rows are written as a lookup of the run.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct LookupWriting {
+    /// Name of the lookup or CSV file.
+    pub lookup: Name,
+    /// The rows that are there are kept.
+    pub append: bool,
+    /// No rows empty the lookup.
+    pub override_if_empty: bool,
+    /// A row with a value of this field that is there already replaces that row.
+    pub key_field: Option<Name>,
+    /// Most rows, if there is a limit.
+    pub max: Option<u64>,
 }
 
 /// Rows that were run.
@@ -161,7 +176,7 @@ impl Staged {
     }
 
     /// Writes the rows as a lookup.
-    pub fn store(&self, output: &Outputlookup, before: Option<&LookupTable>) -> LookupTable {
+    pub fn store(&self, output: &LookupWriting, before: Option<&LookupTable>) -> LookupTable {
         let name = lookup_name(&output.lookup.text);
         let definition = before.map_or_else(
             || LookupDefinition::new(name),
@@ -327,7 +342,7 @@ impl Planner<'_> {
     pub(crate) fn stage(
         &mut self,
         rows: Rows,
-        output: Option<&Outputlookup>,
+        output: Option<&LookupWriting>,
         span: Span,
     ) -> Result<Option<Arc<Staged>>> {
         if self.dry {
@@ -348,30 +363,8 @@ impl Planner<'_> {
         Err(diagnostic(span, "these rows are run first"))
     }
 
-    /// `outputlookup`: writes a lookup of the run and passes the rows on.
-    pub(super) fn outputlookup(
-        &mut self,
-        rows: Rows,
-        output: &Outputlookup,
-        span: Span,
-    ) -> Result<Rows> {
-        match self.stage(rows.clone(), Some(output), span)? {
-            Some(staged) => at(span, staged.rows()),
-            None => {
-                let name = lookup_name(&output.lookup.text);
-                let table = LookupTable {
-                    definition: LookupDefinition::new(name),
-                    columns: rows.names(),
-                    rows: Vec::new(),
-                };
-                self.made_lookups.insert(name.to_owned(), Arc::new(table));
-                Ok(rows)
-            }
-        }
-    }
-
     /// A lookup that a search of the run has written.
-    pub(super) fn stored_lookup(&self, name: &str) -> Option<Arc<LookupTable>> {
+    pub(crate) fn stored_lookup(&self, name: &str) -> Option<Arc<LookupTable>> {
         let name = lookup_name(name);
         let stored = self.stored.lock().unwrap_or_else(PoisonError::into_inner);
         stored.get(name).cloned()

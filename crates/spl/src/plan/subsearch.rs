@@ -33,7 +33,7 @@ pub(crate) const MOST_ROWS: usize = 10_000;
 
 impl Planner<'_> {
     /// The clause with the rows of its subsearches in their places.
-    pub(super) fn resolve_clause(&mut self, expr: &SearchExpr) -> Result<SearchExpr> {
+    pub(crate) fn resolve_clause(&mut self, expr: &SearchExpr) -> Result<SearchExpr> {
         Ok(match expr {
             SearchExpr::And(all) => SearchExpr::And(self.resolve_clauses(all)?),
             SearchExpr::Or(all) => SearchExpr::Or(self.resolve_clauses(all)?),

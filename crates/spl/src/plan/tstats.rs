@@ -53,7 +53,7 @@ impl Planner<'_> {
                 let time = rows
                     .field("_time")
                     .ok_or_else(|| diagnostic(field.field.span, "the events have no time"))?;
-                let binned = super::bin::time_bin(time, width, field.field.span)?;
+                let binned = crate::commands::bin::time_bin(time, width, field.field.span)?;
                 // The aggregations still see the events' own times.
                 rows = at(span, rows.set(vec![(GROUP_TIME.to_owned(), binned)]))?;
                 by.push(GROUP_TIME.to_owned());

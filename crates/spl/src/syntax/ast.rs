@@ -1,39 +1,12 @@
 //! The syntax tree of SPL.
 
+use std::any::Any;
 use std::fmt;
+use std::sync::Arc;
 
+use super::command::{Part, Syntax};
+pub use super::span::{Name, Span};
 pub use super::usage::{Arguments, Whole};
-
-/// Where something stands in the text of a search: byte offsets, end exclusive.
-///
-/// Text that a macro brought in has the span of the macro's call in the text that the user wrote.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub struct Span {
-    /// Offset of the first byte.
-    pub start: u32,
-    /// Byte behind the last.
-    pub end: u32,
-}
-
-impl Span {
-    /// The smallest span that holds both.
-    #[must_use]
-    pub fn to(self, other: Self) -> Self {
-        Self {
-            start: self.start.min(other.start),
-            end: self.end.max(other.end),
-        }
-    }
-}
-
-/// A name with its place.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Name {
-    /// The name without its quotes. In lists of fields it may hold `*`.
-    pub text: String,
-    /// Where it stands.
-    pub span: Span,
-}
 
 /// A search: commands joined by `|`.
 #[derive(Debug, Clone, PartialEq)]
@@ -74,53 +47,10 @@ pub enum CommandKind {
     Where(Expr),
     /// `eval`: assignments from left to right.
     Eval(Vec<(Name, Expr)>),
-    /// `convert`.
-    Convert(Convert),
-    /// `bin` / `bucket`.
-    Bin(Bin),
-    /// `lookup`.
-    Lookup(Lookup),
-    /// `inputlookup`.
-    Inputlookup {
-        /// Add to the results before instead of replacing them.
-        append: bool,
-        /// Name of the lookup or CSV file.
-        lookup: Name,
-        /// `where` clause.
-        filter: Option<SearchExpr>,
-        /// `start=`: rows before it are left out.
-        start: u64,
-        /// `max=`, if given.
-        max: Option<u64>,
-    },
-    /// `outputlookup`.
-    Outputlookup(Outputlookup),
-    /// `rex`.
-    Rex(Rex),
-    /// `regex [field] (=|!=) "pattern"`.
-    Regex {
-        /// Default `_raw`.
-        field: Name,
-        /// `!=`.
-        negated: bool,
-        /// The pattern, unescaped.
-        pattern: Name,
-    },
-    /// `from datamodel:A.B` / `from datamodel A.B` / `from lookup:x`.
-    From {
-        /// `datamodel`, `lookup`, …, lower case.
-        kind: String,
-        /// What is named.
-        name: Name,
-    },
-    /// `join`.
-    Join(Join),
-    /// `append [ … ]`.
-    Append(Pipeline),
-    /// `appendpipe [ … ]`.
-    Appendpipe(Pipeline),
-    /// A command of which everything stands in one file.
+    /// A command of options, names and what else [`Arguments`] has.
     Whole(&'static Whole, Arguments),
+    /// A command whose arguments have a type of their own.
+    Typed(&'static Whole, Arc<dyn Syntax>),
     /// `return`.
     Return(Return),
     /// `foreach`.
@@ -131,13 +61,34 @@ pub enum CommandKind {
     Transaction(Transaction),
     /// `timechart` and `chart`.
     Chart(Chart),
-    /// `union` and `multisearch`.
-    Union(Vec<Pipeline>),
     /// A command that this version does not run.
     Unsupported {
         /// Its arguments as text.
         arguments: String,
     },
+}
+
+impl CommandKind {
+    /// The arguments, if they are of a type.
+    pub fn of<S: Syntax>(&self) -> Option<&S> {
+        match self {
+            Self::Typed(_, syntax) => (&**syntax as &dyn Any).downcast_ref(),
+            _ => None,
+        }
+    }
+
+    /// The expressions, clauses and searches that stand in it.
+    pub fn parts(&self) -> Vec<Part<'_>> {
+        match self {
+            Self::Whole(_, arguments) => {
+                let expressions = arguments.expressions.iter().map(Part::Expression);
+                let searches = arguments.subsearches.iter().map(Part::Search);
+                expressions.chain(searches).collect()
+            }
+            Self::Typed(_, syntax) => syntax.parts(),
+            _ => Vec::new(),
+        }
+    }
 }
 
 /// Search clauses: `OR` binds tighter than `AND`, and `AND` may be left out.
@@ -448,47 +399,6 @@ pub struct Streamstats {
     pub reset_on_change: bool,
 }
 
-/// `convert`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Convert {
-    /// strftime format; default `%m/%d/%Y %H:%M:%S`.
-    pub time_format: Option<String>,
-    /// In the order in which they are applied.
-    pub conversions: Vec<Conversion>,
-}
-
-/// One conversion of `convert`, such as `ctime(firstTime) as first`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Conversion {
-    /// `ctime`, `mktime`, `num`, `auto`, `none`, `rmcomma`, `rmunit`, `memk`, `dur2sec`, `mstime`: lower case.
-    pub function: Name,
-    /// May hold `*`.
-    pub field: Name,
-    /// Output name, if given.
-    pub output: Option<Name>,
-}
-
-/// `bin`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Bin {
-    /// The field that is put into bins.
-    pub field: Name,
-    /// `span=`.
-    pub span: Option<BinSpan>,
-    /// `bins=`: most ranges where there is no span.
-    pub bins: Option<u64>,
-    /// `minspan=`: the span that the data gives is at least as wide.
-    pub min_span: Option<BinSpan>,
-    /// `start=`: values below are left out.
-    pub start: Option<f64>,
-    /// `end=`: values above are left out.
-    pub end: Option<f64>,
-    /// `aligntime=`: ranges of time begin here; `earliest`, `latest`, or a time.
-    pub align: Option<Name>,
-    /// `as`.
-    pub output: Option<Name>,
-}
-
 /// Width of a bin.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum BinSpan {
@@ -530,28 +440,6 @@ pub enum TimeUnit {
     Month,
     Quarter,
     Year,
-}
-
-/// `lookup`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Lookup {
-    /// Name of the lookup definition or CSV file.
-    pub table: Name,
-    /// (column of the lookup, field of the event).
-    pub keys: Vec<(Name, Name)>,
-    /// What is added.
-    pub output: LookupOutput,
-}
-
-/// What a lookup adds.
-#[derive(Debug, Clone, PartialEq)]
-pub enum LookupOutput {
-    /// All other columns (no OUTPUT clause).
-    All,
-    /// `OUTPUT`: (column, field); fields that exist are overwritten.
-    Overwrite(Vec<(Name, Name)>),
-    /// `OUTPUTNEW`: (column, field); fields that have a value keep it.
-    KeepExisting(Vec<(Name, Name)>),
 }
 
 /// `return`.
@@ -680,43 +568,6 @@ pub struct Computed {
     pub output: Name,
 }
 
-/// `outputlookup`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Outputlookup {
-    /// Name of the lookup or CSV file.
-    pub lookup: Name,
-    /// `append=`: keep the rows that are there.
-    pub append: bool,
-    /// `override_if_empty=`, default true: no rows empty the lookup.
-    pub override_if_empty: bool,
-    /// `key_field=`: a row with a key that is there replaces that row.
-    pub key_field: Option<Name>,
-    /// `max=`, if given.
-    pub max: Option<u64>,
-}
-
-/// `rex`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Rex {
-    /// Default `_raw`.
-    pub field: Name,
-    /// `max_match=`, default 1; 0 for no limit.
-    pub max_match: u64,
-    /// `offset_field=`.
-    pub offset_field: Option<Name>,
-    /// What to do.
-    pub action: RexAction,
-}
-
-/// Extraction or replacement.
-#[derive(Debug, Clone, PartialEq)]
-pub enum RexAction {
-    /// Named groups become fields. The pattern is unescaped.
-    Extract(Name),
-    /// `mode=sed`: the sed expression, unescaped.
-    Sed(Name),
-}
-
 /// A key of `sort`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SortKey {
@@ -739,21 +590,6 @@ pub enum SortOrder {
     Text,
     /// `ip(f)`.
     Address,
-}
-
-/// `join`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Join {
-    /// `left`/`outer` keeps rows without a partner.
-    pub outer: bool,
-    /// Partners of a row: default 1, 0 for no limit.
-    pub max: u64,
-    /// `overwrite=`, default true: fields of the subsearch win.
-    pub overwrite: bool,
-    /// By which fields; empty for all in common.
-    pub fields: Vec<Name>,
-    /// The other side.
-    pub subsearch: Pipeline,
 }
 
 impl fmt::Display for CompareOp {

@@ -1,13 +1,14 @@
 //! The commands and their arguments.
 
-use super::ast::{Arguments, Command, CommandKind, Expr, Name, Pipeline, Whole};
+use super::ast::{
+    Aggregation, Arguments, ByField, Command, CommandKind, Expr, Name, Pipeline, SearchExpr, Span,
+    Whole,
+};
 use super::diagnostic::Diagnostic;
 use super::parser::{Parsed, Parser};
-use super::usage::{Cursor, Form, PATIENCE, Standing, Usage, Value, count, no_effect};
+use super::usage::{Cursor, Form, Standing, Usage, Value, truth, whole_number};
 
 pub(super) mod fields;
-mod lookups;
-mod patterns;
 mod simple;
 mod statistics;
 
@@ -104,31 +105,6 @@ const OTHER_COMMANDS: &[&str] = &[
 /// The commands that are written here.
 const USAGES: &[Usage] = &[
     Usage {
-        name: "append",
-        also: &[],
-        syntax: "append [<options>] [ <subsearch> ]",
-        meaning: "Puts the rows of a subsearch below the others.",
-        options: &[
-            count(
-                "maxout",
-                "Most rows of the subsearch; 0 for all. All if it is not given.",
-            ),
-            no_effect("extendtimerange", TIME_RANGE),
-            no_effect("maxtime", PATIENCE),
-            no_effect("timeout", PATIENCE),
-        ],
-    },
-    Usage {
-        name: "appendpipe",
-        also: &[],
-        syntax: "appendpipe [ <commands> ]",
-        meaning: "Puts what commands make of the rows so far below them.",
-        options: &[no_effect(
-            "run_in_preview",
-            "a search gives its results when it is done",
-        )],
-    },
-    Usage {
         name: "search",
         also: &[],
         syntax: "search <conditions>",
@@ -145,16 +121,12 @@ const USAGES: &[Usage] = &[
     },
 ];
 
-const TIME_RANGE: &str = "a subsearch reads all times unless it says which";
-
 /// Every command that is run.
 pub(crate) fn usages() -> impl Iterator<Item = &'static Usage> {
     let whole = crate::commands::ALL.iter().map(|command| &command.usage);
     USAGES
         .iter()
         .chain(fields::USAGES)
-        .chain(lookups::USAGES)
-        .chain(patterns::USAGES)
         .chain(statistics::USAGES)
         .chain(simple::USAGES)
         .chain(whole)
@@ -193,42 +165,27 @@ impl Parser<'_> {
             "streamstats" => CommandKind::Streamstats(self.streamstats()?),
             "where" => CommandKind::Where(self.expr()?),
             "eval" => self.eval()?,
-            "convert" => CommandKind::Convert(self.convert()?),
-            "bin" | "bucket" => CommandKind::Bin(self.bin()?),
-            "lookup" => CommandKind::Lookup(self.lookup()?),
-            "inputlookup" => self.inputlookup()?,
-            "outputlookup" => CommandKind::Outputlookup(self.outputlookup()?),
-            "rex" => CommandKind::Rex(self.rex()?),
-            "regex" => self.regex()?,
-            "from" => self.from()?,
-            "join" => CommandKind::Join(self.join()?),
-            "append" => {
-                let most = self.most_rows("append")?;
-                CommandKind::Append(self.limited(most)?)
-            }
-            "appendpipe" => {
-                self.most_rows("appendpipe")?;
-                CommandKind::Appendpipe(self.bracketed()?)
-            }
             "return" => self.return_fields()?,
             "foreach" => self.foreach()?,
             "map" => self.map()?,
             "transaction" => self.transaction()?,
             "timechart" | "chart" => self.chart(name)?,
-            "union" | "multisearch" => self.pipelines()?,
-            _ if let Some(command) = whole(name) => {
-                let arguments = match command.form {
-                    Form::Own { parse, .. } => parse(self, &command.usage)?,
-                    Form::Plain {
-                        names,
-                        expects,
-                        subsearches,
-                    } => self.plain(&command.usage, names, expects, subsearches)?,
-                    // What it stands for has been put in its place.
-                    Form::Others(_) => Arguments::default(),
-                };
-                CommandKind::Whole(command, arguments)
-            }
+            _ if let Some(command) = whole(name) => match command.form {
+                Form::Own { parse, .. } => {
+                    CommandKind::Whole(command, parse(self, &command.usage)?)
+                }
+                Form::Plain {
+                    names,
+                    expects,
+                    subsearches,
+                } => {
+                    let arguments = self.plain(&command.usage, names, expects, subsearches)?;
+                    CommandKind::Whole(command, arguments)
+                }
+                Form::Typed(parse) => CommandKind::Typed(command, parse(self, &command.usage)?),
+                // What it stands for has been put in its place.
+                Form::Others(_) => CommandKind::Whole(command, Arguments::default()),
+            },
             _ if OTHER_COMMANDS.contains(&name) => {
                 let arguments = self.pos;
                 self.skip_arguments();
@@ -294,21 +251,18 @@ impl Parser<'_> {
 
     /// The value of an option that a command obeys, of the kind that it has.
     fn value_of(&mut self, command: &str, option: &Name) -> Parsed<Name> {
-        let start = self.pos;
         let value = self.value(&option.text)?;
         let options = usage(command).map_or(&[][..], |usage| usage.options);
         let known = options.iter().find(|known| known.name == option.text);
-        let end = std::mem::replace(&mut self.pos, start);
         match known.map_or(Value::Own, |known| known.value) {
             Value::Flag => {
-                self.bool_value(&option.text)?;
+                truth(&option.text, &value)?;
             }
             Value::Count => {
-                self.count_value(&option.text)?;
+                whole_number(&option.text, &value)?;
             }
             Value::Own => {}
         }
-        self.pos = end;
         Ok(value)
     }
 
@@ -359,40 +313,6 @@ impl Parser<'_> {
         self.stand_in(&text, start).map(Some)
     }
 
-    /// The options in front of a subsearch: the most rows that are taken of it.
-    fn most_rows(&mut self, command: &str) -> Parsed<u64> {
-        let mut most = 0;
-        while let Some(option) = self.option_name() {
-            if self.takes(command, &option)? {
-                most = self.count_value(&option.text)?;
-            }
-        }
-        Ok(most)
-    }
-
-    /// A subsearch of which at most so many rows are taken; 0 for all.
-    fn limited(&mut self, most: u64) -> Parsed<Pipeline> {
-        let mut pipeline = self.bracketed()?;
-        if let (1.., Some(head)) = (most, whole("head")) {
-            let limit = Name {
-                text: "limit".to_owned(),
-                span: pipeline.span,
-            };
-            pipeline.commands.push(Command {
-                name: head.usage.name.to_owned(),
-                span: pipeline.span,
-                kind: CommandKind::Whole(
-                    head,
-                    Arguments {
-                        options: vec![(limit, most.to_string())],
-                        ..Arguments::default()
-                    },
-                ),
-            });
-        }
-        Ok(pipeline)
-    }
-
     fn unknown_option(&self, command: &str, option: &Name) -> Diagnostic {
         Diagnostic::new(
             format!("`{command}` has no option `{}`", option.text),
@@ -411,8 +331,12 @@ impl Cursor for Parser<'_> {
         self.at_end()
     }
 
-    fn peek(&self) -> Option<u8> {
-        Parser::peek(self)
+    fn at_end(&mut self) -> bool {
+        Parser::at_end(self)
+    }
+
+    fn ahead(&self) -> &str {
+        &self.text[self.pos..]
     }
 
     fn place(&self) -> usize {
@@ -421,6 +345,10 @@ impl Cursor for Parser<'_> {
 
     fn return_to(&mut self, place: usize) {
         self.pos = place;
+    }
+
+    fn span(&self, start: usize, end: usize) -> Span {
+        Parser::span(self, start, end)
     }
 
     fn eat(&mut self, sign: u8) -> bool {
@@ -439,8 +367,12 @@ impl Cursor for Parser<'_> {
         Parser::option_name(self)
     }
 
+    fn takes(&mut self, usage: &Usage, name: &Name) -> Parsed<bool> {
+        Parser::takes(self, usage.name, name)
+    }
+
     fn option(&mut self, usage: &Usage, name: &Name) -> Parsed<Option<Name>> {
-        if self.takes(usage.name, name)? {
+        if Parser::takes(self, usage.name, name)? {
             self.value_of(usage.name, name).map(Some)
         } else {
             Ok(None)
@@ -459,8 +391,36 @@ impl Cursor for Parser<'_> {
         Parser::value(self, of)
     }
 
+    fn string(&mut self) -> Parsed<String> {
+        Parser::string(self, b'"')
+    }
+
     fn expression(&mut self) -> Parsed<Expr> {
         self.expr()
+    }
+
+    fn clause(&mut self, ends_at_by: bool) -> Parsed<SearchExpr> {
+        self.search_clause(ends_at_by)
+    }
+
+    fn aggregation(&mut self) -> Parsed<Aggregation> {
+        Parser::aggregation(self)
+    }
+
+    fn aggregations(
+        &mut self,
+        usage: &Usage,
+        options: &mut Vec<(Name, String)>,
+    ) -> Parsed<Vec<Aggregation>> {
+        Parser::aggregations(self, usage.name, options)
+    }
+
+    fn groups(&mut self, usage: &Usage, options: &mut Vec<(Name, String)>) -> Parsed<Vec<ByField>> {
+        self.by_clause(usage.name, options)
+    }
+
+    fn subsearch(&mut self) -> Parsed<Pipeline> {
+        self.bracketed()
     }
 
     fn rest(&mut self) -> String {
@@ -493,8 +453,12 @@ impl Cursor for Parser<'_> {
         Parser::expected(self, what)
     }
 
-    fn error(&self, message: &str, place: usize) -> Diagnostic {
-        Parser::error(self, message, place, self.pos.max(place + 1))
+    fn error(&self, message: &str, start: usize, end: usize) -> Diagnostic {
+        Parser::error(self, message, start, end)
+    }
+
+    fn closest(&self, word: &str, names: &[&'static str]) -> Option<&'static str> {
+        Parser::closest(self, word, names.iter().copied())
     }
 }
 

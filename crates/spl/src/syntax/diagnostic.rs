@@ -2,7 +2,7 @@
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
-use super::ast::Span;
+use super::span::Span;
 
 /// Something wrong with a search.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use crabwalk_vocabulary::suggest::closest;
 
-use super::ast::Span;
 use super::diagnostic::Diagnostic;
+use super::span::Span;
 
 /// How deep macros may call each other.
 const MAX_DEPTH: usize = 32;

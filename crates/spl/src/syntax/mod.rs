@@ -6,6 +6,7 @@
 //! token stream that all commands share.
 
 pub mod ast;
+pub mod command;
 mod commands;
 mod diagnostic;
 mod expr;
@@ -13,13 +14,16 @@ mod macros;
 mod parser;
 pub(crate) mod print;
 mod search;
+mod span;
 pub mod usage;
 pub(crate) mod walk;
+
+pub(crate) use parser::is_delimiter;
 
 pub use diagnostic::{Diagnostic, Position, position, render, render_coloured};
 pub use macros::{MacroDefinition, MacroTable, Macros};
 
-pub use ast::Span;
+pub use span::Span;
 
 use ast::{Expr, Pipeline, SearchExpr};
 

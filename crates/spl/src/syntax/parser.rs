@@ -4,6 +4,7 @@ use super::ast::{Command, CommandKind, Name, Pipeline, SearchExpr, Span};
 use super::diagnostic::Diagnostic;
 use super::expr::Token;
 use super::macros::{self, Expanded, Macros};
+use super::usage::{truth, whole_number};
 
 /// How deep brackets, parentheses and prefixes may nest. Nothing a person writes comes near.
 const MAX_DEPTH: u32 = 150;
@@ -368,25 +369,11 @@ impl<'t> Parser<'t> {
     }
 
     pub(super) fn bool_value(&mut self, option: &str) -> Parsed<bool> {
-        let value = self.value(option)?;
-        match value.text.to_lowercase().as_str() {
-            "t" | "true" | "1" | "yes" => Ok(true),
-            "f" | "false" | "0" | "no" => Ok(false),
-            _ => Err(Diagnostic::new(
-                format!("`{option}` is true or false, not `{}`", value.text),
-                value.span,
-            )),
-        }
+        truth(option, &self.value(option)?)
     }
 
     pub(super) fn count_value(&mut self, option: &str) -> Parsed<u64> {
-        let value = self.value(option)?;
-        value.text.parse().map_err(|_| {
-            Diagnostic::new(
-                format!("`{option}` is a whole number, not `{}`", value.text),
-                value.span,
-            )
-        })
+        whole_number(option, &self.value(option)?)
     }
 
     // Pipelines.
@@ -656,7 +643,7 @@ impl<'t> Parser<'t> {
 }
 
 /// What ends a bare name.
-pub(super) fn is_delimiter(byte: u8) -> bool {
+pub(crate) fn is_delimiter(byte: u8) -> bool {
     byte.is_ascii_whitespace()
         || matches!(byte, b',' | b'(' | b')' | b'[' | b']' | b'|' | b'"' | b'=')
 }

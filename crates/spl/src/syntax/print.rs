@@ -3,10 +3,9 @@
 use std::fmt::{self, Display, Formatter, Write as _};
 
 use super::ast::{
-    Aggregation, AggregationArgument, Bin, BinSpan, ByField, Chart, Command, CommandKind,
-    CompareOp, Convert, Expr, ExprKind, ForeachMode, Join, Lookup, LookupOutput, Name, Pipeline,
-    Rex, RexAction, SearchExpr, SearchValue, Stats, Streamstats, TimeSpan, TimeUnit, Transaction,
-    Tstats,
+    Aggregation, AggregationArgument, BinSpan, ByField, Chart, Command, CommandKind, CompareOp,
+    Expr, ExprKind, ForeachMode, Name, Pipeline, SearchExpr, SearchValue, Stats, Streamstats,
+    TimeSpan, TimeUnit, Transaction, Tstats,
 };
 use super::ast::{BinaryOp, Directive, Mark};
 use super::usage::Form;
@@ -39,59 +38,9 @@ impl Display for Command {
             CommandKind::Eval(assignments) => list(f, assignments, |f, (target, expr)| {
                 write!(f, "{} = {expr}", quoted(&target.text))
             }),
-            CommandKind::Convert(convert) => convert.fmt(f),
-            CommandKind::Bin(bin) => bin.fmt(f),
-            CommandKind::Lookup(lookup) => lookup.fmt(f),
-            CommandKind::Inputlookup {
-                append,
-                lookup,
-                filter,
-                start,
-                max,
-            } => {
-                write!(f, " append={append}")?;
-                if *start > 0 {
-                    write!(f, " start={start}")?;
-                }
-                if let Some(max) = max {
-                    write!(f, " max={max}")?;
-                }
-                write!(f, " {}", quoted(&lookup.text))?;
-                filter
-                    .as_ref()
-                    .map_or(Ok(()), |filter| write!(f, " where {filter}"))
-            }
-            CommandKind::Outputlookup(output) => {
-                write!(
-                    f,
-                    " append={} override_if_empty={}",
-                    output.append, output.override_if_empty
-                )?;
-                if let Some(key) = &output.key_field {
-                    write!(f, " key_field={}", quoted(&key.text))?;
-                }
-                if let Some(max) = output.max {
-                    write!(f, " max={max}")?;
-                }
-                write!(f, " {}", quoted(&output.lookup.text))
-            }
-            CommandKind::Rex(rex) => rex.fmt(f),
-            CommandKind::Regex {
-                field,
-                negated,
-                pattern,
-            } => {
-                let op = if *negated { "!=" } else { "=" };
-                write!(f, " {}{op}{}", quoted(&field.text), quoted(&pattern.text))
-            }
-            CommandKind::From { kind, name } => write!(f, " {kind}:{}", quoted(&name.text)),
-            CommandKind::Join(join) => join.fmt(f),
-            CommandKind::Append(pipeline) | CommandKind::Appendpipe(pipeline) => {
-                write!(f, " [{pipeline}]")
-            }
             CommandKind::Whole(command, arguments) => match command.form {
                 Form::Own { print, .. } => print(arguments, f),
-                Form::Plain { .. } | Form::Others(_) => {
+                Form::Plain { .. } | Form::Typed(_) | Form::Others(_) => {
                     options(f, &arguments.options)?;
                     names(f, &arguments.fields)?;
                     let subsearches = &arguments.subsearches;
@@ -123,9 +72,7 @@ impl Display for Command {
             ),
             CommandKind::Transaction(transaction) => transaction.fmt(f),
             CommandKind::Chart(chart) => chart.fmt(f),
-            CommandKind::Union(all) => all
-                .iter()
-                .try_for_each(|pipeline| write!(f, " [{pipeline}]")),
+            CommandKind::Typed(_, syntax) => syntax.print(f),
             CommandKind::Unsupported { arguments } => write!(f, " {arguments}"),
         }
     }
@@ -294,52 +241,6 @@ impl Display for Chart {
     }
 }
 
-impl Display for Convert {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        if let Some(format) = &self.time_format {
-            write!(f, " timeformat={}", quoted(format))?;
-        }
-        list(f, &self.conversions, |f, conversion| {
-            write!(
-                f,
-                "{}({})",
-                conversion.function.text,
-                quoted(&conversion.field.text)
-            )?;
-            conversion
-                .output
-                .as_ref()
-                .map_or(Ok(()), |output| write!(f, " AS {}", quoted(&output.text)))
-        })
-    }
-}
-
-impl Display for Bin {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        if let Some(span) = self.span {
-            write!(f, " span={span}")?;
-        }
-        if let Some(bins) = self.bins {
-            write!(f, " bins={bins}")?;
-        }
-        if let Some(span) = self.min_span {
-            write!(f, " minspan={span}")?;
-        }
-        for (name, limit) in [("start", self.start), ("end", self.end)] {
-            if let Some(limit) = limit {
-                write!(f, " {name}={limit}")?;
-            }
-        }
-        if let Some(align) = &self.align {
-            write!(f, " aligntime={}", quoted(&align.text))?;
-        }
-        write!(f, " {}", quoted(&self.field.text))?;
-        self.output
-            .as_ref()
-            .map_or(Ok(()), |output| write!(f, " AS {}", quoted(&output.text)))
-    }
-}
-
 impl Display for BinSpan {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
@@ -367,60 +268,6 @@ impl Display for TimeSpan {
             TimeUnit::Year => "y",
         };
         write!(f, "{}{unit}", self.amount)
-    }
-}
-
-impl Display for Lookup {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let pairs = |f: &mut Formatter<'_>, pairs: &[(Name, Name)]| {
-            list(f, pairs, |f, (column, field)| {
-                write!(f, "{} AS {}", quoted(&column.text), quoted(&field.text))
-            })
-        };
-        write!(f, " {}", quoted(&self.table.text))?;
-        pairs(f, &self.keys)?;
-        match &self.output {
-            LookupOutput::All => Ok(()),
-            LookupOutput::Overwrite(output) => {
-                f.write_str(" OUTPUT")?;
-                pairs(f, output)
-            }
-            LookupOutput::KeepExisting(output) => {
-                f.write_str(" OUTPUTNEW")?;
-                pairs(f, output)
-            }
-        }
-    }
-}
-
-impl Display for Rex {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            " field={} max_match={}",
-            quoted(&self.field.text),
-            self.max_match
-        )?;
-        if let Some(field) = &self.offset_field {
-            write!(f, " offset_field={}", quoted(&field.text))?;
-        }
-        match &self.action {
-            RexAction::Extract(pattern) => write!(f, " {}", quoted(&pattern.text)),
-            RexAction::Sed(pattern) => write!(f, " mode=sed {}", quoted(&pattern.text)),
-        }
-    }
-}
-
-impl Display for Join {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let kind = if self.outer { "outer" } else { "inner" };
-        write!(
-            f,
-            " type={kind} max={} overwrite={}",
-            self.max, self.overwrite
-        )?;
-        names(f, &self.fields)?;
-        write!(f, " [{}]", self.subsearch)
     }
 }
 

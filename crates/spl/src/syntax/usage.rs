@@ -6,8 +6,10 @@
 use std::any::Any;
 use std::fmt;
 
-use super::ast::{Expr, Name, Pipeline, SortKey, Span};
+use super::ast::{Aggregation, ByField, Expr, Pipeline, SearchExpr, SortKey};
+use super::command::Parsed;
 use super::diagnostic::Diagnostic;
+use super::span::{Name, Span};
 
 /// A command for the parser and for the reader of the reference.
 #[derive(Debug)]
@@ -133,6 +135,8 @@ pub enum Form {
         /// Writes them so that they parse to the same.
         print: fn(&Arguments, &mut fmt::Formatter<'_>) -> fmt::Result,
     },
+    /// Arguments of a type of their own, which the function reads.
+    Typed(fn(&mut dyn Cursor, &Usage) -> Parsed),
     /// It stands for other commands: what is read is written as their text, which is parsed in its place.
     Others(fn(&mut dyn Cursor, &Usage) -> Result<String, Diagnostic>),
 }
@@ -158,12 +162,16 @@ impl Form {
 pub trait Cursor {
     /// Passes over blanks and commas. Whether the command ends here.
     fn ended(&mut self) -> bool;
-    /// The byte under the cursor.
-    fn peek(&self) -> Option<u8>;
+    /// Passes over blanks alone. Whether the command ends here.
+    fn at_end(&mut self) -> bool;
+    /// The text from the cursor to the end of the search.
+    fn ahead(&self) -> &str;
     /// Where the cursor stands, for [`return_to`](Self::return_to).
     fn place(&self) -> usize;
     /// Goes back to a place.
     fn return_to(&mut self, place: usize);
+    /// What stands between two places, in the text that the user wrote.
+    fn span(&self, start: usize, end: usize) -> Span;
     /// Passes over a sign, if it is there.
     fn eat(&mut self, sign: u8) -> bool;
     /// Passes over a word, if it is there, in any case of its letters.
@@ -172,6 +180,11 @@ pub trait Cursor {
     fn word(&mut self) -> String;
     /// The name in front of `=`, in lower case, if there is one; its value is still to be read.
     fn option_name(&mut self) -> Option<Name>;
+    /// Whether a command obeys an option, whose value is then still to be read; that of one that changes nothing is passed over.
+    ///
+    /// # Errors
+    /// The command has no such option, or refuses it.
+    fn takes(&mut self, usage: &Usage, name: &Name) -> Result<bool, Diagnostic>;
     /// The value of an option, if the command obeys it; one that changes nothing is passed over.
     ///
     /// # Errors
@@ -192,11 +205,49 @@ pub trait Cursor {
     /// # Errors
     /// There is none; `of` says what it belongs to.
     fn value(&mut self, of: &str) -> Result<Name, Diagnostic>;
+    /// The text of the string in double quotes at the cursor.
+    ///
+    /// # Errors
+    /// It is never closed.
+    fn string(&mut self) -> Result<String, Diagnostic>;
     /// An expression of `eval`.
     ///
     /// # Errors
     /// What is wrong with it.
     fn expression(&mut self) -> Result<Expr, Diagnostic>;
+    /// A search clause, which may end at `by`.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    fn clause(&mut self, ends_at_by: bool) -> Result<SearchExpr, Diagnostic>;
+    /// An aggregation such as `dc(user) as users`.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    fn aggregation(&mut self) -> Result<Aggregation, Diagnostic>;
+    /// Aggregations, at least one; options of the command may stand among them.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    fn aggregations(
+        &mut self,
+        usage: &Usage,
+        options: &mut Vec<(Name, String)>,
+    ) -> Result<Vec<Aggregation>, Diagnostic>;
+    /// `by` and fields, if they are there; options of the command may stand among them.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    fn groups(
+        &mut self,
+        usage: &Usage,
+        options: &mut Vec<(Name, String)>,
+    ) -> Result<Vec<ByField>, Diagnostic>;
+    /// A search in brackets.
+    ///
+    /// # Errors
+    /// There are none, they are never closed, or they are nested too deep.
+    fn subsearch(&mut self) -> Result<Pipeline, Diagnostic>;
     /// The rest of the command, as text.
     fn rest(&mut self) -> String;
     /// What stands in the brackets of a subsearch, as text.
@@ -206,11 +257,39 @@ pub trait Cursor {
     fn subsearch_text(&mut self) -> Result<String, Diagnostic>;
     /// The error that something else stands here.
     fn expected(&mut self, what: &str) -> Diagnostic;
-    /// An error about what stands at a place.
-    fn error(&self, message: &str, place: usize) -> Diagnostic;
+    /// An error about what stands between two places.
+    fn error(&self, message: &str, start: usize, end: usize) -> Diagnostic;
+    /// The name most like a word, for a suggestion.
+    fn closest(&self, word: &str, names: &[&'static str]) -> Option<&'static str>;
 }
 
 impl dyn Cursor + '_ {
+    /// The byte under the cursor.
+    pub fn peek(&self) -> Option<u8> {
+        self.ahead().as_bytes().first().copied()
+    }
+
+    /// Passes over so many bytes.
+    pub fn skip(&mut self, bytes: usize) {
+        self.return_to(self.place() + bytes);
+    }
+
+    /// Whether a word is at the cursor, in any case of its letters.
+    pub fn at_keyword(&mut self, word: &str) -> bool {
+        let start = self.place();
+        let there = self.eat_keyword(word);
+        self.return_to(start);
+        there
+    }
+
+    /// A name with the text from a place to the cursor.
+    pub fn since(&self, start: usize, text: impl Into<String>) -> Name {
+        Name {
+            text: text.into(),
+            span: self.span(start, self.place()),
+        }
+    }
+
     /// Names up to the end of the command.
     ///
     /// # Errors
@@ -241,8 +320,7 @@ impl dyn Cursor + '_ {
         let start = self.place();
         let word = self.word();
         if word.parse::<u64>().is_ok() && word.bytes().all(|byte| byte.is_ascii_digit()) {
-            let span = self.error("", start).span;
-            return Some(Name { text: word, span });
+            return Some(self.since(start, word));
         }
         self.return_to(start);
         None
@@ -309,6 +387,34 @@ impl Arguments {
 /// Whether the value of a flag says yes.
 pub(crate) fn is_on(value: &str) -> bool {
     matches!(value.to_lowercase().as_str(), "t" | "true" | "1" | "yes")
+}
+
+/// What the value of a flag says.
+///
+/// # Errors
+/// It is neither true nor false.
+pub(crate) fn truth(option: &str, value: &Name) -> Result<bool, Diagnostic> {
+    match value.text.to_lowercase().as_str() {
+        "t" | "true" | "1" | "yes" => Ok(true),
+        "f" | "false" | "0" | "no" => Ok(false),
+        _ => Err(Diagnostic::new(
+            format!("`{option}` is true or false, not `{}`", value.text),
+            value.span,
+        )),
+    }
+}
+
+/// The whole number that is the value of an option.
+///
+/// # Errors
+/// It is none.
+pub(crate) fn whole_number(option: &str, value: &Name) -> Result<u64, Diagnostic> {
+    value.text.parse().map_err(|_| {
+        Diagnostic::new(
+            format!("`{option}` is a whole number, not `{}`", value.text),
+            value.span,
+        )
+    })
 }
 
 /// What a command reads of the rows before it, and makes.

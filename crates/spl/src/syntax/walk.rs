@@ -1,8 +1,11 @@
 //! Walks over the syntax tree.
 
+use std::sync::Arc;
+
 use super::ast::{
     Aggregation, AggregationArgument, CommandKind, Expr, ExprKind, Mark, Pipeline, SearchExpr, Span,
 };
+use super::command::{Part, Syntax};
 use super::parse_search;
 
 /// Calls `visit` with every field that an expression reads.
@@ -54,7 +57,7 @@ fn visit_clause_fields(clause: &SearchExpr, visit: &mut dyn FnMut(&str)) {
 
 /// Once for looking at expressions, once for changing them.
 macro_rules! expressions {
-    ($name:ident, $iter:ident, $as_option:ident, {$($reference:tt)+}, {$($of:tt)+}) => {
+    ($name:ident, $typed:ident, $iter:ident, $as_option:ident, {$($reference:tt)+}, {$($of:tt)+}) => {
         /// The expressions of a command.
         pub(crate) fn $name<'e>(kind: $($of)+ CommandKind) -> Vec<$($of)+ Expr> {
             fn evals<'e>(all: $($of)+ [Aggregation]) -> Vec<$($of)+ Expr> {
@@ -96,14 +99,33 @@ macro_rules! expressions {
                         })
                         .collect()
                 }
+                CommandKind::Typed(_, syntax) => $typed(syntax),
                 _ => Vec::new(),
             }
         }
     };
 }
 
-expressions!(expressions, iter, as_ref, {&}, {&'e});
-expressions!(expressions_mut, iter_mut, as_mut, {&mut}, {&'e mut});
+fn typed_expressions(syntax: &Arc<dyn Syntax>) -> Vec<&Expr> {
+    let parts = syntax.parts().into_iter();
+    parts
+        .filter_map(|part| match part {
+            Part::Expression(expr) => Some(expr),
+            Part::Clause(_) | Part::Search(_) | Part::Pipe(_) => None,
+        })
+        .collect()
+}
+
+fn typed_expressions_mut(syntax: &mut Arc<dyn Syntax>) -> Vec<&mut Expr> {
+    *syntax = Arc::from(syntax.copied());
+    match Arc::get_mut(syntax) {
+        Some(own) => own.expressions_mut(),
+        None => Vec::new(),
+    }
+}
+
+expressions!(expressions, typed_expressions, iter, as_ref, {&}, {&'e});
+expressions!(expressions_mut, typed_expressions_mut, iter_mut, as_mut, {&mut}, {&'e mut});
 
 /// Calls `visit` with every subsearch in an expression.
 pub(crate) fn visit_subsearches<'e>(expr: &'e Expr, visit: &mut dyn FnMut(&'e Pipeline)) {

@@ -1,62 +1,18 @@
 //! Commands that make, name and choose fields.
 
-use crate::syntax::ast::{
-    Bin, BinSpan, CommandKind, Conversion, Convert, Name, TimeSpan, TimeUnit,
-};
+use crate::syntax::ast::{BinSpan, CommandKind, Name, TimeSpan, TimeUnit};
 use crate::syntax::diagnostic::Diagnostic;
 use crate::syntax::parser::{Parsed, Parser};
-use crate::syntax::usage::{Usage, count, obeyed};
+use crate::syntax::usage::Usage;
 
 /// What the reference says of them, by name.
-pub(super) const USAGES: &[Usage] = &[
-    Usage {
-        name: "bin",
-        also: &["bucket"],
-        syntax: "bin [<options>] <field> [as <name>]",
-        meaning: "Puts numbers and times into ranges.",
-        options: &[
-            obeyed(
-                "span",
-                "Width of a range: a number, a length of time such as `5m`, or `2log10`.",
-            ),
-            count(
-                "bins",
-                "Most ranges where there is no span; 100 if it is not given.",
-            ),
-            obeyed(
-                "minspan",
-                "The span that the data gives is at least as wide.",
-            ),
-            obeyed("start", "Values below are left out."),
-            obeyed("end", "Values above are left out."),
-            obeyed(
-                "aligntime",
-                "Where ranges of time begin: `earliest`, `latest`, or a time. Ranges of days and more begin at midnight.",
-            ),
-        ],
-    },
-    Usage {
-        name: "convert",
-        also: &[],
-        syntax: "convert [timeformat=<format>] <function>(<field>) [as <name>] …",
-        meaning: "Converts values: `auto`, `ctime`, `dur2sec`, `memk`, `mktime`, `mstime`, `none`, `num`, `rmcomma`, `rmunit`.",
-        options: &[obeyed(
-            "timeformat",
-            "How `ctime` writes times and `mktime` reads them.",
-        )],
-    },
-    Usage {
-        name: "eval",
-        also: &[],
-        syntax: "eval <field>=<expression>, …",
-        meaning: "Gives fields the values of expressions. `{field}` in a name stands for that field's value.",
-        options: &[],
-    },
-];
-
-const CONVERSIONS: &[&str] = &[
-    "auto", "ctime", "dur2sec", "memk", "mktime", "mstime", "none", "num", "rmcomma", "rmunit",
-];
+pub(super) const USAGES: &[Usage] = &[Usage {
+    name: "eval",
+    also: &[],
+    syntax: "eval <field>=<expression>, …",
+    meaning: "Gives fields the values of expressions. `{field}` in a name stands for that field's value.",
+    options: &[],
+}];
 
 impl Parser<'_> {
     pub(super) fn eval(&mut self) -> Parsed<CommandKind> {
@@ -82,126 +38,6 @@ impl Parser<'_> {
             }
         }
         Ok(CommandKind::Eval(assignments))
-    }
-
-    pub(super) fn convert(&mut self) -> Parsed<Convert> {
-        let mut time_format = None;
-        let mut conversions = Vec::new();
-        loop {
-            self.skip_separators();
-            if self.at_end() {
-                break;
-            }
-            if let Some(option) = self.option_name() {
-                if !self.takes("convert", &option)? {
-                    continue;
-                }
-                time_format = Some(self.value("timeformat")?.text);
-                continue;
-            }
-            let start = self.pos;
-            let word = self.word().to_lowercase();
-            let function = Name {
-                text: word,
-                span: self.span_from(start),
-            };
-            if !CONVERSIONS.contains(&function.text.as_str()) {
-                if function.text.is_empty() {
-                    return Err(self.expected("a conversion such as `ctime(_time)`"));
-                }
-                let diagnostic = Diagnostic::new(
-                    format!("`{}` is not a conversion", function.text),
-                    function.span,
-                );
-                return Err(
-                    match self.closest(&function.text, CONVERSIONS.iter().copied()) {
-                        Some(other) => diagnostic.with_help(format!("did you mean `{other}`?")),
-                        None => {
-                            diagnostic.with_help(format!("there are {}", CONVERSIONS.join(", ")))
-                        }
-                    },
-                );
-            }
-            if !self.eat(b'(') {
-                return Err(self.expected("`(`"));
-            }
-            let field = self.name("a field")?;
-            if !self.eat(b')') {
-                return Err(self.expected("`)`"));
-            }
-            let output = if self.eat_keyword("as") {
-                Some(self.name("a name after `as`")?)
-            } else {
-                None
-            };
-            conversions.push(Conversion {
-                function,
-                field,
-                output,
-            });
-        }
-        if conversions.is_empty() {
-            return Err(self.expected("a conversion such as `ctime(_time)`"));
-        }
-        Ok(Convert {
-            time_format,
-            conversions,
-        })
-    }
-
-    pub(super) fn bin(&mut self) -> Parsed<Bin> {
-        let (mut field, mut output) = (None, None);
-        let (mut span, mut bins, mut min_span) = (None, None, None);
-        let (mut start, mut end, mut align) = (None, None, None);
-        loop {
-            self.skip_separators();
-            if self.at_end() {
-                break;
-            }
-            if let Some(option) = self.option_name() {
-                if !self.takes("bin", &option)? {
-                    continue;
-                }
-                match option.text.as_str() {
-                    "span" => span = Some(self.bin_span()?),
-                    "bins" => bins = Some(self.count_value("bins")?),
-                    "minspan" => min_span = Some(self.bin_span()?),
-                    "start" => start = Some(self.number_value("start")?),
-                    "end" => end = Some(self.number_value("end")?),
-                    _ => align = Some(self.value("aligntime")?),
-                }
-            } else if field.is_some() && output.is_none() && self.eat_keyword("as") {
-                output = Some(self.name("a name after `as`")?);
-            } else if field.is_none() {
-                field = Some(self.name("a field")?);
-            } else {
-                return Err(self.expected("the end of the command, as `bin` takes one field"));
-            }
-        }
-        match field {
-            Some(field) => Ok(Bin {
-                field,
-                span,
-                bins,
-                min_span,
-                start,
-                end,
-                align,
-                output,
-            }),
-            None => Err(self.expected("a field")),
-        }
-    }
-
-    fn number_value(&mut self, option: &str) -> Parsed<f64> {
-        let value = self.value(option)?;
-        match value.text.parse::<f64>() {
-            Ok(number) if number.is_finite() => Ok(number),
-            _ => Err(Diagnostic::new(
-                format!("`{option}` is a number, not `{}`", value.text),
-                value.span,
-            )),
-        }
     }
 
     pub(super) fn bin_span(&mut self) -> Parsed<BinSpan> {

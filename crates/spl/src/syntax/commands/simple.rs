@@ -5,9 +5,7 @@ use crate::syntax::ast::{
 };
 use crate::syntax::diagnostic::Diagnostic;
 use crate::syntax::parser::{Parsed, Parser};
-use crate::syntax::usage::{
-    OptionUsage, PATIENCE, Usage, count, flag, no_effect, obeyed, only, refused,
-};
+use crate::syntax::usage::{OptionUsage, Usage, count, flag, no_effect, obeyed, only, refused};
 
 const CHART_OPTIONS: &[OptionUsage] = &[
     obeyed(
@@ -195,20 +193,6 @@ pub(super) const USAGES: &[Usage] = &[
                 "name",
                 "it names a stanza of a Splunk server: write its options here",
             ),
-        ],
-    },
-    Usage {
-        name: "union",
-        also: &["multisearch"],
-        syntax: "union [<options>] [ <subsearch> ] [ <subsearch> ] …",
-        meaning: "The rows of searches below each other.",
-        options: &[
-            count(
-                "maxout",
-                "Most rows of the subsearch behind it; 0 for all. All if it is not given.",
-            ),
-            no_effect("maxtime", PATIENCE),
-            no_effect("timeout", PATIENCE),
         ],
     },
 ];
@@ -538,23 +522,5 @@ impl Parser<'_> {
             written
         };
         Ok(Some((output, expr)))
-    }
-
-    /// `union [ … ] [ … ]`, `multisearch [ … ] [ … ]`.
-    pub(super) fn pipelines(&mut self) -> Parsed<CommandKind> {
-        let mut all = Vec::new();
-        loop {
-            self.skip_separators();
-            if self.at_end() {
-                break;
-            }
-            let most = self.most_rows("union")?;
-            self.skip_separators();
-            all.push(self.limited(most)?);
-        }
-        if all.is_empty() {
-            return Err(self.expected("a subsearch in brackets"));
-        }
-        Ok(CommandKind::Union(all))
     }
 }

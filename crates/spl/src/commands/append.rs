@@ -1,0 +1,89 @@
+//! `append`: the rows of a subsearch below the others.
+
+use std::fmt;
+
+use crate::plan::{Plan, Planner, Result, Rows, typed};
+use crate::syntax::ast::{Arguments, Command, CommandKind, Name, Pipeline, Span};
+use crate::syntax::command::{Ledger, Part, Syntax};
+use crate::syntax::usage::{Cursor, PATIENCE, Usage, Whole, count, no_effect, whole_number};
+
+pub(super) static COMMAND: Whole = typed::<Append>(Usage {
+    name: "append",
+    also: &[],
+    syntax: "append [<options>] [ <subsearch> ]",
+    meaning: "Puts the rows of a subsearch below the others.",
+    options: &[
+        count(
+            "maxout",
+            "Most rows of the subsearch; 0 for all. All if it is not given.",
+        ),
+        no_effect(
+            "extendtimerange",
+            "a subsearch reads all times unless it says which",
+        ),
+        no_effect("maxtime", PATIENCE),
+        no_effect("timeout", PATIENCE),
+    ],
+});
+
+/// `append [ … ]`, with the most rows that are taken as a `head` at its end.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Append(pub Pipeline);
+
+impl Syntax for Append {
+    fn parse(cursor: &mut dyn Cursor, usage: &Usage) -> Result<Self> {
+        limited_search(cursor, usage).map(Self)
+    }
+
+    fn print(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, " [{}]", self.0)
+    }
+
+    fn note(&self, ledger: &mut dyn Ledger) -> bool {
+        ledger.makes_any();
+        false
+    }
+
+    fn parts(&self) -> Vec<Part<'_>> {
+        vec![Part::Search(&self.0)]
+    }
+}
+
+/// A subsearch, and before it options, among them `maxout=`: the most rows that are taken of it, 0 for all.
+pub(super) fn limited_search(cursor: &mut dyn Cursor, usage: &Usage) -> Result<Pipeline> {
+    let mut most = 0;
+    while let Some(option) = cursor.option_name() {
+        if let Some(value) = cursor.option(usage, &option)? {
+            most = whole_number(&option.text, &value)?;
+        }
+    }
+    // Between the subsearches of `union` there may be commas.
+    cursor.ended();
+    let mut pipeline = cursor.subsearch()?;
+    if most > 0 {
+        let head = &super::head::COMMAND;
+        let limit = Name {
+            text: "limit".to_owned(),
+            span: pipeline.span,
+        };
+        pipeline.commands.push(Command {
+            name: head.usage.name.to_owned(),
+            span: pipeline.span,
+            kind: CommandKind::Whole(
+                head,
+                Arguments {
+                    options: vec![(limit, most.to_string())],
+                    ..Arguments::default()
+                },
+            ),
+        });
+    }
+    Ok(pipeline)
+}
+
+impl Plan for Append {
+    fn plan(&self, planner: &mut Planner<'_>, rows: Rows, span: Span) -> Result<Rows> {
+        let more = planner.pipeline(&self.0)?;
+        planner.below(rows, more, span)
+    }
+}
