@@ -135,16 +135,19 @@ impl<F: Formatter> Formatter for Safe<F> {
         out: &mut W,
         fragment: &str,
     ) -> io::Result<()> {
-        let mut start = 0;
-        for (at, c) in fragment.char_indices().filter(|(_, c)| is_acted_on(*c)) {
-            out.write_all(&fragment.as_bytes()[start..at])?;
+        for part in fragment.split_inclusive(is_acted_on) {
+            let mut before = part.chars();
+            let Some(c) = before.next_back().filter(|last| is_acted_on(*last)) else {
+                out.write_all(part.as_bytes())?;
+                continue;
+            };
+            out.write_all(before.as_str().as_bytes())?;
             let mut units = [0; 2];
             for unit in c.encode_utf16(&mut units) {
                 write!(out, "\\u{unit:04x}")?;
             }
-            start = at + c.len_utf8();
         }
-        out.write_all(&fragment.as_bytes()[start..])
+        Ok(())
     }
 
     forward! {

@@ -18,14 +18,12 @@ pub(crate) const KINDS: [&str; 5] = [
 /// `a, b and c`; of many the first, and how many more.
 pub(crate) fn list(items: &[&str]) -> String {
     const MOST: usize = 6;
+    if let Some((first, more @ [_, ..])) = items.split_at_checked(MOST) {
+        return format!("{} and {} more", first.join(", "), more.len());
+    }
     match items {
         [] => String::new(),
         [one] => (*one).to_owned(),
-        items if items.len() > MOST => format!(
-            "{} and {} more",
-            items[..MOST].join(", "),
-            items.len() - MOST
-        ),
         [first @ .., last] => format!("{} and {last}", first.join(", ")),
     }
 }

@@ -6,6 +6,7 @@
 #![expect(
     clippy::print_stdout,
     clippy::expect_used,
+    clippy::indexing_slicing,
     reason = "a program for people who measure"
 )]
 

@@ -97,7 +97,7 @@ fn earlier_case(path: &Path) -> Option<Result<Case, Failure>> {
         .ok()?;
     let start = start.get(..read)?;
     let schema = start.windows(START.len()).position(|part| part == START)?;
-    let text = String::from_utf8_lossy(&start[schema..]).into_owned();
+    let text = String::from_utf8_lossy(start.get(schema..)?).into_owned();
     if !text.contains("crabwalk.case/") {
         return None;
     }

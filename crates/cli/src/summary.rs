@@ -85,14 +85,12 @@ pub(crate) fn when(time: Option<&str>) -> String {
 fn how_long(first: &str, last: &str) -> Option<String> {
     let seconds = last.parse::<jiff::Timestamp>().ok()?.as_second()
         - first.parse::<jiff::Timestamp>().ok()?.as_second();
-    let units = [("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1)];
-    let at = units
-        .iter()
-        .position(|(_, length)| seconds >= *length)
-        .unwrap_or(3);
-    let (name, length) = units[at];
+    let mut units = [("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1)]
+        .into_iter()
+        .skip_while(|(_, length)| *length > 1 && seconds < *length);
+    let (name, length) = units.next()?;
     let mut text = format!("{} {name}", seconds / length);
-    if let Some((name, smaller)) = units.get(at + 1) {
+    if let Some((name, smaller)) = units.next() {
         let rest = seconds % length / smaller;
         if rest > 0 {
             let _ = write!(text, " {rest} {name}");

@@ -238,18 +238,19 @@ pub fn counted(value: u64, one: &str, many: &str) -> String {
 
 /// Bytes in a unit that people read.
 pub fn bytes(value: u64) -> String {
-    let units = ["bytes", "KB", "MB", "GB", "TB"];
     #[expect(clippy::cast_precision_loss, reason = "one decimal is shown")]
     let mut size = value as f64;
-    let mut unit = 0;
-    while size >= 1000.0 && unit + 1 < units.len() {
+    let mut unit = None;
+    for larger in ["KB", "MB", "GB", "TB"] {
+        if size < 1000.0 {
+            break;
+        }
         size /= 1000.0;
-        unit += 1;
+        unit = Some(larger);
     }
-    if unit == 0 {
-        format!("{value} bytes")
-    } else {
-        format!("{size:.1} {}", units[unit])
+    match unit {
+        Some(unit) => format!("{size:.1} {unit}"),
+        None => format!("{value} bytes"),
     }
 }
 
@@ -264,7 +265,7 @@ pub fn duration(seconds: f64) -> String {
     }
 }
 
-/// A table with aligned columns. Cells must be harmless.
+/// A table with aligned columns, as many as there are headers. Cells must be harmless.
 pub fn table(headers: &[String], rows: &[Vec<String>], look: &Look) -> String {
     let columns = headers.len();
     let mut widths: Vec<usize> = headers.iter().map(|header| width(header)).collect();
@@ -276,31 +277,20 @@ pub fn table(headers: &[String], rows: &[Vec<String>], look: &Look) -> String {
     if let Some(total) = look.width {
         let gaps = 2 * columns.saturating_sub(1);
         // The widest column gives way until the table fits, or all are narrow.
-        while widths.iter().sum::<usize>() + gaps > total {
-            let Some(widest) = widths
+        loop {
+            let over = (widths.iter().sum::<usize>() + gaps).saturating_sub(total);
+            let mut rising = widths.clone();
+            rising.sort_unstable();
+            let second = rising
                 .iter()
-                .enumerate()
-                .max_by_key(|(_, width)| **width)
-                .map(|(index, _)| index)
-            else {
+                .rev()
+                .nth(1)
+                .map_or(8, |width| (*width).max(8));
+            let widest = widths.iter_mut().max_by_key(|width| **width);
+            let Some(widest) = widest.filter(|width| over > 0 && **width > 8) else {
                 break;
             };
-            if widths[widest] <= 8 {
-                break;
-            }
-            let second = widths
-                .iter()
-                .enumerate()
-                .filter(|(index, _)| *index != widest)
-                .map(|(_, width)| *width)
-                .max();
-            let over = widths.iter().sum::<usize>() + gaps - total;
-            let step = over.min(
-                widths[widest]
-                    .saturating_sub(second.unwrap_or(8).max(8))
-                    .max(1),
-            );
-            widths[widest] -= step;
+            *widest -= over.min(widest.saturating_sub(second).max(1));
         }
     }
     let numeric: Vec<bool> = (0..columns)
@@ -315,12 +305,13 @@ pub fn table(headers: &[String], rows: &[Vec<String>], look: &Look) -> String {
     let mut out = String::new();
     let mut line = |cells: &[String], ink: Option<Ink>| {
         let mut text = String::new();
-        for (column, cell) in cells.iter().enumerate() {
-            let cell = cut(cell, widths[column]);
-            let space = " ".repeat(widths[column].saturating_sub(width(&cell)));
+        let own = cells.iter().zip(&widths).zip(&numeric);
+        for (column, ((cell, own), numeric)) in own.enumerate() {
+            let cell = cut(cell, *own);
+            let space = " ".repeat(own.saturating_sub(width(&cell)));
             let shown = ink.map_or_else(|| cell.to_string(), |ink| look.paint(ink, &cell));
             let last = column + 1 == cells.len();
-            if numeric[column] {
+            if *numeric {
                 text.push_str(&space);
                 text.push_str(&shown);
             } else {

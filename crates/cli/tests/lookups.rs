@@ -1,6 +1,7 @@
 //! Lookups that one run fills and a later one reads.
 #![expect(
     clippy::expect_used,
+    clippy::indexing_slicing,
     reason = "a test that cannot be set up is a failed test"
 )]
 

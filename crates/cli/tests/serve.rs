@@ -3,6 +3,7 @@
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
+    clippy::indexing_slicing,
     reason = "a test may stop where it fails"
 )]
 // Signals and locks are those of Unix; the program itself runs elsewhere too.

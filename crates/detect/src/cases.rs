@@ -469,13 +469,13 @@ impl<'a> Runner<'a> {
     }
 
     fn run_tasks(&self, tasks: &[Task<'_>]) -> Vec<TestResult> {
-        let run = |at: usize| {
+        let run = |task: &Task<'_>| {
             let started = Instant::now();
-            let verdict = self.run_task(&tasks[at]);
+            let verdict = self.run_task(task);
             (verdict, started.elapsed().as_secs_f64())
         };
         let failed = |why: String| (Verdict::Failed(vec![why]), 0.0);
-        let done = match spread(self.threads, 0..tasks.len(), &run) {
+        let done = match spread(self.threads, tasks.iter(), &run) {
             Ok(done) => done
                 .into_iter()
                 .map(|one| one.unwrap_or_else(|error| failed(error.to_string())))

@@ -124,7 +124,9 @@ fn check_one(
     let reader = readers.of(&search);
     let read: Vec<&EventType> = known.iter().filter(|one| reader.reads(one)).collect();
     if read.is_empty() && reader.needs_events() {
-        let span = search.pipeline().commands[0].span;
+        let pipeline = search.pipeline();
+        let first = pipeline.commands.first();
+        let span = first.map_or(pipeline.span, |command| command.span);
         let message = "no event type that is known fits this search";
         // The planner may have said so too, at greater length.
         lints.retain(|one| !one.message.starts_with(message));

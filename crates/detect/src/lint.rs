@@ -205,14 +205,11 @@ fn groups(
 
 fn list(names: &[String]) -> String {
     const MOST: usize = 3;
-    if names.len() <= MOST {
-        names.join(", ")
-    } else {
-        format!(
-            "{} and {} more",
-            names[..MOST].join(", "),
-            names.len() - MOST
-        )
+    match names.split_at_checked(MOST) {
+        Some((first, more @ [_, ..])) => {
+            format!("{} and {} more", first.join(", "), more.len())
+        }
+        _ => names.join(", "),
     }
 }
 

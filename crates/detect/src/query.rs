@@ -124,7 +124,7 @@ impl Query {
                 memory: options.memory,
             },
         );
-        let make = |_: usize, results: crabwalk_spl::Results| {
+        let make = |(), results: crabwalk_spl::Results| {
             let columns: Vec<String> = results.columns.clone();
             let rows = results
                 .rows()
@@ -141,7 +141,8 @@ impl Query {
         } else {
             options.threads
         };
-        let answers = run_all(&engine, Engine::run, &self.searches, threads, &make)?
+        let searches = self.searches.iter().map(|search| ((), search));
+        let answers = run_all(&engine, Engine::run, searches, threads, &make)?
             .into_iter()
             .map(|result| {
                 result.map_err(|failure| match failure {

@@ -213,30 +213,26 @@ impl Detections {
             },
         );
         let engine = (self.options.engine)(engine);
-        let (late, early): (Vec<usize>, Vec<usize>) =
-            (0..self.searches.len()).partition(|index| self.reads_risk(*index));
+        let (late, early): (Vec<Searched<'_>>, Vec<Searched<'_>>) = self
+            .detections
+            .iter()
+            .zip(&self.searches)
+            .partition(|one| self.reads_risk(*one));
         // Planning costs more than most searches do; of a small input most detections see nothing.
         let readers = Readers::new(&self.knowledge);
-        let early: Vec<usize> = early
-            .into_iter()
-            .filter(|index| sees_events(&readers, &self.searches[*index], catalog.as_ref()))
-            .collect();
-        let run = |engine: &Engine, catalog: &dyn Catalog, which: &[usize], threads: usize| {
-            let searches: Vec<Search> = which
-                .iter()
-                .map(|index| self.searches[*index].clone())
-                .collect();
-            let make = |at: usize, results: Results| {
-                let found = finding::findings(&self.detections[which[at]], &results, catalog);
+        let run = |engine: &Engine, catalog: &dyn Catalog, which: &[Searched<'_>], threads| {
+            let make = |detection: &Arc<Detection>, results: Results| {
+                let found = finding::findings(detection, &results, catalog);
                 let all = results.len();
                 (found, results.warnings, all)
             };
-            run_all(engine, Engine::find, &searches, threads, &make)
+            run_all(engine, Engine::find, which.iter().copied(), threads, &make)
         };
         // What writes lookups runs by itself behind the others: whether they see it must not depend on threads.
-        let (writing, reading): (Vec<usize>, Vec<usize>) = early
+        let (writing, reading): (Vec<Searched<'_>>, Vec<Searched<'_>>) = early
             .into_iter()
-            .partition(|index| self.searches[*index].writes_lookups());
+            .filter(|(_, search)| sees_events(&readers, search, catalog.as_ref()))
+            .partition(|(_, search)| search.writes_lookups());
         let mut done: Vec<_> = Vec::new();
         for (which, threads) in [(&reading, threads), (&writing, 1)] {
             let results = run(&engine, catalog.as_ref(), which, threads)?;
@@ -256,8 +252,8 @@ impl Detections {
             ..Outcome::default()
         };
         outcome.lookups = engine.stored_lookups();
-        for (index, result) in done {
-            let found = self.absorb(index, result, &mut outcome.problems);
+        for (searched, result) in done {
+            let found = absorb(searched, result, &mut outcome.problems);
             outcome.findings.extend(found);
         }
         let (found, problems) = self.sigma.run(catalog.as_ref(), threads)?;
@@ -299,8 +295,8 @@ impl Detections {
             let threads = workers(catalog.as_ref(), self.options.threads);
             let done = run(&engine, catalog.as_ref(), &late, threads)?;
             let mut concluded = Vec::new();
-            for (index, result) in late.into_iter().zip(done) {
-                concluded.extend(self.absorb(index, result, &mut outcome.problems));
+            for (searched, result) in late.into_iter().zip(done) {
+                concluded.extend(absorb(searched, result, &mut outcome.problems));
             }
             for finding in &mut concluded {
                 risk::follow(finding, &outcome.findings);
@@ -334,63 +330,63 @@ impl Detections {
     }
 
     /// Whether a detection adds up what others found, and so runs after them.
-    fn reads_risk(&self, index: usize) -> bool {
-        if self.detections[index].kind != DetectionType::Correlation {
+    fn reads_risk(&self, (detection, search): Searched<'_>) -> bool {
+        if detection.kind != DetectionType::Correlation {
             return false;
         }
-        let search = std::slice::from_ref(&self.searches[index]);
-        let demand = crabwalk_spl::demand(search, &self.knowledge);
+        let demand = crabwalk_spl::demand(std::slice::from_ref(search), &self.knowledge);
         risk::EVENTS
             .iter()
             .any(|channel| demand.columns(channel, 0) != Columns::None)
     }
+}
 
-    /// The findings of a search; what went wrong with it becomes problems.
-    fn absorb(
-        &self,
-        index: usize,
-        result: Result<(Vec<Finding>, Vec<Diagnostic>, usize), Failure>,
-        problems: &mut Vec<ContentProblem>,
-    ) -> Vec<Finding> {
-        let (detection, search) = (&self.detections[index], &self.searches[index]);
-        match result {
-            Ok((found, warnings, all)) => {
-                if all > found.len() {
-                    problems.push(ContentProblem {
-                        path: detection.origin.path.clone(),
-                        line: detection.origin.search_line,
-                        column: None,
-                        message: format!(
-                            "{}: it matched {all} times, and the first {} are kept: narrow it with its filter macro",
-                            detection.name,
-                            found.len()
-                        ),
-                        fatal: false,
-                    });
-                }
-                for warning in warnings {
-                    problems.push(search_warning(
-                        &detection.name,
-                        &detection.origin,
-                        search.text(),
-                        &warning,
-                    ));
-                }
-                return found;
+/// A detection, and its search as it was parsed.
+type Searched<'d> = (&'d Arc<Detection>, &'d Search);
+
+/// The findings of a search; what went wrong with it becomes problems.
+fn absorb(
+    (detection, search): Searched<'_>,
+    result: Result<(Vec<Finding>, Vec<Diagnostic>, usize), Failure>,
+    problems: &mut Vec<ContentProblem>,
+) -> Vec<Finding> {
+    match result {
+        Ok((found, warnings, all)) => {
+            if all > found.len() {
+                problems.push(ContentProblem {
+                    path: detection.origin.path.clone(),
+                    line: detection.origin.search_line,
+                    column: None,
+                    message: format!(
+                        "{}: it matched {all} times, and the first {} are kept: narrow it with its filter macro",
+                        detection.name,
+                        found.len()
+                    ),
+                    fatal: false,
+                });
             }
-            Err(Failure::Search(error)) => {
-                problems.push(search_problem(&detection.origin, search.text(), &error));
+            for warning in warnings {
+                problems.push(search_warning(
+                    &detection.name,
+                    &detection.origin,
+                    search.text(),
+                    &warning,
+                ));
             }
-            Err(Failure::Panicked(panicked)) => problems.push(ContentProblem {
-                path: detection.origin.path.clone(),
-                line: detection.origin.search_line,
-                column: None,
-                message: format!("{}: {panicked}", detection.name),
-                fatal: true,
-            }),
+            return found;
         }
-        Vec::new()
+        Err(Failure::Search(error)) => {
+            problems.push(search_problem(&detection.origin, search.text(), &error));
+        }
+        Err(Failure::Panicked(panicked)) => problems.push(ContentProblem {
+            path: detection.origin.path.clone(),
+            line: detection.origin.search_line,
+            column: None,
+            message: format!("{}: {panicked}", detection.name),
+            fatal: true,
+        }),
     }
+    Vec::new()
 }
 
 /// Whether a search can give rows: it reads events of a type that is there, or needs none.
@@ -482,22 +478,19 @@ pub(crate) enum Failure {
 /// How an engine runs a search: [`Engine::run`] or [`Engine::find`].
 pub(crate) type Run = for<'a> fn(&'a Engine, &'a Search) -> Running<'a>;
 
-/// Runs searches on some threads; what `make` makes of their results is returned in the order of the searches.
-pub(crate) fn run_all<T: Send>(
+/// Runs searches on some threads; what `make` makes of their results, and of what stands beside each search, is returned in
+/// the order of the searches.
+pub(crate) fn run_all<'s, I, T: Send>(
     engine: &Engine,
     run: Run,
-    searches: &[Search],
+    searches: impl Iterator<Item = (I, &'s Search)> + Send,
     threads: usize,
-    make: &(dyn Fn(usize, Results) -> T + Sync),
+    make: &(dyn Fn(I, Results) -> T + Sync),
 ) -> Result<Vec<Result<T, Failure>>, RunError> {
     let runtime = || tokio::runtime::Builder::new_current_thread().build();
-    let done = spread_with(threads, searches.iter().enumerate(), &runtime, &|runtime,
-                                                                             (
-        index,
-        search,
-    )| {
+    let done = spread_with(threads, searches, &runtime, &|runtime, (beside, search)| {
         let results = runtime.block_on(run(engine, search))?;
-        Ok(make(index, results))
+        Ok(make(beside, results))
     })?;
     Ok(done.into_iter().map(|done| done?).collect())
 }

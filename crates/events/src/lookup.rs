@@ -232,7 +232,7 @@ impl LookupTable {
         for (row, cells) in self.rows.iter().enumerate() {
             let key: Vec<String> = columns
                 .iter()
-                .map(|(column, _)| self.fold(&cells[*column]))
+                .map(|(column, _)| self.fold(cell(cells, *column)))
                 .collect();
             index.entry(key).or_insert_with(Vec::new).push(row);
         }
@@ -266,7 +266,7 @@ impl LookupTable {
         let folded: Vec<String> = values.iter().map(|value| self.fold(value)).collect();
         let fits = |cells: &[String]| {
             columns.iter().zip(&folded).all(|((column, kind), value)| {
-                let cell = self.fold(&cells[*column]);
+                let cell = self.fold(cell(cells, *column));
                 match kind {
                     MatchType::Exact => cell == *value,
                     MatchType::Wildcard => wildcard::matches_exactly(&cell, value),
@@ -299,6 +299,11 @@ impl LookupTable {
             text.to_lowercase()
         }
     }
+}
+
+/// A cell of a row; one that ends before the column has nothing there.
+fn cell(row: &[String], column: usize) -> &str {
+    row.get(column).map_or("", String::as_str)
 }
 
 fn in_network(network: &str, address: &str) -> bool {

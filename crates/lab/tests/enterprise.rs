@@ -1,6 +1,6 @@
 //! An enterprise: the same from the same seed, whole logs, and a truth that its records bear out.
 
-#![allow(clippy::unwrap_used, clippy::expect_used)] // A test may panic.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)] // A test may panic.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

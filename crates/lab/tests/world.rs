@@ -1,6 +1,6 @@
 //! A whole world: the same from the same seed, read back record for record, and with no act that was not planted.
 
-#![allow(clippy::unwrap_used, clippy::expect_used)] // A test may panic.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)] // A test may panic.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

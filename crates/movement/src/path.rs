@@ -379,8 +379,8 @@ pub(crate) fn routes(
     let mut begun: BTreeMap<(HostId, Option<AccountId>, bool), (usize, i64)> = BTreeMap::new();
     let mut latest: BTreeMap<HostId, (usize, i64)> = BTreeMap::new();
     for (at, hop) in hops.iter().enumerate() {
-        if let Some(link) = link_into.get(&at) {
-            group[at] = group.get(link.from).copied().unwrap_or(at);
+        let own = if let Some(link) = link_into.get(&at) {
+            group.get(link.from).copied().unwrap_or(at)
         } else if let Some(src) = hop.src
             && !is_usual(at)
         {
@@ -392,16 +392,21 @@ pub(crate) fn routes(
             let entry = begun
                 .entry((src, hop.used, sure))
                 .or_insert((near, hop.first));
-            if hop.first - entry.1 <= DAY {
-                entry.1 = hop.last;
-                group[at] = group.get(entry.0).copied().unwrap_or(at);
-            } else {
-                *entry = (near, hop.last);
-                group[at] = near;
-            }
             if sure {
                 latest.insert(src, (at, hop.last));
             }
+            if hop.first - entry.1 <= DAY {
+                entry.1 = hop.last;
+                group.get(entry.0).copied().unwrap_or(at)
+            } else {
+                *entry = (near, hop.last);
+                near
+            }
+        } else {
+            continue;
+        };
+        if let Some(group) = group.get_mut(at) {
+            *group = own;
         }
     }
     // A link may lead from a hop that comes later in the list.
@@ -414,7 +419,9 @@ pub(crate) fn routes(
             }
             root = next;
         }
-        group[at] = root;
+        if let Some(group) = group.get_mut(at) {
+            *group = root;
+        }
     }
     let mut edges: BTreeMap<(Option<HostId>, HostId), usize> = BTreeMap::new();
     for hop in hops {

@@ -69,10 +69,6 @@ impl Novelty {
         Self::Way,
         Self::Switch,
     ];
-
-    fn place(self) -> usize {
-        self as usize
-    }
 }
 
 /// What an account is for, as its other days show.
@@ -167,7 +163,7 @@ impl Subject {
 #[derive(Debug, Clone, Copy, Default)]
 struct Pool {
     days: usize,
-    /// By [`Novelty::place`], and by the number of other days on which it was done too.
+    /// In the order of [`Novelty::ALL`], and by the number of other days on which it was done too.
     new: [[usize; KNOWN]; 5],
 }
 
@@ -469,26 +465,29 @@ impl Baseline {
         }
     }
 
-    /// On how many other days the same was done, at most [`KNOWN`], by [`Novelty::place`].
+    /// On how many other days the same was done, at most [`KNOWN`], in the order of [`Novelty::ALL`].
     fn levels(&self, world: &World<'_>, hop: &Draft) -> [usize; 5] {
         let today = day(hop.first);
-        let others = |days: Option<&Days>| days.map_or(0, |days| days.others(today)).min(KNOWN);
-        let mut levels = [KNOWN; 5];
-        if let Some(src) = hop.src {
-            levels[Novelty::Edge.place()] = others(self.edges.get(&(src, hop.dst)));
-        }
-        let Subject::Account(account) = Subject::of(hop) else {
-            return levels;
+        let src = hop.src;
+        let account = match Subject::of(hop) {
+            Subject::Account(account) => Some(account),
+            Subject::Host(_) => None,
         };
-        levels[Novelty::Destination.place()] = others(self.at.get(&(hop.dst, account)));
-        levels[Novelty::Way.place()] = others(self.ways.get(&(account, hop.family)));
-        if let Some(src) = hop.src {
-            levels[Novelty::Source.place()] = others(self.from.get(&(src, account)));
-        }
-        if let Some((actor, used)) = switched(world, hop) {
-            levels[Novelty::Switch.place()] = others(self.switches.get(&(actor, used)));
-        }
-        levels
+        Novelty::ALL.map(|kind| {
+            let days: Option<Option<&Days>> = match kind {
+                Novelty::Destination => account.map(|account| self.at.get(&(hop.dst, account))),
+                Novelty::Source => src.zip(account).map(|pair| self.from.get(&pair)),
+                Novelty::Edge => src.map(|src| self.edges.get(&(src, hop.dst))),
+                Novelty::Way => account.map(|account| self.ways.get(&(account, hop.family))),
+                Novelty::Switch => account
+                    .and_then(|_| switched(world, hop))
+                    .map(|pair| self.switches.get(&pair)),
+            };
+            // What a hop lacks cannot be new.
+            days.map_or(KNOWN, |days| {
+                days.map_or(0, |days| days.others(today)).min(KNOWN)
+            })
+        })
     }
 
     /// Weighs a hop.
@@ -554,20 +553,22 @@ impl Baseline {
         let dst = || Word::host(world, hop.dst);
         let who = || subject.word(world);
         let mut terms = Vec::new();
-        for (kind, level) in Novelty::ALL.into_iter().zip(self.levels(world, hop)) {
-            if level >= KNOWN {
+        let levels = Novelty::ALL.into_iter().zip(self.levels(world, hop));
+        for (place, ((kind, level), new)) in levels.zip(pool.new).enumerate() {
+            // From `KNOWN` on nothing is new.
+            let Some(others) = new.get(level) else {
                 continue;
-            }
+            };
+            let is_as_new = |own: Option<&usize>| own.is_some_and(|own| *own <= level);
             let as_new = |days: Option<&BTreeMap<i64, [usize; 5]>>| {
                 days.map_or(0, |days| {
                     days.iter()
-                        .filter(|(at, levels)| **at != today && levels[kind.place()] <= level)
+                        .filter(|(at, levels)| **at != today && is_as_new(levels.get(place)))
                         .count()
                 })
             };
             let (own, from) = (as_new(moved), as_new(left));
-            let others = pool.new[kind.place()][level];
-            let rate = rate(others, pool.days);
+            let rate = rate(*others, pool.days);
             let by_host = tail(from, worked, rate);
             let by_account = match subject {
                 Subject::Account(_) => tail(own, active, rate),

@@ -390,10 +390,10 @@ async fn datagram(address: &str, alert: &Alert) -> Result<(), String> {
 fn hmac(key: &[u8], text: &[u8]) -> [u8; 32] {
     const BLOCK: usize = 64;
     let mut padded = [0; BLOCK];
-    if key.len() > BLOCK {
-        padded[..32].copy_from_slice(&Sha256::digest(key));
-    } else {
-        padded[..key.len()].copy_from_slice(key);
+    match padded.get_mut(..key.len()) {
+        Some(start) => start.copy_from_slice(key),
+        // Of a key that is longer than a block its hash is the key.
+        None => padded[..32].copy_from_slice(&Sha256::digest(key)),
     }
     let inner = Sha256::new()
         .chain_update(padded.map(|byte| byte ^ 0x36))

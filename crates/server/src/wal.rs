@@ -193,10 +193,12 @@ fn header(first: u64) -> Vec<u8> {
     bytes
 }
 
-fn checksum(length: &[u8], rest: &[u8]) -> u32 {
+/// The checksum of a record: of all of it but the checksum itself.
+fn checksum(length: [u8; 4], seq: [u8; 8], payload: &[u8]) -> u32 {
     let mut sum = crc32fast::Hasher::new();
-    sum.update(length);
-    sum.update(rest);
+    sum.update(&length);
+    sum.update(&seq);
+    sum.update(payload);
     sum.finalize()
 }
 
@@ -213,10 +215,11 @@ fn record(bytes: &[u8], at: usize) -> Option<(u64, &[u8], usize)> {
     }
     let sum = u32::from_le_bytes(number(bytes, at + 4)?);
     let end = at.checked_add(HEAD)?.checked_add(size)?;
-    let rest = bytes.get(at + 8..end)?;
+    let (seq, payload) = bytes.get(at + 8..end)?.split_first_chunk()?;
+    let is_whole = checksum(length, *seq, payload) == sum;
+    let seq = u64::from_le_bytes(*seq);
     // A stretch of zeros must not pass for a record.
-    let seq = u64::from_le_bytes(number(bytes, at + 8)?);
-    (seq != 0 && checksum(&length, rest) == sum).then(|| (seq, &rest[8..], end))
+    (seq != 0 && is_whole).then_some((seq, payload, end))
 }
 
 impl<M: Medium> Wal<M> {
@@ -359,14 +362,11 @@ impl<M: Medium> Wal<M> {
                 .ok()
                 .filter(|_| payload.len() <= RECORD_BYTES)
                 .ok_or(WalError::TooLarge(payload.len()))?;
-            let length = size.to_le_bytes();
+            let (length, seq) = (size.to_le_bytes(), seq.to_le_bytes());
             bytes.extend_from_slice(&length);
-            let at = bytes.len();
-            bytes.extend_from_slice(&[0; 4]);
-            bytes.extend_from_slice(&seq.to_le_bytes());
+            bytes.extend_from_slice(&checksum(length, seq, payload).to_le_bytes());
+            bytes.extend_from_slice(&seq);
             bytes.extend_from_slice(payload);
-            let sum = checksum(&length, &bytes[at + 4..]).to_le_bytes();
-            bytes[at..at + 4].copy_from_slice(&sum);
         }
         if self
             .open

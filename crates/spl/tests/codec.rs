@@ -1,6 +1,7 @@
 //! Plans that travel to a machine that lacks something, and bytes that are not a plan.
 #![expect(
     clippy::expect_used,
+    clippy::indexing_slicing,
     reason = "a test that cannot be set up is a failed test"
 )]
 

@@ -3,7 +3,11 @@
 //! Most tables compare with the printed form of what was parsed: it has every default written out, parentheses around
 //! every operand that needs them, and names in quotes.
 
-#![allow(clippy::expect_used, reason = "a test that does not parse has failed")]
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test that does not parse has failed"
+)]
 
 use crabwalk_spl::commands::{Lookup, LookupOutput, Rex, RexAction};
 use crabwalk_spl::syntax::ast::{CommandKind, ExprKind, Pipeline, SearchExpr, Span};

@@ -97,11 +97,15 @@ fn part(text: &str) -> String {
     }
     let mut cut = LONGEST - 20;
     // Not within a `%2F`.
-    while encoded.as_bytes()[cut - 2..cut].contains(&b'%') {
+    while encoded
+        .get(cut - 2..cut)
+        .is_some_and(|end| end.contains('%'))
+    {
         cut -= 1;
     }
+    encoded.truncate(cut);
     let hash = xxhash_rust::xxh3::xxh3_64(text.to_lowercase().as_bytes());
-    format!("{}~{hash:016x}", &encoded[..cut])
+    format!("{encoded}~{hash:016x}")
 }
 
 /// Microseconds of a day.

@@ -128,8 +128,8 @@ fn parted(list: &ListArray) -> Result<(ArrayRef, ArrayRef), ArrowError> {
         .ok_or_else(|| wrong("of several values"))?;
     let is_single = |row: usize| list.is_valid(row) && list.value_length(row) == 1;
     let mut single = StringBuilder::new();
-    for row in 0..list.len() {
-        let at = usize::try_from(list.value_offsets()[row]).unwrap_or_default();
+    for (row, at) in list.value_offsets().iter().enumerate().take(list.len()) {
+        let at = usize::try_from(*at).unwrap_or_default();
         if is_single(row) && values.is_valid(at) {
             single.append_value(values.value(at));
         } else {
@@ -178,8 +178,9 @@ pub(crate) fn files(event_type: &EventType, parts: &[Rows]) -> Result<Vec<Writte
     let ranks: BTreeMap<&str, u32> = hosts.iter().copied().zip(0..).collect();
     let mut keys = Vec::new();
     let mut bytes = 0;
-    for (at, (host, times, records, identities)) in columns.iter().enumerate() {
-        bytes += parts[at].batch.get_array_memory_size();
+    for (at, (part, own)) in parts.iter().zip(&columns).enumerate() {
+        bytes += part.batch.get_array_memory_size();
+        let (host, times, records, identities) = own;
         for row in 0..times.len() {
             let of = |numbers: &Option<&UInt64Array>| {
                 numbers
@@ -205,8 +206,8 @@ pub(crate) fn files(event_type: &EventType, parts: &[Rows]) -> Result<Vec<Writte
     let names: Vec<&str> = hosts.into_iter().collect();
     by_days(&keys, most)
         .into_iter()
-        .map(|range| {
-            let mut own: Vec<&Key> = keys[range].iter().collect();
+        .map(|keys| {
+            let mut own: Vec<&Key> = keys.iter().collect();
             own.sort_unstable();
             file(event_type, parts, &own, &names)
         })
@@ -214,32 +215,32 @@ pub(crate) fn files(event_type: &EventType, parts: &[Rows]) -> Result<Vec<Writte
 }
 
 /// Cuts events, sorted by time, at midnights, so that each part is large enough, and elsewhere only where it is too large.
-fn by_days(keys: &[Key], most: usize) -> Vec<std::ops::Range<usize>> {
-    let mut cuts = Vec::new();
-    let mut start = 0;
-    let mut at = 0;
-    while at < keys.len() {
-        let day = keys[at].time.div_euclid(DAY);
-        let end = at + keys[at..].partition_point(|key| key.time.div_euclid(DAY) == day);
+fn by_days(keys: &[Key], most: usize) -> Vec<&[Key]> {
+    let day = |key: &Key| key.time.div_euclid(DAY);
+    let mut parts = Vec::new();
+    // What is in no part yet, and how much of it is of days that were looked at.
+    let mut rest = keys;
+    let mut held = 0;
+    for own in keys.chunk_by(|a, b| day(a) == day(b)) {
         // Together with the days before it would be too large.
-        if at > start && end - start > most {
-            cuts.push(start..at);
-            start = at;
+        if held > 0 && held + own.len() > most {
+            parts.extend(rest.split_off(..held));
+            held = 0;
         }
-        while end - start > most {
-            cuts.push(start..start + most);
-            start += most;
+        held += own.len();
+        while held > most {
+            parts.extend(rest.split_off(..most));
+            held -= most;
         }
-        if end - start >= DAY_ROWS {
-            cuts.push(start..end);
-            start = end;
+        if held >= DAY_ROWS {
+            parts.extend(rest.split_off(..held));
+            held = 0;
         }
-        at = end;
     }
-    if start < keys.len() {
-        cuts.push(start..keys.len());
+    if !rest.is_empty() {
+        parts.push(rest);
     }
-    cuts
+    parts
 }
 
 fn times(batch: &RecordBatch) -> Option<Int64Array> {
@@ -266,10 +267,12 @@ fn file(
         rows_of.entry(key.batch).or_default().push(key.row);
     }
     let used: BTreeSet<u32> = rows_of.keys().copied().collect();
-    for (at, rows) in &rows_of {
-        let batch = &parts[*at as usize].batch;
-        let schema = batch.schema_ref();
-        for (field, column) in schema.fields().iter().zip(batch.columns()) {
+    for (part, at) in parts.iter().zip(0..) {
+        let Some(rows) = rows_of.get(&at) else {
+            continue;
+        };
+        let schema = part.batch.schema_ref();
+        for (field, column) in schema.fields().iter().zip(part.batch.columns()) {
             if types.contains_key(field.name().as_str()) {
                 continue;
             }
@@ -344,12 +347,13 @@ fn gather(
     let nothing = datafusion::arrow::array::new_null_array(field.data_type(), 1);
     // Of a part that lacks the column, its only row is none.
     let mut arrays: Vec<&dyn Array> = Vec::with_capacity(used.len());
-    let mut at: Vec<Option<(usize, bool)>> = vec![None; parts.len()];
-    for part in used {
-        let part = *part as usize;
-        let column = parts[part].batch.column_by_name(field.name());
-        at[part] = Some((arrays.len(), column.is_some()));
-        arrays.push(column.map_or(nothing.as_ref(), AsRef::as_ref));
+    let mut at: Vec<Option<(usize, bool)>> = Vec::with_capacity(parts.len());
+    for (part, number) in parts.iter().zip(0..) {
+        at.push(used.contains(&number).then(|| {
+            let column = part.batch.column_by_name(field.name());
+            arrays.push(column.map_or(nothing.as_ref(), AsRef::as_ref));
+            (arrays.len() - 1, column.is_some())
+        }));
     }
     let places: Vec<(usize, usize)> = places
         .iter()

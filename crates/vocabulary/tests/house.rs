@@ -3,6 +3,7 @@
 
 #![expect(
     clippy::unwrap_used,
+    clippy::indexing_slicing,
     clippy::needless_pass_by_value,
     reason = "a test may stop at what it cannot read"
 )]

@@ -1016,34 +1016,33 @@ impl Gathered {
         let opened = Opened::new(&self.authentication);
         let mut order: Vec<usize> = (0..self.processes.len()).collect();
         order.sort_by_key(|at| self.processes.get(*at).map(|one| one.at));
-        let mut parents: Vec<Option<usize>> = vec![None; self.processes.len()];
+        let parents: Vec<Option<usize>> = self
+            .processes
+            .iter()
+            .enumerate()
+            .map(|(at, one)| {
+                self.by_guid
+                    .get(&one.value.parent_guid)
+                    .copied()
+                    .or_else(|| {
+                        let parent = self.with_pid(one.value.parent_pid, one.at)?;
+                        // A number that was used again, unless the name fits.
+                        let image = &self.processes.get(parent)?.value.process.image;
+                        let own = &one.value.parent_image;
+                        (own.is_empty() || base(own) == base(image)).then_some(parent)
+                    })
+                    .filter(|parent| *parent != at)
+            })
+            .collect();
         for at in &order {
-            let Some(one) = self.processes.get(*at) else {
-                continue;
-            };
-            let parent = self
-                .by_guid
-                .get(&one.value.parent_guid)
-                .copied()
-                .or_else(|| {
-                    let parent = self.with_pid(one.value.parent_pid, one.at)?;
-                    // A number that was used again, unless the name fits.
-                    let image = &self.processes.get(parent)?.value.process.image;
-                    let own = &one.value.parent_image;
-                    (own.is_empty() || base(own) == base(image)).then_some(parent)
-                })
-                .filter(|parent| parent != at);
-            parents[*at] = parent;
-        }
-        for at in &order {
-            let Some(one) = self.processes.get(*at) else {
+            let Some((one, parent)) = self.processes.get(*at).zip(parents.get(*at)) else {
                 continue;
             };
             let own = index
                 .hop(catalog, &one.references)
                 .filter(|hop| case.hops.get(*hop).is_some_and(|hop| hop.dst == self.id));
             let session = opened.hop(one.session, one.at);
-            let parent = parents[*at].and_then(|parent| self.processes.get(parent)?.hop);
+            let parent = parent.and_then(|parent| self.processes.get(parent)?.hop);
             let hop = own.or(parent).or(session);
             if let Some(one) = self.processes.get_mut(*at) {
                 one.hop = hop;

@@ -106,8 +106,10 @@ pub(super) fn odd_parent(parent: &str, image: &str) -> Option<String> {
         return Some(format!("{image} was started by {what} ({parent})"));
     }
     let (_, usual) = PARENTS.iter().find(|(name, _)| *name == image)?;
-    (!usual.contains(&parent.as_str()))
-        .then(|| format!("{image} is started by {}, not by {parent}", usual[0]))
+    let first = usual
+        .first()
+        .filter(|_| !usual.contains(&parent.as_str()))?;
+    Some(format!("{image} is started by {first}, not by {parent}"))
 }
 
 /// Where and since when programs run.

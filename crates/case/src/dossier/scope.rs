@@ -422,10 +422,12 @@ pub(super) fn entry(case: &Case, suspects: &Suspects, dossiers: &[HostDossier]) 
                 .filter(|_| chain.len() < 8)
                 .and_then(|parent| by_id.get(&parent).copied());
         }
-        if chain.len() > 1 {
+        if let [_, before @ ..] = chain.as_slice()
+            && !before.is_empty()
+        {
             how.push(format!(
                 "the program that did it descends from {}",
-                chain[1..].join(", from ")
+                before.join(", from ")
             ));
         }
         let start = first.first.as_deref().and_then(micros).unwrap_or(i64::MAX);

@@ -33,9 +33,7 @@ fn version_5(namespace: Uuid, name: &str) -> Uuid {
     let mut hash = Sha1::new();
     hash.update(namespace.as_bytes());
     hash.update(name.as_bytes());
-    let digest = hash.finalize();
-    let mut bytes = [0; 16];
-    bytes.copy_from_slice(&digest[..16]);
+    let [bytes @ .., _, _, _, _]: [u8; 20] = hash.finalize().into();
     uuid::Builder::from_sha1_bytes(bytes).into_uuid()
 }
 

@@ -161,8 +161,10 @@ impl Content {
                 Ok(text) => text,
                 Err(error) => {
                     let at = error.utf8_error().valid_up_to();
-                    let line = error.as_bytes()[..at]
+                    let line = error
+                        .as_bytes()
                         .iter()
+                        .take(at)
                         .filter(|byte| **byte == b'\n')
                         .count()
                         + 1;

@@ -9,7 +9,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use crabwalk_events::Catalog;
 use rsigma_parser::{
     ConditionExpr, ConditionOperator, CorrelationCondition, CorrelationRule, CorrelationType,
-    SigmaRule,
 };
 
 use super::{About, Correlation, SigmaRules, Wanted, engine, is_named, make, problem};
@@ -131,10 +130,7 @@ impl SigmaRules {
             return Vec::new();
         }
         let rules: BTreeSet<usize> = wanted.iter().map(|one| one.rule).collect();
-        let rules: Vec<(usize, &SigmaRule)> = rules
-            .into_iter()
-            .map(|rule| (rule, &self.rules[rule].sigma))
-            .collect();
+        let rules = self.numbered(rules);
         let correlations: Vec<CorrelationRule> = self
             .correlations
             .iter()
@@ -262,7 +258,7 @@ impl SigmaRules {
         let within: Vec<&Wanted> = wanted
             .iter()
             .filter(|one| one.seconds >= first && one.seconds <= first.saturating_add(span))
-            .filter(|one| is_named(&self.rules[one.rule], &names))
+            .filter(|one| self.is_match_of(one, &names))
             .filter(|one| self.is_in_group(rule, group, one))
             .collect();
         match &rule.condition {
@@ -290,12 +286,16 @@ impl SigmaRules {
             ConditionExpr::Not(part) => !self.is_true(part, within),
             ConditionExpr::Identifier(name) => {
                 let name = BTreeSet::from([name.clone()]);
-                within
-                    .iter()
-                    .any(|one| is_named(&self.rules[one.rule], &name))
+                within.iter().any(|one| self.is_match_of(one, &name))
             }
             ConditionExpr::Selector { .. } => true,
         }
+    }
+
+    /// Whether the rule that matched is one of these.
+    fn is_match_of(&self, one: &Wanted, names: &BTreeSet<String>) -> bool {
+        let rule = self.rules.get(one.rule);
+        rule.is_some_and(|rule| is_named(rule, names))
     }
 
     fn is_in_group(
@@ -310,9 +310,7 @@ impl SigmaRules {
                 .iter()
                 .filter(|alias| alias.alias == *name)
                 .flat_map(|alias| &alias.mapping)
-                .find(|(rule, _)| {
-                    is_named(&self.rules[one.rule], &BTreeSet::from([(*rule).clone()]))
-                })
+                .find(|(rule, _)| self.is_match_of(one, &BTreeSet::from([(*rule).clone()])))
                 .map_or(name, |(_, field)| field);
             one.fields
                 .get(field)

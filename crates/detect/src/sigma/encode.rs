@@ -141,15 +141,20 @@ fn utf16(all: &[Vec<u8>], order: fn(u16) -> [u8; 2], mark: bool) -> Result<Vec<V
 fn offsets(bytes: &[u8]) -> Vec<Vec<u8>> {
     /// Letters at the beginning that the bytes before have a part in, by their number.
     const BEFORE: [usize; 3] = [0, 2, 3];
-    /// Letters at the end, with padding, that what follows has a part in, by the length of the last group.
-    const BEHIND: [usize; 3] = [0, 3, 2];
-    (0..3)
-        .filter_map(|offset| {
+    BEFORE
+        .into_iter()
+        .enumerate()
+        .filter_map(|(offset, before)| {
             let mut padded = vec![0; offset];
             padded.extend_from_slice(bytes);
             let whole = STANDARD.encode(&padded);
-            let end = whole.len().checked_sub(BEHIND[padded.len() % 3])?;
-            let fixed = whole.get(BEFORE[offset]..end)?;
+            // Letters at the end, with padding, that what follows has a part in, by the length of the last group.
+            let behind = match padded.len() % 3 {
+                0 => 0,
+                1 => 3,
+                _ => 2,
+            };
+            let fixed = whole.get(before..whole.len().checked_sub(behind)?)?;
             (!fixed.is_empty()).then(|| fixed.as_bytes().to_vec())
         })
         .collect()

@@ -456,9 +456,9 @@ impl SigmaRules {
     }
 
     fn groups(&self) -> Vec<Group> {
-        let mut by_key: BTreeMap<&LogSourceKey, Vec<usize>> = BTreeMap::new();
+        let mut by_key: BTreeMap<&LogSourceKey, Vec<(usize, &Rule)>> = BTreeMap::new();
         for (index, rule) in self.rules.iter().enumerate() {
-            by_key.entry(&rule.key).or_default().push(index);
+            by_key.entry(&rule.key).or_default().push((index, rule));
         }
         let mut common = Named::default();
         for (filter, _) in &self.filters {
@@ -471,17 +471,24 @@ impl SigmaRules {
             .into_iter()
             .map(|(key, rules)| {
                 let mut named = common.clone();
-                for rule in &rules {
-                    let own = &self.rules[*rule].named;
-                    named.fields.extend(own.fields.iter().cloned());
-                    named.anywhere |= own.anywhere;
+                for (_, rule) in &rules {
+                    named.fields.extend(rule.named.fields.iter().cloned());
+                    named.anywhere |= rule.named.anywhere;
                 }
                 Group {
                     views: self.sources.views(key),
-                    rules,
+                    rules: rules.into_iter().map(|(index, _)| index).collect(),
                     named,
                 }
             })
+            .collect()
+    }
+
+    /// The rules with these indices, each with its own.
+    fn numbered(&self, indices: impl IntoIterator<Item = usize>) -> Vec<(usize, &SigmaRule)> {
+        indices
+            .into_iter()
+            .filter_map(|index| Some((index, &self.rules.get(index)?.sigma)))
             .collect()
     }
 
@@ -504,8 +511,10 @@ impl SigmaRules {
     ) -> Result<(Vec<Finding>, Vec<ContentProblem>), RunError> {
         let mut problems = Vec::new();
         let groups = self.groups();
-        let mut work: Vec<(usize, &Arc<View>, &Arc<Table>)> = Vec::new();
+        let mut used: Vec<(usize, &Group)> = Vec::new();
+        let mut work: Vec<(usize, &Group, &Arc<View>, &Arc<Table>)> = Vec::new();
         for (index, group) in groups.iter().enumerate() {
+            let before = work.len();
             for table in catalog.tables().iter().filter(|table| table.rows > 0) {
                 let event_type = &table.event_type;
                 if let Some(view) = group
@@ -513,28 +522,27 @@ impl SigmaRules {
                     .iter()
                     .find(|view| view.matches(&event_type.channel, event_type.event_id))
                 {
-                    work.push((index, view, table));
+                    work.push((index, group, view, table));
                 }
             }
+            if work.len() > before {
+                used.push((index, group));
+            }
         }
-        let used: BTreeSet<usize> = work.iter().map(|(group, ..)| *group).collect();
-        let used: Vec<usize> = used.into_iter().collect();
         let filters: Vec<&FilterRule> = self.filters.iter().map(|(filter, _)| filter).collect();
-        let compiled = spread(threads, 0..used.len(), &|at| {
-            let rules: Vec<(usize, &SigmaRule)> = groups[used[at]]
-                .rules
-                .iter()
-                .map(|rule| (*rule, &self.rules[*rule].sigma))
-                .collect();
+        let compiled = spread(threads, used.iter(), &|(_, group)| {
+            let rules = self.numbered(group.rules.iter().copied());
             engine::compile(&rules, &filters)
         })?;
         let mut matchers: BTreeMap<usize, Box<dyn Matcher>> = BTreeMap::new();
-        for (group, result) in used.iter().zip(compiled) {
+        for ((group, _), result) in used.iter().zip(compiled) {
             match result {
                 Ok((matcher, errors)) => {
-                    for (rule, error) in errors {
-                        problems.push(broken(&self.rules[rule], &error));
-                    }
+                    problems.extend(
+                        errors.into_iter().filter_map(|(rule, error)| {
+                            Some(broken(self.rules.get(rule)?, &error))
+                        }),
+                    );
                     matchers.insert(*group, matcher);
                 }
                 Err(panicked) => {
@@ -547,18 +555,20 @@ impl SigmaRules {
             .iter()
             .flat_map(|one| engine::rests_on(&one.sigma))
             .collect();
-        let correlated: Vec<bool> = self
+        let correlated: BTreeSet<usize> = self
             .rules
             .iter()
-            .map(|rule| is_named(rule, &needed))
+            .enumerate()
+            .filter(|(_, rule)| is_named(rule, &needed))
+            .map(|(index, _)| index)
             .collect();
         let mut corr_fields = Named::default();
         for one in &self.correlations {
             corr_fields.correlation(&one.sigma);
         }
         let mut tasks = Vec::new();
-        for (group, view, table) in work {
-            let Some(matcher) = matchers.get(&group) else {
+        for (index, group, view, table) in work {
+            let Some(matcher) = matchers.get(&index) else {
                 continue;
             };
             let event_type = &table.event_type;
@@ -567,7 +577,7 @@ impl SigmaRules {
                 event_type,
                 view,
                 &self.sources,
-                groups[group].named.fields.iter().map(String::as_str),
+                group.named.fields.iter().map(String::as_str),
             ));
             let entities = self
                 .sources
@@ -592,15 +602,12 @@ impl SigmaRules {
                 if !row.belongs() {
                     continue;
                 }
-                for rule in matcher.matches(&row) {
-                    self.note(
-                        rule,
-                        &row,
-                        entities,
-                        correlated[rule],
-                        &corr_fields,
-                        &mut found,
-                    );
+                for index in matcher.matches(&row) {
+                    let Some(rule) = self.rules.get(index) else {
+                        continue;
+                    };
+                    let corr_fields = correlated.contains(&index).then_some(&corr_fields);
+                    self.note((index, rule), &row, entities, corr_fields, &mut found);
                 }
             }
             Ok::<Found, CatalogError>(found)
@@ -623,24 +630,26 @@ impl SigmaRules {
         }
         let mut findings: Vec<Finding> = by_key
             .into_iter()
-            .map(|(key, refs)| self.finding(key, refs, catalog))
+            .filter_map(|(key, refs)| {
+                let detection = Arc::clone(&self.rules.get(key.rule)?.detection);
+                Some(make(detection, &[key.about], key.fields, refs, catalog))
+            })
             .collect();
         findings.extend(self.correlate(wanted, catalog, &mut problems));
         Ok((findings, problems))
     }
 
+    /// Notes a match. `corr_fields` is what correlations want to know of it, if any wants it.
     fn note(
         &self,
-        index: usize,
+        (index, rule): (usize, &Rule),
         row: &EventRow<'_>,
         entities: &Entities,
-        correlated: bool,
-        corr_fields: &Named,
+        corr_fields: Option<&Named>,
         found: &mut Found,
     ) {
-        let rule = &self.rules[index];
         let about = self.about(row, entities);
-        if correlated {
+        if let Some(corr_fields) = corr_fields {
             found.wanted.push(Wanted {
                 seconds: row.seconds(),
                 reference: row.reference(),
@@ -694,12 +703,6 @@ impl SigmaRules {
             src: first(&entities.src)
                 .map(|value| value.strip_prefix("::ffff:").unwrap_or(value).to_owned()),
         }
-    }
-
-    fn finding(&self, key: Key, refs: Vec<u64>, catalog: &dyn Catalog) -> Finding {
-        let detection = Arc::clone(&self.rules[key.rule].detection);
-        let about = [key.about];
-        make(detection, &about, key.fields, refs, catalog)
     }
 }
 

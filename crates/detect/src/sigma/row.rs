@@ -206,9 +206,11 @@ impl Rows {
         match self.columns.get(column) {
             Some(Texts::One(texts)) if texts.is_valid(row) => vec![texts.value(row)],
             Some(Texts::Many(lists, values)) if lists.is_valid(row) => {
-                let offsets = lists.value_offsets();
-                let bound = |at: usize| usize::try_from(offsets[at]).unwrap_or(0);
-                (bound(row)..bound(row + 1))
+                let Some([start, end, ..]) = lists.value_offsets().get(row..) else {
+                    return Vec::new();
+                };
+                (*start..*end)
+                    .filter_map(|at| usize::try_from(at).ok())
                     .filter(|at| values.is_valid(*at))
                     .map(|at| values.value(at))
                     .collect()
