@@ -1,9 +1,6 @@
 //! Every detection fires on its act in every form that logs come in.
 
-#![expect(
-    clippy::indexing_slicing,
-    reason = "a test may stop where it fails"
-)]
+#![expect(clippy::indexing_slicing, reason = "a test may stop where it fails")]
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;

@@ -62,11 +62,14 @@ pub(crate) struct Source {
     pub strict: bool,
 }
 
-/// Fills the buffer as far as the stream goes.
-pub(crate) fn fill(input: &mut (impl Read + ?Sized), buffer: &mut [u8]) -> io::Result<usize> {
+/// Fills the buffer as far as the stream goes. What was filled of it is returned.
+pub(crate) fn fill<'b>(
+    input: &mut (impl Read + ?Sized),
+    buffer: &'b mut [u8],
+) -> io::Result<&'b [u8]> {
     let mut filled = 0;
-    while filled < buffer.len() {
-        match input.read(&mut buffer[filled..]) {
+    while let Some(room) = buffer.get_mut(filled..).filter(|room| !room.is_empty()) {
+        match input.read(room) {
             Ok(0) => break,
             Ok(count) => filled += count,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -74,7 +77,8 @@ pub(crate) fn fill(input: &mut (impl Read + ?Sized), buffer: &mut [u8]) -> io::R
             Err(error) => return Err(error),
         }
     }
-    Ok(filled)
+    let buffer: &[u8] = buffer;
+    Ok(buffer.get(..filled).unwrap_or(buffer))
 }
 
 /// Notes that the stream of a source gave out: the disk, an archive that breaks off, or a limit.
@@ -250,9 +254,9 @@ impl<'w, 'd> Worker<'w, 'd> {
     /// Reads a file from its beginning.
     pub fn file(&mut self, source: Source, mut file: File, budget: &Budget) {
         let mut magic = [0_u8; 4];
-        let count = fill(&mut file, &mut magic).unwrap_or(0);
+        let magic = fill(&mut file, &mut magic).unwrap_or_default();
         let _ = file.seek(SeekFrom::Start(0));
-        if recognise::recognise(&magic[..count]) == Found::Zip {
+        if recognise::recognise(magic) == Found::Zip {
             let length = file.metadata().map_or(0, |meta| meta.len());
             let path = source.path.clone();
             self.zip(source, io::BufReader::new(file), None, budget);
@@ -300,7 +304,7 @@ impl<'w, 'd> Worker<'w, 'd> {
     pub fn stream(&mut self, source: Source, input: &mut dyn Read, budget: &Budget) -> bool {
         let mut prefix = vec![0; recognise::PREFIX];
         let mut report = SourceReport::new(source.id, source.path.clone(), SourceKind::Unknown);
-        match fill(input, &mut prefix) {
+        match fill(input, &mut prefix).map(<[u8]>::len) {
             Ok(count) => prefix.truncate(count),
             Err(error) => {
                 report.problem(Problem {

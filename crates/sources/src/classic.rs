@@ -17,18 +17,28 @@ pub(crate) enum Block {
 }
 
 fn line_of(bytes: &[u8]) -> &[u8] {
-    let end = memchr::memchr(b'\n', bytes).unwrap_or(bytes.len());
-    bytes[..end].strip_suffix(b"\r").unwrap_or(&bytes[..end])
+    let end = memchr::memchr(b'\n', bytes);
+    let line = end.and_then(|end| bytes.get(..end)).unwrap_or(bytes);
+    line.strip_suffix(b"\r").unwrap_or(line)
+}
+
+/// What follows on the first line.
+fn after_line(bytes: &[u8]) -> &[u8] {
+    memchr::memchr(b'\n', bytes)
+        .and_then(|end| bytes.get(end + 1..))
+        .unwrap_or_default()
 }
 
 /// Whether the line is a date and time and nothing else.
 fn is_date(line: &[u8]) -> bool {
-    if line.len() < 14 || line.len() > 40 || !line[0].is_ascii_digit() {
+    if !(14..=40).contains(&line.len()) || !line.first().is_some_and(u8::is_ascii_digit) {
         return false;
     }
     let text = String::from_utf8_lossy(line);
     // WMI writes 20240304120000.000000.
-    let wmi = line.len() >= 18 && line[..14].iter().all(u8::is_ascii_digit) && line[14] == b'.';
+    let wmi = line.split_first_chunk::<14>().is_some_and(|(time, rest)| {
+        time.iter().all(u8::is_ascii_digit) && matches!(rest, [b'.', _, _, _, ..])
+    });
     wmi || (text.contains(':')
         && (text.contains('/') || text.contains('-'))
         && time::parse(&text).is_some())
@@ -57,7 +67,7 @@ pub(crate) fn starts_block(bytes: &[u8]) -> bool {
     if line.starts_with(b"LogName=") {
         return true;
     }
-    let next = || memchr::memchr(b'\n', bytes).map_or(&[][..], |at| line_of(&bytes[at + 1..]));
+    let next = || line_of(after_line(bytes));
     if is_number(line) {
         return next().trim_ascii_start().starts_with(b"Log Name:");
     }
@@ -74,7 +84,7 @@ pub(crate) fn find_block_end(bytes: &[u8], end: bool) -> Piece {
         None => return Piece::Open,
     };
     loop {
-        let rest = &bytes[at..];
+        let rest = bytes.get(at..).unwrap_or_default();
         // The line after a date decides, so it must be there.
         let lines = memchr::memchr_iter(b'\n', rest).nth(1);
         if lines.is_none() && !end {

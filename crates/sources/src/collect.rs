@@ -422,6 +422,43 @@ impl Hasher for Through {
 type Seen = HashMap<u64, u32, BuildHasherDefault<Through>>;
 type Repeats = HashMap<u64, Repeated, BuildHasherDefault<Through>>;
 
+/// A list whose members are called by their place. It only grows: every place that it gave out stays.
+#[derive(Debug)]
+struct Places<T>(Vec<T>);
+
+impl<T> Places<T> {
+    /// Adds a member, and says where it is.
+    fn push(&mut self, member: T) -> u32 {
+        let place = u32::try_from(self.0.len()).unwrap_or(u32::MAX);
+        self.0.push(member);
+        place
+    }
+}
+
+#[expect(
+    clippy::indexing_slicing,
+    reason = "a place comes from `push` of the same list alone, and nothing is taken out of it"
+)]
+mod places {
+    use std::ops::{Index, IndexMut};
+
+    use super::Places;
+
+    impl<T> Index<u32> for Places<T> {
+        type Output = T;
+
+        fn index(&self, place: u32) -> &T {
+            &self.0[place as usize]
+        }
+    }
+
+    impl<T> IndexMut<u32> for Places<T> {
+        fn index_mut(&mut self, place: u32) -> &mut T {
+            &mut self.0[place as usize]
+        }
+    }
+}
+
 /// A table while parts are joined.
 #[derive(Default)]
 struct Joined {
@@ -448,7 +485,7 @@ struct Table {
     wanted: Columns,
     fields_seen: BTreeSet<String>,
     hosts_outside: BTreeSet<String>,
-    columns: Vec<Column>,
+    columns: Places<Column>,
     by_name: HashMap<String, Option<ColumnId>>,
     times: Vec<i64>,
     hosts: Column,
@@ -482,9 +519,9 @@ pub struct Collector<'d> {
     demand: &'d dyn Demand,
     /// What [`Demand::window`] says.
     window: RangeInclusive<i64>,
-    tables: Vec<Table>,
+    tables: Places<Table>,
     by_type: HashMap<(String, u32), TableId>,
-    coverage: Vec<Coverage>,
+    coverage: Places<Coverage>,
     coverage_index: HashMap<(String, String), u32>,
     last_coverage: Option<u32>,
     /// Key of each record that was read, with its place in `coverage`.
@@ -507,9 +544,9 @@ impl<'d> Collector<'d> {
         Self {
             demand,
             window: demand.window(),
-            tables: Vec::new(),
+            tables: Places(Vec::new()),
             by_type: HashMap::new(),
-            coverage: Vec::new(),
+            coverage: Places(Vec::new()),
             coverage_index: HashMap::new(),
             last_coverage: None,
             seen: Seen::default(),
@@ -528,14 +565,13 @@ impl<'d> Collector<'d> {
         if let Some(id) = self.by_type.get(&key) {
             return *id;
         }
-        let id = TableId(u32::try_from(self.tables.len()).unwrap_or(u32::MAX));
-        self.tables.push(Table {
+        let id = TableId(self.tables.push(Table {
             channel: channel.to_owned(),
             event_id,
             wanted: self.demand.columns(channel, event_id),
             fields_seen: BTreeSet::new(),
             hosts_outside: BTreeSet::new(),
-            columns: Vec::new(),
+            columns: Places(Vec::new()),
             by_name: HashMap::new(),
             times: Vec::new(),
             hosts: Column {
@@ -548,7 +584,7 @@ impl<'d> Collector<'d> {
             identities: Vec::new(),
             bytes: 0,
             done: Vec::new(),
-        });
+        }));
         self.by_type.insert(key, id);
         id
     }
@@ -558,7 +594,7 @@ impl<'d> Collector<'d> {
         if name == XML {
             return None;
         }
-        let table = &mut self.tables[table.0 as usize];
+        let table = &mut self.tables[table.0];
         if let Some(known) = table.by_name.get(name) {
             return *known;
         }
@@ -572,11 +608,10 @@ impl<'d> Collector<'d> {
             }
         };
         let id = needed.then(|| {
-            table.columns.push(Column {
+            ColumnId(table.columns.push(Column {
                 name: name.to_owned(),
                 ..Column::default()
-            });
-            ColumnId(u32::try_from(table.columns.len() - 1).unwrap_or(u32::MAX))
+            }))
         });
         table.by_name.insert(name.to_owned(), id);
         id
@@ -584,7 +619,7 @@ impl<'d> Collector<'d> {
 
     /// As [`column`](Self::column), for a field of the event's own data ([`data_column`]).
     pub fn own_column(&mut self, table: TableId, name: &str) -> Option<ColumnId> {
-        let own = &self.tables[table.0 as usize];
+        let own = &self.tables[table.0];
         match data_column(&own.channel, own.event_id, name) {
             Cow::Borrowed(name) => self.column(table, name),
             Cow::Owned(name) => self.column(table, &name),
@@ -593,7 +628,7 @@ impl<'d> Collector<'d> {
 
     /// Whether the run needs any column of this table.
     pub fn wants(&self, table: TableId) -> bool {
-        self.tables[table.0 as usize].wanted != Columns::None
+        self.tables[table.0].wanted != Columns::None
     }
 
     /// Says from which source comes what is read next.
@@ -647,9 +682,8 @@ impl<'d> Collector<'d> {
     fn begin_as(&mut self, table: TableId, head: &Head<'_>, identity: Identity) -> Begun {
         use std::collections::hash_map::Entry;
 
-        let index = table.0 as usize;
-        let coverage = self.coverage_of(index, head);
-        let own = &self.tables[index];
+        let coverage = self.coverage_of(table, head);
+        let own = &self.tables[table.0];
         let (channel, event_id) = (&own.channel, own.event_id);
         let (key, content) = match identity {
             Identity::Number => {
@@ -693,11 +727,11 @@ impl<'d> Collector<'d> {
             coverage,
             has_row: false,
         });
-        let covered = &mut self.coverage[coverage as usize];
+        let covered = &mut self.coverage[coverage];
         covered.records += 1;
         covered.first = covered.first.min(head.time);
         covered.last = covered.last.max(head.time);
-        let table = &mut self.tables[index];
+        let table = &mut self.tables[table.0];
         if matches!(table.event_id, 1102 | 104) && is_clearing(&table.channel, table.event_id) {
             covered.cleared.push(head.time);
         }
@@ -735,15 +769,14 @@ impl<'d> Collector<'d> {
 
     /// Puts the event as XML into the row begun last in this table.
     pub(crate) fn push_xml(&mut self, table: TableId, xml: &str) {
-        let own = &mut self.tables[table.0 as usize];
+        let own = &mut self.tables[table.0];
         let column = match own.by_name.get(XML) {
             Some(Some(column)) => *column,
             _ => {
-                own.columns.push(Column {
+                let column = ColumnId(own.columns.push(Column {
                     name: XML.to_owned(),
                     ..Column::default()
-                });
-                let column = ColumnId(u32::try_from(own.columns.len() - 1).unwrap_or(u32::MAX));
+                }));
                 own.by_name.insert(XML.to_owned(), Some(column));
                 column
             }
@@ -753,21 +786,21 @@ impl<'d> Collector<'d> {
 
     /// Appends a value to a column of the row begun last in this table. Repeated pushes make the field multivalued.
     pub fn push(&mut self, table: TableId, column: ColumnId, value: &str) {
-        let table = &mut self.tables[table.0 as usize];
+        let table = &mut self.tables[table.0];
         let row = table.row();
         table.bytes += value.len() + 8;
-        table.columns[column.0 as usize].push(row, value);
+        table.columns[column.0].push(row, value);
     }
 
     /// As [`push`](Self::push), where the reader writes the value's text into the (empty) string.
     pub fn push_with(&mut self, table: TableId, column: ColumnId, write: impl FnOnce(&mut String)) {
-        let table = &mut self.tables[table.0 as usize];
+        let table = &mut self.tables[table.0];
         let row = table.row();
         let mut text = std::mem::take(&mut self.scratch);
         text.clear();
         write(&mut text);
         table.bytes += text.len() + 8;
-        table.columns[column.0 as usize].push(row, &text);
+        table.columns[column.0].push(row, &text);
         self.scratch = text;
     }
 
@@ -789,14 +822,14 @@ impl<'d> Collector<'d> {
             }
             Identity::Unknown => {}
         }
-        let covered = &mut self.coverage[current.coverage as usize];
+        let covered = &mut self.coverage[current.coverage];
         covered.records = covered.records.saturating_sub(1);
-        let table = &mut self.tables[table.0 as usize];
+        let table = &mut self.tables[table.0];
         if !current.has_row || table.times.is_empty() {
             return;
         }
         let row = table.row();
-        for column in table.columns.iter_mut().chain([&mut table.hosts]) {
+        for column in table.columns.0.iter_mut().chain([&mut table.hosts]) {
             while column.rows.last() == Some(&row) {
                 column.rows.pop();
                 column.ends.pop();
@@ -812,10 +845,10 @@ impl<'d> Collector<'d> {
         table.identities.pop();
     }
 
-    fn coverage_of(&mut self, table: usize, head: &Head<'_>) -> u32 {
-        let channel = &self.tables[table].channel;
+    fn coverage_of(&mut self, table: TableId, head: &Head<'_>) -> u32 {
+        let channel = &self.tables[table.0].channel;
         if let Some(last) = self.last_coverage {
-            let covered = &self.coverage[last as usize];
+            let covered = &self.coverage[last];
             if covered.host == head.host && covered.channel.eq_ignore_ascii_case(channel) {
                 return last;
             }
@@ -829,8 +862,7 @@ impl<'d> Collector<'d> {
                 last: head.time,
                 records: 0,
                 cleared: Vec::new(),
-            });
-            u32::try_from(self.coverage.len() - 1).unwrap_or(u32::MAX)
+            })
         });
         self.last_coverage = Some(index);
         index
@@ -853,11 +885,11 @@ impl<'d> Collector<'d> {
             for (key, place) in &part.seen {
                 if seen_before.iter().any(|seen| seen.contains_key(key)) {
                     copies.insert(*key);
-                    part.coverage[*place as usize].records -= 1;
+                    part.coverage[*place].records -= 1;
                     duplicates += 1;
                 }
             }
-            for covered in part.coverage {
+            for covered in part.coverage.0 {
                 coverage
                     .entry((covered.host.clone(), covered.channel.to_lowercase()))
                     .and_modify(|all| {
@@ -868,7 +900,7 @@ impl<'d> Collector<'d> {
                     })
                     .or_insert(covered);
             }
-            for mut table in part.tables {
+            for mut table in part.tables.0 {
                 table.flush();
                 let entry = tables
                     .entry((table.channel.to_lowercase(), table.event_id))
@@ -942,6 +974,10 @@ fn record_key(host: &str, channel: &str, event_id: u32, own: u64, time: i64) -> 
     let mut lower = [0_u8; 256];
     for text in [host, channel] {
         for part in text.as_bytes().chunks(lower.len()) {
+            #[expect(
+                clippy::indexing_slicing,
+                reason = "a part has at most the length of `lower`"
+            )]
             let lower = &mut lower[..part.len()];
             lower.copy_from_slice(part);
             lower.make_ascii_lowercase();
@@ -993,7 +1029,7 @@ impl Table {
                 &mut self.identities,
             ))));
         }
-        for column in &mut self.columns {
+        for column in &mut self.columns.0 {
             if column.rows.is_empty() {
                 continue;
             }
@@ -1022,11 +1058,9 @@ impl Column {
     fn push(&mut self, row: u32, value: &str) {
         // A column of one batch stays far below 4 GiB (see BATCH_BYTES); a larger single value is cut.
         let room = (u32::MAX as usize / 2).saturating_sub(self.data.len());
-        let mut end = value.len().min(room);
-        while !value.is_char_boundary(end) {
-            end -= 1;
-        }
-        self.data.extend_from_slice(&value.as_bytes()[..end]);
+        let value = value.get(..value.floor_char_boundary(room));
+        self.data
+            .extend_from_slice(value.unwrap_or_default().as_bytes());
         self.ends
             .push(u32::try_from(self.data.len()).unwrap_or(u32::MAX));
         self.rows.push(row);
@@ -1035,7 +1069,7 @@ impl Column {
     /// Turns the values into an array of `rows` rows, and empties the column.
     fn finish(&mut self, rows: usize) -> ArrayRef {
         let values = self.ends.len();
-        let multivalued = self.rows.windows(2).any(|pair| pair[0] == pair[1]);
+        let multivalued = !self.rows.is_sorted_by(|row, next| row < next);
         let ends = self
             .ends
             .iter()
@@ -1050,7 +1084,7 @@ impl Column {
             let mut at = 0;
             for row in 0..rows {
                 let start = at;
-                while at < values && self.rows[at] as usize == row {
+                while self.rows.get(at).is_some_and(|own| *own as usize == row) {
                     at += 1;
                 }
                 list_offsets.push(i32::try_from(at).unwrap_or(i32::MAX));
@@ -1069,16 +1103,13 @@ impl Column {
             let mut offsets = Vec::with_capacity(rows + 1);
             let mut valid = Vec::with_capacity(rows);
             offsets.push(0_i32);
-            let mut at = 0;
+            let mut values = self.rows.iter().zip(ends).peekable();
             let mut end = 0;
             for row in 0..rows {
-                let here = at < values && self.rows[at] as usize == row;
-                if here {
-                    end = i32::try_from(self.ends[at]).unwrap_or(i32::MAX);
-                    at += 1;
-                }
+                let here = values.next_if(|(own, _)| **own as usize == row);
+                end = here.map_or(end, |(_, end)| end);
                 offsets.push(end);
-                valid.push(here);
+                valid.push(here.is_some());
             }
             Arc::new(string_array(offsets, data, Some(NullBuffer::from(valid))))
         };
@@ -1111,9 +1142,10 @@ fn same_schema(batches: Vec<RecordBatch>) -> Result<(Arc<Schema>, Vec<RecordBatc
     let mut by_name: HashMap<String, usize> = HashMap::new();
     for batch in &batches {
         for field in batch.schema().fields() {
-            match by_name.get(field.name()) {
-                Some(at) if matches!(field.data_type(), DataType::List(_)) => {
-                    fields[*at] = field.as_ref().clone()
+            let known = by_name.get(field.name());
+            match known.and_then(|at| fields.get_mut(*at)) {
+                Some(known) if matches!(field.data_type(), DataType::List(_)) => {
+                    *known = field.as_ref().clone();
                 }
                 Some(_) => {}
                 None => {

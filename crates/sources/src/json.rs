@@ -44,23 +44,19 @@ pub(crate) fn find_object_end(bytes: &[u8], _: bool) -> Piece {
         match byte {
             b'"' => {
                 let mut from = at + 1;
-                loop {
-                    let Some(found) = memchr::memchr3(b'"', b'\\', b'\n', &bytes[from..]) else {
+                at = loop {
+                    let found = bytes
+                        .get(from..)
+                        .and_then(|rest| memchr::memchr3(b'"', b'\\', b'\n', rest));
+                    let Some(found) = found.map(|found| from + found) else {
                         return Piece::Open;
                     };
-                    let found = from + found;
-                    match bytes[found] {
-                        b'"' => {
-                            at = found;
-                            break;
-                        }
-                        b'\\' => from = found + 2,
+                    match bytes.get(found) {
+                        Some(b'"') => break found,
+                        Some(b'\\') => from = found + 2,
                         _ => return Piece::Broken(found + 1),
                     }
-                    if from > bytes.len() {
-                        return Piece::Open;
-                    }
-                }
+                };
             }
             b'{' | b'[' => {
                 if objects.last() == Some(&true) && last != b':' {
@@ -412,8 +408,8 @@ impl JsonReader {
         }
         self.look_for_zeek(window, path);
         let value = |line: &[u8], key: &[u8]| -> Option<i64> {
-            let rest = &line[memmem::find(line, key)? + key.len()..];
-            let text = &rest[..memchr::memchr(b'"', rest)?];
+            let rest = line.get(memmem::find(line, key)? + key.len()..)?;
+            let text = rest.get(..memchr::memchr(b'"', rest)?)?;
             time::parse(std::str::from_utf8(text).ok()?).map(|written| written.micros)
         };
         for line in window.split(|byte| *byte == b'\n') {
@@ -1029,7 +1025,8 @@ fn braced(name: &str, value: &str) -> Option<String> {
             8 | 13 | 18 | 23 => byte == b'-',
             _ => byte.is_ascii_hexdigit(),
         });
-    (is_guid && name.len() >= 4 && name.as_bytes()[name.len() - 4..].eq_ignore_ascii_case(b"guid"))
+    let end = name.as_bytes().last_chunk::<4>();
+    (is_guid && end.is_some_and(|end| end.eq_ignore_ascii_case(b"guid")))
         .then(|| format!("{{{}}}", value.to_ascii_lowercase()))
 }
 

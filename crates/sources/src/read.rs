@@ -60,8 +60,10 @@ enum Part {
 }
 
 #[derive(Debug)]
-struct Task {
-    item: usize,
+struct Task<'i> {
+    /// Place of the item among all.
+    index: usize,
+    item: &'i Item,
     weight: u64,
     part: Part,
     budget: Arc<Budget>,
@@ -83,7 +85,7 @@ pub fn read(
     let items = find(inputs);
     progress.total(items.iter().map(|item| item.length).sum());
     let mut entries: Vec<Entry> = Vec::new();
-    let mut tasks: Vec<Task> = Vec::new();
+    let mut tasks: Vec<Task<'_>> = Vec::new();
     for (index, item) in items.iter().enumerate() {
         match &item.state {
             State::Refused(message, loss) => entries.push(refused(index, item, message, *loss)),
@@ -91,7 +93,7 @@ pub fn read(
         }
     }
     let ids = first_id(&items);
-    run(&items, tasks, entries, demand, limits, progress, &ids)
+    run(tasks, entries, demand, limits, progress, &ids)
 }
 
 /// Some of what was named, read.
@@ -133,24 +135,21 @@ pub fn read_in_batches(
     progress.total(items.iter().map(|item| item.length).sum());
     let ids = first_id(&items);
     let mut entries: Vec<Entry> = Vec::new();
-    let mut waiting: Vec<Task> = Vec::new();
+    let mut waiting: Vec<Task<'_>> = Vec::new();
     let mut begun: BTreeSet<usize> = BTreeSet::new();
     let mut weight = 0;
-    let mut flush = |tasks: Vec<Task>, entries: Vec<Entry>, rest: Option<usize>| -> bool {
-        let of: BTreeSet<usize> = tasks.iter().map(|task| task.item).collect();
+    let mut flush = |tasks: Vec<Task<'_>>, entries: Vec<Entry>, rest: Option<usize>| -> bool {
+        let of: BTreeMap<usize, &Item> = tasks.iter().map(|task| (task.index, task.item)).collect();
         let files = of
             .into_iter()
-            .filter_map(|at| {
-                let item = items.get(at)?;
-                Some(InBatch {
-                    path: (item.state == State::File).then(|| item.path.clone()),
-                    name: item.name.clone(),
-                    first: begun.insert(at),
-                    last: rest != Some(at),
-                })
+            .map(|(index, item)| InBatch {
+                path: (item.state == State::File).then(|| item.path.clone()),
+                name: item.name.clone(),
+                first: begun.insert(index),
+                last: rest != Some(index),
             })
             .collect();
-        let read = run(&items, tasks, entries, demand, limits, progress, &ids);
+        let read = run(tasks, entries, demand, limits, progress, &ids);
         take(Batch { read, files })
     };
     for (index, item) in items.iter().enumerate() {
@@ -161,7 +160,7 @@ pub fn read_in_batches(
         }
         for task in tasks {
             if weight > 0 && weight + task.weight > bytes {
-                let rest = Some(task.item);
+                let rest = Some(task.index);
                 if !flush(
                     std::mem::take(&mut waiting),
                     std::mem::take(&mut entries),
@@ -204,8 +203,7 @@ fn refused(index: usize, item: &Item, message: &str, loss: bool) -> Entry {
 
 /// Does tasks on several threads.
 fn run(
-    items: &[Item],
-    tasks: Vec<Task>,
+    tasks: Vec<Task<'_>>,
     mut entries: Vec<Entry>,
     demand: &dyn Demand,
     limits: &Limits,
@@ -214,10 +212,10 @@ fn run(
 ) -> Read {
     let segments = segments(tasks, limits.threads.max(1));
     let mut collectors = Vec::new();
-    let run = |tasks: &[Task]| {
+    let run = |tasks: &[Task<'_>]| {
         let mut worker = Worker::new(Collector::new(demand), limits, progress, ids);
         for task in tasks {
-            work(&mut worker, task, &items[task.item]);
+            work(&mut worker, task);
         }
         worker.finish()
     };
@@ -244,9 +242,9 @@ fn run(
             // A reader never panics on purpose; if one does, that must not be silent.
             None => {
                 for task in tasks {
-                    let id = u32::try_from(task.item).unwrap_or(u32::MAX);
+                    let id = u32::try_from(task.index).unwrap_or(u32::MAX);
                     let mut report =
-                        SourceReport::new(id, items[task.item].name.clone(), SourceKind::Unknown);
+                        SourceReport::new(id, task.item.name.clone(), SourceKind::Unknown);
                     let message = "an error in Crabwalk ended the reading of this and neighbouring files; please report it";
                     report.problem(Problem {
                         offset: None,
@@ -503,10 +501,11 @@ fn special_file(_: &fs::Metadata) -> &'static str {
 }
 
 /// Divides a file into tasks, a large one into several where it may be `cut`.
-fn plan(index: usize, item: &Item, cut: bool, tasks: &mut Vec<Task>) {
+fn plan<'i>(index: usize, item: &'i Item, cut: bool, tasks: &mut Vec<Task<'i>>) {
     let budget = Arc::new(Budget::new(item.length));
     let whole = |weight: u64| Task {
-        item: index,
+        index,
+        item,
         weight: weight.max(1),
         part: Part::Whole,
         budget: Arc::clone(&budget),
@@ -516,10 +515,9 @@ fn plan(index: usize, item: &Item, cut: bool, tasks: &mut Vec<Task>) {
         return;
     }
     let mut prefix = [0_u8; 8192];
-    let count = File::open(&item.path)
+    let prefix = File::open(&item.path)
         .and_then(|mut file| archive::fill(&mut file, &mut prefix))
-        .unwrap_or(0);
-    let prefix = &prefix[..count];
+        .unwrap_or_default();
     if cut && item.length > SPLIT_BYTES && crate::evtx::is_evtx(prefix) {
         let chunks = crate::evtx::chunk_count(item.length);
         let parts = (item.length / SPLIT_BYTES + 1).min(chunks.max(1));
@@ -528,7 +526,8 @@ fn plan(index: usize, item: &Item, cut: bool, tasks: &mut Vec<Task>) {
             if !range.is_empty() {
                 let weight = (range.end - range.start) * CHUNK;
                 tasks.push(Task {
-                    item: index,
+                    index,
+                    item,
                     weight,
                     part: Part::Chunks(range),
                     budget: Arc::clone(&budget),
@@ -549,7 +548,8 @@ fn plan(index: usize, item: &Item, cut: bool, tasks: &mut Vec<Task>) {
                 weight += size;
                 if weight >= SPLIT_BYTES || at + 1 == sizes.len() {
                     tasks.push(Task {
-                        item: index,
+                        index,
+                        item,
                         weight: weight.max(1),
                         part: Part::Members(start..at + 1),
                         budget: Arc::clone(&budget),
@@ -572,29 +572,27 @@ fn plan(index: usize, item: &Item, cut: bool, tasks: &mut Vec<Task>) {
 }
 
 /// Divides the tasks into runs of about equal weight, in order.
-fn segments(tasks: Vec<Task>, threads: usize) -> Vec<Vec<Task>> {
+fn segments(tasks: Vec<Task<'_>>, threads: usize) -> Vec<Vec<Task<'_>>> {
     let total: u128 = tasks
         .iter()
         .map(|task| u128::from(task.weight))
         .sum::<u128>()
         .max(1);
-    let mut segments: Vec<Vec<Task>> = (0..threads).map(|_| Vec::new()).collect();
+    let mut segments: BTreeMap<u128, Vec<Task<'_>>> = BTreeMap::new();
     let mut before = 0_u128;
     for task in tasks {
         let middle = before + u128::from(task.weight) / 2;
         before += u128::from(task.weight);
-        let at = usize::try_from(middle * threads as u128 / total)
-            .unwrap_or(0)
-            .min(threads - 1);
-        segments[at].push(task);
+        let at = middle * threads as u128 / total;
+        segments.entry(at).or_default().push(task);
     }
-    segments.retain(|segment| !segment.is_empty());
-    segments
+    segments.into_values().collect()
 }
 
 /// Does one task.
-fn work(worker: &mut Worker<'_, '_>, task: &Task, item: &Item) {
-    let id = u32::try_from(task.item).unwrap_or(u32::MAX);
+fn work(worker: &mut Worker<'_, '_>, task: &Task<'_>) {
+    let item = task.item;
+    let id = u32::try_from(task.index).unwrap_or(u32::MAX);
     let order = vec![id];
     let source = archive::Source {
         order,

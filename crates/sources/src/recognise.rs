@@ -101,27 +101,19 @@ pub(crate) fn recognise(prefix: &[u8]) -> Found {
         return Found::Text(UTF_16BE);
     }
     // UTF-16 without a mark: logs are mostly ASCII, so every other byte is zero.
-    let sample = &prefix[..prefix.len().min(1024) & !1];
-    let zeros = |odd: usize| {
-        sample
-            .iter()
-            .skip(odd)
-            .step_by(2)
-            .filter(|byte| **byte == 0)
-            .count()
-            * 2
-    };
-    if sample.len() >= 4 {
-        let (even, odd) = (zeros(0), zeros(1));
-        if odd * 10 > sample.len() * 7 && even * 10 < sample.len() {
+    let pairs = prefix.get(..1024).unwrap_or(prefix).as_chunks::<2>().0;
+    if pairs.len() >= 2 {
+        let first = pairs.iter().filter(|[first, _]| *first == 0).count();
+        let second = pairs.iter().filter(|[_, second]| *second == 0).count();
+        if second * 10 > pairs.len() * 7 && first * 10 < pairs.len() {
             return Found::Text(UTF_16LE);
         }
-        if even * 10 > sample.len() * 7 && odd * 10 < sample.len() {
+        if first * 10 > pairs.len() * 7 && second * 10 < pairs.len() {
             return Found::Text(UTF_16BE);
         }
     }
     // Text has few control characters. A few are let pass: logs are cut, patched and padded.
-    let sample = &prefix[..prefix.len().min(4096)];
+    let sample = prefix.get(..4096).unwrap_or(prefix);
     if sample.iter().all(|byte| *byte == 0) {
         return Found::Other("nothing but zero bytes");
     }
@@ -138,7 +130,7 @@ pub(crate) fn recognise(prefix: &[u8]) -> Found {
 
 /// A tar header of before 1988 has no magic, but a checksum.
 fn old_tar(prefix: &[u8]) -> bool {
-    let Some(header) = prefix.get(..512) else {
+    let Some(header) = prefix.first_chunk::<512>() else {
         return false;
     };
     let field: String = header[148..156]

@@ -53,15 +53,14 @@ impl<R: Read> Read for Transcode<R> {
                 .max_utf8_buffer_length(count)
                 .unwrap_or(4 * count + 16);
             self.out.resize(room, 0);
-            let (result, _, written, _) =
-                self.decoder
-                    .decode_to_utf8(&self.raw[..count], &mut self.out, self.end);
+            let raw = self.raw.get(..count).unwrap_or(&self.raw);
+            let (result, _, written, _) = self.decoder.decode_to_utf8(raw, &mut self.out, self.end);
             debug_assert_eq!(result, CoderResult::InputEmpty);
             self.out.truncate(written);
             self.at = 0;
         }
-        let count = buffer.len().min(self.out.len() - self.at);
-        buffer[..count].copy_from_slice(&self.out[self.at..self.at + count]);
+        let mut ready = self.out.get(self.at..).unwrap_or_default();
+        let count = ready.read(buffer)?;
         self.at += count;
         Ok(count)
     }
@@ -91,7 +90,12 @@ impl<R: Read> Window<R> {
     }
 
     fn bytes(&self) -> &[u8] {
-        &self.buffer[self.start..]
+        self.buffer.get(self.start..).unwrap_or_default()
+    }
+
+    /// The first bytes, `count` of them where there are so many.
+    fn head(&self, count: usize) -> &[u8] {
+        up_to(self.bytes(), Some(count))
     }
 
     fn skip(&mut self, count: usize) {
@@ -109,25 +113,19 @@ impl<R: Read> Window<R> {
         self.start = 0;
         let held = self.buffer.len();
         let want = held.max(256 << 10);
-        self.buffer.resize(held + want, 0);
-        let mut filled = held;
-        while filled < held + want {
-            match self.inner.read(&mut self.buffer[filled..]) {
-                Ok(0) => {
-                    self.end = true;
-                    break;
-                }
-                Ok(count) => filled += count,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => {
-                    self.error = Some(error);
-                    self.end = true;
-                    break;
-                }
+        self.buffer.reserve(want);
+        // What was read before an error is in the buffer.
+        match (&mut self.inner)
+            .take(want as u64)
+            .read_to_end(&mut self.buffer)
+        {
+            Ok(count) => self.end = count < want,
+            Err(error) => {
+                self.error = Some(error);
+                self.end = true;
             }
         }
-        self.buffer.truncate(filled);
-        filled > held
+        self.buffer.len() > held
     }
 }
 
@@ -253,11 +251,13 @@ impl<'l, R: Read> Splitter<'l, R> {
 
     fn close(mut self, sink: &mut Sink<'_, '_>) {
         sink.report.bytes = sink.report.bytes.max(self.window.offset);
-        let most = (0..KINDS.len()).rev().max_by_key(|at| self.kinds[*at]);
-        if let Some(at) = most
-            && self.kinds[at] > 0
-        {
-            sink.report.kind = KINDS[at];
+        let most = KINDS
+            .into_iter()
+            .zip(self.kinds)
+            .rev()
+            .max_by_key(|(_, count)| *count);
+        if let Some((kind, 1..)) = most {
+            sink.report.kind = kind;
         } else if self.zeek.has_header() {
             // A quiet hour leaves a log without rows.
             sink.report.kind = SourceKind::Zeek;
@@ -340,12 +340,12 @@ impl<'l, R: Read> Splitter<'l, R> {
     fn markup(&mut self, sink: &mut Sink<'_, '_>) {
         let bytes = self.window.bytes();
         let offset = self.window.offset;
-        if let Some(close) = event_close(bytes) {
+        if let Some(name) = event_name(bytes).map(<[u8]>::to_vec) {
             match self.piece(self.limits.event_bytes, |bytes, _| {
-                find_event_end(bytes, &close)
+                find_event_end(bytes, &name)
             }) {
                 Piece::Whole(length) => {
-                    let text = Self::text(&self.window.bytes()[..length], &mut self.lossy);
+                    let text = Self::text(self.window.head(length), &mut self.lossy);
                     self.event(&text, offset, sink);
                     self.window.skip(length);
                 }
@@ -357,10 +357,8 @@ impl<'l, R: Read> Splitter<'l, R> {
                         "has no end".to_owned()
                     };
                     // What stands before the break may still be an event that lacks only its last tag.
-                    let text = Self::text(
-                        &self.window.bytes()[..length.min(self.limits.event_bytes)],
-                        &mut self.lossy,
-                    );
+                    let most = length.min(self.limits.event_bytes);
+                    let text = Self::text(self.window.head(most), &mut self.lossy);
                     self.kinds[0] += 1;
                     if matches!(
                         xml::read_event(&text, &mut sink.record),
@@ -428,16 +426,15 @@ impl<'l, R: Read> Splitter<'l, R> {
         const START: &[u8] = b"&lt;Event ";
         const END: &[u8] = b"&lt;/Event&gt;";
         let find = |bytes: &[u8], _| {
-            let another = memmem::find(&bytes[START.len().min(bytes.len())..], START)
-                .map(|at| at + START.len());
-            match memmem::find(&bytes[..another.unwrap_or(bytes.len())], END) {
+            let another = memmem::find_iter(bytes, START).find(|at| *at > 0);
+            match memmem::find(up_to(bytes, another), END) {
                 Some(at) => Piece::Whole(at + END.len()),
                 None => another.map_or(Piece::Open, Piece::Broken),
             }
         };
         match self.piece(self.limits.event_bytes, find) {
             Piece::Whole(length) => {
-                let text = Self::text(&self.window.bytes()[..length], &mut self.lossy);
+                let text = Self::text(self.window.head(length), &mut self.lossy);
                 self.event(&xml::resolve(&text), offset, sink);
                 self.window.skip(length);
             }
@@ -457,11 +454,14 @@ impl<'l, R: Read> Splitter<'l, R> {
         self.json.look_ahead(self.window.bytes(), &sink.report.path);
         match self.piece(self.limits.line_bytes, json::find_object_end) {
             Piece::Whole(length) => {
-                let text = Self::text(&self.window.bytes()[..length], &mut self.lossy);
+                let text = Self::text(self.window.head(length), &mut self.lossy);
                 match self.json.read(&text, sink) {
                     Ok(kind) => {
-                        let at = if kind == SourceKind::Zeek { 2 } else { 1 };
-                        self.kinds[at] += 1;
+                        if kind == SourceKind::Zeek {
+                            self.kinds[2] += 1;
+                        } else {
+                            self.kinds[1] += 1;
+                        }
                     }
                     Err(error) => {
                         self.kinds[1] += 1;
@@ -476,7 +476,7 @@ impl<'l, R: Read> Splitter<'l, R> {
             Piece::Broken(length) => {
                 let held = self.window.bytes().len();
                 let is_long = held > self.limits.line_bytes && length >= self.limits.line_bytes;
-                let text = Self::text(&self.window.bytes()[..length], &mut self.lossy);
+                let text = Self::text(self.window.head(length), &mut self.lossy);
                 self.kinds[1] += 1;
                 if is_long {
                     let message = format!(
@@ -551,7 +551,7 @@ impl<'l, R: Read> Splitter<'l, R> {
             Piece::Broken(length) => (next_line(self.window.bytes()).unwrap_or(length), false),
             Piece::Open => (1, false),
         };
-        let text = Self::text(&self.window.bytes()[..length], &mut self.lossy);
+        let text = Self::text(self.window.head(length), &mut self.lossy);
         // Tables that were put together: the head of the next one, and the line that `Export-Csv` writes before it.
         if let Some(next) = Table::of_row(&text).filter(|_| whole) {
             self.window.skip(length.max(1));
@@ -586,7 +586,7 @@ impl<'l, R: Read> Splitter<'l, R> {
                 Piece::Whole(length) | Piece::Broken(length) => length,
                 _ => self.window.bytes().len(),
             };
-            let text = Self::text(&self.window.bytes()[..length], &mut self.lossy);
+            let text = Self::text(self.window.head(length), &mut self.lossy);
             self.kinds[3] += 1;
             match classic::read_block(&text, &mut sink.record) {
                 Block::Event => sink.emit(),
@@ -609,7 +609,7 @@ impl<'l, R: Read> Splitter<'l, R> {
             Piece::Whole(length) | Piece::Broken(length) => length,
             _ => 1,
         };
-        let bytes = &self.window.bytes()[..length];
+        let bytes = self.window.head(length);
         if self.zeek.is_header(bytes) || self.zeek.is_open() {
             let text = Self::text(bytes, &mut self.lossy);
             if self
@@ -671,10 +671,14 @@ impl<'l, R: Read> Splitter<'l, R> {
         // A record may stand behind a prefix, such as that of syslog or the quote of a CSV cell.
         let inner = [&b"<Event"[..], b"&lt;Event", b"{\""]
             .iter()
-            .filter_map(|start| memmem::find(bytes, start))
-            .filter(|at| bytes[*at] != b'<' || event_close(&bytes[*at..]).is_some())
+            .filter_map(|start| {
+                let at = memmem::find(bytes, start)?;
+                Some((at, bytes.get(at..)?))
+            })
+            .filter(|(_, rest)| !rest.starts_with(b"<") || event_name(rest).is_some())
             // Doubled quotes are those of a CSV cell that holds JSON: a table, such as this program's own findings.csv.
-            .filter(|at| !bytes[*at..].starts_with(b"{\"\""))
+            .filter(|(_, rest)| !rest.starts_with(b"{\"\""))
+            .map(|(at, _)| at)
             .min();
         if let Some(at) = inner.filter(|at| *at > 0) {
             self.window.skip(at);
@@ -682,7 +686,7 @@ impl<'l, R: Read> Splitter<'l, R> {
         }
         self.junk += 1;
         if self.first_junk.is_none() {
-            let sample = String::from_utf8_lossy(&bytes[..bytes.len().min(60)])
+            let sample = String::from_utf8_lossy(up_to(bytes, Some(60)))
                 .trim()
                 .to_owned();
             self.first_junk = Some((offset, sample));
@@ -710,6 +714,11 @@ fn is_between(byte: u8) -> bool {
     byte.is_ascii_whitespace() || matches!(byte, 0 | b',' | b']' | 0x1e | 0x1a)
 }
 
+/// The bytes before `end`; all of them where it is not there.
+fn up_to(bytes: &[u8], end: Option<usize>) -> &[u8] {
+    end.and_then(|end| bytes.get(..end)).unwrap_or(bytes)
+}
+
 fn next_line(bytes: &[u8]) -> Option<usize> {
     memchr::memchr(b'\n', bytes).map(|at| at + 1)
 }
@@ -729,41 +738,35 @@ fn starts_escaped_event(bytes: &[u8]) -> bool {
         .is_some_and(|rest| rest.starts_with(b" ") || rest.starts_with(b"&gt;"))
 }
 
-/// If an element named `Event` (with any prefix) opens here, its closing tag without the bracket.
-fn event_close(bytes: &[u8]) -> Option<Vec<u8>> {
+/// If an element named `Event` (with any prefix) opens here, its name with the prefix.
+fn event_name(bytes: &[u8]) -> Option<&[u8]> {
     let name = bytes.strip_prefix(b"<")?;
     let end = name
         .iter()
         .take(64)
         .position(|byte| byte.is_ascii_whitespace() || matches!(byte, b'>' | b'/'))?;
-    let name = &name[..end];
+    let name = name.get(..end)?;
     let local = name.rsplit(|byte| *byte == b':').next()?;
-    (local == b"Event").then(|| [b"</", name].concat())
+    (local == b"Event").then_some(name)
 }
 
-/// The end of the event that opens here; broken where another one opens first.
-fn find_event_end(bytes: &[u8], close: &[u8]) -> Piece {
-    let open = [b"<", &close[2..]].concat();
-    let opened = |from: usize| {
-        memmem::find_iter(&bytes[from..], &open)
-            .map(|at| at + from)
-            .find(|at| {
-                bytes
-                    .get(at + open.len())
-                    .is_some_and(|byte| byte.is_ascii_whitespace() || *byte == b'>')
-            })
-    };
+/// The end of the event of this name that opens here; broken where another one opens first.
+fn find_event_end(bytes: &[u8], name: &[u8]) -> Piece {
+    let (open, close) = ([b"<", name].concat(), [b"</", name].concat());
     // Looked for only up to the next event, so that many events without an end cost no more than their length.
-    let another = opened(open.len());
-    let reach = &bytes[..another.unwrap_or(bytes.len())];
-    let mut from = 0;
-    while let Some(at) = memmem::find(&reach[from..], close).map(|at| at + from) {
-        let tail = &bytes[at + close.len()..];
-        match tail.iter().position(|byte| !byte.is_ascii_whitespace()) {
-            Some(blank) if tail[blank] == b'>' => {
-                return Piece::Whole(at + close.len() + blank + 1);
-            }
-            Some(_) => from = at + close.len(),
+    let another = memmem::find_iter(bytes, &open)
+        .filter(|at| *at > 0)
+        .find(|at| {
+            bytes
+                .get(at + open.len())
+                .is_some_and(|byte| byte.is_ascii_whitespace() || *byte == b'>')
+        });
+    for at in memmem::find_iter(up_to(bytes, another), &close) {
+        let end = at + close.len();
+        let mut tail = bytes.iter().enumerate().skip(end);
+        match tail.find(|(_, byte)| !byte.is_ascii_whitespace()) {
+            Some((bracket, b'>')) => return Piece::Whole(bracket + 1),
+            Some(_) => {}
             None => return Piece::Open,
         }
     }
@@ -785,23 +788,19 @@ fn find_tag_end(bytes: &[u8], _: bool) -> Piece {
     if bytes.starts_with(b"<!DOCTYPE") {
         let (bracket, close) = (memchr::memchr(b'[', bytes), memchr::memchr(b'>', bytes));
         return match (bracket, close) {
-            (Some(open), Some(close)) if open < close => match memchr::memchr(b']', bytes) {
-                Some(inner) => match memchr::memchr(b'>', &bytes[inner..]) {
-                    Some(at) => Piece::Whole(inner + at + 1),
-                    None => Piece::Open,
-                },
-                None => Piece::Open,
-            },
+            (Some(open), Some(close)) if open < close => {
+                let closed = memchr::memchr(b']', bytes);
+                let end = closed
+                    .and_then(|closed| memchr::memchr_iter(b'>', bytes).find(|at| *at > closed));
+                end.map_or(Piece::Open, |at| Piece::Whole(at + 1))
+            }
             (_, Some(close)) => Piece::Whole(close + 1),
             _ => Piece::Open,
         };
     }
     // A tag ends on its line or soon after; a stray `<` must not eat an event.
-    let next = memchr::memchr(b'<', &bytes[1..]).map(|at| at + 1);
-    match (
-        memchr::memchr(b'>', &bytes[..next.unwrap_or(bytes.len())]),
-        next,
-    ) {
+    let next = memchr::memchr_iter(b'<', bytes).find(|at| *at > 0);
+    match (memchr::memchr(b'>', up_to(bytes, next)), next) {
         (Some(close), _) => Piece::Whole(close + 1),
         (None, Some(next)) => Piece::Broken(next),
         (None, None) => Piece::Open,

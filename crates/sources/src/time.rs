@@ -61,8 +61,9 @@ pub(crate) struct Written {
 fn number(text: &[u8], at: &mut usize, most: usize) -> Option<u32> {
     let start = *at;
     let mut value = 0_u32;
-    while *at < text.len() && *at - start < most && text[*at].is_ascii_digit() {
-        value = value * 10 + u32::from(text[*at] - b'0');
+    let digits = text.get(start..)?.iter().take(most);
+    for digit in digits.take_while(|byte| byte.is_ascii_digit()) {
+        value = value * 10 + u32::from(digit - b'0');
         *at += 1;
     }
     (*at > start).then_some(value)

@@ -1,9 +1,6 @@
 //! What holds for all scenes: order, copies, files and clocks do not matter.
 
-#![expect(
-    clippy::indexing_slicing,
-    reason = "a test may stop where it fails"
-)]
+#![expect(clippy::indexing_slicing, reason = "a test may stop where it fails")]
 
 use std::collections::BTreeSet;
 

@@ -533,16 +533,13 @@ impl Sink for Builder<'_> {
             self.attribute = Attribute::Skip;
             return Ok(());
         }
-        let parents = self.open.len().saturating_sub(1);
-        let place = self.open[..parents]
-            .last()
-            .map_or(self.place, |open| open.inside);
-        let Some(open) = self.open.last() else {
+        let Some((open, parents)) = self.open.split_last() else {
             return Err(Broken {
                 offset: 0,
                 what: "attribute outside of an element",
             });
         };
+        let place = parents.last().map_or(self.place, |parent| parent.inside);
         let data = matches!(open.name.as_str(), "Data" | "ComplexData");
         self.attribute = match place {
             Place::System => {
@@ -614,7 +611,9 @@ impl Sink for Builder<'_> {
                 if self.layout.places.len() <= slot {
                     self.layout.places.resize(slot + 1, None);
                 }
-                self.layout.places[slot] = Some(here);
+                if let Some(place) = self.layout.places.get_mut(slot) {
+                    *place = Some(here);
+                }
             }
         }
         self.piece(Piece::Slot {

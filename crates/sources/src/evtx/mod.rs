@@ -134,8 +134,7 @@ pub struct EvtxReader {
     channels: HashMap<String, u32>,
     current_channel: u32,
     types: Fast<u64, Type>,
-    plans: HashMap<Box<[u32]>, u32>,
-    steps: Vec<Vec<Step>>,
+    plans: HashMap<Box<[u32]>, Vec<Step>>,
     plan_key: Vec<u32>,
     slots: Vec<Slot>,
     instances: Vec<Instance>,
@@ -225,37 +224,36 @@ impl EvtxReader {
         report: &mut SourceReport,
         buffer: &mut [u8],
     ) -> io::Result<()> {
-        let mut filled = fill(input, &mut buffer[..FILE_HEADER])?;
-        report.bytes += filled as u64;
-        let headless = buffer[..filled].starts_with(CHUNK_MAGIC);
+        let mut start = [0; FILE_HEADER];
+        let start = fill(input, &mut start)?;
+        report.bytes += start.len() as u64;
+        let headless = start.starts_with(CHUNK_MAGIC);
         let mut offset = 0;
         if !headless {
-            file_header(&buffer[..filled], report);
-            offset = filled as u64;
+            file_header(start, report);
+            offset = start.len() as u64;
         } else {
             no_header(report);
         }
-        let header = FileHeader::read(&buffer[..filled]);
-        let whole_header = !headless && filled == FILE_HEADER;
+        let header = FileHeader::read(start);
+        let whole_header = !headless && start.len() == FILE_HEADER;
         let mut zeroed = Zeroed::new(header.as_ref());
         let mut extent = Extent::default();
-        if !headless {
-            filled = 0;
-        }
+        // Without a header the first chunk begins at once.
+        let mut begun = if headless { start } else { &[] };
         let mut number = 0;
         loop {
-            let more = fill(input, &mut buffer[filled..])?;
-            report.bytes += more as u64;
-            let len = filled + more;
-            filled = 0;
-            if len == 0 {
+            let counted = begun.len() as u64;
+            let data = fill(&mut Read::chain(&mut begun, &mut *input), buffer)?;
+            report.bytes += data.len() as u64 - counted;
+            if data.is_empty() {
                 if whole_header && !collector.is_selective() {
                     extent.check(header.as_ref(), number, report);
                 }
                 return Ok(());
             }
             let chunk = Chunk {
-                data: &buffer[..len],
+                data,
                 offset,
                 number,
                 source,
@@ -264,7 +262,7 @@ impl EvtxReader {
                 let last = self.chunk(&chunk, collector, report);
                 extent.note(&chunk, last);
             }
-            offset += len as u64;
+            offset += data.len() as u64;
             number += 1;
         }
     }
@@ -286,44 +284,45 @@ impl EvtxReader {
         buffer.resize(CHUNK, 0);
         let mut read = || {
             file.seek(SeekFrom::Start(0))?;
-            let filled = fill(&mut file, &mut buffer[..FILE_HEADER])?;
-            let headless = buffer[..filled].starts_with(CHUNK_MAGIC);
+            let mut start = [0; FILE_HEADER];
+            let start = fill(&mut file, &mut start)?;
+            let headless = start.starts_with(CHUNK_MAGIC);
             if chunks.start == 0 {
                 if headless {
                     no_header(report);
                 } else {
-                    report.bytes += filled as u64;
-                    file_header(&buffer[..filled], report);
+                    report.bytes += start.len() as u64;
+                    file_header(start, report);
                 }
             }
-            let header = FileHeader::read(&buffer[..filled]);
-            let whole_header = !headless && filled == FILE_HEADER;
+            let header = FileHeader::read(start);
+            let whole_header = !headless && start.len() == FILE_HEADER;
             let mut zeroed = Zeroed::new(header.as_ref());
             let mut extent = Extent {
                 partial: chunks.start > 0,
                 ..Extent::default()
             };
-            if extent.partial && fill(&mut file, &mut buffer[..32])? == 32 {
-                extent.first = u64_at(&buffer, 24).ok();
+            if extent.partial {
+                extent.first = u64_at(fill(&mut file, &mut [0; 32])?, 24).ok();
             }
             let base = if headless { 0 } else { FILE_HEADER as u64 };
             let mut offset = base + chunks.start.saturating_mul(CHUNK as u64);
             // Zeroed chunks in a row are told by who reads the first of them.
             if chunks.start > zeroed.used {
                 file.seek(SeekFrom::Start(offset.saturating_sub(CHUNK as u64)))?;
-                let len = fill(&mut file, &mut buffer[..])?;
-                zeroed.begun_before = len > 0 && is_zeroed(&buffer[..len]);
+                let before = fill(&mut file, &mut buffer)?;
+                zeroed.begun_before = !before.is_empty() && is_zeroed(before);
             }
             file.seek(SeekFrom::Start(offset))?;
             collector.reads(&report.path);
             for number in chunks.clone() {
-                let len = fill(&mut file, &mut buffer[..])?;
-                report.bytes += len as u64;
-                if len == 0 {
+                let data = fill(&mut file, &mut buffer)?;
+                report.bytes += data.len() as u64;
+                if data.is_empty() {
                     break;
                 }
                 let chunk = Chunk {
-                    data: &buffer[..len],
+                    data,
                     offset,
                     number,
                     source: source_id,
@@ -332,22 +331,22 @@ impl EvtxReader {
                     let last = self.chunk(&chunk, collector, report);
                     extent.note(&chunk, last);
                 }
-                offset += len as u64;
+                offset += data.len() as u64;
             }
             // Whether chunks follow on zeroed ones shows only beyond the range.
             let mut number = chunks.end;
             while zeroed.run.is_some() {
-                let len = fill(&mut file, &mut buffer[..])?;
+                let data = fill(&mut file, &mut buffer)?;
                 let chunk = Chunk {
-                    data: &buffer[..len],
+                    data,
                     offset,
                     number,
                     source: source_id,
                 };
-                if len == 0 || !zeroed.note(&chunk, report) {
+                if data.is_empty() || !zeroed.note(&chunk, report) {
                     break;
                 }
-                offset += len as u64;
+                offset += data.len() as u64;
                 number += 1;
             }
             let length = file.metadata()?.len();
@@ -404,7 +403,7 @@ impl EvtxReader {
         } else if trusted
             && !cut
             && !collector.is_selective()
-            && crc32fast::hash(&data[CHUNK_HEADER..bound]) != u32_at(data, 52).unwrap_or(0)
+            && data.get(CHUNK_HEADER..bound).map(crc32fast::hash) != u32_at(data, 52).ok()
         {
             chunk.problem(
                 report,
@@ -497,7 +496,10 @@ impl EvtxReader {
                 let next = at + frame.size;
                 let copy_fits =
                     u32_at(data, next - 4).is_ok_and(|copy| copy as usize == frame.size);
-                let chained = next == bound || data[next..].starts_with(RECORD_MAGIC);
+                let chained = next == bound
+                    || data
+                        .get(next..)
+                        .is_some_and(|rest| rest.starts_with(RECORD_MAGIC));
                 if copy_fits || chained {
                     if !copy_fits {
                         chunk.problem(
@@ -518,7 +520,7 @@ impl EvtxReader {
             let found = next_frame(data, at, bound).filter(|frame| goes_on(frame));
             let end = found.map_or(bound, |frame| frame.at);
             if !trusted && found.is_none() && last.is_some() {
-                let rest = &data[at..bound];
+                let rest = data.get(at..bound).unwrap_or_default();
                 if rest.iter().all(|byte| *byte == 0) || !rest.starts_with(RECORD_MAGIC) {
                     break;
                 }
@@ -833,7 +835,9 @@ impl EvtxReader {
     /// Finds the BinXML in the slots of an instance.
     fn nested(&mut self, data: &[u8], parent: Instance, depth: usize) -> Result<(), Broken> {
         for index in 0..parent.count {
-            let slot = self.slots[parent.first + index];
+            let Some(slot) = self.slots.get(parent.first + index).copied() else {
+                break;
+            };
             if slot.kind != code::BINXML || slot.len == 0 {
                 continue;
             }
@@ -888,7 +892,7 @@ impl EvtxReader {
 
     fn push(&mut self, data: &[u8], table: TableId, type_key: u64, collector: &mut Collector<'_>) {
         let shared = self.own.is_empty();
-        let mut plan = None;
+        let mut known = None;
         if shared {
             self.plan_key.clear();
             self.plan_key
@@ -898,11 +902,11 @@ impl EvtxReader {
                     self.plan_key.push(id);
                 }
             }
-            plan = self.plans.get(self.plan_key.as_slice()).copied();
+            known = self.plans.get(self.plan_key.as_slice());
         }
         let own_steps;
-        let steps = match plan {
-            Some(plan) => &self.steps[plan as usize],
+        let steps = match known {
+            Some(steps) => steps,
             None => {
                 let steps = plan_of(
                     &self.templates,
@@ -912,10 +916,8 @@ impl EvtxReader {
                     collector,
                 );
                 if shared {
-                    let id = u32::try_from(self.steps.len()).unwrap_or(u32::MAX);
-                    self.plans.insert(self.plan_key.as_slice().into(), id);
-                    self.steps.push(steps);
-                    &self.steps[id as usize]
+                    let key = self.plan_key.as_slice().into();
+                    &*self.plans.entry(key).or_insert(steps)
                 } else {
                     own_steps = steps;
                     &own_steps
@@ -924,12 +926,19 @@ impl EvtxReader {
         };
         let mut room = MOST_VALUES;
         for step in steps {
-            let instance = self.instances[step.instance as usize];
+            let Some(instance) = self.instances.get(step.instance as usize) else {
+                continue;
+            };
             let Ok(layout) = layout_of(&self.templates, &self.own, instance.layout) else {
                 continue;
             };
-            let field = &layout.fields[step.field as usize];
-            let slots = &self.slots[instance.first..instance.first + instance.count];
+            let slots = instance.first..instance.first + instance.count;
+            let (Some(field), Some(slots)) = (
+                layout.fields.get(step.field as usize),
+                self.slots.get(slots),
+            ) else {
+                continue;
+            };
             if left_out(field, slots) {
                 continue;
             }
@@ -1258,18 +1267,19 @@ impl Extent {
     }
 }
 
-/// Fills the buffer as far as the input goes.
-fn fill(input: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
+/// Fills the buffer as far as the input goes. What was filled of it is returned.
+fn fill<'b>(input: &mut impl Read, buffer: &'b mut [u8]) -> io::Result<&'b [u8]> {
     let mut filled = 0;
-    while filled < buffer.len() {
-        match input.read(&mut buffer[filled..]) {
+    while let Some(room) = buffer.get_mut(filled..).filter(|room| !room.is_empty()) {
+        match input.read(room) {
             Ok(0) => break,
             Ok(more) => filled += more,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
     }
-    Ok(filled)
+    let buffer: &[u8] = buffer;
+    Ok(buffer.get(..filled).unwrap_or(buffer))
 }
 
 fn no_header(report: &mut SourceReport) {
@@ -1300,7 +1310,7 @@ fn file_header(header: &[u8], report: &mut SourceReport) {
             "the file's header is damaged; chunks were read without it",
             false,
         );
-    } else if crc32fast::hash(&header[..120]) != u32_at(header, 124).unwrap_or(0) {
+    } else if header.get(..120).map(crc32fast::hash) != u32_at(header, 124).ok() {
         note(
             "the checksum of the file's header does not fit; chunks were read anyway",
             false,

@@ -42,10 +42,10 @@ pub(super) fn utf16(mut bytes: &[u8], out: &mut String) {
     while let Some((units, rest)) = bytes.split_first_chunk::<16>() {
         let mut high = 0_u8;
         let mut zero = false;
-        for (at, unit) in units.as_chunks::<2>().0.iter().enumerate() {
-            block[at] = unit[0];
-            high |= unit[1] | (unit[0] & 0x80);
-            zero |= unit[0] == 0;
+        for (byte, [low, upper]) in block.iter_mut().zip(units.as_chunks::<2>().0) {
+            *byte = *low;
+            high |= upper | (low & 0x80);
+            zero |= *low == 0;
         }
         if high != 0 || zero {
             break;
@@ -86,51 +86,59 @@ fn decimal(value: u64, out: &mut String) {
     let mut digits = [0_u8; 20];
     let mut at = digits.len();
     let mut rest = value;
-    loop {
+    for digit in digits.iter_mut().rev() {
         at -= 1;
-        digits[at] = b'0' + (rest % 10) as u8;
+        *digit = b'0' + (rest % 10) as u8;
         rest /= 10;
         if rest == 0 {
             break;
         }
     }
-    out.push_str(std::str::from_utf8(&digits[at..]).unwrap_or_default());
+    let digits = digits.get(at..).unwrap_or_default();
+    out.push_str(std::str::from_utf8(digits).unwrap_or_default());
+}
+
+/// The hexadecimal digit of a number below 16; `ten` is that of ten.
+fn digit(number: u8, ten: u8) -> char {
+    char::from(match number {
+        0..10 => b'0' + number,
+        _ => ten + (number - 10),
+    })
 }
 
 fn hex(bytes: &[u8], out: &mut String) {
-    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
     out.reserve(bytes.len() * 2);
     for byte in bytes {
-        out.push(char::from(DIGITS[usize::from(byte >> 4)]));
-        out.push(char::from(DIGITS[usize::from(byte & 15)]));
+        out.push(digit(byte >> 4, b'A'));
+        out.push(digit(byte & 15, b'A'));
     }
 }
 
-fn padded(value: u64, width: usize, out: &mut String) {
-    let mut digits = [b'0'; 8];
+fn padded<const WIDTH: usize>(value: u64, out: &mut String) {
+    let mut digits = [b'0'; WIDTH];
     let mut rest = value;
-    for digit in digits[..width].iter_mut().rev() {
+    for digit in digits.iter_mut().rev() {
         *digit = b'0' + (rest % 10) as u8;
         rest /= 10;
     }
-    out.push_str(std::str::from_utf8(&digits[..width]).unwrap_or_default());
+    out.push_str(std::str::from_utf8(&digits).unwrap_or_default());
 }
 
 /// Appends a date and time of day with seven digits of the second.
 fn time_text(date: (u64, u64, u64), ticks_of_day: u64, out: &mut String) {
-    padded(date.0, 4, out);
+    padded::<4>(date.0, out);
     out.push('-');
-    padded(date.1, 2, out);
+    padded::<2>(date.1, out);
     out.push('-');
-    padded(date.2, 2, out);
+    padded::<2>(date.2, out);
     out.push('T');
-    padded(ticks_of_day / 36_000_000_000, 2, out);
+    padded::<2>(ticks_of_day / 36_000_000_000, out);
     out.push(':');
-    padded(ticks_of_day / 600_000_000 % 60, 2, out);
+    padded::<2>(ticks_of_day / 600_000_000 % 60, out);
     out.push(':');
-    padded(ticks_of_day / 10_000_000 % 60, 2, out);
+    padded::<2>(ticks_of_day / 10_000_000 % 60, out);
     out.push('.');
-    padded(ticks_of_day % 10_000_000, 7, out);
+    padded::<7>(ticks_of_day % 10_000_000, out);
     out.push('Z');
 }
 
@@ -170,18 +178,18 @@ fn systemtime(bytes: &[u8], out: &mut String) {
 }
 
 fn guid(bytes: &[u8], out: &mut String) {
-    const ORDER: [usize; 16] = [3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15];
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let Some(bytes) = bytes.first_chunk::<16>() else {
+    // A number of four bytes and two of two, little-endian, and eight single bytes.
+    let Some([a, b, c, d, e, f, g, h, single @ ..]) = bytes.first_chunk::<16>() else {
         return hex(bytes, out);
     };
+    let numbers = [d, c, b, a, f, e, h, g];
     out.push('{');
-    for (at, index) in ORDER.into_iter().enumerate() {
+    for (at, byte) in numbers.into_iter().chain(single).enumerate() {
         if matches!(at, 4 | 6 | 8 | 10) {
             out.push('-');
         }
-        out.push(char::from(DIGITS[usize::from(bytes[index] >> 4)]));
-        out.push(char::from(DIGITS[usize::from(bytes[index] & 15)]));
+        out.push(digit(byte >> 4, b'a'));
+        out.push(digit(byte & 15, b'a'));
     }
     out.push('}');
 }
@@ -212,15 +220,12 @@ pub(super) fn render(kind: u8, bytes: &[u8], out: &mut String) {
         code::NULL | code::BINXML => {}
         code::STRING => utf16(bytes, out),
         code::ANSI => {
-            let end = bytes
-                .iter()
-                .rposition(|byte| *byte != 0)
-                .map_or(0, |last| last + 1);
-            out.push_str(
-                &encoding_rs::WINDOWS_1252
-                    .decode_without_bom_handling(&bytes[..end])
-                    .0,
-            );
+            let mut text = bytes;
+            while let [rest @ .., 0] = text {
+                text = rest;
+            }
+            let (text, _) = encoding_rs::WINDOWS_1252.decode_without_bom_handling(text);
+            out.push_str(&text);
         }
         _ if bytes.is_empty() => {}
         0x03 | 0x05 | 0x07 | 0x09 => {
@@ -263,33 +268,26 @@ pub(super) fn items<'a>(kind: u8, bytes: &'a [u8], mut each: impl FnMut(u8, &'a 
     let item = kind & !code::ARRAY;
     let width = match item {
         code::STRING => {
-            let mut rest = bytes;
-            while rest.len() >= 2 {
-                let units = rest.as_chunks::<2>().0;
-                let end = units
-                    .iter()
-                    .position(|unit| *unit == [0, 0])
-                    .unwrap_or(units.len());
-                each(item, &rest[..end * 2]);
-                rest = rest.get(end * 2 + 2..).unwrap_or_default();
+            let units = bytes.as_chunks::<2>().0;
+            for text in units.split_inclusive(|unit| *unit == [0, 0]) {
+                let text = text.strip_suffix(&[[0, 0]]).unwrap_or(text);
+                each(item, text.as_flattened());
             }
             return;
         }
         code::ANSI => {
-            let mut rest = bytes;
-            while !rest.is_empty() {
-                let end = memchr::memchr(0, rest).unwrap_or(rest.len());
-                each(item, &rest[..end]);
-                rest = rest.get(end + 1..).unwrap_or_default();
+            for text in bytes.split_inclusive(|byte| *byte == 0) {
+                each(item, text.strip_suffix(&[0]).unwrap_or(text));
             }
             return;
         }
         code::SID => {
             let mut rest = bytes;
-            while rest.len() >= 8 {
-                let end = (8 + 4 * usize::from(rest[1])).min(rest.len());
-                each(item, &rest[..end]);
-                rest = &rest[end..];
+            while let Some([_, parts, ..]) = rest.first_chunk::<8>() {
+                let length = 8 + 4 * usize::from(*parts);
+                let (sid, more) = rest.split_at_checked(length).unwrap_or((rest, &[]));
+                each(item, sid);
+                rest = more;
             }
             return;
         }
