@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use crabwalk_events::{Assets, EventType, MemoryCatalog};
-use crabwalk_spl::syntax::ast::{AggregationArgument, CommandKind, SearchExpr, Span, Tstats};
+use crabwalk_spl::commands::Tstats;
+use crabwalk_spl::syntax::ast::{AggregationArgument, SearchExpr, Span};
 use crabwalk_spl::{Diagnostic, Engine, EngineOptions, Knowledge, Readers, Search};
 
 use crate::content::Content;
@@ -134,7 +135,7 @@ fn check_one(
     }
     for pipeline in lint::pipelines(search.pipeline()) {
         for command in &pipeline.commands {
-            if let CommandKind::Tstats(tstats) = &command.kind {
+            if let Some(tstats) = command.kind.of::<Tstats>() {
                 missing.extend(fields_in_vain(tstats, known, knowledge));
             }
         }

@@ -5,9 +5,11 @@ use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use crabwalk_events::{EventType, TypeMapping};
-use crabwalk_spl::commands::{Bin, Convert, Regex};
+use crabwalk_spl::commands::{
+    self, Bin, Convert, Eval, Eventstats, Regex, Stats, Streamstats, Tstats, Where,
+};
 use crabwalk_spl::syntax::ast::{
-    BinaryOp, CommandKind, CompareOp, Expr, ExprKind, Pipeline, SearchExpr, Span, Stats,
+    BinaryOp, CommandKind, CompareOp, Expr, ExprKind, Pipeline, SearchExpr, Span,
 };
 use crabwalk_spl::syntax::command::Part;
 use crabwalk_spl::syntax::parse_expr;
@@ -37,15 +39,6 @@ pub(crate) fn pipelines(pipeline: &Pipeline) -> Vec<&Pipeline> {
     fn add<'p>(pipeline: &'p Pipeline, found: &mut Vec<&'p Pipeline>) {
         found.push(pipeline);
         for command in &pipeline.commands {
-            match &command.kind {
-                CommandKind::Search(expr) => clause(expr, found),
-                CommandKind::Tstats(tstats) => {
-                    if let Some(filter) = &tstats.filter {
-                        clause(filter, found);
-                    }
-                }
-                _ => {}
-            }
             for part in command.kind.parts() {
                 match part {
                     Part::Clause(expr) => clause(expr, found),
@@ -67,29 +60,25 @@ pub(crate) fn lint(search: &Search, read: &[&EventType], knowledge: &Knowledge) 
     for pipeline in pipelines(search.pipeline()) {
         let mut made: BTreeSet<String> = BTreeSet::new();
         for command in &pipeline.commands {
-            match &command.kind {
-                CommandKind::Search(expr) => precedence_in_clause(expr, search.text(), &mut found),
-                CommandKind::Tstats(tstats) => {
-                    if let Some(filter) = &tstats.filter {
-                        precedence_in_clause(filter, search.text(), &mut found);
-                    }
+            let kind = &command.kind;
+            if let Some(commands::Search(expr)) = kind.of() {
+                precedence_in_clause(expr, search.text(), &mut found);
+            } else if let Some(tstats) = kind.of::<Tstats>() {
+                if let Some(filter) = &tstats.filter {
+                    precedence_in_clause(filter, search.text(), &mut found);
                 }
-                CommandKind::Where(expr) => {
-                    precedence_in_where(expr, search.text(), &mut found);
-                    compared_by_case(expr, &made, &mut found);
-                }
-                CommandKind::Eval(assignments) => {
-                    made.extend(assignments.iter().map(|(name, _)| name.text.clone()));
-                }
-                CommandKind::Whole(command, arguments) => {
-                    let renamed = (command.reads)(arguments).renamed;
-                    let renamed = renamed
-                        .into_iter()
-                        .filter(|(from, _)| made.contains(&from.text));
-                    let renamed: Vec<String> = renamed.map(|(_, to)| to.text).collect();
-                    made.extend(renamed);
-                }
-                _ => {}
+            } else if let Some(Where(expr)) = kind.of() {
+                precedence_in_where(expr, search.text(), &mut found);
+                compared_by_case(expr, &made, &mut found);
+            } else if let Some(Eval(assignments)) = kind.of() {
+                made.extend(assignments.iter().map(|(name, _)| name.text.clone()));
+            } else if let CommandKind::Whole(command, arguments) = kind {
+                let renamed = (command.reads)(arguments).renamed;
+                let renamed = renamed
+                    .into_iter()
+                    .filter(|(from, _)| made.contains(&from.text));
+                let renamed: Vec<String> = renamed.map(|(_, to)| to.text).collect();
+                made.extend(renamed);
             }
         }
     }
@@ -107,42 +96,48 @@ fn null_groups(
     found: &mut Vec<Diagnostic>,
 ) {
     let mut commands = search.pipeline().commands.iter();
-    let Some(CommandKind::Search(first)) = commands.next().map(|one| &one.kind) else {
+    let first = commands.next().and_then(|one| one.kind.of());
+    let Some(commands::Search(first)) = first else {
         return;
     };
     // Fields that have a value here, or of which nothing is known any more.
     let mut present: BTreeSet<String> = BTreeSet::new();
     asked_for(first, &mut present);
     for command in commands {
-        match &command.kind {
-            CommandKind::Search(expr) => asked_for(expr, &mut present),
-            CommandKind::Where(expr) => fields_of(expr, &mut present),
-            CommandKind::Eval(assignments) => {
-                present.extend(assignments.iter().map(|(name, _)| name.text.clone()));
-            }
-            CommandKind::Whole(command, arguments) => {
-                let reading = (command.reads)(arguments);
-                // Fields may come from anywhere, or all of them be filled.
-                if reading.ends || reading.adds_rows || reading.makes_any || reading.fills_all {
-                    return;
-                }
-                present.extend(reading.renamed.into_iter().map(|(_, to)| to.text));
-                present.extend(reading.makes);
-                present.extend(reading.fills);
-            }
-            kind if let Some(bin) = kind.of::<Bin>() => {
-                present.extend(bin.output.iter().map(|name| name.text.clone()));
-            }
-            CommandKind::Eventstats(_) | CommandKind::Streamstats(_) => {}
-            kind if kind.of::<Convert>().is_some() || kind.of::<Regex>().is_some() => {}
-            CommandKind::Stats(stats) => {
-                groups(stats, &present, read, knowledge, found);
+        let kind = &command.kind;
+        if let Some(commands::Search(expr)) = kind.of() {
+            asked_for(expr, &mut present);
+        } else if let Some(Where(expr)) = kind.of() {
+            fields_of(expr, &mut present);
+        } else if let Some(Eval(assignments)) = kind.of() {
+            present.extend(assignments.iter().map(|(name, _)| name.text.clone()));
+        } else if let CommandKind::Whole(command, arguments) = kind {
+            let reading = (command.reads)(arguments);
+            // Fields may come from anywhere, or all of them be filled.
+            if reading.ends || reading.adds_rows || reading.makes_any || reading.fills_all {
                 return;
             }
+            present.extend(reading.renamed.into_iter().map(|(_, to)| to.text));
+            present.extend(reading.makes);
+            present.extend(reading.fills);
+        } else if let Some(bin) = kind.of::<Bin>() {
+            present.extend(bin.output.iter().map(|name| name.text.clone()));
+        } else if let Some(stats) = kind.of::<Stats>() {
+            groups(stats, &present, read, knowledge, found);
+            return;
+        } else if !keeps_groups(kind) {
             // Fields may come from anywhere.
-            _ => return,
+            return;
         }
     }
+}
+
+/// Whether a command leaves the fields alone by which rows are grouped behind it.
+fn keeps_groups(kind: &CommandKind) -> bool {
+    kind.of::<Convert>().is_some()
+        || kind.of::<Eventstats>().is_some()
+        || kind.of::<Streamstats>().is_some()
+        || kind.of::<Regex>().is_some()
 }
 
 fn groups(

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::clause::MADE_INDEXES;
-use crate::commands::FromDataset;
+use crate::commands::{self, FromDataset, Mstats, Tstats};
 use crate::knowledge::Knowledge;
 use crate::plan::needs::sources;
 use crate::syntax::ast::{CommandKind, CompareOp, Pipeline, SearchExpr, Span};
@@ -82,19 +82,22 @@ impl Search {
         };
         let answers: Vec<bool> = sources(&self.pipeline, knowledge)
             .iter()
-            .filter_map(|(pipeline, _)| match &pipeline.commands.first()?.kind {
-                CommandKind::Search(clause) => Some(names_made_index(clause)),
-                CommandKind::Tstats(tstats) => Some(match (&tstats.datamodel, &tstats.filter) {
-                    (Some(dataset), _) => is_made(&dataset.text),
-                    (None, Some(filter)) => names_made_index(filter),
-                    (None, None) => false,
-                }),
-                kind if let Some(from) = kind.of::<FromDataset>() => {
+            .filter_map(|(pipeline, _)| {
+                let first = &pipeline.commands.first()?.kind;
+                if let Some(commands::Search(clause)) = first.of() {
+                    Some(names_made_index(clause))
+                } else if let Some(tstats) = first.of::<Tstats>() {
+                    Some(match (&tstats.datamodel, &tstats.filter) {
+                        (Some(dataset), _) => is_made(&dataset.text),
+                        (None, Some(filter)) => names_made_index(filter),
+                        (None, None) => false,
+                    })
+                } else if let Some(from) = first.of::<FromDataset>() {
                     from.datamodel().map(|name| is_made(&name.text))
+                } else {
+                    // Others are over lookups, and rows that are made.
+                    first.of::<Mstats>().map(|_| false)
                 }
-                CommandKind::Mstats(_) => Some(false),
-                // Lookups, and rows that are made.
-                _ => None,
             })
             .collect();
         !answers.is_empty() && answers.into_iter().all(|made| made)
@@ -115,9 +118,8 @@ impl Search {
 fn writes_lookups(pipeline: &Pipeline) -> bool {
     pipeline.commands.iter().any(|command| {
         let own = match &command.kind {
-            CommandKind::Map(map) => map.search.text.contains("outputlookup"),
             CommandKind::Typed(_, syntax) => syntax.writes_lookup(),
-            _ => false,
+            CommandKind::Whole(..) | CommandKind::Unsupported { .. } => false,
         };
         own || command.kind.parts().iter().any(|part| match part {
             Part::Search(inner) | Part::Pipe(inner) => writes_lookups(inner),

@@ -9,8 +9,8 @@
     reason = "a test that does not parse has failed"
 )]
 
-use crabwalk_spl::commands::{Lookup, LookupOutput, Rex, RexAction};
-use crabwalk_spl::syntax::ast::{CommandKind, ExprKind, Pipeline, SearchExpr, Span};
+use crabwalk_spl::commands::{Lookup, LookupOutput, Map, Rex, RexAction};
+use crabwalk_spl::syntax::ast::{ExprKind, Pipeline, SearchExpr, Span};
 use crabwalk_spl::syntax::{
     MacroTable, parse, parse_expr, parse_search, parse_search_with_macros, parse_without_macros,
     position, render, render_coloured,
@@ -307,9 +307,7 @@ fn shape_13_macros_in_map_wait_for_map() {
         r#"| map maxsearches=9 search="| tstats `summaries` count | search x=\"$y$\"" | head 1"#;
     let parsed = pipeline(text);
     assert_eq!(parsed.commands.len(), 2);
-    let CommandKind::Map(map) = &parsed.commands[0].kind else {
-        panic!("map has a form of its own")
-    };
+    let map = parsed.commands[0].kind.of::<Map>().expect("map");
     assert_eq!(map.max, 9);
     assert_eq!(
         map.search.text,

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::head;
 use crate::plan::{Plan, Planner, Result, Rows, typed};
 use crate::syntax::ast::{Arguments, Command, CommandKind, Name, Pipeline, Span};
 use crate::syntax::command::{Ledger, Part, Syntax};
@@ -61,7 +62,7 @@ pub(super) fn limited_search(cursor: &mut dyn Cursor, usage: &Usage) -> Result<P
     cursor.ended();
     let mut pipeline = cursor.subsearch()?;
     if most > 0 {
-        let head = &super::head::COMMAND;
+        let head = &head::COMMAND;
         let limit = Name {
             text: "limit".to_owned(),
             span: pipeline.span,

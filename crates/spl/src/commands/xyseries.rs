@@ -1,7 +1,8 @@
 //! `xyseries`: a table of rows that name their row and column.
 
-use crate::plan::{Passing, Planner, Result, Rows, diagnostic};
-use crate::syntax::ast::{Aggregation, AggregationArgument, Arguments, Chart, Name, Span};
+use super::chart::Chart;
+use crate::plan::{Passing, Plan, Planner, Result, Rows, diagnostic};
+use crate::syntax::ast::{Aggregation, AggregationArgument, Arguments, Name, Span};
 use crate::syntax::usage::{Form, Reading, Usage, Whole, no_effect, obeyed};
 
 pub(super) static COMMAND: Whole = Whole {
@@ -64,5 +65,5 @@ fn plan(planner: &mut Planner<'_>, rows: Rows, arguments: &Arguments, span: Span
         computed: Vec::new(),
         by: vec![row.clone(), column.clone()],
     };
-    planner.chart(rows, &chart, span)
+    chart.plan(planner, rows, span)
 }

@@ -666,7 +666,7 @@ impl Scope for KnownScope<'_> {
 
 impl Planner<'_> {
     /// The condition of a `search` command further down, `None` where it always holds.
-    pub(super) fn search_condition(
+    pub(crate) fn search_condition(
         &mut self,
         expr: &SearchExpr,
         rows: &Rows,
@@ -680,7 +680,7 @@ impl Planner<'_> {
     }
 
     /// `search` as the first command.
-    pub(super) fn raw_search(
+    pub(crate) fn raw_search(
         &mut self,
         expr: &SearchExpr,
         needs: &Needs,

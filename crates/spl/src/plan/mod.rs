@@ -1,27 +1,23 @@
 //! From the syntax tree to DataFusion's logical plan.
 //!
-//! One file per command. A command takes [`Rows`] and gives [`Rows`]. Hidden columns travel along: `_ref` says which
+//! What each command does stands in its own file, in [`crate::commands`]; here is what they share. A command takes
+//! [`Rows`] and gives [`Rows`]. Hidden columns travel along: `_ref` says which
 //! events a row comes from, `__time` keeps the time of the event for the order of results when `_time` is gone.
 
-mod chart;
+pub(crate) mod aggregate;
+mod beside;
 mod combine;
 mod documents;
 mod events;
-mod eventstats;
 mod glance;
 pub(crate) mod model;
-mod mstats;
 pub(crate) mod needs;
 pub(crate) mod nodes;
-mod repeat;
+pub(crate) mod pivot;
 pub(crate) mod running;
 mod stage;
-mod stats;
-mod streamstats;
 pub(crate) mod subsearch;
-mod template;
-mod transaction;
-mod tstats;
+pub(crate) mod template;
 pub(crate) mod wildcards;
 
 use std::any::Any;
@@ -31,7 +27,6 @@ use std::sync::Arc;
 
 use crabwalk_events::catalog::REF;
 use crabwalk_events::{Catalog, EventType, LookupTable};
-use datafusion::arrow::datatypes::DataType;
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{Expr, LogicalPlan, SortExpr};
 
@@ -39,16 +34,15 @@ pub(crate) use crate::column::{
     column, is_list, list_type, null_if, null_is_false, null_text, text,
 };
 pub(crate) use crate::convert::{as_value, cast_to, coalesce, common_type};
-use crate::expr::{EvalContext, ExprError, Fields, Typed, plan_expr, plan_predicate};
+use crate::expr::{EvalContext, ExprError, Fields, Typed};
 use crate::knowledge::Knowledge;
 use crate::session::{Session, StoredLookups};
 use crate::syntax::Diagnostic;
-use crate::syntax::ast::{self, Arguments, Command, CommandKind, Pipeline, Span, Tstats, Whole};
+use crate::syntax::ast::{Arguments, Command, CommandKind, Pipeline, SearchExpr, Span, Whole};
 use crate::syntax::command::{Syntax, parsed};
 use crate::syntax::usage::{Form, Reading, Usage};
-use crate::syntax::walk::visit_fields;
+pub(crate) use beside::as_window;
 pub(crate) use events::{SERVER, TypeInfo, TypeInfos, WORDS};
-pub(crate) use eventstats::as_window;
 pub(crate) use glance::Glances;
 use needs::{Needs, no_rows_from_nothing};
 pub(crate) use stage::{LookupWriting, MOST_COLUMNS, MOST_ROWS, Made, Names, Pending, Staged};
@@ -496,19 +490,8 @@ impl<'a> Planner<'a> {
             .ok_or_else(|| diagnostic(pipeline.span, "the search is empty"))?;
         // Of a subsearch the range is its own.
         let outer = std::mem::take(&mut self.range);
-        if let CommandKind::Search(clause)
-        | CommandKind::Tstats(Tstats {
-            filter: Some(clause),
-            ..
-        }) = &first.kind
-        {
-            self.note_range(clause);
-        }
         let first = &*self.without_subsearches(first)?;
         let mut rows = match &first.kind {
-            CommandKind::Search(expr) => self.raw_search(expr, &needs, first.span)?,
-            CommandKind::Tstats(tstats) => self.tstats(tstats, first.span)?,
-            CommandKind::Mstats(mstats) => self.mstats(mstats, first.span)?,
             CommandKind::Whole(command, arguments)
                 if let Some(making) = command.plan.downcast_ref::<Making>() =>
             {
@@ -550,26 +533,6 @@ impl<'a> Planner<'a> {
         let command = &*self.without_subsearches(command)?;
         let span = command.span;
         match &command.kind {
-            CommandKind::Search(expr) => {
-                let condition = self.search_condition(expr, &rows)?;
-                match condition {
-                    None => Ok(rows),
-                    Some(condition) => at(span, rows.filter(condition)),
-                }
-            }
-            CommandKind::Where(expr) => {
-                let condition = plan_predicate(expr, &rows, &self.context)?;
-                at(span, rows.filter(condition))
-            }
-            CommandKind::Eval(assignments) => self.eval(rows, assignments, span),
-            CommandKind::Stats(stats) => self.stats(rows, stats, span),
-            CommandKind::Eventstats(stats) => self.eventstats(rows, stats, span),
-            CommandKind::Tstats(tstats) if tstats.flag("append") => {
-                let more = self.tstats(tstats, span)?;
-                self.below(rows, more, span)
-            }
-            CommandKind::Tstats(_) | CommandKind::Mstats(_) => Err(not_first(&command.name, span)),
-            CommandKind::Streamstats(streamstats) => self.streamstats(rows, streamstats, span),
             CommandKind::Whole(whole, arguments) => {
                 if let Some(passing) = whole.plan.downcast_ref::<Passing>() {
                     passing(self, rows, arguments, span)
@@ -584,146 +547,9 @@ impl<'a> Planner<'a> {
                 Some(planned) => planned.plan(self, rows, span),
                 None => Err(not_first(&command.name, span)),
             },
-            CommandKind::Return(given) => self.return_rows(rows, given, span),
-            CommandKind::Foreach(foreach) => self.foreach(rows, foreach, span),
-            CommandKind::Map(map) => self.map(rows, map, span),
-            CommandKind::Transaction(transaction) => self.transaction(rows, transaction, span),
-            CommandKind::Chart(chart) => self.chart(rows, chart, span),
             CommandKind::Unsupported { .. } => Err(not_run(command)),
         }
     }
-
-    fn eval(
-        &mut self,
-        mut rows: Rows,
-        assignments: &[(ast::Name, ast::Expr)],
-        span: Span,
-    ) -> Result<Rows> {
-        // Assignments that do not read one another are made at once: fewer nodes to plan.
-        let mut together: Vec<(String, Expr)> = Vec::new();
-        for (name, expr) in assignments {
-            if dynamic_parts(&name.text).is_some() {
-                rows = at(span, rows.set(std::mem::take(&mut together)))?;
-                rows = self.dynamic(rows, name, expr, span)?;
-                continue;
-            }
-            let mut reads = together.iter().any(|(own, _)| *own == name.text);
-            visit_fields(expr, &mut |field, _| {
-                reads |= together.iter().any(|(own, _)| own == field);
-            });
-            if reads {
-                rows = at(span, rows.set(std::mem::take(&mut together)))?;
-            }
-            let value = as_value(plan_expr(expr, &rows, &self.context)?);
-            together.push((name.text.clone(), value.expr));
-        }
-        at(span, rows.set(together))
-    }
-
-    /// `eval {field}=…`: the field that is set has the value of another for its name, so the rows are run first.
-    fn dynamic(
-        &mut self,
-        rows: Rows,
-        name: &ast::Name,
-        expr: &ast::Expr,
-        span: Span,
-    ) -> Result<Rows> {
-        const MOST: usize = 1000;
-        const TARGET: &str = "__target";
-        const VALUE: &str = "__assigned";
-        let parts = dynamic_parts(&name.text).unwrap_or_default();
-        let fields: Vec<Expr> = parts
-            .iter()
-            .filter_map(|part| part.as_ref().err())
-            .map(|field| match rows.field(field) {
-                Some(typed) => cast_to(typed, &DataType::Utf8),
-                None => null_text(),
-            })
-            .collect();
-        let texts: Vec<Option<&String>> = parts.iter().map(|part| part.as_ref().ok()).collect();
-        let args = [crate::ops::fixed(&texts)].into_iter().chain(fields);
-        let target = crate::ops::call("spl_dynamic_name", DataType::Utf8, args.collect());
-        let value = as_value(plan_expr(expr, &rows, &self.context)?);
-        let assigned = vec![
-            (TARGET.to_owned(), target.expr),
-            (VALUE.to_owned(), value.expr),
-        ];
-        let rows = at(span, rows.set(assigned))?;
-        let Some(staged) = self.stage(rows.clone(), None, span)? else {
-            return Ok(rows);
-        };
-        let mut names: Vec<String> = Vec::new();
-        for row in 0..staged.len() {
-            if let Some(target) = staged.text(TARGET, row)
-                && !is_hidden(&target)
-                && !names.contains(&target)
-            {
-                names.push(target);
-                if names.len() > MOST {
-                    return Err(diagnostic(
-                        name.span,
-                        format!("`{}` would make more than {MOST} fields", name.text),
-                    ));
-                }
-            }
-        }
-        let rows = at(span, staged.rows())?;
-        let mut set = Vec::new();
-        for target in names {
-            let Some(value) = rows.field(VALUE) else {
-                continue;
-            };
-            let before = rows.field(&target);
-            let data_type = before.as_ref().map_or(value.data_type.clone(), |before| {
-                common_type(&before.data_type, &value.data_type)
-            });
-            let is_target = null_is_false(column(TARGET).eq(text(target.clone())));
-            let expr = Expr::Case(datafusion::logical_expr::Case::new(
-                None,
-                vec![(Box::new(is_target), Box::new(cast_to(value, &data_type)))],
-                before.map(|before| Box::new(cast_to(before, &data_type))),
-            ));
-            set.push((target, expr));
-        }
-        let rows = at(span, rows.set(set))?;
-        let kept = rows
-            .all_names()
-            .into_iter()
-            .filter(|name| name != TARGET && name != VALUE)
-            .map(|name| (name.clone(), column(&name)))
-            .collect();
-        at(span, rows.reshape(kept))
-    }
-}
-
-/// The parts of a name such as `a_{n}`: fixed text, and as errors the fields whose values stand in braces. `None` where the
-/// name is fixed; braces with nothing in them are part of it, as in `a{}.b`.
-pub(crate) fn dynamic_parts(name: &str) -> Option<Vec<std::result::Result<String, String>>> {
-    let mut parts = Vec::new();
-    let (mut fixed, mut rest) = (String::new(), name);
-    while let Some((before, after)) = rest.split_once('{') {
-        let Some((field, behind)) = after.split_once('}') else {
-            break;
-        };
-        fixed.push_str(before);
-        if field.is_empty() {
-            fixed.push_str("{}");
-        } else {
-            if !fixed.is_empty() {
-                parts.push(Ok(std::mem::take(&mut fixed)));
-            }
-            parts.push(Err(field.to_owned()));
-        }
-        rest = behind;
-    }
-    fixed.push_str(rest);
-    if parts.is_empty() {
-        return None;
-    }
-    if !fixed.is_empty() {
-        parts.push(Ok(fixed));
-    }
-    Some(parts)
 }
 
 /// Why a command of Splunk is not run.
@@ -824,21 +650,15 @@ pub(crate) fn may_read(
     knowledge: &Knowledge,
     context: &EvalContext,
 ) -> bool {
-    let of_node = |name: &str| model::may_be_in(name, info, knowledge, context);
-    match pipeline.commands.first().map(|first| &first.kind) {
-        Some(CommandKind::Search(expr)) => events::may_read(expr, info, context).unwrap_or(true),
-        Some(CommandKind::Tstats(stats)) => match &stats.datamodel {
-            Some(name) => of_node(&name.text),
-            None => true,
-        },
-        // Only what has metrics is read; of types that nobody has told about it is not known.
-        Some(CommandKind::Mstats(_)) => {
-            let known = info.event_type.is_windows() || info.mapping.event_data().next().is_some();
-            !known || info.can_have("metric_name")
-        }
-        Some(kind) if let Some(source) = source(kind) => source.may_read(info, knowledge, context),
-        _ => false,
-    }
+    let first = pipeline.commands.first();
+    first
+        .and_then(|first| source(&first.kind))
+        .is_some_and(|source| source.may_read(info, knowledge, context))
+}
+
+/// Whether events of a type may fit a clause, going by what is known of the type without its events.
+pub(crate) fn may_fit(clause: &SearchExpr, info: &TypeInfo, context: &EvalContext) -> bool {
+    events::may_read(clause, info, context).unwrap_or(true)
 }
 
 /// What a search reads of an event type, going by what is known of the type without its events.
@@ -852,39 +672,12 @@ pub(crate) fn reads(
     if !may_read(pipeline, info, knowledge, context) {
         return Reads::Nothing;
     }
-    let columns = |names: Vec<String>| Reads::columns(info, &names);
-    let named = || needs.names().map(str::to_owned);
-    match pipeline.commands.first().map(|first| &first.kind) {
-        Some(CommandKind::Search(_)) => {
-            if needs.all_columns
-                || needs
-                    .names()
-                    .any(|name| matches!(name, "_raw" | "linecount" | "punct"))
-            {
-                return Reads::Everything;
-            }
-            let mut names: Vec<String> = named().collect();
-            if names.iter().any(|name| name == "tag") {
-                // It tells to which nodes an event belongs.
-                names.extend(
-                    knowledge
-                        .models
-                        .nodes()
-                        .iter()
-                        .flat_map(model::condition_fields),
-                );
-            }
-            columns(names)
-        }
-        Some(CommandKind::Tstats(stats)) => {
-            let name = stats.datamodel.as_ref();
-            let node = name.and_then(|name| knowledge.models.node(&name.text));
-            let mut names = tstats::fields_read(stats, node);
-            names.extend(node.into_iter().flat_map(model::condition_fields));
-            columns(names)
-        }
-        Some(CommandKind::Mstats(mstats)) => columns(mstats::fields_read(mstats)),
-        Some(kind) if let Some(source) = source(kind) => source.reads(needs, info, knowledge),
-        _ => Reads::Nothing,
+    match pipeline
+        .commands
+        .first()
+        .and_then(|first| source(&first.kind))
+    {
+        Some(source) => source.reads(needs, info, knowledge),
+        None => Reads::Nothing,
     }
 }

@@ -4,12 +4,9 @@ use std::collections::BTreeSet;
 
 use super::wildcards::renamed;
 use crate::knowledge::Knowledge;
-use crate::syntax::ast::{
-    Aggregation, AggregationArgument, ByField, Command, CommandKind, Expr, Mark, Name, Pipeline,
-    SearchExpr, Span,
-};
+use crate::syntax::ast::{Command, CommandKind, Expr, Name, Pipeline, SearchExpr, Span};
 use crate::syntax::command::{Ledger, Part};
-use crate::syntax::walk::{expressions, visit_fields, visit_subsearches};
+use crate::syntax::walk::{visit_fields, visit_subsearches};
 
 /// The fields of the events that a search reads.
 #[derive(Debug, Clone, Default)]
@@ -84,36 +81,6 @@ impl Needs {
     /// Notes what a command needs and makes. Answers whether no field of the events passes it.
     fn command(&mut self, kind: &CommandKind, knowledge: &Knowledge) -> bool {
         match kind {
-            CommandKind::Search(expr) => self.search(expr),
-            CommandKind::Where(expr) => self.expr(expr),
-            CommandKind::Eval(assignments) => {
-                for (name, expr) in assignments {
-                    self.expr(expr);
-                    match super::dynamic_parts(&name.text) {
-                        None => self.make(&name.text),
-                        Some(parts) => {
-                            for field in parts.iter().filter_map(|part| part.as_ref().err()) {
-                                self.text(field, name.span);
-                            }
-                            self.lenient = true;
-                        }
-                    }
-                }
-            }
-            CommandKind::Stats(stats) => {
-                self.aggregations(&stats.aggregations);
-                stats.by.iter().for_each(|by| self.field(&by.field));
-                return true;
-            }
-            CommandKind::Eventstats(stats) => self.extra(stats),
-            CommandKind::Streamstats(streamstats) => {
-                let resets = [&streamstats.reset_before, &streamstats.reset_after];
-                resets
-                    .into_iter()
-                    .flatten()
-                    .for_each(|condition| self.expr(condition));
-                self.extra(&streamstats.stats);
-            }
             CommandKind::Whole(command, arguments) => {
                 arguments
                     .expressions
@@ -132,77 +99,17 @@ impl Needs {
                 self.all_names |= reading.all;
                 reading.makes.iter().for_each(|name| self.make(name));
                 self.lenient |= reading.makes_any;
-                return reading.ends || reading.keeps;
-            }
-            CommandKind::Return(given) => {
-                given
-                    .fields
-                    .iter()
-                    .for_each(|(_, field, _)| self.field(field));
-                return true;
-            }
-            CommandKind::Foreach(foreach) => {
-                foreach.fields.iter().for_each(|name| self.field(name));
-                // The template with the first name, to see what else it reads and makes.
-                let name = foreach.fields.first().map_or("", |name| &name.text);
-                let template = super::template::expand(foreach, &name.replace('*', "_"), &[]);
-                let template = template
-                    .replace(foreach.token("itemstr", super::template::ITEM), "0")
-                    .replace(foreach.token("iterstr", super::template::ITER), "0");
-                self.lenient = true;
-                let template = format!("| {}", template.trim_start_matches('|'));
-                if let Ok(pipeline) = crate::syntax::parse_without_macros(&template) {
-                    for command in &pipeline.commands {
-                        self.command(&command.kind, knowledge);
-                    }
-                }
-            }
-            CommandKind::Map(map) => {
-                let mut rest = map.search.text.as_str();
-                while let Some((_, after)) = rest.split_once('$') {
-                    rest = after;
-                    if let Some((name, behind)) = after.split_once('$')
-                        && !name.is_empty()
-                        && !name.contains(char::is_whitespace)
-                    {
-                        self.text(name, map.search.span);
-                        rest = behind;
-                    }
-                }
-                return true;
-            }
-            CommandKind::Transaction(transaction) => {
-                transaction.fields.iter().for_each(|name| self.field(name));
-                for mark in transaction.starts.iter().chain(&transaction.ends) {
-                    match mark {
-                        Mark::Search(clause) => self.search(clause),
-                        Mark::Eval(condition) => self.expr(condition),
-                    }
-                }
-                self.make("duration");
-                self.make("eventcount");
-            }
-            CommandKind::Chart(chart) => {
-                self.aggregations(&chart.aggregations);
-                for computed in &chart.computed {
-                    visit_fields(&computed.expr, &mut |name, span| {
-                        if !crate::aggregates::is_count(name) {
-                            self.text(name, span);
-                        }
-                    });
-                }
-                chart.by.iter().for_each(|name| self.field(name));
-                return true;
+                reading.ends || reading.keeps
             }
             CommandKind::Typed(_, syntax) => {
-                return syntax.note(&mut Noting {
+                let mut noting = Noting {
                     needs: self,
                     knowledge,
-                });
+                };
+                syntax.note(&mut noting)
             }
-            CommandKind::Tstats(_) | CommandKind::Mstats(_) | CommandKind::Unsupported { .. } => {}
+            CommandKind::Unsupported { .. } => false,
         }
-        false
     }
 
     /// A field that is kept if the events have it, and made if not: nobody need be warned.
@@ -217,25 +124,6 @@ impl Needs {
     fn optional_read(&mut self, name: &str) {
         if !self.made.contains(name) && self.seen.insert(name.to_owned()) {
             self.named.push((name.to_owned(), None));
-        }
-    }
-
-    fn extra(&mut self, stats: &crate::syntax::ast::Stats) {
-        self.aggregations(&stats.aggregations);
-        stats.by.iter().for_each(|by| self.field(&by.field));
-        stats
-            .aggregations
-            .iter()
-            .for_each(|aggregation| self.make(&aggregation.output.text));
-    }
-
-    fn aggregations(&mut self, aggregations: &[Aggregation]) {
-        for aggregation in aggregations {
-            match &aggregation.argument {
-                None => {}
-                Some(AggregationArgument::Field(name)) => self.field(name),
-                Some(AggregationArgument::Eval(expr)) => self.expr(expr),
-            }
         }
     }
 
@@ -285,12 +173,9 @@ impl Needs {
 
     /// Notes the fields with which the rows of a subsearch are compared.
     fn answered(&mut self, pipeline: &Pipeline) {
-        if let Some(CommandKind::Return(given)) = pipeline.commands.last().map(|last| &last.kind)
-            && given.fields.iter().all(|(_, field, only_value)| {
-                *only_value && !matches!(field.text.as_str(), "search" | "query")
-            })
+        if let Some(CommandKind::Typed(_, last)) = pipeline.commands.last().map(|last| &last.kind)
+            && last.gives_values()
         {
-            // Values alone.
             return;
         }
         match outputs(pipeline) {
@@ -365,29 +250,7 @@ impl Ledger for Noting<'_> {
 pub(crate) fn outputs(pipeline: &Pipeline) -> Option<Vec<String>> {
     let mut known: Option<Vec<String>> = None;
     for command in &pipeline.commands {
-        let texts = |names: &[Name]| {
-            let exact = names.iter().all(|name| !name.text.contains('*'));
-            exact.then(|| names.iter().map(|name| name.text.clone()).collect())
-        };
-        let grouped = |by: &[ByField], aggregations: &[Aggregation]| {
-            let names: Vec<Name> = by
-                .iter()
-                .map(|by| by.field.clone())
-                .chain(aggregations.iter().map(|one| one.output.clone()))
-                .collect();
-            texts(&names)
-        };
         match &command.kind {
-            CommandKind::Stats(stats) => known = grouped(&stats.by, &stats.aggregations),
-            CommandKind::Tstats(tstats) => known = grouped(&tstats.by, &tstats.aggregations),
-            CommandKind::Mstats(mstats) => {
-                known = grouped(&mstats.stats.by, &mstats.stats.aggregations);
-            }
-            CommandKind::Return(given) => {
-                let bare = given.fields.iter().any(|(_, _, bare)| *bare);
-                let names: Vec<Name> = given.fields.iter().map(|(name, ..)| name.clone()).collect();
-                known = if bare { None } else { texts(&names) };
-            }
             CommandKind::Whole(command, arguments) => {
                 let reading = (command.reads)(arguments);
                 if reading.keeps {
@@ -407,14 +270,8 @@ pub(crate) fn outputs(pipeline: &Pipeline) -> Option<Vec<String>> {
                     known.extend(reading.fills);
                 }
             }
-            CommandKind::Eval(assignments) => {
-                if let Some(known) = &mut known {
-                    known.extend(assignments.iter().map(|(name, _)| name.text.clone()));
-                }
-            }
-            CommandKind::Search(_) | CommandKind::Where(_) => {}
             CommandKind::Typed(_, syntax) => known = syntax.columns(known.take()),
-            _ => known = None,
+            CommandKind::Unsupported { .. } => known = None,
         }
     }
     known.filter(|names| {
@@ -442,71 +299,31 @@ fn add_inner_sources(
     found: &mut Vec<(Pipeline, Needs)>,
 ) {
     for command in &pipeline.commands {
-        for expr in expressions(&command.kind) {
-            visit_subsearches(expr, &mut |inner| add_sources(inner, knowledge, found));
+        if let CommandKind::Typed(_, syntax) = &command.kind
+            && syntax.reads_events()
+        {
+            let own = Pipeline {
+                commands: vec![command.clone()],
+                span: command.span,
+            };
+            let needs = Needs::of(&own, knowledge);
+            found.push((own, needs));
         }
-        match &command.kind {
-            CommandKind::Whole(_, arguments) => {
-                let subsearches = arguments.subsearches.iter();
-                subsearches.for_each(|one| add_sources(one, knowledge, found));
+        for part in command.kind.parts() {
+            match part {
+                Part::Expression(expr) => {
+                    visit_subsearches(expr, &mut |inner| add_sources(inner, knowledge, found));
+                }
+                Part::Clause(clause) => clause_sources(clause, knowledge, found),
+                Part::Search(inner) => add_sources(inner, knowledge, found),
+                // It reads the rows before it; only what stands in it may read more.
+                Part::Pipe(inner) => add_inner_sources(inner, knowledge, found),
             }
-            CommandKind::Search(expr) => clause_sources(expr, knowledge, found),
-            CommandKind::Tstats(tstats) => {
-                if tstats.flag("append") {
-                    let own = Pipeline {
-                        commands: vec![command.clone()],
-                        span: command.span,
-                    };
-                    let needs = Needs::of(&own, knowledge);
-                    found.push((own, needs));
-                }
-                if let Some(filter) = &tstats.filter {
-                    clause_sources(filter, knowledge, found);
-                }
+        }
+        if let CommandKind::Typed(_, syntax) = &command.kind {
+            for inner in syntax.searches(&knowledge.macros) {
+                add_sources(&inner, knowledge, found);
             }
-            CommandKind::Mstats(mstats) => {
-                if let Some(filter) = &mstats.stats.filter {
-                    clause_sources(filter, knowledge, found);
-                }
-            }
-            CommandKind::Map(map) => {
-                // Whatever is put in the places of `$field$`.
-                let text = super::template::any_values(&map.search.text);
-                if let Ok(pipeline) = crate::syntax::parse(&text, &knowledge.macros) {
-                    add_sources(&pipeline, knowledge, found);
-                }
-            }
-            CommandKind::Transaction(transaction) => {
-                for mark in transaction.starts.iter().chain(&transaction.ends) {
-                    if let Mark::Search(clause) = mark {
-                        clause_sources(clause, knowledge, found);
-                    }
-                }
-            }
-            CommandKind::Typed(_, syntax) => {
-                if syntax.reads_events() {
-                    let own = Pipeline {
-                        commands: vec![command.clone()],
-                        span: command.span,
-                    };
-                    let needs = Needs::of(&own, knowledge);
-                    found.push((own, needs));
-                }
-                for part in syntax.parts() {
-                    match part {
-                        // It has been looked into.
-                        Part::Expression(_) => {}
-                        Part::Clause(clause) => clause_sources(clause, knowledge, found),
-                        Part::Search(inner) => add_sources(inner, knowledge, found),
-                        // It reads the rows before it; only what stands in it may read more.
-                        Part::Pipe(inner) => add_inner_sources(inner, knowledge, found),
-                    }
-                }
-                for inner in syntax.searches(&knowledge.macros) {
-                    add_sources(&inner, knowledge, found);
-                }
-            }
-            _ => {}
         }
     }
 }
@@ -531,25 +348,14 @@ fn clause_sources(expr: &SearchExpr, knowledge: &Knowledge, found: &mut Vec<(Pip
 pub(crate) fn no_rows_from_nothing(pipeline: &Pipeline) -> bool {
     let mut commands = pipeline.commands.iter();
     let first = match commands.next().map(|command| &command.kind) {
-        Some(CommandKind::Search(_)) => true,
-        Some(CommandKind::Tstats(tstats)) => !tstats.by.is_empty(),
         Some(CommandKind::Typed(_, syntax)) => syntax.needs_events(),
         _ => false,
     };
     first
         && commands.all(|command| match &command.kind {
-            CommandKind::Stats(stats) => !stats.by.is_empty(),
             CommandKind::Whole(command, arguments) => !(command.reads)(arguments).adds_rows,
             CommandKind::Typed(_, syntax) => syntax.needs_rows(),
-            CommandKind::Eval(_)
-            | CommandKind::Eventstats(_)
-            | CommandKind::Foreach(_)
-            | CommandKind::Map(_)
-            | CommandKind::Search(_)
-            | CommandKind::Streamstats(_)
-            | CommandKind::Transaction(_)
-            | CommandKind::Where(_) => true,
-            // The rest adds rows of its own, writes a lookup, or is an error that is to be told.
-            _ => false,
+            // It is an error that is to be told.
+            CommandKind::Unsupported { .. } => false,
         })
 }

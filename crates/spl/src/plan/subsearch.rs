@@ -1,4 +1,4 @@
-//! Subsearches in search clauses, `return` and `format`.
+//! Subsearches in search clauses, and rows as the text of a search.
 //!
 //! As in Splunk, such a subsearch is run first. Its rows, at most 10,000, become an OR of ANDs of `field=value`; of
 //! several values of a field one must fit. Fields whose names begin with `_` do not count, and the value of a field
@@ -6,15 +6,12 @@
 
 use std::borrow::Cow;
 
-use datafusion::arrow::datatypes::DataType;
 use datafusion::logical_expr::LogicalPlanBuilder;
 
 use super::stage::Staged;
-use super::{Order, Planner, Result, Rows, at, cast_to, diagnostic, null_text};
-use crate::expr::Fields;
-use crate::ops::values::search_words;
+use super::{Order, Planner, Result, Rows, at, diagnostic};
 use crate::syntax::ast::{
-    Arguments, Command, CompareOp, Expr, ExprKind, Name, Return, SearchExpr, SearchValue, Span,
+    Arguments, Command, CompareOp, Expr, ExprKind, Name, SearchExpr, SearchValue, Span,
 };
 use crate::syntax::walk::{change_parts, expressions, expressions_mut, visit_subsearches};
 use crate::syntax::{parse_expr, parse_search};
@@ -103,7 +100,7 @@ impl Planner<'_> {
     }
 
     /// Notes the range of time that the clause of a first command asks for.
-    pub(super) fn note_range(&mut self, expr: &SearchExpr) {
+    pub(crate) fn note_range(&mut self, expr: &SearchExpr) {
         match expr {
             SearchExpr::And(all) => all.iter().for_each(|one| self.note_range(one)),
             SearchExpr::Compare {
@@ -124,40 +121,6 @@ impl Planner<'_> {
 
     fn resolve_clauses(&mut self, all: &[SearchExpr]) -> Result<Vec<SearchExpr>> {
         all.iter().map(|expr| self.resolve_clause(expr)).collect()
-    }
-
-    /// `return [n] a alias=b $c`.
-    pub(super) fn return_rows(&mut self, rows: Rows, given: &Return, span: Span) -> Result<Rows> {
-        let rows = self.first(rows, given.count, span)?;
-        let mut columns = Vec::new();
-        let mut bare = Vec::new();
-        for (name, field, only_value) in &given.fields {
-            let value = match rows.field(&field.text) {
-                Some(typed) => typed,
-                None => crate::expr::Typed {
-                    expr: null_text(),
-                    data_type: DataType::Utf8,
-                },
-            };
-            if *only_value && is_text(&field.text) && given.fields.len() == 1 {
-                columns.push(("search".to_owned(), value.expr));
-            } else if *only_value {
-                bare.push(cast_to(value, &DataType::Utf8));
-            } else {
-                columns.push((name.text.clone(), value.expr));
-            }
-        }
-        if !bare.is_empty() {
-            columns.push(("search".to_owned(), search_words(bare)));
-        }
-        let Rows { order, .. } = rows.clone();
-        let rows = at(span, rows.ordered().and_then(|rows| rows.project(columns)))?;
-        let _ = order;
-        Ok(Rows {
-            order: Order::AsIs,
-            open: false,
-            ..rows
-        })
     }
 }
 
@@ -362,6 +325,7 @@ fn given(staged: &Staged, field: &Name, op: Option<CompareOp>, span: Span) -> Re
     })
 }
 
-fn is_text(name: &str) -> bool {
+/// Whether the value of a field of this name is search text.
+pub(crate) fn is_text(name: &str) -> bool {
     matches!(name, "search" | "query")
 }

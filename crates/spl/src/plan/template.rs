@@ -1,13 +1,7 @@
-//! Searches and commands with places for values: the search of `map`, and the commands of `foreach`.
+//! Searches with places for values, as `map` has them.
 //!
 //! Values come from logs, where anybody may have written them. A value stays a value wherever it is put: it ends no string,
 //! begins no command and brings no word of SPL with it.
-
-use crate::syntax::ast::Foreach;
-
-/// What stands in a template for a value or item, and for its number.
-pub(super) const ITEM: &str = "<<ITEM>>";
-pub(super) const ITER: &str = "<<ITER>>";
 
 /// Words that are more than names where they stand alone.
 const KEYWORDS: [&str; 20] = [
@@ -35,7 +29,7 @@ const KEYWORDS: [&str; 20] = [
 
 /// A text with places for values.
 #[derive(Debug, Default)]
-pub(super) struct Template {
+pub(crate) struct Template {
     parts: Vec<Part>,
 }
 
@@ -65,7 +59,7 @@ enum Place {
 
 /// Why a row has no search.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Unfit {
+pub(crate) enum Unfit {
     /// It has no value for a place.
     Lacking,
     /// Its value would not stay a value where it is to stand.
@@ -73,7 +67,7 @@ pub(super) enum Unfit {
 }
 
 impl Template {
-    pub(super) fn of(text: &str) -> Self {
+    pub(crate) fn of(text: &str) -> Self {
         let mut parts = Vec::new();
         let (mut clause, mut expression) = (Reading::new(false), Reading::new(true));
         let (mut command, mut copied, mut at) = (0, 0, 0);
@@ -121,7 +115,7 @@ impl Template {
     }
 
     /// The text with values in its places.
-    pub(super) fn fill(&self, value: &dyn Fn(&str) -> String) -> Result<String, Unfit> {
+    pub(crate) fn fill(&self, value: &dyn Fn(&str) -> String) -> Result<String, Unfit> {
         let mut out = String::new();
         for part in &self.parts {
             match part {
@@ -285,25 +279,8 @@ impl Reading {
     }
 }
 
-/// The template for one field.
-pub(super) fn expand(foreach: &Foreach, name: &str, parts: &[&str]) -> String {
-    let mut text = foreach
-        .template
-        .text
-        .replace(foreach.token("fieldstr", "<<FIELD>>"), name)
-        .replace(foreach.token("matchstr", "<<MATCHSTR>>"), &parts.concat());
-    for (index, part) in parts.iter().enumerate() {
-        let (option, default) = (
-            format!("matchseg{}", index + 1),
-            format!("<<MATCHSEG{}>>", index + 1),
-        );
-        text = text.replace(foreach.token(&option, &default), part);
-    }
-    text
-}
-
 /// The search of `map` before any values are known: any value in search clauses, some number in expressions.
-pub(super) fn any_values(text: &str) -> String {
+pub(crate) fn any_values(text: &str) -> String {
     let parts: Vec<String> = text
         .split('|')
         .map(|part| {

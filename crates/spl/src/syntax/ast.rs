@@ -31,36 +31,10 @@ pub struct Command {
 /// The commands with their arguments.
 #[derive(Debug, Clone, PartialEq)]
 pub enum CommandKind {
-    /// `search`, written or implied.
-    Search(SearchExpr),
-    /// `tstats`.
-    Tstats(Tstats),
-    /// `mstats`.
-    Mstats(Mstats),
-    /// `stats`.
-    Stats(Stats),
-    /// `eventstats`.
-    Eventstats(Stats),
-    /// `streamstats`.
-    Streamstats(Streamstats),
-    /// `where`.
-    Where(Expr),
-    /// `eval`: assignments from left to right.
-    Eval(Vec<(Name, Expr)>),
     /// A command of options, names and what else [`Arguments`] has.
     Whole(&'static Whole, Arguments),
     /// A command whose arguments have a type of their own.
     Typed(&'static Whole, Arc<dyn Syntax>),
-    /// `return`.
-    Return(Return),
-    /// `foreach`.
-    Foreach(Foreach),
-    /// `map`.
-    Map(Map),
-    /// `transaction`.
-    Transaction(Transaction),
-    /// `timechart` and `chart`.
-    Chart(Chart),
     /// A command that this version does not run.
     Unsupported {
         /// Its arguments as text.
@@ -86,7 +60,7 @@ impl CommandKind {
                 expressions.chain(searches).collect()
             }
             Self::Typed(_, syntax) => syntax.parts(),
-            _ => Vec::new(),
+            Self::Unsupported { .. } => Vec::new(),
         }
     }
 }
@@ -327,78 +301,6 @@ pub struct ByField {
     pub span: Option<BinSpan>,
 }
 
-/// `tstats`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Tstats {
-    /// `prestats=`, `summariesonly=`, … as written, names lower case.
-    pub options: Vec<(Name, String)>,
-    /// The aggregations.
-    pub aggregations: Vec<Aggregation>,
-    /// The data model and node (`Endpoint.Processes`), `None` when over indexed fields.
-    pub datamodel: Option<Name>,
-    /// `nodename=` is part of `filter`.
-    pub filter: Option<SearchExpr>,
-    /// The groups.
-    pub by: Vec<ByField>,
-}
-
-impl Tstats {
-    /// Whether an option is on; all are off by default.
-    pub fn flag(&self, name: &str) -> bool {
-        let mut options = self.options.iter();
-        options.any(|(own, value)| own.text == name && super::usage::is_on(value))
-    }
-
-    /// `fillnull_value=`, if given.
-    pub fn fillnull_value(&self) -> Option<&str> {
-        self.options
-            .iter()
-            .find(|(name, _)| name.text == "fillnull_value")
-            .map(|(_, value)| value.as_str())
-    }
-}
-
-/// `mstats`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Mstats {
-    /// Options, aggregations, filter and groups; it has no data model.
-    pub stats: Tstats,
-    /// `span=`: with it, results are by time.
-    pub span: Option<BinSpan>,
-}
-
-/// `stats` and `eventstats`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Stats {
-    /// `allnum=`, `delim=` … as written, names lower case.
-    pub options: Vec<(Name, String)>,
-    /// The aggregations.
-    pub aggregations: Vec<Aggregation>,
-    /// The groups.
-    pub by: Vec<ByField>,
-}
-
-/// `streamstats`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Streamstats {
-    /// Aggregations and groups.
-    pub stats: Stats,
-    /// `current=`, default true.
-    pub current: bool,
-    /// `window=`, 0 for all before.
-    pub window: u64,
-    /// `global=`, default true: the window is over all rows, not over those of each group.
-    pub global: bool,
-    /// `time_window=`: the window is as long as this instead of so many rows.
-    pub time_window: Option<TimeSpan>,
-    /// `reset_before=`: the statistics restart at a row for which it holds.
-    pub reset_before: Option<Expr>,
-    /// `reset_after=`: they restart after such a row.
-    pub reset_after: Option<Expr>,
-    /// `reset_on_change=`: they restart where the group differs from that of the row before.
-    pub reset_on_change: bool,
-}
-
 /// Width of a bin.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum BinSpan {
@@ -440,132 +342,6 @@ pub enum TimeUnit {
     Month,
     Quarter,
     Year,
-}
-
-/// `return`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Return {
-    /// Rows returned at most.
-    pub count: u64,
-    /// (name in the result, field, whether only the value is given).
-    pub fields: Vec<(Name, Name, bool)>,
-}
-
-/// `foreach`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Foreach {
-    /// Over what it goes.
-    pub mode: ForeachMode,
-    /// What stands in the template for the parts of a field's name, or for an item and its number, where that is not the
-    /// default such as `<<FIELD>>`: (option, text).
-    pub tokens: Vec<(Name, String)>,
-    /// Names may hold `*`; one where it goes over the values of a field.
-    pub fields: Vec<Name>,
-    /// The text in the brackets.
-    pub template: Name,
-}
-
-impl Foreach {
-    /// What stands in the template: the text of an option such as `itemstr`.
-    pub fn token<'t>(&'t self, option: &str, default: &'t str) -> &'t str {
-        self.tokens
-            .iter()
-            .rev()
-            .find(|(name, _)| name.text == option)
-            .map_or(default, |(_, text)| text)
-    }
-}
-
-/// Over what `foreach` goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum ForeachMode {
-    /// The fields that fit the names.
-    Fields,
-    /// The values of a field.
-    Values,
-    /// The items of a JSON array in a field.
-    Items,
-    /// The values of a field, or the items of a JSON array where it is one.
-    Either,
-}
-
-impl ForeachMode {
-    /// Each mode and how `mode=` names it.
-    pub const ALL: [(Self, &'static str); 4] = [
-        (Self::Fields, "multifield"),
-        (Self::Values, "multivalue"),
-        (Self::Items, "json_array"),
-        (Self::Either, "auto_collections"),
-    ];
-}
-
-/// `map`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Map {
-    /// `maxsearches=`, default 10.
-    pub max: u64,
-    /// The search with `$field$` in it; its macros are expanded when it is run.
-    pub search: Name,
-}
-
-/// `transaction`.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Transaction {
-    /// Events of a transaction have the same values of these.
-    pub fields: Vec<Name>,
-    /// `startswith=`.
-    pub starts: Option<Mark>,
-    /// `endswith=`.
-    pub ends: Option<Mark>,
-    /// `maxspan=` in seconds.
-    pub max_span: Option<f64>,
-    /// `maxpause=` in seconds.
-    pub max_pause: Option<f64>,
-    /// `maxevents=`.
-    pub max_events: Option<u64>,
-    /// `connected=`.
-    pub connected: bool,
-    /// `keepevicted=`.
-    pub keep_evicted: bool,
-    /// `mvlist=true`: all values in the order of the events, not the distinct ones. A list of fields: of these.
-    pub lists: Option<Vec<String>>,
-}
-
-/// By what `transaction` tells the first or the last event of a transaction.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Mark {
-    /// A search clause or phrase.
-    Search(SearchExpr),
-    /// `eval(…)`.
-    Eval(Expr),
-}
-
-/// `timechart` and `chart`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Chart {
-    /// Over time: `timechart`.
-    pub time: bool,
-    /// `limit=`, `useother=`, … as written, names lower case.
-    pub options: Vec<(Name, String)>,
-    /// `span=`.
-    pub span: Option<BinSpan>,
-    /// The aggregations.
-    pub aggregations: Vec<Aggregation>,
-    /// Expressions of aggregations.
-    pub computed: Vec<Computed>,
-    /// `timechart`: the field of the series. `chart`: that of the rows, then that of the series.
-    pub by: Vec<Name>,
-}
-
-/// An expression of aggregations such as `eval(avg(a)/max(b)) as x`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Computed {
-    /// How many aggregations stand before it.
-    pub place: usize,
-    /// The expression, in which a call with the name of an aggregation and at most one argument is one.
-    pub expr: Expr,
-    /// Output name: the alias, else the expression as written.
-    pub output: Name,
 }
 
 /// A key of `sort`.

@@ -58,6 +58,11 @@ pub trait Syntax: Erased + Any + fmt::Debug + Send + Sync {
         false
     }
 
+    /// Whether, as the last command of a subsearch, it gives values that stand for themselves, not fields with theirs.
+    fn gives_values(&self) -> bool {
+        false
+    }
+
     /// Whether it reads events of its own even where it stands behind other commands.
     fn reads_events(&self) -> bool {
         false
@@ -164,4 +169,39 @@ impl dyn Ledger + '_ {
         }
         self.reads_names(by.iter().map(|by| &by.field));
     }
+}
+
+/// The expressions that aggregations are over.
+pub(crate) fn expressions_of(aggregations: &[Aggregation]) -> impl Iterator<Item = Part<'_>> {
+    let arguments = aggregations.iter().filter_map(|one| one.argument.as_ref());
+    arguments.filter_map(|argument| match argument {
+        AggregationArgument::Eval(expr) => Some(Part::Expression(expr)),
+        AggregationArgument::Field(_) => None,
+    })
+}
+
+/// The same, to be changed.
+pub(crate) fn expressions_of_mut(
+    aggregations: &mut [Aggregation],
+) -> impl Iterator<Item = &mut Expr> {
+    let arguments = aggregations
+        .iter_mut()
+        .filter_map(|one| one.argument.as_mut());
+    arguments.filter_map(|argument| match argument {
+        AggregationArgument::Eval(expr) => Some(expr),
+        AggregationArgument::Field(_) => None,
+    })
+}
+
+/// The names of the columns that aggregation leaves, if its text tells.
+pub(crate) fn columns_of(aggregations: &[Aggregation], by: &[ByField]) -> Option<Vec<String>> {
+    let outputs = aggregations.iter().map(|one| &one.output);
+    exact(by.iter().map(|by| &by.field).chain(outputs))
+}
+
+/// Names, if none of them holds `*`.
+pub(crate) fn exact<'n>(names: impl Iterator<Item = &'n Name>) -> Option<Vec<String>> {
+    names
+        .map(|name| (!name.text.contains('*')).then(|| name.text.clone()))
+        .collect()
 }

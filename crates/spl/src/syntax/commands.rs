@@ -8,10 +8,6 @@ use super::diagnostic::Diagnostic;
 use super::parser::{Parsed, Parser};
 use super::usage::{Cursor, Form, Standing, Usage, Value, truth, whole_number};
 
-pub(super) mod fields;
-mod simple;
-mod statistics;
-
 /// Other commands of Splunk and of apps that public content uses.
 const OTHER_COMMANDS: &[&str] = &[
     "abstract",
@@ -102,42 +98,12 @@ const OTHER_COMMANDS: &[&str] = &[
     "xsdetails",
 ];
 
-/// The commands that are written here.
-const USAGES: &[Usage] = &[
-    Usage {
-        name: "search",
-        also: &[],
-        syntax: "search <conditions>",
-        meaning: "Keeps the events, or rows, that fit: words and phrases, `field=value` with `*` in the value, `field IN (…)`, \
-                  `field=[ <subsearch> ]`, `CASE(…)`, `TERM(…)`. `NOT` binds tighter than `OR`, and `OR` tighter than `AND`.",
-        options: &[],
-    },
-    Usage {
-        name: "where",
-        also: &[],
-        syntax: "where <expression>",
-        meaning: "Keeps the rows for which an expression holds.",
-        options: &[],
-    },
-];
-
 /// Every command that is run.
 pub(crate) fn usages() -> impl Iterator<Item = &'static Usage> {
-    let whole = crate::commands::ALL.iter().map(|command| &command.usage);
-    USAGES
-        .iter()
-        .chain(fields::USAGES)
-        .chain(statistics::USAGES)
-        .chain(simple::USAGES)
-        .chain(whole)
+    crate::commands::ALL.iter().map(|command| &command.usage)
 }
 
 /// The command that a word, in lower case, names.
-fn usage(word: &str) -> Option<&'static Usage> {
-    usages().find(|usage| usage.is_called(word))
-}
-
-/// The command of [`crate::commands`] that a word, in lower case, names.
 fn whole(word: &str) -> Option<&'static Whole> {
     let mut all = crate::commands::ALL.iter().copied();
     all.find(|command| command.usage.is_called(word))
@@ -145,7 +111,7 @@ fn whole(word: &str) -> Option<&'static Whole> {
 
 /// Whether a word names a command.
 pub(super) fn is_known(word: &str) -> bool {
-    usage(word).is_some() || OTHER_COMMANDS.contains(&word)
+    whole(word).is_some() || OTHER_COMMANDS.contains(&word)
 }
 
 impl Parser<'_> {
@@ -156,21 +122,8 @@ impl Parser<'_> {
         start: usize,
         name_end: usize,
     ) -> Parsed<CommandKind> {
-        Ok(match name {
-            "search" => CommandKind::Search(self.search_clause(false)?),
-            "tstats" => CommandKind::Tstats(self.tstats()?),
-            "mstats" => CommandKind::Mstats(self.mstats()?),
-            "stats" => CommandKind::Stats(self.stats(name)?),
-            "eventstats" => CommandKind::Eventstats(self.stats(name)?),
-            "streamstats" => CommandKind::Streamstats(self.streamstats()?),
-            "where" => CommandKind::Where(self.expr()?),
-            "eval" => self.eval()?,
-            "return" => self.return_fields()?,
-            "foreach" => self.foreach()?,
-            "map" => self.map()?,
-            "transaction" => self.transaction()?,
-            "timechart" | "chart" => self.chart(name)?,
-            _ if let Some(command) = whole(name) => match command.form {
+        if let Some(command) = whole(name) {
+            return Ok(match command.form {
                 Form::Own { parse, .. } => {
                     CommandKind::Whole(command, parse(self, &command.usage)?)
                 }
@@ -185,38 +138,30 @@ impl Parser<'_> {
                 Form::Typed(parse) => CommandKind::Typed(command, parse(self, &command.usage)?),
                 // What it stands for has been put in its place.
                 Form::Others(_) => CommandKind::Whole(command, Arguments::default()),
+            });
+        }
+        if OTHER_COMMANDS.contains(&name) {
+            let arguments = self.pos;
+            self.skip_arguments();
+            let arguments = self.text[arguments..self.pos].trim().to_owned();
+            return Ok(CommandKind::Unsupported { arguments });
+        }
+        let diagnostic = self.error(format!("`{name}` is not a command of SPL"), start, name_end);
+        let known = usages().flat_map(|usage| usage.also.iter().chain([&usage.name]));
+        Err(
+            match self.closest(name, known.chain(OTHER_COMMANDS).copied()) {
+                Some(other) => diagnostic.with_help(format!("did you mean `{other}`?")),
+                None => diagnostic,
             },
-            _ if OTHER_COMMANDS.contains(&name) => {
-                let arguments = self.pos;
-                self.skip_arguments();
-                let arguments = self.text[arguments..self.pos].trim().to_owned();
-                CommandKind::Unsupported { arguments }
-            }
-            _ => {
-                let diagnostic =
-                    self.error(format!("`{name}` is not a command of SPL"), start, name_end);
-                return Err(
-                    match self.closest(
-                        name,
-                        usages()
-                            .flat_map(|usage| usage.also.iter().chain([&usage.name]))
-                            .chain(OTHER_COMMANDS)
-                            .copied(),
-                    ) {
-                        Some(other) => diagnostic.with_help(format!("did you mean `{other}`?")),
-                        None => diagnostic,
-                    },
-                );
-            }
-        })
+        )
     }
 
     /// Whether a command obeys the option whose name was read. One that changes nothing is passed over with its value.
     ///
     /// # Errors
     /// The command has no such option, or it is refused.
-    fn takes(&mut self, command: &str, option: &Name) -> Parsed<bool> {
-        let options = usage(command).map_or(&[][..], |usage| usage.options);
+    pub(super) fn takes(&mut self, usage: &Usage, option: &Name) -> Parsed<bool> {
+        let (command, options) = (usage.name, usage.options);
         let Some(known) = options.iter().find(|known| known.name == option.text) else {
             let diagnostic = self.unknown_option(command, option);
             let names = options
@@ -250,10 +195,9 @@ impl Parser<'_> {
     }
 
     /// The value of an option that a command obeys, of the kind that it has.
-    fn value_of(&mut self, command: &str, option: &Name) -> Parsed<Name> {
+    fn value_of(&mut self, usage: &Usage, option: &Name) -> Parsed<Name> {
         let value = self.value(&option.text)?;
-        let options = usage(command).map_or(&[][..], |usage| usage.options);
-        let known = options.iter().find(|known| known.name == option.text);
+        let known = usage.options.iter().find(|known| known.name == option.text);
         match known.map_or(Value::Own, |known| known.value) {
             Value::Flag => {
                 truth(&option.text, &value)?;
@@ -367,13 +311,9 @@ impl Cursor for Parser<'_> {
         Parser::option_name(self)
     }
 
-    fn takes(&mut self, usage: &Usage, name: &Name) -> Parsed<bool> {
-        Parser::takes(self, usage.name, name)
-    }
-
     fn option(&mut self, usage: &Usage, name: &Name) -> Parsed<Option<Name>> {
-        if Parser::takes(self, usage.name, name)? {
-            self.value_of(usage.name, name).map(Some)
+        if self.takes(usage, name)? {
+            self.value_of(usage, name).map(Some)
         } else {
             Ok(None)
         }
@@ -412,11 +352,11 @@ impl Cursor for Parser<'_> {
         usage: &Usage,
         options: &mut Vec<(Name, String)>,
     ) -> Parsed<Vec<Aggregation>> {
-        Parser::aggregations(self, usage.name, options)
+        Parser::aggregations(self, usage, options)
     }
 
     fn groups(&mut self, usage: &Usage, options: &mut Vec<(Name, String)>) -> Parsed<Vec<ByField>> {
-        self.by_clause(usage.name, options)
+        self.by_clause(usage, options)
     }
 
     fn subsearch(&mut self) -> Parsed<Pipeline> {

@@ -5,6 +5,7 @@
 //! on the command it stands in (`-` is part of a value in a search clause and an operator in `eval`), so there is no
 //! token stream that all commands share.
 
+mod aggregations;
 pub mod ast;
 pub mod command;
 mod commands;
@@ -17,8 +18,10 @@ mod search;
 mod span;
 pub mod usage;
 pub(crate) mod walk;
+mod width;
 
 pub(crate) use parser::is_delimiter;
+pub(crate) use width::parse_span;
 
 pub use diagnostic::{Diagnostic, Position, position, render, render_coloured};
 pub use macros::{MacroDefinition, MacroTable, Macros};
@@ -66,15 +69,6 @@ pub(crate) fn expand_macros(text: &str, macros: &dyn Macros) -> Result<String, V
 /// As [`parse`].
 pub fn parse_expr(text: &str) -> Result<Expr, Vec<Diagnostic>> {
     parser::with_parser(text, &MacroTable::default(), |parser| parser.whole_expr())
-}
-
-/// A width such as `5m`, `100` or `2log10`.
-///
-/// # Errors
-///
-/// It is none.
-pub(crate) fn parse_span(text: &ast::Name) -> Result<ast::BinSpan, Diagnostic> {
-    commands::fields::parse_span(text)
 }
 
 /// The commands that are run, by name.

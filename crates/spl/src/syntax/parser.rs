@@ -1,10 +1,9 @@
 //! The parser's cursor, and pipelines.
 
-use super::ast::{Command, CommandKind, Name, Pipeline, SearchExpr, Span};
+use super::ast::{Command, Name, Pipeline, SearchExpr, Span};
 use super::diagnostic::Diagnostic;
 use super::expr::Token;
 use super::macros::{self, Expanded, Macros};
-use super::usage::{truth, whole_number};
 
 /// How deep brackets, parentheses and prefixes may nest. Nothing a person writes comes near.
 const MAX_DEPTH: u32 = 150;
@@ -368,14 +367,6 @@ impl<'t> Parser<'t> {
         })
     }
 
-    pub(super) fn bool_value(&mut self, option: &str) -> Parsed<bool> {
-        truth(option, &self.value(option)?)
-    }
-
-    pub(super) fn count_value(&mut self, option: &str) -> Parsed<u64> {
-        whole_number(option, &self.value(option)?)
-    }
-
     // Pipelines.
 
     pub(super) fn whole_pipeline(&mut self) -> Pipeline {
@@ -446,13 +437,13 @@ impl<'t> Parser<'t> {
         if !piped && !command || called {
             let (failed, depth) = (self.failed_in(first), self.depth);
             match self
-                .search_clause(false)
-                .and_then(|search| self.command_end(search))
+                .arguments("search", first, first)
+                .and_then(|kind| self.command_end(kind))
             {
-                Ok(search) => commands.push(Command {
+                Ok(kind) => commands.push(Command {
                     name: "search".to_owned(),
                     span: self.span(first, self.trimmed(first)),
-                    kind: CommandKind::Search(search),
+                    kind,
                 }),
                 Err(diagnostic) => {
                     self.depth = depth;

@@ -3,11 +3,9 @@
 use std::fmt::{self, Display, Formatter, Write as _};
 
 use super::ast::{
-    Aggregation, AggregationArgument, BinSpan, ByField, Chart, Command, CommandKind, CompareOp,
-    Expr, ExprKind, ForeachMode, Name, Pipeline, SearchExpr, SearchValue, Stats, Streamstats,
-    TimeSpan, TimeUnit, Transaction, Tstats,
+    Aggregation, AggregationArgument, BinSpan, BinaryOp, ByField, Command, CommandKind, CompareOp,
+    Directive, Expr, ExprKind, Name, Pipeline, SearchExpr, SearchValue, TimeSpan, TimeUnit,
 };
-use super::ast::{BinaryOp, Directive, Mark};
 use super::usage::Form;
 
 impl Display for Pipeline {
@@ -24,20 +22,6 @@ impl Display for Command {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         f.write_str(&self.name)?;
         match &self.kind {
-            CommandKind::Search(search) => write!(f, " {search}"),
-            CommandKind::Tstats(tstats) => tstats.fmt(f),
-            CommandKind::Mstats(mstats) => {
-                if let Some(span) = mstats.span {
-                    write!(f, " span={span}")?;
-                }
-                mstats.stats.fmt(f)
-            }
-            CommandKind::Stats(stats) | CommandKind::Eventstats(stats) => stats.fmt(f),
-            CommandKind::Streamstats(streamstats) => streamstats.fmt(f),
-            CommandKind::Where(expr) => write!(f, " {expr}"),
-            CommandKind::Eval(assignments) => list(f, assignments, |f, (target, expr)| {
-                write!(f, "{} = {expr}", quoted(&target.text))
-            }),
             CommandKind::Whole(command, arguments) => match command.form {
                 Form::Own { print, .. } => print(arguments, f),
                 Form::Plain { .. } | Form::Typed(_) | Form::Others(_) => {
@@ -47,31 +31,6 @@ impl Display for Command {
                     subsearches.iter().try_for_each(|one| write!(f, " [{one}]"))
                 }
             },
-            CommandKind::Return(given) => {
-                write!(f, " {}", given.count)?;
-                list(f, &given.fields, |f, (name, field, only_value)| {
-                    let sign = if *only_value { "$" } else { "" };
-                    write!(f, "{sign}{}={}", quoted(&name.text), quoted(&field.text))
-                })
-            }
-            CommandKind::Foreach(foreach) => {
-                for (mode, name) in ForeachMode::ALL {
-                    if mode == foreach.mode && mode != ForeachMode::Fields {
-                        write!(f, " mode={name}")?;
-                    }
-                }
-                options(f, &foreach.tokens)?;
-                names(f, &foreach.fields)?;
-                write!(f, " [{}]", foreach.template.text)
-            }
-            CommandKind::Map(map) => write!(
-                f,
-                " maxsearches={} search={}",
-                map.max,
-                quoted(&map.search.text)
-            ),
-            CommandKind::Transaction(transaction) => transaction.fmt(f),
-            CommandKind::Chart(chart) => chart.fmt(f),
             CommandKind::Typed(_, syntax) => syntax.print(f),
             CommandKind::Unsupported { arguments } => write!(f, " {arguments}"),
         }
@@ -117,7 +76,8 @@ pub(crate) fn options(f: &mut Formatter<'_>, options: &[(Name, String)]) -> fmt:
         .try_for_each(|(name, value)| write!(f, " {}={}", name.text, quoted(value)))
 }
 
-fn by_clause(f: &mut Formatter<'_>, by: &[ByField]) -> fmt::Result {
+/// Groups, if there are any.
+pub(crate) fn by_clause(f: &mut Formatter<'_>, by: &[ByField]) -> fmt::Result {
     if by.is_empty() {
         return Ok(());
     }
@@ -137,107 +97,6 @@ impl Display for Aggregation {
             Some(AggregationArgument::Eval(expr)) => write!(f, "(eval({expr}))")?,
         }
         write!(f, " AS {}", quoted(&self.output.text))
-    }
-}
-
-impl Display for Tstats {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        options(f, &self.options)?;
-        list(f, &self.aggregations, |f, aggregation| aggregation.fmt(f))?;
-        if let Some(datamodel) = &self.datamodel {
-            write!(f, " from datamodel={}", quoted(&datamodel.text))?;
-        }
-        if let Some(filter) = &self.filter {
-            write!(f, " where {filter}")?;
-        }
-        by_clause(f, &self.by)
-    }
-}
-
-impl Display for Stats {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        options(f, &self.options)?;
-        list(f, &self.aggregations, |f, aggregation| aggregation.fmt(f))?;
-        by_clause(f, &self.by)
-    }
-}
-
-impl Display for Streamstats {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            " current={} window={} global={}",
-            self.current, self.window, self.global
-        )?;
-        if let Some(span) = self.time_window {
-            write!(f, " time_window={span}")?;
-        }
-        for (name, condition) in [
-            ("reset_before", &self.reset_before),
-            ("reset_after", &self.reset_after),
-        ] {
-            if let Some(condition) = condition {
-                write!(f, " {name}=({condition})")?;
-            }
-        }
-        if self.reset_on_change {
-            f.write_str(" reset_on_change=true")?;
-        }
-        self.stats.fmt(f)
-    }
-}
-
-impl Display for Transaction {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        names(f, &self.fields)?;
-        for (name, clause) in [("startswith", &self.starts), ("endswith", &self.ends)] {
-            match clause {
-                None => {}
-                Some(Mark::Search(clause)) => write!(f, " {name}=({clause})")?,
-                Some(Mark::Eval(condition)) => write!(f, " {name}=eval({condition})")?,
-            }
-        }
-        for (name, seconds) in [("maxspan", self.max_span), ("maxpause", self.max_pause)] {
-            if let Some(seconds) = seconds {
-                write!(f, " {name}={seconds}")?;
-            }
-        }
-        if let Some(most) = self.max_events {
-            write!(f, " maxevents={most}")?;
-        }
-        match &self.lists {
-            None => {}
-            Some(fields) if fields.is_empty() => f.write_str(" mvlist=true")?,
-            Some(fields) => write!(f, " mvlist={}", quoted(&fields.join(",")))?,
-        }
-        write!(
-            f,
-            " connected={} keepevicted={}",
-            self.connected, self.keep_evicted
-        )
-    }
-}
-
-impl Display for Chart {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        options(f, &self.options)?;
-        if let Some(span) = self.span {
-            write!(f, " span={span}")?;
-        }
-        let mut parts: Vec<String> = Vec::new();
-        for place in 0..=self.aggregations.len() {
-            let here = self.computed.iter().filter(|one| one.place == place);
-            parts.extend(
-                here.map(|one| format!("eval({}) AS {}", one.expr, quoted(&one.output.text))),
-            );
-            parts.extend(self.aggregations.get(place).map(ToString::to_string));
-        }
-        list(f, &parts, |f, part| f.write_str(part))?;
-        if !self.by.is_empty() {
-            f.write_str(" by")?;
-            names(f, &self.by)?;
-        }
-        Ok(())
     }
 }
 

@@ -180,11 +180,6 @@ pub trait Cursor {
     fn word(&mut self) -> String;
     /// The name in front of `=`, in lower case, if there is one; its value is still to be read.
     fn option_name(&mut self) -> Option<Name>;
-    /// Whether a command obeys an option, whose value is then still to be read; that of one that changes nothing is passed over.
-    ///
-    /// # Errors
-    /// The command has no such option, or refuses it.
-    fn takes(&mut self, usage: &Usage, name: &Name) -> Result<bool, Diagnostic>;
     /// The value of an option, if the command obeys it; one that changes nothing is passed over.
     ///
     /// # Errors
@@ -282,7 +277,30 @@ impl dyn Cursor + '_ {
         there
     }
 
-    /// A name with the text from a place to the cursor.
+    /// Passes over a text, if it is there, in any case of its letters.
+    pub fn eat_text(&mut self, text: &str) -> bool {
+        let ahead = self.ahead().as_bytes().get(..text.len());
+        let there = ahead.is_some_and(|ahead| ahead.eq_ignore_ascii_case(text.as_bytes()));
+        if there {
+            self.skip(text.len());
+        }
+        there
+    }
+
+    /// What is written from a place to the cursor.
+    pub fn written(&mut self, start: usize) -> Name {
+        let end = self.place();
+        self.return_to(start);
+        let text = self
+            .ahead()
+            .get(..end.saturating_sub(start))
+            .unwrap_or_default();
+        let text = text.to_owned();
+        self.return_to(end);
+        self.since(start, text)
+    }
+
+    /// A text that stands from a place to the cursor.
     pub fn since(&self, start: usize, text: impl Into<String>) -> Name {
         Name {
             text: text.into(),

@@ -2,10 +2,8 @@
 
 use std::sync::Arc;
 
-use super::ast::{
-    Aggregation, AggregationArgument, CommandKind, Expr, ExprKind, Mark, Pipeline, SearchExpr, Span,
-};
-use super::command::{Part, Syntax};
+use super::ast::{CommandKind, Expr, ExprKind, Pipeline, SearchExpr, Span};
+use super::command::Part;
 use super::parse_search;
 
 /// Calls `visit` with every field that an expression reads.
@@ -55,77 +53,26 @@ fn visit_clause_fields(clause: &SearchExpr, visit: &mut dyn FnMut(&str)) {
     }
 }
 
-/// Once for looking at expressions, once for changing them.
-macro_rules! expressions {
-    ($name:ident, $typed:ident, $iter:ident, $as_option:ident, {$($reference:tt)+}, {$($of:tt)+}) => {
-        /// The expressions of a command.
-        pub(crate) fn $name<'e>(kind: $($of)+ CommandKind) -> Vec<$($of)+ Expr> {
-            fn evals<'e>(all: $($of)+ [Aggregation]) -> Vec<$($of)+ Expr> {
-                let arguments = all.$iter().filter_map(|one| one.argument.$as_option());
-                arguments
-                    .filter_map(|argument| match argument {
-                        AggregationArgument::Eval(expr) => Some(expr),
-                        AggregationArgument::Field(_) => None,
-                    })
-                    .collect()
-            }
-            match kind {
-                CommandKind::Where(expr) => vec![expr],
-                CommandKind::Eval(all) => all.$iter().map(|(_, expr)| expr).collect(),
-                CommandKind::Stats(stats) | CommandKind::Eventstats(stats) => {
-                    evals($($reference)+ stats.aggregations)
-                }
-                CommandKind::Tstats(stats) => evals($($reference)+ stats.aggregations),
-                CommandKind::Mstats(mstats) => evals($($reference)+ mstats.stats.aggregations),
-                CommandKind::Chart(chart) => {
-                    let mut all = evals($($reference)+ chart.aggregations);
-                    all.extend(chart.computed.$iter().map(|one| $($reference)+ one.expr));
-                    all
-                }
-                CommandKind::Streamstats(streamstats) => {
-                    let mut all = evals($($reference)+ streamstats.stats.aggregations);
-                    all.extend(streamstats.reset_before.$as_option());
-                    all.extend(streamstats.reset_after.$as_option());
-                    all
-                }
-                CommandKind::Whole(_, arguments) => arguments.expressions.$iter().collect(),
-                CommandKind::Transaction(transaction) => {
-                    let starts = transaction.starts.$as_option().into_iter();
-                    starts
-                        .chain(transaction.ends.$as_option())
-                        .filter_map(|mark| match mark {
-                            Mark::Eval(expr) => Some(expr),
-                            Mark::Search(_) => None,
-                        })
-                        .collect()
-                }
-                CommandKind::Typed(_, syntax) => $typed(syntax),
-                _ => Vec::new(),
-            }
+/// The expressions of a command.
+pub(crate) fn expressions(kind: &CommandKind) -> impl Iterator<Item = &Expr> {
+    kind.parts().into_iter().filter_map(|part| match part {
+        Part::Expression(expr) => Some(expr),
+        Part::Clause(_) | Part::Search(_) | Part::Pipe(_) => None,
+    })
+}
+
+/// The expressions of a command, to be changed.
+pub(crate) fn expressions_mut(kind: &mut CommandKind) -> Vec<&mut Expr> {
+    match kind {
+        CommandKind::Whole(_, arguments) => arguments.expressions.iter_mut().collect(),
+        CommandKind::Typed(_, syntax) => {
+            // Others may have the same arguments.
+            *syntax = Arc::from(syntax.copied());
+            Arc::get_mut(syntax).map_or_else(Vec::new, |own| own.expressions_mut())
         }
-    };
-}
-
-fn typed_expressions(syntax: &Arc<dyn Syntax>) -> Vec<&Expr> {
-    let parts = syntax.parts().into_iter();
-    parts
-        .filter_map(|part| match part {
-            Part::Expression(expr) => Some(expr),
-            Part::Clause(_) | Part::Search(_) | Part::Pipe(_) => None,
-        })
-        .collect()
-}
-
-fn typed_expressions_mut(syntax: &mut Arc<dyn Syntax>) -> Vec<&mut Expr> {
-    *syntax = Arc::from(syntax.copied());
-    match Arc::get_mut(syntax) {
-        Some(own) => own.expressions_mut(),
-        None => Vec::new(),
+        CommandKind::Unsupported { .. } => Vec::new(),
     }
 }
-
-expressions!(expressions, typed_expressions, iter, as_ref, {&}, {&'e});
-expressions!(expressions_mut, typed_expressions_mut, iter_mut, as_mut, {&mut}, {&'e mut});
 
 /// Calls `visit` with every subsearch in an expression.
 pub(crate) fn visit_subsearches<'e>(expr: &'e Expr, visit: &mut dyn FnMut(&'e Pipeline)) {

@@ -1,53 +1,13 @@
-//! Commands that make, name and choose fields.
+//! Lengths of time and widths of ranges.
 
-use crate::syntax::ast::{BinSpan, CommandKind, Name, TimeSpan, TimeUnit};
-use crate::syntax::diagnostic::Diagnostic;
-use crate::syntax::parser::{Parsed, Parser};
-use crate::syntax::usage::Usage;
+use super::ast::{BinSpan, Name, TimeSpan, TimeUnit};
+use super::diagnostic::Diagnostic;
 
-/// What the reference says of them, by name.
-pub(super) const USAGES: &[Usage] = &[Usage {
-    name: "eval",
-    also: &[],
-    syntax: "eval <field>=<expression>, …",
-    meaning: "Gives fields the values of expressions. `{field}` in a name stands for that field's value.",
-    options: &[],
-}];
-
-impl Parser<'_> {
-    pub(super) fn eval(&mut self) -> Parsed<CommandKind> {
-        let mut assignments = Vec::new();
-        loop {
-            let target = self.name("a field to assign to")?;
-            if !self.eat(b'=') {
-                return Err(self.expected(&format!("`=` after `{}`", target.text)));
-            }
-            assignments.push((target, self.expr()?));
-            if !self.eat(b',') {
-                let start = self.pos;
-                if self.option_name().is_some() {
-                    self.pos = start;
-                    let diagnostic = self.expected("`,` or the end of the command");
-                    return Err(diagnostic.with_help("separate assignments with commas"));
-                }
-                break;
-            }
-            // A comma behind the last one does no harm.
-            if self.at_end() {
-                break;
-            }
-        }
-        Ok(CommandKind::Eval(assignments))
-    }
-
-    pub(super) fn bin_span(&mut self) -> Parsed<BinSpan> {
-        let value = self.value("span")?;
-        parse_span(&value)
-    }
-}
-
-/// A width such as `5m` or `100`.
-pub(in crate::syntax) fn parse_span(value: &Name) -> Parsed<BinSpan> {
+/// A width such as `5m`, `100` or `2log10`.
+///
+/// # Errors
+/// It is none.
+pub(crate) fn parse_span(value: &Name) -> Result<BinSpan, Diagnostic> {
     let bad = |what: &str| Diagnostic::new(format!("`{}` {what}", value.text), value.span);
     let help = "write a number, or a number and a unit such as 30s, 5m, 1h, 1d, 1w, 1mon";
     // `1d@d` is aligned as `1d` is anyway.

@@ -1,62 +1,22 @@
-//! `stats`, and the grouping that `tstats` shares.
+//! Grouping and aggregating rows.
 
 use crabwalk_events::catalog::REF;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::Column;
 use datafusion::logical_expr::{Expr, LogicalPlanBuilder, SortExpr, WindowFrame};
 
-use super::eventstats::as_window;
+use super::beside::as_window;
 use super::wildcards::renamed;
 use super::{
     ORDER, Order, Planner, Result, Rows, at, cast_to, column, diagnostic, is_hidden, is_list, nodes,
 };
 use crate::aggregates::{Kind, aggregate};
 use crate::expr::{Fields, Typed, plan_aggregate, plan_expr};
-use crate::syntax::ast::{Aggregation, AggregationArgument, Span, Stats};
+use crate::syntax::ast::{Aggregation, AggregationArgument, Span};
 
 impl Planner<'_> {
-    pub(super) fn stats(&mut self, rows: Rows, stats: &Stats, span: Span) -> Result<Rows> {
-        let by: Vec<String> = stats.by.iter().map(|by| by.field.text.clone()).collect();
-        let mut rows = rows;
-        for field in &stats.by {
-            if field.span.is_some() {
-                return Err(diagnostic(
-                    field.field.span,
-                    "`span=` stands in `bin`, not in `stats … by`",
-                ));
-            }
-        }
-        // A group needs a value of each field.
-        for name in &by {
-            let Some(typed) = rows.field(name) else {
-                return self.no_groups(rows, &stats.aggregations, &by, span);
-            };
-            rows = at(span, rows.filter(typed.expr.is_not_null()))?;
-        }
-        self.aggregate(rows, &stats.aggregations, &by, span)
-    }
-
-    /// The result of grouping by a field that no row has.
-    fn no_groups(
-        &mut self,
-        rows: Rows,
-        aggregations: &[Aggregation],
-        by: &[String],
-        span: Span,
-    ) -> Result<Rows> {
-        let missing: Vec<(String, Expr)> = by
-            .iter()
-            .filter(|name| !rows.has(name))
-            .map(|name| (name.clone(), super::null_text()))
-            .collect();
-        let rows = at(span, rows.set(missing))?;
-        let mut rows = at(span, rows.filter(datafusion::logical_expr::lit(false)))?;
-        rows.empty = true;
-        self.aggregate(rows, aggregations, by, span)
-    }
-
     /// What an aggregation is over; a field that no row has is NULL.
-    pub(super) fn argument(
+    pub(crate) fn argument(
         &self,
         argument: Option<&Argument<'_>>,
         rows: &Rows,
@@ -202,7 +162,7 @@ impl Planner<'_> {
 }
 
 /// What aggregations go by that ask which value comes before which.
-pub(super) struct When {
+pub(crate) struct When {
     /// The events' time.
     time: Option<Expr>,
     /// The order of the rows, growing as time does where events stand with the newest first.
@@ -223,7 +183,7 @@ fn follows_rows(function: &str) -> bool {
 
 impl Planner<'_> {
     /// What aggregations go by, and the rows with a column for it where one is needed.
-    pub(super) fn whens(
+    pub(crate) fn whens(
         &mut self,
         rows: Rows,
         aggregations: &[Aggregation],
@@ -265,14 +225,14 @@ impl When {
     }
 }
 
-pub(super) enum Argument<'a> {
+pub(crate) enum Argument<'a> {
     Field(String),
     Eval(&'a crate::syntax::ast::Expr),
 }
 
 /// Writes out wildcards: `values(*) as *` is one aggregation for each field. A result that is asked for by its own name is
 /// not given a second time by a wildcard.
-pub(super) fn expand<'a>(
+pub(crate) fn expand<'a>(
     aggregations: &'a [Aggregation],
     rows: &Rows,
     by: &[String],

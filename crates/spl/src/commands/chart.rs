@@ -1,0 +1,573 @@
+//! `chart`: aggregates by one field, or by two, of which the values of the second become columns. `timechart` is a chart too.
+//!
+//! The columns of a chart split by a field are that field's values, so its groups are run first.
+
+use std::fmt;
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::DataType;
+use datafusion::datasource::{MemTable, provider_as_source};
+use datafusion::functions_aggregate::expr_fn::{max, min};
+use datafusion::logical_expr::{Expr, LogicalPlanBuilder, SortExpr};
+
+use super::bin::time_bin;
+use crate::aggregates::{find, is_count};
+use crate::expr::{Fields, Typed, plan_expr};
+use crate::ops::bins;
+use crate::plan::pivot::Pivot;
+use crate::plan::subsearch::TimeRange;
+use crate::plan::{
+    Order, Plan, Planner, Result, Rows, as_value, at, cast_to, coalesce, column, diagnostic, nodes,
+    null_text, text, typed,
+};
+use crate::syntax::Diagnostic;
+use crate::syntax::ast::{self, Aggregation, AggregationArgument, BinSpan, ExprKind, Name, Span};
+use crate::syntax::command::{Ledger, Part, Syntax, expressions_of, expressions_of_mut};
+use crate::syntax::parse_span;
+use crate::syntax::print::{list, names, options, quoted};
+use crate::syntax::usage::{
+    Cursor, OptionUsage, Usage, Whole, count, flag, is_on, obeyed, only, refused,
+};
+use crate::syntax::walk::{change_parts, visit_fields};
+use crate::value::number_of;
+
+pub(super) static COMMAND: Whole = typed::<Chart>(Usage {
+    name: "chart",
+    also: &[],
+    syntax: "chart [<options>] <aggregation> | eval(<expression of aggregations>) [as <name>] … [over <field>] [by <field> [<field>]]",
+    meaning: "Aggregates by one field, or by two, of which the values of the second become columns.",
+    options: OPTIONS,
+});
+
+pub(super) const OPTIONS: &[OptionUsage] = &[
+    obeyed(
+        "span",
+        "Width of the ranges of time, or of the first field.",
+    ),
+    count(
+        "bins",
+        "Most ranges where there is no span; 100 if it is not given.",
+    ),
+    obeyed(
+        "limit",
+        "Most series: `5`, `top5`, `bottom5`; 10 if it is not given, 0 for all.",
+    ),
+    flag(
+        "useother",
+        "Whether the other series are added up as one, which they are if it is not given.",
+    ),
+    obeyed(
+        "otherstr",
+        "What that series is called; `OTHER` if it is not given.",
+    ),
+    flag(
+        "usenull",
+        "Whether rows without the field of the series are one, which they are if it is not given.",
+    ),
+    obeyed(
+        "nullstr",
+        "What that series is called; `NULL` if it is not given.",
+    ),
+    flag(
+        "cont",
+        "Whether empty ranges of time are shown, which they are if it is not given.",
+    ),
+    flag(
+        "fixedrange",
+        "Whether ranges reach to the ends of the search's range of time, which they do if it is not given.",
+    ),
+    obeyed(
+        "sep",
+        "What stands between aggregation and series in the names of columns; `: ` if it is not given.",
+    ),
+    obeyed(
+        "format",
+        "How the names of columns are made, of `$AGG$` and `$VAL$`.",
+    ),
+    refused("agg", "write the aggregation before `by`"),
+    only(
+        "partial",
+        "true",
+        "leave ranges out at the ends with `earliest=` and `latest=`",
+    ),
+    only(
+        "dedup_splitvals",
+        "false",
+        "take values of the field once with `mvdedup` before",
+    ),
+    obeyed(
+        "minspan",
+        "The span that the data gives is at least as wide.",
+    ),
+    refused("start", "keep the rows that are wanted with `where` before"),
+    refused("end", "keep the rows that are wanted with `where` before"),
+    refused(
+        "aligntime",
+        "use `bin _time span=… aligntime=…` before, and `chart … by _time`",
+    ),
+];
+
+/// What the names of aggregations begin with that stand in an expression.
+const PART: &str = "__part_of_";
+
+/// Sums for so long a time, in seconds.
+const RATES: [(&str, f64); 4] = [
+    ("per_second", 1.0),
+    ("per_minute", 60.0),
+    ("per_hour", 3600.0),
+    ("per_day", 86_400.0),
+];
+
+/// `timechart` and `chart`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Chart {
+    /// Over time: `timechart`.
+    pub time: bool,
+    /// `limit=`, `useother=`, … as written, names lower case.
+    pub options: Vec<(Name, String)>,
+    /// `span=`.
+    pub span: Option<BinSpan>,
+    /// The aggregations.
+    pub aggregations: Vec<Aggregation>,
+    /// Expressions of aggregations.
+    pub computed: Vec<Computed>,
+    /// `timechart`: the field of the series. `chart`: that of the rows, then that of the series.
+    pub by: Vec<Name>,
+}
+
+/// An expression of aggregations such as `eval(avg(a)/max(b)) as x`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Computed {
+    /// How many aggregations stand before it.
+    pub place: usize,
+    /// The expression, in which a call with the name of an aggregation and at most one argument is one.
+    pub expr: ast::Expr,
+    /// Output name: the alias, else the expression as written.
+    pub output: Name,
+}
+
+impl Syntax for Chart {
+    fn parse(cursor: &mut dyn Cursor, usage: &Usage) -> Result<Self> {
+        let command = usage.name;
+        let time = command == "timechart";
+        let (mut options, mut span) = (Vec::new(), None);
+        let (mut aggregations, mut computed) = (Vec::new(), Vec::new());
+        let mut by = Vec::new();
+        let mut split = false;
+        while !cursor.ended() {
+            let start = cursor.place();
+            if let Some(option) = cursor.option_name() {
+                match cursor.option(usage, &option)? {
+                    Some(value) if option.text == "span" => span = Some(parse_span(&value)?),
+                    Some(value) => options.push((option, value.text)),
+                    None => {}
+                }
+                continue;
+            }
+            let some = !aggregations.is_empty() || !computed.is_empty();
+            if some && cursor.eat_keyword("where") {
+                return Err(diagnostic(
+                    cursor.span(start, cursor.place()),
+                    format!("`where` of `{command}` is not supported"),
+                )
+                .with_help("choose the series with `limit=`, such as `limit=top5`"));
+            }
+            if some && (cursor.eat_keyword("by") || !time && cursor.eat_keyword("over")) {
+                split = true;
+                continue;
+            }
+            if split {
+                by.push(cursor.column("a field")?);
+            } else if let Some((output, expr)) = expression(cursor)? {
+                computed.push(Computed {
+                    place: aggregations.len(),
+                    expr,
+                    output,
+                });
+            } else {
+                cursor.return_to(start);
+                aggregations.push(cursor.aggregation()?);
+            }
+        }
+        if aggregations.is_empty() && computed.is_empty() {
+            return Err(cursor.expected("an aggregation such as `count`"));
+        }
+        if by.len() > if time { 1 } else { 2 } {
+            return Err(cursor.expected("fewer fields"));
+        }
+        Ok(Self {
+            time,
+            options,
+            span,
+            aggregations,
+            computed,
+            by,
+        })
+    }
+
+    fn print(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        options(f, &self.options)?;
+        if let Some(span) = self.span {
+            write!(f, " span={span}")?;
+        }
+        let mut parts: Vec<String> = Vec::new();
+        for place in 0..=self.aggregations.len() {
+            let here = self.computed.iter().filter(|one| one.place == place);
+            parts.extend(
+                here.map(|one| format!("eval({}) AS {}", one.expr, quoted(&one.output.text))),
+            );
+            parts.extend(self.aggregations.get(place).map(ToString::to_string));
+        }
+        list(f, &parts, |f, part| f.write_str(part))?;
+        if !self.by.is_empty() {
+            f.write_str(" by")?;
+            names(f, &self.by)?;
+        }
+        Ok(())
+    }
+
+    fn note(&self, ledger: &mut dyn Ledger) -> bool {
+        ledger.aggregates(&self.aggregations, &[]);
+        for computed in &self.computed {
+            visit_fields(&computed.expr, &mut |name, span| {
+                if !is_count(name) {
+                    ledger.reads(name, span);
+                }
+            });
+        }
+        ledger.reads_names(&self.by);
+        true
+    }
+
+    fn parts(&self) -> Vec<Part<'_>> {
+        let computed = self.computed.iter().map(|one| Part::Expression(&one.expr));
+        expressions_of(&self.aggregations).chain(computed).collect()
+    }
+
+    fn expressions_mut(&mut self) -> Vec<&mut ast::Expr> {
+        let computed = self.computed.iter_mut().map(|one| &mut one.expr);
+        expressions_of_mut(&mut self.aggregations)
+            .chain(computed)
+            .collect()
+    }
+}
+
+impl Chart {
+    /// An option's value; of several the last.
+    fn option(&self, name: &str) -> Option<&str> {
+        let mut written = self.options.iter().rev();
+        written
+            .find(|(own, _)| own.text == name)
+            .map(|(_, value)| value.as_str())
+    }
+}
+
+/// `eval(avg(a)/max(b)) [as x]`.
+fn expression(cursor: &mut dyn Cursor) -> Result<Option<(Name, ast::Expr)>> {
+    let start = cursor.place();
+    let open = start + "eval".len();
+    if !cursor.eat_keyword("eval") || !cursor.eat(b'(') {
+        cursor.return_to(start);
+        return Ok(None);
+    }
+    let expr = cursor.expression()?;
+    if !cursor.eat(b')') {
+        return Err(cursor.error("this parenthesis is never closed", open, open + 1));
+    }
+    let written = cursor.written(start);
+    let output = if cursor.eat_keyword("as") {
+        cursor.column("a name after `as`")?
+    } else {
+        written
+    };
+    Ok(Some((output, expr)))
+}
+
+impl Plan for Chart {
+    fn plan(&self, planner: &mut Planner<'_>, rows: Rows, span: Span) -> Result<Rows> {
+        let option = |name: &str| self.option(name);
+        let on = |name: &str, default: bool| option(name).map_or(default, is_on);
+        let mut rows = rows;
+        let mut by: Vec<String> = self.by.iter().map(|name| name.text.clone()).collect();
+        let mut width = self.span;
+        if self.time {
+            by.insert(0, "_time".to_owned());
+            let Some(time) = rows.field("_time") else {
+                return Err(diagnostic(
+                    span,
+                    "`timechart` needs `_time`, which the rows do not have",
+                ));
+            };
+            if width.is_none() {
+                let most = match option("bins") {
+                    None => 100,
+                    Some(bins) => bins
+                        .parse()
+                        .map_err(|_| diagnostic(span, format!("`bins={bins}` is not a number")))?,
+                };
+                let least = match option("minspan") {
+                    None => 0.0,
+                    Some(least) => {
+                        let text = Name {
+                            text: least.to_owned(),
+                            span,
+                        };
+                        match parse_span(&text)? {
+                            BinSpan::Time(least) => bins::seconds(least).unwrap_or(2_678_400.0),
+                            BinSpan::Number(least) => least,
+                            BinSpan::Log { .. } => {
+                                return Err(diagnostic(span, "`minspan=` is a length of time"));
+                            }
+                        }
+                    }
+                };
+                width = Some(time_width(planner, &rows, most, least, span)?);
+            }
+            let binned = time_bin(time, width.unwrap_or(BinSpan::Number(60.0)), span)?;
+            rows = at(span, rows.set(vec![("_time".to_owned(), binned)]))?;
+        } else if let (Some(width), Some(first)) = (width, by.first()) {
+            let name = first.clone();
+            if let Some(value) = rows.field(&name) {
+                let binned = match width {
+                    BinSpan::Number(width) if name != "_time" => bins::number_bin(value, width),
+                    BinSpan::Log { coefficient, base } if name != "_time" => {
+                        bins::log_bin(value, coefficient, base)
+                    }
+                    width => time_bin(value, width, span)?,
+                };
+                rows = at(span, rows.set(vec![(name, binned)]))?;
+            }
+        }
+        for (index, name) in by.iter().enumerate() {
+            let value = rows.field(name).unwrap_or(Typed {
+                expr: null_text(),
+                data_type: DataType::Utf8,
+            });
+            if index == 0 {
+                rows = at(span, rows.set(vec![(name.clone(), value.expr.clone())]))?;
+                rows = at(span, rows.filter(value.expr.is_not_null()))?;
+            } else {
+                let null = text(option("nullstr").unwrap_or("NULL"));
+                let value = cast_to(value, &DataType::Utf8);
+                let value = if on("usenull", true) {
+                    coalesce(vec![value, null])
+                } else {
+                    rows = at(span, rows.filter(value.clone().is_not_null()))?;
+                    value
+                };
+                rows = at(span, rows.set(vec![(name.clone(), value)]))?;
+            }
+        }
+        let (aggregations, computed, outputs) = parts(self, width)?;
+        let mut rows = planner.aggregate(rows, &aggregations, &by, span)?;
+        if !computed.is_empty() {
+            let mut set = Vec::new();
+            for (name, expr) in &computed {
+                let value = as_value(plan_expr(expr, &rows, &planner.context)?);
+                set.push((name.clone(), value.expr));
+            }
+            rows = at(span, rows.set(set))?;
+            let shown = by
+                .iter()
+                .chain(outputs.iter().map(|output| &output.output.text));
+            let shown: Vec<(String, Expr)> = shown
+                .map(|name| (name.clone(), column(name)))
+                .chain(
+                    rows.hidden()
+                        .into_iter()
+                        .filter(|(name, _)| !name.starts_with(PART)),
+                )
+                .collect();
+            rows = at(span, rows.reshape(shown))?;
+        }
+        if by.len() < 2 && !self.time {
+            return Ok(rows);
+        }
+        let Some(staged) = planner.stage(rows.clone(), None, span)? else {
+            return Ok(rows);
+        };
+        let written = option("limit").map(str::trim);
+        let least = written.is_some_and(|limit| limit.starts_with("bottom"));
+        let number = |limit: &'_ str| {
+            let limit = limit.strip_prefix("top").unwrap_or(limit);
+            limit
+                .strip_prefix("bottom")
+                .unwrap_or(limit)
+                .trim()
+                .to_owned()
+        };
+        let limit = match written.map(number) {
+            None => 10,
+            Some(limit) => limit
+                .parse()
+                .map_err(|_| diagnostic(span, format!("`limit={limit}` is not a number")))?,
+        };
+        let table = Pivot {
+            staged: &staged,
+            key: &by[0],
+            series: by.get(1).map(String::as_str),
+            aggregations: &outputs,
+            limit,
+            least,
+            other: on("useother", true).then(|| option("otherstr").unwrap_or("OTHER")),
+            heading: option("format").map_or_else(
+                || format!("$AGG${}$VAL$", option("sep").unwrap_or(": ")),
+                str::to_owned,
+            ),
+        };
+        let buckets = if self.time && on("cont", true) {
+            width
+        } else {
+            None
+        };
+        let range = if on("fixedrange", true) {
+            planner.range
+        } else {
+            TimeRange::default()
+        };
+        let batch = table.batch(buckets, range, self.time, span)?;
+        let names: Vec<String> = batch
+            .schema()
+            .fields()
+            .iter()
+            .map(|field| field.name().clone())
+            .collect();
+        let provider = at(span, MemTable::try_new(batch.schema(), vec![vec![batch]]))?;
+        let source = provider_as_source(Arc::new(provider));
+        let plan = LogicalPlanBuilder::scan("chart", source, None).and_then(|plan| {
+            plan.project(names.iter().map(|name| column(name).alias(name)))?
+                .build()
+        });
+        Ok(Rows {
+            plan: at(span, plan)?,
+            order: Order::Keys(vec![SortExpr::new(column("__row"), true, false)]),
+            empty: false,
+            open: false,
+        })
+    }
+}
+
+/// The span that gives at most so many buckets, each so many seconds long or longer.
+fn time_width(
+    planner: &mut Planner<'_>,
+    rows: &Rows,
+    most: u64,
+    least: f64,
+    span: Span,
+) -> Result<BinSpan> {
+    let time = column("_time");
+    let plan = nodes::aggregate(
+        rows.plan.clone(),
+        Vec::new(),
+        vec![min(time.clone()).alias("first"), max(time).alias("last")],
+    );
+    let range = Rows {
+        plan: at(span, plan)?,
+        order: Order::AsIs,
+        empty: false,
+        open: false,
+    };
+    let range = planner.stage(range, None, span)?;
+    let number = |name: &str| {
+        range
+            .as_ref()
+            .and_then(|range| range.text(name, 0))
+            .and_then(|text| number_of(&text))
+            .unwrap_or(0.0)
+    };
+    let length = number("last") - number("first");
+    Ok(BinSpan::Time(bins::time_width(length, most, least)))
+}
+
+type Parts = (Vec<Aggregation>, Vec<(String, ast::Expr)>, Vec<Aggregation>);
+
+/// The aggregations of a chart with those that its expressions are made of, these expressions with fields in their places, and
+/// what is shown, in order.
+fn parts(chart: &Chart, width: Option<BinSpan>) -> Result<Parts> {
+    let mut aggregations = Vec::new();
+    let mut computed = Vec::new();
+    let mut outputs = Vec::new();
+    let part = |aggregations: &mut Vec<Aggregation>, function: &str, argument, span| {
+        let name = format!("{PART}{}", aggregations.len());
+        aggregations.push(Aggregation {
+            function: function.to_owned(),
+            span,
+            argument,
+            output: Name {
+                text: name.clone(),
+                span,
+            },
+        });
+        ExprKind::Field(name)
+    };
+    let shown = |output: &Name| Aggregation {
+        function: "eval".to_owned(),
+        span: output.span,
+        argument: None,
+        output: output.clone(),
+    };
+    for place in 0..=chart.aggregations.len() {
+        for one in chart.computed.iter().filter(|one| one.place == place) {
+            let mut expr = one.expr.clone();
+            change_parts(&mut expr, &mut |inner| {
+                let span = inner.span;
+                match &mut inner.kind {
+                    ExprKind::Call { name, args, .. }
+                        if args.len() <= 1 && find(name).is_some() =>
+                    {
+                        let argument = args.pop().map(|argument| match argument.kind {
+                            ExprKind::Field(text) => AggregationArgument::Field(Name {
+                                text,
+                                span: argument.span,
+                            }),
+                            _ => AggregationArgument::Eval(argument),
+                        });
+                        let name = std::mem::take(name);
+                        inner.kind = part(&mut aggregations, &name, argument, span);
+                    }
+                    ExprKind::Field(name) if is_count(name) => {
+                        inner.kind = part(&mut aggregations, "count", None, span);
+                    }
+                    _ => {}
+                }
+                Ok::<_, Diagnostic>(())
+            })?;
+            computed.push((one.output.text.clone(), expr));
+            outputs.push(shown(&one.output));
+        }
+        let Some(own) = chart.aggregations.get(place) else {
+            continue;
+        };
+        let rate = RATES.iter().find(|(name, _)| *name == own.function);
+        let Some((_, unit)) = rate.filter(|_| chart.time) else {
+            aggregations.push(own.clone());
+            outputs.push(own.clone());
+            continue;
+        };
+        let seconds = match width {
+            Some(BinSpan::Time(span)) => bins::seconds(span),
+            Some(BinSpan::Number(seconds)) => Some(seconds),
+            _ => None,
+        };
+        let Some(seconds) = seconds else {
+            return Err(diagnostic(
+                own.span,
+                format!(
+                    "`{}` needs ranges of one length: months differ",
+                    own.function
+                ),
+            ));
+        };
+        let span = own.span;
+        let kind = part(&mut aggregations, "sum", own.argument.clone(), span);
+        let expr = |kind| Box::new(ast::Expr { kind, span });
+        let rate = ExprKind::Binary {
+            op: ast::BinaryOp::Divide,
+            left: expr(kind),
+            right: expr(ExprKind::Number(seconds / unit)),
+        };
+        computed.push((own.output.text.clone(), *expr(rate)));
+        outputs.push(shown(&own.output));
+    }
+    Ok((aggregations, computed, outputs))
+}

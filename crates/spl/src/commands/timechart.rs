@@ -1,0 +1,14 @@
+//! `timechart`: aggregates by ranges of time. It is a `chart` over `_time`.
+
+use super::chart::{Chart, OPTIONS};
+use crate::plan::typed;
+use crate::syntax::usage::{Usage, Whole};
+
+pub(super) static COMMAND: Whole = typed::<Chart>(Usage {
+    name: "timechart",
+    also: &[],
+    syntax: "timechart [<options>] <aggregation> | eval(<expression of aggregations>) [as <name>] … [by <field>]",
+    meaning: "Aggregates by ranges of time, and by a field whose values become columns. `per_second`, `per_minute`, `per_hour` and \
+              `per_day` are sums for so long a time.",
+    options: OPTIONS,
+});

@@ -1,0 +1,465 @@
+//! `transaction`: groups of events in the order of time.
+//!
+//! Events with the same values of the fields belong together. Going by time, a transaction begins where `startswith`
+//! fits, where the one before has ended (`endswith`, `maxevents`), or where `maxpause` or `maxspan` would be exceeded.
+//! With `startswith` or `endswith`, transactions without such an event are left out unless `keepevicted=true`.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use crabwalk_events::catalog::REF;
+use datafusion::arrow::array::Float64Array;
+use datafusion::arrow::datatypes::DataType;
+use datafusion::logical_expr::{Expr, SortExpr, lit};
+
+use crate::clause::{Folded, fold};
+use crate::expr::{Fields, plan_predicate};
+use crate::ops::bins;
+use crate::plan::{
+    ORDER, Order, Plan, Planner, Result, Rows, Staged, at, cast_to, column, diagnostic,
+    null_is_false, typed,
+};
+use crate::syntax::ast::{
+    self, Aggregation, AggregationArgument, BinSpan, Name, SearchExpr, SearchValue, Span,
+};
+use crate::syntax::command::{Ledger, Part, Syntax};
+use crate::syntax::print::{names, quoted};
+use crate::syntax::usage::{
+    Cursor, Usage, Whole, count, flag, is_on, no_effect, obeyed, only, refused, whole_number,
+};
+use crate::syntax::{parse_search, parse_span};
+use crate::value::number_of;
+
+pub(super) static COMMAND: Whole = typed::<Transaction>(Usage {
+    name: "transaction",
+    also: &[],
+    syntax: "transaction [<fields>] [<options>]",
+    meaning: "Makes one row of the events that belong together, with `duration` and `eventcount`.",
+    options: &[
+        obeyed(
+            "startswith",
+            "What the first event fits: a clause in parentheses, a phrase, or `eval(…)`.",
+        ),
+        obeyed("endswith", "What the last event fits."),
+        obeyed("maxspan", "Most time from the first to the last event."),
+        obeyed("maxpause", "Most time between events."),
+        count("maxevents", "Most events; 1,000 if it is not given."),
+        flag(
+            "connected",
+            "Whether an event must share a field with the others.",
+        ),
+        flag(
+            "keepevicted",
+            "Keeps transactions that lack their start or end.",
+        ),
+        obeyed(
+            "mvlist",
+            "Keeps all values in the order of the events, of all fields or of these.",
+        ),
+        no_effect("maxopentxn", "all transactions may be open at once"),
+        no_effect("maxopenevents", "all transactions may be open at once"),
+        only(
+            "unifyends",
+            "false",
+            "name the fields that start and end share",
+        ),
+        only(
+            "keeporphans",
+            "false",
+            "search the events without `transaction`",
+        ),
+        only("mvraw", "false", "`_raw` is one text"),
+        refused(
+            "delim",
+            "join the values with `mvjoin` of `eval` behind the command",
+        ),
+        refused(
+            "nullstr",
+            "give fields values with `fillnull` before the command",
+        ),
+        refused(
+            "name",
+            "it names a stanza of a Splunk server: write its options here",
+        ),
+    ],
+});
+
+/// `transaction`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Transaction {
+    /// Events of a transaction have the same values of these.
+    pub fields: Vec<Name>,
+    /// `startswith=`.
+    pub starts: Option<Mark>,
+    /// `endswith=`.
+    pub ends: Option<Mark>,
+    /// `maxspan=` in seconds.
+    pub max_span: Option<f64>,
+    /// `maxpause=` in seconds.
+    pub max_pause: Option<f64>,
+    /// `maxevents=`.
+    pub max_events: Option<u64>,
+    /// `connected=`.
+    pub connected: bool,
+    /// `keepevicted=`.
+    pub keep_evicted: bool,
+    /// `mvlist=true`: all values in the order of the events, not the distinct ones. A list of fields: of these.
+    pub lists: Option<Vec<String>>,
+}
+
+/// By what `transaction` tells the first or the last event of a transaction.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Mark {
+    /// A search clause or phrase.
+    Search(SearchExpr),
+    /// `eval(…)`.
+    Eval(ast::Expr),
+}
+
+impl Syntax for Transaction {
+    fn parse(cursor: &mut dyn Cursor, usage: &Usage) -> Result<Self> {
+        let mut transaction = Self {
+            connected: true,
+            ..Self::default()
+        };
+        while !cursor.ended() {
+            let Some(option) = cursor.option_name() else {
+                transaction.fields.push(cursor.column("a field")?);
+                continue;
+            };
+            // What is in parentheses is not a value.
+            match option.text.as_str() {
+                "startswith" => {
+                    transaction.starts = Some(mark(cursor)?);
+                    continue;
+                }
+                "endswith" => {
+                    transaction.ends = Some(mark(cursor)?);
+                    continue;
+                }
+                _ => {}
+            }
+            let Some(value) = cursor.option(usage, &option)? else {
+                continue;
+            };
+            match option.text.as_str() {
+                "maxspan" => transaction.max_span = seconds(&value)?,
+                "maxpause" => transaction.max_pause = seconds(&value)?,
+                "maxevents" => {
+                    transaction.max_events = Some(whole_number("maxevents", &value)?);
+                }
+                "connected" => transaction.connected = is_on(&value.text),
+                "keepevicted" => transaction.keep_evicted = is_on(&value.text),
+                _ => {
+                    transaction.lists = match value.text.to_lowercase().as_str() {
+                        "t" | "true" | "1" => Some(Vec::new()),
+                        "f" | "false" | "0" => None,
+                        _ => Some(
+                            value
+                                .text
+                                .split(',')
+                                .map(|name| name.trim().to_owned())
+                                .collect(),
+                        ),
+                    };
+                }
+            }
+        }
+        Ok(transaction)
+    }
+
+    fn print(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        names(f, &self.fields)?;
+        for (name, clause) in [("startswith", &self.starts), ("endswith", &self.ends)] {
+            match clause {
+                None => {}
+                Some(Mark::Search(clause)) => write!(f, " {name}=({clause})")?,
+                Some(Mark::Eval(condition)) => write!(f, " {name}=eval({condition})")?,
+            }
+        }
+        for (name, seconds) in [("maxspan", self.max_span), ("maxpause", self.max_pause)] {
+            if let Some(seconds) = seconds {
+                write!(f, " {name}={seconds}")?;
+            }
+        }
+        if let Some(most) = self.max_events {
+            write!(f, " maxevents={most}")?;
+        }
+        match &self.lists {
+            None => {}
+            Some(fields) if fields.is_empty() => f.write_str(" mvlist=true")?,
+            Some(fields) => write!(f, " mvlist={}", quoted(&fields.join(",")))?,
+        }
+        write!(
+            f,
+            " connected={} keepevicted={}",
+            self.connected, self.keep_evicted
+        )
+    }
+
+    fn note(&self, ledger: &mut dyn Ledger) -> bool {
+        ledger.reads_names(&self.fields);
+        for mark in self.marks() {
+            match mark {
+                Mark::Search(clause) => ledger.looks_for(clause),
+                Mark::Eval(condition) => ledger.works_out(condition),
+            }
+        }
+        ledger.makes("duration");
+        ledger.makes("eventcount");
+        false
+    }
+
+    fn parts(&self) -> Vec<Part<'_>> {
+        let parts = self.marks().map(|mark| match mark {
+            Mark::Search(clause) => Part::Clause(clause),
+            Mark::Eval(condition) => Part::Expression(condition),
+        });
+        parts.collect()
+    }
+
+    fn expressions_mut(&mut self) -> Vec<&mut ast::Expr> {
+        let marks = self.starts.iter_mut().chain(&mut self.ends);
+        let conditions = marks.filter_map(|mark| match mark {
+            Mark::Search(_) => None,
+            Mark::Eval(condition) => Some(condition),
+        });
+        conditions.collect()
+    }
+
+    fn needs_rows(&self) -> bool {
+        true
+    }
+}
+
+impl Transaction {
+    fn marks(&self) -> impl Iterator<Item = &Mark> {
+        self.starts.iter().chain(&self.ends)
+    }
+}
+
+/// What `startswith=` or `endswith=` asks for.
+fn mark(cursor: &mut dyn Cursor) -> Result<Mark> {
+    cursor.at_end();
+    let start = cursor.place();
+    if cursor.eat(b'(') {
+        let clause = cursor.clause(false)?;
+        if !cursor.eat(b')') {
+            return Err(cursor.error("this parenthesis is never closed", start, start + 1));
+        }
+        return Ok(Mark::Search(clause));
+    }
+    if cursor.eat_keyword("eval") {
+        let open = cursor.place();
+        if cursor.eat(b'(') {
+            let condition = cursor.expression()?;
+            if !cursor.eat(b')') {
+                return Err(cursor.error("this parenthesis is never closed", open, open + 1));
+            }
+            return Ok(Mark::Eval(condition));
+        }
+        cursor.return_to(start);
+    }
+    let value = cursor.value("startswith")?;
+    // A phrase in quotes may be a clause, as in "event=start".
+    if let Ok(clause) = parse_search(&value.text)
+        && value.text.contains('=')
+    {
+        return Ok(Mark::Search(clause));
+    }
+    Ok(Mark::Search(SearchExpr::Term(SearchValue {
+        text: value.text,
+        quoted: true,
+        directive: None,
+        span: value.span,
+    })))
+}
+
+/// A length of time in seconds; `-1` is none.
+fn seconds(value: &Name) -> Result<Option<f64>> {
+    if value.text.starts_with("-1") {
+        return Ok(None);
+    }
+    match parse_span(value)? {
+        BinSpan::Number(seconds) => Ok(Some(seconds)),
+        BinSpan::Time(span) => Ok(bins::seconds(span)),
+        BinSpan::Log { .. } => Err(diagnostic(
+            value.span,
+            format!("expected a length of time, found `{}`", value.text),
+        )),
+    }
+}
+
+impl Plan for Transaction {
+    fn plan(&self, planner: &mut Planner<'_>, rows: Rows, span: Span) -> Result<Rows> {
+        let names = rows.names();
+        let starts = marked(planner, &rows, self.starts.as_ref())?;
+        let ends = marked(planner, &rows, self.ends.as_ref())?;
+        let rows = at(
+            span,
+            rows.set(vec![
+                ("__starts".to_owned(), starts),
+                ("__ends".to_owned(), ends),
+            ]),
+        )?;
+        let time = if rows.has("_time") { "_time" } else { ORDER };
+        let time_value = rows
+            .field(time)
+            .map_or_else(|| lit(0.0), |typed| cast_to(typed, &DataType::Float64));
+        let rows = at(span, rows.set(vec![("__at".to_owned(), time_value)]))?;
+        let rows = match planner.stage(rows.clone(), None, span)? {
+            None => at(span, rows.set(vec![("__txn".to_owned(), lit(0.0))]))?,
+            Some(staged) => {
+                let ids = ids(&staged, self);
+                let numbers: Float64Array = ids.into_iter().collect();
+                let rows = at(span, staged.rows_with("__txn", Arc::new(numbers)))?;
+                at(span, rows.filter(column("__txn").is_not_null()))?
+            }
+        };
+        let name = |text: &str| Name {
+            text: text.to_owned(),
+            span,
+        };
+        let aggregation = |function: &str, field: Option<&str>, output: &str| Aggregation {
+            function: function.to_owned(),
+            span,
+            argument: field.map(|field| AggregationArgument::Field(name(field))),
+            output: name(output),
+        };
+        let mut aggregations = vec![
+            aggregation("min", Some("__at"), "__begin"),
+            aggregation("range", Some("__at"), "__duration"),
+            aggregation("count", None, "__count"),
+        ];
+        let kept: Vec<&String> = names
+            .iter()
+            .filter(|name| !matches!(name.as_str(), "_time" | "duration" | "eventcount"))
+            .collect();
+        for field in &kept {
+            let listed = self
+                .lists
+                .as_ref()
+                .is_some_and(|lists| lists.is_empty() || lists.contains(field));
+            let function = if listed { "list" } else { "values" };
+            aggregations.push(aggregation(function, Some(field), field));
+        }
+        let rows = planner.aggregate(rows, &aggregations, &["__txn".to_owned()], span)?;
+        let mut columns: Vec<(String, Expr)> = vec![("_time".to_owned(), column("__begin"))];
+        columns.extend(kept.iter().map(|name| ((*name).clone(), column(name))));
+        columns.push(("duration".to_owned(), column("__duration")));
+        columns.push(("eventcount".to_owned(), column("__count")));
+        columns.push((ORDER.to_owned(), column("__begin")));
+        if rows.has(REF) {
+            columns.push((REF.to_owned(), column(REF)));
+        }
+        let number = format!("__txn{}", planner.fresh());
+        columns.push((number.clone(), column("__txn")));
+        let rows = at(span, rows.project(columns))?;
+        Ok(Rows {
+            order: Order::Keys(vec![
+                SortExpr::new(column(ORDER), false, false),
+                SortExpr::new(column(&number), true, false),
+            ]),
+            ..rows
+        })
+    }
+}
+
+/// Whether a row has a mark.
+fn marked(planner: &mut Planner<'_>, rows: &Rows, mark: Option<&Mark>) -> Result<Expr> {
+    Ok(match mark {
+        None => lit(false),
+        Some(Mark::Eval(condition)) => plan_predicate(condition, rows, &planner.context)?,
+        Some(Mark::Search(clause)) => {
+            let clause = planner.resolve_clause(clause)?;
+            match fold(&clause, rows, &planner.context)? {
+                Folded::Known(value) => lit(value),
+                Folded::Open(condition) => null_is_false(condition),
+            }
+        }
+    })
+}
+
+struct Open {
+    id: usize,
+    first: f64,
+    last: f64,
+    events: u64,
+    ended: bool,
+}
+
+/// The number of each row's transaction.
+fn ids(staged: &Staged, transaction: &Transaction) -> Vec<Option<f64>> {
+    let rows = staged.len();
+    let times: Vec<f64> = (0..rows)
+        .map(|row| {
+            staged
+                .text("__at", row)
+                .and_then(|time| number_of(&time))
+                .unwrap_or(0.0)
+        })
+        .collect();
+    let mut order: Vec<usize> = (0..rows).collect();
+    // Rows come with the newest first; of the same time, the later row is the earlier event.
+    order.sort_by(|a, b| times[*a].total_cmp(&times[*b]).then_with(|| b.cmp(a)));
+    let flag = |name: &str, row: usize| staged.text(name, row).as_deref() == Some("true");
+    let mut open: HashMap<Vec<Vec<String>>, Open> = HashMap::new();
+    let mut started: Vec<bool> = Vec::new();
+    let mut finished: Vec<bool> = Vec::new();
+    let mut ids: Vec<Option<usize>> = vec![None; rows];
+    for row in order {
+        let key: Vec<Vec<String>> = transaction
+            .fields
+            .iter()
+            .map(|name| staged.values(&name.text, row))
+            .collect();
+        if !key.is_empty() && key.iter().all(Vec::is_empty) {
+            // An event with none of the fields is not part of a transaction by fields.
+            continue;
+        }
+        let time = times[row];
+        let starts = flag("__starts", row);
+        let goes_on = open.get(&key).is_some_and(|before| {
+            !before.ended
+                && !starts
+                && transaction
+                    .max_pause
+                    .is_none_or(|most| time - before.last <= most)
+                && transaction
+                    .max_span
+                    .is_none_or(|most| time - before.first <= most)
+                && before.events < transaction.max_events.unwrap_or(1000)
+        });
+        if !goes_on {
+            open.insert(
+                key.clone(),
+                Open {
+                    id: started.len(),
+                    first: time,
+                    last: time,
+                    events: 0,
+                    ended: false,
+                },
+            );
+            started.push(starts);
+            finished.push(false);
+        }
+        if let Some(current) = open.get_mut(&key) {
+            current.last = time;
+            current.events += 1;
+            current.ended = flag("__ends", row);
+            finished[current.id] |= current.ended;
+            ids[row] = Some(current.id);
+        }
+    }
+    let whole = |id: usize| {
+        transaction.keep_evicted
+            || (transaction.starts.is_none() || started[id])
+                && (transaction.ends.is_none() || finished[id])
+    };
+    #[expect(clippy::cast_precision_loss, reason = "a number of rows")]
+    ids.into_iter()
+        .map(|id| id.filter(|id| whole(*id)).map(|id| id as f64))
+        .collect()
+}
