@@ -143,3 +143,25 @@ fn searches_that_show_everything_demand_everything() {
         Some(Vec::new())
     );
 }
+
+#[test]
+fn lookups_that_are_written_inside_a_search_are_known() {
+    for (text, expected) in [
+        ("search x | outputlookup a", true),
+        ("search x | append [ search y | outputlookup a ]", true),
+        ("search x | appendpipe [ outputlookup a ]", true),
+        (
+            "| set union [ search x | outputlookup a ] [ search y ]",
+            true,
+        ),
+        ("search x | map search=\"search y | outputlookup a\"", true),
+        (
+            "search x | append [ | inputlookup a ] | lookup a user",
+            false,
+        ),
+    ] {
+        let search = Search::parse("test", text, &Knowledge::default());
+        let writes = search.map(|search| search.writes_lookups());
+        assert!(matches!(writes, Ok(writes) if writes == expected), "{text}");
+    }
+}

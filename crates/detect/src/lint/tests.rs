@@ -52,6 +52,15 @@ fn likely_mistakes_are_reported_and_nothing_else() {
         ),
         ("(LogonType=3 OR IpPort=0) user=x*", vec![]),
         ("((LogonType=3 IpPort=0) OR LogonType=9)", vec![]),
+        // Searches inside commands are looked into, whichever command it is.
+        (
+            "| append [ search LogonType=3 OR IpPort=0 user=x* ]",
+            vec!["OR LogonType=3 OR IpPort=0"],
+        ),
+        (
+            "| set union [ search LogonType=3 OR IpPort=0 user=x* ] [ search user=y* ]",
+            vec!["OR LogonType=3 OR IpPort=0"],
+        ),
         (
             "| where LogonType=3 OR LogonType=10 AND IpPort=0",
             vec!["AND LogonType=10 AND IpPort=0"],
