@@ -3,7 +3,7 @@
 //! A reader asks for the table of an event type once ([`Collector::table`]), begins a row ([`Collector::begin`]) and
 //! pushes values into columns ([`Collector::push`]). What the run does not need is counted and not stored
 //! ([`Demand`]); a record that was read before from another file is counted and dropped: one with the same host, channel,
-//! record number and second, or, where records have no numbers, one that says the same in all that it says.
+//! record number and second, or, where a record has no number, one that says the same at the same time, as far as both tell it.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -16,8 +16,9 @@ use arrow_array::{
 };
 use arrow_buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow_schema::{ArrowError, DataType, Field, Schema};
-use crabwalk_vocabulary::is_windows;
+use crabwalk_vocabulary::{Origin, is_windows};
 
+use crate::copies::{Contents, Noted, Numbered, without_unnumbered};
 use crate::pack;
 
 /// Name of the column with the time of the event: microseconds since 1970-01-01 UTC, `Int64`.
@@ -99,6 +100,20 @@ pub fn data_column<'n>(channel: &str, event_id: u32, name: &'n str) -> Cow<'n, s
     }
 }
 
+/// Whether a column of a Windows event holds what the event itself says: it is no field of the header, and was not made of the
+/// event or put around it.
+pub(crate) fn is_own_data(name: &str) -> bool {
+    const MADE: [&str; 6] = [
+        "Category",
+        "Message",
+        "RuleTitle",
+        "Severity",
+        "SeverityValue",
+        "TaskCategory",
+    ];
+    !METADATA.contains(&name) && HEADER.binary_search(&name).is_err() && !MADE.contains(&name)
+}
+
 /// Which columns of an event type a run needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Columns {
@@ -113,12 +128,12 @@ pub enum Columns {
 /// Begins names that stand for all that are written nearly so. No field of a log begins with it.
 const ALIKE: char = '\u{1}';
 
-/// A name for [`Columns::Named`] that stands for all names that differ from it in case, blanks and underscores only:
-/// `NewValue` for `New Value`.
+/// A name for [`Columns::Named`] that stands for all names that differ from it only in case and in what is neither a letter
+/// nor a digit: `NewValue` for `New Value`, `id_orig_h` for `id.orig_h`.
 pub fn alike(name: &str) -> String {
     let letters = name
         .chars()
-        .filter(|letter| !matches!(letter, ' ' | '_'))
+        .filter(|letter| letter.is_alphanumeric())
         .flat_map(char::to_lowercase);
     std::iter::once(ALIKE).chain(letters).collect()
 }
@@ -390,15 +405,6 @@ enum Identity {
     Unknown,
 }
 
-/// How often the source that is being read has said what a record without a number says. A log may well hold the same line
-/// twice, and then it happened twice: the second time is a record of its own, and a copy of the second time elsewhere. So
-/// what counts is how often the source that has it most often holds it.
-#[derive(Debug, Clone, Copy)]
-struct Repeated {
-    source: u32,
-    here: u32,
-}
-
 /// Passes a 64-bit key on as its hash: the keys here are hashes already.
 #[derive(Default)]
 pub(crate) struct Through(u64);
@@ -420,7 +426,6 @@ impl Hasher for Through {
 }
 
 type Seen = HashMap<u64, u32, BuildHasherDefault<Through>>;
-type Repeats = HashMap<u64, Repeated, BuildHasherDefault<Through>>;
 
 /// A list whose members are called by their place. It only grows: every place that it gave out stays.
 #[derive(Debug)]
@@ -465,7 +470,16 @@ struct Joined {
     channel: String,
     fields_seen: BTreeSet<String>,
     hosts_outside: BTreeSet<String>,
-    batches: Vec<RecordBatch>,
+    batches: Vec<Numbered>,
+}
+
+/// Rows of a table that are a batch already.
+#[derive(Debug)]
+struct Done {
+    batch: RecordBatch,
+    keys: Vec<u64>,
+    /// Of each row whether its record has a number; nothing where all have.
+    numbered: Option<Vec<bool>>,
 }
 
 #[derive(Debug, Default)]
@@ -492,10 +506,9 @@ struct Table {
     sources: Vec<u32>,
     records: Vec<u64>,
     keys: Vec<u64>,
-    /// What [`IDENTITY`] says, where it is asked for.
-    identities: Vec<Option<u64>>,
+    numbered: Vec<bool>,
     bytes: usize,
-    done: Vec<(RecordBatch, Vec<u64>)>,
+    done: Vec<Done>,
 }
 
 /// Rows after which a table's columns are turned into a batch, and bytes likewise.
@@ -507,8 +520,9 @@ const BATCH_BYTES: usize = 64 << 20;
 struct Current {
     identity: Identity,
     key: u64,
-    /// Key in `repeats`.
+    /// Key in `contents`.
     content: u64,
+    time: i64,
     /// Place in `coverage`.
     coverage: u32,
     has_row: bool,
@@ -526,8 +540,8 @@ pub struct Collector<'d> {
     last_coverage: Option<u32>,
     /// Key of each record that was read, with its place in `coverage`.
     seen: Seen,
-    /// What each record without a number says, hashed.
-    repeats: Repeats,
+    /// What records without a number say.
+    contents: Contents,
     /// What [`Demand::identities`] says.
     keeps_identities: bool,
     duplicates: u64,
@@ -550,7 +564,7 @@ impl<'d> Collector<'d> {
             coverage_index: HashMap::new(),
             last_coverage: None,
             seen: Seen::default(),
-            repeats: Repeats::default(),
+            contents: Contents::default(),
             keeps_identities: demand.identities(),
             duplicates: 0,
             current: None,
@@ -581,7 +595,7 @@ impl<'d> Collector<'d> {
             sources: Vec::new(),
             records: Vec::new(),
             keys: Vec::new(),
-            identities: Vec::new(),
+            numbered: Vec::new(),
             bytes: 0,
             done: Vec::new(),
         }));
@@ -685,35 +699,41 @@ impl<'d> Collector<'d> {
         let coverage = self.coverage_of(table, head);
         let own = &self.tables[table.0];
         let (channel, event_id) = (&own.channel, own.event_id);
-        let (key, content) = match identity {
+        let (key, content, is_copy) = match identity {
             Identity::Number => {
                 let key = number_identity(head.host, channel, event_id, head.record, head.time);
-                (key, 0)
+                let is_copy = match self.seen.entry(key) {
+                    Entry::Occupied(_) => true,
+                    Entry::Vacant(place) => {
+                        place.insert(coverage);
+                        false
+                    }
+                };
+                (key, 0, is_copy)
             }
             Identity::Content(content) => {
-                let content = record_key(head.host, channel, event_id, content, head.time);
-                let known = self.repeats.entry(content).or_insert(Repeated {
-                    source: head.source,
-                    here: 0,
-                });
-                if known.source != head.source {
-                    known.source = head.source;
-                    known.here = 0;
+                // Some forms of a sensor's log name the sensor, others do not.
+                let host = match Origin::of(channel) {
+                    Origin::Network => "",
+                    _ => head.host,
+                };
+                let seconds = head.time.div_euclid(1_000_000);
+                let content = record_key(host, channel, event_id, content, seconds);
+                let noted = Noted {
+                    time: head.time,
+                    by: head.source,
+                    place: coverage,
+                };
+                match self.contents.add(content, noted) {
+                    Some(ordinal) => (
+                        content_identity(content, head.time, ordinal),
+                        content,
+                        false,
+                    ),
+                    None => (0, content, true),
                 }
-                known.here = known.here.saturating_add(1);
-                (repetition(content, known.here), content)
             }
-            Identity::Unknown => (0, 0),
-        };
-        let is_copy = match identity {
-            Identity::Unknown => false,
-            Identity::Number | Identity::Content(_) => match self.seen.entry(key) {
-                Entry::Occupied(_) => true,
-                Entry::Vacant(place) => {
-                    place.insert(coverage);
-                    false
-                }
-            },
+            Identity::Unknown => (0, 0, false),
         };
         if is_copy {
             self.duplicates += 1;
@@ -724,6 +744,7 @@ impl<'d> Collector<'d> {
             identity,
             key,
             content,
+            time: head.time,
             coverage,
             has_row: false,
         });
@@ -751,7 +772,7 @@ impl<'d> Collector<'d> {
             current.has_row = true;
         }
         if table.times.len() >= BATCH_ROWS || table.bytes >= BATCH_BYTES {
-            table.flush();
+            table.flush(self.keeps_identities);
         }
         table.times.push(head.time);
         let row = table.row();
@@ -759,10 +780,7 @@ impl<'d> Collector<'d> {
         table.sources.push(head.source);
         table.records.push(head.record);
         table.keys.push(key);
-        if self.keeps_identities {
-            let is_numbered = matches!(identity, Identity::Number);
-            table.identities.push((!is_numbered).then_some(key));
-        }
+        table.numbered.push(matches!(identity, Identity::Number));
         table.bytes += 32 + head.host.len();
         Begun::Row
     }
@@ -814,12 +832,7 @@ impl<'d> Collector<'d> {
             Identity::Number => {
                 self.seen.remove(&current.key);
             }
-            Identity::Content(_) => {
-                self.seen.remove(&current.key);
-                if let Some(known) = self.repeats.get_mut(&current.content) {
-                    known.here = known.here.saturating_sub(1);
-                }
-            }
+            Identity::Content(_) => self.contents.take_back(current.content, current.time),
             Identity::Unknown => {}
         }
         let covered = &mut self.coverage[current.coverage];
@@ -842,7 +855,7 @@ impl<'d> Collector<'d> {
         table.sources.pop();
         table.records.pop();
         table.keys.pop();
-        table.identities.pop();
+        table.numbered.pop();
     }
 
     fn coverage_of(&mut self, table: TableId, head: &Head<'_>) -> u32 {
@@ -878,7 +891,8 @@ impl<'d> Collector<'d> {
         let mut coverage: BTreeMap<(String, String), Coverage> = BTreeMap::new();
         let mut duplicates = 0;
         let mut seen_before: Vec<Seen> = Vec::new();
-        for mut part in parts {
+        let mut said_before = Contents::default();
+        for (number, mut part) in (0_u32..).zip(parts) {
             duplicates += part.duplicates;
             // What of this part an earlier one has.
             let mut copies: HashSet<u64, BuildHasherDefault<Through>> = HashSet::default();
@@ -886,6 +900,21 @@ impl<'d> Collector<'d> {
                 if seen_before.iter().any(|seen| seen.contains_key(key)) {
                     copies.insert(*key);
                     part.coverage[*place].records -= 1;
+                    duplicates += 1;
+                }
+            }
+            for (content, time, ordinal, place) in std::mem::take(&mut part.contents).into_records()
+            {
+                let noted = Noted {
+                    time,
+                    by: number,
+                    place,
+                };
+                if said_before.add(content, noted).is_none() {
+                    copies.insert(content_identity(content, time, ordinal));
+                    if let Some(covered) = part.coverage.0.get_mut(place as usize) {
+                        covered.records = covered.records.saturating_sub(1);
+                    }
                     duplicates += 1;
                 }
             }
@@ -901,7 +930,7 @@ impl<'d> Collector<'d> {
                     .or_insert(covered);
             }
             for mut table in part.tables.0 {
-                table.flush();
+                table.flush(part.keeps_identities);
                 let entry = tables
                     .entry((table.channel.to_lowercase(), table.event_id))
                     .or_insert_with(|| Joined {
@@ -910,8 +939,8 @@ impl<'d> Collector<'d> {
                     });
                 entry.fields_seen.append(&mut table.fields_seen);
                 entry.hosts_outside.append(&mut table.hosts_outside);
-                for (batch, keys) in table.done {
-                    entry.batches.push(without_copies(batch, &keys, &copies)?);
+                for done in table.done {
+                    entry.batches.push(without_copies(done, &copies)?);
                 }
             }
             seen_before.push(part.seen);
@@ -920,8 +949,17 @@ impl<'d> Collector<'d> {
             duplicates,
             ..Collected::default()
         };
-        for ((_, event_id), joined) in tables {
-            let (schema, batches) = same_schema(joined.batches)?;
+        for ((channel, event_id), mut joined) in tables {
+            if is_windows(&joined.channel, event_id) {
+                for host in without_unnumbered(&mut joined.batches)? {
+                    collected.duplicates += 1;
+                    if let Some(covered) = coverage.get_mut(&(host, channel.clone())) {
+                        covered.records = covered.records.saturating_sub(1);
+                    }
+                }
+            }
+            let batches = joined.batches.into_iter().map(|(batch, _)| batch);
+            let (schema, batches) = same_schema(batches.collect())?;
             collected.tables.push(EventTable {
                 channel: joined.channel,
                 event_id,
@@ -956,14 +994,12 @@ pub fn number_identity(host: &str, channel: &str, event_id: u32, number: u64, ti
     record_key(host, channel, event_id, number, seconds)
 }
 
-/// What tells copies of what a source says for the `count`th time.
-fn repetition(content: u64, count: u32) -> u64 {
-    if count <= 1 {
-        return content;
-    }
-    let mut bytes = [0; 12];
+/// What tells a record without a number, the `ordinal`th with this content and time.
+fn content_identity(content: u64, time: i64, ordinal: u32) -> u64 {
+    let mut bytes = [0; 20];
     bytes[..8].copy_from_slice(&content.to_le_bytes());
-    bytes[8..].copy_from_slice(&count.to_le_bytes());
+    bytes[8..16].copy_from_slice(&time.to_le_bytes());
+    bytes[16..].copy_from_slice(&ordinal.to_le_bytes());
     xxhash_rust::xxh3::xxh3_64(&bytes)
 }
 
@@ -997,7 +1033,8 @@ impl Table {
         u32::try_from(self.times.len().saturating_sub(1)).unwrap_or(u32::MAX)
     }
 
-    fn flush(&mut self) {
+    /// Makes a batch of the rows; `identities`: with [`IDENTITY`].
+    fn flush(&mut self, identities: bool) {
         let rows = self.times.len();
         if rows == 0 {
             return;
@@ -1023,11 +1060,14 @@ impl Table {
             Arc::new(UInt32Array::from(std::mem::take(&mut self.sources))),
             Arc::new(UInt64Array::from(std::mem::take(&mut self.records))),
         ];
-        if self.identities.len() == rows {
+        let keys = std::mem::take(&mut self.keys);
+        let numbered = std::mem::take(&mut self.numbered);
+        if identities {
+            let own = keys.iter().zip(&numbered);
             fields.push(Field::new(IDENTITY, DataType::UInt64, true));
-            arrays.push(Arc::new(UInt64Array::from(std::mem::take(
-                &mut self.identities,
-            ))));
+            arrays.push(Arc::new(UInt64Array::from_iter(
+                own.map(|(key, numbered)| (!numbered).then_some(*key)),
+            )));
         }
         for column in &mut self.columns.0 {
             if column.rows.is_empty() {
@@ -1048,7 +1088,11 @@ impl Table {
         }
         // All arrays have `rows` rows by construction, so this cannot fail; an empty batch would be the only loss.
         if let Ok(batch) = RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays) {
-            self.done.push((batch, std::mem::take(&mut self.keys)));
+            self.done.push(Done {
+                batch,
+                keys,
+                numbered: numbered.contains(&false).then_some(numbered),
+            });
         }
         self.bytes = 0;
     }
@@ -1124,16 +1168,27 @@ fn string_array(offsets: Vec<i32>, data: Buffer, nulls: Option<NullBuffer>) -> S
 }
 
 fn without_copies(
-    batch: RecordBatch,
-    keys: &[u64],
+    done: Done,
     copies: &HashSet<u64, BuildHasherDefault<Through>>,
-) -> Result<RecordBatch, ArrowError> {
+) -> Result<Numbered, ArrowError> {
+    let Done {
+        batch,
+        keys,
+        mut numbered,
+    } = done;
     let is_copy = |key: &u64| *key != 0 && copies.contains(key);
     if copies.is_empty() || !keys.iter().any(is_copy) {
-        return Ok(batch);
+        return Ok((batch, numbered));
+    }
+    if let Some(flags) = &mut numbered {
+        let mut own = keys.iter();
+        flags.retain(|_| own.next().is_none_or(|key| !is_copy(key)));
     }
     let keep: arrow_array::BooleanArray = keys.iter().map(|key| Some(!is_copy(key))).collect();
-    arrow_select::filter::filter_record_batch(&batch, &keep)
+    Ok((
+        arrow_select::filter::filter_record_batch(&batch, &keep)?,
+        numbered,
+    ))
 }
 
 /// Gives all batches the union of their columns, a column being a list where it is one in any of them.

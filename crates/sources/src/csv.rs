@@ -4,6 +4,8 @@
 //! a record with these keys ([`crate::json`]); so are rows of plaso's timelines, whose message holds the event. A table is told by the columns of its first line; others, such as this
 //! program's own `findings.csv`, are none of events.
 
+use crate::time;
+
 /// The head of a table of events.
 #[derive(Debug)]
 pub(crate) struct Table {
@@ -53,11 +55,32 @@ impl Table {
         // The columns of plaso's `l2tcsv` and `dynamic` outputs.
         let timeline = [
             &["date", "time", "timezone", "MACB", "desc"][..],
-            &["datetime", "timestamp_desc", "message", "parser"],
+            &["datetime", "timestamp_desc", "message"],
         ]
         .iter()
         .any(|all| all.iter().all(|name| has(&[name])));
-        (timeline || (names.len() > 2 && has(TELLING) && has(BESIDE))).then_some(Self {
+        let tells = |names: &[String]| {
+            let has = |all: &[&str]| names.iter().any(|name| all.contains(&name.as_str()));
+            names.len() > 2 && has(TELLING) && has(BESIDE)
+        };
+        let names = if timeline || tells(&names) {
+            names
+        } else {
+            // The same names, spelled otherwise.
+            let names: Vec<String> = names
+                .into_iter()
+                .map(|name| header_name(&name).map_or(name, ToOwned::to_owned))
+                .collect();
+            // A table that somebody made of events has a time of its own making.
+            let has_time = names
+                .iter()
+                .any(|name| matches!(name.as_str(), "TimeCreated" | "TimeGenerated"));
+            if !has_time || !tells(&names) {
+                return None;
+            }
+            names
+        };
+        Some(Self {
             separator,
             names,
             timeline,
@@ -124,13 +147,31 @@ impl Table {
 /// behind it (`TimeGenerated [UTC]`).
 fn column(name: &str) -> String {
     let name = name.trim();
-    let name = name.strip_suffix(" [UTC]").unwrap_or(name);
+    // Azure: `TimeGenerated [UTC]`, `[Local Time]`.
+    let name = match name.split_once(" [") {
+        Some((own, zone)) if zone.ends_with(']') => own,
+        _ => name,
+    };
     match name {
         "Date and Time" => "TimeCreated".to_owned(),
         "Task Category" => "TaskCategory".to_owned(),
         "Event ID" => "EventID".to_owned(),
         "Log Name" | "Log" => "LogName".to_owned(),
         other => other.to_owned(),
+    }
+}
+
+/// A date and a clock in the zone whose name follows: one of the tz database (`Europe/Berlin`, `EST5EDT`), or any that times
+/// have behind them.
+fn in_zone(date: &str, clock: &str, zone: &str) -> String {
+    let plain = format!("{date} {clock}");
+    let local = time::parse(&plain).map(|written| written.micros);
+    let named = jiff::tz::TimeZone::get(zone).ok();
+    match (local, named) {
+        (Some(local), Some(zone)) => jiff::Timestamp::from_microsecond(local)
+            .and_then(|time| zone.to_timestamp(jiff::tz::TimeZone::UTC.to_datetime(time)))
+            .map_or(plain, |time| time.to_string()),
+        _ => format!("{plain} {zone}"),
     }
 }
 
@@ -142,7 +183,7 @@ fn of_timeline(row: &[(&str, String)]) -> Vec<(&'static str, String)> {
             .map_or("", |(_, cell)| cell.as_str())
     };
     let time = match of("datetime") {
-        "" => format!("{} {} {}", of("date"), of("time"), of("timezone")),
+        "" => in_zone(of("date"), of("time"), of("timezone")),
         time => time.to_owned(),
     };
     let mut event = vec![
@@ -172,7 +213,7 @@ fn of_timeline(row: &[(&str, String)]) -> Vec<(&'static str, String)> {
 
 /// What the message holds that plaso writes of an event of a log: `[4624 / 0x1210] Provider identifier: {…} Source Name: …
 /// Strings: ['…', '…'] Computer Name: … Record Number: … Event Level: …`.
-fn event_of_message(text: &str) -> Option<Vec<(&'static str, String)>> {
+pub(crate) fn event_of_message(text: &str) -> Option<Vec<(&'static str, String)>> {
     let (id, rest) = text.strip_prefix('[')?.split_once(" / 0x")?;
     let (_, rest) = rest.split_once("] ")?;
     // The strings are the event's own words, and may hold anything: what stands before them is looked for from the front,
@@ -282,6 +323,7 @@ fn cells(text: &str, separator: char) -> Vec<String> {
 
 /// Columns that hold nothing but the event's time.
 const TIMES: &[&str] = &[
+    "Date",
     "TimeCreated",
     "TimeGenerated",
     "TimeWritten",
@@ -305,6 +347,44 @@ fn slashed(cell: &str) -> Option<(u32, u32, [&str; 3])> {
         part(second)?,
         [first, second, rest],
     ))
+}
+
+/// The name of a field of an event's header that is written so but for case, blanks and other marks, as flat records
+/// mostly have it.
+pub(crate) fn header_name(name: &str) -> Option<&'static str> {
+    const NAMES: [(&str, &str); 19] = [
+        ("eventid", "EventID"),
+        ("eventcode", "EventID"),
+        ("eventidentifier", "EventID"),
+        ("channel", "Channel"),
+        ("logname", "Channel"),
+        ("eventlog", "Channel"),
+        ("log", "Channel"),
+        ("computer", "Computer"),
+        ("computername", "Computer"),
+        ("hostname", "Computer"),
+        ("machinename", "Computer"),
+        ("provider", "Provider"),
+        ("providername", "Provider"),
+        ("sourcename", "Provider"),
+        ("eventrecordid", "EventRecordID"),
+        ("recordnumber", "EventRecordID"),
+        ("recordid", "EventRecordID"),
+        ("timecreated", "TimeCreated"),
+        ("timegenerated", "TimeGenerated"),
+    ];
+    if name.len() > 32 {
+        return None;
+    }
+    let plain: String = name
+        .chars()
+        .filter(|c| c.is_ascii_alphanumeric())
+        .map(|c| c.to_ascii_lowercase())
+        .collect();
+    NAMES
+        .iter()
+        .find(|(spelling, _)| *spelling == plain)
+        .map(|(_, known)| *known)
 }
 
 /// In which order a table writes the dates that it writes with slashes: as the language of the machine has it that wrote it, so

@@ -14,6 +14,7 @@
 //!   `UtcTime` counts (but for network events), and the other records are moved by what the last such pair of the same host shows.
 //! - `TimeGenerated` (Azure, WMI, Fluent Bit) and the like say when the event was written; where they name no zone, it is
 //!   told by the time of receipt, as above. Of names that say nothing of that (`timestamp`, `time`) the earliest counts.
+//! - Where there is none of these names, the same written otherwise (`event_time`, `TimeCreatedUtc`, `created`) tells it.
 //! - Zeek: `ts`. Splunk: the time in the raw event, else `_time`. Plaso: `timestamp`, microseconds.
 
 use std::borrow::Cow;
@@ -24,8 +25,11 @@ use memchr::memmem;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 
 use crate::classic;
+use crate::csv;
+use crate::hayabusa;
 use crate::message;
 use crate::piece::Piece;
+use crate::positions::name_values;
 use crate::record::{Record, Sink};
 use crate::report::{Problem, SourceKind};
 use crate::syslog;
@@ -166,6 +170,29 @@ impl Flat {
                 }
             }
         }
+    }
+
+    /// Gives keys at the top that are those of an event's header but for their spelling the spelling that is known. Says
+    /// whether there were any.
+    fn respell(&mut self) -> bool {
+        let mut any = false;
+        for at in 0..self.leaves.len() {
+            let Some(leaf) = self.leaves.get(at) else {
+                continue;
+            };
+            let path = &self.text[leaf.path.0..leaf.path.1];
+            let Some(known) = csv::header_name(path).filter(|known| *known != path) else {
+                continue;
+            };
+            let start = self.text.len();
+            self.text.push_str(known);
+            let end = self.text.len();
+            if let Some(leaf) = self.leaves.get_mut(at) {
+                leaf.path = (start, end);
+            }
+            any = true;
+        }
+        any
     }
 
     /// The first value of the key below the prefix.
@@ -367,7 +394,7 @@ pub(crate) struct JsonReader {
 /// The shapes that are understood, for the message about one that is not.
 const SHAPES: &str = "evtx_dump (Event.System.EventID), NXLog and other flat records (EventID, Channel), Winlogbeat (winlog.event_id), \
      EvtxECmd (EventId, Payload), Velociraptor (System.EventID.Value), Wazuh (data.win.system.eventID), Splunk export (result._raw), Get-WinEvent (Id, LogName), \
-     Fluent Bit (EventID, StringInserts), plaso (data_type, event_identifier), Zeek (ts, and its columns or a file named as the log), and CIM records (sourcetype)";
+     Fluent Bit (EventID, StringInserts), Hayabusa (RuleTitle, Details), plaso (data_type, event_identifier), Zeek (ts, and its columns or a file named as the log), and CIM records (sourcetype)";
 
 /// Rows of a Zeek log that are looked at before the first is read.
 const ROWS_AHEAD: usize = 200;
@@ -527,7 +554,10 @@ impl JsonReader {
         let names = &*self
             .zeek_file
             .get_or_insert_with(|| zeek::kinds_of_file(&sink.report.path));
-        let shape = shape_of(&self.flat, names);
+        let mut shape = shape_of(&self.flat, names);
+        if shape == Shape::Unknown && self.flat.respell() {
+            shape = shape_of(&self.flat, names);
+        }
         sink.record.clear();
         match shape {
             Shape::EventTree(prefix) => event_tree(&self.flat, prefix, &mut sink.record),
@@ -547,6 +577,22 @@ impl JsonReader {
                     message::extracted_fields(&mut sink.record);
                 }
             }
+            Shape::Hayabusa => {
+                let of = |names: &[&str]| names.iter().find_map(|name| self.flat.below("", name));
+                let record = &mut sink.record;
+                record.event_id = of(&["EventID"]).and_then(number).unwrap_or(0);
+                record.channel = of(&["Channel"]).unwrap_or_default().to_owned();
+                record.host = of(&["Computer"]).unwrap_or_default().to_owned();
+                record.number = of(&["RecordID", "EventRecordID"]).and_then(count);
+                record.time = of(&["Timestamp"])
+                    .and_then(time::parse)
+                    .map(|written| written.micros);
+                record.envelope("Provider", of(&["Provider"]).unwrap_or_default());
+                hayabusa::fill(
+                    record,
+                    self.flat.iter().map(|(path, value, _)| (path, value)),
+                );
+            }
             Shape::Zeek(prefix) => {
                 zeek_record(&self.flat, prefix, names, self.zeek_rows, &mut sink.record);
                 sink.emit();
@@ -560,6 +606,14 @@ impl JsonReader {
             }
             Shape::Raw(prefix) => return self.raw(prefix, sink, depth),
             Shape::Plaso => plaso(&self.flat, &mut sink.record),
+            Shape::PlasoMessage => {
+                // The message holds what plaso's other outputs have in fields.
+                let of = |name: &str| self.flat.below("", name).unwrap_or_default().to_owned();
+                let mut event = vec![("timestamp", of("timestamp")), ("datetime", of("datetime"))];
+                event.extend(csv::event_of_message(&of("message")).unwrap_or_default());
+                self.flat.take_row(&event);
+                plaso(&self.flat, &mut sink.record);
+            }
             Shape::Cim(prefix) => cim(&self.flat, prefix, &mut sink.record),
             Shape::Unknown => {
                 self.unknown(text, sink, depth);
@@ -788,6 +842,8 @@ enum Shape {
     /// Names begin with small letters.
     Wazuh(&'static str),
     Flat(&'static str),
+    /// A finding that holds some of the event's fields, under names of its own.
+    Hayabusa,
     Zeek(&'static str),
     /// An entry of journald.
     Journal(&'static str),
@@ -795,6 +851,8 @@ enum Shape {
     Raw(&'static str),
     /// What plaso keeps of an event without its XML.
     Plaso,
+    /// The same, with nothing but a message.
+    PlasoMessage,
     Cim(&'static str),
     Unknown,
 }
@@ -826,14 +884,18 @@ const IDS: &[&str] = &[
 /// `zeek_names`: the logs of Zeek as which the file is named.
 fn shape_of(flat: &Flat, zeek_names: &[&str]) -> Shape {
     // The commonest shape by far is told in one pass.
-    let (mut id, mut channel, mut raw) = (false, false, false);
+    let (mut id, mut channel, mut raw, mut ruled) = (false, false, false, false);
     for (path, value, _) in flat.iter() {
         match path {
             "EventID" => id = number(value).is_some(),
             "Channel" => channel = !value.is_empty(),
             "_raw" => raw = true,
+            "RuleTitle" => ruled = true,
             _ => {}
         }
+    }
+    if id && channel && ruled && hayabusa::is_row(flat.iter().map(|(path, ..)| path)) {
+        return Shape::Hayabusa;
     }
     if id && channel && !raw {
         return Shape::Flat("");
@@ -883,11 +945,20 @@ fn shape_of(flat: &Flat, zeek_names: &[&str]) -> Shape {
         if has("data_type") && has("event_identifier") && has("source_name") {
             return Shape::Plaso;
         }
+        if (has("timestamp_desc") || has("data_type"))
+            && let Some(message) = flat.below(prefix, "message")
+            && csv::event_of_message(message).is_some()
+        {
+            return Shape::PlasoMessage;
+        }
         if flat_event_id(flat, prefix).is_some() && !flat_channel(flat, prefix).is_empty() {
             return Shape::Flat(prefix);
         }
         if has("MESSAGE") && (has("__REALTIME_TIMESTAMP") || has("_SOURCE_REALTIME_TIMESTAMP")) {
             return Shape::Journal(prefix);
+        }
+        if has("@timestamp") && has("uid") && (has("id.orig_h") || has("id_orig_h")) {
+            return Shape::Zeek(prefix);
         }
         if has("ts")
             && (has("uid")
@@ -1277,7 +1348,9 @@ fn plaso(flat: &Flat, record: &mut Record) {
     record.event_id = number(of("event_identifier")).unwrap_or(0);
     record.host = of("computer_name").to_owned();
     record.number = of("record_number").parse().ok();
-    record.time = time::parse(of("timestamp")).map(|written| written.micros);
+    record.time = time::parse(of("timestamp"))
+        .or_else(|| time::parse(of("datetime")))
+        .map(|written| written.micros);
     record.provider = of("source_name").to_owned();
     record.channel = xml::channel_of_provider(&record.provider).to_owned();
     for (name, own) in [
@@ -1289,11 +1362,12 @@ fn plaso(flat: &Flat, record: &mut Record) {
     ] {
         record.envelope(own, of(name));
     }
-    for (path, value, _) in flat.iter() {
-        if path == "strings" {
-            record.data("Data", value);
-        }
-    }
+    let strings: Vec<&str> = flat
+        .iter()
+        .filter(|(path, ..)| *path == "strings")
+        .map(|(_, value, _)| value)
+        .collect();
+    name_values(record, &strings);
 }
 
 /// A name with a capital letter.
@@ -1424,6 +1498,7 @@ fn flat_record(flat: &Flat, prefix: &str, record: &mut Record, zones: &mut HashM
             | "EventRecordID" | "EventRecordId" | "record_number" | "RecordID" | "RecordId"
             | "record_id" | "@timestamp" | "Timestamp" => {}
             "TimeCreated.DisplayHint" | "TimeGenerated.DisplayHint" => {}
+            _ if path.contains(".$date") => {}
             _ if CREATED.contains(&path) || GENERATED.contains(&path) => {}
             // Beside the provider that wrote the event, a field of its data.
             "Provider" if value != record.provider => record.data("Provider", value),
@@ -1500,7 +1575,7 @@ fn flat_record(flat: &Flat, prefix: &str, record: &mut Record, zones: &mut HashM
             message::message_fields(&message, record, true);
         }
         if record.own().count() == before {
-            inserts.iter().for_each(|value| record.data("Data", value));
+            name_values(record, &inserts);
         }
     }
     record.time = flat_time(flat, prefix, record, zones);
@@ -1585,6 +1660,10 @@ fn flat_time(
             (false, Some(stamp), None) => {
                 event_time.micros + time::zone(event_time.micros, stamp.micros)
             }
+            // The one names its zone, the other is next to it.
+            (false, None, Some(received)) if received.zoned => {
+                event_time.micros + time::zone(event_time.micros, received.micros)
+            }
             (false, None, _) => event_time.micros,
         };
         return Some(match utc {
@@ -1631,6 +1710,15 @@ fn flat_time(
             _ => generated.micros,
         });
     }
+    // Date and clock in fields of their own.
+    for [date, clock] in [["Date", "Time"], ["date", "time"]] {
+        if let (Some(date), Some(clock)) = (flat.below(prefix, date), flat.below(prefix, clock))
+            && clock.contains(':')
+            && let Some(written) = time::parse(&format!("{date} {clock}"))
+        {
+            return Some(written.micros);
+        }
+    }
     let others = || OTHER_TIMES.iter().filter_map(|name| of(name));
     others()
         .filter(|written| written.zoned)
@@ -1639,6 +1727,52 @@ fn flat_time(
         .or_else(|| others().map(|written| written.micros).next())
         .map(|seen| before(seen, record))
         .or(utc)
+        .or_else(|| time_of_any_spelling(flat, prefix))
+}
+
+/// The time under a name that is one of the known ones but for how it is spelled, or for what a database wraps around it
+/// (`{"$date": …}`); the most telling name counts.
+fn time_of_any_spelling(flat: &Flat, prefix: &str) -> Option<i64> {
+    /// Without marks and in small letters; the most telling first.
+    const NAMES: [&str; 22] = [
+        "timecreated",
+        "timecreatedutc",
+        "utctimecreated",
+        "systemtime",
+        "eventtime",
+        "eventtimeutc",
+        "eventtimestamp",
+        "timegenerated",
+        "generatedtime",
+        "timewritten",
+        "eventcreated",
+        "eventdate",
+        "utctime",
+        "timestamp",
+        "datetime",
+        "time",
+        "logtime",
+        "created",
+        "createdtime",
+        "creationtime",
+        "creationdate",
+        "date",
+    ];
+    flat.iter()
+        .filter_map(|(path, value, _)| {
+            let path = path.strip_prefix(prefix)?;
+            let path = path.strip_suffix(".$numberLong").unwrap_or(path);
+            let path = path.strip_suffix(".$date").unwrap_or(path);
+            let name: String = path
+                .chars()
+                .filter(|c| c.is_alphanumeric())
+                .flat_map(char::to_lowercase)
+                .collect();
+            let rank = NAMES.iter().position(|known| *known == name)?;
+            Some((rank, time::parse(value)?.micros))
+        })
+        .min()
+        .map(|(_, micros)| micros)
 }
 
 /// A row of a Zeek log as JSON; `names` and `around` are what the file's name and its first rows tell of its kind.
@@ -1672,6 +1806,14 @@ fn zeek_record(
                 record.time = time::parse(value).map(|written| written.micros);
                 "ts"
             }
+            // A shipper called the time as it calls all times.
+            "@timestamp" => {
+                let time = time::parse(value).map(|written| written.micros);
+                record.time = record.time.or(time);
+                continue;
+            }
+            // When the sensor wrote the row.
+            "_write_ts" | "@version" => continue,
             "_path" | "@stream" | "@system" | "@proc" | "_system_name" => continue,
             // Where dots were not allowed.
             "id_orig_h" => "id.orig_h",

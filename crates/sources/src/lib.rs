@@ -42,12 +42,17 @@ pub mod pack;
 pub mod report;
 
 mod archive;
+mod carried;
 mod classic;
+mod copies;
 mod csv;
+mod hayabusa;
 mod json;
 mod limits;
+mod list;
 mod message;
 mod piece;
+mod positions;
 mod read;
 mod recognise;
 mod record;

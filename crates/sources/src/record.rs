@@ -123,16 +123,23 @@ impl Record {
             .map(|field| (self.name(field), self.value(field)))
     }
 
-    /// A hash of all that the record says, whatever the order in which it says it.
+    /// A hash of what the record says, whatever the order in which it says it. Of an event of Windows that is its own data,
+    /// since exporters put different things around it.
     fn content(&self) -> u64 {
         use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
+        let origin = Origin::of(&self.channel);
+        let own_alone = origin == Origin::Windows && self.has_data();
         self.fields
             .iter()
             // Every form of a log writes the time in its own way; it is known apart.
-            .filter(|field| self.name(field) != "ts")
-            .fold(self.number.unwrap_or_default(), |sum, field| {
+            .filter(|field| self.name(field) != "ts" && !(own_alone && field.envelope))
+            .fold(0_u64, |sum, field| {
                 let name = xxh3_64(self.name(field).as_bytes());
-                sum.wrapping_add(xxh3_64_with_seed(self.value(field).as_bytes(), name))
+                let value = match origin {
+                    Origin::Network => plain(self.value(field)),
+                    _ => self.value(field),
+                };
+                sum.wrapping_add(xxh3_64_with_seed(value.as_bytes(), name))
             })
     }
 
@@ -152,6 +159,24 @@ impl Record {
     /// them: who writes a record may put any number into it.
     pub fn names_of_many(&self) -> Option<HashSet<&str>> {
         (self.fields.len() > FEW_FIELDS).then(|| self.own().map(|(name, _)| name).collect())
+    }
+}
+
+/// A value of a log of Zeek, the same for its tables and its JSON: truth values are `T` and `F` there, and numbers have zeros
+/// behind their last digit.
+fn plain(value: &str) -> &str {
+    match value {
+        "T" => "true",
+        "F" => "false",
+        _ if value.contains('.')
+            && value
+                .bytes()
+                .all(|byte| byte.is_ascii_digit() || byte == b'.')
+            && value.matches('.').count() == 1 =>
+        {
+            value.trim_end_matches('0').trim_end_matches('.')
+        }
+        _ => value,
     }
 }
 

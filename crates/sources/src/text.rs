@@ -8,10 +8,12 @@ use std::io::{self, Read};
 use encoding_rs::{CoderResult, Decoder, Encoding};
 use memchr::memmem;
 
+use crate::carried;
 use crate::classic::{self, Block};
 use crate::csv::{Dates, Table};
 use crate::json::{self, JsonReader};
 use crate::limits::Limits;
+use crate::list;
 use crate::piece::Piece;
 use crate::record::Sink;
 use crate::report::SourceKind;
@@ -600,6 +602,17 @@ impl<'l, R: Read> Splitter<'l, R> {
             self.window.skip(length.max(1));
             return;
         }
+        if list::starts_block(self.window.bytes()) {
+            let length = match self.piece(self.limits.event_bytes, list::find_block_end) {
+                Piece::Whole(length) | Piece::Broken(length) => length,
+                Piece::Open => self.window.bytes().len(),
+            };
+            let text = Self::text(self.window.head(length), &mut self.lossy);
+            self.kinds[3] += 1;
+            self.json.read_row(&list::read_block(&text), sink);
+            self.window.skip(length.max(1));
+            return;
+        }
         let find = |bytes: &[u8], end: bool| match memchr::memchr(b'\n', bytes) {
             Some(at) => Piece::Whole(at + 1),
             None if end => Piece::Whole(bytes.len()),
@@ -630,6 +643,26 @@ impl<'l, R: Read> Splitter<'l, R> {
                 return;
             }
         }
+        if ["CEF:", "LEEF:", "AgentDevice=WindowsLog"]
+            .iter()
+            .any(|mark| memmem::find(bytes, mark.as_bytes()).is_some())
+        {
+            let text = Self::text(bytes, &mut self.lossy);
+            let now = *self
+                .now
+                .get_or_insert_with(|| written_at(&sink.report.path));
+            if let Some((row, assumed)) = carried::event(&text, now) {
+                self.kinds[4] += 1;
+                self.assumed_year += u64::from(assumed);
+                let row: Vec<(&str, String)> = row
+                    .iter()
+                    .map(|(name, value)| (name.as_str(), value.clone()))
+                    .collect();
+                self.json.read_row(&row, sink);
+                self.window.skip(length);
+                return;
+            }
+        }
         if syslog::looks_like(bytes) {
             let text = Self::text(bytes, &mut self.lossy);
             let now = *self
@@ -641,7 +674,7 @@ impl<'l, R: Read> Splitter<'l, R> {
             {
                 self.kinds[4] += 1;
                 self.assumed_year += u64::from(line.assumed_year);
-                if let Some(row) = line.event() {
+                if let Some(row) = line.event().or_else(|| carried::evtsys(&line)) {
                     self.json.read_row(&row, sink);
                     self.window.skip(length);
                     return;

@@ -86,10 +86,54 @@ fn spaces(text: &[u8], at: &mut usize) {
 /// Reads ISO 8601 (`2024-03-04T06:00:00.123Z`, with a blank for the `T`, an offset or none), US dates
 /// (`03/04/2024 06:00:00.123 PM -0500`), German ones (`04.03.2024 06:00:00`), months by name (`Mon, 04 Mar 2024 06:00:00
 /// +0000`, `Mar 4, 2024 @ 06:00:00.123`, `04/Mar/2024:06:00:00 +0000`), WMI (`20240304060000.000000-300`), .NET
-/// (`/Date(1709532000000)/`), Unix seconds, milliseconds, microseconds or nanoseconds, and FILETIME. What lies outside of
-/// the years 1000 to 9999 is not a time.
+/// (`/Date(1709532000000)/`), Unix seconds, milliseconds, microseconds or nanoseconds, and FILETIME. Zones may have one of the
+/// names in [`ZONES`]. Quotes around it all are not of it. What lies outside of the years 1000 to 9999 is not a time.
 pub(crate) fn parse(text: &str) -> Option<Written> {
+    let text = text.trim_matches(|c: char| c.is_whitespace() || matches!(c, '"' | '\''));
     read(text).filter(|written| possible(written.micros).is_some())
+}
+
+/// Names of zones, and how many minutes they are ahead of UTC: those of RFC 822, and others that mean one zone only.
+const ZONES: [(&str, i64); 31] = [
+    ("UTC", 0),
+    ("GMT", 0),
+    ("WET", 0),
+    ("WEST", 60),
+    ("BST", 60),
+    ("CET", 60),
+    ("MET", 60),
+    ("CEST", 120),
+    ("MEST", 120),
+    ("EET", 120),
+    ("EEST", 180),
+    ("MSK", 180),
+    ("PKT", 300),
+    ("SGT", 480),
+    ("HKT", 480),
+    ("AWST", 480),
+    ("JST", 540),
+    ("KST", 540),
+    ("AEST", 600),
+    ("AEDT", 660),
+    ("NZST", 720),
+    ("NZDT", 780),
+    ("EST", -300),
+    ("EDT", -240),
+    ("CST", -360),
+    ("CDT", -300),
+    ("MST", -420),
+    ("MDT", -360),
+    ("PST", -480),
+    ("PDT", -420),
+    ("HST", -600),
+];
+
+/// The zone that a word names, in minutes ahead of UTC.
+fn zone_of(word: &str) -> Option<i64> {
+    ZONES
+        .iter()
+        .find(|(name, _)| word.eq_ignore_ascii_case(name))
+        .map(|(_, minutes)| *minutes)
 }
 
 fn read(text: &str) -> Option<Written> {
@@ -118,7 +162,7 @@ fn read(text: &str) -> Option<Written> {
     let separator = match bytes.get(at) {
         Some(b'-') if at == 4 => b'-',
         Some(b'/') => b'/',
-        Some(b'.') if at <= 2 && bytes.get(at + 3) == Some(&b'.') => b'.',
+        Some(b'.') if matches!(at, 1 | 2 | 4) && bytes.get(at + 3) == Some(&b'.') => b'.',
         _ => return epoch(text),
     };
     at += 1;
@@ -179,30 +223,34 @@ fn of_day(
     }
     spaces(bytes, &mut at);
     let mut zoned = false;
-    let mut offset = 0_i64;
+    let mut minutes_ahead = 0_i64;
+    let letters = bytes.get(at..).map_or(0, |rest| {
+        rest.iter()
+            .take_while(|byte| byte.is_ascii_alphabetic())
+            .count()
+    });
+    let word = text.get(at..at + letters).unwrap_or_default();
+    if let Some(minutes) = zone_of(word) {
+        minutes_ahead = minutes;
+        zoned = true;
+        at += letters;
+    }
     match bytes.get(at) {
-        Some(b'Z' | b'z') => zoned = true,
+        Some(b'Z' | b'z') if letters == 1 => zoned = true,
+        // Also behind a name: `GMT+0200`.
         Some(sign @ (b'+' | b'-')) => {
             at += 1;
             let hours = number(bytes, &mut at, 2)?;
             let _ = expect(bytes, &mut at, b":");
-            let minutes = number(bytes, &mut at, 2).unwrap_or(0);
-            offset = i64::from(hours * 60 + minutes) * 60_000_000;
-            if *sign == b'-' {
-                offset = -offset;
-            }
+            let minutes = i64::from(hours * 60 + number(bytes, &mut at, 2).unwrap_or(0));
+            minutes_ahead += if *sign == b'-' { -minutes } else { minutes };
             zoned = true;
-        }
-        _ if text[at.min(text.len())..].starts_with("UTC")
-            || text[at.min(text.len())..].starts_with("GMT") =>
-        {
-            zoned = true
         }
         _ => {}
     }
     let micros = civil(year, month, day, hour, minute, sec, micros)?;
     Some(Written {
-        micros: micros - offset,
+        micros: micros - minutes_ahead * 60_000_000,
         zoned,
     })
 }
@@ -309,6 +357,8 @@ fn with_month_name(text: &str) -> Option<Written> {
             match (of(&MONTHS), of(&DAYS)) {
                 (Some(found), _) if month.is_none() => month = u32::try_from(found + 1).ok(),
                 (_, Some(_)) => {}
+                // `Mon Mar  4 06:00:00 UTC 2024`: the clock is read with what follows it.
+                _ if clock.is_some() && zone_of(&word).is_some() => {}
                 _ => return None,
             }
         }
@@ -411,6 +461,20 @@ mod tests {
             ("4-Mar-2024 12:00:00", noon, false),
             ("3/4/2024, 12:00:00.000 PM", noon, false),
             ("133540272005000000", noon + 500_000, true),
+            ("\"2024-03-04T12:00:00Z\"", noon, true),
+            ("2024.03.04 12:00:00", noon, false),
+            ("2024-03-04 07:00:00.000 EST", noon, true),
+            ("2024-03-04 13:00:00 CET", noon, true),
+            ("2024-03-04 14:00:00 UTC+02:00", noon, true),
+            ("2024-03-04 06:00:00 GMT-6", noon, true),
+            ("Mon Mar  4 12:00:00 UTC 2024", noon, true),
+            (
+                "Mon Mar 04 2024 13:00:00 GMT+0100 (Central European Standard Time)",
+                noon,
+                true,
+            ),
+            // What is not known to be a zone says nothing.
+            ("2024-03-04 12:00:00 Zulu", noon, false),
             ("9999-12-31T23:59:59.999999Z", *TIMES.end(), true),
             ("1000-01-01T00:00:00Z", *TIMES.start(), true),
         ] {

@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow_array::{Array, ListArray, StringArray};
-use crabwalk_sources::collect::{Begun, Collector, Columns, Demand, Everything, Head, Within};
+use crabwalk_sources::collect::{
+    Begun, Collector, Columns, Demand, Everything, Head, Within, alike,
+};
 
 fn head(record: u64, time: i64, numbered: bool) -> Head<'static> {
     Head {
@@ -183,4 +185,16 @@ fn threads_join_with_copies_dropped_and_columns_widened() {
         )
     };
     assert_eq!(values, [texts(&["one"]), None, texts(&["x", "", "y"])]);
+}
+
+#[test]
+fn names_that_searches_write_otherwise_are_alike() {
+    for (name, other) in [
+        ("NewValue", "New Value"),
+        ("id_orig_h", "id.orig_h"),
+        ("Port_Type__x_", "Port-Type (x)"),
+    ] {
+        assert_eq!(alike(name), alike(other));
+    }
+    assert_ne!(alike("id_orig_h"), alike("id_orig_p"));
 }

@@ -1015,6 +1015,20 @@ fn the_events_own_time_counts_in_every_shape() {
         flat(r#""timestamp":1709553600500000"#),
         flat(r#""timestamp":1709553600500000000"#),
         flat(r#""datetime":"Mon, 04 Mar 2024 12:00:00.5 +0000""#),
+        // The one names its zone, and the other is next to it.
+        flat(
+            r#""EventTime":"2024-03-04 14:00:00.5","EventReceivedTime":"2024-03-04 14:00:02+02:00""#,
+        ),
+        flat(r#""Date":"2024-03-04","Time":"12:00:00.5""#),
+        // Names that are not known, and what databases wrap around times.
+        flat(r#""event_time":"2024-03-04T12:00:00.5Z""#),
+        flat(r#""TimeCreatedUtc":"2024-03-04T12:00:00.5Z","created":"2024-03-04T12:09:00Z""#),
+        flat(r#""TimeStamp":"2024-03-04T12:00:00.5Z""#),
+        flat(r#""TimeCreated":{"$date":"2024-03-04T12:00:00.5Z"}"#),
+        flat(r#""TimeCreated":{"$date":{"$numberLong":"1709553600500"}}"#),
+        // Zones by name.
+        flat(r#""Timestamp":"2024-03-04 07:00:00.500 EST""#),
+        flat(r#""timestamp":"2024.03.04 13:00:00.500 UTC+01:00""#),
         flat(
             r#""EventTime":"2024-03-04 14:00:00.5","EventReceivedTime":"2024-03-04 14:00:02","@timestamp":"2024-03-04T12:00:02Z""#,
         ),
@@ -1078,15 +1092,20 @@ fn records_of_fluent_bit_get_event_log_and_plaso() {
         &row(&read_bytes("a", winevtlog.as_bytes()), "Security", 4740),
         &[("ExecutionProcessID", "712")],
     );
-    // Without a message the values are there, though nobody says what they are called.
+    // Without a message the values have the names of their places, where the event is known.
     let bare = winevtlog.replace(message, "");
     check(
         "no message",
         &row(&read_bytes("a", bare.as_bytes()), "Security", 4740),
-        &[],
+        &[
+            ("TargetUserName", "ann"),
+            ("TargetDomainName", "WS-7"),
+            ("TargetSid", "S-1-5-21-1-2-3-1104"),
+        ],
     );
+    let other = bare.replace("\"EventID\":4740", "\"EventID\":9");
     assert_eq!(
-        values(&read_bytes("a", bare.as_bytes()), "Security", 4740, "Data"),
+        values(&read_bytes("a", other.as_bytes()), "Security", 9, "Data"),
         ["ann|WS-7|S-1-5-21-1-2-3-1104"]
     );
 
@@ -1102,9 +1121,10 @@ fn records_of_fluent_bit_get_event_log_and_plaso() {
             ("_record", "77"),
             ("host", "SRV-A"),
             ("Provider", "Service Control Manager"),
+            ("ServiceName", "sync"),
+            ("ImagePath", "C:\\sync.exe"),
         ],
     );
-    assert_eq!(row["Data"], ["sync", "C:\\sync.exe"]);
     let source = &all.sources[0];
     assert!(
         !source.is_lossy(),
@@ -1266,7 +1286,101 @@ fn what_other_programs_write_of_a_logon_is_the_same_logon() {
         (
             "plaso's dynamic output",
             format!("datetime,timestamp_desc,source,source_long,message,parser,display_name,tag\n2024-03-04T12:00:00.500000+00:00,Creation Time,EVT,WinEVTX,\"[4624 / 0x1210] Provider identifier: {{54849625-5478-4994-a5ba-3e3b0328c30d}} Source Name: Microsoft-Windows-Security-Auditing {} Computer Name: SRV-A.example.test Record Number: 77 Event Level: 0\",winevtx,OS:/a.evtx,-\n", strings.replace('"', "\"\"")),
-            &[("_record", "77"), ("Data", "-")],
+            &[("_record", "77"), ("SubjectUserSid", "-"), ("SubjectUserName", "it's ] Computer Name: other")],
+        ),
+        (
+            "plaso's dynamic output with Timesketch's columns",
+            "message,timestamp,datetime,timestamp_desc,data_type\n\"[4624 / 0x1210] Source Name: Microsoft-Windows-Security-Auditing Strings: ['S-1-5-18' 'A$' 'D' '0x3e7' 'S-1-5-21-1' 'ann'] Computer Name: SRV-A.example.test Record Number: 77 Event Level: 0\",1709553600500000,2024-03-04T12:00:00.500000+00:00,Creation Time,windows:evtx:record\n".to_owned(),
+            &[("_record", "77"), ("TargetUserName", "ann"), ("SubjectLogonId", "0x3e7")],
+        ),
+        (
+            "plaso's JSON with nothing but the message",
+            r#"{"__container_type__":"event","data_type":"windows:evtx:record","timestamp":1709553600500000,"timestamp_desc":"Creation Time","message":"[4624 / 0x1210] Source Name: Microsoft-Windows-Security-Auditing Strings: ['S-1-5-18' 'A$' 'D' '0x3e7' 'S-1-5-21-1' 'ann'] Computer Name: SRV-A.example.test Record Number: 77 Event Level: 0"}"#.to_owned(),
+            &[("_record", "77"), ("TargetUserName", "ann")],
+        ),
+        (
+            "plaso's l2tcsv in another zone",
+            "date,time,timezone,MACB,source,sourcetype,type,user,host,short,desc,version,filename,inode,notes,format,extra\n03/04/2024,07:00:00,America/New_York,M...,EVT,WinEVTX,Creation Time,-,SRV-A,x,\"[4624 / 0x1210] Source Name: Microsoft-Windows-Security-Auditing Strings: ['S-1-5-18' 'A$'] Computer Name: SRV-A.example.test Record Number: 77 Event Level: 0\",2,OS:/a.evtx,-,-,winevtx,-\n".to_owned(),
+            &[("_record", "77"), ("SubjectUserName", "A$")],
+        ),
+        (
+            "a flat record with other spellings",
+            r#"{"eventId":4624,"channel":"Security","computer_name":"SRV-A.example.test","recordId":77,"timeCreated":"2024-03-04T12:00:00.5Z","TargetUserName":"ann"}"#.to_owned(),
+            &[("TargetUserName", "ann"), ("_record", "77")],
+        ),
+        (
+            "a table with other spellings",
+            "event_id,log_name,computer,record_id,time_created,TargetUserName\n4624,Security,SRV-A.example.test,77,2024-03-04T12:00:00.5Z,ann\n".to_owned(),
+            &[("TargetUserName", "ann"), ("_record", "77")],
+        ),
+        (
+            "Get-WinEvent's Format-List",
+            format!(
+                "\r\n\r\nTimeCreated  : 3/4/2024 12:00:00 PM\r\nProviderName : Microsoft-Windows-Security-Auditing\r\nId           : 4624\r\nMachineName  : SRV-A.example.test\r\nMessage      : {}\r\n\r\nTimeCreated  : 3/4/2024 12:00:01 PM\r\nProviderName : Microsoft-Windows-Security-Auditing\r\nId           : 4634\r\nMachineName  : SRV-A.example.test\r\nMessage      : An account was logged off.\r\n\r\n",
+                rendered("\r\n               ", "\t")
+            ),
+            &[("TargetUserName", "ann"), ("IpPort", "50123"), ("TargetLogonId", "0x5a1b2")],
+        ),
+        (
+            "WinCollect",
+            format!(
+                "<13>Mar 04 12:00:09 relay AgentDevice=WindowsLog\tAgentLogFile=Security\tPluginVersion=7.3\tSource=Microsoft-Windows-Security-Auditing\tComputer=SRV-A.example.test\tUser=\tDomain=\tEventID=4624\tEventIDCode=4624\tEventType=8\tRecordNumber=77\tTimeGenerated=1709553600\tMessage={}\n",
+                flat("An account")
+            ),
+            &[("TargetUserName", "ann"), ("IpPort", "50123"), ("_record", "77")],
+        ),
+        (
+            "evtsys",
+            format!(
+                "<29>1 2024-03-04T12:00:00Z SRV-A.example.test Security-Auditing - - - 4624: AUDIT_SUCCESS {}\n",
+                flat("An account")
+            ),
+            &[("TargetUserName", "ann"), ("IpPort", "50123"), ("Provider", "Microsoft-Windows-Security-Auditing")],
+        ),
+        (
+            "CEF",
+            "<134>Mar  4 12:00:09 relay CEF:0|Microsoft|Microsoft Windows||Microsoft-Windows-Security-Auditing:4624|An account was successfully logged on.|Low|eventId=9 externalId=4624 msg=Network logon cat=Security rt=1709553600500 shost=WS\\=7 src=10.0.0.7 spt=50123 dvchost=SRV-A.example.test duser=ann dntdom=EXAMPLE duid=0x5a1b2 cn1=3 cn1Label=LogonType cs5=NTLM cs5Label=Authentication Package Name ad.LmPackageName=NTLM V2\n".to_owned(),
+            &[
+                ("TargetUserName", "ann"),
+                ("TargetDomainName", "EXAMPLE"),
+                ("TargetLogonId", "0x5a1b2"),
+                ("LogonType", "3"),
+                ("IpAddress", "10.0.0.7"),
+                ("IpPort", "50123"),
+                ("WorkstationName", "WS=7"),
+                ("AuthenticationPackageName", "NTLM"),
+                ("LmPackageName", "NTLM V2"),
+            ],
+        ),
+        (
+            "LEEF",
+            "<13>1 2024-03-04T12:00:09Z relay - - - - LEEF:2.0|Microsoft|Windows|2019|4624|^|devTime=Mar 04 2024 12:00:00^devTimeFormat=MMM dd yyyy HH:mm:ss^cat=Security^src=10.0.0.7^usrName=ann^identHostName=SRV-A.example.test\n".to_owned(),
+            &[("TargetUserName", "ann"), ("IpAddress", "10.0.0.7")],
+        ),
+        (
+            "Hayabusa's table",
+            "\"Timestamp\",\"RuleTitle\",\"Level\",\"Computer\",\"Channel\",\"EventID\",\"RecordID\",\"Details\",\"ExtraFieldInfo\"\n\"2024-03-04 13:00:00.500 +01:00\",\"Logon\",\"info\",\"SRV-A.example.test\",\"Sec\",4624,77,\"Type: 3 - NETWORK ¦ TgtUser: ann ¦ SrcComp: WS7 ¦ SrcIP: 10.0.0.7 ¦ LID: 0x5a1b2\",\"AuthenticationPackageName: NTLM ¦ IpPort: 50123 ¦ LmPackageName: n/a\"\n".to_owned(),
+            &[
+                ("TargetUserName", "ann"),
+                ("LogonType", "3"),
+                ("WorkstationName", "WS7"),
+                ("IpAddress", "10.0.0.7"),
+                ("TargetLogonId", "0x5a1b2"),
+                ("IpPort", "50123"),
+                ("LmPackageName", ""),
+                ("Level", ""),
+                ("_record", "77"),
+            ],
+        ),
+        (
+            "Hayabusa's JSON",
+            r#"{"Timestamp":"2024-03-04 13:00:00.500 +01:00","RuleTitle":"Logon","Level":"info","Computer":"SRV-A.example.test","Channel":"Sec","EventID":4624,"RecordID":77,"Details":{"Type":"3 - NETWORK","TgtUser":"ann","SrcIP":"10.0.0.7"},"ExtraFieldInfo":{"IpPort":50123}}"#.to_owned(),
+            &[("TargetUserName", "ann"), ("LogonType", "3"), ("IpPort", "50123"), ("RuleTitle", "Logon")],
+        ),
+        (
+            "Wazuh with quoted times",
+            r#"{"timestamp":"2024-03-04T12:00:09.000+0000","data":{"win":{"system":{"eventID":"4624","channel":"Security","computer":"SRV-A.example.test","systemTime":"\"2024-03-04T12:00:00.5000000Z\""},"eventdata":{"targetUserName":"ann"}}}}"#.to_owned(),
+            &[("TargetUserName", "ann")],
         ),
         (
             "wevtutil's text",
@@ -1449,4 +1563,194 @@ fn a_label_of_a_wrapper_is_there_once() {
         (&row["sourcetype"], &row["source"]),
         (&vec!["bro:conn".to_owned()], &vec!["/a.log".to_owned()])
     );
+}
+
+#[test]
+fn lines_of_log_managers_about_other_things_are_events_of_their_format() {
+    let text = "<134>Mar  4 12:00:00 relay CEF:0|Maker|Wall|1.0|100|block\\|ed|5|rt=1709553600500 src=10.0.0.1 dst=203.0.113.9 spt=1232 msg=a\\=b and c cs1=inner cs1Label=Zone Name\nLEEF:1.0|Maker|Wall|1.0|block|devTime=2024-03-04T12:00:00.5Z\tsrc=10.0.0.1\tname=blocked it\n";
+    let all = read_bytes("a.log", text.as_bytes());
+    assert_eq!(
+        (all.sources[0].records, all.sources[0].is_lossy()),
+        (2, false),
+        "{:?}",
+        all.sources[0].problems
+    );
+    check(
+        "CEF",
+        &row(&all, "cim:cef", 0),
+        &[
+            ("_time", NOON),
+            ("host", "relay"),
+            ("vendor", "Maker"),
+            ("signature", "block|ed"),
+            ("src", "10.0.0.1"),
+            ("msg", "a=b and c"),
+            ("ZoneName", "inner"),
+        ],
+    );
+    check(
+        "LEEF",
+        &row(&all, "cim:leef", 0),
+        &[
+            ("_time", NOON),
+            ("signature", "blocked it"),
+            ("src", "10.0.0.1"),
+        ],
+    );
+    // A word in a line is not a format.
+    let text = "Mar  4 12:00:00 host prog[1]: the CEF: of it|a|b|c|d|e|f|g=h\n";
+    let all = read_bytes("a.log", text.as_bytes());
+    assert_eq!(values(&all, "syslog:other", 0, "pid"), ["1"]);
+}
+
+#[test]
+fn rows_of_zeek_that_a_shipper_dated_are_rows_of_zeek() {
+    let text = r#"{"@timestamp":"2024-03-04T12:00:00.5Z","@version":"1","uid":"C1","id.orig_h":"10.0.0.7","id.resp_h":"10.0.0.9","conn_state":"SF"}"#;
+    let all = read_bytes("a.json", text.as_bytes());
+    check(
+        "shipped",
+        &row(&all, "zeek:conn", 0),
+        &[("_time", NOON), ("uid", "C1")],
+    );
+    // Of other logs with such a name, not.
+    let text = r#"{"@timestamp":"2024-03-04T12:00:00.5Z","uid":"C1","level":"info"}"#;
+    let all = read_bytes("a.json", text.as_bytes());
+    assert!(all.sources[0].is_lossy());
+}
+
+/// How many records there are of these files, read together by so many threads.
+fn count(files: &[(&str, &str)], threads: usize) -> usize {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (name, text) in files {
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+        std::fs::write(path, text).expect("a file");
+    }
+    let limits = crabwalk_sources::Limits {
+        threads,
+        ..crabwalk_sources::Limits::default()
+    };
+    let all = common::read_with(folder.path(), &limits);
+    let rows: usize = all
+        .collected
+        .tables
+        .iter()
+        .flat_map(|table| &table.batches)
+        .map(|batch| batch.num_rows())
+        .sum();
+    let covered: u64 = all.collected.coverage.iter().map(|one| one.records).sum();
+    assert_eq!(covered, rows as u64, "{files:?}");
+    rows
+}
+
+#[test]
+fn copies_of_a_record_without_a_number_count_once_however_their_time_is_written() {
+    let flat = |time: &str, number: &str| {
+        format!(
+            r#"{{"EventID":4624,"Channel":"Security","Computer":"SRV-A","TargetUserName":"ann","LogonType":3,"TimeCreated":"{time}"{number}}}"#
+        ) + "\n"
+    };
+    let plain = |time: &str| flat(time, "");
+    let [second, milli, micro] = [
+        "2024-03-04T12:00:00Z",
+        "2024-03-04T12:00:00.123Z",
+        "2024-03-04T12:00:00.1234567Z",
+    ];
+    let other = "2024-03-04T12:00:00.124Z";
+    let beat = format!(
+        r#"{{"@timestamp":"{milli}","agent":{{"id":"1"}},"winlog":{{"event_id":4624,"channel":"Security","computer_name":"SRV-A","event_data":{{"TargetUserName":"ann","LogonType":"3"}}}}}}"#
+    );
+    let xml = XML.replace("SRV-A.example.test", "srv-a");
+    let without = xml.replace("<EventRecordID>77</EventRecordID>", "");
+    let message = format!(
+        r#"{{"EventID":4624,"Channel":"Security","Hostname":"SRV-A","EventTime":"2024-03-04T12:00:00Z","TargetUserName":"O'Neil & \"co\" {}","LogonType":3,"Message":"rendered"}}"#,
+        '\u{263a}'
+    );
+    let conn = "#separator \\x09\n#path\tconn\n#fields\tts\tuid\tid.orig_h\tduration\tlocal_orig\tconn_state\n#types\ttime\tstring\taddr\tinterval\tbool\tstring\n1709553600.123456\tC1\t10.0.0.7\t0.500000\tT\tSF\n";
+    let conn_json = |time: &str, more: &str| {
+        format!(
+            r#"{{"ts":{time},"uid":"C1","id.orig_h":"10.0.0.7","duration":0.5,"local_orig":true,"conn_state":"SF"{more}}}"#
+        )
+    };
+    let ssh = "sshd[7]: Accepted password for eva from 10.0.0.7 port 5 ssh2\n";
+    let [old, new] = [
+        format!("2024-03-04T12:00:00Z bastion {ssh}"),
+        format!("2024-03-04T13:00:00.123456+01:00 bastion {ssh}"),
+    ];
+    for (files, records) in [
+        (vec![plain(milli), plain(micro)], 1),
+        (vec![plain(second), plain(micro)], 1),
+        (vec![plain(micro), plain(second), plain(milli)], 1),
+        (vec![plain(milli), beat], 1),
+        // They happened twice, in one file or in two.
+        (vec![plain(milli), plain(other)], 2),
+        (vec![plain(milli) + &plain(other)], 2),
+        (vec![plain(milli) + &plain(milli)], 2),
+        (
+            vec![plain(milli) + &plain(milli), plain(micro) + &plain(micro)],
+            2,
+        ),
+        (
+            vec![plain(milli) + &plain(other), plain(second) + &plain(second)],
+            2,
+        ),
+        // An excerpt.
+        (vec![plain(milli) + &plain(other), plain(other)], 2),
+        (vec![plain(second), plain("2024-03-04T12:00:01Z")], 2),
+        // Beside the log with its numbers.
+        (vec![plain(milli), flat(micro, r#","EventRecordID":5"#)], 1),
+        (
+            vec![
+                flat(micro, r#","EventRecordID":5"#),
+                plain(second) + &plain(second),
+            ],
+            2,
+        ),
+        (vec![flat(other, r#","EventRecordID":5"#), plain(milli)], 2),
+        (vec![xml.clone(), without], 1),
+        (vec![xml.clone(), message.clone()], 1),
+        (vec![xml, message.replace("co", "of another")], 2),
+        // Zeek, as tables and as JSON.
+        (vec![conn.to_owned(), conn_json("1709553600.123456", "")], 1),
+        (
+            vec![
+                conn.to_owned(),
+                conn_json(
+                    "\"2024-03-04T12:00:00.123456Z\"",
+                    r#","_path":"conn","_system_name":"sensor","_write_ts":"2024-03-04T12:00:05Z""#,
+                ),
+            ],
+            1,
+        ),
+        (
+            vec![
+                conn_json("1709553600.123456", ""),
+                conn_json("1709553600", ""),
+            ],
+            1,
+        ),
+        (
+            vec![
+                conn.to_owned(),
+                conn_json("1709553600.123456", "").replace("true", "false"),
+            ],
+            2,
+        ),
+        (vec![old, new], 1),
+    ] {
+        let names = ["1/conn.log", "2/conn.log", "3/conn.log"];
+        let named: Vec<(&str, &str)> = names
+            .into_iter()
+            .zip(files.iter().map(String::as_str))
+            .collect();
+        let turned: Vec<(&str, &str)> = names
+            .into_iter()
+            .zip(files.iter().rev().map(String::as_str))
+            .collect();
+        for files in [named, turned] {
+            for threads in [1, 3] {
+                assert_eq!(count(&files, threads), records, "{threads}: {files:#?}");
+            }
+        }
+    }
 }

@@ -3,10 +3,19 @@
 use datafusion::arrow::array::{Array, ArrayRef, AsArray};
 use datafusion::arrow::datatypes::{DataType, Float64Type, Int64Type, UInt64Type};
 
-/// A number as SPL shows it.
+/// A number as SPL shows it: rounded to 15 digits, which hides what binary fractions add to decimal ones (`0.1 + 0.2`). A
+/// time with microseconds has 16 digits: below 2³² what binary fractions add shows behind the sixth decimal.
 pub fn format_number(number: f64) -> String {
     if number.fract() == 0.0 && number.abs() < 1e15 {
         return format!("{number:.0}");
+    }
+    let exact = format!("{number}");
+    if number.abs() < 4_294_967_296.0
+        && exact
+            .split_once('.')
+            .is_some_and(|(_, decimals)| decimals.len() <= 6)
+    {
+        return exact;
     }
     let text = format!("{number:.14e}");
     text.parse::<f64>()
