@@ -541,3 +541,28 @@ fn fields_have_the_names_that_searches_use() {
         assert_eq!(output.said(0).trim(), expected, "{search}");
     }
 }
+
+#[test]
+fn marks_in_names_are_underscores_and_times_keep_their_digits() {
+    let event = r#"<Event><System><Provider Name="Maker"/><EventID>7</EventID><Opcode>3</Opcode><TimeCreated SystemTime="2026-03-01T10:00:00.123456Z"/><EventRecordID>5</EventRecordID><Channel>Application</Channel><Computer>A</Computer></System><EventData><Data Name="Port-Type (x)">v</Data></EventData></Event>"#;
+    let row = r#"{"ts":1772359200.123456,"uid":"C1","id.orig_h":"10.0.0.7","conn_state":"SF"}"#;
+    let files = directory(&[("a.xml", event.as_bytes()), ("conn.log", row.as_bytes())]);
+    for (search, file, expected) in [
+        (
+            "Port_Type__x_=v | table Port_Type__x_ OpCode SystemTime _time",
+            "a.xml",
+            "Port_Type__x_,OpCode,SystemTime,_time\nv,3,2026-03-01T10:00:00.123456Z,1772359200.123456\n",
+        ),
+        (
+            "id_orig_h=10.0.0.7 | stats count by id_orig_h",
+            "conn.log",
+            "id_orig_h,count\n10.0.0.7,1\n",
+        ),
+    ] {
+        let ran = crabwalk(
+            &files,
+            &["search", search, file, "--quiet", "--format", "csv"],
+        );
+        assert_eq!(ran.said(0), expected, "{search}");
+    }
+}
