@@ -304,7 +304,7 @@ pub(crate) enum Step {
     Done(Box<Planned>),
 }
 
-/// How a command that stands in one file is planned: what it makes of the rows before it.
+/// How a command of plain [`Arguments`] is planned: what it makes of the rows before it.
 pub(crate) type Passing = fn(&mut Planner<'_>, Rows, &Arguments, Span) -> Result<Rows>;
 
 /// How such a command is planned where what it makes depends on what the commands behind it need.
@@ -349,9 +349,11 @@ fn found<S: Plan>(syntax: &dyn Any) -> Option<&dyn Plan> {
     Some(syntax)
 }
 
+/// What is the same for all commands with arguments of a type.
 struct Of<S>(std::marker::PhantomData<S>);
 
 impl<S: Plan> Of<S> {
+    /// As [`Whole`] carries it, which does not know the planner.
     const FINDING: &'static (dyn Any + Send + Sync) = &(found::<S> as Finding);
 }
 
@@ -505,8 +507,8 @@ impl<'a> Planner<'a> {
                     format!("`{}` cannot stand first, as it has no rows to work on", first.name),
                 )
                 .with_help(
-                    "a search begins with `search`, `tstats`, `mstats`, `from`, `datamodel`, `inputlookup`, `makeresults`, `gentimes`, \
-                     `set`, `union`, `multisearch` or `metadata`",
+                    "a search begins with a command that has rows of its own, such as `search`, `tstats`, `from`, `inputlookup` or \
+                     `makeresults`",
                 ));
             }
         };
