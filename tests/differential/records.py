@@ -68,12 +68,20 @@ def micros(text: str) -> int:
     return int(at.timestamp()) * 1_000_000 + int((fraction + "000000")[:6])
 
 
+def is_value(text: str | None) -> bool:
+    """Whether an element holds a value: the package indents, and line ends and blanks alone are its own."""
+    return bool(text) and (bool(text.strip()) or "\n" not in text)
+
+
 def leaves(element: ElementTree.Element, payload: dict[str, list[str]]) -> None:
-    """The innermost elements of UserData, by their own names."""
+    """The innermost elements of UserData, by their own names, and attributes behind the names of their elements."""
     for child in element:
+        for name, value in child.attrib.items():
+            if is_value(value):
+                payload[f"{local(child.tag)}.{local(name)}"].append(value)
         if len(child):
             leaves(child, payload)
-        elif child.text:
+        elif is_value(child.text):
             payload[local(child.tag)].append(child.text)
 
 
@@ -94,8 +102,7 @@ def of_xml(text: str) -> Record:
         if name == "EventData":
             for child in section:
                 own = child.get("Name") or local(child.tag)
-                # The package indents: line ends and blanks alone are its own.
-                if child.text and (child.text.strip() or "\n" not in child.text):
+                if is_value(child.text):
                     payload[own].append(child.text)
         elif name in ("UserData", "ProcessingErrorData", "DebugData"):
             leaves(section, payload)
@@ -143,7 +150,6 @@ def rows(crabwalk: str, search: str, path: Path) -> list[dict]:
     return [json.loads(line) for line in done.stdout.splitlines() if line]
 
 
-# Numbers are shown with 15 digits, which are too few for the microseconds of `_time`.
 SEARCH = '* | eval record=EventRecordID, at=strftime(_time, "%Y-%m-%dT%H:%M:%S.%6N")'
 # What a search gives beside the fields of the record.
 OURS = {"_time", "record", "at", "EventRecordID", "RecordNumber", "source", "sourcetype", "EventData.Name", *HEADER}
@@ -159,7 +165,8 @@ def by_crabwalk(crabwalk: str, path: Path) -> list[Record]:
                 number=int(row.get("record", -1)),
                 micros=micros(row["at"]),
                 header={name: values[name][0] for name in HEADER if name in values},
-                payload={name: all for name, all in values.items() if name not in OURS},
+                # A field of the payload that is called like one of the header has a prefix.
+                payload={name.removeprefix("EventData."): all for name, all in values.items() if name not in OURS},
                 row={value for all in values.values() for value in all},
             )
         )
@@ -197,10 +204,7 @@ def differences(ours: Record, theirs: Record) -> list[tuple[str, str, str]]:
         mine, other = ours.header.get(name, ""), theirs.header.get(name, "")
         if not alike(mine, other) and not (name in theirs.payload and other in ours.row):
             found.append((name, mine, other))
-    # A field of the payload may be called like one of the header: then it is enough that its value is there.
     for name in sorted({*ours.payload, *theirs.payload}):
-        if name in HEADER and all(value in ours.row for value in theirs.payload[name]):
-            continue
         mine = [value for value in ours.payload.get(name, []) if value.strip("\r\n")]
         other = [value for value in theirs.payload.get(name, []) if value.strip("\r\n")]
         if len(mine) != len(other) or not all(map(alike, mine, other)):
