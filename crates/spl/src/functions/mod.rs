@@ -9,6 +9,7 @@
 mod conditions;
 mod conversion;
 mod json;
+mod kept;
 pub(crate) mod matcher;
 mod multivalue;
 mod numbers;

@@ -1,16 +1,15 @@
 //! Regular expressions as content writes them: Perl's syntax, run in linear time where possible.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::sync::{Arc, LazyLock, Mutex};
+use std::sync::{Arc, LazyLock};
+
+use super::kept::Kept;
 
 /// Steps after which a pattern that needs backtracking gives up on a text: it then does not match.
 const BACKTRACK_LIMIT: usize = 200_000;
 /// Bytes that a compiled pattern may take.
 const SIZE_LIMIT: usize = 16 << 20;
-/// Compiled patterns that are kept.
-const CACHE: usize = 512;
 
 /// A compiled pattern.
 #[derive(Debug, Clone)]
@@ -32,20 +31,8 @@ type Groups = Vec<Option<(usize, usize)>>;
 /// # Errors
 /// A sentence that says what is wrong with the pattern.
 pub fn compile_regex(pattern: &str) -> Result<Compiled, String> {
-    static KNOWN: LazyLock<Mutex<HashMap<String, Compiled>>> = LazyLock::new(Mutex::default);
-    if let Ok(known) = KNOWN.lock()
-        && let Some(compiled) = known.get(pattern)
-    {
-        return Ok(compiled.clone());
-    }
-    let compiled = compile(pattern)?;
-    if let Ok(mut known) = KNOWN.lock() {
-        if known.len() >= CACHE {
-            known.clear();
-        }
-        known.insert(pattern.to_owned(), compiled.clone());
-    }
-    Ok(compiled)
+    static KNOWN: LazyLock<Kept<Compiled>> = LazyLock::new(Kept::default);
+    KNOWN.get(pattern, || compile(pattern))
 }
 
 fn compile(pattern: &str) -> Result<Compiled, String> {

@@ -4,8 +4,11 @@
 //! row, and `*` asks for a part. Major breakers end every segment; minor ones, such as `.` and `\`, cut a segment into
 //! smaller ones that are found as well. `TERM(…)` looks for what stands between major breakers.
 
+use std::sync::LazyLock;
+
 use regex::{Regex, RegexBuilder};
 
+use super::kept::Kept;
 use crate::syntax::ast::{Directive, SearchValue};
 
 /// Characters that end every segment (`MAJOR` of Splunk's segmenters.conf).
@@ -41,54 +44,62 @@ pub(crate) struct Term {
 impl Term {
     /// `None` where the term is too long to be looked for.
     pub fn new(term: &SearchValue) -> Option<Self> {
-        let text = term.text.as_str();
-        let whole = term.directive == Some(Directive::Term);
-        let breakers = class(!whole);
-        let within = format!("[^{}]*", class(false));
-        let chars: Vec<char> = text.chars().collect();
-        let ends = |char: Option<&char>| {
-            char.is_some_and(|char| *char != '*' && (whole || !is_breaker(*char)))
+        static KNOWN: LazyLock<Kept<Regex>> = LazyLock::new(Kept::default);
+        let key = match term.directive {
+            None => format!("W{}", term.text),
+            Some(Directive::Term) => format!("T{}", term.text),
+            Some(Directive::Case) => format!("C{}", term.text),
         };
-        let mut pattern = String::new();
-        if ends(chars.first()) {
-            pattern.push_str(&format!("(?:^|[{breakers}])"));
-        }
-        for (at, char) in chars.iter().enumerate() {
-            if *char != '*' {
-                pattern.push_str(&regex::escape(char.encode_utf8(&mut [0; 4])));
-                continue;
-            }
-            let before = at.checked_sub(1).and_then(|at| chars.get(at));
-            let after = chars.get(at + 1);
-            let in_segment =
-                |beside: Option<&char>| beside.is_some_and(|char| *char != '*' && !is_major(*char));
-            // At an end it asks for nothing; between breakers it stands for any text; else it stays in its segment.
-            if before.is_none() || after.is_none() {
-                continue;
-            }
-            if in_segment(before) || in_segment(after) {
-                pattern.push_str(&within);
-            } else {
-                pattern.push_str("(?s:.*)");
-            }
-        }
-        if ends(chars.last()) {
-            pattern.push_str(&format!("(?:$|[{breakers}])"));
-        }
-        let regex = RegexBuilder::new(&pattern)
-            .case_insensitive(term.directive != Some(Directive::Case))
-            .build()
-            .ok()?;
         Some(Self {
-            regex,
+            regex: KNOWN.get(&key, || compile(term)).ok()?,
             value: term.clone(),
-            spans_fields: text.contains(['<', '>', '=', '\'', '"']),
+            spans_fields: term.text.contains(['<', '>', '=', '\'', '"']),
         })
     }
 
     pub fn is_in(&self, text: &str) -> bool {
         self.regex.is_match(text)
     }
+}
+
+fn compile(term: &SearchValue) -> Result<Regex, regex::Error> {
+    let text = term.text.as_str();
+    let whole = term.directive == Some(Directive::Term);
+    let breakers = class(!whole);
+    let within = format!("[^{}]*", class(false));
+    let chars: Vec<char> = text.chars().collect();
+    let ends = |char: Option<&char>| {
+        char.is_some_and(|char| *char != '*' && (whole || !is_breaker(*char)))
+    };
+    let mut pattern = String::new();
+    if ends(chars.first()) {
+        pattern.push_str(&format!("(?:^|[{breakers}])"));
+    }
+    for (at, char) in chars.iter().enumerate() {
+        if *char != '*' {
+            pattern.push_str(&regex::escape(char.encode_utf8(&mut [0; 4])));
+            continue;
+        }
+        let before = at.checked_sub(1).and_then(|at| chars.get(at));
+        let after = chars.get(at + 1);
+        let in_segment =
+            |beside: Option<&char>| beside.is_some_and(|char| *char != '*' && !is_major(*char));
+        // At an end it asks for nothing; between breakers it stands for any text; else it stays in its segment.
+        if before.is_none() || after.is_none() {
+            continue;
+        }
+        if in_segment(before) || in_segment(after) {
+            pattern.push_str(&within);
+        } else {
+            pattern.push_str("(?s:.*)");
+        }
+    }
+    if ends(chars.last()) {
+        pattern.push_str(&format!("(?:$|[{breakers}])"));
+    }
+    RegexBuilder::new(&pattern)
+        .case_insensitive(term.directive != Some(Directive::Case))
+        .build()
 }
 
 #[cfg(test)]
