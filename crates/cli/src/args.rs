@@ -11,8 +11,8 @@ use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
     version,
     max_term_width = 110,
     after_help = "Examples:\n  \
-      crabwalk demo                              made logs with an intrusion in them, and what is found\n  \
-      crabwalk hunt evidence/                    all logs below a folder, also in zip and tar.gz files\n  \
+      crabwalk demo                              hunt through simulated logs with an intrusion\n  \
+      crabwalk hunt evidence/                    all logs below a folder, including zip and tar.gz files\n  \
       crabwalk hunt evidence.zip --out case      the same, with report.html, case.json and more\n  \
       crabwalk search 'EventCode=4624 Logon_Type=10 | stats count by user, src, dest' evidence/\n  \
       crabwalk ingest evidence/ --store store    the logs as Parquet files; `hunt store` reads those\n\n\
@@ -33,7 +33,7 @@ pub enum Command {
     Search(Search),
     /// Show what happened on a host or with an account: logons, programs, services, files, what is new.
     Dossier(Dossier),
-    /// Take logs into a store, from which hunts and searches read them quickly.
+    /// Add logs to a store, from which hunts and searches read them quickly.
     Ingest(Ingest),
     /// List, check and tidy up the files of a store.
     Store(Store),
@@ -47,7 +47,7 @@ pub enum Command {
     Demo(Demo),
     /// Generate logs of a simulated company, for tests and measurements.
     Lab(Lab),
-    /// Receive events from the senders of a network all day and keep them, as Splunk's HTTP Event Collector does.
+    /// Receive and store events around the clock, like Splunk's HTTP Event Collector, and hunt through them.
     Serve(Box<Serve>),
 }
 
@@ -56,14 +56,14 @@ pub enum Command {
 #[command(
     args_conflicts_with_subcommands = false,
     after_help = "Examples:\n  \
-      crabwalk serve                                       on this machine alone, with its data in crabwalk-data\n  \
+      crabwalk serve                                       on this machine only, with its data in crabwalk-data\n  \
       crabwalk serve --listen 0.0.0.0:8088 --tls-cert server.pem --tls-key server.key\n                                                       \
       for the network, encrypted\n  \
-      crabwalk serve token add laptops --acknowledge       another token for senders, also while the server runs\n\n\
+      crabwalk serve token add laptops --acknowledge       another token for senders, even while the server runs\n\n\
       docs/serve.md shows how to point each sender at it."
 )]
 pub struct Serve {
-    /// The folder with everything the server keeps; created if missing.
+    /// The folder for all of the server's data; created if missing.
     #[arg(
         long,
         value_name = "DIR",
@@ -72,44 +72,44 @@ pub struct Serve {
         env = "CRABWALK_DATA"
     )]
     pub data: PathBuf,
-    /// An address to listen on; can be given several times. Any other than this machine's own needs TLS.
+    /// An address to listen on; may be repeated. Any address but a loopback one needs TLS.
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8088")]
     pub listen: Vec<std::net::SocketAddr>,
-    /// An address for syslog and JSON lines over UDP and TCP, such as 0.0.0.0:514; can be given several times. They pass in
-    /// the clear, and anybody who reaches it can send.
+    /// An address for syslog and JSON lines over UDP and TCP, such as 0.0.0.0:514; may be repeated. The traffic is not
+    /// encrypted, and anyone who can reach the port can send.
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub syslog: Vec<std::net::SocketAddr>,
     /// An address for syslog and JSON lines over TLS, such as 0.0.0.0:6514.
     #[arg(long, value_name = "ADDRESS:PORT", requires = "tls_cert")]
     pub syslog_tls: Vec<std::net::SocketAddr>,
-    /// The server's certificate and those that signed it, PEM.
+    /// The server's certificate chain, PEM.
     #[arg(long, value_name = "FILE", requires = "tls_key")]
     pub tls_cert: Option<PathBuf>,
-    /// The key of the certificate, PEM.
+    /// The certificate's private key, PEM.
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     pub tls_key: Option<PathBuf>,
-    /// A folder into which logs are dropped: EVTX files, archives, Zeek logs; can be given several times.
+    /// Read logs dropped into this folder: EVTX files, archives, Zeek logs; may be repeated.
     #[arg(long, value_name = "DIR")]
     pub watch: Vec<PathBuf>,
-    /// Send the three days of a made company with an intrusion in them within a minute, and hunt every ten seconds.
+    /// Replay three days of a simulated company with an intrusion within a minute, and hunt every ten seconds.
     #[arg(long, conflicts_with = "tls_cert")]
     pub demo: bool,
-    /// How long to wait between two hunts, such as 60s or 5m. There is one whenever there are new events.
+    /// How long to wait between hunts, such as 60s or 5m. The server hunts only when there are new events.
     #[arg(long, value_name = "TIME", value_parser = time, default_value = "60s")]
     pub every: std::time::Duration,
     /// How far back each hunt looks.
     #[arg(long, value_name = "TIME", value_parser = time, default_value = "30d")]
     pub back: std::time::Duration,
-    /// Keep and search only.
+    /// Store and search events, but do not hunt.
     #[arg(long)]
     pub no_hunt: bool,
-    /// Threads of a hunt; by default half of those that the machine has.
+    /// Threads for a hunt; by default half of the machine's.
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,
-    /// Append a line of JSON to a file for each path that appears or grows.
+    /// For each path that appears or grows, append a line of JSON to this file.
     #[arg(long, value_name = "FILE")]
     pub alert_file: Vec<PathBuf>,
-    /// Post a JSON document to this URL likewise.
+    /// For each path that appears or grows, post a JSON document to this URL.
     #[arg(
         long,
         value_name = "URL",
@@ -118,7 +118,7 @@ pub struct Serve {
         value_delimiter = ' '
     )]
     pub alert_webhook: Vec<String>,
-    /// What the documents are signed with: X-Crabwalk-Signature has the HMAC-SHA256 of the body.
+    /// Sign the documents with this secret: X-Crabwalk-Signature has the HMAC-SHA256 of the body.
     #[arg(
         long,
         value_name = "SECRET",
@@ -126,7 +126,7 @@ pub struct Serve {
         hide_env_values = true
     )]
     pub alert_secret: Option<String>,
-    /// Post a text to this URL likewise, as Slack's incoming webhooks take it.
+    /// For each path that appears or grows, post a text to this Slack incoming webhook.
     #[arg(
         long,
         value_name = "URL",
@@ -135,18 +135,18 @@ pub struct Serve {
         value_delimiter = ' '
     )]
     pub alert_slack: Vec<String>,
-    /// Send a datagram of syslog to this address likewise.
+    /// For each path that appears or grows, send a syslog datagram to this address.
     #[arg(long, value_name = "HOST:PORT")]
     pub alert_syslog: Vec<String>,
     #[command(flatten)]
     pub known: Known,
-    /// Largest body of a request, also when unpacked, such as 100MB.
+    /// Largest request body, packed or unpacked, such as 100MB.
     #[arg(long, value_name = "SIZE", value_parser = size, default_value = "100MB")]
     pub max_body: usize,
-    /// How much may wait to be written before senders are told to wait.
+    /// How much data may wait to be written before senders are told to wait.
     #[arg(long, value_name = "SIZE", value_parser = size, default_value = "256MB")]
     pub max_waiting: usize,
-    /// Form of the log on standard error.
+    /// Format of the log on standard error.
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
     /// Log connections and requests too.
@@ -171,7 +171,7 @@ fn time(text: &str) -> Result<std::time::Duration, String> {
         })
 }
 
-/// Form of a server's log.
+/// Format of a server's log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
     /// A line of text for each entry.
@@ -183,7 +183,7 @@ pub enum LogFormat {
 /// What else can be done with a server's data.
 #[derive(Debug, Subcommand)]
 pub enum ServeCommand {
-    /// Manage the tokens with which senders send.
+    /// Manage the senders' tokens.
     Token {
         #[command(subcommand)]
         command: TokenCommand,
@@ -193,27 +193,26 @@ pub enum ServeCommand {
 /// What to do with tokens.
 #[derive(Debug, Subcommand)]
 pub enum TokenCommand {
-    /// Add a token, and print its secret.
+    /// Add a token and print its secret.
     Add {
-        /// What to call it.
+        /// Its name.
         name: String,
-        /// Answer requests with a number whose acknowledgement is asked for later (useACK).
+        /// Use indexer acknowledgement (useACK): answer requests with a number that senders ask about later.
         #[arg(long)]
         acknowledge: bool,
-        /// Take the token in the URL too (`?token=`), for senders that can set no header.
+        /// Accept the token in the URL too (`?token=`), for senders that cannot set headers.
         #[arg(long)]
         in_url: bool,
-        /// An index that events may name; can be given several times, and the first is that of events that name none. Without
-        /// it, any.
+        /// An index that events may name; may be repeated. The first is the default index. Without this option, any index.
         #[arg(long, value_name = "NAME")]
         index: Vec<String>,
-        /// The source of events that name none.
+        /// The default source of events.
         #[arg(long, value_name = "NAME")]
         source: Option<String>,
-        /// The source type of events that name none.
+        /// The default source type of events.
         #[arg(long, value_name = "NAME")]
         sourcetype: Option<String>,
-        /// The secret, where senders have one already. Without it, one is made.
+        /// The secret, if senders already have one; by default a new one is generated.
         #[arg(
             long,
             value_name = "SECRET",
@@ -224,9 +223,9 @@ pub enum TokenCommand {
     },
     /// List the tokens.
     List,
-    /// Remove a token: nothing is taken with it any more.
+    /// Remove a token: the server stops accepting it.
     Remove {
-        /// What it is called.
+        /// Its name.
         name: String,
     },
 }
@@ -255,10 +254,10 @@ pub struct Lab {
 /// What to do with the lab.
 #[derive(Debug, Subcommand)]
 pub enum LabCommand {
-    /// Write EVTX files and truth.json into a directory: a small company, an enterprise, or logon events alone.
+    /// Write EVTX files and truth.json into a directory: a small company, an enterprise, or logon events only.
     ///
     /// By default a small company with one intrusion, with Zeek conn logs, assets.csv and identities.csv. With --hosts, an
-    /// enterprise of several sites and any number of intrusions. With --logons, that many logon events, for measuring.
+    /// enterprise with several sites and any number of intrusions. With --logons, that many logon events, for measurements.
     Build(LabBuild),
     /// Generate enterprises, hunt them, and compare the movements found with those planted.
     Evaluate(LabEvaluate),
@@ -279,8 +278,8 @@ pub enum LabCommand {
 
 /// Arguments of `lab build`.
 #[derive(Debug, ClapArgs)]
-// What an enterprise is like means something only where one is made: without `--hosts` a small company would be, with
-// `--logons` nothing but logons, and neither has a profile.
+// These options describe an enterprise. Without `--hosts` the lab makes a small company, with `--logons` only logons, and
+// neither has a profile.
 #[command(mut_group("Company", |group| group.requires("hosts").conflicts_with("logons")))]
 pub struct LabBuild {
     /// The directory; created if missing.
@@ -343,7 +342,7 @@ pub enum Hardness {
 /// How attacks vary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Protocol {
-    /// Three goals and four degrees of stealth, as Hopper's evaluation (USENIX Security 2021) has them.
+    /// Three goals and four degrees of stealth, as in Hopper's evaluation (USENIX Security 2021).
     Hopper,
 }
 
@@ -366,13 +365,13 @@ pub struct Company {
     /// check-out, help-desk, rollouts, automation, terminals, turnover; or `none`.
     #[arg(long, value_name = "KIND,…", value_delimiter = ',')]
     pub work: Option<Vec<String>>,
-    /// Share of the workstations that get another's address by DHCP each day.
+    /// Share of workstations that get another workstation's address by DHCP each day.
     #[arg(long, value_name = "SHARE")]
     pub leases: Option<f64>,
-    /// Share of the workstations that connect by VPN, whose addresses pass to others at noon.
+    /// Share of workstations that connect by VPN and hand their addresses to others at noon.
     #[arg(long, value_name = "SHARE")]
     pub vpn: Option<f64>,
-    /// Share of the workstations behind one address.
+    /// Share of workstations behind a single address (NAT).
     #[arg(long, value_name = "SHARE")]
     pub nat: Option<f64>,
     /// Which logs were collected: usual, full, mixed (half the hosts with Sysmon, some with one log or none) or login-only.
@@ -387,15 +386,15 @@ pub struct Company {
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "Examples:\n  \
     crabwalk lab evaluate                                          1, 10 and 50 intrusions among 500 hosts in 30 days\n  \
-    crabwalk lab evaluate --hosts 60 --days 5 --intrusions 3 -v    a small one, with each hop that was missed\n  \
+    crabwalk lab evaluate --hosts 60 --days 5 --intrusions 3 -v    a small one, listing each missed hop\n  \
     crabwalk lab evaluate --profile hard --hosts 100 --days 7 --intrusions 0,1 --seed 1,2\n                                                                 \
     a hard one without and with an intruder, two of each\n  \
     crabwalk lab evaluate --protocol hopper --profile hard --hosts 60 --days 7 --seed 1001 --attacks 24\n                                                                 \
     two attacks for each goal and degree of stealth\n\n\
-    A hop counts as found if a hop of the case has its source, destination, account, kind of technique and time.\n\
-    Asserted are hops whose standing is `proven`; the others count neither for nor against. False are those among them that no intruder made.")]
+    A planted hop counts as found if a hop of the case has its source, destination, account, kind of technique and time.\n\
+    Only hops with standing `proven` are asserted; the others count neither for nor against. An asserted hop is false if no intruder made it.")]
 pub struct LabEvaluate {
-    /// Intrusions, one enterprise for each number; 0 for one without an intruder.
+    /// Numbers of intrusions, one enterprise for each; 0 for one without an intruder.
     #[arg(long, value_name = "N,…", value_delimiter = ',', default_values_t = [1, 10, 50])]
     pub intrusions: Vec<usize>,
     /// Hosts, at least 12.
@@ -412,11 +411,11 @@ pub struct LabEvaluate {
     pub volume: f64,
     #[command(flatten)]
     pub company: Company,
-    /// Plant many attacks by goal and stealth in separate companies, and print the detection rate over the number of false
+    /// Plant many attacks by goal and stealth in separate companies, and print the detection rate as a function of false
     /// paths. Takes one seed and counts up from it.
     #[arg(long, value_enum, conflicts_with_all = ["intrusions", "keep", "verbose"])]
     pub protocol: Option<Protocol>,
-    /// Attacks in total; each goal and degree of stealth in turn.
+    /// Attacks in total, cycling through goals and degrees of stealth.
     #[arg(long, value_name = "N", default_value_t = 336, requires = "protocol")]
     pub attacks: usize,
     /// Attacks per company.
@@ -439,15 +438,15 @@ pub struct LabEvaluate {
 /// Where the logs are, and which part of them counts.
 #[derive(Debug, ClapArgs)]
 pub struct Logs {
-    /// Files, folders (with all below), zip, tar.gz and gz archives; `-` is standard input. Or a store that `ingest` made.
+    /// Files, folders (recursively), zip, tar.gz and gz archives, or `-` for standard input; or a store made by `ingest`.
     ///
     /// File types are detected from content: EVTX, event XML, JSON, CSV, Zeek logs, syslog, text of Splunk's WinEventLog.
     #[arg(required = true, value_name = "PATH")]
     pub paths: Vec<PathBuf>,
-    /// Leave out events before this: RFC 3339 (`2024-03-01T08:00:00Z`), a date, or relative to now (`-7d`; s, m, h, d, w).
+    /// Ignore events before this time: RFC 3339 (`2024-03-01T08:00:00Z`), a date, or relative to now (`-7d`; s, m, h, d, w).
     #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = crate::when::parse_now)]
     pub since: Option<i64>,
-    /// Leave out events after this; same forms as --since.
+    /// Ignore events after this time; same forms as --since.
     #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = crate::when::parse_now)]
     pub until: Option<i64>,
     /// Threads to use; by default all of the machine's.
@@ -472,7 +471,7 @@ pub const SEARCH_MEMORY: u32 = 512;
 pub struct Known {
     /// Load detections, macros, lookups and more from a directory; may be repeated.
     ///
-    /// Files are recognised by their keys, so a checkout of public content in ESCU's format works as it is. Later
+    /// Files are recognised by their keys, so a checkout of public content in ESCU's format works unchanged. Later
     /// content replaces earlier content with the same id or name.
     #[arg(long, value_name = "DIR")]
     pub content: Vec<PathBuf>,
@@ -482,7 +481,7 @@ pub struct Known {
     /// Load Sigma rules from a directory or file; may be repeated.
     ///
     /// Rules of level high or critical count as TTP, medium or low as anomaly, informational as hunting. Correlations and
-    /// filters work too. Rules for logs that Crabwalk does not read are counted.
+    /// filters work too. Rules for logs that Crabwalk cannot read are only counted.
     #[arg(long, value_name = "DIR")]
     pub sigma: Vec<PathBuf>,
     /// Machines: a CSV file with Splunk ES headers (ip,mac,nt_host,dns,owner,priority,category …); may be repeated.
@@ -493,15 +492,15 @@ pub struct Known {
     pub identities: Vec<PathBuf>,
     /// Keep the lookups that searches write (`outputlookup`) in this directory, and read them back.
     ///
-    /// A baseline of public content fills a lookup this way, and later hunts read it. Each is a CSV file named after the lookup.
+    /// A baseline of public content fills a lookup this way, and later hunts read it. Each lookup is a CSV file of that name.
     #[arg(long, value_name = "DIR")]
     pub lookups: Option<PathBuf>,
-    /// Database in MaxMind's format for `iplocation`, such as GeoLite2-City.mmdb.
+    /// MaxMind database for `iplocation`, such as GeoLite2-City.mmdb.
     #[arg(long, value_name = "FILE")]
     pub geoip: Option<PathBuf>,
 }
 
-/// Form of output.
+/// Output format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Format {
     /// For people.
@@ -510,7 +509,7 @@ pub enum Format {
     Json,
     /// One JSON document per line; for `hunt` the findings.
     Jsonl,
-    /// For spreadsheets, with cells defused that a spreadsheet would execute; for `hunt` the findings.
+    /// For spreadsheets, with formulas defused; for `hunt` the findings.
     Csv,
 }
 
@@ -539,13 +538,13 @@ pub struct Hunt {
     /// Run only this detection (name or id, any case, `*` for any text); may be repeated.
     #[arg(long, value_name = "NAME")]
     pub detection: Vec<String>,
-    /// Findings to hide, with who decided it, why and until when: a YAML file; may be repeated.
+    /// Findings to hide: a YAML file that says which, who decided it, why and until when; may be repeated.
     ///
-    /// They stay in case.json, marked, and are counted.
+    /// Hidden findings stay in case.json, marked, and are counted.
     #[arg(long, value_name = "FILE")]
     pub exceptions: Vec<PathBuf>,
-    /// How many paths may be reported a day per thousand hosts, where the logs cover enough days to compare. One that stands
-    /// out is always reported.
+    /// How many paths to report per day and thousand hosts, where the logs cover enough days to compare. If any
+    /// path stands out, at least one is reported.
     #[arg(long, value_name = "N", default_value_t = 1.0, value_parser = budget)]
     pub budget: f64,
     /// Run only the detections of this story (name, any case, `*` for any text); may be repeated.
@@ -557,7 +556,7 @@ pub struct Hunt {
     /// Show only what involves this account (name, `DOMAIN\name` or SID).
     #[arg(long, value_name = "ACCOUNT")]
     pub account: Option<String>,
-    /// Print nothing but the findings.
+    /// Print only the findings.
     #[arg(long, short)]
     pub quiet: bool,
     /// Print every finding, problem and gap; by default similar ones are only counted.
@@ -569,25 +568,25 @@ pub struct Hunt {
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "Examples:\n  \
     crabwalk ingest evidence/ --store store\n  \
-    crabwalk ingest evidence/ --store store        again: takes what is new\n  \
+    crabwalk ingest evidence/ --store store        again: takes only what is new\n  \
     crabwalk hunt store --since -7d\n\n\
-    Events are kept with all their fields. Those that the store has are left out, wherever they were read: an event is known by its \
-    host, log, number and time, or else by all that it says.\n\
-    An ingest may be ended at any moment: what it had committed stays, and the next takes the rest.\n\n\
+    The store keeps all fields of an event and skips events that it already has, wherever they come from. It identifies an event by \
+    host, log, number and time or, without a number, by its full content.\n\
+    You can interrupt an ingest at any moment: what it has committed stays, and the next one takes the rest.\n\n\
     Exit status: 0 done, 1 failed, 2 wrong usage, 3 done but part of the input could not be read.")]
 pub struct Ingest {
-    /// Files, folders (with all below), zip, tar.gz and gz archives; `-` is standard input.
+    /// Files, folders (recursively), zip, tar.gz and gz archives; `-` is standard input.
     #[arg(required = true, value_name = "PATH")]
     pub paths: Vec<PathBuf>,
-    /// The store; made if there is none.
+    /// The store; created if missing.
     #[arg(long, value_name = "DIR")]
     pub store: PathBuf,
     /// Threads to use; by default all of the machine's.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: Option<u16>,
-    /// Memory to use, about, such as 2GB; by default a quarter of the machine's, at least 512MB.
+    /// Approximate memory to use, such as 2GB; by default a quarter of the machine's, at least 512MB.
     ///
-    /// Large EVTX files and zip archives are read in parts; any other file is read whole.
+    /// Large EVTX files and zip archives are read in parts; any other file is read as a whole.
     #[arg(long, value_name = "SIZE", value_parser = crate::units::parse_size)]
     pub memory: Option<u64>,
     /// Print nothing but errors.
@@ -605,49 +604,49 @@ pub struct Store {
 /// What to do with a store.
 #[derive(Debug, Subcommand)]
 pub enum StoreCommand {
-    /// Print the paths of the Parquet files that hold the events now, one a line, for other programs.
+    /// Print the paths of the store's current Parquet files, one per line, for other programs.
     ///
-    /// A search in the folder itself may meet files that others have taken the place of.
+    /// The folder itself may also contain files that have been replaced.
     Files {
         /// The store.
         #[arg(value_name = "DIR")]
         store: PathBuf,
-        /// Only of these event types: channel, or channel/id, any case, `*` for any text; may be repeated.
+        /// Only files of this event type: channel, or channel/id, any case, `*` for any text; may be repeated.
         #[arg(long = "type", value_name = "TYPE")]
         types: Vec<String>,
     },
-    /// Read every file and compare it with what was written. Exit status 1 if something is lost.
+    /// Verify every file against what was written. Exit status 1 if something is lost.
     Check {
         /// The store.
         #[arg(value_name = "DIR")]
         store: PathBuf,
     },
-    /// Put small files of one event type together.
+    /// Merge small files of the same event type.
     ///
-    /// The old files are deleted an hour later, by the next command that writes to the store: who reads may still need them.
+    /// The next command that writes to the store at least an hour later deletes the old files: readers may still need them.
     Compact {
         /// The store.
         #[arg(value_name = "DIR")]
         store: PathBuf,
-        /// Delete the old files at once. Who is just reading the store may fail.
+        /// Delete the old files at once. Programs that are reading the store may fail.
         #[arg(long)]
         now: bool,
     },
-    /// Take old events, or those of a log, out of the store.
+    /// Remove old events, or those of one log, from the store.
     ///
-    /// Their files are deleted an hour later, by the next command that writes to the store.
+    /// The next command that writes to the store at least an hour later deletes their files.
     #[command(group(clap::ArgGroup::new("what").required(true).multiple(true).args(["before", "channel"])))]
     Forget {
         /// The store.
         #[arg(value_name = "DIR")]
         store: PathBuf,
-        /// Only events before this: RFC 3339, a date, or relative to now (`-90d`; s, m, h, d, w).
+        /// Only events before this time: RFC 3339, a date, or relative to now (`-90d`; s, m, h, d, w).
         #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = crate::when::parse_now)]
         before: Option<i64>,
         /// Only events of this channel or kind of log, any case, `*` for any text.
         #[arg(long, value_name = "NAME")]
         channel: Option<String>,
-        /// Delete their files at once. Who is just reading the store may fail.
+        /// Delete their files at once. Programs that are reading the store may fail.
         #[arg(long)]
         now: bool,
     },
@@ -664,7 +663,7 @@ pub enum ExportFormat {
     Stix,
     /// Events for Timesketch, JSON lines.
     Timesketch,
-    /// The timeline for spreadsheets, with cells defused that a spreadsheet would execute.
+    /// The timeline for spreadsheets, with formulas defused.
     Csv,
     /// Hosts and hops as GraphML.
     Graphml,
@@ -685,17 +684,17 @@ pub struct Export {
     /// The format.
     #[arg(value_enum)]
     pub format: ExportFormat,
-    /// A case.json that `hunt --out` wrote; `-` is standard input.
+    /// A case.json written by `hunt --out`; `-` is standard input.
     pub case: PathBuf,
     /// Write to this file instead of standard output.
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,
-    /// For html: the hunted logs or store, to take raw records from; may be repeated.
+    /// For html: the logs or store of the hunt, for raw records; may be repeated.
     #[arg(long, value_name = "PATH")]
     pub logs: Vec<PathBuf>,
 }
 
-/// Form of a dossier.
+/// Output format of a dossier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum DossierFormat {
     /// For people.
@@ -724,7 +723,7 @@ pub struct Dossier {
     /// Output format.
     #[arg(long, value_enum, default_value_t = DossierFormat::Table)]
     pub format: DossierFormat,
-    /// Print every entry; by default many are only counted.
+    /// Print every entry; by default long lists are cut short.
     #[arg(long, short)]
     pub verbose: bool,
 }
@@ -735,7 +734,7 @@ pub struct Dossier {
     crabwalk search 'EventCode=4624 Logon_Type=3 | stats count by user, src, dest' logs/\n  \
     crabwalk search '| tstats count from datamodel=Endpoint.Processes by Processes.dest Processes.process_name' logs/ --format csv\n  \
     crabwalk search 'sourcetype=zeek:conn dest_port=445' conn.log --format jsonl\n  \
-    crabwalk search '`notable` | stats count by rule_name, dest' logs/            what the detections find in them\n  \
+    crabwalk search '`notable` | stats count by rule_name, dest' logs/            over what the detections find\n  \
     crabwalk search '| tstats sum(All_Risk.risk_score) from datamodel=Risk.All_Risk by All_Risk.risk_object' case/case.json")]
 pub struct Search {
     /// The search, in SPL.
@@ -751,7 +750,7 @@ pub struct Search {
     /// Output format.
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub format: Format,
-    /// Print nothing but the results.
+    /// Print only the results.
     #[arg(long, short)]
     pub quiet: bool,
 }
@@ -839,9 +838,9 @@ pub enum ReportFormat {
 #[command(after_help = "Examples:\n  \
     crabwalk baseline rdp logs/                           machines that make and receive RDP\n  \
     crabwalk baseline rdp logs/ --write-assets rdp.csv    the same, as a file for `hunt --assets`\n\n\
-    Use logs of a time without an intrusion, and look through the file before you use it: what is in it is taken for normal.")]
+    Use logs of an intrusion-free period, and review the file before you use it: everything in it counts as normal.")]
 pub struct Baseline {
-    /// Which baselines: a part of the name or of the asset category, such as `rdp`.
+    /// Which baselines: part of the name or asset category, such as `rdp`.
     pub name: String,
     #[command(flatten)]
     pub logs: Logs,
@@ -859,5 +858,5 @@ fn budget(text: &str) -> Result<f64, String> {
     text.parse()
         .ok()
         .filter(|number: &f64| number.is_finite() && *number >= 0.0)
-        .ok_or_else(|| "a number from 0, such as 1 or 0.5".to_owned())
+        .ok_or_else(|| "not a number from 0 on, such as 1 or 0.5".to_owned())
 }

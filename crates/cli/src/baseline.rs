@@ -47,9 +47,9 @@ pub fn run(args: &args::Baseline) -> Result<Done, Failure> {
             .map(|one| one.name.as_str())
             .collect();
         let names = if names.is_empty() {
-            "there is none".to_owned()
+            "there are no baselines".to_owned()
         } else {
-            format!("there are: {}", names.join("; "))
+            format!("available: {}", names.join("; "))
         };
         return Err(Failure::new(format!(
             "no baseline is named `{}`; {names}",

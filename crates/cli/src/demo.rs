@@ -26,7 +26,7 @@ pub fn build(options: &Options, directory: &Path) -> Result<Truth, Failure> {
 /// Runs `demo`.
 pub fn run(args: &args::Demo) -> Result<Done, Failure> {
     let look = Look::stdout();
-    note("making", &format!("a world in {}", args.out.display()));
+    note("generating", &format!("logs in {}", args.out.display()));
     let truth = build(
         &Options {
             seed: args.seed,
@@ -157,10 +157,10 @@ fn compare(truth: &Truth, case: &Case, directory: &Path, look: &Look) -> (String
     for (name, what) in [
         (
             "",
-            "a folder of EVTX files for each host, zeek/ with the network's log",
+            "one folder of EVTX files per host, zeek/ with the network log",
         ),
-        ("assets.csv", "what is known of the machines"),
-        ("identities.csv", "what is known of the accounts"),
+        ("assets.csv", "what is known about the machines"),
+        ("identities.csv", "what is known about the accounts"),
         ("truth.json", "what really happened"),
         (
             "case/case.json",
@@ -168,7 +168,7 @@ fn compare(truth: &Truth, case: &Case, directory: &Path, look: &Look) -> (String
         ),
         (
             "case/report.html",
-            "the same to look at: open it in a browser",
+            "the same as a report: open it in a browser",
         ),
     ] {
         if name.ends_with(".html") && crabwalk_case::front_end().is_none() {

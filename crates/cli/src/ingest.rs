@@ -35,7 +35,7 @@ pub fn run(args: &args::Ingest) -> Result<Done, Failure> {
     store.remove_old(GRACE)?;
     let taken = ingest(&store, &logs.inputs(), &options, &bar)?;
     if taken.commits >= MANY_COMMITS {
-        bar.step("putting small files together");
+        bar.step("merging small files");
         store.compact()?;
     }
     bar.finish();
@@ -68,7 +68,7 @@ pub fn run(args: &args::Ingest) -> Result<Done, Failure> {
         }
         if taken.known_files > 0 {
             let what = term::count(taken.known_files, "file");
-            lines.push(("known", format!("{what} of which the store has everything")));
+            lines.push(("known", format!("{what} already in the store")));
         }
         if damaged > 0 {
             lines.push((

@@ -217,7 +217,7 @@ impl Logs {
             paths => match paths.iter().find(|path| Store::is_store(path)) {
                 None => Ok(None),
                 Some(store) => Err(Failure::new(format!(
-                    "{} is a store, and is read alone; take the other logs into it with `crabwalk ingest PATH… --store {}`",
+                    "{} is a store and cannot be combined with other logs; add those to it with `crabwalk ingest PATH… --store {}`",
                     store.display(),
                     store.display()
                 ))),
@@ -284,7 +284,7 @@ pub fn catalog(collected: Collected) -> Result<Arc<dyn Catalog>, Failure> {
     match MemoryCatalog::new(collected) {
         Ok(catalog) => Ok(Arc::new(catalog)),
         Err(error) => Err(Failure::new(format!(
-            "the events read do not fit together: {error}"
+            "the events read are inconsistent: {error}"
         ))),
     }
 }

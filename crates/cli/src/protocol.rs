@@ -112,7 +112,7 @@ pub fn run(args: &LabEvaluate) -> Result<Done, Failure> {
     let profile = lab::profile(&args.company)?;
     let [first] = args.seed.as_slice() else {
         return Err(Failure::new(
-            "--protocol takes one --seed: each company has the next",
+            "--protocol takes one --seed; companies count up from it",
         ));
     };
     let shares = shares(args.attacks, args.per_world);
@@ -349,7 +349,7 @@ fn text(outcome: &Outcome, look: &Look) -> String {
     let (headers, rows) = cells(outcome);
     out.push_str(&term::table(&headers, &rows, look));
     let title = format!(
-        "{} in {} of {} hosts; told {} a day, {} for 1,000 logons",
+        "{} in {} of {} hosts; reported {} per day, {} per 1,000 logons",
         term::count(outcome.attacks as u64, "attack"),
         term::counted(outcome.worlds as u64, "company", "companies"),
         outcome.hosts,
@@ -358,7 +358,7 @@ fn text(outcome: &Outcome, look: &Look) -> String {
     );
     let _ = writeln!(out, "\n{}\n", look.paint(Ink::Bold, &title));
     let headers = [
-        "false paths a day at most",
+        "max. false paths/day",
         "detected",
         "false/day",
         "false/1000 logons",

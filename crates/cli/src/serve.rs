@@ -114,17 +114,11 @@ fn tell(started: &Started) -> io::Result<()> {
         writeln!(out, "syslog and JSON lines {how} on {address}")?;
     }
     if let (Some(link), Some(address)) = (&started.link, started.listening.first()) {
-        writeln!(
-            out,
-            "\nMake the first account, with this link that holds once:\n"
-        )?;
+        writeln!(out, "\nCreate the first account with this one-time link:\n")?;
         writeln!(out, "  {scheme}://{address}/setup?key={link}")?;
     }
     if let (Some(token), Some(address)) = (&started.token, started.listening.first()) {
-        writeln!(
-            out,
-            "\nThe token of senders, shown this once:\n\n  {token}\n"
-        )?;
+        writeln!(out, "\nToken for senders, shown only once:\n\n  {token}\n")?;
         writeln!(out, "Send a first event:\n")?;
         writeln!(out, "  {}\n", first_event(scheme, *address, token))?;
     }

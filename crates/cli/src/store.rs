@@ -65,11 +65,11 @@ fn check(path: &Path) -> Result<Done, Failure> {
     let lost = flaws.iter().filter(|flaw| flaw.loss).count();
     lines.push(("store", size(&store, path)));
     lines.push(match lost {
-        0 => ("right", "every file is as it was written".to_owned()),
+        0 => ("intact", "every file is as it was written".to_owned()),
         lost => (
             "wrong",
             format!(
-                "{} cannot be read as written; take them from a copy of the store, or take the logs in again",
+                "{} damaged; restore them from a backup of the store, or ingest the logs again",
                 term::count(lost as u64, "file")
             ),
         ),

@@ -753,7 +753,7 @@ fn response(case: &Case) -> Vec<String> {
     }
     if let Some(host) = scope.hosts.first() {
         steps.push(format!(
-            "`crabwalk dossier {} PATH…` says what happened there",
+            "`crabwalk dossier {} PATH…` shows what happened there",
             names.host(&host.host)
         ));
     }
@@ -777,7 +777,7 @@ fn next(out: &mut String, case: &Case, options: &Summary<'_>) {
             .max_by_key(|finding| (rank(&finding.severity), finding.risk_score))
         {
             steps.push(format!(
-                "`crabwalk content show '{}'` says what a finding means and what else may cause it",
+                "`crabwalk content show '{}'` explains what a finding means and what else may cause it",
                 worst.detection
             ));
         }
@@ -789,7 +789,7 @@ fn next(out: &mut String, case: &Case, options: &Summary<'_>) {
         });
         if rdp && !options.assets_given {
             steps.push(
-                "to leave out normal remote desktop use: `crabwalk baseline rdp PATH --write-assets assets.csv` on quiet days, then `--assets assets.csv`"
+                "to ignore normal remote desktop use: `crabwalk baseline rdp PATH --write-assets assets.csv` on quiet days, then `--assets assets.csv`"
                     .to_owned(),
             );
         }

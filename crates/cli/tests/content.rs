@@ -253,7 +253,7 @@ fn tests_run_over_made_events_and_recorded_attacks() {
         "no finding has src=10.0.0.7 user=bob",
         "4 findings expected, 3 found",
         "FAILED  Fine | quiet: another event",
-        "it fires although it must not: dest=KELP-01 user=eve src=10.9.9.9",
+        "it fires although it must stay quiet: dest=KELP-01 user=eve src=10.9.9.9",
         "7 tests: 2 passed, 3 failed, 2 skipped",
     ] {
         assert!(out.contains(words), "{words}: {out}");
@@ -279,7 +279,7 @@ fn recorded_attacks_need_the_objects_that_carry_risk() {
     let Ran { status, out, .. } = crabwalk(at.path(), &["content", "test", "rules"]);
     assert_eq!(status, 1);
     assert!(
-        out.contains("1 of 1 rows have no `dest`, which carries risk"),
+        out.contains("1 of 1 rows have no `dest`, a risk object"),
         "{out}"
     );
 }
@@ -290,7 +290,7 @@ fn what_is_wrong_with_tests_is_said() {
         (
             CASES.replace("detection: Fine", "detection: Other"),
             1,
-            "no detection is called `Other`",
+            "no detection is named `Other`",
         ),
         (
             CASES.replace("rows: 1", "rows: some"),

@@ -559,7 +559,7 @@ fn a_server_stops_in_peace_and_has_its_folder_alone() {
     assert!(
         second
             .err
-            .contains("another `crabwalk serve` runs over this folder"),
+            .contains("another `crabwalk serve` is using this folder"),
         "{}",
         second.err
     );

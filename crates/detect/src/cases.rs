@@ -344,7 +344,7 @@ impl DataMap {
                 continue;
             };
             if !inside(rest) {
-                return Err(format!("`{data}` leads out of {}", path.display()));
+                return Err(format!("`{data}` points outside {}", path.display()));
             }
             let whole = rest.trim_start_matches(['/', '\\']);
             let path = if whole.is_empty() {
@@ -365,7 +365,7 @@ impl DataMap {
             .filter(|_| relative)
             .map(|directory| directory.join(data))
             .find(|path| path.exists())
-            .ok_or_else(|| format!("{data} is not there"))
+            .ok_or_else(|| format!("{data} does not exist"))
     }
 }
 
@@ -432,7 +432,7 @@ impl<'a> Runner<'a> {
                     path: file.path.clone(),
                     test: "the detection is there".to_owned(),
                     job: Job::Broken(
-                        format!("no detection is called `{}`", file.detection),
+                        format!("no detection is named `{}`", file.detection),
                         TestKind::Fires,
                     ),
                 });
@@ -515,10 +515,10 @@ impl<'a> Runner<'a> {
             },
             Job::Recorded(attack) => {
                 if let Some(why) = &attack.manual {
-                    return Verdict::Skipped(format!("to be tested by hand: {why}"));
+                    return Verdict::Skipped(format!("must be tested by hand: {why}"));
                 }
                 if attack.data.is_empty() {
-                    return Verdict::Skipped("names no data".to_owned());
+                    return Verdict::Skipped("lists no data".to_owned());
                 }
                 let mut beside: Vec<PathBuf> = Vec::new();
                 let mut directory = Path::new(&detection.origin.path).parent();
@@ -658,7 +658,7 @@ fn judge(detection: &Detection, case: &Case, kind: TestKind, findings: &[Finding
             findings
                 .iter()
                 .take(MOST)
-                .map(|one| format!("it fires although it must not: {}", shown(one))),
+                .map(|one| format!("it fires although it must stay quiet: {}", shown(one))),
         );
     } else {
         if findings.is_empty() {
@@ -735,7 +735,7 @@ fn objects_missing(detection: &Detection, findings: &[Finding]) -> Vec<String> {
             .count();
         if without > 0 {
             wrong.push(format!(
-                "{without} of {} rows have no `{}`, which carries risk",
+                "{without} of {} rows have no `{}`, a risk object",
                 findings.len(),
                 object.field
             ));
@@ -743,10 +743,7 @@ fn objects_missing(detection: &Detection, findings: &[Finding]) -> Vec<String> {
     }
     for object in &detection.threat_fields {
         if !findings.is_empty() && !findings.iter().any(|one| has(one, &object.field)) {
-            wrong.push(format!(
-                "no row has `{}`, which is what threatens",
-                object.field
-            ));
+            wrong.push(format!("no row has `{}`, a threat object", object.field));
         }
     }
     wrong

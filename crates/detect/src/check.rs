@@ -128,7 +128,7 @@ fn check_one(
         let pipeline = search.pipeline();
         let first = pipeline.commands.first();
         let span = first.map_or(pipeline.span, |command| command.span);
-        let message = "no event type that is known fits this search";
+        let message = "no known event type matches this search";
         // The planner may have said so too, at greater length.
         lints.retain(|one| !one.message.starts_with(message));
         missing.insert(0, Diagnostic::new(message, span));
@@ -263,7 +263,7 @@ fn fields_in_vain(tstats: &Tstats, known: &[EventType], knowledge: &Knowledge) -
         .map(|(field, span)| {
             Diagnostic::new(
                 format!(
-                    "no event type of {}.{} that is known gives the field `{field}`",
+                    "no known event type of {}.{} has the field `{field}`",
                     node.model, node.name
                 ),
                 span,

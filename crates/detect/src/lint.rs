@@ -352,10 +352,10 @@ fn precedence_in_clause(expr: &SearchExpr, text: &str, found: &mut Vec<Diagnosti
                 {
                     found.push(
                         Diagnostic::new(
-                            "OR binds tighter than AND here: only these alternatives are joined, and what stands beside them must hold as well",
+                            "OR binds tighter than AND here: only these alternatives are joined, and the terms beside them must hold as well",
                             span,
                         )
-                        .with_help("put brackets around what belongs together"),
+                        .with_help("put parentheses around what belongs together"),
                     );
                 }
                 precedence_in_clause(one, text, found);
@@ -414,7 +414,7 @@ fn precedence_in_where(expr: &Expr, text: &str, found: &mut Vec<Diagnostic>) {
                                 "AND binds tighter than OR in `where`: the condition joined by AND holds for one alternative only",
                                 joined.span,
                             )
-                            .with_help("put brackets around the alternatives, or around the AND if it is meant so"),
+                            .with_help("put parentheses around the alternatives, or around the AND if that is what you mean"),
                         );
                     }
                 }
@@ -503,7 +503,7 @@ fn compared_by_case(expr: &Expr, made: &BTreeSet<String>, found: &mut Vec<Diagno
                 _ => None,
             };
             if let Some(name) = name {
-                let help = format!("compare `lower({name})` with small letters, or use `search`");
+                let help = format!("compare `lower({name})` with lower-case text, or use `search`");
                 tell(&name, expr.span, help);
             }
         }
@@ -514,7 +514,7 @@ fn compared_by_case(expr: &Expr, made: &BTreeSet<String>, found: &mut Vec<Diagno
                 tell(
                     &name,
                     value.span,
-                    format!("write `lower({name}) IN (…)` with small letters, or use `search`"),
+                    format!("write `lower({name}) IN (…)` with lower-case text, or use `search`"),
                 );
             }
         }
@@ -531,7 +531,7 @@ fn compared_by_case(expr: &Expr, made: &BTreeSet<String>, found: &mut Vec<Diagno
                 let help = if function == "match" {
                     "begin the pattern with (?i)".to_owned()
                 } else {
-                    format!("write `like(lower({name}), …)` with small letters")
+                    format!("write `like(lower({name}), …)` with lower-case text")
                 };
                 tell(&name, expr.span, help);
             }

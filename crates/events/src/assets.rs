@@ -116,7 +116,7 @@ impl Entities {
             .any(|key| headers.iter().any(|header| header == key))
         {
             return Err(format!(
-                "line 1: none of the columns {} is there; the columns are {}",
+                "line 1: none of the columns {} exists; the columns are {}",
                 keys.join(", "),
                 headers.join(", ")
             ));

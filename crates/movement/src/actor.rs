@@ -67,7 +67,7 @@ pub(crate) fn infer(
             if let Some(used) = hop.used.filter(|used| present.contains(used)) {
                 return Some(Inferred {
                     account: used,
-                    why: "the account was at work on the source about then".to_owned(),
+                    why: "the account was active on the source around that time".to_owned(),
                 });
             }
             let comers: BTreeSet<AccountId> = came
@@ -83,7 +83,8 @@ pub(crate) fn infer(
             if let (1, Some(account)) = (comers.len(), comers.first()) {
                 return Some(Inferred {
                     account: *account,
-                    why: "nobody else had come to the source in the two hours before".to_owned(),
+                    why: "nobody else had logged on to the source in the two hours before"
+                        .to_owned(),
                 });
             }
             let nobody = present.is_empty() && comers.is_empty();
@@ -95,7 +96,7 @@ pub(crate) fn infer(
                 // A service's account goes its own ways, whoever sits there.
                 ([one], used) if !used.is_some_and(services) => Some(Inferred {
                     account: *one,
-                    why: "the only person on the source about then".to_owned(),
+                    why: "the only person on the source around that time".to_owned(),
                 }),
                 (_, Some(used)) if nobody => Some(Inferred {
                     account: used,

@@ -601,7 +601,7 @@ fn name_account(hop: &mut Draft, sightings: &HashMap<HostId, Vec<Evidence>>) {
     }
 }
 
-/// Where nothing says who acted: the only person who ran anything on the source about then.
+/// Where nothing says who acted: the only person who ran anything on the source around that time.
 fn name_actor(world: &World<'_>, hop: &mut Draft, canonical: &[AccountId]) {
     const BEFORE: i64 = 600 * SECOND;
     const AFTER: i64 = 60 * SECOND;
@@ -622,7 +622,7 @@ fn name_actor(world: &World<'_>, hop: &mut Draft, canonical: &[AccountId]) {
     if let (1, Some((user, at))) = (people.len(), people.into_iter().next())
         && let Some(process) = world.processes.get(at)
     {
-        let what = "the only person who ran anything on the source about then".to_owned();
+        let what = "the only person who ran anything on the source around that time".to_owned();
         let mut evidence = Evidence::new(
             Kind::Source,
             hop.family,

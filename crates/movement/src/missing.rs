@@ -110,7 +110,7 @@ impl Explain {
                     Kind::DestinationExecution if hop.attempt => "it was refused".to_owned(),
                     Kind::DestinationExecution => self.log(world, hop.dst, &[SYSMON, "security"], hop.first),
                     Kind::DomainController if self.controllers.is_empty() => "no log of a domain controller was read".to_owned(),
-                    Kind::DomainController if within(&self.controllers) => "the domain controllers' logs hold no fitting ticket: one was cached, or the account is local".to_owned(),
+                    Kind::DomainController if within(&self.controllers) => "the domain controllers' logs hold no matching ticket: one was cached, or the account is local".to_owned(),
                     Kind::DomainController => "the domain controllers' logs do not reach that time".to_owned(),
                     Kind::Network if self.network.is_empty() => "no log of a network sensor was read".to_owned(),
                     Kind::Network if within(&self.network) => "the network sensor logged no such connection".to_owned(),

@@ -417,7 +417,7 @@ fn validations(world: &World<'_>, origins: &Origins<'_>, hop: &Draft, found: &mu
                     if workstation.is_empty() || *workstation == "-" {
                         format!("{by} validated the password hash")
                     } else {
-                        format!("{by} validated the password hash for a client that calls itself {workstation}")
+                        format!("{by} validated the password hash for a client calling itself {workstation}")
                     },
                 )
                 .weighs(Class::Ticket, 0.1),
@@ -523,7 +523,7 @@ fn tickets(
             one.time,
             one.reference,
             format!(
-                "the source had asked for a ticket with RC4 {} before, while others have AES: overpass the hash",
+                "the source had requested an RC4 ticket {} before, while others get AES: overpass the hash",
                 span(hop.first - one.time)
             ),
         )
@@ -559,7 +559,7 @@ fn tickets(
             Kind::DomainController,
             asked.time,
             asked.reference,
-            "nobody had been granted the ticket used here: forged".to_owned(),
+            "the ticket used here was granted to nobody: forged".to_owned(),
         )
         .weighs(Class::TicketOrigin, 0.1);
         evidence.techniques.extend(["T1550.003", "T1558.001"]);
@@ -574,7 +574,7 @@ fn tickets(
             asked.time,
             asked.reference,
             format!(
-                "the ticket used here had been granted to {}: pass the ticket",
+                "the ticket used here was granted to {}: pass the ticket",
                 elsewhere
                     .client
                     .map_or("another host", |id| world.hosts.key(id))
@@ -607,7 +607,7 @@ fn tickets(
             one.time,
             one.reference,
             format!(
-                "{}, not lsass.exe, had asked a domain controller for tickets",
+                "{}, not lsass.exe, had requested tickets from a domain controller",
                 base_name(one.image)
             ),
         )
@@ -659,7 +659,7 @@ fn certificate(
         one.time,
         one.reference,
         format!(
-            "the source had asked for a ticket with a certificate {} before{}",
+            "the source had requested a ticket with a certificate {} before{}",
             span(hop.first - one.time),
             if by_password {
                 ", while the account has a password"
@@ -705,7 +705,7 @@ fn delegated(world: &World<'_>, origins: &Origins<'_>, hop: &Draft, found: &mut 
         Kind::DestinationLogon,
         session.time,
         session.reference,
-        "somebody acted for the account by delegation".to_owned(),
+        "somebody acted for the account through delegation".to_owned(),
     )
     .weighs(Class::TicketOrigin, 0.1);
     if let Some(right) = given {
@@ -783,7 +783,7 @@ fn silver(
         session.time,
         session.reference,
         format!(
-            "no controller had given the account a ticket for {}: one made with the machine's key",
+            "no controller had issued the account a ticket for {}: forged with the machine's key",
             world.hosts.key(hop.dst)
         ),
     )
@@ -816,7 +816,7 @@ fn relayed(world: &World<'_>, hop: &Draft, found: &mut Vec<Evidence>) {
         session.time,
         session.reference,
         format!(
-            "the client calls itself {}, which is elsewhere: relayed, or a lie",
+            "the client calls itself {}, which is elsewhere: relayed or spoofed",
             world.hosts.key(claimed)
         ),
     )
@@ -854,7 +854,7 @@ fn roasted(
         roast.time,
         roast.reference,
         format!(
-            "{} had asked for a ticket of {sam} with RC4{} {} before: its password can be cracked offline",
+            "{} had requested an RC4 ticket for {sam}{} {} before: its password can be cracked offline",
             name(roast.by),
             roast
                 .client

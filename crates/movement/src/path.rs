@@ -627,7 +627,7 @@ impl Scale<'_, '_> {
         });
         if new {
             score += 10.0;
-            why.push("an account comes from a host where it was on no other day".to_owned());
+            why.push("an account comes from a host that it used on no other day".to_owned());
         }
         let habits = members.iter().filter(|at| is_usual(**at)).count();
         if habits > 0 {

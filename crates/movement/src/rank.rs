@@ -585,38 +585,36 @@ impl Baseline {
                     who(),
                     t(" is on "),
                     dst(),
-                    Word::Text(format!(" {seen}; it goes to hosts that are as new to it")),
+                    Word::Text(format!(" {seen}; it goes to hosts as new to it")),
                 ],
                 Novelty::Source => vec![
                     who(),
                     t(" comes from "),
                     src(),
-                    Word::Text(format!(
-                        " {seen}; it comes from hosts that are as new to it"
-                    )),
+                    Word::Text(format!(" {seen}; it comes from hosts as new to it")),
                 ],
                 Novelty::Edge => vec![
-                    t("anybody goes from "),
+                    t("the route from "),
                     src(),
                     t(" to "),
                     dst(),
-                    Word::Text(format!(" {seen}; ")),
+                    Word::Text(format!(" is used {seen}; ")),
                     who(),
-                    t(" takes such ways"),
+                    t(" takes routes as new"),
                 ],
                 Novelty::Way => vec![
                     who(),
                     Word::Text(format!(
-                        " moves by {} {seen}; it takes up ways as new to it",
+                        " moves by {} {seen}; it uses techniques as new to it",
                         techniques(hop).first().copied().unwrap_or("an unknown way")
                     )),
                 ],
                 Novelty::Switch => vec![
                     hop.actor
                         .map_or_else(|| t("?"), |actor| Word::account(world, actor)),
-                    t(" goes on as "),
+                    t(" continues as "),
                     who(),
-                    Word::Text(format!(" {seen}; others go on as it")),
+                    Word::Text(format!(" {seen}; others continue as it")),
                 ],
             };
             match subject {
@@ -714,7 +712,7 @@ impl Baseline {
                         Word::Text(format!("{id} by ")),
                         Subject::of(hop).word(world),
                         Word::Text(format!(
-                            " on {own} of its {active} other days, by anybody on {all} of {of} days of accounts"
+                            " on {own} of its {active} other days, by anybody on {all} of {of} account-days"
                         )),
                     ],
                     probability: tail(own, active, rate(all, of)),
@@ -749,10 +747,10 @@ impl Baseline {
                 let rate = rate(all, of).max(rate(hosts, self.host_days));
                 Term {
                     what: vec![
-                        Word::Text(format!("{} is found about ", finding.rule)),
+                        Word::Text(format!("{} fires on ", finding.rule)),
                         Subject::of(hop).word(world),
                         Word::Text(format!(
-                            " on {own} of its {active} other days, in these logs on {hosts} of {} days of hosts",
+                            " on {own} of its {active} other days, in these logs on {hosts} of {} host-days",
                             self.host_days
                         )),
                     ],

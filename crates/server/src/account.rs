@@ -45,14 +45,14 @@ pub enum AccountError {
     Wait(u64),
     /// The name is taken or none.
     #[error(
-        "{0:?} is no name: use 1 to 64 letters, digits, `-`, `_`, `.` and `@`, and one that is free"
+        "{0:?} is not a valid name: use 1 to 64 letters, digits, `-`, `_`, `.` and `@`, and a name that is not taken"
     )]
     Name(String),
     /// The password is too short or too long.
     #[error("a password has 12 to 1024 characters")]
     Password,
     /// The link was used, or is not the right one.
-    #[error("this link is not valid any more; restart the server for a new one")]
+    #[error("this link is no longer valid; restart the server for a new one")]
     Link,
     /// The file of accounts.
     #[error(transparent)]

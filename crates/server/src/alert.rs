@@ -207,7 +207,7 @@ impl Alerts {
                             id = posted.alert.id,
                             output = output.name(),
                             error,
-                            "an alert is given up"
+                            "giving up on an alert"
                         );
                         done.insert(output.id());
                     }
@@ -216,7 +216,7 @@ impl Alerts {
                             id = posted.alert.id,
                             output = output.name(),
                             error,
-                            "an alert was not taken; it is sent again"
+                            "an output did not accept an alert; it will be sent again"
                         );
                         why = Some(format!("{}: {error}", output.name()));
                         waits = true;
@@ -233,7 +233,7 @@ impl Alerts {
                 Ok::<_, ListError>(())
             });
             if let Err(error) = noted {
-                tracing::error!(%error, "who has an alert cannot be noted; it may be sent twice");
+                tracing::error!(%error, "the delivery of an alert could not be recorded; it may be sent twice");
                 return true;
             }
         }
@@ -292,8 +292,8 @@ impl Alerts {
         secret: Option<&str>,
         id: &str,
     ) -> Result<(), String> {
-        let uri: Uri = url.parse().map_err(|_| "this is no URL".to_owned())?;
-        let host = uri.host().ok_or("the URL names no host")?.to_owned();
+        let uri: Uri = url.parse().map_err(|_| "not a URL".to_owned())?;
+        let host = uri.host().ok_or("the URL has no host")?.to_owned();
         let encrypted = match uri.scheme_str() {
             Some("https") => true,
             Some("http") => false,
@@ -361,7 +361,7 @@ async fn datagram(address: &str, alert: &Alert) -> Result<(), String> {
         .await
         .map_err(failed)?
         .next()
-        .ok_or("the address has no machine")?;
+        .ok_or("the name does not resolve to an address")?;
     let any = if target.is_ipv4() {
         "0.0.0.0:0"
     } else {

@@ -22,7 +22,7 @@ pub enum AskError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// Too many run.
-    #[error("too many searches run; try again when one has ended")]
+    #[error("too many searches are running; try again when one has finished")]
     Busy,
 }
 

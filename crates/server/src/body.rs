@@ -15,10 +15,12 @@ use crate::limits::Limits;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BodyError {
     /// It is, or becomes, larger than is taken.
-    #[error("the body is larger than {0} bytes, or inflates to more than its size explains")]
+    #[error(
+        "the body is larger than {0} bytes, or decompresses to far more than its size explains"
+    )]
     TooLarge(usize),
     /// It is packed in a way that is not known.
-    #[error("the content encoding {0} is not known; gzip, deflate and zstd are")]
+    #[error("unknown content encoding {0}; use gzip, deflate or zstd")]
     Encoding(String),
     /// It is not what it says, or the connection broke.
     #[error("the body cannot be read: {0}")]

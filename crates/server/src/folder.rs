@@ -151,7 +151,7 @@ fn take(seen: &Seen, kept: &Kept) -> bool {
     let taken = match ingest(kept.store(), &[input], &options, &Quiet) {
         Ok(taken) => taken,
         Err(error) => {
-            tracing::error!(file = seen.location, %error, "a dropped file cannot be kept; it is tried again");
+            tracing::error!(file = seen.location, %error, "a dropped file could not be stored; it will be tried again");
             return false;
         }
     };

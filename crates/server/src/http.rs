@@ -47,7 +47,7 @@ impl Peer {
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// A file.
-    #[error("{file}: {why}; it must hold PEM")]
+    #[error("{file}: {why}; expected PEM")]
     File {
         /// Which.
         file: String,
@@ -150,7 +150,7 @@ pub async fn serve(listener: TcpListener, serving: Serving) {
         .await
         .is_err()
     {
-        tracing::warn!("requests that were still under way are given up");
+        tracing::warn!("abandoning requests still in progress");
     }
 }
 
@@ -176,7 +176,7 @@ async fn connection(
         .half_close(true);
     let served = watcher.watch(builder.serve_connection(TokioIo::new(stream), service));
     if let Err(error) = served.await {
-        tracing::debug!(peer = %peer.address, %error, "a connection broke off");
+        tracing::debug!(peer = %peer.address, %error, "a connection was dropped");
     }
 }
 

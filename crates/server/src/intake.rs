@@ -24,7 +24,7 @@ const MOST_REPEATS: usize = 200_000;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
     /// Too much is waiting to be written.
-    #[error("too much is waiting to be written")]
+    #[error("too many events are waiting to be written")]
     Busy,
     /// The disk does not take it.
     #[error("the log cannot be written: {0}")]
@@ -415,7 +415,7 @@ impl<M: Medium, K: Keeper> Writer<M, K> {
                     let _ = done.send(Ok(()));
                 }
                 if let Err(error) = self.wal.release(self.keeper.low_water()) {
-                    tracing::warn!(%error, "a segment of the log that is not needed any more stays");
+                    tracing::warn!(%error, "a segment of the log that is no longer needed could not be deleted");
                 }
             }
             Err(error) => {
@@ -432,7 +432,7 @@ impl<M: Medium, K: Keeper> Writer<M, K> {
         let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
         match written {
             Ok(_) if trouble.is_some() => {
-                tracing::info!("the log takes events again");
+                tracing::info!("the log accepts events again");
                 *trouble = None;
             }
             Ok(_) => {}

@@ -296,7 +296,7 @@ impl Work {
                 if trouble.is_none() {
                     tracing::error!(
                         error,
-                        "events cannot be committed to the store; they stay in the log, and it is tried again"
+                        "events cannot be committed to the store; they stay in the log, and the commit will be tried again"
                     );
                 }
                 *trouble = Some(error);
@@ -345,7 +345,7 @@ impl Work {
             .compact()
             .and_then(|_| self.store.remove_old(GRACE));
         if let Err(error) = done {
-            tracing::warn!(%error, "small files of the store could not be put together");
+            tracing::warn!(%error, "small files of the store could not be merged");
         }
     }
 }

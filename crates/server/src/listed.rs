@@ -97,7 +97,7 @@ impl<T: Serialize + DeserializeOwned> Listed<T> {
             known.looked.is_none_or(|looked| looked.elapsed() > LOOK)
         };
         if stale && let Err(error) = self.refresh() {
-            tracing::warn!(%error, "a list could not be read again; what was known goes on");
+            tracing::warn!(%error, "a list could not be reloaded; the previous one stays in use");
         }
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(&known.all)

@@ -7,7 +7,7 @@ use subtle::ConstantTimeEq;
 
 /// The system gave no random bytes.
 #[derive(Debug, thiserror::Error)]
-#[error("the system gives no random bytes: {0}")]
+#[error("the system provides no random bytes: {0}")]
 pub struct NoRandom(String);
 
 /// Random bytes.

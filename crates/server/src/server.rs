@@ -72,7 +72,7 @@ pub enum ServeError {
     },
     /// Another server has the data folder.
     #[error(
-        "{}: another `crabwalk serve` runs over this folder; stop it, or give this one a folder of its own with --data",
+        "{}: another `crabwalk serve` is using this folder; stop it, or choose another folder with --data",
         .0.display()
     )]
     Taken(PathBuf),
@@ -91,7 +91,7 @@ pub enum ServeError {
     )]
     Plain(SocketAddr),
     /// An address for TLS without a certificate.
-    #[error("{0} is to be encrypted: give --tls-cert and --tls-key")]
+    #[error("{0} needs encryption: give --tls-cert and --tls-key")]
     NoCertificate(SocketAddr),
     /// TLS.
     #[error(transparent)]
@@ -265,16 +265,12 @@ async fn serve(
         "the log was read"
     );
     for (segment, place) in &recovery.damaged {
-        tracing::error!(
-            segment,
-            place,
-            "the log is damaged here; what follows was read"
-        );
+        tracing::error!(segment, place, "the log is damaged here; the rest was read");
     }
     if unknown > 0 {
         tracing::error!(
             unknown,
-            "records of the log are of a newer version and were not read"
+            "records of the log were written by a newer version and were not read"
         );
     }
     let limits = Arc::new(config.limits.clone());
@@ -406,16 +402,16 @@ async fn serve(
         }
     });
     if tokio::time::timeout(limits.drain, others).await.is_err() {
-        tracing::info!("a hunt that is under way is given up; the next start begins another");
+        tracing::info!("abandoning a hunt in progress; the next start begins a new one");
     }
     server.kept.close();
     let ended = tokio::task::spawn_blocking(move || (writer.join(), keeping.join())).await;
     if !matches!(ended, Ok((Ok(()), Ok(())))) {
-        tracing::error!("a thread that writes ended early; what was acknowledged is in the log");
+        tracing::error!("a writing thread ended early; everything acknowledged is in the log");
     }
     tracing::info!(
         events = intake.figures.events.load(Ordering::Relaxed),
-        "stopped; everything acknowledged is on the disk"
+        "stopped; everything acknowledged is on disk"
     );
     Ok(())
 }
@@ -446,7 +442,7 @@ async fn other(State(server): State<Arc<Server>>, request: Request) -> Response 
         let (parts, _) = request.into_parts();
         return web::home(&server, &parts).await;
     }
-    let body = "{\"error\":\"there is nothing here\"}";
+    let body = "{\"error\":\"not found\"}";
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = StatusCode::NOT_FOUND;
     response.headers_mut().insert(

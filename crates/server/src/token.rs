@@ -47,13 +47,13 @@ impl Token {
 #[derive(Debug, thiserror::Error)]
 pub enum TokenError {
     /// Names are how people tell them.
-    #[error("there is a token called {0} already; choose another name, or remove that one first")]
+    #[error("a token named {0} already exists; choose another name, or remove that one first")]
     Exists(String),
     /// No such token.
-    #[error("there is no token called {0}")]
+    #[error("no token is named {0}")]
     Unknown(String),
     /// A name that would be hard to tell in a list or a log.
-    #[error("{0:?} is no name for a token: use letters, digits, `-`, `_` and `.`, at most 64")]
+    #[error("{0:?} is not a valid token name: use at most 64 letters, digits, `-`, `_` and `.`")]
     Name(String),
     /// The file of tokens.
     #[error(transparent)]

@@ -42,7 +42,7 @@ pub enum WalError {
         source: io::Error,
     },
     /// An earlier sync failed, or a failed write could not be taken back: what is on the disk is not known.
-    #[error("the log broke earlier ({0}); restart the server when the disk is sound")]
+    #[error("the log failed earlier ({0}); repair the disk and restart the server")]
     Broken(String),
     /// A record larger than [`RECORD_BYTES`].
     #[error("a record of {0} bytes is too large for the log")]

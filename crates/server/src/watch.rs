@@ -207,7 +207,7 @@ impl Hunter {
             if let Err(error) = &hunted {
                 tracing::error!(
                     error,
-                    "a hunt failed; the next one begins when there are new events"
+                    "a hunt failed; the next one starts when new events arrive"
                 );
             }
             *lock(&self.shared.trouble) = hunted.err();

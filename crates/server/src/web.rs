@@ -261,7 +261,7 @@ fn setup_form(key: &str, complaint: &str, status: StatusCode) -> Response {
     html(
         status,
         "The first account",
-        &fields(&first, "Make it", complaint, hint),
+        &fields(&first, "Create account", complaint, hint),
     )
 }
 
@@ -303,7 +303,7 @@ fn login_form(complaint: &str, status: StatusCode) -> Response {
 
 async fn login_page(State(server): State<Arc<Server>>) -> Response {
     if server.accounts.is_new() {
-        let inner = "<p>Nobody has an account yet. The server printed a link for the first one when it started.</p>";
+        let inner = "<p>There is no account yet. The server printed a link for the first one when it started.</p>";
         return html(StatusCode::OK, "Not set up yet", inner);
     }
     login_form("", StatusCode::OK)
@@ -333,7 +333,7 @@ async fn login(State(server): State<Arc<Server>>, request: Request) -> Response 
             response
         }
         Ok(Err(error)) => {
-            tracing::warn!(peer = Peer::of(&parts.extensions), %error, "not let in");
+            tracing::warn!(peer = Peer::of(&parts.extensions), %error, "login refused");
             login_form(&error.to_string(), StatusCode::UNAUTHORIZED)
         }
         Err(_) => html(
@@ -399,10 +399,7 @@ async fn part(State(server): State<Arc<Server>>, request: Request) -> Response {
         .filter(|last| number.is_none_or(|number| number == last.number))
         .and_then(|last| last.parts.iter().find(|(own, _)| own == name));
     let Some((_, bytes)) = found else {
-        return wrong(
-            StatusCode::NOT_FOUND,
-            "there is no such part of the last case",
-        );
+        return wrong(StatusCode::NOT_FOUND, "the last case has no such part");
     };
     let mut response = page(StatusCode::OK, "application/json", bytes.clone());
     response
@@ -459,7 +456,7 @@ async fn search(State(server): State<Arc<Server>>, request: Request) -> Response
             Ok(question) => question,
             Err(error) => return wrong(StatusCode::BAD_REQUEST, &error.to_string()),
         },
-        None => return wrong(StatusCode::BAD_REQUEST, "the question cannot be read"),
+        None => return wrong(StatusCode::BAD_REQUEST, "the request cannot be read"),
     };
     tracing::info!(user = user.name, search = question.search, "search");
     let asked = crate::ask::ask(&server, question.search).await;

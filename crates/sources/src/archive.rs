@@ -83,7 +83,7 @@ pub(crate) fn fill<'b>(
 
 /// Notes that the stream of a source gave out: the disk, an archive that breaks off, or a limit.
 fn stopped(report: &mut SourceReport, error: &io::Error) {
-    let message = format!("reading stopped here: {error}; what came before is kept");
+    let message = format!("reading stopped here: {error}; everything before was kept");
     let offset = Some(report.bytes);
     report.problem(Problem {
         offset,
@@ -182,14 +182,14 @@ impl<'m, R> Metered<'m, R> {
         {
             let ratio = limits.archive_ratio;
             return Some(format!(
-                "it unpacks to more than {ratio} times its packed size, as only an archive bomb does"
+                "it unpacks to more than {ratio} times its packed size, as archive bombs do"
             ));
         }
         // All levels together may unpack to twice that: an inner archive counts, and what is in it.
         if self.budget.packed > 0 && all / 2 > allowed(self.budget.packed) {
             let ratio = limits.archive_ratio;
             return Some(format!(
-                "the archive unpacks to more than {ratio} times its size, as only an archive bomb does"
+                "the archive unpacks to more than {ratio} times its size, as archive bombs do"
             ));
         }
         None
@@ -419,7 +419,7 @@ impl<'w, 'd> Worker<'w, 'd> {
                 }
                 report.bytes = counted.count;
                 if report.kind == SourceKind::Unknown && report.problems.is_empty() {
-                    no_log(&mut report, "is text, but no log that Crabwalk reads (event XML, JSON, CSV, Zeek, syslog, classic Windows text)".to_owned());
+                    no_log(&mut report, "is text, but not a log that Crabwalk reads (event XML, JSON, CSV, Zeek, syslog, classic Windows text)".to_owned());
                 }
             }
             Found::Empty => no_log(&mut report, "is empty".to_owned()),
@@ -445,7 +445,7 @@ impl<'w, 'd> Worker<'w, 'd> {
     fn too_deep(&mut self, source: Source) -> bool {
         let mut report = SourceReport::new(source.id, source.path, SourceKind::Archive);
         let message = format!(
-            "is an archive inside of {} others, which is the limit, and was not unpacked",
+            "is an archive inside {} others, which is the limit; it was not unpacked",
             source.depth
         );
         report.problem(Problem {
@@ -556,7 +556,7 @@ impl<'w, 'd> Worker<'w, 'd> {
                         && size / limits.archive_ratio.max(1) > packed
                     {
                         report.problem(loss(format!(
-                            "member {name:?} unpacks from {packed} to {size} bytes, more than {} times, as only an archive bomb does; it was not unpacked",
+                            "member {name:?} unpacks from {packed} to {size} bytes, more than {} times, as archive bombs do; it was not unpacked",
                             limits.archive_ratio
                         )));
                         continue;
@@ -656,7 +656,7 @@ impl<'w, 'd> Worker<'w, 'd> {
                         Err(error) => {
                             // Where one header is unreadable the next cannot be found.
                             report.problem(loss(format!(
-                                "the archive breaks off after {at} members: {error}"
+                                "the archive is truncated after {at} members: {error}"
                             )));
                             break;
                         }

@@ -731,10 +731,7 @@ impl JsonReader {
             for item in inner {
                 // What was a value a moment ago is JSON again.
                 if self.read_at(&item.to_string(), sink, depth + 1).is_err() {
-                    sink.lost(
-                        0,
-                        "a record inside of an array could not be read".to_owned(),
-                    );
+                    sink.lost(0, "a record inside an array could not be read".to_owned());
                 }
             }
             return;

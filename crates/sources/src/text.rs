@@ -271,7 +271,7 @@ impl<'l, R: Read> Splitter<'l, R> {
             let offset = self.window.offset;
             sink.lost(
                 offset,
-                format!("reading stopped here: {error}; what came before is kept"),
+                format!("reading stopped here: {error}; everything before was kept"),
             );
         }
         if self.dates.undecided > 0 {

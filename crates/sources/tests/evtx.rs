@@ -1099,7 +1099,7 @@ fn what_the_header_counts_and_the_file_does_not_hold_is_named() {
             cut(2),
             10,
             10,
-            "2 of the 4 chunks that its header counts are there; 2 chunks are missing, with 10 records",
+            "2 of the 4 chunks in its header are present; 2 chunks are missing, with 10 records",
         ),
         ("the header alone", cut(0), 0, 0, "0 of the 4 chunks"),
         (

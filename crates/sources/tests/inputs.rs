@@ -249,12 +249,12 @@ fn what_is_no_log_is_told_by_name() {
         (
             "notes.md",
             b"# Notes\nnothing here\n",
-            "is text, but no log",
+            "is text, but not a log",
         ),
         (
             "findings.csv",
             b"\"first\",\"fields\"\n\"2024\",\"{\"\"a\"\":\"\"b\"\"}\"\n",
-            "is text, but no log",
+            "is text, but not a log",
         ),
         ("zeros", &[0; 5000], "is nothing but zero bytes"),
         (

@@ -58,7 +58,7 @@ impl Store {
             if !known.contains(file.path.as_str()) {
                 flaws.push(Flaw {
                     path: file.path,
-                    what: "belongs to no commit: one is just being made, or was not finished; the next to write removes it".to_owned(),
+                    what: "belongs to no commit: one is in progress or was interrupted; the next process that writes removes it".to_owned(),
                     loss: false,
                 });
             }
@@ -74,7 +74,7 @@ impl Store {
             .map_err(|error| StoreError::io(entry.path.clone(), "read", error))?;
         if bytes.len() as u64 != entry.bytes {
             return Err(bad(format!(
-                "it has {} bytes and was written with {}",
+                "it has {} bytes instead of {}",
                 bytes.len(),
                 entry.bytes
             )));
@@ -82,7 +82,7 @@ impl Store {
         let sum = checksum(&bytes);
         if sum != entry.checksum {
             return Err(bad(format!(
-                "its checksum is {sum} and was {}: it was changed after it was written",
+                "its checksum is {sum} instead of {}: it was changed after it was written",
                 entry.checksum
             )));
         }
@@ -101,7 +101,7 @@ impl Store {
             let times = batch
                 .column_by_name(names::TIME)
                 .and_then(|column| column.as_primitive_opt::<TimestampMicrosecondType>())
-                .ok_or_else(|| bad("it has no column of times".to_owned()))?;
+                .ok_or_else(|| bad("it has no time column".to_owned()))?;
             for time in times.values() {
                 first = first.min(*time);
                 last = last.max(*time);
@@ -109,7 +109,7 @@ impl Store {
             let sources = batch
                 .column_by_name(names::SOURCE)
                 .and_then(|column| column.as_primitive_opt::<UInt32Type>())
-                .ok_or_else(|| bad("it does not say where its events come from".to_owned()))?;
+                .ok_or_else(|| bad("it does not name the sources of its events".to_owned()))?;
             let most = sources.values().iter().max().copied().unwrap_or_default();
             if !sources.is_empty() && most as usize >= state.sources.len() {
                 return Err(bad(format!("its source {most} is not in the manifest")));
@@ -117,14 +117,14 @@ impl Store {
         }
         if (rows, first, last) != (entry.rows, entry.first, entry.last) {
             return Err(bad(format!(
-                "it has {rows} events, not {}, or they are of other times",
+                "it has {rows} events instead of {}, or their times differ",
                 entry.rows
             )));
         }
         let of_hosts: u64 = hosts.iter().map(|host| host.1).sum();
         if of_hosts != rows {
             return Err(bad(format!(
-                "it says that its hosts have {of_hosts} events, and has {rows}"
+                "its list of hosts adds up to {of_hosts} events, but it has {rows}"
             )));
         }
         Ok(())

@@ -21,13 +21,13 @@ pub enum StoreError {
         source: io::Error,
     },
     /// There is no store.
-    #[error("{}: is not a store: it has no file format.json that names one; `crabwalk ingest PATH… --store {}` makes one", .0.display(), .0.display())]
+    #[error("{}: is not a store: it has no format.json of one; `crabwalk ingest PATH… --store {}` creates one", .0.display(), .0.display())]
     NoStore(PathBuf),
     /// A new store was to be made where something else lies.
-    #[error("{}: is neither empty nor a store; name an empty or a new folder", .0.display())]
+    #[error("{}: is neither empty nor a store; choose an empty or a new folder", .0.display())]
     Occupied(PathBuf),
     /// A store that a later release wrote.
-    #[error("{}: is a store of the form `{form}`, this release reads `{known}`; use a later release", path.display())]
+    #[error("{}: is a store in the format `{form}`, but this release reads `{known}`; use a newer release", path.display())]
     Form {
         /// Where it is.
         path: PathBuf,
@@ -37,13 +37,13 @@ pub enum StoreError {
         known: &'static str,
     },
     /// Another process or another part of this one writes to it.
-    #[error("{}: another process writes to this store; wait until it is done, or end it", .0.display())]
+    #[error("{}: another process is writing to this store; wait until it has finished, or stop it", .0.display())]
     Locked(PathBuf),
     /// It was opened for reading only.
-    #[error("the store was opened for reading only")]
+    #[error("the store was opened read-only")]
     ReadOnly,
     /// What the store holds is not what was written.
-    #[error("{path}: is damaged: {why}; `crabwalk store check` says what else is")]
+    #[error("{path}: is damaged: {why}; `crabwalk store check` lists all damage")]
     Damaged {
         /// Which file.
         path: String,
@@ -67,9 +67,7 @@ pub enum StoreError {
         source: ArrowError,
     },
     /// Events were given without what tells copies of them.
-    #[error(
-        "events of {0} come without what tells copies of them; collect them with the demand `Ingest`"
-    )]
+    #[error("events of {0} lack what identifies copies; collect them with the demand `Ingest`")]
     NoIdentities(EventType),
 }
 

@@ -419,12 +419,15 @@ impl State {
             if next != self.version + 1 {
                 return Err(StoreError::damaged(
                     log_path(self.version + 1),
-                    "this commit is missing, and later ones are there",
+                    "this commit is missing, but later ones exist",
                 ));
             }
             let commit: Commit = read_json(objects, &path)?;
             if commit.version != next {
-                return Err(StoreError::damaged(path, "it says that it is another"));
+                return Err(StoreError::damaged(
+                    path,
+                    "it has the number of another commit",
+                ));
             }
             self.apply(commit);
         }
@@ -447,10 +450,7 @@ impl State {
 
     pub(crate) fn schema(&self, entry: &FileEntry) -> Result<Arc<FileSchema>, StoreError> {
         self.schemas.get(&entry.schema).cloned().ok_or_else(|| {
-            StoreError::damaged(
-                entry.path.clone(),
-                "the manifest does not say which columns it has",
-            )
+            StoreError::damaged(entry.path.clone(), "the manifest does not list its columns")
         })
     }
 }

@@ -77,7 +77,7 @@ pub trait Objects: fmt::Debug + Send + Sync {
     fn read(&self, path: &str) -> io::Result<Vec<u8>> {
         let part = self.open(path)?;
         let size =
-            usize::try_from(part.size()).map_err(|_| io::Error::other("larger than the memory"))?;
+            usize::try_from(part.size()).map_err(|_| io::Error::other("larger than memory"))?;
         let mut bytes = vec![0; size];
         part.read_at(0, &mut bytes)?;
         Ok(bytes)

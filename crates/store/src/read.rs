@@ -72,11 +72,7 @@ impl Reader {
         if part.size() != entry.bytes {
             return Err(StoreError::damaged(
                 entry.path.clone(),
-                format!(
-                    "it has {} bytes and was written with {}",
-                    part.size(),
-                    entry.bytes
-                ),
+                format!("it has {} bytes instead of {}", part.size(), entry.bytes),
             ));
         }
         let chunks = Chunks(Arc::from(part));
@@ -101,7 +97,7 @@ impl Reader {
             .ok_or_else(|| {
                 StoreError::damaged(
                     entry.path.clone(),
-                    "it does not say which hosts it has events of",
+                    "it does not list the hosts of its events",
                 )
             })
     }
@@ -165,7 +161,7 @@ impl Reader {
                 if rows != entry.rows {
                     return Err(StoreError::damaged(
                         entry.path.clone(),
-                        format!("it has {rows} events and was written with {}", entry.rows),
+                        format!("it has {rows} events instead of {}", entry.rows),
                     ));
                 }
                 let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
@@ -217,11 +213,11 @@ impl Reader {
             .collect();
         let times = of
             .get(names::TIME)
-            .ok_or_else(|| StoreError::damaged(entry.path.clone(), "it has no column of times"))?;
+            .ok_or_else(|| StoreError::damaged(entry.path.clone(), "it has no time column"))?;
         let bad = |name: &str| {
             StoreError::damaged(
                 entry.path.clone(),
-                format!("its column `{name}` is of another type than it should be"),
+                format!("its column `{name}` has the wrong type"),
             )
         };
         let mut batches = Vec::with_capacity(times.len());
@@ -355,7 +351,7 @@ impl ChunkReader for Chunks {
             .is_some_and(|end| end <= self.0.size());
         if !inside {
             return Err(ParquetError::EOF(
-                "a part beyond the end of the file".to_owned(),
+                "a range beyond the end of the file".to_owned(),
             ));
         }
         let mut buffer = vec![0; length];

@@ -192,7 +192,7 @@ impl Store {
                             .column_by_name(names::TIME)
                             .and_then(|times| times.as_primitive_opt::<TimestampMicrosecondType>())
                             .ok_or_else(|| {
-                                StoreError::damaged(entry.path.clone(), "it has no column of times")
+                                StoreError::damaged(entry.path.clone(), "it has no time column")
                             })?
                             .values()
                             .iter()

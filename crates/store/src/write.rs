@@ -117,7 +117,7 @@ pub(crate) fn stored(
 }
 
 fn wrong(column: &str) -> ArrowError {
-    ArrowError::SchemaError(format!("column {column} has another type than it should"))
+    ArrowError::SchemaError(format!("column {column} has the wrong type"))
 }
 
 /// The rows of a list that have one value, as texts, and those with any other number, as lists.

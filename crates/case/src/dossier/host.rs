@@ -1079,15 +1079,13 @@ impl Gathered {
                 process.marks.push("user-writable".to_owned());
                 process
                     .reasons
-                    .push("lies in a folder that users can write to".to_owned());
+                    .push("is in a folder that users can write to".to_owned());
             }
             if let Some(original) = &process.original_name
                 && renamed(&process.image, original)
             {
                 process.marks.push("renamed".to_owned());
-                process
-                    .reasons
-                    .push(format!("was called {original} when it was built"));
+                process.reasons.push(format!("was built as {original}"));
             }
             if let Some(why) = odd_parent(&parent_image, &process.image) {
                 process.marks.push("odd-parent".to_owned());
@@ -1097,7 +1095,7 @@ impl Gathered {
                 process.marks.push("unsigned".to_owned());
                 process.reasons.push(
                     if gone {
-                        "has no signature that could be checked"
+                        "has no verifiable signature"
                     } else {
                         "is not signed"
                     }

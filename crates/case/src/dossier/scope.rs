@@ -279,7 +279,7 @@ pub(super) fn blind(
             collect.push(request(
                 name,
                 SECURITY,
-                "logons, with the services and tasks that came with them",
+                "logons, and the services and tasks that came with them",
             ));
         }
         if !processes && covered(SYSMON).is_empty() {
@@ -312,7 +312,7 @@ pub(super) fn blind(
             collect.push(request(
                 names.host(&controller.id),
                 SECURITY,
-                "tickets and password checks, which show the hosts that accounts were used from",
+                "tickets and password checks, which show where accounts were used",
             ));
         }
     }
@@ -426,7 +426,7 @@ pub(super) fn entry(case: &Case, suspects: &Suspects, dossiers: &[HostDossier]) 
             && !before.is_empty()
         {
             how.push(format!(
-                "the program that did it descends from {}",
+                "the program behind it descends from {}",
                 before.join(", from ")
             ));
         }
@@ -522,7 +522,7 @@ pub(super) fn sentences(case: &Case, suspects: &Suspects) -> Vec<String> {
             .count();
         if notable > 0 {
             out.push(format!(
-                "{} worth a look all the same.",
+                "{} still worth a look.",
                 counted(notable, "finding is", "findings are")
             ));
         }
@@ -561,15 +561,15 @@ pub(super) fn sentences(case: &Case, suspects: &Suspects) -> Vec<String> {
     }
     if paths.len() > 1 {
         out.push(format!(
-            "{} nearly as telling; {} in all.",
+            "{} nearly as conspicuous; {} in all.",
             counted(paths.len() - 1, "other path is", "other paths are"),
             counted(all.len(), "movement", "movements")
         ));
     }
     if let Some(days) = case.verdict.baseline {
         let chance = case.verdict.by_chance.map_or_else(String::new, |chance| {
-            let told = counted(paths.len(), "path", "paths");
-            format!("; of {told} told, {chance:.1} are expected by chance")
+            let told = counted(paths.len(), "reported path", "reported paths");
+            format!("; of {told}, {chance:.1} are expected by chance")
         });
         out.push(format!("It stands out from {days} days of work{chance}."));
     }
@@ -595,7 +595,7 @@ pub(super) fn sentences(case: &Case, suspects: &Suspects) -> Vec<String> {
     ));
     if let Some(entry) = &scope.entry {
         out.push(format!(
-            "It began on {} as far as the logs tell: {}.",
+            "As far as the logs show, it began on {}: {}.",
             names.host(&entry.host),
             entry.how.join("; ")
         ));

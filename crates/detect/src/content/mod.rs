@@ -204,7 +204,7 @@ impl Content {
                 // What is no YAML at all has no keys to know it by.
                 raw::parse::<serde::de::IgnoredAny>(path, text)?;
                 return Err(plain(
-                    "no content that Crabwalk knows: a detection has the keys `name` and `search`, a story `name` and `narrative`, \
+                    "not content that Crabwalk recognises: a detection has the keys `name` and `search`, a story `name` and `narrative`, \
                      a macro `name` and `definition`, a lookup `name` and `filename`"
                         .to_owned(),
                 ));
@@ -244,7 +244,7 @@ impl Content {
                             .unwrap_or(file)
                             .to_lowercase();
                         let rows = tables.get(&key).ok_or_else(|| {
-                            plain(format!("the lookup's file `{file}` is not there"))
+                            plain(format!("the lookup's file `{file}` does not exist"))
                         })?;
                         LookupTable::from_csv(yaml.definition(), &rows.text)
                             .map_err(|error| plain(format!("{}: {error}", rows.path)))?

@@ -543,7 +543,7 @@ impl Search {
         let name = self.name.trim().to_owned();
         let kind = text(self.kind);
         let kind = DetectionType::parse(&kind).ok_or_else(|| {
-            format!("`type: {kind}` is none of TTP, Anomaly, Hunting, Correlation, Baseline")
+            format!("`type: {kind}` is not one of TTP, Anomaly, Hunting, Correlation, Baseline")
         })?;
         let status = text(self.status);
         let status = if status.is_empty() {
@@ -556,7 +556,7 @@ impl Search {
             }
         } else {
             Status::parse(&status).ok_or_else(|| {
-                format!("`status: {status}` is none of production, experimental, deprecated, validation, removed")
+                format!("`status: {status}` is not one of production, experimental, deprecated, validation, removed")
             })?
         };
         let product = match (self.tags.confidence, self.tags.impact) {

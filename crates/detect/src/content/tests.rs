@@ -284,7 +284,7 @@ fn broken_files_are_named_and_the_rest_is_loaded() {
     for (file, line, words) in [
         ("a.yml", Some(2), "expected"),
         ("b.yml", None, "`type: Nonsense`"),
-        ("c.yml", None, "no content that Crabwalk knows"),
+        ("c.yml", None, "not content that Crabwalk recognises"),
         ("d.yml", None, "missing.csv"),
         ("e.yml", None, "Security/4624"),
         ("g.yml", Some(3), "unclosed bracket"),

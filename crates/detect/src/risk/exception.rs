@@ -83,7 +83,7 @@ pub fn parse(text: &str) -> Result<Vec<Exception>, String> {
                 ));
             }
             if one.reason.trim().is_empty() || one.by.trim().is_empty() {
-                return Err(wrong("`reason` and `by` must say something"));
+                return Err(wrong("`reason` and `by` must not be empty"));
             }
             let ends = end(&one.until).ok_or_else(|| {
                 wrong(&format!(
@@ -184,7 +184,7 @@ pub(super) fn apply(
                 line: None,
                 column: None,
                 message: format!(
-                    "the exception of {} (`{}`) ended on {}",
+                    "the exception for {} (`{}`) ended on {}",
                     one.by, one.reason, one.until
                 ),
                 fatal: false,

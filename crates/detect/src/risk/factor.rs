@@ -64,7 +64,7 @@ impl RiskFactors {
             };
             if !(0.0..=100.0).contains(&one.multiply) || !(-100.0..=100.0).contains(&one.add) {
                 return Err(format!(
-                    "`{}`: `multiply` must lie between 0 and 100, `add` between -100 and 100",
+                    "`{}`: `multiply` must be between 0 and 100, `add` between -100 and 100",
                     one.name
                 ));
             }

@@ -159,7 +159,7 @@ pub(crate) fn silence(findings: &mut [Finding]) {
         };
         finding.suppressed = Some(Suppressed {
             by: HABITUAL.to_owned(),
-            reason: format!("found about {names} on {days} days before, too"),
+            reason: format!("also found about {names} on {days} earlier days"),
             until: None,
             exception: None,
         });
@@ -183,7 +183,7 @@ pub(crate) fn weigh(findings: &mut [Finding], most: usize) {
         }
         match work.habit(finding, &|other| other != today) {
             Some((days, names)) => {
-                finding.everyday = Some(format!("found about {names} on {days} other days, too"));
+                finding.everyday = Some(format!("also found about {names} on {days} other days"));
             }
             None => {
                 news.entry(finding.detection.id.clone())
@@ -205,7 +205,7 @@ pub(crate) fn weigh(findings: &mut [Finding], most: usize) {
             .map_or(0, |days| days.iter().filter(|day| **day != today).count());
         if days > 0 && days * EVERYDAY >= others {
             finding.everyday = Some(format!(
-                "found about others on {days} of {others} other days, too"
+                "also found about others on {days} of {others} other days"
             ));
             continue;
         }
@@ -230,7 +230,9 @@ pub(crate) fn weigh(findings: &mut [Finding], most: usize) {
             continue;
         };
         if !read.contains(&(day(first), alike(finding))) {
-            finding.everyday = Some(format!("{most} others of the day are rarer or worse"));
+            finding.everyday = Some(format!(
+                "{most} other findings of the day are rarer or more severe"
+            ));
         }
     }
 }

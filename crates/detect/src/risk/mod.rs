@@ -63,7 +63,7 @@ pub(crate) fn silence(
             Some((since, id)) if first - since < throttling.period => {
                 finding.suppressed = Some(Suppressed {
                     by: "throttling".to_owned(),
-                    reason: format!("alike and soon after {id}"),
+                    reason: format!("similar to {id} and soon after it"),
                     until: None,
                     exception: None,
                 });

@@ -98,7 +98,7 @@ fn variants(field: &FieldSpec, value: &SigmaValue) -> Result<Vec<SigmaValue>, St
     for bytes in &all {
         let value = readable(bytes).map_err(|_| {
             format!(
-                "`{text}` is not text in this encoding: put `base64` or `base64offset` behind it"
+                "`{text}` is not text in this encoding: put `base64` or `base64offset` after it"
             )
         })?;
         if !value.is_empty() {
@@ -116,7 +116,7 @@ fn original(text: &SigmaString) -> &str {
 }
 
 fn readable(bytes: &[u8]) -> Result<String, String> {
-    String::from_utf8(bytes.to_vec()).map_err(|_| "it is not text".to_owned())
+    String::from_utf8(bytes.to_vec()).map_err(|_| "not text".to_owned())
 }
 
 fn utf16(all: &[Vec<u8>], order: fn(u16) -> [u8; 2], mark: bool) -> Result<Vec<Vec<u8>>, String> {

@@ -159,7 +159,7 @@ impl SigmaRules {
                 ..problem(
                     path,
                     format!(
-                        "{} Sigma {rules} {verb} events that are read from no log ({key}), such as `{first}`",
+                        "{} Sigma {rules} {verb} events of a log that is not read ({key}), such as `{first}`",
                         titles.len()
                     ),
                 )
@@ -226,7 +226,7 @@ impl SigmaRules {
                     ..problem(
                         path.to_owned(),
                         format!(
-                            "`{}`: `{part}` in its condition stands for no search identifier, and is left out",
+                            "`{}`: `{part}` in its condition matches no search identifier and is ignored",
                             sigma.title
                         ),
                     )
@@ -328,7 +328,7 @@ impl SigmaRules {
                         ..problem(
                             path.clone(),
                             format!(
-                                "the filter `{}` is for rules that are not there: {}",
+                                "the filter `{}` applies to missing rules: {}",
                                 filter.title,
                                 missing.join(", ")
                             ),
@@ -370,7 +370,7 @@ impl SigmaRules {
                         ..problem(
                             one.detection.origin.path.clone(),
                             format!(
-                                "`{}` rests on rules that are not there: {}",
+                                "`{}` depends on missing rules: {}",
                                 one.detection.name,
                                 missing.join(", ")
                             ),
@@ -843,8 +843,8 @@ fn explained(error: String) -> String {
             .as_ref()
             .is_some_and(|aggregation| aggregation.is_match(&error))
     {
-        return "aggregations in a condition (`| count() …`, `| near …`) are not run: write a correlation rule instead, which \
-                Sigma has for it since version 2"
+        return "aggregations in a condition (`| count() …`, `| near …`) are not supported: write a correlation rule instead, \
+                as Sigma has done since version 2"
             .to_owned();
     }
     let place = PLACE.as_ref().and_then(|place| place.captures(&error));
@@ -858,7 +858,7 @@ fn explained(error: String) -> String {
         .split(|letter: char| !letter.is_alphanumeric())
         .any(|word| matches!(word, "AND" | "OR" | "NOT" | "OF" | "THEM"));
     let help = if is_upper {
-        "its words are lower case: `and`, `or`, `not`, `1 of them`"
+        "its keywords are lower case: `and`, `or`, `not`, `1 of them`"
     } else {
         "it is made of search identifiers, `and`, `or`, `not`, `1 of …`, `all of …` and parentheses"
     };

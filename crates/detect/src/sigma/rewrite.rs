@@ -621,7 +621,7 @@ fn part_of_time(
             value => text_of(value)
                 .and_then(|text| text.trim().parse().ok())
                 .map(SigmaValue::Integer)
-                .ok_or_else(|| format!("a part of a time is a number, `{value}` is none")),
+                .ok_or_else(|| format!("a time part must be a number, and `{value}` is not")),
         })
         .collect::<Result<_, String>>()?;
     Ok(Detection::AllOf(vec![DetectionItem {

@@ -1042,7 +1042,7 @@ fn values_mean_what_the_specification_says() {
 fn values_that_mean_nothing_are_refused() {
     for (detection, said) in [
         (r"{F|cidr: '10.0.0.300/8'}", "is not a network"),
-        (r"{F|hour: noon}", "is a number"),
+        (r"{F|hour: noon}", "must be a number"),
         (r"{F|base64: 'a*b'}", "has wildcards"),
         (r"{F|utf16: 'a'}", "is not text in this encoding"),
         (r"{F|wide: 'é'}", "is not text in this encoding"),
@@ -1280,12 +1280,12 @@ fn what_is_left_out_is_told() {
     for (text, part, fatal) in [
         (
             "title: L\nlogsource: {product: linux, service: auditd}\ndetection: {s: {a: b}, condition: s}\n",
-            "1 Sigma rule needs events that are read from no log (product linux, service auditd), such as `L`",
+            "1 Sigma rule needs events of a log that is not read (product linux, service auditd), such as `L`",
             false,
         ),
         (
             "title: C\ncorrelation: {type: event_count, rules: [gone], timespan: 5m, condition: {gte: 2}}\n",
-            "`C` rests on rules that are not there: gone",
+            "`C` depends on missing rules: gone",
             false,
         ),
         (
@@ -1300,7 +1300,7 @@ fn what_is_left_out_is_told() {
         ),
         (
             "title: F\nlogsource: {product: windows}\nfilter: {rules: [gone], s: {a: b}, condition: not s}\n",
-            "the filter `F` is for rules that are not there: gone",
+            "the filter `F` applies to missing rules: gone",
             false,
         ),
         (
@@ -1320,7 +1320,7 @@ fn what_is_left_out_is_told() {
         ),
         (
             "title: U\nlogsource: {product: windows, service: system}\ndetection: {s: {a: b}, t: {a: c}, condition: s OR t}\n",
-            "the condition `s OR t` cannot be read from column 3 on: its words are lower case",
+            "the condition `s OR t` cannot be read from column 3 on: its keywords are lower case",
             true,
         ),
         (

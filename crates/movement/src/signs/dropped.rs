@@ -367,7 +367,7 @@ fn executed(world: &World<'_>, files: &mut Files, out: &mut Sink) {
         }
         let Some(written) = found else { continue };
         let what = format!(
-            "{} came through {}, and was run {}",
+            "{} came through {} and was run {}",
             brief(if process.command.is_empty() {
                 process.image
             } else {

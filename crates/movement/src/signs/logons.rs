@@ -61,7 +61,7 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
                 session.time,
                 session.reference,
                 if new {
-                    "network logon with administrative rights, from where the account never was on another day"
+                    "network logon with administrative rights, from a host that the account used on no other day"
                 } else {
                     "network logon by NTLM"
                 },

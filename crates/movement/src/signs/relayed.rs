@@ -126,9 +126,9 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
                 one.time,
                 one.reference,
                 match (ntlm, coercion) {
-                    (_, Some(_)) => format!("{name} came from where that machine is not, and had been made to log on from there: relayed"),
-                    (true, None) => format!("{name} came by NTLM from where that machine is not, as when it is relayed"),
-                    (false, None) => format!("{name} came by Kerberos from where that machine is not: relayed, or its key was taken"),
+                    (_, Some(_)) => format!("{name} came from an address other than that machine's, and had been coerced to log on there: relayed"),
+                    (true, None) => format!("{name} came over NTLM from an address other than that machine's, as in a relay"),
+                    (false, None) => format!("{name} came over Kerberos from an address other than that machine's: relayed, or its key was stolen"),
                 },
             )
             .from(Place::Host(src))

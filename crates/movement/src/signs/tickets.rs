@@ -255,7 +255,7 @@ pub(crate) fn validations(world: &mut World<'_>, out: &mut Sink) {
                 time,
                 reference,
                 format!(
-                    "{} had a controller validate a logon by NTLM of a client that calls itself {}",
+                    "{} had a controller validate the NTLM logon of a client calling itself {}",
                     world.hosts.key(dst),
                     world.hosts.key(src)
                 ),

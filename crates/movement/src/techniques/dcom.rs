@@ -107,7 +107,7 @@ fn network(world: &mut World<'_>, out: &mut Sink) {
             dst,
             time,
             reference,
-            format!("made an object, then called it on port {port}"),
+            format!("created an object, then called it on port {port}"),
         )
         .technique(TECHNIQUES)
         .from(src)

@@ -174,11 +174,11 @@ fn network(world: &mut World<'_>, out: &mut Sink) {
                 .find(|(time, _)| own && (one.time..=one.time + ASKS).contains(time))
         });
         let mut what = format!(
-            "ticket for {} in a realm of small letters, which no controller writes, and no ticket was given to get it",
+            "ticket for {} in a lower-case realm, which no controller writes, and no ticket was issued to get it",
             one.service
         );
         if vain.is_some() {
-            what.push_str("; the server then asked in vain who the account is");
+            what.push_str("; the server then failed to look the account up");
         }
         let mut evidence = Evidence::new(
             Kind::DomainController,

@@ -572,7 +572,7 @@ fn settings(world: &mut World<'_>, out: &mut Sink) {
                 host,
                 time,
                 reference,
-                "a remote desktop client told its settings",
+                "a remote desktop client sent its settings",
             )
             .technique(TECHNIQUES)
             .weighs(Class::Settings, 0.15),

@@ -74,9 +74,9 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
                 row.time,
                 row.reference,
                 if by_machine {
-                    "directory replication asked for by a machine's account from where that machine is not"
+                    "directory replication requested by a machine account from an address other than that machine's"
                 } else {
-                    "directory replication asked for by a user account"
+                    "directory replication requested by a user account"
                 },
             )
             .technique(&["T1003.006"])

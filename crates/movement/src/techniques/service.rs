@@ -319,7 +319,7 @@ fn borrowed(world: &mut World<'_>, out: &mut Sink) {
                 host,
                 *time,
                 *reference,
-                format!("service {service} was given the command {}", brief(command)),
+                format!("service {service} was set to run {}", brief(command)),
             )
             .technique(TECHNIQUES)
             .technique(&["T1543.003"])
@@ -490,7 +490,10 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
                     host,
                     row.time,
                     row.reference,
-                    format!("service {} did not start as a service does", row.get(name)),
+                    format!(
+                        "service {} did not respond as a service does",
+                        row.get(name)
+                    ),
                 )
                 .weighs(Class::ServiceProcess, 0.1),
             );
@@ -512,7 +515,7 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
                     host,
                     row.time,
                     row.reference,
-                    format!("PsExec of {client} left its key"),
+                    format!("PsExec from {client} left its key file"),
                 )
                 .technique(TECHNIQUES)
                 .from(src)

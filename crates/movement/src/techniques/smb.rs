@@ -192,7 +192,7 @@ fn outputs(world: &World<'_>, all: &Collected, out: &mut Sink) {
             read.time,
             read.reference,
             format!(
-                "read {path} and deleted it, without having written it: the output of a command"
+                "read {path} and deleted it without having written it: the output of a command"
             ),
         )
         .technique(&["T1021.002"])

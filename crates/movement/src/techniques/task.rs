@@ -138,7 +138,7 @@ fn written(world: &mut World<'_>, out: &mut Sink) {
                 host,
                 row.time,
                 row.reference,
-                format!("task {} was written as a client asked", brief(task)),
+                format!("task {} was written for a client", brief(task)),
             )
             .technique(&["T1053.005"])
             .weighs(Class::Task, 0.2),
@@ -250,7 +250,7 @@ fn clients(world: &mut World<'_>, out: &mut Sink) {
             one.time,
             one.reference,
             format!(
-                "{} loaded the client of the task scheduler and asked for its endpoint",
+                "{} loaded the task scheduler's client and asked for its endpoint",
                 base_name(one.image)
             ),
         )

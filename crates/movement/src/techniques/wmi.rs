@@ -293,7 +293,7 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
                 host,
                 row.time,
                 row.reference,
-                format!("WMI subscription made: {}", brief(row.get("CONSUMER"))),
+                format!("WMI subscription created: {}", brief(row.get("CONSUMER"))),
             )
             .technique(&["T1047", "T1546.003"])
             .weighs(Class::WmiSubscription, 0.15),

@@ -182,7 +182,7 @@ pub async fn elastic(State(server): State<Arc<Server>>, request: Request) -> Res
         _ => error(
             405,
             "illegal_argument_exception",
-            "not supported here: events are taken by _bulk, _doc, _create and _update",
+            "not supported here: send events to _bulk, _doc, _create or _update",
         ),
     }
 }
@@ -352,7 +352,7 @@ fn sort(server: &Server, token: &Token, index: &str, actions: Vec<Action>) -> So
         match action.event {
             Err(reason) => fail(400, "document_parsing_exception", reason),
             Ok(_) if !token.allows(&item.index) => {
-                let reason = format!("the token must not write to [{}]", item.index);
+                let reason = format!("the token may not write to [{}]", item.index);
                 fail(403, "security_exception", reason);
             }
             Ok(None) => item.status = 404,

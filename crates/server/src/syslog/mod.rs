@@ -236,7 +236,7 @@ async fn messages(
             Ok(Ok(count)) => {
                 let bytes = buffer.get(..count).unwrap_or_default();
                 if std::mem::take(&mut first) && bytes.first() == Some(&ZLIB) {
-                    tracing::warn!(%peer, "this sender compresses its connection (compression.mode), which is not understood");
+                    tracing::warn!(%peer, "this sender compresses its connection (compression.mode), which is not supported");
                     return;
                 }
                 framer.push(bytes, |message| gathered.add(message));
@@ -248,7 +248,7 @@ async fn messages(
                 }
             }
             Ok(Err(error)) => {
-                tracing::debug!(%peer, %error, "a connection broke off");
+                tracing::debug!(%peer, %error, "a connection was dropped");
                 break;
             }
             // Time to write what there is, or nothing was said for long.
@@ -262,7 +262,7 @@ async fn messages(
     }
     if framer.lost > 0 {
         server.lost.fetch_add(framer.lost, Ordering::Relaxed);
-        tracing::warn!(%peer, lost = framer.lost, "messages were cut: longer than is taken, or cut by the end of the connection");
+        tracing::warn!(%peer, lost = framer.lost, "messages were truncated: too long, or cut off by the end of the connection");
     }
     if let Err(error) = gathered.write(server, Busy::Take).await {
         tracing::warn!(%peer, %error, "the last messages of a connection are lost");

@@ -16,7 +16,7 @@ pub(super) fn u16_at(data: &[u8], at: usize) -> Result<u16, Broken> {
     let bytes = data.get(at..).and_then(<[u8]>::first_chunk);
     bytes.map(|bytes| u16::from_le_bytes(*bytes)).ok_or(Broken {
         offset: at,
-        what: "data end early",
+        what: "the data ends early",
     })
 }
 
@@ -24,7 +24,7 @@ pub(super) fn u32_at(data: &[u8], at: usize) -> Result<u32, Broken> {
     let bytes = data.get(at..).and_then(<[u8]>::first_chunk);
     bytes.map(|bytes| u32::from_le_bytes(*bytes)).ok_or(Broken {
         offset: at,
-        what: "data end early",
+        what: "the data ends early",
     })
 }
 
@@ -32,7 +32,7 @@ pub(super) fn u64_at(data: &[u8], at: usize) -> Result<u64, Broken> {
     let bytes = data.get(at..).and_then(<[u8]>::first_chunk);
     bytes.map(|bytes| u64::from_le_bytes(*bytes)).ok_or(Broken {
         offset: at,
-        what: "data end early",
+        what: "the data ends early",
     })
 }
 
@@ -93,7 +93,7 @@ pub(super) fn walk(
         let start = at;
         let token = data.get(at).copied().ok_or(Broken {
             offset: at,
-            what: "data end early",
+            what: "the data ends early",
         })?;
         at += 1;
         match token {
@@ -123,7 +123,7 @@ pub(super) fn walk(
                 if depth == 0 {
                     return Err(Broken {
                         offset: start,
-                        what: "an element ends that did not begin",
+                        what: "an element ends that never began",
                     });
                 }
                 depth -= 1;
@@ -136,7 +136,7 @@ pub(super) fn walk(
             0x05 | 0x45 => {
                 let kind = data.get(at).copied().ok_or(Broken {
                     offset: at,
-                    what: "data end early",
+                    what: "the data ends early",
                 })?;
                 at += 1;
                 let len = match kind {
@@ -184,7 +184,7 @@ pub(super) fn walk(
             0x0d | 0x0e => {
                 let kind = data.get(at + 2).copied().ok_or(Broken {
                     offset: at,
-                    what: "data end early",
+                    what: "the data ends early",
                 })?;
                 sink.slot(u16_at(data, at)?, kind);
                 at += 3;

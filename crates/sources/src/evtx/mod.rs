@@ -399,7 +399,7 @@ impl EvtxReader {
             return None;
         }
         if magic && !crc_fits {
-            chunk.problem(report, 0, None, "the checksum of the chunk's header does not fit; records are searched by their own marks", false);
+            chunk.problem(report, 0, None, "the checksum of the chunk's header is wrong; records are searched for by their signatures", false);
         } else if trusted
             && !cut
             && !collector.is_selective()
@@ -409,7 +409,7 @@ impl EvtxReader {
                 report,
                 CHUNK_HEADER,
                 None,
-                "the checksum of the chunk's records does not fit; they were read anyway",
+                "the checksum of the chunk's records is wrong; they were read anyway",
                 false,
             );
         } else if magic && !trusted {
@@ -417,7 +417,7 @@ impl EvtxReader {
                 report,
                 0,
                 None,
-                "the chunk's header is damaged; records are searched by their own marks",
+                "the chunk's header is damaged; records are searched for by their signatures",
                 false,
             );
         }
@@ -447,7 +447,7 @@ impl EvtxReader {
             let message = match found {
                 0 => "no chunk begins here, and no record was found".to_owned(),
                 _ => format!(
-                    "the mark of the chunk is missing; {found} records were found by their own marks"
+                    "the chunk's signature is missing; {found} records were found by their own signatures"
                 ),
             };
             chunk.problem(
@@ -536,7 +536,7 @@ impl EvtxReader {
                     report,
                     at,
                     Some(frame.id),
-                    "the record's mark or size is damaged; the record was read",
+                    "the record's signature or size is damaged; the record was read",
                     false,
                 );
                 self.deliver(chunk, frame, collector, report);
@@ -557,7 +557,7 @@ impl EvtxReader {
                         .is_ok()
                 {
                     report.records += 1;
-                    let what = "the record's end is damaged; what can be read of it was read";
+                    let what = "the record's end is damaged; its readable part was read";
                     chunk.problem(report, at, Some(frame.id), what, true);
                     last = Some((frame.id, end));
                     at = end;
@@ -566,7 +566,7 @@ impl EvtxReader {
             }
             let what = match frame {
                 Err(what) => what,
-                Ok(_) => "the record's size fits neither its copy nor the next record",
+                Ok(_) => "the record's size matches neither its copy nor the next record",
             };
             let most = most_records(end - at).max(1);
             let lost = match (last, found, last_id) {
@@ -679,7 +679,7 @@ impl EvtxReader {
             _ => {
                 return Err(Broken {
                     offset: start,
-                    what: "the record holds no BinXML",
+                    what: "the record contains no BinXML",
                 });
             }
         };
@@ -1127,7 +1127,7 @@ impl Zeroed {
                 offset: Some(offset),
                 record: None,
                 message: format!(
-                    "{which} nothing but zero bytes, though chunks follow; their records are lost"
+                    "{which} nothing but zero bytes, although more chunks follow; their records are lost"
                 ),
                 loss: true,
             });
@@ -1137,7 +1137,7 @@ impl Zeroed {
                 report,
                 0,
                 None,
-                "the chunk holds nothing but zero bytes, though it is in use by the file's header; its records are lost",
+                "the chunk holds nothing but zero bytes, although the file's header counts it as used; its records are lost",
                 true,
             );
         }
@@ -1239,7 +1239,7 @@ impl Extent {
                     None => "with records of unknown number".to_owned(),
                 };
                 let message = format!(
-                    "the file breaks off: {present} of the {} chunks that its header counts are there; {chunks} chunks are missing, {records}",
+                    "the file is truncated: {present} of the {} chunks in its header are present; {chunks} chunks are missing, {records}",
                     header.used
                 );
                 tell(missing.unwrap_or(0), message);
@@ -1312,7 +1312,7 @@ fn file_header(header: &[u8], report: &mut SourceReport) {
         );
     } else if header.get(..120).map(crc32fast::hash) != u32_at(header, 124).ok() {
         note(
-            "the checksum of the file's header does not fit; chunks were read anyway",
+            "the checksum of the file's header is wrong; chunks were read anyway",
             false,
         );
     }
@@ -1333,7 +1333,7 @@ fn frame_at(data: &[u8], at: usize, bound: usize) -> Result<Frame, &'static str>
         .get(at..)
         .is_some_and(|rest| rest.starts_with(RECORD_MAGIC))
     {
-        return Err("the record's mark is missing");
+        return Err("the record's signature is missing");
     }
     let size = u32_at(data, at + 4).unwrap_or(0) as usize;
     if size < RECORD_FRAME {

@@ -872,7 +872,7 @@ impl Planner<'_> {
             if let (true, Some((_, span))) = (self.dry, unknown.first()) {
                 self.warnings.push(diagnostic(
                     *span,
-                    "no event type that is known fits this search: whether its events have the fields that it names cannot be told",
+                    "no known event type matches this search, so its field names cannot be checked",
                 ));
             }
             return;
