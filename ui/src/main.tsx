@@ -155,7 +155,7 @@ async function watch(root: HTMLElement, paper: HTMLElement): Promise<void> {
       }
     } catch (error) {
       // The server may be restarting; what is shown stays.
-      if (shown === 0) root.textContent = `The server cannot be asked: ${error instanceof Error ? error.message : String(error)}`;
+      if (shown === 0) root.textContent = `The server cannot be reached: ${error instanceof Error ? error.message : String(error)}`;
     }
     await new Promise((resolve) => setTimeout(resolve, NEWS));
   }

@@ -51,9 +51,9 @@ export const witnessName: Record<string, string> = {
 };
 
 export const linkName: Record<string, string> = {
-  "process-causal": "its process descends from the hop before",
-  "session-causal": "it comes from a session that the hop before opened",
-  "time-possible": "a session of the hop before was open at that time",
+  "process-causal": "its process descends from the previous hop",
+  "session-causal": "it comes from a session opened by the previous hop",
+  "time-possible": "a session of the previous hop was open at that time",
 };
 
 export const shortChannel = (channel: string): string => channel.replace(/^Microsoft-Windows-/, "").replace(/\/Operational$/, "");

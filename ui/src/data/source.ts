@@ -75,7 +75,7 @@ export class EmbeddedSource extends Parts {
 
   protected async load(name: string): Promise<unknown> {
     const element = this.#document.querySelector(`script[data-part="${name}"]`);
-    if (!element) throw new Error(`the report has no part '${name}': the file is not whole`);
+    if (!element) throw new Error(`the report has no part '${name}': the file is incomplete`);
     try {
       return JSON.parse(await inflate((element.textContent ?? "").trim()));
     } catch (error) {

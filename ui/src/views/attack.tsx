@@ -52,7 +52,7 @@ export function Attack() {
   return (
     <div class="page">
       <section class="card" aria-labelledby="attack-title">
-        <h1 id="attack-title">ATT&amp;CK techniques that were seen</h1>
+        <h1 id="attack-title">ATT&amp;CK techniques observed</h1>
         <Await of={findings}>
           {(index) => {
             const found = matrix(model, index.all);

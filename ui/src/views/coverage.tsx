@@ -33,7 +33,7 @@ export function Coverage() {
       </section>
       {core.scope && core.scope.blind.length > 0 && (
         <section class="card">
-          <h2>Hosts with too few logs to say</h2>
+          <h2>Hosts with too few logs to judge</h2>
           <ul>
             {core.scope.blind.slice(0, 500).map((one) => (
               <li key={one.host}>
@@ -62,7 +62,7 @@ export function Coverage() {
         </section>
       )}
       <section class="card" aria-labelledby="logs-title">
-        <h2 id="logs-title">Logs that were read</h2>
+        <h2 id="logs-title">Logs read</h2>
         <VirtualTable
           label="Coverage by host and log"
           rows={core.coverage}
@@ -100,7 +100,7 @@ export function Coverage() {
       </section>
       {core.skew.length > 0 && (
         <section class="card">
-          <h2>Clocks that differ</h2>
+          <h2>Clock differences</h2>
           <ul>
             {core.skew.slice(0, 200).map((one, at) => (
               <li key={at}>
@@ -143,10 +143,10 @@ function About() {
       <h2>About this report</h2>
       <p>
         Made {when(core.created)} UTC by {core.tool.name} {core.tool.version}, in {core.stats.seconds.toFixed(1)} s.{" "}
-        {core.records.note ?? `It holds all ${count(core.records.kept, "raw record")} that it refers to.`}
+        {core.records.note ?? `It includes all ${count(core.records.kept, "raw record")} that it refers to.`}
       </p>
       <details onToggle={(event) => setOpen(event.currentTarget.open)}>
-        <summary>Licences of the parts of this page</summary>
+        <summary>Licences of third-party components</summary>
         <Await of={licences}>
           {(text) => (
             <pre class="raw" tabIndex={0} aria-label="Licences">

@@ -95,7 +95,7 @@ export function Hosts({ route }: { route: Route }) {
       chosen={chosen}
       choose={(id) => go("hosts", { id })}
     >
-      {chosen === null ? <Empty>No host is known.</Empty> : <HostPage key={chosen} id={chosen} route={route} />}
+      {chosen === null ? <Empty>No hosts.</Empty> : <HostPage key={chosen} id={chosen} route={route} />}
     </TwoPanes>
   );
 }
@@ -117,7 +117,7 @@ function HostPage({ id, route }: { id: string; route: Route }) {
         <Facts
           of={[
             ["Touched by the intruder", scope ? `${scope.certainty} (${scope.confidence.toFixed(2)}): ${scope.why.join("; ")}` : ""],
-            ["Too few logs to say", blind?.why.join("; ") ?? ""],
+            ["Too few logs to judge", blind?.why.join("; ") ?? ""],
             ["Role", host.role?.replaceAll("-", " ") ?? ""],
             ["Names", host.names.join(", ")],
             ["Addresses", host.ips.join(", ")],
@@ -441,7 +441,7 @@ export function Accounts({ route }: { route: Route }) {
       chosen={chosen}
       choose={(id) => go("accounts", { id })}
     >
-      {chosen === null ? <Empty>No account is known.</Empty> : <AccountPage key={chosen} id={chosen} route={route} />}
+      {chosen === null ? <Empty>No accounts.</Empty> : <AccountPage key={chosen} id={chosen} route={route} />}
     </TwoPanes>
   );
 }
@@ -506,7 +506,7 @@ function AccountTimelines({ dossier }: { dossier: AccountDossier | null }) {
   if (!dossier) return null;
   return (
     <>
-      {(dossier.left_out ?? 0) > 0 && <p class="note">{count(dossier.left_out ?? 0, "row")} of logons left out since they are many.</p>}
+      {(dossier.left_out ?? 0) > 0 && <p class="note">{count(dossier.left_out ?? 0, "row")} of logons omitted to keep this list short.</p>}
       {dossier.new && dossier.new.length > 0 && (
         <section class="card">
           <h2>New for this account</h2>

@@ -148,7 +148,7 @@ function HopPanel({ id }: { id: string }) {
       <p>
         <When time={hop.first} /> UTC{lasted >= 1 ? `, for ${duration(lasted)}` : ""}
         {hop.usual && (
-          <span class="badge" title="Its account does so on other days too, as far as the logs can tell">
+          <span class="badge" title="Its account does the same on other days, as far as the logs show">
             {" "}
             daily work
           </span>
@@ -171,7 +171,7 @@ function HopPanel({ id }: { id: string }) {
                 <span aria-hidden="true">{witnesses.length ? "✔" : "▨"}</span> {witnessName[kind]}
                 {!witnesses.length && <span class="quiet"> not seen</span>}
               </h4>
-              {!witnesses.length && <p class="quiet">{missing?.why ?? "nothing says why"}</p>}
+              {!witnesses.length && <p class="quiet">{missing?.why ?? "reason unknown"}</p>}
               {witnesses.map((one, at) => (
                 <div key={at} class="witness-what">
                   <p>
@@ -411,7 +411,7 @@ function Raw({ raw, index }: { raw: RawRecord | null; index: EventIndex }) {
   const model = useModel();
   const event = model.event(index);
   if (!raw || !event) {
-    return <p class="note">{model.core.records.note ?? "The report does not hold this record; the file and record above lead to it."}</p>;
+    return <p class="note">{model.core.records.note ?? "The report does not include this record; find it by the file and record number above."}</p>;
   }
   const text = raw.xml === null ? rendered(event, raw.fields) : indented(raw.xml);
   return (
@@ -438,8 +438,8 @@ function Raw({ raw, index }: { raw: RawRecord | null; index: EventIndex }) {
         </h3>
         <p class="quiet">
           {raw.xml === null
-            ? `Rendered from the fields: ${raw.partial ? "the record was not read a second time" : "the log holds this record in another form"}.`
-            : "The event as the log holds it, indented. Copied as it is."}
+            ? `Rendered from the fields: ${raw.partial ? "the record was not read a second time" : "the log stores this record in another format"}.`
+            : "The event as stored in the log, indented for display only."}
         </p>
         <pre class="raw" tabIndex={0} aria-label="The record as text">
           <LongText text={text} most={20_000} />

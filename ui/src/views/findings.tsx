@@ -222,7 +222,7 @@ export function FindingTable({ findings, selected, height }: { findings: readonl
       selected={selected}
       sort={{ id: "severity", down: true }}
       height={height ?? "24rem"}
-      empty="No finding fits."
+      empty="No finding matches."
     />
   );
 }

@@ -109,7 +109,7 @@ export function HopTable({ hops, selected, height }: { hops: Hop[]; selected: st
           <>
             {hop.attempted && <span class="badge severity-medium">refused</span>}
             {hop.usual && (
-              <span class="badge" title="Its account does so on other days too, as far as the logs can tell">
+              <span class="badge" title="Its account does the same on other days, as far as the logs show">
                 daily work
               </span>
             )}{" "}

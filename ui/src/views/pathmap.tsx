@@ -223,7 +223,7 @@ export function PathMap({ hops, links, selected, printWidth, legend = true }: Pr
         height={height}
         viewBox={`0 0 ${width} ${height}`}
         role="group"
-        aria-label={`Path map: ${count(hops.length, "hop")} between ${count(layout.lanes.length, "host")}, in the order of time. Left and right go from hop to hop, Enter opens one, plus and minus zoom.`}
+        aria-label={`Path map: ${count(hops.length, "hop")} between ${count(layout.lanes.length, "host")}, in chronological order. Left and right go from hop to hop, Enter opens one, plus and minus zoom.`}
         onKeyDown={keys}
       >
         <defs>

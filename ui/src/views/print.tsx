@@ -55,7 +55,7 @@ export function PrintView({ model, findings }: { model: Model; findings: Finding
                 Array.from({ length: Math.ceil(hops.length / HOPS_IN_A_ROW) }, (_, row) => hops.slice(row * HOPS_IN_A_ROW, (row + 1) * HOPS_IN_A_ROW)).map((part, row, rows) => (
                   <PathMap key={row} hops={part} links={path.links} selected={null} printWidth={Math.max(700, 240 + part.length * 98)} legend={row + 1 === rows.length} />
                 ))}
-              {!detailed && <p class="quiet">The evidence of these hops is left out on paper; the report on screen has it.</p>}
+              {!detailed && <p class="quiet">The evidence of these hops is omitted on paper; see the report on screen.</p>}
               {!detailed && (
                 <table>
                   <tbody>
@@ -95,7 +95,7 @@ export function PrintView({ model, findings }: { model: Model; findings: Finding
                               <th scope="row">{witnessName[kind]}</th>
                               <td>
                                 {seen.length === 0
-                                  ? `not seen: ${hop.missing.find((one) => one.kind === kind)?.why ?? "nothing says why"}`
+                                  ? `not seen: ${hop.missing.find((one) => one.kind === kind)?.why ?? "reason unknown"}`
                                   : seen.map((one, place) => {
                                       const event = model.event(one.events[0] ?? -1);
                                       return (
@@ -139,7 +139,7 @@ export function PrintView({ model, findings }: { model: Model; findings: Finding
         })}
         {core.paths.length > paths.length && <p>And {count(core.paths.length - paths.length, "more path")} with lower scores.</p>}
         <h2>Findings to look at ({number(notable.length)})</h2>
-        {findings === null && <p>They were not loaded when this was printed: open the findings once, then print.</p>}
+        {findings === null && <p>Findings were not loaded when this was printed: open the findings page once, then print again.</p>}
         <table class="paper-findings">
           <thead>
             <tr>

@@ -41,7 +41,7 @@ export function SilencedView() {
   return (
     <div class="page">
       <section class="card" aria-labelledby="silenced-title">
-        <h1 id="silenced-title">What was silenced, and by what</h1>
+        <h1 id="silenced-title">What was silenced, and why</h1>
         <Await of={findings}>
           {(index) => {
             const groups = silencedGroups(model, index);

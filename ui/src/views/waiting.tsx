@@ -4,7 +4,7 @@ import { number } from "../data/format";
 /** The first page of a server: how to send an event, and whether one has come. */
 export function Waiting({ status }: { status: Status }) {
   const came = status.stored.events > 0 || status.events > 0;
-  const next = status.hunting ? "The first hunt over them is under way; this page shows it when it is done." : "This server keeps and searches; it does not hunt.";
+  const next = status.hunting ? "The first hunt is running; this page will show its result." : "This server stores and searches events; it does not hunt.";
   const origin = location.origin;
   const senders: [string, string][] = [
     ["An event by hand", `curl ${origin}/services/collector/event -H 'Authorization: Splunk TOKEN' -d '{"event": "hello"}'`],
@@ -13,11 +13,11 @@ export function Waiting({ status }: { status: Status }) {
   ];
   return (
     <main id="main" class="waiting" tabIndex={-1}>
-      <h1>{came ? "The first events are here" : "Waiting for the first event"}</h1>
+      <h1>{came ? "The first events have arrived" : "Waiting for the first event"}</h1>
       <p role="status" class={came ? "lamp on" : "lamp"}>
         {came
           ? `${number(Math.max(status.events, status.stored.events))} received. ${next}`
-          : "Point a sender here. This page lights up when something comes."}
+          : "Point a sender here. This page lights up when an event arrives."}
       </p>
       {status.trouble && <p role="alert">{status.trouble}</p>}
       {status.hunting?.trouble && <p role="alert">The last hunt failed: {status.hunting.trouble}</p>}
@@ -34,7 +34,7 @@ export function Waiting({ status }: { status: Status }) {
         </dl>
       )}
       <p>
-        The token was printed when the server started for the first time; <code>crabwalk serve token add NAME</code> makes another.
+        The server printed the token when it first started; <code>crabwalk serve token add NAME</code> creates another.
       </p>
       <form method="post" action="/logout">
         <button type="submit">Log out</button>

@@ -146,7 +146,7 @@ export function VirtualTable<Row>(props: Props<Row>) {
       >
         {sorted.length === 0 && (
           <div role="row" class="table-empty">
-            <div role="cell">{props.empty ?? "Nothing fits."}</div>
+            <div role="cell">{props.empty ?? "Nothing matches."}</div>
           </div>
         )}
         <div role="presentation" style={{ height: `${virtual.getTotalSize()}px`, position: "relative" }}>

@@ -62,7 +62,7 @@ describe.skipIf(!ready)("the demo's report", () => {
     expect(record).toContain("adm.reiter");
     expect(record).toContain("<EventID>4624</EventID>");
     // As it is in the log, not written anew from the fields.
-    expect(record).toContain("The event as the log holds it");
+    expect(record).toContain("The event as stored in the log");
     expect(record).toMatch(/<Execution ProcessID='\d+' ThreadID='\d+'\/>/);
     expect(record).toMatch(/Security\.evtx/);
     await page.goBack();

@@ -125,7 +125,7 @@ pub(super) fn head(
     }
     writeln!(
         out,
-        "</ol>\n<p>The evidence is shown with JavaScript, which runs from this file alone and fetches nothing.</p>\n</noscript>\n\
+        "</ol>\n<p>Showing the evidence needs JavaScript, which runs only from this file and fetches nothing.</p>\n</noscript>\n\
          <div id=\"app\"></div>\n<div id=\"paper\"></div>"
     )
 }

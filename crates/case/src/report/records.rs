@@ -111,7 +111,7 @@ impl Records {
         let note = if left == 0 {
             None
         } else if self.notes.is_empty() {
-            Some("The report was made without the logs, so it holds no raw records; the file and record number lead to them.".to_owned())
+            Some("The report was made without the logs, so it includes no raw records; find them by file and record number.".to_owned())
         } else {
             Some(self.notes.join(" "))
         };
@@ -261,7 +261,7 @@ impl Report {
         records.chunks = compressed(&parts, threads)?;
         if full > 0 {
             records.notes.push(format!(
-                "The report holds {} raw records and leaves out {full} to stay small; those of hops come first, then those of findings.",
+                "The report includes {} raw records and omits {full} to stay small; those of hops come first, then those of findings.",
                 records.kept
             ));
         }
