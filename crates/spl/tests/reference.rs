@@ -18,7 +18,7 @@ fn page() -> String {
     let mut page = "# SPL in Crabwalk\n\n\
         <!-- Written from the code by crates/spl/tests/reference.rs; do not edit. -->\n\n\
         ## Commands\n\n\
-        An option is obeyed, or it is an error that names it. A few are taken and change nothing, which is said.\n"
+        Every option either works or is an error that names it. A few are accepted without effect, as noted.\n"
         .to_owned();
     for usage in commands() {
         let _ = write!(page, "\n### {}", usage.name);
@@ -33,7 +33,7 @@ fn page() -> String {
         for option in usage.options {
             let about = match option.standing {
                 Standing::Obeyed(meaning) => meaning.to_owned(),
-                Standing::NoEffect(why) => format!("*Changes nothing*: {why}."),
+                Standing::NoEffect(why) => format!("*No effect*: {why}."),
                 Standing::Only(value, why) => {
                     format!("*`{value}` only, other values are refused*: {why}.")
                 }

@@ -45,7 +45,7 @@ const AGGREGATIONS: &[Aggregation] = &[
     Aggregation {
         names: &["count", "c"],
         syntax: "count [(<field>)]",
-        meaning: "Number of rows, or of values of the field; of a condition, of rows for which it holds.",
+        meaning: "Number of rows, of values of the field, or of rows for which a condition is true.",
         example: "count(eval(LogonType=10))",
         how: How::Count,
         calculates: false,
@@ -69,7 +69,7 @@ const AGGREGATIONS: &[Aggregation] = &[
     Aggregation {
         names: &["list"],
         syntax: "list(<field>)",
-        meaning: "The values, the newest first, at most 100.",
+        meaning: "The values, newest first, at most 100.",
         example: "list(CommandLine)",
         how: How::Timed(Kind::List),
         calculates: false,
@@ -77,7 +77,7 @@ const AGGREGATIONS: &[Aggregation] = &[
     Aggregation {
         names: &["min"],
         syntax: "min(<field>)",
-        meaning: "The least value: as numbers if all are numbers, else as text.",
+        meaning: "The smallest value: compared as numbers if all are numbers, otherwise as text.",
         example: "min(_time)",
         how: How::Extreme(Kind::Min, expr_fn::min),
         calculates: true,
@@ -85,7 +85,7 @@ const AGGREGATIONS: &[Aggregation] = &[
     Aggregation {
         names: &["max"],
         syntax: "max(<field>)",
-        meaning: "The greatest value: as numbers if all are numbers, else as text.",
+        meaning: "The largest value: compared as numbers if all are numbers, otherwise as text.",
         example: "max(_time)",
         how: How::Extreme(Kind::Max, expr_fn::max),
         calculates: true,
@@ -93,7 +93,7 @@ const AGGREGATIONS: &[Aggregation] = &[
     Aggregation {
         names: &["range"],
         syntax: "range(<field>)",
-        meaning: "The greatest number less the least.",
+        meaning: "The largest number minus the smallest.",
         example: "range(_time)",
         how: How::Kind(Kind::Range),
         calculates: true,
@@ -125,7 +125,7 @@ const AGGREGATIONS: &[Aggregation] = &[
     Aggregation {
         names: &["median"],
         syntax: "median(<field>)",
-        meaning: "The number below which half of the numbers are.",
+        meaning: "The median of the numbers.",
         example: "median(bytes)",
         how: How::Kind(Kind::Percentile(50_000)),
         calculates: true,
@@ -133,7 +133,7 @@ const AGGREGATIONS: &[Aggregation] = &[
     Aggregation {
         names: &["perc<n>", "p<n>", "exactperc<n>", "upperperc<n>"],
         syntax: "perc<n>(<field>)",
-        meaning: "The number below which n percent of the numbers are, interpolated. All forms are exact.",
+        meaning: "The n-th percentile of the numbers, interpolated. All forms are exact.",
         example: "perc95(bytes)",
         how: How::Percentile,
         calculates: true,
@@ -141,7 +141,7 @@ const AGGREGATIONS: &[Aggregation] = &[
     Aggregation {
         names: &["mode"],
         syntax: "mode(<field>)",
-        meaning: "The most frequent value; of several the least.",
+        meaning: "The most frequent value; the smallest if several are equally frequent.",
         example: "mode(user)",
         how: How::Kind(Kind::Mode),
         calculates: false,
@@ -213,8 +213,8 @@ const AGGREGATIONS: &[Aggregation] = &[
     Aggregation {
         names: &["sparkline"],
         syntax: "sparkline [(count)]",
-        meaning: "How the number of rows went over time: `##__SPARKLINE__##` and the numbers of 25 stretches of equal length, \
-                  from the first row of all groups to the last. In `stats` and `chart`.",
+        meaning: "The number of rows over time: `##__SPARKLINE__##` and the counts of 25 intervals of equal \
+                  length, from the first row of all groups to the last. In `stats` and `chart`.",
         example: "sparkline",
         how: How::Sparkline,
         calculates: false,

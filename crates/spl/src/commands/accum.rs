@@ -9,7 +9,7 @@ pub(super) static COMMAND: Whole = Whole::standing_for_others(
         name: "accum",
         also: &[],
         syntax: "accum <field> [as <name>]",
-        meaning: "The sum of a field's values up to each row.",
+        meaning: "The running sum of a field.",
         options: &[],
     },
     text,

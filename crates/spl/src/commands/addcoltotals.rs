@@ -8,10 +8,10 @@ pub(super) static COMMAND: Whole = Whole::standing_for_others(
         name: "addcoltotals",
         also: &[],
         syntax: "addcoltotals [labelfield=<field>] [label=<text>] [<fields>]",
-        meaning: "Adds a row of the sums of the columns.",
+        meaning: "Adds a row with the sums of the columns.",
         options: &[
-            obeyed("labelfield", "Field in which that row has its label."),
-            obeyed("label", "That label; `Total` if it is not given."),
+            obeyed("labelfield", "Field for that row's label."),
+            obeyed("label", "That label; default `Total`."),
         ],
     },
     text,

@@ -14,22 +14,16 @@ pub(super) static COMMAND: Whole = Whole {
         name: "addtotals",
         also: &[],
         syntax: "addtotals [<options>] [<fields>]",
-        meaning: "Adds the sum of a row's numbers, or a row of the sums of the columns.",
+        meaning: "Adds the sum of each row's numbers, or a row with the sums of the columns.",
         options: &[
-            flag(
-                "row",
-                "Whether rows get sums, which they do if it is not given.",
-            ),
-            flag("col", "Adds a row of the sums of the columns."),
+            flag("row", "Whether to add sums to rows; default true."),
+            flag("col", "Adds a row with the sums of the columns."),
             obeyed(
                 "fieldname",
-                "Name of the sums of rows; `Total` if it is not given.",
+                "Name of the field with the sums of rows; default `Total`.",
             ),
-            obeyed(
-                "labelfield",
-                "Field in which the row of sums has its label.",
-            ),
-            obeyed("label", "That label; `Total` if it is not given."),
+            obeyed("labelfield", "Field for the label of the row of sums."),
+            obeyed("label", "That label; default `Total`."),
         ],
     },
     form: Form::Plain {

@@ -8,16 +8,16 @@ pub(super) static COMMAND: Whole = Whole::standing_for_others(
         name: "appendcols",
         also: &[],
         syntax: "appendcols [<options>] [ <subsearch> ]",
-        meaning: "Puts the columns of a subsearch beside the rows: the first beside the first, and so on.",
+        meaning: "Adds the columns of a subsearch, row by row.",
         options: &[
-            flag("override", "The subsearch's values win."),
+            flag("override", "The subsearch's values take precedence."),
             count(
                 "maxout",
-                "Most rows of the subsearch; 0 for all. All if it is not given.",
+                "Maximum rows of the subsearch; 0 for all (default).",
             ),
             no_effect(
                 "extendtimerange",
-                "a subsearch reads all times unless it says which",
+                "a subsearch reads all times unless it sets a range",
             ),
             no_effect("maxtime", PATIENCE),
             no_effect("timeout", PATIENCE),

@@ -19,8 +19,8 @@ pub(super) static COMMAND: Whole = Whole {
         name: "autoregress",
         also: &[],
         syntax: "autoregress <field> [as <name>] [p=<number>[-<number>]]",
-        meaning: "Adds the values of a field of the rows before.",
-        options: &[obeyed("p", "How many rows back; 1 if it is not given.")],
+        meaning: "Adds a field's values from preceding rows.",
+        options: &[obeyed("p", "How many rows back; default 1.")],
     },
     form: Form::Plain {
         names: (1, 3),

@@ -18,35 +18,30 @@ pub(super) static COMMAND: Whole = Whole {
         name: "cluster",
         also: &[],
         syntax: "cluster [<options>]",
-        meaning: "Puts rows together whose texts are alike, and keeps the first of each cluster. A row joins the first cluster whose first row \
-                  is at least so similar to it, from 0 to 1, as `t` says. Similarity is what both have in common, divided by what the longer \
-                  one has: of terms in their order (`termlist`), of terms (`termset`), or of three characters in a row (`ngramset`).",
+        meaning: "Clusters rows with similar texts, and keeps the first row of each cluster. A row joins the \
+                  first cluster whose first row is at least `t` similar to it, from 0 to 1. Similarity is what \
+                  both have in common divided by the size of the longer one, in terms in order (`termlist`), \
+                  terms in any order (`termset`), or character trigrams (`ngramset`).",
         options: &[
-            obeyed(
-                "t",
-                "Least similarity, above 0 and below 1; 0.8 if it is not given.",
-            ),
+            obeyed("t", "Minimum similarity, above 0 and below 1; default 0.8."),
             obeyed(
                 "match",
-                "`termlist`, `termset` or `ngramset`; `termlist` if it is not given.",
+                "`termlist`, `termset` or `ngramset`; default `termlist`.",
             ),
             obeyed(
                 "delims",
-                "Characters between terms; all but letters, digits and `_` if it is not given.",
+                "Characters that separate terms; by default all except letters, digits and `_`.",
             ),
-            obeyed("field", "Field of the text; `_raw` if it is not given."),
-            flag("showcount", "Adds the number of rows of the cluster."),
-            obeyed(
-                "countfield",
-                "Name of that number; `cluster_count` if it is not given.",
-            ),
+            obeyed("field", "Field with the text; default `_raw`."),
+            flag("showcount", "Adds the number of rows in the cluster."),
+            obeyed("countfield", "Name of that field; default `cluster_count`."),
             obeyed(
                 "labelfield",
-                "Field of the cluster's number; `cluster_label` if it is not given.",
+                "Field for the cluster's number; default `cluster_label`.",
             ),
             flag(
                 "labelonly",
-                "Keeps all rows, with the number of their cluster.",
+                "Keeps all rows, labelled with their cluster's number.",
             ),
         ],
     },

@@ -11,20 +11,20 @@ pub(super) static COMMAND: Whole = Whole::standing_for_others(
         name: "datamodel",
         also: &[],
         syntax: "datamodel <model> <node> search|flat [<options>]",
-        meaning: "The events of a data model, with names such as `Node.field`, or with `flat` without the node.",
+        meaning: "The events of a data model, with field names such as `Node.field`, or without the node with `flat`.",
         options: &[
             no_effect(
                 "summariesonly",
-                "all events count as summarised, old and new",
+                "all events, old and new, count as summarised",
             ),
             no_effect(
                 "allow_old_summaries",
-                "all events count as summarised, old and new",
+                "all events, old and new, count as summarised",
             ),
             only(
                 "strict_fields",
                 "true",
-                "search the events themselves for other fields than those of the model",
+                "search the events themselves for fields outside the model",
             ),
         ],
     },

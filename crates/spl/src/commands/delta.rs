@@ -11,8 +11,8 @@ pub(super) static COMMAND: Whole = Whole {
         name: "delta",
         also: &[],
         syntax: "delta <field> [as <name>] [p=<number>]",
-        meaning: "How a field's value differs from that of the row before; nothing where one of the two is not a number.",
-        options: &[obeyed("p", "How many rows back; 1 if it is not given.")],
+        meaning: "The difference between a field's value and that of the preceding row; none if either is not a number.",
+        options: &[obeyed("p", "How many rows back; default 1.")],
     },
     form: Form::Plain {
         names: (1, 3),

@@ -8,7 +8,7 @@ pub(super) static COMMAND: Whole = Whole::standing_for_others(
         name: "fieldformat",
         also: &[],
         syntax: "fieldformat <field>=<expression>",
-        meaning: "Is read and does nothing: how a value is shown is not for the rows.",
+        meaning: "Accepted without effect: it only changes how Splunk displays values.",
         options: &[],
     },
     text,

@@ -15,7 +15,7 @@ pub(super) static COMMAND: Whole = Whole {
         name: "fields",
         also: &[],
         syntax: "fields [+|-] <fields>",
-        meaning: "Keeps fields, or drops them.",
+        meaning: "Keeps or drops fields.",
         options: &[],
     },
     form: Form::Own { parse, print },

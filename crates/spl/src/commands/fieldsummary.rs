@@ -16,11 +16,12 @@ pub(super) static COMMAND: Whole = Whole {
         name: "fieldsummary",
         also: &[],
         syntax: "fieldsummary [maxvals=<number>] [<fields>]",
-        meaning: "Makes a row about each field: `count`, `distinct_count`, `is_exact`, `max`, `mean`, `min`, `numeric_count`, `stdev` (the last of \
-                  those of its numbers), and `values`, a JSON array of its most frequent values.",
+        meaning: "Makes one row per field: `count`, `distinct_count`, `is_exact`, `max`, `mean`, `min`, \
+                  `numeric_count`, `stdev` (these five of its numbers), and `values`, a JSON array of its most \
+                  frequent values.",
         options: &[count(
             "maxvals",
-            "Most values in `values`; 100 if it is not given, 0 for all.",
+            "Maximum values in `values`; default 100, 0 for all.",
         )],
     },
     form: Form::Plain {

@@ -11,7 +11,7 @@ pub(super) static COMMAND: Whole = Whole::standing_for_others(
         name: "filldown",
         also: &[],
         syntax: "filldown <fields>",
-        meaning: "Gives fields without a value that of the row before.",
+        meaning: "Fills empty fields with the value of the preceding row.",
         options: &[],
     },
     text,

@@ -14,8 +14,8 @@ pub(super) static COMMAND: Whole = Whole {
         name: "fillnull",
         also: &[],
         syntax: "fillnull [value=<text>] [<fields>]",
-        meaning: "Gives fields without a value one.",
-        options: &[obeyed("value", "The value; 0 if it is not given.")],
+        meaning: "Fills empty fields with a value.",
+        options: &[obeyed("value", "The value; default 0.")],
     },
     form: Form::Plain {
         names: (0, usize::MAX),

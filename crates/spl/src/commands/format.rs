@@ -13,17 +13,14 @@ pub(super) static COMMAND: Whole = Whole {
         name: "format",
         also: &[],
         syntax: "format [<options>] [<six words>]",
-        meaning: "Makes the rows into one row whose `search` is a search clause that they fit.",
+        meaning: "Combines the rows into one row whose `search` is a search clause that matches them.",
         options: &[
             obeyed(
                 "mvsep",
-                "What stands between the values of a field; `OR` if it is not given.",
+                "Operator between the values of a field; default `OR`.",
             ),
-            count("maxresults", "Most rows; 0 for all."),
-            obeyed(
-                "emptystr",
-                "What is written where there are no rows; `NOT ( )` if it is not given.",
-            ),
+            count("maxresults", "Maximum rows; 0 for all."),
+            obeyed("emptystr", "Result without any rows; default `NOT ( )`."),
         ],
     },
     form: Form::Own { parse, print },

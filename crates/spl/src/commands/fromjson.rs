@@ -11,8 +11,8 @@ pub(super) static COMMAND: Whole = Whole {
         name: "fromjson",
         also: &[],
         syntax: "fromjson <field> [prefix=<text>]",
-        meaning: "Makes fields of the members of a JSON object.",
-        options: &[obeyed("prefix", "What their names begin with.")],
+        meaning: "Makes fields from the members of a JSON object.",
+        options: &[obeyed("prefix", "Prefix for their names.")],
     },
     form: Form::FIELD,
     reads: |arguments| Reading {

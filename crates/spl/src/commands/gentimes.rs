@@ -14,20 +14,17 @@ pub(super) static COMMAND: Whole = Whole {
         name: "gentimes",
         also: &[],
         syntax: "gentimes start=<time> [<options>]",
-        meaning: "Makes a row for each range of time from a start to an end: `starttime`, `endtime` (its last second), and both as text in \
-                  `starthuman` and `endhuman`.",
+        meaning: "Makes one row per time range from a start to an end, with `starttime`, `endtime` (its last \
+                  second), and both as text in `starthuman` and `endhuman`.",
         options: &[
             obeyed(
                 "start",
                 "The start: `10/1/2020`, `10/1/2020:12:34:56`, or days from now such as `-5`.",
             ),
-            obeyed(
-                "end",
-                "The end, which is left out itself; today at 0:00 if it is not given.",
-            ),
+            obeyed("end", "The end, exclusive; default today at 0:00."),
             obeyed(
                 "increment",
-                "Length of a range: `1d`, `6h`, `5m`, `30s`, or `1mon` or `1y` by the calendar; a day if it is not given.",
+                "Length of a range: `1d`, `6h`, `5m`, `30s`, or calendar units `1mon` and `1y`; default one day.",
             ),
         ],
     },

@@ -16,16 +16,13 @@ pub(super) static COMMAND: Whole = Whole {
         name: "head",
         also: &[],
         syntax: "head [<number> | <expression>] [<options>]",
-        meaning: "Keeps the first rows: 10, or so many, or those up to the first for which an expression does not hold.",
+        meaning: "Keeps the first 10 rows, a given number, or all up to the first for which an expression is false.",
         options: &[
-            count("limit", "Most rows."),
-            flag(
-                "null",
-                "An expression that is NULL counts as one that holds.",
-            ),
+            count("limit", "Maximum rows."),
+            flag("null", "Treats NULL as true."),
             flag(
                 "keeplast",
-                "Keeps the row too for which the expression did not hold.",
+                "Also keeps the row for which the expression was false.",
             ),
         ],
     },

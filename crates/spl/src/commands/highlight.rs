@@ -8,7 +8,7 @@ pub(super) static COMMAND: Whole = Whole::standing_for_others(
         name: "highlight",
         also: &[],
         syntax: "highlight <words>",
-        meaning: "Is read and does nothing: how a value is shown is not for the rows.",
+        meaning: "Accepted without effect: it only changes how Splunk displays values.",
         options: &[],
     },
     text,

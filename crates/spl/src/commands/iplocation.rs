@@ -10,14 +10,11 @@ pub(super) static COMMAND: Whole = Whole {
         name: "iplocation",
         also: &[],
         syntax: "iplocation [<options>] <field>",
-        meaning: "Adds where an address is, from a file of locations: `City`, `Country`, `Region`, `lat`, `lon`.",
+        meaning: "Adds an address's location from a database: `City`, `Country`, `Region`, `lat`, `lon`.",
         options: &[
-            obeyed("prefix", "What the names of the fields begin with."),
+            obeyed("prefix", "Prefix for field names."),
             flag("allfields", "Adds `Continent`, `MetroCode` and `Timezone`."),
-            no_effect(
-                "lang",
-                "names are written as the file of locations has them",
-            ),
+            no_effect("lang", "names are those in the database"),
         ],
     },
     form: Form::FIELD,

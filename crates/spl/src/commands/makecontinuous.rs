@@ -19,22 +19,22 @@ pub(super) static COMMAND: Whole = Whole {
         name: "makecontinuous",
         also: &[],
         syntax: "makecontinuous [<field>] [<options>]",
-        meaning: "Puts the values of a field, `_time` if none is named, into ranges, sorts the rows by them, and adds a row for each range that \
-                  has none.",
+        meaning: "Groups the values of a field (default `_time`) into ranges, sorts the rows by them, and adds a \
+                  row for each empty range.",
         options: &[
             obeyed(
                 "span",
-                "Width of a range: a number, or a length of time such as `5m`.",
+                "Width of a range: a number or a duration such as `5m`.",
             ),
             count(
                 "bins",
-                "Most ranges where there is no span; 100 if it is not given.",
+                "Maximum number of ranges without a span; default 100.",
             ),
-            obeyed("start", "Where the ranges begin; rows below are left out."),
-            obeyed("end", "Where they end; rows above are left out."),
+            obeyed("start", "Where the ranges begin; drops rows below."),
+            obeyed("end", "Where they end; drops rows above."),
             refused(
                 "aligntime",
-                "put the times into ranges with `bin _time span=… aligntime=…`",
+                "group the times with `bin _time span=… aligntime=…`",
             ),
         ],
     },

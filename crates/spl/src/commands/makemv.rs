@@ -12,18 +12,15 @@ pub(super) static COMMAND: Whole = Whole {
         name: "makemv",
         also: &[],
         syntax: "makemv [<options>] <field>",
-        meaning: "Splits the text of a field into several values.",
+        meaning: "Splits a field's text into multiple values.",
         options: &[
-            obeyed(
-                "delim",
-                "What stands between values; a blank if it is not given.",
-            ),
+            obeyed("delim", "Delimiter; default a space."),
             obeyed(
                 "tokenizer",
-                "A regular expression whose first group is a value.",
+                "A regular expression whose first group matches a value.",
             ),
             flag("allowempty", "Keeps empty values."),
-            only("setsv", "false", "join the values with `mvjoin` of `eval`"),
+            only("setsv", "false", "join the values with `mvjoin` in `eval`"),
         ],
     },
     form: Form::FIELD,

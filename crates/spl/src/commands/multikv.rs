@@ -22,24 +22,24 @@ pub(super) static COMMAND: Whole = Whole {
         name: "multikv",
         also: &[],
         syntax: "multikv [<options>] [fields <names>] [filter <words>]",
-        meaning: "Makes a row of each line of a table in `_raw`.",
+        meaning: "Makes one row per line of a table in `_raw`.",
         options: &[
-            count("forceheader", "Number of the line with the names."),
+            count("forceheader", "Line number of the header."),
             flag(
                 "multitable",
-                "Whether an event may have several tables, which it may if it is not given.",
+                "Whether an event may have several tables; default true.",
             ),
             flag(
                 "noheader",
-                "The table has no names: columns are called `Column_1` and so on.",
+                "The table has no header: columns are named `Column_1` and so on.",
             ),
             flag(
                 "rmorig",
-                "`false`: keeps the event before the rows of its table.",
+                "`false` keeps the event, before the rows of its table.",
             ),
             flag(
                 "copyattrs",
-                "Whether rows get the fields of the event, which they do if it is not given.",
+                "Whether rows get the event's fields; default true.",
             ),
             refused(
                 "conf",

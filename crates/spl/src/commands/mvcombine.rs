@@ -17,7 +17,7 @@ pub(super) static COMMAND: Whole = Whole {
         name: "mvcombine",
         also: &[],
         syntax: "mvcombine [delim=<text>] <field>",
-        meaning: "Makes one row of rows that differ in one field only.",
+        meaning: "Combines rows that differ in only one field.",
         options: &[obeyed("delim", "Joins the values with this text.")],
     },
     form: Form::FIELD,

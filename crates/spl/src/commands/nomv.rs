@@ -11,7 +11,7 @@ pub(super) static COMMAND: Whole = Whole {
         name: "nomv",
         also: &[],
         syntax: "nomv <field>",
-        meaning: "Joins the values of a field, a line each.",
+        meaning: "Joins the values of a field with line breaks.",
         options: &[],
     },
     form: Form::FIELD,

@@ -11,19 +11,20 @@ pub(super) static COMMAND: Whole = Whole::standing_for_others(
         name: "outlier",
         also: &[],
         syntax: "outlier [<options>] [<fields>]",
-        meaning: "Cuts numbers that lie far outside the middle half of a field's numbers, or leaves out their rows; of all fields where none is named.",
+        meaning: "Clips numbers far outside the middle half of a field's numbers, or drops their rows; by default \
+                  in all fields.",
         options: &[
             obeyed(
                 "action",
-                "`remove` (`rm`) leaves out rows, `transform` (`tf`) cuts numbers to the limit, which is done if it is not given.",
+                "`remove` (`rm`) drops rows, `transform` (`tf`, default) clips numbers to the limit.",
             ),
             obeyed(
                 "param",
-                "How many times the distance of the quartiles a number may lie beyond them; 2.5 if it is not given.",
+                "How many interquartile ranges a number may lie beyond the quartiles; default 2.5.",
             ),
-            flag("uselower", "Numbers far below count as well."),
-            flag("mark", "Numbers that are cut begin with `000`."),
-            only("type", "iqr", "there is no other kind of outliers"),
+            flag("uselower", "Also treats numbers far below as outliers."),
+            flag("mark", "Prefixes clipped numbers with `000`."),
+            only("type", "iqr", "there is only one type of outliers"),
         ],
     },
     text,

@@ -9,12 +9,12 @@ pub(super) static COMMAND: Whole = Whole::standing_for_others(
         name: "rangemap",
         also: &[],
         syntax: "rangemap field=<field> <name>=<number>-<number> … [default=<name>]",
-        meaning: "Adds `range`: the names of the ranges in which a number lies.",
+        meaning: "Adds `range`, the names of the ranges that contain a number.",
         options: &[
-            obeyed("field", "The field of the number."),
+            obeyed("field", "The field with the number."),
             obeyed(
                 "default",
-                "What it is called where it lies in none; `None` if it is not given.",
+                "Name for a number outside all ranges; default `None`.",
             ),
         ],
     },

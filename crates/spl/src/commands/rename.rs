@@ -15,7 +15,7 @@ pub(super) static COMMAND: Whole = Whole {
         name: "rename",
         also: &[],
         syntax: "rename <field> as <name>, …",
-        meaning: "Gives fields other names; `*` stands for the same on both sides.",
+        meaning: "Renames fields; `*` matches the same text on both sides.",
         options: &[],
     },
     form: Form::Own { parse, print },

@@ -15,7 +15,7 @@ pub(super) static COMMAND: Whole = Whole {
         name: "replace",
         also: &[],
         syntax: "replace <value> with <value>, … [in <fields>]",
-        meaning: "Replaces values; `*` stands for the same on both sides.",
+        meaning: "Replaces values; `*` matches the same text on both sides.",
         options: &[],
     },
     form: Form::Own { parse, print },

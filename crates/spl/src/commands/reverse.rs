@@ -11,7 +11,7 @@ pub(super) static COMMAND: Whole = Whole {
         name: "reverse",
         also: &[],
         syntax: "reverse",
-        meaning: "Turns the order of the rows around.",
+        meaning: "Reverses the order of the rows.",
         options: &[],
     },
     form: Form::OPTIONS,

@@ -11,8 +11,9 @@ pub(super) static COMMAND: Whole = Whole {
         name: "set",
         also: &[],
         syntax: "set union|diff|intersect [ <subsearch> ] [ <subsearch> ]",
-        meaning: "Takes the rows of two searches as sets: those of either (`union`), of one only (`diff`), or of both (`intersect`). Rows are \
-                  the same where all fields are whose names do not begin with `_`, and `_raw` where both have it.",
+        meaning: "Combines the rows of two searches as sets: rows in either (`union`), in only one (`diff`), or \
+                  in both (`intersect`). Rows are equal if all fields are whose names do not begin with `_`, and \
+                  `_raw` if both have it.",
         options: &[],
     },
     form: Form::Plain {

@@ -17,9 +17,9 @@ pub(super) static COMMAND: Whole = Whole {
         name: "sort",
         also: &[],
         syntax: "sort [<number>] [+|-]<field> … [desc]",
-        meaning: "Sorts rows by fields: numbers, then IP addresses, then text, or as `num(…)`, `ip(…)`, `str(…)`, `auto(…)` say. \
-                  Keeps 10,000 rows, or as many as it says; 0 for all.",
-        options: &[count("limit", "Most rows; 0 for all.")],
+        meaning: "Sorts rows by fields: numbers, then IP addresses, then text, or as set by `num(…)`, `ip(…)`, \
+                  `str(…)`, `auto(…)`. Keeps 10,000 rows, or the given number; 0 for all.",
+        options: &[count("limit", "Maximum rows; 0 for all.")],
     },
     form: Form::Own { parse, print },
     reads: |arguments| Reading {

@@ -12,12 +12,12 @@ pub(super) static COMMAND: Whole = Whole {
         name: "spath",
         also: &[],
         syntax: "spath [<options>] [<path>]",
-        meaning: "Makes fields of a JSON or XML document, or one of what is at a path.",
+        meaning: "Makes fields from a JSON or XML document, or one from the value at a path.",
         options: &[
-            obeyed("input", "Field of the document; `_raw` if it is not given."),
+            obeyed("input", "Field with the document; default `_raw`."),
             obeyed(
                 "output",
-                "Field for what is at the path, whose name is the path if it is not given.",
+                "Field for the value at the path; by default named after the path.",
             ),
             obeyed("path", "The path, such as `a{}.b`."),
         ],

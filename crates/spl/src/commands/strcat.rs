@@ -9,10 +9,10 @@ pub(super) static COMMAND: Whole = Whole::standing_for_others(
         name: "strcat",
         also: &[],
         syntax: "strcat [allrequired=<bool>] <field or \"text\"> … <name>",
-        meaning: "Joins fields and texts.",
+        meaning: "Concatenates fields and texts.",
         options: &[flag(
             "allrequired",
-            "Where a field has no value there is no result.",
+            "Gives no result if a field has no value.",
         )],
     },
     text,

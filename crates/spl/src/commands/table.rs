@@ -12,7 +12,7 @@ pub(super) static COMMAND: Whole = Whole {
         name: "table",
         also: &[],
         syntax: "table <fields>",
-        meaning: "Keeps these fields, in this order.",
+        meaning: "Keeps only these fields, in this order.",
         options: &[],
     },
     form: Form::Plain {

@@ -9,7 +9,7 @@ pub(super) static COMMAND: Whole = Whole {
         name: "tail",
         also: &[],
         syntax: "tail [<number>]",
-        meaning: "Keeps the last rows, 10 or so many, the last one first.",
+        meaning: "Keeps the last 10 rows or a given number, last one first.",
         options: &[],
     },
     form: Form::Plain {

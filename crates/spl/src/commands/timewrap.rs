@@ -17,20 +17,21 @@ pub(super) static COMMAND: Whole = Whole {
         name: "timewrap",
         also: &[],
         syntax: "timewrap <span> [<options>]",
-        meaning: "Makes a series of each period of a time chart, such as `count_latest_day`, `count_1day_before`, `count_2days_before`, over the \
-                  times of the latest period.",
+        meaning: "Splits a time chart into one series per period, such as `count_latest_day`, \
+                  `count_1day_before`, `count_2days_before`, over the times of the latest period.",
         options: &[
             obeyed(
                 "align",
-                "Where the latest period ends: `end` of the search's range, or of the chart where it has none; or `now`.",
+                "Where the latest period ends: at the `end` of the search's range (or of the chart, without a \
+                 range), or `now`.",
             ),
             obeyed(
                 "series",
-                "How series are called: `relative`, `short` (`count_s0`, `count_s1` …), or `exact`, by `time_format`.",
+                "How to name series: `relative`, `short` (`count_s0`, `count_s1` …), or `exact`, using `time_format`.",
             ),
             obeyed(
                 "time_format",
-                "How `exact` writes the start of a period; `%Y-%m-%d %H:%M:%S` if it is not given.",
+                "Format of a period's start for `exact`; default `%Y-%m-%d %H:%M:%S`.",
             ),
         ],
     },

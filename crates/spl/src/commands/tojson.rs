@@ -12,25 +12,23 @@ pub(super) static COMMAND: Whole = Whole {
         name: "tojson",
         also: &[],
         syntax: "tojson [<options>] [<field> | <type>(<field>)] …",
-        meaning: "Writes fields, or all of them, as a JSON object. A type says how values are written: `str`, `num`, `bool`, `json`, `auto`, which is \
-                  whichever of them it looks like, or `none`: numbers as numbers and the rest as text. Several values are an array.",
+        meaning: "Writes the given fields, or all, as a JSON object. A type sets how values are written: `str`, \
+                  `num`, `bool`, `json`, `auto` (whichever of these the value looks like), or `none` (numbers as \
+                  numbers, the rest as text). Multiple values become an array.",
         options: &[
             obeyed(
                 "default_type",
-                "The type where none is given; `none` if it is not given.",
+                "The type for fields without one; default `none`.",
             ),
             flag(
                 "fill_null",
-                "Writes `null` where a value does not fit its type; it is left out otherwise.",
+                "Writes `null` for a value that does not match its type; by default such values are left out.",
             ),
             flag(
                 "include_internal",
-                "Takes fields too whose names begin with `_`.",
+                "Includes fields whose names begin with `_`.",
             ),
-            obeyed(
-                "output_field",
-                "Where the object is put; `_raw` if it is not given.",
-            ),
+            obeyed("output_field", "Field for the object; default `_raw`."),
         ],
     },
     form: Form::Plain {

@@ -31,28 +31,16 @@ pub(super) static COMMAND: Whole = Whole {
 };
 
 pub(super) const OPTIONS: &[OptionUsage] = &[
-    count("limit", "Most values; 10 if it is not given, 0 for all."),
-    flag(
-        "showcount",
-        "Whether the numbers are shown, which they are if it is not given.",
-    ),
-    flag(
-        "showperc",
-        "Whether the percentages are shown, which they are if it is not given.",
-    ),
-    obeyed(
-        "countfield",
-        "Name of the numbers; `count` if it is not given.",
-    ),
+    count("limit", "Maximum values; default 10, 0 for all."),
+    flag("showcount", "Whether to show counts; default true."),
+    flag("showperc", "Whether to show percentages; default true."),
+    obeyed("countfield", "Name of the count field; default `count`."),
     obeyed(
         "percentfield",
-        "Name of the percentages; `percent` if it is not given.",
+        "Name of the percentage field; default `percent`.",
     ),
-    flag("useother", "Adds a row of what is beyond the limit."),
-    obeyed(
-        "otherstr",
-        "What that row is called; `OTHER` if it is not given.",
-    ),
+    flag("useother", "Adds a row for everything beyond the limit."),
+    obeyed("otherstr", "Name of that row; default `OTHER`."),
 ];
 
 /// That of `rare`, too.

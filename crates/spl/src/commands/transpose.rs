@@ -12,19 +12,19 @@ pub(super) static COMMAND: Whole = Whole {
         name: "transpose",
         also: &[],
         syntax: "transpose [<number>] [<options>]",
-        meaning: "Makes columns of the first rows, 5 or so many (0 for all), and a row of each column.",
+        meaning: "Turns the first 5 rows, or a given number (0 for all), into columns, and each column into a row.",
         options: &[
             obeyed(
                 "column_name",
-                "Name of the column with the names of the old columns; `column` if it is not given.",
+                "Name of the column for the old column names; default `column`.",
             ),
             obeyed(
                 "header_field",
-                "Field whose values are the names of the new columns, which are `row 1`, `row 2` … if it is not given.",
+                "Field whose values name the new columns; by default they are `row 1`, `row 2` ….",
             ),
             flag(
                 "include_empty",
-                "Whether columns without any value become rows, which they do if it is not given.",
+                "Whether columns without values become rows; default true.",
             ),
         ],
     },

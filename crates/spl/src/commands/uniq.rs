@@ -14,7 +14,7 @@ pub(super) static COMMAND: Whole = Whole {
         name: "uniq",
         also: &[],
         syntax: "uniq",
-        meaning: "Drops a row that has the same values in all fields as the row before it.",
+        meaning: "Drops a row that equals the preceding row in all fields.",
         options: &[],
     },
     form: Form::OPTIONS,

@@ -9,7 +9,8 @@ pub(super) static COMMAND: Whole = Whole {
         name: "untable",
         also: &[],
         syntax: "untable <field of the rows> <name of the columns> <name of the cells>",
-        meaning: "Makes a row of each cell of a table: the row's field, the name of the column, and the value. It undoes `xyseries`.",
+        meaning: "Makes one row per cell of a table, with the row's field, the column's name, and the value. The \
+                  inverse of `xyseries`.",
         options: &[],
     },
     form: Form::Plain {

@@ -11,7 +11,7 @@ pub(super) static COMMAND: Whole = Whole {
         name: "xmlkv",
         also: &[],
         syntax: "xmlkv [<field>]",
-        meaning: "Makes fields of XML elements that hold text.",
+        meaning: "Makes fields from XML elements that contain text.",
         options: &[no_effect("maxinputs", "every row is read")],
     },
     form: Form::Plain {

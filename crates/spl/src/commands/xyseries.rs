@@ -10,17 +10,17 @@ pub(super) static COMMAND: Whole = Whole {
         name: "xyseries",
         also: &[],
         syntax: "xyseries [<options>] <field of the rows> <field of the columns> <fields of the cells>",
-        meaning: "Makes a table of rows that name their row and their column.",
+        meaning: "Makes a table from rows that name their row and column.",
         options: &[
             obeyed(
                 "sep",
-                "What stands between a cell's field and its column in names, where there are several; `: ` if it is not given.",
+                "Separator between a cell's field and its column in names, if there are several fields; default `: `.",
             ),
             obeyed(
                 "format",
-                "How those names are made, of `$AGG$` and `$VAL$`.",
+                "Pattern for those names, from `$AGG$` and `$VAL$`.",
             ),
-            no_effect("grouped", "rows are put together wherever they stand"),
+            no_effect("grouped", "rows are combined wherever they are"),
         ],
     },
     form: Form::Plain {

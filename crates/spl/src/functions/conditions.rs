@@ -17,7 +17,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "if",
         (3, 3),
         "if(<condition>, <then>, <else>)",
-        "The second value where the condition holds, else the third.",
+        "The second value if the condition is true, otherwise the third.",
         "if(LogonType=10, \"remote\", \"other\")",
         |call| call.choose(),
     ),
@@ -25,7 +25,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "case",
         (2, MANY),
         "case(<condition>, <value>, ...)",
-        "The value behind the first condition that holds, NULL where none does.",
+        "The value after the first true condition, or NULL if none is true.",
         "case(LogonType=3, \"network\", true(), \"other\")",
         |call| call.first_case(true),
     ),
@@ -33,7 +33,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "validate",
         (2, MANY),
         "validate(<condition>, <value>, ...)",
-        "The value behind the first condition that does not hold, NULL where all do.",
+        "The value after the first false condition, or NULL if all are true.",
         "validate(isint(port), \"the port is not a number\")",
         |call| call.first_case(false),
     ),
@@ -49,7 +49,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "in",
         (2, MANY),
         "in(<value>, <value>...)",
-        "Whether the first value is one of the others.",
+        "Whether the first value equals one of the others.",
         "in(LogonType, 3, 10)",
         |call| call.among(),
     ),
@@ -57,7 +57,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "nullif",
         (2, 2),
         "nullif(<value>, <value>)",
-        "The first value; NULL where it equals the second.",
+        "The first value, or NULL if it equals the second.",
         "nullif(user, \"-\")",
         |_| {
             text(|args| {
@@ -70,7 +70,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "match",
         (2, 2),
         "match(<text>, <regex>)",
-        "Whether the regular expression matches anywhere in the text; of several values, in any of them.",
+        "Whether the regular expression matches anywhere in the text, or in any of multiple values.",
         "match(CommandLine, \"(?i)-enc\\w*\")",
         |call| {
             let fixed = pattern(call, 1)?;
@@ -89,7 +89,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "like",
         (2, 2),
         "like(<text>, <pattern>)",
-        "Whether the text fits a pattern in which `%` stands for any text and `_` for one character, with regard to case.",
+        "Whether the text matches a pattern, case-sensitively; `%` matches any text and `_` one character.",
         "like(Image, \"%\\\\psexec.exe\")",
         |call| {
             let fixed = call
@@ -110,7 +110,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "cidrmatch",
         (2, 2),
         "cidrmatch(<network>, <address>)",
-        "Whether an address lies in a network such as `10.0.0.0/8` or `fe80::/10`.",
+        "Whether an address is in a network such as `10.0.0.0/8` or `fe80::/10`.",
         "cidrmatch(\"10.0.0.0/8\", src_ip)",
         |_| {
             condition(|args| {
@@ -128,7 +128,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "searchmatch",
         (1, 1),
         "searchmatch(\"<search clause>\")",
-        "Whether the event fits a search clause.",
+        "Whether the event matches a search clause.",
         "searchmatch(\"EventCode=4624 LogonType=3\")",
         |call| call.search_match(),
     ),
@@ -136,7 +136,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "isnull",
         (1, 1),
         "isnull(<value>)",
-        "Whether the value is NULL: the event does not have the field.",
+        "Whether the value is NULL, as when the event does not have the field.",
         "isnull(src_ip)",
         |call| call.is_null(true),
     ),
@@ -152,7 +152,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "isbool",
         (1, 1),
         "isbool(<value>)",
-        "Whether the value is a truth value.",
+        "Whether the value is a Boolean.",
         "isbool(a=b)",
         |call| call.is_bool(),
     ),

@@ -14,7 +14,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "tonumber",
         (1, 2),
         "tonumber(<text>, [<base>])",
-        "The text as a number, in base 2 to 36; NULL where it is not one. In base 16 the text may begin with `0x`.",
+        "The text as a number in base 2 to 36, or NULL if it is not one. In base 16 the text may begin with `0x`.",
         "tonumber(\"0x3e7\", 16)",
         to_number,
     ),
@@ -30,7 +30,8 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "tostring",
         (1, 2),
         "tostring(<value>, [\"binary\" | \"commas\" | \"duration\" | \"hex\"])",
-        "The value as text: a truth value as `True` or `False`; a number in base 2, with commas and at most two decimals, as `[D+]HH:MM:SS` of its seconds, or in base 16 with `0x`.",
+        "The value as text: a Boolean as `True` or `False`; a number in binary, with commas and at most two \
+         decimals, as a duration `[D+]HH:MM:SS` in seconds, or in hexadecimal with `0x`.",
         "tostring(bytes, \"commas\")",
         to_string,
     ),
@@ -38,7 +39,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "printf",
         (1, MANY),
         "printf(<format>, <value>...)",
-        "The values in a format of C: `%s %c %d %i %u %f %e %g %x %X %o %%` with flags, width and precision.",
+        "The values in a C-style format: `%s %c %d %i %u %f %e %g %x %X %o %%` with flags, width and precision.",
         "printf(\"%-10s|%5.1f\", host, score)",
         |call| {
             let width = call.width();
@@ -56,7 +57,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "dash_to_null",
         (1, 1),
         "dash_to_null(<text>)",
-        "The text; NULL where it is empty or `-`, as Windows writes what it does not know. Not in Splunk.",
+        "The text, or NULL if it is empty or `-`, which Windows writes for unknown values. Not in Splunk.",
         "dash_to_null(IpAddress)",
         |_| {
             text(|args| {
@@ -69,7 +70,8 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "ip_normalise",
         (1, 1),
         "ip_normalise(<text>)",
-        "The address in a text in its canonical form, without `::ffff:`, scope, brackets and port; NULL where it is not one. Not in Splunk.",
+        "The canonical form of an address, without `::ffff:`, scope, brackets and port, or NULL if the text is \
+         not an address. Not in Splunk.",
         "ip_normalise(IpAddress)",
         |_| text(|args| args.text(0).and_then(|value| super::ip_normalised(&value))),
     ),

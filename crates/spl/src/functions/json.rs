@@ -202,7 +202,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "json",
         (1, 1),
         "json(<text>)",
-        "The text, tidied, if it is JSON; else NULL.",
+        "The text, normalised, if it is JSON, otherwise NULL.",
         "json(\"{\\\"a\\\": 1}\")",
         |_| text(|args| parsed(args, 0).map(|value| value.to_string())),
     ),
@@ -218,7 +218,8 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "json_extract",
         (1, MANY),
         "json_extract(<json>, <path>...)",
-        "The value at a path such as `a.b{0}.c`; of several paths a JSON array of the values; without a path the whole.",
+        "The value at a path such as `a.b{0}.c`. Several paths give a JSON array of the values; without a path, \
+         the whole document.",
         "json_extract(payload, \"user.name\")",
         |call| {
             let width = call.width();
@@ -229,7 +230,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "json_extract_exact",
         (1, MANY),
         "json_extract_exact(<json>, <key>...)",
-        "As `json_extract`, but each name is one key, whatever dots and braces it holds.",
+        "Like `json_extract`, but each name is one key, even with dots and braces.",
         "json_extract_exact(payload, \"user.name\")",
         |call| {
             let width = call.width();
@@ -279,7 +280,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "json_object",
         (0, MANY),
         "json_object(<key>, <value>, ...)",
-        "An object of these members.",
+        "An object with these members.",
         "json_object(\"user\", user, \"count\", 3)",
         |call| {
             let (width, numbers) = (call.width(), numbers(call));
@@ -313,7 +314,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "json_array_to_mv",
         (1, 2),
         "json_array_to_mv(<json>, [<quoted>])",
-        "The items of an array as values; with `true` as JSON, so that texts keep their quotes.",
+        "The items of an array as values; with `true`, as JSON, in which texts keep their quotes.",
         "json_array_to_mv(payload)",
         |_| {
             list(|args| {
@@ -332,7 +333,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "mv_to_json_array",
         (1, 2),
         "mv_to_json_array(<field>, [<infer types>])",
-        "The values of a field as an array; with `true`, numbers, truth values and JSON are not written as text.",
+        "The values of a field as an array; with `true`, numbers, Booleans and JSON are not written as text.",
         "mv_to_json_array(user, true())",
         |_| {
             text(|args| {
@@ -356,7 +357,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "json_set",
         (3, MANY),
         "json_set(<json>, <path>, <value>, ...)",
-        "The JSON with the value at each path set.",
+        "The JSON with each path set to its value.",
         "json_set(payload, \"user.name\", \"ann\")",
         |call| set(call, false),
     ),
@@ -364,7 +365,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "json_set_exact",
         (3, MANY),
         "json_set_exact(<json>, <key>, <value>, ...)",
-        "As `json_set`, but each name is one key.",
+        "Like `json_set`, but each name is one key.",
         "json_set_exact(payload, \"user.name\", \"ann\")",
         |call| set(call, true),
     ),
@@ -372,7 +373,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "json_append",
         (3, MANY),
         "json_append(<json>, <path>, <value>, ...)",
-        "The JSON with the value added to the array at each path, as one item.",
+        "The JSON with the value appended to the array at each path, as one item.",
         "json_append(payload, \"users\", \"ann\")",
         |call| {
             let (width, numbers) = (call.width(), numbers(call));
@@ -389,7 +390,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "json_extend",
         (3, MANY),
         "json_extend(<json>, <path>, <value>, ...)",
-        "The JSON with the items of the value added to the array at each path.",
+        "The JSON with the value's items appended to the array at each path.",
         "json_extend(payload, \"users\", json_array(\"ann\", \"bob\"))",
         |call| {
             let (width, numbers) = (call.width(), numbers(call));
@@ -409,7 +410,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "json_delete",
         (2, MANY),
         "json_delete(<json>, <path>...)",
-        "The JSON without what is at these paths.",
+        "The JSON without the values at these paths.",
         "json_delete(payload, \"user.name\")",
         |call| {
             let width = call.width();

@@ -18,7 +18,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "mvappend",
         (1, MANY),
         "mvappend(<value>...)",
-        "All values of all arguments.",
+        "The values of all arguments.",
         "mvappend(src_ip, dest_ip)",
         |call| {
             let width = call.width();
@@ -29,7 +29,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "mvcount",
         (1, 1),
         "mvcount(<field>)",
-        "Number of values; NULL where there is none.",
+        "Number of values, or NULL if there are none.",
         "mvcount(user)",
         |_| number(|args| Some(count(args.values(0).len())).filter(|count| *count > 0.0)),
     ),
@@ -37,7 +37,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "mvdedup",
         (1, 1),
         "mvdedup(<field>)",
-        "The values, each once.",
+        "The distinct values.",
         "mvdedup(user)",
         |_| {
             list(|args| {
@@ -53,7 +53,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "mvfilter",
         (1, 1),
         "mvfilter(<condition>)",
-        "The values of a field for which a condition about it holds.",
+        "The values of a field for which a condition is true.",
         "mvfilter(match(user, \"\\$$\"))",
         |call| call.filter_values(),
     ),
@@ -61,7 +61,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "mvfind",
         (2, 2),
         "mvfind(<field>, <regex>)",
-        "The place, from 0, of the first value that the regular expression matches.",
+        "The index, from 0, of the first value that the regular expression matches.",
         "mvfind(user, \"^adm\")",
         |call| {
             let fixed = pattern(call, 1)?;
@@ -79,7 +79,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "mvindex",
         (2, 3),
         "mvindex(<field>, <start>, [<end>])",
-        "The value at a place, from 0, or the values from one place to another. Negative places count from the end.",
+        "The value at an index, from 0, or the values from one index to another. Negative indexes count from the end.",
         "mvindex(user, -1)",
         between,
     ),
@@ -87,7 +87,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "mvjoin",
         (2, 2),
         "mvjoin(<field>, <delimiter>)",
-        "The values as one text.",
+        "The values joined into one text.",
         "mvjoin(user, \", \")",
         |_| {
             text(|args| {
@@ -101,7 +101,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "mvmap",
         (2, 2),
         "mvmap(<field>, <expression>)",
-        "What an expression gives for each value of the field.",
+        "The result of an expression for each value of the field.",
         "mvmap(port, port + 1)",
         |call| call.map_values(),
     ),
@@ -109,7 +109,8 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "mvrange",
         (2, 3),
         "mvrange(<start>, <end>, [<step>])",
-        "The numbers from the start up to before the end, or times (in seconds since 1970) where the step is a length of time such as `1d`. At most 100,000 values are made; NULL where there would be more.",
+        "The numbers from the start to the end, exclusive, or times (in seconds since 1970) if the step is a \
+         duration such as `1d`. At most 100,000 values; NULL if there would be more.",
         "mvrange(0, 10, 2)",
         range,
     ),
@@ -131,7 +132,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "mvzip",
         (2, 3),
         "mvzip(<field>, <field>, [<delimiter>])",
-        "The first values of both fields joined, the second ones, and so on.",
+        "The values of both fields, joined pairwise.",
         "mvzip(src_ip, src_port, \":\")",
         |call| {
             let comma = call.width() == 2;
@@ -153,7 +154,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "split",
         (2, 2),
         "split(<text>, <delimiter>)",
-        "The parts of a text between delimiters; its characters where the delimiter is empty.",
+        "The parts of a text between delimiters, or its characters if the delimiter is empty.",
         "split(groups, \";\")",
         |_| {
             list(|args| {
