@@ -1,4 +1,4 @@
-//! Logs by name, lower case, and whose they are.
+//! Logs by name, in lower case, and who writes them.
 
 use crabwalk_vocabulary::Origin;
 
@@ -6,7 +6,7 @@ use crabwalk_vocabulary::Origin;
 pub const SECURITY: &str = "security";
 /// Windows: services, boots, Netlogon.
 pub const SYSTEM: &str = "system";
-/// Windows: SQL Server and other programs.
+/// Windows: SQL Server and other applications.
 pub const APPLICATION: &str = "application";
 /// Sysmon.
 pub const SYSMON: &str = "microsoft-windows-sysmon/operational";
@@ -16,15 +16,15 @@ pub const TASKS: &str = "microsoft-windows-taskscheduler/operational";
 pub const WMI: &str = "microsoft-windows-wmi-activity/operational";
 /// Windows Remote Management.
 pub const WINRM: &str = "microsoft-windows-winrm/operational";
-/// The print spooler: what it did.
+/// The print spooler: actions.
 pub const PRINT_OPERATIONAL: &str = "microsoft-windows-printservice/operational";
-/// The print spooler: what failed.
+/// The print spooler: failures.
 pub const PRINT_ADMIN: &str = "microsoft-windows-printservice/admin";
 /// PowerShell's engine.
 pub const POWERSHELL_ENGINE: &str = "windows powershell";
 /// PowerShell.
 pub const POWERSHELL: &str = "microsoft-windows-powershell/operational";
-/// Remote desktop: connections that were accepted.
+/// Remote desktop: accepted connections.
 pub const RCM: &str = "microsoft-windows-terminalservices-remoteconnectionmanager/operational";
 /// Remote desktop: sessions.
 pub const LSM: &str = "microsoft-windows-terminalservices-localsessionmanager/operational";
@@ -44,13 +44,13 @@ pub const SSHD: &str = "syslog:sshd";
 /// Lines of sudo in syslog or journald.
 pub const SUDO: &str = "syslog:sudo";
 
-/// Whether a machine that runs what it logs writes this log under its own name: a channel of Windows, or syslog. What
-/// network sensors write (`zeek:conn`) is about others.
+/// Whether the machine that writes this log runs what the log is about, and writes under its own name: a Windows
+/// channel, or syslog. The logs of network sensors (`zeek:conn`) are about other machines.
 pub fn is_of_a_host(channel: &str) -> bool {
     Origin::of(channel).is_of_host()
 }
 
-/// Whether a log is of a machine that runs no Windows: syslog.
+/// Whether a log comes from a machine without Windows: syslog.
 pub fn is_syslog(channel: &str) -> bool {
     Origin::of(channel) == Origin::Host
 }

@@ -1,7 +1,7 @@
 //! How far clocks differ, from connections that both ends (or an end and a network sensor) logged.
 //!
 //! Only exact matches of the client's address and port count: the connection as either host or a sensor saw it, the
-//! network logon that came through it, and the tickets that a domain controller gave over it.
+//! network logon over it, and the tickets that a domain controller issued over it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
@@ -13,31 +13,31 @@ pub use crate::row::Clocks;
 use crate::row::for_each;
 use crate::text::SECOND;
 
-/// How far the clocks of two hosts differ.
+/// The difference between the clocks of two hosts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Skew {
-    /// Id of the host that opened connections; `network` for a sensor.
+    /// Id of the host that opened the connections; `network` for a sensor.
     pub src: String,
     /// Id of the host that accepted them.
     pub dst: String,
-    /// Median of the destination's time less the source's, microseconds, as logged.
+    /// Median of the destination's time minus the source's, in microseconds, as logged.
     pub median: i64,
-    /// Connections that both logged.
+    /// Number of connections that both logged.
     pub connections: usize,
 }
 
-/// Differences beyond this are another connection with the same ports: no clock is further off than a wrong zone.
+/// A larger difference means another connection with the same ports: no clock is further off than a wrong time zone.
 const MOST: i64 = 26 * 3600 * SECOND;
-/// Beyond this, more connections must agree: ports are used again.
+/// Beyond this, more connections must agree, because ports are reused.
 const PLAIN: i64 = 600 * SECOND;
-/// Smaller differences are delays of logging.
+/// Smaller differences are logging delays.
 const LEAST: i64 = 5 * SECOND;
-/// Half of the differences of a pair lie this close to their median, if a clock is the reason.
+/// If a clock is the reason, half of a pair's differences are this close to their median.
 const SPREAD: i64 = 5 * SECOND;
-/// Sightings of one client's port that are compared.
+/// Maximum sightings of one client port to compare.
 const COMPARED: usize = 64;
 
-/// The network sensor among the hosts.
+/// The network sensor, as one of the hosts.
 const SENSOR: HostId = HostId(u32::MAX);
 
 /// One end's view of a connection from a client's address and port to a host.
@@ -45,7 +45,7 @@ const SENSOR: HostId = HostId(u32::MAX);
 struct Sighting {
     time: i64,
     observer: HostId,
-    /// 0 the client, 1 a sensor, 2 the server.
+    /// 0 for the client, 1 for a sensor, 2 for the server.
     end: u8,
 }
 
@@ -72,7 +72,7 @@ fn sightings(activity: &Activity<'_>) -> HashMap<Key, Vec<Sighting>> {
     if all.is_empty() {
         return all;
     }
-    // What the server logged of it counts only where somebody else saw the connection.
+    // The server's log of a connection counts only if somebody else saw it too.
     let mut served = |ip: Option<IpAddr>, port: u16, host: HostId, time: i64| {
         if let Some(ip) = ip.filter(|ip| !ip.is_loopback())
             && port != 0
@@ -99,7 +99,7 @@ fn sightings(activity: &Activity<'_>) -> HashMap<Key, Vec<Sighting>> {
     all
 }
 
-/// Median and whether half of the values lie close to it.
+/// The median, and whether half of the values are close to it.
 fn middle(values: &mut [i64]) -> Option<(i64, bool)> {
     values.sort_unstable();
     let median = values.get(values.len() / 2).copied()?;
@@ -109,15 +109,15 @@ fn middle(values: &mut [i64]) -> Option<(i64, bool)> {
     Some((median, close))
 }
 
-/// Pairs of clocks that differ, and by how much each host's clock is ahead of the common one: that of the domain
-/// controllers, else of most hosts.
+/// Pairs of clocks that differ, and how far each host's clock is ahead of the common one, which is that of the domain
+/// controllers or, failing that, of most hosts.
 pub fn estimate(activity: &Activity<'_>) -> (Vec<Skew>, Clocks) {
     let mut differences: BTreeMap<(HostId, HostId), Vec<i64>> = BTreeMap::new();
     for mut seen in sightings(activity).into_values() {
         seen.sort_unstable();
         seen.dedup();
         for (at, one) in seen.iter().enumerate() {
-            // The nearest sighting of the other end: ports are used again.
+            // Take the closest sighting at the other end, because ports are reused.
             let other = seen
                 .iter()
                 .enumerate()
@@ -144,7 +144,7 @@ pub fn estimate(activity: &Activity<'_>) -> (Vec<Skew>, Clocks) {
         }
     };
     let mut skews = Vec::new();
-    // Every pair that was measured ties two clocks, equal or not.
+    // Every measured pair ties two clocks, equal or not.
     let mut ties: BTreeMap<HostId, Vec<(usize, HostId, i64)>> = BTreeMap::new();
     for ((src, dst), mut values) in differences {
         let Some((median, close)) = middle(&mut values) else {
@@ -176,7 +176,7 @@ pub fn estimate(activity: &Activity<'_>) -> (Vec<Skew>, Clocks) {
     (skews, clocks(activity, &ties))
 }
 
-/// Sets each group of tied clocks against its common one.
+/// Measures each group of tied clocks against its common one.
 fn clocks(activity: &Activity<'_>, ties: &BTreeMap<HostId, Vec<(usize, HostId, i64)>>) -> Clocks {
     let mut clocks = Clocks::new();
     let mut done: BTreeSet<HostId> = BTreeSet::new();
@@ -184,7 +184,7 @@ fn clocks(activity: &Activity<'_>, ties: &BTreeMap<HostId, Vec<(usize, HostId, i
         if !done.insert(*start) {
             continue;
         }
-        // From host to host over the tie with most connections.
+        // Walk from host to host over the tie with most connections.
         let mut ahead: BTreeMap<HostId, i64> = BTreeMap::from([(*start, 0)]);
         let mut edge: BTreeSet<(usize, HostId, HostId, i64)> = BTreeSet::new();
         let widen = |from: HostId, edge: &mut BTreeSet<(usize, HostId, HostId, i64)>| {
@@ -219,7 +219,7 @@ fn clocks(activity: &Activity<'_>, ties: &BTreeMap<HostId, Vec<(usize, HostId, i
             common = ahead.values().copied().collect();
         }
         common.sort_unstable();
-        // Of an even number of clocks the lower middle: of two, which one is wrong nobody can say.
+        // Of an even number of clocks take the lower middle: of two, nobody can say which one is wrong.
         let common = common
             .get(common.len().saturating_sub(1) / 2)
             .copied()

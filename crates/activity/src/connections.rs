@@ -1,8 +1,8 @@
-//! Ends of the connections that hosts log: which of the two is the client, which the server.
+//! The ends of logged connections: which is the client, and which the server.
 //!
-//! Sysmon 3 and Security 5156 name a source and a destination. Of a connection that the host opened, the source is the
-//! host's own end. Of one that it accepted, some releases of Windows write the local side first and some the remote one,
-//! so that the names of the fields say nothing: addresses and ports do.
+//! Sysmon 3 and Security 5156 name a source and a destination. For a connection that the host opened, the source is the
+//! host's own end. For one that it accepted, some releases of Windows write the local side first and some the remote
+//! one, so the field names prove nothing; addresses and ports do.
 
 use std::collections::HashSet;
 use std::net::IpAddr;
@@ -14,26 +14,26 @@ use crate::row::{Log, Row, for_each};
 /// An address with a port.
 pub type End = (IpAddr, u16);
 
-/// A kind of record in which a host tells of one connection.
+/// A kind of record in which a host reports a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ConnectionLog {
     /// Its channel, lower case.
     pub channel: &'static str,
     /// Its event id.
     pub id: u32,
-    /// Field with the address that is called the source.
+    /// Field with the address called the source.
     pub source: &'static str,
-    /// Field with that end's port.
+    /// Field with the source's port.
     pub source_port: &'static str,
-    /// Field with the address that is called the destination.
+    /// Field with the address called the destination.
     pub destination: &'static str,
-    /// Field with that end's port.
+    /// Field with the destination's port.
     pub destination_port: &'static str,
     /// Field with the program's path.
     pub image: &'static str,
 }
 
-/// Every kind of record in which hosts tell of connections.
+/// Every kind of record in which hosts report connections.
 pub const CONNECTION_LOGS: [ConnectionLog; 2] = [
     ConnectionLog {
         channel: SYSMON,
@@ -67,15 +67,15 @@ impl ConnectionLog {
     }
 }
 
-/// Ports on which servers listen, as far as movement and its surroundings need.
+/// Ports on which servers listen, as far as movement needs to know them.
 pub(crate) fn is_service_port(port: u16) -> bool {
     port < 1024 || matches!(port, 1433 | 3306 | 3389 | 5357 | 5985 | 5986 | 8080 | 47001)
 }
 
-/// Whether, of a connection that a host accepted, the end called the source is the server's, which is the host's own.
-/// `own` says whether an address is known to be the host's.
+/// Whether, for a connection that a host accepted, the end called the source is the server's, which is the host's own.
+/// `own` tells whether an address is known to be the host's.
 pub fn source_serves(own: impl Fn(IpAddr) -> bool, source: End, destination: End) -> bool {
-    // A group of receivers is not an end of a host.
+    // A multicast group is never a host's end.
     match (source.0.is_multicast(), destination.0.is_multicast()) {
         (true, false) => return false,
         (false, true) => return true,
@@ -87,7 +87,7 @@ pub fn source_serves(own: impl Fn(IpAddr) -> bool, source: End, destination: End
         _ => match (is_service_port(source.1), is_service_port(destination.1)) {
             (true, false) => true,
             (false, true) => false,
-            // Of two dynamic ports the server's is the older, lower one.
+            // Of two dynamic ports, the server's is the older, lower one.
             _ => source.1 < destination.1,
         },
     }
@@ -100,32 +100,32 @@ pub struct Connection<'a> {
     pub time: i64,
     /// The end that opened the connection.
     pub src: Place,
-    /// The client's address, as the observer saw it.
+    /// The client's address, as seen by the observer.
     pub src_ip: IpAddr,
-    /// 0 where the log does not say.
+    /// 0 if the log does not say.
     pub src_port: u16,
     /// The end that accepted it.
     pub dst: Place,
-    /// The server's address, as the observer saw it.
+    /// The server's address, as seen by the observer.
     pub dst_ip: IpAddr,
-    /// 0 where the log does not say.
+    /// 0 if the log does not say.
     pub dst_port: u16,
     /// The machine that saw it; `None` for a network sensor.
     pub observer: Option<HostId>,
     /// Whether the observer is the destination.
     pub inbound: bool,
-    /// Path of the observer's program; empty where a sensor saw it.
+    /// Path of the observer's program; empty for a sensor.
     pub image: &'a str,
-    /// Account of the observer's program; Sysmon alone names it.
+    /// Account of the observer's program; only Sysmon records it.
     pub user: Option<AccountId>,
     /// Sysmon's ProcessGuid of that program, or empty.
     pub process_guid: &'a str,
-    /// Leads to the event ([`crabwalk_events::Catalog::resolve`]).
+    /// Identifies the event ([`crabwalk_events::Catalog::resolve`]).
     pub reference: u64,
 }
 
-/// Calls `each` for each connection that hosts logged, with its writer, whether the writer opened it, and the ends that
-/// the log calls source and destination.
+/// Calls `each` for each logged connection, with the host that logged it, whether that host opened it, and the ends
+/// that the log calls source and destination.
 pub(crate) fn each_connection<'a>(
     catalog: Log<'a>,
     mut each: impl FnMut(&ConnectionLog, &Row<'a, '_>, bool, End, End),
@@ -149,8 +149,7 @@ pub(crate) fn each_connection<'a>(
     }
 }
 
-/// Calls `each` with writer, whether it opened the connection, both ends and the time of each connection that hosts
-/// logged.
+/// Calls `each` with the writer, whether it opened the connection, both ends and the time of each logged connection.
 pub(crate) fn each_end(
     catalog: Log<'_>,
     hosts: &mut Hosts,

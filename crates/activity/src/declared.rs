@@ -1,14 +1,14 @@
-//! Event types with the columns that are read of them: declared once, for the readers that decode them and for those that
-//! read the rows.
+//! Event types and the columns read from them: declared once, for the readers that decode them and for the code that
+//! reads the rows.
 
 use std::sync::Arc;
 
 use crabwalk_sources::collect::{Columns, Demand};
 
-/// A channel (compared without regard to case), an event id, and the columns that are read of such events.
+/// A channel (compared case-insensitively), an event id, and the columns read from such events.
 pub type Wanted = (&'static str, u32, &'static [&'static str]);
 
-/// Who did it, in the Security log.
+/// The subject of an action, in the Security log.
 macro_rules! subject {
     ($($more:literal),*) => {
         &["SubjectUserSid", "SubjectUserName", "SubjectDomainName", "SubjectLogonId" $(, $more)*]
@@ -16,12 +16,12 @@ macro_rules! subject {
 }
 pub(crate) use subject;
 
-/// Everything that somebody reads.
+/// Everything that is read.
 #[derive(Debug)]
 pub struct Declared(Vec<Wanted>);
 
 impl Declared {
-    /// These event types, each once.
+    /// These event types, without repetition.
     pub(crate) fn of(all: impl IntoIterator<Item = Wanted>) -> Self {
         Self(all.into_iter().collect())
     }
@@ -31,7 +31,7 @@ impl Declared {
         self.0.iter()
     }
 
-    /// The columns that are read of an event type; none where nothing of it is read.
+    /// The columns read from an event type; none if it is not read.
     pub fn of_type(&self, channel: &str, event_id: u32) -> Option<&'static [&'static str]> {
         self.iter()
             .find(|(own, id, _)| *id == event_id && own.eq_ignore_ascii_case(channel))
@@ -85,7 +85,7 @@ pub(crate) mod tests {
             .collect()
     }
 
-    /// Columns that code reads of a row, and that are not among the known ones.
+    /// Columns that code reads from a row and that are not among the known ones.
     fn undeclared<'c>(known: &BTreeSet<&str>, code: &'c str) -> Vec<&'c str> {
         let calls = ["get", "nth", "some", "number", "account"];
         let calls = calls.into_iter().flat_map(|call| {
@@ -93,7 +93,7 @@ pub(crate) mod tests {
             let parts: Vec<&str> = code.split(&call).skip(1).collect();
             parts
         });
-        // Texts among the arguments; other arguments were read elsewhere, or are numbers.
+        // Text arguments only; other arguments were read elsewhere, or are numbers.
         calls
             .filter_map(|rest| rest.split(')').next())
             .flat_map(|arguments| arguments.split('"').skip(1).step_by(2))
@@ -101,7 +101,7 @@ pub(crate) mod tests {
             .collect()
     }
 
-    /// Every column is read by code in these folders, and what that code reads is declared here or for movement.
+    /// Checks that code in these folders reads every column, and that what it reads is declared here or for movement.
     pub fn assert_read(declared: &Declared, folders: &[&str]) {
         let here = Path::new(env!("CARGO_MANIFEST_DIR"));
         let mut code = String::new();

@@ -529,7 +529,7 @@ const WANTED: &[Wanted] = &[
 /// What movement reads.
 pub static DECLARED: LazyLock<Declared> = LazyLock::new(|| Declared::of(WANTED.iter().copied()));
 
-/// What the readers must decode for [`Activity`](crate::Activity) and for the techniques that read events themselves.
+/// What the readers must decode for [`Activity`](crate::Activity) and for techniques that read events themselves.
 pub fn demand() -> &'static dyn Demand {
     &*DECLARED
 }

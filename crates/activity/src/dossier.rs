@@ -1,4 +1,4 @@
-//! Which event types and columns dossiers read: more than [`crate::demand`] names, of the same logs.
+//! The event types and columns that dossiers read: more than [`crate::demand`], from the same logs.
 
 use std::sync::LazyLock;
 
@@ -7,7 +7,7 @@ use crabwalk_sources::collect::Demand;
 use crate::channel::{SECURITY, SYSMON, SYSTEM, TASKS, WMI};
 use crate::declared::{Declared, Wanted, subject};
 
-/// An account that was changed, and who changed it.
+/// A changed account, and who changed it.
 const CHANGED: &[&str] = subject!(
     "TargetUserName",
     "TargetDomainName",
@@ -16,7 +16,7 @@ const CHANGED: &[&str] = subject!(
     "MemberSid"
 );
 
-/// The Security log's events of changed accounts and groups.
+/// Security log events about changed accounts and groups.
 pub const CHANGES: &[u32] = &[
     4720, 4722, 4723, 4724, 4725, 4726, 4728, 4729, 4732, 4733, 4738, 4740, 4756, 4767, 4781,
 ];

@@ -1,7 +1,7 @@
-//! Which names and addresses mean the same host, and which names and SIDs the same account.
+//! Which names and addresses belong to the same host, and which names and SIDs to the same account.
 //!
 //! Facts come from logs that the machine itself wrote (its own addresses in Sysmon 3 and 5156) or that the domain
-//! proved (a machine account's Kerberos ticket). What a client claims of itself never joins identities.
+//! proved (a machine account's Kerberos ticket). What a client claims about itself never joins identities.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
@@ -17,24 +17,24 @@ pub struct HostId(pub u32);
 
 /// An account, by its place in [`Accounts`].
 ///
-/// It holds the place and one, so that a perhaps missing account, of which sessions have two each, takes no more room.
+/// It stores the index plus one, so that an optional account takes no extra space; each session has two of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AccountId(NonZeroU32);
 
 impl AccountId {
-    /// The account at a place.
+    /// The account at an index.
     pub fn at(place: usize) -> Self {
         let next = u32::try_from(place).map_or(u32::MAX, |place| place.saturating_add(1));
         Self(NonZeroU32::new(next).unwrap_or(NonZeroU32::MIN))
     }
 
-    /// Its place in [`Accounts::all`].
+    /// Its index in [`Accounts::all`].
     pub fn place(self) -> usize {
         self.0.get() as usize - 1
     }
 }
 
-/// What a host field of an event means.
+/// The meaning of an event's host field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Place {
     /// Nothing: empty, `-`, `NULL`.
@@ -52,46 +52,46 @@ pub struct Host {
     pub key: String,
     /// As events write them.
     pub names: BTreeSet<String>,
-    /// All that it had, at any time.
+    /// All addresses it had, at any time.
     pub ips: BTreeSet<IpAddr>,
-    /// Whether it wrote events that were read.
+    /// Whether any events that it wrote were read.
     pub logged: bool,
-    /// It issued Kerberos tickets.
+    /// Whether it issued Kerberos tickets.
     pub domain_controller: bool,
-    /// DNS domain of the name under which it wrote events, lower case; empty where that name has none.
+    /// DNS domain of the name under which it wrote events, in lower case; empty if that name has none.
     domain: String,
 }
 
-/// When an address belonged to a host: microseconds since 1970-01-01 UTC.
+/// When an address belonged to a host, in microseconds since 1970-01-01 UTC.
 #[derive(Debug, Clone, Copy)]
 struct Held {
     host: HostId,
-    /// Seen from here to there.
+    /// When it was seen there, first and last.
     first: i64,
     last: i64,
-    /// Not before: until then it was seen at another address.
+    /// Not before this: until then the host was seen at another address.
     since: i64,
-    /// Not after: from then on it is seen at another address.
+    /// Not after this: from then on the host is seen at another address.
     until: i64,
 }
 
-/// A machine of a short name that machines of several domains share.
+/// A short name shared by machines of several domains.
 #[derive(Debug, Clone)]
 struct Namesake {
-    /// Its DNS domain, lower case.
+    /// Its DNS domain, in lower case.
     domain: String,
-    /// The short name, and of the domain what tells it from the others.
+    /// The short name, and the part of the domain that distinguishes it from the others.
     key: String,
 }
 
-/// Characters to which NetBIOS cuts a computer's name.
+/// Maximum length of a computer's NetBIOS name.
 const NETBIOS: usize = 15;
-/// Runs of one address of a host from which on it has several addresses, rather than one that changes.
+/// With this many runs of one address, a host is taken to have several addresses rather than a changing one.
 const SEVERAL: usize = 3;
 /// An hour in microseconds.
 const HOUR: i64 = 3_600_000_000;
 
-/// Machines, and who had which address when.
+/// Machines, and who had which address at what time.
 #[derive(Debug, Default)]
 pub struct Hosts {
     /// By [`HostId`].
@@ -100,23 +100,23 @@ pub struct Hosts {
     by_text: HashMap<String, HostId>,
     /// Names under which hosts wrote events.
     writers: HashMap<String, HostId>,
-    /// Short names that machines of several domains wrote events under.
+    /// Short names under which machines of several domains wrote events.
     namesakes: HashMap<String, Vec<Namesake>>,
-    /// Full short names that are met anywhere, by what NetBIOS leaves of them.
+    /// Full short names from anywhere, by their NetBIOS truncation.
     uncut: HashMap<String, BTreeSet<String>>,
     /// First and last sighting of a host at an address in each hour.
     sightings: HashMap<(HostId, IpAddr), BTreeMap<i64, (i64, i64)>>,
-    /// What follows from the sightings: see [`Hosts::settle`].
+    /// The conclusions from the sightings; see [`Hosts::settle`].
     held: HashMap<IpAddr, Vec<Held>>,
 }
 
-/// Whether two addresses may be of one network, of which a host with one address changes to another.
+/// Whether two addresses may be in one network, within which a host with one address changes to another.
 fn same_network(a: IpAddr, b: IpAddr) -> bool {
     match (a, b) {
         (IpAddr::V4(a), IpAddr::V4(b)) => {
             a.octets().first_chunk::<2>() == b.octets().first_chunk::<2>()
         }
-        // Hosts have many addresses of version 6 at once.
+        // Hosts have many IPv6 addresses at once.
         _ => false,
     }
 }
@@ -143,14 +143,14 @@ pub fn short(name: &str) -> String {
     name.split('.').next().unwrap_or(name).to_lowercase()
 }
 
-/// DNS domain of a computer's name, lower case; empty where it has none.
+/// DNS domain of a computer's name, in lower case; empty if it has none.
 fn domain_of(name: &str) -> String {
     let name = name.trim().trim_start_matches('\\').trim_end_matches('.');
     name.split_once('.')
         .map_or_else(String::new, |(_, domain)| domain.to_lowercase())
 }
 
-/// Whether a domain is the other, or the first labels of it.
+/// Whether one domain is the other, or its first labels.
 fn begins(domain: &str, with: &str) -> bool {
     domain
         .strip_prefix(with)
@@ -158,13 +158,14 @@ fn begins(domain: &str, with: &str) -> bool {
 }
 
 impl Hosts {
-    /// Meets a name before any host is made of one, so that what cut and shared names mean depends on no order.
+    /// Registers a name before any host is created from one, so that the meaning of truncated and shared names does not
+    /// depend on order.
     pub(crate) fn meet(&mut self, name: &str) {
         if address(name).is_some() {
             return;
         }
         let full = short(name);
-        // DNS cuts no names: one of just that length with a domain behind it is whole.
+        // DNS does not truncate names: one of exactly that length followed by a domain is complete.
         let length = full.chars().count();
         if length > NETBIOS || (length == NETBIOS && !domain_of(name).is_empty()) {
             let cut = full.chars().take(NETBIOS).collect();
@@ -172,7 +173,7 @@ impl Hosts {
         }
     }
 
-    /// Meets all names under which machines wrote events.
+    /// Registers all names under which machines wrote events.
     pub(crate) fn meet_writers<'n>(&mut self, names: impl Iterator<Item = &'n str>) {
         let mut domains: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for name in names.filter(|name| address(name).is_none()) {
@@ -204,7 +205,7 @@ impl Hosts {
         }
     }
 
-    /// The key of a name of which there are namesakes: by its own domain, else by that of the machine that names it.
+    /// The key of a name with namesakes: by its own domain, or else by the domain of the machine that mentions it.
     fn key_among(&self, namesakes: &[Namesake], name: &str, writer: HostId) -> Option<String> {
         let mut domain = domain_of(name);
         if domain.is_empty() {
@@ -231,7 +232,7 @@ impl Hosts {
         id
     }
 
-    /// The host of this name, as `writer` calls it.
+    /// The host of this name, from the point of view of `writer`.
     fn named(&mut self, name: &str, writer: HostId) -> HostId {
         if let Some(id) = self.by_text.get(name) {
             return *id;
@@ -239,7 +240,7 @@ impl Hosts {
         let mut key = short(name);
         let mut lasting = true;
         if let Some(namesakes) = self.namesakes.get(&key) {
-            // Without a domain it means another machine in the next domain.
+            // Without a domain it means a different machine in each domain.
             lasting = !domain_of(name).is_empty();
             if let Some(own) = self.key_among(namesakes, name, writer) {
                 key = own;
@@ -279,7 +280,7 @@ impl Hosts {
         if let Some(host) = self.all.get_mut(id.0 as usize) {
             host.logged = true;
             if address(name).is_none() {
-                // One that changed its domain: the greater, whichever was met first.
+                // For one that changed its domain, the greater key, whichever came first.
                 host.domain = std::mem::take(&mut host.domain).max(domain_of(name));
             }
         }
@@ -309,7 +310,7 @@ impl Hosts {
             .filter_map(|host| host.key.split('.').next())
     }
 
-    /// The host that has this name already, as `writer` calls it. A name that nobody else has given makes none.
+    /// The host that already has this name, from the point of view of `writer`. An unknown name creates none.
     pub(crate) fn find(&self, name: &str, writer: HostId) -> Option<HostId> {
         let short = short(name);
         let own = self
@@ -326,16 +327,16 @@ impl Hosts {
         self.by_key.get(key).copied()
     }
 
-    /// Whether a machine's account, `HOST$`, that came to `host` came from `src`, which is known not to be that machine.
+    /// Whether a machine account, `HOST$`, that came to `host` came from `src`, which is known not to be that machine.
     pub(crate) fn is_elsewhere(&self, name: &str, host: HostId, src: HostId) -> bool {
         if self.is_account_of(name, src) {
             return false;
         }
-        // Its own log would have taken its own addresses for what they are.
+        // Its own log would have recognised its own addresses.
         let Some(ip) = address(self.key(src)) else {
             return true;
         };
-        // A machine has addresses of both versions; of the other one perhaps none is known.
+        // A machine has addresses of both IP versions; those of the other version may be unknown.
         let known = |machine: &Host| machine.ips.iter().any(|own| own.is_ipv4() == ip.is_ipv4());
         self.is_account_of(name, host)
             || self
@@ -353,7 +354,7 @@ impl Hosts {
             key.split('.').next().unwrap_or(key)
         };
         let name = short(name);
-        // Accounts of machines have their NetBIOS names.
+        // Machine accounts carry NetBIOS names.
         name == own
             || (name.chars().count() == NETBIOS
                 && own.starts_with(&name)
@@ -369,7 +370,7 @@ impl Hosts {
             .collect()
     }
 
-    /// Whether some host was seen at this address within a day of a time.
+    /// Whether any host was seen at this address within a day of a time.
     pub fn is_held(&self, ip: IpAddr, time: i64) -> bool {
         self.held.get(&ip).is_some_and(|held| {
             held.iter()
@@ -377,7 +378,7 @@ impl Hosts {
         })
     }
 
-    /// Whether a host is known to have had some address.
+    /// Whether a host is known to have had any address.
     pub fn has_address(&self, host: HostId) -> bool {
         self.get(host).is_some_and(|host| !host.ips.is_empty())
     }
@@ -390,7 +391,7 @@ impl Hosts {
         })
     }
 
-    /// States that a host had an address at a time.
+    /// Records that a host had an address at a time.
     pub fn holds(&mut self, host: HostId, ip: IpAddr, time: i64) {
         if ip.is_loopback() || ip.is_unspecified() || ip.is_multicast() {
             return;
@@ -407,8 +408,8 @@ impl Hosts {
         }
     }
 
-    /// Concludes from all sightings when which host had which address. A host that is seen at another address of the same
-    /// network has left the one before, unless it goes to and fro between them.
+    /// Concludes from all sightings which host had which address at what time. A host seen at another address of the
+    /// same network has left the previous one, unless it alternates between them.
     pub fn settle(&mut self) {
         let mut hosts: BTreeMap<HostId, Vec<(i64, i64, IpAddr)>> = BTreeMap::new();
         for ((host, ip), seen) in &self.sightings {
@@ -436,7 +437,7 @@ impl Hosts {
                 from != to && !stays(from) && !stays(to) && same_network(*from, *to)
             };
             for (at, (ip, first, last)) in runs.iter().enumerate() {
-                // What stays was never elsewhere: without looking through all runs for it, which alternate where a
+                // A permanent address never moves. Decide this without scanning all runs for it, which alternate if a
                 // host has several addresses.
                 let (before, after) = if stays(ip) {
                     (&[][..], &[][..])
@@ -466,7 +467,7 @@ impl Hosts {
         }
     }
 
-    /// The host that had an address at a time; one that only has this address where no event says.
+    /// The host that had an address at a time; if no event says, a host that only has this address.
     pub fn at(&mut self, ip: IpAddr, time: i64) -> HostId {
         let distance = |one: &Held| {
             if time < one.first {
@@ -477,7 +478,7 @@ impl Hosts {
         };
         if let Some(one) = self.held.get(&ip).and_then(|held| {
             held.iter()
-                // Within what was seen nothing else can be; two hosts may clash there for a moment.
+                // A sighting excludes everything else; two hosts may clash there for a moment.
                 .filter(|one| {
                     (one.first..=one.last).contains(&time) || (one.since < time && time < one.until)
                 })
@@ -497,7 +498,7 @@ impl Hosts {
         id
     }
 
-    /// What a host field means in an event that `writer` wrote.
+    /// The meaning of a host field in an event that `writer` wrote.
     pub fn place(&mut self, text: &str, writer: HostId, time: i64) -> Place {
         let text = text.trim().trim_start_matches('\\');
         let lower = text.to_lowercase();
@@ -512,7 +513,7 @@ impl Hosts {
             Some(ip) if ip.is_unspecified() || ip.is_multicast() => return Place::Unknown,
             Some(ip) => self.at(ip, time),
             None => {
-                // A name with characters that no host name has is not a name.
+                // A name with characters that no host name allows is not a name.
                 let valid = lower
                     .chars()
                     .all(|c| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | '$'));
@@ -529,60 +530,61 @@ impl Hosts {
         }
     }
 
-    /// The machine of an id that these hosts gave.
+    /// The machine with an id from these hosts.
     pub fn get(&self, id: HostId) -> Option<&Host> {
         self.all.get(id.0 as usize)
     }
 
-    /// [`Host::key`]; empty for an id that is not of these hosts.
+    /// [`Host::key`]; empty for an id from other hosts.
     pub fn key(&self, id: HostId) -> &str {
         self.get(id).map_or("", |host| host.key.as_str())
     }
 }
 
-/// What is known of an account.
+/// What is known about an account.
 #[derive(Debug, Clone, Default)]
 pub struct Account {
     /// `domain\name` in lower case with the domain's NetBIOS-like label, `name` alone, or a SID.
     pub key: String,
     /// As events write them.
     pub names: BTreeSet<String>,
-    /// More than one only where names were joined.
+    /// More than one only if names were joined.
     pub sids: BTreeSet<String>,
-    /// Whether a log names it, and not only what somebody typed.
+    /// Whether a log names it, as opposed to something somebody typed.
     attested: bool,
 }
 
-/// Accounts, and which of their names mean the same one.
+/// Accounts, and which of their names belong together.
 #[derive(Debug, Default)]
 pub struct Accounts {
     /// By [`AccountId::place`].
     pub all: Vec<Account>,
     by_key: HashMap<String, AccountId>,
-    /// By SID, domain and name as events give them, with a null character between them.
+    /// By SID, domain and name as events write them, separated by null characters.
     by_text: HashMap<String, Option<AccountId>>,
-    /// Where such a key is put together.
+    /// Buffer for building such a key.
     scratch: String,
     names_of_sid: BTreeMap<String, BTreeSet<AccountId>>,
-    /// Under which names events call each domain.
+    /// The names that events use for each domain.
     domains: Domains,
 }
 
-/// What is known of the names of domains: Windows calls one domain by its NetBIOS name here, by its DNS name there, and
-/// the first need not be a part of the second.
+/// What is known about domain names. Windows refers to one domain sometimes by its NetBIOS name and sometimes by its
+/// DNS name, and the former need not be part of the latter.
 #[derive(Debug, Default)]
 struct Domains {
-    /// Names that events give with SIDs of a domain, by what these begin with: NetBIOS names, then DNS names, lower case.
+    /// Names that appear with a domain's SIDs, by the SIDs' common prefix: NetBIOS names, then DNS names, in lower
+    /// case.
     of_sids: BTreeMap<String, (BTreeSet<String>, BTreeSet<String>)>,
-    /// NetBIOS names of the domains in whose DNS domain their members are, by that one.
+    /// NetBIOS names of the domains whose members are in a DNS domain, by that DNS domain.
     of_members: BTreeMap<String, BTreeSet<String>>,
     /// Short names of machines, lower case: domains of local accounts.
     machines: BTreeSet<String>,
 }
 
 impl Domains {
-    /// The NetBIOS name, by the first label of the DNS name, of each domain that has only one of them and calls itself
-    /// by both.
+    /// For each domain that has only one NetBIOS name and calls itself by both names: the NetBIOS name, by the first
+    /// label of the DNS name.
     fn aliases(&self) -> HashMap<&str, &str> {
         let mut all: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
         let mut pairs: Vec<(&str, &str)> = Vec::new();
@@ -604,7 +606,7 @@ impl Domains {
             let first = dotted.split('.').next().unwrap_or(dotted);
             all.entry(first).or_default().insert(flat);
         }
-        // A name that is itself the NetBIOS name of a domain means that one.
+        // A name that is itself a domain's NetBIOS name means that domain.
         let flats: BTreeSet<&str> = self
             .of_sids
             .values()
@@ -621,7 +623,7 @@ impl Domains {
 }
 
 impl Accounts {
-    /// The account that an event names. Empty parts may be missing.
+    /// The account that an event names. Parts may be empty.
     pub fn get(&mut self, sid: &str, domain: &str, name: &str) -> Option<AccountId> {
         self.scratch.clear();
         for (at, part) in [sid, domain, name].into_iter().enumerate() {
@@ -638,8 +640,8 @@ impl Accounts {
         id
     }
 
-    /// The account of a name that somebody typed, as in a command line: a claim, which lends no domain to names that logs
-    /// give without one.
+    /// The account of a name that somebody typed, as in a command line. This is a claim, and adds no domain to names
+    /// that logs give without one.
     pub fn claimed(&mut self, text: &str) -> Option<AccountId> {
         let text = text.trim();
         match text.rsplit_once(['\\', '/']) {
@@ -746,7 +748,7 @@ impl Accounts {
         Some(id)
     }
 
-    /// The account of an id that these accounts gave.
+    /// The account with an id from these accounts.
     pub fn info(&self, id: AccountId) -> Option<&Account> {
         self.all.get(id.place())
     }
@@ -765,17 +767,17 @@ impl Accounts {
         })
     }
 
-    /// Whether the account is a person's or a program's, neither a machine's nor the system's.
+    /// Whether the account belongs to a person or a program, as opposed to a machine or the system.
     pub fn is_user(&self, id: AccountId) -> bool {
         self.kind(id) == AccountKind::User
     }
 
-    /// Names under which a SID was seen.
+    /// Names with which a SID was seen.
     pub fn names_of_sid(&self, sid: &str) -> Option<&BTreeSet<AccountId>> {
         self.names_of_sid.get(sid)
     }
 
-    /// States that a machine, which is a member of the DNS domain `dotted`, calls its domain `flat`.
+    /// Records that a machine in the DNS domain `dotted` calls its domain `flat`.
     pub(crate) fn member(&mut self, flat: &str, dotted: &str) {
         let (flat, dotted) = (flat.to_lowercase(), dotted.to_lowercase());
         if !flat.is_empty() && !flat.contains('.') && !dotted.is_empty() {
@@ -784,7 +786,7 @@ impl Accounts {
         }
     }
 
-    /// States the short names of machines, in lower case: their accounts are of no domain.
+    /// Records the short names of machines, in lower case: their local accounts belong to no domain.
     pub(crate) fn machines<'n>(&mut self, names: impl Iterator<Item = &'n str>) {
         for name in names {
             self.domains.machines.insert(name.to_owned());
@@ -793,13 +795,13 @@ impl Accounts {
         }
     }
 
-    /// Whether an account, by its key, is of one machine.
+    /// Whether an account, by its key, is local to a machine.
     fn is_of_machine(&self, key: &str) -> bool {
         key.split_once('\\')
             .is_some_and(|(domain, _)| self.domains.machines.contains(domain))
     }
 
-    /// The account of this name that the machine with this short name is known to have. A name with a domain is none.
+    /// The account of this name that the machine with this short name is known to have. None for a name with a domain.
     pub(crate) fn of_machine(&self, machine: &str, name: &str) -> Option<AccountId> {
         if name.contains(['\\', '@', '/']) || name.starts_with("S-1-") {
             return None;
@@ -811,8 +813,7 @@ impl Accounts {
         })
     }
 
-    /// The only account of a domain that logs name and whose name begins so, in letters of either case: for names that were
-    /// cut.
+    /// The only domain account that logs name and whose name starts this way, ignoring case: for truncated names.
     pub fn beginning(&self, text: &str) -> Option<AccountId> {
         let text = text.trim().to_lowercase();
         let mut fitting = self.all.iter().enumerate().filter(|(_, account)| {
@@ -826,12 +827,13 @@ impl Accounts {
         fitting.next().is_none().then(|| AccountId::at(at))
     }
 
-    /// For every account, the one that stands for it: a SID alone is the account it was seen with, a name in a domain's
-    /// DNS name is the one in its NetBIOS name, a name without a domain is the only account of that name in a domain.
+    /// For every account, the one that represents it: a bare SID becomes the account it was seen with, a name with a
+    /// DNS domain becomes the one with the NetBIOS domain, and a name without a domain becomes the only account of that
+    /// name in a domain.
     pub fn canonical(&self) -> Vec<AccountId> {
         let aliases = self.domains.aliases();
         let own = |at: usize| AccountId::at(at);
-        // Where an account is known under both names of its domain.
+        // If an account is known under both names of its domain.
         let mut joined: Vec<AccountId> = (0..self.all.len()).map(own).collect();
         let mut by_sid: HashMap<(&str, &str), BTreeSet<AccountId>> = HashMap::new();
         for (at, account) in self.all.iter().enumerate() {
@@ -851,7 +853,7 @@ impl Accounts {
                 by_sid.entry((sid, sam)).or_default().insert(own(at));
             }
         }
-        // One SID and one name, in what is written as a NetBIOS name and in what is written as a DNS name.
+        // The same SID and name, once with a presumed NetBIOS domain and once with a presumed DNS domain.
         for same in by_sid.into_values().filter(|same| same.len() > 1) {
             let (dotted, flat): (Vec<AccountId>, Vec<AccountId>) =
                 same.into_iter().partition(|id| self.is_dotted(*id));
@@ -865,7 +867,7 @@ impl Accounts {
         }
         let mut by_sam: HashMap<&str, BTreeSet<AccountId>> = HashMap::new();
         for (at, account) in self.all.iter().enumerate() {
-            // A machine's own account stands for no name that others give, nor does a mere claim.
+            // A machine's local account represents no name that others give, and neither does a mere claim.
             if let Some((_, sam)) = account.key.rsplit_once('\\')
                 && account.attested
                 && !self.is_of_machine(&account.key)
@@ -972,7 +974,7 @@ mod tests {
             ("FILE1.north.example", "file1.north"),
             ("FILE1.south.example", "file1.south"),
             ("file1.SOUTH.example.", "file1.south"),
-            // As the machine of the south that writes it calls its neighbour.
+            // The southern machine that writes this means its neighbour.
             ("FILE1", "file1.south"),
         ];
         for start in 0..names.len() {
@@ -1007,7 +1009,7 @@ mod tests {
     fn one_domain_has_two_names() {
         let mut accounts = Accounts::default();
         accounts.machines(["ws1"].into_iter());
-        // Learnt from one account for all.
+        // Learnt from one account, applied to all.
         accounts.get("S-1-5-21-7-8-9-1104", "EXMPL", "jana");
         accounts.get("S-1-5-21-7-8-9-1104", "AD.EXAMPLE.NET", "jana");
         accounts.get("S-1-5-21-7-8-9-1105", "WS1", "karl");
@@ -1017,7 +1019,7 @@ mod tests {
         );
         let local = accounts.get("", "WS1", "karl");
         let plain = accounts.of_text("karl");
-        // What is only typed lends its domain to none.
+        // Typed text adds its domain to no name.
         let (typed, bare) = (accounts.claimed(r"OTHER\cora"), accounts.of_text("cora"));
         let canonical = accounts.canonical();
         let standing = |id: Option<AccountId>| id.and_then(|id| canonical.get(id.place()).copied());
@@ -1069,7 +1071,7 @@ mod tests {
                 .filter(|id| [moving, other, fixed].contains(id));
             assert_eq!(found, expected, "10.0.0.{address} on day {at}");
         }
-        // Left by the one, not yet taken by the other.
+        // The first has left it, and the second has not taken it yet.
         hosts.sightings.remove(&(other, ip(1)));
         hosts.settle();
         let nobody = hosts.at(ip(1), 12 * day);

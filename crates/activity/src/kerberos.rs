@@ -1,6 +1,6 @@
-//! Words of Kerberos, as sensors and controllers write them.
+//! Kerberos terms, as sensors and controllers write them.
 
-/// Ports to which a client turns with a ticket for a service of this class.
+/// Ports that a client contacts with a ticket for a service of this class.
 pub fn ports_of_class(class: &str) -> &'static [u16] {
     let class = class.to_lowercase();
     match class.as_str() {
@@ -15,7 +15,7 @@ pub fn ports_of_class(class: &str) -> &'static [u16] {
     }
 }
 
-/// Class and host of a service's name: `cifs/ws6.example`, `MSSQLSvc/db1:1433`. A machine's account is of any class.
+/// Class and host of a service name: `cifs/ws6.example`, `MSSQLSvc/db1:1433`. A machine account covers every class.
 pub fn service_of(service: &str) -> Option<(&str, &str)> {
     let (class, name) = match service.split_once('/') {
         Some((class, rest)) => (class, rest.split(['/', '@']).next().unwrap_or(rest)),
@@ -28,12 +28,12 @@ pub fn service_of(service: &str) -> Option<(&str, &str)> {
     .then_some((class, name))
 }
 
-/// Whether a sensor saw that it failed. It may not have seen the answer: then nobody knows.
+/// Whether a sensor saw it fail. The sensor may have missed the answer, in which case nobody knows.
 pub fn is_refused(success: &str) -> bool {
     matches!(success, "F" | "false")
 }
 
-/// Whether a ticket was asked for with a certificate or a public key (RFC 4556; Microsoft, event 4768).
+/// Whether a ticket was requested with a certificate or a public key (RFC 4556; Microsoft, event 4768).
 pub fn is_certificate(pre_authentication: &str) -> bool {
     matches!(pre_authentication, "15" | "16" | "17")
 }

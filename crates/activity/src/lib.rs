@@ -1,17 +1,16 @@
-//! What happened on the machines, as their logs tell it, before any question of movement: who is which host
+//! What happened on the machines according to their logs, before any question of movement: which host is which
 //! ([`Hosts`]), which account ([`Accounts`]), which session ([`Session`]), which process ([`Process`]), which end of a
 //! connection ([`Connection`]), and how far clocks are off ([`clocks`]).
 //!
 //! # One reading
 //!
-//! Hops and dossiers speak of the same records. If each read them by rules of its own, a case would contradict itself:
-//! a host would be a witness in one place and without logs in another, and the two would swap the ends of one
-//! connection. So there is one rule for each such question, it lives here, and it gives its reason. What a rule cannot
-//! decide from what the systems themselves wrote stays unknown ([`Place::Unknown`]); names that a client sent are
-//! claims.
+//! Hops and dossiers describe the same records. If each read them by its own rules, a case would contradict itself: a
+//! host would be a witness in one place and without logs in another, and the two would swap the ends of a connection.
+//! So there is one rule for each such question; it lives here, and gives its reason. What a rule cannot decide from
+//! what the systems themselves wrote stays unknown ([`Place::Unknown`]); names sent by a client are claims.
 //!
 //! The ends of a connection are an example. Windows writes an accepted connection with either side first, depending on
-//! the release, so the fields' names do not say who the client is; addresses and ports do:
+//! the release, so the field names do not reveal the client; addresses and ports do:
 //!
 //! ```
 //! use std::net::IpAddr;
@@ -27,7 +26,8 @@
 //! assert!(!source_serves(|_| false, client, server));
 //! ```
 //!
-//! [`demand`] and [`dossier::demand`] say which columns readers must decode; nothing else of an event can be asked for.
+//! [`demand`] and [`dossier::demand`] list the columns that readers must decode; no other column of an event can be
+//! read.
 
 mod activity;
 pub mod channel;

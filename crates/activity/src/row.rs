@@ -12,14 +12,14 @@ use datafusion::arrow::datatypes::DataType;
 use crate::declared::{Declared, Wanted};
 use crabwalk_vocabulary::number::number as parsed_number;
 
-/// The events of a catalog with the columns that are declared: read once, for all who go over the rows.
+/// A catalog's events with their declared columns: read once, for everything that goes over the rows.
 pub struct Tables<'c> {
     catalog: &'c dyn Catalog,
     read: Vec<(Wanted, Vec<Events>)>,
 }
 
 impl<'c> Tables<'c> {
-    /// Reads what is declared. Of a catalog in memory nothing is copied.
+    /// Reads the declared columns. Nothing is copied from an in-memory catalog.
     ///
     /// # Errors
     /// If the events of a type cannot be read.
@@ -50,7 +50,7 @@ impl<'c> Tables<'c> {
         self.catalog
     }
 
-    /// The columns that are declared of a type, and its events.
+    /// The declared columns of a type, and its events.
     fn of_type(&self, channel: &str, event_id: u32) -> Option<&(Wanted, Vec<Events>)> {
         self.read
             .iter()
@@ -58,10 +58,10 @@ impl<'c> Tables<'c> {
     }
 }
 
-/// How far the clocks of hosts are ahead of the common one: microseconds by the host's name in events.
+/// How far hosts' clocks are ahead of the common one, in microseconds, by the host's name in events.
 pub type Clocks = HashMap<String, i64>;
 
-/// The events, with clocks set right.
+/// The events, with corrected clocks.
 #[derive(Clone, Copy)]
 pub struct Log<'a> {
     /// Where the events lie.
@@ -71,7 +71,7 @@ pub struct Log<'a> {
 }
 
 impl<'a> Log<'a> {
-    /// What was read, with how far each clock is ahead; empty for times as logged.
+    /// What was read, and how far each clock is ahead; empty for times as logged.
     pub fn new(tables: &'a Tables<'a>, clocks: &'a Clocks) -> Self {
         Self {
             catalog: tables.catalog,
@@ -80,7 +80,7 @@ impl<'a> Log<'a> {
         }
     }
 
-    /// When something happened by the common clock that a host logged at `time`.
+    /// The time, by the common clock, of something that a host logged at `time`.
     pub fn common(&self, host: &str, time: i64) -> i64 {
         if self.clocks.is_empty() {
             time
@@ -116,19 +116,19 @@ pub struct Row<'a, 'c> {
     row: usize,
     /// Microseconds since 1970-01-01 UTC, by the common clock.
     pub time: i64,
-    /// Leads to the event ([`Catalog::resolve`]).
+    /// Identifies the event ([`Catalog::resolve`]).
     pub reference: u64,
     /// The machine that wrote it, as the event names it.
     pub host: &'a str,
 }
 
 impl<'a> Row<'a, '_> {
-    /// A field's (first) value without white space around it; empty where there is none.
+    /// A field's (first) value without surrounding white space; empty if there is none.
     pub fn get(&self, name: &str) -> &'a str {
         self.nth(name, 0)
     }
 
-    /// A field's value, where it says something: `-` says nothing.
+    /// A field's value, unless it is empty or `-`.
     pub fn some(&self, name: &str) -> Option<&'a str> {
         Some(self.get(name)).filter(|value| !value.is_empty() && *value != "-")
     }
@@ -138,7 +138,7 @@ impl<'a> Row<'a, '_> {
         parsed_number(self.get(name))
     }
 
-    /// `DOMAIN\user` of two fields, the name alone where no domain is given, `None` where no name is.
+    /// `DOMAIN\user` from two fields; the name alone without a domain, `None` without a name.
     pub fn account(&self, domain: &str, user: &str) -> Option<String> {
         let user = self.some(user)?;
         Some(match self.some(domain) {
@@ -147,7 +147,7 @@ impl<'a> Row<'a, '_> {
         })
     }
 
-    /// A field's value number `n`, from 0.
+    /// A field's value with index `n`, from 0.
     pub fn nth(&self, name: &str, n: usize) -> &'a str {
         let Some((_, column)) = self.columns.iter().find(|(own, _)| *own == name) else {
             return "";
@@ -183,7 +183,7 @@ pub fn count(log: Log<'_>, channel: &str, event_id: u32) -> usize {
         .map_or(0, |(_, events)| events.iter().map(Events::rows).sum())
 }
 
-/// Calls `each` for every event of a type. A row knows the columns that are declared of it, and no others.
+/// Calls `each` for every event of a type. A row has only the columns declared for it.
 pub fn for_each<'a>(
     log: Log<'a>,
     channel: &str,

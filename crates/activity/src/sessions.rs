@@ -1,20 +1,20 @@
-//! Sessions: one logon on one host, by host, boot and LogonId.
+//! Sessions: a logon on a host, identified by host, boot and LogonId.
 
 use std::net::IpAddr;
 
 use crate::identity::{AccountId, AccountKind, HostId, Place};
 use crate::text::SECOND;
 
-/// How a logon was authenticated.
+/// The authentication method of a logon.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Package {
-    /// A challenge and its answer, without a domain controller on the way.
+    /// Challenge and response, without a domain controller.
     Ntlm,
     /// A ticket.
     Kerberos,
     /// Kerberos or NTLM: the log does not say which.
     Negotiate,
-    /// Such as Schannel or a package of another vendor.
+    /// Such as Schannel or another vendor's package.
     Other,
     /// The event does not say.
     Unknown,
@@ -48,51 +48,51 @@ impl Package {
     }
 }
 
-/// The end of a session whose logoff was not logged.
+/// The end of a session without a logged logoff.
 pub const OPEN: i64 = i64::MAX;
 
-/// One logon on one host. There may be millions: it holds no text.
+/// One logon on one host. There may be millions, so it holds no text.
 #[derive(Debug, Clone)]
 pub struct Session {
     /// Where it was opened.
     pub host: HostId,
-    /// Its number, unique on its host from one boot to the next.
+    /// Its number, unique on its host between two boots.
     pub logon_id: u64,
-    /// LogonId of the other half of a split token, 0 where there is none.
+    /// LogonId of the other half of a split token; 0 if there is none.
     pub linked: u64,
-    /// When it began: microseconds since 1970-01-01 UTC, by the common clock.
+    /// When it began, in microseconds since 1970-01-01 UTC, by the common clock.
     pub time: i64,
-    /// When the logoff was logged; [`OPEN`] where none was.
+    /// When the logoff was logged; [`OPEN`] if it was not.
     pub end: i64,
-    /// 0 where the logon itself was not logged, only what ran in it.
+    /// 0 if the logon itself was not logged, only what ran in it.
     pub logon_type: u8,
     /// Who logged on.
     pub account: Option<AccountId>,
     /// Of that account.
     pub kind: AccountKind,
-    /// Where it was opened from, by its address.
+    /// Where it was opened from, by address.
     pub source: Place,
     /// The address in the event.
     pub ip: Option<IpAddr>,
-    /// The client's; 0 where the event does not say.
+    /// The client's port; 0 if the event does not say.
     pub port: u16,
     /// How it was authenticated.
     pub package: Package,
     /// Opened with other credentials for the network (logon process `seclogo`).
     pub by_seclogo: bool,
-    /// Account that the session uses towards others (logon type 9).
+    /// Account that the session uses on other machines (logon type 9).
     pub outbound: Option<AccountId>,
-    /// Whether it got special privileges (Security 4672).
+    /// Whether it received special privileges (Security 4672).
     pub elevated: bool,
-    /// Remote desktop without sending a password or ticket to the host.
+    /// Remote desktop that sends neither a password nor a ticket to the host.
     pub restricted: bool,
-    /// The machine that the client called its own (`WorkstationName`), where it is one that the logs know: a claim.
+    /// The machine name that the client claimed (`WorkstationName`), if the logs know that machine.
     pub claimed: Option<HostId>,
-    /// Somebody acted for the account, by delegation (`TransmittedServices`).
+    /// Somebody acted for the account through delegation (`TransmittedServices`).
     pub delegated: bool,
-    /// OpenSSH's server logged the account on.
+    /// Whether OpenSSH's server logged the account on.
     pub by_sshd: bool,
-    /// Leads to the event ([`crabwalk_events::Catalog::resolve`]).
+    /// Identifies the event ([`crabwalk_events::Catalog::resolve`]).
     pub reference: u64,
 }
 
@@ -106,7 +106,7 @@ impl Session {
         }
     }
 
-    /// Where it was opened, if that is another machine.
+    /// Where it was opened, if on another machine.
     pub fn from(&self) -> Option<HostId> {
         match self.source {
             Place::Host(host) => Some(host),
@@ -117,13 +117,14 @@ impl Session {
 
 pub use crabwalk_vocabulary::account::is_service_logon;
 
-/// When a session began, from a Sysmon LogonGuid: the second group holds the low, the third the high half of a Unix time.
+/// When a session began, from a Sysmon LogonGuid: the second group holds the low half of a Unix time, the third the
+/// high half.
 pub fn logon_time(guid: &str) -> Option<i64> {
     let mut groups = guid.trim_matches(['{', '}']).split('-');
     let (low, high) = (groups.nth(1)?, groups.next()?);
     let half = |text| u16::from_str_radix(text, 16).ok().map(i64::from);
     let seconds = (half(high)? << 16) | half(low)?;
-    // A zero is not a time, and nothing was logged before Sysmon existed.
+    // Zero is not a time, and nothing was logged before Sysmon existed.
     (seconds > 1_300_000_000).then_some(seconds * SECOND)
 }
 

@@ -1,4 +1,4 @@
-//! Assets and identities: what the organisation knows of its machines and people, from CSV files with the headers of
+//! Assets and identities: what the organisation knows about its machines and people, from CSV files with the headers of
 //! Splunk Enterprise Security (`ip,mac,nt_host,dns,owner,priority,…,category` and `identity,…,priority,…,category`).
 
 use std::collections::{BTreeMap, HashMap};
@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-/// One kind of entity with the ways to find it.
+/// One kind of entity, with its indexes.
 #[derive(Debug, Clone, Default)]
 pub struct Entities {
     columns: Vec<String>,
@@ -25,9 +25,9 @@ pub struct Assets {
     pub identities: Entities,
 }
 
-/// Columns by which an asset is found.
+/// Columns that identify an asset.
 const ASSET_KEYS: [&str; 4] = ["ip", "mac", "nt_host", "dns"];
-/// Column by which an identity is found.
+/// Column that identifies an identity.
 const IDENTITY_KEYS: [&str; 1] = ["identity"];
 
 impl Assets {
@@ -48,7 +48,7 @@ impl Assets {
     }
 
     /// Splits a field such as `src_category` into the field that names the entity, whether it is an identity, and the
-    /// column. `None` where it is no such field.
+    /// column. `None` for any other field.
     pub fn split_field(field: &str) -> Option<(&str, bool, &str)> {
         const COLUMNS: [&str; 31] = [
             "category",
@@ -164,17 +164,17 @@ impl Entities {
         Ok(())
     }
 
-    /// A hash of the texts that were added, in their order; 0 where there was none.
+    /// A hash of the added texts, in order; 0 if there are none.
     pub fn content_hash(&self) -> u64 {
         self.content_hash
     }
 
-    /// Whether there is none.
+    /// Whether it is empty.
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }
 
-    /// What is known of the entity with this name or address: by exact text first, then by network.
+    /// What is known about the entity with this name or address: by exact text first, then by network.
     pub fn find(&self, name: &str) -> Option<&BTreeMap<String, Vec<String>>> {
         let lower = name.trim().to_lowercase();
         if let Some(index) = self.by_text.get(&lower) {

@@ -1,16 +1,16 @@
-//! Where events lie: the one thing that everything asks which reads events.
+//! Where events are kept: the one interface for everything that reads events.
 //!
 //! # Columns, not rows, and not where they come from
 //!
-//! A search, a rule, a movement and a dossier differ in what they look for; what they ask for is the same: of the events
-//! of one type, some columns, in a span of time. So there is one question, [`Catalog::scan`], and whoever asks it cannot
-//! tell whether the answer lies in memory, in files of a store, or on another machine. A catalog hands out batches as it
-//! holds them, packed columns packed ([`crabwalk_sources::pack::Texts`] reads both), so asking memory copies nothing; it
-//! may leave out what was not asked for, so asking a disk reads little. What planning needs to know of a table, such as
-//! which fields its events have, stands in [`Table`], and no scan is made for it.
+//! Searches, rules, movements and dossiers look for different things but need the same: some columns of the events of
+//! one type within a span of time. So there is one method, [`Catalog::scan`], and its callers cannot tell whether the
+//! answer comes from memory, from the files of a store, or from another machine. A catalog returns batches as it holds
+//! them, with packed columns packed ([`crabwalk_sources::pack::Texts`] reads both), so scanning memory copies nothing;
+//! and it may omit what was not requested, so scanning a disk reads little. What planning needs to know about a table,
+//! such as which fields its events have, is in [`Table`] and needs no scan.
 //!
-//! The search engine wants plain columns and a provider of its own ([`Catalog::provider`]): the same batches, unpacked
-//! by [`Events::plain`].
+//! The search engine needs plain columns and its own provider ([`Catalog::provider`]): the same batches, unpacked by
+//! [`Events::plain`].
 //!
 //! ```
 //! use crabwalk_events::catalog::{ALWAYS, Catalog};
@@ -61,16 +61,16 @@ use datafusion::catalog::TableProvider;
 
 use crabwalk_vocabulary::EventType;
 
-/// Name of the hidden column that says which event a row comes from.
+/// Name of the hidden column that identifies the event behind a row.
 pub const REF: &str = "_ref";
 
-/// A span of time: microseconds since 1970-01-01 UTC, both ends included.
+/// A span of time in microseconds since 1970-01-01 UTC, both ends inclusive.
 pub type Window = RangeInclusive<i64>;
 
-/// The window that leaves out no event.
+/// The window that excludes no event.
 pub const ALWAYS: Window = i64::MIN..=i64::MAX;
 
-/// What a scan gives: the events in batches, in an order that is the same each time.
+/// The result of a scan: the events in batches, always in the same order.
 pub type Scan<'c> = Box<dyn Iterator<Item = Result<Events, CatalogError>> + Send + 'c>;
 
 /// Events of one type cannot be read.
@@ -79,7 +79,7 @@ pub type Scan<'c> = Box<dyn Iterator<Item = Result<Events, CatalogError>> + Send
 pub struct CatalogError {
     /// The type whose events the table holds.
     pub event_type: EventType,
-    /// What went wrong where they lie.
+    /// The cause.
     pub source: Box<dyn Error + Send + Sync>,
 }
 
@@ -93,39 +93,38 @@ impl CatalogError {
     }
 }
 
-/// Events, wherever they lie. What it holds does not change while somebody has it.
+/// Events, wherever they are kept. The contents do not change while somebody holds the catalog.
 pub trait Catalog: Send + Sync {
-    /// One for each event type, also for those whose events nobody needed (they have no rows then).
+    /// One table per event type, including types whose events nobody needed (these have no rows).
     fn tables(&self) -> &[Arc<Table>];
 
     /// What each log of each host covers.
     fn coverage(&self) -> &[Coverage];
 
-    /// Copies of events that were left out.
+    /// Copies of events that were dropped.
     fn duplicates(&self) -> u64;
 
-    /// The events of a type in a span of time, with those of `columns` that the type has. Their times come with them, asked
-    /// for or not. A type that there is not has no events.
+    /// The events of a type within a span of time, with those of `columns` that the type has. Their times always come
+    /// with them. An unknown type has no events.
     ///
-    /// Columns are fields under the names that [`Table::schema`] has, [`HOST`], [`RECORD`], and [`SOURCE`] where each was
-    /// read.
+    /// Columns are fields under the names in [`Table::schema`], [`HOST`], [`RECORD`], and [`SOURCE`].
     fn scan<'c>(&'c self, event_type: &EventType, columns: &[&str], window: &Window) -> Scan<'c>;
 
-    /// The events of a type for the search engine: plain columns as in [`Table::schema`]. `None` where there is no such type.
+    /// The events of a type for the search engine: plain columns as in [`Table::schema`]. `None` for an unknown type.
     fn provider(&self, event_type: &EventType) -> Option<Arc<dyn TableProvider>>;
 
-    /// Where an event was read. `None` where the reference is not of this catalog.
+    /// Where an event was read. `None` for a reference from another catalog.
     fn resolve(&self, reference: u64) -> Option<EventRef>;
 }
 
-/// What a catalog knows of the events of one type without reading them.
+/// What a catalog knows about the events of one type without reading them.
 #[derive(Debug, Clone)]
 pub struct Table {
     /// The type whose events the table holds.
     pub event_type: EventType,
-    /// Names of all fields that such events had, stored or not.
+    /// Names of all fields of such events, stored or not.
     pub fields_seen: BTreeSet<String>,
-    /// Machines with such events outside of the span of time that was asked for, which are not in the table.
+    /// Machines whose events of this type are all outside the requested time range, and so not in the table.
     pub hosts_outside: BTreeSet<String>,
     /// Columns as the search engine sees them: `_ref` (`UInt64`), `_time` (`Float64`, seconds since 1970-01-01 UTC),
     /// `_record` (`UInt64`, the number of the record in its log, or else in its source), `host`, then fields as `Utf8` or
@@ -136,7 +135,7 @@ pub struct Table {
 }
 
 impl Table {
-    /// Names of its columns that can be asked for in a [scan](Catalog::scan).
+    /// Names of the columns that a [scan](Catalog::scan) can request.
     pub fn columns(&self) -> Vec<&str> {
         let made = [REF, TIME];
         self.schema
@@ -157,13 +156,13 @@ pub struct Events {
 
 #[derive(Debug, Clone)]
 enum References {
-    /// The first has this one, those that follow the numbers that follow.
+    /// Reference of the first event; the others follow consecutively.
     From(u64),
     Each(UInt64Array),
 }
 
 impl Events {
-    /// Events whose references follow each other. `batch` has [`TIME`] as microseconds; its columns of texts may be packed.
+    /// Events with consecutive references. `batch` has [`TIME`] in microseconds; its text columns may be packed.
     pub fn following(first: u64, batch: RecordBatch) -> Self {
         Self {
             batch,
@@ -174,7 +173,7 @@ impl Events {
     /// The same events with those of `columns` that they have, and their times.
     ///
     /// # Errors
-    /// An Arrow error where they have no times.
+    /// An Arrow error if they have no times.
     pub fn of_columns(&self, columns: &[String]) -> Result<Self, ArrowError> {
         let schema = self.batch.schema_ref();
         let mut places = vec![schema.index_of(TIME)?];
@@ -186,10 +185,10 @@ impl Events {
         })
     }
 
-    /// Those of these events that lie in a span of time.
+    /// The events within a span of time.
     ///
     /// # Errors
-    /// An Arrow error where a column would grow too large.
+    /// An Arrow error if a column would grow too large.
     pub fn within(self, window: &Window) -> Result<Self, ArrowError> {
         if *window == ALWAYS {
             return Ok(self);
@@ -217,10 +216,10 @@ impl Events {
         })
     }
 
-    /// Those of these events that have one of these references, which rise.
+    /// The events with one of these references, which must be ascending.
     ///
     /// # Errors
-    /// An Arrow error where a column would grow too large.
+    /// An Arrow error if a column would grow too large.
     pub fn of_references(&self, references: &[u64]) -> Result<Self, ArrowError> {
         let place = |reference: &u64| -> Option<u32> {
             let row = match &self.references {
@@ -252,13 +251,13 @@ impl Events {
             .as_primitive_opt::<Int64Type>()
     }
 
-    /// A column: texts, perhaps packed ([`Texts`]), or `List<Utf8>`. `None` where it was not asked for or the type does not
-    /// have it.
+    /// A column: texts, possibly packed ([`Texts`]), or `List<Utf8>`. `None` if it was not requested or the type does
+    /// not have it.
     pub fn column(&self, name: &str) -> Option<&ArrayRef> {
         self.batch.column_by_name(name)
     }
 
-    /// Leads to the event in a row ([`Catalog::resolve`]); those of one batch rise.
+    /// The reference of the event in a row ([`Catalog::resolve`]); references ascend within a batch.
     pub fn reference(&self, row: usize) -> u64 {
         match &self.references {
             References::From(first) => first + row as u64,
@@ -266,7 +265,7 @@ impl Events {
         }
     }
 
-    /// Some of these events, from row `from`.
+    /// A slice of these events, starting at row `from`.
     #[must_use]
     pub fn slice(&self, from: usize, count: usize) -> Self {
         Self {
@@ -278,25 +277,25 @@ impl Events {
         }
     }
 
-    /// The events with the columns of `schema`, a projection of [`Table::schema`], as the search engine sees them.
+    /// The events with the columns of `schema`, a projection of [`Table::schema`], in the form the search engine needs.
     ///
     /// # Errors
-    /// An Arrow error where a column would take more than 2 GiB, or was not scanned.
+    /// An Arrow error if a column would take more than 2 GiB, or was not scanned.
     pub fn plain(&self, schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {
         let arrays = schema
             .fields()
             .iter()
             .map(|field| self.plain_column(field.name()))
             .collect::<Result<Vec<_>, _>>()?;
-        // A scan may ask for no column at all, only for how many rows there are.
+        // A scan may request no column at all, only the number of rows.
         let options = RecordBatchOptions::new().with_row_count(Some(self.rows()));
         RecordBatch::try_new_with_options(Arc::clone(schema), arrays, &options)
     }
 
-    /// As [`plain`](Self::plain), of columns by their names.
+    /// Like [`plain`](Self::plain), with columns selected by name.
     ///
     /// # Errors
-    /// As [`plain`](Self::plain).
+    /// Like [`plain`](Self::plain).
     pub fn plain_of(&self, names: &[&str]) -> Result<RecordBatch, ArrowError> {
         let arrays = names
             .iter()
@@ -333,7 +332,7 @@ impl Events {
         }
     }
 
-    /// Where the event in a row was read, of batches with [`HOST`], [`SOURCE`] and [`RECORD`].
+    /// Where the event in a row was read, for batches with [`HOST`], [`SOURCE`] and [`RECORD`].
     pub fn origin(&self, event_type: &EventType, row: usize) -> Option<EventRef> {
         if row >= self.rows() {
             return None;
@@ -358,7 +357,7 @@ impl Events {
         })
     }
 
-    /// Names and values of the fields that the event in a row has, without the columns that every table has.
+    /// Names and values of the fields of the event in a row, without the columns that every table has.
     fn fields(&self, row: usize) -> Vec<(String, Vec<String>)> {
         let schema = self.batch.schema();
         let mut fields = Vec::new();
@@ -397,7 +396,7 @@ pub struct EventRef {
     pub host: String,
     /// Channel or kind of log.
     pub channel: String,
-    /// Event id, 0 where there is none.
+    /// Event id, or 0.
     pub event_id: u32,
     /// Index of the source.
     pub source: u32,
@@ -405,8 +404,8 @@ pub struct EventRef {
     pub record: u64,
 }
 
-/// Passes on the events that are wanted by time (microseconds since 1970-01-01 UTC) and record number, with the values of
-/// all fields that the catalog holds of them, in the order of the tables.
+/// Passes on the events selected by time (microseconds since 1970-01-01 UTC) and record number, with the values of all
+/// fields that the catalog holds for them, in table order.
 ///
 /// # Errors
 /// If the events of a type cannot be read.

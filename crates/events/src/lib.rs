@@ -4,10 +4,11 @@
 //!
 //! Windows has thousands of fields, an event type a few dozen. So each (channel, event id) is a table with exactly its
 //! columns; a search that names `EventCode=4769` touches one, and a data model is a union of projections that copies
-//! nothing. Each row leads back to file and record ([`Catalog::resolve`]): whatever is concluded can be shown.
+//! nothing. Each row can be traced to its file and record ([`Catalog::resolve`]), so every conclusion can be shown.
 //!
-//! Everything that reads events asks a [`Catalog`] and does not know where they lie. This room does not know SPL's syntax:
-//! the expressions of field mappings and the constraints of data models are kept as text, for the room to the right to plan.
+//! Everything that reads events does so through a [`Catalog`] and does not know where they are kept. This crate does
+//! not know SPL's syntax: the expressions of field mappings and the constraints of data models stay text, which the
+//! crate to the right plans.
 //!
 //! ```
 //! use crabwalk_events::{Catalog, catalog::ALWAYS};

@@ -5,32 +5,32 @@ use std::collections::HashMap;
 use crabwalk_vocabulary::wildcard;
 use serde::Deserialize;
 
-/// How a column of a lookup is compared with the event's field.
+/// How a lookup's column is compared with an event's field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
 pub enum MatchType {
-    /// The whole value is the same.
+    /// The values are equal.
     #[default]
     Exact,
-    /// The lookup's value may hold `*`.
+    /// The lookup's value may contain `*`.
     Wildcard,
     /// The lookup's value is a network (`10.0.0.0/8`).
     Cidr,
 }
 
-/// What a definition says about a lookup besides its rows.
+/// What a lookup's definition specifies besides its rows.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct LookupDefinition {
-    /// The name by which searches ask for it.
+    /// The name that searches use.
     pub name: String,
     /// Columns that are not compared for equality.
     pub match_types: Vec<(String, MatchType)>,
-    /// Compare with regard to case. Splunk's default is true.
+    /// Whether comparison is case-sensitive. Splunk's default is true.
     pub case_sensitive: bool,
-    /// Fewest results; fewer are filled up with `default_match`.
+    /// Minimum number of results; missing ones are filled with `default_match`.
     pub min_matches: usize,
-    /// Most results of one event.
+    /// Maximum number of results per event.
     pub max_matches: usize,
-    /// Value of all output fields where nothing matches and `min_matches` asks for something.
+    /// Value of all output fields if nothing matches and `min_matches` requires a result.
     pub default_match: Option<String>,
 }
 
@@ -88,7 +88,7 @@ pub struct LookupYaml {
     /// The same as a list, in newer content.
     #[serde(default)]
     fields: Option<OneOrMany>,
-    /// `csv`, `kvstore` or `mlmodel`, in newer content; a CSV file is then called as the definition is.
+    /// `csv`, `kvstore` or `mlmodel`, in newer content; a CSV file then has the definition's name.
     #[serde(default)]
     pub lookup_type: Option<String>,
     #[serde(default)]
@@ -151,7 +151,7 @@ impl LookupYaml {
             .collect()
     }
 
-    /// Whether it is a model of machine learning.
+    /// Whether it is a machine learning model.
     pub fn is_model(&self) -> bool {
         self.lookup_type.as_deref() == Some("mlmodel")
             || self
@@ -193,7 +193,7 @@ pub struct LookupTable {
     pub definition: LookupDefinition,
     /// Names of the columns.
     pub columns: Vec<String>,
-    /// Rows in the order of the file; a cell may be empty.
+    /// Rows in file order; a cell may be empty.
     pub rows: Vec<Vec<String>>,
 }
 
@@ -222,7 +222,7 @@ impl LookupTable {
         })
     }
 
-    /// The rows by their values in these columns, where all of them are compared for equality.
+    /// The rows by their values in these columns, if all of them are compared for equality.
     pub fn exact_index(&self, keys: &[String]) -> Option<HashMap<Vec<String>, Vec<usize>>> {
         let columns = self.key_columns(keys)?;
         if columns.iter().any(|(_, kind)| *kind != MatchType::Exact) {
@@ -239,7 +239,7 @@ impl LookupTable {
         Some(index)
     }
 
-    /// Indexes of the rows with these values, in the order of the file, at most `max_matches`.
+    /// Indexes of the rows with these values, in file order, at most `max_matches`.
     pub fn find_exact(
         &self,
         index: &HashMap<Vec<String>, Vec<usize>>,
@@ -257,8 +257,8 @@ impl LookupTable {
             .unwrap_or_default()
     }
 
-    /// As [`find_exact`](Self::find_exact) by comparing every row, for columns with patterns and networks too. None
-    /// fits if the lookup has no such column.
+    /// Like [`find_exact`](Self::find_exact), but compares every row, so it also supports columns with patterns and
+    /// networks. No row matches if the lookup has no such column.
     pub fn scan(&self, keys: &[String], values: &[&str]) -> Vec<usize> {
         let Some(columns) = self.key_columns(keys) else {
             return Vec::new();

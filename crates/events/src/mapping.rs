@@ -1,4 +1,4 @@
-//! Field mappings: how the fields of an event type are called in Splunk's and CIM's vocabularies.
+//! Field mappings: the names of an event type's fields in Splunk's and CIM's vocabularies.
 //!
 //! Mappings are content (`fields/*.yml`), a list of entries per file:
 //!
@@ -35,7 +35,7 @@ impl TypePattern {
     /// Reads a pattern.
     ///
     /// # Errors
-    /// A sentence that says what is wrong with it.
+    /// A sentence that describes the error.
     pub fn parse(text: &str) -> Result<Self, String> {
         let (channel, id) = text.rsplit_once('/').ok_or_else(|| {
             format!(
@@ -55,7 +55,7 @@ impl TypePattern {
         })
     }
 
-    /// Whether an event type fits.
+    /// Whether an event type matches.
     pub fn matches(&self, channel: &str, event_id: u32) -> bool {
         if self.event_id.is_some_and(|own| own != event_id) {
             return false;
@@ -69,7 +69,7 @@ impl TypePattern {
         }
     }
 
-    /// How narrow the pattern is: of two that fit, the one with more wins.
+    /// How narrow the pattern is: of two that match, the higher value wins.
     fn weight(&self) -> u8 {
         2 * u8::from(self.channel.is_some()) + u8::from(self.event_id.is_some())
     }
@@ -107,10 +107,10 @@ pub struct FieldMappings {
     wild: Vec<usize>,
 }
 
-/// The mappings of one event type.
+/// The mappings for one event type.
 #[derive(Debug, Clone, Default)]
 pub struct TypeMapping {
-    /// The entries that fit, the narrowest first, of equally narrow ones the latest.
+    /// The matching entries, narrowest first; among equally narrow ones, latest first.
     entries: Vec<Arc<Entry>>,
 }
 
@@ -131,14 +131,14 @@ impl TypeMapping {
             .map(String::as_str)
     }
 
-    /// Whether the content knows that such events can have the field.
+    /// Whether the content knows the field for such events.
     pub fn has_event_data(&self, name: &str) -> bool {
         self.entries
             .iter()
             .any(|entry| entry.event_data.contains(name))
     }
 
-    /// Names of the fields that such events can have, where the content knows them.
+    /// Names of the fields that such events can have, if the content lists them.
     pub fn event_data(&self) -> impl Iterator<Item = &str> {
         self.entries
             .iter()
@@ -148,10 +148,10 @@ impl TypeMapping {
 }
 
 impl FieldMappings {
-    /// Adds the entries of one YAML text. Later entries win over earlier ones that are equally narrow.
+    /// Adds the entries of one YAML text. Later entries override earlier ones that are equally narrow.
     ///
     /// # Errors
-    /// What is wrong with the text, with line and column where it is YAML's form.
+    /// What is wrong with the text, with line and column for YAML syntax errors.
     pub fn add_yaml(&mut self, text: &str) -> Result<(), String> {
         let raw: Vec<RawEntry> = serde_saphyr::from_str(text).map_err(|error| error.to_string())?;
         for entry in raw {
@@ -180,7 +180,7 @@ impl FieldMappings {
         Ok(())
     }
 
-    /// What is known of an event type.
+    /// What is known about an event type.
     pub fn of(&self, channel: &str, event_id: u32) -> TypeMapping {
         let exact = self.exact.get(&(channel.to_lowercase(), event_id));
         let mut fitting: Vec<(u8, usize)> = exact
@@ -208,7 +208,7 @@ impl FieldMappings {
         }
     }
 
-    /// The event types that some entry names without wildcards, channels in lower case.
+    /// The event types that entries name without wildcards, channels in lower case.
     pub fn known_types(&self) -> BTreeSet<EventType> {
         self.entries
             .iter()
@@ -221,7 +221,7 @@ impl FieldMappings {
             .collect()
     }
 
-    /// Every alias with the expressions that some event type gives it.
+    /// Every alias with the expressions that event types give it.
     pub fn expressions(&self) -> impl Iterator<Item = (&str, &str)> {
         self.entries.iter().flat_map(|entry| {
             entry

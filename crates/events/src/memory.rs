@@ -1,4 +1,4 @@
-//! Events of one run, in memory.
+//! One run's events, in memory.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,10 +15,10 @@ use crabwalk_vocabulary::EventType;
 use crate::catalog::{Catalog, CatalogError, EventRef, Events, REF, Scan, Table, Window};
 use crate::named::{Batches, NamedTable, Streamed, TableName};
 
-/// Low bits of a reference that hold the row; the bits above hold the table.
+/// Low bits of a reference, for the row; the bits above are for the table.
 const ROW_BITS: u32 = 40;
 
-/// The events as they are kept: as they were read, columns of texts packed in large batches.
+/// The events in their stored form: as they were read, with text columns packed in large batches.
 #[derive(Debug)]
 struct Stored {
     event_type: EventType,
@@ -26,7 +26,7 @@ struct Stored {
     batches: Vec<Events>,
 }
 
-/// The events of one run, as readers collected them.
+/// One run's events, as the readers collected them.
 #[derive(Debug, Default)]
 pub struct MemoryCatalog {
     tables: Vec<Arc<Table>>,
@@ -38,10 +38,10 @@ pub struct MemoryCatalog {
 }
 
 impl MemoryCatalog {
-    /// Takes over what was read.
+    /// Takes over what the readers collected.
     ///
     /// # Errors
-    /// An Arrow error if the columns do not fit together.
+    /// An Arrow error if the columns do not match.
     pub fn new(collected: Collected) -> Result<Self, ArrowError> {
         let mut all = Self {
             coverage: collected.coverage,
@@ -87,7 +87,7 @@ impl MemoryCatalog {
                 Streamed(Arc::clone(&stored) as _),
             )
         } else {
-            // Small: what is not stored is made once, not at each scan.
+            // Small: columns that are not stored are built once, not for each scan.
             let batches = stored
                 .batches
                 .iter()

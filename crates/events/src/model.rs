@@ -56,7 +56,7 @@ struct RawMember {
     filter: Option<String>,
 }
 
-/// Event types that belong to a node, with the condition under which their events do.
+/// Event types that belong to a node, with the condition for their events.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {
     /// Which event types.
@@ -72,15 +72,15 @@ pub struct Node {
     pub model: String,
     /// The node's name, such as `Processes`.
     pub name: String,
-    /// The tags of its events: what `tag=` asks for in a search.
+    /// The tags of its events, which `tag=` searches for.
     pub tags: Vec<String>,
     /// Where its events come from.
     pub members: Vec<Member>,
-    /// Events that come with CIM names already belong to the node if they have all fields of one of these lists.
+    /// Events with CIM names belong to the node if they have all fields of one of these lists.
     pub cim_requires: Vec<Vec<String>>,
     /// The fields that the node promises, by their CIM names.
     pub fields: Vec<String>,
-    /// Fields that have the value `unknown` where the event has none.
+    /// Fields that have the value `unknown` if the event has none.
     pub unknown: Vec<String>,
     /// Child nodes: name → search clause.
     pub children: BTreeMap<String, String>,
@@ -134,15 +134,15 @@ impl DataModels {
         Ok(())
     }
 
-    /// The node that `datamodel=name` means: `Endpoint.Processes`, the model alone where it has one node
-    /// (`Authentication`, `Network_Traffic`), or a child node (`Authentication.Failed_Authentication`), of which
-    /// [`child_condition`](Self::child_condition) says what narrows it.
+    /// The node that `datamodel=name` means: `Endpoint.Processes`, the model alone if it has one node
+    /// (`Authentication`, `Network_Traffic`), or a child node (`Authentication.Failed_Authentication`), narrowed by its
+    /// [`child_condition`](Self::child_condition).
     pub fn node(&self, name: &str) -> Option<&Node> {
         self.find(name).map(|(node, _)| node)
     }
 
-    /// The search clause that narrows a node to the child that `datamodel=name` means; `None` where it means the
-    /// whole node.
+    /// The search clause that narrows a node to the child that `datamodel=name` means; `None` if it means the whole
+    /// node.
     pub fn child_condition(&self, name: &str) -> Option<&str> {
         self.find(name).and_then(|(_, condition)| condition)
     }
@@ -175,7 +175,7 @@ impl DataModels {
             .collect()
     }
 
-    /// The nodes of all models, in the order in which they were loaded.
+    /// The nodes of all models, in load order.
     pub fn nodes(&self) -> &[Node] {
         &self.nodes
     }

@@ -1,8 +1,8 @@
-//! Tables that plans name.
+//! Tables that plans refer to by name.
 //!
-//! A plan that is run on another machine does not carry the events that it reads: it names the table, and whoever reads
-//! the plan has one of that name. [`NamedTable`] is a table in memory that knows its name, and [`NamedScan`] is what a
-//! plan has of it.
+//! A plan that runs on another machine does not carry the events that it reads. It names the table, and the node that
+//! decodes the plan supplies the table of that name. [`NamedTable`] is an in-memory table that knows its name, and
+//! [`NamedScan`] is its representation in a plan.
 
 use std::fmt;
 use std::sync::Arc;
@@ -31,10 +31,10 @@ use crabwalk_vocabulary::EventType;
 
 use crate::catalog::{Events, Scan};
 
-/// What a table holds, as a plan names it.
+/// The contents of a table, as a plan names them.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum TableName {
-    /// The events of a type, of the catalog that the plan is run over.
+    /// The events of a type, in the catalog over which the plan runs.
     Events(EventType),
     /// The rows of a lookup.
     Lookup {
@@ -49,7 +49,7 @@ const EVENTS: &str = "events";
 const LOOKUPS: &str = "lookups";
 
 impl TableName {
-    /// The name as a plan has it.
+    /// The name as written in a plan.
     pub fn reference(&self) -> TableReference {
         match self {
             Self::Events(event_type) => TableReference::partial(EVENTS, event_type.to_string()),
@@ -59,7 +59,7 @@ impl TableName {
         }
     }
 
-    /// What [`reference`](Self::reference) made.
+    /// The inverse of [`reference`](Self::reference).
     pub fn of(reference: &TableReference) -> Option<Self> {
         match reference.schema()? {
             EVENTS => {
@@ -92,7 +92,7 @@ impl fmt::Display for TableName {
 
 /// Rows that DataFusion can read.
 pub trait Rows: fmt::Debug + Send + Sync {
-    /// A plan that reads these columns of the schema, by their places; all where none are given.
+    /// A plan that reads these columns of the schema, by index; all if none are given.
     ///
     /// # Errors
     /// If the schema has no such columns.
@@ -116,17 +116,17 @@ impl Rows for Vec<RecordBatch> {
     }
 }
 
-/// Events that are read in batches, as they are asked for.
+/// Events that are read in batches on demand.
 pub trait Batches: fmt::Debug + Send + Sync {
     /// The events with those of these columns that they have, and their times.
     fn batches(self: Arc<Self>, columns: &[&str]) -> Scan<'static>;
 }
 
-/// The rows of a table whose batches are unpacked as they are read.
+/// The rows of a table whose batches are unpacked while reading.
 #[derive(Debug)]
 pub struct Streamed(pub Arc<dyn Batches>);
 
-/// Rows that are unpacked at a time.
+/// Number of rows to unpack at a time.
 const UNPACKED_ROWS: usize = 1 << 14;
 
 impl Rows for Streamed {
@@ -158,7 +158,7 @@ impl Rows for Streamed {
 #[derive(Debug)]
 struct Unpacking {
     batches: Arc<dyn Batches>,
-    /// The columns that are asked for.
+    /// The requested columns.
     schema: SchemaRef,
 }
 
@@ -196,7 +196,7 @@ impl PartitionStream for Unpacking {
     }
 }
 
-/// A table that plans name.
+/// A table that plans refer to by name.
 #[derive(Debug)]
 pub struct NamedTable {
     name: TableName,
@@ -234,7 +234,7 @@ impl NamedTable {
         }))
     }
 
-    /// The scan of which a plan says the columns, and the most rows that it wants.
+    /// A scan with the columns and maximum number of rows from a plan.
     ///
     /// # Errors
     /// If the table lacks one of the columns.
@@ -276,7 +276,7 @@ impl TableProvider for NamedTable {
     }
 }
 
-/// The part of a plan that reads a [`NamedTable`]: its columns are those of its schema.
+/// The part of a plan that reads a [`NamedTable`]; its columns are those of its schema.
 #[derive(Debug)]
 pub struct NamedScan {
     table: TableName,

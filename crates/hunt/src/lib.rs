@@ -1,17 +1,17 @@
-//! One hunt, from what is known to what is concluded: prepare, demand, run.
+//! One hunt, from preparation to conclusion: prepare, demand, run.
 //!
 //! # Ask first, read second
 //!
-//! A hunt knows before it sees an event which event types and columns its detections, movements and dossiers can use.
-//! That answer, [`Hunt::demand`], is worth more than anything done later: most of what a Windows machine logs is never
-//! decoded. So a hunt is a value with two halves. [`Hunt::prepare`] chooses and parses; nothing has been read yet, and a
-//! detection that is misspelled is refused at once. [`Hunt::run`] concludes, from whatever catalog holds what was asked
-//! for.
+//! Before it sees an event, a hunt knows which event types and columns its detections, movements and dossiers can use.
+//! That answer, [`Hunt::demand`], saves more than any later step: most of what a Windows machine logs is never decoded.
+//! So a hunt is a value with two halves. [`Hunt::prepare`] selects and parses; nothing has been read yet, and a
+//! misspelled detection is refused immediately. [`Hunt::run`] draws conclusions from any catalog that holds what was
+//! requested.
 //!
-//! Between the halves stands whoever calls, and that is the point: a command line reads files, a server asks the store that
-//! it keeps, a laboratory reads a world that it has just made. None of them needs to know how a hunt goes on, and the hunt
-//! neither opens files nor prints. It says what it is doing to a [`Progress`], and returns a [`Conclusion`] of types,
-//! from which a case is written.
+//! Between the halves the caller is in charge, and that is the point: a command line reads files, a server queries its
+//! store, a laboratory reads a world that it has just generated. None of them needs to know how the hunt proceeds, and
+//! the hunt neither opens files nor prints. It reports its steps to a [`Progress`], and returns a [`Conclusion`] of
+//! types, from which a case is written.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -58,31 +58,31 @@ use crabwalk_events::Catalog;
 use crabwalk_movement::{Budget, Found, Movement};
 use crabwalk_sources::collect::{All, Demand, Within};
 
-/// What to hunt for, and in which time.
+/// What to hunt for, and in which time range.
 #[derive(Debug, Clone, Default)]
 pub struct HuntOptions {
-    /// Which detections are run, and how.
+    /// Which detections run, and how.
     pub detections: RunOptions,
-    /// Events before this are left out: microseconds since 1970-01-01 UTC.
+    /// Ignore events before this, in microseconds since 1970-01-01 UTC.
     pub since: Option<i64>,
-    /// Events after this are left out: microseconds since 1970-01-01 UTC.
+    /// Ignore events after this, in microseconds since 1970-01-01 UTC.
     pub until: Option<i64>,
-    /// How many paths may be told.
+    /// How many paths may be reported.
     pub budget: Budget,
 }
 
 /// What a hunt is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
-    /// Detections run over the events.
+    /// Running detections over the events.
     Detections,
-    /// Movements are put together from what the machines logged.
+    /// Assembling movements from what the machines logged.
     Movements,
 }
 
-/// Is told what a hunt is doing.
+/// Receives a hunt's progress.
 pub trait Progress {
-    /// It does this from now on.
+    /// Called when a step begins.
     fn step(&self, step: Step);
 }
 
@@ -91,12 +91,12 @@ impl Progress for () {
     fn step(&self, _: Step) {}
 }
 
-/// What a hunt concludes.
+/// The conclusion of a hunt.
 #[derive(Default)]
 pub struct Conclusion {
     /// What detections found, what they could not see, and what the logs cover.
     pub outcome: Outcome,
-    /// Who moved where. Findings of a hop are places in [`Outcome::findings`].
+    /// Who moved where. The findings of a hop are indexes into [`Outcome::findings`].
     pub movement: Movement,
 }
 
@@ -109,11 +109,11 @@ pub struct Hunt {
 }
 
 impl Hunt {
-    /// Chooses the detections and parses their searches. What is wrong with one of them becomes a problem in the
-    /// [`Outcome`]; the others run.
+    /// Selects the detections and parses their searches. An error in one of them becomes a problem in the [`Outcome`];
+    /// the others run.
     ///
     /// # Errors
-    /// If a detection or story that was asked for does not exist, or there is no detection at all.
+    /// If a requested detection or story does not exist, or there is no detection at all.
     pub fn prepare(content: Content, options: HuntOptions) -> Result<Self, RunError> {
         let HuntOptions {
             detections,
@@ -129,7 +129,7 @@ impl Hunt {
         })
     }
 
-    /// What must be read: what detections, movements and dossiers use, in the time that was asked for.
+    /// What must be read: everything that detections, movements and dossiers use, within the requested time range.
     pub fn demand(&self) -> impl Demand {
         let all = All::of([
             self.detections.demand(),
@@ -139,11 +139,11 @@ impl Hunt {
         Within::new(Box::new(all), self.since, self.until)
     }
 
-    /// Runs the detections over events, and finds the movements in them. The catalog must hold what [`demand`](Self::demand)
-    /// names; what it does not hold counts as not logged.
+    /// Runs the detections over events, and finds the movements in them. The catalog must hold what
+    /// [`demand`](Self::demand) names; whatever it lacks counts as not logged.
     ///
     /// # Errors
-    /// If no engine can be set up, events cannot be read, or the machine gives no thread.
+    /// If the engine cannot be set up, events cannot be read, or the system cannot start a thread.
     pub fn run(
         self,
         catalog: &Arc<dyn Catalog>,
@@ -160,7 +160,7 @@ impl Hunt {
             self.budget,
         )?;
         drop(findings);
-        // What belongs to a told path is to be looked at, however often the like is found.
+        // A finding on a reported path deserves attention, no matter how often similar ones occur.
         for hop in &movement.hops {
             if !movement.verdict.hops.contains_key(&hop.id) {
                 continue;
@@ -175,9 +175,9 @@ impl Hunt {
     }
 }
 
-/// What movement asks of a finding.
+/// What movement needs to know about a finding.
 fn found(finding: &Finding) -> Found<'_> {
-    /// Fields of CIM and of Windows that name who, and from where to where.
+    /// CIM and Windows fields for the account, and for source and destination.
     const ACCOUNTS: [&str; 4] = ["user", "src_user", "TargetUserName", "SubjectUserName"];
     const HOSTS: [&str; 7] = [
         "dest",

@@ -48,7 +48,7 @@ fn page() -> String {
         }
     }
     page.push_str(
-        "\n## Aggregations of `stats` and its like\n\n\
+        "\n## Aggregations of `stats` and similar commands\n\n\
         | aggregation | what it gives | example |\n| --- | --- | --- |\n",
     );
     for aggregation in crabwalk_spl::aggregates::reference() {

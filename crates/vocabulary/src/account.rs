@@ -7,9 +7,9 @@ pub enum AccountKind {
     User,
     /// A machine in a domain; its name ends with `$`.
     Machine,
-    /// Windows itself, or an account that it makes for a service or a desktop.
+    /// Windows itself, or an account that it creates for a service or a desktop.
     System,
-    /// Somebody who did not say who.
+    /// Somebody who did not identify themselves.
     Anonymous,
 }
 
@@ -35,7 +35,7 @@ pub fn well_known(sid: &str) -> Option<&'static str> {
     })
 }
 
-/// What kind of account a name or SID is. Names of system accounts are translated by Windows, SIDs are not.
+/// The kind of account behind a name or SID. Windows translates the names of system accounts, but not their SIDs.
 pub fn kind_of(name: &str, sid: &str) -> AccountKind {
     match sid {
         "S-1-5-7" => return AccountKind::Anonymous,
@@ -73,12 +73,12 @@ pub fn kind_of(name: &str, sid: &str) -> AccountKind {
     }
 }
 
-/// LogonIds of the system's own accounts, through which nothing may be joined.
+/// LogonIds of the system's own accounts, which must never be used to join records.
 pub fn is_service_logon(id: u64) -> bool {
     matches!(id, 0 | 0x3e4 | 0x3e5 | 0x3e6 | 0x3e7)
 }
 
-/// A name without its domain, as `DOMAIN\\name` and `name@domain` are written.
+/// A name without its domain, from forms such as `DOMAIN\\name` and `name@domain`.
 ///
 /// ```
 /// use crabwalk_vocabulary::account::plain;
@@ -91,8 +91,8 @@ pub fn plain(name: &str) -> &str {
     name.split('@').next().unwrap_or(name)
 }
 
-/// Whether an account is one of Windows itself: the system's and its services' accounts, and those that draw its desktops.
-/// Their names are translated; the SID, where it is known, is not.
+/// Whether an account is one of Windows' own: the system's and its services' accounts, and those that draw its
+/// desktops. Windows translates their names, but not their SIDs.
 pub fn is_windows_own(name: &str, sid: &str) -> bool {
     matches!(
         kind_of(name, sid),

@@ -2,9 +2,9 @@
 
 use std::net::IpAddr;
 
-/// Address in any of the forms that events use: `::ffff:10.0.0.1`, `fe80::1%12`, `[10.0.0.1]:5000`, `10.0.0.1:5000`,
-/// ` [CLIENT: 10.0.0.1]`. IPv4 addresses that are mapped into IPv6 become IPv4 (RFC 4291, 2.5.5.2). `None` for `-`,
-/// `LOCAL` and all else that is not an address.
+/// An address in any form that events use: `::ffff:10.0.0.1`, `fe80::1%12`, `[10.0.0.1]:5000`, `10.0.0.1:5000`, `
+/// [CLIENT: 10.0.0.1]`. IPv4 addresses mapped into IPv6 become IPv4 (RFC 4291, 2.5.5.2). `None` for `-`, `LOCAL` and
+/// everything else that is not an address.
 pub fn address(text: &str) -> Option<IpAddr> {
     let text = text.trim();
     let text = text
@@ -23,7 +23,7 @@ pub fn address(text: &str) -> Option<IpAddr> {
     parsed.map(|ip| ip.to_canonical())
 }
 
-/// Whether a host is called by nothing but its address.
+/// Whether a host's only name is its address.
 pub fn is_address(name: &str) -> bool {
     name.parse::<IpAddr>().is_ok()
 }

@@ -1,13 +1,13 @@
-//! Event types, and where events are written.
+//! Event types, and who writes events.
 
 use std::fmt;
 
-/// A kind of event: the channel of a Windows log with the event id, or the kind of log of another source with id 0.
+/// A kind of event: the channel of a Windows log with the event id, or the kind of log from another source with id 0.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EventType {
     /// Channel as its events name it, or a kind of log such as `zeek:conn`.
     pub channel: String,
-    /// Event id; 0 where the source has none, and of a few events of Windows.
+    /// Event id; 0 if the source has none, and for a few Windows events.
     pub event_id: u32,
 }
 
@@ -25,27 +25,26 @@ impl fmt::Display for EventType {
 }
 
 /// Whether Windows writes events of this channel and id, so that they have an event id. It may be 0: services that log
-/// with `ReportEvent` and a text of their own often write that.
+/// with `ReportEvent` and their own text often write 0.
 pub fn is_windows(channel: &str, event_id: u32) -> bool {
     event_id != 0 || Origin::of(channel) == Origin::Windows
 }
 
-/// Who writes the events of a channel.
+/// The writer of a channel's events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Origin {
     /// A Windows machine, about itself.
     Windows,
-    /// A machine of another system, about itself: what syslog carries.
+    /// A machine with another system, about itself: the content of syslog.
     Host,
-    /// A sensor, about the traffic of others.
+    /// A sensor, about other machines' traffic.
     Network,
-    /// Nobody can tell: records whose kind no reader knows.
+    /// Unknown: records that no reader recognises.
     Unknown,
 }
 
 impl Origin {
-    /// The origin of a channel. Kinds of logs that are not of Windows are called `family:log`; no Windows channel has a
-    /// colon in its name.
+    /// The origin of a channel. Non-Windows logs are called `family:log`; no Windows channel has a colon in its name.
     pub fn of(channel: &str) -> Self {
         match channel.split_once(':') {
             Some((family, _)) if family.eq_ignore_ascii_case("syslog") => Self::Host,
@@ -56,7 +55,7 @@ impl Origin {
         }
     }
 
-    /// Whether the host that such events name wrote them itself.
+    /// Whether the host named in such events wrote them itself.
     pub fn is_of_host(self) -> bool {
         matches!(self, Self::Windows | Self::Host | Self::Unknown)
     }

@@ -1,9 +1,9 @@
-//! The words that all rooms share: what an event type, a host, an account or an address is called, and when two names
-//! are one.
+//! The vocabulary shared by all crates: what an event type, a host, an account or an address is called, and when two
+//! names mean the same.
 //!
-//! Two rooms that spell such a rule differently disagree about the same record, and nobody notices until a report
-//! names one host twice. So each rule stands here once. The crate reads nothing, writes nothing and knows no Arrow:
-//! every room may depend on it, and it depends on none.
+//! Two crates that implement such a rule differently disagree about the same record, and nobody notices until a report
+//! names one host twice. So each rule is written once, here. The crate reads nothing, writes nothing and does not use
+//! Arrow: every crate may depend on it, and it depends on none.
 //!
 //! ```
 //! use crabwalk_vocabulary::{Origin, host_key, wildcard};

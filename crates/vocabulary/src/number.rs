@@ -1,6 +1,6 @@
 //! Numbers as Windows writes them.
 
-/// A number, decimal or hexadecimal with `0x`: ids of processes and logons come in both.
+/// A number, decimal or hexadecimal with `0x`: process and logon ids come in both forms.
 pub fn number(text: &str) -> Option<u64> {
     match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
         Some(digits) => u64::from_str_radix(digits, 16).ok(),

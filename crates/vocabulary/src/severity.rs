@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// How bad a finding is, from its risk score. The bands are those that public content is built with.
+/// How bad a finding is, from its risk score. The bands are those used by public content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
     /// Risk score up to 20.

@@ -1,26 +1,26 @@
-//! What a movement is taken for: the one place that decides it.
+//! How a movement is classified: the only place that decides it.
 
 use serde::{Deserialize, Serialize};
 
-/// Least confidence at which a movement is asserted.
+/// Minimum confidence for asserting a movement.
 const ASSERTED: f64 = 0.3;
 
-/// Whether evidence of this confidence asserts a movement, from 0 to 1.
+/// Whether evidence of this confidence, from 0 to 1, asserts a movement.
 pub fn is_asserted(confidence: f64) -> bool {
     confidence >= ASSERTED
 }
 
-/// What a hop is taken for.
+/// The classification of a hop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Standing {
-    /// The logs prove it, and its account does not make it on other days.
+    /// The logs prove it, and its account does not do it on other days.
     Proven,
     /// The evidence is too weak to assert it.
     Possible,
-    /// It was tried and refused, however sure that is.
+    /// It was attempted and refused, however certain that is.
     Attempted,
-    /// The logs prove it, and its account makes it on other days too: daily work.
+    /// The logs prove it, and its account does it on other days too: daily work.
     Routine,
 }
 
@@ -28,7 +28,7 @@ impl Standing {
     /// All of them.
     pub const ALL: [Self; 4] = [Self::Proven, Self::Possible, Self::Attempted, Self::Routine];
 
-    /// Decides by the confidence (0 to 1), whether the movement was refused, and whether its account makes it on other
+    /// Classifies by confidence (0 to 1), whether the movement was refused, and whether its account does it on other
     /// days too.
     pub fn of(confidence: f64, attempted: bool, usual: bool) -> Self {
         if attempted {
@@ -42,7 +42,7 @@ impl Standing {
         }
     }
 
-    /// Whether somebody did move, by these logs: proven or routine.
+    /// Whether somebody did move according to these logs: proven or routine.
     pub fn happened(self) -> bool {
         matches!(self, Self::Proven | Self::Routine)
     }

@@ -1,10 +1,11 @@
-//! "Did you mean": the known name that somebody may have meant.
+//! "Did you mean": the known name that somebody probably meant.
 
 use std::cmp::Reverse;
 
-/// The name most like `word` among `names`, if one is like it: for single words such as commands, functions and fields.
+/// The name most similar to `word` among `names`, if any is similar: for single words such as commands, functions and
+/// fields.
 pub fn closest<'n>(word: &str, names: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
-    // Likeness costs the product of the lengths, and no name is that long.
+    // Comparing costs the product of the lengths, and no name is that long.
     if word.len() > 80 {
         return None;
     }
@@ -22,7 +23,7 @@ pub fn closest<'n>(word: &str, names: impl IntoIterator<Item = &'n str>) -> Opti
         .map(|(_, name)| name)
 }
 
-/// The name that shares most words with `wanted`, if any does: for titles such as those of detections and stories.
+/// The name that shares most words with `wanted`, if any does: for titles of detections and stories.
 pub fn most_alike<'n>(wanted: &str, names: impl Iterator<Item = &'n str>) -> Option<String> {
     let words = |text: &str| -> Vec<String> {
         text.to_lowercase()

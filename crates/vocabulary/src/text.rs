@@ -1,7 +1,7 @@
-//! Sentences: lists, numbers of things, paths.
+//! Building sentences: lists, counts, paths.
 
-/// `a, b and c`. Where there are more than `most`, so many parts that the last says how many others there are:
-/// `a, b and 3 more`. Never `and 1 more`: the one takes no more room than the count. `joint` stands before the last.
+/// `a, b and c`. If there are more than `most`, the end counts the rest: `a, b and 3 more`. Never `and 1 more`, because
+/// the one takes no more space than the count. `joint` precedes the last.
 pub fn list<S: AsRef<str>>(items: &[S], joint: &str, most: usize) -> String {
     let joined = |items: &[S]| {
         items
@@ -30,7 +30,7 @@ pub fn count(number: usize, one: &str) -> String {
     }
 }
 
-/// As [`count`], for words with a plural of their own.
+/// Like [`count`], for words with an irregular plural.
 pub fn counted(number: usize, one: &str, many: &str) -> String {
     if number == 1 {
         format!("1 {one}")

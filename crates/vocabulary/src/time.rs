@@ -13,8 +13,8 @@ pub const HOUR: i64 = 60 * MINUTE;
 /// A day in microseconds.
 pub const DAY: i64 = 24 * HOUR;
 
-/// A time with or without a zone: RFC 3339, a date and time, or a date. Without a zone it is UTC, as all times that are
-/// printed.
+/// A time with or without a zone: RFC 3339, a date and time, or a date. Without a zone it is UTC, like all printed
+/// times.
 pub fn parse(text: &str) -> Option<i64> {
     if let Ok(time) = text.parse::<Timestamp>() {
         return Some(time.as_microsecond());
@@ -27,7 +27,7 @@ pub fn parse(text: &str) -> Option<i64> {
     Some(time.as_microsecond())
 }
 
-/// A length of time in microseconds: a number and one of `s`, `m` or `min`, `h`, `d`, `w`.
+/// A duration in microseconds: a number and one of `s`, `m` or `min`, `h`, `d`, `w`.
 pub fn duration(text: &str) -> Option<i64> {
     let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
     let (number, unit) = text.split_at(digits);
@@ -42,13 +42,13 @@ pub fn duration(text: &str) -> Option<i64> {
     number.parse::<i64>().ok()?.checked_mul(unit)
 }
 
-/// Number of the day since 1970-01-01 UTC on which a time lies.
+/// Number of days from 1970-01-01 UTC to the day of a time.
 pub fn day(time: i64) -> i64 {
     time.div_euclid(DAY)
 }
 
-/// Whether days, each once and in any order, are a stretch of daily work: at least so many, and most of those from the
-/// first to the last. Extracts of single days that lie far apart show no habits.
+/// Whether days, each once and in any order, form a stretch of daily work: at least so many, and most of those from the
+/// first to the last. Extracts of single days far apart show no habits.
 pub fn is_daily(days: impl IntoIterator<Item = i64>, least: usize) -> bool {
     let (mut count, mut first, mut last) = (0_usize, i64::MAX, i64::MIN);
     for day in days {

@@ -1,13 +1,13 @@
 //! Patterns with `*`.
 
-/// Whether `text` fits `pattern`, where `*` stands for any text, without regard to case or to space around the pattern:
+/// Whether `text` matches `pattern`, where `*` matches any text, ignoring case and space around the pattern: for
 /// patterns that people write.
 pub fn matches(pattern: &str, text: &str) -> bool {
     matches_exactly(&pattern.trim().to_lowercase(), &text.to_lowercase())
 }
 
-/// Whether `text` fits `pattern`, where `*` stands for any text and all else for itself. Time is at most the product of
-/// the lengths.
+/// Whether `text` matches `pattern`, where `*` matches any text and everything else is literal. Takes at most the
+/// product of the lengths.
 pub fn matches_exactly(pattern: &str, text: &str) -> bool {
     let (pattern, text) = (pattern.as_bytes(), text.as_bytes());
     let (mut p, mut t, mut star) = (0, 0, None);

@@ -1,4 +1,4 @@
-//! Which host had which address when, as far as logs prove it.
+//! Which host had which address at what time, as far as the logs prove it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
@@ -45,13 +45,13 @@ impl<'a> Activity<'a> {
                 }
             },
         );
-        // What the ports did not say, the addresses known by now do.
+        // Addresses learnt so far decide what the ports could not.
         let known = seen.clone();
         each_end(
             catalog,
             hosts,
             |hosts, writer, initiated, source, destination, time| {
-                // Equal ports are datagrams between equals, or to all.
+                // Equal ports mean datagrams between peers, or to everyone.
                 if !initiated
                     && source.1 != destination.1
                     && !known.contains(&(writer, source.0))
@@ -86,13 +86,14 @@ impl<'a> Activity<'a> {
         });
     }
 
-    /// Machines' Kerberos logons and tickets say who is at an address, as long as only the machine has its key. Who else
-    /// has it (after coercion and a certificate, by shadow credentials, a dumped hash, or for a computer that he added)
-    /// asks from his own address: so these facts are the weakest, and give way where anything speaks against them.
+    /// Machines' Kerberos logons and tickets show who is at an address, as long as only the machine has its key. Anyone
+    /// else with the key (after coercion and a certificate, through shadow credentials, a dumped hash, or as the
+    /// creator of the computer account) uses it from their own address. So these facts are the weakest, and give way to
+    /// any contrary evidence.
     pub(super) fn learn_machine_addresses(&mut self) {
         let (catalog, hosts) = (self.catalog, &mut self.hosts);
         let sam = |name: &'a str| name.split(['@', '/']).next().unwrap_or(name);
-        // Computers that somebody, not Windows, added in these logs.
+        // Computers that somebody other than Windows added in these logs.
         let mut added: BTreeSet<String> = BTreeSet::new();
         for_each(catalog, SECURITY, 4741, |row| {
             let by = kind_of(row.get("SubjectUserName"), row.get("SubjectUserSid"));
@@ -115,7 +116,7 @@ impl<'a> Activity<'a> {
             claims.push(Claim { ip, host, time });
             Some((host, ip))
         };
-        // By certificate, and otherwise; whether the machine itself gave the ticket.
+        // By certificate or otherwise; whether the machine itself presented the ticket.
         let mut by_certificate: BTreeMap<(HostId, IpAddr), bool> = BTreeMap::new();
         let mut otherwise: BTreeSet<(HostId, IpAddr)> = BTreeSet::new();
         for_each(catalog, SECURITY, 4768, |row| {
@@ -131,7 +132,8 @@ impl<'a> Activity<'a> {
         });
         for_each(catalog, SECURITY, 4769, |row| {
             let name = sam(row.get("TargetUserName"));
-            // A service that asks for a ticket for itself, or passes one on, acts for others: so does who holds its key.
+            // A service that requests a ticket for itself, or forwards one, acts for others; so does anyone with its
+            // key.
             let acts_for_others = short(name) == short(sam(row.get("ServiceName")))
                 || row.some("TransmittedServices").is_some();
             if !acts_for_others {
@@ -171,10 +173,10 @@ impl<'a> Activity<'a> {
         }
     }
 
-    /// The server of a connection is who logged the client's very address and port, wherever the connection itself was
-    /// seen.
+    /// The server of a connection is whoever logged the client's exact address and port, wherever the connection itself
+    /// was seen.
     pub(super) fn learn_served_addresses(&mut self) {
-        /// The clocks of two hosts differ no more, as far as this can tell.
+        /// The largest difference assumed between the clocks of two hosts.
         const APART: i64 = 600 * SECOND;
         let (catalog, hosts) = (self.catalog, &mut self.hosts);
         let mut seen: HashMap<End, Vec<(i64, IpAddr)>> = HashMap::new();
@@ -240,8 +242,8 @@ impl<'a> Activity<'a> {
         }
     }
 
-    /// Joins names and addresses that two logs give for one act: what somebody asked for on one host, and what came of
-    /// it on the other. Only for addresses of which no machine's own log tells.
+    /// Joins names and addresses that two logs give for one act: a request on one host, and its result on another.
+    /// Applies only to addresses that no machine's own log mentions.
     pub(super) fn learn_joined_addresses(&mut self) {
         let (catalog, hosts) = (self.catalog, &mut self.hosts);
         let nobody = HostId(u32::MAX);
@@ -251,7 +253,7 @@ impl<'a> Activity<'a> {
         };
         let mut facts = Facts::default();
         let mut state = |ip: IpAddr, host: HostId, time: i64| facts.add(ip, host, time);
-        // Explicit credentials for a host (4648), and the only logon with them there in the next seconds.
+        // Explicit credentials for a host (4648), and the only logon with them there within the next seconds.
         let mut asked: BTreeMap<(HostId, String), Vec<(i64, HostId)>> = BTreeMap::new();
         for_each(catalog, SECURITY, 4648, |row| {
             let src = hosts.writer(row.host);
@@ -301,7 +303,7 @@ impl<'a> Activity<'a> {
                 }
             }
         }
-        // The remote desktop client logs the name it was given (1024), then the address that it found (1102).
+        // The remote desktop client logs the name it was given (1024), then the address it resolved (1102).
         let mut named: Vec<(HostId, i64, Option<HostId>, Option<IpAddr>)> = Vec::new();
         for id in [1024_u32, 1102] {
             for_each(catalog, RDP_CLIENT, id, |row| {
@@ -346,14 +348,14 @@ impl<'a> Activity<'a> {
         facts.teach(hosts);
     }
 
-    /// Names that clients ask for, and the addresses to which they then turn. What a client asks for is not proof: it
-    /// counts only for addresses of which nothing else is known, and where all say the same.
+    /// Names that clients look up, and the addresses they contact afterwards. A lookup is not proof: it counts only for
+    /// addresses about which nothing else is known, and only if all lookups agree.
     pub(super) fn learn_asked_addresses(&mut self) {
-        /// From the ticket or the answer to the connection.
+        /// Measured from the ticket, or from the answer, to the connection.
         const SOON: i64 = 2 * SECOND;
         let (catalog, hosts) = (self.catalog, &mut self.hosts);
         let nobody = HostId(u32::MAX);
-        // Domains are not machines, though DNS has addresses for them.
+        // Domains are not machines, although DNS has addresses for them.
         let mut domains: BTreeSet<String> = BTreeSet::new();
         let mut suffixes = |name: &str| {
             let mut rest = name.trim_end_matches('.').to_lowercase();
@@ -368,7 +370,7 @@ impl<'a> Activity<'a> {
         for covered in catalog.catalog.coverage() {
             suffixes(&covered.host);
         }
-        // Where each name was asked for, the tickets, and where clients then went.
+        // Where each name was looked up, the tickets, and where clients then went.
         let mut tickets: Vec<(i64, IpAddr, &str, &str)> = Vec::new();
         for_each(catalog, "zeek:kerberos", 0, |row| {
             let realm = row
@@ -385,7 +387,7 @@ impl<'a> Activity<'a> {
                 tickets.push((row.time, client, class, name));
             }
         });
-        // The same question is asked all day.
+        // The same lookup happens all day.
         let mut answers: BTreeMap<(i64, IpAddr, &str), (i64, i64)> = BTreeMap::new();
         let mut answer = |time: i64, ip: IpAddr, name: &'a str| {
             if is_private(ip) {
@@ -415,7 +417,7 @@ impl<'a> Activity<'a> {
             if queries.insert(row.get("QueryName")) {
                 suffixes(row.get("QueryName"));
             }
-            // `type:  5 alias.example;::ffff:10.0.0.1;`: 5 is an alias's target.
+            // `type:  5 alias.example;::ffff:10.0.0.1;`: type 5 is the target of an alias.
             let texts: Vec<&str> = row
                 .get("QueryResults")
                 .split(';')
@@ -436,7 +438,7 @@ impl<'a> Activity<'a> {
             let name = name.trim_end_matches('.').to_lowercase();
             !name.is_empty() && !domains.contains(&name) && address(&name).is_none()
         };
-        // A share by the name that the client has for its server, if anybody else knows a machine of that name.
+        // A share by the client's name for its server, if anything else knows a machine of that name.
         let asked: BTreeSet<String> = tickets
             .iter()
             .map(|(.., name)| short(name))
@@ -509,10 +511,10 @@ impl<'a> Activity<'a> {
     }
 }
 
-/// Answers of one question that are read.
+/// Maximum number of answers read for one lookup.
 const MOST_ANSWERS: usize = 16;
 
-/// The name and the address of an answer that has one address: the last name of a chain of aliases is the machine's.
+/// The name and the address of an answer with one address: the last name in a chain of aliases is the machine's.
 fn answered<'t>(query: &'t str, texts: &[&'t str]) -> Option<(&'t str, IpAddr)> {
     let mut ips = texts.iter().filter_map(|text| address(text));
     let ip = ips.next()?;
@@ -523,7 +525,7 @@ fn answered<'t>(query: &'t str, texts: &[&'t str]) -> Option<(&'t str, IpAddr)> 
     Some((last.copied().unwrap_or(query), ip))
 }
 
-/// That a machine is at an address, as its tickets say.
+/// Evidence from a machine's tickets that it is at an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Claim {
     ip: IpAddr,
@@ -531,14 +533,14 @@ struct Claim {
     host: HostId,
 }
 
-/// Claims against which nothing speaks.
+/// Claims that nothing contradicts.
 fn undisputed(hosts: &Hosts, mut claims: Vec<Claim>) -> Vec<Claim> {
     const HOUR: i64 = 3600 * SECOND;
-    /// Who asks for tickets of two machines within this time is neither.
+    /// A client that requests tickets of two machines within this time is neither of them.
     const AT_ONCE: i64 = 600 * SECOND;
-    /// So many runs at an address make it one of the machine's, though it is seen elsewhere between.
+    /// This many runs at an address make it one of the machine's, even if the machine was seen elsewhere in between.
     const SEVERAL: usize = 3;
-    // Of each hour the first and the last are enough.
+    // The first and last of each hour are enough.
     let mut hours: BTreeMap<(IpAddr, HostId, i64), (i64, i64)> = BTreeMap::new();
     for Claim { ip, time, host } in claims.drain(..) {
         let span = hours
@@ -551,7 +553,7 @@ fn undisputed(hosts: &Hosts, mut claims: Vec<Claim>) -> Vec<Claim> {
     }
     claims.sort_unstable();
     claims.dedup();
-    // Who is surely where: sightings by time.
+    // Certain locations: sightings by time.
     let mut holders: HashMap<IpAddr, Vec<(i64, i64, HostId)>> = HashMap::new();
     let mut whereabouts: HashMap<HostId, Vec<(i64, i64, IpAddr)>> = HashMap::new();
     for (host, ip, first, last) in hosts.sightings() {
@@ -568,7 +570,7 @@ fn undisputed(hosts: &Hosts, mut claims: Vec<Claim>) -> Vec<Claim> {
             before |= *first <= one.time && one.time - last <= 24 * HOUR;
             after |= *last >= one.time && first - one.time <= 24 * HOUR;
         }
-        // What a machine itself logs of where it is goes before what is asked in its name.
+        // What a machine itself logs about its location precedes requests made in its name.
         let day = one.time - 24 * HOUR..=one.time + 24 * HOUR;
         let (mut here, mut away) = (false, false);
         for (first, last, ip) in whereabouts.get(&one.host).into_iter().flatten() {
@@ -581,7 +583,7 @@ fn undisputed(hosts: &Hosts, mut claims: Vec<Claim>) -> Vec<Claim> {
         let elsewhere = away && !here;
         !disputed && !elsewhere
     });
-    // At one address two machines at once, or one between the sightings of another.
+    // Two machines at one address at the same time, or one between the sightings of another.
     let mut disputed: BTreeSet<(IpAddr, i64, HostId)> = BTreeSet::new();
     for same in claims.chunk_by(|a, b| a.ip == b.ip) {
         for (at, one) in same.iter().enumerate() {
@@ -614,7 +616,7 @@ fn undisputed(hosts: &Hosts, mut claims: Vec<Claim>) -> Vec<Claim> {
         .flat_map(|(host, seen)| [true, false].map(|v4| (host, v4, seen.clone())));
     for (host, v4, mut all) in versions {
         all.extend(whereabouts.get(&host).into_iter().flatten());
-        // A machine is at its addresses of both versions at once.
+        // A machine uses its addresses of both IP versions at the same time.
         all.retain(|(.., ip)| ip.is_ipv4() == v4);
         all.sort_unstable();
         let mut runs: Vec<(IpAddr, i64, i64)> = Vec::new();
@@ -651,11 +653,11 @@ fn undisputed(hosts: &Hosts, mut claims: Vec<Claim>) -> Vec<Claim> {
     claims
 }
 
-/// Which names are said of an address, by day.
+/// The names claimed for an address, by day.
 #[derive(Debug, Default)]
 struct Facts(BTreeMap<IpAddr, BTreeMap<i64, Spans>>);
 
-/// First and last time of what is said of each host.
+/// First and last time of the claims about each host.
 type Spans = BTreeMap<HostId, (i64, i64)>;
 
 impl Facts {
@@ -666,8 +668,8 @@ impl Facts {
         *span = (span.0.min(time), span.1.max(time));
     }
 
-    /// Teaches what is said of addresses that nobody surely had then. Two machines at one address about one time
-    /// contradict each other: then nobody has it.
+    /// Learns from claims about addresses that nobody certainly had at the time. Two machines at one address at about
+    /// the same time contradict each other, and then nobody has it.
     fn teach(self, hosts: &mut Hosts) {
         let mut sure = Vec::new();
         for (ip, days) in self.0 {

@@ -99,7 +99,7 @@ impl<'a> Activity<'a> {
         }
     }
 
-    /// What the ends and the network saw of a connection from an address and port around a time.
+    /// What the ends and the network recorded about a connection from an address and port around a time.
     pub fn connections_from(
         &self,
         ip: IpAddr,
@@ -125,7 +125,7 @@ impl<'a> Activity<'a> {
             .filter(|one| !one.inbound)
     }
 
-    /// Connections that came to a host from others in a span of time.
+    /// Connections that other machines made to a host within a span of time.
     pub fn inbound_between(
         &self,
         host: HostId,
@@ -142,7 +142,7 @@ impl<'a> Activity<'a> {
             .take_while(move |(_, one)| one.time <= to)
     }
 
-    /// Machines from which connections came to some port of a host in a span of time.
+    /// Machines that connected to one of these ports of a host within a span of time.
     pub fn clients_between(
         &self,
         host: HostId,

@@ -1,7 +1,7 @@
-//! Everything that the logs tell, joined.
+//! Everything the logs show, joined together.
 //!
-//! What each kind of thing is stands below, in `sessions`, `connections` and `processes` of the crate; how the logs are
-//! read for it, and what can be asked of it, in the modules of the same names here.
+//! The kinds of things are defined in the crate's `sessions`, `connections` and `processes`; the modules of the same
+//! names here read them from the logs and answer questions about them.
 
 mod addresses;
 mod connections;
@@ -19,42 +19,42 @@ use crate::processes::Process;
 use crate::row::{Log, Row, for_each};
 use crate::sessions::Session;
 
-/// Everything that the logs of one run tell, joined: hosts, accounts, sessions, connections and processes.
+/// Everything that one run's logs show, joined together: hosts, accounts, sessions, connections and processes.
 pub struct Activity<'a> {
-    /// The events that all of this was read from.
+    /// The events that all of this comes from.
     pub catalog: Log<'a>,
-    /// Machines under all their names.
+    /// Machines with all their names.
     pub hosts: Hosts,
-    /// Accounts under all their names.
+    /// Accounts with all their names.
     pub accounts: Accounts,
-    /// All sessions, the earliest first.
+    /// All sessions, earliest first.
     pub sessions: Vec<Session>,
-    /// Places in `sessions`, by host, LogonId and time.
+    /// Indexes into `sessions`, by host, LogonId and time.
     sessions_by_id: Vec<u32>,
-    /// Places in `sessions`, by host and time; where each host's begin.
+    /// Indexes into `sessions`, by host and time, with the start of each host's sessions.
     sessions_by_host: Vec<u32>,
     sessions_of_host: HashMap<HostId, std::ops::Range<usize>>,
-    /// All connections, the earliest first.
+    /// All connections, earliest first.
     pub connections: Vec<Connection<'a>>,
     by_client: HashMap<(IpAddr, u16), Vec<usize>>,
     inbound: HashMap<HostId, Vec<usize>>,
     /// Connections of each process of the remote desktop client.
     by_process: HashMap<&'a str, Vec<usize>>,
-    /// All processes, by their start.
+    /// All processes, by start time.
     pub processes: Vec<Process<'a>>,
     by_guid: HashMap<&'a str, usize>,
     by_pid: HashMap<(HostId, u64), Vec<usize>>,
-    /// What each process started.
+    /// The children of each process.
     children: HashMap<usize, Vec<usize>>,
     /// Processes of each host by time.
     processes_of_host: HashMap<HostId, Vec<usize>>,
     boots: HashMap<HostId, Vec<i64>>,
-    /// Addresses that hosts' own connection logs show to be theirs.
+    /// Addresses that hosts' own connection logs prove to be theirs.
     own_addresses: HashSet<(HostId, IpAddr)>,
 }
 
 impl<'a> Activity<'a> {
-    /// Reads what the logs hold.
+    /// Reads the logs.
     pub fn new(catalog: Log<'a>) -> Self {
         let mut all = Self {
             catalog,
@@ -87,7 +87,7 @@ impl<'a> Activity<'a> {
         for name in writers() {
             all.hosts.writer(name);
         }
-        // Each way of learning asks what the surer ones before it found.
+        // Each way of learning relies on the results of the more certain ones before it.
         all.learn_addresses();
         all.hosts.settle();
         all.learn_machine_addresses();
@@ -109,7 +109,7 @@ impl<'a> Activity<'a> {
         all
     }
 
-    /// Meets accounts that only domain controllers name, before any account is taken for another.
+    /// Interns accounts that only domain controllers name, before any account is taken for another.
     fn read_accounts(&mut self) {
         for id in [4768_u32, 4769] {
             for_each(self.catalog, SECURITY, id, |row| {
@@ -125,7 +125,7 @@ impl<'a> Activity<'a> {
         });
     }
 
-    /// Meets the names that may be longer than NetBIOS has them: those that people, DNS and Kerberos give.
+    /// Interns names that may be longer than NetBIOS allows, as people, DNS and Kerberos write them.
     fn meet_names(&mut self) {
         let (catalog, hosts) = (self.catalog, &mut self.hosts);
         for_each(catalog, SECURITY, 4648, |row| {
@@ -161,8 +161,8 @@ impl<'a> Activity<'a> {
         });
     }
 
-    /// Learns which NetBIOS name a DNS domain has: its members write both, the one in their own names, the other in their
-    /// accounts'.
+    /// Learns the NetBIOS name of each DNS domain. Its members write both: the DNS name in their own names, the NetBIOS
+    /// name in their accounts'.
     fn learn_domains(&mut self) {
         let (catalog, hosts, accounts) = (self.catalog, &self.hosts, &mut self.accounts);
         let mut met: HashSet<(&str, &str)> = HashSet::new();
@@ -183,7 +183,7 @@ impl<'a> Activity<'a> {
         }
     }
 
-    /// The account of a name that was given at, or for, a machine without a domain: the machine's own if it is known to
+    /// The account of a name given at, or for, a machine without a domain: the machine's own account, if it is known to
     /// have one of that name.
     pub fn account_at(&mut self, host: HostId, name: &str) -> Option<AccountId> {
         let known = self.account_of(host, name);
@@ -196,13 +196,14 @@ impl<'a> Activity<'a> {
         self.accounts.of_machine(machine, name)
     }
 
-    /// The account of a name that somebody typed for a machine: its own if it is known to have one of that name.
+    /// The account of a name that somebody typed for a machine: the machine's own account, if it is known to have one
+    /// of that name.
     pub fn claimed_at(&mut self, host: HostId, name: &str) -> Option<AccountId> {
         let known = self.account_of(host, name);
         known.or_else(|| self.accounts.claimed(name))
     }
 
-    /// Whether a machine's account, `HOST$`, came from `src`, which is known not to be that machine.
+    /// Whether a machine account, `HOST$`, came from `src`, which is known not to be that machine.
     pub fn is_elsewhere(&self, name: &str, host: HostId, src: HostId) -> bool {
         self.hosts.is_elsewhere(name, host, src)
     }
@@ -212,7 +213,7 @@ impl<'a> Activity<'a> {
         self.hosts.writer(row.host)
     }
 
-    /// Whether the account `domain\\name` is of one machine only: its domain is the machine's name.
+    /// Whether the account `domain\\name` is local to one machine: its domain is the machine's name.
     pub fn is_local(&self, key: &str) -> bool {
         key.split_once('\\')
             .is_some_and(|(domain, _)| self.hosts.is_name(domain))

@@ -1,4 +1,4 @@
-//! The processes that hosts logged, and which of them started which.
+//! The processes that hosts logged, and their parents.
 
 use std::collections::{HashMap, HashSet};
 
@@ -10,10 +10,10 @@ use crate::row::for_each;
 use crate::sessions::{is_service_logon, logon_time};
 use crate::text::{SECOND, number};
 
-/// Events of the Security log in which a process, by its number and program, does something in a session.
+/// Events of the Security log in which a process, identified by number and program, does something in a session.
 const USES: [u32; 6] = [4656, 4657, 4663, 4670, 4673, 4674];
 
-/// What a process did, and for whom.
+/// The action of a process, and for whom.
 struct Done<'a> {
     time: i64,
     image: &'a str,
@@ -108,7 +108,7 @@ impl<'a> Activity<'a> {
             }
         }
         self.complete_old_starts();
-        // Older Windows does not name the parent: its last start under that number does.
+        // Older Windows does not name the parent: take the last start under that number.
         for at in 0..self.processes.len() {
             let Some(one) = self.processes.get(at) else {
                 continue;
@@ -123,13 +123,13 @@ impl<'a> Activity<'a> {
         }
     }
 
-    /// Windows before 10 and Server 2016 names neither the parent of a process nor the session in which it runs, only
-    /// its creator's: of what a service host starts for a client, the service's. What the process itself does then tells
-    /// its session, and what its parent does the parent's name.
+    /// Windows before 10 and Server 2016 records neither the parent of a process nor its session, only its creator's
+    /// session; for a service host's child started for a client, that is the service's. The session then follows from
+    /// the process's own later actions, and the parent's name from the parent's.
     fn complete_old_starts(&mut self) {
-        /// What a process does tells its session within this time.
+        /// A process reveals its session by an action within this time.
         const TELLS: i64 = 5 * SECOND;
-        /// A number is a process's about this time.
+        /// A process number belongs to one process for about this long.
         const NUMBERED: i64 = 60 * SECOND;
         let mut asked: HashSet<(HostId, u64)> = HashSet::new();
         for one in self.processes.iter().filter(|one| !one.sysmon) {
@@ -220,7 +220,7 @@ impl<'a> Activity<'a> {
         }
     }
 
-    /// The process that started a process, where its start was logged.
+    /// The process that started a process, if its start was logged.
     pub fn parent(&self, at: usize) -> Option<usize> {
         let one = self.processes.get(at)?;
         if !one.parent_guid.is_empty()
@@ -240,7 +240,7 @@ impl<'a> Activity<'a> {
             .copied()
     }
 
-    /// Processes that were started on a host in a span of time.
+    /// Processes started on a host within a span of time.
     pub fn processes_between(
         &self,
         host: HostId,
@@ -260,11 +260,11 @@ impl<'a> Activity<'a> {
             .take_while(move |(_, one)| one.time <= to)
     }
 
-    /// What a process started, and what that started, with the steps from it; at most `most` of them.
+    /// The descendants of a process, with their distance from it; at most `most` of them.
     pub fn descendants(&self, start: usize, most: usize) -> Vec<(usize, usize)> {
         let mut all: Vec<(usize, usize)> = Vec::new();
         let mut seen: HashSet<usize> = HashSet::from([start]);
-        // The list is its own queue: nearer ones first.
+        // The list is its own queue: closer descendants come first.
         let mut next = Some((start, 0));
         let mut done = 0;
         while let Some((at, depth)) = next {

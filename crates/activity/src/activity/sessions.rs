@@ -21,7 +21,7 @@ fn find_session(
     if is_service_logon(logon_id) {
         return None;
     }
-    // A logon may be logged a little after what is done in it.
+    // A logon may be logged slightly after the first actions in it.
     let wanted = (host, logon_id, time + 5 * SECOND);
     let end = by_id.partition_point(|at| {
         sessions
@@ -37,7 +37,7 @@ fn find_session(
     (!restarted(boots, host, begun, time)).then_some(at)
 }
 
-/// Whether a host was restarted in a span of time.
+/// Whether a host restarted within a span of time.
 fn restarted(boots: &HashMap<HostId, Vec<i64>>, host: HostId, from: i64, to: i64) -> bool {
     let boots = boots.get(&host).map_or(&[][..], Vec::as_slice);
     boots
@@ -66,7 +66,7 @@ impl<'a> Activity<'a> {
         }
     }
 
-    /// Sessions in which the account of another machine installed a service, registered a task, or wrote to an
+    /// Sessions in which another machine's account installed a service, registered a task, or wrote to an
     /// administrative share.
     fn acting_machines(&mut self) -> HashSet<(HostId, u64)> {
         let (catalog, hosts) = (self.catalog, &mut self.hosts);
@@ -83,7 +83,8 @@ impl<'a> Activity<'a> {
             for_each(catalog, SECURITY, id, &mut acts);
         }
         for_each(catalog, SECURITY, 5145, |row| {
-            // Write and append (Microsoft, event 5145); shares that Windows makes end with `$`, that of pipes too.
+            // Write and append (Microsoft, event 5145); the names of Windows' own shares end with `$`, and so does that
+            // of pipes.
             if row.get("SubjectUserName").ends_with('$')
                 && number(row.get("AccessMask")) & 0x6 != 0
                 && row.get("ShareName").ends_with('$')
@@ -99,14 +100,14 @@ impl<'a> Activity<'a> {
         let catalog = self.catalog;
         let acting = self.acting_machines();
         let (hosts, accounts, sessions) = (&mut self.hosts, &mut self.accounts, &mut self.sessions);
-        // Room at once: a list that grows by doubling needs three times its size.
+        // Reserve at once: a list that grows by doubling needs three times its size.
         sessions.reserve_exact(count(catalog, SECURITY, 4624));
         for_each(catalog, SECURITY, 4624, |row| {
             let logon_type: u8 = row.get("LogonType").parse().unwrap_or(0);
             let logon_process = row.get("LogonProcessName");
             let (sid, name) = (row.get("TargetUserSid"), row.get("TargetUserName"));
             let account = accounts.get(sid, row.get("TargetDomainName"), name);
-            // Authz asks what an account may do; nobody logs on.
+            // Authz checks the rights of an account; nobody logs on.
             if logon_type == 0 || logon_process.eq_ignore_ascii_case("Authz") {
                 return;
             }
@@ -121,8 +122,8 @@ impl<'a> Activity<'a> {
             let workstation = row.get("WorkstationName");
             let ip = address(row.get("IpAddress"));
             let mut source = hosts.place(row.get("IpAddress"), host, row.time);
-            // Most logons of all are those of machines with tickets: nobody moves by them, unless somebody else has the
-            // machine's key, or something was done in them that machines do not do.
+            // Most logons are machines' logons with tickets. Nobody moves with them, unless somebody else has the
+            // machine's key, or the session did something that machines do not do.
             if quiet
                 && !matches!(source, Place::Host(src) if hosts.is_elsewhere(name, host, src))
                 && !acting.contains(&(host, number(row.get("TargetLogonId"))))
@@ -227,7 +228,7 @@ impl<'a> Activity<'a> {
                 one.package,
             )
         });
-        // More sessions than numbers of 32 bits do not fit any memory.
+        // More sessions than 32 bits can count do not fit into memory.
         let count = u32::try_from(self.sessions.len()).unwrap_or(u32::MAX);
         let sessions = &self.sessions;
         let of = |at: &u32| sessions.get(*at as usize);
@@ -250,7 +251,7 @@ impl<'a> Activity<'a> {
         }
     }
 
-    /// Places of a host's sessions, by time.
+    /// Indexes of a host's sessions, by time.
     fn places_of(&self, host: HostId) -> &[u32] {
         self.sessions_of_host
             .get(&host)
@@ -258,8 +259,8 @@ impl<'a> Activity<'a> {
             .unwrap_or_default()
     }
 
-    /// Sessions of which only processes are left, because the Security log was not kept, cleared, or does not reach
-    /// back so far: Sysmon says whose they are and when they began (techniques §1.4 of its LogonGuid).
+    /// Sessions of which only processes are left, because the Security log was not kept, was cleared, or does not reach
+    /// back far enough: Sysmon records their account and when they began (techniques §1.4 of its LogonGuid).
     pub(super) fn add_unlogged_sessions(&mut self) {
         let mut found: BTreeMap<(HostId, u64, i64), Session> = BTreeMap::new();
         for process in &self.processes {
@@ -308,7 +309,7 @@ impl<'a> Activity<'a> {
         }
     }
 
-    /// Accounts with which programs, not people, log on: services do by logon type 5.
+    /// Accounts used by programs rather than people: services log on with type 5.
     pub fn service_accounts(&self, canonical: &[AccountId]) -> HashSet<AccountId> {
         self.sessions
             .iter()
@@ -318,7 +319,7 @@ impl<'a> Activity<'a> {
             .collect()
     }
 
-    /// The session that a LogonId means on a host at a time.
+    /// The session of a LogonId on a host at a time.
     pub fn session(&self, host: HostId, logon_id: u64, time: i64) -> Option<usize> {
         find_session(
             &self.sessions_by_id,
@@ -338,7 +339,7 @@ impl<'a> Activity<'a> {
         })
     }
 
-    /// Sessions of a host that began in a span of time.
+    /// Sessions of a host that began within a span of time.
     pub fn sessions_between(
         &self,
         host: HostId,
@@ -361,7 +362,7 @@ impl<'a> Activity<'a> {
             .take_while(move |(_, session)| session.time <= to)
     }
 
-    /// The open remote session of an account on a host that began last before a time.
+    /// The most recent remote session of an account on a host that is open at a time.
     pub fn open_remote_session(
         &self,
         host: HostId,
