@@ -1,4 +1,4 @@
-//! People: who may look, by what they are known, and that nobody can try passwords at leisure.
+//! Accounts: who may look at the pages, how people authenticate, and how guessing passwords is slowed down.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -15,7 +15,7 @@ use crate::secret::{self, NoRandom};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
-    /// Look at what was found.
+    /// May look at what was found.
     Viewer,
     /// Search too.
     Analyst,
@@ -30,20 +30,20 @@ pub struct User {
     pub name: String,
     /// What they may do.
     pub role: Role,
-    /// What is kept of the password: salt and Argon2id hash, hexadecimal.
+    /// What is stored of the password: salt and Argon2id hash, in hexadecimal.
     password: (String, String),
 }
 
-/// Why somebody is not let in, or not made.
+/// Why a login or a new account is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum AccountError {
-    /// Name or password; which of them is not told.
+    /// Wrong name or password; which of the two is not revealed.
     #[error("name or password is wrong")]
     Wrong,
     /// Too many tries.
     #[error("too many failed tries; wait {0} seconds")]
     Wait(u64),
-    /// The name is taken or none.
+    /// The name is taken or invalid.
     #[error(
         "{0:?} is not a valid name: use 1 to 64 letters, digits, `-`, `_`, `.` and `@`, and a name that is not taken"
     )]
@@ -51,7 +51,7 @@ pub enum AccountError {
     /// The password is too short or too long.
     #[error("a password has 12 to 1024 characters")]
     Password,
-    /// The link was used, or is not the right one.
+    /// The link was used already, or is wrong.
     #[error("this link is no longer valid; restart the server for a new one")]
     Link,
     /// The file of accounts.
@@ -62,7 +62,7 @@ pub enum AccountError {
     Random(#[from] NoRandom),
 }
 
-/// A session ends when it was not used for so long, and when it is so old.
+/// A session ends after this long without use, and at this age.
 const IDLE: Duration = Duration::from_secs(8 * 3600);
 const OLDEST: Duration = Duration::from_secs(24 * 3600);
 const MOST_SESSIONS: usize = 10_000;
@@ -83,15 +83,15 @@ struct Tries {
 pub struct Accounts {
     users: Listed<User>,
     sessions: Mutex<HashMap<String, Session>>,
-    /// Failed tries, by name and by address.
+    /// Failed attempts, by name and by address.
     tries: Mutex<HashMap<String, Tries>>,
-    /// What the one-time link has, while nobody is known.
+    /// The secret of the one-time link, while there is no account.
     link: Mutex<Option<String>>,
-    /// Hashing takes memory: one at a time.
+    /// Hashing takes memory, so only one runs at a time.
     hashing: Mutex<()>,
 }
 
-/// RFC 9106 calls for more memory; OWASP's least is 19 MiB and two passes, which a small machine bears.
+/// RFC 9106 recommends more memory; OWASP's minimum is 19 MiB and two passes, which a small machine can afford.
 fn hash(password: &str, salt: &[u8]) -> Option<String> {
     let params = Params::new(19 * 1024, 2, 1, None).ok()?;
     let mut out = [0; 32];
@@ -106,7 +106,7 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 impl Accounts {
-    /// The accounts of a data folder.
+    /// The accounts in a data folder.
     ///
     /// # Errors
     /// If they cannot be read.
@@ -120,10 +120,10 @@ impl Accounts {
         })
     }
 
-    /// A secret with which the first account can be made, while there is none.
+    /// A secret for creating the first account, while there is none.
     ///
     /// # Errors
-    /// If there are no random bytes.
+    /// If the system provides no random bytes.
     pub fn first_link(&self) -> Result<Option<String>, NoRandom> {
         if !self.users.all().is_empty() {
             return Ok(None);
@@ -133,15 +133,15 @@ impl Accounts {
         Ok(Some(word))
     }
 
-    /// Whether the first account is still to be made.
+    /// Whether the first account has yet to be created.
     pub fn is_new(&self) -> bool {
         self.users.all().is_empty()
     }
 
-    /// Makes the first account, an administrator's, with the secret of the one-time link.
+    /// Creates the first account, an administrator, with the secret of the one-time link.
     ///
     /// # Errors
-    /// If the link is not valid, or name or password are none.
+    /// If the link is not valid, or name or password are not acceptable.
     pub fn first(&self, link: &str, name: &str, password: &str) -> Result<(), AccountError> {
         let mut known = lock(&self.link);
         let is_right = known
@@ -158,7 +158,7 @@ impl Accounts {
     /// Makes an account.
     ///
     /// # Errors
-    /// If name or password are none, or the file cannot be written.
+    /// If name or password are not acceptable, or the file cannot be written.
     pub fn add(&self, name: &str, password: &str, role: Role) -> Result<(), AccountError> {
         let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '@');
         let refused = || AccountError::Name(name.chars().take(64).collect());
@@ -188,10 +188,10 @@ impl Accounts {
         hash(password, salt)
     }
 
-    /// Lets somebody in whose password is right. It takes a while: not for a thread that serves others.
+    /// Logs somebody in if the password is right. This takes a while, so do not call it on a thread that serves others.
     ///
     /// # Errors
-    /// If it is not, or was tried too often from this address or for this name.
+    /// If the password is wrong, or there were too many attempts from this address or for this name.
     pub fn check(&self, name: &str, password: &str, peer: &str) -> Result<User, AccountError> {
         let name: String = name.chars().take(64).collect();
         let keys = [format!("name {name}"), format!("peer {peer}")];
@@ -208,7 +208,7 @@ impl Accounts {
         }
         let all = self.users.all();
         let user = all.iter().find(|one| one.name == name);
-        // Of a name that is not known the same is computed, so that the time does not tell.
+        // Do the same work for an unknown name, so that timing reveals nothing.
         let salt = user.map_or_else(|| secret::hex(&[7; 16]), |one| one.password.0.clone());
         let salt: Vec<u8> = (0..salt.len() / 2)
             .filter_map(|at| u8::from_str_radix(salt.get(2 * at..2 * at + 2)?, 16).ok())
@@ -237,10 +237,10 @@ impl Accounts {
         }
     }
 
-    /// Begins a session, and answers its secret.
+    /// Begins a session and returns its secret.
     ///
     /// # Errors
-    /// If there are no random bytes.
+    /// If the system provides no random bytes.
     pub fn begin(&self, user: &User) -> Result<String, NoRandom> {
         let word = secret::word()?;
         let mut sessions = lock(&self.sessions);
@@ -265,7 +265,7 @@ impl Accounts {
         Ok(word)
     }
 
-    /// Whose session this is.
+    /// The user of a session.
     pub fn of_session(&self, word: &str) -> Option<User> {
         let mut sessions = lock(&self.sessions);
         let session = sessions
@@ -289,7 +289,8 @@ impl Session {
 }
 
 impl Tries {
-    /// How long the next try must wait: nothing for five, then one second, two, four, up to a quarter of an hour.
+    /// How long the next attempt must wait: not at all for five attempts, then one second, two, four, up to a quarter
+    /// of an hour.
     fn wait(&self) -> Option<Duration> {
         let over = self.failed.checked_sub(5)?;
         let wait = Duration::from_secs(1 << over.min(10)).min(Duration::from_secs(900));
@@ -325,7 +326,7 @@ mod tests {
         assert!(accounts.of_session("guess").is_none());
         accounts.end(&session);
         assert!(accounts.of_session(&session).is_none());
-        // Nothing of the password or of sessions is in the file.
+        // The file contains nothing of the password or of sessions.
         let file = std::fs::read_to_string(folder.path().join("users.json")).unwrap();
         assert!(!file.contains(good) && !file.contains(&session));
     }
@@ -341,7 +342,7 @@ mod tests {
             let tried = accounts.check("ida", "wrong", "192.0.2.1");
             assert!(matches!(tried, Err(AccountError::Wrong)));
         }
-        // Also with the right one, and for other names from the same address.
+        // Even with the right one, and for other names from the same address.
         for name in ["ida", "someone"] {
             let tried = accounts.check(name, "correct horse battery", "192.0.2.1");
             assert!(matches!(tried, Err(AccountError::Wait(_))), "{name}");

@@ -1,8 +1,8 @@
-//! Alerts: what must be looked at, told to those who do not look at the pages.
+//! Alerts: sends what needs attention to people who are not looking at the pages.
 //!
-//! Each alert has an id that never changes, is written down before it is sent, and is sent until each output has taken it:
-//! after a crash an output may get it a second time with the same id, and never not at all. Webhooks are signed, so that a
-//! receiver can tell them from what others send (`X-Crabwalk-Signature: sha256=…`, an HMAC-SHA256 of the body).
+//! Each alert has an id that never changes, is recorded before it is sent, and is sent until every output has accepted
+//! it. After a crash an output may receive an alert twice with the same id, but it never misses one. Webhooks are
+//! signed, so that receivers can verify the sender (`X-Crabwalk-Signature: sha256=…`, an HMAC-SHA256 of the body).
 
 use std::collections::BTreeSet;
 use std::fs::OpenOptions;
@@ -27,33 +27,33 @@ use tokio_rustls::rustls::{self, ClientConfig, RootCertStore};
 
 use crate::listed::{ListError, Listed};
 
-/// How long an output may take.
+/// Timeout of an output.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// Alerts that are kept: of more, the oldest that every output has go.
+/// Maximum number of alerts to keep; beyond it, the oldest delivered ones are dropped.
 const KEPT: usize = 1_000;
-/// Tries after which an output is given up for an alert: about a day.
+/// Attempts before giving up on an output for an alert: about a day.
 const TRIES: u32 = 60;
 
 /// Where alerts go.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Output {
-    /// A line of JSON each, at the end of a file.
+    /// A line of JSON per alert, appended to a file.
     File(PathBuf),
-    /// A JSON document each, by POST, signed with this secret if there is one.
+    /// A JSON document per alert, by POST, signed if there is a secret.
     Webhook {
         /// Where.
         url: String,
-        /// With what it is signed.
+        /// The signing secret.
         secret: Option<String>,
     },
-    /// A text each, as chats take it that understand Slack's incoming webhooks.
+    /// A text per alert, for chats that support Slack's incoming webhooks.
     Slack(String),
-    /// A datagram of syslog (RFC 5424) each.
+    /// A syslog datagram (RFC 5424) per alert.
     Syslog(String),
 }
 
 impl Output {
-    /// What tells it from all others, without saying what is secret of it.
+    /// An identifier that reveals no secret.
     fn id(&self) -> String {
         let whole = match self {
             Self::File(path) => path.display().to_string(),
@@ -64,7 +64,7 @@ impl Output {
         format!("{} {}", self.name(), digest.get(..12).unwrap_or(&digest))
     }
 
-    /// As it is called in logs; addresses of webhooks are secrets, and only their hosts are told.
+    /// The name in logs. Webhook addresses are secrets, so only their hosts are shown.
     pub fn name(&self) -> String {
         let host = |url: &str| {
             let parsed = url.parse::<Uri>().ok();
@@ -81,32 +81,32 @@ impl Output {
     }
 }
 
-/// Something that must be looked at.
+/// Something that needs attention.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Alert {
-    /// Never changes: of what it is about, and which of its states.
+    /// Never changes: identifies the subject and its state.
     pub id: String,
     /// `path.new`, `path.grown` or `test`.
     pub kind: String,
     /// One sentence.
     pub title: String,
-    /// What more there is to say.
+    /// Further details.
     pub detail: Value,
     /// RFC 3339.
     pub time: String,
 }
 
-/// An alert and who has it.
+/// An alert and its deliveries.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Posted {
     /// The alert.
     pub alert: Alert,
-    /// Outputs that have it, or were given up.
+    /// Outputs that have received it or were given up on.
     pub done: BTreeSet<String>,
     /// Tries that failed.
     #[serde(default)]
     pub tries: u32,
-    /// Why the last one failed.
+    /// Why the last attempt failed.
     #[serde(default)]
     pub why: Option<String>,
 }
@@ -119,7 +119,7 @@ pub struct Alerts {
 }
 
 impl Alerts {
-    /// The alerts in a data folder, and where they go.
+    /// The alerts in a data folder, and their outputs.
     ///
     /// # Errors
     /// If they cannot be read.
@@ -144,14 +144,14 @@ impl Alerts {
         })
     }
 
-    /// All that are remembered, the newest first.
+    /// All remembered alerts, newest first.
     pub fn all(&self) -> Vec<Posted> {
         let mut all = self.posted.all().as_ref().clone();
         all.reverse();
         all
     }
 
-    /// Writes alerts down; one that was written down before is the same.
+    /// Records alerts; an alert recorded before stays as it is.
     ///
     /// # Errors
     /// If the file cannot be written.
@@ -183,7 +183,7 @@ impl Alerts {
         })
     }
 
-    /// Sends what waits. Answers whether something still does.
+    /// Sends pending alerts. Returns whether some are still pending.
     pub async fn send(&self) -> bool {
         let mut waits = false;
         for posted in self.posted.all().iter() {
@@ -240,7 +240,7 @@ impl Alerts {
         waits
     }
 
-    /// Sends an alert to every output that says it is a test, and answers how each took it.
+    /// Sends a test alert to every output, and returns each result.
     pub async fn test(&self) -> Vec<(String, Result<(), String>)> {
         let alert = Alert {
             id: "test".to_owned(),
@@ -334,7 +334,7 @@ impl Alerts {
     }
 }
 
-/// Sends a request and looks whether it was taken.
+/// Sends a request and checks whether it was accepted.
 async fn exchange(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     request: Request<Body>,
@@ -346,7 +346,7 @@ async fn exchange(
     let connection = tokio::spawn(connection);
     let response = sender.send_request(request).await.map_err(said)?;
     let status = response.status();
-    // The answer is not needed; reading it lets the other end be done.
+    // The answer is not needed; reading it lets the other end finish.
     let _ = Limited::new(response.into_body(), 64 << 10).collect().await;
     connection.abort();
     match status.is_success() {
@@ -368,7 +368,7 @@ async fn datagram(address: &str, alert: &Alert) -> Result<(), String> {
         "[::]:0"
     };
     let socket = UdpSocket::bind(any).await.map_err(failed)?;
-    // Facility 13, security; severity 2, critical. What is in it came from logs: one line, and no more than fits.
+    // Facility 13, security; severity 2, critical. The contents come from logs: make them one line of limited length.
     let title: String = alert
         .title
         .chars()

@@ -1,4 +1,4 @@
-//! Searches over what is kept.
+//! Searches over the stored events.
 
 use std::sync::Arc;
 
@@ -9,13 +9,13 @@ use serde_json::{Value, json};
 
 use crate::shared::Server;
 
-/// Rows of an answer that are given.
+/// Maximum number of rows in an answer.
 const MOST_ROWS: usize = 50_000;
 
 /// Why a search has no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum AskError {
-    /// What is wrong with it, or with the run.
+    /// An error in the search or its run.
     #[error("{0}")]
     Search(String),
     /// The events.
@@ -35,7 +35,7 @@ impl From<RunError> for AskError {
     }
 }
 
-/// Runs a search over all events that were received by now.
+/// Runs a search over all events received so far.
 ///
 /// # Errors
 /// Why it has no answer.

@@ -1,21 +1,21 @@
-//! A batch: the events of one request as they lie in the write-ahead log.
+//! A batch: the events of one request as stored in the write-ahead log.
 //!
-//! What a sender sent is taken apart once, when it is checked; what is kept is each event's text and its envelope. A batch
-//! says which request it was ([`Batch::key`]), so that a request that is sent again after a crash is known.
+//! A request is parsed once, when it is checked; the log stores each event's text and its envelope. A batch records its
+//! request ([`Batch::key`]), so that a request repeated after a crash is recognised.
 
-/// Who sent a batch: how, with which token, from where.
+/// The sender of a batch: how, with which token, from where.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Sender {
-    /// The way in: `hec`, `elastic`, `syslog`, `json`, `folder`.
+    /// The input: `hec`, `elastic`, `syslog`, `json`, `folder`.
     pub way: String,
-    /// Name of the token; empty where there is none.
+    /// Name of the token; empty without one.
     pub token: String,
     /// Address of the peer, without its port.
     pub peer: String,
 }
 
 impl Sender {
-    /// As the source of its events is called: `hec:laptops@192.0.2.7`.
+    /// The name of its events' source: `hec:laptops@192.0.2.7`.
     pub fn name(&self) -> String {
         match self.token.as_str() {
             "" => format!("{}:{}", self.way, self.peer),
@@ -27,9 +27,9 @@ impl Sender {
 /// One event and its envelope.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Event {
-    /// When it happened, as the envelope says: microseconds since 1970-01-01 UTC.
+    /// Event time according to the envelope, in microseconds since 1970-01-01 UTC.
     pub time: Option<i64>,
-    /// Labels of the envelope, empty where it has none.
+    /// Labels of the envelope; empty if it has none.
     pub host: String,
     /// Likewise.
     pub source: String,
@@ -46,11 +46,11 @@ pub struct Event {
 /// The events of one request.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Batch {
-    /// When it was received, microseconds since 1970-01-01 UTC.
+    /// When it was received, in microseconds since 1970-01-01 UTC.
     pub received: i64,
     /// Who sent it.
     pub sender: Sender,
-    /// A hash of the whole request; 0 where a request that is alike is another one.
+    /// A hash of the whole request; 0 if an equal request must count as another one.
     pub key: u128,
     /// The events.
     pub events: Vec<Event>,
@@ -58,7 +58,7 @@ pub struct Batch {
 
 const VERSION: u8 = 1;
 
-/// Bytes that are no batch. A log whose checksums fit holds none, unless a newer version wrote it.
+/// The bytes are not a batch. A log with correct checksums contains none, unless a newer version wrote it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the log holds a batch that this version cannot read")]
 pub struct NoBatch;
@@ -142,7 +142,7 @@ impl Batch {
     /// Reads a batch.
     ///
     /// # Errors
-    /// If the bytes are none.
+    /// If the bytes are not a batch.
     pub fn decode(bytes: &[u8]) -> Result<Self, NoBatch> {
         let mut bytes = Bytes(bytes);
         if bytes.take(1)? != [VERSION] {
@@ -186,7 +186,7 @@ impl Batch {
         })
     }
 
-    /// Whether each event says when it happened, so that one sent again is told from one that happened again.
+    /// Whether each event has its time, which distinguishes an event sent again from one that happened again.
     pub fn is_dated(&self) -> bool {
         self.events
             .iter()
@@ -233,7 +233,7 @@ mod tests {
         };
         let bytes = batch.encode();
         assert_eq!(Batch::decode(&bytes), Ok(batch));
-        // Cut anywhere it is none, and nothing panics.
+        // A batch cut anywhere is invalid, and nothing panics.
         for end in 0..bytes.len() {
             assert_eq!(Batch::decode(&bytes[..end]), Err(NoBatch));
         }

@@ -1,4 +1,4 @@
-//! Bodies of requests: read with patience that ends, inflated with limits.
+//! Request bodies: read with a timeout, decompressed with limits.
 
 use std::io::Read;
 
@@ -11,18 +11,18 @@ use tokio::time::{Instant, timeout, timeout_at};
 use crate::intake::{Intake, Refused, Room};
 use crate::limits::Limits;
 
-/// Why a body cannot be had.
+/// Why a body cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BodyError {
-    /// It is, or becomes, larger than is taken.
+    /// It is, or decompresses to, more than allowed.
     #[error(
         "the body is larger than {0} bytes, or decompresses to far more than its size explains"
     )]
     TooLarge(usize),
-    /// It is packed in a way that is not known.
+    /// Its compression is unknown.
     #[error("unknown content encoding {0}; use gzip, deflate or zstd")]
     Encoding(String),
-    /// It is not what it says, or the connection broke.
+    /// It is invalid, or the connection broke.
     #[error("the body cannot be read: {0}")]
     Broken(String),
     /// The peer is too slow.
@@ -33,7 +33,7 @@ pub enum BodyError {
     Refused(#[from] Refused),
 }
 
-/// A body, with the room that it takes.
+/// A body, with the memory it has reserved.
 pub struct Whole {
     /// As it came.
     bytes: Bytes,
@@ -64,8 +64,8 @@ fn encoding(headers: &HeaderMap) -> Result<Encoding, BodyError> {
     }
 }
 
-/// Reads a body that is not wanted to its end, within limits: a peer that is still sending when its connection is closed
-/// would not hear why.
+/// Reads an unwanted body to its end, within limits: a peer that is still sending when its connection closes would not
+/// see the error.
 pub async fn discard(mut body: Body, limits: &Limits) {
     let end = Instant::now() + limits.patience;
     let mut left = limits.body;
@@ -78,7 +78,7 @@ pub async fn discard(mut body: Body, limits: &Limits) {
     }
 }
 
-/// Reads a body. Where its length is known, room is asked for before anything is read.
+/// Reads a body. If its length is known, memory is reserved before anything is read.
 ///
 /// # Errors
 /// Why it is not taken.
@@ -144,7 +144,7 @@ async fn read_within(
 }
 
 impl Whole {
-    /// The body, inflated. It may take a while: not for a thread that serves others.
+    /// The decompressed body. This may take a while, so do not call it on a thread that serves others.
     ///
     /// # Errors
     /// If it is damaged, or becomes too large.
@@ -156,7 +156,7 @@ impl Whole {
         let reader: Box<dyn Read + '_> = match self.encoding {
             Encoding::Plain => return Ok(packed.to_vec()),
             Encoding::Gzip => Box::new(flate2::read::MultiGzDecoder::new(packed.as_ref())),
-            // Some write the bare stream, though the name means the one with a header.
+            // Some senders write the bare stream, although the name means the one with a header.
             Encoding::Deflate if is_zlib(&packed) => {
                 Box::new(flate2::read::ZlibDecoder::new(packed.as_ref()))
             }
@@ -164,7 +164,7 @@ impl Whole {
             Encoding::Zstd => {
                 let decoder = zstd::stream::read::Decoder::with_buffer(packed.as_ref());
                 let mut decoder = decoder.map_err(|error| BodyError::Broken(error.to_string()))?;
-                // 8 MiB, as RFC 9659 asks of what is sent.
+                // 8 MiB, the window that RFC 9659 allows senders.
                 decoder
                     .window_log_max(23)
                     .map_err(|error| BodyError::Broken(error.to_string()))?;
@@ -190,7 +190,7 @@ impl Whole {
     }
 }
 
-/// Whether a zlib header opens here (RFC 1950: deflate, and a multiple of 31).
+/// Whether this is a zlib header (RFC 1950: deflate, and a multiple of 31).
 fn is_zlib(bytes: &[u8]) -> bool {
     matches!(bytes, [cmf, flg, ..] if cmf & 0x0f == 8 && (u16::from(*cmf) << 8 | u16::from(*flg)) % 31 == 0)
 }

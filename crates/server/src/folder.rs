@@ -1,8 +1,8 @@
-//! A folder into which logs are dropped: EVTX files, archives, Zeek's logs, whatever files a hunt reads.
+//! A folder into which logs are dropped: EVTX files, archives, Zeek logs, any file that a hunt can read.
 //!
-//! A file is read when it has been still for a while, as `crabwalk ingest` reads it: with the last of its events the store
-//! notes that it was read. A file that changes later is read again; of what the store has, nothing counts twice. So a log
-//! that is rotated (`conn.log`, then `conn.2026-03-01.log.gz`) is read under both names and counted once.
+//! A file is read once it has not changed for a while, in the way of `crabwalk ingest`: the commit with its last events
+//! records that it was read. A file that changes later is read again, and events that the store already has do not
+//! count twice. So a rotated log (`conn.log`, then `conn.2026-03-01.log.gz`) is read under both names and counted once.
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
@@ -18,10 +18,10 @@ use crabwalk_store::{IngestOptions, ingest};
 
 use crate::keep::Kept;
 
-/// How often the folder is looked at, and how long a file must have been still.
+/// How often to look at the folder, and how long a file must have been unchanged.
 const EVERY: Duration = Duration::from_secs(2);
 const STILL: Duration = Duration::from_secs(5);
-/// How deep folders are followed, and how many files are looked at.
+/// Maximum depth of folders, and number of files to look at.
 const DEPTH: usize = 8;
 const MOST_FILES: usize = 100_000;
 
@@ -33,17 +33,17 @@ struct Seen {
     modified: i64,
 }
 
-/// Reads what is dropped into folders, until it is stopped.
+/// Reads files dropped into folders, until it is stopped.
 pub struct Folders {
     stop: Arc<AtomicBool>,
     thread: JoinHandle<()>,
 }
 
 impl Folders {
-    /// Starts to look at folders.
+    /// Starts watching folders.
     ///
     /// # Errors
-    /// If the machine gives no thread.
+    /// If the system cannot start a thread.
     pub fn watch(folders: Vec<PathBuf>, kept: Arc<Kept>) -> io::Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
@@ -82,7 +82,7 @@ impl Folders {
         Ok(Self { stop, thread })
     }
 
-    /// Stops, when the file that is being read was read.
+    /// Stops, after finishing the current file.
     pub fn stop(self) {
         self.stop.store(true, Ordering::Release);
         if self.thread.join().is_err() {
@@ -91,7 +91,7 @@ impl Folders {
     }
 }
 
-/// Finds the files that were still for a while. Links are not followed: they may lead anywhere.
+/// Finds the files that have not changed for a while. Links are not followed: they may lead anywhere.
 fn look(folder: &Path, depth: usize, found: &mut HashMap<String, Seen>) {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
@@ -138,10 +138,10 @@ fn look(folder: &Path, depth: usize, found: &mut HashMap<String, Seen>) {
     }
 }
 
-/// Bytes of memory that reading a dropped file may take, about.
+/// Approximate memory for reading a dropped file, in bytes.
 const MEMORY: u64 = 256 << 20;
 
-/// Takes what the store does not have of a file. Answers whether it need not be looked at again.
+/// Takes the events of a file that the store does not have. Returns whether the file is done.
 fn take(seen: &Seen, kept: &Kept) -> bool {
     let options = IngestOptions {
         threads: 1,

@@ -1,4 +1,4 @@
-//! Connections: accepted, encrypted where asked for, served with limits, and ended in peace.
+//! Connections: accepted, encrypted if requested, served with limits, and closed gracefully.
 
 use std::io;
 use std::net::SocketAddr;
@@ -24,17 +24,17 @@ use tokio_rustls::rustls::{self, ServerConfig};
 
 use crate::limits::Limits;
 
-/// Where a request came from.
+/// The origin of a request.
 #[derive(Debug, Clone, Copy)]
 pub struct Peer {
     /// Address and port of the other end.
     pub address: SocketAddr,
-    /// Whether it came encrypted.
+    /// Whether the connection was encrypted.
     pub encrypted: bool,
 }
 
 impl Peer {
-    /// The address of a request's peer, as text; empty where it has none.
+    /// The peer's address as text; empty if there is none.
     pub fn of(extensions: &Extensions) -> String {
         extensions
             .get::<Self>()
@@ -54,15 +54,15 @@ pub enum TlsError {
         /// Why.
         why: String,
     },
-    /// Certificate and key do not fit, or are none.
+    /// The certificate and key do not match, or are invalid.
     #[error("the certificate and the key cannot be used: {0}")]
     Pair(#[from] rustls::Error),
 }
 
-/// Reads a certificate (with what it is signed by) and its key, both PEM.
+/// Reads a certificate (with its chain) and its key, both PEM.
 ///
 /// # Errors
-/// If they cannot be read or do not fit each other.
+/// If they cannot be read or do not match.
 pub fn tls(certificate: &Path, key: &Path) -> Result<Arc<ServerConfig>, TlsError> {
     let failed = |path: &Path, why: &dyn std::fmt::Display| TlsError::File {
         file: path.display().to_string(),
@@ -90,19 +90,19 @@ pub struct Serving {
     pub limits: Arc<Limits>,
     /// Encryption.
     pub tls: Option<Arc<ServerConfig>>,
-    /// Turns true when the server is to stop.
+    /// Becomes true when the server is to stop.
     pub stop: watch::Receiver<bool>,
     /// Connections of all listeners together.
     pub connections: Arc<Semaphore>,
 }
 
-/// Ends when the server is to stop.
+/// Returns when the server is to stop.
 pub async fn stopping(stop: &mut watch::Receiver<bool>) {
-    // Who could tell it has gone otherwise.
+    // The only other reason is that the sender is gone.
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
-/// Accepts connections until the server stops, and then waits for what is under way.
+/// Accepts connections until the server stops, then waits for requests in progress.
 pub async fn serve(listener: TcpListener, serving: Serving) {
     let graceful = GracefulShutdown::new();
     let mut stop = serving.stop.clone();
@@ -116,7 +116,7 @@ pub async fn serve(listener: TcpListener, serving: Serving) {
             accepted = listener.accept() => match accepted {
                 Ok(accepted) => accepted,
                 Err(error) => {
-                    // Such as too many open files: it passes when some are closed.
+                    // For instance too many open files: it passes when some are closed.
                     tracing::warn!(%error, "a connection could not be accepted");
                     tokio::time::sleep(Duration::from_millis(100)).await;
                     continue;
@@ -124,7 +124,7 @@ pub async fn serve(listener: TcpListener, serving: Serving) {
             },
             () = stopping(&mut stop) => break,
         };
-        // Answers are small; waiting to fill a packet would only delay them.
+        // Responses are small; waiting to fill a packet would only delay them.
         let _ = stream.set_nodelay(true);
         let watcher = graceful.watcher();
         let serving = serving.clone();
@@ -198,7 +198,7 @@ async fn answered(router: Router, request: Request) -> Response {
     response
 }
 
-/// The parameters of a query or a form, decoded: `+` and `%20` are blanks.
+/// The parameters of a query or a form, decoded: `+` and `%20` are spaces.
 pub fn parameters(text: &str) -> Vec<(String, String)> {
     text.split('&')
         .filter(|part| !part.is_empty())
@@ -209,7 +209,7 @@ pub fn parameters(text: &str) -> Vec<(String, String)> {
         .collect()
 }
 
-/// A part of a URL without its escapes. What is no escape stays as it is.
+/// A part of a URL, unescaped. Invalid escapes stay as they are.
 pub fn decoded(text: &str) -> String {
     let digit = |byte: Option<&u8>| char::from(*byte?).to_digit(16);
     let bytes = text.as_bytes();

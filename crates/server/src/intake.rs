@@ -1,7 +1,7 @@
-//! The way in: batches are admitted, written to the log, synced, and only then acknowledged.
+//! The intake: batches are admitted, written to the log, synced, and only then acknowledged.
 //!
-//! One thread writes. While it syncs, further batches gather; the next sync covers them all, so that many small requests cost
-//! as few syncs as one large one. What was written goes on to whoever keeps events, in the order of the log.
+//! A single thread writes. Batches that arrive during a sync are covered together by the next one, so many small
+//! requests cost as few syncs as one large one. Written batches go on to the keeper of events in log order.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -15,18 +15,18 @@ use tokio::sync::oneshot;
 use crate::batch::Batch;
 use crate::wal::{Medium, Wal, WalError};
 
-/// Bytes that one write and sync cover at most.
+/// Maximum bytes covered by one write and sync.
 const GROUP_BYTES: usize = 8 << 20;
-/// Requests that are remembered at most.
+/// Maximum number of requests to remember.
 const MOST_REPEATS: usize = 200_000;
 
-/// Why a batch was not taken. In each case nothing of it was kept, and the sender should try again.
+/// Why a batch was not taken. In each case nothing of it was stored, and the sender should retry.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
-    /// Too much is waiting to be written.
+    /// Too many events are waiting to be written.
     #[error("too many events are waiting to be written")]
     Busy,
-    /// The disk does not take it.
+    /// The disk refuses the write.
     #[error("the log cannot be written: {0}")]
     Disk(String),
     /// The server is stopping.
@@ -34,12 +34,12 @@ pub enum Refused {
     Stopping,
 }
 
-/// What became of a batch.
+/// The result for a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Taken {
     /// It was written.
     New,
-    /// It was written before; the sender did not hear of it.
+    /// It was written before, but the sender did not receive the answer.
     Before,
 }
 
@@ -50,17 +50,17 @@ struct Job {
     _room: Room,
 }
 
-/// Room in memory that a request takes until it is written. It is given back when this is dropped.
+/// Memory that a request reserves until it is written. Dropping this releases it.
 pub struct Room {
     bytes: usize,
     waiting: Arc<AtomicUsize>,
 }
 
 impl Room {
-    /// Takes more room, for a request that proves larger than was known.
+    /// Reserves more, for a request that turns out larger than known.
     ///
     /// # Errors
-    /// If the sender is to wait.
+    /// If the sender must wait.
     pub fn grow(&mut self, bytes: usize, most: usize) -> Result<(), Refused> {
         let before = self.waiting.fetch_add(bytes, Ordering::Relaxed);
         let others = before.saturating_sub(self.bytes);
@@ -78,22 +78,22 @@ impl Drop for Room {
     }
 }
 
-/// Figures of the way in, for whoever watches.
+/// Figures about the intake, for monitoring.
 #[derive(Debug, Default)]
 pub struct Figures {
-    /// Batches and events that were written.
+    /// Batches and events written.
     pub batches: AtomicU64,
     /// Likewise.
     pub events: AtomicU64,
-    /// Bytes of the log that were written.
+    /// Bytes written to the log.
     pub bytes: AtomicU64,
-    /// Syncs, and microseconds that they took together.
+    /// Number of syncs, and their total microseconds.
     pub syncs: AtomicU64,
     /// Likewise.
     pub sync_micros: AtomicU64,
-    /// Requests that were refused.
+    /// Requests refused.
     pub refused: AtomicU64,
-    /// Requests that were sent again and not taken again.
+    /// Repeated requests that were not taken again.
     pub repeats: AtomicU64,
 }
 
@@ -121,7 +121,7 @@ impl Repeats {
     }
 }
 
-/// The way in. It is shared by all who receive.
+/// The intake, shared by all receivers.
 pub struct Intake {
     jobs: Mutex<Option<Channel<Job>>>,
     waiting: Arc<AtomicUsize>,
@@ -129,33 +129,33 @@ pub struct Intake {
     window: Duration,
     repeats: Arc<Mutex<Repeats>>,
     stopping: AtomicBool,
-    /// Why the log does not take anything, if so.
+    /// Why the log accepts nothing, if so.
     trouble: Arc<Mutex<Option<String>>>,
-    /// What it has done so far.
+    /// Figures so far.
     pub figures: Arc<Figures>,
 }
 
-/// What was written, on its way to whoever keeps it.
+/// A written batch on its way to the keeper of events.
 pub struct Written {
-    /// Number of its record in the log.
+    /// Its record number in the log.
     pub seq: u64,
     /// The batch.
     pub batch: Batch,
 }
 
-/// Who is told what was written, on the thread that writes; before the sender is told.
+/// Receives written batches, on the writing thread, before the sender gets its answer.
 pub trait Keeper: Send + 'static {
     /// These were written, in this order.
     fn written(&mut self, written: Vec<Written>);
-    /// Number below which the log need not keep records any more.
+    /// Number below which the log may discard records.
     fn low_water(&self) -> u64;
 }
 
 impl Intake {
-    /// Starts the thread that writes. `most` bytes may wait; requests are known again for `window`.
+    /// Starts the writing thread. Up to `most` bytes may wait; repeated requests are recognised for `window`.
     ///
     /// # Errors
-    /// If the machine gives no thread.
+    /// If the system cannot start a thread.
     pub fn start<M>(
         wal: Wal<M>,
         keeper: impl Keeper,
@@ -189,8 +189,8 @@ impl Intake {
         Ok((intake, thread))
     }
 
-    /// Remembers a request that is in the log already, so that it is known when it is sent again: its hash, and when it was
-    /// received, microseconds since 1970-01-01 UTC.
+    /// Registers a request that is already in the log, so that a repetition is recognised: its hash, and when it was
+    /// received, in microseconds since 1970-01-01 UTC.
     pub fn remember(&self, key: u128, received: i64) {
         let age = jiff::Timestamp::now()
             .as_microsecond()
@@ -208,10 +208,10 @@ impl Intake {
         self.repeats.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Asks for room for so many bytes, before they are read.
+    /// Reserves memory for this many bytes before they are read.
     ///
     /// # Errors
-    /// If the sender is to wait.
+    /// If the sender must wait.
     pub fn admit(&self, bytes: usize) -> Result<Room, Refused> {
         let refused = |why| {
             self.figures.refused.fetch_add(1, Ordering::Relaxed);
@@ -225,14 +225,14 @@ impl Intake {
             bytes,
             waiting: Arc::clone(&self.waiting),
         };
-        // One request is always let in, however large it is.
+        // One request is always admitted, however large it is.
         if before > 0 && before + bytes > self.most {
             return refused(Refused::Busy);
         }
         Ok(room)
     }
 
-    /// Room for what was received already and cannot be sent again, also while the server stops.
+    /// Reserves memory for data that was already received and cannot be sent again, even while the server stops.
     pub fn admit_last(&self, bytes: usize) -> Room {
         self.waiting.fetch_add(bytes, Ordering::Relaxed);
         Room {
@@ -263,7 +263,7 @@ impl Intake {
         self.waiting.load(Ordering::Relaxed)
     }
 
-    /// Writes a batch. When this answers with `Ok`, it is on the disk.
+    /// Writes a batch. If this returns `Ok`, the batch is on disk.
     ///
     /// # Errors
     /// If it was not taken.
@@ -280,14 +280,14 @@ impl Intake {
                     self.figures.repeats.fetch_add(1, Ordering::Relaxed);
                     return Ok(Taken::Before);
                 }
-                // The first of them is just being written; whether it will be is not known yet.
+                // The first one is still being written, and may yet fail.
                 Some(None) => return Err(Refused::Busy),
                 None => {
                     repeats.known.insert(key, None);
                 }
             }
         }
-        // A peer that goes away while this waits drops it; what is then known of the key must still be right.
+        // If a peer disconnects, this future is dropped; the state of the key must still be right afterwards.
         let claim = Claim {
             repeats: Arc::clone(&self.repeats),
             key,
@@ -308,7 +308,7 @@ impl Intake {
                 None => Err(Refused::Stopping),
             }
         };
-        // Apart from the peer: it waits for the disk even if nobody waits for it.
+        // A separate task, because it waits for the disk even if nobody waits for it.
         let waiting = tokio::spawn(async move {
             let mut claim = claim;
             let answer = match sent {
@@ -325,12 +325,12 @@ impl Intake {
         answer.map(|()| Taken::New)
     }
 
-    /// From now on nothing is taken; what was taken is still written.
+    /// Takes nothing from now on; what was taken is still written.
     pub fn stop(&self) {
         self.stopping.store(true, Ordering::Release);
     }
 
-    /// Lets the thread that writes end when it has written everything.
+    /// Lets the writing thread end once it has written everything.
     pub fn close(&self) {
         self.stop();
         self.jobs
@@ -340,7 +340,7 @@ impl Intake {
     }
 }
 
-/// That a request is being written.
+/// A request that is being written.
 struct Claim {
     repeats: Arc<Mutex<Repeats>>,
     key: u128,
@@ -427,7 +427,7 @@ impl<M: Medium, K: Keeper> Writer<M, K> {
         }
     }
 
-    /// Says once that the log does not take anything, and once that it does again.
+    /// Logs once that the log accepts nothing, and once that it does again.
     fn tell(&self, written: &Result<u64, WalError>) {
         let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
         match written {

@@ -1,8 +1,8 @@
-//! Keeping: what the log has becomes events in the store.
+//! Keeping: turns the contents of the log into events in the store.
 //!
-//! One thread reads what the log has, in its order, as files are read, and commits it to the store: twice a minute, or
-//! when there is much of it, or when somebody is about to look. With each commit becomes true up to which record of the log
-//! the store has everything, in the same step; so what a crash leaves is read from the log again, and nothing twice.
+//! One thread reads the log in order, with the readers for files, and commits the events to the store: twice a minute,
+//! when much has accumulated, or when somebody is about to look. Each commit records its position in the log in the
+//! same step, so everything after it is read from the log again after a crash, and nothing twice.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,19 +19,19 @@ use crabwalk_store::{CommitInfo, GRACE, Ingest, NewSource, Store, StoreCatalog, 
 use crate::batch::{Batch, Sender};
 use crate::intake::{Keeper, Written};
 
-/// How long events wait for others before they are committed, and how many bytes of them. Each commit makes files; meanwhile
-/// the log has them, and who looks has them committed first.
+/// How long, and how many bytes of, events wait for others before a commit. Each commit creates files; until then the
+/// events are safe in the log, and a reader has them committed first.
 const EVERY: Duration = Duration::from_secs(30);
 const BYTES: usize = 48 << 20;
-/// Bytes of events that may wait to be committed: behind them the log waits, and behind it the senders.
+/// Bytes of events that may wait for a commit: when they are full, the log waits, and then the senders.
 const AHEAD: usize = 192 << 20;
-/// How long to wait before a commit that failed is tried again.
+/// Delay before retrying a failed commit.
 const AGAIN: Duration = Duration::from_secs(5);
-/// Commits after which small files are put together.
+/// Number of commits after which small files are merged.
 const TIDY: u64 = 60;
-/// Senders whose readers are remembered.
+/// Number of senders whose readers are remembered.
 const MOST_SENDERS: usize = 10_000;
-/// Name of the mark with the number of the first record of the log that the store does not have.
+/// Name of the mark with the number of the first log record that the store does not have.
 const MARK: &str = "log";
 
 enum Message {
@@ -46,13 +46,13 @@ pub struct Kept {
     /// `None` once it was closed.
     messages: Mutex<Option<Channel<Message>>>,
     ahead: Arc<Ahead>,
-    /// Number below which the store has all of the log.
+    /// Number below which the store has the whole log.
     low: Arc<AtomicU64>,
-    /// Why nothing can be committed, if so.
+    /// Why commits fail, if so.
     trouble: Arc<Mutex<Option<String>>>,
 }
 
-/// Bytes of events that wait to be committed.
+/// Bytes of events waiting for a commit.
 #[derive(Default)]
 struct Ahead(Mutex<usize>, Condvar);
 
@@ -61,7 +61,7 @@ impl Ahead {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for room, and takes it.
+    /// Waits for space, and reserves it.
     fn take(&self, bytes: usize) {
         let full = |ahead: &mut usize| *ahead > AHEAD;
         let waited = self.1.wait_while(self.bytes(), full);
@@ -80,7 +80,7 @@ fn size(written: &[Written]) -> usize {
     events.map(|event| event.text.len() + 128).sum()
 }
 
-/// Hands what was written to the thread that keeps.
+/// Passes written batches to the keeper thread.
 pub struct Tap {
     messages: Channel<Message>,
     ahead: Arc<Ahead>,
@@ -89,7 +89,7 @@ pub struct Tap {
 
 impl Keeper for Tap {
     fn written(&mut self, written: Vec<Written>) {
-        // It waits here while the store is slow.
+        // This waits while the store is slow.
         self.ahead.take(size(&written));
         // If that thread has ended, the log still has everything.
         let _ = self.messages.send(Message::Written(written));
@@ -101,10 +101,10 @@ impl Keeper for Tap {
 }
 
 impl Kept {
-    /// Starts the thread that keeps.
+    /// Starts the keeper thread.
     ///
     /// # Errors
-    /// If the machine gives no thread.
+    /// If the system cannot start a thread.
     pub fn start(store: Store) -> std::io::Result<(Arc<Self>, Tap, JoinHandle<()>)> {
         let store = Arc::new(store);
         let low = Arc::new(AtomicU64::new(low_water(&store)));
@@ -147,25 +147,25 @@ impl Kept {
             .is_some_and(|messages| messages.send(message).is_ok())
     }
 
-    /// Hands over what the log had when it was opened.
+    /// Passes on what the log contained when it was opened.
     pub fn add(&self, seq: u64, batch: Batch) {
         let written = vec![Written { seq, batch }];
         self.ahead.take(size(&written));
         self.send(Message::Written(written));
     }
 
-    /// Number of the first record of the log that is to be read again.
+    /// Number of the first log record to read again.
     pub fn low_water(&self) -> u64 {
         self.low.load(Ordering::Acquire)
     }
 
-    /// Why nothing can be committed, if so.
+    /// Why commits fail, if so.
     pub fn trouble(&self) -> Option<String> {
         let trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
         trouble.clone()
     }
 
-    /// Commits what was received by now. What cannot be committed stays in the log.
+    /// Commits everything received so far. What cannot be committed stays in the log.
     pub fn flush(&self) {
         let (done, wait) = channel();
         if self.send(Message::Flush(done)) {
@@ -173,7 +173,7 @@ impl Kept {
         }
     }
 
-    /// All events that were received by now. It may take a while.
+    /// All events received so far. This may take a while.
     ///
     /// # Errors
     /// If the store cannot be read.
@@ -187,7 +187,7 @@ impl Kept {
         &self.store
     }
 
-    /// Lets the thread end when it has committed everything.
+    /// Lets the thread end once it has committed everything.
     pub fn close(&self) {
         self.messages
             .lock()
@@ -212,7 +212,7 @@ struct Work {
     /// What is not committed yet.
     waiting: Vec<Written>,
     bytes: usize,
-    /// When the first of them came.
+    /// When the first of them arrived.
     since: Option<Instant>,
     commits: u64,
 }
@@ -248,14 +248,14 @@ impl Work {
         }
     }
 
-    /// Commits; while that fails, waits, so that no more is taken than fits into memory.
+    /// Commits, and waits while that fails, so that no more is taken than fits into memory.
     fn commit_or_wait(&mut self) {
         while !self.commit() {
             std::thread::sleep(AGAIN);
         }
     }
 
-    /// Commits what waits. What could not be committed goes on waiting.
+    /// Commits what is waiting. What could not be committed keeps waiting.
     fn commit(&mut self) -> bool {
         let Some(last) = self.waiting.last() else {
             return true;
@@ -307,7 +307,7 @@ impl Work {
         }
     }
 
-    /// Reads what waits as files are read.
+    /// Reads what is waiting, as files are read.
     fn collect(&mut self) -> Result<(Collector<'static>, Vec<NewSource>), String> {
         let mut collector = Collector::new(&Ingest);
         let mut sources: Vec<NewSource> = Vec::new();

@@ -1,10 +1,10 @@
-//! Crabwalk as a server: what senders send is kept, searched and hunted in all day.
+//! Crabwalk as a server: it receives, stores and searches events, and hunts through them continuously.
 //!
-//! Senders that speak to Splunk's HTTP Event Collector are pointed at it and work unchanged. What it acknowledges is in a
-//! write-ahead log that was synced first ([`wal`]); what it holds goes through the readers that files go through
-//! ([`crabwalk_sources::delivery`]), and is asked as any catalog.
+//! Senders configured for Splunk's HTTP Event Collector work unchanged. Events are acknowledged once they are synced to
+//! a write-ahead log ([`wal`]); they pass through the same readers as files ([`crabwalk_sources::delivery`]), and are
+//! read like any catalog.
 //!
-//! [`run`] is a server from its start to its end.
+//! [`run`] runs a server from start to end.
 
 pub mod batch;
 pub mod intake;

@@ -1,27 +1,28 @@
-//! How much senders may ask of the server.
+//! How much senders may demand of the server.
 
 use std::time::Duration;
 
-/// Limits of what comes over the network. The defaults suit a machine with a few gigabytes of memory.
+/// Limits for data from the network. The defaults suit a machine with a few gigabytes of memory.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// Bytes of one request's body, before and after it is inflated.
+    /// Bytes of a request body, before and after decompression.
     pub body: usize,
-    /// Most bytes that one compressed byte may become, beyond the first mebibyte.
+    /// Maximum bytes that one compressed byte may become, beyond the first mebibyte.
     pub ratio: usize,
-    /// Bytes that all requests together may hold in memory until they are written. Beyond them senders are told to wait.
+    /// Bytes that all requests together may hold in memory until they are written. Beyond this senders are told to
+    /// wait.
     pub waiting: usize,
     /// Connections at the same time.
     pub connections: usize,
-    /// How long a peer may take for a request's head, and between two parts of its body.
+    /// Timeout for a request's head, and between two parts of its body.
     pub patience: Duration,
-    /// How long a whole request may take to arrive.
+    /// Timeout for a whole request.
     pub request: Duration,
-    /// How long a stop waits for what is under way.
+    /// How long a stop waits for requests in progress.
     pub drain: Duration,
-    /// Within this time a request that is sent again is not taken again.
+    /// How long a repeated request is recognised and not taken again.
     pub repeats: Duration,
-    /// Bytes of one message of syslog or one line of JSON.
+    /// Bytes of one syslog message or one line of JSON.
     pub message: usize,
 }
 

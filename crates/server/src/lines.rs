@@ -1,7 +1,7 @@
-//! Raw text as events: one a line, unless its events span lines.
+//! Raw text as events: one per line, unless its events span lines.
 
-/// The events of a text. Markup and JSON that may span lines stay together: the readers find their ends. So do blocks of
-/// classic Windows text, which begin with a date alone on its line.
+/// The events of a text. Markup and JSON that may span lines stay together, because the readers find their ends. So do
+/// blocks of classic Windows text, which begin with a line that contains only a date.
 pub fn events(text: &str) -> Box<dyn Iterator<Item = &str> + '_> {
     let start = text.trim_start();
     let lines = || {
@@ -9,7 +9,7 @@ pub fn events(text: &str) -> Box<dyn Iterator<Item = &str> + '_> {
             .filter(|line| !line.trim().is_empty())
     };
     if start.starts_with(['<', '{', '[']) {
-        // Each on a line of its own is the common case, and cheaper apart; a priority of syslog is no markup.
+        // One event per line is the common case, and cheaper separately; a syslog priority is not markup.
         let alone = lines().all(|line| {
             let line = line.trim();
             (line.starts_with('{') && line.ends_with('}'))

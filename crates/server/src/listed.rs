@@ -1,5 +1,5 @@
-//! A short list in a file: changed by one program at a time, rewritten as a whole, and looked at again when another
-//! program has changed it.
+//! A short list in a file: changed by one program at a time, rewritten as a whole, and reloaded when another program
+//! has changed it.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -27,17 +27,17 @@ pub struct Listed<T> {
 }
 
 struct Known<T> {
-    /// What the file was like when it was read, and when it was last looked at.
+    /// The state of the file when it was read, and when it was last checked.
     stamp: Option<(SystemTime, u64)>,
     looked: Option<Instant>,
     all: Arc<Vec<T>>,
 }
 
-/// How often the file is looked at.
+/// How often to check the file.
 const LOOK: Duration = Duration::from_millis(500);
 
 impl<T: Serialize + DeserializeOwned> Listed<T> {
-    /// The list in a file; empty where it is not there.
+    /// The list in a file; empty if the file does not exist.
     ///
     /// # Errors
     /// If it cannot be read.
@@ -61,7 +61,7 @@ impl<T: Serialize + DeserializeOwned> Listed<T> {
         }
     }
 
-    /// Reads the file again if it has changed.
+    /// Reloads the file if it has changed.
     fn refresh(&self) -> Result<(), ListError> {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         known.looked = Some(Instant::now());
@@ -90,7 +90,7 @@ impl<T: Serialize + DeserializeOwned> Listed<T> {
         }
     }
 
-    /// What is in the list. Where the file cannot be read again, what was known goes on.
+    /// The contents of the list. If the file cannot be reloaded, the previous list stays in use.
     pub fn all(&self) -> Arc<Vec<T>> {
         let stale = {
             let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
@@ -103,10 +103,10 @@ impl<T: Serialize + DeserializeOwned> Listed<T> {
         Arc::clone(&known.all)
     }
 
-    /// Changes the list, alone among all programs that do. It is on the disk when this returns.
+    /// Changes the list, exclusively among all programs. The change is on disk when this returns.
     ///
     /// # Errors
-    /// What `change` refuses, and then nothing has changed; or why the file cannot be written.
+    /// If `change` refuses, in which case nothing changed, or if the file cannot be written.
     pub fn change<R, E>(&self, change: impl FnOnce(&mut Vec<T>) -> Result<R, E>) -> Result<R, E>
     where
         E: From<ListError>,

@@ -1,11 +1,11 @@
-//! Secrets: made at random, kept as hashes, compared in constant time.
+//! Secrets: generated at random, stored as hashes, compared in constant time.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-/// The system gave no random bytes.
+/// The system provides no random bytes.
 #[derive(Debug, thiserror::Error)]
 #[error("the system provides no random bytes: {0}")]
 pub struct NoRandom(String);
@@ -20,7 +20,7 @@ pub fn random<const N: usize>() -> Result<[u8; N], NoRandom> {
     Ok(bytes)
 }
 
-/// 256 random bits as text that stands unchanged in URLs and headers.
+/// 256 random bits as text that needs no escaping in URLs and headers.
 ///
 /// # Errors
 /// If the system has no random bytes.
@@ -28,7 +28,7 @@ pub fn word() -> Result<String, NoRandom> {
     Ok(URL_SAFE_NO_PAD.encode(random::<32>()?))
 }
 
-/// A random UUID: the form that senders of Splunk expect of a token.
+/// A random UUID, the form that Splunk's senders expect of a token.
 ///
 /// # Errors
 /// If the system has no random bytes.
@@ -60,12 +60,12 @@ pub fn hex(bytes: &[u8]) -> String {
         })
 }
 
-/// What is kept of a secret. It is random and long, so that one round of a hash is enough.
+/// The stored hash of a secret. The secret is random and long, so one round is enough.
 pub fn digest(secret: &str) -> String {
     hex(&Sha256::digest(secret.as_bytes()))
 }
 
-/// Whether two digests are the same. How long it takes says nothing of how alike they are.
+/// Whether two digests are equal. The time taken does not reveal how similar they are.
 pub fn same(one: &str, other: &str) -> bool {
     one.as_bytes().ct_eq(other.as_bytes()).into()
 }

@@ -1,4 +1,4 @@
-//! A server: what it is told to do, how it starts, and how it ends.
+//! A server: its configuration, its start, and its end.
 
 use std::fs::{self, File};
 use std::io;
@@ -36,26 +36,26 @@ use crate::wal::{Disk, SEGMENT_BYTES, Wal, WalError};
 use crate::watch::{Hunting, Watch};
 use crate::web;
 
-/// What a server is told to do.
+/// The configuration of a server.
 #[derive(Clone)]
 pub struct Config {
-    /// The folder with all that it keeps; made if it is not there.
+    /// The folder for all its data; created if missing.
     pub data: PathBuf,
     /// Where it listens for HTTP.
     pub listen: Vec<SocketAddr>,
     /// Where it listens for syslog and JSON lines: UDP and TCP.
     pub syslog: Vec<SocketAddr>,
-    /// Where it listens for them over TLS.
+    /// The same, over TLS.
     pub syslog_tls: Vec<SocketAddr>,
     /// Certificate and key, PEM.
     pub tls: Option<(PathBuf, PathBuf)>,
     /// Folders into which logs are dropped.
     pub folders: Vec<PathBuf>,
-    /// How it hunts; `None`: it only keeps and searches.
+    /// How it hunts; with `None` it only stores and searches.
     pub hunting: Option<Hunting>,
     /// Where alerts go.
     pub alerts: Vec<Output>,
-    /// Limits of what comes over the network.
+    /// Limits for data from the network.
     pub limits: Limits,
 }
 
@@ -70,7 +70,7 @@ pub enum ServeError {
         /// Why.
         source: io::Error,
     },
-    /// Another server has the data folder.
+    /// Another server is using the data folder.
     #[error(
         "{}: another `crabwalk serve` is using this folder; stop it, or choose another folder with --data",
         .0.display()
@@ -84,7 +84,7 @@ pub enum ServeError {
         /// Why.
         source: io::Error,
     },
-    /// An address that others reach, without encryption.
+    /// An address that other machines can reach, without encryption.
     #[error(
         "{0} can be reached from other machines, and tokens, passwords and logs would pass in the clear: give \
          --tls-cert and --tls-key, or listen on 127.0.0.1 behind a proxy that encrypts"
@@ -105,7 +105,7 @@ pub enum ServeError {
     /// Tokens.
     #[error(transparent)]
     Token(#[from] TokenError),
-    /// The machine gives no thread, or no signals.
+    /// The system provides no thread or no signals.
     #[error("the server cannot be set up: {0}")]
     Machine(#[from] io::Error),
 }
@@ -119,13 +119,13 @@ pub struct Started {
     pub encrypted: bool,
     /// Where it listens for syslog, and whether over TLS.
     pub syslog: Vec<(SocketAddr, bool)>,
-    /// The first token's secret, if it was made now.
+    /// The first token's secret, if it was just created.
     pub token: Option<String>,
-    /// What the link of the first account has, while nobody has one.
+    /// The secret of the link for the first account, while there is none.
     pub link: Option<String>,
 }
 
-/// The folder of a server that runs over it alone.
+/// A data folder, reserved for one server.
 struct Data {
     folder: PathBuf,
     _lock: File,
@@ -156,7 +156,7 @@ impl Data {
     }
 }
 
-/// Makes a folder that only its owner may read, if it is not there.
+/// Creates a folder that only its owner may read, if it is missing.
 fn make(folder: &Path) -> io::Result<()> {
     if folder.is_dir() {
         return Ok(());
@@ -171,7 +171,7 @@ fn make(folder: &Path) -> io::Result<()> {
     builder.create(folder)
 }
 
-/// The tokens of a data folder, which is made if it is not there.
+/// The tokens of a data folder, which is created if missing.
 ///
 /// # Errors
 /// If they cannot be read.
@@ -186,14 +186,14 @@ pub fn tokens(data: &Path) -> Result<Tokens, TokenError> {
 /// Runs a server until it is told to stop (SIGINT or SIGTERM). `started` is called once it listens.
 ///
 /// # Errors
-/// Why it did not start, or could not go on.
+/// Why it did not start, or could not continue.
 pub fn run(config: &Config, started: impl FnOnce(&Started)) -> Result<(), ServeError> {
     let data = Data::open(&config.data)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
     let done = runtime.block_on(serve(config, &data, started));
-    // What blocks by then is given up: nothing that was acknowledged depends on it.
+    // Abandon what still blocks: nothing that was acknowledged depends on it.
     runtime.shutdown_timeout(Duration::from_secs(2));
     done
 }
@@ -373,7 +373,7 @@ async fn serve(
         let mut wait = Duration::from_secs(2);
         loop {
             tokio::time::sleep(wait).await;
-            // What was not taken is sent again, less and less often.
+            // Retry failed alerts, at growing intervals.
             wait = match server.alerts.send().await {
                 true => (wait * 2).min(Duration::from_secs(1800)),
                 false => Duration::from_secs(2),
@@ -386,7 +386,7 @@ async fn serve(
         () = posting => {}
     }
     intake.stop();
-    // Those who listen see it at once; what is under way is finished.
+    // Listeners see it immediately; requests in progress are finished.
     let _ = stop.send(true);
     for one in running {
         let _ = one.await;
@@ -416,7 +416,7 @@ async fn serve(
     Ok(())
 }
 
-/// The name of this installation, made at its first start.
+/// The name of this installation, generated at its first start.
 fn instance(folder: &Path) -> Result<String, ServeError> {
     let path = folder.join("instance");
     if let Ok(text) = fs::read_to_string(&path)
@@ -433,7 +433,7 @@ fn instance(folder: &Path) -> Result<String, ServeError> {
     Ok(name)
 }
 
-/// Answers what no route is for.
+/// Answers requests without a route.
 async fn other(State(server): State<Arc<Server>>, request: Request) -> Response {
     if elastic::is_for(&request) {
         return elastic::elastic(State(server), request).await;
@@ -463,7 +463,7 @@ fn router(server: &Arc<Server>) -> Router {
         .with_state(Arc::clone(server))
 }
 
-/// Tells systemd that the server is ready, where it was started by it (`Type=notify`).
+/// Tells systemd that the server is ready, if systemd started it (`Type=notify`).
 fn ready() {
     #[cfg(unix)]
     if let Some(path) = std::env::var_os("NOTIFY_SOCKET") {

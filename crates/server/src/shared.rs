@@ -1,4 +1,4 @@
-//! What those who answer share.
+//! State shared by all handlers.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -16,7 +16,7 @@ use crate::limits::Limits;
 use crate::token::Tokens;
 use crate::watch::Watch;
 
-/// A running server, as those who answer see it.
+/// A running server, as handlers see it.
 pub struct Server {
     /// The way in.
     pub intake: Arc<Intake>,
@@ -24,28 +24,28 @@ pub struct Server {
     pub kept: Arc<Kept>,
     /// Who may send.
     pub tokens: Tokens,
-    /// What was acknowledged.
+    /// Acknowledged requests.
     pub acks: Acks,
-    /// Documents that were created.
+    /// Created documents.
     pub ids: Ids,
-    /// A name of this installation that never changes.
+    /// A permanent name of this installation.
     pub instance: String,
-    /// Messages of syslog that could not be taken.
+    /// Number of syslog messages that could not be taken.
     pub lost: AtomicU64,
     /// People.
     pub accounts: Accounts,
-    /// What hunts, if something does.
+    /// The hunter, if there is one.
     pub watch: Option<Watch>,
-    /// What is told to those who do not look.
+    /// Alerts for people who are not looking.
     pub alerts: Arc<Alerts>,
-    /// Searches that may run at the same time.
+    /// Limits concurrent searches.
     pub searches: Arc<Semaphore>,
     /// Limits.
     pub limits: Arc<Limits>,
 }
 
 impl Server {
-    /// Writes a batch. When this answers with `Ok`, it is on the disk.
+    /// Writes a batch. If this returns `Ok`, the batch is on disk.
     ///
     /// # Errors
     /// If it was not taken.

@@ -1,4 +1,4 @@
-//! How the server is, for those who watch it.
+//! The state of the server, for monitoring.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::shared::Server;
 use crate::watch::Watch;
 
-/// Whether events are taken now.
+/// Whether events are accepted now.
 pub async fn ready(State(server): State<Arc<Server>>) -> (StatusCode, String) {
     match server.intake.trouble() {
         None => (StatusCode::OK, "ready\n".to_owned()),
@@ -18,7 +18,7 @@ pub async fn ready(State(server): State<Arc<Server>>) -> (StatusCode, String) {
     }
 }
 
-/// What it has done so far.
+/// Figures so far.
 pub fn figures(server: &Server) -> Value {
     let figures = &server.intake.figures;
     let of = |figure: &AtomicU64| figure.load(Ordering::Relaxed);

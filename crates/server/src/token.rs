@@ -1,4 +1,4 @@
-//! Tokens of senders: who may send, and what they may leave unsaid.
+//! Senders' tokens: who may send, and the defaults for their events.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::listed::{ListError, Listed};
 use crate::secret::{self, NoRandom};
 
-/// A token. The secret itself is nowhere kept.
+/// A token. The secret itself is not stored.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Token {
@@ -16,23 +16,23 @@ pub struct Token {
     pub name: String,
     /// SHA-256 of the secret.
     pub digest: String,
-    /// The first letters of the secret, by which people tell it.
+    /// The first letters of the secret, by which people recognise it.
     pub begins: String,
-    /// Nothing is taken with it while this is set.
+    /// While set, the server rejects the token.
     pub disabled: bool,
-    /// Whether requests are acknowledged by a number that is asked for later, as Splunk's indexer acknowledgement.
+    /// Whether requests get an id whose acknowledgement is queried later, like Splunk's indexer acknowledgement.
     pub acknowledges: bool,
-    /// Whether the token may stand in a URL (`?token=`), which proxies and shells write down.
+    /// Whether the token may be in a URL (`?token=`), which proxies and shells record.
     pub in_query: bool,
-    /// Indexes that events may name; none: any.
+    /// Indexes that events may name; empty for any.
     pub indexes: Vec<String>,
-    /// Labels of events that name none.
+    /// Default labels of events.
     pub index: String,
     /// Likewise.
     pub source: String,
     /// Likewise.
     pub sourcetype: String,
-    /// When it was made, microseconds since 1970-01-01 UTC.
+    /// When it was created, in microseconds since 1970-01-01 UTC.
     pub made: i64,
 }
 
@@ -43,16 +43,16 @@ impl Token {
     }
 }
 
-/// Why a token cannot be made or changed.
+/// Why a token cannot be created or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenError {
-    /// Names are how people tell them.
+    /// Names must be unique.
     #[error("a token named {0} already exists; choose another name, or remove that one first")]
     Exists(String),
     /// No such token.
     #[error("no token is named {0}")]
     Unknown(String),
-    /// A name that would be hard to tell in a list or a log.
+    /// A name that would be unclear in a list or a log.
     #[error("{0:?} is not a valid token name: use at most 64 letters, digits, `-`, `_` and `.`")]
     Name(String),
     /// The file of tokens.
@@ -63,11 +63,11 @@ pub enum TokenError {
     Random(#[from] NoRandom),
 }
 
-/// All tokens. They can be changed from a terminal while a server runs.
+/// All tokens. They can be changed from a terminal while a server is running.
 pub struct Tokens(Listed<Token>);
 
 impl Tokens {
-    /// The tokens in a file; none where it is not there.
+    /// The tokens in a file; none if the file does not exist.
     ///
     /// # Errors
     /// If it cannot be read.
@@ -80,7 +80,7 @@ impl Tokens {
         self.0.all()
     }
 
-    /// The token with this secret. What is compared are hashes, in constant time.
+    /// The token with this secret. Hashes are compared, in constant time.
     pub fn find(&self, secret: &str) -> Option<Token> {
         let digest = secret::digest(secret);
         let all = self.0.all();
@@ -89,11 +89,11 @@ impl Tokens {
             .cloned()
     }
 
-    /// Keeps a new token, and answers its secret, which is told nowhere again. `secret` is one that senders have already;
-    /// without one it is made at random.
+    /// Stores a new token and returns its secret, which is never shown again. `secret` is one that senders already
+    /// have; by default one is generated.
     ///
     /// # Errors
-    /// If the name is taken or none, or the file cannot be written.
+    /// If the name is taken or invalid, or the file cannot be written.
     pub fn add(&self, token: Token, secret: Option<String>) -> Result<String, TokenError> {
         let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
         if token.name.is_empty() || token.name.len() > 64 || !token.name.chars().all(is_name) {
@@ -122,10 +122,10 @@ impl Tokens {
         })
     }
 
-    /// Takes a token away: nothing is taken with it any more.
+    /// Removes a token: it is no longer accepted.
     ///
     /// # Errors
-    /// If there is none with this name, or the file cannot be written.
+    /// If no token has this name, or the file cannot be written.
     pub fn remove(&self, name: &str) -> Result<(), TokenError> {
         self.0.change(|all| {
             let before = all.len();

@@ -1,21 +1,22 @@
-//! The write-ahead log: what was acknowledged is here, synced, before anybody is told so.
+//! The write-ahead log: events are synced to it before they are acknowledged.
 //!
 //! # Format
 //! A folder of segments, each named after the number of its first record (`00000000000000000042.log`). A segment begins
-//! with 24 bytes: the magic `CWWAL001`, that number, the CRC-32 of both and four zero bytes. A record is its length (4 bytes), a CRC-32 (4) of
-//! length, number and payload, its number (8), and the payload; numbers are little-endian and rise by one. Numbers begin at 1.
+//! with 24 bytes: the magic `CWWAL001`, that number, the CRC-32 of both and four zero bytes. A record is its length (4
+//! bytes), a CRC-32 (4) of length, number and payload, its number (8), and the payload; numbers are little-endian and
+//! increase by one. Numbers begin at 1.
 //!
 //! # What a crash leaves
-//! Records are appended and synced in groups; the caller is told after the sync. A record that was being written when the
-//! machine stopped is torn: its checksum does not fit and nothing follows it. It was acknowledged to nobody and is cut off. A
-//! checksum that does not fit while whole records follow is damage of another kind: the record is told as lost, and those
-//! behind it are kept.
+//! Records are appended and synced in groups; the caller gets its answer after the sync. A record that was being
+//! written when the machine stopped is torn: its checksum is wrong and nothing follows it. It was never acknowledged
+//! and is cut off. A wrong checksum followed by intact records is a different kind of damage: the record is reported as
+//! lost, and those after it are kept.
 //!
 //! # What a failing disk leaves
-//! A write that fails (a full disk) is taken back to the last whole record, and the log can be tried again later. A *sync*
-//! that fails is final: the system may have dropped the pages that it could not write, and a second sync would answer
-//! for nothing. The log refuses everything from then on ([`WalError::Broken`]), until the program is restarted and reads
-//! what really is on the disk.
+//! A failed write (a full disk) is rolled back to the last intact record, and the log can be tried again later. A
+//! failed *sync* is final: the system may have dropped the pages that it could not write, and a second sync would prove
+//! nothing. The log then refuses everything ([`WalError::Broken`]) until the program is restarted and reads what is
+//! really on disk.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -25,9 +26,9 @@ const MAGIC: &[u8; 8] = b"CWWAL001";
 const HEADER: usize = 24;
 /// Length, checksum and number.
 const HEAD: usize = 16;
-/// Bytes after which a segment is closed and the next begun.
+/// Bytes after which a segment is closed and a new one begun.
 pub const SEGMENT_BYTES: u64 = 64 << 20;
-/// Bytes of the largest record; what claims to be longer is damage.
+/// Bytes of the largest record; a larger claimed length means damage.
 pub const RECORD_BYTES: usize = 512 << 20;
 
 /// The log cannot be read or written.
@@ -41,7 +42,7 @@ pub enum WalError {
         /// Why.
         source: io::Error,
     },
-    /// An earlier sync failed, or a failed write could not be taken back: what is on the disk is not known.
+    /// An earlier sync failed, or a failed write could not be rolled back: the state of the disk is unknown.
     #[error("the log failed earlier ({0}); repair the disk and restart the server")]
     Broken(String),
     /// A record larger than [`RECORD_BYTES`].
@@ -49,23 +50,23 @@ pub enum WalError {
     TooLarge(usize),
 }
 
-/// Where the log's files lie. A disk, or in tests one that fails and forgets.
+/// Storage for the log's files. A disk, or in tests one that fails and forgets.
 pub trait Medium {
-    /// A file that is written at its end.
+    /// A file that is appended to.
     type File;
     /// Names in the folder.
     fn list(&mut self) -> io::Result<Vec<String>>;
-    /// All that a file holds.
+    /// The whole content of a file.
     fn read(&mut self, name: &str) -> io::Result<Vec<u8>>;
-    /// Makes a file, which must not be there yet.
+    /// Creates a file, which must not exist yet.
     fn create(&mut self, name: &str) -> io::Result<Self::File>;
-    /// Opens a file and cuts it to a length.
+    /// Opens a file and truncates it to a length.
     fn cut(&mut self, name: &str, length: u64) -> io::Result<Self::File>;
     /// Writes at the end.
     fn append(&mut self, file: &mut Self::File, bytes: &[u8]) -> io::Result<()>;
-    /// Makes durable what was written.
+    /// Makes written data durable.
     fn sync(&mut self, file: &mut Self::File) -> io::Result<()>;
-    /// Makes durable which files there are.
+    /// Makes the names of files durable.
     fn sync_folder(&mut self) -> io::Result<()>;
     /// Takes a file away.
     fn remove(&mut self, name: &str) -> io::Result<()>;
@@ -78,7 +79,7 @@ pub trait Medium {
 pub struct Disk(PathBuf);
 
 impl Disk {
-    /// The folder, which is made if it is not there.
+    /// The folder, which is created if missing.
     ///
     /// # Errors
     /// If it cannot be made.
@@ -129,7 +130,7 @@ impl Medium for Disk {
     }
 
     fn sync_folder(&mut self) -> io::Result<()> {
-        // Elsewhere a folder cannot be opened, and the file system keeps names by itself.
+        // Elsewhere a folder cannot be opened, and the file system makes names durable by itself.
         if cfg!(unix) {
             File::open(&self.0)?.sync_all()?;
         }
@@ -145,14 +146,14 @@ impl Medium for Disk {
     }
 }
 
-/// What was found wrong when a log was opened.
+/// The state of a log when it was opened.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Recovery {
-    /// Whole records that were read.
+    /// Intact records read.
     pub records: u64,
-    /// Bytes of a record that was being written when the machine stopped, and were cut off. Nobody was told of it.
+    /// Bytes of a record that was being written when the machine stopped, and were cut off. It was never acknowledged.
     pub torn: u64,
-    /// Stretches of damage in the midst of whole records: segment and place.
+    /// Stretches of damage between intact records: segment and offset.
     pub damaged: Vec<(String, u64)>,
 }
 
@@ -165,7 +166,7 @@ struct Segment {
 
 struct Open<F> {
     file: F,
-    /// Bytes up to the last whole record.
+    /// Bytes up to the last intact record.
     length: u64,
 }
 
@@ -206,7 +207,7 @@ fn number<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
     bytes.get(at..at.checked_add(N)?)?.try_into().ok()
 }
 
-/// The record that begins here, if it is whole: its number, its payload and where it ends.
+/// The record that begins here, if it is intact: its number, its payload and its end.
 fn record(bytes: &[u8], at: usize) -> Option<(u64, &[u8], usize)> {
     let length: [u8; 4] = number(bytes, at)?;
     let size = u32::from_le_bytes(length) as usize;
@@ -223,11 +224,11 @@ fn record(bytes: &[u8], at: usize) -> Option<(u64, &[u8], usize)> {
 }
 
 impl<M: Medium> Wal<M> {
-    /// Opens the log. Every whole record numbered from `from` on is handed to `each`, in order, and those before it that are
-    /// still in its segment; what was torn is cut off.
+    /// Opens the log. Passes every intact record from number `from` on to `each`, in order, along with earlier ones
+    /// still in its segment; cuts off a torn record.
     ///
     /// # Errors
-    /// If a file cannot be read or mended.
+    /// If a file cannot be read or repaired.
     pub fn open(
         mut medium: M,
         segment_bytes: u64,
@@ -266,7 +267,7 @@ impl<M: Medium> Wal<M> {
                 if !is_last || record_after(&bytes, 0, first).is_some() {
                     recovery.damaged.push((name.clone(), 0));
                 } else {
-                    // The machine stopped while it was being made.
+                    // The machine stopped while it was being created.
                     recovery.torn += bytes.len() as u64;
                     medium
                         .remove(&name)
@@ -303,7 +304,7 @@ impl<M: Medium> Wal<M> {
                 let mut file = medium
                     .cut(&name, place as u64)
                     .map_err(|error| failed(&medium, &name, error))?;
-                // What was read here may never have been synced: it is from now on.
+                // The data just read may never have been synced; sync it now.
                 medium
                     .sync(&mut file)
                     .map_err(|error| failed(&medium, &name, error))?;
@@ -332,7 +333,7 @@ impl<M: Medium> Wal<M> {
         ))
     }
 
-    /// Number of the record that comes next.
+    /// Number of the next record.
     pub fn next(&self) -> u64 {
         self.next
     }
@@ -342,15 +343,16 @@ impl<M: Medium> Wal<M> {
         self.segments.len()
     }
 
-    /// Why nothing is taken any more, if so.
+    /// Why nothing is accepted any more, if so.
     pub fn broken(&self) -> Option<&str> {
         self.broken.as_deref()
     }
 
-    /// Writes records and syncs them. The first has the number that is returned, those that follow the numbers that follow.
+    /// Writes records and syncs them. The first gets the returned number, the others follow consecutively.
     ///
     /// # Errors
-    /// Then none of them counts. After a failed write the log can be tried again; after a failed sync it is broken.
+    /// In that case none of them counts. After a failed write the log can be tried again; after a failed sync it is
+    /// broken.
     pub fn append(&mut self, payloads: &[&[u8]]) -> Result<u64, WalError> {
         if let Some(why) = &self.broken {
             return Err(WalError::Broken(why.clone()));
@@ -381,7 +383,7 @@ impl<M: Medium> Wal<M> {
             return Err(WalError::Broken("no segment is open".to_owned()));
         };
         if let Err(source) = self.medium.append(&mut open.file, &bytes) {
-            // Part of it may be there; behind the next record it would be damage.
+            // Part of it may be on disk; after the next record it would be damage.
             match self.medium.cut(&name, open.length) {
                 Ok(file) => open.file = file,
                 Err(error) => self.broken = Some(format!("{source}, then {error}")),
@@ -400,7 +402,7 @@ impl<M: Medium> Wal<M> {
     fn begin_segment(&mut self) -> Result<(), WalError> {
         let name = name_of(self.next);
         let path = self.medium.folder().join(&name);
-        // A segment that a failed attempt left is in the way, and holds nothing that counts.
+        // A segment left by a failed attempt is in the way, and contains nothing that counts.
         let _ = self.medium.remove(&name);
         let failed = |source| WalError::File { path, source };
         let made = self.medium.create(&name).and_then(|mut file| {
@@ -427,10 +429,10 @@ impl<M: Medium> Wal<M> {
         Ok(())
     }
 
-    /// Takes away the segments all of whose records have numbers below `low`: the store has them. The open one stays.
+    /// Deletes the segments whose records all have numbers below `low`, because the store has them. The open one stays.
     ///
     /// # Errors
-    /// If a file cannot be taken away; it is tried again the next time.
+    /// If a file cannot be deleted; the next call tries again.
     pub fn release(&mut self, low: u64) -> Result<(), WalError> {
         while let [one, next, ..] = self.segments.as_slice()
             && next.first <= low
@@ -446,9 +448,9 @@ impl<M: Medium> Wal<M> {
     }
 }
 
-/// Where the next whole record begins behind `from`, whose number is not below `least`.
+/// The start of the next intact record after `from`, with a number of at least `least`.
 fn record_after(bytes: &[u8], from: usize, least: u64) -> Option<usize> {
-    /// Numbers rise by one, so what comes next is not far: a random text is not taken for a record.
+    /// Numbers increase by one, so the next number is close; this keeps random text from passing for a record.
     const REACH: u64 = 1 << 24;
     (from + 1..bytes.len().saturating_sub(HEAD - 1)).find(|at| {
         number(bytes, at + 8)

@@ -1,8 +1,8 @@
-//! Hunting all day: whenever there are new events, everything of the last days is hunted again, and what is told of it is
-//! kept: the case for whoever looks, and an alert for each path that appears or grows.
+//! Continuous hunting: whenever there are new events, the last days are hunted again, and the results are published:
+//! the case for readers, and an alert for each path that appears or grows.
 //!
-//! A hunt numbers its paths by rank, and the next one numbers them otherwise. Here a path has a name that stays: one that
-//! shares a movement with a path that was told before is that path, grown.
+//! A hunt numbers its paths by rank, and the next hunt numbers them differently. Here a path has a lasting name: a path
+//! that shares a movement with one reported before is that path, grown.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -23,7 +23,7 @@ use crate::alert::{Alert, Alerts};
 use crate::keep::Kept;
 use crate::listed::{ListError, Listed};
 
-/// Loads what is known; called for each hunt.
+/// Loads content; called for each hunt.
 pub type Knows = Arc<dyn Fn() -> Result<Content, String> + Send + Sync>;
 
 /// How hunting goes on.
@@ -31,7 +31,7 @@ pub type Knows = Arc<dyn Fn() -> Result<Content, String> + Send + Sync>;
 pub struct Hunting {
     /// Loads detections and the rest of the content.
     pub content: Knows,
-    /// How long to wait between two hunts.
+    /// How long to wait between hunts.
     pub every: Duration,
     /// How far back each hunt looks.
     pub back: Duration,
@@ -39,11 +39,11 @@ pub struct Hunting {
     pub threads: usize,
 }
 
-/// What the last hunt concluded, for whoever looks.
+/// The conclusion of the last hunt, for readers.
 pub struct Concluded {
     /// Rises with each.
     pub number: u64,
-    /// When it was done, RFC 3339.
+    /// When it finished, RFC 3339.
     pub created: String,
     /// How long it took.
     pub seconds: f64,
@@ -51,7 +51,7 @@ pub struct Concluded {
     pub told: usize,
     /// Findings that are not silenced.
     pub findings: usize,
-    /// The case in parts as the front end reads them, gzip of JSON.
+    /// The case in parts as the front end reads them, gzipped JSON.
     pub parts: Vec<(String, Vec<u8>)>,
 }
 
@@ -62,7 +62,7 @@ struct Told {
     hops: Vec<Key>,
 }
 
-/// What makes a movement the same in two hunts.
+/// What identifies a movement across hunts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Key {
     src: String,
@@ -72,9 +72,9 @@ struct Key {
     first: i64,
 }
 
-/// Later evidence may date a movement a little earlier.
+/// Later evidence may date a movement slightly earlier.
 const SAME_MICROS: i64 = 10 * 60 * 1_000_000;
-/// Paths that are remembered.
+/// Maximum number of paths to remember.
 const MOST_TOLD: usize = 5_000;
 
 impl Key {
@@ -120,7 +120,7 @@ impl Watch {
     /// Starts to hunt.
     ///
     /// # Errors
-    /// If the machine gives no thread, or what was told before cannot be read.
+    /// If the system cannot start a thread, or the reported paths cannot be read.
     pub fn start(
         hunting: Hunting,
         data: &Path,
@@ -157,7 +157,7 @@ impl Watch {
         })
     }
 
-    /// What the last hunt concluded.
+    /// The conclusion of the last hunt.
     pub fn last(&self) -> Option<Arc<Concluded>> {
         lock(&self.shared.last).clone()
     }
@@ -167,13 +167,13 @@ impl Watch {
         lock(&self.shared.trouble).clone()
     }
 
-    /// Hunts as soon as it can.
+    /// Hunts as soon as possible.
     pub fn now(&self) {
         *lock(&self.shared.wake.0) = true;
         self.shared.wake.1.notify_all();
     }
 
-    /// Stops, when the hunt that is under way is done.
+    /// Stops, after finishing the current hunt.
     pub fn stop(&self) {
         self.shared.stop.store(true, Ordering::Release);
         self.now();
@@ -191,7 +191,7 @@ struct Hunter {
     kept: Arc<Kept>,
     alerts: Arc<Alerts>,
     shared: Arc<Shared>,
-    /// The state of the store that was hunted last.
+    /// The version of the store that was hunted last.
     version: Option<u64>,
     number: u64,
 }
@@ -200,7 +200,7 @@ impl Hunter {
     fn run(&mut self) {
         while !self.shared.stop.load(Ordering::Acquire) {
             let began = Instant::now();
-            // An error in a hunt must not end the server; what it concerns is told.
+            // A bug in a hunt must not end the server; report it.
             let hunted = catch_unwind(AssertUnwindSafe(|| self.hunt())).unwrap_or_else(|_| {
                 Err("an error in Crabwalk ended a hunt; please report it".to_owned())
             });
@@ -211,7 +211,7 @@ impl Hunter {
                 );
             }
             *lock(&self.shared.trouble) = hunted.err();
-            // A hunt that takes long must not take all of the machine.
+            // A long hunt must not take over the machine.
             let pause = self.hunting.every.max(began.elapsed());
             let (asked, wake) = &self.shared.wake;
             let guard = lock(asked);
@@ -295,8 +295,8 @@ impl Hunter {
         Ok(())
     }
 
-    /// Gives the paths names that stay, and posts what is to be told of them. Alerts are written down first: those that a
-    /// crash then keeps from being remembered as told are made again, with the same ids, and posted once.
+    /// Gives the paths lasting names, and posts alerts about them. Alerts are recorded first: if a crash keeps the
+    /// paths from being recorded as reported, the alerts are created again with the same ids, and posted once.
     fn name_paths(&self, case: &mut Case) -> Result<(), ListError> {
         let known = self.told.all();
         let mut alerts = Vec::new();
@@ -367,7 +367,7 @@ impl Hunter {
     }
 }
 
-/// A name for movements: the same ones have the same.
+/// A name for movements: equal ones get the same name.
 fn name(keys: &[Key]) -> String {
     let mut hash = xxhash_rust::xxh3::Xxh3::new();
     for key in keys {

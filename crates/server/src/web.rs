@@ -1,8 +1,8 @@
-//! What people see: the one-time set-up, logging in, and what the pages ask (`/api/v1`).
+//! The user interface: the one-time set-up, logging in, and the pages' API (`/api/v1`).
 //!
-//! Pages hold no script of their own and load none from elsewhere. What changes something is taken from our own pages only:
-//! browsers say where a request comes from (`Sec-Fetch-Site`, `Origin`), and what is asked with a session's cookie needs a
-//! header that a form of another site cannot send.
+//! Pages contain no inline script and load none from elsewhere. Changes are accepted only from our own pages: browsers
+//! state the origin of a request (`Sec-Fetch-Site`, `Origin`), and requests with a session cookie need a header that
+//! another site's form cannot send.
 
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ use crate::account::{Role, User};
 use crate::http::{Peer, parameters};
 use crate::shared::Server;
 
-/// Bytes of a form or a question.
+/// Bytes of a form or an API request.
 const QUESTION: usize = 1 << 20;
 
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
@@ -45,7 +45,7 @@ pub fn routes() -> Router<Arc<Server>> {
         .route("/api/v1/search", post(search))
 }
 
-/// An answer with the headers that pages have.
+/// A response with the headers of pages.
 fn page(status: StatusCode, kind: &'static str, body: impl Into<Body>) -> Response {
     let mut response = Response::new(body.into());
     *response.status_mut() = status;
@@ -116,12 +116,12 @@ fn is_own(headers: &HeaderMap) -> bool {
             let host = origin.split_once("://").map(|(_, host)| host);
             host.is_some() && host == text("host")
         }
-        // No browser: those say one of both.
+        // No browser: browsers send one of the two.
         (None, None) => true,
     }
 }
 
-/// The name of the cookie of a session. Over TLS it is bound to this host, and never sent in the clear.
+/// The name of the session cookie. Over TLS it is bound to this host, and never sent unencrypted.
 fn cookie_name(encrypted: bool) -> &'static str {
     if encrypted {
         "__Host-crabwalk"
@@ -157,7 +157,7 @@ fn set_cookie(response: &mut Response, parts: &Parts, value: &str, age: u32) {
     }
 }
 
-/// Who asks: by the cookie of a session, or by name and password, as scripts do.
+/// The user of a request, from a session cookie, or from name and password, as scripts send.
 pub async fn who(server: &Arc<Server>, parts: &Parts) -> Option<User> {
     if let Some(user) = session_of(parts).and_then(|word| server.accounts.of_session(word)) {
         return Some(user);
@@ -176,7 +176,7 @@ pub async fn who(server: &Arc<Server>, parts: &Parts) -> Option<User> {
     checked.await.ok()?.ok()
 }
 
-/// Lets a question of the pages through, if who asks may.
+/// Admits an API request if its user has the role.
 async fn allowed(server: &Arc<Server>, parts: &Parts, role: Role) -> Result<User, Response> {
     let is_safe = matches!(parts.method, Method::GET | Method::HEAD);
     let by_cookie = session_of(parts).is_some();
@@ -357,7 +357,7 @@ async fn logout(State(server): State<Arc<Server>>, request: Request) -> Response
     response
 }
 
-/// The page for browsers: the front end that a report has, which asks this server for its case.
+/// The page for browsers: the report's front end, which asks this server for its case.
 pub async fn home(server: &Arc<Server>, parts: &Parts) -> Response {
     if who(server, parts).await.is_none() {
         return to("/login");
@@ -384,7 +384,7 @@ async fn app_style() -> Response {
     page(StatusCode::OK, "text/css; charset=utf-8", text)
 }
 
-/// A part of the case that the last hunt concluded.
+/// A part of the last hunt's case.
 async fn part(State(server): State<Arc<Server>>, request: Request) -> Response {
     let (parts, _) = request.into_parts();
     if let Err(response) = allowed(&server, &parts, Role::Viewer).await {
@@ -416,7 +416,7 @@ async fn alerts(State(server): State<Arc<Server>>, request: Request) -> Response
     said(StatusCode::OK, &json!({ "alerts": server.alerts.all() }))
 }
 
-/// Sends a test alert to each output, and says how each took it.
+/// Sends a test alert to each output, and returns the results.
 async fn test_alerts(State(server): State<Arc<Server>>, request: Request) -> Response {
     let (parts, _) = request.into_parts();
     if let Err(response) = allowed(&server, &parts, Role::Admin).await {
@@ -440,7 +440,7 @@ async fn status(State(server): State<Arc<Server>>, request: Request) -> Response
     }
 }
 
-/// Runs one search: `{"search": "…"}` gives columns, rows and warnings.
+/// Runs one search: `{"search": "…"}` returns columns, rows and warnings.
 async fn search(State(server): State<Arc<Server>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let user = match allowed(&server, &parts, Role::Analyst).await {

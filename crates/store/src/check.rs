@@ -1,4 +1,4 @@
-//! Whether a store is what was written.
+//! Verifying a store against what was written.
 
 use std::collections::HashSet;
 
@@ -10,22 +10,22 @@ use crate::manifest::{FileEntry, State};
 use crate::names;
 use crate::store::{Store, checksum};
 
-/// Something that is wrong with a store.
+/// A defect in a store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Flaw {
-    /// Which file: a path inside the store.
+    /// The file, as a path inside the store.
     pub path: String,
     /// What is wrong.
     pub what: String,
-    /// Whether events are lost by it.
+    /// Whether it loses events.
     pub loss: bool,
 }
 
 impl Store {
-    /// The manifest is read again, and each file that it names is read whole and compared with what the manifest says of it.
+    /// Reads the manifest again, and verifies each file that it names, reading it completely.
     ///
     /// # Errors
-    /// If the manifest cannot be read or what the store holds cannot be listed.
+    /// If the manifest cannot be read or the store's files cannot be listed.
     pub fn check(&self) -> Result<Vec<Flaw>, StoreError> {
         let state = State::load(self.objects.as_ref())?;
         let mut flaws = Vec::new();

@@ -7,15 +7,15 @@ use crabwalk_vocabulary::EventType;
 use datafusion::arrow::error::ArrowError;
 use parquet::errors::ParquetError;
 
-/// A store cannot do what it was asked.
+/// A store operation failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// Where the store lies, something cannot be read or written.
+    /// Storage cannot be read or written.
     #[error("{path}: cannot {what}: {source}")]
     Io {
-        /// Which file or folder: a path inside the store, or the store's own.
+        /// The file or folder: a path inside the store, or the store's own.
         path: String,
-        /// What was tried: `read`, `write`, …
+        /// The operation: `read`, `write`, …
         what: &'static str,
         /// What the system says.
         source: io::Error,
@@ -23,26 +23,26 @@ pub enum StoreError {
     /// There is no store.
     #[error("{}: is not a store: it has no format.json of one; `crabwalk ingest PATH… --store {}` creates one", .0.display(), .0.display())]
     NoStore(PathBuf),
-    /// A new store was to be made where something else lies.
+    /// A new store was requested where there is something else.
     #[error("{}: is neither empty nor a store; choose an empty or a new folder", .0.display())]
     Occupied(PathBuf),
-    /// A store that a later release wrote.
+    /// A store written by a later release.
     #[error("{}: is a store in the format `{form}`, but this release reads `{known}`; use a newer release", path.display())]
     Form {
         /// Where it is.
         path: PathBuf,
         /// What it says.
         form: String,
-        /// What this release writes.
+        /// The format that this release writes.
         known: &'static str,
     },
-    /// Another process or another part of this one writes to it.
+    /// Another process, or another part of this one, is writing to it.
     #[error("{}: another process is writing to this store; wait until it has finished, or stop it", .0.display())]
     Locked(PathBuf),
-    /// It was opened for reading only.
+    /// It was opened read-only.
     #[error("the store was opened read-only")]
     ReadOnly,
-    /// What the store holds is not what was written.
+    /// The contents of the store are not what was written.
     #[error("{path}: is damaged: {why}; `crabwalk store check` lists all damage")]
     Damaged {
         /// Which file.
@@ -58,7 +58,7 @@ pub enum StoreError {
         /// What is wrong.
         source: ParquetError,
     },
-    /// Events do not fit together.
+    /// Events are inconsistent.
     #[error("events of {event_type}: {source}")]
     Arrow {
         /// Of which type.
@@ -66,7 +66,7 @@ pub enum StoreError {
         /// What is wrong.
         source: ArrowError,
     },
-    /// Events were given without what tells copies of them.
+    /// Events lack the identities that reveal copies.
     #[error("events of {0} lack what identifies copies; collect them with the demand `Ingest`")]
     NoIdentities(EventType),
 }

@@ -1,4 +1,4 @@
-//! Files of logs into a store, as much at a time as the memory holds, and each once.
+//! Adds log files to a store, in memory-sized parts, each file once.
 
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
@@ -15,46 +15,46 @@ use crate::error::StoreError;
 use crate::manifest::Origin;
 use crate::store::{CommitInfo, Ingest, NewSource, Store};
 
-/// Bytes of memory for each byte of input that is read at a time: events as they are read, sorted, and as a file.
+/// Bytes of memory per byte of input: for the events as read, sorted, and as a file.
 const MEMORY_PER_BYTE: u64 = 8;
-/// Least bytes of input that are read at a time: with less, a store of many small files would be made.
+/// Minimum bytes of input per part: less would result in many small files.
 const LEAST_BATCH: u64 = 1 << 20;
 
-/// How much of the machine an ingest takes.
+/// How much of the machine an ingest may use.
 #[derive(Debug, Clone)]
 pub struct IngestOptions {
     /// Threads that read.
     pub threads: usize,
-    /// Bytes of memory, about. A file other than EVTX or zip is read whole, and may take more.
+    /// Approximate bytes of memory. A file other than EVTX or zip is read as a whole, and may take more.
     pub memory: u64,
 }
 
 /// What an ingest took.
 #[derive(Debug, Clone, Default)]
 pub struct Ingested {
-    /// What was read of each file and archive member, and what could not be.
+    /// What was read from each file and archive member, and what could not be read.
     pub sources: Vec<SourceReport>,
     /// Files that were read.
     pub files: u64,
     /// Their bytes.
     pub bytes: u64,
-    /// Files of which the store had everything, which were not read.
+    /// Number of files that were skipped because the store had everything.
     pub known_files: u64,
     /// New events.
     pub events: u64,
-    /// Events that the store had, or that were read twice.
+    /// Events that the store already had, or that were read twice.
     pub duplicates: u64,
-    /// Commits that were made.
+    /// Number of commits.
     pub commits: u64,
 }
 
-/// Reads logs into a store: what it does not have yet. A file of which it has everything is passed over, by its path, size
-/// and time of change, or by its content; of another, events that it has are left out.
+/// Reads into a store the part of the logs that it does not have yet. Skips a file if the store has all of it, by path,
+/// size and modification time, or by content; within other files, skips the events that the store has.
 ///
-/// What is read is committed in parts. Whatever ends an ingest, what was committed stays, and the next takes the rest.
+/// Events are committed in parts. However an ingest ends, what was committed stays, and the next ingest takes the rest.
 ///
 /// # Errors
-/// If a commit fails. What cannot be read of the inputs is not an error: [`Ingested::sources`] tells it.
+/// If a commit fails. Unreadable input is not an error: [`Ingested::sources`] reports it.
 pub fn ingest(
     store: &Store,
     inputs: &[Input],
@@ -76,7 +76,7 @@ pub fn ingest(
         if real.starts_with(&own) {
             return false;
         }
-        // What cannot be looked at is read, so that its report says why not.
+        // If it cannot be inspected, read it, so that its report says why.
         let Ok(place) = place(&real) else { return true };
         let is_known = by_place.contains(&(place.0.as_str(), place.1, place.2));
         let digest = if is_known { None } else { digest(&real).ok() };
@@ -124,7 +124,7 @@ pub fn ingest(
             .read
             .sources
             .iter()
-            // A path with nothing to read is told now, and is no source of what the store holds.
+            // Report a path with nothing to read now; it does not become a source in the store.
             .filter(|report| report.path == "-" || file_of(&batch.files, &report.path).is_some())
             .map(|report| {
                 let file = file_of(&batch.files, &report.path);
@@ -167,7 +167,7 @@ pub fn ingest(
     Ok(done)
 }
 
-/// Adds what was read of a source in this batch to what was read in those before.
+/// Merges this batch's report about a source with those of earlier batches.
 fn add(all: &mut Vec<SourceReport>, mut report: SourceReport) {
     // Parts of a file follow each other.
     match all.last_mut() {
@@ -187,7 +187,7 @@ fn add(all: &mut Vec<SourceReport>, mut report: SourceReport) {
     }
 }
 
-/// The file that a source is, or of which it is a member.
+/// The file that a source is, or that contains it.
 fn file_of<'f>(files: &'f [InBatch], source: &str) -> Option<&'f InBatch> {
     files.iter().find(|file| {
         source
@@ -196,7 +196,7 @@ fn file_of<'f>(files: &'f [InBatch], source: &str) -> Option<&'f InBatch> {
     })
 }
 
-/// Where a file is, its bytes, and when it was changed.
+/// The location of a file, its size, and its modification time.
 fn place(real: &Path) -> io::Result<(String, u64, i64)> {
     let meta = fs::metadata(real)?;
     let modified = meta
@@ -205,7 +205,7 @@ fn place(real: &Path) -> io::Result<(String, u64, i64)> {
         .and_then(|at| at.duration_since(UNIX_EPOCH).ok())
         .and_then(|since| i64::try_from(since.as_micros()).ok())
         .unwrap_or_default();
-    // A name that is not text has no text of its own; its content tells it.
+    // A name that is not text is left empty; the content identifies the file.
     let location = real.to_str().unwrap_or_default().to_owned();
     let modified = if location.is_empty() { 0 } else { modified };
     Ok((location, meta.len(), modified))
@@ -232,7 +232,7 @@ fn digest(real: &Path) -> io::Result<String> {
 }
 
 impl Origin {
-    /// Whether the file is where it was, under the name that its source has, and as it was.
+    /// Whether the file is still in its place, under its source's name, and unchanged.
     pub fn is_there(&self) -> bool {
         fs::canonicalize(&self.name).is_ok_and(|real| {
             real.is_file()

@@ -1,15 +1,15 @@
-//! Events on disk: a [`Catalog`](crabwalk_events::Catalog) over Parquet files, with commits that are whole or not there.
+//! Events on disk: a [`Catalog`](crabwalk_events::Catalog) over Parquet files, with atomic commits.
 //!
 //! # Write once, read as it was
 //!
-//! A store is a folder. Events lie in it as Parquet files of one event type each, with all fields, sorted by host and time;
-//! a manifest says which files count. A commit writes new files first, which nobody reads yet, and then one small document
-//! that names them: it covers all event types at once, so that nobody ever sees a logon without the process that it led to,
-//! and whoever ends the process at any moment ends it before or after the commit.
+//! A store is a folder. It keeps events in Parquet files of one event type each, with all fields, sorted by host and
+//! time; a manifest lists the files that count. A commit first writes new files, which nobody reads yet, and then one
+//! small document that names them. It covers all event types at once, so nobody ever sees a logon without the process
+//! it started, and wherever the process is interrupted, it is either before or after the commit.
 //!
-//! Whoever reads takes a [snapshot](Store::snapshot). It answers as a catalog in memory does, and what is committed later does
-//! not change it. Any number of processes read while one writes. What the store has is left out of a commit, wherever it was
-//! read: an event is known by its host, log, number and time, or else by all that it says.
+//! A reader takes a [snapshot](Store::snapshot), which behaves like an in-memory catalog and is unaffected by later
+//! commits. One process writes while any number read. A commit leaves out events that the store already has, wherever
+//! they were read: an event is identified by host, log, number and time or, without a number, by its full content.
 //!
 //! ```
 //! use std::collections::BTreeMap;
@@ -73,7 +73,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! `docs/store.md` describes the files for those who read them with other programs.
+//! `docs/store.md` documents the files for other programs.
 
 mod check;
 mod error;

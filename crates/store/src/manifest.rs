@@ -1,8 +1,9 @@
-//! What a store holds: a log of commits, each a small JSON document, and now and then the sum of them.
+//! The contents of a store: a log of commits, each a small JSON document, and checkpoints with their sum.
 //!
-//! `meta/log/<version>.json` is one commit: files that come, files that go, sources, coverage, marks. It covers all event types
-//! at once and is published whole or not at all, so nobody ever sees half of it. `meta/checkpoint/<version>.json` is what all
-//! commits up to this one add up to. A reader takes the last checkpoint and the commits behind it.
+//! `meta/log/<version>.json` is one commit: files added and removed, sources, coverage, marks. It covers all event
+//! types at once and is published completely or not at all, so nobody ever sees half of it.
+//! `meta/checkpoint/<version>.json` is the sum of all commits up to this one. A reader takes the last checkpoint and
+//! the commits after it.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
@@ -16,15 +17,15 @@ use serde::{Deserialize, Serialize};
 use crate::error::StoreError;
 use crate::objects::Objects;
 
-/// Form of the store, in `format.json`.
+/// Format of the store, in `format.json`.
 pub(crate) const FORM: &str = "crabwalk.store/1";
 const LOG: &str = "meta/log";
 const CHECKPOINT: &str = "meta/checkpoint";
-/// Commits after which their sum is written.
+/// Number of commits between checkpoints.
 pub(crate) const CHECKPOINT_EVERY: u64 = 64;
-/// Ids of batches that are remembered.
+/// Number of batch ids to remember.
 const MOST_BATCHES: usize = 1 << 16;
-/// Hosts that are listed for a file; of more, the file itself says which.
+/// Maximum number of hosts to list for a file; with more, the file itself lists them.
 pub(crate) const MOST_HOSTS: usize = 64;
 
 /// Events of one host in one file.
@@ -34,7 +35,7 @@ pub(crate) struct HostSpan(
     pub String,
     /// Number of its events.
     pub u64,
-    /// The earliest, microseconds since 1970-01-01 UTC.
+    /// The earliest event, in microseconds since 1970-01-01 UTC.
     pub i64,
     /// The latest.
     pub i64,
@@ -54,11 +55,11 @@ pub(crate) struct FileEntry {
     pub last: i64,
     /// Key in [`State::schemas`].
     pub schema: String,
-    /// Hosts in it, where there are few.
+    /// Hosts in it, unless there are many.
     pub hosts: Option<Vec<HostSpan>>,
-    /// XXH3 of all its bytes, in hexadecimal digits.
+    /// XXH3 of its bytes, in hexadecimal.
     pub checksum: String,
-    /// Whether files of commits were put together in it.
+    /// Whether it was merged from files of several commits.
     #[serde(default)]
     pub compacted: bool,
 }
@@ -75,37 +76,37 @@ impl FileEntry {
 /// Columns of a file, and the fields that its events have.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct FileSchema {
-    /// Columns of fields, sorted.
+    /// Field columns, sorted.
     pub columns: Vec<String>,
-    /// Fields that have no column, since no event has a value of them.
+    /// Fields without a column, because no event has a value for them.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub without_values: BTreeSet<String>,
 }
 
 impl FileSchema {
-    /// By what files name it.
+    /// The id that files refer to.
     pub(crate) fn key(&self) -> String {
         let text = serde_json::to_vec(self).unwrap_or_default();
         format!("{:016x}", xxhash_rust::xxh3::xxh3_64(&text))
     }
 }
 
-/// Where a file that was read lay, so that it is known again.
+/// Where a file was read from, to recognise it again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Origin {
-    /// What its source is called; members of an archive are called `NAME!/member`.
+    /// The name of its source; archive members are called `NAME!/member`.
     pub name: String,
-    /// Its absolute path, without links.
+    /// Its absolute path, with links resolved.
     pub location: String,
     /// Bytes.
     pub size: u64,
-    /// When it was changed last: microseconds since 1970-01-01 UTC; 0 where nobody knows.
+    /// Modification time in microseconds since 1970-01-01 UTC; 0 if unknown.
     pub modified: i64,
-    /// SHA-256 of its content, in hexadecimal digits.
+    /// SHA-256 of its content, in hexadecimal.
     pub digest: String,
 }
 
-/// A source of events, as it is kept.
+/// A source of events, as stored.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Source {
     pub id: u32,
@@ -118,14 +119,14 @@ pub(crate) struct Source {
     pub problems: Vec<StoredProblem>,
     #[serde(default)]
     pub more_problems: u64,
-    /// The file that it is, or of which it is a member.
+    /// The file that it is, or that contains it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<Origin>,
     /// Whether all of it was read.
     pub whole: bool,
 }
 
-/// [`Problem`], as it is kept.
+/// [`Problem`], as stored.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct StoredProblem {
     pub offset: Option<u64>,
@@ -162,7 +163,7 @@ impl Source {
         }
     }
 
-    /// Adds what more was read of it.
+    /// Adds the results of further reading.
     pub(crate) fn add(&mut self, report: &SourceReport) {
         self.bytes += report.bytes;
         self.records += report.records;
@@ -211,7 +212,7 @@ impl Source {
     }
 }
 
-/// [`Coverage`], as it is kept.
+/// [`Coverage`], as stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Covered {
     pub host: String,
@@ -240,7 +241,7 @@ impl Covered {
     }
 }
 
-/// A file that is no longer part of the store and may still be read by somebody.
+/// A file that is no longer part of the store but may still be in use.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Removed {
     pub path: String,
@@ -260,16 +261,16 @@ pub(crate) struct Commit {
     pub schemas: BTreeMap<String, FileSchema>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub add: Vec<FileEntry>,
-    /// Numbers of files that go.
+    /// Numbers of removed files.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub remove: Vec<u64>,
-    /// Sources that are new or of which more was read.
+    /// Sources that are new or were read further.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sources: Vec<Source>,
-    /// What is added to the coverage.
+    /// Additions to the coverage.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub coverage: Vec<Covered>,
-    /// Takes the place of all coverage.
+    /// Replaces all coverage.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub coverage_is: Option<Vec<Covered>>,
     #[serde(default)]
@@ -278,12 +279,12 @@ pub(crate) struct Commit {
     pub marks: BTreeMap<String, String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub batch: Option<String>,
-    /// Paths of removed files that were deleted.
+    /// Paths of removed files that have been deleted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub deleted: Vec<String>,
 }
 
-/// What all commits add up to.
+/// The sum of all commits.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct State {
     pub version: u64,
@@ -299,7 +300,7 @@ pub(crate) struct State {
     pub removed: Vec<Removed>,
 }
 
-/// Keys of two texts are not keys of JSON objects.
+/// JSON object keys cannot be pairs of texts.
 mod coverage_list {
     use super::{BTreeMap, Covered, Deserialize, Serialize};
     use serde::{Deserializer, Serializer};
@@ -376,9 +377,9 @@ impl State {
         }
     }
 
-    /// Reads what is newest, from the last checkpoint on.
+    /// Reads the latest state, from the last checkpoint on.
     pub(crate) fn load(objects: &dyn Objects) -> Result<Self, StoreError> {
-        // Between the listing of checkpoints and that of commits, old commits may go: then there is a newer checkpoint.
+        // Old commits may disappear between listing checkpoints and listing commits; then there is a newer checkpoint.
         let mut attempts = 0;
         loop {
             let mut state = Self::checkpoint(objects)?.unwrap_or_default();
@@ -403,7 +404,7 @@ impl State {
         read_json(objects, &path).map(Some)
     }
 
-    /// Takes the commits that are newer.
+    /// Applies newer commits.
     pub(crate) fn catch_up(&mut self, objects: &dyn Objects) -> Result<(), StoreError> {
         let listed = objects
             .list(LOG)
@@ -471,7 +472,7 @@ pub(crate) fn is_published(objects: &dyn Objects, commit: &Commit) -> bool {
     there.is_ok_and(|there| there.at == commit.at && there.next_file == commit.next_file)
 }
 
-/// Writes the sum of all commits, and removes the commits and sums that nobody needs any more: those before the last but one.
+/// Writes a checkpoint, and removes obsolete commits and checkpoints: those before the last but one.
 pub(crate) fn write_checkpoint(objects: &dyn Objects, state: &State) -> Result<(), StoreError> {
     let path = checkpoint_path(state.version);
     let text = serde_json::to_vec(state)
@@ -520,7 +521,7 @@ fn checkpoint_path(version: u64) -> String {
     format!("{CHECKPOINT}/{version:020}.json")
 }
 
-/// The version that a path is of; `None` for drafts and what else lies there.
+/// The version in a path; `None` for drafts and other files.
 fn version(path: &str) -> Option<u64> {
     let name = path.rsplit('/').next()?.strip_suffix(".json")?;
     (name.len() == 20 && name.bytes().all(|byte| byte.is_ascii_digit()))

@@ -1,8 +1,8 @@
-//! What files and columns of a store are called.
+//! Names of files and columns in a store.
 //!
-//! Channels and fields are named by logs, and so by attackers. A channel becomes a part of a path only with everything but
-//! letters, digits and a few signs percent-encoded, and no longer than file systems allow; what it is really called stands in
-//! the manifest.
+//! Logs, and so attackers, choose the names of channels and fields. A channel becomes part of a path only with
+//! everything but letters, digits and a few signs percent-encoded, and no longer than file systems allow; the manifest
+//! has its real name.
 
 use std::fmt::Write as _;
 
@@ -17,18 +17,18 @@ pub(crate) const HOST: &str = "host";
 pub(crate) const SOURCE: &str = "__source";
 /// The column with the record number.
 pub(crate) const RECORD: &str = "__record";
-/// The column with what tells copies of records without a number of their own.
+/// The column that identifies copies of records without a record number.
 pub(crate) const IDENTITY: &str = "__identity";
 
-/// Stands behind the name of a field where a column has the rows in which it has several values.
+/// Suffix of the column for rows in which a field has several values.
 const SEVERAL: &str = "[]";
-/// Stands around the name of a field that would read as something else.
+/// Surrounds a field name that would otherwise be misread.
 const ESCAPE: char = '\\';
 
-/// Longest part of a path that a channel becomes; file systems allow 255 bytes.
+/// Maximum length of a channel in a path; file systems allow 255 bytes.
 const LONGEST: usize = 120;
 
-/// The column of a field's single values.
+/// The column for a field's single values.
 pub(crate) fn column(field: &str) -> String {
     let other = field == HOST
         || field.starts_with("__")
@@ -41,12 +41,12 @@ pub(crate) fn column(field: &str) -> String {
     }
 }
 
-/// The column of a field's rows with several values.
+/// The column for a field's rows with several values.
 pub(crate) fn several(field: &str) -> String {
     format!("{}{SEVERAL}", column(field))
 }
 
-/// The field of a column, and whether the column has the rows with several values. `None` for those that are not fields.
+/// The field of a column, and whether the column has the rows with several values. `None` if it is not a field.
 pub(crate) fn field(column: &str) -> Option<(&str, bool)> {
     if let Some(escaped) = column.strip_prefix(ESCAPE) {
         let (escaped, several) = match escaped.strip_suffix(SEVERAL) {
@@ -69,19 +69,19 @@ pub(crate) fn folder(channel: &str, event_id: u32) -> String {
     format!("events/channel={}/event_id={event_id}", part(channel))
 }
 
-/// A file of events: its days, and its number, by which no other is called.
+/// An event file's name: its days, and a unique number.
 pub(crate) fn file(channel: &str, event_id: u32, first: i64, last: i64, number: u64) -> String {
     let folder = folder(channel, event_id);
     format!("{folder}/{}_{}_{number:012}.parquet", day(first), day(last))
 }
 
-/// A text of a log as a part of a path.
+/// Log text as part of a path.
 fn part(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {
         match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' => encoded.push(byte as char),
-            // `.` alone, `..`, and a dot at the end of a name mean something to some systems.
+            // `.` alone, `..`, and a trailing dot mean something to some systems.
             b'.' if !encoded.is_empty() && !encoded.ends_with('.') => encoded.push('.'),
             _ => {
                 let _ = write!(encoded, "%{byte:02X}");
@@ -108,7 +108,7 @@ fn part(text: &str) -> String {
     format!("{encoded}~{hash:016x}")
 }
 
-/// Microseconds of a day.
+/// Number of microseconds in a day.
 pub(crate) const DAY: i64 = 86_400_000_000;
 
 /// The day of a time, UTC, as `2026-11-28`.

@@ -1,8 +1,8 @@
-//! Where the files of a store lie.
+//! Storage for the files of a store.
 //!
-//! A store asks little of what holds its files: to list them, to read parts of them, to write one that nobody reads yet, and
-//! to publish a small one under a name that nobody else has taken. A folder can do it, and so can storage of objects. The
-//! questions are synchronous, as a catalog's are.
+//! A store needs little from its storage: to list files, read ranges, write a file that nobody reads yet, and publish a
+//! small one under a name that nobody else has taken. A folder can do this, and so can object storage. The calls are
+//! synchronous, like a catalog's.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -20,21 +20,21 @@ pub struct Object {
     pub size: u64,
 }
 
-/// A file that can be read in parts.
+/// A file that can be read in ranges.
 pub trait Part: Send + Sync {
     /// Bytes of the whole.
     fn size(&self) -> u64;
 
-    /// Fills `buffer` from this place on.
+    /// Fills `buffer` starting at this offset.
     ///
     /// # Errors
-    /// If it cannot be read, or ends before.
+    /// If it cannot be read, or ends too early.
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()>;
 }
 
-/// What holds the files of a store. Paths are inside the store, with slashes, and made by the store alone.
+/// Storage for a store's files. Paths are inside the store, with slashes, and created only by the store.
 pub trait Objects: fmt::Debug + Send + Sync {
-    /// All files below a folder, by their paths. A folder that is not there holds none.
+    /// All files below a folder, by path. A missing folder contains none.
     ///
     /// # Errors
     /// If it cannot be listed.
@@ -43,37 +43,37 @@ pub trait Objects: fmt::Debug + Send + Sync {
     /// Opens a file for reading.
     ///
     /// # Errors
-    /// If it is not there or must not be read.
+    /// If it does not exist or cannot be read.
     fn open(&self, path: &str) -> io::Result<Box<dyn Part>>;
 
-    /// Writes a file of which nobody knows yet. It need not outlive a loss of power before [`sync`](Self::sync).
+    /// Writes a file that nobody knows about yet. It need not survive a power failure before [`sync`](Self::sync).
     ///
     /// # Errors
-    /// If it cannot be written; a part of it may be left.
+    /// If it cannot be written; part of it may remain.
     fn write(&self, path: &str, bytes: &[u8]) -> io::Result<()>;
 
-    /// When it returns, what was written before outlives a loss of power.
+    /// When this returns, everything written before survives a power failure.
     ///
     /// # Errors
-    /// If that cannot be had.
+    /// If that cannot be guaranteed.
     fn sync(&self) -> io::Result<()>;
 
-    /// Writes a file so that it is there whole or not at all, outlives a loss of power, and takes the place of no other.
+    /// Writes a file atomically and durably, without replacing another.
     ///
     /// # Errors
-    /// [`io::ErrorKind::AlreadyExists`] if there is one of that name; else if it cannot be written.
+    /// [`io::ErrorKind::AlreadyExists`] if that name is taken; another error if it cannot be written.
     fn publish(&self, path: &str, bytes: &[u8]) -> io::Result<()>;
 
-    /// Removes a file; one that is not there is none.
+    /// Removes a file, if it exists.
     ///
     /// # Errors
-    /// If it is there and cannot be removed.
+    /// If it exists and cannot be removed.
     fn delete(&self, path: &str) -> io::Result<()>;
 
     /// All of a file.
     ///
     /// # Errors
-    /// If it is not there or cannot be read.
+    /// If it does not exist or cannot be read.
     fn read(&self, path: &str) -> io::Result<Vec<u8>> {
         let part = self.open(path)?;
         let size =
@@ -84,11 +84,11 @@ pub trait Objects: fmt::Debug + Send + Sync {
     }
 }
 
-/// A folder of this machine.
+/// A folder on this machine.
 #[derive(Debug)]
 pub struct Folder {
     root: PathBuf,
-    /// Files, and folders whose entries are new, that may be lost with power.
+    /// Files, and folders with new entries, that a power failure may still lose.
     pending: Mutex<(Vec<PathBuf>, BTreeSet<PathBuf>)>,
 }
 
@@ -106,7 +106,7 @@ impl Folder {
             .fold(self.root.clone(), |full, part| full.join(part))
     }
 
-    /// Makes the folder for a file, and answers which folders have new entries.
+    /// Creates the folder for a file, and returns the folders with new entries.
     fn make_folder(&self, file: &Path) -> io::Result<Vec<PathBuf>> {
         let Some(folder) = file.parent() else {
             return Ok(Vec::new());
@@ -156,13 +156,13 @@ impl Folder {
     }
 }
 
-/// Makes new entries of a folder outlive a loss of power.
+/// Makes new entries of a folder durable.
 #[cfg(unix)]
 fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-/// Windows writes entries of folders through by itself, and opens no folder as a file.
+/// Windows makes folder entries durable by itself, and cannot open a folder as a file.
 #[cfg(not(unix))]
 fn sync_folder(_: &Path) -> io::Result<()> {
     Ok(())
@@ -198,7 +198,7 @@ impl Objects for Folder {
         for file in files {
             match File::options().write(true).open(&file) {
                 Ok(file) => file.sync_all()?,
-                // Removed again by a commit that failed.
+                // Removed again by a failed commit.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => return Err(error),
             }
@@ -212,7 +212,7 @@ impl Objects for Folder {
     fn publish(&self, path: &str, bytes: &[u8]) -> io::Result<()> {
         let target = self.full(path);
         let folders = self.make_folder(&target)?;
-        // One process publishes at a time: whoever finds such a file finds one that was left.
+        // Only one process publishes at a time, so such a file is a leftover.
         let name = target.file_name().unwrap_or_default().to_string_lossy();
         let draft = target.with_file_name(format!(".{name}.draft"));
         let publish = || -> io::Result<()> {
@@ -223,7 +223,7 @@ impl Objects for Folder {
             match fs::hard_link(&draft, &target) {
                 Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Err(error),
-                // Some file systems have no links. Nobody else publishes here meanwhile.
+                // Some file systems have no links. Nobody else publishes here in the meantime.
                 Err(_) if target.exists() => return Err(io::ErrorKind::AlreadyExists.into()),
                 Err(_) => fs::rename(&draft, &target)?,
             }

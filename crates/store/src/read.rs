@@ -25,13 +25,13 @@ use crate::names;
 use crate::objects::{Objects, Part};
 use crate::write::{GROUP_ROWS, HOSTS_KEY};
 
-/// Bytes of decoded columns that are kept for whoever asks next.
+/// Size of the cache for decoded columns, in bytes.
 const CACHE_BYTES: usize = 512 << 20;
 
 /// A column of a file, in batches of [`GROUP_ROWS`] rows.
 type Column = Arc<[ArrayRef]>;
 
-/// Reads files, and keeps what was read last: a hunt asks for the same columns many times.
+/// Reads files and caches recent columns: a hunt requests the same columns many times.
 #[derive(Debug)]
 pub(crate) struct Reader {
     pub objects: Arc<dyn Objects>,
@@ -45,7 +45,7 @@ struct Cache {
     clock: u64,
 }
 
-/// What a column of a file is for those who read events.
+/// The column of a file from the readers' point of view.
 fn of_file(error: impl Into<ParquetError>, entry: &FileEntry) -> StoreError {
     StoreError::Parquet {
         path: entry.path.clone(),
@@ -102,7 +102,7 @@ impl Reader {
             })
     }
 
-    /// All of a file, as it was written, without keeping it.
+    /// The whole file as written, without caching it.
     pub(crate) fn whole(&self, entry: &FileEntry) -> Result<Vec<RecordBatch>, StoreError> {
         let reader = self
             .builder(entry)?
@@ -114,7 +114,7 @@ impl Reader {
             .map_err(|error| of_file(error, entry))
     }
 
-    /// Columns of a file by their names in it. Each is `None` where the file does not have it.
+    /// Columns of a file by their names in it. Each is `None` if the file does not have it.
     pub(crate) fn columns(
         &self,
         entry: &FileEntry,
@@ -184,7 +184,7 @@ impl Reader {
             .collect())
     }
 
-    /// Events of a file: those of `columns` (as a catalog calls them) that it has, and their times.
+    /// Events of a file: those of `columns` (by catalog name) that it has, and their times.
     pub(crate) fn events(
         &self,
         entry: &FileEntry,
@@ -265,7 +265,7 @@ impl Reader {
     }
 }
 
-/// A field whose single values and whose several values lie in columns of their own.
+/// A field with separate columns for single and multiple values.
 fn joined(
     single: Option<&ArrayRef>,
     several: Option<&ArrayRef>,
@@ -315,7 +315,7 @@ impl Cache {
         }
         self.bytes += bytes;
         if self.bytes > CACHE_BYTES {
-            // The half that was not used for longest goes at once, so that this is seldom done.
+            // Evict the least recently used half at once, so that this happens rarely.
             let mut uses: Vec<u64> = self.columns.values().map(|(_, _, used)| *used).collect();
             uses.sort_unstable();
             let middle = uses.get(uses.len() / 2).copied().unwrap_or_default();
@@ -325,7 +325,7 @@ impl Cache {
     }
 }
 
-/// A part of the store as Parquet's reader asks for it.
+/// A file of the store, for Parquet's reader.
 #[derive(Clone)]
 struct Chunks(Arc<dyn Part>);
 
@@ -360,7 +360,7 @@ impl ChunkReader for Chunks {
     }
 }
 
-/// Reads a part from a place on.
+/// Reads a range starting at an offset.
 struct From {
     part: Arc<dyn Part>,
     at: u64,

@@ -1,4 +1,4 @@
-//! The store as a catalog, as it is at one moment.
+//! The store as a catalog, at one moment.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use crate::manifest::{FileEntry, State};
 use crate::names;
 use crate::read::Reader;
 
-/// Low bits of a reference that hold the row; the bits above hold the file.
+/// Low bits of a reference, for the row; the bits above are for the file.
 const ROW_BITS: u32 = 40;
 
 /// A file of a snapshot.
@@ -36,7 +36,7 @@ struct Stored {
     event_type: EventType,
     reader: Arc<Reader>,
     files: Vec<InFile>,
-    /// The fields, and `_record` and the like, by name.
+    /// The fields, `_record` and so on, by name.
     types: HashMap<String, DataType>,
     window: Window,
 }
@@ -52,7 +52,7 @@ impl Stored {
             .collect()
     }
 
-    /// The events of one file in a span of time.
+    /// The events of one file within a span of time.
     fn events(
         &self,
         file: &InFile,
@@ -93,8 +93,8 @@ fn touches(entry: &FileEntry, window: &Window) -> bool {
     entry.first <= *window.end() && entry.last >= *window.start()
 }
 
-/// What a store holds at one moment: later commits do not change it. The files that it names stay for an hour after a commit
-/// that takes them out of the store.
+/// The contents of a store at one moment: later commits do not change it. Its files stay for an hour after a commit
+/// removes them from the store.
 #[derive(Debug)]
 pub struct StoreCatalog {
     reader: Arc<Reader>,
@@ -147,7 +147,7 @@ impl StoreCatalog {
         };
         let mut fields_seen: BTreeSet<String> = BTreeSet::new();
         let mut hosts_outside: BTreeSet<String> = BTreeSet::new();
-        // Each field, and whether it has several values in an event.
+        // Each field, and whether it has several values in any event.
         let mut fields: std::collections::BTreeMap<String, bool> =
             std::collections::BTreeMap::new();
         let mut files = Vec::new();
@@ -237,7 +237,7 @@ impl StoreCatalog {
         Ok(())
     }
 
-    /// How many events of a file lie in a span of time.
+    /// The number of a file's events within a span of time.
     fn count(&self, entry: &FileEntry, window: &Window) -> Result<usize, StoreError> {
         let times = self.reader.columns(entry, &[names::TIME.to_owned()])?;
         let inside = times
@@ -250,22 +250,22 @@ impl StoreCatalog {
         Ok(inside.count())
     }
 
-    /// What was read, and what of it could not be; [`EventRef::source`] is a place here.
+    /// What was read, and what could not be read; [`EventRef::source`] is an index into this.
     pub fn sources(&self) -> &[SourceReport] {
         &self.sources
     }
 
-    /// The commit that this is the state after; 0 before the first.
+    /// The commit that led to this state; 0 before the first.
     pub fn version(&self) -> u64 {
         self.version
     }
 
-    /// What whoever writes has noted ([`CommitInfo::marks`](crate::CommitInfo::marks)).
+    /// The writer's marks ([`CommitInfo::marks`](crate::CommitInfo::marks)).
     pub fn mark(&self, name: &str) -> Option<&str> {
         self.marks.get(name).map(String::as_str)
     }
 
-    /// The files that hold it all: paths inside the store.
+    /// The files of this snapshot, as paths inside the store.
     pub fn files(&self) -> impl Iterator<Item = &str> {
         self.files.iter().map(|entry| entry.path.as_str())
     }
@@ -336,7 +336,7 @@ impl Batches for Stored {
     }
 }
 
-/// Batches one by one, or what kept them from being read.
+/// Batches one by one, or the error that stopped reading.
 fn each(
     events: Result<Vec<Events>, CatalogError>,
 ) -> impl Iterator<Item = Result<Events, CatalogError>> + Send {

@@ -29,7 +29,7 @@ use crate::read::Reader;
 use crate::snapshot::StoreCatalog;
 use crate::write::{self, Rows, WriteError, Written};
 
-/// A demand for everything, and for what tells copies: what a store keeps.
+/// A demand for everything, including identities for copies: what a store keeps.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Ingest;
 
@@ -43,7 +43,7 @@ impl Demand for Ingest {
     }
 }
 
-/// What `format.json` says.
+/// The content of `format.json`.
 #[derive(Debug, Serialize, Deserialize)]
 struct Format {
     format: String,
@@ -53,46 +53,46 @@ struct Format {
 const FORMAT_FILE: &str = "format.json";
 const LOCK_FILE: &str = "lock";
 
-/// A source from which events of a commit were read.
+/// A source of a commit's events.
 #[derive(Debug, Clone)]
 pub struct NewSource {
-    /// What was read of it in this commit. Its id is the one that the events have.
+    /// What was read from it for this commit. Its id is the one in the events.
     pub report: SourceReport,
-    /// Where it lay, of a file.
+    /// Its location, if it is a file.
     pub origin: Option<Origin>,
-    /// Whether it was read from its start: what the store knows of a reading that did not come to its end is forgotten.
+    /// Whether it was read from its start, in which case the results of an incomplete earlier reading are discarded.
     pub from_start: bool,
-    /// Whether nothing of it is left to read. A file that is whole need not be read again.
+    /// Whether nothing of it is left to read. A complete file need not be read again.
     pub whole: bool,
 }
 
-/// What is committed with events.
+/// What is committed along with events.
 #[derive(Debug, Clone, Default)]
 pub struct CommitInfo {
-    /// Where the events were read, by the ids that the events have. One with the path and the origin of a source that the
-    /// store knows is that source.
+    /// Where the events were read, by the ids in the events. A source with the path and origin of a known source is
+    /// that source.
     pub sources: Vec<NewSource>,
-    /// Texts that whoever writes wants to find again, by their names, and that become true with the events: how far a log of
-    /// writes is in the store, for instance. They take the place of those of the same name.
+    /// Named texts of the writer that take effect with the events, such as a position in a write-ahead log. They
+    /// replace earlier ones of the same name.
     pub marks: BTreeMap<String, String>,
-    /// Names what is committed, so that it is committed once: of the last 65,536 such names, each counts once.
+    /// Identifies the batch, so that it is committed once; the last 65,536 such names are remembered.
     pub batch: Option<String>,
 }
 
 /// What a commit did.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Committed {
-    /// The state of the store after it.
+    /// The state of the store after the commit.
     pub version: u64,
     /// Events that are new.
     pub events: u64,
-    /// Events that the store had, or that were read twice.
+    /// Events that the store already had, or that were read twice.
     pub duplicates: u64,
-    /// Files that were written.
+    /// Number of files written.
     pub files: u64,
     /// Their bytes.
     pub bytes: u64,
-    /// Whether the store had this batch: nothing was done then.
+    /// Whether the store already had this batch, in which case nothing was done.
     pub known: bool,
 }
 
@@ -103,41 +103,42 @@ pub struct Size {
     pub events: u64,
     /// Files of events.
     pub files: u64,
-    /// Bytes of files of events.
+    /// Total bytes of event files.
     pub bytes: u64,
 }
 
-/// A folder with events. See the page of the crate.
+/// A folder with events. See the first page of this crate.
 #[derive(Debug)]
 pub struct Store {
     path: PathBuf,
     pub(crate) objects: Arc<dyn Objects>,
     pub(crate) reader: Arc<Reader>,
     state: RwLock<Arc<State>>,
-    /// Held while it is written to, within this process. Its file is locked against other processes; `None` if the store is
-    /// only read.
+    /// Held by the writer within this process. The file is locked against other processes; `None` if the store is
+    /// read-only.
     writer: Option<Mutex<File>>,
 }
 
 impl Store {
-    /// Whether a path is a store: a folder whose `format.json` says so.
+    /// Whether a path is a store: a folder with a `format.json` that says so.
     pub fn is_store(path: &Path) -> bool {
         read_format(path).is_ok_and(|format| format.is_some())
     }
 
-    /// Opens a store for reading. Others may write to it meanwhile; [`refresh`](Self::refresh) looks what they wrote.
+    /// Opens a store for reading. Others may write to it at the same time; [`refresh`](Self::refresh) picks up their
+    /// changes.
     ///
     /// # Errors
-    /// If there is no store, it is of another form, or it is damaged.
+    /// If there is no store, it has another format, or it is damaged.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
         let path = path.as_ref();
         Self::open_in(path, Arc::new(Folder::new(path)))
     }
 
-    /// As [`open`](Self::open), where the files are read through `objects`.
+    /// Like [`open`](Self::open), with files read through `objects`.
     ///
     /// # Errors
-    /// As [`open`](Self::open).
+    /// Like [`open`](Self::open).
     pub fn open_in(path: &Path, objects: Arc<dyn Objects>) -> Result<Self, StoreError> {
         if read_format(path)?.is_none() {
             return Err(StoreError::NoStore(path.to_owned()));
@@ -152,20 +153,21 @@ impl Store {
         })
     }
 
-    /// Opens a store for reading and writing, and makes one where there is nothing or an empty folder. Only one process writes
-    /// at a time.
+    /// Opens a store for reading and writing, and creates one if there is nothing or an empty folder. Only one process
+    /// writes at a time.
     ///
     /// # Errors
-    /// As [`open`](Self::open); if something else lies there, if another process writes to it, or if it must not be written.
+    /// Like [`open`](Self::open), and if there is something else, if another process is writing to it, or if it is not
+    /// writable.
     pub fn open_or_create(path: impl AsRef<Path>) -> Result<Self, StoreError> {
         let path = path.as_ref();
         Self::open_or_create_in(path, Arc::new(Folder::new(path)))
     }
 
-    /// As [`open_or_create`](Self::open_or_create), where the files are read and written through `objects`.
+    /// Like [`open_or_create`](Self::open_or_create), with files read and written through `objects`.
     ///
     /// # Errors
-    /// As [`open_or_create`](Self::open_or_create).
+    /// Like [`open_or_create`](Self::open_or_create).
     pub fn open_or_create_in(path: &Path, objects: Arc<dyn Objects>) -> Result<Self, StoreError> {
         let shown = || path.display().to_string();
         let is_new = read_format(path)?.is_none();
@@ -175,7 +177,7 @@ impl Store {
                 fs::read_dir(path).map_err(|error| StoreError::io(shown(), "list", error))?;
             for entry in entries {
                 let entry = entry.map_err(|error| StoreError::io(shown(), "list", error))?;
-                // Left by somebody who began to make a store and did not get further.
+                // Left by an interrupted attempt to create a store.
                 let name = entry.file_name();
                 if name != LOCK_FILE && name != ".format.json.draft" {
                     return Err(StoreError::Occupied(path.to_owned()));
@@ -208,7 +210,7 @@ impl Store {
             };
             let text = serde_json::to_vec(&format).unwrap_or_default();
             match objects.publish(FORMAT_FILE, &text) {
-                // Another process was quicker, and is done.
+                // Another process was faster and has finished.
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(StoreError::io(FORMAT_FILE, "write", error)),
                 Ok(()) => {}
@@ -238,7 +240,7 @@ impl Store {
         Ok(writer.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Takes what other processes have committed since, and answers whether there was something.
+    /// Picks up other processes' commits, and returns whether there were any.
     ///
     /// # Errors
     /// If the manifest cannot be read.
@@ -246,7 +248,7 @@ impl Store {
         let known = self.state();
         let mut state = State::clone(&known);
         if state.catch_up(self.objects.as_ref()).is_err() {
-            // It may be so far behind that the commits that follow are gone.
+            // It may be so far behind that the following commits are gone.
             state = State::load(self.objects.as_ref())?;
         }
         let is_newer = state.version > known.version;
@@ -256,19 +258,19 @@ impl Store {
         Ok(is_newer)
     }
 
-    /// All that it holds now.
+    /// Its current contents.
     ///
     /// # Errors
-    /// If the manifest does not fit together.
+    /// If the manifest is inconsistent.
     pub fn snapshot(&self) -> Result<StoreCatalog, StoreError> {
         self.snapshot_within(&ALWAYS)
     }
 
-    /// What it holds now of a span of time, microseconds since 1970-01-01 UTC, both ends included. Files of other times are
-    /// not opened. Coverage is that of all times.
+    /// Its current contents within a span of time, in microseconds since 1970-01-01 UTC, both ends inclusive. Files
+    /// outside the span are not opened. Coverage is for all times.
     ///
     /// # Errors
-    /// As [`snapshot`](Self::snapshot), and if a file that lies partly in the span cannot be read.
+    /// Like [`snapshot`](Self::snapshot), and if a file that overlaps the ends of the span cannot be read.
     pub fn snapshot_within(&self, window: &Window) -> Result<StoreCatalog, StoreError> {
         StoreCatalog::new(&self.state(), &self.reader, window)
     }
@@ -285,8 +287,8 @@ impl Store {
         size
     }
 
-    /// The files that hold the events now, of types that fit one of the patterns (channel, or channel/id, `*` for any text);
-    /// without patterns all. Paths are inside the store.
+    /// The current files with events of types that match one of the patterns (channel, or channel/id, `*` for any
+    /// text); without patterns all. Paths are inside the store.
     pub fn files(&self, types: &[String]) -> Vec<String> {
         let state = self.state();
         let fits = |entry: &FileEntry| {
@@ -303,7 +305,7 @@ impl Store {
             .collect()
     }
 
-    /// What was noted under a name with the last commit that noted something there.
+    /// The latest mark of this name.
     pub fn mark(&self, name: &str) -> Option<String> {
         self.state().marks.get(name).cloned()
     }
@@ -313,23 +315,23 @@ impl Store {
         self.state().batches.iter().any(|one| one == name)
     }
 
-    /// The origins of all sources of which nothing is left to read.
+    /// The origins of all completely read sources.
     pub fn whole_origins(&self) -> Vec<Origin> {
         let state = self.state();
         let whole = state.sources.iter().filter(|source| source.whole);
         whole.filter_map(|source| source.origin.clone()).collect()
     }
 
-    /// Takes events into the store: all of them, with where they come from, or none. When it returns, they are there for good,
-    /// and every snapshot that is made later has them. Events that the store has are left out, wherever they were read.
+    /// Adds events to the store, all of them with their sources, or none. When this returns, they are durable, and
+    /// every later snapshot has them. Events that the store already has are left out, wherever they were read.
     ///
-    /// Of what a source says that numbers no records, a commit must hold what the demand [`Ingest`] made of it: how often it
-    /// says the same is counted from its beginning.
+    /// For a source without record numbers, a commit must contain what the demand [`Ingest`] produced: repetitions are
+    /// counted from the source's beginning.
     ///
     /// # Errors
-    /// If the store was opened for reading, events do not say what tells their copies, or something cannot be written. Then
-    /// nothing has changed, as a rule; where the system cannot say whether the last step is done, it may be there. To commit the
-    /// same again does no harm.
+    /// If the store was opened read-only, events lack the identities of copies, or something cannot be written.
+    /// Normally nothing has changed then; if the system cannot tell whether the last step succeeded, the commit may
+    /// exist. Committing the same again does no harm.
     pub fn commit(&self, collected: Collected, info: CommitInfo) -> Result<Committed, StoreError> {
         let _writing = self.writing()?;
         let state = self.state();
@@ -342,7 +344,7 @@ impl Store {
         self.finish(&state, commit, committed)
     }
 
-    /// Makes files of events, and says in the commit what comes with them.
+    /// Writes event files, and adds their metadata to the commit.
     fn fill(
         &self,
         state: &State,
@@ -409,8 +411,8 @@ impl Store {
         })
     }
 
-    /// Removes the files of a commit that did not come to be. What cannot be removed now is removed when the store is opened
-    /// for writing next.
+    /// Removes the files of a failed commit. Those that cannot be removed now are removed when the store is next opened
+    /// for writing.
     pub(crate) fn or_undo<T>(
         &self,
         commit: &Commit,
@@ -424,7 +426,7 @@ impl Store {
         result
     }
 
-    /// A commit that follows.
+    /// The next commit.
     pub(crate) fn next(&self, state: &State) -> Commit {
         Commit {
             version: state.version + 1,
@@ -503,7 +505,7 @@ impl Store {
             .map_err(|error| StoreError::io(shown(), "write", error))
             .and_then(|()| manifest::publish(self.objects.as_ref(), &commit));
         if let Err(error) = published {
-            // The last of it, making its name outlive a loss of power, may be what failed: then it counts.
+            // Possibly only the last step failed, making its name durable: then it counts.
             if !manifest::is_published(self.objects.as_ref(), &commit) {
                 return self.or_undo(&commit, Err(error));
             }
@@ -515,14 +517,14 @@ impl Store {
         let mut state = State::clone(state);
         state.apply(commit);
         if state.version.is_multiple_of(CHECKPOINT_EVERY) {
-            // The commit is there whether this works or not; the next attempt is at the next number.
+            // The commit exists whether this works or not; the next attempt is at the next checkpoint.
             let _ = manifest::write_checkpoint(self.objects.as_ref(), &state);
         }
         self.set_state(state);
         Ok(committed)
     }
 
-    /// Removes what nobody knows of: files of commits that did not come to be.
+    /// Removes orphans: files of failed commits.
     fn sweep(&self) -> Result<(), StoreError> {
         let state = self.state();
         let mut known: HashSet<&str> = state
@@ -578,7 +580,7 @@ impl Store {
                 hosts.insert(host);
             }
         }
-        // Copies may differ in what is less than a second.
+        // Copies may differ by less than a second.
         let second = |time: i64| time.div_euclid(1_000_000);
         let key = (event_type.channel.to_lowercase(), event_type.event_id);
         let files = state.files.values().filter(|entry| {
@@ -590,7 +592,7 @@ impl Store {
         let mut mine: Option<HashSet<u64>> = None;
         let mut copies: HashSet<u64> = HashSet::new();
         for entry in files {
-            // Exports write a host in capitals or not; identities do not distinguish them either.
+            // Exports differ in the case of host names; identities ignore it too.
             let spans = self.reader.hosts(entry)?;
             let may_have = spans.iter().any(|span| {
                 second(span.2) <= second(last)
@@ -680,7 +682,7 @@ fn read_format(path: &Path) -> Result<Option<Format>, StoreError> {
             return Err(StoreError::io(shown, "read", error));
         }
     };
-    // A folder of logs may well hold a file of this name.
+    // A folder of logs may well contain a file of this name.
     let Ok(format) = serde_json::from_slice::<Format>(&text) else {
         return Ok(None);
     };
@@ -697,7 +699,7 @@ fn read_format(path: &Path) -> Result<Option<Format>, StoreError> {
     Ok(None)
 }
 
-/// What the sources of a commit are called in the store.
+/// Names the sources of a commit in the store.
 fn sources(state: &State, new: &[NewSource], commit: &mut Commit) -> HashMap<u32, u32> {
     let mut ids = HashMap::new();
     let mut next = u32::try_from(state.sources.len()).unwrap_or(u32::MAX);
@@ -737,8 +739,8 @@ fn sources(state: &State, new: &[NewSource], commit: &mut Commit) -> HashMap<u32
     ids
 }
 
-/// Whether more of a source was read. A file that has grown is another one, so that what is said of it stays true of the file
-/// that was read.
+/// Whether more of a source was read. A file that has grown is a different one, so that statements about it stay true
+/// of the file that was read.
 fn is_same(known: &Source, new: &NewSource) -> bool {
     let digest = |origin: &Option<Origin>| origin.as_ref().map(|origin| origin.digest.clone());
     known.path == new.report.path && digest(&known.origin) == digest(&new.origin)
@@ -769,7 +771,7 @@ fn count_hosts(batch: &RecordBatch, channel: &str, counts: &mut HashMap<(String,
     }
 }
 
-/// What tells copies of each row; 0 where nothing does.
+/// The identity of each row, to recognise copies; 0 if there is none.
 pub(crate) fn identities(event_type: &EventType, batch: &RecordBatch) -> Vec<u64> {
     let numbers = |name: &str| -> Option<&UInt64Array> {
         batch.column_by_name(name)?.as_primitive_opt::<UInt64Type>()

@@ -1,4 +1,4 @@
-//! Fewer, larger files, and what is too old for the store.
+//! Merging small files, and removing old events.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -14,33 +14,33 @@ use crate::names;
 use crate::store::{Committed, Store, now, wrong};
 use crate::write::{self, DAY_ROWS, FILE_ROWS, Rows};
 
-/// How long a file stays after the commit that takes it out of the store: whoever has a snapshot may still read it.
+/// How long a file stays after a commit removes it from the store: a snapshot may still be reading it.
 pub const GRACE: Duration = Duration::from_secs(3600);
 
-/// Most rows of a file that is put together with others.
+/// Maximum rows of a file that is merged with others.
 const SMALL_ROWS: u64 = FILE_ROWS as u64 / 2;
-/// Bytes of files that are put together in one commit.
+/// Bytes of files to merge per commit.
 const COMMIT_BYTES: u64 = 64 << 20;
 
-/// What a compaction did.
+/// The result of a compaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Compacted {
-    /// Files that others took the place of.
+    /// Files that were replaced.
     pub before: u64,
     /// Their bytes.
     pub bytes_before: u64,
-    /// Files that took their place.
+    /// Files that replaced them.
     pub after: u64,
     /// Their bytes.
     pub bytes_after: u64,
 }
 
-/// What a store shall forget.
+/// What to remove from a store.
 #[derive(Debug, Clone, Default)]
 pub struct Forget {
-    /// Only events before this: microseconds since 1970-01-01 UTC.
+    /// Only events before this time, in microseconds since 1970-01-01 UTC.
     pub before: Option<i64>,
-    /// Only events of channels that fit this, where `*` stands for any text.
+    /// Only events of channels that match this, where `*` matches any text.
     pub channel: Option<String>,
 }
 
@@ -49,16 +49,16 @@ pub struct Forget {
 pub struct Forgotten {
     /// Events.
     pub events: u64,
-    /// Files that went, or were rewritten without them.
+    /// Files removed, or rewritten without the events.
     pub files: u64,
 }
 
 impl Store {
-    /// Puts small files of one event type together, and cuts them at midnight where a day has enough events. Events stay what
-    /// they are. The files that others take the place of stay for a while: [`remove_old`](Self::remove_old).
+    /// Merges small files of one event type, and splits them at midnight where a day has enough events. Events do not
+    /// change. The replaced files stay for a while: [`remove_old`](Self::remove_old).
     ///
     /// # Errors
-    /// If a file cannot be read or written. What was put together before stays so.
+    /// If a file cannot be read or written. What was merged before stays merged.
     pub fn compact(&self) -> Result<Compacted, StoreError> {
         let _writing = self.writing()?;
         let mut done = Compacted::default();
@@ -93,7 +93,7 @@ impl Store {
         Ok(done)
     }
 
-    /// Takes events out of the store. Their files stay for a while: [`remove_old`](Self::remove_old).
+    /// Removes events from the store. Their files stay for a while: [`remove_old`](Self::remove_old).
     ///
     /// # Errors
     /// If a file cannot be read or written. Then nothing has changed.
@@ -145,8 +145,8 @@ impl Store {
         Ok(forgotten)
     }
 
-    /// Deletes the files that were taken out of the store longer ago than this, and answers how many. Who has a snapshot from
-    /// before can no longer read them.
+    /// Deletes the files that were removed from the store longer ago than this, and returns their number. Older
+    /// snapshots become unreadable.
     ///
     /// # Errors
     /// If one cannot be deleted.
@@ -169,7 +169,7 @@ impl Store {
         Ok(removed)
     }
 
-    /// Rewrites the events of files of one type without those before a time, and answers how many there are.
+    /// Rewrites files of one type without the events before a time, and returns how many events there were.
     fn rewrite(
         &self,
         state: &State,
@@ -220,7 +220,7 @@ impl Store {
         Ok(count)
     }
 
-    /// The coverage after a commit that takes events of channels away.
+    /// The coverage after a commit that removes events of channels.
     fn coverage_after(
         &self,
         state: &State,
@@ -260,12 +260,12 @@ impl Store {
     }
 }
 
-/// Which files of one type, given by time, are to be put together.
+/// Selects the files of one type, in order of time, that should be merged.
 fn groups(files: Vec<Arc<FileEntry>>) -> Vec<Vec<Arc<FileEntry>>> {
     let mut groups = Vec::new();
     let mut group: Vec<Arc<FileEntry>> = Vec::new();
     let mut rows = 0;
-    // What was put together before and is large enough for its days stays as it is.
+    // Files that were merged before and are large enough for their days stay.
     let small = files.into_iter().filter(|entry| {
         entry.rows <= SMALL_ROWS && (!entry.compacted || entry.rows < DAY_ROWS as u64)
     });

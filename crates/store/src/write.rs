@@ -26,20 +26,20 @@ use parquet::schema::types::ColumnPath;
 use crate::manifest::HostSpan;
 use crate::names::{self, DAY};
 
-/// Rows of a row group, and so of a batch that is read.
+/// Rows of a row group, and so of a batch when reading.
 pub(crate) const GROUP_ROWS: usize = 1 << 17;
 /// Most rows of a file.
 pub(crate) const FILE_ROWS: usize = 1 << 20;
-/// Most bytes that the events of a file may take in memory.
+/// Maximum memory for the events of a file, in bytes.
 const FILE_BYTES: usize = 512 << 20;
-/// Rows up to which several days share a file: a file for each would be mostly footer.
+/// Up to this many rows, several days share a file: a file per day would be mostly footer.
 pub(crate) const DAY_ROWS: usize = 1 << 16;
-/// Rows that are put together at a time.
+/// Number of rows to assemble at a time.
 const CHUNK_ROWS: usize = 1 << 14;
-/// Key of the hosts in a file's own metadata.
+/// Key of the list of hosts in a file's metadata.
 pub(crate) const HOSTS_KEY: &str = "crabwalk.hosts";
 
-/// Events of one type, in columns as a store has them, plain.
+/// Events of one type, in the store's columns, unpacked.
 #[derive(Debug)]
 pub(crate) struct Rows {
     pub batch: RecordBatch,
@@ -52,12 +52,12 @@ pub(crate) struct Written {
     pub rows: u64,
     pub first: i64,
     pub last: i64,
-    /// Columns of fields, sorted.
+    /// Field columns, sorted.
     pub columns: Vec<String>,
     pub hosts: Vec<HostSpan>,
 }
 
-/// A batch as readers collect it, as columns of a store. `source` says what a source is called in the store.
+/// Converts a batch from the readers to the store's columns. `source` maps source ids to the store's.
 pub(crate) fn stored(
     batch: &RecordBatch,
     source: &dyn Fn(u32) -> u32,
@@ -120,7 +120,7 @@ fn wrong(column: &str) -> ArrowError {
     ArrowError::SchemaError(format!("column {column} has the wrong type"))
 }
 
-/// The rows of a list that have one value, as texts, and those with any other number, as lists.
+/// Splits a list column: rows with one value, as texts, and rows with any other number, as lists.
 fn parted(list: &ListArray) -> Result<(ArrayRef, ArrayRef), ArrowError> {
     let values = list
         .values()
@@ -141,7 +141,7 @@ fn parted(list: &ListArray) -> Result<(ArrayRef, ArrayRef), ArrowError> {
     Ok((single, others))
 }
 
-/// What a row is sorted by: host, time, record number, what tells copies, and then as it came.
+/// The sort key of a row: host, time, record number, identity, then input order.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Key {
     host: u32,
@@ -152,7 +152,8 @@ struct Key {
     row: u32,
 }
 
-/// Events of one type as files: in order of time where they are of several days and many, each sorted by host and time.
+/// Writes events of one type to files: in order of time if they are many and span several days, each file sorted by
+/// host and time.
 pub(crate) fn files(event_type: &EventType, parts: &[Rows]) -> Result<Vec<Written>, WriteError> {
     let mut hosts: BTreeSet<&str> = BTreeSet::new();
     let mut columns = Vec::new();
@@ -214,15 +215,16 @@ pub(crate) fn files(event_type: &EventType, parts: &[Rows]) -> Result<Vec<Writte
         .collect()
 }
 
-/// Cuts events, sorted by time, at midnights, so that each part is large enough, and elsewhere only where it is too large.
+/// Splits events, sorted by time, at midnights so that each part is large enough, and elsewhere only if a part is too
+/// large.
 fn by_days(keys: &[Key], most: usize) -> Vec<&[Key]> {
     let day = |key: &Key| key.time.div_euclid(DAY);
     let mut parts = Vec::new();
-    // What is in no part yet, and how much of it is of days that were looked at.
+    // What is in no part yet, and how much of it belongs to the days seen so far.
     let mut rest = keys;
     let mut held = 0;
     for own in keys.chunk_by(|a, b| day(a) == day(b)) {
-        // Together with the days before it would be too large.
+        // Adding it to the preceding days would make the part too large.
         if held > 0 && held + own.len() > most {
             parts.extend(rest.split_off(..held));
             held = 0;
@@ -260,7 +262,7 @@ fn file(
     keys: &[&Key],
     hosts: &[&str],
 ) -> Result<Written, WriteError> {
-    // What all of them together have, without columns that have no value among these rows.
+    // The union of all columns, without those that have no value in these rows.
     let mut types: BTreeMap<&str, &DataType> = BTreeMap::new();
     let mut rows_of: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
     for key in keys {
@@ -345,7 +347,7 @@ fn gather(
     places: &[(usize, usize)],
 ) -> Result<ArrayRef, ArrowError> {
     let nothing = datafusion::arrow::array::new_null_array(field.data_type(), 1);
-    // Of a part that lacks the column, its only row is none.
+    // If a part lacks the column, its only row is none.
     let mut arrays: Vec<&dyn Array> = Vec::with_capacity(used.len());
     let mut at: Vec<Option<(usize, bool)>> = Vec::with_capacity(parts.len());
     for (part, number) in parts.iter().zip(0..) {
@@ -378,7 +380,7 @@ fn properties(
             .ok()
             .and_then(|at| i32::try_from(at).ok())
     };
-    // Columns of the file are leaves; those before the first list are where the schema has them.
+    // A file's columns are leaves; before the first list they have the schema's positions.
     let sorted = [names::HOST, names::TIME]
         .into_iter()
         .filter_map(place)
@@ -417,7 +419,7 @@ fn properties(
             .set_column_dictionary_enabled(path(name), false)
             .set_column_encoding(path(name), Encoding::DELTA_BINARY_PACKED);
     }
-    // A hash: no two are alike, and none compresses.
+    // Hashes are all different and do not compress.
     builder = builder.set_column_dictionary_enabled(path(names::IDENTITY), false);
     Ok(builder.build())
 }
@@ -431,7 +433,7 @@ pub(crate) enum WriteError {
     Parquet(#[from] ParquetError),
 }
 
-/// The rows of a batch that stay.
+/// The rows of a batch that remain.
 pub(crate) fn kept(batch: &RecordBatch, keep: &BooleanArray) -> Result<RecordBatch, ArrowError> {
     datafusion::arrow::compute::filter_record_batch(batch, keep)
 }

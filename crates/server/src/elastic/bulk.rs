@@ -1,4 +1,4 @@
-//! The body of `_bulk`: a line that says what to do, and for most a line with the document.
+//! The body of `_bulk`: a line with an action, and for most actions a line with the document.
 
 use std::borrow::Cow;
 
@@ -7,21 +7,21 @@ use serde_json::value::RawValue;
 
 use crate::batch::Event;
 
-/// What an action does with its document.
+/// The action for a document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verb {
-    /// Adds it or puts it in the place of another.
+    /// Adds it, or replaces another.
     Index,
-    /// Adds it, if there is none with its id.
+    /// Adds it, if no document has its id.
     Create,
-    /// Changes one: what it says is an event all the same.
+    /// Updates one; its content is an event all the same.
     Update,
-    /// Takes one away. Events are kept.
+    /// Deletes one. Events are kept.
     Delete,
 }
 
 impl Verb {
-    /// Its name in requests and answers.
+    /// Its name in requests and responses.
     pub fn name(self) -> &'static str {
         match self {
             Self::Index => "index",
@@ -37,15 +37,15 @@ impl Verb {
 pub struct Action {
     /// What to do.
     pub verb: Verb,
-    /// The index it names; empty where only the URL does.
+    /// Its index; empty if only the URL names one.
     pub index: String,
-    /// The id it gives; empty where it gives none.
+    /// Its id; empty if it has none.
     pub id: String,
-    /// The event, or why there is none.
+    /// The event, or the reason why there is none.
     pub event: Result<Option<Event>, String>,
 }
 
-/// The request is none: the number of the line, from 1, and what is wrong with it.
+/// The request is invalid: the line number, from 1, and the error.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Malformed(pub usize, pub String);
 
@@ -79,10 +79,10 @@ struct Document<'a> {
     doc: Option<&'a RawValue>,
 }
 
-/// Reads a request. `peer` is the host of documents that name none.
+/// Reads a request. `peer` is the host of documents that do not name one.
 ///
 /// # Errors
-/// If it cannot be told what belongs to what; nothing of such a request is taken.
+/// If actions and documents cannot be told apart; then nothing of the request is taken.
 pub fn parse(body: &str, peer: &str) -> Result<Vec<Action>, Malformed> {
     let mut actions = Vec::new();
     let mut lines = (1..)
@@ -138,7 +138,7 @@ pub fn parse(body: &str, peer: &str) -> Result<Vec<Action>, Malformed> {
     Ok(actions)
 }
 
-/// What a value says: a text without its quotes, others as they are, `null` as nothing.
+/// The text of a value: a string without its quotes, others unchanged, `null` as empty.
 fn text_of(raw: &RawValue) -> String {
     match raw.get() {
         "null" => String::new(),
@@ -146,7 +146,7 @@ fn text_of(raw: &RawValue) -> String {
     }
 }
 
-/// The event that a document is.
+/// A document as an event.
 ///
 /// # Errors
 /// If it is not JSON.

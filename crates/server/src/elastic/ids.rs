@@ -1,17 +1,17 @@
-//! Documents that were created, by their ids.
+//! Created documents, by id.
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::{Mutex, PoisonError};
 
-/// Ids of documents that are remembered, so that one that is created twice is kept once.
+/// Ids of created documents, so that one that is created twice is stored once.
 const MOST_IDS: usize = 500_000;
 
-/// Ids of documents that were created.
+/// Ids of created documents.
 #[derive(Debug, Default)]
 pub struct Ids(Mutex<(HashSet<u128>, VecDeque<u128>)>);
 
 impl Ids {
-    /// What stands for an id in an index.
+    /// A key for an id in an index.
     pub fn key(index: &str, id: &str) -> u128 {
         let mut hash = xxhash_rust::xxh3::Xxh3::new();
         hash.update(index.as_bytes());
@@ -26,7 +26,7 @@ impl Ids {
         inner.0.contains(&key)
     }
 
-    /// Remembers that these were created.
+    /// Remembers these as created.
     pub fn add(&self, keys: impl IntoIterator<Item = u128>) {
         let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for key in keys {

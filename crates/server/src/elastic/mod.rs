@@ -1,5 +1,5 @@
-//! Elasticsearch, as far as its senders need it: `_bulk`, and what Beats, Logstash, Vector, Fluent Bit and the official
-//! clients ask before they send.
+//! Elasticsearch's interface, as far as senders need it: `_bulk`, and the requests that Beats, Logstash, Vector, Fluent
+//! Bit and the official clients make before they send.
 //!
 //! - Every answer has `X-elastic-product: Elasticsearch`. Without it the official clients deliver, then fail, and their
 //!   callers deliver again.
@@ -32,7 +32,7 @@ use crate::shared::Server;
 use crate::token::Token;
 use bulk::{Action, Verb};
 
-/// The version that is told: the least that current senders accept.
+/// The reported version: the lowest that current senders accept.
 const VERSION: (u32, u32, u32) = (8, 19, 0);
 
 fn say(status: u16, body: &Value) -> Response {
@@ -101,11 +101,11 @@ fn not_read(why: &BodyError) -> Response {
     }
 }
 
-/// Whether a request is one of those that are answered here.
+/// Whether this module answers a request.
 pub fn is_for(request: &Request) -> bool {
     let path = request.uri().path();
     if path == "/" {
-        // A browser asks for a page; none of the senders does.
+        // A browser asks for a page; no sender does.
         let accept = request.headers().get(header::ACCEPT);
         return !accept.is_some_and(|accept| {
             String::from_utf8_lossy(accept.as_bytes()).contains("text/html")
@@ -119,7 +119,7 @@ fn authorise(server: &Server, headers: &HeaderMap) -> Option<Token> {
     let secret = match value.trim().split_once(' ') {
         Some((scheme, rest)) if scheme.eq_ignore_ascii_case("apikey") => {
             let rest = rest.trim();
-            // `id:key` in base64; some set the key alone.
+            // `id:key` in base64; some senders pass only the key.
             let pair = STANDARD
                 .decode(rest)
                 .ok()
@@ -135,7 +135,7 @@ fn authorise(server: &Server, headers: &HeaderMap) -> Option<Token> {
     server.tokens.find(&secret).filter(|token| !token.disabled)
 }
 
-/// Answers what senders ask of Elasticsearch.
+/// Answers senders' requests to Elasticsearch.
 pub async fn elastic(State(server): State<Arc<Server>>, request: Request) -> Response {
     let Some(token) = authorise(&server, request.headers()) else {
         return error(
@@ -154,7 +154,7 @@ pub async fn elastic(State(server): State<Arc<Server>>, request: Request) -> Res
     let method = request.method().clone();
     let is_write = method == Method::POST || method == Method::PUT;
     match parts.as_slice() {
-        // Older senders have a type between the index and the call.
+        // Older senders add a type between index and call.
         [before @ .., "_bulk"] if is_write => {
             let index = before.first().copied().unwrap_or_default().to_owned();
             bulk_request(&server, token, &index, request).await
@@ -187,7 +187,8 @@ pub async fn elastic(State(server): State<Arc<Server>>, request: Request) -> Res
     }
 }
 
-/// Whether a call prepares a place for events, or looks after it. What may carry events is never answered as if it were done.
+/// Whether a call sets up or maintains an index. Calls that may carry events are never answered as if they had
+/// succeeded.
 fn sets_up(parts: &[&str]) -> bool {
     const CALLS: [&str; 20] = [
         "_alias",
@@ -214,7 +215,7 @@ fn sets_up(parts: &[&str]) -> bool {
     parts.iter().any(|part| CALLS.contains(part))
 }
 
-/// The version to tell a sender: its own where it is newer, since some refuse a server that is older than they are.
+/// The version to report to a sender: at least its own, because some senders refuse an older server.
 fn version(headers: &HeaderMap) -> String {
     let own = headers
         .get(header::USER_AGENT)
@@ -233,7 +234,7 @@ fn version(headers: &HeaderMap) -> String {
     format!("{major}.{minor}.{patch}")
 }
 
-/// What is told of the server and of what was set up in it, which is nothing.
+/// Reports about the server and what was set up in it, which is nothing.
 fn asked(server: &Server, parts: &[&str], headers: &HeaderMap) -> Option<Value> {
     Some(match parts {
         [] => json!({
@@ -282,7 +283,7 @@ fn id() -> String {
         .unwrap_or_default()
 }
 
-/// How each action of a request ended, and what of it is to be written.
+/// The result of each action of a request, and the events to write.
 struct Sorted {
     items: Vec<Item>,
     events: Vec<crate::batch::Event>,
@@ -385,7 +386,7 @@ fn sort(server: &Server, token: &Token, index: &str, actions: Vec<Action>) -> So
     sorted
 }
 
-/// Writes what is to be written, and says how each action ended.
+/// Writes the events, and reports the result of each action.
 async fn finish(
     server: &Server,
     sorted: Sorted,
@@ -469,7 +470,7 @@ async fn bulk_request(
     };
     let errors = items.iter().any(|item| item.error.is_some());
     let shown: Vec<Value> = items.iter().map(|item| item.show(brief)).collect();
-    // Senders look for `"errors":true` as bytes: the answer has no blanks.
+    // Senders search for the bytes `"errors":true`, so the response has no spaces.
     let took = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
     match brief {
         true => say(200, &json!({"errors": errors, "items": shown})),

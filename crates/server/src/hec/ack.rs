@@ -1,16 +1,16 @@
-//! Acknowledgements that are asked for: `ackId` in an answer, and whether it holds later.
+//! Indexer acknowledgement: `ackId` in a response, and later its status.
 //!
-//! What is answered is on the disk already, so that the first question is answered with yes. Splunk tells each yes once and
-//! forgets it, and so do we. What is remembered is lost when the server stops; a sender that hears no sends its request
-//! again, and that request is known ([`crate::intake`]).
+//! Events are on disk before the response, so the first query already gets a yes. Splunk reports each yes once and
+//! forgets it, and so do we. The ids are lost when the server stops; a sender that gets a no repeats its request, and
+//! that request is recognised ([`crate::intake`]).
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// After this time without a word a channel is forgotten.
+/// A channel is forgotten after this long without a request.
 const IDLE: Duration = Duration::from_secs(600);
-/// Channels, and numbers of one that were not asked for, that are remembered at most.
+/// Maximum number of channels, and of pending ids per channel, to remember.
 const MOST_CHANNELS: usize = 100_000;
 const MOST_UNREAD: usize = 100_000;
 
@@ -27,7 +27,7 @@ pub struct Acks {
     channels: Mutex<HashMap<(String, String), Channel>>,
 }
 
-/// Whether a text is a UUID, in any case.
+/// Whether a text is a UUID, ignoring case.
 pub fn is_channel(text: &str) -> bool {
     text.len() == 36
         && text.bytes().enumerate().all(|(at, byte)| match at {
@@ -37,7 +37,7 @@ pub fn is_channel(text: &str) -> bool {
 }
 
 impl Acks {
-    /// A number for a request that was written.
+    /// An id for a request that was written.
     pub fn give(&self, token: &str, channel: &str) -> u64 {
         let mut channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
         if channels.len() >= MOST_CHANNELS {
@@ -67,7 +67,7 @@ impl Acks {
         id
     }
 
-    /// Which of these numbers hold; each is told once.
+    /// Which of these ids are acknowledged; each is reported once.
     pub fn ask(&self, token: &str, channel: &str, ids: &[u64]) -> Vec<(u64, bool)> {
         let mut channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (token.to_owned(), channel.to_ascii_lowercase());
@@ -85,7 +85,7 @@ impl Acks {
             .collect()
     }
 
-    /// Forgets channels that nobody uses.
+    /// Forgets unused channels.
     pub fn tidy(&self) {
         let mut channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
         channels.retain(|_, channel| channel.used.elapsed() < IDLE);

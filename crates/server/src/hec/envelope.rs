@@ -1,8 +1,7 @@
-//! The body of Splunk's HTTP Event Collector: objects and arrays of objects, one after another, with or without something
-//! between them.
+//! The body of Splunk's HTTP Event Collector: a sequence of objects and arrays of objects, with or without separators.
 //!
-//! What precedes the first bad object is taken, and the answer names that object, as Splunk does. Objects are read in one
-//! pass; the event itself stays the text that it is.
+//! Everything before the first bad object is taken, and the response names that object, as in Splunk. Objects are read
+//! in one pass; the event itself stays unparsed text.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -10,10 +9,10 @@ use serde_json::value::RawValue;
 use crate::batch::Event;
 use crate::token::Token;
 
-/// Labels that the request gives to events that have none.
+/// Default labels for events, from the request.
 #[derive(Debug, Clone, Default)]
 pub struct Defaults {
-    /// Of the URL, the token, or the connection.
+    /// From the URL, the token, or the connection.
     pub host: String,
     /// Likewise.
     pub source: String,
@@ -21,24 +20,24 @@ pub struct Defaults {
     pub sourcetype: String,
     /// Likewise.
     pub index: String,
-    /// A time in the URL that holds for all.
+    /// A time in the URL, for all events.
     pub time: Option<i64>,
 }
 
 /// What is wrong with an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Bad {
-    /// Nothing is in the request.
+    /// The request is empty.
     NoData,
-    /// It is not JSON, or no object.
+    /// It is not JSON, or not an object.
     Format,
-    /// Its index is not one of the token's.
+    /// The token does not allow its index.
     Index,
     /// It has no event.
     Missing,
-    /// Its event says nothing.
+    /// Its event is blank.
     Blank,
-    /// Its `fields` hold more than values, or its `time` is none.
+    /// Its `fields` contain more than plain values, or its `time` is invalid.
     Fields,
 }
 
@@ -47,7 +46,7 @@ pub enum Bad {
 pub struct Parsed {
     /// The events before the first bad object.
     pub events: Vec<Event>,
-    /// The first bad object: which it is, from 0, and why.
+    /// The index of the first bad object, from 0, and the error.
     pub bad: Option<(usize, Bad)>,
 }
 
@@ -69,7 +68,7 @@ struct Envelope<'a> {
     index: Option<&'a RawValue>,
 }
 
-/// What is there is there, also where it is `null`.
+/// A key counts as present even if it is `null`.
 fn there<'de: 'a, 'a, D>(deserializer: D) -> Result<Option<&'a RawValue>, D::Error>
 where
     D: serde::Deserializer<'de>,
@@ -125,7 +124,7 @@ fn take(
     Ok(())
 }
 
-/// The event of one object; none where it holds a measurement only.
+/// The event of one object; none if it contains only a measurement.
 fn object(text: &str, token: &Token, defaults: &Defaults) -> Result<Option<Event>, Bad> {
     if !text.starts_with('{') {
         return Err(Bad::Format);
@@ -187,7 +186,7 @@ fn object(text: &str, token: &Token, defaults: &Defaults) -> Result<Option<Event
     Ok(Some(event))
 }
 
-/// A JSON value as the text that it means: of a string what it says, of others what they are.
+/// The text of a JSON value: the content of a string, others unchanged.
 fn text_of(raw: &RawValue) -> Option<String> {
     let text = raw.get();
     if text.starts_with('"') {
@@ -197,7 +196,7 @@ fn text_of(raw: &RawValue) -> Option<String> {
     }
 }
 
-/// The fields of an object, or of a text that holds one: syslog-ng writes them so.
+/// The fields of an object, or of a text that contains one: syslog-ng writes them so.
 fn fields_of(raw: &str) -> Result<Vec<(String, String)>, Bad> {
     let inner;
     let mut raw = raw;
@@ -232,8 +231,8 @@ fn fields_of(raw: &str) -> Result<Vec<(String, String)>, Bad> {
     Ok(all)
 }
 
-/// A time since 1970 as a number or a text of one, in microseconds. Seconds are meant; what would be a year beyond 9999 as
-/// seconds is milliseconds, and so on to nanoseconds.
+/// A time since 1970, as a number or its text, in microseconds. It is in seconds; a value that would be beyond the year
+/// 9999 in seconds is in milliseconds, and so on to nanoseconds.
 pub fn time_of(raw: &str) -> Option<i64> {
     let raw = raw.trim().trim_matches('"').trim();
     let (negative, digits) = match raw.strip_prefix('-') {
@@ -251,7 +250,7 @@ pub fn time_of(raw: &str) -> Option<i64> {
         .ok()?;
     // As if they were seconds.
     let all = whole * 1_000_000_000 + nanos;
-    /// What follows the year 9999 in milliseconds, and in microseconds.
+    /// The end of the year 9999 in milliseconds, and in microseconds.
     const MILLIS: i128 = 253_402_300_800_000;
     const MICROS: i128 = MILLIS * 1_000;
     let nanos = match whole {

@@ -1,8 +1,8 @@
-//! Splunk's HTTP Event Collector: what its senders say, and what they need to hear.
+//! Splunk's HTTP Event Collector: what senders ask, and the answers they expect.
 //!
-//! Paths, codes and texts are those of Splunk ("Format events for HTTP Event Collector", "Troubleshoot HTTP Event
-//! Collector", "HTTP Event Collector indexer acknowledgement" in its documentation), since senders act on them. Where it
-//! matters most:
+//! Paths, codes and texts are Splunk's ("Format events for HTTP Event Collector", "Troubleshoot HTTP Event Collector",
+//! "HTTP Event Collector indexer acknowledgement" in its documentation), because senders act on them. The details that
+//! matter most:
 //! - *Wait* is 503 with code 9, decided before anything of the request is taken. Senders lose what is answered with 429.
 //! - 200 means that the events are on the disk.
 //! - `Content-Type` says nothing: senders send wrong ones or none.
@@ -31,7 +31,7 @@ use crate::shared::Server;
 use crate::token::Token;
 use envelope::{Bad, Defaults, Parsed};
 
-/// What is said to a sender.
+/// A response to a sender.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Code {
     Success = 0,
@@ -157,14 +157,14 @@ impl Endpoint {
     }
 }
 
-/// Answers whatever is asked below `/services/collector`.
+/// Answers every request below `/services/collector`.
 pub async fn collector(State(server): State<Arc<Server>>, request: Request) -> Response {
     let Some(endpoint) = Endpoint::of(request.uri().path()) else {
         return not_found(404);
     };
     let method = request.method();
     if method == Method::OPTIONS {
-        // Some senders look whether there is a collector before they start, without a token.
+        // Before they start, some senders check without a token whether there is a collector.
         let mut response = Response::new(Body::empty());
         response
             .headers_mut()
@@ -190,7 +190,7 @@ pub async fn collector(State(server): State<Arc<Server>>, request: Request) -> R
     }
 }
 
-/// Whether events are taken. A token is not asked for: some senders give none here.
+/// Whether events are accepted. It needs no token: some senders pass none here.
 fn health(server: &Server) -> Response {
     answer(match server.intake.trouble() {
         None => Code::Healthy,
@@ -199,7 +199,7 @@ fn health(server: &Server) -> Response {
     })
 }
 
-/// The token that a request gives: in its URL, or in a header of one of the forms that senders use.
+/// The token of a request: from the URL, or from a header in one of the forms that senders use.
 fn authorise(
     server: &Server,
     headers: &HeaderMap,
@@ -316,7 +316,7 @@ async fn receive(
         token: token.name.clone(),
         peer,
     };
-    // Inflating and taking apart may be long work.
+    // Decompressing and parsing may take long.
     let shared = Arc::clone(server);
     let work = move || {
         let bytes = whole.inflate(&shared.intake, &shared.limits)?;
@@ -395,7 +395,7 @@ fn defaults(token: &Token, query: &[(String, String)], peer: &str) -> Defaults {
     }
 }
 
-/// A hash of all that a request says.
+/// A hash of the request's full content.
 fn key(sender: &Sender, endpoint: Endpoint, defaults: &Defaults, text: &str) -> u128 {
     let mut hash = xxhash_rust::xxh3::Xxh3::new();
     let kind = match endpoint {
@@ -419,7 +419,7 @@ fn key(sender: &Sender, endpoint: Endpoint, defaults: &Defaults, text: &str) -> 
     hash.digest128().max(1)
 }
 
-/// Raw text: one event a line, but for text whose events span lines.
+/// Raw text: one event per line, unless its events span lines.
 fn raw(text: &str, token: &Token, defaults: &Defaults) -> Parsed {
     if text.trim().is_empty() {
         return Parsed {
@@ -448,7 +448,7 @@ fn raw(text: &str, token: &Token, defaults: &Defaults) -> Parsed {
     }
 }
 
-/// Answers which acknowledgements hold.
+/// Reports the status of acknowledgements.
 async fn asked(server: &Arc<Server>, request: Request) -> Result<Response, Response> {
     let (parts, body) = request.into_parts();
     let query = parameters(parts.uri.query().unwrap_or_default());

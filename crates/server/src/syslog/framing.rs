@@ -1,20 +1,20 @@
-//! Where a message of syslog over a stream ends (RFC 6587, and what senders make of it).
+//! The end of a syslog message in a stream (RFC 6587, and senders' variations).
 //!
-//! Each frame says for itself how it is framed: a sender that counts octets begins with a digit, one that ends messages
-//! with a line feed begins with the priority, and JSON lines begin with a brace. Senders differ even behind one relay, and
-//! a counted message may end in a line feed inside its count.
+//! Each frame shows its own framing: a sender that counts octets begins with a digit, one that ends messages with a
+//! line feed begins with the priority, and JSON lines begin with a brace. Senders differ even behind one relay, and a
+//! counted message may contain a line feed at its end.
 
-/// A frame of more digits is no count: the longest message has far fewer bytes.
+/// A frame with more digits is not a count: the longest message has far fewer bytes.
 const DIGITS: usize = 7;
 
-/// Takes a stream of bytes apart.
+/// Splits a stream of bytes.
 #[derive(Debug)]
 pub struct Framer {
     held: Vec<u8>,
     most: usize,
-    /// Bytes of a message that is too long are passed over up to its end.
+    /// Skips the bytes of a message that is too long.
     passing: Passing,
-    /// Messages that were cut or lost for their length, or for the end of the stream.
+    /// Messages truncated or lost because of their length or the end of the stream.
     pub lost: u64,
 }
 
@@ -32,7 +32,7 @@ fn is_end(byte: u8) -> bool {
 }
 
 impl Framer {
-    /// A stream whose messages have at most so many bytes.
+    /// A stream whose messages have at most this many bytes.
     pub fn new(most: usize) -> Self {
         Self {
             held: Vec::new(),
@@ -42,7 +42,7 @@ impl Framer {
         }
     }
 
-    /// Takes bytes, and hands over the messages that are whole.
+    /// Takes bytes, and passes on complete messages.
     pub fn push(&mut self, bytes: &[u8], mut each: impl FnMut(&[u8])) {
         self.held.extend_from_slice(bytes);
         let held = std::mem::take(&mut self.held);
@@ -53,7 +53,7 @@ impl Framer {
         self.held = rest.to_vec();
     }
 
-    /// Hands over one message, and answers what follows it; `None` where more bytes are needed.
+    /// Passes on one message and returns what follows it; `None` if more bytes are needed.
     fn frame<'b>(&mut self, bytes: &'b [u8], each: &mut impl FnMut(&[u8])) -> Option<&'b [u8]> {
         match self.passing {
             Passing::Line => {
@@ -86,7 +86,7 @@ impl Framer {
         let skipped = bytes.iter().take_while(between).count();
         let bytes = bytes.get(skipped..)?;
         if bytes.is_empty() {
-            // What stood between messages need not be held.
+            // Separators between messages need not be kept.
             return if skipped > 0 { Some(bytes) } else { None };
         }
         if let Some(counted) = count(bytes) {
@@ -116,7 +116,7 @@ impl Framer {
         }
     }
 
-    /// The stream has ended: a line without its end is a message, a counted one that is not whole is lost.
+    /// The end of the stream: a line without its line feed is a message, an incomplete counted one is lost.
     pub fn finish(&mut self, mut each: impl FnMut(&[u8])) {
         let held = std::mem::take(&mut self.held);
         if held.is_empty() || self.passing != Passing::Nothing {
@@ -139,8 +139,8 @@ fn hand_over(message: &[u8], each: &mut impl FnMut(&[u8])) {
     }
 }
 
-/// The count with which a frame begins, and where its message begins: `None` if it has none, `Some(None)` if that cannot be
-/// told yet.
+/// The count at the start of a frame, and where its message begins: `None` if it has none, `Some(None)` if that cannot
+/// be decided yet.
 #[expect(clippy::option_option, reason = "there are three answers")]
 fn count(bytes: &[u8]) -> Option<Option<(usize, usize)>> {
     let first = bytes.first()?;
@@ -220,7 +220,7 @@ mod tests {
                 "{part}"
             );
         }
-        // A counted message that the end of the stream cuts is lost; 12345678 is no count.
+        // A counted message cut off by the end of the stream is lost; 12345678 is not a count.
         assert_eq!(frames(b"20 <13>cut", 4, 100), (Vec::new(), 1));
         assert_eq!(frames(b"12345678 x\n", 4, 100).0, ["12345678 x"]);
     }

@@ -1,8 +1,8 @@
 //! Syslog over UDP, TCP and TLS, and JSON lines on the same ports.
 //!
-//! Nothing in these protocols acknowledges. Over TCP and TLS a sender is slowed down while the log is busy, since nothing is
-//! read meanwhile; over UDP messages are lost then, and counted. What is in the sender's or the kernel's buffers when a
-//! machine stops is lost too: HTTP is the way that loses nothing.
+//! These protocols acknowledge nothing. Over TCP and TLS a sender is slowed down while the log is busy, because nothing
+//! is read; over UDP messages are then lost, and counted. The contents of the sender's or the kernel's buffers are lost
+//! when a machine stops: HTTP is the transport that loses nothing.
 
 mod framing;
 
@@ -24,13 +24,13 @@ use crate::intake::Refused;
 use crate::shared::Server;
 use framing::Framer;
 
-/// Messages and bytes that go into the log together at most, and how long the first of them waits for others.
+/// Maximum number of messages and bytes per write to the log, and how long the first of them waits for others.
 const TOGETHER: usize = 2_000;
 const BYTES: usize = 4 << 20;
 const WAIT: Duration = Duration::from_millis(50);
 /// How long a connection may be silent.
 const SILENCE: Duration = Duration::from_secs(3600);
-/// What a zlib stream begins with: rsyslog compresses whole connections when told to.
+/// The first byte of a zlib stream: rsyslog can be configured to compress whole connections.
 const ZLIB: u8 = 0x78;
 
 fn event(message: &[u8], peer: &str) -> Event {
@@ -41,14 +41,14 @@ fn event(message: &[u8], peer: &str) -> Event {
     }
 }
 
-/// What becomes of messages while the log is busy.
+/// What happens to messages while the log is busy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Busy {
-    /// They wait, and so does their sender. When the server stops they are taken all the same.
+    /// They wait, and so does their sender. When the server stops they are still taken.
     Wait,
     /// They are lost: nobody can be told to wait.
     Lose,
-    /// They are taken all the same: they are the last of a connection.
+    /// They are taken anyway: they are the last of a connection.
     Take,
 }
 
@@ -77,7 +77,7 @@ impl Gathered {
         self.events.len() >= TOGETHER || self.bytes >= BYTES
     }
 
-    /// Writes what was gathered.
+    /// Writes the collected messages.
     async fn write(&mut self, server: &Server, mut busy: Busy) -> Result<(), Refused> {
         let bytes = std::mem::take(&mut self.bytes);
         let events = std::mem::take(&mut self.events);
@@ -143,7 +143,7 @@ pub async fn datagrams(socket: UdpSocket, server: Arc<Server>, mut stop: watch::
                         count += 1;
                     }
                 }
-                // Such as a port that a peer answered is closed.
+                // For instance because a peer's port is closed.
                 Err(error) => tracing::debug!(%error, "a datagram could not be received"),
             }
             if count >= TOGETHER {
@@ -251,7 +251,7 @@ async fn messages(
                 tracing::debug!(%peer, %error, "a connection was dropped");
                 break;
             }
-            // Time to write what there is, or nothing was said for long.
+            // Write what there is, or nothing arrived for long.
             Err(_) if since.is_none() => break,
             Err(_) => {}
         }

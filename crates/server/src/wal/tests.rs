@@ -7,13 +7,13 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// A disk that forgets what was not synced, and fails when told to.
+/// A disk that forgets what was not synced, and fails on demand.
 #[derive(Debug, Clone, Default)]
 struct Model(Arc<Mutex<State>>);
 
 #[derive(Debug, Default)]
 struct State {
-    /// What each file holds, and how much of it is durable.
+    /// The content of each file, and how much of it is durable.
     files: BTreeMap<String, (Vec<u8>, usize)>,
     /// The names that are durable.
     names: Vec<String>,
@@ -22,7 +22,7 @@ struct State {
 }
 
 impl Model {
-    /// The power fails: of what was not synced, a part is there (`keep` of 256), and so is a name or it is not.
+    /// Power failure: part of the unsynced data survives (`keep` of 256), and a name survives or not.
     fn crash(&self, keep: u8, names: bool) {
         let mut state = self.0.lock().unwrap();
         let durable = state.names.clone();
@@ -128,13 +128,13 @@ fn what_was_written_is_read_again() {
         }
     );
     assert_eq!(wal.segments(), 2);
-    // What the store has is not read again, and its segments go.
+    // What the store has is not read again, and its segments are deleted.
     wal.release(4).unwrap();
     assert_eq!(wal.segments(), 1);
     let (wal, found, _) = open(&model, 4);
     assert_eq!(found.len(), 1);
     assert_eq!(wal.next(), 5);
-    // Numbers go on though no segment tells of them.
+    // Numbers continue although no segment records them.
     assert_eq!(open(&Model::default(), 17).0.next(), 17);
 }
 
@@ -243,7 +243,7 @@ proptest! {
                     for (seq, payload) in acknowledged.range(low..) {
                         prop_assert_eq!(found.get(seq), Some(payload));
                     }
-                    // What nobody was told of may be there; it was sent.
+                    // Unacknowledged data may survive; it was sent.
                     for (seq, payload) in found {
                         acknowledged.insert(seq, payload);
                     }
