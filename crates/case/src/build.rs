@@ -1,4 +1,4 @@
-//! Making the case document of what a hunt found.
+//! Builds the case document from the results of a hunt.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,20 +24,20 @@ pub struct Tool<'a> {
     pub version: &'a str,
 }
 
-/// What a case is made of.
+/// The input for a case.
 #[derive(Clone, Copy)]
 pub struct Input<'a> {
     /// What made it.
     pub tool: Tool<'a>,
-    /// When, microseconds since 1970-01-01 UTC.
+    /// When, in microseconds since 1970-01-01 UTC.
     pub created: i64,
-    /// How long it took, seconds.
+    /// Duration in seconds.
     pub seconds: f64,
     /// What was read.
     pub sources: &'a [SourceReport],
     /// What was concluded.
     pub conclusion: &'a Conclusion,
-    /// The events that it was concluded from.
+    /// The events behind it.
     pub catalog: &'a dyn Catalog,
 }
 
@@ -49,7 +49,7 @@ pub(crate) fn time(micros: i64) -> Option<String> {
 }
 
 impl Case {
-    /// Makes the document. The same input gives the same document.
+    /// Builds the document. The same input gives the same document.
     pub fn new(input: &Input<'_>) -> Self {
         let Conclusion { outcome, movement } = input.conclusion;
         let assets = &outcome.knowledge.assets;
@@ -184,7 +184,7 @@ impl Case {
         case
     }
 
-    /// Says which way each path leads: over the hops that happened, or where none did, over all.
+    /// Describes the route of each path: over the hops that happened, or over all if none did.
     pub(crate) fn say_ways(&mut self) {
         let names = Names::new(self);
         let by_id: BTreeMap<&str, &HopInfo> =
@@ -200,7 +200,8 @@ impl Case {
                 };
                 let mut hops: Vec<&HopInfo> = all()
                     .filter(|hop| hop.standing.happened())
-                    // Of a told path what is told of it: daily work that hangs on it is not the intruder's way.
+                    // For a reported path only its reported part: daily work attached to it is not the intruder's
+                    // route.
                     .filter(|hop| !path.told || self.verdict.hops.contains_key(&hop.id))
                     .collect();
                 if hops.is_empty() {
@@ -431,7 +432,7 @@ fn finding_info(finding: &Finding, hosts: &Hosts<'_>) -> FindingInfo {
     }
 }
 
-/// Sums the risk that findings add, by object. Names of machines and accounts are compared without regard to case, and of
+/// Sums the risk from findings, by object. Names of machines and accounts are compared case-insensitively, and those of
 /// machines without their domain; an address that assets give a name is that machine.
 fn risk(findings: &[Finding], hosts: &Hosts<'_>) -> Vec<RiskInfo> {
     #[derive(Default)]
@@ -533,11 +534,11 @@ fn stats(input: &Input<'_>, findings: &[FindingInfo], risk: Vec<RiskInfo>) -> St
     }
 }
 
-/// Machines by name, with what assets know of them.
+/// Machines by name, with their asset data.
 struct Hosts<'a> {
     assets: &'a Assets,
     all: BTreeMap<String, Host>,
-    /// Which machine had an address, where only one had it.
+    /// Which machine had an address, if only one had it.
     by_ip: BTreeMap<&'a str, &'a str>,
 }
 
@@ -608,13 +609,13 @@ impl<'a> Hosts<'a> {
                 ip.to_canonical().is_loopback() || ip.is_unspecified()
             })
         {
-            // No machine is called so: searches fill fields that are missing with words of their own.
+            // No machine has this name: searches put their own words into missing fields.
             return None;
         }
         if is_address(name)
             && let Some(row) = self.assets.assets.find(name)
             && let Some(own) = ["nt_host", "dns"].iter().find_map(|column| row.get(*column)?.first())
-            // A network's row names no single machine.
+            // A network's row does not identify a machine.
             && row.get("ip").is_some_and(|ips| ips.iter().any(|ip| ip.eq_ignore_ascii_case(name)))
         {
             return Some(host_key(own));
@@ -731,7 +732,7 @@ impl Accounts {
                 },
             );
         }
-        // Findings often name accounts without their domain.
+        // Findings often name accounts without a domain.
         let mut bare: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
         for account in &movement.accounts {
             for name in &account.names {

@@ -1,4 +1,4 @@
-//! A case as risk events and notables, so that searches can be made over it.
+//! A case as risk events and notables, for searches over it.
 
 use crabwalk_detect::DetectionType;
 use crabwalk_detect::risk::Concluded;
@@ -7,8 +7,7 @@ use serde_json::Value;
 use crate::document::{Case, FindingInfo};
 
 impl Case {
-    /// What the findings add to the risk of things, and what somebody should look at. Findings that are silenced are left
-    /// out.
+    /// The risk that findings add to objects, and the notables. Silenced findings are left out.
     pub fn concluded(&self) -> impl Iterator<Item = Concluded> {
         self.findings
             .iter()

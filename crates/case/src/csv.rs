@@ -1,4 +1,4 @@
-//! CSV for spreadsheets, with cells that a spreadsheet would run defused.
+//! CSV for spreadsheets, with formulas defused.
 
 use std::borrow::Cow;
 use std::io::{self, Write};
@@ -6,10 +6,10 @@ use std::io::{self, Write};
 use crate::document::Case;
 use crate::names::Names;
 
-/// Makes a cell harmless: where a spreadsheet would take (part of) it for a formula, an apostrophe is put before it.
+/// Makes a cell harmless: inserts an apostrophe wherever a spreadsheet would take (part of) the cell for a formula.
 ///
-/// That is at its beginning, and behind characters that some spreadsheet takes for the end of a cell or line (a semicolon
-/// in many countries, tab, line ends). Numbers stay as they are. The exact text is in `case.json`.
+/// That is at its beginning, and after characters that some spreadsheet takes for the end of a cell or line (a
+/// semicolon in many countries, tab, line breaks). Numbers stay unchanged. `case.json` has the exact text.
 pub fn defuse(cell: &str) -> Cow<'_, str> {
     if cell.parse::<f64>().is_ok_and(f64::is_finite) {
         return Cow::Borrowed(cell);
@@ -24,7 +24,7 @@ pub fn defuse(cell: &str) -> Cow<'_, str> {
                 '=' | '+' | '-' | '@' | '|' | '%' | '＝' | '＋' | '－' | '＠' | '\t' | '\r'
             )
         {
-            // A dash alone is how Windows writes "nothing".
+            // Windows writes a single dash for "nothing".
             if !(c == '-' && cell == "-") {
                 out.push('\'');
                 changed = true;
@@ -66,7 +66,7 @@ fn row<W: Write>(writer: &mut csv::Writer<W>, cells: &[&str]) -> io::Result<()> 
     Ok(())
 }
 
-/// Writes the findings, one a line.
+/// Writes the findings, one per line.
 ///
 /// # Errors
 /// What writing gives.
@@ -157,7 +157,7 @@ fn place(case: &Case, event: &crate::document::Reference) -> String {
     )
 }
 
-/// Writes what happened in the order of time: events behind movements and findings, and the clearing of logs.
+/// Writes what happened in chronological order: the events of movements and findings, and cleared logs.
 ///
 /// # Errors
 /// What writing gives.
@@ -203,7 +203,7 @@ pub fn timeline_csv(case: &Case, out: impl Write) -> io::Result<()> {
             }
         }
     }
-    // What other days show, too, would bury the rest: `findings.csv` has it, with its number.
+    // Everyday findings would bury the rest; `findings.csv` has them, with their counts.
     for finding in case.findings.iter().filter(|one| !one.is_daily_work()) {
         for event in &finding.events {
             lines.push(Line {
@@ -258,7 +258,7 @@ pub fn timeline_csv(case: &Case, out: impl Write) -> io::Result<()> {
             });
         }
     }
-    // Times differ in the number of decimals, so they are compared as times.
+    // Times differ in their number of decimals, so compare them as times.
     let key = |line: &Line<'_>| line.time.parse::<jiff::Timestamp>().ok();
     lines.sort_by(|a, b| {
         (key(a), a.host, a.what, a.finding, a.hop, &a.record).cmp(&(

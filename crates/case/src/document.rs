@@ -1,6 +1,6 @@
 //! The shape of `case.json`, schema `crabwalk.case/1`.
 //!
-//! Times are RFC 3339 in UTC. Arrays may be empty; keys are always there.
+//! Times are RFC 3339 in UTC. Arrays may be empty; keys are always present.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ pub const SCHEMA: &str = "crabwalk.case/1";
 pub struct Case {
     /// [`SCHEMA`].
     pub schema: String,
-    /// When the hunt was done.
+    /// When the hunt finished.
     pub created: String,
     /// What did it.
     pub tool: ToolInfo,
@@ -32,31 +32,31 @@ pub struct Case {
     pub hosts: Vec<Host>,
     /// Accounts.
     pub accounts: Vec<Account>,
-    /// Result rows of detections, by time.
+    /// Result rows of detections, in chronological order.
     pub findings: Vec<FindingInfo>,
     /// Movements from host to host.
     pub hops: Vec<HopInfo>,
-    /// Movements joined to ways.
+    /// Movements chained into paths.
     pub paths: Vec<PathInfo>,
     /// Clocks that differ.
     pub skew: Vec<SkewInfo>,
-    /// What is wrong with the content that was used.
+    /// Errors in the content of the hunt.
     pub content_problems: Vec<ContentProblemInfo>,
     /// Numbers about the run.
     pub stats: Stats,
     /// The case in a few sentences.
     #[serde(default)]
     pub summary: Vec<String>,
-    /// What is concerned, and what is to be done.
+    /// What is affected, and what to do about it.
     #[serde(default)]
     pub scope: Scope,
-    /// Findings that exceptions silence.
+    /// Exceptions that silenced findings.
     #[serde(default)]
     pub silenced: Vec<Silenced>,
     /// What happened on hosts and with accounts.
     #[serde(default)]
     pub dossiers: Dossiers,
-    /// What is concluded, for what is made of the case in the same run; the document says it in its paths and its scope.
+    /// The conclusion itself, for exports in the same run; the document has it in its paths and its scope.
     #[serde(skip)]
     pub verdict: Verdict,
 }
@@ -89,37 +89,37 @@ pub struct ToolInfo {
 pub struct Source {
     /// Number that references use.
     pub id: u32,
-    /// Path as given or found; members of archives as `archive.zip!/member`.
+    /// Path as given or found; archive members as `archive.zip!/member`.
     pub path: String,
-    /// What it is: `evtx`, `xml`, `json`, `csv`, `zeek`, `windows-text`, `syslog`, `archive`, `unknown`.
+    /// Format: `evtx`, `xml`, `json`, `csv`, `zeek`, `windows-text`, `syslog`, `archive`, `unknown`.
     pub kind: String,
     /// Unpacked size in bytes, as far as it was read.
     pub bytes: u64,
-    /// Records read, copies included.
+    /// Records read, including copies.
     pub records: u64,
-    /// Records known to be there that could not be read.
+    /// Records known to exist that could not be read.
     pub skipped: u64,
     /// The first problems.
     pub problems: Vec<SourceProblem>,
-    /// Problems beyond those listed.
+    /// Number of problems beyond those listed.
     pub more_problems: u64,
 }
 
-/// Something in a source that could not be read, or not be trusted.
+/// Something in a source that could not be read or trusted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub struct SourceProblem {
-    /// Byte offset in the unpacked source, where known.
+    /// Byte offset in the unpacked source, if known.
     pub offset: Option<u64>,
-    /// Record number or line, where known.
+    /// Record or line number, if known.
     pub record: Option<u64>,
     /// What is wrong.
     pub message: String,
-    /// Whether data was lost by it; otherwise it is a warning.
+    /// Whether it lost data; otherwise it is a warning.
     pub loss: bool,
 }
 
-/// How much a log of a host covers.
+/// The coverage of a log of a host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub struct Covered {
@@ -137,7 +137,7 @@ pub struct Covered {
     pub cleared: Vec<String>,
 }
 
-/// Detections that could not see some hosts, or anything.
+/// Detections that were blind on some hosts or everywhere.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub struct GapInfo {
@@ -145,11 +145,11 @@ pub struct GapInfo {
     pub message: String,
     /// What is missing.
     pub missing: String,
-    /// The hosts that cannot be seen; empty if it is so everywhere.
+    /// The affected hosts; empty if it applies everywhere.
     pub hosts: Vec<String>,
     /// The detections that are blind there.
     pub detections: Vec<String>,
-    /// How to have what is missing.
+    /// How to close the gap.
     pub advice: Vec<String>,
 }
 
@@ -159,9 +159,9 @@ pub struct GapInfo {
 pub struct Host {
     /// Identifier in this case.
     pub id: String,
-    /// What it is called where people read of it.
+    /// Its name for display.
     pub name: String,
-    /// Names by which events and assets call it.
+    /// Its names in events and assets.
     pub names: Vec<String>,
     /// Addresses.
     pub ips: Vec<String>,
@@ -169,9 +169,9 @@ pub struct Host {
     pub category: Vec<String>,
     /// Priority from the assets.
     pub priority: Option<String>,
-    /// `domain-controller`, where its events show it.
+    /// `domain-controller`, if its events show it.
     pub role: Option<String>,
-    /// Risk that findings add to it.
+    /// Risk from findings.
     pub risk: u64,
 }
 
@@ -181,15 +181,15 @@ pub struct Host {
 pub struct Account {
     /// Identifier in this case.
     pub id: String,
-    /// What it is called where people read of it: `DOMAIN\name` where the short name of the domain is known.
+    /// Its name for display: `DOMAIN\name` if the short name of the domain is known.
     pub name: String,
-    /// Names by which events call it.
+    /// Its names in events.
     pub names: Vec<String>,
     /// Security identifier.
     pub sid: Option<String>,
     /// `user`, `machine` or `system`.
     pub kind: String,
-    /// Risk that findings add to it.
+    /// Risk from findings.
     pub risk: u64,
 }
 
@@ -201,7 +201,7 @@ fn once() -> u64 {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub struct FindingInfo {
-    /// Identifier, stable over runs.
+    /// Identifier, stable across runs.
     pub id: String,
     /// Name of the detection.
     pub detection: String,
@@ -224,29 +224,29 @@ pub struct FindingInfo {
     pub last: Option<String>,
     /// What was found, for people.
     pub message: String,
-    /// Whether somebody should look at it for its own sake.
+    /// Whether it deserves attention by itself.
     pub notable: bool,
-    /// Why nobody needs to, where the logs' other days show such things, too; else null. What belongs to a told path is
-    /// notable in any case.
+    /// Why it does not, if the logs' other days show the same; otherwise null. Findings on reported paths are always
+    /// notable.
     #[serde(default)]
     pub everyday: Option<String>,
-    /// Why it is not shown and adds no risk, where that is so; else null.
+    /// Why it is not shown and adds no risk, if so; otherwise null.
     #[serde(default)]
     pub suppressed: Option<SuppressedInfo>,
     /// What carries risk.
     pub risk_objects: Vec<RiskObjectInfo>,
     /// What threatens.
     pub threat_objects: Vec<ThreatObjectInfo>,
-    /// Machines that it is about, as ids of `hosts`.
+    /// The machines concerned, as ids of `hosts`.
     pub hosts: Vec<String>,
     /// Columns of the row: a text, a list of texts, or null.
     #[cfg_attr(test, ts(type = "Record<string, string | string[] | null>"))]
     pub fields: serde_json::Map<String, serde_json::Value>,
-    /// The events that it comes from, by time; of very many, the earliest and the latest.
+    /// Its events, in chronological order; the earliest and the latest if there are many.
     pub events: Vec<Reference>,
-    /// Number of all events that it comes from.
+    /// Number of all its events.
     pub event_count: u64,
-    /// How many alike findings it stands for: where the logs show daily work, one is told for each day.
+    /// Number of similar findings it represents: where the logs show daily work, one per day is reported.
     #[serde(default = "once")]
     pub count: u64,
     /// What the detection looks for.
@@ -258,7 +258,7 @@ pub struct FindingInfo {
 }
 
 impl FindingInfo {
-    /// Whether the logs' other days show such things, too: by habit, or every day.
+    /// Whether the logs' other days show the same, as a habit or every day.
     pub fn is_daily_work(&self) -> bool {
         let by_habit = |one: &SuppressedInfo| one.by == crabwalk_detect::risk::HABITUAL;
         self.everyday.is_some() || self.suppressed.as_ref().is_some_and(by_habit)
@@ -269,7 +269,7 @@ impl FindingInfo {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub struct SuppressedInfo {
-    /// Who decided it; `throttling` where it is alike to another.
+    /// Who decided it; `throttling` if the finding repeats another.
     pub by: String,
     /// Why.
     pub reason: String,
@@ -289,18 +289,18 @@ pub struct RiskObjectInfo {
     pub kind: String,
     /// Name.
     pub value: String,
-    /// Risk that the finding adds to it by the detection's measure.
+    /// Risk that the finding adds to it, as defined by the detection.
     pub score: u32,
-    /// The same with what assets and identities say taken into account.
+    /// The same, adjusted by assets and identities.
     #[serde(default)]
     pub calculated_score: u32,
 }
 
-/// Something that threatens.
+/// A threat object.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub struct ThreatObjectInfo {
-    /// What it is, such as `process_name`.
+    /// Its type, such as `process_name`.
     #[serde(rename = "type")]
     pub kind: String,
     /// Name.
@@ -319,7 +319,7 @@ pub struct Reference {
     pub time: Option<String>,
     /// The log.
     pub channel: String,
-    /// Event id, 0 where there is none.
+    /// Event id, or 0.
     pub event_id: u32,
     /// The machine, as the event names it.
     pub host: String,
@@ -331,20 +331,20 @@ pub struct Reference {
 pub struct HopInfo {
     /// Identifier in this case.
     pub id: String,
-    /// Id of the source host, or null where nothing names it.
+    /// Id of the source host; null if unknown.
     pub src: Option<String>,
     /// Id of the destination host.
     pub dst: String,
     /// Id of the account that acted on the source.
     pub actor: Option<String>,
-    /// Why the actor is taken to be that account, where no event at the source names it; else null.
+    /// Why the actor is taken to be that account, if no event on the source names it; otherwise null.
     #[serde(default)]
     pub actor_inferred: Option<String>,
     /// Id of the account that logged on to the destination.
     pub used: Option<String>,
-    /// Id of the account as which the payload ran.
+    /// Id of the account that ran the payload.
     pub effective: Option<String>,
-    /// ATT&CK technique ids, the surest first.
+    /// ATT&CK technique ids, most certain first.
     pub techniques: Vec<String>,
     /// Time of its first act.
     pub first: Option<String>,
@@ -352,22 +352,22 @@ pub struct HopInfo {
     pub last: Option<String>,
     /// 0 to 1.
     pub confidence: f64,
-    /// Whether it was tried and refused.
+    /// Whether it was attempted and refused.
     pub attempted: bool,
-    /// Whether its account does so on other days too: daily work, as far as the logs can tell.
+    /// Whether its account does the same on other days: daily work, as far as the logs show.
     #[serde(default)]
     pub usual: bool,
-    /// What it is taken for, by `confidence`, `attempted` and `usual`.
+    /// Its classification, from `confidence`, `attempted` and `usual`.
     #[cfg_attr(test, ts(type = "Standing"))]
     pub standing: Standing,
     /// What was seen.
     pub witnesses: Vec<WitnessInfo>,
     /// What was not seen.
     pub missing: Vec<MissingInfo>,
-    /// What it ran on the destination, and what came of that.
+    /// What it ran on the destination, and what resulted from that.
     #[serde(default)]
     pub processes: Vec<RanInfo>,
-    /// Ids of findings about it.
+    /// Ids of the findings about it.
     pub findings: Vec<String>,
 }
 
@@ -379,17 +379,17 @@ pub struct RanInfo {
     pub time: Option<String>,
     /// Path of the program.
     pub image: String,
-    /// Its command line, empty where it was not logged.
+    /// Its command line; empty if it was not logged.
     pub command_line: String,
-    /// Id of the account as which it ran.
+    /// Id of the account that ran it.
     pub account: Option<String>,
-    /// Steps below the program that the movement itself started, which is 0.
+    /// Distance from the program that the movement itself started, which has 0.
     pub depth: u64,
     /// The event.
     pub events: Vec<Reference>,
 }
 
-/// One thing that was seen of a movement.
+/// One piece of evidence of a movement.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub struct WitnessInfo {
@@ -403,7 +403,7 @@ pub struct WitnessInfo {
     pub events: Vec<Reference>,
 }
 
-/// A kind of witness that a movement does not have.
+/// A kind of witness that a movement lacks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub struct MissingInfo {
@@ -419,7 +419,7 @@ pub struct MissingInfo {
 pub struct PathInfo {
     /// Identifier in this case.
     pub id: String,
-    /// The higher, the sooner somebody should look.
+    /// Higher scores deserve attention first.
     pub score: f64,
     /// What makes the score.
     pub why: Vec<String>,
@@ -427,13 +427,13 @@ pub struct PathInfo {
     pub hops: Vec<String>,
     /// What joins them.
     pub links: Vec<LinkInfo>,
-    /// Whether the verdict tells it.
+    /// Whether the verdict reports it.
     #[serde(default)]
     pub told: bool,
-    /// How often daily work does what it shows, the rarest first; empty where there are too few days to compare with.
+    /// How often daily work does the same, rarest first; empty if there are too few days to compare.
     #[serde(default)]
     pub rank: Vec<TermInfo>,
-    /// Which way it leads, over the hops that happened if any did: `A → B → C`, `from A to 3 hosts: B, C and D`.
+    /// Its route, over the hops that happened if any did: `A → B → C`, `from A to 3 hosts: B, C and D`.
     #[serde(default)]
     pub way: String,
 }
@@ -442,7 +442,7 @@ pub struct PathInfo {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub struct TermInfo {
-    /// What is weighed, in words with figures.
+    /// The comparison, in words with figures.
     pub what: String,
     /// How often daily work does such a thing, 0 to 1.
     pub probability: f64,
@@ -462,17 +462,17 @@ pub struct LinkInfo {
     pub certainty: f64,
 }
 
-/// How far the clocks of two hosts differ.
+/// The difference between the clocks of two hosts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub struct SkewInfo {
-    /// Id of the host that opened connections.
+    /// Id of the host that opened the connections.
     pub src: String,
     /// Id of the host that accepted them.
     pub dst: String,
-    /// Median of the destination's time less the source's.
+    /// Median of the destination's time minus the source's.
     pub seconds: f64,
-    /// Connections that both logged.
+    /// Number of connections that both logged.
     pub connections: u64,
 }
 
@@ -502,29 +502,29 @@ pub struct Stats {
     pub seconds: f64,
     /// Sources read.
     pub sources: u64,
-    /// Sources of which part could not be read.
+    /// Number of sources that could not be read completely.
     pub sources_damaged: u64,
     /// Records that could not be read.
     pub skipped: u64,
-    /// Copies of events that were left out.
+    /// Copies of events that were dropped.
     pub duplicates: u64,
     /// Detections that ran.
     pub detections: u64,
     /// Findings in all.
     pub findings: u64,
-    /// Findings that somebody should look at.
+    /// Number of notable findings.
     pub notables: u64,
-    /// Findings that are not shown because of an exception or of throttling. They are in no other number.
+    /// Findings hidden by an exception or by throttling. They are in no other number.
     #[serde(default)]
     pub suppressed: u64,
-    /// Possible movements that are left out as daily work of their accounts.
+    /// Possible movements dropped as daily work of their accounts.
     #[serde(default)]
     pub usual_movements_left_out: u64,
     /// Findings by severity.
     pub findings_by_severity: BTreeMap<String, u64>,
     /// Findings by detection.
     pub findings_by_detection: BTreeMap<String, u64>,
-    /// Who carries how much risk, the most first.
+    /// Risk by object, highest first.
     pub risk: Vec<RiskInfo>,
     /// Time of the first event.
     pub first: Option<String>,
@@ -541,10 +541,10 @@ pub struct RiskInfo {
     pub kind: String,
     /// Name.
     pub value: String,
-    /// Sum of what findings add.
+    /// Sum of the risk from findings.
     pub score: u64,
-    /// Number of findings that add.
+    /// Number of findings that contribute.
     pub findings: u64,
-    /// Number of different detections that add.
+    /// Number of different detections that contribute.
     pub detections: u64,
 }

@@ -1,5 +1,5 @@
-//! What events of Windows say, in a few words. The table is content, `content/windows/events.tsv`; the front end's
-//! (`ui/src/data/eventnames.ts`) is written from it.
+//! Windows events in a few words. The table is content, `content/windows/events.tsv`; the front end's table
+//! (`ui/src/data/eventnames.ts`) is generated from it.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -16,8 +16,7 @@ pub(crate) static NAMES: LazyLock<BTreeMap<(&str, u32), &str>> = LazyLock::new(|
         .collect()
 });
 
-/// What an event says, such as `account created`; its id where nothing is known of it. Logs write the name of a channel in
-/// either case.
+/// The meaning of an event, such as `account created`, or its id if unknown. Logs write channel names in either case.
 pub(crate) fn event_name(channel: &str, id: u32) -> String {
     NAMES
         .iter()

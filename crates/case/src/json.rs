@@ -1,12 +1,12 @@
-//! JSON that is also safe to look at: characters that a terminal or an editor would act on are written as escapes, which
-//! stand for the same text.
+//! JSON that is safe to view: characters that a terminal or an editor would act on are written as escapes, which stand
+//! for the same text.
 
 use std::io::{self, Write};
 
 use serde::Serialize;
 use serde_json::ser::{CompactFormatter, Formatter, Serializer};
 
-/// Writes a value, indented two levels deep, so that each hop or finding of a case has a line.
+/// Writes a value, indented two levels deep, so each hop or finding of a case has its own line.
 ///
 /// # Errors
 /// What writing gives.
@@ -28,10 +28,10 @@ pub fn to_json_line(value: &impl Serialize, out: impl Write) -> io::Result<()> {
     out.write_all(b"\n")
 }
 
-/// What lies deeper stands on the line of what it belongs to: indenting all of a large case makes half of it blanks.
+/// Deeper values stay on the line of their parent: fully indenting a large case would make half of it white space.
 const DEEPEST: usize = 2;
 
-/// One element a line, down to [`DEEPEST`].
+/// One element per line, down to [`DEEPEST`].
 #[derive(Default)]
 struct Lines {
     depth: usize,

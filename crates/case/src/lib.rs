@@ -2,13 +2,13 @@
 //!
 //! # Nothing is decided here
 //!
-//! Everything that is shown, in the terminal, the report and the exports, is written from one document, and the document
-//! from the types of a [`Conclusion`](crabwalk_hunt::Conclusion). Which movements are proven, where the intruder came in and
-//! what to isolate was decided before; a host or an account has one name ([`Names`]), wherever it appears. The types of the
-//! front end are generated from the document's.
+//! Everything shown in the terminal, the report and the exports is written from one document, and the document from the
+//! types of a [`Conclusion`](crabwalk_hunt::Conclusion). Earlier crates have already decided which movements are
+//! proven, where the intruder came in and what to isolate; a host or an account has one name ([`Names`]) everywhere.
+//! The front end's types are generated from the document's.
 //!
-//! Logs hold what attackers wrote, so every way out is guarded: control characters of the terminal, markup of the report,
-//! and cells that a spreadsheet would run.
+//! Logs contain text written by attackers, so every output is guarded: control characters on the terminal, markup in
+//! the report, and formulas in spreadsheets.
 //!
 //! ```
 //! use crabwalk_case::defuse;

@@ -1,5 +1,5 @@
-//! What hosts and accounts are called where people read of them: decided here once, written into the document, and read
-//! from it everywhere else.
+//! Display names of hosts and accounts: decided once, here, written into the document, and read from it everywhere
+//! else.
 
 use std::collections::HashMap;
 
@@ -7,15 +7,15 @@ use crabwalk_vocabulary::is_address;
 
 use crate::document::{Account, Case, Host};
 
-/// Names of the hosts and accounts of a case.
+/// Names of a case's hosts and accounts.
 #[derive(Debug)]
 pub struct Names<'c> {
     hosts: HashMap<&'c str, &'c Host>,
     accounts: HashMap<&'c str, &'c Account>,
 }
 
-/// The name of a host: without its domain, and of several that which its id is made of, else the shortest. What has no
-/// name is called by its address.
+/// The name of a host, without its domain: if there are several, the one that its id derives from, or else the
+/// shortest. A host without a name goes by its address.
 pub(crate) fn of_host(id: &str, names: &[String], ips: &[String]) -> String {
     names
         .iter()
@@ -28,8 +28,8 @@ pub(crate) fn of_host(id: &str, names: &[String], ips: &[String]) -> String {
         .to_owned()
 }
 
-/// The name of an account: `DOMAIN\name` where the short name of the domain is known, else with the long one, else alone;
-/// what has no name is called by its SID.
+/// The name of an account: `DOMAIN\name` if the short name of the domain is known, or else with the long one, or else
+/// alone; an account without a name goes by its SID.
 pub(crate) fn of_account(id: &str, names: &[String], sid: Option<&str>) -> String {
     let rank = |name: &str| match name.split_once('\\') {
         Some((domain, _)) => usize::from(domain.contains('.')),
@@ -61,7 +61,7 @@ impl<'c> Names<'c> {
         }
     }
 
-    /// The name of the host with this id; an id that the case does not explain is the name.
+    /// The name of the host with this id; an id that the case does not have is the name.
     pub fn host<'n>(&self, id: &'n str) -> &'n str
     where
         'c: 'n,
@@ -77,7 +77,7 @@ impl<'c> Names<'c> {
         id.map_or("unknown source", |id| self.host(id))
     }
 
-    /// The name of the account with this id; an id that the case does not explain is the name.
+    /// The name of the account with this id; an id that the case does not have is the name.
     pub fn account<'n>(&self, id: &'n str) -> &'n str
     where
         'c: 'n,
@@ -112,7 +112,7 @@ mod tests {
             ("ws5", &["WS5.corp.example", "ws5"][..], &[][..], "WS5"),
             ("ws5", &["WS5", "FILES", "WS5.corp.example"], &[], "WS5"),
             ("srv7", &["srv7.corp.example"], &["10.0.0.7"], "srv7"),
-            // An alias only, of a host that has no name of its own.
+            // Only an alias, of a host without its own name.
             ("10.0.0.7", &["backup-gate", "gate"], &["10.0.0.7"], "gate"),
             ("10.0.0.7", &["10.0.0.7"], &["10.0.0.7"], "10.0.0.7"),
             ("10.0.0.7", &[], &["10.0.0.7"], "10.0.0.7"),

@@ -1,4 +1,4 @@
-//! A case about one host or account.
+//! Narrowing a case to one host or account.
 
 use crabwalk_vocabulary::account::plain;
 use crabwalk_vocabulary::is_address;
@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 use crate::document::Case;
 
 impl Case {
-    /// Leaves in a case only what touches a host or an account. Both are compared without regard to case, hosts also by their
-    /// names and addresses, accounts also without their domain.
+    /// Keeps only the parts of a case that involve a host or an account. Both are compared case-insensitively, hosts
+    /// also by all their names and addresses, accounts also without their domain.
     pub fn narrow(&mut self, host: Option<&str>, account: Option<&str>) {
         let same = |own: &str, wanted: &str| own.eq_ignore_ascii_case(wanted);
         let hosts: Option<BTreeSet<String>> = host.map(|wanted| {

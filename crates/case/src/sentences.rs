@@ -1,4 +1,4 @@
-//! What a case says, in plain sentences.
+//! A case in plain sentences.
 
 use std::collections::HashMap;
 
@@ -6,7 +6,7 @@ use crate::document::{Case, HopInfo, PathInfo};
 use crate::names::Names;
 use crabwalk_detect::attack;
 
-/// Kinds of witnesses that there are.
+/// Number of witness kinds.
 pub(crate) const KINDS: [&str; 5] = [
     "source",
     "destination-logon",
@@ -15,7 +15,7 @@ pub(crate) const KINDS: [&str; 5] = [
     "network",
 ];
 
-/// `a, b and c`; of many the first, and how many more.
+/// `a, b and c`; a long list is cut and counted.
 pub(crate) fn list(items: &[&str]) -> String {
     const MOST: usize = 6;
     if let Some((first, more @ [_, ..])) = items.split_at_checked(MOST) {
@@ -32,7 +32,7 @@ fn count(number: usize, one: &str) -> String {
     format!("{number} {one}{}", if number == 1 { "" } else { "s" })
 }
 
-/// Each item once, in the order of appearance.
+/// Each item once, in order of appearance.
 fn distinct<'t>(items: impl Iterator<Item = &'t str>) -> Vec<&'t str> {
     let mut all: Vec<&str> = Vec::new();
     for item in items {
@@ -59,7 +59,7 @@ pub(crate) fn technique(id: &str) -> String {
     }
 }
 
-/// The hops of a path, by time.
+/// The hops of a path, in chronological order.
 pub(crate) fn hops_of<'c>(case: &'c Case, path: &PathInfo) -> Vec<&'c HopInfo> {
     let by_id: HashMap<&str, &HopInfo> =
         case.hops.iter().map(|hop| (hop.id.as_str(), hop)).collect();
@@ -69,7 +69,7 @@ pub(crate) fn hops_of<'c>(case: &'c Case, path: &PathInfo) -> Vec<&'c HopInfo> {
         .collect()
 }
 
-/// Who acted, whose account was used, and which account it ran as, each once.
+/// Who acted, whose account was used, and which account the payload ran as, without repetition.
 pub(crate) fn accounts(hop: &HopInfo) -> Vec<&str> {
     distinct(
         [&hop.actor, &hop.used, &hop.effective]
@@ -79,7 +79,7 @@ pub(crate) fn accounts(hop: &HopInfo) -> Vec<&str> {
     )
 }
 
-/// One line for each hop of the paths, the first path first.
+/// One line per hop of the paths, first path first.
 pub(crate) fn hop_lines(case: &Case) -> Vec<String> {
     let names = Names::new(case);
     case.paths
@@ -109,7 +109,7 @@ pub(crate) fn hop_lines(case: &Case) -> Vec<String> {
         .collect()
 }
 
-/// How many kinds of witnesses a hop has.
+/// Number of witness kinds that saw a hop.
 pub(crate) fn witnesses(hop: &HopInfo) -> usize {
     KINDS
         .iter()
@@ -117,8 +117,8 @@ pub(crate) fn witnesses(hop: &HopInfo) -> usize {
         .count()
 }
 
-/// What the case concludes: what it says itself, or, of a case without a summary, the first path, its accounts and techniques,
-/// its evidence, and what else there is.
+/// The conclusions of the case: its own summary or, without one, the first path with its accounts, techniques and
+/// evidence, and what else there is.
 pub(crate) fn summary(case: &Case) -> Vec<String> {
     if !case.summary.is_empty() {
         return case.summary.clone();

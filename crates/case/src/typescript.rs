@@ -1,5 +1,5 @@
-//! The case as the front end sees it: `ui/src/data/case.ts` is written from the types of the document, and `eventnames.ts`
-//! from the table of content, so that both sides always agree.
+//! The case as the front end sees it: `ui/src/data/case.ts` is generated from the document's types, and `eventnames.ts`
+//! from the content table, so that both sides always agree.
 //!
 //! `CASE_TYPES=write cargo test --workspace --lib typescript` writes them.
 
@@ -15,7 +15,7 @@ use ts_rs::{Config, TS, TypeVisitor};
 use crate::document::Case;
 use crate::event_names::NAMES;
 
-/// Types and all that they are made of, by name.
+/// Types and all their dependencies, by name.
 struct Declared {
     config: Config,
     seen: BTreeSet<TypeId>,
@@ -29,7 +29,7 @@ impl TypeVisitor for Declared {
         }
         T::visit_dependencies(self);
         T::visit_generics(self);
-        // What the standard library has is not declared.
+        // The standard library's types are not declared.
         if T::output_path().is_some() {
             let docs = T::docs().unwrap_or_default();
             let text = format!("{docs}export {}\n", T::decl(&self.config));
@@ -38,7 +38,7 @@ impl TypeVisitor for Declared {
     }
 }
 
-/// A declaration as the front end's other files are written.
+/// A declaration in the style of the front end's other files.
 fn laid_out(text: &str) -> String {
     let mut out = String::new();
     let mut indent = "";
@@ -64,7 +64,7 @@ fn laid_out(text: &str) -> String {
     out
 }
 
-/// The values that a text of the document may have.
+/// The possible values of a text in the document.
 fn values<T: Serialize>(all: &[T]) -> Vec<String> {
     all.iter()
         .map(|one| serde_json::to_string(one).unwrap_or_else(|error| panic!("{error}")))
@@ -79,17 +79,17 @@ fn page() -> String {
     };
     declared.visit::<Case>();
     let mut page = "// The case document. Written from the types of crates/case by its tests; do not edit.\n\
-        // Where an event stands in case.json, a report has the number of the event in its table.\n\n"
+        // Where case.json has an event, a report has the event's number in its table.\n\n"
         .to_owned();
     let _ = writeln!(
         page,
-        "/** What a hop is taken for. */\nexport type Standing = {};\n",
+        "/** The classification of a hop. */\nexport type Standing = {};\n",
         values(&Standing::ALL).join(" | ")
     );
     let kinds = Kind::ALL.map(|kind| kind.name());
     let _ = writeln!(
         page,
-        "/** The kinds of witnesses that there are. */\nexport const WITNESS_KINDS = [{}] as const;",
+        "/** The kinds of witnesses. */\nexport const WITNESS_KINDS = [{}] as const;",
         values(&kinds).join(", ")
     );
     for text in declared.all.values() {
@@ -99,7 +99,7 @@ fn page() -> String {
     page
 }
 
-/// A file of the front end is what is written here; with `CASE_TYPES=write` it becomes that.
+/// Checks that a file of the front end is up to date; with `CASE_TYPES=write` writes it.
 fn assert_fresh(file: &str, page: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../../ui/src/data")
@@ -121,7 +121,7 @@ fn the_front_end_has_the_types_of_the_case() {
 
 #[test]
 fn the_front_end_has_the_names_of_events() {
-    let mut page = "// What events of Windows say, by channel and id. Written from content/windows/events.tsv by the tests of crates/case; do not edit.\n\
+    let mut page = "// Windows events in a few words, by channel and id. Written from content/windows/events.tsv by the tests of crates/case; do not edit.\n\
         export const EVENT_NAMES: Record<string, Record<number, string>> = {\n"
         .to_owned();
     let mut open = "";

@@ -1,25 +1,25 @@
-//! Which way somebody went, in words: an arrow stands only where there is a hop.
+//! A route in words: an arrow appears only where there is a hop.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::document::{HopInfo, LinkInfo};
 use crate::names::Names;
 
-/// Pieces of a way that are told; the rest is counted.
+/// Maximum pieces of a route to name; the rest is counted.
 const MOST_PIECES: usize = 4;
-/// Hosts of one row or fan that are named; the rest is counted.
+/// Maximum hosts of one chain or fan to name; the rest is counted.
 const MOST_HOSTS: usize = 6;
 
-/// A host on the way, and where it went on from there.
+/// A host on the route, and where it continued from there.
 struct Stop<'c> {
     host: &'c str,
-    /// Number of the stops after it, in the order of reaching them.
+    /// Indexes of the stops after it, in the order they were reached.
     next: Vec<usize>,
 }
 
-/// The way of hops: `A → B → C` for a chain, `from A to 3 hosts: B, C and D` for a fan, both for a path that has both. A
-/// host that is reached again stands there again. `hops` are in the order of time; `links` say which follows from which,
-/// and a hop without one begins at its source.
+/// The route of hops: `A → B → C` for a chain, `from A to 3 hosts: B, C and D` for a fan, both for a path that has
+/// both. A host that is reached again appears again. `hops` are in chronological order; `links` say which hop follows
+/// from which, and a hop without a link begins at its source.
 pub fn way(names: &Names<'_>, hops: &[&HopInfo], links: &[LinkInfo]) -> String {
     let mut into: BTreeMap<&str, &str> = BTreeMap::new();
     for link in links {
@@ -29,7 +29,7 @@ pub fn way(names: &Names<'_>, hops: &[&HopInfo], links: &[LinkInfo]) -> String {
     let mut begins: Vec<usize> = Vec::new();
     // Where each hop arrived.
     let mut arrived: BTreeMap<&str, usize> = BTreeMap::new();
-    // A link may lead from a hop that is later in the list: those that wait for it come in the next round.
+    // A link may start at a hop that is later in the list: those that wait for it come in the next round.
     let mut waiting: Vec<&HopInfo> = hops.to_vec();
     loop {
         let before = waiting.len();
@@ -80,7 +80,7 @@ pub fn way(names: &Names<'_>, hops: &[&HopInfo], links: &[LinkInfo]) -> String {
             });
             arrived.insert(&hop.id, there);
         }
-        // Links that go in circles explain nothing: their hops begin at their sources.
+        // Circular links explain nothing: their hops begin at their sources.
         if still.len() == before {
             for hop in &still {
                 into.remove(hop.id.as_str());
@@ -99,7 +99,7 @@ pub fn way(names: &Names<'_>, hops: &[&HopInfo], links: &[LinkInfo]) -> String {
         }
     };
     let mut pieces: Vec<String> = Vec::new();
-    // Where a row begins, behind the host that it comes from if it branches off there.
+    // Where a chain begins: after the host it comes from, if it branches off there.
     let mut open: Vec<(Option<&str>, usize)> =
         begins.into_iter().rev().map(|at| (None, at)).collect();
     while let Some((before, start)) = open.pop() {

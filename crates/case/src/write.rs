@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::document::Case;
 use crate::report::Report;
 
-/// A file of the case could not be written.
+/// Writing a file of the case failed.
 #[derive(Debug, thiserror::Error)]
 #[error("{} cannot be written: {source}", path.display())]
 pub struct WriteError {
@@ -17,10 +17,11 @@ pub struct WriteError {
     pub source: io::Error,
 }
 
-/// Writes `case.json`, `findings.csv`, `timeline.csv`, `navigator.json` and, if there is one, `report.html`; makes the
+/// Writes `case.json`, `findings.csv`, `timeline.csv`, `navigator.json` and, if available, `report.html`; creates the
 /// directory if needed. Returns the paths.
 ///
-/// Each file is written beside its place and moved there when it is whole, so that a run that fails leaves no half file.
+/// Each file is written under a temporary name and moved into place when complete, so a failing run leaves no partial
+/// file.
 ///
 /// # Errors
 /// Which file could not be written, and why.
@@ -42,7 +43,7 @@ pub fn write_to(
         ("navigator.json", &|out| crate::export::navigator(case, out)),
         ("report.html", &html),
     ];
-    // At the same time: those of a large case are tens of megabytes each.
+    // In parallel: the files of a large case are tens of megabytes each.
     std::thread::scope(|scope| {
         let running: Vec<_> = files
             .into_iter()
@@ -68,7 +69,7 @@ pub fn write_to(
     })
 }
 
-/// Writes one file, which is there in whole or not at all.
+/// Writes one file atomically.
 ///
 /// # Errors
 /// Why it could not be written.

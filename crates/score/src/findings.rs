@@ -1,4 +1,4 @@
-//! What detections found, against the acts that were planted for them.
+//! The findings of detections, compared with the planted acts.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,26 +8,26 @@ use crabwalk_vocabulary::{host_key, is_windows};
 
 use crate::matching::micros;
 
-/// What one detection found.
+/// The result of one detection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Detection {
     /// Its name.
     pub name: String,
-    /// Acts that were planted for it.
+    /// Number of acts planted for it.
     pub planted: usize,
-    /// Of these, those that a finding rests on.
+    /// Of these, those with a finding.
     pub found: usize,
     /// Findings that rest on no planted act.
     pub other: usize,
 }
 
-/// What all detections found. Correlations are left out: they say something about the findings that are compared here.
+/// The results of all detections. Correlations are left out, because they are about the findings compared here.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Findings {
-    /// Detections for which acts were planted, and others that found what no intruder did; by name.
+    /// Detections for which acts were planted, and others that found something that no intruder did; by name.
     pub detections: Vec<Detection>,
-    /// Detections for which nothing was planted, and how often they found the intruder's work besides, or are hunts, which
-    /// list normal work as well.
+    /// Detections for which nothing was planted, with the number of their findings about the intruder's work; hunts,
+    /// which also list normal work, are included.
     pub besides: BTreeMap<String, usize>,
 }
 
@@ -78,7 +78,7 @@ impl Findings {
         all
     }
 
-    /// Whether all that was planted was found, and nothing else.
+    /// Whether everything planted was found, and nothing else.
     pub fn are_right(&self) -> bool {
         let mut all = self.detections.iter();
         all.all(|one| one.found == one.planted && one.other == 0)
@@ -102,9 +102,9 @@ fn rests_on(finding: &FindingInfo, planted: &Planted) -> bool {
     })
 }
 
-/// When intruders were at work, and on which machines.
+/// When intruders were active, and on which machines.
 struct AtWork {
-    /// First and last time, microseconds since 1970-01-01 UTC.
+    /// First and last time, in microseconds since 1970-01-01 UTC.
     span: Option<(i64, i64)>,
     hosts: BTreeSet<String>,
 }
@@ -127,7 +127,7 @@ impl AtWork {
         }
     }
 
-    /// Whether a finding is about what an intruder did: an event of it is of that time, on one of those machines.
+    /// Whether a finding is about an intruder's act: one of its events is from that time, on one of those machines.
     fn holds(&self, finding: &FindingInfo) -> bool {
         finding.events.iter().any(|event| {
             let at = micros(event.time.as_deref());

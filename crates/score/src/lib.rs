@@ -1,13 +1,13 @@
-//! What a hunt found, against what really happened.
+//! Scores a hunt against what really happened.
 //!
-//! **One predicate says whether a hop that is told is a hop that happened** ([`wrong`]): its ends, its account, its way and
-//! its time, each under all the names by which logs may call it. `crabwalk lab score`, `lab evaluate` and the test over
-//! recorded attacks ask it. Scorers of their own drift apart, and then two figures that are both called recall cannot be
-//! compared. Which techniques may be told of one act is `crabwalk_movement`'s to say ([`crabwalk_movement::same_way`]): whoever
-//! adds a way of moving need not know that there is a scorer.
+//! **One predicate decides whether a reported hop is a hop that happened** ([`wrong`]): it compares the ends, the
+//! account, the way and the time, each under all names that logs may use. `crabwalk lab score`, `lab evaluate` and the
+//! test over recorded attacks all use it. Separate scorers drift apart, and then two figures both called recall cannot
+//! be compared. Which techniques count as the same act is decided by `crabwalk_movement`
+//! ([`crabwalk_movement::same_way`]): whoever adds a way of moving need not know about the scorer.
 //!
-//! [`read`] reads the truth of any made world, [`Score::of`] compares a case with its hops, paths and verdict, and
-//! [`Findings::of`] with the acts that were planted for detections.
+//! [`read`] reads the truth of any generated world, [`Score::of`] compares a case with its hops, paths and verdict, and
+//! [`Findings::of`] with the acts planted for detections.
 
 mod findings;
 mod matching;

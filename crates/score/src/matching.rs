@@ -1,4 +1,4 @@
-//! Whether a hop that is told is a hop that happened.
+//! Whether a reported hop is a hop that happened.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -8,29 +8,29 @@ use crabwalk_movement::{Hop, Movement, is_way, same_way};
 use crabwalk_vocabulary::account::plain;
 use crabwalk_vocabulary::{address, host_key};
 
-/// A hop as a truth states it. What is empty is not known, and anything fits it; without a destination it is not a hop.
+/// A hop of the truth. Empty parts are unknown and match anything; without a destination it is not a hop.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Stated<'a> {
     /// The source's [`places`].
     pub src: BTreeSet<String>,
     /// The destination's [`places`].
     pub dst: BTreeSet<String>,
-    /// Account that logged on to the destination; its domain does not matter.
+    /// Account that logged on to the destination; its domain is ignored.
     pub account: &'a str,
-    /// ATT&CK technique. One that is no way of moving says nothing of the way.
+    /// ATT&CK technique. One that is not a way of moving does not constrain the way.
     pub technique: &'a str,
-    /// When, microseconds since 1970-01-01 UTC; of several times one has to fit.
+    /// When, in microseconds since 1970-01-01 UTC; one of several times has to match.
     pub times: Vec<i64>,
-    /// How far the time may be off, microseconds.
+    /// Allowed difference in time, in microseconds.
     pub tolerance: i64,
 }
 
-/// A hop as it is told, under all names.
+/// A reported hop, under all names.
 #[derive(Debug, Clone)]
 pub struct Told<'a, H> {
     /// The hop itself.
     pub hop: &'a H,
-    /// The source; empty where nothing names it.
+    /// The source; empty if unknown.
     pub src: BTreeSet<String>,
     /// The destination.
     pub dst: BTreeSet<String>,
@@ -40,11 +40,11 @@ pub struct Told<'a, H> {
     pub actor: BTreeSet<String>,
     /// ATT&CK techniques.
     pub techniques: &'a [String],
-    /// First and last time, microseconds since 1970-01-01 UTC; none where it has no time.
+    /// First and last time, in microseconds since 1970-01-01 UTC; none if it has no time.
     pub span: Option<(i64, i64)>,
 }
 
-/// What of a stated hop a told one has wrong.
+/// The differences between a hop of the truth and a reported one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Wrong {
     /// It goes to another host.
@@ -55,12 +55,12 @@ pub enum Wrong {
     Account,
     /// It goes another way.
     Technique,
-    /// It was at another time.
+    /// It is at another time.
     Time,
 }
 
 impl Wrong {
-    /// Its name in what is written.
+    /// Its name in the output.
     pub fn name(self) -> &'static str {
         match self {
             Self::Destination => "destination",
@@ -83,7 +83,7 @@ pub fn account_key(account: &str) -> String {
     plain(account).to_lowercase()
 }
 
-/// Names and addresses of a host, each in one form: short names in lower case, IPv4 addresses as such.
+/// Names and addresses of a host, each in one form: short names in lower case, IPv4 addresses as they are.
 pub fn places<'n>(names: impl IntoIterator<Item = &'n str>) -> BTreeSet<String> {
     names.into_iter().map(place).collect()
 }
@@ -94,20 +94,20 @@ fn place(name: &str) -> String {
 }
 
 impl<H> Told<'_, H> {
-    /// Whether it was at a time, or so near to it (both microseconds).
+    /// Whether it happened at a time, or within a tolerance of it (both in microseconds).
     pub fn within(&self, time: i64, tolerance: i64) -> bool {
         self.span.is_some_and(|(first, last)| {
             (first.saturating_sub(tolerance)..=last.saturating_add(tolerance)).contains(&time)
         })
     }
 
-    /// Whether it goes from the one host to the other.
+    /// Whether it goes from one host to the other.
     pub fn has_ends(&self, stated: &Stated<'_>) -> bool {
         has_source(stated, self) && is_host(&stated.dst, &self.dst)
     }
 }
 
-/// Whether they have a name or address in common. NetBIOS names end after 15 characters.
+/// Whether they share a name or address. NetBIOS names are cut after 15 characters.
 fn is_host(stated: &BTreeSet<String>, told: &BTreeSet<String>) -> bool {
     const NETBIOS: usize = 15;
     let cut = |name: &str| name.chars().take(NETBIOS).collect::<String>();
@@ -121,14 +121,14 @@ fn is_host(stated: &BTreeSet<String>, told: &BTreeSet<String>) -> bool {
 
 fn has_source<H>(stated: &Stated<'_>, told: &Told<'_, H>) -> bool {
     if stated.src.is_empty() {
-        // Nothing names it: anything but the destination itself.
+        // Unknown: anything but the destination itself.
         told.src.is_disjoint(&told.dst)
     } else {
         is_host(&stated.src, &told.src)
     }
 }
 
-/// What of a stated hop a told one has wrong; nothing where they are the same.
+/// The differences between a hop of the truth and a reported one; empty if they are the same.
 pub fn wrong<H>(stated: &Stated<'_>, told: &Told<'_, H>) -> Vec<Wrong> {
     let account = stated.account.is_empty() || told.accounts.contains(&account_key(stated.account));
     let is_its_way = |own: &String| same_way(own, stated.technique);
@@ -170,7 +170,7 @@ impl Names<'_> {
         ids.flat_map(|id| self.account(id)).collect()
     }
 
-    /// A hop under its names; `accounts` are those used, of the actor, and of what ran.
+    /// A hop under its names; `accounts` are those of the logon, the actor, and the payload.
     fn told<'h, H>(
         &self,
         hop: &'h H,
@@ -193,7 +193,8 @@ impl Names<'_> {
     }
 }
 
-/// The hops of a case. A machine that has a name goes by it alone: in days of logs its address may be another's as well.
+/// The hops of a case. A machine that has a name is identified only by it: within days of logs, its address may also be
+/// another's.
 pub fn told_of_case(case: &Case) -> Vec<Told<'_, HopInfo>> {
     let mut known = Names::default();
     for host in &case.hosts {

@@ -1,4 +1,4 @@
-//! What a hunt made of a world with intruders.
+//! The score of a hunt through a world with intruders.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,57 +12,57 @@ use crate::matching::{Stated, Told, Wrong, account_key, micros, places, told_of_
 
 /// Microseconds in a second.
 const SECOND: i64 = 1_000_000;
-/// How far the time of a hop may be off, microseconds; what the clocks are off comes on top.
+/// Allowed difference in the time of a hop, in microseconds; clock errors are added to it.
 const TOLERANCE: i64 = 120 * SECOND;
-/// A hop between the same hosts within this of a planted one is another act of the same scene, microseconds.
+/// A hop between the same hosts within this of a planted one is another act of the same scene, in microseconds.
 const SCENE: i64 = 900 * SECOND;
 
-/// What a hunt made of a world.
+/// The score of a hunt through a world.
 #[derive(Debug, Default, Serialize)]
 pub struct Score {
-    /// Intrusions that were planted.
+    /// Number of planted intrusions.
     pub intrusions: usize,
     /// Hosts of the world.
     pub hosts: usize,
     /// Days of its logs.
     pub days: u64,
-    /// The seed from which it was made.
+    /// The seed of the world.
     pub seed: u64,
     /// Records in its logs.
     pub events: u64,
     /// Of these, logons from other hosts.
     pub logons: u64,
-    /// Size of its EVTX files, bytes.
+    /// Size of its EVTX files in bytes.
     pub evtx_bytes: u64,
     /// How many hops were planted, found and asserted.
     pub hops: Hops,
-    /// How the hops lie on paths.
+    /// How the hops are distributed over paths.
     pub paths: Paths,
-    /// What a reader is told.
+    /// What is reported to readers.
     pub verdict: ToldScore,
-    /// Of what intruders did and records show, how much was found; 0 to 1.
+    /// Of the intruders' recorded acts, the share that was found; 0 to 1.
     pub recall: f64,
-    /// Of what is asserted, how much intruders did; 0 to 1.
+    /// Of the asserted hops, the share that intruders made; 0 to 1.
     pub precision: f64,
-    /// Of what is asserted, how much happened at all, by intruders or in daily work; 0 to 1.
+    /// Of the asserted hops, the share that happened at all, by intruders or in daily work; 0 to 1.
     pub movement_precision: f64,
-    /// How long the hunt took, seconds.
+    /// Duration of the hunt in seconds.
     pub seconds: f64,
-    /// Most memory that the hunt held, bytes; null where the system does not tell, or nobody measured.
+    /// Peak memory of the hunt in bytes; null if the system does not report it, or nobody measured.
     pub peak_bytes: Option<u64>,
-    /// Of the hops that were found, those that name the account which acted on the source.
+    /// Of the found hops, those that name the account that acted on the source.
     pub actor: Share,
-    /// Hops by how the intruder moved.
+    /// Hops by the intruder's way of moving.
     pub by_method: BTreeMap<String, Share>,
-    /// Hops by how the intruder came to use the account, where the world says so.
+    /// Hops by how the intruder got to use the account, if the world says so.
     pub by_credentials: BTreeMap<String, Share>,
-    /// Hops that are not an intruder's, by the daily work that they are.
+    /// Hops that are not an intruder's, by kind of daily work.
     pub false_hops_by_kind: BTreeMap<String, usize>,
-    /// Paths with no hop of an intruder, by the daily work on them.
+    /// Paths without an intruder's hop, by kind of daily work.
     pub false_paths_by_kind: BTreeMap<String, usize>,
-    /// The intrusions, and where they are told.
+    /// The intrusions, and where they are reported.
     pub found_intrusions: Vec<FoundIntrusion>,
-    /// Planted hops that no hop of the case is.
+    /// Planted hops without a matching hop in the case.
     pub missed: Vec<Missed>,
     /// Asserted hops that are not an intruder's.
     pub false_hops: Vec<FalseHop>,
@@ -73,54 +73,54 @@ pub struct Score {
 pub struct Hops {
     /// What intruders did.
     pub planted: usize,
-    /// Planted, and no record of it was collected: nobody can find them.
+    /// Planted, but no record was collected: nobody can find them.
     pub without_record: usize,
-    /// Planted, and a hop of the case is it.
+    /// Planted, with a matching hop in the case.
     pub found: usize,
-    /// All that the case asserts.
+    /// All hops that the case asserts.
     pub asserted: usize,
-    /// Asserted and not made by an intruder.
+    /// Asserted but not made by an intruder.
     #[serde(rename = "false")]
     pub false_: usize,
     /// Of the false ones, those that are daily work.
     pub daily_work: usize,
 }
 
-/// Numbers of paths with at least one hop that is asserted.
+/// Numbers of paths with at least one asserted hop.
 #[derive(Debug, Default, Serialize)]
 pub struct Paths {
     /// All of them.
     pub all: usize,
-    /// Intrusions all of whose hops with records are in one path.
+    /// Intrusions whose recorded hops are all in one path.
     pub whole: usize,
-    /// Of these, those whose path is among as many first paths as there are intrusions.
+    /// Of these, those whose path ranks among as many first paths as there are intrusions.
     pub whole_on_top: usize,
-    /// Intrusions with at least one hop found whose path is among as many first paths as there are intrusions.
+    /// Intrusions with at least one found hop whose path ranks among as many first paths as there are intrusions.
     pub on_top: usize,
-    /// Paths with no hop of an intruder.
+    /// Paths without an intruder's hop.
     #[serde(rename = "false")]
     pub false_: usize,
-    /// The same for each day.
+    /// The same, per day.
     pub false_per_day: f64,
-    /// Paths with no hop of an intruder that stand before the last intrusion that was found.
+    /// Paths without an intruder's hop that rank before the last found intrusion.
     pub false_before_last: usize,
 }
 
-/// What a reader is told, and what he is asked to do.
+/// What is reported to readers, and what they are asked to do.
 #[derive(Debug, Default, Serialize)]
 pub struct ToldScore {
-    /// Paths that are told as an intrusion.
+    /// Paths reported as an intrusion.
     pub paths: usize,
-    /// Of these, those with no hop of an intruder.
+    /// Of these, those without an intruder's hop.
     #[serde(rename = "false")]
     pub false_: usize,
-    /// Told paths for each day.
+    /// Reported paths per day.
     pub paths_per_day: f64,
-    /// Told paths for each thousand logons from other hosts.
+    /// Reported paths per thousand logons from other hosts.
     pub paths_per_thousand_logons: f64,
-    /// False told paths for each day.
+    /// False reported paths per day.
     pub false_per_day: f64,
-    /// False told paths for each thousand logons from other hosts.
+    /// False reported paths per thousand logons from other hosts.
     pub false_per_thousand_logons: f64,
     /// Hosts in scope.
     pub hosts: usize,
@@ -128,11 +128,11 @@ pub struct ToldScore {
     pub accounts: usize,
     /// Notables of the case.
     pub notables: u64,
-    /// The same for each day.
+    /// The same, per day.
     pub notables_per_day: f64,
 }
 
-/// How many of those that were planted were found.
+/// How many of the planted ones were found.
 #[derive(Debug, Default, Serialize)]
 pub struct Share {
     /// Planted, with records.
@@ -141,28 +141,28 @@ pub struct Share {
     pub found: usize,
 }
 
-/// An intrusion, and the path that has the most of it.
+/// An intrusion, and the path that contains most of it.
 #[derive(Debug, Serialize)]
 pub struct FoundIntrusion {
     /// Its name in the truth.
     pub id: String,
-    /// What the intruder wanted and how stealthy he was, where that was asked for.
+    /// The intruder's goal and stealth, if they were specified.
     pub attack: Option<Attack>,
-    /// Its hops with records.
+    /// Its recorded hops.
     pub hops: usize,
     /// Of these, those that were found.
     pub found: usize,
     /// Whether all of them are in that path.
     pub whole: bool,
-    /// Whether that path is told.
+    /// Whether that path is reported.
     pub told: bool,
-    /// Place of that path, from 1.
+    /// Rank of that path, from 1.
     pub rank: Option<usize>,
-    /// Paths with no hop of an intruder that stand before it.
+    /// Paths without an intruder's hop that rank before it.
     pub false_before: Option<usize>,
     /// Hops in that path.
     pub path_hops: usize,
-    /// How many of them are the intruder's.
+    /// How many of the path's hops are the intruder's.
     pub path_hops_of_it: usize,
 }
 
@@ -173,9 +173,9 @@ pub struct Missed {
     pub intrusion: String,
     /// The hop.
     pub hop: PlantedHop,
-    /// What the nearest hop of the case has wrong; `everything` where it has no hop.
+    /// The differences to the closest hop of the case; `everything` if it has no hop.
     pub wrong: Vec<&'static str>,
-    /// The nearest hop of the case, in words.
+    /// The closest hop of the case, in words.
     pub nearest: Option<String>,
 }
 
@@ -198,7 +198,7 @@ pub struct FalseHop {
     pub confidence: f64,
     /// The daily work that it is, or `nothing: …`.
     pub kind: String,
-    /// What its witnesses say.
+    /// Its witnesses' statements.
     pub what: Vec<String>,
 }
 
@@ -226,7 +226,7 @@ impl<'t> Places<'t> {
         known.unwrap_or_else(|| places([name]))
     }
 
-    /// A hop of an intruder, as the truth states it.
+    /// An intruder's hop, from the truth.
     fn stated(&self, planted: &'t PlantedHop) -> Stated<'t> {
         let skew = i64::try_from(planted.skew).unwrap_or(0);
         Stated {
@@ -240,7 +240,8 @@ impl<'t> Places<'t> {
     }
 }
 
-/// Whether a hop of the case names the account that acted on the source. The system is also called by its machine.
+/// Whether a hop of the case names the account that acted on the source. The system account also goes by the machine's
+/// name.
 fn acted(planted: &PlantedHop, seen: &Seen<'_>) -> bool {
     let machine = format!("{}$", host_key(&planted.src));
     let actor = account_key(&planted.actor);
@@ -267,7 +268,7 @@ impl Score {
             seconds: case.stats.seconds,
             ..Score::default()
         };
-        // Of each hop of the case, the intrusions that it belongs to: exactly, and as another act of the same scene.
+        // For each hop of the case, the intrusions it belongs to: exactly, or as another act of the same scene.
         let mut exact = Belongs::new();
         let mut scene = Belongs::new();
         let mut hits: Vec<Vec<BTreeSet<&str>>> = Vec::new();
@@ -305,7 +306,7 @@ impl Score {
                     {
                         scene.entry(&one.hop.id).or_default().insert(at);
                     }
-                    // Another time is no other telling of it.
+                    // A different time does not make it another hop.
                     if best.as_ref().is_none_or(|(least, _)| {
                         let weight = |wrong: &[Wrong]| {
                             wrong.len() + 2 * usize::from(wrong.contains(&Wrong::Time))
@@ -403,12 +404,12 @@ impl Score {
     }
 }
 
-/// Of a hop of the case, the intrusions that it belongs to.
+/// The intrusions that a hop of the case belongs to.
 type Belongs<'c> = BTreeMap<&'c str, BTreeSet<usize>>;
 
 const NOTHING: &str = "nothing: nobody went there";
 
-/// Daily remote access, by the hosts between which it goes.
+/// Daily remote access, by source and destination.
 struct Daily<'t>(Vec<(Stated<'t>, Vec<&'t DailyAccess>)>);
 
 impl<'t> Daily<'t> {
@@ -429,7 +430,7 @@ impl<'t> Daily<'t> {
         Self(all.collect())
     }
 
-    /// The daily work that a hop is.
+    /// The daily work that a hop belongs to.
     fn kind(&self, seen: &Seen<'_>) -> String {
         let mut kinds = BTreeSet::new();
         let mut others = false;
@@ -483,7 +484,7 @@ fn paths(
         .filter(|one| asserted(one))
         .map(|one| one.hop.id.as_str())
         .collect();
-    // As it is printed: paths with at least one hop that is asserted.
+    // As printed: paths with at least one asserted hop.
     let shown: Vec<(&PathInfo, Vec<&str>)> = case
         .paths
         .iter()
@@ -538,7 +539,7 @@ fn paths(
                 .filter(|own| hops.iter().any(|id| own.contains(id)))
                 .count()
         };
-        // The path that has the most of it; of equal ones the first.
+        // The path with most of it; of equal ones the first.
         let best = shown
             .iter()
             .enumerate()
@@ -580,14 +581,14 @@ fn paths(
     score.paths.false_before_last = shown.iter().take(last).filter(is_false).count();
 }
 
-/// How many of them there are for each `per` of `whole`, to three places.
+/// The rate per `per` of `whole`, to three decimals.
 pub fn ratio(count: usize, whole: u64, per: u64) -> f64 {
     #[expect(clippy::cast_precision_loss, reason = "small numbers")]
     let share = count as f64 * per as f64 / whole.max(1) as f64;
     (share * 1000.0).round() / 1000.0
 }
 
-/// What the verdict asks of a reader.
+/// What the verdict asks of readers.
 fn verdict(score: &mut Score, truth: &Truth, case: &Case) {
     let told = &mut score.verdict;
     told.paths_per_day = ratio(told.paths, truth.days, 1);

@@ -25,7 +25,7 @@ pub enum TruthError {
         /// What is wrong with it.
         reason: String,
     },
-    /// It is of another version.
+    /// It has another version.
     #[error("{}: its schema is `{schema}`, this version of crabwalk reads `{SCHEMA}`; make the world again, or score it with the version that made it", path.display())]
     Version {
         /// The file.
@@ -38,7 +38,7 @@ pub enum TruthError {
 /// The truth of the world in a directory, whatever kind of world it is.
 ///
 /// # Errors
-/// When there is none, or one of another version.
+/// If there is none, or one of another version.
 pub fn read(directory: &Path) -> Result<Truth, TruthError> {
     let path = directory.join("truth.json");
     let not_truth = |path: &PathBuf, reason: String| TruthError::NotTruth {
@@ -58,7 +58,7 @@ pub fn read(directory: &Path) -> Result<Truth, TruthError> {
             let schema = other.to_owned();
             return Err(TruthError::Version { path, schema });
         }
-        // Enterprises were written so before there were versions.
+        // Enterprises were written this way before there were versions.
         None if text("kind") == Some("enterprise") => {}
         None => return Err(not_truth(&path, "it names no schema".to_owned())),
     }

@@ -1,29 +1,29 @@
 // The case document. Written from the types of crates/case by its tests; do not edit.
-// Where an event stands in case.json, a report has the number of the event in its table.
+// Where case.json has an event, a report has the event's number in its table.
 
-/** What a hop is taken for. */
+/** The classification of a hop. */
 export type Standing = "proven" | "possible" | "attempted" | "routine";
 
-/** The kinds of witnesses that there are. */
+/** The kinds of witnesses. */
 export const WITNESS_KINDS = ["source", "destination-logon", "destination-execution", "domain-controller", "network"] as const;
 
 /** An account. */
 export type Account = {
   /** Identifier in this case. */
   id: string;
-  /** What it is called where people read of it: `DOMAIN\name` where the short name of the domain is known. */
+  /** Its name for display: `DOMAIN\name` if the short name of the domain is known. */
   name: string;
-  /** Names by which events call it. */
+  /** Its names in events. */
   names: Array<string>;
   /** Security identifier. */
   sid: string | null;
   /** `user`, `machine` or `system`. */
   kind: string;
-  /** Risk that findings add to it. */
+  /** Risk from findings. */
   risk: number;
 };
 
-/** A change of an account or group. */
+/** A change to an account or group. */
 export type AccountChange = {
   /** When. */
   time: string | null;
@@ -47,13 +47,13 @@ export type AccountDossier = {
   logons: Array<Logons>;
   /** What it did for the first time since the intrusion began. */
   new: Array<string>;
-  /** Hosts where its credentials lay open to the intruder. */
+  /** Hosts where its credentials were exposed to the intruder. */
   exposed: Array<Exposed>;
-  /** Changes of the account. */
+  /** Changes to the account. */
   changes: Array<Change>;
-  /** Whether it is to be reset. */
+  /** Whether it needs a reset. */
   reset: boolean;
-  /** Logons left out of a list that would be too long. */
+  /** Number of logons left out of a list that would be too long. */
   left_out: number;
 };
 
@@ -63,7 +63,7 @@ export type Authentication = {
   time: string | null;
   /** `in` or `out`. */
   direction: string;
-  /** Id of the account, where the case knows it. */
+  /** Id of the account, if the case knows it. */
   account: string | null;
   /** `DOMAIN\user` as the event has it. */
   name: string | null;
@@ -81,7 +81,7 @@ export type Authentication = {
   ended: string | null;
   /** How long it lasted. */
   seconds: number | null;
-  /** Whether it had an administrator's rights. */
+  /** Whether it had administrator rights. */
   privileged: boolean;
   /** What was done in it. */
   did: Array<string>;
@@ -91,7 +91,7 @@ export type Authentication = {
   events: Array<Reference>;
 };
 
-/** A host whose logs are too few to say. */
+/** A host whose logs are too sparse to judge. */
 export type BlindHost = {
   /** Id of the host. */
   host: string;
@@ -103,7 +103,7 @@ export type BlindHost = {
 export type Case = {
   /** [`SCHEMA`]. */
   schema: string;
-  /** When the hunt was done. */
+  /** When the hunt finished. */
   created: string;
   /** What did it. */
   tool: ToolInfo;
@@ -117,29 +117,29 @@ export type Case = {
   hosts: Array<Host>;
   /** Accounts. */
   accounts: Array<Account>;
-  /** Result rows of detections, by time. */
+  /** Result rows of detections, in chronological order. */
   findings: Array<FindingInfo>;
   /** Movements from host to host. */
   hops: Array<HopInfo>;
-  /** Movements joined to ways. */
+  /** Movements chained into paths. */
   paths: Array<PathInfo>;
   /** Clocks that differ. */
   skew: Array<SkewInfo>;
-  /** What is wrong with the content that was used. */
+  /** Errors in the content of the hunt. */
   content_problems: Array<ContentProblemInfo>;
   /** Numbers about the run. */
   stats: Stats;
   /** The case in a few sentences. */
   summary: Array<string>;
-  /** What is concerned, and what is to be done. */
+  /** What is affected, and what to do about it. */
   scope: Scope;
-  /** Findings that exceptions silence. */
+  /** Exceptions that silenced findings. */
   silenced: Array<Silenced>;
   /** What happened on hosts and with accounts. */
   dossiers: Dossiers;
 };
 
-/** A change of an account. */
+/** A change to an account. */
 export type Change = {
   /** When. */
   time: string | null;
@@ -159,7 +159,7 @@ export type Collect = {
   channel: string;
   /** What it would show. */
   why: string;
-  /** How to get it; empty where the machine's name is none that may stand in a command. */
+  /** How to get it; empty if the machine's name is unsafe in a command. */
   commands: Array<Command>;
 };
 
@@ -181,7 +181,7 @@ export type Connection = {
   local: string;
   /** The other end, `address:port`. */
   remote: string;
-  /** The port that was listened on. */
+  /** The listening port. */
   port: number | null;
   /** The program. */
   image: string | null;
@@ -205,7 +205,7 @@ export type ContentProblemInfo = {
   fatal: boolean;
 };
 
-/** How much a log of a host covers. */
+/** The coverage of a log of a host. */
 export type Covered = {
   /** The machine, as its events name it. */
   host: string;
@@ -233,13 +233,13 @@ export type Dossiers = {
 export type Entry = {
   /** Id of the host. */
   host: string;
-  /** When the intruder was there at the latest. */
+  /** The latest time at which the intruder was there. */
   time: string | null;
   /** What says so. */
   how: Array<string>;
 };
 
-/** That the credentials of an account lay open on a host. */
+/** The exposure of an account's credentials on a host. */
 export type Exposed = {
   /** Id of the host. */
   host: string;
@@ -249,7 +249,7 @@ export type Exposed = {
   last: string | null;
   /** By what. */
   how: string;
-  /** Ids of the accounts that the intruder had there. */
+  /** Ids of the intruder's accounts there. */
   to: Array<string>;
 };
 
@@ -257,13 +257,13 @@ export type Exposed = {
 export type FileEntry = {
   /** When. */
   time: string | null;
-  /** Its path, in the share where it was written over one. */
+  /** Its path, relative to the share if written over one. */
   path: string;
   /** The share. */
   share: string | null;
-  /** Who wrote it: an account, else a program. */
+  /** Who wrote it: an account, or else a program. */
   by: string | null;
-  /** Id or address of the host from which it came. */
+  /** Id or address of the host it came from. */
   from: string | null;
   /** Id of the hop that it belongs to. */
   hop: string | null;
@@ -273,7 +273,7 @@ export type FileEntry = {
 
 /** One result row of one detection. */
 export type FindingInfo = {
-  /** Identifier, stable over runs. */
+  /** Identifier, stable across runs. */
   id: string;
   /** Name of the detection. */
   detection: string;
@@ -295,25 +295,25 @@ export type FindingInfo = {
   last: string | null;
   /** What was found, for people. */
   message: string;
-  /** Whether somebody should look at it for its own sake. */
+  /** Whether it deserves attention by itself. */
   notable: boolean;
-  /** Why nobody needs to, where the logs' other days show such things, too; else null. What belongs to a told path is notable in any case. */
+  /** Why it does not, if the logs' other days show the same; otherwise null. Findings on reported paths are always notable. */
   everyday: string | null;
-  /** Why it is not shown and adds no risk, where that is so; else null. */
+  /** Why it is not shown and adds no risk, if so; otherwise null. */
   suppressed: SuppressedInfo | null;
   /** What carries risk. */
   risk_objects: Array<RiskObjectInfo>;
   /** What threatens. */
   threat_objects: Array<ThreatObjectInfo>;
-  /** Machines that it is about, as ids of `hosts`. */
+  /** The machines concerned, as ids of `hosts`. */
   hosts: Array<string>;
   /** Columns of the row: a text, a list of texts, or null. */
   fields: Record<string, string | string[] | null>;
-  /** The events that it comes from, by time; of very many, the earliest and the latest. */
+  /** Its events, in chronological order; the earliest and the latest if there are many. */
   events: Array<Reference>;
-  /** Number of all events that it comes from. */
+  /** Number of all its events. */
   event_count: number;
-  /** How many alike findings it stands for: where the logs show daily work, one is told for each day. */
+  /** Number of similar findings it represents: where the logs show daily work, one per day is reported. */
   count: number;
   /** What the detection looks for. */
   description: string;
@@ -323,17 +323,17 @@ export type FindingInfo = {
   references: Array<string>;
 };
 
-/** Detections that could not see some hosts, or anything. */
+/** Detections that were blind on some hosts or everywhere. */
 export type GapInfo = {
   /** The statement, for people. */
   message: string;
   /** What is missing. */
   missing: string;
-  /** The hosts that cannot be seen; empty if it is so everywhere. */
+  /** The affected hosts; empty if it applies everywhere. */
   hosts: Array<string>;
   /** The detections that are blind there. */
   detections: Array<string>;
-  /** How to have what is missing. */
+  /** How to close the gap. */
   advice: Array<string>;
 };
 
@@ -341,19 +341,19 @@ export type GapInfo = {
 export type HopInfo = {
   /** Identifier in this case. */
   id: string;
-  /** Id of the source host, or null where nothing names it. */
+  /** Id of the source host; null if unknown. */
   src: string | null;
   /** Id of the destination host. */
   dst: string;
   /** Id of the account that acted on the source. */
   actor: string | null;
-  /** Why the actor is taken to be that account, where no event at the source names it; else null. */
+  /** Why the actor is taken to be that account, if no event on the source names it; otherwise null. */
   actor_inferred: string | null;
   /** Id of the account that logged on to the destination. */
   used: string | null;
-  /** Id of the account as which the payload ran. */
+  /** Id of the account that ran the payload. */
   effective: string | null;
-  /** ATT&CK technique ids, the surest first. */
+  /** ATT&CK technique ids, most certain first. */
   techniques: Array<string>;
   /** Time of its first act. */
   first: string | null;
@@ -361,19 +361,19 @@ export type HopInfo = {
   last: string | null;
   /** 0 to 1. */
   confidence: number;
-  /** Whether it was tried and refused. */
+  /** Whether it was attempted and refused. */
   attempted: boolean;
-  /** Whether its account does so on other days too: daily work, as far as the logs can tell. */
+  /** Whether its account does the same on other days: daily work, as far as the logs show. */
   usual: boolean;
-  /** What it is taken for, by `confidence`, `attempted` and `usual`. */
+  /** Its classification, from `confidence`, `attempted` and `usual`. */
   standing: Standing;
   /** What was seen. */
   witnesses: Array<WitnessInfo>;
   /** What was not seen. */
   missing: Array<MissingInfo>;
-  /** What it ran on the destination, and what came of that. */
+  /** What it ran on the destination, and what resulted from that. */
   processes: Array<RanInfo>;
-  /** Ids of findings about it. */
+  /** Ids of the findings about it. */
   findings: Array<string>;
 };
 
@@ -381,9 +381,9 @@ export type HopInfo = {
 export type Host = {
   /** Identifier in this case. */
   id: string;
-  /** What it is called where people read of it. */
+  /** Its name for display. */
   name: string;
-  /** Names by which events and assets call it. */
+  /** Its names in events and assets. */
   names: Array<string>;
   /** Addresses. */
   ips: Array<string>;
@@ -391,9 +391,9 @@ export type Host = {
   category: Array<string>;
   /** Priority from the assets. */
   priority: string | null;
-  /** `domain-controller`, where its events show it. */
+  /** `domain-controller`, if its events show it. */
   role: string | null;
-  /** Risk that findings add to it. */
+  /** Risk from findings. */
   risk: number;
 };
 
@@ -401,27 +401,27 @@ export type Host = {
 export type HostDossier = {
   /** Id of the host. */
   host: string;
-  /** What part of time it is about. */
+  /** The time span it covers. */
   window: Window;
-  /** Logons to it and from it, by time. */
+  /** Logons to and from it, in chronological order. */
   authentication: Array<Authentication>;
   /** Processes, by time. */
   processes: Array<Process>;
-  /** Services that were installed. */
+  /** Installed services. */
   services: Array<ServiceEntry>;
   /** Tasks that were registered, changed or deleted. */
   tasks: Array<TaskEntry>;
   /** Parts of WMI subscriptions. */
   wmi_subscriptions: Array<WmiEntry>;
-  /** Registry values that start something. */
+  /** Autostart registry values. */
   run_keys: Array<RunKey>;
   /** Programs and scripts that were written, and files written over the network. */
   files: Array<FileEntry>;
   /** Network connections. */
   connections: Array<Connection>;
-  /** Changes of accounts and groups. */
+  /** Changes to accounts and groups. */
   account_changes: Array<AccountChange>;
-  /** Of each list that would be too long, how many entries were left out: those furthest from any movement. */
+  /** For each list that would be too long, the number of entries left out: those furthest from any movement. */
   left_out: { [key in string]: number };
 };
 
@@ -441,11 +441,11 @@ export type LinkInfo = {
 export type Logons = {
   /** Id of the host. */
   host: string;
-  /** Id of the host from which they came, where it is known. */
+  /** Id of the source host, if known. */
   from: string | null;
   /** Its address. */
   address: string | null;
-  /** Windows' numbers of their types. */
+  /** Windows' logon type numbers. */
   types: Array<number>;
   /** The first. */
   first: string | null;
@@ -455,11 +455,11 @@ export type Logons = {
   count: number;
   /** How many failed. */
   failures: number;
-  /** Whether there were none before the intrusion began, although the logs of the host reach back at least a day before. */
+  /** Whether there were none before the intrusion began, although the host's logs reach back at least a day before. */
   new: boolean;
 };
 
-/** A kind of witness that a movement does not have. */
+/** A kind of witness that a movement lacks. */
 export type MissingInfo = {
   /** As in [`WitnessInfo`]. */
   kind: string;
@@ -471,7 +471,7 @@ export type MissingInfo = {
 export type PathInfo = {
   /** Identifier in this case. */
   id: string;
-  /** The higher, the sooner somebody should look. */
+  /** Higher scores deserve attention first. */
   score: number;
   /** What makes the score. */
   why: Array<string>;
@@ -479,21 +479,21 @@ export type PathInfo = {
   hops: Array<string>;
   /** What joins them. */
   links: Array<LinkInfo>;
-  /** Whether the verdict tells it. */
+  /** Whether the verdict reports it. */
   told: boolean;
-  /** How often daily work does what it shows, the rarest first; empty where there are too few days to compare with. */
+  /** How often daily work does the same, rarest first; empty if there are too few days to compare. */
   rank: Array<TermInfo>;
-  /** Which way it leads, over the hops that happened if any did: `A → B → C`, `from A to 3 hosts: B, C and D`. */
+  /** Its route, over the hops that happened if any did: `A → B → C`, `from A to 3 hosts: B, C and D`. */
   way: string;
 };
 
 /** The other end of a logon. */
 export type Peer = {
-  /** Id of the host, where it is known. */
+  /** Id of the host, if known. */
   host: string | null;
   /** Its address. */
   address: string | null;
-  /** The name that it gave itself, or by which it was called. */
+  /** The name that it gave itself, or that others used for it. */
   name: string | null;
 };
 
@@ -521,13 +521,13 @@ export type Process = {
   original_name: string | null;
   /** Hashes by algorithm. */
   hashes: { [key in string]: string };
-  /** Who signed the program, where its load was logged. */
+  /** Who signed the program, if its load was logged. */
   signature: string | null;
   /** `here-before`, `common`, `first-here` or `first-anywhere`. */
   seen: string;
   /** `user-writable`, `renamed`, `odd-parent`, `unsigned`. */
   marks: Array<string>;
-  /** What is remarkable, for people. */
+  /** Oddities, for people. */
   reasons: Array<string>;
   /** Id of the hop that started it or one of its ancestors. */
   hop: string | null;
@@ -541,11 +541,11 @@ export type RanInfo = {
   time: string | null;
   /** Path of the program. */
   image: string;
-  /** Its command line, empty where it was not logged. */
+  /** Its command line; empty if it was not logged. */
   command_line: string;
-  /** Id of the account as which it ran. */
+  /** Id of the account that ran it. */
   account: string | null;
-  /** Steps below the program that the movement itself started, which is 0. */
+  /** Distance from the program that the movement itself started, which has 0. */
   depth: number;
   /** The event. */
   events: Array<Reference>;
@@ -560,11 +560,11 @@ export type RiskInfo = {
   type: string;
   /** Name. */
   value: string;
-  /** Sum of what findings add. */
+  /** Sum of the risk from findings. */
   score: number;
-  /** Number of findings that add. */
+  /** Number of findings that contribute. */
   findings: number;
-  /** Number of different detections that add. */
+  /** Number of different detections that contribute. */
   detections: number;
 };
 
@@ -574,13 +574,13 @@ export type RiskObjectInfo = {
   type: string;
   /** Name. */
   value: string;
-  /** Risk that the finding adds to it by the detection's measure. */
+  /** Risk that the finding adds to it, as defined by the detection. */
   score: number;
-  /** The same with what assets and identities say taken into account. */
+  /** The same, adjusted by assets and identities. */
   calculated_score: number;
 };
 
-/** A registry value that starts something. */
+/** An autostart registry value. */
 export type RunKey = {
   /** When. */
   time: string | null;
@@ -596,15 +596,15 @@ export type RunKey = {
   events: Array<Reference>;
 };
 
-/** What an intruder touched, and what is to be done about it. */
+/** What an intruder touched, and what to do about it. */
 export type Scope = {
-  /** Hosts that the intruder touched, the surest first. */
+  /** Hosts that the intruder touched, most certain first. */
   hosts: Array<ScopeHost>;
   /** Accounts to reset. */
   accounts: Array<ScopeAccount>;
-  /** Hosts whose logs are too few to say. */
+  /** Hosts whose logs are too sparse to judge. */
   blind: Array<BlindHost>;
-  /** Where it began, as far as the logs tell. */
+  /** Where it began, as far as the logs show. */
   entry: Entry | null;
   /** Logs to collect, and how. */
   collect: Array<Collect>;
@@ -624,7 +624,7 @@ export type ScopeHost = {
   host: string;
   /** `certain`, `likely` or `possible`. */
   certainty: string;
-  /** 0 to 1: that of its surest movement. */
+  /** 0 to 1: that of its most certain movement. */
   confidence: number;
   /** Why, for people. */
   why: Array<string>;
@@ -650,7 +650,7 @@ export type ServiceEntry = {
 
 /** Findings that an exception silences. */
 export type Silenced = {
-  /** File and line of the exception; `throttling` where findings are alike. */
+  /** File and line of the exception; `throttling` for repeated findings. */
   exception: string;
   /** Who decided it. */
   who: string | null;
@@ -662,15 +662,15 @@ export type Silenced = {
   findings: Array<string>;
 };
 
-/** How far the clocks of two hosts differ. */
+/** The difference between the clocks of two hosts. */
 export type SkewInfo = {
-  /** Id of the host that opened connections. */
+  /** Id of the host that opened the connections. */
   src: string;
   /** Id of the host that accepted them. */
   dst: string;
-  /** Median of the destination's time less the source's. */
+  /** Median of the destination's time minus the source's. */
   seconds: number;
-  /** Connections that both logged. */
+  /** Number of connections that both logged. */
   connections: number;
 };
 
@@ -678,31 +678,31 @@ export type SkewInfo = {
 export type Source = {
   /** Number that references use. */
   id: number;
-  /** Path as given or found; members of archives as `archive.zip!/member`. */
+  /** Path as given or found; archive members as `archive.zip!/member`. */
   path: string;
-  /** What it is: `evtx`, `xml`, `json`, `csv`, `zeek`, `windows-text`, `syslog`, `archive`, `unknown`. */
+  /** Format: `evtx`, `xml`, `json`, `csv`, `zeek`, `windows-text`, `syslog`, `archive`, `unknown`. */
   kind: string;
   /** Unpacked size in bytes, as far as it was read. */
   bytes: number;
-  /** Records read, copies included. */
+  /** Records read, including copies. */
   records: number;
-  /** Records known to be there that could not be read. */
+  /** Records known to exist that could not be read. */
   skipped: number;
   /** The first problems. */
   problems: Array<SourceProblem>;
-  /** Problems beyond those listed. */
+  /** Number of problems beyond those listed. */
   more_problems: number;
 };
 
-/** Something in a source that could not be read, or not be trusted. */
+/** Something in a source that could not be read or trusted. */
 export type SourceProblem = {
-  /** Byte offset in the unpacked source, where known. */
+  /** Byte offset in the unpacked source, if known. */
   offset: number | null;
-  /** Record number or line, where known. */
+  /** Record or line number, if known. */
   record: number | null;
   /** What is wrong. */
   message: string;
-  /** Whether data was lost by it; otherwise it is a warning. */
+  /** Whether it lost data; otherwise it is a warning. */
   loss: boolean;
 };
 
@@ -716,27 +716,27 @@ export type Stats = {
   seconds: number;
   /** Sources read. */
   sources: number;
-  /** Sources of which part could not be read. */
+  /** Number of sources that could not be read completely. */
   sources_damaged: number;
   /** Records that could not be read. */
   skipped: number;
-  /** Copies of events that were left out. */
+  /** Copies of events that were dropped. */
   duplicates: number;
   /** Detections that ran. */
   detections: number;
   /** Findings in all. */
   findings: number;
-  /** Findings that somebody should look at. */
+  /** Number of notable findings. */
   notables: number;
-  /** Findings that are not shown because of an exception or of throttling. They are in no other number. */
+  /** Findings hidden by an exception or by throttling. They are in no other number. */
   suppressed: number;
-  /** Possible movements that are left out as daily work of their accounts. */
+  /** Possible movements dropped as daily work of their accounts. */
   usual_movements_left_out: number;
   /** Findings by severity. */
   findings_by_severity: { [key in string]: number };
   /** Findings by detection. */
   findings_by_detection: { [key in string]: number };
-  /** Who carries how much risk, the most first. */
+  /** Risk by object, highest first. */
   risk: Array<RiskInfo>;
   /** Time of the first event. */
   first: string | null;
@@ -746,7 +746,7 @@ export type Stats = {
 
 /** Why a finding is not shown. */
 export type SuppressedInfo = {
-  /** Who decided it; `throttling` where it is alike to another. */
+  /** Who decided it; `throttling` if the finding repeats another. */
   by: string;
   /** Why. */
   reason: string;
@@ -776,15 +776,15 @@ export type TaskEntry = {
 
 /** One reason why a path is, or is not, daily work. */
 export type TermInfo = {
-  /** What is weighed, in words with figures. */
+  /** The comparison, in words with figures. */
   what: string;
   /** How often daily work does such a thing, 0 to 1. */
   probability: number;
 };
 
-/** Something that threatens. */
+/** A threat object. */
 export type ThreatObjectInfo = {
-  /** What it is, such as `process_name`. */
+  /** Its type, such as `process_name`. */
   type: string;
   /** Name. */
   value: string;
@@ -806,7 +806,7 @@ export type Window = {
   last: string | null;
 };
 
-/** One thing that was seen of a movement. */
+/** One piece of evidence of a movement. */
 export type WitnessInfo = {
   /** `source`, `destination-logon`, `destination-execution`, `domain-controller` or `network`. */
   kind: string;

@@ -1,4 +1,4 @@
-// What events of Windows say, by channel and id. Written from content/windows/events.tsv by the tests of crates/case; do not edit.
+// Windows events in a few words, by channel and id. Written from content/windows/events.tsv by the tests of crates/case; do not edit.
 export const EVENT_NAMES: Record<string, Record<number, string>> = {
   "Microsoft-Windows-NTLM/Operational": {
     8001: "outgoing NTLM",

@@ -15,9 +15,9 @@ use crate::build::time;
 use crate::document::Case;
 use crabwalk_activity::dossier::CHANGES;
 
-/// Logons of one account that are listed by host and source; of more, the newest are kept.
+/// Maximum number of logons to list per account, by host and source; with more, the newest are kept.
 const MOST: usize = 500;
-/// Sentences about what is new.
+/// Maximum number of sentences about what is new.
 const MOST_NEW: usize = 20;
 const DAY: i64 = 24 * 3_600_000_000;
 
@@ -30,10 +30,10 @@ struct Group {
     failures: u64,
 }
 
-/// Host, host from which, address.
+/// Host, source host, address.
 type Key = (String, Option<String>, Option<String>);
 
-/// Makes dossiers of accounts. `begin` is when the intrusion began, microseconds since 1970-01-01 UTC.
+/// Builds dossiers of accounts. `begin` is when the intrusion began, in microseconds since 1970-01-01 UTC.
 pub(super) fn dossiers(
     tables: &Tables<'_>,
     case: &Case,
@@ -53,7 +53,7 @@ pub(super) fn dossiers(
     groups.resize_with(wanted.len(), BTreeMap::new);
     let mut changes: Vec<Vec<(i64, Change)>> = vec![Vec::new(); wanted.len()];
     let catalog = tables.catalog();
-    // Names are looked up once, not for each of their events.
+    // Names are resolved once, not for each of their events.
     let mut known: HashMap<String, Option<usize>> = HashMap::new();
     let mut hosts: HashMap<String, String> = HashMap::new();
     let mut logon = |row: &Row<'_, '_>, failed: bool| {
@@ -70,7 +70,7 @@ pub(super) fn dossiers(
             return;
         };
         let ip = address(row.get("IpAddress")).map(|ip| ip.to_string());
-        // Where an address was that of several hosts, the movement knows whose it was then.
+        // If several hosts had an address, the movement knows whose it was at the time.
         let from = index
             .hop(catalog, &[row.reference])
             .and_then(|at| case.hops.get(at)?.src.clone())
@@ -122,7 +122,7 @@ pub(super) fn dossiers(
             own.push((row.time, entry));
         });
     }
-    // Since when the Security log of each host tells.
+    // The start of each host's Security log.
     let mut since: HashMap<String, i64> = HashMap::new();
     for covered in &case.coverage {
         if covered.channel.eq_ignore_ascii_case(SECURITY)
@@ -210,7 +210,7 @@ fn news(logons: &[(i64, Logons)]) -> Vec<String> {
     all
 }
 
-/// What Windows' number of a type of logon means.
+/// The meaning of Windows' logon type numbers.
 pub(super) fn logon_type(kind: u32) -> &'static str {
     match kind {
         2 => "interactive",
@@ -228,16 +228,16 @@ pub(super) fn logon_type(kind: u32) -> &'static str {
     }
 }
 
-/// Accounts whose credentials lay open to the intruder on a host: who was logged on with a session that keeps them, while
-/// the intruder had an administrator's rights there.
+/// Accounts whose credentials were exposed to the intruder on a host: those with a session that keeps credentials in
+/// memory, while the intruder had administrator rights there.
 pub(super) fn exposures(
     case: &Case,
     hosts: &[HostDossier],
     suspects: &Suspects,
 ) -> Vec<(String, Exposed)> {
-    /// Types of logon that leave credentials in memory.
+    /// Logon types that leave credentials in memory.
     const KEEPS: [u32; 9] = [2, 4, 7, 8, 9, 10, 11, 12, 13];
-    /// A session without an end may have ended unseen.
+    /// A session without a logged end may have ended unseen.
     const LONGEST: i64 = DAY;
     let system: BTreeSet<&str> = case
         .accounts

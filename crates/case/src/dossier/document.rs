@@ -1,4 +1,4 @@
-//! The parts of the case document that answer: what is concerned, and what happened there?
+//! The parts of the case document that say what is affected and what happened there.
 
 use std::collections::BTreeMap;
 
@@ -6,17 +6,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::document::Reference;
 
-/// What an intruder touched, and what is to be done about it.
+/// What an intruder touched, and what to do about it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub struct Scope {
-    /// Hosts that the intruder touched, the surest first.
+    /// Hosts that the intruder touched, most certain first.
     pub hosts: Vec<ScopeHost>,
     /// Accounts to reset.
     pub accounts: Vec<ScopeAccount>,
-    /// Hosts whose logs are too few to say.
+    /// Hosts whose logs are too sparse to judge.
     pub blind: Vec<BlindHost>,
-    /// Where it began, as far as the logs tell.
+    /// Where it began, as far as the logs show.
     pub entry: Option<Entry>,
     /// Logs to collect, and how.
     pub collect: Vec<Collect>,
@@ -30,7 +30,7 @@ pub struct ScopeHost {
     pub host: String,
     /// `certain`, `likely` or `possible`.
     pub certainty: String,
-    /// 0 to 1: that of its surest movement.
+    /// 0 to 1: that of its most certain movement.
     pub confidence: f64,
     /// Why, for people.
     pub why: Vec<String>,
@@ -46,7 +46,7 @@ pub struct ScopeAccount {
     pub why: Vec<String>,
 }
 
-/// A host whose logs are too few to say.
+/// A host whose logs are too sparse to judge.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub struct BlindHost {
@@ -62,7 +62,7 @@ pub struct BlindHost {
 pub struct Entry {
     /// Id of the host.
     pub host: String,
-    /// When the intruder was there at the latest.
+    /// The latest time at which the intruder was there.
     pub time: Option<String>,
     /// What says so.
     pub how: Vec<String>,
@@ -78,7 +78,7 @@ pub struct Collect {
     pub channel: String,
     /// What it would show.
     pub why: String,
-    /// How to get it; empty where the machine's name is none that may stand in a command.
+    /// How to get it; empty if the machine's name is unsafe in a command.
     pub commands: Vec<Command>,
 }
 
@@ -96,7 +96,7 @@ pub struct Command {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub struct Silenced {
-    /// File and line of the exception; `throttling` where findings are alike.
+    /// File and line of the exception; `throttling` for repeated findings.
     pub exception: String,
     /// Who decided it.
     pub who: Option<String>,
@@ -134,27 +134,27 @@ pub struct Window {
 pub struct HostDossier {
     /// Id of the host.
     pub host: String,
-    /// What part of time it is about.
+    /// The time span it covers.
     pub window: Window,
-    /// Logons to it and from it, by time.
+    /// Logons to and from it, in chronological order.
     pub authentication: Vec<Authentication>,
     /// Processes, by time.
     pub processes: Vec<Process>,
-    /// Services that were installed.
+    /// Installed services.
     pub services: Vec<ServiceEntry>,
     /// Tasks that were registered, changed or deleted.
     pub tasks: Vec<TaskEntry>,
     /// Parts of WMI subscriptions.
     pub wmi_subscriptions: Vec<WmiEntry>,
-    /// Registry values that start something.
+    /// Autostart registry values.
     pub run_keys: Vec<RunKey>,
     /// Programs and scripts that were written, and files written over the network.
     pub files: Vec<FileEntry>,
     /// Network connections.
     pub connections: Vec<Connection>,
-    /// Changes of accounts and groups.
+    /// Changes to accounts and groups.
     pub account_changes: Vec<AccountChange>,
-    /// Of each list that would be too long, how many entries were left out: those furthest from any movement.
+    /// For each list that would be too long, the number of entries left out: those furthest from any movement.
     #[serde(default)]
     pub left_out: BTreeMap<String, u64>,
 }
@@ -163,11 +163,11 @@ pub struct HostDossier {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub struct Peer {
-    /// Id of the host, where it is known.
+    /// Id of the host, if known.
     pub host: Option<String>,
     /// Its address.
     pub address: Option<String>,
-    /// The name that it gave itself, or by which it was called.
+    /// The name that it gave itself, or that others used for it.
     pub name: Option<String>,
 }
 
@@ -179,7 +179,7 @@ pub struct Authentication {
     pub time: Option<String>,
     /// `in` or `out`.
     pub direction: String,
-    /// Id of the account, where the case knows it.
+    /// Id of the account, if the case knows it.
     pub account: Option<String>,
     /// `DOMAIN\user` as the event has it.
     pub name: Option<String>,
@@ -197,7 +197,7 @@ pub struct Authentication {
     pub ended: Option<String>,
     /// How long it lasted.
     pub seconds: Option<f64>,
-    /// Whether it had an administrator's rights.
+    /// Whether it had administrator rights.
     pub privileged: bool,
     /// What was done in it.
     pub did: Vec<String>,
@@ -233,13 +233,13 @@ pub struct Process {
     pub original_name: Option<String>,
     /// Hashes by algorithm.
     pub hashes: BTreeMap<String, String>,
-    /// Who signed the program, where its load was logged.
+    /// Who signed the program, if its load was logged.
     pub signature: Option<String>,
     /// `here-before`, `common`, `first-here` or `first-anywhere`.
     pub seen: String,
     /// `user-writable`, `renamed`, `odd-parent`, `unsigned`.
     pub marks: Vec<String>,
-    /// What is remarkable, for people.
+    /// Oddities, for people.
     pub reasons: Vec<String>,
     /// Id of the hop that started it or one of its ancestors.
     pub hop: Option<String>,
@@ -306,7 +306,7 @@ pub struct WmiEntry {
     pub events: Vec<Reference>,
 }
 
-/// A registry value that starts something.
+/// An autostart registry value.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub struct RunKey {
@@ -330,13 +330,13 @@ pub struct RunKey {
 pub struct FileEntry {
     /// When.
     pub time: Option<String>,
-    /// Its path, in the share where it was written over one.
+    /// Its path, relative to the share if written over one.
     pub path: String,
     /// The share.
     pub share: Option<String>,
-    /// Who wrote it: an account, else a program.
+    /// Who wrote it: an account, or else a program.
     pub by: Option<String>,
-    /// Id or address of the host from which it came.
+    /// Id or address of the host it came from.
     pub from: Option<String>,
     /// Id of the hop that it belongs to.
     pub hop: Option<String>,
@@ -356,7 +356,7 @@ pub struct Connection {
     pub local: String,
     /// The other end, `address:port`.
     pub remote: String,
-    /// The port that was listened on.
+    /// The listening port.
     pub port: Option<u16>,
     /// The program.
     pub image: Option<String>,
@@ -368,7 +368,7 @@ pub struct Connection {
     pub events: Vec<Reference>,
 }
 
-/// A change of an account or group.
+/// A change to an account or group.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub struct AccountChange {
@@ -396,13 +396,13 @@ pub struct AccountDossier {
     pub logons: Vec<Logons>,
     /// What it did for the first time since the intrusion began.
     pub new: Vec<String>,
-    /// Hosts where its credentials lay open to the intruder.
+    /// Hosts where its credentials were exposed to the intruder.
     pub exposed: Vec<Exposed>,
-    /// Changes of the account.
+    /// Changes to the account.
     pub changes: Vec<Change>,
-    /// Whether it is to be reset.
+    /// Whether it needs a reset.
     pub reset: bool,
-    /// Logons left out of a list that would be too long.
+    /// Number of logons left out of a list that would be too long.
     #[serde(default)]
     pub left_out: u64,
 }
@@ -413,11 +413,11 @@ pub struct AccountDossier {
 pub struct Logons {
     /// Id of the host.
     pub host: String,
-    /// Id of the host from which they came, where it is known.
+    /// Id of the source host, if known.
     pub from: Option<String>,
     /// Its address.
     pub address: Option<String>,
-    /// Windows' numbers of their types.
+    /// Windows' logon type numbers.
     pub types: Vec<u32>,
     /// The first.
     pub first: Option<String>,
@@ -427,11 +427,11 @@ pub struct Logons {
     pub count: u64,
     /// How many failed.
     pub failures: u64,
-    /// Whether there were none before the intrusion began, although the logs of the host reach back at least a day before.
+    /// Whether there were none before the intrusion began, although the host's logs reach back at least a day before.
     pub new: bool,
 }
 
-/// That the credentials of an account lay open on a host.
+/// The exposure of an account's credentials on a host.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub struct Exposed {
@@ -443,11 +443,11 @@ pub struct Exposed {
     pub last: Option<String>,
     /// By what.
     pub how: String,
-    /// Ids of the accounts that the intruder had there.
+    /// Ids of the intruder's accounts there.
     pub to: Vec<String>,
 }
 
-/// A change of an account.
+/// A change to an account.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub struct Change {

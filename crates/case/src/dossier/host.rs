@@ -18,23 +18,23 @@ use crate::event_names::event_name;
 use crabwalk_activity::dossier::CHANGES;
 
 const SECOND: i64 = 1_000_000;
-/// Two logs tell of one act at times that differ by less.
+/// Two logs record the same act at times that differ by less than this.
 const SAME: i64 = 5 * SECOND;
-/// Entries of one list; of more, those nearest to movements are kept.
+/// Maximum entries per list; with more, those closest to movements are kept.
 const MOST: usize = 2_000;
-/// Entries of one list that are held while events are read.
+/// Maximum entries per list while events are being read.
 const MOST_HELD: usize = 40_000;
-/// Processes of a host that are held.
+/// Maximum processes per host.
 const MOST_PROCESSES: usize = 200_000;
-/// How far back an entry that another log tells of too is looked for.
+/// How far back to look for an entry that another log also records.
 const LOOK_BACK: usize = 200;
 
-/// An entry, before its events are looked up.
+/// An entry before its events are resolved.
 struct Draft<T> {
     at: i64,
     references: Vec<u64>,
     hop: Option<usize>,
-    /// LogonId of the session in which it was done; 0 for none.
+    /// LogonId of the session that did it; 0 for none.
     session: u64,
     value: T,
 }
@@ -91,7 +91,7 @@ struct Found {
     parent_image: String,
     guid: String,
     ended: Option<i64>,
-    /// That no signature was found, and whether the file may have been gone before that was looked for.
+    /// No signature was found, and whether the file may have been gone before the check.
     unsigned: Option<bool>,
     process: Process,
 }
@@ -103,7 +103,7 @@ struct Facts {
     privileged: HashMap<u64, Vec<i64>>,
 }
 
-/// What is gathered of one host.
+/// The data collected about one host.
 struct Gathered {
     id: String,
     window: (i64, i64),
@@ -121,11 +121,11 @@ struct Gathered {
     facts: Facts,
     /// Times of the hops that touch the host.
     moments: BTreeSet<i64>,
-    /// Entries that were dropped while events were read.
+    /// Number of entries dropped while events were being read.
     dropped: BTreeMap<&'static str, u64>,
 }
 
-/// How far a time is from the next movement.
+/// The distance from a time to the closest movement.
 fn far(moments: &BTreeSet<i64>, at: i64) -> i64 {
     let before = moments.range(..=at).next_back().map(|near| at - near);
     let after = moments.range(at..).next().map(|near| near - at);
@@ -147,7 +147,7 @@ fn bound<T>(
     list.truncate(MOST_HELD);
 }
 
-/// Makes dossiers of hosts; of each its id and the time to look at.
+/// Builds dossiers of hosts, given their ids and time spans.
 pub(super) fn dossiers(
     tables: &Tables<'_>,
     case: &Case,
@@ -238,7 +238,7 @@ pub(super) fn dossiers(
         read(SYSMON, id, &|own, row| own.wmi(row, id, what));
     }
     read(WMI, 5861, &|own, row| {
-        // Forwarders that leave out an event's UserData have its parts in the message.
+        // Forwarders that drop an event's UserData keep its content in the message.
         let part = |name: &str, from: &str, to: &str| {
             row.some(name)
                 .map(str::to_owned)
@@ -342,7 +342,7 @@ pub(super) fn change(row: &Row<'_, '_>, id: u32) -> AccountChange {
     }
 }
 
-/// Whether a registry value names a program that Windows starts by itself.
+/// Whether Windows automatically starts the program in a registry value.
 fn starts_something(key: &str) -> bool {
     const PARTS: [&str; 20] = [
         "\\currentversion\\run\\",
@@ -368,7 +368,7 @@ fn starts_something(key: &str) -> bool {
     ];
     let key = key.to_lowercase();
     PARTS.iter().any(|part| {
-        // A value's name is whole, a key's goes on.
+        // A value's name ends here, a key's continues.
         if part.ends_with('\\') {
             key.contains(part)
         } else {
@@ -378,7 +378,7 @@ fn starts_something(key: &str) -> bool {
         || (key.contains("\\image file execution options\\") && key.ends_with("\\debugger"))
 }
 
-/// A text as Sysmon quotes those of WMI (`"a\\b \"c\""`), without the quotes.
+/// A text without the quoting that Sysmon applies to WMI texts (`"a\\b \"c\""`).
 fn unquoted(text: &str) -> String {
     let Some(inside) = text
         .strip_prefix('"')
@@ -424,7 +424,7 @@ fn task_commands(xml: &str) -> Option<String> {
             })
         })
         .collect();
-    // What runs inside another process is named by its class.
+    // Code that runs inside another process is identified by its class.
     let classes = xml.split("<ComHandler>").skip(1).filter_map(|handler| {
         let handler = handler.split("</ComHandler>").next().unwrap_or(handler);
         Some(format!("COM class {}", part(handler, "ClassId")?))
@@ -433,7 +433,7 @@ fn task_commands(xml: &str) -> Option<String> {
     (!all.is_empty()).then(|| all.join("; "))
 }
 
-/// Whether a file is a program, script, library or archive by its name.
+/// Whether a file is a program, script, library or archive, by its name.
 fn runs(path: &str) -> bool {
     const ENDS: [&str; 24] = [
         "exe", "dll", "sys", "ps1", "psm1", "bat", "cmd", "vbs", "vbe", "js", "jse", "wsf", "hta",
@@ -475,7 +475,7 @@ impl Gathered {
         }
     }
 
-    /// Keeps the lists at a length that memory bears.
+    /// Keeps the lists at a length that fits into memory.
     fn bound(&mut self) {
         let (moments, dropped) = (&self.moments, &mut self.dropped);
         bound(&mut self.authentication, "authentication", moments, dropped);
@@ -666,7 +666,7 @@ impl Gathered {
         Some(at)
     }
 
-    /// The process that had a number at a time: the last one that was started with it.
+    /// The process that had a number at a time: the last one started with it.
     fn with_pid(&self, pid: u64, time: i64) -> Option<usize> {
         self.by_pid
             .get(&pid)?
@@ -708,7 +708,7 @@ impl Gathered {
             return;
         };
         if row.get("Signed").eq_ignore_ascii_case("false") {
-            // Sysmon says so, too, of files that were gone before it could look.
+            // Sysmon reports this also for files that were gone before it could check.
             one.value.unsigned = Some(
                 row.get("SignatureStatus")
                     .eq_ignore_ascii_case("unavailable"),
@@ -730,7 +730,7 @@ impl Gathered {
             .account("SubjectDomainName", "SubjectUserName")
             .map(|name| index.account(&name).unwrap_or(name));
         let session = row.number("SubjectLogonId").unwrap_or(0);
-        // System 7045 has the display name, Security 4697 the key's.
+        // System 7045 has the display name, Security 4697 the key's name.
         if let Some(one) = self.services.iter_mut().rev().take(LOOK_BACK).find(|one| {
             (one.at - row.time).abs() <= SAME
                 && (one.value.name == name || one.value.image == image)
@@ -808,7 +808,7 @@ impl Gathered {
     fn file(&mut self, row: &Row<'_, '_>) {
         let path = row.get("TargetFilename");
         let image = row.get("Image");
-        // The kernel writes what comes over the network.
+        // The kernel writes files that arrive over the network.
         if !runs(path) && !image.eq_ignore_ascii_case("system") {
             return;
         }
@@ -846,7 +846,7 @@ impl Gathered {
             from,
             ..FileEntry::default()
         };
-        // Opened several times for one copy.
+        // One copy opens the file several times.
         if self.files.iter().rev().take(20).any(|one| {
             one.session == session
                 && one.value.path == value.path
@@ -893,7 +893,7 @@ impl Gathered {
             account: row.some("User").map(str::to_owned),
             ..Connection::default()
         };
-        // The filtering platform and Sysmon tell of one connection.
+        // The filtering platform and Sysmon record the same connection.
         if let Some(one) = self
             .connections
             .iter_mut()
@@ -921,7 +921,7 @@ impl Gathered {
         let catalog = tables.catalog();
         self.sessions(tables, case, index);
         self.trees(case, tables, index, rarity);
-        // What events or sessions say of the rest.
+        // Events or sessions have the rest.
         let opened = Opened::new(&self.authentication);
         let hop = |references: &[u64], session: u64, at: i64| {
             index
@@ -1010,7 +1010,7 @@ impl Gathered {
         }
     }
 
-    /// Parents, hops, marks and rarity of processes.
+    /// Sets parents, hops, marks and rarity of processes.
     fn trees(&mut self, case: &Case, tables: &Tables<'_>, index: &Index, rarity: &Rarity) {
         let catalog = tables.catalog();
         let opened = Opened::new(&self.authentication);
@@ -1026,7 +1026,7 @@ impl Gathered {
                     .copied()
                     .or_else(|| {
                         let parent = self.with_pid(one.value.parent_pid, one.at)?;
-                        // A number that was used again, unless the name fits.
+                        // The number was reused, unless the name matches.
                         let image = &self.processes.get(parent)?.value.process.image;
                         let own = &one.value.parent_image;
                         (own.is_empty() || base(own) == base(image)).then_some(parent)
@@ -1105,7 +1105,7 @@ impl Gathered {
         }
     }
 
-    /// What was done in each session.
+    /// Summarises what each session did.
     fn deeds(&mut self) {
         const MOST_NAMES: usize = 5;
         let mut did: HashMap<u64, Vec<(i64, String)>> = HashMap::new();
@@ -1177,7 +1177,7 @@ impl Gathered {
     }
 }
 
-/// Which hop opened which session, as far as logons say so.
+/// Which hop opened which session, as far as logons show it.
 struct Opened(HashMap<u64, Vec<(i64, Option<usize>)>>);
 
 impl Opened {
@@ -1192,7 +1192,7 @@ impl Opened {
         Self(all)
     }
 
-    /// The hop that opened the session that had this number at a time. Sessions of Windows itself are nobody's.
+    /// The hop that opened the session with this number at a time. Windows' own sessions belong to none.
     fn hop(&self, session: u64, at: i64) -> Option<usize> {
         if is_service_logon(session) {
             return None;
@@ -1203,7 +1203,7 @@ impl Opened {
     }
 }
 
-/// Microseconds since 1970-01-01 UTC of a time in the case.
+/// A time of the case, in microseconds since 1970-01-01 UTC.
 pub(super) fn micros(text: &str) -> Option<i64> {
     text.parse::<jiff::Timestamp>()
         .ok()
@@ -1219,7 +1219,7 @@ struct Ship<'a> {
 }
 
 impl Ship<'_> {
-    /// The entries to keep, in the order of time.
+    /// The entries to keep, in chronological order.
     fn keep<T>(&mut self, name: &str, mut drafts: Vec<Draft<T>>) -> Vec<Draft<T>> {
         if drafts.len() > MOST {
             drafts.sort_by_cached_key(|one| (one.hop.is_none(), far(self.moments, one.at), one.at));
@@ -1247,7 +1247,7 @@ impl Ship<'_> {
             .collect()
     }
 
-    /// Processes get numbers in the order of time; a parent that is left out is none.
+    /// Numbers processes in chronological order; a parent that was left out becomes none.
     fn processes(&mut self, drafts: Vec<Draft<Found>>) -> Vec<Process> {
         let kept = self.keep("processes", drafts);
         let numbers: HashMap<u64, u64> = kept

@@ -1,4 +1,4 @@
-//! What the case calls the hosts and accounts that events name.
+//! The ids of the hosts and accounts that events name.
 
 use crabwalk_vocabulary::account::plain;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -12,14 +12,14 @@ use crate::document::{Case, Reference};
 
 /// Names, addresses and references of a case.
 pub(super) struct Index {
-    /// Names, SIDs and ids in lower case → id; plain names that two accounts share are not in it.
+    /// Names, SIDs and ids in lower case → id; plain names shared by two accounts are not included.
     accounts: HashMap<String, String>,
     hosts: HashMap<String, String>,
-    /// Addresses that one host had; those that several had, at different times, mean none.
+    /// Addresses that one host had; those that several had at different times are not included.
     ips: HashMap<IpAddr, Option<String>>,
-    /// Addresses that each host had at any time.
+    /// All addresses that each host had.
     held: HashMap<String, HashSet<IpAddr>>,
-    /// Source and record of the events of each hop → its place in the case.
+    /// Source and record of the events of each hop → its index in the case.
     hop_of: HashMap<(u32, u64), usize>,
     /// Ids of hosts → names under which they wrote events.
     pub writers: BTreeMap<String, Vec<String>>,
@@ -38,7 +38,7 @@ impl Index {
     pub fn new(case: &Case) -> Self {
         let mut accounts: HashMap<String, String> = HashMap::new();
         let mut short: HashMap<String, Option<String>> = HashMap::new();
-        // A name without a domain means the account that has it with one, if only one has.
+        // A name without a domain means the account that has it with a domain, if only one does.
         let with_domain: HashSet<String> = case
             .accounts
             .iter()
@@ -73,7 +73,7 @@ impl Index {
             }
         }
         for account in &case.accounts {
-            // Of several with a domain it means none of them.
+            // If several have it with a domain, it means none of them.
             accounts
                 .entry(account.id.to_lowercase())
                 .or_insert_with(|| account.id.clone());
@@ -123,7 +123,7 @@ impl Index {
         index
     }
 
-    /// Id of the account of this name or SID.
+    /// Id of the account with this name or SID.
     pub fn account(&self, name: &str) -> Option<String> {
         let name = name.to_lowercase();
         self.accounts
@@ -136,7 +136,7 @@ impl Index {
             .cloned()
     }
 
-    /// Id of the host of this name or address.
+    /// Id of the host with this name or address.
     pub fn host(&self, name: &str) -> Option<String> {
         if let Some(ip) = address(name) {
             return self.ips.get(&ip).cloned().flatten();

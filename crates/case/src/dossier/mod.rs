@@ -1,7 +1,7 @@
-//! Dossiers: what happened on a host or with an account, what is concerned, and what is to be done.
+//! Dossiers: what happened on a host or with an account, what is affected, and what to do.
 //!
-//! [`crabwalk_activity::dossier::demand`] says what must be decoded for them; [`Case::add_dossiers`] reads it, only of hosts and
-//! accounts that the paths of a case lead over, and of those that are asked for.
+//! [`crabwalk_activity::dossier::demand`] lists what must be decoded for them; [`Case::add_dossiers`] reads it, but
+//! only for the hosts and accounts on the paths of a case, and for requested ones.
 
 mod account;
 mod document;
@@ -24,24 +24,24 @@ use index::Index;
 use scope::Suspects;
 use tables::Tables;
 
-/// Dossiers of hosts and of accounts that are made without being asked for.
+/// Number of dossiers of hosts and of accounts that are made by default.
 const MOST_DOSSIERS: usize = 40;
 const HOUR: i64 = 3_600_000_000;
-/// What of the time around the hops a host's dossier is about.
+/// The time around its hops that a host's dossier covers.
 const BEFORE: i64 = 2 * HOUR;
 const AFTER: i64 = 24 * HOUR;
 
-/// Whose dossiers are asked for besides.
+/// Additionally requested dossiers.
 #[derive(Debug, Clone, Default)]
 pub struct Asked {
-    /// Names or addresses of hosts: their dossiers are about the whole time.
+    /// Names or addresses of hosts: their dossiers cover the whole time.
     pub hosts: Vec<String>,
     /// Names or SIDs of accounts.
     pub accounts: Vec<String>,
 }
 
 impl Case {
-    /// Adds what is concerned, dossiers, the findings that are silenced, and a summary.
+    /// Adds the scope, dossiers, silenced findings, and a summary.
     ///
     /// # Errors
     /// If events cannot be read.
@@ -126,7 +126,7 @@ impl Case {
         Ok(())
     }
 
-    /// Adds an account that events name and that took no part in a movement.
+    /// Adds an account that events name but that took part in no movement.
     fn know_account(&mut self, name: &str) {
         let name = name.trim();
         if name.is_empty() || Index::new(self).account(name).is_some() {
@@ -156,7 +156,7 @@ impl Case {
         self.accounts.sort_by(|a, b| a.id.cmp(&b.id));
     }
 
-    /// The hosts to look at, and the time.
+    /// The hosts to look at, and the time spans.
     fn windows(
         &self,
         index: &Index,

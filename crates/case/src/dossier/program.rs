@@ -1,10 +1,10 @@
-//! What is remarkable about a program: where it lies, what it is called, who started it, and how rare it is.
+//! Oddities of a program: its location, its name, its parent, and its rarity.
 
 use std::collections::HashMap;
 
 use super::tables::Run;
 
-/// A program is common if so many other hosts run it, at least.
+/// A program is common if at least this many other hosts run it.
 const COMMON_HOSTS: usize = 3;
 
 /// The last part of a Windows path, in lower case.
@@ -39,7 +39,8 @@ pub(super) fn user_writable(path: &str) -> bool {
     path.starts_with("\\\\") || FOLDERS.iter().any(|folder| path.contains(folder))
 }
 
-/// Whether a program has another name than its version resource gives it. `PsExec64.exe` is no other name than `psexec.c`.
+/// Whether a program's name differs from the one in its version resource. `PsExec64.exe` does not differ from
+/// `psexec.c`.
 pub(super) fn renamed(image: &str, original: &str) -> bool {
     let original = original.to_lowercase();
     if matches!(original.as_str(), "" | "-" | "?") {
@@ -70,7 +71,7 @@ pub(super) fn odd_parent(parent: &str, image: &str) -> Option<String> {
         "whoami.exe",
         "net.exe",
     ];
-    // What starts shells only when somebody makes it do so.
+    // These start shells only if somebody makes them.
     const SERVERS: [(&str, &str); 14] = [
         ("services.exe", "a service"),
         ("wmiprvse.exe", "WMI"),
@@ -87,7 +88,7 @@ pub(super) fn odd_parent(parent: &str, image: &str) -> Option<String> {
         ("lsass.exe", "lsass.exe"),
         ("dllhost.exe", "a COM object"),
     ];
-    // Parents that parts of Windows always have.
+    // Fixed parents of Windows components.
     const PARENTS: [(&str, &[&str]); 6] = [
         ("svchost.exe", &["services.exe", "msmpeng.exe"]),
         ("services.exe", &["wininit.exe"]),
@@ -112,14 +113,14 @@ pub(super) fn odd_parent(parent: &str, image: &str) -> Option<String> {
     Some(format!("{image} is started by {first}, not by {parent}"))
 }
 
-/// Where and since when programs run.
+/// Where programs run, and since when.
 pub(super) struct Rarity {
-    /// Of each program, hosts and the first time there.
+    /// For each program, its hosts and the first time there.
     runs: HashMap<String, Vec<(String, i64)>>,
     hosts: usize,
 }
 
-/// A program's path without what differs between users and drives.
+/// A program's path without the parts that differ between users and drives.
 fn key(image: &str) -> String {
     let image = image.to_lowercase();
     let Some((before, rest)) = image.split_once("\\users\\") else {
@@ -130,7 +131,7 @@ fn key(image: &str) -> String {
 }
 
 impl Rarity {
-    /// `host` turns the name under which events are written into an id.
+    /// `host` maps the name under which events are written to an id.
     pub fn new(runs: Vec<Run>, host: impl Fn(&str) -> String) -> Self {
         let mut all: HashMap<String, HashMap<String, i64>> = HashMap::new();
         let mut names: HashMap<String, String> = HashMap::new();
@@ -157,9 +158,9 @@ impl Rarity {
         }
     }
 
-    /// How rare a program was when it was started on a host, and the number of other hosts that run it.
+    /// The rarity of a program when it was started on a host, and the number of other hosts that run it.
     pub fn seen(&self, image: &str, host: &str, at: i64) -> (&'static str, usize) {
-        /// Two logs tell of one start at times that differ by less.
+        /// Two logs record the same start at times that differ by less than this.
         const SAME: i64 = 2_000_000;
         let runs = self.runs.get(&key(image)).map_or(&[][..], Vec::as_slice);
         let here = runs

@@ -1,4 +1,4 @@
-//! What is concerned, what is to be done, and the case in a few sentences.
+//! What is affected, what to do, and the case in a few sentences.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,20 +13,20 @@ use crabwalk_movement::Verdict;
 use crate::document::{Case, HopInfo, PathInfo};
 use crate::names::Names;
 
-/// Reasons for one host or account.
+/// Maximum reasons per host or account.
 const MOST_WHY: usize = 4;
-/// Paths that are named where none stands out.
+/// Number of paths to name if none stands out.
 const LIKELIEST: usize = 3;
-/// Names in one sentence.
+/// Maximum names per sentence.
 const MOST_NAMES: usize = 6;
 
 const SECURITY: &str = "Security";
 const SYSMON: &str = "Microsoft-Windows-Sysmon/Operational";
 
-/// What the verdict takes for the intruder's, as the case writes it.
+/// What the verdict attributes to the intruder, in the terms of the case.
 pub(super) struct Suspects {
     verdict: Verdict,
-    /// The told paths, the most telling first.
+    /// The reported paths, highest-ranked first.
     pub paths: Vec<PathInfo>,
 }
 
@@ -39,17 +39,17 @@ impl Suspects {
         }
     }
 
-    /// Whether a hop is taken for the intruder's.
+    /// Whether a hop is attributed to the intruder.
     pub fn has(&self, id: &str) -> bool {
         self.verdict.hops.contains_key(id)
     }
 
-    /// The proven hops of all its paths, by time.
+    /// The proven hops of all its paths, in chronological order.
     pub fn proven<'c>(&self, case: &'c Case) -> Vec<&'c HopInfo> {
         proven(case, |id| self.has(id))
     }
 
-    /// The proven hops of its first path, by time.
+    /// The proven hops of its first path, in chronological order.
     pub fn of_first<'c>(&self, case: &'c Case) -> Vec<&'c HopInfo> {
         let ids: BTreeSet<&str> = self
             .paths
@@ -61,7 +61,7 @@ impl Suspects {
     }
 }
 
-/// The proven hops that are meant, by time.
+/// The selected proven hops, in chronological order.
 fn proven(case: &Case, meant: impl Fn(&str) -> bool) -> Vec<&HopInfo> {
     let mut hops: Vec<&HopInfo> = case
         .hops
@@ -102,11 +102,11 @@ fn is_user(case: &Case, id: &str) -> bool {
         .any(|account| account.id == id && account.kind == "user")
 }
 
-/// Hosts and accounts that the intruder's hops touch.
+/// Hosts and accounts touched by the intruder's hops.
 pub(super) fn touched(case: &Case, suspects: &Suspects) -> Scope {
     let names = Names::new(case);
     let hops = suspects.proven(case);
-    // Of each host the confidence, the place of its most telling path, and why.
+    // For each host, the confidence, the index of its highest-ranked path, and the reasons.
     let mut hosts: BTreeMap<&str, (f64, usize, Vec<String>)> = BTreeMap::new();
     let mut accounts: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for hop in &hops {
@@ -174,7 +174,7 @@ pub(super) fn touched(case: &Case, suspects: &Suspects) -> Scope {
         why
     };
     let mut hosts: Vec<_> = hosts.into_iter().collect();
-    // Those of the most telling path first.
+    // Those of the highest-ranked path first.
     hosts.sort_by(|(a, (sure, place, _)), (b, (other, there, _))| {
         place.cmp(there).then(other.total_cmp(sure)).then(a.cmp(b))
     });
@@ -199,7 +199,7 @@ pub(super) fn touched(case: &Case, suspects: &Suspects) -> Scope {
     }
 }
 
-/// What of the logs of touched hosts is missing, and how to get it.
+/// Which logs of the touched hosts are missing, and how to get them.
 pub(super) fn blind(
     case: &Case,
     index: &Index,
@@ -230,7 +230,7 @@ pub(super) fn blind(
                 .collect::<Vec<_>>()
         };
         let name = names.host(&one.host);
-        // A machine that writes syslog and nothing else has no logs of Windows to miss.
+        // A machine that writes only syslog has no Windows logs to miss.
         let syslog = case.coverage.iter().any(|own| {
             is_syslog(&own.channel) && writers.is_some_and(|names| names.contains(&own.host))
         }) && !case.coverage.iter().any(|own| {
@@ -320,7 +320,7 @@ pub(super) fn blind(
     scope.collect = collect;
 }
 
-/// A log to collect. Names from logs go into commands only where they cannot mean anything else there.
+/// A log to collect. Names from logs go into commands only if they cannot mean anything else there.
 fn request(host: &str, channel: &str, why: &str) -> Collect {
     let harmless = !host.is_empty()
         && host.len() <= 255
@@ -341,7 +341,7 @@ fn request(host: &str, channel: &str, why: &str) -> Collect {
             ),
             (
                 "Velociraptor",
-                // Built in, in all versions; the artifacts for triage have to be imported since 0.75.
+                // Built in, in all versions; since 0.75 the triage artifacts have to be imported.
                 format!(
                     "velociraptor.exe artifacts collect Windows.Search.FileFinder \
                      --args \"SearchFilesGlob=C:\\Windows\\System32\\winevt\\Logs\\{}.evtx\" \
@@ -367,7 +367,7 @@ fn request(host: &str, channel: &str, why: &str) -> Collect {
     }
 }
 
-/// Where it began: the host from which the first hop went, and what ran there.
+/// Where it began: the source of the first hop, and what ran there.
 pub(super) fn entry(case: &Case, suspects: &Suspects, dossiers: &[HostDossier]) -> Option<Entry> {
     let names = Names::new(case);
     let own = suspects.of_first(case);

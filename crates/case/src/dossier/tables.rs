@@ -1,4 +1,4 @@
-//! The events that dossiers read, with the columns that they declare.
+//! The events that dossiers read, with their declared columns.
 
 use std::collections::HashMap;
 
@@ -8,18 +8,18 @@ use crabwalk_events::{Catalog, CatalogError};
 
 use crabwalk_activity::dossier::DECLARED;
 
-/// Since when a program was run on a machine.
+/// The first run of a program on a machine.
 #[derive(Debug, Clone)]
 pub(super) struct Run {
     /// The program's path.
     pub image: String,
     /// The machine, as its events name it.
     pub host: String,
-    /// The first time, microseconds since 1970-01-01 UTC.
+    /// The first time, in microseconds since 1970-01-01 UTC.
     pub first: i64,
 }
 
-/// The events of a run, for dossiers. Times are as logged: a dossier's reader compares them with the log itself.
+/// A run's events, for dossiers. Times are as logged, because readers of a dossier compare it with the log itself.
 pub(super) struct Tables<'c> {
     read: crabwalk_activity::Tables<'c>,
     as_logged: Clocks,
@@ -39,7 +39,7 @@ impl<'c> Tables<'c> {
         for_each(log, channel, event_id, each);
     }
 
-    /// Since when each program was run on each machine, from process creation of Sysmon and the Security log.
+    /// The first run of each program on each machine, from process creation in Sysmon and the Security log.
     pub fn runs(&self) -> Vec<Run> {
         let mut firsts: HashMap<(&str, &str), i64> = HashMap::new();
         for (channel, event_id, name) in [(SYSMON, 1, "Image"), (SECURITY, 4688, "NewProcessName")]

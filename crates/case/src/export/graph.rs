@@ -13,7 +13,7 @@ use crate::document::{Case, HopInfo};
 use crate::names::Names;
 use crate::sentences::{accounts, technique, when, witnesses};
 
-/// What stands on a node or edge, with characters taken out that a terminal would act on.
+/// The label of a node or edge, without characters that a terminal would act on.
 struct Label(String);
 
 impl fmt::Display for Label {
@@ -36,7 +36,7 @@ fn label(text: &str) -> Label {
     )
 }
 
-/// The hosts that take part in hops, with the hops between them. An unknown source is a node of its own.
+/// The hosts that take part in hops, and the hops between them. An unknown source is its own node.
 fn graph<'c>(case: &'c Case, names: &Names<'c>) -> DiGraph<(Option<&'c str>, Label), &'c HopInfo> {
     let mut graph = DiGraph::new();
     let mut nodes: HashMap<Option<&str>, NodeIndex> = HashMap::new();
@@ -83,7 +83,7 @@ pub fn dot(case: &Case, mut out: impl Write) -> io::Result<()> {
     out.flush()
 }
 
-/// Keys of GraphML: what they are on, name, type.
+/// GraphML's keys: their target, name and type.
 const KEYS: [(&str, &str, &str); 15] = [
     ("node", "name", "string"),
     ("node", "names", "string"),
@@ -197,7 +197,7 @@ fn data<W: Write>(writer: &mut Writer<W>, name: &str, value: &str) -> io::Result
         .iter()
         .position(|(_, key, _)| *key == name)
         .unwrap_or(0);
-    // XML 1.0 has no place for most control characters.
+    // XML 1.0 does not allow most control characters.
     let text = label(value).0;
     writer
         .create_element("data")

@@ -1,4 +1,4 @@
-//! A summary for a ticket, in Markdown that GitHub, GitLab and Jira's importers read alike.
+//! A summary for a ticket, in Markdown that the importers of GitHub, GitLab and Jira read alike.
 
 use std::io::{self, Write};
 
@@ -10,10 +10,10 @@ const MOST_PATHS: usize = 5;
 const MOST_HOPS: usize = 50;
 const MOST_FINDINGS: usize = 30;
 const MOST_GAPS: usize = 20;
-/// Characters of one text of a log.
+/// Maximum length of a text from a log.
 const MOST_TEXT: usize = 400;
 
-/// Text of a log: on one line, with nothing that Markdown would take for markup, a mention or a link.
+/// Text from a log, on one line, with nothing that Markdown would take for markup, a mention or a link.
 fn plain(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut left = text.chars();

@@ -11,7 +11,7 @@ use crate::names::Names;
 use crate::sentences::{technique, when};
 use crabwalk_detect::attack::{self, ATTACK_VERSION};
 
-/// What was seen of one technique.
+/// Evidence of one technique.
 #[derive(Default)]
 struct Seen {
     hops: u64,
@@ -20,11 +20,11 @@ struct Seen {
     comments: Vec<String>,
 }
 
-/// Lines of a technique's comment; more are counted.
+/// Maximum lines of a technique's comment; more are counted.
 const MOST_LINES: usize = 12;
 
-/// Writes a layer with the techniques of hops and findings. The score, 0 to 100, is the confidence of the surest hop, or the
-/// risk score of the worst finding if that is higher.
+/// Writes a layer with the techniques of hops and findings. The score, 0 to 100, is the confidence of the most certain
+/// hop, or the risk score of the worst finding if that is higher.
 ///
 /// # Errors
 /// What writing gives.
@@ -117,7 +117,7 @@ pub fn navigator(case: &Case, out: impl Write) -> io::Result<()> {
     crate::json::to_json(&layer, out)
 }
 
-/// Whether the Navigator takes it: `T1021`, `T1021.002`.
+/// Whether the Navigator accepts it: `T1021`, `T1021.002`.
 fn is_id(id: &str) -> bool {
     let digits = |text: &str, number: usize| {
         text.len() == number && text.bytes().all(|byte| byte.is_ascii_digit())

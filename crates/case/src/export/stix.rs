@@ -1,9 +1,9 @@
 //! A STIX 2.1 bundle (<https://docs.oasis-open.org/cti/stix/v2.1/os/stix-v2.1-os.html>).
 //!
-//! One incident and one grouping hold everything. Hosts are identities of the class `system`. A hop is a relationship between two
-//! hosts, an observed-data object with the accounts, addresses and names that were seen, and, for each technique, a sighting of
-//! ATT&CK's own attack-pattern on the destination. A finding that somebody should look at is a sighting or, without a technique, a
-//! note. Identifiers are made of the content, so that the same case gives the same bundle.
+//! One incident and one grouping hold everything. Hosts are identities of class `system`. A hop is a relationship
+//! between two hosts, an observed-data object with the accounts, addresses and names involved, and, for each technique,
+//! a sighting of ATT&CK's own attack-pattern on the destination. A notable finding is a sighting or, without a
+//! technique, a note. Identifiers derive from the content, so the same case gives the same bundle.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
@@ -19,13 +19,13 @@ use crate::sentences::{self, technique};
 use crabwalk_detect::attack;
 use crabwalk_vocabulary::is_address;
 
-/// The namespace of identifiers of observables (STIX 2.1, section 2.9).
+/// Namespace for identifiers of observables (STIX 2.1, section 2.9).
 const OBSERVABLES: Uuid = Uuid::from_u128(0x00ab_edb4_aa42_466c_9c01_fed2_3315_a9b7);
 /// Crabwalk's own namespace, for everything else.
 const OWN: Uuid = Uuid::from_u128(0x3a1c_58f7_0e7d_4d0f_9d0c_6b1f_0a52_c4e9);
-/// Times before and after which STIX cannot say when.
+/// The range of times that STIX can represent.
 const EPOCH: &str = "1970-01-01T00:00:00Z";
-/// Addresses of one host that are listed.
+/// Maximum addresses to list per host.
 const MOST_ADDRESSES: usize = 8;
 
 /// A version 5 identifier (RFC 9562, section 5.5).
@@ -37,11 +37,11 @@ fn version_5(namespace: Uuid, name: &str) -> Uuid {
     uuid::Builder::from_sha1_bytes(bytes).into_uuid()
 }
 
-/// Objects of the bundle, each once.
+/// The bundle's objects, without repetition.
 struct Bundle<'c> {
     case: &'c Case,
     names: Names<'c>,
-    /// What distinguishes this case from others with hosts of the same names.
+    /// Distinguishes this case from others with the same host names.
     fingerprint: String,
     author: String,
     objects: BTreeMap<String, Value>,
@@ -107,7 +107,7 @@ impl Bundle<'_> {
         )
     }
 
-    /// Adds an object with what all have, unless it is there.
+    /// Adds an object with the common properties, unless it exists.
     fn put(&mut self, mut object: Value) -> String {
         let observable = matches!(
             object.get("type").and_then(Value::as_str),
@@ -201,7 +201,7 @@ impl Bundle<'_> {
         let name = self.names.account(id).to_owned();
         let (_, login) = name.split_once('\\').unwrap_or(("", &name));
         let login = login.to_owned();
-        // In the order of the canonical form (RFC 8785).
+        // In canonical order (RFC 8785).
         let mut own = Map::new();
         own.insert("account_login".to_owned(), login.clone().into());
         let domain = name.contains('\\');
@@ -446,7 +446,7 @@ impl Bundle<'_> {
     }
 }
 
-/// An observable, whose identifier is made of its own properties; they are in the order of their names.
+/// An observable, whose identifier derives from its own properties, in the order of their names.
 fn observable(kind: &str, own: Map<String, Value>) -> Value {
     let canonical = Value::Object(own.clone()).to_string();
     let mut object = Map::new();
@@ -459,7 +459,7 @@ fn observable(kind: &str, own: Map<String, Value>) -> Value {
     Value::Object(object)
 }
 
-/// Number of events behind witnesses, as observed-data counts them.
+/// Number of the witnesses' events, as observed-data counts them.
 fn events(witnesses: &[WitnessInfo]) -> u64 {
     let distinct: BTreeSet<(u32, u64, &str)> = witnesses
         .iter()
@@ -495,7 +495,7 @@ mod tests {
             version_5(dns, "www.example.com").to_string(),
             "2ed6657d-e927-568b-95e1-2665a8aea6a2"
         );
-        // As OASIS' own library makes them.
+        // As OASIS' own library generates them.
         let object = |pairs: &[(&str, &str)]| -> Map<String, Value> {
             pairs
                 .iter()

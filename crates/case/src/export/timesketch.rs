@@ -8,8 +8,8 @@ use serde_json::{Map, Value, json};
 use crate::document::{Case, Reference};
 use crate::names::Names;
 
-/// Writes every event that a hop or finding rests on, and each clearing of a log. An event without a time is left out, since
-/// Timesketch has no place for it.
+/// Writes every event of a hop or finding, and each clearing of a log. Events without a time are left out, because
+/// Timesketch cannot represent them.
 ///
 /// # Errors
 /// What writing gives.

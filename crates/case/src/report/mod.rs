@@ -1,7 +1,7 @@
 //! The HTML report: the case with its raw records and the front end, in one file that fetches nothing.
 //!
-//! The case is cut into parts, each gzip of JSON in base64, which the front end inflates when it needs them. Every event that
-//! anything refers to stands once in a table of events; the rest of the case names it by its number there.
+//! The case is split into parts, each gzipped JSON in base64, which the front end inflates when it needs them. Every
+//! referenced event is stored once in a table of events; the rest of the case refers to it by its number there.
 
 mod page;
 mod records;
@@ -20,11 +20,11 @@ use crabwalk_detect::attack;
 
 pub use page::{FrontEnd, WITHOUT_FRONT_END, front_end};
 
-/// Events of one finding whose raw records go before the other events of all findings.
+/// Events of one finding whose raw records come before the other events of all findings.
 const FIRST_EVENTS: usize = 5;
-/// Events of one finding that the report lists; the case has more of them where there are more.
+/// Maximum events of one finding that the report lists; the case may have more.
 const MOST_EVENTS: usize = 200;
-/// Characters of one text of the case that are shown; the case has the rest.
+/// Maximum length of a text shown from the case; the case has the rest.
 const MOST_TEXT: usize = 8 << 10;
 
 /// A report of a case, ready to be written.
@@ -47,7 +47,7 @@ struct Events {
 
 impl Events {
     fn index(&mut self, event: Reference) -> u32 {
-        // One Zeek source can hold several kinds of logs, each with numbers of its own.
+        // One Zeek source can hold several kinds of logs, each with its own numbering.
         let key = (
             event.source,
             event.record,
@@ -100,7 +100,7 @@ fn micros(time: Option<&str>) -> Option<i64> {
         .map(jiff::Timestamp::as_microsecond)
 }
 
-/// What stands in the place of an event in `case.json`, if the object is such a reference.
+/// The object that represents an event in `case.json`, if it is one.
 fn as_reference(object: &Map<String, Value>) -> Option<Reference> {
     const KEYS: [&str; 6] = ["source", "record", "time", "channel", "event_id", "host"];
     if object.len() != KEYS.len() || !KEYS.iter().all(|key| object.contains_key(*key)) {
@@ -109,7 +109,7 @@ fn as_reference(object: &Map<String, Value>) -> Option<Reference> {
     serde_json::from_value(Value::Object(object.clone())).ok()
 }
 
-/// Puts numbers of the table in the place of events, and makes texts safe to show.
+/// Replaces events with their numbers in the table, and makes texts safe to show.
 fn prepare(value: &mut Value, events: &mut Events) {
     match value {
         Value::String(text) => {
@@ -164,11 +164,11 @@ fn packed(value: &Value) -> io::Result<Vec<u8>> {
 }
 
 impl Report {
-    /// Prepares the report of a case, without raw records as yet. The findings are taken out of the case meanwhile, since
-    /// they may be many; afterwards it is as it was.
+    /// Prepares the report of a case, without raw records yet. It takes the findings out of the case temporarily,
+    /// because they may be many; afterwards the case is unchanged.
     ///
     /// # Errors
-    /// Where the case cannot be written as JSON, which no case that was read or made can cause.
+    /// If the case cannot be written as JSON, which cannot happen to a case that was read or built.
     pub fn new(case: &mut Case) -> io::Result<Self> {
         let outline = page::Outline::new(case);
         let findings = std::mem::take(&mut case.findings);
@@ -176,7 +176,7 @@ impl Report {
         case.findings = findings;
         let mut core = core.map_err(io::Error::from)?;
         let mut events = Events::default();
-        // The order of events is the order of what matters when not all raw records find room: hops, findings, dossiers.
+        // Events in order of importance, in case not all raw records fit: hops, findings, dossiers.
         let dossiers = core
             .as_object_mut()
             .and_then(|core| core.remove("dossiers"));
@@ -232,10 +232,11 @@ impl Report {
         })
     }
 
-    /// The case in parts, by name, each gzip of JSON: what the page holds, and what a server hands out to the front end.
+    /// The case in parts, by name, each gzipped JSON: the content of the page, which a server also sends to the front
+    /// end.
     ///
     /// # Errors
-    /// Where a part cannot be written as JSON, which no case that was read or made can cause.
+    /// If a part cannot be written as JSON, which cannot happen to a case that was read or built.
     pub fn parts(&self) -> io::Result<Vec<(String, Vec<u8>)>> {
         let columns = self
             .events
@@ -259,7 +260,7 @@ impl Report {
     /// Writes the page.
     ///
     /// # Errors
-    /// What writing gives, or [`io::ErrorKind::Unsupported`] where the program was built without the front end.
+    /// Write errors, or [`io::ErrorKind::Unsupported`] if the program was built without the front end.
     pub fn write(&self, mut out: impl Write) -> io::Result<()> {
         let front_end = front_end()
             .ok_or_else(|| io::Error::new(io::ErrorKind::Unsupported, WITHOUT_FRONT_END))?;
@@ -280,7 +281,7 @@ impl Report {
     }
 }
 
-/// A finding without what all findings of a detection share, and the columns of its row.
+/// A finding without what all findings of its detection share, and the columns of its row.
 fn finding_parts(
     finding: &FindingInfo,
     detections: &mut BTreeMap<String, Value>,
@@ -329,7 +330,7 @@ fn finding_parts(
     Ok((row, columns))
 }
 
-/// Names and tactics of the techniques that the case names.
+/// Names and tactics of the techniques in the case.
 fn techniques(case: &Case) -> Value {
     let ids = case
         .findings

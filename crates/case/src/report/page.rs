@@ -1,4 +1,4 @@
-//! The page around the data: its head, with a policy that lets nothing in, and what is shown without JavaScript.
+//! The page around the data: its head, with a policy that allows nothing in, and its content without JavaScript.
 
 use std::io::{self, Write};
 
@@ -18,12 +18,12 @@ pub struct FrontEnd {
     pub(super) script: &'static str,
     /// The style sheet.
     pub(super) style: &'static str,
-    /// Licences of what is in the script.
+    /// Licences of the script's components.
     pub(super) licences: &'static str,
 }
 
 impl FrontEnd {
-    /// The script, for who serves it as a file of its own.
+    /// The script, for servers that deliver it as a separate file.
     pub fn script(&self) -> &'static str {
         self.script
     }
@@ -36,11 +36,11 @@ impl FrontEnd {
 
 include!(concat!(env!("OUT_DIR"), "/front_end.rs"));
 
-/// Why there is no HTML report, where [`front_end`] gives none.
+/// The reason why there is no HTML report, if [`front_end`] returns none.
 pub const WITHOUT_FRONT_END: &str = "this crabwalk was built without its front end, so it writes no HTML report: \
     build it with Node 20.19 or newer (`make demo` or `make release`), or run `make ui` first";
 
-/// The front end, or `None` where the program was built without it.
+/// The front end, or `None` if the program was built without it.
 pub fn front_end() -> Option<&'static FrontEnd> {
     const BUILT: Option<&FrontEnd> = match &FRONT_END {
         Some(front_end) => Some(front_end),
@@ -49,10 +49,10 @@ pub fn front_end() -> Option<&'static FrontEnd> {
     BUILT
 }
 
-/// Hops that are listed without JavaScript.
+/// Number of hops to list without JavaScript.
 const MOST_HOPS: usize = 200;
 
-/// What the page says without JavaScript.
+/// The page's content without JavaScript.
 #[derive(Debug)]
 pub(super) struct Outline {
     pub sentences: Vec<String>,
@@ -71,7 +71,7 @@ impl Outline {
     }
 }
 
-/// A text that stands between tags and must not end its element: JavaScript and CSS read the escaped form as the same.
+/// Text between tags that must not end its element: JavaScript and CSS read the escaped form as the same.
 fn inside(text: &str, tag: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;

@@ -1,4 +1,4 @@
-//! Raw records: read back from the logs after the hunt, which itself decodes only the columns that it needs.
+//! Raw records: read again from the logs after the hunt, which itself decodes only the columns it needs.
 
 use std::collections::{HashMap, HashSet};
 use std::io;
@@ -13,11 +13,11 @@ use serde_json::{Value, json};
 use super::{Packed, Report, micros, text};
 use crate::document::Case;
 
-/// Characters of one value that the report holds.
+/// Maximum length of a value in the report.
 const MOST_VALUE: usize = 64 << 10;
-/// Bytes of all values together, about; what comes later is left out.
+/// Approximate maximum bytes of all values together; the rest is left out.
 const MOST_BYTES: usize = 48 << 20;
-/// Records beyond which none is kept: more would not find room either, and each costs time to read.
+/// Maximum number of records: more would not fit either, and each costs time to read.
 const MOST_RECORDS: usize = 25_000;
 /// Bytes of values after which a new part begins.
 const CHUNK_BYTES: usize = 512 << 10;
@@ -32,7 +32,7 @@ pub(super) struct Records {
     notes: Vec<String>,
 }
 
-/// What makes an event itself, in whichever file it is.
+/// The identity of an event, whichever file it is in.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Key {
     time: i64,
@@ -54,11 +54,11 @@ impl Key {
     }
 }
 
-/// A demand for some records, whole.
+/// A demand for certain complete records.
 struct Wanted {
     types: HashSet<(String, u32)>,
     events: HashSet<(i64, u64)>,
-    /// Numbers of the records, rising, by the path of their source.
+    /// Record numbers, ascending, by the path of their source.
     numbers: HashMap<String, Vec<u64>>,
 }
 
@@ -87,9 +87,9 @@ impl Demand for Wanted {
 /// A record on its way into a part.
 struct Raw {
     fields: Vec<(String, Vec<String>)>,
-    /// The event as XML, where its source holds event XML.
+    /// The event as XML, if its source has event XML.
     xml: Option<String>,
-    /// Whether only those fields are here that the hunt read.
+    /// Whether only the fields that the hunt read are available.
     partial: bool,
 }
 
@@ -98,14 +98,14 @@ impl Records {
         &self.chunks
     }
 
-    /// Number of the part with the record of each of so many events.
+    /// The part with the record of each event.
     pub fn chunk_of_events(&self, events: usize) -> Vec<i64> {
         let mut all = self.chunk_of.clone();
         all.resize(events, -1);
         all
     }
 
-    /// What the front end says about them.
+    /// The front end's note about them.
     pub fn info(&self, events: usize) -> Value {
         let left = events.saturating_sub(self.kept);
         let note = if left == 0 {
@@ -120,11 +120,11 @@ impl Records {
 }
 
 impl Report {
-    /// Reads the raw records of all events that the case refers to from the logs, which are read again for them. `catalog`
-    /// is what the hunt read: it helps out with the fields it has where a log cannot be read twice, such as standard input.
+    /// Reads the raw records of all events that the case refers to, by reading the logs again. `catalog` is the hunt's:
+    /// it supplies the fields it has for a log that cannot be read twice, such as standard input.
     ///
     /// # Errors
-    /// Where records cannot be compressed, which memory alone can cause, or the catalog cannot be read.
+    /// If records cannot be compressed, which only a lack of memory can cause, or the catalog cannot be read.
     pub fn read_records(
         &mut self,
         case: &Case,
@@ -222,7 +222,7 @@ impl Report {
         self.pack(found, threads)
     }
 
-    /// Puts records into parts, in the order of the events, as far as there is room.
+    /// Distributes records over parts, in the order of the events, as far as there is space.
     fn pack(&mut self, mut found: HashMap<u32, Raw>, threads: usize) -> io::Result<()> {
         let mut records = Records {
             chunk_of: vec![-1; self.events.all.len()],
@@ -279,7 +279,7 @@ impl Report {
 }
 
 impl Raw {
-    /// Bytes that its values take, about.
+    /// Approximate size of its values in bytes.
     fn size(&self) -> usize {
         let shown = |text: &String| text.len().min(MOST_VALUE) + 8;
         let fields: usize = self
@@ -291,7 +291,7 @@ impl Raw {
     }
 }
 
-/// The parts, each compressed, by several threads.
+/// Compresses the parts, on several threads.
 fn compressed(parts: &[Vec<(u32, Raw)>], threads: usize) -> io::Result<Vec<Vec<u8>>> {
     let one = |part: &Vec<(u32, Raw)>| -> io::Result<Vec<u8>> {
         let mut packed = Packed::new();
@@ -360,13 +360,13 @@ fn raw_value(index: u32, raw: &Raw) -> Value {
     value
 }
 
-/// The file that a source is, or of which it is a member.
+/// The file that a source is, or that contains it.
 fn file_of(source: &str) -> &Path {
     Path::new(source.split("!/").next().unwrap_or(source))
 }
 
-/// The inputs that are to be read again: of folders only the files with events that are wanted. Paths of the case are used
-/// only where they lie below what the user named, since a case may come from anywhere.
+/// The inputs to read again: from folders, only the files with wanted events. Paths from the case are used only if they
+/// are inside what the user named, because a case may come from anywhere.
 fn needed(case: &Case, inputs: &[Input], sources: &HashSet<u32>) -> Vec<Input> {
     let mut all: Vec<Input> = Vec::new();
     for input in inputs {
@@ -380,7 +380,7 @@ fn needed(case: &Case, inputs: &[Input], sources: &HashSet<u32>) -> Vec<Input> {
                 .iter()
                 .filter(|source| file_of(&source.path) == path)
                 .peekable();
-            // What the case does not know may be the same log under another name.
+            // A file that the case does not know may be the same log under another name.
             if own.peek().is_none() || own.any(|source| sources.contains(&source.id)) {
                 all.push(input.clone());
             }
@@ -402,7 +402,7 @@ fn needed(case: &Case, inputs: &[Input], sources: &HashSet<u32>) -> Vec<Input> {
         files.sort();
         files.dedup();
         if files.is_empty() {
-            // The case was made elsewhere: look at all that is there.
+            // The case was built elsewhere: look at everything.
             all.push(input.clone());
         } else {
             all.extend(files.into_iter().map(Input::Path));

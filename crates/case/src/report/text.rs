@@ -1,12 +1,12 @@
-//! Texts of logs, made safe to look at.
+//! Text from logs, made safe to show.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use crate::json::is_acted_on;
 
-/// The text with characters that a page or terminal would act on written as `⟨U+202E⟩`, cut after `most` characters; `None`
-/// where it is so already.
+/// The text with characters that a page or terminal would act on written as `⟨U+202E⟩`, cut after `most` characters;
+/// `None` if it needs no change.
 pub(super) fn changed(text: &str, most: usize) -> Option<String> {
     let long = text.len() > most && text.chars().count() > most;
     let acts = |c: char| is_acted_on(c) && c != '\n' && c != '\t';
@@ -31,7 +31,7 @@ pub(super) fn changed(text: &str, most: usize) -> Option<String> {
     Some(out)
 }
 
-/// As [`changed`], and the text itself where nothing is to be changed.
+/// Like [`changed`], but returns the text itself if it needs no change.
 pub(super) fn visible(text: &str, most: usize) -> Cow<'_, str> {
     changed(text, most).map_or(Cow::Borrowed(text), Cow::Owned)
 }
