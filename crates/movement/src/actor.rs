@@ -1,4 +1,4 @@
-//! Who acted at the source of a hop, where no event says so.
+//! Who acted at the source of a hop if no event says so.
 //!
 //! A program, a script or explicit credentials at the source name the actor; where the source logged none of these, four
 //! things are asked in turn, and the first that leaves one account decides:
@@ -10,7 +10,8 @@
 //! 4. Nobody is seen there: the account acts for itself, as it does in nearly all logons of any network. Where others are
 //!    seen on the source and the account is not, somebody else may hold its credentials, and the actor stays unknown.
 //!
-//! This is a conclusion, not a witness: it adds nothing to confidence, links, rank or verdict, and the case marks it.
+//! This is a conclusion, not a witness: it affects neither confidence nor links, rank or verdict, and the case marks
+//! it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,23 +20,23 @@ use crabwalk_activity::{AccountId, AccountKind, HostId, SECOND};
 use crate::World;
 use crate::assemble::Draft;
 
-/// How long somebody who came to a host is taken to be the one who goes on from there, µs.
+/// How long somebody who came to a host is presumed to be the one who continues from there, µs.
 const REMEMBERED: i64 = 2 * 3600 * SECOND;
-/// Programs count that were started so long before, µs.
+/// Programs count if they started at most this long before, µs.
 const RECENT: i64 = 600 * SECOND;
-/// A desktop counts that was opened so long before and not closed, µs: longer than a day of work.
+/// A desktop counts if it was opened at most this long before and not closed, µs: longer than a working day.
 const DESKTOP: i64 = 14 * 3600 * SECOND;
-/// Clocks and logs of two hosts differ by so much, µs.
+/// Tolerance for clocks and logs of two hosts, µs.
 const SLACK: i64 = 5 * SECOND;
 
-/// Who the actor of a hop is taken to be, and why.
+/// The presumed actor of a hop, and the reason.
 pub(crate) struct Inferred {
     pub account: AccountId,
     pub why: String,
 }
 
-/// For each hop without an actor, who is taken for it. `usual` says which hops are daily work, `services`
-/// whether an account is a service's.
+/// The presumed actor of each hop without one. `usual` marks hops of daily work, `services` tells whether an account is
+/// a service's.
 pub(crate) fn infer(
     world: &World<'_>,
     drafts: &[Draft],
@@ -44,7 +45,7 @@ pub(crate) fn infer(
     services: &dyn Fn(AccountId) -> bool,
 ) -> Vec<Option<Inferred>> {
     let standing = |id: AccountId| canonical.get(id.place()).copied().unwrap_or(id);
-    // By destination, in the order of time: when each hop came, and as whom it goes on.
+    // By destination, in chronological order: when each hop arrived, and as whom it continues.
     let mut came: BTreeMap<HostId, Vec<(i64, AccountId)>> = BTreeMap::new();
     for (hop, usual) in drafts.iter().zip(usual) {
         if !hop.attempt
@@ -93,7 +94,7 @@ pub(crate) fn infer(
                 .filter(|account| !services(*account))
                 .collect();
             match (people.as_slice(), hop.used) {
-                // A service's account goes its own ways, whoever sits there.
+                // A service account acts independently of whoever sits there.
                 ([one], used) if !used.is_some_and(services) => Some(Inferred {
                     account: *one,
                     why: "the only person on the source around that time".to_owned(),
@@ -108,7 +109,7 @@ pub(crate) fn infer(
         .collect()
 }
 
-/// Accounts of users that have a desktop on a host, or started a program there.
+/// User accounts that have a desktop on a host, or started a program there.
 fn present(
     world: &World<'_>,
     host: HostId,

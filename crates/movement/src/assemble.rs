@@ -1,4 +1,4 @@
-//! Putting observations together to hops. Nothing here knows a technique.
+//! Assembling observations into hops. Nothing here depends on a technique.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -9,18 +9,18 @@ use crate::history::Moved;
 use crate::programs::program;
 use crate::world::World;
 
-/// Observations of one act are no further apart than this.
+/// Maximum distance between observations of one act.
 const GAP: i64 = 300 * SECOND;
-/// The same without a common source: time is then all that joins them.
+/// The same without a common source, when only time joins them.
 const LOOSE_GAP: i64 = 60 * SECOND;
-/// How long before an execution its client connects, where nothing but time says so.
+/// How long before an execution its client connects, if only time shows it.
 const CONNECT: i64 = 60 * SECOND;
-/// Events kept of one witness.
+/// Maximum events per witness.
 const MOST_EVENTS: usize = 32;
-/// Witnesses kept of one kind.
+/// Maximum witnesses per kind.
 const MOST_WITNESSES: usize = 12;
 
-/// A movement while it is put together.
+/// A movement under construction.
 #[derive(Debug)]
 pub(crate) struct Draft {
     pub family: Family,
@@ -38,7 +38,7 @@ pub(crate) struct Draft {
     pub sessions: BTreeSet<usize>,
     pub processes: BTreeSet<usize>,
     pub source_processes: BTreeSet<usize>,
-    /// Paths of the programs that came to the destination.
+    /// Paths of the programs that arrived at the destination.
     pub programs: BTreeSet<String>,
     /// Paths of the programs that acted on the source.
     pub source_programs: BTreeSet<String>,
@@ -47,7 +47,7 @@ pub(crate) struct Draft {
 }
 
 impl Draft {
-    /// What habits are learnt from.
+    /// The input for learning habits.
     pub fn moved(&self) -> Option<Moved> {
         Some(Moved {
             src: self.src?,
@@ -131,7 +131,7 @@ impl Draft {
         source && account
     }
 
-    /// How well an observation fits: smaller is better, `None` is not at all.
+    /// How well an observation matches: smaller is better, `None` is no match.
     fn fit(&self, evidence: &Evidence, families: bool) -> Option<i64> {
         if !families && self.family != evidence.family
             || families && !self.family.serves(evidence.family)
@@ -158,7 +158,7 @@ impl Draft {
     }
 }
 
-/// Makes accounts the ones that stand for them, and finds sources that the observations do not name themselves.
+/// Replaces accounts by the ones that represent them, and finds sources that the observations do not name.
 fn prepare(world: &World<'_>, all: Vec<Evidence>, canonical: &[AccountId]) -> Vec<Evidence> {
     let standing = |id: AccountId| canonical.get(id.place()).copied().unwrap_or(id);
     let mut kept = Vec::with_capacity(all.len());
@@ -171,7 +171,8 @@ fn prepare(world: &World<'_>, all: Vec<Evidence>, canonical: &[AccountId]) -> Ve
                 AccountKind::User => {}
                 AccountKind::Anonymous if one.family == Family::Exploit => {}
                 AccountKind::Machine if is_of_another(world, &one, used) => {}
-                // A machine's or the system's logon is how Windows works. It may be how an act was done, but not who.
+                // A machine's or the system's logon is how Windows works. It may be how an act was done, but not who
+                // did it.
                 _ if one.kind == Kind::DestinationExecution && one.session.is_none() => {
                     one.used = None
                 }
@@ -198,8 +199,8 @@ fn prepare(world: &World<'_>, all: Vec<Evidence>, canonical: &[AccountId]) -> Ve
     kept
 }
 
-/// Whether what a machine's account did is no business of Windows: it did something at another machine, or came from where
-/// its own is not.
+/// Whether an act of a machine account is not Windows' own: it did something at another machine, or came from an
+/// address other than its own.
 fn is_of_another(world: &World<'_>, one: &Evidence, used: AccountId) -> bool {
     let Some(account) = world.accounts.info(used) else {
         return false;
@@ -223,7 +224,7 @@ fn order(one: &Evidence) -> Order {
 }
 
 fn find_source(world: &World<'_>, one: &mut Evidence, standing: &dyn Fn(AccountId) -> AccountId) {
-    // An event without a LogonId names the caller: his session is the one he has open.
+    // An event without a LogonId names the caller; the session is the one the caller has open.
     let unlogged = one
         .session
         .and_then(|at| world.sessions.get(at))
@@ -245,7 +246,7 @@ fn find_source(world: &World<'_>, one: &mut Evidence, standing: &dyn Fn(AccountI
         return;
     }
     if one.session.is_none() && one.used.is_none() && one.act != Act::None {
-        // Nobody is named: the only one who logged on from elsewhere just before.
+        // Nobody is named: take the only one who logged on from elsewhere just before.
         let mut candidates: BTreeMap<(HostId, Option<AccountId>), usize> = BTreeMap::new();
         for (at, session) in
             world.sessions_between(one.dst, one.time - CONNECT, one.time + 2 * SECOND)
@@ -257,7 +258,7 @@ fn find_source(world: &World<'_>, one: &mut Evidence, standing: &dyn Fn(AccountI
             }
         }
         let sources: BTreeSet<HostId> = candidates.keys().map(|(src, _)| *src).collect();
-        // Of several accounts from there, the one who logged on last.
+        // Of several accounts from there, the one that logged on last.
         let last = candidates
             .into_iter()
             .filter(|(_, at)| {
@@ -283,7 +284,7 @@ fn find_source(world: &World<'_>, one: &mut Evidence, standing: &dyn Fn(AccountI
         .map(|session| session.time)
         .or(one.connected)
         .unwrap_or(one.time);
-    // Sysmon logs a connection up to some seconds after what came of it.
+    // Sysmon logs a connection up to some seconds after its effect.
     for (before, after) in [(5 * SECOND, 3 * SECOND), (CONNECT, 3 * SECOND)] {
         let clients = world.clients_between(one.dst, ports, begun - before, begun + after);
         if clients.len() == 1 {
@@ -304,16 +305,16 @@ fn find_source(world: &World<'_>, one: &mut Evidence, standing: &dyn Fn(AccountI
 /// Ports of WS-Management.
 const MANAGEMENT: &[u16] = &[5985, 5986];
 
-/// The client of a network logon without an address, as those through WS-Management are: the only one that connected to
-/// its ports just then, or to which a controller gave the account's ticket for the host; at that moment, else at all
-/// while a ticket lasts. Of two nobody can say which.
+/// The client of a network logon without an address, such as one through WS-Management: the only client that connected
+/// to its ports, or for which a controller issued the account's ticket for the host; at that moment, or else at any
+/// time while a ticket lasts. With two candidates nobody can say.
 fn find_client(
     world: &World<'_>,
     one: &mut Evidence,
     at: usize,
     standing: &dyn Fn(AccountId) -> AccountId,
 ) -> bool {
-    /// How long a ticket is good for by default.
+    /// Default lifetime of a ticket.
     const TICKET: i64 = 10 * 3600 * SECOND;
     let Some(session) = world.sessions.get(at) else {
         return false;
@@ -322,7 +323,7 @@ fn find_client(
         return false;
     }
     let begun = session.time;
-    // What a remote shell runs may ask WMI of its own machine: that is the shell's act, and no other.
+    // What a remote shell runs may query its own machine's WMI: that is the shell's act, and no other.
     let in_shell = one.family != Family::WinRm
         && world
             .processes_between(one.dst, begun - 5 * SECOND, one.time)
@@ -379,7 +380,7 @@ fn find_client(
     false
 }
 
-/// Puts observations together.
+/// Assembles observations.
 pub(crate) fn drafts(world: &World<'_>, all: Vec<Evidence>, canonical: &[AccountId]) -> Vec<Draft> {
     let prepared = prepare(world, all, canonical);
     let mut by_dst: BTreeMap<HostId, Vec<Evidence>> = BTreeMap::new();
@@ -403,7 +404,7 @@ pub(crate) fn drafts(world: &World<'_>, all: Vec<Evidence>, canonical: &[Account
                 acts.push(one)
             }
         }
-        // What names its source and is sure decides first, then the rest joins.
+        // Observations with a source and certainty decide first, then the rest joins.
         acts.sort_by_key(|one| {
             (
                 one.family.rank(),
@@ -412,7 +413,7 @@ pub(crate) fn drafts(world: &World<'_>, all: Vec<Evidence>, canonical: &[Account
                 one.time,
             )
         });
-        // Hops of each family, so that a busy server costs no more than its own families.
+        // Hops by family, so that a busy server costs no more than its own families.
         let mut recent: HashMap<Family, Vec<usize>> = HashMap::new();
         for one in acts {
             let serving = one.family.rank() > 0;
@@ -458,7 +459,7 @@ pub(crate) fn drafts(world: &World<'_>, all: Vec<Evidence>, canonical: &[Account
     for hop in &mut finished {
         name_account(hop, &sightings);
         name_actor(world, hop, canonical);
-        // Nobody logged the account at the destination: it is the one who acted, as no other was given.
+        // Nobody logged the account at the destination: it is the acting account, because no other was given.
         if hop.used.is_none() {
             hop.used = hop.actor.filter(|id| world.accounts.is_user(*id));
         }
@@ -470,14 +471,14 @@ pub(crate) fn drafts(world: &World<'_>, all: Vec<Evidence>, canonical: &[Account
     finished
 }
 
-/// Says how sure each hop is, when all that speaks for it is known.
+/// Sets each hop's confidence once all its evidence is known.
 pub(crate) fn weigh(world: &World<'_>, hops: &mut [Draft]) {
     for hop in hops {
         hop.confidence = confidence(world, hop);
     }
 }
 
-/// Adds to hops what supports them.
+/// Adds supporting evidence to hops.
 fn support(hops: &mut [Draft], supports: Vec<Evidence>) {
     for one in supports {
         let from = hops.partition_point(|hop| hop.first < one.time - 24 * 3600 * SECOND);
@@ -497,9 +498,9 @@ fn support(hops: &mut [Draft], supports: Vec<Evidence>) {
     }
 }
 
-/// Adds to the hops to a host the tickets for it that a domain controller gave about then.
+/// Adds to the hops to a host the tickets for it that a domain controller issued at about that time.
 fn tickets(world: &World<'_>, hops: &mut [Draft], canonical: &[AccountId]) {
-    /// More of them say no more.
+    /// More of them add no information.
     const MOST: usize = 8;
     let standing = |id: AccountId| canonical.get(id.place()).copied().unwrap_or(id);
     for hop in hops {
@@ -531,7 +532,7 @@ fn tickets(world: &World<'_>, hops: &mut [Draft], canonical: &[AccountId]) {
                 .from(one.src)
                 .weighs(Class::Ticket, 0.1);
                 evidence.used = used;
-                // Whoever came from nowhere known did not come with just any ticket.
+                // A hop without a known source does not match just any ticket.
                 let known = hop.src.is_some() || one.src == Place::Unknown;
                 (known && hop.agrees(&evidence)).then_some(evidence)
             })
@@ -543,14 +544,14 @@ fn tickets(world: &World<'_>, hops: &mut [Draft], canonical: &[AccountId]) {
     }
 }
 
-/// Hops to one host of which one was seen without its source or account, beside the same with them, are one.
+/// Merges hops to one host if one lacks the source or account that the other has.
 fn same_act(all: Vec<Draft>) -> Vec<Draft> {
     let mut kept: Vec<Draft> = Vec::with_capacity(all.len());
     let (known, unknown): (Vec<Draft>, Vec<Draft>) =
         all.into_iter().partition(|hop| hop.src.is_some());
     kept.extend(known);
     for hop in unknown {
-        // What a client runs in his session asks services of the machine itself, which then serve that session, too.
+        // What a client runs in its session uses services of the machine itself, which then serve that session, too.
         let served = hop
             .evidence
             .iter()
@@ -578,7 +579,7 @@ fn same_act(all: Vec<Draft>) -> Vec<Draft> {
     kept
 }
 
-/// Where nothing says who moved, but only one account was seen at either end within the hour.
+/// If nothing says who moved, but only one account was seen at either end within the hour.
 fn name_account(hop: &mut Draft, sightings: &HashMap<HostId, Vec<Evidence>>) {
     const HOUR: i64 = 3600 * SECOND;
     if hop.used.is_some() || !hop.evidence.iter().all(|one| one.kind == Kind::Network) {
@@ -601,7 +602,7 @@ fn name_account(hop: &mut Draft, sightings: &HashMap<HostId, Vec<Evidence>>) {
     }
 }
 
-/// Where nothing says who acted: the only person who ran anything on the source around that time.
+/// If nothing says who acted: the only person who ran anything on the source around that time.
 fn name_actor(world: &World<'_>, hop: &mut Draft, canonical: &[AccountId]) {
     const BEFORE: i64 = 600 * SECOND;
     const AFTER: i64 = 60 * SECOND;
@@ -639,10 +640,10 @@ fn name_actor(world: &World<'_>, hop: &mut Draft, canonical: &[AccountId]) {
     }
 }
 
-/// Finds the logon, the connection at both ends and the program at the source.
+/// Finds the logon, the connection at both ends, and the program at the source.
 fn witness_connections(world: &World<'_>, hop: &mut Draft, canonical: &[AccountId]) {
     let standing = |id: AccountId| canonical.get(id.place()).copied().unwrap_or(id);
-    // Logons of the same client and account about the time.
+    // Logons of the same client and account at about that time.
     if let Some(src) = hop.src {
         let found: Vec<usize> = world
             .sessions_between(hop.dst, hop.first - 30 * SECOND, hop.last + 5 * SECOND)
@@ -703,7 +704,7 @@ fn witness_connections(world: &World<'_>, hop: &mut Draft, canonical: &[AccountI
             added.push(connection_witness(world, hop, one, true));
         }
     }
-    // Without a port only time and the service's port join: at most one connection at each end counts.
+    // Without a port, only time and the service's port join: at most one connection per end counts.
     if let Some(src) = hop.src
         && !added.iter().any(|one| one.class == Class::Tuple)
     {
@@ -760,7 +761,7 @@ fn connection_witness(
     .from(one.src)
     .weighs(class, weight);
     if outbound {
-        // Windows' own processes connect for whoever asks them to; any other program as SYSTEM acts as SYSTEM.
+        // Windows' own processes connect on behalf of others; any other program running as SYSTEM acts as SYSTEM.
         let serves = matches!(
             image.to_ascii_lowercase().as_str(),
             "" | "system" | "svchost.exe" | "lsass.exe" | "services.exe" | "wmiprvse.exe"
@@ -802,11 +803,11 @@ fn confidence(world: &World<'_>, hop: &Draft) -> f64 {
     (sum.clamp(0.05, 0.99) * 100.0).round() / 100.0
 }
 
-/// What it counts for that source, controller and destination tell of the same movement.
+/// The weight if source, controller and destination report the same movement.
 const BY_KEY: f64 = 0.9;
 
-/// Whether intent at the source, a controller's ticket and the logon at the destination name the same source and account:
-/// then it happened, whether or not an act was seen.
+/// Whether intent at the source, a controller's ticket and the logon at the destination name the same source and
+/// account: then it happened, whether or not an act was seen.
 fn agrees_by_key(hop: &Draft) -> bool {
     let (Some(src), Some(used)) = (hop.src, hop.used) else {
         return false;
@@ -824,7 +825,7 @@ fn agrees_by_key(hop: &Draft) -> bool {
         && has(&[Class::Logon], true)
 }
 
-/// Whether a sensor and a controller, who know nothing of each other, saw the way to a host whose logs are not there.
+/// Whether a sensor and a controller, independently of each other, saw the way to a host without logs.
 fn is_seen_on_the_way(world: &World<'_>, hop: &Draft) -> bool {
     let (Some(src), Some(used)) = (hop.src, hop.used) else {
         return false;
@@ -843,10 +844,10 @@ fn is_seen_on_the_way(world: &World<'_>, hop: &Draft) -> bool {
             .any(|one| one.kind == Kind::Network)
 }
 
-/// What an act that means nothing else counts for, where a witness of another kind names who came.
+/// The weight of an unambiguous act if another kind of witness names the source.
 const AGREED: f64 = 0.35;
 
-/// Whether beside a sure act, within seconds, a witness of another kind names the source.
+/// Whether, within seconds of a certain act, another kind of witness names the source.
 fn agrees_from_elsewhere(hop: &Draft) -> bool {
     const BESIDE: i64 = 5 * SECOND;
     let Some(src) = hop.src else { return false };
@@ -875,7 +876,7 @@ pub struct Witness {
     pub events: Vec<u64>,
 }
 
-/// The witnesses of a hop, by kind and time; the same said again is one.
+/// The witnesses of a hop, by kind and time, without repetitions.
 pub(crate) fn witnesses(hop: &Draft) -> Vec<Witness> {
     let mut all: BTreeMap<(Kind, &str), Witness> = BTreeMap::new();
     let mut evidence: Vec<&Evidence> = hop.evidence.iter().collect();
@@ -908,7 +909,7 @@ pub(crate) fn witnesses(hop: &Draft) -> Vec<Witness> {
     all
 }
 
-/// Techniques of a hop, those of the surest acts first.
+/// Techniques of a hop, those of the most certain acts first.
 pub(crate) fn techniques(hop: &Draft) -> Vec<&'static str> {
     let mut evidence: Vec<&Evidence> = hop
         .evidence
@@ -923,7 +924,7 @@ pub(crate) fn techniques(hop: &Draft) -> Vec<&'static str> {
             &b.techniques,
         ))
     });
-    // What says nothing of the way names the likeliest, unless something else names the one that it was.
+    // Evidence that does not reveal the way names the likeliest, unless something else names the actual one.
     let told = evidence
         .iter()
         .any(|one| one.family != Family::Any && one.act != Act::None);

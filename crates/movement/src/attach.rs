@@ -1,8 +1,8 @@
-//! Which findings are about which hop.
+//! Which findings belong to which hop.
 //!
-//! Hosts and times alone join nothing: within two minutes of a movement a busy server gives rise to findings about
-//! everybody. A finding is about a hop if it rests on the same event as a witness of it, on an event of its session or
-//! of the programs that did it or came of it, or if it names an account of the hop and both ends.
+//! Hosts and times alone are not enough: within two minutes of a movement a busy server produces findings about
+//! everybody. A finding belongs to a hop if it rests on the same event as one of its witnesses, on an event of its
+//! session or of the programs that performed or resulted from it, or if it names an account of the hop and both ends.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
@@ -15,31 +15,31 @@ use crabwalk_vocabulary::{address, host_key};
 use crate::assemble::{Draft, Witness};
 use crate::world::World;
 
-/// How far from a hop a finding may be that is joined by names alone: searches count in spans of minutes.
+/// Maximum distance from a hop for a finding joined by names only: searches count in spans of minutes.
 const NEAR: i64 = 120 * SECOND;
-/// Programs of one hop that are looked at.
+/// Maximum programs per hop to look at.
 const MOST_PROCESSES: usize = 512;
 
-/// A finding, as far as movement asks for it.
+/// A finding, as movement needs it.
 #[derive(Debug, Clone, Default)]
 pub struct Found<'f> {
-    /// What found it; findings of one detection share it.
+    /// The detection; findings of one detection share it.
     pub rule: &'f str,
-    /// Whether its detection claims an attack (a TTP finding that nobody silenced); others collect what may be one.
+    /// Whether its detection claims an attack (a TTP finding that nobody silenced); others collect candidates.
     pub claims: bool,
     /// The events that it rests on.
     pub events: &'f [EventRef],
-    /// Accounts that it names, as the events give them.
+    /// Accounts that it names, as written in events.
     pub accounts: Vec<&'f str>,
     /// Hosts and addresses that it names.
     pub hosts: Vec<&'f str>,
 }
 
-/// Where a finding is from, and who it names, so that hops can be compared with it.
+/// The origin of a finding, and whom it names, for comparison with hops.
 struct Named {
     /// First and last time of its events, by the common clock; `None` without events.
     span: Option<(i64, i64)>,
-    /// Hosts in lower case, as they are written and without their domain.
+    /// Hosts in lower case, both as written and without their domain.
     hosts: HashSet<String>,
     ips: HashSet<IpAddr>,
 }
@@ -72,7 +72,7 @@ impl Named {
         own
     }
 
-    /// Whether it is about both ends of a hop. Where the source is unknown, the destination is enough.
+    /// Whether it involves both ends of a hop. If the source is unknown, the destination is enough.
     fn is_about(&self, world: &World<'_>, hop: &Draft) -> bool {
         let has = |host: HostId| {
             world.hosts.get(host).is_some_and(|known| {
@@ -88,7 +88,7 @@ impl Named {
     }
 }
 
-/// Findings of each hop, by their place.
+/// Indexes of the findings of each hop.
 pub(crate) fn attach(
     world: &World<'_>,
     drafts: &[Draft],
@@ -168,7 +168,7 @@ fn names(world: &World<'_>, draft: &Draft) -> BTreeSet<String> {
         .collect()
 }
 
-/// References of the events of a hop's sessions, and of the programs that did it or came of it.
+/// References of the events of a hop's sessions, and of the programs that performed or resulted from it.
 fn own_events(world: &World<'_>, draft: &Draft) -> Vec<u64> {
     let mut all: Vec<u64> = draft
         .sessions
@@ -203,7 +203,7 @@ fn own_events(world: &World<'_>, draft: &Draft) -> Vec<u64> {
     }
     for start in &draft.source_processes {
         let mut at = Some(*start);
-        // Trees are not deep; a damaged log must not send us in circles.
+        // Trees are shallow; a damaged log must not cause an endless loop.
         for _ in 0..16 {
             let Some(own) = at.filter(|own| programs.insert(*own)) else {
                 break;

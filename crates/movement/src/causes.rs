@@ -1,5 +1,5 @@
-//! Why one hop follows from another where no process tree or session says so: the program that a hop brought and the one
-//! that did the next are the same file, or who came became another by sudo.
+//! Why one hop follows from another if no process tree or session shows it: the program that one hop brought is the
+//! file that performed the next, or the user who came became another with sudo.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use crate::evidence::Family;
 use crate::programs::program;
 use crate::world::World;
 
-/// Whether the program that came with one hop did the other.
+/// Whether the program that one hop brought performed the other.
 pub(crate) fn went_on(world: &World<'_>, one: &Draft, hop: &Draft) -> bool {
     if one.programs.is_empty() {
         return false;
@@ -25,7 +25,7 @@ pub(crate) fn went_on(world: &World<'_>, one: &Draft, hop: &Draft) -> bool {
         .any(|path| hop.source_programs.contains(path) || started.contains(path))
 }
 
-/// Whether who came by one SSH login became, there, the account of the next by sudo, and then went on.
+/// Whether the user of one SSH login became the account of the next with sudo, and then moved on.
 pub(crate) fn by_sudo(world: &World<'_>, one: &Draft, hop: &Draft) -> bool {
     let name = |id: Option<AccountId>| -> Option<String> {
         let key = &world.accounts.info(id?)?.key;

@@ -1,4 +1,4 @@
-//! Goes through the logs once, and asks every technique and every sign what it sees.
+//! Goes through the logs once, and collects evidence from every technique and every sign.
 
 use crabwalk_activity::base_name;
 
@@ -7,7 +7,7 @@ use crate::signs;
 use crate::techniques::{ALL, Started};
 use crate::world::World;
 
-/// Everything that the logs say for movements.
+/// All evidence of movements in the logs.
 pub(crate) fn collect(world: &mut World<'_>) -> Sink {
     let mut out = Sink::new();
     for at in 0..world.processes.len() {

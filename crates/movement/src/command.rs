@@ -1,21 +1,21 @@
-//! Command lines and script texts of clients: their words, options and the hosts they name.
+//! Clients' command lines and scripts: their words, options, and the hosts they name.
 
 use crate::family::Family;
 
-/// What a technique reads in a command line: the destination, the account, and its ATT&CK ids.
+/// What a technique extracts from a command line: the destination, the account, and its ATT&CK ids.
 pub(crate) struct Named {
     pub hosts: Vec<String>,
     pub user: Option<String>,
     pub techniques: &'static [&'static str],
-    /// The way, where it is not that of the technique that read it.
+    /// The way, if it is not that of the technique itself.
     pub family: Option<Family>,
 }
 
-/// The command line of a client program.
+/// A client program's command line.
 pub(crate) struct CommandLine {
     /// The program's name in lower case, without `.exe`.
     pub program: String,
-    /// The name it was built with, in lower case.
+    /// The original file name, in lower case.
     pub original: String,
     pub words: Vec<String>,
 }
@@ -29,7 +29,7 @@ impl CommandLine {
         }
     }
 
-    /// PsExec or PAExec, renamed ones too; not their services.
+    /// PsExec or PAExec, even renamed; not their services.
     pub fn is_psexec(&self) -> bool {
         self.original == "psexec.c"
             || self.original == "psexec.exe"
@@ -51,12 +51,12 @@ impl CommandLine {
             .cloned()
     }
 
-    /// Whether a word stands in it, in any letters.
+    /// Whether it contains a word, ignoring case.
     pub fn says(&self, word: &str) -> bool {
         self.words.iter().any(|own| own.eq_ignore_ascii_case(word))
     }
 
-    /// Words behind the program that are neither options nor values of these options.
+    /// Words after the program that are neither options nor values of these options.
     pub fn operands(&self, with_value: &[&str]) -> impl Iterator<Item = &String> {
         let mut value = false;
         self.words.iter().skip(1).filter(move |word| {
@@ -73,7 +73,7 @@ impl CommandLine {
         })
     }
 
-    /// What it names, if it names hosts: one, or several with commas.
+    /// The hosts it names, if any: one, or several separated by commas.
     pub fn on(
         &self,
         host: Option<String>,
@@ -90,7 +90,7 @@ impl CommandLine {
     }
 }
 
-/// Words of a command line; quotes hold words together.
+/// Words of a command line; quotes keep words together.
 pub(crate) fn words(command: &str) -> Vec<String> {
     let mut all = Vec::new();
     let mut word = String::new();
@@ -139,7 +139,7 @@ pub(crate) fn option(words: &[String], names: &[&str]) -> Option<String> {
     None
 }
 
-/// A host's name without what command lines put around it: quotes, `\\`, a share, a scheme, a port.
+/// A host's name without the parts that command lines add: quotes, `\\`, a share, a scheme, a port.
 pub(crate) fn clean(host: &str) -> String {
     let host = host.trim_matches(|c: char| c.is_whitespace() || "\"',;(){}".contains(c));
     let host = host
@@ -154,7 +154,7 @@ pub(crate) fn clean(host: &str) -> String {
     .to_owned()
 }
 
-/// Hosts of a list with commas. Files of hosts, networks and ranges are sweeps, which name none.
+/// The hosts of a comma-separated list. Files of hosts, networks and ranges are sweeps, which name none.
 pub(crate) fn hosts(list: &str) -> Vec<String> {
     list.split(',')
         .map(clean)
@@ -168,9 +168,9 @@ pub(crate) fn hosts(list: &str) -> Vec<String> {
         .collect()
 }
 
-/// The value after a PowerShell parameter, a list too; `name` in lower case.
+/// The value of a PowerShell parameter, possibly a list; `name` is in lower case.
 pub(crate) fn parameter(text: &str, name: &str) -> Option<String> {
-    // Places in it are places in the text: names are ASCII, and other letters may change their length.
+    // Offsets hold in the original text: names are ASCII, while other letters may change their length.
     let lower = text.to_ascii_lowercase();
     let mut from = 0;
     loop {
@@ -188,11 +188,11 @@ pub(crate) fn parameter(text: &str, name: &str) -> Option<String> {
     }
 }
 
-/// A value, or a list of such with commas, up to the next word.
+/// A value, or a comma-separated list of values, up to the next word.
 pub(crate) fn value(text: &str) -> String {
     let mut all = String::new();
     let mut quote = None;
-    // Whether a comma is the last that was read: the list goes on.
+    // Whether a comma was read last, so that the list continues.
     let mut goes_on = true;
     for c in text.chars() {
         match quote {

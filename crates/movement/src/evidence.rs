@@ -1,17 +1,17 @@
-//! One observation that speaks for a movement.
+//! Observations: single pieces of evidence for a movement.
 
 pub(crate) use crate::family::Family;
 use crate::world::World;
 use crabwalk_activity::{AccountId, HostId, Place, Session};
 
-/// From where a movement was witnessed.
+/// Who witnessed a movement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
     /// Logs of the source host.
     Source,
     /// The logon on the destination.
     DestinationLogon,
-    /// What ran or was written on the destination.
+    /// What ran or was written at the destination.
     DestinationExecution,
     /// A domain controller's tickets and validations.
     DomainController,
@@ -20,7 +20,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// In the order in which they are shown.
+    /// In display order.
     pub const ALL: [Self; 5] = [
         Self::Source,
         Self::DestinationLogon,
@@ -41,17 +41,17 @@ impl Kind {
     }
 }
 
-/// What an observation is. Observations of one class add to the confidence of a hop once: ten records of one share say
-/// no more than one. The weight depends on the circumstances, and stands where the observation is made.
+/// The class of an observation. Observations of one class add to a hop's confidence once: ten records of one share
+/// prove no more than one. The weight depends on the circumstances, and is set where the observation is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Class {
-    /// It has not been said; adds nothing.
+    /// Not set; adds nothing.
     None,
     /// A client program's command line, script or log names the destination.
     Client,
-    /// The client's log names the account it logs on with.
+    /// The client's log names the account it uses to log on.
     ClientUser,
-    /// An end of a connection logged it, or it fits by time.
+    /// An end logged the connection, or it matches by time.
     Connection,
     /// A program ran for the caller.
     Execution,
@@ -61,33 +61,33 @@ pub(crate) enum Class {
     ExplicitCredentials,
     /// A file was written over a share.
     File,
-    /// A remote desktop gateway passed the connection on.
+    /// A remote desktop gateway forwarded the connection.
     Gateway,
-    /// What ties an account to a forged or borrowed identity.
+    /// Evidence that ties an account to a forged or borrowed identity.
     Identity,
     /// The destination logged a logon, or an event that names the client.
     Logon,
-    /// A Netlogon error or password change of a controller.
+    /// A controller's Netlogon error or password change.
     Netlogon,
     /// A sensor saw the remote procedure call.
     NetworkCall,
-    /// A sensor saw a connection and no more.
+    /// A sensor saw only a connection.
     NetworkConnection,
     /// A sensor saw a file opened over a share.
     NetworkFile,
     /// A sensor saw who authenticated.
     NetworkLogon,
-    /// A sensor saw the session of the protocol.
+    /// A sensor saw the protocol's session.
     NetworkSession,
     /// A sensor saw a share mapped.
     NetworkShare,
     /// A connection of an object's server to its client.
     ObjectConnection,
-    /// A setting that lets the way be used.
+    /// A setting that enables the way.
     Option,
-    /// The source's session holds another account's credentials.
+    /// The source's session has another account's credentials.
     OtherCredentials,
-    /// The program runs as an account that only the caller can have brought.
+    /// The program runs as an account that only the caller can have supplied.
     OwnAccount,
     /// The account's password was reset just before.
     PasswordReset,
@@ -95,39 +95,39 @@ pub(crate) enum Class {
     Pipe,
     /// A port proxy or relay on the way.
     Proxy,
-    /// TerminalServices 1149 or its kin.
+    /// TerminalServices 1149 and similar events.
     RdpAuthentication,
     /// The client's own log of a remote desktop connection.
     RdpConnect,
     /// The session manager's record of the client's address.
     RdpSession,
-    /// A logon or an act that was refused.
+    /// A refused logon or act.
     Refused,
     /// The registry was written from elsewhere.
     Registry,
-    /// A host accepts and connects on at the same time.
+    /// A host accepts a connection and makes another at the same time.
     Relay,
-    /// What was asked for by replication.
+    /// What was requested by replication.
     Replicated,
-    /// Directory replication was asked for by no controller.
+    /// Something other than a controller requested directory replication.
     Replication,
-    /// Tickets with weak encryption were asked for.
+    /// Tickets with weak encryption were requested.
     Roast,
-    /// A program of the destination did something in the client's session.
+    /// A program of the destination acted in the client's session.
     Served,
     /// A service was installed or changed.
     Service,
-    /// The program of a service was started.
+    /// A service's program was started.
     ServiceProcess,
     /// Settings of a remote desktop client.
     Settings,
     /// A session was watched.
     Shadow,
-    /// A share was opened, and nothing written.
+    /// A share was opened, but nothing written.
     Share,
     /// A remote shell was created.
     Shell,
-    /// The only account seen at an end: it names, it does not show a movement.
+    /// The only account seen at an end: it names who, but does not show a movement.
     Sighting,
     /// A session was taken over.
     Takeover,
@@ -135,34 +135,34 @@ pub(crate) enum Class {
     Task,
     /// A domain controller issued a ticket for the destination.
     Ticket,
-    /// A ticket was asked from the source's address.
+    /// A ticket was requested from the source's address.
     TicketClient,
-    /// Where a ticket that is used was asked for.
+    /// Where a used ticket was requested.
     TicketOrigin,
-    /// Both ends logged one connection: addresses and ports agree.
+    /// Both ends logged the connection: addresses and ports match.
     Tuple,
-    /// A file that came over a share was run or loaded.
+    /// A file that arrived over a share was run or loaded.
     UsedFile,
     /// WinRM authenticated somebody.
     WinrmLogon,
-    /// WMI logged an operation of a client.
+    /// WMI logged a client's operation.
     WmiOperation,
     /// A permanent WMI subscription was made.
     WmiSubscription,
 }
 
-/// How much an observation alone says that somebody moved.
+/// How strongly an observation by itself shows that somebody moved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Act {
-    /// It only supports what others say.
+    /// It only supports other observations.
     None,
-    /// It may be ordinary administration, or an intention.
+    /// It may be ordinary administration, or only an intention.
     Weak,
     /// It is a movement.
     Strong,
 }
 
-/// What one record says about a movement.
+/// The statement of one record about a movement.
 #[derive(Debug, Clone)]
 pub(crate) struct Evidence {
     pub kind: Kind,
@@ -170,7 +170,7 @@ pub(crate) struct Evidence {
     pub act: Act,
     /// Observations of one class add to the confidence once.
     pub class: Class,
-    /// What the class adds to the confidence.
+    /// The class's contribution to the confidence.
     pub weight: f64,
     pub techniques: Vec<&'static str>,
     pub what: String,
@@ -182,17 +182,17 @@ pub(crate) struct Evidence {
     pub used: Option<AccountId>,
     pub effective: Option<AccountId>,
     pub session: Option<usize>,
-    /// LogonId of the session on the source in which it was done.
+    /// LogonId of the session on the source that did it.
     pub source_logon: Option<u64>,
     pub source_process: Option<usize>,
     pub process: Option<usize>,
-    /// Path of the program that came to the destination ([`crate::programs::program`]).
+    /// Path of the program that arrived at the destination ([`crate::programs::program`]).
     pub program: Option<String>,
-    /// The same of the program that acted on the source.
+    /// The same for the program that acted on the source.
     pub source_program: Option<String>,
-    /// When the client must have connected, if that is not about when it was logged.
+    /// When the client must have connected, if this differs from the logged time.
     pub connected: Option<i64>,
-    /// It was tried and refused.
+    /// It was attempted and refused.
     pub attempt: bool,
     /// The address seen is the near end of a tunnel.
     pub tunnel: bool,
@@ -266,7 +266,7 @@ impl Evidence {
         self
     }
 
-    /// Joins the session that a LogonId means.
+    /// Joins the session of a LogonId.
     pub fn in_session(mut self, world: &World<'_>, logon_id: u64) -> Self {
         self.session = world.session(self.dst, logon_id, self.time);
         if let Some(session) = self.session.and_then(|at| world.sessions.get(at)) {
@@ -290,5 +290,5 @@ impl Evidence {
     }
 }
 
-/// Where techniques put what they see.
+/// Collects the techniques' observations.
 pub(crate) type Sink = Vec<Evidence>;

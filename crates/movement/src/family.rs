@@ -1,7 +1,7 @@
 //! The list of the ways of moving.
 
-/// Hands all ways to a macro: the families in the order in which evidence of one time is sorted, and of each the type that
-/// knows it, as `crate::techniques` names it. A new way is a line here.
+/// Passes all ways to a macro: the families in the order in which simultaneous evidence is sorted, each with the type
+/// that implements it, as `crate::techniques` names it. A new way is one line here.
 macro_rules! every_way {
     ($then:ident) => {
         $then! {
@@ -30,11 +30,12 @@ pub(crate) use every_way;
 
 macro_rules! family {
     ($($family:ident => $technique:path,)*) => {
-        /// Which way of moving an observation belongs to. Observations of one family, hosts, account and time are one hop.
+        /// The way of moving that an observation belongs to. Observations of one family, hosts, account and time are
+        /// one hop.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub(crate) enum Family {
             $($family,)*
-            /// Says nothing of the way.
+            /// Does not reveal the way.
             Any,
         }
     };

@@ -1,4 +1,4 @@
-//! How hosts and accounts usually work, by the days on which they do the same.
+//! Habits of hosts and accounts, from the days on which they do the same.
 
 use std::collections::{HashMap, HashSet};
 
@@ -10,9 +10,9 @@ pub(crate) use crabwalk_vocabulary::time::{day, is_daily};
 
 use crate::family::Family;
 
-/// Who does the same on as many other days does it by habit.
+/// Doing the same on this many other days makes a habit.
 pub(crate) const HABIT: usize = 3;
-/// With logs of fewer days, or from the first to the last of which there are no more than these, nothing can be called new.
+/// In logs with fewer days, or spanning no more than these, nothing can be called new.
 const LEAST_DAYS: usize = 3;
 
 /// A set of days, in order.
@@ -31,7 +31,7 @@ impl Days {
         }
     }
 
-    /// Adds those of another set.
+    /// Adds the days of another set.
     pub fn extend(&mut self, others: &Self) {
         for day in others.all() {
             self.add(day);
@@ -47,7 +47,7 @@ impl Days {
         self.0.len() - usize::from(self.0.binary_search(&day).is_ok())
     }
 
-    /// Whether there are enough days, and no extracts of single ones: most days from the first to the last.
+    /// Whether there are enough days, not just extracts of single ones: they are most days from the first to the last.
     fn is_long(&self) -> bool {
         let reaches = |span: i64| usize::try_from(span).is_ok_and(|span| span >= LEAST_DAYS);
         let span = self.0.first().zip(self.0.last());
@@ -55,7 +55,7 @@ impl Days {
     }
 }
 
-/// A movement of which source and account are known.
+/// A movement with known source and account.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Moved {
     pub src: HostId,
@@ -65,12 +65,12 @@ pub(crate) struct Moved {
     pub time: i64,
 }
 
-/// On which days who came from where.
+/// Who came from where, on which days.
 #[derive(Debug, Default)]
 pub(crate) struct History {
-    /// Remote logons of an account from a host, to any.
+    /// Remote logons of an account from a host, to any host.
     from: HashMap<(HostId, AccountId), Days>,
-    /// Remote logons of an account from a host to another, of those that make hops.
+    /// Remote logons of an account from one host to another, of the kinds that make hops.
     edges: HashMap<(HostId, HostId, AccountId), Days>,
     /// Days on which an account was seen anywhere.
     accounts: HashMap<AccountId, Days>,
@@ -78,9 +78,9 @@ pub(crate) struct History {
     at_home: HashSet<(HostId, AccountId)>,
     /// Ways in which an account moves from a host.
     ways: HashMap<(HostId, AccountId, Family), Days>,
-    /// Days on which each host logged logons or gave tickets.
+    /// Days on which each host logged logons or issued tickets.
     written: HashMap<HostId, Days>,
-    /// The same of all together.
+    /// The same for all together.
     days: Days,
 }
 
@@ -121,7 +121,7 @@ impl History {
                 all.at_home.insert((session.host, account));
             }
         }
-        // Whoever asks for tickets at a host is there, whatever the host's own logs say.
+        // Whoever requests tickets at a host is there, whatever the host's own logs say.
         let catalog = world.catalog;
         for id in [4768_u32, 4769] {
             for_each(catalog, SECURITY, id, |row| {
@@ -155,7 +155,7 @@ impl History {
         all
     }
 
-    /// Adds what the hops tell, and on which days the same was done that they are. Some logs have no logons.
+    /// Adds the hops, and the days on which the same was done. Some logs have no logons.
     pub fn add(
         &mut self,
         hops: impl Iterator<Item = Moved>,
@@ -187,7 +187,7 @@ impl History {
         }
     }
 
-    /// Days on which an account came from a host, by logons and tickets.
+    /// Days on which an account came from a host, according to logons and tickets.
     pub fn from(&self) -> &HashMap<(HostId, AccountId), Days> {
         &self.from
     }
@@ -197,12 +197,12 @@ impl History {
         &self.accounts
     }
 
-    /// Whether the logs are long enough to tell what is new.
+    /// Whether the logs are long enough to show what is new.
     pub fn is_long(&self) -> bool {
         self.days.is_long()
     }
 
-    /// Whether one host's log is long enough to tell what is new there.
+    /// Whether one host's log is long enough to show what is new there.
     pub fn is_long_at(&self, host: HostId) -> bool {
         self.written.get(&host).is_some_and(Days::is_long)
     }
@@ -215,12 +215,12 @@ impl History {
             || often(self.edges.get(&(hop.src, hop.dst, hop.used)))
     }
 
-    /// Whether an account was never before (nor after) this day at or from a host, while it was elsewhere.
+    /// Whether an account was on no other day at or from a host, although it was elsewhere.
     pub fn is_new_from(&self, src: HostId, account: AccountId, time: i64) -> bool {
         self.is_long() && self.is_only_then_from(src, account, time)
     }
 
-    /// The same, without asking whether all logs together are long: for who knows that one host's log is.
+    /// The same, without checking that all logs together are long, for callers who know that one host's log is.
     pub fn is_only_then_from(&self, src: HostId, account: AccountId, time: i64) -> bool {
         let today = day(time);
         !self.at_home.contains(&(src, account))

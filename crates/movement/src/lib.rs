@@ -2,18 +2,19 @@
 //!
 //! # Witnesses, not alerts
 //!
-//! A movement leaves traces on its source, on its destination twice (the logon, and what then runs), on a domain controller
-//! and on the wire. Each is a witness that the intruder would have to silence separately. So a technique does not decide
-//! anything: it contributes evidence, and evidence that agrees by key (accounts, logon ids, ports, times by a common clock)
-//! becomes one [`Hop`]. Observations of one class count once, however many records say the same, so that a chatty log
-//! proves no more than a quiet one; a witness that should be there and is not is named, with the reason.
+//! A movement leaves traces on its source, twice on its destination (the logon, and what then runs), on a domain
+//! controller and on the wire. Each is a witness that the intruder would have to silence separately. So a technique
+//! does not decide anything: it contributes evidence, and evidence that agrees by key (accounts, logon ids, ports,
+//! times by a common clock) becomes one [`Hop`]. Observations of one class count once, however many records report
+//! them, so a chatty log proves no more than a quiet one; a witness that should exist but does not is listed, with the
+//! reason.
 //!
-//! Proof that somebody moved does not make him an intruder. Administrators do it all day: what an account does on other days,
-//! in the same way or to the same host, is daily work and starts no path, and a path is told only if evidence of an attack
-//! leads to it or it is unlike everything else in these logs.
+//! Proof that somebody moved does not make them an intruder. Administrators do it all day: what an account does on
+//! other days, in the same way or to the same host, is daily work and starts no path, and a path is reported only if
+//! evidence of an attack leads to it or if it is unlike everything else in these logs.
 //!
-//! [`demand`] says what must be decoded, [`analyse`] reads it: identities ([`HostInfo`], [`AccountInfo`]), sessions, hops and
-//! paths ([`Path`]). Nothing depends on the order of files or records.
+//! [`demand`] lists what must be decoded, and [`analyse`] reads it: identities ([`HostInfo`], [`AccountInfo`]),
+//! sessions, hops and paths ([`Path`]). The order of files and records does not matter.
 //!
 //! ```
 //! use crabwalk_events::Assets;
@@ -72,27 +73,27 @@ pub use verdict::{Budget, Suspect, Verdict};
 
 use world::World;
 
-/// A machine under all its names.
+/// A machine with all its names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostInfo {
-    /// Short name in lower case; an address where no name is known.
+    /// Short name in lower case; an address if no name is known.
     pub id: String,
-    /// Names by which events call it.
+    /// Its names in events.
     pub names: Vec<String>,
     /// Every address the host had, IPv4 and IPv6.
     pub ips: Vec<String>,
-    /// Whether its events show that it is a domain controller.
+    /// Whether its events show it to be a domain controller.
     pub domain_controller: bool,
 }
 
-/// An account under all its names.
+/// An account with all its names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccountInfo {
     /// `domain\name` in lower case, the name alone, or a SID.
     pub id: String,
-    /// Names by which events call it.
+    /// Its names in events.
     pub names: Vec<String>,
-    /// Its SID, if any event told it.
+    /// Its SID, if any event had it.
     pub sid: Option<String>,
     /// `user`, `local` (of one host only), `service` (programs log on with it), `machine` or `system`.
     pub kind: &'static str,
@@ -105,34 +106,34 @@ pub struct Ran {
     pub time: i64,
     /// Path of the program.
     pub image: String,
-    /// Its command line, empty where it was not logged.
+    /// Its command line; empty if it was not logged.
     pub command: String,
-    /// Id of the account as which it ran.
+    /// Id of the account that ran it.
     pub account: Option<String>,
-    /// Steps below the program that the movement itself started, which is 0.
+    /// Distance from the program that the movement itself started, which has 0.
     pub depth: usize,
     /// Reference of its event ([`Catalog::resolve`]).
     pub event: u64,
 }
 
-/// Somebody got from one host to another: who, when, how, and what shows it.
+/// Somebody got from one host to another: who, when, how, and the evidence.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Hop {
     /// Identifier in this run.
     pub id: String,
-    /// Id of the source host; `None` where nothing names it.
+    /// Id of the source host; `None` if unknown.
     pub src: Option<String>,
     /// Id of the destination host.
     pub dst: String,
     /// Who acted on the source.
     pub actor: Option<String>,
-    /// Why the actor is taken to be that account, where no event at the source names it.
+    /// Why the actor is taken to be that account, if no event on the source names it.
     pub actor_inferred: Option<String>,
     /// Who logged on to the destination.
     pub used: Option<String>,
-    /// The account that the payload ran as.
+    /// The account that ran the payload.
     pub effective: Option<String>,
-    /// ATT&CK technique ids, the surest first.
+    /// ATT&CK technique ids, most certain first.
     pub techniques: Vec<String>,
     /// Microseconds since 1970-01-01 UTC.
     pub first: i64,
@@ -140,17 +141,17 @@ pub struct Hop {
     pub last: i64,
     /// 0 to 1.
     pub confidence: f64,
-    /// Whether it was only tried.
+    /// Whether it was only attempted.
     pub attempted: bool,
-    /// Whether its account does so on other days too, in the same way or to the same host.
+    /// Whether its account does the same on other days, in the same way or to the same host.
     pub usual: bool,
     /// What was seen.
     pub witnesses: Vec<Witness>,
-    /// Which kinds of witnesses there are not, and why.
+    /// The missing kinds of witnesses, and why they are missing.
     pub missing: Vec<Missing>,
-    /// What it ran on the destination, and all that came of it, by time. At most [`MOST_PROCESSES`].
+    /// What it ran on the destination, and everything that resulted, by time. At most [`MOST_PROCESSES`].
     pub processes: Vec<Ran>,
-    /// Findings about it, by their place in what was given.
+    /// Findings about it, as indexes into the input.
     pub findings: Vec<usize>,
 }
 
@@ -179,22 +180,22 @@ pub struct Link {
 pub struct Path {
     /// Identifier in this run.
     pub id: String,
-    /// The higher, the sooner somebody should look.
+    /// Higher scores deserve attention first.
     pub score: f64,
-    /// What makes the score, in words.
+    /// The components of the score, in words.
     pub why: Vec<String>,
     /// Ids of its hops, by time.
     pub hops: Vec<String>,
     /// What joins them.
     pub links: Vec<Link>,
-    /// How often daily work does what it shows, the rarest first; empty where there are too few days to compare with.
+    /// How often daily work does the same, rarest first; empty if there are too few days to compare.
     pub rank: Vec<Term>,
 }
 
-/// Programs of one hop that are told.
+/// Maximum number of a hop's programs to report.
 pub const MOST_PROCESSES: usize = 256;
 
-/// Everything that is known of movement.
+/// Everything known about movement.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Movement {
     /// Machines that wrote events or take part in hops.
@@ -203,18 +204,18 @@ pub struct Movement {
     pub accounts: Vec<AccountInfo>,
     /// Movements by time.
     pub hops: Vec<Hop>,
-    /// Paths, the most telling first.
+    /// Paths, highest-ranked first.
     pub paths: Vec<Path>,
-    /// How far the clocks of pairs of hosts differ.
+    /// Clock differences between pairs of hosts.
     pub skew: Vec<Skew>,
-    /// Number of possible movements that are left out, since their accounts make such on other days too.
+    /// Number of possible movements dropped because their accounts make such movements on other days too.
     pub left_out: usize,
     /// What is concluded.
     pub verdict: Verdict,
 }
 
-/// Finds movements in what was read for [`demand`]. A hop names those of the `findings` that are about it. `assets` say
-/// which hosts and accounts matter most, the `budget` how many paths may be told.
+/// Finds movements in what was read for [`demand`]. A hop names those of the `findings` that belong to it. `assets` say
+/// which hosts and accounts matter most, and the `budget` limits the reported paths.
 ///
 /// # Errors
 /// If events cannot be read.
@@ -247,7 +248,7 @@ pub fn analyse(
         &activity.sessions,
         &canonical,
     );
-    // Daily work that is not even sure to be a movement is counted, not told.
+    // Daily work that is not even certain to be a movement is counted, not reported.
     let before = drafts.len();
     drafts.retain(|hop| {
         crabwalk_vocabulary::is_asserted(hop.confidence) || !path::is_usual(&world, hop)
@@ -415,7 +416,7 @@ pub fn analyse(
         budget,
     }
     .verdict();
-    // Behind the verdict, which rests on what events say.
+    // After the verdict, which rests on what events say.
     for (hop, one) in hops.iter_mut().zip(&inferred) {
         if let Some(one) = one {
             hop.actor = account_key(Some(one.account));
@@ -437,7 +438,7 @@ pub fn analyse(
 
 /// What a hop ran, and what that ran.
 fn programs(world: &World<'_>, hop: &assemble::Draft, canonical: &[AccountId]) -> Vec<Ran> {
-    // By place: in the order of time.
+    // By index: in chronological order.
     let mut all: BTreeMap<usize, usize> = BTreeMap::new();
     for start in &hop.processes {
         all.insert(*start, 0);

@@ -1,4 +1,4 @@
-//! Which witnesses a hop does not have, and why.
+//! The missing witnesses of a hop, and the reasons.
 
 use std::collections::HashMap;
 
@@ -9,7 +9,7 @@ use crate::assemble::{Draft, Witness};
 use crate::evidence::Kind;
 use crate::world::World;
 
-/// A witness that a hop does not have.
+/// A witness that a hop lacks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Missing {
     /// The witness that is missing.
@@ -20,7 +20,7 @@ pub struct Missing {
 
 /// What the logs cover.
 pub(crate) struct Explain {
-    /// Channel in lower case and span of each log of each host.
+    /// Channel in lower case, and the span of each log of each host.
     logs: HashMap<HostId, Vec<(String, i64, i64)>>,
     controllers: Vec<(i64, i64)>,
     network: Vec<(i64, i64)>,
@@ -84,7 +84,7 @@ impl Explain {
                 }
             );
         }
-        // The first and last records only bound what the log held.
+        // The first and last records only bound the contents of the log.
         if !fitting
             .iter()
             .any(|(_, first, last)| (*first..=*last).contains(&time))

@@ -1,8 +1,8 @@
-//! Where the credentials of a hop come from: sessions opened with other credentials (pass the hash), tickets asked for by
+//! The origin of a hop's credentials: sessions opened with other credentials (pass the hash), tickets requested with a
 //! hash or used elsewhere (overpass the hash, pass the ticket), service tickets that can be cracked (Kerberoasting),
-//! directory replication. And which validations of a domain controller belong to a hop by account and time alone.
+//! directory replication. Also domain controllers' validations that belong to a hop by account and time alone.
 //!
-//! Such events lie minutes to days before the hop and do not name its destination, so they join finished hops.
+//! Such events happen minutes to days before the hop and do not name its destination, so they join finished hops.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -19,31 +19,31 @@ use crate::signs::controllers;
 use crate::world::World;
 
 const HOUR: i64 = 3600 * SECOND;
-/// Who asks for a service's tickets more often uses the service.
+/// An account that requests a service's tickets more often than this uses the service.
 const RARELY: usize = 3;
-/// How long a ticket is good for by default (Microsoft, "Maximum lifetime for user ticket").
+/// Default lifetime of a ticket (Microsoft, "Maximum lifetime for user ticket").
 const TICKET: i64 = 10 * HOUR;
-/// How long a password that was cracked or a hash that was copied may be of use.
+/// How long a cracked password or a copied hash may be of use.
 const KEPT: i64 = 30 * 24 * HOUR;
 /// RC4 with HMAC (RFC 4757), as events render it.
 const RC4: &str = "0x17";
 /// Ciphers of AES (RFC 3962).
 const AES: [&str; 2] = ["0x11", "0x12"];
 
-/// A ticket or validation of a domain controller.
+/// A domain controller's ticket or validation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Given {
     time: i64,
     client: Option<HostId>,
     rc4: bool,
-    /// Asked for with a certificate or a public key instead of a password.
+    /// Requested with a certificate or a public key instead of a password.
     by_certificate: bool,
-    /// The machine for whose services it is; `None` for those of other accounts, and for tickets to get tickets.
+    /// The machine whose service it is for; `None` for other accounts' services, and for ticket-granting tickets.
     server: Option<HostId>,
     reference: u64,
 }
 
-/// A ticket for a service account's service that can be cracked.
+/// A crackable ticket for a service account's service.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Roast {
     time: i64,
@@ -52,13 +52,13 @@ struct Roast {
     reference: u64,
 }
 
-/// A change in the directory that lets somebody be who he is not.
+/// A change in the directory that lets somebody impersonate another.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Prepared {
     time: i64,
-    /// Whether a right to act for others was given; otherwise a key was added.
+    /// Whether the right to act for others was granted; otherwise a key was added.
     delegation: bool,
-    /// Name of the object, lower case.
+    /// Name of the object, in lower case.
     object: String,
     by: Option<AccountId>,
     reference: u64,
@@ -66,25 +66,25 @@ struct Prepared {
 
 #[derive(Default)]
 struct Origins<'a> {
-    /// Tickets to get tickets, given (4768) and renewed (4770), by account.
+    /// Ticket-granting tickets, issued (4768) and renewed (4770), by account.
     granting: HashMap<AccountId, Vec<Given>>,
-    /// Tickets for services of machines (4769), by account.
+    /// Tickets for machines' services (4769), by account.
     service: HashMap<AccountId, Vec<Given>>,
-    /// Tickets for services of other accounts, by account.
+    /// Tickets for other accounts' services, by account.
     others: HashMap<AccountId, Vec<Given>>,
-    /// Domains of accounts that got tickets to get tickets: those whose controllers' logs were read.
+    /// Domains of accounts that got ticket-granting tickets: those whose controllers' logs were read.
     domains: BTreeSet<String>,
-    /// Keys that were added to accounts or machines, and rights to act for others at machines (5136).
+    /// Keys added to accounts or machines, and rights to act for others at machines (5136).
     prepared: Vec<Prepared>,
     /// NTLM validations (4776): time, writer, claimed workstation, reference.
     validated: HashMap<AccountId, Vec<(i64, HostId, &'a str, u64)>>,
-    /// By name of the service account in lower case.
+    /// By name of the service account, in lower case.
     roasts: BTreeMap<String, Vec<Roast>>,
     /// Spans of the domain controllers' Security logs.
     controllers: Vec<(i64, i64)>,
-    /// A host that wrote no log answers Kerberos, too: what is not in these logs may have been given by it.
+    /// A host without logs answers Kerberos, too: it may have issued what these logs lack.
     partly: bool,
-    /// Whether accounts of this data get tickets with AES, so that RC4 is unusual.
+    /// Whether accounts in this data get AES tickets, which makes RC4 unusual.
     aes: bool,
     /// Connections to a KDC by programs other than the system's own, by host.
     clients: HashMap<HostId, Vec<usize>>,
@@ -139,7 +139,7 @@ impl<'a> Origins<'a> {
                     all.granting.entry(account).or_default().push(given);
                     return;
                 }
-                // Who acts for others by delegation gets their tickets without their tickets to get tickets.
+                // With delegation, the acting account gets others' tickets without their ticket-granting tickets.
                 if row.some("TransmittedServices").is_some() {
                     return;
                 }
@@ -192,7 +192,7 @@ impl<'a> Origins<'a> {
                 "msds-allowedtoactonbehalfofotheridentity" => true,
                 _ => return,
             };
-            // %%14674 is a value that was added (Microsoft, event 5136).
+            // %%14674 is an added value (Microsoft, event 5136).
             if !matches!(row.get("OperationType"), "%%14674" | "Value Added") {
                 return;
             }
@@ -255,7 +255,7 @@ impl<'a> Origins<'a> {
                 && !one.inbound
                 && one.src != one.dst
                 && let Some(host) = one.observer
-                // Windows asks for tickets in lsass; an unnamed program says nothing.
+                // Windows requests tickets in lsass; an unnamed program proves nothing.
                 && !matches!(image.as_str(), "" | "-" | "lsass.exe" | "system" | "<unknown process>")
             {
                 all.clients.entry(host).or_default().push(at);
@@ -264,8 +264,8 @@ impl<'a> Origins<'a> {
         all
     }
 
-    /// Whether the logs of all controllers that are known of reach back the life of a ticket before a time, without a gap
-    /// at their ends.
+    /// Whether the logs of all known controllers reach back a ticket's lifetime before a time, without a gap at their
+    /// ends.
     fn covered(&self, time: i64) -> bool {
         !self.controllers.is_empty()
             && !self.partly
@@ -277,7 +277,7 @@ impl<'a> Origins<'a> {
 }
 
 impl Origins<'_> {
-    /// Whether the account is of a domain whose controllers' logs were read.
+    /// Whether the account is in a domain whose controllers' logs were read.
     fn is_of_read_domain(&self, world: &World<'_>, account: AccountId) -> bool {
         let key = world.accounts.info(account).map(|one| one.key.as_str());
         key.and_then(|key| key.split_once('\\'))
@@ -304,7 +304,7 @@ fn span(microseconds: i64) -> String {
     format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
 }
 
-/// Adds to finished hops where their credentials come from.
+/// Adds the origin of their credentials to finished hops.
 pub(crate) fn credentials(world: &mut World<'_>, hops: &mut [Draft], canonical: &[AccountId]) {
     let standing = |id: AccountId| canonical.get(id.place()).copied().unwrap_or(id);
     let origins = Origins::read(world, &standing);
@@ -315,7 +315,7 @@ pub(crate) fn credentials(world: &mut World<'_>, hops: &mut [Draft], canonical: 
             switched.entry(session.host).or_default().push(at);
         }
     }
-    // Replications of the directory: time, who, from where, reference.
+    // Directory replications: time, who, from where, reference.
     let replications: Vec<(i64, Option<AccountId>, Option<HostId>, u64)> = hops
         .iter()
         .filter(|hop| hop.family == Family::DirectoryReplication && !hop.attempt)
@@ -340,7 +340,7 @@ pub(crate) fn credentials(world: &mut World<'_>, hops: &mut [Draft], canonical: 
                 tickets(world, &origins, hop, src, used, &mut found);
             }
             roasted(world, &origins, hop, used, &mut found);
-            // Of many replications the last one before.
+            // Of many replications, the last one before.
             if let Some((time, by, _, reference)) = replications
                 .iter()
                 .rev()
@@ -377,8 +377,8 @@ pub(crate) fn credentials(world: &mut World<'_>, hops: &mut [Draft], canonical: 
     }
 }
 
-/// NTLM validations of the account at the very time (techniques §1.8): by a domain controller, or by the destination for
-/// its own accounts. They name no destination.
+/// NTLM validations of the account at exactly that time (techniques §1.8): by a domain controller, or by the
+/// destination for its own accounts. They name no destination.
 fn validations(world: &World<'_>, origins: &Origins<'_>, hop: &Draft, found: &mut Vec<Evidence>) {
     const AT_ONCE: i64 = 2 * SECOND;
     let Some(given) = hop.used.and_then(|used| origins.validated.get(&used)) else {
@@ -427,8 +427,8 @@ fn validations(world: &World<'_>, origins: &Origins<'_>, hop: &Draft, found: &mu
     }
 }
 
-/// Sessions of logon type 9 on the source, in which programs act with other credentials towards others: what mimikatz
-/// leaves when it passes a hash, and `runas /netonly` with a password.
+/// Sessions of logon type 9 on the source, whose programs act elsewhere with other credentials: what mimikatz leaves
+/// when it passes a hash, and `runas /netonly` with a password.
 fn other_credentials(
     world: &World<'_>,
     switched: &HashMap<HostId, Vec<usize>>,
@@ -491,7 +491,7 @@ fn other_credentials(
     found.push(evidence);
 }
 
-/// Kerberos tickets of the account at the source that were not come by in the usual way.
+/// The account's Kerberos tickets at the source that were not obtained in the usual way.
 fn tickets(
     world: &World<'_>,
     origins: &Origins<'_>,
@@ -507,8 +507,8 @@ fn tickets(
         .filter(before)
         .filter(|one| one.client == Some(src))
         .max();
-    // A hash of NTLM is a key of RC4: who asks by it where others have AES asks by hash.
-    // Accounts and hosts of old have no other keys, and show it every day.
+    // An NTLM hash is an RC4 key: requesting RC4 where others use AES means requesting with a hash. Old accounts and
+    // hosts have no other keys, and show it every day.
     let today = day(hop.first);
     let other_days: BTreeSet<i64> = granting
         .iter()
@@ -531,7 +531,7 @@ fn tickets(
         evidence.techniques.push("T1550.002");
         found.push(evidence);
     }
-    // Used here, granted elsewhere, and nothing granted here during its whole life.
+    // Used here, granted elsewhere, and nothing granted here during its whole lifetime.
     let service = origins.service.get(&used).map_or(&[][..], Vec::as_slice);
     let asked = service
         .iter()
@@ -543,8 +543,8 @@ fn tickets(
         .filter(before)
         .filter(|one| one.client.is_some_and(|client| client != src))
         .max();
-    // Who asks from here on other days, too, or was granted a ticket here at any other time, is at home here: what he uses
-    // now was granted, and renewed, without a record.
+    // An account that also requests from here on other days, or was granted a ticket here at any other time, belongs
+    // here: its ticket was granted, and renewed, without a record.
     let unlogged = service
         .iter()
         .any(|one| one.client == Some(src) && day(one.time) != today)
@@ -617,7 +617,7 @@ fn tickets(
     }
 }
 
-/// A ticket that was asked for with a certificate or key, by an account that otherwise has a password, and the key that was
+/// A ticket requested with a certificate or key, by an account that otherwise has a password, and the key that was
 /// added to it before.
 fn certificate(
     origins: &Origins<'_>,
@@ -643,7 +643,7 @@ fn certificate(
         .collect();
     let key = world.accounts.info(used).map_or("", |one| one.key.as_str());
     let sam = key.rsplit('\\').next().unwrap_or(key);
-    // Users' objects may be called by their full names: then the key is the one of just before.
+    // User objects may appear under their full names: then the key is the one added just before.
     let added = origins.prepared.iter().rfind(|key| {
         !key.delegation
             && key.time <= one.time
@@ -682,8 +682,8 @@ fn certificate(
     found.push(evidence);
 }
 
-/// Somebody acted for the account by delegation. Services do so every day; who does it on few days may have given himself
-/// the right.
+/// Somebody acted for the account by delegation. Services do so every day; an account that does it on few days may have
+/// granted itself the right.
 fn delegated(world: &World<'_>, origins: &Origins<'_>, hop: &Draft, found: &mut Vec<Evidence>) {
     let sessions = hop.sessions.iter().filter_map(|at| world.sessions.get(*at));
     let Some(session) = sessions.clone().find(|one| one.delegated) else {
@@ -723,7 +723,7 @@ fn delegated(world: &World<'_>, origins: &Origins<'_>, hop: &Draft, found: &mut 
     found.push(evidence);
 }
 
-/// A logon by Kerberos for which no controller gave the account a ticket, while they gave others.
+/// A Kerberos logon for which no controller issued the account a ticket, although they issued tickets to others.
 fn silver(
     world: &World<'_>,
     origins: &Origins<'_>,
@@ -744,20 +744,20 @@ fn silver(
                 && one.account.map(standing) == Some(used)
         });
     let Some(session) = session else { return };
-    // In the life of a ticket before the logon.
+    // Within a ticket's lifetime before the logon.
     let given = |all: &HashMap<AccountId, Vec<Given>>| -> Vec<Given> {
         let all = all.get(&used).map_or(&[][..], Vec::as_slice);
         let start = all.partition_point(|one| one.time < session.time - TICKET);
         let end = all.partition_point(|one| one.time <= session.time + 2 * SECOND);
         all.get(start..end).unwrap_or_default().to_vec()
     };
-    // A cluster or another name of the machine has an account of its own, which writes no log.
+    // A cluster, or another name of the machine, has its own account, which writes no log.
     let explains = |one: &Given| {
         one.server.is_none_or(|server| {
             server == hop.dst || !world.hosts.get(server).is_some_and(|host| host.logged)
         })
     };
-    // Who comes so on other days, too, has tickets that are not logged.
+    // An account that also comes this way on other days has tickets that are not logged.
     let today = day(session.time);
     let every_day = || {
         world.sessions_of(hop.dst).any(|(_, one)| {
@@ -792,8 +792,8 @@ fn silver(
     found.push(evidence);
 }
 
-/// A logon by NTLM whose client calls itself a machine that is known, and comes from another that is known: who relays
-/// passes the victim's words on. Tools lie, too, so it is told only where something was done.
+/// An NTLM logon whose client names one known machine but comes from another: a relay passes the victim's words on.
+/// Tools lie, too, so this is reported only if something was done.
 fn relayed(world: &World<'_>, hop: &Draft, found: &mut Vec<Evidence>) {
     if hop.act < Act::Strong {
         return;
@@ -825,7 +825,7 @@ fn relayed(world: &World<'_>, hop: &Draft, found: &mut Vec<Evidence>) {
     found.push(evidence);
 }
 
-/// Service tickets with RC4 for the account that is used now, asked for by another: its password may have been cracked.
+/// RC4 service tickets for the account used now, requested by another: its password may have been cracked.
 fn roasted(
     world: &World<'_>,
     origins: &Origins<'_>,

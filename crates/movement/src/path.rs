@@ -12,13 +12,13 @@ use crate::rank::{self, Surprise, Term};
 use crate::world::World;
 use crabwalk_vocabulary::{Standing, is_asserted};
 
-/// How long a hop can lead to another when nothing but time says so.
+/// How long a hop can lead to another if only time links them.
 const DAY: i64 = 24 * 3600 * SECOND;
 
-/// What a possible hop becomes that explains another.
+/// Confidence given to a possible hop that explains another.
 const EXPLAINING: f64 = 0.35;
 
-/// Hops from one host with different accounts this close to each other are one beginning.
+/// Hops from one host with different accounts this close together are one beginning.
 const SOON: i64 = 1800 * SECOND;
 
 /// Why one hop follows from another.
@@ -26,7 +26,7 @@ const SOON: i64 = 1800 * SECOND;
 pub enum LinkKind {
     /// A session that the first hop opened may still have been open.
     TimePossible,
-    /// The second hop was done in a session that the first opened, or with the account that came by it.
+    /// The second hop happened in a session that the first opened, or with the account that arrived by it.
     SessionCausal,
     /// The second hop's program descends from what the first hop ran.
     ProcessCausal,
@@ -43,7 +43,7 @@ impl LinkKind {
     }
 }
 
-/// That one hop follows from another. Hops by their place in the list.
+/// A link between two hops, by index.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Link {
     pub from: usize,
@@ -52,7 +52,7 @@ pub(crate) struct Link {
     pub certainty: f64,
 }
 
-/// Whether a hop is daily work: its account does so on other days too. What shows that credentials were taken is none.
+/// Whether a hop is daily work: its account does it on other days too. Evidence of stolen credentials excludes that.
 pub(crate) fn is_usual(world: &World<'_>, hop: &Draft) -> bool {
     hop.moved().is_some_and(|one| world.history.is_habit(one))
         && !crate::assemble::techniques(hop)
@@ -60,8 +60,8 @@ pub(crate) fn is_usual(world: &World<'_>, hop: &Draft) -> bool {
             .any(|id| id.starts_with("T1550") || id.starts_with("T1563"))
 }
 
-/// The best link into each hop. A hop that is only possible, but without which another begins at a host that nobody came
-/// to, is likelier than it is by itself, and becomes so.
+/// The best link into each hop. A possible hop without which another would begin at a host that nobody came to is more
+/// likely than it is by itself, and its confidence is raised.
 pub(crate) fn links(world: &World<'_>, hops: &mut [Draft], usual: &[bool]) -> Vec<Link> {
     let mut links = sure_links(world, hops, usual);
     let explained = explaining(hops, usual, &links);
@@ -77,7 +77,7 @@ pub(crate) fn links(world: &World<'_>, hops: &mut [Draft], usual: &[bool]) -> Ve
     links
 }
 
-/// Possible hops, not habits, that lead from a host that was reached to one from which a hop begins unexplained.
+/// Possible, non-routine hops that lead from a reached host to one from which a hop begins unexplained.
 fn explaining(hops: &[Draft], usual: &[bool], links: &[Link]) -> Vec<usize> {
     /// From the possible hop to the one that it explains.
     const SOON: i64 = 2 * 3600 * SECOND;
@@ -155,7 +155,7 @@ fn sure_links(world: &World<'_>, hops: &[Draft], usual: &[bool]) -> Vec<Link> {
         }
         let ancestors = ancestors(world, hop);
         let fits = |one: &Draft| one.used.is_some() && [hop.used, hop.actor].contains(&one.used);
-        // Daily work with other accounts is not a rival.
+        // Daily work with other accounts does not compete.
         let rivals = candidates
             .iter()
             .filter(|at| !is_usual(**at) || hops.get(**at).is_some_and(fits))
@@ -189,12 +189,12 @@ fn sure_links(world: &World<'_>, hops: &[Draft], usual: &[bool]) -> Vec<Link> {
             } else {
                 #[expect(clippy::cast_precision_loss, reason = "at most 64")]
                 let share = 1.0 / rivals as f64;
-                // Another account went on: less likely the same person.
+                // Another account continued: less likely the same person.
                 let share = if fits(one) { share } else { share * 0.5 };
                 (LinkKind::TimePossible, share)
             };
-            // Time alone joins nothing that is itself only possible, and daily work only where the account that came by it
-            // went on while it was there: an intruder begins where his victim works.
+            // Time alone does not join merely possible hops; it joins daily work only if the arriving account continued
+            // while it was there, because an intruder begins where the victim works.
             let root = !is_usual(*from) || (fits(one) && was_there(world, one, hop.first));
             if kind == LinkKind::TimePossible
                 && (!is_asserted(hop.confidence)
@@ -222,13 +222,13 @@ fn sure_links(world: &World<'_>, hops: &[Draft], usual: &[bool]) -> Vec<Link> {
     links
 }
 
-/// Whether a session of a hop was still open, by its logoff; of those without one, within half a day.
+/// Whether a session of a hop was still open, by its logoff; without one, within half a day.
 fn was_there(world: &World<'_>, hop: &Draft, time: i64) -> bool {
     hop.sessions
         .iter()
         .filter_map(|at| world.sessions.get(*at))
         .any(|session| {
-            // A network session ends as soon as its request is served, and says nothing of who is there.
+            // A network session ends with its request, and does not show who is present.
             let end = if session.end == crabwalk_activity::OPEN || session.logon_type == 3 {
                 session.time + DAY / 2
             } else {
@@ -246,12 +246,12 @@ fn source_process_logons(world: &World<'_>, hop: &Draft) -> BTreeSet<u64> {
         .collect()
 }
 
-/// The programs that did a hop on its source, and their parents.
+/// The programs that performed a hop on its source, and their parents.
 fn ancestors(world: &World<'_>, hop: &Draft) -> BTreeSet<usize> {
     let mut all = BTreeSet::new();
     for start in &hop.source_processes {
         let mut at = *start;
-        // Trees are not deep; a damaged log must not send us in circles.
+        // Trees are shallow; a damaged log must not cause an endless loop.
         for _ in 0..64 {
             if !all.insert(at) {
                 break;
@@ -265,9 +265,9 @@ fn ancestors(world: &World<'_>, hop: &Draft) -> BTreeSet<usize> {
     all
 }
 
-/// What the organisation says of its hosts and accounts.
+/// What the organisation says about its hosts and accounts.
 pub(crate) struct Worth {
-    /// Points of hosts that matter most, and what makes them matter.
+    /// Points of the hosts that matter most, and the reasons.
     hosts: HashMap<HostId, (f64, String)>,
     /// The same of accounts.
     accounts: HashMap<AccountId, (f64, String)>,
@@ -375,7 +375,7 @@ pub(crate) fn routes(
     }
     // Hops of one beginning: the same first host and account within a day, or soon after with another account.
     let mut group: Vec<usize> = (0..hops.len()).collect();
-    // What is only possible is kept apart, or it would hang on to what is sure.
+    // Keep merely possible hops apart, or they would attach themselves to certain ones.
     let mut begun: BTreeMap<(HostId, Option<AccountId>, bool), (usize, i64)> = BTreeMap::new();
     let mut latest: BTreeMap<HostId, (usize, i64)> = BTreeMap::new();
     for (at, hop) in hops.iter().enumerate() {
@@ -409,7 +409,7 @@ pub(crate) fn routes(
             *group = own;
         }
     }
-    // A link may lead from a hop that comes later in the list.
+    // A link may start at a hop later in the list.
     for at in 0..group.len() {
         let mut root = at;
         for _ in 0..group.len() {
@@ -441,7 +441,7 @@ pub(crate) fn routes(
     }
     let mut all: Vec<Route> = members
         .into_values()
-        // What all is done every other day is work.
+        // A path whose parts all recur every other day is work.
         .filter(|members| !members.iter().all(|at| is_usual(*at)))
         .map(|members| {
             let own: Vec<Link> = members
@@ -470,7 +470,7 @@ pub(crate) fn routes(
     all
 }
 
-/// What paths are weighed by.
+/// The input for scoring paths.
 struct Scale<'s, 'w> {
     world: &'s World<'w>,
     hops: &'s [Draft],
@@ -483,11 +483,11 @@ struct Scale<'s, 'w> {
 }
 
 impl Scale<'_, '_> {
-    /// The score of a path: 40 for each step of its longest sure chain, weighed by confidence and the certainty of links;
-    /// 10 for a change of credentials, 10 for each technique after the first up to three, 5 for each finding up to four, 15
-    /// if it reaches a domain controller, up to 20 for the most valuable host or account that assets and identities name, 5 if
-    /// an edge of it was used only once, 10 if an account comes from a host where it is on no other day of the logs. A hop that
-    /// its account also makes on three other days counts a third, and for nothing else.
+    /// The score of a path: 40 for each step of its longest certain chain, weighted by confidence and the certainty of
+    /// links; 10 for a change of credentials, 10 for each technique after the first up to three, 5 for each finding up
+    /// to four, 15 if it reaches a domain controller, up to 20 for the most valuable host or account in assets and
+    /// identities, 5 if one of its edges is used only once, 10 if an account comes from a host that it uses on no other
+    /// day of the logs. A hop that its account also makes on three other days counts a third, and adds nothing else.
     fn score(&self, members: &[usize], links: &[Link]) -> (f64, Vec<String>) {
         let Self {
             world,
@@ -497,7 +497,7 @@ impl Scale<'_, '_> {
             usual,
             worth,
         } = *self;
-        /// What a usual hop counts of one that is not.
+        /// The weight of a routine hop.
         const USUAL_SHARE: f64 = 0.3;
         let is_usual = |at: usize| usual.get(at).copied().unwrap_or(false);
         let into: BTreeMap<usize, &Link> = links.iter().map(|link| (link.to, link)).collect();

@@ -1,18 +1,18 @@
-//! Which clients opened the pipes of Windows' own services, as shares (5145) and Sysmon (18) tell it: what the service
-//! then does, it may do for them.
+//! Which clients opened the pipes of Windows' own services, according to share access (5145) and Sysmon (18): what the
+//! service does next, it may do for them.
 
 use crabwalk_activity::channel::*;
 use crabwalk_activity::{
     AccountId, AccountKind, Activity, HostId, Place, Row, for_each, kind_of, number,
 };
 
-/// Pipes through which something is done for a client.
+/// Pipes through which a service acts for a client.
 const SERVING: &[&str] = &["svcctl", "winreg", "atsvc", "spoolss"];
 
 /// Failure keyword of the Security log.
 const FAILURE: u64 = 0x0010_0000_0000_0000;
 
-/// Whether an event of the Security log tells of what was refused.
+/// Whether a Security log event reports a refusal.
 pub(crate) fn was_refused(row: &Row<'_, '_>) -> bool {
     number(row.get("Keywords")) & FAILURE != 0
         || row.get("Keywords").eq_ignore_ascii_case("Audit Failure")
@@ -32,10 +32,10 @@ pub(crate) struct Opened {
     pub host: HostId,
     pub time: i64,
     pub pipe: &'static str,
-    /// Unknown where Sysmon alone tells of it.
+    /// Unknown if only Sysmon reports it.
     pub src: Place,
     pub used: Option<AccountId>,
-    /// 0 where Sysmon alone tells of it.
+    /// 0 if only Sysmon reports it.
     pub logon_id: u64,
     pub reference: u64,
 }
@@ -79,7 +79,7 @@ pub(crate) fn read(world: &mut Activity<'_>) -> Vec<Opened> {
         });
     });
     for_each(catalog, SYSMON, 18, |row| {
-        // The kernel opens it for a client; a program of the machine does so itself.
+        // The kernel opens it for a remote client; a local program does so itself.
         if let (Some(pipe), true) = (
             serving(row.get("PipeName")),
             row.get("Image").eq_ignore_ascii_case("System"),
@@ -99,7 +99,7 @@ pub(crate) fn read(world: &mut Activity<'_>) -> Vec<Opened> {
     all
 }
 
-/// Whether a text names `\\host\C$`-like shares; the host if so.
+/// The host of a path such as `\\host\C$`, if a text contains one.
 pub(crate) fn admin_path(words: &[String]) -> Option<String> {
     words.iter().find_map(|word| {
         let rest = word.strip_prefix("\\\\")?;

@@ -1,10 +1,10 @@
 //! Programs by their paths.
 
-/// The path of the program in a path or command, in lower case and without the volume; `None` for Windows' own programs,
-/// which everybody runs, and for names without a folder.
+/// The path of the program in a path or command, in lower case and without the volume; `None` for Windows' own
+/// programs, which everybody runs, and for names without a folder.
 pub(crate) fn program(command: &str) -> Option<String> {
     let lower = command.trim().to_lowercase();
-    // Folders have spaces, with quotes around the path or without.
+    // Folder names contain spaces, with or without quotes around the path.
     let path = match lower.strip_prefix('"') {
         Some(rest) => rest.split('"').next().unwrap_or(rest),
         None => [

@@ -1,19 +1,19 @@
-//! How little the daily work of a network explains a movement.
+//! How poorly the daily work of a network explains a movement.
 //!
-//! What is measured is not how bad an act looks but how often these very logs show such a thing: this account on this
-//! host, from that host, in this way, with this finding. For each such *term* of a hop the other days give a tail
-//! probability: on how many of its days did the account do something at least as new? Where it has too few days of its
-//! own, the days of accounts with the same role stand in (two days' worth of them, so that thirty days of its own
-//! outweigh them and no day at all leaves them alone). A host explains its movements, too: on a jump host accounts change
-//! every day, from a deployment server something new goes to some host every week; of the account's and the source
-//! host's own days those count that explain more. The day of the hop itself never counts: an intruder must not
-//! make himself usual by working hard.
+//! This measures not how bad an act looks but how often these same logs show such a thing: this account on this host,
+//! from that host, in this way, with this finding. For each such *term* of a hop the other days give a tail
+//! probability: on how many of its days did the account do something at least as new? If it has too few days of its
+//! own, the days of accounts with the same role stand in (worth two days, so that thirty days of its own outweigh them
+//! and they decide alone if it has none). A host explains its movements, too: on a jump host accounts change every day,
+//! and from a deployment server something new goes to some host every week. Of the account's and the source host's own
+//! days, those that explain more count. The day of the hop itself never counts: an intruder must not become usual by
+//! working hard.
 //!
-//! The terms of one hop go together (a new host is mostly also reached from a new source), so the sum of their
-//! logarithms would count one surprise several times; each counts half. Along a path the most surprising hop counts
-//! whole, the next ones less and less, and what only possibly follows counts by its certainty. Hops beside the chain add
-//! nothing: twenty hosts reached in one rollout are one act, which the fan-out term weighs against the account's own
-//! other days.
+//! The terms of one hop are correlated (a new host is mostly also reached from a new source), so the sum of their
+//! logarithms would count one surprise several times; each counts half. Along a path the most surprising hop counts in
+//! full, the next ones progressively less, and a hop that only possibly follows counts by its certainty. Hops beside
+//! the chain add nothing: twenty hosts reached in one rollout are one act, which the fan-out term compares with the
+//! account's own other days.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -27,37 +27,37 @@ use crate::family::Family;
 use crate::history::{Days, day, is_daily};
 use crate::world::World;
 
-/// Fewer other days than these are not daily work to compare with.
+/// Fewer other days than this are no basis for comparison.
 const LEAST_DAYS: usize = 4;
-/// Days' worth of the pool that stand beside an account's own.
+/// Weight of the pool in days, beside an account's own.
 const POOLED: f64 = 2.0;
-/// Seen on so many other days, a thing is no longer new.
+/// Seen on this many other days, a thing is no longer new.
 const KNOWN: usize = 3;
-/// Hosts that an automaton reaches on most of its days.
+/// Number of hosts that an automaton reaches on most of its days.
 const MANY_HOSTS: usize = 10;
-/// What a term counts of its logarithm, since the terms of one hop depend on each other.
+/// Weight of a term's logarithm, because the terms of one hop are correlated.
 const SHARE: f64 = 0.5;
-/// What each further hop of a chain counts of the one before.
+/// Weight of each further hop of a chain, relative to the one before.
 const FURTHER: f64 = 0.7;
-/// Findings about one hop that are weighed.
+/// Number of findings about one hop that count.
 const MOST_FINDINGS: usize = 2;
-/// Terms of a path that are told.
+/// Number of a path's terms to report.
 const MOST_TERMS: usize = 6;
-/// A term at which daily work does this often is not told.
+/// A term that daily work reaches this often is not reported.
 const TOLD: f64 = 0.2;
 
-/// Kinds of novelty that are weighed for each hop.
+/// Kinds of novelty that are scored for each hop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Novelty {
     /// The account at the destination.
     Destination,
     /// The account from the source.
     Source,
-    /// Anybody from the source to the destination.
+    /// Anybody moving from the source to the destination.
     Edge,
     /// The account moving in this way.
     Way,
-    /// One person's account going on with another.
+    /// One person's account continuing as another.
     Switch,
 }
 
@@ -71,10 +71,10 @@ impl Novelty {
     ];
 }
 
-/// What an account is for, as its other days show.
+/// The role of an account, as its other days show it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum Role {
-    /// Moves on no more than one other day.
+    /// Moves on at most one other day.
     Person,
     /// Moves on several other days.
     Operator,
@@ -92,7 +92,7 @@ impl Role {
     }
 }
 
-/// A piece of a sentence. Hosts and accounts stand by their ids: whoever prints it knows their names.
+/// A piece of a sentence. Hosts and accounts appear by id: whoever prints the sentence knows their names.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Word {
     /// As it stands.
@@ -121,7 +121,7 @@ impl Word {
 /// One reason why a path is, or is not, daily work.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Term {
-    /// What is weighed, in words with figures.
+    /// The comparison, in words with figures.
     pub what: Vec<Word>,
     /// How often daily work does such a thing, 0 to 1.
     pub probability: f64,
@@ -130,13 +130,13 @@ pub struct Term {
 /// How surprising a hop is.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Surprise {
-    /// Sum of the terms' logarithms to base 10, weighed.
+    /// Weighted sum of the terms' logarithms to base 10.
     pub score: f64,
     pub terms: Vec<Term>,
 }
 
-/// Whose habits a hop is weighed by: the account's, and where no log names one, those of the host that it came from (of the
-/// destination, where that is unknown, too).
+/// Whose habits a hop is compared with: the account's or, if no log names one, those of its source host (or of the
+/// destination, if the source is unknown too).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Subject {
     Account(AccountId),
@@ -159,11 +159,11 @@ impl Subject {
     }
 }
 
-/// Account-days, and on how many of them something as new as this was done.
+/// Account-days, and the number of them with something as new as this.
 #[derive(Debug, Clone, Copy, Default)]
 struct Pool {
     days: usize,
-    /// In the order of [`Novelty::ALL`], and by the number of other days on which it was done too.
+    /// In the order of [`Novelty::ALL`], and by the number of other days with the same.
     new: [[usize; KNOWN]; 5],
 }
 
@@ -183,7 +183,7 @@ impl Pool {
     fn add(&mut self, levels: Option<&[usize; 5]>) {
         self.days += 1;
         for (new, level) in self.new.iter_mut().zip(levels.into_iter().flatten()) {
-            // A thing that was done on no other day is also as new as one that was done on one.
+            // Something done on no other day is also as new as something done on one.
             for count in new.iter_mut().skip(*level) {
                 *count += 1;
             }
@@ -191,11 +191,11 @@ impl Pool {
     }
 }
 
-/// On which days something was done, by whom; for findings and techniques.
+/// On which days something was done, and by whom; for findings and techniques.
 #[derive(Debug, Default)]
 struct Habit {
     by: HashMap<Subject, Days>,
-    /// Days of subjects, of each day.
+    /// Subject-days, by day.
     on: HashMap<i64, usize>,
     all: usize,
 }
@@ -221,24 +221,24 @@ pub(crate) struct Baseline {
     active: HashMap<AccountId, Days>,
     /// Days on which somebody worked on a host.
     worked: HashMap<HostId, Days>,
-    /// Host-days on which somebody moved from a host, and how new the newest of it was.
+    /// Host-days with movement from the host, and how new the newest of it was.
     left: HashMap<HostId, BTreeMap<i64, [usize; 5]>>,
-    /// Account-days on which an account moved, and how new the newest of it was.
+    /// Account-days with movement, and how new the newest of it was.
     moved: HashMap<AccountId, BTreeMap<i64, [usize; 5]>>,
-    /// Hosts that an account reached on a day.
+    /// Number of hosts that an account reached on a day.
     fans: HashMap<AccountId, BTreeMap<i64, usize>>,
     pools: HashMap<Role, Pool>,
     pools_on: HashMap<(i64, Role), Pool>,
-    /// Fans of the account-days of a role, sorted.
+    /// Fan-outs of a role's account-days, sorted.
     fans_of: HashMap<Role, Vec<(usize, i64)>>,
     techniques: HashMap<&'static str, Habit>,
     rules: HashMap<usize, Habit>,
-    /// Host-days on which a rule found something, by day and in all.
+    /// Host-days on which a rule fired, by day and in total.
     rule_hosts: HashMap<usize, (HashMap<i64, usize>, usize)>,
     host_days: usize,
 }
 
-/// Names of rules as numbers.
+/// Rule names as numbers.
 fn rules<'f>(findings: &[Found<'f>]) -> Vec<usize> {
     let mut known: HashMap<&'f str, usize> = HashMap::new();
     findings
@@ -251,7 +251,7 @@ fn rules<'f>(findings: &[Found<'f>]) -> Vec<usize> {
 }
 
 impl Baseline {
-    /// Learns from logons, tickets, hops and findings. `None` where there are too few days to learn from.
+    /// Learns from logons, tickets, hops and findings. `None` if there are too few days to learn from.
     pub fn new(
         world: &World<'_>,
         hops: &[Draft],
@@ -266,7 +266,7 @@ impl Baseline {
         let mut reached: HashMap<(AccountId, i64), BTreeSet<HostId>> = HashMap::new();
         let mut hosts = BTreeSet::new();
         let mut worked: HashMap<HostId, Days> = HashMap::new();
-        // By logons and tickets; what the hops add stands here alone.
+        // From logons and tickets; additions from hops are kept separately.
         let mut from: HashMap<(HostId, AccountId), Days> = HashMap::new();
         for ((src, account), days) in world.history.from() {
             let own = from.entry((*src, standing(*account))).or_default();
@@ -441,7 +441,7 @@ impl Baseline {
             .unwrap_or(0)
     }
 
-    /// By the days other than today.
+    /// By the number of days other than today.
     fn role(&self, account: AccountId, today: i64) -> Role {
         let active = self
             .active
@@ -529,7 +529,8 @@ impl Baseline {
             .without(self.pools_on.get(&(today, role)))
     }
 
-    /// What is new of a hop, and how often its account, its source host or those of its account's role do something as new.
+    /// The novel parts of a hop, and how often its account, its source host or accounts of the same role do something
+    /// as new.
     fn news(&self, world: &World<'_>, hop: &Draft) -> Vec<Term> {
         let today = day(hop.first);
         let subject = Subject::of(hop);
@@ -645,7 +646,7 @@ impl Baseline {
         terms
     }
 
-    /// How many hosts the account reaches that day, against its own other days and those of its role.
+    /// How many hosts the account reaches that day, compared with its own other days and those of its role.
     fn fan_out(&self, world: &World<'_>, hop: &Draft) -> Option<Term> {
         let Subject::Account(account) = Subject::of(hop) else {
             return None;
@@ -681,7 +682,7 @@ impl Baseline {
         })
     }
 
-    /// On how many other days a thing is seen of the hop's subject, and on how many days of subjects of anybody.
+    /// On how many other days a thing is seen for the hop's subject, and on how many subject-days for anybody.
     fn seen(hop: &Draft, habit: Option<&Habit>) -> (usize, usize) {
         let today = day(hop.first);
         habit.map_or((0, 0), |habit| {
@@ -693,7 +694,7 @@ impl Baseline {
         })
     }
 
-    /// Days of accounts other than today's.
+    /// Account-days other than today's.
     fn account_days(&self, today: i64) -> usize {
         self.pools
             .keys()
@@ -743,7 +744,7 @@ impl Baseline {
                     .rule_hosts
                     .get(rule)
                     .map_or(0, |(on, all)| all - on.get(&today).copied().unwrap_or(0));
-                // As often as it is raised about anything, on any host.
+                // As often as it fires on anything, on any host.
                 let rate = rate(all, of).max(rate(hosts, self.host_days));
                 Term {
                     what: vec![
@@ -769,7 +770,7 @@ impl Baseline {
     }
 }
 
-/// Who acted and as whom he went on, where the second is another account than his own.
+/// The actor and the account used, if the latter is not the actor's own.
 fn switched(world: &World<'_>, hop: &Draft) -> Option<(AccountId, AccountId)> {
     hop.actor
         .zip(hop.used)
@@ -782,12 +783,12 @@ fn rarer(a: &Term, b: &Term) -> Ordering {
         .then_with(|| a.what.cmp(&b.what))
 }
 
-/// How often a thing is done that was seen so many times; never 0, for what was not seen may yet be.
+/// The frequency of something that was seen this many times; never 0, because what was not seen may still happen.
 fn rate(seen: usize, of: usize) -> f64 {
     ratio(seen as f64 + 0.5, of as f64 + 1.0)
 }
 
-/// The share of days on which a thing is done: of so many own days, beside [`POOLED`] days at the rate of all.
+/// The share of days with a thing: this many own days, and [`POOLED`] days at the overall rate.
 fn tail(own: usize, days: usize, rate: f64) -> f64 {
     ratio(own as f64 + POOLED * rate, days as f64 + POOLED)
 }
@@ -797,7 +798,7 @@ fn ratio(part: f64, of: f64) -> f64 {
     (part / of).clamp(1e-6, 1.0)
 }
 
-/// How surprising the hops are, by their place; `usual` ones are not.
+/// How surprising the hops are, by index; `usual` ones are not.
 pub(crate) fn surprises(
     baseline: &Baseline,
     world: &World<'_>,
@@ -823,7 +824,7 @@ pub(crate) fn surprises(
         .collect()
 }
 
-/// The score of a path, and its terms: of all chains of its hops the most surprising.
+/// The score of a path, and its terms: those of its most surprising chain of hops.
 pub(crate) fn of_path(
     members: &[usize],
     links: &[crate::path::Link],
@@ -839,7 +840,7 @@ pub(crate) fn of_path(
         let mut scores: Vec<f64> = Vec::new();
         let mut at = *end;
         let mut certainty = 1.0;
-        // A chain is not long; links in a circle must not hold us.
+        // Chains are short; circular links must not cause an endless loop.
         for _ in 0..64 {
             chain.push(at);
             scores.push(certainty * surprises.get(at).map_or(0.0, |one| one.score));

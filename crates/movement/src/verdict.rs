@@ -1,9 +1,9 @@
-//! What is concluded from the paths: which of them are told as an intrusion, and how far each hop belongs to it.
+//! Conclusions from the paths: which of them are reported as an intrusion, and how strongly each hop belongs to it.
 //!
-//! Paths are ranked by how little the network's own days explain them ([`crate::rank`]); told are those that stand out
-//! from the others, within a budget. Where the logs hold too few days to compare with, evidence alone decides: a path is
-//! told if an act of it is one that a detection takes for an attack, or if one person's session brought forth the logon
-//! of another person.
+//! Paths are ranked by how poorly the network's own days explain them ([`crate::rank`]); those that stand out from the
+//! others are reported, within a budget. If the logs have too few days to compare, evidence alone decides: a path is
+//! reported if it includes an act that a detection considers an attack, or if one person's session led to another
+//! person's logon.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,27 +11,27 @@ use crate::attach::Found;
 use crate::path::LinkKind;
 use crate::{Hop, Path, Standing};
 
-/// Paths that are told without other days to compare with: not more, and none that is much less telling than the first.
+/// Maximum number of paths to report without other days to compare, none of them much weaker than the first.
 const MOST_PATHS: usize = 32;
 const LEAST_SHARE: f64 = 0.5;
-/// What is left of a path's share where nothing on any path tells an intruder from somebody who does his work: its hosts
-/// are possible, and no account is reset for it.
+/// What remains of a path's share if nothing on any path distinguishes an intruder from somebody at work: its hosts are
+/// possible, and no account is reset because of it.
 const PLAIN_SHARE: f64 = 0.5;
-/// Hops of a path that are joined to its telling ones by less than this are left out.
+/// Hops of a path that are joined to its significant ones by less than this are left out.
 const LEAST_JOINED: f64 = 0.2;
-/// Paths of at least so much of the first one's score are as good as it; what others touch is possible at most.
+/// Paths with at least this share of the first one's score are as good as it; what others touch is possible at most.
 const FIRM_SHARE: f64 = 0.75;
-/// So many paths as telling are expected by chance, at most, of one that is told.
+/// For a reported path, the maximum number of paths as significant to be expected by chance.
 const BY_CHANCE: f64 = 0.2;
-/// From fewer paths beside it nothing can be estimated.
+/// With fewer paths below it there is nothing to extrapolate from.
 const LEAST_OTHERS: usize = 8;
-/// Below this a path is not told, however few or alike the others are. In companies made for it daily work reached 6.0;
-/// intrusions of one to six hops scored from 6.6 to 15.7, most of them above 10.
+/// Below this score a path is not reported, however few or similar the others are. In companies generated for this
+/// purpose daily work reached 6.0; intrusions of one to six hops scored from 6.6 to 15.7, most of them above 10.
 const LEAST: f64 = 6.5;
-/// A hop counts among the telling ones of its path with at least so much of the most surprising one's score.
+/// A hop is significant within its path with at least this share of the most surprising one's score.
 const TELLING: f64 = 0.5;
 
-/// How many paths may be told: so many a day for each thousand hosts, and one in any case.
+/// How many paths may be reported: this many per day and thousand hosts, and one in any case.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Budget(pub f64);
 
@@ -54,17 +54,18 @@ impl Budget {
     }
 }
 
-/// How far a hop belongs to what is told.
+/// How strongly a hop belongs to the reported paths.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Suspect {
-    /// How telling the most telling path with it is beside the first one, and how surely the hop belongs to it, 0 to 1.
+    /// How significant the best path with the hop is compared with the first path, times how certainly the hop belongs
+    /// to it, 0 to 1.
     pub share: f64,
-    /// Place of that path among the told ones.
+    /// Index of that path among the reported ones.
     pub place: usize,
 }
 
 impl Suspect {
-    /// Whether what it touches is as surely concerned as what the first path touches.
+    /// Whether what it touches is affected as certainly as what the first path touches.
     pub fn is_firm(self) -> bool {
         self.share >= FIRM_SHARE
     }
@@ -73,27 +74,27 @@ impl Suspect {
 /// What is concluded.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Verdict {
-    /// Ids of the told paths, the most telling first.
+    /// Ids of the reported paths, most significant first.
     pub told: Vec<String>,
     /// Ids of their hops.
     pub hops: BTreeMap<String, Suspect>,
-    /// Days of logons that the paths were compared with; `None` where there are too few to compare with.
+    /// Days of logons that the paths were compared with; `None` if there are too few to compare.
     pub baseline: Option<usize>,
-    /// How many of the told paths are expected by chance: paths as telling that daily work alone would bring forth. `None`
-    /// where there are too few other paths to estimate it from.
+    /// How many of the reported paths are expected by chance: paths as significant that daily work alone would produce.
+    /// `None` if there are too few other paths for an estimate.
     pub by_chance: Option<f64>,
 }
 
-/// What the verdict is drawn from.
+/// The input for the verdict.
 pub(crate) struct Drawn<'d> {
     /// By time.
     pub hops: &'d [Hop],
-    /// The most telling first.
+    /// Most significant first.
     pub paths: &'d [Path],
     pub findings: &'d [Found<'d>],
     /// Ids of accounts of people.
     pub people: &'d BTreeSet<&'d str>,
-    /// Days of logons, and by hop how surprising it is; `None` without other days to compare with.
+    /// Days of logons, and how surprising each hop is; `None` without other days to compare.
     pub baseline: Option<(usize, &'d BTreeMap<String, f64>)>,
     pub hosts: usize,
     pub budget: Budget,
@@ -109,7 +110,7 @@ impl Drawn<'_> {
         }
     }
 
-    /// Tells what stands out from the other paths.
+    /// Reports what stands out from the other paths.
     fn against_days(
         &self,
         by_id: &BTreeMap<&str, &Hop>,
@@ -145,7 +146,7 @@ impl Drawn<'_> {
         }
     }
 
-    /// Tells what evidence alone makes telling.
+    /// Reports what evidence alone makes significant.
     fn by_evidence(&self, by_id: &BTreeMap<&str, &Hop>) -> Verdict {
         let mut candidates: Vec<(&Path, BTreeMap<&str, f64>)> = self
             .proven(by_id)
@@ -184,7 +185,7 @@ impl Drawn<'_> {
         suspects(&candidates, most)
     }
 
-    /// Paths of which a hop surely happened.
+    /// Paths with a hop that certainly happened.
     fn proven<'s>(&'s self, by_id: &'s BTreeMap<&str, &Hop>) -> impl Iterator<Item = &'s Path> {
         self.paths.iter().filter(|path| {
             path.hops.iter().any(|id| {
@@ -195,9 +196,9 @@ impl Drawn<'_> {
         })
     }
 
-    /// What tells an intruder's hop from somebody's work. Administrators log on to many hosts, too, and hunting and
-    /// anomaly detections find all of it by their nature; so a hop counts by itself only if an act of it is one that a
-    /// detection takes for an attack, or if one person's session brought forth the logon of another person.
+    /// Distinguishes an intruder's hop from somebody's work. Administrators log on to many hosts, too, and hunting and
+    /// anomaly detections find all of it by their nature; so a hop counts by itself only if it includes an act that a
+    /// detection considers an attack, or if one person's session led to another person's logon.
     fn is_telling(&self, hop: &Hop) -> bool {
         let person = |id: &Option<String>| {
             id.as_deref()
@@ -216,8 +217,9 @@ impl Drawn<'_> {
     }
 }
 
-/// How many of the other paths are expected to score so high by chance: they lie below it, and the tail of what daily
-/// work scores falls off exponentially, by the mean of what the upper half exceeds the median by. `None` with too few.
+/// How many of the other paths are expected to score this high by chance: they are below it, and the tail of daily
+/// work's scores falls off exponentially, with the mean excess of the upper half over the median. `None` if there are
+/// too few.
 fn expected(score: f64, below: &[f64]) -> Option<f64> {
     if below.len() < LEAST_OTHERS {
         return None;
@@ -238,8 +240,8 @@ fn expected(score: f64, below: &[f64]) -> Option<f64> {
     })
 }
 
-/// Of each hop of a path how surely it belongs to its telling ones: by what joins them, 1 where a process or session
-/// does. Empty where none is telling.
+/// How certainly each hop of a path belongs to its significant ones: by the links between them, 1 for a process or
+/// session. Empty if none is significant.
 fn weights(path: &Path, telling: impl Fn(&String) -> bool) -> BTreeMap<&str, f64> {
     let mut weights: BTreeMap<&str, f64> = path
         .hops
@@ -300,7 +302,7 @@ fn suspects(told: &[(&Path, BTreeMap<&str, f64>)], most: f64) -> Verdict {
 mod tests {
     use super::*;
 
-    /// Scores of daily work that fall off exponentially, by a mean of one.
+    /// Scores of daily work that fall off exponentially, with mean one.
     fn daily(number: u32) -> Vec<f64> {
         (0..number)
             .map(|at| -((f64::from(at) + 0.5) / f64::from(number)).ln())

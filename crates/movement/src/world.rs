@@ -1,4 +1,4 @@
-//! What techniques and the assembly ask: the activity, and what movement itself adds to it.
+//! What techniques and the assembly query: the activity, and movement's own additions to it.
 
 use std::collections::HashMap;
 use std::ops::{Deref, DerefMut};
@@ -12,7 +12,7 @@ use crate::history::History;
 use crate::pipes::{self, Opened};
 use crabwalk_activity::channel::SUDO;
 
-/// A ticket for a host that a domain controller gave to a user.
+/// A ticket for a host that a domain controller issued to a user.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ticket {
     pub time: i64,
@@ -21,7 +21,7 @@ pub(crate) struct Ticket {
     pub reference: u64,
 }
 
-/// A ticket for a service that a sensor saw a user get.
+/// A ticket for a service that a sensor saw issued to a user.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Asked<'a> {
     pub time: i64,
@@ -31,7 +31,7 @@ pub(crate) struct Asked<'a> {
     pub used: AccountId,
 }
 
-/// Somebody who became another to go on to a further machine.
+/// A user who became another to move on to a further machine.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Became<'a> {
     pub host: HostId,
@@ -40,7 +40,7 @@ pub(crate) struct Became<'a> {
     pub to: &'a str,
 }
 
-/// Everything that techniques and the assembly ask.
+/// Everything that techniques and the assembly query.
 pub(crate) struct World<'a> {
     pub activity: Activity<'a>,
     /// Tickets for each host, by time.
@@ -49,11 +49,11 @@ pub(crate) struct World<'a> {
     pub opened: Vec<Opened>,
     /// How hosts and accounts usually work.
     pub history: History,
-    /// Movements that are not told, since they are how hosts usually work.
+    /// Number of movements not reported because they are how hosts usually work.
     pub left_out: usize,
-    /// Who authenticated in a connection that a sensor saw, by its `uid`; `None` where several did.
+    /// Who authenticated in a connection that a sensor saw, by its `uid`; `None` if several did.
     authenticated: HashMap<&'a str, Option<AccountId>>,
-    /// Which user became which by sudo to run an SSH client, by host and time.
+    /// Which user became which with sudo to run an SSH client, by host and time.
     pub became: Vec<Became<'a>>,
     /// Tickets that a sensor saw, by client and server.
     asked: HashMap<(HostId, HostId), Vec<Asked<'a>>>,
@@ -102,7 +102,7 @@ impl<'a> World<'a> {
         self.became.sort_unstable();
     }
 
-    /// Who the sensor saw log on, and get tickets.
+    /// Who the sensor saw logging on and getting tickets.
     fn read_sensor(&mut self) {
         let catalog = self.activity.catalog;
         let (activity, authenticated) = (&mut self.activity, &mut self.authenticated);
@@ -151,7 +151,7 @@ impl<'a> World<'a> {
         }
     }
 
-    /// Openings of a service's pipe on a host in a span of time.
+    /// Openings of a service's pipe on a host within a span of time.
     pub fn opened_between(
         &self,
         host: HostId,
@@ -176,8 +176,8 @@ impl<'a> World<'a> {
         self.accounts.is_user(user).then_some(user)
     }
 
-    /// The ticket with which a client turned to a port of a server: one that it got just before, for a service of that
-    /// port as far as the ticket's service is known.
+    /// The ticket a client used at a port of a server: one that it had just got, for a service of that port as far as
+    /// the ticket's service is known.
     pub fn ticket_for(
         &self,
         src: HostId,

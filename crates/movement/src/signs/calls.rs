@@ -1,4 +1,4 @@
-//! Remote procedure calls that a sensor saw (Zeek `dce_rpc.log`). Which call belongs to which way, the techniques say.
+//! Remote procedure calls that a sensor saw (Zeek `dce_rpc.log`). The techniques say which call belongs to which way.
 
 use super::sensor::ends;
 use crate::evidence::{Class, Evidence, Kind, Sink};

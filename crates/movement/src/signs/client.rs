@@ -1,4 +1,4 @@
-//! What the source host shows: client programs' command lines, explicit credentials (4648), remoting cmdlets.
+//! Evidence on the source host: client programs' command lines, explicit credentials (4648), remoting cmdlets.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -23,7 +23,7 @@ pub(crate) struct Target {
     pub user: Option<String>,
 }
 
-/// Parameters that name other machines, with the way where they themselves say it.
+/// Parameters that name other machines, with the way if they reveal it.
 const PARAMETERS: &[(&str, Option<Aim>)] = &[
     ("-computername", None),
     ("-cn ", None),
@@ -32,12 +32,12 @@ const PARAMETERS: &[(&str, Option<Aim>)] = &[
     ("-vmname", Some((Family::WinRm, &["T1021.006"]))),
 ];
 
-/// A way of moving, and the ATT&CK ids that its use has.
+/// A way of moving, and the ATT&CK ids for its use.
 pub(crate) type Aim = (Family, &'static [&'static str]);
 
-/// What a PowerShell text moves to. Of several cmdlets the first is asked: what follows is its script block.
+/// The targets of a PowerShell text. Of several cmdlets the first decides: what follows is its script block.
 pub(crate) fn in_script(text: &str) -> Vec<Target> {
-    // Places in it are places in the text: names are ASCII, and other letters may change their length.
+    // Offsets hold in the original text: names are ASCII, while other letters may change their length.
     let lower = text.to_ascii_lowercase();
     if let Some(at) = lower
         .find("gettypefromprogid(")
@@ -90,7 +90,7 @@ pub(crate) fn in_script(text: &str) -> Vec<Target> {
             };
             return targets(says.unwrap_or(aim), list, user);
         }
-        // The host may stand first, without the parameter's name.
+        // The host may come first, without the parameter's name.
         let session = [
             "enter-pssession",
             "new-pssession",
@@ -138,7 +138,7 @@ pub(crate) fn in_script(text: &str) -> Vec<Target> {
     Vec::new()
 }
 
-/// The script that PowerShell was given in Base64 of UTF-16 (`-EncodedCommand`, or any beginning of that).
+/// The script that PowerShell received in Base64 of UTF-16 (`-EncodedCommand`, or any abbreviation of it).
 fn encoded(words: &[String]) -> Option<String> {
     let at = words.iter().position(|word| {
         let lower = word.to_ascii_lowercase();
@@ -154,7 +154,7 @@ fn encoded(words: &[String]) -> Option<String> {
     Some(String::from_utf16_lossy(&units))
 }
 
-/// What a client program's command line moves to.
+/// The targets of a client program's command line.
 pub(crate) fn in_command(image: &str, original: &str, command: &str) -> Vec<Target> {
     if command.is_empty() {
         return Vec::new();
@@ -186,11 +186,11 @@ pub(crate) fn in_command(image: &str, original: &str, command: &str) -> Vec<Targ
     .collect()
 }
 
-/// ATT&CK ids of a service on another machine.
+/// ATT&CK ids for a service on another machine.
 const SERVICE: &[&str] = &["T1569.002", "T1021.002"];
 
-/// What a client program that goes several ways by its options names: NetExec, the scripts of Impacket, evil-winrm, and
-/// programs that take `computername=`. What Windows' own clients name, the techniques read.
+/// The targets of a client program whose options select among several ways: NetExec, Impacket's scripts, evil-winrm,
+/// and programs that take `computername=`. The techniques handle Windows' own clients.
 fn tool(line: &CommandLine) -> Option<Named> {
     netexec(line)
         .or_else(|| impacket(line))
@@ -198,7 +198,7 @@ fn tool(line: &CommandLine) -> Option<Named> {
         .or_else(|| by_computer_name(line))
 }
 
-/// The name of the program, or of the script that an interpreter runs, without its ending; and the script's place.
+/// The name of the program, or of the script that an interpreter runs, without its extension; and the script's index.
 fn script_of(line: &CommandLine) -> (String, usize) {
     let interpreter = ["python", "py", "pypy", "ruby"]
         .iter()
@@ -223,8 +223,8 @@ fn script_of(line: &CommandLine) -> (String, usize) {
     }
 }
 
-/// The account of an option; none for a file of names to try. A domain that is typed beside it is left to the logs: they
-/// know in which domain there is such an account.
+/// The account in an option; none for a file of names to try. A domain typed beside it is ignored: the logs know which
+/// domain has such an account.
 fn user(line: &CommandLine, names: &[&str]) -> Option<String> {
     line.option(names)
         .filter(|user| !user.ends_with(".txt") && !user.starts_with('-'))
@@ -276,7 +276,7 @@ fn impacket(line: &CommandLine) -> Option<Named> {
         "rdp_check" => (Family::Rdp, &["T1021.001"]),
         _ => return None,
     };
-    // Of the password everything is allowed, of a host no at sign.
+    // A password may contain anything, a host no at sign.
     let mut words = line.words.iter().skip(at + 1);
     let (identity, host) = words
         .find(|word| word.contains('@') && !word.starts_with(['-', '/']))?
@@ -316,7 +316,7 @@ fn by_computer_name(line: &CommandLine) -> Option<Named> {
     };
     let host = value("computername").or_else(|| value("target"));
     let host = host.filter(|host| !host.is_empty())?;
-    // Many a program has such an option; one of these ways, or a name for such programs, makes it one that moves.
+    // Many programs have such an option; one of these ways, or a typical tool name, shows movement.
     let action = value("action")
         .or_else(|| value("m"))
         .or_else(|| value("method"));
@@ -355,7 +355,7 @@ pub(crate) fn process(world: &mut World<'_>, started: &Started, out: &mut Sink) 
     let Some(process) = world.processes.get(started.at) else {
         return;
     };
-    // Who watches a session opens none of his own.
+    // Watching a session opens none of one's own.
     if crate::techniques::rdp::is_shadow(started) {
         return;
     }
@@ -400,7 +400,7 @@ pub(crate) fn process(world: &mut World<'_>, started: &Started, out: &mut Sink) 
     }
 }
 
-/// What the program or the service class of explicit credentials says of the way. The program knows better.
+/// The way shown by the program or the service class of explicit credentials. The program is more reliable.
 fn class_of(info: &str, process: &str) -> Option<(Family, &'static [&'static str])> {
     let program = base_name(process).to_lowercase();
     let class = match info.to_lowercase().split_once('/') {
@@ -482,7 +482,7 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
             }
         });
     }
-    // The classic log has the command line of the program that hosts PowerShell among its details.
+    // The classic log has the command line of PowerShell's host program among its details.
     for id in [400_u32, 800] {
         for_each(catalog, POWERSHELL_ENGINE, id, |row| {
             let all = (0..8).map(|at| row.nth("Data", at));
@@ -500,7 +500,7 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
 /// The command line in the details of an event of the classic PowerShell log.
 fn host_application(details: &str) -> Option<&str> {
     let (before, rest) = details.split_once("HostApplication=")?;
-    // Another machine's command, which this one serves.
+    // Another machine's command, served here.
     if before.contains("HostName=ServerRemoteHost") {
         return None;
     }
@@ -510,7 +510,7 @@ fn host_application(details: &str) -> Option<&str> {
     Some(rest.get(..end.unwrap_or(rest.len()))?.trim())
 }
 
-/// That a script names a machine.
+/// Records that a script names a machine.
 fn script(
     world: &mut World<'_>,
     row: &Row<'_, '_>,
@@ -552,7 +552,7 @@ mod tests {
 
     #[test]
     fn letters_that_grow_in_lower_case_shift_nothing() {
-        // U+0130 has two bytes, and three in lower case.
+        // U+0130 has two bytes, but three in lower case.
         let words = words("schtasks /create /s:\u{130}\u{130}\u{130}\u{130}\u{130}\u{130}");
         assert_eq!(
             option(&words, &["s"]).as_deref(),

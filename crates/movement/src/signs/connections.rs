@@ -1,4 +1,5 @@
-//! Connections that nobody looked into: to ports that serve one way of moving, and unusual ones to SMB and the endpoint mapper.
+//! Connections without known content: to ports that serve one way of moving, and unusual ones to SMB and the endpoint
+//! mapper.
 
 use crabwalk_activity::{HostId, Place, base_name};
 use std::collections::BTreeMap;
@@ -14,8 +15,8 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
     shared_ports(world, out);
 }
 
-/// Connections seen by a sensor to ports on which only one way of moving listens. With a ticket for the host that the
-/// client got just before they are more than connections: somebody has logged on.
+/// Connections seen by a sensor to ports on which only one way of moving listens. If the client had just got a ticket
+/// for the host, they are more than connections: somebody has logged on.
 fn own_ports(world: &World<'_>, out: &mut Sink) {
     for at in 0..world.connections.len() {
         let Some(one) = world.connections.get(at) else {
@@ -65,14 +66,15 @@ fn own_ports(world: &World<'_>, out: &mut Sink) {
     }
 }
 
-/// Connections to ports that serve many purposes, on edges that are hardly ever used: where nobody looks into SMB and RPC,
-/// an unusual connection is all there is.
+/// Connections to multi-purpose ports, on edges that are hardly ever used: if nothing inspects SMB and RPC, an unusual
+/// connection is all there is.
 fn shared_ports(world: &mut World<'_>, out: &mut Sink) {
     let controllers = controllers(world);
     let mut edges: BTreeMap<(HostId, HostId, u16), Vec<usize>> = BTreeMap::new();
     for (at, one) in world.connections.iter().enumerate() {
         let image = base_name(one.image);
-        // The kernel speaks SMB for all, the service host asks the endpoint mapper for all who call objects.
+        // The kernel speaks SMB for everybody, and the service host contacts the endpoint mapper for all callers of
+        // objects.
         let seen = match (one.observer, one.dst_port) {
             (None, 445) => true,
             (Some(_), 445) => !one.inbound && image.eq_ignore_ascii_case("System"),
@@ -100,7 +102,7 @@ fn shared_ports(world: &mut World<'_>, out: &mut Sink) {
             world.left_out += movements(&times);
             continue;
         }
-        // What is asked of the endpoint mapper may be objects, WMI, tasks or services.
+        // The endpoint mapper may have been asked for objects, WMI, tasks or services.
         let (family, techniques): (_, &[&'static str]) = if port == 135 {
             (Family::Any, &["T1021.003"])
         } else {

@@ -1,6 +1,6 @@
-//! Files that a client wrote over a share (or a remote desktop's drive) and what became of them: programs that were then
+//! Files that a client wrote over a share (or a remote desktop's drive) and their later use: programs that were then
 //! run (T1570), libraries that another program then loaded (T1574.001), programs in startup folders (T1547.001), and
-//! policies that a domain controller then hands to all (T1484.001).
+//! policies that a domain controller then distributes to everybody (T1484.001).
 
 use crabwalk_activity::{
     AccountId, AccountKind, HostId, Place, SECOND, base_name, for_each, kind_of, number,
@@ -12,11 +12,11 @@ use crate::techniques::brief;
 use crate::world::World;
 use crabwalk_activity::channel::*;
 
-/// How long after it was written a file's use still tells of the one who wrote it.
+/// How long after writing a file its use still counts as the writer's.
 const USED_WITHIN: i64 = 30 * 24 * 3600 * SECOND;
-/// Written files of one host that are followed.
+/// Maximum written files per host to follow.
 const MOST: usize = 10_000;
-/// Uses of one file that are told.
+/// Maximum uses per file to report.
 const MOST_USES: usize = 8;
 
 /// How a file came.
@@ -50,7 +50,7 @@ impl Through {
     }
 }
 
-/// One file that came from elsewhere.
+/// One file that arrived from elsewhere.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Written {
     time: i64,
@@ -64,7 +64,7 @@ struct Written {
     uses: usize,
 }
 
-/// File names that hold what can be run.
+/// Extensions of files that can be executed.
 pub(crate) fn is_runnable(path: &str) -> bool {
     [
         ".exe", ".dll", ".bat", ".cmd", ".ps1", ".vbs", ".vbe", ".js", ".jse", ".wsf", ".hta",
@@ -88,7 +88,7 @@ fn local_path(share: &str, local: &str, relative: &str) -> Option<String> {
             .to_uppercase();
         match name.strip_suffix('$') {
             Some(drive) if drive.len() == 1 => format!("{drive}:"),
-            // Where Windows lies nearly always.
+            // Windows' folder is nearly always there.
             Some("ADMIN") => "c:\\windows".to_owned(),
             _ => return None,
         }
@@ -209,7 +209,7 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
         let host = world.writer(row);
         let mut from = None;
         if image == "mstsc.exe" {
-            // The one end of the client's connection to a remote desktop.
+            // The single client connected to a remote desktop.
             from = world
                 .outbound_of(row.get("ProcessGuid"))
                 .filter(|one| one.dst_port == 3389 && one.time <= row.time)
@@ -255,7 +255,7 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
     if files.is_empty() {
         return;
     }
-    // The share's event and the file's are the same writing: the one that names the client stands for both.
+    // The share's event and the file's are the same write: the one that names the client represents both.
     let mut by_path: HashMap<(HostId, String), Vec<Written>> = HashMap::new();
     for (host, written) in files {
         for one in written {
@@ -294,7 +294,7 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
 
 type Files = HashMap<(HostId, String), Vec<Written>>;
 
-/// The writing that a use of a file follows from.
+/// The write that precedes a use of a file.
 fn last_before(files: &mut Files, host: HostId, path: &str, time: i64) -> Option<Written> {
     let written = files.get_mut(&(host, path.to_owned()))?;
     let one = written
@@ -305,7 +305,7 @@ fn last_before(files: &mut Files, host: HostId, path: &str, time: i64) -> Option
     (one.uses <= MOST_USES).then(|| one.clone())
 }
 
-/// What a use of a file says of the one who wrote it, at the time of the writing.
+/// Evidence from a file's use about its writer, at the time of writing.
 fn used(
     world: &World<'_>,
     host: HostId,
@@ -343,7 +343,7 @@ fn later(microseconds: i64) -> String {
     }
 }
 
-/// Programs and scripts that run from what was written.
+/// Programs and scripts that run from written files.
 fn executed(world: &World<'_>, files: &mut Files, out: &mut Sink) {
     let hosts: std::collections::HashSet<HostId> = files.keys().map(|(host, _)| *host).collect();
     for at in 0..world.processes.len() {
@@ -356,7 +356,7 @@ fn executed(world: &World<'_>, files: &mut Files, out: &mut Sink) {
         let image = process.image.to_lowercase();
         let mut found = last_before(files, process.host, &image, process.time);
         if found.is_none() {
-            // A script, or a library that rundll32 runs, stands in the command line.
+            // A script, or a library that rundll32 runs, is in the command line.
             let command = process.command.to_lowercase();
             found = crate::command::words(&command)
                 .iter()
@@ -384,7 +384,7 @@ fn executed(world: &World<'_>, files: &mut Files, out: &mut Sink) {
     }
 }
 
-/// Libraries that a program loads from what was written.
+/// Libraries that a program loads from written files.
 fn loaded(world: &mut World<'_>, files: &mut Files, out: &mut Sink) {
     let catalog = world.catalog;
     for_each(catalog, SYSMON, 7, |row| {

@@ -1,4 +1,4 @@
-//! Logons from elsewhere that say nothing of the way.
+//! Logons from elsewhere that do not reveal the way.
 
 use crabwalk_activity::{AccountId, AccountKind, HostId, Package, Place};
 use std::collections::BTreeMap;
@@ -7,8 +7,8 @@ use super::usual::told;
 use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
 use crate::world::World;
 
-/// Network logons that say nothing of the way: by NTLM of accounts that do not come from there by habit, and of
-/// administrators from where they never are.
+/// Network logons that do not reveal the way: NTLM logons of accounts that do not habitually come from there, and
+/// administrators' logons from hosts they never use.
 pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
     let canonical = world.accounts.canonical();
     let standing = |id: AccountId| canonical.get(id.place()).copied().unwrap_or(id);

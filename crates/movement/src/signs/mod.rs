@@ -1,5 +1,5 @@
-//! Observations that belong to no single way of moving: the client's side, tickets, logons, connections, refusals, and
-//! files that were left and used. Where they differ by the way, they ask the techniques.
+//! Observations that are not tied to one way of moving: the client's side, tickets, logons, connections, refusals, and
+//! files that were left and used. Where the way matters, they ask the techniques.
 
 mod calls;
 pub(crate) mod client;
@@ -21,13 +21,13 @@ use crate::evidence::Sink;
 use crate::techniques::Started;
 use crate::world::World;
 
-/// What a process start says, whatever the way.
+/// Evidence from a process start, whatever the way.
 pub(crate) fn process(world: &mut World<'_>, started: &Started, out: &mut Sink) {
     client::process(world, started, out);
     programs::process(world, started, out);
 }
 
-/// What hosts' logs and sensors say, whatever the way.
+/// Evidence from hosts' logs and sensors, whatever the way.
 pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
     dropped::events(world, out);
     policy::events(world, out);

@@ -1,4 +1,4 @@
-//! Group policies that are changed from elsewhere: a controller then hands them to every machine (T1484.001).
+//! Group policies changed from elsewhere: a controller then distributes them to every machine (T1484.001).
 
 use crabwalk_activity::channel::*;
 use crabwalk_activity::{AccountKind, base_name, for_each, kind_of, number};
@@ -8,13 +8,13 @@ use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
 use crate::techniques::brief;
 use crate::world::World;
 
-/// Whether a file of a share is one of a policy that makes every member run something.
+/// Whether a file on a share belongs to a policy that makes every member run something.
 pub(crate) fn is_policy(share: &str, relative: &str) -> bool {
     let share = share.trim_end_matches('\\').to_lowercase();
     share.ends_with("\\sysvol") && is_policy_path(&format!("\\sysvol\\{}", relative.to_lowercase()))
 }
 
-/// The same by its path on the controller, in lower case.
+/// The same, by its path on the controller, in lower case.
 pub(crate) fn is_policy_path(path: &str) -> bool {
     path.contains("\\sysvol\\")
         && path.contains("\\policies\\")
@@ -34,8 +34,8 @@ pub(crate) fn is_policy_path(path: &str) -> bool {
             || path.contains("\\scripts\\") && is_runnable(path))
 }
 
-/// Attributes of a policy's object that make members read it again: which extensions it has, its version, where its
-/// files lie.
+/// Attributes of a policy's object that make members read it again: its extensions, its version, the location of its
+/// files.
 const ATTRIBUTES: &[&str] = &[
     "gpcmachineextensionnames",
     "gpcuserextensionnames",
@@ -77,7 +77,7 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
         .in_session(world, number(row.get("SubjectLogonId")));
         out.push(evidence);
     });
-    // Controllers replicate policies by a service of their own; the kernel writes for a client.
+    // Controllers replicate policies with their own service; the kernel writes for a client.
     for_each(catalog, SYSMON, 11, |row| {
         let path = row.get("TargetFilename").to_lowercase();
         if !row.get("Image").eq_ignore_ascii_case("System") || !is_policy_path(&path) {

@@ -1,5 +1,5 @@
 //! Programs in sessions that came over the network. Nobody sits at such a session: Windows starts a program there only
-//! for the client, whatever service it goes through.
+//! for the client, whatever service is involved.
 
 use crabwalk_activity::{AccountKind, Process, SECOND, base_name, is_service_logon};
 
@@ -7,7 +7,7 @@ use crate::evidence::{Act, Family, Sink};
 use crate::techniques::{Started, brief, ran};
 use crate::world::World;
 
-/// Whether a way of moving itself tells of what this program starts.
+/// Whether a way of moving itself reports the start of this program.
 fn is_told(parent: &str) -> bool {
     matches!(
         parent,
@@ -75,10 +75,10 @@ pub(crate) fn process(world: &World<'_>, started: &Started, out: &mut Sink) {
     ));
 }
 
-/// Whether a program without a desktop, in a session whose logon was not logged but which began for it, was started as
-/// the only client asked the endpoint mapper for objects.
+/// Whether a program without a desktop, in a session whose logon was not logged but which was opened for it, started
+/// when the only client asked the endpoint mapper for objects.
 fn is_called(world: &World<'_>, process: &Process<'_>, begun: i64) -> bool {
-    /// LogonGuids tell whole seconds.
+    /// LogonGuids have whole seconds.
     const BEGUN: i64 = 10 * SECOND;
     /// Sysmon logs connections late.
     const LATE: i64 = 3 * SECOND;

@@ -1,4 +1,4 @@
-//! Logons from other hosts that were refused (4625): movement that was tried.
+//! Refused logons from other hosts (4625): attempted movement.
 
 use std::collections::BTreeMap;
 
@@ -8,12 +8,12 @@ use crabwalk_activity::{AccountId, AccountKind, HostId, Place, SECOND, for_each,
 use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
 use crate::world::World;
 
-/// Refusals of one account between two hosts within this time are one attempt.
+/// One account's refusals between two hosts within this time are one attempt.
 const TOGETHER: i64 = 60 * SECOND;
-/// Who is refused on more days than this between two hosts has an old password somewhere.
+/// An account refused on more days than this between two hosts has an outdated password somewhere.
 const USUAL_DAYS: usize = 2;
 
-/// What a status says, for people (Microsoft, event 4625).
+/// The meaning of a status, for people (Microsoft, event 4625).
 fn reason(status: &str, sub_status: &str) -> &'static str {
     let code = if matches!(sub_status, "" | "-" | "0x0" | "0x00000000") {
         status

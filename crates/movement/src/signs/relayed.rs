@@ -1,4 +1,4 @@
-//! Machines' accounts that come from where the machine is not: relayed (T1557.001), or with a key that somebody took.
+//! Machine accounts that come from an address other than the machine's: relayed (T1557.001), or with a stolen key.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -9,11 +9,11 @@ use crate::pipes::is_pipe_share;
 use crate::world::World;
 use crabwalk_activity::channel::*;
 
-/// A machine that is asked to authenticate does so within this time.
+/// A coerced machine authenticates within this time.
 const COERCED: i64 = 120 * SECOND;
 
-/// Pipes through which a machine can be made to log on elsewhere (the protocols of MS-EFSR, MS-RPRN, MS-DFSNM, MS-FSRVP and
-/// MS-EVEN). Ordinary programs open them, too.
+/// Pipes through which a machine can be coerced into authenticating elsewhere (the protocols of MS-EFSR, MS-RPRN,
+/// MS-DFSNM, MS-FSRVP and MS-EVEN). Ordinary programs open them, too.
 fn coerces(pipe: &str) -> bool {
     let pipe = pipe.trim_start_matches('\\').to_lowercase();
     [
@@ -28,7 +28,7 @@ fn coerces(pipe: &str) -> bool {
     .contains(&pipe.as_str())
 }
 
-/// Calls by which a machine is made to log on elsewhere.
+/// Calls that coerce a machine into authenticating elsewhere.
 fn is_coercion(function: &str) -> bool {
     let function = function.to_lowercase();
     function.starts_with("efsrpc")
@@ -48,7 +48,7 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
         .filter(|(_, one)| one.kind == AccountKind::Machine && one.logon_type == 3)
         .filter(|(_, one)| {
             let name = one.account.and_then(|id| world.accounts.info(id));
-            // A machine at itself is another matter: its own token, in somebody else's hands.
+            // A machine's account at the machine itself is a different matter: its own token, in somebody else's hands.
             matches!((one.source, name), (Place::Host(src), Some(account))
                 if !world.hosts.is_account_of(sam(&account.key), one.host)
                     && world.is_elsewhere(sam(&account.key), one.host, src))
@@ -58,7 +58,7 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
     if foreign.is_empty() {
         return;
     }
-    // Who opened what makes a machine log on: by that machine and the caller.
+    // Who opened a coercion pipe: by the coerced machine and the caller.
     let mut asked: HashMap<(HostId, HostId), Vec<(i64, u64)>> = HashMap::new();
     let catalog = world.catalog;
     for_each(catalog, SECURITY, 5145, |row| {

@@ -1,4 +1,4 @@
-//! What all logs of a network sensor (Zeek) have in common.
+//! What all logs of a network sensor (Zeek) share.
 
 use crate::world::World;
 use crabwalk_activity::{HostId, Place, Row, address};

@@ -1,6 +1,6 @@
-//! Which program did something in a session that came from elsewhere: the Security log's events on objects and
-//! privileges name the session and the program that served it. A service that impersonates its client appears with the
-//! client's LogonId, so the program tells the way.
+//! The program that acted in a session from elsewhere: Security log events on objects and privileges name the session
+//! and the program that served it. A service that impersonates its client appears with the client's LogonId, so the
+//! program reveals the way.
 
 use std::collections::BTreeMap;
 
@@ -15,14 +15,14 @@ use crate::techniques::brief;
 use crate::techniques::smb::WRITES;
 use crate::world::World;
 
-/// Access rights with which a registry key is changed: set a value, create a key or link, delete, change rights or owner.
+/// Access rights that change a registry key: set a value, create a key or link, delete, change rights or owner.
 const CHANGES_KEY: u64 = 0x2 | 0x4 | 0x20 | 0x1_0000 | 0x4_0000 | 0x8_0000;
-/// Access rights with which a service is changed: its configuration, its removal, its rights or owner.
+/// Access rights that change a service: its configuration, its removal, its rights or owner.
 const CHANGES_SERVICE: u64 = 0x2 | 0x1_0000 | 0x4_0000 | 0x8_0000;
 /// The right to start a service.
 const STARTS_SERVICE: u64 = 0x10;
 
-/// Privileges that are used to change something or to start a program as somebody, not to read.
+/// Privileges used to change something or to start a program as somebody, not to read.
 const CHANGING: &[&str] = &[
     "setakeownershipprivilege",
     "serestoreprivilege",
@@ -33,7 +33,7 @@ const CHANGING: &[&str] = &[
     "seremoteshutdownprivilege",
 ];
 
-/// What a row tells of the way.
+/// Evidence of the way from a row.
 struct Told {
     family: Family,
     act: Act,
@@ -57,7 +57,7 @@ struct Use {
     object: String,
     mask: u64,
     privileges: String,
-    /// Whether the object is of the client's own hive.
+    /// Whether the object is in the client's own hive.
     own_hive: bool,
 }
 
@@ -93,7 +93,7 @@ impl Use {
             } else {
                 String::new()
             },
-            // 4657 is of registry values alone.
+            // 4657 is only about registry values.
             kind: match id {
                 4657 => "key".to_owned(),
                 4673 => String::new(),
@@ -113,8 +113,8 @@ impl Use {
         }
     }
 
-    /// How surely the registry was changed. A handle that would allow it (4656) is asked for by clients that only read,
-    /// too, and so is the privilege to read everything.
+    /// How certain it is that the registry was changed. Clients that only read also request a handle that would allow
+    /// it (4656), and the privilege to read everything.
     fn registry(&self) -> Option<Act> {
         if self.kind != "key" {
             return None;
@@ -142,7 +142,7 @@ impl Use {
         if changes {
             told(Family::Wmi, Act::Strong, &["T1047"])
         } else if self.id == 4674 {
-            // Some object was opened by a privilege, perhaps to read.
+            // Some object was opened with a privilege, perhaps to read.
             told(Family::Wmi, Act::Weak, &["T1047"])
         } else {
             None
@@ -150,7 +150,7 @@ impl Use {
     }
 
     fn service_host(&self) -> Option<Told> {
-        // A new session has its account's own hive loaded.
+        // A new session loads its account's own hive.
         if self.own_hive {
             return None;
         }
@@ -165,7 +165,7 @@ impl Use {
         }
     }
 
-    /// The service control manager checks the client's rights, whether he came through the pipe or over TCP.
+    /// The service control manager checks the client's rights, whether the client came through the pipe or over TCP.
     fn service_manager(&self) -> Option<Told> {
         const TECHNIQUES: &[&str] = &["T1569.002"];
         if self.server != "sc manager" {
@@ -173,7 +173,7 @@ impl Use {
         }
         let service = self.kind == "service object";
         match self.id {
-            // The privilege is used where more than reading was asked for.
+            // The privilege is used if more than reading was requested.
             4674 if service => told(Family::Service, Act::Strong, TECHNIQUES),
             4656 | 4663 if service && self.mask & (CHANGES_SERVICE | STARTS_SERVICE) != 0 => {
                 told(Family::Service, Act::Strong, TECHNIQUES)
@@ -183,7 +183,7 @@ impl Use {
         }
     }
 
-    /// A file that the server of shares wrote: what can be run, where Windows and its programs lie.
+    /// A file that the server of shares wrote: something executable, in the folders of Windows and its programs.
     fn file(&self) -> Option<Told> {
         if self.kind != "file" || self.id != 4663 || self.mask & WRITES == 0 {
             return None;
@@ -199,7 +199,7 @@ impl Use {
         if system && is_runnable(path) {
             told(Family::Smb, Act::Strong, &["T1021.002", "T1570"])
         } else if path.starts_with("windows\\") {
-            // Only administrators write there, and only over an administrative share.
+            // Only administrators can write there, and only over an administrative share.
             told(Family::Smb, Act::Weak, &["T1021.002"])
         } else {
             None
@@ -219,7 +219,7 @@ impl Use {
     }
 }
 
-/// A path without its drive, which the kernel also names as a device.
+/// A path without its drive, which the kernel may also name as a device.
 fn within_drive(path: &str) -> Option<&str> {
     match path.strip_prefix("\\device\\") {
         Some(rest) => rest.split_once('\\').map(|(_, path)| path),
@@ -229,7 +229,7 @@ fn within_drive(path: &str) -> Option<&str> {
 
 pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
     let catalog = world.catalog;
-    // One witness a session, way and certainty, the first: a program changes hundreds of rights in a row.
+    // One witness per session, way and certainty, the first: a program changes hundreds of rights in a row.
     let mut seen: BTreeMap<(usize, Family, Act), Evidence> = BTreeMap::new();
     for id in [4656_u32, 4657, 4663, 4670, 4673, 4674] {
         for_each(catalog, SECURITY, id, |row| {

@@ -1,4 +1,4 @@
-//! Tickets and validations: what a sensor saw of Kerberos and NTLM, and what domain controllers issued (4769).
+//! Tickets and validations: Kerberos and NTLM as a sensor saw them, and what domain controllers issued (4769).
 
 use crabwalk_activity::{
     AccountId, AccountKind, HostId, Package, Place, SECOND, address, for_each, is_refused, kind_of,
@@ -12,7 +12,7 @@ use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
 use crate::world::{Ticket, World};
 use crabwalk_activity::channel::*;
 
-/// Hosts that a sensor saw answer Kerberos.
+/// Hosts that a sensor saw answering Kerberos.
 pub(crate) fn controllers(world: &mut World<'_>) -> BTreeSet<HostId> {
     let catalog = world.catalog;
     let mut found = BTreeSet::new();
@@ -30,7 +30,7 @@ pub(crate) fn controllers(world: &mut World<'_>) -> BTreeSet<HostId> {
 pub(crate) fn network(world: &mut World<'_>, out: &mut Sink) {
     let catalog = world.catalog;
     for_each(catalog, "zeek:ntlm", 0, |row| {
-        // Who was refused has not logged on; another may have, in the next connection.
+        // A refused account has not logged on; another may have, in the next connection.
         if is_refused(row.get("success")) {
             return;
         }
@@ -138,7 +138,7 @@ pub(crate) fn network(world: &mut World<'_>, out: &mut Sink) {
     });
 }
 
-/// What domain controllers issued.
+/// Tickets issued by domain controllers.
 pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
     let catalog = world.catalog;
     let nobody = HostId(u32::MAX);
@@ -178,7 +178,7 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
         let Some(used) = user.filter(|id| world.accounts.is_user(*id)) else {
             return;
         };
-        // Where the account never is, a ticket for another machine may be all that is seen of a movement.
+        // If the account is never there, a ticket for another machine may be the only trace of a movement.
         if matches!(src, Place::Host(src) if world.history.is_long_at(writer)
             && world.history.is_only_then_from(src, standing(used), row.time))
         {
@@ -212,8 +212,8 @@ pub(crate) fn events(world: &mut World<'_>, out: &mut Sink) {
     }
 }
 
-/// Validations by NTLM of which a controller names both ends (NTLM/Operational 8004): the server that asked for it, and
-/// the workstation that the client claims to be. Where the server's own log tells of the logon, it needs no other.
+/// NTLM validations for which a controller names both ends (NTLM/Operational 8004): the requesting server, and the
+/// workstation that the client claims to be. If the server's own log records the logon, this is not needed.
 pub(crate) fn validations(world: &mut World<'_>, out: &mut Sink) {
     const AT_ONCE: i64 = 5 * SECOND;
     let catalog = world.catalog;

@@ -1,4 +1,4 @@
-//! How often something may be seen before it says nothing.
+//! How often something may be seen before it loses its meaning.
 
 use std::collections::BTreeMap;
 
@@ -6,28 +6,28 @@ use crabwalk_activity::SECOND;
 
 use crate::history::{HABIT, day};
 
-/// What is seen more often in one day is told once.
+/// What is seen more often than this in one day is reported once.
 const USUAL: usize = 64;
-/// An edge of ports that serve many purposes that is used over a longer time is how these hosts usually work; microseconds.
+/// An edge of multi-purpose ports in use over a longer time than this is how these hosts usually work; microseconds.
 const USUAL_SPAN: i64 = 3600 * SECOND;
-/// Sightings that are no further apart are of one movement; microseconds.
+/// Sightings no further apart than this belong to one movement; microseconds.
 const TOGETHER: i64 = 300 * SECOND;
 
-/// Whether connections at these times, in order, are how hosts usually work.
+/// Whether connections at these times, in order, show how hosts usually work.
 pub(crate) fn is_usual(times: &[i64]) -> bool {
     times.len() > USUAL
         || matches!((times.first(), times.last()), (Some(first), Some(last)) if last - first > USUAL_SPAN)
 }
 
-/// Number of movements that sightings at these times, in order, may be.
+/// The possible number of movements behind sightings at these times, in order.
 pub(crate) fn movements(times: &[i64]) -> usize {
     let breaks = times.windows(2);
     let apart = |pair: &&[i64]| matches!(pair, [a, b] if b - a > TOGETHER);
     usize::from(!times.is_empty()) + breaks.filter(apart).count()
 }
 
-/// Of the same, seen at these times in order, what is to be told, by place, and how many movements are not: what was done
-/// on as many other days as make a habit, and all but the first of what was done all day.
+/// Of repeated sightings, given by time in order, the indexes of those to report, and how many movements are not
+/// reported: those done on as many other days as make a habit, and all but the first of those done all day.
 pub(crate) fn told(times: &[i64]) -> (Vec<usize>, usize) {
     let mut days: BTreeMap<i64, Vec<usize>> = BTreeMap::new();
     for (at, time) in times.iter().enumerate() {

@@ -50,13 +50,13 @@ impl Technique for Dcom {
 
 const TECHNIQUES: &[&str] = &["T1021.003"];
 
-/// IDispatch, by which scripts call objects of any kind.
+/// IDispatch, through which scripts call objects of any kind.
 const DISPATCH: &str = "00020400-0000-0000-c000-000000000046";
 
-/// Objects that a client had made on a host, and then called: by IDispatch, as tools and scripts do, or by an interface
-/// that the sensor does not know.
+/// Objects that a client created on a host, and then called: through IDispatch, as tools and scripts do, or through an
+/// interface that the sensor does not know.
 fn network(world: &mut World<'_>, out: &mut Sink) {
-    /// From the making of an object to its call.
+    /// From the creation of an object to its call.
     const CALLED: i64 = 60 * SECOND;
     let catalog = world.catalog;
     let mut made: HashMap<(Place, HostId), Vec<(i64, u64)>> = HashMap::new();
@@ -118,7 +118,7 @@ fn network(world: &mut World<'_>, out: &mut Sink) {
     }
 }
 
-/// Programs that serve objects which run commands for the caller.
+/// Programs that serve objects that run commands for the caller.
 fn is_server(image: &str) -> bool {
     matches!(
         image,
@@ -135,8 +135,8 @@ fn is_server(image: &str) -> bool {
     )
 }
 
-/// An object of a program on somebody's desktop, such as its shell, runs the command as him. The client is another: the
-/// only one who logged on from elsewhere.
+/// An object of a program on somebody's desktop, such as its shell, runs the command as that user. The client is
+/// somebody else: the only one who logged on from elsewhere.
 fn for_another(world: &World<'_>, started: &Started, out: &mut Sink) {
     let Some(process) = world.processes.get(started.at) else {
         return;
@@ -193,7 +193,7 @@ fn process(world: &mut World<'_>, started: &Started, out: &mut Sink) {
         })
     );
     let system = is_service_logon(process.logon_id);
-    // COM starts a server on the desktop of a caller on this machine; one from elsewhere has none here.
+    // COM starts a server on a local caller's desktop; a remote caller has none here.
     let no_desktop = object && started.parent == "svchost.exe" && process.desktop == Some(0);
     let Some(mut evidence) = ran(
         world,
@@ -221,7 +221,7 @@ fn process(world: &mut World<'_>, started: &Started, out: &mut Sink) {
     out.push(evidence);
 }
 
-/// Programs of Windows that answer calls of clients all day.
+/// Windows programs that answer calls of clients all day.
 fn is_of_windows(image: &str) -> bool {
     matches!(
         image,
@@ -246,7 +246,7 @@ fn is_of_windows(image: &str) -> bool {
     )
 }
 
-/// The last start of a program before a time, where the connection does not tell the process.
+/// The last start of a program before a time, for connections that do not identify the process.
 fn running(world: &World<'_>, host: HostId, image: &str, time: i64) -> Option<usize> {
     const RECENT: i64 = 600 * SECOND;
     world
@@ -256,10 +256,10 @@ fn running(world: &World<'_>, host: HostId, image: &str, time: i64) -> Option<us
         .map(|(at, _)| at)
 }
 
-/// A program that accepts more clients than these is a server of its own.
+/// A program that accepts more clients than this is a server in its own right.
 const FEW: usize = 2;
 
-/// Which clients each program of each host accepted at ports of its own.
+/// The clients that each program of each host accepted at its own ports.
 fn listeners(world: &World<'_>) -> HashMap<(HostId, String), BTreeSet<HostId>> {
     let mut all: HashMap<(HostId, String), BTreeSet<HostId>> = HashMap::new();
     for one in &world.connections {
@@ -275,8 +275,8 @@ fn listeners(world: &World<'_>) -> HashMap<(HostId, String), BTreeSet<HostId>> {
     all
 }
 
-/// How surely a program that accepted a client serves objects: COM's own starter started it, it is the installer, whose
-/// objects clients may call, or it works for a person. `None` for what runs as a service.
+/// How certain it is that a program that accepted a client serves objects: COM's own starter started it, it is the
+/// installer, whose objects clients may call, or it works for a person. `None` for services.
 fn serves_objects(
     world: &World<'_>,
     image: &str,
@@ -326,14 +326,14 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
         let process = world
             .process_of_guid(one.process_guid)
             .or_else(|| running(world, dst, &image, one.time));
-        // The network logon of that very connection says who.
+        // The network logon of that connection names the account.
         let session = world
             .sessions_between(dst, one.time - 120_000_000, one.time + 120_000_000)
             .find(|(_, session)| {
                 session.port != 0 && session.port == one.src_port && session.ip == Some(one.src_ip)
             });
-        // Other programs answer many; one that logs its client on by the connection's own means serves objects, or
-        // calls. Services do so by themselves.
+        // Other programs answer many clients; one that logs its client on by the connection's own means serves objects,
+        // or calls. Services do so by themselves.
         let called = session.is_some_and(|(_, session)| {
             session.logon_type == 3 && session.kind == AccountKind::User
         });
@@ -347,7 +347,7 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
                 Some(act) => act,
                 None => continue,
             },
-            // The installer listens to nobody but those who call its objects.
+            // The installer listens only to callers of its objects.
             (false, false) if image == "msiexec.exe" => Act::Strong,
             (false, false) => continue,
         };

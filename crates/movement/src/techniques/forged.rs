@@ -1,4 +1,4 @@
-//! Forged tickets: an account whose name does not belong to its SID (T1550.003, T1558.001).
+//! Forged tickets: an account whose name does not match its SID (T1550.003, T1558.001).
 
 use super::{Shares, Technique};
 use std::collections::{BTreeMap, BTreeSet};
@@ -55,7 +55,7 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
         else {
             continue;
         };
-        // Names in other languages or after a rename differ too, but not in the same logs and by Kerberos.
+        // Names in other languages or after a rename differ too, but not in the same logs and with Kerberos.
         let sams: BTreeSet<&str> = world
             .accounts
             .names_of_sid(sid)
@@ -64,15 +64,15 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
             .filter_map(|id: &AccountId| world.accounts.info(*id))
             .map(|account| account.key.rsplit('\\').next().unwrap_or(&account.key))
             .collect();
-        // The built-in administrator of a domain under a name that no translation of Windows gives it. What has other
-        // letters than ASCII may be any translation.
+        // A domain's built-in administrator under a name that no translation of Windows uses. A name with non-ASCII
+        // letters may be any translation.
         let odd = sams.len() == 1
             && sid.starts_with("S-1-5-21-")
             && sid.ends_with("-500")
             && sams.first().is_some_and(|name| {
                 name.is_ascii() && !name.starts_with("admin") && *name != "rendszergazda"
             });
-        // Under many names a SID says nothing: those who share logs sometimes blot out all SIDs with one.
+        // A SID with many names proves nothing: people who share logs sometimes redact all SIDs to one.
         let forged = matches!(sams.len(), 2 | 3);
         if (!forged && !odd)
             || !matches!(session.source, Place::Host(_))
@@ -112,17 +112,17 @@ struct Seen {
     reference: u64,
 }
 
-/// Tickets for services on the strength of a ticket that no controller gave. Controllers write their realm in capitals
-/// into what they give; what somebody made has it as he typed it, and passes it on into every ticket asked for by it.
-/// If the account does not exist, the controller cannot tell the server who that is.
+/// Service tickets obtained with a ticket that no controller issued. Controllers write their realm in capitals into
+/// what they issue; a forger's tool writes it as typed, and every ticket requested with it inherits that. If the
+/// account does not exist, the controller cannot tell the server who it is.
 fn network(world: &mut World<'_>, out: &mut Sink) {
-    /// From the ticket to the server's question.
+    /// From the ticket to the server's lookup.
     const ASKS: i64 = 5 * SECOND;
     let catalog = world.catalog;
     let nobody = HostId(u32::MAX);
     let mut granted: BTreeSet<AccountId> = BTreeSet::new();
     let mut seen: Vec<Seen> = Vec::new();
-    // Servers that asked for an account that the controller does not have.
+    // Servers that looked up an account that the controller does not have.
     let mut unknown: BTreeMap<IpAddr, Vec<(i64, u64)>> = BTreeMap::new();
     for_each(catalog, "zeek:kerberos", 0, |row| {
         let Some(client) = address(row.get("id.orig_h")) else {
@@ -160,7 +160,7 @@ fn network(world: &mut World<'_>, out: &mut Sink) {
         let all = seen.iter().filter(|one| one.small == small);
         all.map(|one| one.account).collect()
     };
-    // Where most realms are small, a sensor or a library writes them so.
+    // If most realms are in lower case, a sensor or a library writes them so.
     if accounts(true).len() > accounts(false).len() || accounts(false).is_empty() {
         return;
     }

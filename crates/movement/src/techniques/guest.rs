@@ -1,12 +1,12 @@
-//! Commands that a hypervisor runs in its guest, through the guest's own tools: `Invoke-VMScript` and its kin (T1675),
-//! PowerShell Direct. They come over no network of the guest, so its logs name no source.
+//! Commands that a hypervisor runs in its guest, through the guest's own tools: `Invoke-VMScript` and the like (T1675),
+//! PowerShell Direct. They do not use the guest's network, so its logs name no source.
 
 use super::{Started, Technique, brief, ran};
 use crate::evidence::{Act, Family, Sink};
 use crate::world::World;
 use crabwalk_activity::is_service_logon;
 
-/// Operations in guests of hypervisors.
+/// Operations in hypervisor guests.
 pub(crate) struct Guest;
 
 impl Technique for Guest {
@@ -23,10 +23,10 @@ impl Technique for Guest {
     }
 }
 
-/// How a program came from outside of its machine.
+/// How a program was started from outside of its machine.
 fn way(started: &Started, parent_command: &str) -> Option<(&'static str, &'static [&'static str])> {
     match started.parent.as_str() {
-        // The desktop's part of the tools (`-n vmusr`) works for the one who sits there.
+        // The tools' desktop component (`-n vmusr`) works for the user at the desktop.
         "vmtoolsd.exe" if !parent_command.contains("vmusr") => Some(("VMware's tools", &["T1675"])),
         "vboxservice.exe" => Some(("VirtualBox's tools", &["T1021"])),
         "qemu-ga.exe" => Some(("QEMU's guest agent", &["T1021"])),
@@ -75,7 +75,7 @@ fn process(world: &World<'_>, started: &Started, out: &mut Sink) {
         techniques,
         what,
     ) {
-        // The session is opened on this machine for somebody who is not there.
+        // The session is opened on this machine for somebody who is not here.
         evidence.src = crabwalk_activity::Place::Unknown;
         evidence.session = None;
         evidence.connected = None;

@@ -1,7 +1,7 @@
-//! The ways of moving, one file each, whole: what it leaves in the logs of Windows, what a sensor sees of it, which
-//! clients' command lines name it, and the ports it listens on.
+//! The ways of moving, each complete in one file: its traces in the logs of Windows, what a sensor sees of it, the
+//! clients whose command lines name it, and the ports it listens on.
 //!
-//! A technique states what it sees as [`Evidence`]; it knows nothing of how hops are put together. A new one is a file
+//! A technique reports what it sees as [`Evidence`]; it knows nothing of how hops are assembled. A new one is a file
 //! with a type that implements [`Technique`], and a line in the list of `family.rs`.
 
 pub(crate) mod dcom;
@@ -53,7 +53,7 @@ impl Family {
         self.technique().map_or(&[], |way| way.ports())
     }
 
-    /// Order in which hops are begun from evidence: what is executed before what serves it.
+    /// The order in which hops are started from evidence: what is executed before what serves it.
     pub fn rank(self) -> u8 {
         self.technique().map_or(3, |way| match way.shares() {
             Shares::ArePipes => 1,
@@ -87,18 +87,18 @@ fn ways(technique: &str) -> impl Iterator<Item = Family> {
     ways.map(|way| way.family())
 }
 
-/// Whether an ATT&CK technique says how somebody moved. `T1550.002`, for one, does; `T1018` does not.
+/// Whether an ATT&CK technique describes a way of moving. `T1550.002`, for instance, does; `T1018` does not.
 pub fn is_way(technique: &str) -> bool {
     ways(technique).next().is_some()
 }
 
-/// Whether two ATT&CK techniques may be told of one movement: they are of one way, or files and pipes serve what is then
-/// executed.
+/// Whether two ATT&CK techniques can describe one movement: they belong to one way, or files and pipes serve what is
+/// then executed.
 pub fn same_way(a: &str, b: &str) -> bool {
     a == b || ways(a).any(|own| ways(b).any(|other| own.serves(other)))
 }
 
-/// What a way of moving has to do with files and pipes of shares.
+/// The relation of a way of moving to files and pipes on shares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Shares {
     /// Nothing.
@@ -107,7 +107,7 @@ pub(crate) enum Shares {
     Serve,
     /// It is opening a pipe.
     ArePipes,
-    /// It is reading and writing files.
+    /// It consists of reading and writing files.
     AreFiles,
 }
 
@@ -143,12 +143,12 @@ impl Call {
     }
 }
 
-/// One way of moving. Whatever it does not leave behind, it need not say.
+/// One way of moving. It need not implement methods for traces that it does not leave.
 pub(crate) trait Technique: Sync {
-    /// The family that its evidence carries.
+    /// The family of its evidence.
     fn family(&self) -> Family;
 
-    /// The ATT&CK ids by which somebody may call a movement of this way.
+    /// The ATT&CK ids that may be used for a movement of this way.
     fn techniques(&self) -> &'static [&'static str];
 
     /// Ports on which the destination listens for it.
@@ -161,18 +161,18 @@ pub(crate) trait Technique: Sync {
         None
     }
 
-    /// What it has to do with shares.
+    /// Its relation to shares.
     fn shares(&self) -> Shares {
         Shares::Unused
     }
 
-    /// What a process start says, on the destination or the source.
+    /// Evidence from a process start, on the destination or the source.
     fn process(&self, _world: &mut World<'_>, _started: &Started, _out: &mut Sink) {}
 
-    /// What other events of hosts say.
+    /// Evidence from other host events.
     fn events(&self, _world: &mut World<'_>, _out: &mut Sink) {}
 
-    /// What a sensor's logs say that only this technique reads.
+    /// Evidence from sensor logs that only this technique reads.
     fn network(&self, _world: &mut World<'_>, _out: &mut Sink) {}
 
     /// Whether a remote procedure call, in lower case, belongs to it.
@@ -180,18 +180,18 @@ pub(crate) trait Technique: Sync {
         None
     }
 
-    /// The host that a client program's command line goes to.
+    /// The host that a client program's command line targets.
     fn client(&self, _command: &CommandLine) -> Option<Named> {
         None
     }
 
-    /// Words of PowerShell, in lower case, that use it on the machine that `-ComputerName` names, with the ATT&CK ids.
+    /// PowerShell keywords, in lower case, that use it on the machine that `-ComputerName` names, with the ATT&CK ids.
     fn cmdlets(&self) -> (&'static [&'static str], &'static [&'static str]) {
         (&[], &[])
     }
 
-    /// The ATT&CK ids of explicit credentials (4648) that were given to this program, or for a service of this class; in
-    /// lower case. The class is empty where the event names none.
+    /// The ATT&CK ids of explicit credentials (4648) given to this program, or for a service of this class; in lower
+    /// case. The class is empty if the event names none.
     fn credentials(&self, _program: &str, _class: &str) -> Option<&'static [&'static str]> {
         None
     }
@@ -205,7 +205,7 @@ pub(crate) struct Started {
     pub command: String,
 }
 
-/// What a process on the destination says.
+/// Evidence from a process on the destination.
 pub(crate) fn ran(
     world: &World<'_>,
     at: usize,
@@ -230,7 +230,7 @@ pub(crate) fn ran(
     evidence.weight = 0.15;
     evidence.class = Class::Execution;
     evidence.process = Some(at);
-    // The session is not in the logs, but Sysmon says when it began.
+    // The session is not in the logs, but Sysmon records when it began.
     if evidence.session.is_none() && !is_service_logon(process.logon_id) {
         evidence.used = process.user;
         evidence.connected = process.logon_time;
@@ -238,10 +238,10 @@ pub(crate) fn ran(
     Some(evidence)
 }
 
-/// Whether a command line, in lower case, sends all its output to a share of the machine itself: tools do so whose client
-/// reads it there.
+/// Whether a command line, in lower case, sends all its output to a share of the machine itself, as tools do whose
+/// client reads it there.
 pub(crate) fn writes_to_own_share(command: &str) -> bool {
-    // What another shell is to run has its signs escaped.
+    // Commands for another shell have its special characters escaped.
     let command = command.replace('^', "");
     command.contains("2>&1")
         && command.split('>').skip(1).any(|target| {
@@ -252,8 +252,8 @@ pub(crate) fn writes_to_own_share(command: &str) -> bool {
         })
 }
 
-/// Whether all output of a command, in lower case, goes to a file in the temporary folder of Windows that only the tool
-/// which collects it will look for: one without an extension, or `.tmp`.
+/// Whether all output of a command, in lower case, goes to a file in Windows' temporary folder that only the collecting
+/// tool will look for: one without an extension, or `.tmp`.
 pub(crate) fn leaves_output(command: &str) -> bool {
     let command = command.replace('^', "");
     command.contains("2>&1")
@@ -281,10 +281,10 @@ pub(crate) fn leaves_output(command: &str) -> bool {
         })
 }
 
-/// The session of the only client that logged on from elsewhere in the seconds before a time: whose act it is where
-/// nothing names the caller.
+/// The session of the only client that logged on from elsewhere in the seconds before a time: its act, if nothing names
+/// the caller.
 pub(crate) fn only_client(world: &World<'_>, host: HostId, time: i64) -> Option<usize> {
-    /// A client asks for what is then done at once.
+    /// The act follows the client's request within this time.
     const JUST: i64 = 5 * SECOND;
     let mut clients = BTreeSet::new();
     let mut last = None;
@@ -300,7 +300,7 @@ pub(crate) fn only_client(world: &World<'_>, host: HostId, time: i64) -> Option<
     last.filter(|_| clients.len() == 1)
 }
 
-/// A command line, cut to what can be read.
+/// A command line, cut to a readable length.
 pub(crate) fn brief(text: &str) -> String {
     const MOST: usize = 160;
     if text.chars().count() <= MOST {

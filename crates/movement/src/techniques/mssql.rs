@@ -1,4 +1,4 @@
-//! SQL Server: xp_cmdshell and its kin (T1505.001).
+//! SQL Server: xp_cmdshell and the like (T1505.001).
 
 use super::{Started, Technique, brief, ran};
 use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
@@ -74,7 +74,7 @@ struct Login {
     reference: u64,
 }
 
-/// What a row of a login says of the client and the account.
+/// The client and account in a login row.
 fn login<'a>(world: &mut World<'a>, id: u32, row: &Row<'a, '_>) -> Option<(HostId, Login)> {
     if !row.get("Provider").to_uppercase().contains("MSSQL") {
         return None;
@@ -90,12 +90,12 @@ fn login<'a>(world: &mut World<'a>, id: u32, row: &Row<'a, '_>) -> Option<(HostI
         .unwrap_or_default()
         .trim_end_matches(']')
         .trim();
-    // `<local machine>`, `<named pipe>`: the client is no other machine.
+    // `<local machine>`, `<named pipe>`: the client is this machine.
     if client.starts_with('<') {
         return None;
     }
     let src = world.hosts.place(client, host, row.time);
-    // 18454 is a login that SQL Server itself keeps, no account of Windows.
+    // 18454 is SQL Server's own login, not a Windows account.
     let name = row.nth("Data", 0);
     let used = if id == 18454 {
         world.accounts.of_text(&format!("sql:{name}"))
@@ -113,8 +113,8 @@ fn login<'a>(world: &mut World<'a>, id: u32, row: &Row<'a, '_>) -> Option<(HostI
     ))
 }
 
-/// Programs of SQL Server's agent and of its host for other languages, just after the only client logged in. Both work
-/// on their own, too: the agent by the clock, the other for whoever computes.
+/// Programs of SQL Server's agent and of its host for other languages, just after the only client logged in. Both also
+/// work on their own: the agent on schedule, the other for any computation.
 fn helpers(world: &World<'_>, logins: &HashMap<HostId, Vec<Login>>, out: &mut Sink) {
     const JUST: i64 = 60 * SECOND;
     const MOST: usize = 64;
@@ -197,7 +197,7 @@ fn helpers(world: &World<'_>, logins: &HashMap<HostId, Vec<Login>>, out: &mut Si
     }
 }
 
-/// Procedures by which a client of SQL Server runs programs.
+/// Procedures with which a client of SQL Server runs programs.
 const RUNNERS: &[&str] = &["xp_cmdshell", "sp_oacreate", "sp_oamethod"];
 
 /// A call that SQL Server blocked because the component is switched off (Microsoft, MSSQLSERVER_15281).

@@ -1,4 +1,4 @@
-//! Printer drivers that are installed from elsewhere: the spooler loads them as the system (T1210, as in CVE-2021-34527).
+//! Printer drivers installed from elsewhere: the spooler loads them as the system (T1210, as in CVE-2021-34527).
 
 use std::collections::BTreeMap;
 
@@ -66,7 +66,7 @@ fn is_own(image: &str) -> bool {
     )
 }
 
-/// Nothing that prints needs a shell; other programs a driver may bring.
+/// Printing needs no shell; other programs may come with a driver.
 fn process(world: &World<'_>, started: &Started, out: &mut Sink) {
     if started.parent != "spoolsv.exe" || is_own(&started.image) {
         return;
@@ -108,7 +108,7 @@ fn process(world: &World<'_>, started: &Started, out: &mut Sink) {
     }
 }
 
-/// Who asked the spooler for something just before.
+/// Who had just contacted the spooler.
 struct Caller {
     src: Place,
     logon_id: u64,
@@ -128,12 +128,11 @@ impl Caller {
     }
 }
 
-/// From a client's call to what the spooler does for it; Sysmon logs connections late.
+/// From a client's call to the spooler's action for it; Sysmon logs connections late.
 const CALLED: (i64, i64) = (60 * SECOND, 3 * SECOND);
 
 /// The last client that opened the spooler's pipe, or connected to the spooler itself, or else the only one that had
-/// just logged on. Pipes that Sysmon alone tells of
-/// name nobody.
+/// just logged on. Pipes known only from Sysmon name nobody.
 fn caller(world: &World<'_>, host: HostId, time: i64) -> Option<Caller> {
     let (from, to) = (time - CALLED.0, time + CALLED.1);
     let opened = world
@@ -185,7 +184,7 @@ struct Done {
     user: Option<AccountId>,
 }
 
-/// Drivers that the spooler wrote or loaded, and what its own log says of them, just after a client called it.
+/// Drivers that the spooler wrote or loaded, and its own log entries about them, just after a client called it.
 fn events(world: &mut World<'_>, out: &mut Sink) {
     let catalog = world.catalog;
     let mut all = Vec::new();

@@ -64,7 +64,7 @@ impl Technique for Rdp {
 
 const TECHNIQUES: &[&str] = &["T1021.001"];
 
-/// Whether the client is to watch, or steer, another's session.
+/// Whether the client watches or controls another's session.
 pub(crate) fn is_shadow(started: &Started) -> bool {
     started.image == "mstsc.exe" && started.command.contains("/shadow")
 }
@@ -104,7 +104,7 @@ fn process(world: &mut World<'_>, started: &Started, out: &mut Sink) {
     let Some(process) = world.processes.get(started.at) else {
         return;
     };
-    // Taking over a session as the system needs no password; the one who sat at the other end gets it.
+    // The system can take over a session without a password; the user at the other end gets it.
     let mut evidence = Evidence::new(
         Kind::DestinationExecution,
         Family::Rdp,
@@ -120,7 +120,7 @@ fn process(world: &mut World<'_>, started: &Started, out: &mut Sink) {
     out.push(evidence);
 }
 
-/// Watching, or steering, another's session on another host.
+/// Watching or controlling another's session on another host.
 fn shadow(world: &mut World<'_>, started: &Started, out: &mut Sink) {
     let Some(process) = world.processes.get(started.at) else {
         return;
@@ -158,7 +158,7 @@ fn shadow(world: &mut World<'_>, started: &Started, out: &mut Sink) {
     out.push(evidence);
 }
 
-/// The machine to which the program that holds the near end of a tunnel is connected.
+/// The machine to which the program at the near end of a tunnel is connected.
 fn tunnel_end(world: &World<'_>, evidence: &mut Evidence) {
     let near = |time: i64| (time - evidence.time).abs() <= 120 * SECOND;
     let (mut client, mut far) = (None, Vec::new());
@@ -183,7 +183,7 @@ fn tunnel_end(world: &World<'_>, evidence: &mut Evidence) {
             }
         })
         .collect();
-    // The one it is connected to by then, or else the first it then connects to.
+    // The one it is connected to by then, or else the first it connects to afterwards.
     let end = ends
         .iter()
         .rev()
@@ -224,7 +224,7 @@ fn tunnels(world: &World<'_>, out: &mut Sink) {
     }
 }
 
-/// The one client whose connection to the remote desktop was accepted just before.
+/// The only client whose connection to the remote desktop had just been accepted.
 fn only_client(world: &World<'_>, host: HostId, time: i64, before: i64) -> Option<Place> {
     /// Sysmon logs connections late.
     const LATE: i64 = 3 * SECOND;
@@ -243,8 +243,8 @@ fn is_local_session(world: &World<'_>, host: HostId, logon_id: u64, time: i64) -
         .is_some_and(|session| session.logon_type != 0 && !session.is_remote())
 }
 
-/// Desktops that begin just after the only client connected: whose they are. The first desktop is the one before the
-/// machine; the clipboard's program runs only in those of clients.
+/// Desktops that begin just after the only client connected, and so belong to it. The first desktop is the console; the
+/// clipboard's program runs only in clients' desktops.
 fn desktops(world: &World<'_>, out: &mut Sink) {
     const BEGINS: i64 = 30 * SECOND;
     for process in &world.processes {
@@ -283,7 +283,7 @@ fn desktops(world: &World<'_>, out: &mut Sink) {
     }
 }
 
-/// The dialog that runs a command is used within seconds of the connection: a client without a person types so.
+/// The Run dialog is used within seconds of the connection: a client without a person types like that.
 fn typed(world: &mut World<'_>, out: &mut Sink) {
     const TYPES: i64 = 10 * SECOND;
     let catalog = world.catalog;
@@ -339,8 +339,8 @@ fn typed(world: &mut World<'_>, out: &mut Sink) {
     });
 }
 
-/// Sessions that somebody on another machine watched or steered, as the destination's log tells it: who, from where,
-/// whose.
+/// Sessions that somebody on another machine watched or controlled, according to the destination's log: who, from
+/// where, whose.
 fn shadowed(world: &mut World<'_>, out: &mut Sink) {
     let catalog = world.catalog;
     for (id, verb) in [(20503_u32, "watched"), (20506, "steered")] {
@@ -376,7 +376,7 @@ fn shadowed(world: &mut World<'_>, out: &mut Sink) {
     }
 }
 
-/// A remote desktop logon as some log of the destination tells it.
+/// A remote desktop logon in any log of the destination.
 fn logon(world: &mut World<'_>, out: &mut Sink, seen: Evidence, client: &str) {
     let mut evidence = seen;
     let ip = address(client);
@@ -394,8 +394,8 @@ fn logon(world: &mut World<'_>, out: &mut Sink, seen: Evidence, client: &str) {
     out.push(evidence);
 }
 
-/// The client logs the hash of the name it was given (1029), after the host it connects to (1024, 1102): which of the
-/// accounts that the logs know has that hash.
+/// The client logs the hash of the name it was given (1029), after the host it connects to (1024, 1102): finds the
+/// known account with that hash.
 fn client_users(world: &mut World<'_>, out: &mut Sink) {
     /// From the target to the name.
     const SOON: i64 = 60 * SECOND;
@@ -432,7 +432,7 @@ fn client_users(world: &mut World<'_>, out: &mut Sink) {
             return;
         };
         let names = names.get_or_insert_with(|| hashed_names(world));
-        // Base64 has no hyphen; the client writes the hashes of name and domain with hyphens between.
+        // Base64 has no hyphen; the client writes the hashes of name and domain with hyphens in between.
         let used = text
             .split(['-', ' '])
             .find_map(|hash| names.get(hash))
@@ -460,7 +460,7 @@ fn client_users(world: &mut World<'_>, out: &mut Sink) {
     });
 }
 
-/// The client keeps the name that it was given last for each server, in the user's part of the registry.
+/// The client stores the last name it was given for each server, in the user's part of the registry.
 fn remembered(world: &mut World<'_>, out: &mut Sink) {
     let catalog = world.catalog;
     for_each(catalog, SYSMON, 13, |row| {
@@ -497,7 +497,7 @@ fn remembered(world: &mut World<'_>, out: &mut Sink) {
     });
 }
 
-/// Base64 of the SHA-256 of the names of all accounts, in UTF-16, as they may have been typed.
+/// Base64 of the SHA-256 of all accounts' names, in UTF-16, as they may have been typed.
 fn hashed_names(world: &World<'_>) -> HashMap<String, AccountId> {
     let mut all = HashMap::new();
     for (at, account) in world.accounts.all.iter().enumerate() {
@@ -534,7 +534,7 @@ type Reconnect<'a> = (
 /// The client's settings follow its connection within this time.
 const SETTLES: i64 = 60 * SECOND;
 
-/// The client told its time zone (104) or, just after it connected, its resolution (168): the connection has become a
+/// The client sent its time zone (104) or, just after it connected, its resolution (168): the connection has become a
 /// session. A failed password gets no further than the connection (131).
 fn settings(world: &mut World<'_>, out: &mut Sink) {
     let catalog = world.catalog;
@@ -580,11 +580,11 @@ fn settings(world: &mut World<'_>, out: &mut Sink) {
     }
 }
 
-/// What tells whether a remote desktop became a session: the session manager's log, and the Security log.
+/// Shows whether a remote desktop became a session: the session manager's log, and the Security log.
 struct Desktops {
-    /// Sessions that began or went on, by host and time.
+    /// Sessions that began or were resumed, by host and time.
     began: BTreeMap<HostId, Vec<i64>>,
-    /// Whatever either log has of sessions, by host and time.
+    /// All session records of either log, by host and time.
     heard: BTreeMap<HostId, Vec<i64>>,
 }
 
@@ -604,7 +604,7 @@ impl Desktops {
         }
         for one in world.sessions.iter().filter(|one| one.logon_type != 0) {
             heard.entry(one.host).or_default().push(one.time);
-            // The network logon comes first, where the client proves who it is before it sees the desktop.
+            // The network logon comes first, when the client authenticates before it sees the desktop.
             if matches!(one.logon_type, 3 | 7 | 10 | 12) && one.kind == AccountKind::User {
                 began.entry(one.host).or_default().push(one.time);
             }
@@ -621,7 +621,7 @@ impl Desktops {
         Self { began, heard }
     }
 
-    /// Whether the logs, which have sessions of the same day before and after, have none about a time.
+    /// Whether the logs, which have sessions of the same day before and after, have none around a time.
     fn is_silent(&self, host: HostId, time: i64) -> bool {
         const BEFORE: i64 = 30 * SECOND;
         const AFTER: i64 = 120 * SECOND;
@@ -674,7 +674,7 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
         logon(world, out, evidence, &client);
     }
     let sessions = Desktops::read(world);
-    // Names with their domains first: what one without means depends on no order.
+    // Names with their domains first, so that the meaning of one without a domain does not depend on order.
     for_each(catalog, RCM, 1149, |row| {
         if let Some(domain) = row.some("Param2") {
             world.accounts.get("", domain, row.get("Param1"));
@@ -1002,7 +1002,7 @@ fn network(world: &mut World<'_>, out: &mut Sink) {
         let Some((src, dst)) = ends(world, row) else {
             return;
         };
-        // The client cuts the name in its cookie to nine characters, and may write the domain before it.
+        // The client cuts the name in its cookie to nine characters, and may prepend the domain.
         let cookie = row.get("cookie");
         let user = world.user_of(row).or_else(|| {
             if cookie.chars().count() < 9 {

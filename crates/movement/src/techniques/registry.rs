@@ -1,4 +1,5 @@
-//! Remote registry (T1112). Opening the pipe is seen with all other pipes; here is what was written through it.
+//! Remote registry (T1112). Opening the pipe is covered with all other pipes; this is about what was written through
+//! it.
 
 use super::{Call, Technique, brief};
 use crate::command::{CommandLine, Named};
@@ -42,7 +43,7 @@ impl Technique for Registry {
     }
 }
 
-/// What a registry value is for, where it makes Windows run something later, as ATT&CK ids.
+/// The ATT&CK ids of registry values that make Windows run something later.
 pub(crate) fn purpose(target: &str) -> &'static [&'static str] {
     let target = target.to_lowercase();
     if target.contains("\\currentversion\\run\\")
@@ -59,7 +60,7 @@ pub(crate) fn purpose(target: &str) -> &'static [&'static str] {
     }
 }
 
-/// Keys in which service hosts of Windows keep their own state.
+/// Keys in which Windows' service hosts keep their own state.
 fn is_state(target: &str) -> bool {
     [
         "\\services\\bam\\",
@@ -78,12 +79,12 @@ fn is_state(target: &str) -> bool {
     .any(|key| target.contains(key))
 }
 
-/// What the writer of a registry value is.
+/// The kind of program that wrote a registry value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Writer {
     /// The host of the service that writes for clients, and for nobody else.
     RemoteRegistry,
-    /// A service host of which nothing tells which services it runs.
+    /// A service host whose services are unknown.
     Unknown,
     /// Another program or service.
     Another,
@@ -100,7 +101,7 @@ fn writer(world: &World<'_>, row: &Row<'_, '_>) -> Writer {
         return Writer::Unknown;
     };
     let command = process.command.to_lowercase();
-    // Before Windows 10 the service has a group of its own (`-k regsvc`), or shares that of the local service.
+    // Before Windows 10 the service has its own group (`-k regsvc`), or shares that of the local service.
     if command.contains("-s remoteregistry") || command.contains("-k regsvc") {
         Writer::RemoteRegistry
     } else if command.contains("-k localservice") && !command.contains(" -s ") {
@@ -110,9 +111,9 @@ fn writer(world: &World<'_>, row: &Row<'_, '_>) -> Writer {
     }
 }
 
-/// What the service wrote for a client. The hive says whose settings they are, not who came.
+/// What the service wrote for a client. The hive shows whose settings they are, not who came.
 fn written(world: &mut World<'_>, out: &mut Sink) {
-    /// From opening the pipe to what is written through it, for a writer that may be another service.
+    /// From opening the pipe to the write through it, for a writer that may be another service.
     const THROUGH: i64 = 10 * SECOND;
     let catalog = world.catalog;
     for id in [12_u32, 13] {

@@ -1,5 +1,5 @@
-//! Hosts that pass connections on: port proxies (T1090.001), SSH and other tunnels (T1572). The destination sees the
-//! relay as its source, while the one who acts sits elsewhere.
+//! Hosts that forward connections: port proxies (T1090.001), SSH and other tunnels (T1572). The destination sees the
+//! relay as its source, while the actor is elsewhere.
 
 use crabwalk_activity::{HostId, Place, SECOND, base_name, for_each};
 use std::collections::HashMap;
@@ -30,7 +30,7 @@ impl Technique for Relay {
     }
 }
 
-/// A client connects to a relay this long before the relay connects on, at most.
+/// Maximum time between a client's connection to a relay and the relay's onward connection.
 const PASSED_ON: i64 = 10 * SECOND;
 
 /// Ports of services for working on another machine.
@@ -38,7 +38,7 @@ fn is_administrative(port: u16) -> bool {
     matches!(port, 22 | 135 | 139 | 445 | 1433 | 3389 | 5985 | 5986)
 }
 
-/// Programs that accept connections and make others without passing anything on.
+/// Programs that accept and make connections without forwarding anything.
 fn is_ordinary(image: &str) -> bool {
     matches!(
         image,
@@ -54,7 +54,7 @@ fn is_ordinary(image: &str) -> bool {
 }
 
 fn events(world: &mut World<'_>, out: &mut Sink) {
-    // Connections that one process accepted, then opened to a service for working on other machines.
+    // Connections that one process accepted, followed by its connection to a service for working on other machines.
     let mut accepted: HashMap<(HostId, &str), Vec<usize>> = HashMap::new();
     for (at, one) in world.connections.iter().enumerate() {
         if let (true, Some(observer), false) =
@@ -81,7 +81,7 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
                 continue;
             };
             let image = base_name(one.image);
-            // The service host of RPC accepts much, and connects to the endpoint mapper itself.
+            // The RPC service host accepts many connections, and connects to the endpoint mapper itself.
             if image.eq_ignore_ascii_case("svchost.exe") && matches!(one.dst_port, 135 | 139 | 445)
             {
                 continue;
@@ -121,7 +121,7 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
             out.push(evidence);
         }
     }
-    // A port proxy as the registry keeps it: `…\PortProxy\v4tov4\tcp\<listen>` = `<host>/<port>`.
+    // A port proxy in the registry: `…\PortProxy\v4tov4\tcp\<listen>` = `<host>/<port>`.
     let catalog = world.catalog;
     for_each(catalog, SYSMON, 13, |row| {
         let target = row.get("TargetObject");
@@ -189,7 +189,7 @@ fn process(world: &mut World<'_>, started: &Started, out: &mut Sink) {
     );
 }
 
-/// That a host now passes connections on to another: it is about to be reached from here.
+/// Records that a host now forwards connections to another, which is about to be reached from here.
 #[expect(
     clippy::too_many_arguments,
     reason = "what the two events have in common"

@@ -1,4 +1,4 @@
-//! Directory replication asked for by one who is not a domain controller (T1003.006).
+//! Directory replication requested by something other than a domain controller (T1003.006).
 
 use super::{Call, Technique};
 use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
@@ -28,7 +28,7 @@ impl Technique for Replication {
     }
 }
 
-/// Extended rights of directory replication: Get-Changes, Get-Changes-All, Get-Changes-In-Filtered-Set.
+/// Extended rights for directory replication: Get-Changes, Get-Changes-All, Get-Changes-In-Filtered-Set.
 const REPLICATION: [&str; 3] = [
     "1131f6aa-9c07-11d1-f79f-00c04fc2dcd2",
     "1131f6ad-9c07-11d1-f79f-00c04fc2dcd2",
@@ -49,7 +49,7 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
         );
         let by_machine = match kind_of(name, row.get("SubjectUserSid")) {
             AccountKind::User => false,
-            // Controllers replicate, each from where it is.
+            // Controllers replicate, each from its own address.
             AccountKind::Machine => {
                 let session = world.session(host, id, row.time);
                 let from = session.and_then(|at| world.sessions.get(at)?.from());

@@ -1,4 +1,4 @@
-//! Remote services: PsExec and its kin, `sc \\host`, Impacket psexec and smbexec, Cobalt Strike, Metasploit
+//! Remote services: PsExec and the like, `sc \\host`, Impacket psexec and smbexec, Cobalt Strike, Metasploit
 //! (T1569.002, T1543.003).
 
 use super::{Call, Shares, Started, Technique, brief, ran, writes_to_own_share};
@@ -59,7 +59,7 @@ impl Technique for Service {
         if command.program != "sc" {
             return None;
         }
-        // Who only asks what services there are executes nothing.
+        // Listing services executes nothing.
         let asks = [
             "query",
             "queryex",
@@ -111,7 +111,7 @@ pub(crate) fn is_remote_tool(name: &str, image_path: &str) -> bool {
         || base_name(program.split(' ').next().unwrap_or(program)).trim_end_matches(".exe") == "cmd"
 }
 
-/// From what a client asks of the service control manager to what this starts; Sysmon logs connections late.
+/// From a client's request to the service control manager until it starts something; Sysmon logs connections late.
 const ASKED: (i64, i64) = (10 * SECOND, 3 * SECOND);
 
 /// A client of the service control manager.
@@ -139,8 +139,8 @@ fn is_kernel(command: &str) -> bool {
     command.trim().to_lowercase().ends_with(".sys")
 }
 
-/// The client that called the service control manager just before: through its pipe, or at a port of its own. None where
-/// there were several.
+/// The client that had just called the service control manager, through its pipe or at its own port. None if there were
+/// several.
 fn caller(world: &World<'_>, host: HostId, time: i64) -> Option<Caller> {
     let (from, to) = (time - ASKED.0, time + ASKED.1);
     let mut callers: Vec<Caller> = world
@@ -156,13 +156,13 @@ fn caller(world: &World<'_>, host: HostId, time: i64) -> Option<Caller> {
         if !one.inbound || !base_name(one.image).eq_ignore_ascii_case("services.exe") {
             continue;
         }
-        // The logon of that very connection says who.
+        // The logon of that connection names the account.
         let session = world
             .sessions_between(host, one.time - ASKED.0, one.time + ASKED.0)
             .find(|(_, session)| {
                 session.port != 0 && session.port == one.src_port && session.ip == Some(one.src_ip)
             });
-        // Machines ask each other, too; their logons by tickets are not sessions here.
+        // Machines call each other, too; their logons with tickets are not sessions here.
         let logged = || {
             world
                 .sessions_of(host)
@@ -195,8 +195,8 @@ fn caller(world: &World<'_>, host: HostId, time: i64) -> Option<Caller> {
         .max_by_key(|one| (matches!(one.src, Place::Host(_)), one.session.is_some()))
 }
 
-/// How surely a program that the service control manager starts is not part of the machine: none that lies where Windows
-/// keeps its own, perhaps one that lies where programs are installed.
+/// How certain it is that a program started by the service control manager is not part of the machine: not one in
+/// Windows' own folders, perhaps one in the folders of installed programs.
 fn is_foreign(image: &str) -> Option<Act> {
     let image = image.to_lowercase();
     let windows = [
@@ -218,7 +218,7 @@ fn is_foreign(image: &str) -> Option<Act> {
 }
 
 /// Programs that the service control manager starts just after a client called it, and on no other day: the client
-/// started a service, whatever this is called and whenever it was installed.
+/// started a service, whatever its name and whenever it was installed.
 fn started_for_clients(world: &mut World<'_>, out: &mut Sink) {
     let mut days: HashMap<(HostId, String), BTreeSet<i64>> = HashMap::new();
     let mut all = Vec::new();
@@ -269,7 +269,7 @@ fn started_for_clients(world: &mut World<'_>, out: &mut Sink) {
 /// Name of the program in a service's command, in lower case, without folder and extension.
 fn program_of(command: &str) -> String {
     let lower = command.trim().to_lowercase();
-    // Folders have spaces, with quotes around the path or without.
+    // Folder names contain spaces, with or without quotes around the path.
     let path = match (lower.strip_prefix('"'), lower.split_once(".exe")) {
         (Some(rest), _) => rest.split('"').next().unwrap_or(rest),
         (None, Some((path, _))) => path,
@@ -281,7 +281,8 @@ fn program_of(command: &str) -> String {
 /// When a service's command was written, the command, and the event.
 type Command<'a> = (i64, &'a str, u64);
 
-/// Services whose command is changed and changed again at once: nobody configures so, but who borrows a service does.
+/// Services whose command is changed and immediately changed again: nobody configures services this way, but borrowing
+/// one does it.
 fn borrowed(world: &mut World<'_>, out: &mut Sink) {
     const BORROWED: i64 = 60 * SECOND;
     let catalog = world.catalog;
@@ -302,7 +303,7 @@ fn borrowed(world: &mut World<'_>, out: &mut Sink) {
     for ((host, service), mut written) in commands {
         written.sort_unstable();
         for (time, command, reference) in &written {
-            // What tools are known by, the commands themselves tell.
+            // Known tools are recognised by the commands themselves.
             if is_foreign(command) != Some(Act::Strong)
                 || is_kernel(command)
                 || is_remote_tool(&service, command)
@@ -373,7 +374,7 @@ fn borrowed(world: &mut World<'_>, out: &mut Sink) {
     }
 }
 
-/// The client that PsExec's key file names: `<Windows>\PSEXEC-<client>-<8 hexadecimal digits>.key`.
+/// The client named by PsExec's key file: `<Windows>\PSEXEC-<client>-<8 hexadecimal digits>.key`.
 fn key_file(path: &str) -> Option<String> {
     let lower = path.to_lowercase();
     let (folder, file) = lower.rsplit_once('\\')?;
@@ -400,7 +401,7 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
         );
         let kernel = row.get("ServiceType").to_lowercase();
         let known = is_remote_tool(name, path);
-        // Windows and its updates install services as the system, people install as themselves.
+        // Windows and its updates install services as the system, people as themselves.
         if kernel.contains("kernel")
             || kernel.contains("driver")
             || (kind_of("", sid) != AccountKind::User && !known)
@@ -442,7 +443,7 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
         let host = world.writer(row);
         let subject = row.get("SubjectUserName");
         let kind = kind_of(subject, sid);
-        // The machine's own account is how Windows installs services; another's came from elsewhere.
+        // Windows installs services with the machine's own account; another machine's account came from elsewhere.
         let another = kind == AccountKind::Machine && !world.hosts.is_account_of(subject, host);
         if kind != AccountKind::User && !another && !known {
             return;
@@ -478,7 +479,7 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
         }
         out.push(evidence);
     });
-    // A program that is not a service does not answer the service control manager.
+    // A program that is not a service does not respond to the service control manager.
     for (id, name) in [(7000_u32, "param1"), (7009, "param2")] {
         for_each(catalog, SYSTEM, id, |row| {
             let host = world.writer(row);
@@ -499,7 +500,7 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
             );
         });
     }
-    // PsExec from 2.30 on leaves the key of its connection under the client's name: a claim, as its pipes' names are.
+    // From 2.30 on, PsExec leaves its connection's key under the client's name: a claim, like the names of its pipes.
     for_each(catalog, SYSMON, 11, |row| {
         let Some(client) = key_file(row.get("TargetFilename")) else {
             return;
@@ -571,7 +572,7 @@ fn process(world: &mut World<'_>, started: &Started, out: &mut Sink) {
         || started.parent.is_empty()
             && process.creator_logon == SYSTEM_LOGON
             && writes_to_own_share(&started.command);
-    // A service that passes itself the system's token through a pipe.
+    // A service that passes the system's token to itself through a pipe.
     let echo = started.image == "cmd.exe"
         && started.command.contains("echo ")
         && started.command.contains("\\\\.\\pipe\\");

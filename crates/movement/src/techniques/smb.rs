@@ -14,7 +14,7 @@ use crabwalk_activity::{
 };
 use std::collections::BTreeMap;
 
-/// Named pipes of services, where nothing says what was done through them.
+/// Named pipes of services, if nothing shows what was done through them.
 pub(crate) struct Pipes;
 
 impl Technique for Pipes {
@@ -70,7 +70,7 @@ impl Technique for Smb {
         )
         .then(|| {
             let pipes = || {
-                // Who logs on with other credentials to the share of pipes is about to use them.
+                // Opening the share of pipes with other credentials means that they are about to be used.
                 let path = command.unc()?;
                 let to_pipes = is_pipe_share(&path) && command.option(&["user"]).is_some();
                 (to_pipes && command.says("use")).then_some(path)
@@ -88,7 +88,7 @@ impl Technique for Smb {
     }
 }
 
-/// Access rights with which a file is changed: write, append, and the generic ones.
+/// Access rights that change a file: write, append, and the generic ones.
 pub(crate) const WRITES: u64 = 0x2 | 0x4 | 0x4000_0000 | 0x1000_0000;
 
 /// Access right to read a file.
@@ -96,8 +96,8 @@ const READS: u64 = 0x1;
 /// Access right to delete a file.
 const DELETES: u64 = 0x1_0000;
 
-/// The way in which a command was run whose output has this name. Impacket's tools name it by the time: wmiexec with its
-/// fraction, dcomexec by its first digits; smbexec says what it is.
+/// The way behind a command whose output has this name. Impacket's tools name it after the time: wmiexec with the
+/// fraction, dcomexec with the first digits; smbexec reveals itself.
 fn output_of(target: &str) -> Option<(Family, &'static [&'static str])> {
     let file = base_name(target).to_lowercase();
     let name = file.strip_prefix("__")?;
@@ -118,7 +118,7 @@ fn output_of(target: &str) -> Option<(Family, &'static [&'static str])> {
     }
 }
 
-/// Whether a file lies where tools have commands leave their output: the temporary folder of Windows, or the root of a
+/// Whether a file is where tools have commands leave their output: in Windows' temporary folder, or in the root of a
 /// drive under a name that no ordinary file has.
 fn is_output_place(share: &str, target: &str) -> bool {
     let target = target.trim_start_matches('\\').to_lowercase();
@@ -144,7 +144,7 @@ fn share_path(share: &str, target: &str) -> String {
     .to_lowercase()
 }
 
-/// A file that a client asked for.
+/// A file that a client requested.
 struct Touched {
     time: i64,
     mask: u64,
@@ -156,7 +156,7 @@ struct Touched {
 /// By host, LogonId and path.
 type Collected = BTreeMap<(HostId, u64, String), Vec<Touched>>;
 
-/// Files that a client read and deleted at once and never wrote: something on the machine wrote them for him.
+/// Files that a client read and deleted at once but never wrote: something on the machine wrote them for the client.
 fn outputs(world: &World<'_>, all: &Collected, out: &mut Sink) {
     const AT_ONCE: i64 = 30 * SECOND;
     for ((host, logon, path), touched) in all {
@@ -207,7 +207,7 @@ fn outputs(world: &World<'_>, all: &Collected, out: &mut Sink) {
     }
 }
 
-/// What opening a pipe over the network means.
+/// The meaning of opening a pipe over the network.
 pub(crate) struct Pipe {
     pub family: Family,
     pub act: Act,
@@ -216,7 +216,7 @@ pub(crate) struct Pipe {
     pub claims: Option<String>,
 }
 
-/// Pipes that Windows itself serves, of which nothing follows.
+/// Pipes of Windows itself, from which nothing follows.
 const ORDINARY: &[&str] = &[
     "lsarpc",
     "samr",
@@ -251,7 +251,7 @@ const ORDINARY: &[&str] = &[
     "catalogchangelistener",
 ];
 
-/// What a pipe's name says, for a pipe that was opened from another machine.
+/// The meaning of a pipe's name, for a pipe opened from another machine.
 pub(crate) fn pipe(name: &str) -> Option<Pipe> {
     let lower = name.trim_start_matches('\\').to_lowercase();
     let lower = lower.as_str();
@@ -326,7 +326,7 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
                 0
             };
             let mut src = world.hosts.place(row.get("IpAddress"), host, row.time);
-            // Another machine's account moves where it writes, or comes from where that machine is not.
+            // Another machine's account moves if it writes, or comes from an address other than that machine's.
             let another = kind == AccountKind::Machine
                 && (admin && mask & WRITES != 0
                     || matches!(src, Place::Host(src) if world.is_elsewhere(name, host, src)));
@@ -359,7 +359,7 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
             let logon = number(row.get("SubjectLogonId"));
             let mut looped = false;
             if src == Place::Local {
-                // What a client's command writes to a share of the machine itself is in the client's session.
+                // Files that a client's command writes to a share of the machine itself are in the client's session.
                 let client = world
                     .session(host, logon, row.time)
                     .and_then(|at| world.sessions.get(at))
@@ -391,7 +391,8 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
                     if kind == AccountKind::Anonymous && pipe.act != Act::Strong {
                         return;
                     }
-                    // Machines open pipes of each other all day: it shows how a machine's key is used, not that it is.
+                    // Machines open each other's pipes all day: it shows how a machine's key is used, not that it is
+                    // stolen.
                     if another && pipe.act == Act::Weak {
                         pipe.act = Act::None;
                     }
@@ -508,7 +509,7 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
             if (id == 18 && !by_system) || (pipe.act != Act::Strong && id == 17) {
                 return;
             }
-            // That a client opened the pipe of a service is much, what he did through it is not said.
+            // It matters that a client opened the service's pipe, but what it did through it is unknown.
             let serves = pipe.act != Act::Strong && pipe.family != Family::Pipe;
             let host = world.writer(row);
             let src = pipe.claims.as_deref().map_or(Place::Unknown, |claimed| {

@@ -41,8 +41,8 @@ impl Technique for Ssh {
     }
 }
 
-/// Account, client and method of sshd's `Accepted <method> for <user> from <ip> port <port>`. The name is the client's
-/// choice: it may look like the rest of such a line.
+/// Account, client and method from sshd's `Accepted <method> for <user> from <ip> port <port>`. The client chooses the
+/// name, which may look like the rest of such a line.
 pub(crate) fn accepted(line: &str) -> Option<(&str, &str, &str)> {
     let rest = line.trim_start().strip_prefix("Accepted ")?;
     let (method, rest) = rest.split_once(" for ")?;
@@ -51,9 +51,9 @@ pub(crate) fn accepted(line: &str) -> Option<(&str, &str, &str)> {
     Some((user, client, method))
 }
 
-/// Where a client of OpenSSH or PuTTY goes: `ssh [user@]host`, `scp file [user@]host:file`.
+/// The target of an OpenSSH or PuTTY client: `ssh [user@]host`, `scp file [user@]host:file`.
 fn client(command: &CommandLine) -> Option<Named> {
-    /// Options of OpenSSH's and PuTTY's clients that have a value.
+    /// Options of OpenSSH's and PuTTY's clients that take a value.
     const VALUES: &[&str] = &[
         "B", "b", "c", "D", "E", "e", "F", "I", "i", "J", "L", "l", "m", "O", "o", "p", "Q", "R",
         "S", "W", "w", "P", "pw", "pwfile", "hostkey", "load", "proxycmd", "sercfg", "N", "X",
@@ -63,12 +63,12 @@ fn client(command: &CommandLine) -> Option<Named> {
         command.program.as_str(),
         "ssh" | "sftp" | "psftp" | "plink" | "putty" | "kitty"
     );
-    // What versions of source code are kept in is not a machine to work on.
+    // Source code hosting is not a machine to work on.
     let git = command
         .words
         .iter()
         .any(|word| word.contains("git-upload-pack") || word.contains("git-receive-pack"));
-    // Who lets others come back by a port of the server calls home; he does not work there.
+    // Opening a return port on the server means calling home, not working there.
     let calls_home = command.words.iter().any(|word| word.starts_with("-R"));
     if !(copies || shell) || git || calls_home {
         return None;
@@ -127,7 +127,7 @@ fn process(world: &mut World<'_>, started: &Started, out: &mut Sink) {
     out.extend(ran);
 }
 
-/// Logons by OpenSSH's server, which the Security log has without an address.
+/// Logons by OpenSSH's server, which the Security log records without an address.
 fn logons(world: &World<'_>, out: &mut Sink) {
     for (at, session) in world.sessions.iter().enumerate() {
         if !session.by_sshd || session.kind != AccountKind::User || session.logon_type == 0 {
@@ -202,7 +202,7 @@ fn syslog(world: &mut World<'_>, out: &mut Sink) {
         let mut evidence = Evidence::new(
             Kind::DestinationLogon,
             Family::Ssh,
-            // The whole internet knocks at a server; only who comes in has moved.
+            // The whole internet knocks at a server; only whoever comes in has moved.
             if refused { Act::None } else { Act::Strong },
             host,
             row.time,
@@ -235,7 +235,7 @@ fn syslog(world: &mut World<'_>, out: &mut Sink) {
     });
 }
 
-/// Logins that a sensor judged to have succeeded.
+/// Logins that a sensor judged successful.
 fn network(world: &mut World<'_>, out: &mut Sink) {
     let catalog = world.catalog;
     for_each(catalog, "zeek:ssh", 0, |row| {

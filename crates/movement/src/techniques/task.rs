@@ -86,7 +86,7 @@ fn process(world: &World<'_>, started: &Started, out: &mut Sink) {
     let host_command = process.parent_command.to_lowercase();
     let scheduler = match started.parent.as_str() {
         "taskeng.exe" => true,
-        // Before Windows 10 1703 one host held many services; the Security log names no command of a parent.
+        // Before Windows 10 1703 one host ran many services; the Security log does not record a parent's command.
         "svchost.exe" => host_command.contains("schedule") || !host_command.contains(" -s "),
         _ => false,
     };
@@ -107,7 +107,8 @@ fn process(world: &World<'_>, started: &Started, out: &mut Sink) {
     }
 }
 
-/// The scheduler's pipe was opened for a client, and the service writes a task's file just after: it registered one.
+/// The scheduler's pipe was opened for a client, and just afterwards the service writes a task's file: the client
+/// registered one.
 fn written(world: &mut World<'_>, out: &mut Sink) {
     const REGISTERS: i64 = 5 * SECOND;
     let catalog = world.catalog;
@@ -116,7 +117,7 @@ fn written(world: &mut World<'_>, out: &mut Sink) {
         let Some((_, task)) = path.split_once("\\windows\\system32\\tasks\\") else {
             return;
         };
-        // Windows keeps its own tasks in a folder of theirs, and changes them all day.
+        // Windows keeps its own tasks in a separate folder, and changes them all day.
         if task.starts_with("microsoft\\")
             || !base_name(row.get("Image")).eq_ignore_ascii_case("svchost.exe")
         {
@@ -146,7 +147,7 @@ fn written(world: &mut World<'_>, out: &mut Sink) {
     });
 }
 
-/// What became of a task: when it ran, and when it was deleted by which event.
+/// The fate of a task: when it ran, and when it was deleted by which event.
 #[derive(Default)]
 struct Course {
     runs: Vec<i64>,
@@ -209,10 +210,10 @@ fn passing(world: &mut World<'_>, out: &mut Sink) {
     });
 }
 
-/// A program that loaded the client of the task scheduler asks for its endpoint within this time.
+/// A program that loaded the task scheduler's client asks for its endpoint within this time.
 const ASKS: i64 = 300 * SECOND;
 
-/// Programs other than schtasks that loaded the client's library and then turned to another machine's endpoint mapper.
+/// Programs other than schtasks that loaded the client's library and then contacted another machine's endpoint mapper.
 fn clients(world: &mut World<'_>, out: &mut Sink) {
     let catalog = world.catalog;
     let mut loaded: HashMap<&str, (i64, u64)> = HashMap::new();
@@ -275,7 +276,7 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
             let (sid, name) = (row.get("SubjectUserSid"), row.get("SubjectUserName"));
             let host = world.writer(row);
             let kind = kind_of(name, sid);
-            // Windows registers tasks by the machine's own account; another's came from elsewhere.
+            // Windows registers tasks with the machine's own account; another machine's account came from elsewhere.
             let another = kind == AccountKind::Machine && !world.hosts.is_account_of(name, host);
             if kind != AccountKind::User && !another {
                 return;
@@ -287,7 +288,7 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
             }
             let user = world.accounts.get(sid, row.get("SubjectDomainName"), name);
             let text = row.get(content);
-            // atexec writes its output to a temporary file named as the task.
+            // atexec writes its output to a temporary file named after the task.
             let lower = text.to_lowercase();
             let tool = leaves_output(&lower.replace("&gt;", ">").replace("&amp;", "&"));
             let mut evidence = Evidence::new(

@@ -27,7 +27,7 @@ impl Technique for Vnc {
     }
 }
 
-/// Desktops that let the client in.
+/// Desktops that admitted the client.
 fn network(world: &mut World<'_>, out: &mut Sink) {
     let catalog = world.catalog;
     for_each(catalog, "zeek:rfb", 0, |row| {

@@ -104,7 +104,7 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
     connections(world, out);
     for_each(catalog, WINRM, 91, |row| {
         let uri = row.get("resourceUri");
-        // Event forwarding asks for subscriptions, not for shells. The payload is UTF-16 in hex.
+        // Event forwarding uses subscriptions, not shells. The payload is UTF-16 in hex.
         if uri.contains("EventCollector")
             || uri.contains("Subscription")
             || row.get("EventPayload").contains("4500760065006E007400")
@@ -185,9 +185,9 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
     });
 }
 
-/// PowerShell's own logs name the host of remote sessions. Jobs have a host called the same, which runs in PowerShell.
+/// PowerShell's own logs name the host of remote sessions. Jobs have a host of the same name, which runs in PowerShell.
 fn remoting(world: &mut World<'_>, out: &mut Sink) {
-    /// Pipelines of one session follow each other; one of them tells.
+    /// Pipelines of one session follow each other; one of them is enough.
     const SESSION: i64 = 300 * SECOND;
     let catalog = world.catalog;
     for_each(catalog, POWERSHELL_ENGINE, 400, |row| {
@@ -248,8 +248,8 @@ fn remoting(world: &mut World<'_>, out: &mut Sink) {
     });
 }
 
-/// Programs that turned to WS-Management, as their own host or the other tells. Windows forwards events by it, in a
-/// service host.
+/// Programs that contacted WS-Management, according to either host. Windows' event forwarding uses it, in a service
+/// host.
 fn connections(world: &mut World<'_>, out: &mut Sink) {
     let mut edges: BTreeMap<(HostId, HostId, &str), Vec<usize>> = BTreeMap::new();
     for (at, one) in world.connections.iter().enumerate() {

@@ -87,14 +87,14 @@ impl Technique for Wmi {
     }
 }
 
-/// A session that began no longer before was opened for what runs in it; LogonGuids tell whole seconds.
+/// A session that began no longer before this was opened for what runs in it; LogonGuids have whole seconds.
 const BEGUN: i64 = 10 * SECOND;
-/// Who logged on no longer before is still at what he came for.
+/// An account that logged on no longer before this is still doing what it came for.
 const CAME: i64 = 60 * SECOND;
-/// LogonId of the system, as which services start programs.
+/// LogonId of the system, under which services start programs.
 const SYSTEM_LOGON: u64 = 0x3e7;
 
-/// Who makes a subscription does so within this time of his logon.
+/// A subscription is created within this time of its creator's logon.
 const SUBSCRIBES: i64 = 60 * SECOND;
 /// LogonId of NETWORK SERVICE.
 const NETWORK_SERVICE: u64 = 0x3e4;
@@ -104,14 +104,14 @@ fn process(world: &mut World<'_>, started: &Started, out: &mut Sink) {
     let Some(process) = world.processes.get(started.at) else {
         return;
     };
-    // The provider host runs as NETWORK SERVICE and starts programs in the session of its remote caller.
+    // The provider host runs as NETWORK SERVICE and starts programs in its remote caller's session.
     let unnamed = started.parent.is_empty()
         && process.creator_logon == NETWORK_SERVICE
         && world
             .session(process.host, process.logon_id, process.time)
             .and_then(|at| world.sessions.get(at))
             .is_some_and(|session| session.is_remote());
-    // The parent is not always told; what such a command is for tells it.
+    // The parent is not always recorded; the command's purpose reveals it.
     let own_share = super::writes_to_own_share(&started.command);
     let collected = own_share || super::leaves_output(&started.command);
     if started.parent != "wmiprvse.exe"
@@ -152,7 +152,7 @@ fn process(world: &mut World<'_>, started: &Started, out: &mut Sink) {
     if started.parent == "scrcons.exe" {
         evidence.techniques.push("T1546.003");
     }
-    // Only the creator's session is known, and one client came just before.
+    // Only the creator's session is known, and a single client came just before.
     if !own_session
         && evidence.session.is_none()
         && let Some(at) = super::only_client(world, host, time)
@@ -164,7 +164,7 @@ fn process(world: &mut World<'_>, started: &Started, out: &mut Sink) {
     let remote = evidence
         .session
         .and_then(|at| world.sessions.get(at))
-        // A session that began for this very program is a client's, also where its logon was not logged.
+        // A session that began for exactly this program is a client's, even if its logon was not logged.
         .is_some_and(|session| {
             session.is_remote() || session.logon_type == 0 && time - session.time <= BEGUN
         });
@@ -180,13 +180,13 @@ fn process(world: &mut World<'_>, started: &Started, out: &mut Sink) {
     out.push(evidence);
 }
 
-/// The provider for the registry writes it for a caller: a value or key that the provider host sets outside of WMI's own
-/// keys, just after the only client of the endpoint mapper came.
+/// The registry provider writes for a caller: a value or key that the provider host sets outside of WMI's own keys,
+/// just after the only client of the endpoint mapper came.
 fn registry(world: &mut World<'_>, out: &mut Sink) {
-    /// From the client's connection to what is written for it; Sysmon logs connections late.
+    /// From the client's connection to the write for it; Sysmon logs connections late.
     const CALLED: (i64, i64) = (15 * SECOND, 3 * SECOND);
     let catalog = world.catalog;
-    // What each provider host loaded, where it is logged.
+    // What each provider host loaded, if logged.
     let mut loads: HashMap<&str, bool> = HashMap::new();
     for_each(catalog, SYSMON, 7, |row| {
         if base_name(row.get("Image")).eq_ignore_ascii_case("wmiprvse.exe") {
@@ -273,8 +273,8 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
             .weighs(Class::WmiOperation, 0.1),
         );
     });
-    // The service's own log of a subscription that runs programs. It does not say who made it: only somebody who had just
-    // come from elsewhere makes it a movement.
+    // The service's own log of a subscription that runs programs. It does not name the creator: only somebody who has
+    // just come from elsewhere makes it a movement.
     for_each(catalog, WMI, 5861, |row| {
         let text = format!("{} {}", row.get("CONSUMER"), row.get("PossibleCause")).to_lowercase();
         if !text.contains("commandlineeventconsumer") && !text.contains("activescripteventconsumer")
@@ -304,7 +304,7 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
     for_each(catalog, SYSMON, 20, |row| {
         let host = world.writer(row);
         let user = world.accounts.of_text(row.get("User"));
-        // Who has just come over the network, and is here in no other way, made it from there.
+        // Whoever has just come over the network, and is here in no other way, created it from there.
         let (mut from_elsewhere, mut here) = (false, false);
         for (_, session) in world.sessions_between(host, row.time - CAME, row.time + SECOND) {
             if user.is_some() && session.account.map(standing) == user.map(standing) {
