@@ -78,9 +78,10 @@ fn page() -> String {
         all: BTreeMap::new(),
     };
     declared.visit::<Case>();
-    let mut page = "// The case document. Written from the types of crates/case by its tests; do not edit.\n\
+    let mut page =
+        "// The case document. Written from the types of crates/case by its tests; do not edit.\n\
         // Where case.json has an event, a report has the event's number in its table.\n\n"
-        .to_owned();
+            .to_owned();
     let _ = writeln!(
         page,
         "/** The classification of a hop. */\nexport type Standing = {};\n",

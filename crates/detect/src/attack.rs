@@ -1,7 +1,8 @@
 //! MITRE ATT&CK for Enterprise: names, tactics and STIX identifiers of techniques.
 //!
-//! The table is content, `content/attack/techniques.tsv`: one technique a line with id, name, tactics, STIX identifier, and
-//! when MITRE made and last changed it. Other content adds techniques that ATT&CK does not have ([`Attack`]).
+//! The table is content, `content/attack/techniques.tsv`: one technique per line with id, name, tactics, STIX
+//! identifier, and when MITRE created and last changed it. Other content adds techniques that ATT&CK does not have
+//! ([`Attack`]).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
@@ -10,7 +11,7 @@ use serde::Deserialize;
 
 use crate::detection::Detection;
 
-/// Version of ATT&CK from which the table is.
+/// The table's version of ATT&CK.
 pub const ATTACK_VERSION: &str = "18";
 
 /// One technique or sub-technique.
@@ -20,15 +21,15 @@ pub struct Technique {
     pub name: &'static str,
     /// Short names of its tactics, such as `lateral-movement`.
     pub tactics: Vec<&'static str>,
-    /// Identifier of its STIX object, as MITRE publishes it: `attack-pattern--…`.
+    /// Identifier of its STIX object, as published by MITRE: `attack-pattern--…`.
     pub stix_id: String,
-    /// When MITRE made that object, RFC 3339.
+    /// When MITRE created that object, RFC 3339.
     pub created: &'static str,
-    /// When MITRE changed it last, RFC 3339.
+    /// When MITRE last changed it, RFC 3339.
     pub modified: &'static str,
 }
 
-/// The technique with this id, such as `T1021.002`; of a sub-technique that is not known, the technique that it is part of.
+/// The technique with this id, such as `T1021.002`; for an unknown sub-technique, its parent technique.
 pub fn technique(id: &str) -> Option<&'static Technique> {
     static TABLE: OnceLock<BTreeMap<&'static str, Technique>> = OnceLock::new();
     let table = TABLE.get_or_init(|| {
@@ -57,7 +58,7 @@ pub fn technique(id: &str) -> Option<&'static Technique> {
         .or_else(|| table.get(id.split('.').next().unwrap_or(id)))
 }
 
-/// Whether this is the id of a technique that the table has itself.
+/// Whether the table itself has a technique with this id.
 pub fn is_known(id: &str) -> bool {
     technique(id).is_some_and(|found| {
         !id.contains('.')
@@ -74,7 +75,7 @@ struct RawDocument {
     attack_tactics: BTreeMap<String, String>,
 }
 
-/// Which tactics techniques serve: ATT&CK's, and those that content adds.
+/// The tactics of techniques: ATT&CK's, and those that content adds.
 #[derive(Debug, Clone, Default)]
 pub struct Attack {
     /// Techniques that content adds, with their tactics.
@@ -84,7 +85,7 @@ pub struct Attack {
 }
 
 impl Attack {
-    /// Adds what one YAML text says.
+    /// Adds the entries of one YAML text.
     ///
     /// # Errors
     /// What is wrong with the text.
@@ -95,13 +96,13 @@ impl Attack {
         Ok(())
     }
 
-    /// The tactics of a detection: what it says itself, and those of its techniques. A technique that is not known by
-    /// itself has the tactics of the one it is part of.
+    /// The tactics of a detection: its own, and those of its techniques. An unknown sub-technique has its parent's
+    /// tactics.
     pub fn tactics(&self, detection: &Detection) -> Vec<String> {
         self.tactics_of(&detection.tactics, &detection.techniques)
     }
 
-    /// As [`tactics`](Self::tactics), of the tactics that are known already and of techniques.
+    /// Like [`tactics`](Self::tactics), from tactics already known and from techniques.
     pub(crate) fn tactics_of(&self, known: &[String], techniques: &[String]) -> Vec<String> {
         let mut all: BTreeSet<&str> = known.iter().map(String::as_str).collect();
         for id in techniques {

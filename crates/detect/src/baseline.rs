@@ -1,4 +1,4 @@
-//! Assets learned by baselines: what a baseline lists becomes rows of an assets file.
+//! Assets learned by baselines: a baseline's rows become rows of an assets file.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use crabwalk_vocabulary::is_address;
 use crate::detection::Baseline;
 use crate::query::Answer;
 
-/// Columns of an assets file, in the order of Splunk ES.
+/// Columns of an assets file, in Splunk ES order.
 pub const ASSET_COLUMNS: [&str; 17] = [
     "ip",
     "mac",
@@ -29,7 +29,7 @@ pub const ASSET_COLUMNS: [&str; 17] = [
     "requires_av",
 ];
 
-/// Columns that name an asset where a baseline does not say which column does.
+/// Columns that name an asset, if a baseline does not specify one.
 const USUAL_FIELDS: [&str; 5] = ["src", "dest", "host", "dvc", "asset"];
 
 /// Assets learned.
@@ -37,7 +37,7 @@ const USUAL_FIELDS: [&str; 5] = ["src", "dest", "host", "dvc", "asset"];
 pub struct Learned {
     /// Rows of an assets file: column → values.
     pub rows: Vec<BTreeMap<String, Vec<String>>>,
-    /// Names that baselines listed and that no machine has; they are left out.
+    /// Names listed by baselines that no machine can have; they are left out.
     pub odd: Vec<String>,
 }
 
@@ -55,7 +55,7 @@ impl Learned {
     }
 }
 
-/// Puts what baselines list into the assets known already.
+/// Adds baselines' results to the known assets.
 pub fn learn(known: &Assets, baselines: &[(&Baseline, &Answer)]) -> Learned {
     let mut learned = Learned {
         rows: known.assets.rows().to_vec(),
@@ -112,7 +112,8 @@ pub fn learn(known: &Assets, baselines: &[(&Baseline, &Answer)]) -> Learned {
     learned
 }
 
-/// Whether a machine may have this name or address. What an attacker can put into a log and a spreadsheet would run is not.
+/// Whether a machine may have this name or address. Excludes anything that an attacker could put into a log and a
+/// spreadsheet would execute.
 fn is_name(name: &str) -> bool {
     !matches!(
         name.to_lowercase().as_str(),

@@ -1,5 +1,5 @@
-//! Tests of detections: made events over which one must fire, made events over which it must not, and recorded attacks that
-//! content names.
+//! Tests of detections: made-up events on which a detection must or must not fire, and the recorded attacks listed in
+//! content.
 //!
 //! A file of cases (`*.yml` with the key `detection` and one of `fires` and `quiet`) looks like this:
 //!
@@ -18,10 +18,10 @@
 //!       - {ServiceName: sync, ImagePath: 'C:\Program Files\Sync\sync.exe'}
 //! ```
 //!
-//! `event` is the event type, as field mappings write it; `host` the machine that wrote the event. `time` is seconds after
-//! the first event (one second after the event before, where it is left out), or a date and time. `repeat: 40` makes 40
-//! events, one second apart or as `every` says; `{n}` in their values is 1, 2, … 40. A list gives a field several values.
-//! `assets` and `identities` of a case are CSV text as in files of these.
+//! `event` is the event type, as in field mappings; `host` the machine that wrote the event. `time` is in seconds after
+//! the first event (by default one second after the preceding event), or a date and time. `repeat: 40` creates 40
+//! events, one second apart or as set by `every`; `{n}` in their values is 1, 2, … 40. A list gives a field several
+//! values. `assets` and `identities` of a case are CSV text in the usual format.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -43,9 +43,9 @@ use crate::workers::spread;
 
 /// Time of the first event of a case: 2026-03-02T09:00:00Z, microseconds since 1970-01-01 UTC.
 const START: i64 = 1_772_442_000_000_000;
-/// What `now()` answers in cases, seconds since 1970-01-01 UTC: a week later.
+/// The result of `now()` in cases, in seconds since 1970-01-01 UTC: a week later.
 const NOW: f64 = 1_773_046_800.0;
-/// Events that one case may have.
+/// Maximum number of events per case.
 const MOST_EVENTS: usize = 100_000;
 
 /// A file of cases.
@@ -55,17 +55,17 @@ pub struct CaseFile {
     pub path: String,
     /// Name or id of the detection.
     pub detection: String,
-    /// What all events have unless they say otherwise.
+    /// Defaults for all events.
     defaults: Fields,
-    /// Over these it must fire.
+    /// It must fire on these.
     pub fires: Vec<Case>,
-    /// Over these it must not.
+    /// It must not fire on these.
     pub quiet: Vec<Case>,
 }
 
 type Fields = BTreeMap<String, Value>;
 
-/// A value as YAML has it.
+/// A value as written in YAML.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(untagged)]
 enum Value {
@@ -124,7 +124,7 @@ struct RawFile {
     quiet: Vec<Case>,
 }
 
-/// Loads the files of cases below directories, or single ones. Other files are passed over.
+/// Loads the case files in directories, and single ones. Other files are skipped.
 pub fn load(paths: &[PathBuf]) -> (Vec<CaseFile>, Vec<ContentProblem>) {
     let mut files = Vec::new();
     let mut problems = Vec::new();
@@ -153,7 +153,7 @@ pub fn load(paths: &[PathBuf]) -> (Vec<CaseFile>, Vec<ContentProblem>) {
     (files, problems)
 }
 
-/// Whether a text has the keys of a file of cases.
+/// Whether a text has the keys of a case file.
 pub(crate) fn is_case_file(text: &str) -> bool {
     let has = |key: &str| text.lines().any(|line| line.starts_with(key));
     has("detection:") && (has("fires:") || has("quiet:"))
@@ -249,7 +249,7 @@ fn collect(defaults: &Fields, events: &[Fields]) -> Result<Collected, String> {
     Collector::merge(vec![collector]).map_err(|error| error.to_string())
 }
 
-/// Microseconds of `90`, `90s`, `5m`, `2h`, `1d`, with or without a leading `+`.
+/// Microseconds from `90`, `90s`, `5m`, `2h`, `1d`, with or without a leading `+`.
 fn span(text: &str) -> Option<i64> {
     let text = text.trim().trim_start_matches('+');
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
@@ -275,20 +275,20 @@ fn span(text: &str) -> Option<i64> {
 /// What kind of test it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum TestKind {
-    /// Made events over which the detection must fire.
+    /// Made-up events on which the detection must fire.
     Fires,
-    /// Made events over which it must not.
+    /// Made-up events on which it must not fire.
     Quiet,
-    /// A recorded attack, over which it must fire.
+    /// A recorded attack on which it must fire.
     AttackData,
 }
 
 /// How a test ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
-    /// As it must be, with this many findings.
+    /// As expected, with this many findings.
     Passed(usize),
-    /// Not as it must be: why.
+    /// Not as expected, with the reasons.
     Failed(Vec<String>),
     /// Not run: why.
     Skipped(String),
@@ -303,7 +303,7 @@ pub struct TestResult {
     pub path: String,
     /// Name of the test.
     pub test: String,
-    /// What is claimed: that it fires, or stays quiet.
+    /// The expectation: that it fires, or stays quiet.
     pub kind: TestKind,
     /// How it ended.
     pub verdict: Verdict,
@@ -311,15 +311,15 @@ pub struct TestResult {
     pub seconds: f64,
 }
 
-/// Where recorded attacks lie, for content that names them by URL.
+/// Local copies of recorded attacks, for content that names them by URL.
 #[derive(Debug, Clone, Default)]
 pub struct DataMap {
-    /// URL, or its beginning, and the local path that stands for it; longest first.
+    /// URL or URL prefix, and its local path; longest first.
     entries: Vec<(String, PathBuf)>,
 }
 
 impl DataMap {
-    /// Reads a map of YAML: `URL or its beginning: local path`. Relative paths start at `directory`.
+    /// Reads a YAML map of `URL or prefix: local path`. Relative paths start at `directory`.
     ///
     /// # Errors
     /// What is wrong with the text.
@@ -334,10 +334,9 @@ impl DataMap {
         Ok(Self { entries })
     }
 
-    /// The local file that stands for what content names, if there is one. `beside` are directories in which relative
-    /// paths are looked for.
+    /// The local copy of data named in content, if there is one. `beside` are the directories for relative paths.
     fn find(&self, data: &str, beside: &[PathBuf]) -> Result<PathBuf, String> {
-        // Content may come from others: it names data below the directories that the user gave, nothing else.
+        // Content may come from others: it may only name data below the user's directories.
         let inside = |rest: &str| !rest.split(['/', '\\']).any(|part| part == "..");
         for (url, path) in &self.entries {
             let Some(rest) = data.strip_prefix(url.as_str()) else {
@@ -395,7 +394,7 @@ pub struct Runner<'a> {
 }
 
 impl<'a> Runner<'a> {
-    /// Over content that was loaded.
+    /// Over loaded content.
     pub fn new(content: &'a Content, data: DataMap, threads: usize) -> Self {
         let knowledge = Arc::new(content.knowledge.clone());
         Self {
@@ -408,15 +407,15 @@ impl<'a> Runner<'a> {
         }
     }
 
-    /// Runs with what is made of each engine ([`RunOptions::engine`]).
+    /// Runs with a modified engine ([`RunOptions::engine`]).
     #[must_use]
     pub fn with_engine(mut self, engine: fn(Engine) -> Engine) -> Self {
         self.engine = engine;
         self
     }
 
-    /// Runs all tests of the detections for which `wanted` holds: the cases of the files, and the recorded attacks that the
-    /// detections name. In the order of the detections' names.
+    /// Runs all tests of the detections for which `wanted` returns true: the cases in the files, and the recorded
+    /// attacks listed by the detections. In order of the detections' names.
     pub fn run(&self, files: &[CaseFile], wanted: &dyn Fn(&Detection) -> bool) -> Vec<TestResult> {
         let mut tasks = Vec::new();
         for file in files {
@@ -582,7 +581,7 @@ impl<'a> Runner<'a> {
         self.findings(detection, &self.knowledge, read.collected)
     }
 
-    /// What a detection finds in events.
+    /// A detection's findings over events.
     fn findings(
         &self,
         detection: &Arc<Detection>,
@@ -592,7 +591,7 @@ impl<'a> Runner<'a> {
         let catalog = MemoryCatalog::new(collected).map_err(|error| error.to_string())?;
         let catalog: Arc<dyn Catalog> = Arc::new(catalog);
         if detection.kind == DetectionType::Correlation {
-            // It concludes from what all others find.
+            // A correlation draws its conclusions from all other detections' findings.
             let content = Content {
                 detections: self.content.detections.clone(),
                 knowledge: knowledge.as_ref().clone(),
@@ -639,7 +638,7 @@ impl<'a> Runner<'a> {
     }
 }
 
-/// What the fields of a finding say, shortly.
+/// A short summary of a finding's fields.
 fn shown(finding: &Finding) -> String {
     let fields: Vec<String> = finding
         .fields
@@ -707,7 +706,7 @@ fn judge(detection: &Detection, case: &Case, kind: TestKind, findings: &[Finding
     }
 }
 
-/// The criterion of contentctl: at least one row; in each row every risk object has a value that is not the text `null`; each
+/// contentctl's criterion: at least one row; in each row every risk object has a value other than the text `null`; each
 /// threat object has one in some row.
 fn judge_recorded(detection: &Detection, findings: &[Finding]) -> Verdict {
     if findings.is_empty() {

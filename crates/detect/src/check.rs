@@ -1,5 +1,4 @@
-//! Whether detections can run: what is wrong with their searches, which fields they name that no event has, and what in them most
-//! likely does not mean what its author meant.
+//! Whether detections can run: errors in their searches, fields that no event has, and likely mistakes.
 
 use std::sync::Arc;
 
@@ -14,12 +13,12 @@ use crate::error::RunError;
 use crate::lint;
 use crate::workers::apart;
 
-/// What became of a detection.
+/// The result for a detection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum CheckResult {
     /// It can be planned, and would run.
     Runs,
-    /// It runs, but it names a field that no known event type gives, or no known event type fits it.
+    /// It runs, but names a field that no known event type has, or no known event type matches it.
     RunsWithMissingFields,
     /// It cannot run.
     CannotRun,
@@ -36,20 +35,20 @@ impl CheckResult {
     }
 }
 
-/// One thing to say about a search.
+/// One remark about a search.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reason {
-    /// What is wrong, and what to do about it.
+    /// What is wrong, and how to fix it.
     pub message: String,
-    /// Line of the file, from 1, where known.
+    /// Line in the file, from 1, if known.
     pub line: Option<usize>,
-    /// Column of the file in characters, from 1, where known.
+    /// Column in the file, in characters from 1, if known.
     pub column: Option<usize>,
-    /// The same for people: the text of the search with a caret below the place.
+    /// The same for people: the search text with a caret below the place.
     pub shown: String,
 }
 
-/// A detection and what there is to say about it.
+/// A detection and the remarks about it.
 #[derive(Debug, Clone)]
 pub struct Checked {
     /// The detection that was checked.
@@ -58,14 +57,14 @@ pub struct Checked {
     pub result: CheckResult,
     /// Why it does not run, or which fields it names that no event has.
     pub reasons: Vec<Reason>,
-    /// What in it most likely is not meant so.
+    /// Likely mistakes.
     pub lints: Vec<Reason>,
 }
 
-/// Looks at the detections for which `wanted` holds, in the order of their names.
+/// Checks the detections for which `wanted` returns true, in order of their names.
 ///
 /// # Errors
-/// If the machine gives no thread.
+/// If the system cannot start a thread.
 pub fn check(
     content: &Content,
     wanted: &dyn Fn(&Detection) -> bool,
@@ -129,7 +128,7 @@ fn check_one(
         let first = pipeline.commands.first();
         let span = first.map_or(pipeline.span, |command| command.span);
         let message = "no known event type matches this search";
-        // The planner may have said so too, at greater length.
+        // The planner may already have said so, in more detail.
         lints.retain(|one| !one.message.starts_with(message));
         missing.insert(0, Diagnostic::new(message, span));
     }
@@ -142,14 +141,14 @@ fn check_one(
     }
     missing.sort_by_key(|one| (one.span.start, one.message.clone()));
     missing.dedup_by(|a, b| a.message == b.message);
-    // A text that fits Windows events is meant for these. Of other kinds of logs little is known beforehand, so that most
-    // texts seem to fit them; and only correlations see what findings become.
+    // Text that matches Windows events is meant for these. Little is known in advance about other kinds of logs, so
+    // most text seems to match them; and only correlations see the results of findings.
     let windows = read.iter().any(|one| one.is_windows());
     let of_logs: Vec<&EventType> = read
         .into_iter()
         .filter(|one| !one.channel.starts_with("stash:") && (one.is_windows() || !windows))
         .collect();
-    // A clause that fits most of what there is tells nothing of where its events come from.
+    // A clause that matches nearly everything does not reveal where its events come from.
     let first: Vec<&EventType> = of_logs
         .into_iter()
         .filter(|one| reader.reads_first(one))
@@ -194,7 +193,7 @@ fn reason(detection: &Detection, one: &Diagnostic) -> Reason {
     }
 }
 
-/// The fields of a node that a search names and that no event type of the node gives.
+/// The fields of a node that a search names but no event type of the node has.
 fn fields_in_vain(tstats: &Tstats, known: &[EventType], knowledge: &Knowledge) -> Vec<Diagnostic> {
     let Some(node) = tstats
         .datamodel

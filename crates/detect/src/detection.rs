@@ -1,4 +1,4 @@
-//! What content consists of: detections, stories, baselines.
+//! The items of content: detections, stories, baselines.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use crate::origin::Origin;
 use crate::throttling::Throttling;
 use crabwalk_vocabulary::Severity;
 
-/// What a detection's results mean.
+/// The meaning of a detection's results.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum DetectionType {
     /// Tactics, techniques, procedures: a result is a notable and adds risk.
@@ -15,12 +15,12 @@ pub enum DetectionType {
     Anomaly,
     /// A starting point for people: neither notable nor risk.
     Hunting,
-    /// Reads risk and makes a notable.
+    /// Reads risk and produces a notable.
     Correlation,
 }
 
 impl DetectionType {
-    /// The name that content uses.
+    /// Its name in content.
     pub fn name(self) -> &'static str {
         match self {
             Self::Ttp => "TTP",
@@ -30,7 +30,7 @@ impl DetectionType {
         }
     }
 
-    /// Reads the name that content uses, in any case.
+    /// Parses its name in content, ignoring case.
     pub fn parse(text: &str) -> Option<Self> {
         [Self::Ttp, Self::Anomaly, Self::Hunting, Self::Correlation]
             .into_iter()
@@ -54,7 +54,7 @@ impl fmt::Display for DetectionType {
     }
 }
 
-/// In what a detection is written.
+/// The language of a detection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Language {
     /// A search in SPL.
@@ -64,15 +64,15 @@ pub enum Language {
     Sigma,
 }
 
-/// How far a detection is trusted by those who wrote it.
+/// How far its authors trust a detection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub enum Status {
     /// Ready for use.
     #[default]
     Production,
-    /// Still being tried out.
+    /// Still being tested.
     Experimental,
-    /// Kept for those who rely on it; something better replaces it.
+    /// Kept for those who rely on it; there is a better replacement.
     Deprecated,
     /// Waits to be validated.
     Validation,
@@ -81,7 +81,7 @@ pub enum Status {
 }
 
 impl Status {
-    /// The name that content uses.
+    /// Its name in content.
     pub fn name(self) -> &'static str {
         match self {
             Self::Production => "production",
@@ -92,7 +92,7 @@ impl Status {
         }
     }
 
-    /// Reads the name that content uses, in any case.
+    /// Parses its name in content, ignoring case.
     pub fn parse(text: &str) -> Option<Self> {
         [
             Self::Production,
@@ -112,7 +112,7 @@ impl fmt::Display for Status {
     }
 }
 
-/// What kind of thing carries risk.
+/// The kind of a risk object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum RiskObjectKind {
     /// An account, of a person or a service.
@@ -151,60 +151,60 @@ pub struct RiskField {
     pub score: u32,
 }
 
-/// A field of the results whose values are what threatens: a process, a file, an address.
+/// A field of the results whose values are threat objects: a process, a file, an address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ThreatField {
     /// Name of the field.
     pub field: String,
-    /// What its values are, such as `process_name` or `ip_address`.
+    /// The type of its values, such as `process_name` or `ip_address`.
     pub kind: String,
 }
 
-/// A recorded attack over which a detection must fire.
+/// A recorded attack on which a detection must fire.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordedAttack {
     /// Name of the test.
     pub name: String,
     /// URLs or paths of its logs.
     pub data: Vec<String>,
-    /// Why it can only be tested by hand, where content says so.
+    /// Why it can only be tested by hand, if content says so.
     pub manual: Option<String>,
 }
 
 /// A search with metadata, as in ESCU's YAML.
 #[derive(Debug, Clone)]
 pub struct Detection {
-    /// UUID, or the name where content gives none.
+    /// UUID, or the name if content has none.
     pub id: String,
     /// Name.
     pub name: String,
-    /// Version as the file gives it.
+    /// Version according to the file.
     pub version: String,
-    /// What its results mean.
+    /// The meaning of its results.
     pub kind: DetectionType,
     /// How far it is trusted.
     pub status: Status,
     /// What it looks for.
     pub description: String,
-    /// In what it is written.
+    /// Its language.
     pub language: Language,
-    /// The search, in SPL. Empty of a Sigma rule, whose text is its file.
+    /// The search, in SPL. Empty for a Sigma rule, whose text is in its file.
     pub search: String,
     /// Names of the stories it belongs to.
     pub stories: Vec<String>,
     /// ATT&CK technique ids.
     pub techniques: Vec<String>,
-    /// ATT&CK tactics that content names itself, such as `lateral-movement`; techniques have theirs besides.
+    /// ATT&CK tactics named in content, such as `lateral-movement`; techniques have their own in addition.
     pub tactics: Vec<String>,
-    /// How long findings that are alike are silenced after the first; never, where content does not say.
+    /// How long similar findings are silenced after the first; never, if content does not say.
     pub throttling: Option<Throttling>,
-    /// Message of a finding; `$field$` stands for a field's value. Empty where content gives none.
+    /// Message of a finding; `$field$` is replaced with the field's value. Empty if content has none.
     pub message: String,
     /// Fields whose values carry risk.
     pub risk_fields: Vec<RiskField>,
-    /// Fields whose values are what threatens.
+    /// Fields whose values are threat objects.
     pub threat_fields: Vec<ThreatField>,
-    /// Risk score of a finding, 0 to 100: what content gives, else the highest of its risk objects.
+    /// Risk score of a finding, 0 to 100: the content's, or else the highest of its risk objects.
     pub risk_score: u32,
     /// Names of data sources it reads.
     pub data_sources: Vec<String>,
@@ -214,7 +214,7 @@ pub struct Detection {
     pub how_to_implement: String,
     /// What else may look like it.
     pub known_false_positives: String,
-    /// Recorded attacks that content names as its tests.
+    /// Recorded attacks that content lists as its tests.
     pub recorded_attacks: Vec<RecordedAttack>,
     /// Where it was loaded from.
     pub origin: Origin,
@@ -226,7 +226,7 @@ impl Detection {
         Severity::of(self.risk_score)
     }
 
-    /// Whether it runs unless it is asked for by name: it does unless it was removed.
+    /// Whether it runs unless requested by name: true unless it was removed.
     pub fn is_enabled(&self) -> bool {
         self.status != Status::Removed
     }
@@ -235,9 +235,9 @@ impl Detection {
 /// A named set of detections.
 #[derive(Debug, Clone)]
 pub struct Story {
-    /// UUID, or the name where content gives none.
+    /// UUID, or the name if content has none.
     pub id: String,
-    /// Name; detections name it.
+    /// Name, which detections refer to.
     pub name: String,
     /// What it is about.
     pub description: String,
@@ -252,7 +252,7 @@ pub struct Story {
 /// A search that learns what is normal.
 #[derive(Debug, Clone)]
 pub struct Baseline {
-    /// UUID, or the name where content gives none.
+    /// UUID, or the name if content has none.
     pub id: String,
     /// Name.
     pub name: String,
@@ -264,9 +264,9 @@ pub struct Baseline {
     pub stories: Vec<String>,
     /// Names of the detections that it helps.
     pub detections: Vec<String>,
-    /// The asset category that its results belong to, where content says so (`tags.asset_category`).
+    /// The asset category of its results, if content specifies it (`tags.asset_category`).
     pub asset_category: Option<String>,
-    /// The field of its results that names the asset (`tags.asset_field`), else found by name.
+    /// The field of its results that names the asset (`tags.asset_field`), otherwise found by name.
     pub asset_field: Option<String>,
     /// Where it was loaded from.
     pub origin: Origin,

@@ -1,12 +1,12 @@
-//! Why a hunt cannot be done.
+//! Errors that prevent a hunt.
 
 use crabwalk_events::CatalogError;
 use crabwalk_spl::SearchError;
 
-/// Why a hunt cannot be done at all.
+/// Why a hunt cannot run at all.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// No detection has such a name.
+    /// No detection has this name.
     #[error("no detection is named `{name}`; `crabwalk content list` shows the names{}", did_you_mean(.similar))]
     NoSuchDetection {
         /// What was asked for.
@@ -14,7 +14,7 @@ pub enum RunError {
         /// A name like it.
         similar: Option<String>,
     },
-    /// No story has such a name.
+    /// No story has this name.
     #[error("no detection belongs to a story named `{name}`{}", did_you_mean(.similar))]
     NoSuchStory {
         /// What was asked for.
@@ -25,16 +25,16 @@ pub enum RunError {
     /// There is no detection to run.
     #[error("no detections to run: add content with `--content DIR`, or drop `--no-builtin`")]
     NoDetections,
-    /// Events cannot be read from where they lie.
+    /// Events cannot be read from the catalog.
     #[error(transparent)]
     Catalog(#[from] CatalogError),
-    /// What findings add up to cannot be made into events.
+    /// Risk events cannot be built from findings.
     #[error("the risk of the findings cannot be added up: {0}")]
     Risk(#[from] datafusion::arrow::error::ArrowError),
-    /// The engine could not be set up, or a search of the user failed.
+    /// The engine could not be set up, or a user's search failed.
     #[error("{0}")]
     Search(#[from] SearchError),
-    /// The machine gave no thread or runtime.
+    /// The system provides no thread or runtime.
     #[error("no thread could be started: {0}")]
     Thread(#[from] std::io::Error),
 }

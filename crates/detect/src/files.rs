@@ -7,7 +7,7 @@ use crate::origin::ContentProblem;
 
 /// Files larger than this are not content (16 MiB; the largest public lookup has 8 MB).
 const MAX_FILE: u64 = 16 << 20;
-/// How deep directories are followed.
+/// Maximum depth of directories.
 const MAX_DEPTH: usize = 16;
 
 /// A file in memory.
@@ -95,7 +95,7 @@ impl Walk<'_> {
             let chosen = if kind.is_dir() {
                 depth < MAX_DEPTH && !self.ignored.contains(&name.as_ref())
             } else {
-                // Links are not followed below the directory that was given: they may lead in circles.
+                // Links are not followed inside the given directory: they may be circular.
                 !kind.is_symlink() && (self.wanted)(&name)
             };
             if chosen && !name.starts_with('.') {

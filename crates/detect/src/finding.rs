@@ -1,4 +1,4 @@
-//! Findings: what one result row of one detection says.
+//! Findings: one result row of one detection each.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -10,14 +10,14 @@ use crate::detection::{Detection, RiskObjectKind};
 use crate::message;
 use crabwalk_vocabulary::Severity;
 
-/// Events that a finding lists at most: the earliest and the latest half of these. [`Finding::event_count`] has the
-/// number of all.
+/// Maximum number of events that a finding lists: half of them the earliest, half the latest. [`Finding::event_count`]
+/// has the total.
 pub const MOST_EVENTS: usize = 50;
-/// Findings of one detection that list so many events; those after them list [`FEW_EVENTS`].
+/// Number of findings of one detection that list so many events; later ones list [`FEW_EVENTS`].
 const IN_FULL: usize = 1_000;
 /// See [`IN_FULL`].
 const FEW_EVENTS: usize = 10;
-/// Findings that are kept of one detection. Nobody reads more, and they must not fill the memory.
+/// Maximum number of findings kept per detection. Nobody reads more, and they must not fill the memory.
 pub const MOST_FINDINGS: usize = 5_000;
 
 /// Something that carries risk.
@@ -27,7 +27,7 @@ pub struct RiskObject {
     pub kind: RiskObjectKind,
     /// Its name, as the events give it.
     pub value: String,
-    /// Risk that the finding adds to it by the detection's measure. 0 if findings of this type add none.
+    /// Risk that the finding adds to it, as defined by the detection. 0 if findings of this type add none.
     pub score: u32,
     /// The same with what is known of the object taken into account, see [`RiskFactors`](crate::risk::RiskFactors).
     pub calculated: u32,
@@ -36,20 +36,21 @@ pub struct RiskObject {
 /// Why a finding is not shown.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Suppressed {
-    /// Who decided it; `throttling` where it is alike to another, `habit` where it is raised about the same on other days.
+    /// Who decided it; `throttling` if the finding repeats another, `habit` if it is raised about the same on other
+    /// days.
     pub by: String,
-    /// Why, as its author says.
+    /// The reason, in its author's words.
     pub reason: String,
-    /// Until when, as the exception says it.
+    /// Until when, as written in the exception.
     pub until: Option<String>,
-    /// File and line of the exception; `None` where no exception did it.
+    /// File and line of the exception; `None` if it was not an exception.
     pub exception: Option<String>,
 }
 
-/// Something that threatens.
+/// A threat object.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ThreatObject {
-    /// What it is, such as `process_name` or `ip_address`.
+    /// Its type, such as `process_name` or `ip_address`.
     pub kind: String,
     /// Its name, as the events give it.
     pub value: String,
@@ -58,31 +59,31 @@ pub struct ThreatObject {
 /// One result row of one detection.
 #[derive(Debug, Clone)]
 pub struct Finding {
-    /// Stable over runs: made from the detection, the objects concerned and the first event.
+    /// Stable across runs: derived from the detection, the objects concerned and the first event.
     pub id: String,
     /// The detection that fired.
     pub detection: Arc<Detection>,
-    /// Time of the first event, microseconds since 1970-01-01 UTC.
+    /// Time of the first event, in microseconds since 1970-01-01 UTC.
     pub first: Option<i64>,
-    /// Time of the last event, microseconds since 1970-01-01 UTC.
+    /// Time of the last event, in microseconds since 1970-01-01 UTC.
     pub last: Option<i64>,
     /// The detection's message with its fields filled in.
     pub message: String,
     /// What carries risk.
     pub risk_objects: Vec<RiskObject>,
-    /// What in it points to the attacker: files, processes, addresses, as the detection names them.
+    /// Its threat objects: files, processes, addresses, as named by the detection.
     pub threat_objects: Vec<ThreatObject>,
     /// All visible columns of the row with their values, in the order of the search.
     pub fields: Vec<(String, Vec<String>)>,
-    /// The events that the row comes from, by time; at most [`MOST_EVENTS`].
+    /// The events behind the row, in chronological order; at most [`MOST_EVENTS`].
     pub events: Vec<EventRef>,
-    /// Number of all events that the row comes from.
+    /// Number of all events behind the row.
     pub event_count: u64,
-    /// How many alike findings it stands for: where the logs show daily work, one is told for each day.
+    /// Number of similar findings it represents: where the logs show daily work, one per day is reported.
     pub count: u64,
-    /// Why nobody needs to look at it for its own sake, where that is so: the logs' other days show such things, too.
+    /// Why it does not deserve attention by itself, if so: the logs' other days show the same.
     pub everyday: Option<String>,
-    /// Why it is not shown and adds no risk, where that is so.
+    /// Why it is not shown and adds no risk, if so.
     pub suppressed: Option<Suppressed>,
 }
 
@@ -92,7 +93,7 @@ impl Finding {
         self.detection.severity()
     }
 
-    /// Whether somebody should look at it for its own sake.
+    /// Whether it deserves attention by itself.
     pub fn is_notable(&self) -> bool {
         self.detection.kind.is_notable() && self.suppressed.is_none() && self.everyday.is_none()
     }
@@ -105,8 +106,7 @@ impl Finding {
             .map_or(&[], |(_, values)| values)
     }
 
-    /// The machines that the finding is about: risk objects that are systems, else `dest`, else where the events were
-    /// written.
+    /// The machines concerned: risk objects that are systems, or else `dest`, or else the hosts that wrote the events.
     pub fn hosts(&self) -> Vec<String> {
         let mut hosts: Vec<String> = self
             .risk_objects
@@ -126,7 +126,7 @@ impl Finding {
     }
 }
 
-/// Values that say something: CIM and `tstats` write `unknown` and `null` where there is nothing.
+/// Meaningful values: CIM and `tstats` write `unknown` and `null` for missing ones.
 fn present(values: &[String]) -> Vec<String> {
     values
         .iter()
@@ -135,7 +135,7 @@ fn present(values: &[String]) -> Vec<String> {
         .collect()
 }
 
-/// Makes the findings of a detection's results, in the order of the rows; at most [`MOST_FINDINGS`].
+/// Builds the findings from a detection's results, in row order; at most [`MOST_FINDINGS`].
 pub(crate) fn findings(
     detection: &Arc<Detection>,
     results: &Results,
@@ -235,7 +235,7 @@ fn finding(
     finding
 }
 
-/// The events behind a row: those to list, and the number of all.
+/// The events behind a row: those to list, and the total.
 fn events(refs: Vec<u64>, most: usize, catalog: &dyn Catalog) -> (Vec<EventRef>, u64) {
     let count = refs.len() as u64;
     let mut events: Vec<EventRef> = if refs.len() <= most {
@@ -262,8 +262,8 @@ fn events(refs: Vec<u64>, most: usize, catalog: &dyn Catalog) -> (Vec<EventRef>,
     (events, count)
 }
 
-/// First and last time of a row: what the search says, else the events' times. Searches convert times to text in whole
-/// seconds; the events' own times are taken where they agree with that.
+/// First and last time of a row: from the search, or else from the events. Searches convert times to text in whole
+/// seconds; the events' own times are used if they agree.
 fn times(values: &impl Fn(&str) -> Vec<String>, events: &[EventRef]) -> (Option<i64>, Option<i64>) {
     let said = |names: [&str; 2]| {
         names.iter().find_map(|name| {
@@ -287,7 +287,7 @@ fn times(values: &impl Fn(&str) -> Vec<String>, events: &[EventRef]) -> (Option<
     (first.or(last), last.or(first))
 }
 
-/// Reads a time as searches give it: seconds since 1970, RFC 3339, or a date and time without zone, which is UTC.
+/// Parses a time from a search: seconds since 1970, RFC 3339, or a date and time without zone, which is UTC.
 pub(crate) fn parse_time(text: &str) -> Option<i64> {
     let text = text.trim();
     if let Ok(seconds) = text.parse::<f64>() {
@@ -299,7 +299,7 @@ pub(crate) fn parse_time(text: &str) -> Option<i64> {
     crabwalk_vocabulary::time::parse(text)
 }
 
-/// The id of a finding, from what is in it.
+/// The id of a finding, derived from its content.
 pub(crate) fn id(finding: &Finding) -> String {
     let mut hasher = xxhash_rust::xxh3::Xxh3Default::new();
     let mut part = |text: &str| {
@@ -338,7 +338,7 @@ pub(crate) fn id(finding: &Finding) -> String {
     format!("f-{:016x}", hasher.digest())
 }
 
-/// Sorts by time, detection and content, and tells findings with equal ids apart.
+/// Sorts by time, detection and content, and makes equal ids distinct.
 pub(crate) fn put_in_order(findings: &mut [Finding]) {
     findings.sort_by(|a, b| {
         (a.first, &a.detection.name, &a.id, &a.fields).cmp(&(

@@ -1,5 +1,4 @@
-//! What was not there: which detections could not see which hosts, because their events were not collected or never
-//! written.
+//! Gaps: which detections were blind on which hosts, because their events were not collected or never written.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -16,10 +15,10 @@ use crabwalk_vocabulary::text::list;
 use crate::detection::Detection;
 use crate::logging::{Logging, Writers};
 
-/// Detections that could not see some hosts, or anything at all.
+/// Detections that were blind on some hosts, or everywhere.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Gap {
-    /// The hosts that cannot be seen. Empty if it is so everywhere.
+    /// The affected hosts. Empty if it applies everywhere.
     pub hosts: Vec<String>,
     /// Number of hosts that wrote any Windows log.
     pub of_hosts: usize,
@@ -27,17 +26,17 @@ pub struct Gap {
     pub missing: String,
     /// Names of the detections that are blind there.
     pub detections: Vec<String>,
-    /// How to have what is missing.
+    /// How to close the gap.
     pub advice: Vec<String>,
 }
 
-/// Hosts named in a sentence; more are counted.
+/// Maximum hosts to name in a sentence; more are counted.
 const MOST_NAMES: usize = 4;
-/// Detections named in a sentence; their names are long.
+/// Maximum detections to name in a sentence; their names are long.
 const MOST_DETECTIONS: usize = 3;
 
 impl Gap {
-    /// The statement, for people: what is missing, where, and what cannot be seen because of it.
+    /// The statement, for people: what is missing, where, and what could not be detected because of it.
     pub fn text(&self) -> String {
         let blind = list(&self.detections, "and", MOST_DETECTIONS);
         if self.hosts.is_empty() {
@@ -65,7 +64,7 @@ pub(crate) fn hosts_by_type(
 ) -> Result<BTreeMap<EventType, BTreeSet<String>>, CatalogError> {
     let mut all = BTreeMap::new();
     for table in catalog.tables() {
-        // An event outside of the span of time that is looked at proves its audit policy as well.
+        // An event outside of the requested time range proves its audit policy as well.
         let mut hosts: BTreeSet<String> = table.hosts_outside.clone();
         for events in catalog.scan(&table.event_type, &[HOST], &ALWAYS) {
             let events = events?;
@@ -89,7 +88,7 @@ pub(crate) fn hosts_by_type(
     Ok(all)
 }
 
-/// A channel as people call it.
+/// A channel's common name.
 fn short_channel(channel: &str) -> &str {
     let lower = channel.to_lowercase();
     if lower.contains("sysmon") {
@@ -116,7 +115,7 @@ fn short_type(event_type: &EventType) -> String {
     }
 }
 
-/// Text for `types`: what they tell, and which they are.
+/// Text for `types`: what they show, and which they are.
 fn describe(logging: &Logging, types: &BTreeSet<EventType>) -> String {
     let mut what: Vec<&str> = Vec::new();
     for event_type in types {
@@ -128,7 +127,7 @@ fn describe(logging: &Logging, types: &BTreeSet<EventType>) -> String {
     }
     let names: Vec<String> = types.iter().map(short_type).collect();
     let names = list(&names, "or", MOST_NAMES);
-    // Of many types the names say more than what some of them tell.
+    // For many types, naming them says more than what some of them show.
     if what.is_empty() || types.len() > MOST_NAMES {
         format!("events of {names}")
     } else {
@@ -136,7 +135,7 @@ fn describe(logging: &Logging, types: &BTreeSet<EventType>) -> String {
     }
 }
 
-/// Which detections cannot see which hosts.
+/// Which detections are blind on which hosts.
 #[derive(Default)]
 struct Blind {
     advice: Vec<String>,
@@ -154,7 +153,7 @@ impl Blind {
     }
 }
 
-/// The statements about a run.
+/// All gaps of a run.
 pub(crate) fn gaps(
     detections: &[Arc<Detection>],
     searches: &[Search],
@@ -175,8 +174,8 @@ pub(crate) fn gaps(
 
 /// The event types that each search reads, of those that content knows.
 ///
-/// Asking a search about an event type costs planning, so most are asked only about types that tell something and types
-/// that were read; those that need none of these, about all that content knows.
+/// Testing a search against an event type costs planning, so most are tested only against described types and types
+/// that were read; searches that need none of these, against all that content knows.
 fn needs(
     searches: &[Search],
     knowledge: &Arc<Knowledge>,
@@ -194,7 +193,7 @@ fn needs(
         .iter()
         .map(|search| {
             let reader = readers.of(search);
-            // Only correlations see what findings become; what those rest on has statements of its own.
+            // Only correlations see the results of findings; the underlying detections have their own gaps.
             let needed = |candidates: &BTreeSet<EventType>| -> BTreeSet<EventType> {
                 candidates
                     .iter()
@@ -218,7 +217,7 @@ fn statements(
     coverage: &[Coverage],
     hosts_by_type: &BTreeMap<EventType, BTreeSet<String>>,
 ) -> Vec<Gap> {
-    // What each machine has, under one name a machine.
+    // The logs of each machine, under one name per machine.
     let lower = |event_type: &EventType| EventType {
         channel: event_type.channel.to_lowercase(),
         event_id: event_type.event_id,
@@ -265,7 +264,7 @@ fn statements(
                 .cloned()
                 .collect();
             if telling.is_empty() {
-                // Their absence says little: one statement for all of these is enough.
+                // Their absence means little: a single statement covers all of them.
                 special.0.extend(needed.iter().cloned());
                 special.1.insert((*name).to_owned());
                 continue;
@@ -293,7 +292,7 @@ fn statements(
             {
                 continue;
             }
-            // A log that is not there explains more than an event that is not in it.
+            // A missing log explains more than an event missing from it.
             let (silent, absent): (BTreeSet<EventType>, BTreeSet<EventType>) = local
                 .iter()
                 .cloned()
@@ -327,7 +326,7 @@ fn statements(
         entry.advise(logging, &types);
         entry.detections.extend(detections);
     }
-    // Hosts that lack the same and hide the same share a statement, so that many hosts make one line.
+    // Hosts that lack the same and hide the same share a statement, so many hosts need only one line.
     let mut merged: BTreeMap<(String, BTreeSet<String>), Blind> = BTreeMap::new();
     for ((missing, _), blind) in by_host {
         let entry = merged.entry((missing, blind.detections)).or_default();

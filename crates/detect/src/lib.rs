@@ -2,12 +2,12 @@
 //!
 //! # What could not be seen is a result
 //!
-//! No finding means nothing where the logs could not show one. The demand of each detection says which event types it
-//! reads, coverage says which hosts have them, and the difference is a [`gap`](gap::Gap): this detection could not see that
-//! host, and that is what to switch on. Findings are weighed against what is usual in these logs.
+//! The absence of findings means nothing if the logs could not show any. The demand of each detection lists the event
+//! types it reads, coverage lists the hosts that have them, and the difference is a [`gap`](gap::Gap): this detection
+//! was blind on that host, and this is what to enable. Findings are compared with what is usual in the same logs.
 //!
-//! [`Content`] loads what is known, [`Detections`] parses the searches, says what they need, and runs them over a catalog.
-//! The result is an [`Outcome`]: findings and gaps. A detection that is broken is reported, and the others go on.
+//! [`Content`] loads content; [`Detections`] parses the searches, determines their demand, and runs them over a
+//! catalog. The result is an [`Outcome`]: findings and gaps. A broken detection is reported, and the others continue.
 //!
 //! ```
 //! use crabwalk_detect::Content;

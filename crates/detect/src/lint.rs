@@ -53,7 +53,7 @@ pub(crate) fn pipelines(pipeline: &Pipeline) -> Vec<&Pipeline> {
     found
 }
 
-/// What is to be said of a search that reads these event types, of those that are known.
+/// The lints of a search that reads these event types, out of the known ones.
 pub(crate) fn lint(search: &Search, read: &[&EventType], knowledge: &Knowledge) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     null_groups(search, read, knowledge, &mut found);
@@ -88,7 +88,7 @@ pub(crate) fn lint(search: &Search, read: &[&EventType], knowledge: &Knowledge) 
 
 // ---- Groups that may be null ----------------------------------------------------------------------------------------
 
-/// `stats … by field` drops the rows without that field.
+/// `stats … by field` drops rows without that field.
 fn null_groups(
     search: &Search,
     read: &[&EventType],
@@ -100,7 +100,7 @@ fn null_groups(
     let Some(commands::Search(first)) = first else {
         return;
     };
-    // Fields that have a value here, or of which nothing is known any more.
+    // Fields that have a value here, or about which nothing is known any more.
     let mut present: BTreeSet<String> = BTreeSet::new();
     asked_for(first, &mut present);
     for command in commands {
@@ -113,7 +113,7 @@ fn null_groups(
             present.extend(assignments.iter().map(|(name, _)| name.text.clone()));
         } else if let CommandKind::Whole(command, arguments) = kind {
             let reading = (command.reads)(arguments);
-            // Fields may come from anywhere, or all of them be filled.
+            // Fields may come from anywhere, or may all be filled.
             if reading.ends || reading.adds_rows || reading.makes_any || reading.fills_all {
                 return;
             }
@@ -177,7 +177,7 @@ fn groups(
                 Gives::Always => with += 1,
             }
         }
-        // A field that none has is told as such.
+        // A field that no type has is reported separately.
         if with + sometimes.len() == 0 || without.len() + sometimes.len() == 0 {
             continue;
         }
@@ -259,12 +259,12 @@ fn may_be_null(expr: &Expr, mapping: &TypeMapping, depth: usize) -> bool {
     }
 }
 
-/// The fields that events must have to pass a search clause.
+/// The fields that events must have to match a search clause.
 fn asked_for(expr: &SearchExpr, present: &mut BTreeSet<String>) {
     match expr {
         SearchExpr::And(all) => all.iter().for_each(|one| asked_for(one, present)),
         SearchExpr::Or(all) => {
-            // What every alternative asks for.
+            // What every alternative requires.
             let mut common: Option<BTreeSet<String>> = None;
             for one in all {
                 let mut own = BTreeSet::new();
@@ -306,7 +306,7 @@ fn fields_of(expr: &Expr, names: &mut BTreeSet<String>) {
 
 // ---- OR and AND --------------------------------------------------------------------------------------------------------
 
-/// The text that a clause covers, from its first to its last word.
+/// The text covered by a clause, from its first to its last word.
 fn clause_span(expr: &SearchExpr) -> Option<Span> {
     match expr {
         SearchExpr::And(all) | SearchExpr::Or(all) => {
@@ -327,22 +327,22 @@ fn clause_span(expr: &SearchExpr) -> Option<Span> {
     }
 }
 
-/// Whether a span stands alone in its brackets.
+/// Whether a span is alone in its parentheses.
 fn bracketed(text: &str, span: Span) -> bool {
     let before = text.get(..span.start as usize).unwrap_or_default();
     let after = text.get(span.end as usize..).unwrap_or_default();
     before.trim_end().ends_with('(') && after.trim_start().starts_with([')', '"'])
 }
 
-/// In search clauses OR binds tighter than AND: `a=1 b=2 OR c=3` is `a=1 (b=2 OR c=3)`, which surprises those who know other
-/// languages. Where all alternatives are about one field the meaning is plain.
+/// In search clauses OR binds tighter than AND: `a=1 b=2 OR c=3` is `a=1 (b=2 OR c=3)`, which surprises people used to
+/// other languages. If all alternatives are about one field, the meaning is clear.
 fn precedence_in_clause(expr: &SearchExpr, text: &str, found: &mut Vec<Diagnostic>) {
     match expr {
         SearchExpr::And(all) => {
             for one in all {
                 if let SearchExpr::Or(alternatives) = one
                     && let Some(span) = clause_span(one)
-                    // What a macro brings is a unit in its author's eyes.
+                    // To its author, a macro's content is a unit.
                     && text.get(span.start as usize..).is_some_and(|rest| !rest.starts_with('`'))
                     && text.get(span.start as usize..span.end as usize).is_some_and(|own| {
                         own.to_uppercase().contains(" OR ") || own.to_uppercase().contains("\nOR ")
@@ -388,8 +388,8 @@ fn same_field(alternatives: &[SearchExpr]) -> bool {
     alternatives.iter().all(|one| name(one) == Some(first))
 }
 
-/// In `where`, AND binds tighter than OR, unlike in search clauses. `x=1 OR x=2 AND y=3` accepts every `x=1`: alternatives of one
-/// field with a condition behind the last are most often meant to share it.
+/// In `where`, AND binds tighter than OR, unlike in search clauses. `x=1 OR x=2 AND y=3` accepts every `x=1`: if
+/// alternatives of one field are followed by a condition, they are usually meant to share it.
 fn precedence_in_where(expr: &Expr, text: &str, found: &mut Vec<Diagnostic>) {
     match &expr.kind {
         ExprKind::Binary {
@@ -430,7 +430,7 @@ fn precedence_in_where(expr: &Expr, text: &str, found: &mut Vec<Diagnostic>) {
     }
 }
 
-/// Of `a OR b` the part nearest to what follows.
+/// In `a OR b`, the part closest to what follows.
 fn last_or(expr: &Expr) -> &Expr {
     match &expr.kind {
         ExprKind::Binary {
@@ -464,7 +464,7 @@ fn compared_field(expr: &Expr) -> Option<&str> {
 
 // ---- Case -----------------------------------------------------------------------------------------------------------------
 
-/// `where` compares text exactly. `made` are the fields that the search itself has made: their case is known.
+/// `where` compares text case-sensitively. `made` are the fields created by the search itself, whose case is known.
 fn compared_by_case(expr: &Expr, made: &BTreeSet<String>, found: &mut Vec<Diagnostic>) {
     let varying = |expr: &Expr| match &expr.kind {
         ExprKind::Field(name)
@@ -476,7 +476,7 @@ fn compared_by_case(expr: &Expr, made: &BTreeSet<String>, found: &mut Vec<Diagno
     };
     let letters = |text: &str| text.chars().any(char::is_alphabetic);
     let text = |expr: &Expr| match &expr.kind {
-        // What searches write themselves is not text of events.
+        // Text that searches write themselves is not event text.
         ExprKind::Text(text) if letters(text) && !matches!(text.as_str(), "unknown" | "null") => {
             Some(text.clone())
         }
@@ -550,7 +550,7 @@ fn compared_by_case(expr: &Expr, made: &BTreeSet<String>, found: &mut Vec<Diagno
     }
 }
 
-/// Whether a pattern names letters: not only classes such as `\d`, `\w` and `[a-zA-Z]`.
+/// Whether a pattern contains literal letters, not only classes such as `\d`, `\w` and `[a-zA-Z]`.
 fn fixed_letters(pattern: &str, regex: bool) -> bool {
     if !regex {
         return true;
@@ -560,7 +560,7 @@ fn fixed_letters(pattern: &str, regex: bool) -> bool {
     while let Some(c) = characters.next() {
         match c {
             '\\' => {
-                // An escape; of `\x41` and the like nothing is claimed.
+                // An escape; `\x41` and the like are not interpreted.
                 characters.next();
             }
             '[' => class = true,

@@ -1,16 +1,16 @@
-//! What is known of how events come to be logged: which tell what, who writes them, and how to have them written.
+//! How events come to be logged: what each shows, who writes it, and how to enable it.
 //!
-//! It is content, `content/windows/logging.yml`; content given with `--content` adds to it and replaces entries.
+//! This is content, `content/windows/logging.yml`; content loaded with `--content` adds to it and replaces entries.
 
 use std::collections::BTreeMap;
 
 use crabwalk_events::EventType;
 use serde::Deserialize;
 
-/// Who writes events of a type, and so what it means that a host has none.
+/// Who writes events of a type, and so what their absence on a host means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 pub enum Writers {
-    /// Every Windows machine, once it is switched on there.
+    /// Every Windows machine, once enabled there.
     #[serde(rename = "hosts")]
     Hosts,
     /// Domain controllers only.
@@ -19,20 +19,20 @@ pub enum Writers {
     /// A sensor in the network.
     #[serde(rename = "sensors")]
     Sensors,
-    /// Whoever has the thing in question: that a host has none says nothing.
+    /// Any machine with the thing in question: the absence of events means nothing.
     #[serde(rename = "whoever has them")]
     Some,
 }
 
-/// What is known of an event type.
+/// What is known about an event type.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Known {
-    /// What its events tell, such as `logons`.
+    /// What its events show, such as `logons`.
     pub tells: String,
     /// Who writes them.
     pub written_by: Writers,
-    /// How to have them written.
+    /// How to enable it.
     pub advice: String,
 }
 
@@ -42,14 +42,14 @@ struct Document {
     logging: BTreeMap<String, BTreeMap<u32, Known>>,
 }
 
-/// What is known of event types, by channel in lower case and id.
+/// What is known about event types, by channel in lower case and id.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Logging {
     known: BTreeMap<(String, u32), (String, Known)>,
 }
 
 impl Logging {
-    /// Adds what a YAML document says; what is known already is replaced.
+    /// Adds the entries of a YAML document, replacing existing ones.
     ///
     /// # Errors
     /// What is wrong with the document.
@@ -64,14 +64,14 @@ impl Logging {
         Ok(())
     }
 
-    /// What is known of an event type.
+    /// What is known about an event type.
     pub fn of(&self, event_type: &EventType) -> Option<&Known> {
         self.known
             .get(&(event_type.channel.to_lowercase(), event_type.event_id))
             .map(|(_, known)| known)
     }
 
-    /// The event types of which something is known.
+    /// The described event types.
     pub fn types(&self) -> impl Iterator<Item = EventType> {
         self.known
             .iter()

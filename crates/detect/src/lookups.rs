@@ -1,7 +1,7 @@
 //! Lookups that searches fill, kept in a directory from one run to the next.
 //!
 //! Public content has baselines that write what they have seen into a lookup (`outputlookup`), which detections read
-//! later. Each lookup is a CSV file with its name.
+//! later. Each lookup is a CSV file of its name.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,7 +13,7 @@ use crabwalk_events::lookup::{LookupDefinition, LookupTable};
 
 use crate::content::Content;
 
-/// Lookups that were written, by name without `.csv`.
+/// Written lookups, by name without `.csv`.
 pub type Lookups = BTreeMap<String, Arc<LookupTable>>;
 
 /// A directory of lookups.
@@ -22,7 +22,7 @@ pub struct LookupStore {
     directory: PathBuf,
 }
 
-/// Why lookups cannot be read or kept.
+/// Why lookups cannot be read or saved.
 #[derive(Debug, thiserror::Error)]
 #[error("{path}: {why}")]
 pub struct LookupStoreError {
@@ -40,14 +40,14 @@ impl LookupStoreError {
 }
 
 impl LookupStore {
-    /// Lookups in this directory; it need not exist before something is kept in it.
+    /// Lookups in this directory, which need not exist until something is saved.
     pub fn new(directory: impl Into<PathBuf>) -> Self {
         Self {
             directory: directory.into(),
         }
     }
 
-    /// Gives lookups the rows that were kept. How rows are matched stays as the content defines it.
+    /// Loads saved rows into lookups. Content still defines how rows are matched.
     ///
     /// # Errors
     /// If a file cannot be read, or is not CSV.
@@ -83,7 +83,7 @@ impl LookupStore {
                 );
             let table = LookupTable::from_csv(definition, &text)
                 .map_err(|error| LookupStoreError::new(&path, &error))?;
-            // A lookup is found by its name and by that of its file.
+            // A lookup is found by its name and by its file's name.
             if lookups.contains_key(&file) {
                 let mut named = table.clone();
                 named.definition.name = file.clone();
@@ -94,10 +94,10 @@ impl LookupStore {
         Ok(())
     }
 
-    /// Writes lookups, each to a file that is put in the place of the old one at once.
+    /// Writes lookups, each to a file that replaces the old one atomically.
     ///
     /// # Errors
-    /// If a name is not fit for a file, or a file cannot be written.
+    /// If a name is not suitable for a file, or a file cannot be written.
     pub fn save(&self, lookups: &Lookups) -> Result<Vec<PathBuf>, LookupStoreError> {
         if lookups.is_empty() {
             return Ok(Vec::new());
@@ -126,7 +126,7 @@ impl LookupStore {
     }
 }
 
-/// Names come from searches, which may come from anywhere: they must not lead out of the directory.
+/// Names come from searches, which may come from anywhere: they must not point outside the directory.
 fn is_file_name(name: &str) -> bool {
     !name.is_empty()
         && name.len() <= 200

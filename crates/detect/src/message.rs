@@ -1,9 +1,9 @@
 //! Messages of findings.
 
-/// Fills `$field$` with the field's values, joined by `, ` and without the blanks around them that Windows writes into
-/// some (`NtLmSsp `); a field without a value becomes `unknown`.
+/// Replaces `$field$` with the field's values, joined by `, ` and without the surrounding spaces that Windows writes
+/// into some (`NtLmSsp `); a field without a value becomes `unknown`.
 ///
-/// A `$` that does not enclose a field's name stays as it is.
+/// A `$` that does not enclose a field name stays.
 pub(crate) fn fill(template: &str, values: impl Fn(&str) -> Vec<String>) -> String {
     let mut out = String::with_capacity(template.len() * 2);
     let mut rest = template;

@@ -3,21 +3,21 @@
 use std::fmt;
 use std::sync::Arc;
 
-/// How paths of what Crabwalk ships begin.
+/// Path prefix of built-in content.
 pub(crate) const BUILT_IN: &str = "built-in:";
 
 /// Where a piece of content was loaded from.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Origin {
-    /// Path of the file; `built-in:…` for what Crabwalk ships.
+    /// Path of the file; `built-in:…` for built-in content.
     pub path: String,
-    /// Line on which the search begins, from 1, where there is a search.
+    /// Line on which the search begins, from 1, if there is a search.
     pub search_line: Option<usize>,
-    /// The search as the file writes it, from the first character behind its key, with the place of that character.
+    /// The search as written in the file, from the first character after its key, with that character's position.
     pub(crate) written: Option<Arc<Written>>,
 }
 
-/// A search as a file writes it.
+/// A search as written in a file.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Written {
     pub text: String,
@@ -35,8 +35,8 @@ impl Origin {
         }
     }
 
-    /// Line and column of the file, from 1, at which a byte of the search stands. YAML indents, folds and quotes what it
-    /// holds, but keeps every other character and its order: they are counted.
+    /// Line and column in the file, from 1, of a byte of the search. YAML indents, folds and quotes its text, but keeps
+    /// every other character and the order, so these are counted.
     pub fn place(&self, search: &str, offset: usize) -> Option<(usize, usize)> {
         let written = self.written.as_deref()?;
         let before = search.get(..offset)?;
@@ -44,7 +44,7 @@ impl Origin {
         let start = written.text.trim_start();
         let quote = start.chars().next().filter(|c| matches!(c, '\'' | '"'));
         let block = start.starts_with(['|', '>']) && {
-            // `|` of a block stands alone on its line; that of a search does not.
+            // A block's `|` is alone on its line; a search's is not.
             let first = start.lines().next().unwrap_or_default();
             first[1..]
                 .trim_end()
@@ -95,7 +95,7 @@ impl Origin {
         None
     }
 
-    /// Whether it is shipped with Crabwalk.
+    /// Whether it is built in.
     pub fn is_builtin(&self) -> bool {
         self.path.starts_with(BUILT_IN)
     }
@@ -107,16 +107,16 @@ impl fmt::Display for Origin {
     }
 }
 
-/// A file of content, or a search in it, that cannot be used.
+/// A content file, or a search in it, that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ContentProblem {
     /// Path of the file.
     pub path: String,
-    /// Line, from 1, where known.
+    /// Line, from 1, if known.
     pub line: Option<usize>,
-    /// Column, from 1, where known.
+    /// Column, from 1, if known.
     pub column: Option<usize>,
-    /// What is wrong; may have several lines, with the text in question and a caret below it.
+    /// The error; may have several lines, with the text in question and a caret below the place.
     pub message: String,
     /// Whether something was left out because of it. Otherwise it is a warning.
     pub fatal: bool,

@@ -1,4 +1,4 @@
-//! One search of the user.
+//! A user's search.
 
 use std::sync::Arc;
 
@@ -24,17 +24,17 @@ pub struct Query {
 pub struct Answer {
     /// Names of the visible columns.
     pub columns: Vec<String>,
-    /// Rows: the values of each column; none where there is no value.
+    /// Rows: the values of each column; empty if there is no value.
     pub rows: Vec<Vec<Vec<String>>>,
-    /// What looks wrong with the search, such as a field that no event has.
+    /// Likely mistakes in the search, such as a field that no event has.
     pub warnings: Vec<Diagnostic>,
 }
 
 impl Query {
-    /// Parses searches; `name` is what errors call each.
+    /// Parses searches; errors refer to each by its `name`.
     ///
     /// # Errors
-    /// What is wrong with a search, pointing into its text.
+    /// An error in a search, pointing into its text.
     pub fn new(searches: &[(&str, &str)], content: Content) -> Result<Self, RunError> {
         let knowledge = Arc::new(content.knowledge);
         let searches = searches
@@ -49,8 +49,8 @@ impl Query {
         })
     }
 
-    /// What is wrong with searches, given as name, text and place: whether each can be parsed and planned. What only
-    /// looks wrong, such as a field that no known event type has, is not fatal.
+    /// The errors of searches, given as name, text and position: whether each can be parsed and planned. Mere warnings,
+    /// such as a field that no known event type has, are not fatal.
     pub fn check(
         searches: &[(&str, &str, &Origin)],
         content: &Content,
@@ -65,7 +65,7 @@ impl Query {
                 memory: crabwalk_spl::DEFAULT_MEMORY,
             },
         );
-        // Plans nest as deep as searches do, so they are made on a thread with a large stack.
+        // Plans nest as deep as searches do, so they are built on a thread with a large stack.
         let check = || {
             searches
                 .iter()
@@ -99,8 +99,8 @@ impl Query {
                 .all(|search| search.is_of_made_events(&self.knowledge, &crate::risk::EVENTS))
     }
 
-    /// Runs the searches; one answer each, in their order, and the lookups that the searches have written. Searches that
-    /// write some run one after another, in their order, so that the later see what the earlier wrote.
+    /// Runs the searches, and returns one answer for each, in order, and the lookups that they wrote. Searches that
+    /// write lookups run one after another, in order, so that later ones see what earlier ones wrote.
     ///
     /// # Errors
     /// What went wrong with a search, pointing into its text.
@@ -109,7 +109,7 @@ impl Query {
         catalog: &Arc<dyn Catalog>,
         options: &RunOptions,
     ) -> Result<(Vec<Answer>, Lookups), RunError> {
-        // A search alone may use all threads; several run side by side.
+        // A single search may use all threads; several run in parallel.
         let alone = if self.searches.len() == 1 {
             options.threads.max(1)
         } else {

@@ -29,17 +29,17 @@ use crate::workers::{Panicked, spread_with};
 pub struct RunOptions {
     /// Threads, at least 1.
     pub threads: usize,
-    /// Bytes that what searches group, sort and join may take in memory; see [`EngineOptions::memory`].
+    /// Memory limit in bytes for grouping, sorting and joining in searches; see [`EngineOptions::memory`].
     pub memory: usize,
-    /// What `now()` means, seconds since 1970-01-01 UTC.
+    /// The value of `now()`, in seconds since 1970-01-01 UTC.
     pub now: f64,
-    /// Run only detections with these names or ids (any case; `*` stands for any text). Empty: all that are enabled.
+    /// Run only detections with these names or ids (any case; `*` for any text). Empty: all that are enabled.
     pub detections: Vec<String>,
-    /// Run only detections of stories with these names, likewise. Empty: of all.
+    /// Run only detections of stories with these names, likewise. Empty: all stories.
     pub stories: Vec<String>,
-    /// Findings that are not to be shown.
+    /// Findings to hide.
     pub exceptions: Vec<Exception>,
-    /// What is made of each engine before it runs searches: such as one whose plans run elsewhere.
+    /// Modifies each engine before it runs searches, for instance into one whose plans run elsewhere.
     pub engine: fn(Engine) -> Engine,
 }
 
@@ -57,7 +57,8 @@ impl Default for RunOptions {
     }
 }
 
-/// Notables a day of a network with so many machines, where its other days show what is usual: what one person reads.
+/// Notables per day for a network of so many machines, if its other days show what is usual: as many as one person
+/// reads.
 fn most_notables(hosts: usize) -> usize {
     (hosts / 100).max(3)
 }
@@ -77,36 +78,36 @@ pub struct Detections {
     demand: All<Box<dyn Demand>>,
 }
 
-/// What detections found.
+/// The results of detections.
 #[derive(Default)]
 pub struct Outcome {
     /// Findings by time.
     pub findings: Vec<Finding>,
     /// What could not be seen, and why.
     pub gaps: Vec<Gap>,
-    /// What was wrong with content.
+    /// Errors in content.
     pub problems: Vec<ContentProblem>,
     /// What each log of each host covers.
     pub coverage: Vec<Coverage>,
-    /// Machines that wrote events of each type that some detection reads; types as `channel/id`.
+    /// Machines that wrote events of each type that detections read; types as `channel/id`.
     pub hosts_by_type: BTreeMap<String, Vec<String>>,
     /// Number of detections that ran.
     pub detections: usize,
     /// Distinct events read.
     pub events: u64,
-    /// Copies of events that were left out.
+    /// Copies of events that were dropped.
     pub duplicates: u64,
-    /// What was known, with assets and identities.
+    /// The knowledge used, including assets and identities.
     pub knowledge: Arc<Knowledge>,
-    /// Lookups that detections have written.
+    /// Lookups written by detections.
     pub lookups: Lookups,
 }
 
 impl Detections {
-    /// Chooses the detections and parses their searches. A search that cannot be parsed becomes a problem of the content.
+    /// Selects the detections and parses their searches. A search that cannot be parsed becomes a content problem.
     ///
     /// # Errors
-    /// If a detection that was asked for does not exist, or there is none at all.
+    /// If a requested detection does not exist, or there is none at all.
     pub fn new(content: Content, options: RunOptions) -> Result<Self, RunError> {
         let Content {
             detections,
@@ -191,7 +192,7 @@ impl Detections {
         &self.detections
     }
 
-    /// What was wrong with content so far.
+    /// Errors in content so far.
     pub fn problems(&self) -> &[ContentProblem] {
         &self.problems
     }
@@ -199,7 +200,7 @@ impl Detections {
     /// Runs the detections over events.
     ///
     /// # Errors
-    /// If no engine can be set up. A detection that fails is a problem of the content; the others run.
+    /// If no engine can be set up. A failing detection becomes a content problem; the others run.
     pub fn run(self, catalog: &Arc<dyn Catalog>) -> Result<Outcome, RunError> {
         let hosts_by_type = gap::hosts_by_type(catalog.as_ref())?;
         let threads = workers(catalog.as_ref(), self.options.threads);
@@ -218,7 +219,7 @@ impl Detections {
             .iter()
             .zip(&self.searches)
             .partition(|one| self.reads_risk(*one));
-        // Planning costs more than most searches do; of a small input most detections see nothing.
+        // Planning costs more than most searches do; in a small input most detections see nothing.
         let readers = Readers::new(&self.knowledge);
         let run = |engine: &Engine, catalog: &dyn Catalog, which: &[Searched<'_>], threads| {
             let make = |detection: &Arc<Detection>, results: Results| {
@@ -228,7 +229,8 @@ impl Detections {
             };
             run_all(engine, Engine::find, which.iter().copied(), threads, &make)
         };
-        // What writes lookups runs by itself behind the others: whether they see it must not depend on threads.
+        // Searches that write lookups run separately, after the others: whether they see the lookups must not depend on
+        // threads.
         let (writing, reading): (Vec<Searched<'_>>, Vec<Searched<'_>>) = early
             .into_iter()
             .filter(|(_, search)| sees_events(&readers, search, catalog.as_ref()))
@@ -265,7 +267,7 @@ impl Detections {
             &self.options.exceptions,
             self.options.now,
         ));
-        // Not of correlations: they add up what is left.
+        // Except for correlations, which aggregate what is left.
         risk::silence_habits(&mut outcome.findings);
         for object in outcome
             .findings
@@ -302,7 +304,7 @@ impl Detections {
                 risk::follow(finding, &outcome.findings);
             }
             finding::put_in_order(&mut concluded);
-            // Exceptions that have ended were told already.
+            // Expired exceptions were reported already.
             risk::silence(&mut concluded, &self.options.exceptions, self.options.now);
             outcome.findings.extend(concluded);
             finding::put_in_order(&mut outcome.findings);
@@ -329,7 +331,7 @@ impl Detections {
         Ok(outcome)
     }
 
-    /// Whether a detection adds up what others found, and so runs after them.
+    /// Whether a detection aggregates other findings, and so runs after them.
     fn reads_risk(&self, (detection, search): Searched<'_>) -> bool {
         if detection.kind != DetectionType::Correlation {
             return false;
@@ -341,10 +343,10 @@ impl Detections {
     }
 }
 
-/// A detection, and its search as it was parsed.
+/// A detection with its parsed search.
 type Searched<'d> = (&'d Arc<Detection>, &'d Search);
 
-/// The findings of a search; what went wrong with it becomes problems.
+/// The findings of a search; errors become problems.
 fn absorb(
     (detection, search): Searched<'_>,
     result: Result<(Vec<Finding>, Vec<Diagnostic>, usize), Failure>,
@@ -389,7 +391,7 @@ fn absorb(
     Vec::new()
 }
 
-/// Whether a search can give rows: it reads events of a type that is there, or needs none.
+/// Whether a search can return rows: it reads events of a type that exists, or needs none.
 pub(crate) fn sees_events(readers: &Readers, search: &Search, catalog: &dyn Catalog) -> bool {
     let reader = readers.of(search);
     !reader.needs_events()
@@ -399,7 +401,7 @@ pub(crate) fn sees_events(readers: &Readers, search: &Search, catalog: &dyn Cata
             .any(|table| reader.reads(&table.event_type))
 }
 
-/// The detections that are meant by the filters; all that are enabled if there is no filter.
+/// The detections selected by the filters; without filters, all that are enabled.
 fn choose(all: &[Arc<Detection>], filters: &[String]) -> Result<Vec<Arc<Detection>>, RunError> {
     if filters.is_empty() {
         return Ok(all.iter().filter(|one| one.is_enabled()).cloned().collect());
@@ -427,7 +429,7 @@ fn choose(all: &[Arc<Detection>], filters: &[String]) -> Result<Vec<Arc<Detectio
     Ok(chosen)
 }
 
-/// A search's error as a problem of the file it is in.
+/// A search's error as a problem of its file.
 pub(crate) fn search_problem(origin: &Origin, text: &str, error: &SearchError) -> ContentProblem {
     let at = error.diagnostics().first().map(|one| one.span.start);
     let place = at.and_then(|at| origin.place(text, at as usize));
@@ -440,7 +442,7 @@ pub(crate) fn search_problem(origin: &Origin, text: &str, error: &SearchError) -
     }
 }
 
-/// What looks wrong with a search, as a warning about the file it is in.
+/// A search's warning as a problem of its file.
 pub(crate) fn search_warning(
     name: &str,
     origin: &Origin,
@@ -460,7 +462,7 @@ pub(crate) fn search_warning(
     }
 }
 
-/// One thread for every few thousand events: starting more costs more than it gains.
+/// One thread per few thousand events: starting more costs more than it gains.
 fn workers(catalog: &dyn Catalog, threads: usize) -> usize {
     let rows: usize = catalog.tables().iter().map(|table| table.rows).sum();
     threads.clamp(1, 64).min(1 + rows / 5_000)
@@ -478,8 +480,8 @@ pub(crate) enum Failure {
 /// How an engine runs a search: [`Engine::run`] or [`Engine::find`].
 pub(crate) type Run = for<'a> fn(&'a Engine, &'a Search) -> Running<'a>;
 
-/// Runs searches on some threads; what `make` makes of their results, and of what stands beside each search, is returned in
-/// the order of the searches.
+/// Runs searches on several threads; returns what `make` makes of their results and of the item beside each search, in the
+/// order of the searches.
 pub(crate) fn run_all<'s, I, T: Send>(
     engine: &Engine,
     run: Run,

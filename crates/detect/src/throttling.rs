@@ -1,16 +1,16 @@
-//! How soon a finding is told again that is alike to one before.
+//! How soon a finding similar to an earlier one is reported again.
 
-/// Alike findings within this time are silenced after the first (`tags.throttling`).
+/// Similar findings within this time are silenced after the first (`tags.throttling`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Throttling {
-    /// The fields that findings must agree in; none: all findings of the detection are alike.
+    /// The fields that findings must agree in; empty: all findings of the detection are similar.
     pub fields: Vec<String>,
-    /// How long, microseconds.
+    /// Duration in microseconds.
     pub period: i64,
 }
 
 impl Throttling {
-    /// Reads fields and a period such as `60m`, `24h`, `86400s`, `7d`.
+    /// Parses fields and a period such as `60m`, `24h`, `86400s`, `7d`.
     ///
     /// # Errors
     /// What is wrong with the period.

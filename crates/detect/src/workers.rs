@@ -25,7 +25,7 @@ impl Panicked {
 /// few exist at a time. Results are in the order of the items, whichever was done first.
 ///
 /// # Errors
-/// If the machine gives no thread.
+/// If the system cannot start a thread.
 pub(crate) fn spread<I, T: Send>(
     threads: usize,
     items: impl Iterator<Item = I> + Send,

@@ -1,7 +1,7 @@
-//! Loading content: what is built in, and directories laid out as public content is, or flat.
+//! Loading content: the built-in content, and directories in the layout of public content, or flat.
 //!
-//! Files are recognised by their keys, so that the layout of a directory does not matter. A broken file is reported and
-//! the rest is loaded. What is loaded later replaces what has the same id or name.
+//! Files are recognised by their keys, so the layout of a directory does not matter. A broken file is reported and the
+//! rest is loaded. Later content replaces earlier content with the same id or name.
 
 mod raw;
 
@@ -31,7 +31,7 @@ use raw::Kind;
 #[allow_missing = true]
 struct Shipped;
 
-/// All that is known: what is to be looked for, and what helps to read logs.
+/// Everything loaded: what to look for, and what helps to read logs.
 #[derive(Default)]
 pub struct Content {
     /// Detections, by name.
@@ -40,17 +40,17 @@ pub struct Content {
     pub stories: Vec<Arc<Story>>,
     /// Baselines, by name.
     pub baselines: Vec<Arc<Baseline>>,
-    /// Macros, field mappings, data models, lookups; assets are added by [`Content::add_assets`].
+    /// Macros, field mappings, data models, lookups; [`Content::add_assets`] adds assets.
     pub knowledge: Knowledge,
     /// What could not be loaded.
     pub problems: Vec<ContentProblem>,
-    /// What Sigma's log sources mean.
+    /// The meaning of Sigma's log sources.
     pub log_sources: LogSources,
     /// What changes the risk of machines and accounts.
     pub risk_factors: RiskFactors,
     /// Tactics of ATT&CK techniques.
     pub attack: Attack,
-    /// Who logs which events, and how to have them logged.
+    /// Who logs which events, and how to enable them.
     pub logging: Logging,
     /// Sigma rules; see [`Content::add_sigma`].
     pub sigma: SigmaRules,
@@ -61,11 +61,12 @@ pub struct Content {
 pub(crate) use raw::parse as parse_yaml;
 
 impl Content {
-    /// Loads what is built in (its detections, stories and baselines if asked for), then the directories or single files, in this order.
+    /// Loads the built-in content (its detections, stories and baselines only if requested), then the directories or
+    /// single files, in this order.
     pub fn load(builtin: bool, paths: &[PathBuf]) -> Self {
         let mut content = Self::default();
         {
-            // What names mean is needed whatever the detections are: fields, data models, macros of Splunk's own apps.
+            // Names are needed whatever the detections: fields, data models, macros of Splunk's own apps.
             let own = ["detections/", "stories/", "baselines/"];
             let files = Shipped::iter()
                 .filter(|name| raw::is_content_name(name))
@@ -95,17 +96,17 @@ impl Content {
         content
     }
 
-    /// Loads Sigma rules from directories or single files. Content must have been loaded: it says what log sources mean.
+    /// Loads Sigma rules from directories or single files. Requires loaded content, which defines log sources.
     pub fn add_sigma(&mut self, paths: &[PathBuf]) {
         let (rules, problems) = SigmaRules::load(paths, &self.log_sources);
         self.sigma = rules;
         self.problems.extend(problems);
     }
 
-    /// Sets the database in MaxMind's format in which `iplocation` looks addresses up.
+    /// Sets the MaxMind database for `iplocation`.
     ///
     /// # Errors
-    /// If this is no such database.
+    /// If it is not such a database.
     pub fn set_locations(&mut self, database: Vec<u8>) -> Result<(), String> {
         let file =
             crabwalk_spl::LocationFile::from_bytes(database).map_err(|error| error.to_string())?;
@@ -140,7 +141,7 @@ impl Content {
     }
 
     fn add(&mut self, files: Vec<File>) {
-        // Lookup rows come in CSV files beside the definitions, or in another folder of the same directory.
+        // Lookup rows are in CSV files beside the definitions, or in another folder of the same directory.
         let mut tables: HashMap<String, File> = HashMap::new();
         let mut documents = Vec::new();
         for file in files {
@@ -201,7 +202,7 @@ impl Content {
         match raw::kind(path, text) {
             Kind::Ignored | Kind::Cases => {}
             Kind::Unknown => {
-                // What is no YAML at all has no keys to know it by.
+                // Text that is not YAML has no recognisable keys.
                 raw::parse::<serde::de::IgnoredAny>(path, text)?;
                 return Err(plain(
                     "not content that Crabwalk recognises: a detection has the keys `name` and `search`, a story `name` and `narrative`, \
@@ -228,7 +229,7 @@ impl Content {
                 }
                 let filename = match (&yaml.filename, yaml.lookup_type.as_deref()) {
                     (Some(file), _) => Some(file.clone()),
-                    // Newer content gives the file the name of the definition.
+                    // In newer content the file has the name of the definition.
                     (None, Some("csv")) => path
                         .rsplit(['/', '\\'])
                         .next()
@@ -293,8 +294,8 @@ impl Content {
         self.macros.insert(name.to_owned(), arguments.len());
     }
 
-    /// Tells where a definition says how to compare a column that its lookup does not have: the column that was meant is
-    /// compared exactly, and silently matches less. A collection whose columns nobody names may have any.
+    /// Reports definitions that set the match type of a column that their lookup does not have: the intended column is
+    /// then compared exactly, and silently matches less. A collection without listed columns may have any.
     fn check_match_types(&mut self, path: &str, table: &LookupTable) {
         if table.columns.is_empty() {
             return;
@@ -340,7 +341,7 @@ impl Content {
     }
 }
 
-/// Adds `one`, in place of what has its id or its name.
+/// Adds `one`, replacing an entry with the same id or name.
 fn replace<T>(all: &mut Vec<Arc<T>>, one: Arc<T>, keys: impl Fn(&T) -> (&String, &String)) {
     let same = |old: &Arc<T>| {
         let ((id, name), (own_id, own_name)) = (keys(old), keys(&one));

@@ -1,4 +1,4 @@
-//! The YAML of content, as its files give it.
+//! Content as YAML, in the form of its files.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::detection::{
 use crate::origin::{ContentProblem, Origin, Written};
 use crate::throttling::Throttling;
 
-/// Folders of public content that hold nothing for Crabwalk.
+/// Folders of public content that contain nothing for Crabwalk.
 pub(super) const IGNORED_FOLDERS: [&str; 14] = [
     "data_sources",
     "deployments",
@@ -41,32 +41,32 @@ pub(super) enum Kind {
     Lookup,
     Fields,
     Model,
-    /// What Sigma's log sources mean.
+    /// The meaning of Sigma's log sources.
     LogSources,
     /// What changes risk.
     RiskFactors,
-    /// Techniques and tactics beside those of ATT&CK.
+    /// Techniques and tactics in addition to ATT&CK's.
     Attack,
-    /// Who logs which events, and how to have them logged.
+    /// Who logs which events, and how to enable them.
     Logging,
     /// Tests of a detection, see [`crate::cases`].
     Cases,
-    /// Known, and nothing to load: data sources, investigations, deployments, configuration.
+    /// Recognised, but nothing to load: data sources, investigations, deployments, configuration.
     Ignored,
     Unknown,
 }
 
-/// Whether a file in a directory may hold content.
+/// Whether a file in a directory may contain content.
 pub(super) fn is_content_name(name: &str) -> bool {
     crate::files::is_yaml_name(name) || name.to_lowercase().ends_with(".csv")
 }
 
-/// Finds out what a file holds from its keys at the left margin, without parsing it.
+/// Determines the kind of a file from its keys at the left margin, without parsing it.
 pub(super) fn kind(path: &str, text: &str) -> Kind {
     let mut keys = Vec::new();
     let mut list = false;
     for line in text.lines() {
-        // The list of a key may stand at the margin too, below its key.
+        // A key's list may also start at the margin.
         if line.starts_with("- ") || line.trim_end() == "-" {
             if keys.is_empty() {
                 list = true;
@@ -156,7 +156,7 @@ pub(crate) fn parse<T: DeserializeOwned>(path: &str, text: &str) -> Result<T, Co
     })
 }
 
-/// Text that public content also writes as number, boolean or nothing.
+/// Text that public content may also write as number, boolean or nothing.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(untagged)]
 enum Loose {
@@ -188,7 +188,7 @@ impl Loose {
     }
 }
 
-/// A list that public content also writes as one value or nothing.
+/// A list that public content may also write as one value or nothing.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(untagged)]
 enum List {
@@ -213,7 +213,7 @@ fn texts(list: Option<List>) -> Vec<String> {
     list.map(List::texts).unwrap_or_default()
 }
 
-/// The first of two lists that has something in it.
+/// The first non-empty list of two.
 fn either(first: Option<List>, second: Option<List>) -> Vec<String> {
     let first = texts(first);
     if first.is_empty() {
@@ -314,8 +314,8 @@ pub(super) struct Search {
     throttling: Option<RawThrottling>,
 }
 
-/// What a row adds to accounts and machines, as the newest public content writes it: `intermediate_findings` give risk,
-/// a `finding` is what somebody has to look at.
+/// What a row adds to accounts and machines, in the newest form of public content: `intermediate_findings` add risk, a
+/// `finding` is for somebody to look at.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct FindingForm {
@@ -345,7 +345,7 @@ struct Entity {
 }
 
 impl FindingForm {
-    /// The entities, and the message: its own, else that of the first entity.
+    /// The entities, and the message: its own, or else that of the first entity.
     fn split(self) -> (Vec<RbaRisk>, String, Vec<RbaThreat>) {
         let all = [self.entity, self.entities].into_iter().flatten();
         let entities = all.flat_map(|entities| match entities {
@@ -372,7 +372,7 @@ impl FindingForm {
     }
 }
 
-/// The risk objects of both forms as one, in the older form of `rba:`.
+/// The risk objects of both forms combined, in the older `rba:` form.
 fn joined(findings: [Option<FindingForm>; 2], threats: Option<Vec<RbaThreat>>) -> Option<Rba> {
     if findings.iter().all(Option::is_none) && threats.is_none() {
         return None;
@@ -400,7 +400,7 @@ fn joined(findings: [Option<FindingForm>; 2], threats: Option<Vec<RbaThreat>>) -
     })
 }
 
-/// A test as public content has it.
+/// A test in public content's form.
 #[derive(Debug, Deserialize)]
 struct Test {
     #[serde(default)]
@@ -488,7 +488,7 @@ fn search_line(text: &str) -> Option<usize> {
     Some(at + 1 + usize::from(block))
 }
 
-/// The search as the file writes it, up to the next key.
+/// The search as written in the file, up to the next key.
 fn written(text: &str) -> Option<Written> {
     let mut at = 0;
     for (line, one) in (1..).zip(text.split_inclusive('\n')) {
@@ -497,7 +497,7 @@ fn written(text: &str) -> Option<Written> {
             let behind = &text[start..];
             let mut end = rest.len();
             for next in behind[rest.len()..].split_inclusive('\n') {
-                // What stands at the left margin belongs to the next key.
+                // Text at the left margin belongs to the next key.
                 if !next.starts_with([' ', '\t', '\n', '\r']) {
                     break;
                 }
@@ -547,7 +547,7 @@ impl Search {
         })?;
         let status = text(self.status);
         let status = if status.is_empty() {
-            // Older content says it by the folder alone.
+            // Older content expresses it only through the folder.
             let folder = |name: &str| path.split(['/', '\\']).any(|part| part == name);
             match (folder("deprecated"), folder("experimental")) {
                 (true, _) => Status::Deprecated,
@@ -570,7 +570,7 @@ impl Search {
         let mut risk_fields = Vec::new();
         let mut threat_fields = Vec::new();
         let mut message = text(self.tags.message);
-        // A finding's own words come before those of what led to it.
+        // A finding's own message precedes that of its contributors.
         let rba = self.rba.or_else(|| {
             joined(
                 [self.finding, self.intermediate_findings],

@@ -4,7 +4,7 @@ use super::*;
 use crate::content::Content;
 use crabwalk_spl::Readers;
 
-/// What is said of a search, shortly.
+/// The lints of a search, in short form.
 fn said(text: &str) -> Vec<String> {
     let content = Content::load(true, &[]);
     let knowledge = Arc::new(content.knowledge);
@@ -95,7 +95,7 @@ fn likely_mistakes_are_reported_and_nothing_else() {
     ] {
         assert_eq!(said(&format!("{security} {search}")), expected, "{search}");
     }
-    // What some event types have and others do not.
+    // Some event types have it and others do not.
     assert_eq!(
         said("`wineventlog_security` EventCode IN (4624, 4697) | stats count by LogonType"),
         ["`stats` LogonType"]

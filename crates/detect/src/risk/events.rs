@@ -1,4 +1,4 @@
-//! Risk events and notables as tables, so that searches can add them up.
+//! Risk events and notables as tables, so that searches can aggregate them.
 
 use std::collections::BTreeSet;
 
@@ -11,25 +11,25 @@ use crate::detection::RiskObjectKind;
 use crate::finding::{Finding, MOST_EVENTS};
 use crabwalk_vocabulary::host_key;
 
-/// Kind of log of risk events.
+/// The log type of risk events.
 const RISK: &str = "stash:risk";
-/// Kind of log of notables.
+/// The log type of notables.
 const NOTABLE: &str = "stash:notable";
 /// Both.
 pub(crate) const EVENTS: [&str; 2] = [RISK, NOTABLE];
-/// Records of risk events are numbered from this.
+/// First record number of risk events.
 const FIRST_RECORD: u64 = 1;
 
-/// What a finding adds to the risk of things, and what somebody should look at: of a hunt, or of a case written earlier.
+/// The risk that a finding adds to objects, and whether it is notable: from a hunt, or from an existing case.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Concluded {
     /// Identifier of the finding.
     pub finding: String,
-    /// Number of the record that events of it get; it leads back to the finding.
+    /// Record number of its events, which leads back to the finding.
     pub record: u64,
-    /// Time of the last event, microseconds since 1970-01-01 UTC; 0 where it has none.
+    /// Time of the last event, in microseconds since 1970-01-01 UTC; 0 if there is none.
     pub time: i64,
-    /// The machine that it is about; empty where there is none.
+    /// The machine concerned; empty if there is none.
     pub host: String,
     /// Name of the detection.
     pub detection: String,
@@ -43,11 +43,11 @@ pub struct Concluded {
     pub stories: Vec<String>,
     /// ATT&CK techniques.
     pub techniques: Vec<String>,
-    /// ATT&CK tactics that the detection names itself.
+    /// ATT&CK tactics named by the detection itself.
     pub tactics: Vec<String>,
-    /// What gets risk: type, value, score, and the score with risk factors. Empty where it adds none.
+    /// Risk objects: type, value, score, and the score adjusted by risk factors. Empty if the finding adds none.
     pub risk: Vec<(String, String, u32, u32)>,
-    /// What threatens: type and value.
+    /// Threat objects: type and value.
     pub threats: Vec<(String, String)>,
     /// Whether somebody should look at it.
     pub notable: bool,
@@ -55,7 +55,7 @@ pub struct Concluded {
     pub fields: Vec<(String, Vec<String>)>,
 }
 
-/// Fields of a finding that its notable has too.
+/// Fields of a finding that its notable also has.
 const NOTABLE_FIELDS: [&str; 3] = ["dest", "src", "user"];
 
 impl Concluded {
@@ -96,8 +96,7 @@ impl Concluded {
     }
 }
 
-/// Makes the events of findings that are not silenced. The record number of an event is the finding's index,
-/// from 1.
+/// Builds the events of findings that are not silenced. The record number of an event is the finding's index, from 1.
 pub(crate) fn catalog(findings: &[Finding], attack: &Attack) -> Result<MemoryCatalog, ArrowError> {
     let concluded = findings
         .iter()
@@ -107,10 +106,10 @@ pub(crate) fn catalog(findings: &[Finding], attack: &Attack) -> Result<MemoryCat
     events(concluded, attack).and_then(MemoryCatalog::new)
 }
 
-/// Makes risk events and notables.
+/// Builds risk events and notables.
 ///
 /// # Errors
-/// If the tables cannot be made.
+/// If the tables cannot be built.
 pub fn events(
     concluded: impl Iterator<Item = Concluded>,
     attack: &Attack,
@@ -213,8 +212,8 @@ fn put(
     }
 }
 
-/// Leads a correlation's finding from the risk events it was made of to the events behind them, and says of what kind the
-/// thing is that it is about.
+/// Traces a correlation's finding from its risk events to the events behind them, and sets the kind of the object
+/// concerned.
 pub(crate) fn follow(finding: &mut Finding, findings: &[Finding]) {
     let behind: BTreeSet<usize> = finding
         .events

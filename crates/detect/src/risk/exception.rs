@@ -1,4 +1,4 @@
-//! Exceptions: findings that somebody looked at and does not want to see again until a day.
+//! Exceptions: findings that somebody has reviewed and does not want to see again until a given day.
 //!
 //! ```yaml
 //! exceptions:
@@ -42,29 +42,29 @@ enum Values {
     One(String),
 }
 
-/// Findings that are not to be shown.
+/// Findings to hide.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Exception {
     /// Name or id of the detections, `*` for any text; `None` for all.
     pub detection: Option<String>,
-    /// Field of a finding → patterns, one of which every value of the field must fit. `host` also means the machines that
-    /// the finding is about.
+    /// Field of a finding → patterns, one of which every value of the field must match. `host` also matches the
+    /// machines concerned.
     pub fields: BTreeMap<String, Vec<String>>,
-    /// Why the findings are expected, for whoever reviews the exception.
+    /// Why the findings are expected, for reviewers of the exception.
     pub reason: String,
     /// Who decided it.
     pub by: String,
-    /// Until when, as the file says it.
+    /// Until when, as written in the file.
     pub until: String,
-    /// The same, microseconds since 1970-01-01 UTC; of a date, the end of that day.
+    /// The same in microseconds since 1970-01-01 UTC; for a date, the end of that day.
     pub ends: i64,
-    /// The file it stands in, as whoever read it calls it.
+    /// Its file, as named by the caller.
     pub file: Option<String>,
-    /// The line in it, from 1.
+    /// Its line in the file, from 1.
     pub line: Option<u64>,
 }
 
-/// Reads a file of exceptions.
+/// Parses a file of exceptions.
 ///
 /// # Errors
 /// What is wrong with it.
@@ -132,7 +132,7 @@ fn end(text: &str) -> Option<i64> {
 }
 
 impl Exception {
-    /// Where it stands: `file:line`, as far as that is known.
+    /// Its position: `file:line`, as far as known.
     pub fn place(&self) -> String {
         let file = self.file.as_deref().unwrap_or("exceptions");
         match self.line {
@@ -141,7 +141,7 @@ impl Exception {
         }
     }
 
-    /// Whether a finding is meant.
+    /// Whether it covers a finding.
     pub fn covers(&self, finding: &Finding) -> bool {
         let detection = &finding.detection;
         if let Some(pattern) = &self.detection
@@ -165,7 +165,7 @@ impl Exception {
     }
 }
 
-/// Marks the findings that exceptions cover. Exceptions that have ended, and those that cover nothing, are told.
+/// Marks the findings that exceptions cover. Reports exceptions that have ended, and those that cover nothing.
 pub(super) fn apply(
     findings: &mut [Finding],
     exceptions: &[Exception],

@@ -1,4 +1,4 @@
-//! Risk factors: what is known of a machine or an account changes the risk that findings add to it.
+//! Risk factors: what is known about a machine or an account changes the risk that findings add to it.
 
 use crabwalk_events::Assets;
 use serde::Deserialize;
@@ -45,7 +45,7 @@ pub struct RiskFactors {
 }
 
 impl RiskFactors {
-    /// Adds the factors of one YAML text; a later one replaces that with its name.
+    /// Adds the factors of one YAML text; a later one replaces an earlier one of the same name.
     ///
     /// # Errors
     /// What is wrong with the text.
@@ -85,7 +85,7 @@ impl RiskFactors {
         Ok(())
     }
 
-    /// The score of an object with what is known of it taken into account, in whole numbers.
+    /// The score of an object adjusted by what is known about it, in whole numbers.
     pub fn calculate(&self, kind: RiskObjectKind, value: &str, score: u32, assets: &Assets) -> u32 {
         let known = match kind {
             RiskObjectKind::System => assets.assets.find(value),

@@ -1,7 +1,7 @@
-//! Tells findings that are daily work in these very logs from those that are not.
+//! Distinguishes findings that are daily work in the same logs from those that are not.
 //!
-//! A monitoring account logs on to forty hosts every ten minutes, and a detection of many logons is right each time. Two
-//! rules weigh what it says against the logs' own days:
+//! A monitoring account logs on to forty hosts every ten minutes, and a detection of many logons is right each time.
+//! Two rules compare its findings with the logs' own days:
 //!
 //! - **Habit** silences. What a detection raised about the same account or machine on three days *before* tells nothing of
 //!   this day and adds no risk. Only the days before count: whatever is new is told for three days, so that nobody makes
@@ -11,8 +11,8 @@
 //!   something about somebody of whom it was no habit: whoever is concerned today is then one of many. Of the rest the
 //!   rarest of each day are notable, as many as somebody reads.
 //!
-//! An account that keeps to its machines is daily work on those; one that raises the same on machines that are new on
-//! most of its days (a help desk, a deployment) is daily work on any.
+//! An account that keeps to its machines is daily work on those; one that raises the same on new machines on most of
+//! its days (a help desk, a deployment) is daily work on any.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,22 +24,22 @@ use crabwalk_vocabulary::time::{day, is_daily};
 use crate::detection::RiskObjectKind;
 use crate::finding::{Finding, MOST_EVENTS, Suppressed};
 
-/// What silences habits, as [`Suppressed::by`] names it.
+/// The silencer of habits, for [`Suppressed::by`].
 pub const HABITUAL: &str = "habit";
-/// After so many days, a thing is a habit.
+/// After this many days, a thing is a habit.
 const HABIT: usize = 3;
-/// Fewer days with findings than these are not daily work to compare with.
+/// Fewer days with findings than this are no basis for comparison.
 const LEAST_DAYS: usize = 5;
-/// A detection that raises something new on one of so many other days is part of daily work.
+/// A detection that raises something new on one in this many other days is part of daily work.
 const EVERYDAY: usize = 3;
 
-/// A detection, who its finding is about, and from where.
+/// A detection, whom its finding is about, and from where.
 type Alike = (String, BTreeSet<String>, BTreeSet<String>, Vec<String>);
 
-/// How rare a finding is, how bad, when it was, and what is alike: the first of a day are notable.
+/// The rarity, severity and time of a finding, and its key for similarity: the first of a day are notable.
 type Rank = (usize, Reverse<u32>, i64, Alike);
 
-/// Who a finding is about: its users and its machines.
+/// Whom a finding is about: its users and machines.
 fn about(finding: &Finding) -> (BTreeSet<String>, BTreeSet<String>) {
     let of = |kind: RiskObjectKind| {
         finding
@@ -70,7 +70,7 @@ struct Days {
     on: BTreeMap<String, BTreeSet<i64>>,
 }
 
-/// The days with findings. Days that lie apart, or a few, show no daily work.
+/// The days with findings. Scattered days, or only a few, show no daily work.
 fn working_days(findings: &[Finding]) -> Option<BTreeSet<i64>> {
     let days: BTreeSet<i64> = findings
         .iter()
@@ -110,8 +110,8 @@ impl Work {
         Some(Self { known, days })
     }
 
-    /// On how many of the days that count the detection raised the same about the same, where that makes it a habit; and
-    /// about whom.
+    /// On how many of the relevant days the detection raised the same about the same object, if that makes it a habit;
+    /// and about whom.
     fn habit(&self, finding: &Finding, counts: &dyn Fn(i64) -> bool) -> Option<(usize, String)> {
         let (users, systems) = about(finding);
         let objects = if users.is_empty() { &systems } else { &users };
@@ -141,8 +141,8 @@ impl Work {
     }
 }
 
-/// Silences the findings that their detection raised about the same on [`HABIT`] days before. Logs of a few days, or of days
-/// that lie far apart, show no habits.
+/// Silences findings whose detection raised the same about the same object on [`HABIT`] earlier days. Logs of a few
+/// days, or of days far apart, show no habits.
 pub(crate) fn silence(findings: &mut [Finding]) {
     let Some(work) = Work::of(findings) else {
         return;
@@ -166,13 +166,13 @@ pub(crate) fn silence(findings: &mut [Finding]) {
     }
 }
 
-/// Marks everyday findings, and those beyond the rarest `most` of a day: alike ones count as one. Logs of a few days, or of
-/// days that lie far apart, show no daily work, and nothing is marked.
+/// Marks everyday findings, and those beyond the rarest `most` of a day; similar ones count as one. Logs of a few days,
+/// or of days far apart, show no daily work, and nothing is marked.
 pub(crate) fn weigh(findings: &mut [Finding], most: usize) {
     let Some(work) = Work::of(findings) else {
         return;
     };
-    // On which days each detection raised something that was no habit of whom it is about.
+    // The days on which each detection raised something that was not a habit of its object.
     let mut news: BTreeMap<String, BTreeSet<i64>> = BTreeMap::new();
     for finding in findings.iter_mut() {
         let Some(today) = finding.first.map(day) else {
@@ -237,11 +237,11 @@ pub(crate) fn weigh(findings: &mut [Finding], most: usize) {
     }
 }
 
-/// Events that are kept of findings of a habit or of every day that are told as one.
+/// Maximum events of habitual or everyday findings that are reported as one.
 const FEW_EVENTS: usize = 10;
 
-/// Makes alike findings of one day one, with the id and text of the earliest. What is daily work of an account is one for
-/// all machines. Logs of a few days, or of days that lie far apart, keep all.
+/// Merges similar findings of one day, keeping the id and text of the earliest. An account's daily work is merged
+/// across machines. Logs of a few days, or of days far apart, keep all.
 pub(crate) fn fold(findings: &mut Vec<Finding>) {
     if working_days(findings).is_none() {
         return;
@@ -249,7 +249,7 @@ pub(crate) fn fold(findings: &mut Vec<Finding>) {
     let mut kept: BTreeMap<(Alike, i64, Option<String>, bool), usize> = BTreeMap::new();
     let mut all: Vec<Finding> = Vec::with_capacity(findings.len());
     for finding in findings.drain(..) {
-        // What an exception or throttling silenced is told for itself.
+        // Findings silenced by an exception or throttling are reported separately.
         let by = finding.suppressed.as_ref().map(|one| one.by.clone());
         let own = by.as_ref().is_some_and(|by| by != HABITUAL);
         let Some(first) = finding.first.filter(|_| !own) else {

@@ -1,10 +1,10 @@
-//! Risk: what findings add to accounts and machines, what changes it, what silences it, and the events that are made of
-//! it so that searches can add it up.
+//! Risk: what findings add to accounts and machines, what adjusts it, what silences it, and the events made from it so
+//! that searches can aggregate it.
 //!
-//! Once all detections but the correlations have run: exceptions, throttling and habits silence findings, risk factors turn
-//! scores into calculated scores, each risk object of each finding that is not silenced becomes a risk event
-//! (`stash:risk`), each notable an event of its own (`stash:notable`). Correlations run over these. At last all are weighed
-//! against the other days, and what is daily work is no longer notable.
+//! Once all detections except the correlations have run: exceptions, throttling and habits silence findings, risk
+//! factors turn scores into calculated scores, each risk object of each remaining finding becomes a risk event
+//! (`stash:risk`), and each notable its own event (`stash:notable`). Correlations run over these. Finally all findings
+//! are compared with the other days, and daily work is no longer notable.
 
 mod events;
 mod exception;
@@ -25,11 +25,11 @@ use crate::finding::{Finding, Suppressed};
 use crate::origin::ContentProblem;
 pub use crate::throttling::Throttling;
 
-/// What alike findings have in common: the detection's id, and the values of its fields.
+/// The key of similar findings: the detection's id, and the values of its fields.
 type Alike = (String, Vec<Vec<String>>);
 
-/// Silences findings: by exceptions first, then by throttling. Findings must be in order of time. `now` is in seconds since
-/// 1970-01-01 UTC.
+/// Silences findings: by exceptions first, then by throttling. Findings must be in chronological order. `now` is in
+/// seconds since 1970-01-01 UTC.
 pub(crate) fn silence(
     findings: &mut [Finding],
     exceptions: &[Exception],

@@ -124,7 +124,7 @@ fn correlations_add_up_what_others_found() {
         (one.first, one.last),
         (Some(AT * 1_000_000), Some((AT + 180) * 1_000_000))
     );
-    // Each kind of thing is what the risk events say it is.
+    // Each object has the kind that the risk events give it.
     let users = outcome
         .findings
         .iter()
@@ -293,9 +293,9 @@ fn what_is_found_about_the_same_on_other_days_is_a_habit() {
         .filter(|one| one.detection.name == "Test aa" && one.suppressed.is_none())
         .flat_map(Finding::hosts)
         .collect();
-    // What begins is told for three days, however long it goes on.
+    // New activity is reported for three days, however long it continues.
     assert_eq!(shown, ["WS1", "WS1", "WS1", "WS2"]);
-    // Four days are not a habit, and neither are days that lie far apart.
+    // Four days do not make a habit, and neither do days far apart.
     for events in [
         (0..4)
             .map(|day| (day * DAY, "WS1", "aa"))
@@ -329,15 +329,15 @@ fn what_other_days_show_is_not_notable() {
     let names = ["WS1", "WS2", "WS3", "WS4", "WS5", "WS6", "WS7", "WS8"];
     let test = |name: &str, host: &str, count| (format!("Test {name}"), host.to_owned(), count);
 
-    // One machine every day, also on the first days; and once something that no other day shows.
+    // One machine every day, including the first days; and once something that no other day shows.
     let mut events: Vec<(i64, &str, &str)> = (0..8).map(|day| (day * DAY, "WS1", "aa")).collect();
     events.push((4 * DAY + 60, "WS9", "bb"));
     assert_eq!(notable(&events), [test("bb", "WS9", 1)]);
-    // The same at once, again and again, is one.
+    // Immediate repetitions are one.
     events.extend((0..4).map(|time| (4 * DAY + 61 + time, "WS9", "bb")));
     assert_eq!(notable(&events), [test("bb", "WS9", 5)]);
 
-    // Another machine on every second day: whoever it is today, it is somebody.
+    // Another machine every second day: whichever it is today, it is one of many.
     let mut events: Vec<(i64, &str, &str)> = (0..8)
         .step_by(2)
         .map(|day| (day * DAY, names[usize::try_from(day).unwrap_or(0)], "aa"))
@@ -353,7 +353,7 @@ fn what_other_days_show_is_not_notable() {
         [test("dd", "WS2", 1), test("dd", "WS3", 1)]
     );
 
-    // Of many on one day, as many as somebody reads: first those of the rarer detection.
+    // Of many on one day, as many as an analyst reads: first those of the rarer detection.
     let mut events: Vec<(i64, &str, &str)> = (0..8).map(|day| (day * DAY, "SRV", "aa")).collect();
     events.push((2 * DAY, "WS1", "bb"));
     events.extend(names.iter().map(|host| (5 * DAY, *host, "bb")));
@@ -366,7 +366,7 @@ fn what_other_days_show_is_not_notable() {
         .filter(|one| one.is_notable() && one.first >= Some((AT + 5 * DAY) * 1_000_000));
     assert_eq!(of_the_day.count(), 3);
 
-    // Four days show nothing usual, and all is notable.
+    // Four days show no daily work, and everything is notable.
     let events: Vec<_> = (0..4).map(|day| (day * DAY, "WS1", "aa")).collect();
     assert_eq!(notable(&events).len(), 4);
 }

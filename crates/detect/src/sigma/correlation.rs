@@ -1,8 +1,8 @@
-//! What correlations conclude from the matches of rules.
+//! Conclusions of correlations from the matches of rules.
 //!
-//! The library takes one match after the other and says at once what it completes. Where a further match can undo that
-//! (`not`, an upper bound), what it says is held against all matches of its stretch of time, which are known here. Of
-//! percentiles it gives the value and leaves the comparison out.
+//! The library takes matches one by one and immediately reports what each completes. If a further match can undo that
+//! (`not`, an upper bound), its result is checked against all matches of its time span, which are known here. For
+//! percentiles it returns the value and leaves the comparison to us.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,7 +15,7 @@ use super::{About, Correlation, SigmaRules, Wanted, engine, is_named, make, prob
 use crate::finding::Finding;
 use crate::origin::ContentProblem;
 
-/// What a correlation concluded, for the correlations that rest on it.
+/// A correlation's conclusion, for the correlations that depend on it.
 struct Concluded {
     /// Position of the correlation.
     correlation: usize,
@@ -25,7 +25,7 @@ struct Concluded {
     seconds: i64,
 }
 
-/// Whether a correlation can be run.
+/// Whether a correlation can run.
 ///
 /// # Errors
 /// Why not.
@@ -51,7 +51,7 @@ pub(super) fn check(rule: &CorrelationRule) -> Result<(), String> {
     }
 }
 
-/// Whether a correlation goes by one of some names.
+/// Whether a correlation groups by one of some names.
 pub(super) fn is_called(rule: &CorrelationRule, names: &BTreeSet<String>) -> bool {
     [&rule.id, &rule.name]
         .into_iter()
@@ -59,12 +59,12 @@ pub(super) fn is_called(rule: &CorrelationRule, names: &BTreeSet<String>) -> boo
         .any(|name| names.contains(name))
 }
 
-/// Whether what the library says of a correlation is not yet the answer.
+/// Whether the library's result for a correlation is not final.
 pub(super) fn is_held_against_all(rule: &CorrelationRule) -> bool {
     rule.correlation_type == CorrelationType::ValuePercentile || can_be_undone(&rule.condition)
 }
 
-/// Whether a further match can undo what a condition says.
+/// Whether a further match can undo a condition.
 fn can_be_undone(condition: &CorrelationCondition) -> bool {
     fn has_not(expr: &ConditionExpr) -> bool {
         match expr {
@@ -106,7 +106,7 @@ fn count(number: usize) -> f64 {
     u32::try_from(number).map_or(f64::MAX, f64::from)
 }
 
-/// Whether a percentile is what its rule asks for; other values the library compares itself.
+/// Whether a percentile meets its rule's condition; the library compares other values itself.
 fn value_holds(rule: &CorrelationRule, value: &str) -> bool {
     match &rule.condition {
         CorrelationCondition::Threshold { predicates, .. }
@@ -119,7 +119,7 @@ fn value_holds(rule: &CorrelationRule, value: &str) -> bool {
 }
 
 impl SigmaRules {
-    /// The findings of the correlations over the matches that they want.
+    /// The findings of the correlations over the matches they need.
     pub(super) fn correlate(
         &self,
         mut wanted: Vec<Wanted>,
@@ -217,7 +217,7 @@ impl SigmaRules {
         findings
     }
 
-    /// Adds the events of the correlations that this one rests on.
+    /// Adds the events of the correlations that this one depends on.
     fn add_concluded(
         &self,
         events: &mut Vec<u64>,
@@ -244,7 +244,7 @@ impl SigmaRules {
         }
     }
 
-    /// Whether what a correlation says of matches from `first` on is still so at the end of its time.
+    /// Whether a correlation's result for matches from `first` on still holds at the end of its time span.
     fn still_holds(
         &self,
         correlation: &Correlation,

@@ -1,4 +1,4 @@
-//! Values that rules give plainly and logs hold encoded: `wide`, `utf16`, `utf16be`, `base64`, `base64offset`.
+//! Values that rules give in plain text but logs contain encoded: `wide`, `utf16`, `utf16be`, `base64`, `base64offset`.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -6,17 +6,16 @@ use rsigma_parser::{DetectionItem, FieldSpec, Modifier, SigmaString, SigmaValue}
 
 use super::rewrite::{dashes, raw, text_of};
 
-/// The modifiers that are left, and for each value the texts that it may stand as.
+/// The remaining modifiers, and for each value the texts that may represent it.
 type Encoded = (Vec<Modifier>, Vec<Vec<SigmaValue>>);
 
-/// The values of an item in the form in which logs hold them: for each value its variants, and how the field is to be
-/// compared with them. `None` where no modifier of the item encodes anything, or where the library is to say what does not go
-/// together.
+/// The values of an item as they appear in logs: for each value its variants, and how to compare the field with them.
+/// `None` if no modifier of the item encodes anything, or if the library should report an invalid combination.
 ///
-/// Modifiers work in the order in which they stand.
+/// Modifiers apply in the order they are written.
 ///
 /// # Errors
-/// Why a value has no such form.
+/// Why a value has no encoded form.
 pub(super) fn encoded(one: &DetectionItem) -> Result<Option<Encoded>, String> {
     let (mut wide, mut base64) = (0, 0);
     for modifier in &one.field.modifiers {
@@ -47,7 +46,7 @@ pub(super) fn encoded(one: &DetectionItem) -> Result<Option<Encoded>, String> {
             )
         })
         .collect();
-    // What is sought may begin at any byte: it is always a part of the text, and so is a keyword.
+    // The value may begin at any byte: it is always part of the text, and so is a keyword.
     let whole = compared.iter().all(|one| *one == Modifier::Cased);
     if whole && (one.field.has_modifier(Modifier::Base64Offset) || one.field.name.is_none()) {
         compared.push(Modifier::Contains);
@@ -136,10 +135,10 @@ fn utf16(all: &[Vec<u8>], order: fn(u16) -> [u8; 2], mark: bool) -> Result<Vec<V
         .collect()
 }
 
-/// What of bytes in Base64 does not depend on what stands before and behind them, for each of the three places in a group of
-/// three bytes at which they may begin.
+/// The part of the Base64 of bytes that does not depend on the surrounding bytes, for each of the three positions in a
+/// group of three bytes at which they may begin.
 fn offsets(bytes: &[u8]) -> Vec<Vec<u8>> {
-    /// Letters at the beginning that the bytes before have a part in, by their number.
+    /// Number of letters at the beginning that depend on preceding bytes, by their count.
     const BEFORE: [usize; 3] = [0, 2, 3];
     BEFORE
         .into_iter()

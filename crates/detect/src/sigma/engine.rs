@@ -1,4 +1,4 @@
-//! The one place that knows the Sigma library: compiling rules, and matching them.
+//! The only module that uses the Sigma library: compiling rules, and matching them.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -24,18 +24,18 @@ pub trait Matcher: Send + Sync {
     fn matches(&self, event: &dyn Fields) -> Vec<usize>;
 }
 
-/// What correlation rules conclude from the matches of others.
+/// Conclusions of correlation rules from the matches of others.
 pub trait Correlator {
-    /// Takes a match of a rule at a time (seconds since 1970-01-01 UTC, not decreasing), and says what it completes.
+    /// Takes a match of a rule at a time (seconds since 1970-01-01 UTC, not decreasing), and returns what it completes.
     fn take(&mut self, rule: usize, event: &dyn Fields, seconds: i64) -> Vec<Correlated>;
 }
 
-/// A correlation rule came true.
+/// A correlation rule that fired.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Correlated {
     /// Id of the correlation rule.
     pub id: String,
-    /// The fields that the matches have in common, with their values.
+    /// The fields that the matches share, with their values.
     pub group: Vec<(String, String)>,
     /// References of the events, see [`Fields::reference`].
     pub events: Vec<u64>,
@@ -92,7 +92,7 @@ impl Event for Seen<'_> {
         });
     }
 
-    /// Correlations keep this of an event: its identity is enough to find it again.
+    /// What correlations keep of an event: its identity is enough to find it again.
     fn to_json(&self) -> serde_json::Value {
         serde_json::json!({ "id": self.event.reference().to_string() })
     }
@@ -121,10 +121,10 @@ impl Matcher for Rules {
     }
 }
 
-/// Compiles the rules of a log source. Every rule must have an id of its own.
+/// Compiles the rules of a log source. Every rule must have a unique id.
 ///
 /// # Errors
-/// The position in `rules` and the reason, for each that cannot be compiled; the others are.
+/// The index in `rules` and the reason, for each that cannot be compiled; the others are compiled.
 pub(super) fn compile(
     rules: &[(usize, &SigmaRule)],
     filters: &[&FilterRule],
@@ -179,10 +179,10 @@ pub(super) fn compile(
     (Box::new(rules), errors)
 }
 
-/// Parts the id of a rule from the number of its part. No id has it.
+/// Separates a rule's id from the number of its part. No id contains it.
 const PART: char = '\u{1}';
 
-/// An id of its own for a further part of a collection of rules with one id.
+/// A unique id for a further part of a rule collection with one id.
 pub(super) fn part_id(id: &str, part: usize) -> String {
     format!("{id}{PART}{part}")
 }
@@ -203,7 +203,7 @@ struct Correlations {
     headers: BTreeMap<usize, RuleHeader>,
 }
 
-/// Events that a correlation lists.
+/// Maximum number of events that a correlation lists.
 const MOST_EVENTS: usize = crate::finding::MOST_EVENTS;
 
 /// Compiles correlation rules over the rules they name.
@@ -228,7 +228,7 @@ pub(super) fn correlate(
     }
     for one in correlations {
         let mut one = one.clone();
-        // Without a condition all rules must have matched. The library takes one of them for enough.
+        // Without a condition all rules must have matched. The library considers one of them enough.
         if one.correlation_type == CorrelationType::Temporal
             && let CorrelationCondition::Threshold {
                 predicates,
@@ -239,8 +239,7 @@ pub(super) fn correlate(
         {
             *predicates = vec![(ConditionOperator::Gte, one.rules.len() as u64)];
         }
-        // One finding for each stretch of time, not one for each further event. Where an answer may be refused afterwards the
-        // next one is wanted.
+        // One finding per time span, not per further event. If a result may be rejected later, the next one is needed.
         if !correlation::is_held_against_all(&one) {
             one.custom_attributes
                 .entry("rsigma.suppress".to_owned())
@@ -315,7 +314,7 @@ impl Correlator for Correlations {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Named {
     pub(super) fields: BTreeSet<String>,
-    /// Whether it looks for words anywhere in the event.
+    /// Whether it searches for words anywhere in the event.
     pub(super) anywhere: bool,
 }
 
@@ -381,7 +380,7 @@ impl Named {
     }
 }
 
-/// The rules that a correlation rests on, by id or name; those in its condition too.
+/// The rules that a correlation depends on, by id or name, including those in its condition.
 pub(super) fn rests_on(rule: &CorrelationRule) -> BTreeSet<String> {
     fn walk(condition: &ConditionExpr, all: &mut BTreeSet<String>) {
         match condition {

@@ -1,4 +1,4 @@
-//! Which event types a Sigma log source means, and how its fields are called there.
+//! The event types behind a Sigma log source, and the names of its fields there.
 //!
 //! This is content (`sigma/*.yml`), a document with the key `sigma_logsources`:
 //!
@@ -94,7 +94,7 @@ pub struct LogSourceKey {
 }
 
 impl LogSourceKey {
-    /// A key of what a rule says.
+    /// The key of an entry.
     pub fn new(product: Option<&str>, category: Option<&str>, service: Option<&str>) -> Self {
         let lower = |text: Option<&str>| {
             text.map(|text| text.trim().to_lowercase())
@@ -107,7 +107,7 @@ impl LogSourceKey {
         }
     }
 
-    /// How many of this entry's parts a rule's log source has, or `None` where the entry does not fit the rule.
+    /// How many of this entry's parts a rule's log source has, or `None` if the entry does not match the rule.
     fn fits(&self, rule: &Self) -> Option<usize> {
         let mut parts = 0;
         for (own, theirs) in [
@@ -121,7 +121,7 @@ impl LogSourceKey {
                 _ => {}
             }
         }
-        // What a rule says most narrowly must be what the entry is about.
+        // The entry must be about the rule's most specific part.
         let narrow = |key: &Self| (key.category.is_some(), key.service.is_some());
         let agreed = match narrow(rule) {
             (true, _) if self.category.is_some() => true,
@@ -129,7 +129,7 @@ impl LogSourceKey {
             (false, false) => narrow(self) == (false, false),
             (true, false) => false,
         };
-        // `product` alone is no reason, where the entry asks for more than the rule says.
+        // `product` alone is not enough if the entry requires more than the rule has.
         let more = self.service.is_some() && rule.service.is_none()
             || self.category.is_some() && rule.category.is_none();
         (agreed && !more && parts > 0).then_some(parts)
@@ -154,14 +154,14 @@ impl fmt::Display for LogSourceKey {
     }
 }
 
-/// How the value of a rule's field is made of an event's columns.
+/// How the value of a rule's field is built from an event's columns.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FieldRule {
     /// It is another column.
     Column(String),
-    /// Texts and columns put together; there is no value where a column is missing.
+    /// Texts and columns concatenated; there is no value if a column is missing.
     Template(Vec<Piece>),
-    /// Another column, with some values called differently.
+    /// Another column, with some values renamed.
     Values(String, BTreeMap<String, String>),
     /// The part of a column after a text, up to the next comma (`Hashes`).
     Part(String, String),
@@ -203,7 +203,7 @@ impl FieldRule {
         })
     }
 
-    /// The columns that it needs.
+    /// The required columns.
     pub fn columns(&self) -> Vec<&str> {
         match self {
             Self::Column(column) | Self::Values(column, _) | Self::Part(column, _) => vec![column],
@@ -217,7 +217,7 @@ impl FieldRule {
         }
     }
 
-    /// The value, from a function that gives the first value of a column.
+    /// The value, given a function that returns the first value of a column.
     pub fn value<'a>(&self, get: impl Fn(&str) -> Option<&'a str>) -> Option<Cow<'a, str>> {
         match self {
             Self::Column(column) => get(column).map(Cow::Borrowed),
@@ -249,24 +249,24 @@ impl FieldRule {
     }
 }
 
-/// Event types of a log source, with the names of its fields there.
+/// The event types of a log source, with their field names.
 #[derive(Debug, Clone)]
 pub struct View {
     types: Vec<TypePattern>,
-    /// Field of the rules → how it is made. A name that is not here is a column.
+    /// Rule field → how it is built. A name not listed here is a column.
     pub fields: BTreeMap<String, FieldRule>,
-    /// Only events whose column has one of these values (any case) belong to the log source.
+    /// Only events whose column has one of these values (ignoring case) belong to the log source.
     pub filter: Vec<(String, Vec<String>)>,
 }
 
 impl View {
-    /// Whether events of a type belong here, if they fit the filter.
+    /// Whether events of a type belong here, if they match the filter.
     pub fn matches(&self, channel: &str, event_id: u32) -> bool {
         self.types.iter().any(|one| one.matches(channel, event_id))
     }
 }
 
-/// The fields of an event type that name an account and machines, the best first.
+/// The fields of an event type that name an account and machines, best first.
 #[derive(Debug, Clone, Default)]
 pub struct Entities {
     types: Vec<TypePattern>,
@@ -274,11 +274,11 @@ pub struct Entities {
     pub user: Vec<String>,
     /// Where it came from.
     pub src: Vec<String>,
-    /// Where it happened; the machine that wrote the event, where there is none.
+    /// The machine concerned; the machine that wrote the event if there is none.
     pub dest: Vec<String>,
 }
 
-/// All log sources that content knows.
+/// All known log sources.
 #[derive(Debug, Clone, Default)]
 pub struct LogSources {
     entries: Vec<(LogSourceKey, Vec<Arc<View>>)>,
@@ -298,7 +298,7 @@ fn rules(raw: BTreeMap<String, RawField>) -> Result<BTreeMap<String, FieldRule>,
 }
 
 impl LogSources {
-    /// Adds the log sources of one YAML text; later ones replace those with the same key.
+    /// Adds the log sources of one YAML text; later ones replace earlier ones with the same key.
     ///
     /// # Errors
     /// What is wrong with the text.
@@ -332,7 +332,7 @@ impl LogSources {
                 src: entity.src,
                 dest: entity.dest,
             };
-            // Those of a later file come before those of an earlier one, in their own order.
+            // Those of a later file precede those of an earlier one, in their own order.
             self.entities.insert(at, Arc::new(entity));
         }
         self.not_accounts
@@ -340,7 +340,7 @@ impl LogSources {
         Ok(())
     }
 
-    /// The views of a rule's log source; none if no log that is read holds such events.
+    /// The views for a rule's log source; none if no readable log has such events.
     pub fn views(&self, key: &LogSourceKey) -> Vec<Arc<View>> {
         let fitting: Vec<(usize, &Vec<Arc<View>>)> = self
             .entries
@@ -355,7 +355,7 @@ impl LogSources {
             .collect()
     }
 
-    /// How a field is made where it has a name of its own in Sigma, whatever the log source.
+    /// How a field with its own Sigma name is built, whatever the log source.
     pub fn field(&self, name: &str) -> Option<&FieldRule> {
         self.fields.get(name)
     }
@@ -369,7 +369,7 @@ impl LogSources {
             .unwrap_or_default()
     }
 
-    /// Whether a name is that of an account: those that every machine has are none.
+    /// Whether a name is that of an account: those that every machine has are not.
     pub fn is_account(&self, name: &str) -> bool {
         !self.not_accounts.contains(&name.to_lowercase())
     }

@@ -1,10 +1,10 @@
-//! Sigma rules: loading them, what they need of the logs, running them over events.
+//! Sigma rules: loading them, determining their demand, running them over events.
 //!
-//! Rules are grouped by log source. Content says which event types a log source means ([`LogSources`]); a group's rules
-//! are compiled together, with an index over what each of them looks for, when there are events for them. So a run costs
-//! what its event types cost, and not the number of rules times the number of events.
+//! Rules are grouped by log source. Content defines the event types of a log source ([`LogSources`]); a group's rules
+//! are compiled together, with a shared index, once there are events for them. So the cost of a run depends on its
+//! event types, and not on the number of rules times the number of events.
 //!
-//! What a rule finds has the form of an SPL detection's findings:
+//! A rule's results have the form of an SPL detection's findings:
 //!
 //! | level of the rule | type | risk score |
 //! | --- | --- | --- |
@@ -14,7 +14,7 @@
 //! | low, or none given | Anomaly | 30 |
 //! | informational | Hunting | 10 (adds no risk) |
 //!
-//! Matches of a rule that agree in all fields that the rule names, in machine and account, are one finding.
+//! Matches of a rule that agree in machine, account and all fields that the rule names are one finding.
 
 mod correlation;
 mod encode;
@@ -53,14 +53,14 @@ struct Rule {
     detection: Arc<Detection>,
     key: LogSourceKey,
     named: Named,
-    /// Only correlations want its matches.
+    /// Only correlations need its matches.
     hidden: bool,
 }
 
 struct Correlation {
     sigma: CorrelationRule,
     detection: Arc<Detection>,
-    /// Only other correlations want it.
+    /// Only other correlations need it.
     hidden: bool,
 }
 
@@ -69,7 +69,7 @@ struct Correlation {
 pub struct SigmaRules {
     rules: Vec<Rule>,
     correlations: Vec<Correlation>,
-    /// Filters, and the files they stand in.
+    /// Filters, and their files.
     filters: Vec<(FilterRule, String)>,
     sources: Arc<LogSources>,
 }
@@ -81,7 +81,7 @@ struct Group {
     named: Named,
 }
 
-/// What is known of a machine and an account in an event.
+/// What is known about the machine and account in an event.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct About {
     dest: Option<String>,
@@ -89,7 +89,7 @@ struct About {
     src: Option<String>,
 }
 
-/// What one finding is made of, besides its events.
+/// The parts of a finding, besides its events.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct Key {
     rule: usize,
@@ -97,7 +97,7 @@ struct Key {
     fields: Vec<(String, Vec<String>)>,
 }
 
-/// A match that a correlation wants.
+/// A match that a correlation needs.
 struct Wanted {
     seconds: i64,
     reference: u64,
@@ -113,9 +113,9 @@ struct Found {
 }
 
 impl SigmaRules {
-    /// Loads all rules below the directories, or single files. Rules that come later replace those with the same id.
+    /// Loads all rules in directories, or single files. Later rules replace earlier ones with the same id.
     ///
-    /// Problems say which rules are left out: broken ones one by one, those whose logs Crabwalk does not read by log source.
+    /// Problems list the rules left out: broken ones one by one, those for unreadable logs by log source.
     pub fn load(paths: &[PathBuf], sources: &LogSources) -> (Self, Vec<ContentProblem>) {
         let mut rules = Self {
             sources: Arc::new(sources.clone()),
@@ -198,7 +198,7 @@ impl SigmaRules {
                 .into_iter()
                 .map(|error| problem(path.to_owned(), explained(error))),
         );
-        // Rules replace those of earlier files. In one file several may have one id: the parts of a collection
+        // Rules replace those of earlier files. Within one file several may share an id: the parts of a collection
         // (`action: global`), each for another log source.
         let own: BTreeSet<&String> = collection
             .rules
@@ -305,7 +305,7 @@ impl SigmaRules {
                 ids.insert(name.clone(), id.clone());
             }
         }
-        // The library knows the rules of a filter by id.
+        // The library refers to a filter's rules by id.
         for (filter, path) in &mut self.filters {
             if let FilterRuleTarget::Specific(names) = &mut filter.rules {
                 let mut missing = Vec::new();
@@ -347,7 +347,7 @@ impl SigmaRules {
             }
             error.is_none()
         });
-        // A correlation without one of its rules can never come true as it was meant.
+        // A correlation without one of its rules can never fire as intended.
         loop {
             let known: BTreeSet<String> = self
                 .correlations
@@ -416,7 +416,7 @@ impl SigmaRules {
         }
     }
 
-    /// Whether there is no rule.
+    /// Whether there are no rules.
     pub fn is_empty(&self) -> bool {
         self.rules.is_empty()
     }
@@ -429,7 +429,7 @@ impl SigmaRules {
             .chain(self.correlations.iter().map(|one| &one.detection))
     }
 
-    /// Keeps the rules that are wanted. Those that a wanted correlation rests on stay, without findings of their own.
+    /// Keeps the selected rules. Those that a selected correlation depends on stay, without their own findings.
     pub fn retain(&mut self, wanted: impl Fn(&Arc<Detection>) -> bool) {
         self.correlations.retain(|one| wanted(&one.detection));
         let needed: BTreeSet<String> = self
@@ -500,7 +500,7 @@ impl SigmaRules {
         })
     }
 
-    /// Runs the rules over events. What is returned besides findings are rules that could not be compiled.
+    /// Runs the rules over events. Returns findings, and rules that could not be compiled.
     ///
     /// # Errors
     /// If no thread can be started.
@@ -706,7 +706,7 @@ impl SigmaRules {
     }
 }
 
-/// What a correlation sees of a match.
+/// A match as correlations see it.
 impl Fields for Wanted {
     fn field(&self, name: &str) -> Option<Value<'_>> {
         match self.fields.get(name)?.as_slice() {
@@ -827,7 +827,7 @@ fn is_named(rule: &Rule, names: &BTreeSet<String>) -> bool {
             .is_some_and(|name| names.contains(name))
 }
 
-/// What the library says of a rule that it cannot read, with a hint where it says little.
+/// The library's message about a rule that it cannot read, with a hint if the message says little.
 fn explained(error: String) -> String {
     static AGGREGATION: LazyLock<Option<regex::Regex>> =
         LazyLock::new(|| regex::Regex::new(r"\|\s*(?:count|sum|min|max|avg|near)\b").ok());
@@ -882,7 +882,7 @@ fn broken(rule: &Rule, error: &str) -> ContentProblem {
     )
 }
 
-/// What rules and correlations have in common.
+/// The common metadata of rules and correlations.
 #[derive(Clone, Copy)]
 struct Metadata<'a> {
     id: &'a str,
@@ -1029,7 +1029,7 @@ impl Demand for SigmaDemand {
     }
 }
 
-/// Whether a YAML text is a rule, a correlation or a filter: checkouts hold other YAML files as well.
+/// Whether a YAML text is a rule, a correlation or a filter: checkouts also contain other YAML files.
 fn is_rule(text: &str) -> bool {
     let has = |key: &str| text.lines().any(|line| line.starts_with(key));
     has("detection:") || has("correlation:") || has("filter:")

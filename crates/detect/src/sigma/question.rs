@@ -1,6 +1,6 @@
-//! What rules ask of an event and the library does not answer, or not as the specification means it.
+//! Questions about events in rules that the library cannot answer, or not as the specification requires.
 //!
-//! A rule asks by naming a field that no log has. What it holds is worked out here, from the fields of the event.
+//! A rule asks by naming a field that no log has. Its value is computed here, from the fields of the event.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -12,9 +12,9 @@ use rsigma_parser::Modifier;
 
 use super::row::{Fields, Value};
 
-/// Begins the names of fields that ask. No log has such a name.
+/// Prefix of the names of such fields. No log has such a name.
 const ASKED: &str = "\u{1}";
-/// What a field that asks for a yes or no holds if it is a yes. Otherwise the event does not have the field.
+/// The value of a yes/no field if the answer is yes. Otherwise the event does not have the field.
 pub(super) const YES: &str = "1";
 
 /// A part of a time, as a number.
@@ -30,7 +30,7 @@ pub(super) enum Part {
 }
 
 impl Part {
-    /// The part that a modifier means.
+    /// The part that a modifier selects.
     pub(super) fn of(modifier: Modifier) -> Option<Self> {
         Some(match modifier {
             Modifier::Minute => Self::Minute,
@@ -43,7 +43,7 @@ impl Part {
         })
     }
 
-    /// The part of a time that a log wrote, in UTC where the text names a zone and else as it stands.
+    /// The part of a time in a log, in UTC if the text names a zone, otherwise as written.
     fn read(self, text: &str) -> Option<i16> {
         let micros = crabwalk_sources::time_of(text)?;
         let time = jiff::Timestamp::from_microsecond(micros).ok()?;
@@ -62,7 +62,7 @@ impl Part {
 /// One question.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum Question {
-    /// Does a pattern fit a field, or any text of the event? For patterns that the library cannot run.
+    /// Does a pattern match a field, or any text of the event? For patterns that the library cannot run.
     Fits {
         field: Option<String>,
         pattern: String,
@@ -81,7 +81,7 @@ pub(super) struct Questions {
 }
 
 impl Questions {
-    /// Takes a question, and gives the field that asks it.
+    /// Registers a question, and returns the field that asks it.
     ///
     /// # Errors
     /// What is wrong with its pattern.
@@ -101,7 +101,7 @@ impl Questions {
         Ok(format!("{ASKED}{at}"))
     }
 
-    /// What a field that asks holds. `None`: the field is one of the log, and asks nothing.
+    /// The value of a question field. `None`: the field is a log's own, and asks nothing.
     pub(super) fn answer(&self, name: &str, event: &dyn Fields) -> Option<Option<Value<'static>>> {
         let at: usize = name.strip_prefix(ASKED)?.parse().ok()?;
         let (question, compiled) = self.all.get(at)?;
@@ -133,7 +133,7 @@ impl Questions {
     }
 }
 
-/// Whether a value of a field passes.
+/// Whether a value of a field matches.
 fn any(event: &dyn Fields, field: &str, mut passes: impl FnMut(&str) -> bool) -> bool {
     match event.field(field) {
         Some(Value::One(text)) => passes(&text),
@@ -142,7 +142,7 @@ fn any(event: &dyn Fields, field: &str, mut passes: impl FnMut(&str) -> bool) ->
     }
 }
 
-/// Whether an address is in a network. Those that are mapped into IPv6 were made IPv4 when they were read.
+/// Whether an address is in a network. IPv4 addresses mapped into IPv6 became IPv4 when they were read.
 fn within(network: &IpNet, address: IpAddr) -> bool {
     network.contains(&address)
         || match (network, address) {
@@ -153,7 +153,7 @@ fn within(network: &IpNet, address: IpAddr) -> bool {
         }
 }
 
-/// A network as rules write it: `10.0.0.0/8`, with bits behind the prefix, or one address.
+/// A network as written in rules: `10.0.0.0/8`, with bits after the prefix, or one address.
 pub(super) fn network(text: &str) -> Option<IpNet> {
     let text = text.trim();
     text.parse()

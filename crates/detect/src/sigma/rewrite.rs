@@ -1,7 +1,7 @@
-//! Rules in the form in which the Sigma library reads them as the specification means them.
+//! Rewrites rules so that the Sigma library interprets them as the specification requires.
 //!
-//! What is put otherwise, and why (facts: Sigma's specification 2.1, appendices on modifiers and conditions, and what its
-//! reference implementation makes of them):
+//! What is rewritten, and why (facts: Sigma's specification 2.1, appendices on modifiers and conditions, and its
+//! reference implementation):
 //!
 //! - `1 of x_*` and `all of x_*` become the search identifiers they stand for. One that stands for none is left out of its
 //!   condition: the library takes `all of` nothing for true.
@@ -32,15 +32,15 @@ use rsigma_parser::{
 use super::encode::encoded;
 use super::question::{Part, Question, Questions, YES, network};
 
-/// The characters that begin an option on Windows' command lines; `windash` takes each for any of them.
+/// The characters that begin an option on Windows' command lines; `windash` accepts any of them.
 const DASHES: [char; 5] = ['-', '/', '\u{2013}', '\u{2014}', '\u{2015}'];
-/// Variants of a value with dashes that are written out; beyond that it becomes a pattern.
+/// Maximum number of dash variants of a value that are written out; beyond that it becomes a pattern.
 const MOST_VARIANTS: usize = 25;
-/// Choices that an `n of x_*` may be written out to.
+/// Maximum number of choices that an `n of x_*` is expanded to.
 const MOST_CHOICES: usize = 256;
 
-/// The text of rules with such values as `12e5` in quotes. The readers of YAML 1.1, for which rules are written, take them for
-/// texts (parts of hashes, say), and the library's reader of YAML 1.2 for numbers.
+/// The text of rules with values such as `12e5` quoted. YAML 1.1 readers, for which rules are written, read them as
+/// texts (parts of hashes, for instance), but the library's YAML 1.2 reader as numbers.
 pub(super) fn quoted(text: &str) -> Cow<'_, str> {
     static EXPONENT: LazyLock<Option<regex::Regex>> = LazyLock::new(|| {
         regex::Regex::new(
@@ -54,17 +54,17 @@ pub(super) fn quoted(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// A rule as the library is to read it.
+/// A rule in the form for the library.
 ///
 /// # Errors
-/// Why the rule can never be run.
+/// Why the rule can never run.
 pub(super) fn rule(rule: &SigmaRule, questions: &mut Questions) -> Result<SigmaRule, String> {
     let mut rule = rule.clone();
     detections(&mut rule.detection, questions)?;
     Ok(rule)
 }
 
-/// A filter as the library is to read it.
+/// A filter in the form for the library.
 ///
 /// # Errors
 /// Why the filter can never be used.
@@ -74,7 +74,7 @@ pub(super) fn filter(filter: &FilterRule, questions: &mut Questions) -> Result<F
     Ok(filter)
 }
 
-/// The parts of a rule's condition that stand for no search identifier, as they are written.
+/// The parts of a rule's condition that match no search identifier, as written.
 pub(super) fn empty_selectors(detections: &Detections) -> BTreeSet<String> {
     fn walk(expr: &ConditionExpr, names: &[&String], found: &mut BTreeSet<String>) {
         match expr {
@@ -129,7 +129,7 @@ fn detections(all: &mut Detections, questions: &mut Questions) -> Result<(), Str
     Ok(())
 }
 
-/// A condition with its selectors written out; none if nothing of it is left.
+/// A condition with its selectors expanded; none if nothing of it is left.
 fn expand(expr: &ConditionExpr, names: &[&String]) -> Option<ConditionExpr> {
     match expr {
         ConditionExpr::Identifier(_) => Some(expr.clone()),
@@ -186,7 +186,7 @@ fn join(
     }
 }
 
-/// Every choice of `count` names; none if those are too many to write out.
+/// Every choice of `count` names; none if there are too many.
 fn choices<'a>(names: &[&'a String], count: usize) -> Option<Vec<Vec<&'a String>>> {
     let mut all: Vec<Vec<&String>> = vec![Vec::new()];
     for (at, name) in names.iter().enumerate() {
@@ -240,7 +240,7 @@ fn detection(one: &Detection, questions: &mut Questions) -> Result<Detection, St
             };
             item(&keyword, questions)?
         }
-        // Members of arrays: only documents have them, and no reader gives them as such.
+        // Members of arrays: only documents have them, and no reader provides them as such.
         Detection::ArrayMatch { .. } | Detection::Conditional { .. } => one.clone(),
     })
 }
@@ -317,7 +317,7 @@ impl How {
     }
 }
 
-/// Whether a dash stands before a word, and not in one.
+/// Whether a dash is at the start of a word, not inside one.
 fn is_option(letters: &[Option<char>], at: usize) -> bool {
     let is_word = |letter: Option<&Option<char>>| {
         letter
@@ -329,7 +329,7 @@ fn is_option(letters: &[Option<char>], at: usize) -> bool {
     !is_word(before) && is_word(letters.get(at + 1))
 }
 
-/// A plain text with every dash that begins an option; none if those are too many to write out.
+/// A plain text with every variant of its option dashes; none if there are too many.
 pub(super) fn dashes(text: &str) -> Option<Vec<String>> {
     let letters: Vec<Option<char>> = text.chars().map(Some).collect();
     let mut all = vec![String::with_capacity(text.len())];
@@ -350,7 +350,7 @@ pub(super) fn dashes(text: &str) -> Option<Vec<String>> {
     Some(all)
 }
 
-/// An item as the library is to read it; one item that is compared as it stands stays one.
+/// An item in the form for the library; a single item that is compared unchanged stays one.
 fn item(one: &DetectionItem, questions: &mut Questions) -> Result<Detection, String> {
     let has = |modifier| one.field.has_modifier(modifier);
     if has(Modifier::Expand) {
@@ -475,7 +475,7 @@ fn item(one: &DetectionItem, questions: &mut Questions) -> Result<Detection, Str
                     | Modifier::EndsWith
             )
         });
-        // A keyword may stand anywhere in a text.
+        // A keyword may be anywhere in a text.
         if is_text && how.keyword && !(how.contains || how.startswith || how.endswith) {
             rest.push(Modifier::Contains);
         }
@@ -522,14 +522,14 @@ fn item(one: &DetectionItem, questions: &mut Questions) -> Result<Detection, Str
         }
     }
     let linked = |mut modifiers: Vec<Modifier>, values: Vec<SigmaValue>| {
-        // Each of several keywords may stand in a field of its own.
+        // Several keywords may each be in a different field.
         if all && one.field.name.is_none() {
             return values
                 .into_iter()
                 .map(|value| with(modifiers.clone(), vec![value]))
                 .collect();
         }
-        // The library takes `all` over one value for a mistake.
+        // The library rejects `all` over a single value.
         if all && values.len() > 1 {
             modifiers.push(Modifier::All);
         }
@@ -544,7 +544,7 @@ fn item(one: &DetectionItem, questions: &mut Questions) -> Result<Detection, Str
     Ok(joined(pieces, all))
 }
 
-/// Items of which all must hold, or any.
+/// Items combined with `and` or `or`.
 fn joined(pieces: Vec<DetectionItem>, all: bool) -> Detection {
     let mut pieces: Vec<Detection> = pieces
         .into_iter()
@@ -557,7 +557,7 @@ fn joined(pieces: Vec<DetectionItem>, all: bool) -> Detection {
     }
 }
 
-/// The item that holds where the answer to a question is yes.
+/// The item that holds if the answer to a question is yes.
 fn asked(question: Question, questions: &mut Questions) -> Result<DetectionItem, String> {
     Ok(DetectionItem {
         field: FieldSpec::new(Some(questions.ask(question)?), Vec::new()),
@@ -597,7 +597,7 @@ fn within(
     Ok(joined(pieces, all))
 }
 
-/// An item about a part of a time: the part is a number of its own, compared as numbers are.
+/// An item about a part of a time: the part becomes a separate number, compared as numbers are.
 fn part_of_time(
     field: &str,
     part: Part,
@@ -643,8 +643,9 @@ pub(super) fn text_of(value: &SigmaValue) -> Option<String> {
     }
 }
 
-/// A pattern of Perl in the syntax of the engines here. `{,n}` becomes `{0,n}`: Perl (since 5.34), PCRE2 (since 10.43) and Python
-/// read it so. `$` stands before a line end at the end of the text, too, unless `multiline` gives it another meaning.
+/// A Perl pattern in the syntax of our engines. `{,n}` becomes `{0,n}`: Perl (since 5.34), PCRE2 (since 10.43) and
+/// Python read it this way. `$` also matches before a line break at the end of the text, unless `multiline` changes its
+/// meaning.
 fn perl(pattern: &str, multiline: bool) -> String {
     static LINES: LazyLock<Option<regex::Regex>> =
         LazyLock::new(|| regex::Regex::new(r"\(\?[a-z]*m").ok());

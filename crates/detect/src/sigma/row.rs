@@ -1,4 +1,4 @@
-//! One event as a rule sees it: a row of a table, with the names of its log source.
+//! An event as a rule sees it: a row of a table, with the names of its log source.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -24,9 +24,9 @@ pub enum Value<'a> {
 
 /// An event as rules see it.
 pub trait Fields {
-    /// A field by the name that rules use. `None` where the event does not have it.
+    /// A field by its name in rules. `None` if the event does not have it.
     fn field(&self, name: &str) -> Option<Value<'_>>;
-    /// Calls `visit` with every text of the event, until it answers true. Whether it did.
+    /// Calls `visit` with every text of the event until it returns true. Returns whether it did.
     fn any_text(&self, visit: &mut dyn FnMut(&str) -> bool) -> bool;
     /// Identity of the event in its run.
     fn reference(&self) -> u64;
@@ -37,8 +37,8 @@ enum Origin {
     Constant(String),
     Column(usize),
     Made(FieldRule),
-    /// A field of the event's own data that has the name of one of its header: rules mean the data, which have names of
-    /// their own for what they want of the header (`Provider_Name`); where there are none, the header.
+    /// A field of the event's data that shares the name of a header field: rules mean the data, because they have their
+    /// own names for header fields (`Provider_Name`); without such data, the header.
     OwnElse(usize, Option<usize>),
     /// The time of the event.
     Time,
@@ -46,7 +46,7 @@ enum Origin {
     Number(usize),
 }
 
-/// Names under which rules mean the time of the event, where it has no field of that name.
+/// Names that rules use for the time of the event, if it has no field of that name.
 const TIMES: [&str; 8] = [
     "_time",
     "@timestamp",
@@ -58,19 +58,19 @@ const TIMES: [&str; 8] = [
     "EventTime",
 ];
 
-/// The names of a log source, laid over the columns of one table.
+/// The names of a log source, mapped to the columns of one table.
 pub(super) struct Layout {
     origins: HashMap<String, Origin>,
     columns: HashMap<String, usize>,
     filter: Vec<(Option<usize>, Vec<String>)>,
-    /// Columns with text of the event, for rules that look everywhere.
+    /// Columns with text of the event, for rules that search everywhere.
     texts: Vec<usize>,
-    /// What of its text stands in no column: channel and event id.
+    /// Text that is in no column: channel and event id.
     constants: Vec<String>,
 }
 
 impl Layout {
-    /// Lays `names` over a table.
+    /// Maps `names` to a table.
     pub(super) fn new<'n>(
         schema: &Schema,
         event_type: &EventType,
@@ -106,7 +106,7 @@ impl Layout {
                         .or_else(|| columns.get(name).map(|at| Origin::Column(*at)))
                         .or_else(|| made(sources.field(name)?))
                         .or_else(|| {
-                            // Providers write a name differently from version to version, and some with blanks.
+                            // Providers spell a name differently from version to version, sometimes with spaces.
                             let name = alike(name);
                             columns
                                 .iter()
@@ -155,7 +155,7 @@ impl Layout {
     }
 }
 
-/// A column of texts, once or many times a row.
+/// A text column with one or many values per row.
 enum Texts {
     One(StringArray),
     Many(ListArray, StringArray),
@@ -246,13 +246,13 @@ impl EventRow<'_> {
         })
     }
 
-    /// The first value of a column of the table, whatever rules call it.
+    /// The first value of a column of the table, whatever its name in rules.
     pub(super) fn column(&self, name: &str) -> Option<&str> {
         let column = self.rows.layout.columns.get(name)?;
         self.rows.first(*column, self.row)
     }
 
-    /// What a column holds of the event.
+    /// The content of a column for the event.
     fn in_column(&self, column: usize) -> Option<Value<'_>> {
         let rows = self.rows;
         let one = |text| Some(Value::One(Cow::Borrowed(text)));
@@ -300,7 +300,7 @@ impl EventRow<'_> {
 }
 
 impl Fields for EventRow<'_> {
-    /// An empty text is not a value: readers leave out those that an event writes, except in lists.
+    /// An empty text is not a value: readers drop those that an event writes, except in lists.
     fn field(&self, name: &str) -> Option<Value<'_>> {
         let rows = self.rows;
         let one = |text| Some(Value::One(Cow::Borrowed(text)));

@@ -10,7 +10,7 @@ const SYSMON: &str = "Microsoft-Windows-Sysmon/Operational";
 /// 2026-01-05 10:00:00 UTC.
 const AT: i64 = 1_767_607_200;
 
-/// A text of the test with its rules, loaded with the log sources that are shipped.
+/// A test text with its rules, loaded with the shipped log sources.
 fn load(rules: &str) -> (SigmaRules, Vec<ContentProblem>) {
     let directory = tempfile::tempdir().unwrap_or_else(|error| panic!("{error}"));
     let path: PathBuf = directory.path().join("rules.yml");
@@ -355,7 +355,7 @@ fn correlations_join_matches() {
             ],
         ),
     ] {
-        // `generate` stands beside `correlation` in rules.
+        // `generate` is beside `correlation` in rules.
         let (correlation, generate) = match correlation.strip_suffix(", generate: true") {
             Some(rest) => (rest, "generate: true\n"),
             None => (correlation, ""),
@@ -404,7 +404,7 @@ fn correlations_of_every_kind() {
             "type: event_count, rules: [failed], condition: {gt: 2, lte: 3}",
             &[&[1, 2, 3][..]][..],
         ),
-        // An upper bound holds at the end of the time, not at the first event.
+        // An upper bound is decided at the end of the time span, not at the first event.
         (
             "type: event_count, rules: [failed], group-by: [TargetUserName], condition: {lt: 2}",
             &[&[3], &[7]],
@@ -450,7 +450,7 @@ fn correlations_of_every_kind() {
             &[&[4, 5]],
         ),
         ("type: temporal_ordered, rules: [process, succeeded]", &[]),
-        // What the fields are called differs from rule to rule.
+        // Field names differ from rule to rule.
         (
             "type: temporal, rules: [failed, succeeded], group-by: [from], aliases: {from: {failed: IpAddress, succeeded: IpAddress}}",
             &[&[1, 3, 4]],
@@ -614,7 +614,7 @@ fn matched(detection: &str, field: &str, values: &[&str]) -> Vec<String> {
 fn values_mean_what_the_specification_says() {
     let mut wrong = Vec::new();
     for (detection, values, expected) in [
-        // Wildcards stand for any characters, and are escaped by a backslash.
+        // Wildcards match any characters, and are escaped with a backslash.
         (
             r"  s: {F: 'a*d'}",
             &["a\nb\r\nd", "ad", "xad", "adx"][..],
@@ -642,14 +642,14 @@ fn values_mean_what_the_specification_says() {
             &["axb cxd e", "ab ced"],
         ),
         (r"  s: {F|contains|cased: 'A*b'}", &["Axb", "axb"], &["Axb"]),
-        // Backslashes: one stands for itself, two for one.
+        // Backslashes: one is itself, two are one.
         (r"  s: {F|contains: 'a\b'}", &[r"a\b", r"a\\b"], &[r"a\b"]),
         (
             r"  s: {F|contains: 'a\\\\b'}",
             &[r"a\b", r"a\\b"],
             &[r"a\\b"],
         ),
-        // A dash or slash that begins an option is any of them.
+        // A dash or slash that begins an option matches any of them.
         (
             r"  s: {F|contains|windash: ' -f'}",
             &["x -f", "x /f", "x \u{2013}f", "x f"],
@@ -675,7 +675,7 @@ fn values_mean_what_the_specification_says() {
             &["x /a -b -c /d \u{2015}e", "x /a -b"],
             &["x /a -b -c /d \u{2015}e"],
         ),
-        // A dash of typesetting is one of them, too.
+        // Typographic dashes match, too.
         (
             "  s: {F|contains|windash: ' \u{2013}f'}",
             &["x -f", "x /f", "x \u{2013}f", "x\u{2013}f"],
@@ -686,7 +686,7 @@ fn values_mean_what_the_specification_says() {
             &["x -f y /g", "x /f y -g", "x f y -g"],
             &["x -f y /g", "x /f y -g"],
         ),
-        // Numbers and truth values are texts where a part of a text is compared.
+        // Numbers and booleans are texts when part of a text is compared.
         (r"  s: {F|contains: 47}", &["1470", "48"], &["1470"]),
         (r"  s: {F|contains|all: [1, 2]}", &["1 2", "1"], &["1 2"]),
         (r"  s: {F|endswith: true}", &["is TRUE", "no"], &["is TRUE"]),
@@ -715,7 +715,7 @@ fn values_mean_what_the_specification_says() {
             &["x aQBlAHgAIAAx", "x aWV4"],
             &["x aQBlAHgAIAAx"],
         ),
-        // Several comparisons of one field; of a list any.
+        // Several comparisons of one field; any of a list.
         (r"  s: {F|gte: 10, F|lt: 20}", &["5", "15", "20"], &["15"]),
         (r"  s: {F|lt: [5, 10]}", &["7", "12"], &["7"]),
         (r"  s: {F|gt: -1}", &["0", "-2"], &["0"]),
@@ -738,7 +738,7 @@ fn values_mean_what_the_specification_says() {
             &["one two", "x"],
         ),
         ("  s: {F: a}\n  timeframe: 5m", &["a", "b"], &["a"]),
-        // The header under the names that the specification gives it.
+        // Header fields under the specification's names.
         (
             r"  s: {EventRecordID|gt: 1, TimeCreated_SystemTime|startswith: '2026-01-05T10:00', F: x}",
             &["x", "x"],
@@ -776,7 +776,7 @@ fn values_mean_what_the_specification_says() {
             &["abb", "abx"],
         ),
         (r"  s: {F|re|s: 'a.b(?!c)'}", &["a\nb", "a\nbc"], &["a\nb"]),
-        // Keywords stand anywhere, also with wildcards, and altogether.
+        // Keywords match anywhere, also with wildcards, and all together.
         (r"  s: ['e*d', zz]", &["xx end xx", "xx"], &["xx end xx"]),
         (
             r"  s: {'|all': [one, 't?o']}",
@@ -809,7 +809,7 @@ fn values_mean_what_the_specification_says() {
             &["xxZm9vYmFyxx", "Zvb2Jh", "foobar"],
             &["xxZm9vYmFyxx"],
         ),
-        // Of `foobar`, with whatever stands before and behind it.
+        // Of `foobar`, whatever surrounds it.
         (
             r"  s: {F|base64offset|contains: 'foobar'}",
             &[
@@ -825,7 +825,7 @@ fn values_mean_what_the_specification_says() {
                 "eHhmb29iYXJ4eHg=",
             ],
         ),
-        // Of `Start-P`, which fills no group of three bytes at any place.
+        // Of `Start-P`, which fills no group of three bytes at any position.
         (
             r"  s: {F|base64offset|contains|cased: ['Start-P']}",
             &[
@@ -868,7 +868,7 @@ fn values_mean_what_the_specification_says() {
             &["//5hAA==", "YQA="],
             &["//5hAA=="],
         ),
-        // Parts of times, in every form in which logs write one.
+        // Parts of times, in every format that logs use.
         (
             r"  s: {F|hour: 10}",
             &[
@@ -936,7 +936,7 @@ fn values_mean_what_the_specification_says() {
         ),
         (r"  s: {'@timestamp|hour': 10, F: x}", &["x", "y"], &["x"]),
         (r"  s: {TimeCreated|hour: 11, F: x}", &["x", "y"], &[]),
-        // Networks: one address, bits behind the prefix, addresses as Windows writes them.
+        // Networks: one address, bits after the prefix, addresses as Windows writes them.
         (
             r"  s: {F|cidr: ['192.0.2.7', '10.1.2.3/8']}",
             &[
@@ -968,7 +968,7 @@ fn values_mean_what_the_specification_says() {
             &["10.1.1.1", "11.1.1.1"],
             &["11.1.1.1"],
         ),
-        // An end stands before a last line end, too.
+        // An end also matches before a final line break.
         (
             r"  s: {F|re: 'c$'}",
             &["abc\n", "abc", "abc\nd"],
@@ -986,7 +986,7 @@ fn values_mean_what_the_specification_says() {
         ),
         (r"  s: {F|neq: null}", &["", "x"], &["x"]),
         (r"  s: {F|exists: true}", &["", "x"], &["x"]),
-        // Keywords of which all must be there may stand in different fields.
+        // Keywords that must all be present may be in different fields.
         (
             r"  s: {'|all': [here, one]}",
             &["a one", "a two"],
@@ -1037,7 +1037,7 @@ fn values_mean_what_the_specification_says() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
-/// What cannot be meant is refused, with a reason.
+/// Meaningless rules are refused, with a reason.
 #[test]
 fn values_that_mean_nothing_are_refused() {
     for (detection, said) in [
@@ -1089,7 +1089,7 @@ fn conditions_choose_search_identifiers() {
         let text = format!("{named}  condition: {condition}");
         assert_eq!(matched(&text, "F", &values), expected, "{condition}");
     }
-    // What stands for nothing is left out, and told.
+    // Parts that match nothing are ignored, and reported.
     for (condition, expected) in [
         (
             "sel_a and not 1 of nothing_*",
