@@ -1,4 +1,4 @@
-//! One source after another: telling what it is, unpacking archives in bounds, and handing it to its reader.
+//! One source after another: recognising it, unpacking archives within limits, and passing it to its reader.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -16,7 +16,7 @@ use crate::record::Sink;
 use crate::report::{Problem, SourceKind, SourceReport};
 use crate::text::{self, Transcode};
 
-/// Place of a source among all: the file, then the member of the archive, and so on.
+/// Position of a source: the index of the file, then of the archive's member, and so on.
 pub(crate) type Order = Vec<u32>;
 
 /// A source that was read, or part of one.
@@ -24,13 +24,13 @@ pub(crate) type Order = Vec<u32>;
 pub(crate) struct Entry {
     pub order: Order,
     pub report: SourceReport,
-    /// Of an archive: how many members were logs.
+    /// For an archive: how many members were logs.
     pub readable: Option<u64>,
     /// Whether it is a loss if it is not a log.
     pub strict: bool,
 }
 
-/// What a file that was named or found has unpacked to so far, over all its levels.
+/// How much a file has unpacked to so far, over all its levels.
 #[derive(Debug)]
 pub(crate) struct Budget {
     packed: u64,
@@ -56,7 +56,7 @@ pub(crate) struct Source {
     pub path: String,
     /// Archives around it.
     pub depth: u32,
-    /// Whether the innermost of them is a gzip, which makes one archive with a tar in it.
+    /// Whether the innermost is a gzip, which together with a tar inside is one archive.
     pub gzipped: bool,
     /// Whether it is a loss if it is not a log.
     pub strict: bool,
@@ -81,7 +81,7 @@ pub(crate) fn fill<'b>(
     Ok(buffer.get(..filled).unwrap_or(buffer))
 }
 
-/// Notes that the stream of a source gave out: the disk, an archive that breaks off, or a limit.
+/// Records that the stream of a source failed: the disk, a truncated archive, or a limit.
 fn stopped(report: &mut SourceReport, error: &io::Error) {
     let message = format!("reading stopped here: {error}; everything before was kept");
     let offset = Some(report.bytes);
@@ -101,7 +101,7 @@ pub(crate) fn zip_sizes(file: File) -> zip::result::ZipResult<Vec<u64>> {
         .collect())
 }
 
-/// Counts what is read, and tells the progress.
+/// Counts bytes read, and reports progress.
 struct Counted<'p, R> {
     inner: R,
     count: u64,
@@ -145,7 +145,7 @@ struct Metered<'m, R> {
     inner: R,
     budget: &'m Budget,
     limits: &'m Limits,
-    /// Bytes that this member takes up packed, where known.
+    /// Packed size of this member in bytes, if known.
     packed: Option<u64>,
     unpacked: u64,
     tripped: Option<String>,
@@ -185,7 +185,7 @@ impl<'m, R> Metered<'m, R> {
                 "it unpacks to more than {ratio} times its packed size, as archive bombs do"
             ));
         }
-        // All levels together may unpack to twice that: an inner archive counts, and what is in it.
+        // All levels together may unpack to twice that: an inner archive counts, and so does its content.
         if self.budget.packed > 0 && all / 2 > allowed(self.budget.packed) {
             let ratio = limits.archive_ratio;
             return Some(format!(
@@ -300,7 +300,7 @@ impl<'w, 'd> Worker<'w, 'd> {
         self.zip(source, io::BufReader::new(file), Some(range), budget);
     }
 
-    /// Reads a source from a stream. Says whether it was a log, or an archive with one in it.
+    /// Reads a source from a stream. Returns whether it was a log, or an archive containing one.
     pub fn stream(&mut self, source: Source, input: &mut dyn Read, budget: &Budget) -> bool {
         let mut prefix = vec![0; recognise::PREFIX];
         let mut report = SourceReport::new(source.id, source.path.clone(), SourceKind::Unknown);
@@ -326,7 +326,7 @@ impl<'w, 'd> Worker<'w, 'd> {
         let evtx_name = source.path.to_ascii_lowercase().ends_with(".evtx");
         let strict = source.strict || evtx_name;
         if evtx_name && found == Found::Binary {
-            // Its reader looks for chunks behind a header that is damaged.
+            // Its reader looks for chunks after a damaged header.
             found = Found::Evtx;
         }
         let no_log = |report: &mut SourceReport, what: String| {
@@ -477,7 +477,7 @@ impl<'w, 'd> Worker<'w, 'd> {
         }
     }
 
-    /// Reads members of a zip, all or those in the range.
+    /// Reads members of a zip, all or a range.
     fn zip(
         &mut self,
         source: Source,
@@ -546,7 +546,7 @@ impl<'w, 'd> Worker<'w, 'd> {
                         )));
                         continue;
                     }
-                    // What the directory claims cannot be more than the file holds.
+                    // The directory cannot claim more than the file contains.
                     let packed = if budget.packed > 0 {
                         packed.min(budget.packed)
                     } else {
@@ -591,8 +591,8 @@ impl<'w, 'd> Worker<'w, 'd> {
         readable > 0
     }
 
-    /// Reads the members that stand at the start of a zip whose directory, which is its end, is lost. Answers how many those
-    /// are, and how many of them are logs.
+    /// Reads the members at the start of a zip whose directory, at its end, is lost. Returns their number, and how many
+    /// of them are logs.
     fn zip_without_directory(
         &mut self,
         source: &Source,
@@ -654,7 +654,7 @@ impl<'w, 'd> Worker<'w, 'd> {
                     let mut entry = match entry {
                         Ok(entry) => entry,
                         Err(error) => {
-                            // Where one header is unreadable the next cannot be found.
+                            // If a header is unreadable, the next one cannot be found.
                             report.problem(loss(format!(
                                 "the archive is truncated after {at} members: {error}"
                             )));

@@ -1,8 +1,8 @@
 //! Windows events as text: the blocks of Splunk's classic `WinEventLog` input, and those of `wevtutil qe /f:text`.
 //!
-//! A block of Splunk begins with a line that is a date and time, has `Key=Value` lines, and ends with `Message=` and what follows.
-//! Its times are local and name no zone; they are taken as UTC. A block of wevtutil begins with `Event[0]:`, has indented
-//! lines `Key: value`, and ends with `Description:` and what follows.
+//! A Splunk block begins with a line that is a date and time, has `Key=Value` lines, and ends with `Message=` and the
+//! text that follows. Its times are local without a zone, and are read as UTC. A wevtutil block begins with
+//! `Event[0]:`, has indented `Key: value` lines, and ends with `Description:` and the text that follows.
 
 use crate::message::message_fields;
 use crate::piece::Piece;
@@ -29,7 +29,7 @@ fn after_line(bytes: &[u8]) -> &[u8] {
         .unwrap_or_default()
 }
 
-/// Whether the line is a date and time and nothing else.
+/// Whether the line consists of a date and time.
 fn is_date(line: &[u8]) -> bool {
     if !(14..=40).contains(&line.len()) || !line.first().is_some_and(u8::is_ascii_digit) {
         return false;
@@ -53,7 +53,7 @@ fn is_key(line: &[u8]) -> bool {
     key > 0 && line.get(key) == Some(&b'=')
 }
 
-/// Whether the line is the number with which `wevtutil` begins an event.
+/// Whether the line is the number at the start of a `wevtutil` event.
 fn is_number(line: &[u8]) -> bool {
     let line = line.strip_suffix(b":").unwrap_or(line);
     line.strip_prefix(b"Event[")
@@ -74,7 +74,7 @@ pub(crate) fn starts_block(bytes: &[u8]) -> bool {
     is_date(line) && is_key(next())
 }
 
-/// The end of the block that begins here: before the next block, event of XML or JSON record that begins a line.
+/// The end of the block that begins here: before the next block, XML event or JSON record at the start of a line.
 pub(crate) fn find_block_end(bytes: &[u8], end: bool) -> Piece {
     let dated = is_date(line_of(bytes));
     let numbered = is_number(line_of(bytes));
@@ -85,7 +85,7 @@ pub(crate) fn find_block_end(bytes: &[u8], end: bool) -> Piece {
     };
     loop {
         let rest = bytes.get(at..).unwrap_or_default();
-        // The line after a date decides, so it must be there.
+        // The line after a date decides, so it must be available.
         let lines = memchr::memchr_iter(b'\n', rest).nth(1);
         if lines.is_none() && !end {
             return Piece::Open;
@@ -113,7 +113,7 @@ pub(crate) fn find_block_end(bytes: &[u8], end: bool) -> Piece {
     }
 }
 
-/// Reads a block into `record`, which is cleared first.
+/// Parses a block into `record`, which is cleared first.
 pub(crate) fn read_block(text: &str, record: &mut Record) -> Block {
     record.clear();
     if is_number(line_of(text.as_bytes())) {
@@ -177,7 +177,7 @@ pub(crate) fn read_block(text: &str, record: &mut Record) -> Block {
     Block::Event
 }
 
-/// Reads a block of `wevtutil`.
+/// Parses a `wevtutil` block.
 fn read_numbered(text: &str, record: &mut Record) -> Block {
     let mut id = None;
     let mut message = None;

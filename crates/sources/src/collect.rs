@@ -1,9 +1,9 @@
-//! Where readers put what they read: one growing table per event type, column by column.
+//! Where readers put their results: one growing table per event type, column by column.
 //!
 //! A reader asks for the table of an event type once ([`Collector::table`]), begins a row ([`Collector::begin`]) and
-//! pushes values into columns ([`Collector::push`]). What the run does not need is counted and not stored
-//! ([`Demand`]); a record that was read before from another file is counted and dropped: one with the same host, channel,
-//! record number and second, or, where a record has no number, one that says the same at the same time, as far as both tell it.
+//! pushes values into columns ([`Collector::push`]). Events that the run does not need are counted and not stored
+//! ([`Demand`]). A record already read from another file is counted and dropped: one with the same host, channel,
+//! record number and second or, without record numbers, one with the same content at the same time, to the digits of both.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -30,18 +30,18 @@ pub const SOURCE: &str = "_source";
 /// Name of the column with the record number inside its source, `UInt64`.
 pub const RECORD: &str = "_record";
 
-/// Name of the column that tells copies of records without a number of their own, where [`Demand::identities`] asks for it,
-/// `UInt64`: a hash of all that the record says and of which time its source says it. NULL where the record's own number tells
-/// ([`number_identity`]), 0 where nothing does.
+/// Name of the column that identifies copies of records without a record number, if [`Demand::identities`] requests it,
+/// `UInt64`: a hash of the record's full content and of its repetition within the source. NULL if the record has a
+/// number ([`number_identity`]), 0 if it has no identity.
 pub const IDENTITY: &str = "_identity";
 
-/// Name of the column with the event as XML, where [`Demand::xml`] asks for it, `Utf8`.
+/// Name of the column with the event as XML, if [`Demand::xml`] requests it, `Utf8`.
 pub const XML: &str = "_xml";
 
-/// Stands before the name of a field of the event's own data whose plain name is one of the event's header.
+/// Prefix for a field of the event's data that shares its name with a header field.
 pub const OWN_DATA: &str = "EventData.";
 
-/// What every event has beside its own data, whoever wrote it.
+/// What every event has besides its data, whoever wrote it.
 const METADATA: [&str; 9] = [
     TIME,
     HOST,
@@ -54,7 +54,7 @@ const METADATA: [&str; 9] = [
     "sourcetype",
 ];
 
-/// Fields of the header of a Windows event (its `System` element), and the names by which searches know them.
+/// Header fields of a Windows event (its `System` element), and their names in searches.
 const HEADER: [&str; 20] = [
     "ActivityID",
     "Channel",
@@ -78,8 +78,8 @@ const HEADER: [&str; 20] = [
     "Version",
 ];
 
-/// The column of a field of an event's own data (`EventData`, `UserData`, a row of a Zeek log). Header and data are two
-/// spaces of names: the plain name is the header's where it has such a field, and the data's field is called
+/// The column for a field of an event's data (`EventData`, `UserData`, a row of a Zeek log). Header and data are
+/// separate namespaces: a plain name means the header if it has such a field, and the data's field is then called
 /// `EventData.Provider`, `EventData.host` and so on.
 ///
 /// ```
@@ -117,19 +117,19 @@ pub(crate) fn is_own_data(name: &str) -> bool {
 /// Which columns of an event type a run needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Columns {
-    /// Only that such events exist: they are counted, not stored.
+    /// Only their number: they are counted, not stored.
     None,
-    /// Those with these names; one made by [`alike`] stands for all that are written nearly so.
+    /// Those with these names; a name made by [`alike`] matches all similar spellings.
     Named(Arc<BTreeSet<String>>),
     /// Every column.
     All,
 }
 
-/// Begins names that stand for all that are written nearly so. No field of a log begins with it.
+/// Prefix of names that match all similar spellings. No log field begins with it.
 const ALIKE: char = '\u{1}';
 
-/// A name for [`Columns::Named`] that stands for all names that differ from it only in case and in what is neither a letter
-/// nor a digit: `NewValue` for `New Value`, `id_orig_h` for `id.orig_h`.
+/// A name for [`Columns::Named`] that matches all names that differ from it only in case and in characters other than
+/// letters and digits: `NewValue` for `New Value`, `id_orig_h` for `id.orig_h`.
 pub fn alike(name: &str) -> String {
     let letters = name
         .chars()
@@ -138,37 +138,38 @@ pub fn alike(name: &str) -> String {
     std::iter::once(ALIKE).chain(letters).collect()
 }
 
-/// What a run needs of the logs. Asked once for each event type and reader thread.
+/// What a run needs from the logs. Queried once per event type and reader thread.
 pub trait Demand: Send + Sync {
-    /// The columns that are needed of events of `channel` (compared without regard to case) with this id.
+    /// The columns needed from events of `channel` (compared case-insensitively) with this id.
     fn columns(&self, channel: &str, event_id: u32) -> Columns;
 
-    /// Whether this event of a type that is needed is itself needed; it is counted either way. Asked for each event.
+    /// Whether this event of a needed type is itself needed; it is counted either way. Queried for each event.
     fn keeps(&self, head: &Head<'_>) -> bool {
         let _ = head;
         true
     }
 
-    /// The numbers, rising, of the records that are needed of the source with this path, where only those are. Others may
-    /// be passed over without being decoded or counted.
+    /// The record numbers, ascending, needed from the source with this path, if only some are. Others may be skipped
+    /// without being decoded or counted.
     fn record_numbers(&self, path: &str) -> Option<&[u64]> {
         let _ = path;
         None
     }
 
-    /// The span of time, microseconds since 1970-01-01 UTC, both ends included, outside of which no event is needed. Such
-    /// events are counted as soon as their time is known, and not decoded.
+    /// The time range, in microseconds since 1970-01-01 UTC, both ends inclusive, outside of which no event is needed.
+    /// Such events are counted as soon as their time is known, and not decoded.
     fn window(&self) -> RangeInclusive<i64> {
         i64::MIN..=i64::MAX
     }
 
-    /// Whether events are needed as XML too, in the column [`XML`]. Sources that hold binary or textual event XML have it.
+    /// Whether events are also needed as XML, in the column [`XML`]. Sources with binary or textual event XML can
+    /// provide it.
     fn xml(&self) -> bool {
         false
     }
 
-    /// Whether what tells copies of records is needed after reading, in the column [`IDENTITY`]: whoever keeps events and
-    /// reads more of them later needs it.
+    /// Whether the identities of copies are needed after reading, in the column [`IDENTITY`]: required by anyone who
+    /// stores events and reads more of them later.
     fn identities(&self) -> bool {
         false
     }
@@ -184,7 +185,7 @@ impl Demand for Everything {
     }
 }
 
-/// A demand for what another one needs, within a span of time. `P` points to that other demand.
+/// Another demand restricted to a time range. `P` points to that other demand.
 #[derive(Debug, Clone)]
 pub struct Within<P> {
     demand: P,
@@ -195,7 +196,7 @@ impl<P> Within<P>
 where
     P: Deref<Target: Demand>,
 {
-    /// What `demand` needs of the events not before `since` and not after `until` (microseconds since 1970-01-01 UTC);
+    /// The needs of `demand` for events not before `since` and not after `until` (microseconds since 1970-01-01 UTC);
     /// `None` leaves that side open.
     pub fn new(demand: P, since: Option<i64>, until: Option<i64>) -> Self {
         let own = demand.window();
@@ -237,7 +238,7 @@ where
     }
 }
 
-/// A demand for what several need together: what any of them needs is read. `P` points to each of them.
+/// The union of several demands: everything that any of them needs is read. `P` points to each of them.
 ///
 /// ```
 /// use crabwalk_sources::collect::{All, Columns, Demand};
@@ -259,7 +260,7 @@ where
 pub struct All<P>(Vec<P>);
 
 impl<P> All<P> {
-    /// What all of `parts` need.
+    /// The union of `parts`.
     pub fn of(parts: impl IntoIterator<Item = P>) -> Self {
         Self(parts.into_iter().collect())
     }
@@ -287,7 +288,7 @@ where
         self.0.iter().any(|part| part.keeps(head))
     }
 
-    /// Numbers only where there is one demand: several are not merged, all records are read instead.
+    /// Numbers only for a single demand: they are not merged, so with several all records are read.
     fn record_numbers(&self, path: &str) -> Option<&[u64]> {
         match self.0.as_slice() {
             [one] => one.record_numbers(path),
@@ -295,7 +296,7 @@ where
         }
     }
 
-    /// From the earliest that any of them needs to the latest.
+    /// From the earliest to the latest that any of them needs.
     fn window(&self) -> RangeInclusive<i64> {
         self.0
             .iter()
@@ -330,55 +331,55 @@ pub struct Head<'a> {
     pub host: &'a str,
     /// Index of the source (file, archive member) it was read from.
     pub source: u32,
-    /// Record number: the event's own where it has one, else its ordinal in the source, from 1.
+    /// Record number: the event's own if it has one, otherwise its ordinal in the source, from 1.
     pub record: u64,
-    /// Whether `record` is the event's own number, so that copies of the event in other files can be recognised.
+    /// Whether `record` is the event's own number, which identifies copies of the event in other files.
     pub numbered: bool,
 }
 
-/// What became of a row that was begun.
+/// The result of beginning a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Begun {
     /// Push its values now.
     Row,
-    /// It was counted; nobody needs its values.
+    /// It was counted; its values are not needed.
     Counted,
     /// The same record was read before.
     Duplicate,
 }
 
-/// How much a log channel of a host covers.
+/// The coverage of a host's log channel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Coverage {
     /// The machine, as its events name it.
     pub host: String,
     /// The channel, or the kind of log, such as `zeek:conn`.
     pub channel: String,
-    /// Time of the earliest event, microseconds since 1970-01-01 UTC.
+    /// Time of the earliest event, in microseconds since 1970-01-01 UTC.
     pub first: i64,
-    /// Time of the latest event, microseconds since 1970-01-01 UTC.
+    /// Time of the latest event, in microseconds since 1970-01-01 UTC.
     pub last: i64,
     /// Number of distinct events.
     pub records: u64,
-    /// When the log was cleared (Security 1102, System 104), microseconds since 1970-01-01 UTC.
+    /// When the log was cleared (Security 1102, System 104), in microseconds since 1970-01-01 UTC.
     pub cleared: Vec<i64>,
 }
 
 /// All events of one type that a run keeps.
 #[derive(Debug, Clone)]
 pub struct EventTable {
-    /// The log channel, or the kind of log of another source (`zeek:conn`).
+    /// The log channel, or the kind of log from another source (`zeek:conn`).
     pub channel: String,
-    /// Event id; 0 where the source has none.
+    /// Event id; 0 if the source has none.
     pub event_id: u32,
-    /// Names of all fields that such events had, stored or not.
+    /// Names of all fields of such events, stored or not.
     pub fields_seen: BTreeSet<String>,
-    /// Columns of all batches: `_time`, `host`, `_source`, `_record`, then fields as `Utf8`, or as `List<Utf8>` where
-    /// an event has the field more than once.
+    /// Columns of all batches: `_time`, `host`, `_source`, `_record`, then fields as `Utf8`, or as `List<Utf8>` if an
+    /// event repeats the field.
     pub schema: Arc<Schema>,
-    /// Machines with such events outside of [`Demand::window`], which are not in `batches`.
+    /// Machines whose events of this type are all outside of [`Demand::window`], and so not in `batches`.
     pub hosts_outside: BTreeSet<String>,
-    /// The events, in the order of reading. In large batches columns of texts may be packed ([`crate::pack`]).
+    /// The events, in reading order. In large batches text columns may be packed ([`crate::pack`]).
     pub batches: Vec<RecordBatch>,
 }
 
@@ -387,25 +388,24 @@ pub struct EventTable {
 pub struct Collected {
     /// The events, by type, sorted by channel and id.
     pub tables: Vec<EventTable>,
-    /// What each log of each host covers, sorted by host and channel.
+    /// The coverage of each log of each host, sorted by host and channel.
     pub coverage: Vec<Coverage>,
-    /// Records that were dropped since they had been read before: from another file, or, of those with a record number, from
-    /// the same.
+    /// Records dropped because they had been read before: from another file or, for numbered records, from the same.
     pub duplicates: u64,
 }
 
-/// What tells copies of a record.
+/// The identity of a record, which reveals copies.
 #[derive(Debug, Clone, Copy)]
 enum Identity {
     /// Its number, with its host, channel, id and time.
     Number,
-    /// A hash of all that it says.
+    /// A hash of its full content.
     Content(u64),
     /// Nothing.
     Unknown,
 }
 
-/// Passes a 64-bit key on as its hash: the keys here are hashes already.
+/// Uses a 64-bit key as its own hash: the keys here are hashes already.
 #[derive(Default)]
 pub(crate) struct Through(u64);
 
@@ -416,7 +416,7 @@ impl Hasher for Through {
     fn write(&mut self, bytes: &[u8]) {
         self.0 = xxhash_rust::xxh3::xxh3_64_with_seed(bytes, self.0);
     }
-    /// A text is written as its bytes and one more, the same for all texts, which must not take the place of their hash.
+    /// A text is hashed as its bytes and one more, the same for all texts, which must not replace their hash.
     fn write_u8(&mut self, byte: u8) {
         self.0 ^= u64::from(byte);
     }
@@ -488,7 +488,7 @@ struct Column {
     data: Vec<u8>,
     /// End of each value in `data`.
     ends: Vec<u32>,
-    /// Row of each value; rises, and repeats where a row has several values.
+    /// Row of each value; ascending, repeated if a row has several values.
     rows: Vec<u32>,
 }
 
@@ -511,7 +511,7 @@ struct Table {
     done: Vec<Done>,
 }
 
-/// Rows after which a table's columns are turned into a batch, and bytes likewise.
+/// Number of rows, and of bytes, after which a table's columns become a batch.
 const BATCH_ROWS: usize = 1 << 17;
 const BATCH_BYTES: usize = 64 << 20;
 
@@ -538,7 +538,7 @@ pub struct Collector<'d> {
     coverage: Places<Coverage>,
     coverage_index: HashMap<(String, String), u32>,
     last_coverage: Option<u32>,
-    /// Key of each record that was read, with its place in `coverage`.
+    /// Key of each record read, with its index in `coverage`.
     seen: Seen,
     /// What records without a number say.
     contents: Contents,
@@ -547,7 +547,7 @@ pub struct Collector<'d> {
     duplicates: u64,
     /// The record begun last.
     current: Option<Current>,
-    /// What [`Demand::record_numbers`] says of the source that is being read.
+    /// [`Demand::record_numbers`] for the current source.
     numbers: Option<&'d [u64]>,
     scratch: String,
 }
@@ -573,7 +573,7 @@ impl<'d> Collector<'d> {
         }
     }
 
-    /// The table of an event type. The channel is compared without regard to case.
+    /// The table of an event type. The channel is compared case-insensitively.
     pub fn table(&mut self, channel: &str, event_id: u32) -> TableId {
         let key = (channel.to_lowercase(), event_id);
         if let Some(id) = self.by_type.get(&key) {
@@ -603,7 +603,7 @@ impl<'d> Collector<'d> {
         id
     }
 
-    /// The column of a field, or `None` where the run does not need it. Either way the field is known to exist.
+    /// The column of a field, or `None` if the run does not need it. Either way the field is recorded as existing.
     pub fn column(&mut self, table: TableId, name: &str) -> Option<ColumnId> {
         if name == XML {
             return None;
@@ -631,7 +631,7 @@ impl<'d> Collector<'d> {
         id
     }
 
-    /// As [`column`](Self::column), for a field of the event's own data ([`data_column`]).
+    /// Like [`column`](Self::column), for a field of the event's data ([`data_column`]).
     pub fn own_column(&mut self, table: TableId, name: &str) -> Option<ColumnId> {
         let own = &self.tables[table.0];
         match data_column(&own.channel, own.event_id, name) {
@@ -645,23 +645,23 @@ impl<'d> Collector<'d> {
         self.tables[table.0].wanted != Columns::None
     }
 
-    /// Says from which source comes what is read next.
+    /// Sets the source of what is read next.
     pub(crate) fn reads(&mut self, path: &str) {
         self.numbers = self.demand.record_numbers(path);
     }
 
-    /// Whether the run needs only some records of the source that is being read.
+    /// Whether the run needs only some records of the current source.
     pub(crate) fn is_selective(&self) -> bool {
         self.numbers.is_some()
     }
 
-    /// Whether the run does not need the record with this number of the source that is being read.
+    /// Whether the run does not need the record with this number from the current source.
     pub(crate) fn passes_over(&self, number: u64) -> bool {
         self.numbers
             .is_some_and(|numbers| numbers.binary_search(&number).is_err())
     }
 
-    /// Whether the run may need a record with a number from `first` to `last` of the source that is being read.
+    /// Whether the run may need a record with a number from `first` to `last` from the current source.
     pub(crate) fn wants_any(&self, first: u64, last: u64) -> bool {
         self.numbers.is_none_or(|numbers| {
             let at = numbers.partition_point(|number| *number < first);
@@ -669,17 +669,17 @@ impl<'d> Collector<'d> {
         })
     }
 
-    /// Whether the run needs events as XML too, in the column [`XML`].
+    /// Whether the run also needs events as XML, in the column [`XML`].
     pub(crate) fn wants_xml(&self) -> bool {
         self.demand.xml()
     }
 
-    /// Whether the run needs this event, so that readers need not look into those that it does not.
+    /// Whether the run needs this event, so that readers need not decode others.
     pub fn keeps(&self, head: &Head<'_>) -> bool {
         self.window.contains(&head.time) && self.demand.keeps(head)
     }
 
-    /// Counts an event and begins its row. Push its values only if the answer is [`Begun::Row`].
+    /// Counts an event and begins its row. Push its values only if this returns [`Begun::Row`].
     pub fn begin(&mut self, table: TableId, head: &Head<'_>) -> Begun {
         let identity = match head.numbered {
             true => Identity::Number,
@@ -688,7 +688,7 @@ impl<'d> Collector<'d> {
         self.begin_as(table, head, identity)
     }
 
-    /// As [`begin`](Self::begin), for a record without a number of its own. `content` is a hash of all that it says.
+    /// Like [`begin`](Self::begin), for a record without a number. `content` is a hash of its full content.
     pub fn begin_unnumbered(&mut self, table: TableId, head: &Head<'_>, content: u64) -> Begun {
         self.begin_as(table, head, Identity::Content(content))
     }
@@ -785,7 +785,7 @@ impl<'d> Collector<'d> {
         Begun::Row
     }
 
-    /// Puts the event as XML into the row begun last in this table.
+    /// Puts the event's XML into the row begun last in this table.
     pub(crate) fn push_xml(&mut self, table: TableId, xml: &str) {
         let own = &mut self.tables[table.0];
         let column = match own.by_name.get(XML) {
@@ -810,7 +810,7 @@ impl<'d> Collector<'d> {
         table.columns[column.0].push(row, value);
     }
 
-    /// As [`push`](Self::push), where the reader writes the value's text into the (empty) string.
+    /// Like [`push`](Self::push), but the reader writes the value's text into the (empty) string.
     pub fn push_with(&mut self, table: TableId, column: ColumnId, write: impl FnOnce(&mut String)) {
         let table = &mut self.tables[table.0];
         let row = table.row();
@@ -822,7 +822,7 @@ impl<'d> Collector<'d> {
         self.scratch = text;
     }
 
-    /// Takes back the row begun last in this table, since its record proved unreadable.
+    /// Takes back the row begun last in this table, because its record proved unreadable.
     pub fn abort(&mut self, table: TableId) {
         // Nothing was begun since the last call, or it was a copy.
         let Some(current) = self.current.take() else {
@@ -881,11 +881,11 @@ impl<'d> Collector<'d> {
         index
     }
 
-    /// Joins what several threads collected, in this order: of copies of a record the first one stays. What is read of one
-    /// source without record numbers must all be in one part.
+    /// Merges the collections of several threads, in this order: the first copy of a record stays. Everything read from
+    /// one source without record numbers must be in one part.
     ///
     /// # Errors
-    /// An Arrow error where a column cannot be built (a value over 2 GiB).
+    /// An Arrow error if a column cannot be built (a value over 2 GiB).
     pub fn merge(parts: Vec<Collector<'_>>) -> Result<Collected, ArrowError> {
         let mut tables: BTreeMap<(String, u32), Joined> = BTreeMap::new();
         let mut coverage: BTreeMap<(String, String), Coverage> = BTreeMap::new();
@@ -894,7 +894,7 @@ impl<'d> Collector<'d> {
         let mut said_before = Contents::default();
         for (number, mut part) in (0_u32..).zip(parts) {
             duplicates += part.duplicates;
-            // What of this part an earlier one has.
+            // Records of this part that an earlier one also has.
             let mut copies: HashSet<u64, BuildHasherDefault<Through>> = HashSet::default();
             for (key, place) in &part.seen {
                 if seen_before.iter().any(|seen| seen.contains_key(key)) {
@@ -987,8 +987,8 @@ fn is_clearing(channel: &str, event_id: u32) -> bool {
         || (event_id == 104 && channel.eq_ignore_ascii_case("System"))
 }
 
-/// What tells copies of a record with a number of its own. `time` is in microseconds; exports of a record write it with more or
-/// fewer digits, and cut off the others: whole seconds are the same in all of them.
+/// The identity of a numbered record. `time` is in microseconds; exports write it with more or fewer digits, truncated,
+/// so only whole seconds are the same in all of them.
 pub fn number_identity(host: &str, channel: &str, event_id: u32, number: u64, time: i64) -> u64 {
     let seconds = time.div_euclid(1_000_000);
     record_key(host, channel, event_id, number, seconds)
@@ -1003,8 +1003,8 @@ fn content_identity(content: u64, time: i64, ordinal: u32) -> u64 {
     xxhash_rust::xxh3::xxh3_64(&bytes)
 }
 
-/// Identity of a record wherever it was copied to; `own` is its number, or the hash of what it says. 64 bits: among ten
-/// million records a chance match has odds of about 1 in 370,000.
+/// Identity of a record, wherever it was copied to; `own` is its number or content hash. 64 bits: among ten million
+/// records the odds of a chance match are about 1 in 370,000.
 fn record_key(host: &str, channel: &str, event_id: u32, own: u64, time: i64) -> u64 {
     let mut hasher = xxhash_rust::xxh3::Xxh3Default::new();
     let mut lower = [0_u8; 256];
@@ -1191,7 +1191,7 @@ fn without_copies(
     ))
 }
 
-/// Gives all batches the union of their columns, a column being a list where it is one in any of them.
+/// Gives all batches the union of their columns; a column is a list if it is one in any of them.
 fn same_schema(batches: Vec<RecordBatch>) -> Result<(Arc<Schema>, Vec<RecordBatch>), ArrowError> {
     let mut fields: Vec<Field> = Vec::new();
     let mut by_name: HashMap<String, usize> = HashMap::new();
@@ -1220,7 +1220,7 @@ fn same_schema(batches: Vec<RecordBatch>) -> Result<(Arc<Schema>, Vec<RecordBatc
         .into_iter()
         .filter(|batch| batch.num_rows() > 0)
         .map(|batch| {
-            // Who writes records may give them any number of fields.
+            // A record's author can give it any number of fields.
             let own = batch.schema();
             let places: HashMap<&str, &ArrayRef> = own
                 .fields()
@@ -1239,7 +1239,7 @@ fn same_schema(batches: Vec<RecordBatch>) -> Result<(Arc<Schema>, Vec<RecordBatc
                     Some(column) => as_list(&pack::unpacked(column)?),
                 })
                 .collect::<Result<Vec<_>, ArrowError>>()?;
-            // As the table's, but for columns that are packed.
+            // As in the table, except for packed columns.
             let own: Vec<Field> = schema
                 .fields()
                 .iter()
@@ -1257,10 +1257,10 @@ fn same_schema(batches: Vec<RecordBatch>) -> Result<(Arc<Schema>, Vec<RecordBatc
     Ok((schema, batches))
 }
 
-/// A column of single values as one of lists with one value each.
+/// A column of single values as a list column with one value each.
 ///
 /// # Errors
-/// An Arrow error where `column` has no such form.
+/// An Arrow error if `column` cannot be converted.
 pub fn as_list(column: &ArrayRef) -> Result<ArrayRef, ArrowError> {
     let rows = column.len();
     let mut offsets = Vec::with_capacity(rows + 1);

@@ -1,8 +1,9 @@
-//! Tables of events as text: what EvtxECmd, `Export-Csv`, Event Viewer, Splunk and Kibana write.
+//! Tables of events as text: output of EvtxECmd, `Export-Csv`, Event Viewer, Splunk and Kibana.
 //!
-//! The columns of such a table are the keys of the records that the same programs write as JSON, so that a row is read as
-//! a record with these keys ([`crate::json`]); so are rows of plaso's timelines, whose message holds the event. A table is told by the columns of its first line; others, such as this
-//! program's own `findings.csv`, are none of events.
+//! The columns of such a table are the keys of the JSON records that the same programs write, so a row is read as a
+//! record with these keys ([`crate::json`]). The same holds for rows of plaso's timelines, whose message contains the
+//! event. A table is recognised by the columns in its first line; others, such as this program's own `findings.csv`,
+//! are not tables of events.
 
 use crate::time;
 
@@ -11,11 +12,11 @@ use crate::time;
 pub(crate) struct Table {
     separator: char,
     names: Vec<String>,
-    /// Whether it is a timeline of plaso.
+    /// Whether it is a plaso timeline.
     timeline: bool,
 }
 
-/// Columns that name the event's id, or hold the event.
+/// Columns that contain the event's id, or the event.
 const TELLING: &[&str] = &[
     "EventID",
     "EventId",
@@ -27,7 +28,7 @@ const TELLING: &[&str] = &[
     "_raw",
 ];
 
-/// Columns of which a table of events has one beside that.
+/// Columns of which a table of events also has at least one.
 const BESIDE: &[&str] = &[
     "Channel",
     "LogName",
@@ -42,7 +43,7 @@ const BESIDE: &[&str] = &[
 ];
 
 impl Table {
-    /// The table whose columns this line names.
+    /// The table with the columns in this line.
     pub fn of(line: &str) -> Option<Self> {
         let separator = [',', ';', '\t']
             .into_iter()
@@ -87,15 +88,15 @@ impl Table {
         })
     }
 
-    /// The end of the row that begins here, as far as it can be told; `end`: nothing follows.
+    /// The end of the row that begins here, as far as it can be determined; `end`: nothing follows.
     pub fn find_row_end(&self, bytes: &[u8], end: bool) -> Option<usize> {
         // One of three that are ASCII.
         find_row_end(bytes, u8::try_from(self.separator).unwrap_or(b','), end)
     }
 
-    /// The table whose head this row of another table is, where tables were put together.
+    /// The table that begins with this row of another table, in concatenated files.
     ///
-    /// What a record says is none, whoever wrote it: each has a number or a time of its own.
+    /// Proves that a row is a record: each has its own number or time.
     pub fn of_row(row: &str) -> Option<Self> {
         let line = row.trim_start_matches('\u{feff}').trim_end();
         let first = line.trim_start_matches('"').bytes().next()?;
@@ -118,7 +119,7 @@ impl Table {
         Self::of(line).filter(|table| table.names.iter().all(is_name))
     }
 
-    /// The columns of a row that have a value, with it, and its times as they are understood.
+    /// The columns of a row that have a value, with interpreted times.
     pub fn row(&self, text: &str, dates: &mut Dates) -> Vec<(&str, String)> {
         let mut row = self.columns(text);
         if self.timeline {
@@ -132,7 +133,7 @@ impl Table {
         row
     }
 
-    /// The columns of a row that have a value, with it.
+    /// The columns of a row that have a value.
     fn columns(&self, text: &str) -> Vec<(&str, String)> {
         // Event Viewer writes the message into a column without a name.
         let names = self.names.iter().map(String::as_str).chain(["Message"]);
@@ -143,8 +144,8 @@ impl Table {
     }
 }
 
-/// The name of a column as other shapes have it: Event Viewer's are headings for people, and Azure writes the zone of times
-/// behind it (`TimeGenerated [UTC]`).
+/// The name of a column in the terms of other shapes: Event Viewer has headings for people, and Azure appends the time
+/// zone (`TimeGenerated [UTC]`).
 fn column(name: &str) -> String {
     let name = name.trim();
     // Azure: `TimeGenerated [UTC]`, `[Local Time]`.
@@ -175,7 +176,7 @@ fn in_zone(date: &str, clock: &str, zone: &str) -> String {
     }
 }
 
-/// A row of a timeline of plaso as plaso writes it as JSON.
+/// A row of a plaso timeline in the form of plaso's JSON.
 fn of_timeline(row: &[(&str, String)]) -> Vec<(&'static str, String)> {
     let of = |name: &str| {
         row.iter()
@@ -211,13 +212,13 @@ fn of_timeline(row: &[(&str, String)]) -> Vec<(&'static str, String)> {
     event
 }
 
-/// What the message holds that plaso writes of an event of a log: `[4624 / 0x1210] Provider identifier: {…} Source Name: …
-/// Strings: ['…', '…'] Computer Name: … Record Number: … Event Level: …`.
+/// The content of plaso's message about a log event: `[4624 / 0x1210] Provider identifier: {…} Source Name: … Strings:
+/// ['…', '…'] Computer Name: … Record Number: … Event Level: …`.
 pub(crate) fn event_of_message(text: &str) -> Option<Vec<(&'static str, String)>> {
     let (id, rest) = text.strip_prefix('[')?.split_once(" / 0x")?;
     let (_, rest) = rest.split_once("] ")?;
-    // The strings are the event's own words, and may hold anything: what stands before them is looked for from the front,
-    // what stands behind them from the end.
+    // The strings come from the event and may contain anything: search for the parts before them from the front, and
+    // for the parts after them from the end.
     let (head, rest) = rest.split_once("Strings: [").unwrap_or((rest, ""));
     let (strings, tail) = rest.rsplit_once("] Computer Name: ").unwrap_or(("", rest));
     let tail = match tail {
@@ -260,15 +261,14 @@ pub(crate) fn event_of_message(text: &str) -> Option<Vec<(&'static str, String)>
     Some(event)
 }
 
-/// Whether a quote that stands at `at`, in no quotes, opens a quoted cell: only one with which the cell begins does. Any other
-/// is a letter of its cell.
+/// Whether an unquoted quote at `at` opens a quoted cell: only at the start of a cell. Any other is part of its cell.
 fn opens(bytes: &[u8], at: usize, separator: u8) -> bool {
-    // A byte-order mark may stand before the first cell where files were put together.
+    // In concatenated files a byte-order mark may precede the first cell.
     matches!(bytes.get(..at), Some(b"" | b"\xef\xbb\xbf"))
         || at.checked_sub(1).and_then(|before| bytes.get(before)) == Some(&separator)
 }
 
-/// Where the quote stands that closes the cell whose text begins at `from`: the first that is not doubled.
+/// The quote that closes the cell whose text begins at `from`: the first that is not doubled.
 fn closing_quote(bytes: &[u8], mut from: usize) -> Option<usize> {
     loop {
         let at = from + memchr::memchr(b'"', bytes.get(from..)?)?;
@@ -279,7 +279,7 @@ fn closing_quote(bytes: &[u8], mut from: usize) -> Option<usize> {
     }
 }
 
-/// The end of the row that begins here: a line end that stands in no quotes.
+/// The end of the row that begins here: a line break outside of quotes.
 fn find_row_end(bytes: &[u8], separator: u8, end: bool) -> Option<usize> {
     let mut from = 0;
     while let Some(found) = memchr::memchr2(b'"', b'\n', bytes.get(from..)?) {
@@ -304,7 +304,7 @@ fn cells(text: &str, separator: char) -> Vec<String> {
     loop {
         let mut cell = String::new();
         if text.as_bytes().get(at) == Some(&b'"') {
-            // A cell that nothing closes reaches to the end.
+            // An unclosed cell extends to the end.
             let end = closing_quote(text.as_bytes(), at + 1).unwrap_or(text.len());
             let quoted = text.get(at + 1..end).unwrap_or_default();
             cell.push_str(&quoted.replace("\"\"", "\""));
@@ -321,7 +321,7 @@ fn cells(text: &str, separator: char) -> Vec<String> {
     }
 }
 
-/// Columns that hold nothing but the event's time.
+/// Columns that contain only the event's time.
 const TIMES: &[&str] = &[
     "Date",
     "TimeCreated",
@@ -333,7 +333,7 @@ const TIMES: &[&str] = &[
     "Timestamp",
 ];
 
-/// The two first parts of a date with slashes whose year stands last, as numbers and as they are written, and what follows.
+/// The first two parts of a date with slashes whose year is last, as numbers and as text, and the rest.
 fn slashed(cell: &str) -> Option<(u32, u32, [&str; 3])> {
     let (first, rest) = cell.trim_start().split_once('/')?;
     let (second, rest) = rest.split_once('/')?;
@@ -387,12 +387,12 @@ pub(crate) fn header_name(name: &str) -> Option<&'static str> {
         .map(|(_, known)| *known)
 }
 
-/// In which order a table writes the dates that it writes with slashes: as the language of the machine has it that wrote it, so
-/// that one date tells it for all.
+/// The order of a table's dates with slashes: it depends on the language of the machine, so one unambiguous date
+/// decides for all.
 #[derive(Debug, Default)]
 pub(crate) struct Dates {
     day_first: Option<bool>,
-    /// Dates that came before anything told their order.
+    /// Dates that came before any unambiguous one.
     pub undecided: u64,
 }
 
@@ -402,14 +402,14 @@ impl Dates {
         self.day_first = None;
     }
 
-    /// Takes the order from a date, if it tells one.
+    /// Learns the order from a date, if it is unambiguous.
     fn learn(&mut self, first: u32, second: u32) {
         if self.day_first.is_none() && (first > 12) != (second > 12) {
             self.day_first = Some(first > 12);
         }
     }
 
-    /// Takes the order from a row of what is still to be read. Answers whether to look at the next one.
+    /// Learns the order from a row ahead. Returns whether to look at the next one.
     pub fn look_at(&mut self, table: &Table, text: &str) -> bool {
         let mut other = false;
         for (name, cell) in table.columns(text) {
@@ -423,13 +423,13 @@ impl Dates {
         !other && self.day_first.is_none()
     }
 
-    /// Writes a date as it is understood: month first.
+    /// Rewrites a date to month first.
     fn settle(&mut self, cell: &mut String) {
         let Some((first, second, [day, month, rest])) = slashed(cell) else {
             return;
         };
         self.learn(first, second);
-        // Of which only one reading is a date, or where both are the same one.
+        // Only one reading is a date, or both are the same.
         if first > 12 || second > 12 || first == second {
             return;
         }
@@ -463,7 +463,7 @@ mod tests {
             cells("a,cmd /c \"\" foo,\"\",\"\"\"\"", ','),
             ["a", "cmd /c \"\" foo", "", "\""]
         );
-        // Where files were put together, a byte-order mark may stand before a row.
+        // In concatenated files a byte-order mark may precede a row.
         assert_eq!(end("\u{feff}\"a\nb\",c\nd".as_bytes(), false), Some(11));
         assert_eq!(cells("\u{feff}\"a\nb\",c\n", ','), ["a\nb", "c"]);
         assert_eq!(cells("a,\"b", ','), ["a", "b"]);
@@ -494,7 +494,8 @@ mod tests {
 
     #[test]
     fn where_a_row_ends_and_what_its_cells_are_agree() {
-        // Every text of these letters: the rows have as many cells as there are separators outside of quotes, whole or not.
+        // Every text of these letters: the rows have as many cells as there are separators outside of quotes, complete
+        // or not.
         let letters = ['"', ',', 'a', '\n'];
         for number in 0..4_usize.pow(8) {
             let text: String = (0..8)
@@ -504,7 +505,7 @@ mod tests {
                 continue;
             };
             let row = &text[..end];
-            // Cells that are quoted again and joined are the same row.
+            // Quoting the cells and joining them gives the same row.
             let quoted: Vec<String> = cells(row, ',')
                 .iter()
                 .map(|cell| format!("\"{}\"", cell.replace('"', "\"\"")))

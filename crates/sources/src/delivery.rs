@@ -1,12 +1,12 @@
-//! Events as senders deliver them: one text each, in an envelope that says what the text may not.
+//! Events from senders: one text each, in an envelope with additional information.
 //!
-//! A text is read by the readers that files go through: event XML, JSON in all its shapes, Snare, syslog, classic text,
-//! Zeek. Of the envelope counts what the event does not say itself: its time, its host, and whatever fields the sender
-//! gave. Labels of the sender (`source`, `sourcetype`, `index`) stay with events of no known kind; a log of Windows, Zeek or
-//! syslog is what it is, whatever its sender calls it.
+//! A text goes through the readers for files: event XML, JSON in all its shapes, Snare, syslog, classic text, Zeek. The
+//! envelope supplies what the event lacks: its time, its host, and any fields added by the sender. The sender's labels
+//! (`source`, `sourcetype`, `index`) apply only to events of unknown kind; a Windows, Zeek or syslog event is what it
+//! is, whatever the sender calls it.
 //!
-//! Nothing that was delivered is lost for being unknown: a text that no reader takes becomes an event of the type
-//! `unknown`, with the text as its `message`, or with the fields of its JSON.
+//! Nothing is lost for being unknown: a text that no reader recognises becomes an event of type `unknown`, with the
+//! text as its `message`, or with the fields of its JSON.
 //!
 //! ```
 //! use crabwalk_sources::collect::{Collector, Everything};
@@ -36,48 +36,48 @@ use crate::record::{Around, Sink};
 use crate::report::SourceReport;
 use crate::{classic, json, text, zeek};
 
-/// Fields of a record of no known kind that are kept; the others are left out, since each name costs a column.
+/// Maximum number of fields kept from a record of unknown kind, because each name costs a column.
 const MOST_FIELDS: usize = 64;
-/// Names of such fields that one reader lets in: who sends chooses them.
+/// Maximum number of such field names per reader, because senders choose them.
 const MOST_NAMES: usize = 512;
 
-/// One event on its way in.
+/// An incoming event.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Delivery<'t> {
-    /// What the sender sent: one event, in any form that a file may have. Several in one text are read as several.
+    /// The sender's text: one event, in any form that a file may have. Several in one text are read as several.
     pub text: &'t str,
-    /// When it happened, as the envelope says: microseconds since 1970-01-01 UTC.
+    /// Event time according to the envelope, in microseconds since 1970-01-01 UTC.
     pub time: Option<i64>,
-    /// When it was received, likewise. It dates what has no other time.
+    /// When it was received, likewise. It dates events without any other time.
     pub received: i64,
-    /// The machine that the event is about or came from, for events that do not name theirs; may be empty.
+    /// The machine that the event is about or came from, for events that do not name one; may be empty.
     pub host: &'t str,
-    /// What the sender calls the input; may be empty.
+    /// The sender's name for the input; may be empty.
     pub source: &'t str,
-    /// What the sender calls the kind of event; may be empty.
+    /// The sender's name for the kind of event; may be empty.
     pub sourcetype: &'t str,
-    /// The index that the sender means; may be empty.
+    /// The sender's index; may be empty.
     pub index: &'t str,
     /// Further fields, by name.
     pub fields: &'t [(String, String)],
 }
 
-/// Reads deliveries, one after another. It remembers what later events of the same sender may need, such as how far a
-/// sender's clock of local time lies from UTC.
+/// Reads deliveries, one after another. It remembers what later events of the same sender need, such as the offset of a
+/// sender's local clock from UTC.
 #[derive(Debug, Default)]
 pub struct Deliveries {
     json: JsonReader,
     limits: Limits,
     /// The labels that `kinds` was told by.
     labels: (String, String),
-    /// The logs of Zeek as which the labels name the input.
+    /// The Zeek logs named in the labels.
     kinds: Vec<&'static str>,
     unknown: json::Leaves,
     names: std::collections::HashSet<String>,
 }
 
 impl Deliveries {
-    /// Reads one, and answers how many events it held. What could not be read in whole is told in the report.
+    /// Reads one delivery, and returns the number of its events. The report lists what could not be read completely.
     pub fn read(
         &mut self,
         delivery: &Delivery<'_>,
@@ -119,7 +119,7 @@ impl Deliveries {
         if classic::starts_block(trimmed.as_bytes())
             && let Some(time) = delivery.time
         {
-            // Its own time has no zone; next to the envelope's it can be told.
+            // Its own time has no zone; the envelope's time reveals it.
             let seconds = format!(
                 "{}.{:06}",
                 time.div_euclid(1_000_000),
@@ -138,7 +138,7 @@ impl Deliveries {
         report.records - before
     }
 
-    /// Keeps what no reader knows.
+    /// Keeps what no reader recognises.
     fn keep(&mut self, text: &str, sink: &mut Sink<'_, '_>) {
         sink.record.clear();
         sink.record.channel.push_str("unknown");

@@ -1,7 +1,7 @@
-//! JSON records in the shapes that people really have.
+//! JSON records in the shapes that exist in practice.
 //!
-//! A record is flattened into (path, value) pairs as it is parsed; nested and dotted keys then look alike
-//! (`winlog.event_data.Image`). What the paths are tells the shape.
+//! A record is flattened into (path, value) pairs while it is parsed; nested and dotted keys then look alike
+//! (`winlog.event_data.Image`). The paths reveal the shape.
 //!
 //! # Which time counts
 //! - evtx_dump, event XML turned into JSON, Get-WinEvent: `TimeCreated`. Winlogbeat: `winlog.time_created`; without it the
@@ -37,10 +37,10 @@ use crate::time;
 use crate::xml::{self, XmlError};
 use crate::zeek;
 
-/// The end of the JSON object that opens here. An object cannot hold another one except behind a colon or in an
-/// array, nor a string hold a line break: there it breaks off.
+/// The end of the JSON object that opens here. An object can only contain another one after a colon or in an array, and
+/// a string no line break: otherwise it is broken there.
 pub(crate) fn find_object_end(bytes: &[u8], _: bool) -> Piece {
-    // Of each open bracket, whether it is that of an object.
+    // For each open bracket, whether it belongs to an object.
     let mut objects: Vec<bool> = Vec::with_capacity(16);
     let mut at = 0;
     let mut last = b':';
@@ -156,7 +156,7 @@ impl Flat {
         })
     }
 
-    /// GELF marks the fields that are not its own with `_`.
+    /// GELF prefixes additional fields with `_`.
     fn unmark_gelf(&mut self) {
         let is = |name: &str| self.iter().any(|(path, ..)| path == name);
         if is("short_message") && IDS.iter().any(|id| is(&format!("_{id}"))) {
@@ -203,11 +203,11 @@ impl Flat {
     }
 }
 
-/// What a JSON object that breaks off would be if it ended with its last whole value, or with what there is of a text.
+/// A truncated JSON object, completed after its last complete value, or with the available part of a text.
 fn completed(text: &str) -> Option<String> {
     let bytes = text.as_bytes();
     let mut open: Vec<u8> = Vec::new();
-    // How long the text is behind each value that is whole, and what is open there.
+    // The length of the text after each complete value, and what is open there.
     let mut kept = (0, 0);
     let mut is_key = false;
     let mut at = 0;
@@ -219,7 +219,7 @@ fn completed(text: &str) -> Option<String> {
                 loop {
                     match bytes.get(end) {
                         Some(b'"') => break,
-                        // An escape is whole or is left out.
+                        // An escape is kept completely or dropped.
                         Some(b'\\') => {
                             let length = if bytes.get(end + 1) == Some(&b'u') {
                                 6
@@ -264,7 +264,7 @@ fn completed(text: &str) -> Option<String> {
             }
             b':' => is_key = false,
             b',' => {
-                // What stands before it is whole, if it is a number or a word.
+                // The preceding token is complete if it is a number or a word.
                 kept = (at, open.len());
                 is_key = open.last() == Some(&b'}');
             }
@@ -362,7 +362,7 @@ impl<'de> Visitor<'de> for Flatten<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
         let length = self.0.path.len();
         while items.next_key_seed(Key(&mut self.0.path))?.is_some() {
-            // Keys of a deep record repeat in every path below them; a hostile one must not square its size.
+            // The keys of a deep record repeat in every path below them; a hostile one must not square its size.
             if self.0.path.len() > 4096 || self.0.text.len() > 1 << 30 {
                 return Err(A::Error::custom("its keys are too long"));
             }
@@ -373,38 +373,38 @@ impl<'de> Visitor<'de> for Flatten<'_> {
     }
 }
 
-/// Reads JSON records; one for each source, since some shapes need to remember.
+/// Reads JSON records; one reader per source, because some shapes need memory.
 #[derive(Debug, Default)]
 pub(crate) struct JsonReader {
     flat: Flat,
     records: u64,
     unknown: u64,
     keys: BTreeMap<String, u64>,
-    /// Of each host, what Sysmon's `UtcTime` is ahead of a `TimeCreated` that calls itself UTC and is not.
+    /// For each host, how far Sysmon's `UtcTime` is ahead of a `TimeCreated` that falsely claims to be UTC.
     zones: HashMap<String, i64>,
     hinted: bool,
-    /// The kinds of Zeek log that the file's name tells, once it was looked at.
+    /// The Zeek log types in the file name, once it was examined.
     zeek_file: Option<Vec<&'static str>>,
-    /// The one kind that the keys of the file's first rows tell.
+    /// The single type that matches the keys of the file's first rows.
     zeek_rows: Option<&'static str>,
-    /// Records of plaso that are about something else than event logs.
+    /// Plaso records about something other than event logs.
     foreign: u64,
 }
 
-/// The shapes that are understood, for the message about one that is not.
+/// The known shapes, for the message about an unknown one.
 const SHAPES: &str = "evtx_dump (Event.System.EventID), NXLog and other flat records (EventID, Channel), Winlogbeat (winlog.event_id), \
      EvtxECmd (EventId, Payload), Velociraptor (System.EventID.Value), Wazuh (data.win.system.eventID), Splunk export (result._raw), Get-WinEvent (Id, LogName), \
      Fluent Bit (EventID, StringInserts), Hayabusa (RuleTitle, Details), plaso (data_type, event_identifier), Zeek (ts, and its columns or a file named as the log), and CIM records (sourcetype)";
 
-/// Rows of a Zeek log that are looked at before the first is read.
+/// Number of rows of a Zeek log to examine before reading the first.
 const ROWS_AHEAD: usize = 200;
 
-/// The leaves of a JSON record of which nothing more is known, for who keeps it as it is.
+/// The leaves of a JSON record of unknown shape, for callers who keep it unchanged.
 #[derive(Debug, Default)]
 pub(crate) struct Leaves(Flat);
 
 impl Leaves {
-    /// Takes a text apart, and says whether it is JSON: an object or an array.
+    /// Parses a text, and returns whether it is JSON: an object or an array.
     pub fn parse(&mut self, text: &str) -> bool {
         text.starts_with(['{', '[']) && self.0.parse(text).is_ok()
     }
@@ -418,8 +418,8 @@ impl Leaves {
 }
 
 impl JsonReader {
-    /// Says as which logs of Zeek the source of the next records is named, in place of a file's name. What a file tells
-    /// ahead of its records is not looked for any more.
+    /// Sets the Zeek log types for the next records, in place of a file name. The file is then no longer searched for
+    /// hints ahead of its records.
     pub fn knows_zeek(&mut self, kinds: &[&'static str]) {
         self.hinted = true;
         if self.zeek_file.as_deref() != Some(kinds) {
@@ -427,8 +427,8 @@ impl JsonReader {
         }
     }
 
-    /// Looks ahead, once, for the first Sysmon event of records that write local time as if it were UTC, so that the
-    /// records before it are dated right too.
+    /// Looks ahead, once, for the first Sysmon event among records that write local time as if it were UTC, so that the
+    /// records before it are dated correctly too.
     pub fn look_ahead(&mut self, window: &[u8], path: &str) {
         if std::mem::replace(&mut self.hinted, true) {
             return;
@@ -461,8 +461,8 @@ impl JsonReader {
         }
     }
 
-    /// Finds out of which kind the rows of a Zeek log are: some have few of its columns. Logs of several kinds in one file
-    /// say their kind in each row.
+    /// Determines the type of the rows of a Zeek log, some of which have few of its columns. If a file mixes several
+    /// types, each row names its own.
     fn look_for_zeek(&mut self, window: &[u8], path: &str) {
         if memmem::find(window, b"\"ts\"").is_none() {
             return;
@@ -489,7 +489,7 @@ impl JsonReader {
         }
     }
 
-    /// Reads the record in `text` into the sink. Says whether it was Zeek or other JSON.
+    /// Reads the record in `text` into the sink. Returns whether it was Zeek or other JSON.
     pub fn read(
         &mut self,
         text: &str,
@@ -501,7 +501,7 @@ impl JsonReader {
     /// Reads a row of a table of events into the sink.
     pub fn read_row(&mut self, row: &[(&str, String)], sink: &mut Sink<'_, '_>) {
         self.flat.take_row(row);
-        // Cannot fail: what is in a cell and no JSON is kept as text, or told.
+        // Cannot fail: cell content that is not JSON is kept as text, or reported.
         let _ = self.read_flat("", sink, 0);
     }
 
@@ -516,9 +516,9 @@ impl JsonReader {
         self.read_flat(text, sink, depth)
     }
 
-    /// Reads what there is of a record that breaks off. Answers whether that is an event with a time, which is kept.
+    /// Reads the available part of a truncated record. Returns whether it is an event with a time, which is kept.
     pub fn read_cut(&mut self, text: &str, sink: &mut Sink<'_, '_>) -> bool {
-        /// Shorter ones cannot hold an id, a log and a time.
+        /// Shorter ones cannot contain an id, a log and a time.
         const LEAST: usize = 48;
         let Some(whole) = Some(text)
             .filter(|text| text.len() >= LEAST)
@@ -543,7 +543,7 @@ impl JsonReader {
         read.is_ok() && sink.report.records > before
     }
 
-    /// Reads the record that was taken apart last, whose text is `text` if it was JSON.
+    /// Reads the last parsed record, whose text is `text` if it was JSON.
     fn read_flat(
         &mut self,
         text: &str,
@@ -625,7 +625,7 @@ impl JsonReader {
         Ok(SourceKind::Json)
     }
 
-    /// An event as text inside of a JSON record.
+    /// An event as text inside a JSON record.
     fn raw(
         &mut self,
         prefix: &'static str,
@@ -663,7 +663,7 @@ impl JsonReader {
                 Ok(()) => true,
                 Err(XmlError::NoEventId) => false,
                 Err(error) => {
-                    // Splunk cuts long events: a warning with what is there.
+                    // Splunk truncates long events: warn, and use what is available.
                     let record = Some(sink.report.records + 1);
                     sink.report.problem(Problem {
                         offset: None,
@@ -677,14 +677,14 @@ impl JsonReader {
         } else if classic::starts_block(start.as_bytes()) {
             classic::read_block(start, &mut sink.record) == classic::Block::Event
         } else if start.starts_with('{') && depth < 3 {
-            // What the raw event says counts, not what Splunk extracted from it.
+            // The raw event counts, not what Splunk extracted from it.
             self.records -= 1;
             return self.read_at(start, sink, depth + 1);
         } else {
             false
         };
         if !read {
-            // No raw event that can be read; the extracted fields may still say it.
+            // The raw event is unreadable; the extracted fields may still have it.
             if flat_event_id(&self.flat, prefix).is_some() {
                 sink.record.clear();
                 flat_record(&self.flat, prefix, &mut sink.record, &mut self.zones);
@@ -697,7 +697,7 @@ impl JsonReader {
                 return Ok(SourceKind::Json);
             }
         }
-        // Classic text has no zone: `_time` has, where it lies a whole zone away.
+        // Classic text has no zone: `_time` reveals it, if it differs by a whole zone offset.
         match (sink.record.time, time) {
             (Some(written), Some(known)) if !start.starts_with('<') => {
                 let moved = written + time::zone(written, known);
@@ -721,7 +721,7 @@ impl JsonReader {
         Ok(SourceKind::Json)
     }
 
-    /// A record of no known shape: perhaps a wrapper around an array of records.
+    /// A record of unknown shape: perhaps a wrapper around an array of records.
     fn unknown(&mut self, text: &str, sink: &mut Sink<'_, '_>, depth: u32) {
         if depth < 3
             && let Ok(value) = serde_json::from_str::<serde_json::Value>(text)
@@ -729,14 +729,14 @@ impl JsonReader {
         {
             self.records -= 1;
             for item in inner {
-                // What was a value a moment ago is JSON again.
+                // What was just a value is JSON again.
                 if self.read_at(&item.to_string(), sink, depth + 1).is_err() {
                     sink.lost(0, "a record inside an array could not be read".to_owned());
                 }
             }
             return;
         }
-        // A timeline of plaso holds all that is on a disk; what is not an event of a log is not looked for here.
+        // A plaso timeline has everything on a disk; entries that are not log events are ignored here.
         if self.flat.below("", "data_type").is_some()
             && self.flat.below("", "__container_type__").is_some()
         {
@@ -759,7 +759,7 @@ impl JsonReader {
         }
     }
 
-    /// Says at the end of the source which records had no shape that is understood.
+    /// Reports at the end of the source which records had no known shape.
     pub fn finish(&self, sink: &mut Sink<'_, '_>) {
         if self.foreign > 0 {
             let message = format!(
@@ -788,7 +788,7 @@ impl JsonReader {
                 keys.join(", ")
             },
         );
-        // A JSON file of another kind that merely lies in the folder is not a loss; records of which only some are understood are.
+        // An unrelated JSON file in the folder is not a loss; a file in which only some records are recognised is.
         let loss = sink.strict || self.unknown < self.records;
         if loss {
             sink.report.skipped += self.unknown;
@@ -802,7 +802,7 @@ impl JsonReader {
     }
 }
 
-/// A number with blanks between thousands.
+/// A number with spaces between thousands.
 fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut out = String::new();
@@ -834,7 +834,7 @@ enum Shape {
     /// `Event.System…`, or `System…` alone.
     EventTree(&'static str),
     Winlogbeat(&'static str),
-    /// The event's data stand as JSON in a text.
+    /// The event's data is JSON inside a text.
     EvtxECmd(&'static str),
     /// Names begin with small letters.
     Wazuh(&'static str),
@@ -844,7 +844,7 @@ enum Shape {
     Zeek(&'static str),
     /// An entry of journald.
     Journal(&'static str),
-    /// The event stands as text in `_raw`.
+    /// The event is text in `_raw`.
     Raw(&'static str),
     /// What plaso keeps of an event without its XML.
     Plaso,
@@ -854,7 +854,7 @@ enum Shape {
     Unknown,
 }
 
-/// Wrappers around the record proper: Splunk export, Elasticsearch export, and shippers.
+/// Wrappers around the actual record: Splunk export, Elasticsearch export, and shippers.
 ///
 /// Splunk wraps records in `result`, Elasticsearch in `_source` or `fields`, its HTTP collector in `event`, Chainsaw in `document`.
 const PREFIXES: &[&str] = &[
@@ -866,7 +866,7 @@ const PREFIXES: &[&str] = &[
     "document.data.",
 ];
 
-/// Names of the event id in flat records, most telling first.
+/// Names of the event id in flat records, most specific first.
 const IDS: &[&str] = &[
     "EventID",
     "EventId",
@@ -878,9 +878,9 @@ const IDS: &[&str] = &[
     "Id",
 ];
 
-/// `zeek_names`: the logs of Zeek as which the file is named.
+/// `zeek_names`: the Zeek log types in the file name.
 fn shape_of(flat: &Flat, zeek_names: &[&str]) -> Shape {
-    // The commonest shape by far is told in one pass.
+    // The most common shape by far is recognised in one pass.
     let (mut id, mut channel, mut raw, mut ruled) = (false, false, false, false);
     for (path, value, _) in flat.iter() {
         match path {
@@ -990,8 +990,8 @@ fn shape_of(flat: &Flat, zeek_names: &[&str]) -> Shape {
         .map_or(Shape::Unknown, |prefix| Shape::Flat(prefix))
 }
 
-/// The event as text, in an export of Splunk (`_raw`), in what is sent to its HTTP collector (`event`), or in a line
-/// that a shipper wrapped (`message`).
+/// The event as text, in a Splunk export (`_raw`), in data for its HTTP collector (`event`), or in a line wrapped by a
+/// shipper (`message`).
 fn raw_text<'f>(flat: &'f Flat, prefix: &str) -> Option<&'f str> {
     flat.below(prefix, "_raw")
         .or_else(|| {
@@ -1015,7 +1015,7 @@ fn raw_text<'f>(flat: &'f Flat, prefix: &str) -> Option<&'f str> {
         })
 }
 
-/// The log of a flat record: as it says, or as its provider, Splunk source or id tell.
+/// The log of a flat record: its own statement, or from its provider, Splunk source or id.
 fn flat_channel<'f>(flat: &'f Flat, prefix: &str) -> &'f str {
     let first = |names: &[&str]| names.iter().find_map(|name| flat.below(prefix, name));
     if let Some(channel) = first(&[
@@ -1033,7 +1033,7 @@ fn flat_channel<'f>(flat: &'f Flat, prefix: &str) -> &'f str {
     ]) {
         return xml::channel_of_provider(provider);
     }
-    // Event Viewer and Get-EventLog call the provider so, and others other things.
+    // Event Viewer and Get-EventLog use this name for the provider, and others for other things.
     if let Some(source) = flat.below(prefix, "Source")
         && xml::channel_of_provider(source) != source
     {
@@ -1061,7 +1061,7 @@ fn flat_event_id(flat: &Flat, prefix: &str) -> Option<u32> {
     IDS.iter().find_map(|id| number(flat.below(prefix, id)?))
 }
 
-/// A whole number. Tables that are written for people have commas between thousands (`4,624`).
+/// A whole number. Tables for people have commas between thousands (`4,624`).
 fn count(text: &str) -> Option<u64> {
     let text = text.trim();
     let mut groups = text.split(',');
@@ -1075,7 +1075,7 @@ fn count(text: &str) -> Option<u64> {
     text.parse().ok()
 }
 
-/// An event id, also with the qualifiers in its upper half as WMI gives it.
+/// An event id, also with qualifiers in its upper half, as in WMI.
 fn number(text: &str) -> Option<u32> {
     let number = count(text)?;
     u32::try_from(if number > 0xffff {
@@ -1086,7 +1086,7 @@ fn number(text: &str) -> Option<u32> {
     .ok()
 }
 
-/// Windows shows GUIDs in braces and small letters; evtx_dump does not.
+/// Windows shows GUIDs in braces and lower case; evtx_dump does not.
 fn braced(name: &str, value: &str) -> Option<String> {
     let is_guid = value.len() == 36
         && value.bytes().enumerate().all(|(at, byte)| match at {
@@ -1183,13 +1183,13 @@ fn event_tree(flat: &Flat, prefix: &str, record: &mut Record) {
     record.envelope("Message", &message);
 }
 
-/// Winlogbeat of version 7 and later (`winlog.…`) and before (`event_data.…` at the top).
+/// Winlogbeat 7 and later (`winlog.…`) and older (`event_data.…` at the top).
 fn winlogbeat(flat: &Flat, prefix: &str, record: &mut Record) {
     let mut id = None;
     let mut code = None;
     let mut other_host = "";
     let mut time_created = None;
-    // Times of those who passed the event on.
+    // Times of intermediaries.
     let mut seen: Option<i64> = None;
     for (path, value, _) in flat.iter() {
         let Some(path) = path.strip_prefix(prefix) else {
@@ -1253,8 +1253,8 @@ fn winlogbeat(flat: &Flat, prefix: &str, record: &mut Record) {
     record.provider = provider;
 }
 
-/// What EvtxECmd writes around the event's data; those stand as JSON in the text that is returned. What its maps make of
-/// them (`PayloadData1`, `UserName`, `RemoteHost` …) is left out.
+/// EvtxECmd's fields around the event's data; the data is JSON in the returned text. The fields of its maps
+/// (`PayloadData1`, `UserName`, `RemoteHost` …) are ignored.
 fn evtxecmd<'f>(flat: &'f Flat, prefix: &str, record: &mut Record) -> &'f str {
     let of = |name: &str| flat.below(prefix, name);
     record.event_id = of("EventId").and_then(number).unwrap_or(0);
@@ -1327,8 +1327,8 @@ fn wazuh(flat: &Flat, prefix: &str, record: &mut Record) {
     }
 }
 
-/// The time of an event of which only `seen` is known, when somebody who passed it on saw it: Sysmon writes into the event
-/// itself when it happened. (Of connections and DNS queries it writes that late, and sometimes hours off.)
+/// The time of an event for which only `seen` is known, when an intermediary received it: Sysmon records the time in
+/// the event itself. (For connections and DNS queries it records it late, and sometimes hours off.)
 fn before(seen: i64, record: &Record) -> i64 {
     const LATE: i64 = 120_000_000;
     let sysmon = record.channel.to_ascii_lowercase().contains("sysmon")
@@ -1339,7 +1339,7 @@ fn before(seen: i64, record: &Record) -> i64 {
     }
 }
 
-/// What plaso keeps of an event of a log, without its XML.
+/// Plaso's record of a log event, without its XML.
 fn plaso(flat: &Flat, record: &mut Record) {
     let of = |name: &str| flat.below("", name).unwrap_or_default();
     record.event_id = number(of("event_identifier")).unwrap_or(0);
@@ -1376,7 +1376,7 @@ fn capital(name: &str) -> String {
         .unwrap_or_default()
 }
 
-/// What shippers add to a flat record that is not of the event.
+/// Fields that shippers add to a flat record.
 const SHIPPER: &[&str] = &[
     "@version",
     "tags",
@@ -1445,11 +1445,11 @@ fn flat_record(flat: &Flat, prefix: &str, record: &mut Record, zones: &mut HashM
     .unwrap_or_default()
     .to_owned();
     let nxlog = names(&["SourceModuleType", "EventReceivedTime"]).is_some();
-    // Get-EventLog numbers records as `Index`; WMI's Win32_NTLogEvent has much the same properties.
+    // Get-EventLog's record number is `Index`; WMI's Win32_NTLogEvent has much the same properties.
     let event_log = names(&["ReplacementStrings", "InsertionStrings"]).is_some();
-    // Fluent Bit calls the writer of the event `ProcessID`, as the header does.
+    // Fluent Bit uses `ProcessID` for the writer of the event, like the header.
     let headed = nxlog || event_log || names(&["StringInserts"]).is_some();
-    // Get-WinEvent, whose objects have names of their own for the header.
+    // Get-WinEvent, whose objects have their own names for the header.
     let winevent = names(&["Id"]).is_some() && names(&["MachineName", "ProviderName"]).is_some();
     record.number = names(&[
         "RecordNumber",
@@ -1465,7 +1465,7 @@ fn flat_record(flat: &Flat, prefix: &str, record: &mut Record, zones: &mut HashM
     let provider = std::mem::take(&mut record.provider);
     record.envelope("Provider", &provider);
     record.provider = provider;
-    // Tables of Azure keep the data as XML; what stands beside it is not of the event.
+    // Azure's tables keep the data as XML; the other columns are not the event's.
     let in_xml = names(&["EventData"]).filter(|text| text.contains("<EventData"));
     if let Some(text) = in_xml {
         let start = text.find("<EventData").unwrap_or(0);
@@ -1473,7 +1473,7 @@ fn flat_record(flat: &Flat, prefix: &str, record: &mut Record, zones: &mut HashM
         let data = text.get(start..end).unwrap_or_default();
         let mut event = Record::default();
         let event_xml = format!("<Event><System><EventID>0</EventID></System>{data}</Event>");
-        // Damage costs what is behind it.
+        // Damage costs only what follows it.
         let _ = xml::read_event(&event_xml, &mut event);
         for (name, value) in event.own() {
             put(record, name, value);
@@ -1497,7 +1497,7 @@ fn flat_record(flat: &Flat, prefix: &str, record: &mut Record, zones: &mut HashM
             "TimeCreated.DisplayHint" | "TimeGenerated.DisplayHint" => {}
             _ if path.contains(".$date") => {}
             _ if CREATED.contains(&path) || GENERATED.contains(&path) => {}
-            // Beside the provider that wrote the event, a field of its data.
+            // Beside the provider that wrote the event, it is a data field.
             "Provider" if value != record.provider => record.data("Provider", value),
             "Provider" => {}
             "Source" | "EventSourceName" if value == record.provider => {}
@@ -1549,7 +1549,7 @@ fn flat_record(flat: &Flat, prefix: &str, record: &mut Record, zones: &mut HashM
                     .or_else(|| path.strip_prefix("event_data."));
                 let name = name.unwrap_or(path);
                 let name = name.rsplit('.').next().unwrap_or(name);
-                // What EventData calls `ProcessID` NXLog gives another name, since it is one of its own.
+                // NXLog renames EventData's `ProcessID`, because it has its own field of that name.
                 let name = if name == "ProcessId" && nxlog && matches!(record.event_id, 5156 | 5157)
                 {
                     "ProcessID"
@@ -1557,7 +1557,7 @@ fn flat_record(flat: &Flat, prefix: &str, record: &mut Record, zones: &mut HashM
                     name
                 };
                 if nxlog && value.contains('&') {
-                    // NXLog passes the values on as they are escaped in the XML.
+                    // NXLog passes the values on with their XML escapes.
                     put(record, name, &xml::resolve(value));
                 } else {
                     put(record, name, value);
@@ -1566,7 +1566,7 @@ fn flat_record(flat: &Flat, prefix: &str, record: &mut Record, zones: &mut HashM
         }
     }
     if !inserts.is_empty() {
-        // What else such a record has is of its exporter.
+        // The record's other fields are its exporter's.
         let before = record.own().count();
         if let Some(message) = record.get("Message").map(ToOwned::to_owned) {
             message::message_fields(&message, record, true);
@@ -1578,7 +1578,7 @@ fn flat_record(flat: &Flat, prefix: &str, record: &mut Record, zones: &mut HashM
     record.time = flat_time(flat, prefix, record, zones);
 }
 
-/// What objects of Get-WinEvent say beside the event.
+/// Get-WinEvent's properties around the event.
 const WINEVENT: [&str; 9] = [
     "Id",
     "ContainerLog",
@@ -1591,7 +1591,7 @@ const WINEVENT: [&str; 9] = [
     "Properties",
 ];
 
-/// Names under which flat records say when Windows wrote the event.
+/// Names in flat records for the time at which Windows wrote the event.
 const CREATED: [&str; 8] = [
     "TimeCreated",
     "TimeCreated.SystemTime",
@@ -1603,7 +1603,7 @@ const CREATED: [&str; 8] = [
     "EventTime",
 ];
 
-/// The same, of programs of which it is known that they do not write local time as if it were UTC.
+/// The same, from programs known not to write local time as if it were UTC.
 const GENERATED: [&str; 5] = [
     "TimeGenerated",
     "TimeGenerated.value",
@@ -1612,7 +1612,7 @@ const GENERATED: [&str; 5] = [
     "TimeWritten",
 ];
 
-/// Names of times of which it cannot be said whose they are.
+/// Names of times of unknown origin.
 const OTHER_TIMES: [&str; 10] = [
     "@timestamp",
     "Timestamp",
@@ -1650,7 +1650,7 @@ fn flat_time(
     if let Some(event_time) = event_time {
         let local = match (event_time.zoned, stamp, received) {
             (true, _, _) => event_time.micros,
-            // Receipt in local time against the same receipt in UTC tells the zone.
+            // The same receipt time in local time and in UTC reveals the zone.
             (false, Some(stamp), Some(received)) => {
                 event_time.micros + time::zone(received.micros, stamp.micros)
             }
@@ -1669,8 +1669,8 @@ fn flat_time(
         });
     }
     if let Some(created) = first(&CREATED) {
-        // Only where it stands in for `@timestamp` as well, or alone, may it be local time in disguise; never where it is
-        // counted from 1970, or names an offset.
+        // It can be disguised local time only if it also stands in for `@timestamp`, or is alone; never if it counts
+        // from 1970 or has an offset.
         let text = CREATED.iter().find_map(|name| flat.below(prefix, name));
         let honest = text.is_some_and(|text| {
             text.starts_with("/Date(")
@@ -1772,7 +1772,7 @@ fn time_of_any_spelling(flat: &Flat, prefix: &str) -> Option<i64> {
         .map(|(_, micros)| micros)
 }
 
-/// A row of a Zeek log as JSON; `names` and `around` are what the file's name and its first rows tell of its kind.
+/// A row of a Zeek log as JSON; `names` and `around` are the hints from the file name and the first rows.
 fn zeek_record(
     flat: &Flat,
     prefix: &str,
@@ -1826,7 +1826,7 @@ fn zeek_record(
 /// A record with names of the Common Information Model.
 fn cim(flat: &Flat, prefix: &str, record: &mut Record) {
     let of = |name: &str| flat.below(prefix, name);
-    // No channel of Windows has a colon in its name; these are told from those by it.
+    // Windows channels contain no colon, which distinguishes these from them.
     let sourcetype = of("sourcetype").unwrap_or_default();
     record.channel = match sourcetype.contains(':') {
         true => sourcetype.to_owned(),
@@ -1861,14 +1861,14 @@ fn cim(flat: &Flat, prefix: &str, record: &mut Record) {
     }
 }
 
-/// Takes the event's data from its rendered text where the shipper kept only that.
+/// Extracts the event's data from its rendered text, if the shipper kept only that.
 fn fill_from_message(record: &mut Record) {
     let sysmon = record
         .channel
         .eq_ignore_ascii_case("Microsoft-Windows-Sysmon/Operational");
     let wanted = !record.has_data()
         || (sysmon && !record.has("UtcTime"))
-        // NXLog overwrites the account of the service with the one that wrote the event.
+        // NXLog overwrites the service's account with the one that wrote the event.
         || (record.event_id == 7045 && !record.has("AccountName"));
     if !wanted {
         return;

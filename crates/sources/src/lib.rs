@@ -2,13 +2,14 @@
 //!
 //! # Columns at once, and only those asked for
 //!
-//! A reader does not build records. It tells a [`Collector`](collect::Collector) which event begins and pushes values into
-//! columns, and before it decodes anything it asks a [`Demand`](collect::Demand) which columns of that event type anybody
-//! needs. A hunt needs some dozens of hundreds: most event types are skipped at the record's header, and nothing is ever
-//! converted from rows to columns. What is skipped is still counted, so that coverage is told of all that was there.
+//! A reader does not build records. It tells a [`Collector`](collect::Collector) which event begins and pushes values
+//! into columns, and before it decodes anything it asks a [`Demand`](collect::Demand) which columns of that event type
+//! are needed. A hunt needs some dozens out of hundreds: most event types are skipped at the record's header, and
+//! nothing is ever converted from rows to columns. Skipped events are still counted, so coverage includes everything in
+//! the logs.
 //!
-//! The EVTX reader is our own because of this, and because of damage: a checksum that does not fit is a warning, and after a
-//! bad record reading goes on at the next. A record that appears in two files counts once.
+//! This, and damage, are the reasons for our own EVTX reader: a wrong checksum is a warning, and after a bad record
+//! reading continues at the next. A record that appears in two files counts once.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -62,8 +63,8 @@ mod time;
 mod xml;
 mod zeek;
 
-/// The time that a text names, in any form in which logs write one: microseconds since 1970-01-01 UTC. A text without a zone is
-/// taken for UTC. `None` for what is not a time.
+/// The time in a text, in any form that logs use, in microseconds since 1970-01-01 UTC. Text without a zone is read as
+/// UTC. `None` if it is not a time.
 pub fn time_of(text: &str) -> Option<i64> {
     time::parse(text.trim()).map(|written| written.micros)
 }

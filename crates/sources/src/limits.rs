@@ -1,23 +1,24 @@
-//! How far reading goes, and who is told of its progress.
+//! Limits of reading, and progress reports.
 
 /// How far reading goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
     /// Threads that read; at least 1.
     pub threads: usize,
-    /// How deep archives may stand in archives.
+    /// Maximum nesting of archives.
     pub archive_depth: u32,
-    /// Most bytes that one file may unpack to, all levels together.
+    /// Maximum bytes that one file may unpack to, all levels together.
     pub archive_bytes: u64,
-    /// Most bytes that an archive or member may unpack to for each byte of it, beyond [`archive_free_bytes`](Self::archive_free_bytes).
+    /// Maximum bytes that an archive or member may unpack to per packed byte, beyond
+    /// [`archive_free_bytes`](Self::archive_free_bytes).
     pub archive_ratio: u64,
-    /// Bytes that an archive or member may unpack to whatever its ratio.
+    /// Bytes that an archive or member may unpack to regardless of its ratio.
     pub archive_free_bytes: u64,
-    /// Most members that one file may hold, all levels together.
+    /// Maximum members per file, all levels together.
     pub archive_members: u64,
-    /// Most bytes of one event of XML or classic text.
+    /// Maximum bytes of one event in XML or classic text.
     pub event_bytes: usize,
-    /// Most bytes of one JSON record or line.
+    /// Maximum bytes of one JSON record or line.
     pub line_bytes: usize,
 }
 
@@ -36,15 +37,15 @@ impl Default for Limits {
     }
 }
 
-/// Told now and then how far reading is. Called from several threads.
+/// Receives progress from time to time. Called from several threads.
 pub trait Progress: Send + Sync {
-    /// How many bytes (on disk) there are to read. Called once, before anything is read.
+    /// The total number of bytes (on disk) to read. Called once, before anything is read.
     fn total(&self, bytes: u64);
-    /// So many more bytes (on disk) were read, of this source.
+    /// This many more bytes (on disk) of this source were read.
     fn advance(&self, bytes: u64, path: &str);
 }
 
-/// Progress that nobody looks at.
+/// Progress that is not reported.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Quiet;
 

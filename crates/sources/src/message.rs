@@ -1,4 +1,4 @@
-//! The rendered message of an event: its labels, which are fields of the event's data under other names.
+//! The rendered message of an event, whose labels are data fields under other names.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::OnceLock;
@@ -68,7 +68,7 @@ enum Line<'m> {
     Heading(&'m str),
     /// `Label:   value`, with whether it is indented.
     Label(&'m str, &'m str, bool),
-    /// Anything else: the rest of a value, or prose.
+    /// Anything else: the continuation of a value, or prose.
     Other(&'m str, bool),
 }
 
@@ -83,7 +83,8 @@ fn line(text: &str) -> Line<'_> {
     };
     // Some headings are written `Subject :`.
     let (label, value) = (trimmed[..colon].trim_end(), &trimmed[colon + 1..]);
-    // Prose and paths have colons too: a label is short, is not a sentence, and blanks follow its colon.
+    // Prose and paths also contain colons: a label is short, is not a sentence, and is followed by spaces after its
+    // colon.
     let is_label = label.len() <= 48
         && !label.is_empty()
         && !label.contains(['.', '\\', '"', '='])
@@ -99,9 +100,9 @@ fn line(text: &str) -> Line<'_> {
     }
 }
 
-/// Gives a message its lines back that was made one line, as syslog needs it (`… logged on.    Subject:   Security ID:  S-1-0-0
-/// …`): one for each heading and label that the event is known to have. Each is taken once, so that what a value says, such as
-/// a command line near the end, does not come before the message's own.
+/// Restores the line breaks of a message that was folded into one line, as syslog requires (`… logged on.    Subject:
+/// Security ID:  S-1-0-0 …`): one per heading and label that the event is known to have. Each is used once, so that
+/// text inside a value, such as a command line near the end, does not precede the message's own.
 fn unfolded(message: &str, groups: &[&Group]) -> Option<String> {
     if message.contains('\n') || !message.contains(": ") {
         return None;
@@ -127,7 +128,7 @@ fn unfolded(message: &str, groups: &[&Group]) -> Option<String> {
                 .strip_suffix(name)
                 .is_some_and(|before| before.is_empty() || before.ends_with([' ', '\t']))
         };
-        // Of `Network Account Name` and `Account Name` the longer one.
+        // Of `Network Account Name` and `Account Name`, the longer one.
         let Some((name, is_label)) = names
             .iter()
             .filter(|(name, _)| is_whole(name))
@@ -135,7 +136,7 @@ fn unfolded(message: &str, groups: &[&Group]) -> Option<String> {
         else {
             continue;
         };
-        // A name that is both heads what follows if a label of its own does.
+        // A name that is both is a heading if one of its own labels follows.
         if !seen.insert((if *is_label { heading } else { "" }, name)) {
             continue;
         }
@@ -157,7 +158,7 @@ fn unfolded(message: &str, groups: &[&Group]) -> Option<String> {
     Some(out)
 }
 
-/// A value as far as the blanks that stand for the lines' ends behind it.
+/// A value, up to the spaces that replace the following line breaks.
 fn first_words(text: &str, is_value: bool) -> &str {
     let text = text.trim();
     match text.find("    ").filter(|_| is_value) {
@@ -166,8 +167,8 @@ fn first_words(text: &str, is_value: bool) -> &str {
     }
 }
 
-/// Takes the fields out of the rendered message of an event, named as in its EventData where that is known, else as
-/// the label with underscores for blanks. With `fill` only those are added that the data do not have.
+/// Extracts the fields from the rendered message of an event, named as in its EventData if known, otherwise after the
+/// label with underscores for spaces. With `fill`, adds only fields that the data lacks.
 pub(crate) fn message_fields(message: &str, record: &mut Record, fill: bool) {
     if special(message, record, fill) {
         return;
@@ -196,15 +197,15 @@ pub(crate) fn message_fields(message: &str, record: &mut Record, fill: bool) {
     let mut past = 0;
     let mut indented_section = false;
     let mut open = false;
-    // Whether what follows is a list below its heading: its lines are values, whatever they look like.
+    // Whether a list follows its heading: its lines are values, whatever they look like.
     let mut list = false;
     let mut end = 0;
-    // Looked for once, so that many beginnings of documents without an end cost no more than their length.
+    // Searched only once, so that many unterminated documents cost no more than their length.
     let mut last_document = None;
     for (number, whole) in message.split_inclusive('\n').enumerate() {
         let begin = end;
         end += whole.len();
-        // The first line says what happened; the lines of a document were taken already.
+        // The first line says what happened; the lines of a document were processed already.
         if number == 0 || begin < past {
             continue;
         }
@@ -218,7 +219,7 @@ pub(crate) fn message_fields(message: &str, record: &mut Record, fill: bool) {
         match kind {
             Line::Blank => open = false,
             Line::Heading(name) => {
-                // `Path:` with nothing behind it is a label without a value, or heads a list.
+                // `Path:` without a value is a label, or heads a list.
                 section = name;
                 indented_section = true;
                 list = name_of(name, "").is_some();
@@ -272,7 +273,7 @@ pub(crate) fn message_fields(message: &str, record: &mut Record, fill: bool) {
             }
         }
     }
-    // A message may be written to have any number of labels: those of a long one are not looked for among all fields.
+    // A message may have any number of labels: those of a long one are not searched for among all fields.
     let mut taken: Option<HashSet<String>> = (fill && found.len() > 128)
         .then(|| record.own().map(|(name, _)| name.to_owned()).collect());
     for (name, value) in found {
@@ -308,7 +309,7 @@ pub(crate) fn message_fields(message: &str, record: &mut Record, fill: bool) {
     }
 }
 
-/// Adds a value of a message to the event's data, which have LogonIds in small letters, messages in capitals.
+/// Adds a value from a message to the event's data, which has LogonIds in lower case, unlike messages.
 fn put(record: &mut Record, name: &str, value: &str) {
     if value.starts_with("0x") && value.bytes().any(|byte| byte.is_ascii_uppercase()) {
         record.data(name, &value.to_ascii_lowercase());
@@ -317,20 +318,20 @@ fn put(record: &mut Record, name: &str, value: &str) {
     }
 }
 
-/// Gives an event whose data have the names that Splunk extracts from messages, such as `Logon_Type`, those of EventData
-/// too. A name that stands below several headings has a value for each, in their order: `Account_Name` of a logon is
-/// first the one who asked for it, then the one who logged on. Where the values are fewer than the headings, it cannot
-/// be said which they are, and nothing is added.
+/// Adds EventData's names to an event whose data has the names that Splunk extracts from messages, such as
+/// `Logon_Type`. A name under several headings has one value per heading, in order: a logon's `Account_Name` is first
+/// the requesting account, then the account that logged on. With fewer values than headings it is unclear which they
+/// are, and nothing is added.
 pub(crate) fn extracted_fields(record: &mut Record) {
     let groups: Vec<&Group> = groups()
         .iter()
         .filter(|group| group.is_for(&record.channel, record.event_id))
         .collect();
-    // The same as the heading that it is put for.
+    // Synonym of the heading it is listed for.
     const OTHER_HEADINGS: [&str; 2] = ["Creator Subject", "*"];
     let mut fields: BTreeMap<String, Vec<&'static str>> = BTreeMap::new();
     let mut seen: Vec<(&str, &str)> = Vec::new();
-    // Events about tickets have this heading in place of the subject.
+    // Ticket events have this heading in place of the subject.
     let without_subject = groups.iter().any(|group| {
         group
             .labels
@@ -384,7 +385,7 @@ pub(crate) fn extracted_fields(record: &mut Record) {
     }
 }
 
-/// A label as Splunk makes a field's name of it.
+/// A label as the field name that Splunk derives from it.
 fn extracted_name(label: &str) -> String {
     label
         .chars()

@@ -1,5 +1,5 @@
-//! Columns whose values repeat, kept as short numbers: accounts, hosts, logon types and the like are most of what a large
-//! log holds, and are few.
+//! Repetitive columns, dictionary-encoded: accounts, hosts, logon types and the like make up most of a large log but
+//! have few distinct values.
 
 use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
@@ -15,12 +15,12 @@ use arrow_schema::{ArrowError, DataType, Schema};
 
 use crate::collect::Through;
 
-/// Fewer rows are kept as they are: they cost little, and whoever reads them need not unpack them.
+/// Smaller columns stay unpacked: they cost little, and readers need not unpack them.
 pub(crate) const LEAST_ROWS: usize = 1 << 15;
-/// Distinct values beyond which a column is no longer packed; one number is left for "no value".
+/// Maximum number of distinct values in a packed column; one code is reserved for "no value".
 const MOST_VALUES: usize = u16::MAX as usize - 1;
 
-/// A column of texts, packed where that makes it smaller. `None` where it does not.
+/// A text column, packed if that makes it smaller, otherwise `None`.
 pub(crate) fn pack(column: &ArrayRef) -> Option<ArrayRef> {
     let texts = column.as_string_opt::<i32>()?;
     let most = (texts.len() / 8).min(MOST_VALUES);
@@ -59,7 +59,7 @@ pub(crate) fn pack(column: &ArrayRef) -> Option<ArrayRef> {
     }
 }
 
-/// A column of many texts packed where that makes it smaller; any other as it is.
+/// A long text column, packed if that makes it smaller; any other unchanged.
 pub fn packed(column: &ArrayRef) -> ArrayRef {
     let packed = (column.len() >= LEAST_ROWS).then(|| pack(column)).flatten();
     packed.unwrap_or_else(|| Arc::clone(column))
@@ -77,7 +77,7 @@ pub fn nothing(rows: usize, data_type: &DataType) -> ArrayRef {
     arrow_array::new_null_array(data_type, rows)
 }
 
-/// The type that a column has for those who read it.
+/// The type of a column for its readers.
 pub(crate) fn plain_type(data_type: &DataType) -> DataType {
     match data_type {
         DataType::Dictionary(_, _) => DataType::Utf8,
@@ -85,10 +85,10 @@ pub(crate) fn plain_type(data_type: &DataType) -> DataType {
     }
 }
 
-/// A column of texts as it was before it was packed; any other as it is.
+/// A text column, unpacked; any other unchanged.
 ///
 /// # Errors
-/// An Arrow error where the texts would take more than 2 GiB.
+/// An Arrow error if the texts would take more than 2 GiB.
 pub fn unpacked(column: &ArrayRef) -> Result<ArrayRef, ArrowError> {
     fn take<K: ArrowDictionaryKeyType>(column: &dyn Array) -> Result<ArrayRef, ArrowError> {
         let dictionary = column.as_dictionary::<K>();
@@ -101,7 +101,7 @@ pub fn unpacked(column: &ArrayRef) -> Result<ArrayRef, ArrowError> {
     }
 }
 
-/// A batch with all its columns as they were before they were packed.
+/// A batch with all its columns unpacked.
 ///
 /// # Errors
 /// As [`unpacked`].
@@ -130,14 +130,14 @@ pub fn unpacked_batch(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
 pub enum Texts<'a> {
     /// As they are.
     Plain(&'a StringArray),
-    /// Numbers of up to 255 values.
+    /// Codes for up to 255 values.
     Byte(&'a PrimitiveArray<UInt8Type>, &'a StringArray),
-    /// Numbers of up to 65,535 values.
+    /// Codes for up to 65,535 values.
     Word(&'a PrimitiveArray<UInt16Type>, &'a StringArray),
 }
 
 impl<'a> Texts<'a> {
-    /// The texts of a column; `None` where it holds something else.
+    /// The texts of a column; `None` if it has another type.
     pub fn new(column: &'a dyn Array) -> Option<Self> {
         match column.data_type() {
             DataType::Utf8 => column.as_string_opt::<i32>().map(Self::Plain),
@@ -182,7 +182,7 @@ mod tests {
 
     use super::*;
 
-    /// Otherwise looking one up compares it with all others.
+    /// Otherwise a lookup compares with all others.
     #[test]
     fn texts_differ_in_their_hashes() {
         let build = BuildHasherDefault::<Through>::default();

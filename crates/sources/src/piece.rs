@@ -1,12 +1,12 @@
-//! What looking for the end of a record answers.
+//! The result of looking for the end of a record.
 
 /// What was found at the start of the window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Piece {
     /// It is this long.
     Whole(usize),
-    /// It goes on beyond the window.
+    /// It extends beyond the window.
     Open,
-    /// It breaks off: the next thing begins so many bytes on.
+    /// It is broken: the next thing begins this many bytes further on.
     Broken(usize),
 }

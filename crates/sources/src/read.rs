@@ -1,4 +1,4 @@
-//! Reading everything that was named, on several threads.
+//! Reading all inputs, on several threads.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
@@ -18,7 +18,7 @@ use crate::report::{Problem, SourceKind, SourceReport};
 /// What to read.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Input {
-    /// A file, an archive, or a folder with all that is in it.
+    /// A file, an archive, or a folder with everything in it.
     Path(PathBuf),
     /// Standard input, to its end.
     Stdin,
@@ -27,7 +27,7 @@ pub enum Input {
 /// What was read.
 #[derive(Debug, Clone, Default)]
 pub struct Read {
-    /// Every file and archive member, in the order of their paths; the place of each is its id.
+    /// Every file and archive member, in path order; the index of each is its id.
     pub sources: Vec<SourceReport>,
     /// What was read, one table for each event type.
     pub collected: Collected,
@@ -39,7 +39,7 @@ struct Item {
     path: PathBuf,
     name: String,
     length: u64,
-    /// Named by the user, rather than found in a folder.
+    /// Named by the user, as opposed to found in a folder.
     explicit: bool,
     state: State,
 }
@@ -69,13 +69,13 @@ struct Task<'i> {
     budget: Arc<Budget>,
 }
 
-/// EVTX files above this many bytes are shared among threads.
+/// EVTX files above this size in bytes are shared among threads.
 const SPLIT_BYTES: u64 = 8 << 20;
 /// Bytes of an EVTX chunk.
 const CHUNK: u64 = 64 << 10;
 
-/// Reads all inputs: folders with all that is in them, archives with all their members. What cannot be read is told
-/// in [`Read::sources`]; nothing that an input holds makes this fail, hang or panic.
+/// Reads all inputs: folders recursively, archives with all their members. Unreadable parts are reported in
+/// [`Read::sources`]; no input makes this fail, hang or panic.
 pub fn read(
     inputs: &[Input],
     demand: &dyn Demand,
@@ -96,7 +96,7 @@ pub fn read(
     run(tasks, entries, demand, limits, progress, &ids)
 }
 
-/// Some of what was named, read.
+/// A part of the inputs, read.
 #[derive(Debug)]
 pub struct Batch {
     /// What was read.
@@ -105,22 +105,22 @@ pub struct Batch {
     pub files: Vec<InBatch>,
 }
 
-/// A file of which something is in a batch.
+/// A file that is wholly or partly in a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InBatch {
-    /// Where it is; `None` for standard input.
+    /// Its path; `None` for standard input.
     pub path: Option<PathBuf>,
-    /// What its source is called; members of an archive are called `NAME!/member`.
+    /// The name of its source; archive members are called `NAME!/member`.
     pub name: String,
-    /// Whether this is the first batch with something of it.
+    /// Whether this is the first batch with any of it.
     pub first: bool,
     /// Whether nothing of it is left to read.
     pub last: bool,
 }
 
-/// Reads as [`read`] does, in the same order, and passes on what was read each time that about `bytes` bytes of input were:
-/// so that what is larger than the memory can be read. Large EVTX files and zip archives are cut, any other file is read
-/// whole. Files that are not `wanted` are passed over. Reading ends when `take` answers that it has enough.
+/// Like [`read`], in the same order, but passes on the results after each `bytes` bytes or so of input, so that inputs
+/// larger than memory can be read. Large EVTX files and zip archives are split, any other file is read as a whole.
+/// Files that are not `wanted` are skipped. Reading ends when `take` returns that it has enough.
 pub fn read_in_batches(
     inputs: &[Input],
     demand: &dyn Demand,
@@ -179,7 +179,7 @@ pub fn read_in_batches(
     }
 }
 
-/// Ids of members of archives come after those of the files.
+/// Ids of archive members follow those of the files.
 fn first_id(items: &[Item]) -> AtomicU32 {
     AtomicU32::new(u32::try_from(items.len()).unwrap_or(u32::MAX))
 }
@@ -201,7 +201,7 @@ fn refused(index: usize, item: &Item, message: &str, loss: bool) -> Entry {
     }
 }
 
-/// Does tasks on several threads.
+/// Runs tasks on several threads.
 fn run(
     tasks: Vec<Task<'_>>,
     mut entries: Vec<Entry>,
@@ -265,7 +265,7 @@ fn run(
     assemble(entries, collectors)
 }
 
-/// Joins what the threads brought, and gives the sources their final ids.
+/// Merges the threads' results, and gives the sources their final ids.
 fn assemble(entries: Vec<Entry>, collectors: Vec<Collector<'_>>) -> Read {
     let mut by_order: BTreeMap<Order, Entry> = BTreeMap::new();
     for entry in entries {
@@ -337,7 +337,7 @@ fn join(entry: &mut Entry, other: Entry) {
         report.kind = more.kind;
     }
     for problem in more.problems {
-        // Each part of a damaged header's file may say the same of it.
+        // Each part of a file with a damaged header may report the same.
         if !report.problems.contains(&problem) {
             report.problem(problem);
         }
@@ -385,7 +385,7 @@ fn find(inputs: &[Input]) -> Vec<Item> {
     }
     let mut items = finder.items;
     items.sort_by(|a, b| a.path.cmp(&b.path).then(b.explicit.cmp(&a.explicit)));
-    // The same file twice, by a link or by being named twice, is read once.
+    // The same file reached twice, by a link or by being named twice, is read once.
     let mut seen = BTreeSet::new();
     items.retain(|item| match item.state {
         State::File => {
@@ -414,7 +414,7 @@ impl Finder {
     }
 
     fn visit(&mut self, path: &Path, explicit: bool, depth: u32) {
-        // Follows links: a loop of them is an error here, and a folder met again is passed over below.
+        // Follows links: a loop of them is an error here, and a repeated folder is skipped below.
         let meta = match fs::metadata(path) {
             Ok(meta) => meta,
             Err(error) => {
@@ -500,7 +500,7 @@ fn special_file(_: &fs::Metadata) -> &'static str {
     "neither a file nor a folder"
 }
 
-/// Divides a file into tasks, a large one into several where it may be `cut`.
+/// Divides a file into tasks, several for a large one that may be `cut`.
 fn plan<'i>(index: usize, item: &'i Item, cut: bool, tasks: &mut Vec<Task<'i>>) {
     let budget = Arc::new(Budget::new(item.length));
     let whole = |weight: u64| Task {
@@ -537,7 +537,7 @@ fn plan<'i>(index: usize, item: &'i Item, cut: bool, tasks: &mut Vec<Task<'i>>) 
         return;
     }
     if cut && prefix.starts_with(b"PK") {
-        // Members of a zip are read by several threads, if there is enough of them.
+        // Several threads read the members of a zip, if it is large enough.
         let sizes = File::open(&item.path)
             .map_err(|_| ())
             .and_then(|file| archive::zip_sizes(file).map_err(|_| ()));

@@ -1,4 +1,4 @@
-//! Telling what a source is by how it begins.
+//! Recognising a source by its first bytes.
 
 use encoding_rs::{Encoding, UTF_16BE, UTF_16LE};
 
@@ -10,15 +10,15 @@ pub(crate) enum Found {
     Zip,
     Gzip,
     Tar,
-    /// Text in UTF-8 (or nearly), or in UTF-16.
+    /// Text in UTF-8 (or nearly so), or in UTF-16.
     Text(&'static Encoding),
     /// Something known that is not a log.
     Other(&'static str),
-    /// Bytes that say nothing.
+    /// Unrecognised bytes.
     Binary,
 }
 
-/// How many bytes recognition looks at.
+/// Number of bytes that recognition looks at.
 pub(crate) const PREFIX: usize = 64 * 1024 + 4096 + 16;
 
 const MAGICS: &[(&[u8], &str)] = &[
@@ -65,7 +65,7 @@ const MAGICS: &[(&[u8], &str)] = &[
     (b"EVF\x09", "a disk image"),
 ];
 
-/// Tells what begins with `prefix`, the first [`PREFIX`] bytes or all if there are fewer.
+/// Recognises the format of data that begins with `prefix`: its first [`PREFIX`] bytes, or everything if it is shorter.
 pub(crate) fn recognise(prefix: &[u8]) -> Found {
     if prefix.is_empty() {
         return Found::Empty;
@@ -87,7 +87,7 @@ pub(crate) fn recognise(prefix: &[u8]) -> Found {
     }
     for (magic, name) in MAGICS {
         if prefix.starts_with(magic) {
-            // Two letters prove little: text begins so too.
+            // Two letters prove little: text can begin with them too.
             if magic.len() == 2 && !prefix.iter().take(512).any(|byte| *byte == 0) {
                 continue;
             }
@@ -100,7 +100,7 @@ pub(crate) fn recognise(prefix: &[u8]) -> Found {
     if prefix.starts_with(b"\xfe\xff") {
         return Found::Text(UTF_16BE);
     }
-    // UTF-16 without a mark: logs are mostly ASCII, so every other byte is zero.
+    // UTF-16 without a byte-order mark: logs are mostly ASCII, so every other byte is zero.
     let pairs = prefix.get(..1024).unwrap_or(prefix).as_chunks::<2>().0;
     if pairs.len() >= 2 {
         let first = pairs.iter().filter(|[first, _]| *first == 0).count();
@@ -112,7 +112,7 @@ pub(crate) fn recognise(prefix: &[u8]) -> Found {
             return Found::Text(UTF_16BE);
         }
     }
-    // Text has few control characters. A few are let pass: logs are cut, patched and padded.
+    // Text has few control characters. Tolerate a few: logs are truncated, patched and padded.
     let sample = prefix.get(..4096).unwrap_or(prefix);
     if sample.iter().all(|byte| *byte == 0) {
         return Found::Other("nothing but zero bytes");
@@ -128,7 +128,7 @@ pub(crate) fn recognise(prefix: &[u8]) -> Found {
     }
 }
 
-/// A tar header of before 1988 has no magic, but a checksum.
+/// A tar header from before 1988 has no magic, but a checksum.
 fn old_tar(prefix: &[u8]) -> bool {
     let Some(header) = prefix.first_chunk::<512>() else {
         return false;

@@ -1,4 +1,4 @@
-//! One event on its way from a text reader to the collector.
+//! An event on its way from a text reader to the collector.
 
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
@@ -9,7 +9,7 @@ use crate::collect::{Begun, Collector, Head, TableId, data_column};
 use crate::report::{Problem, SourceReport};
 use crate::time;
 
-/// Fields up to which a name is found soonest by looking at all of them.
+/// Up to this many fields, a linear search for a name is fastest.
 const FEW_FIELDS: usize = 128;
 
 #[derive(Debug, Clone)]
@@ -19,7 +19,7 @@ struct Field {
     envelope: bool,
 }
 
-/// The parts of one event. Reused, so that reading does not allocate for each event.
+/// The parts of an event. Reused, so that reading does not allocate for each event.
 #[derive(Debug, Default)]
 pub(crate) struct Record {
     pub channel: String,
@@ -28,7 +28,7 @@ pub(crate) struct Record {
     pub provider: String,
     pub time: Option<i64>,
     pub number: Option<u64>,
-    /// The event as XML, where it is kept.
+    /// The event as XML, if it is kept.
     xml: String,
     text: String,
     fields: Vec<Field>,
@@ -65,14 +65,14 @@ impl Record {
         });
     }
 
-    /// A field of the event's own data.
+    /// A field of the event's data.
     pub fn data(&mut self, name: &str, value: &str) {
         self.add(name, value, false);
     }
 
-    /// A field of the envelope: the event's header, and what was put around the event.
+    /// A field of the envelope: the event's header, and what was added around the event.
     pub fn envelope(&mut self, name: &str, value: &str) {
-        // A wrapper says again what the record itself says of `source` and `sourcetype`.
+        // A wrapper repeats the record's own `source` and `sourcetype`.
         let label = match name {
             "source" => Some(0),
             "sourcetype" => Some(1),
@@ -95,7 +95,7 @@ impl Record {
         &self.text[field.value.clone()]
     }
 
-    /// The first value of a field; that of the data where both have it.
+    /// The first value of a field; the data's if both have it.
     pub fn get(&self, name: &str) -> Option<&str> {
         let of = |envelope| {
             self.fields
@@ -123,15 +123,15 @@ impl Record {
             .map(|field| (self.name(field), self.value(field)))
     }
 
-    /// A hash of what the record says, whatever the order in which it says it. Of an event of Windows that is its own data,
-    /// since exporters put different things around it.
+    /// A hash of the record's content, independent of its order. For a Windows event only its own data counts, since
+    /// exporters add different envelopes.
     fn content(&self) -> u64 {
         use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
         let origin = Origin::of(&self.channel);
         let own_alone = origin == Origin::Windows && self.has_data();
         self.fields
             .iter()
-            // Every form of a log writes the time in its own way; it is known apart.
+            // Every log format writes the time differently; it is compared separately.
             .filter(|field| self.name(field) != "ts" && !(own_alone && field.envelope))
             .fold(0_u64, |sum, field| {
                 let name = xxh3_64(self.name(field).as_bytes());
@@ -155,8 +155,8 @@ impl Record {
             .any(|field| !field.envelope && self.name(field) == name)
     }
 
-    /// The names of the event's own data where there are so many that [`has`](Self::has) would be slow to ask for each of
-    /// them: who writes a record may put any number into it.
+    /// The names of the event's data if there are so many that repeated [`has`](Self::has) would be slow: a record's
+    /// author can put any number into it.
     pub fn names_of_many(&self) -> Option<HashSet<&str>> {
         (self.fields.len() > FEW_FIELDS).then(|| self.own().map(|(name, _)| name).collect())
     }
@@ -180,21 +180,21 @@ fn plain(value: &str) -> &str {
     }
 }
 
-/// What a sender put around an event.
+/// What a sender added around an event.
 #[derive(Debug, Default)]
 pub(crate) struct Around {
-    /// When the event happened, microseconds since 1970-01-01 UTC.
+    /// When the event happened, in microseconds since 1970-01-01 UTC.
     pub time: Option<i64>,
     /// When it was received, likewise.
     pub received: i64,
     pub host: String,
-    /// What the sender calls it, for events of no known kind.
+    /// The sender's name for it, for events of unknown kind.
     pub labels: [(&'static str, String); 3],
     pub fields: Vec<(String, String)>,
 }
 
 impl Around {
-    /// Fills in what the record does not say itself.
+    /// Fills in what the record itself lacks.
     fn complete(&self, record: &mut Record) {
         if record.time.and_then(time::possible).is_none() {
             record.time = Some(self.time.unwrap_or(self.received));
@@ -202,7 +202,7 @@ impl Around {
         if record.host.is_empty() {
             record.host.push_str(&self.host);
         }
-        // A column of that name would hide what every event of a known log answers to.
+        // A column of that name would hide a field that every event of a known log has.
         if Origin::of(&record.channel) == Origin::Unknown {
             for (name, value) in &self.labels {
                 record.envelope(name, value);
@@ -221,11 +221,11 @@ pub(crate) struct Sink<'c, 'd> {
     pub record: Record,
     tables: HashMap<u32, Vec<(String, TableId)>>,
     undated: u64,
-    /// Whether it is a loss if the source holds no events.
+    /// Whether it is a loss if the source contains no events.
     pub strict: bool,
-    /// Whether the records break off: those without a time or a log are not stored.
+    /// Whether the records are truncated: those without a time or a log are not stored.
     pub cut: bool,
-    /// What completes records that came in an envelope.
+    /// Completes records that came in an envelope.
     pub around: Option<Around>,
 }
 
@@ -243,7 +243,7 @@ impl<'c, 'd> Sink<'c, 'd> {
         }
     }
 
-    /// Keeps the text of the record that was read last, which is XML, where the run needs it.
+    /// Keeps the text of the last record, which is XML, if the run needs it.
     pub fn keep_xml(&mut self, text: &str) {
         if self.collector.wants_xml() {
             self.record.xml.push_str(text);
@@ -270,20 +270,20 @@ impl<'c, 'd> Sink<'c, 'd> {
                 table
             }
         };
-        // A time that was moved by a zone may have left the years that a time can be of.
+        // A time shifted by a zone may be outside the range of valid years.
         let known_time = record.time.and_then(time::possible);
         let time = known_time.unwrap_or_else(|| {
             self.undated += 1;
             0
         });
-        // Windows counts from 1: a 0 is what a shipper writes for a number that it does not know.
+        // Windows counts from 1: a shipper writes 0 for an unknown number.
         let number = record.number.filter(|number| *number != 0);
         let head = Head {
             time,
             host: &record.host,
             source: self.report.id,
             record: number.unwrap_or(self.report.records),
-            // Without a time the number alone would take distinct records for copies.
+            // Without a time, the number alone would make distinct records look like copies.
             numbered: number.is_some() && known_time.is_some(),
         };
         let begun = if head.numbered {
@@ -306,7 +306,8 @@ impl<'c, 'd> Sink<'c, 'd> {
         for field in &record.fields {
             let name = record.name(field);
             let column = if field.envelope {
-                // What is not a field of the header (a message, a label) gives way to data of the same name.
+                // Data takes precedence over other fields (a message, a label) of the same name, except for header
+                // fields.
                 if has(name) && data_column(&record.channel, id, name) == name {
                     continue;
                 }
@@ -342,7 +343,7 @@ impl<'c, 'd> Sink<'c, 'd> {
         });
     }
 
-    /// Says at the end what held for many records.
+    /// Reports at the end what applied to many records.
     pub fn finish(&mut self) {
         if self.undated > 0 {
             let message = format!(

@@ -19,9 +19,9 @@ pub enum SourceKind {
     WindowsText,
     /// Lines of syslog, such as Linux's `auth.log`.
     Syslog,
-    /// A zip, tar or gzip file; what it holds are sources of their own.
+    /// A zip, tar or gzip file; its contents are separate sources.
     Archive,
-    /// Nothing that Crabwalk reads.
+    /// Not readable by Crabwalk.
     Unknown,
 }
 
@@ -48,42 +48,42 @@ impl fmt::Display for SourceKind {
     }
 }
 
-/// Something in a source that could not be read, or not be trusted.
+/// Something in a source that could not be read or trusted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// Byte offset in the (unpacked) source, where known.
+    /// Byte offset in the (unpacked) source, if known.
     pub offset: Option<u64>,
-    /// Record number or line, where known.
+    /// Record or line number, if known.
     pub record: Option<u64>,
-    /// What is wrong, and what was done about it.
+    /// The problem, and how it was handled.
     pub message: String,
-    /// Whether data was lost by it. A warning (such as a checksum that does not fit while all records read well) is not a loss.
+    /// Whether it lost data. A warning (such as a wrong checksum although all records read well) is not a loss.
     pub loss: bool,
 }
 
-/// One file, archive member or standard input, and how reading it went.
+/// The result of reading one file, archive member or standard input.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceReport {
     /// Index used by [`crate::collect::SOURCE`].
     pub id: u32,
     /// Path as given or found; members of archives as `archive.zip!/member`.
     pub path: String,
-    /// What the file was recognised as, by its content.
+    /// The kind of the file, recognised from its content.
     pub kind: SourceKind,
     /// Unpacked size in bytes, as far as it was read.
     pub bytes: u64,
-    /// Records read, copies of records in other files included.
+    /// Records read, including copies of records in other files.
     pub records: u64,
-    /// Records known to be there that could not be read.
+    /// Records known to exist that could not be read.
     pub skipped: u64,
     /// The first problems, at most [`SourceReport::MOST_PROBLEMS`].
     pub problems: Vec<Problem>,
-    /// Problems beyond those listed.
+    /// Number of problems beyond those listed.
     pub more_problems: u64,
 }
 
 impl SourceReport {
-    /// Problems that are kept one by one for a source; more are only counted.
+    /// Maximum number of problems listed per source; more are only counted.
     pub const MOST_PROBLEMS: usize = 100;
 
     /// A report of a source of which nothing has been read yet.

@@ -4,8 +4,8 @@
 use crate::record::Record;
 use crate::time;
 
-/// Programs whose lines have an event type of their own. What calls itself otherwise is `syslog:other`: names come from
-/// whoever writes, and each new one would cost a table.
+/// Programs whose lines have their own event type. All others are `syslog:other`: names come from the writers, and each
+/// new one would cost a table.
 const PROGRAMS: &[&str] = &[
     "sshd",
     "sudo",
@@ -41,7 +41,7 @@ pub(crate) struct Line<'t> {
 }
 
 impl<'t> Line<'t> {
-    /// The Windows event that a line's structured data are, as a row of names and values: NXLog sends it so.
+    /// The Windows event in a line's structured data, as a row of names and values: NXLog sends it so.
     pub fn event(&self) -> Option<Vec<(&'t str, String)>> {
         let has = |names: &[&str]| self.data.iter().any(|(name, _)| names.contains(name));
         if !has(&["EventID"]) || !has(&["Channel", "SourceName"]) {
@@ -61,7 +61,7 @@ impl<'t> Line<'t> {
     }
 }
 
-/// Takes apart the structured data with which the text begins: the values of all elements, and what stands behind them.
+/// Parses the structured data at the start of a text: the values of all elements, and the rest of the text.
 fn structured(text: &str) -> Option<(Vec<(&str, String)>, &str)> {
     let mut data = Vec::new();
     let mut rest = text;
@@ -78,7 +78,7 @@ fn structured(text: &str) -> Option<(Vec<(&str, String)>, &str)> {
                         rest = quoted.get(at + 1..)?;
                         break;
                     }
-                    // A backslash escapes a quote, a bracket and itself; before any other it is one.
+                    // A backslash escapes a quote, a bracket and itself; before any other character it is literal.
                     (at, '\\') => match quoted.get(at + 1..)?.chars().next()? {
                         escaped @ ('"' | '\\' | ']') => {
                             chars.next();
@@ -96,8 +96,8 @@ fn structured(text: &str) -> Option<(Vec<(&str, String)>, &str)> {
     Some((data, rest))
 }
 
-/// A Windows event in the format of Snare, whatever stands before it: `MSWinEventLog` and then, behind tabs, criticality, log,
-/// a counter of Snare's, date, id, provider, user and its kind, result, computer, category, data, message (Snare's manual).
+/// A Windows event in Snare's format, whatever precedes it: `MSWinEventLog` followed by tab-separated criticality, log,
+/// Snare's counter, date, id, provider, user and its kind, result, computer, category, data, message (Snare's manual).
 pub(crate) fn snare(text: &str) -> Option<Vec<(&'static str, String)>> {
     const NAMES: [&str; 13] = [
         "",
@@ -115,7 +115,7 @@ pub(crate) fn snare(text: &str) -> Option<Vec<(&'static str, String)>> {
         "Message",
     ];
     let (_, rest) = text.split_once("MSWinEventLog")?;
-    // Who passes lines on may write control characters as numbers.
+    // Relays may write control characters as numbers.
     let escaped;
     let rest = match rest.strip_prefix("#011") {
         Some(rest) => {
@@ -147,7 +147,7 @@ fn is_host(text: &str) -> bool {
 
 /// Year of a time.
 fn year(micros: i64) -> i64 {
-    // Days are far from where a float loses them; a year is 365.2425 days.
+    // Days are exact as floats; a year is 365.2425 days.
     let days = micros.div_euclid(DAY);
     let mut year = 1970 + days.div_euclid(366);
     while time::civil(year + 1, 1, 1, 0, 0, 0, 0).is_some_and(|begins| begins <= micros) {
@@ -156,7 +156,7 @@ fn year(micros: i64) -> i64 {
     year
 }
 
-/// `Mar  4 10:00:00`, in the year that puts it last before `now`.
+/// `Mar  4 10:00:00`, in the latest year that puts it before `now`.
 fn without_year(text: &str, now: i64) -> Option<(i64, &str)> {
     let month = MONTHS.iter().position(|month| text.starts_with(month))?;
     let rest = text.get(3..)?.strip_prefix(' ')?.trim_start_matches(' ');
@@ -177,13 +177,13 @@ fn without_year(text: &str, now: i64) -> Option<(i64, &str)> {
     let at = |year| time::civil(year, month, day, hour, minute, second, 0);
     let time = match at(this) {
         Some(time) if time <= now + DAY => time,
-        // Of a leap day, the year that has it.
+        // For a leap day, the year that has it.
         _ => (1..=8).find_map(|back| at(this - back))?,
     };
     Some((time, rest))
 }
 
-/// Takes the head of a line apart. `now` gives the year where the line has none: microseconds since 1970-01-01 UTC.
+/// Parses the head of a line. `now` supplies the year if the line has none, in microseconds since 1970-01-01 UTC.
 pub(crate) fn line(text: &str, now: i64) -> Option<Line<'_>> {
     let mut rest = text.trim_end();
     let mut newer = false;
@@ -254,7 +254,7 @@ pub(crate) fn line(text: &str, now: i64) -> Option<Line<'_>> {
     })
 }
 
-/// Whether a line looks like one of syslog; cheaper than [`line`].
+/// Whether a line looks like syslog; cheaper than [`line`].
 pub(crate) fn looks_like(bytes: &[u8]) -> bool {
     match bytes.first() {
         Some(b'<') => bytes.get(1).is_some_and(u8::is_ascii_digit),
@@ -271,7 +271,7 @@ pub(crate) fn looks_like(bytes: &[u8]) -> bool {
 /// Name of a program without its path, in lower case.
 fn base(program: &str) -> String {
     let base = program.rsplit('/').next().unwrap_or(program);
-    // OpenSSH 9.8 moved the work of a session to programs of its own.
+    // OpenSSH 9.8 moved the work of a session to separate programs.
     if base == "sshd-session" || base == "sshd-auth" {
         "sshd".to_owned()
     } else {
@@ -279,7 +279,7 @@ fn base(program: &str) -> String {
     }
 }
 
-/// Whether a program's lines have an event type of their own.
+/// Whether a program's lines have their own event type.
 pub(crate) fn is_known(program: &str) -> bool {
     PROGRAMS.contains(&base(program).as_str())
 }
@@ -307,7 +307,7 @@ pub(crate) fn fill(record: &mut Record, line: &Line<'_>) {
     }
 }
 
-/// Fills a record with an entry of journald (systemd.journal-fields(7)); `of` gives its fields.
+/// Fills a record with a journald entry (systemd.journal-fields(7)); `of` returns its fields.
 pub(crate) fn journal<'f>(record: &mut Record, of: impl Fn(&str) -> Option<&'f str>) {
     let micros = of("_SOURCE_REALTIME_TIMESTAMP").or_else(|| of("__REALTIME_TIMESTAMP"));
     let program = of("SYSLOG_IDENTIFIER")
@@ -329,7 +329,7 @@ pub(crate) fn journal<'f>(record: &mut Record, of: impl Fn(&str) -> Option<&'f s
     record.time = time;
 }
 
-/// What OpenSSH's server says of logins (its `auth.c`): `Accepted publickey for eva from 10.0.0.7 port 50022 ssh2: …`.
+/// OpenSSH server messages about logins (its `auth.c`): `Accepted publickey for eva from 10.0.0.7 port 50022 ssh2: …`.
 fn ssh(record: &mut Record, message: &str) {
     let (action, rest) = if let Some(rest) = message.strip_prefix("Accepted ") {
         ("success", rest)
@@ -338,7 +338,7 @@ fn ssh(record: &mut Record, message: &str) {
     } else {
         return;
     };
-    // A name may hold anything, ` from ` too: the address stands last.
+    // A name may contain anything, even ` from `: the address is last.
     let Some((method, rest)) = rest.split_once(" for ") else {
         return;
     };

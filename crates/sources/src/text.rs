@@ -1,7 +1,7 @@
-//! Splitting a stream of text into records, whatever they are: event XML, JSON, CSV, Zeek, classic Windows text, also mixed.
+//! Splitting a stream of text into records of any kind, even mixed: event XML, JSON, CSV, Zeek, classic Windows text.
 //!
-//! The stream is held in a window that grows to the size of one record, never to that of the file. A record that is
-//! damaged is left out; the reader takes up again at the next thing that looks like a record.
+//! The stream is held in a window that grows to the size of one record, never to that of the file. A damaged record is
+//! dropped; reading resumes at the next thing that looks like a record.
 
 use std::io::{self, Read};
 
@@ -22,7 +22,7 @@ use crate::time;
 use crate::xml::{self, XmlError};
 use crate::zeek::Zeek;
 
-/// Turns text of another encoding into UTF-8.
+/// Converts text of another encoding to UTF-8.
 pub(crate) struct Transcode<R> {
     inner: R,
     decoder: Decoder,
@@ -68,7 +68,7 @@ impl<R: Read> Read for Transcode<R> {
     }
 }
 
-/// The part of a stream that is being looked at.
+/// The part of a stream under examination.
 struct Window<R> {
     inner: R,
     buffer: Vec<u8>,
@@ -106,7 +106,7 @@ impl<R: Read> Window<R> {
         self.offset += count as u64;
     }
 
-    /// Reads on, at least as much as is held already, so that looking at a long record again costs little.
+    /// Reads at least as much as is held already, so that looking at a long record again costs little.
     fn more(&mut self) -> bool {
         if self.end {
             return false;
@@ -137,8 +137,8 @@ pub(crate) fn read_text(input: impl Read, limits: &Limits, sink: &mut Sink<'_, '
     sink.finish();
 }
 
-/// Reads the records of one text that is here in whole, received at `now` (microseconds since 1970-01-01 UTC). What of it is
-/// no record is passed over and not told. Gives the reader of JSON back, which remembers.
+/// Reads the records of one complete text, received at `now` (microseconds since 1970-01-01 UTC). Ignores everything
+/// that is not a record, without a report. Returns the JSON reader, which has memory.
 pub(crate) fn read_delivered(
     text: &str,
     limits: &Limits,
@@ -165,12 +165,12 @@ struct Splitter<'l, R> {
     limits: &'l Limits,
     json: JsonReader,
     zeek: Zeek,
-    /// The head of the table that the source is, if it is one.
+    /// The head of the table, if the source is one.
     table: Option<Table>,
     dates: Dates,
     /// Records seen of XML, JSON, Zeek, classic text, syslog, CSV.
     kinds: [u64; 6],
-    /// When the source was written, which gives lines without a year theirs.
+    /// When the source was written, which supplies the year for lines without one.
     now: Option<i64>,
     /// Lines whose year was not written.
     assumed_year: u64,
@@ -235,7 +235,7 @@ impl<'l, R: Read> Splitter<'l, R> {
                 }
                 break;
             };
-            // What comes first decides with a few hundred bytes at most.
+            // A few hundred bytes are enough to decide what comes first.
             if self.window.bytes().len() < 512 && self.window.more() {
                 continue;
             }
@@ -243,7 +243,7 @@ impl<'l, R: Read> Splitter<'l, R> {
                 b'<' if !syslog::looks_like(self.window.bytes()) => self.markup(sink),
                 b'{' => self.object(sink),
                 b'[' if opens_array(self.window.bytes()) => self.window.skip(1),
-                // A byte-order mark, at the start or where files were joined.
+                // A byte-order mark, at the start or where files were concatenated.
                 0xef if self.window.bytes().starts_with(b"\xef\xbb\xbf") => self.window.skip(3),
                 b'&' if starts_escaped_event(self.window.bytes()) => self.escaped(sink),
                 _ => self.line(sink),
@@ -306,7 +306,7 @@ impl<'l, R: Read> Splitter<'l, R> {
         }
     }
 
-    /// The end of the record at the start of the window, as `find` sees it; reads on as needed.
+    /// The end of the record at the start of the window, according to `find`; reads on as needed.
     fn piece(&mut self, most: usize, find: impl Fn(&[u8], bool) -> Piece) -> Piece {
         loop {
             match find(self.window.bytes(), self.window.end) {
@@ -316,7 +316,7 @@ impl<'l, R: Read> Splitter<'l, R> {
                         return Piece::Broken(next_line(self.window.bytes()).unwrap_or(held));
                     }
                     if !self.window.more() {
-                        // The stream may have ended only now, which `find` is to know.
+                        // The stream may have just ended, which `find` must know.
                         return match find(self.window.bytes(), true) {
                             Piece::Open => Piece::Broken(self.window.bytes().len()),
                             other => other,
@@ -328,7 +328,7 @@ impl<'l, R: Read> Splitter<'l, R> {
         }
     }
 
-    /// The text of a record, mended where it is not UTF-8.
+    /// The text of a record, repaired if it is not UTF-8.
     fn text(bytes: &[u8], lossy: &mut u64) -> String {
         match String::from_utf8_lossy(bytes) {
             std::borrow::Cow::Borrowed(text) => text.to_owned(),
@@ -358,7 +358,7 @@ impl<'l, R: Read> Splitter<'l, R> {
                     } else {
                         "has no end".to_owned()
                     };
-                    // What stands before the break may still be an event that lacks only its last tag.
+                    // The text before the break may still be an event that only lacks its last tag.
                     let most = length.min(self.limits.event_bytes);
                     let text = Self::text(self.window.head(most), &mut self.lossy);
                     self.kinds[0] += 1;
@@ -399,7 +399,7 @@ impl<'l, R: Read> Splitter<'l, R> {
         }
     }
 
-    /// Reads one event of XML.
+    /// Reads one XML event.
     fn event(&mut self, text: &str, offset: u64, sink: &mut Sink<'_, '_>) {
         self.kinds[0] += 1;
         match xml::read_event(text, &mut sink.record) {
@@ -422,7 +422,7 @@ impl<'l, R: Read> Splitter<'l, R> {
         }
     }
 
-    /// An event whose markup is escaped, as in an HTML page or inside another document.
+    /// An event with escaped markup, as in an HTML page or inside another document.
     fn escaped(&mut self, sink: &mut Sink<'_, '_>) {
         let offset = self.window.offset;
         const START: &[u8] = b"&lt;Event ";
@@ -507,7 +507,7 @@ impl<'l, R: Read> Splitter<'l, R> {
         }
     }
 
-    /// Begins a table whose head was read, and looks ahead in it for the order in which it writes dates.
+    /// Begins a table after its head, and looks ahead for the order of its dates.
     fn begin_table(&mut self, table: Table) {
         const MOST: usize = 4 << 20;
         self.dates.next_table();
@@ -518,7 +518,7 @@ impl<'l, R: Read> Splitter<'l, R> {
             match table.find_row_end(rest, ended).filter(|end| *end > 0) {
                 Some(length) => {
                     let row = String::from_utf8_lossy(rest.get(..length).unwrap_or_default());
-                    // The dates of the next table are its own.
+                    // The next table has its own date order.
                     if Table::of_row(&row).is_some() || !self.dates.look_at(&table, &row) {
                         break;
                     }
@@ -533,7 +533,7 @@ impl<'l, R: Read> Splitter<'l, R> {
         self.table = Some(table);
     }
 
-    /// A row of the table that the source is. Says whether there was one.
+    /// A row of the table that the source is. Returns whether there was one.
     fn row(&mut self, sink: &mut Sink<'_, '_>) -> bool {
         if self.window.bytes().is_empty() && !self.window.more() {
             return false;
@@ -549,12 +549,12 @@ impl<'l, R: Read> Splitter<'l, R> {
         });
         let (length, whole) = match found {
             Piece::Whole(length) => (length, true),
-            // A quote that nothing closes costs its line.
+            // An unclosed quote costs its line.
             Piece::Broken(length) => (next_line(self.window.bytes()).unwrap_or(length), false),
             Piece::Open => (1, false),
         };
         let text = Self::text(self.window.head(length), &mut self.lossy);
-        // Tables that were put together: the head of the next one, and the line that `Export-Csv` writes before it.
+        // Concatenated tables: the head of the next one, and the line that `Export-Csv` writes before it.
         if let Some(next) = Table::of_row(&text).filter(|_| whole) {
             self.window.skip(length.max(1));
             self.begin_table(next);
@@ -580,7 +580,7 @@ impl<'l, R: Read> Splitter<'l, R> {
         true
     }
 
-    /// A line that opens with none of the characters above.
+    /// A line that begins with none of the characters above.
     fn line(&mut self, sink: &mut Sink<'_, '_>) {
         let offset = self.window.offset;
         if classic::starts_block(self.window.bytes()) {
@@ -669,7 +669,7 @@ impl<'l, R: Read> Splitter<'l, R> {
                 .now
                 .get_or_insert_with(|| written_at(&sink.report.path));
             if let Some(line) = syslog::line(&text, now)
-                // Events that syslog carries are read as what they are.
+                // Events carried by syslog are read as what they are.
                 && (syslog::is_known(line.program) || !["<Event", "{\""].iter().any(|start| text.contains(start)))
             {
                 self.kinds[4] += 1;
@@ -685,7 +685,7 @@ impl<'l, R: Read> Splitter<'l, R> {
                 return;
             }
         }
-        // A table of events says so before anything else is read; `Export-Csv` writes a line of its own before that.
+        // A table of events is recognised before anything else; `Export-Csv` writes a line of its own before it.
         if self.kinds.iter().all(|count| *count == 0)
             && (self.junk == 0 || (self.junk == 1 && self.typed))
         {
@@ -701,7 +701,7 @@ impl<'l, R: Read> Splitter<'l, R> {
                 return;
             }
         }
-        // A record may stand behind a prefix, such as that of syslog or the quote of a CSV cell.
+        // A record may follow a prefix, such as syslog's or the quote of a CSV cell.
         let inner = [&b"<Event"[..], b"&lt;Event", b"{\""]
             .iter()
             .filter_map(|start| {
@@ -709,7 +709,7 @@ impl<'l, R: Read> Splitter<'l, R> {
                 Some((at, bytes.get(at..)?))
             })
             .filter(|(_, rest)| !rest.starts_with(b"<") || event_name(rest).is_some())
-            // Doubled quotes are those of a CSV cell that holds JSON: a table, such as this program's own findings.csv.
+            // Doubled quotes belong to a CSV cell with JSON: a table, such as this program's own findings.csv.
             .filter(|(_, rest)| !rest.starts_with(b"{\"\""))
             .map(|(at, _)| at)
             .min();
@@ -728,9 +728,9 @@ impl<'l, R: Read> Splitter<'l, R> {
     }
 }
 
-/// When a file was last written, in microseconds since 1970-01-01 UTC; now where that cannot be said.
+/// When a file was last written, in microseconds since 1970-01-01 UTC; now if unknown.
 fn written_at(path: &str) -> i64 {
-    // A member of an archive is as old as the archive, as far as can be seen from here.
+    // A member of an archive is as old as the archive, as far as is known here.
     let path = path.split("!/").next().unwrap_or(path);
     let time = std::fs::metadata(path)
         .and_then(|meta| meta.modified())
@@ -742,7 +742,7 @@ fn written_at(path: &str) -> i64 {
         .unwrap_or_default()
 }
 
-/// Bytes that stand between records.
+/// Bytes between records.
 fn is_between(byte: u8) -> bool {
     byte.is_ascii_whitespace() || matches!(byte, 0 | b',' | b']' | 0x1e | 0x1a)
 }
@@ -756,7 +756,7 @@ fn next_line(bytes: &[u8]) -> Option<usize> {
     memchr::memchr(b'\n', bytes).map(|at| at + 1)
 }
 
-/// Whether a `[` opens an array of records, not a line such as `[INFO] …`.
+/// Whether a `[` opens an array of records, as opposed to a line such as `[INFO] …`.
 fn opens_array(bytes: &[u8]) -> bool {
     let next = bytes
         .iter()
@@ -783,10 +783,10 @@ fn event_name(bytes: &[u8]) -> Option<&[u8]> {
     (local == b"Event").then_some(name)
 }
 
-/// The end of the event of this name that opens here; broken where another one opens first.
+/// The end of the event of this name that opens here; broken if another one opens first.
 fn find_event_end(bytes: &[u8], name: &[u8]) -> Piece {
     let (open, close) = ([b"<", name].concat(), [b"</", name].concat());
-    // Looked for only up to the next event, so that many events without an end cost no more than their length.
+    // Searched only up to the next event, so that many unterminated events cost no more than their length.
     let another = memmem::find_iter(bytes, &open)
         .filter(|at| *at > 0)
         .find(|at| {
@@ -831,7 +831,7 @@ fn find_tag_end(bytes: &[u8], _: bool) -> Piece {
             _ => Piece::Open,
         };
     }
-    // A tag ends on its line or soon after; a stray `<` must not eat an event.
+    // A tag ends on its line or soon after; a stray `<` must not consume an event.
     let next = memchr::memchr_iter(b'<', bytes).find(|at| *at > 0);
     match (memchr::memchr(b'>', up_to(bytes, next)), next) {
         (Some(close), _) => Piece::Whole(close + 1),

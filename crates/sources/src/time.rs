@@ -1,4 +1,4 @@
-//! Reading the many ways in which logs write a time.
+//! Parsing the many ways in which logs write a time.
 
 use std::ops::RangeInclusive;
 
@@ -6,16 +6,16 @@ use jiff::civil::DateTime;
 
 const EPOCH: DateTime = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
 
-/// The first and the last microsecond of the years 1000 to 9999, since 1970-01-01 UTC. No log names a time outside of them,
-/// and sums and differences of times within them are far from what 64 bits hold.
+/// The first and the last microsecond of the years 1000 to 9999, since 1970-01-01 UTC. No log has a time outside of
+/// them, and sums and differences of times within them are far below the limits of 64 bits.
 const TIMES: RangeInclusive<i64> = -30_610_224_000_000_000..=253_402_300_799_999_999;
 
-/// The time, if it is one that a log can name.
+/// The time, if it is within the range of logs.
 pub(crate) fn possible(micros: i64) -> Option<i64> {
     TIMES.contains(&micros).then_some(micros)
 }
 
-/// The nearest time that a log can name.
+/// The nearest time within the range of logs.
 pub(crate) fn clamped(micros: i64) -> i64 {
     micros.clamp(*TIMES.start(), *TIMES.end())
 }
@@ -49,10 +49,10 @@ pub(crate) fn civil(
     Some(seconds * 1_000_000 + micros)
 }
 
-/// A time as it was written: microseconds since 1970-01-01 of its digits, and whether it says that they are UTC.
+/// A time as written: microseconds since 1970-01-01 of its digits, and whether they are UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Written {
-    /// Microseconds since 1970-01-01, moved to UTC where the text names an offset.
+    /// Microseconds since 1970-01-01, moved to UTC if the text names an offset.
     pub micros: i64,
     /// Whether the text names a zone.
     pub zoned: bool,
@@ -173,7 +173,7 @@ fn read(text: &str) -> Option<Written> {
         (first, second, number(bytes, &mut at, 2)?)
     } else {
         let year = number(bytes, &mut at, 4)?;
-        // Day first where it is written with dots, else only where the other reading is impossible.
+        // Day first if written with dots, otherwise only if the other reading is impossible.
         if first > 12 || separator == b'.' {
             (year, second, first)
         } else {
@@ -188,7 +188,7 @@ fn read(text: &str) -> Option<Written> {
     of_day(text, at, clock, (i64::from(year), month, day))
 }
 
-/// The rest of a time from the clock on, of which there may be none.
+/// The rest of a time from the clock on, which may be missing.
 fn of_day(
     text: &str,
     mut at: usize,
@@ -255,7 +255,7 @@ fn of_day(
     })
 }
 
-/// Digits behind the point of seconds, as microseconds.
+/// Decimals of seconds, as microseconds.
 fn fraction(text: &[u8], at: &mut usize) -> i64 {
     let (mut micros, mut scale) = (0, 100_000);
     while let Some(digit) = text.get(*at).filter(|byte| byte.is_ascii_digit()) {
@@ -266,8 +266,8 @@ fn fraction(text: &[u8], at: &mut usize) -> i64 {
     micros
 }
 
-/// A time without marks between its parts: WMI's `20240304060000.123456-300`, where the offset is in minutes and what is not
-/// known is written with stars, and `20240304T060000Z`, `20240304060000Z`.
+/// A time without separators: WMI's `20240304060000.123456-300`, with the offset in minutes and stars for unknown
+/// parts, and `20240304T060000Z`, `20240304060000Z`.
 fn compact(text: &str) -> Option<Written> {
     let bytes = text.as_bytes();
     let mut at = 0;
@@ -312,7 +312,7 @@ fn compact(text: &str) -> Option<Written> {
     })
 }
 
-/// A date whose month is a word of English: day, month and year in any order that is in use, a weekday before it or none.
+/// A date whose month is an English word: day, month and year in any common order, with or without a weekday.
 fn with_month_name(text: &str) -> Option<Written> {
     const MONTHS: [&str; 12] = [
         "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec",
@@ -321,7 +321,7 @@ fn with_month_name(text: &str) -> Option<Written> {
     let bytes = text.as_bytes();
     let (mut year, mut month, mut day) = (None, None, None);
     let mut at = 0;
-    // A clock that stands before the year (`Mon Mar  4 06:00:00 2024`).
+    // A clock before the year (`Mon Mar  4 06:00:00 2024`).
     let mut clock = None;
     while year.is_none() || month.is_none() || day.is_none() {
         while bytes
@@ -377,7 +377,7 @@ fn with_month_name(text: &str) -> Option<Written> {
     of_day(text, at, clock, date)
 }
 
-/// Unix time as a decimal number, or the FILETIME of Windows; its size tells the unit.
+/// Unix time as a decimal number, or a Windows FILETIME; the size reveals the unit.
 fn epoch(text: &str) -> Option<Written> {
     /// 1970 as a FILETIME.
     const UNIX_AS_FILETIME: u64 = 116_444_736_000_000_000;
@@ -413,8 +413,8 @@ fn epoch(text: &str) -> Option<Written> {
     })
 }
 
-/// Microseconds to add to `local` so that it fits `utc`, as a multiple of a quarter of an hour: the zone of a clock
-/// that writes local time, told from a time of (nearly) the same moment in UTC.
+/// Microseconds to add to `local` to match `utc`, as a multiple of a quarter of an hour: the zone of a clock that
+/// writes local time, derived from a UTC time of (nearly) the same moment.
 pub(crate) fn zone(local: i64, utc: i64) -> i64 {
     const QUARTER: i64 = 15 * 60 * 1_000_000;
     (utc - local + QUARTER / 2).div_euclid(QUARTER) * QUARTER

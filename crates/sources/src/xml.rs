@@ -1,7 +1,7 @@
 //! One event as XML, in the schema of Windows (`http://schemas.microsoft.com/win/2004/08/events/event`).
 //!
-//! Only the five predefined entities and character references are resolved; any other reference stays as it is
-//! written. Prefixes of names are ignored.
+//! Only the five predefined entities and character references are resolved; any other reference stays unchanged.
+//! Prefixes of names are ignored.
 
 use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
@@ -9,7 +9,7 @@ use quick_xml::events::{BytesStart, Event};
 use crate::record::Record;
 use crate::time;
 
-/// Why an event could not be read whole.
+/// Why an event could not be read completely.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum XmlError {
     #[error("the event has no EventID that is a number: it is left out")]

@@ -147,7 +147,7 @@ fn offsets(bytes: &[u8]) -> Vec<Vec<u8>> {
             let mut padded = vec![0; offset];
             padded.extend_from_slice(bytes);
             let whole = STANDARD.encode(&padded);
-            // Letters at the end, with padding, that what follows has a part in, by the length of the last group.
+            // Letters at the end, with padding, that depend on following bytes, by the length of the last group.
             let behind = match padded.len() % 3 {
                 0 => 0,
                 1 => 3,

@@ -1,15 +1,15 @@
-//! Template definitions compiled to fields: what a record's values are called, and which slot holds each.
+//! Template definitions compiled to fields: the names of a record's values, and the slot of each.
 
 use super::value;
 
-/// Why a record or a template cannot be read: where in the chunk, and what is wrong there.
+/// Why a record or a template cannot be read: the offset in the chunk, and the error there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Broken {
     pub offset: usize,
     pub what: &'static str,
 }
 
-/// Depth of elements and of BinXML inside BinXML beyond which a record is given up.
+/// Maximum depth of elements, and of BinXML inside BinXML, before a record is abandoned.
 pub(super) const MOST_NESTING: usize = 64;
 
 pub(super) fn u16_at(data: &[u8], at: usize) -> Result<u16, Broken> {
@@ -57,18 +57,18 @@ pub(super) trait Sink {
     fn slot(&mut self, index: u16, kind: u8);
     fn opened(&mut self);
     fn close(&mut self) -> Result<(), Broken>;
-    /// A template instance whose token is at `at`; answers where it ends.
+    /// A template instance whose token is at `at`; returns its end.
     fn instance(&mut self, at: usize, end: usize) -> Result<usize, Broken>;
 }
 
-/// The UTF-16LE bytes of the name at `offset` of the chunk, and the length of the whole name structure.
+/// The UTF-16LE bytes of the name at `offset` in the chunk, and the length of the whole name structure.
 fn name_at(data: &[u8], offset: usize) -> Result<(&[u8], usize), Broken> {
     let units = usize::from(u16_at(data, offset.saturating_add(6))?);
     let bytes = slice(data, offset + 8, units * 2)?;
     Ok((bytes, 8 + units * 2 + 2))
 }
 
-/// Reads a name reference at `*at`, steps over it, and over the name if it stands right there.
+/// Reads a name reference at `*at`, and steps over it and over the name if it is inline.
 fn name<'a>(data: &'a [u8], at: &mut usize) -> Result<&'a [u8], Broken> {
     let offset = u32_at(data, *at)? as usize;
     *at += 4;
@@ -79,8 +79,8 @@ fn name<'a>(data: &'a [u8], at: &mut usize) -> Result<&'a [u8], Broken> {
     Ok(bytes)
 }
 
-/// Hands the tokens of `data[at..end]` to `sink`, up to the end token. In template definitions element starts carry
-/// a dependency id (`in_definition`). Answers where it ended.
+/// Passes the tokens of `data[at..end]` to `sink`, up to the end token. In template definitions element starts carry a
+/// dependency id (`in_definition`). Returns the end.
 pub(super) fn walk(
     data: &[u8],
     mut at: usize,
@@ -207,7 +207,7 @@ pub(super) fn walk(
     Ok(at)
 }
 
-/// Where in an event an element stands, so far as it decides what fields are called.
+/// The position of an element in an event, as far as it determines the names of fields.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Place {
     /// Nothing is open yet.
@@ -218,11 +218,11 @@ pub(super) enum Place {
     System,
     /// In `EventData`.
     EventData,
-    /// In `UserData`, `ProcessingErrorData`, `DebugData` and what is not known.
+    /// In `UserData`, `ProcessingErrorData`, `DebugData` and unknown elements.
     User,
     /// In `RenderingInfo`.
     Rendering,
-    /// In something that has no fields.
+    /// In something without fields.
     Nowhere,
 }
 
@@ -231,7 +231,7 @@ pub(super) enum Place {
 pub(super) enum Role {
     /// Data of the event.
     Data,
-    /// Of the System header; gives way to data of the same name.
+    /// Of the System header; data of the same name takes precedence.
     System,
     /// System/EventID.
     EventId,
@@ -255,21 +255,21 @@ pub(super) enum Piece {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Field {
     pub name: String,
-    /// Where the name itself comes from slots.
+    /// Whether the name itself comes from slots.
     pub name_pieces: Vec<Piece>,
     pub role: Role,
     pub pieces: Vec<Piece>,
-    /// Slots that leave the field out when they are NULL.
+    /// Slots that omit the field when they are NULL.
     pub dependencies: Vec<u16>,
-    /// Whether an empty value counts, since its position does (unnamed `Data`).
+    /// Whether an empty value counts, because of its position (unnamed `Data`).
     pub positional: bool,
 }
 
-/// The fields of a template, or of elements that stand in a record itself.
+/// The fields of a template, or of elements in a record itself.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Layout {
     pub fields: Vec<Field>,
-    /// For BinXML in a slot: where it stands.
+    /// For BinXML in a slot: its position.
     pub places: Vec<Option<Place>>,
     /// Indexes in `fields`: event id, channel, computer, time, record id.
     pub event_id: Option<usize>,
@@ -289,12 +289,12 @@ impl Layout {
     }
 }
 
-/// Writes the content of a definition with its names resolved and its offsets left out, so that equal templates of
-/// different chunks read the same.
+/// Writes the content of a definition with its names resolved and its offsets omitted, so that equal templates of
+/// different chunks are identical.
 #[derive(Debug, Default)]
 pub(super) struct Canonical {
     pub bytes: Vec<u8>,
-    /// Holds another instance, whose values may differ: not to be shared.
+    /// Contains another instance, whose values may differ: cannot be shared.
     pub unshared: bool,
 }
 
@@ -351,7 +351,7 @@ impl Sink for Canonical {
 #[derive(Debug)]
 struct Open {
     name: String,
-    /// Where the children of this element stand.
+    /// The position of this element's children.
     inside: Place,
     /// The element's own text, if it can be a field.
     text: Option<Field>,
@@ -606,7 +606,7 @@ impl Sink for Builder<'_> {
         let here = self.here();
         if matches!(self.attribute, Attribute::None) {
             let slot = usize::from(index);
-            // An index beyond what a record can hold is never looked up.
+            // An index beyond a record's limit is never looked up.
             if slot < 1 << 14 {
                 if self.layout.places.len() <= slot {
                     self.layout.places.resize(slot + 1, None);
@@ -634,7 +634,7 @@ impl Sink for Builder<'_> {
         if !open.has_children
             && let Some(mut field) = open.text
         {
-            // Of an unnamed element nothing but its text makes a field; `<Data/>` keeps its place.
+            // An unnamed element only has its text as a field; `<Data/>` keeps its position.
             field.positional &= field.name_pieces.is_empty();
             self.layout.fields.push(field);
         }

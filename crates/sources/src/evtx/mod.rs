@@ -1,12 +1,12 @@
 //! Windows event log files (`.evtx`), read from their binary XML straight into columns.
 //!
-//! A file is a header of 4 KiB and chunks of 64 KiB that can be read alone (MS-EVEN6 describes the BinXML, libevtx'
-//! documentation the file). A record names a template and lists the values of its slots. Each template is compiled
-//! once to a list of fields; after that a record costs a walk over its value sizes, and only the columns that the run
-//! needs are turned to text.
+//! A file is a header of 4 KiB and chunks of 64 KiB that can be read independently (MS-EVEN6 describes the BinXML,
+//! libevtx' documentation the file). A record names a template and lists the values of its slots. Each template is
+//! compiled once to a list of fields; after that, reading a record means walking its value sizes, and only the needed
+//! columns are turned into text.
 //!
-//! Damage loses as little as can be: checksums that do not fit are noted and the data read anyway, a damaged record is
-//! skipped up to the next one, and neither the file's nor a chunk's header is needed to find the records.
+//! Damage loses as little as possible: wrong checksums are noted and the data read anyway, a damaged record is skipped
+//! up to the next one, and records can be found without the file's or a chunk's header.
 
 mod layout;
 mod template;
@@ -35,13 +35,12 @@ const RECORD_FRAME: usize = 28;
 const FILE_MAGIC: &[u8] = b"ElfFile\0";
 const CHUNK_MAGIC: &[u8] = b"ElfChnk\0";
 const RECORD_MAGIC: &[u8] = &[0x2a, 0x2a, 0, 0];
-/// Bytes of values that are stored of one record, which itself is less than 64 KiB.
+/// Maximum bytes of values stored per record, which itself is less than 64 KiB.
 const MOST_VALUES: usize = 1 << 20;
-/// Compiled templates after which the caches are emptied.
+/// Number of compiled templates after which the caches are emptied.
 const MOST_LAYOUTS: usize = 1 << 16;
 
-/// Whether a file that begins with `prefix` is an event log; 4.6 KiB of prefix recognise also those with a damaged
-/// header.
+/// Whether a file that begins with `prefix` is an event log; with 4.6 KiB of prefix, even one with a damaged header.
 pub fn is_evtx(prefix: &[u8]) -> bool {
     let at = |offset: usize| prefix.get(offset..).unwrap_or_default();
     prefix.starts_with(FILE_MAGIC)
@@ -53,13 +52,13 @@ pub fn is_evtx(prefix: &[u8]) -> bool {
                 .is_some_and(|magic| magic.iter().all(|byte| *byte == 0)))
 }
 
-/// Number of chunks, the last one perhaps cut, of a file of `len` bytes.
+/// Number of chunks, including a truncated last one, of a file of `len` bytes.
 pub fn chunk_count(len: u64) -> u64 {
     len.saturating_sub(FILE_HEADER as u64)
         .div_ceil(CHUNK as u64)
 }
 
-/// Text decoded last, so that what repeats from record to record is decoded once.
+/// The text decoded last, so that repeated values are decoded once.
 #[derive(Debug, Default)]
 struct LastText {
     raw: Vec<u8>,
@@ -68,7 +67,7 @@ struct LastText {
 }
 
 impl LastText {
-    /// Decodes a value; answers whether it is another one than last time.
+    /// Decodes a value; returns whether it differs from the last one.
     fn set(&mut self, kind: u8, bytes: &[u8]) -> bool {
         if self.kind == kind && self.raw == bytes {
             return false;
@@ -98,7 +97,7 @@ impl LastText {
 enum LayoutRef {
     /// In the cache of templates.
     Shared(u32),
-    /// In `Reader::own`: elements that stand in the record itself.
+    /// In `Reader::own`: elements in the record itself.
     Own(u32),
 }
 
@@ -114,7 +113,7 @@ struct Instance {
 struct Step {
     instance: u32,
     field: u32,
-    /// `None`: the field's name is in the record too.
+    /// `None`: the field's name is also in the record.
     column: Option<ColumnId>,
 }
 
@@ -143,7 +142,7 @@ pub struct EvtxReader {
     buffer: Vec<u8>,
 }
 
-/// A chunk and where it is.
+/// A chunk and its position.
 struct Chunk<'a> {
     data: &'a [u8],
     /// Offset in the file.
@@ -182,7 +181,7 @@ fn header_fits(data: &[u8]) -> bool {
     data.starts_with(CHUNK_MAGIC) && crc.finalize() == u32_at(data, 124).unwrap_or(0)
 }
 
-/// A record's place in its chunk.
+/// A record's position in its chunk.
 #[derive(Debug, Clone, Copy)]
 struct Frame {
     at: usize,
@@ -191,17 +190,17 @@ struct Frame {
 }
 
 impl EvtxReader {
-    /// A reader that has seen no template yet.
+    /// A reader without any templates yet.
     pub fn new() -> Self {
         Self::default()
     }
 
     /// Reads a whole file from a stream, one chunk at a time.
     ///
-    /// What cannot be read is noted in `report`, and so are the numbers of bytes and records.
+    /// Unreadable parts are noted in `report`, and so are the numbers of bytes and records.
     ///
     /// # Errors
-    /// Only where the input itself cannot be read; what was read before stays collected.
+    /// Only if the input itself cannot be read; what was read before stays collected.
     pub fn read(
         &mut self,
         mut input: impl Read,
@@ -271,7 +270,7 @@ impl EvtxReader {
     /// range that begins at 0 also checks the file's header.
     ///
     /// # Errors
-    /// Where the file cannot be read; what was read before stays collected.
+    /// If the file cannot be read; what was read before stays collected.
     pub fn read_file_range(
         &mut self,
         mut file: &File,
@@ -307,7 +306,7 @@ impl EvtxReader {
             }
             let base = if headless { 0 } else { FILE_HEADER as u64 };
             let mut offset = base + chunks.start.saturating_mul(CHUNK as u64);
-            // Zeroed chunks in a row are told by who reads the first of them.
+            // Consecutive zeroed chunks are reported by the reader of the first one.
             if chunks.start > zeroed.used {
                 file.seek(SeekFrom::Start(offset.saturating_sub(CHUNK as u64)))?;
                 let before = fill(&mut file, &mut buffer)?;
@@ -333,7 +332,7 @@ impl EvtxReader {
                 }
                 offset += data.len() as u64;
             }
-            // Whether chunks follow on zeroed ones shows only beyond the range.
+            // Only data beyond the range shows whether chunks follow zeroed ones.
             let mut number = chunks.end;
             while zeroed.run.is_some() {
                 let data = fill(&mut file, &mut buffer)?;
@@ -360,7 +359,7 @@ impl EvtxReader {
         result
     }
 
-    /// Reads a chunk. Answers the id of the last record that it holds, read or lost.
+    /// Reads a chunk. Returns the id of its last record, read or lost.
     fn chunk(
         &mut self,
         chunk: &Chunk<'_>,
@@ -465,8 +464,8 @@ impl EvtxReader {
         }
     }
 
-    /// Reads the records up to `bound`. `last_id` is the id of the chunk's last record where its header can be trusted.
-    /// Answers the id of the last record that was found.
+    /// Reads the records up to `bound`. `last_id` is the id of the chunk's last record, if its header is reliable.
+    /// Returns the id of the last record found.
     fn records(
         &mut self,
         chunk: &Chunk<'_>,
@@ -480,7 +479,7 @@ impl EvtxReader {
         let mut at = CHUNK_HEADER;
         let mut last: Option<(u64, usize)> = None;
         while at + RECORD_FRAME <= bound {
-            // Old records may follow the live ones: where the end is not known, ids must go on.
+            // Old records may follow the live ones: if the end is unknown, ids must continue.
             let goes_on = |frame: &Frame| match last {
                 _ if trusted => true,
                 None => true,
@@ -548,7 +547,7 @@ impl EvtxReader {
                 // Nothing that looks like a record.
                 break;
             }
-            // Only the end of the record seems overwritten: its values may still be whole.
+            // Only the end of the record seems overwritten: its values may still be intact.
             if let Ok(frame) = frame {
                 let size = frame.size.min(end - at);
                 if size >= RECORD_FRAME
@@ -584,7 +583,7 @@ impl EvtxReader {
             let lost = lost.clamp(1, most);
             let cut_here = found.is_none() && trusted && bound == data.len() && data.len() < CHUNK;
             if cut_here {
-                // The end of a cut file: counted with what is missing.
+                // The end of a truncated file: counted with what is missing.
                 break;
             }
             report.skipped += lost;
@@ -599,7 +598,7 @@ impl EvtxReader {
             if found.is_none()
                 && let Some((id, _)) = last
             {
-                // An id is what the file says it is.
+                // An id is whatever the file claims.
                 last = Some((id.saturating_add(lost), end));
             }
             at = end;
@@ -629,9 +628,9 @@ impl EvtxReader {
         }
     }
 
-    /// Whether a run that needs some records only, by their EventRecordID, needs none of this chunk, whose header can be
-    /// trusted. The header knows only the numbers of the records' frames, and an export renumbers those: where both numbers
-    /// are the same of the first and of the last record, they are of all between, since both rise.
+    /// Whether a run that needs only some records, by EventRecordID, needs none from this chunk, whose header is
+    /// reliable. The header only has the numbers of the records' frames, and an export renumbers those: if both numbers
+    /// agree for the first and the last record, they agree for all in between, because both ascend.
     fn nothing_wanted(&mut self, chunk: &Chunk<'_>, collector: &Collector<'_>) -> bool {
         if !collector.is_selective() {
             return false;
@@ -654,7 +653,7 @@ impl EvtxReader {
             && is_own(self, at as usize, last)
     }
 
-    /// Finds the values of a record and the template that says what they are.
+    /// Finds the values of a record and the template that describes them.
     fn open(&mut self, data: &[u8], frame: Frame) -> Result<LayoutRef, Broken> {
         let end = frame.at + frame.size - 4;
         let start = after_header(data, frame.at + 24);
@@ -693,7 +692,7 @@ impl EvtxReader {
 
     /// The EventRecordID of the record that was opened last.
     ///
-    /// An export renumbers the records' frames; EventRecordID stays what it was, and is what Event Viewer shows.
+    /// An export renumbers the records' frames; EventRecordID stays the same, and is the number shown by Event Viewer.
     fn number(&self, data: &[u8], root: LayoutRef, frame: Frame) -> Option<u64> {
         let layout = layout_of(&self.templates, &self.own, root).ok()?;
         let pieces = layout
@@ -822,7 +821,7 @@ impl EvtxReader {
         if collector.begin(kind.table, &head) == Begun::Row {
             if collector.wants_xml() {
                 self.text.clear();
-                // Where it cannot be written, the fields alone are there.
+                // If it cannot be written, the fields remain.
                 if xml::write(data, start, end, &mut self.text).is_ok() && !self.text.is_empty() {
                     collector.push_xml(kind.table, &self.text);
                 }
@@ -942,7 +941,7 @@ impl EvtxReader {
             if left_out(field, slots) {
                 continue;
             }
-            // A template may name a slot many times: what an intact record holds never comes near the limit.
+            // A template may use a slot many times: an intact record never comes near the limit.
             for piece in &field.pieces {
                 if let Piece::Slot { index, .. } = piece {
                     let len = slots.get(usize::from(*index)).map_or(0, |slot| slot.len);
@@ -1037,7 +1036,7 @@ fn layout_of<'a>(
     })
 }
 
-/// Which fields of these instances go to which columns of the table, in document order.
+/// Maps the fields of these instances to the columns of the table, in document order.
 fn plan_of(
     templates: &Templates,
     own: &[Layout],
@@ -1056,7 +1055,7 @@ fn plan_of(
                 .map(move |(field, at)| (number, at, field))
         })
     };
-    // A provider may have data called `Message`, which stand for the text that was rendered of the event.
+    // A provider may have data called `Message`, which stands for the rendered text of the event.
     let has_message =
         fields().any(|(_, _, field)| field.role == layout::Role::Data && field.name == "Message");
     for (instance, at, field) in fields() {
@@ -1082,14 +1081,14 @@ fn plan_of(
     steps
 }
 
-/// Chunks that hold nothing but zero bytes: at the end of a file, space that was allocated and never used; elsewhere,
-/// chunks that were wiped.
+/// Chunks with only zero bytes: at the end of a file, space that was allocated and never used; elsewhere, chunks that
+/// were wiped.
 struct Zeroed {
-    /// How many chunks the file's header says there are, 0 where it cannot be trusted.
+    /// Number of chunks according to the file's header, 0 if it is unreliable.
     used: u64,
-    /// Zeroed chunks in a row before the next one: the first one's number and offset, and how many.
+    /// Consecutive zeroed chunks before the next one: the first one's number and offset, and their number.
     run: Option<(u64, u64, u64)>,
-    /// Whether the chunks that are read begin in the midst of such a row, which others tell.
+    /// Whether the range begins in the middle of such a run, which another reader reports.
     begun_before: bool,
 }
 
@@ -1145,12 +1144,11 @@ impl Zeroed {
     }
 }
 
-/// What a file's header says of the file.
+/// The statements of a file's header.
 struct FileHeader {
-    /// How many chunks there are. Windows writes it now and then, so that a log in use may have more.
+    /// Number of chunks. Windows updates it only now and then, so a log in use may have more.
     used: u64,
-    /// Number of the chunk with the oldest records, and of that with the newest: a log that is full starts again at its
-    /// first chunk.
+    /// Numbers of the chunks with the oldest and the newest records: a full log starts again at its first chunk.
     oldest: u64,
     newest: u64,
     /// The number that the next record will get.
@@ -1160,7 +1158,7 @@ struct FileHeader {
 }
 
 impl FileHeader {
-    /// Reads a header (libevtx' documentation of the format, section 2); `None` where it cannot be trusted.
+    /// Reads a header (libevtx' documentation of the format, section 2); `None` if it is unreliable.
     fn read(header: &[u8]) -> Option<Self> {
         const DIRTY: u32 = 1;
         const NO_CHECKSUMS: u32 = 4;
@@ -1182,10 +1180,10 @@ impl FileHeader {
     }
 }
 
-/// Which records the chunks of a file hold, to compare with what its header says.
+/// The records in the chunks of a file, for comparison with its header.
 #[derive(Debug, Default)]
 struct Extent {
-    /// Whether chunks before these are read by others.
+    /// Whether other readers read chunks before these.
     partial: bool,
     /// Id of the first record of the file's first chunk.
     first: Option<u64>,
@@ -1204,7 +1202,7 @@ impl Extent {
         self.highest = self.highest.max(last);
     }
 
-    /// Tells, at the end of a file that holds `present` chunks, what its header counts and the file does not hold.
+    /// Reports, at the end of a file with `present` chunks, what its header counts but the file lacks.
     fn check(&self, header: Option<&FileHeader>, present: u64, report: &mut SourceReport) {
         let told = report.is_lossy();
         let mut tell = |missing: u64, message: String| {
@@ -1221,7 +1219,7 @@ impl Extent {
         match header {
             Some(header) if present < header.used => {
                 let chunks = header.used - present;
-                // Behind the newest records, or between the newest and the oldest, the numbers tell how many there were.
+                // After the newest records, or between the newest and the oldest, the numbers show how many there were.
                 let until = if header.newest >= present {
                     Some(header.next_record)
                 } else if header.oldest < present {
@@ -1318,7 +1316,7 @@ fn file_header(header: &[u8], report: &mut SourceReport) {
     }
 }
 
-/// Most records that fit into this many bytes.
+/// Maximum number of records that fit into this many bytes.
 fn most_records(bytes: usize) -> u64 {
     (bytes / RECORD_FRAME) as u64
 }
@@ -1327,7 +1325,7 @@ fn data_end(chunk: &Chunk<'_>) -> usize {
     u32_at(chunk.data, 48).unwrap_or(0) as usize
 }
 
-/// The frame of a record whose mark and size are possible.
+/// The frame of a record with a plausible signature and size.
 fn frame_at(data: &[u8], at: usize, bound: usize) -> Result<Frame, &'static str> {
     if !data
         .get(at..)
@@ -1363,7 +1361,7 @@ fn next_frame(data: &[u8], at: usize, bound: usize) -> Option<Frame> {
         })
 }
 
-/// The record at `at` whose mark or size is damaged, if the rest of its frame shows that it ends at `end`.
+/// The record at `at` with a damaged signature or size, if the rest of its frame shows that it ends at `end`.
 fn repaired(
     data: &[u8],
     at: usize,

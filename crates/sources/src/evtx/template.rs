@@ -8,7 +8,7 @@ use super::layout::{
 };
 use super::value::{self, code};
 
-/// A value of a template instance: where in the chunk its bytes are.
+/// A value of a template instance: the position of its bytes in the chunk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Slot {
     pub offset: u32,
@@ -43,9 +43,9 @@ impl Hasher for Spread {
 
 pub(super) type Fast<K, V> = HashMap<K, V, BuildHasherDefault<Spread>>;
 
-/// Bytes of template definitions that are compiled for one chunk: an intact chunk holds less than 64 KiB of them.
+/// Maximum bytes of template definitions compiled per chunk: an intact chunk has less than 64 KiB of them.
 const COMPILED_PER_CHUNK: usize = 1 << 20;
-/// Instances inside elements that are expanded for one chunk.
+/// Maximum number of nested instances expanded per chunk.
 const EXPANDED_PER_CHUNK: usize = 1 << 12;
 /// Marks a definition that proved unreadable.
 const UNREADABLE: u32 = u32::MAX;
@@ -61,8 +61,8 @@ pub(super) struct Templates {
     canonical: Vec<u8>,
 }
 
-/// Reads the head of the instance whose token is at `at`: pushes its values to `slots`; answers the offset of its
-/// definition and where it ends.
+/// Reads the head of the instance whose token is at `at`: pushes its values to `slots`; returns the offset of its
+/// definition and its end.
 pub(super) fn instance(
     data: &[u8],
     at: usize,
@@ -115,7 +115,7 @@ pub(super) fn after_header(data: &[u8], at: usize) -> usize {
 }
 
 impl Templates {
-    /// Forgets what holds for one chunk only.
+    /// Discards what applies to one chunk only.
     pub fn next_chunk(&mut self) {
         self.in_chunk.clear();
         self.last = (u64::MAX, UNREADABLE);
@@ -123,7 +123,7 @@ impl Templates {
         self.expand_budget = EXPANDED_PER_CHUNK;
     }
 
-    /// The layout of the definition at `definition`, for an instance that stands at `place`.
+    /// The layout of the definition at `definition`, for an instance at `place`.
     pub fn layout(
         &mut self,
         data: &[u8],
@@ -261,7 +261,7 @@ impl Templates {
                 what: "the template definition is damaged",
             });
         };
-        // What an expansion can become is bounded by budget, so that nested copies cannot multiply.
+        // A budget bounds the result of an expansion, so that nested copies cannot multiply.
         self.expand_budget = self
             .expand_budget
             .checked_sub(layout.fields.len() / 16)
@@ -311,7 +311,7 @@ impl Templates {
     }
 }
 
-/// Whether a NULL leaves the field out.
+/// Whether a NULL omits the field.
 pub(super) fn left_out(field: &Field, slots: &[Slot]) -> bool {
     field.dependencies.iter().any(|slot| {
         slots
@@ -346,7 +346,7 @@ pub(super) fn text_of(pieces: &[Piece], slots: &[Slot], data: &[u8], out: &mut S
     }
 }
 
-/// Calls `each` with every value of a field. Allocates: for values that are seldom.
+/// Calls `each` with every value of a field. Allocates: for rare values.
 fn values_of(field: &Field, slots: &[Slot], data: &[u8], mut each: impl FnMut(&str)) {
     let mut text = String::new();
     if let [Piece::Slot { index, .. }] = field.pieces.as_slice()

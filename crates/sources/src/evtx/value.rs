@@ -18,18 +18,18 @@ const EPOCH_TICKS: u64 = 116_444_736_000_000_000;
 /// First tick of the year 10000.
 const TICKS_END: u64 = 2_650_467_744_000_000_000;
 
-/// Microseconds since 1970-01-01 UTC of a FILETIME, or `None` where it is zero or after the year 9999.
+/// Microseconds since 1970-01-01 UTC of a FILETIME, or `None` if it is zero or after the year 9999.
 pub(super) fn filetime_micros(ticks: u64) -> Option<i64> {
     (ticks != 0 && ticks < TICKS_END).then(|| clamped_micros(ticks))
 }
 
-/// As [`filetime_micros`], with what is out of range moved to the nearest time that can be written.
+/// Like [`filetime_micros`], with out-of-range values moved to the nearest representable time.
 pub(super) fn clamped_micros(ticks: u64) -> i64 {
     let micros = i64::try_from(ticks.min(TICKS_END - 1) / 10).unwrap_or(i64::MAX);
     micros - i64::try_from(EPOCH_TICKS / 10).unwrap_or(0)
 }
 
-/// Appends UTF-16LE text, up to its trailing NULs. What is not valid, and NULs inside, become U+FFFD.
+/// Appends UTF-16LE text, up to its trailing NULs. Invalid units, and NULs inside, become U+FFFD.
 pub(super) fn utf16(mut bytes: &[u8], out: &mut String) {
     while let [rest @ .., 0, 0] = bytes
         && rest.len() % 2 == 0
@@ -124,7 +124,7 @@ fn padded<const WIDTH: usize>(value: u64, out: &mut String) {
     out.push_str(std::str::from_utf8(&digits).unwrap_or_default());
 }
 
-/// Appends a date and time of day with seven digits of the second.
+/// Appends a date and time of day with seven decimals.
 fn time_text(date: (u64, u64, u64), ticks_of_day: u64, out: &mut String) {
     padded::<4>(date.0, out);
     out.push('-');
@@ -142,7 +142,7 @@ fn time_text(date: (u64, u64, u64), ticks_of_day: u64, out: &mut String) {
     out.push('Z');
 }
 
-/// Year, month, day of a count of days since 1601-01-01 (proleptic Gregorian).
+/// Year, month, day of a day count since 1601-01-01 (proleptic Gregorian).
 fn date_of(days: u64) -> (u64, u64, u64) {
     // Counted from 0000-03-01, so that the leap day ends the year.
     let days = days + 584_694;
@@ -213,7 +213,7 @@ fn sid(bytes: &[u8], out: &mut String) {
     }
 }
 
-/// Appends the text of a single value. Unknown types and sizes that do not fit are written as hex, never lost.
+/// Appends the text of a single value. Unknown types and wrong sizes are written as hex, never lost.
 pub(super) fn render(kind: u8, bytes: &[u8], out: &mut String) {
     // Writing to a String cannot fail.
     match kind {
@@ -303,7 +303,7 @@ pub(super) fn items<'a>(kind: u8, bytes: &'a [u8], mut each: impl FnMut(u8, &'a 
     }
 }
 
-/// The number that a typed or text value stands for.
+/// The number in a typed or text value.
 pub(super) fn number(kind: u8, bytes: &[u8]) -> Option<u64> {
     match kind {
         code::STRING => {

@@ -1,25 +1,25 @@
-//! A record as the XML that Windows shows of it (`wevtutil qe /f:xml`): the template's elements and attributes in their
-//! order, with the record's values in them.
+//! A record as the XML that Windows shows (`wevtutil qe /f:xml`): the template's elements and attributes in order, with
+//! the record's values in them.
 
 use super::layout::{Broken, MOST_NESTING, Sink, u32_at, walk};
 use super::template::{Slot, after_header, instance};
 use super::value::{self, code};
 
-/// Characters of one record's XML. Values of a record are less than 64 KiB, and grow when they are escaped.
+/// Maximum characters of a record's XML. A record's values are less than 64 KiB, and grow when escaped.
 const MOST_TEXT: usize = 1 << 20;
-/// Bytes of template definitions that are walked for one record, so that templates that hold templates cannot multiply.
+/// Maximum bytes of template definitions walked per record, so that nested templates cannot multiply.
 const MOST_WALKED: usize = 1 << 20;
-/// What an instance costs of them besides its definition's length.
+/// The cost of an instance in addition to its definition's length.
 const INSTANCE: usize = 64;
 
 #[derive(Debug)]
 struct Open {
     name: String,
-    /// Where its start tag begins in the text.
+    /// Start of its start tag in the text.
     start: usize,
-    /// Where its content begins, once the start tag is complete.
+    /// Start of its content, once the start tag is complete.
     content: Option<usize>,
-    /// Where the text ended before it, if a NULL leaves the element out.
+    /// End of the text before it, if a NULL omits the element.
     hidden: Option<usize>,
 }
 
@@ -27,7 +27,7 @@ struct Open {
 struct Attribute {
     name: String,
     value: String,
-    /// Whether it has any value; one that is NULL leaves the attribute out.
+    /// Whether it has any value; a NULL omits the attribute.
     there: bool,
 }
 
@@ -57,11 +57,11 @@ struct Writer<'a> {
     depth: usize,
     open: Vec<Open>,
     attribute: Option<Attribute>,
-    /// What went wrong where no error can be given back.
+    /// An error where none can be returned.
     broken: Option<Broken>,
 }
 
-/// Appends a text with what XML would take for its own escaped.
+/// Appends text with XML's special characters escaped.
 fn escaped(text: &str, quotes: bool, out: &mut String) {
     for c in text.chars() {
         match c {
@@ -107,7 +107,7 @@ fn fragment(
     }
 }
 
-/// Appends a template instance; answers where it ends.
+/// Appends a template instance; returns its end.
 fn expand(
     data: &[u8],
     at: usize,
