@@ -15,7 +15,7 @@ use crate::progress::Bar;
 use crate::search;
 use crate::term;
 
-/// Whether a baseline is meant by a word.
+/// Whether a word refers to a baseline.
 fn is_meant(one: &Baseline, word: &str) -> bool {
     let word = word.to_lowercase();
     let word = word.trim_matches('*');

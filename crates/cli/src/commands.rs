@@ -1,4 +1,4 @@
-//! Runs a command, and turns what becomes of it into an exit status.
+//! Runs a command, and converts its result to an exit status.
 
 use std::io;
 use std::process::ExitCode;
@@ -25,7 +25,7 @@ pub fn run(args: Args) -> ExitCode {
         Ok(Done::Whole) => ExitCode::SUCCESS,
         Ok(Done::InPart) => ExitCode::from(3),
         Ok(Done::Wrong) => ExitCode::from(1),
-        // Whoever read the output has enough of it (`… | head`).
+        // The reader of the output has had enough (`… | head`).
         Err(Failure::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
             ExitCode::SUCCESS
         }

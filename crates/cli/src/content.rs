@@ -247,7 +247,7 @@ fn detection(out: &mut String, one: &Detection, look: &Look) {
     }
 }
 
-/// The text of a Sigma rule; of a file with several, the part that has its id.
+/// The text of a Sigma rule; from a file with several, the part with its id.
 fn rule(out: &mut String, path: &str, id: &str) {
     let Ok(text) = std::fs::read_to_string(path) else {
         return;
@@ -299,7 +299,7 @@ fn story(out: &mut String, one: &Story, content: &Content, look: &Look) {
     }
 }
 
-/// Loads content, with directories that are looked at besides those that are only used. The latter come first.
+/// Loads content, with directories to check in addition to those that are only used. The latter come first.
 fn with_paths(known: &args::Known, paths: &[PathBuf]) -> Result<Content, Failure> {
     for path in paths {
         if let Err(error) = std::fs::metadata(path) {
@@ -369,7 +369,7 @@ fn check(known: &args::Known, paths: &[PathBuf], format: ReportFormat) -> Result
     Ok(if wrong { Done::Wrong } else { Done::Whole })
 }
 
-/// How many detections have each reason, the most frequent first.
+/// How many detections have each reason, most frequent first.
 fn by_reason(checked: &[Checked], result: CheckResult) -> Vec<(String, usize)> {
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     for one in checked.iter().filter(|one| one.result == result) {
@@ -467,7 +467,7 @@ fn report_text(
     baselines: usize,
     problems: usize,
 ) -> Result<(), Failure> {
-    /// Reasons that are shown of each kind.
+    /// Maximum reasons shown per kind.
     const MOST: usize = 20;
     let place = |one: &Checked, reason: &Reason| {
         let mut text = one.detection.origin.path.clone();

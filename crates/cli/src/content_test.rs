@@ -68,7 +68,7 @@ pub fn run(options: &Options<'_>) -> Result<Done, Failure> {
         .threads
         .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
     let wanted = |one: &crabwalk_detect::Detection| {
-        // What is only used is not tested, but a file of cases may be about it.
+        // Content that is only used is not tested, but a case file may be about it.
         (crate::input::is_below(&one.origin.path, options.paths)
             || files
                 .iter()
@@ -178,7 +178,7 @@ fn text(results: &[TestResult], verbose: bool) -> String {
     text
 }
 
-/// One suite for each detection.
+/// One suite per detection.
 fn report(results: &[TestResult]) -> Report {
     let mut report = Report::new("crabwalk content test");
     let mut rest = results;

@@ -17,7 +17,7 @@ use crate::outcome::{Done, Failure, note};
 use crate::summary::Summary;
 use crate::term::{self, Ink, Look};
 
-/// Makes a small company, unless something else is in the directory.
+/// Generates a small company, unless the directory contains something else.
 pub fn build(options: &Options, directory: &Path) -> Result<Truth, Failure> {
     crate::worlds::may_use(directory)?;
     crabwalk_lab::build(options, directory).map_err(|error| Failure::new(error.to_string()))
@@ -70,7 +70,7 @@ pub fn run(args: &args::Demo) -> Result<Done, Failure> {
     Ok(if right { hunted.done } else { Done::Wrong })
 }
 
-/// The folders with logs: one a host, and the network's.
+/// The folders with logs: one per host, and the network's.
 fn folders(directory: &Path) -> Result<Vec<PathBuf>, Failure> {
     let entries =
         std::fs::read_dir(directory).and_then(|entries| entries.collect::<Result<Vec<_>, _>>());

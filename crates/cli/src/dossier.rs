@@ -16,15 +16,15 @@ use crate::summary::{heading, when};
 use crate::term::{self, Ink, Look, count, counted, paragraph, safe};
 use crate::{hunt, input};
 
-/// Lines of one section that are printed; more are counted.
+/// Maximum lines per section; more are counted.
 const MOST: usize = 40;
-/// Ports over which somebody may come in.
+/// Ports through which somebody may come in.
 const WAYS: [u16; 7] = [22, 135, 139, 445, 3389, 5985, 5986];
 
 /// Runs the command.
 pub fn run(args: &args::Dossier) -> Result<Done, Failure> {
     let content = input::content(&args.known)?;
-    // Which of the two it is, only the logs tell.
+    // Only the logs show which of the two it is.
     let asked = Asked {
         hosts: vec![args.name.clone()],
         accounts: vec![args.name.clone()],
@@ -77,7 +77,7 @@ pub fn run(args: &args::Dossier) -> Result<Done, Failure> {
     Ok(hunted.done)
 }
 
-/// Whether events tell anything of an account.
+/// Whether events say anything about an account.
 fn is_told_of(dossier: &AccountDossier) -> bool {
     dossier.reset || !dossier.logons.is_empty() || !dossier.changes.is_empty()
 }
@@ -253,7 +253,7 @@ fn logon(names: &Names<'_>, one: &Authentication) -> String {
     text
 }
 
-/// The tree of processes: what a movement started, what is remarkable, and what that descends from.
+/// The process tree: what a movement started, oddities, and their ancestors.
 fn processes(out: &mut String, all: &[Process], verbose: bool, look: &Look) {
     if all.is_empty() {
         return;
@@ -270,7 +270,7 @@ fn processes(out: &mut String, all: &[Process], verbose: bool, look: &Look) {
         }
         let mut next = Some(one);
         while let Some(process) = next {
-            // Also where a log makes a process its own ancestor.
+            // Even if a log makes a process its own ancestor.
             if !shown.insert(process.id) {
                 break;
             }

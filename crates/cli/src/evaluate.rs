@@ -1,4 +1,4 @@
-//! `crabwalk lab evaluate` and `lab score`: how much of what intruders did is found, and what else is.
+//! `crabwalk lab evaluate` and `lab score`: how much of the intruders' acts is found, and what else is.
 
 use std::fmt::Write as _;
 use std::io::{self, Write};
@@ -32,7 +32,7 @@ fn folders(directory: &Path) -> Result<Vec<PathBuf>, Failure> {
     Ok(paths)
 }
 
-/// Most memory that this process held since [`forget_peak`], bytes. Linux tells it; others do not.
+/// Peak memory of this process since [`forget_peak`], in bytes. Only Linux reports it.
 fn peak() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
@@ -40,7 +40,7 @@ fn peak() -> Option<u64> {
     Some(kilobytes * 1024)
 }
 
-/// Lets the system count peak memory again; where it cannot, the count goes on.
+/// Resets the system's peak memory counter; if that fails, the count continues.
 fn forget_peak() {
     let _ = std::fs::write("/proc/self/clear_refs", "5");
 }
@@ -96,7 +96,7 @@ pub fn run(args: &LabEvaluate) -> Result<Done, Failure> {
     print(&scores, args.format, args.verbose)
 }
 
-/// A directory for a world that is not kept.
+/// A directory for a temporary world.
 pub fn temporary() -> Result<tempfile::TempDir, Failure> {
     tempfile::Builder::new()
         .prefix("crabwalk-lab-")
@@ -104,7 +104,7 @@ pub fn temporary() -> Result<tempfile::TempDir, Failure> {
         .map_err(|error| Failure::new(format!("temporary directory: {error}")))
 }
 
-/// Makes an enterprise in a directory, hunts it, and compares.
+/// Generates an enterprise in a directory, hunts through it, and scores the result.
 pub fn make_and_hunt(
     options: &EnterpriseOptions,
     directory: &Path,
@@ -226,7 +226,7 @@ fn rows(scores: &[Score]) -> (Vec<String>, Vec<Vec<String>>) {
     (headers, rows)
 }
 
-/// Of each world, how much is told and where the intruders stand among it.
+/// For each world, how much is reported, and the ranks of the intruders.
 fn verdicts(scores: &[Score]) -> (Vec<String>, Vec<Vec<String>>) {
     let headers = [
         "intrusions",

@@ -20,19 +20,19 @@ use crate::progress::Bar;
 use crate::summary::{self, Summary};
 use crate::term::{self, Look};
 
-/// A hunt, and how it ended.
+/// A hunt, and its result.
 pub struct Hunted {
     pub case: Case,
-    /// What was read of the logs.
+    /// What was read from the logs.
     pub catalog: Arc<dyn Catalog>,
     pub done: Done,
     /// Where raw records can be read again.
     pub inputs: Vec<LogInput>,
-    /// Lookups that detections have written.
+    /// Lookups written by detections.
     pub lookups: Lookups,
 }
 
-/// Reads logs, hunts in them, and makes the case of it.
+/// Reads logs, hunts in them, and builds the case.
 pub fn hunt(
     content: Content,
     logs: &Logs,
@@ -112,8 +112,8 @@ fn nothing(case: &Case, paths: &[PathBuf]) -> String {
     }
 }
 
-/// Writes the files of a case into a directory, and answers which. The logs are read a second time for the raw records of
-/// what was found.
+/// Writes the files of a case into a directory, and returns their paths. The logs are read a second time for the raw
+/// records of the evidence.
 pub fn write(
     case: &mut Case,
     inputs: &[LogInput],
@@ -165,7 +165,7 @@ pub fn print(case: &Case, format: Format, options: &Summary<'_>) -> Result<(), F
     Ok(())
 }
 
-/// Says on standard error what the summary for people would say on standard output.
+/// Prints to standard error what the summary for people would print to standard output.
 fn notes(case: &Case) {
     const MOST: usize = 5;
     let damaged: Vec<_> = case

@@ -15,9 +15,9 @@ use crate::progress::Bar;
 use crate::search::source_notes;
 use crate::term::{self, Look};
 
-/// Least memory that is used where nothing else is said.
+/// Minimum memory by default.
 const LEAST_MEMORY: u64 = 512_000_000;
-/// Commits of one ingest after which its small files are put together.
+/// Commits of one ingest after which its small files are merged.
 const MANY_COMMITS: u64 = 4;
 
 /// Runs the command.
@@ -103,7 +103,7 @@ pub fn size(store: &Store, path: &Path) -> String {
     )
 }
 
-/// Prints lines, each with what it is about before it.
+/// Prints lines, each preceded by its subject.
 pub fn print(lines: &[(&str, String)]) -> Result<(), Failure> {
     let mut out = String::new();
     let widest = lines.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
@@ -117,7 +117,7 @@ pub fn print(lines: &[(&str, String)]) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Bytes of memory of this machine; 0 where nobody says.
+/// Memory of this machine in bytes; 0 if unknown.
 fn machine_memory() -> u64 {
     let text = fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"));

@@ -1,4 +1,4 @@
-//! What all commands that read logs have in common.
+//! What all commands that read logs share.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,7 +17,8 @@ use crate::args::{self, Known};
 use crate::outcome::{Failure, note};
 use crate::progress::Bar;
 
-/// Loads what is known. Problems with single files of content are in the content; a path that does not exist is an error.
+/// Loads content. Problems with single content files are reported in the content; a path that does not exist is an
+/// error.
 pub fn content(known: &Known) -> Result<Content, Failure> {
     for (option, paths) in [("--content", &known.content), ("--sigma", &known.sigma)] {
         for path in paths {
@@ -47,7 +48,7 @@ pub fn content(known: &Known) -> Result<Content, Failure> {
     Ok(content)
 }
 
-/// Adds what the organisation knows of its machines and accounts.
+/// Adds what the organisation knows about its machines and accounts.
 pub fn entities(
     content: &mut Content,
     assets: &[PathBuf],
@@ -71,12 +72,12 @@ fn read(option: &str, path: &Path) -> Result<Vec<u8>, Failure> {
         .map_err(|error| Failure::new(format!("{option} {}: {error}", path.display())))
 }
 
-/// Whether a file is in one of the directories; of none, all are.
+/// Whether a file is in one of the directories; without directories, always true.
 pub fn is_below(path: &str, paths: &[PathBuf]) -> bool {
     paths.is_empty() || paths.iter().any(|one| Path::new(path).starts_with(one))
 }
 
-/// Keeps the lookups that searches have written, if a directory for them was given, and says so.
+/// Saves the lookups that searches have written, if a directory for them was given, or reports that they were not.
 pub fn keep_lookups(known: &Known, lookups: &Lookups, quiet: bool) -> Result<(), Failure> {
     let Some(directory) = &known.lookups else {
         if !lookups.is_empty() && !quiet {
@@ -118,23 +119,23 @@ pub fn exceptions(paths: &[PathBuf]) -> Result<Vec<Exception>, Failure> {
     Ok(all)
 }
 
-/// Logs to read, and with how much of the machine.
+/// The logs to read, and how much of the machine to use.
 #[derive(Debug, Clone)]
 pub struct Logs {
     /// Files and folders; `-` is standard input.
     pub paths: Vec<PathBuf>,
-    /// Events before this are left out: microseconds since 1970-01-01 UTC.
+    /// Ignore events before this, in microseconds since 1970-01-01 UTC.
     since: Option<i64>,
-    /// Events after this are left out: microseconds since 1970-01-01 UTC.
+    /// Ignore events after this, in microseconds since 1970-01-01 UTC.
     until: Option<i64>,
     /// Threads that read and search.
     pub threads: usize,
-    /// Bytes that what searches group, sort and join may take in memory.
+    /// Memory limit in bytes for grouping, sorting and joining in searches.
     memory: usize,
 }
 
 impl Logs {
-    /// All events of files and folders, with the whole machine.
+    /// All events of files and folders, using the whole machine.
     pub fn of(paths: Vec<PathBuf>) -> Self {
         Self {
             paths,
@@ -145,7 +146,7 @@ impl Logs {
         }
     }
 
-    /// What was named on the command line.
+    /// From the command line.
     pub fn inputs(&self) -> Vec<Input> {
         self.paths
             .iter()
@@ -159,7 +160,7 @@ impl Logs {
             .collect()
     }
 
-    /// How searches over these logs are run: all detections, as far as nothing else is said.
+    /// How searches over these logs run: all detections, by default.
     pub fn run_options(&self) -> RunOptions {
         RunOptions {
             threads: self.threads,
@@ -169,7 +170,7 @@ impl Logs {
         }
     }
 
-    /// How these logs are hunted, as far as nothing else is said.
+    /// How these logs are hunted, by default.
     pub fn hunt_options(&self) -> HuntOptions {
         HuntOptions {
             detections: self.run_options(),
@@ -179,13 +180,13 @@ impl Logs {
         }
     }
 
-    /// Reads what a search needs, between the times that were named.
+    /// Reads what a search needs, within the given time range.
     pub fn read(&self, demand: &dyn Demand, bar: &Bar) -> Result<Opened, Failure> {
         self.open(&Within::new(demand, self.since, self.until), bar)
     }
 
-    /// Reads what is needed, at whichever times: a hunt knows them from its [options](Self::hunt_options). A store is only
-    /// opened; it reads what is asked for.
+    /// Reads what is needed, without a time range: a hunt has it in its [options](Self::hunt_options). A store is only
+    /// opened; it is read on demand.
     pub fn open(&self, demand: &dyn Demand, bar: &Bar) -> Result<Opened, Failure> {
         if let Some(store) = self.store()? {
             bar.step("opening the store");
@@ -210,7 +211,7 @@ impl Logs {
         })
     }
 
-    /// The store that was named, if one was.
+    /// The given store, if any.
     fn store(&self) -> Result<Option<Store>, Failure> {
         match self.paths.as_slice() {
             [path] => open_store(path),
@@ -226,7 +227,7 @@ impl Logs {
     }
 }
 
-/// Logs, read or ready to be.
+/// Logs, read or ready to be read.
 pub struct Opened {
     /// What they hold.
     pub catalog: Arc<dyn Catalog>,
@@ -236,19 +237,19 @@ pub struct Opened {
     pub inputs: Vec<Input>,
 }
 
-/// The store that a path is, if it is one.
+/// The store at a path, if it is one.
 pub fn open_store(path: &Path) -> Result<Option<Store>, Failure> {
     if Store::is_store(path) {
         return Ok(Some(Store::open(path)?));
     }
-    // One of a later release is to be told from a folder of logs.
+    // A store of a later release must not be mistaken for a folder of logs.
     match Store::open(path) {
         Err(error @ StoreError::Form { .. }) => Err(error.into()),
         _ => Ok(None),
     }
 }
 
-/// The files that a store was made of, as far as they still are where they were.
+/// The original files of a store, as far as they are still in place.
 pub fn originals(store: &Store) -> Vec<Input> {
     let mut names: Vec<String> = store
         .whole_origins()
@@ -279,7 +280,7 @@ impl From<&args::Logs> for Logs {
     }
 }
 
-/// What was read as a catalog.
+/// What was read, as a catalog.
 pub fn catalog(collected: Collected) -> Result<Arc<dyn Catalog>, Failure> {
     match MemoryCatalog::new(collected) {
         Ok(catalog) => Ok(Arc::new(catalog)),
@@ -299,8 +300,8 @@ fn now() -> f64 {
     seconds
 }
 
-/// Whether there was nothing to read: then the run failed. A file that is there and holds nothing readable is a result:
-/// the case says what is wrong with it.
+/// Whether there was nothing to read, in which case the run failed. An existing file without readable content is a
+/// result: the case says what is wrong with it.
 pub fn nothing_was_read(sources: &[SourceReport]) -> bool {
     sources.iter().all(|source| {
         source.is_lossy() && source.records == 0 && !Path::new(&source.path).is_file()

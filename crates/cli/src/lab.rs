@@ -24,7 +24,7 @@ pub fn run(args: &Lab) -> Result<Done, Failure> {
     }
 }
 
-/// The profile that arguments describe.
+/// The profile described by arguments.
 pub fn profile(args: &Company) -> Result<Profile, Failure> {
     let usual = match args.profile {
         Hardness::Usual => Profile::default(),

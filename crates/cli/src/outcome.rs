@@ -1,4 +1,4 @@
-//! How a run ends, and what is told of it on standard error.
+//! How a run ends, and its messages on standard error.
 
 use std::fmt;
 use std::io::{self, Write};
@@ -12,16 +12,16 @@ pub enum Done {
     Whole,
     /// Done, but part of the input could not be read.
     InPart,
-    /// It was asked whether something is right, and it is not.
+    /// A check ran, and its answer is no.
     Wrong,
 }
 
 /// Why a command failed.
 #[derive(Debug)]
 pub enum Failure {
-    /// To be told to the user.
+    /// A message for the user.
     Message(String),
-    /// An error with a place in a search, drawn by the engine; what it quotes came from the command line or from
+    /// An error with a position in a search, rendered by the engine; what it quotes came from the command line or from
     /// content.
     Drawn(String),
     /// Writing to standard output failed.
@@ -71,7 +71,7 @@ pub fn note(kind: &str, message: &str) {
     note_raw(&format!("{kind}: {}", term::safe_lines(message)));
 }
 
-/// Tells on standard error why a command failed.
+/// Reports on standard error why a command failed.
 pub fn tell(failure: &Failure) {
     match failure {
         Failure::Drawn(text) => note_raw(text),
@@ -80,6 +80,6 @@ pub fn tell(failure: &Failure) {
 }
 
 fn note_raw(message: &str) {
-    // Nobody can be told that standard error does not work.
+    // If standard error does not work, nobody can be told.
     let _ = writeln!(io::stderr(), "{message}");
 }

@@ -1,4 +1,4 @@
-//! The movements of a case, for people: paths first, one line a hop.
+//! The movements of a case, for people: paths first, one line per hop.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -8,13 +8,13 @@ use crabwalk_case::{Case, HopInfo, Names, PathInfo, Standing, way};
 use crate::summary::{Summary, heading, more, when};
 use crate::term::{Ink, Look, count, safe};
 
-/// Paths that are printed; more are counted.
+/// Maximum paths to print; more are counted.
 const MOST_PATHS: usize = 8;
-/// Hops of a path that are printed; more are counted.
+/// Maximum hops of a path to print; more are counted.
 const MOST_HOPS: usize = 12;
-/// Terms of a path's rank that are printed.
+/// Maximum terms of a path's rank to print.
 const MOST_TERMS: usize = 2;
-/// Kinds of witnesses that there are.
+/// Number of witness kinds.
 const KINDS: usize = 5;
 
 /// Prints paths with their hops.
@@ -48,10 +48,10 @@ pub fn paths(out: &mut String, case: &Case, options: &Summary<'_>) {
                 .collect();
             (path, hops)
         })
-        // What was refused everywhere led nobody anywhere.
+        // A path on which everything was refused led nowhere.
         .filter(|(_, hops)| options.verbose || hops.iter().any(|hop| hop.standing.happened()))
         .collect();
-    // Where there are days to compare with, what they explain is folded.
+    // If there are days to compare, fold the paths that they explain.
     let ranked = case.verdict.baseline.is_some();
     let all = shown.len();
     let shown: Vec<_> = shown
@@ -158,8 +158,8 @@ pub fn paths(out: &mut String, case: &Case, options: &Summary<'_>) {
     }
 }
 
-/// Who acted, whose account was used, and which account it ran as, each once. A question mark stands behind who is only taken to have
-/// acted.
+/// Who acted, whose account was used, and which account the payload ran as, without repetition. A question mark follows
+/// a presumed actor.
 fn accounts(names: &Names<'_>, hop: &HopInfo) -> String {
     let mut all: Vec<&str> = Vec::new();
     for id in [&hop.actor, &hop.used, &hop.effective]

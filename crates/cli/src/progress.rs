@@ -7,24 +7,24 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::term;
 
-/// Shows what is being done.
+/// Shows the current step.
 pub struct Bar {
     bar: ProgressBar,
 }
 
 impl Bar {
-    /// A bar, or nothing where it is not wanted or standard error is not a terminal.
+    /// A bar, or nothing if it is not wanted or standard error is not a terminal.
     pub fn new(quiet: bool) -> Self {
         let bar = if quiet {
             ProgressBar::hidden()
         } else {
-            // Such a target draws nothing where standard error is not a terminal.
+            // This target draws nothing if standard error is not a terminal.
             ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(8))
         };
         Self { bar }
     }
 
-    /// Says what is being done from now on.
+    /// Sets the current step.
     pub fn step(&self, what: &'static str) {
         if self.bar.is_hidden() {
             return;

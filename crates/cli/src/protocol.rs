@@ -1,8 +1,8 @@
 //! `crabwalk lab evaluate --protocol hopper`: many attacks, by goal and stealth, in many small companies.
 //!
-//! The protocol is that of Hopper (Ho et al., USENIX Security 2021): what is detected, and at how many alarms, for each
-//! goal of the attacker and each degree of his stealth. How many false paths a day somebody reads before he stops is what
-//! one can choose, so the result is a curve over that budget.
+//! The protocol is Hopper's (Ho et al., USENIX Security 2021): what is detected, and with how many alarms, for each
+//! goal and degree of stealth of the attacker. The number of false paths per day that somebody reads before giving up
+//! is a choice, so the result is a curve over that budget.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -21,7 +21,7 @@ use crate::lab;
 use crate::outcome::{Done, Failure, note};
 use crate::term::{self, Ink, Look};
 
-/// False paths a day that are put up with, for the curve.
+/// Tolerated false paths per day, for the curve.
 const BUDGETS: [f64; 8] = [0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 50.0];
 
 /// A share with its 95 % Wilson interval.
@@ -66,28 +66,28 @@ impl Estimate {
     }
 }
 
-/// What became of the attacks of one kind.
+/// The results of the attacks of one kind.
 #[derive(Debug, Serialize)]
 struct Cell {
     goal: &'static str,
     stealth: &'static str,
     attacks: usize,
-    /// With at least one hop on a told path.
+    /// With at least one hop on a reported path.
     detected: Estimate,
-    /// Before every path that is not an intruder's.
+    /// Ranked before every path that is not an intruder's.
     first: Estimate,
     /// With at most four such paths before.
     in_first_five: Estimate,
     /// All hops on one path.
     whole: Estimate,
-    /// The middle place among the paths of the world; attacks that are on no path come last.
+    /// The median rank among the paths of the world; attacks on no path rank last.
     median_rank: Option<usize>,
 }
 
 /// A place on the curve.
 #[derive(Debug, Serialize)]
 struct Place {
-    /// False paths a day that are put up with: an attack counts that is found before so many have been read.
+    /// Tolerated false paths per day: an attack counts if it is found before that many have been read.
     budget: f64,
     detected: Estimate,
     false_per_day: f64,
@@ -157,7 +157,7 @@ pub fn run(args: &LabEvaluate) -> Result<Done, Failure> {
     print(&outcome(&scores), args.format)
 }
 
-/// Which attacks each world has: so many each, the last one what is left.
+/// The attacks of each world: equal numbers, the rest in the last one.
 fn shares(attacks: usize, each: usize) -> Vec<Range<usize>> {
     let each = each.max(1);
     (0..attacks)
@@ -166,7 +166,7 @@ fn shares(attacks: usize, each: usize) -> Vec<Range<usize>> {
         .collect()
 }
 
-/// Makes a world with a share of the attacks, in turn, and hunts it.
+/// Generates a world with a share of the attacks, in rotation, and hunts through it.
 fn world(
     args: &LabEvaluate,
     profile: &Profile,
@@ -273,7 +273,7 @@ fn outcome(scores: &[Score]) -> Outcome {
     }
 }
 
-/// False paths that a budget allows for so many days; at least one.
+/// The number of false paths that a budget allows for a number of days; at least one.
 fn places(budget: f64, days: u64) -> usize {
     #[expect(
         clippy::cast_precision_loss,

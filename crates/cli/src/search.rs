@@ -63,7 +63,7 @@ fn show(args: &args::Search, answers: &[Answer]) -> Result<(), Failure> {
     Ok(())
 }
 
-/// A search over what detections found: in an earlier hunt, or in these logs.
+/// A search over findings: of an earlier hunt, or in these logs.
 fn of_findings(args: &args::Search, query: Query, attack: &Attack) -> Result<Done, Failure> {
     let logs = Logs::from(&args.logs);
     let (case, done) = match args.logs.paths.as_slice() {
@@ -88,7 +88,7 @@ fn of_findings(args: &args::Search, query: Query, attack: &Attack) -> Result<Don
     Ok(done)
 }
 
-/// The case that a file holds; none if it holds something else.
+/// The case in a file; none if it contains something else.
 fn earlier_case(path: &Path) -> Option<Result<Case, Failure>> {
     const START: &[u8] = b"\"schema\"";
     let mut start = [0; 256];
@@ -126,7 +126,7 @@ pub fn source_notes(sources: &[SourceReport]) {
             .map_or("damaged", |problem| problem.message.as_str());
         note("warning", &format!("{}: {why}", source.path));
     }
-    // What is not a loss, and changes what a search finds: records without a time that could be read, for instance.
+    // Report what is not a loss but changes the results, such as records without a readable time.
     for source in sources
         .iter()
         .filter(|source| !source.is_lossy() && !source.problems.is_empty())

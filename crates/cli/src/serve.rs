@@ -26,7 +26,7 @@ pub fn run(args: &args::Serve) -> Result<Done, Failure> {
 fn serve(args: &args::Serve) -> Result<Done, Failure> {
     log(args.log_format, args.verbose);
     let known = args.known.clone();
-    // What is wrong with a path is told now, not in the first hunt.
+    // Report errors in a path now, not in the first hunt.
     input::content(&known)?;
     let hunting = Hunting {
         content: Arc::new(move || input::content(&known).map_err(|error| error.to_string())),
@@ -38,7 +38,7 @@ fn serve(args: &args::Serve) -> Result<Done, Failure> {
         },
         back: args.back,
         threads: args.threads.unwrap_or_else(|| {
-            // Half of the machine is left to those who send and search.
+            // Leave half of the machine to senders and searches.
             std::thread::available_parallelism().map_or(1, |all| all.get().div_ceil(2))
         }),
     };
@@ -69,7 +69,7 @@ fn serve(args: &args::Serve) -> Result<Done, Failure> {
         false => None,
     };
     let told = |started: &Started| {
-        // Nobody may read it any more; the server runs all the same.
+        // Nobody may be reading the output any more; the server runs anyway.
         let _ = tell(started);
         if let (Some(token), Some(address)) = (demo, started.listening.first().copied()) {
             let data = args.data.clone();
@@ -84,7 +84,7 @@ fn serve(args: &args::Serve) -> Result<Done, Failure> {
     Ok(Done::Whole)
 }
 
-/// A token with which the demo's events are sent.
+/// The token for sending the demo's events.
 fn demo_token(data: &Path) -> Result<String, Failure> {
     const NAME: &str = "demo";
     let failed = |error: crabwalk_server::token::TokenError| Failure::new(error.to_string());

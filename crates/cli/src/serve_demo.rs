@@ -1,4 +1,4 @@
-//! A made company whose days are sent to a server in a minute, as its senders would send them.
+//! A simulated company whose days are sent to a server within a minute, as its senders would send them.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -16,14 +16,14 @@ use crate::outcome::{Failure, note};
 
 /// How long it takes.
 const SECONDS: usize = 60;
-/// Fields of an event's data that say when something happened, which must move with the event.
+/// Data fields with times, which must shift along with the event.
 const TIMES: [&str; 4] = [
     "UtcTime",
     "CreationUtcTime",
     "PreviousCreationUtcTime",
     "ts",
 ];
-/// Fields of the header of a Windows event, which are not repeated among its data.
+/// Header fields of a Windows event, which are not repeated in its data.
 const HEADER: [&str; 16] = [
     "_source",
     "_record",
@@ -50,8 +50,8 @@ struct Made {
     event: serde_json::Value,
 }
 
-/// Makes the company below a folder, and sends its events to a server: the last of them happens now. It ends when all were
-/// sent, or when the server is gone.
+/// Generates the company in a folder, and sends its events to a server: the last of them happens now. Returns when all
+/// were sent, or when the server is gone.
 pub fn play(folder: &Path, address: SocketAddr, token: &str) -> Result<(), Failure> {
     let world = folder.join("demo");
     if !world.is_dir() {
@@ -196,7 +196,7 @@ fn escaped(text: &str) -> String {
         .replace('\'', "&apos;")
 }
 
-/// Sends a request to the event collector, again while the server asks to wait.
+/// Sends a request to the event collector, repeating it while the server asks to wait.
 fn send(address: SocketAddr, token: &str, body: &str) -> io::Result<()> {
     loop {
         let mut stream = TcpStream::connect(address)?;

@@ -32,7 +32,7 @@ pub fn run(args: &args::Store) -> Result<Done, Failure> {
     }
 }
 
-/// Opens a store that is there for writing.
+/// Opens an existing store for writing.
 fn writing(path: &Path) -> Result<Store, Failure> {
     if !Store::is_store(path) {
         // It says what is wrong.

@@ -14,7 +14,7 @@ pub struct Summary<'a> {
     pub look: Look,
     /// Only the findings.
     pub quiet: bool,
-    /// Everything, however much.
+    /// Everything, however long.
     pub verbose: bool,
     /// Files that were written.
     pub written: &'a [PathBuf],
@@ -22,9 +22,9 @@ pub struct Summary<'a> {
     pub assets_given: bool,
 }
 
-/// Findings of one detection that are printed for one host; more are counted.
+/// Maximum findings of one detection to print per host; more are counted.
 const MOST_ALIKE: usize = 3;
-/// Other lines of a section that are printed; more are counted.
+/// Maximum other lines per section; more are counted.
 const MOST_LINES: usize = 10;
 
 /// Makes the summary.
@@ -61,7 +61,7 @@ pub(crate) fn heading(out: &mut String, look: &Look, text: &str, rest: &str) {
     let _ = writeln!(out, "{}{rest}", look.paint(Ink::Bold, text));
 }
 
-/// Says that lines were left out.
+/// Reports that lines were left out.
 pub(crate) fn more(out: &mut String, left: usize, one: &str, many: &str, look: &Look) {
     if left > 0 {
         let what = if left == 1 { one } else { many };
@@ -73,7 +73,7 @@ pub(crate) fn more(out: &mut String, left: usize, one: &str, many: &str, look: &
     }
 }
 
-/// A time as people read it, in whole seconds, UTC.
+/// A time for people, in whole seconds, UTC.
 pub(crate) fn when(time: Option<&str>) -> String {
     match time.and_then(|time| time.parse::<jiff::Timestamp>().ok()) {
         Some(time) => time.strftime("%Y-%m-%d %H:%M:%S").to_string(),
@@ -81,7 +81,7 @@ pub(crate) fn when(time: Option<&str>) -> String {
     }
 }
 
-/// How long from one time to another, in its two largest units.
+/// The duration from one time to another, in its two largest units.
 fn how_long(first: &str, last: &str) -> Option<String> {
     let seconds = last.parse::<jiff::Timestamp>().ok()?.as_second()
         - first.parse::<jiff::Timestamp>().ok()?.as_second();
@@ -218,7 +218,7 @@ fn names_of(all: &[String], options: &Summary<'_>) -> String {
     names(&all, options)
 }
 
-/// A channel without the words that all have.
+/// A channel's name without the common words.
 fn short_channel(channel: &str) -> String {
     let name = channel
         .strip_prefix("Microsoft-Windows-")
@@ -226,7 +226,7 @@ fn short_channel(channel: &str) -> String {
     name.strip_suffix("/Operational").unwrap_or(name).to_owned()
 }
 
-/// A file that was found in a folder and is nothing that is read.
+/// A file that was found in a folder but is not readable.
 fn is_no_log(source: &Source) -> bool {
     ["unknown", "archive"].contains(&source.kind.as_str())
         && source.records == 0
@@ -263,7 +263,7 @@ fn unreadable(out: &mut String, case: &Case, options: &Summary<'_>) {
         "warnings only, nothing was lost".to_owned()
     };
     heading(out, look, "PROBLEMS", &rest);
-    // What was lost matters more than warnings.
+    // Losses matter more than warnings.
     with_problems.sort_by_key(|source| !is_damaged(source));
     let (files, lines) = if options.verbose {
         (usize::MAX, usize::MAX)
@@ -400,7 +400,7 @@ fn not_there(out: &mut String, case: &Case, options: &Summary<'_>) {
     );
 }
 
-/// A problem of content on one line or more.
+/// A content problem on one line or more.
 pub fn content_problem(problem: &ContentProblemInfo) -> String {
     let line = problem
         .line
@@ -581,7 +581,7 @@ fn findings(out: &mut String, case: &Case, options: &Summary<'_>) {
     }
 }
 
-/// The name to show for a host that findings are about, if they are about one.
+/// The display name of the host that findings are about, if they are about one.
 fn about(names: &Names<'_>, id: &str) -> String {
     if id.is_empty() {
         "(no host named)".to_owned()
@@ -631,7 +631,7 @@ fn one(out: &mut String, case: &Case, finding: &FindingInfo, options: &Summary<'
     }
 }
 
-/// Which record of which file an event is.
+/// The record and file of an event.
 fn place(case: &Case, event: &Reference) -> String {
     let path = case
         .source(event.source)
@@ -704,7 +704,7 @@ fn in_short(out: &mut String, case: &Case, options: &Summary<'_>) {
     }
 }
 
-/// What to do about the movements: what they touch, which accounts, which logs to get.
+/// What to do about the movements: affected hosts, accounts, logs to collect.
 fn response(case: &Case) -> Vec<String> {
     const MOST: usize = 5;
     let mut steps = Vec::new();

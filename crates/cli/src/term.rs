@@ -1,4 +1,4 @@
-//! Text for terminals: harmless, of the right width, coloured where it can be seen.
+//! Text for terminals: safe, of the right width, coloured if possible.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -9,7 +9,7 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 /// How to print.
 #[derive(Debug, Clone, Copy)]
 pub struct Look {
-    /// Columns to fill; `None` where lines may be as long as they are.
+    /// Columns to fill; `None` for unlimited lines.
     pub width: Option<usize>,
     /// Whether to use colours.
     pub colour: bool,
@@ -40,12 +40,12 @@ impl Look {
         }
     }
 
-    /// Width for text that is wrapped: the terminal's, or that of a page.
+    /// Width for wrapped text: the terminal's, or that of a page.
     pub fn page(&self) -> usize {
         self.width.unwrap_or(110)
     }
 
-    /// `text` in a colour. The text must be harmless already.
+    /// `text` in a colour. The text must be safe already.
     pub fn paint(&self, ink: Ink, text: &str) -> String {
         if !self.colour {
             return text.to_owned();
@@ -72,8 +72,8 @@ fn colours_wanted() -> bool {
     unset("NO_COLOR") && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
 }
 
-/// Makes text from logs harmless: what a terminal would act on, and what changes the direction of text or is invisible, is
-/// shown as an escape.
+/// Makes text from logs safe: characters that a terminal would act on, that change the direction of text, or that are
+/// invisible are shown as escapes.
 pub fn safe(text: &str) -> Cow<'_, str> {
     if !text.chars().any(is_acted_on) {
         return Cow::Borrowed(text);
@@ -97,7 +97,7 @@ pub fn safe(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// Control characters (C0, DEL, C1), marks of direction, invisible characters, line separators, tags.
+/// Control characters (C0, DEL, C1), direction marks, invisible characters, line separators, tags.
 fn is_acted_on(c: char) -> bool {
     c.is_control()
         || matches!(c,
@@ -106,7 +106,7 @@ fn is_acted_on(c: char) -> bool {
             | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
-/// As [`safe`], with the line breaks kept: for messages of our own that quote text.
+/// Like [`safe`], but keeps line breaks: for our own messages that quote text.
 pub fn safe_lines(text: &str) -> String {
     text.lines()
         .map(|line| safe(line).into_owned())
@@ -114,12 +114,12 @@ pub fn safe_lines(text: &str) -> String {
         .join("\n")
 }
 
-/// Columns that text takes.
+/// The width of text in columns.
 pub fn width(text: &str) -> usize {
     text.width()
 }
 
-/// `text` with spaces behind it up to `columns`.
+/// `text` padded with spaces to `columns`.
 pub fn pad(text: &str, columns: usize) -> String {
     format!("{text}{}", " ".repeat(columns.saturating_sub(width(text))))
 }
@@ -143,7 +143,7 @@ pub fn cut(text: &str, columns: usize) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// Breaks harmless text into lines of at most `columns`, at spaces where there are any.
+/// Breaks safe text into lines of at most `columns`, at spaces if there are any.
 pub fn wrap(text: &str, columns: usize) -> Vec<String> {
     let columns = columns.max(10);
     let mut lines = Vec::new();
@@ -166,7 +166,7 @@ pub fn wrap(text: &str, columns: usize) -> Vec<String> {
         for c in word.chars() {
             let own = c.width().unwrap_or(0);
             if used + own > columns {
-                // Paths and lists break behind a separator, if one is near.
+                // Paths and lists break after a separator, if one is close.
                 let keep = line
                     .rfind(['/', '\\', '!', ',', ';'])
                     .map(|at| at + 1)
@@ -203,7 +203,7 @@ pub fn paragraph(out: &mut String, first: &str, text: &str, columns: usize) {
     }
 }
 
-/// `1 234 567` as `1,234,567`.
+/// `1234567` as `1,234,567`.
 pub fn number(value: u64) -> String {
     let digits = value.to_string();
     let mut out = String::with_capacity(digits.len() + digits.len() / 3);
@@ -227,7 +227,7 @@ pub fn count(value: u64, one: &str) -> String {
     }
 }
 
-/// As [`count`], for words with a plural of their own.
+/// Like [`count`], for words with an irregular plural.
 pub fn counted(value: u64, one: &str, many: &str) -> String {
     if value == 1 {
         format!("1 {one}")
@@ -236,7 +236,7 @@ pub fn counted(value: u64, one: &str, many: &str) -> String {
     }
 }
 
-/// Bytes in a unit that people read.
+/// A size in a readable unit.
 pub fn bytes(value: u64) -> String {
     #[expect(clippy::cast_precision_loss, reason = "one decimal is shown")]
     let mut size = value as f64;
@@ -254,7 +254,7 @@ pub fn bytes(value: u64) -> String {
     }
 }
 
-/// A duration in a unit that people read.
+/// A duration in a readable unit.
 pub fn duration(seconds: f64) -> String {
     if seconds < 0.9995 {
         format!("{:.0} ms", seconds * 1000.0)
@@ -265,7 +265,7 @@ pub fn duration(seconds: f64) -> String {
     }
 }
 
-/// A table with aligned columns, as many as there are headers. Cells must be harmless.
+/// A table with aligned columns, as many as there are headers. Cells must be safe.
 pub fn table(headers: &[String], rows: &[Vec<String>], look: &Look) -> String {
     let columns = headers.len();
     let mut widths: Vec<usize> = headers.iter().map(|header| width(header)).collect();
@@ -276,7 +276,7 @@ pub fn table(headers: &[String], rows: &[Vec<String>], look: &Look) -> String {
     }
     if let Some(total) = look.width {
         let gaps = 2 * columns.saturating_sub(1);
-        // The widest column gives way until the table fits, or all are narrow.
+        // The widest column shrinks until the table fits, or all are narrow.
         loop {
             let over = (widths.iter().sum::<usize>() + gaps).saturating_sub(total);
             let mut rising = widths.clone();

@@ -30,7 +30,7 @@ pub fn parse_size(text: &str) -> Result<u64, String> {
         .ok_or_else(|| format!("`{text}` is not a size: write for example 500MB or 1GB"))
 }
 
-/// Reads a number of things, such as `3M`.
+/// Parses a count, such as `3M`.
 pub fn parse_count(text: &str) -> Result<u64, String> {
     let (number, unit) = split(text);
     let factor = match unit.as_str() {

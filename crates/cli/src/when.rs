@@ -3,7 +3,7 @@
 use crabwalk_vocabulary::time;
 use jiff::Timestamp;
 
-/// Reads a time; microseconds since 1970-01-01 UTC.
+/// Parses a time; microseconds since 1970-01-01 UTC.
 pub fn parse_now(text: &str) -> Result<i64, String> {
     parse(text, Timestamp::now())
 }

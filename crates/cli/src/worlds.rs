@@ -1,10 +1,10 @@
-//! Directories into which made worlds are written.
+//! Directories for generated worlds.
 
 use std::path::Path;
 
 use crate::outcome::Failure;
 
-/// A directory with something else in it is left alone.
+/// Refuses a directory with other contents.
 pub fn may_use(directory: &Path) -> Result<(), Failure> {
     let used = std::fs::read_dir(directory).is_ok_and(|mut entries| entries.next().is_some());
     if used && !directory.join("truth.json").exists() {

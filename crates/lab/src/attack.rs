@@ -1,12 +1,12 @@
-//! What an intruder wants, and how far he keeps to what the network does anyway.
+//! An intruder's goal and stealth.
 
 use serde::{Deserialize, Serialize};
 
-/// What the intruder wants.
+/// The intruder's goal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Goal {
-    /// Go about until the credentials of somebody else have been used.
+    /// Move until somebody else's credentials have been used.
     Exploration,
     /// Go everywhere that one account can go, then take the next.
     Spread,
@@ -14,13 +14,13 @@ pub enum Goal {
     Targeted,
 }
 
-/// How far the intruder keeps to what the network does anyway.
+/// The intruder's stealth: how far he imitates normal activity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Stealth {
     /// Not at all.
     None,
-    /// Only from hosts to hosts that somebody went before.
+    /// Only along edges that somebody used before.
     PriorEdges,
     /// Only with accounts that were active on the source on that day or the day before.
     ActiveCredentials,
@@ -73,8 +73,8 @@ impl Stealth {
 /// An attack of the protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Attack {
-    /// What the intruder wants.
+    /// The intruder's goal.
     pub goal: Goal,
-    /// How far he keeps to what the network does anyway.
+    /// The intruder's stealth.
     pub stealth: Stealth,
 }

@@ -5,7 +5,7 @@ use jiff::tz::TimeZone;
 
 use crate::LabError;
 
-/// Midnight at the begin of a day, µs since 1970.
+/// Midnight at the start of a day, in µs since 1970.
 pub(crate) fn micros(date: Date) -> Result<i64, LabError> {
     let midnight = date.at(0, 0, 0, 0);
     TimeZone::UTC

@@ -1,11 +1,11 @@
 //! Writer of Windows event log files (EVTX 3.1).
 //!
-//! Records are written as Windows writes them: a `System` template whose last substitution is nested binary XML
-//! (value type 0x21) that holds an instance of the `EventData` or `UserData` template. Names and templates are stored
-//! once for each chunk, in the chunk's hash chains. Facts of the format: the public description of the libevtx project.
+//! Records are written as Windows writes them: a `System` template whose last substitution is nested binary XML (value
+//! type 0x21) with an instance of the `EventData` or `UserData` template. Names and templates are stored once per
+//! chunk, in the chunk's hash chains. Facts about the format come from the public description of the libevtx project.
 //!
-//! Only one chunk (64 KiB) is held in memory, and the file is open only while a chunk is written, so that several
-//! hundred logs can be written side by side.
+//! Only one chunk (64 KiB) is held in memory, and the file is open only while a chunk is written, so several hundred
+//! logs can be written in parallel.
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
@@ -25,7 +25,7 @@ const MAX_CHUNKS: u64 = 65_535;
 /// A typed value of binary XML.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Value {
-    /// No value (type 0x00): an attribute with it is left out, an element is empty.
+    /// No value (type 0x00): an attribute with it is omitted, an element is empty.
     Null,
     /// Text (type 0x01, UTF-16).
     Str(String),
@@ -37,7 +37,7 @@ pub enum Value {
     U32(u32),
     /// Unsigned 64 bits (type 0x0a).
     U64(u64),
-    /// Truth value (type 0x0d, 32 bits).
+    /// Boolean (type 0x0d, 32 bits).
     Bool(bool),
     /// GUID in its memory layout (type 0x0f): first three groups little-endian.
     Guid([u8; 16]),
@@ -121,9 +121,9 @@ fn sid_bytes(text: &str) -> Result<Vec<u8>, LabError> {
 /// The body of an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Body {
-    /// `<EventData>` with one `<Data Name="…">` for each pair, in order.
+    /// `<EventData>` with one `<Data Name="…">` per pair, in order.
     EventData(Vec<(String, Value)>),
-    /// `<UserData>` with one element in it that holds one element for each pair.
+    /// `<UserData>` with one element that contains one element per pair.
     UserData {
         /// Name of the element inside `UserData`, such as `EventXML`.
         element: String,
@@ -134,14 +134,14 @@ pub enum Body {
     },
 }
 
-/// One event as it goes into a log.
+/// An event to be written to a log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
     /// Provider name.
     pub provider: String,
     /// Provider GUID in its memory layout.
     pub provider_guid: [u8; 16],
-    /// `EventSourceName` attribute of the provider, where it has one (Service Control Manager).
+    /// `EventSourceName` attribute of the provider, if it has one (Service Control Manager).
     pub event_source: Option<String>,
     /// Event id.
     pub event_id: u16,
@@ -157,9 +157,9 @@ pub struct Event {
     pub opcode: u8,
     /// Keywords.
     pub keywords: u64,
-    /// Time of the event: µs since 1970-01-01 UTC.
+    /// Time of the event in µs since 1970-01-01 UTC.
     pub time: i64,
-    /// Record id; ids of one file follow each other without a gap.
+    /// Record id; the ids of one file are consecutive.
     pub record_id: u64,
     /// Activity id (correlation).
     pub activity_id: Option<[u8; 16]>,
@@ -177,7 +177,7 @@ pub struct Event {
     pub body: Body,
 }
 
-/// FILETIME (100 ns since 1601 UTC) of µs since 1970 UTC.
+/// FILETIME (100 ns since 1601 UTC) from µs since 1970 UTC.
 #[must_use]
 pub fn filetime(micros: i64) -> u64 {
     u64::try_from(micros.saturating_add(11_644_473_600_000_000))
@@ -185,10 +185,10 @@ pub fn filetime(micros: i64) -> u64 {
         .saturating_mul(10)
 }
 
-/// Reads a GUID's text, with or without braces, into its memory layout.
+/// Parses a GUID, with or without braces, into its memory layout.
 ///
 /// # Errors
-/// When the text is not a GUID.
+/// If the text is not a GUID.
 pub fn guid(text: &str) -> Result<[u8; 16], LabError> {
     let digits: String = text
         .chars()
@@ -229,7 +229,7 @@ impl EvtxWriter {
     /// Starts a log at `path`; an existing file is replaced.
     ///
     /// # Errors
-    /// When the file cannot be made.
+    /// If the file cannot be created.
     pub fn create(path: &Path) -> Result<Self, LabError> {
         let mut file = File::create(path).map_err(|error| LabError::io("create", path, error))?;
         file.write_all(&[0; FILE_HEADER])
@@ -250,7 +250,7 @@ impl EvtxWriter {
         })
     }
 
-    /// Bytes of the file so far, the chunk in memory included as a whole one.
+    /// Size of the file so far in bytes, counting the chunk in memory as complete.
     #[must_use]
     pub fn bytes(&self) -> u64 {
         let open = u64::from(self.in_chunk > 0);
@@ -266,7 +266,7 @@ impl EvtxWriter {
     /// Appends a record.
     ///
     /// # Errors
-    /// When the event is larger than a chunk, a SID is malformed, the file has reached the format's limit, or the file
+    /// If the event is larger than a chunk, a SID is malformed, the file has reached the format's limit, or the file
     /// cannot be written.
     pub fn write(&mut self, event: &Event) -> Result<(), LabError> {
         if !self.try_write(event)? {
@@ -284,7 +284,7 @@ impl EvtxWriter {
     /// Writes the last chunk and the file header.
     ///
     /// # Errors
-    /// When the file cannot be written.
+    /// If the file cannot be written.
     pub fn finish(mut self) -> Result<(), LabError> {
         self.flush_chunk()?;
         let mut header = vec![0; FILE_HEADER];
@@ -362,12 +362,12 @@ impl EvtxWriter {
         Ok(())
     }
 
-    /// Writes the record into the chunk, or leaves the chunk as it was and says `false` when it does not fit.
+    /// Writes the record into the chunk, or leaves the chunk unchanged and returns `false` if it does not fit.
     fn try_write(&mut self, event: &Event) -> Result<bool, LabError> {
         let start = self.chunk.len();
         let tables = (self.string_table, self.template_table);
         self.record(event)?;
-        // A record that ends exactly with the chunk is not seen by libevtx; leave room for the end of the chunk's data.
+        // libevtx does not see a record that ends exactly with the chunk; leave room for the end of the chunk's data.
         if self.chunk.len() >= CHUNK_SIZE {
             self.chunk.truncate(start);
             let keep = self.position_of(start);
@@ -515,7 +515,7 @@ impl EvtxWriter {
         Ok(())
     }
 
-    /// Token, identifier and offset of a template; its definition follows where the chunk does not hold it yet.
+    /// Token, identifier and offset of a template; its definition follows if the chunk does not have it yet.
     fn template_instance(&mut self, id: u128, tree: &Element<'_>) {
         let bytes = id.to_le_bytes();
         let short = u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
@@ -579,7 +579,7 @@ impl EvtxWriter {
             for child in &element.children {
                 self.element(child);
             }
-            // A nested body stands after the children of the root.
+            // A nested body comes after the children of the root.
             if let Some(part) = &element.tail {
                 self.part(part);
             }
@@ -633,7 +633,7 @@ impl EvtxWriter {
     }
 }
 
-/// Hash of a name as the chunk's string table uses it: the low 16 bits.
+/// Hash of a name for the chunk's string table: the low 16 bits.
 fn name_hash(units: &[u16]) -> u16 {
     let hash = units.iter().fold(0u32, |hash, unit| {
         hash.wrapping_mul(65_599).wrapping_add(u32::from(*unit))

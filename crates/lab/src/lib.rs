@@ -1,9 +1,9 @@
 //! Simulated companies with ground truth, written as real EVTX files.
 //!
-//! [`build`] makes a world deterministically from a seed, a small one or an enterprise ([`Preset`]), and says what is in it
-//! ([`Truth`]): the hosts, the hops of the intruders, who else goes from host to host, and in a small world the acts planted
-//! for each detection. All worlds are made of the same acts. Names, addresses and events are invented; the layouts of the
-//! events are those of Windows 10 / Server 2019, Sysmon 15 and Zeek.
+//! [`build`] generates a world deterministically from a seed, a small one or an enterprise ([`Preset`]), and returns
+//! its truth ([`Truth`]): the hosts, the intruders' hops, who else goes from host to host, and in a small world the
+//! acts planted for each detection. All worlds use the same acts. Names, addresses and events are invented; the layouts
+//! of the events are those of Windows 10 / Server 2019, Sysmon 15 and Zeek.
 
 #![expect(
     clippy::indexing_slicing,
@@ -35,9 +35,9 @@ pub use truth::{
 /// What world to make.
 #[derive(Debug, Clone)]
 pub enum Preset {
-    /// A small company with Zeek's connection logs and one intrusion, in which each of ten detections has its planted act.
+    /// A small company with Zeek's connection logs and one intrusion, with a planted act for each of ten detections.
     Small(Options),
-    /// A company of any size with its daily work, and any number of intrusions.
+    /// A company of any size with daily work, and any number of intrusions.
     Enterprise(EnterpriseOptions),
 }
 
@@ -53,12 +53,12 @@ impl From<&EnterpriseOptions> for Preset {
     }
 }
 
-/// What small world to make.
+/// The small world to generate.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// Seed: the same seed and options give the same files, byte for byte.
     pub seed: u64,
-    /// First day (UTC); a weekend moves it to Monday.
+    /// First day (UTC); a weekend is moved to Monday.
     pub start: Date,
     /// Number of working days, at least one. The intrusion is on the second, or on the only one.
     pub days: usize,
@@ -66,7 +66,7 @@ pub struct Options {
     pub workstations: usize,
     /// Servers besides the domain controller, at least three.
     pub servers: usize,
-    /// Bytes of EVTX to reach at least: working days, and with large targets workstations, are added.
+    /// Minimum total size of EVTX in bytes: adds working days and, for large targets, workstations.
     pub target_bytes: Option<u64>,
     /// Whether there is an intrusion.
     pub intrusion: bool,
@@ -93,11 +93,11 @@ impl Default for Options {
     }
 }
 
-/// Makes a world in `directory`: a directory of EVTX files for each host, and `truth.json`; in a small world also
+/// Generates a world in `directory`: a directory of EVTX files for each host, and `truth.json`; for a small world also
 /// `zeek/conn*.log`, `assets.csv` and `identities.csv`.
 ///
 /// # Errors
-/// When the options describe no world or a file cannot be written.
+/// If the options describe no world or a file cannot be written.
 pub fn build(preset: impl Into<Preset>, directory: &Path) -> Result<Truth, LabError> {
     match preset.into() {
         Preset::Small(options) => small::build(&options, directory),
@@ -105,7 +105,7 @@ pub fn build(preset: impl Into<Preset>, directory: &Path) -> Result<Truth, LabEr
     }
 }
 
-/// What can go wrong while a world is made.
+/// Errors in generating a world.
 #[derive(Debug, thiserror::Error)]
 pub enum LabError {
     /// A file or directory cannot be used.
@@ -119,7 +119,7 @@ pub enum LabError {
         #[source]
         error: std::io::Error,
     },
-    /// A value has not the form that its type demands.
+    /// A value does not have the form of its type.
     #[error("`{text}` is no {what}; give it in its usual text form")]
     BadValue {
         /// The type.

@@ -20,11 +20,11 @@ pub(crate) struct Output<'a> {
     pub(crate) last_zeek: Option<String>,
     /// Logs that nobody collected.
     pub(crate) left_out: BTreeSet<(usize, Channel)>,
-    /// Logs that were cleared, and when: what is older is gone.
+    /// When logs were cleared; older events are gone.
     pub(crate) cleared: BTreeMap<(usize, Channel), i64>,
     /// The only event ids that were collected.
     pub(crate) only: Option<&'static [u16]>,
-    /// Logons from other hosts that were written.
+    /// Number of logons from other hosts written.
     logons: u64,
 }
 
@@ -60,7 +60,7 @@ impl<'a> Output<'a> {
         self.logons
     }
 
-    /// Writes everything that lies before `until`, in the order of time.
+    /// Writes everything before `until`, in chronological order.
     pub(crate) fn flush(&mut self, sim: &mut Sim, until: i64) -> Result<(), LabError> {
         let mut pending = std::mem::take(&mut sim.pending);
         pending.sort_by_key(|entry| entry.event.time);
@@ -128,7 +128,7 @@ impl<'a> Output<'a> {
             writer.finish()?;
         }
         if let Some(last) = self.last_zeek {
-            // Zeek's log of the running day has no date.
+            // Zeek's log of the current day has no date.
             let (from, to) = (
                 self.directory.join("zeek").join(last),
                 self.directory.join("zeek/conn.log"),
@@ -139,7 +139,7 @@ impl<'a> Output<'a> {
     }
 }
 
-/// Whether an event says that somebody came from another host: 4624 of type 3, 8 or 10.
+/// Whether an event shows an arrival from another host: 4624 of type 3, 8 or 10.
 fn remote_logon(event: &Event) -> bool {
     event.event_id == 4624
         && matches!(&event.body, Body::EventData(fields)

@@ -1,4 +1,4 @@
-//! The simulated machines and the events that single acts leave on them.
+//! The simulated machines, and the events that single acts cause on them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -11,12 +11,12 @@ pub(crate) const SECOND: i64 = 1_000_000;
 pub(crate) const MINUTE: i64 = 60 * SECOND;
 pub(crate) const SYSTEM_SID: &str = "S-1-5-18";
 
-/// The names of the one domain. NetBIOS and DNS names need have nothing to do with each other.
+/// The names of the only domain. NetBIOS and DNS names need not be related.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Domain {
     pub(crate) netbios: String,
     pub(crate) dns: String,
-    /// Of Kerberos: the DNS name in capitals.
+    /// The Kerberos realm: the DNS name in capitals.
     pub(crate) realm: String,
 }
 
@@ -29,7 +29,7 @@ impl Domain {
         }
     }
 
-    /// What the company calls folders of its own, such as that of its scheduled tasks.
+    /// The company's name for its own folders, such as that of its scheduled tasks.
     pub(crate) fn folder(&self) -> String {
         let mut name = self.netbios.to_lowercase();
         if let Some(first) = name.get_mut(..1) {
@@ -39,7 +39,7 @@ impl Domain {
     }
 }
 
-/// Whether a domain can be called so.
+/// Whether a name is valid for a domain.
 pub(crate) fn check_names(dns: &str, netbios: &str) -> Result<(), LabError> {
     let label = |text: &str| {
         !text.is_empty()
@@ -66,7 +66,7 @@ impl Default for Domain {
     }
 }
 
-/// SplitMix64: small, fast, and the same everywhere.
+/// SplitMix64: small, fast, and the same on every platform.
 #[derive(Debug, Clone)]
 pub(crate) struct Random(pub(crate) u64);
 
@@ -84,7 +84,7 @@ impl Random {
         self.next() % limit.max(1)
     }
 
-    /// A time span from zero up to `limit` µs.
+    /// A duration from zero up to `limit` µs.
     pub(crate) fn span(&mut self, limit: i64) -> i64 {
         i64::try_from(self.below(u64::try_from(limit).unwrap_or(1))).unwrap_or(0)
     }
@@ -193,7 +193,7 @@ pub(crate) struct Host {
     pub(crate) name: String,
     pub(crate) domain: Arc<Domain>,
     pub(crate) ip: String,
-    /// From when today it has another address.
+    /// From when on it has another address today.
     pub(crate) moved: Option<(i64, String)>,
     /// The address that others see instead.
     pub(crate) behind: Option<String>,
@@ -204,7 +204,7 @@ pub(crate) struct Host {
     /// Whether Security writes 4688 and 4689.
     pub(crate) process_audit: bool,
     pub(crate) sid: String,
-    /// The domain controller that it asks.
+    /// Its domain controller.
     pub(crate) controller: usize,
     /// How far its clock is ahead, µs.
     pub(crate) skew: i64,
@@ -227,7 +227,7 @@ impl Host {
         format!("{}.{}", self.name, self.domain.dns)
     }
 
-    /// Its address as its own logs have it.
+    /// Its address in its own logs.
     pub(crate) fn own_ip(&self, time: i64) -> String {
         match &self.moved {
             Some((from, ip)) if time >= *from => ip.clone(),
@@ -235,12 +235,12 @@ impl Host {
         }
     }
 
-    /// Its address as others see it.
+    /// Its address as seen by others.
     pub(crate) fn seen_ip(&self, time: i64) -> String {
         self.behind.clone().unwrap_or_else(|| self.own_ip(time))
     }
 
-    /// What a name server says of its address: nothing where it does not stay with the host.
+    /// A name server's answer for it: none if its address changes hands.
     fn seen_name(&self) -> String {
         if self.behind.is_some() || self.moved.is_some() {
             "-".into()
@@ -347,7 +347,7 @@ pub(crate) struct Sim {
     pub(crate) domain_sid: String,
     pub(crate) pending: Vec<Pending>,
     pub(crate) conns: Vec<Conn>,
-    /// Evidence of each mark, filled when the records get their ids.
+    /// Evidence of each mark, completed when the records get their ids.
     pub(crate) marks: Vec<Vec<Evidence>>,
     /// Remote access of daily work: how often, by source, destination, account and kind.
     daily: BTreeMap<(usize, usize, String), BTreeMap<&'static str, u64>>,
@@ -381,7 +381,7 @@ pub(crate) fn guid_text(bytes: &[u8; 16]) -> String {
     )
 }
 
-/// Time as Sysmon's `UtcTime` has it: `2026-03-03 08:15:00.123`.
+/// Time in the form of Sysmon's `UtcTime`: `2026-03-03 08:15:00.123`.
 pub(crate) fn utc(time: i64) -> String {
     jiff::Timestamp::from_microsecond(time)
         .map(|t| t.strftime("%Y-%m-%d %H:%M:%S%.3f").to_string())
@@ -399,7 +399,7 @@ pub(crate) fn sysmon_guid(machine: u32, time: i64, last: u64) -> [u8; 16] {
 }
 
 impl Sim {
-    /// A company of nobody yet, whose domain has these names. Its identifier is drawn.
+    /// A company without people yet, whose domain has these names. Its identifier is drawn.
     pub(crate) fn new(mut random: Random, dns: &str, netbios: &str) -> Self {
         let mut part = || 1_000_000_000 + random.below(3_000_000_000);
         let domain_sid = format!("S-1-5-21-{}-{}-{}", part(), part(), part());
@@ -416,7 +416,7 @@ impl Sim {
         }
     }
 
-    /// Notes remote access that is daily work.
+    /// Records remote access that is daily work.
     pub(crate) fn note(&mut self, src: usize, dst: usize, account: &str, kind: &'static str) {
         let between = self.daily.entry((src, dst, account.to_owned()));
         *between.or_default().entry(kind).or_default() += 1;
@@ -521,7 +521,7 @@ impl Sim {
         }
     }
 
-    /// A time as the clock of the host shows it.
+    /// A time as shown by the host's clock.
     pub(crate) fn clock(&self, host: usize, time: i64) -> i64 {
         time + self.hosts[host].skew
     }
@@ -537,13 +537,13 @@ impl Sim {
         }
     }
 
-    /// Sysmon's GUID of a process that was started before the logs show it.
+    /// Sysmon's GUID of a process started before the logs begin.
     pub(crate) fn process_guid(&self, host: usize, time: i64, pid: u32) -> [u8; 16] {
         let time = self.clock(host, time);
         sysmon_guid(self.hosts[host].machine, time, u64::from(pid) << 20)
     }
 
-    /// Ports and process ids may be used again on a new day.
+    /// Ports and process ids may be reused on a new day.
     pub(crate) fn new_day(&mut self) {
         for host in &mut self.hosts {
             host.ports.clear();
@@ -552,7 +552,7 @@ impl Sim {
         }
     }
 
-    /// Logon ids grow with time since boot, as they do on Windows.
+    /// Logon ids grow with time since boot, as on Windows.
     fn new_luid(&mut self, host: usize, time: i64) -> u64 {
         let low = self.random.below(40);
         let host = &mut self.hosts[host];
@@ -720,7 +720,7 @@ impl Sim {
         Some(self.log(host, Channel::Sysmon, time, (id, version, id), fields))
     }
 
-    /// Starts a process: Sysmon 1 and, where audited, Security 4688.
+    /// Starts a process: Sysmon 1 and, if audited, Security 4688.
     pub(crate) fn spawn(
         &mut self,
         time: i64,
@@ -843,7 +843,7 @@ impl Sim {
         process
     }
 
-    /// Ends a process: Sysmon 5 and, where audited, Security 4689.
+    /// Ends a process: Sysmon 5 and, if audited, Security 4689.
     pub(crate) fn exit(&mut self, time: i64, process: &Process, session: &Session) {
         self.sysmon(
             process.host,
@@ -930,7 +930,7 @@ impl Sim {
         }
     }
 
-    /// A connection as Zeek and the Sysmon of both ends see it. Returns the indices of the Sysmon events.
+    /// A connection as Zeek and both ends' Sysmon see it. Returns the indexes of the Sysmon events.
     pub(crate) fn connect(
         &mut self,
         time: i64,
@@ -1259,7 +1259,7 @@ impl Sim {
         (session, index)
     }
 
-    /// End of a session: 4634, before it 4647 where a user left.
+    /// End of a session: 4634, preceded by 4647 if a user logged off.
     pub(crate) fn logoff(&mut self, time: i64, session: &Session) {
         let base = |session: &Session| {
             vec![
@@ -1312,7 +1312,7 @@ impl Sim {
         );
     }
 
-    /// A connection with a network logon over it, as source, network, DC and destination see it. Returns the session,
+    /// A connection with a network logon over it, as seen by source, network, DC and destination. Returns the session,
     /// the client's port and the index of the 4624.
     pub(crate) fn network_logon(&mut self, remote: &Remote<'_>) -> (Session, u16, usize) {
         let Remote {
@@ -1568,7 +1568,7 @@ impl Sim {
     }
 }
 
-/// How a logon is made, as 4624 shows it.
+/// How a logon is made, as shown in 4624.
 pub(crate) struct Logon<'a> {
     pub(crate) kind: u32,
     pub(crate) process: &'a str,
@@ -1580,7 +1580,7 @@ pub(crate) struct Logon<'a> {
     pub(crate) subject: Option<&'a Session>,
 }
 
-/// The access mask of a file that is opened for reading (`FILE_GENERIC_READ` of winnt.h).
+/// The access mask of a file opened for reading (`FILE_GENERIC_READ` in winnt.h).
 pub(crate) const FILE_GENERIC_READ: u32 = 0x0012_0089;
 
 /// A share, and the paths in it with their access masks.
@@ -1591,7 +1591,7 @@ pub(crate) struct Share<'a> {
     pub(crate) paths: &'a [(&'a str, u32)],
 }
 
-/// Refuses options that make no world.
+/// Refuses invalid options.
 pub(crate) fn check(condition: bool, option: &'static str, reason: &str) -> Result<(), LabError> {
     if condition {
         Ok(())
@@ -1603,7 +1603,7 @@ pub(crate) fn check(condition: bool, option: &'static str, reason: &str) -> Resu
     }
 }
 
-/// A logon at the machine itself: of a service (5), or of somebody at its desk.
+/// A local logon: of a service (5), or of somebody at the desk.
 pub(crate) fn local(host: &str, kind: u32) -> Logon<'static> {
     let (process, package) = if kind == 5 {
         ("Advapi  ", "Negotiate")

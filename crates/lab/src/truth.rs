@@ -1,7 +1,7 @@
-//! What really happened in a made world, as `truth.json` says it.
+//! What really happened in a generated world, as written to `truth.json`.
 //!
-//! There is one schema for all worlds, so that one scorer can judge what is found in any of them. What a world has nothing
-//! of is empty.
+//! There is one schema for all worlds, so one scorer can judge results in any of them. Parts that a world does not have
+//! are empty.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,17 +12,17 @@ use serde::{Deserialize, Serialize};
 use crate::LabError;
 use crate::attack::Attack;
 
-/// The schema that this version writes. The number goes up when a field changes its meaning or goes.
+/// The schema of this version. The number increases when a field changes its meaning or is removed.
 pub const SCHEMA: &str = "crabwalk.truth/1";
 
 /// What kind of world it is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum World {
-    /// A company of some machines with one intrusion, whose detections have planted acts.
+    /// A company of a few machines with one intrusion, and planted acts for detections.
     #[default]
     Small,
-    /// A company of any size, with any number of intrusions among daily work.
+    /// A company of any size, with any number of intrusions in its daily work.
     Enterprise,
 }
 
@@ -48,9 +48,9 @@ pub struct Planted {
     pub start: String,
     /// Time of the last record.
     pub end: String,
-    /// The records the detection rests on.
+    /// The records on which the detection rests.
     pub evidence: Vec<Evidence>,
-    /// Connections in Zeek's log it rests on.
+    /// The connections in Zeek's log on which it rests.
     pub zeek_uids: Vec<String>,
     /// Values that its result must show.
     pub fields: BTreeMap<String, String>,
@@ -65,27 +65,27 @@ pub struct PlantedHop {
     pub dst: String,
     /// Account that logged on to the destination.
     pub account: String,
-    /// Account of the session on the source from which the intruder went; `SYSTEM` for the system's.
+    /// Account of the session on the source from which the intruder moved; `SYSTEM` for the system's.
     #[serde(default)]
     pub actor: String,
-    /// Account that the payload runs as; empty where that was not asked.
+    /// Account that runs the payload; empty if that was not requested.
     #[serde(default)]
     pub effective: String,
     /// How, in words, such as `PsExec, renamed`.
     pub method: String,
-    /// How the intruder came to use the account, in words; empty where the world has one way only.
+    /// How the intruder got to use the account, in words; empty if the world has only one way.
     #[serde(default)]
     pub credentials: String,
     /// ATT&CK technique.
     pub technique: String,
-    /// When, RFC 3339, UTC, by a clock that is right.
+    /// When, RFC 3339, UTC, by a correct clock.
     pub time: String,
-    /// How far the clocks of the two hosts are off at most, seconds.
+    /// Maximum clock error of the two hosts, in seconds.
     #[serde(default)]
     pub skew: u64,
-    /// Records of it in the logs that were collected, by `host channel event-id`.
+    /// Records of it in the collected logs, by `host channel event-id`.
     pub records: BTreeMap<String, u64>,
-    /// The records themselves, in the order of time; empty in enterprises, where they would fill the file.
+    /// The records themselves, in chronological order; empty in enterprises, where they would fill the file.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub evidence: Vec<Evidence>,
     /// Connections in Zeek's log that belong to it.
@@ -93,7 +93,7 @@ pub struct PlantedHop {
     pub zeek_uids: Vec<String>,
 }
 
-/// How many records there are of each kind, by `host channel event-id`.
+/// Number of records of each kind, by `host channel event-id`.
 pub(crate) fn counts(evidence: &[Evidence]) -> BTreeMap<String, u64> {
     let mut counts = BTreeMap::new();
     for one in evidence {
@@ -108,16 +108,16 @@ pub(crate) fn counts(evidence: &[Evidence]) -> BTreeMap<String, u64> {
 pub struct Intrusion {
     /// Name in this world.
     pub id: String,
-    /// What the intruder wanted and how stealthy he was, where that was asked for.
+    /// The intruder's goal and stealth, if they were requested.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attack: Option<Attack>,
     /// The host where it began.
     pub entry: String,
-    /// The hops, in the order of time.
+    /// The hops, in chronological order.
     pub hops: Vec<PlantedHop>,
-    /// The host whose Security log the intruder cleared, where that is so.
+    /// The host whose Security log the intruder cleared, if any.
     pub cleared: Option<String>,
-    /// The service accounts whose tickets were asked for to be cracked.
+    /// The service accounts whose tickets were requested for cracking.
     pub roasted: Vec<String>,
 }
 
@@ -141,11 +141,11 @@ pub struct TruthHost {
     pub name: String,
     /// Fully qualified name, the `Computer` of its events.
     pub fqdn: String,
-    /// Addresses, in the order in which it had them.
+    /// Addresses, in the order in which the host had them.
     pub ips: Vec<String>,
     /// What it is for.
     pub role: String,
-    /// Category in `assets.csv`; empty where there is no such file.
+    /// Category in `assets.csv`; empty if there is no such file.
     #[serde(default)]
     pub category: String,
     /// Whether Sysmon runs on it.
@@ -155,7 +155,7 @@ pub struct TruthHost {
     /// Channels that nobody collected, or `*` for all.
     #[serde(default)]
     pub not_collected: Vec<String>,
-    /// How far its clock is ahead, seconds; negative where it is behind.
+    /// How far its clock is ahead, in seconds; negative if it is behind.
     #[serde(default)]
     pub skew: i64,
 }
@@ -173,10 +173,10 @@ pub struct TruthAccount {
     pub administrator: bool,
 }
 
-/// What is in a world; also written as `truth.json`.
+/// The contents of a world; also written as `truth.json`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Truth {
-    /// [`SCHEMA`]; empty in enterprises that were made before there were versions.
+    /// [`SCHEMA`]; empty in enterprises generated before there were versions.
     #[serde(default)]
     pub schema: String,
     /// What kind of world it is.
@@ -193,7 +193,7 @@ pub struct Truth {
     pub days: u64,
     /// Records in all logs.
     pub events: u64,
-    /// Of these the logons from other hosts: 4624 of type 3, 8 or 10.
+    /// Of these, logons from other hosts: 4624 of type 3, 8 or 10.
     #[serde(default)]
     pub logons: u64,
     /// Size of all EVTX files in bytes.
@@ -205,10 +205,10 @@ pub struct Truth {
     pub accounts: Vec<TruthAccount>,
     /// The intrusions.
     pub intrusions: Vec<Intrusion>,
-    /// Who else goes from where to where; not listed in small worlds that were made by older versions.
+    /// Who else goes from where to where; not listed in small worlds generated by older versions.
     #[serde(default)]
     pub daily: Vec<DailyAccess>,
-    /// For each detection the acts that it must find, where any were planted for it; it must find nothing else.
+    /// For each detection, the acts that it must find, if any were planted for it; it must find nothing else.
     #[serde(default)]
     pub detections: BTreeMap<String, Vec<Planted>>,
 }
@@ -224,7 +224,7 @@ impl Truth {
         let path = directory.join("truth.json");
         let text = match self.kind {
             World::Small => serde_json::to_string_pretty(self),
-            // Whitespace would be most of it.
+            // Most of it would be white space.
             World::Enterprise => serde_json::to_string(self),
         };
         let text =

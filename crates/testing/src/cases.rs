@@ -1,6 +1,6 @@
-//! Files of cases: blocks of lines, some of which say what must come of them.
+//! Case files: blocks of lines, some with the expected result.
 //!
-//! A block ends at an empty line; lines that begin with `#` are comments. What must come of a block stands behind a line
+//! A block ends at an empty line; lines that begin with `#` are comments. The expected result of a block follows a line
 //! `----`.
 
 use std::ops::Range;
@@ -17,11 +17,11 @@ pub struct Block {
     lines: Vec<(usize, String)>,
 }
 
-/// What must come of a case, and where that stands in its file.
+/// The expected result of a case, and its position in the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Expected {
     pub(crate) path: Arc<PathBuf>,
-    /// Lines of the file, from 0, comments among them.
+    /// Lines of the file, from 0, including comments.
     pub(crate) place: Range<usize>,
     /// The lines without comments.
     pub lines: Vec<String>,
@@ -33,13 +33,13 @@ impl Block {
         self.lines.first().map_or("", |(_, line)| line.trim())
     }
 
-    /// The lines behind the first, up to `----`.
+    /// The lines after the first, up to `----`.
     pub fn given(&self) -> impl Iterator<Item = &str> {
         let behind = self.lines.iter().skip(1).map(|(_, line)| line.as_str());
         behind.take_while(|line| line.trim() != CUT)
     }
 
-    /// What stands behind `----`; nothing where there is no such line.
+    /// The lines after `----`; empty if there is no such line.
     pub fn expected(&self) -> Option<Expected> {
         let cut = self.lines.iter().position(|(_, line)| line.trim() == CUT)?;
         let behind = self.lines.get(cut + 1..).unwrap_or_default();
@@ -58,7 +58,7 @@ impl Block {
         stem.to_string_lossy().into_owned()
     }
 
-    /// Where it stands, for people: `path:line`.
+    /// Its position, for people: `path:line`.
     pub fn place(&self) -> String {
         format!("{}:{}", self.path.display(), self.line + 1)
     }
@@ -66,7 +66,7 @@ impl Block {
 
 const CUT: &str = "----";
 
-/// The files of a folder with this ending, by name.
+/// The files in a folder with this extension, by name.
 ///
 /// # Panics
 /// If the folder cannot be read, or has none.

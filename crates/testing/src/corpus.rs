@@ -1,12 +1,13 @@
-//! Recorded attacks, where there are any.
+//! Recorded attacks, if available.
 
 use std::path::{Path, PathBuf};
 
-/// The folder of public samples, if it has this file or folder: the one that `CRABWALK_CORPUS` names, else `../shared/corpus`
-/// beside the repository. Where there is none, it says so on standard error, and the test that asked has nothing to do.
+/// The folder of public samples, if it has this file or folder: the one in `CRABWALK_CORPUS`, or else
+/// `../shared/corpus` beside the repository. Without one, prints a note to standard error, and the requesting test has
+/// nothing to do.
 ///
 /// # Panics
-/// If `CRABWALK_CORPUS` names no folder: who sets it means it.
+/// If `CRABWALK_CORPUS` names no folder: whoever sets it means it.
 pub fn corpus(needs: &str) -> Option<PathBuf> {
     let folder = match std::env::var_os("CRABWALK_CORPUS").map(PathBuf::from) {
         Some(named) => {

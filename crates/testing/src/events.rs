@@ -1,9 +1,9 @@
-//! Made events, and the tables that readers would make of them.
+//! Made-up events, and the tables that readers would make from them.
 
 use crabwalk_events::MemoryCatalog;
 use crabwalk_sources::collect::{Begun, Collected, Collector, Demand, Everything, Head};
 
-/// When an event happened that says nothing else: 2023-11-14T22:13:20Z, microseconds since 1970-01-01 UTC.
+/// Default time of an event: 2023-11-14T22:13:20Z, in microseconds since 1970-01-01 UTC.
 const AT: i64 = 1_700_000_000_000_000;
 
 /// A made event.
@@ -11,15 +11,15 @@ const AT: i64 = 1_700_000_000_000_000;
 pub struct Event {
     /// Channel, or kind of log.
     pub channel: String,
-    /// Event id; 0 where the source has none.
+    /// Event id; 0 if the source has none.
     pub id: u32,
     /// Machine that wrote it; empty for a network sensor.
     pub host: String,
     /// Microseconds since 1970-01-01 UTC.
     pub time: i64,
-    /// Number of the record; 0 until [`Events`] gives it the next.
+    /// Record number; 0 until [`Events`] assigns the next one.
     pub record: u64,
-    /// Names and values, in their order; a name that comes again adds a value to the field.
+    /// Names and values, in order; a repeated name adds a value to the field.
     pub fields: Vec<(String, String)>,
 }
 
@@ -72,11 +72,11 @@ impl Event {
 
     /// Reads `type=Security/4624 _time=1700000000 host=WS1 LogonType=3 TargetUserName="Ann Lee" Data=[a,b]`.
     ///
-    /// `_time` is in seconds. In quotes, `\"`, `\\`, `\n` and `\t` are escapes; several values stand in brackets.
-    /// `type`, `_time` and `host` may be left out, and come once.
+    /// `_time` is in seconds. In quotes, `\"`, `\\`, `\n` and `\t` are escapes; multiple values go in brackets. `type`,
+    /// `_time` and `host` are optional, and may appear once.
     ///
     /// # Panics
-    /// If the line cannot be read so.
+    /// If the line cannot be parsed.
     pub fn parse(line: &str) -> Self {
         let all = fields(line);
         let one = |name: &str| {
@@ -159,7 +159,7 @@ fn value<'t>(text: &'t str, ends: &[char]) -> (String, &'t str) {
     panic!("no closing quote in {text}");
 }
 
-/// Made events in the order in which a reader meets them.
+/// Made-up events in the order in which a reader meets them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Events(pub Vec<Event>);
 
@@ -172,25 +172,25 @@ impl Events {
         self.0.push(event);
     }
 
-    /// Adds the events of others, with record numbers of their own here.
+    /// Adds the events of others, with new record numbers.
     pub fn extend(&mut self, others: Self) {
         for event in others.0 {
             self.push(Event { record: 0, ..event });
         }
     }
 
-    /// The tables that a reader makes of them who looks for what is demanded.
+    /// The tables that a reader makes from them for a demand.
     ///
     /// # Panics
-    /// If the tables cannot be made.
+    /// If the tables cannot be built.
     pub fn collect(&self, demand: &dyn Demand) -> Collected {
         self.collect_parts(&[(0..self.0.len()).collect()], demand)
     }
 
-    /// The same where each list of places is a source that a reader of its own reads.
+    /// The same, with each list of indexes as a separate source read by its own reader.
     ///
     /// # Panics
-    /// If the tables cannot be made.
+    /// If the tables cannot be built.
     pub fn collect_parts(&self, parts: &[Vec<usize>], demand: &dyn Demand) -> Collected {
         let collectors = parts.iter().enumerate().map(|(source, part)| {
             let mut collector = Collector::new(demand);
@@ -217,18 +217,18 @@ impl Events {
         Collector::merge(collectors.collect()).unwrap_or_else(|error| panic!("{error}"))
     }
 
-    /// A catalog of everything that they say.
+    /// A catalog of all their fields.
     ///
     /// # Panics
-    /// If the tables cannot be made.
+    /// If the tables cannot be built.
     pub fn catalog(&self) -> MemoryCatalog {
         self.catalog_of(&Everything)
     }
 
-    /// A catalog of what is demanded.
+    /// A catalog for a demand.
     ///
     /// # Panics
-    /// If the tables cannot be made.
+    /// If the tables cannot be built.
     pub fn catalog_of(&self, demand: &dyn Demand) -> MemoryCatalog {
         let collected = self.collect(demand);
         MemoryCatalog::new(collected).unwrap_or_else(|error| panic!("{error}"))

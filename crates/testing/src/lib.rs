@@ -1,12 +1,12 @@
-//! What the tests of the other crates share, each thing once: made events, cases in text files, the program, the public corpus.
+//! Shared test support, each thing once: made-up events, cases in text files, running the program, the public corpus.
 //!
-//! **Cases are text, and each is a test.** Who knows SPL or Windows' logs can read and write a case without reading Rust.
-//! [`Suite`] gives each one a name, so that one of a thousand can be run alone
-//! (`cargo test --workspace --test cases -- 'a service over TCP'`), and `BLESS=1` writes what came of a case where it says
-//! what must come of it: a diff to be read, instead of a text to be copied by hand.
+//! **Cases are text, and each is a test.** Anyone who knows SPL or Windows' logs can read and write a case without
+//! reading Rust. [`Suite`] names each one, so that one of a thousand can run alone (`cargo test --workspace --test
+//! cases -- 'a service over TCP'`), and `BLESS=1` writes the actual result of a case in place of the expected one: a
+//! diff to read, instead of a text to copy by hand.
 //!
-//! **Made events go one way.** [`Events`] puts them into tables as readers do, whoever made them. There are three texts for
-//! them, because three things are said:
+//! **Made-up events take one route.** [`Events`] puts them into tables as readers do, whoever made them. There are
+//! three notations, for three purposes:
 //!
 //! - searches ([`Event::parse`], `name=value`): any event type, any field, in values the escapes `\n`, `\t`, `\"`, and
 //!   lists. These are the edges where SPL is strange, and no event has to make sense.
@@ -15,7 +15,7 @@
 //! - cases of detections (YAML, `crabwalk_detect::cases`): a part of the program, for people who write detections and have
 //!   no Rust at hand; a library for tests cannot be below it.
 //!
-//! Test code makes an [`Event`] and says what it needs:
+//! Test code builds an [`Event`] with what it needs:
 //!
 //! ```
 //! use crabwalk_events::Catalog;
@@ -26,8 +26,9 @@
 //! assert_eq!(catalog.tables()[0].rows, 2);
 //! ```
 //!
-//! This crate is for `[dev-dependencies]` only. It uses nothing right of `events`, so that the unit tests of every other
-//! crate can use it and meet one version of each type; tests of `sources` and `events` that use it lie in their `tests/`.
+//! Use this crate only in `[dev-dependencies]`. It depends on nothing right of `events`, so that the unit tests of
+//! every other crate can use it and meet one version of each type; tests of `sources` and `events` that use it are in
+//! their `tests/`.
 
 mod cases;
 mod corpus;

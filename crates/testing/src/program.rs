@@ -1,13 +1,13 @@
-//! Running the program as users do.
+//! Running the program the way users do.
 
 use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-/// How a run of the program ended.
+/// The result of a run of the program.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ran {
-    /// Exit status; -1 where a signal ended it.
+    /// Exit status; -1 if a signal ended it.
     pub status: i32,
     /// Standard output.
     pub out: String,
@@ -19,7 +19,7 @@ impl Ran {
     /// Standard output, if the program ended with this status.
     ///
     /// # Panics
-    /// If it ended otherwise, with everything that it said.
+    /// If it ended with another status, with all its output.
     #[track_caller]
     pub fn said(&self, status: i32) -> String {
         assert_eq!(
@@ -44,12 +44,12 @@ impl From<Output> for Ran {
     }
 }
 
-/// The program, to be run in a folder without anything on its standard input. For what [`crabwalk`] cannot do.
+/// The program, to be run in a folder with empty standard input. For what [`crabwalk`] cannot do.
 ///
 /// # Panics
 /// Outside tests and benchmarks of the crate that builds the program.
 pub fn program(folder: impl AsRef<Path>) -> Command {
-    // Cargo says where it is; other runners of tests leave it beside the folder of the tests.
+    // Cargo provides the path; other test runners keep it beside the folder of the tests.
     let path = std::env::var_os("CARGO_BIN_EXE_crabwalk").map_or_else(
         || {
             let test = std::env::current_exe().unwrap_or_default();
@@ -71,7 +71,7 @@ pub fn program(folder: impl AsRef<Path>) -> Command {
 /// Runs the program in a folder.
 ///
 /// # Panics
-/// If it cannot be started, or says what is not UTF-8.
+/// If it cannot be started, or prints something other than UTF-8.
 #[track_caller]
 pub fn crabwalk(folder: impl AsRef<Path>, arguments: &[&str]) -> Ran {
     let output = program(folder).args(arguments).output();
@@ -93,7 +93,7 @@ pub fn crabwalk_reading(folder: impl AsRef<Path>, arguments: &[&str], input: &[u
         .unwrap_or_else(|error| panic!("{error}"));
     let pipe = child.stdin.take();
     std::thread::scope(|threads| {
-        // Apart, since the program may fill its output before it has read all.
+        // On another thread, because the program may fill its output before it has read everything.
         threads.spawn(move || match pipe.map(|mut pipe| pipe.write_all(input)) {
             // It may have seen enough.
             Some(Err(error)) if error.kind() != ErrorKind::BrokenPipe => panic!("{error}"),

@@ -13,15 +13,15 @@
 //! - `process GUID<PARENTGUID PARENT>IMAGE ACCOUNT:LOGONID COMMANDLINE`: Sysmon 1
 //! - `CHANNEL/ID`, or the kind of another log (`zeek:conn`)
 //!
-//! and then fields, `name=value`; `'…'` and `"…"` hold words together, each kind of quotes the other. `by=ACCOUNT:LOGONID`
-//! stands for the four fields of the subject, `from=IP:PORT` for `IpAddress` and `IpPort`, a value `@ACCOUNT` for its SID.
-//! Accounts are of the domain CORP if they name none.
+//! and then fields, `name=value`; `'…'` and `"…"` keep words together, each kind of quotes may contain the other.
+//! `by=ACCOUNT:LOGONID` stands for the four fields of the subject, `from=IP:PORT` for `IpAddress` and `IpPort`, a value
+//! `@ACCOUNT` for its SID. Accounts belong to the domain CORP by default.
 
 use std::str::FromStr;
 
 use crate::{Event, Events};
 
-/// When scenes begin: 2025-06-15T00:00:00Z, microseconds since 1970-01-01 UTC.
+/// When scenes begin: 2025-06-15T00:00:00Z, in microseconds since 1970-01-01 UTC.
 pub const AT: i64 = 1_749_945_600_000_000;
 
 /// Channels by their short names.
@@ -57,7 +57,7 @@ const CHANNELS: [(&str, &str); 14] = [
     ("NTLM", "Microsoft-Windows-NTLM/Operational"),
 ];
 
-/// Words of a line; `'…'` and `"…"` hold words together, each kind of quotes the other.
+/// Words of a line; `'…'` and `"…"` keep words together, each kind of quotes may contain the other.
 pub fn words(line: &str) -> Vec<String> {
     let (mut all, mut word, mut quote) = (Vec::new(), None::<String>, None);
     for c in line.chars() {
@@ -103,7 +103,7 @@ fn parsed<T: FromStr>(text: &str) -> T {
     text.parse().unwrap_or_else(|_| panic!("no number: {text}"))
 }
 
-/// SID, domain and name of `name`, `DOMAIN\name` or `SYSTEM`. One name has one SID, whatever its domain.
+/// SID, domain and name from `name`, `DOMAIN\name` or `SYSTEM`. One name has one SID, whatever its domain.
 fn account(text: &str) -> (String, String, String) {
     if text == "SYSTEM" {
         return ("S-1-5-18".into(), "NT AUTHORITY".into(), text.into());
@@ -130,7 +130,7 @@ fn user(text: &str) -> String {
     format!("{domain}\\{name}")
 }
 
-/// Path of a program of Windows that is named without one.
+/// Path of a Windows program that is named without one.
 fn image(text: &str) -> String {
     if text.contains('\\') || !text.contains('.') || text.starts_with('<') {
         text.to_owned()
@@ -142,7 +142,7 @@ fn image(text: &str) -> String {
 }
 
 fn end(text: &str) -> (&str, &str) {
-    // An address of version 6 alone has no port.
+    // A bare IPv6 address has no port.
     match text.rsplit_once(':') {
         Some((ip, port)) if ip.starts_with("::ffff:") || !ip.contains(':') => (ip, port),
         _ => (text, "0"),
@@ -156,7 +156,7 @@ impl Fields {
     fn set(&mut self, name: &str, value: impl Into<String>) {
         let value = value.into();
         match self.0.iter_mut().find(|(own, _)| own == name) {
-            // The only field that has several values.
+            // The only field with several values.
             Some((_, old)) if name != "Data" => *old = value,
             _ => self.0.push((name.to_owned(), value)),
         }
@@ -177,7 +177,7 @@ impl Fields {
         ]);
     }
 
-    /// What stands for several fields, or `name=value`.
+    /// A shorthand for several fields, or `name=value`.
     fn option(&mut self, word: &str) {
         let (name, value) = word
             .split_once('=')
@@ -200,7 +200,7 @@ impl Fields {
     }
 }
 
-/// Reads lines as the first page of this module explains them.
+/// Parses lines as described at the top of this module.
 ///
 /// # Panics
 /// If a line cannot be read.

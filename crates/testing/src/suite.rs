@@ -1,4 +1,4 @@
-//! Tests that are made when they run, one for each case of a file.
+//! Tests created at run time, one for each case of a file.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -10,20 +10,20 @@ use libtest_mimic::{Arguments, Failed, Trial};
 
 use crate::cases::Expected;
 
-/// What a case became instead of what it must.
+/// The actual result of a case, if it is not the expected one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Differs {
-    /// What is wrong, for people.
+    /// The difference, for people.
     pub why: String,
-    /// What the case would have to say: what `BLESS=1` writes. None where no text can say that what came is right.
+    /// What the case would have to contain: `BLESS=1` writes it. None if no text can express the actual result.
     pub instead: Option<Vec<String>>,
 }
 
-/// New lines for places in files.
+/// New lines for positions in files.
 type Blessed = BTreeMap<PathBuf, Vec<(Range<usize>, Vec<String>)>>;
 
-/// Tests with names, run as those of `#[test]` are: the same arguments filter, list and count them, and a test that panics
-/// has failed.
+/// Named tests, run like those of `#[test]`: the same arguments filter, list and count them, and a test that panics has
+/// failed.
 #[derive(Default)]
 pub struct Suite {
     trials: Vec<Trial>,
@@ -35,7 +35,7 @@ impl Suite {
     /// Adds a test.
     ///
     /// # Panics
-    /// If another has the name.
+    /// If another has the same name.
     pub fn test(&mut self, name: &str, run: impl FnOnce() + Send + 'static) {
         self.add(name, move || {
             run();
@@ -43,11 +43,11 @@ impl Suite {
         });
     }
 
-    /// Adds a case: what must come of it, and what finds out whether it does. With `BLESS=1` in the environment, what came
-    /// takes its place in the file.
+    /// Adds a case: its expectation, and a check. With `BLESS=1` in the environment, the actual result replaces the
+    /// expected one in the file.
     ///
     /// # Panics
-    /// If another has the name.
+    /// If another has the same name.
     pub fn case(
         &mut self,
         name: &str,
@@ -79,7 +79,7 @@ impl Suite {
         self.trials.push(Trial::test(name, run));
     }
 
-    /// How many tests there are.
+    /// Number of tests.
     pub fn len(&self) -> usize {
         self.trials.len()
     }
@@ -89,7 +89,7 @@ impl Suite {
         self.trials.is_empty()
     }
 
-    /// Runs the tests that the arguments of the program ask for, and writes what was blessed.
+    /// Runs the tests selected by the program's arguments, and writes blessed results.
     pub fn run(self) -> ExitCode {
         let arguments = Arguments::from_args();
         let conclusion = libtest_mimic::run(&arguments, self.trials);
@@ -110,10 +110,10 @@ impl Suite {
     }
 }
 
-/// A text with other lines in some places, which do not overlap.
+/// A text with some ranges of lines, which do not overlap, replaced.
 fn rewritten(text: &str, mut changes: Vec<(Range<usize>, Vec<String>)>) -> String {
     let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
-    // From the end, so that the places before stay where they are.
+    // From the end, so that earlier positions stay valid.
     changes.sort_by_key(|(place, _)| std::cmp::Reverse(place.start));
     for (place, new) in changes {
         lines.splice(place, new);

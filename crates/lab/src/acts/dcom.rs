@@ -1,11 +1,11 @@
-//! Objects of other programs that are made to start one.
+//! Objects of other programs, used to start a program.
 
 use super::{Approach, Part, Program, Running};
 use crate::evtx_writer::{Body, Value};
 use crate::sim::{Process, SECOND, Session, Sim};
 
 impl Sim {
-    /// An object of MMC is made on the destination and told to start a program.
+    /// An MMC object is created on the destination and told to start a program.
     pub(crate) fn dcom_console(
         &mut self,
         approach: &Approach<'_>,
@@ -14,7 +14,7 @@ impl Sim {
     ) -> Running {
         let (dst, time) = (approach.dst, approach.time);
         let launcher = self.part(dst, Part::DcomLaunch);
-        // The server's process is there before the client speaks to it; its session is that of the activation.
+        // The server's process exists before the client contacts it; its session is the activation's.
         let image = "C:\\Windows\\System32\\mmc.exe";
         let pid_of = Process {
             host: dst,
@@ -67,7 +67,7 @@ impl Sim {
         }
     }
 
-    /// The shell of somebody who is logged on to the destination is told to start a program: it runs as that user.
+    /// The shell of a user logged on to the destination is told to start a program, which runs as that user.
     pub(crate) fn dcom_shell(
         &mut self,
         approach: &Approach<'_>,

@@ -1,4 +1,4 @@
-//! Desktops, remote and at the machine.
+//! Desktops, remote and local.
 
 use std::ops::Range;
 
@@ -163,7 +163,7 @@ impl Sim {
         Desktop { session, explorer }
     }
 
-    /// A client that was cut off comes back to its session: a logon of type 7 with the client's address, 4778, 25.
+    /// A disconnected client returns to its session: a logon of type 7 with the client's address, 4778, 25.
     pub(crate) fn reconnect(&mut self, approach: &Approach<'_>, desktop: &Desktop) {
         let (dst, time) = (approach.dst, approach.time);
         let source = self.hosts[approach.client.host].seen_ip(approach.time);
@@ -188,7 +188,7 @@ impl Sim {
         self.logoff(time + 30 * SECOND, &before);
     }
 
-    /// A session is joined to a client's window, or parted from it: 4778, 4779.
+    /// A session is connected to a client's window, or disconnected from it: 4778, 4779.
     fn window_station(&mut self, time: i64, session: &Session, id: u16, client: usize) {
         let (name, address) = (
             self.hosts[client].name.clone(),
@@ -256,15 +256,15 @@ impl Sim {
         Desktop { session, explorer }
     }
 
-    /// Somebody who sat at the keyboard leaves.
+    /// Somebody at the keyboard leaves.
     pub(crate) fn leave(&mut self, time: i64, desktop: &Desktop) {
         self.exit(time - SECOND, &desktop.explorer, &desktop.session);
         self.lsm(time, &desktop.session, 23, "LOCAL");
         self.logoff(time, &desktop.session);
     }
 
-    /// The remote desktop client goes from a session to another host and back after so long. Returns the desktop there, and
-    /// where the client's start stands among the events.
+    /// The remote desktop client goes from a session to another host and returns after this long. Returns the desktop
+    /// there, and the index of the client's start among the events.
     pub(crate) fn mstsc(
         &mut self,
         time: i64,

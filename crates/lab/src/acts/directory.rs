@@ -1,11 +1,11 @@
-//! Use of rights in the directory.
+//! Use of directory rights.
 
 use super::Approach;
 use crate::evtx_writer::Value;
 use crate::sim::{Channel, SECOND, Session, Sim, luid, s, sid};
 
 impl Sim {
-    /// The directory is asked for secrets as a domain controller asks another.
+    /// The directory is asked for secrets the way one domain controller asks another.
     pub(crate) fn replicate(&mut self, approach: &Approach<'_>) {
         let (dst, time) = (approach.dst, approach.time);
         let lsass = self.hosts[dst].lsass.clone();
@@ -24,7 +24,7 @@ impl Sim {
         self.logoff(time + 30 * SECOND, &second.session);
     }
 
-    /// Use of a right on an object of the directory: 4662.
+    /// Use of a right on a directory object: 4662.
     pub(crate) fn directory_access(
         &mut self,
         time: i64,

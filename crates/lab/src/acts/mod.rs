@@ -1,5 +1,5 @@
-//! What remote acts leave on both ends and on the domain controllers, in the shapes that Windows gives them: one file for
-//! each way, for all worlds. Here is what they share: how somebody logs on over a connection.
+//! The traces of remote acts on both ends and on the domain controllers, in the form that Windows gives them: one file
+//! per way, for all worlds. This module has what they share: how somebody logs on over a connection.
 
 mod dcom;
 mod desktop;
@@ -21,7 +21,7 @@ use crate::sim::{
 pub(crate) use desktop::Desktop;
 pub(crate) use service::Service;
 
-/// A process that runs since the host was started.
+/// A process that has run since the host started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Part {
     /// `svchost -k DcomLaunch`: starts COM servers.
@@ -34,23 +34,23 @@ pub(crate) enum Part {
     Sshd,
 }
 
-/// How the client's address shows in the destination's 4624.
+/// How the client's address appears in the destination's 4624.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Address {
     /// With the port of the connection.
     Full,
     /// With port 0, as before a remote desktop session.
     NoPort,
-    /// Not at all, as where http.sys took the connection.
+    /// Not at all, as for a connection accepted by http.sys.
     Hidden,
 }
 
-/// Who goes where with what, for whichever way.
+/// Who goes where with which credentials, for any way.
 #[derive(Clone, Copy)]
 pub(crate) struct Approach<'a> {
-    /// When, µs since 1970 UTC.
+    /// When, in µs since 1970 UTC.
     pub(crate) time: i64,
-    /// The process on the source that asks for it.
+    /// The requesting process on the source.
     pub(crate) client: &'a Process,
     /// Its session.
     pub(crate) actor: &'a Session,
@@ -60,11 +60,11 @@ pub(crate) struct Approach<'a> {
     pub(crate) account: &'a Account,
     /// How the logon is authenticated.
     pub(crate) package: Package,
-    /// Whether a domain controller issues a new ticket; else it lies in the cache.
+    /// Whether a domain controller issues a new ticket; otherwise it is in the cache.
     pub(crate) ticket: bool,
-    /// Whether the credentials are given to the tool, and are not those of the session.
+    /// Whether the credentials are given to the tool, instead of being the session's.
     pub(crate) explicit: bool,
-    /// Whether the tool speaks the protocol itself: then Windows on the source knows nothing of it but the connection.
+    /// Whether the tool implements the protocol itself: then Windows on the source knows only the connection.
     pub(crate) foreign: bool,
 }
 
@@ -79,7 +79,7 @@ struct Entry<'a> {
     package: Package,
     ticket: Option<[u8; 16]>,
     address: Address,
-    /// What the client says that it is called; NTLM only.
+    /// The name that the client claims; NTLM only.
     workstation: String,
     guid: [u8; 16],
 }
@@ -90,7 +90,7 @@ pub(crate) struct Entered {
     pub(crate) port: u16,
 }
 
-/// What runs on the destination after a way was gone.
+/// What a way has started on the destination.
 #[derive(Debug, Clone)]
 pub(crate) struct Running {
     pub(crate) process: Process,
@@ -105,7 +105,7 @@ pub(crate) struct Program<'a> {
     pub(crate) command: &'a str,
 }
 
-/// What Zeek takes a connection to a port for.
+/// The service that Zeek reports for a connection to a port.
 fn service(port: u16) -> &'static str {
     match port {
         135 | 49_664.. => "dce_rpc",
@@ -117,7 +117,7 @@ fn service(port: u16) -> &'static str {
 }
 
 impl Sim {
-    /// Sets a field of an event that was logged.
+    /// Sets a field of a logged event.
     pub(crate) fn amend(&mut self, index: usize, name: &str, value: Value) {
         let Some(pending) = self.pending.get_mut(index) else {
             return;
@@ -128,7 +128,7 @@ impl Sim {
         }
     }
 
-    /// A process that runs since the host was started.
+    /// A process that has run since the host started.
     pub(crate) fn part(&self, host: usize, part: Part) -> Process {
         let machine = &self.hosts[host];
         let svchost = "C:\\Windows\\System32\\svchost.exe";
@@ -220,7 +220,7 @@ impl Sim {
         process
     }
 
-    /// Credentials that are given and not those of the session: 4648 on the source.
+    /// Given credentials that are not the session's: 4648 on the source.
     pub(crate) fn explicit(
         &mut self,
         time: i64,
@@ -254,7 +254,7 @@ impl Sim {
         );
     }
 
-    /// One logon over one connection, as source, domain controllers and destination see it.
+    /// One logon over one connection, as seen by the source, the domain controllers and the destination.
     fn enter(&mut self, entry: &Entry<'_>) -> Entered {
         let src = entry.client.host;
         let (time, dst, account) = (entry.time, entry.dst, entry.account);
@@ -305,7 +305,7 @@ impl Sim {
         let later = 20_000 + self.random.span(30_000);
         let (session, index) = self.logon(time + later, dst, account, &how);
         if !ntlm {
-            // The realm, not the NetBIOS name, is what a ticket tells.
+            // A ticket contains the realm, not the NetBIOS name.
             self.amend(index, "TargetDomainName", s(self.domain.realm.clone()));
             self.amend(index, "LogonGuid", Value::Guid(entry.guid));
         }
@@ -325,7 +325,7 @@ impl Sim {
         }
     }
 
-    /// The fresh tickets and the 4648s that credentials given to a tool leave on the source.
+    /// The new tickets and the 4648s that credentials given to a tool cause on the source.
     fn announce(
         &mut self,
         approach: &Approach<'_>,
@@ -368,7 +368,7 @@ impl Sim {
     }
 
     /// Sessions over procedure calls: one for the activation on port 135, one for the object on a port of its server.
-    /// Both are of one ticket if `one_ticket`.
+    /// Both use one ticket if `one_ticket`.
     fn rpc(
         &mut self,
         approach: &Approach<'_>,
@@ -417,7 +417,7 @@ impl Sim {
         (first, second)
     }
 
-    /// A network logon is refused: 4625 on the destination.
+    /// A refused network logon: 4625 on the destination.
     pub(crate) fn refused(&mut self, time: i64, src: usize, dst: usize, account: &str, sub: u32) {
         let port = self.new_port(src, time);
         let (name, ip) = (self.hosts[src].name.clone(), self.hosts[src].seen_ip(time));
@@ -453,7 +453,7 @@ impl Sim {
         self.failure(index);
     }
 
-    /// The Security log is cleared: 1102.
+    /// Clearing the Security log: 1102.
     pub(crate) fn clear_security(&mut self, time: i64, session: &Session) {
         let fields = [
             ("SubjectUserSid", sid(&session.sid)),
@@ -477,7 +477,7 @@ impl Sim {
         event.keywords = 0x4020_0000_0000_0000;
     }
 
-    /// New credentials for outgoing connections only, as passing a hash makes them: a logon of type 9.
+    /// New credentials for outgoing connections only, as in passing a hash: a logon of type 9.
     pub(crate) fn new_credentials(
         &mut self,
         time: i64,
@@ -500,7 +500,7 @@ impl Sim {
         outbound
     }
 
-    /// A ticket for an account is asked for by a tool and not by lsass: 4768, and a connection of the tool.
+    /// A tool, not lsass, requests a ticket for an account: 4768, and a connection of the tool.
     pub(crate) fn forged_request(&mut self, time: i64, tool: &Process, account: &Account) {
         let controller = self.hosts[tool.host].controller;
         let server = self.hosts[controller].lsass.clone();

@@ -1,12 +1,12 @@
-//! `PsExec`: a service that gives a program its input and output over pipes.
+//! `PsExec`: a service that provides a program's input and output over pipes.
 
 use super::service::Service;
 use super::{Approach, Program, Running};
 use crate::sim::Sim;
 
 impl Sim {
-    /// PsExec's service, by whatever name, runs a program as the system until then. The tool itself is the approach's client,
-    /// whatever its image is called.
+    /// PsExec's service, under any name, runs a program as the system until then. The tool itself is the approach's
+    /// client, whatever its image is called.
     pub(crate) fn psexec(
         &mut self,
         approach: &Approach<'_>,

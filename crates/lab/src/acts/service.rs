@@ -1,4 +1,4 @@
-//! A service that is installed over the network.
+//! A service installed over the network.
 
 use super::{Approach, Program, Running};
 use crate::sim::{SECOND, Share, Sim};
@@ -11,13 +11,13 @@ pub(crate) struct Service<'a> {
     pub(crate) path: &'a str,
     /// As it runs.
     pub(crate) program: Program<'a>,
-    /// Copied to `ADMIN$` before, by this name.
+    /// Copied to `ADMIN$` beforehand, under this name.
     pub(crate) file: Option<&'a str>,
     /// Stem of the pipes for its input and output.
     pub(crate) pipes: Option<&'a str>,
-    /// Whether the service manager is asked over TCP, and not over the pipe.
+    /// Whether the service manager is contacted over TCP instead of the pipe.
     pub(crate) over_tcp: bool,
-    /// What it starts; without it, the service is all.
+    /// The program it starts; without it, there is only the service.
     pub(crate) payload: Option<Program<'a>>,
 }
 

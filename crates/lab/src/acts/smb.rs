@@ -1,4 +1,4 @@
-//! Sessions over SMB, and files that are copied in them.
+//! Sessions over SMB, and files copied in them.
 
 use super::{Address, Approach, Entered, Entry};
 use crate::sim::{FILE_GENERIC_READ, Share, Sim};

@@ -1,4 +1,4 @@
-//! Scheduled tasks that are registered over the network.
+//! Scheduled tasks registered over the network.
 
 use super::{Approach, Program, Running};
 use crate::evtx_writer::Value;
@@ -28,7 +28,7 @@ impl Sim {
         }
     }
 
-    /// A task runs until then as the system: 129, 200 and 201, with its process.
+    /// A task runs as the system until then: 129, 200 and 201, with its process.
     pub(crate) fn run_task(
         &mut self,
         time: i64,
@@ -76,7 +76,7 @@ impl Sim {
         process
     }
 
-    /// A task is registered from afar: 4698 and TaskScheduler 106, the file and the registry value.
+    /// A task is registered remotely: 4698 and TaskScheduler 106, the file and the registry value.
     pub(crate) fn register_task(
         &mut self,
         time: i64,

@@ -1,10 +1,11 @@
-//! WMI: processes that are made over it, and questions.
+//! WMI: processes created through it, and queries.
 
 use super::{Address, Approach, Entry, Part, Program, Running};
 use crate::sim::{Process, SECOND, Session, Sim};
 
 impl Sim {
-    /// A process is made by WMI: several logons of one ticket, and a child of the provider host in one of their sessions.
+    /// A process is created through WMI: several logons with one ticket, and a child of the provider host in one of
+    /// their sessions.
     pub(crate) fn wmi(
         &mut self,
         approach: &Approach<'_>,
@@ -27,7 +28,7 @@ impl Sim {
         }
     }
 
-    /// A query over WMI, as monitoring makes it: logons, and no process of its own.
+    /// A WMI query, as monitoring makes it: logons, but no process.
     pub(crate) fn wmi_query(&mut self, approach: &Approach<'_>) {
         let server = self.part(approach.dst, Part::Winmgmt);
         let port = Self::rpc_port(approach.dst, 2);
@@ -36,7 +37,7 @@ impl Sim {
         self.logoff(approach.time + 4 * SECOND, &second.session);
     }
 
-    /// One question to a service that listens on port 135 already, as monitoring asks it every few minutes: one logon.
+    /// One query to a service that already listens on port 135, as monitoring makes every few minutes: one logon.
     pub(crate) fn probe(&mut self, approach: &Approach<'_>) {
         let key = self.ticket_key(approach);
         let server = self.part(approach.dst, Part::RpcSs);

@@ -1,4 +1,4 @@
-//! The daily work: what machines, people, administrators and service accounts do every day.
+//! Daily work: what machines, people, administrators and service accounts do every day.
 
 use std::collections::BTreeMap;
 
@@ -58,7 +58,7 @@ pub(crate) struct Day {
 /// Who sits where today.
 pub(crate) type Seats = BTreeMap<usize, Desktop>;
 
-/// Simulates a day of everything but the intrusions.
+/// Simulates a day of everything except the intrusions.
 pub(crate) fn day(world: &mut World, day: Day) -> Seats {
     for host in world.windows() {
         machine(world, host, day);
@@ -95,7 +95,7 @@ pub(crate) fn within(world: &mut World, day: Day, from: i64, to: i64) -> i64 {
     day.midnight + from + world.sim.random.span(to - from)
 }
 
-/// What a machine does by itself: policy from its domain controller, services, chores.
+/// A machine's own activity: policy from its domain controller, services, chores.
 fn machine(world: &mut World, host: usize, day: Day) {
     let account = world.sim.machine_account(host);
     let controller = world.sim.hosts[host].controller;
@@ -283,7 +283,7 @@ fn person(world: &mut World, host: usize, day: Day) -> Desktop {
     seat
 }
 
-/// Somebody opens files of a share.
+/// Somebody opens files on a share.
 fn visit_share(
     world: &mut World,
     time: i64,
@@ -520,7 +520,7 @@ pub(crate) fn work(
     world.note(src, dst, &who.name, kind.name());
 }
 
-/// Each site's administrator works on its servers, a domain administrator on the controllers.
+/// Each site's administrator works on its servers, and a domain administrator on the controllers.
 fn administrators(world: &mut World, day: Day, seats: &Seats) {
     for site in 0..world.administrators.len() {
         let account = world.administrators[site];
@@ -558,7 +558,7 @@ fn administrators(world: &mut World, day: Day, seats: &Seats) {
     }
 }
 
-/// The help desk sits at the first workstation of a site, and uses its own account for the workstations of others.
+/// The help desk uses the first workstation of a site, and its own account for other people's workstations.
 fn help_desk(world: &mut World, day: Day, seats: &Seats) {
     for site in 0..world.help_desk.len() {
         let account = world.help_desk[site];
@@ -585,7 +585,7 @@ fn help_desk(world: &mut World, day: Day, seats: &Seats) {
     }
 }
 
-/// Some people work on a terminal server, and come back to their sessions.
+/// Some people work on a terminal server, and return to their sessions.
 fn terminal_users(world: &mut World, day: Day, seats: &Seats) {
     let Some(dst) = world.of(Role::Terminal).first().copied() else {
         return;
@@ -706,7 +706,7 @@ fn backup(world: &mut World, day: Day) {
     }
 }
 
-/// Software goes to some hosts every day, and to all workstations every other week.
+/// Software is deployed to some hosts every day, and to all workstations every other week.
 fn deployment(world: &mut World, day: Day) {
     let Some(src) = world.of(Role::Deployment).first().copied() else {
         return;
@@ -760,7 +760,7 @@ fn deployment(world: &mut World, day: Day) {
     }
 }
 
-/// The vulnerability scanner comes to each host once a week, guesses passwords, then logs on with its own.
+/// The vulnerability scanner visits each host once a week, guesses passwords, then logs on with its own account.
 fn scanner(world: &mut World, day: Day) {
     let Some(src) = world.of(Role::Scanner).first().copied() else {
         return;
@@ -843,7 +843,7 @@ fn monitoring(world: &mut World, day: Day) {
     }
 }
 
-/// The server that copies accounts to a cloud directory replicates secrets as an intruder would, with leave.
+/// The server that copies accounts to a cloud directory replicates secrets like an intruder, but with permission.
 fn synchronisation(world: &mut World, day: Day) {
     let Some(src) = world.of(Role::Sync).first().copied() else {
         return;
@@ -869,7 +869,7 @@ fn synchronisation(world: &mut World, day: Day) {
     }
 }
 
-/// A service somewhere still tries the password of before.
+/// A service somewhere still uses the previous password.
 fn stale_password(world: &mut World, day: Day) {
     let (Some(src), Some(dst)) = (
         world.of(Role::Application).last().copied(),

@@ -1,24 +1,25 @@
-//! Who runs a harder enterprise: people with more than one account, accounts that nobody owns, and the hosts for them.
+//! The operators of a hard enterprise: people with more than one account, accounts without an owner, and the hosts for
+//! them.
 
 use crate::sim::Account;
 
 use super::plan::{Role, World};
 use super::profile::Work;
 
-/// How somebody comes from his everyday account to his other one.
+/// How somebody switches from the everyday account to the other one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Switch {
-    /// `runas`: a session of the other account at the desk, for all that follows.
+    /// `runas`: a session of the other account at the desk, for everything that follows.
     RunAs,
-    /// `runas /netonly`: new credentials for the network, as passing a hash makes them.
+    /// `runas /netonly`: new credentials for the network, as in passing a hash.
     NetOnly,
     /// Name and password are given to each tool.
     Prompt,
-    /// By remote desktop to a jump host as the other account, and on from there.
+    /// By remote desktop to a jump host as the other account, and onward from there.
     Jump,
 }
 
-/// What somebody is there for.
+/// The role of a staff member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Duty {
     Servers,
@@ -26,7 +27,7 @@ pub(crate) enum Duty {
     Directory,
 }
 
-/// Somebody of the staff.
+/// A member of the staff.
 #[derive(Debug, Clone)]
 pub(crate) struct Member {
     /// The workstation.
@@ -35,11 +36,11 @@ pub(crate) struct Member {
     pub(crate) other: usize,
     pub(crate) duty: Duty,
     pub(crate) switch: Switch,
-    /// The servers that are this person's.
+    /// The servers this person is responsible for.
     pub(crate) servers: Vec<usize>,
 }
 
-/// All that a harder enterprise has besides.
+/// Everything that a hard enterprise has in addition.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Crew {
     pub(crate) staff: Vec<Member>,
@@ -51,7 +52,7 @@ pub(crate) struct Crew {
     pub(crate) pool: Vec<usize>,
 }
 
-/// The hosts that a harder enterprise has besides, all at the first site.
+/// The additional hosts of a hard enterprise, all at the first site.
 pub(crate) fn hosts(work: &std::collections::BTreeSet<Work>, hosts: usize) -> Vec<Role> {
     let mut wanted = Vec::new();
     if work.contains(&Work::SecondAccounts) {
@@ -69,7 +70,7 @@ pub(crate) fn hosts(work: &std::collections::BTreeSet<Work>, hosts: usize) -> Ve
     wanted
 }
 
-/// Hires the staff and makes the accounts.
+/// Hires the staff and creates the accounts.
 pub(crate) fn hire(world: &mut World) {
     let has = |work| world.profile.has(work);
     let staffed = has(Work::SecondAccounts)
@@ -107,14 +108,14 @@ fn service(world: &mut World, name: &str) -> usize {
     world.add_account(name.to_owned(), ("", ""), true)
 }
 
-/// One in twelve works in IT, and at least six.
+/// One in twelve works in IT, and at least six do.
 fn staff(world: &mut World) -> Vec<Member> {
     let desks: Vec<usize> = world.workstations().collect();
     let wanted = (desks.len() / 12).max(6).min(desks.len());
     let step = (desks.len() / wanted.max(1)).max(1);
     let servers = world.member_servers();
     let mut staff = Vec::new();
-    // Not the first desk of a site: there sits the help desk of the usual enterprise.
+    // Not the first desk of a site, which the help desk of the usual enterprise uses.
     for (number, desk) in desks
         .iter()
         .copied()
@@ -163,7 +164,8 @@ fn staff(world: &mut World) -> Vec<Member> {
     staff
 }
 
-/// The name of somebody's other account: half of the networks have a rule for it, the others have what grew.
+/// The name of somebody's other account: half of the networks have a rule for it, in the others names have grown
+/// historically.
 fn second_name(world: &mut World, person: &Account, duty: Duty) -> String {
     let tier = match duty {
         Duty::Directory => 0,

@@ -1,4 +1,4 @@
-//! How an enterprise comes to be: its sites, hosts, accounts and logs, from the options and the seed.
+//! Founding an enterprise: its sites, hosts, accounts and logs, from the options and the seed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,7 +26,7 @@ const LAST: [&str; 32] = [
 ];
 const SITES: [&str; 4] = ["KEL", "TID", "MOR", "PIL"];
 
-/// Makes sites, hosts and accounts, and decides which logs there are.
+/// Creates sites, hosts and accounts, and decides which logs exist.
 pub(crate) fn populate(options: &EnterpriseOptions) -> Result<World, LabError> {
     let random = Random(options.seed ^ 0x656e_7465_7270);
     let first_day = micros(options.start)?;
@@ -146,7 +146,7 @@ pub(crate) fn populate(options: &EnterpriseOptions) -> Result<World, LabError> {
         let host = world.roles.len();
         world.roles.push(role);
         world.sites.push(site);
-        // The controllers come first, one for each site.
+        // The controllers come first, one per site.
         world.sim.hosts[host].controller = site;
         if role != Role::Controller && world.sim.random.below(33) == 0 {
             let off = 5 * SECOND + world.sim.random.span(MOST_SKEW - 10 * SECOND);
@@ -168,7 +168,7 @@ pub(crate) fn populate(options: &EnterpriseOptions) -> Result<World, LabError> {
             .extend(left_out.iter().map(|channel| (host, *channel)));
     }
     if sites > 2 {
-        // Nobody has the logs of the last site's controller.
+        // The logs of the last site's controller are missing.
         world
             .left_out
             .extend(CHANNELS.map(|channel| (sites - 1, channel)));

@@ -1,12 +1,11 @@
-//! Attacks by goal and stealth, as the evaluation of Hopper (Ho et al., USENIX Security 2021) varies them.
+//! Attacks by goal and stealth, as varied in the evaluation of Hopper (Ho et al., USENIX Security 2021).
 //!
-//! The intruder begins at a desk of somebody who is at work, knows the credentials that were used at a host in the week
-//! before he came to it, goes to hosts that their accounts went to before, and goes on from where he is or from the first
-//! desk. What differs is what he wants, and how far he keeps to what the network does anyway. So the route is
-//! found when the attack begins, from what happened until the day before.
+//! The intruder begins at the desk of somebody at work, knows the credentials used on a host in the week before his
+//! arrival, goes to hosts that their accounts went to before, and continues from where he is or from the first desk.
+//! Goal and stealth vary. So the route is found when the attack begins, from what happened until the day before.
 //!
-//! Hopper's attackers only log on. Here somebody must be able to act where he logs on: accounts that administer a host go by
-//! any way, others by remote desktop and to terminal servers and gateways alone.
+//! Hopper's attackers only log on. Here somebody must be able to act after logging on: accounts that administer a host
+//! use any way, others only remote desktop, and only to terminal servers and gateways.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,7 +20,7 @@ const MOST_HOPS: usize = 10;
 /// Days for which credentials stay on a host.
 const EXPOSED: usize = 7;
 
-/// What happened until now, as an intruder finds it on the hosts.
+/// What happened so far, as an intruder finds it on the hosts.
 struct History {
     /// Hosts that an account went to before.
     access: BTreeMap<usize, BTreeSet<usize>>,
@@ -29,7 +28,7 @@ struct History {
     exposed: BTreeMap<usize, BTreeSet<usize>>,
     /// Accounts that were active on a host today or yesterday.
     active: BTreeMap<usize, BTreeSet<usize>>,
-    /// Ways that somebody went before today.
+    /// Edges that somebody used before today.
     edges: BTreeSet<(usize, usize)>,
     triples: BTreeSet<(usize, usize, usize)>,
 }
@@ -90,7 +89,7 @@ struct Candidate {
     account: usize,
 }
 
-/// A desk to begin at, of those who are at work, and the way from there; none where no desk leads to the goal.
+/// A desk to begin at, among those of people at work, and the route from there; none if no desk leads to the goal.
 pub(super) fn route(
     world: &World,
     random: &mut Random,
@@ -210,14 +209,14 @@ fn walk(
     (attack.goal == Goal::Spread && hops.len() >= 3).then_some(hops)
 }
 
-/// Leaves only those that are so, if there are any.
+/// Keeps only those that satisfy a condition, if there are any.
 fn prefer(all: &mut Vec<Candidate>, so: impl Fn(&Candidate) -> bool) {
     if all.iter().any(&so) {
         all.retain(so);
     }
 }
 
-/// When and by which way he goes.
+/// When and by which way he moves.
 fn steps(
     world: &World,
     random: &mut Random,

@@ -1,4 +1,4 @@
-//! The intruders: where they come in, which way they go, and with whose credentials.
+//! The intruders: where they come in, which route they take, and with whose credentials.
 
 use jiff::civil::Weekday;
 
@@ -17,7 +17,7 @@ use crate::acts::{Approach, Program, Running, Service};
 pub(super) enum Method {
     PsExec,
     RenamedPsExec,
-    /// A tool that speaks the protocols itself installs a service with a random name.
+    /// A tool that implements the protocols itself installs a service with a random name.
     ForeignService,
     /// A service whose program is a command line.
     CommandService,
@@ -113,9 +113,9 @@ pub(super) struct Step {
     pub(super) dst: usize,
     pub(super) account: usize,
     pub(super) method: Method,
-    /// Drawn beforehand; decides about the credentials.
+    /// Drawn beforehand; decides the credentials.
     pub(super) draw: u64,
-    /// Whether the intruder goes from where he came in, and not from where he is.
+    /// Whether the intruder moves from the entry point instead of the current host.
     pub(super) from_entry: bool,
 }
 
@@ -137,16 +137,16 @@ pub(crate) struct Done {
 struct Foothold {
     process: Process,
     session: Session,
-    /// Whether the session can speak for its account on other hosts.
+    /// Whether the session can act for its account on other hosts.
     speaks: bool,
     account: Option<usize>,
 }
 
-/// An intrusion, planned and in part done.
+/// An intrusion, planned and partly carried out.
 #[derive(Debug)]
 pub(crate) struct Plan {
     pub(crate) number: usize,
-    /// By goal and stealth: then the way is found when it begins.
+    /// By goal and stealth: then the route is found when it begins.
     pub(crate) attack: Option<Attack>,
     pub(crate) entry: usize,
     pub(crate) clears: Option<(usize, i64)>,
@@ -159,19 +159,19 @@ pub(crate) struct Plan {
     next: usize,
     foothold: Option<Foothold>,
     first: Option<Foothold>,
-    /// Whether a way was looked for, found or not.
+    /// Whether a route was searched for, found or not.
     sought: bool,
     cleared: bool,
 }
 
-/// Decides about all intrusions before the first day.
+/// Plans all intrusions before the first day.
 pub(crate) fn plan(world: &mut World, options: &EnterpriseOptions) -> Result<Vec<Plan>, LabError> {
     let mut random = Random(options.seed ^ 0x696e_7472_7564);
     let mut mornings = Vec::new();
     let mut date = options.start;
     for number in 0..options.days {
         let working = !matches!(date.weekday(), Weekday::Saturday | Weekday::Sunday);
-        // Nothing happens on the first day, so that there is a day without; all end before the last is over.
+        // Nothing happens on the first day, so that there is a clean day; everything ends before the last is over.
         if working && number > 0 {
             mornings.push((number, micros(date)?));
         }
@@ -229,7 +229,7 @@ pub(crate) fn plan(world: &mut World, options: &EnterpriseOptions) -> Result<Vec
     Ok(plans)
 }
 
-/// Attacks by goal and stealth, in turn, on days that have half of all days before them.
+/// Attacks by goal and stealth, in rotation, on days preceded by half of all days.
 fn by_protocol(
     options: &EnterpriseOptions,
     random: &mut Random,
@@ -277,7 +277,7 @@ fn by_protocol(
         .collect()
 }
 
-/// Finds the way of an attack by goal and stealth, from a desk that no other attack began at.
+/// Finds the route of an attack by goal and stealth, from a desk that no other attack began at.
 fn find_way(world: &World, plan: &mut Plan, attack: Attack, seats: &Seats, taken: &[usize]) {
     let mut random = Random(world.seed ^ 0x686f_7070_6572 ^ (plan.number as u64 * 7_919));
     let desks: Vec<usize> = seats
@@ -295,7 +295,7 @@ fn find_way(world: &World, plan: &mut Plan, attack: Attack, seats: &Seats, taken
     }
 }
 
-/// From a workstation over others and servers to what the intruder wants.
+/// From a workstation over others and servers to the intruder's target.
 fn route(
     world: &World,
     random: &mut Random,
@@ -411,7 +411,7 @@ fn route(
     steps
 }
 
-/// Does what the intruders do before `until`.
+/// Carries out the intruders' acts before `until`.
 pub(crate) fn day(world: &mut World, plans: &mut [Plan], seats: &Seats, until: i64) {
     let mut taken: Vec<usize> = plans
         .iter()
@@ -451,7 +451,7 @@ pub(crate) fn day(world: &mut World, plans: &mut [Plan], seats: &Seats, until: i
     }
 }
 
-/// A document that starts a shell, and perhaps tickets to crack.
+/// A document that starts a shell, and perhaps requests for tickets to crack.
 fn begin(world: &mut World, plan: &mut Plan, seats: &Seats) {
     let Some(seat) = seats.get(&plan.entry) else {
         return;
@@ -657,7 +657,7 @@ struct Go<'a> {
     tool: (&'a str, &'a str),
 }
 
-/// Goes the way. Returns what runs on the destination, and whether it can speak for the account elsewhere.
+/// Makes the move. Returns what runs on the destination, and whether it can act for the account elsewhere.
 fn perform(world: &mut World, go: &Go<'_>, seats: &Seats) -> (Running, bool) {
     let Go {
         plan,

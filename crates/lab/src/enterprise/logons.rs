@@ -1,4 +1,4 @@
-//! Worlds of logon events alone, in any number: for measuring how a hunt grows.
+//! Worlds of logon events only, in any number: for measuring how a hunt scales.
 
 use std::fs;
 use std::path::Path;
@@ -14,12 +14,12 @@ use super::EnterpriseOptions;
 use super::{founding, plan};
 use crate::acts::Approach;
 
-/// How many logon events to make.
+/// The number of logon events to generate.
 #[derive(Debug, Clone)]
 pub struct LogonOptions {
     /// Seed: the same seed and options give the same files.
     pub seed: u64,
-    /// Events to make at least.
+    /// Minimum number of events.
     pub events: u64,
     /// Hosts.
     pub hosts: usize,
@@ -40,11 +40,11 @@ pub struct LogonWorld {
     pub evtx_bytes: u64,
 }
 
-/// Makes the Security logs of an enterprise in which accounts log on to hosts over the network, and nothing else happens:
-/// 4624, 4634, 4648, 4672, 4768, 4769 and 4776.
+/// Generates the Security logs of an enterprise in which accounts log on to hosts over the network, and nothing else
+/// happens: 4624, 4634, 4648, 4672, 4768, 4769 and 4776.
 ///
 /// # Errors
-/// When the options describe no world or a file cannot be written.
+/// If the options describe no world or a file cannot be written.
 pub fn build_logons(options: &LogonOptions, directory: &Path) -> Result<LogonWorld, LabError> {
     check(options.days >= 1, "days", "at least one is needed")?;
     check(
@@ -84,7 +84,7 @@ pub fn build_logons(options: &LogonOptions, directory: &Path) -> Result<LogonWor
             .events
             .saturating_mul(number as u64 + 1)
             .div_ceil(options.days as u64);
-        // Pieces of a day, so that memory does not grow with the number of events.
+        // Parts of a day, so that memory does not grow with the number of events.
         loop {
             let made = output.events() + world.sim.pending.len() as u64;
             if made >= target {
@@ -120,7 +120,7 @@ pub fn build_logons(options: &LogonOptions, directory: &Path) -> Result<LogonWor
             }
             world.sim.conns.clear();
             if world.sim.pending.len() > 400_000 {
-                // Written in the order in which they were made from here: the day is too large to be sorted as one.
+                // From here on written in the order of creation: the day is too large to be sorted as one.
                 output.flush(&mut world.sim, i64::MAX)?;
             }
         }

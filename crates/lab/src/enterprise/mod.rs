@@ -1,9 +1,9 @@
-//! A simulated enterprise: hundreds of hosts at several sites over weeks, with the daily work that looks like
-//! movement, and with any number of intrusions in it.
+//! A simulated enterprise: hundreds of hosts at several sites over weeks, with daily work that looks like movement, and
+//! with any number of intrusions.
 //!
-//! It is made deterministically from a seed as EVTX files, and [`Truth`] says what the intruders did, and who
-//! else went from host to host, so that a hunt can be measured. Shapes of events are those that Windows writes; they are
-//! not made for whoever reads them.
+//! It is generated deterministically from a seed as EVTX files, and [`Truth`] records what the intruders did, and who
+//! else went from host to host, so that a hunt can be measured. Events have the form that Windows gives them; they are
+//! not tailored to any reader.
 
 mod background;
 mod crew;
@@ -33,24 +33,24 @@ pub use crate::attack::{Attack, Goal, Stealth};
 pub use logons::{LogonOptions, LogonWorld, build_logons};
 pub use profile::{Network, Profile, Telemetry, Work};
 
-/// What enterprise to make.
+/// The enterprise to generate.
 #[derive(Debug, Clone)]
 pub struct EnterpriseOptions {
     /// Seed: the same seed and options give the same files, byte for byte.
     pub seed: u64,
     /// First day (UTC).
     pub start: Date,
-    /// Days, weekends included; at least two.
+    /// Days, including weekends; at least two.
     pub days: usize,
     /// Hosts, from 12 to 5000.
     pub hosts: usize,
-    /// Intrusions, at most one for each three workstations.
+    /// Intrusions, at most one per three workstations.
     pub intrusions: usize,
-    /// How much goes on besides the intrusions, 1 being usual; from 0 to 20.
+    /// Amount of activity besides the intrusions, 1 being usual; from 0 to 20.
     pub volume: f64,
-    /// What it is like beyond its size.
+    /// Its properties beyond its size.
     pub profile: Profile,
-    /// Attacks by goal and stealth instead of the usual intrusions, in turn.
+    /// Attacks by goal and stealth instead of the usual intrusions, in rotation.
     pub attacks: Vec<Attack>,
 }
 
@@ -69,7 +69,7 @@ impl Default for EnterpriseOptions {
     }
 }
 
-/// Makes the enterprise; see [`crate::build`].
+/// Generates the enterprise; see [`crate::build`].
 pub(crate) fn build(options: &EnterpriseOptions, directory: &Path) -> Result<Truth, LabError> {
     check(options.days >= 2, "days", "at least two are needed")?;
     check(options.days <= 400, "days", "at most 400 are possible")?;
@@ -100,7 +100,7 @@ pub(crate) fn build(options: &EnterpriseOptions, directory: &Path) -> Result<Tru
     }
     for one in &intrusions {
         if let Some((host, at)) = one.clears {
-            // What the log shows follows the host's own clock.
+            // The log follows the host's own clock.
             let at = at + world.sim.hosts[host].skew;
             output.cleared.insert((host, Channel::Security), at);
         }
@@ -172,7 +172,7 @@ pub(crate) fn build(options: &EnterpriseOptions, directory: &Path) -> Result<Tru
             .collect(),
         intrusions: intrusions
             .into_iter()
-            // An attack that found no way to its goal did not take place.
+            // An attack without a route to its goal did not take place.
             .filter(|one| one.attack.is_none() || !one.done.is_empty())
             .map(|one| {
                 let cleared = one.clears.map(|(host, _)| name(host));

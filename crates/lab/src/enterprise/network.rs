@@ -1,8 +1,8 @@
-//! Addresses that do not stay with a host: leases, the pool of a VPN, and a branch behind one address.
+//! Addresses that change hands: leases, a VPN pool, and a branch behind one address.
 //!
-//! What a log says of an address is true for the holder at that time only. A lease goes to another host on another day; an
-//! address of the VPN's pool goes to another at noon, when the gateway ends sessions that have lasted long; a branch behind NAT
-//! is one address to everyone else, while its hosts' own logs have their private ones.
+//! A statement in a log about an address holds only for its holder at that time. A lease goes to another host on
+//! another day; an address of the VPN's pool goes to another at noon, when the gateway ends long sessions; a branch
+//! behind NAT has one address for everyone else, while its hosts' own logs have their private ones.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::sim::{MINUTE, Random};
 use super::plan::{Role, World};
 use super::profile::Network;
 
-/// Where a workstation is.
+/// The location of a workstation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
     Office,
@@ -24,7 +24,7 @@ fn place(world: &World, host: usize) -> Place {
     let mut random = Random(world.seed ^ 0x706c_6163 ^ (host as u64) << 20);
     let drawn = thousandths(&mut random);
     if world.crew.staff.iter().any(|member| member.desk == host) && drawn > 0.5 {
-        // Half of the staff is at the office in any case.
+        // Half of the staff is always at the office.
         Place::Office
     } else if drawn < network.vpn {
         Place::Vpn
@@ -39,7 +39,7 @@ fn thousandths(random: &mut Random) -> f64 {
     f64::from(u32::try_from(random.below(1_000)).unwrap_or(0)) / 1000.0
 }
 
-/// Gives hosts the day's addresses.
+/// Assigns the day's addresses to hosts.
 pub(crate) fn day(world: &mut World, midnight: i64, number: usize) {
     let network = world.profile.network;
     if network == Network::PLAIN {
@@ -55,7 +55,7 @@ pub(crate) fn day(world: &mut World, midnight: i64, number: usize) {
         world.sim.hosts[*host].ip = ip;
         world.sim.hosts[*host].moved = None;
     }
-    // Those whose session ends at noon take each other's addresses.
+    // Those whose session ends at noon swap addresses.
     let ended: Vec<usize> = by_vpn
         .into_iter()
         .filter(|_| random.below(2) == 0)
@@ -74,7 +74,7 @@ pub(crate) fn day(world: &mut World, midnight: i64, number: usize) {
     if number == 0 {
         return;
     }
-    // Leases that ended in the night, by subnet.
+    // Leases that ended during the night, by subnet.
     let mut subnets: BTreeMap<String, Vec<usize>> = BTreeMap::new();
     for host in of(world, &all, Place::Office) {
         if thousandths(&mut random) < network.leases

@@ -7,7 +7,7 @@ use crate::sim::{Account, Channel, MINUTE, Package, Sim};
 use super::crew::Crew;
 use super::profile::Profile;
 
-/// No clock is further off than this.
+/// Maximum clock error.
 pub(crate) const MOST_SKEW: i64 = 4 * MINUTE;
 
 /// All channels that the enterprise writes.
@@ -39,13 +39,13 @@ pub(crate) enum Role {
     Scanner,
     /// Copies accounts to a cloud directory.
     Sync,
-    /// Administrators go on from here.
+    /// Administrators go onward from here.
     Jump,
-    /// Whoever checked out an account goes on from here.
+    /// Whoever checked out an account goes onward from here.
     Gateway,
     /// Configures others; it is not a Windows host.
     Automation,
-    /// From here administrators work.
+    /// Administrators work from here.
     AdminStation,
     Workstation,
 }
@@ -76,20 +76,20 @@ impl Role {
         !matches!(self, Self::AdminStation | Self::Workstation)
     }
 
-    /// Whether it runs Windows: only then can be done to it what the lab writes, be it by daily work or by an intruder.
+    /// Whether it runs Windows: only then can daily work or an intruder do to it what the lab writes.
     pub(crate) fn is_windows(self) -> bool {
         self != Self::Automation
     }
 }
 
-/// The enterprise while it is simulated.
+/// The enterprise during simulation.
 pub(crate) struct World {
     pub(crate) sim: Sim,
     /// Of each host.
     pub(crate) roles: Vec<Role>,
     /// Site of each host.
     pub(crate) sites: Vec<usize>,
-    /// Whose each workstation is: index of the account.
+    /// The owner of each workstation: index of the account.
     pub(crate) owners: BTreeMap<usize, usize>,
     /// Administrators of workstations, by site.
     pub(crate) help_desk: Vec<usize>,
@@ -101,24 +101,24 @@ pub(crate) struct World {
     pub(crate) scanner: usize,
     pub(crate) monitoring: usize,
     pub(crate) sync: usize,
-    /// Accounts of services with names that tickets are asked for, by site; they administer the database servers.
+    /// Service accounts with names for which tickets are requested, by site; they administer the database servers.
     pub(crate) services: Vec<usize>,
-    /// Hosts that have OpenSSH's server.
+    /// Hosts with OpenSSH's server.
     pub(crate) ssh: BTreeSet<usize>,
     pub(crate) left_out: BTreeSet<(usize, Channel)>,
     /// Who certainly comes to work: day and host.
     pub(crate) present: BTreeSet<(usize, usize)>,
-    /// Tickets that are still in a client's cache: source, destination, account.
+    /// Tickets still in a client's cache: source, destination, account.
     pub(crate) tickets: BTreeSet<(usize, usize, usize)>,
     pub(crate) volume: f64,
     pub(crate) profile: Profile,
     pub(crate) crew: Crew,
-    /// The first and the last day of those who join or leave, by workstation.
+    /// The first and last day of those who join or leave, by workstation.
     pub(crate) employed: BTreeMap<usize, (usize, usize)>,
     pub(crate) seed: u64,
-    /// Number of the day that is simulated.
+    /// Number of the simulated day.
     pub(crate) today: usize,
-    /// Of each source, destination and account of daily work the first and the last day.
+    /// The first and last day of each source, destination and account of daily work.
     pub(crate) seen: BTreeMap<(usize, usize, String), (usize, usize)>,
 }
 
@@ -151,7 +151,7 @@ impl World {
         all
     }
 
-    /// The servers that neither run the domain nor are there for going on to others.
+    /// The servers that neither run the domain nor serve as a way onward.
     pub(crate) fn member_servers(&self) -> Vec<usize> {
         let mut all = self.servers();
         all.retain(|host| {
@@ -163,7 +163,7 @@ impl World {
         all
     }
 
-    /// Notes remote access that is daily work.
+    /// Records remote access that is daily work.
     pub(crate) fn note(&mut self, src: usize, dst: usize, account: &str, kind: &'static str) {
         let today = self.today;
         self.seen
@@ -173,12 +173,12 @@ impl World {
         self.sim.note(src, dst, account, kind);
     }
 
-    /// Whether a new ticket is needed; it is in the cache for the day then.
+    /// Whether a new ticket is needed; afterwards it is in the cache for the day.
     pub(crate) fn needs_ticket(&mut self, src: usize, dst: usize, account: usize) -> bool {
         self.tickets.insert((src, dst, account))
     }
 
-    /// Makes an account, for a person with first and last name; `admin` where it administers hosts.
+    /// Creates an account, for a person with first and last name; `admin` if it administers hosts.
     pub(crate) fn add_account(&mut self, name: String, people: (&str, &str), admin: bool) -> usize {
         let sid = format!(
             "{}-{}",
@@ -196,7 +196,7 @@ impl World {
         self.sim.accounts.len() - 1
     }
 
-    /// How a logon is authenticated where tools leave the choice to Windows: Kerberos, unless the profile has a share of
+    /// The authentication of a logon if tools leave the choice to Windows: Kerberos, unless the profile has a share of
     /// NTLM (addresses for names, hosts outside the domain, old software).
     pub(crate) fn package(&mut self) -> Package {
         match self.profile.ntlm {
@@ -205,7 +205,7 @@ impl World {
         }
     }
 
-    /// The same for the tools of administrators, who give addresses now and then in any enterprise.
+    /// The same for administrators' tools, which are sometimes given addresses in any enterprise.
     pub(crate) fn tool_package(&mut self) -> Package {
         match self.profile.ntlm {
             Some(share) => self.drawn(share),
@@ -231,12 +231,12 @@ impl World {
         }
     }
 
-    /// True with a chance of `part` in `whole`.
+    /// True with a probability of `part` in `whole`.
     pub(crate) fn chance(&mut self, part: u64, whole: u64) -> bool {
         self.sim.random.below(whole) < part
     }
 
-    /// A number about `usual`, as the volume has it.
+    /// A number around `usual`, scaled by the volume.
     pub(crate) fn some(&mut self, usual: f64) -> u64 {
         let wanted = usual * self.volume;
         #[expect(
@@ -263,7 +263,7 @@ impl World {
             .collect()
     }
 
-    /// A twelfth of the workstations get another address by DHCP; what is free may be one that another had before.
+    /// A twelfth of the workstations get another address by DHCP; a free address may be one that another had before.
     pub(crate) fn new_addresses(&mut self, day: usize) {
         self.tickets.clear();
         self.sim.new_day();

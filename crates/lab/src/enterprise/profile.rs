@@ -1,4 +1,4 @@
-//! How hard an enterprise is: what goes on in it that looks like an intruder and is none, and what of it is logged.
+//! How hard an enterprise is: which of its activity looks like an intruder's although it is not, and what is logged.
 
 use std::collections::BTreeSet;
 use std::str::FromStr;
@@ -6,28 +6,28 @@ use std::str::FromStr;
 use crate::LabError;
 use crate::sim::{Domain, check, check_names};
 
-/// A kind of work that resembles movement. Each is one file in `daily`, which says what it writes and why.
+/// A kind of work that resembles movement. Each has a file in `daily`, which explains what it writes and why.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Work {
-    /// One account asks many servers how they are, every few minutes.
+    /// One account queries many servers every few minutes.
     Polling,
-    /// A scanner tries names and passwords on every host, and logs on with its own.
+    /// A scanner tries names and passwords on every host, and logs on with its own account.
     Scanning,
-    /// The backup puts a helper on every server each night.
+    /// The backup installs a helper on every server each night.
     Backup,
-    /// Administrators who sit at their desk as one account and work as another.
+    /// Administrators who log on at their desk as one account and work as another.
     SecondAccounts,
-    /// Accounts that whoever needs them checks out, through a gateway or from the desk.
+    /// Accounts checked out on demand, through a gateway or at the desk.
     CheckOut,
-    /// The help desk comes to another workstation each time.
+    /// The help desk visits a different workstation each time.
     HelpDesk,
-    /// The same act on many hosts within minutes, on some days only.
+    /// The same act on many hosts within minutes, only on some days.
     Rollouts,
-    /// One machine without Windows configures the servers over WS-Management.
+    /// One non-Windows machine configures the servers over WS-Management.
     Automation,
-    /// A third of the people work on terminal servers.
+    /// A third of the staff works on terminal servers.
     Terminals,
-    /// Accounts that are made, and accounts that are disabled and still used.
+    /// Newly created accounts, and disabled accounts that are still used.
     Turnover,
 }
 
@@ -83,14 +83,14 @@ impl FromStr for Work {
 /// Which logs of an enterprise were collected.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Telemetry {
-    /// Two hosts of three have Sysmon, and of one host in five some or all logs are missing.
+    /// Two thirds of the hosts have Sysmon, and a fifth of the hosts lack some or all logs.
     #[default]
     Usual,
-    /// Sysmon and process creation on every host, and every log of it.
+    /// Sysmon and process creation on every host, and all of its logs.
     Full,
-    /// Of each two hosts one has Sysmon; there are hosts with Security alone, with Sysmon alone, and with nothing.
+    /// Half of the hosts have Sysmon; there are hosts with Security only, with Sysmon only, and with nothing.
     Mixed,
-    /// The logons, tickets and explicit credentials of Security, and nothing else.
+    /// Only Security's logons, tickets and explicit credentials.
     LoginOnly,
 }
 
@@ -115,20 +115,20 @@ impl FromStr for Telemetry {
     }
 }
 
-/// The share of hosts whose addresses move.
+/// The share of hosts with changing addresses.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Network {
-    /// Of the workstations, those that get the address of another by DHCP each day; 0 leaves the usual twelfth, which gets
-    /// any that is free.
+    /// The share of workstations that get another's address by DHCP each day; 0 leaves the usual twelfth, which gets
+    /// any free address.
     pub leases: f64,
-    /// Of the workstations, those that come by VPN.
+    /// The share of workstations that connect by VPN.
     pub vpn: f64,
-    /// Of the workstations, those in a branch behind one address.
+    /// The share of workstations in a branch behind one address.
     pub nat: f64,
 }
 
 impl Network {
-    /// Every host keeps its address, but for the usual leases.
+    /// Every host keeps its address, except for the usual leases.
     pub const PLAIN: Self = Self {
         leases: 0.0,
         vpn: 0.0,
@@ -149,16 +149,16 @@ impl Network {
     }
 }
 
-/// What an enterprise is like beyond its size. [`Profile::default`] is the usual one, which has one account for each
-/// person and agents that keep to themselves; [`Profile::hard`] has what large networks have.
+/// The properties of an enterprise beyond its size. [`Profile::default`] is the usual one, with one account per person
+/// and agents that keep to themselves; [`Profile::hard`] has what large networks have.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Profile {
     /// DNS name of the domain.
     pub dns: String,
     /// NetBIOS name of the domain; it need not be the first label of the DNS name.
     pub netbios: String,
-    /// Of the logons of people and tools that could be by Kerberos, the share that is by NTLM, 0 to 1. `None` leaves it to
-    /// the usual twelfth of administrators' work.
+    /// The share of NTLM among people's and tools' logons that could use Kerberos, 0 to 1. `None` leaves it to the
+    /// usual twelfth of administrators' work.
     pub ntlm: Option<f64>,
     /// The kinds of work that resemble movement.
     pub work: BTreeSet<Work>,
@@ -186,8 +186,8 @@ impl Default for Profile {
 }
 
 impl Profile {
-    /// An enterprise with every kind of work that resembles movement, a quarter of NTLM, and a NetBIOS name that its DNS
-    /// name does not tell.
+    /// An enterprise with every kind of work that resembles movement, a quarter of NTLM, and a NetBIOS name that does
+    /// not follow from its DNS name.
     pub fn hard() -> Self {
         Self {
             dns: "ad.brightwater.example".into(),

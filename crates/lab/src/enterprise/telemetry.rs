@@ -5,12 +5,12 @@ use crate::sim::{Channel, Random};
 use super::plan::{CHANNELS, Role, World};
 use super::profile::Telemetry;
 
-/// The events of logons: those that a collection of logons alone has.
+/// Logon events: what a logons-only collection has.
 pub(crate) const LOGONS: [u16; 14] = [
     4624, 4625, 4634, 4647, 4648, 4672, 4768, 4769, 4770, 4771, 4776, 4778, 4779, 1102,
 ];
 
-/// Decides which host has which logs. Hosts that are not Windows have none in any case.
+/// Decides which host has which logs. Non-Windows hosts have none in any case.
 pub(crate) fn choose(world: &mut World, telemetry: Telemetry, seed: u64) {
     if telemetry == Telemetry::Usual {
         return;
@@ -23,7 +23,7 @@ pub(crate) fn choose(world: &mut World, telemetry: Telemetry, seed: u64) {
             Telemetry::Usual | Telemetry::Full => (true, true, &[]),
             Telemetry::LoginOnly => (false, false, &CHANNELS[1..]),
             Telemetry::Mixed => match random.below(12) {
-                // Of a controller there is Security at least.
+                // Controllers have at least Security.
                 0 if role != Role::Controller => (false, false, &CHANNELS),
                 1 | 2 if role != Role::Controller => (
                     true,

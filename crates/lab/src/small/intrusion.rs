@@ -1,4 +1,4 @@
-//! The intruder's way from a workstation (A) over another (B) to the database server (C).
+//! The intruder's route from a workstation (A) over another (B) to the database server (C).
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -13,7 +13,7 @@ use crate::sim::{
 };
 use crate::truth::{Intrusion, Planted, PlantedHop, Truth, counts};
 
-/// Names of the detections, as the analytic story has them.
+/// Names of the detections in the analytic story.
 pub const DETECTIONS: [&str; 10] = [
     "Detect Activity Related to Pass the Hash Attacks",
     "Detect Pass the Hash",
@@ -33,7 +33,7 @@ pub(crate) enum Act {
     Hop(usize, PlantedHop),
 }
 
-/// `PsExec`, whatever its image is called, from a session to another host.
+/// `PsExec`, under any image name, from a session to another host.
 struct PsExec<'a> {
     time: i64,
     parent: &'a Process,
@@ -51,7 +51,7 @@ struct Story<'a> {
 }
 
 impl Story<'_> {
-    /// Opens a mark over the events at the given places.
+    /// Opens a mark over the events with the given indexes.
     fn mark(&mut self, ranges: &[Range<usize>]) -> usize {
         let mark = self.sim.marks.len();
         self.sim.marks.push(Vec::new());
@@ -109,7 +109,7 @@ impl Story<'_> {
             .collect()
     }
 
-    /// Returns where the start of the tool stands among the events, and the destination's 4624.
+    /// Returns the index of the tool's start among the events, and the destination's 4624.
     fn psexec(&mut self, act: &PsExec<'_>) -> (Range<usize>, Range<usize>) {
         let (sim, time) = (&mut *self.sim, act.time);
         let from = sim.pending.len();
@@ -358,7 +358,7 @@ pub(crate) fn run(sim: &mut Sim, plan: Plan, midnight: i64, seats: &[Seat]) -> V
         }
     }
 
-    // The key serves for tickets from here on: a loop that fetches from B all afternoon.
+    // From here on the key serves for tickets: a loop that fetches from B all afternoon.
     story.sim.tgt(at(29), a, &stolen);
     let mut logons = vec![first..first + 1, second];
     for step in 0..66 {
@@ -499,7 +499,7 @@ pub(crate) fn run(sim: &mut Sim, plan: Plan, midnight: i64, seats: &[Seat]) -> V
         ],
     );
 
-    // A task on C, made and started from B.
+    // A task on C, created and started from B.
     let from = story.sim.pending.len();
     let task = "\\QuayIndex";
     let payload = "C:\\Windows\\System32\\whoami.exe";
@@ -576,7 +576,7 @@ pub(crate) fn run(sim: &mut Sim, plan: Plan, midnight: i64, seats: &[Seat]) -> V
     story.acts
 }
 
-/// Puts the acts with the evidence they got into the truth.
+/// Adds the acts with their evidence to the truth.
 pub(crate) fn tell(acts: Vec<Act>, sim: &mut Sim, truth: &mut Truth) {
     for name in DETECTIONS {
         truth.detections.insert(name.to_owned(), Vec::new());

@@ -1,4 +1,4 @@
-//! A small company with its working days, and with one intrusion in it.
+//! A small company with its working days and one intrusion.
 
 mod intrusion;
 
@@ -110,7 +110,7 @@ pub(crate) fn populate(options: &Options, workstations: usize) -> Result<(Sim, P
             |name| (*name).to_owned(),
         );
         let role = roles.get(index).copied().unwrap_or("application server");
-        // The file server has no Sysmon: its processes are seen by Security 4688 only. The DC has both.
+        // The file server has no Sysmon: only Security 4688 sees its processes. The DC has both.
         let sources = (index != FILES, index == DC || index == FILES);
         sim.add_host(
             name,
@@ -187,13 +187,13 @@ pub(crate) fn populate(options: &Options, workstations: usize) -> Result<(Sim, P
     ))
 }
 
-/// What a user's day on a workstation left for others to build on.
+/// The parts of a user's day on a workstation that other acts build on.
 pub(crate) struct Seat {
     pub(crate) session: Session,
     pub(crate) explorer: Process,
 }
 
-/// One working day of everyone. `midnight` in µs UTC. Returns the seats of the workstations.
+/// One working day of everyone. `midnight` in µs UTC. Returns the sessions at the workstations.
 pub(crate) fn working_day(sim: &mut Sim, plan: Plan, midnight: i64, number: usize) -> Vec<Seat> {
     sim.new_day();
     for host in 0..sim.hosts.len() {
@@ -207,7 +207,7 @@ pub(crate) fn working_day(sim: &mut Sim, plan: Plan, midnight: i64, number: usiz
     seats
 }
 
-/// What a machine does by itself: tickets and policy from the DC, services, tasks.
+/// A machine's own activity: tickets and policy from the DC, services, tasks.
 fn machine_day(sim: &mut Sim, host: usize, midnight: i64, number: usize) {
     let account = sim.machine_account(host);
     let lsass = sim.hosts[host].lsass.clone();
@@ -306,7 +306,7 @@ fn machine_day(sim: &mut Sim, host: usize, midnight: i64, number: usize) {
         }
     }
     if number == host % 3 {
-        // A software update installs its service, once on each host.
+        // A software update installs its service, once per host.
         let session = sim.system_session(host);
         let path = "\"C:\\Program Files\\Quayside\\Update\\qsupdate.exe\" /svc";
         let time = midnight + 5 * HOUR + sim.random.span(HOUR);
@@ -516,7 +516,7 @@ fn admin_day(sim: &mut Sim, plan: Plan, midnight: i64, seats: &[Seat]) {
     }
 }
 
-/// The backup account pulls files over SMB and opens a WinRM shell on each server.
+/// The backup account copies files over SMB and opens a WinRM shell on each server.
 fn backup_night(sim: &mut Sim, plan: Plan, midnight: i64) {
     let account = sim.accounts[plan.backup_service].clone();
     let start = midnight + 21 * HOUR;
@@ -656,7 +656,7 @@ fn owner(sim: &Sim, plan: Plan, host: usize) -> Option<&Account> {
     sim.accounts.get(host.checked_sub(plan.first_workstation)?)
 }
 
-/// Makes the world; see [`crate::build`].
+/// Generates the world; see [`crate::build`].
 pub(crate) fn build(options: &Options, directory: &Path) -> Result<Truth, LabError> {
     check(
         options.days >= 1,
@@ -681,7 +681,7 @@ pub(crate) fn build(options: &Options, directory: &Path) -> Result<Truth, LabErr
     check_names(&options.dns, &options.netbios)?;
     fs::create_dir_all(directory).map_err(|error| LabError::io("create", directory, error))?;
     let target = options.target_bytes.unwrap_or(0);
-    // Larger worlds have more seats, so that they do not last for years.
+    // Larger worlds have more workstations, so that they do not last for years.
     let workstations = options
         .workstations
         .max(usize::try_from(target / 16_000_000).unwrap_or(0).min(60));

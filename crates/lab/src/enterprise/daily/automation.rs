@@ -1,8 +1,9 @@
-//! Configuration management from one machine without Windows: twice a day over WS-Management to most servers.
+//! Configuration management from one non-Windows machine: twice a day over WS-Management to most servers.
 //!
-//! Nobody has logs of the source, and http.sys hides its address in the 4624 (type 3, mostly NTLM); what is left on the
-//! server is a shell (WinRM 91), `wsmprovhost.exe` as the automation's account and, where a module starts a program, its
-//! encoded command line. On the controller there are a 4776 without workstation or tickets for an address that no host's log names.
+//! Nobody has logs of the source, and http.sys hides its address in the 4624 (type 3, mostly NTLM). The server only
+//! records a shell (WinRM 91), `wsmprovhost.exe` as the automation's account and, if a module starts a program, its
+//! encoded command line. The controller records a 4776 without workstation, or tickets for an address that no host's
+//! log names.
 
 use crate::sim::{MINUTE, Package, SECOND};
 

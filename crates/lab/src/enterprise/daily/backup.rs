@@ -1,7 +1,8 @@
-//! A backup that puts a helper on every server each night, so that its databases stand still while they are copied.
+//! A backup that installs a helper on every server each night, to keep its databases still while they are copied.
 //!
-//! It copies the helper to `ADMIN$` (5145, Sysmon 11), installs it as a service (7045, 4697), starts it as SYSTEM, reads
-//! over SMB, and stops it. That is what PsExec leaves, on all servers, domain controllers among them, within an hour.
+//! It copies the helper to `ADMIN$` (5145, Sysmon 11), installs it as a service (7045, 4697), starts it as SYSTEM,
+//! reads over SMB, and stops it. These are PsExec's traces, on all servers including domain controllers, within an
+//! hour.
 
 use crate::sim::{FILE_GENERIC_READ, MINUTE, SECOND, Share};
 

@@ -1,9 +1,9 @@
-//! Accounts that a vault hands out for two hours: today one person is `pam-srv03`, tomorrow another.
+//! Accounts that a vault lends for two hours: today one person is `pam-srv03`, tomorrow another.
 //!
-//! Half of them go through the gateway: remote desktop to it as themselves, from there remote desktop to the server with the
-//! account from the vault (4648 on the gateway, 4624 of type 10 on the server). The others type the account into a
-//! tool at the desk. So each account comes from ever other desks, goes to ever other servers, and no pair of accounts
-//! recurs; a change of account is what the gateway is for.
+//! Half of the people go through the gateway: remote desktop to it as themselves, from there remote desktop to the
+//! server with the account from the vault (4648 on the gateway, 4624 of type 10 on the server). The others type the
+//! account into a tool at the desk. So each account comes from always different desks and goes to always different
+//! servers, and no pair of accounts recurs; a change of account is what the gateway is for.
 
 use crate::sim::MINUTE;
 

@@ -1,8 +1,8 @@
-//! The help desk: several people, each with an account for it, who come to another workstation each time.
+//! The help desk: several people, each with an account for it, who visit a different workstation each time.
 //!
-//! They go by remote desktop, remoting, `C$`, WMI and PsExec with credentials typed in (4648 at the desk). That is what
-//! an intruder does who goes from workstation to workstation: the destination was never seen with that account, and
-//! never with that source.
+//! They use remote desktop, remoting, `C$`, WMI and PsExec with typed credentials (4648 at the desk). An intruder going
+//! from workstation to workstation does the same: the destination was never seen with that account, and never with that
+//! source.
 
 use crate::sim::MINUTE;
 

@@ -1,4 +1,4 @@
-//! Daily work that resembles movement, of a harder enterprise. One kind is one file.
+//! Daily work of a hard enterprise that resembles movement. Each kind has its own file.
 
 mod automation;
 mod backup;

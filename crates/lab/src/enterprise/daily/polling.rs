@@ -1,9 +1,10 @@
-//! Monitoring without agents: one account asks 20 to 40 hosts over WMI how they are, every ten minutes, day and night.
+//! Agentless monitoring: one account queries 20 to 40 hosts over WMI every ten minutes, day and night.
 //!
-//! Windows writes of each round and host one logon of type 3 (4624, 4672, 4634), the connections to port 135 on both ends,
-//! and of NTLM a 4776 on the domain controller; Kerberos' ticket lasts ten hours. No process starts: the provider
-//! host runs already. Networks that monitor by address have it all by NTLM, those that monitor by name by Kerberos; here
-//! the enterprise is one of either kind, as its seed decides. So it is a fan-out, every ten minutes, and means nothing.
+//! For each round and host Windows writes one logon of type 3 (4624, 4672, 4634), the connections to port 135 on both
+//! ends, and with NTLM a 4776 on the domain controller; a Kerberos ticket lasts ten hours. No process starts, because
+//! the provider host is already running. Networks that monitor by address use only NTLM, those that monitor by name use
+//! Kerberos; here the enterprise does one of the two, depending on its seed. So it is a fan-out, every ten minutes, and
+//! means nothing.
 
 use crate::sim::{MINUTE, Package};
 
@@ -24,7 +25,7 @@ pub(super) fn day(world: &mut World, day: Day) {
     targets.retain(|host| *host != src);
     targets.truncate(40);
     let most = targets.len().max(1);
-    // Where there are few servers, workstations that matter are watched, too.
+    // With few servers, important workstations are monitored, too.
     targets.extend(world.workstations().take(20_usize.saturating_sub(most)));
     let who = world.sim.accounts[account].clone();
     let package = if who.sid.bytes().map(u64::from).sum::<u64>() % 2 == 0 {
@@ -38,7 +39,7 @@ pub(super) fn day(world: &mut World, day: Day) {
     let mut number = 0;
     while round < day.midnight + 23 * 60 * MINUTE {
         for dst in targets.iter().copied() {
-            // Some did not answer to the round's first question and are left out.
+            // Some did not answer the round's first query and are left out.
             if world.chance(1, 12) {
                 continue;
             }

@@ -1,11 +1,11 @@
-//! Rollouts: the same act on twenty hosts and more within minutes, on some days only.
+//! Rollouts: the same act on twenty or more hosts within minutes, only on some days.
 //!
 //! - A push of a management client: `ccmsetup.exe` into `ADMIN$`, installed as a service, started as SYSTEM (7045, 4697,
 //!   5145), from the management server with an account of its own.
 //! - An administrator who runs PsExec over a list from his desk, with his other account.
 //! - A script over remoting from the same desk.
 //!
-//! Each act alone is what an intruder does; that there are twenty alike, from where such things come, is what tells them apart.
+//! Each act alone looks like an intruder's; twenty alike, from a usual source, are what distinguishes them.
 
 use crate::sim::{MINUTE, SECOND};
 
@@ -29,7 +29,7 @@ pub(super) fn day(world: &mut World, day: Day, seats: &Seats) {
     }
 }
 
-/// Some of the workstations, at least twenty where there are so many.
+/// Some of the workstations, at least twenty if there are that many.
 fn wave(world: &mut World) -> Vec<usize> {
     let mut all: Vec<usize> = world.workstations().collect();
     let wanted = (all.len() / 4).max(20).min(all.len());

@@ -1,9 +1,9 @@
-//! A vulnerability scanner that sweeps every host each night, and twice a week with an account of its own.
+//! A vulnerability scanner that sweeps every host each night, and twice a week scans with its own account.
 //!
-//! The sweep tries names that exist nowhere and default passwords (4625 with `0xc0000064` and `0xc000006a` on each host);
-//! the scan with an account logs on by NTLM (4624, 4776) because the scanner has addresses and no names, opens `winreg`
-//! and `svcctl` over `IPC$` (5145), and has Remote Registry started (7036). To the logs that is password spraying and a
-//! fan-out to everything by one account.
+//! The sweep tries nonexistent names and default passwords (4625 with `0xc0000064` and `0xc000006a` on each host). The
+//! authenticated scan logs on with NTLM (4624, 4776), because the scanner has addresses and no names, opens `winreg`
+//! and `svcctl` over `IPC$` (5145), and has Remote Registry started (7036). In the logs this is password spraying, and
+//! a fan-out to everything by one account.
 
 use crate::sim::{MINUTE, Package, SECOND, Share};
 

@@ -1,4 +1,4 @@
-//! Administrators with two accounts: they sit at the desk as themselves and work as another.
+//! Administrators with two accounts: they log on at the desk as one and work as the other.
 //!
 //! - `runas` leaves a 4648 of the everyday account for the other one, to `localhost`, by the secondary logon service, and a
 //!   4624 of type 2 by `seclogo` on the desk; what they start there reaches other hosts as the other account.
@@ -7,7 +7,7 @@
 //! - A jump host: remote desktop there as the other account (4648, 4624 of type 10), then on to two or three servers. Its
 //!   path of two hops with a change of account is what an intruder's looks like.
 //!
-//! Half of the other accounts are named after a rule, half are not: nothing in the name says whose they are.
+//! Half of the other accounts are named after a rule, half are not: their names do not reveal the owner.
 
 use crate::sim::{Account, Logon, MINUTE, SECOND, Session};
 
@@ -22,7 +22,7 @@ pub(super) fn day(world: &mut World, day: Day, seats: &Seats) {
             continue;
         };
         if member.duty == Duty::Workstations {
-            // The help desk is a kind of its own.
+            // The help desk is a separate kind.
             continue;
         }
         let targets = targets(world, &member);
@@ -49,7 +49,7 @@ pub(super) fn day(world: &mut World, day: Day, seats: &Seats) {
     }
 }
 
-/// Where somebody has to do today: mostly the own servers, now and then one that somebody else looks after.
+/// Where somebody has work today: mostly on their own servers, now and then on somebody else's.
 fn targets(world: &mut World, member: &Member) -> Vec<usize> {
     if member.duty == Duty::Directory {
         return world.of(Role::Controller);
@@ -81,7 +81,7 @@ fn chores(world: &mut World, targets: &[usize]) -> Vec<(Chore, usize)> {
     out
 }
 
-/// To the jump host as the other account, and on from there.
+/// To the jump host as the other account, and onward from there.
 fn jump(world: &mut World, day: Day, seat: &Desktop, member: &Member, targets: &[usize]) {
     let all = world.crew.jump_hosts.clone();
     if all.is_empty() || (member.duty == Duty::Directory && world.chance(1, 2)) {
@@ -105,7 +105,7 @@ fn jump(world: &mut World, day: Day, seat: &Desktop, member: &Member, targets: &
     }
 }
 
-/// A remote desktop session for others to work in; none where the account has one there already.
+/// A remote desktop session for others to work in; none if the account already has one there.
 pub(super) fn desktop(
     world: &mut World,
     seat: &Desktop,
@@ -150,7 +150,7 @@ pub(super) fn desktop(
     Some(desktop)
 }
 
-/// A shell as the other account at the desk; it is there until the person leaves.
+/// A shell as the other account at the desk; it stays until the person leaves.
 fn shell(world: &mut World, time: i64, seat: &Desktop, member: &Member) -> Desktop {
     let host = seat.session.host;
     let who = world.sim.accounts[member.other].clone();
@@ -198,7 +198,7 @@ fn shell(world: &mut World, time: i64, seat: &Desktop, member: &Member) -> Deskt
     }
 }
 
-/// The secondary logon service logs on another account at the desk: 4648 by its `svchost`, 4768, 4624 of type 2.
+/// The secondary logon service logs another account on at the desk: 4648 by its `svchost`, 4768, 4624 of type 2.
 fn secondary(world: &mut World, time: i64, seat: &Session, who: &Account) -> Session {
     let host = seat.host;
     world.sim.tgt(time - SECOND, host, who);

@@ -1,7 +1,7 @@
-//! Terminal servers: a third of the people have a session there each day, come back to it, and open shares from it.
+//! Terminal servers: a third of the people have a session there each day, return to it, and open shares from it.
 //!
-//! So many accounts are at home on one host, and a share opened from there (4624 on the file server) has a source that a
-//! dozen people share: which of their sessions it came from, an address cannot tell.
+//! So many accounts use one host, and a share opened from there (4624 on the file server) has a source that a dozen
+//! people share: an address cannot reveal whose session it was.
 
 use crate::sim::{FILE_GENERIC_READ, MINUTE, SECOND, Share};
 
@@ -23,7 +23,7 @@ pub(super) fn day(world: &mut World, day: Day, seats: &Seats) {
         let Some(own) = world.owners.get(host).copied() else {
             continue;
         };
-        // A broker chooses; mostly the server of yesterday.
+        // A broker chooses the server, mostly yesterday's.
         let mut dst = farm[host % farm.len()];
         if world.chance(1, 6) {
             dst = *world.sim.random.pick(&farm);

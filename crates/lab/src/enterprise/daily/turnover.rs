@@ -1,7 +1,7 @@
 //! Joiners and leavers.
 //!
-//! An account that is made (4720, 4722) has no past: all that it does is done for the first time. One that is disabled (4725)
-//! is still in a script that nobody thought of, which is refused from then on (4625 with `0xc0000072`). Identity
+//! A newly created account (4720, 4722) has no past: everything it does is done for the first time. A disabled one
+//! (4725) is still in a script that nobody thought of, which is refused from then on (4625 with `0xc0000072`). Identity
 //! management does both on a domain controller, so the subject is the controller itself.
 
 use crate::sim::{Account, Channel, MINUTE, Random, Session, luid, s, sid};
@@ -9,8 +9,8 @@ use crate::sim::{Account, Channel, MINUTE, Random, Session, luid, s, sid};
 use super::super::background::{Day, HOUR, within};
 use super::super::plan::{Role, World};
 
-/// The first and the last day of those who join or leave, by their workstations; of 100 people eight do in the time that is
-/// simulated, and never the staff.
+/// The first and last day of those who join or leave, by workstation; eight of 100 people do within the simulated time,
+/// but never the staff.
 pub(in super::super) fn plan(world: &mut World, days: usize, seed: u64) {
     let mut random = Random(seed ^ 0x7475_726e);
     let staff: Vec<usize> = world.crew.staff.iter().map(|member| member.desk).collect();
