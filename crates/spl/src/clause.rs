@@ -1,6 +1,6 @@
-//! Search clauses, specialised for what is known of the rows that they are asked of.
+//! Search clauses, specialised for what is known about the rows they apply to.
 //!
-//! Where a field has the same value in all rows, or no row has it, a comparison is decided here; what is left open
+//! If a field has the same value in all rows, or no row has it, a comparison is decided here; what remains undecided
 //! becomes an expression.
 
 use std::borrow::Cow;
@@ -23,10 +23,10 @@ fn diagnostic(span: Span, message: impl Into<String>) -> Diagnostic {
     Diagnostic::new(message, span)
 }
 
-/// The indexes that are made of findings.
+/// The indexes of events made from findings.
 pub(crate) const MADE_INDEXES: [&str; 2] = ["risk", "notable"];
 
-/// A search clause that was specialised.
+/// A specialised search clause.
 #[derive(Debug, Clone)]
 pub(crate) enum Folded {
     Known(bool),
@@ -57,7 +57,7 @@ impl Folded {
         Self::join(parts, true)
     }
 
-    /// Joins with OR if `decisive` is true, with AND if it is false.
+    /// Combines with OR if `decisive` is true, with AND if it is false.
     fn join(parts: impl IntoIterator<Item = Result<Self>>, decisive: bool) -> Result<Self> {
         let mut open: Option<Expr> = None;
         for part in parts {
@@ -78,7 +78,7 @@ impl Folded {
     }
 }
 
-/// What stands for a condition that nobody runs.
+/// Stands for a condition that will not run.
 fn left_open() -> Expr {
     lit(true)
 }
@@ -87,29 +87,29 @@ fn is_open(expr: &Expr) -> bool {
     matches!(expr, Expr::Literal(ScalarValue::Boolean(Some(true)), None))
 }
 
-/// What a search clause is specialised for.
+/// The facts for which a search clause is specialised.
 pub(crate) trait Scope {
-    /// The field's values where they are the same in all rows.
+    /// The field's value if it is the same in all rows.
     fn constants(&self, name: &str) -> Option<Cow<'_, [String]>>;
     /// The field.
     fn value(&self, name: &str) -> Option<Typed>;
-    /// Whether a word or phrase stands in the event.
+    /// Whether a word or phrase is in the event.
     fn word(&self, term: &Term) -> Folded;
-    /// Whether `!=` holds where the field is missing, as in `tstats … where`.
+    /// Whether `!=` is true for a missing field, as in `tstats … where`.
     fn unequal_when_missing(&self) -> bool {
         false
     }
-    /// Only what is decided counts: what is left open is run by nobody, and not written out.
+    /// Only decisions count: undecided parts will not run, and are not built.
     fn only_decides(&self) -> bool {
         false
     }
-    /// The index in which all events are, where that is known.
+    /// The index of all events, if known.
     fn index(&self) -> Option<&str> {
         None
     }
 }
 
-/// Fields of which nothing more is known.
+/// Fields about which nothing is known.
 pub(crate) struct FieldScope<'a>(pub &'a dyn Fields);
 
 impl Scope for FieldScope<'_> {
@@ -135,7 +135,7 @@ pub(crate) fn fold(expr: &SearchExpr, scope: &dyn Scope, context: &EvalContext) 
         SearchExpr::Compare { field, op, value } => compare(field, *op, value, scope, context),
         SearchExpr::In { field, values } => equals(field, values, scope),
         SearchExpr::Term(term) => word(term, scope),
-        // Only where nothing is run: its rows may fit or not.
+        // Only if nothing runs: its rows may match or not.
         SearchExpr::Subsearch(_) | SearchExpr::Given { .. } => Ok(Folded::Open(left_open())),
     }
 }
@@ -175,7 +175,7 @@ fn compare(
                 Some("use `earliest=` and `latest=`, which go by the event's own time".to_owned());
             return Err(refused);
         }
-        // Everything that was read is in every index, but for those that are made of findings.
+        // Everything read is in every index, except those made from findings.
         ("index", CompareOp::Eq) => {
             let text = value.text.to_lowercase();
             let is_made = MADE_INDEXES.contains(&text.as_str());
@@ -203,7 +203,7 @@ fn compare(
             if scope.only_decides() {
                 return Ok(Folded::Open(left_open()));
             }
-            // Of several values one that differs is enough; `NOT field=value` asks that none is equal.
+            // One differing value of several is enough; `NOT field=value` requires that none is equal.
             Ok(Folded::Open(or_false(search_differs(typed, value))))
         }
         CompareOp::Lt | CompareOp::Le | CompareOp::Gt | CompareOp::Ge => {
@@ -243,7 +243,7 @@ fn equals(field: &Name, values: &[SearchValue], scope: &dyn Scope) -> Result<Fol
     Ok(Folded::Open(or_false(search_equals(typed, values))))
 }
 
-/// A word or phrase may stand in any text of the event.
+/// A word or phrase may be in any text of the event.
 fn word(term: &SearchValue, scope: &dyn Scope) -> Result<Folded> {
     if term.text.chars().all(|char| char == '*') {
         return Ok(Folded::Known(true));
@@ -257,12 +257,12 @@ fn word(term: &SearchValue, scope: &dyn Scope) -> Result<Folded> {
     Ok(scope.word(&term))
 }
 
-/// Whether a term stands in a text, or one of several.
+/// Whether a term is in a text, or in one of several.
 pub(crate) fn has_word(text: Typed, term: &Term) -> Folded {
     Folded::Open(or_false(is_in(text, &term.value)))
 }
 
-/// Whether a term stands in one of some columns.
+/// Whether a term is in one of several columns.
 pub(crate) fn in_any(texts: impl IntoIterator<Item = Typed>, term: &Term) -> Folded {
     let found = texts.into_iter().map(|text| has_word(text, term));
     found.fold(Folded::Known(false), Folded::or)
@@ -294,10 +294,10 @@ fn time_limit(
     }))
 }
 
-/// How times of a range are written that are neither relative nor seconds.
+/// Formats of times in a range that are neither relative nor seconds.
 const TIME_FORMAT: &str = "%m/%d/%Y:%H:%M:%S";
 
-/// What `starthoursago=24`, `daysago=1` and their like count in, in seconds, and whether they are the start of the range.
+/// The unit, in seconds, of `starthoursago=24`, `daysago=1` and the like, and whether they set the start of the range.
 pub(crate) fn ago(name: &str) -> Option<(bool, f64)> {
     let (start, unit) = match (name.strip_prefix("start"), name.strip_prefix("end")) {
         (Some(unit), _) => (true, unit),
@@ -314,7 +314,7 @@ pub(crate) fn ago(name: &str) -> Option<(bool, f64)> {
     Some((start, seconds))
 }
 
-/// `starthoursago=24`, `enddaysago=1` and their like: so long before now.
+/// `starthoursago=24`, `enddaysago=1` and the like: this long before now.
 fn time_ago(
     name: &str,
     value: &SearchValue,
@@ -342,7 +342,7 @@ fn or_false(condition: Expr) -> Expr {
     null_is_false(condition)
 }
 
-/// The condition of `searchmatch`.
+/// The condition for `searchmatch`.
 pub(crate) fn search_match(
     expr: &SearchExpr,
     fields: &dyn Fields,
@@ -354,25 +354,25 @@ pub(crate) fn search_match(
     })
 }
 
-/// Whether a field equals one of the values of a search clause: without regard to case unless it says `CASE(…)`, `*` for any
-/// text, networks for addresses, numbers by value. NULL where the field is.
+/// Whether a field equals one of the values in a search clause: ignoring case unless the value is `CASE(…)`, with `*`
+/// for any text, networks for addresses, and numbers by value. NULL if the field is NULL.
 pub(crate) fn search_equals(value: Typed, values: &[SearchValue]) -> Expr {
     text_condition("spl_search_equals", value.expr, vec![written(values)])
 }
 
-/// Whether any of a field's values differs from a value of a search clause. NULL where the field is.
+/// Whether any of a field's values differs from a value in a search clause. NULL if the field is NULL.
 pub(crate) fn search_differs(value: Typed, from: &SearchValue) -> Expr {
     let values = written(std::slice::from_ref(from));
     text_condition("spl_search_differs", value.expr, vec![values])
 }
 
-/// Whether a word or phrase stands in a text. NULL where there is none.
+/// Whether a word or phrase is in a text. NULL if there is none.
 fn is_in(text: Typed, term: &SearchValue) -> Expr {
     let term = written(std::slice::from_ref(term));
     text_condition("spl_word", text.expr, vec![term])
 }
 
-/// Values of a search clause as a literal: the word that they stand in, and their text.
+/// Values in a search clause as a literal: their wrapper, and their text.
 fn written(values: &[SearchValue]) -> Expr {
     let parts: Vec<(&str, &str)> = values
         .iter()
@@ -388,7 +388,7 @@ fn written(values: &[SearchValue]) -> Expr {
     fixed(&parts)
 }
 
-/// What [`written`] wrote, in the first argument behind the value.
+/// The inverse of [`written`], for the first argument after the value.
 pub(crate) fn read_values(call: &Call<'_>) -> std::result::Result<Vec<SearchValue>, CallError> {
     let parts: Vec<(String, String)> = call.fixed(1)?;
     let values = parts.into_iter().map(|(word, text)| SearchValue {
@@ -402,7 +402,7 @@ pub(crate) fn read_values(call: &Call<'_>) -> std::result::Result<Vec<SearchValu
     Ok(values.collect())
 }
 
-/// As [`search_equals`] for a value that is known when the search is planned.
+/// Like [`search_equals`], for a value known at planning time.
 pub(crate) fn search_matches_literal(value: &str, pattern: &SearchValue) -> bool {
     matches_one(pattern, value)
 }

@@ -1,22 +1,22 @@
-//! Plans as bytes, for machines that did not make them.
+//! Plans as bytes, for other machines.
 //!
 //! # Names and literals, no content
 //!
-//! Of a function a plan has the name, and all that is fixed about a call stands among its arguments (`ops`). Of a table it
-//! has the name ([`TableName`]): the events of a type are those of the reader's own [`Catalog`], and a lookup is the one
-//! with this name and this hash of its rows. So the bytes are small, and nothing is run that the reader does not have. What
-//! it lacks is an error that says what; it never answers from other content. Only rows that a search has worked out on its way (for `map`,
-//! for a chart) have no name anywhere: they go with the plan.
+//! A plan contains the names of functions, with everything fixed about a call among its arguments (`ops`), and the
+//! names of tables ([`TableName`]). The events of a type come from the decoding node's own [`Catalog`], and a lookup is
+//! the one with this name and this hash of its rows. So the bytes are small, and nothing runs that the node does not
+//! have. Anything it lacks is an error that names it; it never answers from different content. Only rows computed by
+//! the search along the way (for `map`, for a chart) have no name anywhere: they travel with the plan.
 //!
-//! There are two forms. A [`Form::Logical`] plan says what is wanted, and its reader decides how; a [`Form::Physical`] plan
-//! is what a machine of a cluster runs, decided by whoever planned it. Both are `DataFusion`'s protobuf. Machines of different
-//! builds do not read each other's plans.
+//! There are two forms. A [`Form::Logical`] plan says what is wanted, and its reader decides how to run it; a
+//! [`Form::Physical`] plan is what a machine of a cluster runs, as decided by the planner. Both are `DataFusion`'s
+//! protobuf. Machines with different builds cannot read each other's plans.
 //!
 //! # Depth
 //!
-//! Plans nest as deep as searches do, and reading protobuf takes the stack. `prost` would refuse what nests more than 100
-//! messages, which a search of 50 functions in one another reaches. Here the bytes are looked through first, without recursion: what
-//! nests too deep is refused, and what does not gets the stack that it needs.
+//! Plans nest as deep as searches do, and decoding protobuf is recursive. `prost` would refuse more than 100 nested
+//! messages, which a search with 50 nested functions reaches. Here the bytes are first checked without recursion:
+//! excessive nesting is refused, and anything else gets the stack that it needs.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -53,27 +53,27 @@ use crate::engine::{Engine, Place};
 use crate::search::{Search, SearchError};
 use crate::session::Session;
 
-/// How deep the nodes of a plan and its expressions may nest. A parsed search has at most 100 commands and nests 150
-/// deep; `DataFusion` may put the expressions of several commands into one another.
+/// Maximum nesting of a plan's nodes and expressions. A parsed search has at most 100 commands and nests 150 deep;
+/// `DataFusion` may nest the expressions of several commands.
 const MOST_NODES: usize = 3_000;
-/// How deep messages may nest in bytes: a node is two or three.
+/// Maximum nesting of messages in bytes: a node is two or three.
 const MOST_MESSAGES: usize = 10_000;
-/// How deep groups may nest in bytes. No plan has any; a text can look like some.
+/// Maximum nesting of groups in bytes. Plans have none, but a text can look like some.
 const MOST_GROUPS: usize = 1 << 18;
-/// Bytes of stack for each node that is written, and for each message and group that is read, in a build without optimisation.
+/// Bytes of stack per node encoded, and per message and group decoded, in an unoptimised build.
 const STACK_OF_NODE: usize = 128 << 10;
 const STACK_OF_MESSAGE: usize = 48 << 10;
 const STACK_OF_GROUP: usize = 1 << 10;
 /// Bytes of stack for the rest.
 const STACK: usize = 1 << 20;
 
-/// What the bytes of a plan begin with; the form follows.
+/// Prefix of an encoded plan; the form follows.
 const MARK: &[u8] = b"crabwalk plan 1 ";
 
-/// In which form a plan travels.
+/// The form in which a plan travels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
-    /// What is wanted. The reader optimises it and decides how it is run.
+    /// What is wanted. The reader optimises it and decides how to run it.
     Logical,
     /// How it is run.
     Physical,
@@ -88,10 +88,10 @@ impl Form {
     }
 }
 
-/// Why a plan does not travel.
+/// Why a plan cannot travel.
 #[derive(Debug, thiserror::Error)]
 pub enum CodecError {
-    /// It nests deeper than the stack of a machine may grow.
+    /// It nests deeper than a stack may grow.
     #[error(
         "the plan nests {found} deep, and {most} is the most that can be sent to another machine: split the search, or nest fewer functions"
     )]
@@ -101,23 +101,23 @@ pub enum CodecError {
         /// How deep it may.
         most: usize,
     },
-    /// The bytes are something else, or of another version.
+    /// The bytes are something else, or from another version.
     #[error(
         "the bytes are not a plan of this version of Crabwalk: run the same build on all machines"
     )]
     NoPlan,
-    /// A part of the plan has no form in bytes.
+    /// A part of the plan cannot be encoded.
     #[error("the plan cannot be sent to another machine: {0}")]
     Write(DataFusionError),
     /// The reader lacks something that the plan names, or the bytes are damaged.
     #[error("the plan cannot be run on this machine: {0}")]
     Read(DataFusionError),
-    /// The plan was read and failed.
+    /// The plan was decoded and failed.
     #[error("{0}")]
     Run(DataFusionError),
 }
 
-/// Reads and writes what is Crabwalk's own in plans, for `DataFusion`'s protobuf.
+/// Encodes and decodes Crabwalk's own parts of plans, for `DataFusion`'s protobuf.
 #[derive(Clone)]
 pub struct Codec {
     catalog: Arc<dyn Catalog>,
@@ -138,12 +138,12 @@ fn no_such_function<T>(name: &str) -> Result<T> {
     plan_error(format!("this build of Crabwalk has no function `{name}`"))
 }
 
-/// A [`NamedScan`] as it is written.
+/// The encoding of a [`NamedScan`].
 #[derive(Serialize, Deserialize)]
 struct ScanForm {
     kind: String,
     table: String,
-    /// Names and types of the columns that it reads.
+    /// Names and types of its columns.
     columns: Vec<(String, String)>,
     fetch: Option<usize>,
 }
@@ -156,7 +156,7 @@ fn columns(schema: &Schema) -> Vec<(String, String)> {
         .collect()
 }
 
-/// The columns of a table are those that the plan was made for.
+/// The columns of a table are those for which the plan was made.
 fn check_columns(
     name: &TableName,
     here: &[(String, String)],
@@ -360,7 +360,7 @@ impl PhysicalExtensionCodec for Codec {
     }
 }
 
-// The session has the functions of SPL; what is asked for here are DataFusion's own.
+// The session has SPL's functions; these are DataFusion's own.
 
 fn scalar_function(name: &str) -> Result<Arc<ScalarUDF>> {
     let all = datafusion::functions::all_default_functions();
@@ -380,7 +380,7 @@ fn window_function(name: &str) -> Result<Arc<WindowUDF>> {
     found.map_or_else(|| no_such_function(name), Ok)
 }
 
-/// Puts tables without rows in the place of empty relations: of those the protobuf of `DataFusion` forgets the columns.
+/// Replaces empty relations with empty tables: `DataFusion`'s protobuf loses the columns of the former.
 fn empty_tables(plan: LogicalPlan) -> Result<LogicalPlan> {
     plan.transform_up(|node| {
         let LogicalPlan::EmptyRelation(empty) = &node else {
@@ -428,7 +428,7 @@ impl Plan {
         }
     }
 
-    /// How deep its nodes and their expressions nest.
+    /// The nesting of its nodes and their expressions.
     fn depth(&self) -> usize {
         let mut most = 0;
         match self {
@@ -488,11 +488,11 @@ fn with_stack<T>(bytes: usize, work: impl FnOnce() -> T) -> T {
     stacker::maybe_grow(bytes, bytes, work)
 }
 
-/// At most how deep a reader of protobuf goes into bytes.
+/// An upper bound for a protobuf reader's recursion depth in bytes.
 ///
-/// A message looks like a text: both are bytes with their length before them. Each is taken for a message for as long as
-/// it can be read as one, so that no message is missed. `prost` sees only behind a message that it ran over the end of the one
-/// around it, so that is followed as well.
+/// A message looks like a text: both are bytes preceded by their length. Anything is taken for a message as long as it
+/// can be parsed as one, so that no message is missed. `prost` notices only after a message that it has overrun its
+/// parent, so this follows overruns as well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 struct Depth {
     messages: usize,
@@ -501,17 +501,17 @@ struct Depth {
 
 /// A field of a message in bytes.
 enum Wire {
-    /// A number, and where the next field is.
+    /// A number, and the offset of the next field.
     Number(usize),
-    /// Where bytes begin, and where they end.
+    /// Start and end of bytes.
     Bytes(usize, usize),
-    /// The beginning of a group.
+    /// The start of a group.
     Group,
-    /// Its end, of this number, and where the next field is.
+    /// The end of the group with this number, and the offset of the next field.
     GroupEnd(u64, usize),
 }
 
-/// A number of `bytes` at a place, and the place behind it.
+/// The number in `bytes` at an offset, and the offset after it.
 fn varint(bytes: &[u8], at: usize) -> Option<(u64, usize)> {
     let mut value = 0;
     for (place, byte) in bytes.get(at..)?.iter().take(10).enumerate() {
@@ -523,7 +523,7 @@ fn varint(bytes: &[u8], at: usize) -> Option<(u64, usize)> {
     None
 }
 
-/// The number and the kind of the field at a place, and where its value is.
+/// The number and wire type of the field at an offset, and the offset of its value.
 fn key(bytes: &[u8], at: usize) -> Option<(u64, u64, usize)> {
     let (key, at) = varint(bytes, at)?;
     Some((key >> 3, key & 7, at))
@@ -546,7 +546,7 @@ fn wire(bytes: &[u8], at: usize) -> Option<Wire> {
     }
 }
 
-/// How deep groups nest in the one at a place, and the place behind it if it ends.
+/// The nesting of groups in the one at an offset, and the offset after it if it ends.
 fn group(bytes: &[u8], at: usize) -> (usize, Option<usize>) {
     let (mut at, mut open, mut most) = (at, Vec::new(), 0);
     let behind = loop {
@@ -575,10 +575,10 @@ fn group(bytes: &[u8], at: usize) -> (usize, Option<usize>) {
     (most, behind)
 }
 
-/// What may be a message.
+/// A candidate message.
 struct Message {
     end: usize,
-    /// Whether it goes on behind the end of the one around it, which is none then.
+    /// Whether it extends beyond its parent's end, in which case it is none.
     runs_over: bool,
 }
 
@@ -589,7 +589,7 @@ impl Depth {
             end: bytes.len(),
             runs_over: false,
         }];
-        // Where messages begin that run over, and how deep they were looked into.
+        // Where overrunning messages begin, and how deep they were examined.
         let mut seen: HashMap<usize, usize> = HashMap::new();
         let mut at = 0;
         while let Some(&Message { end, runs_over }) = around.last() {
@@ -655,7 +655,7 @@ impl Depth {
 }
 
 impl Engine {
-    /// What reads and writes plans over the events and the knowledge of this engine.
+    /// Encodes and decodes plans over the events and content of this engine.
     pub fn codec(&self) -> Codec {
         Codec {
             catalog: Arc::clone(&self.catalog),
@@ -663,11 +663,11 @@ impl Engine {
         }
     }
 
-    /// The plan of a search in bytes, for [`run_encoded`](Self::run_encoded) on this machine or another. What has to be run before it
-    /// can be planned is run.
+    /// The encoded plan of a search, for [`run_encoded`](Self::run_encoded) on this machine or another. Stages that
+    /// must run before planning do run.
     ///
     /// # Errors
-    /// What is wrong with the search, or that its plan is too deep.
+    /// An error in the search, or that its plan is too deep.
     pub fn encode<'a>(
         &'a self,
         search: &'a Search,
@@ -685,10 +685,10 @@ impl Engine {
         .boxed()
     }
 
-    /// Runs a plan that [`encode`](Self::encode) made, here or on another machine.
+    /// Runs a plan from [`encode`](Self::encode), made here or on another machine.
     ///
     /// # Errors
-    /// That the bytes are not a plan, that this engine lacks something that it names, or why it failed.
+    /// If the bytes are not a plan, if this engine lacks something that the plan names, or the plan's error.
     pub async fn run_encoded(&self, bytes: &[u8]) -> Result<Vec<RecordBatch>, CodecError> {
         let context = self.datafusion.task_ctx();
         match self.codec().read(bytes, &context)? {
@@ -703,8 +703,8 @@ impl Engine {
         }
     }
 
-    /// The same engine, whose plans are run as on another machine: each is written, read by a second engine over the same
-    /// events and the same knowledge, and run there. Lookups that searches write are there as well.
+    /// The same engine, but its plans run as if on another machine: each is encoded, decoded by a second engine over
+    /// the same events and content, and run there. That engine also has the lookups that searches write.
     #[must_use]
     pub fn travelling(self, form: Form) -> Self {
         let reader = Self::new(
@@ -786,13 +786,13 @@ mod tests {
             deep = message(&deep);
         }
         assert!(Depth::of(&deep).check().is_err());
-        // A reader follows a message over the end of the one around it.
+        // A reader follows a message beyond its parent's end.
         assert!(
             Depth::of(&[0x0a_u8, 0x02].repeat(MOST_MESSAGES + 2))
                 .check()
                 .is_err()
         );
-        // A group takes the stack of a reader that knows no such field.
+        // A group uses the stack of a reader that does not know the field.
         let groups = vec![0x0b_u8; MOST_GROUPS + 1];
         assert!(Depth::of(&groups).check().is_err());
         assert!(Depth::of(&vec![b's'; 60_000]).check().is_ok());

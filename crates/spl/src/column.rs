@@ -1,4 +1,4 @@
-//! What an expression is planned over: typed columns and constants, and the surroundings that it may ask.
+//! What expressions are planned over: typed columns and constants, and their context.
 
 use std::sync::Arc;
 
@@ -9,10 +9,10 @@ use datafusion::scalar::ScalarValue;
 
 use crate::syntax::ast::Span;
 
-/// What expressions may ask of their surroundings.
+/// The context of expressions.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct EvalContext {
-    /// What `now()` answers: seconds since 1970-01-01 UTC.
+    /// The value of `now()`: seconds since 1970-01-01 UTC.
     pub now: f64,
 }
 
@@ -49,16 +49,16 @@ pub struct Typed {
 
 /// The fields that an expression can read.
 pub trait Fields {
-    /// A field by its exact name; `None` where no row has it, so that it is NULL.
+    /// A field by its exact name; `None` if no row has it, so that it is NULL.
     fn field(&self, name: &str) -> Option<Typed>;
 }
 
-/// A condition that is false where it is NULL.
+/// A condition that is false instead of NULL.
 pub(crate) fn null_is_false(condition: Expr) -> Expr {
     Expr::IsTrue(Box::new(condition))
 }
 
-/// NULL where a condition holds, else the value.
+/// NULL if a condition is true, otherwise the value.
 pub(crate) fn null_if(condition: Expr, value: Typed) -> Expr {
     let kept = Expr::Not(Box::new(null_is_false(condition)));
     Expr::Case(Case::new(

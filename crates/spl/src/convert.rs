@@ -1,4 +1,4 @@
-//! How values of different types come together in one column.
+//! Combining values of different types in one column.
 
 use datafusion::arrow::datatypes::DataType;
 use datafusion::logical_expr::Expr;
@@ -6,12 +6,12 @@ use datafusion::logical_expr::Expr;
 use crate::column::{Typed, is_list, list_type, null_text};
 use crate::ops::{call, first_present};
 
-/// The first value that is not NULL; all are of one type.
+/// The first value that is not NULL; all have the same type.
 pub(crate) fn coalesce(values: Vec<Expr>) -> Expr {
     first_present(values)
 }
 
-/// Conditions are not values in SPL, and a column of nothing is text.
+/// Conditions are not values in SPL, and a column of NULLs is text.
 pub(crate) fn as_value(value: Typed) -> Typed {
     match value.data_type {
         DataType::Boolean => Typed {
@@ -26,7 +26,7 @@ pub(crate) fn as_value(value: Typed) -> Typed {
     }
 }
 
-/// Gives a value one of the types that columns have in SPL plans.
+/// Converts a value to one of the types of columns in SPL plans.
 pub(crate) fn cast_to(value: Typed, data_type: &DataType) -> Expr {
     if value.data_type == *data_type {
         return value.expr;

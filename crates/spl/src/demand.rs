@@ -1,4 +1,4 @@
-//! What a set of searches needs of the logs.
+//! What a set of searches needs from the logs.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -13,10 +13,10 @@ use crate::plan::{Reads, TypeInfos, may_read, reads};
 use crate::search::Search;
 use crate::syntax::ast::Pipeline;
 
-/// What the readers must decode so that these searches can run.
+/// What the readers must decode for these searches.
 ///
-/// A search reads an event type unless its own text rules that out; of the types that it reads it needs the fields that
-/// it names, and what their mappings are made from.
+/// A search reads an event type unless its own text rules that out; from the types it reads, it needs the fields that
+/// it names, and those behind their mappings.
 pub fn demand(searches: &[Search], knowledge: &Arc<Knowledge>) -> Box<dyn Demand> {
     let context = EvalContext { now: 0.0 };
     let wants = searches
@@ -31,14 +31,14 @@ pub fn demand(searches: &[Search], knowledge: &Arc<Knowledge>) -> Box<dyn Demand
     })
 }
 
-/// Says which event types searches read. What is known of an event type is worked out once for all of them.
+/// Determines the event types that searches read. Facts about an event type are computed once for all of them.
 pub struct Readers {
     knowledge: Arc<Knowledge>,
     types: TypeInfos,
 }
 
 impl Readers {
-    /// For searches that are run with this knowledge.
+    /// For searches that run with this content.
     pub fn new(knowledge: &Arc<Knowledge>) -> Self {
         Self {
             knowledge: Arc::clone(knowledge),
@@ -46,7 +46,7 @@ impl Readers {
         }
     }
 
-    /// Looks into one search.
+    /// Examines one search.
     pub fn of(&self, search: &Search) -> Reader<'_> {
         Reader {
             wants: wants(search, &self.knowledge),
@@ -56,7 +56,7 @@ impl Readers {
     }
 }
 
-/// Says which event types one search reads.
+/// Determines the event types that one search reads.
 pub struct Reader<'r> {
     wants: Vec<Want>,
     no_rows_from_nothing: bool,
@@ -64,7 +64,7 @@ pub struct Reader<'r> {
 }
 
 impl Reader<'_> {
-    /// Whether the search reads events of a type, going by its text and by what content knows of the type.
+    /// Whether the search reads events of a type, according to its text and the content about the type.
     pub fn reads(&self, event_type: &EventType) -> bool {
         let Readers { knowledge, types } = self.readers;
         let info = types.of(event_type, knowledge);
@@ -73,7 +73,7 @@ impl Reader<'_> {
         wants.any(|want| may_read(&want.pipeline, &info, knowledge, &context))
     }
 
-    /// As [`reads`](Self::reads), for the first command of the search alone, without those of searches inside it.
+    /// Like [`reads`](Self::reads), for the first command of the search only, without its subsearches.
     pub fn reads_first(&self, event_type: &EventType) -> bool {
         let Readers { knowledge, types } = self.readers;
         let info = types.of(event_type, knowledge);
@@ -82,8 +82,8 @@ impl Reader<'_> {
         first.is_some_and(|want| may_read(&want.pipeline, &info, knowledge, &context))
     }
 
-    /// Whether the search surely gives no row where there is no event that it reads. `stats count` without `by` gives one
-    /// all the same, and so do rows from lookups.
+    /// Whether the search certainly returns no row without any event that it reads. `stats count` without `by` returns
+    /// one anyway, and so do rows from lookups.
     pub fn needs_events(&self) -> bool {
         self.no_rows_from_nothing
     }
@@ -129,7 +129,7 @@ impl Demand for SearchDemand {
                 Reads::Everything => return Columns::All,
                 Reads::Columns(some) => {
                     any = true;
-                    // A blank in the name of a field is `_` in a search.
+                    // A space in a field name is `_` in a search.
                     columns.extend(
                         some.iter()
                             .filter(|name| name.contains('_'))

@@ -32,24 +32,24 @@ use crate::value::display_values;
 /// How searches are run.
 #[derive(Debug, Clone, Copy)]
 pub struct EngineOptions {
-    /// What `now()` answers: seconds since 1970-01-01 UTC.
+    /// The value of `now()`: seconds since 1970-01-01 UTC.
     pub now: f64,
-    /// Partitions in which DataFusion works, at least 1.
+    /// Number of DataFusion partitions, at least 1.
     pub threads: usize,
-    /// Bytes that the groups, sorted rows and joins of all searches of the engine may take in memory. What is beyond goes to
+    /// Memory limit in bytes for the groups, sorted rows and joins of all of the engine's searches. The rest spills to
     /// temporary files.
     pub memory: usize,
 }
 
-/// Half a gigabyte: what [`EngineOptions::memory`] is where nobody says otherwise.
+/// Half a gigabyte: the default of [`EngineOptions::memory`].
 pub const DEFAULT_MEMORY: usize = 512 << 20;
 
-/// A search that runs, and what comes of it.
+/// A search in progress, and its results.
 pub type Running<'a> = BoxFuture<'a, Result<Results, SearchError>>;
 
-/// Where plans run, if it is not in the engine that made them.
+/// Where plans run, if not in the engine that made them.
 pub(crate) trait Place: Send + Sync {
-    /// The rows of a plan that an engine with this state has made.
+    /// Runs a plan made by an engine with this state, and returns its rows.
     fn collect(
         &self,
         plan: LogicalPlan,
@@ -57,17 +57,17 @@ pub(crate) trait Place: Send + Sync {
     ) -> BoxFuture<'_, datafusion::error::Result<Vec<RecordBatch>>>;
 }
 
-/// Plans and runs searches over the events of a run.
+/// Plans and runs searches over one run's events.
 pub struct Engine {
     pub(crate) catalog: Arc<dyn Catalog>,
     pub(crate) session: Arc<Session>,
     pub(crate) options: EngineOptions,
     types: TypeInfos,
     pub(crate) datafusion: SessionContext,
-    /// As [`datafusion`](Self::datafusion), for plans over little: it does not make them better.
+    /// Like [`datafusion`](Self::datafusion), for plans over few rows, which it does not optimise.
     quick: SessionContext,
     place: Option<Arc<dyn Place>>,
-    /// What searches have asked of the tables. Not where plans run elsewhere.
+    /// What searches have looked up in the tables. None if plans run elsewhere.
     glances: Option<Glances>,
 }
 
@@ -82,14 +82,15 @@ impl Engine {
             .with_target_partitions(options.threads.max(1))
             .with_information_schema(false)
             .with_create_default_catalog_and_schema(false);
-        // `x IS TRUE` is never NULL. DataFusion 55 runs it as a comparison of which it does not know that, and then refuses to
-        // group by what holds such a condition more than once: its schema before and after planning differs in that alone.
+        // `x IS TRUE` is never NULL. DataFusion 55 runs it as a comparison without knowing that, and then refuses to
+        // group by an expression that contains such a condition more than once: its schema differs in that before and
+        // after planning.
         config
             .options_mut()
             .execution
             .skip_physical_aggregate_schema_check = true;
-        // The events of each type come in a partition of their own: a search over hundreds of types would sort each apart, and
-        // so many sorts have no memory to share. They are sorted together.
+        // Each event type has its own partition: a search over hundreds of types would sort each separately, and so
+        // many sorts cannot share memory. So they are sorted together.
         config.options_mut().optimizer.repartition_sorts = false;
         let runtime = RuntimeEnvBuilder::new()
             .with_memory_pool(Arc::new(FairSpillPool::new(options.memory)))
@@ -117,7 +118,7 @@ impl Engine {
             types: TypeInfos::default(),
             datafusion: SessionContext::new_with_state(state),
             quick: SessionContext::new_with_state(quick),
-            // Where searches run side by side they ask the same of large tables, too.
+            // Parallel searches query large tables, too.
             glances: Some(Glances::new(match options.threads {
                 0 | 1 => usize::MAX,
                 _ => MOST_ROWS,
@@ -134,7 +135,7 @@ impl Engine {
         self
     }
 
-    /// The lookups that searches of this engine have written with `outputlookup`, by name without `.csv`. Later searches
+    /// The lookups that this engine's searches have written with `outputlookup`, by name without `.csv`. Later searches
     /// of the same engine see them; nothing is written to disk.
     pub fn stored_lookups(&self) -> BTreeMap<String, Arc<LookupTable>> {
         self.session
@@ -144,7 +145,7 @@ impl Engine {
             .clone()
     }
 
-    /// Sets a lookup as `outputlookup` does, such as one that an earlier run has written.
+    /// Sets a lookup as `outputlookup` does, for instance one written by an earlier run.
     pub fn store_lookup(&self, table: Arc<LookupTable>) {
         let name = lookup_name(&table.definition.name).to_owned();
         self.session
@@ -154,8 +155,8 @@ impl Engine {
             .insert(name, table);
     }
 
-    /// The plan of a search as DataFusion shows it. What would be run first (subsearches in search clauses, the rows for
-    /// `map`, …) is left open.
+    /// The plan of a search as DataFusion shows it. Stages that would run first (subsearches in search clauses, the
+    /// rows for `map`, …) are left open.
     ///
     /// # Errors
     /// What is wrong with the search.
@@ -193,7 +194,7 @@ impl Engine {
         }
     }
 
-    /// Plans a search; what has to be run first is run. Without glances the plan reads the tables as it runs.
+    /// Plans a search, running the stages that must run first. Without glances the plan reads the tables when it runs.
     pub(crate) async fn plan(
         &self,
         search: &Search,
@@ -246,16 +247,16 @@ impl Engine {
     /// Runs a search.
     ///
     /// # Errors
-    /// What is wrong with the search, or why it failed.
+    /// An error in the search, or in running it.
     pub fn run<'a>(&'a self, search: &'a Search) -> Running<'a> {
         self.results(search, false).boxed()
     }
 
-    /// Runs a search for its rows alone. One of many, it ends where no event fits its first command and it can have no rows
-    /// then: the rest is not planned, so that its columns and what is wrong with it are not told.
+    /// Runs a search for its rows only. For use with many searches: it stops if no event matches the first command and
+    /// the search can then have no rows. The rest is not planned, so its columns and errors are not reported.
     ///
     /// # Errors
-    /// As [`run`](Self::run).
+    /// Like [`run`](Self::run).
     pub fn find<'a>(&'a self, search: &'a Search) -> Running<'a> {
         self.results(search, true).boxed()
     }
@@ -297,16 +298,16 @@ impl Engine {
     }
 }
 
-/// DataFusion's physical rules without those that push filters into scans: no table of a search takes one, and below a chain
-/// of projections a filter doubles with each ([`ShortFilters`]).
+/// DataFusion's physical rules without those that push filters into scans: no table of a search accepts one, and below
+/// a chain of projections a filter doubles with each ([`ShortFilters`]).
 fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
     let mut rules = PhysicalOptimizer::new().rules;
     rules.retain(|rule| !rule.name().starts_with("FilterPushdown"));
     rules
 }
 
-/// The physical rules without which plans are wrong: what must be in one partition or in an order is put there. The other
-/// rules make plans better, and cost more than a plan over little.
+/// The physical rules required for correctness: they establish partitioning and order. The other rules improve plans,
+/// and cost more than a plan over few rows.
 fn needed_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
     use datafusion::physical_optimizer::ensure_requirements::EnsureRequirements;
     use datafusion::physical_optimizer::output_requirements::OutputRequirements;
@@ -317,15 +318,15 @@ fn needed_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
     ]
 }
 
-/// Pushes filters down, but not below a projection where that would make a long one of them.
+/// Pushes filters down, but not below a projection that would make a long one of them.
 ///
-/// A filter below a projection has the expressions of the columns in place of their names. Of a chain such as
+/// Below a projection, a filter contains the expressions of the columns in place of their names. In a chain such as
 /// `eval a=if(x>1, a.x, a) | eval a=if(y>1, a.y, a) | … | where a!=""` each step would double it.
 #[derive(Debug)]
 struct ShortFilters(PushDownFilter);
 
 impl ShortFilters {
-    /// Nodes of an expression that is long.
+    /// Number of nodes in a long expression.
     const LONG: usize = 500;
 
     fn would_be_long(plan: &LogicalPlan) -> bool {
@@ -347,7 +348,7 @@ impl ShortFilters {
     }
 }
 
-/// Nodes of an expression, if each column counts as many as `column` says.
+/// Number of nodes in an expression, if each column counts as many as `column` returns.
 fn nodes(expr: &Expr, column: &dyn Fn(&str) -> usize) -> usize {
     let mut count: usize = 0;
     // Nothing in it fails.
@@ -382,8 +383,8 @@ impl OptimizerRule for ShortFilters {
     }
 }
 
-/// DataFusion's rules without those for what SPL plans never have: correlated subqueries, `DISTINCT`, cross joins, leaf
-/// functions of nested data. Each rule costs a walk over every plan.
+/// DataFusion's rules without those for constructs that SPL plans never have: correlated subqueries, `DISTINCT`, cross
+/// joins, leaf functions of nested data. Each rule costs a walk over every plan.
 fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     use datafusion::optimizer as rules;
     vec![
@@ -399,7 +400,7 @@ fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     ]
 }
 
-/// The columns to show, in order. Of a search that shows all fields, those that have a value in some row.
+/// The columns to show, in order. For a search that shows all fields, those with a value in some row.
 fn visible_columns(planned: &Planned, batches: &[RecordBatch]) -> Vec<String> {
     let mut columns = planned.rows.names();
     if planned.rows.open {
@@ -419,7 +420,7 @@ fn visible_columns(planned: &Planned, batches: &[RecordBatch]) -> Vec<String> {
 pub struct Results {
     /// Names of the columns, in order.
     pub columns: Vec<String>,
-    /// What looks wrong with the search although it ran.
+    /// Warnings about the search.
     pub warnings: Vec<Diagnostic>,
     /// The event types that it read, as far as the run has such events.
     pub event_types: Vec<EventType>,
@@ -463,7 +464,7 @@ impl Results {
         self.rows
     }
 
-    /// Whether there is no row.
+    /// Whether there are no rows.
     pub fn is_empty(&self) -> bool {
         self.rows == 0
     }
@@ -496,7 +497,7 @@ impl Results {
     }
 }
 
-/// One row of the results.
+/// One result row.
 #[derive(Debug, Clone, Copy)]
 pub struct Row<'a> {
     results: &'a Results,
@@ -505,8 +506,8 @@ pub struct Row<'a> {
 }
 
 impl Row<'_> {
-    /// The values of a field: none where the row does not have it, several where it is multivalued. Numbers are written
-    /// as SPL shows them.
+    /// The values of a field: none if the row does not have it, several if it is multivalued. Numbers are written as
+    /// SPL shows them.
     pub fn values(&self, column: &str) -> Vec<String> {
         let Some(at) = self.results.index.get(column) else {
             return Vec::new();
@@ -514,7 +515,7 @@ impl Row<'_> {
         display_values(self.batch.column(*at), self.row)
     }
 
-    /// The field as a number, where it is a single one.
+    /// The field as a number, if it is a single one.
     pub fn number(&self, column: &str) -> Option<f64> {
         let mut values = self.values(column).into_iter();
         let first = values.next()?;
@@ -525,7 +526,7 @@ impl Row<'_> {
             .flatten()
     }
 
-    /// The events from which the row was made, as references for [`Catalog::resolve`]. At most the first thousand.
+    /// The events behind the row, as references for [`Catalog::resolve`]. At most the first thousand.
     pub fn refs(&self) -> Vec<u64> {
         let Some(at) = self.results.index.get(REF) else {
             return Vec::new();
@@ -547,7 +548,7 @@ impl Row<'_> {
         }
     }
 
-    /// Whether a name is a column of the engine's own.
+    /// Whether a name belongs to the engine's own columns.
     pub fn is_hidden(name: &str) -> bool {
         is_hidden(name)
     }

@@ -91,7 +91,7 @@ fn entities(knowledge: &Knowledge, identity: bool) -> &Entities {
     }
 }
 
-/// Categories may be several.
+/// There may be several categories.
 fn attribute_type(attribute: &str) -> DataType {
     let many = matches!(
         attribute,
@@ -100,7 +100,7 @@ fn attribute_type(attribute: &str) -> DataType {
     if many { list_type() } else { DataType::Utf8 }
 }
 
-/// What is known of the entity that a field names.
+/// What is known about the entity that a field names.
 pub(crate) fn enrich(
     session: &Arc<Session>,
     entity: Typed,
@@ -112,7 +112,7 @@ pub(crate) fn enrich(
     call_knowing(session, &ENRICH, attribute_type(attribute), args)
 }
 
-/// Where an address is: a field of [`Locations`].
+/// The location of an address: a field of [`Locations`].
 pub(crate) fn location(
     session: &Arc<Session>,
     locations: &dyn Locations,
@@ -131,7 +131,7 @@ fn found_type(table: &LookupTable) -> DataType {
     }
 }
 
-/// A column of the rows of a lookup that fit the event.
+/// A column of the lookup rows that match the event.
 pub(crate) fn lookup(
     session: &Arc<Session>,
     table: &Arc<LookupTable>,
@@ -150,7 +150,7 @@ fn looked_up(index: &Index, count: usize, column: Option<usize>, args: &Args<'_>
     let values: Vec<_> = (0..count).map(|at| args.values(at + 1)).collect();
     let mut found = Vec::new();
     if values.iter().all(|values| !values.is_empty()) {
-        // A multivalued field is looked up value by value; of several keys only the first may be multivalued.
+        // A multivalued field is looked up value by value; with several keys, only the first may be multivalued.
         let width = values.iter().map(Vec::len).max().unwrap_or(0);
         for at in 0..width {
             let one: Vec<&str> = values
@@ -172,7 +172,7 @@ fn looked_up(index: &Index, count: usize, column: Option<usize>, args: &Args<'_>
     Answer::List(found)
 }
 
-/// What a lookup gives where the event lacks a key.
+/// The result of a lookup if the event lacks a key.
 pub(crate) fn unmatched(table: &LookupTable) -> Typed {
     let value = table
         .definition

@@ -1,4 +1,4 @@
-//! Eval expressions and aggregations as expressions of DataFusion.
+//! Eval expressions and aggregations as DataFusion expressions.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -34,7 +34,7 @@ fn boolean(expr: Expr) -> Typed {
     }
 }
 
-/// `<`, `<=`, `>` and `>=` of a search clause: numbers as numbers, other text in its order.
+/// `<`, `<=`, `>` and `>=` in a search clause: numbers as numbers, other text in lexicographic order.
 pub fn search_compare(value: Typed, op: CompareOp, text: &str) -> Expr {
     compare_with(value.expr, op, text)
 }
@@ -50,7 +50,7 @@ fn holds(ordering: std::cmp::Ordering, op: CompareOp) -> bool {
     }
 }
 
-/// Numbers compare as numbers, anything else as text, with regard to case.
+/// Numbers compare as numbers, everything else as text, case-sensitively.
 fn compare_texts(left: &str, op: CompareOp, right: &str) -> bool {
     if left == right {
         return holds(std::cmp::Ordering::Equal, op);
@@ -62,12 +62,12 @@ fn compare_texts(left: &str, op: CompareOp, right: &str) -> bool {
     holds(ordering, op)
 }
 
-/// As [`compare_texts`] with a right side that is known to be no number.
+/// Like [`compare_texts`], with a right side known not to be a number.
 fn compare_with_text(left: &str, op: CompareOp, right: &str) -> bool {
     holds(left.cmp(right), op)
 }
 
-/// Both zeros are equal; there is no NaN among the numbers that text gives.
+/// Both zeros are equal; numbers from text are never NaN.
 fn compare_numbers(left: f64, right: f64) -> std::cmp::Ordering {
     left.partial_cmp(&right)
         .unwrap_or_else(|| left.total_cmp(&right))
@@ -91,7 +91,7 @@ pub fn plan_predicate(
     )?)))
 }
 
-/// As [`plan_predicate`], but NULL where the condition is.
+/// Like [`plan_predicate`], but NULL if the condition is NULL.
 ///
 /// # Errors
 /// What is wrong with the expression.
@@ -103,7 +103,7 @@ pub fn plan_condition(
     Ok(as_condition(plan_expr(expr, fields, context)?))
 }
 
-/// A value as a condition: `true` and numbers other than 0 hold.
+/// A value as a condition: `true` and nonzero numbers count as true.
 fn as_condition(typed: Typed) -> Expr {
     if typed.data_type == DataType::Boolean {
         return typed.expr;
@@ -132,7 +132,7 @@ pub fn plan_expr(expr: &ast::Expr, fields: &dyn Fields, context: &EvalContext) -
             data_type: DataType::Utf8,
         },
         ExprKind::Field(name) => fields.field(name).unwrap_or_else(null),
-        // The planner has put the answer in its place where there is one.
+        // The planner has already substituted the answer, if there is one.
         ExprKind::Subsearch(_) => {
             return Err(ExprError::new(
                 expr.span,
@@ -287,7 +287,7 @@ fn operator(call: &Call<'_>, at: usize) -> Result<CompareOp, CallError> {
         .ok_or_else(|| CallError::Arguments(format!("`{text}` compares nothing")))
 }
 
-/// Division by nothing gives nothing.
+/// Division by zero gives NULL.
 fn calculated(run: fn(f64, f64) -> f64) -> Result<Prepared, CallError> {
     Ok(Prepared::rows(DataType::Float64, move |args| {
         let numbers = args.number(0).zip(args.number(1));
@@ -334,7 +334,7 @@ pub(crate) const FUNCTIONS: &[Entry] = &[
     Entry {
         name: "spl_dynamic_name",
         prepare: |call| {
-            // Fixed texts, and nothing in the places of values.
+            // Fixed texts, and nothing in place of the values.
             let parts: Vec<Option<String>> = call.fixed(0)?;
             Ok(Prepared::rows(DataType::Utf8, move |args| {
                 let mut text = String::new();
@@ -358,7 +358,7 @@ pub(crate) const FUNCTIONS: &[Entry] = &[
         name: "spl_compare",
         prepare: |call| {
             let (op, constant) = (operator(call, 1)?, call.fixed_text(2)?);
-            // Most constants are not numbers: then no value needs to be read as one.
+            // Most constants are not numbers: then no value needs to be parsed as one.
             Ok(if number_of(&constant).is_none() {
                 Prepared::condition(move |value| compare_with_text(value, op, &constant))
             } else {
@@ -603,7 +603,7 @@ impl Unplanned for Arguments<'_> {
     }
 }
 
-/// The value of the first branch whose condition holds.
+/// The value of the first branch whose condition is true.
 fn choose(branches: Vec<(Expr, Typed)>, other: Option<Typed>) -> Typed {
     let types = branches
         .iter()
@@ -647,7 +647,7 @@ fn choose(branches: Vec<(Expr, Typed)>, other: Option<Typed>) -> Typed {
 /// Calls a function with planned arguments.
 ///
 /// # Errors
-/// That there is no such function, or what is wrong with its arguments.
+/// If there is no such function, or its arguments are wrong.
 pub fn plan_call(name: &str, args: Vec<Typed>, span: Span, context: &EvalContext) -> Result<Typed> {
     let args = args
         .into_iter()
@@ -663,7 +663,7 @@ pub fn plan_call(name: &str, args: Vec<Typed>, span: Span, context: &EvalContext
 }
 
 impl CallError {
-    /// The error at its place, with a suggestion where the function is unknown.
+    /// The error at its place, with a suggestion for an unknown function.
     fn at(self, span: Span) -> ExprError {
         match self {
             Self::Arguments(message) => ExprError::new(span, message),
@@ -675,10 +675,10 @@ impl CallError {
     }
 }
 
-/// Plans an aggregation. `time` is the column of the event's time, for what depends on it.
+/// Plans an aggregation. `time` is the column with the event's time, for aggregations that depend on it.
 ///
 /// # Errors
-/// That there is no such aggregation, or that it needs a field.
+/// If there is no such aggregation, or it needs a field.
 pub fn plan_aggregate(
     function: &str,
     span: Span,
@@ -731,7 +731,7 @@ pub fn plan_aggregate(
         ));
     };
     let argument = if argument.data_type == DataType::Boolean && entry.calculates {
-        // `sum(eval(x=1))` counts the rows for which it holds.
+        // `sum(eval(x=1))` counts the rows for which it is true.
         Typed {
             expr: Expr::Case(Case::new(
                 None,
@@ -757,7 +757,7 @@ pub fn plan_aggregate(
     let number = is_number(&argument.data_type);
     let with_time = |argument: Expr| vec![argument, time.clone().unwrap_or_else(|| lit(0.0))];
     let plain = |kind: Kind| typed(aggregate(kind, number, vec![argument.expr.clone()]));
-    // DataFusion's own sums are faster; they do for single values.
+    // DataFusion's own sums are faster, and sufficient for single values.
     let numeric = |kind: Kind, own: fn(Expr) -> Expr| {
         if is_list(&argument.data_type) {
             return plain(kind);
@@ -783,7 +783,7 @@ pub fn plan_aggregate(
             data_type: DataType::Float64,
         },
         How::Extreme(kind, _) => plain(kind),
-        // Events stand with the newest first.
+        // Events are sorted newest first.
         How::Timed(kind) => typed(aggregate(kind, number, with_time(argument.expr))),
         How::TimeOf(own) => {
             let time = time.unwrap_or_else(|| lit(ScalarValue::Float64(None)));
@@ -800,7 +800,7 @@ pub fn plan_aggregate(
     })
 }
 
-/// The references of the rows of a group.
+/// The references of a group's rows.
 pub fn collect_refs(refs: Typed) -> Expr {
     aggregate(Kind::Refs, false, vec![refs.expr]).0
 }
@@ -829,10 +829,10 @@ mod mvmap {
     use crate::syntax::walk::visit_fields;
     use crate::value::display_values;
 
-    /// Column of the value that is looked at.
+    /// Column with the current value.
     const VALUE: &str = "__value";
 
-    /// The fields with one of them standing for its values one by one.
+    /// The fields, with one of them replaced by its values one by one.
     struct OneByOne<'a> {
         field: &'a str,
         fields: &'a dyn Fields,
@@ -864,8 +864,8 @@ mod mvmap {
         }
     }
 
-    /// What a call does to each value, as its first argument says it: the field, the expression as SPL, whether it keeps
-    /// the values for which the expression holds instead of giving what it gives, the other fields, and `now()`.
+    /// The operation on each value, from the first argument: the field, the expression as SPL, whether to keep the
+    /// values for which the expression is true instead of returning its results, the other fields, and `now()`.
     type PerValue<'a> = (Cow<'a, str>, Cow<'a, str>, bool, Vec<String>);
 
     pub(super) const PER_VALUE: Entry = Entry {
@@ -982,7 +982,7 @@ mod mvmap {
             fields,
             others: std::cell::RefCell::default(),
         };
-        // What is wrong with the expression is said now, and which fields it reads is found.
+        // Report errors in the expression now, and find the fields it reads.
         if keep {
             plan_predicate(inner, &one, context)?;
         } else {

@@ -9,29 +9,29 @@ use crabwalk_events::{Assets, DataModels, FieldMappings, LookupTable};
 
 use crate::syntax::MacroTable;
 
-/// All that content brings to a run.
+/// All content of a run.
 #[derive(Debug, Clone, Default)]
 pub struct Knowledge {
     /// Macros that searches call in backticks.
     pub macros: MacroTable,
-    /// Names of fields by event type.
+    /// Field names by event type.
     pub mappings: FieldMappings,
     /// CIM data models.
     pub models: DataModels,
-    /// Lookups by name; a lookup of a CSV file can also be called by its file name.
+    /// Lookups by name; a CSV lookup also goes by its file name.
     pub lookups: BTreeMap<String, Arc<LookupTable>>,
     /// Assets and identities.
     pub assets: Assets,
-    /// Where addresses are, for `iplocation`; without it that command gives empty fields and a warning.
+    /// The database for `iplocation`; without it that command gives empty fields and a warning.
     pub locations: Option<Arc<dyn Locations>>,
 }
 
-/// A database of where IP addresses are.
+/// A database of IP locations.
 pub trait Locations: fmt::Debug + Send + Sync {
     /// A field of `iplocation` for an address: `City`, `Country`, `Region`, `lat`, `lon` (degrees), `Continent`,
-    /// `MetroCode` or `Timezone`. `None` where the database does not say.
+    /// `MetroCode` or `Timezone`. `None` if the database does not have it.
     fn find(&self, address: IpAddr, field: &str) -> Option<String>;
 
-    /// A hash of all that the database holds: a plan that names it runs only where it is the same.
+    /// A hash of the database's content: a plan that names it runs only with the same content.
     fn content_hash(&self) -> u64;
 }

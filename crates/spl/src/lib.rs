@@ -2,13 +2,13 @@
 //!
 //! # Plans, not an interpreter
 //!
-//! A search becomes a logical plan, so that the optimiser, vectorised execution and parallel aggregation come with it, and
-//! the plan can run on another machine. It is specialised for each event type first: channel, id and constant aliases are
-//! known before a row is read, so comparisons with them are decided at once and tables that cannot fit are left out. Values
-//! and functions are SPL's own, since SQL's differ where detections depend on it: numbers that are text, several values in
-//! a field, letter case, NULL.
+//! A search becomes a logical plan, which brings the optimiser, vectorised execution and parallel aggregation, and the
+//! plan can run on another machine. First it is specialised for each event type: channel, id and constant aliases are
+//! known before a row is read, so comparisons with them are decided at once and tables that cannot match are left out.
+//! Values and functions are SPL's own, because SQL's differ in ways that detections depend on: numeric text, multiple
+//! values in a field, letter case, NULL.
 //!
-//! A [`Search`] is parsed once; [`demand`] tells the readers what a set of searches needs of the logs; an [`Engine`]
+//! A [`Search`] is parsed once; [`demand`] tells the readers what a set of searches needs from the logs; an [`Engine`]
 //! plans and runs searches over a [`crabwalk_events::Catalog`].
 //!
 //! ```

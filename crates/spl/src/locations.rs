@@ -1,4 +1,4 @@
-//! Databases in MaxMind's format for `iplocation`.
+//! MaxMind databases for `iplocation`.
 
 use std::net::IpAddr;
 
@@ -6,20 +6,20 @@ use maxminddb::{PathElement, Reader};
 
 use crate::knowledge::Locations;
 
-/// A database in MaxMind's format (`.mmdb`) with the records of GeoLite2-City or GeoLite2-Country. Names are English.
+/// A MaxMind database (`.mmdb`) with the records of GeoLite2-City or GeoLite2-Country. Names are English.
 #[derive(Debug)]
 pub struct LocationFile {
     reader: Reader<Vec<u8>>,
     content_hash: u64,
 }
 
-/// Why a file is no such database.
+/// Why a file is not such a database.
 #[derive(Debug, thiserror::Error)]
 #[error("this is not a database in MaxMind's format: {0}")]
 pub struct LocationFileError(String);
 
 impl LocationFile {
-    /// Reads the bytes of a file.
+    /// Parses the bytes of a file.
     ///
     /// # Errors
     /// What is wrong with them.

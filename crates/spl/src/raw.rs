@@ -1,4 +1,4 @@
-//! `_raw`: the event as text, made from its columns when a search asks for it.
+//! `_raw`: the event as text, built from its columns when a search needs it.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -65,7 +65,7 @@ pub(crate) const FUNCTIONS: &[Entry] = &[
     Entry {
         name: "spl_tags",
         prepare: |call| {
-            // The tags of every event, and those that go with each of the conditions.
+            // The tags of every event, and those for each of the conditions.
             let (always, sometimes): (Vec<String>, Vec<Vec<String>>) = call.fixed(0)?;
             Ok(Prepared::rows(crate::plan::list_type(), move |args| {
                 let mut all: BTreeSet<&String> = always.iter().collect();
@@ -98,7 +98,7 @@ pub(crate) const SYSTEM_FIELDS: [&str; 14] = [
     "Qualifiers",
 ];
 
-/// The event as text: XML in the form of Windows for its events, `name="value"` pairs for others.
+/// The event as text: Windows' XML for Windows events, `name="value"` pairs for others.
 pub(crate) fn raw(event_type: &EventType, columns: Vec<(String, Expr)>) -> Typed {
     let (names, exprs): (Vec<String>, Vec<Expr>) = columns.into_iter().unzip();
     let mut args = vec![fixed(&(&event_type.channel, event_type.event_id, names))];
@@ -161,7 +161,7 @@ fn written(event_type: &EventType, names: &[String], args: &Args<'_>) -> String 
     text
 }
 
-/// The pieces of text that every event of a Windows event type has.
+/// The text that all events of a Windows event type share.
 pub(crate) fn frame(event_type: &EventType) -> Vec<String> {
     vec![
         "<Event xmlns='http://schemas.microsoft.com/win/2004/08/events/event'><System>".to_owned(),
@@ -171,7 +171,7 @@ pub(crate) fn frame(event_type: &EventType) -> Vec<String> {
     ]
 }
 
-/// A time as it stands in the text of events.
+/// A time in the format of event text.
 pub(crate) fn time_text(time: Expr) -> Typed {
     call("spl_time_text", DataType::Utf8, vec![time])
 }
@@ -181,7 +181,7 @@ pub(crate) fn line_count(raw: Typed) -> Typed {
     call("spl_line_count", DataType::Utf8, vec![raw.expr])
 }
 
-/// `punct`: the first punctuation marks of an event's first line, with `_` for a blank and `t` for a tab.
+/// `punct`: the first punctuation marks of an event's first line, with `_` for a space and `t` for a tab.
 pub(crate) fn punctuation(raw: Typed) -> Typed {
     call("spl_punct", DataType::Utf8, vec![raw.expr])
 }
@@ -200,7 +200,7 @@ fn marks(text: &str) -> String {
         .collect()
 }
 
-/// The fields that Splunk makes of an event's time, with the format that gives each.
+/// The fields that Splunk derives from an event's time, with their formats.
 const DATE_PARTS: [(&str, &str); 7] = [
     ("date_hour", "%H"),
     ("date_mday", "%d"),
@@ -211,12 +211,12 @@ const DATE_PARTS: [(&str, &str); 7] = [
     ("date_year", "%Y"),
 ];
 
-/// Whether a field is one of those that Splunk makes of an event's time.
+/// Whether a field is one that Splunk derives from an event's time.
 pub(crate) fn is_date_part(name: &str) -> bool {
     name == "date_zone" || DATE_PARTS.iter().any(|(own, _)| *own == name)
 }
 
-/// `date_hour` and its like, in UTC: numbers without a leading zero, names in lower case.
+/// `date_hour` and the like, in UTC: numbers without a leading zero, names in lower case.
 pub(crate) fn date_part(name: &str, time: Expr) -> Option<Typed> {
     if name == "date_zone" {
         return Some(Typed {

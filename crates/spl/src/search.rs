@@ -1,4 +1,4 @@
-//! A parsed search, and what can be wrong with one.
+//! A parsed search, and its errors.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use crate::syntax::ast::{CommandKind, CompareOp, Pipeline, SearchExpr, Span};
 use crate::syntax::command::Part;
 use crate::syntax::{self, Diagnostic};
 
-/// A search that was parsed.
+/// A parsed search.
 #[derive(Debug, Clone)]
 pub struct Search {
     name: String,
@@ -22,7 +22,7 @@ impl Search {
     /// Parses a search. `name` is shown in errors: that of the detection, or where the text comes from.
     ///
     /// # Errors
-    /// All that is wrong with the text.
+    /// All errors in the text.
     pub fn parse(name: &str, text: &str, knowledge: &Knowledge) -> Result<Self, SearchError> {
         match syntax::parse(text, &knowledge.macros) {
             Ok(pipeline) => Ok(Self {
@@ -54,9 +54,9 @@ impl Search {
         writes_lookups(&self.pipeline)
     }
 
-    /// Whether it is over events that are made of findings, and over no others: whether each of its searches of raw events
-    /// names such an index (`index=risk`, `index=notable`), each of its data models has events of `channels` only, and there
-    /// is one of either.
+    /// Whether it searches only events made from findings: whether each of its searches of raw events names such an
+    /// index (`index=risk`, `index=notable`), each of its data models only has events of `channels`, and there is at
+    /// least one of either.
     pub fn is_of_made_events(&self, knowledge: &Knowledge, channels: &[&str]) -> bool {
         let is_made = |dataset: &str| {
             let model = dataset.split('.').next().unwrap_or(dataset);
@@ -108,7 +108,7 @@ impl Search {
         SearchError::new(&self.name, &self.text, diagnostics)
     }
 
-    /// An error that belongs to no place in the text.
+    /// An error without a position in the text.
     pub(crate) fn failure(&self, message: String) -> SearchError {
         let end = u32::try_from(self.text.len()).unwrap_or(u32::MAX);
         self.error(vec![Diagnostic::new(message, Span { start: 0, end })])
@@ -166,7 +166,7 @@ impl SearchError {
         }
     }
 
-    /// What is wrong, with places in the text.
+    /// The errors, with positions in the text.
     pub fn diagnostics(&self) -> &[Diagnostic] {
         &self.diagnostics
     }

@@ -1,7 +1,7 @@
-//! What functions of plans read besides their arguments: lookups, assets, locations.
+//! What functions in plans read besides their arguments: lookups, assets, locations.
 //!
-//! A plan names them and says what they hold by a hash; a session finds them. One that has others under that name
-//! refuses the plan instead of answering otherwise.
+//! A plan refers to them by name and content hash, and a session finds them. A session with different content under a
+//! name rejects the plan instead of answering from it.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -12,20 +12,20 @@ use xxhash_rust::xxh3::Xxh3;
 use crate::knowledge::{Knowledge, Locations};
 use crate::tables::known_entities;
 
-/// Lookups that searches of a run have written, by name without `.csv`.
+/// Lookups written by a run's searches, by name without `.csv`.
 pub(crate) type StoredLookups = Mutex<BTreeMap<String, Arc<LookupTable>>>;
 
-/// A lookup's name as searches may write it, without the ending of its file.
+/// A lookup's name as searches may write it, without its file extension.
 pub(crate) fn lookup_name(name: &str) -> &str {
     name.strip_suffix(".csv").unwrap_or(name)
 }
 
-/// The knowledge of an engine with what its searches have added.
+/// The content of an engine with its searches' additions.
 #[derive(Debug, Default)]
 pub(crate) struct Session {
     /// What content brings.
     pub knowledge: Arc<Knowledge>,
-    /// What searches have written with `outputlookup`.
+    /// Lookups written with `outputlookup`.
     pub stored: StoredLookups,
     tables: Mutex<Tables>,
 }
@@ -34,7 +34,7 @@ pub(crate) struct Session {
 struct Tables {
     /// The tables that plans of this session name.
     by_content: HashMap<u64, Arc<LookupTable>>,
-    /// Hashes by the address of a table. While there is a weak reference, no other table gets the address.
+    /// Hashes by the address of a table. As long as there is a weak reference, no other table gets the address.
     hashes: HashMap<usize, (Weak<LookupTable>, u64)>,
     indexes: HashMap<(u64, Vec<String>), Arc<Index>>,
 }
@@ -52,7 +52,7 @@ impl Session {
         self.tables.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes a table known to plans of this session: the hash by which they name it.
+    /// Registers a table for this session's plans, and returns the hash by which they refer to it.
     pub fn add_table(&self, table: &Arc<LookupTable>) -> u64 {
         let address = Arc::as_ptr(table) as usize;
         let known = self.tables().hashes.get(&address).map(|(_, hash)| *hash);
@@ -66,10 +66,10 @@ impl Session {
         hash
     }
 
-    /// The table of a name with this content.
+    /// The table with a name and this content.
     ///
     /// # Errors
-    /// That this session has none, or another one under the name.
+    /// If this session has none, or a different one of that name.
     pub fn table(&self, name: &str, hash: u64) -> Result<Arc<LookupTable>, String> {
         if let Some(table) = self.tables().by_content.get(&hash) {
             return Ok(Arc::clone(table));
@@ -90,12 +90,11 @@ impl Session {
         ))
     }
 
-    /// The tables that this session has under a name: what searches have written, what content brings, and what is known
-    /// of assets and identities.
+    /// This session's tables of a name: those written by searches, those from content, and the assets and identities.
     fn named(&self, name: &str) -> Vec<Arc<LookupTable>> {
         let stored = self.stored.lock().unwrap_or_else(PoisonError::into_inner);
         let lookups = &self.knowledge.lookups;
-        // A lookup may be called by another name than its own, that of its file.
+        // A lookup may also go by the name of its file.
         let brought = lookups
             .values()
             .filter(|table| table.definition.name == name);
@@ -110,7 +109,7 @@ impl Session {
         found
     }
 
-    /// The rows of a table by these columns, worked out once.
+    /// The rows of a table by these columns, computed once.
     pub fn index(&self, table: &Arc<LookupTable>, hash: u64, keys: &[String]) -> Arc<Index> {
         let key = (hash, keys.to_vec());
         if let Some(index) = self.tables().indexes.get(&key) {
@@ -124,7 +123,7 @@ impl Session {
     /// The locations with this content.
     ///
     /// # Errors
-    /// That this session has none, or others.
+    /// If this session has none, or others.
     pub fn locations(&self, hash: u64) -> Result<Arc<dyn Locations>, String> {
         match &self.knowledge.locations {
             Some(locations) if locations.content_hash() == hash => Ok(Arc::clone(locations)),
@@ -157,7 +156,7 @@ fn content_hash(table: &LookupTable) -> u64 {
     hash.digest()
 }
 
-/// A lookup's rows by exact keys, or one by one where a key is a pattern.
+/// A lookup's rows by exact keys, or one by one if a key is a pattern.
 #[derive(Debug)]
 pub(crate) struct Index {
     table: Arc<LookupTable>,
@@ -176,7 +175,7 @@ impl Index {
         &self.table
     }
 
-    /// Places of the rows that fit these values of the keys.
+    /// Indexes of the rows that match these key values.
     pub fn find(&self, values: &[&str]) -> Vec<usize> {
         match &self.exact {
             Some(exact) => self.table.find_exact(exact, values),

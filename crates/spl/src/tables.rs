@@ -1,4 +1,4 @@
-//! Lookups as tables that plans name.
+//! Lookups as tables in plans.
 
 use std::sync::Arc;
 
@@ -33,7 +33,7 @@ pub(crate) fn rows(table: &LookupTable, content_hash: u64) -> Result<NamedTable>
     Ok(NamedTable::new(name, schema, vec![batch]))
 }
 
-/// The lookups in which Splunk Enterprise Security keeps assets and identities.
+/// The lookups with Splunk Enterprise Security's assets and identities.
 pub(crate) fn known_entities(assets: &Assets, name: &str) -> Option<LookupTable> {
     let (entities, keys, columns): (_, &[&str], &[&str]) = match name {
         "asset_lookup_by_str" | "asset_lookup_by_cidr" => (

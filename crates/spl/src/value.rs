@@ -1,4 +1,4 @@
-//! How values are written and read as numbers.
+//! Writing values, and parsing them as numbers.
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray};
 use datafusion::arrow::datatypes::{DataType, Float64Type, Int64Type, UInt64Type};
@@ -28,7 +28,7 @@ pub fn number_of(text: &str) -> Option<f64> {
     if text.is_empty() || text.ends_with(|c: char| c.is_ascii_alphabetic()) {
         return None;
     }
-    // `1e999` is not a number that could be reckoned with.
+    // `1e999` is not a usable number.
     text.parse().ok().filter(|number: &f64| number.is_finite())
 }
 

@@ -1,4 +1,4 @@
-//! SPL's aggregations that DataFusion has none for: over text that may be numbers, over multivalued fields, by time.
+//! SPL aggregations without a DataFusion equivalent: over text that may be numeric, over multivalued fields, by time.
 
 mod reference;
 
@@ -24,9 +24,9 @@ use crate::column::list_type;
 use crate::ops::refs::MOST_REFS;
 use crate::value::{display_value, display_values, format_number, number_of};
 
-/// Most values that `list` gives, as in Splunk.
+/// Maximum number of values returned by `list`, as in Splunk.
 const MOST_LISTED: usize = 100;
-/// Values beyond those that `list` holds before it drops the ones it will not give.
+/// Number of surplus values that `list` holds before it drops them.
 const LISTED_SLACK: usize = 1000;
 
 /// What is aggregated.
@@ -38,7 +38,7 @@ pub(crate) enum Kind {
     DistinctCount,
     /// Number of values.
     Count,
-    /// Values, the newest first.
+    /// Values, newest first.
     List,
     /// Least value.
     Min,
@@ -66,16 +66,16 @@ pub(crate) enum Kind {
     Variance,
     /// Greatest less least.
     Range,
-    /// The number below which so many thousandths of a percent of the numbers are.
+    /// The given percentile of the numbers, in thousandths of a percent.
     Percentile(u32),
-    /// How many there were in each of equal stretches of time.
+    /// Number of rows in each of several equal time intervals.
     Sparkline,
     /// References of events.
     Refs,
 }
 
 impl Kind {
-    /// All kinds. Which percentile is said by an argument.
+    /// All kinds. An argument selects the percentile.
     const ALL: [Self; 20] = [
         Self::Values,
         Self::DistinctCount,
@@ -125,7 +125,7 @@ impl Kind {
         }
     }
 
-    /// What it gives of numbers or of other values.
+    /// The result type for numbers or for other values.
     fn output(self, number: bool) -> DataType {
         match self {
             Self::Values | Self::List | Self::Sparkline => list_type(),
@@ -167,15 +167,15 @@ impl Kind {
     }
 }
 
-/// An aggregation by its name, as DataFusion calls it. Whether it gives a number follows from the type of what it
-/// aggregates, and which percentile it is from its second argument: it holds nothing of a call.
+/// An aggregation by its DataFusion name. The type of its input determines whether it returns a number, and its second
+/// argument which percentile it is: it holds no state of a call.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Aggregate {
     kind: Kind,
     signature: Signature,
 }
 
-/// All aggregations of plans that are not DataFusion's.
+/// All aggregations in plans that are not DataFusion's.
 pub(crate) fn functions() -> impl Iterator<Item = Arc<AggregateUDF>> {
     static ALL: LazyLock<Vec<Arc<AggregateUDF>>> = LazyLock::new(|| {
         let function = |kind| {
@@ -190,7 +190,8 @@ pub(crate) fn functions() -> impl Iterator<Item = Arc<AggregateUDF>> {
 }
 
 /// Calls an aggregation. [`Kind::List`], [`Kind::Latest`] and [`Kind::Earliest`] take the value and its time,
-/// [`Kind::Sparkline`] the time of the row, of the first row and of the last. `number` says whether the value is one by its type.
+/// [`Kind::Sparkline`] the time of the row, of the first row and of the last. `number` says whether the value has a
+/// number type.
 pub(crate) fn aggregate(kind: Kind, number: bool, args: Vec<Expr>) -> (Expr, DataType) {
     let mut args = args;
     if let Kind::Percentile(thousandths) = kind {
@@ -199,13 +200,13 @@ pub(crate) fn aggregate(kind: Kind, number: bool, args: Vec<Expr>) -> (Expr, Dat
     let function = functions().find(|function| function.name() == kind.name());
     let call = match function {
         Some(function) => function.call(args),
-        // `Kind::ALL` lacks none: a test looks.
+        // `Kind::ALL` is complete: a test checks it.
         None => lit(ScalarValue::Null),
     };
     (call, kind.output(number))
 }
 
-/// Whether a name is that of the number of rows.
+/// Whether a name is that of the row count.
 pub(crate) fn is_count(name: &str) -> bool {
     matches!(name, "count" | "c")
 }
@@ -215,7 +216,7 @@ fn is_number(data_type: Option<&DataType>) -> bool {
 }
 
 impl Aggregate {
-    /// The kind with the percentile that a call asks for, and whether it gives a number.
+    /// The kind with the percentile of a call, and whether it returns a number.
     fn of(&self, args: &AccumulatorArgs) -> Result<(Kind, bool)> {
         let number = is_number(args.expr_fields.first().map(|field| field.data_type()));
         let Kind::Percentile(_) = self.kind else {
@@ -275,7 +276,7 @@ impl AggregateUDFImpl for Aggregate {
     }
 }
 
-/// An aggregation over a window that rows leave again: it keeps the rows and recomputes each answer.
+/// An aggregation over a sliding window: it keeps the rows and recomputes each result.
 #[derive(Debug)]
 struct Sliding {
     kind: Kind,
@@ -329,7 +330,7 @@ impl Accumulator for Sliding {
 }
 
 /// All values of a column, row by row. Numbers are written as SPL shows them, or `exact`, so that none of their digits
-/// is lost when they are read again.
+/// are lost when they are parsed again.
 fn each_value(array: &ArrayRef, exact: bool, mut visit: impl FnMut(usize, &str)) {
     match array.data_type() {
         DataType::Float64 if exact => {
@@ -363,11 +364,11 @@ fn each_value(array: &ArrayRef, exact: bool, mut visit: impl FnMut(usize, &str))
     }
 }
 
-/// The time of a row, in seconds since 1970; 0 where it has none.
+/// The time of a row, in seconds since 1970; 0 if it has none.
 fn time_of(times: Option<&ArrayRef>, row: usize) -> f64 {
     let Some(times) = times else { return 0.0 };
     match times.as_primitive_opt::<Float64Type>() {
-        // Read as it is: text would round the microseconds away.
+        // Read it directly: text would round the microseconds away.
         Some(numbers) if numbers.is_valid(row) => numbers.value(row),
         Some(_) => 0.0,
         None => display_value(times, row)
@@ -384,7 +385,7 @@ fn first(values: &[ArrayRef]) -> Result<&ArrayRef> {
 
 /// A state of texts as a list.
 fn texts<'t>(values: impl Iterator<Item = &'t str>) -> ScalarValue {
-    // There is one for each group: builders make room for a thousand values unless told otherwise.
+    // There is one per group: builders reserve space for a thousand values by default.
     let item = Arc::new(Field::new("item", DataType::Utf8, true));
     let mut builder =
         ListBuilder::with_capacity(StringBuilder::with_capacity(1, 0), 1).with_field(item);
@@ -397,7 +398,7 @@ fn null_list() -> Result<ScalarValue> {
     ScalarValue::try_from(&list_type())
 }
 
-/// A value as the result type wants it.
+/// A value converted to the result type.
 fn answer(value: Option<&str>, number: bool) -> ScalarValue {
     if number {
         ScalarValue::Float64(value.and_then(number_of))
@@ -455,7 +456,7 @@ impl Accumulator for Distinct {
     }
 }
 
-/// Least or greatest value: as numbers if all are numbers, else as text.
+/// Smallest or largest value: compared as numbers if all are numbers, otherwise as text.
 #[derive(Debug, Default)]
 struct Extreme {
     largest: bool,
@@ -529,8 +530,8 @@ impl Accumulator for Extreme {
     }
 
     fn state(&mut self) -> Result<Vec<ScalarValue>> {
-        // The best text is kept beside the best number: another state may hold what is not a number, and then all compare
-        // as text.
+        // The best text is kept beside the best number: another state may contain a non-number, and then all compare as
+        // text.
         let Some(text) = &self.text else {
             return Ok(vec![texts(std::iter::empty())]);
         };
@@ -558,7 +559,7 @@ impl AtTime {
     fn add(&mut self, time: f64, value: &str) {
         let better = match &self.found {
             None => true,
-            // Of events of one time the lesser value, so that the order of reading does not matter.
+            // Among events of the same time take the smaller value, so that reading order does not matter.
             Some((best, held)) => match time.total_cmp(best) {
                 std::cmp::Ordering::Equal => value < held.as_str(),
                 ordering => ordering.is_gt() == self.latest,
@@ -608,23 +609,23 @@ impl Accumulator for AtTime {
     }
 }
 
-/// All values, for what needs them all.
+/// All values, for aggregations that need them.
 #[derive(Debug)]
 struct Bag {
     kind: Kind,
     number_result: bool,
-    /// With the time as a key of order where the kind asks for it.
+    /// With the time as sort key if the kind requires it.
     values: Vec<(f64, Box<str>)>,
     bytes: usize,
 }
 
 impl Bag {
-    /// Of a list only the first values count, so that a large group does not hold them all.
+    /// Only the first values of a list count, so a large group need not hold them all.
     fn keep_listed(&mut self, slack: usize) {
         if self.kind != Kind::List || self.values.len() <= MOST_LISTED + slack {
             return;
         }
-        // A stable sort: without times the order of arrival stays.
+        // A stable sort: without times the order of arrival remains.
         self.values.sort_by(|a, b| b.0.total_cmp(&a.0));
         self.values.truncate(MOST_LISTED);
         self.bytes = self.values.iter().map(|(_, value)| value.len() + 24).sum();
@@ -670,7 +671,7 @@ impl Accumulator for Bag {
                 if self.values.is_empty() {
                     return null_list();
                 }
-                // A stable sort: without times the order of arrival stays.
+                // A stable sort: without times the order of arrival remains.
                 self.values.sort_by(|a, b| b.0.total_cmp(&a.0));
                 return Ok(texts(
                     self.values
@@ -837,9 +838,9 @@ impl Accumulator for Refs {
     }
 }
 
-/// Stretches of time that a sparkline has, as many as Splunk's `sparkline_maxsize` allows unless it is set otherwise.
+/// Number of intervals in a sparkline: Splunk's default for `sparkline_maxsize`.
 const SPARKS: u32 = 25;
-/// What Splunk writes before the numbers, for its pages to know a sparkline by.
+/// Splunk's prefix of the numbers, by which its pages recognise a sparkline.
 const SPARKLINE: &str = "##__SPARKLINE__##";
 
 #[derive(Debug, Default)]
@@ -893,7 +894,7 @@ impl Accumulator for Sparkline {
                 self.add(0, 1);
                 continue;
             }
-            // Every sparkline of a table has the same stretches.
+            // All sparklines of a table have the same intervals.
             self.add(SPARKS as usize - 1, 0);
             let place = (time - first) / (last - first) * f64::from(SPARKS);
             #[expect(

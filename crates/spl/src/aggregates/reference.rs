@@ -1,22 +1,22 @@
-//! The aggregations as users know them: each one entry with its names, what the user reads of it, and how it is planned.
+//! The aggregations as users know them: one entry each with names, documentation, and how it is planned.
 
 use datafusion::functions_aggregate::expr_fn;
 use datafusion::logical_expr::Expr;
 
 use super::Kind;
 
-/// An aggregation of `stats` and its like.
+/// An aggregation of `stats` and similar commands.
 pub struct Aggregation {
-    /// Its names, the common one first; `<n>` stands for a number from 0 to 100.
+    /// Its names, most common first; `<n>` stands for a number from 0 to 100.
     pub names: &'static [&'static str],
-    /// How it is written, on one line.
+    /// Its syntax, on one line.
     pub syntax: &'static str,
-    /// What it gives: sentences for users.
+    /// What it returns, in sentences for users.
     pub meaning: &'static str,
     /// A call that shows it.
     pub example: &'static str,
     pub(crate) how: How,
-    /// Whether it calculates with numbers: of conditions, those that hold are 1 and the others 0.
+    /// Whether it works on numbers: true conditions count as 1 and false ones as 0.
     pub(crate) calculates: bool,
 }
 
@@ -27,17 +27,17 @@ pub(crate) enum How {
     Count,
     /// Of the values.
     Kind(Kind),
-    /// Of numbers; DataFusion's own is faster where the field has single values.
+    /// Over numbers; DataFusion's own is faster for single-valued fields.
     Numbers(Kind, fn(Expr) -> Expr),
-    /// As `Numbers`, but other values compare as text.
+    /// Like `Numbers`, but other values compare as text.
     Extreme(Kind, fn(Expr) -> Expr),
-    /// Of the values and their times.
+    /// Over the values and their times.
     Timed(Kind),
-    /// Of the times of the rows that have the field.
+    /// Over the times of the rows that have the field.
     TimeOf(fn(Expr) -> Expr),
-    /// Which percentile, the name says.
+    /// The name selects the percentile.
     Percentile,
-    /// Numbers over time, which only the command that groups rows can plan.
+    /// Numbers over time, which only the grouping command can plan.
     Sparkline,
 }
 
@@ -221,12 +221,12 @@ const AGGREGATIONS: &[Aggregation] = &[
     },
 ];
 
-/// All aggregations, in the order of the user's reference.
+/// All aggregations, in the order of the reference.
 pub fn reference() -> impl Iterator<Item = &'static Aggregation> {
     AGGREGATIONS.iter()
 }
 
-/// The aggregation of a name, and which percentile it is, in thousandths of a percent.
+/// The aggregation with a name, and the percentile in thousandths of a percent.
 pub(crate) fn find(name: &str) -> Option<(&'static Aggregation, u32)> {
     if let Some(entry) = reference().find(|entry| entry.names.contains(&name)) {
         return Some((entry, 0));

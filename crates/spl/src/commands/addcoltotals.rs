@@ -1,4 +1,4 @@
-//! `addcoltotals`: a row of the sums of the columns.
+//! `addcoltotals`: a row with the sums of the columns.
 
 use crate::syntax::Diagnostic;
 use crate::syntax::usage::{Cursor, Usage, Whole, obeyed};

@@ -15,7 +15,7 @@ pub(super) static COMMAND: Whole = Whole::standing_for_others(
 );
 
 fn text(_: &mut dyn Cursor, _: &Usage) -> Result<String, Diagnostic> {
-    // All of the data is searched, and there is no job.
+    // All data is searched, and there is no job.
     Ok(
         "eval info_min_time=0, info_max_time=\"+Infinity\", info_search_time=now(), info_sid=\"\""
             .to_owned(),

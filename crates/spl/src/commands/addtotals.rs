@@ -1,4 +1,4 @@
-//! `addtotals`: the sum of a row's numbers; with `col=true` a row of the sums of the columns below.
+//! `addtotals`: the sum of each row's numbers; with `col=true` a row with the sums of the columns.
 
 use datafusion::logical_expr::Expr;
 

@@ -1,4 +1,4 @@
-//! `appendcols`: the columns of a subsearch beside the rows.
+//! `appendcols`: adds the columns of a subsearch.
 
 use crate::syntax::Diagnostic;
 use crate::syntax::usage::{Cursor, PATIENCE, Usage, Whole, count, flag, is_on, no_effect};
@@ -42,7 +42,7 @@ fn text(cursor: &mut dyn Cursor, usage: &Usage) -> Result<String, Diagnostic> {
     } else {
         format!("| head {most} ")
     };
-    // Rows are put beside each other by their number.
+    // Rows are combined by their number.
     Ok(format!(
         "streamstats count as \"cols:row\" | join type=left overwrite={overwrite} \"cols:row\" \
          [ {inner} {most}| streamstats count as \"cols:row\" | fields - _time _raw ] | fields - \"cols:row\""

@@ -1,4 +1,4 @@
-//! `autoregress`: the values of a field of the rows before.
+//! `autoregress`: a field's values from preceding rows.
 
 use datafusion::logical_expr::Expr;
 
@@ -9,9 +9,9 @@ use crate::plan::{
 use crate::syntax::ast::{Arguments, Name, Span};
 use crate::syntax::usage::{Form, Reading, Usage, Whole, obeyed};
 
-/// Most rows that are looked back.
+/// Maximum number of rows to look back.
 const MOST_BACK: u64 = 1_000;
-/// The value of a row before.
+/// The value of a preceding row.
 const BEFORE: &str = "__row_before";
 
 pub(super) static COMMAND: Whole = Whole {
@@ -63,7 +63,7 @@ pub(super) struct Back<'a> {
     pub last: u64,
 }
 
-/// Reads the arguments of `autoregress` and `delta`.
+/// Parses the arguments of `autoregress` and `delta`.
 pub(super) fn back(arguments: &Arguments, span: Span) -> Result<Back<'_>> {
     let (field, new) = match arguments.fields.as_slice() {
         [field] => (field, None),
@@ -101,11 +101,11 @@ pub(super) fn back(arguments: &Arguments, span: Span) -> Result<Back<'_>> {
     })
 }
 
-/// Makes a column of the number of rows looked back and the column with that row's value.
+/// Builds a column from the number of rows to look back and the column with that row's value.
 type Make<'m> = dyn FnMut(&Planner<'_>, &Rows, u64, &str) -> Result<(String, Expr)> + 'm;
 
 impl Back<'_> {
-    /// Adds columns made of the value of a row before, for each number of rows back.
+    /// Adds columns built from the value of a preceding row, for each number of rows back.
     pub(super) fn beside(
         &self,
         planner: &mut Planner<'_>,

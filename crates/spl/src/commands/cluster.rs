@@ -1,4 +1,4 @@
-//! `cluster`: rows whose texts are alike.
+//! `cluster`: rows with similar texts.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -6,11 +6,11 @@ use crate::plan::{Made, Passing, Planner, Result, Rows, at, diagnostic};
 use crate::syntax::ast::{Arguments, Span};
 use crate::syntax::usage::{Form, Reading, Usage, Whole, flag, obeyed};
 
-/// More terms of a text are not compared.
+/// Maximum terms of a text to compare.
 const MOST_TERMS: usize = 200;
-/// More clusters are not made.
+/// Maximum number of clusters.
 const MOST_CLUSTERS: usize = 1_000;
-/// More steps of comparing terms are not made: they take some seconds.
+/// Maximum steps of comparing terms: they take a few seconds.
 const MOST_WORK: usize = 4_000_000_000;
 
 pub(super) static COMMAND: Whole = Whole {
@@ -167,13 +167,13 @@ struct Likeness<'a> {
 }
 
 struct Cluster {
-    /// What the first row says.
+    /// The text of the first row.
     terms: Vec<String>,
     first: usize,
     rows: usize,
 }
 
-/// Why clusters are not made.
+/// Why clusters cannot be made.
 #[derive(Debug, PartialEq)]
 enum TooMuch {
     Clusters,
@@ -183,7 +183,7 @@ enum TooMuch {
 type Clusters = (Vec<Cluster>, Vec<Option<usize>>);
 
 impl Likeness<'_> {
-    /// The clusters of texts, and to which one each belongs.
+    /// The clusters of texts, and the one each text belongs to.
     fn clusters(
         &self,
         texts: impl Iterator<Item = Option<String>>,
@@ -233,7 +233,7 @@ impl Likeness<'_> {
         Ok((clusters, of_row))
     }
 
-    /// Steps that it takes to compare two texts.
+    /// The number of steps for comparing two texts.
     fn work(&self, a: &[String], b: &[String]) -> usize {
         match self.by {
             By::List => 1 + a.len() * b.len(),
@@ -242,7 +242,7 @@ impl Likeness<'_> {
     }
 }
 
-/// What of a text is compared.
+/// The part of a text to compare.
 fn terms(text: &str, by: By, delims: Option<&str>) -> Vec<String> {
     if by == By::Grams {
         let chars: Vec<char> = text.chars().take(MOST_TERMS + 2).collect();
@@ -267,7 +267,7 @@ fn similarity(a: &[String], b: &[String], by: By, least: f64) -> f64 {
     if longer == 0 {
         return 1.0;
     }
-    // What differs so much in length is not alike, whatever it says.
+    // Texts so different in length are not similar, whatever they say.
     #[expect(clippy::cast_precision_loss, reason = "a number of terms")]
     let most = a.len().min(b.len()) as f64 / longer as f64;
     if most < least {
@@ -295,7 +295,7 @@ fn similarity(a: &[String], b: &[String], by: By, least: f64) -> f64 {
     similarity
 }
 
-/// The most terms that both have in the same order.
+/// The largest number of terms that both have in the same order.
 fn in_order(a: &[String], b: &[String]) -> usize {
     let mut before = vec![0_usize; b.len() + 1];
     for one in a {
@@ -339,7 +339,7 @@ mod tests {
             count(likeness.clusters(texts(200), 10_000)),
             Err(TooMuch::Work)
         );
-        // The same text again is not compared.
+        // Do not compare the same text again.
         let same = (0..10_000).map(|_| Some("logon of ann".to_owned()));
         assert_eq!(count(likeness.clusters(same, 10_000)), Ok((1, 10_000)));
         assert_eq!(

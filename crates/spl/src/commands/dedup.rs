@@ -39,9 +39,9 @@ pub(super) static COMMAND: Whole = Whole {
     plan: &(plan as Passing),
 };
 
-/// The number in front of the fields, kept as the first option, by a name that none has.
+/// The number before the fields, stored as the first option, under a name that no option has.
 const COUNT: &str = "";
-/// Column with the row's place in its group.
+/// Column with the row's index in its group.
 const RANK: &str = "__rank";
 /// Column with the number of the run of equal rows that a row belongs to.
 const RUN: &str = "__run";
@@ -122,7 +122,8 @@ fn plan(planner: &mut Planner<'_>, rows: Rows, arguments: &Arguments, span: Span
         .into_iter()
         .reduce(Expr::and)
         .unwrap_or_else(|| lit(true));
-    // Of equal rows in a row the first stay; rows that lack a field are gone before the others are compared.
+    // The first of consecutive equal rows stay; rows without one of the fields are removed before the others are
+    // compared.
     let (rows, groups) = if consecutive {
         let rows = if keep_events || keep_empty {
             rows
@@ -146,7 +147,7 @@ fn plan(planner: &mut Planner<'_>, rows: Rows, arguments: &Arguments, span: Span
     let rows = rows.with(plan);
     let first = column(RANK).lt_eq(lit(count));
     let kept = if keep_events {
-        // The later rows stay and lose the fields.
+        // The later rows stay but lose the fields.
         let lose = complete.clone().and(Expr::Not(Box::new(first)));
         let emptied = fields
             .iter()

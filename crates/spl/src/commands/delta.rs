@@ -1,4 +1,4 @@
-//! `delta`: how a value differs from that of a row before.
+//! `delta`: the difference from a preceding row.
 
 use super::autoregress::{Back, back};
 use crate::expr::plan_expr;

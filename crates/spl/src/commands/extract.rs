@@ -1,4 +1,4 @@
-//! `extract`: fields of keys and values.
+//! `extract`: fields from keys and values.
 
 use crate::ops::documents::Format;
 use crate::plan::needs::Needs;

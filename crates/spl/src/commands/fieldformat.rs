@@ -1,4 +1,4 @@
-//! `fieldformat`: read, and without effect.
+//! `fieldformat`: accepted without effect.
 
 use crate::syntax::Diagnostic;
 use crate::syntax::usage::{Cursor, Usage, Whole};
@@ -22,7 +22,7 @@ fn text(cursor: &mut dyn Cursor, _: &Usage) -> Result<String, Diagnostic> {
         }
         cursor.expression()?;
         if !cursor.eat(b',') {
-            // How a value is shown is not for the rows.
+            // Display formats do not affect rows.
             return Ok("fields *".to_owned());
         }
     }

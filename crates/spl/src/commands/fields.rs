@@ -1,4 +1,4 @@
-//! `fields`: keeps fields, or drops them.
+//! `fields`: keeps or drops fields.
 
 use std::fmt;
 
@@ -64,7 +64,7 @@ fn plan(_: &mut Planner<'_>, rows: Rows, arguments: &Arguments, span: Span) -> R
     };
     let mut kept: Vec<String> = Vec::new();
     if keep {
-        // In the order in which they are asked for; `_time` stays unless it is dropped by name.
+        // In the requested order; `_time` stays unless it is dropped by name.
         for name in names {
             for own in rows.names() {
                 let fits = own == name.text

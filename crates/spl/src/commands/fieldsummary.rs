@@ -1,4 +1,4 @@
-//! `fieldsummary`: a row about each field.
+//! `fieldsummary`: one row per field.
 
 use std::collections::HashMap;
 
@@ -8,7 +8,7 @@ use crate::syntax::ast::{Arguments, Span};
 use crate::syntax::usage::{Form, Reading, Usage, Whole, count};
 use crate::value::{format_number, number_of};
 
-/// Distinct values that are listed where nothing else is said.
+/// Default number of distinct values to list.
 const DEFAULT_VALUES: usize = 100;
 
 pub(super) static COMMAND: Whole = Whole {
@@ -37,7 +37,7 @@ pub(super) static COMMAND: Whole = Whole {
     plan: &(plan as Passing),
 };
 
-/// What there is to say about a field.
+/// The summary of a field.
 #[derive(Default)]
 struct Summary {
     /// Rows that have it.
@@ -132,7 +132,7 @@ impl Summary {
         (count > 0.0).then(|| self.numbers.iter().sum::<f64>() / count)
     }
 
-    /// The standard deviation of a sample.
+    /// The sample standard deviation.
     fn deviation(&self) -> Option<f64> {
         let mean = self.mean()?;
         if self.numbers.len() < 2 {

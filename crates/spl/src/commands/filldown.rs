@@ -1,4 +1,4 @@
-//! `filldown`: values of the row before where a field has none.
+//! `filldown`: fills empty fields from the preceding row.
 
 use std::fmt::Write as _;
 

@@ -1,4 +1,4 @@
-//! `fillnull`: a value for fields without one.
+//! `fillnull`: a value for empty fields.
 
 use datafusion::arrow::datatypes::DataType;
 use datafusion::logical_expr::lit;

@@ -1,4 +1,4 @@
-//! `format`: the rows as one text, as a subsearch would use them.
+//! `format`: the rows as one text, in the form of a subsearch's result.
 
 use std::fmt;
 
@@ -26,7 +26,7 @@ pub(super) static COMMAND: Whole = Whole {
     form: Form::Own { parse, print },
     reads: |_| Reading {
         columns: true,
-        // Its text asks for the fields of the rows, whatever they are.
+        // Its text needs the fields of the rows, whatever they are.
         makes_any: true,
         adds_rows: true,
         ..Reading::default()
@@ -34,7 +34,7 @@ pub(super) static COMMAND: Whole = Whole {
     plan: &(plan as Passing),
 };
 
-/// Options, and the words to put around and between.
+/// Options, and the words before, between and after.
 fn parse(cursor: &mut dyn Cursor, usage: &Usage) -> Result<Arguments> {
     let mut arguments = Arguments::default();
     while !cursor.ended() {

@@ -1,4 +1,4 @@
-//! `fromjson`: fields of the members of a JSON object.
+//! `fromjson`: fields from the members of a JSON object.
 
 use crate::ops::documents::Format;
 use crate::plan::needs::Needs;

@@ -1,11 +1,11 @@
-//! `gentimes`: ranges of time, one after the other.
+//! `gentimes`: consecutive time ranges.
 
 use crate::functions::time::{relative_time, strftime, time_modifier};
 use crate::plan::{Made, Making, Planner, Result, Rows, at, diagnostic};
 use crate::syntax::ast::{Arguments, Name, Span};
 use crate::syntax::usage::{Form, Reading, Usage, Whole, obeyed};
 
-/// More ranges are not made.
+/// Maximum number of ranges.
 const MOST: usize = 1_000_000;
 const HUMAN: &str = "%a %b %e %H:%M:%S %Y";
 
@@ -92,7 +92,7 @@ fn plan(planner: &mut Planner<'_>, arguments: &Arguments, span: Span) -> Result<
             ));
         }
         times.push(time);
-        // From the start, so that a month that is too short does not move those behind it.
+        // Computed from the start, so that a short month does not shift later ranges.
         time = later(start, step, times.len() as u64)
             .ok_or_else(|| diagnostic(span, "`gentimes` goes beyond the times that there are"))?;
         ends.push(time - 1.0);
@@ -109,7 +109,7 @@ fn plan(planner: &mut Planner<'_>, arguments: &Arguments, span: Span) -> Result<
     at(span, made.rows(planner.fresh()))
 }
 
-/// A time so many steps later, by the calendar.
+/// A time this many calendar steps later.
 fn later(time: f64, (amount, unit): (u64, &str), steps: u64) -> Option<f64> {
     relative_time(time, &format!("+{}{unit}", amount.checked_mul(steps)?))
 }

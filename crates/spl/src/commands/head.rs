@@ -1,4 +1,4 @@
-//! `head`: the first rows, or those before the first for which a condition does not hold.
+//! `head`: the first rows, or those before the first for which a condition is false.
 
 use std::fmt;
 
@@ -31,9 +31,9 @@ pub(super) static COMMAND: Whole = Whole {
     plan: &(plan as Passing),
 };
 
-/// Rows where the search says neither how many nor how long.
+/// Default number of rows.
 const FEW: u64 = 10;
-/// Column with how often the condition did not hold so far.
+/// Column with the number of times the condition was false so far.
 const FAILED: &str = "__failed";
 
 fn parse(cursor: &mut dyn Cursor, usage: &Usage) -> Result<Arguments> {
@@ -41,7 +41,7 @@ fn parse(cursor: &mut dyn Cursor, usage: &Usage) -> Result<Arguments> {
     while !cursor.ended() {
         let start = cursor.place();
         if let Some(name) = cursor.option_name() {
-            // Another name is a field that a condition compares.
+            // Another name is a field in a condition.
             if usage.options.iter().any(|option| option.name == name.text) {
                 if let Some(value) = cursor.option(usage, &name)? {
                     arguments.options.push((name, value.text));
@@ -119,7 +119,7 @@ fn while_it_holds(
     } else {
         null_is_false(holds)
     };
-    // With `keeplast`, the row that ends them is one of those before which it always held.
+    // With `keeplast`, the row that ends them counts as one of those before it.
     let failed = times_so_far(
         Expr::Not(Box::new(holds)),
         &place,

@@ -1,4 +1,4 @@
-//! `highlight`: read, and without effect.
+//! `highlight`: accepted without effect.
 
 use crate::syntax::Diagnostic;
 use crate::syntax::usage::{Cursor, Usage, Whole};
@@ -16,6 +16,6 @@ pub(super) static COMMAND: Whole = Whole::standing_for_others(
 
 fn text(cursor: &mut dyn Cursor, _: &Usage) -> Result<String, Diagnostic> {
     cursor.rest();
-    // How a value is shown is not for the rows.
+    // Display formats do not affect rows.
     Ok("fields *".to_owned())
 }

@@ -1,4 +1,4 @@
-//! `iplocation`: where an address is, by a database in MaxMind's format that the user gives.
+//! `iplocation`: the location of an address, from the user's MaxMind database.
 
 use crate::expr::Fields;
 use crate::plan::{Passing, Planner, Result, Rows, at, diagnostic, null_text};
@@ -30,10 +30,10 @@ pub(super) static COMMAND: Whole = Whole {
 };
 
 const FIELDS: [&str; 5] = ["City", "Country", "Region", "lat", "lon"];
-/// Those that `allfields=true` adds.
+/// Fields added by `allfields=true`.
 const MORE_FIELDS: [&str; 3] = ["Continent", "MetroCode", "Timezone"];
 
-/// The fields that it gives, without the prefix.
+/// Its fields, without the prefix.
 fn made(arguments: &Arguments) -> impl Iterator<Item = &'static str> {
     let more = if arguments.flag("allfields", false) {
         &MORE_FIELDS[..]

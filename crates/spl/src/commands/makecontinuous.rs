@@ -1,4 +1,4 @@
-//! `makecontinuous`: rows for the values of a field that are missing.
+//! `makecontinuous`: adds rows for missing values of a field.
 
 use std::collections::BTreeMap;
 
@@ -9,9 +9,9 @@ use crate::syntax::parse_span;
 use crate::syntax::usage::{Form, Reading, Usage, Whole, count, obeyed, refused};
 use crate::value::{format_number, number_of};
 
-/// More rows are not made.
+/// Maximum number of rows.
 const MOST_ROWS: usize = 100_000;
-/// Most ranges where there is no span.
+/// Maximum number of ranges without a span.
 const DEFAULT_BINS: u64 = 100;
 
 pub(super) static COMMAND: Whole = Whole {
@@ -57,7 +57,7 @@ fn field(arguments: &Arguments) -> &str {
         .map_or("_time", |name| name.text.as_str())
 }
 
-/// The start of a range as a number, also of one that `bin` has written as `10-20`.
+/// The start of a range as a number, even if `bin` has written it as `10-20`.
 fn start_of(value: &str) -> Option<f64> {
     number_of(value).or_else(|| {
         let minus = value
@@ -131,7 +131,7 @@ fn plan(planner: &mut Planner<'_>, rows: Rows, arguments: &Arguments, span: Span
         None => BinSpan::Number(bins::number_width(least, most, most_ranges)),
     };
     let steps = Steps::new(width);
-    // Where `bin` has made ranges of the field, those that are added look alike.
+    // If `bin` made the field's ranges, added ones have the same form.
     let ranges = texts.iter().flatten().all(|text| number_of(text).is_none());
     let mut by_start: BTreeMap<i64, Vec<usize>> = BTreeMap::new();
     for (row, value) in values.iter().enumerate() {
@@ -199,7 +199,7 @@ impl Steps {
         }
     }
 
-    /// The number of the range in which a value lies.
+    /// The number of the range that contains a value.
     fn number(&self, value: f64) -> Option<i64> {
         match self {
             Self::Even(width) => {

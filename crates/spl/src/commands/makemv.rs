@@ -1,4 +1,4 @@
-//! `makemv`: a text split into several values.
+//! `makemv`: splits a text into multiple values.
 
 use crate::expr::Typed;
 use crate::ops::values;

@@ -1,4 +1,4 @@
-//! `makeresults`: rows that are made.
+//! `makeresults`: generates rows.
 
 use datafusion::logical_expr::{Expr, lit};
 
@@ -37,7 +37,7 @@ pub(super) static COMMAND: Whole = Whole {
     plan: &(plan as Making),
 };
 
-/// Rows that it makes at most: more would be a slip.
+/// Maximum number of rows: more would be a mistake.
 const MOST: u64 = 1_000_000;
 
 fn plan(planner: &mut Planner<'_>, arguments: &Arguments, span: Span) -> Result<Rows> {
@@ -115,13 +115,13 @@ fn rows_of_data(planner: &mut Planner<'_>, table: &Table, span: Span) -> Result<
     at(span, made.rows(planner.fresh()))
 }
 
-/// Names, and rows of the values of each.
+/// Names, and each row's values.
 struct Table {
     columns: Vec<String>,
     rows: Vec<Vec<Vec<String>>>,
 }
 
-/// CSV with a line of names. Blanks around names and values do not count; an empty cell is not a value.
+/// CSV with a header line. Spaces around names and values are ignored; an empty cell is not a value.
 fn csv_rows(data: &str) -> std::result::Result<Table, String> {
     let definition = crabwalk_events::LookupDefinition::new("data");
     let table = crabwalk_events::LookupTable::from_csv(definition, data.trim().as_bytes())
@@ -148,7 +148,7 @@ fn csv_rows(data: &str) -> std::result::Result<Table, String> {
     })
 }
 
-/// A JSON array of objects, or one object; `_raw` is the object as it stands.
+/// A JSON array of objects, or one object; `_raw` is the object as written.
 fn json_rows(data: &str) -> std::result::Result<Table, String> {
     use serde_json::Value;
     let value: Value =

@@ -1,4 +1,4 @@
-//! `multikv`: a row for each line of a table in the text of an event.
+//! `multikv`: one row per line of a table in the text of an event.
 
 use std::fmt;
 
@@ -56,10 +56,10 @@ pub(super) static COMMAND: Whole = Whole {
     plan: &(plan as Looking),
 };
 
-/// Column with the lines of the table, each a JSON object of its cells and its text.
+/// Column with the lines of the table, each a JSON object with its cells and its text.
 const LINE: &str = "__table_line";
 
-/// Fields stand behind `fields`, and words of the lines to keep behind `filter`.
+/// Fields follow `fields`, and words of the lines to keep follow `filter`.
 fn parse(cursor: &mut dyn Cursor, usage: &Usage) -> Result<Arguments> {
     let mut arguments = Arguments::default();
     let (mut named, mut filtered) = (false, false);
@@ -128,11 +128,11 @@ fn plan(
             .collect(),
         filter: arguments.by.iter().map(|name| name.text.clone()).collect(),
     };
-    // With `rmorig=false` the event itself stays before the rows of its table.
+    // With `rmorig=false` the event itself precedes the rows of its table.
     let keep = !arguments.flag("rmorig", true);
     let copy = arguments.flag("copyattrs", true);
     let table = table_lines(raw, &layout, keep);
-    // Rows of one event stay in the order of its lines.
+    // Rows of one event keep the order of its lines.
     let (rows, place) = planner.placed(rows, span)?;
     let rows = if copy {
         rows

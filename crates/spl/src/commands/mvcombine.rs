@@ -1,4 +1,4 @@
-//! `mvcombine`: rows that differ only in one field become one.
+//! `mvcombine`: combines rows that differ in only one field.
 
 use crabwalk_events::catalog::REF;
 use datafusion::arrow::datatypes::DataType;
@@ -40,7 +40,7 @@ fn plan(planner: &mut Planner<'_>, rows: Rows, arguments: &Arguments, span: Span
         .filter(|own| **own != name)
         .map(|own| column(own))
         .collect();
-    // `list` gives the latest first: negative places keep the order of the rows.
+    // `list` returns the latest first: negative indexes keep the order of the rows.
     let place = Expr::Negative(Box::new(crate::plan::cast_to(
         Typed {
             expr: column(PLACE),

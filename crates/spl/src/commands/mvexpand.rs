@@ -1,4 +1,4 @@
-//! `mvexpand`: a row for each value of a field.
+//! `mvexpand`: one row per value of a field.
 
 use datafusion::common::Column;
 use datafusion::logical_expr::LogicalPlanBuilder;

@@ -1,4 +1,4 @@
-//! `nomv`: several values joined.
+//! `nomv`: joins multiple values.
 
 use crate::ops::values;
 use crate::plan::wildcards::only_field;

@@ -1,4 +1,4 @@
-//! `outlier`: numbers far outside the middle half are cut, or their rows left out.
+//! `outlier`: clips numbers far outside the middle half, or drops their rows.
 
 use std::fmt::Write as _;
 
@@ -60,7 +60,7 @@ fn text(cursor: &mut dyn Cursor, usage: &Usage) -> Result<String, Diagnostic> {
         }
     }
     let fields = cursor.names("a field")?;
-    // What becomes of a field, whose name in an expression is `value` and in front of one `target`.
+    // The treatment of a field whose name is `value` in an expression and `target` before one.
     let treat = |value: &str, target: &str, low: &str, high: &str| {
         let (up, down) = (
             format!("({high}+{param}*({high}-{low}))"),

@@ -1,4 +1,4 @@
-//! `rangemap`: the names of the ranges in which a number lies.
+//! `rangemap`: the names of the ranges that contain a number.
 
 use crate::syntax::Diagnostic;
 use crate::syntax::print::quoted;
@@ -29,7 +29,7 @@ fn text(cursor: &mut dyn Cursor, _: &Usage) -> Result<String, Diagnostic> {
             "field" => field = Some(value),
             "default" => default = value.text,
             _ => {
-                // A minus before a number is its own: `-5--1`.
+                // A minus before a number belongs to it: `-5--1`.
                 let cut = value
                     .text
                     .char_indices()

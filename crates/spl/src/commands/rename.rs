@@ -1,4 +1,4 @@
-//! `rename`: other names for fields.
+//! `rename`: renames fields.
 
 use std::fmt;
 
@@ -49,7 +49,7 @@ fn print(arguments: &Arguments, f: &mut fmt::Formatter<'_>) -> fmt::Result {
 }
 
 fn plan(_: &mut Planner<'_>, rows: Rows, arguments: &Arguments, span: Span) -> Result<Rows> {
-    // (name now, name before), in order; a later pair sees what an earlier one made.
+    // (new name, old name), in order; a later pair sees the results of earlier ones.
     let mut names: Vec<(String, Option<String>)> = rows
         .all_names()
         .into_iter()
@@ -69,7 +69,7 @@ fn plan(_: &mut Planner<'_>, rows: Rows, arguments: &Arguments, span: Span) -> R
         } else if let Some(at) = names.iter().position(|(now, _)| *now == from.text) {
             replace(&mut names, at, to.text.clone());
         } else if let Some(at) = names.iter().position(|(now, _)| *now == to.text) {
-            // Renaming a field that is not there to one that is empties it.
+            // Renaming a missing field to an existing one empties the latter.
             names[at].1 = None;
         }
     }
@@ -81,7 +81,7 @@ fn plan(_: &mut Planner<'_>, rows: Rows, arguments: &Arguments, span: Span) -> R
     at(span, rows.reshape(columns))
 }
 
-/// Gives the column at a place a new name; another column of that name goes.
+/// Renames the column at an index; another column of that name is removed.
 fn replace(names: &mut [(String, Option<String>)], at: usize, new: String) {
     for (other, entry) in names.iter_mut().enumerate() {
         if other != at && entry.0 == new {

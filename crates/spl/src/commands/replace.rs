@@ -1,4 +1,4 @@
-//! `replace`: other values for values.
+//! `replace`: replaces values.
 
 use std::fmt;
 

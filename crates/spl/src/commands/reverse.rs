@@ -1,4 +1,4 @@
-//! `reverse`: the order of the rows turned around.
+//! `reverse`: reverses the order of the rows.
 
 use datafusion::logical_expr::SortExpr;
 
@@ -23,7 +23,7 @@ fn plan(planner: &mut Planner<'_>, rows: Rows, _: &Arguments, span: Span) -> Res
     reversed(planner, rows, span)
 }
 
-/// The rows from the last to the first.
+/// The rows from last to first.
 pub(super) fn reversed(planner: &mut Planner<'_>, rows: Rows, span: Span) -> Result<Rows> {
     let (rows, place) = planner.placed(rows, span)?;
     let order = Order::Keys(vec![SortExpr::new(column(&place), false, false)]);

@@ -93,7 +93,7 @@ fn plan(planner: &mut Planner<'_>, arguments: &Arguments, span: Span) -> Result<
 
 type Key = Vec<(String, Vec<String>)>;
 
-/// The values by which a row is compared.
+/// The values that identify a row.
 fn key(staged: &Staged, row: usize, raw: bool) -> Key {
     let mut key: Key = staged
         .names()

@@ -1,4 +1,4 @@
-//! `sort`: rows in another order.
+//! `sort`: sorts rows.
 
 use std::fmt::{self, Write as _};
 
@@ -33,7 +33,7 @@ pub(super) static COMMAND: Whole = Whole {
     plan: &(plan as Passing),
 };
 
-/// Most rows where the search does not say.
+/// Default maximum number of rows.
 const MOST: u64 = 10_000;
 
 fn parse(cursor: &mut dyn Cursor, usage: &Usage) -> Result<Arguments> {
@@ -69,7 +69,7 @@ fn parse(cursor: &mut dyn Cursor, usage: &Usage) -> Result<Arguments> {
     Ok(arguments)
 }
 
-/// Keys up to the end of the command, or to where `stop` says so.
+/// Keys up to the end of the command, or until `stop` returns true.
 pub(super) fn keys(
     cursor: &mut dyn Cursor,
     stop: &mut dyn FnMut(&mut dyn Cursor) -> bool,
@@ -133,7 +133,7 @@ fn plan(planner: &mut Planner<'_>, rows: Rows, arguments: &Arguments, span: Span
     sorted(planner, rows, limit, &arguments.keys, span)
 }
 
-/// The rows in the order of keys; with a limit that is not 0, the first of them.
+/// The rows in the order of keys; with a nonzero limit, the first of them.
 pub(super) fn sorted(
     planner: &mut Planner<'_>,
     rows: Rows,
@@ -160,7 +160,7 @@ pub(super) fn sorted(
             SortOrder::Auto => exprs.push(by(order::sort_key(typed))),
         }
     }
-    // Equal rows keep the order they had, so that results do not depend on how the plan is run.
+    // Equal rows keep their order, so that results do not depend on how the plan runs.
     if let Order::Keys(before) = &rows.order {
         exprs.extend(before.iter().cloned());
     } else if matches!(rows.order, Order::Newest) && rows.has(ORDER) {
@@ -175,6 +175,6 @@ pub(super) fn sorted(
     } else {
         planner.first(rows, limit, span)?
     };
-    // The keys may be dropped or changed further down: from now on the place counts.
+    // Later commands may drop or change the keys: from now on the position counts.
     Ok(planner.placed(rows, span)?.0)
 }

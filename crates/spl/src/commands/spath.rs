@@ -1,4 +1,4 @@
-//! `spath`: fields of a document in JSON or XML.
+//! `spath`: fields from a JSON or XML document.
 
 use crate::expr::Fields;
 use crate::ops::documents::{Format, out_of};

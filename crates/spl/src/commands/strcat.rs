@@ -1,4 +1,4 @@
-//! `strcat`: texts joined.
+//! `strcat`: concatenates texts.
 
 use crate::syntax::Diagnostic;
 use crate::syntax::print::quoted;

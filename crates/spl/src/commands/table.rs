@@ -41,7 +41,7 @@ fn plan(_: &mut Planner<'_>, rows: Rows, arguments: &Arguments, span: Span) -> R
                 }
             }
         } else if !columns.iter().any(|(known, _)| *known == name.text) {
-            // `table` shows a column for a field that no row has.
+            // `table` shows a column even for a field that no row has.
             columns.push((
                 name.text.clone(),
                 if rows.has(&name.text) {
@@ -52,7 +52,7 @@ fn plan(_: &mut Planner<'_>, rows: Rows, arguments: &Arguments, span: Span) -> R
             ));
         }
     }
-    // The text of the event is gone, so that words are looked for in what is shown.
+    // The text of the event is gone, so words are searched for in what is shown.
     columns.extend(rows.hidden().into_iter().filter(|(name, _)| name != WORDS));
     let rows = at(span, rows.reshape(columns))?;
     Ok(Rows {

@@ -1,4 +1,4 @@
-//! `timewrap`: the periods of a time chart beside each other.
+//! `timewrap`: compares the periods of a time chart.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,7 +9,7 @@ use crate::syntax::parse_span;
 use crate::syntax::usage::{Form, Reading, Usage, Whole, obeyed};
 use crate::value::number_of;
 
-/// Most periods that are put beside each other.
+/// Maximum number of periods.
 const MOST_PERIODS: usize = 1_000;
 
 pub(super) static COMMAND: Whole = Whole {
@@ -48,7 +48,7 @@ pub(super) static COMMAND: Whole = Whole {
     plan: &(plan as Passing),
 };
 
-/// How series are called.
+/// How to name series.
 enum Series {
     Relative,
     Short,
@@ -126,7 +126,7 @@ fn plan(planner: &mut Planner<'_>, rows: Rows, arguments: &Arguments, span: Span
         }) else {
             continue;
         };
-        // Months differ in length: what lies behind the end of a short one follows it, and nothing falls together.
+        // Months differ in length: what extends beyond a short one follows it, and nothing is merged.
         let (Some(start), Some(latest)) = (ends.get(back + 1), ends.get(1)) else {
             continue;
         };
@@ -148,7 +148,7 @@ fn plan(planner: &mut Planner<'_>, rows: Rows, arguments: &Arguments, span: Span
     for column in &columns {
         for back in periods.iter().rev() {
             let start = ends.get(back + 1).copied().unwrap_or(end);
-            // A format may write two periods alike.
+            // A format may render two periods alike.
             let name = names.of(&format!(
                 "{column}_{}",
                 name_of(&series, period, *back, start)
@@ -194,7 +194,7 @@ fn word(unit: TimeUnit) -> &'static str {
     }
 }
 
-/// A time so many periods later; earlier where it is less than 0.
+/// A time this many periods later, or earlier if negative.
 fn shifted(time: f64, period: TimeSpan, periods: i64) -> Option<f64> {
     let amount = i64::try_from(period.amount).ok()?.checked_mul(periods)?;
     let sign = if amount < 0 { "" } else { "+" };
@@ -214,7 +214,7 @@ fn word_of_span(unit: TimeUnit) -> &'static str {
     }
 }
 
-/// Ends of the periods from the latest back until one begins before `first`.
+/// Ends of the periods from the latest backwards until one begins before `first`.
 fn ends(end: f64, first: f64, period: TimeSpan) -> Option<Vec<f64>> {
     let mut ends = vec![end];
     while ends.last().is_some_and(|last| *last > first) {

@@ -53,7 +53,7 @@ fn output(arguments: &Arguments) -> &str {
     arguments.option("output_field").unwrap_or("_raw")
 }
 
-/// A field and its type, which may stand around it.
+/// A field and its type, which may be wrapped around it.
 fn typed(name: &Name, default: JsonType) -> (Name, JsonType) {
     let inner = name.text.split_once('(').and_then(|(word, rest)| {
         let kind = JsonType::named(word)?;

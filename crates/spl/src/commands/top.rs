@@ -99,7 +99,7 @@ fn plan(planner: &mut Planner<'_>, rows: Rows, arguments: &Arguments, span: Span
     frequent(planner, rows, arguments, false, span)
 }
 
-/// The values that are the most, or with `rare` the least frequent.
+/// The most frequent values, or the least frequent with `rare`.
 pub(super) fn frequent(
     planner: &mut Planner<'_>,
     rows: Rows,
@@ -190,7 +190,7 @@ pub(super) fn frequent(
     })
 }
 
-/// `useother=true` of `top` and `rare`: what is beyond the limit becomes one row of each group.
+/// `useother=true` of `top` and `rare`: everything beyond the limit becomes one row per group.
 fn with_other(
     planner: &mut Planner<'_>,
     rows: Rows,

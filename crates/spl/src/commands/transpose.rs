@@ -1,10 +1,10 @@
-//! `transpose`: rows become columns.
+//! `transpose`: turns rows into columns.
 
 use crate::plan::{MOST_COLUMNS, Made, Names, Passing, Planner, Result, Rows, at, diagnostic};
 use crate::syntax::ast::{Arguments, Span};
 use crate::syntax::usage::{Form, Reading, Usage, Whole, flag, obeyed};
 
-/// Rows that become columns where no number is given.
+/// Default number of rows that become columns.
 const DEFAULT_ROWS: usize = 5;
 
 pub(super) static COMMAND: Whole = Whole {
@@ -93,7 +93,7 @@ fn plan(planner: &mut Planner<'_>, rows: Rows, arguments: &Arguments, span: Span
             Some(field) => staged.text(field, row).unwrap_or(numbered),
         };
         let cells = kept.iter().map(|at| column[*at].clone());
-        // Two rows may have the same value in the field of the header.
+        // Two rows may have the same value in the header field.
         made.texts(&given.of(&own), cells.collect());
     }
     at(span, made.rows(planner.fresh()))

@@ -1,4 +1,4 @@
-//! `uniq`: rows that are the same as the one before them go.
+//! `uniq`: drops rows equal to the preceding one.
 
 use datafusion::logical_expr::{SortExpr, lit};
 
@@ -25,7 +25,7 @@ pub(super) static COMMAND: Whole = Whole {
     plan: &(plan as Passing),
 };
 
-/// Number of the run of equal rows, and the place in it.
+/// Number of the run of equal rows, and the index in it.
 const RUN: &str = "__uniq";
 const RANK: &str = "__uniq_rank";
 

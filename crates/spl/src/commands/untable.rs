@@ -1,4 +1,4 @@
-//! `untable`: a row of each cell of a table.
+//! `untable`: one row per cell of a table.
 
 use crate::plan::{Made, Passing, Planner, Result, Rows, at};
 use crate::syntax::ast::{Arguments, Span};

@@ -1,4 +1,4 @@
-//! `xmlkv`: fields of XML elements.
+//! `xmlkv`: fields from XML elements.
 
 use crate::ops::documents::Format;
 use crate::plan::needs::Needs;

@@ -1,4 +1,4 @@
-//! `xyseries`: a table of rows that name their row and column.
+//! `xyseries`: a table from rows that name their row and column.
 
 use super::chart::Chart;
 use crate::plan::{Passing, Plan, Planner, Result, Rows, diagnostic};

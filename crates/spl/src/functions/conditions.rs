@@ -1,4 +1,4 @@
-//! Choices, comparisons and what values are (Splunk, Search Reference, "Comparison and Conditional functions",
+//! Choices, comparisons and type tests (Splunk, Search Reference, "Comparison and Conditional functions",
 //! "Informational functions").
 
 use datafusion::arrow::datatypes::DataType;
@@ -215,7 +215,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     }),
 ];
 
-/// SQL's `%` and `_`, with regard to case.
+/// SQL's `%` and `_`, case-sensitively.
 fn like_pattern(text: &str) -> Result<Compiled, CallError> {
     let mut pattern = String::from("(?s)^");
     let mut chars = text.chars().peekable();

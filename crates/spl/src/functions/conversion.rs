@@ -1,4 +1,4 @@
-//! Numbers and text into one another (Splunk, Search Reference, "Conversion functions").
+//! Conversion between numbers and text (Splunk, Search Reference, "Conversion functions").
 
 use std::borrow::Cow;
 
@@ -6,7 +6,7 @@ use super::{CallError, Function, MANY, Made, number, rows, text};
 use crate::ops::Call;
 use crate::value::{format_number, number_of};
 
-/// The forms in which `tostring` writes a number.
+/// The formats of `tostring` for a number.
 const FORMATS: [&str; 4] = ["binary", "commas", "duration", "hex"];
 
 pub(super) const FUNCTIONS: &[Function] = &[

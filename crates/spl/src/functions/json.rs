@@ -1,4 +1,4 @@
-//! Functions over JSON texts (Splunk, Search Reference, "JSON functions"). A JSON value is kept as its text.
+//! Functions over JSON texts (Splunk, Search Reference, "JSON functions"). A JSON value is stored as its text.
 
 use serde_json::{Map, Value};
 
@@ -16,7 +16,7 @@ enum Step<'p> {
     Items,
 }
 
-/// `a.b{0}.c{}` in steps, `None` where it is not a path.
+/// `a.b{0}.c{}` in steps, `None` if it is not a path.
 fn steps(path: &str) -> Option<Vec<Step<'_>>> {
     let mut all = Vec::new();
     let mut rest = path;
@@ -42,7 +42,7 @@ fn steps(path: &str) -> Option<Vec<Step<'_>>> {
     Some(all)
 }
 
-/// The value at a path; `{}` on the way makes an array of what is behind it.
+/// The value at a path; `{}` within it collects the rest into an array.
 fn at(value: &Value, path: &[Step<'_>]) -> Option<Value> {
     let Some((step, rest)) = path.split_first() else {
         return Some(value.clone());
@@ -60,7 +60,7 @@ fn at(value: &Value, path: &[Step<'_>]) -> Option<Value> {
     }
 }
 
-/// The value at a path, to change it; members that are not there are made if `make`.
+/// The value at a path, for modification; missing members are created if `make`.
 fn place<'v>(value: &'v mut Value, path: &[Step<'_>], make: bool) -> Option<&'v mut Value> {
     let Some((step, rest)) = path.split_first() else {
         return Some(value);
@@ -88,7 +88,7 @@ fn parsed(args: &Args<'_>, argument: usize) -> Option<Value> {
     serde_json::from_str(&args.text(argument)?).ok()
 }
 
-/// A text stays as it is; everything else is JSON.
+/// A text stays unchanged; everything else is JSON.
 fn shown(value: &Value) -> Option<String> {
     match value {
         Value::Null => None,
@@ -97,7 +97,7 @@ fn shown(value: &Value) -> Option<String> {
     }
 }
 
-/// A field's value as a member of JSON: numbers where the field is one, arrays and objects where it holds such a text.
+/// A field's value as a JSON member: numbers if the field is one, arrays and objects if it contains such text.
 fn member(text: &str, number: bool) -> Value {
     let structured = matches!(text.trim_start().as_bytes().first(), Some(b'{' | b'['));
     if (number || structured)
@@ -123,13 +123,13 @@ fn inferred(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned()))
 }
 
-/// Whether the second argument is there and says yes.
+/// Whether the second argument is present and true.
 fn is_true(args: &Args<'_>) -> bool {
     args.text(1)
         .is_some_and(|text| matches!(text.to_ascii_lowercase().as_str(), "true" | "t" | "1"))
 }
 
-/// Changes the value at each path by what stands behind it.
+/// Changes the value at each path using the argument after it.
 fn changed(
     args: &Args<'_>,
     width: usize,
@@ -192,7 +192,7 @@ fn extract(args: &Args<'_>, width: usize, exact: bool) -> Option<String> {
     }
 }
 
-/// Which arguments are numbers by their type.
+/// Which arguments have a number type.
 fn numbers(call: &Call<'_>) -> Vec<bool> {
     (0..call.width()).map(|at| call.is_number(at)).collect()
 }

@@ -1,4 +1,4 @@
-//! How search clauses compare values: without regard to case, with `*`, networks, and numbers by value.
+//! How search clauses compare values: ignoring case, with `*`, networks, and numbers by value.
 
 use std::collections::HashSet;
 use std::net::IpAddr;
@@ -8,22 +8,22 @@ use ipnet::IpNet;
 use crate::syntax::ast::{Directive, SearchValue};
 use crate::value::number_of;
 
-/// The patterns of `field IN (…)`, or the one of `field=…`.
+/// The patterns of `field IN (…)`, or the single one of `field=…`.
 #[derive(Debug, Clone)]
 pub(crate) struct Matcher {
     /// Lower-case texts without wildcards.
     exact: HashSet<String>,
-    /// The longest of them, in bytes, after folding.
+    /// The length in bytes of the longest of them, after folding.
     numbers: Vec<f64>,
     networks: Vec<IpNet>,
     wildcards: Vec<Wildcard>,
-    /// Texts and wildcards of `CASE(…)`, which are compared as they stand.
+    /// Texts and wildcards of `CASE(…)`, which are compared case-sensitively.
     cased: Vec<Wildcard>,
 }
 
 #[derive(Debug, Clone)]
 struct Wildcard {
-    /// Pieces between the stars, in lower case unless the case counts.
+    /// Pieces between the stars, in lower case unless case-sensitive.
     pieces: Vec<String>,
     starts: bool,
     ends: bool,
@@ -32,7 +32,7 @@ struct Wildcard {
 }
 
 impl Matcher {
-    /// For the values of a search clause, with what they say of case.
+    /// For the values of a search clause, with their case sensitivity.
     pub fn of(values: &[SearchValue]) -> Self {
         let is_cased = |value: &&SearchValue| value.directive == Some(Directive::Case);
         let folded: Vec<String> = values
@@ -120,7 +120,7 @@ impl Matcher {
     }
 }
 
-/// As `Matcher::of` with this pattern alone, for a value that is asked once.
+/// Like `Matcher::of` with only this pattern, for a value that is tested once.
 pub(crate) fn matches_one(pattern: &SearchValue, value: &str) -> bool {
     let text = pattern.text.as_str();
     let plain = pattern.directive.is_none() && !text.contains(['*', '/']);
@@ -136,13 +136,13 @@ pub(crate) fn matches_one(pattern: &SearchValue, value: &str) -> bool {
     Matcher::of(std::slice::from_ref(pattern)).matches(value)
 }
 
-/// Whether a text may be a number, going by its first character.
+/// Whether a text may be a number, judging by its first character.
 fn starts_number(text: &str) -> bool {
     text.trim_start()
         .starts_with(|char: char| char.is_ascii_digit() || matches!(char, '-' | '+' | '.'))
 }
 
-/// Whether a text is a whole number that is written as such numbers are, and exact as a float: two that differ as texts differ.
+/// Whether a text is an integer in canonical form, and exact as a float: two that differ as texts differ.
 fn is_small(text: &str) -> bool {
     (1..=15).contains(&text.len())
         && text.bytes().all(|byte| byte.is_ascii_digit())
@@ -163,7 +163,7 @@ impl Wildcard {
         }
     }
 
-    /// Pieces are found from left to right, each as early as it can be: no backtracking is needed.
+    /// Pieces are found from left to right, each as early as possible: no backtracking is needed.
     fn matches(&self, text: &str) -> bool {
         if self.starts && self.ends && self.pieces.len() < 2 && !self.stars {
             return self.pieces.first().map_or("", String::as_str) == text;

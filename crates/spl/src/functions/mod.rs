@@ -1,10 +1,9 @@
-//! SPL's eval functions, each one entry: its name, how many arguments it takes, what the user reads of it, and what it
-//! does.
+//! SPL's eval functions, one entry each: its name, number of arguments, documentation, and body.
 //!
-//! From the entries come the planner's calls, the errors about numbers of arguments, the suggestions for a misspelt name,
-//! the user's reference ([`reference`](reference())) and the names by which plans travel. A function sees the values of
-//! one row (`Args`) and answers one. NULL in gives NULL out unless the entry says otherwise. What is constant (a
-//! pattern, a format) is prepared once.
+//! The planner's calls, the errors about argument counts, the suggestions for misspelt names, the user's reference
+//! ([`reference`](reference())) and the function names in plans are all derived from the entries. A function sees the
+//! values of one row (`Args`) and returns one. NULL in gives NULL out unless the entry says otherwise. Constants (a
+//! pattern, a format) are prepared once.
 
 mod conditions;
 mod conversion;
@@ -36,25 +35,26 @@ use regex::{Compiled, compile_regex};
 pub(crate) enum Plan {
     /// Row by row, from the values of its arguments.
     Rows(Prepare),
-    /// The same; behind its arguments stands what `now()` answers.
+    /// The same, with the value of `now()` after its arguments.
     RowsAndNow(Prepare),
-    /// From its arguments before they are planned, as an expression of others.
+    /// From its unplanned arguments, as an expression of others.
     Whole(fn(&dyn Unplanned) -> Result<Typed, ExprError>),
 }
 
-/// A call that sees its arguments before they are planned: not all of them are evaluated, or they are conditions.
+/// A call that sees its unplanned arguments: not all of them are evaluated, or they are conditions.
 pub(crate) trait Unplanned {
     /// What `now()` answers.
     fn now(&self) -> Result<Typed, ExprError>;
     /// `if(condition, then, else)`.
     fn choose(&self) -> Result<Typed, ExprError>;
-    /// `case(condition, value, …)`: the value of the first condition that holds, or with `holds` false, that does not.
+    /// `case(condition, value, …)`: the value after the first true condition or, with `holds` false, after the first
+    /// false one.
     fn first_case(&self, holds: bool) -> Result<Typed, ExprError>;
     /// `coalesce(value, …)`.
     fn coalesce(&self) -> Result<Typed, ExprError>;
     /// Whether a value is NULL.
     fn is_null(&self, null: bool) -> Result<Typed, ExprError>;
-    /// Whether a value is a truth value.
+    /// Whether a value is a Boolean.
     fn is_bool(&self) -> Result<Typed, ExprError>;
     /// `in(value, list…)`.
     fn among(&self) -> Result<Typed, ExprError>;
@@ -64,11 +64,11 @@ pub(crate) trait Unplanned {
     fn map_values(&self) -> Result<Typed, ExprError>;
     /// `searchmatch("search clause")`.
     fn search_match(&self) -> Result<Typed, ExprError>;
-    /// That the function is refused, and why.
+    /// The function is refused, with the reason.
     fn refused(&self, why: &str) -> ExprError;
 }
 
-/// A constant: what a function without arguments is.
+/// A constant: a function without arguments.
 #[expect(clippy::unnecessary_wraps, reason = "what plans a function may fail")]
 fn constant_value(value: ScalarValue) -> Result<Typed, ExprError> {
     Ok(Typed {
@@ -81,15 +81,15 @@ fn constant_value(value: ScalarValue) -> Result<Typed, ExprError> {
 pub struct Function {
     /// Its name, lower case.
     pub name: &'static str,
-    /// How many arguments it takes at least.
+    /// Minimum number of arguments.
     pub least: usize,
-    /// How many it takes at most; `usize::MAX` where there is no limit.
+    /// Maximum number of arguments; `usize::MAX` for no limit.
     pub most: usize,
-    /// How it is written, on one line.
+    /// Its syntax, on one line.
     pub syntax: &'static str,
-    /// What it gives: sentences for users.
+    /// What it returns, in sentences for users.
     pub meaning: &'static str,
-    /// An expression that uses it.
+    /// An example expression.
     pub example: &'static str,
     pub(crate) plan: Plan,
 }
@@ -147,7 +147,7 @@ const fn entry(
 /// Any number of arguments.
 const MANY: usize = usize::MAX;
 
-/// All functions of eval, in the order of the user's reference.
+/// All eval functions, in the order of the reference.
 pub fn reference() -> impl Iterator<Item = &'static Function> {
     [
         conditions::FUNCTIONS,
@@ -162,7 +162,7 @@ pub fn reference() -> impl Iterator<Item = &'static Function> {
     .flatten()
 }
 
-/// The function of a name, which is lower case.
+/// The function with a name, in lower case.
 pub(crate) fn find(name: &str) -> Option<&'static Function> {
     static BY_NAME: LazyLock<HashMap<&str, &Function>> =
         LazyLock::new(|| reference().map(|entry| (entry.name, entry)).collect());
@@ -174,7 +174,7 @@ pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     reference().map(|entry| entry.name)
 }
 
-/// The functions that stand in plans, by their names there.
+/// The functions that appear in plans, by their names there.
 pub(crate) fn bodies() -> impl Iterator<Item = (Cow<'static, str>, Prepare)> {
     reference().filter_map(|entry| match entry.plan {
         Plan::Rows(prepare) | Plan::RowsAndNow(prepare) => {
@@ -188,7 +188,7 @@ fn name_in_plans(name: &str) -> String {
     format!("eval_{name}")
 }
 
-/// That a function takes so many arguments.
+/// The expected number of arguments, in words.
 pub(crate) fn check_arity(name: &str, given: usize) -> Result<&'static Function, CallError> {
     let entry = find(name).ok_or_else(|| CallError::Unknown(name.to_owned()))?;
     if given >= entry.least && given <= entry.most {
@@ -208,7 +208,7 @@ pub(crate) fn check_arity(name: &str, given: usize) -> Result<&'static Function,
     )))
 }
 
-/// Calls a function by its name, which is lower case, with planned arguments.
+/// Calls a function by its name, in lower case, with planned arguments.
 pub(crate) fn call_function(
     name: &str,
     args: Vec<Typed>,
@@ -233,7 +233,7 @@ pub(crate) fn call_function(
     }
     let prepared = prepare(&Call::new(&types, &literals))?;
     if exprs.is_empty() {
-        // DataFusion calls no function without arguments.
+        // DataFusion cannot call a function without arguments.
         return prepared
             .alone()
             .map_err(|error| CallError::Arguments(error.to_string()));
@@ -297,7 +297,7 @@ pub(crate) fn constant(typed: &Typed) -> Option<String> {
     of(&typed.expr)
 }
 
-/// A pattern: compiled now if it is constant, else for each row.
+/// A pattern: compiled now if it is constant, otherwise for each row.
 fn pattern(call: &Call<'_>, at: usize) -> Result<Option<Compiled>, CallError> {
     call.literal(at)
         .map(|text| compile_regex(&text).map_err(CallError::Arguments))
@@ -336,8 +336,8 @@ fn index(number: f64) -> usize {
     number.max(0.0) as usize
 }
 
-/// An address as its canonical text: without `::ffff:`, scope, brackets and port. `None` for `-`, `LOCAL` and all else
-/// that is not an address.
+/// An address in canonical form, without `::ffff:`, scope, brackets and port. `None` for `-`, `LOCAL` and everything
+/// else that is not an address.
 pub(crate) fn ip_normalised(text: &str) -> Option<String> {
     crabwalk_vocabulary::address(text).map(|address| address.to_string())
 }

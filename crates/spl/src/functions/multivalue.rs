@@ -10,7 +10,7 @@ use super::{
 use crate::ops::Call;
 use crate::value::{format_number, number_of};
 
-/// Values that `mvrange` gives at most: one call must not fill the memory.
+/// Maximum number of values from `mvrange`: a single call must not fill the memory.
 const MOST_OF_RANGE: usize = 100_000;
 
 pub(super) const FUNCTIONS: &[Function] = &[
@@ -235,13 +235,13 @@ fn range(call: &Call<'_>) -> Made {
     })
 }
 
-/// What follows a number or time after a step; `None` where the step leads nowhere.
+/// The next number or time after a step; `None` if the step makes no progress.
 fn next(at: f64, step: &str) -> Option<f64> {
     let after = match number_of(step) {
         Some(step) => at + step,
         None => {
             let step = step.trim().trim_start_matches('+');
-            // A length of time, not a place in it such as `@d`.
+            // A duration, not a position such as `@d`.
             if !step.starts_with(|char: char| char.is_ascii_digit()) || step.contains('@') {
                 return None;
             }
@@ -251,7 +251,7 @@ fn next(at: f64, step: &str) -> Option<f64> {
     (after > at).then_some(after)
 }
 
-/// The values of a range, `None` where there are too many.
+/// The values of a range; `None` if there are too many.
 fn values_of(start: f64, end: f64, step: &str) -> Option<Vec<String>> {
     let mut values = Vec::new();
     let mut at = start;

@@ -421,7 +421,7 @@ fn greatest(args: &Args<'_>, width: usize, largest: bool) -> Answer {
     }
 }
 
-/// Bitwise functions take whole numbers below 2^53.
+/// Bitwise functions take integers below 2^53.
 fn whole_number(args: &Args<'_>, at: usize) -> Option<u64> {
     const MOST: f64 = 9_007_199_254_740_992.0;
     let value = args.number(at)?;
@@ -451,7 +451,7 @@ fn folded(call: &Call<'_>, fold: fn(u64, u64) -> u64) -> Made {
     })
 }
 
-/// All numbers of all arguments; what is none is left out.
+/// All numbers in all arguments; other values are ignored.
 fn numbers(args: &Args<'_>, width: usize) -> Vec<f64> {
     (0..width)
         .flat_map(|at| args.values(at))

@@ -1,4 +1,4 @@
-//! Regular expressions as content writes them: Perl's syntax, run in linear time where possible.
+//! Regular expressions in the syntax of content: Perl's, run in linear time if possible.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -6,9 +6,9 @@ use std::sync::{Arc, LazyLock};
 
 use super::kept::Kept;
 
-/// Steps after which a pattern that needs backtracking gives up on a text: it then does not match.
+/// Steps after which a backtracking pattern gives up on a text, and does not match.
 const BACKTRACK_LIMIT: usize = 200_000;
-/// Bytes that a compiled pattern may take.
+/// Maximum size of a compiled pattern in bytes.
 const SIZE_LIMIT: usize = 16 << 20;
 
 /// A compiled pattern.
@@ -23,13 +23,13 @@ enum Engine {
     Backtracking(fancy_regex::Regex),
 }
 
-/// A match: byte offsets of the whole and of each group.
+/// A match: byte offsets of the whole match and of each group.
 type Groups = Vec<Option<(usize, usize)>>;
 
-/// Compiles a pattern of Perl's syntax.
+/// Compiles a pattern in Perl's syntax.
 ///
 /// # Errors
-/// A sentence that says what is wrong with the pattern.
+/// A sentence that describes the error in the pattern.
 pub fn compile_regex(pattern: &str) -> Result<Compiled, String> {
     static KNOWN: LazyLock<Kept<Compiled>> = LazyLock::new(Kept::default);
     KNOWN.get(pattern, || compile(pattern))
@@ -61,15 +61,15 @@ fn compile(pattern: &str) -> Result<Compiled, String> {
         .map_err(|error| format!("the pattern `{pattern}` cannot be read: {error}"))
 }
 
-/// What Perl reads otherwise than the engines here do: `\<` and `\>` are literal, `\h` is a blank, `\Z` the end,
-/// a `{` that begins no repetition is literal.
+/// Differences between Perl and our engines: `\<` and `\>` are literal, `\h` is a space, `\Z` the end, and a `{` that
+/// begins no repetition is literal.
 fn translate(pattern: &str) -> String {
     let mut out = String::with_capacity(pattern.len() + 8);
     let mut rest = pattern;
     let mut in_class = false;
     while let Some(char) = rest.chars().next() {
         let after = &rest[char.len_utf8()..];
-        // How much of `rest` this turn reads.
+        // How much of `rest` this iteration consumes.
         let mut length = char.len_utf8();
         match char {
             '\\' => {
@@ -155,7 +155,7 @@ fn is_repetition(text: &str) -> bool {
 }
 
 impl Compiled {
-    /// Whether the pattern fits anywhere in the text.
+    /// Whether the pattern matches anywhere in the text.
     pub fn is_match(&self, text: &str) -> bool {
         match self.engine.as_ref() {
             Engine::Linear(regex) => regex.is_match(text),
@@ -173,7 +173,7 @@ impl Compiled {
         }
     }
 
-    /// Calls `visit` with each match until it answers false.
+    /// Calls `visit` with each match until it returns false.
     fn each_match(&self, text: &str, mut visit: impl FnMut(&Groups) -> bool) {
         match self.engine.as_ref() {
             Engine::Linear(regex) => {
@@ -201,7 +201,7 @@ impl Compiled {
         }
     }
 
-    /// What a named group matched, at most `most` times, added to `found`.
+    /// Adds the matches of a named group to `found`, at most `most` of them.
     pub fn named_captures(&self, text: &str, name: &str, most: usize, found: &mut Vec<String>) {
         let indexes = self.group_index(name);
         let mut left = most;
@@ -220,7 +220,7 @@ impl Compiled {
         });
     }
 
-    /// Where named groups matched: `name=first-last`, offsets in bytes, both inclusive.
+    /// Where named groups matched: `name=first-last`, byte offsets, both inclusive.
     pub fn group_offsets(&self, text: &str, names: &[String], most: usize) -> Vec<String> {
         let indexes: Vec<(&String, Vec<usize>)> = names
             .iter()
@@ -243,7 +243,7 @@ impl Compiled {
         places
     }
 
-    /// Replaces every match. `\1` stands for the first group; `$` stands for itself.
+    /// Replaces every match. `\1` is the first group; `$` is literal.
     pub fn replace_all<'t>(&self, text: &'t str, replacement: &str) -> Cow<'t, str> {
         if self.is_match(text) {
             Cow::Owned(self.replace_nth(text, replacement, None))
@@ -252,7 +252,7 @@ impl Compiled {
         }
     }
 
-    /// Replaces the matches from the first number (from 0) up to before the second; all if there are no numbers.
+    /// Replaces the matches from the first number (from 0) up to, but not including, the second; all without numbers.
     pub fn replace_nth(
         &self,
         text: &str,
@@ -344,7 +344,7 @@ mod tests {
             (r"\x{41}", "A", true),
             (r"^\\x{202E}$", r"\x{202E}", true),
             (r"^\p{Lu}+$", "ÄÖ", true),
-            // A class that ends in a colon, and one behind it.
+            // A class that ends in a colon, and one after it.
             (r"^[^:]+:[a-z]$", "ab:c", true),
             (r"^[/:][a-c]+$", "/abc", true),
             (r"^[[:^digit:]]+$", "abc", true),

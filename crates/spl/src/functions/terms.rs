@@ -1,8 +1,8 @@
-//! How words and phrases are looked for in the text of an event.
+//! Searching for words and phrases in the text of an event.
 //!
-//! As in Splunk, text falls into segments between breakers: a word is found where it is a whole segment, or several in a
-//! row, and `*` asks for a part. Major breakers end every segment; minor ones, such as `.` and `\`, cut a segment into
-//! smaller ones that are found as well. `TERM(…)` looks for what stands between major breakers.
+//! As in Splunk, breakers divide text into segments: a word matches a whole segment, or several in a row, and `*`
+//! matches part of one. Major breakers end every segment; minor ones, such as `.` and `\`, divide a segment into
+//! smaller ones that match as well. `TERM(…)` matches what is between major breakers.
 
 use std::sync::LazyLock;
 
@@ -11,9 +11,9 @@ use regex::{Regex, RegexBuilder};
 use super::kept::Kept;
 use crate::syntax::ast::{Directive, SearchValue};
 
-/// Characters that end every segment (`MAJOR` of Splunk's segmenters.conf).
+/// Characters that end every segment (`MAJOR` in Splunk's segmenters.conf).
 const MAJOR: &str = "[]<>(){}|!;,'\"&?+*";
-/// Characters that cut a segment into smaller ones (`MINOR` of segmenters.conf).
+/// Characters that divide a segment into smaller ones (`MINOR` in segmenters.conf).
 const MINOR: &str = "/:=@.-$#%\\_";
 
 fn is_major(char: char) -> bool {
@@ -31,18 +31,18 @@ fn class(minor: bool) -> String {
     std::iter::once(r"\s".to_owned()).chain(hex).collect()
 }
 
-/// A word or phrase that is looked for.
+/// A word or phrase to search for.
 #[derive(Debug, Clone)]
 pub(crate) struct Term {
     regex: Regex,
     /// As the search has it.
     pub value: SearchValue,
-    /// Holds something of what stands between the values of an event's text.
+    /// Matches part of the separators between the values of an event's text.
     pub spans_fields: bool,
 }
 
 impl Term {
-    /// `None` where the term is too long to be looked for.
+    /// `None` if the term is too long.
     pub fn new(term: &SearchValue) -> Option<Self> {
         static KNOWN: LazyLock<Kept<Regex>> = LazyLock::new(Kept::default);
         let key = match term.directive {

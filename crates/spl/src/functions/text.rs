@@ -255,7 +255,7 @@ fn digest<D: sha2::digest::Digest>(text: &str) -> String {
     out
 }
 
-/// What follows the last `\` or `/` of a path.
+/// The part of a path after the last `\` or `/`.
 fn basename(path: &str) -> &str {
     path.rsplit(['\\', '/']).next().unwrap_or(path)
 }

@@ -1,4 +1,4 @@
-//! Times as text and back, and relative time modifiers. All in UTC.
+//! Converting times to text and back, and relative time modifiers. All in UTC.
 
 use std::fmt::Write as _;
 
@@ -74,14 +74,14 @@ fn seconds(timestamp: Timestamp) -> f64 {
     timestamp.as_microsecond() as f64 / 1e6
 }
 
-/// A time in seconds since 1970 as RFC 3339 text; other text stays.
+/// A time in seconds since 1970 as RFC 3339 text; other text stays unchanged.
 pub fn iso(text: &str) -> String {
     number_of(text)
         .and_then(timestamp)
         .map_or_else(|| text.to_owned(), |time| time.to_string())
 }
 
-/// `strftime`: Splunk's codes. `None` where the time is out of range.
+/// `strftime`: Splunk's codes. `None` if the time is out of range.
 pub fn strftime(time: f64, format: &str) -> Option<String> {
     let stamp = timestamp(time)?;
     let date_time = Offset::UTC.to_datetime(stamp);
@@ -95,7 +95,7 @@ pub fn strftime(time: f64, format: &str) -> Option<String> {
         }
         let mut code = chars.next()?;
         let mut digits = 0;
-        // GNU's flags: `-` without padding, `_` with blanks, `0` with zeros, `^` in capitals.
+        // GNU's flags: `-` for no padding, `_` for spaces, `0` for zeros, `^` for capitals.
         let mut flag = None;
         if matches!(code, '-' | '_' | '^') {
             flag = Some(code);
@@ -243,7 +243,7 @@ pub fn strftime(time: f64, format: &str) -> Option<String> {
     Some(out)
 }
 
-/// What a directive wrote, as a flag wants it.
+/// The output of a directive, adjusted by a flag.
 fn flagged(written: &str, flag: char) -> String {
     if flag == '^' {
         return written.to_uppercase();
@@ -302,7 +302,7 @@ fn month_name(month: i8) -> &'static str {
         .unwrap_or("January")
 }
 
-/// Reads text in a format of Splunk's codes; `None` where it does not fit.
+/// Parses text in a format of Splunk's codes; `None` if it does not match.
 struct TextReader<'t> {
     rest: &'t str,
 }
@@ -337,7 +337,7 @@ impl TextReader<'_> {
     }
 }
 
-/// `strptime`: seconds since 1970 of a text in a format. Text without a zone is UTC; without a date it is of the day
+/// `strptime`: seconds since 1970 from a text in a format. Text without a zone is UTC; without a date it is on the day
 /// of `now`.
 pub fn strptime(text: &str, format: &str, now: f64) -> Option<f64> {
     let mut reader = TextReader {
@@ -350,7 +350,7 @@ pub fn strptime(text: &str, format: &str, now: f64) -> Option<f64> {
     let (mut epoch, mut century, mut weekday) = (None, None, None);
     let (mut week, mut week_year) = (None, None);
     let mut format: Vec<char> = format.chars().collect();
-    // Composite codes are written out.
+    // Composite codes are expanded.
     let mut at = 0;
     while at + 1 < format.len() {
         let replacement = match (format[at], format[at + 1]) {
@@ -468,7 +468,7 @@ pub fn strptime(text: &str, format: &str, now: f64) -> Option<f64> {
     if let Some(afternoon) = afternoon {
         hour = hour % 12 + if afternoon { 12 } else { 0 };
     }
-    // A week and a day of it say the date where nothing else does.
+    // A week with a weekday determines the date if nothing else does.
     if month.is_none()
         && day.is_none()
         && day_of_year.is_none()
@@ -510,7 +510,8 @@ pub fn strptime(text: &str, format: &str, now: f64) -> Option<f64> {
     Some(seconds(stamp) - offset as f64 + if leap { 1.0 } else { 0.0 })
 }
 
-/// The date of a day (from Monday) of a week: of ISO 8601 (`V`), or counted from the first Sunday (`U`) or Monday (`W`).
+/// The date of a weekday (from Monday) in a week: by ISO 8601 (`V`), or counted from the first Sunday (`U`) or Monday
+/// (`W`).
 fn date_of_week(kind: char, year: i64, week: i64, day: i64) -> Option<Date> {
     let year = i16::try_from(year).ok()?;
     let (first, back, day) = match kind {
@@ -539,7 +540,7 @@ fn date_of_week(kind: char, year: i64, week: i64, day: i64) -> Option<Date> {
     first.checked_add(((week - 1) * 7 + day - back).days()).ok()
 }
 
-/// Names of zones that mean one offset alone, in hours: those of RFC 822, and the European ones.
+/// Zone names with a single meaning, and their offset in hours: those of RFC 822, and the European ones.
 const ZONES: [(&str, i64); 17] = [
     ("UTC", 0),
     ("GMT", 0),
@@ -582,13 +583,13 @@ fn zone(reader: &mut TextReader<'_>) -> Option<i64> {
     Some(sign * (hours * 3600 + minutes * 60))
 }
 
-/// A time of a search's time range: `now`, seconds since 1970, `-24h@h`, or `%m/%d/%Y:%H:%M:%S`.
+/// A time in a search's time range: `now`, seconds since 1970, `-24h@h`, or `%m/%d/%Y:%H:%M:%S`.
 pub fn time_modifier(text: &str, now: f64) -> Option<f64> {
     let text = text.trim();
     if matches!(text, "now" | "now()") {
         return Some(now);
     }
-    // `0`, and any number too large to be one of a day: an epoch.
+    // `0`, and any number too large for a day, is an epoch.
     if let Some(number) = number_of(text)
         && !text.starts_with(['-', '+'])
     {
@@ -599,7 +600,7 @@ pub fn time_modifier(text: &str, now: f64) -> Option<f64> {
         .or_else(|| text.parse::<Timestamp>().ok().map(seconds))
 }
 
-/// `relative_time`: a time moved by a modifier such as `-1d@d`, `@w1`, `+1mon`, `-1h@h+5m`.
+/// `relative_time`: a time shifted by a modifier such as `-1d@d`, `@w1`, `+1mon`, `-1h@h+5m`.
 pub fn relative_time(time: f64, modifier: &str) -> Option<f64> {
     let stamp = timestamp(time)?;
     let mut moved = Offset::UTC.to_datetime(stamp);

@@ -47,7 +47,7 @@ pub(super) const FUNCTIONS: &[Entry] = &[
             ranges(move |args| {
                 let number = args.number(0).filter(|number| *number > 0.0)?;
                 let mut power = (number / coefficient).log(base).floor();
-                // The logarithm of a power of the base may come out a little too small.
+                // The logarithm of a power of the base may be slightly too small.
                 if coefficient * base.powf(power + 1.0) <= number {
                     power += 1.0;
                 }
@@ -102,7 +102,7 @@ pub(super) const FUNCTIONS: &[Entry] = &[
     },
 ];
 
-/// A range as text; what lies in none stays as it is.
+/// A range as text; a value outside all ranges stays unchanged.
 #[expect(clippy::unnecessary_wraps, reason = "the end of a preparation")]
 fn ranges(
     of: impl Fn(&super::Args<'_>) -> Option<String> + Send + Sync + 'static,
@@ -113,7 +113,7 @@ fn ranges(
     }))
 }
 
-/// Start of the range of a fixed width in which a number lies; ranges begin at 0.
+/// Start of the fixed-width range that contains a number; ranges begin at 0.
 pub(crate) fn floor_bin(value: Typed, width: f64) -> Expr {
     call(
         "spl_floor_bin",
@@ -123,8 +123,8 @@ pub(crate) fn floor_bin(value: Typed, width: f64) -> Expr {
     .expr
 }
 
-/// Start of the time range in which a time lies. Ranges of months, quarters and years follow the calendar, in UTC;
-/// weeks begin on Thursdays as the epoch did, as Splunk's do.
+/// Start of the range that contains a time. Ranges of months, quarters and years follow the calendar, in UTC; weeks
+/// begin on Thursdays like the epoch, as in Splunk.
 pub(crate) fn time_bin(value: Typed, width: TimeSpan) -> Expr {
     match seconds(width) {
         Some(seconds) => floor_bin(value, seconds),
@@ -139,7 +139,7 @@ pub(crate) fn time_bin(value: Typed, width: TimeSpan) -> Expr {
     }
 }
 
-/// The range in which a number lies, as text: `10-20`. What is not a number stays as it is.
+/// The range that contains a number, as text: `10-20`. A value that is not a number stays unchanged.
 pub(crate) fn number_bin(value: Typed, width: f64) -> Expr {
     call(
         "spl_number_bin",
@@ -149,8 +149,8 @@ pub(crate) fn number_bin(value: Typed, width: f64) -> Expr {
     .expr
 }
 
-/// The range of a growing width in which a number lies, such as `20-200` for the span `2log10`. What is not a number stays as
-/// it is, as do numbers that are not above 0, for which there is no logarithm.
+/// The range of a growing width that contains a number, such as `20-200` for the span `2log10`. Values that are not
+/// numbers stay unchanged, as do numbers that are not positive and have no logarithm.
 pub(crate) fn log_bin(value: Typed, coefficient: f64, base: f64) -> Expr {
     call(
         "spl_log_bin",
@@ -160,8 +160,8 @@ pub(crate) fn log_bin(value: Typed, coefficient: f64, base: f64) -> Expr {
     .expr
 }
 
-/// The range in which a number lies, of a width that cuts all numbers between the second and the third argument into at
-/// most so many ranges: 1, 2 or 5 times a power of ten.
+/// The range that contains a number, with a width that divides all numbers between the second and the third argument
+/// into at most so many ranges: 1, 2 or 5 times a power of ten.
 pub(crate) fn number_bins(value: Typed, least: Expr, most: Expr, bins: u64, width: f64) -> Expr {
     call(
         "spl_number_bins",
@@ -171,7 +171,7 @@ pub(crate) fn number_bins(value: Typed, least: Expr, most: Expr, bins: u64, widt
     .expr
 }
 
-/// The start of the time range in which a time lies, of a length that cuts the time between the second and the third
+/// The start of the range that contains a time, with a length that divides the time between the second and the third
 /// argument into at most so many ranges.
 pub(crate) fn time_bins(value: Typed, least: Expr, most: Expr, bins: u64, width: f64) -> Expr {
     call(
@@ -182,7 +182,7 @@ pub(crate) fn time_bins(value: Typed, least: Expr, most: Expr, bins: u64, width:
     .expr
 }
 
-/// The start of the range of a fixed length in which a time lies, where ranges begin at the second argument.
+/// The start of the fixed-length range that contains a time, where ranges begin at the second argument.
 pub(crate) fn aligned_bin(value: Typed, origin: Expr, width: f64) -> Expr {
     call(
         "spl_aligned_bin",
@@ -192,8 +192,8 @@ pub(crate) fn aligned_bin(value: Typed, origin: Expr, width: f64) -> Expr {
     .expr
 }
 
-/// Number of the range of a width in which a number lies. The quotient of a number at which a range begins may come out a
-/// little too small, such as that of 0.3 and 0.1.
+/// Number of the range that contains a number. The quotient of a number at the start of a range may be slightly too
+/// small, such as that of 0.3 and 0.1.
 pub(crate) fn range_number(number: f64, width: f64) -> f64 {
     let quotient = number / width;
     let whole = quotient.round();
@@ -206,9 +206,9 @@ pub(crate) fn range_number(number: f64, width: f64) -> f64 {
     }
 }
 
-/// Where the range of that number begins.
+/// The start of the range with that number.
 pub(crate) fn numbered_start(range: f64, width: f64) -> f64 {
-    // A tenth is not a number that a computer has, ten is.
+    // A tenth is not exact in binary, ten is.
     let parts = (1.0 / width).round();
     if parts > 1.0 && (parts * width - 1.0).abs() < 1e-12 {
         range / parts
@@ -217,13 +217,13 @@ pub(crate) fn numbered_start(range: f64, width: f64) -> f64 {
     }
 }
 
-/// Where the range of a width begins in which a number lies.
+/// The start of the range that contains a number.
 fn range_start(number: f64, width: f64) -> f64 {
     numbered_start(range_number(number, width), width)
 }
 
 fn range(start: f64, end: f64) -> String {
-    // Sums of widths such as 0.1 are a little off.
+    // Sums of widths such as 0.1 are slightly off.
     let tidy = |number: f64| format_number((number * 1e9).round() / 1e9);
     format!("{}-{}", tidy(start), tidy(end))
 }
@@ -237,7 +237,8 @@ pub(crate) fn number_width(least: f64, most: f64, bins: u64) -> f64 {
     }
     let ranges = |width: f64| range_number(most, width) - range_number(least, width) + 1.0;
     let mut power = 10_f64.powf((length / bins).log10().floor());
-    // Two steps do: a width of ten times the length needs two ranges at most, and one range may not be to be had.
+    // Two steps suffice: a width of ten times the length needs at most two ranges, and a single range may be
+    // impossible.
     for _ in 0..3 {
         for factor in [1.0, 2.0, 5.0] {
             if ranges(factor * power) <= bins {
@@ -249,8 +250,8 @@ pub(crate) fn number_width(least: f64, most: f64, bins: u64) -> f64 {
     power
 }
 
-/// The span of time that cuts a length of time (in seconds) into at most so many ranges and is not shorter than `least`
-/// (in seconds). The steps are those of Splunk's time charts.
+/// The time span that divides a duration (in seconds) into at most so many ranges and is at least `least` (in seconds).
+/// The steps are those of Splunk's time charts.
 pub(crate) fn time_width(length: f64, bins: u64, least: f64) -> TimeSpan {
     const STEPS: [(u64, TimeUnit, f64); 11] = [
         (1, TimeUnit::Second, 1.0),
@@ -274,7 +275,7 @@ pub(crate) fn time_width(length: f64, bins: u64, least: f64) -> TimeSpan {
     TimeSpan { amount, unit }
 }
 
-/// Length in seconds; `None` for spans of the calendar.
+/// Length in seconds; `None` for calendar spans.
 pub(crate) fn seconds(span: TimeSpan) -> Option<f64> {
     let unit = match span.unit {
         TimeUnit::Microsecond => 1e-6,
@@ -292,7 +293,7 @@ pub(crate) fn seconds(span: TimeSpan) -> Option<f64> {
     Some(unit * span.amount as f64)
 }
 
-/// Months of a span of the calendar.
+/// Number of months in a calendar span.
 pub(crate) fn months(span: TimeSpan) -> Option<i64> {
     let months = match span.unit {
         TimeUnit::Quarter => 3,
@@ -302,7 +303,7 @@ pub(crate) fn months(span: TimeSpan) -> Option<i64> {
     i64::try_from(span.amount).ok()?.checked_mul(months)
 }
 
-/// Number of the range of so many months in which a time lies, counted from the year 0.
+/// Number of the range of so many months that contains a time, counted from the year 0.
 pub(crate) fn month_number(time: f64, months: i64) -> Option<i64> {
     #[expect(
         clippy::cast_possible_truncation,
@@ -315,7 +316,7 @@ pub(crate) fn month_number(time: f64, months: i64) -> Option<i64> {
     since_zero.checked_div_euclid(months)
 }
 
-/// Where the range of that number begins.
+/// The start of the range with that number.
 pub(crate) fn month_start(range: i64, months: i64) -> Option<f64> {
     let start = range.checked_mul(months)?;
     let (year, month) = (start.div_euclid(12), start.rem_euclid(12) + 1);

@@ -1,4 +1,4 @@
-//! Fields in JSON, in XML elements and in pairs of keys and values.
+//! Fields in JSON, in XML elements and in key-value pairs.
 
 use std::sync::LazyLock;
 
@@ -24,7 +24,7 @@ pub(super) const FUNCTIONS: &[Entry] = &[Entry {
     },
 }];
 
-/// What a document has at a path.
+/// The content of a document at a path.
 pub(crate) fn out_of(value: Typed, format: &Format, path: &str) -> Typed {
     call(
         "spl_document",
@@ -33,10 +33,10 @@ pub(crate) fn out_of(value: Typed, format: &Format, path: &str) -> Typed {
     )
 }
 
-/// How fields stand in a text.
+/// The representation of fields in a text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Format {
-    /// A JSON document, names are paths such as `a{}.b`; or one of XML, with paths such as `a.b{@c}`.
+    /// A JSON document, with paths such as `a{}.b` as names; or XML, with paths such as `a.b{@c}`.
     Json,
     /// The members of a JSON object.
     Members,
@@ -44,22 +44,22 @@ pub(crate) enum Format {
     Elements,
     /// `key=value`.
     Pairs {
-        /// Characters between pairs; none for the usual ones.
+        /// Characters that separate pairs; empty for the usual ones.
         pair: Option<String>,
-        /// Characters between key and value; none for the usual ones.
+        /// Characters that separate key and value; empty for the usual ones.
         key: Option<String>,
         /// Most pairs.
         most: usize,
-        /// How many characters of the text are looked at.
+        /// How many characters of the text to scan.
         characters: usize,
-        /// Whether a key that is there again has several values; else the first counts.
+        /// Whether a repeated key has several values; otherwise the first counts.
         several: bool,
-        /// Whether what is not a letter or digit in a key becomes `_`.
+        /// Whether to replace characters other than letters and digits in keys with `_`.
         clean: bool,
     },
 }
 
-/// Names of the fields in a text, each once.
+/// Names of the fields in a text, without repetition.
 pub(crate) fn found_names(text: &str, format: &Format) -> Vec<String> {
     let mut names = Vec::new();
     match format {
@@ -120,7 +120,7 @@ fn shown(value: &Value) -> String {
     }
 }
 
-/// The paths of all values that hold no others.
+/// The paths of all values that contain no others.
 fn paths(value: &Value, path: &str, names: &mut Vec<String>) {
     match value {
         Value::Object(members) => {
@@ -142,7 +142,7 @@ fn paths(value: &Value, path: &str, names: &mut Vec<String>) {
     }
 }
 
-/// The values at a path. Names may hold dots themselves, so every member that fits the path's start is followed.
+/// The values at a path. Names may contain dots themselves, so every member that matches the path's start is followed.
 fn walk(value: &Value, path: &str, found: &mut Vec<String>) {
     if path.is_empty() {
         found.push(shown(value));
@@ -251,7 +251,7 @@ fn pairs_of(text: &str, format: &Format) -> Vec<(String, String)> {
     }
 }
 
-/// A key as the name of a field: what is not a letter or digit becomes `_`.
+/// A key as a field name: characters other than letters and digits become `_`.
 fn cleaned(name: &str) -> String {
     name.trim()
         .trim_matches('"')

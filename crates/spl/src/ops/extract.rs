@@ -1,4 +1,4 @@
-//! What `rex` takes out of text.
+//! What `rex` extracts from text.
 
 use datafusion::arrow::datatypes::DataType;
 use datafusion::logical_expr::lit;
@@ -89,7 +89,8 @@ fn rex_type(most: u64) -> DataType {
     }
 }
 
-/// The matches of one named group. With `max_match` 1 the first one as text, else up to `max_match` (0: all) as a list.
+/// The matches of one named group. With `max_match` 1 the first one as text, otherwise up to `max_match` (0: all) as a
+/// list.
 pub(crate) fn rex(value: Typed, pattern: &str, group: &str, max_match: u64) -> Typed {
     call(
         "spl_rex",
@@ -98,7 +99,7 @@ pub(crate) fn rex(value: Typed, pattern: &str, group: &str, max_match: u64) -> T
     )
 }
 
-/// Where the groups matched, as `name=first-last` with `&` between.
+/// Where the groups matched, as `name=first-last` joined by `&`.
 pub(crate) fn offsets(value: Typed, pattern: &str, max_match: u64) -> Typed {
     call(
         "spl_rex_offsets",
@@ -120,11 +121,12 @@ pub(crate) fn sed(value: Typed, expression: &str) -> Result<Typed, String> {
     ))
 }
 
-/// A sed expression that was read.
+/// A parsed sed expression.
 enum Sed {
-    /// Matches become the text; only those of the numbers from the first (from 0) up to before the second, if there are.
+    /// Replaces matches with the text; only those from the first number (from 0) up to, but not including, the second,
+    /// if given.
     Replace(Compiled, String, Option<(usize, usize)>),
-    /// Characters become others.
+    /// Replaces characters with others.
     Exchange(Vec<(char, char)>),
 }
 
@@ -181,7 +183,7 @@ impl Sed {
     }
 }
 
-/// Splits at a delimiter that no backslash stands before.
+/// Splits at delimiters not preceded by a backslash.
 fn split(text: &str, delimiter: char) -> Vec<String> {
     let mut parts = vec![String::new()];
     let mut chars = text.chars();

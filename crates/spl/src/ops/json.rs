@@ -14,7 +14,7 @@ pub(super) const FUNCTIONS: &[Entry] = &[Entry {
     prepare: |call| {
         let (members, fill): (Vec<(String, JsonType)>, bool) = call.fixed(0)?;
         Ok(Prepared::rows(DataType::Utf8, move |args| {
-            // Members stand in the order of the fields.
+            // Members are in the order of the fields.
             let mut object = Vec::new();
             for (at, (name, kind)) in members.iter().enumerate() {
                 let values: Vec<Value> = args
@@ -41,9 +41,9 @@ pub(crate) enum JsonType {
     Auto,
     /// `true` and `false`.
     Bool,
-    /// A document in JSON itself.
+    /// Already a JSON document.
     Json,
-    /// A number where it is one, else text.
+    /// A number if it is one, otherwise text.
     None,
     /// A number.
     Num,
@@ -65,12 +65,12 @@ impl JsonType {
         })
     }
 
-    /// A text as a value; `None` where it does not fit.
+    /// A text as a value; `None` if it does not match the type.
     fn value(self, text: &str) -> Option<Value> {
         let number = || {
             let text = text.trim();
             number_of(text).and_then(|number| {
-                // Digits beyond those of a floating-point number stay.
+                // Digits beyond those of a floating-point number are kept.
                 text.parse::<i64>().map_or_else(
                     |_| serde_json::Number::from_f64(number).map(Value::Number),
                     |whole| Some(Value::from(whole)),
@@ -103,7 +103,7 @@ impl JsonType {
     }
 }
 
-/// Fields as an object; with `fill` what does not fit its type is `null`.
+/// Fields as an object; with `fill`, values that do not match their type become `null`.
 pub(crate) fn object(members: Vec<(String, JsonType, Typed)>, fill: bool) -> Expr {
     let kinds: Vec<(&str, JsonType)> = members
         .iter()

@@ -1,11 +1,11 @@
-//! What SPL's functions run on: a function is a name in one registry, and all that is fixed about a call of it stands
-//! among its arguments as a literal.
+//! The basis of SPL's functions: a function is a name in one registry, and everything fixed about a call is among its
+//! arguments as a literal.
 //!
-//! No function holds anything of its own. So two calls are the same where their arguments are, a plan can be written
-//! down and read on another machine, and who looks at a plan sees the pattern that a function matches. What is made of
-//! the literals (a compiled pattern, a set of values) is made once and kept by name, types and literals.
+//! No function holds any state. So calls with equal arguments are equal, a plan can be written down and read on another
+//! machine, and a plan shows the pattern that a function matches. Values derived from literals (a compiled pattern, a
+//! set of values) are built once and cached by name, types and literals.
 //!
-//! The modules below hold what commands need besides eval's functions: bins, extraction, sort keys.
+//! The modules below contain what commands need besides eval's functions: bins, extraction, sort keys.
 
 pub(crate) mod bins;
 pub(crate) mod documents;
@@ -45,14 +45,14 @@ use crate::column::{Typed, is_number};
 use crate::session::Session;
 use crate::value::{display_value, format_number, number_of};
 
-/// The arguments of one row. A literal stands in an array of one value.
+/// The arguments of one row. A literal is in an array of one value.
 pub(crate) struct Args<'a> {
     arrays: &'a [(ArrayRef, bool)],
     row: usize,
 }
 
 impl<'a> Args<'a> {
-    /// An argument and the place of this row's value in it.
+    /// An argument and the index of this row's value in it.
     fn at(&self, argument: usize) -> Option<(&'a ArrayRef, usize)> {
         let (array, literal) = self.arrays.get(argument)?;
         Some((array, if *literal { 0 } else { self.row }))
@@ -114,7 +114,7 @@ impl<'a> Args<'a> {
     }
 }
 
-/// What a row function answers.
+/// The result of a row function.
 pub(crate) enum Answer {
     /// Nothing.
     Null,
@@ -153,14 +153,14 @@ type ColumnBody = dyn Fn(Vec<ColumnarValue>, usize) -> Result<ColumnarValue> + S
 enum Body {
     /// Row by row.
     Rows(Box<RowBody>),
-    /// A condition on the text of the first argument: true if it holds for any value of a multivalued field, NULL where
+    /// A condition on the text of the first argument: true if it holds for any value of a multivalued field, NULL if
     /// there is none.
     Text(Box<TextBody>),
     /// On whole columns.
     Columns(Box<ColumnBody>),
 }
 
-/// A function made ready for the types and literals of its arguments.
+/// A function prepared for the types and literals of its arguments.
 pub(crate) struct Prepared {
     output: DataType,
     body: Body,
@@ -197,12 +197,12 @@ impl Prepared {
         }
     }
 
-    /// The type of what it gives.
+    /// The type of its result.
     pub fn output(&self) -> DataType {
         self.output.clone()
     }
 
-    /// What it answers without arguments, as a literal.
+    /// Its result without arguments, as a literal.
     pub fn alone(&self) -> Result<Typed> {
         let array = match &self.body {
             Body::Rows(body) => {
@@ -230,13 +230,13 @@ impl Prepared {
     }
 }
 
-/// A call, as far as it is known before there are rows.
+/// What is known about a call before there are rows.
 pub(crate) struct Call<'a> {
     /// Types of the arguments.
     pub types: &'a [DataType],
-    /// Values of the arguments that are literals.
+    /// Values of the literal arguments.
     literals: &'a [Option<ScalarValue>],
-    /// What the session knows besides events; nothing where a plan is read that no session has made its own.
+    /// The session's content besides events; none if a plan is decoded without a session.
     pub session: Option<&'a Arc<Session>>,
 }
 
@@ -255,12 +255,12 @@ impl<'a> Call<'a> {
         self.types.len()
     }
 
-    /// Whether an argument is a number by its type.
+    /// Whether an argument has a number type.
     pub fn is_number(&self, at: usize) -> bool {
         self.types.get(at).is_some_and(is_number)
     }
 
-    /// Whether an argument is a truth value by its type.
+    /// Whether an argument has a Boolean type.
     pub fn is_bool(&self, at: usize) -> bool {
         self.types.get(at) == Some(&DataType::Boolean)
     }
@@ -270,7 +270,7 @@ impl<'a> Call<'a> {
         matches!(self.types.get(at), Some(DataType::List(_)))
     }
 
-    /// The text of an argument that is a literal.
+    /// The text of a literal argument.
     pub fn literal(&self, at: usize) -> Option<String> {
         literal_text(self.literals.get(at)?.as_ref()?)
     }
@@ -309,9 +309,9 @@ pub(crate) fn literal_text(value: &ScalarValue) -> Option<String> {
     }
 }
 
-/// Parts of a call that are fixed when the search is planned, as a literal of JSON.
+/// Parts of a call that are fixed at planning time, as a JSON literal.
 pub(crate) fn fixed(parts: &impl Serialize) -> Expr {
-    // Strings, numbers and lists of them always have a form in JSON.
+    // Strings, numbers and lists of them can always be written as JSON.
     lit(serde_json::to_string(parts).unwrap_or_default())
 }
 
@@ -321,15 +321,15 @@ pub(crate) enum CallError {
     /// There is no such function.
     #[error("there is no eval function `{0}`")]
     Unknown(String),
-    /// It takes other arguments: a sentence.
+    /// It takes different arguments: a sentence.
     #[error("{0}")]
     Arguments(String),
 }
 
-/// How a function is made ready.
+/// How a function is prepared.
 pub(crate) type Prepare = fn(&Call<'_>) -> std::result::Result<Prepared, CallError>;
 
-/// A function that commands and operators use; eval's own are entries of [`crate::functions`].
+/// A function for commands and operators; eval's own are entries of [`crate::functions`].
 pub(crate) struct Entry {
     /// Its name in plans.
     pub name: &'static str,
@@ -337,7 +337,7 @@ pub(crate) struct Entry {
     pub prepare: Prepare,
 }
 
-/// A function by its name, as DataFusion calls it.
+/// A function by its DataFusion name.
 struct Function {
     name: Cow<'static, str>,
     prepare: Prepare,
@@ -345,7 +345,7 @@ struct Function {
     signature: Signature,
 }
 
-/// The session of a function that reads what the session knows, with what was made of it.
+/// The session of a function that reads the session's content, with values derived from it.
 struct Known {
     session: Arc<Session>,
     kept: Mutex<Kept>,
@@ -380,13 +380,13 @@ impl Hash for Function {
     }
 }
 
-/// What was made of the literals of calls.
+/// Values derived from the literals of calls.
 type Kept = HashMap<(Cow<'static, str>, Vec<DataType>, Vec<Option<ScalarValue>>), Arc<Prepared>>;
 /// How many are kept.
 const MOST_KEPT: usize = 4096;
 
 impl Function {
-    // The key of what is kept owns the types.
+    // The cache key owns the types.
     #[allow(clippy::needless_pass_by_value)]
     fn prepared(
         &self,
@@ -403,8 +403,8 @@ impl Function {
         };
         let made = |literals: &[Option<ScalarValue>]| {
             make(literals)
-                // What DataFusion has worked out to be a literal was none to the planner, which refuses bad ones: there it
-                // is a value that does not fit.
+                // What DataFusion has evaluated to a literal was not one for the planner, which rejects bad ones: treat
+                // it as a value that does not match.
                 .or_else(|_| make(&vec![None; literals.len()]))
                 .or_else(|_| make(literals))
                 .map(Arc::new)
@@ -413,7 +413,7 @@ impl Function {
         if literals.iter().all(Option::is_none) {
             return made(&literals);
         }
-        // What a session knows is its own and is not kept for others.
+        // A session's content is specific to it and is not cached for others.
         let kept = self.session.as_ref().map_or(&*KEPT, |known| &known.kept);
         let kept = || kept.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (self.name.clone(), types.clone(), literals);
@@ -608,7 +608,7 @@ fn functions(session: Option<&Arc<Session>>) -> HashMap<Cow<'static, str>, Arc<S
         .collect()
 }
 
-/// All functions of plans, by name. With a session they read its lookups, assets and locations.
+/// All functions in plans, by name. With a session they read its lookups, assets and locations.
 pub(crate) fn scalar_functions(session: &Arc<Session>) -> Vec<Arc<ScalarUDF>> {
     functions(Some(session)).into_values().collect()
 }
@@ -626,7 +626,7 @@ fn typed(expr: Expr, output: DataType) -> Typed {
     }
 }
 
-/// Calls a function by its name in plans. `output` is what it gives for these arguments.
+/// Calls a function by its name in plans. `output` is its result type for these arguments.
 pub(crate) fn call(name: &str, output: DataType, args: Vec<Expr>) -> Typed {
     match function(name) {
         Some(function) => typed(
@@ -640,7 +640,7 @@ pub(crate) fn call(name: &str, output: DataType, args: Vec<Expr>) -> Typed {
     }
 }
 
-/// As [`call`], for functions that read what the session knows besides events.
+/// Like [`call`], for functions that read the session's content besides events.
 pub(crate) fn call_knowing(
     session: &Arc<Session>,
     entry: &'static Entry,
@@ -656,14 +656,14 @@ pub(crate) fn call_knowing(
     typed(ScalarUDF::new_from_impl(function).call(args), output)
 }
 
-/// Calls a condition on a text: its name, the value and what is fixed.
+/// Calls a condition on a text: its name, the value and the fixed parts.
 pub(crate) fn text_condition(name: &str, value: Expr, fixed: Vec<Expr>) -> Expr {
     let mut args = vec![value];
     args.extend(fixed);
     call(name, DataType::Boolean, args).expr
 }
 
-/// The condition on each text of the first argument, if the call is one that [`text_condition`] made.
+/// The condition on each text of the first argument, if [`text_condition`] made the call.
 pub(crate) fn as_text_condition(function: &ScalarUDF, args: &[Expr]) -> Option<Arc<Prepared>> {
     let own = function.inner().downcast_ref::<Function>()?;
     let literals: Vec<Option<ScalarValue>> = args
@@ -673,7 +673,7 @@ pub(crate) fn as_text_condition(function: &ScalarUDF, args: &[Expr]) -> Option<A
             _ => None,
         })
         .collect();
-    // Of the first argument a condition takes any type; the others are literals.
+    // A condition's first argument may have any type; the others are literals.
     let types = literals
         .iter()
         .map(|literal| {
@@ -731,22 +731,22 @@ fn coalesced(args: Vec<ColumnarValue>, rows: usize, data_type: &DataType) -> Res
     }))
 }
 
-/// The first value that is not NULL; all are of one type. DataFusion's own `coalesce` becomes a `CASE` that evaluates its
-/// arguments twice.
+/// The first value that is not NULL; all have the same type. DataFusion's own `coalesce` becomes a `CASE` that
+/// evaluates its arguments twice.
 pub(crate) fn first_present(values: Vec<Expr>) -> Expr {
     call("spl_coalesce", DataType::Utf8, values).expr
 }
 
-/// The same value, of which DataFusion does not know that it is the same.
+/// The same value, in a form that DataFusion does not recognise as the same.
 ///
-/// `DataFusion` 55 knows two columns for one where they are made of the same expression. Where that holds in the parts of a
-/// union, it orders the parts by one of the two, forgets above the union that they are one, and then refuses the plan as
-/// one that is not ordered by the other.
+/// `DataFusion` 55 treats two columns made from the same expression as one. If this applies to the parts of a union, it
+/// sorts the parts by one of the two, forgets above the union that they are one, and then rejects the plan as not
+/// sorted by the other.
 pub(crate) fn apart(value: Expr, field: &str) -> Expr {
     call("spl_apart", DataType::Utf8, vec![value, lit(field)]).expr
 }
 
-/// The value that [`apart`] was given.
+/// The argument of [`apart`].
 pub(crate) fn kept_apart(expr: &Expr) -> Option<&Expr> {
     match expr {
         Expr::ScalarFunction(call) if call.func.name() == "spl_apart" => call.args.first(),

@@ -1,4 +1,4 @@
-//! Keys by which values are sorted.
+//! Sort keys for values.
 
 use std::net::IpAddr;
 
@@ -50,7 +50,7 @@ fn address_bits(text: &str) -> Option<String> {
     })
 }
 
-/// Sorts IP addresses by their value, before what is none.
+/// Sorts IP addresses by value, before other text.
 pub(crate) fn address_key(value: Typed) -> Expr {
     call("spl_address_key", DataType::Utf8, vec![value.expr]).expr
 }

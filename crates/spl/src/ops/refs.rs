@@ -1,4 +1,4 @@
-//! References of events from several sources in one row.
+//! Combining references of events from several sources in one row.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use datafusion::logical_expr::{ColumnarValue, Expr};
 
 use super::{Entry, Prepared, call};
 
-/// Most references that a row keeps.
+/// Maximum number of references per row.
 pub(crate) const MOST_REFS: usize = 1000;
 
 /// The type of a list of references.

@@ -1,10 +1,10 @@
-//! The list of all functions that plans name.
+//! The list of all functions in plans.
 
 use std::borrow::Cow;
 
 use super::{Entry, Prepare};
 
-/// The functions that commands and operators use.
+/// The functions for commands and operators.
 const OWN: &[&[Entry]] = &[
     super::bins::FUNCTIONS,
     super::documents::FUNCTIONS,
@@ -21,7 +21,7 @@ const OWN: &[&[Entry]] = &[
     crate::raw::FUNCTIONS,
 ];
 
-/// Every function by its name in plans: those of commands and operators, and those of eval.
+/// Every function by its name in plans: those for commands and operators, and those of eval.
 pub(super) fn all() -> impl Iterator<Item = (Cow<'static, str>, Prepare)> {
     let own = OWN.iter().copied().flatten();
     own.map(|entry| (Cow::Borrowed(entry.name), entry.prepare))

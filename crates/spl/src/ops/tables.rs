@@ -1,4 +1,4 @@
-//! Tables in text, as programs such as `netstat` and `ps` print them.
+//! Tables in text, as printed by programs such as `netstat` and `ps`.
 
 use std::collections::BTreeSet;
 
@@ -47,7 +47,7 @@ pub(super) const FUNCTIONS: &[Entry] = &[
     },
 ];
 
-/// The lines of the tables of a text as [`lines`] gives them; with `keep` the text itself before them, as line 0.
+/// The lines of a text's tables as returned by [`lines`]; with `keep`, preceded by the text itself as line 0.
 pub(crate) fn table_lines(text: Typed, layout: &Layout, keep: bool) -> Typed {
     call(
         "spl_table_lines",
@@ -61,20 +61,20 @@ pub(crate) fn table_member(line: Expr, name: &str) -> Typed {
     call("spl_table_member", DataType::Utf8, vec![line, lit(name)])
 }
 
-/// The member of a line's object that holds its number, from 1.
+/// The member with the number of a line, from 1.
 pub(crate) const NUMBER: &str = "__line";
 
-/// Lines of a table that are read at most.
+/// Maximum number of lines per table.
 const MOST_LINES: usize = 10_000;
 
-/// What is known of a table before it is read.
+/// Options for reading a table.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(crate) struct Layout {
-    /// The line of the header, from 1; without it, the first line with several words.
+    /// The line of the header, from 1; by default, the first line with several words.
     pub header: Option<usize>,
-    /// There is no header: columns are called `Column_1` and so on.
+    /// There is no header: columns are named `Column_1` and so on.
     pub no_header: bool,
-    /// There may be several tables, each behind an empty line.
+    /// There may be several tables, each after an empty line.
     pub several: bool,
     /// Only these columns; empty for all.
     pub fields: Vec<String>,
@@ -82,7 +82,7 @@ pub(crate) struct Layout {
     pub filter: Vec<String>,
 }
 
-/// The lines of the tables of a text, each as a JSON object of its cells, its text (`_raw`) and its number.
+/// The lines of a text's tables, each as a JSON object with its cells, its text (`_raw`) and its number.
 pub(crate) fn lines(text: &str, layout: &Layout) -> Vec<String> {
     let all: Vec<&str> = text.lines().take(MOST_LINES).map(str::trim_end).collect();
     let mut found = Vec::new();
@@ -126,7 +126,7 @@ fn table(block: &[&str], layout: &Layout, found: &mut Vec<String>) {
         [header, rows @ ..] => (Some(*header), rows),
         [] => return,
     };
-    // A rule of dashes below the header is not a row.
+    // A line of dashes below the header is not a row.
     let rows: Vec<&str> = rows
         .iter()
         .copied()
@@ -176,8 +176,8 @@ fn table(block: &[&str], layout: &Layout, found: &mut Vec<String>) {
     }
 }
 
-/// Where columns stand: ranges of places that are not blank in every line. A range without a name belongs to the column
-/// before it, since a blank that stands below one another in all rows may also stand inside of a cell.
+/// The positions of columns: ranges of positions that are not blank in every line. A range without a name belongs to
+/// the column before it, because aligned blanks in all rows may also be inside a cell.
 fn columns(header: Option<&str>, rows: &[&str]) -> Vec<(usize, usize)> {
     let mut taken = BTreeSet::new();
     for line in header.iter().chain(rows) {
@@ -227,7 +227,7 @@ fn cut(line: &str, columns: &[(usize, usize)]) -> Vec<String> {
         .collect()
 }
 
-/// A name in a header as the name of a field: what is not a letter or digit becomes `_`.
+/// A header name as a field name: characters other than letters and digits become `_`.
 fn clean(name: &str) -> String {
     let clean: String = name
         .trim()

@@ -1,4 +1,4 @@
-//! The conversions of `convert` that eval has no function for.
+//! The conversions of `convert` without an eval equivalent.
 
 use datafusion::arrow::datatypes::DataType;
 use datafusion::logical_expr::lit;
@@ -30,7 +30,7 @@ fn conversion(name: &str) -> Option<fn(&str) -> Option<f64>> {
     })
 }
 
-/// A conversion of `convert`, or `None` where there is none of that name.
+/// A conversion of `convert`, or `None` if the name is unknown.
 pub(crate) fn convert(function: &str, value: Typed) -> Option<Typed> {
     conversion(function)?;
     Some(call(
@@ -47,7 +47,7 @@ fn leading_number(text: &str) -> Option<f64> {
     number_of(&text[..end])
 }
 
-/// `10m` → kilobytes; the unit is `k`, `m` or `g`, kilobytes if there is none.
+/// `10m` → kilobytes; the unit is `k`, `m` or `g`, by default kilobytes.
 fn kilobytes(text: &str) -> Option<f64> {
     let factor = match text.chars().last()?.to_ascii_lowercase() {
         'm' => 1024.0,

@@ -1,4 +1,4 @@
-//! Functions of a row's values that commands use: turned into one another, split, joined, added up.
+//! Functions over a row's values for commands: converting, splitting, joining, summing.
 
 use std::borrow::Cow;
 
@@ -169,7 +169,7 @@ fn tokenizer(pattern: &str) -> Result<Regex, String> {
     Ok(regex)
 }
 
-/// What the first group of a pattern matches, each time.
+/// Every match of a pattern's first group.
 ///
 /// # Errors
 /// What is wrong with the pattern.
@@ -188,7 +188,7 @@ pub(crate) fn split(value: Typed, delimiter: &str, empty: bool) -> Typed {
     call("spl_split", list_type(), args)
 }
 
-/// Each value by the first of the pairs whose pattern (with `*`) it fits.
+/// Replaces each value according to the first pair whose pattern (with `*`) matches.
 pub(crate) fn replace_values(value: Typed, pairs: &[(&str, &str)]) -> Typed {
     let output = if crate::column::is_list(&value.data_type) {
         list_type()
@@ -202,7 +202,7 @@ pub(crate) fn replace_values(value: Typed, pairs: &[(&str, &str)]) -> Typed {
     )
 }
 
-/// The sum of those of a row's values that are numbers.
+/// The sum of a row's values that are numbers.
 pub(crate) fn row_total(values: Vec<Expr>) -> Expr {
     if values.is_empty() {
         return lit(0.0);

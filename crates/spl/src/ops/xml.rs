@@ -1,4 +1,4 @@
-//! Paths in XML, as `spath` reads them: `a.b`, `a.b{2}` (the second `b`, counted from 1), `a.b{@name}` (an attribute).
+//! Paths in XML, in `spath`'s syntax: `a.b`, `a.b{2}` (the second `b`, counted from 1), `a.b{@name}` (an attribute).
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -6,17 +6,17 @@ use std::ops::Range;
 use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
 
-/// Elements inside elements that are followed.
+/// Maximum nesting of elements.
 const DEEPEST: usize = 128;
 
 #[derive(Debug, Default)]
 struct Element {
     name: String,
     attributes: Vec<(String, String)>,
-    /// The text in it, without that of elements inside.
+    /// Its text, without that of nested elements.
     text: String,
     children: Vec<Element>,
-    /// Where its content stands in the document.
+    /// The position of its content in the document.
     content: Range<usize>,
 }
 
@@ -29,7 +29,7 @@ fn position(reader: &Reader<&[u8]>) -> usize {
     usize::try_from(reader.buffer_position()).unwrap_or(usize::MAX)
 }
 
-/// The root element, as far as the document can be read.
+/// The root element, as far as the document can be parsed.
 fn read(document: &str) -> Element {
     let mut reader = Reader::from_str(document);
     let config = reader.config_mut();
@@ -143,7 +143,7 @@ fn steps(path: &str) -> Option<Vec<Step<'_>>> {
         .collect()
 }
 
-/// The values at a path: of an element its text, or what stands in it where it has elements inside.
+/// The values at a path: an element's text, or its content if it has nested elements.
 pub(crate) fn pick(document: &str, path: &str) -> Vec<String> {
     let root = read(document);
     let mut found = Vec::new();
@@ -185,7 +185,7 @@ fn walk(document: &str, element: &Element, steps: &[Step<'_>], found: &mut Vec<S
                     .filter(|(own, _)| own == name)
                     .map(|(_, value)| value.clone()),
             ),
-            // An attribute holds no elements.
+            // An attribute contains no elements.
             Some(_) => {}
         }
     }
