@@ -41,7 +41,7 @@ ui-if-node:
 # `--examples` makes cargo choose the features of dependencies as it does for the tests. Without it, `make test` after
 # `make demo` compiles DataFusion a second time.
 .PHONY: demo
-demo: ui-if-node ## make a small world with an intrusion in it, hunt it, say what was found and where the files are
+demo: ui-if-node ## simulate a small company with an intrusion, hunt through its logs, print the result
 	@.ci/need cargo cc
 	cargo build $(CARGO_FLAGS) --workspace --bins --examples
 	$(CARGO_TARGET_DIR)/debug/crabwalk demo $(DEMO)
@@ -58,13 +58,13 @@ release: ui-if-node ## build the program with full optimisation
 ##@ Check
 
 .PHONY: test
-test: ui/dist/report.js ## install what the tests need, and run all tests (TEST=name for some)
+test: ui/dist/report.js ## install what the tests need, and run all tests (TEST=name for a selection)
 	@.ci/need cargo cc evtxexport stix2_validator store-readers
 	CRABWALK_REQUIRE_TOOLS=1 cargo test $(CARGO_FLAGS) --workspace $(TEST)
 	$(if $(TEST),,@$(MAKE) --no-print-directory browser)
 
 .PHONY: browser
-browser: ui/dist/report.js ## only the tests of the front end: types, units, and the report in a browser
+browser: ui/dist/report.js ## only the front end's tests: types, unit tests, and the report in a browser
 	@.ci/need cargo cc chromium
 	cargo build $(CARGO_FLAGS) --workspace --bins --examples
 	npm --prefix ui run --silent check
@@ -72,10 +72,10 @@ browser: ui/dist/report.js ## only the tests of the front end: types, units, and
 	CRABWALK_REQUIRE_TOOLS=1 CRABWALK_BIN=$(CARGO_TARGET_DIR)/debug/crabwalk npm --prefix ui run --silent test:browser
 
 .PHONY: lint
-lint: fmt typos deny clippy docs ## all of the following five
+lint: fmt typos deny clippy docs ## the five checks below
 
 .PHONY: fmt
-fmt: ## is the code formatted? (`cargo fmt` formats it)
+fmt: ## check formatting (`cargo fmt` fixes it)
 	@.ci/need cargo
 	cargo fmt --all --check
 
@@ -95,7 +95,7 @@ clippy: ## lints of Rust, warnings are errors
 	cargo clippy $(CARGO_FLAGS) --workspace --all-targets -- -D warnings
 
 .PHONY: docs
-docs: ## does the documentation of the code build, with all its links?
+docs: ## build the code's documentation, checking its links
 	@.ci/need cargo cc
 	RUSTDOCFLAGS=-Dwarnings cargo doc $(CARGO_FLAGS) --workspace --no-deps
 
@@ -123,7 +123,7 @@ growth: ## time and memory of hunts over 1, 3 and 10 million logon events, relea
 ##@ Other
 
 .PHONY: clean
-clean: ## delete what was built, for all clones that share it
+clean: ## delete build output, for all clones that share it
 	cargo clean
 
 .PHONY: help

@@ -56,7 +56,7 @@ fn report(case: &mut Case, args: &args::Export) -> Result<Report, Failure> {
         std::fs::metadata(path)
             .map_err(|error| Failure::new(format!("--logs {}: {error}", path.display())))?;
     }
-    let failed = |error: io::Error| Failure::new(format!("the report cannot be made: {error}"));
+    let failed = |error: io::Error| Failure::new(format!("the report could not be made: {error}"));
     let mut report = Report::new(case).map_err(failed)?;
     if !args.logs.is_empty() {
         let mut inputs: Vec<Input> = Vec::new();

@@ -503,7 +503,7 @@ impl<'a> Runner<'a> {
         let Some(detection) = &task.detection else {
             return match &task.job {
                 Job::Broken(why, _) => failed(why.clone()),
-                _ => failed("there is no detection".to_owned()),
+                _ => failed("no detections".to_owned()),
             };
         };
         match &task.job {

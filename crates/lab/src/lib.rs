@@ -120,7 +120,7 @@ pub enum LabError {
         error: std::io::Error,
     },
     /// A value does not have the form of its type.
-    #[error("`{text}` is no {what}; give it in its usual text form")]
+    #[error("`{text}` is not a valid {what}; give it in its usual text form")]
     BadValue {
         /// The type.
         what: &'static str,

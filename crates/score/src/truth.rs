@@ -9,7 +9,7 @@ use serde_json::Value;
 #[derive(Debug, thiserror::Error)]
 pub enum TruthError {
     /// The file cannot be read.
-    #[error("{}: {error}; name a directory that `crabwalk lab build` or `lab evaluate --keep` made", path.display())]
+    #[error("{}: {error}; name a directory made by `crabwalk lab build` or `lab evaluate --keep`", path.display())]
     Io {
         /// The file.
         path: PathBuf,
@@ -26,7 +26,7 @@ pub enum TruthError {
         reason: String,
     },
     /// It has another version.
-    #[error("{}: its schema is `{schema}`, this version of crabwalk reads `{SCHEMA}`; make the world again, or score it with the version that made it", path.display())]
+    #[error("{}: has schema `{schema}`, but this version of crabwalk reads `{SCHEMA}`; generate the world again, or score it with the version that made it", path.display())]
     Version {
         /// The file.
         path: PathBuf,

@@ -86,8 +86,8 @@ pub enum ServeError {
     },
     /// An address that other machines can reach, without encryption.
     #[error(
-        "{0} can be reached from other machines, and tokens, passwords and logs would pass in the clear: give \
-         --tls-cert and --tls-key, or listen on 127.0.0.1 behind a proxy that encrypts"
+        "{0} can be reached from other machines, which would send tokens, passwords and logs unencrypted: give \
+         --tls-cert and --tls-key, or listen on 127.0.0.1 behind an encrypting proxy"
     )]
     Plain(SocketAddr),
     /// An address for TLS without a certificate.

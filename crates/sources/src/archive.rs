@@ -506,7 +506,7 @@ impl<'w, 'd> Worker<'w, 'd> {
                 report.problem(loss(match found {
                     0 => format!("the zip archive cannot be read: {error}"),
                     _ => format!(
-                        "the zip archive is cut or damaged ({error}); {found} member(s) were read from its start, and what stood behind them is lost"
+                        "the zip archive is truncated or damaged ({error}); {found} member(s) were read from its start, and the rest is lost"
                     ),
                 }));
             }

@@ -276,14 +276,14 @@ impl<'l, R: Read> Splitter<'l, R> {
         }
         if self.dates.undecided > 0 {
             let message = format!(
-                "of the dates of {} rows, such as 03/04/2024, nothing tells whether the month stands first or the day; they are read month first",
+                "the dates of {} rows, such as 03/04/2024, do not show whether month or day comes first; they are read month first",
                 self.dates.undecided
             );
             sink.warn(None, message);
         }
         if self.assumed_year > 0 {
             let message = format!(
-                "{} lines name no year and no zone; they are dated to the last year that fits the time of the file, in UTC",
+                "{} lines have no year and no zone; they are dated to the latest year that matches the file's time, in UTC",
                 self.assumed_year
             );
             sink.warn(None, message);

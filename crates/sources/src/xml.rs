@@ -12,9 +12,9 @@ use crate::time;
 /// Why an event could not be read completely.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum XmlError {
-    #[error("the event has no EventID that is a number: it is left out")]
+    #[error("the event has no numeric EventID and is left out")]
     NoEventId,
-    #[error("the event's XML is damaged ({0}): what stands before the damage is kept")]
+    #[error("the event's XML is damaged ({0}); the part before the damage is kept")]
     Damaged(String),
 }
 

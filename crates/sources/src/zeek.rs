@@ -62,7 +62,7 @@ impl Zeek {
         if self.fields.is_empty() {
             sink.lost(
                 offset,
-                "a row of a Zeek log stands before any #fields line and is left out".to_owned(),
+                "a row of a Zeek log comes before any #fields line and is left out".to_owned(),
             );
             return true;
         }

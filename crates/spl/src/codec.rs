@@ -318,7 +318,7 @@ impl PhysicalExtensionCodec for Codec {
         let table = self.table(&name)?;
         let Some(table) = table.downcast_ref::<NamedTable>() else {
             return plan_error(format!(
-                "{name} lie in files here, and in memory where the search was planned: run it over the same events"
+                "{name} are in files here, but were in memory where the search was planned: run it over the same events"
             ));
         };
         let names: Vec<String> = scan.columns.iter().map(|(name, _)| name.clone()).collect();

@@ -136,7 +136,7 @@ pub fn plan_expr(expr: &ast::Expr, fields: &dyn Fields, context: &EvalContext) -
         ExprKind::Subsearch(_) => {
             return Err(ExprError::new(
                 expr.span,
-                "a subsearch cannot stand here, as it must be run before the expression is planned",
+                "a subsearch is not allowed here, because it must run before the expression is planned",
             ));
         }
         ExprKind::Negate(inner) => {
@@ -721,7 +721,7 @@ pub fn plan_aggregate(
     if matches!(entry.how, How::Sparkline) {
         return Err(ExprError::new(
             span,
-            format!("`{function}` stands in `stats` and `chart` only"),
+            format!("`{function}` can only be used in `stats` and `chart`"),
         ));
     }
     let Some(argument) = argument else {

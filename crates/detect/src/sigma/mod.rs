@@ -860,7 +860,7 @@ fn explained(error: String) -> String {
     let help = if is_upper {
         "its keywords are lower case: `and`, `or`, `not`, `1 of them`"
     } else {
-        "it is made of search identifiers, `and`, `or`, `not`, `1 of …`, `all of …` and parentheses"
+        "it consists of search identifiers, `and`, `or`, `not`, `1 of …`, `all of …` and parentheses"
     };
     format!("the condition `{condition}` cannot be read from column {column} on: {help}")
 }

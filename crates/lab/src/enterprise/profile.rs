@@ -73,7 +73,7 @@ impl FromStr for Work {
             .ok_or_else(|| LabError::Options {
                 option: "work",
                 reason: format!(
-                    "`{text}` is not a kind of work; there are {}",
+                    "`{text}` is not a kind of work; the kinds are {}",
                     Self::ALL.map(Self::name).join(", ")
                 ),
             })
@@ -106,9 +106,7 @@ impl FromStr for Telemetry {
             _ => {
                 return Err(LabError::Options {
                     option: "telemetry",
-                    reason: format!(
-                        "`{text}` is unknown; there are usual, full, mixed and login-only"
-                    ),
+                    reason: format!("`{text}` is unknown; choose usual, full, mixed or login-only"),
                 });
             }
         })

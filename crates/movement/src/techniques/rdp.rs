@@ -449,7 +449,7 @@ fn client_users(world: &mut World<'_>, out: &mut Sink) {
                 *dst,
                 row.time,
                 row.reference,
-                "the remote desktop client was given the account's name (its hash fits)",
+                "the remote desktop client was given the account's name (its hash matches)",
             )
             .technique(TECHNIQUES)
             .from(Place::Host(host))

@@ -48,7 +48,7 @@ fn parse(cursor: &mut dyn Cursor, usage: &Usage) -> Result<Arguments> {
     }
     if !matches!(arguments.fields.len(), 0 | 6) {
         return Err(cursor.expected(
-            "six words: before all, before a row, between fields, behind a row, between rows, behind all",
+            "six words: before all, before a row, between fields, after a row, between rows, after all",
         ));
     }
     Ok(arguments)
