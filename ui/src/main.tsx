@@ -114,7 +114,7 @@ async function printReport(model: Model): Promise<void> {
   window.print();
 }
 
-/** What a page of a report needs beside its views: the paper. */
+/** What a report's page needs besides its views: the paper. */
 function prepare(model: () => Model, paper: HTMLElement): void {
   const defs = document.createElement("div");
   document.body.append(defs);
@@ -124,7 +124,7 @@ function prepare(model: () => Model, paper: HTMLElement): void {
     </svg>,
     defs,
   );
-  // The paper's findings are there when somebody prints without the button.
+  // The paper's findings are available when somebody prints without the button.
   void model().findings().then((all) => (printed = all));
   const show = (on: boolean) => render(on ? <PrintView model={model()} findings={printed} /> : null, paper);
   window.addEventListener("beforeprint", () => show(true));
@@ -133,10 +133,10 @@ function prepare(model: () => Model, paper: HTMLElement): void {
   media.addEventListener("change", () => show(media.matches));
 }
 
-/** How often a server is asked for news, milliseconds. */
+/** How often to poll a server, in milliseconds. */
 const NEWS = 3000;
 
-/** Shows what a server has, and what is new of it as it comes. */
+/** Shows a server's case, and updates it as new ones arrive. */
 async function watch(root: HTMLElement, paper: HTMLElement): Promise<void> {
   let shown = 0;
   let current: Model | null = null;
@@ -154,7 +154,7 @@ async function watch(root: HTMLElement, paper: HTMLElement): Promise<void> {
         render(<App key={shown} model={model} />, root);
       }
     } catch (error) {
-      // The server may be restarting; what is shown stays.
+      // The server may be restarting; keep showing the last case.
       if (shown === 0) root.textContent = `The server cannot be reached: ${error instanceof Error ? error.message : String(error)}`;
     }
     await new Promise((resolve) => setTimeout(resolve, NEWS));

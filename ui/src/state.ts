@@ -3,13 +3,13 @@ import { useEffect, useState } from "preact/hooks";
 export const VIEWS = ["overview", "findings", "attack", "hosts", "accounts", "coverage", "silenced"] as const;
 export type View = (typeof VIEWS)[number];
 
-/** Where the reader is. It stands in the address behind `#`, so that the browser's back works and a place can be noted down. */
+/** The reader's location. It is in the URL after `#`, so that the browser's back button works and a place can be bookmarked. */
 export interface Route {
   view: View;
   params: Record<string, string>;
 }
 
-/** Parameters that belong to what is opened beside a view, and stay when the view changes. */
+/** Parameters of the panel beside a view, which stay when the view changes. */
 const DRAWER = ["hop", "finding", "event", "account-of"] as const;
 
 export function parseRoute(hash: string): Route {
@@ -25,7 +25,7 @@ export function formatRoute(route: Route): string {
 
 export const current = (): Route => parseRoute(window.location.hash);
 
-/** A link to a place: what is not named stays as it is, and null takes a parameter away. */
+/** A link to a place: parameters not given stay unchanged, and null removes one. */
 export function to(view: View | null, params: Record<string, string | null> = {}): string {
   const now = current();
   const kept = view === null || view === now.view ? now.params : {};
@@ -38,7 +38,7 @@ export function go(view: View | null, params: Record<string, string | null> = {}
   window.location.hash = to(view, params);
 }
 
-/** Replaces the place without a step for the browser's back, such as while a filter is typed. */
+/** Replaces the place without a history entry, for instance while a filter is being typed. */
 export function replace(view: View | null, params: Record<string, string | null> = {}): void {
   window.history.replaceState(null, "", to(view, params));
   window.dispatchEvent(new HashChangeEvent("hashchange"));
@@ -56,7 +56,7 @@ export function useRoute(): Route {
   return route;
 }
 
-/** What a promise gives, or why it failed. */
+/** The result of a promise, or its error. */
 export type Loaded<T> = { value: T } | { error: string } | null;
 
 export function useLoaded<T>(load: () => Promise<T>, keys: readonly unknown[]): Loaded<T> {

@@ -7,7 +7,7 @@ export function when(time: Time | undefined): string {
   return time.slice(0, 19).replace("T", " ");
 }
 
-/** With all decimals that there are. */
+/** With all available decimals. */
 export function whenExactly(time: Time | undefined): string {
   if (!time) return "no time";
   return `${time.replace("T", " ").replace("Z", "")} UTC`;
@@ -39,7 +39,7 @@ export function bytes(value: number): string {
   return `${at === 0 ? value : value.toFixed(value < 10 ? 1 : 0)} ${units[at]}`;
 }
 
-/** Text for a cell: the beginning of what is long. */
+/** Text for a cell; long text is cut. */
 export const cut = (text: string, most = 240): string => (text.length > most ? `${text.slice(0, most)}…` : text);
 
 export const witnessName: Record<string, string> = {
@@ -73,9 +73,9 @@ const SYSTEM = new Set([
   "RelatedActivityID", "ExecutionProcessID", "ExecutionThreadID",
 ]);
 
-/** Event XML with each element on a line of its own. What stands between a start tag and its end tag is left as it is. */
+/** Event XML with one element per line. Text between a start tag and its end tag stays unchanged. */
 export function indented(xml: string): string {
-  // Of a damaged record nothing is moved.
+  // A damaged record stays unchanged.
   const tags = xml.match(/<[^<>]*>/g);
   if (!tags || xml.includes("<!")) return xml;
   const lines: string[] = [];
@@ -104,10 +104,10 @@ export function indented(xml: string): string {
   return [...lines, ...(rest ? [rest] : [])].join("\n");
 }
 
-/** Whether a log is one of Windows, whose records are XML. */
+/** Whether a log is a Windows log, whose records are XML. */
 export const isWindows = (event: EventRow): boolean => event.eventId > 0 || !(event.channel.includes(":") || event.channel === "unknown");
 
-/** The record as text, from its fields: XML in the form of Windows for its events, `name="value"` pairs for others. */
+/** The record as text, from its fields: Windows' XML for Windows events, `name="value"` pairs for others. */
 export function rendered(event: EventRow, fields: [string, string | string[]][]): string {
   const pairs = fields.flatMap(([name, value]) => (Array.isArray(value) ? value : [value]).map((one) => [name, one] as const));
   if (!isWindows(event)) return pairs.map(([name, value]) => `${name}="${value.replaceAll('"', '\\"')}"`).join("\n");

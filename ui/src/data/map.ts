@@ -2,23 +2,23 @@ import { scaleLinear, scaleUtc, type ScaleLinear, type ScaleTime } from "d3-scal
 import { micros } from "./model";
 import type { Hop, Link } from "./types";
 
-/** Lane of the sources that nothing names. */
+/** Lane of unknown sources. */
 export const UNKNOWN = "?";
 
 export type Spacing = "steps" | "time";
 
 export interface MapHop {
   hop: Hop;
-  /** Place in the order of time, from 0. */
+  /** Index in chronological order, from 0. */
   at: number;
   from: number;
   to: number;
   x: number;
-  /** Seconds since the hop before. */
+  /** Seconds since the previous hop. */
   since: number | null;
 }
 
-/** The hop from which each one follows: by a link, or as the last before it that reached its source. */
+/** The hop from which each one follows: by a link, or else the last earlier one that reached its source. */
 export function predecessors(hops: readonly Hop[], links: readonly Link[]): Map<string, Hop> {
   const byId = new Map(hops.map((hop) => [hop.id, hop]));
   const found = new Map<string, Hop>();
@@ -40,9 +40,9 @@ export interface MapLayout {
   lanes: string[];
   hops: MapHop[];
   links: { link: Link; lane: number; from: number; to: number }[];
-  /** From when on the intruder is on a lane. */
+  /** When the intruder arrives on a lane. */
   reached: Map<number, number>;
-  /** Space between hops of even steps, or the mean of it. */
+  /** Space between hops with even steps, or the mean space. */
   step: number;
   width: number;
   scale: ScaleTime<number, number> | null;
@@ -51,7 +51,7 @@ export interface MapLayout {
 const EDGE = 34;
 const LEAST_STEP = 98;
 
-/** Puts hops, in the order of time, on lanes and places. Even steps let every hop be read, however far apart they are in time. */
+/** Lays out hops, in chronological order, on lanes. Even steps keep every hop readable, however far apart they are in time. */
 export function layoutMap(hops: readonly Hop[], links: readonly Link[], spacing: Spacing, room: number): MapLayout {
   const lanes: string[] = [];
   const lane = (id: string) => {

@@ -17,11 +17,11 @@ import type {
   Time,
 } from "./types";
 
-/** Why an account of a hop is not the one before it. */
+/** Why an account of a hop differs from the preceding one. */
 export interface CredentialSwitch {
   from: string;
   to: string;
-  /** On the source (who acted, who was used), on the destination (who was used, as whom the payload ran), or since the hop before. */
+  /** On the source (who acted, who was used), on the destination (who was used, as whom the payload ran), or since the previous hop. */
   where: "source" | "destination" | "since-last-hop";
 }
 
@@ -29,10 +29,10 @@ export const isAddress = (text: string): boolean => /^[\d.]+$/.test(text) || tex
 
 const shortName = (name: string): string => (isAddress(name) ? name : (name.split(".")[0] ?? name));
 
-/** Whether somebody did move, by these logs. */
+/** Whether somebody did move, according to these logs. */
 export const happened = (hop: Hop): boolean => hop.standing === "proven" || hop.standing === "routine";
 
-/** A case with what the views look up in it. */
+/** A case with the indexes for the views. */
 export class Model {
   readonly core: Core;
   readonly source: CaseSource;
@@ -44,7 +44,7 @@ export class Model {
   readonly hopsOfHost = new Map<string, Hop[]>();
   readonly hopsOfAccount = new Map<string, Hop[]>();
   readonly pathOfHop = new Map<string, Path>();
-  /** Ids and names by which a host or account may be called, in lower case. */
+  /** Ids and names of hosts and accounts, in lower case. */
   readonly #hostByName = new Map<string, string>();
   readonly #accountByName = new Map<string, string>();
   #findings: Promise<FindingIndex> | null = null;
@@ -88,7 +88,7 @@ export class Model {
     }
   }
 
-  /** Loads what the first screen needs. */
+  /** Loads the data for the first screen. */
   static async load(source: CaseSource): Promise<Model> {
     const [core, events] = await Promise.all([source.core(), source.events()]);
     const model = new Model(core, source);
@@ -106,13 +106,13 @@ export class Model {
     return this.accounts.get(id)?.name ?? id;
   }
 
-  /** The account without its domain, where space is short. */
+  /** The account without its domain, for narrow places. */
   accountShort(id: string | null): string {
     const name = this.accountName(id);
     return name.includes("\\") ? name.slice(name.indexOf("\\") + 1) : name;
   }
 
-  /** The id of the host that is called so, whichever of its names it is. */
+  /** The id of the host with this name, whichever of its names it is. */
   findHost(name: string): string | null {
     return this.#hostByName.get(name.toLowerCase()) ?? this.#hostByName.get(shortName(name).toLowerCase()) ?? null;
   }
@@ -195,7 +195,7 @@ export class Model {
   chunk(number: number): Promise<Map<EventIndex, RawRecord>> {
     const known = this.#records.get(number);
     if (known) return known;
-    // Few parts are kept: who follows the evidence of one hop needs one or two of them.
+    // Keep only a few parts: following the evidence of one hop needs one or two of them.
     if (this.#records.size >= 8) this.#records.clear();
     const loading = this.source
       .records(number)
@@ -210,7 +210,7 @@ export class Model {
   }
 }
 
-/** The findings, and what they are looked up by. */
+/** The findings, with indexes. */
 export class FindingIndex {
   readonly all: Finding[];
   readonly byId: Map<string, Finding>;
@@ -254,7 +254,7 @@ export class DossierIndex {
   }
 }
 
-/** Microseconds since 1970-01-01 UTC; what has no time comes last. */
+/** Microseconds since 1970-01-01 UTC; entries without a time come last. */
 export function micros(time: Time | undefined): number {
   if (!time) return Number.MAX_SAFE_INTEGER;
   const millis = Date.parse(time);

@@ -7,14 +7,14 @@ export interface Hit {
   group: "Hosts" | "Accounts" | "Hops" | "Findings" | "Dossiers" | "Raw records";
   title: string;
   detail: string;
-  /** Parameters of the place; `view` names the view. */
+  /** Parameters of the route; `view` names the view. */
   view: "overview" | "findings" | "hosts" | "accounts" | null;
   params: Record<string, string | null>;
 }
 
 export interface SearchState {
   hits: Hit[];
-  /** More than are listed, by group. */
+  /** Number of results not listed, by group. */
   more: Map<string, number>;
   done: boolean;
   /** 0 to 1. */
@@ -23,7 +23,7 @@ export interface SearchState {
 
 const MOST = 12;
 
-/** The text around the first place where a word stands. */
+/** The text around the first occurrence of a word. */
 export function excerpt(text: string, word: string, around = 60): string {
   const at = text.toLowerCase().indexOf(word);
   if (at < 0) return cut(text, around * 2);
@@ -33,7 +33,7 @@ export function excerpt(text: string, word: string, around = 60): string {
 
 const pause = () => new Promise((resolve) => setTimeout(resolve));
 
-/** Searches everything that the report holds, the small parts first; tells what is found as it goes, until it is told to stop. */
+/** Searches everything in the report, small parts first; reports results as it goes, until it is told to stop. */
 export async function searchAll(model: Model, text: string, tell: (state: SearchState) => void, stop: AbortSignal): Promise<void> {
   const words = text.toLowerCase().split(/\s+/).filter(Boolean);
   const first = words[0];

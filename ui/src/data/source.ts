@@ -11,7 +11,7 @@ export interface CaseSource {
   /** Numbers of the parts with raw records. */
   recordChunks(): number[];
   records(chunk: number): Promise<RecordChunk>;
-  /** Licences of what the front end is made of. */
+  /** Licences of the front end's components. */
   licences(): Promise<string>;
 }
 
@@ -28,7 +28,7 @@ export async function inflate(base64: string): Promise<string> {
   return new Response(stream).text();
 }
 
-/** A case that comes in parts, each of which is loaded when it is first asked for. */
+/** A case in parts, each loaded on first use. */
 abstract class Parts implements CaseSource {
   readonly #loaded = new Map<string, Promise<unknown>>();
 
@@ -41,7 +41,7 @@ abstract class Parts implements CaseSource {
     const loading = this.load(name);
     if (keep) {
       this.#loaded.set(name, loading);
-      // What failed may work the next time.
+      // A failed load may work the next time.
       loading.catch(() => this.#loaded.delete(name));
     }
     return loading as Promise<T>;
@@ -90,12 +90,12 @@ export class EmbeddedSource extends Parts {
   }
 }
 
-/** What a server says of itself and of its last hunt. */
+/** A server's status, and that of its last hunt. */
 export interface Status {
   events: number;
   stored: { events: number };
   case: { number: number; created: string; told: number; findings: number; parts: string[] } | null;
-  /** Null where it only keeps and searches. */
+  /** Null if it only stores and searches. */
   hunting: { trouble: string | null } | null;
   trouble: string | null;
 }
@@ -112,7 +112,7 @@ async function fetched<T>(path: string): Promise<T> {
 
 export const status = (): Promise<Status> => fetched<Status>("/api/v1/status");
 
-/** The case that a server's hunt with this number concluded. */
+/** The case of a server's hunt with this number. */
 export class ServedSource extends Parts {
   readonly #number: number;
   readonly #parts: string[];

@@ -1,4 +1,4 @@
-// The shape of what a report holds: `case.json` (schema crabwalk.case/1), in which every event reference is replaced by the
+// The shape of a report's data: `case.json` (schema crabwalk.case/1), in which every event reference is replaced by the
 // number of the event in one table, and which is cut into parts that are inflated when they are needed. What the case
 // itself holds is declared in Rust; `case.ts` is written from there.
 
@@ -29,7 +29,7 @@ export type {
   WitnessInfo as Witness,
 } from "./case";
 
-/** RFC 3339 in UTC, or null where nothing says when. */
+/** RFC 3339 in UTC, or null if unknown. */
 export type Time = string | null;
 
 /** A finding without what all findings of its detection share, and without the columns of its row. */
@@ -38,7 +38,7 @@ export type Finding = Omit<FindingInfo, "fields" | keyof Detection>;
 /** Columns of a finding's row. */
 export type Fields = FindingInfo["fields"];
 
-/** What all findings of a detection share. */
+/** The common part of a detection's findings. */
 export type Detection = Pick<FindingInfo, "description" | "known_false_positives" | "references">;
 
 export interface Technique {
@@ -46,20 +46,20 @@ export interface Technique {
   tactics: string[];
 }
 
-/** What is needed for the first screen. */
+/** The data for the first screen. */
 export interface Core extends Omit<Case, "findings" | "dossiers"> {
-  /** Techniques that the case names, by their ids. */
+  /** Techniques in the case, by id. */
   attack: Record<string, Technique>;
   /** By detection id. */
   detections: Record<string, Detection>;
   records: RecordsInfo;
 }
 
-/** Which raw records the report holds. */
+/** Which raw records the report includes. */
 export interface RecordsInfo {
   kept: number;
   left_out: number;
-  /** Why some or all are not here; null if all are. */
+  /** Why some or all are missing; null if none are. */
   note: string | null;
 }
 
@@ -73,7 +73,7 @@ export interface EventColumns {
   channel: number[];
   event_id: number[];
   host: number[];
-  /** Number of the part that holds its raw record, or -1. */
+  /** Number of the part with its raw record, or -1. */
   chunk: number[];
 }
 
@@ -91,11 +91,11 @@ export interface EventRow {
 /** All fields of a record, in its order. */
 export interface RawRecord {
   fields: [string, string | string[]][];
-  /** The event's XML as the log holds it; null where the log holds no XML. */
+  /** The event's XML as stored in the log; null if the log has no XML. */
   xml: string | null;
-  /** Whether only the fields are here that the hunt read. */
+  /** Whether only the fields that the hunt read are available. */
   partial: boolean;
-  /** Characters of its values that were left out. */
+  /** Number of characters of its values that were left out. */
   cut: number;
 }
 

@@ -26,7 +26,7 @@ export interface Seen {
   hops: number;
 }
 
-/** Techniques that hops and findings name, by tactic; those of no known tactic stand under the empty one. */
+/** Techniques in hops and findings, by tactic; those without a known tactic are under the empty one. */
 export function matrix(model: Model, findings: { techniques: string[]; suppressed: unknown }[]): Map<string, Seen[]> {
   const seen = new Map<string, Seen>();
   const of = (id: string) => {

@@ -132,7 +132,7 @@ export function Coverage() {
   );
 }
 
-/** What made the report, and the licences of what is in it. */
+/** The program that made the report, and the licences of its contents. */
 function About() {
   const model = useModel();
   const { core } = model;
@@ -159,7 +159,7 @@ function About() {
   );
 }
 
-/** A bar of when a log has events, in the span of all, with a mark at each clearing. */
+/** A bar that shows when a log has events, within the overall time span, with a mark at each clearing. */
 export function Span({ of, span }: { of: Covered; span: [number, number] }) {
   const whole = Math.max(1, span[1] - span[0]);
   const at = (time: string | null) => Math.max(0, Math.min(100, ((micros(time) - span[0]) / whole) * 100));

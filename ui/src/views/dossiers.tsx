@@ -33,7 +33,7 @@ const hopColumn = <Row extends { hop?: string | null }>(): Column<Row> => ({
   key: (row) => row.hop ?? "",
 });
 
-/** A list with a search box at the left, one dossier at the right. */
+/** A list with a search box on the left, one dossier on the right. */
 function TwoPanes<Item>(props: {
   label: string;
   items: readonly Item[];
@@ -152,7 +152,7 @@ function HostPage({ id, route }: { id: string; route: Route }) {
 
 type Row = Record<string, unknown> & { time: string | null; hop?: string | null; events?: EventIndex[] };
 
-/** The lists of a dossier that need no more than their columns. */
+/** The lists of a dossier that need only their columns. */
 const LISTS: [keyof HostDossier, string, [string, string, string][]][] = [
   ["services", "Services", [["name", "Service", "1fr"], ["image", "Image", "3fr"], ["account", "Account", "1fr"], ["by", "By", "1fr"]]],
   ["tasks", "Scheduled tasks", [["what", "What", "0.6fr"], ["name", "Task", "1fr"], ["command", "Command", "3fr"], ["by", "By", "1fr"]]],
@@ -288,7 +288,7 @@ interface TreeRow {
   children: number;
 }
 
-/** Processes as rows of a tree, parents before children, in the order of time. A ring of parents, which damaged logs can have, is cut. */
+/** Processes as rows of a tree, parents before children, in chronological order. Circular parents, which damaged logs can have, are cut. */
 export function treeRows(processes: readonly Process[], closed: ReadonlySet<number>): TreeRow[] {
   const byId = new Map(processes.map((one) => [one.id, one]));
   const children = new Map<number | null, Process[]>();
@@ -336,7 +336,7 @@ const SEEN: Record<string, string> = {
   "here-before": "seen before",
 };
 
-/** Whether somebody should look at a process. */
+/** Whether a process deserves attention. */
 const isMarked = (one: Process): boolean => one.marks.length > 0 || one.hop !== null || one.seen === "first-anywhere";
 
 function ProcessTree({ processes }: { processes: Process[] }) {
@@ -344,7 +344,7 @@ function ProcessTree({ processes }: { processes: Process[] }) {
   const [onlyMarked, setOnlyMarked] = useState(() => processes.some(isMarked));
   const kept = useMemo(() => {
     if (!onlyMarked) return processes;
-    // With the ancestors of what is marked, so that the tree stays one.
+    // Includes the ancestors of marked processes, so that the tree stays connected.
     const byId = new Map(processes.map((one) => [one.id, one]));
     const wanted = new Set<number>();
     for (const one of processes) {

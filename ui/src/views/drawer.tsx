@@ -20,13 +20,13 @@ import {
   useModel,
 } from "../widgets/basics";
 
-/** What is opened beside a view: a hop or finding, and of it one event with its raw record. */
+/** The panel beside a view: a hop or finding, and one of its events with its raw record. */
 export function Drawer({ route }: { route: Route }) {
   const { hop, finding, event } = route.params;
   const panel = useRef<HTMLElement>(null);
   const key = [hop, finding, event].join("|");
   const open = Boolean(hop || finding || event);
-  // Whoever closes the panel goes on where it was opened.
+  // Closing the panel returns the focus to where it was opened.
   useLayoutEffect(() => {
     if (!open) return;
     const from = document.activeElement;

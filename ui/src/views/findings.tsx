@@ -34,7 +34,7 @@ export function filterOf(params: Record<string, string>): Filter {
   };
 }
 
-/** What of a finding is searched, in lower case. */
+/** The searchable text of a finding, in lower case. */
 const haystacks = new WeakMap<Finding, string>();
 export function haystack(finding: Finding, model: Model): string {
   let text = haystacks.get(finding);

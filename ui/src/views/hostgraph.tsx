@@ -11,7 +11,7 @@ import { go, to } from "../state";
 import { useModel } from "../widgets/basics";
 import { useWidth } from "../widgets/size";
 
-/** Hosts beyond which a graph shows nothing any more. */
+/** Maximum hosts in a graph: more would be unreadable. */
 const MOST_HOSTS = 150;
 const NODE = { width: 118, height: 40 };
 
@@ -70,7 +70,7 @@ const smooth = line<Point>()
 const spoken = (model: Model, from: string, end: string, hops: Hop[]) =>
   `${count(hops.length, "hop")} from ${model.hostName(from === UNKNOWN ? null : from)} to ${model.hostName(end)}: ${[...new Set(hops.flatMap((hop) => hop.techniques.slice(0, 1)))].join(", ")}`;
 
-/** Text below this scale cannot be read; above the other it shouts. */
+/** Text below this scale is unreadable; above the other it is too large. */
 const LEAST_SCALE = 0.6;
 const MOST_SCALE = 1.1;
 const MOST_HEIGHT = 640;

@@ -8,19 +8,19 @@ import { VirtualTable, type Column } from "../widgets/table";
 import { HostGraph } from "./hostgraph";
 import { PathMap, WitnessCells } from "./pathmap";
 
-/** Hops beyond which a map would only be a wall of arrows; the table has all. */
+/** Maximum hops on a map: more would be a wall of arrows. The table has all. */
 export const MOST_HOPS = 400;
-/** Characters of sentences above the map, which is to be in sight too. */
+/** Maximum characters of sentences above the map, which should be visible too. */
 const MOST_TEXT = 430;
 
-/** How many sentences are shown at once. */
+/** How many sentences to show at once. */
 export function shownSentences(sentences: readonly string[]): number {
   let characters = 0;
   const fit = sentences.findIndex((sentence) => (characters += sentence.length) > MOST_TEXT);
   return fit < 0 ? sentences.length : Math.max(1, fit);
 }
 
-/** Reasons of a path's rank that are shown at once. */
+/** Number of reasons for a path's rank to show at once. */
 const MOST_TERMS = 3;
 
 export function chosenPath(model: Model, route: Route): Path | null {

@@ -41,7 +41,7 @@ export function spokenHop(model: Model, hop: Hop, switches: CredentialSwitch[]):
 
 const clip = (text: string, width: number, letter = 6.3) => cut(text, Math.max(4, Math.floor(width / letter)));
 
-/** Five cells: which kinds of witnesses saw a hop; hatched are those that did not. */
+/** Five cells: which kinds of witnesses saw a hop; the others are hatched. */
 export function WitnessCells({ hop, x, y }: { hop: Hop; x: number; y: number }) {
   return (
     <g class="cells">
@@ -89,7 +89,7 @@ interface Props {
   hops: Hop[];
   links: Link[];
   selected: string | null;
-  /** A map on paper: of this width, with nothing to touch. */
+  /** A map on paper: with this width, without controls. */
   printWidth?: number;
   legend?: boolean;
 }
@@ -99,7 +99,7 @@ export function PathMap({ hops, links, selected, printWidth, legend = true }: Pr
   const box = useRef<HTMLDivElement>(null);
   const svg = useRef<SVGSVGElement>(null);
   const area = useId();
-  /** How far a map with many lanes is scrolled: its axis stays in sight. */
+  /** How far a map with many lanes is scrolled: its axis stays visible. */
   const [scrolled, setScrolled] = useState(0);
   const measured = useWidth(box, 860);
   const width = printWidth ?? measured;
@@ -154,7 +154,7 @@ export function PathMap({ hops, links, selected, printWidth, legend = true }: Pr
     select(svg.current).call(behaviour.current.transform, zoomIdentity.scale(k));
   };
 
-  // What is opened, here or elsewhere, is in sight.
+  // Keep the opened hop visible, wherever it was opened.
   useEffect(() => {
     const one = layout.hops[selectedAt];
     if (!one || paper) return;
@@ -339,7 +339,7 @@ function Axis(props: { part: "lines" | "times"; hops: MapHop[]; x: (value: numbe
       </g>
     );
   }
-  // Even steps: the time of each hop that has room, and what passed since the one before.
+  // Even steps: the time of each hop with enough space, and the time since the previous one.
   const every = Math.max(1, Math.ceil(62 / step));
   let lastDay = "";
   return (
@@ -404,7 +404,7 @@ function Arrow({ one, x, y, step, laneHeight, selected, focusable, before, onFoc
   const atStart = switches.find((one) => one.where !== "destination");
   const atEnd = switches.find((one) => one.where === "destination");
   const technique = hop.techniques[0];
-  // High lanes have room for the name of the technique below its id.
+  // Tall lanes have space for the technique's name below its id.
   const named = laneHeight >= 64 && technique !== undefined;
   const used = model.accountShort(hop.used ?? hop.actor ?? hop.effective);
   const account =
@@ -447,7 +447,7 @@ function Arrow({ one, x, y, step, laneHeight, selected, focusable, before, onFoc
             },
           })}
     >
-      {/* The title is the name of the button too. */}
+      {/* The title is also the button's name. */}
       <title>{`Hop ${one.at + 1}: ${description}`}</title>
       <rect
         class="hop-target"
@@ -483,7 +483,7 @@ function Arrow({ one, x, y, step, laneHeight, selected, focusable, before, onFoc
         />
       )}
       {show && (
-        // The name of the button says all of it, and in full.
+        // The button's name has the complete text.
         <g aria-hidden="true">
           <text class="hop-technique" x={12} y={top}>
             {technique ?? "unknown"}

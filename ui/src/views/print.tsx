@@ -6,10 +6,10 @@ import { PathMap } from "./pathmap";
 
 const MOST_PATHS = 10;
 const MOST_HOPS = 40;
-/** Hops whose evidence is written out; of further paths the hops are listed. */
+/** Maximum hops whose evidence is written out; further paths only list their hops. */
 const MOST_DETAILED = 120;
 const MOST_FINDINGS = 200;
-/** Hops that stand beside each other on a map that can still be read. */
+/** Maximum hops side by side on a readable map. */
 const HOPS_IN_A_ROW = 7;
 
 const accountsOf = (model: Model, hop: Hop): string =>

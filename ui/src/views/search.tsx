@@ -4,7 +4,7 @@ import { searchAll, type Hit, type SearchState } from "../data/search";
 import { to } from "../state";
 import { useModel } from "../widgets/basics";
 
-/** A search box over everything: `/` goes to it, arrows go through what is found. */
+/** A search box over everything: `/` focuses it, arrow keys go through the results. */
 export function SearchBox() {
   const model = useModel();
   const [text, setText] = useState("");

@@ -11,7 +11,7 @@ interface Group {
   findings: Finding[];
 }
 
-/** What was silenced, by the line that did it; from the findings' own marks where the case has no list of exceptions. */
+/** What was silenced, by the line that did it; from the findings' own marks if the case has no list of exceptions. */
 export function silencedGroups(model: Model, index: FindingIndex): Group[] {
   const groups: Group[] = model.core.silenced.map((one) => ({
     title: one.exception,

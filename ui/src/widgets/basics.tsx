@@ -72,7 +72,7 @@ export function Confidence({ value }: { value: number }) {
   );
 }
 
-/** Shows what is being loaded, or why it could not be. */
+/** Shows loaded data, or why it could not be loaded. */
 export function Await<T>({ of, children }: { of: Loaded<T>; children: (value: T) => ComponentChildren }): JSX.Element {
   if (of === null) return <p class="quiet" role="status">Loading…</p>;
   if ("error" in of) return <p class="error" role="alert">{of.error}</p>;
@@ -102,7 +102,7 @@ export function CopyButton({ text, what }: { text: string; what: string }) {
   );
 }
 
-/** A list of facts; what has no value is left out. */
+/** A list of facts; those without a value are left out. */
 export function Facts({ of }: { of: [string, ComponentChildren][] }) {
   return (
     <dl class="facts">
@@ -118,7 +118,7 @@ export function Facts({ of }: { of: [string, ComponentChildren][] }) {
   );
 }
 
-/** Text that may be very long: its beginning, and the rest when asked for. */
+/** Possibly very long text: its beginning, and the rest on demand. */
 export function LongText({ text, most = 600 }: { text: string; most?: number }) {
   const [all, set] = useState(false);
   if (text.length <= most) return <>{text}</>;

@@ -14,7 +14,7 @@ export interface Column<Row> {
   /** A track of a CSS grid, such as `8rem` or `minmax(10rem, 2fr)`. */
   width: string;
   cell: (row: Row) => ComponentChildren;
-  /** What the column is sorted by; it cannot be sorted without. */
+  /** The sort key of the column; without one it is not sortable. */
   key?: (row: Row) => string | number;
   numeric?: boolean;
 }
@@ -34,7 +34,7 @@ interface Props<Row> {
   empty?: string;
 }
 
-/** A table of any length: only the rows in sight are in the page. Keys: arrows, Page Up and Down, Home, End; Enter opens. */
+/** A table of any length: only the visible rows are in the page. Keys: arrows, Page Up and Down, Home, End; Enter opens. */
 export function VirtualTable<Row>(props: Props<Row>) {
   const { rows, columns, label, open, rowHeight = 34 } = props;
   const scroller = useRef<HTMLDivElement>(null);
@@ -107,7 +107,7 @@ export function VirtualTable<Row>(props: Props<Row>) {
     }
   };
 
-  // Where there is less room than the columns need at least, the table scrolls sideways.
+  // If there is less space than the columns need, the table scrolls sideways.
   const least = `${columns.reduce((sum, column) => sum + Number(/([\d.]+)rem/.exec(column.width)?.[1] ?? 6) + 0.75, 1.6)}rem`;
   const template = { gridTemplateColumns: columns.map((column) => column.width).join(" ") };
   return (
