@@ -12,15 +12,15 @@ pub(super) static COMMAND: Whole = typed::<Append>(Usage {
     name: "append",
     also: &[],
     syntax: "append [<options>] [ <subsearch> ]",
-    meaning: "Puts the rows of a subsearch below the others.",
+    meaning: "Appends the rows of a subsearch.",
     options: &[
         count(
             "maxout",
-            "Most rows of the subsearch; 0 for all. All if it is not given.",
+            "Maximum rows of the subsearch; 0 for all (default).",
         ),
         no_effect(
             "extendtimerange",
-            "a subsearch reads all times unless it says which",
+            "a subsearch reads all times unless it sets a range",
         ),
         no_effect("maxtime", PATIENCE),
         no_effect("timeout", PATIENCE),

@@ -11,10 +11,10 @@ pub(super) static COMMAND: Whole = typed::<Appendpipe>(Usage {
     name: "appendpipe",
     also: &[],
     syntax: "appendpipe [ <commands> ]",
-    meaning: "Puts what commands make of the rows so far below them.",
+    meaning: "Runs commands over the rows so far and appends the result.",
     options: &[no_effect(
         "run_in_preview",
-        "a search gives its results when it is done",
+        "a search returns its results when it has finished",
     )],
 });
 

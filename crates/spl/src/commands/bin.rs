@@ -20,25 +20,22 @@ pub(super) static COMMAND: Whole = typed::<Bin>(Usage {
     name: "bin",
     also: &["bucket"],
     syntax: "bin [<options>] <field> [as <name>]",
-    meaning: "Puts numbers and times into ranges.",
+    meaning: "Groups numbers and times into ranges.",
     options: &[
         obeyed(
             "span",
-            "Width of a range: a number, a length of time such as `5m`, or `2log10`.",
+            "Width of a range: a number, a duration such as `5m`, or `2log10`.",
         ),
         count(
             "bins",
-            "Most ranges where there is no span; 100 if it is not given.",
+            "Maximum number of ranges without a span; default 100.",
         ),
-        obeyed(
-            "minspan",
-            "The span that the data gives is at least as wide.",
-        ),
-        obeyed("start", "Values below are left out."),
-        obeyed("end", "Values above are left out."),
+        obeyed("minspan", "Minimum width of an automatic span."),
+        obeyed("start", "Drops values below."),
+        obeyed("end", "Drops values above."),
         obeyed(
             "aligntime",
-            "Where ranges of time begin: `earliest`, `latest`, or a time. Ranges of days and more begin at midnight.",
+            "Where time ranges begin: `earliest`, `latest`, or a time. Ranges of a day or more begin at midnight.",
         ),
     ],
 });
@@ -307,7 +304,8 @@ fn aligned(
                     diagnostic(
                         place,
                         format!(
-                            "`{align}` is not a time: write `earliest`, `latest`, seconds since 1970, or a modifier such as `@d+3h`"
+                            "`{align}` is not a time: write `earliest`, `latest`, seconds since 1970, or a \
+                             modifier such as `@d+3h`"
                         ),
                     )
                 })?;

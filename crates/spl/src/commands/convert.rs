@@ -19,7 +19,7 @@ pub(super) static COMMAND: Whole = typed::<Convert>(Usage {
     meaning: "Converts values: `auto`, `ctime`, `dur2sec`, `memk`, `mktime`, `mstime`, `none`, `num`, `rmcomma`, `rmunit`.",
     options: &[obeyed(
         "timeformat",
-        "How `ctime` writes times and `mktime` reads them.",
+        "Format in which `ctime` writes times and `mktime` reads them.",
     )],
 });
 
@@ -205,7 +205,8 @@ fn converted(
             return Err(diagnostic(
                 span,
                 format!(
-                    "`convert` knows no function `{other}`: there are auto, ctime, dur2sec, memk, mktime, mstime, none, num, rmcomma, rmunit"
+                    "`convert` knows no function `{other}`: there are auto, ctime, dur2sec, memk, mktime, mstime, \
+                     none, num, rmcomma, rmunit"
                 ),
             ));
         }

@@ -25,13 +25,10 @@ pub(super) static COMMAND: Whole = typed::<Inputlookup>(Usage {
     syntax: "inputlookup [<options>] <name> [where <conditions>]",
     meaning: "The rows of a lookup.",
     options: &[
-        flag("append", "Puts them below the rows before."),
-        obeyed("start", "Leaves so many rows out at the start."),
-        count("max", "Most rows."),
-        no_effect(
-            "strict",
-            "a lookup that is not there is an error either way",
-        ),
+        flag("append", "Appends them to the rows so far."),
+        obeyed("start", "Number of rows to skip."),
+        count("max", "Maximum rows."),
+        no_effect("strict", "a missing lookup is an error either way"),
     ],
 });
 

@@ -25,36 +25,33 @@ pub(super) static COMMAND: Whole = typed::<Join>(Usage {
     name: "join",
     also: &[],
     syntax: "join [<options>] [<fields>] [ <subsearch> ]",
-    meaning: "Joins rows with those of a subsearch that have the same values of the fields, or of all fields in common.",
+    meaning: "Joins rows with those of a subsearch that have the same values in the given fields, or in all common fields.",
     options: &[
         obeyed(
             "type",
-            "`inner`, or `left` (the same as `outer`), which keeps rows without a partner.",
+            "`inner`, or `left` (same as `outer`), which keeps rows without a match.",
         ),
-        count(
-            "max",
-            "Most partners of a row; 1 if it is not given, 0 for all.",
-        ),
+        count("max", "Maximum matches per row; default 1, 0 for all."),
         flag(
             "overwrite",
-            "Whether the subsearch's values win, which they do if it is not given.",
+            "Whether the subsearch's values take precedence; default true.",
         ),
         only(
             "usetime",
             "false",
-            "compare `_time` with `where` behind a join with `max=0`",
+            "compare `_time` with `where` after a join with `max=0`",
         ),
         no_effect(
             "earlier",
-            "it says which partner `usetime=true` takes, and that is refused",
+            "it applies only to `usetime=true`, which is refused",
         ),
         refused(
             "left",
-            "rename the fields before, and join by their common names",
+            "rename the fields first, and join on their common names",
         ),
         refused(
             "right",
-            "rename the fields before, and join by their common names",
+            "rename the fields first, and join on their common names",
         ),
     ],
 });

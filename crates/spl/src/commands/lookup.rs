@@ -20,10 +20,13 @@ pub(super) static COMMAND: Whole = typed::<Lookup>(Usage {
     name: "lookup",
     also: &[],
     syntax: "lookup [<options>] <name> <column> [as <field>] … [OUTPUT|OUTPUTNEW <column> [as <field>] …]",
-    meaning: "Adds columns of a lookup where its key columns have the values of fields.",
+    meaning: "Adds columns of a lookup whose key columns match the values of fields.",
     options: &[
-        no_effect("local", "there is one machine"),
-        no_effect("update", "a lookup is read as it is when the search runs"),
+        no_effect("local", "there is only one machine"),
+        no_effect(
+            "update",
+            "a lookup is read in its state when the search runs",
+        ),
     ],
 });
 

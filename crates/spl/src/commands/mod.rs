@@ -1,9 +1,9 @@
-//! The commands, each whole in its file: what it is called, its syntax, options and documentation, what it reads and makes,
-//! and how it is planned. The list `ALL` has them; the parser, the printer, the demand on the readers, the planner and the
-//! user's reference go by that list.
+//! The commands, each complete in one file: names, syntax, options, documentation, what it reads and makes, and its
+//! planner. The list `ALL` has them; the parser, the printer, the demand on the readers, the planner and the user's
+//! reference are derived from it.
 //!
-//! A new command is a file with a [`Whole`] and a line in the list. One of options, names and subsearches has
-//! [`Arguments`](crate::syntax::usage::Arguments); one with more to say has a type of its own, which is a
+//! A new command is a file with a [`Whole`] and a line in the list. A command with only options, names and subsearches
+//! uses [`Arguments`](crate::syntax::usage::Arguments); one with a richer syntax has its own type, which implements
 //! [`Syntax`](crate::syntax::command::Syntax).
 
 mod accum;

@@ -43,7 +43,7 @@ pub(super) static COMMAND: Whole = Whole {
             ),
             refused(
                 "conf",
-                "it names a stanza of a Splunk server: use `forceheader=`, `fields` and `filter`",
+                "it refers to a stanza of a Splunk server: use `forceheader=`, `fields` and `filter`",
             ),
         ],
     },

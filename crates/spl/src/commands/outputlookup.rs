@@ -18,29 +18,29 @@ pub(super) static COMMAND: Whole = typed::<Outputlookup>(Usage {
     name: "outputlookup",
     also: &[],
     syntax: "outputlookup [<options>] <name>",
-    meaning: "Writes the rows as a lookup, which later searches of the run read. Nothing is written to disk.",
+    meaning: "Writes the rows to a lookup, which later searches of the run can read. Nothing is written to disk.",
     options: &[
-        flag("append", "Keeps the rows that are there."),
+        flag("append", "Keeps the existing rows."),
         flag(
             "override_if_empty",
-            "Whether no rows empty the lookup, which they do if it is not given.",
+            "Whether a result without rows empties the lookup; default true.",
         ),
         obeyed(
             "key_field",
-            "A row whose key is there already replaces that row.",
+            "A row replaces an existing row with the same key.",
         ),
-        count("max", "Most rows."),
+        count("max", "Maximum rows."),
         only(
             "create_empty",
             "true",
-            "without rows there is a lookup without rows; `override_if_empty=false` keeps the old one",
+            "a result without rows gives an empty lookup; `override_if_empty=false` keeps the old one",
         ),
-        no_effect("createinapp", "it says where Splunk keeps the file"),
-        no_effect("create_context", "it says where Splunk keeps the file"),
+        no_effect("createinapp", "it sets where Splunk keeps the file"),
+        no_effect("create_context", "it sets where Splunk keeps the file"),
         only(
             "output_format",
             "splunk_sv_csv",
-            "several values of a field become the lines of a cell",
+            "multiple values of a field become the lines of a cell",
         ),
     ],
 });

@@ -18,7 +18,7 @@ pub(super) static COMMAND: Whole = typed::<Regex>(Usage {
     name: "regex",
     also: &[],
     syntax: "regex [<field>=|<field>!=]<pattern>",
-    meaning: "Keeps the rows in which a field, `_raw` if none is named, matches a regular expression, or does not.",
+    meaning: "Keeps the rows in which a field (default `_raw`) matches a regular expression, or does not.",
     options: &[],
 });
 

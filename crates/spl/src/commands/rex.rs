@@ -17,20 +17,11 @@ pub(super) static COMMAND: Whole = typed::<Rex>(Usage {
     name: "rex",
     also: &[],
     syntax: "rex [<options>] <pattern>",
-    meaning: "Makes fields of the named groups of a regular expression, or replaces text.",
+    meaning: "Extracts fields from the named groups of a regular expression, or replaces text.",
     options: &[
-        obeyed(
-            "field",
-            "The field that is read; `_raw` if it is not given.",
-        ),
-        count(
-            "max_match",
-            "Most matches; 1 if it is not given, 0 for all.",
-        ),
-        obeyed(
-            "offset_field",
-            "Field that says where the groups were found.",
-        ),
+        obeyed("field", "The field to read; default `_raw`."),
+        count("max_match", "Maximum matches; default 1, 0 for all."),
+        obeyed("offset_field", "Field for the positions of the groups."),
         obeyed("mode", "`sed`: the pattern is a `s/…/…/` or `y/…/…/`."),
     ],
 });

@@ -13,11 +13,11 @@ pub(super) static COMMAND: Whole = typed::<Union>(Usage {
     name: "union",
     also: &["multisearch"],
     syntax: "union [<options>] [ <subsearch> ] [ <subsearch> ] …",
-    meaning: "The rows of searches below each other.",
+    meaning: "Appends the rows of several searches.",
     options: &[
         count(
             "maxout",
-            "Most rows of the subsearch behind it; 0 for all. All if it is not given.",
+            "Maximum rows of the following subsearch; 0 for all (default).",
         ),
         no_effect("maxtime", PATIENCE),
         no_effect("timeout", PATIENCE),
