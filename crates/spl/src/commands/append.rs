@@ -1,4 +1,4 @@
-//! `append`: the rows of a subsearch below the others.
+//! `append`: appends the rows of a subsearch.
 
 use std::fmt;
 
@@ -27,7 +27,7 @@ pub(super) static COMMAND: Whole = typed::<Append>(Usage {
     ],
 });
 
-/// `append [ … ]`, with the most rows that are taken as a `head` at its end.
+/// `append [ … ]`, with its maximum number of rows as a `head` at the subsearch's end.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Append(pub Pipeline);
 
@@ -50,7 +50,7 @@ impl Syntax for Append {
     }
 }
 
-/// A subsearch, and before it options, among them `maxout=`: the most rows that are taken of it, 0 for all.
+/// A subsearch, preceded by options, among them `maxout=`: the maximum number of its rows, 0 for all.
 pub(super) fn limited_search(cursor: &mut dyn Cursor, usage: &Usage) -> Result<Pipeline> {
     let mut most = 0;
     while let Some(option) = cursor.option_name() {
@@ -58,7 +58,7 @@ pub(super) fn limited_search(cursor: &mut dyn Cursor, usage: &Usage) -> Result<P
             most = whole_number(&option.text, &value)?;
         }
     }
-    // Between the subsearches of `union` there may be commas.
+    // The subsearches of `union` may be separated by commas.
     cursor.ended();
     let mut pipeline = cursor.subsearch()?;
     if most > 0 {

@@ -1,4 +1,4 @@
-//! `appendpipe`: what commands make of the rows, below these.
+//! `appendpipe`: appends the result of commands over the rows.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! `bin` (also `bucket`): puts numbers and times into ranges.
+//! `bin` (also `bucket`): groups numbers and times into ranges.
 
 use std::fmt;
 
@@ -43,27 +43,27 @@ pub(super) static COMMAND: Whole = typed::<Bin>(Usage {
 /// `bin`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Bin {
-    /// The field that is put into bins.
+    /// The field to group.
     pub field: Name,
     /// `span=`.
     pub span: Option<BinSpan>,
-    /// `bins=`: most ranges where there is no span.
+    /// `bins=`: maximum number of ranges without a span.
     pub bins: Option<u64>,
-    /// `minspan=`: the span that the data gives is at least as wide.
+    /// `minspan=`: minimum width of an automatic span.
     pub min_span: Option<BinSpan>,
-    /// `start=`: values below are left out.
+    /// `start=`: drops values below.
     pub start: Option<f64>,
-    /// `end=`: values above are left out.
+    /// `end=`: drops values above.
     pub end: Option<f64>,
-    /// `aligntime=`: ranges of time begin here; `earliest`, `latest`, or a time.
+    /// `aligntime=`: where time ranges begin; `earliest`, `latest`, or a time.
     pub align: Option<Name>,
     /// `as`.
     pub output: Option<Name>,
 }
 
-/// How many bins `bin field` makes at most if it says nothing else.
+/// Default maximum number of bins for `bin field`.
 const DEFAULT_BINS: u64 = 100;
-/// Columns with the least and the greatest value of all rows.
+/// Columns with the smallest and the largest value of all rows.
 const LEAST: &str = "__least";
 const MOST: &str = "__most";
 
@@ -200,7 +200,7 @@ impl Plan for Bin {
     }
 }
 
-/// `bin` without a span: the data gives it.
+/// `bin` without a span: it depends on the data.
 fn bins(
     planner: &mut Planner<'_>,
     rows: Rows,
@@ -273,7 +273,7 @@ fn aligned(
         BinSpan::Number(width) => Some(width),
         BinSpan::Log { .. } => None,
     };
-    // Splunk, too, ignores it where ranges are days or longer.
+    // Splunk, too, ignores it for ranges of a day or longer.
     let Some(seconds) = seconds.filter(|seconds| *seconds < 86_400.0) else {
         let binned = time_bin(value, width, bin.field.span)?;
         return at(span, rows.set(vec![(output, binned)]));
@@ -315,7 +315,7 @@ fn aligned(
     }
 }
 
-/// The range of a value, and nothing for values outside of `start=` and `end=`.
+/// The range of a value, or NULL for values outside of `start=` and `end=`.
 fn within(bin: &Bin, value: Typed, binned: Typed) -> Expr {
     if bin.start.is_none() && bin.end.is_none() {
         return binned.expr;
@@ -329,7 +329,7 @@ fn within(bin: &Bin, value: Typed, binned: Typed) -> Expr {
     }
 }
 
-/// The start of the time range in which a time lies.
+/// The start of the range that contains a time.
 pub(crate) fn time_bin(value: Typed, width: BinSpan, place: Span) -> Result<Expr> {
     let value = Typed {
         expr: cast_to(value, &DataType::Float64),

@@ -1,4 +1,4 @@
-//! `convert`: numbers and times to text and back.
+//! `convert`: converts numbers and times to text and back.
 
 use std::fmt;
 
@@ -28,7 +28,7 @@ pub(super) static COMMAND: Whole = typed::<Convert>(Usage {
 pub struct Convert {
     /// strftime format; default `%m/%d/%Y %H:%M:%S`.
     pub time_format: Option<String>,
-    /// In the order in which they are applied.
+    /// In the order in which they apply.
     pub conversions: Vec<Conversion>,
 }
 
@@ -194,7 +194,7 @@ fn converted(
     Ok(Some(match function {
         "ctime" => call("strftime", vec![value, literal(format)])?,
         "mktime" => call("strptime", vec![value, literal(format)])?,
-        // Values are numbers on demand: `auto` leaves what is none.
+        // Values are numbers on demand: `auto` leaves others unchanged.
         "auto" => value,
         "none" => return Ok(None),
         "rmcomma" => call("replace", vec![value, literal(","), literal("")])?,

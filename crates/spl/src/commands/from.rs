@@ -34,7 +34,7 @@ pub struct FromDataset {
 }
 
 impl FromDataset {
-    /// The data model and its node, if it is over one.
+    /// The data model and its node, if it reads one.
     pub fn datamodel(&self) -> Option<&Name> {
         (self.kind == "datamodel").then_some(&self.name)
     }

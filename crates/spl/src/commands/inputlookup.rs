@@ -35,13 +35,13 @@ pub(super) static COMMAND: Whole = typed::<Inputlookup>(Usage {
 /// `inputlookup`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Inputlookup {
-    /// Add to the results before instead of replacing them.
+    /// Append to the previous results instead of replacing them.
     pub append: bool,
     /// Name of the lookup or CSV file.
     pub lookup: Name,
     /// `where` clause.
     pub filter: Option<SearchExpr>,
-    /// `start=`: rows before it are left out.
+    /// `start=`: number of rows to skip.
     pub start: u64,
     /// `max=`, if given.
     pub max: Option<u64>,

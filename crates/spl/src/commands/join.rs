@@ -1,4 +1,4 @@
-//! `join`: rows beside those of a subsearch that have the same values.
+//! `join`: joins rows with those of a subsearch that have the same values.
 
 use std::fmt;
 
@@ -59,13 +59,13 @@ pub(super) static COMMAND: Whole = typed::<Join>(Usage {
 /// `join`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Join {
-    /// `left`/`outer` keeps rows without a partner.
+    /// `left`/`outer` keeps rows without a match.
     pub outer: bool,
-    /// Partners of a row: default 1, 0 for no limit.
+    /// Maximum matches per row: default 1, 0 for no limit.
     pub max: u64,
-    /// `overwrite=`, default true: fields of the subsearch win.
+    /// `overwrite=`, default true: fields of the subsearch take precedence.
     pub overwrite: bool,
-    /// By which fields; empty for all in common.
+    /// The key fields; empty for all common fields.
     pub fields: Vec<Name>,
     /// The other side.
     pub subsearch: Pipeline,
@@ -123,7 +123,7 @@ impl Syntax for Join {
 
     fn note(&self, ledger: &mut dyn Ledger) -> bool {
         if self.fields.is_empty() {
-            // Any field may be one that both sides have.
+            // Any field may be common to both sides.
             ledger.reads_all();
         }
         ledger.reads_names(&self.fields);
@@ -143,8 +143,8 @@ impl Syntax for Join {
 impl Plan for Join {
     /// The subsearch becomes the right side of a join in the same plan.
     ///
-    /// Values of the key fields are compared as text, with regard to case; of a multivalued one the first counts. Rows
-    /// without one of them have no partner. A row keeps its own `_time`.
+    /// Key values are compared as text, case-sensitively; for a multivalued field the first counts. Rows without one of
+    /// them have no match. A row keeps its own `_time`.
     fn plan(&self, planner: &mut Planner<'_>, left: Rows, span: Span) -> Result<Rows> {
         let right = planner.pipeline(&self.subsearch)?;
         let keys: Vec<String> = if self.fields.is_empty() {
@@ -293,7 +293,7 @@ impl Plan for Join {
     }
 }
 
-/// Sets one of the columns, or adds it.
+/// Sets a column, or adds it.
 fn replace(columns: &mut Vec<(String, Expr)>, name: &str, expr: Expr) {
     match columns.iter_mut().find(|(own, _)| own == name) {
         Some(place) => place.1 = expr,

@@ -1,4 +1,4 @@
-//! `lookup`: columns of a lookup beside the rows.
+//! `lookup`: adds columns of a lookup to the rows.
 
 use std::fmt;
 use std::sync::Arc;
@@ -46,7 +46,7 @@ pub struct Lookup {
 pub enum LookupOutput {
     /// All other columns (no OUTPUT clause).
     All,
-    /// `OUTPUT`: (column, field); fields that exist are overwritten.
+    /// `OUTPUT`: (column, field); existing fields are overwritten.
     Overwrite(Vec<(Name, Name)>),
     /// `OUTPUTNEW`: (column, field); fields that have a value keep it.
     KeepExisting(Vec<(Name, Name)>),
@@ -233,7 +233,7 @@ impl Plan for Lookup {
     }
 }
 
-/// The lookup of a name: one that the search has written, one of the content, or the known hosts and accounts.
+/// The lookup with a name: one written by the search, one from content, or the known hosts and accounts.
 pub(super) fn table_named(planner: &Planner<'_>, name: &Name) -> Result<Arc<LookupTable>> {
     if let Some(table) = planner.stored_lookup(&name.text).or_else(|| {
         planner
@@ -261,7 +261,7 @@ pub(super) fn table_named(planner: &Planner<'_>, name: &Name) -> Result<Arc<Look
     Err(missing)
 }
 
-/// Lookups that are programs on a Splunk server, such as those of URL Toolbox, and that can be worked out here.
+/// Lookups that are programs on a Splunk server, such as those of URL Toolbox, and that can be computed here.
 fn computed(lookup: &Lookup, rows: &Rows) -> Option<Vec<(String, Expr)>> {
     if lookup.table.text != "ut_shannon_lookup" {
         return None;

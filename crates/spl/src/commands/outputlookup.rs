@@ -1,4 +1,4 @@
-//! `outputlookup`: writes the rows as a lookup of the run.
+//! `outputlookup`: writes the rows to a lookup of the run.
 
 use std::fmt;
 use std::sync::Arc;

@@ -102,7 +102,7 @@ impl Plan for Regex {
     fn plan(&self, planner: &mut Planner<'_>, rows: Rows, span: Span) -> Result<Rows> {
         check(&self.pattern)?;
         let Some(value) = rows.field(&self.field.text) else {
-            // Without the field `=` holds for no row, `!=` for all.
+            // Without the field, `=` is true for no row, `!=` for all.
             return if self.negated {
                 Ok(rows)
             } else {

@@ -1,4 +1,4 @@
-//! `rex`: takes fields out of text by a regular expression, or replaces text.
+//! `rex`: extracts fields from text with a regular expression, or replaces text.
 
 use std::fmt;
 
@@ -198,7 +198,7 @@ impl Plan for Rex {
                 let mut assignments = Vec::new();
                 for group in groups {
                     let found = extract::rex(value.clone(), &pattern.text, &group, self.max_match);
-                    // A field that is there already stays where the pattern does not match.
+                    // An existing field stays unchanged if the pattern does not match.
                     let expr = match rows.field(&group) {
                         None => found.expr,
                         Some(existing) => {

@@ -1,4 +1,4 @@
-//! `union` (also `multisearch`): the rows of searches below each other.
+//! `union` (also `multisearch`): appends the rows of several searches.
 
 use std::fmt;
 
