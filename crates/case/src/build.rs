@@ -364,6 +364,19 @@ pub(crate) fn reference(event: &EventRef) -> Reference {
     }
 }
 
+/// Events that a case lists of a finding of daily work, from its beginning and from its end.
+const DAILY_EVENTS: usize = 3;
+
+/// The events of a finding that a case lists: all, or of daily work the first and the last.
+fn listed(finding: &Finding) -> impl Iterator<Item = &EventRef> {
+    let count = finding.events.len();
+    let few = finding.is_daily_work();
+    let places = finding.events.iter().enumerate();
+    places
+        .filter(move |(at, _)| !few || *at < DAILY_EVENTS || *at + DAILY_EVENTS >= count)
+        .map(|(_, event)| event)
+}
+
 fn finding_info(finding: &Finding, hosts: &Hosts<'_>) -> FindingInfo {
     let detection = &finding.detection;
     let mut fields = serde_json::Map::new();
@@ -423,7 +436,7 @@ fn finding_info(finding: &Finding, hosts: &Hosts<'_>) -> FindingInfo {
             .collect(),
         hosts: about,
         fields,
-        events: finding.events.iter().map(reference).collect(),
+        events: listed(finding).map(reference).collect(),
         event_count: finding.event_count,
         count: finding.count,
         description: detection.description.clone(),

@@ -178,29 +178,33 @@ pub fn timeline_csv(case: &Case, out: impl Write) -> io::Result<()> {
     let mut lines = Vec::new();
     let names = Names::new(case);
     for hop in &case.hops {
-        for witness in &hop.witnesses {
-            for event in &witness.events {
-                lines.push(Line {
-                    time: event.time.as_deref().unwrap_or_default(),
-                    host: &event.host,
-                    what: "movement",
-                    severity: "",
-                    message: format!(
-                        "{} → {}: {}",
-                        names.source(hop.src.as_deref()),
-                        names.host(&hop.dst),
-                        witness.what
-                    ),
-                    channel: &event.channel,
-                    event_id: event.event_id.to_string(),
-                    record: event.record.to_string(),
-                    source: case
-                        .source(event.source)
-                        .map_or("", |source| source.path.as_str()),
-                    finding: "",
-                    hop: &hop.id,
-                });
-            }
+        let seen = hop
+            .witnesses
+            .iter()
+            .flat_map(|witness| witness.events.iter().map(move |event| (witness, event)));
+        // Routine hops would bury the rest: one line each. `case.json` has all their events.
+        let most = if hop.usual { 1 } else { usize::MAX };
+        for (witness, event) in seen.take(most) {
+            lines.push(Line {
+                time: event.time.as_deref().unwrap_or_default(),
+                host: &event.host,
+                what: "movement",
+                severity: "",
+                message: format!(
+                    "{} → {}: {}",
+                    names.source(hop.src.as_deref()),
+                    names.host(&hop.dst),
+                    witness.what
+                ),
+                channel: &event.channel,
+                event_id: event.event_id.to_string(),
+                record: event.record.to_string(),
+                source: case
+                    .source(event.source)
+                    .map_or("", |source| source.path.as_str()),
+                finding: "",
+                hop: &hop.id,
+            });
         }
     }
     // Everyday findings would bury the rest; `findings.csv` has them, with their counts.

@@ -98,6 +98,12 @@ impl Finding {
         self.detection.kind.is_notable() && self.suppressed.is_none() && self.everyday.is_none()
     }
 
+    /// Whether the logs' other days show the same, as a habit or every day.
+    pub fn is_daily_work(&self) -> bool {
+        let by_habit = |one: &Suppressed| one.by == crate::risk::HABITUAL;
+        self.everyday.is_some() || self.suppressed.as_ref().is_some_and(by_habit)
+    }
+
     /// Values of a column of the row.
     pub fn values(&self, field: &str) -> &[String] {
         self.fields

@@ -103,6 +103,14 @@ pub struct Outcome {
     pub lookups: Lookups,
 }
 
+impl Outcome {
+    /// Merges similar findings across days, except notable ones and those in `apart`, by place. Logs of a few days, or of
+    /// days far apart, keep all. Returns for each finding where it is now.
+    pub fn fold_days(&mut self, apart: &BTreeSet<usize>) -> Vec<usize> {
+        risk::fold_days(&mut self.findings, apart)
+    }
+}
+
 impl Detections {
     /// Selects the detections and parses their searches. A search that cannot be parsed becomes a content problem.
     ///

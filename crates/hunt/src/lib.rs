@@ -49,6 +49,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crabwalk_detect::{
@@ -153,7 +154,7 @@ impl Hunt {
         let mut outcome = self.detections.run(catalog)?;
         progress.step(Step::Movements);
         let findings: Vec<Found<'_>> = outcome.findings.iter().map(found).collect();
-        let movement = crabwalk_movement::analyse(
+        let mut movement = crabwalk_movement::analyse(
             catalog.as_ref(),
             &findings,
             &outcome.knowledge.assets,
@@ -161,15 +162,23 @@ impl Hunt {
         )?;
         drop(findings);
         // A finding on a reported path deserves attention, no matter how often similar ones occur.
-        for hop in &movement.hops {
-            if !movement.verdict.hops.contains_key(&hop.id) {
-                continue;
+        let reported: BTreeSet<usize> = movement
+            .hops
+            .iter()
+            .filter(|hop| movement.verdict.hops.contains_key(&hop.id))
+            .flat_map(|hop| hop.findings.iter().copied())
+            .collect();
+        for place in &reported {
+            if let Some(finding) = outcome.findings.get_mut(*place) {
+                finding.everyday = None;
             }
-            for place in &hop.findings {
-                if let Some(finding) = outcome.findings.get_mut(*place) {
-                    finding.everyday = None;
-                }
-            }
+        }
+        // Only now: hops are weighed against the findings of each day.
+        let places = outcome.fold_days(&reported);
+        for hop in &mut movement.hops {
+            let moved = hop.findings.iter().filter_map(|old| places.get(*old));
+            let moved: BTreeSet<usize> = moved.copied().collect();
+            hop.findings = moved.into_iter().collect();
         }
         Ok(Conclusion { outcome, movement })
     }

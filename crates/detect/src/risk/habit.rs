@@ -243,16 +243,36 @@ const FEW_EVENTS: usize = 10;
 /// Merges similar findings of one day, keeping the id and text of the earliest. An account's daily work is merged
 /// across machines. Logs of a few days, or of days far apart, keep all.
 pub(crate) fn fold(findings: &mut Vec<Finding>) {
+    merge(findings, &|finding| finding.first.map(day));
+}
+
+/// Merges similar findings across days as [`fold`] does within one, except notable ones and those in `apart`, by place.
+/// Returns for each finding where it is now.
+pub(crate) fn fold_days(findings: &mut Vec<Finding>, apart: &BTreeSet<usize>) -> Vec<usize> {
+    let apart: BTreeSet<String> = apart
+        .iter()
+        .filter_map(|place| findings.get(*place))
+        .map(|finding| finding.id.clone())
+        .collect();
+    merge(findings, &|finding| {
+        (!finding.is_notable() && !apart.contains(&finding.id)).then_some(0)
+    })
+}
+
+/// Merges findings that are similar and of the same `span`; those without one stay. Returns for each where it is now.
+fn merge(findings: &mut Vec<Finding>, span: &dyn Fn(&Finding) -> Option<i64>) -> Vec<usize> {
     if working_days(findings).is_none() {
-        return;
+        return (0..findings.len()).collect();
     }
     let mut kept: BTreeMap<(Alike, i64, Option<String>, bool), usize> = BTreeMap::new();
+    let mut places = Vec::with_capacity(findings.len());
     let mut all: Vec<Finding> = Vec::with_capacity(findings.len());
     for finding in findings.drain(..) {
         // Findings silenced by an exception or throttling are reported separately.
         let by = finding.suppressed.as_ref().map(|one| one.by.clone());
         let own = by.as_ref().is_some_and(|by| by != HABITUAL);
-        let Some(first) = finding.first.filter(|_| !own) else {
+        let Some(span) = span(&finding).filter(|_| !own) else {
+            places.push(all.len());
             all.push(finding);
             continue;
         };
@@ -264,29 +284,28 @@ pub(crate) fn fold(findings: &mut Vec<Finding>) {
                 key.2.clear();
             }
         }
-        let key = (key, day(first), by, is_daily);
+        let key = (key, span, by, is_daily);
         let most = if is_daily { FEW_EVENTS } else { MOST_EVENTS };
-        match kept.get(&key).and_then(|at| all.get_mut(*at)) {
-            Some(known) => {
-                known.count += finding.count;
-                known.event_count += finding.event_count;
-                known.last = known.last.max(finding.last);
-                for object in finding.risk_objects {
-                    if !known.risk_objects.contains(&object) {
-                        known.risk_objects.push(object);
-                    }
-                }
-                for event in finding.events {
-                    if known.events.len() < most && !known.events.contains(&event) {
-                        known.events.push(event);
-                    }
-                }
+        let place = *kept.entry(key).or_insert(all.len());
+        places.push(place);
+        let Some(known) = all.get_mut(place) else {
+            all.push(finding);
+            continue;
+        };
+        known.count += finding.count;
+        known.event_count += finding.event_count;
+        known.last = known.last.max(finding.last);
+        for object in finding.risk_objects {
+            if !known.risk_objects.contains(&object) {
+                known.risk_objects.push(object);
             }
-            None => {
-                kept.insert(key, all.len());
-                all.push(finding);
+        }
+        for event in finding.events {
+            if known.events.len() < most && !known.events.contains(&event) {
+                known.events.push(event);
             }
         }
     }
     *findings = all;
+    places
 }

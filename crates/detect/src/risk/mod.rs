@@ -17,7 +17,7 @@ pub(crate) use events::{EVENTS, catalog, follow};
 pub use exception::{Exception, parse as parse_exceptions};
 pub use factor::RiskFactors;
 pub use habit::HABITUAL;
-pub(crate) use habit::{fold, silence as silence_habits, weigh};
+pub(crate) use habit::{fold, fold_days, silence as silence_habits, weigh};
 
 use std::collections::HashMap;
 
