@@ -35,75 +35,60 @@ pub(super) static COMMAND: Whole = typed::<Chart>(Usage {
     name: "chart",
     also: &[],
     syntax: "chart [<options>] <aggregation> | eval(<expression of aggregations>) [as <name>] … [over <field>] [by <field> [<field>]]",
-    meaning: "Aggregates by one field, or by two, of which the values of the second become columns.",
+    meaning: "Aggregates by one field, or by two; values of the second become columns.",
     options: OPTIONS,
 });
 
 pub(super) const OPTIONS: &[OptionUsage] = &[
-    obeyed(
-        "span",
-        "Width of the ranges of time, or of the first field.",
-    ),
+    obeyed("span", "Width of the ranges of time or of the first field."),
     count(
         "bins",
-        "Most ranges where there is no span; 100 if it is not given.",
+        "Maximum number of ranges without a span; default 100.",
     ),
     obeyed(
         "limit",
-        "Most series: `5`, `top5`, `bottom5`; 10 if it is not given, 0 for all.",
+        "Maximum number of series: `5`, `top5`, `bottom5`; default 10, 0 for all.",
     ),
     flag(
         "useother",
-        "Whether the other series are added up as one, which they are if it is not given.",
+        "Whether to add up the remaining series as one; default true.",
     ),
-    obeyed(
-        "otherstr",
-        "What that series is called; `OTHER` if it is not given.",
-    ),
+    obeyed("otherstr", "Name of that series; default `OTHER`."),
     flag(
         "usenull",
-        "Whether rows without the field of the series are one, which they are if it is not given.",
+        "Whether rows without the series field form a series; default true.",
     ),
-    obeyed(
-        "nullstr",
-        "What that series is called; `NULL` if it is not given.",
-    ),
-    flag(
-        "cont",
-        "Whether empty ranges of time are shown, which they are if it is not given.",
-    ),
+    obeyed("nullstr", "Name of that series; default `NULL`."),
+    flag("cont", "Whether to show empty time ranges; default true."),
     flag(
         "fixedrange",
-        "Whether ranges reach to the ends of the search's range of time, which they do if it is not given.",
+        "Whether the ranges span the search's whole time range; default true.",
     ),
     obeyed(
         "sep",
-        "What stands between aggregation and series in the names of columns; `: ` if it is not given.",
+        "Separator between aggregation and series in column names; default `: `.",
     ),
     obeyed(
         "format",
-        "How the names of columns are made, of `$AGG$` and `$VAL$`.",
+        "Pattern for column names, from `$AGG$` and `$VAL$`.",
     ),
     refused("agg", "write the aggregation before `by`"),
     only(
         "partial",
         "true",
-        "leave ranges out at the ends with `earliest=` and `latest=`",
+        "exclude partial ranges with `earliest=` and `latest=`",
     ),
     only(
         "dedup_splitvals",
         "false",
-        "take values of the field once with `mvdedup` before",
+        "use `mvdedup` on the field first",
     ),
-    obeyed(
-        "minspan",
-        "The span that the data gives is at least as wide.",
-    ),
-    refused("start", "keep the rows that are wanted with `where` before"),
-    refused("end", "keep the rows that are wanted with `where` before"),
+    obeyed("minspan", "Minimum width of an automatic span."),
+    refused("start", "filter rows with `where` first"),
+    refused("end", "filter rows with `where` first"),
     refused(
         "aligntime",
-        "use `bin _time span=… aligntime=…` before, and `chart … by _time`",
+        "use `bin _time span=… aligntime=…` first, then `chart … by _time`",
     ),
 ];
 

@@ -21,7 +21,7 @@ pub(super) static COMMAND: Whole = typed::<Eval>(Usage {
     name: "eval",
     also: &[],
     syntax: "eval <field>=<expression>, …",
-    meaning: "Gives fields the values of expressions. `{field}` in a name stands for that field's value.",
+    meaning: "Sets fields to the values of expressions. `{field}` in a name is replaced with that field's value.",
     options: &[],
 });
 

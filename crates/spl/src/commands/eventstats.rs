@@ -19,7 +19,7 @@ pub(super) static COMMAND: Whole = typed::<Eventstats>(Usage {
     name: "eventstats",
     also: &[],
     syntax: "eventstats <aggregation> [as <name>] … [by <fields>]",
-    meaning: "Adds aggregations over all rows, or over those of the row's group, to each row.",
+    meaning: "Adds aggregations over all rows, or over the row's group, to each row.",
     options: OPTIONS,
 });
 

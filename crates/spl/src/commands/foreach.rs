@@ -21,31 +21,30 @@ pub(super) static COMMAND: Whole = typed::<Foreach>(Usage {
     name: "foreach",
     also: &[],
     syntax: "foreach [mode=multifield] [<options>] <fields> [ <commands> ] | foreach mode=<mode> [<options>] <field> [ eval … ]",
-    meaning: "Runs commands for each field that fits (`multifield`), or an `eval` for each value of a field (`multivalue`), each item of \
-              a JSON array (`json_array`), or whichever of both it is (`auto_collections`).",
+    meaning: "Runs commands for each matching field (`multifield`), or an `eval` for each value of a field (`multivalue`), each item of a JSON array (`json_array`), or either of these (`auto_collections`).",
     options: &[
-        obeyed("mode", "What it goes over."),
+        obeyed("mode", "What to iterate over."),
         obeyed(
             "fieldstr",
-            "What stands for the name of the field; `<<FIELD>>` if it is not given.",
+            "Placeholder for the field's name; default `<<FIELD>>`.",
         ),
         obeyed(
             "matchstr",
-            "What stands for that which `*` stands for; `<<MATCHSTR>>` if it is not given.",
+            "Placeholder for the text that `*` matches; default `<<MATCHSTR>>`.",
         ),
         obeyed(
             "matchseg1",
-            "What stands for that which the first `*` stands for; `<<MATCHSEG1>>` if it is not given.",
+            "Placeholder for the text that the first `*` matches; default `<<MATCHSEG1>>`.",
         ),
-        obeyed("matchseg2", "The same of the second."),
-        obeyed("matchseg3", "The same of the third."),
+        obeyed("matchseg2", "The same for the second."),
+        obeyed("matchseg3", "The same for the third."),
         obeyed(
             "itemstr",
-            "What stands for a value or item; `<<ITEM>>` if it is not given.",
+            "Placeholder for a value or item; default `<<ITEM>>`.",
         ),
         obeyed(
             "iterstr",
-            "What stands for its number, from 0; `<<ITER>>` if it is not given.",
+            "Placeholder for its index, from 0; default `<<ITER>>`.",
         ),
     ],
 });

@@ -16,9 +16,9 @@ pub(super) static COMMAND: Whole = typed::<Map>(Usage {
     name: "map",
     also: &[],
     syntax: "map [maxsearches=<number>] search=\"…\" | map [ <search> ]",
-    meaning: "Runs a search for each row, with the row's values in the places of `$field$`.",
+    meaning: "Runs a search for each row, with `$field$` replaced by the row's values.",
     options: &[
-        count("maxsearches", "Most rows; 10 if it is not given."),
+        count("maxsearches", "Maximum rows; default 10."),
         obeyed("search", "The search."),
     ],
 });

@@ -32,24 +32,20 @@ pub(super) static COMMAND: Whole = typed::<Mstats>(Usage {
     syntax: "mstats [<options>] <aggregation> … [where <conditions>] [by <fields>] [span=<span>]",
     meaning: "Aggregates metrics: events with `metric_name`, and fields `metric_name:…`.",
     options: &[
-        obeyed("span", "Aggregates over each so long range of time."),
-        only("append", "false", "put it into `append [ … ]`"),
-        only(
-            "prestats",
-            "false",
-            "name the aggregations that are wanted in the end",
-        ),
+        obeyed("span", "Aggregates over time ranges of this length."),
+        only("append", "false", "use it inside `append [ … ]`"),
+        only("prestats", "false", "name the final aggregations"),
         no_effect("backfill", REAL_TIME),
         no_effect("update_period", REAL_TIME),
         no_effect("chunk_size", MEMORY),
         refused(
             "fillnull_value",
-            "rows without a group's field are left out; `fillnull` before gives it a value",
+            "rows without a group's field are left out; use `fillnull` first to give it a value",
         ),
     ],
 });
 
-const REAL_TIME: &str = "it is for searches in real time";
+const REAL_TIME: &str = "it is for real-time searches";
 
 /// Before the name of a metric in the name of its field.
 const PREFIX: &str = "metric_name:";

@@ -17,8 +17,7 @@ pub(super) static COMMAND: Whole = typed::<Return>(Usage {
     name: "return",
     also: &[],
     syntax: "return [<number>] [<name>=]<field> … | return [<number>] $<field> …",
-    meaning: "What a subsearch gives: fields with their values of the first row or rows, or with `$` the values alone. The value of \
-              `$search` or `$query` is search text.",
+    meaning: "Sets the result of a subsearch: fields with their values from the first row or rows, or only the values with `$`. The value of `$search` or `$query` is search text.",
     options: &[],
 });
 

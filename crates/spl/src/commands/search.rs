@@ -15,7 +15,7 @@ pub(super) static COMMAND: Whole = typed::<Search>(Usage {
     name: "search",
     also: &[],
     syntax: "search <conditions>",
-    meaning: "Keeps the events, or rows, that fit: words and phrases, `field=value` with `*` in the value, `field IN (…)`, \
+    meaning: "Keeps matching events or rows: words and phrases, `field=value` with `*` in the value, `field IN (…)`, \
               `field=[ <subsearch> ]`, `CASE(…)`, `TERM(…)`. `NOT` binds tighter than `OR`, and `OR` tighter than `AND`.",
     options: &[],
 });

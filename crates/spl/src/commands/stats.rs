@@ -25,18 +25,18 @@ pub(super) const OPTIONS: &[OptionUsage] = &[
     only(
         "allnum",
         "false",
-        "numbers are reckoned with, and other values of the field are left out",
+        "aggregations use numbers and ignore other values of the field",
     ),
     only(
         "dedup_splitvals",
         "false",
-        "take values of the field once with `mvdedup` before",
+        "use `mvdedup` on the field first",
     ),
     refused(
         "delim",
-        "join the values with `mvjoin` of `eval` behind the command",
+        "join the values with `mvjoin` in an `eval` after the command",
     ),
-    no_effect("partitions", "it says on how many threads Splunk works"),
+    no_effect("partitions", "it sets the number of Splunk's threads"),
 ];
 
 /// `stats`, and what `eventstats` and `streamstats` have of it.

@@ -31,34 +31,31 @@ pub(super) static COMMAND: Whole = typed::<Streamstats>(Usage {
     name: "streamstats",
     also: &[],
     syntax: "streamstats [<options>] <aggregation> [as <name>] … [by <fields>]",
-    meaning: "Adds aggregations over the rows up to this one to each row.",
+    meaning: "Adds to each row aggregations over the rows up to it.",
     options: &[
-        flag(
-            "current",
-            "Whether the row itself counts, which it does if it is not given.",
-        ),
+        flag("current", "Whether the row itself counts; default true."),
         count("window", "How many rows count; 0 for all."),
         flag(
             "global",
-            "`false`: a window is over the rows of the group and not over all.",
+            "`false` makes windows over the rows of the group instead of over all rows.",
         ),
-        obeyed("time_window", "How long a time counts."),
+        obeyed("time_window", "Length of a time window."),
         obeyed(
             "reset_before",
-            "The statistics restart at a row for which this expression holds.",
+            "The statistics restart at a row for which this expression is true.",
         ),
         obeyed(
             "reset_after",
-            "They restart after a row for which it holds.",
+            "They restart after a row for which it is true.",
         ),
         flag(
             "reset_on_change",
-            "They restart where the group differs from that of the row before.",
+            "They restart when the group differs from the preceding row's.",
         ),
         only(
             "allnum",
             "false",
-            "numbers are reckoned with, and other values of the field are left out",
+            "aggregations use numbers and ignore other values of the field",
         ),
     ],
 });

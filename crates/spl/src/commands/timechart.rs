@@ -8,7 +8,6 @@ pub(super) static COMMAND: Whole = typed::<Chart>(Usage {
     name: "timechart",
     also: &[],
     syntax: "timechart [<options>] <aggregation> | eval(<expression of aggregations>) [as <name>] … [by <field>]",
-    meaning: "Aggregates by ranges of time, and by a field whose values become columns. `per_second`, `per_minute`, `per_hour` and \
-              `per_day` are sums for so long a time.",
+    meaning: "Aggregates by time ranges, and by a field whose values become columns. `per_second`, `per_minute`, `per_hour` and `per_day` are sums per unit of time.",
     options: OPTIONS,
 });

@@ -35,16 +35,16 @@ pub(super) static COMMAND: Whole = typed::<Transaction>(Usage {
     name: "transaction",
     also: &[],
     syntax: "transaction [<fields>] [<options>]",
-    meaning: "Makes one row of the events that belong together, with `duration` and `eventcount`.",
+    meaning: "Combines events that belong together into one row, with `duration` and `eventcount`.",
     options: &[
         obeyed(
             "startswith",
-            "What the first event fits: a clause in parentheses, a phrase, or `eval(…)`.",
+            "Condition for the first event: a clause in parentheses, a phrase, or `eval(…)`.",
         ),
-        obeyed("endswith", "What the last event fits."),
-        obeyed("maxspan", "Most time from the first to the last event."),
-        obeyed("maxpause", "Most time between events."),
-        count("maxevents", "Most events; 1,000 if it is not given."),
+        obeyed("endswith", "Condition for the last event."),
+        obeyed("maxspan", "Maximum time from the first to the last event."),
+        obeyed("maxpause", "Maximum time between events."),
+        count("maxevents", "Maximum events; default 1,000."),
         flag(
             "connected",
             "Whether an event must share a field with the others.",
@@ -55,14 +55,14 @@ pub(super) static COMMAND: Whole = typed::<Transaction>(Usage {
         ),
         obeyed(
             "mvlist",
-            "Keeps all values in the order of the events, of all fields or of these.",
+            "Keeps all values in event order, of all fields or of these.",
         ),
         no_effect("maxopentxn", "all transactions may be open at once"),
         no_effect("maxopenevents", "all transactions may be open at once"),
         only(
             "unifyends",
             "false",
-            "name the fields that start and end share",
+            "name the fields shared by start and end",
         ),
         only(
             "keeporphans",
@@ -72,15 +72,12 @@ pub(super) static COMMAND: Whole = typed::<Transaction>(Usage {
         only("mvraw", "false", "`_raw` is one text"),
         refused(
             "delim",
-            "join the values with `mvjoin` of `eval` behind the command",
+            "join the values with `mvjoin` in an `eval` after the command",
         ),
-        refused(
-            "nullstr",
-            "give fields values with `fillnull` before the command",
-        ),
+        refused("nullstr", "fill fields with `fillnull` before the command"),
         refused(
             "name",
-            "it names a stanza of a Splunk server: write its options here",
+            "it refers to a stanza of a Splunk server: write its options here",
         ),
     ],
 });

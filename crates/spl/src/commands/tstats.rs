@@ -34,26 +34,26 @@ pub(super) static COMMAND: Whole = typed::<Tstats>(Usage {
     options: &[
         flag(
             "prestats",
-            "Gives the events to the command behind, which aggregates them.",
+            "Passes the events to the next command, which aggregates them.",
         ),
         flag(
             "append",
-            "With `prestats=true`, puts them below the rows before.",
+            "With `prestats=true`, appends them to the rows so far.",
         ),
         obeyed(
             "fillnull_value",
-            "What rows get that lack a group's field; they are left out if it is not given.",
+            "Value for rows without a group's field; by default they are left out.",
         ),
         no_effect("allow_old_summaries", SUMMARIES),
         no_effect("summariesonly", SUMMARIES),
         no_effect("include_reduced_buckets", SUMMARIES),
         no_effect("chunk_size", MEMORY),
-        no_effect("local", "there is one machine"),
+        no_effect("local", "there is only one machine"),
     ],
 });
 
-const SUMMARIES: &str = "all events count as summarised, old and new";
-pub(super) const MEMORY: &str = "it bounds the memory that Splunk takes at once";
+const SUMMARIES: &str = "all events, old and new, count as summarised";
+pub(super) const MEMORY: &str = "it limits Splunk's memory use";
 
 /// Splunk chooses the span of a bare `by _time` from the time range of the search. Here it is always this one, so that
 /// the same events give the same rows.

@@ -12,7 +12,7 @@ pub(super) static COMMAND: Whole = typed::<Where>(Usage {
     name: "where",
     also: &[],
     syntax: "where <expression>",
-    meaning: "Keeps the rows for which an expression holds.",
+    meaning: "Keeps the rows for which an expression is true.",
     options: &[],
 });
 

@@ -80,7 +80,7 @@ pub enum Standing {
 }
 
 /// Why options that bound the time of a subsearch change nothing.
-pub(crate) const PATIENCE: &str = "a subsearch runs until it is done";
+pub(crate) const PATIENCE: &str = "a subsearch runs to its end";
 
 /// An option that is obeyed, whose value the command reads itself.
 pub(crate) const fn obeyed(name: &'static str, meaning: &'static str) -> OptionUsage {
