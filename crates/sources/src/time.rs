@@ -83,11 +83,11 @@ fn spaces(text: &[u8], at: &mut usize) {
     }
 }
 
-/// Reads ISO 8601 (`2024-03-04T06:00:00.123Z`, with a blank for the `T`, an offset or none), US dates
+/// Parses ISO 8601 (`2024-03-04T06:00:00.123Z`, with a space for the `T`, an offset or none), US dates
 /// (`03/04/2024 06:00:00.123 PM -0500`), German ones (`04.03.2024 06:00:00`), months by name (`Mon, 04 Mar 2024 06:00:00
 /// +0000`, `Mar 4, 2024 @ 06:00:00.123`, `04/Mar/2024:06:00:00 +0000`), WMI (`20240304060000.000000-300`), .NET
 /// (`/Date(1709532000000)/`), Unix seconds, milliseconds, microseconds or nanoseconds, and FILETIME. Zones may have one of the
-/// names in [`ZONES`]. Quotes around it all are not of it. What lies outside of the years 1000 to 9999 is not a time.
+/// names in [`ZONES`]. Surrounding quotes are ignored. Values outside the years 1000 to 9999 are not times.
 pub(crate) fn parse(text: &str) -> Option<Written> {
     let text = text.trim_matches(|c: char| c.is_whitespace() || matches!(c, '"' | '\''));
     read(text).filter(|written| possible(written.micros).is_some())
