@@ -152,7 +152,7 @@ fn limits_of_archives_are_named_and_the_rest_is_read() {
         .find(|source| source.is_lossy())
         .expect("a loss");
     assert!(
-        limit.problems[0].message.contains("inside of 4 others"),
+        limit.problems[0].message.contains("inside 4 others"),
         "{limit:?}"
     );
     assert_eq!(rows(&all, "Security", 4624).len(), 1);

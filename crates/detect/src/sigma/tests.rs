@@ -1325,7 +1325,7 @@ fn what_is_left_out_is_told() {
         ),
         (
             "title: U\nlogsource: {product: windows, service: system}\ndetection: {s: {a: b}, t: {a: c}, condition: s t}\n",
-            "the condition `s t` cannot be read from column 3 on: it is made of search identifiers",
+            "the condition `s t` cannot be read from column 3 on: it consists of search identifiers",
             true,
         ),
         ("title: [\ndetection: x\n", "YAML", true),
