@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::io::{self, Write};
 
-use crate::document::Case;
+use crate::document::{Case, Reference};
 use crate::names::Names;
 
 /// Makes a cell harmless: inserts an apostrophe wherever a spreadsheet would take (part of) the cell for a formula.
@@ -147,7 +147,7 @@ pub fn findings_csv(case: &Case, out: impl Write) -> io::Result<()> {
 }
 
 /// `Security/4624, record 17 of dir/Security.evtx`.
-fn place(case: &Case, event: &crate::document::Reference) -> String {
+fn place(case: &Case, event: &Reference) -> String {
     let path = case
         .source(event.source)
         .map_or("", |source| source.path.as_str());
@@ -161,20 +161,36 @@ fn place(case: &Case, event: &crate::document::Reference) -> String {
 ///
 /// # Errors
 /// What writing gives.
-pub fn timeline_csv(case: &Case, out: impl Write) -> io::Result<()> {
-    struct Line<'a> {
-        time: &'a str,
-        host: &'a str,
-        what: &'a str,
-        severity: &'a str,
+pub fn timeline_csv<'a>(case: &'a Case, out: impl Write) -> io::Result<()> {
+    struct Line<'l> {
+        time: &'l str,
+        host: &'l str,
+        what: &'l str,
+        severity: &'l str,
         message: String,
-        channel: &'a str,
+        channel: &'l str,
         event_id: String,
         record: String,
-        source: &'a str,
-        finding: &'a str,
-        hop: &'a str,
+        source: &'l str,
+        finding: &'l str,
+        hop: &'l str,
     }
+    // The line of an event, before it is known what it is there for.
+    let of = |event: &'a Reference| Line {
+        time: event.time.as_deref().unwrap_or_default(),
+        host: &event.host,
+        what: "",
+        severity: "",
+        message: String::new(),
+        channel: &event.channel,
+        event_id: event.event_id.to_string(),
+        record: event.record.to_string(),
+        source: case
+            .source(event.source)
+            .map_or("", |source| source.path.as_str()),
+        finding: "",
+        hop: "",
+    };
     let mut lines = Vec::new();
     let names = Names::new(case);
     for hop in &case.hops {
@@ -186,24 +202,15 @@ pub fn timeline_csv(case: &Case, out: impl Write) -> io::Result<()> {
         let most = if hop.usual { 1 } else { usize::MAX };
         for (witness, event) in seen.take(most) {
             lines.push(Line {
-                time: event.time.as_deref().unwrap_or_default(),
-                host: &event.host,
                 what: "movement",
-                severity: "",
                 message: format!(
                     "{} → {}: {}",
                     names.source(hop.src.as_deref()),
                     names.host(&hop.dst),
                     witness.what
                 ),
-                channel: &event.channel,
-                event_id: event.event_id.to_string(),
-                record: event.record.to_string(),
-                source: case
-                    .source(event.source)
-                    .map_or("", |source| source.path.as_str()),
-                finding: "",
                 hop: &hop.id,
+                ..of(event)
             });
         }
     }
@@ -211,19 +218,11 @@ pub fn timeline_csv(case: &Case, out: impl Write) -> io::Result<()> {
     for finding in case.findings.iter().filter(|one| !one.is_daily_work()) {
         for event in &finding.events {
             lines.push(Line {
-                time: event.time.as_deref().unwrap_or_default(),
-                host: &event.host,
                 what: &finding.detection,
                 severity: &finding.severity,
                 message: finding.message.clone(),
-                channel: &event.channel,
-                event_id: event.event_id.to_string(),
-                record: event.record.to_string(),
-                source: case
-                    .source(event.source)
-                    .map_or("", |source| source.path.as_str()),
                 finding: &finding.id,
-                hop: "",
+                ..of(event)
             });
         }
         if finding.events.is_empty() {

@@ -6,6 +6,8 @@
 //! addresses of logons by the meaning that the format gives them. Of others, the keys are the fields, and the format is the
 //! source type.
 
+use memchr::memmem;
+
 use crate::syslog;
 use crate::time;
 use crate::xml;
@@ -16,14 +18,26 @@ pub(crate) type Row = (Vec<(String, String)>, bool);
 /// Fields that a line may have; each name costs a column.
 const MOST_FIELDS: usize = 96;
 
+/// A format: what its lines have at their beginning or behind the head of syslog, and how the rest is read.
+type Format = (&'static str, fn(&str) -> Option<Vec<(String, String)>>);
+
+const FORMATS: [Format; 3] = [
+    ("CEF:", cef),
+    ("LEEF:", leef),
+    ("AgentDevice=WindowsLog", wincollect),
+];
+
+/// Whether a line may be one of these: a cheap look before [`event`].
+pub(crate) fn looks_like(line: &[u8]) -> bool {
+    FORMATS
+        .iter()
+        .any(|(mark, _)| memmem::find(line, mark.as_bytes()).is_some())
+}
+
 /// The event in a line, if it is one of these. `now` gives the year to heads that have none: microseconds since 1970-01-01 UTC.
 pub(crate) fn event(text: &str, now: i64) -> Option<Row> {
     let text = text.trim_end();
-    for (mark, read) in [
-        ("CEF:", cef as fn(&str) -> Option<Vec<(String, String)>>),
-        ("LEEF:", leef),
-        ("AgentDevice=WindowsLog", wincollect),
-    ] {
+    for (mark, read) in FORMATS {
         let Some(at) = text.find(mark) else {
             continue;
         };

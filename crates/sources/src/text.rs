@@ -643,20 +643,17 @@ impl<'l, R: Read> Splitter<'l, R> {
                 return;
             }
         }
-        if ["CEF:", "LEEF:", "AgentDevice=WindowsLog"]
-            .iter()
-            .any(|mark| memmem::find(bytes, mark.as_bytes()).is_some())
-        {
+        if carried::looks_like(bytes) {
             let text = Self::text(bytes, &mut self.lossy);
             let now = *self
                 .now
                 .get_or_insert_with(|| written_at(&sink.report.path));
-            if let Some((row, assumed)) = carried::event(&text, now) {
+            if let Some((mut row, assumed)) = carried::event(&text, now) {
                 self.kinds[4] += 1;
                 self.assumed_year += u64::from(assumed);
                 let row: Vec<(&str, String)> = row
-                    .iter()
-                    .map(|(name, value)| (name.as_str(), value.clone()))
+                    .iter_mut()
+                    .map(|(name, value)| (name.as_str(), std::mem::take(value)))
                     .collect();
                 self.json.read_row(&row, sink);
                 self.window.skip(length);

@@ -22,7 +22,7 @@ use crabwalk_vocabulary::host_key;
 use crabwalk_vocabulary::time::{day, is_daily};
 
 use crate::detection::RiskObjectKind;
-use crate::finding::{Finding, MOST_EVENTS, Suppressed};
+use crate::finding::{Finding, MOST_EVENTS, RiskObject, Suppressed};
 
 /// The silencer of habits, for [`Suppressed::by`].
 pub const HABITUAL: &str = "habit";
@@ -243,24 +243,29 @@ const FEW_EVENTS: usize = 10;
 /// Merges similar findings of one day, keeping the id and text of the earliest. An account's daily work is merged
 /// across machines. Logs of a few days, or of days far apart, keep all.
 pub(crate) fn fold(findings: &mut Vec<Finding>) {
-    merge(findings, &|finding| finding.first.map(day));
+    merge(findings, false, &|finding| finding.first.map(day));
 }
 
 /// Merges similar findings across days as [`fold`] does within one, except notable ones and those in `apart`, by place.
-/// Returns for each finding where it is now.
+/// What a finding adds to the risk of an object becomes the sum over the days. Returns for each finding where it is now.
 pub(crate) fn fold_days(findings: &mut Vec<Finding>, apart: &BTreeSet<usize>) -> Vec<usize> {
     let apart: BTreeSet<String> = apart
         .iter()
         .filter_map(|place| findings.get(*place))
         .map(|finding| finding.id.clone())
         .collect();
-    merge(findings, &|finding| {
+    merge(findings, true, &|finding| {
         (!finding.is_notable() && !apart.contains(&finding.id)).then_some(0)
     })
 }
 
-/// Merges findings that are similar and of the same `span`; those without one stay. Returns for each where it is now.
-fn merge(findings: &mut Vec<Finding>, span: &dyn Fn(&Finding) -> Option<i64>) -> Vec<usize> {
+/// Merges findings that are similar and of the same `span`; those without one stay. `adds`: the risk of the same object is
+/// summed, and counts once otherwise. Returns for each finding where it is now.
+fn merge(
+    findings: &mut Vec<Finding>,
+    adds: bool,
+    span: &dyn Fn(&Finding) -> Option<i64>,
+) -> Vec<usize> {
     if working_days(findings).is_none() {
         return (0..findings.len()).collect();
     }
@@ -296,8 +301,15 @@ fn merge(findings: &mut Vec<Finding>, span: &dyn Fn(&Finding) -> Option<i64>) ->
         known.event_count += finding.event_count;
         known.last = known.last.max(finding.last);
         for object in finding.risk_objects {
-            if !known.risk_objects.contains(&object) {
-                known.risk_objects.push(object);
+            let same =
+                |own: &&mut RiskObject| (own.kind, &own.value) == (object.kind, &object.value);
+            match known.risk_objects.iter_mut().find(same) {
+                Some(own) if adds => {
+                    own.score = own.score.saturating_add(object.score);
+                    own.calculated = own.calculated.saturating_add(object.calculated);
+                }
+                Some(_) => {}
+                None => known.risk_objects.push(object),
             }
         }
         for event in finding.events {

@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -308,6 +309,46 @@ fn what_is_found_about_the_same_on_other_days_is_a_habit() {
             "{events:?}"
         );
     }
+}
+
+#[test]
+fn similar_findings_are_one_for_all_days_and_add_up() {
+    const DAY: i64 = 86_400;
+    let directory = four("");
+    let events: Vec<(i64, &str, &str)> = (0..6)
+        .flat_map(|day| [(day * DAY, "WS1", "aa"), (day * DAY + 60, "WS2", "aa")])
+        .collect();
+    let risk = |outcome: &Outcome| -> u32 {
+        let added = outcome.findings.iter();
+        added
+            .filter(|one| one.suppressed.is_none())
+            .flat_map(|one| &one.risk_objects)
+            .map(|object| object.calculated)
+            .sum()
+    };
+    let count = |outcome: &Outcome| -> u64 { outcome.findings.iter().map(|one| one.count).sum() };
+    let each = hunt(directory.path(), &events, |_| {});
+    let mut all = hunt(directory.path(), &events, |_| {});
+    let places = all.fold_days(&BTreeSet::new());
+    assert!(all.findings.len() < each.findings.len());
+    assert_eq!((risk(&all), count(&all)), (risk(&each), count(&each)));
+    // Each finding leads to one of the same detection.
+    for (old, place) in each.findings.iter().zip(&places) {
+        assert_eq!(old.detection.id, all.findings[*place].detection.id);
+    }
+    // What stays apart, and what is notable, is as it was.
+    let mut apart = hunt(directory.path(), &events, |_| {});
+    let places = apart.fold_days(&(0..each.findings.len()).collect());
+    assert_eq!(apart.findings.len(), each.findings.len());
+    assert!(places.iter().copied().eq(0..each.findings.len()));
+    let notable = |outcome: &Outcome| {
+        outcome
+            .findings
+            .iter()
+            .filter(|one| one.is_notable())
+            .count()
+    };
+    assert_eq!(notable(&all), notable(&each));
 }
 
 #[test]

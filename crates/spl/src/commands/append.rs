@@ -6,26 +6,28 @@ use super::head;
 use crate::plan::{Plan, Planner, Result, Rows, typed};
 use crate::syntax::ast::{Arguments, Command, CommandKind, Name, Pipeline, Span};
 use crate::syntax::command::{Ledger, Part, Syntax};
-use crate::syntax::usage::{Cursor, PATIENCE, Usage, Whole, count, no_effect, whole_number};
+use crate::syntax::usage::{
+    Cursor, OptionUsage, PATIENCE, Usage, Whole, count, no_effect, whole_number,
+};
 
 pub(super) static COMMAND: Whole = typed::<Append>(Usage {
     name: "append",
     also: &[],
     syntax: "append [<options>] [ <subsearch> ]",
     meaning: "Appends the rows of a subsearch.",
-    options: &[
-        count(
-            "maxout",
-            "Maximum rows of the subsearch; 0 for all (default).",
-        ),
-        no_effect(
-            "extendtimerange",
-            "a subsearch reads all times unless it sets a range",
-        ),
-        no_effect("maxtime", PATIENCE),
-        no_effect("timeout", PATIENCE),
-    ],
+    options: &[MAXOUT, EXTENDTIMERANGE, MAXTIME, TIMEOUT],
 });
+
+pub(super) const MAXOUT: OptionUsage = count(
+    "maxout",
+    "Maximum rows of the subsearch; 0 for all (default).",
+);
+pub(super) const EXTENDTIMERANGE: OptionUsage = no_effect(
+    "extendtimerange",
+    "a subsearch reads all times unless it sets a range",
+);
+pub(super) const MAXTIME: OptionUsage = no_effect("maxtime", PATIENCE);
+pub(super) const TIMEOUT: OptionUsage = no_effect("timeout", PATIENCE);
 
 /// `append [ … ]`, with its maximum number of rows as a `head` at the subsearch's end.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,7 +1,8 @@
 //! `appendcols`: adds the columns of a subsearch.
 
+use super::append::{EXTENDTIMERANGE, MAXOUT, MAXTIME, TIMEOUT};
 use crate::syntax::Diagnostic;
-use crate::syntax::usage::{Cursor, PATIENCE, Usage, Whole, count, flag, is_on, no_effect};
+use crate::syntax::usage::{Cursor, Usage, Whole, flag, is_on};
 
 pub(super) static COMMAND: Whole = Whole::standing_for_others(
     Usage {
@@ -11,16 +12,10 @@ pub(super) static COMMAND: Whole = Whole::standing_for_others(
         meaning: "Adds the columns of a subsearch, row by row.",
         options: &[
             flag("override", "The subsearch's values take precedence."),
-            count(
-                "maxout",
-                "Maximum rows of the subsearch; 0 for all (default).",
-            ),
-            no_effect(
-                "extendtimerange",
-                "a subsearch reads all times unless it sets a range",
-            ),
-            no_effect("maxtime", PATIENCE),
-            no_effect("timeout", PATIENCE),
+            MAXOUT,
+            EXTENDTIMERANGE,
+            MAXTIME,
+            TIMEOUT,
         ],
     },
     text,

@@ -5,12 +5,9 @@ use std::fmt;
 use datafusion::logical_expr::{Expr, WindowFrame};
 
 use super::stats::{OPTIONS, Stats};
-use crate::expr::{Fields, Typed, plan_aggregate};
+use crate::expr::{Fields, plan_aggregate};
 use crate::plan::aggregate::expand;
-use crate::plan::{
-    Order, Plan, Planner, Result, Rows, as_window, at, column, diagnostic, null_if, null_text,
-    typed,
-};
+use crate::plan::{Order, Plan, Planner, Result, Rows, Windows, at, null_text, typed};
 use crate::syntax::ast::{self, Span};
 use crate::syntax::command::{Ledger, Part, Syntax};
 use crate::syntax::usage::{Cursor, Usage, Whole};
@@ -83,6 +80,13 @@ impl Plan for Eventstats {
             .map(|(_, argument, _)| planner.argument(argument.as_ref(), &rows))
             .collect::<Result<Vec<_>>>()?;
         let (rows, arguments) = planner.arguments_beside(rows, arguments, span)?;
+        let all = Windows {
+            command: "eventstats",
+            grouped: &grouped,
+            sorted: &[],
+            frame: &WindowFrame::new(None),
+            complete: complete.as_ref(),
+        };
         let mut windows = Vec::new();
         let mut outputs = Vec::new();
         for (index, ((aggregation, _, output), argument)) in
@@ -94,26 +98,8 @@ impl Plan for Eventstats {
                 argument,
                 when.of(&aggregation.function),
             )?;
-            let frame = WindowFrame::new(None);
-            let Some(window) = as_window(typed.expr, &grouped, &[], &frame) else {
-                return Err(diagnostic(
-                    aggregation.span,
-                    format!(
-                        "`{}` cannot be used with `eventstats`",
-                        aggregation.function
-                    ),
-                ));
-            };
-            let name = format!("__window{index}");
-            windows.push(window.alias(name.clone()));
-            let value = Typed {
-                expr: column(&name),
-                data_type: typed.data_type,
-            };
-            let value = match &complete {
-                Some(complete) => null_if(Expr::Not(Box::new(complete.clone())), value),
-                None => value.expr,
-            };
+            let (window, value) = all.of(index, aggregation, typed)?;
+            windows.push(window);
             outputs.push((output, value));
         }
         planner.beside(rows, windows, &names, outputs, span)

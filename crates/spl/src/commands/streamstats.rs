@@ -18,8 +18,8 @@ use crate::ops::bins;
 use crate::plan::aggregate::{When, expand};
 use crate::plan::running::{numbered_runs, times_so_far};
 use crate::plan::{
-    Plan, Planner, Result, Rows, as_window, at, coalesce, column, diagnostic, is_list, list_type,
-    nodes, null_if, null_text, typed,
+    Plan, Planner, Result, Rows, Windows, at, coalesce, column, diagnostic, is_list, list_type,
+    nodes, null_text, typed,
 };
 use crate::syntax::ast::{self, BinSpan, Name, Span, TimeSpan};
 use crate::syntax::command::{Ledger, Part, Syntax};
@@ -257,6 +257,13 @@ impl Plan for Streamstats {
         grouped.extend(resets);
         let (rows, frame, along) = frame(rows, self, &place, span)?;
         let sliding = self.window > 0 || self.time_window.is_some();
+        let all = Windows {
+            command: "streamstats",
+            grouped: &grouped,
+            sorted: &[SortExpr::new(along, true, false)],
+            frame: &frame,
+            complete: complete.as_ref(),
+        };
         let mut windows = Vec::new();
         let mut values = Vec::new();
         let arguments = outputs
@@ -283,26 +290,8 @@ impl Plan for Streamstats {
                 argument,
                 when.of(&aggregation.function),
             )?;
-            let sorted = vec![SortExpr::new(along.clone(), true, false)];
-            let Some(window) = as_window(typed.expr, &grouped, &sorted, &frame) else {
-                return Err(diagnostic(
-                    aggregation.span,
-                    format!(
-                        "`{}` cannot be used with `streamstats`",
-                        aggregation.function
-                    ),
-                ));
-            };
-            let name = format!("__window{index}");
-            windows.push(window.alias(name.clone()));
-            let value = Typed {
-                expr: column(&name),
-                data_type: typed.data_type,
-            };
-            let value = match &complete {
-                Some(complete) => null_if(Expr::Not(Box::new(complete.clone())), value),
-                None => value.expr,
-            };
+            let (window, value) = all.of(index, aggregation, typed)?;
+            windows.push(window);
             values.push((output, value));
         }
         planner.beside(rows, windows, &names, values, span)

@@ -4,9 +4,10 @@ use datafusion::logical_expr::expr::{WindowFunction, WindowFunctionParams};
 use datafusion::logical_expr::{Expr, SortExpr, WindowFrame, WindowFunctionDefinition};
 
 use super::nodes;
-use super::{Planner, Result, Rows, at, column};
+use super::{Planner, Result, Rows, at, column, diagnostic};
+use crate::column::null_if;
 use crate::expr::Typed;
-use crate::syntax::ast::Span;
+use crate::syntax::ast::{Aggregation, Span};
 
 impl Planner<'_> {
     /// The rows with what windows are over in columns of its own.
@@ -60,6 +61,47 @@ impl Planner<'_> {
             }
         }
         at(span, rows.with(plan).reshape(columns))
+    }
+}
+
+/// The windows of a command: over which rows they are, and which rows get their values.
+pub(crate) struct Windows<'w> {
+    /// The command's name, for errors.
+    pub command: &'w str,
+    pub grouped: &'w [Expr],
+    pub sorted: &'w [SortExpr],
+    pub frame: &'w WindowFrame,
+    /// Whether a row belongs to a group; others get no value. All do where it is missing.
+    pub complete: Option<&'w Expr>,
+}
+
+impl Windows<'_> {
+    /// An aggregate as the `index`th window of the command, and its value in each row.
+    pub fn of(
+        &self,
+        index: usize,
+        aggregation: &Aggregation,
+        planned: Typed,
+    ) -> Result<(Expr, Expr)> {
+        let Some(window) = as_window(planned.expr, self.grouped, self.sorted, self.frame) else {
+            return Err(diagnostic(
+                aggregation.span,
+                format!(
+                    "`{}` cannot be used with `{}`",
+                    aggregation.function, self.command
+                ),
+            ));
+        };
+        let name = format!("__window{index}");
+        let value = Typed {
+            expr: column(&name),
+            data_type: planned.data_type,
+        };
+        let value = match self.complete {
+            Some(complete) => null_if(Expr::Not(Box::new(complete.clone())), value),
+            None => value.expr,
+        };
+        Ok((window.alias(name), value))
     }
 }
 

@@ -41,7 +41,7 @@ use crate::syntax::Diagnostic;
 use crate::syntax::ast::{Arguments, Command, CommandKind, Pipeline, SearchExpr, Span, Whole};
 use crate::syntax::command::{Syntax, parsed};
 use crate::syntax::usage::{Form, Reading, Usage};
-pub(crate) use beside::as_window;
+pub(crate) use beside::{Windows, as_window};
 pub(crate) use events::{SERVER, TypeInfo, TypeInfos, WORDS};
 pub(crate) use glance::Glances;
 use needs::{Needs, no_rows_from_nothing};
