@@ -61,8 +61,8 @@ use datafusion::catalog::TableProvider;
 
 use crabwalk_vocabulary::EventType;
 
-/// Name of the hidden column that identifies the event behind a row.
-pub const REF: &str = "_ref";
+/// Name of the column that identifies the event behind a row. It begins with [`RESERVED`](crabwalk_sources::collect::RESERVED), as no field does.
+pub const REF: &str = "\u{1}ref";
 
 /// A span of time in microseconds since 1970-01-01 UTC, both ends inclusive.
 pub type Window = RangeInclusive<i64>;
@@ -126,7 +126,7 @@ pub struct Table {
     pub fields_seen: BTreeSet<String>,
     /// Machines whose events of this type are all outside the requested time range, and so not in the table.
     pub hosts_outside: BTreeSet<String>,
-    /// Columns as the search engine sees them: `_ref` (`UInt64`), `_time` (`Float64`, seconds since 1970-01-01 UTC),
+    /// Columns as the search engine sees them: [`REF`] (`UInt64`), `_time` (`Float64`, seconds since 1970-01-01 UTC),
     /// `_record` (`UInt64`, the number of the record in its log, or else in its source), `host`, then fields as `Utf8` or
     /// `List<Utf8>`.
     pub schema: SchemaRef,

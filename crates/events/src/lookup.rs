@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use crabwalk_sources::collect::RESERVED;
 use crabwalk_vocabulary::wildcard;
 use serde::Deserialize;
 
@@ -207,7 +208,11 @@ impl LookupTable {
         let columns: Vec<String> = reader
             .headers()?
             .iter()
-            .map(|name| name.trim_start_matches('\u{feff}').trim().to_owned())
+            .map(|name| {
+                name.trim_start_matches(['\u{feff}', RESERVED])
+                    .trim()
+                    .to_owned()
+            })
             .collect();
         let mut rows = Vec::new();
         for record in reader.records() {

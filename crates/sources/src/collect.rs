@@ -42,17 +42,21 @@ pub const XML: &str = "_xml";
 pub const OWN_DATA: &str = "EventData.";
 
 /// What every event has besides its data, whoever wrote it.
-const METADATA: [&str; 9] = [
+const METADATA: [&str; 8] = [
     TIME,
     HOST,
     SOURCE,
     RECORD,
     IDENTITY,
     XML,
-    "_ref",
     "source",
     "sourcetype",
 ];
+
+/// Whether a column is made while logs are read, and is no field of the event.
+pub fn is_made(name: &str) -> bool {
+    name.starts_with(RESERVED) || matches!(name, TIME | SOURCE | RECORD | IDENTITY | XML)
+}
 
 /// Header fields of a Windows event (its `System` element), and their names in searches.
 const HEADER: [&str; 20] = [
@@ -125,8 +129,9 @@ pub enum Columns {
     All,
 }
 
-/// Prefix of names that match all similar spellings. No log field begins with it.
-const ALIKE: char = '\u{1}';
+/// First character of names that no field of an event can have: what would begin with it in a log begins with `_` in
+/// its place. The names that a run makes for itself stand apart by it.
+pub const RESERVED: char = '\u{1}';
 
 /// A name for [`Columns::Named`] that matches all names that differ from it only in case and in characters other than
 /// letters and digits: `NewValue` for `New Value`, `id_orig_h` for `id.orig_h`.
@@ -135,7 +140,7 @@ pub fn alike(name: &str) -> String {
         .chars()
         .filter(|letter| letter.is_alphanumeric())
         .flat_map(char::to_lowercase);
-    std::iter::once(ALIKE).chain(letters).collect()
+    std::iter::once(RESERVED).chain(letters).collect()
 }
 
 /// What a run needs from the logs. Queried once per event type and reader thread.
@@ -607,6 +612,9 @@ impl<'d> Collector<'d> {
     pub fn column(&mut self, table: TableId, name: &str) -> Option<ColumnId> {
         if name == XML {
             return None;
+        }
+        if let Some(rest) = name.strip_prefix(RESERVED) {
+            return self.column(table, &format!("_{rest}"));
         }
         let table = &mut self.tables[table.0];
         if let Some(known) = table.by_name.get(name) {

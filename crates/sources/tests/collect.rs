@@ -198,3 +198,16 @@ fn names_that_searches_write_otherwise_are_alike() {
     }
     assert_ne!(alike("id_orig_h"), alike("id_orig_p"));
 }
+
+#[test]
+fn no_field_has_a_name_that_is_kept_for_the_run() {
+    let mut collector = Collector::new(&Everything);
+    let table = collector.table("syslog:app", 0);
+    assert_eq!(
+        collector.column(table, "\u{1}ref"),
+        collector.column(table, "_ref")
+    );
+    let collected = Collector::merge(vec![collector]).unwrap();
+    let fields = &collected.tables[0].fields_seen;
+    assert_eq!(fields.iter().collect::<Vec<_>>(), ["_ref"]);
+}

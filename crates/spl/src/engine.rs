@@ -23,7 +23,7 @@ use futures::future::BoxFuture;
 
 use crate::column::EvalContext;
 use crate::knowledge::Knowledge;
-use crate::plan::{Glances, MOST_ROWS, Planned, Planner, Staged, Step, TypeInfos, is_hidden};
+use crate::plan::{Glances, MOST_ROWS, Planned, Planner, Staged, Step, TypeInfos};
 use crate::search::{Search, SearchError};
 use crate::session::{Session, lookup_name};
 use crate::syntax::Diagnostic;
@@ -546,10 +546,5 @@ impl Row<'_> {
             }
             _ => Vec::new(),
         }
-    }
-
-    /// Whether a name belongs to the engine's own columns.
-    pub fn is_hidden(name: &str) -> bool {
-        is_hidden(name)
     }
 }

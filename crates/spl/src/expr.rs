@@ -826,11 +826,12 @@ mod mvmap {
         Arc, CallError, DataType, Entry, EvalContext, Expr, ExprError, Fields, Prepared, Result,
         Span, Typed, ast, cast_to, fixed, list_type, lit, plan_expr, plan_predicate,
     };
+    use crate::HIDDEN;
     use crate::syntax::walk::visit_fields;
     use crate::value::display_values;
 
     /// Column with the current value.
-    const VALUE: &str = "__value";
+    const VALUE: &str = hidden!("value");
 
     /// The fields, with one of them replaced by its values one by one.
     struct OneByOne<'a> {
@@ -928,7 +929,7 @@ mod mvmap {
     }
 
     fn other(at: usize) -> String {
-        format!("__other{at}")
+        format!("{HIDDEN}other{at}")
     }
 
     pub(super) fn filter(

@@ -38,6 +38,15 @@
     reason = "places that the planner has itself given out; not yet proven one by one"
 )]
 
+pub(crate) use crabwalk_sources::collect::RESERVED as HIDDEN;
+
+/// The name of a column that planning adds: it begins with [`HIDDEN`], as no field does.
+macro_rules! hidden {
+    ($name:literal) => {
+        concat!("\u{1}", $name)
+    };
+}
+
 pub mod aggregates;
 mod clause;
 #[cfg(feature = "codec")]

@@ -9,6 +9,7 @@ use crate::plan::needs::sources;
 use crate::syntax::ast::{CommandKind, CompareOp, Pipeline, SearchExpr, Span};
 use crate::syntax::command::Part;
 use crate::syntax::{self, Diagnostic};
+use crate::HIDDEN;
 
 /// A parsed search.
 #[derive(Debug, Clone)]
@@ -24,6 +25,17 @@ impl Search {
     /// # Errors
     /// All errors in the text.
     pub fn parse(name: &str, text: &str, knowledge: &Knowledge) -> Result<Self, SearchError> {
+        if let Some(start) = text.find(HIDDEN) {
+            let place = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
+            let span = Span {
+                start: place(start),
+                end: place(start + HIDDEN.len_utf8()),
+            };
+            let why = "the control character U+0001 is kept for the engine";
+            let diagnostic = Diagnostic::new(why, span)
+                .with_help("remove it; a regular expression can have it as `\\x01`");
+            return Err(SearchError::new(name, text, vec![diagnostic]));
+        }
         match syntax::parse(text, &knowledge.macros) {
             Ok(pipeline) => Ok(Self {
                 name: name.to_owned(),

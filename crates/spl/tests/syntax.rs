@@ -9,6 +9,7 @@
     reason = "a test that does not parse has failed"
 )]
 
+use crabwalk_spl::{Knowledge, Search};
 use crabwalk_spl::commands::{Lookup, LookupOutput, Map, Rex, RexAction};
 use crabwalk_spl::syntax::ast::{ExprKind, Pipeline, SearchExpr, Span};
 use crabwalk_spl::syntax::{
@@ -926,4 +927,20 @@ fn long_searches_are_refused_before_they_are_planned() {
             "{many}"
         );
     }
+}
+
+#[test]
+fn a_search_names_no_column_of_the_engine() {
+    let knowledge = Knowledge::default();
+    for text in ["search a=1 | eval \"\u{1}time\"=1", "| table \"\u{1}ref\""] {
+        let error = Search::parse("test", text, &knowledge).expect_err("it has a control character");
+        let wrong = &error.diagnostics()[0];
+        assert_eq!(
+            wrong.message,
+            "the control character U+0001 is kept for the engine"
+        );
+        assert_eq!(text.find('\u{1}'), Some(wrong.span.start as usize));
+    }
+    let value = r#"search * | rex "(?<a>\x01+)""#;
+    assert!(Search::parse("test", value, &knowledge).is_ok());
 }

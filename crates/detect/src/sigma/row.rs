@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crabwalk_events::EventType;
-use crabwalk_sources::collect::{OWN_DATA, RECORD, alike};
+use crabwalk_sources::collect::{OWN_DATA, RECORD, alike, is_made};
 use datafusion::arrow::array::{
     Array, ArrayRef, AsArray, ListArray, RecordBatch, StringArray, UInt64Array,
 };
@@ -137,7 +137,7 @@ impl Layout {
             .fields()
             .iter()
             .enumerate()
-            .filter(|(_, field)| !field.name().starts_with('_'))
+            .filter(|(_, field)| !is_made(field.name()))
             .map(|(at, _)| at)
             .collect();
         let mut constants = Vec::new();

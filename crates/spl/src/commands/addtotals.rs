@@ -2,6 +2,7 @@
 
 use datafusion::logical_expr::Expr;
 
+use crate::HIDDEN;
 use crate::expr::{Fields, plan_aggregate};
 use crate::ops::values;
 use crate::plan::wildcards::matching;
@@ -69,8 +70,8 @@ fn plan(planner: &mut Planner<'_>, rows: Rows, arguments: &Arguments, span: Span
                 continue;
             };
             let call = plan_aggregate("sum", span, Some(value), None)?;
-            calls.push(call.expr.alias(format!("__sum{index}")));
-            columns.push((name.clone(), column(&format!("__sum{index}"))));
+            calls.push(call.expr.alias(format!("{HIDDEN}sum{index}")));
+            columns.push((name.clone(), column(&format!("{HIDDEN}sum{index}"))));
         }
         if let (Some(field), label) = (
             arguments.option("labelfield"),

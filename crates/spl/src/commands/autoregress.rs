@@ -12,7 +12,7 @@ use crate::syntax::usage::{Form, Reading, Usage, Whole, obeyed};
 /// Maximum number of rows to look back.
 const MOST_BACK: u64 = 1_000;
 /// The value of a preceding row.
-const BEFORE: &str = "__row_before";
+const BEFORE: &str = hidden!("row_before");
 
 pub(super) static COMMAND: Whole = Whole {
     usage: Usage {

@@ -64,8 +64,8 @@ pub struct Bin {
 /// Default maximum number of bins for `bin field`.
 const DEFAULT_BINS: u64 = 100;
 /// Columns with the smallest and the largest value of all rows.
-const LEAST: &str = "__least";
-const MOST: &str = "__most";
+const LEAST: &str = hidden!("least");
+const MOST: &str = hidden!("most");
 
 impl Syntax for Bin {
     fn parse(cursor: &mut dyn Cursor, usage: &Usage) -> Result<Self> {

@@ -93,7 +93,7 @@ pub(super) const OPTIONS: &[OptionUsage] = &[
 ];
 
 /// What the names of aggregations begin with that stand in an expression.
-const PART: &str = "__part_of_";
+const PART: &str = hidden!("part_of_");
 
 /// Sums for so long a time, in seconds.
 const RATES: [(&str, f64); 4] = [
@@ -425,7 +425,7 @@ impl Plan for Chart {
         });
         Ok(Rows {
             plan: at(span, plan)?,
-            order: Order::Keys(vec![SortExpr::new(column("__row"), true, false)]),
+            order: Order::Keys(vec![SortExpr::new(column(hidden!("row")), true, false)]),
             empty: false,
             open: false,
         })

@@ -42,9 +42,9 @@ pub(super) static COMMAND: Whole = Whole {
 /// The number before the fields, stored as the first option, under a name that no option has.
 const COUNT: &str = "";
 /// Column with the row's index in its group.
-const RANK: &str = "__rank";
+const RANK: &str = hidden!("rank");
 /// Column with the number of the run of equal rows that a row belongs to.
-const RUN: &str = "__run";
+const RUN: &str = hidden!("run");
 
 fn parse(cursor: &mut dyn Cursor, usage: &Usage) -> Result<Arguments> {
     let mut arguments = Arguments::default();

@@ -130,8 +130,8 @@ fn dynamic(
     span: Span,
 ) -> Result<Rows> {
     const MOST: usize = 1000;
-    const TARGET: &str = "__target";
-    const VALUE: &str = "__assigned";
+    const TARGET: &str = hidden!("target");
+    const VALUE: &str = hidden!("assigned");
     let parts = dynamic_parts(&name.text).unwrap_or_default();
     let fields: Vec<Expr> = parts
         .iter()

@@ -121,9 +121,9 @@ const MOST_ITEMS: usize = 1_000;
 /// After so many values the rows are worked out before the next: a plan grows with each.
 const AT_ONCE: usize = 20;
 /// Columns with the values, the one whose turn it is, and its number.
-const ITEMS: &str = "__items";
-const CURRENT: &str = "__item";
-const NUMBER: &str = "__iter";
+const ITEMS: &str = hidden!("items");
+const CURRENT: &str = hidden!("item");
+const NUMBER: &str = hidden!("iter");
 
 impl Syntax for Foreach {
     /// The template stays text, as it is commands only with names put in.

@@ -34,7 +34,7 @@ pub(super) static COMMAND: Whole = Whole {
 /// Default number of rows.
 const FEW: u64 = 10;
 /// Column with the number of times the condition was false so far.
-const FAILED: &str = "__failed";
+const FAILED: &str = hidden!("failed");
 
 fn parse(cursor: &mut dyn Cursor, usage: &Usage) -> Result<Arguments> {
     let mut arguments = Arguments::default();

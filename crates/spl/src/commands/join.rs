@@ -7,6 +7,7 @@ use datafusion::arrow::datatypes::DataType;
 use datafusion::common::{Column, JoinType};
 use datafusion::logical_expr::{Expr, LogicalPlanBuilder, SortExpr, lit};
 
+use crate::HIDDEN;
 use crate::expr::{Fields, Typed};
 use crate::ops::refs::merge_refs;
 use crate::plan::running::{PLACE, numbered, row_number};
@@ -174,7 +175,7 @@ impl Plan for Join {
             };
         }
         let own = planner.fresh();
-        let name = |what: &str, index: usize| format!("__{what}{own}_{index}");
+        let name = |what: &str, index: usize| format!("{HIDDEN}{what}{own}_{index}");
         let (left_place, right_place, right_refs) =
             (name("left", 0), name("right", 0), name("refs", 0));
 

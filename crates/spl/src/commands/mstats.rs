@@ -11,6 +11,7 @@ use datafusion::logical_expr::{Case, Expr};
 
 use super::bin::time_bin;
 use super::tstats::{MEMORY, Tstats};
+use crate::HIDDEN;
 use crate::clause::search_equals;
 use crate::expr::{EvalContext, Fields, Typed};
 use crate::knowledge::Knowledge;
@@ -50,7 +51,7 @@ const REAL_TIME: &str = "it is for real-time searches";
 /// Before the name of a metric in the name of its field.
 const PREFIX: &str = "metric_name:";
 /// The time of the group while it is aggregated.
-const BUCKET: &str = "__bucket";
+const BUCKET: &str = hidden!("bucket");
 
 /// `mstats`.
 #[derive(Debug, Clone, PartialEq)]
@@ -195,7 +196,7 @@ impl Source for Mstats {
             } else {
                 vec![field.text.clone()]
             };
-            let column = format!("__metric{index}");
+            let column = format!("{HIDDEN}metric{index}");
             let value = metric(&rows, &metrics);
             rows = at(span, rows.set(vec![(column.clone(), value)]))?;
             aggregations.push(Aggregation {
@@ -216,7 +217,7 @@ impl Source for Mstats {
         }
         // Events without any of the metrics are in no group.
         let present = (0..aggregations.len())
-            .filter_map(|index| rows.field(&format!("__metric{index}")))
+            .filter_map(|index| rows.field(&format!("{HIDDEN}metric{index}")))
             .map(|typed| typed.expr.is_not_null())
             .reduce(Expr::or);
         if let Some(present) = present {

@@ -6,6 +6,7 @@ use datafusion::arrow::datatypes::DataType;
 use datafusion::common::Column;
 use datafusion::logical_expr::{Expr, LogicalPlanBuilder, SortExpr};
 
+use crate::HIDDEN;
 use crate::expr::Fields;
 use crate::ops::documents::Format;
 use crate::ops::tables::{Layout, NUMBER, table_lines, table_member};
@@ -57,7 +58,7 @@ pub(super) static COMMAND: Whole = Whole {
 };
 
 /// Column with the lines of the table, each a JSON object with its cells and its text.
-const LINE: &str = "__table_line";
+const LINE: &str = hidden!("table_line");
 
 /// Fields follow `fields`, and words of the lines to keep follow `filter`.
 fn parse(cursor: &mut dyn Cursor, usage: &Usage) -> Result<Arguments> {
@@ -150,7 +151,7 @@ fn plan(
     let plan = at(span, plan.and_then(LogicalPlanBuilder::build))?;
     let rows = at(span, rows.with(plan).filter(column(LINE).is_not_null()))?;
     let rows = planner.document(rows, LINE, &Format::Members, "", later, span)?;
-    let number = format!("__line{}", planner.fresh());
+    let number = format!("{HIDDEN}line{}", planner.fresh());
     let member = |name: &str| table_member(column(LINE), name);
     let mut columns: Vec<(String, Expr)> = rows
         .all_names()

@@ -4,6 +4,7 @@ use crabwalk_events::catalog::REF;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::logical_expr::{Expr, SortExpr};
 
+use crate::HIDDEN;
 use crate::expr::{Fields, Typed, plan_aggregate};
 use crate::ops::values;
 use crate::plan::running::{PLACE, numbered};
@@ -51,9 +52,9 @@ fn plan(planner: &mut Planner<'_>, rows: Rows, arguments: &Arguments, span: Span
     let list = plan_aggregate("list", span, Some(value), Some(place))?;
     let own = planner.fresh();
     let (first, found, time) = (
-        format!("__first{own}"),
-        format!("__found{own}"),
-        format!("__latest{own}"),
+        format!("{HIDDEN}first{own}"),
+        format!("{HIDDEN}found{own}"),
+        format!("{HIDDEN}latest{own}"),
     );
     let expr_fn = datafusion::functions_aggregate::expr_fn::min;
     let mut calls = vec![
@@ -64,7 +65,7 @@ fn plan(planner: &mut Planner<'_>, rows: Rows, arguments: &Arguments, span: Span
         calls.push(datafusion::functions_aggregate::expr_fn::max(column(ORDER)).alias(&time));
     }
     let refs = rows.field(REF);
-    let refs_name = format!("__refs{own}");
+    let refs_name = format!("{HIDDEN}refs{own}");
     if let Some(refs) = refs.clone() {
         calls.push(crate::expr::collect_refs(refs).alias(&refs_name));
     }

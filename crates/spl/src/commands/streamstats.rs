@@ -82,7 +82,7 @@ pub struct Streamstats {
 }
 
 /// Time along the rows, growing in their order.
-const ALONG: &str = "__along";
+const ALONG: &str = hidden!("along");
 
 impl Syntax for Streamstats {
     fn parse(cursor: &mut dyn Cursor, usage: &Usage) -> Result<Self> {
@@ -311,12 +311,12 @@ fn resets(
     if streamstats.reset_on_change && !by.is_empty() {
         // Only rows with all fields of the group can restart the statistics.
         let values: Vec<Typed> = by.iter().filter_map(|name| rows.field(name)).collect();
-        rows = at(span, numbered_runs(rows, values, place, "__changes"))?;
-        columns.push(column("__changes"));
+        rows = at(span, numbered_runs(rows, values, place, hidden!("changes")))?;
+        columns.push(column(hidden!("changes")));
     }
     let conditions = [
-        (&streamstats.reset_before, true, "__reset_before"),
-        (&streamstats.reset_after, false, "__reset_after"),
+        (&streamstats.reset_before, true, hidden!("reset_before")),
+        (&streamstats.reset_after, false, hidden!("reset_after")),
     ];
     for (condition, current, name) in conditions {
         let Some(condition) = condition else { continue };
@@ -412,7 +412,11 @@ fn time_frame(
 ) -> Result<(Rows, WindowFrame, Expr)> {
     let end = |name: &'static str| {
         let (first, last) = (first_value_udwf(), last_value_udwf());
-        let fun = if name == "__first_time" { first } else { last };
+        let fun = if name == hidden!("first_time") {
+            first
+        } else {
+            last
+        };
         Expr::WindowFunction(Box::new(WindowFunction {
             fun: WindowFunctionDefinition::WindowUDF(fun),
             params: WindowFunctionParams {
@@ -433,10 +437,10 @@ fn time_frame(
     };
     let plan = nodes::window(
         rows.plan.clone(),
-        vec![end("__first_time"), end("__last_time")],
+        vec![end(hidden!("first_time")), end(hidden!("last_time"))],
     );
     let rows = rows.with(at(span, plan)?);
-    let downwards = column("__last_time").lt(column("__first_time"));
+    let downwards = column(hidden!("last_time")).lt(column(hidden!("first_time")));
     let along = Expr::Case(Case::new(
         None,
         vec![(

@@ -6,6 +6,7 @@ use crabwalk_events::catalog::REF;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::logical_expr::{Expr, SortExpr, WindowFrame, lit};
 
+use crate::HIDDEN;
 use crate::expr::{Fields, Typed, plan_aggregate};
 use crate::ops::values;
 use crate::plan::running::row_number;
@@ -130,53 +131,53 @@ pub(super) fn frequent(
         span,
         argument: None,
         output: Name {
-            text: "__count".to_owned(),
+            text: hidden!("count").to_owned(),
             span,
         },
     };
     let rows = planner.aggregate(rows, &[count], &all, span)?;
     let groups: Vec<Expr> = by.iter().map(|name| column(name)).collect();
     let number = Typed {
-        expr: column("__count"),
+        expr: column(hidden!("count")),
         data_type: DataType::Int64,
     };
     let total = plan_aggregate("sum", span, Some(number), None)?;
     let total = as_window(total.expr, &groups, &[], &WindowFrame::new(None))
         .ok_or_else(|| diagnostic(span, "the counts cannot be summed"))?;
-    let mut keys = vec![SortExpr::new(column("__count"), rare, false)];
+    let mut keys = vec![SortExpr::new(column(hidden!("count")), rare, false)];
     keys.extend(
         fields
             .iter()
             .map(|name| SortExpr::new(column(name), true, false)),
     );
     let rank = row_number(groups, keys.clone());
-    let plan = nodes::window(rows.plan.clone(), vec![total.alias("__total")])
-        .and_then(|plan| nodes::window(plan, vec![rank.alias("__rank")]));
+    let plan = nodes::window(rows.plan.clone(), vec![total.alias(hidden!("total"))])
+        .and_then(|plan| nodes::window(plan, vec![rank.alias(hidden!("rank"))]));
     let mut rows = rows.with(at(span, plan)?);
     let limit = arguments.count("limit").unwrap_or(10);
     if limit > 0 && arguments.flag("useother", false) {
         let other = arguments.option("otherstr").unwrap_or("OTHER");
         rows = with_other(planner, rows, (&fields, &by), limit, other, span)?;
     } else if limit > 0 {
-        rows = at(span, rows.filter(column("__rank").lt_eq(lit(limit))))?;
+        rows = at(span, rows.filter(column(hidden!("rank")).lt_eq(lit(limit))))?;
     }
     let own = planner.fresh();
-    let place = format!("__top{own}");
+    let place = format!("{HIDDEN}top{own}");
     let mut columns: Vec<(String, Expr)> = all
         .iter()
         .map(|name| (name.clone(), column(name)))
         .collect();
     if arguments.flag("showcount", true) {
         let name = arguments.option("countfield").unwrap_or("count");
-        columns.push((name.to_owned(), column("__count")));
+        columns.push((name.to_owned(), column(hidden!("count"))));
     }
     if arguments.flag("showperc", true) {
         let name = arguments.option("percentfield").unwrap_or("percent");
-        let percent = values::percent(column("__count"), column("__total"));
+        let percent = values::percent(column(hidden!("count")), column(hidden!("total")));
         columns.push((name.to_owned(), percent));
     }
     columns.extend(rows.hidden().into_iter().filter(|(name, _)| name == REF));
-    columns.push((place.clone(), column("__rank")));
+    columns.push((place.clone(), column(hidden!("rank"))));
     let mut order: Vec<SortExpr> = by
         .iter()
         .map(|name| SortExpr::new(column(name), true, false))
@@ -199,7 +200,7 @@ fn with_other(
     other: &str,
     span: Span,
 ) -> Result<Rows> {
-    let beyond = column("__rank").gt(lit(limit));
+    let beyond = column(hidden!("rank")).gt(lit(limit));
     let either = |beyond: Expr, then: Expr, own: Expr| {
         Expr::Case(datafusion::logical_expr::Case::new(
             None,
@@ -208,8 +209,8 @@ fn with_other(
         ))
     };
     let mut set = vec![(
-        "__rank".to_owned(),
-        either(beyond.clone(), lit(limit + 1), column("__rank")),
+        hidden!("rank").to_owned(),
+        either(beyond.clone(), lit(limit + 1), column(hidden!("rank"))),
     )];
     for name in fields {
         if let Some(own) = rows.field(name) {
@@ -230,8 +231,11 @@ fn with_other(
             span,
         },
     };
-    let sums = [aggregation("sum", "__count"), aggregation("max", "__total")];
+    let sums = [
+        aggregation("sum", hidden!("count")),
+        aggregation("max", hidden!("total")),
+    ];
     let mut groups: Vec<String> = by.iter().chain(fields).cloned().collect();
-    groups.push("__rank".to_owned());
+    groups.push(hidden!("rank").to_owned());
     planner.aggregate(rows, &sums, &groups, span)
 }

@@ -13,6 +13,7 @@ use datafusion::arrow::array::Float64Array;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::logical_expr::{Expr, SortExpr, lit};
 
+use crate::HIDDEN;
 use crate::clause::{Folded, fold};
 use crate::expr::{Fields, plan_predicate};
 use crate::ops::bins;
@@ -296,22 +297,22 @@ impl Plan for Transaction {
         let rows = at(
             span,
             rows.set(vec![
-                ("__starts".to_owned(), starts),
-                ("__ends".to_owned(), ends),
+                (hidden!("starts").to_owned(), starts),
+                (hidden!("ends").to_owned(), ends),
             ]),
         )?;
         let time = if rows.has("_time") { "_time" } else { ORDER };
         let time_value = rows
             .field(time)
             .map_or_else(|| lit(0.0), |typed| cast_to(typed, &DataType::Float64));
-        let rows = at(span, rows.set(vec![("__at".to_owned(), time_value)]))?;
+        let rows = at(span, rows.set(vec![(hidden!("at").to_owned(), time_value)]))?;
         let rows = match planner.stage(rows.clone(), None, span)? {
-            None => at(span, rows.set(vec![("__txn".to_owned(), lit(0.0))]))?,
+            None => at(span, rows.set(vec![(hidden!("txn").to_owned(), lit(0.0))]))?,
             Some(staged) => {
                 let ids = ids(&staged, self);
                 let numbers: Float64Array = ids.into_iter().collect();
-                let rows = at(span, staged.rows_with("__txn", Arc::new(numbers)))?;
-                at(span, rows.filter(column("__txn").is_not_null()))?
+                let rows = at(span, staged.rows_with(hidden!("txn"), Arc::new(numbers)))?;
+                at(span, rows.filter(column(hidden!("txn")).is_not_null()))?
             }
         };
         let name = |text: &str| Name {
@@ -325,9 +326,9 @@ impl Plan for Transaction {
             output: name(output),
         };
         let mut aggregations = vec![
-            aggregation("min", Some("__at"), "__begin"),
-            aggregation("range", Some("__at"), "__duration"),
-            aggregation("count", None, "__count"),
+            aggregation("min", Some(hidden!("at")), hidden!("begin")),
+            aggregation("range", Some(hidden!("at")), hidden!("duration")),
+            aggregation("count", None, hidden!("count")),
         ];
         let kept: Vec<&String> = names
             .iter()
@@ -341,17 +342,17 @@ impl Plan for Transaction {
             let function = if listed { "list" } else { "values" };
             aggregations.push(aggregation(function, Some(field), field));
         }
-        let rows = planner.aggregate(rows, &aggregations, &["__txn".to_owned()], span)?;
-        let mut columns: Vec<(String, Expr)> = vec![("_time".to_owned(), column("__begin"))];
+        let rows = planner.aggregate(rows, &aggregations, &[hidden!("txn").to_owned()], span)?;
+        let mut columns: Vec<(String, Expr)> = vec![("_time".to_owned(), column(hidden!("begin")))];
         columns.extend(kept.iter().map(|name| ((*name).clone(), column(name))));
-        columns.push(("duration".to_owned(), column("__duration")));
-        columns.push(("eventcount".to_owned(), column("__count")));
-        columns.push((ORDER.to_owned(), column("__begin")));
+        columns.push(("duration".to_owned(), column(hidden!("duration"))));
+        columns.push(("eventcount".to_owned(), column(hidden!("count"))));
+        columns.push((ORDER.to_owned(), column(hidden!("begin"))));
         if rows.has(REF) {
             columns.push((REF.to_owned(), column(REF)));
         }
-        let number = format!("__txn{}", planner.fresh());
-        columns.push((number.clone(), column("__txn")));
+        let number = format!("{HIDDEN}txn{}", planner.fresh());
+        columns.push((number.clone(), column(hidden!("txn"))));
         let rows = at(span, rows.project(columns))?;
         Ok(Rows {
             order: Order::Keys(vec![
@@ -392,7 +393,7 @@ fn ids(staged: &Staged, transaction: &Transaction) -> Vec<Option<f64>> {
     let times: Vec<f64> = (0..rows)
         .map(|row| {
             staged
-                .text("__at", row)
+                .text(hidden!("at"), row)
                 .and_then(|time| number_of(&time))
                 .unwrap_or(0.0)
         })
@@ -416,7 +417,7 @@ fn ids(staged: &Staged, transaction: &Transaction) -> Vec<Option<f64>> {
             continue;
         }
         let time = times[row];
-        let starts = flag("__starts", row);
+        let starts = flag(hidden!("starts"), row);
         let goes_on = open.get(&key).is_some_and(|before| {
             !before.ended
                 && !starts
@@ -445,7 +446,7 @@ fn ids(staged: &Staged, transaction: &Transaction) -> Vec<Option<f64>> {
         if let Some(current) = open.get_mut(&key) {
             current.last = time;
             current.events += 1;
-            current.ended = flag("__ends", row);
+            current.ended = flag(hidden!("ends"), row);
             finished[current.id] |= current.ended;
             ids[row] = Some(current.id);
         }

@@ -63,7 +63,7 @@ const DEFAULT_SPAN: BinSpan = BinSpan::Time(TimeSpan {
 });
 
 /// The group's time, until the aggregation is done.
-const GROUP_TIME: &str = "__group_time";
+const GROUP_TIME: &str = hidden!("group_time");
 
 /// `tstats`.
 #[derive(Debug, Clone, PartialEq)]

@@ -26,8 +26,8 @@ pub(super) static COMMAND: Whole = Whole {
 };
 
 /// Number of the run of equal rows, and the index in it.
-const RUN: &str = "__uniq";
-const RANK: &str = "__uniq_rank";
+const RUN: &str = hidden!("uniq");
+const RANK: &str = hidden!("uniq_rank");
 
 fn plan(planner: &mut Planner<'_>, rows: Rows, _: &Arguments, span: Span) -> Result<Rows> {
     let (rows, place) = planner.placed(rows, span)?;

@@ -62,7 +62,7 @@ pub(crate) fn table_member(line: Expr, name: &str) -> Typed {
 }
 
 /// The member with the number of a line, from 1.
-pub(crate) const NUMBER: &str = "__line";
+pub(crate) const NUMBER: &str = hidden!("line");
 
 /// Maximum number of lines per table.
 const MOST_LINES: usize = 10_000;

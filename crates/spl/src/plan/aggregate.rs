@@ -10,6 +10,7 @@ use super::wildcards::renamed;
 use super::{
     ORDER, Order, Planner, Result, Rows, at, cast_to, column, diagnostic, is_hidden, is_list, nodes,
 };
+use crate::HIDDEN;
 use crate::aggregates::{Kind, aggregate};
 use crate::expr::{Fields, Typed, plan_aggregate, plan_expr};
 use crate::syntax::ast::{Aggregation, AggregationArgument, Span};
@@ -88,12 +89,12 @@ impl Planner<'_> {
         let calls = outputs
             .iter()
             .enumerate()
-            .map(|(index, (_, expr))| expr.clone().alias(format!("__{index}")));
+            .map(|(index, (_, expr))| expr.clone().alias(format!("{HIDDEN}{index}")));
         let plan = at(span, nodes::aggregate(rows.plan, groups, calls.collect()))?;
         let mut columns: Vec<(String, Expr)> =
             by.iter().map(|name| (name.clone(), column(name))).collect();
         for (index, (name, _)) in outputs.iter().enumerate() {
-            columns.push((name.clone(), column(&format!("__{index}"))));
+            columns.push((name.clone(), column(&format!("{HIDDEN}{index}"))));
         }
         let keys = by
             .iter()
@@ -126,9 +127,9 @@ impl Planner<'_> {
         aggregations: &[Aggregation],
         span: Span,
     ) -> Result<(Rows, Option<Typed>)> {
-        const TIME: &str = "__spark";
-        const FIRST: &str = "__spark_first";
-        const LAST: &str = "__spark_last";
+        const TIME: &str = hidden!("spark");
+        const FIRST: &str = hidden!("spark_first");
+        const LAST: &str = hidden!("spark_last");
         let wanted = aggregations
             .iter()
             .any(|aggregation| aggregation.function == SPARKLINE);

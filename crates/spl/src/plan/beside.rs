@@ -5,6 +5,7 @@ use datafusion::logical_expr::{Expr, SortExpr, WindowFrame, WindowFunctionDefini
 
 use super::nodes;
 use super::{Planner, Result, Rows, at, column, diagnostic};
+use crate::HIDDEN;
 use crate::column::null_if;
 use crate::expr::Typed;
 use crate::syntax::ast::{Aggregation, Span};
@@ -27,7 +28,7 @@ impl Planner<'_> {
                 argument.map(|typed| match typed.expr {
                     Expr::Column(_) | Expr::Literal(..) => typed,
                     expr => {
-                        let name = format!("__argument{index}");
+                        let name = format!("{HIDDEN}argument{index}");
                         columns.push((name.clone(), expr));
                         Typed {
                             expr: column(&name),
@@ -92,7 +93,7 @@ impl Windows<'_> {
                 ),
             ));
         };
-        let name = format!("__window{index}");
+        let name = format!("{HIDDEN}window{index}");
         let value = Typed {
             expr: column(&name),
             data_type: planned.data_type,

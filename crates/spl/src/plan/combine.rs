@@ -6,6 +6,7 @@ use datafusion::logical_expr::{Expr, SortExpr, lit};
 
 use super::running::{PLACE, numbered};
 use super::{ORDER, Order, Planner, Result, Rows, at, cast_to, column, common_type};
+use crate::HIDDEN;
 use crate::expr::Fields;
 use crate::ops::apart;
 use crate::ops::refs::{merge_refs, refs_type};
@@ -14,7 +15,7 @@ use crate::syntax::ast::Span;
 impl Planner<'_> {
     /// The rows with a hidden column of their places, by which they are ordered from now on, and its name.
     pub(crate) fn placed(&mut self, rows: Rows, span: Span) -> Result<(Rows, String)> {
-        let place = format!("__placed{}", self.fresh());
+        let place = format!("{HIDDEN}placed{}", self.fresh());
         let mut columns: Vec<(String, Expr)> = rows
             .all_names()
             .into_iter()
@@ -35,7 +36,7 @@ impl Planner<'_> {
             }
         }
         let own = self.fresh();
-        let (part, place) = (format!("__part{own}"), format!("__place{own}"));
+        let (part, place) = (format!("{HIDDEN}part{own}"), format!("{HIDDEN}place{own}"));
         let mut types: Vec<(String, DataType)> = Vec::new();
         for name in names {
             let data_type = match (first.field(&name), second.field(&name)) {

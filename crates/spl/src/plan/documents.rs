@@ -14,6 +14,11 @@ use crate::expr::Fields;
 use crate::ops::documents::{Format, found_names, out_of};
 use crate::syntax::ast::Span;
 
+/// Whether a field is Splunk's own (`_time`, `_raw`) and there already, so that no text replaces it.
+fn keeps(rows: &Rows, name: &str) -> bool {
+    name.starts_with('_') && rows.has(name)
+}
+
 /// More fields than these do not come out of texts at once.
 const MOST_FIELDS: usize = 1_000;
 
@@ -33,7 +38,7 @@ impl Planner<'_> {
         };
         let mut names: Vec<String> = later
             .names()
-            .filter(|name| !name.starts_with('_') && *name != input && !name.contains('*'))
+            .filter(|name| !(keeps(&rows, name) || *name == input || name.contains('*')))
             .map(str::to_owned)
             .collect();
         if later.all_columns || later.all_names {
@@ -57,8 +62,8 @@ impl Planner<'_> {
                     };
                     for name in found_names(&text, format) {
                         let name = format!("{prefix}{name}");
-                        // A text does not reach the columns of the engine.
-                        if is_hidden(&name) || known.contains(&name) {
+                        // A text does not reach the columns of the engine, nor what the event is.
+                        if is_hidden(&name) || keeps(&rows, &name) || known.contains(&name) {
                             continue;
                         }
                         if names.len() < MOST_FIELDS {

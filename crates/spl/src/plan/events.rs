@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use crabwalk_events::catalog::REF;
 use crabwalk_events::mapping::TypeMapping;
 use crabwalk_events::{Assets, Catalog, EventType, Table, TableName};
-use crabwalk_sources::collect::{OWN_DATA, RECORD, data_column};
+use crabwalk_sources::collect::{OWN_DATA, RECORD, data_column, is_made};
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::compute::concat_batches;
 use datafusion::arrow::datatypes::{DataType, Field, Schema};
@@ -271,7 +271,7 @@ fn is_written_as(field: &str, name: &str) -> bool {
 pub(crate) const SERVER: &str = "localhost";
 
 /// Hidden column of the event's text, for words that are looked for further down.
-pub(crate) const WORDS: &str = "__words";
+pub(crate) const WORDS: &str = hidden!("words");
 
 /// How the channels begin of lines of syslog.
 const SYSLOG: &str = "syslog:";
@@ -548,7 +548,7 @@ impl Scope for TypeView<'_, '_> {
                 let time = crate::raw::time_text(column(name));
                 found = found.or(has_word(time, term));
             }
-            if name.starts_with('_') && name != "_raw" {
+            if is_made(name) {
                 continue;
             }
             let Some(typed) = self.physical(name) else {
@@ -711,7 +711,7 @@ impl Planner<'_> {
             };
             let mut names: Vec<String> = needs
                 .names()
-                .filter(|name| !name.starts_with('_') || matches!(*name, "_raw" | "_value"))
+                .filter(|name| !is_made(name))
                 .map(str::to_owned)
                 .collect();
             if needs.all_columns {
@@ -724,7 +724,7 @@ impl Planner<'_> {
                         .fields()
                         .iter()
                         .map(|field| field.name().clone())
-                        .filter(|name| !name.starts_with('_')),
+                        .filter(|name| !is_made(name)),
                 );
             }
             if needs.all_names {

@@ -1,8 +1,8 @@
 //! From the syntax tree to DataFusion's logical plan.
 //!
 //! What each command does stands in its own file, in [`crate::commands`]; here is what they share. A command takes
-//! [`Rows`] and gives [`Rows`]. Hidden columns travel along: `_ref` says which
-//! events a row comes from, `__time` keeps the time of the event for the order of results when `_time` is gone.
+//! [`Rows`] and gives [`Rows`]. Hidden columns travel along: [`REF`] says which
+//! events a row comes from, [`ORDER`] keeps the time of the event for the order of results when `_time` is gone.
 
 pub(crate) mod aggregate;
 mod beside;
@@ -30,6 +30,7 @@ use crabwalk_events::{Catalog, EventType, LookupTable};
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{Expr, LogicalPlan, SortExpr};
 
+use crate::HIDDEN;
 pub(crate) use crate::column::{
     column, is_list, list_type, null_if, null_is_false, null_text, text,
 };
@@ -49,11 +50,11 @@ pub(crate) use stage::{LookupWriting, MOST_COLUMNS, MOST_ROWS, Made, Names, Pend
 pub(crate) use wildcards::renamed_text;
 
 /// Hidden copy of the event's time.
-pub(crate) const ORDER: &str = "__time";
+pub(crate) const ORDER: &str = hidden!("time");
 
 /// Whether a column is for the engine and not for the user.
 pub(crate) fn is_hidden(name: &str) -> bool {
-    name == REF || name.starts_with("__")
+    name.starts_with(HIDDEN)
 }
 
 /// The order in which a search's results stand.
@@ -191,7 +192,7 @@ impl Rows {
                 let now = match now {
                     Some((now, _)) => now.clone(),
                     None => {
-                        let mut name = format!("__was_{}", old.name);
+                        let mut name = format!("{HIDDEN}was_{}", old.name);
                         while columns.iter().any(|(own, _)| *own == name) {
                             name.push('_');
                         }

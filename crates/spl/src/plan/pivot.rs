@@ -131,7 +131,7 @@ impl Pivot<'_> {
             fields.push(Field::new(name, DataType::Utf8, true));
             arrays.push(Arc::new(values.collect::<StringArray>()));
         }
-        fields.push(Field::new("__row", DataType::UInt64, true));
+        fields.push(Field::new(hidden!("row"), DataType::UInt64, true));
         arrays.push(Arc::new(
             (0..keys.len() as u64).collect::<datafusion::arrow::array::UInt64Array>(),
         ));

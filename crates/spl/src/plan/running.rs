@@ -17,7 +17,7 @@ use crate::expr::Typed;
 use crate::syntax::ast::Span;
 
 /// Column with the row's place in the order of results.
-pub(crate) const PLACE: &str = "__place";
+pub(crate) const PLACE: &str = hidden!("place");
 
 impl Planner<'_> {
     /// The first rows.

@@ -18,6 +18,7 @@ use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{LogicalPlanBuilder, SortExpr};
 
 use super::{Order, Planner, Result, Rows, at, column, diagnostic, is_hidden};
+use crate::HIDDEN;
 use crate::session::lookup_name;
 use crate::syntax::ast::{Name, Span};
 use crate::value::display_values;
@@ -70,7 +71,7 @@ impl Staged {
             None => Arc::new(rows.plan.schema().as_arrow().clone()),
         };
         let batch = concat_batches(&schema, batches)?;
-        let place = format!("__stage{index}");
+        let place = format!("{HIDDEN}stage{index}");
         let mut fields: Vec<Field> = schema
             .fields()
             .iter()
@@ -238,12 +239,11 @@ pub(crate) struct Names {
 
 impl Names {
     /// The name for a column that data calls so. A second one of a name gets a number; one that the engine keeps for itself
-    /// gets a word before it.
+    /// begins with `_` instead.
     pub fn of(&mut self, called: &str) -> String {
-        let own = if is_hidden(called) {
-            format!("VALUE{called}")
-        } else {
-            called.to_owned()
+        let own = match called.strip_prefix(HIDDEN) {
+            Some(rest) => format!("_{rest}"),
+            None => called.to_owned(),
         };
         let mut name = own.clone();
         let again = self.wanted.entry(own.clone()).or_insert(1);
@@ -323,7 +323,7 @@ impl Made {
 
     /// The rows as the start of a plan. `own` is a number that no other rows of the plan have.
     pub fn rows(mut self, own: usize) -> std::result::Result<Rows, DataFusionError> {
-        let place = format!("__row{own}");
+        let place = format!("{HIDDEN}row{own}");
         let places: UInt64Array = (0..self.rows as u64).collect();
         self.column(&place, Arc::new(places));
         let batch = RecordBatch::try_new(Arc::new(Schema::new(self.fields)), self.columns)?;

@@ -1,6 +1,6 @@
 //! Which columns a name means that may hold `*`, and what they are called then.
 
-use super::Rows;
+use super::{Rows, is_hidden};
 use crate::expr::{Fields, Typed};
 use crate::syntax::ast::{Arguments, Name};
 
@@ -30,7 +30,7 @@ pub(crate) fn matching(rows: &Rows, names: &[Name]) -> Vec<String> {
 
 /// The new name of a field under `from as to`, `None` if it does not fit `from`.
 pub(crate) fn renamed(name: &str, from: &Name, to: &Name) -> Option<String> {
-    renamed_text(name, &from.text, &to.text)
+    renamed_text(name, &from.text, &to.text).filter(|new| !is_hidden(new))
 }
 
 /// As [`renamed`], for texts.
