@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::HIDDEN;
 use crate::clause::MADE_INDEXES;
 use crate::commands::{self, FromDataset, Mstats, Tstats};
 use crate::knowledge::Knowledge;
@@ -9,7 +10,6 @@ use crate::plan::needs::sources;
 use crate::syntax::ast::{CommandKind, CompareOp, Pipeline, SearchExpr, Span};
 use crate::syntax::command::Part;
 use crate::syntax::{self, Diagnostic};
-use crate::HIDDEN;
 
 /// A parsed search.
 #[derive(Debug, Clone)]

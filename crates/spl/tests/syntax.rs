@@ -9,13 +9,13 @@
     reason = "a test that does not parse has failed"
 )]
 
-use crabwalk_spl::{Knowledge, Search};
 use crabwalk_spl::commands::{Lookup, LookupOutput, Map, Rex, RexAction};
 use crabwalk_spl::syntax::ast::{ExprKind, Pipeline, SearchExpr, Span};
 use crabwalk_spl::syntax::{
     MacroTable, parse, parse_expr, parse_search, parse_search_with_macros, parse_without_macros,
     position, render, render_coloured,
 };
+use crabwalk_spl::{Knowledge, Search};
 use insta::assert_snapshot;
 use proptest::prelude::*;
 
@@ -933,7 +933,8 @@ fn long_searches_are_refused_before_they_are_planned() {
 fn a_search_names_no_column_of_the_engine() {
     let knowledge = Knowledge::default();
     for text in ["search a=1 | eval \"\u{1}time\"=1", "| table \"\u{1}ref\""] {
-        let error = Search::parse("test", text, &knowledge).expect_err("it has a control character");
+        let error =
+            Search::parse("test", text, &knowledge).expect_err("it has a control character");
         let wrong = &error.diagnostics()[0];
         assert_eq!(
             wrong.message,
