@@ -8,7 +8,7 @@ use crabwalk_events::{Assets, Catalog, EventRef};
 use crabwalk_hunt::Conclusion;
 use crabwalk_movement::{Movement, Word};
 use crabwalk_sources::report::SourceReport;
-use crabwalk_vocabulary::account::{AccountKind, kind_of};
+use crabwalk_vocabulary::account::kind_of;
 use crabwalk_vocabulary::{Severity, host_key, is_address};
 
 use crate::document::*;
@@ -740,7 +740,7 @@ impl Accounts {
                     name: String::new(),
                     names: account.names.clone(),
                     sid: account.sid.clone(),
-                    kind: account.kind.to_owned(),
+                    kind: account.role,
                     risk: 0,
                 },
             );
@@ -774,16 +774,13 @@ impl Accounts {
         }
         let sid = id.starts_with("s-1-").then(|| name.trim().to_uppercase());
         let plain = id.rsplit('\\').next().unwrap_or(&id);
-        let kind = match kind_of(plain, sid.as_deref().unwrap_or_default()) {
-            AccountKind::Anonymous => AccountKind::System,
-            kind => kind,
-        };
+        let kind = kind_of(plain, sid.as_deref().unwrap_or_default());
         let account = self.all.entry(id.clone()).or_insert_with(|| Account {
             id,
             name: String::new(),
             names: Vec::new(),
             sid,
-            kind: kind.name().to_owned(),
+            kind: kind.into(),
             risk: 0,
         });
         account.risk += risk;

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use crabwalk_movement::{Standing, Verdict};
+use crabwalk_movement::{AccountRole, Standing, Verdict};
 use serde::{Deserialize, Serialize};
 
 use crate::dossier::{Dossiers, Scope, Silenced};
@@ -187,8 +187,9 @@ pub struct Account {
     pub names: Vec<String>,
     /// Security identifier.
     pub sid: Option<String>,
-    /// `user`, `machine` or `system`.
-    pub kind: String,
+    /// The part that it plays: a person's, of one host only, a service's, a machine's, or Windows' own.
+    #[cfg_attr(test, ts(type = "AccountRole"))]
+    pub kind: AccountRole,
     /// Risk from findings.
     pub risk: u64,
 }

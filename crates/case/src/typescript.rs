@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::Path;
 
-use crabwalk_movement::{Kind, Standing};
+use crabwalk_movement::{AccountRole, Kind, Standing};
 use serde::Serialize;
 use ts_rs::{Config, TS, TypeVisitor};
 
@@ -86,6 +86,11 @@ fn page() -> String {
         page,
         "/** The classification of a hop. */\nexport type Standing = {};\n",
         values(&Standing::ALL).join(" | ")
+    );
+    let _ = writeln!(
+        page,
+        "/** The part that an account plays. */\nexport type AccountRole = {};\n",
+        values(&AccountRole::ALL).join(" | ")
     );
     let kinds = Kind::ALL.map(|kind| kind.name());
     let _ = writeln!(

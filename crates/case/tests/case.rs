@@ -196,7 +196,7 @@ fn hosts_and_accounts_are_named_once() {
     let accounts: Vec<_> = case
         .accounts
         .iter()
-        .map(|account| (account.id.as_str(), account.kind.as_str(), account.risk))
+        .map(|account| (account.id.as_str(), account.kind.name(), account.risk))
         .collect();
     assert_eq!(
         accounts,

@@ -63,7 +63,7 @@ use crabwalk_events::{Catalog, CatalogError};
 pub use assemble::Witness;
 pub use attach::Found;
 pub use crabwalk_activity::{Skew, demand};
-pub use crabwalk_vocabulary::Standing;
+pub use crabwalk_vocabulary::{AccountRole, Standing};
 pub use evidence::Kind;
 pub use missing::Missing;
 pub use path::LinkKind;
@@ -95,8 +95,8 @@ pub struct AccountInfo {
     pub names: Vec<String>,
     /// Its SID, if any event had it.
     pub sid: Option<String>,
-    /// `user`, `local` (of one host only), `service` (programs log on with it), `machine` or `system`.
-    pub kind: &'static str,
+    /// The part that it plays.
+    pub role: AccountRole,
 }
 
 /// A program that ran because of a movement.
@@ -375,10 +375,10 @@ pub fn analyse(
             id: main.key.clone(),
             names: Vec::new(),
             sid: None,
-            kind: match world.accounts.kind(*standing) {
-                AccountKind::User if services.contains(standing) => "service",
-                AccountKind::User if world.is_local(&main.key) => "local",
-                kind => kind.name(),
+            role: match world.accounts.kind(*standing) {
+                AccountKind::User if services.contains(standing) => AccountRole::Service,
+                AccountKind::User if world.is_local(&main.key) => AccountRole::Local,
+                kind => kind.into(),
             },
         });
         entry.names.extend(account.names.iter().cloned());
@@ -394,7 +394,7 @@ pub fn analyse(
     accounts.sort_by(|a, b| a.id.cmp(&b.id));
     let people: BTreeSet<&str> = accounts
         .iter()
-        .filter(|account| account.kind == AccountKind::User.name())
+        .filter(|account| account.role == AccountRole::User)
         .map(|account| account.id.as_str())
         .collect();
     let surprising: Option<BTreeMap<String, f64>> = surprises.map(|all| {

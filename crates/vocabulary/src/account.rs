@@ -1,5 +1,7 @@
 //! Accounts: what a name or SID stands for.
 
+use serde::{Deserialize, Serialize};
+
 /// What an account stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AccountKind {
@@ -13,13 +15,57 @@ pub enum AccountKind {
     Anonymous,
 }
 
-impl AccountKind {
-    /// The name used in the case document.
+/// The part that an account plays in its network, as all its logons show it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AccountRole {
+    /// A person of a domain, or of nothing that the logs name.
+    User,
+    /// An account of one host only.
+    Local,
+    /// Programs log on with it.
+    Service,
+    /// A machine in a domain.
+    Machine,
+    /// Windows itself, or nobody.
+    System,
+}
+
+impl AccountRole {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::User,
+        Self::Local,
+        Self::Service,
+        Self::Machine,
+        Self::System,
+    ];
+
+    /// Name in the case document.
     pub fn name(self) -> &'static str {
         match self {
             Self::User => "user",
+            Self::Local => "local",
+            Self::Service => "service",
             Self::Machine => "machine",
-            Self::System | Self::Anonymous => "system",
+            Self::System => "system",
+        }
+    }
+
+    /// Whether somebody set its password and has to set another when it is stolen. Machines change theirs themselves,
+    /// and Windows' own accounts have none.
+    pub fn has_password(self) -> bool {
+        matches!(self, Self::User | Self::Local | Self::Service)
+    }
+}
+
+impl From<AccountKind> for AccountRole {
+    /// What the name and the SID alone tell.
+    fn from(kind: AccountKind) -> Self {
+        match kind {
+            AccountKind::User => Self::User,
+            AccountKind::Machine => Self::Machine,
+            AccountKind::System | AccountKind::Anonymous => Self::System,
         }
     }
 }

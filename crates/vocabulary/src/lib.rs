@@ -25,7 +25,7 @@ pub mod text;
 pub mod time;
 pub mod wildcard;
 
-pub use account::AccountKind;
+pub use account::{AccountKind, AccountRole};
 pub use address::{address, is_address};
 pub use event_type::{EventType, Origin, is_windows};
 pub use host::host_key;

@@ -4,6 +4,9 @@
 /** The classification of a hop. */
 export type Standing = "proven" | "possible" | "attempted" | "routine";
 
+/** The part that an account plays. */
+export type AccountRole = "user" | "local" | "service" | "machine" | "system";
+
 /** The kinds of witnesses. */
 export const WITNESS_KINDS = ["source", "destination-logon", "destination-execution", "domain-controller", "network"] as const;
 
@@ -17,8 +20,8 @@ export type Account = {
   names: Array<string>;
   /** Security identifier. */
   sid: string | null;
-  /** `user`, `machine` or `system`. */
-  kind: string;
+  /** The part that it plays: a person's, of one host only, a service's, a machine's, or Windows' own. */
+  kind: AccountRole;
   /** Risk from findings. */
   risk: number;
 };

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crabwalk_activity::Row;
 use crabwalk_activity::channel::SECURITY;
-use crabwalk_vocabulary::host_key;
+use crabwalk_vocabulary::{AccountRole, host_key};
 
 use super::document::*;
 use super::host::{change, micros};
@@ -242,7 +242,7 @@ pub(super) fn exposures(
     let system: BTreeSet<&str> = case
         .accounts
         .iter()
-        .filter(|account| account.kind == "system")
+        .filter(|account| account.kind == AccountRole::System)
         .map(|account| account.id.as_str())
         .collect();
     let mut all = Vec::new();

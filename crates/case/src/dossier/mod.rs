@@ -14,6 +14,7 @@ mod tables;
 use std::collections::BTreeMap;
 
 use crabwalk_events::{Catalog, CatalogError};
+use crabwalk_vocabulary::account::kind_of;
 
 pub use document::*;
 
@@ -145,12 +146,13 @@ impl Case {
             }
             _ => vec![name.to_owned()],
         };
+        let kind = kind_of(name, sid.as_deref().unwrap_or_default()).into();
         self.accounts.push(Account {
             name: names::of_account(&id, &names, sid.as_deref()),
             id,
             names,
             sid,
-            kind: "user".to_owned(),
+            kind,
             risk: 0,
         });
         self.accounts.sort_by(|a, b| a.id.cmp(&b.id));

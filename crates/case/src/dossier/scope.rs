@@ -96,10 +96,11 @@ fn certainty(confidence: f64) -> &'static str {
     }
 }
 
-fn is_user(case: &Case, id: &str) -> bool {
+/// Whether whoever uses an account knows its password, or a form of it.
+fn has_password(case: &Case, id: &str) -> bool {
     case.accounts
         .iter()
-        .any(|account| account.id == id && account.kind == "user")
+        .any(|account| account.id == id && account.kind.has_password())
 }
 
 /// Hosts and accounts touched by the intruder's hops.
@@ -152,7 +153,7 @@ pub(super) fn touched(case: &Case, suspects: &Suspects) -> Scope {
             (&hop.actor, "acted"),
             (&hop.effective, "ran the payload"),
         ] {
-            let Some(id) = id.as_deref().filter(|id| firm && is_user(case, id)) else {
+            let Some(id) = id.as_deref().filter(|id| firm && has_password(case, id)) else {
                 continue;
             };
             let why = format!(
@@ -544,7 +545,7 @@ pub(super) fn sentences(case: &Case, suspects: &Suspects) -> Vec<String> {
     ));
     let mut accounts: Vec<&str> = Vec::new();
     for id in own.iter().flat_map(|hop| [&hop.actor, &hop.used]).flatten() {
-        if is_user(case, id) && !accounts.contains(&names.account(id)) {
+        if has_password(case, id) && !accounts.contains(&names.account(id)) {
             accounts.push(names.account(id));
         }
     }

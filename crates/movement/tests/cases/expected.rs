@@ -122,7 +122,7 @@ fn wrong_movement(movement: &Movement, expected: &[Vec<String>]) -> Vec<String> 
     let is_known = |word: &str| {
         word.contains('>')
             || [
-                "(none)", "path", "paths", "skew", "account", "dossier", "blind", "collect",
+                "(none)", "path", "paths", "skew", "account", "dossier", "blind", "collect", "reset",
             ]
             .contains(&word)
     };
@@ -174,7 +174,7 @@ fn wrong_movement(movement: &Movement, expected: &[Vec<String>]) -> Vec<String> 
         if !movement
             .accounts
             .iter()
-            .any(|one| said == format!("account {} {}", one.id, one.kind))
+            .any(|one| said == format!("account {} {}", one.id, one.role.name()))
         {
             wrong.push(said);
         }
@@ -185,17 +185,22 @@ fn wrong_movement(movement: &Movement, expected: &[Vec<String>]) -> Vec<String> 
 /// Whether some lines are about the case, not only about movement.
 pub fn are_about_the_case(lines: &[String]) -> bool {
     let word = |line: &String| line.split_whitespace().next().map(str::to_owned);
-    let about = ["dossier", "blind", "collect"];
+    let about = ["dossier", "blind", "collect", "reset"];
     let mut words = lines.iter().filter_map(word);
     words.any(|word| about.contains(&word.as_str()))
 }
 
 /// Lists of the case that scenes give whole.
-fn lists(case: &Case) -> [(&'static str, Vec<String>); 2] {
+fn lists(case: &Case) -> [(&'static str, Vec<String>); 3] {
     let blind = case.scope.blind.iter().map(|one| one.host.clone());
     let collect = case.scope.collect.iter();
     let collect = collect.map(|one| format!("{} {}", one.host, one.channel));
-    [("blind", blind.collect()), ("collect", collect.collect())]
+    let reset = case.scope.accounts.iter().map(|one| one.account.clone());
+    [
+        ("blind", blind.collect()),
+        ("collect", collect.collect()),
+        ("reset", reset.collect()),
+    ]
 }
 
 /// What of the case is not as expected.
@@ -306,7 +311,7 @@ pub fn restated(movement: &Movement, case: Option<&Case>, lines: &[String]) -> O
         } else if name == "account" {
             let id = words(old).into_iter().nth(1).unwrap_or_default();
             let found = movement.accounts.iter().find(|one| one.id == id);
-            new.extend(found.map(|one| format!("account {id} {}", one.kind)));
+            new.extend(found.map(|one| format!("account {id} {}", one.role.name())));
         } else if name != "(none)" {
             new.push(old.clone());
         }

@@ -32,8 +32,8 @@
 //! - `account NAME KIND`
 //! - `dossier HOST LIST NAME=VALUE …`: an entry of a list in the host's dossier that has these fields, named as in the
 //!   case document; `dossier HOST LIST none` where the list is empty
-//! - `blind HOST`, `collect HOST CHANNEL`: hosts whose logs are too few, and logs to collect; `blind (none)`. All of
-//!   them, where there is one such line
+//! - `blind HOST`, `collect HOST CHANNEL`, `reset ACCOUNT`: hosts whose logs are too few, logs to collect, accounts whose
+//!   passwords are to be changed; `blind (none)`. All of them, where there is one such line
 //!
 //! `BLESS=1` writes the hops that came, in their order, and of what was said of them what is so: a claim that does not hold
 //! becomes its opposite where it has one, or goes. What a dossier holds is not blessed.
