@@ -122,7 +122,8 @@ fn wrong_movement(movement: &Movement, expected: &[Vec<String>]) -> Vec<String> 
     let is_known = |word: &str| {
         word.contains('>')
             || [
-                "(none)", "path", "paths", "skew", "account", "dossier", "blind", "collect", "reset",
+                "(none)", "path", "paths", "skew", "account", "dossier", "blind", "collect",
+                "reset",
             ]
             .contains(&word)
     };
