@@ -42,14 +42,24 @@ pub(super) static COMMAND: Whole = Whole {
 
 fn name(back: &Back<'_>, rows: u64) -> String {
     match back.new {
-        Some(new) if back.first == back.last => new.text.clone(),
-        Some(new) => format!("{}_p{rows}", new.text),
+        Some(new) => new.text.clone(),
         None => format!("{}_p{rows}", back.field.text),
     }
 }
 
 fn plan(planner: &mut Planner<'_>, rows: Rows, arguments: &Arguments, span: Span) -> Result<Rows> {
     let back = back(arguments, span)?;
+    if let Some(new) = back.new
+        && back.first != back.last
+    {
+        return Err(diagnostic(
+            new.span,
+            format!("`{}` would be the name of several fields", new.text),
+        )
+        .with_help(
+            "with a range in `p=` leave `as` out, and rename the fields after the command",
+        ));
+    }
     back.beside(planner, rows, span, &mut |_, _, rows, before| {
         Ok((name(&back, rows), column(before)))
     })

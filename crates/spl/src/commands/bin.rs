@@ -167,10 +167,21 @@ impl Plan for Bin {
             .as_ref()
             .map_or_else(|| name.clone(), |output| output.text.clone());
         let binned = match (name.as_str(), self.span) {
-            (_, None) => return bins(planner, rows, self, value, output, span),
-            ("_time", Some(width)) if self.align.is_some() => {
-                return aligned(planner, rows, self, value, width, output, span);
+            (_, None) if self.align.is_none() => {
+                return bins(planner, rows, self, value, output, span);
             }
+            ("_time", Some(width)) | (_, Some(width @ BinSpan::Time(_)))
+                if self.align.is_some() =>
+            {
+                return aligned(planner, rows, self, value, width, &output, span);
+            }
+            _ if self.align.is_some() => {
+                return Err(diagnostic(
+                    self.field.span,
+                    "`aligntime=` of `bin` goes with a `span=` of time, such as `1h`",
+                ));
+            }
+            (_, None) => return Ok(rows),
             ("_time", Some(width)) | (_, Some(width @ BinSpan::Time(_))) => {
                 time_bin(value.clone(), width, self.field.span)?
             }
@@ -263,7 +274,7 @@ fn aligned(
     bin: &Bin,
     value: Typed,
     width: BinSpan,
-    output: String,
+    output: &str,
     span: Span,
 ) -> Result<Rows> {
     let place = bin.align.as_ref().map_or(bin.field.span, |name| name.span);
@@ -274,15 +285,23 @@ fn aligned(
         BinSpan::Log { .. } => None,
     };
     // Splunk, too, ignores it for ranges of a day or longer.
-    let Some(seconds) = seconds.filter(|seconds| *seconds < 86_400.0) else {
-        let binned = time_bin(value, width, bin.field.span)?;
-        return at(span, rows.set(vec![(output, binned)]));
-    };
-    let names = rows.all_names();
     let time = Typed {
         expr: cast_to(value, &DataType::Float64),
         data_type: DataType::Float64,
     };
+    let set = |binned: Expr| {
+        let data_type = DataType::Float64;
+        let binned = Typed {
+            expr: binned,
+            data_type,
+        };
+        vec![(output.to_owned(), within(bin, time.clone(), binned))]
+    };
+    let Some(seconds) = seconds.filter(|seconds| *seconds < 86_400.0) else {
+        let binned = time_bin(time.clone(), width, bin.field.span)?;
+        return at(span, rows.set(set(binned)));
+    };
+    let names = rows.all_names();
     let end = match align {
         "earliest" => Some((min_udaf(), LEAST)),
         "latest" => Some((max_udaf(), MOST)),
@@ -295,8 +314,8 @@ fn aligned(
                 time.expr.clone(),
             )
             .alias(name);
-            let binned = bins::aligned_bin(time, column(name), seconds);
-            planner.beside(rows, vec![window], &names, vec![(output, binned)], span)
+            let binned = bins::aligned_bin(time.clone(), column(name), seconds);
+            planner.beside(rows, vec![window], &names, set(binned), span)
         }
         None => {
             let origin =
@@ -309,8 +328,8 @@ fn aligned(
                         ),
                     )
                 })?;
-            let binned = bins::aligned_bin(time, lit(origin), seconds);
-            at(span, rows.set(vec![(output, binned)]))
+            let binned = bins::aligned_bin(time.clone(), lit(origin), seconds);
+            at(span, rows.set(set(binned)))
         }
     }
 }

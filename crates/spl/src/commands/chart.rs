@@ -8,9 +8,9 @@ use std::sync::Arc;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::datasource::{MemTable, provider_as_source};
 use datafusion::functions_aggregate::expr_fn::{max, min};
-use datafusion::logical_expr::{Expr, LogicalPlanBuilder, SortExpr};
+use datafusion::logical_expr::{Case, Expr, LogicalPlanBuilder, SortExpr};
 
-use super::bin::time_bin;
+use super::bin::{Bin, time_bin};
 use crate::aggregates::{find, is_count};
 use crate::expr::{Fields, Typed, plan_expr};
 use crate::ops::bins;
@@ -26,7 +26,7 @@ use crate::syntax::command::{Ledger, Part, Syntax, expressions_of, expressions_o
 use crate::syntax::parse_span;
 use crate::syntax::print::{list, names, options, quoted};
 use crate::syntax::usage::{
-    Cursor, OptionUsage, Usage, Whole, count, flag, is_on, obeyed, only, refused,
+    Cursor, OptionUsage, Usage, Whole, count, flag, is_on, obeyed, only, refused, whole_number,
 };
 use crate::syntax::walk::{change_parts, visit_fields};
 use crate::value::number_of;
@@ -51,7 +51,7 @@ pub(super) const OPTIONS: &[OptionUsage] = &[
     ),
     flag(
         "useother",
-        "Whether to add up the remaining series as one; default true.",
+        "Whether to take the remaining series together as one; default true.",
     ),
     obeyed("otherstr", "Name of that series; default `OTHER`."),
     flag(
@@ -310,6 +310,30 @@ impl Plan for Chart {
             }
             let binned = time_bin(time, width.unwrap_or(BinSpan::Number(60.0)), span)?;
             rows = at(span, rows.set(vec![("_time".to_owned(), binned)]))?;
+        } else if let (None, Some(first)) = (width, self.by.first())
+            && (option("bins").is_some() || option("minspan").is_some())
+        {
+            let written = |name: &str| {
+                option(name).map(|value| Name {
+                    text: value.to_owned(),
+                    span,
+                })
+            };
+            let bin = Bin {
+                field: first.clone(),
+                span: None,
+                bins: written("bins")
+                    .map(|bins| whole_number("bins", &bins))
+                    .transpose()?,
+                min_span: written("minspan")
+                    .map(|least| parse_span(&least))
+                    .transpose()?,
+                start: None,
+                end: None,
+                align: None,
+                output: None,
+            };
+            rows = bin.plan(planner, rows, span)?;
         } else if let (Some(width), Some(first)) = (width, by.first()) {
             let name = first.clone();
             if let Some(value) = rows.field(&name) {
@@ -343,32 +367,16 @@ impl Plan for Chart {
                 rows = at(span, rows.set(vec![(name.clone(), value)]))?;
             }
         }
-        let (aggregations, computed, outputs) = parts(self, width)?;
-        let mut rows = planner.aggregate(rows, &aggregations, &by, span)?;
-        if !computed.is_empty() {
-            let mut set = Vec::new();
-            for (name, expr) in &computed {
-                let value = as_value(plan_expr(expr, &rows, &planner.context)?);
-                set.push((name.clone(), value.expr));
-            }
-            rows = at(span, rows.set(set))?;
-            let shown = by
-                .iter()
-                .chain(outputs.iter().map(|output| &output.output.text));
-            let shown: Vec<(String, Expr)> = shown
-                .map(|name| (name.clone(), column(name)))
-                .chain(
-                    rows.hidden()
-                        .into_iter()
-                        .filter(|(name, _)| !name.starts_with(PART)),
-                )
-                .collect();
-            rows = at(span, rows.reshape(shown))?;
-        }
-        if by.len() < 2 && !self.time {
+        let parts = parts(self, width)?;
+        let single = rows;
+        let rows = aggregated(planner, single.clone(), &parts, &by, span)?;
+        let (aggregations, computed, outputs) = &parts;
+        let time = self.time || width.is_some() && by.first().is_some_and(|name| name == "_time");
+        if by.len() < 2 && !time {
             return Ok(rows);
         }
-        let Some(staged) = planner.stage(rows.clone(), None, span)? else {
+        let (Some(key), Some(staged)) = (by.first(), planner.stage(rows.clone(), None, span)?)
+        else {
             return Ok(rows);
         };
         let written = option("limit").map(str::trim);
@@ -387,11 +395,13 @@ impl Plan for Chart {
                 .parse()
                 .map_err(|_| diagnostic(span, format!("`limit={limit}` is not a number")))?,
         };
-        let table = Pivot {
+        let series = by.get(1).map(String::as_str);
+        let mut table = Pivot {
             staged: &staged,
-            key: &by[0],
-            series: by.get(1).map(String::as_str),
-            aggregations: &outputs,
+            key,
+            series,
+            aggregations: outputs,
+            kept: None,
             limit,
             least,
             other: on("useother", true).then(|| option("otherstr").unwrap_or("OTHER")),
@@ -400,17 +410,42 @@ impl Plan for Chart {
                 str::to_owned,
             ),
         };
-        let buckets = if self.time && on("cont", true) {
+        // Only counts and sums of the other series can be added up: other statistics are worked out for all of them
+        // together.
+        let adds = |one: &Aggregation| {
+            matches!(one.function.as_str(), "sum" | "sumsq") || is_count(&one.function)
+        };
+        let together;
+        if let (Some(series), Some(_)) = (series, table.other)
+            && !(computed.is_empty() && aggregations.iter().all(adds))
+            && let (kept, true) = table.kept()
+        {
+            let is_kept =
+                column(series).in_list(kept.iter().map(|name| text(name.clone())).collect(), false);
+            let merged = Expr::Case(Case::new(
+                None,
+                vec![(Box::new(is_kept), Box::new(column(series)))],
+                Some(Box::new(text(hidden!("other")))),
+            ));
+            let merged = at(span, single.set(vec![(series.to_owned(), merged)]))?;
+            let merged = aggregated(planner, merged, &parts, &by, span)?;
+            together = planner.stage(merged, None, span)?;
+            if let Some(together) = &together {
+                table.staged = together;
+                table.kept = Some(kept);
+            }
+        }
+        let buckets = if time && on("cont", true) {
             width
         } else {
             None
         };
-        let range = if on("fixedrange", true) {
+        let range = if self.time && on("fixedrange", true) {
             planner.range
         } else {
             TimeRange::default()
         };
-        let batch = table.batch(buckets, range, self.time, span)?;
+        let batch = table.batch(buckets, range, time, span)?;
         let names: Vec<String> = batch
             .schema()
             .fields()
@@ -430,6 +465,38 @@ impl Plan for Chart {
             open: false,
         })
     }
+}
+
+/// The groups with their aggregations and the expressions of these.
+fn aggregated(
+    planner: &mut Planner<'_>,
+    rows: Rows,
+    (aggregations, computed, outputs): &Parts,
+    by: &[String],
+    span: Span,
+) -> Result<Rows> {
+    let rows = planner.aggregate(rows, aggregations, by, span)?;
+    if computed.is_empty() {
+        return Ok(rows);
+    }
+    let mut set = Vec::new();
+    for (name, expr) in computed {
+        let value = as_value(plan_expr(expr, &rows, &planner.context)?);
+        set.push((name.clone(), value.expr));
+    }
+    let rows = at(span, rows.set(set))?;
+    let shown = by
+        .iter()
+        .chain(outputs.iter().map(|output| &output.output.text));
+    let shown: Vec<(String, Expr)> = shown
+        .map(|name| (name.clone(), column(name)))
+        .chain(
+            rows.hidden()
+                .into_iter()
+                .filter(|(name, _)| !name.starts_with(PART)),
+        )
+        .collect();
+    at(span, rows.reshape(shown))
 }
 
 /// The span that gives at most so many buckets, each so many seconds long or longer.

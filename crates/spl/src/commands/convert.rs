@@ -3,10 +3,11 @@
 use std::fmt;
 
 use datafusion::arrow::datatypes::DataType;
+use datafusion::logical_expr::Expr;
 
 use crate::expr::{Fields, Typed, plan_call};
-use crate::plan::wildcards::{renamed, wildcard_parts};
-use crate::plan::{Plan, Planner, Result, Rows, as_value, at, diagnostic, is_hidden, text, typed};
+use crate::plan::wildcards::{matches, renamed};
+use crate::plan::{Plan, Planner, Result, Rows, as_value, at, diagnostic, text, typed};
 use crate::syntax::ast::{Name, Span};
 use crate::syntax::command::{Ledger, Syntax};
 use crate::syntax::print::{list, quoted};
@@ -143,19 +144,30 @@ fn conversion(cursor: &mut dyn Cursor) -> Result<Conversion> {
 }
 
 impl Plan for Convert {
-    fn plan(&self, planner: &mut Planner<'_>, rows: Rows, span: Span) -> Result<Rows> {
+    fn plan(&self, planner: &mut Planner<'_>, mut rows: Rows, span: Span) -> Result<Rows> {
         let format = self.time_format.as_deref().unwrap_or(DEFAULT_FORMAT);
-        let mut assignments = Vec::new();
+        let mut assignments: Vec<(String, Expr)> = Vec::new();
+        // `none(…)` keeps fields out of the wildcards of the others.
+        let kept: Vec<&Name> = self
+            .conversions
+            .iter()
+            .filter(|conversion| conversion.function.text == "none")
+            .map(|conversion| &conversion.field)
+            .collect();
         for conversion in &self.conversions {
             let names: Vec<String> = if conversion.field.text.contains('*') {
                 let fits = |name: &String| {
-                    !is_hidden(name) && wildcard_parts(&conversion.field.text, name).is_some()
+                    matches(&conversion.field, name) && !kept.iter().any(|kept| matches(kept, name))
                 };
                 rows.names().into_iter().filter(fits).collect()
             } else {
                 vec![conversion.field.text.clone()]
             };
             for name in names {
+                // A second conversion of a field goes on from the first.
+                if assignments.iter().any(|(made, _)| *made == name) {
+                    rows = at(span, rows.set(std::mem::take(&mut assignments)))?;
+                }
                 let Some(value) = rows.field(&name) else {
                     continue;
                 };

@@ -165,7 +165,7 @@ impl Plan for Lookup {
             let mut missing = diagnostic(
                 name.span,
                 format!(
-                    "the self `{}` has no column `{}`",
+                    "the lookup `{}` has no column `{}`",
                     self.table.text, name.text
                 ),
             );

@@ -176,6 +176,13 @@ pub(super) fn frequent(
         let percent = values::percent(column(hidden!("count")), column(hidden!("total")));
         columns.push((name.to_owned(), percent));
     }
+    let mut named = std::collections::HashSet::new();
+    if let Some((twice, _)) = columns.iter().find(|(name, _)| !named.insert(name.clone())) {
+        return Err(
+            diagnostic(span, format!("two columns would be called `{twice}`"))
+                .with_help("give the counts another name with `countfield=` or `percentfield=`"),
+        );
+    }
     columns.extend(rows.hidden().into_iter().filter(|(name, _)| name == REF));
     columns.push((place.clone(), column(hidden!("rank"))));
     let mut order: Vec<SortExpr> = by

@@ -1,10 +1,10 @@
 //! `transaction`: groups of events in the order of time.
 //!
-//! Events with the same values of the fields belong together. Going by time, a transaction begins where `startswith`
+//! Events that share values of the fields, none of which has another value, belong together. Going by time, a transaction begins where `startswith`
 //! fits, where the one before has ended (`endswith`, `maxevents`), or where `maxpause` or `maxspan` would be exceeded.
 //! With `startswith` or `endswith`, transactions without such an event are left out unless `keepevicted=true`.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -48,7 +48,7 @@ pub(super) static COMMAND: Whole = typed::<Transaction>(Usage {
         count("maxevents", "Maximum events; default 1,000."),
         flag(
             "connected",
-            "Whether an event must share a field with the others.",
+            "Whether an event must share a value with the others; default true. Otherwise it is enough that no field has another value.",
         ),
         flag(
             "keepevicted",
@@ -379,12 +379,107 @@ fn marked(planner: &mut Planner<'_>, rows: &Rows, mark: Option<&Mark>) -> Result
     })
 }
 
+/// A transaction that may go on.
 struct Open {
-    id: usize,
     first: f64,
     last: f64,
     events: u64,
     ended: bool,
+    /// The values of each field that its events have.
+    values: Vec<HashSet<String>>,
+}
+
+/// How an event's values of the fields agree with those of a transaction.
+#[derive(Clone, Copy, PartialEq)]
+enum Agrees {
+    /// They share a value, and no field has other values.
+    Yes,
+    /// The transaction has no values yet of the fields that the event has.
+    Open,
+    No,
+}
+
+impl Open {
+    fn agrees(&self, values: &[Vec<String>]) -> Agrees {
+        let mut agrees = Agrees::Open;
+        for (own, new) in self.values.iter().zip(values) {
+            if own.is_empty() || new.is_empty() {
+                continue;
+            }
+            if !new.iter().any(|value| own.contains(value)) {
+                return Agrees::No;
+            }
+            agrees = Agrees::Yes;
+        }
+        agrees
+    }
+
+    /// Whether an event at a time may still belong to it.
+    fn lasts(&self, time: f64, transaction: &Transaction) -> bool {
+        let within = |most: Option<f64>, since: f64| most.is_none_or(|most| time - since <= most);
+        !self.ended
+            && within(transaction.max_pause, self.last)
+            && within(transaction.max_span, self.first)
+            && self.events < transaction.max_events.unwrap_or(1000)
+    }
+}
+
+/// The transactions that may go on, and where to find them.
+#[derive(Default)]
+struct Running {
+    open: BTreeMap<usize, Open>,
+    /// By a field and a value of it, the transactions that have it.
+    by_value: HashMap<(usize, String), Vec<usize>>,
+}
+
+impl Running {
+    /// The transaction that an event belongs to: of several, the one with the latest event.
+    fn of(&self, values: &[Vec<String>], connected: bool) -> Option<usize> {
+        let best = |ids: &mut dyn Iterator<Item = usize>, wanted: &[Agrees]| {
+            ids.filter_map(|id| Some((id, self.open.get(&id)?)))
+                .filter(|(_, open)| wanted.contains(&open.agrees(values)))
+                .max_by(|(a, one), (b, other)| one.last.total_cmp(&other.last).then(a.cmp(b)))
+                .map(|(id, _)| id)
+        };
+        if values.is_empty() || !connected {
+            let all = [Agrees::Yes, Agrees::Open];
+            return best(&mut self.open.keys().copied(), &all);
+        }
+        let keys = values.iter().enumerate();
+        let keys =
+            keys.flat_map(|(at, values)| values.iter().map(move |value| (at, value.clone())));
+        let ids = keys.filter_map(|key| self.by_value.get(&key)).flatten();
+        best(&mut ids.copied(), &[Agrees::Yes])
+    }
+
+    /// Notes the values of an event of a transaction.
+    fn joined(&mut self, id: usize, values: Vec<Vec<String>>) {
+        let Some(open) = self.open.get_mut(&id) else {
+            return;
+        };
+        open.values.resize_with(values.len(), HashSet::new);
+        for (at, (own, new)) in open.values.iter_mut().zip(values).enumerate() {
+            for value in new {
+                if own.insert(value.clone()) {
+                    self.by_value.entry((at, value)).or_default().push(id);
+                }
+            }
+        }
+    }
+
+    /// Forgets a transaction that no event can belong to any more.
+    fn close(&mut self, id: usize) {
+        let Some(closed) = self.open.remove(&id) else {
+            return;
+        };
+        for (at, values) in closed.values.into_iter().enumerate() {
+            for value in values {
+                if let Some(ids) = self.by_value.get_mut(&(at, value)) {
+                    ids.retain(|own| *own != id);
+                }
+            }
+        }
+    }
 }
 
 /// The number of each row's transaction.
@@ -398,66 +493,72 @@ fn ids(staged: &Staged, transaction: &Transaction) -> Vec<Option<f64>> {
                 .unwrap_or(0.0)
         })
         .collect();
-    let mut order: Vec<usize> = (0..rows).collect();
+    let mut order: Vec<(usize, f64)> = times.into_iter().enumerate().collect();
     // Rows come with the newest first; of the same time, the later row is the earlier event.
-    order.sort_by(|a, b| times[*a].total_cmp(&times[*b]).then_with(|| b.cmp(a)));
+    order.sort_by(|(a, one), (b, other)| one.total_cmp(other).then_with(|| b.cmp(a)));
     let flag = |name: &str, row: usize| staged.text(name, row).as_deref() == Some("true");
-    let mut open: HashMap<Vec<Vec<String>>, Open> = HashMap::new();
-    let mut started: Vec<bool> = Vec::new();
-    let mut finished: Vec<bool> = Vec::new();
-    let mut ids: Vec<Option<usize>> = vec![None; rows];
-    for row in order {
-        let key: Vec<Vec<String>> = transaction
+    let mut running = Running::default();
+    // Of each transaction, whether it has its start and its end.
+    let mut marks: Vec<(bool, bool)> = Vec::new();
+    let mut ids: Vec<(usize, usize)> = Vec::with_capacity(rows);
+    for (row, time) in order {
+        let values: Vec<Vec<String>> = transaction
             .fields
             .iter()
             .map(|name| staged.values(&name.text, row))
             .collect();
-        if !key.is_empty() && key.iter().all(Vec::is_empty) {
+        if !values.is_empty() && values.iter().all(Vec::is_empty) {
             // An event with none of the fields is not part of a transaction by fields.
             continue;
         }
-        let time = times[row];
         let starts = flag(hidden!("starts"), row);
-        let goes_on = open.get(&key).is_some_and(|before| {
-            !before.ended
-                && !starts
-                && transaction
-                    .max_pause
-                    .is_none_or(|most| time - before.last <= most)
-                && transaction
-                    .max_span
-                    .is_none_or(|most| time - before.first <= most)
-                && before.events < transaction.max_events.unwrap_or(1000)
-        });
-        if !goes_on {
-            open.insert(
-                key.clone(),
-                Open {
-                    id: started.len(),
-                    first: time,
-                    last: time,
-                    events: 0,
-                    ended: false,
-                },
-            );
-            started.push(starts);
-            finished.push(false);
+        let ends = flag(hidden!("ends"), row);
+        let mut found = running.of(&values, transaction.connected);
+        if let Some(id) = found
+            && (starts
+                || !running
+                    .open
+                    .get(&id)
+                    .is_some_and(|open| open.lasts(time, transaction)))
+        {
+            running.close(id);
+            found = None;
         }
-        if let Some(current) = open.get_mut(&key) {
-            current.last = time;
-            current.events += 1;
-            current.ended = flag(hidden!("ends"), row);
-            finished[current.id] |= current.ended;
-            ids[row] = Some(current.id);
+        let id = found.unwrap_or_else(|| {
+            marks.push((starts, false));
+            let new = Open {
+                first: time,
+                last: time,
+                events: 0,
+                ended: false,
+                values: Vec::new(),
+            };
+            running.open.insert(marks.len() - 1, new);
+            marks.len() - 1
+        });
+        if let Some(open) = running.open.get_mut(&id) {
+            open.last = time;
+            open.events += 1;
+            open.ended = ends;
+        }
+        if let Some((_, ended)) = marks.get_mut(id) {
+            *ended |= ends;
+        }
+        running.joined(id, values);
+        ids.push((row, id));
+    }
+    let mut numbers = vec![None; rows];
+    for (row, id) in ids {
+        let (started, ended) = marks.get(id).copied().unwrap_or_default();
+        let whole =
+            (transaction.starts.is_none() || started) && (transaction.ends.is_none() || ended);
+        #[expect(clippy::cast_precision_loss, reason = "a number of rows")]
+        if let Some(number) = numbers
+            .get_mut(row)
+            .filter(|_| whole || transaction.keep_evicted)
+        {
+            *number = Some(id as f64);
         }
     }
-    let whole = |id: usize| {
-        transaction.keep_evicted
-            || (transaction.starts.is_none() || started[id])
-                && (transaction.ends.is_none() || finished[id])
-    };
-    #[expect(clippy::cast_precision_loss, reason = "a number of rows")]
-    ids.into_iter()
-        .map(|id| id.filter(|id| whole(*id)).map(|id| id as f64))
-        .collect()
+    numbers
 }

@@ -112,9 +112,16 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "cidrmatch(<network>, <address>)",
         "Whether an address is in a network such as `10.0.0.0/8` or `fe80::/10`.",
         "cidrmatch(\"10.0.0.0/8\", src_ip)",
-        |_| {
+        |call| {
+            if let Some(text) = call.literal(0)
+                && network(&text).is_none()
+            {
+                return Err(CallError::Arguments(format!(
+                    "`{text}` is not a network: write it as `10.0.0.0/8`"
+                )));
+            }
             condition(|args| {
-                let network: IpNet = args.text(0)?.trim().parse().ok()?;
+                let network = network(&args.text(0)?)?;
                 let values = args.values(1);
                 (!values.is_empty()).then(|| {
                     values.iter().any(|value| {
@@ -214,6 +221,14 @@ pub(super) const FUNCTIONS: &[Function] = &[
         constant_value(ScalarValue::Boolean(Some(false)))
     }),
 ];
+
+/// A network; an address is one of itself alone.
+fn network(text: &str) -> Option<IpNet> {
+    let text = text.trim();
+    text.parse()
+        .ok()
+        .or_else(|| matcher::address(text).map(IpNet::from))
+}
 
 /// SQL's `%` and `_`, case-sensitively.
 fn like_pattern(text: &str) -> Result<Compiled, CallError> {

@@ -8,6 +8,7 @@ use jiff::tz::Offset;
 use jiff::{Span, ToSpan};
 
 use super::{Function, entry, number, rows, text, whole};
+use crate::ops::{Call, CallError};
 use crate::value::number_of;
 
 pub(super) const FUNCTIONS: &[Function] = &[
@@ -33,7 +34,10 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "strftime(<time>, <format>)",
         "A time in seconds since 1970 as text, in UTC and a format such as `%Y-%m-%d %H:%M:%S`.",
         "strftime(_time, \"%F %T\")",
-        |_| text(|args| strftime(args.number(0)?, &args.text(1)?)),
+        |call| {
+            known_codes(call)?;
+            text(|args| strftime(args.number(0)?, &args.text(1)?))
+        },
     ),
     entry(
         "strptime",
@@ -43,6 +47,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
          a date it is on the day of the search.",
         "strptime(date, \"%Y-%m-%d\")",
         super::Plan::RowsAndNow(|call| {
+            known_codes(call)?;
             let now = call.fixed_number(2)?;
             number(move |args| strptime(&args.text(0)?, &args.text(1)?, now))
         }),
@@ -53,9 +58,61 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "relative_time(<time>, <modifier>)",
         "A time shifted by a modifier such as `-1d@d`, `+1mon` or `@w1`.",
         "relative_time(now(), \"-1d@d\")",
-        |_| number(|args| relative_time(args.number(0)?, &args.text(1)?)),
+        |call| {
+            if let Some(modifier) = call.literal(1)
+                && relative_time(0.0, &modifier).is_none()
+            {
+                return Err(CallError::Arguments(format!(
+                    "`{modifier}` does not move a time: write a sign, a number and a unit, or `@` and a unit, such as \
+                     `-1d@d`, `+2h` or `@w1`"
+                )));
+            }
+            number(|args| relative_time(args.number(0)?, &args.text(1)?))
+        },
     ),
 ];
+
+/// The letters of a format's codes, besides `%%`. `%+` is the date as `date(1)` writes it.
+const CODES: &str = "aAbBcCdDeFfgGhHIjklmMnNpPQrRsStTuUVwWxXyYzZ+";
+
+/// Checks a constant format: a code that means nothing would be read as never there.
+fn known_codes(call: &Call<'_>) -> Result<(), CallError> {
+    let Some(unknown) = call.literal(1).and_then(|format| unknown_code(&format)) else {
+        return Ok(());
+    };
+    Err(CallError::Arguments(format!(
+        "`{unknown}` is not a code of time formats: there are `%Y`, `%m`, `%d`, `%H`, `%M`, `%S`, `%3N` and others of \
+         `strftime`, and `%%` for a percent sign"
+    )))
+}
+
+/// The first code of a format that means nothing.
+fn unknown_code(format: &str) -> Option<String> {
+    let mut rest = format;
+    while let Some((_, code)) = rest.split_once('%') {
+        let mut chars = code.chars();
+        let mut char = chars.next();
+        while char.is_some_and(|char| matches!(char, '-' | '_' | '^' | ':')) {
+            char = chars.next();
+        }
+        let digit = char.is_some_and(|char| char.is_ascii_digit());
+        if digit {
+            char = chars.next();
+        }
+        if char.is_some_and(|char| matches!(char, 'E' | 'O')) {
+            char = chars.next();
+        }
+        let written = || format!("%{}", &code[..code.len() - chars.as_str().len()]);
+        match char {
+            Some('%') if !digit => {}
+            Some('N' | 'Q' | 'f' | 'z') => {}
+            Some(char) if !digit && CODES.contains(char) => {}
+            _ => return Some(written()),
+        }
+        rest = chars.as_str();
+    }
+    None
+}
 
 /// An epoch in seconds as a timestamp, to the microsecond.
 fn timestamp(seconds: f64) -> Option<Timestamp> {
@@ -415,7 +472,9 @@ pub fn strptime(text: &str, format: &str, now: f64) -> Option<f64> {
             's' => {
                 let negative = reader.rest.starts_with('-');
                 reader.rest = reader.rest.trim_start_matches('-');
-                let number = reader.number(18)?;
+                // `%s%3N`: the last digits belong to what follows.
+                let digits = reader.rest.bytes().take_while(u8::is_ascii_digit).count();
+                let number = reader.number(digits.checked_sub(fraction(chars.clone()))?.min(18))?;
                 #[expect(clippy::cast_precision_loss, reason = "seconds")]
                 let number = number as f64;
                 epoch = Some(if negative { -number } else { number });
@@ -508,6 +567,24 @@ pub fn strptime(text: &str, format: &str, now: f64) -> Option<f64> {
         .ok()?;
     #[expect(clippy::cast_precision_loss, reason = "an offset of hours")]
     Some(seconds(stamp) - offset as f64 + if leap { 1.0 } else { 0.0 })
+}
+
+/// How many digits a format reads next as a part of a second; none where it reads something else.
+fn fraction(mut format: impl Iterator<Item = char>) -> usize {
+    if format.next() != Some('%') {
+        return 0;
+    }
+    let (digits, code) = match format.next() {
+        Some(digit) if digit.is_ascii_digit() => (digit.to_digit(10), format.next()),
+        code => (None, code),
+    };
+    let most = match code {
+        Some('N') => 9,
+        Some('f') => 6,
+        Some('Q') => 3,
+        _ => return 0,
+    };
+    digits.map_or(most, |digits| digits as usize)
 }
 
 /// The date of a weekday (from Monday) in a week: by ISO 8601 (`V`), or counted from the first Sunday (`U`) or Monday
@@ -772,10 +849,31 @@ mod tests {
                 "%F %T.%3N9",
                 Some(1_700_000_000.123),
             ),
+            ("1700000000250", "%s%3N", Some(1_700_000_000.25)),
+            ("1700000000250", "%s%Q", Some(1_700_000_000.25)),
+            ("1700000000250000", "%s%6N", Some(1_700_000_000.25)),
+            ("25", "%s%3N", None),
             ("yesterday", "%F", None),
             ("2023-13-01", "%F", None),
         ] {
             assert_eq!(strptime(text, format, TIME), time, "{text}");
+        }
+    }
+
+    #[test]
+    fn codes_that_mean_nothing_are_found() {
+        for format in ["%F %T.%3N %:z %Ez %-d %^a %% %+", "%s%6Q", "", "100%%"] {
+            assert_eq!(unknown_code(format), None, "{format}");
+        }
+        for (format, code) in [
+            ("%Y-%J", "%J"),
+            ("%10N", "%10"),
+            ("%H:%i", "%i"),
+            ("50%", "%"),
+            ("%E", "%E"),
+            ("%2d", "%2d"),
+        ] {
+            assert_eq!(unknown_code(format).as_deref(), Some(code), "{format}");
         }
     }
 

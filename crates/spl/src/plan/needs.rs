@@ -93,6 +93,7 @@ impl Needs {
                 for (from, to) in &reading.renamed {
                     self.field(from);
                     self.make(&to.text);
+                    self.lenient |= to.text.contains('*');
                 }
                 reading.fills.iter().for_each(|name| self.optional(name));
                 self.all_columns |= reading.all || reading.columns;

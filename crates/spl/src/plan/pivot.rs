@@ -28,7 +28,9 @@ pub(crate) struct Pivot<'a> {
     pub series: Option<&'a str>,
     /// What is shown of each group.
     pub aggregations: &'a [Aggregation],
-    /// Most series with columns of their own; 0 for all.
+    /// The series with columns of their own, if they are known.
+    pub kept: Option<Vec<String>>,
+    /// Otherwise, most series with columns of their own; 0 for all.
     pub limit: usize,
     /// The series with the least sums have columns of their own, not those with the greatest.
     pub least: bool,
@@ -48,11 +50,7 @@ impl Pivot<'_> {
         span: Span,
     ) -> Result<RecordBatch> {
         let rows = self.staged.len();
-        let series_of = |row| match self.series {
-            None => String::new(),
-            Some(field) => self.staged.text(field, row).unwrap_or_default(),
-        };
-        let (groups, group_of) = self.groups(&series_of);
+        let (groups, group_of) = self.groups();
         let width = groups.len().saturating_mul(self.aggregations.len());
         if width > MOST_COLUMNS {
             return Err(diagnostic(
@@ -81,7 +79,7 @@ impl Pivot<'_> {
                 keys.push(key.clone());
                 keys.len() - 1
             });
-            let Some(group) = group_of(&series_of(row)) else {
+            let Some(group) = group_of(&self.series_of(row)) else {
                 continue;
             };
             for (index, aggregation) in self.aggregations.iter().enumerate() {
@@ -139,11 +137,8 @@ impl Pivot<'_> {
         at(span, batch.map_err(Into::into))
     }
 
-    /// The series that have columns, and among them the place of each series; `None` for those that are left out.
-    fn groups(
-        &self,
-        series_of: &dyn Fn(usize) -> String,
-    ) -> (Vec<String>, impl Fn(&str) -> Option<usize>) {
+    /// The series with columns of their own by name, and whether there are others.
+    pub fn kept(&self) -> (Vec<String>, bool) {
         // The series with the greatest sums have columns of their own.
         let mut sums: BTreeMap<String, f64> = BTreeMap::new();
         if self.series.is_some() {
@@ -151,10 +146,14 @@ impl Pivot<'_> {
                 let sum = self.aggregations.iter().filter_map(|aggregation| {
                     number_of(&self.staged.text(&aggregation.output.text, row)?)
                 });
-                *sums.entry(series_of(row)).or_default() += sum.sum::<f64>();
+                *sums.entry(self.series_of(row)).or_default() += sum.sum::<f64>();
             }
         } else {
             sums.insert(String::new(), 0.0);
+        }
+        if let Some(kept) = &self.kept {
+            let others = sums.keys().any(|name| !kept.contains(name));
+            return (kept.clone(), others);
         }
         let all = sums.len();
         let mut ranked: Vec<(String, f64)> = sums.into_iter().collect();
@@ -169,14 +168,27 @@ impl Pivot<'_> {
         if self.limit > 0 {
             ranked.truncate(self.limit);
         }
-        let mut groups: Vec<String> = ranked.into_iter().map(|(name, _)| name).collect();
-        groups.sort();
+        let mut kept: Vec<String> = ranked.into_iter().map(|(name, _)| name).collect();
+        kept.sort();
+        let others = kept.len() < all;
+        (kept, others)
+    }
+
+    fn series_of(&self, row: usize) -> String {
+        self.series
+            .and_then(|field| self.staged.text(field, row))
+            .unwrap_or_default()
+    }
+
+    /// The series that have columns, and among them the place of each series; `None` for those that are left out.
+    fn groups(&self) -> (Vec<String>, impl Fn(&str) -> Option<usize> + use<>) {
+        let (mut groups, others) = self.kept();
         let places: HashMap<String, usize> = groups
             .iter()
             .enumerate()
             .map(|(place, name)| (name.clone(), place))
             .collect();
-        let other = self.other.filter(|_| groups.len() < all);
+        let other = self.other.filter(|_| others);
         groups.extend(other.map(str::to_owned));
         let rest = other.map(|_| groups.len() - 1);
         (groups, move |name| places.get(name).copied().or(rest))
