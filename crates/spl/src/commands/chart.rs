@@ -17,8 +17,8 @@ use crate::ops::bins;
 use crate::plan::pivot::Pivot;
 use crate::plan::subsearch::TimeRange;
 use crate::plan::{
-    Order, Plan, Planner, Result, Rows, as_value, at, cast_to, coalesce, column, diagnostic, nodes,
-    null_text, text, typed,
+    Order, Plan, Planner, Result, Rows, as_value, at, cast_to, coalesce, column, diagnostic,
+    is_list, nodes, null_text, text, typed,
 };
 use crate::syntax::Diagnostic;
 use crate::syntax::ast::{self, Aggregation, AggregationArgument, BinSpan, ExprKind, Name, Span};
@@ -348,6 +348,14 @@ impl Plan for Chart {
             }
         }
         for (index, name) in by.iter().enumerate() {
+            // A row with several values belongs to several series.
+            if index > 0
+                && rows
+                    .field(name)
+                    .is_some_and(|value| is_list(&value.data_type))
+            {
+                rows = at(span, rows.one_for_each(name))?;
+            }
             let value = rows.field(name).unwrap_or(Typed {
                 expr: null_text(),
                 data_type: DataType::Utf8,

@@ -153,7 +153,7 @@ pub(super) fn sorted(
         let text = DataType::Utf8;
         let numeric = matches!(typed.data_type, DataType::Float64 | DataType::Int64);
         match key.order {
-            _ if numeric => exprs.push(by(typed.expr)),
+            SortOrder::Auto | SortOrder::Number if numeric => exprs.push(by(typed.expr)),
             SortOrder::Number => exprs.push(by(cast_to(typed, &number))),
             SortOrder::Text => exprs.push(by(cast_to(typed, &text))),
             SortOrder::Address => exprs.push(by(order::address_key(typed))),

@@ -132,6 +132,16 @@ impl Syntax for Tstats {
             None
         };
         let by = cursor.groups(usage, &mut options)?;
+        let prefix = |name: &&Name| {
+            let start = name.text.get(.."PREFIX(".len());
+            start.is_some_and(|start| start.eq_ignore_ascii_case("PREFIX("))
+        };
+        if let Some(prefix) = by.iter().map(|group| &group.field).find(prefix) {
+            return Err(
+                diagnostic(prefix.span, "`PREFIX()` of `tstats` is not supported")
+                    .with_help("events have fields: group by the field itself"),
+            );
+        }
         Ok(Self {
             options,
             aggregations,

@@ -1,8 +1,10 @@
 //! Conversion between numbers and text (Splunk, Search Reference, "Conversion functions").
 
 use std::borrow::Cow;
+use std::iter::Peekable;
+use std::str::Chars;
 
-use super::{CallError, Function, MANY, Made, number, rows, text};
+use super::{CallError, Function, MANY, Made, index, number, rows, text};
 use crate::ops::Call;
 use crate::value::{format_number, number_of};
 
@@ -42,6 +44,14 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "The values in a C-style format: `%s %c %d %i %u %f %e %g %x %X %o %%` with flags, width and precision.",
         "printf(\"%-10s|%5.1f\", host, score)",
         |call| {
+            if let Some(unknown) = call
+                .literal(0)
+                .and_then(|format| unknown_directive(&format))
+            {
+                return Err(CallError::Arguments(format!(
+                    "`{unknown}` is not a conversion of `printf`: they are %s %c %d %i %u %f %e %g %x %X %o %%"
+                )));
+            }
             let width = call.width();
             text(move |args| {
                 printf(
@@ -186,16 +196,10 @@ fn commas(number: f64) -> String {
     let (whole, fraction) = digits
         .split_once('.')
         .map_or((digits, None), |(whole, fraction)| (whole, Some(fraction)));
-    let mut out = String::new();
-    for (at, digit) in whole.chars().enumerate() {
-        if at > 0 && (whole.len() - at).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
+    let whole = grouped(whole);
     match fraction {
-        Some(fraction) => format!("{sign}{out}.{fraction}"),
-        None => format!("{sign}{out}"),
+        Some(fraction) => format!("{sign}{whole}.{fraction}"),
+        None => format!("{sign}{whole}"),
     }
 }
 
@@ -218,27 +222,43 @@ fn duration(seconds: f64) -> String {
 }
 
 /// `%s %d %i %u %f %e %x %X %o %c %%` with flags, width and precision.
-fn printf(format: &str, args: Vec<Cow<'_, str>>) -> Option<String> {
-    let mut out = String::new();
-    let mut args = args.into_iter();
-    let mut chars = format.chars().peekable();
-    while let Some(char) = chars.next() {
-        if char != '%' {
-            out.push(char);
-            continue;
-        }
-        let (mut left, mut zero, mut plus) = (false, false, false);
-        while let Some(flag) =
-            chars.next_if(|char| matches!(char, '-' | '0' | '+' | ' ' | '#' | '\''))
-        {
+/// The conversions of [`printf`].
+const CONVERSIONS: &str = "scdiufFeEgGxXo%";
+
+/// A directive of a format such as `%-10.3f`.
+#[derive(Default)]
+struct Directive {
+    left: bool,
+    zero: bool,
+    plus: bool,
+    space: bool,
+    commas: bool,
+    marked: bool,
+    width: usize,
+    precision: Option<usize>,
+}
+
+impl Directive {
+    /// Reads one behind its `%`, and its conversion. `*` takes a number from the arguments.
+    fn read(
+        chars: &mut Peekable<Chars<'_>>,
+        next: &mut dyn FnMut() -> usize,
+    ) -> Option<(Self, char)> {
+        let mut directive = Self::default();
+        while let Some(flag) = chars.next_if(|char| "-0+ #'".contains(*char)) {
             match flag {
-                '-' => left = true,
-                '0' => zero = true,
-                '+' => plus = true,
-                _ => {}
+                '-' => directive.left = true,
+                '0' => directive.zero = true,
+                '+' => directive.plus = true,
+                ' ' => directive.space = true,
+                '\'' => directive.commas = true,
+                _ => directive.marked = true,
             }
         }
-        let digits = |chars: &mut std::iter::Peekable<std::str::Chars<'_>>| {
+        let mut number = |chars: &mut Peekable<Chars<'_>>| {
+            if chars.next_if_eq(&'*').is_some() {
+                return next().min(1000);
+            }
             let mut number = 0_usize;
             while let Some(digit) = chars.next_if(char::is_ascii_digit) {
                 number = number
@@ -248,48 +268,134 @@ fn printf(format: &str, args: Vec<Cow<'_, str>>) -> Option<String> {
             }
             number
         };
-        let width = digits(&mut chars);
-        let precision = chars.next_if_eq(&'.').map(|_| digits(&mut chars));
-        let code = chars.next()?;
+        directive.width = number(chars);
+        directive.precision = chars.next_if_eq(&'.').map(|_| number(chars));
+        Some((directive, chars.next()?))
+    }
+
+    /// A value as the conversion writes it, at its width.
+    fn write(&self, code: char, value: &str) -> Option<String> {
+        let number = number_of(value).unwrap_or(0.0);
+        #[expect(clippy::cast_possible_truncation, reason = "cut to whole numbers")]
+        let whole = number as i64;
+        let digits = |text: String| match self.precision {
+            Some(least) => format!("{text:0>least$}"),
+            None => text,
+        };
+        let marked = |mark: &str, text: String| {
+            if self.marked && whole != 0 {
+                format!("{mark}{text}")
+            } else {
+                text
+            }
+        };
+        let size = number.abs();
+        let (signed, text) = match code {
+            's' => {
+                let most = self.precision.unwrap_or(usize::MAX);
+                (false, value.chars().take(most).collect())
+            }
+            'c' => (false, value.chars().take(1).collect()),
+            'd' | 'i' => (true, digits(whole.unsigned_abs().to_string())),
+            'u' => (false, digits(whole.to_string())),
+            'f' | 'F' => (true, format!("{size:.*}", self.precision.unwrap_or(6))),
+            'e' => (true, exponential(size, self.precision.unwrap_or(6))),
+            'E' => {
+                let text = exponential(size, self.precision.unwrap_or(6));
+                (true, text.to_uppercase())
+            }
+            'g' | 'G' => (true, format_number(size)),
+            'x' => (false, marked("0x", digits(format!("{whole:x}")))),
+            'X' => (false, marked("0X", digits(format!("{whole:X}")))),
+            'o' => (false, marked("0", digits(format!("{whole:o}")))),
+            _ => return None,
+        };
+        let text = match text.split_once('.') {
+            _ if !self.commas || !matches!(code, 'd' | 'i' | 'u' | 'f' | 'F') => text,
+            Some((whole, part)) => format!("{}.{part}", grouped(whole)),
+            None => grouped(&text),
+        };
+        let negative = match code {
+            'd' | 'i' => whole < 0,
+            _ => number < 0.0,
+        };
+        let sign = match signed {
+            true if negative => "-",
+            true if self.plus => "+",
+            true if self.space => " ",
+            _ => "",
+        };
+        let padding = self.width.saturating_sub(sign.len() + text.chars().count());
+        Some(if self.left {
+            format!("{sign}{text}{}", " ".repeat(padding))
+        } else if self.zero && !matches!(code, 's' | 'c') {
+            format!("{sign}{}{text}", "0".repeat(padding))
+        } else {
+            format!("{}{sign}{text}", " ".repeat(padding))
+        })
+    }
+}
+
+/// A number that is not negative as C writes it with `%e`: at least two digits of exponent, with its sign.
+fn exponential(number: f64, precision: usize) -> String {
+    let text = format!("{number:.precision$e}");
+    match text.split_once('e') {
+        Some((digits, exponent)) => match exponent.strip_prefix('-') {
+            Some(exponent) => format!("{digits}e-{exponent:0>2}"),
+            None => format!("{digits}e+{exponent:0>2}"),
+        },
+        None => text,
+    }
+}
+
+/// Digits with a comma before every three from the right.
+fn grouped(digits: &str) -> String {
+    let mut out = String::with_capacity(digits.len() * 4 / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// The first directive of a format that [`printf`] does not write.
+fn unknown_directive(format: &str) -> Option<String> {
+    let mut rest = format;
+    while let Some((_, behind)) = rest.split_once('%') {
+        let mut chars = behind.chars().peekable();
+        let code = Directive::read(&mut chars, &mut || 0).map(|(_, code)| code);
+        let left: String = chars.collect();
+        if !code.is_some_and(|code| CONVERSIONS.contains(code)) {
+            let length = behind.len() - left.len();
+            return Some(format!("%{}", behind.get(..length).unwrap_or_default()));
+        }
+        rest = behind.get(behind.len() - left.len()..).unwrap_or_default();
+    }
+    None
+}
+
+fn printf(format: &str, args: Vec<Cow<'_, str>>) -> Option<String> {
+    let mut out = String::new();
+    let mut args = args.into_iter();
+    let mut chars = format.chars().peekable();
+    while let Some(char) = chars.next() {
+        if char != '%' {
+            out.push(char);
+            continue;
+        }
+        let mut width = || {
+            let number = args.next().and_then(|text| number_of(&text));
+            index(number.unwrap_or(0.0))
+        };
+        let (directive, code) = Directive::read(&mut chars, &mut width)?;
         if code == '%' {
             out.push('%');
             continue;
         }
         let value = args.next().unwrap_or(Cow::Borrowed(""));
-        let as_number = number_of(&value);
-        #[expect(clippy::cast_possible_truncation, reason = "cut to whole numbers")]
-        let whole = as_number.map_or(0, |number| number as i64);
-        let number = as_number.unwrap_or(0.0);
-        let mut text = match code {
-            's' => value
-                .chars()
-                .take(precision.unwrap_or(usize::MAX))
-                .collect(),
-            'c' => value.chars().take(1).collect(),
-            'd' | 'i' | 'u' => whole.to_string(),
-            'f' | 'F' => format!("{number:.*}", precision.unwrap_or(6)),
-            'e' | 'E' => format!("{number:.*e}", precision.unwrap_or(6)),
-            'g' | 'G' => format_number(number),
-            'x' => format!("{whole:x}"),
-            'X' => format!("{whole:X}"),
-            'o' => format!("{whole:o}"),
-            _ => return None,
-        };
-        if plus && matches!(code, 'd' | 'i' | 'f' | 'F') && !text.starts_with('-') {
-            text.insert(0, '+');
-        }
-        let padding = width.saturating_sub(text.chars().count());
-        if left {
-            out.push_str(&text);
-            out.extend(std::iter::repeat_n(' ', padding));
-        } else if zero && !matches!(code, 's' | 'c') {
-            let sign = usize::from(text.starts_with(['-', '+']));
-            text.insert_str(sign, &"0".repeat(padding));
-            out.push_str(&text);
-        } else {
-            out.extend(std::iter::repeat_n(' ', padding));
-            out.push_str(&text);
-        }
+        out.push_str(&directive.write(code, &value)?);
     }
     Some(out)
 }
@@ -310,6 +416,27 @@ mod tests {
             .as_deref(),
             Some("ab   |-0042|3.14|ff|%")
         );
+        for (format, value, text) in [
+            ("%e|", "12345.678", "1.234568e+04|"),
+            ("%.1E", "-0.00012", "-1.2E-04"),
+            ("%'d", "1234567", "1,234,567"),
+            ("%'.1f", "-1234.56", "-1,234.6"),
+            ("%+d", "5", "+5"),
+            ("% d", "5", " 5"),
+            ("%#x", "255", "0xff"),
+            ("%#o", "8", "010"),
+            ("%.5d", "42", "00042"),
+            ("%7.3d|", "-42", "   -042|"),
+            ("%.2s", "abc", "ab"),
+        ] {
+            let written = printf(format, args(&[value]));
+            assert_eq!(written.as_deref(), Some(text), "{format}");
+        }
+        let starred = printf("%*d|%-*s|", args(&["5", "42", "4", "ab"]));
+        assert_eq!(starred.as_deref(), Some("   42|ab  |"));
+        assert_eq!(unknown_directive("%5.2f of 100%% %-3s"), None);
+        assert_eq!(unknown_directive("%d %-5q").as_deref(), Some("%-5q"));
+        assert_eq!(unknown_directive("50%").as_deref(), Some("%"));
         assert_eq!(commas(1_234_567.0), "1,234,567");
         assert_eq!(duration(90_061.0), "1+01:01:01");
         assert_eq!(hexadecimal("0x500"), Some(1280.0));

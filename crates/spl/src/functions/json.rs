@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{Function, MANY, condition, list, rows, text};
+use super::{CallError, Function, MANY, condition, list, rows, text};
 use crate::ops::documents;
 use crate::ops::{Args, Call};
 
@@ -108,13 +108,25 @@ fn member(text: &str, number: bool) -> Value {
     Value::String(text.to_owned())
 }
 
-fn argument(args: &Args<'_>, at: usize, numbers: &[bool]) -> Value {
-    let number = numbers.get(at).copied().unwrap_or(false);
+/// What an argument is besides text.
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    Text,
+    Number,
+    Boolean,
+}
+
+fn argument(args: &Args<'_>, at: usize, kinds: &[Kind]) -> Value {
+    let kind = kinds.get(at).copied().unwrap_or(Kind::Text);
     let values = args.values(at);
     match values.as_slice() {
         [] => Value::Null,
-        [one] => member(one, number),
-        several => Value::Array(several.iter().map(|one| member(one, number)).collect()),
+        [one] if kind == Kind::Boolean => Value::Bool(one == "true"),
+        [one] => member(one, kind == Kind::Number),
+        several => {
+            let items = several.iter().map(|one| member(one, kind == Kind::Number));
+            Value::Array(items.collect())
+        }
     }
 }
 
@@ -133,7 +145,7 @@ fn is_true(args: &Args<'_>) -> bool {
 fn changed(
     args: &Args<'_>,
     width: usize,
-    numbers: &[bool],
+    kinds: &[Kind],
     exact: bool,
     make: bool,
     change: impl Fn(&mut Value, Value),
@@ -147,7 +159,7 @@ fn changed(
             steps(&path)?
         };
         if let Some(found) = place(&mut whole, &steps, make) {
-            change(found, argument(args, pair + 1, numbers));
+            change(found, argument(args, pair + 1, kinds));
         }
     }
     Some(whole.to_string())
@@ -192,9 +204,23 @@ fn extract(args: &Args<'_>, width: usize, exact: bool) -> Option<String> {
     }
 }
 
-/// Which arguments have a number type.
-fn numbers(call: &Call<'_>) -> Vec<bool> {
-    (0..call.width()).map(|at| call.is_number(at)).collect()
+fn kinds(call: &Call<'_>) -> Vec<Kind> {
+    let kind = |at| match at {
+        at if call.is_number(at) => Kind::Number,
+        at if call.is_bool(at) => Kind::Boolean,
+        _ => Kind::Text,
+    };
+    (0..call.width()).map(kind).collect()
+}
+
+/// Checks that the arguments from one on come in pairs.
+fn in_pairs(call: &Call<'_>, from: usize, what: &str) -> Result<(), CallError> {
+    if (call.width() - from).is_multiple_of(2) {
+        return Ok(());
+    }
+    Err(CallError::Arguments(format!(
+        "the last {what} has no value: they come in pairs"
+    )))
 }
 
 pub(super) const FUNCTIONS: &[Function] = &[
@@ -283,13 +309,14 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "An object with these members.",
         "json_object(\"user\", user, \"count\", 3)",
         |call| {
-            let (width, numbers) = (call.width(), numbers(call));
+            in_pairs(call, 0, "key")?;
+            let (width, kinds) = (call.width(), kinds(call));
             text(move |args| {
                 let mut members = Map::new();
                 for pair in (0..width).step_by(2) {
                     members.insert(
                         args.text(pair)?.into_owned(),
-                        argument(args, pair + 1, &numbers),
+                        argument(args, pair + 1, &kinds),
                     );
                 }
                 Some(Value::Object(members).to_string())
@@ -303,9 +330,9 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "An array of these values.",
         "json_array(src, dest)",
         |call| {
-            let (width, numbers) = (call.width(), numbers(call));
+            let (width, kinds) = (call.width(), kinds(call));
             text(move |args| {
-                let items = (0..width).map(|at| argument(args, at, &numbers)).collect();
+                let items = (0..width).map(|at| argument(args, at, &kinds)).collect();
                 Some(Value::Array(items).to_string())
             })
         },
@@ -376,9 +403,10 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "The JSON with the value appended to the array at each path, as one item.",
         "json_append(payload, \"users\", \"ann\")",
         |call| {
-            let (width, numbers) = (call.width(), numbers(call));
+            in_pairs(call, 1, "path")?;
+            let (width, kinds) = (call.width(), kinds(call));
             text(move |args| {
-                changed(args, width, &numbers, false, false, |place, value| {
+                changed(args, width, &kinds, false, false, |place, value| {
                     if let Value::Array(items) = place {
                         items.push(value);
                     }
@@ -393,9 +421,10 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "The JSON with the value's items appended to the array at each path.",
         "json_extend(payload, \"users\", json_array(\"ann\", \"bob\"))",
         |call| {
-            let (width, numbers) = (call.width(), numbers(call));
+            in_pairs(call, 1, "path")?;
+            let (width, kinds) = (call.width(), kinds(call));
             text(move |args| {
-                changed(args, width, &numbers, false, false, |place, value| {
+                changed(args, width, &kinds, false, false, |place, value| {
                     if let Value::Array(items) = place {
                         match value {
                             Value::Array(more) => items.extend(more),
@@ -442,9 +471,10 @@ pub(super) const FUNCTIONS: &[Function] = &[
 ];
 
 fn set(call: &Call<'_>, exact: bool) -> super::Made {
-    let (width, numbers) = (call.width(), numbers(call));
+    in_pairs(call, 1, "path")?;
+    let (width, kinds) = (call.width(), kinds(call));
     text(move |args| {
-        changed(args, width, &numbers, exact, true, |place, value| {
+        changed(args, width, &kinds, exact, true, |place, value| {
             *place = value;
         })
     })

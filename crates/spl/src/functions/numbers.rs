@@ -116,7 +116,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
             let ten = call.width() == 1;
             number(move |args| {
                 let base = if ten { 10.0 } else { args.number(1)? };
-                finite(args.number(0)?.log(base))
+                finite(args.number(0)?.log(base)).filter(|_| base > 0.0)
             })
         },
     ),

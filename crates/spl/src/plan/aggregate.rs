@@ -3,6 +3,7 @@
 use crabwalk_events::catalog::REF;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::Column;
+use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{Expr, LogicalPlanBuilder, SortExpr, WindowFrame};
 
 use super::beside::as_window;
@@ -14,6 +15,16 @@ use crate::HIDDEN;
 use crate::aggregates::{Kind, aggregate};
 use crate::expr::{Fields, Typed, plan_aggregate, plan_expr};
 use crate::syntax::ast::{Aggregation, AggregationArgument, Span};
+
+impl Rows {
+    /// A row for each value of a field; one without a value stays.
+    pub(crate) fn one_for_each(self, name: &str) -> Result<Self, DataFusionError> {
+        let plan = LogicalPlanBuilder::from(self.plan.clone())
+            .unnest_column(Column::from_name(name))?
+            .build()?;
+        Ok(self.with(plan))
+    }
+}
 
 impl Planner<'_> {
     /// What an aggregation is over; a field that no row has is NULL.
@@ -47,13 +58,8 @@ impl Planner<'_> {
                 .field(name)
                 .is_some_and(|typed| is_list(&typed.data_type))
             {
-                let plan = at(
-                    span,
-                    LogicalPlanBuilder::from(rows.plan.clone())
-                        .unnest_column(Column::from_name(name)),
-                )?;
-                let plan = at(span, plan.build())?;
-                rows = at(span, rows.with(plan).filter(column(name).is_not_null()))?;
+                rows = at(span, rows.one_for_each(name))?;
+                rows = at(span, rows.filter(column(name).is_not_null()))?;
             }
         }
         let (rows, when) = self.whens(rows, aggregations, span)?;
