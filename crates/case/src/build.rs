@@ -6,7 +6,7 @@ use crabwalk_activity::channel::is_of_a_host;
 use crabwalk_detect::{Finding, Outcome, RiskObjectKind};
 use crabwalk_events::{Assets, Catalog, EventRef};
 use crabwalk_hunt::Conclusion;
-use crabwalk_movement::{Movement, Word};
+use crabwalk_movement::Movement;
 use crabwalk_sources::report::SourceReport;
 use crabwalk_vocabulary::account::kind_of;
 use crabwalk_vocabulary::{Severity, host_key, is_address};
@@ -141,7 +141,7 @@ impl Case {
             hosts: hosts.finish(),
             accounts: accounts.finish(),
             findings,
-            hops: hops(input, &findings_of(outcome)),
+            hops: Vec::new(),
             paths: Vec::new(),
             verdict: movement.verdict.clone(),
             skew: movement
@@ -174,12 +174,13 @@ impl Case {
             dossiers: Dossiers::default(),
         };
         let names = Names::new(&case);
+        let hops = hops(input, &findings_of(outcome), &names);
         let paths = movement
             .paths
             .iter()
             .map(|one| path(one, &movement.verdict, &names))
             .collect();
-        case.paths = paths;
+        (case.hops, case.paths) = (hops, paths);
         case.say_ways();
         case
     }
@@ -224,7 +225,7 @@ fn findings_of(outcome: &Outcome) -> Vec<String> {
         .collect()
 }
 
-fn hops(input: &Input<'_>, finding_ids: &[String]) -> Vec<HopInfo> {
+fn hops(input: &Input<'_>, finding_ids: &[String], names: &Names<'_>) -> Vec<HopInfo> {
     let catalog = input.catalog;
     input
         .conclusion
@@ -251,7 +252,7 @@ fn hops(input: &Input<'_>, finding_ids: &[String]) -> Vec<HopInfo> {
                 .iter()
                 .map(|witness| WitnessInfo {
                     kind: witness.kind.name().to_owned(),
-                    what: witness.what.clone(),
+                    what: names.sentence(&witness.what),
                     time: time(witness.time),
                     events: witness
                         .events
@@ -266,7 +267,7 @@ fn hops(input: &Input<'_>, finding_ids: &[String]) -> Vec<HopInfo> {
                 .iter()
                 .map(|missing| MissingInfo {
                     kind: missing.kind.name().to_owned(),
-                    why: missing.why.clone(),
+                    why: names.sentence(&missing.why),
                 })
                 .collect(),
             processes: hop
@@ -301,15 +302,7 @@ fn path(
             .rank
             .iter()
             .map(|term| TermInfo {
-                what: term
-                    .what
-                    .iter()
-                    .map(|word| match word {
-                        Word::Text(text) => text.as_str(),
-                        Word::Host(id) => names.host(id),
-                        Word::Account(id) => names.account(id),
-                    })
-                    .collect(),
+                what: names.sentence(&term.what),
                 probability: (term.probability * 1e4).round() / 1e4,
             })
             .collect(),

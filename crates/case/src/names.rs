@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 
+use crabwalk_movement::{Sentence, Word};
 use crabwalk_vocabulary::is_address;
 
 use crate::document::{Account, Case, Host};
@@ -85,6 +86,16 @@ impl<'c> Names<'c> {
         self.accounts
             .get(id)
             .map_or(id, |account| account.name.as_str())
+    }
+
+    /// A sentence with the names of its hosts and accounts.
+    pub fn sentence(&self, sentence: &Sentence) -> String {
+        let words = sentence.0.iter().map(|word| match word {
+            Word::Text(text) => text.as_str(),
+            Word::Host(id) => self.host(id),
+            Word::Account(id) => self.account(id),
+        });
+        words.collect()
     }
 
     /// The host with this id.

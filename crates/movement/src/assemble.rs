@@ -7,6 +7,7 @@ use crabwalk_activity::{AccountId, AccountKind, HostId, Package, Place, SECOND, 
 use crate::evidence::{Act, Class, Evidence, Family, Kind};
 use crate::history::Moved;
 use crate::programs::program;
+use crate::words::Sentence;
 use crate::world::World;
 
 /// Maximum distance between observations of one act.
@@ -515,7 +516,6 @@ fn tickets(world: &World<'_>, hops: &mut [Draft], canonical: &[AccountId]) {
             .take_while(|one| one.time <= hop.last + LOOSE_GAP)
             .filter_map(|one| {
                 let used = one.used.map(standing);
-                let account = used.and_then(|id| world.accounts.info(id));
                 let mut evidence = Evidence::new(
                     Kind::DomainController,
                     Family::Any,
@@ -523,11 +523,10 @@ fn tickets(world: &World<'_>, hops: &mut [Draft], canonical: &[AccountId]) {
                     hop.dst,
                     one.time,
                     one.reference,
-                    format!(
-                        "ticket for {} issued to {}",
-                        world.hosts.key(hop.dst),
-                        account.map_or("?", |account| account.key.as_str())
-                    ),
+                    Sentence::from("ticket for ")
+                        .host(world, hop.dst)
+                        .text(" issued to ")
+                        .account(world, used, "?"),
                 )
                 .from(one.src)
                 .weighs(Class::Ticket, 0.1);
@@ -869,7 +868,7 @@ pub struct Witness {
     /// From where.
     pub kind: Kind,
     /// What was seen.
-    pub what: String,
+    pub what: Sentence,
     /// Microseconds since 1970-01-01 UTC.
     pub time: i64,
     /// References of the events ([`crabwalk_events::Catalog::resolve`]).
@@ -878,20 +877,18 @@ pub struct Witness {
 
 /// The witnesses of a hop, by kind and time, without repetitions.
 pub(crate) fn witnesses(hop: &Draft) -> Vec<Witness> {
-    let mut all: BTreeMap<(Kind, &str), Witness> = BTreeMap::new();
+    let mut all: BTreeMap<(Kind, &Sentence), Witness> = BTreeMap::new();
     let mut evidence: Vec<&Evidence> = hop.evidence.iter().collect();
     evidence.sort_by(|a, b| {
         (a.time, a.kind, &a.what, &a.refs).cmp(&(b.time, b.kind, &b.what, &b.refs))
     });
     for one in evidence {
-        let witness = all
-            .entry((one.kind, one.what.as_str()))
-            .or_insert_with(|| Witness {
-                kind: one.kind,
-                what: one.what.clone(),
-                time: one.time,
-                events: Vec::new(),
-            });
+        let witness = all.entry((one.kind, &one.what)).or_insert_with(|| Witness {
+            kind: one.kind,
+            what: one.what.clone(),
+            time: one.time,
+            events: Vec::new(),
+        });
         for reference in &one.refs {
             if witness.events.len() < MOST_EVENTS && !witness.events.contains(reference) {
                 witness.events.push(*reference);

@@ -1,6 +1,7 @@
 //! Observations: single pieces of evidence for a movement.
 
 pub(crate) use crate::family::Family;
+use crate::words::Sentence;
 use crate::world::World;
 use crabwalk_activity::{AccountId, HostId, Place, Session};
 
@@ -173,7 +174,7 @@ pub(crate) struct Evidence {
     /// The class's contribution to the confidence.
     pub weight: f64,
     pub techniques: Vec<&'static str>,
-    pub what: String,
+    pub what: Sentence,
     pub time: i64,
     pub refs: Vec<u64>,
     pub dst: HostId,
@@ -206,7 +207,7 @@ impl Evidence {
         dst: HostId,
         time: i64,
         reference: u64,
-        what: impl Into<String>,
+        what: impl Into<Sentence>,
     ) -> Self {
         Self {
             kind,

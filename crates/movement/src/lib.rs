@@ -51,6 +51,7 @@ mod rank;
 mod signs;
 mod techniques;
 mod verdict;
+mod words;
 mod world;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -67,9 +68,10 @@ pub use crabwalk_vocabulary::{AccountRole, Standing};
 pub use evidence::Kind;
 pub use missing::Missing;
 pub use path::LinkKind;
-pub use rank::{Term, Word};
+pub use rank::Term;
 pub use techniques::{is_way, same_way};
 pub use verdict::{Budget, Suspect, Verdict};
+pub use words::{Sentence, Word};
 
 use world::World;
 

@@ -7,6 +7,7 @@ use crabwalk_activity::channel::{is_of_a_host, is_syslog};
 
 use crate::assemble::{Draft, Witness};
 use crate::evidence::Kind;
+use crate::words::Sentence;
 use crate::world::World;
 
 /// A witness that a hop lacks.
@@ -15,7 +16,7 @@ pub struct Missing {
     /// The witness that is missing.
     pub kind: Kind,
     /// Why, for people.
-    pub why: String,
+    pub why: Sentence,
 }
 
 /// What the logs cover.
@@ -61,37 +62,39 @@ impl Explain {
         all
     }
 
-    fn log(&self, world: &World<'_>, host: HostId, channels: &[&str], time: i64) -> String {
-        let name = world.hosts.key(host);
+    fn log(&self, world: &World<'_>, host: HostId, channels: &[&str], time: i64) -> Sentence {
+        let about =
+            |before: &str, after: &str| Sentence::from(before).host(world, host).text(after);
         let logs = self.logs.get(&host);
         let Some(logs) = logs.filter(|logs| !logs.is_empty()) else {
-            return format!("no log of {name} was read");
+            return about("no log of ", " was read");
         };
         let fitting: Vec<&(String, i64, i64)> = logs
             .iter()
             .filter(|(channel, ..)| channels.contains(&channel.as_str()))
             .collect();
         if fitting.is_empty() && logs.iter().all(|(channel, ..)| is_syslog(channel)) {
-            return format!("only syslog of {name} was read, which does not record this");
+            return about("only syslog of ", " was read, which does not record this");
         }
         if fitting.is_empty() {
-            return format!(
-                "the {} log of {name} was not read",
-                if channels.first() == Some(&"security") {
-                    "Security"
-                } else {
-                    "Sysmon"
-                }
-            );
+            let log = if channels.first() == Some(&"security") {
+                "the Security log of "
+            } else {
+                "the Sysmon log of "
+            };
+            return about(log, " was not read");
         }
         // The first and last records only bound the contents of the log.
         if !fitting
             .iter()
             .any(|(_, first, last)| (*first..=*last).contains(&time))
         {
-            return format!("the logs of {name} do not reach that time");
+            return about("the logs of ", " do not reach that time");
         }
-        format!("the logs of {name} hold no such event; either it is not audited or it was removed")
+        about(
+            "the logs of ",
+            " hold no such event; either it is not audited or it was removed",
+        )
     }
 
     pub fn missing(&self, world: &World<'_>, hop: &Draft, witnesses: &[Witness]) -> Vec<Missing> {
@@ -103,18 +106,18 @@ impl Explain {
                 let within = |spans: &[(i64, i64)]| spans.iter().any(|(first, last)| (*first..=*last).contains(&hop.first));
                 let why = match kind {
                     Kind::Source => match hop.src {
-                        None => "nothing names the source".to_owned(),
+                        None => "nothing names the source".into(),
                         Some(src) => self.log(world, src, &["security", SYSMON], hop.first),
                     },
                     Kind::DestinationLogon => self.log(world, hop.dst, &["security", "syslog:sshd"], hop.first),
-                    Kind::DestinationExecution if hop.attempt => "it was refused".to_owned(),
+                    Kind::DestinationExecution if hop.attempt => "it was refused".into(),
                     Kind::DestinationExecution => self.log(world, hop.dst, &[SYSMON, "security"], hop.first),
-                    Kind::DomainController if self.controllers.is_empty() => "no log of a domain controller was read".to_owned(),
-                    Kind::DomainController if within(&self.controllers) => "the domain controllers' logs hold no matching ticket: one was cached, or the account is local".to_owned(),
-                    Kind::DomainController => "the domain controllers' logs do not reach that time".to_owned(),
-                    Kind::Network if self.network.is_empty() => "no log of a network sensor was read".to_owned(),
-                    Kind::Network if within(&self.network) => "the network sensor logged no such connection".to_owned(),
-                    Kind::Network => "the network sensor's logs do not reach that time".to_owned(),
+                    Kind::DomainController if self.controllers.is_empty() => "no log of a domain controller was read".into(),
+                    Kind::DomainController if within(&self.controllers) => "the domain controllers' logs hold no matching ticket: one was cached, or the account is local".into(),
+                    Kind::DomainController => "the domain controllers' logs do not reach that time".into(),
+                    Kind::Network if self.network.is_empty() => "no log of a network sensor was read".into(),
+                    Kind::Network if within(&self.network) => "the network sensor logged no such connection".into(),
+                    Kind::Network => "the network sensor's logs do not reach that time".into(),
                 };
                 Missing { kind, why }
             })

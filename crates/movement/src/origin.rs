@@ -16,6 +16,7 @@ use crate::assemble::Draft;
 use crate::evidence::{Act, Class, Evidence, Family, Kind};
 use crate::history::{HABIT, day};
 use crate::signs::controllers;
+use crate::words::Sentence;
 use crate::world::World;
 
 const HOUR: i64 = 3600 * SECOND;
@@ -286,7 +287,13 @@ impl Origins<'_> {
 }
 
 /// An observation about a finished hop.
-fn about(hop: &Draft, kind: Kind, time: i64, reference: u64, what: String) -> Evidence {
+fn about(
+    hop: &Draft,
+    kind: Kind,
+    time: i64,
+    reference: u64,
+    what: impl Into<Sentence>,
+) -> Evidence {
     let mut evidence = Evidence::new(kind, Family::Any, Act::None, hop.dst, time, reference, what);
     evidence.used = hop.used;
     evidence
@@ -407,18 +414,21 @@ fn validations(world: &World<'_>, origins: &Origins<'_>, hop: &Draft, found: &mu
                         .is_some_and(|host| host.domain_controller)
             });
         if let Some((time, writer, workstation, reference)) = near {
-            let by = world.hosts.key(*writer);
             found.push(
                 about(
                     hop,
                     Kind::DomainController,
                     *time,
                     *reference,
-                    if workstation.is_empty() || *workstation == "-" {
-                        format!("{by} validated the password hash")
-                    } else {
-                        format!("{by} validated the password hash for a client calling itself {workstation}")
-                    },
+                    Sentence::default().host(world, *writer).text(
+                        if workstation.is_empty() || *workstation == "-" {
+                            " validated the password hash".to_owned()
+                        } else {
+                            format!(
+                                " validated the password hash for a client calling itself {workstation}"
+                            )
+                        },
+                    ),
                 )
                 .weighs(Class::Ticket, 0.1),
             );
@@ -573,12 +583,13 @@ fn tickets(
             Kind::DomainController,
             asked.time,
             asked.reference,
-            format!(
-                "the ticket used here was granted to {}: pass the ticket",
-                elsewhere
-                    .client
-                    .map_or("another host", |id| world.hosts.key(id))
-            ),
+            elsewhere
+                .client
+                .map_or_else(
+                    || Sentence::from("the ticket used here was granted to another host"),
+                    |id| Sentence::from("the ticket used here was granted to ").host(world, id),
+                )
+                .text(": pass the ticket"),
         )
         .weighs(Class::TicketOrigin, 0.1);
         evidence.refs.push(elsewhere.reference);
@@ -671,11 +682,11 @@ fn certificate(
     .weighs(Class::TicketOrigin, 0.1);
     evidence.techniques.push("T1649");
     if let Some(key) = added {
-        let by = key.by.and_then(|id| world.accounts.info(id));
-        evidence.what.push_str(&format!(
-            ", after {} had added a key to it",
-            by.map_or("somebody", |account| account.key.as_str())
-        ));
+        evidence.what.then(
+            Sentence::from(", after ")
+                .account(world, key.by, "somebody")
+                .text(" had added a key to it"),
+        );
         evidence.refs.push(key.reference);
         evidence.techniques.push("T1556");
     }
@@ -709,12 +720,14 @@ fn delegated(world: &World<'_>, origins: &Origins<'_>, hop: &Draft, found: &mut 
     )
     .weighs(Class::TicketOrigin, 0.1);
     if let Some(right) = given {
-        let by = right.by.and_then(|id| world.accounts.info(id));
-        evidence.what.push_str(&format!(
-            ", a right that {} had given {} before",
-            by.map_or("somebody", |account| account.key.as_str()),
-            span(session.time - right.time)
-        ));
+        evidence.what.then(
+            Sentence::from(", a right that ")
+                .account(world, right.by, "somebody")
+                .text(format!(
+                    " had given {} before",
+                    span(session.time - right.time)
+                )),
+        );
         evidence.refs.push(right.reference);
     }
     if given.is_some() || days.len() <= HABIT {
@@ -782,10 +795,9 @@ fn silver(
         Kind::DestinationLogon,
         session.time,
         session.reference,
-        format!(
-            "no controller had issued the account a ticket for {}: forged with the machine's key",
-            world.hosts.key(hop.dst)
-        ),
+        Sentence::from("no controller had issued the account a ticket for ")
+            .host(world, hop.dst)
+            .text(": forged with the machine's key"),
     )
     .weighs(Class::TicketOrigin, 0.1);
     evidence.techniques.push("T1558.002");
@@ -815,10 +827,9 @@ fn relayed(world: &World<'_>, hop: &Draft, found: &mut Vec<Evidence>) {
         Kind::DestinationLogon,
         session.time,
         session.reference,
-        format!(
-            "the client calls itself {}, which is elsewhere: relayed or spoofed",
-            world.hosts.key(claimed)
-        ),
+        Sentence::from("the client calls itself ")
+            .host(world, claimed)
+            .text(", which is elsewhere: relayed or spoofed"),
     )
     .weighs(Class::Identity, 0.1);
     evidence.techniques.push("T1557.001");
@@ -844,23 +855,21 @@ fn roasted(
     }) else {
         return;
     };
-    let name = |id: Option<AccountId>| {
-        id.and_then(|id| world.accounts.info(id))
-            .map_or("somebody", |account| account.key.as_str())
-    };
+    let mut what = Sentence::default()
+        .account(world, roast.by, "somebody")
+        .text(format!(" had requested an RC4 ticket for {sam}"));
+    if let Some(client) = roast.client {
+        what = what.text(" from ").host(world, client);
+    }
     let mut evidence = about(
         hop,
         Kind::DomainController,
         roast.time,
         roast.reference,
-        format!(
-            "{} had requested an RC4 ticket for {sam}{} {} before: its password can be cracked offline",
-            name(roast.by),
-            roast
-                .client
-                .map_or_else(String::new, |id| format!(" from {}", world.hosts.key(id))),
+        what.text(format!(
+            " {} before: its password can be cracked offline",
             span(hop.first - roast.time)
-        ),
+        )),
     )
     .weighs(Class::Roast, 0.05);
     evidence.techniques.push("T1558.003");

@@ -25,6 +25,7 @@ use crate::assemble::{Draft, techniques};
 use crate::attach::Found;
 use crate::family::Family;
 use crate::history::{Days, day, is_daily};
+use crate::words::{Sentence, Word};
 use crate::world::World;
 
 /// Fewer other days than this are no basis for comparison.
@@ -92,37 +93,11 @@ impl Role {
     }
 }
 
-/// A piece of a sentence. Hosts and accounts appear by id: whoever prints the sentence knows their names.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Word {
-    /// As it stands.
-    Text(String),
-    /// Id of a host.
-    Host(String),
-    /// Id of an account.
-    Account(String),
-}
-
-impl Word {
-    fn text(text: impl Into<String>) -> Self {
-        Self::Text(text.into())
-    }
-
-    fn host(world: &World<'_>, id: HostId) -> Self {
-        Self::Host(world.hosts.key(id).to_owned())
-    }
-
-    fn account(world: &World<'_>, id: AccountId) -> Self {
-        let key = world.accounts.info(id).map(|one| one.key.clone());
-        key.map_or_else(|| Self::text("?"), Self::Account)
-    }
-}
-
 /// One reason why a path is, or is not, daily work.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Term {
     /// The comparison, in words with figures.
-    pub what: Vec<Word>,
+    pub what: Sentence,
     /// How often daily work does such a thing, 0 to 1.
     pub probability: f64,
 }
@@ -639,7 +614,7 @@ impl Baseline {
                 ))),
             }
             terms.push(Term {
-                what,
+                what: Sentence(what),
                 probability: by_account.max(by_host),
             });
         }
@@ -672,12 +647,12 @@ impl Baseline {
         });
         let active = self.active(hop);
         Some(Term {
-            what: vec![
+            what: Sentence(vec![
                 Word::account(world, account),
                 Word::Text(format!(
                     " reaches {fan} hosts that day; as many on {own} of its {active} other days"
                 )),
-            ],
+            ]),
             probability: tail(own, active, rate(others, self.pool(role, today).days)),
         })
     }
@@ -709,13 +684,13 @@ impl Baseline {
             .map(|id| {
                 let (own, all) = Self::seen(hop, self.techniques.get(id));
                 Term {
-                    what: vec![
+                    what: Sentence(vec![
                         Word::Text(format!("{id} by ")),
                         Subject::of(hop).word(world),
                         Word::Text(format!(
                             " on {own} of its {active} other days, by anybody on {all} of {of} account-days"
                         )),
-                    ],
+                    ]),
                     probability: tail(own, active, rate(all, of)),
                 }
             })
@@ -747,14 +722,14 @@ impl Baseline {
                 // As often as it fires on anything, on any host.
                 let rate = rate(all, of).max(rate(hosts, self.host_days));
                 Term {
-                    what: vec![
+                    what: Sentence(vec![
                         Word::Text(format!("{} fires on ", finding.rule)),
                         Subject::of(hop).word(world),
                         Word::Text(format!(
                             " on {own} of its {active} other days, in these logs on {hosts} of {} host-days",
                             self.host_days
                         )),
-                    ],
+                    ]),
                     probability: tail(own, active, rate),
                 }
             })

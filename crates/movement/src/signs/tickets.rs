@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::sensor::ends;
 use super::usual::told;
 use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
+use crate::words::Sentence;
 use crate::world::{Ticket, World};
 use crabwalk_activity::channel::*;
 
@@ -254,11 +255,10 @@ pub(crate) fn validations(world: &mut World<'_>, out: &mut Sink) {
                 dst,
                 time,
                 reference,
-                format!(
-                    "{} had a controller validate the NTLM logon of a client calling itself {}",
-                    world.hosts.key(dst),
-                    world.hosts.key(src)
-                ),
+                Sentence::default()
+                    .host(world, dst)
+                    .text(" had a controller validate the NTLM logon of a client calling itself ")
+                    .host(world, src),
             )
             .technique(&["T1021"])
             .used(Some(user))

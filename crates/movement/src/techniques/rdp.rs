@@ -193,7 +193,7 @@ fn tunnel_end(world: &World<'_>, evidence: &mut Evidence) {
         evidence.refs.extend([client.reference, end.reference]);
         evidence
             .what
-            .push_str(&format!(" through {}", base_name(client.image)));
+            .then(format!(" through {}", base_name(client.image)));
         evidence.src = end.dst;
     }
 }
@@ -704,7 +704,7 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
         if sessions.is_silent(host, row.time) {
             evidence.act = Act::Weak;
             evidence.attempt = true;
-            evidence.what.push_str(", and no session followed");
+            evidence.what.then(", and no session followed");
         }
         logon(world, out, evidence, row.get("Param3"));
     });
@@ -795,7 +795,8 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
             evidence.actor = before.3;
             evidence.effective = user;
             evidence.refs.push(before.6);
-            evidence.what = format!("session of another account taken over from {client} ({name})");
+            evidence.what =
+                format!("session of another account taken over from {client} ({name})").into();
         }
         let client = if address(client).is_some() {
             client

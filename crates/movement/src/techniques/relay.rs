@@ -6,6 +6,7 @@ use std::collections::HashMap;
 
 use super::{Started, Technique, brief};
 use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
+use crate::words::Sentence;
 use crate::world::World;
 use crabwalk_activity::channel::*;
 
@@ -105,12 +106,12 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
                 observer,
                 client.time,
                 client.reference,
-                format!(
-                    "{image} accepted the connection on port {} and went on to {} port {}",
-                    client.dst_port,
-                    world.hosts.key(far),
-                    one.dst_port
-                ),
+                Sentence::from(format!(
+                    "{image} accepted the connection on port {} and went on to ",
+                    client.dst_port
+                ))
+                .host(world, far)
+                .text(format!(" port {}", one.dst_port)),
             )
             .technique(&["T1090.001", "T1572"])
             .from(client.src)

@@ -40,7 +40,7 @@ fn what_is_missing_is_said_and_why(scenes: &[Scene]) {
     assert_eq!(kinds, all_but(Kind::DomainController));
     let why = |kind: Kind, hop: &Hop| {
         let missing = hop.missing.iter().find(|one| one.kind == kind);
-        missing.map(|one| one.why.clone()).unwrap_or_default()
+        missing.map(|one| one.why.to_string()).unwrap_or_default()
     };
     for (name, kind, expected) in [
         (

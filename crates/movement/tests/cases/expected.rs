@@ -96,7 +96,11 @@ fn ran(hop: &Hop) -> String {
 /// Whether a hop is as said.
 fn holds(hop: &Hop, said: &str) -> bool {
     let (name, value) = said.split_once('=').unwrap_or((said, ""));
-    let says = || hop.witnesses.iter().any(|one| one.what.contains(value));
+    let says = || {
+        hop.witnesses
+            .iter()
+            .any(|one| one.what.to_string().contains(value))
+    };
     let has = || hop.techniques.iter().any(|id| id == value);
     let number = || value.parse::<f64>().unwrap_or(f64::NAN);
     match name {
@@ -106,7 +110,10 @@ fn holds(hop: &Hop, said: &str) -> bool {
         "not" => !has(),
         "says" => says(),
         "silent" => !says(),
-        "lacks" => hop.missing.iter().any(|one| one.why.contains(value)),
+        "lacks" => hop
+            .missing
+            .iter()
+            .any(|one| one.why.to_string().contains(value)),
         "above" => hop.confidence > number(),
         "below" => hop.confidence < number(),
         "usual" => hop.usual,
