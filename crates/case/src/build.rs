@@ -9,6 +9,7 @@ use crabwalk_hunt::Conclusion;
 use crabwalk_movement::Movement;
 use crabwalk_sources::report::SourceReport;
 use crabwalk_vocabulary::account::kind_of;
+pub(crate) use crabwalk_vocabulary::time::text as time;
 use crabwalk_vocabulary::{Severity, host_key, is_address};
 
 use crate::document::*;
@@ -39,13 +40,6 @@ pub struct Input<'a> {
     pub conclusion: &'a Conclusion,
     /// The events behind it.
     pub catalog: &'a dyn Catalog,
-}
-
-/// RFC 3339 in UTC with as many decimals as needed.
-pub(crate) fn time(micros: i64) -> Option<String> {
-    jiff::Timestamp::from_microsecond(micros)
-        .ok()
-        .map(|time| time.to_string())
 }
 
 impl Case {
@@ -86,10 +80,10 @@ impl Case {
         let risk = risk(&outcome.findings, &hosts);
         let mut accounts = Accounts::new(movement);
         for one in &risk {
-            match one.kind.as_str() {
-                "user" => accounts.add(&one.value, one.score),
-                "system" => hosts.add_risk(&one.value, one.score),
-                _ => {}
+            match one.kind {
+                RiskObjectKind::User => accounts.add(&one.value, one.score),
+                RiskObjectKind::System => hosts.add_risk(&one.value, one.score),
+                RiskObjectKind::Other => {}
             }
         }
         for object in outcome
@@ -247,11 +241,23 @@ fn hops(input: &Input<'_>, finding_ids: &[String], names: &Names<'_>) -> Vec<Hop
             attempted: hop.attempted,
             usual: hop.usual,
             standing: hop.standing(),
+            happened: hop.standing().happened(),
+            account: hop.account().map(str::to_owned),
+            follows: hop.follows.clone(),
+            switches: hop
+                .switches
+                .iter()
+                .map(|one| SwitchInfo {
+                    from: one.from.clone(),
+                    to: one.to.clone(),
+                    at: one.at,
+                })
+                .collect(),
             witnesses: hop
                 .witnesses
                 .iter()
                 .map(|witness| WitnessInfo {
-                    kind: witness.kind.name().to_owned(),
+                    kind: witness.kind,
                     what: names.sentence(&witness.what),
                     time: time(witness.time),
                     events: witness
@@ -266,7 +272,7 @@ fn hops(input: &Input<'_>, finding_ids: &[String], names: &Names<'_>) -> Vec<Hop
                 .missing
                 .iter()
                 .map(|missing| MissingInfo {
-                    kind: missing.kind.name().to_owned(),
+                    kind: missing.kind,
                     why: names.sentence(&missing.why),
                 })
                 .collect(),
@@ -317,7 +323,7 @@ fn path(
             .map(|link| LinkInfo {
                 from: link.from.clone(),
                 to: link.to.clone(),
-                kind: link.kind.name().to_owned(),
+                kind: link.kind,
                 certainty: link.certainty,
             })
             .collect(),
@@ -393,8 +399,8 @@ fn finding_info(finding: &Finding, hosts: &Hosts<'_>) -> FindingInfo {
         id: finding.id.clone(),
         detection: detection.name.clone(),
         detection_id: detection.id.clone(),
-        kind: detection.kind.name().to_owned(),
-        severity: finding.severity().name().to_owned(),
+        kind: detection.kind,
+        severity: finding.severity(),
         risk_score: detection.risk_score,
         techniques: detection.techniques.clone(),
         story: detection.stories.clone(),
@@ -413,7 +419,7 @@ fn finding_info(finding: &Finding, hosts: &Hosts<'_>) -> FindingInfo {
             .risk_objects
             .iter()
             .map(|object| RiskObjectInfo {
-                kind: object.kind.name().to_owned(),
+                kind: object.kind,
                 value: object.value.clone(),
                 score: object.score,
                 calculated_score: object.calculated,
@@ -473,14 +479,14 @@ fn risk(findings: &[Finding], hosts: &Hosts<'_>) -> Vec<RiskInfo> {
     let mut all: Vec<RiskInfo> = sums
         .into_iter()
         .map(|((kind, _), sum)| RiskInfo {
-            kind: kind.name().to_owned(),
+            kind,
             value: sum.value,
             score: sum.score,
             findings: sum.findings,
             detections: sum.detections.len() as u64,
         })
         .collect();
-    all.sort_by(|a, b| (b.score, &a.kind, &a.value).cmp(&(a.score, &b.kind, &b.value)));
+    all.sort_by(|a, b| (b.score, a.kind.name(), &a.value).cmp(&(a.score, b.kind.name(), &b.value)));
     all
 }
 
@@ -495,7 +501,7 @@ fn stats(input: &Input<'_>, findings: &[FindingInfo], risk: Vec<RiskInfo>) -> St
         .filter(|finding| finding.suppressed.is_none())
     {
         *findings_by_severity
-            .entry(finding.severity.clone())
+            .entry(finding.severity.name().to_owned())
             .or_default() += 1;
         *findings_by_detection
             .entry(finding.detection.clone())

@@ -1,7 +1,8 @@
 //! A case as risk events and notables, for searches over it.
 
-use crabwalk_detect::DetectionType;
+use crabwalk_detect::RiskObjectKind;
 use crabwalk_detect::risk::Concluded;
+use crabwalk_vocabulary::time;
 use serde_json::Value;
 
 use crate::document::{Case, FindingInfo};
@@ -21,8 +22,8 @@ fn concluded(finding: &FindingInfo, record: u64) -> Concluded {
     let time = [&finding.last, &finding.first]
         .into_iter()
         .flatten()
-        .find_map(|text| text.parse::<jiff::Timestamp>().ok())
-        .map_or(0, jiff::Timestamp::as_microsecond);
+        .find_map(|text| time::parse(text))
+        .unwrap_or(0);
     let values = |name: &str| -> Vec<String> {
         match finding.fields.get(name) {
             Some(Value::String(text)) => vec![text.clone()],
@@ -33,8 +34,11 @@ fn concluded(finding: &FindingInfo, record: u64) -> Concluded {
             _ => Vec::new(),
         }
     };
-    let adds_risk = DetectionType::parse(&finding.kind).is_some_and(DetectionType::adds_risk);
-    let system = finding.risk_objects.iter().find(|one| one.kind == "system");
+    let adds_risk = finding.kind.adds_risk();
+    let system = finding
+        .risk_objects
+        .iter()
+        .find(|one| one.kind == RiskObjectKind::System);
     Concluded {
         finding: finding.id.clone(),
         record,
@@ -44,8 +48,8 @@ fn concluded(finding: &FindingInfo, record: u64) -> Concluded {
             .or_else(|| values("dest").into_iter().next())
             .unwrap_or_default(),
         detection: finding.detection.clone(),
-        kind: finding.kind.clone(),
-        severity: finding.severity.clone(),
+        kind: finding.kind.name().to_owned(),
+        severity: finding.severity.name().to_owned(),
         message: finding.message.clone(),
         stories: finding.story.clone(),
         techniques: finding.techniques.clone(),
@@ -56,7 +60,7 @@ fn concluded(finding: &FindingInfo, record: u64) -> Concluded {
             .filter(|_| adds_risk)
             .map(|one| {
                 (
-                    one.kind.clone(),
+                    one.kind.name().to_owned(),
                     one.value.clone(),
                     one.score,
                     one.calculated_score,

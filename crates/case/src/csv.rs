@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::io::{self, Write};
 
+use crabwalk_vocabulary::time;
+
 use crate::document::{Case, Reference};
 use crate::names::Names;
 
@@ -96,7 +98,7 @@ pub fn findings_csv(case: &Case, out: impl Write) -> io::Result<()> {
         ],
     )?;
     for finding in &case.findings {
-        let pairs = |pairs: &mut dyn Iterator<Item = (&String, &String)>| {
+        let pairs = |pairs: &mut dyn Iterator<Item = (&str, &str)>| {
             pairs
                 .map(|(kind, value)| format!("{kind} {value}"))
                 .collect::<Vec<_>>()
@@ -114,9 +116,9 @@ pub fn findings_csv(case: &Case, out: impl Write) -> io::Result<()> {
             &[
                 finding.first.as_deref().unwrap_or_default(),
                 finding.last.as_deref().unwrap_or_default(),
-                &finding.severity,
+                finding.severity.name(),
                 &finding.risk_score.to_string(),
-                &finding.kind,
+                finding.kind.name(),
                 if finding.notable { "yes" } else { "no" },
                 &finding.detection,
                 &finding.hosts.join(", "),
@@ -127,13 +129,13 @@ pub fn findings_csv(case: &Case, out: impl Write) -> io::Result<()> {
                     &mut finding
                         .risk_objects
                         .iter()
-                        .map(|object| (&object.kind, &object.value)),
+                        .map(|object| (object.kind.name(), object.value.as_str())),
                 ),
                 &pairs(
                     &mut finding
                         .threat_objects
                         .iter()
-                        .map(|object| (&object.kind, &object.value)),
+                        .map(|object| (object.kind.as_str(), object.value.as_str())),
                 ),
                 &finding.event_count.to_string(),
                 &first_event,
@@ -219,7 +221,7 @@ pub fn timeline_csv<'a>(case: &'a Case, out: impl Write) -> io::Result<()> {
         for event in &finding.events {
             lines.push(Line {
                 what: &finding.detection,
-                severity: &finding.severity,
+                severity: finding.severity.name(),
                 message: finding.message.clone(),
                 finding: &finding.id,
                 ..of(event)
@@ -230,7 +232,7 @@ pub fn timeline_csv<'a>(case: &'a Case, out: impl Write) -> io::Result<()> {
                 time: finding.first.as_deref().unwrap_or_default(),
                 host: finding.hosts.first().map_or("", String::as_str),
                 what: &finding.detection,
-                severity: &finding.severity,
+                severity: finding.severity.name(),
                 message: finding.message.clone(),
                 channel: "",
                 event_id: String::new(),
@@ -262,7 +264,7 @@ pub fn timeline_csv<'a>(case: &'a Case, out: impl Write) -> io::Result<()> {
         }
     }
     // Times differ in their number of decimals, so compare them as times.
-    let key = |line: &Line<'_>| line.time.parse::<jiff::Timestamp>().ok();
+    let key = |line: &Line<'_>| time::parse(line.time);
     lines.sort_by(|a, b| {
         (key(a), a.host, a.what, a.finding, a.hop, &a.record).cmp(&(
             key(b),

@@ -4,7 +4,9 @@
 
 use std::collections::BTreeMap;
 
-use crabwalk_movement::{AccountRole, Standing, Verdict};
+use crabwalk_detect::{DetectionType, RiskObjectKind};
+use crabwalk_movement::{AccountRole, Kind, LinkKind, Standing, SwitchedAt, Verdict};
+use crabwalk_vocabulary::Severity;
 use serde::{Deserialize, Serialize};
 
 use crate::dossier::{Dossiers, Scope, Silenced};
@@ -208,11 +210,13 @@ pub struct FindingInfo {
     pub detection: String,
     /// Id of the detection.
     pub detection_id: String,
-    /// `TTP`, `Anomaly`, `Hunting` or `Correlation`.
+    /// What its detection asks for: attention, or only risk.
     #[serde(rename = "type")]
-    pub kind: String,
-    /// `informational`, `low`, `medium`, `high` or `critical`.
-    pub severity: String,
+    #[cfg_attr(test, ts(type = "DetectionType"))]
+    pub kind: DetectionType,
+    /// How bad it is.
+    #[cfg_attr(test, ts(type = "Severity"))]
+    pub severity: Severity,
     /// 0 to 100.
     pub risk_score: u32,
     /// ATT&CK technique ids.
@@ -285,9 +289,10 @@ pub struct SuppressedInfo {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub struct RiskObjectInfo {
-    /// `user`, `system` or `other`.
+    /// What it is.
     #[serde(rename = "type")]
-    pub kind: String,
+    #[cfg_attr(test, ts(type = "RiskObjectKind"))]
+    pub kind: RiskObjectKind,
     /// Name.
     pub value: String,
     /// Risk that the finding adds to it, as defined by the detection.
@@ -361,6 +366,14 @@ pub struct HopInfo {
     /// Its classification, from `confidence`, `attempted` and `usual`.
     #[cfg_attr(test, ts(type = "Standing"))]
     pub standing: Standing,
+    /// Whether somebody did move, according to these logs.
+    pub happened: bool,
+    /// Id of the account by which it is known: the one that logged on, or else the payload's, or else the actor.
+    pub account: Option<String>,
+    /// Id of the hop that it follows on its path.
+    pub follows: Option<String>,
+    /// Where its account changes.
+    pub switches: Vec<SwitchInfo>,
     /// What was seen.
     pub witnesses: Vec<WitnessInfo>,
     /// What was not seen.
@@ -370,6 +383,20 @@ pub struct HopInfo {
     pub processes: Vec<RanInfo>,
     /// Ids of the findings about it.
     pub findings: Vec<String>,
+}
+
+/// A change of a movement's account.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct SwitchInfo {
+    /// Id of the account until then.
+    pub from: String,
+    /// Id of the account from then on.
+    pub to: String,
+    /// On the source, on the destination, or since the movement that it follows.
+    #[serde(rename = "where")]
+    #[cfg_attr(test, ts(type = "SwitchedAt"))]
+    pub at: SwitchedAt,
 }
 
 /// A program that ran because of a movement.
@@ -394,8 +421,9 @@ pub struct RanInfo {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub struct WitnessInfo {
-    /// `source`, `destination-logon`, `destination-execution`, `domain-controller` or `network`.
-    pub kind: String,
+    /// From where it was seen.
+    #[cfg_attr(test, ts(type = "Kind"))]
+    pub kind: Kind,
     /// What was seen.
     pub what: String,
     /// When.
@@ -408,8 +436,9 @@ pub struct WitnessInfo {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub struct MissingInfo {
-    /// As in [`WitnessInfo`].
-    pub kind: String,
+    /// The kind that is missing.
+    #[cfg_attr(test, ts(type = "Kind"))]
+    pub kind: Kind,
     /// Why, for people.
     pub why: String,
 }
@@ -457,8 +486,9 @@ pub struct LinkInfo {
     pub from: String,
     /// Id of the second hop.
     pub to: String,
-    /// `process-causal`, `session-causal` or `time-possible`.
-    pub kind: String,
+    /// What joins them.
+    #[cfg_attr(test, ts(type = "LinkKind"))]
+    pub kind: LinkKind,
     /// 0 to 1.
     pub certainty: f64,
 }
@@ -537,9 +567,10 @@ pub struct Stats {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub struct RiskInfo {
-    /// `user`, `system` or `other`.
+    /// What it is.
     #[serde(rename = "type")]
-    pub kind: String,
+    #[cfg_attr(test, ts(type = "RiskObjectKind"))]
+    pub kind: RiskObjectKind,
     /// Name.
     pub value: String,
     /// Sum of the risk from findings.

@@ -35,7 +35,9 @@ mod way;
 mod write;
 
 pub use build::{Input, Tool};
-pub use crabwalk_movement::Standing;
+pub use crabwalk_detect::{DetectionType, RiskObjectKind};
+pub use crabwalk_movement::{Certainty, Kind, LinkKind, Standing, SwitchedAt};
+pub use crabwalk_vocabulary::{AccountRole, Severity};
 pub use csv::{defuse, findings_csv, timeline_csv};
 pub use document::*;
 pub use export::{dot, graphml, markdown, navigator, stix, timesketch};

@@ -52,6 +52,9 @@ impl Case {
             })
         });
         let kept: BTreeSet<String> = self.hops.iter().map(|hop| hop.id.clone()).collect();
+        for hop in &mut self.hops {
+            hop.follows = hop.follows.take().filter(|id| kept.contains(id));
+        }
         for path in &mut self.paths {
             path.hops.retain(|id| kept.contains(id));
             path.links

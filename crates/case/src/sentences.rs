@@ -5,15 +5,7 @@ use std::collections::HashMap;
 use crate::document::{Case, HopInfo, PathInfo};
 use crate::names::Names;
 use crabwalk_detect::attack;
-
-/// Number of witness kinds.
-pub(crate) const KINDS: [&str; 5] = [
-    "source",
-    "destination-logon",
-    "destination-execution",
-    "domain-controller",
-    "network",
-];
+use crabwalk_movement::Kind;
 
 /// `a, b and c`; a long list is cut and counted.
 pub(crate) fn list(items: &[&str]) -> String {
@@ -103,7 +95,7 @@ pub(crate) fn hop_lines(case: &Case) -> Vec<String> {
                 },
                 hop.confidence,
                 witnesses(hop),
-                KINDS.len(),
+                Kind::ALL.len(),
             )
         })
         .collect()
@@ -111,9 +103,9 @@ pub(crate) fn hop_lines(case: &Case) -> Vec<String> {
 
 /// Number of witness kinds that saw a hop.
 pub(crate) fn witnesses(hop: &HopInfo) -> usize {
-    KINDS
-        .iter()
-        .filter(|kind| hop.witnesses.iter().any(|one| one.kind == **kind))
+    Kind::ALL
+        .into_iter()
+        .filter(|kind| hop.witnesses.iter().any(|one| one.kind == *kind))
         .count()
 }
 
@@ -256,8 +248,8 @@ fn path_sentences(hops: &[&HopInfo], names: &Names<'_>, said: &mut Vec<String>) 
     let both = hops
         .iter()
         .filter(|hop| {
-            let has = |kind: &str| hop.witnesses.iter().any(|one| one.kind == kind);
-            has("source") && (has("destination-logon") || has("destination-execution"))
+            let has = |kind: Kind| hop.witnesses.iter().any(|one| one.kind == kind);
+            has(Kind::Source) && (has(Kind::DestinationLogon) || has(Kind::DestinationExecution))
         })
         .count();
     said.push(match (both, hops.len()) {

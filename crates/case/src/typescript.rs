@@ -8,7 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::Path;
 
-use crabwalk_movement::{AccountRole, Kind, Standing};
+use crabwalk_detect::{DetectionType, RiskObjectKind};
+use crabwalk_movement::{AccountRole, Certainty, Kind, LinkKind, Standing, SwitchedAt};
+use crabwalk_vocabulary::Severity;
 use serde::Serialize;
 use ts_rs::{Config, TS, TypeVisitor};
 
@@ -82,21 +84,55 @@ fn page() -> String {
         "// The case document. Written from the types of crates/case by its tests; do not edit.\n\
         // Where case.json has an event, a report has the event's number in its table.\n\n"
             .to_owned();
+    for (docs, name, values) in [
+        (
+            "The part that an account plays.",
+            "AccountRole",
+            values(&AccountRole::ALL),
+        ),
+        (
+            "How certain it is that the intruder was on a host.",
+            "Certainty",
+            values(&Certainty::ALL),
+        ),
+        (
+            "What a detection's results mean.",
+            "DetectionType",
+            values(&DetectionType::ALL),
+        ),
+        ("Who witnessed a movement.", "Kind", values(&Kind::ALL)),
+        (
+            "Why one hop follows from another.",
+            "LinkKind",
+            values(&LinkKind::ALL),
+        ),
+        (
+            "What carries risk.",
+            "RiskObjectKind",
+            values(&RiskObjectKind::ALL),
+        ),
+        ("How bad a finding is.", "Severity", values(&Severity::ALL)),
+        (
+            "The classification of a hop.",
+            "Standing",
+            values(&Standing::ALL),
+        ),
+        (
+            "Where the account of a hop changes.",
+            "SwitchedAt",
+            values(&SwitchedAt::ALL),
+        ),
+    ] {
+        let _ = writeln!(
+            page,
+            "/** {docs} */\nexport type {name} = {};\n",
+            values.join(" | ")
+        );
+    }
     let _ = writeln!(
         page,
-        "/** The classification of a hop. */\nexport type Standing = {};\n",
-        values(&Standing::ALL).join(" | ")
-    );
-    let _ = writeln!(
-        page,
-        "/** The part that an account plays. */\nexport type AccountRole = {};\n",
-        values(&AccountRole::ALL).join(" | ")
-    );
-    let kinds = Kind::ALL.map(|kind| kind.name());
-    let _ = writeln!(
-        page,
-        "/** The kinds of witnesses. */\nexport const WITNESS_KINDS = [{}] as const;",
-        values(&kinds).join(", ")
+        "/** The kinds of witnesses, in display order. */\nexport const WITNESS_KINDS = [{}] as const;",
+        values(&Kind::ALL).join(", ")
     );
     for text in declared.all.values() {
         page.push('\n');

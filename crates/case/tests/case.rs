@@ -13,7 +13,9 @@ use crabwalk_detect::{
 };
 use crabwalk_events::{EventRef, MemoryCatalog};
 use crabwalk_hunt::Conclusion;
-use crabwalk_movement::{Hop, HostInfo, Movement, Path, Suspect, Verdict};
+use crabwalk_movement::{
+    Hop, HostInfo, Kind, Missing, Movement, Path, Scope, Sentence, Suspect, Touched, Verdict, Word,
+};
 use crabwalk_sources::collect::Coverage;
 use crabwalk_sources::report::{Problem, SourceKind, SourceReport};
 use crabwalk_spl::Knowledge;
@@ -214,7 +216,7 @@ fn only_types_that_add_risk_add_risk() {
         .iter()
         .map(|risk| {
             (
-                risk.kind.as_str(),
+                risk.kind.name(),
                 risk.value.as_str(),
                 risk.score,
                 risk.findings,
@@ -233,7 +235,7 @@ fn only_types_that_add_risk_add_risk() {
     let notable: Vec<_> = case
         .findings
         .iter()
-        .map(|finding| (finding.notable, finding.severity.as_str()))
+        .map(|finding| (finding.notable, finding.severity.name()))
         .collect();
     assert_eq!(
         notable,
@@ -336,20 +338,30 @@ fn moved() -> Movement {
         id: id.to_owned(),
         src: Some("desk7".to_owned()),
         dst: "vault2".to_owned(),
-        actor: None,
-        actor_inferred: None,
         used: Some("example\\ann".to_owned()),
-        effective: None,
         techniques: vec!["T1021.002".to_owned()],
         first: AT,
         last: AT + 1_000_000,
         confidence,
         attempted,
         usual,
-        witnesses: Vec::new(),
-        missing: Vec::new(),
-        processes: Vec::new(),
+        missing: vec![Missing {
+            kind: Kind::Source,
+            why: Sentence(vec![
+                Word::Text("no log of ".to_owned()),
+                Word::Host("desk7".to_owned()),
+                Word::Text(" was read".to_owned()),
+            ]),
+        }],
         findings: vec![0],
+        ..Hop::default()
+    };
+    let touched = |id: &str| Touched {
+        host: id.to_owned(),
+        confidence: 0.9,
+        span: (AT, AT + 1_000_000),
+        hops: vec!["hop-1".to_owned()],
+        place: 0,
     };
     Movement {
         hosts: vec![
@@ -382,6 +394,12 @@ fn moved() -> Movement {
                     (id, suspect)
                 })
                 .collect(),
+            scope: Scope {
+                hops: vec!["hop-1".to_owned()],
+                first: vec!["hop-1".to_owned()],
+                hosts: vec![touched("desk7"), touched("vault2")],
+                ..Scope::default()
+            },
             ..Verdict::default()
         },
         ..Movement::default()
@@ -426,6 +444,16 @@ fn a_host_has_one_name_in_all_of_a_markdown_export() {
     }
     let names: Vec<&str> = case.hosts.iter().map(|host| host.name.as_str()).collect();
     assert_eq!(names, ["ADMIN", "DC1", "DESK7", "VAULT2", "WS1"]);
+}
+
+#[test]
+fn what_is_missing_names_hosts_as_the_rest_does() {
+    let case = case_of(moved());
+    let missing = case.hops.iter().flat_map(|hop| &hop.missing);
+    for one in missing {
+        assert_eq!(one.why, "no log of DESK7 was read");
+    }
+    assert_eq!(case.scope.isolate, ["desk7", "vault2"]);
 }
 
 #[test]

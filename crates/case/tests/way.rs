@@ -18,20 +18,11 @@ fn case(hops: &[(String, String)], links: &[(usize, usize)]) -> Case {
             id: id(at),
             src: (src != "?").then(|| src.clone()),
             dst: dst.clone(),
-            actor: None,
-            actor_inferred: None,
-            used: None,
-            effective: None,
             techniques: vec!["T1021.002".to_owned()],
             first: i64::try_from(at).unwrap_or(0) * 60_000_000,
             last: i64::try_from(at).unwrap_or(0) * 60_000_000,
             confidence: 0.9,
-            attempted: false,
-            usual: false,
-            witnesses: Vec::new(),
-            missing: Vec::new(),
-            processes: Vec::new(),
-            findings: Vec::new(),
+            ..Hop::default()
         })
         .collect();
     let movement = Movement {

@@ -9,6 +9,7 @@ use crabwalk_case::dossier::Asked;
 use crabwalk_detect::Content;
 use crabwalk_lab::{Options, Truth};
 use crabwalk_score::Findings;
+use crabwalk_vocabulary::time;
 
 use crate::args::{self, Format};
 use crate::hunt;
@@ -94,10 +95,7 @@ fn compare(truth: &Truth, case: &Case, directory: &Path, look: &Look) -> (String
         look.paint(Ink::Bold, "TRUTH")
     );
     for hop in truth.hops() {
-        let at = hop
-            .time
-            .parse::<jiff::Timestamp>()
-            .map(|at| at.strftime("%Y-%m-%d %H:%M:%S").to_string());
+        let at = time::parse(&hop.time).map(time::shown);
         let line = format!(
             "{}  {} → {}  as {}: {} ({})",
             at.unwrap_or_default(),

@@ -148,7 +148,8 @@ fn host(out: &mut String, case: &Case, dossier: &HostDossier, verbose: bool, loo
             out,
             &format!(
                 "touched by the intruder: {} ({:.2})",
-                one.certainty, one.confidence
+                one.certainty.name(),
+                one.confidence
             ),
             look,
         );

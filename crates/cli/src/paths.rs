@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use crabwalk_case::{Case, HopInfo, Names, PathInfo, Standing, way};
+use crabwalk_case::{Case, HopInfo, Kind, Names, PathInfo, Standing, way};
 
 use crate::summary::{Summary, heading, more, when};
 use crate::term::{Ink, Look, count, safe};
@@ -14,8 +14,6 @@ const MOST_PATHS: usize = 8;
 const MOST_HOPS: usize = 12;
 /// Maximum terms of a path's rank to print.
 const MOST_TERMS: usize = 2;
-/// Number of witness kinds.
-const KINDS: usize = 5;
 
 /// Prints paths with their hops.
 pub fn paths(out: &mut String, case: &Case, options: &Summary<'_>) {
@@ -197,11 +195,7 @@ fn bar(confidence: f64) -> String {
 
 fn line(out: &mut String, names: &Names<'_>, hop: &HopInfo, look: &Look) {
     let src = hop.src.as_deref().map_or("?", |id| names.host(id));
-    let kinds: BTreeSet<&str> = hop
-        .witnesses
-        .iter()
-        .map(|witness| witness.kind.as_str())
-        .collect();
+    let kinds: BTreeSet<Kind> = hop.witnesses.iter().map(|witness| witness.kind).collect();
     let missing: Vec<String> = hop
         .missing
         .iter()
@@ -210,7 +204,7 @@ fn line(out: &mut String, names: &Names<'_>, hop: &HopInfo, look: &Look) {
     let technique = hop.techniques.first().map_or("", String::as_str);
     let verb = if hop.attempted { " (refused)" } else { "" };
     let text = format!(
-        "    {}  {} → {}  {}  {technique}{verb}  {} {:.2}  {} of {KINDS} witnesses",
+        "    {}  {} → {}  {}  {technique}{verb}  {} {:.2}  {} of {} witnesses",
         when(hop.first.as_deref()),
         src,
         names.host(&hop.dst),
@@ -218,6 +212,7 @@ fn line(out: &mut String, names: &Names<'_>, hop: &HopInfo, look: &Look) {
         bar(hop.confidence),
         hop.confidence,
         kinds.len(),
+        Kind::ALL.len(),
     );
     let _ = write!(out, "{}", safe(&text));
     if missing.is_empty() {

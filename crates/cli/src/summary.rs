@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use crabwalk_case::{Case, ContentProblemInfo, FindingInfo, Names, Reference, Source};
+use crabwalk_case::{Case, ContentProblemInfo, FindingInfo, Names, Reference, Severity, Source};
+
+use crabwalk_vocabulary::time::{self, SECOND};
 
 use crate::term::{self, Ink, Look, count, number, paragraph, safe};
 
@@ -75,16 +77,14 @@ pub(crate) fn more(out: &mut String, left: usize, one: &str, many: &str, look: &
 
 /// A time for people, in whole seconds, UTC.
 pub(crate) fn when(time: Option<&str>) -> String {
-    match time.and_then(|time| time.parse::<jiff::Timestamp>().ok()) {
-        Some(time) => time.strftime("%Y-%m-%d %H:%M:%S").to_string(),
-        None => "time unknown".to_owned(),
-    }
+    time.and_then(time::parse)
+        .map_or_else(|| "time unknown".to_owned(), time::shown)
 }
 
 /// The duration from one time to another, in its two largest units.
 fn how_long(first: &str, last: &str) -> Option<String> {
-    let seconds = last.parse::<jiff::Timestamp>().ok()?.as_second()
-        - first.parse::<jiff::Timestamp>().ok()?.as_second();
+    let second = |text| Some(time::parse(text)?.div_euclid(SECOND));
+    let seconds = second(last)? - second(first)?;
     let mut units = [("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1)]
         .into_iter()
         .skip_while(|(_, length)| *length > 1 && seconds < *length);
@@ -443,23 +443,13 @@ fn content(out: &mut String, case: &Case, options: &Summary<'_>) {
     );
 }
 
-fn ink(severity: &str) -> Ink {
+fn ink(severity: Severity) -> Ink {
     match severity {
-        "critical" => Ink::BrightRed,
-        "high" => Ink::Red,
-        "medium" => Ink::Yellow,
-        "low" => Ink::Cyan,
-        _ => Ink::Dim,
-    }
-}
-
-fn rank(severity: &str) -> u8 {
-    match severity {
-        "critical" => 4,
-        "high" => 3,
-        "medium" => 2,
-        "low" => 1,
-        _ => 0,
+        Severity::Critical => Ink::BrightRed,
+        Severity::High => Ink::Red,
+        Severity::Medium => Ink::Yellow,
+        Severity::Low => Ink::Cyan,
+        Severity::Informational => Ink::Dim,
     }
 }
 
@@ -478,11 +468,11 @@ fn findings(out: &mut String, case: &Case, options: &Summary<'_>) {
     }
     if !options.quiet {
         let mut parts = Vec::new();
-        for severity in ["critical", "high", "medium", "low", "informational"] {
+        for severity in Severity::ALL {
             let number = case
                 .stats
                 .findings_by_severity
-                .get(severity)
+                .get(severity.name())
                 .copied()
                 .unwrap_or(0);
             if number > 0 {
@@ -523,7 +513,7 @@ fn findings(out: &mut String, case: &Case, options: &Summary<'_>) {
     };
     let mut groups: Vec<(&str, Vec<&FindingInfo>)> = groups.into_iter().collect();
     groups.sort_by_key(|(host, findings)| {
-        let worst = findings.iter().map(|finding| rank(&finding.severity)).max();
+        let worst = findings.iter().map(|finding| finding.severity).max();
         std::cmp::Reverse((
             worst,
             risk_of(host),
@@ -547,8 +537,8 @@ fn findings(out: &mut String, case: &Case, options: &Summary<'_>) {
             look.paint(Ink::Bold, &safe(&about(&names, host)))
         );
         findings.sort_by(|a, b| {
-            (rank(&b.severity), b.risk_score, &a.detection, &a.first).cmp(&(
-                rank(&a.severity),
+            (b.severity, b.risk_score, &a.detection, &a.first).cmp(&(
+                a.severity,
                 a.risk_score,
                 &b.detection,
                 &b.first,
@@ -592,7 +582,7 @@ fn about(names: &Names<'_>, id: &str) -> String {
 
 fn one(out: &mut String, case: &Case, finding: &FindingInfo, options: &Summary<'_>) {
     let look = &options.look;
-    let severity = term::pad(&finding.severity, 13);
+    let severity = term::pad(finding.severity.name(), 13);
     let techniques = if finding.techniques.is_empty() {
         String::new()
     } else {
@@ -604,7 +594,7 @@ fn one(out: &mut String, case: &Case, finding: &FindingInfo, options: &Summary<'
     let _ = writeln!(
         out,
         "  {} {}  {}{techniques}",
-        look.paint(ink(&finding.severity), &severity),
+        look.paint(ink(finding.severity), &severity),
         when(finding.first.as_deref()),
         look.paint(Ink::Bold, &safe(&finding.detection)),
     );
@@ -676,7 +666,7 @@ fn risk(out: &mut String, case: &Case, options: &Summary<'_>) {
         let _ = writeln!(
             out,
             "  {:6} {:>5}  {}  {} of {}",
-            risk.kind,
+            risk.kind.name(),
             risk.score,
             term::pad(&term::cut(&value, 40), widest),
             count(risk.findings, "finding"),
@@ -718,14 +708,13 @@ fn response(case: &Case) -> Vec<String> {
     };
     let scope = &case.scope;
     let names = Names::new(case);
-    let sure: Vec<String> = scope
-        .hosts
+    let isolate: Vec<String> = scope
+        .isolate
         .iter()
-        .filter(|one| one.certainty == "certain")
-        .map(|one| names.host(&one.host).to_owned())
+        .map(|id| names.host(id).to_owned())
         .collect();
-    if !sure.is_empty() {
-        steps.push(format!("isolate or watch {}", list(sure)));
+    if !isolate.is_empty() {
+        steps.push(format!("isolate or watch {}", list(isolate)));
     }
     if !scope.accounts.is_empty() {
         let accounts = scope
@@ -774,7 +763,7 @@ fn next(out: &mut String, case: &Case, options: &Summary<'_>) {
             .findings
             .iter()
             .filter(|finding| finding.suppressed.is_none())
-            .max_by_key(|finding| (rank(&finding.severity), finding.risk_score))
+            .max_by_key(|finding| (finding.severity, finding.risk_score))
         {
             steps.push(format!(
                 "`crabwalk content show '{}'` explains what a finding means and what else may cause it",

@@ -5,11 +5,13 @@ use std::fmt;
 use crate::origin::Origin;
 use crate::throttling::Throttling;
 use crabwalk_vocabulary::Severity;
+use serde::{Deserialize, Serialize};
 
 /// The meaning of a detection's results.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum DetectionType {
     /// Tactics, techniques, procedures: a result is a notable and adds risk.
+    #[serde(rename = "TTP")]
     Ttp,
     /// Unusual, not proof: a result adds risk.
     Anomaly,
@@ -20,6 +22,9 @@ pub enum DetectionType {
 }
 
 impl DetectionType {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Ttp, Self::Anomaly, Self::Hunting, Self::Correlation];
+
     /// Its name in content.
     pub fn name(self) -> &'static str {
         match self {
@@ -32,7 +37,7 @@ impl DetectionType {
 
     /// Parses its name in content, ignoring case.
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Ttp, Self::Anomaly, Self::Hunting, Self::Correlation]
+        Self::ALL
             .into_iter()
             .find(|kind| kind.name().eq_ignore_ascii_case(text.trim()))
     }
@@ -113,7 +118,8 @@ impl fmt::Display for Status {
 }
 
 /// The kind of a risk object.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum RiskObjectKind {
     /// An account, of a person or a service.
     User,
@@ -124,6 +130,9 @@ pub enum RiskObjectKind {
 }
 
 impl RiskObjectKind {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::User, Self::System, Self::Other];
+
     /// The name used in content and in the case document.
     pub fn name(self) -> &'static str {
         match self {

@@ -4,9 +4,11 @@ pub(crate) use crate::family::Family;
 use crate::words::Sentence;
 use crate::world::World;
 use crabwalk_activity::{AccountId, HostId, Place, Session};
+use serde::{Deserialize, Serialize};
 
 /// Who witnessed a movement.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Kind {
     /// Logs of the source host.
     Source,

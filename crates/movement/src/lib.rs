@@ -70,6 +70,9 @@ pub use missing::Missing;
 pub use path::LinkKind;
 pub use rank::Term;
 pub use techniques::{is_way, same_way};
+pub use verdict::exposed::Exposed;
+pub use verdict::follows::{Switch, SwitchedAt};
+pub use verdict::scope::{Certainty, Entry, Origin, Part, Scope, Taken, Touched};
 pub use verdict::{Budget, Suspect, Verdict};
 pub use words::{Sentence, Word};
 
@@ -119,7 +122,7 @@ pub struct Ran {
 }
 
 /// Somebody got from one host to another: who, when, how, and the evidence.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Hop {
     /// Identifier in this run.
     pub id: String,
@@ -155,9 +158,20 @@ pub struct Hop {
     pub processes: Vec<Ran>,
     /// Findings about it, as indexes into the input.
     pub findings: Vec<usize>,
+    /// Id of the hop that it follows on its path.
+    pub follows: Option<String>,
+    /// Where its account changes.
+    pub switches: Vec<Switch>,
 }
 
 impl Hop {
+    /// The account by which it is known: the one that logged on, or else the payload's, or else the actor.
+    pub fn account(&self) -> Option<&str> {
+        [&self.used, &self.effective, &self.actor]
+            .into_iter()
+            .find_map(Option::as_deref)
+    }
+
     /// What it is taken for.
     pub fn standing(&self) -> Standing {
         Standing::of(self.confidence, self.attempted, self.usual)
@@ -202,7 +216,7 @@ pub const MOST_PROCESSES: usize = 256;
 pub struct Movement {
     /// Machines that wrote events or take part in hops.
     pub hosts: Vec<HostInfo>,
-    /// Accounts that take part in hops.
+    /// Accounts that take part in hops, or whose credentials the intruder could take.
     pub accounts: Vec<AccountInfo>,
     /// Movements by time.
     pub hops: Vec<Hop>,
@@ -324,6 +338,8 @@ pub fn analyse(
             processes: programs(&world, draft, &canonical),
             witnesses,
             findings,
+            follows: None,
+            switches: Vec::new(),
         });
     }
     let paths: Vec<Path> = routes
@@ -362,42 +378,22 @@ pub fn analyse(
             domain_controller: host.domain_controller,
         })
         .collect();
-    let mut merged: BTreeMap<AccountId, AccountInfo> = BTreeMap::new();
-    for (at, account) in world.accounts.all.iter().enumerate() {
-        let Some(standing) = canonical.get(at) else {
-            continue;
-        };
-        if !accounts.contains(standing) {
-            continue;
+    let role = |id: AccountId| match world.accounts.kind(id) {
+        AccountKind::User if services.contains(&id) => AccountRole::Service,
+        AccountKind::User
+            if world
+                .accounts
+                .info(id)
+                .is_some_and(|one| world.is_local(&one.key)) =>
+        {
+            AccountRole::Local
         }
-        let Some(main) = world.accounts.info(*standing) else {
-            continue;
-        };
-        let entry = merged.entry(*standing).or_insert_with(|| AccountInfo {
-            id: main.key.clone(),
-            names: Vec::new(),
-            sid: None,
-            role: match world.accounts.kind(*standing) {
-                AccountKind::User if services.contains(standing) => AccountRole::Service,
-                AccountKind::User if world.is_local(&main.key) => AccountRole::Local,
-                kind => kind.into(),
-            },
-        });
-        entry.names.extend(account.names.iter().cloned());
-        if entry.sid.is_none() {
-            entry.sid = account.sids.iter().next().cloned();
-        }
-    }
-    let mut accounts: Vec<AccountInfo> = merged.into_values().collect();
-    for account in &mut accounts {
-        account.names.sort();
-        account.names.dedup();
-    }
-    accounts.sort_by(|a, b| a.id.cmp(&b.id));
-    let people: BTreeSet<&str> = accounts
+        kind => kind.into(),
+    };
+    let people: BTreeSet<String> = accounts
         .iter()
-        .filter(|account| account.role == AccountRole::User)
-        .map(|account| account.id.as_str())
+        .filter(|id| role(**id) == AccountRole::User)
+        .filter_map(|id| account_key(Some(*id)))
         .collect();
     let surprising: Option<BTreeMap<String, f64>> = surprises.map(|all| {
         all.iter()
@@ -405,7 +401,7 @@ pub fn analyse(
             .map(|(at, one)| (hop_id(at), one.score))
             .collect()
     });
-    let verdict = verdict::Drawn {
+    let mut verdict = verdict::Drawn {
         hops: &hops,
         paths: &paths,
         findings,
@@ -425,6 +421,52 @@ pub fn analyse(
             hop.actor_inferred = hop.actor.is_some().then(|| one.why.clone());
         }
     }
+    verdict::follows::follow(&mut hops, &paths);
+    let roles: BTreeMap<String, AccountRole> = accounts
+        .iter()
+        .filter_map(|id| Some((account_key(Some(*id))?, role(*id))))
+        .collect();
+    let first = paths
+        .iter()
+        .find(|path| verdict.told.first() == Some(&path.id))
+        .map_or(&[][..], |path| &path.hops);
+    let mut scope = verdict::scope::scope(&verdict, &hops, first, |id| roles.get(id).copied());
+    let seen = verdict::exposed::Seen {
+        world: &world,
+        drafts: &drafts,
+        hops: &hops,
+        canonical: &canonical,
+    };
+    accounts.extend(seen.add(&verdict, &mut scope, role));
+    verdict.scope = scope;
+    let mut merged: BTreeMap<AccountId, AccountInfo> = BTreeMap::new();
+    for (at, account) in world.accounts.all.iter().enumerate() {
+        let Some(standing) = canonical.get(at) else {
+            continue;
+        };
+        if !accounts.contains(standing) {
+            continue;
+        }
+        let Some(main) = world.accounts.info(*standing) else {
+            continue;
+        };
+        let entry = merged.entry(*standing).or_insert_with(|| AccountInfo {
+            id: main.key.clone(),
+            names: Vec::new(),
+            sid: None,
+            role: role(*standing),
+        });
+        entry.names.extend(account.names.iter().cloned());
+        if entry.sid.is_none() {
+            entry.sid = account.sids.iter().next().cloned();
+        }
+    }
+    let mut accounts: Vec<AccountInfo> = merged.into_values().collect();
+    for account in &mut accounts {
+        account.names.sort();
+        account.names.dedup();
+    }
+    accounts.sort_by(|a, b| a.id.cmp(&b.id));
     let mut movement = Movement {
         verdict,
         hosts,

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use crabwalk_events::assets::Assets;
 
 use crabwalk_activity::{AccountId, HostId, SECOND};
+use serde::{Deserialize, Serialize};
 
 use crate::assemble::Draft;
 use crate::evidence::Act;
@@ -22,7 +23,8 @@ const EXPLAINING: f64 = 0.35;
 const SOON: i64 = 1800 * SECOND;
 
 /// Why one hop follows from another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum LinkKind {
     /// A session that the first hop opened may still have been open.
     TimePossible,
@@ -33,6 +35,9 @@ pub enum LinkKind {
 }
 
 impl LinkKind {
+    /// All of them, the weakest first.
+    pub const ALL: [Self; 3] = [Self::TimePossible, Self::SessionCausal, Self::ProcessCausal];
+
     /// Name in the case document.
     pub fn name(self) -> &'static str {
         match self {

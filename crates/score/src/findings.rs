@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crabwalk_case::{Case, FindingInfo};
+use crabwalk_case::{Case, DetectionType, FindingInfo};
 use crabwalk_lab::{Planted, Truth};
 use crabwalk_vocabulary::{host_key, is_windows};
 
@@ -37,7 +37,7 @@ impl Findings {
         let compared: Vec<&FindingInfo> = case
             .findings
             .iter()
-            .filter(|finding| finding.kind != "Correlation")
+            .filter(|finding| finding.kind != DetectionType::Correlation)
             .collect();
         let names: BTreeSet<&str> = truth
             .detections
@@ -54,8 +54,9 @@ impl Findings {
                 .copied()
                 .filter(|finding| finding.detection == name)
                 .collect();
-            let is_besides =
-                |finding: &&FindingInfo| finding.kind == "Hunting" || intrusion.holds(finding);
+            let is_besides = |finding: &&FindingInfo| {
+                finding.kind == DetectionType::Hunting || intrusion.holds(finding)
+            };
             if planted.is_empty() && findings.iter().all(is_besides) {
                 all.besides.insert(name.to_owned(), findings.len());
                 continue;

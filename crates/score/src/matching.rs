@@ -250,8 +250,7 @@ pub fn told_of_movement(movement: &Movement) -> Vec<Told<'_, Hop>> {
 
 /// A time of RFC 3339, microseconds since 1970-01-01 UTC.
 pub(crate) fn micros(time: Option<&str>) -> Option<i64> {
-    let time: jiff::Timestamp = time?.parse().ok()?;
-    Some(time.as_microsecond())
+    crabwalk_vocabulary::time::parse(time?)
 }
 
 #[cfg(test)]

@@ -27,6 +27,29 @@ pub fn parse(text: &str) -> Option<i64> {
     Some(time.as_microsecond())
 }
 
+/// RFC 3339 in UTC with as many decimals as needed. None for years that it cannot write.
+///
+/// ```
+/// use crabwalk_vocabulary::time;
+///
+/// let text = time::text(1_700_000_000_500_000).unwrap_or_default();
+/// assert_eq!(text, "2023-11-14T22:13:20.5Z");
+/// assert_eq!(time::parse(&text), Some(1_700_000_000_500_000));
+/// ```
+pub fn text(time: i64) -> Option<String> {
+    Timestamp::from_microsecond(time)
+        .ok()
+        .map(|time| time.to_string())
+}
+
+/// A time for people, in whole seconds and UTC: `2023-11-14 22:13:20`.
+pub fn shown(time: i64) -> String {
+    Timestamp::from_microsecond(time).map_or_else(
+        |_| "an unknown time".to_owned(),
+        |time| time.strftime("%Y-%m-%d %H:%M:%S").to_string(),
+    )
+}
+
 /// A duration in microseconds: a number and one of `s`, `m` or `min`, `h`, `d`, `w`.
 pub fn duration(text: &str) -> Option<i64> {
     let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();

@@ -1,13 +1,34 @@
 // The case document. Written from the types of crates/case by its tests; do not edit.
 // Where case.json has an event, a report has the event's number in its table.
 
-/** The classification of a hop. */
-export type Standing = "proven" | "possible" | "attempted" | "routine";
-
 /** The part that an account plays. */
 export type AccountRole = "user" | "local" | "service" | "machine" | "system";
 
-/** The kinds of witnesses. */
+/** How certain it is that the intruder was on a host. */
+export type Certainty = "certain" | "likely" | "possible";
+
+/** What a detection's results mean. */
+export type DetectionType = "TTP" | "Anomaly" | "Hunting" | "Correlation";
+
+/** Who witnessed a movement. */
+export type Kind = "source" | "destination-logon" | "destination-execution" | "domain-controller" | "network";
+
+/** Why one hop follows from another. */
+export type LinkKind = "time-possible" | "session-causal" | "process-causal";
+
+/** What carries risk. */
+export type RiskObjectKind = "user" | "system" | "other";
+
+/** How bad a finding is. */
+export type Severity = "critical" | "high" | "medium" | "low" | "informational";
+
+/** The classification of a hop. */
+export type Standing = "proven" | "possible" | "attempted" | "routine";
+
+/** Where the account of a hop changes. */
+export type SwitchedAt = "source" | "destination" | "since-last-hop";
+
+/** The kinds of witnesses, in display order. */
 export const WITNESS_KINDS = ["source", "destination-logon", "destination-execution", "domain-controller", "network"] as const;
 
 /** An account. */
@@ -282,10 +303,10 @@ export type FindingInfo = {
   detection: string;
   /** Id of the detection. */
   detection_id: string;
-  /** `TTP`, `Anomaly`, `Hunting` or `Correlation`. */
-  type: string;
-  /** `informational`, `low`, `medium`, `high` or `critical`. */
-  severity: string;
+  /** What its detection asks for: attention, or only risk. */
+  type: DetectionType;
+  /** How bad it is. */
+  severity: Severity;
   /** 0 to 100. */
   risk_score: number;
   /** ATT&CK technique ids. */
@@ -370,6 +391,14 @@ export type HopInfo = {
   usual: boolean;
   /** Its classification, from `confidence`, `attempted` and `usual`. */
   standing: Standing;
+  /** Whether somebody did move, according to these logs. */
+  happened: boolean;
+  /** Id of the account by which it is known: the one that logged on, or else the payload's, or else the actor. */
+  account: string | null;
+  /** Id of the hop that it follows on its path. */
+  follows: string | null;
+  /** Where its account changes. */
+  switches: Array<SwitchInfo>;
   /** What was seen. */
   witnesses: Array<WitnessInfo>;
   /** What was not seen. */
@@ -434,8 +463,8 @@ export type LinkInfo = {
   from: string;
   /** Id of the second hop. */
   to: string;
-  /** `process-causal`, `session-causal` or `time-possible`. */
-  kind: string;
+  /** What joins them. */
+  kind: LinkKind;
   /** 0 to 1. */
   certainty: number;
 };
@@ -464,8 +493,8 @@ export type Logons = {
 
 /** A kind of witness that a movement lacks. */
 export type MissingInfo = {
-  /** As in [`WitnessInfo`]. */
-  kind: string;
+  /** The kind that is missing. */
+  kind: Kind;
   /** Why, for people. */
   why: string;
 };
@@ -559,8 +588,8 @@ export type Reference = number;
 
 /** Risk of one object. */
 export type RiskInfo = {
-  /** `user`, `system` or `other`. */
-  type: string;
+  /** What it is. */
+  type: RiskObjectKind;
   /** Name. */
   value: string;
   /** Sum of the risk from findings. */
@@ -573,8 +602,8 @@ export type RiskInfo = {
 
 /** Something that carries risk. */
 export type RiskObjectInfo = {
-  /** `user`, `system` or `other`. */
-  type: string;
+  /** What it is. */
+  type: RiskObjectKind;
   /** Name. */
   value: string;
   /** Risk that the finding adds to it, as defined by the detection. */
@@ -601,8 +630,10 @@ export type RunKey = {
 
 /** What an intruder touched, and what to do about it. */
 export type Scope = {
-  /** Hosts that the intruder touched, most certain first. */
+  /** Hosts that the intruder touched: those of the first path first, each path's most certain ones first. */
   hosts: Array<ScopeHost>;
+  /** Ids of the hosts to isolate. */
+  isolate: Array<string>;
   /** Accounts to reset. */
   accounts: Array<ScopeAccount>;
   /** Hosts whose logs are too sparse to judge. */
@@ -625,8 +656,8 @@ export type ScopeAccount = {
 export type ScopeHost = {
   /** Id of the host. */
   host: string;
-  /** `certain`, `likely` or `possible`. */
-  certainty: string;
+  /** How certain that is. */
+  certainty: Certainty;
   /** 0 to 1: that of its most certain movement. */
   confidence: number;
   /** Why, for people. */
@@ -759,6 +790,16 @@ export type SuppressedInfo = {
   exception: string | null;
 };
 
+/** A change of a movement's account. */
+export type SwitchInfo = {
+  /** Id of the account until then. */
+  from: string;
+  /** Id of the account from then on. */
+  to: string;
+  /** On the source, on the destination, or since the movement that it follows. */
+  where: SwitchedAt;
+};
+
 /** A task that was registered, changed or deleted. */
 export type TaskEntry = {
   /** When. */
@@ -811,8 +852,8 @@ export type Window = {
 
 /** One piece of evidence of a movement. */
 export type WitnessInfo = {
-  /** `source`, `destination-logon`, `destination-execution`, `domain-controller` or `network`. */
-  kind: string;
+  /** From where it was seen. */
+  kind: Kind;
   /** What was seen. */
   what: string;
   /** When. */

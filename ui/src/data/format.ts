@@ -1,5 +1,5 @@
 import { EVENT_NAMES } from "./eventnames";
-import type { EventRow, Time } from "./types";
+import type { EventRow, Kind, LinkKind, Time } from "./types";
 
 /** `2026-03-04 13:12:00`, always UTC. */
 export function when(time: Time | undefined): string {
@@ -42,7 +42,7 @@ export function bytes(value: number): string {
 /** Text for a cell; long text is cut. */
 export const cut = (text: string, most = 240): string => (text.length > most ? `${text.slice(0, most)}…` : text);
 
-export const witnessName: Record<string, string> = {
+export const witnessName: Record<Kind, string> = {
   source: "Source",
   "destination-logon": "Destination logon",
   "destination-execution": "Destination execution",
@@ -50,7 +50,7 @@ export const witnessName: Record<string, string> = {
   network: "Network",
 };
 
-export const linkName: Record<string, string> = {
+export const linkName: Record<LinkKind, string> = {
   "process-causal": "its process descends from the previous hop",
   "session-causal": "it comes from a session opened by the previous hop",
   "time-possible": "a session of the previous hop was open at that time",

@@ -18,23 +18,6 @@ export interface MapHop {
   since: number | null;
 }
 
-/** The hop from which each one follows: by a link, or else the last earlier one that reached its source. */
-export function predecessors(hops: readonly Hop[], links: readonly Link[]): Map<string, Hop> {
-  const byId = new Map(hops.map((hop) => [hop.id, hop]));
-  const found = new Map<string, Hop>();
-  for (const link of [...links].sort((a, b) => a.certainty - b.certainty)) {
-    const from = byId.get(link.from);
-    if (from && byId.has(link.to)) found.set(link.to, from);
-  }
-  const reached = new Map<string, Hop>();
-  for (const hop of hops) {
-    const before = hop.src === null ? undefined : reached.get(hop.src);
-    if (before && !found.has(hop.id)) found.set(hop.id, before);
-    if (!hop.attempted) reached.set(hop.dst, hop);
-  }
-  return found;
-}
-
 export interface MapLayout {
   /** Host ids, or [`UNKNOWN`]. */
   lanes: string[];

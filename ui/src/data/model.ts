@@ -17,20 +17,9 @@ import type {
   Time,
 } from "./types";
 
-/** Why an account of a hop differs from the preceding one. */
-export interface CredentialSwitch {
-  from: string;
-  to: string;
-  /** On the source (who acted, who was used), on the destination (who was used, as whom the payload ran), or since the previous hop. */
-  where: "source" | "destination" | "since-last-hop";
-}
-
 export const isAddress = (text: string): boolean => /^[\d.]+$/.test(text) || text.includes(":");
 
 const shortName = (name: string): string => (isAddress(name) ? name : (name.split(".")[0] ?? name));
-
-/** Whether somebody did move, according to these logs. */
-export const happened = (hop: Hop): boolean => hop.standing === "proven" || hop.standing === "routine";
 
 /** A case with the indexes for the views. */
 export class Model {
@@ -125,30 +114,9 @@ export class Model {
     return this.core.attack[id]?.name ?? "";
   }
 
-  /** The account that the hop used, as far as it is known. */
-  usedAccount(hop: Hop): string | null {
-    return hop.used ?? hop.effective ?? hop.actor;
-  }
-
-  switches(hop: Hop, before: Hop | null): CredentialSwitch[] {
-    const found: CredentialSwitch[] = [];
-    if (hop.actor !== null && hop.used !== null && hop.actor !== hop.used) {
-      found.push({ from: hop.actor, to: hop.used, where: "source" });
-    }
-    if (hop.used !== null && hop.effective !== null && hop.used !== hop.effective) {
-      found.push({ from: hop.used, to: hop.effective, where: "destination" });
-    }
-    const last = before ? this.usedAccount(before) : null;
-    const now = hop.used ?? hop.actor;
-    if (last !== null && now !== null && last !== now && found.every((one) => one.to !== now)) {
-      found.push({ from: last, to: now, where: "since-last-hop" });
-    }
-    return found;
-  }
-
-  /** Where the intruder came in, or where the first path begins. */
+  /** Where the intruder came in, if the verdict tells a path. */
   entryHost(): string | null {
-    return this.core.scope?.entry?.host ?? this.hopsOf(this.core.paths[0] ?? null)[0]?.src ?? null;
+    return this.core.scope.entry?.host ?? null;
   }
 
   /** The hops of a path by time. */

@@ -15,7 +15,9 @@ export type {
   HopInfo as Hop,
   Host,
   HostDossier,
+  Kind,
   LinkInfo as Link,
+  LinkKind,
   PathInfo as Path,
   Process,
   RanInfo as Ran,
@@ -26,6 +28,7 @@ export type {
   Source,
   Standing,
   Stats,
+  SwitchInfo as CredentialSwitch,
   WitnessInfo as Witness,
 } from "./case";
 

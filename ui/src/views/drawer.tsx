@@ -183,17 +183,6 @@ function HopPanel({ id }: { id: string }) {
             </div>
           );
         })}
-        {hop.witnesses
-          .filter((one) => !WITNESS_KINDS.some((kind) => kind === one.kind))
-          .map((one, at) => (
-            <div key={at} class="witness">
-              <h4>{one.kind}</h4>
-              <p>
-                <LongText text={one.what} most={300} />
-              </p>
-              <EventList events={one.events} />
-            </div>
-          ))}
       </Section>
       {hop.processes.length > 0 && (
         <Section title={`What ran because of it (${number(hop.processes.length)})`}>
@@ -227,12 +216,12 @@ function HopPanel({ id }: { id: string }) {
           <ul>
             {before.map((link) => (
               <li key={link.from}>
-                follows <HopRef id={link.from} />: {linkName[link.kind] ?? link.kind} ({link.certainty.toFixed(2)})
+                follows <HopRef id={link.from} />: {linkName[link.kind]} ({link.certainty.toFixed(2)})
               </li>
             ))}
             {after.map((link) => (
               <li key={link.to}>
-                is followed by <HopRef id={link.to} />: {linkName[link.kind] ?? link.kind} ({link.certainty.toFixed(2)})
+                is followed by <HopRef id={link.to} />: {linkName[link.kind]} ({link.certainty.toFixed(2)})
               </li>
             ))}
           </ul>

@@ -5,7 +5,7 @@ import { zoom, zoomIdentity, type ZoomBehavior, type ZoomTransform } from "d3-zo
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { count, cut } from "../data/format";
 import { UNKNOWN } from "../data/map";
-import { happened, type Model } from "../data/model";
+import type { Model } from "../data/model";
 import type { Hop } from "../data/types";
 import { go, to } from "../state";
 import { useModel } from "../widgets/basics";
@@ -145,7 +145,7 @@ export function HostGraph({ hops, selected }: { hops: Hop[]; selected: string | 
             {drawn.edges.map((edge) => {
               const middle = edge.points[Math.floor(edge.points.length / 2)];
               const chosen = edge.hops.some((hop) => hop.id === selected);
-              const possible = !edge.hops.some(happened);
+              const possible = !edge.hops.some((hop) => hop.happened);
               const first = edge.hops[0];
               if (edge.points.length === 0 || !middle || !first) return null;
               const text = spoken(model, edge.from, edge.to, edge.hops);

@@ -1,6 +1,6 @@
 import { useMemo } from "preact/hooks";
 import { clock, count, day, duration, number, when } from "../data/format";
-import { happened, micros, type Model } from "../data/model";
+import { micros, type Model } from "../data/model";
 import { WITNESS_KINDS, type Hop, type Path } from "../data/types";
 import { go, to, type Route } from "../state";
 import { AccountLink, Confidence, Empty, HostLink, TechniqueTag, useModel } from "../widgets/basics";
@@ -131,7 +131,7 @@ export function HopTable({ hops, selected, height }: { hops: Hop[]; selected: st
                 <AccountLink id={id} short />
               </>
             )),
-        key: (hop) => model.accountName(model.usedAccount(hop)),
+        key: (hop) => model.accountName(hop.account),
       },
       {
         id: "witnesses",
@@ -171,7 +171,7 @@ function SummaryCard({ hops }: { hops: Hop[] }) {
   const { core } = model;
   const entry = model.entryHost();
   const shown = shownSentences(core.summary);
-  const reached = [...new Set(hops.filter(happened).map((hop) => hop.dst))];
+  const touched = core.scope.hosts.map((one) => one.host);
   const accounts = [...new Set(hops.flatMap((hop) => [hop.actor, hop.used]).filter((id): id is string => id !== null))];
   const first = hops[0]?.first ?? core.stats.first;
   const last = hops.reduce((latest, hop) => (hop.last && micros(hop.last) > micros(latest) ? hop.last : latest), hops[0]?.last ?? core.stats.last);
@@ -207,13 +207,11 @@ function SummaryCard({ hops }: { hops: Hop[] }) {
           <>
             <div>
               <dt>Entry host</dt>
-              <dd>
-                <HostLink id={entry} />
-              </dd>
+              <dd>{entry === null ? "none: no path stands out" : <HostLink id={entry} />}</dd>
             </div>
             <div>
-              <dt>{reached.length === 1 ? "Host reached" : "Hosts reached"}</dt>
-              <dd>{reached.length ? list(reached, (id) => <HostLink id={id} />) : "none for certain"}</dd>
+              <dt>{touched.length === 1 ? "Host touched" : "Hosts touched"}</dt>
+              <dd>{touched.length ? list(touched, (id) => <HostLink id={id} />) : "none for certain"}</dd>
             </div>
             <div>
               <dt>{accounts.length === 1 ? "Account" : "Accounts"}</dt>

@@ -2,9 +2,9 @@ import { select } from "d3-selection";
 import { zoom, zoomIdentity, type ZoomBehavior, type ZoomTransform } from "d3-zoom";
 import { useEffect, useId, useMemo, useRef, useState } from "preact/hooks";
 import { clock, count, cut, day, duration, linkName, when, witnessName } from "../data/format";
-import { UNKNOWN, layoutMap, predecessors, type MapHop, type Spacing } from "../data/map";
-import type { CredentialSwitch, Model } from "../data/model";
-import { WITNESS_KINDS, type Hop, type Link } from "../data/types";
+import { UNKNOWN, layoutMap, type MapHop, type Spacing } from "../data/map";
+import type { Model } from "../data/model";
+import { WITNESS_KINDS, type Hop, type Kind, type Link } from "../data/types";
 import { go, to } from "../state";
 import { useModel } from "../widgets/basics";
 import { useWidth } from "../widgets/size";
@@ -13,7 +13,7 @@ const GUTTER = 150;
 const AXIS = 40;
 const BAND = 6;
 
-const LETTERS: Record<string, string> = {
+const LETTERS: Record<Kind, string> = {
   source: "S",
   "destination-logon": "L",
   "destination-execution": "X",
@@ -22,7 +22,7 @@ const LETTERS: Record<string, string> = {
 };
 
 /** The hop in words, for screen readers and tooltips. */
-export function spokenHop(model: Model, hop: Hop, switches: CredentialSwitch[]): string {
+export function spokenHop(model: Model, hop: Hop): string {
   const seen = WITNESS_KINDS.filter((kind) => hop.witnesses.some((one) => one.kind === kind)).length;
   const technique = hop.techniques[0];
   return [
@@ -30,8 +30,8 @@ export function spokenHop(model: Model, hop: Hop, switches: CredentialSwitch[]):
     hop.attempted ? "tried and refused" : "",
     hop.usual ? "daily work of its account" : "",
     technique ? `${technique} ${model.technique(technique)}`.trim() : "no technique known",
-    `account ${model.accountName(model.usedAccount(hop))}`,
-    ...switches.map((one) => `credential switch from ${model.accountName(one.from)} to ${model.accountName(one.to)}`),
+    `account ${model.accountName(hop.account)}`,
+    ...hop.switches.map((one) => `credential switch from ${model.accountName(one.from)} to ${model.accountName(one.to)}`),
     `${seen} of ${WITNESS_KINDS.length} witnesses`,
     `confidence ${hop.confidence.toFixed(2)}`,
   ]
@@ -109,7 +109,6 @@ export function PathMap({ hops, links, selected, printWidth, legend = true }: Pr
   const [transform, setTransform] = useState<ZoomTransform>(zoomIdentity);
   const behaviour = useRef<ZoomBehavior<SVGSVGElement, unknown> | null>(null);
   const layout = useMemo(() => layoutMap(hops, links, spacing, room), [hops, links, spacing, room]);
-  const before = useMemo(() => predecessors(hops, links), [hops, links]);
   const selectedAt = layout.hops.findIndex((one) => one.hop.id === selected);
   const [active, setActive] = useState(0);
 
@@ -247,7 +246,7 @@ export function PathMap({ hops, links, selected, printWidth, legend = true }: Pr
             ))}
             {layout.links.map(({ link, lane, from, to: end }) => (
               <line key={`${link.from} ${link.to}`} class={`link ${link.kind}`} x1={x(from)} x2={x(end)} y1={y(lane)} y2={y(lane)}>
-                <title>{`the next hop follows: ${linkName[link.kind] ?? link.kind} (certainty ${link.certainty.toFixed(2)})`}</title>
+                <title>{`the next hop follows: ${linkName[link.kind]} (certainty ${link.certainty.toFixed(2)})`}</title>
               </line>
             ))}
             {layout.hops.map((one) => (
@@ -260,7 +259,6 @@ export function PathMap({ hops, links, selected, printWidth, legend = true }: Pr
                 laneHeight={laneHeight}
                 selected={one.hop.id === selected}
                 focusable={!paper && one.at === Math.min(active, layout.hops.length - 1)}
-                before={before.get(one.hop.id) ?? null}
                 onFocus={() => setActive(one.at)}
                 paper={paper}
               />
@@ -381,12 +379,11 @@ interface ArrowProps {
   laneHeight: number;
   selected: boolean;
   focusable: boolean;
-  before: Hop | null;
   onFocus: () => void;
   paper: boolean;
 }
 
-function Arrow({ one, x, y, step, laneHeight, selected, focusable, before, onFocus, paper }: ArrowProps) {
+function Arrow({ one, x, y, step, laneHeight, selected, focusable, onFocus, paper }: ArrowProps) {
   const model = useModel();
   const { hop } = one;
   const [start, end] = [y(one.from), y(one.to)];
@@ -397,16 +394,15 @@ function Arrow({ one, x, y, step, laneHeight, selected, focusable, before, onFoc
   const base = start + direction * 5;
   const neck = tip - direction * 10;
   const middle = (base + neck) / 2;
-  const seen = (kind: string) => hop.witnesses.some((witness) => witness.kind === kind);
+  const seen = (kind: Kind) => hop.witnesses.some((witness) => witness.kind === kind);
   const sourceSeen = seen("source");
   const destinationSeen = seen("destination-logon") || seen("destination-execution");
-  const switches = model.switches(hop, before);
-  const atStart = switches.find((one) => one.where !== "destination");
-  const atEnd = switches.find((one) => one.where === "destination");
+  const atStart = hop.switches.find((one) => one.where !== "destination");
+  const atEnd = hop.switches.find((one) => one.where === "destination");
   const technique = hop.techniques[0];
   // Tall lanes have space for the technique's name below its id.
   const named = laneHeight >= 64 && technique !== undefined;
-  const used = model.accountShort(hop.used ?? hop.actor ?? hop.effective);
+  const used = model.accountShort(hop.account);
   const account =
     step > 150 && hop.actor !== null && hop.used !== null && hop.actor !== hop.used
       ? `${model.accountShort(hop.actor)} ⇒ ${used}`
@@ -423,9 +419,9 @@ function Arrow({ one, x, y, step, laneHeight, selected, focusable, before, onFoc
       height={Math.abs(to - from)}
     />
   );
-  const classes = ["hop", hop.attempted ? "attempted" : "", hop.standing === "possible" || hop.standing === "routine" ? "possible" : "", selected ? "selected" : ""];
+  const classes = ["hop", hop.standing, selected ? "selected" : ""];
   const show = step > 26;
-  const description = spokenHop(model, hop, switches);
+  const description = spokenHop(model, hop);
   return (
     <g
       class={classes.filter(Boolean).join(" ")}

@@ -149,6 +149,10 @@ export function large(): string {
     confidence: 0.3 + (at % 7) / 10,
     attempted: at % 11 === 10,
     standing: at % 11 === 10 ? "attempted" : "proven",
+    happened: at % 11 !== 10,
+    account: `corp\\user${(at + (at % 3 === 0 ? 1 : 0)) % 40}`,
+    follows: null,
+    switches: at % 3 === 0 ? [{ from: `corp\\user${at % 40}`, to: `corp\\user${(at + 1) % 40}`, where: "source" }] : [],
     witnesses: [
       { kind: "source", what: "a tool was started", time: time(at * 60), events: [event(at)] },
       { kind: "destination-logon", what: "logon type 3", time: time(at * 60), events: [event(at + 1), event(at + 2)] },

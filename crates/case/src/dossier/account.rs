@@ -4,14 +4,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crabwalk_activity::Row;
 use crabwalk_activity::channel::SECURITY;
-use crabwalk_vocabulary::{AccountRole, host_key};
+use crabwalk_vocabulary::host_key;
+use crabwalk_vocabulary::time::{self, DAY};
 
 use super::document::*;
-use super::host::{change, micros};
+use super::host::change;
 use super::index::{Index, address, events};
-use super::scope::Suspects;
 use super::tables::Tables;
-use crate::build::time;
 use crate::document::Case;
 use crabwalk_activity::dossier::CHANGES;
 
@@ -19,7 +18,6 @@ use crabwalk_activity::dossier::CHANGES;
 const MOST: usize = 500;
 /// Maximum number of sentences about what is new.
 const MOST_NEW: usize = 20;
-const DAY: i64 = 24 * 3_600_000_000;
 
 #[derive(Default)]
 struct Group {
@@ -114,7 +112,7 @@ pub(super) fn dossiers(
                 return;
             };
             let entry = Change {
-                time: time(row.time),
+                time: time::text(row.time),
                 what: change.what,
                 by: change.by,
                 events: events(catalog, &[row.reference]),
@@ -126,7 +124,7 @@ pub(super) fn dossiers(
     let mut since: HashMap<String, i64> = HashMap::new();
     for covered in &case.coverage {
         if covered.channel.eq_ignore_ascii_case(SECURITY)
-            && let Some(first) = covered.first.as_deref().and_then(micros)
+            && let Some(first) = covered.first.as_deref().and_then(time::parse)
             && let Some(id) = index.host(&covered.host)
         {
             since
@@ -153,8 +151,8 @@ pub(super) fn dossiers(
                         from,
                         address,
                         types: group.types.into_iter().collect(),
-                        first: time(group.first),
-                        last: time(group.last),
+                        first: time::text(group.first),
+                        last: time::text(group.last),
                         count: group.count,
                         failures: group.failures,
                         new,
@@ -226,95 +224,4 @@ pub(super) fn logon_type(kind: u32) -> &'static str {
         13 => "unlock, cached",
         _ => "other",
     }
-}
-
-/// Accounts whose credentials were exposed to the intruder on a host: those with a session that keeps credentials in
-/// memory, while the intruder had administrator rights there.
-pub(super) fn exposures(
-    case: &Case,
-    hosts: &[HostDossier],
-    suspects: &Suspects,
-) -> Vec<(String, Exposed)> {
-    /// Logon types that leave credentials in memory.
-    const KEEPS: [u32; 9] = [2, 4, 7, 8, 9, 10, 11, 12, 13];
-    /// A session without a logged end may have ended unseen.
-    const LONGEST: i64 = DAY;
-    let system: BTreeSet<&str> = case
-        .accounts
-        .iter()
-        .filter(|account| account.kind == AccountRole::System)
-        .map(|account| account.id.as_str())
-        .collect();
-    let mut all = Vec::new();
-    for dossier in hosts {
-        let privileged = |id: &str| {
-            dossier
-                .authentication
-                .iter()
-                .any(|one| one.privileged && one.hop.as_deref() == Some(id))
-        };
-        let in_scope: Vec<_> = case
-            .hops
-            .iter()
-            .filter(|hop| hop.dst == dossier.host && hop.standing.happened())
-            .filter(|hop| suspects.has(&hop.id))
-            .filter(|hop| {
-                hop.effective
-                    .as_deref()
-                    .is_some_and(|id| system.contains(id))
-                    || privileged(&hop.id)
-            })
-            .collect();
-        let Some(since) = in_scope
-            .iter()
-            .filter_map(|hop| micros(hop.first.as_deref()?))
-            .min()
-        else {
-            continue;
-        };
-        let own: BTreeSet<String> = in_scope
-            .iter()
-            .flat_map(|hop| [&hop.used, &hop.actor])
-            .flatten()
-            .cloned()
-            .collect();
-        let mut seen: BTreeMap<String, Exposed> = BTreeMap::new();
-        for one in &dossier.authentication {
-            let keeps = one.logon_type.is_some_and(|kind| KEEPS.contains(&kind));
-            let Some(began) = one.time.as_deref().and_then(micros) else {
-                continue;
-            };
-            if one.direction != "in" || one.result != "success" || !keeps || one.hop.is_some() {
-                continue;
-            }
-            let ended = one.ended.as_deref().and_then(micros);
-            if ended.unwrap_or(began + LONGEST) < since {
-                continue;
-            }
-            let Some(id) = one
-                .account
-                .clone()
-                .or_else(|| one.name.as_ref().map(|name| name.to_lowercase()))
-            else {
-                continue;
-            };
-            if id.ends_with('$') || own.contains(&id) {
-                continue;
-            }
-            let first = time(began.max(since));
-            let entry = seen.entry(id).or_insert_with(|| Exposed {
-                host: dossier.host.clone(),
-                first,
-                last: None,
-                how: format!(
-                    "logged on ({}) while the intruder had an administrator's rights there",
-                    logon_type(one.logon_type.unwrap_or(0))
-                ),
-                to: own.iter().cloned().collect(),
-            });
-            entry.last = entry.last.take().max(one.ended.clone());
-        }
-        all.extend(seen);
-    }
-    all
 }

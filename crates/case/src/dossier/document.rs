@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crabwalk_movement::Certainty;
 use serde::{Deserialize, Serialize};
 
 use crate::document::Reference;
@@ -10,8 +11,11 @@ use crate::document::Reference;
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub struct Scope {
-    /// Hosts that the intruder touched, most certain first.
+    /// Hosts that the intruder touched: those of the first path first, each path's most certain ones first.
     pub hosts: Vec<ScopeHost>,
+    /// Ids of the hosts to isolate.
+    #[serde(default)]
+    pub isolate: Vec<String>,
     /// Accounts to reset.
     pub accounts: Vec<ScopeAccount>,
     /// Hosts whose logs are too sparse to judge.
@@ -28,8 +32,9 @@ pub struct Scope {
 pub struct ScopeHost {
     /// Id of the host.
     pub host: String,
-    /// `certain`, `likely` or `possible`.
-    pub certainty: String,
+    /// How certain that is.
+    #[cfg_attr(test, ts(type = "Certainty"))]
+    pub certainty: Certainty,
     /// 0 to 1: that of its most certain movement.
     pub confidence: f64,
     /// Why, for people.

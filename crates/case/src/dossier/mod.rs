@@ -11,23 +11,19 @@ mod program;
 mod scope;
 mod tables;
 
-use std::collections::BTreeMap;
-
 use crabwalk_events::{Catalog, CatalogError};
 use crabwalk_vocabulary::account::kind_of;
+use crabwalk_vocabulary::time::{self, HOUR};
 
 pub use document::*;
 
 use crate::document::{Account, Case, Host};
-use crate::names::{self, Names};
-use host::micros;
+use crate::names;
 use index::Index;
-use scope::Suspects;
 use tables::Tables;
 
 /// Number of dossiers of hosts and of accounts that are made by default.
 const MOST_DOSSIERS: usize = 40;
-const HOUR: i64 = 3_600_000_000;
 /// The time around its hops that a host's dossier covers.
 const BEFORE: i64 = 2 * HOUR;
 const AFTER: i64 = 24 * HOUR;
@@ -39,6 +35,16 @@ pub struct Asked {
     pub hosts: Vec<String>,
     /// Names or SIDs of accounts.
     pub accounts: Vec<String>,
+}
+
+fn exposed(one: &crabwalk_movement::Exposed) -> Exposed {
+    Exposed {
+        host: one.host.clone(),
+        first: time::text(one.first),
+        last: one.last.and_then(time::text),
+        how: scope::exposure(one),
+        to: one.to.clone(),
+    }
 }
 
 impl Case {
@@ -66,37 +72,14 @@ impl Case {
             .iter()
             .filter_map(|name| index.account(name))
             .collect();
-        let suspects = Suspects::new(self);
-        let mut scope = scope::touched(self, &suspects);
-        let begin = suspects
-            .of_first(self)
-            .iter()
-            .filter_map(|hop| micros(hop.first.as_deref()?))
-            .min();
+        let mut scope = scope::touched(self);
+        let begin = self.verdict.scope.entry.as_ref().map(|entry| entry.time);
 
-        let wanted = self.windows(&index, &scope, &suspects, &asked_hosts);
+        let wanted = self.windows(&index, &asked_hosts);
         let hosts = host::dossiers(&tables, self, &index, &wanted);
-        let hops = suspects.proven(self);
-        scope::blind(self, &index, &hops, &hosts, &mut scope);
-        scope.entry = scope::entry(self, &suspects, &hosts);
+        scope::blind(self, &index, &hosts, &mut scope);
+        scope.entry = scope::entry(self, &hosts);
 
-        let exposures = account::exposures(self, &hosts, &suspects);
-        for (id, exposed) in &exposures {
-            self.know_account(id);
-            let why = format!(
-                "{} on {}",
-                exposed.how,
-                Names::new(self).host(&exposed.host)
-            );
-            match scope.accounts.iter_mut().find(|one| one.account == *id) {
-                Some(one) => one.why.push(why),
-                None => scope.accounts.push(ScopeAccount {
-                    account: id.clone(),
-                    why: vec![why],
-                }),
-            }
-        }
-        let index = Index::new(self);
         let mut accounts: Vec<String> = scope
             .accounts
             .iter()
@@ -110,20 +93,16 @@ impl Case {
         }
         let mut accounts = account::dossiers(&tables, self, &index, &accounts, begin);
         for dossier in &mut accounts {
-            dossier.exposed = exposures
-                .iter()
-                .filter(|(id, _)| *id == dossier.account)
-                .map(|(_, exposed)| exposed.clone())
-                .collect();
-            dossier.reset = scope
-                .accounts
-                .iter()
-                .any(|one| one.account == dossier.account);
+            let taken = &self.verdict.scope.accounts;
+            if let Some(taken) = taken.iter().find(|one| one.account == dossier.account) {
+                dossier.reset = true;
+                dossier.exposed = taken.exposed.iter().map(exposed).collect();
+            }
         }
         self.dossiers = Dossiers { hosts, accounts };
         self.scope = scope;
         self.silenced = self.silenced_findings();
-        self.summary = scope::sentences(self, &suspects);
+        self.summary = scope::sentences(self);
         Ok(())
     }
 
@@ -159,40 +138,14 @@ impl Case {
     }
 
     /// The hosts to look at, and the time spans.
-    fn windows(
-        &self,
-        index: &Index,
-        scope: &Scope,
-        suspects: &Suspects,
-        asked: &[String],
-    ) -> Vec<(String, (i64, i64))> {
-        let mut spans: BTreeMap<&str, (i64, i64)> = BTreeMap::new();
-        for hop in &self.hops {
-            let (Some(first), Some(last)) = (
-                hop.first.as_deref().and_then(micros),
-                hop.last.as_deref().and_then(micros),
-            ) else {
-                continue;
-            };
-            if !suspects.has(&hop.id) || !hop.standing.happened() {
-                continue;
-            }
-            for id in [Some(hop.dst.as_str()), hop.src.as_deref()]
-                .into_iter()
-                .flatten()
-            {
-                let span = spans.entry(id).or_insert((first, last));
-                *span = (span.0.min(first), span.1.max(last));
-            }
-        }
-        let mut all: Vec<(String, (i64, i64))> = scope
+    fn windows(&self, index: &Index, asked: &[String]) -> Vec<(String, (i64, i64))> {
+        let mut all: Vec<(String, (i64, i64))> = self
+            .verdict
+            .scope
             .hosts
             .iter()
             .filter(|one| index.writers.contains_key(&one.host))
-            .filter_map(|one| {
-                let (first, last) = spans.get(one.host.as_str())?;
-                Some((one.host.clone(), (first - BEFORE, last + AFTER)))
-            })
+            .map(|one| (one.host.clone(), (one.span.0 - BEFORE, one.span.1 + AFTER)))
             .take(MOST_DOSSIERS)
             .collect();
         for id in asked {
@@ -209,9 +162,11 @@ impl Case {
                 .filter(|own| names.is_some_and(|names| names.contains(&own.host)));
             let first = own
                 .clone()
-                .filter_map(|own| micros(own.first.as_deref()?))
+                .filter_map(|own| time::parse(own.first.as_deref()?))
                 .min();
-            let last = own.filter_map(|own| micros(own.last.as_deref()?)).max();
+            let last = own
+                .filter_map(|own| time::parse(own.last.as_deref()?))
+                .max();
             if let (Some(first), Some(last)) = (first, last) {
                 *span = (span.0.max(first), span.1.min(last));
             }

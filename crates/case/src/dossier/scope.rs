@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crabwalk_activity::channel::is_syslog;
+use crabwalk_movement::{Certainty, Kind, Origin, Part};
+use crabwalk_vocabulary::time;
 
+use super::account::logon_type;
 use super::document::*;
-use super::host::micros;
 use super::index::Index;
 use super::program::base;
-use crabwalk_movement::Verdict;
-
 use crate::document::{Case, HopInfo, PathInfo};
 use crate::names::Names;
 
@@ -23,61 +23,9 @@ const MOST_NAMES: usize = 6;
 const SECURITY: &str = "Security";
 const SYSMON: &str = "Microsoft-Windows-Sysmon/Operational";
 
-/// What the verdict attributes to the intruder, in the terms of the case.
-pub(super) struct Suspects {
-    verdict: Verdict,
-    /// The reported paths, highest-ranked first.
-    pub paths: Vec<PathInfo>,
-}
-
-impl Suspects {
-    pub fn new(case: &Case) -> Self {
-        let told = |id: &String| case.paths.iter().find(|path| path.id == *id);
-        Self {
-            verdict: case.verdict.clone(),
-            paths: case.verdict.told.iter().filter_map(told).cloned().collect(),
-        }
-    }
-
-    /// Whether a hop is attributed to the intruder.
-    pub fn has(&self, id: &str) -> bool {
-        self.verdict.hops.contains_key(id)
-    }
-
-    /// The proven hops of all its paths, in chronological order.
-    pub fn proven<'c>(&self, case: &'c Case) -> Vec<&'c HopInfo> {
-        proven(case, |id| self.has(id))
-    }
-
-    /// The proven hops of its first path, in chronological order.
-    pub fn of_first<'c>(&self, case: &'c Case) -> Vec<&'c HopInfo> {
-        let ids: BTreeSet<&str> = self
-            .paths
-            .first()
-            .into_iter()
-            .flat_map(|path| path.hops.iter().map(String::as_str))
-            .collect();
-        proven(case, |id| ids.contains(id) && self.has(id))
-    }
-}
-
-/// The selected proven hops, in chronological order.
-fn proven(case: &Case, meant: impl Fn(&str) -> bool) -> Vec<&HopInfo> {
-    let mut hops: Vec<&HopInfo> = case
-        .hops
-        .iter()
-        .filter(|hop| hop.standing.happened() && meant(&hop.id))
-        .collect();
-    hops.sort_by(|a, b| (&a.first, &a.id).cmp(&(&b.first, &b.id)));
-    hops
-}
-
 fn at(time: Option<&str>) -> String {
-    time.and_then(|text| text.parse::<jiff::Timestamp>().ok())
-        .map_or_else(
-            || "an unknown time".to_owned(),
-            |time| time.strftime("%Y-%m-%d %H:%M:%S").to_string(),
-        )
+    time.and_then(time::parse)
+        .map_or_else(|| "an unknown time".to_owned(), time::shown)
 }
 
 fn techniques(hop: &HopInfo) -> String {
@@ -86,140 +34,117 @@ fn techniques(hop: &HopInfo) -> String {
         .map_or_else(String::new, |id| format!(" ({id})"))
 }
 
-fn certainty(confidence: f64) -> &'static str {
-    if confidence >= 0.9 {
-        "certain"
-    } else if confidence >= 0.6 {
-        "likely"
-    } else {
-        "possible"
+/// The hops of a case, by id.
+fn by_id(case: &Case) -> BTreeMap<&str, &HopInfo> {
+    case.hops.iter().map(|hop| (hop.id.as_str(), hop)).collect()
+}
+
+/// The first reasons; the others are counted.
+fn few(mut why: Vec<String>) -> Vec<String> {
+    let more = why.len().saturating_sub(MOST_WHY);
+    why.truncate(MOST_WHY);
+    if more > 0 {
+        why.push(format!("and {more} more"));
     }
+    why
 }
 
-/// Whether whoever uses an account knows its password, or a form of it.
-fn has_password(case: &Case, id: &str) -> bool {
-    case.accounts
-        .iter()
-        .any(|account| account.id == id && account.kind.has_password())
-}
-
-/// Hosts and accounts touched by the intruder's hops.
-pub(super) fn touched(case: &Case, suspects: &Suspects) -> Scope {
+/// Hosts and accounts that the intruder touched, in words.
+pub(super) fn touched(case: &Case) -> Scope {
     let names = Names::new(case);
-    let hops = suspects.proven(case);
-    // For each host, the confidence, the index of its highest-ranked path, and the reasons.
-    let mut hosts: BTreeMap<&str, (f64, usize, Vec<String>)> = BTreeMap::new();
-    let mut accounts: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-    for hop in &hops {
-        let Some(own) = suspects.verdict.hops.get(&hop.id) else {
-            continue;
-        };
-        let (share, place, firm) = (own.share, own.place, own.is_firm());
-        let confidence = if firm {
-            hop.confidence
-        } else {
-            hop.confidence * share
-        };
-        let source = hop
-            .src
+    let hops = by_id(case);
+    let scope = &case.verdict.scope;
+    let source = |hop: &HopInfo| {
+        hop.src
             .as_deref()
-            .map_or("an unknown host", |id| names.host(id));
+            .map_or("an unknown host", |id| names.host(id))
+            .to_owned()
+    };
+    let visit = |hop: &HopInfo, host: &str| {
+        let when = at(hop.first.as_deref());
+        let way = techniques(hop);
         let used = hop
             .used
             .as_deref()
             .map_or_else(String::new, |id| format!(" as {}", names.account(id)));
-        let when = at(hop.first.as_deref());
-        let way = techniques(hop);
-        let own = hosts
-            .entry(hop.dst.as_str())
-            .or_insert((0.0, place, Vec::new()));
-        own.0 = own.0.max(confidence);
-        own.1 = own.1.min(place);
-        own.2
-            .push(format!("{when} reached from {source}{used}{way}"));
-        if let Some(src) = &hop.src {
-            let own = hosts
-                .entry(src.as_str())
-                .or_insert((0.0, place, Vec::new()));
-            own.0 = own.0.max(confidence);
-            own.1 = own.1.min(place);
-            own.2.push(format!(
-                "{when} left for {}{used}{way}",
-                names.host(&hop.dst)
-            ));
+        if hop.dst == host {
+            format!("{when} reached from {}{used}{way}", source(hop))
+        } else {
+            format!("{when} left for {}{used}{way}", names.host(&hop.dst))
         }
-        for (id, what) in [
-            (&hop.used, "used"),
-            (&hop.actor, "acted"),
-            (&hop.effective, "ran the payload"),
-        ] {
-            let Some(id) = id.as_deref().filter(|id| firm && has_password(case, id)) else {
-                continue;
-            };
-            let why = format!(
-                "{when} {what} from {source} to {}{way}",
-                names.host(&hop.dst)
-            );
-            let own = accounts.entry(id).or_default();
-            if !own.contains(&why) {
-                own.push(why);
-            }
-        }
-    }
-    let few = |mut why: Vec<String>| {
-        let more = why.len().saturating_sub(MOST_WHY);
-        why.truncate(MOST_WHY);
-        if more > 0 {
-            why.push(format!("and {more} more"));
-        }
-        why
     };
-    let mut hosts: Vec<_> = hosts.into_iter().collect();
-    // Those of the highest-ranked path first.
-    hosts.sort_by(|(a, (sure, place, _)), (b, (other, there, _))| {
-        place.cmp(there).then(other.total_cmp(sure)).then(a.cmp(b))
-    });
+    let taken = |hop: &HopInfo, part: Part| {
+        format!(
+            "{} {} from {} to {}{}",
+            at(hop.first.as_deref()),
+            match part {
+                Part::Used => "used",
+                Part::Acted => "acted",
+                Part::Ran => "ran the payload",
+            },
+            source(hop),
+            names.host(&hop.dst),
+            techniques(hop)
+        )
+    };
     Scope {
-        hosts: hosts
-            .into_iter()
-            .map(|(host, (confidence, _, why))| ScopeHost {
-                host: host.to_owned(),
-                certainty: certainty(confidence).to_owned(),
-                confidence,
-                why: few(why),
+        hosts: scope
+            .hosts
+            .iter()
+            .map(|one| ScopeHost {
+                host: one.host.clone(),
+                certainty: one.certainty(),
+                confidence: one.confidence,
+                why: few(one
+                    .hops
+                    .iter()
+                    .filter_map(|id| Some(visit(hops.get(id.as_str())?, &one.host)))
+                    .collect()),
             })
             .collect(),
-        accounts: accounts
-            .into_iter()
-            .map(|(account, why)| ScopeAccount {
-                account: account.to_owned(),
-                why: few(why),
+        isolate: scope.isolate().map(str::to_owned).collect(),
+        accounts: scope
+            .accounts
+            .iter()
+            .map(|one| {
+                let mut uses: Vec<String> = Vec::new();
+                for (id, part) in &one.uses {
+                    if let Some(hop) = hops.get(id.as_str()) {
+                        let why = taken(hop, *part);
+                        if !uses.contains(&why) {
+                            uses.push(why);
+                        }
+                    }
+                }
+                let mut why = few(uses);
+                why.extend(one.exposed.iter().map(|exposed| {
+                    format!("{} on {}", exposure(exposed), names.host(&exposed.host))
+                }));
+                ScopeAccount {
+                    account: one.account.clone(),
+                    why,
+                }
             })
             .collect(),
         ..Scope::default()
     }
 }
 
+/// How an account's credentials were exposed.
+pub(super) fn exposure(exposed: &crabwalk_movement::Exposed) -> String {
+    format!(
+        "logged on ({}) while the intruder had an administrator's rights there",
+        logon_type(u32::from(exposed.logon_type))
+    )
+}
+
 /// Which logs of the touched hosts are missing, and how to get them.
-pub(super) fn blind(
-    case: &Case,
-    index: &Index,
-    hops: &[&HopInfo],
-    dossiers: &[HostDossier],
-    scope: &mut Scope,
-) {
+pub(super) fn blind(case: &Case, index: &Index, dossiers: &[HostDossier], scope: &mut Scope) {
     let names = Names::new(case);
     let mut blind = Vec::new();
     let mut collect = Vec::new();
-    for one in &scope.hosts {
-        let times: Vec<i64> = hops
-            .iter()
-            .filter(|hop| hop.dst == one.host || hop.src.as_deref() == Some(&one.host))
-            .filter_map(|hop| micros(hop.first.as_deref()?))
-            .collect();
-        let Some(first) = times.iter().min().copied() else {
-            continue;
-        };
+    for one in &case.verdict.scope.hosts {
+        let (first, _) = one.span;
         let writers = index.writers.get(&one.host);
         let covered = |channel: &str| {
             case.coverage
@@ -255,7 +180,7 @@ pub(super) fn blind(
                     at(Some(cleared))
                 ));
             }
-            if let Some(begins) = own.first.as_deref().and_then(micros)
+            if let Some(begins) = own.first.as_deref().and_then(time::parse)
                 && begins > first
             {
                 why.push(format!(
@@ -368,38 +293,31 @@ fn request(host: &str, channel: &str, why: &str) -> Collect {
     }
 }
 
-/// Where it began: the source of the first hop, and what ran there.
-pub(super) fn entry(case: &Case, suspects: &Suspects, dossiers: &[HostDossier]) -> Option<Entry> {
+/// Where it began, and what ran there.
+pub(super) fn entry(case: &Case, dossiers: &[HostDossier]) -> Option<Entry> {
     let names = Names::new(case);
-    let own = suspects.of_first(case);
-    let first = own.first()?;
+    let began = case.verdict.scope.entry.as_ref()?;
+    let first = case.hops.iter().find(|hop| hop.id == began.hop)?;
     let when = at(first.first.as_deref());
-    let Some(src) = first.src.as_deref() else {
-        return Some(Entry {
-            host: first.dst.clone(),
-            time: first.first.clone(),
-            how: vec![format!(
-                "the first movement reaches it at {when}; no log names the source"
-            )],
-        });
-    };
-    let mut how = vec![format!(
+    let leaves = format!(
         "the first movement leaves it for {} at {when}{}",
         names.host(&first.dst),
         techniques(first)
-    )];
-    let outside = super::index::address(src).is_some_and(|ip| match ip {
-        std::net::IpAddr::V4(ip) => !ip.is_private() && !ip.is_link_local(),
-        std::net::IpAddr::V6(ip) => (ip.segments()[0] & 0xfe00) != 0xfc00,
-    });
-    if outside {
-        how.push("it is an outside address".to_owned());
-    }
-    if let Some(dossier) = dossiers.iter().find(|dossier| dossier.host == src) {
+    );
+    let mut how = match began.origin {
+        Origin::Unknown => vec![format!(
+            "the first movement reaches it at {when}; no log names the source"
+        )],
+        Origin::Inside => vec![leaves],
+        Origin::Outside => vec![leaves, "it is an outside address".to_owned()],
+    };
+    if began.origin != Origin::Unknown
+        && let Some(dossier) = dossiers.iter().find(|one| one.host == began.host)
+    {
         let witnesses: BTreeSet<(u32, u64)> = first
             .witnesses
             .iter()
-            .filter(|witness| witness.kind == "source")
+            .filter(|witness| witness.kind == Kind::Source)
             .flat_map(|witness| &witness.events)
             .map(|event| (event.source, event.record))
             .collect();
@@ -431,7 +349,6 @@ pub(super) fn entry(case: &Case, suspects: &Suspects, dossiers: &[HostDossier]) 
                 before.join(", from ")
             ));
         }
-        let start = first.first.as_deref().and_then(micros).unwrap_or(i64::MAX);
         let odd: Vec<String> = dossier
             .processes
             .iter()
@@ -441,8 +358,8 @@ pub(super) fn entry(case: &Case, suspects: &Suspects, dossiers: &[HostDossier]) 
                     && process
                         .time
                         .as_deref()
-                        .and_then(micros)
-                        .is_some_and(|at| at <= start)
+                        .and_then(time::parse)
+                        .is_some_and(|at| at <= began.time)
             })
             .take(3)
             .map(|process| {
@@ -457,7 +374,7 @@ pub(super) fn entry(case: &Case, suspects: &Suspects, dossiers: &[HostDossier]) 
         how.extend(odd);
     }
     Some(Entry {
-        host: src.to_owned(),
+        host: began.host.clone(),
         time: first.first.clone(),
         how,
     })
@@ -484,10 +401,11 @@ fn counted(number: usize, one: &str, many: &str) -> String {
 }
 
 /// The case in a few sentences.
-pub(super) fn sentences(case: &Case, suspects: &Suspects) -> Vec<String> {
+pub(super) fn sentences(case: &Case) -> Vec<String> {
     let names = Names::new(case);
-    let all = suspects.proven(case);
-    let paths = &suspects.paths;
+    let touched = &case.verdict.scope;
+    let told = |id: &String| case.paths.iter().find(|path| path.id == *id);
+    let paths: Vec<&PathInfo> = case.verdict.told.iter().filter_map(told).collect();
     let mut out = Vec::new();
     if paths.is_empty() {
         let happened: BTreeSet<&str> = case
@@ -529,7 +447,12 @@ pub(super) fn sentences(case: &Case, suspects: &Suspects) -> Vec<String> {
         }
         return out;
     }
-    let own = suspects.of_first(case);
+    let hops = by_id(case);
+    let own: Vec<&HopInfo> = touched
+        .first
+        .iter()
+        .filter_map(|id| hops.get(id.as_str()).copied())
+        .collect();
     let first = own.first().and_then(|hop| hop.first.as_deref());
     let last = own
         .iter()
@@ -543,9 +466,14 @@ pub(super) fn sentences(case: &Case, suspects: &Suspects) -> Vec<String> {
         at(first),
         at(last)
     ));
+    let has_password = |id: &str| {
+        names
+            .account_info(id)
+            .is_some_and(|account| account.kind.has_password())
+    };
     let mut accounts: Vec<&str> = Vec::new();
     for id in own.iter().flat_map(|hop| [&hop.actor, &hop.used]).flatten() {
-        if has_password(case, id) && !accounts.contains(&names.account(id)) {
+        if has_password(id) && !accounts.contains(&names.account(id)) {
             accounts.push(names.account(id));
         }
     }
@@ -564,7 +492,7 @@ pub(super) fn sentences(case: &Case, suspects: &Suspects) -> Vec<String> {
         out.push(format!(
             "{} nearly as conspicuous; {} in all.",
             counted(paths.len() - 1, "other path is", "other paths are"),
-            counted(all.len(), "movement", "movements")
+            counted(touched.hops.len(), "movement", "movements")
         ));
     }
     if let Some(days) = case.verdict.baseline {
@@ -575,7 +503,7 @@ pub(super) fn sentences(case: &Case, suspects: &Suspects) -> Vec<String> {
         out.push(format!("It stands out from {days} days of work{chance}."));
     }
     let scope = &case.scope;
-    let of = |certainty: &str| {
+    let of = |certainty: Certainty| {
         scope
             .hosts
             .iter()
@@ -583,9 +511,9 @@ pub(super) fn sentences(case: &Case, suspects: &Suspects) -> Vec<String> {
             .map(|one| names.host(&one.host))
             .collect::<Vec<_>>()
     };
-    let parts: Vec<String> = ["certain", "likely", "possible"]
+    let parts: Vec<String> = Certainty::ALL
         .into_iter()
-        .map(|certainty| (certainty, of(certainty)))
+        .map(|certainty| (certainty.name(), of(certainty)))
         .filter(|(_, hosts)| !hosts.is_empty())
         .map(|(certainty, hosts)| format!("{certainty}: {}", listed(hosts.into_iter())))
         .collect();

@@ -4,7 +4,8 @@ use std::io::{self, Write};
 
 use crate::document::Case;
 use crate::names::Names;
-use crate::sentences::{self, KINDS, accounts, hops_of, technique, when, witnesses};
+use crate::sentences::{self, accounts, hops_of, technique, when, witnesses};
+use crabwalk_movement::Kind;
 
 const MOST_PATHS: usize = 5;
 const MOST_HOPS: usize = 50;
@@ -92,7 +93,7 @@ pub fn markdown(case: &Case, mut out: impl Write) -> io::Result<()> {
                 },
                 hop.confidence,
                 witnesses(hop),
-                KINDS.len()
+                Kind::ALL.len()
             )?;
         }
         if hops.len() > MOST_HOPS {
@@ -115,7 +116,7 @@ pub fn markdown(case: &Case, mut out: impl Write) -> io::Result<()> {
                 out,
                 "- {} **{}** {}: {}",
                 when(finding.first.as_deref()),
-                plain(&finding.severity),
+                plain(finding.severity.name()),
                 plain(&finding.detection),
                 plain(&finding.message)
             )?;

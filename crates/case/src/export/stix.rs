@@ -300,7 +300,7 @@ impl Bundle<'_> {
         let said: Vec<String> = hop
             .witnesses
             .iter()
-            .map(|one| format!("{}: {}", one.kind, one.what))
+            .map(|one| format!("{}: {}", one.kind.name(), one.what))
             .collect();
         let from = self.names.source(hop.src.as_deref()).to_owned();
         let end = self.names.host(&hop.dst).to_owned();

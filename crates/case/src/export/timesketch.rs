@@ -3,6 +3,7 @@
 
 use std::io::{self, Write};
 
+use crabwalk_vocabulary::time;
 use serde_json::{Map, Value, json};
 
 use crate::document::{Case, Reference};
@@ -22,10 +23,7 @@ pub fn timesketch(case: &Case, mut out: impl Write) -> io::Result<()> {
                     event: Option<&Reference>,
                     more: Value|
      -> io::Result<()> {
-        let Some((time, micros)) = time.and_then(|time| {
-            let parsed = time.parse::<jiff::Timestamp>().ok()?;
-            Some((time, parsed.as_microsecond()))
-        }) else {
+        let Some((time, micros)) = time.and_then(|time| Some((time, time::parse(time)?))) else {
             return Ok(());
         };
         let mut object = Map::new();

@@ -17,6 +17,7 @@ use serde_json::{Map, Value, json};
 
 use crate::document::{Case, FindingInfo, Reference};
 use crabwalk_detect::attack;
+use crabwalk_vocabulary::time;
 
 pub use page::{FrontEnd, WITHOUT_FRONT_END, front_end};
 
@@ -83,21 +84,13 @@ impl Events {
             "strings": strings,
             "source": self.all.iter().map(|event| event.source).collect::<Vec<_>>(),
             "record": self.all.iter().map(|event| record(event.record)).collect::<Vec<_>>(),
-            "time": self.all.iter().map(|event| micros(event.time.as_deref())).collect::<Vec<_>>(),
+            "time": self.all.iter().map(|event| event.time.as_deref().and_then(time::parse)).collect::<Vec<_>>(),
             "channel": channels,
             "event_id": self.all.iter().map(|event| event.event_id).collect::<Vec<_>>(),
             "host": hosts,
             "chunk": chunks,
         })
     }
-}
-
-/// Microseconds since 1970-01-01 UTC.
-fn micros(time: Option<&str>) -> Option<i64> {
-    time?
-        .parse::<jiff::Timestamp>()
-        .ok()
-        .map(jiff::Timestamp::as_microsecond)
 }
 
 /// The object that represents an event in `case.json`, if it is one.

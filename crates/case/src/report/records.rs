@@ -8,9 +8,10 @@ use crabwalk_events::catalog::for_each_event;
 use crabwalk_events::{Catalog, EventRef, MemoryCatalog};
 use crabwalk_sources::collect::{Columns, Demand, Head, XML};
 use crabwalk_sources::{Input, Limits, Quiet};
+use crabwalk_vocabulary::time;
 use serde_json::{Value, json};
 
-use super::{Packed, Report, micros, text};
+use super::{Packed, Report, text};
 use crate::document::Case;
 
 /// Maximum length of a value in the report.
@@ -145,7 +146,7 @@ impl Report {
             .collect();
         let mut sources: HashSet<u32> = HashSet::new();
         for (at, event) in self.events.all.iter().enumerate().take(MOST_RECORDS) {
-            let time = micros(event.time.as_deref()).unwrap_or(0);
+            let time = event.time.as_deref().and_then(time::parse).unwrap_or(0);
             let key = Key {
                 time,
                 record: event.record,

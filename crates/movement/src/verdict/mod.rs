@@ -5,6 +5,10 @@
 //! reported if it includes an act that a detection considers an attack, or if one person's session led to another
 //! person's logon.
 
+pub(crate) mod exposed;
+pub(crate) mod follows;
+pub(crate) mod scope;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::attach::Found;
@@ -83,6 +87,8 @@ pub struct Verdict {
     /// How many of the reported paths are expected by chance: paths as significant that daily work alone would produce.
     /// `None` if there are too few other paths for an estimate.
     pub by_chance: Option<f64>,
+    /// What the intruder touched.
+    pub scope: scope::Scope,
 }
 
 /// The input for the verdict.
@@ -93,7 +99,7 @@ pub(crate) struct Drawn<'d> {
     pub paths: &'d [Path],
     pub findings: &'d [Found<'d>],
     /// Ids of accounts of people.
-    pub people: &'d BTreeSet<&'d str>,
+    pub people: &'d BTreeSet<String>,
     /// Days of logons, and how surprising each hop is; `None` without other days to compare.
     pub baseline: Option<(usize, &'d BTreeMap<String, f64>)>,
     pub hosts: usize,
@@ -200,11 +206,8 @@ impl Drawn<'_> {
     /// anomaly detections find all of it by their nature; so a hop counts by itself only if it includes an act that a
     /// detection considers an attack, or if one person's session led to another person's logon.
     fn is_telling(&self, hop: &Hop) -> bool {
-        let person = |id: &Option<String>| {
-            id.as_deref()
-                .filter(|id| self.people.contains(id))
-                .map(str::to_owned)
-        };
+        let person =
+            |id: &Option<String>| id.as_ref().filter(|id| self.people.contains(*id)).cloned();
         let switched = person(&hop.actor)
             .zip(person(&hop.used))
             .is_some_and(|(actor, used)| actor != used);
