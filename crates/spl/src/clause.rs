@@ -276,6 +276,11 @@ fn time_limit(
     context: &EvalContext,
 ) -> Result<Folded> {
     let limit = time_modifier(&value.text, context).ok_or_else(|| {
+        if value.text.starts_with("rt") {
+            let why = format!("`{}` asks for a search in real time, which is not supported", value.text);
+            return diagnostic(value.span, why)
+                .with_help("search the events that are there, with `-5m` and `now`");
+        }
         diagnostic(
             value.span,
             format!(

@@ -6,6 +6,10 @@ use datafusion::arrow::datatypes::{DataType, Float64Type, Int64Type, UInt64Type}
 /// A number as SPL shows it: rounded to 15 digits, which hides what binary fractions add to decimal ones (`0.1 + 0.2`). A
 /// time with microseconds has 16 digits: below 2³² what binary fractions add shows behind the sixth decimal.
 pub fn format_number(number: f64) -> String {
+    if number == 0.0 {
+        // Nothing added up is -0.
+        return "0".to_owned();
+    }
     if number.fract() == 0.0 && number.abs() < 1e15 {
         return format!("{number:.0}");
     }

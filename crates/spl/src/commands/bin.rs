@@ -79,7 +79,7 @@ impl Syntax for Bin {
                 };
                 match option.text.as_str() {
                     "span" => span = Some(parse_span(&value)?),
-                    "bins" => bins = Some(whole_number("bins", &value)?),
+                    "bins" => bins = Some(number_of_bins(&value)?),
                     "minspan" => min_span = Some(parse_span(&value)?),
                     "start" => start = Some(number("start", &value)?),
                     "end" => end = Some(number("end", &value)?),
@@ -142,6 +142,14 @@ impl Syntax for Bin {
 
     fn needs_rows(&self) -> bool {
         true
+    }
+}
+
+/// The value of `bins=`.
+pub(super) fn number_of_bins(value: &Name) -> Result<u64> {
+    match whole_number("bins", value)? {
+        0 => Err(diagnostic(value.span, "`bins` is at least 1")),
+        bins => Ok(bins),
     }
 }
 

@@ -10,7 +10,7 @@ use datafusion::datasource::{MemTable, provider_as_source};
 use datafusion::functions_aggregate::expr_fn::{max, min};
 use datafusion::logical_expr::{Case, Expr, LogicalPlanBuilder, SortExpr};
 
-use super::bin::{Bin, time_bin};
+use super::bin::{Bin, number_of_bins, time_bin};
 use crate::aggregates::{find, is_count};
 use crate::expr::{Fields, Typed, plan_expr};
 use crate::ops::bins;
@@ -26,7 +26,7 @@ use crate::syntax::command::{Ledger, Part, Syntax, expressions_of, expressions_o
 use crate::syntax::parse_span;
 use crate::syntax::print::{list, names, options, quoted};
 use crate::syntax::usage::{
-    Cursor, OptionUsage, Usage, Whole, count, flag, is_on, obeyed, only, refused, whole_number,
+    Cursor, OptionUsage, Usage, Whole, count, flag, is_on, obeyed, only, refused,
 };
 use crate::syntax::walk::{change_parts, visit_fields};
 use crate::value::number_of;
@@ -286,9 +286,10 @@ impl Plan for Chart {
             if width.is_none() {
                 let most = match option("bins") {
                     None => 100,
-                    Some(bins) => bins
-                        .parse()
-                        .map_err(|_| diagnostic(span, format!("`bins={bins}` is not a number")))?,
+                    Some(bins) => number_of_bins(&Name {
+                        text: bins.to_owned(),
+                        span,
+                    })?,
                 };
                 let least = match option("minspan") {
                     None => 0.0,
@@ -323,7 +324,7 @@ impl Plan for Chart {
                 field: first.clone(),
                 span: None,
                 bins: written("bins")
-                    .map(|bins| whole_number("bins", &bins))
+                    .map(|bins| number_of_bins(&bins))
                     .transpose()?,
                 min_span: written("minspan")
                     .map(|least| parse_span(&least))

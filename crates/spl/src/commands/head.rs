@@ -6,8 +6,10 @@ use datafusion::logical_expr::{Expr, lit};
 
 use crate::expr::plan_condition;
 use crate::plan::running::times_so_far;
-use crate::plan::{Passing, Planner, Result, Rows, at, coalesce, column, nodes, null_is_false};
-use crate::syntax::ast::{self, Arguments, Name, Span};
+use crate::plan::{
+    Passing, Planner, Result, Rows, at, coalesce, column, diagnostic, nodes, null_is_false,
+};
+use crate::syntax::ast::{self, Arguments, ExprKind, Name, Span};
 use crate::syntax::print::options;
 use crate::syntax::usage::{Cursor, Form, Reading, Usage, Whole, count, flag};
 
@@ -69,7 +71,18 @@ fn parse(cursor: &mut dyn Cursor, usage: &Usage) -> Result<Arguments> {
         if !arguments.expressions.is_empty() {
             return Err(cursor.expected("the end of the command, or an option of `head`"));
         }
-        arguments.expressions.push(cursor.expression()?);
+        let condition = cursor.expression()?;
+        let number = match &condition.kind {
+            ExprKind::Negate(inner) => &inner.kind,
+            kind => kind,
+        };
+        if matches!(number, ExprKind::Number(_)) {
+            return Err(diagnostic(
+                condition.span,
+                format!("`{condition}` is not a number of rows, nor a condition"),
+            ));
+        }
+        arguments.expressions.push(condition);
     }
     if arguments.option("limit").is_none() && arguments.expressions.is_empty() {
         let name = Name {

@@ -64,6 +64,9 @@ impl Syntax for Inputlookup {
             } else if lookup.is_none() {
                 lookup = Some(cursor.name("the name of a lookup")?);
             } else if filter.is_none() && cursor.eat_keyword("where") {
+                if cursor.ended() {
+                    return Err(cursor.expected("conditions"));
+                }
                 filter = Some(cursor.clause(false)?);
             } else {
                 return Err(cursor.expected("`where` or the end of the command"));

@@ -32,6 +32,14 @@ fn plan(_: &mut Planner<'_>, rows: Rows, arguments: &Arguments, span: Span) -> R
     let Some((name, value)) = only_field(&rows, arguments) else {
         return Ok(rows);
     };
+    if let (Some((option, _)), Some(_)) =
+        (arguments.written("delim"), arguments.option("tokenizer"))
+    {
+        return Err(diagnostic(
+            option.span,
+            "`makemv` has `delim=` or `tokenizer=`, not both",
+        ));
+    }
     let empty = arguments.flag("allowempty", false);
     let split: Typed = match arguments.option("tokenizer") {
         Some(pattern) => {

@@ -75,6 +75,9 @@ impl Syntax for Mstats {
         let aggregations = cursor.aggregations(usage, &mut options)?;
         let mut filter = None;
         if cursor.eat_keyword("where") {
+            if cursor.ended() {
+                return Err(cursor.expected("conditions"));
+            }
             let clause = cursor.clause(true)?;
             filter = match without_span(clause, &mut span)? {
                 SearchExpr::And(all) if all.is_empty() => None,

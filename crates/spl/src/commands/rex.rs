@@ -90,6 +90,15 @@ impl Syntax for Rex {
         let Some(pattern) = found else {
             return Err(cursor.expected("a pattern in quotes"));
         };
+        let passed_over = match &offset_field {
+            Some(_) => Some("offset_field"),
+            None => (max_match != 1).then_some("max_match"),
+        };
+        if let Some(option) = passed_over.filter(|_| sed) {
+            let why = format!("`{option}=` of `rex` does not go with `mode=sed`");
+            return Err(diagnostic(pattern.span, why)
+                .with_help("`s/…/…/g` replaces every match, `s/…/…/2` the second"));
+        }
         let field = field.unwrap_or_else(|| Name {
             text: "_raw".to_owned(),
             span: pattern.span,

@@ -127,6 +127,9 @@ impl Syntax for Tstats {
             datamodel = Some(cursor.name("the name of a data model")?);
         }
         let filter = if cursor.eat_keyword("where") {
+            if cursor.ended() {
+                return Err(cursor.expected("conditions"));
+            }
             Some(cursor.clause(true)?)
         } else {
             None

@@ -120,6 +120,7 @@ impl Parser<'_> {
 
     /// `field op value`, `field IN (…)`, or a term.
     fn comparison(&mut self) -> Parsed<SearchExpr> {
+        let in_quotes = self.peek() == Some(b'"');
         let left = self.search_value(Side::Left)?;
         if matches!(left.text.as_str(), "TERM" | "CASE")
             && !left.quoted
@@ -199,6 +200,23 @@ impl Parser<'_> {
             });
         }
         self.pos = start;
+        if let Some((field, value)) = left.text.split_once("::").filter(|_| !in_quotes)
+            && INDEXED.contains(&field)
+            && !value.is_empty()
+        {
+            let span = left.span;
+            return Ok(SearchExpr::Compare {
+                field: Name {
+                    text: field.to_owned(),
+                    span,
+                },
+                op: CompareOp::Eq,
+                value: SearchValue {
+                    text: value.to_owned(),
+                    ..left
+                },
+            });
+        }
         Ok(SearchExpr::Term(left))
     }
 
@@ -368,6 +386,9 @@ impl Parser<'_> {
         })
     }
 }
+
+/// Fields that Splunk keeps in its index, of which `field::value` is said; other words with `::` may be addresses.
+const INDEXED: [&str; 5] = ["host", "index", "source", "sourcetype", "splunk_server"];
 
 /// Where a word stands, which decides what may be part of it.
 #[derive(Clone, Copy, PartialEq, Eq)]
