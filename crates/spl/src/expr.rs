@@ -920,10 +920,11 @@ mod mvmap {
                     data_type: DataType::Utf8,
                 });
             }
-            let at = self.others.iter().position(|(own, _)| own == name)?;
+            let mut others = self.others.iter().enumerate();
+            let (at, (_, data_type)) = others.find(|(_, (own, _))| own == name)?;
             Some(Typed {
                 expr: Expr::Column(Column::from_name(other(at))),
-                data_type: self.others[at].1.clone(),
+                data_type: data_type.clone(),
             })
         }
     }

@@ -33,11 +33,6 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-#![expect(
-    clippy::indexing_slicing,
-    reason = "places that the planner has itself given out; not yet proven one by one"
-)]
-
 pub(crate) use crabwalk_sources::collect::RESERVED as HIDDEN;
 
 /// The name of a column that planning adds: it begins with [`HIDDEN`], as no field does.

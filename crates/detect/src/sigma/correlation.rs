@@ -11,7 +11,10 @@ use rsigma_parser::{
     ConditionExpr, ConditionOperator, CorrelationCondition, CorrelationRule, CorrelationType,
 };
 
-use super::{About, Correlation, SigmaRules, Wanted, engine, is_named, make, problem};
+use super::engine;
+use super::finding::make;
+use super::matches::{About, Wanted};
+use super::rules::{Correlation, SigmaRules, is_named, problem};
 use crate::finding::Finding;
 use crate::origin::ContentProblem;
 

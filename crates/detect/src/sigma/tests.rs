@@ -1,10 +1,15 @@
+use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 
 use crabwalk_events::MemoryCatalog;
+use crabwalk_sources::collect::{Columns, Demand};
 use crabwalk_testing::{Events, corpus};
 
 use super::*;
 use crate::content::Content;
+use crate::detection::{DetectionType, Status};
+use crate::finding;
+use crate::origin::ContentProblem;
 
 const SYSMON: &str = "Microsoft-Windows-Sysmon/Operational";
 /// 2026-01-05 10:00:00 UTC.

@@ -654,10 +654,11 @@ impl Accumulator for Bag {
     fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
         let states = first(states)?;
         for row in 0..states.len() {
-            for pair in display_values(states, row).chunks_exact(2) {
-                let time = number_of(&pair[0]).unwrap_or(0.0);
-                self.bytes += pair[1].len() + 24;
-                self.values.push((time, pair[1].as_str().into()));
+            let state = display_values(states, row);
+            for [time, value] in state.as_chunks().0 {
+                self.bytes += value.len() + 24;
+                let time = number_of(time).unwrap_or(0.0);
+                self.values.push((time, value.as_str().into()));
             }
         }
         self.keep_listed(LISTED_SLACK);

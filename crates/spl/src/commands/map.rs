@@ -181,7 +181,7 @@ fn mapped_pipeline(
         .pipeline(pipeline)
         .map_err(|error| diagnostic(span, format!("the search of `map`: {}", error.message)));
     // Their places are in another text.
-    for warning in &mut planner.warnings[warnings..] {
+    for warning in planner.warnings.iter_mut().skip(warnings) {
         warning.span = map.search.span;
     }
     rows

@@ -68,19 +68,19 @@ fn plan(_: &mut Planner<'_>, rows: Rows, arguments: &Arguments, span: Span) -> R
     for (from, to) in &arguments.pairs {
         if from.text.contains('*') {
             for at in 0..names.len() {
-                let now = names[at].0.clone();
-                if is_hidden(&now) {
-                    continue;
-                }
-                if let Some(new) = renamed(&now, from, to) {
-                    replace(&mut names, at, new);
+                let new = names
+                    .get(at)
+                    .filter(|(now, _)| !is_hidden(now))
+                    .and_then(|(now, _)| renamed(now, from, to));
+                if let Some(new) = new {
+                    replace(&mut names, at, &new);
                 }
             }
         } else if let Some(at) = names.iter().position(|(now, _)| *now == from.text) {
-            replace(&mut names, at, to.text.clone());
-        } else if let Some(at) = names.iter().position(|(now, _)| *now == to.text) {
+            replace(&mut names, at, &to.text);
+        } else if let Some((_, before)) = names.iter_mut().find(|(now, _)| *now == to.text) {
             // Renaming a missing field to an existing one empties the latter.
-            names[at].1 = None;
+            *before = None;
         }
     }
     names.retain(|(now, _)| !now.is_empty());
@@ -92,11 +92,12 @@ fn plan(_: &mut Planner<'_>, rows: Rows, arguments: &Arguments, span: Span) -> R
 }
 
 /// Renames the column at an index; another column of that name is removed.
-fn replace(names: &mut [(String, Option<String>)], at: usize, new: String) {
-    for (other, entry) in names.iter_mut().enumerate() {
-        if other != at && entry.0 == new {
-            entry.0.clear();
+fn replace(names: &mut [(String, Option<String>)], at: usize, new: &str) {
+    for (other, (now, _)) in names.iter_mut().enumerate() {
+        if other == at {
+            new.clone_into(now);
+        } else if now == new {
+            now.clear();
         }
     }
-    names[at].0 = new;
 }

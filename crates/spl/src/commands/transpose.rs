@@ -73,26 +73,23 @@ fn plan(planner: &mut Planner<'_>, rows: Rows, arguments: &Arguments, span: Span
         .into_iter()
         .filter(|name| header != Some(name.as_str()))
         .collect();
-    let columns: Vec<Vec<Vec<String>>> = (0..turned)
-        .map(|row| old.iter().map(|name| staged.values(name, row)).collect())
-        .collect();
     let with_empty = arguments.flag("include_empty", true);
-    let kept: Vec<usize> = (0..old.len())
-        .filter(|at| with_empty || columns.iter().any(|column| !column[*at].is_empty()))
+    let kept: Vec<String> = old
+        .into_iter()
+        .filter(|name| with_empty || (0..turned).any(|row| !staged.values(name, row).is_empty()))
         .collect();
     let mut made = Made::new(kept.len());
     let first = arguments.option("column_name").unwrap_or("column");
-    let names = kept.iter().map(|at| vec![old[*at].clone()]);
-    made.texts(first, names.collect());
+    made.texts(first, kept.iter().map(|name| vec![name.clone()]).collect());
     let mut given = Names::default();
     given.of(first);
-    for (row, column) in columns.iter().enumerate() {
+    for row in 0..turned {
         let numbered = format!("row {}", row + 1);
         let own = match header {
             None => numbered,
             Some(field) => staged.text(field, row).unwrap_or(numbered),
         };
-        let cells = kept.iter().map(|at| column[*at].clone());
+        let cells = kept.iter().map(|name| staged.values(name, row));
         // Two rows may have the same value in the header field.
         made.texts(&given.of(&own), cells.collect());
     }

@@ -81,8 +81,7 @@ impl Matcher {
 
     pub fn matches(&self, value: &str) -> bool {
         let mut buffer = [0_u8; 256];
-        if value.is_ascii() && value.len() <= buffer.len() {
-            let lower = &mut buffer[..value.len()];
+        if let Some(lower) = buffer.get_mut(..value.len()).filter(|_| value.is_ascii()) {
             lower.copy_from_slice(value.as_bytes());
             lower.make_ascii_lowercase();
             if let Ok(lower) = std::str::from_utf8(lower) {

@@ -409,8 +409,8 @@ pub fn strptime(text: &str, format: &str, now: f64) -> Option<f64> {
     let mut format: Vec<char> = format.chars().collect();
     // Composite codes are expanded.
     let mut at = 0;
-    while at + 1 < format.len() {
-        let replacement = match (format[at], format[at + 1]) {
+    while let Some(&[percent, code, ..]) = format.get(at..) {
+        let replacement = match (percent, code) {
             ('%', 'T' | 'X') => "%H:%M:%S",
             ('%', 'F') => "%Y-%m-%d",
             ('%', 'D' | 'x') => "%m/%d/%y",

@@ -185,23 +185,23 @@ impl Sed {
 
 /// Splits at delimiters not preceded by a backslash.
 fn split(text: &str, delimiter: char) -> Vec<String> {
-    let mut parts = vec![String::new()];
+    let mut parts = Vec::new();
+    let mut part = String::new();
     let mut chars = text.chars();
     while let Some(char) = chars.next() {
-        let last = parts.len() - 1;
         match char {
             '\\' => match chars.next() {
-                Some(next) if next == delimiter => parts[last].push(delimiter),
-                Some(next) => {
-                    parts[last].push('\\');
-                    parts[last].push(next);
+                Some(next) if next == delimiter => part.push(delimiter),
+                next => {
+                    part.push('\\');
+                    part.extend(next);
                 }
-                None => parts[last].push('\\'),
             },
-            char if char == delimiter => parts.push(String::new()),
-            char => parts[last].push(char),
+            char if char == delimiter => parts.push(std::mem::take(&mut part)),
+            char => part.push(char),
         }
     }
+    parts.push(part);
     parts
 }
 

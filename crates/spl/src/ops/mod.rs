@@ -70,8 +70,9 @@ impl<'a> Args<'a> {
             DataType::Utf8 => vec![Cow::Borrowed(array.as_string::<i32>().value(row))],
             DataType::List(_) => {
                 let list = array.as_list::<i32>();
-                let offsets = list.value_offsets();
-                let (start, end) = (offsets[row], offsets[row + 1]);
+                let Some(&[start, end, ..]) = list.value_offsets().get(row..) else {
+                    return Vec::new();
+                };
                 let items = list.values();
                 (start..end)
                     .filter_map(|at| usize::try_from(at).ok())

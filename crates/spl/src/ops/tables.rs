@@ -95,7 +95,7 @@ pub(crate) fn lines(text: &str, layout: &Layout) -> Vec<String> {
             .iter()
             .position(|line| !line.is_empty())
             .unwrap_or(rest.len());
-        rest = &rest[start..];
+        (_, rest) = rest.split_at(start);
         let end = rest
             .iter()
             .position(|line| line.is_empty())
@@ -112,7 +112,7 @@ pub(crate) fn lines(text: &str, layout: &Layout) -> Vec<String> {
                 .unwrap_or(block.len())
         };
         let before = found.len();
-        table(&block[start..], layout, &mut found);
+        table(block.split_at(start).1, layout, &mut found);
         if !layout.several && found.len() > before {
             break;
         }

@@ -616,10 +616,12 @@ impl<'t> Parser<'t> {
                 }
                 b'"' => {
                     self.pos += 1;
-                    while bytes.get(self.pos).is_some_and(|byte| *byte != b'"') {
-                        let escape = bytes[self.pos] == b'\\' && self.pos + 1 < bytes.len();
-                        let escaped = escape && matches!(bytes[self.pos + 1], b'\\' | b'"');
-                        self.pos += if escaped { 2 } else { 1 };
+                    loop {
+                        self.pos += match bytes.get(self.pos..) {
+                            Some([b'\\', b'\\' | b'"', ..]) => 2,
+                            None | Some([] | [b'"', ..]) => break,
+                            Some(_) => 1,
+                        };
                     }
                 }
                 b'[' => depth += 1,
