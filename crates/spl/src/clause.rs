@@ -329,7 +329,7 @@ fn time_ago(
     let amount = number_of(&value.text).ok_or_else(|| {
         diagnostic(
             value.span,
-            format!("`{name}` is a number, not `{}`", value.text),
+            format!("`{name}` must be a number, not `{}`", value.text),
         )
     })?;
     let (Some((start, seconds)), Some(time)) = (ago(name), scope.value("_time")) else {

@@ -599,7 +599,10 @@ impl Unplanned for Arguments<'_> {
     }
 
     fn refused(&self, why: &str) -> ExprError {
-        ExprError::new(self.span, format!("`{}` is not run: {why}", self.name))
+        ExprError::new(
+            self.span,
+            format!("`{}` is not supported: {why}", self.name),
+        )
     }
 }
 

@@ -132,7 +132,7 @@ impl Session {
                     .to_owned(),
             ),
             None => Err(
-                "this machine has no database of locations: give it the one that the search was planned with"
+                "this machine has no location database; pass it the one the search was planned with"
                     .to_owned(),
             ),
         }

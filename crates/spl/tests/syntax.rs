@@ -494,7 +494,7 @@ fn commands_keep_their_name_and_place() {
 #[test]
 fn errors_point_into_the_text() {
     assert_snapshot!(errors("a=1 | stast count by user | where x > | eval y = lower(z | head 5"), @r##"
-    error: `stast` is not a command of SPL
+    error: `stast` is not an SPL command
      --> search:1:7
       |
     1 | a=1 | stast count by user | where x > | eval y = lower(z | head 5
@@ -508,7 +508,7 @@ fn errors_point_into_the_text() {
     1 | a=1 | stast count by user | where x > | eval y = lower(z | head 5
       |                                       ^
 
-    error: this parenthesis is never closed
+    error: unclosed parenthesis
      --> search:1:55
       |
     1 | a=1 | stast count by user | where x > | eval y = lower(z | head 5
@@ -546,7 +546,7 @@ fn errors_point_into_the_text() {
       = note: the macro stands for: stats count by
     "##);
     assert_snapshot!(errors("| tstats count from datamodel=Web where a==1 by x"), @r##"
-    error: `==` does not compare in a search clause
+    error: `==` is not an operator in a search clause
      --> search:1:42
       |
     1 | | tstats count from datamodel=Web where a==1 by x
@@ -555,7 +555,7 @@ fn errors_point_into_the_text() {
       = help: write `=` here; `==` belongs to `eval` and `where`
     "##);
     assert_snapshot!(errors("größe=1 | eval ä = \"offen"), @r##"
-    error: this string is never closed
+    error: unclosed string
      --> search:1:20
       |
     1 | größe=1 | eval ä = "offen
@@ -588,22 +588,22 @@ table!(messages, message,
     "a=" => "expected a value, found the end of the search",
     "a=1 OR" => "expected a condition, found the end of the search",
     "a=1 AND" => "expected a condition after `AND`, found the end of the search",
-    "(a=1" => "this parenthesis is never closed",
-    "a=1)" => "this `)` closes nothing",
-    "a=1 ] b" => "this `]` closes nothing",
-    "a=1 [search b" => "this bracket is never closed",
-    "a IN (1, 2" => "this list is never closed",
-    "a=(b=1)" => "the parentheses after `a=` may hold only values",
+    "(a=1" => "unclosed parenthesis",
+    "a=1)" => "unmatched `)`",
+    "a=1 ] b" => "unmatched `]`",
+    "a=1 [search b" => "unclosed bracket",
+    "a IN (1, 2" => "unclosed list",
+    "a=(b=1)" => "the parentheses after `a=` may contain only values",
     "a>(b)" => "expected a value, found `(`",
     "a IN ()" => "expected a value, found `)`",
     "| where a IN ()" => "this list is empty",
-    "| where f(1" => "this parenthesis is never closed",
+    "| where f(1" => "unclosed parenthesis",
     "| where" => "expected an expression, found the end of the search",
     "| where a b" => "expected `|` or the end of the command, found `b`",
     "| eval x" => "expected `=` after `x`, found the end of the search",
     "| eval x=1 y=2" => "expected `,` or the end of the command, found `y`",
-    "| eval x=\"a" => "this string is never closed",
-    "| eval x='a" => "this field name is never closed",
+    "| eval x=\"a" => "unclosed string",
+    "| eval x='a" => "unclosed field name",
     "| eval x=1e999" => "this number is too large",
     "| stats sparkline(avg(x))" => "expected `)`, found `avg`",
     "| tstats sumariesonly=t count" => "`tstats` has no option `sumariesonly`",
@@ -616,16 +616,16 @@ table!(messages, message,
     "| bin span=0m x" => "`0m` is not a span",
     "| bin span=5m" => "expected a field, found the end of the search",
     "| sort limt=5 a" => "`sort` has no option `limt`",
-    "| dedup keepempty=maybe a" => "`keepempty` is true or false, not `maybe`",
+    "| dedup keepempty=maybe a" => "`keepempty` must be true or false, not `maybe`",
     "| join type=cross a [search b]" => "`cross` is not a type of join",
     "| join a" => "expected a subsearch in brackets, found the end of the search",
     "| head x>5 y" => "expected the end of the command, or an option of `head`, found `y`",
     "| convert ctme(x)" => "`ctme` is not a conversion",
-    "| from index:main" => "`from` does not know a source of kind `index`",
+    "| from index:main" => "unknown dataset type `index` in `from`",
     "| tstats count from index" => "expected `datamodel=` after `from`, found `index`",
     "| where “a”=1" => "expected an expression, found `“a”`",
-    "`" => "this macro call is never closed",
-    "a ```b" => "this comment is never closed",
+    "`" => "unclosed macro call",
+    "a ```b" => "unclosed comment",
     "`a(b`" => "`a(b` is not a call of a macro",
 );
 

@@ -90,7 +90,7 @@ impl Syntax for Bin {
             } else if field.is_none() {
                 field = Some(cursor.name("a field")?);
             } else {
-                return Err(cursor.expected("the end of the command, as `bin` takes one field"));
+                return Err(cursor.expected("the end of the command (`bin` takes one field)"));
             }
         }
         match field {
@@ -159,7 +159,7 @@ fn number(option: &str, value: &Name) -> Result<f64> {
         Ok(number) if number.is_finite() => Ok(number),
         _ => Err(diagnostic(
             value.span,
-            format!("`{option}` is a number, not `{}`", value.text),
+            format!("`{option}` must be a number, not `{}`", value.text),
         )),
     }
 }

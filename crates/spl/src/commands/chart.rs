@@ -257,7 +257,7 @@ fn expression(cursor: &mut dyn Cursor) -> Result<Option<(Name, ast::Expr)>> {
     }
     let expr = cursor.expression()?;
     if !cursor.eat(b')') {
-        return Err(cursor.error("this parenthesis is never closed", open, open + 1));
+        return Err(cursor.error("unclosed parenthesis", open, open + 1));
     }
     let written = cursor.written(start);
     let output = if cursor.eat_keyword("as") {
@@ -613,10 +613,7 @@ fn parts(chart: &Chart, width: Option<BinSpan>) -> Result<Parts> {
         let Some(seconds) = seconds else {
             return Err(diagnostic(
                 own.span,
-                format!(
-                    "`{}` needs ranges of one length: months differ",
-                    own.function
-                ),
+                format!("`{}` needs equal ranges, and months vary", own.function),
             ));
         };
         let span = own.span;

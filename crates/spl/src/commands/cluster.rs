@@ -109,11 +109,11 @@ fn plan(planner: &mut Planner<'_>, rows: Rows, arguments: &Arguments, span: Span
         let (message, help) = match too_much {
             TooMuch::Clusters => (
                 format!("`cluster` would make more than {MOST_CLUSTERS} clusters"),
-                "give a lower `t=`, or keep fewer rows before",
+                "lower `t=`, or reduce the rows first",
             ),
             TooMuch::Work => (
                 "`cluster` would compare too many different texts".to_owned(),
-                "keep fewer rows before, such as with `dedup` or `head`, give a lower `t=`, or take `match=termset`",
+                "reduce the rows first, such as with `dedup` or `head`, lower `t=`, or use `match=termset`",
             ),
         };
         diagnostic(span, message).with_help(help)

@@ -57,7 +57,7 @@ pub struct Foreach {
     /// What stands in the template for the parts of a field's name, or for an item and its number, where that is not the
     /// default such as `<<FIELD>>`: (option, text).
     pub tokens: Vec<(Name, String)>,
-    /// Names may hold `*`; one where it goes over the values of a field.
+    /// Names may contain `*`; just one name if it iterates over the values of a field.
     pub fields: Vec<Name>,
     /// The text in the brackets.
     pub template: Name,
@@ -116,7 +116,7 @@ impl ForeachMode {
 /// What stands in a template for a value or item, and for its number.
 const ITEM: &str = "<<ITEM>>";
 const ITER: &str = "<<ITER>>";
-/// Most values of a field that `foreach` goes over.
+/// Maximum number of values of a field that `foreach` iterates over.
 const MOST_ITEMS: usize = 1_000;
 /// After so many values the rows are worked out before the next: a plan grows with each.
 const AT_ONCE: usize = 20;
@@ -149,7 +149,7 @@ impl Syntax for Foreach {
         if let (true, [_, second, ..]) = (mode != ForeachMode::Fields, fields.as_slice()) {
             return Err(diagnostic(
                 second.span,
-                "in this mode `foreach` goes over the values of one field",
+                "in this mode `foreach` iterates over the values of one field",
             ));
         }
         if cursor.peek() != Some(b'[') {
@@ -264,7 +264,7 @@ fn each_item(planner: &mut Planner<'_>, rows: Rows, foreach: &Foreach, span: Spa
     };
     let Some(Eval(assignments)) = only else {
         return Err(wrong(
-            "in this mode of `foreach` one `eval` stands in the brackets".to_owned(),
+            "in this mode of `foreach` the brackets must contain one `eval`".to_owned(),
         ));
     };
     let mut assignments = assignments.clone();
@@ -277,7 +277,7 @@ fn each_item(planner: &mut Planner<'_>, rows: Rows, foreach: &Foreach, span: Spa
     let [field] = foreach.fields.as_slice() else {
         return Err(diagnostic(
             span,
-            "`foreach` goes over the values of one field",
+            "`foreach` iterates over the values of one field",
         ));
     };
     let own = field.text.replace('\'', "");
@@ -304,7 +304,7 @@ fn each_item(planner: &mut Planner<'_>, rows: Rows, foreach: &Foreach, span: Spa
         return Err(diagnostic(
             field.span,
             format!(
-                "`{}` has {most} values in a row; `foreach` goes over {MOST_ITEMS} at most",
+                "`{}` has {most} values in a row; the limit of `foreach` is {MOST_ITEMS}",
                 field.text
             ),
         )

@@ -12,7 +12,7 @@ pub(super) static COMMAND: Whole = Whole {
     usage: Usage {
         name: "format",
         also: &[],
-        syntax: "format [<options>] [<six words>]",
+        syntax: "format [<options>] [<six strings>]",
         meaning: "Combines the rows into one row whose `search` is a search clause that matches them.",
         options: &[
             obeyed(
@@ -48,7 +48,7 @@ fn parse(cursor: &mut dyn Cursor, usage: &Usage) -> Result<Arguments> {
     }
     if !matches!(arguments.fields.len(), 0 | 6) {
         return Err(cursor.expected(
-            "six words: before all, before a row, between fields, after a row, between rows, after all",
+            "six strings: prefix, row prefix, field separator, row suffix, row separator, suffix",
         ));
     }
     Ok(arguments)

@@ -53,7 +53,7 @@ impl Syntax for FromDataset {
             kind.as_str(),
             "datamodel" | "lookup" | "inputlookup" | "savedsearch"
         ) {
-            let message = format!("`from` does not know a source of kind `{kind}`");
+            let message = format!("unknown dataset type `{kind}` in `from`");
             return Err(cursor
                 .error(&message, start, cursor.place())
                 .with_help("write `from datamodel:Model.Node` or `from lookup:name`"));

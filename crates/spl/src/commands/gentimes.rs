@@ -77,7 +77,7 @@ fn plan(planner: &mut Planner<'_>, arguments: &Arguments, span: Span) -> Result<
                 .ok_or_else(|| {
                     diagnostic(
                         option.span,
-                        format!("`{value}` is not a length of time such as 1d, 6h, 5m or 30s"),
+                        format!("`{value}` is not a duration such as 1d, 6h, 5m or 30s"),
                     )
                 })?
         }
@@ -94,7 +94,7 @@ fn plan(planner: &mut Planner<'_>, arguments: &Arguments, span: Span) -> Result<
         times.push(time);
         // Computed from the start, so that a short month does not shift later ranges.
         time = later(start, step, times.len() as u64)
-            .ok_or_else(|| diagnostic(span, "`gentimes` goes beyond the times that there are"))?;
+            .ok_or_else(|| diagnostic(span, "`gentimes`: time out of range"))?;
         ends.push(time - 1.0);
     }
     let human = |time: f64| strftime(time, HUMAN).into_iter().collect::<Vec<_>>();

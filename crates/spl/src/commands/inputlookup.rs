@@ -114,7 +114,7 @@ impl Plan for Inputlookup {
         if !self.append {
             return Err(diagnostic(
                 span,
-                "`inputlookup` makes results of its own: it must stand first in a search, or have `append=true`",
+                "`inputlookup` generates its own results, so it must come first in a search or have `append=true`",
             ));
         }
         let more = self.read(planner, span)?;

@@ -53,7 +53,7 @@ fn plan(planner: &mut Planner<'_>, rows: Rows, arguments: &Arguments, span: Span
     if locations.is_none() {
         let mut warning = diagnostic(
             span,
-            "`iplocation` has no database: the fields that it gives are empty",
+            "`iplocation` has no location database, so its fields are empty",
         );
         warning.help = Some("give a file in MaxMind's format (.mmdb)".to_owned());
         planner.warnings.push(warning);

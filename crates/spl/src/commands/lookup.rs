@@ -22,7 +22,7 @@ pub(super) static COMMAND: Whole = typed::<Lookup>(Usage {
     syntax: "lookup [<options>] <name> <column> [as <field>] … [OUTPUT|OUTPUTNEW <column> [as <field>] …]",
     meaning: "Adds columns of a lookup whose key columns match the values of fields.",
     options: &[
-        no_effect("local", "there is only one machine"),
+        no_effect("local", "everything runs on one machine"),
         no_effect(
             "update",
             "a lookup is read in its state when the search runs",
@@ -256,7 +256,7 @@ pub(super) fn table_named(planner: &Planner<'_>, name: &Name) -> Result<Arc<Look
     }
     let mut missing = diagnostic(name.span, format!("there is no lookup `{}`", name.text));
     missing.help = did_you_mean(&name.text, lookups.keys().map(String::as_str)).or_else(|| {
-        Some("give the folder that has its definition and CSV file with `--content`".to_owned())
+        Some("pass the folder with its definition and CSV file with `--content`".to_owned())
     });
     Err(missing)
 }

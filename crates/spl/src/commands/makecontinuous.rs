@@ -76,7 +76,7 @@ fn plan(planner: &mut Planner<'_>, rows: Rows, arguments: &Arguments, span: Span
         Some((option, value)) => number_of(value).map(Some).ok_or_else(|| {
             diagnostic(
                 option.span,
-                format!("`{}` is a number, not `{value}`", option.text),
+                format!("`{}` must be a number, not `{value}`", option.text),
             )
         }),
     };
@@ -123,7 +123,7 @@ fn plan(planner: &mut Planner<'_>, rows: Rows, arguments: &Arguments, span: Span
         Some(BinSpan::Log { .. }) => {
             return Err(diagnostic(
                 span,
-                "ranges that grow have no gaps to fill: give `span=` a number or a length of time",
+                "logarithmic ranges are not supported: give `span=` a number or a duration",
             ));
         }
         Some(width) => width,

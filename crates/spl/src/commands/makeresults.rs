@@ -25,8 +25,8 @@ pub(super) static COMMAND: Whole = Whole {
                 "data",
                 "Rows as CSV with a header line, or as a JSON array of objects.",
             ),
-            no_effect("splunk_server", "there is only one machine"),
-            no_effect("splunk_server_group", "there is only one machine"),
+            no_effect("splunk_server", "everything runs on one machine"),
+            no_effect("splunk_server_group", "everything runs on one machine"),
         ],
     },
     form: Form::OPTIONS,
@@ -55,7 +55,7 @@ fn plan(planner: &mut Planner<'_>, arguments: &Arguments, span: Span) -> Result<
         (Some((option, _)), None) | (None, Some((option, _))) => {
             return Err(diagnostic(
                 option.span,
-                "`format=` and `data=` of `makeresults` go together",
+                "`format=` and `data=` of `makeresults` require each other",
             ));
         }
     };

@@ -132,9 +132,7 @@ impl Plan for Map {
             planner.warnings.push(
                 diagnostic(
                     span,
-                    format!(
-                        "`map` left out {loose} rows with values that cannot stand in single quotes"
-                    ),
+                    format!("`map` left out {loose} rows with values that cannot be single-quoted"),
                 )
                 .with_help("put `$field$` into double quotes, or into none"),
             );
@@ -149,7 +147,7 @@ impl Plan for Map {
             planner.warnings.push(diagnostic(
                 span,
                 format!(
-                    "`map` ran for the first {most} of {} rows: `maxsearches=` says for how many",
+                    "`map` ran for the first {most} of {} rows; raise `maxsearches=` for more",
                     staged.len()
                 ),
             ));

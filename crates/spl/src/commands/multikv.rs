@@ -44,7 +44,7 @@ pub(super) static COMMAND: Whole = Whole {
             ),
             refused(
                 "conf",
-                "it refers to a stanza of a Splunk server: use `forceheader=`, `fields` and `filter`",
+                "it names a stanza of Splunk's configuration; use `forceheader=`, `fields` and `filter`",
             ),
         ],
     },

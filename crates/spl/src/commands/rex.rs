@@ -76,15 +76,13 @@ impl Syntax for Rex {
                             value.span,
                             format!("`{}` is not a mode of `rex`", value.text),
                         )
-                        .with_help("there is only mode=sed"));
+                        .with_help("the only mode is `mode=sed`"));
                     }
                 }
             } else if found.is_none() {
                 found = Some(pattern(cursor)?);
             } else {
-                return Err(
-                    cursor.expected("the end of the command, as there is a pattern already")
-                );
+                return Err(cursor.expected("the end of the command (a pattern was already given)"));
             }
         }
         let Some(pattern) = found else {
@@ -201,7 +199,7 @@ impl Plan for Rex {
                 if groups.is_empty() {
                     return Err(diagnostic(
                         pattern.span,
-                        "the pattern has no named group: write `(?<name>…)` around what is to become a field",
+                        "the pattern has no named group: write `(?<name>…)` around the text to extract",
                     ));
                 }
                 let mut assignments = Vec::new();

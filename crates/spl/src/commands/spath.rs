@@ -54,10 +54,8 @@ fn plan(
     let input = arguments.option("input").unwrap_or("_raw");
     let Some(path) = path(arguments) else {
         if let Some((option, _)) = arguments.written("output") {
-            return Err(
-                diagnostic(option.span, "`output=` of `spath` goes with a path")
-                    .with_help("say what of the document goes there: `path=a.b`"),
-            );
+            return Err(diagnostic(option.span, "`output=` of `spath` needs a path")
+                .with_help("give one with `path=`, such as `path=a.b`"));
         }
         return planner.document(rows, input, &Format::Json, "", later, span);
     };

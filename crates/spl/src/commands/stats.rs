@@ -113,7 +113,7 @@ impl Plan for Stats {
             if field.span.is_some() {
                 return Err(diagnostic(
                     field.field.span,
-                    "`span=` stands in `bin`, not in `stats … by`",
+                    "use `span=` with `bin`, not with `stats … by`",
                 ));
             }
         }

@@ -108,7 +108,7 @@ impl Syntax for Streamstats {
                 "f" | "false" | "0" => Ok(false),
                 _ => Err(diagnostic(
                     name.span,
-                    format!("`{}` is true or false, not `{value}`", name.text),
+                    format!("`{}` must be true or false, not `{value}`", name.text),
                 )),
             };
             match name.text.as_str() {
@@ -131,7 +131,7 @@ impl Syntax for Streamstats {
                     let BinSpan::Time(span) = parse_span(&text)? else {
                         return Err(diagnostic(
                             name.span,
-                            "`time_window` is a length of time such as 30s, 5m or 1h",
+                            "`time_window` is a duration such as 30s, 5m or 1h",
                         ));
                     };
                     streamstats.time_window = Some(span);
@@ -331,7 +331,7 @@ fn resets(
             return Err(diagnostic(
                 span,
                 format!(
-                    "`{field}` is a result of this `streamstats`: a reset that depends on it is not run by this version of Crabwalk"
+                    "`{field}` is a result of this `streamstats`; resets cannot use the command's own results"
                 ),
             ));
         }

@@ -107,7 +107,7 @@ fn plan(planner: &mut Planner<'_>, rows: Rows, arguments: &Arguments, span: Span
             diagnostic(
                 span,
                 format!(
-                    "`timewrap` would make more than {MOST_PERIODS} periods: give a longer span"
+                    "`timewrap` would make more than {MOST_PERIODS} periods; use a longer span"
                 ),
             )
         })?;

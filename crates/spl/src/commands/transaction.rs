@@ -78,7 +78,7 @@ pub(super) static COMMAND: Whole = typed::<Transaction>(Usage {
         refused("nullstr", "fill fields with `fillnull` before the command"),
         refused(
             "name",
-            "it refers to a stanza of a Splunk server: write its options here",
+            "it names a stanza of Splunk's configuration; write its options here",
         ),
     ],
 });
@@ -244,7 +244,7 @@ fn mark(cursor: &mut dyn Cursor) -> Result<Mark> {
     if cursor.eat(b'(') {
         let clause = cursor.clause(false)?;
         if !cursor.eat(b')') {
-            return Err(cursor.error("this parenthesis is never closed", start, start + 1));
+            return Err(cursor.error("unclosed parenthesis", start, start + 1));
         }
         return Ok(Mark::Search(clause));
     }
@@ -253,7 +253,7 @@ fn mark(cursor: &mut dyn Cursor) -> Result<Mark> {
         if cursor.eat(b'(') {
             let condition = cursor.expression()?;
             if !cursor.eat(b')') {
-                return Err(cursor.error("this parenthesis is never closed", open, open + 1));
+                return Err(cursor.error("unclosed parenthesis", open, open + 1));
             }
             return Ok(Mark::Eval(condition));
         }
@@ -284,7 +284,7 @@ fn seconds(value: &Name) -> Result<Option<f64>> {
         BinSpan::Time(span) => Ok(bins::seconds(span)),
         BinSpan::Log { .. } => Err(diagnostic(
             value.span,
-            format!("expected a length of time, found `{}`", value.text),
+            format!("expected a duration, found `{}`", value.text),
         )),
     }
 }

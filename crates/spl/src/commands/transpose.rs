@@ -63,7 +63,7 @@ fn plan(planner: &mut Planner<'_>, rows: Rows, arguments: &Arguments, span: Span
     if turned > MOST_COLUMNS {
         return Err(diagnostic(
             span,
-            format!("`transpose` would make {turned} columns; {MOST_COLUMNS} are the most"),
+            format!("`transpose` would make {turned} columns; the limit is {MOST_COLUMNS}"),
         )
         .with_help("say how many rows become columns: `transpose 100`"));
     }

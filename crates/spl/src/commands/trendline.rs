@@ -29,8 +29,14 @@ fn text(cursor: &mut dyn Cursor, _: &Usage) -> Result<String, Diagnostic> {
         let Some(period) = period.filter(|_| cursor.peek() == Some(b'(')) else {
             let end = cursor.place().max(start + 1);
             return Err(cursor
-                .error("a simple moving average is written `sma5(field)`", start, end)
-                .with_help("other trends (ema, wma) are not run; `streamstats window=5` has other statistics"));
+                .error(
+                    "a simple moving average is written `sma5(field)`",
+                    start,
+                    end,
+                )
+                .with_help(
+                    "only `sma` is supported; `streamstats window=5` has other statistics",
+                ));
         };
         cursor.eat(b'(');
         let field = cursor.name("a field")?;

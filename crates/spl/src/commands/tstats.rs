@@ -48,7 +48,7 @@ pub(super) static COMMAND: Whole = typed::<Tstats>(Usage {
         no_effect("summariesonly", SUMMARIES),
         no_effect("include_reduced_buckets", SUMMARIES),
         no_effect("chunk_size", MEMORY),
-        no_effect("local", "there is only one machine"),
+        no_effect("local", "everything runs on one machine"),
     ],
 });
 
@@ -111,7 +111,7 @@ impl Syntax for Tstats {
         if let (Some((append, _)), None) = (on("append"), on("prestats")) {
             return Err(diagnostic(
                 append.span,
-                "`append=true` of `tstats` goes with `prestats=true`",
+                "`append=true` of `tstats` requires `prestats=true`",
             ));
         }
         let aggregations = cursor.aggregations(usage, &mut options)?;
@@ -264,7 +264,7 @@ impl Tstats {
                 by.push(GROUP_TIME.to_owned());
                 continue;
             } else if field.span.is_some() {
-                return Err(diagnostic(field.field.span, "`span=` goes with `_time`"));
+                return Err(diagnostic(field.field.span, "`span=` requires `_time`"));
             } else {
                 let typed = rows.field(name).unwrap_or(Typed {
                     expr: null_text(),

@@ -15,7 +15,7 @@ pub(super) static COMMAND: Whole = Whole {
     },
     form: Form::Plain {
         names: (3, 3),
-        expects: "three names: the field of the rows, that for the names of the columns, that for the cells",
+        expects: "three names: the row field, the column-name field, the value field",
         subsearches: 0,
     },
     reads: |arguments| Reading {

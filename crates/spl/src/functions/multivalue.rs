@@ -209,7 +209,7 @@ fn range(call: &Call<'_>) -> Made {
         && next(0.0, &step).is_none()
     {
         return Err(CallError::Arguments(format!(
-            "`{step}` is not a step of `mvrange`: write a number above 0 or a length of time such as `1d`"
+            "`{step}` is not a step of `mvrange`: write a number above 0 or a duration such as `1d`"
         )));
     }
     if let (Some(start), Some(end)) = (constant(0), constant(1)) {

@@ -163,7 +163,7 @@ fn tokenizer(pattern: &str) -> Result<Regex, String> {
         Regex::new(pattern).map_err(|error| format!("`{pattern}` is not a pattern: {error}"))?;
     if regex.captures_len() < 2 {
         return Err(
-            "`tokenizer=` needs a group in parentheses around what is to become a value".to_owned(),
+            "`tokenizer=` needs a group in parentheses around the text to extract".to_owned(),
         );
     }
     Ok(regex)

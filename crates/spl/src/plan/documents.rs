@@ -78,9 +78,9 @@ impl Planner<'_> {
                     self.warnings.push(
                         diagnostic(
                             span,
-                            format!("the texts have more than {MOST_FIELDS} fields: the others are left out"),
+                            format!("the texts have more than {MOST_FIELDS} fields; only the first {MOST_FIELDS} are kept"),
                         )
-                        .with_help("name the fields that are wanted in a later command, such as `table`"),
+                        .with_help("list the fields you need in a later command, such as `table`"),
                     );
                 }
             }

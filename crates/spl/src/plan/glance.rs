@@ -155,7 +155,7 @@ pub(crate) fn values_of(
         }
     }
     let Some(first) = batches.first() else {
-        return plan_err!("the events of {event_type} that a search has found are gone");
+        return plan_err!("matched events of {event_type} could not be read again");
     };
     let batch = concat_batches(&first.schema(), &batches)?;
     let schema = DFSchema::try_from(batch.schema().as_ref().clone())?;

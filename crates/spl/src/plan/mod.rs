@@ -387,7 +387,7 @@ fn source(kind: &CommandKind) -> Option<&dyn Source> {
 pub(crate) fn not_first(name: &str, span: Span) -> Diagnostic {
     diagnostic(
         span,
-        format!("`{name}` makes results of its own: it must stand first in a search"),
+        format!("`{name}` generates its own results, so it must come first in a search"),
     )
 }
 
@@ -399,7 +399,7 @@ pub(crate) fn at<T>(span: Span, result: std::result::Result<T, DataFusionError>)
     result.map_err(|error| {
         diagnostic(
             span,
-            format!("this cannot be planned: {}", error.strip_backtrace()),
+            format!("cannot plan this: {}", error.strip_backtrace()),
         )
     })
 }
@@ -505,10 +505,10 @@ impl<'a> Planner<'a> {
             _ => {
                 return Err(diagnostic(
                     first.span,
-                    format!("`{}` cannot stand first, as it has no rows to work on", first.name),
+                    format!("`{}` cannot come first: it needs input rows", first.name),
                 )
                 .with_help(
-                    "a search begins with a command that has rows of its own, such as `search`, `tstats`, `from`, `inputlookup` or \
+                    "a search begins with a generating command, such as `search`, `tstats`, `from`, `inputlookup` or \
                      `makeresults`",
                 ));
             }
@@ -576,39 +576,47 @@ fn not_run(command: &Command) -> Diagnostic {
         "apply" | "fit" | "summary" => {
             let why = match learned_model(name, arguments) {
                 Some(model) if name == "fit" => {
-                    format!("it learns the model `{model}`, as Splunk's Machine Learning Toolkit does")
+                    format!(
+                        "it learns the model `{model}`, as Splunk's Machine Learning Toolkit does"
+                    )
                 }
                 Some(model) => format!(
                     "it uses the model `{model}`, which Splunk's Machine Learning Toolkit has learned"
                 ),
-                None => "it uses a model that Splunk's Machine Learning Toolkit has learned".to_owned(),
+                None => {
+                    "it uses a model that Splunk's Machine Learning Toolkit has learned".to_owned()
+                }
             };
             (why.into(), compare)
         }
         "anomalies" | "anomalousvalue" | "anomalydetection" | "findtypes" | "kmeans"
         | "predict" | "relevancy" | "typelearner" | "x11" => (
-            "it learns a model from the rows and judges them by it, and how Splunk sets its limits is not published"
-                .into(),
+            "it fits a model to the rows, and Splunk does not document its thresholds".into(),
             compare,
         ),
         "cyberchef" | "dnstwist" => (
             "it belongs to an app, and is not a command of Splunk".into(),
-            "remove it, or say the same with `eval`",
+            "remove it, or rewrite it with `eval`",
         ),
         "rest" | "audit" | "dbinspect" | "eventcount" | "history" | "loadjob" | "mcatalog"
-        | "savedsearch" | "typeahead" | "walklex" => {
-            ("it asks a Splunk server".into(), "search the events themselves")
-        }
+        | "savedsearch" | "typeahead" | "walklex" => (
+            "it queries a Splunk server".into(),
+            "search the events themselves",
+        ),
         "dbxquery" | "runshellscript" | "script" | "sendalert" | "sendemail" => (
-            "it reaches out of the search".into(),
+            "it has effects outside the search".into(),
             "remove it; the findings are there without it",
         ),
         _ => (
-            "this version of Crabwalk does not know how".into(),
-            "remove it, or say the same with other commands",
+            "it is not implemented in this version".into(),
+            "remove it, or rewrite it with other commands",
         ),
     };
-    diagnostic(span, format!("the command `{name}` is not run: {why}")).with_help(help)
+    diagnostic(
+        span,
+        format!("the command `{name}` is not supported: {why}"),
+    )
+    .with_help(help)
 }
 
 /// The model that a command of the Machine Learning Toolkit names: the first word, and for `fit` the one behind `into`.

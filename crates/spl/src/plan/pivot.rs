@@ -55,9 +55,9 @@ impl Pivot<'_> {
         if width > MOST_COLUMNS {
             return Err(diagnostic(
                 span,
-                format!("this would make {width} columns; {MOST_COLUMNS} are the most"),
+                format!("this would make {width} columns; the limit is {MOST_COLUMNS}"),
             )
-            .with_help("keep fewer series with `limit=`, or with a condition before"));
+            .with_help("keep fewer series with `limit=`, or filter first"));
         }
         let mut names = Names::default();
         names.of(self.key);
@@ -242,7 +242,7 @@ fn all_buckets(keys: &[String], width: BinSpan, range: TimeRange) -> Vec<String>
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
-        reason = "compared with the most that there may be"
+        reason = "bounded by the limit"
     )]
     let steps = ((last - first) / seconds).round() as usize;
     if steps > MOST_BUCKETS {

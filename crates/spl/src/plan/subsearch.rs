@@ -284,7 +284,7 @@ fn given(staged: &Staged, field: &Name, op: Option<CompareOp>, span: Span) -> Re
         return Err(diagnostic(
             span,
             format!(
-                "the subsearch gives the field `{name}`, and `{}` is compared with a value",
+                "`{}` needs a value, but the subsearch returns the field `{name}`",
                 field.text
             ),
         )

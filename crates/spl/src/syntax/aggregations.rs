@@ -37,9 +37,9 @@ impl Parser<'_> {
                 let value = if self.eat_prefix("\"(\"") {
                     // As the documentation writes it: reset_after="("status=="ok"")"
                     let inner = self.pos;
-                    let length = self.text[inner..].find(")\"").ok_or_else(|| {
-                        self.error("this condition is never closed", inner - 3, inner)
-                    })?;
+                    let length = self.text[inner..]
+                        .find(")\"")
+                        .ok_or_else(|| self.error("unclosed condition", inner - 3, inner))?;
                     self.pos = inner + length + 2;
                     let written = self.text[inner..inner + length].trim();
                     let quotes = written.bytes().filter(|byte| *byte == b'"').count();
@@ -84,7 +84,7 @@ impl Parser<'_> {
                 return Ok(());
             }
         }
-        Err(self.error("this parenthesis is never closed", inner - 1, inner))
+        Err(self.error("unclosed parenthesis", inner - 1, inner))
     }
 
     pub(super) fn aggregation(&mut self) -> Parsed<Aggregation> {
@@ -130,7 +130,7 @@ impl Parser<'_> {
             }
             if !self.eat(b')') {
                 if self.at_end() {
-                    return Err(self.error("this parenthesis is never closed", open, open + 1));
+                    return Err(self.error("unclosed parenthesis", open, open + 1));
                 }
                 return Err(self.expected("`)`").with_help(format!(
                     "to aggregate an expression, write {function}(eval(…))"
@@ -166,7 +166,7 @@ impl Parser<'_> {
             }
             if !self.eat(b')') {
                 return Err(self.expected("`)`").with_help(
-                    "`sparkline(count)` is drawn, in 25 stretches of equal length; for other statistics and spans use `timechart`",
+                    "only `sparkline(count)` is supported, in 25 equal intervals; for other statistics and spans use `timechart`",
                 ));
             }
             end = self.pos;
@@ -224,7 +224,7 @@ impl Parser<'_> {
                 .and_then(|index| by.get_mut(index))
             {
                 Some(target) => target.span = Some(span),
-                None => return Err(Diagnostic::new("`span=` stands behind a field", written)),
+                None => return Err(Diagnostic::new("put `span=` after a field", written)),
             }
         }
         if by.is_empty() {

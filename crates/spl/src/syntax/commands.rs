@@ -146,7 +146,7 @@ impl Parser<'_> {
             let arguments = self.text[arguments..self.pos].trim().to_owned();
             return Ok(CommandKind::Unsupported { arguments });
         }
-        let diagnostic = self.error(format!("`{name}` is not a command of SPL"), start, name_end);
+        let diagnostic = self.error(format!("`{name}` is not an SPL command"), start, name_end);
         let known = usages().flat_map(|usage| usage.also.iter().chain([&usage.name]));
         Err(
             match self.closest(name, known.chain(OTHER_COMMANDS).copied()) {
@@ -231,7 +231,7 @@ impl Parser<'_> {
             } else if arguments.fields.len() < names.1 {
                 arguments.fields.push(self.column(expects)?);
             } else {
-                return Err(self.expected("the end of the command, or an option of it"));
+                return Err(self.expected("the end of the command or an option"));
             }
         }
         if arguments.fields.len() < names.0 {
@@ -383,7 +383,7 @@ impl Cursor for Parser<'_> {
         self.leave_brackets(outside);
         if !self.eat(b']') {
             return Err(self
-                .error("this bracket is never closed", start, start + 1)
+                .error("unclosed bracket", start, start + 1)
                 .with_help("end the subsearch with ]"));
         }
         Ok(self.text[inner..end].trim().to_owned())

@@ -455,7 +455,7 @@ impl Parser<'_> {
 
     fn unclosed(&mut self, open: usize, what: &str) -> super::Diagnostic {
         if self.at_end() {
-            return self.error("this parenthesis is never closed", open, open + 1);
+            return self.error("unclosed parenthesis", open, open + 1);
         }
         self.expected(what)
     }

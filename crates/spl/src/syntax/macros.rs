@@ -292,7 +292,7 @@ impl Expander<'_> {
                                 end: short(at + 3),
                             });
                             self.diagnostics.push(
-                                Diagnostic::new("this comment is never closed", span)
+                                Diagnostic::new("unclosed comment", span)
                                     .with_help("end it with three backticks: ```"),
                             );
                             text.len()
@@ -362,8 +362,7 @@ impl Expander<'_> {
         });
         let Some(end) = end else {
             self.fail(
-                Diagnostic::new("this macro call is never closed", span)
-                    .with_help("end it with a backtick: `"),
+                Diagnostic::new("unclosed macro call", span).with_help("end it with a backtick: `"),
             );
             return text.len();
         };

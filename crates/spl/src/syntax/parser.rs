@@ -267,9 +267,9 @@ impl<'t> Parser<'t> {
                         "field name"
                     };
                     return Err(self
-                        .error(format!("this {kind} is never closed"), start, end)
+                        .error(format!("unclosed {kind}"), start, end)
                         .with_help(format!(
-                            "end it with {}; inside it, write \\{0} for one",
+                            "end it with {}; escape it inside as \\{0}",
                             char::from(quote)
                         )));
                 }
@@ -406,7 +406,7 @@ impl<'t> Parser<'t> {
         self.ascend();
         if !self.eat(b']') {
             return Err(self
-                .error("this bracket is never closed", start, start + 1)
+                .error("unclosed bracket", start, start + 1)
                 .with_help("end the subsearch with ]"));
         }
         Ok(pipeline)
@@ -490,7 +490,7 @@ impl<'t> Parser<'t> {
         }
         Err(match self.peek() {
             Some(byte @ (b']' | b')')) => self.error(
-                format!("this `{}` closes nothing", char::from(byte)),
+                format!("unmatched `{}`", char::from(byte)),
                 self.pos,
                 self.pos + 1,
             ),

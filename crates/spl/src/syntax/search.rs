@@ -109,7 +109,7 @@ impl Parser<'_> {
                 let inner = self.search_clause(false)?;
                 self.ascend();
                 if !self.eat(b')') {
-                    return Err(self.error("this parenthesis is never closed", start, start + 1));
+                    return Err(self.error("unclosed parenthesis", start, start + 1));
                 }
                 Ok(inner)
             }
@@ -133,7 +133,7 @@ impl Parser<'_> {
             (Some(b'='), Some(b'=')) => {
                 return Err(self
                     .error(
-                        "`==` does not compare in a search clause",
+                        "`==` is not an operator in a search clause",
                         self.pos,
                         self.pos + 2,
                     )
@@ -180,7 +180,7 @@ impl Parser<'_> {
             let inside = if self.peek() == Some(b'[') {
                 let subsearch = Box::new(self.bracketed()?);
                 if !self.eat(b')') {
-                    return Err(self.expected("`)`, as a list is one subsearch or values"));
+                    return Err(self.expected("`)`: a list holds either one subsearch or values"));
                 }
                 SearchExpr::Given {
                     field,
@@ -240,7 +240,7 @@ impl Parser<'_> {
             _ => {
                 return Err(super::Diagnostic::new(
                     format!(
-                        "the parentheses after `{}=` may hold only values",
+                        "the parentheses after `{}=` may contain only values",
                         field.text
                     ),
                     field.span,
@@ -263,7 +263,7 @@ impl Parser<'_> {
                     return Ok(values);
                 }
                 None | Some(b'|') => {
-                    return Err(self.error("this list is never closed", start, self.pos));
+                    return Err(self.error("unclosed list", start, self.pos));
                 }
                 _ => {
                     let value = self.search_value(Side::List)?;
@@ -302,7 +302,7 @@ impl Parser<'_> {
             self.text[start..self.pos].trim_end().to_owned()
         };
         if !self.eat(b')') {
-            return Err(self.error("this parenthesis is never closed", open, open + 1));
+            return Err(self.error("unclosed parenthesis", open, open + 1));
         }
         Ok(SearchValue {
             text,

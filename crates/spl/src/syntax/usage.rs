@@ -203,7 +203,7 @@ pub trait Cursor {
     /// The text of the string in double quotes at the cursor.
     ///
     /// # Errors
-    /// It is never closed.
+    /// If it is not closed.
     fn string(&mut self) -> Result<String, Diagnostic>;
     /// An expression of `eval`.
     ///
@@ -241,14 +241,14 @@ pub trait Cursor {
     /// A search in brackets.
     ///
     /// # Errors
-    /// There are none, they are never closed, or they are nested too deep.
+    /// If there are none, they are not closed, or they are nested too deep.
     fn subsearch(&mut self) -> Result<Pipeline, Diagnostic>;
     /// The rest of the command, as text.
     fn rest(&mut self) -> String;
     /// What stands in the brackets of a subsearch, as text.
     ///
     /// # Errors
-    /// There are none, or they are never closed.
+    /// If there are none, or they are not closed.
     fn subsearch_text(&mut self) -> Result<String, Diagnostic>;
     /// The error that something else stands here.
     fn expected(&mut self, what: &str) -> Diagnostic;
@@ -416,7 +416,7 @@ pub(crate) fn truth(option: &str, value: &Name) -> Result<bool, Diagnostic> {
         "t" | "true" | "1" | "yes" => Ok(true),
         "f" | "false" | "0" | "no" => Ok(false),
         _ => Err(Diagnostic::new(
-            format!("`{option}` is true or false, not `{}`", value.text),
+            format!("`{option}` must be true or false, not `{}`", value.text),
             value.span,
         )),
     }

@@ -50,9 +50,7 @@ pub(crate) fn parse_span(value: &Name) -> Result<BinSpan, Diagnostic> {
         };
     };
     if snap.is_some_and(|snap| time_unit(snap) != Some(unit)) {
-        return Err(bad(
-            "is aligned to another unit than its own, which is not supported",
-        ));
+        return Err(bad("snaps to a different unit, which is not supported"));
     }
     let amount = if amount.is_empty() {
         Ok(1)
