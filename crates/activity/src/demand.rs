@@ -82,7 +82,7 @@ const WANTED: &[Wanted] = &[
         4657,
         subject!("ObjectName", "ObjectValueName", "ProcessId", "ProcessName"),
     ),
-    (SECURITY, 4662, subject!("Properties", "AccessMask")),
+    (SECURITY, 4662, subject!("Properties")),
     (
         SECURITY,
         4663,
@@ -156,7 +156,12 @@ const WANTED: &[Wanted] = &[
             "ClientProcessId"
         ),
     ),
-    (SECURITY, 4741, subject!("TargetUserName")),
+    (SECURITY, 4689, &["ProcessId", "ProcessName"]),
+    (
+        SECURITY,
+        4741,
+        &["SubjectUserSid", "SubjectUserName", "TargetUserName"],
+    ),
     (
         SECURITY,
         4742,
@@ -348,8 +353,9 @@ const WANTED: &[Wanted] = &[
         13,
         &["ProcessGuid", "Image", "TargetObject", "Details", "User"],
     ),
-    (SYSMON, 17, &["ProcessGuid", "Image", "PipeName", "User"]),
-    (SYSMON, 18, &["ProcessGuid", "Image", "PipeName", "User"]),
+    (SYSMON, 5, &["ProcessGuid"]),
+    (SYSMON, 17, &["ProcessGuid", "Image", "PipeName"]),
+    (SYSMON, 18, &["ProcessGuid", "Image", "PipeName"]),
     (SYSMON, 20, &["User", "Operation", "Name"]),
     (TASKS, 100, &["TaskName"]),
     (SYSMON, 22, &["QueryName", "QueryResults"]),

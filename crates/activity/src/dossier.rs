@@ -49,8 +49,6 @@ const WANTED: &[Wanted] = &[
             "SubStatus",
         ],
     ),
-    (SECURITY, 4634, &["TargetLogonId"]),
-    (SECURITY, 4647, &["TargetLogonId"]),
     (
         SECURITY,
         4648,
@@ -66,14 +64,12 @@ const WANTED: &[Wanted] = &[
         4657,
         subject!("ObjectName", "ObjectValueName", "NewValue"),
     ),
-    (SECURITY, 4672, subject!()),
     (
         SECURITY,
         4688,
         subject!(
             "NewProcessId",
             "NewProcessName",
-            "ProcessId",
             "ParentProcessName",
             "CommandLine",
             "TargetLogonId",
@@ -81,7 +77,6 @@ const WANTED: &[Wanted] = &[
             "TargetDomainName"
         ),
     ),
-    (SECURITY, 4689, &["ProcessId", "ProcessName"]),
     (
         SECURITY,
         4697,
@@ -126,8 +121,6 @@ const WANTED: &[Wanted] = &[
             "CommandLine",
             "User",
             "LogonId",
-            "ParentProcessGuid",
-            "ParentProcessId",
             "ParentImage",
             "OriginalFileName",
             "Hashes",
@@ -146,7 +139,6 @@ const WANTED: &[Wanted] = &[
             "DestinationPort",
         ],
     ),
-    (SYSMON, 5, &["ProcessGuid"]),
     (
         SYSMON,
         7,

@@ -43,7 +43,7 @@ mod row;
 mod sessions;
 mod text;
 
-pub use activity::Activity;
+pub use activity::{Activity, Relations, Span};
 pub use clocks::Skew;
 pub use connections::{CONNECTION_LOGS, Connection, ConnectionLog, End, source_serves};
 pub use declared::{Declared, Wanted};

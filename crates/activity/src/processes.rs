@@ -9,6 +9,8 @@ pub struct Process<'a> {
     pub host: HostId,
     /// Start time, in microseconds since 1970-01-01 UTC, by the common clock.
     pub time: i64,
+    /// When its end was logged (Sysmon 5, Security 4689), by the common clock.
+    pub ended: Option<i64>,
     /// Sysmon's ProcessGuid; empty if only the Security log records it.
     pub guid: &'a str,
     /// Its number, which Windows reuses after the process ends.

@@ -89,6 +89,11 @@ impl<'a> Log<'a> {
         }
     }
 
+    /// How far each clock is ahead.
+    pub(crate) fn clocks(&self) -> &'a Clocks {
+        self.clocks
+    }
+
     /// Where the event behind a reference was read.
     pub fn resolve(&self, reference: u64) -> Option<EventRef> {
         self.catalog.resolve(reference)

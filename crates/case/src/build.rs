@@ -6,7 +6,7 @@ use crabwalk_activity::channel::is_of_a_host;
 use crabwalk_detect::{Finding, Outcome, RiskObjectKind};
 use crabwalk_events::{Assets, Catalog, EventRef};
 use crabwalk_hunt::Conclusion;
-use crabwalk_movement::Movement;
+use crabwalk_movement::{Movement, Standing};
 use crabwalk_sources::report::SourceReport;
 use crabwalk_vocabulary::account::kind_of;
 pub(crate) use crabwalk_vocabulary::time::text as time;
@@ -45,7 +45,9 @@ pub struct Input<'a> {
 impl Case {
     /// Builds the document. The same input gives the same document.
     pub fn new(input: &Input<'_>) -> Self {
-        let Conclusion { outcome, movement } = input.conclusion;
+        let Conclusion {
+            outcome, movement, ..
+        } = input.conclusion;
         let assets = &outcome.knowledge.assets;
         let mut hosts = Hosts::new(assets, movement);
         for covered in &outcome.coverage {
@@ -221,9 +223,15 @@ fn findings_of(outcome: &Outcome) -> Vec<String> {
 
 fn hops(input: &Input<'_>, finding_ids: &[String], names: &Names<'_>) -> Vec<HopInfo> {
     let catalog = input.catalog;
-    input
-        .conclusion
-        .movement
+    let movement = &input.conclusion.movement;
+    let on_paths: BTreeSet<&str> = (movement.paths.iter())
+        .flat_map(|path| path.hops.iter().map(String::as_str))
+        .collect();
+    // Daily work is most of a case. One event proves what a witness says, and is where to read on.
+    let in_short = |hop: &crabwalk_movement::Hop| {
+        hop.standing() == Standing::Routine && !on_paths.contains(hop.id.as_str())
+    };
+    movement
         .hops
         .iter()
         .map(|hop| HopInfo {
@@ -260,9 +268,12 @@ fn hops(input: &Input<'_>, finding_ids: &[String], names: &Names<'_>) -> Vec<Hop
                     kind: witness.kind,
                     what: names.sentence(&witness.what),
                     time: time(witness.time),
+                    more: (in_short(hop).then(|| witness.events.len().saturating_sub(1) as u64))
+                        .filter(|more| *more > 0),
                     events: witness
                         .events
                         .iter()
+                        .take(if in_short(hop) { 1 } else { usize::MAX })
                         .filter_map(|event| catalog.resolve(*event))
                         .map(|event| reference(&event))
                         .collect(),
@@ -279,6 +290,7 @@ fn hops(input: &Input<'_>, finding_ids: &[String], names: &Names<'_>) -> Vec<Hop
             processes: hop
                 .processes
                 .iter()
+                .filter(|ran| ran.depth == 0 || !in_short(hop))
                 .map(|ran| RanInfo {
                     time: time(ran.time),
                     image: ran.image.clone(),

@@ -378,7 +378,8 @@ pub struct HopInfo {
     pub witnesses: Vec<WitnessInfo>,
     /// What was not seen.
     pub missing: Vec<MissingInfo>,
-    /// What it ran on the destination, and what resulted from that.
+    /// What it ran on the destination, and what resulted from that; only the former for a routine movement that is on no
+    /// path.
     #[serde(default)]
     pub processes: Vec<RanInfo>,
     /// Ids of the findings about it.
@@ -428,8 +429,12 @@ pub struct WitnessInfo {
     pub what: String,
     /// When.
     pub time: Option<String>,
-    /// The events.
+    /// The events; of a routine movement that is on no path, the first.
     pub events: Vec<Reference>,
+    /// Number of further events that are not listed, if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, ts(optional))]
+    pub more: Option<u64>,
 }
 
 /// A kind of witness that a movement lacks.

@@ -18,7 +18,6 @@
 //! ```
 
 mod build;
-mod concluded;
 mod csv;
 mod document;
 pub mod dossier;
@@ -28,6 +27,7 @@ mod json;
 mod names;
 mod narrow;
 mod report;
+mod risk_events;
 mod sentences;
 #[cfg(test)]
 mod typescript;

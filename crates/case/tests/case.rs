@@ -8,7 +8,7 @@ use crabwalk_case::{
 };
 use crabwalk_detect::detection::{RiskField, ThreatField};
 use crabwalk_detect::{
-    Detection, DetectionType, Finding, Origin, Outcome, RiskObject, RiskObjectKind, Status,
+    ContentOrigin, Detection, DetectionType, Finding, Outcome, RiskObject, RiskObjectKind, Status,
     ThreatObject,
 };
 use crabwalk_events::{EventRef, MemoryCatalog};
@@ -45,7 +45,7 @@ fn detection(name: &str, kind: DetectionType, risk_score: u32) -> Arc<Detection>
         how_to_implement: String::new(),
         known_false_positives: String::new(),
         recorded_attacks: Vec::new(),
-        origin: Origin::file("x.yml"),
+        origin: ContentOrigin::file("x.yml"),
     })
 }
 
@@ -410,6 +410,7 @@ fn case_of(movement: Movement) -> Case {
     let conclusion = Conclusion {
         outcome: outcome(),
         movement,
+        ..Conclusion::default()
     };
     let catalog = MemoryCatalog::default();
     let mut case = Case::new(&Input {
@@ -423,7 +424,7 @@ fn case_of(movement: Movement) -> Case {
         conclusion: &conclusion,
         catalog: &catalog,
     });
-    case.add_dossiers(&catalog, &Asked::default())
+    case.add_dossiers(&catalog, &conclusion.relations, &Asked::default())
         .unwrap_or_else(|error| panic!("{error}"));
     case
 }

@@ -1,7 +1,7 @@
 //! How time and memory of `crabwalk hunt` grow with the number of logon events.
 //!
 //! `cargo bench -p crabwalk --bench growth -- 1M 3M 10M` makes a world of each number in a temporary directory and hunts
-//! it. What is a directory is hunted as it is: `… -- world-1M world-10M`. `CRABWALK` names another program to measure.
+//! it. A directory is hunted as it is: `… -- world-1M world-10M`. `CRABWALK` names another program to measure.
 //! Give them in rising order: the peak is that of the largest so far.
 #![expect(
     clippy::print_stdout,

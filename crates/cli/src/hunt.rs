@@ -61,7 +61,7 @@ pub fn hunt(
         catalog: catalog.as_ref(),
     });
     bar.step("writing dossiers");
-    case.add_dossiers(catalog.as_ref(), asked)
+    case.add_dossiers(catalog.as_ref(), &conclusion.relations, asked)
         .map_err(|error| Failure::new(error.to_string()))?;
     case.stats.seconds = began.elapsed().as_secs_f64();
     bar.finish();

@@ -11,7 +11,7 @@ use crabwalk_movement::Budget;
 use crabwalk_sources::collect::{Collected, Demand, Within};
 use crabwalk_sources::report::SourceReport;
 use crabwalk_sources::{Input, Limits};
-use crabwalk_store::{Origin, Store, StoreError};
+use crabwalk_store::{FileOrigin, Store, StoreError};
 
 use crate::args::{self, Known};
 use crate::outcome::{Failure, note};
@@ -254,7 +254,7 @@ pub fn originals(store: &Store) -> Vec<Input> {
     let mut names: Vec<String> = store
         .whole_origins()
         .into_iter()
-        .filter(Origin::is_there)
+        .filter(FileOrigin::is_there)
         .map(|origin| origin.name)
         .collect();
     names.sort();

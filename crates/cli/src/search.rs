@@ -80,7 +80,7 @@ fn of_findings(args: &args::Search, query: Query, attack: &Attack) -> Result<Don
             (hunted.case, hunted.done)
         }
     };
-    let events = risk::events(case.concluded(), attack)
+    let events = risk::events(case.risk_events(), attack)
         .map_err(|error| Failure::new(format!("the findings cannot be searched: {error}")))?;
     let (answers, lookups) = query.run(&input::catalog(events)?, &logs.run_options())?;
     input::keep_lookups(&args.known, &lookups, args.quiet)?;

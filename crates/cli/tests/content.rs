@@ -162,7 +162,7 @@ fn check_says_of_each_detection_whether_it_runs() {
         err.contains("rules/block.yml:9:5: Block: error: `nonsense` is not a command"),
         "{err}"
     );
-    // What is only used is not reported.
+    // Content that is only used by others is not reported.
     let Ran { status, out, .. } = crabwalk(
         at.path(),
         &["content", "check", "rules/fine.yml", "--content", "rules"],

@@ -58,7 +58,7 @@ fn list<'v>(value: &'v Value, pointer: &str) -> &'v [Value] {
 #[test]
 fn the_scope_is_what_the_intruder_touched() {
     let case = case();
-    // Not those to which the administrator goes every day, in a path of logons that is nearly as long.
+    // Not the hosts that the administrator logs on to every day, in a path nearly as long.
     let hosts: Vec<(&str, &str)> = list(case, "/scope/hosts")
         .iter()
         .map(|one| {
@@ -85,7 +85,7 @@ fn the_scope_is_what_the_intruder_touched() {
         assert!(accounts.contains(account), "{accounts}");
     }
     assert!(!accounts.contains("localsystem"), "{accounts}");
-    // Who sat at a host where the intruder had all rights is to be reset too.
+    // An account with a session on a host where the intruder had all rights is to be reset too.
     let exposed = list(case, "/dossiers/accounts")
         .iter()
         .find(|one| one["account"].as_str().unwrap().ends_with("t.arden"))
@@ -130,7 +130,7 @@ fn a_host_tells_what_the_movement_did_there() {
     let hop = hops[service["hop"].as_str().unwrap()];
     assert_eq!(hop["src"], "pier-ws01");
     assert!(service["by"].as_str().unwrap().ends_with("adm.reiter"));
-    // 7045 and 4697 are one.
+    // 7045 and 4697 record the same installation.
     assert_eq!(list(service, "/events").len(), 2);
 
     let processes = list(host, "/processes");
@@ -186,7 +186,7 @@ fn a_host_tells_what_the_movement_did_there() {
             .unwrap()
             .eq_ignore_ascii_case("PSEXESVC.exe")
     );
-    // Everything leads back to records, and is in the order of time.
+    // Every entry refers to records, and entries are in chronological order.
     for name in [
         "authentication",
         "processes",
@@ -341,7 +341,7 @@ fn logs_that_are_not_there_are_asked_for() {
     }
 }
 
-/// What somebody leaves on a host to come back, from every log that tells of it.
+/// Persistence on a host, from every log that records it.
 #[test]
 fn what_stays_on_a_host_is_listed() {
     const SYSMON: &str = "Microsoft-Windows-Sysmon/Operational";
@@ -441,7 +441,7 @@ fn what_stays_on_a_host_is_listed() {
             r#"ActiveScriptEventConsumer="Ebb" | binding created: Ebb: Binding"#,
         ]
     );
-    // One act in two logs is one entry, and its end another.
+    // One act in two logs is one entry; its end is another.
     assert_eq!(
         rows("tasks", &["what", "name", "command"]),
         [

@@ -73,7 +73,7 @@ fn findings_are_searched_as_risk_and_notables() {
             "{path}"
         );
     }
-    // What is read from logs is in no such index, and findings are not among logs.
+    // Events from logs are not in this index, and findings are not among the logs.
     let all = run(
         folder,
         &[

@@ -457,7 +457,7 @@ fn the_demo_finds_what_was_planted_and_nothing_else() {
             "{name}"
         );
     }
-    // What is not a world is left alone.
+    // A folder that is not a generated world is left alone.
     fs::create_dir(at.path().join("mine")).unwrap_or_else(|error| panic!("{error}"));
     fs::write(at.path().join("mine/file"), "x").unwrap_or_else(|error| panic!("{error}"));
     let output = crabwalk(at.path(), &["demo", "--out", "mine"]);

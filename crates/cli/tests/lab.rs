@@ -135,7 +135,7 @@ fn a_case_that_knows_nothing_scores_nothing() {
         ],
     )
     .said(0);
-    // Of one host that takes no part in anything there is nothing to be known.
+    // Nothing is known about a host that takes part in nothing.
     let output = crabwalk(
         ".",
         &[

@@ -1,4 +1,4 @@
-//! `crabwalk serve` as senders and people meet it: the program runs, and everything goes over its sockets.
+//! `crabwalk serve` as senders and people use it: the real program, through its sockets.
 
 #![expect(
     clippy::unwrap_used,
@@ -63,7 +63,7 @@ impl Served {
                 address.clone_into(&mut served.address);
             }
         }
-        // Told at the first start only.
+        // Printed at the first start only.
         while let Ok(line) = told.recv_timeout(Duration::from_millis(200)) {
             let word = line.trim();
             if let Some((_, key)) = word.split_once("/setup?key=") {
@@ -176,7 +176,7 @@ fn ask(
     }
     head.push_str("\r\n");
     stream.write_all(head.as_bytes())?;
-    // Whoever refuses need not read the rest.
+    // A server that refuses a request need not read the rest of it.
     let _ = stream.write_all(body);
     let mut all = Vec::new();
     let read = stream.read_to_end(&mut all);
@@ -208,7 +208,7 @@ fn the_event_collector_answers_as_its_senders_expect() {
     let folder = folder();
     let served = Served::start(folder.path(), &[]);
     let success = r#"{"text":"Success","code":0}"#;
-    // Each is a body, and what a sender hears.
+    // Each entry is a body and the answer that its sender gets.
     for (body, status, heard) in [
         (r#"{"event":"one"}"#, 200, success),
         (
@@ -320,7 +320,7 @@ fn the_event_collector_answers_as_its_senders_expect() {
         .iter()
         .map(|row| (row[0].as_str().unwrap(), row[1].as_str().unwrap()))
         .collect();
-    // What has no time of its own happened each time that it was sent; what has one, once.
+    // An event without a time counts each time it is sent; an event with one counts once.
     assert_eq!(
         found,
         [
@@ -341,7 +341,7 @@ fn the_event_collector_answers_as_its_senders_expect() {
 fn acknowledgements_are_told_once_and_to_their_channel() {
     let folder = folder();
     let served = Served::start(folder.path(), &[]);
-    // A token that is made while the server runs.
+    // A token can be made while the server runs.
     let added = crabwalk(
         folder.path(),
         &[
@@ -431,7 +431,7 @@ fn events_of_windows_zeek_and_syslog_are_read_as_files_are() {
         "id.resp_h": "192.0.2.2", "id.resp_p": 445, "proto": "tcp", "service": "smb"});
     let syslog = "<38>Mar  1 10:00:03 bastion sshd[7]: Accepted password for ida from 192.0.2.9 port 4000 ssh2";
     let snare = "ws3.corp.example\tMSWinEventLog\t1\tSecurity\t7\tSun Mar 01 10:00:04 2026\t4624\tMicrosoft-Windows-Security-Auditing\tEXMPL\\eve\tN/A\tSuccess Audit\tws3.corp.example\tLogon\t\tAn account was successfully logged on.\t7";
-    // A sender's labels say of Zeek's rows which log they are of; a log of Windows is what it is.
+    // A sender's labels tell which Zeek log a row is from; a Windows event tells by itself.
     let body: String = [json!(xml), flat.clone(), json!(flat.to_string()), zeek, json!(syslog), json!(snare)]
         .into_iter()
         .map(|event| json!({"event": event, "time": 1_772_359_200, "sourcetype": "bro:conn:json", "source": "relay", "index": "win"}).to_string())
@@ -508,7 +508,7 @@ fn what_was_acknowledged_survives_being_killed_and_is_there_once() {
         );
         served.ended();
         served = Served::start(folder.path(), &[]);
-        // A sender that heard nothing sends again; so does one that heard and forgot.
+        // A sender that got no answer sends again, and so does one that lost the answer.
         let again = acknowledged[before];
         let event = format!(
             r#"{{"time":{},"event":"n={again} of many"}}"#,
@@ -703,7 +703,7 @@ fn bulk_requests_are_answered_item_by_item() {
         ("HEAD", "/_index_template/beats", 404),
         ("PUT", "/_data_stream/beats", 200),
         ("POST", "/_aliases", 200),
-        // What may carry events and is not understood is not acknowledged.
+        // A request that may carry events but is not understood is not acknowledged.
         ("POST", "/win/_elsewhere", 405),
         ("PUT", "/win/_update_by_query", 405),
     ] {
@@ -747,7 +747,7 @@ fn bulk_requests_are_answered_item_by_item() {
         statuses(&send("POST", "/win/_doc/_bulk")),
         [409, 409, 400, 201]
     );
-    // The same again, as after an answer that was lost: nothing new.
+    // Sent again, as after a lost answer: nothing new.
     assert_eq!(
         statuses(&send(
             "POST",
@@ -774,7 +774,7 @@ fn bulk_requests_are_answered_item_by_item() {
 fn syslog_comes_by_udp_and_tcp_framed_in_any_way() {
     let folder = folder();
     let port = {
-        // Free for both, as far as can be told.
+        // Free for TCP and UDP, as far as one can tell.
         let udp = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
         udp.local_addr().unwrap()
     };
@@ -874,7 +874,7 @@ fn what_is_dropped_ends_in_the_case_that_a_hunt_makes_and_in_one_alert() {
         );
         std::thread::sleep(Duration::from_millis(500));
     }
-    // Alerts are sent a little later; of a path that grew while files were read there is more than one, of its last state one.
+    // Alerts are sent a little later. A path that grew while files were read has several; its last state has one.
     std::thread::sleep(Duration::from_secs(6));
     let alerts = std::fs::read_to_string(folder.path().join("alerts.jsonl")).unwrap();
     let ids: Vec<Value> = alerts

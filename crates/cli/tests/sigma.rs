@@ -81,7 +81,7 @@ fn rules_find_and_exceptions_silence() {
     }
     let Ran { out, .. } = crabwalk(at, &["content", "check", "--sigma", "rules.yml"]);
     assert!(out.contains("1 Sigma rule,"), "{out}");
-    // Of rules that are named all is told, whatever else is looked at.
+    // All problems of a rule that is asked for by name are reported.
     fs::create_dir(at.join("other")).unwrap_or_else(|error| panic!("{error}"));
     fs::write(
         at.join("odd.yml"),

@@ -1,4 +1,4 @@
-//! Logs in a store: what is found in it is what is found in the files, and it is taken in once.
+//! Logs in a store: hunts find the same as in the files, and every event is stored once.
 
 #![expect(clippy::unwrap_used, reason = "a test may stop at what it cannot use")]
 
@@ -27,7 +27,7 @@ fn world() -> &'static Path {
     folder.path()
 }
 
-/// What a command answers, without when it did so and how long it took.
+/// The output of a command, without times and durations.
 fn answer(folder: &Path, arguments: &[&str]) -> Value {
     let out = crabwalk(folder, arguments).said(0);
     let mut answer: Value = serde_json::from_str(&out).unwrap();
@@ -91,13 +91,13 @@ fn searches_and_dossiers_take_a_store() {
     );
 }
 
-/// Whichever way the files come into the store, some of them twice, what is found is the same. `CRABWALK_SPLITS` says how many ways
-/// are tried.
+/// Hunts find the same in whatever order files enter the store, and if some enter twice. `CRABWALK_SPLITS` sets how many
+/// orders are tried.
 #[test]
 fn the_order_of_ingests_does_not_matter() {
     let splits = std::env::var("CRABWALK_SPLITS").map_or(1, |text| text.parse().unwrap());
     let found = |case: &Value| {
-        // Sources have the numbers of their coming.
+        // Sources are numbered as they arrive.
         let paths: Vec<(u64, String)> = case["sources"]
             .as_array()
             .unwrap()
@@ -136,7 +136,7 @@ fn the_order_of_ingests_does_not_matter() {
                 store.clone(),
             ];
             let some = order.iter().skip(at).take(count);
-            // Some that were there before.
+            // Some that are in the store already.
             let again = (0..random.below(3)).map(|_| &order[random.below(at + 1)]);
             arguments.extend(some.chain(again).map(|path| {
                 path.strip_prefix(world())
@@ -161,7 +161,7 @@ fn crabwalk_case(store: &str) -> Value {
     serde_json::from_str(&ran.out).unwrap()
 }
 
-/// Puts paths in the place of the numbers of sources.
+/// Replaces the numbers of sources by their paths.
 fn name_sources(value: &mut Value, paths: &[(u64, String)]) {
     match value {
         Value::Object(object) => {
@@ -197,7 +197,7 @@ fn walk(folder: &Path, files: &mut Vec<PathBuf>) {
     }
 }
 
-/// Numbers by chance, the same for the same seed.
+/// Random numbers, the same for the same seed.
 struct Random(u64);
 
 impl Random {
@@ -246,21 +246,21 @@ fn the_same_folder_again_takes_what_is_new() {
     let at = folder.path();
     fs::create_dir_all(at.join("logs/copies")).unwrap();
     fs::write(at.join("logs/a.json"), logons(0..10)).unwrap();
-    // The store lies among what is read: its own files are not logs.
+    // The store is inside the folder that is read: its own files are not logs.
     let ingest = |status| crabwalk(at, &["ingest", ".", "--store", "logs/store"]).said(status);
     let out = ingest(0);
     assert!(out.contains("10 events from 1 file"), "{out}");
     let out = ingest(0);
     assert!(out.contains("0 events from 0 files"), "{out}");
     assert!(out.contains("1 file already in the store"), "{out}");
-    // The same content elsewhere, and one that has grown.
+    // The same content under another name, and a file that has grown.
     fs::copy(at.join("logs/a.json"), at.join("logs/copies/b.json")).unwrap();
     fs::write(at.join("logs/a.json"), logons(0..12)).unwrap();
     let out = ingest(0);
     assert!(out.contains("2 events from 1 file"), "{out}");
     assert!(out.contains("10 copies of events"), "{out}");
     assert_eq!(counts(at, "logs/store"), ["Security,12"]);
-    // What cannot be read is told, and takes nothing away.
+    // An unreadable file is reported and costs nothing else.
     fs::write(
         at.join("logs/c.json"),
         format!("{}{{\"broken\n", logons(12..14)),
@@ -269,7 +269,7 @@ fn the_same_folder_again_takes_what_is_new() {
     let out = ingest(3);
     assert!(out.contains("2 events from 1 file"), "{out}");
     assert!(out.contains("part of 1 source"), "{out}");
-    // A path that is not there is told, and the store is none the worse for it.
+    // A missing path is reported and leaves the store unchanged.
     let before = counts(at, "logs/store");
     let ran = crabwalk(
         at,
@@ -280,7 +280,7 @@ fn the_same_folder_again_takes_what_is_new() {
     assert_eq!(counts(at, "logs/store"), before);
     let case = crabwalk(at, &["hunt", "logs/store", "--format", "json"]);
     assert!(!case.out.contains("gone"), "{}", case.out);
-    // A pipe has no place of its own.
+    // A pipe has no path.
     let piped = ["ingest", "-", "--store", "logs/store"];
     let out = crabwalk_reading(at, &piped, logons(10..20).as_bytes()).said(0);
     assert!(out.contains("6 events from 1 file"), "{out}");
@@ -314,7 +314,7 @@ fn a_store_is_tidied_checked_and_forgets() {
     let out = crabwalk(at, &["store", "compact", "store"]).said(0);
     assert!(out.contains("4 files"), "{out}");
     assert_eq!(files(&[]).len(), 1);
-    // Who reads may still need the old ones.
+    // A reader may still need the old ones.
     let mut all = Vec::new();
     walk(&at.join("store/events"), &mut all);
     assert_eq!(all.len(), 5);
@@ -386,7 +386,7 @@ fn two_writers_are_one_too_many() {
     assert!(none.err.contains("is not a store"), "{}", none.err);
 }
 
-/// Ends the program at moments by chance, while it takes logs in and while it puts files together. `CRABWALK_CRASHES` says how often.
+/// Kills the program at random moments, during ingest and during compaction. `CRABWALK_CRASHES` sets how often.
 #[test]
 fn whatever_ends_it_what_was_committed_stays() {
     const FILES: u64 = 8;
@@ -396,10 +396,10 @@ fn whatever_ends_it_what_was_committed_stays() {
     let at = folder.path();
     fs::create_dir(at.join("logs")).unwrap();
     for file in 0..FILES {
-        // A third of each file is in the one before.
+        // A third of each file is also in the previous one.
         let first = (file * ROWS).saturating_sub(ROWS / 3);
         let mut text = logons(first..(file + 1) * ROWS);
-        // Larger than what is read at a time.
+        // Larger than one read.
         let _ = writeln!(text, "{}", " ".repeat(1 << 20));
         fs::write(at.join(format!("logs/{file}.json")), text).unwrap();
     }

@@ -147,7 +147,7 @@ fn new_row(name: &str) -> BTreeMap<String, Vec<String>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::content::Origin;
+    use crate::content::ContentOrigin;
 
     fn baseline(field: Option<&str>, category: &str) -> Baseline {
         Baseline {
@@ -159,7 +159,7 @@ mod tests {
             detections: Vec::new(),
             asset_category: Some(category.to_owned()),
             asset_field: field.map(str::to_owned),
-            origin: Origin::file(""),
+            origin: ContentOrigin::file(""),
         }
     }
 

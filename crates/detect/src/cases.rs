@@ -31,7 +31,7 @@ use std::time::Instant;
 use crabwalk_events::{Catalog, MemoryCatalog};
 use crabwalk_sources::collect::{Begun, Collected, Collector, Everything, Head};
 use crabwalk_sources::{Input, Limits};
-use crabwalk_spl::{Engine, EngineOptions, Knowledge, Readers, Search};
+use crabwalk_spl::{Driver, Engine, EngineOptions, Knowledge, Readers, Search};
 use serde::Deserialize;
 
 use crate::content::{Content, ContentProblem, parse_yaml};
@@ -628,11 +628,9 @@ impl<'a> Runner<'a> {
             },
         );
         let engine = (self.engine)(engine);
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .build()
-            .map_err(|error| error.to_string())?;
-        let results = runtime
-            .block_on(engine.run(&search))
+        let driver = Driver::new().map_err(|error| error.to_string())?;
+        let results = driver
+            .run(engine.run(&search))
             .map_err(|error| error.to_string())?;
         Ok(finding::findings(detection, &results, catalog.as_ref()))
     }

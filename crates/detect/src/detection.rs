@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::origin::Origin;
+use crate::origin::ContentOrigin;
 use crate::throttling::Throttling;
 use crabwalk_vocabulary::Severity;
 use serde::{Deserialize, Serialize};
@@ -226,7 +226,7 @@ pub struct Detection {
     /// Recorded attacks that content lists as its tests.
     pub recorded_attacks: Vec<RecordedAttack>,
     /// Where it was loaded from.
-    pub origin: Origin,
+    pub origin: ContentOrigin,
 }
 
 impl Detection {
@@ -255,7 +255,7 @@ pub struct Story {
     /// Links to read.
     pub references: Vec<String>,
     /// Where it was loaded from.
-    pub origin: Origin,
+    pub origin: ContentOrigin,
 }
 
 /// A search that learns what is normal.
@@ -278,5 +278,5 @@ pub struct Baseline {
     /// The field of its results that names the asset (`tags.asset_field`), otherwise found by name.
     pub asset_field: Option<String>,
     /// Where it was loaded from.
-    pub origin: Origin,
+    pub origin: ContentOrigin,
 }

@@ -47,7 +47,7 @@ pub use detection::{Baseline, Detection, DetectionType, RiskObjectKind, Status, 
 pub use error::RunError;
 pub use finding::{Finding, RiskObject, Suppressed, ThreatObject};
 pub use gap::Gap;
-pub use origin::{ContentProblem, Origin};
+pub use origin::{ContentOrigin, ContentProblem};
 
 pub use crabwalk_spl::DEFAULT_MEMORY;
 pub use query::Query;

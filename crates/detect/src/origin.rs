@@ -8,7 +8,7 @@ pub(crate) const BUILT_IN: &str = "built-in:";
 
 /// Where a piece of content was loaded from.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Origin {
+pub struct ContentOrigin {
     /// Path of the file; `built-in:…` for built-in content.
     pub path: String,
     /// Line on which the search begins, from 1, if there is a search.
@@ -25,7 +25,7 @@ pub(crate) struct Written {
     pub column: usize,
 }
 
-impl Origin {
+impl ContentOrigin {
     /// A place that has no search.
     pub fn file(path: &str) -> Self {
         Self {
@@ -101,7 +101,7 @@ impl Origin {
     }
 }
 
-impl fmt::Display for Origin {
+impl fmt::Display for ContentOrigin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.path)
     }

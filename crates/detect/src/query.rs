@@ -6,7 +6,7 @@ use crabwalk_events::{Catalog, MemoryCatalog};
 use crabwalk_sources::collect::Demand;
 use crabwalk_spl::{Diagnostic, Engine, EngineOptions, Knowledge, Search};
 
-use crate::content::{Content, ContentProblem, Origin};
+use crate::content::{Content, ContentOrigin, ContentProblem};
 use crate::error::RunError;
 use crate::lookups::Lookups;
 use crate::run::{Failure, RunOptions, run_all, search_problem, search_warning};
@@ -52,7 +52,7 @@ impl Query {
     /// The errors of searches, given as name, text and position: whether each can be parsed and planned. Mere warnings,
     /// such as a field that no known event type has, are not fatal.
     pub fn check(
-        searches: &[(&str, &str, &Origin)],
+        searches: &[(&str, &str, &ContentOrigin)],
         content: &Content,
     ) -> Result<Vec<ContentProblem>, RunError> {
         let knowledge = Arc::new(content.knowledge.clone());

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use crabwalk_events::Catalog;
 use crabwalk_sources::collect::{All, Columns, Coverage, Demand};
 use crabwalk_spl::{
-    DEFAULT_MEMORY, Diagnostic, Engine, EngineOptions, Knowledge, Readers, Results, Running,
-    Search, SearchError,
+    DEFAULT_MEMORY, Diagnostic, Driver, Engine, EngineOptions, Knowledge, Readers, Results,
+    Running, Search, SearchError,
 };
 use crabwalk_vocabulary::suggest::most_alike;
 use crabwalk_vocabulary::wildcard;
@@ -19,7 +19,7 @@ use crate::finding::{self, Finding};
 use crate::gap::{self, Gap};
 use crate::logging::Logging;
 use crate::lookups::Lookups;
-use crate::origin::{ContentProblem, Origin};
+use crate::origin::{ContentOrigin, ContentProblem};
 use crate::risk::{self, Attack, Exception, RiskFactors};
 use crate::sigma::SigmaRules;
 use crate::workers::{Panicked, spread_with};
@@ -438,7 +438,11 @@ fn choose(all: &[Arc<Detection>], filters: &[String]) -> Result<Vec<Arc<Detectio
 }
 
 /// A search's error as a problem of its file.
-pub(crate) fn search_problem(origin: &Origin, text: &str, error: &SearchError) -> ContentProblem {
+pub(crate) fn search_problem(
+    origin: &ContentOrigin,
+    text: &str,
+    error: &SearchError,
+) -> ContentProblem {
     let at = error.diagnostics().first().map(|one| one.span.start);
     let place = at.and_then(|at| origin.place(text, at as usize));
     ContentProblem {
@@ -453,7 +457,7 @@ pub(crate) fn search_problem(origin: &Origin, text: &str, error: &SearchError) -
 /// A search's warning as a problem of its file.
 pub(crate) fn search_warning(
     name: &str,
-    origin: &Origin,
+    origin: &ContentOrigin,
     text: &str,
     warning: &Diagnostic,
 ) -> ContentProblem {
@@ -497,10 +501,14 @@ pub(crate) fn run_all<'s, I, T: Send>(
     threads: usize,
     make: &(dyn Fn(I, Results) -> T + Sync),
 ) -> Result<Vec<Result<T, Failure>>, RunError> {
-    let runtime = || tokio::runtime::Builder::new_current_thread().build();
-    let done = spread_with(threads, searches, &runtime, &|runtime, (beside, search)| {
-        let results = runtime.block_on(run(engine, search))?;
-        Ok(make(beside, results))
-    })?;
+    let done = spread_with(
+        threads,
+        searches,
+        &Driver::new,
+        &|driver, (beside, search)| {
+            let results = driver.run(run(engine, search))?;
+            Ok(make(beside, results))
+        },
+    )?;
     Ok(done.into_iter().map(|done| done?).collect())
 }

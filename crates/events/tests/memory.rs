@@ -116,7 +116,7 @@ fn a_scan_gives_the_columns_and_the_time_that_were_asked_for() {
         all.iter()
             .all(|events| events.column("TargetUserName").is_none())
     );
-    // What memory holds is handed out as it is.
+    // Tables in memory are returned unchanged.
     let again = scan(&["IpAddress"], ALWAYS);
     let same = |(a, b): (&Batch, &Batch)| match (a.column("IpAddress"), b.column("IpAddress")) {
         (Some(a), Some(b)) => Arc::ptr_eq(a, b),

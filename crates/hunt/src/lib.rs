@@ -52,6 +52,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use crabwalk_activity::Relations;
 use crabwalk_detect::{
     Content, DetectionType, Detections, Finding, Outcome, RiskObjectKind, RunError, RunOptions,
 };
@@ -99,6 +100,8 @@ pub struct Conclusion {
     pub outcome: Outcome,
     /// Who moved where. The findings of a hop are indexes into [`Outcome::findings`].
     pub movement: Movement,
+    /// How the events hang together, for dossiers.
+    pub relations: Relations,
 }
 
 /// A hunt, ready to run.
@@ -154,7 +157,7 @@ impl Hunt {
         let mut outcome = self.detections.run(catalog)?;
         progress.step(Step::Movements);
         let findings: Vec<Found<'_>> = outcome.findings.iter().map(found).collect();
-        let mut movement = crabwalk_movement::analyse(
+        let (mut movement, relations) = crabwalk_movement::analyse(
             catalog.as_ref(),
             &findings,
             &outcome.knowledge.assets,
@@ -180,7 +183,11 @@ impl Hunt {
             let moved: BTreeSet<usize> = moved.copied().collect();
             hop.findings = moved.into_iter().collect();
         }
-        Ok(Conclusion { outcome, movement })
+        Ok(Conclusion {
+            outcome,
+            movement,
+            relations,
+        })
     }
 }
 

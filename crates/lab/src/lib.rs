@@ -28,8 +28,8 @@ use enterprise::EnterpriseOptions;
 
 pub use small::DETECTIONS;
 pub use truth::{
-    DailyAccess, Evidence, Intrusion, Planted, PlantedHop, SCHEMA, Truth, TruthAccount, TruthHost,
-    World,
+    DailyAccess, Intrusion, Planted, PlantedHop, PlantedRecord, SCHEMA, Truth, TruthAccount,
+    TruthHost, WorldKind,
 };
 
 /// What world to make.

@@ -11,7 +11,7 @@ use crate::LabError;
 use crate::clock::rfc3339;
 use crate::evtx_writer::{Body, Event, EvtxWriter, Value};
 use crate::sim::{Channel, Conn, Random, SECOND, Sim};
-use crate::truth::Evidence;
+use crate::truth::PlantedRecord;
 
 /// The open files of a world.
 pub(crate) struct Output<'a> {
@@ -97,7 +97,7 @@ impl<'a> Output<'a> {
             writer.write(&entry.event)?;
             self.logons += u64::from(remote_logon(&entry.event));
             for mark in entry.marks {
-                sim.marks[mark].push(Evidence {
+                sim.marks[mark].push(PlantedRecord {
                     host: sim.hosts[entry.host].name.clone(),
                     channel: entry.channel.name().to_owned(),
                     event_id: entry.event.event_id,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::LabError;
 use crate::evtx_writer::{Body, Event, Value, guid};
-use crate::truth::{DailyAccess, Evidence};
+use crate::truth::{DailyAccess, PlantedRecord};
 
 pub(crate) const SECOND: i64 = 1_000_000;
 pub(crate) const MINUTE: i64 = 60 * SECOND;
@@ -347,8 +347,8 @@ pub(crate) struct Sim {
     pub(crate) domain_sid: String,
     pub(crate) pending: Vec<Pending>,
     pub(crate) conns: Vec<Conn>,
-    /// Evidence of each mark, completed when the records get their ids.
-    pub(crate) marks: Vec<Vec<Evidence>>,
+    /// PlantedRecord of each mark, completed when the records get their ids.
+    pub(crate) marks: Vec<Vec<PlantedRecord>>,
     /// Remote access of daily work: how often, by source, destination, account and kind.
     daily: BTreeMap<(usize, usize, String), BTreeMap<&'static str, u64>>,
 }

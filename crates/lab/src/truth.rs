@@ -18,7 +18,7 @@ pub const SCHEMA: &str = "crabwalk.truth/1";
 /// What kind of world it is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum World {
+pub enum WorldKind {
     /// A company of a few machines with one intrusion, and planted acts for detections.
     #[default]
     Small,
@@ -28,7 +28,7 @@ pub enum World {
 
 /// A record that proves something.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Evidence {
+pub struct PlantedRecord {
     /// Host name; its directory has the log.
     pub host: String,
     /// Channel.
@@ -49,7 +49,7 @@ pub struct Planted {
     /// Time of the last record.
     pub end: String,
     /// The records on which the detection rests.
-    pub evidence: Vec<Evidence>,
+    pub evidence: Vec<PlantedRecord>,
     /// The connections in Zeek's log on which it rests.
     pub zeek_uids: Vec<String>,
     /// Values that its result must show.
@@ -87,14 +87,14 @@ pub struct PlantedHop {
     pub records: BTreeMap<String, u64>,
     /// The records themselves, in chronological order; empty in enterprises, where they would fill the file.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub evidence: Vec<Evidence>,
+    pub evidence: Vec<PlantedRecord>,
     /// Connections in Zeek's log that belong to it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub zeek_uids: Vec<String>,
 }
 
 /// Number of records of each kind, by `host channel event-id`.
-pub(crate) fn counts(evidence: &[Evidence]) -> BTreeMap<String, u64> {
+pub(crate) fn counts(evidence: &[PlantedRecord]) -> BTreeMap<String, u64> {
     let mut counts = BTreeMap::new();
     for one in evidence {
         let key = format!("{} {} {}", one.host, one.channel, one.event_id);
@@ -180,7 +180,7 @@ pub struct Truth {
     #[serde(default)]
     pub schema: String,
     /// What kind of world it is.
-    pub kind: World,
+    pub kind: WorldKind,
     /// The seed.
     pub seed: u64,
     /// DNS name of the domain.
@@ -223,9 +223,9 @@ impl Truth {
     pub(crate) fn write(&self, directory: &Path) -> Result<(), LabError> {
         let path = directory.join("truth.json");
         let text = match self.kind {
-            World::Small => serde_json::to_string_pretty(self),
+            WorldKind::Small => serde_json::to_string_pretty(self),
             // Most of it would be white space.
-            World::Enterprise => serde_json::to_string(self),
+            WorldKind::Enterprise => serde_json::to_string(self),
         };
         let text =
             text.map_err(|error| LabError::io("write", &path, std::io::Error::other(error)))?;

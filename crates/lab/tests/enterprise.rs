@@ -38,7 +38,7 @@ fn files(directory: &Path) -> Vec<PathBuf> {
     out
 }
 
-/// Of each host, channel and event id the records, by the events' own words.
+/// The records of each host, channel and event id, according to the events themselves.
 fn records(directory: &Path) -> BTreeMap<(String, String, u64), Vec<Json>> {
     let mut out: BTreeMap<_, Vec<Json>> = BTreeMap::new();
     for path in files(directory) {
@@ -360,7 +360,7 @@ fn nobody_goes_to_the_machine_without_windows() {
         for hop in truth.intrusions.iter().flat_map(|one| &one.hops) {
             assert_ne!(hop.dst, automation.name, "{hop:?}");
         }
-        // Nor does a log say so: no ticket for it, no credentials, no connection.
+        // No log shows it either: no ticket for it, no credentials, no connection.
         for ((host, _, id), events) in records(directory.path()) {
             for event in events {
                 for name in ["ServiceName", "TargetServerName", "DestinationIp"] {

@@ -27,7 +27,7 @@
 //!     .with("ServiceName", "PSEXESVC")
 //!     .with("ImagePath", r"%SystemRoot%\PSEXESVC.exe");
 //! let catalog = Events::from(vec![service]).catalog();
-//! let movement = analyse(&catalog, &[], &Assets::default(), Budget::default())?;
+//! let (movement, _) = analyse(&catalog, &[], &Assets::default(), Budget::default())?;
 //! // One witness is enough to say that somebody came.
 //! assert!(movement.hops.iter().any(|hop| hop.dst == "srv1"));
 //! # Ok::<(), crabwalk_events::CatalogError>(())
@@ -57,7 +57,7 @@ mod world;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crabwalk_activity::clocks::{self, Clocks};
-use crabwalk_activity::{AccountId, AccountKind, Activity, HostId, Log, Tables};
+use crabwalk_activity::{AccountId, AccountKind, Activity, HostId, Log, Relations, Tables};
 use crabwalk_events::assets::Assets;
 use crabwalk_events::{Catalog, CatalogError};
 
@@ -231,7 +231,8 @@ pub struct Movement {
 }
 
 /// Finds movements in what was read for [`demand`]. A hop names those of the `findings` that belong to it. `assets` say
-/// which hosts and accounts matter most, and the `budget` limits the reported paths.
+/// which hosts and accounts matter most, and the `budget` limits the reported paths. The [`Relations`] say how the events
+/// of the same reading hang together.
 ///
 /// # Errors
 /// If events cannot be read.
@@ -240,7 +241,7 @@ pub fn analyse(
     findings: &[Found<'_>],
     assets: &Assets,
     budget: Budget,
-) -> Result<Movement, CatalogError> {
+) -> Result<(Movement, Relations), CatalogError> {
     let tables = Tables::read(catalog, &crabwalk_activity::DECLARED)?;
     let as_logged = Clocks::new();
     let activity = Activity::new(Log::new(&tables, &as_logged));
@@ -477,7 +478,7 @@ pub fn analyse(
         left_out,
     };
     movement.hosts.sort_by(|a, b| a.id.cmp(&b.id));
-    Ok(movement)
+    Ok((movement, Relations::from(world.into_activity())))
 }
 
 /// What a hop ran, and what that ran.

@@ -207,6 +207,13 @@ impl<'a> World<'a> {
     }
 }
 
+impl<'a> World<'a> {
+    /// The activity alone.
+    pub fn into_activity(self) -> Activity<'a> {
+        self.activity
+    }
+}
+
 impl<'a> Deref for World<'a> {
     type Target = Activity<'a>;
 

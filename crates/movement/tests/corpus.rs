@@ -34,7 +34,9 @@ fn hunt(corpus: &Path, files: &[&Value]) -> Movement {
         .collect();
     let read = read(&inputs, demand(), &Limits::default(), &Quiet);
     let catalog = MemoryCatalog::new(read.collected).expect("columns that fit");
-    analyse(&catalog, &[], &Assets::default(), Budget::default()).expect("events in memory")
+    let (movement, _) =
+        analyse(&catalog, &[], &Assets::default(), Budget::default()).expect("events in memory");
+    movement
 }
 
 fn text<'v>(value: &'v Value, key: &str) -> &'v str {
@@ -108,7 +110,7 @@ fn in_a_row<'v>(expected: &[&'v Value]) -> Option<Vec<&'v Value>> {
     (all.len() > 1).then_some(all)
 }
 
-/// What of expected hops in a row is not in the path that is ranked first.
+/// The expected consecutive hops that are missing from the first path.
 fn not_in_first_path(movement: &Movement, expected: &[&Value]) -> Vec<String> {
     let hops = told_of_movement(movement);
     let first = movement.paths.first().map(|path| path.hops.as_slice());
@@ -172,7 +174,7 @@ fn judged(movement: &Movement, unit: &str, files: &[&Value]) -> Judged {
                 .push(format!("{unit}: {src:?} {dst:?} {techniques:?}"));
         }
     }
-    // Of hops that are only possible nothing is chained.
+    // Hops that are only possible are not chained.
     let claimed = |hop: &&Value| {
         hops.iter()
             .any(|one| one.hop.standing().happened() && is(one, hop))

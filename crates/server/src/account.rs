@@ -1,4 +1,4 @@
-//! Accounts: who may look at the pages, how people authenticate, and how guessing passwords is slowed down.
+//! Users: who may look at the pages, how people authenticate, and how guessing passwords is slowed down.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -67,7 +67,7 @@ const IDLE: Duration = Duration::from_secs(8 * 3600);
 const OLDEST: Duration = Duration::from_secs(24 * 3600);
 const MOST_SESSIONS: usize = 10_000;
 
-struct Session {
+struct Login {
     user: String,
     began: Instant,
     used: Instant,
@@ -80,9 +80,9 @@ struct Tries {
 }
 
 /// All people and their sessions.
-pub struct Accounts {
+pub struct Users {
     users: Listed<User>,
-    sessions: Mutex<HashMap<String, Session>>,
+    sessions: Mutex<HashMap<String, Login>>,
     /// Failed attempts, by name and by address.
     tries: Mutex<HashMap<String, Tries>>,
     /// The secret of the one-time link, while there is no account.
@@ -105,7 +105,7 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Accounts {
+impl Users {
     /// The accounts in a data folder.
     ///
     /// # Errors
@@ -256,7 +256,7 @@ impl Accounts {
         let now = Instant::now();
         sessions.insert(
             secret::digest(&word),
-            Session {
+            Login {
                 user: user.name.clone(),
                 began: now,
                 used: now,
@@ -282,7 +282,7 @@ impl Accounts {
     }
 }
 
-impl Session {
+impl Login {
     fn is_valid(&self) -> bool {
         self.used.elapsed() < IDLE && self.began.elapsed() < OLDEST
     }
@@ -307,7 +307,7 @@ mod tests {
     #[test]
     fn the_first_account_is_made_once_and_lets_in() {
         let folder = tempfile::tempdir().unwrap();
-        let accounts = Accounts::open(folder.path()).unwrap();
+        let accounts = Users::open(folder.path()).unwrap();
         let link = accounts.first_link().unwrap().unwrap();
         let good = "correct horse battery";
         assert!(accounts.first("guess", "ida", good).is_err());
@@ -334,7 +334,7 @@ mod tests {
     #[test]
     fn guessing_is_slowed_down() {
         let folder = tempfile::tempdir().unwrap();
-        let accounts = Accounts::open(folder.path()).unwrap();
+        let accounts = Users::open(folder.path()).unwrap();
         accounts
             .add("ida", "correct horse battery", Role::Viewer)
             .unwrap();

@@ -392,7 +392,7 @@ fn hmac(key: &[u8], text: &[u8]) -> [u8; 32] {
     let mut padded = [0; BLOCK];
     match padded.get_mut(..key.len()) {
         Some(start) => start.copy_from_slice(key),
-        // Of a key that is longer than a block its hash is the key.
+        // A key longer than a block is replaced by its hash.
         None => padded[..32].copy_from_slice(&Sha256::digest(key)),
     }
     let inner = Sha256::new()

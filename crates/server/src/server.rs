@@ -18,7 +18,7 @@ use crabwalk_store::{Store, StoreError};
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::{Semaphore, watch};
 
-use crate::account::Accounts;
+use crate::account::Users;
 use crate::alert::{Alerts, Output};
 use crate::batch::Batch;
 use crate::elastic::{self, Ids};
@@ -289,7 +289,7 @@ async fn serve(
         )?),
         false => None,
     };
-    let accounts = Accounts::open(&data.folder).map_err(TokenError::from)?;
+    let accounts = Users::open(&data.folder).map_err(TokenError::from)?;
     let link = accounts.first_link().map_err(TokenError::from)?;
     let alerts = Alerts::open(&data.folder, config.alerts.clone()).map_err(TokenError::from)?;
     let alerts = Arc::new(alerts);

@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicU64;
 
 use tokio::sync::Semaphore;
 
-use crate::account::Accounts;
+use crate::account::Users;
 use crate::alert::Alerts;
 use crate::batch::Batch;
 use crate::elastic::Ids;
@@ -33,7 +33,7 @@ pub struct Server {
     /// Number of syslog messages that could not be taken.
     pub lost: AtomicU64,
     /// People.
-    pub accounts: Accounts,
+    pub accounts: Users,
     /// The hunter, if there is one.
     pub watch: Option<Watch>,
     /// Alerts for people who are not looking.

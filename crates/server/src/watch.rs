@@ -40,7 +40,7 @@ pub struct Hunting {
 }
 
 /// The conclusion of the last hunt, for readers.
-pub struct Concluded {
+pub struct LastHunt {
     /// Rises with each.
     pub number: u64,
     /// When it finished, RFC 3339.
@@ -100,7 +100,7 @@ impl Key {
 }
 
 struct Shared {
-    last: Mutex<Option<Arc<Concluded>>>,
+    last: Mutex<Option<Arc<LastHunt>>>,
     stop: AtomicBool,
     wake: (Mutex<bool>, Condvar),
     trouble: Mutex<Option<String>>,
@@ -158,7 +158,7 @@ impl Watch {
     }
 
     /// The conclusion of the last hunt.
-    pub fn last(&self) -> Option<Arc<Concluded>> {
+    pub fn last(&self) -> Option<Arc<LastHunt>> {
         lock(&self.shared.last).clone()
     }
 
@@ -261,7 +261,7 @@ impl Hunter {
             conclusion: &conclusion,
             catalog: catalog.as_ref(),
         });
-        case.add_dossiers(catalog.as_ref(), &Asked::default())
+        case.add_dossiers(catalog.as_ref(), &conclusion.relations, &Asked::default())
             .map_err(|error| error.to_string())?;
         self.name_paths(&mut case)
             .map_err(|error| error.to_string())?;
@@ -273,7 +273,7 @@ impl Hunter {
         crabwalk_case::write_to(&case, None, &self.out).map_err(|error| error.to_string())?;
         self.version = Some(version);
         self.number += 1;
-        let concluded = Concluded {
+        let concluded = LastHunt {
             number: self.number,
             created: case.created.clone(),
             seconds: began.elapsed().as_secs_f64(),

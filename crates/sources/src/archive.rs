@@ -11,7 +11,7 @@ use zip::ZipArchive;
 use crate::collect::Collector;
 use crate::evtx::EvtxReader;
 use crate::limits::{Limits, Progress};
-use crate::recognise::{self, Found};
+use crate::recognise::{self, Format};
 use crate::record::Sink;
 use crate::report::{Problem, SourceKind, SourceReport};
 use crate::text::{self, Transcode};
@@ -62,7 +62,7 @@ pub(crate) struct Source {
     pub strict: bool,
 }
 
-/// Fills the buffer as far as the stream goes. What was filled of it is returned.
+/// Fills the buffer as far as the stream goes. Returns the filled part.
 pub(crate) fn fill<'b>(
     input: &mut (impl Read + ?Sized),
     buffer: &'b mut [u8],
@@ -256,7 +256,7 @@ impl<'w, 'd> Worker<'w, 'd> {
         let mut magic = [0_u8; 4];
         let magic = fill(&mut file, &mut magic).unwrap_or_default();
         let _ = file.seek(SeekFrom::Start(0));
-        if recognise::recognise(magic) == Found::Zip {
+        if recognise::recognise(magic) == Format::Zip {
             let length = file.metadata().map_or(0, |meta| meta.len());
             let path = source.path.clone();
             self.zip(source, io::BufReader::new(file), None, budget);
@@ -325,9 +325,9 @@ impl<'w, 'd> Worker<'w, 'd> {
         let mut found = recognise::recognise(&prefix);
         let evtx_name = source.path.to_ascii_lowercase().ends_with(".evtx");
         let strict = source.strict || evtx_name;
-        if evtx_name && found == Found::Binary {
+        if evtx_name && found == Format::Binary {
             // Its reader looks for chunks after a damaged header.
-            found = Found::Evtx;
+            found = Format::Evtx;
         }
         let no_log = |report: &mut SourceReport, what: String| {
             report.problem(Problem {
@@ -338,7 +338,7 @@ impl<'w, 'd> Worker<'w, 'd> {
             });
         };
         match found {
-            Found::Zip => {
+            Format::Zip => {
                 let mut spool = tempfile::SpooledTempFile::new(32 << 20);
                 let copied = io::copy(&mut io::Cursor::new(&prefix).chain(&mut *input), &mut spool);
                 if let Err(error) = copied.and_then(|_| spool.seek(SeekFrom::Start(0))) {
@@ -361,7 +361,7 @@ impl<'w, 'd> Worker<'w, 'd> {
                 drop(prefix);
                 return self.zip(source, spool, None, budget);
             }
-            Found::Gzip => {
+            Format::Gzip => {
                 if source.depth >= self.limits.archive_depth {
                     return self.too_deep(source);
                 }
@@ -382,7 +382,7 @@ impl<'w, 'd> Worker<'w, 'd> {
                 };
                 return self.stream(inner, &mut metered, budget);
             }
-            Found::Tar => {
+            Format::Tar => {
                 let source = Source {
                     depth: source.depth - u32::from(source.gzipped),
                     gzipped: false,
@@ -393,7 +393,7 @@ impl<'w, 'd> Worker<'w, 'd> {
                 }
                 return self.tar(source, io::Cursor::new(prefix).chain(input), budget);
             }
-            Found::Evtx => {
+            Format::Evtx => {
                 report.kind = SourceKind::Evtx;
                 let mut counted = Counted::new(io::Cursor::new(prefix).chain(input), "", None);
                 if let Err(error) =
@@ -404,7 +404,7 @@ impl<'w, 'd> Worker<'w, 'd> {
                 }
                 report.bytes = report.bytes.max(counted.count);
             }
-            Found::Text(encoding) => {
+            Format::Text(encoding) => {
                 let mut counted = Counted::new(io::Cursor::new(prefix).chain(input), "", None);
                 let mut sink = Sink::new(&mut self.collector, &mut report);
                 sink.strict = strict;
@@ -422,12 +422,12 @@ impl<'w, 'd> Worker<'w, 'd> {
                     no_log(&mut report, "is text, but not a log that Crabwalk reads (event XML, JSON, CSV, Zeek, syslog, classic Windows text)".to_owned());
                 }
             }
-            Found::Empty => no_log(&mut report, "is empty".to_owned()),
-            Found::Other(what) => no_log(
+            Format::Empty => no_log(&mut report, "is empty".to_owned()),
+            Format::Other(what) => no_log(
                 &mut report,
                 format!("is {what}, not a log that Crabwalk reads"),
             ),
-            Found::Binary => no_log(
+            Format::Binary => no_log(
                 &mut report,
                 "is binary data, not a log that Crabwalk reads".to_owned(),
             ),

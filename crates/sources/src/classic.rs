@@ -9,7 +9,7 @@ use crate::piece::Piece;
 use crate::record::Record;
 use crate::time;
 
-/// What a block was.
+/// The kind of a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Block {
     Event,

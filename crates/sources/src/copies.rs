@@ -102,7 +102,7 @@ impl Sayings {
 
     /// Whether what `by` says at this time somebody else has said, who may have written the time otherwise.
     fn is_copy(&mut self, time: i64, by: u32) -> bool {
-        /// Of times within a second or millisecond, how many are looked at: whoever writes a log chooses them.
+        /// How many times within a second or millisecond are compared: an attacker may write any number.
         const MOST: usize = 64;
         if self.get_mut(time).is_some_and(|said| said.is_copy(by)) {
             return true;

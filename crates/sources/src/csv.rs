@@ -397,7 +397,7 @@ pub(crate) struct Dates {
 }
 
 impl Dates {
-    /// What is known of one table is not of the next.
+    /// Nothing known about one table applies to the next.
     pub fn next_table(&mut self) {
         self.day_first = None;
     }
@@ -533,7 +533,7 @@ mod tests {
                 true,
             ),
             ("4624,Security,EventID,Channel,2024-03-04 12:00:00\n", false),
-            // What an account is called makes no head of the record that names it.
+            // An account's name does not make a record a header.
             ("Information,4624,EventID,Channel,name\n", false),
             ("<Event>,Mar 4,EventID,Channel,name\n", false),
             ("Information,text,Provider,name\n", false),

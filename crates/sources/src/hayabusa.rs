@@ -190,7 +190,7 @@ fn field_of<'n>(log: &str, id: u32, name: &'n str) -> &'n str {
 }
 
 /// Gives the record its log's full name and takes its fields from where the row holds them; `leaves` are the row's keys and
-/// values. What the rule is goes to the envelope, but for its severity, which is not that of the event.
+/// values. The rule's own data goes to the envelope, except its severity, which is not the event's.
 pub(crate) fn fill<'f>(record: &mut Record, leaves: impl Iterator<Item = (&'f str, &'f str)>) {
     let channel = std::mem::take(&mut record.channel);
     let (short, full) = log_of(&channel);

@@ -729,7 +729,7 @@ impl JsonReader {
         {
             self.records -= 1;
             for item in inner {
-                // What was just a value is JSON again.
+                // The value is itself JSON.
                 if self.read_at(&item.to_string(), sink, depth + 1).is_err() {
                     sink.lost(0, "a record inside an array could not be read".to_owned());
                 }

@@ -1,4 +1,4 @@
-//! What the values of an event are called where its exporter kept them in their order and left the names out: `StringInserts`
+//! Names for the values of an event whose exporter kept their order but dropped their names: `StringInserts`
 //! of Fluent Bit, `ReplacementStrings` of Get-EventLog, `strings` of plaso.
 
 use std::sync::OnceLock;
@@ -35,7 +35,7 @@ fn forms() -> &'static [Form] {
 }
 
 /// Puts all values of the event's data, empty ones too, into the record: under their names where the event is known, else as
-/// `Data`. Of an event that got more values over the versions of Windows, fewer are the first ones.
+/// `Data`. If later versions of Windows added values to an event, fewer values are the first ones.
 pub(crate) fn name_values(record: &mut Record, values: &[&str]) {
     let log = record
         .channel
@@ -67,7 +67,7 @@ mod tests {
                 "{:?}",
                 form.names
             );
-            // What tells forms of an event apart is how many values they have.
+            // Forms of an event differ in the number of values.
             let alike = forms().iter().filter(|other| {
                 other.log == form.log
                     && other.names.len() == form.names.len()

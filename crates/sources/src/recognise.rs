@@ -4,7 +4,7 @@ use encoding_rs::{Encoding, UTF_16BE, UTF_16LE};
 
 /// What a source is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Found {
+pub(crate) enum Format {
     Empty,
     Evtx,
     Zip,
@@ -66,24 +66,24 @@ const MAGICS: &[(&[u8], &str)] = &[
 ];
 
 /// Recognises the format of data that begins with `prefix`: its first [`PREFIX`] bytes, or everything if it is shorter.
-pub(crate) fn recognise(prefix: &[u8]) -> Found {
+pub(crate) fn recognise(prefix: &[u8]) -> Format {
     if prefix.is_empty() {
-        return Found::Empty;
+        return Format::Empty;
     }
     if crate::evtx::is_evtx(prefix) {
-        return Found::Evtx;
+        return Format::Evtx;
     }
     if prefix.starts_with(b"PK\x03\x04")
         || prefix.starts_with(b"PK\x05\x06")
         || prefix.starts_with(b"PK\x07\x08")
     {
-        return Found::Zip;
+        return Format::Zip;
     }
     if prefix.starts_with(b"\x1f\x8b\x08") {
-        return Found::Gzip;
+        return Format::Gzip;
     }
     if prefix.get(257..262) == Some(b"ustar") || old_tar(prefix) {
-        return Found::Tar;
+        return Format::Tar;
     }
     for (magic, name) in MAGICS {
         if prefix.starts_with(magic) {
@@ -91,14 +91,14 @@ pub(crate) fn recognise(prefix: &[u8]) -> Found {
             if magic.len() == 2 && !prefix.iter().take(512).any(|byte| *byte == 0) {
                 continue;
             }
-            return Found::Other(name);
+            return Format::Other(name);
         }
     }
     if prefix.starts_with(b"\xff\xfe") {
-        return Found::Text(UTF_16LE);
+        return Format::Text(UTF_16LE);
     }
     if prefix.starts_with(b"\xfe\xff") {
-        return Found::Text(UTF_16BE);
+        return Format::Text(UTF_16BE);
     }
     // UTF-16 without a byte-order mark: logs are mostly ASCII, so every other byte is zero.
     let pairs = prefix.get(..1024).unwrap_or(prefix).as_chunks::<2>().0;
@@ -106,25 +106,25 @@ pub(crate) fn recognise(prefix: &[u8]) -> Found {
         let first = pairs.iter().filter(|[first, _]| *first == 0).count();
         let second = pairs.iter().filter(|[_, second]| *second == 0).count();
         if second * 10 > pairs.len() * 7 && first * 10 < pairs.len() {
-            return Found::Text(UTF_16LE);
+            return Format::Text(UTF_16LE);
         }
         if first * 10 > pairs.len() * 7 && second * 10 < pairs.len() {
-            return Found::Text(UTF_16BE);
+            return Format::Text(UTF_16BE);
         }
     }
     // Text has few control characters. Tolerate a few: logs are truncated, patched and padded.
     let sample = prefix.get(..4096).unwrap_or(prefix);
     if sample.iter().all(|byte| *byte == 0) {
-        return Found::Other("nothing but zero bytes");
+        return Format::Other("nothing but zero bytes");
     }
     let control = sample
         .iter()
         .filter(|byte| **byte < 0x20 && !matches!(**byte, b'\t' | b'\n' | b'\r' | 0x0c | 0x1e))
         .count();
     if control * 20 > sample.len() {
-        Found::Binary
+        Format::Binary
     } else {
-        Found::Text(encoding_rs::UTF_8)
+        Format::Text(encoding_rs::UTF_8)
     }
 }
 

@@ -116,7 +116,7 @@ impl<R: Read> Window<R> {
         let held = self.buffer.len();
         let want = held.max(256 << 10);
         self.buffer.reserve(want);
-        // What was read before an error is in the buffer.
+        // The buffer has what was read before the error.
         match (&mut self.inner)
             .take(want as u64)
             .read_to_end(&mut self.buffer)

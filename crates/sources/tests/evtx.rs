@@ -1295,7 +1295,7 @@ fn a_chunk_without_a_record_that_is_needed_is_passed_over_whole() {
                 .filter(|number| *number != 17)
                 .collect();
             assert_eq!(found, there, "{wanted:?}");
-            // What is passed over whole is not counted.
+            // A record skipped as a whole is not counted.
             assert_eq!(
                 report.records < 600,
                 passed,

@@ -1,4 +1,4 @@
-//! Folders, archives and bad input: each is told plainly, and the rest is read.
+//! Folders, archives and bad input: each problem is reported, and the rest is read.
 #![allow(clippy::expect_used)]
 
 mod common;

@@ -1420,7 +1420,7 @@ fn what_other_programs_write_of_a_logon_is_the_same_logon() {
         check(name, &row, &[("host", "SRV-A.example.test")]);
         check(name, &row, fields);
     }
-    // What plaso found that is not an event of a log is passed over.
+    // Plaso's findings other than log events are skipped.
     let all = read_bytes(
         "timeline.csv",
         b"datetime,timestamp_desc,source,source_long,message,parser,display_name,tag\n2024-03-04T12:00:00+00:00,Creation Time,FILE,NTFS,a file,filestat,OS:/a,-\n",
@@ -1440,7 +1440,7 @@ fn a_message_of_one_line_has_its_labels() {
     };
     for (command, kept) in [
         ("a.exe  -x", "a.exe  -x"),
-        // What somebody typed is not a label.
+        // Text that somebody typed is not a label.
         ("a.exe New Process Name: x", "a.exe New Process Name: x"),
     ] {
         let all = read_bytes("a.json", line(command).as_bytes());

@@ -15,7 +15,7 @@
 //! use std::sync::Arc;
 //!
 //! use crabwalk_events::Catalog;
-//! use crabwalk_spl::{Engine, EngineOptions, Knowledge, Search};
+//! use crabwalk_spl::{Driver, Engine, EngineOptions, Knowledge, Search};
 //! use crabwalk_testing::{Event, Events};
 //!
 //! let logons = ["ann", "bob", "ann"].map(|user| Event::new("Security/4624").with("TargetUserName", user));
@@ -26,8 +26,7 @@
 //!
 //! let options = EngineOptions { now: 0.0, threads: 1, memory: 64 << 20 };
 //! let engine = Engine::new(catalog, knowledge, options);
-//! let runtime = tokio::runtime::Builder::new_current_thread().build()?;
-//! let results = runtime.block_on(engine.run(&search))?;
+//! let results = Driver::new()?.run(engine.run(&search))?;
 //! let most = results.row(0).map(|row| row.values("TargetUserName"));
 //! assert_eq!(most, Some(vec!["ann".to_owned()]));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -50,6 +49,7 @@ mod column;
 pub mod commands;
 mod convert;
 mod demand;
+mod driver;
 mod engine;
 mod enrich;
 pub mod expr;
@@ -67,6 +67,7 @@ mod tables;
 pub mod value;
 
 pub use demand::{Reader, Readers, demand};
+pub use driver::Driver;
 pub use engine::{DEFAULT_MEMORY, Engine, EngineOptions, Results, Row, Running};
 pub use knowledge::{Knowledge, Locations};
 pub use locations::{LocationFile, LocationFileError};

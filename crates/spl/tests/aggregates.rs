@@ -315,7 +315,7 @@ proptest! {
     }
 }
 
-/// `min` of what holds text compares all as text, wherever the text was read.
+/// `min` over values that include text compares them all as text, wherever the text was.
 #[test]
 fn one_text_makes_all_text() {
     let row = |value: &str| Row {

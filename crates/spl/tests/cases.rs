@@ -222,7 +222,7 @@ fn run_with(
         Ok(results) => shown(&results),
         Err(error) => return failure(&error),
     };
-    // What runs must also pass a check in which nothing is run.
+    // A search that runs must also pass a check that runs nothing.
     if let Err(error) = checked.check(search) {
         return format!("error: when only checked{DIFFER}\n{}", failure(&error));
     }

@@ -12,7 +12,7 @@ use crabwalk_sources::{Batch, InBatch, Input, Limits, Progress, read_in_batches}
 use sha2::{Digest, Sha256};
 
 use crate::error::StoreError;
-use crate::manifest::Origin;
+use crate::manifest::FileOrigin;
 use crate::store::{CommitInfo, Ingest, NewSource, Store};
 
 /// Bytes of memory per byte of input: for the events as read, sorted, and as a file.
@@ -69,7 +69,7 @@ pub fn ingest(
         .collect();
     let by_content: HashSet<&str> = whole.iter().map(|origin| origin.digest.as_str()).collect();
     let own = fs::canonicalize(store.path()).unwrap_or_else(|_| store.path().to_owned());
-    let origins: Mutex<HashMap<String, Origin>> = Mutex::default();
+    let origins: Mutex<HashMap<String, FileOrigin>> = Mutex::default();
     let known_files = Mutex::new(0);
     let wanted = |path: &Path, _: u64| -> bool {
         let real = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
@@ -96,7 +96,7 @@ pub fn ingest(
                 .unwrap_or_else(PoisonError::into_inner)
                 .insert(
                     name.clone(),
-                    Origin {
+                    FileOrigin {
                         name,
                         location,
                         size,
@@ -231,7 +231,7 @@ fn digest(real: &Path) -> io::Result<String> {
         .collect())
 }
 
-impl Origin {
+impl FileOrigin {
     /// Whether the file is still in its place, under its source's name, and unchanged.
     pub fn is_there(&self) -> bool {
         fs::canonicalize(&self.name).is_ok_and(|real| {

@@ -90,7 +90,7 @@ mod write;
 pub use check::Flaw;
 pub use error::StoreError;
 pub use ingest::{IngestOptions, Ingested, ingest};
-pub use manifest::Origin;
+pub use manifest::FileOrigin;
 pub use snapshot::StoreCatalog;
 pub use store::{CommitInfo, Committed, Ingest, NewSource, Size, Store};
 pub use tidy::{Compacted, Forget, Forgotten, GRACE};

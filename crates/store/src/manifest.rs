@@ -93,7 +93,7 @@ impl FileSchema {
 
 /// Where a file was read from, to recognise it again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Origin {
+pub struct FileOrigin {
     /// The name of its source; archive members are called `NAME!/member`.
     pub name: String,
     /// Its absolute path, with links resolved.
@@ -121,7 +121,7 @@ pub(crate) struct Source {
     pub more_problems: u64,
     /// The file that it is, or that contains it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub origin: Option<Origin>,
+    pub origin: Option<FileOrigin>,
     /// Whether all of it was read.
     pub whole: bool,
 }

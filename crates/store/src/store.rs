@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::StoreError;
 use crate::manifest::{
-    self, CHECKPOINT_EVERY, Commit, Covered, FORM, FileEntry, FileSchema, MOST_HOSTS, Origin,
+    self, CHECKPOINT_EVERY, Commit, Covered, FORM, FileEntry, FileOrigin, FileSchema, MOST_HOSTS,
     Source, State,
 };
 use crate::names;
@@ -59,7 +59,7 @@ pub struct NewSource {
     /// What was read from it for this commit. Its id is the one in the events.
     pub report: SourceReport,
     /// Its location, if it is a file.
-    pub origin: Option<Origin>,
+    pub origin: Option<FileOrigin>,
     /// Whether it was read from its start, in which case the results of an incomplete earlier reading are discarded.
     pub from_start: bool,
     /// Whether nothing of it is left to read. A complete file need not be read again.
@@ -316,7 +316,7 @@ impl Store {
     }
 
     /// The origins of all completely read sources.
-    pub fn whole_origins(&self) -> Vec<Origin> {
+    pub fn whole_origins(&self) -> Vec<FileOrigin> {
         let state = self.state();
         let whole = state.sources.iter().filter(|source| source.whole);
         whole.filter_map(|source| source.origin.clone()).collect()
@@ -742,7 +742,7 @@ fn sources(state: &State, new: &[NewSource], commit: &mut Commit) -> HashMap<u32
 /// Whether more of a source was read. A file that has grown is a different one, so that statements about it stay true
 /// of the file that was read.
 fn is_same(known: &Source, new: &NewSource) -> bool {
-    let digest = |origin: &Option<Origin>| origin.as_ref().map(|origin| origin.digest.clone());
+    let digest = |origin: &Option<FileOrigin>| origin.as_ref().map(|origin| origin.digest.clone());
     known.path == new.report.path && digest(&known.origin) == digest(&new.origin)
 }
 

@@ -41,7 +41,7 @@ impl Objects for Failing {
 
     fn write(&self, path: &str, bytes: &[u8]) -> io::Result<()> {
         if let Err(error) = self.step() {
-            // What had room is there.
+            // The parts that fit are there.
             let half = bytes.get(..bytes.len() / 2).unwrap_or_default();
             self.folder.write(path, half)?;
             return Err(error);

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Each crate, and those it may use. What is only for tests (`[dev-dependencies]`) is free.
+/// Each crate, and those it may use. `[dev-dependencies]` are unrestricted.
 const ROOMS: &[(&str, &[&str])] = &[
     ("vocabulary", &[]),
     ("sources", &["vocabulary"]),

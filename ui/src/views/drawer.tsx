@@ -178,6 +178,7 @@ function HopPanel({ id }: { id: string }) {
                     <LongText text={one.what} most={300} />
                   </p>
                   <EventList events={one.events} />
+                  {one.more !== undefined && <p class="quiet">and {count(one.more, "more event")}</p>}
                 </div>
               ))}
             </div>

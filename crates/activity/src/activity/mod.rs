@@ -6,6 +6,7 @@
 mod addresses;
 mod connections;
 mod processes;
+mod relations;
 mod sessions;
 
 use std::collections::{HashMap, HashSet};
@@ -18,6 +19,7 @@ use crate::kerberos::service_of;
 use crate::processes::Process;
 use crate::row::{Log, Row, for_each};
 use crate::sessions::Session;
+pub use relations::{Relations, Span};
 
 /// Everything that one run's logs show, joined together: hosts, accounts, sessions, connections and processes.
 pub struct Activity<'a> {

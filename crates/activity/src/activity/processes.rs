@@ -8,7 +8,7 @@ use crate::identity::{AccountId, HostId};
 use crate::processes::Process;
 use crate::row::for_each;
 use crate::sessions::{is_service_logon, logon_time};
-use crate::text::{SECOND, number};
+use crate::text::{SECOND, base_name, number};
 
 /// Events of the Security log in which a process, identified by number and program, does something in a session.
 const USES: [u32; 6] = [4656, 4657, 4663, 4670, 4673, 4674];
@@ -30,6 +30,7 @@ impl<'a> Activity<'a> {
             processes.push(Process {
                 host: hosts.writer(row.host),
                 time: row.time,
+                ended: None,
                 guid: row.get("ProcessGuid"),
                 pid: number(row.get("ProcessId")),
                 parent_guid: row.get("ParentProcessGuid"),
@@ -69,6 +70,7 @@ impl<'a> Activity<'a> {
             processes.push(Process {
                 host: hosts.writer(row.host),
                 time: row.time,
+                ended: None,
                 guid: "",
                 pid: number(row.get("NewProcessId")),
                 parent_guid: "",
@@ -107,6 +109,7 @@ impl<'a> Activity<'a> {
                 self.children.entry(parent).or_default().push(at);
             }
         }
+        self.read_ends();
         self.complete_old_starts();
         // Older Windows does not name the parent: take the last start under that number.
         for at in 0..self.processes.len() {
@@ -220,7 +223,55 @@ impl<'a> Activity<'a> {
         }
     }
 
+    fn read_ends(&mut self) {
+        let (catalog, hosts) = (self.catalog, &mut self.hosts);
+        let (by_guid, processes) = (&self.by_guid, &mut self.processes);
+        for_each(catalog, SYSMON, 5, |row| {
+            let at = by_guid.get(row.get("ProcessGuid"));
+            if let Some(one) = at.and_then(|at| processes.get_mut(*at)) {
+                one.ended = Some(row.time);
+            }
+        });
+        let mut ends = Vec::new();
+        for_each(catalog, SECURITY, 4689, |row| {
+            let host = hosts.writer(row.host);
+            ends.push((
+                host,
+                number(row.get("ProcessId")),
+                row.time,
+                base_name(row.get("ProcessName")),
+            ));
+        });
+        for (host, pid, time, name) in ends {
+            let at = self.last_with(host, pid, time, |one| !one.sysmon);
+            if let Some(one) = at.and_then(|at| self.processes.get_mut(at))
+                && base_name(one.image).eq_ignore_ascii_case(name)
+            {
+                one.ended.get_or_insert(time);
+            }
+        }
+    }
+
+    /// The last process of a kind that was started with a number until a time.
+    fn last_with(
+        &self,
+        host: HostId,
+        pid: u64,
+        time: i64,
+        fits: impl Fn(&Process<'a>) -> bool,
+    ) -> Option<usize> {
+        let same = self.by_pid.get(&(host, pid))?;
+        let is_last = |at: &&usize| {
+            let one = self.processes.get(**at);
+            one.is_some_and(|one| one.time <= time && fits(one))
+        };
+        same.iter().rev().find(is_last).copied()
+    }
+
     /// The process that started a process, if its start was logged.
+    ///
+    /// Without Sysmon's ProcessGuid, that is the last one started with the parent's number in the same log. Numbers are
+    /// reused, and not every start is logged: if the event names the parent's program, it must be that one's.
     pub fn parent(&self, at: usize) -> Option<usize> {
         let one = self.processes.get(at)?;
         if !one.parent_guid.is_empty()
@@ -228,16 +279,12 @@ impl<'a> Activity<'a> {
         {
             return Some(*parent).filter(|parent| *parent != at);
         }
-        let same = self.by_pid.get(&(one.host, one.parent_pid))?;
-        same.iter()
-            .rev()
-            .find(|parent| {
-                **parent != at
-                    && self.processes.get(**parent).is_some_and(|parent| {
-                        parent.time <= one.time && parent.sysmon == one.sysmon
-                    })
-            })
-            .copied()
+        let log =
+            |parent: &Process<'a>| parent.sysmon == one.sysmon && parent.reference != one.reference;
+        let parent = self.last_with(one.host, one.parent_pid, one.time, log)?;
+        let name = base_name(one.parent_image);
+        let is_same = |parent: &Process<'a>| base_name(parent.image).eq_ignore_ascii_case(name);
+        (name.is_empty() || self.processes.get(parent).is_some_and(is_same)).then_some(parent)
     }
 
     /// Processes started on a host within a span of time.

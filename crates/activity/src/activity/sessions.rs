@@ -10,7 +10,8 @@ use crate::row::{Row, count, for_each};
 use crate::sessions::{OPEN, Package, Session, is_service_logon};
 use crate::text::{SECOND, base_name, number};
 
-fn find_session(
+/// The session with a LogonId on a host at a time, by the common clock.
+pub(super) fn find_session(
     by_id: &[u32],
     sessions: &[Session],
     boots: &HashMap<HostId, Vec<i64>>,

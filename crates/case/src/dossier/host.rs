@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crabwalk_activity::channel::{SECURITY, SYSMON, SYSTEM, TASKS, WMI};
-use crabwalk_activity::{CONNECTION_LOGS, ConnectionLog, Row, is_service_logon, source_serves};
+use crabwalk_activity::{CONNECTION_LOGS, ConnectionLog, Relations, Row, source_serves};
 use crabwalk_vocabulary::account::is_windows_own;
 use crabwalk_vocabulary::number::number as parsed_number;
 use crabwalk_vocabulary::{address as any_address, host_key};
@@ -36,6 +36,8 @@ struct Draft<T> {
     hop: Option<usize>,
     /// LogonId of the session that did it; 0 for none.
     session: u64,
+    /// Reference of the event that shows that session.
+    opened_by: Option<u64>,
     value: T,
 }
 
@@ -46,12 +48,16 @@ impl<T> Draft<T> {
             references: vec![row.reference],
             hop: None,
             session: 0,
+            opened_by: None,
             value,
         }
     }
 
-    fn in_session(mut self, id: u64) -> Self {
+    /// In the session with a LogonId, according to a row.
+    fn in_session(mut self, id: u64, row: &Row<'_, '_>, relations: &Relations) -> Self {
         self.session = id;
+        let span = relations.session(row.host, id, row.time);
+        self.opened_by = span.map(|span| span.reference);
         self
     }
 }
@@ -86,26 +92,16 @@ entries!(
 
 #[derive(Default)]
 struct Found {
-    parent_guid: String,
-    parent_pid: u64,
     parent_image: String,
-    guid: String,
-    ended: Option<i64>,
     /// No signature was found, and whether the file may have been gone before the check.
     unsigned: Option<bool>,
     process: Process,
 }
 
-/// A session's end and rights.
-#[derive(Default)]
-struct Facts {
-    ends: HashMap<u64, Vec<i64>>,
-    privileged: HashMap<u64, Vec<i64>>,
-}
-
 /// The data collected about one host.
-struct Gathered {
+struct Gathered<'r> {
     id: String,
+    relations: &'r Relations,
     window: (i64, i64),
     authentication: Vec<Draft<Authentication>>,
     processes: Vec<Draft<Found>>,
@@ -118,7 +114,6 @@ struct Gathered {
     files: Vec<Draft<FileEntry>>,
     connections: Vec<Draft<Connection>>,
     changes: Vec<Draft<AccountChange>>,
-    facts: Facts,
     /// Times of the hops that touch the host.
     moments: BTreeSet<i64>,
     /// Number of entries dropped while events were being read.
@@ -150,13 +145,14 @@ fn bound<T>(
 /// Builds dossiers of hosts, given their ids and time spans.
 pub(super) fn dossiers(
     tables: &Tables<'_>,
+    relations: &Relations,
     case: &Case,
     index: &Index,
     wanted: &[(String, (i64, i64))],
 ) -> Vec<HostDossier> {
-    let mut all: Vec<Gathered> = wanted
+    let mut all: Vec<Gathered<'_>> = wanted
         .iter()
-        .map(|(id, window)| Gathered::new(id, *window, case))
+        .map(|(id, window)| Gathered::new(id, *window, case, relations))
         .collect();
     if all.is_empty() {
         return Vec::new();
@@ -167,47 +163,22 @@ pub(super) fn dossiers(
             places.insert(name.clone(), at);
         }
     }
-    let mut read = |channel: &str, event_id: u32, take: &dyn Fn(&mut Gathered, &Row<'_, '_>)| {
-        tables.each(channel, event_id, |row| {
-            if let Some(own) = places.get(row.host).and_then(|at| all.get_mut(*at))
-                && (own.window.0..=own.window.1).contains(&row.time)
-            {
-                take(own, row);
-                own.bound();
-            }
-        });
-    };
+    let mut read =
+        |channel: &str, event_id: u32, take: &dyn Fn(&mut Gathered<'_>, &Row<'_, '_>)| {
+            tables.each(channel, event_id, |row| {
+                if let Some(own) = places.get(row.host).and_then(|at| all.get_mut(*at))
+                    && (own.window.0..=own.window.1).contains(&row.time)
+                {
+                    take(own, row);
+                    own.bound();
+                }
+            });
+        };
     read(SECURITY, 4624, &|own, row| own.logon(row, index));
     read(SECURITY, 4625, &|own, row| own.refused(row, index));
     read(SECURITY, 4648, &|own, row| own.explicit(row, index));
-    for id in [4634, 4647] {
-        read(SECURITY, id, &|own, row| {
-            if let Some(logon) = row.number("TargetLogonId") {
-                own.facts.ends.entry(logon).or_default().push(row.time);
-            }
-        });
-    }
-    read(SECURITY, 4672, &|own, row| {
-        if let Some(logon) = row.number("SubjectLogonId") {
-            own.facts
-                .privileged
-                .entry(logon)
-                .or_default()
-                .push(row.time);
-        }
-    });
     read(SYSMON, 1, &|own, row| own.sysmon_process(row));
     read(SECURITY, 4688, &|own, row| own.security_process(row));
-    read(SYSMON, 5, &|own, row| {
-        if let Some(found) = own
-            .by_guid
-            .get(row.get("ProcessGuid"))
-            .and_then(|at| own.processes.get_mut(*at))
-        {
-            found.value.ended = Some(row.time);
-        }
-    });
-    read(SECURITY, 4689, &|own, row| own.exit(row));
     read(SYSMON, 7, &|own, row| own.signature(row));
     read(SYSTEM, 7045, &|own, row| {
         let value = ServiceEntry {
@@ -297,8 +268,8 @@ pub(super) fn dossiers(
                 ..RunKey::default()
             };
             let session = row.number("SubjectLogonId").unwrap_or(0);
-            own.run_keys
-                .push(Draft::new(row, value).in_session(session));
+            let draft = Draft::new(row, value).in_session(session, row, own.relations);
+            own.run_keys.push(draft);
         }
     });
     read(SYSMON, 11, &|own, row| own.file(row));
@@ -312,7 +283,8 @@ pub(super) fn dossiers(
         read(SECURITY, *id, &|own, row| {
             let value = change(row, *id);
             let session = row.number("SubjectLogonId").unwrap_or(0);
-            own.changes.push(Draft::new(row, value).in_session(session));
+            let draft = Draft::new(row, value).in_session(session, row, own.relations);
+            own.changes.push(draft);
         });
     }
     let rarity = Rarity::new(tables.runs(), |name| {
@@ -448,10 +420,11 @@ fn shown(logon: u64) -> Option<String> {
     (logon != 0).then(|| format!("{logon:#x}"))
 }
 
-impl Gathered {
-    fn new(id: &str, window: (i64, i64), case: &Case) -> Self {
+impl<'r> Gathered<'r> {
+    fn new(id: &str, window: (i64, i64), case: &Case, relations: &'r Relations) -> Self {
         Self {
             id: id.to_owned(),
+            relations,
             window,
             authentication: Vec::new(),
             processes: Vec::new(),
@@ -464,7 +437,6 @@ impl Gathered {
             files: Vec::new(),
             connections: Vec::new(),
             changes: Vec::new(),
-            facts: Facts::default(),
             moments: case
                 .hops
                 .iter()
@@ -513,9 +485,19 @@ impl Gathered {
             session: row.number("TargetLogonId").and_then(shown),
             ..Authentication::default()
         };
-        let session = row.number("TargetLogonId").unwrap_or(0);
-        self.authentication
-            .push(Draft::new(row, value).in_session(session));
+        let mut draft = Draft::new(row, value);
+        draft.session = row.number("TargetLogonId").unwrap_or(0);
+        if let Some(span) = self.relations.opened(row.reference) {
+            draft.opened_by = Some(row.reference);
+            draft.value.privileged = span.elevated;
+            if let Some(lasted) = span.lasted {
+                draft.value.ended = time(row.time + lasted);
+                #[expect(clippy::cast_precision_loss, reason = "microseconds of a session")]
+                let seconds = lasted as f64 / 1e6;
+                draft.value.seconds = Some(seconds);
+            }
+        }
+        self.authentication.push(draft);
     }
 
     fn refused(&mut self, row: &Row<'_, '_>, index: &Index) {
@@ -584,10 +566,7 @@ impl Gathered {
             }
         }
         let found = Found {
-            parent_guid: row.get("ParentProcessGuid").to_owned(),
-            parent_pid: row.number("ParentProcessId").unwrap_or(0),
             parent_image: row.get("ParentImage").to_owned(),
-            guid: row.get("ProcessGuid").to_owned(),
             process: Process {
                 image: row.get("Image").to_owned(),
                 command_line: row.some("CommandLine").map(str::to_owned),
@@ -599,10 +578,10 @@ impl Gathered {
             },
             ..Found::default()
         };
-        let guid = found.guid.clone();
         let session = row.number("LogonId").unwrap_or(0);
-        if let Some(at) = self.add(pid, Draft::new(row, found).in_session(session)) {
-            self.by_guid.insert(guid, at);
+        let draft = Draft::new(row, found).in_session(session, row, self.relations);
+        if let Some(at) = self.add(pid, draft) {
+            self.by_guid.insert(row.get("ProcessGuid").to_owned(), at);
         }
     }
 
@@ -640,7 +619,6 @@ impl Gathered {
             account
         };
         let found = Found {
-            parent_pid: row.number("ProcessId").unwrap_or(0),
             parent_image: row.get("ParentProcessName").to_owned(),
             process: Process {
                 image: image.to_owned(),
@@ -651,7 +629,8 @@ impl Gathered {
             },
             ..Found::default()
         };
-        self.add(pid, Draft::new(row, found).in_session(session));
+        let draft = Draft::new(row, found).in_session(session, row, self.relations);
+        self.add(pid, draft);
     }
 
     /// Adds a process, unless there are too many.
@@ -664,33 +643,6 @@ impl Gathered {
         self.processes.push(draft);
         self.by_pid.entry(pid).or_default().push(at);
         Some(at)
-    }
-
-    /// The process that had a number at a time: the last one started with it.
-    fn with_pid(&self, pid: u64, time: i64) -> Option<usize> {
-        self.by_pid
-            .get(&pid)?
-            .iter()
-            .copied()
-            .filter_map(|at| self.processes.get(at).map(|one| (one.at, at)))
-            .filter(|(began, _)| *began <= time + SECOND)
-            .max()
-            .map(|(_, at)| at)
-    }
-
-    fn exit(&mut self, row: &Row<'_, '_>) {
-        let Some(pid) = row.number("ProcessId") else {
-            return;
-        };
-        let Some(at) = self.with_pid(pid, row.time) else {
-            return;
-        };
-        if let Some(one) = self.processes.get_mut(at)
-            && one.value.ended.is_none()
-            && base(&one.value.process.image) == base(row.get("ProcessName"))
-        {
-            one.value.ended = Some(row.time);
-        }
     }
 
     fn signature(&mut self, row: &Row<'_, '_>) {
@@ -730,6 +682,8 @@ impl Gathered {
             .account("SubjectDomainName", "SubjectUserName")
             .map(|name| index.account(&name).unwrap_or(name));
         let session = row.number("SubjectLogonId").unwrap_or(0);
+        let span = self.relations.session(row.host, session, row.time);
+        let opened_by = span.map(|span| span.reference);
         // System 7045 has the display name, Security 4697 the key's name.
         if let Some(one) = self.services.iter_mut().rev().take(LOOK_BACK).find(|one| {
             (one.at - row.time).abs() <= SAME
@@ -738,6 +692,7 @@ impl Gathered {
         }) {
             one.references.push(row.reference);
             one.session = session;
+            one.opened_by = opened_by;
             one.value.by = by.or_else(|| one.value.by.take());
             return;
         }
@@ -748,8 +703,8 @@ impl Gathered {
             by,
             ..ServiceEntry::default()
         };
-        self.services
-            .push(Draft::new(row, value).in_session(session));
+        let draft = Draft::new(row, value).in_session(session, row, self.relations);
+        self.services.push(draft);
     }
 
     fn task(&mut self, row: &Row<'_, '_>, what: &str, content: &str, by: &str, index: &Index) {
@@ -772,7 +727,9 @@ impl Gathered {
             one.references.push(row.reference);
             one.value.command = one.value.command.take().or(command);
             if one.session == 0 {
+                let span = self.relations.session(row.host, session, row.time);
                 one.session = session;
+                one.opened_by = span.map(|span| span.reference);
             }
             return;
         }
@@ -783,7 +740,8 @@ impl Gathered {
             by,
             ..TaskEntry::default()
         };
-        self.tasks.push(Draft::new(row, value).in_session(session));
+        let draft = Draft::new(row, value).in_session(session, row, self.relations);
+        self.tasks.push(draft);
     }
 
     fn wmi(&mut self, row: &Row<'_, '_>, id: u32, what: &str) {
@@ -854,7 +812,8 @@ impl Gathered {
         }) {
             return;
         }
-        self.files.push(Draft::new(row, value).in_session(session));
+        let draft = Draft::new(row, value).in_session(session, row, self.relations);
+        self.files.push(draft);
     }
 
     fn connection(&mut self, row: &Row<'_, '_>, log: &ConnectionLog, index: &Index) {
@@ -922,16 +881,15 @@ impl Gathered {
         self.sessions(tables, case, index);
         self.trees(case, tables, index, rarity);
         // Events or sessions have the rest.
-        let opened = Opened::new(&self.authentication);
-        let hop = |references: &[u64], session: u64, at: i64| {
+        let hop = |references: &[u64], opened_by: Option<u64>| {
             index
                 .hop(catalog, references)
-                .or_else(|| opened.hop(session, at))
+                .or_else(|| index.hop(catalog, &[opened_by?]))
         };
         macro_rules! attach {
             ($($list:ident),*) => {
                 $(for one in &mut self.$list {
-                    one.hop = hop(&one.references, one.session, one.at);
+                    one.hop = hop(&one.references, one.opened_by);
                 })*
             };
         }
@@ -969,15 +927,8 @@ impl Gathered {
         }
     }
 
+    /// Sets the hops of logons.
     fn sessions(&mut self, tables: &Tables<'_>, case: &Case, index: &Index) {
-        for times in self
-            .facts
-            .ends
-            .values_mut()
-            .chain(self.facts.privileged.values_mut())
-        {
-            times.sort_unstable();
-        }
         let catalog = tables.catalog();
         for one in &mut self.authentication {
             one.hop = index.hop(catalog, &one.references);
@@ -991,46 +942,23 @@ impl Gathered {
                     one.value.peer.host = other;
                 }
             }
-            if one.session == 0 {
-                continue;
-            }
-            let after = |times: &Vec<i64>| times.iter().copied().find(|end| *end >= one.at);
-            if let Some(end) = self.facts.ends.get(&one.session).and_then(after) {
-                one.value.ended = time(end);
-                #[expect(clippy::cast_precision_loss, reason = "microseconds of a session")]
-                let seconds = (end - one.at) as f64 / 1e6;
-                one.value.seconds = Some(seconds);
-            }
-            one.value.privileged = self
-                .facts
-                .privileged
-                .get(&one.session)
-                .and_then(after)
-                .is_some_and(|at| at - one.at <= SAME);
         }
     }
 
     /// Sets parents, hops, marks and rarity of processes.
     fn trees(&mut self, case: &Case, tables: &Tables<'_>, index: &Index, rarity: &Rarity) {
         let catalog = tables.catalog();
-        let opened = Opened::new(&self.authentication);
+        let by_reference: HashMap<u64, usize> = (self.processes.iter().enumerate())
+            .flat_map(|(at, one)| one.references.iter().map(move |start| (*start, at)))
+            .collect();
         let mut order: Vec<usize> = (0..self.processes.len()).collect();
         order.sort_by_key(|at| self.processes.get(*at).map(|one| one.at));
-        let parents: Vec<Option<usize>> = self
-            .processes
-            .iter()
-            .enumerate()
+        let parents: Vec<Option<usize>> = (self.processes.iter().enumerate())
             .map(|(at, one)| {
-                self.by_guid
-                    .get(&one.value.parent_guid)
+                let mut starts = one.references.iter();
+                starts
+                    .find_map(|start| by_reference.get(&self.relations.parent(*start)?))
                     .copied()
-                    .or_else(|| {
-                        let parent = self.with_pid(one.value.parent_pid, one.at)?;
-                        // The number was reused, unless the name matches.
-                        let image = &self.processes.get(parent)?.value.process.image;
-                        let own = &one.value.parent_image;
-                        (own.is_empty() || base(own) == base(image)).then_some(parent)
-                    })
                     .filter(|parent| *parent != at)
             })
             .collect();
@@ -1041,7 +969,7 @@ impl Gathered {
             let own = index
                 .hop(catalog, &one.references)
                 .filter(|hop| case.hops.get(*hop).is_some_and(|hop| hop.dst == self.id));
-            let session = opened.hop(one.session, one.at);
+            let session = one.opened_by.and_then(|logon| index.hop(catalog, &[logon]));
             let parent = parent.and_then(|parent| self.processes.get(parent)?.hop);
             let hop = own.or(parent).or(session);
             if let Some(one) = self.processes.get_mut(*at) {
@@ -1063,7 +991,9 @@ impl Gathered {
             process.id = at as u64;
             process.parent = parent.map(|parent| parent as u64);
             process.session = shown(one.session);
-            process.ended = found.ended.and_then(time);
+            let mut starts = one.references.iter();
+            let ran = starts.find_map(|start| self.relations.ran(*start));
+            process.ended = ran.and_then(|ran| time(began + ran));
             let (seen, others) = rarity.seen(&process.image, &id, began);
             process.seen = seen.to_owned();
             match (seen, others) {
@@ -1108,38 +1038,44 @@ impl Gathered {
     /// Summarises what each session did.
     fn deeds(&mut self) {
         const MOST_NAMES: usize = 5;
+        // By the event that shows the session.
         let mut did: HashMap<u64, Vec<(i64, String)>> = HashMap::new();
         let mut started: HashMap<u64, Vec<(i64, String)>> = HashMap::new();
         for one in &self.processes {
-            started
-                .entry(one.session)
-                .or_default()
-                .push((one.at, base(&one.value.process.image)));
+            if let Some(logon) = one.opened_by {
+                let name = base(&one.value.process.image);
+                started.entry(logon).or_default().push((one.at, name));
+            }
         }
+        let mut note = |logon: Option<u64>, at: i64, text: String| {
+            if let Some(logon) = logon {
+                did.entry(logon).or_default().push((at, text));
+            }
+        };
         for one in &self.services {
             let text = format!("installed service {}", one.value.name);
-            did.entry(one.session).or_default().push((one.at, text));
+            note(one.opened_by, one.at, text);
         }
         for one in &self.tasks {
             let text = format!("{} task {}", one.value.what, one.value.name);
-            did.entry(one.session).or_default().push((one.at, text));
+            note(one.opened_by, one.at, text);
         }
         for one in &self.files {
             let share = one.value.share.as_deref().unwrap_or_default();
             let text = format!("wrote {} on {share}", one.value.path);
-            did.entry(one.session).or_default().push((one.at, text));
+            note(one.opened_by, one.at, text);
         }
         for one in &self.changes {
             let account = one.value.account.as_deref().unwrap_or("?");
             let text = format!("{} ({account})", one.value.what);
-            did.entry(one.session).or_default().push((one.at, text));
+            note(one.opened_by, one.at, text);
         }
         for one in &mut self.authentication {
-            if matches!(one.session, 0 | 0x3e7) {
+            let Some(logon) = one.opened_by else {
                 continue;
-            }
+            };
             let began = one.at - SECOND;
-            if let Some(list) = started.get(&one.session) {
+            if let Some(list) = started.get(&logon) {
                 let own: Vec<&String> = list
                     .iter()
                     .filter(|(at, _)| *at >= began)
@@ -1162,7 +1098,7 @@ impl Gathered {
                         .push(format!("started {}{rest}", names.join(", ")));
                 }
             }
-            if let Some(list) = did.get(&one.session) {
+            if let Some(list) = did.get(&logon) {
                 let own: Vec<&(i64, String)> = list.iter().filter(|(at, _)| *at >= began).collect();
                 one.value
                     .did
@@ -1174,32 +1110,6 @@ impl Gathered {
                 }
             }
         }
-    }
-}
-
-/// Which hop opened which session, as far as logons show it.
-struct Opened(HashMap<u64, Vec<(i64, Option<usize>)>>);
-
-impl Opened {
-    fn new(authentication: &[Draft<Authentication>]) -> Self {
-        let mut all: HashMap<u64, Vec<(i64, Option<usize>)>> = HashMap::new();
-        for one in authentication {
-            all.entry(one.session).or_default().push((one.at, one.hop));
-        }
-        for list in all.values_mut() {
-            list.sort_unstable();
-        }
-        Self(all)
-    }
-
-    /// The hop that opened the session with this number at a time. Windows' own sessions belong to none.
-    fn hop(&self, session: u64, at: i64) -> Option<usize> {
-        if is_service_logon(session) {
-            return None;
-        }
-        let list = self.0.get(&session)?;
-        let end = list.partition_point(|(began, _)| *began <= at + 2 * SECOND);
-        list.get(end.checked_sub(1)?)?.1
     }
 }
 

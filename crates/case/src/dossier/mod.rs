@@ -11,6 +11,7 @@ mod program;
 mod scope;
 mod tables;
 
+use crabwalk_activity::Relations;
 use crabwalk_events::{Catalog, CatalogError};
 use crabwalk_vocabulary::account::kind_of;
 use crabwalk_vocabulary::time::{self, HOUR};
@@ -48,13 +49,15 @@ fn exposed(one: &crabwalk_movement::Exposed) -> Exposed {
 }
 
 impl Case {
-    /// Adds the scope, dossiers, silenced findings, and a summary.
+    /// Adds the scope, dossiers, silenced findings, and a summary. The catalog and relations are those that the
+    /// movements of this case were found with.
     ///
     /// # Errors
     /// If events cannot be read.
     pub fn add_dossiers(
         &mut self,
         catalog: &dyn Catalog,
+        relations: &Relations,
         asked: &Asked,
     ) -> Result<(), CatalogError> {
         let tables = Tables::read(catalog)?;
@@ -76,7 +79,7 @@ impl Case {
         let begin = self.verdict.scope.entry.as_ref().map(|entry| entry.time);
 
         let wanted = self.windows(&index, &asked_hosts);
-        let hosts = host::dossiers(&tables, self, &index, &wanted);
+        let hosts = host::dossiers(&tables, relations, self, &index, &wanted);
         scope::blind(self, &index, &hosts, &mut scope);
         scope.entry = scope::entry(self, &hosts);
 

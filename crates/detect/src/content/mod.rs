@@ -18,7 +18,7 @@ use crate::detection::{Baseline, Detection, Story};
 use crate::files::{File, walk};
 use crate::logging::Logging;
 use crate::origin::BUILT_IN;
-pub use crate::origin::{ContentProblem, Origin};
+pub use crate::origin::{ContentOrigin, ContentProblem};
 use crate::risk::RiskFactors;
 use crate::sigma::{LogSources, SigmaRules};
 use raw::Kind;

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use crate::detection::{
     self, DetectionType, RecordedAttack, RiskField, RiskObjectKind, Status, ThreatField,
 };
-use crate::origin::{ContentProblem, Origin, Written};
+use crate::origin::{ContentOrigin, ContentProblem, Written};
 use crate::throttling::Throttling;
 
 /// Folders of public content that contain nothing for Crabwalk.
@@ -265,7 +265,7 @@ impl Story {
             description: text(self.description),
             narrative: text(self.narrative),
             references: texts(self.references),
-            origin: Origin::file(path),
+            origin: ContentOrigin::file(path),
         }
     }
 }
@@ -514,8 +514,8 @@ fn written(text: &str) -> Option<Written> {
     None
 }
 
-fn origin(path: &str, whole: &str) -> Origin {
-    Origin {
+fn origin(path: &str, whole: &str) -> ContentOrigin {
+    ContentOrigin {
         path: path.to_owned(),
         search_line: search_line(whole),
         written: written(whole).map(Arc::new),

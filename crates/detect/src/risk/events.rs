@@ -22,7 +22,7 @@ const FIRST_RECORD: u64 = 1;
 
 /// The risk that a finding adds to objects, and whether it is notable: from a hunt, or from an existing case.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Concluded {
+pub struct RiskEvent {
     /// Identifier of the finding.
     pub finding: String,
     /// Record number of its events, which leads back to the finding.
@@ -58,7 +58,7 @@ pub struct Concluded {
 /// Fields of a finding that its notable also has.
 const NOTABLE_FIELDS: [&str; 3] = ["dest", "src", "user"];
 
-impl Concluded {
+impl RiskEvent {
     fn of(finding: &Finding, index: usize) -> Self {
         let detection = &finding.detection;
         let risk = |object: &crate::finding::RiskObject| {
@@ -102,7 +102,7 @@ pub(crate) fn catalog(findings: &[Finding], attack: &Attack) -> Result<MemoryCat
         .iter()
         .enumerate()
         .filter(|(_, finding)| finding.suppressed.is_none())
-        .map(|(index, finding)| Concluded::of(finding, index));
+        .map(|(index, finding)| RiskEvent::of(finding, index));
     events(concluded, attack).and_then(MemoryCatalog::new)
 }
 
@@ -111,7 +111,7 @@ pub(crate) fn catalog(findings: &[Finding], attack: &Attack) -> Result<MemoryCat
 /// # Errors
 /// If the tables cannot be built.
 pub fn events(
-    concluded: impl Iterator<Item = Concluded>,
+    concluded: impl Iterator<Item = RiskEvent>,
     attack: &Attack,
 ) -> Result<Collected, ArrowError> {
     let mut collector = Collector::new(&Everything);
@@ -149,7 +149,7 @@ pub fn events(
 fn put(
     collector: &mut Collector<'_>,
     channel: &str,
-    concluded: &Concluded,
+    concluded: &RiskEvent,
     attack: &Attack,
     own: &[(&str, String)],
 ) {

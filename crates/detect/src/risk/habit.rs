@@ -247,7 +247,7 @@ pub(crate) fn fold(findings: &mut Vec<Finding>) {
 }
 
 /// Merges similar findings across days as [`fold`] does within one, except notable ones and those in `apart`, by place.
-/// What a finding adds to the risk of an object becomes the sum over the days. Returns for each finding where it is now.
+/// Sums over the days what a finding adds to an object's risk. Returns the new index of each finding.
 pub(crate) fn fold_days(findings: &mut Vec<Finding>, apart: &BTreeSet<usize>) -> Vec<usize> {
     let apart: BTreeSet<String> = apart
         .iter()

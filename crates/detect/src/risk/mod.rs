@@ -12,8 +12,8 @@ mod factor;
 mod habit;
 
 pub use crate::attack::Attack;
-pub use events::{Concluded, events};
 pub(crate) use events::{EVENTS, catalog, follow};
+pub use events::{RiskEvent, events};
 pub use exception::{Exception, parse as parse_exceptions};
 pub use factor::RiskFactors;
 pub use habit::HABITUAL;

@@ -336,7 +336,7 @@ fn similar_findings_are_one_for_all_days_and_add_up() {
     for (old, place) in each.findings.iter().zip(&places) {
         assert_eq!(old.detection.id, all.findings[*place].detection.id);
     }
-    // What stays apart, and what is notable, is as it was.
+    // Findings kept apart, and notables, are unchanged.
     let mut apart = hunt(directory.path(), &events, |_| {});
     let places = apart.fold_days(&(0..each.findings.len()).collect());
     assert_eq!(apart.findings.len(), each.findings.len());

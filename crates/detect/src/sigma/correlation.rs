@@ -19,7 +19,7 @@ use crate::finding::Finding;
 use crate::origin::ContentProblem;
 
 /// A correlation's conclusion, for the correlations that depend on it.
-struct Concluded {
+struct Fired {
     /// Position of the correlation.
     correlation: usize,
     group: Vec<(String, String)>,
@@ -149,7 +149,7 @@ impl SigmaRules {
         wanted.sort_by_key(|one| (one.seconds, one.reference, one.rule));
         let by_reference: BTreeMap<u64, &Wanted> =
             wanted.iter().map(|one| (one.reference, one)).collect();
-        let mut concluded: Vec<Concluded> = Vec::new();
+        let mut concluded: Vec<Fired> = Vec::new();
         let mut findings = Vec::new();
         for one in &wanted {
             for done in correlator.take(one.rule, one, one.seconds) {
@@ -192,7 +192,7 @@ impl SigmaRules {
                         continue;
                     }
                 }
-                concluded.push(Concluded {
+                concluded.push(Fired {
                     correlation: at,
                     group: done.group.clone(),
                     events: events.clone(),
@@ -227,7 +227,7 @@ impl SigmaRules {
         correlation: &Correlation,
         group: &[(String, String)],
         seconds: i64,
-        concluded: &[Concluded],
+        concluded: &[Fired],
     ) {
         let names = engine::rests_on(&correlation.sigma);
         let span = i64::try_from(correlation.sigma.timespan.seconds).unwrap_or(i64::MAX);

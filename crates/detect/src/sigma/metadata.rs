@@ -3,7 +3,7 @@
 use rsigma_parser::Level;
 
 use crate::detection::{Detection, DetectionType, Language, RiskField, RiskObjectKind, Status};
-use crate::origin::Origin;
+use crate::origin::ContentOrigin;
 
 /// The common metadata of rules and correlations.
 #[derive(Clone, Copy)]
@@ -65,7 +65,7 @@ pub(super) fn describe(about: Metadata<'_>, path: &str, data_sources: Vec<String
         how_to_implement: String::new(),
         known_false_positives: about.falsepositives.join("; "),
         recorded_attacks: Vec::new(),
-        origin: Origin::file(path),
+        origin: ContentOrigin::file(path),
     }
 }
 

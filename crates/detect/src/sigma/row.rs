@@ -33,7 +33,7 @@ pub trait Fields {
 }
 
 /// Where a field of the rules comes from, for one table.
-enum Origin {
+enum FieldOrigin {
     Constant(String),
     Column(usize),
     Made(FieldRule),
@@ -60,7 +60,7 @@ const TIMES: [&str; 8] = [
 
 /// The names of a log source, mapped to the columns of one table.
 pub(super) struct Layout {
-    origins: HashMap<String, Origin>,
+    origins: HashMap<String, FieldOrigin>,
     columns: HashMap<String, usize>,
     filter: Vec<(Option<usize>, Vec<String>)>,
     /// Columns with text of the event, for rules that search everywhere.
@@ -85,8 +85,8 @@ impl Layout {
             .map(|(at, field)| (field.name().clone(), at))
             .collect();
         let made = |rule: &FieldRule| match rule {
-            FieldRule::Column(name) => columns.get(name).map(|at| Origin::Column(*at)),
-            rule => Some(Origin::Made(rule.clone())),
+            FieldRule::Column(name) => columns.get(name).map(|at| FieldOrigin::Column(*at)),
+            rule => Some(FieldOrigin::Made(rule.clone())),
         };
         let mut origins = HashMap::new();
         for name in names {
@@ -94,16 +94,16 @@ impl Layout {
                 Some(rule) => made(rule),
                 None => match name {
                     "EventID" | "EventCode" if event_type.is_windows() => {
-                        Some(Origin::Constant(event_type.event_id.to_string()))
+                        Some(FieldOrigin::Constant(event_type.event_id.to_string()))
                     }
-                    "Channel" => Some(Origin::Constant(event_type.channel.clone())),
+                    "Channel" => Some(FieldOrigin::Constant(event_type.channel.clone())),
                     "Computer" if sources.field(name).is_some() => {
                         sources.field(name).and_then(made)
                     }
                     _ => columns
                         .get(&format!("{OWN_DATA}{name}"))
-                        .map(|own| Origin::OwnElse(*own, columns.get(name).copied()))
-                        .or_else(|| columns.get(name).map(|at| Origin::Column(*at)))
+                        .map(|own| FieldOrigin::OwnElse(*own, columns.get(name).copied()))
+                        .or_else(|| columns.get(name).map(|at| FieldOrigin::Column(*at)))
                         .or_else(|| made(sources.field(name)?))
                         .or_else(|| {
                             // Providers spell a name differently from version to version, sometimes with spaces.
@@ -113,14 +113,14 @@ impl Layout {
                                 .filter(|(own, _)| alike(own) == name)
                                 .map(|(_, at)| *at)
                                 .min()
-                                .map(Origin::Column)
+                                .map(FieldOrigin::Column)
                         })
-                        .or_else(|| TIMES.contains(&name).then_some(Origin::Time))
+                        .or_else(|| TIMES.contains(&name).then_some(FieldOrigin::Time))
                         .or_else(|| {
                             let is_number = event_type.is_windows()
                                 && matches!(name, "EventRecordID" | "RecordNumber");
                             let column = columns.get(RECORD).filter(|_| is_number)?;
-                            Some(Origin::Number(*column))
+                            Some(FieldOrigin::Number(*column))
                         }),
                 },
             };
@@ -305,18 +305,18 @@ impl Fields for EventRow<'_> {
         let rows = self.rows;
         let one = |text| Some(Value::One(Cow::Borrowed(text)));
         match rows.layout.origins.get(name)? {
-            Origin::Constant(text) => one(text.as_str()),
-            Origin::Column(column) => self.in_column(*column),
-            Origin::OwnElse(own, header) => {
+            FieldOrigin::Constant(text) => one(text.as_str()),
+            FieldOrigin::Column(column) => self.in_column(*column),
+            FieldOrigin::OwnElse(own, header) => {
                 self.in_column(*own).or_else(|| self.in_column((*header)?))
             }
-            Origin::Made(rule) => rule
+            FieldOrigin::Made(rule) => rule
                 .value(|column| rows.first(*rows.layout.columns.get(column)?, self.row))
                 .map(Value::One),
-            Origin::Time => jiff::Timestamp::from_microsecond(self.micros())
+            FieldOrigin::Time => jiff::Timestamp::from_microsecond(self.micros())
                 .ok()
                 .map(|time| Value::One(time.to_string().into())),
-            Origin::Number(column) => match rows.columns.get(*column)? {
+            FieldOrigin::Number(column) => match rows.columns.get(*column)? {
                 Texts::Numbers(numbers) if numbers.is_valid(self.row) => {
                     Some(Value::One(numbers.value(self.row).to_string().into()))
                 }

@@ -7,7 +7,7 @@ use crate::sim::{
     Account, Channel, FILE_GENERIC_READ, MINUTE, Package, Process, SECOND, Session, Share, s,
 };
 
-use super::plan::{Role, World};
+use super::plan::{Company, Role};
 use crate::acts::{Approach, Desktop, Part, Program, Service};
 
 pub(crate) const HOUR: i64 = 60 * MINUTE;
@@ -59,7 +59,7 @@ pub(crate) struct Day {
 pub(crate) type Seats = BTreeMap<usize, Desktop>;
 
 /// Simulates a day of everything except the intrusions.
-pub(crate) fn day(world: &mut World, day: Day) -> Seats {
+pub(crate) fn day(world: &mut Company, day: Day) -> Seats {
     for host in world.windows() {
         machine(world, host, day);
     }
@@ -91,12 +91,12 @@ pub(crate) fn day(world: &mut World, day: Day) -> Seats {
     seats
 }
 
-pub(crate) fn within(world: &mut World, day: Day, from: i64, to: i64) -> i64 {
+pub(crate) fn within(world: &mut Company, day: Day, from: i64, to: i64) -> i64 {
     day.midnight + from + world.sim.random.span(to - from)
 }
 
 /// A machine's own activity: policy from its domain controller, services, chores.
-fn machine(world: &mut World, host: usize, day: Day) {
+fn machine(world: &mut Company, host: usize, day: Day) {
     let account = world.sim.machine_account(host);
     let controller = world.sim.hosts[host].controller;
     if world.roles[host] != Role::Controller {
@@ -181,7 +181,7 @@ fn machine(world: &mut World, host: usize, day: Day) {
 }
 
 /// Domain controllers replicate from each other with their machine accounts.
-fn controllers(world: &mut World, day: Day) {
+fn controllers(world: &mut Company, day: Day) {
     let all = world.of(Role::Controller);
     for src in all.iter().copied() {
         for dst in all.iter().copied().filter(|dst| *dst != src) {
@@ -208,7 +208,7 @@ fn controllers(world: &mut World, day: Day) {
 }
 
 /// A day at a workstation.
-fn person(world: &mut World, host: usize, day: Day) -> Desktop {
+fn person(world: &mut Company, host: usize, day: Day) -> Desktop {
     let owner = world.owners[&host];
     let account = world.sim.accounts[owner].clone();
     let start = within(world, day, 6 * HOUR + 30 * MINUTE, 9 * HOUR);
@@ -285,7 +285,7 @@ fn person(world: &mut World, host: usize, day: Day) -> Desktop {
 
 /// Somebody opens files on a share.
 fn visit_share(
-    world: &mut World,
+    world: &mut Company,
     time: i64,
     from: (usize, &Desktop),
     dst: usize,
@@ -347,7 +347,7 @@ impl Chore {
 
 /// One piece of an administrator's work on another host.
 pub(crate) fn work(
-    world: &mut World,
+    world: &mut Company,
     kind: Chore,
     time: i64,
     seat: &Desktop,
@@ -521,7 +521,7 @@ pub(crate) fn work(
 }
 
 /// Each site's administrator works on its servers, and a domain administrator on the controllers.
-fn administrators(world: &mut World, day: Day, seats: &Seats) {
+fn administrators(world: &mut Company, day: Day, seats: &Seats) {
     for site in 0..world.administrators.len() {
         let account = world.administrators[site];
         let Some(seat) = world
@@ -559,7 +559,7 @@ fn administrators(world: &mut World, day: Day, seats: &Seats) {
 }
 
 /// The help desk uses the first workstation of a site, and its own account for other people's workstations.
-fn help_desk(world: &mut World, day: Day, seats: &Seats) {
+fn help_desk(world: &mut Company, day: Day, seats: &Seats) {
     for site in 0..world.help_desk.len() {
         let account = world.help_desk[site];
         let targets: Vec<usize> = world
@@ -586,7 +586,7 @@ fn help_desk(world: &mut World, day: Day, seats: &Seats) {
 }
 
 /// Some people work on a terminal server, and return to their sessions.
-fn terminal_users(world: &mut World, day: Day, seats: &Seats) {
+fn terminal_users(world: &mut Company, day: Day, seats: &Seats) {
     let Some(dst) = world.of(Role::Terminal).first().copied() else {
         return;
     };
@@ -635,7 +635,7 @@ fn terminal_users(world: &mut World, day: Day, seats: &Seats) {
 
 /// The session and process of an agent that works under a service account for some hours.
 pub(crate) fn agent(
-    world: &mut World,
+    world: &mut Company,
     host: usize,
     account: usize,
     time: i64,
@@ -663,7 +663,7 @@ pub(crate) fn agent(
     (session, process)
 }
 
-fn backup(world: &mut World, day: Day) {
+fn backup(world: &mut Company, day: Day) {
     let Some(src) = world.of(Role::Backup).first().copied() else {
         return;
     };
@@ -707,7 +707,7 @@ fn backup(world: &mut World, day: Day) {
 }
 
 /// Software is deployed to some hosts every day, and to all workstations every other week.
-fn deployment(world: &mut World, day: Day) {
+fn deployment(world: &mut Company, day: Day) {
     let Some(src) = world.of(Role::Deployment).first().copied() else {
         return;
     };
@@ -761,7 +761,7 @@ fn deployment(world: &mut World, day: Day) {
 }
 
 /// The vulnerability scanner visits each host once a week, guesses passwords, then logs on with its own account.
-fn scanner(world: &mut World, day: Day) {
+fn scanner(world: &mut Company, day: Day) {
     let Some(src) = world.of(Role::Scanner).first().copied() else {
         return;
     };
@@ -813,7 +813,7 @@ fn scanner(world: &mut World, day: Day) {
     }
 }
 
-fn monitoring(world: &mut World, day: Day) {
+fn monitoring(world: &mut Company, day: Day) {
     let Some(src) = world.of(Role::Monitoring).first().copied() else {
         return;
     };
@@ -844,7 +844,7 @@ fn monitoring(world: &mut World, day: Day) {
 }
 
 /// The server that copies accounts to a cloud directory replicates secrets like an intruder, but with permission.
-fn synchronisation(world: &mut World, day: Day) {
+fn synchronisation(world: &mut Company, day: Day) {
     let Some(src) = world.of(Role::Sync).first().copied() else {
         return;
     };
@@ -870,7 +870,7 @@ fn synchronisation(world: &mut World, day: Day) {
 }
 
 /// A service somewhere still uses the previous password.
-fn stale_password(world: &mut World, day: Day) {
+fn stale_password(world: &mut Company, day: Day) {
     let (Some(src), Some(dst)) = (
         world.of(Role::Application).last().copied(),
         world.of(Role::Files).first().copied(),

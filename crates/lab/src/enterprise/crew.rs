@@ -3,7 +3,7 @@
 
 use crate::sim::Account;
 
-use super::plan::{Role, World};
+use super::plan::{Company, Role};
 use super::profile::Work;
 
 /// How somebody switches from the everyday account to the other one.
@@ -71,7 +71,7 @@ pub(crate) fn hosts(work: &std::collections::BTreeSet<Work>, hosts: usize) -> Ve
 }
 
 /// Hires the staff and creates the accounts.
-pub(crate) fn hire(world: &mut World) {
+pub(crate) fn hire(world: &mut Company) {
     let has = |work| world.profile.has(work);
     let staffed = has(Work::SecondAccounts)
         || has(Work::CheckOut)
@@ -104,12 +104,12 @@ pub(crate) fn hire(world: &mut World) {
     world.crew = crew;
 }
 
-fn service(world: &mut World, name: &str) -> usize {
+fn service(world: &mut Company, name: &str) -> usize {
     world.add_account(name.to_owned(), ("", ""), true)
 }
 
 /// One in twelve works in IT, and at least six do.
-fn staff(world: &mut World) -> Vec<Member> {
+fn staff(world: &mut Company) -> Vec<Member> {
     let desks: Vec<usize> = world.workstations().collect();
     let wanted = (desks.len() / 12).max(6).min(desks.len());
     let step = (desks.len() / wanted.max(1)).max(1);
@@ -166,7 +166,7 @@ fn staff(world: &mut World) -> Vec<Member> {
 
 /// The name of somebody's other account: half of the networks have a rule for it, in the others names have grown
 /// historically.
-fn second_name(world: &mut World, person: &Account, duty: Duty) -> String {
+fn second_name(world: &mut Company, person: &Account, duty: Duty) -> String {
     let tier = match duty {
         Duty::Directory => 0,
         Duty::Servers => 1,

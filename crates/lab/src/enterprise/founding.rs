@@ -9,7 +9,7 @@ use crate::sim::{Channel, MINUTE, Random, SECOND, Sim};
 use super::EnterpriseOptions;
 use super::crew::{self, Crew};
 use super::daily::turnover;
-use super::plan::{CHANNELS, MOST_SKEW, Role, World};
+use super::plan::{CHANNELS, Company, MOST_SKEW, Role};
 use super::profile::Work;
 use super::telemetry;
 
@@ -27,10 +27,10 @@ const LAST: [&str; 32] = [
 const SITES: [&str; 4] = ["KEL", "TID", "MOR", "PIL"];
 
 /// Creates sites, hosts and accounts, and decides which logs exist.
-pub(crate) fn populate(options: &EnterpriseOptions) -> Result<World, LabError> {
+pub(crate) fn populate(options: &EnterpriseOptions) -> Result<Company, LabError> {
     let random = Random(options.seed ^ 0x656e_7465_7270);
     let first_day = micros(options.start)?;
-    let mut world = World {
+    let mut world = Company {
         sim: Sim::new(random, &options.profile.dns, &options.profile.netbios),
         roles: Vec::new(),
         sites: Vec::new(),
@@ -189,7 +189,7 @@ pub(crate) fn populate(options: &EnterpriseOptions) -> Result<World, LabError> {
     Ok(world)
 }
 
-fn accounts(world: &mut World, sites: usize) {
+fn accounts(world: &mut Company, sites: usize) {
     let hosts: Vec<usize> = world.workstations().collect();
     for (number, host) in hosts.into_iter().enumerate() {
         let first = FIRST[number % FIRST.len()];

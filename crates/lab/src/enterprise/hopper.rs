@@ -13,7 +13,7 @@ use crate::attack::{Attack, Goal};
 use crate::sim::{MINUTE, Random};
 
 use super::intrusion::{Method, Step};
-use super::plan::{Role, World};
+use super::plan::{Company, Role};
 
 /// Hops at most.
 const MOST_HOPS: usize = 10;
@@ -34,7 +34,7 @@ struct History {
 }
 
 impl History {
-    fn new(world: &World) -> Self {
+    fn new(world: &Company) -> Self {
         let people: BTreeSet<usize> = world
             .owners
             .values()
@@ -91,7 +91,7 @@ struct Candidate {
 
 /// A desk to begin at, among those of people at work, and the route from there; none if no desk leads to the goal.
 pub(super) fn route(
-    world: &World,
+    world: &Company,
     random: &mut Random,
     attack: Attack,
     desks: &[usize],
@@ -117,12 +117,12 @@ fn is_target(role: Role) -> bool {
 }
 
 /// Whether an account can act on a host.
-fn can_act(world: &World, dst: usize, account: usize) -> bool {
+fn can_act(world: &Company, dst: usize, account: usize) -> bool {
     world.sim.accounts[account].admin || matches!(world.roles[dst], Role::Terminal | Role::Gateway)
 }
 
 fn walk(
-    world: &World,
+    world: &Company,
     history: &History,
     random: &mut Random,
     attack: Attack,
@@ -218,7 +218,7 @@ fn prefer(all: &mut Vec<Candidate>, so: impl Fn(&Candidate) -> bool) {
 
 /// When and by which way he moves.
 fn steps(
-    world: &World,
+    world: &Company,
     random: &mut Random,
     entry: usize,
     hops: &[Candidate],
@@ -247,7 +247,7 @@ fn steps(
     steps
 }
 
-fn way(world: &World, random: &mut Random, hop: &Candidate, last: bool) -> Method {
+fn way(world: &Company, random: &mut Random, hop: &Candidate, last: bool) -> Method {
     if !world.sim.accounts[hop.account].admin {
         return Method::Desktop;
     }

@@ -9,7 +9,7 @@ use crate::sim::{Account, MINUTE, Package, Process, Random, SECOND, Session};
 
 use super::EnterpriseOptions;
 use super::background::{CMD, HOUR, POWERSHELL, Seats};
-use super::plan::{Role, World};
+use super::plan::{Company, Role};
 use crate::acts::{Approach, Program, Running, Service};
 
 /// A way to another host.
@@ -165,7 +165,10 @@ pub(crate) struct Plan {
 }
 
 /// Plans all intrusions before the first day.
-pub(crate) fn plan(world: &mut World, options: &EnterpriseOptions) -> Result<Vec<Plan>, LabError> {
+pub(crate) fn plan(
+    world: &mut Company,
+    options: &EnterpriseOptions,
+) -> Result<Vec<Plan>, LabError> {
     let mut random = Random(options.seed ^ 0x696e_7472_7564);
     let mut mornings = Vec::new();
     let mut date = options.start;
@@ -278,7 +281,7 @@ fn by_protocol(
 }
 
 /// Finds the route of an attack by goal and stealth, from a desk that no other attack began at.
-fn find_way(world: &World, plan: &mut Plan, attack: Attack, seats: &Seats, taken: &[usize]) {
+fn find_way(world: &Company, plan: &mut Plan, attack: Attack, seats: &Seats, taken: &[usize]) {
     let mut random = Random(world.seed ^ 0x686f_7070_6572 ^ (plan.number as u64 * 7_919));
     let desks: Vec<usize> = seats
         .keys()
@@ -297,7 +300,7 @@ fn find_way(world: &World, plan: &mut Plan, attack: Attack, seats: &Seats, taken
 
 /// From a workstation over others and servers to the intruder's target.
 fn route(
-    world: &World,
+    world: &Company,
     random: &mut Random,
     entry: usize,
     start: i64,
@@ -412,7 +415,7 @@ fn route(
 }
 
 /// Carries out the intruders' acts before `until`.
-pub(crate) fn day(world: &mut World, plans: &mut [Plan], seats: &Seats, until: i64) {
+pub(crate) fn day(world: &mut Company, plans: &mut [Plan], seats: &Seats, until: i64) {
     let mut taken: Vec<usize> = plans
         .iter()
         .filter(|plan| plan.attack.is_none() || plan.foothold.is_some())
@@ -452,7 +455,7 @@ pub(crate) fn day(world: &mut World, plans: &mut [Plan], seats: &Seats, until: i
 }
 
 /// A document that starts a shell, and perhaps requests for tickets to crack.
-fn begin(world: &mut World, plan: &mut Plan, seats: &Seats) {
+fn begin(world: &mut Company, plan: &mut Plan, seats: &Seats) {
     let Some(seat) = seats.get(&plan.entry) else {
         return;
     };
@@ -537,7 +540,7 @@ fn credentials(step: &Step, foothold: &Foothold) -> Credentials {
     }
 }
 
-fn hop(world: &mut World, plan: &mut Plan, step: &Step, seats: &Seats) {
+fn hop(world: &mut Company, plan: &mut Plan, step: &Step, seats: &Seats) {
     let from = if step.from_entry {
         &plan.first
     } else {
@@ -658,7 +661,7 @@ struct Go<'a> {
 }
 
 /// Makes the move. Returns what runs on the destination, and whether it can act for the account elsewhere.
-fn perform(world: &mut World, go: &Go<'_>, seats: &Seats) -> (Running, bool) {
+fn perform(world: &mut Company, go: &Go<'_>, seats: &Seats) -> (Running, bool) {
     let Go {
         plan,
         step,

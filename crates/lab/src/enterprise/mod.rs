@@ -27,7 +27,7 @@ use crate::LabError;
 use crate::clock::{micros, rfc3339, tomorrow};
 use crate::output::Output;
 use crate::sim::{Channel, check};
-use crate::truth::{Intrusion, PlantedHop, SCHEMA, Truth, TruthHost, World, counts};
+use crate::truth::{Intrusion, PlantedHop, SCHEMA, Truth, TruthHost, WorldKind, counts};
 
 pub use crate::attack::{Attack, Goal, Stealth};
 pub use logons::{LogonOptions, LogonWorld, build_logons};
@@ -143,7 +143,7 @@ pub(crate) fn build(options: &EnterpriseOptions, directory: &Path) -> Result<Tru
     let name = |host: usize| world.sim.hosts[host].name.clone();
     let truth = Truth {
         schema: SCHEMA.into(),
-        kind: World::Enterprise,
+        kind: WorldKind::Enterprise,
         seed: options.seed,
         domain: world.sim.domain.dns.clone(),
         netbios: world.sim.domain.netbios.clone(),

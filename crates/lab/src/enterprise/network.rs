@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use crate::sim::{MINUTE, Random};
 
-use super::plan::{Role, World};
+use super::plan::{Company, Role};
 use super::profile::Network;
 
 /// The location of a workstation.
@@ -19,7 +19,7 @@ enum Place {
     Branch,
 }
 
-fn place(world: &World, host: usize) -> Place {
+fn place(world: &Company, host: usize) -> Place {
     let network = world.profile.network;
     let mut random = Random(world.seed ^ 0x706c_6163 ^ (host as u64) << 20);
     let drawn = thousandths(&mut random);
@@ -40,7 +40,7 @@ fn thousandths(random: &mut Random) -> f64 {
 }
 
 /// Assigns the day's addresses to hosts.
-pub(crate) fn day(world: &mut World, midnight: i64, number: usize) {
+pub(crate) fn day(world: &mut Company, midnight: i64, number: usize) {
     let network = world.profile.network;
     if network == Network::PLAIN {
         return;
@@ -94,7 +94,7 @@ pub(crate) fn day(world: &mut World, midnight: i64, number: usize) {
     }
 }
 
-fn of(world: &World, all: &[usize], wanted: Place) -> Vec<usize> {
+fn of(world: &Company, all: &[usize], wanted: Place) -> Vec<usize> {
     all.iter()
         .copied()
         .filter(|host| world.roles[*host] == Role::Workstation && place(world, *host) == wanted)

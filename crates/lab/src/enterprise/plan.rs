@@ -83,7 +83,7 @@ impl Role {
 }
 
 /// The enterprise during simulation.
-pub(crate) struct World {
+pub(crate) struct Company {
     pub(crate) sim: Sim,
     /// Of each host.
     pub(crate) roles: Vec<Role>,
@@ -122,7 +122,7 @@ pub(crate) struct World {
     pub(crate) seen: BTreeMap<(usize, usize, String), (usize, usize)>,
 }
 
-impl World {
+impl Company {
     pub(crate) fn of(&self, role: Role) -> Vec<usize> {
         (0..self.roles.len())
             .filter(|host| self.roles[*host] == role)

@@ -2,7 +2,7 @@
 
 use crate::sim::{Channel, Random};
 
-use super::plan::{CHANNELS, Role, World};
+use super::plan::{CHANNELS, Company, Role};
 use super::profile::Telemetry;
 
 /// Logon events: what a logons-only collection has.
@@ -11,7 +11,7 @@ pub(crate) const LOGONS: [u16; 14] = [
 ];
 
 /// Decides which host has which logs. Non-Windows hosts have none in any case.
-pub(crate) fn choose(world: &mut World, telemetry: Telemetry, seed: u64) {
+pub(crate) fn choose(world: &mut Company, telemetry: Telemetry, seed: u64) {
     if telemetry == Telemetry::Usual {
         return;
     }

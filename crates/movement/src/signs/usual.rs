@@ -6,7 +6,7 @@ use crabwalk_activity::SECOND;
 
 use crate::history::{HABIT, day};
 
-/// What is seen more often than this in one day is reported once.
+/// A sign seen more often than this in one day is reported once.
 const USUAL: usize = 64;
 /// An edge of multi-purpose ports in use over a longer time than this is how these hosts usually work; microseconds.
 const USUAL_SPAN: i64 = 3600 * SECOND;
@@ -26,7 +26,7 @@ pub(crate) fn movements(times: &[i64]) -> usize {
     usize::from(!times.is_empty()) + breaks.filter(apart).count()
 }
 
-/// Of repeated sightings, given by time in order, the indexes of those to report, and how many movements are not
+/// The indexes of those of repeated sightings, given by time in order, to report, and how many movements are not
 /// reported: those done on as many other days as make a habit, and all but the first of those done all day.
 pub(crate) fn told(times: &[i64]) -> (Vec<usize>, usize) {
     let mut days: BTreeMap<i64, Vec<usize>> = BTreeMap::new();

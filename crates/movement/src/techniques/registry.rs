@@ -111,7 +111,7 @@ fn writer(world: &World<'_>, row: &Row<'_, '_>) -> Writer {
     }
 }
 
-/// What the service wrote for a client. The hive shows whose settings they are, not who came.
+/// The values that the service wrote for a client. The hive shows whose settings they are, not who came.
 fn written(world: &mut World<'_>, out: &mut Sink) {
     /// From opening the pipe to the write through it, for a writer that may be another service.
     const THROUGH: i64 = 10 * SECOND;

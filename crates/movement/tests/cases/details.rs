@@ -1,4 +1,4 @@
-//! What hops and paths say of themselves.
+//! Details of hops and paths.
 
 use std::collections::BTreeSet;
 

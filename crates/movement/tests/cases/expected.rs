@@ -1,4 +1,4 @@
-//! What must come of a scene: whether it did, and how to say what did.
+//! Expectations of a scene: comparing them with the result, and rewriting them to fit it.
 
 use std::fmt::Write as _;
 
@@ -10,7 +10,7 @@ fn text(id: &Option<String>) -> &str {
     id.as_deref().unwrap_or("?")
 }
 
-/// `source>destination account technique`, with `!` where it was only tried.
+/// `source>destination account technique`, with `!` if it was only attempted.
 pub fn line(hop: &Hop) -> String {
     format!(
         "{}>{} {} {}{}",
@@ -22,7 +22,7 @@ pub fn line(hop: &Hop) -> String {
     )
 }
 
-/// Everything that a scene can speak of, to read where one fails.
+/// Everything that a scene can mention, for the message of a failure.
 pub fn shown(movement: &Movement) -> String {
     let mut out = String::new();
     for hop in &movement.hops {
@@ -69,7 +69,7 @@ fn paths(movement: &Movement) -> Vec<String> {
         .collect()
 }
 
-/// Whether a path is the one that was named; a certainty that was not may be any.
+/// Whether a path is as expected; a certainty that is not given fits any.
 fn is_path(found: &str, named: &str) -> bool {
     found.split(' ').count() == named.split(' ').count()
         && found
@@ -93,7 +93,7 @@ fn ran(hop: &Hop) -> String {
     names.join(",")
 }
 
-/// Whether a hop is as said.
+/// Whether a hop is as expected.
 fn holds(hop: &Hop, said: &str) -> bool {
     let (name, value) = said.split_once('=').unwrap_or((said, ""));
     let says = || {
@@ -123,7 +123,7 @@ fn holds(hop: &Hop, said: &str) -> bool {
     }
 }
 
-/// What is not as expected.
+/// The differences.
 fn wrong_movement(movement: &Movement, expected: &[Vec<String>]) -> Vec<String> {
     let mut wrong = Vec::new();
     let is_known = |word: &str| {
@@ -198,7 +198,7 @@ pub fn are_about_the_case(lines: &[String]) -> bool {
     words.any(|word| about.contains(&word.as_str()))
 }
 
-/// Lists of the case that scenes give whole.
+/// Lists of the case that a scene gives in full.
 fn lists(case: &Case) -> [(&'static str, Vec<String>); 3] {
     let blind = case.scope.blind.iter().map(|one| one.host.clone());
     let collect = case.scope.collect.iter();
@@ -211,7 +211,7 @@ fn lists(case: &Case) -> [(&'static str, Vec<String>); 3] {
     ]
 }
 
-/// What of the case is not as expected.
+/// Where the case differs.
 fn wrong_case(case: &Case, expected: &[Vec<String>]) -> Vec<String> {
     let mut wrong = Vec::new();
     for (word, found) in lists(case) {
@@ -265,7 +265,7 @@ fn wrong_case(case: &Case, expected: &[Vec<String>]) -> Vec<String> {
     wrong
 }
 
-/// What of a scene is not as expected; the case where lines are about it.
+/// Where a scene differs; also its case, if lines are about it.
 pub fn wrong(movement: &Movement, case: Option<&Case>, lines: &[String]) -> Vec<String> {
     let expected: Vec<Vec<String>> = lines.iter().map(|line| words(line)).collect();
     let mut wrong = wrong_movement(movement, &expected);
@@ -308,7 +308,7 @@ pub fn restated(movement: &Movement, case: Option<&Case>, lines: &[String]) -> O
     for old in others {
         let name = word(old);
         if let Some((_, all)) = groups.iter().find(|(own, _)| *own == name) {
-            // All of a kind stand where the first stood.
+            // All lines of a kind go where the first one was.
             if !told.contains(&name) {
                 new.extend(all.iter().map(|line| {
                     let as_said = lines.iter().find(|old| is_path(line, old));
@@ -330,7 +330,7 @@ pub fn restated(movement: &Movement, case: Option<&Case>, lines: &[String]) -> O
     wrong(movement, case, &new).is_empty().then_some(new)
 }
 
-/// What was said of a hop, where each claim that does not hold is its opposite or gone.
+/// A hop's claims, with each that does not hold negated or removed.
 fn restated_hop(hop: &Hop, old: &str) -> String {
     let said = words(old);
     if said.iter().skip(3).all(|said| holds(hop, said)) {

@@ -1,5 +1,6 @@
-//! What is concluded from made events, and what becomes of them where they are told otherwise.
+//! Conclusions from made events, and variants of the events: other hosts, other clocks.
 
+use crabwalk_activity::Relations;
 use crabwalk_case::dossier::Asked;
 use crabwalk_case::{Case, Input, Tool};
 use crabwalk_detect::Outcome;
@@ -56,7 +57,7 @@ pub fn ahead(mut events: Events, host: &str, by: i64) -> Events {
     let own = events.0.iter_mut();
     for event in own.filter(|event| event.host.split('.').next() == Some(host)) {
         event.time += by;
-        // It holds when the session began, by the same clock.
+        // It contains the start of the session, by the same clock.
         for (name, value) in &mut event.fields {
             if name == "LogonGuid" {
                 *value = later(value, by / 1_000_000);
@@ -70,19 +71,19 @@ pub fn movement(events: &Events) -> Movement {
     valued(events, &Assets::default())
 }
 
-/// What comes of events where the organisation says what matters.
+/// The movement in events, with assets.
 pub fn valued(events: &Events, assets: &Assets) -> Movement {
-    concluded(&events.catalog_of(demand()), assets)
+    concluded(&events.catalog_of(demand()), assets).0
 }
 
-/// What comes of reading events, one list of them for each reader.
+/// The movement in events that are read by several readers, one list each.
 pub fn read(events: &Events, parts: &[Vec<usize>]) -> Movement {
     let collected = events.collect_parts(parts, demand());
     let catalog = MemoryCatalog::new(collected).unwrap_or_else(|error| panic!("{error}"));
-    concluded(&catalog, &Assets::default())
+    concluded(&catalog, &Assets::default()).0
 }
 
-fn concluded(catalog: &MemoryCatalog, assets: &Assets) -> Movement {
+fn concluded(catalog: &MemoryCatalog, assets: &Assets) -> (Movement, Relations) {
     analyse(catalog, &[], assets, Budget::default()).unwrap_or_else(|error| panic!("{error}"))
 }
 
@@ -94,9 +95,11 @@ pub fn case(events: &Events) -> Case {
         coverage: catalog.coverage().to_vec(),
         ..Outcome::default()
     };
+    let (movement, relations) = concluded(&catalog, &Assets::default());
     let conclusion = Conclusion {
         outcome,
-        movement: concluded(&catalog, &Assets::default()),
+        movement,
+        relations,
     };
     let mut case = Case::new(&Input {
         tool: Tool {
@@ -113,7 +116,7 @@ pub fn case(events: &Events) -> Case {
         hosts: case.hosts.iter().map(|host| host.id.clone()).collect(),
         accounts: Vec::new(),
     };
-    case.add_dossiers(&catalog, &asked)
+    case.add_dossiers(&catalog, &conclusion.relations, &asked)
         .unwrap_or_else(|error| panic!("{error}"));
     case
 }

@@ -1,9 +1,8 @@
-//! Scenes: the events that each way of moving leaves, made by hand, beside harmless ones that are like them; and what must
-//! come of them.
+//! Scenes: handmade events of each way of moving, harmless twins, and the hops expected from them.
 //!
-//! `scenes/*.txt` hold them, or another folder that the variable `SCENES` names. A scene ends at an empty line; `#`
-//! begins a comment. Each is a test, `file: scene`, and two more by what is done to its logs: read with those of others,
-//! and told by clocks that are off.
+//! They are in `scenes/*.txt`, or in the folder that the variable `SCENES` names. A scene ends at an empty line; `#`
+//! begins a comment. Each scene is a test, `file: scene`, and two more: with the logs of other scenes, and with wrong
+//! clocks.
 //!
 //! ```text
 //! scene a service over TCP
@@ -15,16 +14,16 @@
 //!
 //! `crabwalk_testing::scene` says how events are written.
 //!
-//! Behind `----` stand all hops in their order, `source>destination account technique`, with `!` where it was only
-//! tried, `?` for what is not known, and `(none)` where there are none. A hop may go on with
+//! After `----` come all hops in order, `source>destination account technique`, with `!` for an attempt, `?` for
+//! unknown parts, and `(none)` if there is no hop. A hop may continue with
 //!
-//! - `actor=…`, `effective=…`; `also=…`, `not=…`: techniques that it has too, or has not
-//! - `says=…`, `silent=…`: what a witness says, or none does
-//! - `lacks=…`: why there is no witness of some kind
+//! - `actor=…`, `effective=…`; `also=…`, `not=…`: further techniques that it has or lacks
+//! - `says=…`, `silent=…`: text of some witness, or of none
+//! - `lacks=…`: why a kind of witness is missing
 //! - `above=…`, `below=…`: its confidence; `usual`, `unusual`
 //! - `ran=a.exe,b.exe`: the programs that it ran, by time
 //!
-//! and lines may follow of
+//! Further lines may follow:
 //!
 //! - `path HOP HOP … LINK …`: a path's hops by number and the kinds of its links, also with a certainty as in
 //!   `time-possible:0.5`; all paths in order, where there is one such line. `paths COUNT`
@@ -35,8 +34,8 @@
 //! - `blind HOST`, `collect HOST CHANNEL`, `reset ACCOUNT`: hosts whose logs are too few, logs to collect, accounts whose
 //!   passwords are to be changed; `blind (none)`. All of them, where there is one such line
 //!
-//! `BLESS=1` writes the hops that came, in their order, and of what was said of them what is so: a claim that does not hold
-//! becomes its opposite where it has one, or goes. What a dossier holds is not blessed.
+//! `BLESS=1` rewrites the hops to the actual ones, in order. A claim that does not hold is negated if it can be, or
+//! removed. Dossier lines are not rewritten.
 
 mod details;
 mod expected;
@@ -49,15 +48,15 @@ use std::sync::Arc;
 
 use crabwalk_testing::{Differs, Events, Expected, Suite, blocks, files, scene};
 
-/// What holds for each scene, by its place among all.
+/// A check of each scene, by its index.
 type OfOne = (&'static str, fn(&[Scene], usize));
-/// What holds for all scenes together.
+/// A check of all scenes together.
 type OfAll = (&'static str, fn(&[Scene]));
 
 struct Scene {
     /// `file: scene`
     name: String,
-    /// Where it stands, for people.
+    /// File and line, for messages.
     place: String,
     events: Events,
     expected: Expected,

@@ -1,4 +1,4 @@
-//! What holds for all scenes: order, copies, files and clocks do not matter.
+//! Invariants over all scenes: order, copies, files and clocks do not matter.
 
 #![expect(clippy::indexing_slicing, reason = "a test may stop where it fails")]
 
@@ -30,7 +30,7 @@ pub const OF_ALL: [OfAll; 2] = [
     ),
 ];
 
-/// All scenes, one after the other, on hosts of their own.
+/// All scenes one after another, each on its own hosts.
 fn together(scenes: &[Scene]) -> Events {
     let mut all = Events::default();
     for (number, scene) in scenes.iter().enumerate() {
@@ -40,10 +40,10 @@ fn together(scenes: &[Scene]) -> Events {
     all
 }
 
-/// All that does not say where events were read.
+/// The parts that do not depend on where events were read.
 fn conclusions(mut movement: Movement) -> Movement {
     for witness in movement.hops.iter_mut().flat_map(|hop| &mut hop.witnesses) {
-        // References depend on the order of reading; how many there are does not.
+        // References depend on the order of reading; their number does not.
         witness.events.iter_mut().for_each(|event| *event = 0);
     }
     for ran in movement.hops.iter_mut().flat_map(|hop| &mut hop.processes) {
@@ -64,7 +64,7 @@ fn order_copies_and_files_do_not_matter(scenes: &[Scene]) {
     );
     let mut runner = TestRunner::new(Config {
         failure_persistence: None,
-        // Each shrink costs as much as a case, and tells little of a thousand events.
+        // Each shrink costs as much as a case and reveals little among a thousand events.
         max_shrink_iters: 0,
         ..Config::with_cases(64)
     });
@@ -82,13 +82,13 @@ fn order_copies_and_files_do_not_matter(scenes: &[Scene]) {
         Ok(())
     });
     if let Err(error) = outcome {
-        // With the order of all events the message would be a book.
+        // The order of all events would make the message unreadable.
         let text = error.to_string();
         panic!("{}", text.chars().take(6000).collect::<String>());
     }
 }
 
-/// What a hop is known by where more logs are read: they may name the host of an address, and an account.
+/// What identifies a hop if more logs are read: they may name an address's host, and an account.
 fn marks(movement: &Movement) -> Vec<(i64, String, String)> {
     let all = movement.hops.iter();
     let tried = |attempted| if attempted { "!" } else { "" };
@@ -103,7 +103,7 @@ fn marks(movement: &Movement) -> Vec<(i64, String, String)> {
 fn more_logs_hide_no_hop(scenes: &[Scene], number: usize) {
     let scene = &scenes[number];
     let alone = logs::movement(&scene.events);
-    // What other hosts tell of the same accounts, and the same again there: the next day, and weeks later.
+    // The same accounts on other hosts, and again there the next day and weeks later.
     let other = &scenes[(number * 7 + 3) % scenes.len()];
     for (at, others) in [(scene, 1), (other, 21)]
         .map(|(scene, days)| logs::elsewhere(&scene.events, number, days))
@@ -118,7 +118,7 @@ fn more_logs_hide_no_hop(scenes: &[Scene], number: usize) {
             .into_iter()
             .filter(|mark| !found.contains(mark))
             .collect();
-        // What is not told is counted.
+        // Unreported movements are counted.
         let left_out = both.left_out.saturating_sub(alone.left_out);
         assert!(
             lost.len() <= left_out,
@@ -166,7 +166,7 @@ fn clocks_that_are_off_are_set_right(scenes: &[Scene], number: usize) {
     };
     let (events, hosts) = measured(&scenes[number]);
     let expected = logs::movement(&events);
-    // Where clocks are off already, nobody says by how much they would be then.
+    // If clocks are wrong already, the new error is unknown.
     if !expected.skew.is_empty() {
         return;
     }

@@ -128,7 +128,7 @@ fn what_was_written_is_read_again() {
         }
     );
     assert_eq!(wal.segments(), 2);
-    // What the store has is not read again, and its segments are deleted.
+    // Events already in the store are not read again, and their segments are deleted.
     wal.release(4).unwrap();
     assert_eq!(wal.segments(), 1);
     let (wal, found, _) = open(&model, 4);

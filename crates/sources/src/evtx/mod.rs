@@ -1265,7 +1265,7 @@ impl Extent {
     }
 }
 
-/// Fills the buffer as far as the input goes. What was filled of it is returned.
+/// Fills the buffer as far as the input goes. Returns the filled part.
 fn fill<'b>(input: &mut impl Read, buffer: &'b mut [u8]) -> io::Result<&'b [u8]> {
     let mut filled = 0;
     while let Some(room) = buffer.get_mut(filled..).filter(|room| !room.is_empty()) {

@@ -27,7 +27,7 @@ impl Rows {
 }
 
 impl Planner<'_> {
-    /// What an aggregation is over; a field that no row has is NULL.
+    /// The argument of an aggregation; a field that no row has is NULL.
     pub(crate) fn argument(
         &self,
         argument: Option<&Argument<'_>>,
@@ -126,7 +126,7 @@ impl Planner<'_> {
 const SPARKLINE: &str = "sparkline";
 
 impl Planner<'_> {
-    /// What a sparkline is, where one is asked for, and the rows with the columns that it is made from.
+    /// The sparkline, if one is asked for, and the rows with the columns that it is made from.
     fn sparks(
         &self,
         rows: Rows,
@@ -189,7 +189,7 @@ fn follows_rows(function: &str) -> bool {
 }
 
 impl Planner<'_> {
-    /// What aggregations go by, and the rows with a column for it where one is needed.
+    /// What aggregations are grouped by, and the rows with a column for it if one is needed.
     pub(crate) fn whens(
         &mut self,
         rows: Rows,

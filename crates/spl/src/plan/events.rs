@@ -70,7 +70,7 @@ fn fixed_values(alias: &ast::Expr) -> Option<Vec<String>> {
 #[derive(Debug, Default)]
 pub(crate) struct TypeInfos {
     known: Mutex<HashMap<EventType, Arc<TypeInfo>>>,
-    /// Of the catalog that searches are planned over.
+    /// The catalog that searches are planned over.
     tables: OnceLock<Arc<[KnownTable]>>,
 }
 

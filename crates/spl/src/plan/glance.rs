@@ -1,12 +1,12 @@
 //! Which events of a table fit a condition, found out without a plan.
 //!
-//! In a hunt many searches ask the same columns of the same tables for many values. So each column, and each field that an
-//! alias makes of columns, is worked out once for all of them, and where its values repeat, a condition is decided
+//! The searches of a hunt compare the same columns of the same tables with many values. So each column, and each field
+//! that an alias computes from columns, is evaluated once for all searches; if its values repeat, a condition is decided
 //! once for each distinct value.
 //!
-//! Most detections find nothing in most logs, and most of those that find something find little. A plan over the tables,
-//! with a branch for each event type, costs milliseconds to make; what fits is read in microseconds. So where few events
-//! fit, they become the rows that the plan starts from, and the plan knows nothing of the tables.
+//! Most detections match nothing in most logs, and most others match little. Planning over the tables, with a branch for
+//! each event type, takes milliseconds; reading a few matches takes microseconds. So if few events match, the plan starts
+//! from those rows and does not refer to the tables.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -126,8 +126,8 @@ fn columns_of(expr: &Expr) -> Vec<&str> {
     columns
 }
 
-/// What these expressions are for some events of a type, given by their references in rising order: an array each, of as
-/// many values as there are events.
+/// The values of these expressions for some events of a type, given by their references in ascending order: for each
+/// expression an array with one value per event.
 pub(crate) fn values_of(
     catalog: &dyn Catalog,
     event_type: &EventType,

@@ -1,6 +1,6 @@
 //! From the syntax tree to DataFusion's logical plan.
 //!
-//! What each command does stands in its own file, in [`crate::commands`]; here is what they share. A command takes
+//! Each command is in its own file in [`crate::commands`]; this module has what they share. A command takes
 //! [`Rows`] and gives [`Rows`]. Hidden columns travel along: [`REF`] says which
 //! events a row comes from, [`ORDER`] keeps the time of the event for the order of results when `_time` is gone.
 
@@ -248,11 +248,11 @@ impl From<ExprError> for Diagnostic {
     }
 }
 
-/// What a planned search is.
+/// A planned search.
 #[derive(Debug, Clone)]
 pub(crate) struct Planned {
     pub rows: Rows,
-    /// All that the plan reads lies in it already, and is not much.
+    /// Whether the plan contains all rows it reads, and they are few.
     pub bounded: bool,
     pub warnings: Vec<Diagnostic>,
     pub event_types: Vec<EventType>,
@@ -279,11 +279,11 @@ pub(crate) struct Planner<'a> {
     pub dry: bool,
     /// With it, tables are looked into for events that fit before a plan over them is made.
     pub glances: Option<&'a Glances>,
-    /// All that the plan reads lies in it already, and is not much.
+    /// Whether the plan contains all rows it reads, and they are few.
     pub bounded: bool,
-    /// Where the first command has no rows and the search none then, nothing more is planned or told of it.
+    /// Whether planning may stop if the first command yields no rows and the search then has none.
     pub ends_early: bool,
-    /// Searches that are being planned, each inside the one before.
+    /// The searches being planned, outermost first.
     pub depth: usize,
     pub next_stage: usize,
     pub pending: Option<Pending>,
@@ -296,7 +296,7 @@ pub(crate) struct Planner<'a> {
     pub event_types: Vec<EventType>,
 }
 
-/// What planning came to.
+/// The result of planning.
 #[derive(Debug)]
 pub(crate) enum Step {
     /// These rows must be run first.

@@ -1,4 +1,5 @@
-//! What runs along the rows in their order: their places, the first of them, the row before, how often a condition held so far, runs of equal rows.
+//! Values that depend on the order of rows: row numbers, the first row, the previous row, running counts of a condition, runs
+//! of equal rows.
 
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;

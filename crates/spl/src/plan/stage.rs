@@ -23,20 +23,20 @@ use crate::session::lookup_name;
 use crate::syntax::ast::{Name, Span};
 use crate::value::display_values;
 
-/// Rows that are not much: a plan that starts from no more is not worth making better.
+/// A plan that starts from at most this many rows is not worth optimising.
 pub(crate) const MOST_ROWS: usize = 1 << 14;
 
-/// What must be run before planning can go on.
+/// A request to run before planning continues.
 #[derive(Debug)]
 pub(crate) struct Pending {
     pub rows: Rows,
-    /// All that the plan reads lies in it already, and is not much.
+    /// Whether the plan contains all rows it reads, and they are few.
     pub bounded: bool,
-    /// Where the rows are written to.
+    /// Where to write the rows.
     pub output: Option<LookupWriting>,
 }
 
-/// How rows are written as a lookup of the run.
+/// How rows are written as a lookup of this run.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct LookupWriting {
     /// Name of the lookup or CSV file.

@@ -1,9 +1,9 @@
 //! Searches with places for values, as `map` has them.
 //!
-//! Values come from logs, where anybody may have written them. A value stays a value wherever it is put: it ends no string,
-//! begins no command and brings no word of SPL with it.
+//! Values come from logs, where an attacker may have written them. A value stays a value wherever it is inserted: it cannot
+//! end a string, begin a command, or add SPL keywords.
 
-/// Words that are more than names where they stand alone.
+/// Words that are keywords when they are alone.
 const KEYWORDS: [&str; 20] = [
     "and",
     "as",
@@ -49,11 +49,11 @@ enum Part {
 /// What a value is put into.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
-    /// Nothing: it is a word of its own or a part of one.
+    /// Nothing: it is a word or a part of one.
     Bare,
     /// A text in double quotes.
     Quoted,
-    /// A name in single quotes, or something that looks like one: in a search clause an apostrophe is a character like others.
+    /// A name in single quotes, or what looks like one: in a search clause an apostrophe is an ordinary character.
     Unclear,
 }
 

@@ -425,7 +425,7 @@ pub(crate) fn truth(option: &str, value: &Name) -> Result<bool, Diagnostic> {
 /// The whole number that is the value of an option.
 ///
 /// # Errors
-/// It is none.
+/// If it is invalid.
 pub(crate) fn whole_number(option: &str, value: &Name) -> Result<u64, Diagnostic> {
     value.text.parse().map_err(|_| {
         Diagnostic::new(

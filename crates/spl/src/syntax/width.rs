@@ -6,7 +6,7 @@ use super::diagnostic::Diagnostic;
 /// A width such as `5m`, `100` or `2log10`.
 ///
 /// # Errors
-/// It is none.
+/// If it is invalid.
 pub(crate) fn parse_span(value: &Name) -> Result<BinSpan, Diagnostic> {
     let bad = |what: &str| Diagnostic::new(format!("`{}` {what}", value.text), value.span);
     let help = "write a number, or a number and a unit such as 30s, 5m, 1h, 1d, 1w, 1mon";

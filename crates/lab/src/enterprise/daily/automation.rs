@@ -8,10 +8,10 @@
 use crate::sim::{MINUTE, Package, SECOND};
 
 use super::super::background::{Day, HOUR, POWERSHELL};
-use super::super::plan::{Role, World};
+use super::super::plan::{Company, Role};
 use crate::acts::{Approach, Program};
 
-pub(super) fn day(world: &mut World, day: Day) {
+pub(super) fn day(world: &mut Company, day: Day) {
     let (Some(account), Some(src)) = (
         world.crew.automation,
         world.of(Role::Automation).first().copied(),

@@ -7,13 +7,13 @@
 use crate::sim::{FILE_GENERIC_READ, MINUTE, SECOND, Share};
 
 use super::super::background::{Day, HOUR, agent};
-use super::super::plan::{Role, World};
+use super::super::plan::{Company, Role};
 use crate::acts::{Approach, Program, Service};
 
 const IMAGE: &str = "C:\\Program Files\\Quayside\\Backup\\qsguest.exe";
 const HELPER: &str = "C:\\Windows\\QuaysideGuestHelper.exe";
 
-pub(super) fn day(world: &mut World, day: Day) {
+pub(super) fn day(world: &mut Company, day: Day) {
     let Some(src) = world.of(Role::Backup).first().copied() else {
         return;
     };

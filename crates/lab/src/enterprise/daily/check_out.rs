@@ -9,10 +9,10 @@ use crate::sim::MINUTE;
 
 use super::super::background::{Chore, Day, HOUR, Seats, within, work};
 use super::super::crew::Duty;
-use super::super::plan::{Role, World};
+use super::super::plan::{Company, Role};
 use super::second_accounts::desktop;
 
-pub(super) fn day(world: &mut World, day: Day, seats: &Seats) {
+pub(super) fn day(world: &mut Company, day: Day, seats: &Seats) {
     let Some(gateway) = world.of(Role::Gateway).first().copied() else {
         return;
     };

@@ -8,9 +8,9 @@ use crate::sim::MINUTE;
 
 use super::super::background::{Chore, Day, HOUR, Seats, within, work};
 use super::super::crew::Duty;
-use super::super::plan::World;
+use super::super::plan::Company;
 
-pub(super) fn day(world: &mut World, day: Day, seats: &Seats) {
+pub(super) fn day(world: &mut Company, day: Day, seats: &Seats) {
     let all: Vec<usize> = world.workstations().collect();
     for member in world.crew.staff.clone() {
         let Some(seat) = seats.get(&member.desk) else {

@@ -12,11 +12,11 @@ mod terminals;
 pub(super) mod turnover;
 
 use super::background::{Day, Seats};
-use super::plan::World;
+use super::plan::Company;
 use super::profile::Work;
 
 /// Does a day of it.
-pub(crate) fn day(world: &mut World, day: Day, seats: &Seats) {
+pub(crate) fn day(world: &mut Company, day: Day, seats: &Seats) {
     for kind in world.profile.work.clone() {
         match kind {
             Work::Polling => polling::day(world, day),

@@ -9,12 +9,12 @@
 use crate::sim::{MINUTE, Package};
 
 use super::super::background::{Day, agent};
-use super::super::plan::{Role, World};
+use super::super::plan::{Company, Role};
 use crate::acts::Approach;
 
 const IMAGE: &str = "C:\\Program Files\\Quayside\\Npm\\collector.exe";
 
-pub(super) fn day(world: &mut World, day: Day) {
+pub(super) fn day(world: &mut Company, day: Day) {
     let (Some(account), Some(src)) = (
         world.crew.poller,
         world.of(Role::Monitoring).first().copied(),

@@ -11,13 +11,13 @@ use crate::sim::{MINUTE, SECOND};
 
 use super::super::background::{Chore, Day, HOUR, Seats, agent, within, work};
 use super::super::crew::Duty;
-use super::super::plan::{Role, World};
+use super::super::plan::{Company, Role};
 use crate::acts::{Approach, Program, Service};
 
 const IMAGE: &str = "C:\\Program Files\\Quayside\\Management\\smsexec.exe";
 const SETUP: &str = "C:\\Windows\\ccmsetup\\ccmsetup.exe";
 
-pub(super) fn day(world: &mut World, day: Day, seats: &Seats) {
+pub(super) fn day(world: &mut Company, day: Day, seats: &Seats) {
     if !day.working {
         return;
     }
@@ -30,7 +30,7 @@ pub(super) fn day(world: &mut World, day: Day, seats: &Seats) {
 }
 
 /// Some of the workstations, at least twenty if there are that many.
-fn wave(world: &mut World) -> Vec<usize> {
+fn wave(world: &mut Company) -> Vec<usize> {
     let mut all: Vec<usize> = world.workstations().collect();
     let wanted = (all.len() / 4).max(20).min(all.len());
     while all.len() > wanted {
@@ -40,7 +40,7 @@ fn wave(world: &mut World) -> Vec<usize> {
     all
 }
 
-fn push(world: &mut World, day: Day) {
+fn push(world: &mut Company, day: Day) {
     let (Some(account), Some(src)) = (
         world.crew.pusher,
         world.of(Role::Deployment).first().copied(),
@@ -90,7 +90,7 @@ fn push(world: &mut World, day: Day) {
     }
 }
 
-fn by_hand(world: &mut World, day: Day, seats: &Seats, kind: Chore) {
+fn by_hand(world: &mut Company, day: Day, seats: &Seats, kind: Chore) {
     let member = world
         .crew
         .staff

@@ -8,7 +8,7 @@
 use crate::sim::{MINUTE, Package, SECOND, Share};
 
 use super::super::background::{Day, HOUR, agent};
-use super::super::plan::{Role, World};
+use super::super::plan::{Company, Role};
 use crate::acts::Approach;
 
 const IMAGE: &str = "C:\\Program Files\\Quayside\\Scan\\qssweep.exe";
@@ -19,7 +19,7 @@ const GUESSES: [(&str, u32); 4] = [
     ("svc_sql", 0xc000_0064),
 ];
 
-pub(super) fn day(world: &mut World, day: Day) {
+pub(super) fn day(world: &mut Company, day: Day) {
     let Some(src) = world.of(Role::Scanner).first().copied() else {
         return;
     };

@@ -13,10 +13,10 @@ use crate::sim::{Account, Logon, MINUTE, SECOND, Session};
 
 use super::super::background::{Chore, Day, HOUR, POWERSHELL, Seats, within, work};
 use super::super::crew::{Duty, Member, Switch};
-use super::super::plan::{Role, World};
+use super::super::plan::{Company, Role};
 use crate::acts::{Approach, Desktop, Program};
 
-pub(super) fn day(world: &mut World, day: Day, seats: &Seats) {
+pub(super) fn day(world: &mut Company, day: Day, seats: &Seats) {
     for member in world.crew.staff.clone() {
         let Some(seat) = seats.get(&member.desk) else {
             continue;
@@ -50,7 +50,7 @@ pub(super) fn day(world: &mut World, day: Day, seats: &Seats) {
 }
 
 /// Where somebody has work today: mostly on their own servers, now and then on somebody else's.
-fn targets(world: &mut World, member: &Member) -> Vec<usize> {
+fn targets(world: &mut Company, member: &Member) -> Vec<usize> {
     if member.duty == Duty::Directory {
         return world.of(Role::Controller);
     }
@@ -63,7 +63,7 @@ fn targets(world: &mut World, member: &Member) -> Vec<usize> {
 }
 
 /// The day's work.
-fn chores(world: &mut World, targets: &[usize]) -> Vec<(Chore, usize)> {
+fn chores(world: &mut Company, targets: &[usize]) -> Vec<(Chore, usize)> {
     let mut out = Vec::new();
     for (kind, usual) in [
         (Chore::Desktop, 1.2),
@@ -82,7 +82,7 @@ fn chores(world: &mut World, targets: &[usize]) -> Vec<(Chore, usize)> {
 }
 
 /// To the jump host as the other account, and onward from there.
-fn jump(world: &mut World, day: Day, seat: &Desktop, member: &Member, targets: &[usize]) {
+fn jump(world: &mut Company, day: Day, seat: &Desktop, member: &Member, targets: &[usize]) {
     let all = world.crew.jump_hosts.clone();
     if all.is_empty() || (member.duty == Duty::Directory && world.chance(1, 2)) {
         return;
@@ -107,7 +107,7 @@ fn jump(world: &mut World, day: Day, seat: &Desktop, member: &Member, targets: &
 
 /// A remote desktop session for others to work in; none if the account already has one there.
 pub(super) fn desktop(
-    world: &mut World,
+    world: &mut Company,
     seat: &Desktop,
     dst: usize,
     account: usize,
@@ -151,7 +151,7 @@ pub(super) fn desktop(
 }
 
 /// A shell as the other account at the desk; it stays until the person leaves.
-fn shell(world: &mut World, time: i64, seat: &Desktop, member: &Member) -> Desktop {
+fn shell(world: &mut Company, time: i64, seat: &Desktop, member: &Member) -> Desktop {
     let host = seat.session.host;
     let who = world.sim.accounts[member.other].clone();
     let own = world
@@ -199,7 +199,7 @@ fn shell(world: &mut World, time: i64, seat: &Desktop, member: &Member) -> Deskt
 }
 
 /// The secondary logon service logs another account on at the desk: 4648 by its `svchost`, 4768, 4624 of type 2.
-fn secondary(world: &mut World, time: i64, seat: &Session, who: &Account) -> Session {
+fn secondary(world: &mut Company, time: i64, seat: &Session, who: &Account) -> Session {
     let host = seat.host;
     world.sim.tgt(time - SECOND, host, who);
     let service = world.sim.hosts[host].schedule.clone();

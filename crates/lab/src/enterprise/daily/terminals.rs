@@ -6,11 +6,11 @@
 use crate::sim::{FILE_GENERIC_READ, MINUTE, SECOND, Share};
 
 use super::super::background::{Day, HOUR, Seats, within};
-use super::super::plan::{Role, World};
+use super::super::plan::{Company, Role};
 use super::second_accounts::desktop;
 use crate::acts::Approach;
 
-pub(super) fn day(world: &mut World, day: Day, seats: &Seats) {
+pub(super) fn day(world: &mut Company, day: Day, seats: &Seats) {
     let farm = world.of(Role::Terminal);
     let files = world.of(Role::Files);
     if farm.is_empty() || files.is_empty() {

@@ -7,11 +7,11 @@
 use crate::sim::{Account, Channel, MINUTE, Random, Session, luid, s, sid};
 
 use super::super::background::{Day, HOUR, within};
-use super::super::plan::{Role, World};
+use super::super::plan::{Company, Role};
 
 /// The first and last day of those who join or leave, by workstation; eight of 100 people do within the simulated time,
 /// but never the staff.
-pub(in super::super) fn plan(world: &mut World, days: usize, seed: u64) {
+pub(in super::super) fn plan(world: &mut Company, days: usize, seed: u64) {
     let mut random = Random(seed ^ 0x7475_726e);
     let staff: Vec<usize> = world.crew.staff.iter().map(|member| member.desk).collect();
     for host in world.workstations().collect::<Vec<_>>() {
@@ -28,7 +28,7 @@ pub(in super::super) fn plan(world: &mut World, days: usize, seed: u64) {
     }
 }
 
-pub(super) fn day(world: &mut World, day: Day) {
+pub(super) fn day(world: &mut Company, day: Day) {
     let files = world.of(Role::Files).first().copied();
     for (host, (first, last)) in world.employed.clone() {
         let Some(who) = world
@@ -59,7 +59,7 @@ pub(super) fn day(world: &mut World, day: Day) {
     }
 }
 
-fn create(world: &mut World, time: i64, session: &Session, who: &Account) {
+fn create(world: &mut Company, time: i64, session: &Session, who: &Account) {
     let domain = world.sim.domain.clone();
     world.sim.log(
         session.host,
@@ -105,7 +105,7 @@ fn create(world: &mut World, time: i64, session: &Session, who: &Account) {
 }
 
 /// An account is enabled (4722) or disabled (4725).
-fn change(world: &mut World, time: i64, session: &Session, who: &Account, id: u16) {
+fn change(world: &mut Company, time: i64, session: &Session, who: &Account, id: u16) {
     let netbios = world.sim.domain.netbios.clone();
     world.sim.log(
         session.host,

@@ -1,7 +1,7 @@
 //! A case as risk events and notables, for searches over it.
 
 use crabwalk_detect::RiskObjectKind;
-use crabwalk_detect::risk::Concluded;
+use crabwalk_detect::risk::RiskEvent;
 use crabwalk_vocabulary::time;
 use serde_json::Value;
 
@@ -9,16 +9,16 @@ use crate::document::{Case, FindingInfo};
 
 impl Case {
     /// The risk that findings add to objects, and the notables. Silenced findings are left out.
-    pub fn concluded(&self) -> impl Iterator<Item = Concluded> {
+    pub fn risk_events(&self) -> impl Iterator<Item = RiskEvent> {
         self.findings
             .iter()
             .zip(1..)
             .filter(|(finding, _)| finding.suppressed.is_none())
-            .map(|(finding, record)| concluded(finding, record))
+            .map(|(finding, record)| risk_event(finding, record))
     }
 }
 
-fn concluded(finding: &FindingInfo, record: u64) -> Concluded {
+fn risk_event(finding: &FindingInfo, record: u64) -> RiskEvent {
     let time = [&finding.last, &finding.first]
         .into_iter()
         .flatten()
@@ -39,7 +39,7 @@ fn concluded(finding: &FindingInfo, record: u64) -> Concluded {
         .risk_objects
         .iter()
         .find(|one| one.kind == RiskObjectKind::System);
-    Concluded {
+    RiskEvent {
         finding: finding.id.clone(),
         record,
         time,
