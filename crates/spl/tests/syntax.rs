@@ -561,7 +561,7 @@ fn errors_point_into_the_text() {
     1 | größe=1 | eval ä = "offen
       |                    ^^^^^^
       |
-      = help: end it with "; inside it, write \" for one
+      = help: end it with "; escape it inside as \"
     "##);
 }
 

@@ -403,7 +403,7 @@ export type HopInfo = {
   witnesses: Array<WitnessInfo>;
   /** What was not seen. */
   missing: Array<MissingInfo>;
-  /** What it ran on the destination, and what resulted from that. */
+  /** What it ran on the destination, and what resulted from that; only the former for a routine movement that is on no path. */
   processes: Array<RanInfo>;
   /** Ids of the findings about it. */
   findings: Array<string>;
@@ -858,8 +858,10 @@ export type WitnessInfo = {
   what: string;
   /** When. */
   time: string | null;
-  /** The events. */
+  /** The events; of a routine movement that is on no path, the first. */
   events: Array<Reference>;
+  /** Number of further events that are not listed, if any. */
+  more?: number;
 };
 
 /** A part of a WMI subscription. */
