@@ -465,6 +465,31 @@ fn the_demo_finds_what_was_planted_and_nothing_else() {
     assert!(output.err.contains("mine is not empty"), "{output:?}");
 }
 
+/// The excerpt in the README leaves lines out, marked by `…` or blank lines, and changes none.
+#[test]
+fn the_readme_shows_what_the_demo_prints() {
+    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../README.md");
+    let readme = fs::read_to_string(&readme).unwrap_or_else(|error| panic!("{error}"));
+    let (_, excerpt) = readme
+        .split_once("<!-- demo output -->")
+        .unwrap_or_else(|| panic!("no excerpt"));
+    let excerpt = excerpt.split("```").nth(1).unwrap_or_default();
+    let at = tempfile::tempdir().unwrap_or_else(|error| panic!("{error}"));
+    let out = crabwalk(at.path(), &["demo"]).said(0);
+    let mut printed = out.lines();
+    let shown = excerpt.lines().skip(1);
+    let shown: Vec<&str> = shown
+        .filter(|line| !matches!(line.trim(), "" | "…"))
+        .collect();
+    assert!(shown.len() > 20, "{excerpt}");
+    for line in shown {
+        assert!(
+            printed.any(|own| own == line),
+            "the demo does not print this line of the README, or not in this place:\n{line}\n\n{out}"
+        );
+    }
+}
+
 #[test]
 fn fields_have_the_names_that_searches_use() {
     let event = |channel: &str, id: u32, record: u32, data: &str| {

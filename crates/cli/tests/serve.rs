@@ -665,6 +665,99 @@ fn people_log_in_and_other_sites_cannot_ask_for_them() {
 }
 
 #[test]
+fn an_administrator_makes_accounts_and_what_people_do_is_noted() {
+    let folder = folder();
+    let served = Served::start(folder.path(), &["--no-hunt"]);
+    served.first_account();
+    let as_user = |user: &str, method: &str, path: &str, body: &Value| {
+        let basic = format!("Basic {}", STANDARD.encode(format!("{user}:{PASSWORD}")));
+        let headers = [("Authorization", basic.as_str())];
+        served.ask(method, path, &headers, body.to_string().as_bytes())
+    };
+    let viewer = json!({"name": "ole", "password": PASSWORD, "role": "viewer"});
+    let weak = json!({"name": "eve", "password": "short", "role": "admin"});
+    let (users, none) = ("/api/v1/users", Value::Null);
+    assert_eq!(as_user("ida", "POST", users, &viewer).status, 200);
+    assert_eq!(as_user("ida", "POST", users, &viewer).status, 400);
+    assert_eq!(as_user("ida", "POST", users, &weak).status, 400);
+    let all = as_user("ida", "GET", users, &none).json()["users"].clone();
+    assert_eq!(
+        all,
+        json!([{"name": "ida", "role": "admin"}, {"name": "ole", "role": "viewer"}])
+    );
+
+    // Viewers look, and change nothing.
+    let question = json!({"search": "search * | head 1"});
+    assert_eq!(as_user("ole", "GET", "/api/v1/status", &none).status, 200);
+    assert_eq!(
+        as_user("ole", "POST", "/api/v1/search", &question).status,
+        403
+    );
+    for (method, path) in [
+        ("GET", users),
+        ("GET", "/api/v1/audit"),
+        ("DELETE", "/api/v1/users/ida"),
+    ] {
+        assert_eq!(as_user("ole", method, path, &none).status, 403, "{path}");
+    }
+    assert_eq!(
+        as_user("ida", "POST", "/api/v1/search", &question).status,
+        200
+    );
+
+    assert_eq!(served.ask("GET", "/metrics", &[], b"").status, 401);
+    assert_eq!(
+        served
+            .hec("/services/collector/event", "{\"event\":\"one\"}")
+            .status,
+        200
+    );
+    let metrics = as_user("ole", "GET", "/metrics", &none);
+    assert_eq!(metrics.status, 200);
+    let text = metrics.text();
+    assert!(
+        text.contains("# TYPE crabwalk_events_total counter\ncrabwalk_events_total 1\n"),
+        "{text}"
+    );
+
+    assert_eq!(
+        as_user("ida", "DELETE", "/api/v1/users/ida", &none).status,
+        400
+    );
+    assert_eq!(
+        as_user("ida", "DELETE", "/api/v1/users/nobody", &none).status,
+        400
+    );
+    assert_eq!(
+        as_user("ida", "DELETE", "/api/v1/users/ole", &none).status,
+        200
+    );
+    assert_eq!(as_user("ole", "GET", "/api/v1/status", &none).status, 401);
+
+    let noted = as_user("ida", "GET", "/api/v1/audit?most=3", &none);
+    let entries = noted.json()["entries"].clone();
+    let acts: Vec<(&str, &str, &str)> = entries
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| {
+            let text = |name: &str| one[name].as_str().unwrap();
+            (text("act"), text("user"), text("about"))
+        })
+        .collect();
+    assert_eq!(
+        acts,
+        [
+            ("remove-user", "ida", "ole"),
+            ("search", "ida", "search * | head 1"),
+            ("add-user", "ida", "ole (Viewer)"),
+        ]
+    );
+    let file = std::fs::read_to_string(folder.path().join("data/audit.jsonl")).unwrap();
+    assert!(!file.contains(PASSWORD), "{file}");
+}
+
+#[test]
 fn bulk_requests_are_answered_item_by_item() {
     let folder = folder();
     let served = Served::start(folder.path(), &[]);

@@ -48,6 +48,12 @@ pub enum AccountError {
         "{0:?} is not a valid name: use 1 to 64 letters, digits, `-`, `_`, `.` and `@`, and a name that is not taken"
     )]
     Name(String),
+    /// There is no such account.
+    #[error("there is no account {0:?}")]
+    Unknown(String),
+    /// It is the only administrator.
+    #[error("this is the only administrator; make another one first")]
+    Last,
     /// The password is too short or too long.
     #[error("a password has 12 to 1024 characters")]
     Password,
@@ -180,6 +186,32 @@ impl Users {
                 password: (secret::hex(&salt), hash),
             });
             Ok(())
+        })
+    }
+
+    /// Everyone, by name.
+    pub fn all(&self) -> Vec<(String, Role)> {
+        let all = self.users.all();
+        let mut all: Vec<_> = all.iter().map(|one| (one.name.clone(), one.role)).collect();
+        all.sort_by(|a, b| a.0.cmp(&b.0));
+        all
+    }
+
+    /// Removes an account, which ends its sessions.
+    ///
+    /// # Errors
+    /// If there is no such account, nobody could administer the server without it, or the file cannot be written.
+    pub fn remove(&self, name: &str) -> Result<(), AccountError> {
+        self.users.change(|all| {
+            let before = all.len();
+            all.retain(|one| one.name != name);
+            if all.len() == before {
+                return Err(AccountError::Unknown(name.chars().take(64).collect()));
+            }
+            match all.iter().any(|one| one.role == Role::Admin) {
+                true => Ok(()),
+                false => Err(AccountError::Last),
+            }
         })
     }
 

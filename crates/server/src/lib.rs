@@ -15,6 +15,7 @@ pub mod wal;
 mod account;
 mod alert;
 mod ask;
+mod audit;
 mod body;
 mod elastic;
 mod folder;

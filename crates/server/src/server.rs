@@ -20,6 +20,7 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::account::Users;
 use crate::alert::{Alerts, Output};
+use crate::audit::Audit;
 use crate::batch::Batch;
 use crate::elastic::{self, Ids};
 use crate::folder::Folders;
@@ -290,6 +291,10 @@ async fn serve(
         false => None,
     };
     let accounts = Users::open(&data.folder).map_err(TokenError::from)?;
+    let audit = Audit::open(&data.folder).map_err(|source| ServeError::Data {
+        path: data.folder.join("audit.jsonl"),
+        source,
+    })?;
     let link = accounts.first_link().map_err(TokenError::from)?;
     let alerts = Alerts::open(&data.folder, config.alerts.clone()).map_err(TokenError::from)?;
     let alerts = Arc::new(alerts);
@@ -314,6 +319,7 @@ async fn serve(
         instance: instance(&data.folder)?,
         lost: AtomicU64::new(0),
         accounts,
+        audit,
         watch,
         alerts,
         searches: Arc::new(Semaphore::new(4)),

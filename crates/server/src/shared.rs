@@ -7,6 +7,7 @@ use tokio::sync::Semaphore;
 
 use crate::account::Users;
 use crate::alert::Alerts;
+use crate::audit::Audit;
 use crate::batch::Batch;
 use crate::elastic::Ids;
 use crate::hec::Acks;
@@ -34,6 +35,8 @@ pub struct Server {
     pub lost: AtomicU64,
     /// People.
     pub accounts: Users,
+    /// What people did.
+    pub audit: Audit,
     /// The hunter, if there is one.
     pub watch: Option<Watch>,
     /// Alerts for people who are not looking.

@@ -19,8 +19,9 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use crate::account::{Role, User};
-use crate::http::{Peer, parameters};
+use crate::account::{AccountError, Role, User};
+use crate::audit::Act;
+use crate::http::{Peer, decoded, parameters};
 use crate::shared::Server;
 
 /// Bytes of a form or an API request.
@@ -38,7 +39,11 @@ pub fn routes() -> Router<Arc<Server>> {
         .route("/pages.css", get(style))
         .route("/app.js", get(script))
         .route("/app.css", get(app_style))
+        .route("/metrics", get(metrics))
         .route("/api/v1/status", get(status))
+        .route("/api/v1/users", get(users).post(add_user))
+        .route("/api/v1/users/{name}", axum::routing::delete(remove_user))
+        .route("/api/v1/audit", get(audit))
         .route("/api/v1/case/{part}", get(part))
         .route("/api/v1/alerts", get(alerts))
         .route("/api/v1/alerts/test", post(test_alerts))
@@ -274,7 +279,7 @@ async fn setup_page(State(server): State<Arc<Server>>, request: Request) -> Resp
 }
 
 async fn setup(State(server): State<Arc<Server>>, request: Request) -> Response {
-    let (_, form) = match form(&server, request).await {
+    let (parts, form) = match form(&server, request).await {
         Ok(form) => form,
         Err(response) => return response,
     };
@@ -284,8 +289,13 @@ async fn setup(State(server): State<Arc<Server>>, request: Request) -> Response 
         field(&form, "password").to_owned(),
     );
     let again = key.clone();
-    let made =
-        tokio::task::spawn_blocking(move || server.accounts.first(&key, &name, &password)).await;
+    let peer = Peer::of(&parts.extensions);
+    let made = tokio::task::spawn_blocking(move || {
+        server.accounts.first(&key, &name, &password)?;
+        server.audit.note(Act::SetUp, &name, &peer, "");
+        Ok::<_, AccountError>(())
+    });
+    let made = made.await;
     match made {
         Ok(Ok(())) => to("/login"),
         Ok(Err(error)) => setup_form(&again, &error.to_string(), StatusCode::BAD_REQUEST),
@@ -321,9 +331,15 @@ async fn login(State(server): State<Arc<Server>>, request: Request) -> Response 
     let peer = Peer::of(&parts.extensions);
     let shared = Arc::clone(&server);
     let checked = tokio::task::spawn_blocking(move || {
-        let user = shared.accounts.check(&name, &password, &peer)?;
+        let checked = shared.accounts.check(&name, &password, &peer);
+        let act = match checked {
+            Ok(_) => Act::Login,
+            Err(_) => Act::Refused,
+        };
+        shared.audit.note(act, &name, &peer, "");
+        let user = checked?;
         let word = shared.accounts.begin(&user)?;
-        Ok::<_, crate::account::AccountError>((user, word))
+        Ok::<_, AccountError>((user, word))
     });
     match checked.await {
         Ok(Ok((user, word))) => {
@@ -350,6 +366,10 @@ async fn logout(State(server): State<Arc<Server>>, request: Request) -> Response
         Err(response) => return response,
     };
     if let Some(word) = session_of(&parts) {
+        if let Some(user) = server.accounts.of_session(word) {
+            let peer = Peer::of(&parts.extensions);
+            server.audit.note(Act::Logout, &user.name, &peer, "");
+        }
         server.accounts.end(word);
     }
     let mut response = to("/login");
@@ -419,8 +439,9 @@ async fn alerts(State(server): State<Arc<Server>>, request: Request) -> Response
 /// Sends a test alert to each output, and returns the results.
 async fn test_alerts(State(server): State<Arc<Server>>, request: Request) -> Response {
     let (parts, _) = request.into_parts();
-    if let Err(response) = allowed(&server, &parts, Role::Admin).await {
-        return response;
+    match allowed(&server, &parts, Role::Admin).await {
+        Ok(user) => note(&server, &parts, &user, Act::TestAlert, ""),
+        Err(response) => return response,
     }
     let told: Vec<Value> = server
         .alerts
@@ -430,6 +451,131 @@ async fn test_alerts(State(server): State<Arc<Server>>, request: Request) -> Res
         .map(|(output, result)| json!({"output": output, "error": result.err()}))
         .collect();
     said(StatusCode::OK, &json!({ "outputs": told }))
+}
+
+fn note(server: &Server, parts: &Parts, user: &User, act: Act, about: &str) {
+    let peer = Peer::of(&parts.extensions);
+    server.audit.note(act, &user.name, &peer, about);
+}
+
+/// Figures in Prometheus' text format.
+async fn metrics(State(server): State<Arc<Server>>, request: Request) -> Response {
+    let (parts, _) = request.into_parts();
+    match allowed(&server, &parts, Role::Viewer).await {
+        Ok(_) => page(
+            StatusCode::OK,
+            "text/plain; version=0.0.4; charset=utf-8",
+            crate::status::metrics(&server),
+        ),
+        Err(response) => response,
+    }
+}
+
+async fn users(State(server): State<Arc<Server>>, request: Request) -> Response {
+    let (parts, _) = request.into_parts();
+    if let Err(response) = allowed(&server, &parts, Role::Admin).await {
+        return response;
+    }
+    let all: Vec<Value> = (server.accounts.all().into_iter())
+        .map(|(name, role)| json!({"name": name, "role": role}))
+        .collect();
+    said(StatusCode::OK, &json!({ "users": all }))
+}
+
+/// Creates an account: `{"name": "…", "password": "…", "role": "viewer"}`.
+async fn add_user(State(server): State<Arc<Server>>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let admin = match allowed(&server, &parts, Role::Admin).await {
+        Ok(user) => user,
+        Err(response) => return response,
+    };
+    #[derive(serde::Deserialize)]
+    struct New {
+        name: String,
+        password: String,
+        role: Role,
+    }
+    let new: New = match small(&server, body)
+        .await
+        .map(|bytes| serde_json::from_slice(&bytes))
+    {
+        Some(Ok(new)) => new,
+        // The error might quote the password.
+        _ => {
+            return wrong(
+                StatusCode::BAD_REQUEST,
+                "expected name, password and role (viewer, analyst, admin)",
+            );
+        }
+    };
+    let shared = Arc::clone(&server);
+    let about = format!("{} ({:?})", new.name, new.role);
+    let made = tokio::task::spawn_blocking(move || {
+        shared.accounts.add(&new.name, &new.password, new.role)
+    });
+    changed(
+        &server,
+        &parts,
+        &admin,
+        Act::AddUser,
+        &about,
+        made.await.ok(),
+    )
+}
+
+async fn remove_user(State(server): State<Arc<Server>>, request: Request) -> Response {
+    let (parts, _) = request.into_parts();
+    let admin = match allowed(&server, &parts, Role::Admin).await {
+        Ok(user) => user,
+        Err(response) => return response,
+    };
+    let name = decoded(parts.uri.path().rsplit('/').next().unwrap_or_default());
+    let shared = Arc::clone(&server);
+    let about = name.clone();
+    let gone = tokio::task::spawn_blocking(move || shared.accounts.remove(&name));
+    changed(
+        &server,
+        &parts,
+        &admin,
+        Act::RemoveUser,
+        &about,
+        gone.await.ok(),
+    )
+}
+
+/// The answer to a change of accounts; `None` if it broke off.
+fn changed(
+    server: &Server,
+    parts: &Parts,
+    admin: &User,
+    act: Act,
+    about: &str,
+    done: Option<Result<(), AccountError>>,
+) -> Response {
+    match done {
+        Some(Ok(())) => {
+            note(server, parts, admin, act, about);
+            said(StatusCode::OK, &json!({"error": null}))
+        }
+        Some(Err(error)) => wrong(StatusCode::BAD_REQUEST, &error.to_string()),
+        None => wrong(StatusCode::INTERNAL_SERVER_ERROR, "try again"),
+    }
+}
+
+/// The newest entries of the audit log; `?most=` limits them, to 1,000 by default.
+async fn audit(State(server): State<Arc<Server>>, request: Request) -> Response {
+    let (parts, _) = request.into_parts();
+    if let Err(response) = allowed(&server, &parts, Role::Admin).await {
+        return response;
+    }
+    let query = parameters(parts.uri.query().unwrap_or_default());
+    let most = field(&query, "most").parse().unwrap_or(1000);
+    let shared = Arc::clone(&server);
+    match tokio::task::spawn_blocking(move || shared.audit.last(most)).await {
+        Ok(Ok(entries)) => said(StatusCode::OK, &json!({ "entries": entries })),
+        Ok(Err(error)) => wrong(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
+        Err(_) => wrong(StatusCode::INTERNAL_SERVER_ERROR, "try again"),
+    }
 }
 
 async fn status(State(server): State<Arc<Server>>, request: Request) -> Response {
@@ -458,7 +604,7 @@ async fn search(State(server): State<Arc<Server>>, request: Request) -> Response
         },
         None => return wrong(StatusCode::BAD_REQUEST, "the request cannot be read"),
     };
-    tracing::info!(user = user.name, search = question.search, "search");
+    note(&server, &parts, &user, Act::Search, &question.search);
     let asked = crate::ask::ask(&server, question.search).await;
     match asked {
         Ok(answer) => said(StatusCode::OK, &answer),

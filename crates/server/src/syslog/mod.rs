@@ -6,7 +6,8 @@
 
 mod framing;
 
-use std::net::SocketAddr;
+use std::collections::{HashMap, HashSet};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -52,17 +53,27 @@ enum Busy {
     Take,
 }
 
+/// Number of peers that datagrams are told apart by. The store keeps every sender, and anyone can forge addresses.
+const MOST_PEERS: usize = 4096;
+/// The sender of datagrams from further peers.
+const OTHERS: &str = "others";
+
 /// Messages of one peer on their way into the log.
 struct Gathered {
+    /// The address, which labels events that name no host.
     peer: String,
+    /// The name of the sender in the store.
+    sender: String,
     events: Vec<Event>,
     bytes: usize,
 }
 
 impl Gathered {
     fn new(peer: SocketAddr) -> Self {
+        let peer = peer.ip().to_canonical().to_string();
         Self {
-            peer: peer.ip().to_canonical().to_string(),
+            sender: peer.clone(),
+            peer,
             events: Vec::new(),
             bytes: 0,
         }
@@ -89,7 +100,7 @@ impl Gathered {
             sender: Sender {
                 way: "syslog".to_owned(),
                 token: String::new(),
-                peer: self.peer.clone(),
+                peer: self.sender.clone(),
             },
             key: 0,
             events,
@@ -122,8 +133,8 @@ impl Gathered {
 /// Receives datagrams until the server stops.
 pub async fn datagrams(socket: UdpSocket, server: Arc<Server>, mut stop: watch::Receiver<bool>) {
     let mut buffer = vec![0; 65_536];
-    let mut peers: std::collections::HashMap<SocketAddr, Gathered> =
-        std::collections::HashMap::new();
+    let mut peers: HashMap<SocketAddr, Gathered> = HashMap::new();
+    let mut known: HashSet<IpAddr> = HashSet::new();
     loop {
         let first = tokio::select! {
             received = socket.recv_from(&mut buffer) => received,
@@ -138,7 +149,15 @@ pub async fn datagrams(socket: UdpSocket, server: Arc<Server>, mut stop: watch::
                     let message = buffer.get(..length).unwrap_or_default();
                     let message = message.trim_ascii_end();
                     if !message.is_empty() {
-                        let gathered = peers.entry(peer).or_insert_with(|| Gathered::new(peer));
+                        let gathered = peers.entry(peer).or_insert_with(|| {
+                            let mut gathered = Gathered::new(peer);
+                            if known.len() < MOST_PEERS {
+                                known.insert(peer.ip());
+                            } else if !known.contains(&peer.ip()) {
+                                OTHERS.clone_into(&mut gathered.sender);
+                            }
+                            gathered
+                        });
                         gathered.add(message);
                         count += 1;
                     }
