@@ -41,6 +41,7 @@ mod kerberos;
 mod processes;
 mod row;
 mod sessions;
+pub mod tasks;
 mod text;
 
 pub use activity::{Activity, Relations, Span};

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crabwalk_activity::channel::{SECURITY, SYSMON, SYSTEM, TASKS, WMI};
+use crabwalk_activity::tasks::actions;
 use crabwalk_activity::{CONNECTION_LOGS, ConnectionLog, Relations, Row, source_serves};
 use crabwalk_vocabulary::account::is_windows_own;
 use crabwalk_vocabulary::number::number as parsed_number;
@@ -369,42 +370,6 @@ fn unquoted(text: &str) -> String {
     out
 }
 
-/// The programs that a task's XML starts, with their arguments.
-fn task_commands(xml: &str) -> Option<String> {
-    let part = |text: &str, name: &str| {
-        let (_, rest) = text.split_once(&format!("<{name}>"))?;
-        let (value, _) = rest.split_once(&format!("</{name}>"))?;
-        Some(
-            value
-                .trim()
-                .replace("&lt;", "<")
-                .replace("&gt;", ">")
-                .replace("&quot;", "\"")
-                .replace("&apos;", "'")
-                .replace("&amp;", "&"),
-        )
-    };
-    let commands: Vec<String> = xml
-        .split("<Exec>")
-        .skip(1)
-        .filter_map(|exec| {
-            let exec = exec.split("</Exec>").next().unwrap_or(exec);
-            let command = part(exec, "Command")?;
-            Some(match part(exec, "Arguments") {
-                Some(arguments) => format!("{command} {arguments}"),
-                None => command,
-            })
-        })
-        .collect();
-    // Code that runs inside another process is identified by its class.
-    let classes = xml.split("<ComHandler>").skip(1).filter_map(|handler| {
-        let handler = handler.split("</ComHandler>").next().unwrap_or(handler);
-        Some(format!("COM class {}", part(handler, "ClassId")?))
-    });
-    let all: Vec<String> = commands.into_iter().chain(classes).collect();
-    (!all.is_empty()).then(|| all.join("; "))
-}
-
 /// Whether a file is a program, script, library or archive, by its name.
 fn runs(path: &str) -> bool {
     const ENDS: [&str; 24] = [
@@ -716,9 +681,12 @@ impl<'r> Gathered<'r> {
         };
         let by = by.map(|name| index.account(&name).unwrap_or(name));
         let session = row.number("SubjectLogonId").unwrap_or(0);
-        let command = (!content.is_empty())
-            .then(|| task_commands(row.get(content)))
-            .flatten();
+        let actions = match content {
+            "" => Vec::new(),
+            column => actions(row.get(column)),
+        };
+        let actions: Vec<String> = actions.iter().map(ToString::to_string).collect();
+        let command = (!actions.is_empty()).then(|| actions.join("; "));
         if let Some(one) = self.tasks.iter_mut().rev().take(LOOK_BACK).find(|one| {
             (one.at - row.time).abs() <= SAME
                 && one.value.what == what
@@ -1198,25 +1166,6 @@ mod tests {
         ] {
             assert_eq!(unquoted(text), plain, "{text}");
         }
-    }
-
-    #[test]
-    fn commands_of_tasks() {
-        let xml = "<Task><Actions><Exec><Command>cmd.exe</Command><Arguments>/c a &amp;&amp; b</Arguments></Exec>\
-                   <Exec><Command> C:\\x.exe </Command></Exec></Actions></Task>";
-        assert_eq!(
-            task_commands(xml).as_deref(),
-            Some("cmd.exe /c a && b; C:\\x.exe")
-        );
-        assert_eq!(
-            task_commands(
-                "<Task><Actions><ComHandler><ClassId>{A-1}</ClassId></ComHandler></Actions></Task>"
-            )
-            .as_deref(),
-            Some("COM class {A-1}")
-        );
-        assert_eq!(task_commands("<Task><Exec><Command>x</Task>"), None);
-        assert_eq!(task_commands(""), None);
     }
 
     #[test]

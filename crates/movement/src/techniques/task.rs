@@ -9,6 +9,7 @@ use crate::evidence::{Act, Class, Evidence, Family, Kind, Sink};
 use crate::programs::program;
 use crate::world::World;
 use crabwalk_activity::channel::*;
+use crabwalk_activity::tasks::actions;
 
 /// Scheduled tasks.
 pub(crate) struct Task;
@@ -66,16 +67,6 @@ impl Technique for Task {
     fn credentials(&self, program: &str, _class: &str) -> Option<&'static [&'static str]> {
         (program == "schtasks.exe").then_some(&["T1053.005"])
     }
-}
-
-/// The command in a task's XML.
-fn command(content: &str) -> &str {
-    content
-        .split("<Command>")
-        .nth(1)
-        .and_then(|rest| rest.split("</Command>").next())
-        .unwrap_or("")
-        .trim()
 }
 
 /// What the scheduler starts for tools that collect the output of their commands.
@@ -289,8 +280,9 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
             let user = world.accounts.get(sid, row.get("SubjectDomainName"), name);
             let text = row.get(content);
             // atexec writes its output to a temporary file named after the task.
-            let lower = text.to_lowercase();
-            let tool = leaves_output(&lower.replace("&gt;", ">").replace("&amp;", "&"));
+            let actions: Vec<String> = actions(text).iter().map(ToString::to_string).collect();
+            let tool = leaves_output(&actions.join("\n").to_lowercase());
+            let first = actions.first().map_or("", String::as_str);
             let mut evidence = Evidence::new(
                 Kind::DestinationExecution,
                 Family::Task,
@@ -298,17 +290,13 @@ fn events(world: &mut World<'_>, out: &mut Sink) {
                 host,
                 row.time,
                 row.reference,
-                format!(
-                    "task {} {verb}: {}",
-                    row.get("TaskName"),
-                    brief(command(text))
-                ),
+                format!("task {} {verb}: {}", row.get("TaskName"), brief(first)),
             )
             .technique(&["T1053.005"])
             .used(user)
             .weighs(Class::Task, if remote || tool { 0.3 } else { 0.15 })
             .in_session(world, number(row.get("SubjectLogonId")));
-            evidence.program = program(command(text));
+            evidence.program = program(first);
             let session_is_remote = evidence
                 .session
                 .and_then(|at| world.sessions.get(at))

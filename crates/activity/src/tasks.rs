@@ -1,0 +1,115 @@
+//! What a scheduled task starts, from the XML that defines it (\[MS-TSCH\] section 2.5.6, "Action group").
+
+use std::fmt;
+
+use quick_xml::Reader;
+use quick_xml::escape::unescape;
+use quick_xml::events::Event;
+
+/// One action of a task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// Starts a program.
+    Exec {
+        /// Its path, without quotes unless the task has them.
+        command: String,
+        /// Empty if there are none.
+        arguments: String,
+    },
+    /// Runs code inside another process: the object of this class.
+    ComHandler {
+        /// `{GUID}`.
+        class: String,
+    },
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exec { command, arguments } if arguments.is_empty() => f.write_str(command),
+            Self::Exec { command, arguments } => write!(f, "{command} {arguments}"),
+            Self::ComHandler { class } => write!(f, "COM class {class}"),
+        }
+    }
+}
+
+/// The actions of a task, in order. From XML that is cut off or broken, those before the damage.
+pub fn actions(xml: &str) -> Vec<Action> {
+    let mut reader = Reader::from_str(xml);
+    let mut all = Vec::new();
+    let (mut command, mut arguments, mut class) = (String::new(), String::new(), String::new());
+    let mut text = String::new();
+    loop {
+        let Ok(event) = reader.read_event() else {
+            return all;
+        };
+        match event {
+            Event::Eof => return all,
+            Event::Start(tag) => {
+                text.clear();
+                if matches!(tag.local_name().as_ref(), "Exec" | "ComHandler") {
+                    command.clear();
+                    arguments.clear();
+                    class.clear();
+                }
+            }
+            Event::Text(part) => text.push_str(&part.xml10_content()),
+            Event::CData(part) => text.push_str(&part.xml10_content()),
+            Event::GeneralRef(name) => {
+                let written = format!("&{};", name.into_inner());
+                text.push_str(&unescape(&written).unwrap_or((&written).into()));
+            }
+            Event::End(tag) => match tag.local_name().as_ref() {
+                "Command" => text.trim().clone_into(&mut command),
+                "Arguments" => text.trim().clone_into(&mut arguments),
+                "ClassId" => text.trim().clone_into(&mut class),
+                "Exec" if !command.is_empty() => all.push(Action::Exec {
+                    command: command.clone(),
+                    arguments: arguments.clone(),
+                }),
+                "ComHandler" if !class.is_empty() => all.push(Action::ComHandler {
+                    class: class.clone(),
+                }),
+                _ => {}
+            },
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(xml: &str) -> String {
+        let all: Vec<String> = actions(xml).iter().map(Action::to_string).collect();
+        all.join("; ")
+    }
+
+    #[test]
+    fn actions_are_read_with_their_arguments() {
+        for (xml, expected) in [
+            (
+                "<?xml version=\"1.0\" encoding=\"UTF-16\"?>\n<Task xmlns=\"http://schemas.microsoft.com/windows/2004/02/mit/task\">\
+                 <Actions Context=\"Author\"><Exec id=\"a\"><Command>cmd.exe</Command><Arguments>/c a &amp;&amp; b &#62; c</Arguments>\
+                 </Exec><Exec>\n<Command> \"C:\\x y.exe\" </Command></Exec></Actions></Task>",
+                "cmd.exe /c a && b > c; \"C:\\x y.exe\"",
+            ),
+            (
+                "<Task><Actions><ComHandler><ClassId>{A-1}</ClassId></ComHandler></Actions></Task>",
+                "COM class {A-1}",
+            ),
+            (
+                "<t:Task><t:Exec><t:Command><![CDATA[a&b.exe]]></t:Command></t:Exec></t:Task>",
+                "a&b.exe",
+            ),
+            ("<Task><Exec><Command>x</Task>", ""),
+            ("<Task><Exec><Command>x</Command></Exec><Exec><Comm", "x"),
+            ("<Task><Exec><Arguments>/only</Arguments></Exec></Task>", ""),
+            ("", ""),
+            ("no XML", ""),
+        ] {
+            assert_eq!(text(xml), expected, "{xml}");
+        }
+    }
+}
