@@ -2,7 +2,7 @@
 
 use crate::syntax::Diagnostic;
 use crate::syntax::print::quoted;
-use crate::syntax::usage::{Cursor, Usage, Whole};
+use crate::syntax::usage::{Cursor, Usage, Whole, single};
 
 pub(super) static COMMAND: Whole = Whole::standing_for_others(
     Usage {
@@ -16,7 +16,7 @@ pub(super) static COMMAND: Whole = Whole::standing_for_others(
 );
 
 fn text(cursor: &mut dyn Cursor, _: &Usage) -> Result<String, Diagnostic> {
-    let field = cursor.name("a field")?;
+    let field = single(cursor.name("a field")?)?;
     let new = cursor.new_name()?;
     Ok(format!(
         "streamstats sum({}) as {}",

@@ -14,7 +14,7 @@ use crate::syntax::ast::{BinSpan, Name, Span};
 use crate::syntax::command::{Ledger, Syntax};
 use crate::syntax::parse_span;
 use crate::syntax::print::quoted;
-use crate::syntax::usage::{Cursor, Usage, Whole, count, obeyed, whole_number};
+use crate::syntax::usage::{Cursor, Usage, Whole, count, obeyed, single, whole_number};
 
 pub(super) static COMMAND: Whole = typed::<Bin>(Usage {
     name: "bin",
@@ -88,7 +88,7 @@ impl Syntax for Bin {
             } else if field.is_some() && output.is_none() && cursor.eat_keyword("as") {
                 output = Some(cursor.name("a name after `as`")?);
             } else if field.is_none() {
-                field = Some(cursor.name("a field")?);
+                field = Some(single(cursor.name("a field")?)?);
             } else {
                 return Err(cursor.expected("the end of the command (`bin` takes one field)"));
             }

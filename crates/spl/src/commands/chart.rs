@@ -162,7 +162,7 @@ impl Syntax for Chart {
                 continue;
             }
             if split {
-                by.push(cursor.column("a field")?);
+                by.push(cursor.field("a field")?);
             } else if let Some((output, expr)) = expression(cursor)? {
                 computed.push(Computed {
                     place: aggregations.len(),

@@ -74,7 +74,7 @@ fn parse(cursor: &mut dyn Cursor, usage: &Usage) -> Result<Arguments> {
                 return Err(cursor.expected("a field to sort by"));
             }
         } else {
-            arguments.fields.push(cursor.column("a field")?);
+            arguments.fields.push(cursor.field("a field")?);
         }
     }
     if arguments.fields.is_empty() {

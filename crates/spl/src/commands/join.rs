@@ -78,7 +78,7 @@ impl Syntax for Join {
         let mut fields = Vec::new();
         while !cursor.ended() && cursor.peek() != Some(b'[') {
             let Some(option) = cursor.option_name() else {
-                fields.push(cursor.column("a field to join by, or a subsearch in brackets")?);
+                fields.push(cursor.field("a field to join by, or a subsearch in brackets")?);
                 continue;
             };
             let Some(value) = cursor.option(usage, &option)? else {

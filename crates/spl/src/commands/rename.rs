@@ -6,10 +6,9 @@ use datafusion::logical_expr::Expr;
 
 use crate::plan::wildcards::renamed;
 use crate::plan::{Passing, Planner, Result, Rows, at, column, is_hidden, null_text};
-use crate::syntax::Diagnostic;
-use crate::syntax::ast::{Arguments, Name, Span};
+use crate::syntax::ast::{Arguments, Span};
 use crate::syntax::print::{list, quoted};
-use crate::syntax::usage::{Cursor, Form, Reading, Usage, Whole};
+use crate::syntax::usage::{Cursor, Form, Reading, Usage, Whole, correspond};
 
 pub(super) static COMMAND: Whole = Whole {
     usage: Usage {
@@ -35,15 +34,7 @@ fn parse(cursor: &mut dyn Cursor, _: &Usage) -> Result<Arguments> {
             return Err(cursor.expected(&format!("`as` after `{}`", from.text)));
         }
         let to = cursor.column("a new name after `as`")?;
-        let stars = |name: &Name| name.text.matches('*').count();
-        if stars(&from) != stars(&to) {
-            let why = format!(
-                "`{}` and `{}` have different numbers of `*`",
-                from.text, to.text
-            );
-            return Err(Diagnostic::new(why, from.span.to(to.span))
-                .with_help("each `*` of the new name stands for what one of the old name means"));
-        }
+        correspond(&from, &to)?;
         arguments.pairs.push((from, to));
     }
     if arguments.pairs.is_empty() {

@@ -98,7 +98,7 @@ pub(super) fn keys(
             }
             None => {
                 cursor.return_to(start);
-                (cursor.column("a field")?, SortOrder::Auto)
+                (cursor.field("a field")?, SortOrder::Auto)
             }
         };
         keys.push(SortKey {

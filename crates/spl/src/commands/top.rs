@@ -66,9 +66,9 @@ fn parse(cursor: &mut dyn Cursor, usage: &Usage) -> Result<Arguments> {
             };
             arguments.options.push((name, limit.text));
         } else if by {
-            arguments.by.push(cursor.column("a field")?);
+            arguments.by.push(cursor.field("a field")?);
         } else {
-            arguments.fields.push(cursor.column("a field")?);
+            arguments.fields.push(cursor.field("a field")?);
         }
     }
     if arguments.fields.is_empty() || by && arguments.by.is_empty() {

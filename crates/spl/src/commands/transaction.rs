@@ -123,7 +123,7 @@ impl Syntax for Transaction {
         };
         while !cursor.ended() {
             let Some(option) = cursor.option_name() else {
-                transaction.fields.push(cursor.column("a field")?);
+                transaction.fields.push(cursor.field("a field")?);
                 continue;
             };
             // What is in parentheses is not a value.

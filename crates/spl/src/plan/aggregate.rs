@@ -52,6 +52,15 @@ impl Planner<'_> {
         span: Span,
     ) -> Result<Rows> {
         let mut rows = rows;
+        if let Some(twice) = by.iter().enumerate().find_map(|(at, name)| {
+            let before = by.get(..at).unwrap_or_default();
+            before.contains(name).then_some(name)
+        }) {
+            return Err(diagnostic(
+                span,
+                format!("`{twice}` stands twice among the fields of the groups"),
+            ));
+        }
         // A row with several values of a field belongs to several groups.
         for name in by {
             if rows

@@ -96,6 +96,10 @@ pub(super) fn sort(plan: LogicalPlan, keys: Vec<SortExpr>) -> Result<LogicalPlan
 ///
 /// `DataFusion` 55 breaks on a node that has the same window twice: such a window is worked out once.
 pub(crate) fn window(plan: LogicalPlan, windows: Vec<Expr>) -> Result<LogicalPlan> {
+    // Wildcards may mean no field.
+    if windows.is_empty() {
+        return Ok(plan);
+    }
     let mut once: Vec<Expr> = Vec::new();
     let mut again: Vec<(String, String)> = Vec::new();
     for window in windows {

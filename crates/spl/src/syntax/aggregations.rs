@@ -3,7 +3,7 @@
 use super::ast::{Aggregation, AggregationArgument, BinSpan, ByField, Name, Span};
 use super::diagnostic::Diagnostic;
 use super::parser::{Parsed, Parser};
-use super::usage::Usage;
+use super::usage::{Usage, correspond, single};
 use super::width::parse_span;
 
 impl Parser<'_> {
@@ -145,6 +145,11 @@ impl Parser<'_> {
         if self.eat_keyword("as") {
             // Splunk takes `as flags(inheritance)` for a name too.
             output = self.column("a name after `as`")?;
+            if let Some(AggregationArgument::Field(field)) = &argument
+                && field.text.contains('*')
+            {
+                correspond(field, &output)?;
+            }
         }
         Ok(Aggregation {
             function,
@@ -203,7 +208,7 @@ impl Parser<'_> {
                 break;
             }
             let Some(option) = self.option_name() else {
-                let field = self.column("a field")?;
+                let field = single(self.column("a field")?)?;
                 by.push(ByField { field, span: None });
                 continue;
             };

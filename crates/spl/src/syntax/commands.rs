@@ -6,7 +6,7 @@ use super::ast::{
 };
 use super::diagnostic::Diagnostic;
 use super::parser::{Parsed, Parser};
-use super::usage::{Cursor, Form, Standing, Usage, Value, truth, whole_number};
+use super::usage::{Cursor, Form, Standing, Usage, Value, single, truth, whole_number};
 
 /// Other commands of Splunk and of apps that public content uses.
 const OTHER_COMMANDS: &[&str] = &[
@@ -229,7 +229,12 @@ impl Parser<'_> {
                     arguments.options.push((option, value.text));
                 }
             } else if arguments.fields.len() < names.1 {
-                arguments.fields.push(self.column(expects)?);
+                let name = self.column(expects)?;
+                // Only commands that take any number of fields take wildcards for them.
+                arguments.fields.push(match names.1 {
+                    usize::MAX => name,
+                    _ => single(name)?,
+                });
             } else {
                 return Err(self.expected("the end of the command or an option"));
             }

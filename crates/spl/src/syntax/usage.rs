@@ -195,6 +195,13 @@ pub trait Cursor {
     /// # Errors
     /// As [`name`](Self::name).
     fn column(&mut self, what: &str) -> Result<Name, Diagnostic>;
+    /// As [`column`](Self::column), where wildcards have no meaning.
+    ///
+    /// # Errors
+    /// As [`column`](Self::column), and for a wildcard.
+    fn field(&mut self, what: &str) -> Result<Name, Diagnostic> {
+        single(self.column(what)?)
+    }
     /// A value, bare or in double quotes, and then perhaps empty.
     ///
     /// # Errors
@@ -400,6 +407,39 @@ impl Arguments {
     pub fn flag(&self, name: &str, default: bool) -> bool {
         self.option(name).map_or(default, is_on)
     }
+}
+
+/// A name without wildcards, where a command would take them for part of the name.
+///
+/// # Errors
+/// For a wildcard; those in the parentheses of a name such as `sum(eval(a*b))` are none.
+pub(crate) fn single(name: Name) -> Result<Name, Diagnostic> {
+    let before = name.text.split('(').next().unwrap_or_default();
+    if !before.contains('*') {
+        return Ok(name);
+    }
+    let why = format!(
+        "`{}` has a wildcard, which is not supported here",
+        name.text
+    );
+    Err(Diagnostic::new(why, name.span).with_help("name each field"))
+}
+
+/// Checks that each `*` of a new name stands for what one of the old name means.
+///
+/// # Errors
+/// If there are more in one of them.
+pub(crate) fn correspond(from: &Name, to: &Name) -> Result<(), Diagnostic> {
+    let stars = |name: &Name| name.text.matches('*').count();
+    if stars(from) == stars(to) {
+        return Ok(());
+    }
+    let why = format!(
+        "`{}` and `{}` have different numbers of `*`",
+        from.text, to.text
+    );
+    Err(Diagnostic::new(why, from.span.to(to.span))
+        .with_help("each `*` of the new name stands for what one of the old name means"))
 }
 
 /// Whether the value of a flag says yes.
