@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crabwalk_activity::channel::is_of_a_host;
 use crabwalk_detect::{Finding, Outcome, RiskObjectKind};
-use crabwalk_events::{Assets, Catalog, EventRef};
+use crabwalk_events::{Assets, Catalog, CatalogError, EventRef};
 use crabwalk_hunt::Conclusion;
 use crabwalk_movement::{Movement, Standing};
 use crabwalk_sources::report::SourceReport;
@@ -13,7 +13,7 @@ pub(crate) use crabwalk_vocabulary::time::text as time;
 use crabwalk_vocabulary::{Severity, host_key, is_address};
 
 use crate::document::*;
-use crate::dossier::{Dossiers, Scope};
+use crate::dossier::{Asked, Dossiers, Scope};
 use crate::names::{self, Names};
 
 /// What made the case.
@@ -43,8 +43,18 @@ pub struct Input<'a> {
 }
 
 impl Case {
-    /// Builds the document. The same input gives the same document.
-    pub fn new(input: &Input<'_>) -> Self {
+    /// Builds the document, with dossiers of the hosts and accounts on its reported paths and of those that are asked
+    /// for. The same input gives the same document.
+    ///
+    /// # Errors
+    /// If events cannot be read.
+    pub fn new(input: &Input<'_>, asked: &Asked) -> Result<Self, CatalogError> {
+        let mut case = Self::without_dossiers(input);
+        case.add_dossiers(input.catalog, &input.conclusion.relations, asked)?;
+        Ok(case)
+    }
+
+    fn without_dossiers(input: &Input<'_>) -> Self {
         let Conclusion {
             outcome, movement, ..
         } = input.conclusion;

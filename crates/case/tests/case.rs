@@ -14,7 +14,8 @@ use crabwalk_detect::{
 use crabwalk_events::{EventRef, MemoryCatalog};
 use crabwalk_hunt::Conclusion;
 use crabwalk_movement::{
-    Hop, HostInfo, Kind, Missing, Movement, Path, Scope, Sentence, Suspect, Touched, Verdict, Word,
+    Hop, HostInfo, Kind, Missing, Movement, Path, Request, Scope, Sentence, Showing, Suspect,
+    Touched, Verdict, Word,
 };
 use crabwalk_sources::collect::Coverage;
 use crabwalk_sources::report::{Problem, SourceKind, SourceReport};
@@ -158,20 +159,26 @@ fn case() -> Case {
         message: "bad".to_owned(),
         loss: true,
     });
-    Case::new(&Input {
+    written(&[source], Movement::default())
+}
+
+fn written(sources: &[SourceReport], movement: Movement) -> Case {
+    let input = Input {
         tool: Tool {
             name: "crabwalk",
             version: "0",
         },
         created: AT,
         seconds: 0.25,
-        sources: &[source],
+        sources,
         conclusion: &Conclusion {
             outcome: outcome(),
+            movement,
             ..Conclusion::default()
         },
         catalog: &MemoryCatalog::default(),
-    })
+    };
+    Case::new(&input, &Asked::default()).unwrap_or_else(|error| panic!("{error}"))
 }
 
 #[test]
@@ -398,6 +405,12 @@ fn moved() -> Movement {
                 hops: vec!["hop-1".to_owned()],
                 first: vec!["hop-1".to_owned()],
                 hosts: vec![touched("desk7"), touched("vault2")],
+                collect: ["desk7", "vault2"]
+                    .map(|host| Request {
+                        host: host.to_owned(),
+                        showing: Showing::Logons,
+                    })
+                    .into(),
                 ..Scope::default()
             },
             ..Verdict::default()
@@ -406,32 +419,9 @@ fn moved() -> Movement {
     }
 }
 
-fn case_of(movement: Movement) -> Case {
-    let conclusion = Conclusion {
-        outcome: outcome(),
-        movement,
-        ..Conclusion::default()
-    };
-    let catalog = MemoryCatalog::default();
-    let mut case = Case::new(&Input {
-        tool: Tool {
-            name: "crabwalk",
-            version: "0",
-        },
-        created: AT,
-        seconds: 0.25,
-        sources: &[],
-        conclusion: &conclusion,
-        catalog: &catalog,
-    });
-    case.add_dossiers(&catalog, &conclusion.relations, &Asked::default())
-        .unwrap_or_else(|error| panic!("{error}"));
-    case
-}
-
 #[test]
 fn a_host_has_one_name_in_all_of_a_markdown_export() {
-    let case = case_of(moved());
+    let case = written(&[], moved());
     let mut out = Vec::new();
     markdown(&case, &mut out).unwrap_or_else(|error| panic!("{error}"));
     let text = String::from_utf8(out).unwrap_or_else(|error| panic!("{error}"));
@@ -449,7 +439,7 @@ fn a_host_has_one_name_in_all_of_a_markdown_export() {
 
 #[test]
 fn what_is_missing_names_hosts_as_the_rest_does() {
-    let case = case_of(moved());
+    let case = written(&[], moved());
     let missing = case.hops.iter().flat_map(|hop| &hop.missing);
     for one in missing {
         assert_eq!(one.why, "no log of DESK7 was read");
@@ -459,7 +449,7 @@ fn what_is_missing_names_hosts_as_the_rest_does() {
 
 #[test]
 fn each_hop_says_what_it_is_taken_for() {
-    let case = case_of(moved());
+    let case = written(&[], moved());
     let standings: Vec<Standing> = case.hops.iter().map(|hop| hop.standing).collect();
     assert_eq!(
         standings,

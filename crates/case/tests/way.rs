@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crabwalk_case::dossier::Asked;
 use crabwalk_case::{Case, Input, Tool};
 use crabwalk_events::MemoryCatalog;
 use crabwalk_hunt::Conclusion;
@@ -45,7 +46,7 @@ fn case(hops: &[(String, String)], links: &[(usize, usize)]) -> Case {
         hops,
         ..Movement::default()
     };
-    Case::new(&Input {
+    let input = Input {
         tool: Tool {
             name: "crabwalk",
             version: "0",
@@ -58,7 +59,8 @@ fn case(hops: &[(String, String)], links: &[(usize, usize)]) -> Case {
             ..Conclusion::default()
         },
         catalog: &MemoryCatalog::default(),
-    })
+    };
+    Case::new(&input, &Asked::default()).unwrap_or_else(|error| panic!("{error}"))
 }
 
 fn way(hops: &str, links: &[(usize, usize)]) -> String {

@@ -49,7 +49,8 @@ pub fn hunt(
         inputs,
     } = logs.open(&hunt.demand(), &bar)?;
     let conclusion = hunt.run(&catalog, &bar)?;
-    let mut case = Case::new(&Input {
+    bar.step("writing the case");
+    let input = Input {
         tool: Tool {
             name: env!("CARGO_PKG_NAME"),
             version: env!("CARGO_PKG_VERSION"),
@@ -59,10 +60,8 @@ pub fn hunt(
         sources: &sources,
         conclusion: &conclusion,
         catalog: catalog.as_ref(),
-    });
-    bar.step("writing dossiers");
-    case.add_dossiers(catalog.as_ref(), &conclusion.relations, asked)
-        .map_err(|error| Failure::new(error.to_string()))?;
+    };
+    let mut case = Case::new(&input, asked).map_err(|error| Failure::new(error.to_string()))?;
     case.stats.seconds = began.elapsed().as_secs_f64();
     bar.finish();
     let outcome = conclusion.outcome;

@@ -70,6 +70,7 @@ pub use missing::Missing;
 pub use path::LinkKind;
 pub use rank::Term;
 pub use techniques::{is_way, same_way};
+pub use verdict::blind::{Blind, Lack, Request, Showing};
 pub use verdict::exposed::Exposed;
 pub use verdict::follows::{Switch, SwitchedAt};
 pub use verdict::scope::{Certainty, Entry, Origin, Part, Scope, Taken, Touched};
@@ -439,6 +440,7 @@ pub fn analyse(
         canonical: &canonical,
     };
     accounts.extend(seen.add(&verdict, &mut scope, role));
+    (scope.blind, scope.collect) = verdict::blind::blind(&world, &scope.hosts);
     verdict.scope = scope;
     let mut merged: BTreeMap<AccountId, AccountInfo> = BTreeMap::new();
     for (at, account) in world.accounts.all.iter().enumerate() {

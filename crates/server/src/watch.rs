@@ -250,7 +250,7 @@ impl Hunter {
         let content = (self.hunting.content)()?;
         let hunt = Hunt::prepare(content, options).map_err(|error| error.to_string())?;
         let conclusion = hunt.run(&catalog, &()).map_err(|error| error.to_string())?;
-        let mut case = Case::new(&Input {
+        let input = Input {
             tool: Tool {
                 name: "crabwalk",
                 version: env!("CARGO_PKG_VERSION"),
@@ -260,9 +260,8 @@ impl Hunter {
             sources: &sources,
             conclusion: &conclusion,
             catalog: catalog.as_ref(),
-        });
-        case.add_dossiers(catalog.as_ref(), &conclusion.relations, &Asked::default())
-            .map_err(|error| error.to_string())?;
+        };
+        let mut case = Case::new(&input, &Asked::default()).map_err(|error| error.to_string())?;
         self.name_paths(&mut case)
             .map_err(|error| error.to_string())?;
         let mut report = Report::new(&mut case).map_err(|error| error.to_string())?;

@@ -1,6 +1,6 @@
 //! Dossiers: what happened on a host or with an account, what is affected, and what to do.
 //!
-//! [`crabwalk_activity::dossier::demand`] lists what must be decoded for them; [`Case::add_dossiers`] reads it, but
+//! [`crabwalk_activity::dossier::demand`] lists what must be decoded for them; [`Case::new`] reads it, but
 //! only for the hosts and accounts on the paths of a case, and for requested ones.
 
 mod account;
@@ -54,7 +54,7 @@ impl Case {
     ///
     /// # Errors
     /// If events cannot be read.
-    pub fn add_dossiers(
+    pub(crate) fn add_dossiers(
         &mut self,
         catalog: &dyn Catalog,
         relations: &Relations,
@@ -80,7 +80,6 @@ impl Case {
 
         let wanted = self.windows(&index, &asked_hosts);
         let hosts = host::dossiers(&tables, relations, self, &index, &wanted);
-        scope::blind(self, &index, &hosts, &mut scope);
         scope.entry = scope::entry(self, &hosts);
 
         let mut accounts: Vec<String> = scope

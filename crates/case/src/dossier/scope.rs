@@ -2,13 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crabwalk_activity::channel::is_syslog;
-use crabwalk_movement::{Certainty, Kind, Origin, Part};
+use crabwalk_movement::{Blind, Certainty, Kind, Lack, Origin, Part, Request, Showing};
 use crabwalk_vocabulary::time;
 
 use super::account::logon_type;
 use super::document::*;
-use super::index::Index;
 use super::program::base;
 use crate::document::{Case, HopInfo, PathInfo};
 use crate::names::Names;
@@ -49,7 +47,7 @@ fn few(mut why: Vec<String>) -> Vec<String> {
     why
 }
 
-/// Hosts and accounts that the intruder touched, in words.
+/// What the intruder touched, in words; the entry is added when the dossiers are there.
 pub(super) fn touched(case: &Case) -> Scope {
     let names = Names::new(case);
     let hops = by_id(case);
@@ -126,6 +124,12 @@ pub(super) fn touched(case: &Case) -> Scope {
                 }
             })
             .collect(),
+        blind: scope.blind.iter().map(blind).collect(),
+        collect: scope
+            .collect
+            .iter()
+            .map(|one| collect(one, &names))
+            .collect(),
         ..Scope::default()
     }
 }
@@ -138,112 +142,41 @@ pub(super) fn exposure(exposed: &crabwalk_movement::Exposed) -> String {
     )
 }
 
-/// Which logs of the touched hosts are missing, and how to get them.
-pub(super) fn blind(case: &Case, index: &Index, dossiers: &[HostDossier], scope: &mut Scope) {
-    let names = Names::new(case);
-    let mut blind = Vec::new();
-    let mut collect = Vec::new();
-    for one in &case.verdict.scope.hosts {
-        let (first, _) = one.span;
-        let writers = index.writers.get(&one.host);
-        let covered = |channel: &str| {
-            case.coverage
-                .iter()
-                .filter(|own| {
-                    own.channel.eq_ignore_ascii_case(channel)
-                        && writers.is_some_and(|names| names.contains(&own.host))
-                })
-                .collect::<Vec<_>>()
-        };
-        let name = names.host(&one.host);
-        // A machine that writes only syslog has no Windows logs to miss.
-        let syslog = case.coverage.iter().any(|own| {
-            is_syslog(&own.channel) && writers.is_some_and(|names| names.contains(&own.host))
-        }) && !case.coverage.iter().any(|own| {
-            !is_syslog(&own.channel) && writers.is_some_and(|names| names.contains(&own.host))
-        });
-        let (security, log) = if syslog {
-            (covered("syslog:sshd"), "sshd")
-        } else {
-            (covered(SECURITY), "Security")
-        };
-        let mut why = Vec::new();
-        if writers.is_none() {
-            why.push("none of its logs was read".to_owned());
-        } else if security.is_empty() {
-            why.push(format!("its {log} log was not read"));
-        }
-        for own in &security {
-            for cleared in &own.cleared {
-                why.push(format!(
-                    "its {log} log was cleared at {}",
-                    at(Some(cleared))
-                ));
-            }
-            if let Some(begins) = own.first.as_deref().and_then(time::parse)
-                && begins > first
-            {
-                why.push(format!(
-                    "its {log} log begins at {}, after the intruder was there",
-                    at(own.first.as_deref())
-                ));
-            }
-        }
-        if !why.is_empty() {
-            blind.push(BlindHost {
-                host: one.host.clone(),
-                why,
-            });
-        }
-        if syslog {
-            continue;
-        }
-        let processes = dossiers
-            .iter()
-            .any(|dossier| dossier.host == one.host && !dossier.processes.is_empty());
-        if security.is_empty() {
-            collect.push(request(
-                name,
-                SECURITY,
-                "logons, and the services and tasks that came with them",
-            ));
-        }
-        if !processes && covered(SYSMON).is_empty() {
-            let because = if writers.is_none() {
-                "process starts, if Sysmon runs there"
-            } else {
-                "process starts, if Sysmon runs there (no log read so far has any)"
-            };
-            collect.push(request(name, SYSMON, because));
-        }
-        if covered("System").is_empty() && writers.is_some() {
-            collect.push(request(name, "System", "installed services"));
-        }
+/// A host whose logs are too sparse to judge, in words.
+fn blind(one: &Blind) -> BlindHost {
+    let log = if one.by_syslog { "sshd" } else { SECURITY };
+    let why = one.lacks.iter().map(|lack| match lack {
+        Lack::AnyLog => "none of its logs was read".to_owned(),
+        Lack::Logons => format!("its {log} log was not read"),
+        Lack::Cleared(at) => format!("its {log} log was cleared at {}", time::shown(*at)),
+        Lack::BeginsLate(at) => format!(
+            "its {log} log begins at {}, after the intruder was there",
+            time::shown(*at)
+        ),
+    });
+    BlindHost {
+        host: one.host.clone(),
+        why: why.collect(),
     }
-    let controllers: Vec<&crate::document::Host> = case
-        .hosts
-        .iter()
-        .filter(|host| host.role.as_deref() == Some("domain-controller"))
-        .collect();
-    for controller in controllers {
-        let there = case.coverage.iter().any(|own| {
-            own.channel.eq_ignore_ascii_case(SECURITY)
-                && index.host(&own.host).as_deref() == Some(&controller.id)
-        });
-        if !there
-            && !collect
-                .iter()
-                .any(|one| one.host == names.host(&controller.id))
-        {
-            collect.push(request(
-                names.host(&controller.id),
-                SECURITY,
-                "tickets and password checks, which show where accounts were used",
-            ));
+}
+
+/// A log to collect, and how.
+fn collect(one: &Request, names: &Names<'_>) -> Collect {
+    let (channel, why) = match one.showing {
+        Showing::Logons => (
+            SECURITY,
+            "logons, and the services and tasks that came with them",
+        ),
+        Showing::Processes { other_logs: false } => {
+            (SYSMON, "process starts, if Sysmon runs there")
         }
-    }
-    scope.blind = blind;
-    scope.collect = collect;
+        Showing::Processes { other_logs: true } => (
+            SYSMON,
+            "process starts, if Sysmon runs there (no log read so far has any)",
+        ),
+        Showing::Services => ("System", "installed services"),
+    };
+    request(names.host(&one.host), channel, why)
 }
 
 /// A log to collect. Names from logs go into commands only if they cannot mean anything else there.

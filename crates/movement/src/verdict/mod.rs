@@ -5,6 +5,7 @@
 //! reported if it includes an act that a detection considers an attack, or if one person's session led to another
 //! person's logon.
 
+pub(crate) mod blind;
 pub(crate) mod exposed;
 pub(crate) mod follows;
 pub(crate) mod scope;

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use super::Verdict;
+use super::blind::{Blind, Request};
 use super::exposed::Exposed;
 use crate::{AccountRole, Hop};
 
@@ -59,6 +60,10 @@ pub struct Scope {
     pub accounts: Vec<Taken>,
     /// Where it began, as far as the logs show.
     pub entry: Option<Entry>,
+    /// Hosts whose logs are too sparse to judge.
+    pub blind: Vec<Blind>,
+    /// Logs to collect.
+    pub collect: Vec<Request>,
 }
 
 impl Scope {
@@ -222,6 +227,8 @@ pub(crate) fn scope(
         first: ids(&first),
         hosts,
         accounts: accounts.into_values().collect(),
+        blind: Vec::new(),
+        collect: Vec::new(),
     }
 }
 

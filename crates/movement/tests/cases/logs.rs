@@ -101,7 +101,16 @@ pub fn case(events: &Events) -> Case {
         movement,
         relations,
     };
-    let mut case = Case::new(&Input {
+    let asked = Asked {
+        hosts: conclusion
+            .movement
+            .hosts
+            .iter()
+            .map(|host| host.id.clone())
+            .collect(),
+        accounts: Vec::new(),
+    };
+    let input = Input {
         tool: Tool {
             name: "crabwalk",
             version: "0",
@@ -111,12 +120,6 @@ pub fn case(events: &Events) -> Case {
         sources: &[],
         conclusion: &conclusion,
         catalog: &catalog,
-    });
-    let asked = Asked {
-        hosts: case.hosts.iter().map(|host| host.id.clone()).collect(),
-        accounts: Vec::new(),
     };
-    case.add_dossiers(&catalog, &conclusion.relations, &asked)
-        .unwrap_or_else(|error| panic!("{error}"));
-    case
+    Case::new(&input, &asked).unwrap_or_else(|error| panic!("{error}"))
 }
