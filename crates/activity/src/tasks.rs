@@ -33,12 +33,14 @@ impl fmt::Display for Action {
     }
 }
 
-/// The actions of a task, in order. From XML that is cut off or broken, those before the damage.
+/// The actions of a task, in order. From XML that is cut off or broken, those before the damage; programs count also
+/// without the `Exec` around them, which exports shorten away.
 pub fn actions(xml: &str) -> Vec<Action> {
     let mut reader = Reader::from_str(xml);
     let mut all = Vec::new();
     let (mut command, mut arguments, mut class) = (String::new(), String::new(), String::new());
     let mut text = String::new();
+    let mut inside = false;
     loop {
         let Ok(event) = reader.read_event() else {
             return all;
@@ -48,6 +50,7 @@ pub fn actions(xml: &str) -> Vec<Action> {
             Event::Start(tag) => {
                 text.clear();
                 if matches!(tag.local_name().as_ref(), "Exec" | "ComHandler") {
+                    inside = true;
                     command.clear();
                     arguments.clear();
                     class.clear();
@@ -60,16 +63,29 @@ pub fn actions(xml: &str) -> Vec<Action> {
                 text.push_str(&unescape(&written).unwrap_or((&written).into()));
             }
             Event::End(tag) => match tag.local_name().as_ref() {
+                "Command" if !inside => all.push(Action::Exec {
+                    command: text.trim().to_owned(),
+                    arguments: String::new(),
+                }),
+                "Arguments" if !inside => {
+                    if let Some(Action::Exec { arguments, .. }) = all.last_mut() {
+                        text.trim().clone_into(arguments);
+                    }
+                }
                 "Command" => text.trim().clone_into(&mut command),
                 "Arguments" => text.trim().clone_into(&mut arguments),
                 "ClassId" => text.trim().clone_into(&mut class),
-                "Exec" if !command.is_empty() => all.push(Action::Exec {
-                    command: command.clone(),
-                    arguments: arguments.clone(),
-                }),
-                "ComHandler" if !class.is_empty() => all.push(Action::ComHandler {
-                    class: class.clone(),
-                }),
+                "Exec" | "ComHandler" => {
+                    inside = false;
+                    let (command, class) =
+                        (std::mem::take(&mut command), std::mem::take(&mut class));
+                    if !command.is_empty() {
+                        let arguments = std::mem::take(&mut arguments);
+                        all.push(Action::Exec { command, arguments });
+                    } else if !class.is_empty() {
+                        all.push(Action::ComHandler { class });
+                    }
+                }
                 _ => {}
             },
             _ => {}
@@ -106,6 +122,11 @@ mod tests {
             ("<Task><Exec><Command>x</Task>", ""),
             ("<Task><Exec><Command>x</Command></Exec><Exec><Comm", "x"),
             ("<Task><Exec><Arguments>/only</Arguments></Exec></Task>", ""),
+            (
+                "<Command>a.exe</Command><Arguments>/b</Arguments><Command>c.exe</Command>",
+                "a.exe /b; c.exe",
+            ),
+            ("<Arguments>/b</Arguments>", ""),
             ("", ""),
             ("no XML", ""),
         ] {
