@@ -90,12 +90,17 @@ impl<'c> Names<'c> {
 
     /// A sentence with the names of its hosts and accounts.
     pub fn sentence(&self, sentence: &Sentence) -> String {
-        let words = sentence.0.iter().map(|word| match word {
-            Word::Text(text) => text.as_str(),
-            Word::Host(id) => self.host(id),
-            Word::Account(id) => self.account(id),
-        });
-        words.collect()
+        match sentence {
+            Sentence::Plain(text) => text.clone(),
+            Sentence::Named(words) => words
+                .iter()
+                .map(|word| match word {
+                    Word::Text(text) => text.as_str(),
+                    Word::Host(id) => self.host(id),
+                    Word::Account(id) => self.account(id),
+                })
+                .collect(),
+        }
     }
 
     /// The host with this id.

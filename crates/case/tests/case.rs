@@ -354,7 +354,7 @@ fn moved() -> Movement {
         usual,
         missing: vec![Missing {
             kind: Kind::Source,
-            why: Sentence(vec![
+            why: Sentence::Named(vec![
                 Word::Text("no log of ".to_owned()),
                 Word::Host("desk7".to_owned()),
                 Word::Text(" was read".to_owned()),

@@ -614,7 +614,7 @@ impl Baseline {
                 ))),
             }
             terms.push(Term {
-                what: Sentence(what),
+                what: Sentence::Named(what),
                 probability: by_account.max(by_host),
             });
         }
@@ -647,7 +647,7 @@ impl Baseline {
         });
         let active = self.active(hop);
         Some(Term {
-            what: Sentence(vec![
+            what: Sentence::Named(vec![
                 Word::account(world, account),
                 Word::Text(format!(
                     " reaches {fan} hosts that day; as many on {own} of its {active} other days"
@@ -684,7 +684,7 @@ impl Baseline {
             .map(|id| {
                 let (own, all) = Self::seen(hop, self.techniques.get(id));
                 Term {
-                    what: Sentence(vec![
+                    what: Sentence::Named(vec![
                         Word::Text(format!("{id} by ")),
                         Subject::of(hop).word(world),
                         Word::Text(format!(
@@ -722,7 +722,7 @@ impl Baseline {
                 // As often as it fires on anything, on any host.
                 let rate = rate(all, of).max(rate(hosts, self.host_days));
                 Term {
-                    what: Sentence(vec![
+                    what: Sentence::Named(vec![
                         Word::Text(format!("{} fires on ", finding.rule)),
                         Subject::of(hop).word(world),
                         Word::Text(format!(

@@ -31,17 +31,22 @@ impl Word {
 }
 
 /// A sentence, or a part of one. It displays ids where it names hosts and accounts.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub struct Sentence(pub Vec<Word>);
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Sentence {
+    /// It names nobody. Most do not, and every piece of evidence has one, so it takes no list.
+    Plain(String),
+    /// It names hosts or accounts.
+    Named(Vec<Word>),
+}
 
 impl Sentence {
     pub(crate) fn text(mut self, text: impl Into<String>) -> Self {
-        self.0.push(Word::text(text));
+        self.push(Word::text(text));
         self
     }
 
     pub(crate) fn host(mut self, activity: &Activity<'_>, id: HostId) -> Self {
-        self.0.push(Word::host(activity, id));
+        self.push(Word::host(activity, id));
         self
     }
 
@@ -52,33 +57,56 @@ impl Sentence {
         id: Option<AccountId>,
         unknown: &str,
     ) -> Self {
-        self.0
-            .push(id.map_or_else(|| Word::text(unknown), |id| Word::account(activity, id)));
+        self.push(id.map_or_else(|| Word::text(unknown), |id| Word::account(activity, id)));
         self
     }
 
     /// Goes on with another.
     pub(crate) fn then(&mut self, rest: impl Into<Self>) {
-        self.0.extend(rest.into().0);
+        match rest.into() {
+            Self::Plain(text) => self.push(Word::Text(text)),
+            Self::Named(words) => words.into_iter().for_each(|word| self.push(word)),
+        }
+    }
+
+    fn push(&mut self, word: Word) {
+        let before = match self {
+            Self::Named(words) => return words.push(word),
+            Self::Plain(own) => match &word {
+                Word::Text(text) => return own.push_str(text),
+                Word::Host(_) | Word::Account(_) => std::mem::take(own),
+            },
+        };
+        let before = Some(before).filter(|text| !text.is_empty());
+        *self = Self::Named(before.map(Word::Text).into_iter().chain([word]).collect());
+    }
+}
+
+impl Default for Sentence {
+    fn default() -> Self {
+        Self::Plain(String::new())
     }
 }
 
 impl From<String> for Sentence {
     fn from(text: String) -> Self {
-        Self(vec![Word::Text(text)])
+        Self::Plain(text)
     }
 }
 
 impl From<&str> for Sentence {
     fn from(text: &str) -> Self {
-        Self::from(text.to_owned())
+        Self::Plain(text.to_owned())
     }
 }
 
 impl fmt::Display for Sentence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|word| match word {
-            Word::Text(text) | Word::Host(text) | Word::Account(text) => f.write_str(text),
-        })
+        match self {
+            Self::Plain(text) => f.write_str(text),
+            Self::Named(words) => words.iter().try_for_each(|word| match word {
+                Word::Text(text) | Word::Host(text) | Word::Account(text) => f.write_str(text),
+            }),
+        }
     }
 }
