@@ -251,7 +251,7 @@ mod tests {
                 };
                 let mut cells: Vec<String> = members
                     .iter()
-                    .filter(|(name, _)| !name.starts_with('_'))
+                    .filter(|(name, _)| !name.starts_with('_') && *name != NUMBER)
                     .map(|(name, value)| format!("{name}={}", value.as_str().unwrap_or("")))
                     .collect();
                 cells.sort();
