@@ -159,7 +159,7 @@ fn check_says_of_each_detection_whether_it_runs() {
         assert!(out.contains(words), "{words}: {out}");
     }
     assert!(
-        err.contains("rules/block.yml:9:5: Block: error: `nonsense` is not a command"),
+        err.contains("rules/block.yml:9:5: Block: error: `nonsense` is not an SPL command"),
         "{err}"
     );
     // Content that is only used by others is not reported.

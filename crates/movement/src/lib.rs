@@ -73,7 +73,7 @@ pub use techniques::{is_way, same_way};
 pub use verdict::blind::{Blind, Lack, Request, Showing};
 pub use verdict::exposed::Exposed;
 pub use verdict::follows::{Switch, SwitchedAt};
-pub use verdict::scope::{Certainty, Entry, Origin, Part, Scope, Taken, Touched};
+pub use verdict::scope::{Arrival, Certainty, Entry, Part, Scope, Taken, Touched};
 pub use verdict::{Budget, Suspect, Verdict};
 pub use words::{Sentence, Word};
 

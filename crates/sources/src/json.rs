@@ -601,6 +601,14 @@ impl JsonReader {
             Shape::Journal(prefix) => {
                 let flat = &self.flat;
                 syslog::journal(&mut sink.record, |name| flat.below(prefix, name));
+                for (path, value, element) in flat.iter() {
+                    // A value that is not text is an array of bytes.
+                    let is_text = element == 0 || value.parse::<u8>().is_err();
+                    let name = path.strip_prefix(prefix).filter(|name| *name != "MESSAGE");
+                    if let Some(name) = name.filter(|_| is_text && !value.is_empty()) {
+                        sink.record.data(name, value);
+                    }
+                }
                 sink.emit();
                 return Ok(SourceKind::Json);
             }

@@ -1754,3 +1754,28 @@ fn copies_of_a_record_without_a_number_count_once_however_their_time_is_written(
         }
     }
 }
+
+#[test]
+fn an_entry_of_the_journal_has_all_its_fields() {
+    let entry = r#"{"__CURSOR":"s=1;i=2","__REALTIME_TIMESTAMP":"1709553600900000","_SOURCE_REALTIME_TIMESTAMP":"1709553600500000","_HOSTNAME":"srv-a","_SYSTEMD_UNIT":"ssh.service","_UID":"0","SYSLOG_IDENTIFIER":"sshd","_PID":"712","PRIORITY":"6","_BYTES":[65,0,66],"TAGS":["a","b"],"MESSAGE":"Accepted password for ann from 10.0.0.7 port 50022 ssh2"}"#;
+    let row = row(
+        &read_bytes("journal.json", entry.as_bytes()),
+        "syslog:sshd",
+        0,
+    );
+    check(
+        "a journal's entry",
+        &row,
+        &[
+            ("_time", NOON),
+            ("host", "srv-a"),
+            ("user", "ann"),
+            ("_SYSTEMD_UNIT", "ssh.service"),
+            ("_UID", "0"),
+            ("PRIORITY", "6"),
+            ("__CURSOR", "s=1;i=2"),
+        ],
+    );
+    assert_eq!(row.get("TAGS").map(Vec::len), Some(2), "{row:?}");
+    assert!(!row.contains_key("_BYTES"), "{row:?}");
+}

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crabwalk_movement::{Blind, Certainty, Kind, Lack, Origin, Part, Request, Showing};
+use crabwalk_movement::{Arrival, Blind, Certainty, Kind, Lack, Part, Request, Showing};
 use crabwalk_vocabulary::time;
 
 use super::account::logon_type;
@@ -238,13 +238,13 @@ pub(super) fn entry(case: &Case, dossiers: &[HostDossier]) -> Option<Entry> {
         techniques(first)
     );
     let mut how = match began.origin {
-        Origin::Unknown => vec![format!(
+        Arrival::Unknown => vec![format!(
             "the first movement reaches it at {when}; no log names the source"
         )],
-        Origin::Inside => vec![leaves],
-        Origin::Outside => vec![leaves, "it is an outside address".to_owned()],
+        Arrival::Inside => vec![leaves],
+        Arrival::Outside => vec![leaves, "it is an outside address".to_owned()],
     };
-    if began.origin != Origin::Unknown
+    if began.origin != Arrival::Unknown
         && let Some(dossier) = dossiers.iter().find(|one| one.host == began.host)
     {
         let witnesses: BTreeSet<(u32, u64)> = first

@@ -122,7 +122,7 @@ pub struct Taken {
 
 /// Where the first hop came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Origin {
+pub enum Arrival {
     /// A machine of the organisation, as far as its address shows.
     Inside,
     /// An address that no private network has.
@@ -139,7 +139,7 @@ pub struct Entry {
     /// Id of the first hop.
     pub hop: String,
     /// Where that came from.
-    pub origin: Origin,
+    pub origin: Arrival,
     /// When the intruder was there at the latest, in microseconds since 1970-01-01 UTC.
     pub time: i64,
 }
@@ -234,9 +234,9 @@ pub(crate) fn scope(
 
 fn entry(first: &Hop) -> Entry {
     let origin = match &first.src {
-        None => Origin::Unknown,
-        Some(src) if is_outside(src) => Origin::Outside,
-        Some(_) => Origin::Inside,
+        None => Arrival::Unknown,
+        Some(src) if is_outside(src) => Arrival::Outside,
+        Some(_) => Arrival::Inside,
     };
     Entry {
         host: first.src.as_ref().unwrap_or(&first.dst).clone(),
@@ -344,13 +344,13 @@ mod tests {
     #[test]
     fn the_first_hop_says_where_it_began() {
         for (src, host, origin) in [
-            (Some("ws5"), "ws5", Origin::Inside),
-            (Some("10.1.0.5"), "10.1.0.5", Origin::Inside),
-            (Some("fd12::5"), "fd12::5", Origin::Inside),
-            (Some("fe80::5"), "fe80::5", Origin::Inside),
-            (Some("203.0.113.5"), "203.0.113.5", Origin::Outside),
-            (Some("2001:db8::5"), "2001:db8::5", Origin::Outside),
-            (None, "ws6", Origin::Unknown),
+            (Some("ws5"), "ws5", Arrival::Inside),
+            (Some("10.1.0.5"), "10.1.0.5", Arrival::Inside),
+            (Some("fd12::5"), "fd12::5", Arrival::Inside),
+            (Some("fe80::5"), "fe80::5", Arrival::Inside),
+            (Some("203.0.113.5"), "203.0.113.5", Arrival::Outside),
+            (Some("2001:db8::5"), "2001:db8::5", Arrival::Outside),
+            (None, "ws6", Arrival::Unknown),
         ] {
             let entry = entry(&hop("hop-1", src, "ws6", 10, 1.0));
             assert_eq!((entry.host.as_str(), entry.origin), (host, origin));

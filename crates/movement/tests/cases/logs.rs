@@ -28,8 +28,15 @@ fn later(guid: &str, by: i64) -> String {
 /// The same at a later time, on other hosts with other addresses: scenes that do not meet.
 pub fn elsewhere(events: &Events, number: usize, days: i64) -> Events {
     let other = |text: &str| {
-        let network = format!("10.{}.{}.", number / 200 + 1, number % 200 + 1);
-        let mut text = text.replace("10.1.0.", &network);
+        let mut text = text.to_owned();
+        // Networks that differ stay different: a host changes its address within one.
+        for (place, network) in ["10.1.0.", "10.2.0.", "10.3.0.", "10.9.0."]
+            .iter()
+            .enumerate()
+        {
+            let second = 20 + 50 * place + number / 200;
+            text = text.replace(network, &format!("10.{second}.{}.", number % 200 + 1));
+        }
         for name in ["WS", "SRV", "DC", "ws", "srv", "dc"] {
             for digit in '1'..='9' {
                 let own = format!("{name}{digit}");
