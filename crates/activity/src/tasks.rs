@@ -1,4 +1,4 @@
-//! What a scheduled task starts, from the XML that defines it (\[MS-TSCH\] section 2.5.6, "Action group").
+//! What a scheduled task starts, from the XML that defines it (\[MS-TSCH\] section 2.5.7, "Actions").
 
 use std::fmt;
 
@@ -33,64 +33,71 @@ impl fmt::Display for Action {
     }
 }
 
-/// The actions of a task, in order. From XML that is cut off or broken, those before the damage; programs count also
-/// without the `Exec` around them, which exports shorten away.
+/// The actions of a task, in order. From XML that is cut off or broken, as far as it goes; programs count also without
+/// the `Exec` around them, which exports shorten away.
 pub fn actions(xml: &str) -> Vec<Action> {
     let mut reader = Reader::from_str(xml);
     let mut all = Vec::new();
     let (mut command, mut arguments, mut class) = (String::new(), String::new(), String::new());
     let mut text = String::new();
-    let mut inside = false;
+    let (mut inside, mut leaf) = (false, String::new());
     loop {
-        let Ok(event) = reader.read_event() else {
-            return all;
-        };
-        match event {
-            Event::Eof => return all,
-            Event::Start(tag) => {
-                text.clear();
-                if matches!(tag.local_name().as_ref(), "Exec" | "ComHandler") {
-                    inside = true;
-                    command.clear();
-                    arguments.clear();
-                    class.clear();
-                }
-            }
-            Event::Text(part) => text.push_str(&part.xml10_content()),
-            Event::CData(part) => text.push_str(&part.xml10_content()),
-            Event::GeneralRef(name) => {
-                let written = format!("&{};", name.into_inner());
-                text.push_str(&unescape(&written).unwrap_or((&written).into()));
-            }
-            Event::End(tag) => match tag.local_name().as_ref() {
-                "Command" if !inside => all.push(Action::Exec {
-                    command: text.trim().to_owned(),
-                    arguments: String::new(),
-                }),
-                "Arguments" if !inside => {
-                    if let Some(Action::Exec { arguments, .. }) = all.last_mut() {
-                        text.trim().clone_into(arguments);
+        match reader.read_event() {
+            Err(_) | Ok(Event::Eof) => break,
+            Ok(event) => match event {
+                Event::Start(tag) => {
+                    text.clear();
+                    tag.local_name().as_ref().clone_into(&mut leaf);
+                    if matches!(tag.local_name().as_ref(), "Exec" | "ComHandler") {
+                        inside = true;
+                        command.clear();
+                        arguments.clear();
+                        class.clear();
                     }
                 }
-                "Command" => text.trim().clone_into(&mut command),
-                "Arguments" => text.trim().clone_into(&mut arguments),
-                "ClassId" => text.trim().clone_into(&mut class),
-                "Exec" | "ComHandler" => {
-                    inside = false;
-                    let (command, class) =
-                        (std::mem::take(&mut command), std::mem::take(&mut class));
-                    if !command.is_empty() {
-                        let arguments = std::mem::take(&mut arguments);
-                        all.push(Action::Exec { command, arguments });
-                    } else if !class.is_empty() {
-                        all.push(Action::ComHandler { class });
-                    }
+                Event::Text(part) => text.push_str(&part.xml10_content()),
+                Event::CData(part) => text.push_str(&part.xml10_content()),
+                Event::GeneralRef(name) => {
+                    let written = format!("&{};", name.into_inner());
+                    text.push_str(&unescape(&written).unwrap_or((&written).into()));
                 }
+                Event::End(tag) => match tag.local_name().as_ref() {
+                    "Command" if !inside => all.push(Action::Exec {
+                        command: text.trim().to_owned(),
+                        arguments: String::new(),
+                    }),
+                    "Arguments" if !inside => {
+                        if let Some(Action::Exec { arguments, .. }) = all.last_mut() {
+                            text.trim().clone_into(arguments);
+                        }
+                    }
+                    "Command" => text.trim().clone_into(&mut command),
+                    "Arguments" => text.trim().clone_into(&mut arguments),
+                    "ClassId" => text.trim().clone_into(&mut class),
+                    "Exec" | "ComHandler" => {
+                        inside = false;
+                        let (command, class) =
+                            (std::mem::take(&mut command), std::mem::take(&mut class));
+                        if !command.is_empty() {
+                            let arguments = std::mem::take(&mut arguments);
+                            all.push(Action::Exec { command, arguments });
+                        } else if !class.is_empty() {
+                            all.push(Action::ComHandler { class });
+                        }
+                    }
+                    _ => {}
+                },
                 _ => {}
             },
-            _ => {}
         }
     }
+    if inside && !command.is_empty() {
+        if leaf == "Arguments" && arguments.is_empty() {
+            text.trim().clone_into(&mut arguments);
+        }
+        all.push(Action::Exec { command, arguments });
+    }
+    all
 }
 
 #[cfg(test)]
@@ -121,6 +128,11 @@ mod tests {
             ),
             ("<Task><Exec><Command>x</Task>", ""),
             ("<Task><Exec><Command>x</Command></Exec><Exec><Comm", "x"),
+            (
+                "<Task><Exec><Command>cmd.exe</Command><Arguments>/c whoami &gt; C",
+                "cmd.exe /c whoami > C",
+            ),
+            ("<Task><Exec><Command>cmd.exe</Command><Argu", "cmd.exe"),
             ("<Task><Exec><Arguments>/only</Arguments></Exec></Task>", ""),
             (
                 "<Command>a.exe</Command><Arguments>/b</Arguments><Command>c.exe</Command>",

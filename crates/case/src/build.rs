@@ -244,7 +244,8 @@ fn hops(input: &Input<'_>, finding_ids: &[String], names: &Names<'_>) -> Vec<Hop
     movement
         .hops
         .iter()
-        .map(|hop| HopInfo {
+        .map(|hop| (hop, in_short(hop)))
+        .map(|(hop, in_short)| HopInfo {
             id: hop.id.clone(),
             src: hop.src.clone(),
             dst: hop.dst.clone(),
@@ -278,12 +279,12 @@ fn hops(input: &Input<'_>, finding_ids: &[String], names: &Names<'_>) -> Vec<Hop
                     kind: witness.kind,
                     what: names.sentence(&witness.what),
                     time: time(witness.time),
-                    more: (in_short(hop).then(|| witness.events.len().saturating_sub(1) as u64))
+                    more: (in_short.then(|| witness.events.len().saturating_sub(1) as u64))
                         .filter(|more| *more > 0),
                     events: witness
                         .events
                         .iter()
-                        .take(if in_short(hop) { 1 } else { usize::MAX })
+                        .take(if in_short { 1 } else { usize::MAX })
                         .filter_map(|event| catalog.resolve(*event))
                         .map(|event| reference(&event))
                         .collect(),
@@ -300,7 +301,7 @@ fn hops(input: &Input<'_>, finding_ids: &[String], names: &Names<'_>) -> Vec<Hop
             processes: hop
                 .processes
                 .iter()
-                .filter(|ran| ran.depth == 0 || !in_short(hop))
+                .filter(|ran| ran.depth == 0 || !in_short)
                 .map(|ran| RanInfo {
                     time: time(ran.time),
                     image: ran.image.clone(),

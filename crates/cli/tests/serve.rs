@@ -734,7 +734,7 @@ fn an_administrator_makes_accounts_and_what_people_do_is_noted() {
     );
     assert_eq!(as_user("ole", "GET", "/api/v1/status", &none).status, 401);
 
-    let noted = as_user("ida", "GET", "/api/v1/audit?most=3", &none);
+    let noted = as_user("ida", "GET", "/api/v1/audit?most=4", &none);
     let entries = noted.json()["entries"].clone();
     let acts: Vec<(&str, &str, &str)> = entries
         .as_array()
@@ -748,6 +748,7 @@ fn an_administrator_makes_accounts_and_what_people_do_is_noted() {
     assert_eq!(
         acts,
         [
+            ("login-refused", "ole", ""),
             ("remove-user", "ida", "ole"),
             ("search", "ida", "search * | head 1"),
             ("add-user", "ida", "ole (Viewer)"),

@@ -4,7 +4,7 @@
 //! replacing the one before, so the log takes at most twice that space.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -75,7 +75,17 @@ impl Audit {
     /// If the file cannot be opened.
     pub fn open(data: &Path) -> io::Result<Self> {
         let path = data.join("audit.jsonl");
-        let file = Mutex::new(open(&path)?);
+        let mut file = open(&path)?;
+        // A line that a crash cut off must not take the next one with it.
+        if file.metadata()?.len() > 0 {
+            let (mut written, mut last) = (File::open(&path)?, [0]);
+            written.seek(SeekFrom::End(-1))?;
+            written.read_exact(&mut last)?;
+            if last != *b"\n" {
+                file.write_all(b"\n")?;
+            }
+        }
+        let file = Mutex::new(file);
         Ok(Self { path, file })
     }
 
@@ -109,14 +119,11 @@ impl Audit {
     /// # Errors
     /// If the file cannot be read.
     pub fn last(&self, most: usize) -> io::Result<Vec<Value>> {
-        let mut all = Vec::new();
-        for line in BufReader::new(File::open(&self.path)?).lines() {
-            // A line cut off by a crash is not an entry.
-            all.extend(serde_json::from_str::<Value>(&line?));
-        }
-        all.reverse();
-        all.truncate(most);
-        Ok(all)
+        let bytes = fs::read(&self.path)?;
+        let lines = bytes.rsplit(|byte| *byte == b'\n');
+        // A line cut off by a crash is not an entry.
+        let entries = lines.filter_map(|line| serde_json::from_slice(line).ok());
+        Ok(entries.take(most).collect())
     }
 }
 
@@ -133,7 +140,9 @@ mod tests {
         audit.note(Act::Login, "ida", "192.0.2.7", "");
         let path = folder.path().join("audit.jsonl");
         let mut file = OpenOptions::new().append(true).open(&path).unwrap();
-        file.write_all(b"{\"time\":\"2026\n").unwrap();
+        // Cut off within a character.
+        file.write_all(b"{\"user\":\"\xc3").unwrap();
+        let audit = Audit::open(folder.path()).unwrap();
         let long = "x".repeat(2 * MOST_ABOUT);
         audit.note(Act::Search, "ida\n{\"act\":\"forged\"}", "192.0.2.7", &long);
         let acts: Vec<Value> = audit.last(10).unwrap();
@@ -152,8 +161,10 @@ mod tests {
     fn a_full_file_is_put_aside() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("audit.jsonl");
-        let old = File::create(&path).unwrap();
-        old.set_len(MOST_BYTES).unwrap();
+        let mut old = File::create(&path).unwrap();
+        old.set_len(MOST_BYTES - 1).unwrap();
+        old.seek(SeekFrom::End(0)).unwrap();
+        old.write_all(b"\n").unwrap();
         let audit = Audit::open(folder.path()).unwrap();
         audit.note(Act::Logout, "ida", "192.0.2.7", "");
         assert_eq!(audit.last(10).unwrap().len(), 1);

@@ -57,118 +57,118 @@ pub fn metrics(server: &Server) -> String {
     let last = watch.and_then(Watch::last);
     let last = last.as_deref();
     let troubled = |is: bool| u64::from(is);
+    let whole = [
+        (
+            "events_total",
+            "counter",
+            "Events acknowledged since the start.",
+            of(&figures.events),
+        ),
+        (
+            "requests_total",
+            "counter",
+            "Requests acknowledged since the start.",
+            of(&figures.batches),
+        ),
+        (
+            "refused_total",
+            "counter",
+            "Requests refused; their senders retry.",
+            of(&figures.refused),
+        ),
+        (
+            "repeated_total",
+            "counter",
+            "Requests sent again and not taken twice.",
+            of(&figures.repeats),
+        ),
+        (
+            "lost_messages_total",
+            "counter",
+            "Syslog messages that could not be taken.",
+            of(&server.lost),
+        ),
+        (
+            "log_bytes_total",
+            "counter",
+            "Bytes written to the write-ahead log.",
+            of(&figures.bytes),
+        ),
+        (
+            "log_syncs_total",
+            "counter",
+            "Syncs of the write-ahead log.",
+            of(&figures.syncs),
+        ),
+        (
+            "waiting_bytes",
+            "gauge",
+            "Bytes received and not yet in the log.",
+            server.intake.waiting() as u64,
+        ),
+        ("store_events", "gauge", "Events in the store.", size.events),
+        ("store_files", "gauge", "Files of the store.", size.files),
+        ("store_bytes", "gauge", "Bytes of the store.", size.bytes),
+        (
+            "intake_troubled",
+            "gauge",
+            "1 while the log accepts nothing.",
+            troubled(server.intake.trouble().is_some()),
+        ),
+        (
+            "store_troubled",
+            "gauge",
+            "1 while commits to the store fail.",
+            troubled(server.kept.trouble().is_some()),
+        ),
+        (
+            "hunt_troubled",
+            "gauge",
+            "1 if the last hunt failed.",
+            troubled(watch.is_some_and(|watch| watch.trouble().is_some())),
+        ),
+        (
+            "hunts_total",
+            "counter",
+            "Hunts that finished.",
+            last.map_or(0, |last| last.number),
+        ),
+        (
+            "paths_reported",
+            "gauge",
+            "Paths that the last hunt reports.",
+            last.map_or(0, |last| last.told as u64),
+        ),
+        (
+            "findings",
+            "gauge",
+            "Findings of the last hunt that are not silenced.",
+            last.map_or(0, |last| last.findings as u64),
+        ),
+    ];
+    #[expect(clippy::cast_precision_loss, reason = "Prometheus knows only doubles")]
+    let whole = whole.map(|(name, kind, help, value)| (name, kind, help, value as f64));
+    #[expect(clippy::cast_precision_loss, reason = "Prometheus knows only doubles")]
+    let synced = of(&figures.sync_micros) as f64 / 1e6;
+    let others = [
+        (
+            "hunt_seconds",
+            "gauge",
+            "Duration of the last hunt in seconds.",
+            last.map_or(0.0, |last| last.seconds),
+        ),
+        (
+            "log_sync_seconds_total",
+            "counter",
+            "Time spent in syncs of the log, in seconds.",
+            synced,
+        ),
+    ];
     let mut out = String::new();
-    let mut write = |name: &str, kind: &str, help: &str, value: f64| {
+    for (name, kind, help, value) in whole.into_iter().chain(others) {
         out.push_str(&format!(
             "# HELP crabwalk_{name} {help}\n# TYPE crabwalk_{name} {kind}\ncrabwalk_{name} {value}\n"
         ));
-    };
-    #[expect(clippy::cast_precision_loss, reason = "Prometheus knows only doubles")]
-    let mut number = |name: &str, kind: &str, help: &str, value: u64| {
-        write(name, kind, help, value as f64);
-    };
-    let counter = "counter";
-    let gauge = "gauge";
-    number(
-        "events_total",
-        counter,
-        "Events acknowledged since the start.",
-        of(&figures.events),
-    );
-    number(
-        "requests_total",
-        counter,
-        "Requests acknowledged since the start.",
-        of(&figures.batches),
-    );
-    number(
-        "refused_total",
-        counter,
-        "Requests refused; their senders retry.",
-        of(&figures.refused),
-    );
-    number(
-        "repeated_total",
-        counter,
-        "Requests sent again and not taken twice.",
-        of(&figures.repeats),
-    );
-    number(
-        "lost_messages_total",
-        counter,
-        "Syslog messages that could not be taken.",
-        of(&server.lost),
-    );
-    number(
-        "log_bytes_total",
-        counter,
-        "Bytes written to the write-ahead log.",
-        of(&figures.bytes),
-    );
-    number(
-        "log_syncs_total",
-        counter,
-        "Syncs of the write-ahead log.",
-        of(&figures.syncs),
-    );
-    number(
-        "waiting_bytes",
-        gauge,
-        "Bytes received and not yet in the log.",
-        server.intake.waiting() as u64,
-    );
-    number("store_events", gauge, "Events in the store.", size.events);
-    number("store_files", gauge, "Files of the store.", size.files);
-    number("store_bytes", gauge, "Bytes of the store.", size.bytes);
-    number(
-        "intake_troubled",
-        gauge,
-        "1 while the log accepts nothing.",
-        troubled(server.intake.trouble().is_some()),
-    );
-    number(
-        "store_troubled",
-        gauge,
-        "1 while commits to the store fail.",
-        troubled(server.kept.trouble().is_some()),
-    );
-    number(
-        "hunt_troubled",
-        gauge,
-        "1 if the last hunt failed.",
-        troubled(watch.is_some_and(|watch| watch.trouble().is_some())),
-    );
-    number(
-        "hunts_total",
-        counter,
-        "Hunts that finished.",
-        last.map_or(0, |last| last.number),
-    );
-    number(
-        "paths_reported",
-        gauge,
-        "Paths that the last hunt reports.",
-        last.map_or(0, |last| last.told as u64),
-    );
-    number(
-        "findings",
-        gauge,
-        "Findings of the last hunt that are not silenced.",
-        last.map_or(0, |last| last.findings as u64),
-    );
-    write(
-        "hunt_seconds",
-        gauge,
-        "Duration of the last hunt in seconds.",
-        last.map_or(0.0, |last| last.seconds),
-    );
-    #[expect(clippy::cast_precision_loss, reason = "Prometheus knows only doubles")]
-    let seconds = of(&figures.sync_micros) as f64 / 1e6;
-    write(
-        "log_sync_seconds_total",
-        counter,
-        "Time spent in syncs of the log, in seconds.",
-        seconds,
-    );
+    }
     out
 }

@@ -176,9 +176,19 @@ pub async fn who(server: &Arc<Server>, parts: &Parts) -> Option<User> {
     let (name, password) = decoded.split_once(':')?;
     let (name, password) = (name.to_owned(), password.to_owned());
     let (server, peer) = (Arc::clone(server), Peer::of(&parts.extensions));
-    let checked =
-        tokio::task::spawn_blocking(move || server.accounts.check(&name, &password, &peer));
+    let checked = tokio::task::spawn_blocking(move || {
+        let checked = server.accounts.check(&name, &password, &peer);
+        note_refused(&server, &checked, &name, &peer);
+        checked
+    });
     checked.await.ok()?.ok()
+}
+
+/// Notes a wrong password. Tries that had to wait are not noted: a guesser could push everything else out of the log.
+fn note_refused(server: &Server, checked: &Result<User, AccountError>, name: &str, peer: &str) {
+    if matches!(checked, Err(AccountError::Wrong)) {
+        server.audit.note(Act::Refused, name, peer, "");
+    }
 }
 
 /// Admits an API request if its user has the role.
@@ -332,12 +342,9 @@ async fn login(State(server): State<Arc<Server>>, request: Request) -> Response 
     let shared = Arc::clone(&server);
     let checked = tokio::task::spawn_blocking(move || {
         let checked = shared.accounts.check(&name, &password, &peer);
-        let act = match checked {
-            Ok(_) => Act::Login,
-            Err(_) => Act::Refused,
-        };
-        shared.audit.note(act, &name, &peer, "");
+        note_refused(&shared, &checked, &name, &peer);
         let user = checked?;
+        shared.audit.note(Act::Login, &name, &peer, "");
         let word = shared.accounts.begin(&user)?;
         Ok::<_, AccountError>((user, word))
     });

@@ -223,6 +223,7 @@ impl<'a> Activity<'a> {
         }
     }
 
+    /// Reads when processes ended. Either log may have the end of a process whose start only the other has.
     fn read_ends(&mut self) {
         let (catalog, hosts) = (self.catalog, &mut self.hosts);
         let (by_guid, processes) = (&self.by_guid, &mut self.processes);
@@ -243,7 +244,7 @@ impl<'a> Activity<'a> {
             ));
         });
         for (host, pid, time, name) in ends {
-            let at = self.last_with(host, pid, time, |one| !one.sysmon);
+            let at = self.process_of_pid(host, pid, time);
             if let Some(one) = at.and_then(|at| self.processes.get_mut(at))
                 && base_name(one.image).eq_ignore_ascii_case(name)
             {
@@ -252,7 +253,7 @@ impl<'a> Activity<'a> {
         }
     }
 
-    /// The last process of a kind that was started with a number until a time.
+    /// The last process of a kind that was started with a number until a time. Starts are in the order of time.
     fn last_with(
         &self,
         host: HostId,
@@ -261,11 +262,10 @@ impl<'a> Activity<'a> {
         fits: impl Fn(&Process<'a>) -> bool,
     ) -> Option<usize> {
         let same = self.by_pid.get(&(host, pid))?;
-        let is_last = |at: &&usize| {
-            let one = self.processes.get(**at);
-            one.is_some_and(|one| one.time <= time && fits(one))
-        };
-        same.iter().rev().find(is_last).copied()
+        let of = |at: &usize| self.processes.get(*at);
+        let end = same.partition_point(|at| of(at).is_some_and(|one| one.time <= time));
+        let mut until = same.get(..end)?.iter().rev();
+        until.find(|at| of(at).is_some_and(&fits)).copied()
     }
 
     /// The process that started a process, if its start was logged.
@@ -337,14 +337,6 @@ impl<'a> Activity<'a> {
 
     /// The process that had this number at a time.
     pub fn process_of_pid(&self, host: HostId, pid: u64, time: i64) -> Option<usize> {
-        let same = self.by_pid.get(&(host, pid))?;
-        same.iter()
-            .rev()
-            .find(|at| {
-                self.processes
-                    .get(**at)
-                    .is_some_and(|one| one.time <= time + SECOND)
-            })
-            .copied()
+        self.last_with(host, pid, time + SECOND, |_| true)
     }
 }

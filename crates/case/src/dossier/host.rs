@@ -668,7 +668,8 @@ impl<'r> Gathered<'r> {
             by,
             ..ServiceEntry::default()
         };
-        let draft = Draft::new(row, value).in_session(session, row, self.relations);
+        let mut draft = Draft::new(row, value);
+        (draft.session, draft.opened_by) = (session, opened_by);
         self.services.push(draft);
     }
 
