@@ -42,6 +42,7 @@ fn page() -> String {
             let value = match option.value {
                 Value::Flag => "=<bool>",
                 Value::Count => "=<number>",
+                Value::Field => "=<field>",
                 Value::Own => "=",
             };
             let _ = writeln!(page, "| `{}{value}` | {} |", option.name, cell(&about));

@@ -1,7 +1,7 @@
 //! `addcoltotals`: a row with the sums of the columns.
 
 use crate::syntax::Diagnostic;
-use crate::syntax::usage::{Cursor, Usage, Whole, obeyed};
+use crate::syntax::usage::{Cursor, Usage, Whole, field, obeyed};
 
 pub(super) static COMMAND: Whole = Whole::standing_for_others(
     Usage {
@@ -10,7 +10,7 @@ pub(super) static COMMAND: Whole = Whole::standing_for_others(
         syntax: "addcoltotals [labelfield=<field>] [label=<text>] [<fields>]",
         meaning: "Adds a row with the sums of the columns.",
         options: &[
-            obeyed("labelfield", "Field for that row's label."),
+            field("labelfield", "Field for that row's label."),
             obeyed("label", "That label; default `Total`."),
         ],
     },

@@ -8,7 +8,7 @@ use crate::ops::values;
 use crate::plan::wildcards::matching;
 use crate::plan::{Order, Passing, Planner, Result, Rows, at, column, nodes};
 use crate::syntax::ast::{Arguments, Span};
-use crate::syntax::usage::{Form, Reading, Usage, Whole, flag, obeyed};
+use crate::syntax::usage::{Form, Reading, Usage, Whole, field, flag, obeyed};
 
 pub(super) static COMMAND: Whole = Whole {
     usage: Usage {
@@ -19,11 +19,11 @@ pub(super) static COMMAND: Whole = Whole {
         options: &[
             flag("row", "Whether to add sums to rows; default true."),
             flag("col", "Adds a row with the sums of the columns."),
-            obeyed(
+            field(
                 "fieldname",
                 "Name of the field with the sums of rows; default `Total`.",
             ),
-            obeyed("labelfield", "Field for the label of the row of sums."),
+            field("labelfield", "Field for the label of the row of sums."),
             obeyed("label", "That label; default `Total`."),
         ],
     },

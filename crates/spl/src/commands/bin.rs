@@ -86,7 +86,7 @@ impl Syntax for Bin {
                     _ => align = Some(value),
                 }
             } else if field.is_some() && output.is_none() && cursor.eat_keyword("as") {
-                output = Some(cursor.name("a name after `as`")?);
+                output = Some(cursor.single_name("a name after `as`")?);
             } else if field.is_none() {
                 field = Some(single(cursor.name("a field")?)?);
             } else {

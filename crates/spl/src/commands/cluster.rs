@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use crate::plan::{Made, Passing, Planner, Result, Rows, at, diagnostic};
 use crate::syntax::ast::{Arguments, Span};
-use crate::syntax::usage::{Form, Reading, Usage, Whole, flag, obeyed};
+use crate::syntax::usage::{Form, Reading, Usage, Whole, field, flag, obeyed};
 
 /// Maximum terms of a text to compare.
 const MOST_TERMS: usize = 200;
@@ -32,10 +32,10 @@ pub(super) static COMMAND: Whole = Whole {
                 "delims",
                 "Characters that separate terms; by default all except letters, digits and `_`.",
             ),
-            obeyed("field", "Field with the text; default `_raw`."),
+            field("field", "Field with the text; default `_raw`."),
             flag("showcount", "Adds the number of rows in the cluster."),
-            obeyed("countfield", "Name of that field; default `cluster_count`."),
-            obeyed(
+            field("countfield", "Name of that field; default `cluster_count`."),
+            field(
                 "labelfield",
                 "Field for the cluster's number; default `cluster_label`.",
             ),

@@ -3,11 +3,16 @@
 use std::fmt;
 
 use datafusion::arrow::datatypes::DataType;
-use datafusion::logical_expr::Expr;
+use datafusion::functions_aggregate::expr_fn;
+use datafusion::logical_expr::{Expr, WindowFrame, when};
 
+use crate::HIDDEN;
 use crate::expr::{Fields, Typed, plan_call};
+use crate::ops::units;
 use crate::plan::wildcards::{matches, renamed};
-use crate::plan::{Plan, Planner, Result, Rows, as_value, at, diagnostic, text, typed};
+use crate::plan::{
+    Plan, Planner, Result, Rows, as_value, as_window, at, column, diagnostic, text, typed,
+};
 use crate::syntax::ast::{Name, Span};
 use crate::syntax::command::{Ledger, Syntax};
 use crate::syntax::print::{list, quoted};
@@ -17,7 +22,7 @@ pub(super) static COMMAND: Whole = typed::<Convert>(Usage {
     name: "convert",
     also: &[],
     syntax: "convert [timeformat=<format>] <function>(<field>) [as <name>] …",
-    meaning: "Converts values: `auto`, `ctime`, `dur2sec`, `memk`, `mktime`, `mstime`, `none`, `num`, `rmcomma`, `rmunit`.",
+    meaning: "Converts values: `auto`, `ctime`, `dur2sec`, `memk`, `mktime`, `mstime`, `none`, `num`, `rmcomma`, `rmunit`. `auto` and `num` read numbers, numbers with commas between thousands (`1,234.5`), `[D+]HH:MM:SS` and `MM:SS[.SSS]`; `num` removes other values, `auto` leaves a field unchanged if a value is none of these.",
     options: &[obeyed(
         "timeformat",
         "Format in which `ctime` writes times and `mktime` reads them.",
@@ -106,6 +111,18 @@ impl Syntax for Convert {
     }
 }
 
+impl Conversion {
+    /// What a field is called that it converts.
+    fn output_of(&self, field: &str) -> String {
+        match &self.output {
+            Some(output) => {
+                renamed(field, &self.field, output).unwrap_or_else(|| output.text.clone())
+            }
+            None => field.to_owned(),
+        }
+    }
+}
+
 /// `ctime(firstTime) as first`.
 fn conversion(cursor: &mut dyn Cursor) -> Result<Conversion> {
     let start = cursor.place();
@@ -163,6 +180,11 @@ impl Plan for Convert {
             } else {
                 vec![conversion.field.text.clone()]
             };
+            if conversion.function.text == "auto" {
+                rows = at(span, rows.set(std::mem::take(&mut assignments)))?;
+                rows = best(planner, rows, conversion, &names, span)?;
+                continue;
+            }
             for name in names {
                 // A second conversion of a field goes on from the first.
                 if assignments.iter().any(|(made, _)| *made == name) {
@@ -171,11 +193,7 @@ impl Plan for Convert {
                 let Some(value) = rows.field(&name) else {
                     continue;
                 };
-                let output = match &conversion.output {
-                    Some(output) => renamed(&name, &conversion.field, output)
-                        .unwrap_or_else(|| output.text.clone()),
-                    None => name.clone(),
-                };
+                let output = conversion.output_of(&name);
                 if let Some(converted) = converted(
                     planner,
                     &conversion.function.text,
@@ -189,6 +207,50 @@ impl Plan for Convert {
         }
         at(span, rows.set(assignments))
     }
+}
+
+/// `auto`: numbers in place of the values of each field all of whose values can be read as numbers.
+fn best(
+    planner: &Planner<'_>,
+    rows: Rows,
+    conversion: &Conversion,
+    fields: &[String],
+    span: Span,
+) -> Result<Rows> {
+    let names = rows.all_names();
+    let (mut columns, mut windows, mut outputs) = (Vec::new(), Vec::new(), Vec::new());
+    for (index, field) in fields.iter().enumerate() {
+        let Some(value) = rows.field(field) else {
+            continue;
+        };
+        let output = conversion.output_of(field);
+        if value.data_type != DataType::Utf8 {
+            // It holds numbers, or lists, which have no number.
+            outputs.push((output, as_value(value).expr));
+            continue;
+        }
+        let [plain, number, all, read] =
+            ["plain", "number", "all", "read"].map(|part| format!("{HIDDEN}{part}{index}"));
+        columns.push((plain.clone(), value.expr.clone()));
+        columns.push((number.clone(), units::number_text(value).expr));
+        for (of, window) in [(&plain, &all), (&number, &read)] {
+            let counted = as_window(
+                expr_fn::count(column(of)),
+                &[],
+                &[],
+                &WindowFrame::new(None),
+            );
+            windows.extend(counted.map(|counted| counted.alias(window)));
+        }
+        let whole = column(&all).eq(column(&read));
+        let value = when(whole, column(&number)).otherwise(column(&plain));
+        outputs.push((
+            output,
+            value.map_err(|error| diagnostic(span, error.to_string()))?,
+        ));
+    }
+    let rows = at(span, rows.set(columns))?;
+    planner.beside(rows, windows, &names, outputs, span)
 }
 
 fn converted(
@@ -206,12 +268,10 @@ fn converted(
     Ok(Some(match function {
         "ctime" => call("strftime", vec![value, literal(format)])?,
         "mktime" => call("strptime", vec![value, literal(format)])?,
-        // Values are numbers on demand: `auto` leaves others unchanged.
-        "auto" => value,
         "none" => return Ok(None),
         "rmcomma" => call("replace", vec![value, literal(","), literal("")])?,
         "num" | "rmunit" | "memk" | "dur2sec" | "mstime" => {
-            return Ok(crate::ops::units::convert(function, value));
+            return Ok(units::convert(function, value));
         }
         other => {
             return Err(diagnostic(

@@ -33,7 +33,7 @@ impl Syntax for Eval {
     fn parse(cursor: &mut dyn Cursor, _: &Usage) -> Result<Self> {
         let mut assignments = Vec::new();
         loop {
-            let target = cursor.name("a field to assign to")?;
+            let target = cursor.single_name("a field to assign to")?;
             if !cursor.eat(b'=') {
                 return Err(cursor.expected(&format!("`=` after `{}`", target.text)));
             }

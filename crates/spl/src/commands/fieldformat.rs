@@ -16,7 +16,7 @@ pub(super) static COMMAND: Whole = Whole::standing_for_others(
 
 fn text(cursor: &mut dyn Cursor, _: &Usage) -> Result<String, Diagnostic> {
     loop {
-        let field = cursor.name("a field to format")?;
+        let field = cursor.single_name("a field to format")?;
         if !cursor.eat(b'=') {
             return Err(cursor.expected(&format!("`=` after `{}`", field.text)));
         }

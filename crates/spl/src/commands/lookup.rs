@@ -139,9 +139,9 @@ fn pairs(cursor: &mut dyn Cursor, up_to_output: bool) -> Result<Vec<(Name, Name)
         if ended || up_to_output && at_output {
             return Ok(pairs);
         }
-        let column = cursor.name("a field")?;
+        let column = cursor.single_name("a field")?;
         let field = if cursor.eat_keyword("as") {
-            cursor.name("a name after `as`")?
+            cursor.single_name("a name after `as`")?
         } else {
             column.clone()
         };

@@ -11,7 +11,7 @@ use crate::syntax::ast::Span;
 use crate::syntax::command::{Ledger, Syntax};
 use crate::syntax::print::quoted;
 use crate::syntax::usage::{
-    Cursor, Usage, Whole, count, flag, is_on, no_effect, obeyed, only, whole_number,
+    Cursor, Usage, Whole, count, field, flag, is_on, no_effect, only, whole_number,
 };
 
 pub(super) static COMMAND: Whole = typed::<Outputlookup>(Usage {
@@ -25,7 +25,7 @@ pub(super) static COMMAND: Whole = typed::<Outputlookup>(Usage {
             "override_if_empty",
             "Whether a result without rows empties the lookup; default true.",
         ),
-        obeyed(
+        field(
             "key_field",
             "A row replaces an existing row with the same key.",
         ),

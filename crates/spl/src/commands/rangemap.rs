@@ -2,7 +2,7 @@
 
 use crate::syntax::Diagnostic;
 use crate::syntax::print::quoted;
-use crate::syntax::usage::{Cursor, Usage, Whole, field_in_expression, obeyed};
+use crate::syntax::usage::{Cursor, Usage, Whole, field, field_in_expression, obeyed};
 
 pub(super) static COMMAND: Whole = Whole::standing_for_others(
     Usage {
@@ -11,7 +11,7 @@ pub(super) static COMMAND: Whole = Whole::standing_for_others(
         syntax: "rangemap field=<field> <name>=<number>-<number> … [default=<name>]",
         meaning: "Adds `range`, the names of the ranges that contain a number.",
         options: &[
-            obeyed("field", "The field with the number."),
+            field("field", "The field with the number."),
             obeyed(
                 "default",
                 "Name for a number outside all ranges; default `None`.",

@@ -12,7 +12,7 @@ use crate::syntax::ast::{Name, Span};
 use crate::syntax::command::{Ledger, Syntax};
 use crate::syntax::is_delimiter;
 use crate::syntax::print::quoted;
-use crate::syntax::usage::{Cursor, Usage, Whole};
+use crate::syntax::usage::{Cursor, Usage, Whole, single};
 
 pub(super) static COMMAND: Whole = typed::<Regex>(Usage {
     name: "regex",
@@ -61,7 +61,7 @@ impl Syntax for Regex {
             }
             cursor.skip(if negated { 2 } else { 1 });
             return Ok(Self {
-                field,
+                field: single(field)?,
                 negated,
                 pattern: pattern(cursor)?,
             });

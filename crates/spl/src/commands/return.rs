@@ -46,9 +46,9 @@ impl Syntax for Return {
         let mut fields = Vec::new();
         while !cursor.ended() {
             let only_value = cursor.eat(b'$');
-            let name = cursor.name("a field")?;
+            let name = cursor.single_name("a field")?;
             let field = if cursor.eat(b'=') {
-                cursor.name("a field")?
+                cursor.single_name("a field")?
             } else {
                 name.clone()
             };

@@ -11,7 +11,7 @@ use crate::plan::{
 use crate::syntax::ast::{Name, Span};
 use crate::syntax::command::{Ledger, Syntax};
 use crate::syntax::print::quoted;
-use crate::syntax::usage::{Cursor, Usage, Whole, count, obeyed, whole_number};
+use crate::syntax::usage::{Cursor, Usage, Whole, count, field, obeyed, whole_number};
 
 pub(super) static COMMAND: Whole = typed::<Rex>(Usage {
     name: "rex",
@@ -19,9 +19,9 @@ pub(super) static COMMAND: Whole = typed::<Rex>(Usage {
     syntax: "rex [<options>] <pattern>",
     meaning: "Extracts fields from the named groups of a regular expression, or replaces text.",
     options: &[
-        obeyed("field", "The field to read; default `_raw`."),
+        field("field", "The field to read; default `_raw`."),
         count("max_match", "Maximum matches; default 1, 0 for all."),
-        obeyed("offset_field", "Field for the positions of the groups."),
+        field("offset_field", "Field for the positions of the groups."),
         obeyed("mode", "`sed`: the pattern is a `s/…/…/` or `y/…/…/`."),
     ],
 });

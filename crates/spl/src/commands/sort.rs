@@ -90,7 +90,7 @@ pub(super) fn keys(
         let (field, order) = match order.filter(|_| cursor.peek() == Some(b'(')) {
             Some(order) => {
                 cursor.eat(b'(');
-                let field = cursor.name("a field")?;
+                let field = cursor.single_name("a field")?;
                 if !cursor.eat(b')') {
                     return Err(cursor.expected("`)`"));
                 }

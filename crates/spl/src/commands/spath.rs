@@ -5,7 +5,7 @@ use crate::ops::documents::{Format, out_of};
 use crate::plan::needs::Needs;
 use crate::plan::{Looking, Planner, Result, Rows, at, diagnostic, null_text};
 use crate::syntax::ast::{Arguments, Span};
-use crate::syntax::usage::{Form, Reading, Usage, Whole, obeyed};
+use crate::syntax::usage::{Form, Reading, Usage, Whole, field, obeyed};
 
 pub(super) static COMMAND: Whole = Whole {
     usage: Usage {
@@ -14,8 +14,8 @@ pub(super) static COMMAND: Whole = Whole {
         syntax: "spath [<options>] [<path>]",
         meaning: "Makes fields from a JSON or XML document, or one from the value at a path.",
         options: &[
-            obeyed("input", "Field with the document; default `_raw`."),
-            obeyed(
+            field("input", "Field with the document; default `_raw`."),
+            field(
                 "output",
                 "Field for the value at the path; by default named after the path.",
             ),

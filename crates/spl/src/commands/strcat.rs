@@ -2,7 +2,7 @@
 
 use crate::syntax::Diagnostic;
 use crate::syntax::print::quoted;
-use crate::syntax::usage::{Cursor, Usage, Whole, field_in_expression, flag, is_on};
+use crate::syntax::usage::{Cursor, Usage, Whole, field_in_expression, flag, is_on, single};
 
 pub(super) static COMMAND: Whole = Whole::standing_for_others(
     Usage {
@@ -28,7 +28,8 @@ fn text(cursor: &mut dyn Cursor, usage: &Usage) -> Result<String, Diagnostic> {
     let mut parts = Vec::new();
     while !cursor.ended() {
         let is_text = cursor.peek() == Some(b'"');
-        parts.push((is_text, cursor.name("a field or a text in quotes")?));
+        let part = cursor.name("a field or a text in quotes")?;
+        parts.push((is_text, if is_text { part } else { single(part)? }));
     }
     let Some((_, new)) = parts.pop().filter(|_| parts.len() >= 2) else {
         return Err(cursor.expected("fields and texts to join, and the field to make"));

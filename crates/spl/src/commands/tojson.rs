@@ -5,7 +5,7 @@ use crate::ops::json::{JsonType, object};
 use crate::plan::wildcards::matches;
 use crate::plan::{Passing, Planner, Result, Rows, at, diagnostic};
 use crate::syntax::ast::{Arguments, Name, Span};
-use crate::syntax::usage::{Form, Reading, Usage, Whole, flag, obeyed};
+use crate::syntax::usage::{Form, Reading, Usage, Whole, field, flag, obeyed};
 
 pub(super) static COMMAND: Whole = Whole {
     usage: Usage {
@@ -28,7 +28,7 @@ pub(super) static COMMAND: Whole = Whole {
                 "include_internal",
                 "Includes fields whose names begin with `_`.",
             ),
-            obeyed("output_field", "Field for the object; default `_raw`."),
+            field("output_field", "Field for the object; default `_raw`."),
         ],
     },
     form: Form::Plain {

@@ -16,7 +16,9 @@ use crate::plan::{
 };
 use crate::syntax::ast::{Aggregation, AggregationArgument, Arguments, Name, Span};
 use crate::syntax::print::{names, options};
-use crate::syntax::usage::{Cursor, Form, OptionUsage, Reading, Usage, Whole, count, flag, obeyed};
+use crate::syntax::usage::{
+    Cursor, Form, OptionUsage, Reading, Usage, Whole, count, field, flag, obeyed,
+};
 
 pub(super) static COMMAND: Whole = Whole {
     usage: Usage {
@@ -35,8 +37,8 @@ pub(super) const OPTIONS: &[OptionUsage] = &[
     count("limit", "Maximum values; default 10, 0 for all."),
     flag("showcount", "Whether to show counts; default true."),
     flag("showperc", "Whether to show percentages; default true."),
-    obeyed("countfield", "Name of the count field; default `count`."),
-    obeyed(
+    field("countfield", "Name of the count field; default `count`."),
+    field(
         "percentfield",
         "Name of the percentage field; default `percent`.",
     ),

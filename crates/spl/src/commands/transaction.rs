@@ -1,15 +1,19 @@
-//! `transaction`: groups of events in the order of time.
+//! `transaction`: groups of events that belong together.
 //!
-//! Events that share values of the fields, none of which has another value, belong together. Going by time, a transaction begins where `startswith`
-//! fits, where the one before has ended (`endswith`, `maxevents`), or where `maxpause` or `maxspan` would be exceeded.
-//! With `startswith` or `endswith`, transactions without such an event are left out unless `keepevicted=true`.
+//! Events that share values of the fields, none of which has another value, belong together. As in Splunk, events are taken
+//! from the newest to the oldest: a transaction begins with its last event, takes earlier ones, and is closed by
+//! `startswith`, by `maxevents`, or where `maxspan` or `maxpause` would be exceeded. An event that fits `endswith` begins
+//! another one.
+//!
+//! `closed_txn` is 1 where a transaction was closed and lacks no event that was asked for. Without such an event it is
+//! evicted: left out unless `keepevicted=true`. A transaction that the events ended before anything closed it stays, with 0.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
 use crabwalk_events::catalog::REF;
-use datafusion::arrow::array::Float64Array;
+use datafusion::arrow::array::{ArrayRef, Float64Array};
 use datafusion::arrow::datatypes::DataType;
 use datafusion::logical_expr::{Expr, SortExpr, lit};
 
@@ -27,7 +31,7 @@ use crate::syntax::ast::{
 use crate::syntax::command::{Ledger, Part, Syntax};
 use crate::syntax::print::{names, quoted};
 use crate::syntax::usage::{
-    Cursor, Usage, Whole, count, flag, is_on, no_effect, obeyed, only, refused, whole_number,
+    Cursor, Usage, Whole, flag, is_on, no_effect, obeyed, only, refused, whole_number,
 };
 use crate::syntax::{parse_search, parse_span};
 use crate::value::number_of;
@@ -36,27 +40,36 @@ pub(super) static COMMAND: Whole = typed::<Transaction>(Usage {
     name: "transaction",
     also: &[],
     syntax: "transaction [<fields>] [<options>]",
-    meaning: "Combines events that belong together into one row, with `duration` and `eventcount`.",
+    meaning: "Combines events that belong together into one row, with `duration`, `eventcount` and `closed_txn`: 1 if the transaction was closed and has the start and end that were asked for, 0 otherwise.",
     options: &[
         obeyed(
             "startswith",
             "Condition for the first event: a clause in parentheses, a phrase, or `eval(…)`.",
         ),
         obeyed("endswith", "Condition for the last event."),
-        obeyed("maxspan", "Maximum time from the first to the last event."),
-        obeyed("maxpause", "Maximum time between events."),
-        count("maxevents", "Maximum events; default 1,000."),
+        obeyed(
+            "maxspan",
+            "Maximum time from the first to the last event, counted back from the last; just as long is allowed; negative: no maximum, the default.",
+        ),
+        obeyed(
+            "maxpause",
+            "Maximum time between events; just as long is allowed; negative: no maximum, the default.",
+        ),
+        obeyed(
+            "maxevents",
+            "Maximum events; default 1,000; negative: no maximum.",
+        ),
         flag(
             "connected",
             "Whether an event must share a value with the others; default true. Otherwise it is enough that no field has another value.",
         ),
         flag(
             "keepevicted",
-            "Keeps transactions that lack their start or end.",
+            "Keeps transactions that lack the start or end asked for.",
         ),
         obeyed(
             "mvlist",
-            "Keeps all values in event order, of all fields or of these.",
+            "Keeps all values in the order of time, of all fields or of these.",
         ),
         no_effect("maxopentxn", "all transactions may be open at once"),
         no_effect("maxopenevents", "all transactions may be open at once"),
@@ -83,6 +96,9 @@ pub(super) static COMMAND: Whole = typed::<Transaction>(Usage {
     ],
 });
 
+/// Splunk's default of `maxevents`.
+const MOST_EVENTS: u64 = 1000;
+
 /// `transaction`.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Transaction {
@@ -92,11 +108,11 @@ pub struct Transaction {
     pub starts: Option<Mark>,
     /// `endswith=`.
     pub ends: Option<Mark>,
-    /// `maxspan=` in seconds.
+    /// `maxspan=` in seconds; `None` for no limit.
     pub max_span: Option<f64>,
-    /// `maxpause=` in seconds.
+    /// `maxpause=` in seconds; `None` for no limit.
     pub max_pause: Option<f64>,
-    /// `maxevents=`.
+    /// `maxevents=`; `None` for no limit.
     pub max_events: Option<u64>,
     /// `connected=`.
     pub connected: bool,
@@ -119,6 +135,7 @@ impl Syntax for Transaction {
     fn parse(cursor: &mut dyn Cursor, usage: &Usage) -> Result<Self> {
         let mut transaction = Self {
             connected: true,
+            max_events: Some(MOST_EVENTS),
             ..Self::default()
         };
         while !cursor.ended() {
@@ -145,7 +162,10 @@ impl Syntax for Transaction {
                 "maxspan" => transaction.max_span = seconds(&value)?,
                 "maxpause" => transaction.max_pause = seconds(&value)?,
                 "maxevents" => {
-                    transaction.max_events = Some(whole_number("maxevents", &value)?);
+                    transaction.max_events = match value.text.strip_prefix('-') {
+                        Some(digits) if digits.parse::<u64>().is_ok() => None,
+                        _ => Some(whole_number("maxevents", &value)?),
+                    };
                 }
                 "connected" => transaction.connected = is_on(&value.text),
                 "keepevicted" => transaction.keep_evicted = is_on(&value.text),
@@ -181,8 +201,10 @@ impl Syntax for Transaction {
                 write!(f, " {name}={seconds}")?;
             }
         }
-        if let Some(most) = self.max_events {
-            write!(f, " maxevents={most}")?;
+        match self.max_events {
+            Some(MOST_EVENTS) => {}
+            Some(most) => write!(f, " maxevents={most}")?,
+            None => f.write_str(" maxevents=-1")?,
         }
         match &self.lists {
             None => {}
@@ -206,6 +228,7 @@ impl Syntax for Transaction {
         }
         ledger.makes("duration");
         ledger.makes("eventcount");
+        ledger.makes("closed_txn");
         false
     }
 
@@ -274,18 +297,29 @@ fn mark(cursor: &mut dyn Cursor) -> Result<Mark> {
     })))
 }
 
-/// A length of time in seconds; `-1` is none.
+/// A length of time in seconds; none where it is negative.
 fn seconds(value: &Name) -> Result<Option<f64>> {
-    if value.text.starts_with("-1") {
-        return Ok(None);
-    }
-    match parse_span(value)? {
-        BinSpan::Number(seconds) => Ok(Some(seconds)),
-        BinSpan::Time(span) => Ok(bins::seconds(span)),
-        BinSpan::Log { .. } => Err(diagnostic(
-            value.span,
-            format!("expected a duration, found `{}`", value.text),
-        )),
+    let length = |text: &str| -> Result<f64> {
+        let span = parse_span(&Name {
+            text: text.to_owned(),
+            span: value.span,
+        })?;
+        let seconds = match span {
+            BinSpan::Number(seconds) => Some(seconds),
+            BinSpan::Time(span) => bins::seconds(span),
+            BinSpan::Log { .. } => None,
+        };
+        seconds.ok_or_else(|| {
+            diagnostic(
+                value.span,
+                format!("expected a duration, found `{}`", value.text),
+            )
+            .with_help("write a number and s, m, h or d, such as 30m")
+        })
+    };
+    match value.text.strip_prefix('-') {
+        Some(negative) => length(negative).map(|_| None),
+        None => length(&value.text).map(Some),
     }
 }
 
@@ -307,12 +341,20 @@ impl Plan for Transaction {
             .map_or_else(|| lit(0.0), |typed| cast_to(typed, &DataType::Float64));
         let rows = at(span, rows.set(vec![(hidden!("at").to_owned(), time_value)]))?;
         let rows = match planner.stage(rows.clone(), None, span)? {
-            None => at(span, rows.set(vec![(hidden!("txn").to_owned(), lit(0.0))]))?,
+            None => {
+                let unknown =
+                    [hidden!("txn"), hidden!("closed")].map(|name| (name.to_owned(), lit(0.0)));
+                at(span, rows.set(unknown.into()))?
+            }
             Some(staged) => {
-                let ids = ids(&staged, self);
-                let numbers: Float64Array = ids.into_iter().collect();
-                let rows = at(span, staged.rows_with(hidden!("txn"), Arc::new(numbers)))?;
-                at(span, rows.filter(column(hidden!("txn")).is_not_null()))?
+                let (numbers, closed) = transactions(&staged, self);
+                let more: Vec<(&str, ArrayRef)> = vec![
+                    (hidden!("txn"), Arc::new(numbers)),
+                    (hidden!("closed"), Arc::new(closed)),
+                ];
+                let rows = at(span, staged.rows_with(more))?;
+                let rows = at(span, rows.filter(column(hidden!("txn")).is_not_null()))?;
+                by_time(rows)
             }
         };
         let name = |text: &str| Name {
@@ -329,10 +371,16 @@ impl Plan for Transaction {
             aggregation("min", Some(hidden!("at")), hidden!("begin")),
             aggregation("range", Some(hidden!("at")), hidden!("duration")),
             aggregation("count", None, hidden!("count")),
+            aggregation("max", Some(hidden!("closed")), hidden!("closed")),
         ];
         let kept: Vec<&String> = names
             .iter()
-            .filter(|name| !matches!(name.as_str(), "_time" | "duration" | "eventcount"))
+            .filter(|name| {
+                !matches!(
+                    name.as_str(),
+                    "_time" | "duration" | "eventcount" | "closed_txn"
+                )
+            })
             .collect();
         for field in &kept {
             let listed = self
@@ -347,6 +395,7 @@ impl Plan for Transaction {
         columns.extend(kept.iter().map(|name| ((*name).clone(), column(name))));
         columns.push(("duration".to_owned(), column(hidden!("duration"))));
         columns.push(("eventcount".to_owned(), column(hidden!("count"))));
+        columns.push(("closed_txn".to_owned(), column(hidden!("closed"))));
         columns.push((ORDER.to_owned(), column(hidden!("begin"))));
         if rows.has(REF) {
             columns.push((REF.to_owned(), column(REF)));
@@ -361,6 +410,21 @@ impl Plan for Transaction {
             ]),
             ..rows
         })
+    }
+}
+
+/// Rows, the newest of which came first, in the order of time.
+fn by_time(rows: Rows) -> Rows {
+    let mut keys = vec![SortExpr::new(column(hidden!("at")), true, false)];
+    if let Order::Keys(newest_first) = &rows.order {
+        keys.extend(newest_first.iter().map(|key| SortExpr {
+            asc: !key.asc,
+            ..key.clone()
+        }));
+    }
+    Rows {
+        order: Order::Keys(keys),
+        ..rows
     }
 }
 
@@ -379,14 +443,38 @@ fn marked(planner: &mut Planner<'_>, rows: &Rows, mark: Option<&Mark>) -> Result
     })
 }
 
-/// A transaction that may go on.
+/// A transaction that may take earlier events.
 struct Open {
+    /// Time of the earliest event so far.
     first: f64,
     last: f64,
     events: u64,
-    ended: bool,
     /// The values of each field that its events have.
     values: Vec<HashSet<String>>,
+}
+
+/// What became of a transaction.
+#[derive(Clone, Copy, Default)]
+struct Outcome {
+    /// It has an event that fits `startswith`.
+    started: bool,
+    /// It has an event that fits `endswith`.
+    ended: bool,
+    /// No event is missing that a limit would have let in.
+    full: bool,
+}
+
+impl Outcome {
+    /// Whether it has the events that were asked for.
+    fn is_whole(self, transaction: &Transaction) -> bool {
+        (transaction.starts.is_none() || self.started) && (transaction.ends.is_none() || self.ended)
+    }
+
+    /// Whether something closed it, and it lacks no event that was asked for.
+    fn is_closed(self, transaction: &Transaction) -> bool {
+        let marked = transaction.marks().next().is_some();
+        self.is_whole(transaction) && (marked || self.full)
+    }
 }
 
 /// How an event's values of the fields agree with those of a transaction.
@@ -414,13 +502,12 @@ impl Open {
         agrees
     }
 
-    /// Whether an event at a time may still belong to it.
+    /// Whether an event at an earlier time may still belong to it.
     fn lasts(&self, time: f64, transaction: &Transaction) -> bool {
-        let within = |most: Option<f64>, since: f64| most.is_none_or(|most| time - since <= most);
-        !self.ended
-            && within(transaction.max_pause, self.last)
-            && within(transaction.max_span, self.first)
-            && self.events < transaction.max_events.unwrap_or(1000)
+        let within = |most: Option<f64>, until: f64| most.is_none_or(|most| until - time <= most);
+        within(transaction.max_pause, self.first)
+            && within(transaction.max_span, self.last)
+            && transaction.max_events.is_none_or(|most| self.events < most)
     }
 }
 
@@ -433,12 +520,12 @@ struct Running {
 }
 
 impl Running {
-    /// The transaction that an event belongs to: of several, the one with the latest event.
+    /// The transaction that an event belongs to: of several, the one that it comes right before.
     fn of(&self, values: &[Vec<String>], connected: bool) -> Option<usize> {
         let best = |ids: &mut dyn Iterator<Item = usize>, wanted: &[Agrees]| {
             ids.filter_map(|id| Some((id, self.open.get(&id)?)))
                 .filter(|(_, open)| wanted.contains(&open.agrees(values)))
-                .max_by(|(a, one), (b, other)| one.last.total_cmp(&other.last).then(a.cmp(b)))
+                .min_by(|(a, one), (b, other)| one.first.total_cmp(&other.first).then(b.cmp(a)))
                 .map(|(id, _)| id)
         };
         if values.is_empty() || !connected {
@@ -482,83 +569,94 @@ impl Running {
     }
 }
 
-/// The number of each row's transaction.
-fn ids(staged: &Staged, transaction: &Transaction) -> Vec<Option<f64>> {
+/// Of each row, the number of its transaction, and whether that is closed (1 or 0). A row of an evicted one has neither.
+fn transactions(staged: &Staged, transaction: &Transaction) -> (Float64Array, Float64Array) {
     let rows = staged.len();
-    let times: Vec<f64> = (0..rows)
-        .map(|row| {
-            staged
-                .text(hidden!("at"), row)
-                .and_then(|time| number_of(&time))
-                .unwrap_or(0.0)
-        })
-        .collect();
-    let mut order: Vec<(usize, f64)> = times.into_iter().enumerate().collect();
-    // Rows come with the newest first; of the same time, the later row is the earlier event.
-    order.sort_by(|(a, one), (b, other)| one.total_cmp(other).then_with(|| b.cmp(a)));
+    let times = (0..rows).map(|row| {
+        staged
+            .text(hidden!("at"), row)
+            .and_then(|time| number_of(&time))
+            .unwrap_or(0.0)
+    });
+    // Of the same time, the row that comes first is the later event.
+    let mut order: Vec<(usize, f64)> = times.enumerate().collect();
+    order.sort_by(|(_, one), (_, other)| other.total_cmp(one));
     let flag = |name: &str, row: usize| staged.text(name, row).as_deref() == Some("true");
     let mut running = Running::default();
-    // Of each transaction, whether it has its start and its end.
-    let mut marks: Vec<(bool, bool)> = Vec::new();
-    let mut ids: Vec<(usize, usize)> = Vec::with_capacity(rows);
-    for (row, time) in order {
+    let mut outcomes: Vec<Outcome> = Vec::new();
+    let mut ids: Vec<Option<usize>> = vec![None; rows];
+    for (row, time) in &order {
         let values: Vec<Vec<String>> = transaction
             .fields
             .iter()
-            .map(|name| staged.values(&name.text, row))
+            .map(|name| staged.values(&name.text, *row))
             .collect();
         if !values.is_empty() && values.iter().all(Vec::is_empty) {
             // An event with none of the fields is not part of a transaction by fields.
             continue;
         }
-        let starts = flag(hidden!("starts"), row);
-        let ends = flag(hidden!("ends"), row);
+        let starts = flag(hidden!("starts"), *row);
+        let ends = flag(hidden!("ends"), *row);
         let mut found = running.of(&values, transaction.connected);
-        if let Some(id) = found
-            && (starts
-                || !running
-                    .open
-                    .get(&id)
-                    .is_some_and(|open| open.lasts(time, transaction)))
-        {
-            running.close(id);
-            found = None;
+        if let Some(id) = found {
+            let lasts = running
+                .open
+                .get(&id)
+                .is_some_and(|open| open.lasts(*time, transaction));
+            if ends || !lasts {
+                running.close(id);
+                found = None;
+                if let Some(outcome) = outcomes.get_mut(id) {
+                    outcome.full |= !lasts;
+                }
+            }
         }
         let id = found.unwrap_or_else(|| {
-            marks.push((starts, false));
-            let new = Open {
-                first: time,
-                last: time,
+            let id = outcomes.len();
+            outcomes.push(Outcome {
+                ended: ends,
+                ..Outcome::default()
+            });
+            let open = Open {
+                first: *time,
+                last: *time,
                 events: 0,
-                ended: false,
                 values: Vec::new(),
             };
-            running.open.insert(marks.len() - 1, new);
-            marks.len() - 1
+            running.open.insert(id, open);
+            id
         });
         if let Some(open) = running.open.get_mut(&id) {
-            open.last = time;
+            open.first = *time;
             open.events += 1;
-            open.ended = ends;
-        }
-        if let Some((_, ended)) = marks.get_mut(id) {
-            *ended |= ends;
         }
         running.joined(id, values);
-        ids.push((row, id));
-    }
-    let mut numbers = vec![None; rows];
-    for (row, id) in ids {
-        let (started, ended) = marks.get(id).copied().unwrap_or_default();
-        let whole =
-            (transaction.starts.is_none() || started) && (transaction.ends.is_none() || ended);
-        #[expect(clippy::cast_precision_loss, reason = "a number of rows")]
-        if let Some(number) = numbers
-            .get_mut(row)
-            .filter(|_| whole || transaction.keep_evicted)
-        {
-            *number = Some(id as f64);
+        if starts {
+            running.close(id);
+            if let Some(outcome) = outcomes.get_mut(id) {
+                outcome.started = true;
+            }
+        }
+        if let Some(place) = ids.get_mut(*row) {
+            *place = Some(id);
         }
     }
-    numbers
+    // The events have gone on past what the limits let in.
+    let oldest = order.last().map_or(0.0, |(_, time)| *time);
+    for (id, open) in &running.open {
+        if let Some(outcome) = outcomes.get_mut(*id) {
+            outcome.full |= !open.lasts(oldest, transaction);
+        }
+    }
+    let of = |id: &Option<usize>| {
+        let outcome = outcomes.get((*id)?)?;
+        (outcome.is_whole(transaction) || transaction.keep_evicted).then_some(())?;
+        #[expect(clippy::cast_precision_loss, reason = "a number of rows")]
+        let number = (*id)? as f64;
+        Some((number, f64::from(u8::from(outcome.is_closed(transaction)))))
+    };
+    let kept: Vec<Option<(f64, f64)>> = ids.iter().map(of).collect();
+    let numbers = kept.iter().map(|row| row.map(|(number, _)| number));
+    let closed = kept.iter().map(|row| row.map(|(_, closed)| closed));
+    (numbers.collect(), closed.collect())
 }

@@ -2,7 +2,7 @@
 
 use crate::plan::{MOST_COLUMNS, Made, Names, Passing, Planner, Result, Rows, at, diagnostic};
 use crate::syntax::ast::{Arguments, Span};
-use crate::syntax::usage::{Form, Reading, Usage, Whole, flag, obeyed};
+use crate::syntax::usage::{Form, Reading, Usage, Whole, field, flag};
 
 /// Default number of rows that become columns.
 const DEFAULT_ROWS: usize = 5;
@@ -14,11 +14,11 @@ pub(super) static COMMAND: Whole = Whole {
         syntax: "transpose [<number>] [<options>]",
         meaning: "Turns the first 5 rows, or a given number (0 for all), into columns, and each column into a row.",
         options: &[
-            obeyed(
+            field(
                 "column_name",
                 "Name of the column for the old column names; default `column`.",
             ),
-            obeyed(
+            field(
                 "header_field",
                 "Field whose values name the new columns; by default they are `row 1`, `row 2` ….",
             ),

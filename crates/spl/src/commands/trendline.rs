@@ -39,7 +39,7 @@ fn text(cursor: &mut dyn Cursor, _: &Usage) -> Result<String, Diagnostic> {
                 ));
         };
         cursor.eat(b'(');
-        let field = cursor.name("a field")?;
+        let field = cursor.single_name("a field")?;
         if !cursor.eat(b')') {
             return Err(cursor.expected("`)`"));
         }

@@ -3,7 +3,7 @@
 use super::chart::Chart;
 use crate::plan::{Passing, Plan, Planner, Result, Rows, diagnostic};
 use crate::syntax::ast::{Aggregation, AggregationArgument, Arguments, Name, Span};
-use crate::syntax::usage::{Form, Reading, Usage, Whole, no_effect, obeyed};
+use crate::syntax::usage::{Form, Reading, Usage, Whole, no_effect, obeyed, single};
 
 pub(super) static COMMAND: Whole = Whole {
     usage: Usage {
@@ -63,7 +63,7 @@ fn plan(planner: &mut Planner<'_>, rows: Rows, arguments: &Arguments, span: Span
             })
             .collect(),
         computed: Vec::new(),
-        by: vec![row.clone(), column.clone()],
+        by: vec![single(row.clone())?, single(column.clone())?],
     };
     chart.plan(planner, rows, span)
 }

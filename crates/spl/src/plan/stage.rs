@@ -140,11 +140,10 @@ impl Staged {
         })
     }
 
-    /// The rows with one more column.
+    /// The rows with more columns.
     pub fn rows_with(
         &self,
-        name: &str,
-        values: ArrayRef,
+        more: Vec<(&str, ArrayRef)>,
     ) -> std::result::Result<Rows, DataFusionError> {
         let schema = self.batch.schema();
         let mut fields: Vec<Field> = schema
@@ -152,9 +151,11 @@ impl Staged {
             .iter()
             .map(|field| field.as_ref().clone())
             .collect();
-        fields.push(Field::new(name, values.data_type().clone(), true));
         let mut columns: Vec<ArrayRef> = self.batch.columns().to_vec();
-        columns.push(values);
+        for (name, values) in more {
+            fields.push(Field::new(name, values.data_type().clone(), true));
+            columns.push(values);
+        }
         let more = Self {
             batch: RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?,
             open: self.open,

@@ -205,6 +205,7 @@ impl Parser<'_> {
             Value::Count => {
                 whole_number(&option.text, &value)?;
             }
+            Value::Field => return single(value),
             Value::Own => {}
         }
         Ok(value)

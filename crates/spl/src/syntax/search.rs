@@ -2,6 +2,7 @@
 
 use super::ast::{CompareOp, Directive, Name, SearchExpr, SearchValue};
 use super::parser::{Parsed, Parser, is_delimiter};
+use super::usage::single;
 
 /// Most conditions in a row: each becomes one level of the plan.
 const MAX_CONDITIONS: usize = 1000;
@@ -150,10 +151,7 @@ impl Parser<'_> {
         if let Some((op, length)) = op {
             self.pos += length;
             self.skip_space();
-            let field = Name {
-                text: left.text,
-                span: left.span,
-            };
+            let field = compared(left)?;
             if op == CompareOp::Eq && self.peek() == Some(b'(') {
                 let values = self.condition()?;
                 return self.distribute(&field, values);
@@ -172,10 +170,7 @@ impl Parser<'_> {
         let start = self.pos;
         let negated = self.eat_keyword("not");
         if self.eat_keyword("in") && self.eat(b'(') {
-            let field = Name {
-                text: left.text,
-                span: left.span,
-            };
+            let field = compared(left)?;
             self.skip_space();
             let inside = if self.peek() == Some(b'[') {
                 let subsearch = Box::new(self.bracketed()?);
@@ -385,6 +380,17 @@ impl Parser<'_> {
             span: self.span_from(start),
         })
     }
+}
+
+/// The field on the left of an operator. Wildcards stand for parts of values, not of names.
+fn compared(left: SearchValue) -> Parsed<Name> {
+    single(Name {
+        text: left.text,
+        span: left.span,
+    })
+    .map_err(|diagnostic| {
+        diagnostic.with_help("name each field, or look for the value in the whole event: *value*")
+    })
 }
 
 /// Fields that Splunk keeps in its index, of which `field::value` is said; other words with `::` may be addresses.

@@ -62,6 +62,8 @@ pub enum Value {
     Flag,
     /// A whole number.
     Count,
+    /// The name of one field.
+    Field,
     /// What its command reads of it.
     Own,
 }
@@ -95,6 +97,11 @@ pub(crate) const fn flag(name: &'static str, meaning: &'static str) -> OptionUsa
 /// An option that is obeyed and is a whole number.
 pub(crate) const fn count(name: &'static str, meaning: &'static str) -> OptionUsage {
     OptionUsage::new(name, Value::Count, Standing::Obeyed(meaning))
+}
+
+/// An option that is obeyed and names one field.
+pub(crate) const fn field(name: &'static str, meaning: &'static str) -> OptionUsage {
+    OptionUsage::new(name, Value::Field, Standing::Obeyed(meaning))
 }
 
 /// An option that is taken and changes nothing.
@@ -190,6 +197,13 @@ pub trait Cursor {
     /// # Errors
     /// There is none; `what` says what it would have been.
     fn name(&mut self, what: &str) -> Result<Name, Diagnostic>;
+    /// As [`name`](Self::name), where wildcards have no meaning.
+    ///
+    /// # Errors
+    /// As [`name`](Self::name), and for a wildcard.
+    fn single_name(&mut self, what: &str) -> Result<Name, Diagnostic> {
+        single(self.name(what)?)
+    }
     /// A name that may also be a call such as `values(user)`, as `stats` names its columns.
     ///
     /// # Errors
