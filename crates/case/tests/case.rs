@@ -37,6 +37,7 @@ fn detection(name: &str, kind: DetectionType, risk_score: u32) -> Arc<Detection>
         techniques: vec!["T1021.002".to_owned()],
         tactics: Vec::new(),
         throttling: None,
+        schedule: None,
         message: String::new(),
         risk_fields: Vec::<RiskField>::new(),
         threat_fields: Vec::<ThreatField>::new(),

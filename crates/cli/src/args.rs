@@ -100,10 +100,13 @@ pub struct Serve {
     /// How far back each hunt looks.
     #[arg(long, value_name = "TIME", value_parser = time, default_value = "30d")]
     pub back: std::time::Duration,
-    /// Store and search events, but do not hunt.
+    /// Do not hunt.
     #[arg(long)]
     pub no_hunt: bool,
-    /// Threads for a hunt; by default half of the machine's.
+    /// Do not run detections by themselves, at times and as events arrive.
+    #[arg(long)]
+    pub no_schedules: bool,
+    /// Threads for a hunt, and for detections that run at times; by default half of the machine's.
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,
     /// For each path that appears or grows, append a line of JSON to this file.

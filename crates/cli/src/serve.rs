@@ -29,7 +29,6 @@ fn serve(args: &args::Serve) -> Result<Done, Failure> {
     // Report errors in a path now, not in the first hunt.
     input::content(&known)?;
     let hunting = Hunting {
-        content: Arc::new(move || input::content(&known).map_err(|error| error.to_string())),
         // A path is to be seen growing.
         every: if args.demo {
             Duration::from_secs(10)
@@ -37,10 +36,6 @@ fn serve(args: &args::Serve) -> Result<Done, Failure> {
             args.every
         },
         back: args.back,
-        threads: args.threads.unwrap_or_else(|| {
-            // Leave half of the machine to senders and searches.
-            std::thread::available_parallelism().map_or(1, |all| all.get().div_ceil(2))
-        }),
     };
     let mut alerts: Vec<Output> = args.alert_file.iter().cloned().map(Output::File).collect();
     alerts.extend(args.alert_webhook.iter().map(|url| Output::Webhook {
@@ -51,7 +46,13 @@ fn serve(args: &args::Serve) -> Result<Done, Failure> {
     alerts.extend(args.alert_syslog.iter().cloned().map(Output::Syslog));
     let config = Config {
         folders: args.watch.clone(),
+        content: Arc::new(move || input::content(&known).map_err(|error| error.to_string())),
+        threads: args.threads.unwrap_or_else(|| {
+            // Leave half of the machine to senders and searches.
+            std::thread::available_parallelism().map_or(1, |all| all.get().div_ceil(2))
+        }),
         hunting: (!args.no_hunt).then_some(hunting),
+        schedules: !args.no_schedules,
         alerts,
         data: args.data.clone(),
         listen: args.listen.clone(),

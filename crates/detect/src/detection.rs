@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::origin::ContentOrigin;
+use crate::schedule::Schedule;
 use crate::throttling::Throttling;
 use crabwalk_vocabulary::Severity;
 use serde::{Deserialize, Serialize};
@@ -207,6 +208,8 @@ pub struct Detection {
     pub tactics: Vec<String>,
     /// How long similar findings are silenced after the first; never, if content does not say.
     pub throttling: Option<Throttling>,
+    /// When it runs by itself, if its content says so.
+    pub schedule: Option<Schedule>,
     /// Message of a finding; `$field$` is replaced with the field's value. Empty if content has none.
     pub message: String,
     /// Fields whose values carry risk.

@@ -112,6 +112,15 @@ impl Finding {
             .map_or(&[], |(_, values)| values)
     }
 
+    /// What similar findings of the detection agree in: the values of these fields, in lower case.
+    pub fn agreement(&self, fields: &[String]) -> Vec<Vec<String>> {
+        let values = |field: &String| {
+            let values = self.values(field).iter();
+            values.map(|value| value.to_lowercase()).collect()
+        };
+        fields.iter().map(values).collect()
+    }
+
     /// The machines concerned: risk objects that are systems, or else `dest`, or else the hosts that wrote the events.
     pub fn hosts(&self) -> Vec<String> {
         let mut hosts: Vec<String> = self

@@ -209,14 +209,36 @@ impl Detections {
     ///
     /// # Errors
     /// If no engine can be set up. A failing detection becomes a content problem; the others run.
-    pub fn run(self, catalog: &Arc<dyn Catalog>) -> Result<Outcome, RunError> {
+    pub fn run(&self, catalog: &Arc<dyn Catalog>) -> Result<Outcome, RunError> {
         let hosts_by_type = gap::hosts_by_type(catalog.as_ref())?;
+        let mut outcome = self.find(catalog, self.options.now)?;
+        outcome.gaps = gap::gaps(
+            &self.detections,
+            &self.searches,
+            &self.knowledge,
+            &self.logging,
+            &outcome.coverage,
+            &hosts_by_type,
+        );
+        outcome.hosts_by_type = hosts_by_type
+            .into_iter()
+            .map(|(event_type, hosts)| (event_type.to_string(), hosts.into_iter().collect()))
+            .collect();
+        Ok(outcome)
+    }
+
+    /// Like [`run`](Self::run), but looks only for findings, not for what could not be seen. `now` is the value of
+    /// `now()`, in seconds since 1970-01-01 UTC.
+    ///
+    /// # Errors
+    /// If no engine can be set up.
+    pub fn find(&self, catalog: &Arc<dyn Catalog>, now: f64) -> Result<Outcome, RunError> {
         let threads = workers(catalog.as_ref(), self.options.threads);
         let engine = Engine::new(
             Arc::clone(catalog),
             Arc::clone(&self.knowledge),
             EngineOptions {
-                now: self.options.now,
+                now,
                 threads: 1,
                 memory: self.options.memory,
             },
@@ -273,7 +295,7 @@ impl Detections {
         outcome.problems.extend(risk::silence(
             &mut outcome.findings,
             &self.options.exceptions,
-            self.options.now,
+            now,
         ));
         // Except for correlations, which aggregate what is left.
         risk::silence_habits(&mut outcome.findings);
@@ -296,7 +318,7 @@ impl Detections {
                 Arc::clone(&catalog),
                 Arc::clone(&self.knowledge),
                 EngineOptions {
-                    now: self.options.now,
+                    now,
                     threads: 1,
                     memory: self.options.memory,
                 },
@@ -313,7 +335,7 @@ impl Detections {
             }
             finding::put_in_order(&mut concluded);
             // Expired exceptions were reported already.
-            risk::silence(&mut concluded, &self.options.exceptions, self.options.now);
+            risk::silence(&mut concluded, &self.options.exceptions, now);
             outcome.findings.extend(concluded);
             finding::put_in_order(&mut outcome.findings);
         }
@@ -324,18 +346,6 @@ impl Detections {
             .collect();
         risk::weigh(&mut outcome.findings, most_notables(hosts.len()));
         risk::fold(&mut outcome.findings);
-        outcome.gaps = gap::gaps(
-            &self.detections,
-            &self.searches,
-            &self.knowledge,
-            &self.logging,
-            &outcome.coverage,
-            &hosts_by_type,
-        );
-        outcome.hosts_by_type = hosts_by_type
-            .into_iter()
-            .map(|(event_type, hosts)| (event_type.to_string(), hosts.into_iter().collect()))
-            .collect();
         Ok(outcome)
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crabwalk_detect::{Content, Query, RunError, RunOptions};
+use crabwalk_detect::{Query, RunError, RunOptions};
 use crabwalk_events::Catalog;
 use crabwalk_store::StoreError;
 use serde_json::{Value, json};
@@ -44,9 +44,10 @@ pub async fn ask(server: &Arc<Server>, search: String) -> Result<Value, AskError
         return Err(AskError::Busy);
     };
     let kept = Arc::clone(&server.kept);
+    let content = Arc::clone(&server.content);
     let work = move || {
         let _permit = permit;
-        let query = Query::new(&[("search", &search)], Content::load(true, &[]))?;
+        let query = Query::new(&[("search", &search)], content().map_err(AskError::Search)?)?;
         let catalog: Arc<dyn Catalog> = Arc::new(kept.snapshot()?);
         let options = RunOptions {
             threads: 1,

@@ -34,6 +34,8 @@ pub enum Act {
     AddUser,
     /// Removed an account.
     RemoveUser,
+    /// Changed how a detection runs.
+    ChangeContent,
 }
 
 impl Act {
@@ -47,6 +49,7 @@ impl Act {
             Self::TestAlert => "test-alert",
             Self::AddUser => "add-user",
             Self::RemoveUser => "remove-user",
+            Self::ChangeContent => "change-content",
         }
     }
 }

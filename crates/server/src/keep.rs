@@ -1,7 +1,7 @@
 //! Keeping: turns the contents of the log into events in the store.
 //!
-//! One thread reads the log in order, with the readers for files, and commits the events to the store: twice a minute,
-//! when much has accumulated, or when somebody is about to look. Each commit records its position in the log in the
+//! One thread reads the log in order, with the readers for files, and commits the events to the store: after a few
+//! seconds, when much has accumulated, or when somebody is about to look. Each commit records its position in the log in the
 //! same step, so everything after it is read from the log again after a crash, and nothing twice.
 
 use std::collections::BTreeMap;
@@ -21,7 +21,9 @@ use crate::intake::{Keeper, Written};
 
 /// How long, and how many bytes of, events wait for others before a commit. Each commit creates files; until then the
 /// events are safe in the log, and a reader has them committed first.
-const EVERY: Duration = Duration::from_secs(30);
+///
+/// Detections that run as events arrive run after the commit.
+const EVERY: Duration = Duration::from_secs(3);
 const BYTES: usize = 48 << 20;
 /// Bytes of events that may wait for a commit: when they are full, the log waits, and then the senders.
 const AHEAD: usize = 192 << 20;
@@ -50,6 +52,8 @@ pub struct Kept {
     low: Arc<AtomicU64>,
     /// Why commits fail, if so.
     trouble: Arc<Mutex<Option<String>>>,
+    /// Who follows the commits.
+    follower: Arc<Mutex<Option<Arc<AtomicU64>>>>,
 }
 
 /// Bytes of events waiting for a commit.
@@ -109,12 +113,14 @@ impl Kept {
         let store = Arc::new(store);
         let low = Arc::new(AtomicU64::new(low_water(&store)));
         let trouble = Arc::new(Mutex::new(None));
+        let follower = Arc::default();
         let (messages, received) = channel();
         let ahead = Arc::new(Ahead::default());
         let work = Work {
             store: Arc::clone(&store),
             low: Arc::clone(&low),
             trouble: Arc::clone(&trouble),
+            follower: Arc::clone(&follower),
             ahead: Arc::clone(&ahead),
             readers: BTreeMap::new(),
             waiting: Vec::new(),
@@ -136,6 +142,7 @@ impl Kept {
             ahead,
             low,
             trouble,
+            follower,
         };
         Ok((Arc::new(kept), tap, thread))
     }
@@ -182,6 +189,13 @@ impl Kept {
         self.store.snapshot()
     }
 
+    /// Leaves files of the store unmerged until somebody has read them who reads each commit once
+    /// ([`Store::snapshot_since`]): `seen` is the number of the first file that is still to be read.
+    pub fn wait_for(&self, seen: &Arc<AtomicU64>) {
+        let mut follower = self.follower.lock().unwrap_or_else(PoisonError::into_inner);
+        *follower = Some(Arc::clone(seen));
+    }
+
     /// The store.
     pub fn store(&self) -> &Store {
         &self.store
@@ -208,6 +222,7 @@ struct Work {
     low: Arc<AtomicU64>,
     ahead: Arc<Ahead>,
     trouble: Arc<Mutex<Option<String>>>,
+    follower: Arc<Mutex<Option<Arc<AtomicU64>>>>,
     readers: BTreeMap<Sender, Deliveries>,
     /// What is not committed yet.
     waiting: Vec<Written>,
@@ -340,9 +355,12 @@ impl Work {
     }
 
     fn tidy(&self) {
+        let follower = self.follower.lock().unwrap_or_else(PoisonError::into_inner);
+        let seen = (follower.as_ref()).map_or(u64::MAX, |seen| seen.load(Ordering::Acquire));
+        drop(follower);
         let done = self
             .store
-            .compact()
+            .compact_before(seen)
             .and_then(|_| self.store.remove_old(GRACE));
         if let Err(error) = done {
             tracing::warn!(%error, "small files of the store could not be merged");

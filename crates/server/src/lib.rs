@@ -24,6 +24,7 @@ mod http;
 mod keep;
 mod lines;
 mod listed;
+mod schedule;
 mod secret;
 mod server;
 mod shared;

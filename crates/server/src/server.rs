@@ -30,11 +30,12 @@ use crate::intake::Intake;
 use crate::keep::Kept;
 use crate::limits::Limits;
 use crate::listed::ListError;
+use crate::schedule::{Schedules, Settings};
 use crate::shared::Server;
 use crate::syslog;
 use crate::token::{Token, TokenError, Tokens};
 use crate::wal::{Disk, SEGMENT_BYTES, Wal, WalError};
-use crate::watch::{Hunting, Watch};
+use crate::watch::{Hunting, Knows, Watch};
 use crate::web;
 
 /// The configuration of a server.
@@ -52,8 +53,14 @@ pub struct Config {
     pub tls: Option<(PathBuf, PathBuf)>,
     /// Folders into which logs are dropped.
     pub folders: Vec<PathBuf>,
-    /// How it hunts; with `None` it only stores and searches.
+    /// Loads detections and the rest of the content.
+    pub content: Knows,
+    /// Threads of a hunt, and of detections that run at times.
+    pub threads: usize,
+    /// How it hunts; with `None` it does not.
     pub hunting: Option<Hunting>,
+    /// Whether detections run by themselves: at times, and as events arrive.
+    pub schedules: bool,
     /// Where alerts go.
     pub alerts: Vec<Output>,
     /// Limits for data from the network.
@@ -298,13 +305,35 @@ async fn serve(
     let link = accounts.first_link().map_err(TokenError::from)?;
     let alerts = Alerts::open(&data.folder, config.alerts.clone()).map_err(TokenError::from)?;
     let alerts = Arc::new(alerts);
+    let settings = Arc::new(Settings::open(&data.folder).map_err(TokenError::from)?);
     let watch = match &config.hunting {
         Some(hunting) => {
-            let (kept, alerts) = (Arc::clone(&kept), Arc::clone(&alerts));
-            let watch = Watch::start(hunting.clone(), &data.folder, kept, alerts);
+            let watch = Watch::start(
+                hunting.clone(),
+                Arc::clone(&config.content),
+                config.threads,
+                Arc::clone(&settings),
+                &data.folder,
+                Arc::clone(&kept),
+                Arc::clone(&alerts),
+            );
             Some(watch.map_err(TokenError::from)?)
         }
         None => None,
+    };
+    let schedules = match config.schedules {
+        true => {
+            let schedules = Schedules::start(
+                Arc::clone(&config.content),
+                config.threads,
+                &data.folder,
+                Arc::clone(&kept),
+                Arc::clone(&alerts),
+                settings,
+            );
+            Some(schedules.map_err(TokenError::from)?)
+        }
+        false => None,
     };
     let folders = match config.folders.is_empty() {
         true => None,
@@ -320,7 +349,9 @@ async fn serve(
         lost: AtomicU64::new(0),
         accounts,
         audit,
+        content: Arc::clone(&config.content),
         watch,
+        schedules,
         alerts,
         searches: Arc::new(Semaphore::new(4)),
         limits: Arc::clone(&limits),
@@ -402,6 +433,9 @@ async fn serve(
     let others = tokio::task::spawn_blocking(move || {
         if let Some(folders) = folders {
             folders.stop();
+        }
+        if let Some(schedules) = &shared.schedules {
+            schedules.stop();
         }
         if let Some(watch) = &shared.watch {
             watch.stop();

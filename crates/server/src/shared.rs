@@ -14,8 +14,9 @@ use crate::hec::Acks;
 use crate::intake::{Intake, Refused, Room, Taken};
 use crate::keep::Kept;
 use crate::limits::Limits;
+use crate::schedule::Schedules;
 use crate::token::Tokens;
-use crate::watch::Watch;
+use crate::watch::{Knows, Watch};
 
 /// A running server, as handlers see it.
 pub struct Server {
@@ -37,8 +38,12 @@ pub struct Server {
     pub accounts: Users,
     /// What people did.
     pub audit: Audit,
+    /// Loads detections and the rest of the content.
+    pub content: Knows,
     /// The hunter, if there is one.
     pub watch: Option<Watch>,
+    /// Detections that run by themselves, if they do.
+    pub schedules: Option<Schedules>,
     /// Alerts for people who are not looking.
     pub alerts: Arc<Alerts>,
     /// Limits concurrent searches.

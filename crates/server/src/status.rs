@@ -7,6 +7,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 
+use crate::schedule::Schedules;
 use crate::shared::Server;
 use crate::watch::Watch;
 
@@ -33,6 +34,10 @@ pub fn figures(server: &Server) -> Value {
             "findings": last.findings,
             "parts": last.parts.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(),
         })),
+        "schedules": server.schedules.as_ref().map(|schedules| {
+            let (runs, findings, failing) = schedules.figures();
+            json!({"runs": runs, "findings": findings, "failing": failing, "trouble": schedules.trouble()})
+        }),
         "hunting": server.watch.as_ref().map(|watch| json!({"trouble": watch.trouble()})),
         "stored": {"events": size.events, "files": size.files, "bytes": size.bytes, "trouble": server.kept.trouble()},
         "events": of(&figures.events),
@@ -54,6 +59,8 @@ pub fn metrics(server: &Server) -> String {
     let of = |figure: &AtomicU64| figure.load(Ordering::Relaxed);
     let size = server.kept.store().size();
     let watch = server.watch.as_ref();
+    let schedules = server.schedules.as_ref();
+    let (runs, found, failing) = schedules.map(Schedules::figures).unwrap_or_default();
     let last = watch.and_then(Watch::last);
     let last = last.as_deref();
     let troubled = |is: bool| u64::from(is);
@@ -132,6 +139,30 @@ pub fn metrics(server: &Server) -> String {
             "counter",
             "Hunts that finished.",
             last.map_or(0, |last| last.number),
+        ),
+        (
+            "detection_runs_total",
+            "counter",
+            "Runs of detections at times or for new events.",
+            runs,
+        ),
+        (
+            "detection_findings_total",
+            "counter",
+            "Findings of these runs.",
+            found,
+        ),
+        (
+            "detections_failing",
+            "gauge",
+            "Detections whose last run failed.",
+            failing,
+        ),
+        (
+            "detections_troubled",
+            "gauge",
+            "1 while detections cannot run at all.",
+            troubled(schedules.is_some_and(|schedules| schedules.trouble().is_some())),
         ),
         (
             "paths_reported",

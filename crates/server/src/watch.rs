@@ -22,6 +22,7 @@ use serde_json::json;
 use crate::alert::{Alert, Alerts};
 use crate::keep::Kept;
 use crate::listed::{ListError, Listed};
+use crate::schedule::Settings;
 
 /// Loads content; called for each hunt.
 pub type Knows = Arc<dyn Fn() -> Result<Content, String> + Send + Sync>;
@@ -29,14 +30,10 @@ pub type Knows = Arc<dyn Fn() -> Result<Content, String> + Send + Sync>;
 /// How hunting goes on.
 #[derive(Clone)]
 pub struct Hunting {
-    /// Loads detections and the rest of the content.
-    pub content: Knows,
     /// How long to wait between hunts.
     pub every: Duration,
     /// How far back each hunt looks.
     pub back: Duration,
-    /// Threads of a hunt.
-    pub threads: usize,
 }
 
 /// The conclusion of the last hunt, for readers.
@@ -123,6 +120,9 @@ impl Watch {
     /// If the system cannot start a thread, or the reported paths cannot be read.
     pub fn start(
         hunting: Hunting,
+        content: Knows,
+        threads: usize,
+        settings: Arc<Settings>,
         data: &Path,
         kept: Arc<Kept>,
         alerts: Arc<Alerts>,
@@ -137,6 +137,9 @@ impl Watch {
             told: Listed::open(&data.join("paths.json"))?,
             out: data.join("case"),
             hunting,
+            content,
+            threads,
+            settings,
             kept,
             alerts,
             shared: Arc::clone(&shared),
@@ -188,6 +191,9 @@ struct Hunter {
     told: Listed<Told>,
     out: PathBuf,
     hunting: Hunting,
+    content: Knows,
+    threads: usize,
+    settings: Arc<Settings>,
     kept: Arc<Kept>,
     alerts: Arc<Alerts>,
     shared: Arc<Shared>,
@@ -240,14 +246,15 @@ impl Hunter {
         let catalog: Arc<dyn Catalog> = Arc::new(snapshot);
         let options = HuntOptions {
             detections: RunOptions {
-                threads: self.hunting.threads,
+                threads: self.threads,
                 now: now as f64 / 1e6,
                 ..RunOptions::default()
             },
             since: Some(since),
             ..HuntOptions::default()
         };
-        let content = (self.hunting.content)()?;
+        let mut content = (self.content)()?;
+        self.settings.apply(&mut content);
         let hunt = Hunt::prepare(content, options).map_err(|error| error.to_string())?;
         let conclusion = hunt.run(&catalog, &()).map_err(|error| error.to_string())?;
         let input = Input {
@@ -266,7 +273,7 @@ impl Hunter {
             .map_err(|error| error.to_string())?;
         let mut report = Report::new(&mut case).map_err(|error| error.to_string())?;
         report
-            .read_records(&case, &[], self.hunting.threads, Some(catalog.as_ref()))
+            .read_records(&case, &[], self.threads, Some(catalog.as_ref()))
             .map_err(|error| error.to_string())?;
         let parts = report.parts().map_err(|error| error.to_string())?;
         crabwalk_case::write_to(&case, None, &self.out).map_err(|error| error.to_string())?;

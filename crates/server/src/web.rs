@@ -22,6 +22,7 @@ use tokio::time::timeout;
 use crate::account::{AccountError, Role, User};
 use crate::audit::Act;
 use crate::http::{Peer, decoded, parameters};
+use crate::schedule::{Change, ChangeError};
 use crate::shared::Server;
 
 /// Bytes of a form or an API request.
@@ -47,6 +48,9 @@ pub fn routes() -> Router<Arc<Server>> {
         .route("/api/v1/case/{part}", get(part))
         .route("/api/v1/alerts", get(alerts))
         .route("/api/v1/alerts/test", post(test_alerts))
+        .route("/api/v1/content", get(content))
+        .route("/api/v1/content/{id}", axum::routing::patch(change_content))
+        .route("/api/v1/findings", get(findings))
         .route("/api/v1/search", post(search))
 }
 
@@ -441,6 +445,92 @@ async fn alerts(State(server): State<Arc<Server>>, request: Request) -> Response
         return response;
     }
     said(StatusCode::OK, &json!({ "alerts": server.alerts.all() }))
+}
+
+/// The answer where detections do not run by themselves.
+fn without_schedules() -> Response {
+    let why = "detections do not run by themselves on this server (--no-schedules)";
+    wrong(StatusCode::NOT_FOUND, why)
+}
+
+/// Detections: what makes each run, when it ran last and runs next, what it found.
+async fn content(State(server): State<Arc<Server>>, request: Request) -> Response {
+    let (parts, _) = request.into_parts();
+    if let Err(response) = allowed(&server, &parts, Role::Viewer).await {
+        return response;
+    }
+    match &server.schedules {
+        Some(schedules) => said(StatusCode::OK, &schedules.all()),
+        None => without_schedules(),
+    }
+}
+
+/// Switches a detection on or off, its alerts, or its schedule.
+async fn change_content(State(server): State<Arc<Server>>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let admin = match allowed(&server, &parts, Role::Admin).await {
+        Ok(user) => user,
+        Err(response) => return response,
+    };
+    if server.schedules.is_none() {
+        return without_schedules();
+    }
+    let Some(bytes) = small(&server, body).await else {
+        return wrong(StatusCode::BAD_REQUEST, "the request cannot be read");
+    };
+    let change: Change = match serde_json::from_slice(&bytes) {
+        Ok(change) => change,
+        Err(error) => return wrong(StatusCode::BAD_REQUEST, &error.to_string()),
+    };
+    let id = decoded(parts.uri.path().rsplit('/').next().unwrap_or_default());
+    let about = format!("{id} {}", String::from_utf8_lossy(&bytes));
+    let shared = Arc::clone(&server);
+    let changed = tokio::task::spawn_blocking(move || {
+        let schedules = shared.schedules.as_ref()?;
+        Some(schedules.change(&id, &change))
+    });
+    match changed.await {
+        Ok(Some(Ok(detection))) => {
+            note(&server, &parts, &admin, Act::ChangeContent, &about);
+            said(StatusCode::OK, &detection)
+        }
+        Ok(Some(Err(error))) => {
+            let status = match error {
+                ChangeError::Unknown(_) => StatusCode::NOT_FOUND,
+                ChangeError::Schedule(_) => StatusCode::BAD_REQUEST,
+                ChangeError::File(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            };
+            wrong(status, &error.to_string())
+        }
+        Ok(None) | Err(_) => wrong(StatusCode::INTERNAL_SERVER_ERROR, "try again"),
+    }
+}
+
+/// What detections found that run by themselves, newest first: `?detection=` names one, `?after=` is a time, `?most=` the
+/// number of findings, 100 by default.
+async fn findings(State(server): State<Arc<Server>>, request: Request) -> Response {
+    let (parts, _) = request.into_parts();
+    if let Err(response) = allowed(&server, &parts, Role::Viewer).await {
+        return response;
+    }
+    let Some(schedules) = &server.schedules else {
+        return without_schedules();
+    };
+    let query = parameters(parts.uri.query().unwrap_or_default());
+    let detection = Some(field(&query, "detection")).filter(|name| !name.is_empty());
+    let after = match field(&query, "after") {
+        "" => None,
+        text => match text.parse::<jiff::Timestamp>() {
+            Ok(time) => Some(time.as_microsecond()),
+            Err(_) => {
+                let why = "`after` is not a time: write 2026-11-29T00:00:00Z";
+                return wrong(StatusCode::BAD_REQUEST, why);
+            }
+        },
+    };
+    let most = field(&query, "most").parse().unwrap_or(100);
+    let found = schedules.findings(detection, after, most);
+    said(StatusCode::OK, &json!({ "findings": found }))
 }
 
 /// Sends a test alert to each output, and returns the results.

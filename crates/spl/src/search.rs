@@ -1,5 +1,6 @@
 //! A parsed search, and its errors.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use crate::HIDDEN;
@@ -7,9 +8,12 @@ use crate::clause::MADE_INDEXES;
 use crate::commands::{self, FromDataset, Mstats, Tstats};
 use crate::knowledge::Knowledge;
 use crate::plan::needs::sources;
-use crate::syntax::ast::{CommandKind, CompareOp, Pipeline, SearchExpr, Span};
+use crate::plan::wildcards::renamed;
+use crate::syntax::ast::{
+    Aggregation, Command, CommandKind, CompareOp, Name, Pipeline, SearchExpr, Span,
+};
 use crate::syntax::command::Part;
-use crate::syntax::{self, Diagnostic};
+use crate::syntax::{self, Diagnostic, walk};
 
 /// A parsed search.
 #[derive(Debug, Clone)]
@@ -115,6 +119,95 @@ impl Search {
         !answers.is_empty() && answers.into_iter().all(|made| made)
     }
 
+    /// The start of the range of time that its first command asks for, as written (`earliest=-7d`); none if it asks for
+    /// no start.
+    pub fn earliest(&self) -> Option<&str> {
+        let first = &self.pipeline.commands.first()?.kind;
+        let clause = match (first.of::<commands::Search>(), first.of::<Tstats>()) {
+            (Some(commands::Search(clause)), _) => Some(clause),
+            (None, Some(tstats)) => tstats.filter.as_ref(),
+            (None, None) => None,
+        };
+        earliest(clause?)
+    }
+
+    /// Whether each of its rows follows from one event, or from events that agree in the fields of the row, whatever
+    /// else was logged and however much: then a search over part of the events gives the rows of that part, and a rule
+    /// need not wait for a window of time to end.
+    ///
+    /// Commands that compare rows with each other, count them or join them are not of this kind, and neither are
+    /// conditions on what an aggregation gives, such as `where count > 5`.
+    pub fn judges_single_events(&self) -> bool {
+        let mut commands = self.pipeline.commands.iter();
+        let Some(first) = commands.next() else {
+            return false;
+        };
+        // What depends on how many events there are.
+        let mut counted: BTreeSet<String> = BTreeSet::new();
+        let mut grouped = false;
+        let reads = if let Some(tstats) = first.kind.of::<Tstats>() {
+            grouped = true;
+            counted.extend(outputs(&tstats.aggregations));
+            !tstats.by.is_empty() && !tstats.flag("prestats") && tstats.datamodel.is_some()
+        } else if let Some(from) = first.kind.of::<FromDataset>() {
+            from.datamodel().is_some()
+        } else {
+            first.kind.of::<commands::Search>().is_some() || first.name == "datamodel"
+        };
+        let reads_others = |command: &Command| {
+            let mut any = command.kind.parts().iter().any(|part| match part {
+                Part::Search(_) | Part::Pipe(_) => true,
+                Part::Clause(clause) => has_subsearch(clause),
+                Part::Expression(_) => false,
+            });
+            for expr in walk::expressions(&command.kind) {
+                walk::visit_subsearches(expr, &mut |_| any = true);
+            }
+            any
+        };
+        if !reads || reads_others(first) {
+            return false;
+        }
+        let mut follows = |command: &Command| {
+            let kind = &command.kind;
+            if let Some(commands::Search(clause)) = kind.of() {
+                let mut free = true;
+                walk::visit_clause_fields(clause, &mut |name| free &= !counted.contains(name));
+                return free;
+            }
+            if let Some(commands::Where(condition)) = kind.of() {
+                let mut free = true;
+                walk::visit_fields(condition, &mut |name, _| free &= !counted.contains(name));
+                return free;
+            }
+            if let Some(commands::Eval(assignments)) = kind.of() {
+                for (target, value) in assignments {
+                    let mut free = true;
+                    walk::visit_fields(value, &mut |name, _| free &= !counted.contains(name));
+                    match free {
+                        true => counted.remove(&target.text),
+                        false => counted.insert(target.text.clone()),
+                    };
+                }
+                return true;
+            }
+            if let Some(stats) = kind.of::<commands::Stats>() {
+                counted.extend(outputs(&stats.aggregations));
+                return !std::mem::replace(&mut grouped, true) && !stats.by.is_empty();
+            }
+            for (from, to) in renames(kind) {
+                let new: Vec<String> = counted
+                    .iter()
+                    .filter_map(|name| renamed(name, from, to))
+                    .collect();
+                counted.extend(new);
+            }
+            ROW_BY_ROW.contains(&command.name.as_str())
+                || (!grouped && MAKES_FIELDS.contains(&command.name.as_str()))
+        };
+        commands.all(|command| !reads_others(command) && follows(command))
+    }
+
     /// Errors of this search.
     pub(crate) fn error(&self, diagnostics: Vec<Diagnostic>) -> SearchError {
         SearchError::new(&self.name, &self.text, diagnostics)
@@ -124,6 +217,81 @@ impl Search {
     pub(crate) fn failure(&self, message: String) -> SearchError {
         let end = u32::try_from(self.text.len()).unwrap_or(u32::MAX);
         self.error(vec![Diagnostic::new(message, Span { start: 0, end })])
+    }
+}
+
+/// What becomes of the names of fields, by commands that also say it so.
+fn renames(kind: &CommandKind) -> Vec<(&Name, &Name)> {
+    if let Some(convert) = kind.of::<commands::Convert>() {
+        let all = convert.conversions.iter();
+        return all
+            .filter_map(|one| Some((&one.field, one.output.as_ref()?)))
+            .collect();
+    }
+    match kind {
+        CommandKind::Whole(_, arguments) => arguments
+            .pairs
+            .iter()
+            .map(|(from, to)| (from, to))
+            .collect(),
+        CommandKind::Typed(..) | CommandKind::Unsupported { .. } => Vec::new(),
+    }
+}
+
+/// Commands that look at each row alone and keep all rows: content has them behind an aggregation, to make its rows
+/// readable.
+const ROW_BY_ROW: [&str; 8] = [
+    "rename",
+    "fields",
+    "table",
+    "fillnull",
+    "convert",
+    "fieldformat",
+    "lookup",
+    "highlight",
+];
+
+/// Commands that make fields of fields, row by row.
+const MAKES_FIELDS: [&str; 15] = [
+    "rex",
+    "regex",
+    "makemv",
+    "mvexpand",
+    "nomv",
+    "spath",
+    "extract",
+    "kv",
+    "iplocation",
+    "strcat",
+    "replace",
+    "rangemap",
+    "xmlkv",
+    "fromjson",
+    "tojson",
+];
+
+fn outputs(aggregations: &[Aggregation]) -> impl Iterator<Item = String> {
+    aggregations.iter().map(|one| one.output.text.clone())
+}
+
+fn has_subsearch(clause: &SearchExpr) -> bool {
+    match clause {
+        SearchExpr::And(all) | SearchExpr::Or(all) => all.iter().any(has_subsearch),
+        SearchExpr::Not(inner) => has_subsearch(inner),
+        SearchExpr::Subsearch(_) | SearchExpr::Given { .. } => true,
+        SearchExpr::Compare { .. } | SearchExpr::In { .. } | SearchExpr::Term(_) => false,
+    }
+}
+
+fn earliest(clause: &SearchExpr) -> Option<&str> {
+    match clause {
+        SearchExpr::And(all) => all.iter().find_map(earliest),
+        SearchExpr::Compare {
+            field,
+            op: CompareOp::Eq,
+            value,
+        } if matches!(field.text.as_str(), "earliest" | "starttime") => Some(&value.text),
+        _ => None,
     }
 }
 

@@ -945,3 +945,88 @@ fn a_search_names_no_column_of_the_engine() {
     let value = r#"search * | rex "(?<a>\x01+)""#;
     assert!(Search::parse("test", value, &knowledge).is_ok());
 }
+
+#[test]
+fn a_search_that_judges_single_events_needs_no_window() {
+    let knowledge = Knowledge {
+        macros: macros(),
+        ..Knowledge::default()
+    };
+    for (text, single) in [
+        (
+            "EventCode=1 Image=\"*\\\\psexec.exe\" | eval who=user | where who!=\"x\" | table who",
+            true,
+        ),
+        // Groups only bring together what is alike.
+        (
+            "| tstats `summaries` count min(_time) as firstTime from datamodel=Endpoint.Processes where \
+             Processes.process_name IN (`shells`) by Processes.dest Processes.user | `strip(Processes)` | `iso(firstTime)` \
+             | search user!=\"x\" | where dest!=\"y\"",
+            true,
+        ),
+        (
+            "EventCode=4688 | rex field=CommandLine \"(?<x>a)\" | stats count values(x) by dest | search dest=*",
+            true,
+        ),
+        (
+            "| from datamodel Endpoint.Processes | search process=a",
+            true,
+        ),
+        // What counts, compares or joins does need one.
+        (
+            "EventCode=4625 | stats count by dest | where count > 5",
+            false,
+        ),
+        (
+            "EventCode=4625 | stats count by dest | rename count as n | search n > 5",
+            false,
+        ),
+        (
+            "EventCode=4625 | stats count as many by dest | eval n=many*2 | where n > 5",
+            false,
+        ),
+        (
+            "EventCode=4625 | stats dc(user) as users by dest | convert auto(users) as people | where people > 5",
+            false,
+        ),
+        ("EventCode=4625 | stats count", false),
+        (
+            "EventCode=4625 | stats count by dest user | stats count by dest",
+            false,
+        ),
+        ("EventCode=4625 | dedup user", false),
+        ("EventCode=4625 | head 5", false),
+        (
+            "EventCode=4688 | stats values(x) as all by dest | rex field=all \"(?<y>a)\"",
+            false,
+        ),
+        (
+            "EventCode=4625 [ search EventCode=4624 | table user ]",
+            false,
+        ),
+        (
+            "EventCode=4625 | join user [ search EventCode=4624 ]",
+            false,
+        ),
+        ("EventCode=4625 | outputlookup seen", false),
+        ("| inputlookup seen", false),
+        ("| makeresults", false),
+    ] {
+        let search =
+            Search::parse("test", text, &knowledge).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(search.judges_single_events(), single, "{text}");
+    }
+    let start = |text: &str| {
+        let search =
+            Search::parse("test", text, &knowledge).unwrap_or_else(|error| panic!("{error}"));
+        search.earliest().map(str::to_owned)
+    };
+    assert_eq!(start("EventCode=1 earliest=-1h"), Some("-1h".to_owned()));
+    assert_eq!(start("EventCode=1 [ search earliest=-1h ]"), None);
+    assert_eq!(
+        start(
+            "| tstats count from datamodel=Endpoint.Processes where earliest=-1h by Processes.dest"
+        ),
+        Some("-1h".to_owned())
+    );
+}

@@ -275,6 +275,24 @@ impl Store {
         StoreCatalog::new(&self.state(), &self.reader, window)
     }
 
+    /// The number of the next file: files that are committed from now on have this number or higher ones.
+    pub fn next_file(&self) -> u64 {
+        self.state().next_file
+    }
+
+    /// The events that were committed in files from a number on, as [`next_file`](Self::next_file) gave it, up to now.
+    /// Files that were merged since are left out, wherever their events come from. Coverage is of the whole store.
+    ///
+    /// # Errors
+    /// Like [`snapshot`](Self::snapshot).
+    pub fn snapshot_since(&self, file: u64) -> Result<StoreCatalog, StoreError> {
+        let mut state = State::clone(&self.state());
+        state
+            .files
+            .retain(|number, entry| *number >= file && !entry.compacted);
+        StoreCatalog::new(&state, &self.reader, &ALWAYS)
+    }
+
     /// How large it is.
     pub fn size(&self) -> Size {
         let state = self.state();

@@ -60,12 +60,25 @@ impl Store {
     /// # Errors
     /// If a file cannot be read or written. What was merged before stays merged.
     pub fn compact(&self) -> Result<Compacted, StoreError> {
+        self.compact_before(u64::MAX)
+    }
+
+    /// Like [`compact`](Self::compact), but leaves files alone from a number on ([`next_file`](Self::next_file)), for
+    /// somebody who has still to read them by [`snapshot_since`](Self::snapshot_since).
+    ///
+    /// # Errors
+    /// Like [`compact`](Self::compact).
+    pub fn compact_before(&self, file: u64) -> Result<Compacted, StoreError> {
         let _writing = self.writing()?;
         let mut done = Compacted::default();
         let groups: Vec<Vec<Arc<FileEntry>>> = self
             .state()
             .by_type()
             .into_values()
+            .map(|mut files| {
+                files.retain(|entry| entry.number < file || entry.compacted);
+                files
+            })
             .flat_map(groups)
             .collect();
         let mut groups = groups.into_iter().peekable();

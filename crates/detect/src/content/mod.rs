@@ -10,16 +10,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crabwalk_events::lookup::{LookupDefinition, LookupTable, LookupYaml};
-use crabwalk_spl::Knowledge;
+use crabwalk_spl::{Knowledge, Search};
 use rust_embed::RustEmbed;
 
 use crate::attack::Attack;
-use crate::detection::{Baseline, Detection, Story};
+use crate::detection::{Baseline, Detection, DetectionType, Story};
 use crate::files::{File, walk};
 use crate::logging::Logging;
 use crate::origin::BUILT_IN;
 pub use crate::origin::{ContentOrigin, ContentProblem};
 use crate::risk::RiskFactors;
+use crate::schedule::{Schedule, Timing};
 use crate::sigma::{LogSources, SigmaRules};
 use raw::Kind;
 
@@ -54,6 +55,8 @@ pub struct Content {
     pub logging: Logging,
     /// Sigma rules; see [`Content::add_sigma`].
     pub sigma: SigmaRules,
+    /// When detections run whose own content does not say it, by type.
+    pub schedules: BTreeMap<DetectionType, Schedule>,
     /// Macros by name with the number of arguments.
     pub macros: BTreeMap<String, usize>,
 }
@@ -128,6 +131,51 @@ impl Content {
     /// What is wrong with the file.
     pub fn add_identities(&mut self, csv: &[u8]) -> Result<(), String> {
         self.knowledge.assets.add_identities(csv)
+    }
+
+    /// The enabled detections, and what makes each run by itself: what its content says; or else the arrival of events,
+    /// if it is a TTP or a Sigma rule that judges single events; or else the schedule for its type.
+    pub fn timings(&self) -> Vec<(Arc<Detection>, Timing)> {
+        let enabled = |one: &&Arc<Detection>| one.is_enabled();
+        let schedule = |one: &Detection| -> Schedule {
+            let own = one.schedule.as_ref();
+            let schedule = own.or_else(|| self.schedules.get(&one.kind));
+            schedule.cloned().unwrap_or_default()
+        };
+        let searches = self.detections.iter().filter(enabled).map(|one| {
+            let search = Search::parse(&one.name, &one.search, &self.knowledge).ok();
+            let scheduled = || {
+                // As in Splunk, the search's own range of time precedes that of its schedule.
+                let schedule = schedule(one);
+                let schedule = match search.as_ref().and_then(Search::earliest) {
+                    Some(earliest) => schedule.starting(earliest),
+                    None => schedule,
+                };
+                Timing::Scheduled {
+                    schedule,
+                    lookback: 0,
+                }
+            };
+            let single = || (search.as_ref()).is_some_and(Search::judges_single_events);
+            let timing = match one.kind {
+                _ if one.schedule.is_some() => scheduled(),
+                DetectionType::Hunting => Timing::Hunts,
+                DetectionType::Ttp if single() => Timing::Arrival,
+                _ => scheduled(),
+            };
+            (Arc::clone(one), timing)
+        });
+        let sigma = self.sigma.detections().filter(enabled).map(|one| {
+            let timing = match self.sigma.lookback(one) {
+                None => Timing::Arrival,
+                Some(lookback) => Timing::Scheduled {
+                    schedule: schedule(one),
+                    lookback,
+                },
+            };
+            (Arc::clone(one), timing)
+        });
+        searches.chain(sigma).collect()
     }
 
     fn problem(&mut self, path: String, place: Option<(usize, usize)>, message: String) {
@@ -209,6 +257,14 @@ impl Content {
                      a macro `name` and `definition`, a lookup `name` and `filename`"
                         .to_owned(),
                 ));
+            }
+            Kind::Deployment => {
+                let deployment: raw::Deployment = raw::parse(path, text)?;
+                if let Some(kind) = deployment.of()
+                    && let Some(schedule) = deployment.schedule().map_err(plain)?
+                {
+                    self.schedules.insert(kind, schedule);
+                }
             }
             Kind::Fields => self.knowledge.mappings.add_yaml(text).map_err(plain)?,
             Kind::LogSources => self.log_sources.add_yaml(text).map_err(plain)?,

@@ -9,12 +9,12 @@ use crate::detection::{
     self, DetectionType, RecordedAttack, RiskField, RiskObjectKind, Status, ThreatField,
 };
 use crate::origin::{ContentOrigin, ContentProblem, Written};
+use crate::schedule::Schedule;
 use crate::throttling::Throttling;
 
 /// Folders of public content that contain nothing for Crabwalk.
-pub(super) const IGNORED_FOLDERS: [&str; 14] = [
+pub(super) const IGNORED_FOLDERS: [&str; 13] = [
     "data_sources",
-    "deployments",
     "investigations",
     "playbooks",
     "dashboards",
@@ -51,7 +51,9 @@ pub(super) enum Kind {
     Logging,
     /// Tests of a detection, see [`crate::cases`].
     Cases,
-    /// Recognised, but nothing to load: data sources, investigations, deployments, configuration.
+    /// When detections of a type run.
+    Deployment,
+    /// Recognised, but nothing to load: data sources, investigations, configuration.
     Ignored,
     Unknown,
 }
@@ -123,8 +125,9 @@ pub(super) fn kind(path: &str, text: &str) -> Kind {
         Kind::Story
     } else if has("filename") || has("collection") || has("fields_list") || has("lookup_type") {
         Kind::Lookup
+    } else if has("scheduling") {
+        Kind::Deployment
     } else if has("source") && has("sourcetype")
-        || has("scheduling")
         || has("playbook")
         || has("app")
         || has("automation_data_source")
@@ -312,6 +315,8 @@ pub(super) struct Search {
     mitre_attack_id: Option<List>,
     #[serde(default)]
     throttling: Option<RawThrottling>,
+    #[serde(default)]
+    deployment: Option<Deployment>,
 }
 
 /// What a row adds to accounts and machines, in the newest form of public content: `intermediate_findings` add risk, a
@@ -430,6 +435,49 @@ struct Tags {
     asset_field: Option<Loose>,
     manual_test: Option<Loose>,
     throttling: Option<RawThrottling>,
+}
+
+/// When detections run: `deployment:` of one of them, or a file for all of a type.
+#[derive(Debug, Deserialize)]
+pub(super) struct Deployment {
+    #[serde(default)]
+    scheduling: Option<Scheduling>,
+    #[serde(default, rename = "type")]
+    kind: Option<Loose>,
+    #[serde(default)]
+    tags: DeploymentTags,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct DeploymentTags {
+    #[serde(rename = "type")]
+    kind: Option<Loose>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Scheduling {
+    cron_schedule: Loose,
+    earliest_time: Loose,
+    latest_time: Loose,
+}
+
+impl Deployment {
+    /// The schedule, if it names one.
+    pub(super) fn schedule(self) -> Result<Option<Schedule>, String> {
+        let Some(times) = self.scheduling else {
+            return Ok(None);
+        };
+        let [cron, earliest, latest] =
+            [times.cron_schedule, times.earliest_time, times.latest_time].map(Loose::text);
+        Schedule::new(&cron, &earliest, &latest).map(Some)
+    }
+
+    /// The type of detections that it is for; none if it is for others, such as baselines.
+    pub(super) fn of(&self) -> Option<DetectionType> {
+        let kind = self.tags.kind.clone().or_else(|| self.kind.clone());
+        DetectionType::parse(&text(kind))
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -638,6 +686,10 @@ impl Search {
             .or(self.throttling)
             .map(|one| Throttling::new(texts(one.fields), &text(one.period)))
             .transpose()?;
+        let schedule = match self.deployment {
+            Some(deployment) => deployment.schedule()?,
+            None => None,
+        };
         let manual = Some(text(self.tags.manual_test)).filter(|why| !why.is_empty());
         let recorded_attacks = self
             .tests
@@ -668,6 +720,7 @@ impl Search {
             techniques: either(self.tags.mitre_attack_id, self.mitre_attack_id),
             tactics: Vec::new(),
             throttling,
+            schedule,
             message,
             risk_score: given.or(highest).unwrap_or(0),
             risk_fields,

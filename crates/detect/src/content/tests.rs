@@ -389,3 +389,77 @@ fn a_match_type_of_a_column_that_is_not_there_is_told() {
     )]);
     assert_eq!(collection.problems, []);
 }
+
+#[test]
+#[expect(clippy::unwrap_used, reason = "a test may stop where it fails")]
+fn what_makes_a_detection_run_is_said_by_it_or_by_its_type() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    };
+    let detection = |name: &str, kind: &str, search: &str, more: &str| {
+        let text = format!("name: {name}\ntype: {kind}\nsearch: {search}\n{more}");
+        write(&format!("detections/{name}.yml"), &text);
+    };
+    let own = "deployment:\n  scheduling:\n    cron_schedule: '*/5 * * * *'\n    earliest_time: -10m@m\n    latest_time: -5m@m\n";
+    detection("alone", "TTP", "EventCode=7045 | table dest", "");
+    detection(
+        "counts",
+        "TTP",
+        "EventCode=4625 | stats count by dest | where count > 9",
+        "",
+    );
+    detection(
+        "week",
+        "TTP",
+        "EventCode=4625 earliest=-7d | stats count by dest | where count > 9",
+        "",
+    );
+    detection("odd", "Anomaly", "EventCode=7045 | table dest", "");
+    detection("own", "TTP", "EventCode=7045 | table dest", own);
+    detection("start", "Hunting", "EventCode=7045 | table dest", "");
+    detection(
+        "broken",
+        "TTP",
+        "EventCode=7045 | table dest",
+        &own.replace("-10m@m", "soon"),
+    );
+    write(
+        "deployments/anomaly.yml",
+        "name: rarely\nscheduling:\n  cron_schedule: 0 4 * * *\n  earliest_time: -1d@d\n  latest_time: '@d'\ntags:\n  type: Anomaly\n",
+    );
+    write(
+        "deployments/baseline.yml",
+        "name: b\nscheduling:\n  cron_schedule: x\n  earliest_time: x\n  latest_time: x\ntags:\n  type: Baseline\n",
+    );
+    let content = Content::load(false, &[folder.path().to_owned()]);
+    let problems: Vec<&str> = content
+        .problems
+        .iter()
+        .map(|one| one.message.as_str())
+        .collect();
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    assert!(problems[0].contains("`soon`"), "{problems:?}");
+    let all: Vec<String> = content
+        .timings()
+        .into_iter()
+        .map(|(one, timing)| match timing {
+            Timing::Arrival => format!("{}: arrival", one.name),
+            Timing::Hunts => format!("{}: hunts", one.name),
+            Timing::Scheduled { schedule, .. } => format!("{}: {schedule:?}", one.name),
+        })
+        .collect();
+    assert_eq!(
+        all,
+        [
+            "alone: arrival",
+            "counts: 0 * * * * over -70m@m to -10m@m",
+            "odd: 0 4 * * * over -1d@d to @d",
+            "own: */5 * * * * over -10m@m to -5m@m",
+            "start: hunts",
+            "week: 0 * * * * over -7d to -10m@m",
+        ]
+    );
+}

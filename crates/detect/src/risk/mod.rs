@@ -47,18 +47,10 @@ pub(crate) fn silence(
         if finding.suppressed.is_some() {
             continue;
         }
-        let values = throttling
-            .fields
-            .iter()
-            .map(|field| {
-                finding
-                    .values(field)
-                    .iter()
-                    .map(|value| value.to_lowercase())
-                    .collect()
-            })
-            .collect();
-        let key = (finding.detection.id.clone(), values);
+        let key = (
+            finding.detection.id.clone(),
+            finding.agreement(&throttling.fields),
+        );
         match last.get(&key) {
             Some((since, id)) if first - since < throttling.period => {
                 finding.suppressed = Some(Suppressed {

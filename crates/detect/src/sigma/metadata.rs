@@ -53,6 +53,7 @@ pub(super) fn describe(about: Metadata<'_>, path: &str, data_sources: Vec<String
         techniques: techniques(about.tags),
         tactics: tactics(about.tags),
         throttling: None,
+        schedule: None,
         message: String::new(),
         risk_fields: vec![
             risk_field("user", RiskObjectKind::User),

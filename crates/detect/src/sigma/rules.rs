@@ -51,6 +51,14 @@ impl SigmaRules {
             .chain(self.correlations.iter().map(|one| &one.detection))
     }
 
+    /// How far back a correlation looks, in microseconds; none for a rule, which judges single events.
+    pub fn lookback(&self, detection: &Arc<Detection>) -> Option<i64> {
+        let mut all = self.correlations.iter();
+        let found = all.find(|one| Arc::ptr_eq(&one.detection, detection))?;
+        let seconds = i64::try_from(found.sigma.timespan.seconds).unwrap_or(i64::MAX);
+        Some(seconds.saturating_mul(1_000_000))
+    }
+
     /// Keeps the selected rules. Those that a selected correlation depends on stay, without their own findings.
     pub fn retain(&mut self, wanted: impl Fn(&Arc<Detection>) -> bool) {
         self.correlations.retain(|one| wanted(&one.detection));

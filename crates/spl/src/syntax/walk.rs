@@ -39,7 +39,7 @@ pub(crate) fn visit_fields(expr: &Expr, visit: &mut dyn FnMut(&str, Span)) {
 }
 
 /// Calls `visit` with every field that a search clause compares.
-fn visit_clause_fields(clause: &SearchExpr, visit: &mut dyn FnMut(&str)) {
+pub(crate) fn visit_clause_fields(clause: &SearchExpr, visit: &mut dyn FnMut(&str)) {
     match clause {
         SearchExpr::And(all) | SearchExpr::Or(all) => {
             all.iter().for_each(|one| visit_clause_fields(one, visit));
